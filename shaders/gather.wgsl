@@ -1,0 +1,45 @@
+// output[o, j, i] = input[o, index[o, j, i], i], all contiguous: input [outer, SIZE, INNER], index and output
+// [outer, TAKEN, INNER].
+//
+// One invocation computes one element. An index outside 0..SIZE gives NaN (0 for integers) and is reported in
+// `fault`, which the device reads at the next synchronisation.
+
+alias Element = f32;
+
+const SIZE: u32 = 10u;
+const TAKEN: u32 = 1u;
+const INNER: u32 = 1u;
+
+struct Params {
+    count: u32,
+    fault: u32,
+    input_offset: u32,
+    index_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> index: array<i32>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
+@group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
+
+fn load_input(place: u32) -> Element { return input[params.input_offset + place]; }
+
+fn invalid() -> Element { return Element(bitcast<f32>(0x7fc00000u + min(params.count, 1u))); }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let outer = place / (TAKEN * INNER);
+    let taken = index[params.index_offset + place];
+    if (taken < 0 || u32(taken) >= SIZE) {
+        atomicMax(&fault[0], params.fault);
+        atomicMax(&fault[1], bitcast<u32>(taken));
+        output[place] = invalid();
+        return;
+    }
+    output[place] = load_input((outer * SIZE + u32(taken)) * INNER + place % INNER);
+}

@@ -1,0 +1,47 @@
+// Gradient of a slice: zeros with the input's elements where the slice took them from.
+//   output[.., start + step * i, ..] = input[.., i, ..], all else 0
+// One invocation computes one element of the output. The batch (outermost) size is not a constant: SIZE is 0
+// where the sliced dimension is the outermost one.
+
+alias Element = f32;
+
+const SIZE: u32 = 0u;
+const INNER: u32 = 1u;
+const STEP: u32 = 1u;
+
+struct Params {
+    // Elements of the output, length of the slice, its start, first element of the input.
+    count: u32,
+    length: u32,
+    start: u32,
+    offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+
+fn load_input(index: u32) -> Element { return input[params.offset + index]; }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let index = (group.x + group.y * groups.x) * 64u + lane;
+    if (index >= params.count) {
+        return;
+    }
+    let outer = index / INNER;
+    var row = 0u;
+    var along = outer;
+    if (SIZE > 0u) {
+        row = outer / max(SIZE, 1u);
+        along = outer % max(SIZE, 1u);
+    }
+    var value = Element(0);
+    if (along >= params.start && (along - params.start) % STEP == 0u) {
+        let taken = (along - params.start) / STEP;
+        if (taken < params.length) {
+            value = load_input((row * params.length + taken) * INNER + index % INNER);
+        }
+    }
+    output[index] = value;
+}

@@ -1,0 +1,201 @@
+//! Finding an adapter and opening it.
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::time::Duration;
+
+/// What the choice of a kernel may depend on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Adapter {
+    /// Name, as the driver gives it.
+    pub name: String,
+    /// A software adapter: wants few invocations, wide register tiles and no workgroup memory.
+    pub is_cpu: bool,
+    /// 16-bit floats in shaders and storage.
+    pub has_f16: bool,
+    /// Fewest invocations of a subgroup; 1 where there are no subgroup operations.
+    pub subgroup_size: u32,
+    /// Most bytes one binding can show.
+    pub max_binding_bytes: u64,
+    /// Alignment of dynamic offsets into the parameters, in bytes.
+    pub(crate) params_alignment: u32,
+}
+
+/// One adapter of this machine, with its limits and optional capabilities.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AdapterInfo {
+    /// Name, as the driver gives it.
+    pub name: String,
+    /// Discrete, integrated, virtual, software or other.
+    pub kind: &'static str,
+    /// Vulkan, Metal, DX12.
+    pub backend: &'static str,
+    /// Driver name and version.
+    pub driver: String,
+    /// Most bytes of one buffer.
+    pub max_buffer_bytes: u64,
+    /// Most bytes one binding can show.
+    pub max_binding_bytes: u64,
+    /// Most invocations of a workgroup.
+    pub max_workgroup_invocations: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_bytes: u32,
+    /// Invocations of a subgroup, fewest and most.
+    pub subgroup_size: (u32, u32),
+    /// Subgroup operations.
+    pub subgroups: bool,
+    /// 16-bit floats.
+    pub f16: bool,
+    /// Timestamp queries.
+    pub timestamps: bool,
+    /// Cooperative matrices.
+    pub cooperative_matrices: bool,
+}
+
+/// Which adapter to open, and how long to wait for it.
+///
+/// ```
+/// use wgrad::{Device, DeviceOptions};
+/// let missing = DeviceOptions { adapter_name: Some("no such adapter".into()), ..DeviceOptions::default() };
+/// let error = Device::with_options(&missing).unwrap_err();
+/// assert!(error.to_string().contains("no such adapter"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeviceOptions {
+    /// Backends to look at; `WGPU_BACKEND` in the environment where this is `None`.
+    pub backends: Option<wgpu::Backends>,
+    /// A part of the adapter's name, in any case; `WGPU_ADAPTER_NAME` where this is `None`.
+    pub adapter_name: Option<String>,
+    /// Integrated before discrete (`LowPower`) or after; `WGPU_POWER_PREF` where this is `None`.
+    pub power_preference: Option<wgpu::PowerPreference>,
+    /// How long a synchronisation point waits for the device before it returns [`Error::Timeout`].
+    pub timeout: Duration,
+    /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
+    /// that is not arithmetic.
+    pub noop: bool,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> DeviceOptions {
+        DeviceOptions {
+            backends: None,
+            adapter_name: None,
+            power_preference: None,
+            timeout: Duration::from_secs(600),
+            noop: false,
+        }
+    }
+}
+
+fn instance(options: &DeviceOptions) -> (wgpu::Instance, wgpu::Backends) {
+    let backends = if options.noop {
+        wgpu::Backends::NOOP
+    } else {
+        options.backends.or_else(wgpu::Backends::from_env).unwrap_or(wgpu::Backends::PRIMARY)
+    };
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    descriptor.backend_options.noop.enable = options.noop;
+    (wgpu::Instance::new(descriptor), backends)
+}
+
+fn list(options: &DeviceOptions) -> (Vec<wgpu::Adapter>, wgpu::Backends) {
+    let (instance, backends) = instance(options);
+    (pollster::block_on(instance.enumerate_adapters(backends)), backends)
+}
+
+/// Every adapter of this machine that wgpu reaches, best first. Honours `WGPU_BACKEND`.
+pub fn adapters() -> Vec<AdapterInfo> {
+    let (mut found, _) = list(&DeviceOptions::default());
+    found.sort_by_key(|adapter| rank(adapter.get_info().device_type, None));
+    found.iter().map(describe).collect()
+}
+
+/// Discrete, integrated, virtual, software; integrated first where low power is preferred.
+fn rank(kind: wgpu::DeviceType, power: Option<wgpu::PowerPreference>) -> u32 {
+    let low = matches!(power, Some(wgpu::PowerPreference::LowPower));
+    match kind {
+        wgpu::DeviceType::IntegratedGpu if low => 0,
+        wgpu::DeviceType::DiscreteGpu => 1,
+        wgpu::DeviceType::IntegratedGpu => 2,
+        wgpu::DeviceType::VirtualGpu => 3,
+        wgpu::DeviceType::Cpu => 4,
+        wgpu::DeviceType::Other => 5,
+    }
+}
+
+pub(super) fn choose(options: &DeviceOptions) -> Result<wgpu::Adapter> {
+    let name = options.adapter_name.clone().or_else(|| std::env::var("WGPU_ADAPTER_NAME").ok());
+    let power = options.power_preference.or_else(wgpu::PowerPreference::from_env);
+    let (found, backends) = list(options);
+    let names: Vec<String> = found.iter().map(|adapter| adapter.get_info().name).collect();
+    let fits = |adapter: &wgpu::Adapter| {
+        name.as_ref().is_none_or(|name| adapter.get_info().name.to_lowercase().contains(&name.to_lowercase()))
+    };
+    found.into_iter().filter(fits).min_by_key(|adapter| rank(adapter.get_info().device_type, power)).ok_or_else(|| {
+        let named = name.map(|name| format!("the name {name:?} and ")).unwrap_or_default();
+        let available = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+        Error::NoAdapter { wanted: format!("{named}backends {backends:?}"), available }
+    })
+}
+
+/// The optional features that kernels have variants for.
+const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP);
+
+pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let name = adapter.get_info().name;
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("wgrad"),
+        required_features: adapter.features() & OPTIONAL,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    };
+    pollster::block_on(adapter.request_device(&descriptor))
+        .map_err(|error| Error::DeviceRequest { adapter: name, reason: error.to_string() })
+}
+
+pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
+    let (info, limits) = (device.adapter_info(), device.limits());
+    Adapter {
+        name: info.name,
+        is_cpu: info.device_type == wgpu::DeviceType::Cpu,
+        has_f16: device.features().contains(wgpu::Features::SHADER_F16),
+        subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
+        max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        params_alignment: limits.min_uniform_buffer_offset_alignment,
+    }
+}
+
+fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    AdapterInfo {
+        name: info.name,
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "software",
+            wgpu::DeviceType::Other => "other",
+        },
+        backend: info.backend.to_str(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        max_buffer_bytes: limits.max_buffer_size,
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
+        subgroups: features.contains(wgpu::Features::SUBGROUP),
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        cooperative_matrices: !adapter.cooperative_matrix_properties().is_empty(),
+    }
+}
+
+impl fmt::Display for AdapterInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.name, self.kind, self.backend)
+    }
+}

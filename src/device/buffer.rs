@@ -1,0 +1,179 @@
+//! Buffers, pooled by size class.
+
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A buffer from the pool; goes back there when the last handle is dropped.
+#[derive(Clone)]
+pub(crate) struct Buffer {
+    /// Behind a trait object, so that whoever asks whether a tensor may be sent to another thread is not led
+    /// through all of wgpu's types, past the compiler's default recursion limit.
+    inner: Arc<dyn Pooled>,
+}
+
+trait Pooled: Send + Sync {
+    fn inner(&self) -> &Inner;
+}
+
+impl Pooled for Inner {
+    fn inner(&self) -> &Inner {
+        self
+    }
+}
+
+struct Inner {
+    raw: wgpu::Buffer,
+    id: u64,
+    class: u64,
+    pool: Arc<Pool>,
+}
+
+impl Buffer {
+    pub fn raw(&self) -> &wgpu::Buffer {
+        &self.inner.inner().raw
+    }
+
+    /// Tells buffers apart for as long as the device lives.
+    pub fn id(&self) -> u64 {
+        self.inner.inner().id
+    }
+
+    /// True where this is the only handle.
+    pub fn is_unshared(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({}, {} bytes)", self.id(), self.inner.inner().class)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock();
+        state.live -= self.class;
+        state.pooled += self.class;
+        state.free.entry(self.class).or_default().push((self.id, self.raw.clone()));
+    }
+}
+
+/// Free buffers by size class, and the counters of all memory.
+#[derive(Default)]
+pub(super) struct Pool {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    free: BTreeMap<u64, Vec<(u64, wgpu::Buffer)>>,
+    live: u64,
+    pooled: u64,
+    peak: u64,
+    created: u64,
+}
+
+/// Four classes to a doubling: at most a quarter of a buffer is unused.
+fn size_class(bytes: u64) -> u64 {
+    let bytes = bytes.max(256);
+    let quarter = (bytes.next_power_of_two() / 8).max(64);
+    bytes.next_multiple_of(quarter)
+}
+
+impl Pool {
+    /// A buffer of at least `bytes`, the one called `preferred` where it is free. Its contents are arbitrary.
+    fn take_free(self: &Arc<Pool>, class: u64, preferred: Option<u64>) -> Option<Buffer> {
+        let mut state = self.state.lock();
+        let free = state.free.get_mut(&class)?;
+        let at = match preferred {
+            Some(id) => free.iter().position(|(free_id, _)| *free_id == id)?,
+            None => free.len().checked_sub(1)?,
+        };
+        let (id, raw) = free.remove(at);
+        state.pooled -= class;
+        state.live += class;
+        Some(Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.clone() }) })
+    }
+
+    pub fn counters(&self) -> (u64, u64, u64, u64) {
+        let state = self.state.lock();
+        (state.live, state.pooled, state.peak, state.created)
+    }
+
+    pub fn empty(&self) {
+        let free = {
+            let mut state = self.state.lock();
+            state.pooled = 0;
+            std::mem::take(&mut state.free)
+        };
+        for (_, buffer) in free.into_values().flatten() {
+            buffer.destroy();
+        }
+    }
+}
+
+impl super::Gpu {
+    /// The buffer called `id`, if it is free and fits.
+    pub fn take_preferred(&self, bytes: usize, id: u64) -> Option<Buffer> {
+        self.pool.take_free(size_class(bytes as u64), Some(id))
+    }
+
+    /// A buffer of at least `bytes`, from the pool where it has one. Its contents are arbitrary.
+    pub fn take(&self, bytes: usize) -> Result<Buffer> {
+        let class = size_class(bytes as u64);
+        if let Some(buffer) = self.pool.take_free(class, None) {
+            return Ok(buffer);
+        }
+        let limit = self.adapter.max_binding_bytes;
+        if class > limit && bytes as u64 > limit {
+            let shape = Shape::new(&[bytes])?;
+            return Err(Error::TooLarge { op: "buffer", shape, limit, unit: "bytes" });
+        }
+        let size = class.min(limit.max(bytes as u64));
+        let raw = self.guarded(|| {
+            Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("tensor"),
+                size,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }))
+        })?;
+        let mut state = self.pool.state.lock();
+        state.created += 1;
+        state.live += class;
+        state.peak = state.peak.max(state.live + state.pooled);
+        let id = state.created;
+        drop(state);
+        Ok(Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.pool.clone() }) })
+    }
+
+    /// Writes bytes at the start of a buffer, before the next submission.
+    pub fn upload(&self, buffer: &Buffer, bytes: &[u8]) {
+        if bytes.len() % 4 == 0 {
+            self.queue.write_buffer(buffer.raw(), 0, bytes);
+        } else {
+            let mut padded = bytes.to_vec();
+            padded.resize(bytes.len().next_multiple_of(4), 0);
+            self.queue.write_buffer(buffer.raw(), 0, &padded);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_waste_at_most_a_quarter() {
+        for bytes in [1u64, 255, 256, 257, 1000, 4096, 4097, 1_000_003, 1 << 30] {
+            let class = size_class(bytes);
+            assert!(class >= bytes && class % 16 == 0);
+            assert!(bytes <= 256 || class * 4 <= bytes * 5, "{bytes} -> {class}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Bad indices that kernels find: two words on the device, read at every synchronisation point.
+
+use crate::error::{Error, Result};
+use parking_lot::Mutex;
+
+/// Bytes of the fault words: the code of the kernel that met a bad index, and the index.
+pub(super) const FAULT_BYTES: u64 = 8;
+
+pub(super) struct Faults {
+    pub buffer: wgpu::Buffer,
+    /// What each code stands for; code 0 means that nothing happened.
+    known: Mutex<Vec<(&'static str, usize)>>,
+}
+
+impl Faults {
+    pub fn new(device: &wgpu::Device) -> Faults {
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("fault"),
+            size: FAULT_BYTES,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Faults { buffer, known: Mutex::new(Vec::new()) }
+    }
+}
+
+impl super::Gpu {
+    /// The code under which a kernel of `op`, indexing a dimension of `size`, reports.
+    pub fn fault_code(&self, op: &'static str, size: usize) -> u32 {
+        let mut known = self.faults.known.lock();
+        let at = known.iter().position(|&k| k == (op, size)).unwrap_or_else(|| {
+            known.push((op, size));
+            known.len() - 1
+        });
+        at as u32 + 1
+    }
+
+    /// Turns the words that were read back into an error, and clears them on the device.
+    pub(super) fn check_fault(&self, words: &[u8]) -> Result<()> {
+        let word = |at: usize| u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
+        let code = word(0) as usize;
+        if code == 0 {
+            return Ok(());
+        }
+        self.queue.write_buffer(&self.faults.buffer, 0, &[0; FAULT_BYTES as usize]);
+        let (op, size) = self.faults.known.lock().get(code - 1).copied().unwrap_or(("unknown", 0));
+        Err(Error::IndexOutOfRange { op, index: i64::from(word(4) as i32), size })
+    }
+}

@@ -1,0 +1,116 @@
+//! The only room that sees wgpu: adapters, pooled buffers, cached pipelines and bind groups, submission,
+//! reading back.
+
+mod adapter;
+mod buffer;
+mod fault;
+mod pipeline;
+mod queue;
+mod readback;
+mod status;
+
+pub use adapter::{Adapter, AdapterInfo, DeviceOptions, adapters};
+pub(crate) use buffer::Buffer;
+pub(crate) use pipeline::Pipeline;
+pub(crate) use queue::{Dispatch, Uniform};
+
+use crate::error::Result;
+use buffer::Pool;
+use fault::Faults;
+use pipeline::Pipelines;
+use queue::InFlight;
+use readback::Staging;
+use status::Status;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An open device: wgpu's device and queue with what is cached on them.
+pub(crate) struct Gpu {
+    adapter: Adapter,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    timeout: Duration,
+    status: Arc<Status>,
+    pool: Arc<Pool>,
+    pipelines: Pipelines,
+    in_flight: InFlight,
+    staging: Staging,
+    faults: Faults,
+}
+
+impl Gpu {
+    /// Opens the adapter that fits the options.
+    pub fn open(options: &DeviceOptions) -> Result<Gpu> {
+        let adapter = adapter::choose(options)?;
+        let (device, queue) = adapter::request(&adapter)?;
+        let status = Status::watching(&device);
+        Gpu::with(adapter::capabilities(&device), device, queue, status, options.timeout)
+    }
+
+    /// Shares a device that the application opened and keeps watching itself.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
+        let status = Arc::new(Status::default());
+        Gpu::with(adapter::capabilities(&device), device, queue, status, DeviceOptions::default().timeout)
+    }
+
+    fn with(
+        adapter: Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        status: Arc<Status>,
+        timeout: Duration,
+    ) -> Result<Gpu> {
+        let pool = Arc::new(Pool::default());
+        let gpu = Gpu {
+            faults: Faults::new(&device),
+            adapter,
+            device,
+            queue,
+            timeout,
+            status,
+            pool,
+            pipelines: Pipelines::default(),
+            in_flight: InFlight::default(),
+            staging: Staging::default(),
+        };
+        gpu.status.check()?;
+        Ok(gpu)
+    }
+
+    /// What the choice of kernels depends on.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// The wgpu device, for tests that break it on purpose.
+    pub fn wgpu_device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The counters this room keeps.
+    pub fn stats(&self) -> Counters {
+        let (bytes_live, bytes_pooled, bytes_peak, buffers) = self.pool.counters();
+        let (pipelines, bind_groups) = self.pipelines.counters();
+        let (dispatches, submits) = self.in_flight.counters();
+        Counters { bytes_live, bytes_pooled, bytes_peak, buffers, pipelines, bind_groups, dispatches, submits }
+    }
+
+    /// Gives pooled buffers back to the driver, and the bind groups that hold them.
+    pub fn empty_cache(&self) {
+        self.pipelines.forget_bind_groups();
+        self.pool.empty();
+    }
+}
+
+/// Counters since the device was opened; sizes in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counters {
+    pub bytes_live: u64,
+    pub bytes_pooled: u64,
+    pub bytes_peak: u64,
+    pub buffers: u64,
+    pub pipelines: u64,
+    pub bind_groups: u64,
+    pub dispatches: u64,
+    pub submits: u64,
+}

@@ -1,0 +1,137 @@
+//! Encoding dispatches into one pass, submitting, and keeping only a few submissions in flight.
+
+use crate::device::{Gpu, Pipeline};
+use crate::error::{Error, Result};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Submissions that may be under way before a flush waits for the oldest.
+const MOST_IN_FLIGHT: usize = 4;
+
+/// Operations after which a submission is closed, so that it stays well under a driver's watchdog: about a
+/// tenth of a second on the slowest adapters of each kind.
+const WORK_PER_SUBMIT: u64 = 1 << 36;
+const WORK_PER_SUBMIT_CPU: u64 = 1 << 30;
+
+/// One kernel to run.
+pub(crate) struct Dispatch {
+    pub pipeline: Arc<Pipeline>,
+    pub bind_group: wgpu::BindGroup,
+    pub params_offset: u32,
+    pub groups: [u32; 3],
+    pub work: u64,
+}
+
+/// The parameter words of a plan's kernels, written once a run.
+pub(crate) struct Uniform {
+    pub(super) raw: wgpu::Buffer,
+    pub(super) id: u64,
+}
+
+#[derive(Default)]
+pub(super) struct InFlight {
+    oldest_first: Mutex<VecDeque<wgpu::SubmissionIndex>>,
+    dispatches: AtomicU64,
+    submits: AtomicU64,
+}
+
+impl InFlight {
+    pub fn counters(&self) -> (u64, u64) {
+        (self.dispatches.load(Ordering::Relaxed), self.submits.load(Ordering::Relaxed))
+    }
+}
+
+static NEXT_UNIFORM: AtomicU64 = AtomicU64::new(1);
+
+impl Gpu {
+    /// A buffer for `bytes` of parameters.
+    pub fn uniform(&self, bytes: usize) -> Result<Uniform> {
+        let raw = self.guarded(|| {
+            Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("params"),
+                size: bytes.max(256) as u64,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }))
+        })?;
+        Ok(Uniform { raw, id: NEXT_UNIFORM.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// Writes parameters before the next submission.
+    pub fn write_uniform(&self, uniform: &Uniform, bytes: &[u8]) {
+        self.queue.write_buffer(&uniform.raw, 0, bytes);
+    }
+
+    /// Runs dispatches in order, in as few submissions as the watchdog allows.
+    pub fn submit(&self, dispatches: &[Dispatch]) -> Result<()> {
+        self.status.check()?;
+        let limit = if self.adapter.is_cpu { WORK_PER_SUBMIT_CPU } else { WORK_PER_SUBMIT };
+        let mut rest = dispatches;
+        while !rest.is_empty() {
+            let mut work = 0;
+            let count = rest
+                .iter()
+                .take_while(|dispatch| {
+                    let fits = work < limit;
+                    work += dispatch.work;
+                    fits
+                })
+                .count();
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            self.submit_pass(now)?;
+        }
+        Ok(())
+    }
+
+    fn submit_pass(&self, dispatches: &[Dispatch]) -> Result<()> {
+        let index = self.guarded(|| {
+            let mut encoder =
+                self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("flush") });
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                for dispatch in dispatches {
+                    let offsets: &[u32] = if dispatch.pipeline.has_params() { &[dispatch.params_offset] } else { &[] };
+                    pass.set_pipeline(&dispatch.pipeline.raw);
+                    pass.set_bind_group(0, &dispatch.bind_group, offsets);
+                    let [x, y, z] = dispatch.groups;
+                    pass.dispatch_workgroups(x, y, z);
+                }
+            }
+            Ok(self.queue.submit([encoder.finish()]))
+        })?;
+        self.in_flight.dispatches.fetch_add(dispatches.len() as u64, Ordering::Relaxed);
+        self.in_flight.submits.fetch_add(1, Ordering::Relaxed);
+        let oldest = {
+            let mut queue = self.in_flight.oldest_first.lock();
+            queue.push_back(index);
+            if queue.len() > MOST_IN_FLIGHT { queue.pop_front() } else { None }
+        };
+        oldest.map_or(Ok(()), |index| self.wait(Some(index)))
+    }
+
+    pub(super) fn count_submit(&self) {
+        self.in_flight.submits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for a submission, or for all of them.
+    pub(super) fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        wait(&self.device, submission_index, self.timeout)?;
+        self.status.check()
+    }
+}
+
+pub(super) fn wait(
+    device: &wgpu::Device,
+    submission_index: Option<wgpu::SubmissionIndex>,
+    timeout: Duration,
+) -> Result<()> {
+    match device.poll(wgpu::PollType::Wait { submission_index, timeout: Some(timeout) }) {
+        Ok(_) => Ok(()),
+        Err(wgpu::PollError::Timeout) => Err(Error::Timeout { waited: timeout }),
+        Err(error) => Err(Error::Device { reason: error.to_string() }),
+    }
+}

@@ -1,0 +1,215 @@
+//! Everything that can go wrong, with the numbers needed to put it right.
+
+use crate::dtype::DType;
+use crate::shape::Shape;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: the operation, what was asked and what was allowed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No adapter on this machine, or none that fits the options.
+    #[error(
+        "no adapter fits {wanted}; available: {available}. Install a Vulkan driver (Debian: mesa-vulkan-drivers) or use Device::reference()"
+    )]
+    NoAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        available: String,
+    },
+    /// The adapter refused to open a device.
+    #[error("adapter {adapter} did not open: {reason}")]
+    DeviceRequest {
+        /// Adapter name.
+        adapter: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// The device is gone; everything on it is lost. Open a new one.
+    #[error("device lost: {reason}. Open a new device and load the last checkpoint")]
+    DeviceLost {
+        /// What the driver said.
+        reason: String,
+    },
+    /// The adapter's memory ran out.
+    #[error("out of device memory: {reason}. Use a smaller batch or drop tensors that are still held")]
+    OutOfMemory {
+        /// What the driver said.
+        reason: String,
+    },
+    /// wgpu reported an error that no call was waiting for.
+    #[error("device error: {reason}")]
+    Device {
+        /// What wgpu said.
+        reason: String,
+    },
+    /// The device did not finish in time.
+    #[error(
+        "the device did not answer within {waited:?}; raise DeviceOptions::timeout if the work is really that long"
+    )]
+    Timeout {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// A tensor past what can be indexed or what the adapter can bind.
+    #[error("{op}: {shape} is too large: the limit is {limit} {unit}")]
+    TooLarge {
+        /// Operation.
+        op: &'static str,
+        /// Shape asked for.
+        shape: Shape,
+        /// The limit.
+        limit: u64,
+        /// What the limit counts.
+        unit: &'static str,
+    },
+    /// The adapter lacks a capability.
+    #[error("{op} needs {feature}, which adapter {adapter} does not have")]
+    Unsupported {
+        /// Operation.
+        op: &'static str,
+        /// The missing capability.
+        feature: &'static str,
+        /// Adapter name.
+        adapter: String,
+    },
+    /// More dimensions than a tensor can have.
+    #[error("a tensor has at most {limit} dimensions, not {rank}")]
+    TooManyDimensions {
+        /// Dimensions asked for.
+        rank: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Two shapes that do not broadcast together.
+    #[error("{op}: {left} and {right} do not broadcast: at dimension {dim} the sizes are {} and {}", sizes.0, sizes.1)]
+    Broadcast {
+        /// Operation.
+        op: &'static str,
+        /// Left shape.
+        left: Shape,
+        /// Right shape.
+        right: Shape,
+        /// First dimension that differs, counted in the broadcast shape.
+        dim: usize,
+        /// The two sizes.
+        sizes: (usize, usize),
+    },
+    /// A dimension that the tensor does not have.
+    #[error("{op}: dimension {dim} is out of range for a tensor of {rank} dimensions")]
+    DimOutOfRange {
+        /// Operation.
+        op: &'static str,
+        /// Dimension asked for.
+        dim: isize,
+        /// The tensor's rank.
+        rank: usize,
+    },
+    /// A dimension named twice.
+    #[error("{op}: dimension {dim} appears twice")]
+    DimRepeated {
+        /// Operation.
+        op: &'static str,
+        /// The dimension.
+        dim: usize,
+    },
+    /// Shapes or attributes that break the operation's rule.
+    #[error("{op}: {rule}")]
+    Invalid {
+        /// Operation.
+        op: &'static str,
+        /// The rule and the numbers that break it.
+        rule: String,
+    },
+    /// An element type that the operation does not take.
+    #[error("{op}: expected {expected}, got {got}")]
+    WrongDType {
+        /// Operation.
+        op: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it got.
+        got: DType,
+    },
+    /// Tensors of two devices in one operation.
+    #[error("{op}: the tensors are on different devices ({left} and {right})")]
+    DeviceMismatch {
+        /// Operation.
+        op: &'static str,
+        /// First device.
+        left: String,
+        /// Second device.
+        right: String,
+    },
+    /// An index or label outside its dimension, found on the device.
+    #[error("{op}: index {index} is out of range for a dimension of size {size}")]
+    IndexOutOfRange {
+        /// Operation.
+        op: &'static str,
+        /// The index.
+        index: i64,
+        /// The size it indexes.
+        size: usize,
+    },
+    /// `backward` was called on something that has no gradient.
+    #[error(
+        "{op}: the tensor does not require a gradient: none of the values it was computed from is a parameter or was marked with requires_grad()"
+    )]
+    NoGradient {
+        /// Operation.
+        op: &'static str,
+    },
+    /// The operation has no derivative.
+    #[error("{op} is not differentiable")]
+    NotDifferentiable {
+        /// Operation.
+        op: &'static str,
+    },
+    /// `backward` a second time through a graph that the first call released.
+    #[error("{op}: this graph was released by an earlier backward(); use retain_graph to walk it twice")]
+    GraphReleased {
+        /// Operation at which the walk stopped.
+        op: &'static str,
+    },
+    /// A shader that could not be specialised or parsed: a fault of wgrad, not of the caller.
+    #[error("shader {shader}: {reason}")]
+    Shader {
+        /// Shader stem.
+        shader: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An invariant of wgrad itself was broken.
+    #[error("{op}: internal error: {reason}. Please report this")]
+    Internal {
+        /// Operation.
+        op: &'static str,
+        /// What happened.
+        reason: String,
+    },
+    /// A file that could not be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A broken rule, with the numbers in the text.
+    pub(crate) fn invalid(op: &'static str, rule: impl Into<String>) -> Error {
+        Error::Invalid { op, rule: rule.into() }
+    }
+
+    /// A file that cannot be used.
+    pub(crate) fn file(path: impl Into<PathBuf>, reason: impl ToString) -> Error {
+        Error::File { path: path.into(), reason: reason.to_string() }
+    }
+}

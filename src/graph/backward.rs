@@ -1,0 +1,183 @@
+//! The reverse walk: from outputs to the gradients of what they were computed from.
+
+use crate::error::{Error, Result};
+use crate::graph::node::{Node, Tensor, grad_enabled, with_grad};
+use crate::graph::op::Vjp;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// How [`Tensor::backward_with`] walks.
+#[derive(Clone, Debug, Default)]
+pub struct BackwardOptions {
+    /// The gradient fed into the tensor; ones where it is left out, which needs a single element.
+    pub gradient: Option<Tensor>,
+    /// Leaves the graph whole, so that it can be walked again.
+    pub retain_graph: bool,
+    /// Records the gradients' own history, so that they can be differentiated; implies `retain_graph`.
+    pub create_graph: bool,
+}
+
+/// Gradients of `outputs` with respect to `inputs`: for each input the sum over outputs of
+/// `cotangent^T (d output / d input)`, or `None` where no output depends on it.
+///
+/// The graph stays, and the gradients have a history of their own: call `grad` on them for second
+/// derivatives (inside [`no_grad`](crate::no_grad) they have none). Adjoints of a value used twice add up.
+///
+/// # Errors
+/// [`Error::Invalid`] where a cotangent's shape differs from its output's, [`Error::NotDifferentiable`],
+/// [`Error::GraphReleased`].
+///
+/// ```
+/// use wgrad::{Device, Tensor, grad};
+/// let device = Device::reference();
+/// let x = Tensor::from_slice(&device, &[3.0f32], &[1])?.requires_grad();
+/// let y = x.mul(&x)?.mul(&x)?; // x^3
+/// let one = Tensor::ones(&device, &[1])?;
+/// let first = grad(&[&y], &[&x], &[&one])?.remove(0).unwrap();
+/// let second = grad(&[&first], &[&x], &[&one])?.remove(0).unwrap();
+/// assert_eq!(first.to_vec::<f32>()?, [27.0]);
+/// assert_eq!(second.to_vec::<f32>()?, [18.0]); // 6 x
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], cotangents: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
+    if outputs.len() != cotangents.len() {
+        let rule = format!("{} outputs need as many cotangents, not {}", outputs.len(), cotangents.len());
+        return Err(Error::invalid("grad", rule));
+    }
+    let seeds = outputs.iter().zip(cotangents).map(|(&o, &c)| (o.clone(), c.clone())).collect();
+    let keep: Vec<Tensor> = inputs.iter().map(|&t| t.clone()).collect();
+    let mut walk = walk("grad", seeds, &keep, grad_enabled())?;
+    Ok(inputs.iter().map(|t| walk.adjoints.remove(&(t.node.id, t.output)).map(|(_, g)| g)).collect())
+}
+
+impl Tensor {
+    /// Computes the gradients of every leaf this scalar depends on, and adds them to the leaves' `grad`.
+    ///
+    /// Releases the graph, as PyTorch does; see [`backward_with`](Tensor::backward_with) to keep it.
+    ///
+    /// # Errors
+    /// [`Error::NoGradient`] where nothing requires a gradient, [`Error::Invalid`] where this is not a
+    /// single element, [`Error::GraphReleased`] on a second call.
+    pub fn backward(&self) -> Result<()> {
+        self.backward_with(BackwardOptions::default())
+    }
+
+    /// [`backward`](Tensor::backward) with options.
+    ///
+    /// # Errors
+    /// As `backward`.
+    pub fn backward_with(&self, options: BackwardOptions) -> Result<()> {
+        const OP: &str = "backward";
+        if !self.is_tracked() {
+            return Err(Error::NoGradient { op: OP });
+        }
+        let seed = match options.gradient {
+            Some(gradient) => gradient,
+            None if self.numel() == 1 => with_grad(false, || self.ones_like())?,
+            None => {
+                let rule =
+                    format!("the gradient can be left out only for a single element, not for shape {}", self.shape());
+                return Err(Error::invalid(OP, rule));
+            }
+        };
+        let walk = walk(OP, vec![(self.clone(), seed)], &[], options.create_graph)?;
+        for (leaf, gradient) in walk.adjoints.into_values() {
+            if let Some(slot) = &leaf.node.gradient {
+                let mut slot = slot.lock();
+                *slot = Some(match slot.take() {
+                    Some(old) => with_grad(options.create_graph, || old.add(&gradient))?,
+                    None => gradient,
+                });
+            }
+        }
+        if !(options.retain_graph || options.create_graph) {
+            for node in walk.visited {
+                let mut state = node.state.lock();
+                state.released = true;
+                if state.storage.is_some() {
+                    let inputs = std::mem::take(&mut state.inputs);
+                    drop(state);
+                    drop(inputs);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Walk {
+    /// Gradients of leaves and of the tensors asked for, by node and output, in recording order.
+    adjoints: BTreeMap<(u64, usize), (Tensor, Tensor)>,
+    visited: Vec<Arc<Node>>,
+}
+
+/// Walks from the seeds back to the leaves, newest node first. `keep` are tensors whose gradient is wanted
+/// though they may not be leaves.
+fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_graph: bool) -> Result<Walk> {
+    with_grad(create_graph, || {
+        let mut adjoints: BTreeMap<(u64, usize), (Tensor, Tensor)> = BTreeMap::new();
+        let mut nodes: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
+        let mut kept: HashMap<(u64, usize), ()> = HashMap::new();
+        for tensor in keep {
+            kept.insert((tensor.node.id, tensor.output), ());
+        }
+        let add = |nodes: &mut BTreeMap<u64, Arc<Node>>,
+                   adjoints: &mut BTreeMap<(u64, usize), (Tensor, Tensor)>,
+                   target: &Tensor,
+                   adjoint: Tensor|
+         -> Result<()> {
+            if adjoint.shape() != target.shape() {
+                let rule = format!("a gradient of shape {} for a value of shape {}", adjoint.shape(), target.shape());
+                return Err(Error::invalid(op, rule));
+            }
+            let key = (target.node.id, target.output);
+            let sum = match adjoints.remove(&key) {
+                Some((_, old)) => old.add(&adjoint)?,
+                None => adjoint,
+            };
+            adjoints.insert(key, (target.clone(), sum));
+            nodes.insert(target.node.id, target.node.clone());
+            Ok(())
+        };
+        for (target, seed) in seeds {
+            if target.is_tracked() {
+                add(&mut nodes, &mut adjoints, &target, seed)?;
+            }
+        }
+        let mut visited = Vec::new();
+        let mut done: BTreeMap<(u64, usize), (Tensor, Tensor)> = BTreeMap::new();
+        while let Some((id, node)) = nodes.pop_last() {
+            let outputs: Vec<Tensor> =
+                (0..node.outputs.len()).map(|output| Tensor { node: node.clone(), output }).collect();
+            let mut cotangents: Vec<Option<Tensor>> = vec![None; outputs.len()];
+            for (output, cotangent) in cotangents.iter_mut().enumerate() {
+                if let Some((tensor, adjoint)) = adjoints.remove(&(id, output)) {
+                    if node.gradient.is_some() || kept.contains_key(&(id, output)) {
+                        done.insert((id, output), (tensor, adjoint.clone()));
+                    }
+                    *cotangent = Some(adjoint);
+                }
+            }
+            if !node.is_tracked() {
+                continue;
+            }
+            let inputs = {
+                let state = node.state.lock();
+                if state.released {
+                    return Err(Error::GraphReleased { op: node.op.name() });
+                }
+                state.inputs.clone()
+            };
+            let wanted: Vec<bool> = inputs.iter().map(Tensor::is_tracked).collect();
+            let context = Vjp { inputs: &inputs, outputs: &outputs, cotangents: &cotangents, wanted: &wanted };
+            let gradients = node.op.vjp(&context)?;
+            for ((input, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
+                if let (Some(gradient), true) = (gradient, wanted) {
+                    add(&mut nodes, &mut adjoints, input, gradient)?;
+                }
+            }
+            visited.push(node);
+        }
+        Ok(Walk { adjoints: done, visited })
+    })
+}

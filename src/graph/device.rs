@@ -1,0 +1,238 @@
+//! The handle to a device: what tensors are recorded on, and who carries the recording out.
+
+use crate::error::{Error, Result};
+use crate::graph::node::{Node, Storage, Tensor};
+use crate::graph::schedule::Schedule;
+use crate::shape::Layout;
+use parking_lot::Mutex;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+/// A recording of this many nodes is carried out without being asked for, so that work and memory do not pile up.
+const AUTO_FLUSH_NODES: usize = 4096;
+
+/// A future that may be polled from any thread.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Carries out recorded graphs: the planner on an adapter, or the reference on the CPU.
+pub(crate) trait Executor: Send + Sync {
+    /// Adapter name.
+    fn name(&self) -> &str;
+    /// Most bytes of one tensor.
+    fn max_tensor_bytes(&self) -> u64;
+    /// Computes every node of the schedule and stores the kept ones.
+    fn execute(&self, schedule: &Schedule) -> Result<()>;
+    /// The bytes of a storage, all of it.
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>>;
+    /// Waits until everything submitted is done and reports what went wrong on the way.
+    fn sync(&self) -> BoxFuture<'_, Result<()>>;
+    /// Counters.
+    fn stats(&self) -> Stats;
+    /// Gives cached memory back to the driver.
+    fn empty_cache(&self);
+    /// The plan it would run for a schedule, as text and as DOT.
+    fn describe(&self, schedule: &Schedule) -> Result<(String, String)>;
+    /// For the parts of the library that must know the executor.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// Counters of a device since it was opened. Sizes are in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Held by tensors and running work.
+    pub bytes_live: u64,
+    /// Held by the pool for reuse.
+    pub bytes_pooled: u64,
+    /// The most that was ever live and pooled together.
+    pub bytes_peak: u64,
+    /// Buffers created.
+    pub buffers: u64,
+    /// Pipelines compiled.
+    pub pipelines: u64,
+    /// Bind groups created.
+    pub bind_groups: u64,
+    /// Kernels dispatched.
+    pub dispatches: u64,
+    /// Command buffers submitted.
+    pub submits: u64,
+    /// Plans made.
+    pub plans: u64,
+    /// Runs of a plan, new or cached.
+    pub runs: u64,
+}
+
+/// Where tensors live and run: an adapter reached through wgpu, or the CPU reference.
+///
+/// Cheap to clone; tensors hold one. Opened by [`Device::open`], [`Device::with_options`],
+/// [`Device::from_wgpu`] or [`Device::reference`].
+#[derive(Clone)]
+pub struct Device {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    executor: Box<dyn Executor>,
+    recorder: Mutex<Recorder>,
+    /// Held while a graph is planned and run, so that two threads never plan the same node.
+    running: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Recorder {
+    pending: Vec<Weak<Node>>,
+    effects: Vec<Tensor>,
+    random: RandomState,
+}
+
+/// Where the device's random stream stands: the seed, and how many counters of it are used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RandomState {
+    /// The key of the stream.
+    pub seed: u64,
+    /// The next unused counter; each gives four 32-bit words.
+    pub counter: u64,
+}
+
+impl Device {
+    pub(crate) fn from_executor(executor: Box<dyn Executor>) -> Device {
+        let recorder = Mutex::new(Recorder::default());
+        Device { inner: Arc::new(Inner { executor, recorder, running: Mutex::new(()) }) }
+    }
+
+    pub(crate) fn executor(&self) -> &dyn Executor {
+        &*self.inner.executor
+    }
+
+    /// The adapter's name; `reference` for the CPU.
+    pub fn name(&self) -> &str {
+        self.inner.executor.name()
+    }
+
+    /// Counters: memory, buffers, pipelines, bind groups, dispatches, submits.
+    pub fn stats(&self) -> Stats {
+        self.inner.executor.stats()
+    }
+
+    /// Gives memory that no tensor holds back to the driver (PyTorch's `empty_cache`).
+    pub fn empty_cache(&self) {
+        self.inner.executor.empty_cache();
+    }
+
+    /// Starts the device's random stream anew (PyTorch's `manual_seed`). The same seed gives the same
+    /// numbers on every adapter and on the reference.
+    pub fn manual_seed(&self, seed: u64) {
+        self.set_random_state(RandomState { seed, counter: 0 });
+    }
+
+    /// Where the random stream stands, for a checkpoint.
+    pub fn random_state(&self) -> RandomState {
+        self.inner.recorder.lock().random
+    }
+
+    /// Sets the random stream to where it stood, from a checkpoint.
+    pub fn set_random_state(&self, state: RandomState) {
+        self.inner.recorder.lock().random = state;
+    }
+
+    /// Takes `counters` counters from the random stream.
+    pub(crate) fn draw(&self, counters: u64) -> RandomState {
+        let mut recorder = self.inner.recorder.lock();
+        let state = recorder.random;
+        recorder.random.counter += counters;
+        state
+    }
+
+    /// Submits everything recorded and does not wait for it.
+    ///
+    /// # Errors
+    /// What planning or submitting it met, and what went wrong on the device before.
+    pub fn flush(&self) -> Result<()> {
+        let pending: Vec<Tensor> = {
+            let mut recorder = self.inner.recorder.lock();
+            let nodes = std::mem::take(&mut recorder.pending);
+            nodes.iter().filter_map(Weak::upgrade).map(|node| Tensor { node, output: 0 }).collect()
+        };
+        self.run(pending)
+    }
+
+    /// Submits everything recorded and waits until it is done.
+    ///
+    /// # Errors
+    /// Everything that went wrong since the last synchronisation: a lost device, memory that ran out,
+    /// an index out of range, a time-out.
+    pub fn sync(&self) -> Result<()> {
+        pollster::block_on(self.sync_async())
+    }
+
+    /// [`sync`](Device::sync) without blocking the thread.
+    ///
+    /// # Errors
+    /// As `sync`.
+    pub async fn sync_async(&self) -> Result<()> {
+        self.flush()?;
+        self.inner.executor.sync().await
+    }
+
+    /// Computes `roots` and every recorded effect.
+    pub(crate) fn run(&self, mut roots: Vec<Tensor>) -> Result<()> {
+        let _running = self.inner.running.lock();
+        roots.append(&mut self.inner.recorder.lock().effects);
+        let schedule = Schedule::new(roots);
+        if !schedule.is_empty() {
+            self.inner.executor.execute(&schedule)?;
+            schedule.finish();
+        }
+        Ok(())
+    }
+
+    /// Records that `value` must be computed at the next flush, whoever holds it.
+    pub(crate) fn record_effect(&self, value: Tensor) {
+        self.inner.recorder.lock().effects.push(value);
+    }
+
+    pub(crate) fn recorded(&self, node: &Arc<Node>) {
+        self.inner.recorder.lock().pending.push(Arc::downgrade(node));
+    }
+
+    /// Carries out a recording that has grown long.
+    pub(crate) fn flush_if_long(&self) -> Result<()> {
+        let long = {
+            let mut recorder = self.inner.recorder.lock();
+            if recorder.pending.len() >= AUTO_FLUSH_NODES {
+                recorder.pending.retain(|node| node.upgrade().is_some_and(|node| !node.is_computed()));
+            }
+            recorder.pending.len() >= AUTO_FLUSH_NODES
+        };
+        if long { self.flush() } else { Ok(()) }
+    }
+
+    pub(crate) fn check_size(&self, op: &'static str, layout: &Layout) -> Result<()> {
+        let limit = self.inner.executor.max_tensor_bytes();
+        if layout.bytes() as u64 > limit {
+            return Err(Error::TooLarge {
+                op,
+                shape: layout.shape,
+                limit,
+                unit: "bytes in one tensor on this adapter",
+            });
+        }
+        Ok(())
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Device) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for Device {}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({})", self.name())
+    }
+}

@@ -1,0 +1,21 @@
+//! The recorder: tensors as handles to recorded calls, the trait every operation implements, and the
+//! reverse walk. Knows no particular operation.
+
+mod backward;
+mod device;
+mod node;
+mod op;
+mod parameter;
+mod print;
+mod schedule;
+
+pub use backward::{BackwardOptions, grad};
+pub(crate) use device::{BoxFuture, Executor};
+pub use device::{Device, RandomState, Stats};
+pub(crate) use node::{State, Storage, record_leaf, record_on, record_one};
+pub use node::{Tensor, no_grad};
+pub(crate) use op::hash_structure;
+pub use op::{Class, Io, Op, Vjp};
+pub use parameter::Parameter;
+pub use print::Graph;
+pub(crate) use schedule::{Edge, Schedule};

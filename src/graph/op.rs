@@ -1,0 +1,119 @@
+//! What an operation is: shape rule, kernels, reference and gradient, all in one trait.
+
+use crate::device::Adapter;
+use crate::error::{Error, Result};
+use crate::graph::{Tensor, no_grad};
+use crate::host_tensor::HostTensor;
+use crate::shader::{Formula, Kernels};
+use crate::shape::Layout;
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+
+/// How the planner may treat an operation.
+#[derive(Clone, Copy, Debug)]
+pub enum Class {
+    /// Values that exist before the graph runs.
+    Leaf,
+    /// Shows its input's storage through another layout; costs nothing.
+    View,
+    /// One output element from the input elements at the same place: the planner fuses these.
+    Pointwise(&'static Formula),
+    /// Runs kernels of its own.
+    Kernel,
+}
+
+/// The layouts an operation is planned for.
+pub struct Io<'a> {
+    /// Inputs, strided and offset as the graph has them.
+    pub inputs: &'a [Layout],
+    /// Outputs, always contiguous.
+    pub outputs: &'a [Layout],
+}
+
+/// An operation: a node's kind with its attributes.
+///
+/// Attributes that change the kernel belong into the type (and so into its `Hash`); numbers that may
+/// change from step to step are [`scalars`](Op::scalars), which never cause a new plan.
+pub trait Op: Debug + Send + Sync + 'static {
+    /// PyTorch's name of the operation.
+    fn name(&self) -> &'static str;
+
+    /// Feeds every attribute into `state`: equal structure must mean an equal kernel.
+    fn structure(&self, state: &mut dyn Hasher);
+
+    /// How the planner may treat it.
+    fn class(&self) -> Class {
+        Class::Kernel
+    }
+
+    /// Data words of this call, written into the kernel's parameters at each run.
+    fn scalars(&self) -> &[u32] {
+        &[]
+    }
+
+    /// Shape and element type rule: the outputs' layouts, or the error the caller sees.
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>>;
+
+    /// The kernels that compute it on `adapter`.
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
+        let _ = (io, adapter);
+        Err(Error::Internal { op: self.name(), reason: "no kernels".into() })
+    }
+
+    /// The most obvious code that computes it, in double precision.
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>>;
+
+    /// False for operations whose outputs carry no gradient.
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    /// The vector-Jacobian product, in tensor operations: one gradient an input, `None` where there is none.
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let _ = context;
+        Err(Error::NotDifferentiable { op: self.name() })
+    }
+}
+
+/// [`Op::structure`] for a type that derives `Hash`.
+pub(crate) fn hash_structure<T: Hash>(op: &T, mut state: &mut dyn Hasher) {
+    op.hash(&mut state);
+}
+
+/// What a gradient is made of: the call's inputs and outputs and the gradients of its outputs.
+pub struct Vjp<'a> {
+    pub(crate) inputs: &'a [Tensor],
+    pub(crate) outputs: &'a [Tensor],
+    pub(crate) cotangents: &'a [Option<Tensor>],
+    pub(crate) wanted: &'a [bool],
+}
+
+impl Vjp<'_> {
+    /// Input `index` of the call.
+    pub fn input(&self, index: usize) -> &Tensor {
+        &self.inputs[index]
+    }
+
+    /// Output `index` of the call.
+    pub fn output(&self, index: usize) -> &Tensor {
+        &self.outputs[index]
+    }
+
+    /// Whether anybody asks for the gradient of input `index`.
+    pub fn wants(&self, index: usize) -> bool {
+        self.wanted[index]
+    }
+
+    /// The gradient of the first output (zeros where nothing depends on it).
+    pub fn cotangent(&self) -> Result<Tensor> {
+        match &self.cotangents[0] {
+            Some(cotangent) => Ok(cotangent.clone()),
+            None => no_grad(|| self.outputs[0].zeros_like()),
+        }
+    }
+
+    /// One input's gradient where it is wanted: `gradient(cotangent)`.
+    pub fn of(&self, index: usize, gradient: impl FnOnce(Tensor) -> Result<Tensor>) -> Result<Option<Tensor>> {
+        if self.wants(index) { gradient(self.cotangent()?).map(Some) } else { Ok(None) }
+    }
+}

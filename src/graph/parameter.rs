@@ -1,0 +1,154 @@
+//! Named slots of state: weights, running statistics, optimizer moments.
+
+use crate::error::{Error, Result};
+use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
+use crate::graph::op::{Class, Op, hash_structure};
+use crate::host_tensor::HostTensor;
+use crate::shape::Layout;
+use parking_lot::Mutex;
+use std::hash::Hasher;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A named slot that holds a tensor and can be assigned a new one.
+///
+/// Cheap to clone; clones share the slot. [`assign`](Parameter::assign) records an effect that the next
+/// flush carries out, in the old value's memory where nothing else refers to it.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    slot: Arc<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    trained: bool,
+    value: Mutex<Tensor>,
+    gradient: GradientSlot,
+}
+
+impl Parameter {
+    /// A trained parameter: gradients reach it, optimizers change it.
+    pub fn new(name: impl Into<String>, value: &Tensor) -> Parameter {
+        Parameter::with(name.into(), value, true)
+    }
+
+    /// State that is kept but not trained, such as running statistics or an optimizer's moments.
+    pub fn buffer(name: impl Into<String>, value: &Tensor) -> Parameter {
+        Parameter::with(name.into(), value, false)
+    }
+
+    #[track_caller]
+    fn with(name: String, value: &Tensor, trained: bool) -> Parameter {
+        let gradient = GradientSlot::default();
+        let value = Mutex::new(leaf(value, trained.then(|| gradient.clone())));
+        Parameter { slot: Arc::new(Slot { name, trained, value, gradient }) }
+    }
+
+    /// The name, as it stands in checkpoints.
+    pub fn name(&self) -> &str {
+        &self.slot.name
+    }
+
+    /// Whether gradients reach it.
+    pub fn is_trained(&self) -> bool {
+        self.slot.trained
+    }
+
+    /// The current value, a leaf of the graph.
+    pub fn value(&self) -> Tensor {
+        self.slot.value.lock().clone()
+    }
+
+    /// The gradient added up since the last [`zero_grad`](Parameter::zero_grad).
+    pub fn grad(&self) -> Option<Tensor> {
+        self.slot.gradient.lock().clone()
+    }
+
+    /// Puts a gradient in the place of the added-up one.
+    pub fn set_grad(&self, gradient: Option<Tensor>) {
+        *self.slot.gradient.lock() = gradient;
+    }
+
+    /// Forgets the gradient.
+    pub fn zero_grad(&self) {
+        self.set_grad(None);
+    }
+
+    /// Replaces the value at the next flush.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where shape or element type differ.
+    #[track_caller]
+    pub fn assign(&self, value: &Tensor) -> Result<()> {
+        let mut current = self.slot.value.lock();
+        if (value.shape(), value.dtype()) != (current.shape(), current.dtype()) {
+            let rule = format!(
+                "{} holds {} {}, not {} {}",
+                self.slot.name,
+                current.shape(),
+                current.dtype(),
+                value.shape(),
+                value.dtype()
+            );
+            return Err(Error::invalid("assign", rule));
+        }
+        *current = leaf(value, self.slot.trained.then(|| self.slot.gradient.clone()));
+        value.device().record_effect(current.clone());
+        Ok(())
+    }
+}
+
+impl Tensor {
+    /// This value as a leaf whose gradient [`backward`](Tensor::backward) computes; earlier history is cut off.
+    #[track_caller]
+    pub fn requires_grad(&self) -> Tensor {
+        leaf(self, Some(GradientSlot::default()))
+    }
+
+    /// This value without history: gradients don't flow through it.
+    #[track_caller]
+    pub fn detach(&self) -> Tensor {
+        leaf(self, None)
+    }
+
+    /// The gradient that `backward` calls have added up in this leaf.
+    pub fn grad(&self) -> Option<Tensor> {
+        self.node.gradient.as_ref().and_then(|slot| slot.lock().clone())
+    }
+
+    /// Forgets this leaf's gradient.
+    pub fn zero_grad(&self) {
+        if let Some(slot) = &self.node.gradient {
+            *slot.lock() = None;
+        }
+    }
+}
+
+/// An alias of a value: shares its storage and not its history.
+#[derive(Debug, Hash)]
+struct Alias;
+
+#[track_caller]
+fn leaf(value: &Tensor, gradient: Option<GradientSlot>) -> Tensor {
+    let state = State { inputs: vec![value.clone()], ..State::default() };
+    record_leaf(value.device(), Alias, *value.layout(), gradient, state, Location::caller())
+}
+
+impl Op for Alias {
+    fn name(&self) -> &'static str {
+        "detach"
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(inputs.to_vec())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(inputs.to_vec())
+    }
+}

@@ -1,0 +1,41 @@
+//! wgrad trains convolutional networks on any GPU that wgpu reaches, and on a software adapter in CI.
+//!
+//! Tensors live on the device, kernels are WGSL, a recorder turns the forward pass into a graph, and the device
+//! replays it backward for the gradients. Names, shapes and semantics are PyTorch's.
+//!
+//! ```
+//! use wgrad::{Device, Tensor};
+//!
+//! let device = Device::open().unwrap_or_else(|_| Device::reference());
+//! let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0], &[3])?.requires_grad();
+//! let loss = x.square()?.sum(&[], false)?;
+//! loss.backward()?;
+//! assert_eq!(x.grad().unwrap().to_vec::<f32>()?, [2.0, 4.0, 6.0]);
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+//!
+//! Rooms, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`,
+//! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `plan`,
+//! which turns it into dispatches; `ops`, one file an operation; `tensor`, creation and reading.
+
+mod device;
+mod dtype;
+mod error;
+mod graph;
+mod host_tensor;
+pub mod ops;
+mod plan;
+mod reference;
+mod shader;
+mod shape;
+mod tensor;
+
+pub use device::{Adapter, AdapterInfo, DeviceOptions};
+pub use dtype::{DType, Element};
+pub use error::{Error, Result};
+pub use graph::{
+    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, grad, no_grad,
+};
+pub use host_tensor::HostTensor;
+pub use shader::{Formula, Kernel, Kernels, Operand, Word};
+pub use shape::{Layout, MAX_RANK, Shape};

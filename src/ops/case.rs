@@ -1,0 +1,110 @@
+//! The cases of an operation: what its tests and benchmarks run.
+
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::graph::Tensor;
+
+/// Computes the case's outputs from its inputs.
+pub type Run = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+
+/// How an input is filled.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Sizes.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: DType,
+    /// Smallest and largest value; floats are uniform between, integers include both.
+    pub domain: (f64, f64),
+    /// Values from which elements keep a distance, because the gradient jumps there.
+    pub kinks: &'static [f64],
+    /// All elements differ by a visible step, so that no maximum has a tie.
+    pub distinct: bool,
+}
+
+/// One call of an operation. Conformance, gradient checks and benchmarks iterate over [`cases`](crate::ops::cases).
+pub struct Case {
+    /// PyTorch's name of the operation.
+    pub op: &'static str,
+    /// The inputs.
+    pub inputs: Vec<Input>,
+    /// The call.
+    pub run: Run,
+    /// Allowed difference between device and reference, relative to the largest magnitude that goes into a
+    /// result, in units of f32's epsilon.
+    pub tolerance: f64,
+    /// Whether the gradient is compared with finite differences.
+    pub differentiable: bool,
+    /// Whether the second derivative is, too.
+    pub smooth: bool,
+}
+
+impl Case {
+    /// A differentiable case with f32 inputs between -2 and 2.
+    pub(crate) fn new(
+        op: &'static str,
+        shapes: &[&[usize]],
+        run: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
+    ) -> Case {
+        let input = |shape: &&[usize]| Input {
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+            domain: (-2.0, 2.0),
+            kinks: &[],
+            distinct: false,
+        };
+        Case {
+            op,
+            inputs: shapes.iter().map(input).collect(),
+            run: Box::new(run),
+            tolerance: 16.0,
+            differentiable: true,
+            smooth: true,
+        }
+    }
+
+    /// The values of input `index` lie between `low` and `high`.
+    pub(crate) fn domain(mut self, index: usize, low: f64, high: f64) -> Case {
+        self.inputs[index].domain = (low, high);
+        self
+    }
+
+    /// Input `index` holds integers from `low` to `high`.
+    pub(crate) fn integers(mut self, index: usize, low: i32, high: i32) -> Case {
+        self.inputs[index].dtype = DType::I32;
+        self.domain(index, f64::from(low), f64::from(high))
+    }
+
+    /// Input `index` holds truth values.
+    pub(crate) fn truth(mut self, index: usize) -> Case {
+        self.inputs[index].dtype = DType::Bool;
+        self.domain(index, 0.0, 1.0)
+    }
+
+    /// All values of the inputs differ.
+    pub(crate) fn distinct(mut self) -> Case {
+        for input in &mut self.inputs {
+            input.distinct = true;
+        }
+        self
+    }
+
+    /// Allowed difference in f32 epsilons: for sums, about the number of terms.
+    pub(crate) fn tolerance(mut self, epsilons: f64) -> Case {
+        self.tolerance = epsilons;
+        self
+    }
+
+    /// The first derivative is compared with differences, the second is not: it is zero or jumps.
+    pub(crate) fn first_order(mut self) -> Case {
+        self.smooth = false;
+        self
+    }
+
+    /// There is no gradient.
+    pub(crate) fn no_gradient(mut self) -> Case {
+        self.differentiable = false;
+        self.smooth = false;
+        self
+    }
+}

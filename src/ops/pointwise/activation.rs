@@ -1,0 +1,221 @@
+//! Activation functions.
+
+use super::arithmetic::NOT_A_NUMBER;
+use super::elementary::{ERROR_FUNCTION, unary};
+use super::{Row, apply};
+use crate::error::Result;
+use crate::graph::{Tensor, Vjp};
+
+pub(super) const ROWS: &[&Row] =
+    &[&RELU, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
+
+const LOGISTIC: &[&str] = &[include_str!("../../../shaders/lib/logistic.wgsl")];
+const HYPERBOLIC_TANGENT: &[&str] = &[include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl")];
+const SOFT_PLUS: &[&str] =
+    &[include_str!("../../../shaders/lib/log_plus1.wgsl"), include_str!("../../../shaders/lib/soft_plus.wgsl")];
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// `g` where the input is above 0, `other` elsewhere.
+fn above_zero(c: &Vjp, g: &Tensor, other: &Tensor) -> Result<Tensor> {
+    c.input(0).gt_scalar(0.0)?.where_(g, other)
+}
+
+static RELU: Row = Row::float(
+    "relu",
+    1,
+    "select(max({0}, F(0.0)), {0}, not_a_number({0}))",
+    |x| if x[0].is_nan() { x[0] } else { x[0].max(0.0) },
+    |c| Ok(vec![c.of(0, |g| above_zero(c, &g, &g.zeros_like()?))?]),
+)
+.library(NOT_A_NUMBER)
+.kinks(&[0.0])
+.first_order();
+
+static LEAKY_RELU: Row = Row::float(
+    "leaky_relu",
+    2,
+    "select({0} * {1}, {0}, {0} > F(0.0))",
+    |x| if x[0] > 0.0 { x[0] } else { x[0] * x[1] },
+    |c| {
+        let of_input = c.of(0, |g| above_zero(c, &g, &g.mul(c.input(1))?))?;
+        let of_slope = c.of(1, |g| above_zero(c, &g.zeros_like()?, &g.mul(c.input(0))?))?;
+        Ok(vec![of_input, of_slope])
+    },
+)
+.kinks(&[0.0])
+.first_order();
+
+static ELU: Row = Row::float(
+    "elu",
+    2,
+    "select({1} * exponential_minus1({0}), {0}, {0} > F(0.0))",
+    |x| if x[0] > 0.0 { x[0] } else { x[1] * x[0].exp_m1() },
+    |c| {
+        let below = c.input(0).minimum_scalar(0.0)?;
+        let of_input = c.of(0, |g| above_zero(c, &g, &g.mul(c.input(1))?.mul(&below.exp()?)?))?;
+        let of_alpha = c.of(1, |g| above_zero(c, &g.zeros_like()?, &g.mul(&below.expm1()?)?))?;
+        Ok(vec![of_input, of_alpha])
+    },
+)
+.library(&[include_str!("../../../shaders/lib/exponential_minus1.wgsl")])
+.kinks(&[0.0])
+.first_order();
+
+static SIGMOID: Row = Row::float(
+    "sigmoid",
+    1,
+    "logistic({0})",
+    |x| sigmoid(x[0]),
+    |c| {
+        let y = c.output(0);
+        Ok(vec![c.of(0, |g| g.mul(y)?.mul(&y.neg()?.add_scalar(1.0)?))?])
+    },
+)
+.library(LOGISTIC);
+
+static TANH: Row = Row::float(
+    "tanh",
+    1,
+    "hyperbolic_tangent({0})",
+    |x| x[0].tanh(),
+    |c| Ok(vec![c.of(0, |g| g.mul(&c.output(0).square()?.neg()?.add_scalar(1.0)?))?]),
+)
+.library(HYPERBOLIC_TANGENT);
+
+static SILU: Row = Row::float(
+    "silu",
+    1,
+    "({0} * logistic({0}))",
+    |x| x[0] * sigmoid(x[0]),
+    |c| {
+        // s + x s (1 - s)
+        let s = c.input(0).sigmoid()?;
+        let slope = c.input(0).mul(&s.neg()?.add_scalar(1.0)?)?.add_scalar(1.0)?.mul(&s)?;
+        Ok(vec![c.of(0, |g| g.mul(&slope))?])
+    },
+)
+.library(LOGISTIC);
+
+static MISH: Row = Row::float(
+    "mish",
+    1,
+    "({0} * hyperbolic_tangent(soft_plus({0})))",
+    |x| x[0] * softplus(x[0]).tanh(),
+    |c| {
+        // t + x (1 - t^2) s with t = tanh(softplus(x)), s = sigmoid(x)
+        let x = c.input(0);
+        let t = x.softplus(1.0, 20.0)?.tanh()?;
+        let slope = t.square()?.neg()?.add_scalar(1.0)?.mul(x)?.mul(&x.sigmoid()?)?.add(&t)?;
+        Ok(vec![c.of(0, |g| g.mul(&slope))?])
+    },
+)
+.library(&[
+    include_str!("../../../shaders/lib/log_plus1.wgsl"),
+    include_str!("../../../shaders/lib/soft_plus.wgsl"),
+    include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl"),
+]);
+
+/// With `beta` 1 and no threshold; [`Tensor::softplus`] adds both.
+static SOFTPLUS: Row = Row::float(
+    "softplus",
+    1,
+    "soft_plus({0})",
+    |x| softplus(x[0]),
+    |c| Ok(vec![c.of(0, |g| g.mul(&c.input(0).sigmoid()?))?]),
+)
+.library(SOFT_PLUS);
+
+static SOFTSIGN: Row = Row::float(
+    "softsign",
+    1,
+    "({0} / (F(1.0) + abs({0})))",
+    |x| x[0] / (1.0 + x[0].abs()),
+    |c| {
+        let slope = c.input(0).abs()?.add_scalar(1.0)?.square()?;
+        Ok(vec![c.of(0, |g| g.div(&slope))?])
+    },
+)
+.kinks(&[0.0])
+.first_order();
+
+/// `x Phi(x)` with the normal distribution function Phi.
+static GELU: Row = Row::float(
+    "gelu",
+    1,
+    "({0} * F(0.5) * (F(1.0) + error_function({0} * F(0.70710678))))",
+    |x| x[0] * 0.5 * (1.0 + libm::erf(x[0] * std::f64::consts::FRAC_1_SQRT_2)),
+    |c| {
+        // Phi(x) + x phi(x)
+        let x = c.input(0);
+        let phi = x.mul_scalar(std::f32::consts::FRAC_1_SQRT_2)?.erf()?.add_scalar(1.0)?.mul_scalar(0.5)?;
+        let density = x.square()?.mul_scalar(-0.5)?.exp()?.mul_scalar(0.398_942_3)?;
+        Ok(vec![c.of(0, |g| g.mul(&phi.add(&x.mul(&density)?)?))?])
+    },
+)
+.library(ERROR_FUNCTION);
+
+unary! {
+    /// `max(x, 0)`; the gradient at 0 is 0.
+    relu, RELU;
+    /// `1 / (1 + e^-x)`.
+    sigmoid, SIGMOID;
+    /// The hyperbolic tangent.
+    tanh, TANH;
+    /// `x sigmoid(x)`, also called swish.
+    silu, SILU;
+    /// `x tanh(softplus(x))`.
+    mish, MISH;
+    /// `x / (1 + |x|)`.
+    softsign, SOFTSIGN;
+    /// `x Phi(x)`, exactly (PyTorch's `approximate="none"`).
+    gelu, GELU;
+}
+
+impl Tensor {
+    /// `x` where it is above 0, `negative_slope * x` elsewhere (PyTorch's default slope is 0.01).
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    #[track_caller]
+    pub fn leaky_relu(&self, negative_slope: f32) -> Result<Tensor> {
+        apply(&LEAKY_RELU, &[self, &self.number(negative_slope)?])
+    }
+
+    /// `x` where it is above 0, `alpha (e^x - 1)` elsewhere (PyTorch's default `alpha` is 1).
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    #[track_caller]
+    pub fn elu(&self, alpha: f32) -> Result<Tensor> {
+        apply(&ELU, &[self, &self.number(alpha)?])
+    }
+
+    /// `log(1 + e^(beta x)) / beta`, and `x` itself where `beta x > threshold` (PyTorch's defaults: 1 and 20).
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    #[track_caller]
+    pub fn softplus(&self, beta: f32, threshold: f32) -> Result<Tensor> {
+        let scaled = self.mul_scalar(beta)?;
+        let soft = apply(&SOFTPLUS, &[&scaled])?.div_scalar(beta)?;
+        scaled.gt_scalar(threshold)?.where_(self, &soft)
+    }
+
+    /// [`gelu`](Tensor::gelu) by `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (PyTorch's `approximate="tanh"`).
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    #[track_caller]
+    pub fn gelu_tanh(&self) -> Result<Tensor> {
+        let cube = self.square()?.mul(self)?.mul_scalar(0.044_715)?;
+        let inner = self.add(&cube)?.mul_scalar(0.797_884_6)?.tanh()?;
+        self.mul_scalar(0.5)?.mul(&inner.add_scalar(1.0)?)
+    }
+}

@@ -1,0 +1,373 @@
+//! Sums, products, powers, extremes, choice, casts.
+
+use super::{Accepts, Makes, Row, apply};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Tensor, Vjp, record_one};
+
+pub(super) const ROWS: &[&Row] =
+    &[&ADD, &SUB, &MUL, &DIV, &POW, &MAXIMUM, &MINIMUM, &ATAN2, &FMOD, &REMAINDER, &WHERE, &COPY, &NEG, &ABS, &SIGN];
+
+static ADD: Row =
+    Row::float("add", 2, "({0} + {1})", |x| x[0] + x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, Ok)?])).numbers();
+
+static SUB: Row =
+    Row::float("sub", 2, "({0} - {1})", |x| x[0] - x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, |g| g.neg())?])).numbers();
+
+static MUL: Row = Row::float(
+    "mul",
+    2,
+    "({0} * {1})",
+    |x| x[0] * x[1],
+    |c| Ok(vec![c.of(0, |g| g.mul(c.input(1)))?, c.of(1, |g| g.mul(c.input(0)))?]),
+)
+.numbers();
+
+static DIV: Row = Row::float(
+    "div",
+    2,
+    "({0} / {1})",
+    |x| x[0] / x[1],
+    |c| {
+        let numerator = c.of(0, |g| g.div(c.input(1)))?;
+        // -a / b^2, by way of the quotient.
+        let denominator = c.of(1, |g| g.mul(c.output(0))?.div(c.input(1))?.neg())?;
+        Ok(vec![numerator, denominator])
+    },
+)
+.domain(&[(-2.0, 2.0), (0.5, 2.0)]);
+
+/// `x^y`. PyTorch's corners: a negative base takes integral exponents, 0^0 is 1; the gradient of the base is 0 at
+/// exponent 0, that of the exponent is 0 at base 0.
+static POW: Row = Row::float(
+    "pow",
+    2,
+    "power({0}, {1})",
+    |x| x[0].powf(x[1]),
+    |c| {
+        let (base, exponent) = (c.input(0), c.input(1));
+        let of_base = c.of(0, |g| {
+            let slope = exponent.mul(&base.pow(&exponent.sub_scalar(1.0)?)?)?;
+            let flat = exponent.eq_scalar(0.0)?;
+            g.mul(&flat.where_(&slope.zeros_like()?, &slope)?)
+        })?;
+        let of_exponent = c.of(1, |g| {
+            let zero = base.eq_scalar(0.0)?.logical_and(&exponent.ge_scalar(0.0)?)?;
+            let log = zero.where_(&base.ones_like()?, base)?.log()?;
+            let slope = zero.where_(&log.zeros_like()?, &c.output(0).mul(&log)?)?;
+            g.mul(&slope)
+        })?;
+        Ok(vec![of_base, of_exponent])
+    },
+)
+.library(&[include_str!("../../../shaders/lib/power.wgsl")])
+.domain(&[(0.2, 2.0), (-2.0, 2.0)]);
+
+/// The gradient of an extreme goes to the operand that is taken, half to each where they tie.
+fn extreme(c: &Vjp, taken: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
+    let (a, b) = (c.input(0), c.input(1));
+    let share = |g: Tensor, mine: &Tensor, other: &Tensor| -> Result<Tensor> {
+        let half = mine.eq(other)?.where_(&g.mul_scalar(0.5)?, &g.zeros_like()?)?;
+        taken(mine, other)?.where_(&g, &half)
+    };
+    Ok(vec![c.of(0, |g| share(g, a, b))?, c.of(1, |g| share(g, b, a))?])
+}
+
+/// NaN wins, as in PyTorch; WGSL's `max` may drop it.
+static MAXIMUM: Row = Row::float(
+    "maximum",
+    2,
+    "select(max({0}, {1}), {0} + {1}, not_a_number({0}) | not_a_number({1}))",
+    |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].max(x[1]) },
+    |c| extreme(c, Tensor::gt),
+)
+.library(NOT_A_NUMBER)
+.first_order();
+
+static MINIMUM: Row = Row::float(
+    "minimum",
+    2,
+    "select(min({0}, {1}), {0} + {1}, not_a_number({0}) | not_a_number({1}))",
+    |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].min(x[1]) },
+    |c| extreme(c, Tensor::lt),
+)
+.library(NOT_A_NUMBER)
+.first_order();
+
+pub(super) const NOT_A_NUMBER: &[&str] = &[include_str!("../../../shaders/lib/not_a_number.wgsl")];
+
+static ATAN2: Row = Row::float(
+    "atan2",
+    2,
+    "arc_tangent2({0}, {1})",
+    |x| x[0].atan2(x[1]),
+    |c| {
+        let (y, x) = (c.input(0), c.input(1));
+        let length = x.square()?.add(&y.square()?)?;
+        Ok(vec![c.of(0, |g| g.mul(x)?.div(&length))?, c.of(1, |g| g.mul(y)?.div(&length)?.neg())?])
+    },
+)
+.library(&[
+    include_str!("../../../shaders/lib/arc_tangent.wgsl"),
+    include_str!("../../../shaders/lib/arc_tangent2.wgsl"),
+])
+.domain(&[(0.5, 2.0), (-2.0, 2.0)]);
+
+/// The remainder with the sign of the dividend.
+static FMOD: Row = Row::float(
+    "fmod",
+    2,
+    "({0} - trunc({0} / {1}) * {1})",
+    |x| x[0] % x[1],
+    |c| {
+        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div(c.input(1))?.trunc()?)?.neg())?;
+        Ok(vec![c.of(0, Ok)?, of_divisor])
+    },
+)
+.domain(&[(1.1, 1.9), (2.0, 3.0)])
+.first_order();
+
+/// The remainder with the sign of the divisor.
+static REMAINDER: Row = Row::float(
+    "remainder",
+    2,
+    "({0} - floor({0} / {1}) * {1})",
+    |x| x[0] - (x[0] / x[1]).floor() * x[1],
+    |c| {
+        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div(c.input(1))?.floor()?)?.neg())?;
+        Ok(vec![c.of(0, Ok)?, of_divisor])
+    },
+)
+.domain(&[(-1.9, -1.1), (2.0, 3.0)])
+.first_order();
+
+static WHERE: Row = {
+    let mut row = Row::float(
+        "where",
+        3,
+        "select({2}, {1}, {0})",
+        |x| if x[0] != 0.0 { x[1] } else { x[2] },
+        |c| {
+            let condition = c.input(0);
+            let first = c.of(1, |g| condition.where_(&g, &g.zeros_like()?))?;
+            let second = c.of(2, |g| condition.where_(&g.zeros_like()?, &g))?;
+            Ok(vec![None, first, second])
+        },
+    );
+    row.accepts = Accepts::Choice;
+    row
+};
+
+static COPY: Row = Row::float("copy", 1, "{0}", |x| x[0], |c| Ok(vec![c.of(0, Ok)?])).anything();
+
+static NEG: Row = Row::float("neg", 1, "(-{0})", |x| -x[0], |c| Ok(vec![c.of(0, |g| g.neg())?])).signed();
+
+static ABS: Row =
+    Row::float("abs", 1, "abs({0})", |x| x[0].abs(), |c| Ok(vec![c.of(0, |g| g.mul(&c.input(0).sign()?))?]))
+        .signed()
+        .kinks(&[0.0])
+        .first_order();
+
+/// -1, 0 or 1; NaN gives 0, as in PyTorch.
+static SIGN: Row = Row::float(
+    "sign",
+    1,
+    "select(select(F(0.0), F(-1.0), {0} < F(0.0)), F(1.0), {0} > F(0.0))",
+    |x| {
+        if x[0] > 0.0 {
+            1.0
+        } else if x[0] < 0.0 {
+            -1.0
+        } else {
+            0.0
+        }
+    },
+    |c| Ok(vec![c.of(0, |g| g.zeros_like())?]),
+)
+.kinks(&[0.0])
+.first_order();
+
+/// A cast; gradients flow back through casts between floats.
+macro_rules! cast {
+    ($row:ident, $name:literal, $dtype:ident, $wgsl:literal, $reference:expr) => {
+        static $row: Row = {
+            let mut row =
+                Row::float($name, 1, $wgsl, $reference, |c| Ok(vec![c.of(0, |g| g.to_dtype(c.input(0).dtype()))?]));
+            row.accepts = Accepts::Any;
+            row.makes = Makes::Type(DType::$dtype);
+            row
+        };
+    };
+}
+
+cast!(TO_F32, "to_f32", F32, "F({0})", |x| x[0]);
+cast!(TO_F16, "to_f16", F16, "F(vec4<f16>(F({0})))", |x| half::f16::from_f64(x[0]).to_f64());
+cast!(TO_I32, "to_i32", I32, "I({0})", |x| x[0]);
+cast!(TO_U32, "to_u32", U32, "U({0})", |x| x[0]);
+cast!(TO_BOOL, "to_bool", Bool, "B({0})", |x| x[0]);
+
+/// Binary methods over tensors, and their twins over a tensor and a number.
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident, $scalar:ident, $row:ident;)*) => {
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                ///
+                /// Shapes broadcast.
+                ///
+                /// # Errors
+                /// [`Error::Broadcast`], [`Error::WrongDType`], [`Error::DeviceMismatch`].
+                #[track_caller]
+                pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
+                    apply(&$row, &[self, other])
+                }
+
+                #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ") with a number, which is data: another number makes no other kernel.")]
+                ///
+                /// # Errors
+                /// [`Error::WrongDType`].
+                #[track_caller]
+                pub fn $scalar(&self, other: f32) -> Result<Tensor> {
+                    self.$name(&self.number(other)?)
+                }
+            )*
+        }
+    };
+}
+pub(super) use binary;
+
+binary! {
+    /// `self + other`.
+    add, add_scalar, ADD;
+    /// `self - other`.
+    sub, sub_scalar, SUB;
+    /// `self * other`.
+    mul, mul_scalar, MUL;
+    /// `self / other`, of floats.
+    div, div_scalar, DIV;
+    /// `self ^ other`. A negative base takes integral exponents and gives NaN for others; `0^0` is 1.
+    pow, pow_scalar, POW;
+    /// The larger element; NaN where either is. A tie shares the gradient.
+    maximum, maximum_scalar, MAXIMUM;
+    /// The smaller element; NaN where either is. A tie shares the gradient.
+    minimum, minimum_scalar, MINIMUM;
+    /// The angle of the point `(other, self)`, between -pi and pi.
+    atan2, atan2_scalar, ATAN2;
+    /// The remainder of the division, with the sign of `self`.
+    fmod, fmod_scalar, FMOD;
+    /// The remainder of the division, with the sign of `other`.
+    remainder, remainder_scalar, REMAINDER;
+}
+
+impl Tensor {
+    /// A number in this tensor's type, for an operation with it.
+    #[track_caller]
+    pub(crate) fn number(&self, value: f32) -> Result<Tensor> {
+        let scalar = Tensor::full(self.device(), &[], value)?;
+        if self.dtype() == DType::F32 { Ok(scalar) } else { scalar.to_dtype(self.dtype()) }
+    }
+
+    /// `-self`.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for bool.
+    #[track_caller]
+    pub fn neg(&self) -> Result<Tensor> {
+        apply(&NEG, &[self])
+    }
+
+    /// `|self|`; the gradient at 0 is 0.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for bool.
+    #[track_caller]
+    pub fn abs(&self) -> Result<Tensor> {
+        apply(&ABS, &[self])
+    }
+
+    /// -1, 0 or 1; 0 for NaN.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn sign(&self) -> Result<Tensor> {
+        apply(&SIGN, &[self])
+    }
+
+    /// Elements of `yes` where this (a bool tensor) is true, of `no` elsewhere; all three broadcast.
+    ///
+    /// PyTorch's `where`, which is a keyword here.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`], [`Error::Broadcast`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[-1.0f32, 2.0], &[2])?;
+    /// let y = x.gt_scalar(0.0)?.where_(&x, &x.zeros_like()?)?;
+    /// assert_eq!(y.to_vec::<f32>()?, [0.0, 2.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn where_(&self, yes: &Tensor, no: &Tensor) -> Result<Tensor> {
+        apply(&WHERE, &[self, yes, no])
+    }
+
+    /// Elements cut off below `min` and above `max`; the gradient is 0 where one was, and at a bound, as in
+    /// PyTorch 2.15. With `min > max` every element is `max`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where both bounds are `None`.
+    #[track_caller]
+    pub fn clamp(&self, min: Option<f32>, max: Option<f32>) -> Result<Tensor> {
+        if min.is_none() && max.is_none() {
+            return Err(Error::invalid("clamp", "at least one of min and max must be given"));
+        }
+        let mut out = self.clone();
+        // Comparisons with NaN are false, so NaN stays.
+        if let Some(min) = min {
+            out = out.le_scalar(min)?.where_(&self.number(min)?, &out)?;
+        }
+        if let Some(max) = max {
+            out = out.ge_scalar(max)?.where_(&self.number(max)?, &out)?;
+        }
+        Ok(out)
+    }
+
+    /// A copy of its own, in row-major order.
+    ///
+    /// # Errors
+    /// None beyond what a flush on the way may meet.
+    #[track_caller]
+    pub fn copy(&self) -> Result<Tensor> {
+        record_one(super::Pointwise(&COPY), &[self])
+    }
+
+    /// This tensor where its elements lie in row-major order, a copy otherwise.
+    ///
+    /// # Errors
+    /// As [`copy`](Tensor::copy).
+    #[track_caller]
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.layout().is_contiguous() { Ok(self.clone()) } else { self.copy() }
+    }
+
+    /// The elements in another type: floats become integers by cutting off the fraction, and true where not 0.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for f16 on an adapter without it.
+    #[track_caller]
+    pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
+        self.device().check_dtype("to_dtype", dtype)?;
+        let row = match dtype {
+            _ if dtype == self.dtype() => return Ok(self.clone()),
+            DType::F32 => &TO_F32,
+            DType::F16 => &TO_F16,
+            DType::I32 => &TO_I32,
+            DType::U32 => &TO_U32,
+            DType::Bool => &TO_BOOL,
+        };
+        apply(row, &[self])
+    }
+}

@@ -1,0 +1,170 @@
+//! Elementary functions of one operand.
+
+use super::{Row, apply};
+use crate::error::Result;
+use crate::graph::{Tensor, Vjp};
+
+pub(super) const ROWS: &[&Row] = &[
+    &EXP,
+    &EXPM1,
+    &LOG,
+    &LOG1P,
+    &LOG2,
+    &LOG10,
+    &SQRT,
+    &RSQRT,
+    &RECIPROCAL,
+    &SQUARE,
+    &SIN,
+    &COS,
+    &TAN,
+    &ASIN,
+    &ACOS,
+    &ATAN,
+    &SINH,
+    &COSH,
+    &ERF,
+    &FLOOR,
+    &CEIL,
+    &ROUND,
+    &TRUNC,
+];
+
+const POSITIVE: &[(f64, f64)] = &[(0.2, 4.0)];
+
+fn zero(c: &Vjp) -> Result<Vec<Option<Tensor>>> {
+    Ok(vec![c.of(0, |g| g.zeros_like())?])
+}
+
+macro_rules! row {
+    ($name:literal, $wgsl:literal, $reference:expr, |$g:ident, $c:ident| $gradient:expr) => {
+        Row::float($name, 1, $wgsl, $reference, |$c| Ok(vec![$c.of(0, |$g| $gradient)?]))
+    };
+}
+
+static EXP: Row = row!("exp", "exp({0})", |x| x[0].exp(), |g, c| g.mul(c.output(0)));
+static EXPM1: Row = row!("expm1", "exponential_minus1({0})", |x| x[0].exp_m1(), |g, c| g
+    .mul(&c.output(0).add_scalar(1.0)?))
+.library(&[include_str!("../../../shaders/lib/exponential_minus1.wgsl")]);
+static LOG: Row = row!("log", "log({0})", |x| x[0].ln(), |g, c| g.div(c.input(0))).domain(POSITIVE);
+static LOG1P: Row = row!("log1p", "log_plus1({0})", |x| x[0].ln_1p(), |g, c| g.div(&c.input(0).add_scalar(1.0)?))
+    .library(&[include_str!("../../../shaders/lib/log_plus1.wgsl")])
+    .domain(&[(-0.8, 4.0)]);
+static LOG2: Row =
+    row!("log2", "log2({0})", |x| x[0].log2(), |g, c| { g.div(&c.input(0).mul_scalar(std::f32::consts::LN_2)?) })
+        .domain(POSITIVE);
+static LOG10: Row = row!("log10", "(log({0}) * F(0.4342944819))", |x| x[0].log10(), |g, c| {
+    g.div(&c.input(0).mul_scalar(std::f32::consts::LN_10)?)
+})
+.domain(POSITIVE);
+static SQRT: Row =
+    row!("sqrt", "sqrt({0})", |x| x[0].sqrt(), |g, c| g.div(&c.output(0).mul_scalar(2.0)?)).domain(POSITIVE);
+static RSQRT: Row = row!("rsqrt", "inverseSqrt({0})", |x| 1.0 / x[0].sqrt(), |g, c| {
+    g.mul(c.output(0))?.div(c.input(0))?.mul_scalar(-0.5)
+})
+.domain(POSITIVE);
+static RECIPROCAL: Row =
+    row!("reciprocal", "(F(1.0) / {0})", |x| 1.0 / x[0], |g, c| { g.mul(&c.output(0).square()?)?.neg() })
+        .domain(POSITIVE);
+static SQUARE: Row = row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g.mul(&c.input(0).mul_scalar(2.0)?));
+static SIN: Row = row!("sin", "sin({0})", |x| x[0].sin(), |g, c| g.mul(&c.input(0).cos()?));
+static COS: Row = row!("cos", "cos({0})", |x| x[0].cos(), |g, c| g.mul(&c.input(0).sin()?)?.neg());
+static TAN: Row = row!("tan", "tan({0})", |x| x[0].tan(), |g, c| { g.mul(&c.output(0).square()?.add_scalar(1.0)?) })
+    .domain(&[(-1.2, 1.2)]);
+static ASIN: Row = row!("asin", "arc_sine({0})", |x| x[0].asin(), |g, c| {
+    g.mul(&c.input(0).square()?.neg()?.add_scalar(1.0)?.rsqrt()?)
+})
+.library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl"), include_str!("../../../shaders/lib/arc_sine.wgsl")])
+.domain(&[(-0.8, 0.8)]);
+static ACOS: Row = row!("acos", "arc_cosine({0})", |x| x[0].acos(), |g, c| {
+    g.mul(&c.input(0).square()?.neg()?.add_scalar(1.0)?.rsqrt()?)?.neg()
+})
+.library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl"), include_str!("../../../shaders/lib/arc_sine.wgsl")])
+.domain(&[(-0.8, 0.8)]);
+static ATAN: Row = row!("atan", "arc_tangent({0})", |x| x[0].atan(), |g, c| g
+    .div(&c.input(0).square()?.add_scalar(1.0)?))
+.library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl")]);
+static SINH: Row = row!("sinh", "hyperbolic_sine({0})", |x| x[0].sinh(), |g, c| g.mul(&c.input(0).cosh()?))
+    .library(&[include_str!("../../../shaders/lib/hyperbolic_sine.wgsl")]);
+static COSH: Row =
+    row!("cosh", "((exp({0}) + exp(-{0})) * F(0.5))", |x| x[0].cosh(), |g, c| g.mul(&c.input(0).sinh()?));
+/// The error function, `2/sqrt(pi) * integral of exp(-t^2) from 0 to x`.
+static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c| {
+    g.mul(&c.input(0).square()?.neg()?.exp()?.mul_scalar(std::f32::consts::FRAC_2_SQRT_PI)?)
+})
+.library(ERROR_FUNCTION);
+pub(super) const ERROR_FUNCTION: &[&str] = &[include_str!("../../../shaders/lib/error_function.wgsl")];
+static FLOOR: Row = Row::float("floor", 1, "floor({0})", |x| x[0].floor(), zero).kinks(WHOLE).first_order();
+static CEIL: Row = Row::float("ceil", 1, "ceil({0})", |x| x[0].ceil(), zero).kinks(WHOLE).first_order();
+/// Half goes to the even neighbour.
+static ROUND: Row =
+    Row::float("round", 1, "round({0})", |x| x[0].round_ties_even(), zero).kinks(&[-1.5, -0.5, 0.5, 1.5]).first_order();
+static TRUNC: Row = Row::float("trunc", 1, "trunc({0})", |x| x[0].trunc(), zero).kinks(WHOLE).first_order();
+const WHOLE: &[f64] = &[-2.0, -1.0, 0.0, 1.0, 2.0];
+
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident, $row:ident;)*) => {
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+                #[track_caller]
+                pub fn $name(&self) -> Result<Tensor> {
+                    apply(&$row, &[self])
+                }
+            )*
+        }
+    };
+}
+pub(super) use unary;
+
+unary! {
+    /// `e^x`.
+    exp, EXP;
+    /// `e^x - 1`, exact near 0.
+    expm1, EXPM1;
+    /// The natural logarithm.
+    log, LOG;
+    /// `log(1 + x)`, exact near 0.
+    log1p, LOG1P;
+    /// The logarithm to base 2.
+    log2, LOG2;
+    /// The logarithm to base 10.
+    log10, LOG10;
+    /// The square root.
+    sqrt, SQRT;
+    /// `1 / sqrt(x)`.
+    rsqrt, RSQRT;
+    /// `1 / x`.
+    reciprocal, RECIPROCAL;
+    /// `x^2`.
+    square, SQUARE;
+    /// The sine of an angle in radians.
+    sin, SIN;
+    /// The cosine of an angle in radians.
+    cos, COS;
+    /// The tangent of an angle in radians.
+    tan, TAN;
+    /// The angle whose sine this is.
+    asin, ASIN;
+    /// The angle whose cosine this is.
+    acos, ACOS;
+    /// The angle whose tangent this is.
+    atan, ATAN;
+    /// The hyperbolic sine.
+    sinh, SINH;
+    /// The hyperbolic cosine.
+    cosh, COSH;
+    /// The error function.
+    erf, ERF;
+    /// The largest whole number not above; its gradient is 0.
+    floor, FLOOR;
+    /// The smallest whole number not below; its gradient is 0.
+    ceil, CEIL;
+    /// The nearest whole number, half to even; its gradient is 0.
+    round, ROUND;
+    /// The whole part; its gradient is 0.
+    trunc, TRUNC;
+}

@@ -1,0 +1,278 @@
+//! Pointwise operations: rows of one table, written into kernels by the planner, alone or fused.
+//!
+//! A [`Row`] is all there is to know about one: the WGSL expression, the same in double precision, the
+//! gradient in tensor operations, and where the gradient jumps.
+
+mod activation;
+mod arithmetic;
+mod compare;
+mod create;
+mod elementary;
+
+pub(crate) use create::Full;
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::Formula;
+use crate::shape::Layout;
+use std::fmt;
+use std::hash::Hasher;
+
+/// The element types a row takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    /// f32 and f16.
+    Float,
+    /// Floats and integers.
+    Number,
+    /// Floats and signed integers.
+    Signed,
+    /// Everything.
+    Any,
+    /// Truth values.
+    Truth,
+    /// A truth value first, then two of any one type.
+    Choice,
+}
+
+/// The element type a row makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Makes {
+    /// The type of its last operand.
+    Same,
+    /// This type.
+    Type(DType),
+}
+
+/// The gradients of a row's operands.
+pub(crate) type Gradient = fn(&Vjp) -> Result<Vec<Option<Tensor>>>;
+
+/// One pointwise operation.
+pub(crate) struct Row {
+    pub formula: Formula,
+    /// Number of operands.
+    pub arity: usize,
+    pub accepts: Accepts,
+    pub makes: Makes,
+    /// The operation in double precision.
+    pub reference: fn(&[f64]) -> f64,
+    /// `None` where nothing flows back.
+    pub gradient: Option<Gradient>,
+    /// Each operand's range in the tests.
+    pub domain: &'static [(f64, f64)],
+    /// Where the gradient jumps.
+    pub kinks: &'static [f64],
+    /// Whether there is a second derivative to test.
+    pub smooth: bool,
+}
+
+impl Row {
+    /// A differentiable row over floats.
+    pub(crate) const fn float(
+        name: &'static str,
+        arity: usize,
+        wgsl: &'static str,
+        reference: fn(&[f64]) -> f64,
+        gradient: Gradient,
+    ) -> Row {
+        Row {
+            formula: Formula { name, wgsl, library: &[], constant: false },
+            arity,
+            accepts: Accepts::Float,
+            makes: Makes::Same,
+            reference,
+            gradient: Some(gradient),
+            domain: &[(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)],
+            kinks: &[],
+            smooth: true,
+        }
+    }
+
+    /// A row without a gradient.
+    pub(crate) const fn plain(
+        name: &'static str,
+        arity: usize,
+        wgsl: &'static str,
+        accepts: Accepts,
+        makes: Makes,
+        reference: fn(&[f64]) -> f64,
+    ) -> Row {
+        Row {
+            formula: Formula { name, wgsl, library: &[], constant: false },
+            arity,
+            accepts,
+            makes,
+            reference,
+            gradient: None,
+            domain: &[(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)],
+            kinks: &[],
+            smooth: false,
+        }
+    }
+
+    pub(crate) const fn numbers(mut self) -> Row {
+        self.accepts = Accepts::Number;
+        self
+    }
+    pub(crate) const fn signed(mut self) -> Row {
+        self.accepts = Accepts::Signed;
+        self
+    }
+    pub(crate) const fn anything(mut self) -> Row {
+        self.accepts = Accepts::Any;
+        self
+    }
+    pub(crate) const fn library(mut self, library: &'static [&'static str]) -> Row {
+        self.formula.library = library;
+        self
+    }
+    pub(crate) const fn domain(mut self, domain: &'static [(f64, f64)]) -> Row {
+        self.domain = domain;
+        self
+    }
+    pub(crate) const fn kinks(mut self, kinks: &'static [f64]) -> Row {
+        self.kinks = kinks;
+        self
+    }
+    /// The second derivative is zero or jumps.
+    pub(crate) const fn first_order(mut self) -> Row {
+        self.smooth = false;
+        self
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.formula.name)
+    }
+}
+
+/// A call of a row.
+pub(crate) struct Pointwise(pub &'static Row);
+
+impl fmt::Debug for Pointwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.formula.name)
+    }
+}
+
+impl Op for Pointwise {
+    fn name(&self) -> &'static str {
+        self.0.formula.name
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        // Names are unique in the table.
+        hash_structure(&self.0.arity, state);
+    }
+    fn class(&self) -> Class {
+        Class::Pointwise(&self.0.formula)
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let wrong = |expected, got| Err(Error::WrongDType { op: self.name(), expected, got });
+        let values = if self.0.accepts == Accepts::Choice { &inputs[1..] } else { inputs };
+        let dtype = values[0].dtype;
+        if self.0.accepts == Accepts::Choice && inputs[0].dtype != DType::Bool {
+            return wrong("a bool condition", inputs[0].dtype);
+        }
+        match self.0.accepts {
+            Accepts::Float if !dtype.is_float() => return wrong("floats", dtype),
+            Accepts::Number if dtype == DType::Bool => return wrong("numbers", dtype),
+            Accepts::Signed if matches!(dtype, DType::Bool | DType::U32) => return wrong("signed numbers", dtype),
+            Accepts::Truth if dtype != DType::Bool => return wrong("bool", dtype),
+            _ => {}
+        }
+        if let Some(other) = values.iter().find(|v| v.dtype != dtype) {
+            return wrong("operands of one type (see to_dtype)", other.dtype);
+        }
+        let makes = match self.0.makes {
+            Makes::Same => dtype,
+            Makes::Type(dtype) => dtype,
+        };
+        Ok(vec![Layout::contiguous(inputs[0].shape, makes)])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let dtype = match self.0.makes {
+            Makes::Same => inputs[inputs.len() - 1].dtype,
+            Makes::Type(dtype) => dtype,
+        };
+        let mut operands = vec![0.0; inputs.len()];
+        let values = (0..inputs[0].values.len())
+            .map(|i| {
+                for (operand, input) in operands.iter_mut().zip(inputs) {
+                    *operand = input.values[i];
+                }
+                dtype.quantise((self.0.reference)(&operands))
+            })
+            .collect();
+        Ok(vec![HostTensor::new(inputs[0].shape, dtype, values)])
+    }
+    fn differentiable(&self) -> bool {
+        self.0.gradient.is_some()
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        match self.0.gradient {
+            Some(gradient) => gradient(context),
+            None => Err(Error::NotDifferentiable { op: self.name() }),
+        }
+    }
+}
+
+/// Records a row over operands broadcast to one shape.
+#[track_caller]
+pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
+    let op = row.formula.name;
+    let mut shape = *operands[0].shape();
+    for operand in &operands[1..] {
+        shape = shape.broadcast(operand.shape(), op)?;
+    }
+    let expanded: Vec<Tensor> = operands.iter().map(|o| o.expand_to(shape, op)).collect::<Result<_>>()?;
+    record_one(Pointwise(row), &expanded.iter().collect::<Vec<_>>())
+}
+
+/// The whole table.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    [elementary::ROWS, arithmetic::ROWS, compare::ROWS, activation::ROWS].into_iter().flatten().copied()
+}
+
+/// Every row by itself, over an odd size, broadcast, and through a view.
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for row in rows() {
+        let shapes: [&[&[usize]]; 3] =
+            [&[&[37], &[37], &[37]], &[&[3, 5], &[3, 1], &[5]], &[&[2, 1, 4], &[3, 1], &[2, 3, 1]]];
+        for (variant, shapes) in shapes.iter().enumerate() {
+            if row.arity == 1 && variant == 1 {
+                continue;
+            }
+            let transposed = variant == 2;
+            let mut case = Case::new(row.formula.name, &shapes[..row.arity], move |x| {
+                let views: Vec<Tensor> = x
+                    .iter()
+                    .map(
+                        |x| if transposed { x.transpose(0, -1)?.contiguous()?.transpose(0, -1) } else { Ok(x.clone()) },
+                    )
+                    .collect::<Result<_>>()?;
+                Ok(vec![apply(row, &views.iter().collect::<Vec<_>>())?])
+            });
+            for operand in 0..row.arity {
+                let (low, high) = row.domain[operand];
+                case = case.domain(operand, low, high);
+                case.inputs[operand].kinks = row.kinks;
+                if row.accepts == Accepts::Truth || (row.accepts == Accepts::Choice && operand == 0) {
+                    case = case.truth(operand);
+                }
+            }
+            if row.gradient.is_none() {
+                case = case.no_gradient();
+            } else if !row.smooth {
+                case = case.first_order();
+            }
+            cases.push(case);
+        }
+    }
+    cases.extend(create::cases());
+    cases
+}

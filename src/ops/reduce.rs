@@ -1,0 +1,442 @@
+//! Sums, means and extremes over any dimensions, and the positions of extremes.
+
+use crate::device::Adapter;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::Layout;
+use std::hash::Hasher;
+
+const TEMPLATE: &str = include_str!("../../shaders/reduce.wgsl");
+const ARG_TEMPLATE: &str = include_str!("../../shaders/arg_reduce.wgsl");
+
+/// Elements one invocation combines before the work is split; far below the 65,535 iterations after which some
+/// drivers end a loop.
+const LONGEST_LOOP: usize = 1024;
+
+/// Invocations that keep an adapter busy; fewer outputs than this are split into chunks.
+const ENOUGH_INVOCATIONS: usize = 512;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Sum,
+    Max,
+    Min,
+}
+
+/// Combines the elements along some dimensions, which stay with size 1.
+#[derive(Clone, Debug, Hash)]
+struct Reduce {
+    kind: Kind,
+    dims: Vec<usize>,
+}
+
+/// The terms of an index into a strided input over some of its dimensions, as a WGSL expression of `variable`.
+/// The outermost size is not written: a shorter last batch changes it.
+fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
+    let mut terms = Vec::new();
+    let mut inner = 1;
+    for (at, &dim) in dims.iter().enumerate().rev() {
+        let (size, stride) = (layout.shape[dim], layout.strides()[dim]);
+        let mut term = if inner == 1 { variable.to_string() } else { format!("{variable} / {inner}u") };
+        if at > 0 {
+            term = format!("({term}) % {size}u");
+        }
+        if stride != 0 && size != 1 {
+            terms.push(format!("({term}) * {stride}u"));
+        }
+        inner *= size.max(1);
+    }
+    if terms.is_empty() { "0u".to_string() } else { terms.join(" + ") }
+}
+
+fn kept_dims(rank: usize, reduced: &[usize]) -> Vec<usize> {
+    (0..rank).filter(|d| !reduced.contains(d)).collect()
+}
+
+/// How many chunks each output's elements are split into.
+fn chunks(outputs: usize, length: usize) -> usize {
+    let for_loops = length.div_ceil(LONGEST_LOOP);
+    let for_invocations = (ENOUGH_INVOCATIONS / outputs.max(1)).min(length / 32);
+    for_loops.max(for_invocations).max(1)
+}
+
+impl Op for Reduce {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Sum => "sum",
+            Kind::Max => "amax",
+            Kind::Min => "amin",
+        }
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let input = &inputs[0];
+        if input.dtype == DType::Bool {
+            return Err(Error::WrongDType { op: self.name(), expected: "numbers", got: input.dtype });
+        }
+        if self.kind != Kind::Sum && self.dims.iter().any(|&d| input.shape[d] == 0) {
+            return Err(Error::invalid(self.name(), format!("nothing to choose from: {} is empty there", input.shape)));
+        }
+        Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), input.dtype)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let (input, output) = (&io.inputs[0], &io.outputs[0]);
+        let outputs = output.shape.numel();
+        let mut length: usize = self.dims.iter().map(|&d| input.shape[d]).product();
+        let kept = kept_dims(input.shape.len(), &self.dims);
+        let innermost = |dims: &[usize]| {
+            dims.iter().filter(|&&d| input.shape[d] > 1).map(|&d| input.strides()[d]).min().unwrap_or(usize::MAX)
+        };
+        let output_fastest = innermost(&kept) < innermost(&self.dims);
+        let accumulator = if input.dtype == DType::F16 { "f32" } else { input.dtype.wgsl() };
+        let mut kernels = Kernels::default();
+        let mut from = Operand::Input(0);
+        let mut strides = (0, 0);
+        loop {
+            let chunks = chunks(outputs, length);
+            let is_first = kernels.kernels.is_empty();
+            let is_last = chunks == 1;
+            let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
+            let mut kernel = Kernel::new("reduce", TEMPLATE)
+                .constant("KIND", format!("{}u", self.kind as u32))
+                .constant("OUTPUT_FASTEST", output_fastest)
+                .alias("Element", if is_first { input.dtype.wgsl() } else { accumulator })
+                .alias("Accumulator", accumulator)
+                .alias("Result", if is_last { output.dtype.wgsl() } else { accumulator })
+                .bind("input", from)
+                .bind("output", to)
+                .values(&[outputs, length, chunks, strides.0, strides.1])
+                .words([if is_first { Word::Offset(0) } else { Word::Value(0) }])
+                .grid(fold_groups(outputs * chunks, 64))
+                .work(outputs * length);
+            if !input.dtype.is_float() {
+                kernel = kernel.hook("not_a_number", "return false;");
+            }
+            if is_first {
+                let body =
+                    format!("return {} + {};", place(input, &kept, "index"), place(input, &self.dims, "element"));
+                kernel = kernel.hook("place", body);
+            }
+            kernels.kernels.push(kernel);
+            if is_last {
+                return Ok(kernels);
+            }
+            kernels.temporaries.push(4 * outputs * chunks);
+            strides = if output_fastest { (1, outputs) } else { (chunks, 1) };
+            length = chunks;
+            from = to;
+        }
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let input = &inputs[0];
+        let shape = input.shape.without(&self.dims, true);
+        let kind = self.kind;
+        let start = match kind {
+            Kind::Sum => 0.0,
+            Kind::Max => f64::NEG_INFINITY,
+            Kind::Min => f64::INFINITY,
+        };
+        let mut values = vec![start; shape.numel()];
+        for_each_reduced(input, &self.dims, |output, _, value| {
+            let total = &mut values[output];
+            *total = match kind {
+                Kind::Sum => *total + value,
+                _ if total.is_nan() => *total,
+                _ if value.is_nan() => value,
+                Kind::Max => total.max(value),
+                Kind::Min => total.min(value),
+            };
+        });
+        Ok(vec![HostTensor::new(shape, input.dtype, values)])
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let x = context.input(0);
+        let gradient = context.of(0, |g| {
+            if self.kind == Kind::Sum {
+                return g.expand_to(*x.shape(), "sum");
+            }
+            // Elements that tie share the gradient.
+            let taken = x.eq(context.output(0))?.to_dtype(x.dtype())?;
+            let dims: Vec<isize> = self.dims.iter().map(|&d| d as isize).collect();
+            let shares = if dims.is_empty() { taken.clone() } else { taken.sum(&dims, true)? };
+            g.div(&shares)?.mul(&taken)
+        })?;
+        Ok(vec![gradient])
+    }
+}
+
+/// Calls `visit(output, element, value)` for each element: the index of the output it goes to and its position
+/// among the elements that go there.
+fn for_each_reduced(input: &HostTensor, dims: &[usize], mut visit: impl FnMut(usize, usize, f64)) {
+    let kept = kept_dims(input.shape.len(), dims);
+    let mut at = vec![0; input.shape.len()];
+    for &value in &input.values {
+        let index = |dims: &[usize]| dims.iter().fold(0, |index, &d| index * input.shape[d] + at[d]);
+        visit(index(&kept), index(dims), value);
+        for d in (0..at.len()).rev() {
+            at[d] += 1;
+            if at[d] < input.shape[d] {
+                break;
+            }
+            at[d] = 0;
+        }
+    }
+}
+
+/// The position of the extreme along some dimensions, counted in row-major order over them.
+#[derive(Clone, Debug, Hash)]
+struct ArgReduce {
+    kind: Kind,
+    dims: Vec<usize>,
+}
+
+impl Op for ArgReduce {
+    fn name(&self) -> &'static str {
+        if self.kind == Kind::Max { "argmax" } else { "argmin" }
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn differentiable(&self) -> bool {
+        false
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let input = &inputs[0];
+        if !input.dtype.is_float() {
+            return Err(Error::WrongDType { op: self.name(), expected: "floats", got: input.dtype });
+        }
+        if self.dims.iter().any(|&d| input.shape[d] == 0) {
+            return Err(Error::invalid(self.name(), format!("nothing to choose from: {} is empty there", input.shape)));
+        }
+        Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), DType::I32)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let input = &io.inputs[0];
+        let outputs = io.outputs[0].shape.numel();
+        let mut length: usize = self.dims.iter().map(|&d| input.shape[d]).product();
+        let kept = kept_dims(input.shape.len(), &self.dims);
+        let body = format!("return {} + {};", place(input, &kept, "index"), place(input, &self.dims, "element"));
+        let mut kernels = Kernels::default();
+        let mut candidates = None;
+        loop {
+            let chunks = chunks(outputs, length);
+            let is_last = chunks == 1;
+            let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
+            let mut kernel = Kernel::new("arg_reduce", ARG_TEMPLATE)
+                .constant("KIND", format!("{}u", self.kind as u32))
+                .alias("Element", input.dtype.wgsl())
+                .hook("place", body.clone())
+                .bind("input", Operand::Input(0))
+                .bind("output", to)
+                .values(&[outputs, length, chunks, 0])
+                .words([Word::Offset(0)])
+                .grid(fold_groups(outputs * chunks, 64))
+                .work(outputs * length);
+            if let Some(from) = candidates {
+                kernel = kernel
+                    .bind("candidates", from)
+                    .hook("candidate", "return u32(candidates[index * params.length + element]);");
+                kernel.declarations = "@group(0) @binding(3) var<storage, read> candidates: array<i32>;\n".to_string();
+            }
+            kernels.kernels.push(kernel);
+            if is_last {
+                return Ok(kernels);
+            }
+            kernels.temporaries.push(4 * outputs * chunks);
+            length = chunks;
+            candidates = Some(to);
+        }
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let input = &inputs[0];
+        let shape = input.shape.without(&self.dims, true);
+        let mut best = vec![(f64::NAN, usize::MAX); shape.numel()];
+        let largest = self.kind == Kind::Max;
+        for_each_reduced(input, &self.dims, |output, element, value| {
+            let (champion, position) = best[output];
+            let beats = if largest { value > champion } else { value < champion };
+            if position == usize::MAX || (!champion.is_nan() && (value.is_nan() || beats)) {
+                best[output] = (value, element);
+            }
+        });
+        let values = best.into_iter().map(|(_, position)| position as f64).collect();
+        Ok(vec![HostTensor::new(shape, DType::I32, values)])
+    }
+}
+
+impl Tensor {
+    #[track_caller]
+    fn reduce(&self, kind: Kind, op: &'static str, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+        let dims = self.shape().dims(op, dims)?;
+        let kept = self.shape().without(&dims, keepdim);
+        if dims.is_empty() {
+            return self.copy();
+        }
+        record_one(Reduce { kind, dims }, &[self])?.reshape_to(kept)
+    }
+
+    /// The sum over `dims` (all of them where the list is empty): `output = sum over e of input[.., e, ..]`.
+    ///
+    /// Negative dimensions count from the end; summed dimensions stay with size 1 where `keepdim`.
+    /// f16 is summed in f32; integers stay what they are.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::DimRepeated`], [`Error::WrongDType`] for bool.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[2, 2])?;
+    /// assert_eq!(x.sum(&[0], false)?.to_vec::<f32>()?, [4.0, 6.0]);
+    /// assert_eq!(x.sum(&[], false)?.item::<f32>()?, 10.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sum(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+        self.reduce(Kind::Sum, "sum", dims, keepdim)
+    }
+
+    /// The mean over `dims` (all where the list is empty); NaN over nothing.
+    ///
+    /// # Errors
+    /// As [`sum`](Tensor::sum); [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn mean(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Err(Error::WrongDType { op: "mean", expected: "floats", got: self.dtype() });
+        }
+        let reduced = self.shape().dims("mean", dims)?;
+        let count: usize = reduced.iter().map(|&d| self.shape()[d]).product();
+        self.reduce(Kind::Sum, "mean", dims, keepdim)?.div_scalar(count as f32)
+    }
+
+    /// The largest element over `dims` (all where the list is empty). NaN wins. Elements that tie share the gradient.
+    ///
+    /// # Errors
+    /// As [`sum`](Tensor::sum); [`Error::Invalid`] over an empty dimension.
+    #[track_caller]
+    pub fn amax(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+        self.reduce(Kind::Max, "amax", dims, keepdim)
+    }
+
+    /// The smallest element over `dims` (all where the list is empty). NaN wins. Elements that tie share the gradient.
+    ///
+    /// # Errors
+    /// As [`amax`](Tensor::amax).
+    #[track_caller]
+    pub fn amin(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+        self.reduce(Kind::Min, "amin", dims, keepdim)
+    }
+
+    /// The largest element along `dim` and its position; the gradient goes to the first of several that tie.
+    ///
+    /// # Errors
+    /// As [`amax`](Tensor::amax).
+    #[track_caller]
+    pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Max, "max", dim, keepdim)
+    }
+
+    /// The smallest element along `dim` and its position; the gradient goes to the first of several that tie.
+    ///
+    /// # Errors
+    /// As [`amax`](Tensor::amax).
+    #[track_caller]
+    pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Min, "min", dim, keepdim)
+    }
+
+    #[track_caller]
+    fn extreme(&self, kind: Kind, op: &'static str, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let at = self.shape().dim(op, dim)?;
+        if self.rank() == 0 {
+            return Ok((self.copy()?, Tensor::full(self.device(), &[], 0i32)?));
+        }
+        let positions = record_one(ArgReduce { kind, dims: vec![at] }, &[self])?;
+        let values = self.gather(at as isize, &positions)?;
+        let kept = self.shape().without(&[at], keepdim);
+        Ok((values.reshape_to(kept)?, positions.reshape_to(kept)?))
+    }
+
+    /// The position of the largest element along `dim`, or over all elements in row-major order; the first of
+    /// several that tie. i32; no gradient.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] over an empty dimension.
+    #[track_caller]
+    pub fn argmax(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
+        self.arg_reduce(Kind::Max, "argmax", dim, keepdim)
+    }
+
+    /// The position of the smallest element; as [`argmax`](Tensor::argmax).
+    ///
+    /// # Errors
+    /// As `argmax`.
+    #[track_caller]
+    pub fn argmin(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
+        self.arg_reduce(Kind::Min, "argmin", dim, keepdim)
+    }
+
+    #[track_caller]
+    fn arg_reduce(&self, kind: Kind, op: &'static str, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
+        let dims = self.shape().dims(op, dim.as_slice())?;
+        let kept = self.shape().without(&dims, keepdim);
+        if dims.is_empty() {
+            return Tensor::full(self.device(), self.shape(), 0i32);
+        }
+        record_one(ArgReduce { kind, dims }, &[self])?.reshape_to(kept)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (dims, keepdim) in [(&[][..], false), (&[0], false), (&[-1], true), (&[0, 2], false), (&[1], true)] {
+        let shape: &[usize] = &[5, 7, 11];
+        cases.push(Case::new("sum", &[shape], move |x| Ok(vec![x[0].sum(dims, keepdim)?])).tolerance(400.0));
+        cases.push(Case::new("mean", &[shape], move |x| Ok(vec![x[0].mean(dims, keepdim)?])).tolerance(400.0));
+        let extreme = |op, run: fn(&Tensor, &[isize], bool) -> Result<Tensor>| {
+            Case::new(op, &[shape], move |x| Ok(vec![run(&x[0], dims, keepdim)?])).distinct().first_order()
+        };
+        cases.push(extreme("amax", Tensor::amax));
+        cases.push(extreme("amin", Tensor::amin));
+    }
+    // Past one loop, past one chunk, through a view, over nothing, of nothing.
+    cases.push(Case::new("sum", &[&[3, 5003]], |x| Ok(vec![x[0].sum(&[1], false)?])).tolerance(2000.0).first_order());
+    cases.push(
+        Case::new("sum", &[&[1200, 2]], |x| Ok(vec![x[0].t()?.sum(&[-1], false)?])).tolerance(1200.0).first_order(),
+    );
+    cases.push(Case::new("sum", &[&[4, 0]], |x| Ok(vec![x[0].sum(&[1], false)?])));
+    cases.push(Case::new("sum", &[&[0, 4]], |x| Ok(vec![x[0].sum(&[1], false)?])));
+    cases.push(Case::new("sum", &[&[4, 1]], |x| Ok(vec![x[0].expand(&[4, 6])?.sum(&[1], false)?])));
+    cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[], false)?])).integers(0, -9, 9).no_gradient());
+    for dim in [None, Some(0), Some(1), Some(-1)] {
+        cases.push(
+            Case::new("argmax", &[&[5, 7, 3]], move |x| Ok(vec![x[0].argmax(dim, false)?])).distinct().no_gradient(),
+        );
+        cases.push(
+            Case::new("argmin", &[&[5, 7, 3]], move |x| Ok(vec![x[0].transpose(0, 2)?.argmin(dim, true)?]))
+                .distinct()
+                .no_gradient(),
+        );
+    }
+    cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
+    for dim in [0, 1] {
+        cases.push(
+            Case::new("max", &[&[5, 7]], move |x| x[0].max(dim, false).map(|(v, i)| vec![v, i]))
+                .distinct()
+                .first_order(),
+        );
+        cases.push(
+            Case::new("min", &[&[5, 7]], move |x| x[0].min(dim, true).map(|(v, i)| vec![v, i]))
+                .distinct()
+                .first_order(),
+        );
+    }
+    cases
+}

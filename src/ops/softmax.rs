@@ -1,0 +1,153 @@
+//! softmax and log_softmax along one dimension.
+
+use crate::device::Adapter;
+use crate::error::{Error, Result};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::{Layout, Shape};
+use std::hash::Hasher;
+
+const TEMPLATE: &str = include_str!("../../shaders/softmax.wgsl");
+
+/// Row length above which a software adapter shares a row among invocations too: far below the 65,535 iterations
+/// after which some drivers end a loop.
+const LONGEST_LOOP: usize = 16_384;
+
+/// Over the middle dimension of `[outer, size, inner]`.
+#[derive(Clone, Debug, Hash)]
+struct Softmax {
+    log: bool,
+}
+
+impl Op for Softmax {
+    fn name(&self) -> &'static str {
+        if self.log { "log_softmax" } else { "softmax" }
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let input = &inputs[0];
+        if !input.dtype.is_float() {
+            return Err(Error::WrongDType { op: self.name(), expected: "floats", got: input.dtype });
+        }
+        Ok(vec![Layout::contiguous(input.shape, input.dtype)])
+    }
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
+        let shape = io.outputs[0].shape;
+        let (rows, size) = (shape[0] * shape[2], shape[1]);
+        let lanes = match size {
+            _ if adapter.is_cpu && size <= LONGEST_LOOP => 1,
+            0..=8 => 1,
+            9..=64 => 8,
+            _ => 64,
+        };
+        Ok(Kernel::new("softmax", TEMPLATE)
+            .alias("Element", io.outputs[0].dtype.wgsl())
+            .constant("SIZE", format!("{size}u"))
+            .constant("INNER", format!("{}u", shape[2]))
+            .constant("LANES", format!("{lanes}u"))
+            .constant("LOG", self.log)
+            .bind("input", Operand::Input(0))
+            .bind("output", Operand::Output(0))
+            .values(&[rows])
+            .words([Word::Offset(0)])
+            .grid(fold_groups(rows * lanes, 64))
+            .work(8 * rows * size)
+            .into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let input = &inputs[0];
+        let (outer, size, inner) = (input.shape[0], input.shape[1], input.shape[2]);
+        let mut values = vec![0.0; input.values.len()];
+        for o in 0..outer {
+            for i in 0..inner {
+                let at = |d: usize| (o * size + d) * inner + i;
+                let row = || (0..size).map(|d| input.values[at(d)]);
+                let largest =
+                    row().fold(f64::NEG_INFINITY, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) });
+                let sum: f64 = row().map(|x| (x - largest).exp()).sum();
+                for d in 0..size {
+                    let shifted = input.values[at(d)] - largest;
+                    values[at(d)] = if self.log { shifted - sum.ln() } else { shifted.exp() / sum };
+                }
+            }
+        }
+        Ok(vec![HostTensor::new(input.shape, input.dtype, values)])
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let y = context.output(0);
+        let gradient = context.of(0, |g| {
+            if self.log {
+                // g - softmax(x) sum(g)
+                g.sub(&y.exp()?.mul(&g.sum(&[1], true)?)?)
+            } else {
+                // y (g - sum(g y))
+                g.sub(&g.mul(y)?.sum(&[1], true)?)?.mul(y)
+            }
+        })?;
+        Ok(vec![gradient])
+    }
+}
+
+impl Tensor {
+    /// `e^x[d] / sum over d of e^x[d]` along `dim`, without overflow.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::WrongDType`] for types other than floats.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1000.0f32, 1000.0], &[1, 2])?;
+    /// assert_eq!(x.softmax(-1)?.to_vec::<f32>()?, [0.5, 0.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn softmax(&self, dim: isize) -> Result<Tensor> {
+        self.softmax_along("softmax", dim, false)
+    }
+
+    /// `x[d] - log(sum over d of e^x[d])` along `dim`: the logarithm of [`softmax`](Tensor::softmax), exact where
+    /// that would underflow.
+    ///
+    /// # Errors
+    /// As `softmax`.
+    #[track_caller]
+    pub fn log_softmax(&self, dim: isize) -> Result<Tensor> {
+        self.softmax_along("log_softmax", dim, true)
+    }
+
+    #[track_caller]
+    fn softmax_along(&self, op: &'static str, dim: isize, log: bool) -> Result<Tensor> {
+        let dim = self.shape().dim(op, dim)?;
+        let shape = *self.shape();
+        let sizes = if shape.is_empty() { vec![1] } else { shape.to_vec() };
+        let outer: usize = sizes[..dim].iter().product();
+        let inner: usize = sizes[dim + 1..].iter().product();
+        let rows = self.contiguous()?.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)?;
+        record_one(Softmax { log }, &[&rows])?.reshape_to(shape)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, dim) in [
+        (&[7][..], 0),
+        (&[], 0),
+        (&[5, 10], 1),
+        (&[5, 10], 0),
+        (&[3, 1, 4], 1),
+        (&[2, 3, 4, 5], 1),
+        (&[2, 70], -1),
+        (&[0, 4], 1),
+    ] {
+        cases.push(Case::new("softmax", &[shape], move |x| Ok(vec![x[0].softmax(dim)?])).tolerance(64.0));
+        cases.push(Case::new("log_softmax", &[shape], move |x| Ok(vec![x[0].log_softmax(dim)?])).tolerance(64.0));
+    }
+    cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].t()?.softmax(1)?])).tolerance(64.0));
+    cases.push(Case::new("softmax", &[&[2, 20_000]], |x| Ok(vec![x[0].softmax(1)?])).tolerance(64.0).no_gradient());
+    cases
+}

@@ -1,0 +1,415 @@
+//! Other layouts of the same elements, without a copy: reshape, permute, expand, slice.
+//!
+//! Gradients: a reshape or permute back; the sum over what was expanded; zeros round what was sliced
+//! (`slice_backward`, which has a kernel).
+
+use crate::device::Adapter;
+use crate::error::{Error, Result};
+use crate::graph::{Class, Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::{Layout, Shape};
+use std::hash::Hasher;
+
+/// What a view does to the layout.
+#[derive(Clone, Debug, Hash)]
+enum View {
+    Reshape(Shape),
+    Permute(Vec<usize>),
+    Expand(Shape),
+    Slice { dim: usize, start: usize, length: usize, step: usize },
+}
+
+impl Op for View {
+    fn name(&self) -> &'static str {
+        match self {
+            View::Reshape(_) => "reshape",
+            View::Permute(_) => "permute",
+            View::Expand(_) => "expand",
+            View::Slice { .. } => "slice",
+        }
+    }
+    /// The resulting layout says it all, and the planner compares that: where a slice starts is data.
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let input = &inputs[0];
+        let strides = input.strides();
+        let output = match self {
+            View::Reshape(shape) => input
+                .reshape(*shape)
+                .ok_or_else(|| Error::Internal { op: "reshape", reason: "these strides need a copy".to_string() })?,
+            View::Permute(dims) => {
+                let sizes: Vec<usize> = dims.iter().map(|&d| input.shape[d]).collect();
+                let strides: Vec<usize> = dims.iter().map(|&d| strides[d]).collect();
+                Layout::strided(Shape::new(&sizes)?, &strides, input.offset, input.dtype)
+            }
+            View::Expand(shape) => {
+                let added = shape.len() - input.shape.len();
+                let stride = |d: usize| match d.checked_sub(added) {
+                    Some(old) if input.shape[old] == shape[d] => strides[old],
+                    _ => 0,
+                };
+                let strides: Vec<usize> = (0..shape.len()).map(stride).collect();
+                Layout::strided(*shape, &strides, input.offset, input.dtype)
+            }
+            View::Slice { dim, start, length, step } => {
+                let (mut sizes, mut new) = (input.shape.to_vec(), strides.to_vec());
+                sizes[*dim] = *length;
+                new[*dim] *= step;
+                Layout::strided(Shape::new(&sizes)?, &new, input.offset + start * strides[*dim], input.dtype)
+            }
+        };
+        Ok(vec![output])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let layout = Layout::contiguous(inputs[0].shape, inputs[0].dtype);
+        Ok(self.outputs(&[layout])?.iter().map(|output| inputs[0].view(output)).collect())
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let shape = *context.input(0).shape();
+        let gradient = context.of(0, |g| match self {
+            View::Reshape(_) => g.reshape_to(shape),
+            View::Permute(dims) => {
+                let mut back = vec![0; dims.len()];
+                for (to, &from) in dims.iter().enumerate() {
+                    back[from] = to as isize;
+                }
+                g.permute(&back)
+            }
+            View::Expand(_) => g.sum_to(shape),
+            View::Slice { dim, start, step, .. } => {
+                let backward = SliceBackward { shape, dim: *dim, step: *step, start: [*start as u32] };
+                record_one(backward, &[&g.contiguous()?])
+            }
+        })?;
+        Ok(vec![gradient])
+    }
+}
+
+/// Zeros with the input's elements where a slice took them from.
+#[derive(Clone, Debug)]
+struct SliceBackward {
+    shape: Shape,
+    dim: usize,
+    step: usize,
+    start: [u32; 1],
+}
+
+const SLICE_BACKWARD: &str = include_str!("../../shaders/slice_backward.wgsl");
+
+impl Op for SliceBackward {
+    fn name(&self) -> &'static str {
+        "slice_backward"
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(&(self.shape, self.dim, self.step), state);
+    }
+    fn scalars(&self) -> &[u32] {
+        &self.start
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(self.shape, inputs[0].dtype)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let (input, output) = (&io.inputs[0], &io.outputs[0]);
+        let inner: usize = output.shape[self.dim + 1..].iter().product();
+        let count = output.shape.numel();
+        let outermost = self.dim == 0;
+        let size = if outermost { 0 } else { output.shape[self.dim] };
+        Ok(Kernel::new("slice_backward", SLICE_BACKWARD)
+            .alias("Element", output.dtype.wgsl())
+            .constant("SIZE", format!("{size}u"))
+            .constant("INNER", format!("{inner}u"))
+            .constant("STEP", format!("{}u", self.step))
+            .bind("input", Operand::Input(0))
+            .bind("output", Operand::Output(0))
+            .values(&[count, input.shape[self.dim]])
+            .words([Word::Scalar(0), Word::Offset(0)])
+            .grid(fold_groups(count, 64))
+            .work(count)
+            .into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let (input, start) = (&inputs[0], self.start[0] as usize);
+        let length = input.shape[self.dim];
+        let output = HostTensor::from_fn(self.shape, input.dtype, |at| {
+            let mut from = at.to_vec();
+            match at[self.dim].checked_sub(start) {
+                Some(along) if along % self.step == 0 && along / self.step < length => {
+                    from[self.dim] = along / self.step;
+                    input.at(&from)
+                }
+                _ => 0.0,
+            }
+        });
+        Ok(vec![output])
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let length = context.input(0).shape()[self.dim];
+        let slice = View::Slice { dim: self.dim, start: self.start[0] as usize, length, step: self.step };
+        Ok(vec![context.of(0, |g| record_one(slice, &[&g]))?])
+    }
+}
+
+impl Tensor {
+    /// The same elements in row-major order as another shape; one size may be -1 and is worked out.
+    ///
+    /// A view where the strides allow it, a copy otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the numbers of elements differ.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::zeros(&device, &[2, 3, 4])?;
+    /// assert_eq!(x.reshape(&[2, -1])?.shape()[..], [2, 12]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn reshape(&self, shape: &[isize]) -> Result<Tensor> {
+        let wrong = || Error::invalid("reshape", format!("{} does not fit {shape:?}", self.shape()));
+        let known: usize = shape.iter().filter(|&&s| s >= 0).map(|&s| s as usize).product();
+        let unknown = shape.iter().filter(|&&s| s < 0).count();
+        if unknown > 1 || shape.iter().any(|&s| s < -1) {
+            return Err(wrong());
+        }
+        if unknown == 1 && (known == 0 || self.numel() % known != 0) {
+            return Err(wrong());
+        }
+        let sizes: Vec<usize> = shape.iter().map(|&s| if s < 0 { self.numel() / known } else { s as usize }).collect();
+        let shape_new = Shape::new(&sizes)?;
+        if shape_new.numel() != self.numel() {
+            return Err(wrong());
+        }
+        self.reshape_to(shape_new)
+    }
+
+    #[track_caller]
+    pub(crate) fn reshape_to(&self, shape: Shape) -> Result<Tensor> {
+        if *self.shape() == shape {
+            return Ok(self.clone());
+        }
+        match self.layout().reshape(shape) {
+            Some(_) => record_one(View::Reshape(shape), &[self]),
+            None => record_one(View::Reshape(shape), &[&self.copy()?]),
+        }
+    }
+
+    /// Dimensions in another order: dimension `d` of the result is dimension `dims[d]` of this tensor.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `dims` is not a permutation, [`Error::DimOutOfRange`], [`Error::DimRepeated`].
+    #[track_caller]
+    pub fn permute(&self, dims: &[isize]) -> Result<Tensor> {
+        if dims.len() != self.rank() {
+            return Err(Error::invalid(
+                "permute",
+                format!("{dims:?} does not order the dimensions of {}", self.shape()),
+            ));
+        }
+        let mut order = Vec::with_capacity(dims.len());
+        for &dim in dims {
+            let dim = self.shape().dim("permute", dim)?;
+            if order.contains(&dim) {
+                return Err(Error::DimRepeated { op: "permute", dim });
+            }
+            order.push(dim);
+        }
+        if order.iter().enumerate().all(|(i, &d)| i == d) {
+            return Ok(self.clone());
+        }
+        record_one(View::Permute(order), &[self])
+    }
+
+    /// Two dimensions exchanged.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`].
+    #[track_caller]
+    pub fn transpose(&self, first: isize, second: isize) -> Result<Tensor> {
+        let (first, second) = (self.shape().dim("transpose", first)?, self.shape().dim("transpose", second)?);
+        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
+        if !order.is_empty() {
+            order.swap(first, second);
+        }
+        self.permute(&order)
+    }
+
+    /// A matrix transposed; vectors and scalars stay.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] past two dimensions.
+    #[track_caller]
+    pub fn t(&self) -> Result<Tensor> {
+        match self.rank() {
+            0 | 1 => Ok(self.clone()),
+            2 => self.permute(&[1, 0]),
+            _ => Err(Error::invalid("t", format!("expected at most 2 dimensions, got {}", self.shape()))),
+        }
+    }
+
+    /// Dimensions `start` to `end`, both included, as one.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `end` is before `start`.
+    #[track_caller]
+    pub fn flatten(&self, start: isize, end: isize) -> Result<Tensor> {
+        let (start, end) = (self.shape().dim("flatten", start)?, self.shape().dim("flatten", end)?);
+        if end < start {
+            return Err(Error::invalid("flatten", format!("end {end} is before start {start}")));
+        }
+        if self.rank() == 0 {
+            return self.reshape(&[1]);
+        }
+        let mut sizes: Vec<usize> = self.shape()[..start].to_vec();
+        sizes.push(self.shape()[start..=end].iter().product());
+        sizes.extend(&self.shape()[end + 1..]);
+        self.reshape_to(Shape::new(&sizes)?)
+    }
+
+    /// Without dimension `dim`, where its size is 1; unchanged otherwise.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`].
+    #[track_caller]
+    pub fn squeeze(&self, dim: isize) -> Result<Tensor> {
+        let dim = self.shape().dim("squeeze", dim)?;
+        if self.rank() == 0 || self.shape()[dim] != 1 {
+            return Ok(self.clone());
+        }
+        self.reshape_to(self.shape().without(&[dim], false))
+    }
+
+    /// With a dimension of size 1 put in before `dim`.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`].
+    #[track_caller]
+    pub fn unsqueeze(&self, dim: isize) -> Result<Tensor> {
+        let rank = self.rank() as isize + 1;
+        let at = if dim < 0 { dim + rank } else { dim };
+        if !(0..rank).contains(&at) {
+            return Err(Error::DimOutOfRange { op: "unsqueeze", dim, rank: self.rank() });
+        }
+        let mut sizes = self.shape().to_vec();
+        sizes.insert(at as usize, 1);
+        self.reshape_to(Shape::new(&sizes)?)
+    }
+
+    /// Dimensions of size 1 stretched to `shape`, without a copy; -1 keeps a size. New dimensions come first.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`] where a size other than 1 would have to change.
+    #[track_caller]
+    pub fn expand(&self, shape: &[isize]) -> Result<Tensor> {
+        if shape.len() < self.rank() {
+            return Err(Error::invalid("expand", format!("{shape:?} has fewer dimensions than {}", self.shape())));
+        }
+        let added = shape.len() - self.rank();
+        let mut sizes = Vec::with_capacity(shape.len());
+        for (d, &size) in shape.iter().enumerate() {
+            sizes.push(match (size, d.checked_sub(added)) {
+                (-1, Some(old)) => self.shape()[old],
+                (size, _) if size >= 0 => size as usize,
+                _ => return Err(Error::invalid("expand", format!("{shape:?}: a new dimension needs a size"))),
+            });
+        }
+        self.expand_to(Shape::new(&sizes)?, "expand")
+    }
+
+    #[track_caller]
+    pub(crate) fn expand_to(&self, shape: Shape, op: &'static str) -> Result<Tensor> {
+        if *self.shape() == shape {
+            return Ok(self.clone());
+        }
+        let joint = self.shape().broadcast(&shape, op)?;
+        if joint != shape {
+            let rule = format!("{} does not expand to {shape}", self.shape());
+            return Err(Error::invalid(op, rule));
+        }
+        record_one(View::Expand(shape), &[self])
+    }
+
+    /// Summed over whatever was stretched to get from `shape` to this tensor's shape.
+    #[track_caller]
+    pub(crate) fn sum_to(&self, shape: Shape) -> Result<Tensor> {
+        if *self.shape() == shape {
+            return Ok(self.clone());
+        }
+        let added = self.rank() - shape.len();
+        let stretched: Vec<isize> = (0..self.rank())
+            .filter(|&d| d < added || (shape[d - added] == 1 && self.shape()[d] != 1))
+            .map(|d| d as isize)
+            .collect();
+        if stretched.is_empty() {
+            return self.reshape_to(shape);
+        }
+        self.sum(&stretched, true)?.reshape_to(shape)
+    }
+
+    /// Elements `start`, `start + step`, .. before `end` along `dim`; negative bounds count from the end, and
+    /// bounds past it are cut, as in Python.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `step` is 0.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[0, 1, 2, 3, 4, 5], &[6])?;
+    /// assert_eq!(x.slice(0, 1, -1, 2)?.to_vec::<i32>()?, [1, 3]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn slice(&self, dim: isize, start: isize, end: isize, step: usize) -> Result<Tensor> {
+        if self.rank() == 0 || step == 0 {
+            let rule = format!("a slice needs a dimension and a step above 0 (shape {}, step {step})", self.shape());
+            return Err(Error::invalid("slice", rule));
+        }
+        let dim = self.shape().dim("slice", dim)?;
+        let size = self.shape()[dim];
+        let bound = |at: isize| (if at < 0 { at + size as isize } else { at }).clamp(0, size as isize) as usize;
+        let (start, end) = (bound(start), bound(end));
+        let length = end.saturating_sub(start).div_ceil(step);
+        if length == size && step == 1 {
+            return Ok(self.clone());
+        }
+        record_one(View::Slice { dim, start, length, step }, &[self])
+    }
+
+    /// `length` elements from `start` along `dim`.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where the range passes the end.
+    #[track_caller]
+    pub fn narrow(&self, dim: isize, start: usize, length: usize) -> Result<Tensor> {
+        let at = self.shape().dim("narrow", dim)?;
+        let size = self.shape().get(at).copied().unwrap_or(0);
+        if start + length > size {
+            let rule = format!("{start}..{} passes the end of dimension {at}, which has size {size}", start + length);
+            return Err(Error::invalid("narrow", rule));
+        }
+        self.slice(dim, start as isize, (start + length) as isize, 1)
+    }
+}
+
+/// The views and the gradient of the slice.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("reshape", &[&[2, 3, 4]], |x| Ok(vec![x[0].reshape(&[4, -1])?])),
+        Case::new("reshape", &[&[3, 4]], |x| Ok(vec![x[0].t()?.reshape(&[2, 6])?])),
+        Case::new("reshape", &[&[6, 1, 4]], |x| Ok(vec![x[0].transpose(0, 2)?.reshape(&[2, 2, 2, 3])?])),
+        Case::new("permute", &[&[2, 3, 4, 5]], |x| Ok(vec![x[0].permute(&[2, 0, -1, 1])?])),
+        Case::new("expand", &[&[3, 1]], |x| Ok(vec![x[0].expand(&[2, -1, 5])?])),
+        Case::new("expand", &[&[]], |x| Ok(vec![x[0].expand(&[3, 7])?])),
+        Case::new("slice", &[&[7, 5]], |x| Ok(vec![x[0].slice(0, 1, -1, 2)?])),
+        Case::new("slice", &[&[3, 11]], |x| Ok(vec![x[0].t()?.slice(0, 2, 9, 3)?])),
+        Case::new("slice", &[&[2, 3, 5]], |x| Ok(vec![x[0].narrow(2, 1, 3)?])),
+        Case::new("slice", &[&[2, 0, 5]], |x| Ok(vec![x[0].narrow(2, 1, 3)?])),
+    ]
+}

@@ -1,0 +1,116 @@
+//! From a recorded graph to dispatches: passes over the graph, each a file, and the cache of their results.
+
+mod fuse;
+mod key;
+mod lower;
+mod place;
+mod pointwise;
+mod print;
+mod run;
+mod simplify;
+
+use crate::device::Gpu;
+use crate::error::{Error, Result};
+use crate::graph::{BoxFuture, Executor, Schedule, Stats, Storage};
+use parking_lot::Mutex;
+use place::Plan;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Plans kept before the cache starts anew: a program whose graph never repeats must not fill memory.
+const MOST_PLANS: usize = 512;
+
+/// Runs recorded graphs on an adapter. Plans are cached by the structure of the graph.
+pub(crate) struct Planner {
+    gpu: Gpu,
+    plans: Mutex<HashMap<Vec<u8>, Arc<Plan>>>,
+    planned: AtomicU64,
+    runs: AtomicU64,
+}
+
+impl Planner {
+    pub fn new(gpu: Gpu) -> Planner {
+        Planner { gpu, plans: Mutex::default(), planned: AtomicU64::new(0), runs: AtomicU64::new(0) }
+    }
+
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    fn plan(&self, schedule: &Schedule) -> Result<Arc<Plan>> {
+        let key = key::structure(schedule);
+        if let Some(plan) = self.plans.lock().get(&key) {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(lower::lower(schedule, &self.gpu)?);
+        self.planned.fetch_add(1, Ordering::Relaxed);
+        let mut plans = self.plans.lock();
+        if plans.len() >= MOST_PLANS {
+            plans.clear();
+        }
+        plans.insert(key, plan.clone());
+        Ok(plan)
+    }
+}
+
+impl Executor for Planner {
+    fn name(&self) -> &str {
+        &self.gpu.adapter().name
+    }
+
+    fn max_tensor_bytes(&self) -> u64 {
+        self.gpu.adapter().max_binding_bytes
+    }
+
+    fn execute(&self, schedule: &Schedule) -> Result<()> {
+        let plan = self.plan(schedule)?;
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        run::run(&plan, schedule, &self.gpu)
+    }
+
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move {
+            match storage {
+                Storage::Device(buffer) => self.gpu.read(buffer, bytes).await,
+                Storage::Pending(data) => Ok(data[..bytes].to_vec()),
+                Storage::Host(_) => {
+                    Err(Error::Internal { op: "read", reason: "a host value on an adapter".to_string() })
+                }
+            }
+        })
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.gpu.sync())
+    }
+
+    fn stats(&self) -> Stats {
+        let counters = self.gpu.stats();
+        Stats {
+            bytes_live: counters.bytes_live,
+            bytes_pooled: counters.bytes_pooled,
+            bytes_peak: counters.bytes_peak,
+            buffers: counters.buffers,
+            pipelines: counters.pipelines,
+            bind_groups: counters.bind_groups,
+            dispatches: counters.dispatches,
+            submits: counters.submits,
+            plans: self.planned.load(Ordering::Relaxed),
+            runs: self.runs.load(Ordering::Relaxed),
+        }
+    }
+
+    fn empty_cache(&self) {
+        self.gpu.empty_cache();
+    }
+
+    fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {
+        let plan = self.plan(schedule)?;
+        Ok((print::text(&plan), print::dot(&plan)))
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}

@@ -1,0 +1,279 @@
+//! Which buffer each value lives in: by liveness, in place where that is safe.
+
+use crate::device::{Gpu, Pipeline, Uniform};
+use crate::error::{Error, Result};
+use crate::graph::{Edge, Schedule, Storage};
+use crate::plan::fuse::{Root, Wiring};
+use crate::shader::{Kernels, Operand, Word};
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Where a value is during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A buffer the run takes from the pool.
+    Slot(usize),
+    /// The buffer that a value of an earlier run is in.
+    Source(usize),
+}
+
+/// One dispatch of a plan.
+pub(super) struct Step {
+    pub name: &'static str,
+    pub pipeline: Arc<Pipeline>,
+    /// For each binding of the pipeline the place it shows; `None` is the device's fault words.
+    pub buffers: Vec<Option<Place>>,
+    pub params_offset: u32,
+    pub groups: [u32; 3],
+    pub work: u64,
+    /// The recorded call it computes last.
+    pub node: usize,
+}
+
+/// A parameter word that each run writes anew.
+#[derive(Clone, Copy)]
+pub(super) struct Patch {
+    /// Byte position in the parameters.
+    pub at: usize,
+    pub from: PatchSource,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum PatchSource {
+    /// First element of an edge's layout: call, argument.
+    Offset(usize, usize),
+    /// A data word: call, index.
+    Scalar(usize, usize),
+}
+
+/// A graph's dispatches, and the buffers they need.
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+    /// Bytes of each slot.
+    pub slots: Vec<usize>,
+    /// Sources that have to be uploaded: source and slot.
+    pub uploads: Vec<(usize, usize)>,
+    /// For each kept call and each of its outputs, where it is.
+    pub kept: Vec<(usize, Vec<Place>)>,
+    /// The parameters as far as they are known now.
+    pub params: Vec<u8>,
+    pub patches: Vec<Patch>,
+    pub uniform: Uniform,
+    /// The pool's buffers that the slots were in the last run.
+    pub last_buffers: Mutex<Vec<u64>>,
+    /// The calls' names, for printing.
+    pub calls: Vec<String>,
+}
+
+/// The kernels of one call or fused group, and what they read.
+pub(super) struct Unit {
+    pub node: usize,
+    pub kernels: Kernels,
+    /// For each input of the kernels the call and the argument.
+    pub inputs: Vec<(usize, usize)>,
+    /// For each scalar of the kernels the call and the index.
+    pub scalars: Vec<(usize, usize)>,
+}
+
+/// Places units one after the other.
+pub(super) struct Placer<'a> {
+    schedule: &'a Schedule,
+    gpu: &'a Gpu,
+    kept: BTreeSet<Root>,
+    places: HashMap<Root, Place>,
+    slots: Vec<usize>,
+    free: Vec<usize>,
+    uploads: Vec<(usize, usize)>,
+    steps: Vec<Step>,
+    params: Vec<u8>,
+    patches: Vec<Patch>,
+}
+
+impl<'a> Placer<'a> {
+    pub fn new(schedule: &'a Schedule, gpu: &'a Gpu, kept: BTreeSet<Root>) -> Placer<'a> {
+        let mut placer = Placer {
+            schedule,
+            gpu,
+            kept,
+            places: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            uploads: Vec::new(),
+            steps: Vec::new(),
+            params: Vec::new(),
+            patches: Vec::new(),
+        };
+        for (source, tensor) in schedule.sources.iter().enumerate() {
+            let place = match schedule.source_storage(source) {
+                Some(Storage::Pending(bytes)) => {
+                    // Stays where it is put: the tensor may be used again.
+                    debug_assert_eq!(tensor.layout().offset, 0);
+                    placer.slots.push(bytes.len());
+                    placer.uploads.push((source, placer.slots.len() - 1));
+                    Place::Slot(placer.slots.len() - 1)
+                }
+                _ => Place::Source(source),
+            };
+            placer.places.insert(Edge::Source(source), place);
+        }
+        placer
+    }
+
+    /// Whether a value's buffer is free for others once nothing reads it any more.
+    pub fn may_overwrite(&self, root: Root) -> bool {
+        match (root, self.places.get(&root)) {
+            (Edge::Source(source), Some(Place::Source(_))) => self.schedule.dying[source] && !self.kept.contains(&root),
+            (Edge::Node { .. }, Some(_)) => !self.kept.contains(&root),
+            _ => false,
+        }
+    }
+
+    fn slot(&mut self, bytes: usize) -> usize {
+        let fits = |slot: &usize| self.slots[*slot] >= bytes && self.slots[*slot] <= bytes.saturating_mul(2).max(1024);
+        let best = (0..self.free.len()).filter(|&i| fits(&self.free[i])).min_by_key(|&i| self.slots[self.free[i]]);
+        match best {
+            Some(at) => self.free.swap_remove(at),
+            None => {
+                self.slots.push(bytes);
+                self.slots.len() - 1
+            }
+        }
+    }
+
+    fn release(&mut self, root: Root) {
+        if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root)) {
+            if !self.kept.contains(&root) && !self.free.contains(&slot) {
+                self.free.push(slot);
+            }
+        }
+    }
+
+    /// Gives a unit's outputs and temporaries their places and appends its dispatches. `ends` are the inputs that
+    /// nothing reads later; `is_used` tells which outputs anything reads.
+    pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(usize) -> bool) -> Result<()> {
+        let outputs = &self.schedule.nodes[unit.node].outputs;
+        let mut overwritten = None;
+        for (output, layout) in outputs.iter().enumerate() {
+            let root = Edge::Node { index: unit.node, output };
+            let place = match unit.kernels.in_place {
+                Some(input) if output == 0 => {
+                    overwritten = Some(roots[input]);
+                    self.places[&roots[input]]
+                }
+                _ => Place::Slot(self.slot(layout.bytes())),
+            };
+            self.places.insert(root, place);
+        }
+        let temporaries: Vec<usize> = unit.kernels.temporaries.iter().map(|&bytes| self.slot(bytes)).collect();
+        // Nothing to compute: kernels never run over empty results.
+        if outputs.iter().any(|layout| layout.shape.numel() > 0) {
+            self.dispatch(&unit, roots, &temporaries)?;
+        }
+        self.free.extend(temporaries);
+        for &root in ends {
+            if Some(root) != overwritten {
+                self.release(root);
+            }
+        }
+        for output in 0..outputs.len() {
+            if !is_used(output) {
+                self.release(Edge::Node { index: unit.node, output });
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, unit: &Unit, roots: &[Root], temporaries: &[usize]) -> Result<()> {
+        let op = self.schedule.nodes[unit.node].op.name();
+        let internal = |reason: String| Error::Internal { op, reason };
+        for kernel in &unit.kernels.kernels {
+            let pipeline = self.gpu.pipeline(kernel)?;
+            let mut buffers = Vec::with_capacity(pipeline.buffers.len());
+            for (name, _, _) in &pipeline.buffers {
+                if name == "fault" {
+                    buffers.push(None);
+                    continue;
+                }
+                let operand = kernel.bindings.iter().find(|b| b.0 == *name).map(|b| b.1);
+                let place = match operand {
+                    Some(Operand::Input(input)) => self.places.get(&roots[input]).copied(),
+                    Some(Operand::Output(output)) => self.places.get(&Edge::Node { index: unit.node, output }).copied(),
+                    Some(Operand::Temporary(temporary)) => temporaries.get(temporary).map(|&slot| Place::Slot(slot)),
+                    None => None,
+                };
+                let place =
+                    place.ok_or_else(|| internal(format!("binding {name} of {} shows nothing", kernel.name)))?;
+                buffers.push(Some(place));
+            }
+            for (k, (name, _, writes)) in pipeline.buffers.iter().enumerate() {
+                let clashes = buffers[k].is_some() && (0..buffers.len()).any(|j| j != k && buffers[j] == buffers[k]);
+                if *writes && clashes {
+                    return Err(internal(format!("binding {name} of {} is written and bound twice", kernel.name)));
+                }
+            }
+            let params_offset = self.write_params(unit, op, &kernel.params, pipeline.params_bytes as usize);
+            self.steps.push(Step {
+                name: kernel.name,
+                pipeline,
+                buffers,
+                params_offset: params_offset as u32,
+                groups: kernel.groups,
+                work: kernel.work,
+                node: unit.node,
+            });
+        }
+        Ok(())
+    }
+
+    fn write_params(&mut self, unit: &Unit, op: &'static str, words: &[Word], bytes: usize) -> usize {
+        let start = self.params.len().next_multiple_of(self.gpu.adapter().params_alignment as usize);
+        self.params.resize(start, 0);
+        for (i, word) in words.iter().enumerate() {
+            let at = start + 4 * i;
+            let value = match *word {
+                Word::Value(value) => value,
+                Word::Fault(size) => self.gpu.fault_code(op, size),
+                Word::Offset(input) => {
+                    let (node, argument) = unit.inputs[input];
+                    self.patches.push(Patch { at, from: PatchSource::Offset(node, argument) });
+                    0
+                }
+                Word::Scalar(scalar) => {
+                    let (node, index) = unit.scalars[scalar];
+                    self.patches.push(Patch { at, from: PatchSource::Scalar(node, index) });
+                    0
+                }
+            };
+            self.params.extend(value.to_le_bytes());
+        }
+        self.params.resize(start + bytes.max(4 * words.len()).max(16), 0);
+        start
+    }
+
+    pub fn finish(self, wiring: &Wiring) -> Result<Plan> {
+        let schedule = self.schedule;
+        let mut kept = Vec::new();
+        for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
+            let places = (0..schedule.nodes[index].outputs.len()).map(|output| {
+                let root = wiring.root(Edge::Node { index, output });
+                self.places.get(&root).copied().ok_or_else(|| Error::Internal {
+                    op: schedule.nodes[index].op.name(),
+                    reason: "a kept value has no place".to_string(),
+                })
+            });
+            kept.push((index, places.collect::<Result<_>>()?));
+        }
+        Ok(Plan {
+            uniform: self.gpu.uniform(self.params.len())?,
+            last_buffers: Mutex::new(Vec::new()),
+            calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
+            steps: self.steps,
+            slots: self.slots,
+            uploads: self.uploads,
+            kept,
+            params: self.params,
+            patches: self.patches,
+        })
+    }
+}

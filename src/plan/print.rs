@@ -1,0 +1,47 @@
+//! A plan as text and as Graphviz DOT.
+
+use crate::plan::place::{Place, Plan, Step};
+use std::fmt::Write;
+
+fn place(place: Option<Place>) -> String {
+    match place {
+        Some(Place::Slot(slot)) => format!("slot{slot}"),
+        Some(Place::Source(source)) => format!("source{source}"),
+        None => "fault".to_string(),
+    }
+}
+
+/// The step's bindings by name, read or written.
+fn bindings(step: &Step) -> impl Iterator<Item = (&str, String, bool)> {
+    step.pipeline.buffers.iter().zip(&step.buffers).map(|((name, _, writes), &at)| (name.as_str(), place(at), *writes))
+}
+
+/// A line a dispatch: the kernel, the call it ends with, its grid and where each binding is.
+pub(super) fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    let bytes: usize = plan.slots.iter().sum();
+    let _ = writeln!(out, "{} dispatches, {} slots of {bytes} bytes", plan.steps.len(), plan.slots.len());
+    for (i, step) in plan.steps.iter().enumerate() {
+        let [x, y, z] = step.groups;
+        let _ = write!(out, "{i:4}  {} for {} [{x}, {y}, {z}]", step.name, plan.calls[step.node]);
+        for (name, at, writes) in bindings(step) {
+            let _ = write!(out, "  {name}{}{at}", if writes { " -> " } else { " <- " });
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Dispatches as boxes, places as ellipses.
+pub(super) fn dot(plan: &Plan) -> String {
+    let mut out = String::from("digraph plan {\n  node [shape=box, fontname=monospace];\n");
+    for (i, step) in plan.steps.iter().enumerate() {
+        let _ = writeln!(out, "  k{i} [label=\"{}\\n{}\"];", step.name, plan.calls[step.node]);
+        for (_, at, writes) in bindings(step) {
+            let _ = writeln!(out, "  {at} [shape=ellipse];");
+            let _ = if writes { writeln!(out, "  k{i} -> {at};") } else { writeln!(out, "  {at} -> k{i};") };
+        }
+    }
+    out.push_str("}\n");
+    out
+}

@@ -1,0 +1,27 @@
+//! Common subexpressions: two calls with equal structure and equal inputs are one.
+
+use crate::graph::{Edge, Schedule};
+use crate::plan::key;
+use std::collections::HashMap;
+
+/// For each node the first node that computes the same; itself where there is none.
+///
+/// Calls with scalars stand for themselves: the numbers may differ in the next run of the same plan.
+pub(super) fn representatives(schedule: &Schedule) -> Vec<usize> {
+    let mut first: HashMap<(Vec<u8>, Vec<Edge>), usize> = HashMap::new();
+    let mut same: Vec<usize> = Vec::with_capacity(schedule.nodes.len());
+    for (i, node) in schedule.nodes.iter().enumerate() {
+        let edges: Vec<Edge> = schedule.edges[i].iter().map(|&edge| resolve(edge, &same)).collect();
+        let is_data = !node.op.scalars().is_empty() || schedule.is_view(i);
+        same.push(if is_data { i } else { *first.entry((key::operation(&*node.op), edges)).or_insert(i) });
+    }
+    same
+}
+
+/// An edge to the representative of what it leads to.
+pub(super) fn resolve(edge: Edge, same: &[usize]) -> Edge {
+    match edge {
+        Edge::Node { index, output } => Edge::Node { index: same[index], output },
+        source => source,
+    }
+}

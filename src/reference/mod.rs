@@ -1,0 +1,154 @@
+//! The reference executor: the same graph on the CPU in double precision, by the most obvious code there is.
+//!
+//! The oracle of the tests, the baseline of the benchmarks, and what a machine without an adapter runs on.
+
+use crate::error::{Error, Result};
+use crate::graph::{BoxFuture, Edge, Executor, Schedule, Stats, Storage};
+use crate::host_tensor::HostTensor;
+use crate::shape::{Layout, Shape};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Walks recorded graphs node by node.
+#[derive(Default)]
+pub(crate) struct Reference {
+    calls: AtomicU64,
+    runs: AtomicU64,
+    /// The first fault since the last synchronisation, reported there as on an adapter.
+    fault: Mutex<Option<Error>>,
+}
+
+/// A node's values: what they are and the layout that shows them.
+type Value = (Arc<HostTensor>, Layout);
+
+impl Reference {
+    fn source(schedule: &Schedule, source: usize) -> Result<Value> {
+        let tensor = &schedule.sources[source];
+        let values = match schedule.source_storage(source) {
+            Some(Storage::Host(values)) => values,
+            Some(Storage::Pending(bytes)) => {
+                let dtype = tensor.dtype();
+                let values = dtype.decode(&bytes);
+                let shape = Shape::new(&[values.len()])?;
+                let values = Arc::new(HostTensor::new(shape, dtype, values));
+                tensor.node.state.lock().storage = Some(vec![Storage::Host(values.clone())]);
+                values
+            }
+            _ => {
+                let reason = "a value of an adapter on the reference device".to_string();
+                return Err(Error::Internal { op: "reference", reason });
+            }
+        };
+        Ok((values, *tensor.layout()))
+    }
+}
+
+impl Executor for Reference {
+    fn name(&self) -> &str {
+        "reference"
+    }
+
+    fn max_tensor_bytes(&self) -> u64 {
+        1 << 34
+    }
+
+    fn execute(&self, schedule: &Schedule) -> Result<()> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let mut users = vec![0usize; schedule.nodes.len()];
+        for edge in schedule.edges.iter().flatten() {
+            if let Edge::Node { index, .. } = edge {
+                users[*index] += 1;
+            }
+        }
+        let mut computed: Vec<Vec<Value>> = Vec::with_capacity(schedule.nodes.len());
+        for (index, node) in schedule.nodes.iter().enumerate() {
+            let mut inputs = Vec::with_capacity(schedule.edges[index].len());
+            for edge in &schedule.edges[index] {
+                inputs.push(match *edge {
+                    Edge::Node { index, output } => computed[index][output].clone(),
+                    Edge::Source(source) => Reference::source(schedule, source)?,
+                });
+            }
+            let values: Vec<Value> = if schedule.is_view(index) {
+                vec![(inputs[0].0.clone(), node.outputs[0])]
+            } else {
+                self.calls.fetch_add(1, Ordering::Relaxed);
+                let views: Vec<HostTensor> = inputs.iter().map(|(values, layout)| values.view(layout)).collect();
+                let outputs = node.op.reference(&views);
+                let outputs = match outputs {
+                    // A bad index makes the result NaN and is reported at the next synchronisation, as on an adapter.
+                    Err(error @ Error::IndexOutOfRange { .. }) => {
+                        self.fault.lock().get_or_insert(error);
+                        let nan = |layout: &Layout| {
+                            HostTensor::new(layout.shape, layout.dtype, vec![f64::NAN; layout.shape.numel()])
+                        };
+                        node.outputs.iter().map(nan).collect()
+                    }
+                    outputs => outputs?,
+                };
+                outputs.into_iter().zip(&node.outputs).map(|(values, layout)| (Arc::new(values), *layout)).collect()
+            };
+            if schedule.kept[index] {
+                let storage = values.iter().map(|(values, _)| Storage::Host(values.clone())).collect();
+                node.state.lock().storage = Some(storage);
+            }
+            drop(inputs);
+            for edge in &schedule.edges[index] {
+                if let Edge::Node { index, .. } = edge {
+                    users[*index] -= 1;
+                    if users[*index] == 0 {
+                        computed[*index].clear();
+                    }
+                }
+            }
+            computed.push(values);
+        }
+        Ok(())
+    }
+
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move {
+            self.fault.lock().take().map_or(Ok(()), Err)?;
+            match storage {
+                Storage::Host(values) => {
+                    let mut out = Vec::with_capacity(bytes);
+                    for &value in &values.values {
+                        values.dtype.encode(value, &mut out);
+                    }
+                    out.truncate(bytes);
+                    Ok(out)
+                }
+                Storage::Pending(data) => Ok(data[..bytes].to_vec()),
+                Storage::Device(_) => {
+                    let reason = "a value of an adapter on the reference device".to_string();
+                    Err(Error::Internal { op: "read", reason })
+                }
+            }
+        })
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { self.fault.lock().take().map_or(Ok(()), Err) })
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            dispatches: self.calls.load(Ordering::Relaxed),
+            runs: self.runs.load(Ordering::Relaxed),
+            ..Stats::default()
+        }
+    }
+
+    fn empty_cache(&self) {}
+
+    fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {
+        let names: Vec<&str> = schedule.nodes.iter().map(|node| node.op.name()).collect();
+        let dot = names.windows(2).map(|pair| format!("  {} -> {};\n", pair[0], pair[1])).collect::<String>();
+        Ok((names.join("\n"), format!("digraph plan {{\n{dot}}}\n")))
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}

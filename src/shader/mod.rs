@@ -1,0 +1,11 @@
+//! From a WGSL template to a module for one case: `const` values, the element type, hook bodies, loops
+//! written out.
+
+mod kernel;
+mod reflect;
+mod specialise;
+mod unroll;
+
+pub use kernel::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
+pub(crate) use reflect::{Module, Role};
+pub(crate) use specialise::specialise;

@@ -1,0 +1,92 @@
+//! Text in, text out: every template is valid WGSL, and so is every specialised module.
+
+use crate::error::{Error, Result};
+use crate::shader::Kernel;
+use crate::shader::unroll::unroll;
+
+/// The module of one kernel: its template with constants, aliases, hook bodies and declarations set.
+pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
+    let fault = |reason: String| Error::Shader { shader: kernel.name.to_string(), reason };
+    let mut text = kernel.template.to_string();
+    for (name, value) in &kernel.constants {
+        text = set_declaration(&text, "const", name, value)
+            .ok_or_else(|| fault(format!("the template declares no const {name}")))?;
+    }
+    for (name, to) in &kernel.aliases {
+        text = set_declaration(&text, "alias", name, to)
+            .ok_or_else(|| fault(format!("the template declares no alias {name}")))?;
+    }
+    for (name, body) in &kernel.hooks {
+        text = set_hook(&text, name, body).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
+    }
+    if !kernel.declarations.is_empty() {
+        let at = text.find("\nfn ").ok_or_else(|| fault("the template has no function".into()))?;
+        text.insert_str(at + 1, &format!("{}\n", kernel.declarations));
+    }
+    text = unroll(&text).map_err(&fault)?;
+    if text.lines().any(|line| line.split("//").next().unwrap_or("").contains("f16")) {
+        text.insert_str(0, "enable f16;\n");
+    }
+    Ok(text)
+}
+
+/// Replaces what stands after `=` in `const NAME: type = value;` or `alias NAME = type;`, at the start of a line.
+fn set_declaration(text: &str, keyword: &str, name: &str, value: &str) -> Option<String> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some(rest) = line.strip_prefix(keyword).and_then(|r| r.strip_prefix(' ')) {
+            let declared = rest.split([':', '=', ' ']).next().unwrap_or("");
+            if declared == name {
+                let equals = start + line.find('=')?;
+                let end = equals + text[equals..].find(';')?;
+                return Some(format!("{}= {value}{}", &text[..equals], &text[end..]));
+            }
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// Replaces the body of `fn name(..) -> type { body }`; a hook starts a line and its body has balanced braces.
+fn set_hook(text: &str, name: &str, body: &str) -> Option<String> {
+    let start = text.find(&format!("\nfn {name}("))?;
+    let open = start + text[start..].find('{')?;
+    let mut depth = 0usize;
+    for (i, c) in text[open..].char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(format!("{}{{ {body} {}", &text[..open], &text[open + i..]));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "const TILE: u32 = 8u;\nalias Elem = f32;\n\nfn load(i: u32) -> f32 { if (i > 0u) { return 1.0; } return 0.0; }\nfn main() {}\n";
+
+    #[test]
+    fn sets_constants_aliases_and_hooks() {
+        let kernel =
+            Kernel::new("test", TEMPLATE).constant("TILE", "16u").alias("Elem", "i32").hook("load", "return 2.0;");
+        let text = specialise(&kernel).unwrap();
+        assert!(text.contains("const TILE: u32 = 16u;"));
+        assert!(text.contains("alias Elem = i32;"));
+        assert!(text.contains("fn load(i: u32) -> f32 { return 2.0; }\nfn main"));
+    }
+
+    #[test]
+    fn a_name_the_template_lacks_is_an_error() {
+        assert!(specialise(&Kernel::new("test", TEMPLATE).constant("TILES", 1)).is_err());
+        assert!(specialise(&Kernel::new("test", TEMPLATE).hook("store", "")).is_err());
+        assert!(specialise(&Kernel::new("test", TEMPLATE).alias("Elements", "i32")).is_err());
+    }
+}

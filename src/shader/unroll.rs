@@ -1,0 +1,164 @@
+//! Writes out loops that a driver may not unroll itself.
+//!
+//! In a template, `for (var i = 0u; i < LIMIT; i++) { // unroll` repeats its body with `i` replaced by 0, 1, ..;
+//! `LIMIT` is an expression of numbers and the module's `const` values. naga knows no counted loops, and
+//! registers can't be indexed by a variable, so inner register tiles are unrolled here.
+
+use std::collections::HashMap;
+
+const MARK: &str = "// unroll";
+
+/// The text with every marked loop written out; `Err` says which limit could not be worked out.
+pub(super) fn unroll(text: &str) -> Result<String, String> {
+    let mut constants = HashMap::new();
+    for line in text.lines() {
+        if let Some((name, value)) = line.strip_prefix("const ").and_then(|rest| rest.split_once('=')) {
+            let name = name.split(':').next().unwrap_or("").trim().to_string();
+            if let Some(value) = evaluate(value.split(';').next().unwrap_or(""), &constants) {
+                constants.insert(name, value);
+            }
+        }
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let mut out = String::with_capacity(2 * text.len());
+    expand(&lines, &constants, &mut out)?;
+    Ok(out)
+}
+
+fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) -> Result<(), String> {
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        at += 1;
+        let Some(header) = line.trim().strip_suffix(MARK).and_then(|l| l.strip_prefix("for (var ")) else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        let variable = header.split('=').next().unwrap_or("").trim();
+        let limit = header.split_once('<').and_then(|(_, rest)| rest.split(';').next()).unwrap_or("");
+        let count = evaluate(limit, constants).ok_or_else(|| format!("the loop limit {limit} is not a constant"))?;
+        let body = &lines[at..at + body_length(&lines[at..])];
+        at += body.len() + 1;
+        for i in 0..count {
+            let value = format!("{i}u");
+            let copies: Vec<String> = body.iter().map(|line| replace_name(line, variable, &value)).collect();
+            let copies: Vec<&str> = copies.iter().map(String::as_str).collect();
+            // A scope of its own, so that names declared in the body don't meet.
+            out.push_str("{\n");
+            expand(&copies, constants, out)?;
+            out.push_str("}\n");
+        }
+    }
+    Ok(())
+}
+
+/// Lines up to the brace that closes the loop.
+fn body_length(lines: &[&str]) -> usize {
+    let mut depth = 1i32;
+    for (i, line) in lines.iter().enumerate() {
+        let code = line.split("//").next().unwrap_or("");
+        for c in code.chars() {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+        }
+        if depth <= 0 {
+            return i;
+        }
+    }
+    lines.len()
+}
+
+fn replace_name(line: &str, name: &str, value: &str) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find(is_name) {
+        out.push_str(&rest[..start]);
+        let word_end = rest[start..].find(|c| !is_name(c)).map_or(rest.len(), |end| start + end);
+        let word = &rest[start..word_end];
+        out.push_str(if word == name { value } else { word });
+        rest = &rest[word_end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The value of an expression of unsigned numbers, names, `+ - * / %`, parentheses and `max`.
+fn evaluate(expression: &str, constants: &HashMap<String, u64>) -> Option<u64> {
+    let mut parser = Parser { rest: expression.trim(), constants };
+    let value = parser.sum()?;
+    parser.rest.is_empty().then_some(value)
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    constants: &'a HashMap<String, u64>,
+}
+
+impl Parser<'_> {
+    fn take(&mut self, symbols: &[char]) -> Option<char> {
+        let c = self.rest.chars().next().filter(|c| symbols.contains(c))?;
+        self.rest = self.rest[1..].trim_start();
+        Some(c)
+    }
+
+    fn sum(&mut self) -> Option<u64> {
+        let mut value = self.product()?;
+        while let Some(sign) = self.take(&['+', '-']) {
+            let next = self.product()?;
+            value = if sign == '+' { value.checked_add(next)? } else { value.checked_sub(next)? };
+        }
+        Some(value)
+    }
+
+    fn product(&mut self) -> Option<u64> {
+        let mut value = self.factor()?;
+        while let Some(sign) = self.take(&['*', '/', '%']) {
+            let next = self.factor()?;
+            value = match sign {
+                '*' => value.checked_mul(next)?,
+                '/' => value.checked_div(next)?,
+                _ => value.checked_rem(next)?,
+            };
+        }
+        Some(value)
+    }
+
+    fn factor(&mut self) -> Option<u64> {
+        if self.take(&['(']).is_some() {
+            let value = self.sum()?;
+            self.take(&[')'])?;
+            return Some(value);
+        }
+        let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest.trim_start();
+        if word == "max" {
+            self.take(&['('])?;
+            let first = self.sum()?;
+            self.take(&[','])?;
+            let second = self.sum()?;
+            self.take(&[')'])?;
+            return Some(first.max(second));
+        }
+        word.trim_end_matches(['u', 'i']).parse().ok().or_else(|| self.constants.get(word).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_out_nested_loops() {
+        let text = "const N: u32 = 2u;\nconst M: u32 = (N + 4u) / 2u;\nfor (var i = 0u; i < N; i++) { // unroll\n    let a = i;\n    for (var j = 0u; j < M - 1u; j++) { // unroll\n        s[i * 2u + j] = ij;\n    }\n}\n";
+        let out = unroll(text).unwrap();
+        assert_eq!(out.matches("= ij;").count(), 4);
+        assert!(out.contains("s[1u * 2u + 1u] = ij;") && out.contains("let a = 0u;"));
+    }
+
+    #[test]
+    fn a_limit_that_is_no_constant_is_an_error() {
+        assert!(unroll("for (var i = 0u; i < params.n; i++) { // unroll\n}\n").is_err());
+    }
+}

@@ -1,0 +1,218 @@
+//! Shapes, strides and the rules that connect them.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::ops::Deref;
+
+/// The most dimensions a tensor can have.
+pub const MAX_RANK: usize = 6;
+
+/// The sizes of a tensor's dimensions, outermost first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Shape {
+    sizes: [usize; MAX_RANK],
+    rank: usize,
+}
+
+impl Shape {
+    /// A shape from its sizes.
+    ///
+    /// # Errors
+    /// [`Error::TooManyDimensions`] past six; [`Error::TooLarge`] where the element count overflows.
+    pub fn new(sizes: &[usize]) -> Result<Shape> {
+        if sizes.len() > MAX_RANK {
+            return Err(Error::TooManyDimensions { rank: sizes.len(), limit: MAX_RANK });
+        }
+        let mut shape = Shape { sizes: [0; MAX_RANK], rank: sizes.len() };
+        shape.sizes[..sizes.len()].copy_from_slice(sizes);
+        let nonzero = sizes.iter().filter(|&&s| s != 0);
+        let product = nonzero.copied().try_fold(1usize, |a, b| a.checked_mul(b));
+        match product {
+            Some(elements) if elements <= u32::MAX as usize => Ok(shape),
+            _ => Err(Error::TooLarge { op: "shape", shape, limit: u64::from(u32::MAX), unit: "elements" }),
+        }
+    }
+
+    /// Number of elements; 1 for a scalar.
+    pub fn numel(&self) -> usize {
+        self.iter().product()
+    }
+
+    /// Row-major strides in elements.
+    pub fn contiguous_strides(&self) -> Vec<usize> {
+        let mut strides = vec![1; self.rank];
+        for d in (0..self.rank.saturating_sub(1)).rev() {
+            strides[d] = strides[d + 1] * self.sizes[d + 1].max(1);
+        }
+        strides
+    }
+
+    /// The shape both broadcast to, by PyTorch's rule: sizes are aligned at the right, and 1 stretches.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`] naming the first pair of sizes that differ.
+    pub fn broadcast(&self, other: &Shape, op: &'static str) -> Result<Shape> {
+        let rank = self.rank.max(other.rank);
+        let mut sizes = vec![1; rank];
+        for (d, size) in sizes.iter_mut().enumerate() {
+            let at = |s: &Shape| if d + s.rank >= rank { s.sizes[d + s.rank - rank] } else { 1 };
+            let (a, b) = (at(self), at(other));
+            *size = match (a, b) {
+                (a, b) if a == b => a,
+                (1, b) => b,
+                (a, 1) => a,
+                _ => return Err(Error::Broadcast { op, left: *self, right: *other, dim: d, sizes: (a, b) }),
+            };
+        }
+        Shape::new(&sizes)
+    }
+
+    /// The same shape without dimension `dim`, or with size 1 there when `keepdim`.
+    pub(crate) fn without(&self, dims: &[usize], keepdim: bool) -> Shape {
+        let mut out = Shape { sizes: [0; MAX_RANK], rank: 0 };
+        for d in 0..self.rank {
+            let reduced = dims.contains(&d);
+            if !reduced || keepdim {
+                out.sizes[out.rank] = if reduced { 1 } else { self.sizes[d] };
+                out.rank += 1;
+            }
+        }
+        out
+    }
+
+    /// A dimension as PyTorch counts it: negative from the end. A scalar has dimensions 0 and -1.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`].
+    pub fn dim(&self, op: &'static str, dim: isize) -> Result<usize> {
+        let rank = self.rank.max(1) as isize;
+        let actual = if dim < 0 { dim + rank } else { dim };
+        if (0..rank).contains(&actual) {
+            Ok(actual as usize)
+        } else {
+            Err(Error::DimOutOfRange { op, dim, rank: self.rank })
+        }
+    }
+
+    /// Several dimensions, each once; an empty list means all of them.
+    pub(crate) fn dims(&self, op: &'static str, dims: &[isize]) -> Result<Vec<usize>> {
+        if dims.is_empty() {
+            return Ok((0..self.rank).collect());
+        }
+        let mut out = Vec::with_capacity(dims.len());
+        for &dim in dims {
+            let dim = self.dim(op, dim)?;
+            if out.contains(&dim) {
+                return Err(Error::DimRepeated { op, dim });
+            }
+            out.push(dim);
+        }
+        out.retain(|&d| d < self.rank);
+        out.sort_unstable();
+        Ok(out)
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.sizes[..self.rank]
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &**self)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &**self)
+    }
+}
+
+/// Where a tensor's elements lie in its storage: element `[i, j, ..]` is at
+/// `offset + i * strides[0] + j * strides[1] + ..`, counted in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Sizes.
+    pub shape: Shape,
+    strides: [usize; MAX_RANK],
+    /// First element, in elements from the start of the storage.
+    pub offset: usize,
+    /// Element type.
+    pub dtype: DType,
+}
+
+impl Layout {
+    /// A row-major layout from the start of a storage.
+    pub fn contiguous(shape: Shape, dtype: DType) -> Layout {
+        Layout::strided(shape, &shape.contiguous_strides(), 0, dtype)
+    }
+
+    /// A layout with the given strides.
+    pub(crate) fn strided(shape: Shape, strides: &[usize], offset: usize, dtype: DType) -> Layout {
+        let mut all = [0; MAX_RANK];
+        all[..strides.len()].copy_from_slice(strides);
+        Layout { shape, strides: all, offset, dtype }
+    }
+
+    /// Strides in elements, one a dimension.
+    pub fn strides(&self) -> &[usize] {
+        &self.strides[..self.shape.len()]
+    }
+
+    /// True where the elements lie in row-major order without gaps (the offset may be anything).
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        for (&size, &stride) in self.shape.iter().zip(self.strides()).rev() {
+            if size != 1 && stride != expected {
+                return false;
+            }
+            expected *= size.max(1);
+        }
+        true
+    }
+
+    /// Bytes of a contiguous tensor of this shape.
+    pub fn bytes(&self) -> usize {
+        self.shape.numel() * self.dtype.size()
+    }
+
+    /// The strides that show these elements as `shape` without a copy, where there are such strides.
+    pub(crate) fn reshape(&self, shape: Shape) -> Option<Layout> {
+        if self.is_contiguous() {
+            return Some(Layout::strided(shape, &shape.contiguous_strides(), self.offset, self.dtype));
+        }
+        if shape.numel() == 0 {
+            return Some(Layout::contiguous(shape, self.dtype));
+        }
+        // From the innermost dimension outwards: gather old dimensions that step evenly into one run, then
+        // spend the run's elements on new dimensions; a new dimension that straddles two runs has no stride.
+        let old: Vec<(usize, usize)> =
+            self.shape.iter().copied().zip(self.strides().iter().copied()).filter(|&(size, _)| size != 1).collect();
+        let mut strides = vec![0; shape.len()];
+        let mut new = shape.len();
+        let mut d = old.len();
+        while d > 0 {
+            d -= 1;
+            let (mut run, step) = old[d];
+            while d > 0 && old[d - 1].1 == run * step {
+                d -= 1;
+                run *= old[d].0;
+            }
+            let mut taken = 1;
+            while taken < run {
+                new = new.checked_sub(1)?;
+                strides[new] = taken * step;
+                taken *= shape[new];
+            }
+            if taken != run {
+                return None;
+            }
+        }
+        Some(Layout::strided(shape, &strides, self.offset, self.dtype))
+    }
+}

@@ -1,0 +1,145 @@
+//! Tensors from host values and constants.
+
+use crate::dtype::{DType, Element};
+use crate::error::{Error, Result};
+use crate::graph::{Class, Op, hash_structure};
+use crate::graph::{Device, State, Storage, Tensor, record_leaf, record_on};
+use crate::host_tensor::HostTensor;
+use crate::ops::Full;
+use crate::shape::{Layout, Shape};
+use std::hash::Hasher;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// Values handed in by the caller.
+#[derive(Debug, Hash)]
+struct Leaf;
+
+impl Op for Leaf {
+    fn name(&self) -> &'static str {
+        "input"
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn class(&self) -> Class {
+        Class::Leaf
+    }
+    fn outputs(&self, _: &[Layout]) -> Result<Vec<Layout>> {
+        Err(Error::Internal { op: "input", reason: "leaves are not computed".to_string() })
+    }
+    fn reference(&self, _: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Err(Error::Internal { op: "input", reason: "leaves are not computed".to_string() })
+    }
+}
+
+impl Tensor {
+    /// A tensor from values in row-major order. They are copied, and uploaded at the next flush.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the number of values does not fit the shape, [`Error::TooLarge`],
+    /// [`Error::TooManyDimensions`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[2, 2])?;
+    /// assert_eq!(x.t()?.to_vec::<f32>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_slice<T: Element>(device: &Device, values: &[T], shape: &[usize]) -> Result<Tensor> {
+        let shape = Shape::new(shape)?;
+        if shape.numel() != values.len() {
+            let rule = format!("{} values do not fill shape {shape}, which has {}", values.len(), shape.numel());
+            return Err(Error::invalid("from_slice", rule));
+        }
+        let layout = Layout::contiguous(shape, T::DTYPE);
+        device.check_size("from_slice", &layout)?;
+        device.check_dtype("from_slice", T::DTYPE)?;
+        let storage = Some(vec![Storage::Pending(Arc::new(T::device_bytes(values)))]);
+        let state = State { storage, ..State::default() };
+        Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
+    }
+
+    /// A tensor of no dimensions holding one value.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Tensor::from_slice).
+    #[track_caller]
+    pub fn scalar<T: Element>(device: &Device, value: T) -> Result<Tensor> {
+        Tensor::from_slice(device, &[value], &[])
+    }
+
+    /// Every element the same number. The number is data: another one does not make another kernel.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TooManyDimensions`].
+    #[track_caller]
+    pub fn full<T: Element>(device: &Device, shape: &[usize], value: T) -> Result<Tensor> {
+        full(device, Shape::new(shape)?, value.to_f64(), T::DTYPE)
+    }
+
+    /// Zeros, in f32.
+    ///
+    /// # Errors
+    /// As [`full`](Tensor::full).
+    #[track_caller]
+    pub fn zeros(device: &Device, shape: &[usize]) -> Result<Tensor> {
+        Tensor::full(device, shape, 0.0f32)
+    }
+
+    /// Ones, in f32.
+    ///
+    /// # Errors
+    /// As [`full`](Tensor::full).
+    #[track_caller]
+    pub fn ones(device: &Device, shape: &[usize]) -> Result<Tensor> {
+        Tensor::full(device, shape, 1.0f32)
+    }
+
+    /// Zeros of this tensor's shape and type.
+    ///
+    /// # Errors
+    /// None beyond what a flush on the way may meet.
+    #[track_caller]
+    pub fn zeros_like(&self) -> Result<Tensor> {
+        self.full_like(0.0)
+    }
+
+    /// Ones of this tensor's shape and type.
+    ///
+    /// # Errors
+    /// None beyond what a flush on the way may meet.
+    #[track_caller]
+    pub fn ones_like(&self) -> Result<Tensor> {
+        self.full_like(1.0)
+    }
+
+    /// One number in this tensor's shape and type.
+    ///
+    /// # Errors
+    /// None beyond what a flush on the way may meet.
+    #[track_caller]
+    pub fn full_like(&self, value: f64) -> Result<Tensor> {
+        full(self.device(), *self.shape(), value, self.dtype())
+    }
+}
+
+#[track_caller]
+fn full(device: &Device, shape: Shape, value: f64, dtype: DType) -> Result<Tensor> {
+    device.check_dtype("full", dtype)?;
+    Ok(record_on(device, Full::new(shape, value, dtype), &[])?.swap_remove(0))
+}
+
+impl Device {
+    /// 16-bit floats are optional.
+    pub(crate) fn check_dtype(&self, op: &'static str, dtype: DType) -> Result<()> {
+        match self.adapter() {
+            Some(adapter) if dtype == DType::F16 && !adapter.has_f16 => {
+                Err(Error::Unsupported { op, feature: "shader-f16", adapter: adapter.name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
