@@ -2,23 +2,37 @@
 //! and the cases. This file is the list.
 
 pub mod case;
+mod conv;
 mod cross_entropy;
 mod gather;
 mod matmul;
 mod pointwise;
+mod pool;
 mod reduce;
 mod softmax;
 mod view;
 
+pub use conv::{Conv2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub(crate) use pointwise::Full;
+pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
 use case::Case;
 
 /// Every case of every operation: what conformance tests, gradient checks and benchmarks iterate over.
 pub fn cases() -> Vec<Case> {
-    [view::cases(), pointwise::cases(), reduce::cases(), matmul::cases(), softmax::cases(), gather::cases(), cross_entropy::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        view::cases(),
+        pointwise::cases(),
+        reduce::cases(),
+        matmul::cases(),
+        softmax::cases(),
+        gather::cases(),
+        conv::cases(),
+        pool::cases(),
+        cross_entropy::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
