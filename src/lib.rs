@@ -18,6 +18,15 @@
 //! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `plan`,
 //! which turns it into dispatches; `ops`, one file an operation; `tensor`, creation and reading.
 
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit
+)]
+
 mod device;
 mod dtype;
 mod error;
@@ -37,5 +46,5 @@ pub use graph::{
     BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
-pub use shader::{Formula, Kernel, Kernels, Operand, Word};
+pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};
