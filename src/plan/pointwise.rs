@@ -195,7 +195,9 @@ impl Writer<'_> {
             return Ok(self.names[&member].clone());
         }
         if let Some(constant) = self.constant(edge) {
-            return self.expression(constant, &[]);
+            let edges = self.schedule.edges[constant].clone();
+            let arguments: Vec<String> = edges.into_iter().map(|edge| self.argument(edge)).collect::<Result<_>>()?;
+            return self.expression(constant, &arguments);
         }
         let index = self.input(edge).ok_or_else(|| internal("an input that was not found"))?;
         if !self.loaded[index] {
