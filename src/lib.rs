@@ -19,6 +19,15 @@
 //! which turns it into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
 //! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`].
 
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit
+)]
+
 pub mod data;
 mod device;
 mod dtype;
@@ -44,5 +53,5 @@ pub use graph::{
 };
 pub use host_tensor::HostTensor;
 pub use ops::{AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, MaxPool2dOptions, Padding, Reduction};
-pub use shader::{Formula, Kernel, Kernels, Operand, Word};
+pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};
