@@ -5,6 +5,7 @@
 use clap::error::ErrorKind;
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ struct Arguments {
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
     /// Learning rate [default: 0.001, for SGD 0.01; the checkpoint's when resuming]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     lr: Option<f64>,
     /// What changes the weights
     #[arg(long, value_enum, default_value_t = Kind::Adam)]
@@ -98,6 +99,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     if arguments.epochs == 0 && arguments.eval.is_none() {
         return Err("--epochs is 0; it must be at least 1".into());
     }
+    // Found out now, and not after an epoch.
+    let folder = arguments.checkpoint.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(format!("--checkpoint: there is no folder {}", folder.display()).into());
+    }
+    let mut metrics_file = arguments.metrics.as_deref().map(append_to).transpose()?;
     let mnist = Mnist::open(&arguments.data)?;
     let device = open(arguments)?;
     let seed = arguments.seed.unwrap_or(0);
@@ -151,9 +158,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         if let Some(path) = &arguments.checkpoint {
             train::save(path, &device, &model, optimizer.as_ref(), &at)?;
         }
-        if let Some(path) = &arguments.metrics {
-            append(path, &metrics(at.epoch, &epoch, share, &device))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+        if let Some(file) = &mut metrics_file {
+            writeln!(file, "{}", metrics(at.epoch, &epoch, share, &device))
+                .map_err(|error| format!("--metrics: {error}"))?;
         }
         trained += epoch.images;
         seconds += epoch.elapsed.as_secs_f64();
@@ -215,7 +222,7 @@ fn metrics(number: u64, epoch: &Epoch, accuracy: f64, device: &Device) -> serde_
     })
 }
 
-fn append(path: &Path, line: &serde_json::Value) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    writeln!(file, "{line}")
+fn append_to(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    Ok(file.map_err(|error| format!("{}: {error}", path.display()))?)
 }

@@ -59,13 +59,13 @@ impl Conv2d {
         options: &Conv2dOptions,
     ) -> Result<Conv2d> {
         let groups = options.groups;
-        if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
+        if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             let rule = format!("groups {groups} must divide the {inputs} input and {outputs} output channels");
             return Err(Error::invalid("Conv2d", rule));
         }
         let shape = [outputs, inputs / groups, kernel_size[0], kernel_size[1]];
         let weight = scope.uniform("weight", &shape, shape[1..].iter().product())?;
-        Ok(Conv2d { weight, bias: None, options: options.clone() })
+        Ok(Conv2d { weight, bias: None, options: *options })
     }
 }
 
