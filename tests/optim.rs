@@ -19,7 +19,7 @@ use common::own_adapter;
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{Device, Error, Parameter, Tensor};
 
-fn check(expected: [f32; 4], make: impl Fn(Vec<Parameter>) -> Box<dyn Optimizer>) {
+fn check(expected: [f64; 4], make: impl Fn(Vec<Parameter>) -> Box<dyn Optimizer>) {
     for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
         let start = Tensor::from_slice(&device, &[0.5f32, -1.0, 2.0, 0.0], &[4]).unwrap();
         let goal = Tensor::from_slice(&device, &[1.0f32, -2.0, 0.5, 3.0], &[4]).unwrap();
@@ -36,7 +36,12 @@ fn check(expected: [f32; 4], make: impl Fn(Vec<Parameter>) -> Box<dyn Optimizer>
         }
         let got = w.value().to_vec::<f32>().unwrap();
         for (got, expected) in got.iter().zip(expected) {
-            assert!((got - expected).abs() <= 2e-6, "{} on {}: {got} != {expected}", optimizer.name(), device.name());
+            assert!(
+                (f64::from(*got) - expected).abs() <= 2e-6,
+                "{} on {}: {got} != {expected}",
+                optimizer.name(),
+                device.name()
+            );
         }
         assert_eq!(optimizer.steps(), [5]);
     }
