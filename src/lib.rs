@@ -30,12 +30,12 @@ mod shader;
 mod shape;
 mod tensor;
 
-pub use device::{Adapter, AdapterInfo, DeviceOptions};
+pub use device::{Adapter, AdapterInfo, DeviceOptions, Noop};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{
-    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, grad, no_grad,
+    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, apply, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
-pub use shader::{Formula, Kernel, Kernels, Operand, Word};
+pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};
