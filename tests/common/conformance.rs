@@ -21,7 +21,7 @@ pub fn read(path: &Path) -> Result<Vec<Case>, String> {
 #[derive(Clone, Debug)]
 pub struct Values {
     shape: Vec<usize>,
-    /// The type it has here: i64 becomes i32, u8 bool.
+    /// The type it has here: i64 becomes i32, u8 bool (i32 where it is an index or a label).
     dtype: DType,
     values: Vec<f64>,
 }
@@ -72,7 +72,7 @@ fn load(file: &SafeTensors, key: &str) -> Result<Values, String> {
         Dtype::F16 => (DType::F16, data.chunks_exact(2).map(|b| half::f16::from_le_bytes(bytes(b)).to_f64()).collect()),
         Dtype::I64 => (DType::I32, data.chunks_exact(8).map(|b| i64::from_le_bytes(bytes(b)) as f64).collect()),
         Dtype::I32 => (DType::I32, data.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes(bytes(b)))).collect()),
-        Dtype::BOOL | Dtype::U8 => (DType::Bool, data.iter().map(|&b| f64::from(b != 0)).collect()),
+        Dtype::BOOL | Dtype::U8 => (DType::Bool, data.iter().map(|&b| f64::from(b)).collect()),
         other => return Err(format!("{key}: {other:?} tensors are not part of the format")),
     };
     Ok(Values { shape: view.shape().to_vec(), dtype, values })
@@ -99,7 +99,13 @@ impl Case {
                         args.push((format!("{list}.{i}"), load(file, &format!("{name}.arg.{list}.{i}"))?));
                     }
                 }
-                None => args.push((arg.clone(), load(file, &format!("{name}.arg.{arg}"))?)),
+                None => {
+                    let mut values = load(file, &format!("{name}.arg.{arg}"))?;
+                    if values.dtype == DType::Bool && matches!(arg.as_str(), "index" | "target") {
+                        values.dtype = DType::I32;
+                    }
+                    args.push((arg, values));
+                }
             }
         }
         let raises = json["raises"].as_bool().unwrap_or(false);
@@ -245,7 +251,11 @@ impl Values {
     }
 
     fn read(tensor: &Tensor) -> wgrad::Result<Values> {
-        Ok(Values { shape: tensor.shape().to_vec(), dtype: tensor.dtype(), values: tensor.to_f64()? })
+        // What f32 cannot hold is infinite in the file, and is not in the reference's f64.
+        let limit = f64::from(f32::MAX) * (1.0 + f64::EPSILON * (1u32 << 27) as f64);
+        let round = |v: f64| if v.abs() > limit { f64::INFINITY.copysign(v) } else { v };
+        let values = tensor.to_f64()?.into_iter().map(round).collect();
+        Ok(Values { shape: tensor.shape().to_vec(), dtype: tensor.dtype(), values })
     }
 }
 
