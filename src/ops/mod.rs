@@ -2,21 +2,34 @@
 //! and the cases. This file is the list.
 
 pub mod case;
+mod conv;
 mod gather;
 mod matmul;
 mod pointwise;
+mod pool;
 mod reduce;
 mod softmax;
 mod view;
 
+pub use conv::{Conv2dOptions, Padding};
 pub(crate) use pointwise::Full;
+pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
 use case::Case;
 
 /// Every case of every operation: what conformance tests, gradient checks and benchmarks iterate over.
 pub fn cases() -> Vec<Case> {
-    [view::cases(), pointwise::cases(), reduce::cases(), matmul::cases(), softmax::cases(), gather::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        view::cases(),
+        pointwise::cases(),
+        reduce::cases(),
+        matmul::cases(),
+        softmax::cases(),
+        gather::cases(),
+        conv::cases(),
+        pool::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

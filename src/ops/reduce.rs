@@ -175,6 +175,19 @@ impl Op for Reduce {
     }
 }
 
+/// The kernel that adds up the rows of f32 `[rows, columns]` into the first output, in a fixed order: for
+/// operations that leave partial sums.
+pub(super) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
+    Kernel::new("reduce", TEMPLATE)
+        .constant("KIND", format!("{}u", Kind::Sum as u32))
+        .constant("OUTPUT_FASTEST", true)
+        .bind("input", from)
+        .bind("output", Operand::Output(0))
+        .values(&[columns, rows, 1, 1, columns, 0])
+        .grid(fold_groups(columns, 64))
+        .work(rows * columns)
+}
+
 /// Calls `visit(output, element, value)` for each element: the index of the output it goes to and its position
 /// among the elements that go there.
 fn for_each_reduced(input: &HostTensor, dims: &[usize], mut visit: impl FnMut(usize, usize, f64)) {

@@ -4,7 +4,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
-use wgrad::{DType, Device, Tensor, grad};
+use wgrad::{AvgPool2dOptions, Conv2dOptions, DType, Device, MaxPool2dOptions, Padding, Tensor, grad};
 
 /// The cases of a file, in its order.
 pub fn read(path: &Path) -> Result<Vec<Case>, String> {
@@ -290,6 +290,11 @@ fn signature(op: &str) -> Option<Signature> {
         "sum" | "mean" | "amax" | "amin" | "max" | "min" | "argmax" | "argmin" => (ONE, &["dim", "keepdim"]),
         "softmax" | "log_softmax" => (ONE, &["dim"]),
         "gather" => (&["input", "index"], &["dim", "sparse_grad"]),
+        "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
+        "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
+        "avg_pool2d" => {
+            (ONE, &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"])
+        }
         _ => return None,
     })
 }
@@ -338,6 +343,62 @@ impl Call<'_> {
         self.attr(name).map(|value| list(value).ok_or_else(|| self.wrong(name))).transpose()
     }
 
+    /// A pair of sizes: one number stands for both.
+    fn pair(&self, name: &str) -> Result<Option<[usize; 2]>, Refusal> {
+        let size = |v: i64| usize::try_from(v).map_err(|_| self.wrong(name));
+        match self.integers(name)?.as_deref() {
+            None | Some([]) => Ok(None),
+            Some(&[both]) => Ok(Some([size(both)?; 2])),
+            Some(&[height, width]) => Ok(Some([size(height)?, size(width)?])),
+            Some(_) => Err(self.wrong(name)),
+        }
+    }
+
+    fn conv2d(&self) -> Result<Tensor, Refusal> {
+        let padding = match self.attr("padding").and_then(Value::as_str) {
+            Some("same") => Padding::Same,
+            Some("valid") => Padding::Valid,
+            Some(_) => return Err(self.wrong("padding")),
+            None => Padding::Explicit(self.pair("padding")?.unwrap_or([0, 0])),
+        };
+        let groups = self.pair("groups")?.map_or(1, |pair| pair[0]);
+        let options = Conv2dOptions {
+            stride: self.pair("stride")?.unwrap_or([1, 1]),
+            padding,
+            dilation: self.pair("dilation")?.unwrap_or([1, 1]),
+            groups,
+        };
+        Ok(self.tensor("input")?.conv2d(self.tensor("weight")?, self.optional("bias"), &options)?)
+    }
+
+    fn max_pool2d(&self) -> Results {
+        let kernel_size = self.pair("kernel_size")?.ok_or_else(|| self.wrong("kernel_size"))?;
+        let options = MaxPool2dOptions {
+            stride: self.pair("stride")?,
+            padding: self.pair("padding")?.unwrap_or([0, 0]),
+            dilation: self.pair("dilation")?.unwrap_or([1, 1]),
+            ceil_mode: self.flag("ceil_mode", false)?,
+        };
+        let x = self.tensor("input")?;
+        if self.flag("return_indices", false)? {
+            let (values, indices) = x.max_pool2d_with_indices(kernel_size, &options)?;
+            return Ok(vec![values, indices]);
+        }
+        Ok(vec![x.max_pool2d(kernel_size, &options)?])
+    }
+
+    fn avg_pool2d(&self) -> Result<Tensor, Refusal> {
+        let kernel_size = self.pair("kernel_size")?.ok_or_else(|| self.wrong("kernel_size"))?;
+        let options = AvgPool2dOptions {
+            stride: self.pair("stride")?,
+            padding: self.pair("padding")?.unwrap_or([0, 0]),
+            ceil_mode: self.flag("ceil_mode", false)?,
+            count_include_pad: self.flag("count_include_pad", true)?,
+            divisor_override: self.integers("divisor_override")?.map(|v| v[0]),
+        };
+        Ok(self.tensor("input")?.avg_pool2d(kernel_size, &options)?)
+    }
+
     fn dims(&self) -> Result<Vec<isize>, Refusal> {
         Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
     }
@@ -352,7 +413,10 @@ impl Call<'_> {
 
     fn run(&self) -> Results {
         Ok(match self.op {
-            "max" | "min" | "max_pool2d" => return self.run_several(),
+            "max" | "min" => return self.run_several(),
+            "max_pool2d" => return self.max_pool2d(),
+            "conv2d" => vec![self.conv2d()?],
+            "avg_pool2d" => vec![self.avg_pool2d()?],
             _ => vec![self.run_one()?],
         })
     }

@@ -1,0 +1,84 @@
+// Gradient of 2-D average pooling: an element of the input gets a share of every window that covers it.
+//
+//   output[n, c, y, x] = sum over windows (v, u) that cover (y, x) of grad[n, c, v, u] / divisor(v, u)
+//
+// grad is contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from params.grad_offset, output [planes, IN_HEIGHT, IN_WIDTH].
+// The accumulator is f32.
+//
+// One invocation computes one element: it looks at the at most WINDOWS_Y x WINDOWS_X windows that cover it, from
+// the last on, in blocks of BLOCK_Y x BLOCK_X.
+
+const IN_HEIGHT: u32 = 28u;
+const IN_WIDTH: u32 = 28u;
+const OUT_HEIGHT: u32 = 14u;
+const OUT_WIDTH: u32 = 14u;
+const KERNEL_Y: u32 = 2u;
+const KERNEL_X: u32 = 2u;
+const STRIDE_Y: u32 = 2u;
+const STRIDE_X: u32 = 2u;
+const PAD_Y: u32 = 0u;
+const PAD_X: u32 = 0u;
+// Whether positions in the padding count; a divisor other than 0 is used instead of the count.
+const COUNT_PADDING: bool = true;
+const DIVISOR: f32 = 0.0;
+// Windows of one dimension that can cover an element.
+const WINDOWS_Y: u32 = 1u;
+const WINDOWS_X: u32 = 1u;
+const BLOCK_Y: u32 = 1u;
+const BLOCK_X: u32 = 1u;
+
+struct Params {
+    count: u32,
+    grad_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad: array<f32>;
+@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+
+fn load_grad(place: u32) -> f32 { return grad[params.grad_offset + place]; }
+
+// What the sum over one window is divided by: its positions in the padded input, or in the input.
+fn divisor(y: u32, x: u32) -> f32 {
+    if (DIVISOR != 0.0) {
+        return DIVISOR;
+    }
+    let top = y * STRIDE_Y;
+    let left = x * STRIDE_X;
+    if (COUNT_PADDING) {
+        return f32((min(top + KERNEL_Y, IN_HEIGHT + 2u * PAD_Y) - top) * (min(left + KERNEL_X, IN_WIDTH + 2u * PAD_X) - left));
+    }
+    let rows = min(top + KERNEL_Y, IN_HEIGHT + PAD_Y) - max(top, PAD_Y);
+    return f32(rows * (min(left + KERNEL_X, IN_WIDTH + PAD_X) - max(left, PAD_X)));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let plane = place / (IN_HEIGHT * IN_WIDTH) * (OUT_HEIGHT * OUT_WIDTH);
+    // The position in the padded input.
+    let row = place / IN_WIDTH % IN_HEIGHT + PAD_Y;
+    let column = place % IN_WIDTH + PAD_X;
+    var sum = 0.0;
+    for (var first_j = 0u; first_j < WINDOWS_Y; first_j += BLOCK_Y) {
+        for (var first_i = 0u; first_i < WINDOWS_X; first_i += BLOCK_X) {
+            for (var j = 0u; j < BLOCK_Y; j++) { // unroll
+                for (var i = 0u; i < BLOCK_X; i++) { // unroll
+                    // Unsigned arithmetic wraps: a window before the first is a huge number, not below the size.
+                    let y = row / STRIDE_Y - first_j - j;
+                    let x = column / STRIDE_X - first_i - i;
+                    let exists = (first_j + j < WINDOWS_Y) & (first_i + i < WINDOWS_X) & (y < OUT_HEIGHT) & (x < OUT_WIDTH);
+                    let window_y = select(0u, y, exists);
+                    let window_x = select(0u, x, exists);
+                    let covers = exists & (row - window_y * STRIDE_Y < KERNEL_Y) & (column - window_x * STRIDE_X < KERNEL_X);
+                    let share = load_grad(plane + window_y * OUT_WIDTH + window_x) / divisor(window_y, window_x);
+                    sum += select(0.0, share, covers);
+                }
+            }
+        }
+    }
+    output[place] = sum;
+}

@@ -1,0 +1,151 @@
+// 2-D convolution, gradient of the weight, without subgroup operations: for GPUs, and for CPU
+// cores without subgroups of 8 lanes.
+//
+//   output[o, i, r, s] = sum over n, y, x of
+//       grad[n, o, y, x] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
+//                                               x * STRIDE_X - PAD_X + s * DILATION_X]
+//
+// g = o / OUT_PER_GROUP is the group of o and C = IN_PER_GROUP; positions outside the input count as 0.
+// input, grad and output are contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32.
+//
+// There are few weights and many terms, so the rows (n, y) of grad are divided into `splits` equal
+// spans, and partial[split, o, i, r, s] holds the sum over one span; reduce.wgsl adds the spans up
+// in order. With splits = 1 the partial sums are the result.
+//
+// One invocation owns one row of the kernel (one i and one r) and computes its KERNEL_X weights for
+// TILE_OUT output channels, in registers. One step of its loop takes TILE_X neighbouring positions of
+// grad: the invocation loads the input segment that they see through its kernel row, and the values of
+// grad, each once.
+//
+// STORE_OUT must divide TILE_OUT. The loop of one invocation runs
+// ceil(N * OUT_HEIGHT / splits) * ceil(OUT_WIDTH / TILE_X) times, which must not exceed 65,535.
+// Grid: x = ceil(IN_PER_GROUP * KERNEL_Y / WORKGROUP), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits.
+// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+
+const GROUPS: u32 = 1u;
+const IN_PER_GROUP: u32 = 6u;
+const OUT_PER_GROUP: u32 = 16u;
+const IN_HEIGHT: u32 = 14u;
+const IN_WIDTH: u32 = 14u;
+const OUT_HEIGHT: u32 = 10u;
+const OUT_WIDTH: u32 = 10u;
+const KERNEL_Y: u32 = 5u;
+const KERNEL_X: u32 = 5u;
+const STRIDE_Y: u32 = 1u;
+const STRIDE_X: u32 = 1u;
+const PAD_Y: u32 = 0u;
+const PAD_X: u32 = 0u;
+const DILATION_Y: u32 = 1u;
+const DILATION_X: u32 = 1u;
+
+const TILE_OUT: u32 = 8u;
+const TILE_X: u32 = 5u;
+const STORE_OUT: u32 = 1u;
+const WORKGROUP: u32 = 8u;
+
+const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
+const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
+const KERNEL_ROWS: u32 = IN_PER_GROUP * KERNEL_Y;
+const WEIGHTS: u32 = GROUPS * OUT_PER_GROUP * KERNEL_ROWS * KERNEL_X;
+const SEGMENT: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1u;
+
+struct Params {
+    batch: u32,
+    splits: u32,
+    // First elements of the operands in their storage.
+    grad_offset: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<storage, read> grad: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn load_input(index: u32) -> f32 {
+    return input[params.input_offset + index];
+}
+
+fn load_grad(index: u32) -> f32 {
+    return grad[params.grad_offset + index];
+}
+
+fn store_partial(index: u32, value: f32) {
+    partial[index] = value;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let kernel_row = group.x * WORKGROUP + local;
+    // Invocations past the end repeat the last kernel row and store nothing.
+    let used_row = min(kernel_row, KERNEL_ROWS - 1u);
+    let in_channel = used_row / KERNEL_Y;
+    let kernel_y = used_row % KERNEL_Y;
+    let conv_group = group.y / TILES_OUT;
+    let first_out = group.y % TILES_OUT * TILE_OUT;
+
+    let span = (params.batch * OUT_HEIGHT + params.splits - 1u) / params.splits;
+    let first_row = min(group.z * span, params.batch * OUT_HEIGHT);
+    let end_row = min(first_row + span, params.batch * OUT_HEIGHT);
+
+    // Where the planes of grad of each channel of the tile begin, for the first image.
+    var grad_plane: array<u32, TILE_OUT>;
+    for (var o = 0u; o < TILE_OUT; o++) { // unroll
+        grad_plane[o] = (conv_group * OUT_PER_GROUP + min(first_out + o, OUT_PER_GROUP - 1u)) * OUT_HEIGHT * OUT_WIDTH;
+    }
+
+    var sum: array<f32, TILE_OUT * KERNEL_X>;
+    var n = first_row / OUT_HEIGHT;
+    var y = first_row % OUT_HEIGHT;
+    var x = 0u;
+    for (var strip = 0u; strip < (end_row - first_row) * STRIPS_X; strip++) {
+        // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
+        let input_y = y * STRIDE_Y + kernel_y * DILATION_Y - PAD_Y;
+        let row_inside = input_y < IN_HEIGHT;
+        let row_start = ((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT * IN_WIDTH
+            + select(0u, input_y, row_inside) * IN_WIDTH;
+        var segment: array<f32, SEGMENT>;
+        for (var j = 0u; j < SEGMENT; j++) { // unroll
+            let input_x = x * STRIDE_X + j - PAD_X;
+            segment[j] = select(0.0, load_input(row_start + select(0u, input_x, input_x < IN_WIDTH)), row_inside && input_x < IN_WIDTH);
+        }
+        let grad_start = n * GROUPS * OUT_PER_GROUP * OUT_HEIGHT * OUT_WIDTH + y * OUT_WIDTH;
+        for (var o = 0u; o < TILE_OUT; o++) { // unroll
+            for (var t = 0u; t < TILE_X; t++) { // unroll
+                let inside = OUT_WIDTH % TILE_X == 0u || x + t < OUT_WIDTH;
+                let g = select(0.0, load_grad(grad_start + grad_plane[o] + select(0u, x + t, inside)), inside);
+                for (var s = 0u; s < KERNEL_X; s++) { // unroll
+                    sum[o * KERNEL_X + s] += g * segment[t * STRIDE_X + s * DILATION_X];
+                }
+            }
+        }
+        x += TILE_X;
+        if (x >= OUT_WIDTH) {
+            x = 0u;
+            y += 1u;
+            if (y == OUT_HEIGHT) {
+                y = 0u;
+                n += 1u;
+            }
+        }
+    }
+
+    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
+    for (var block = 0u; block < TILE_OUT; block += STORE_OUT) {
+        for (var o = 0u; o < STORE_OUT; o++) { // unroll
+            let out_channel = first_out + block + o;
+            let row = (conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row;
+            for (var s = 0u; s < KERNEL_X; s++) { // unroll
+                if (kernel_row < KERNEL_ROWS && out_channel < OUT_PER_GROUP) {
+                    store_partial(group.z * WEIGHTS + row * KERNEL_X + s, sum[o * KERNEL_X + s]);
+                }
+            }
+        }
+        for (var i = 0u; i < (TILE_OUT - STORE_OUT) * KERNEL_X; i++) { // unroll
+            sum[i] = sum[i + STORE_OUT * KERNEL_X];
+        }
+    }
+}

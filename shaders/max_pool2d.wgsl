@@ -1,0 +1,76 @@
+// 2-D max pooling.
+//
+//   output[n, c, y, x] = max over r, s of input[n, c, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
+//                                                     x * STRIDE_X - PAD_X + s * DILATION_X]
+//   index[n, c, y, x]  = where in the plane that is, row * IN_WIDTH + column: of equal ones the first; a NaN
+//                        wins, of several the last, as in PyTorch
+//
+// Positions outside the input take no part; every window has one inside. input is contiguous [planes, IN_HEIGHT,
+// IN_WIDTH] from params.input_offset, output and index [planes, OUT_HEIGHT, OUT_WIDTH].
+//
+// One invocation computes one output. A window is looked at in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait
+// for each other.
+
+const IN_HEIGHT: u32 = 28u;
+const IN_WIDTH: u32 = 28u;
+const OUT_HEIGHT: u32 = 14u;
+const OUT_WIDTH: u32 = 14u;
+const KERNEL_Y: u32 = 2u;
+const KERNEL_X: u32 = 2u;
+const STRIDE_Y: u32 = 2u;
+const STRIDE_X: u32 = 2u;
+const PAD_Y: u32 = 0u;
+const PAD_X: u32 = 0u;
+const DILATION_Y: u32 = 1u;
+const DILATION_X: u32 = 1u;
+const BLOCK_Y: u32 = 2u;
+const BLOCK_X: u32 = 2u;
+
+struct Params {
+    count: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(3) var<storage, read_write> index: array<i32>;
+
+fn load_input(place: u32) -> f32 { return input[params.input_offset + place]; }
+
+fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let plane = place / (OUT_HEIGHT * OUT_WIDTH) * (IN_HEIGHT * IN_WIDTH);
+    // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
+    let top = place / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y - PAD_Y;
+    let left = place % OUT_WIDTH * STRIDE_X - PAD_X;
+    var best = 0.0;
+    var best_at = 0u;
+    var found = false;
+    for (var first_r = 0u; first_r < KERNEL_Y; first_r += BLOCK_Y) {
+        for (var first_s = 0u; first_s < KERNEL_X; first_s += BLOCK_X) {
+            for (var r = 0u; r < BLOCK_Y; r++) { // unroll
+                for (var s = 0u; s < BLOCK_X; s++) { // unroll
+                    let y = top + (first_r + r) * DILATION_Y;
+                    let x = left + (first_s + s) * DILATION_X;
+                    let inside = (first_r + r < KERNEL_Y) & (first_s + s < KERNEL_X) & (y < IN_HEIGHT) & (x < IN_WIDTH);
+                    let at = select(0u, y * IN_WIDTH + x, inside);
+                    let value = load_input(plane + at);
+                    let beats = not_a_number(value) | ((value > best) & !not_a_number(best));
+                    let wins = inside & (beats | !found);
+                    best = select(best, value, wins);
+                    best_at = select(best_at, at, wins);
+                    found = found | inside;
+                }
+            }
+        }
+    }
+    output[place] = best;
+    index[place] = i32(best_at);
+}

@@ -1,0 +1,280 @@
+//! Which kernels compute a convolution or a gradient of one, and how they are specialised.
+//!
+//! General kernels hold a tile of the result in registers: `shuffle` where subgroups have 8 lanes, `plain`
+//! elsewhere and on GPUs. Depthwise convolutions (one input and one output channel a group) walk down the
+//! rows with a sliding window instead, which is 2 to 3 times as fast there.
+
+use super::tiles::{Target, Tiles, choose};
+use super::{Geometry, Pass};
+use crate::device::Adapter;
+use crate::error::{Error, Result};
+use crate::ops::reduce;
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::Shape;
+
+const FORWARD_SHUFFLE: &str = include_str!("../../../shaders/conv2d_shuffle.wgsl");
+const FORWARD_PLAIN: &str = include_str!("../../../shaders/conv2d_plain.wgsl");
+const DATA_SHUFFLE: &str = include_str!("../../../shaders/conv2d_backward_data_shuffle.wgsl");
+const DATA_PLAIN: &str = include_str!("../../../shaders/conv2d_backward_data_plain.wgsl");
+const FILTER_SHUFFLE: &str = include_str!("../../../shaders/conv2d_backward_filter_shuffle.wgsl");
+const FILTER_PLAIN: &str = include_str!("../../../shaders/conv2d_backward_filter_plain.wgsl");
+const DEPTHWISE: &str = include_str!("../../../shaders/conv2d_depthwise.wgsl");
+const DEPTHWISE_FILTER: &str = include_str!("../../../shaders/conv2d_depthwise_backward_filter.wgsl");
+
+/// Groups WebGPU allows in one dimension of a grid; also the iterations after which Mesa 22.3's llvmpipe ends
+/// an invocation's loops, silently.
+const LIMIT: usize = 65_535;
+
+/// Registers a sliding window may take: more would spill.
+const LARGEST_WINDOW: usize = 160;
+
+/// What the choice of kernels depends on.
+pub(super) struct Call<'a> {
+    pub pass: Pass,
+    pub geometry: &'a Geometry,
+    pub batch: usize,
+    pub output: Shape,
+    pub adapter: &'a Adapter,
+}
+
+impl Call<'_> {
+    pub fn kernels(&self) -> Result<Kernels> {
+        let g = self.geometry;
+        match self.pass {
+            Pass::Forward => match self.window(g) {
+                Some(x) => Ok(self.depthwise(g, false, x).into()),
+                None => Ok(self.forward()?.into()),
+            },
+            Pass::BackwardData => match turned(g).and_then(|turned| Some((turned, self.window(&turned)?))) {
+                Some((turned, x)) => Ok(self.depthwise(&turned, true, x).into()),
+                None => Ok(self.backward_data()?.into()),
+            },
+            Pass::BackwardFilter => {
+                let longest = g.output[0] + window_rows(g) + 1;
+                match self.window(g).filter(|_| longest <= LIMIT) {
+                    Some(x) => self.depthwise_filter(x, longest),
+                    None => self.backward_filter(),
+                }
+            }
+        }
+    }
+
+    fn target(&self) -> Target {
+        match (self.adapter.is_cpu, self.adapter.subgroup_size) {
+            (true, 8..) => Target::Shuffle,
+            (true, _) => Target::Plain,
+            (false, _) => Target::Gpu,
+        }
+    }
+
+    /// One subgroup on a CPU, so that small grids spread over the cores; a GPU wants full groups.
+    fn workgroup(&self) -> usize {
+        if self.adapter.is_cpu { 8 } else { 64 }
+    }
+
+    /// Workgroups that keep the adapter busy.
+    fn enough_groups(&self) -> usize {
+        if self.adapter.is_cpu { 32 } else { 512 }
+    }
+
+    fn work(&self) -> usize {
+        let g = self.geometry;
+        2 * self.batch * g.output[0] * g.output[1] * g.weights()
+    }
+
+    fn too_large(&self, unit: &'static str) -> Error {
+        Error::TooLarge { op: self.pass.name(), shape: self.output, limit: LIMIT as u64, unit }
+    }
+
+    /// A grid of `invocations` in x, past the limit in z, which has `layers` of its own already.
+    fn grid(&self, invocations: usize, tiles: usize, layers: usize) -> Result<[u32; 3]> {
+        let [x, folds, _] = fold_groups(invocations, self.workgroup());
+        if tiles > LIMIT || folds as usize * layers > LIMIT {
+            return Err(self.too_large("tiles a dimension"));
+        }
+        Ok([x, tiles as u32, folds * layers as u32])
+    }
+
+    /// A general kernel with the constants all of them have.
+    fn general(&self, name: [&'static str; 2], template: [&'static str; 2]) -> (Kernel, Tiles) {
+        let at = usize::from(self.target() != Target::Shuffle);
+        let g = self.geometry;
+        let kernel = sized(Kernel::new(name[at], template[at]), g)
+            .constant("GROUPS", unsigned(g.groups))
+            .constant("IN_PER_GROUP", unsigned(g.in_per_group))
+            .constant("OUT_PER_GROUP", unsigned(g.out_per_group))
+            .constant("WORKGROUP", unsigned(self.workgroup()))
+            .work(self.work());
+        (kernel, choose(self.pass, g, self.target()))
+    }
+
+    fn forward(&self) -> Result<Kernel> {
+        let g = self.geometry;
+        let (kernel, tiles) = self.general(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
+        if g.in_per_group * g.kernel[0] / tiles.step + tiles.channels > LIMIT {
+            return Err(self.too_large("kernel rows"));
+        }
+        let strips = self.batch * g.output[0] * g.output[1].div_ceil(tiles.x);
+        Ok(kernel
+            .constant("TILE_OUT", unsigned(tiles.channels))
+            .constant("TILE_X", unsigned(tiles.x))
+            .constant("STEP", unsigned(tiles.step))
+            .bind("input", Operand::Input(0))
+            .bind("weight", Operand::Input(1))
+            .bind("output", Operand::Output(0))
+            .values(&[self.batch])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid(self.grid(strips, g.groups * g.out_per_group.div_ceil(tiles.channels), 1)?))
+    }
+
+    fn backward_data(&self) -> Result<Kernel> {
+        let g = self.geometry;
+        let (kernel, tiles) =
+            self.general(["conv2d_backward_data_shuffle", "conv2d_backward_data_plain"], [DATA_SHUFFLE, DATA_PLAIN]);
+        let row_step = g.stride[0] / greatest_common_divisor(g.stride[0], g.dilation[0]);
+        if g.kernel[0].div_ceil(row_step) * (g.out_per_group / tiles.step + 1) + g.kernel[0] + tiles.channels > LIMIT {
+            return Err(self.too_large("output channels times kernel rows"));
+        }
+        let strips = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(tiles.x);
+        let columns = g.groups * g.in_per_group.div_ceil(tiles.channels);
+        Ok(kernel
+            .constant("KERNEL_Y_STEP", unsigned(row_step))
+            .constant("TILE_IN", unsigned(tiles.channels))
+            .constant("TILE_X", unsigned(tiles.x))
+            .constant("STEP", unsigned(tiles.step))
+            .bind("grad", Operand::Input(0))
+            .bind("weight", Operand::Input(1))
+            .bind("output", Operand::Output(0))
+            .values(&[self.batch])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid(self.grid(strips, columns, g.stride[0])?))
+    }
+
+    fn backward_filter(&self) -> Result<Kernels> {
+        let g = self.geometry;
+        let (kernel, tiles) = self.general(
+            ["conv2d_backward_filter_shuffle", "conv2d_backward_filter_plain"],
+            [FILTER_SHUFFLE, FILTER_PLAIN],
+        );
+        let across = (g.in_per_group * g.kernel[0]).div_ceil(self.workgroup());
+        let down = g.groups * g.out_per_group.div_ceil(tiles.channels);
+        let strips = g.output[1].div_ceil(tiles.x);
+        let kernel = kernel.constant("TILE_OUT", unsigned(tiles.channels)).constant("TILE_X", unsigned(tiles.x));
+        self.split(kernel, [across, down], self.batch * g.output[0], strips, tiles.channels)
+    }
+
+    /// The kernel that sums `spans` of `length` iterations each, split over the grid's third dimension, and
+    /// the one that adds the splits up. `rest` are an invocation's other iterations.
+    fn split(
+        &self,
+        kernel: Kernel,
+        [across, down]: [usize; 2],
+        spans: usize,
+        length: usize,
+        rest: usize,
+    ) -> Result<Kernels> {
+        let longest = (LIMIT.saturating_sub(rest) / length.max(1)).max(1);
+        let for_groups = self.enough_groups() / (across * down).max(1);
+        let splits = for_groups.clamp(1, spans.max(1)).max(spans.div_ceil(longest));
+        if across > LIMIT || down > LIMIT || splits > LIMIT || length + rest > LIMIT {
+            return Err(self.too_large("tiles a dimension"));
+        }
+        let partial = if splits == 1 { Operand::Output(0) } else { Operand::Temporary(0) };
+        let kernel = kernel
+            .bind("grad", Operand::Input(0))
+            .bind("input", Operand::Input(1))
+            .bind("partial", partial)
+            .values(&[self.batch, splits])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid([across as u32, down as u32, splits as u32]);
+        if splits == 1 {
+            return Ok(kernel.into());
+        }
+        let weights = self.geometry.weights();
+        let sum = reduce::sum_rows(partial, splits, weights);
+        Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * weights], in_place: None })
+    }
+
+    /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.
+    fn window(&self, g: &Geometry) -> Option<usize> {
+        if g.in_per_group != 1 || g.out_per_group != 1 {
+            return None;
+        }
+        let taps = g.kernel[0] * g.kernel[1];
+        let widest = if self.adapter.is_cpu { 8 } else { 4 };
+        (2..=widest).rev().find(|x| {
+            let segment = (x - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
+            window_rows(g) * segment <= LARGEST_WINDOW && x * taps <= 400
+        })
+    }
+
+    fn depthwise_sized(&self, kernel: Kernel, g: &Geometry, x: usize) -> Kernel {
+        sized(kernel, g)
+            .constant("CHANNELS", unsigned(g.groups))
+            .constant("TILE_X", unsigned(x))
+            .constant("WORKGROUP", unsigned(self.workgroup()))
+            .work(self.work())
+    }
+
+    fn depthwise(&self, g: &Geometry, rotate: bool, x: usize) -> Kernel {
+        let rows = g.output[0].min(if self.adapter.is_cpu { 32 } else { 8 });
+        let strips = self.batch * g.groups * g.output[0].div_ceil(rows) * g.output[1].div_ceil(x);
+        let [groups, folds, _] = fold_groups(strips, self.workgroup());
+        self.depthwise_sized(Kernel::new("conv2d_depthwise", DEPTHWISE), g, x)
+            .constant("TILE_Y", unsigned(rows))
+            .constant("ROTATE", rotate)
+            .bind("input", Operand::Input(0))
+            .bind("weight", Operand::Input(1))
+            .bind("output", Operand::Output(0))
+            .values(&[self.batch])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid([groups, 1, folds])
+    }
+
+    fn depthwise_filter(&self, x: usize, longest: usize) -> Result<Kernels> {
+        let g = self.geometry;
+        let kernel = Kernel::new("conv2d_depthwise_backward_filter", DEPTHWISE_FILTER);
+        let across = g.groups.div_ceil(self.workgroup());
+        self.split(self.depthwise_sized(kernel, g, x), [across, 1], self.batch * g.output[1].div_ceil(x), longest, 0)
+    }
+}
+
+/// The convolution that is the gradient of a depthwise one's input, if it is one: a kernel turned by half a
+/// circle over `grad`.
+fn turned(g: &Geometry) -> Option<Geometry> {
+    if g.stride != [1, 1] {
+        return None;
+    }
+    let padding = |dim: usize| (g.dilation[dim] * (g.kernel[dim] - 1)).checked_sub(g.padding[dim]);
+    Some(Geometry { input: g.output, output: g.input, padding: [padding(0)?, padding(1)?], ..*g })
+}
+
+fn window_rows(g: &Geometry) -> usize {
+    ((g.kernel[0] - 1) * g.dilation[0] + 1).max(g.stride[0])
+}
+
+fn unsigned(value: usize) -> String {
+    format!("{value}u")
+}
+
+/// The constants every kernel has.
+fn sized(mut kernel: Kernel, g: &Geometry) -> Kernel {
+    let pairs: [([&'static str; 2], [usize; 2]); 6] = [
+        (["IN_HEIGHT", "IN_WIDTH"], g.input),
+        (["OUT_HEIGHT", "OUT_WIDTH"], g.output),
+        (["KERNEL_Y", "KERNEL_X"], g.kernel),
+        (["STRIDE_Y", "STRIDE_X"], g.stride),
+        (["PAD_Y", "PAD_X"], g.padding),
+        (["DILATION_Y", "DILATION_X"], g.dilation),
+    ];
+    for (names, values) in pairs {
+        for (name, value) in names.into_iter().zip(values) {
+            kernel = kernel.constant(name, unsigned(value));
+        }
+    }
+    kernel
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}

@@ -1,0 +1,112 @@
+//! How large a register tile each general kernel takes.
+
+use super::{Geometry, Pass};
+
+/// What kind of adapter a kernel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// CPU cores with subgroups of 8 lanes or more, which load an eighth of the shared operand each.
+    Shuffle,
+    /// CPU cores without.
+    Plain,
+    /// A GPU, with the plain kernels.
+    Gpu,
+}
+
+/// The part of a result that one invocation holds in registers, and the rows it adds in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tiles {
+    pub channels: usize,
+    pub x: usize,
+    pub step: usize,
+}
+
+/// More multiply-adds than this written out in a loop's body, and compiling takes longer than it saves:
+/// about 0.6 ms each.
+const MOST_MULTIPLY_ADDS: usize = 400;
+
+/// The tile with the lowest predicted time over all that a kernel of this shape can take.
+///
+/// The prediction was fitted to llvmpipe, where one step of one subgroup takes about
+/// `7.5 loads + 0.5 multiply-adds + 0.8 accumulators + 20` nanoseconds (6 of 7 checked shapes within 20 %): a
+/// load is a loop over the lanes, and every accumulator is blended with the execution mask. What tiles hold
+/// past the edges costs as much as the rest. A GPU hides loads by its many invocations and wants more of
+/// those, so its tiles are smaller. The batch size plays no part: it must not change the shader.
+pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
+    let g = geometry;
+    let (kernel, stride) = (g.kernel[1], g.stride[1]);
+    let (channels, width, rows) = match pass {
+        Pass::Forward => (g.out_per_group, g.output[1], g.in_per_group * g.kernel[0]),
+        Pass::BackwardData => (g.in_per_group, g.input[1], g.out_per_group),
+        Pass::BackwardFilter => (g.out_per_group, g.output[1], 1),
+    };
+    // A strip of the input's gradient begins at a multiple of the stride.
+    let unit = if pass == Pass::BackwardData { stride } else { 1 };
+    let (most_multiply_adds, most_accumulators) =
+        if target == Target::Gpu { (200, 32) } else { (MOST_MULTIPLY_ADDS, 256) };
+    let mut best = (f64::INFINITY, Tiles { channels: 1, x: unit, step: 1 });
+    for x in (1..=(16 / unit).max(1)).map(|strips| strips * unit).filter(|&x| x < width + unit) {
+        for channels_held in [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 32].into_iter().filter(|&held| held <= channels) {
+            // Rows of one tap are short: several a step.
+            for step in [1, 2, 4].into_iter().filter(|&step| step == 1 || kernel == 1 && rows % step == 0) {
+                let reach = (kernel - 1) * g.dilation[1];
+                let (segment, shared, accumulators) = match pass {
+                    Pass::Forward => ((x - 1) * stride + reach + 1, channels_held * kernel, channels_held * x),
+                    Pass::BackwardData => ((x - 1 + reach) / stride + 1, channels_held * kernel, channels_held * x),
+                    Pass::BackwardFilter => ((x - 1) * stride + reach + 1, channels_held * x, channels_held * kernel),
+                };
+                let shared = if target == Target::Shuffle { (shared * step).div_ceil(8) } else { shared * step };
+                let multiply_adds = channels_held * x * kernel * step / unit;
+                if multiply_adds > most_multiply_adds || accumulators > most_accumulators {
+                    continue;
+                }
+                let loads = step * segment + shared;
+                let step_time = 7.5 * loads as f64 + 0.5 * multiply_adds as f64 + 0.8 * accumulators as f64 + 20.0;
+                let steps = channels.div_ceil(channels_held) * width.div_ceil(x);
+                // Of two that take nearly as long the one that compiles faster.
+                let preference = 1.0 + multiply_adds as f64 / 4000.0;
+                let time = step_time * steps as f64 / step as f64 * preference;
+                if time < best.0 {
+                    best = (time, Tiles { channels: channels_held, x, step });
+                }
+            }
+        }
+    }
+    best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lenet2() -> Geometry {
+        Geometry {
+            groups: 1,
+            in_per_group: 6,
+            out_per_group: 16,
+            input: [14, 14],
+            output: [10, 10],
+            kernel: [5, 5],
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, 1],
+        }
+    }
+
+    #[test]
+    fn tiles_divide_the_width_and_stay_small() {
+        for pass in [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter] {
+            for target in [Target::Shuffle, Target::Plain, Target::Gpu] {
+                let tiles = choose(pass, &lenet2(), target);
+                assert!(tiles.channels * tiles.x * 5 <= MOST_MULTIPLY_ADDS, "{pass:?} {target:?} {tiles:?}");
+            }
+        }
+        assert_eq!(choose(Pass::Forward, &lenet2(), Target::Shuffle), Tiles { channels: 8, x: 10, step: 1 });
+    }
+
+    #[test]
+    fn a_stride_past_every_tile_still_gets_one() {
+        let wide = Geometry { stride: [40, 40], kernel: [40, 40], input: [80, 80], output: [2, 2], ..lenet2() };
+        assert_eq!(choose(Pass::BackwardData, &wide, Target::Shuffle).x % 40, 0);
+    }
+}

@@ -1,0 +1,204 @@
+//! Average pooling and its gradient.
+
+use super::{Request, Windows, check_f32, check_rank, pair};
+use crate::device::Adapter;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shape::Layout;
+use std::hash::Hasher;
+
+const FORWARD: &str = include_str!("../../../shaders/avg_pool2d.wgsl");
+const BACKWARD: &str = include_str!("../../../shaders/avg_pool2d_backward.wgsl");
+
+const OP: &str = "avg_pool2d";
+
+/// The attributes of [`Tensor::avg_pool2d`], with PyTorch's names and defaults; pairs are (height, width).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvgPool2dOptions {
+    /// Steps of the window; the window's size where left out.
+    pub stride: Option<[usize; 2]>,
+    /// Rows and columns of zeros around the input, at most half the window.
+    pub padding: [usize; 2],
+    /// Whether a last window may reach past the end of the padded input; what is past it does not count.
+    pub ceil_mode: bool,
+    /// Whether the zeros of the padding count as elements.
+    pub count_include_pad: bool,
+    /// What sums are divided by, instead of the number of elements.
+    pub divisor_override: Option<i64>,
+}
+
+impl Default for AvgPool2dOptions {
+    fn default() -> AvgPool2dOptions {
+        AvgPool2dOptions {
+            stride: None,
+            padding: [0, 0],
+            ceil_mode: false,
+            count_include_pad: true,
+            divisor_override: None,
+        }
+    }
+}
+
+/// The mean of each window, or the gradient of the input.
+#[derive(Clone, Copy, Debug, Hash)]
+struct AvgPool2d {
+    backward: bool,
+    windows: Windows,
+    count_include_pad: bool,
+    divisor_override: Option<i64>,
+}
+
+impl AvgPool2d {
+    /// What the sum over window `at` of a plane is divided by.
+    fn divisor(&self, at: usize) -> f64 {
+        let w = &self.windows;
+        if let Some(divisor) = self.divisor_override {
+            return divisor as f64;
+        }
+        let along = |d: usize, window: usize| {
+            let start = window * w.stride[d];
+            let end = start + w.kernel[d];
+            if self.count_include_pad {
+                end.min(w.input[d] + 2 * w.padding[d]) - start
+            } else {
+                end.min(w.input[d] + w.padding[d]) - start.max(w.padding[d])
+            }
+        };
+        (along(0, at / w.output[1]) * along(1, at % w.output[1])) as f64
+    }
+}
+
+impl Op for AvgPool2d {
+    fn name(&self) -> &'static str {
+        if self.backward { "avg_pool2d_backward" } else { OP }
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        check_f32(self.name(), &inputs[0])?;
+        let sizes = if self.backward { self.windows.input } else { self.windows.output };
+        Ok(vec![self.windows.layout(&inputs[0].shape, sizes, DType::F32)?])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let w = &self.windows;
+        let elements = io.outputs[0].shape.numel();
+        let kernel = if self.backward {
+            let kernel = w.sized(Kernel::new("avg_pool2d_backward", BACKWARD), w.covering(), elements);
+            pair(kernel, ["WINDOWS_Y", "WINDOWS_X"], w.covering()).bind("grad", Operand::Input(0))
+        } else {
+            w.sized(Kernel::new("avg_pool2d", FORWARD), w.kernel, elements).bind("input", Operand::Input(0))
+        };
+        Ok(pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel)
+            .constant("COUNT_PADDING", self.count_include_pad)
+            .constant("DIVISOR", format!("{:?}", self.divisor_override.unwrap_or(0) as f32))
+            .bind("output", Operand::Output(0))
+            .words([Word::Offset(0)])
+            .into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let w = &self.windows;
+        let (from, to, sizes) = match self.backward {
+            false => (w.elements(), w.windows(), w.output),
+            true => (w.windows(), w.elements(), w.input),
+        };
+        let shape = w.layout(&inputs[0].shape, sizes, DType::F32)?.shape;
+        let mut values = vec![0.0; shape.numel()];
+        for (output, input) in values.chunks_exact_mut(to).zip(inputs[0].values.chunks_exact(from)) {
+            w.for_each(|window, element| {
+                if self.backward {
+                    output[element] += input[window] / self.divisor(window);
+                } else {
+                    output[window] += input[element];
+                }
+            });
+            if !self.backward {
+                output.iter_mut().enumerate().for_each(|(window, sum)| *sum /= self.divisor(window));
+            }
+        }
+        Ok(vec![HostTensor::new(shape, DType::F32, values)])
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let other = AvgPool2d { backward: !self.backward, ..*self };
+        Ok(vec![context.of(0, |g| record_one(other, &[&g.contiguous()?]))?])
+    }
+}
+
+impl Tensor {
+    /// The mean of each window, PyTorch's `avg_pool2d`:
+    ///
+    /// `output[n, c, y, x] = sum over r, s of input[n, c, y stride + r - padding, x stride + s - padding] / count`
+    ///
+    /// Input `[N, C, H, W]` or `[C, H, W]`; output `[N, C, H', W']` with `H' = (H + 2 padding - kernel) / stride + 1`,
+    /// rounded down, or up in `ceil_mode`. `count` is the number of elements in the window, with those of the padding
+    /// unless `count_include_pad` is off, or `divisor_override`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a size, stride or the divisor is zero, the padding is more than half of the window, or
+    /// the window is larger than the padded input; [`Error::WrongDType`] for types other than f32.
+    ///
+    /// ```
+    /// # use wgrad::{AvgPool2dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 5.0, 6.0, 3.0, 4.0, 7.0, 8.0], &[1, 2, 4])?;
+    /// let y = x.avg_pool2d([2, 2], &AvgPool2dOptions::default())?;
+    /// assert_eq!(y.to_vec::<f32>()?, [2.5, 6.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn avg_pool2d(&self, kernel_size: [usize; 2], options: &AvgPool2dOptions) -> Result<Tensor> {
+        check_rank(OP, self)?;
+        if self.rank() == 3 {
+            return self.unsqueeze(0)?.avg_pool2d(kernel_size, options)?.squeeze(0);
+        }
+        let AvgPool2dOptions { stride, padding, ceil_mode, count_include_pad, divisor_override } = *options;
+        if divisor_override == Some(0) {
+            return Err(Error::invalid(OP, "divisor_override must not be zero"));
+        }
+        let request = Request { kernel: kernel_size, stride, padding, dilation: [1, 1], ceil_mode };
+        let windows = Windows::new(OP, self.shape(), request)?;
+        record_one(AvgPool2d { backward: false, windows, count_include_pad, divisor_override }, &[&self.contiguous()?])
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let pool = |shape: &[usize], kernel: [usize; 2], options: AvgPool2dOptions| {
+        Case::new(OP, &[shape], move |x| Ok(vec![x[0].avg_pool2d(kernel, &options)?]))
+            .tolerance(2.0 * (kernel[0] * kernel[1]) as f64 + 16.0)
+    };
+    let plain = AvgPool2dOptions::default();
+    let stride = |stride: [usize; 2]| AvgPool2dOptions { stride: Some(stride), ..plain };
+    let padded = AvgPool2dOptions { padding: [1, 1], ..stride([2, 2]) };
+    let ceil = AvgPool2dOptions { ceil_mode: true, ..padded };
+    let through_view = |x: &[Tensor]| {
+        let view = x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?;
+        Ok(vec![view.avg_pool2d([2, 2], &AvgPool2dOptions::default())?])
+    };
+    let offset = |x: &[Tensor]| Ok(vec![x[0].narrow(0, 1, 2)?.avg_pool2d([3, 2], &AvgPool2dOptions::default())?]);
+    vec![
+        pool(&[2, 3, 6, 8], [2, 2], plain),
+        pool(&[2, 3, 7, 9], [2, 2], plain),
+        pool(&[1, 1, 1, 1], [1, 1], plain),
+        pool(&[2, 3, 6, 8], [3, 2], stride([1, 2])),
+        pool(&[1, 2, 9, 9], [2, 2], stride([4, 4])),
+        pool(&[2, 3, 7, 7], [3, 3], padded),
+        pool(&[2, 3, 7, 7], [3, 3], AvgPool2dOptions { count_include_pad: false, ..padded }),
+        pool(&[2, 3, 7, 9], [2, 2], AvgPool2dOptions { ceil_mode: true, ..plain }),
+        pool(&[2, 3, 8, 7], [3, 3], ceil),
+        pool(&[2, 3, 8, 7], [3, 3], AvgPool2dOptions { count_include_pad: false, ..ceil }),
+        pool(&[1, 2, 5, 5], [2, 2], AvgPool2dOptions { stride: Some([3, 3]), ..ceil }),
+        pool(&[2, 3, 8, 7], [3, 3], AvgPool2dOptions { divisor_override: Some(5), ..ceil }),
+        pool(&[1, 2, 6, 6], [2, 2], AvgPool2dOptions { divisor_override: Some(-2), ..stride([1, 1]) }),
+        pool(&[3, 6, 8], [2, 2], plain),
+        pool(&[2, 3, 5, 7], [5, 7], plain),
+        pool(&[0, 3, 6, 6], [2, 2], plain),
+        pool(&[1, 2, 23, 29], [17, 11], stride([1, 2])).first_order(),
+        pool(&[2, 6, 28, 28], [2, 2], plain).first_order(),
+        Case::new(OP, &[&[3, 6, 5, 2]], through_view),
+        Case::new(OP, &[&[3, 2, 7, 6]], offset),
+    ]
+}
