@@ -155,6 +155,9 @@ impl Tensor {
         }
         let fits =
             self.rank() == index.rank() && (0..self.rank()).all(|d| d == dim || index.shape()[d] <= self.shape()[d]);
+        if !fits && index.numel() == 0 {
+            return Tensor::full(self.device(), index.shape(), 0.0f32)?.to_dtype(self.dtype());
+        }
         if !fits {
             let rule = format!(
                 "index {} must have as many dimensions as the input {} and be no larger, except along dimension {dim}",
