@@ -3,6 +3,7 @@
 
 pub mod case;
 mod conv;
+mod cross_entropy;
 mod gather;
 mod matmul;
 mod pointwise;
@@ -12,6 +13,7 @@ mod softmax;
 mod view;
 
 pub use conv::{Conv2dOptions, Padding};
+pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
@@ -28,6 +30,7 @@ pub fn cases() -> Vec<Case> {
         gather::cases(),
         conv::cases(),
         pool::cases(),
+        cross_entropy::cases(),
     ]
     .into_iter()
     .flatten()

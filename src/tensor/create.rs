@@ -62,6 +62,22 @@ impl Tensor {
         Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
     }
 
+    /// An f32 tensor from double precision, which only the reference device keeps: the way back from
+    /// [`to_f64`](Tensor::to_f64), so that a checkpoint loses nothing there either.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Tensor::from_slice).
+    #[track_caller]
+    pub fn from_f64(device: &Device, values: &[f64], shape: &[usize]) -> Result<Tensor> {
+        let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let tensor = Tensor::from_slice(device, &rounded, shape)?;
+        if device.is_reference() {
+            let exact = HostTensor::new(*tensor.shape(), DType::F32, values.to_vec());
+            tensor.node.state.lock().storage = Some(vec![Storage::Host(Arc::new(exact))]);
+        }
+        Ok(tensor)
+    }
+
     /// A tensor of no dimensions holding one value.
     ///
     /// # Errors

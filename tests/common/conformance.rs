@@ -4,7 +4,10 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
-use wgrad::{AvgPool2dOptions, Conv2dOptions, DType, Device, MaxPool2dOptions, Padding, Tensor, grad};
+use wgrad::{
+    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, Padding, Reduction, Tensor,
+    grad,
+};
 
 /// The cases of a file, in its order.
 pub fn read(path: &Path) -> Result<Vec<Case>, String> {
@@ -290,6 +293,7 @@ fn signature(op: &str) -> Option<Signature> {
         "sum" | "mean" | "amax" | "amin" | "max" | "min" | "argmax" | "argmin" => (ONE, &["dim", "keepdim"]),
         "softmax" | "log_softmax" => (ONE, &["dim"]),
         "gather" => (&["input", "index"], &["dim", "sparse_grad"]),
+        "cross_entropy" => (&["input", "target", "weight"], &["ignore_index", "reduction", "label_smoothing"]),
         "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
         "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
         "avg_pool2d" => {
@@ -399,6 +403,22 @@ impl Call<'_> {
         Ok(self.tensor("input")?.avg_pool2d(kernel_size, &options)?)
     }
 
+    fn cross_entropy(&self) -> Result<Tensor, Refusal> {
+        let reduction = match self.attr("reduction").map_or(Some("mean"), Value::as_str) {
+            Some("mean") => Reduction::Mean,
+            Some("sum") => Reduction::Sum,
+            Some("none") => Reduction::None,
+            _ => return Err(self.wrong("reduction")),
+        };
+        let options = CrossEntropyOptions {
+            weight: self.optional("weight").cloned(),
+            ignore_index: self.integers("ignore_index")?.map_or(-100, |v| v[0]),
+            reduction,
+            label_smoothing: self.number("label_smoothing")?.unwrap_or(0.0),
+        };
+        Ok(self.tensor("input")?.cross_entropy(self.tensor("target")?, &options)?)
+    }
+
     fn dims(&self) -> Result<Vec<isize>, Refusal> {
         Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
     }
@@ -415,6 +435,7 @@ impl Call<'_> {
         Ok(match self.op {
             "max" | "min" => return self.run_several(),
             "max_pool2d" => return self.max_pool2d(),
+            "cross_entropy" => vec![self.cross_entropy()?],
             "conv2d" => vec![self.conv2d()?],
             "avg_pool2d" => vec![self.avg_pool2d()?],
             _ => vec![self.run_one()?],

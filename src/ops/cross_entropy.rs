@@ -1,0 +1,302 @@
+//! Losses, composed of other operations: cross entropy on logits, negative log likelihood, squared error.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+
+/// What a loss makes of its values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their mean. Class weights make it a weighted mean.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+    /// One value an element.
+    None,
+}
+
+/// How [`Tensor::cross_entropy`] and [`Tensor::nll_loss`] count.
+#[derive(Clone, Debug)]
+pub struct CrossEntropyOptions {
+    /// A weight for each class, `[C]`.
+    pub weight: Option<Tensor>,
+    /// Elements with this label count for nothing. Has no meaning for probabilities.
+    pub ignore_index: i64,
+    /// What becomes of the losses of the elements.
+    pub reduction: Reduction,
+    /// From 0 to 1: how much of each target is spread evenly over all classes.
+    pub label_smoothing: f32,
+}
+
+impl Default for CrossEntropyOptions {
+    fn default() -> CrossEntropyOptions {
+        CrossEntropyOptions { weight: None, ignore_index: -100, reduction: Reduction::Mean, label_smoothing: 0.0 }
+    }
+}
+
+/// Where the classes of `input` lie: the second dimension, or the only one.
+fn class_dim(op: &'static str, input: &Tensor, weight: Option<&Tensor>) -> Result<usize> {
+    if input.dtype() != DType::F32 {
+        return Err(Error::WrongDType { op, expected: "f32 scores", got: input.dtype() });
+    }
+    if input.rank() == 0 {
+        return Err(Error::invalid(op, "the input needs a dimension of classes, [C] or [N, C, ..]; it is a scalar"));
+    }
+    let dim = usize::from(input.rank() > 1);
+    let classes = input.shape()[dim];
+    if let Some(weight) = weight {
+        if weight.dtype() != DType::F32 {
+            return Err(Error::WrongDType { op, expected: "f32 weights", got: weight.dtype() });
+        }
+        if weight.shape()[..] != [classes] {
+            return Err(Error::invalid(op, format!("weight {} must be [{classes}], one a class", weight.shape())));
+        }
+    }
+    Ok(dim)
+}
+
+/// Class weights as a shape that broadcasts against the scores.
+fn along(weight: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
+    let mut sizes = vec![1; rank];
+    sizes[dim] = weight.numel() as isize;
+    weight.reshape(&sizes)
+}
+
+/// Class labels taken apart: what is counted, and under which index it is looked up.
+struct Labels {
+    /// Labels with 0 in the place of ignored ones, and a dimension of size 1 for the class.
+    index: Tensor,
+    /// Which elements count; `None` where no label can be the ignored one.
+    counted: Option<Tensor>,
+    /// The weight of each element, where there are weights.
+    weight: Option<Tensor>,
+    dim: usize,
+}
+
+impl Labels {
+    fn new(op: &'static str, input: &Tensor, target: &Tensor, options: &CrossEntropyOptions) -> Result<Labels> {
+        let dim = class_dim(op, input, options.weight.as_ref())?;
+        if target.dtype() != DType::I32 {
+            return Err(Error::WrongDType { op, expected: "i32 labels", got: target.dtype() });
+        }
+        let expected = input.shape().without(&[dim], false);
+        if *target.shape() != expected {
+            let rule = format!("labels {} must be {expected} for an input of {}", target.shape(), input.shape());
+            return Err(Error::invalid(op, rule));
+        }
+        // Labels are i32: an ignore_index beyond that is no label.
+        let counted = match i32::try_from(options.ignore_index) {
+            Ok(ignored) => Some(target.ne(&Tensor::full(target.device(), &[], ignored)?)?),
+            Err(_) => None,
+        };
+        let index = match &counted {
+            Some(counted) => counted.where_(target, &Tensor::full(target.device(), &[], 0i32)?)?,
+            None => target.clone(),
+        };
+        let mut labels = Labels { index: index.unsqueeze(dim as isize)?, counted, weight: None, dim };
+        if let Some(weight) = &options.weight {
+            let weights = along(weight, dim, input.rank())?.expand_to(*input.shape(), op)?;
+            labels.weight = Some(labels.mask(&labels.pick(&weights)?)?);
+        }
+        Ok(labels)
+    }
+
+    /// The value of each element's class.
+    fn pick(&self, values: &Tensor) -> Result<Tensor> {
+        values.gather(self.dim as isize, &self.index)?.squeeze(self.dim as isize)
+    }
+
+    /// 0 for ignored elements, and no gradient from them, whatever stands there.
+    fn mask(&self, values: &Tensor) -> Result<Tensor> {
+        match &self.counted {
+            Some(counted) => counted.where_(values, &Tensor::zeros(values.device(), &[])?),
+            None => Ok(values.clone()),
+        }
+    }
+
+    /// `-weight[label] * log_probability[label]` of each element.
+    fn losses(&self, log_probabilities: &Tensor) -> Result<Tensor> {
+        let losses = self.mask(&self.pick(log_probabilities)?.neg()?)?;
+        match &self.weight {
+            Some(weight) => losses.mul(weight),
+            None => Ok(losses),
+        }
+    }
+
+    /// The mean divides by the weights of the elements that count, and is NaN where none does.
+    fn reduce(&self, losses: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        let total = match (reduction, &self.weight, &self.counted) {
+            (Reduction::None, ..) => return Ok(losses.clone()),
+            (Reduction::Sum, ..) => return losses.sum(&[], false),
+            (Reduction::Mean, Some(weight), _) => weight.sum(&[], false)?,
+            (Reduction::Mean, None, Some(counted)) => counted.to_dtype(DType::F32)?.sum(&[], false)?,
+            (Reduction::Mean, None, None) => return losses.mean(&[], false),
+        };
+        losses.sum(&[], false)?.div(&total)
+    }
+}
+
+impl Tensor {
+    /// The cross entropy between these logits and `target`, as PyTorch's `cross_entropy`.
+    ///
+    /// With `p = softmax(self)` over the classes, an element with label `y` costs `-weight[y] log p[y]`. The logits
+    /// are `[C]`, `[N, C]` or `[N, C, d1, ..]`; the labels are i32 and have the same shape without `C`. The mean
+    /// divides by the sum of `weight[y]` over the elements that are not ignored; it is NaN, with a gradient of 0,
+    /// where all are.
+    ///
+    /// An f32 `target` of the logits' own shape holds a probability for each class instead: an element costs
+    /// `-sum over c of weight[c] target[c] log p[c]`, and the mean divides by the number of elements.
+    ///
+    /// `label_smoothing = s` replaces each target by `(1 - s) target + s / C`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where shapes don't fit, `label_smoothing` is outside 0 to 1, or an `ignore_index` from 0
+    /// up meets probabilities; [`Error::WrongDType`]. A label out of range makes its loss NaN and is
+    /// [`Error::IndexOutOfRange`] at the next synchronisation.
+    ///
+    /// ```
+    /// # use wgrad::{CrossEntropyOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let logits = Tensor::from_slice(&device, &[0.0f32, 0.0, 0.0, 0.0], &[2, 2])?;
+    /// let labels = Tensor::from_slice(&device, &[1, 0], &[2])?;
+    /// let loss = logits.cross_entropy(&labels, &CrossEntropyOptions::default())?;
+    /// assert_eq!(loss.item::<f32>()?, 2.0f32.ln());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cross_entropy(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
+        const OP: &str = "cross_entropy";
+        let smoothing = options.label_smoothing;
+        if !(0.0..=1.0).contains(&smoothing) {
+            return Err(Error::invalid(OP, format!("label_smoothing is {smoothing}; it must be from 0 to 1")));
+        }
+        if target.dtype().is_float() {
+            return self.cross_entropy_of_probabilities(target, options);
+        }
+        let labels = Labels::new(OP, self, target, options)?;
+        let log_probabilities = self.log_softmax(labels.dim as isize)?;
+        let loss = labels.reduce(&labels.losses(&log_probabilities)?, options.reduction)?;
+        if smoothing == 0.0 {
+            return Ok(loss);
+        }
+        let weighted = match &options.weight {
+            Some(weight) => log_probabilities.mul(&along(weight, labels.dim, self.rank())?)?,
+            None => log_probabilities,
+        };
+        let even = labels.mask(&weighted.sum(&[labels.dim as isize], false)?.neg()?)?;
+        let even = labels.reduce(&even, options.reduction)?;
+        loss.mul_scalar(1.0 - smoothing)?.add(&even.mul_scalar(smoothing / self.shape()[labels.dim] as f32)?)
+    }
+
+    #[track_caller]
+    fn cross_entropy_of_probabilities(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
+        const OP: &str = "cross_entropy";
+        let dim = class_dim(OP, self, options.weight.as_ref())?;
+        if target.dtype() != DType::F32 {
+            return Err(Error::WrongDType { op: OP, expected: "f32 probabilities", got: target.dtype() });
+        }
+        if target.shape() != self.shape() {
+            let rule = format!("probabilities {} must have the shape of the input, {}", target.shape(), self.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        if options.ignore_index >= 0 {
+            let rule = format!("ignore_index {} has no meaning for probabilities", options.ignore_index);
+            return Err(Error::invalid(OP, rule));
+        }
+        let classes = self.shape()[dim];
+        let mut target = target.clone();
+        if options.label_smoothing > 0.0 {
+            let smoothing = options.label_smoothing;
+            target = target.mul_scalar(1.0 - smoothing)?.add_scalar(smoothing / classes as f32)?;
+        }
+        if let Some(weight) = &options.weight {
+            target = target.mul(&along(weight, dim, self.rank())?)?;
+        }
+        let losses = self.log_softmax(dim as isize)?.mul(&target)?.sum(&[dim as isize], false)?.neg()?;
+        match options.reduction {
+            Reduction::None => Ok(losses),
+            Reduction::Sum => losses.sum(&[], false),
+            Reduction::Mean => losses.mean(&[], false),
+        }
+    }
+
+    /// The negative log likelihood of i32 labels under these log probabilities: [`cross_entropy`] without its
+    /// softmax. `label_smoothing` must be 0.
+    ///
+    /// # Errors
+    /// As [`cross_entropy`].
+    ///
+    /// [`cross_entropy`]: Tensor::cross_entropy
+    #[track_caller]
+    pub fn nll_loss(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
+        const OP: &str = "nll_loss";
+        if options.label_smoothing != 0.0 {
+            return Err(Error::invalid(OP, "there is no label smoothing; use cross_entropy on logits"));
+        }
+        let labels = Labels::new(OP, self, target, options)?;
+        labels.reduce(&labels.losses(self)?, options.reduction)
+    }
+
+    /// The squared error `(self - target)^2`, reduced; shapes broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`], [`Error::WrongDType`].
+    #[track_caller]
+    pub fn mse_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        let losses = self.sub(target)?.square()?;
+        match reduction {
+            Reduction::None => Ok(losses),
+            Reduction::Sum => losses.sum(&[], false),
+            Reduction::Mean => losses.mean(&[], false),
+        }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let with = |reduction, ignore_index, label_smoothing| CrossEntropyOptions {
+        reduction,
+        ignore_index,
+        label_smoothing,
+        ..CrossEntropyOptions::default()
+    };
+    let plain = |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
+        Case::new("cross_entropy", &[shape, target], move |x| Ok(vec![x[0].cross_entropy(&x[1], &options)?]))
+            .integers(1, 0, classes - 1)
+            .tolerance(64.0)
+    };
+    // Nothing flows into the weights of labels in PyTorch; here it does, and is checked like any other gradient.
+    let weighted = |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
+        Case::new("cross_entropy", &[shape, target, &[classes as usize]], move |x| {
+            let options = CrossEntropyOptions { weight: Some(x[2].clone()), ..options.clone() };
+            Ok(vec![x[0].cross_entropy(&x[1], &options)?])
+        })
+        .integers(1, 0, classes - 1)
+        .domain(2, 0.2, 2.0)
+        .tolerance(64.0)
+    };
+    let likely = |shape: &[usize], options: CrossEntropyOptions| {
+        Case::new("cross_entropy", &[shape, shape], move |x| Ok(vec![x[0].cross_entropy(&x[1], &options)?]))
+            .domain(1, 0.0, 1.0)
+            .tolerance(64.0)
+    };
+    use Reduction::{Mean, None, Sum};
+    vec![
+        plain(&[4, 5], &[4], 5, with(Mean, -100, 0.0)),
+        plain(&[4, 5], &[4], 5, with(Sum, -100, 0.0)),
+        plain(&[5], &[], 5, with(None, -100, 0.1)),
+        plain(&[33, 10], &[33], 10, with(Mean, 3, 0.0)),
+        plain(&[2, 5, 3, 4], &[2, 3, 4], 5, with(None, 1, 0.0)),
+        plain(&[4, 1], &[4], 1, with(Mean, -100, 0.0)),
+        plain(&[0, 5], &[0], 5, with(Sum, -100, 0.0)),
+        weighted(&[6, 5], &[6], 5, with(Mean, 2, 0.0)),
+        weighted(&[3, 4, 7], &[3, 7], 4, with(Mean, -100, 0.3)),
+        likely(&[4, 5], with(Mean, -100, 0.0)),
+        likely(&[2, 5, 3], with(Sum, -100, 0.1)),
+        Case::new("nll_loss", &[&[7, 3], &[7]], |x| Ok(vec![x[0].nll_loss(&x[1], &CrossEntropyOptions::default())?]))
+            .integers(1, 0, 2)
+            .first_order(),
+        Case::new("mse_loss", &[&[4, 5], &[4, 5]], |x| Ok(vec![x[0].mse_loss(&x[1], Reduction::Mean)?])),
+    ]
+}
