@@ -208,7 +208,10 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         is_cpu: info.device_type == wgpu::DeviceType::Cpu,
         has_f16: device.features().contains(wgpu::Features::SHADER_F16),
         subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
-        max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        // What is read back shares a buffer with the fault words.
+        max_binding_bytes: limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES)),
         params_alignment: limits.min_uniform_buffer_offset_alignment,
     }
 }

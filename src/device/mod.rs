@@ -46,7 +46,12 @@ impl Gpu {
         let adapter = adapter::choose(options)?;
         let (device, queue) = adapter::request(&adapter)?;
         let status = Status::watching(&device);
-        let mut gpu = Gpu::with(adapter::capabilities(&device), device, queue, status, options.timeout)?;
+        let mut capabilities = adapter::capabilities(&device);
+        if let Some(noop) = &options.noop {
+            // wgpu 30's noop adapter takes a device type and always reports a software adapter.
+            capabilities.is_cpu = noop.software;
+        }
+        let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
         gpu.poison = options.poison;
         Ok(gpu)
     }
