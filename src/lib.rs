@@ -45,11 +45,11 @@ mod shape;
 mod tensor;
 pub mod train;
 
-pub use device::{Adapter, AdapterInfo, DeviceOptions};
+pub use device::{Adapter, AdapterInfo, DeviceOptions, Noop};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{
-    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, grad, no_grad,
+    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, apply, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
 pub use ops::{AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, MaxPool2dOptions, Padding, Reduction};

@@ -74,7 +74,48 @@ pub struct DeviceOptions {
     pub timeout: Duration,
     /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
     /// that is not arithmetic.
-    pub noop: bool,
+    pub noop: Option<Noop>,
+    /// Fills every buffer with NaN bits when it is taken, and looks after each run whether a kernel wrote past
+    /// the end of one, which is [`Error::Internal`]. Slow: for tests of kernels.
+    pub poison: bool,
+}
+
+/// What the noop adapter claims to be, which decides the variants of kernels.
+#[derive(Clone, Debug)]
+pub struct Noop {
+    /// A software adapter, or else a discrete GPU.
+    pub software: bool,
+    /// Invocations of a subgroup; 1 for an adapter without subgroup operations.
+    pub subgroup_size: u32,
+    /// 16-bit floats.
+    pub f16: bool,
+    /// Most bytes of a buffer and of a binding.
+    pub max_buffer_bytes: u64,
+}
+
+impl Default for Noop {
+    fn default() -> Noop {
+        Noop { software: true, subgroup_size: 8, f16: true, max_buffer_bytes: 1 << 32 }
+    }
+}
+
+impl Noop {
+    fn options(&self) -> wgpu::NoopBackendOptions {
+        let mut features = wgpu::Features::all();
+        features.set(wgpu::Features::SUBGROUP, self.subgroup_size > 1);
+        features.set(wgpu::Features::SHADER_F16, self.f16);
+        let mut limits = wgpu::Limits::default();
+        limits.max_buffer_size = self.max_buffer_bytes;
+        limits.max_storage_buffer_binding_size = self.max_buffer_bytes;
+        wgpu::NoopBackendOptions {
+            enable: true,
+            limits: Some(limits),
+            features: Some(features),
+            device_type: Some(if self.software { wgpu::DeviceType::Cpu } else { wgpu::DeviceType::DiscreteGpu }),
+            subgroup_min_size: Some(self.subgroup_size.max(4)),
+            subgroup_max_size: Some(self.subgroup_size.max(4)),
+        }
+    }
 }
 
 impl Default for DeviceOptions {
@@ -84,13 +125,14 @@ impl Default for DeviceOptions {
             adapter_name: None,
             power_preference: None,
             timeout: Duration::from_secs(600),
-            noop: false,
+            noop: None,
+            poison: false,
         }
     }
 }
 
 fn instance(options: &DeviceOptions) -> (wgpu::Instance, wgpu::Backends) {
-    let backends = if options.noop {
+    let backends = if options.noop.is_some() {
         wgpu::Backends::NOOP
     } else {
         options.backends.or_else(wgpu::Backends::from_env).unwrap_or(wgpu::Backends::PRIMARY)
@@ -98,7 +140,9 @@ fn instance(options: &DeviceOptions) -> (wgpu::Instance, wgpu::Backends) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
-    descriptor.backend_options.noop.enable = options.noop;
+    if let Some(noop) = &options.noop {
+        descriptor.backend_options.noop = noop.options();
+    }
     (wgpu::Instance::new(descriptor), backends)
 }
 
@@ -164,7 +208,10 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         is_cpu: info.device_type == wgpu::DeviceType::Cpu,
         has_f16: device.features().contains(wgpu::Features::SHADER_F16),
         subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
-        max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        // What is read back shares a buffer with the fault words.
+        max_binding_bytes: limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES)),
         params_alignment: limits.min_uniform_buffer_offset_alignment,
     }
 }

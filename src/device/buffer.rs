@@ -63,6 +63,9 @@ impl Drop for Inner {
     }
 }
 
+/// A NaN that no arithmetic makes, little endian.
+const POISON: [u8; 4] = 0x7fde_adcd_u32.to_le_bytes();
+
 /// Free buffers by size class, and the counters of all memory.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -120,13 +123,16 @@ impl Pool {
 impl super::Gpu {
     /// The buffer called `id`, if it is free and fits.
     pub fn take_preferred(&self, bytes: usize, id: u64) -> Option<Buffer> {
-        self.pool.take_free(size_class(bytes as u64), Some(id))
+        let buffer = self.pool.take_free(size_class(bytes as u64 + self.guard_bytes()), Some(id))?;
+        self.poison(&buffer);
+        Some(buffer)
     }
 
     /// A buffer of at least `bytes`, from the pool where it has one. Its contents are arbitrary.
     pub fn take(&self, bytes: usize) -> Result<Buffer> {
-        let class = size_class(bytes as u64);
+        let class = size_class(bytes as u64 + self.guard_bytes());
         if let Some(buffer) = self.pool.take_free(class, None) {
+            self.poison(&buffer);
             return Ok(buffer);
         }
         let limit = self.adapter.max_binding_bytes;
@@ -149,7 +155,40 @@ impl super::Gpu {
         state.peak = state.peak.max(state.live + state.pooled);
         let id = state.created;
         drop(state);
-        Ok(Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.pool.clone() }) })
+        let buffer = Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.pool.clone() }) };
+        self.poison(&buffer);
+        Ok(buffer)
+    }
+
+    /// Bytes that are always free at the end of a buffer, where writing past the end is looked for.
+    fn guard_bytes(&self) -> u64 {
+        if self.poison { 256 } else { 0 }
+    }
+
+    /// Fills a buffer with NaN bits where the device was opened so.
+    fn poison(&self, buffer: &Buffer) {
+        if self.poison {
+            let words = buffer.raw().size() as usize / POISON.len();
+            self.queue.write_buffer(buffer.raw(), 0, &POISON.repeat(words));
+        }
+    }
+
+    /// Whether the guard bands of buffers of these sizes are as they were filled; `Ok` where there are none.
+    pub fn check_guards(&self, buffers: &[Buffer], bytes: &[usize]) -> Result<()> {
+        if !self.poison {
+            return Ok(());
+        }
+        for (buffer, &bytes) in buffers.iter().zip(bytes) {
+            let total = buffer.raw().size() as usize;
+            let all = pollster::block_on(self.read(buffer, total))?;
+            // Kernels that work on four elements at a time may write up to the next multiple.
+            let band = bytes.next_multiple_of(16);
+            if let Some(at) = (band..total).find(|&at| all[at] != POISON[at % POISON.len()]) {
+                let reason = format!("a kernel wrote {} bytes past the end of a buffer of {bytes}", at - bytes);
+                return Err(Error::Internal { op: "guard band", reason });
+            }
+        }
+        Ok(())
     }
 
     /// Writes bytes at the start of a buffer, before the next submission.

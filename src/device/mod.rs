@@ -9,7 +9,7 @@ mod queue;
 mod readback;
 mod status;
 
-pub use adapter::{Adapter, AdapterInfo, DeviceOptions, adapters};
+pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
 pub(crate) use buffer::Buffer;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
@@ -36,6 +36,8 @@ pub(crate) struct Gpu {
     in_flight: InFlight,
     staging: Staging,
     faults: Faults,
+    /// Whether buffers are filled with NaN bits when they are taken, and end in a guard band.
+    poison: bool,
 }
 
 impl Gpu {
@@ -44,7 +46,14 @@ impl Gpu {
         let adapter = adapter::choose(options)?;
         let (device, queue) = adapter::request(&adapter)?;
         let status = Status::watching(&device);
-        Gpu::with(adapter::capabilities(&device), device, queue, status, options.timeout)
+        let mut capabilities = adapter::capabilities(&device);
+        if let Some(noop) = &options.noop {
+            // wgpu 30's noop adapter takes a device type and always reports a software adapter.
+            capabilities.is_cpu = noop.software;
+        }
+        let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
+        gpu.poison = options.poison;
+        Ok(gpu)
     }
 
     /// Shares a device that the application opened and keeps watching itself.
@@ -72,6 +81,7 @@ impl Gpu {
             pipelines: Pipelines::default(),
             in_flight: InFlight::default(),
             staging: Staging::default(),
+            poison: false,
         };
         gpu.status.check()?;
         Ok(gpu)
@@ -93,6 +103,11 @@ impl Gpu {
         let (pipelines, bind_groups) = self.pipelines.counters();
         let (dispatches, submits) = self.in_flight.counters();
         Counters { bytes_live, bytes_pooled, bytes_peak, buffers, pipelines, bind_groups, dispatches, submits }
+    }
+
+    /// Name and text of every module compiled so far, sorted.
+    pub fn shader_sources(&self) -> Vec<(String, String)> {
+        self.pipelines.sources()
     }
 
     /// Gives pooled buffers back to the driver, and the bind groups that hold them.

@@ -15,6 +15,8 @@ const MOST_BIND_GROUPS: usize = 16_384;
 
 /// A compiled kernel.
 pub(crate) struct Pipeline {
+    /// Stem of the template.
+    name: String,
     pub raw: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     id: u64,
@@ -41,6 +43,14 @@ impl Pipelines {
         (self.created.load(Ordering::Relaxed), self.bound.load(Ordering::Relaxed))
     }
 
+    pub fn sources(&self) -> Vec<(String, String)> {
+        let compiled = self.compiled.lock();
+        let mut sources: Vec<(String, String)> =
+            compiled.iter().map(|(source, pipeline)| (pipeline.name.clone(), source.clone())).collect();
+        sources.sort_unstable();
+        sources
+    }
+
     pub fn forget_bind_groups(&self) {
         self.bind_groups.lock().clear();
     }
@@ -49,17 +59,21 @@ impl Pipelines {
 impl Gpu {
     /// The pipeline of a kernel, compiled if no kernel with the same text was before.
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
-        let source = specialise(kernel)?;
+        let mut source = specialise(kernel)?;
+        if kernel.checked {
+            source.insert_str(0, "// checked\n");
+        }
         if let Some(pipeline) = self.pipelines.compiled.lock().get(&source) {
             return Ok(pipeline.clone());
         }
         let module = Module::parse(kernel.name, &source)?;
-        let pipeline = Arc::new(self.guarded(|| self.compile(kernel.name, module))?);
+        let pipeline = Arc::new(self.guarded(|| self.compile(kernel, module))?);
         self.pipelines.compiled.lock().insert(source, pipeline.clone());
         Ok(pipeline)
     }
 
-    fn compile(&self, name: &str, module: Module) -> Result<Pipeline> {
+    fn compile(&self, kernel: &Kernel, module: Module) -> Result<Pipeline> {
+        let name = kernel.name;
         let entries: Vec<wgpu::BindGroupLayoutEntry> = module
             .bindings
             .iter()
@@ -88,10 +102,10 @@ impl Gpu {
         });
         let descriptor =
             wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(Cow::Owned(module.ir)) };
-        let shader = if cfg!(debug_assertions) {
+        let shader = if cfg!(debug_assertions) || kernel.checked {
             self.device.create_shader_module(descriptor)
         } else {
-            // SAFETY: only wgrad's own templates come here. Every index they form is bounded by sizes the
+            // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index they form is bounded by sizes the
             // planner put in, and debug builds, in which the tests run, keep wgpu's checks on.
             unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
@@ -114,7 +128,7 @@ impl Gpu {
             .filter(|b| b.2 != Role::Params)
             .map(|(name, binding, role)| (name, binding, role == Role::Write))
             .collect();
-        Ok(Pipeline { raw, layout, id, buffers, params, params_bytes: module.params_bytes })
+        Ok(Pipeline { name: name.to_string(), raw, layout, id, buffers, params, params_bytes: module.params_bytes })
     }
 
     /// The bind group that shows these buffers (in the order of [`Pipeline::buffers`], `None` for the fault

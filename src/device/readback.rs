@@ -59,8 +59,8 @@ impl Gpu {
         let mapped = receiver.receive().await;
         self.status.check()?;
         match mapped {
-            Some(result) => result?,
-            None => return Err(Error::Device { reason: "the read was dropped by the driver".into() }),
+            Some(result) => result.map_err(|error| self.or_lost(error))?,
+            None => return Err(self.or_lost(Error::Device { reason: "the read was dropped by the driver".into() })),
         }
         let mut data = {
             let view = staging
@@ -101,7 +101,8 @@ impl Gpu {
         self.guarded(|| {
             Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
-                size: bytes.max(4096).next_power_of_two(),
+                // No larger than a buffer may be; `Adapter::max_binding_bytes` leaves room for the fault words.
+                size: bytes.max(4096).next_power_of_two().min(self.device.limits().max_buffer_size).max(bytes),
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             }))

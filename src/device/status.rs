@@ -57,9 +57,18 @@ impl super::Gpu {
         let caught = [memory.pop_now(), validation.pop_now(), internal.pop_now()];
         self.status.check()?;
         match caught.into_iter().flatten().next() {
-            Some(error) => Err(from_wgpu(error)),
+            Some(error) => Err(self.or_lost(from_wgpu(error))),
             None => result,
         }
+    }
+}
+
+impl super::Gpu {
+    /// The device's loss where that is behind an error. wgpu tells of it when the device is polled, and until then
+    /// calls fail in ways of their own.
+    pub fn or_lost(&self, error: Error) -> Error {
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.status.check().err().unwrap_or(error)
     }
 }
 

@@ -13,7 +13,7 @@ pub use backward::{BackwardOptions, grad};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
 pub(crate) use node::{State, Storage, record, record_leaf, record_on, record_one};
-pub use node::{Tensor, no_grad};
+pub use node::{Tensor, apply, no_grad};
 pub(crate) use op::hash_structure;
 pub use op::{Class, Io, Op, Vjp};
 pub use parameter::Parameter;

@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub op: Box<dyn Op>,
     pub outputs: Vec<Layout>,
     pub requires_grad: bool,
+    /// Recorded by [`apply`], with kernels that nobody has audited.
+    pub custom: bool,
     /// Set on leaves: where `backward` puts their gradient, and where its walk ends.
     pub gradient: Option<GradientSlot>,
     /// The line of user code that recorded it.
@@ -122,12 +124,50 @@ pub(crate) fn grad_enabled() -> bool {
     GRAD_ENABLED.get()
 }
 
+/// Records one call of an operation of your own (PyTorch's `autograd.Function`).
+///
+/// What [`Op`] asks for is all that is needed: shapes, kernels, reference and gradient. Its kernels are compiled
+/// with wgpu's bounds checks.
+///
+/// # Errors
+/// What [`Op::outputs`] returns; [`Error::DeviceMismatch`]; [`Error::Internal`] without inputs.
+///
+/// ```
+/// use std::hash::Hasher;
+/// use wgrad::{Device, HostTensor, Layout, Op, Result, Tensor, Vjp, apply};
+///
+/// #[derive(Debug)]
+/// struct Double;
+///
+/// impl Op for Double {
+///     fn name(&self) -> &'static str { "double" }
+///     fn structure(&self, _: &mut dyn Hasher) {} // no attributes
+///     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+///         Ok(vec![Layout::contiguous(inputs[0].shape, inputs[0].dtype)])
+///     }
+///     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+///         let values = inputs[0].values.iter().map(|v| 2.0 * v).collect();
+///         Ok(vec![HostTensor::new(inputs[0].shape, inputs[0].dtype, values)])
+///     }
+///     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+///         Ok(vec![context.of(0, |g| g.mul_scalar(2.0))?])
+///     }
+/// }
+///
+/// let device = Device::reference();
+/// let x = Tensor::from_slice(&device, &[1.0f32, 2.0], &[2])?;
+/// assert_eq!(apply(Double, &[&x])?.remove(0).to_vec::<f32>()?, [2.0, 4.0]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[track_caller]
+pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    record_call(None, op, inputs, true)
+}
+
 /// Records one call of `op`.
 #[track_caller]
 pub(crate) fn record(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let first =
-        inputs.first().ok_or(Error::Internal { op: op.name(), reason: "no inputs to take a device from".into() })?;
-    record_on(&first.node.device, op, inputs)
+    record_call(None, op, inputs, false)
 }
 
 /// Records one call of `op` with a single output.
@@ -139,6 +179,15 @@ pub(crate) fn record_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
 /// Records one call of `op` on a device.
 #[track_caller]
 pub(crate) fn record_on(device: &Device, op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    record_call(Some(device), op, inputs, false)
+}
+
+/// Records one call of `op` on a device, that of its inputs where none is given.
+#[track_caller]
+fn record_call(device: Option<&Device>, op: impl Op, inputs: &[&Tensor], custom: bool) -> Result<Vec<Tensor>> {
+    let device = device
+        .or_else(|| inputs.first().map(|input| &input.node.device))
+        .ok_or(Error::Internal { op: op.name(), reason: "no inputs to take a device from".into() })?;
     for input in inputs {
         if input.node.device != *device {
             return Err(Error::DeviceMismatch {
@@ -162,7 +211,18 @@ pub(crate) fn record_on(device: &Device, op: impl Op, inputs: &[&Tensor]) -> Res
         && inputs.iter().any(|t| t.node.requires_grad);
     let inputs = inputs.iter().map(|&t| t.clone()).collect();
     let state = State { inputs, ..State::default() };
-    Ok(insert(device, Box::new(op), outputs, requires_grad, None, state, Location::caller()))
+    let node = Node {
+        id: next_id(),
+        device: device.clone(),
+        op: Box::new(op),
+        outputs,
+        requires_grad,
+        custom,
+        gradient: None,
+        source: Location::caller(),
+        state: Mutex::new(state),
+    };
+    Ok(insert(node))
 }
 
 /// A leaf: values that exist already, or an alias of a value at which gradients end.
@@ -174,24 +234,28 @@ pub(crate) fn record_leaf(
     state: State,
     source: &'static Location<'static>,
 ) -> Tensor {
-    insert(device, Box::new(op), vec![layout], gradient.is_some(), gradient, state, source).swap_remove(0)
+    insert(Node {
+        id: next_id(),
+        device: device.clone(),
+        op: Box::new(op),
+        outputs: vec![layout],
+        requires_grad: gradient.is_some(),
+        custom: false,
+        gradient,
+        source,
+        state: Mutex::new(state),
+    })
+    .swap_remove(0)
 }
 
-fn insert(
-    device: &Device,
-    op: Box<dyn Op>,
-    outputs: Vec<Layout>,
-    requires_grad: bool,
-    gradient: Option<GradientSlot>,
-    state: State,
-    source: &'static Location<'static>,
-) -> Vec<Tensor> {
-    let count = outputs.len();
-    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-    let device = device.clone();
-    let node = Arc::new(Node { id, device, op, outputs, requires_grad, gradient, source, state: Mutex::new(state) });
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+fn insert(node: Node) -> Vec<Tensor> {
+    let node = Arc::new(node);
     node.device.recorded(&node);
-    (0..count).map(|output| Tensor { node: node.clone(), output }).collect()
+    (0..node.outputs.len()).map(|output| Tensor { node: node.clone(), output }).collect()
 }
 
 impl Tensor {

@@ -148,11 +148,16 @@ impl Tensor {
             return Err(Error::WrongDType { op: OP, expected: "an i32 index", got: index.dtype() });
         }
         let dim = self.shape().dim(OP, dim)?;
-        if self.rank() == 0 && index.rank() == 0 {
-            return self.reshape(&[1])?.gather(0, &index.reshape(&[1])?)?.reshape(&[]);
+        // A scalar counts as one element of one dimension.
+        if self.rank().min(index.rank()) == 0 && self.rank().max(index.rank()) <= 1 {
+            let picked = self.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?)?;
+            return picked.reshape_to(*index.shape());
         }
         let fits =
             self.rank() == index.rank() && (0..self.rank()).all(|d| d == dim || index.shape()[d] <= self.shape()[d]);
+        if !fits && index.numel() == 0 {
+            return Tensor::full(self.device(), index.shape(), 0.0f32)?.to_dtype(self.dtype());
+        }
         if !fits {
             let rule = format!(
                 "index {} must have as many dimensions as the input {} and be no larger, except along dimension {dim}",

@@ -37,6 +37,10 @@ struct Reduce {
 /// The terms of an index into a strided input over some of its dimensions, as a WGSL expression of `variable`.
 /// The outermost size is not written: a shorter last batch changes it.
 fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
+    if layout.shape.numel() == 0 {
+        // Nothing is read.
+        return "0u".to_string();
+    }
     let mut terms = Vec::new();
     let mut inner = 1;
     for (at, &dim) in dims.iter().enumerate().rev() {
@@ -425,6 +429,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("sum", &[&[1200, 2]], |x| Ok(vec![x[0].t()?.sum(&[-1], false)?])).tolerance(1200.0).first_order(),
     );
     cases.push(Case::new("sum", &[&[4, 0]], |x| Ok(vec![x[0].sum(&[1], false)?])));
+    cases.push(Case::new("sum", &[&[2, 0, 3]], |x| Ok(vec![x[0].sum(&[0, 1], true)?])));
     cases.push(Case::new("sum", &[&[0, 4]], |x| Ok(vec![x[0].sum(&[1], false)?])));
     cases.push(Case::new("sum", &[&[4, 1]], |x| Ok(vec![x[0].expand(&[4, 6])?.sum(&[1], false)?])));
     cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[], false)?])).integers(0, -9, 9).no_gradient());

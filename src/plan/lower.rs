@@ -91,7 +91,10 @@ fn call(wiring: &Wiring, node: usize, gpu: &Gpu) -> Result<Unit> {
     let op = &schedule.nodes[node].op;
     let inputs: Vec<Layout> = schedule.edges[node].iter().map(|&edge| *wiring.layout(edge)).collect();
     let io = Io { inputs: &inputs, outputs: &schedule.nodes[node].outputs };
-    let kernels = op.kernels(&io, gpu.adapter())?;
+    let mut kernels = op.kernels(&io, gpu.adapter())?;
+    for kernel in &mut kernels.kernels {
+        kernel.checked = schedule.nodes[node].custom;
+    }
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
     }

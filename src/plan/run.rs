@@ -41,6 +41,7 @@ pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
             });
         }
         gpu.submit(&dispatches)?;
+        gpu.check_guards(&slots, &plan.slots)?;
     }
 
     for &(source, slot) in &plan.uploads {

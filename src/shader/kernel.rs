@@ -64,6 +64,8 @@ pub struct Kernel {
     pub groups: [u32; 3],
     /// Estimated floating-point operations, for splitting submits.
     pub work: u64,
+    /// Compiled with wgpu's bounds checks in release builds too: kernels of a caller's own operations.
+    pub(crate) checked: bool,
 }
 
 impl Kernel {
@@ -80,6 +82,7 @@ impl Kernel {
             params: Vec::new(),
             groups: [1, 1, 1],
             work: 0,
+            checked: false,
         }
     }
 

@@ -60,6 +60,11 @@ impl Device {
         self.planner().map(|planner| planner.gpu().adapter())
     }
 
+    /// Stem and WGSL text of every shader module compiled so far; empty on the reference.
+    pub fn shader_sources(&self) -> Vec<(String, String)> {
+        self.planner().map(|planner| planner.gpu().shader_sources()).unwrap_or_default()
+    }
+
     fn planner(&self) -> Option<&Planner> {
         self.executor().as_any().downcast_ref()
     }

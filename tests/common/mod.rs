@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};
-use wgrad::{DType, Device, Tensor};
+use wgrad::{DType, Device, DeviceOptions, Tensor, grad};
 
 /// The adapter under test, opened once.
 ///
@@ -21,6 +21,18 @@ pub fn adapter() -> Option<Device> {
 /// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
 pub fn own_adapter() -> Option<Device> {
     adapter().map(|_| Device::open().expect("an adapter that opens twice"))
+}
+
+/// The adapter under test with poisoned buffers: nothing holds zeros that no kernel wrote, and writing past the end
+/// of a buffer is an error.
+pub fn poisoned() -> Option<Device> {
+    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
+    DEVICE
+        .get_or_init(|| {
+            let options = DeviceOptions { poison: true, ..DeviceOptions::default() };
+            adapter().map(|_| Device::with_options(&options).unwrap())
+        })
+        .clone()
 }
 
 /// A small generator for test data (splitmix64), so that failures repeat.
@@ -78,4 +90,87 @@ pub fn tensor(device: &Device, input: &Input, values: &[f64]) -> Tensor {
 pub fn inputs(case: &Case, number: usize) -> Vec<Vec<f64>> {
     let mut random = Random(0xC0FFEE ^ (number as u64) << 20);
     case.inputs.iter().map(|input| values(input, &mut random)).collect()
+}
+
+/// Outputs, then gradients of all differentiable inputs for a random cotangent.
+pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec<(String, Vec<f64>)>> {
+    let data = inputs(case, number);
+    let leaves: Vec<Tensor> = case
+        .inputs
+        .iter()
+        .zip(&data)
+        .map(|(input, values)| {
+            let t = tensor(device, input, values);
+            if case.differentiable && input.dtype.is_float() { t.requires_grad() } else { t }
+        })
+        .collect();
+    let outputs = (case.run)(&leaves)?;
+    let mut all = Vec::new();
+    if case.differentiable {
+        let mut random = Random(number as u64 + 1);
+        let floats: Vec<&Tensor> = outputs.iter().filter(|o| o.dtype().is_float()).collect();
+        let cotangents: Vec<Tensor> = floats
+            .iter()
+            .map(|o| {
+                let values: Vec<f32> = (0..o.numel()).map(|_| (2.0 * random.unit() - 1.0) as f32).collect();
+                Tensor::from_slice(device, &values, o.shape()).unwrap()
+            })
+            .collect();
+        let wanted: Vec<&Tensor> = leaves.iter().filter(|t| t.is_tracked()).collect();
+        let gradients = grad(&floats, &wanted, &cotangents.iter().collect::<Vec<_>>())?;
+        for (i, gradient) in gradients.into_iter().enumerate() {
+            if let Some(gradient) = gradient {
+                assert_eq!(gradient.shape(), wanted[i].shape());
+                all.push((format!("gradient {i}"), gradient.to_f64()?));
+            }
+        }
+    }
+    for (i, output) in outputs.iter().enumerate() {
+        all.push((format!("output {i}"), output.to_f64()?));
+    }
+    Ok(all)
+}
+
+/// What differs between a case on a device and on the reference: forward and backward, the first run of its plans and
+/// a second one, which must give the same bits.
+pub fn differences(case: &Case, number: usize, device: &Device) -> Vec<String> {
+    let shapes: Vec<&Vec<usize>> = case.inputs.iter().map(|i| &i.shape).collect();
+    let name = format!("{number} {} {shapes:?}", case.op);
+    let expected =
+        results(case, number, &Device::reference()).unwrap_or_else(|e| panic!("{name} on the reference: {e}"));
+    let first = match results(case, number, device) {
+        Ok(first) => first,
+        Err(error) => return vec![format!("{name}: {error}")],
+    };
+    let plans = device.stats().plans;
+    let mut found = Vec::new();
+    match results(case, number, device) {
+        Err(error) => found.push(format!("{name}, second run: {error}")),
+        Ok(second) => {
+            let bits = |run: &[(String, Vec<f64>)]| -> Vec<u64> {
+                run.iter().flat_map(|(_, values)| values.iter().map(|v| v.to_bits())).collect()
+            };
+            if bits(&first) != bits(&second) {
+                found.push(format!("{name}: the second run gives other bits than the first"));
+            }
+            if device.stats().plans != plans {
+                found.push(format!("{name}: the second run planned anew"));
+            }
+        }
+    }
+    if first.len() != expected.len() {
+        found.push(format!("{name}: {} results, not {}", first.len(), expected.len()));
+    }
+    for ((what, got), (_, expected)) in first.iter().zip(&expected) {
+        let scale = expected.iter().filter(|v| v.is_finite()).fold(1.0f64, |a, b| a.max(b.abs()));
+        let allowed = case.tolerance * f64::from(f32::EPSILON) * scale;
+        let same = |g: f64, e: f64| g == e || (g.is_nan() && e.is_nan()) || (g - e).abs() <= allowed;
+        if got.len() != expected.len() {
+            found.push(format!("{name} {what}: {} elements, not {}", got.len(), expected.len()));
+        } else if let Some(at) = (0..got.len()).find(|&at| !same(got[at], expected[at])) {
+            let (got, expected) = (got[at], expected[at]);
+            found.push(format!("{name} {what}[{at}]: expected {expected}, got {got} (allowed {allowed:.1e})"));
+        }
+    }
+    found
 }

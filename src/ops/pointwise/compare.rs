@@ -26,7 +26,8 @@ fn truth(value: bool) -> f64 {
 }
 
 static EQ: Row = comparison("eq", "({0} == {1})", |x| truth(x[0] == x[1]));
-static NE: Row = comparison("ne", "({0} != {1})", |x| truth(x[0] != x[1]));
+/// Not `!=`, which drivers compile to a comparison that is false for NaN.
+static NE: Row = comparison("ne", "!({0} == {1})", |x| truth(x[0] != x[1]));
 static LT: Row = comparison("lt", "({0} < {1})", |x| truth(x[0] < x[1]));
 static LE: Row = comparison("le", "({0} <= {1})", |x| truth(x[0] <= x[1]));
 static GT: Row = comparison("gt", "({0} > {1})", |x| truth(x[0] > x[1]));

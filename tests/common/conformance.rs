@@ -1,0 +1,554 @@
+//! Conformance case files (`CONFORMANCE.md`): reading them and running a case on a device.
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::path::Path;
+use wgrad::{
+    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, Padding, Reduction, Tensor,
+    grad,
+};
+
+/// The cases of a file, in its order.
+pub fn read(path: &Path) -> Result<Vec<Case>, String> {
+    let fault = |reason: String| format!("{}: {reason}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(e.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fault(e.to_string()))?;
+    let listed = header.metadata().as_ref().and_then(|m| m.get("cases")).ok_or_else(|| fault("no cases".into()))?;
+    let listed: Vec<Value> = serde_json::from_str(listed).map_err(|e| fault(e.to_string()))?;
+    listed.iter().map(|case| Case::new(case, &file).map_err(&fault)).collect()
+}
+
+/// A tensor of a file, in double precision.
+#[derive(Clone, Debug)]
+pub struct Values {
+    shape: Vec<usize>,
+    /// The type it has here: i64 becomes i32, u8 bool (i32 where it is an index or a label).
+    dtype: DType,
+    values: Vec<f64>,
+}
+
+/// One call with what it must give.
+#[derive(Debug)]
+pub struct Case {
+    pub name: String,
+    pub op: String,
+    args: Vec<(String, Values)>,
+    attrs: Map<String, Value>,
+    outputs: Vec<Values>,
+    cotangents: Vec<Option<Values>>,
+    gradients: Vec<(String, Values)>,
+    rtol: f64,
+    atol: f64,
+    raises: bool,
+}
+
+/// What running a case came to.
+#[derive(Debug)]
+pub enum Verdict {
+    Passed,
+    /// What differed, in one line.
+    Failed(String),
+    /// The operation or attribute that wgrad does not have.
+    Unsupported(String),
+}
+
+/// Why a call gave no values.
+enum Refusal {
+    Unsupported(String),
+    /// The call is an error, as `raises` expects.
+    Error(String),
+}
+
+impl From<wgrad::Error> for Refusal {
+    fn from(error: wgrad::Error) -> Refusal {
+        Refusal::Error(error.to_string())
+    }
+}
+
+fn load(file: &SafeTensors, key: &str) -> Result<Values, String> {
+    let view = file.tensor(key).map_err(|e| format!("{key}: {e}"))?;
+    let data = view.data();
+    let (dtype, values) = match view.dtype() {
+        Dtype::F32 => (DType::F32, data.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(bytes(b)))).collect()),
+        Dtype::F16 => (DType::F16, data.chunks_exact(2).map(|b| half::f16::from_le_bytes(bytes(b)).to_f64()).collect()),
+        Dtype::I64 => (DType::I32, data.chunks_exact(8).map(|b| i64::from_le_bytes(bytes(b)) as f64).collect()),
+        Dtype::I32 => (DType::I32, data.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes(bytes(b)))).collect()),
+        Dtype::BOOL | Dtype::U8 => (DType::Bool, data.iter().map(|&b| f64::from(b)).collect()),
+        other => return Err(format!("{key}: {other:?} tensors are not part of the format")),
+    };
+    Ok(Values { shape: view.shape().to_vec(), dtype, values })
+}
+
+fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(slice);
+    out
+}
+
+impl Case {
+    fn new(json: &Value, file: &SafeTensors) -> Result<Case, String> {
+        let text = |key: &str| json[key].as_str().map(str::to_string).ok_or_else(|| format!("a case without {key}"));
+        let (name, op) = (text("name")?, text("op")?);
+        let names =
+            serde_json::from_value::<Vec<String>>(json["args"].clone()).map_err(|e| format!("{name}: args: {e}"))?;
+        let mut args = Vec::new();
+        for arg in names {
+            match arg.strip_suffix(']').and_then(|a| a.split_once('[')) {
+                Some((list, count)) => {
+                    let count: usize = count.parse().map_err(|e| format!("{name}: {arg}: {e}"))?;
+                    for i in 0..count {
+                        args.push((format!("{list}.{i}"), load(file, &format!("{name}.arg.{list}.{i}"))?));
+                    }
+                }
+                None => {
+                    let mut values = load(file, &format!("{name}.arg.{arg}"))?;
+                    if values.dtype == DType::Bool && matches!(arg.as_str(), "index" | "target") {
+                        values.dtype = DType::I32;
+                    }
+                    args.push((arg, values));
+                }
+            }
+        }
+        let raises = json["raises"].as_bool().unwrap_or(false);
+        let has_grad = json["grad"].as_bool().unwrap_or(false);
+        let count = if raises { 0 } else { json["outputs"].as_u64().unwrap_or(1) };
+        let outputs = (0..count).map(|i| load(file, &format!("{name}.out.{i}"))).collect::<Result<_, _>>()?;
+        let cotangents =
+            (0..count).map(|i| if has_grad { load(file, &format!("{name}.cot.{i}")).ok() } else { None }).collect();
+        let gradients = args
+            .iter()
+            .filter_map(|(arg, _)| load(file, &format!("{name}.grad.{arg}")).ok().map(|g| (arg.clone(), g)))
+            .filter(|_| has_grad && !raises)
+            .collect();
+        let attrs = json["attrs"].as_object().cloned().unwrap_or_default();
+        let tolerance = |key: &str, default| json[key].as_f64().unwrap_or(default);
+        let (rtol, atol) = (tolerance("rtol", 1e-4), tolerance("atol", 1e-5));
+        Ok(Case { name, op, args, attrs, outputs, cotangents, gradients, rtol, atol, raises })
+    }
+
+    /// Calls the operation on a device and compares outputs and gradients.
+    pub fn run(&self, device: &Device) -> Verdict {
+        match (self.compute(device), self.raises) {
+            (Err(Refusal::Unsupported(what)), _) => Verdict::Unsupported(what),
+            (Err(Refusal::Error(_)), true) => Verdict::Passed,
+            (Err(Refusal::Error(error)), false) => Verdict::Failed(format!("error: {error}")),
+            (Ok(_), true) => Verdict::Failed("must be an error, and was none".into()),
+            (Ok(results), false) => match self.compare(&results) {
+                None => Verdict::Passed,
+                Some(difference) => Verdict::Failed(difference),
+            },
+        }
+    }
+
+    /// Outputs, then the gradients that the file has.
+    fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
+        let (arguments, attributes) =
+            signature(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
+        let unknown = self.attrs.keys().find(|key| !attributes.contains(&key.as_str()));
+        if let Some(key) = unknown {
+            return Err(Refusal::Unsupported(format!("attribute {key}")));
+        }
+        if let Some((arg, _)) = self.args.iter().find(|(arg, _)| !arguments.contains(&arg.as_str())) {
+            return Err(Refusal::Unsupported(format!("argument {arg}")));
+        }
+        let inputs: Vec<(&str, Tensor)> = self
+            .args
+            .iter()
+            .map(|(name, values)| {
+                let leaf = values.tensor(device)?;
+                let differentiable = self.gradients.iter().any(|(arg, _)| arg == name);
+                Ok((name.as_str(), if differentiable { leaf.requires_grad() } else { leaf }))
+            })
+            .collect::<wgrad::Result<_>>()?;
+        let outputs = Call { op: &self.op, inputs: &inputs, attrs: &self.attrs }.run()?;
+        let mut fed = Vec::new();
+        let mut cotangents = Vec::new();
+        for (output, cotangent) in outputs.iter().zip(&self.cotangents) {
+            if let Some(cotangent) = cotangent {
+                fed.push(output);
+                cotangents.push(cotangent.tensor(device)?);
+            }
+        }
+        let mut results = outputs.iter().map(Values::read).collect::<wgrad::Result<Vec<_>>>()?;
+        let wanted: Vec<&Tensor> = self
+            .gradients
+            .iter()
+            .filter_map(|(arg, _)| inputs.iter().find(|(name, _)| name == arg).map(|(_, tensor)| tensor))
+            .collect();
+        if !wanted.is_empty() {
+            for (gradient, input) in grad(&fed, &wanted, &cotangents.iter().collect::<Vec<_>>())?.iter().zip(wanted) {
+                results.push(match gradient {
+                    Some(gradient) => Values::read(gradient)?,
+                    None => Values::read(&input.zeros_like()?)?,
+                });
+            }
+        }
+        Ok(results)
+    }
+
+    /// The first result that differs, if any.
+    fn compare(&self, results: &[Values]) -> Option<String> {
+        let outputs = self.outputs.iter().enumerate().map(|(i, values)| (format!("out.{i}"), values));
+        let gradients = self.gradients.iter().map(|(arg, values)| (format!("grad.{arg}"), values));
+        let expected: Vec<(String, &Values)> = outputs.chain(gradients).collect();
+        if expected.len() != results.len() {
+            return Some(format!("{} results, expected {}", results.len(), expected.len()));
+        }
+        expected.iter().zip(results).find_map(|((what, expected), got)| {
+            let same_kind = expected.dtype.is_float() == got.dtype.is_float();
+            if !same_kind || expected.shape != got.shape {
+                return Some(format!("{what}: expected {expected}, got {got}"));
+            }
+            let (at, _) = expected
+                .values
+                .iter()
+                .zip(&got.values)
+                .map(|(&e, &g)| excess(e, g, self.atol + self.rtol * e.abs()))
+                .enumerate()
+                .filter(|(_, excess)| *excess > 0.0)
+                .max_by(|a, b| a.1.total_cmp(&b.1))?;
+            let place = coordinates(at, &expected.shape);
+            Some(format!("{what}{place:?}: expected {:e}, got {:e}", expected.values[at], got.values[at]))
+        })
+    }
+}
+
+/// How far a value is past its tolerance; infinite where NaN or infinities don't agree.
+fn excess(expected: f64, got: f64, tolerance: f64) -> f64 {
+    if expected.is_finite() && got.is_finite() {
+        (got - expected).abs() - tolerance
+    } else if expected == got || (expected.is_nan() && got.is_nan()) {
+        0.0
+    } else {
+        f64::INFINITY
+    }
+}
+
+fn coordinates(mut at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut out: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            let coordinate = at % size.max(1);
+            at /= size.max(1);
+            coordinate
+        })
+        .collect();
+    out.reverse();
+    out
+}
+
+impl Values {
+    fn tensor(&self, device: &Device) -> wgrad::Result<Tensor> {
+        let (values, shape) = (&self.values, &self.shape);
+        match self.dtype {
+            DType::F16 => {
+                Tensor::from_slice(device, &values.iter().map(|&v| half::f16::from_f64(v)).collect::<Vec<_>>(), shape)
+            }
+            DType::I32 => Tensor::from_slice(device, &values.iter().map(|&v| v as i32).collect::<Vec<_>>(), shape),
+            DType::Bool => Tensor::from_slice(device, &values.iter().map(|&v| v != 0.0).collect::<Vec<_>>(), shape),
+            _ => Tensor::from_slice(device, &values.iter().map(|&v| v as f32).collect::<Vec<_>>(), shape),
+        }
+    }
+
+    fn read(tensor: &Tensor) -> wgrad::Result<Values> {
+        // What f32 cannot hold is infinite in the file, and is not in the reference's f64.
+        let limit = f64::from(f32::MAX) * (1.0 + f64::EPSILON * (1u32 << 27) as f64);
+        let round = |v: f64| if v.abs() > limit { f64::INFINITY.copysign(v) } else { v };
+        let values = tensor.to_f64()?.into_iter().map(round).collect();
+        Ok(Values { shape: tensor.shape().to_vec(), dtype: tensor.dtype(), values })
+    }
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.shape, self.dtype)
+    }
+}
+
+/// What an operation takes: its tensors and its attributes, by PyTorch's names.
+type Signature = (&'static [&'static str], &'static [&'static str]);
+
+fn signature(op: &str) -> Option<Signature> {
+    const ONE: &[&str] = &["input"];
+    const TWO: &[&str] = &["input", "other"];
+    Some(match op {
+        "abs" | "neg" | "sign" | "exp" | "expm1" | "log" | "log1p" | "log2" | "log10" | "sqrt" | "rsqrt"
+        | "reciprocal" | "square" | "sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "tanh"
+        | "erf" | "floor" | "ceil" | "round" | "trunc" | "isnan" | "isinf" | "isfinite" | "logical_not" | "relu"
+        | "sigmoid" | "silu" | "mish" | "softsign" => (ONE, &[]),
+        "add" | "sub" => (TWO, &["alpha", "other"]),
+        "mul" | "div" | "maximum" | "minimum" | "atan2" | "fmod" | "remainder" | "eq" | "ne" | "lt" | "le" | "gt"
+        | "ge" => (TWO, &["other"]),
+        "logical_and" | "logical_or" | "logical_xor" | "matmul" => (TWO, &[]),
+        "pow" => (&["input", "exponent"], &["exponent"]),
+        "where" => (&["condition", "input", "other"], &[]),
+        "clamp" => (ONE, &["min", "max"]),
+        "leaky_relu" => (ONE, &["negative_slope"]),
+        "elu" => (ONE, &["alpha"]),
+        "softplus" => (ONE, &["beta", "threshold"]),
+        "gelu" => (ONE, &["approximate"]),
+        "sum" | "mean" | "amax" | "amin" | "max" | "min" | "argmax" | "argmin" => (ONE, &["dim", "keepdim"]),
+        "softmax" | "log_softmax" => (ONE, &["dim"]),
+        "gather" => (&["input", "index"], &["dim", "sparse_grad"]),
+        "cross_entropy" => (&["input", "target", "weight"], &["ignore_index", "reduction", "label_smoothing"]),
+        "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
+        "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
+        "avg_pool2d" => {
+            (ONE, &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"])
+        }
+        _ => return None,
+    })
+}
+
+/// A call by PyTorch's names, as a call by wgrad's.
+struct Call<'a> {
+    op: &'a str,
+    inputs: &'a [(&'a str, Tensor)],
+    attrs: &'a Map<String, Value>,
+}
+
+type Results = Result<Vec<Tensor>, Refusal>;
+
+impl Call<'_> {
+    fn optional(&self, name: &str) -> Option<&Tensor> {
+        self.inputs.iter().find(|(arg, _)| *arg == name).map(|(_, tensor)| tensor)
+    }
+
+    fn tensor(&self, name: &str) -> Result<&Tensor, Refusal> {
+        self.optional(name).ok_or_else(|| Refusal::Error(format!("{}: no {name} given", self.op)))
+    }
+
+    /// An attribute that is given and not null.
+    fn attr(&self, name: &str) -> Option<&Value> {
+        self.attrs.get(name).filter(|value| !value.is_null())
+    }
+
+    fn wrong(&self, name: &str) -> Refusal {
+        Refusal::Error(format!("{}: {name} cannot be {}", self.op, self.attrs.get(name).unwrap_or(&Value::Null)))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<f32>, Refusal> {
+        self.attr(name).map(|v| v.as_f64().map(|v| v as f32).ok_or_else(|| self.wrong(name))).transpose()
+    }
+
+    fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
+        self.attr(name).map_or(Ok(default), |v| v.as_bool().ok_or_else(|| self.wrong(name)))
+    }
+
+    /// A whole number or a list of them.
+    fn integers(&self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
+        let list = |value: &Value| match value {
+            Value::Array(values) => values.iter().map(Value::as_i64).collect(),
+            value => value.as_i64().map(|v| vec![v]),
+        };
+        self.attr(name).map(|value| list(value).ok_or_else(|| self.wrong(name))).transpose()
+    }
+
+    /// A pair of sizes: one number stands for both.
+    fn pair(&self, name: &str) -> Result<Option<[usize; 2]>, Refusal> {
+        let size = |v: i64| usize::try_from(v).map_err(|_| self.wrong(name));
+        match self.integers(name)?.as_deref() {
+            None | Some([]) => Ok(None),
+            Some(&[both]) => Ok(Some([size(both)?; 2])),
+            Some(&[height, width]) => Ok(Some([size(height)?, size(width)?])),
+            Some(_) => Err(self.wrong(name)),
+        }
+    }
+
+    fn conv2d(&self) -> Result<Tensor, Refusal> {
+        let padding = match self.attr("padding").and_then(Value::as_str) {
+            Some("same") => Padding::Same,
+            Some("valid") => Padding::Valid,
+            Some(_) => return Err(self.wrong("padding")),
+            None => Padding::Explicit(self.pair("padding")?.unwrap_or([0, 0])),
+        };
+        let groups = self.pair("groups")?.map_or(1, |pair| pair[0]);
+        let options = Conv2dOptions {
+            stride: self.pair("stride")?.unwrap_or([1, 1]),
+            padding,
+            dilation: self.pair("dilation")?.unwrap_or([1, 1]),
+            groups,
+        };
+        Ok(self.tensor("input")?.conv2d(self.tensor("weight")?, self.optional("bias"), &options)?)
+    }
+
+    fn max_pool2d(&self) -> Results {
+        let kernel_size = self.pair("kernel_size")?.ok_or_else(|| self.wrong("kernel_size"))?;
+        let options = MaxPool2dOptions {
+            stride: self.pair("stride")?,
+            padding: self.pair("padding")?.unwrap_or([0, 0]),
+            dilation: self.pair("dilation")?.unwrap_or([1, 1]),
+            ceil_mode: self.flag("ceil_mode", false)?,
+        };
+        let x = self.tensor("input")?;
+        if self.flag("return_indices", false)? {
+            let (values, indices) = x.max_pool2d_with_indices(kernel_size, &options)?;
+            return Ok(vec![values, indices]);
+        }
+        Ok(vec![x.max_pool2d(kernel_size, &options)?])
+    }
+
+    fn avg_pool2d(&self) -> Result<Tensor, Refusal> {
+        let kernel_size = self.pair("kernel_size")?.ok_or_else(|| self.wrong("kernel_size"))?;
+        let options = AvgPool2dOptions {
+            stride: self.pair("stride")?,
+            padding: self.pair("padding")?.unwrap_or([0, 0]),
+            ceil_mode: self.flag("ceil_mode", false)?,
+            count_include_pad: self.flag("count_include_pad", true)?,
+            divisor_override: self.integers("divisor_override")?.map(|v| v[0]),
+        };
+        Ok(self.tensor("input")?.avg_pool2d(kernel_size, &options)?)
+    }
+
+    fn cross_entropy(&self) -> Result<Tensor, Refusal> {
+        let reduction = match self.attr("reduction").map_or(Some("mean"), Value::as_str) {
+            Some("mean") => Reduction::Mean,
+            Some("sum") => Reduction::Sum,
+            Some("none") => Reduction::None,
+            _ => return Err(self.wrong("reduction")),
+        };
+        let options = CrossEntropyOptions {
+            weight: self.optional("weight").cloned(),
+            ignore_index: self.integers("ignore_index")?.map_or(-100, |v| v[0]),
+            reduction,
+            label_smoothing: self.number("label_smoothing")?.unwrap_or(0.0),
+        };
+        Ok(self.tensor("input")?.cross_entropy(self.tensor("target")?, &options)?)
+    }
+
+    fn dims(&self) -> Result<Vec<isize>, Refusal> {
+        Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
+    }
+
+    fn dim(&self) -> Result<Option<isize>, Refusal> {
+        match self.dims()?[..] {
+            [] => Ok(None),
+            [dim] => Ok(Some(dim)),
+            _ => Err(self.wrong("dim")),
+        }
+    }
+
+    fn run(&self) -> Results {
+        Ok(match self.op {
+            "max" | "min" => return self.run_several(),
+            "max_pool2d" => return self.max_pool2d(),
+            "cross_entropy" => vec![self.cross_entropy()?],
+            "conv2d" => vec![self.conv2d()?],
+            "avg_pool2d" => vec![self.avg_pool2d()?],
+            _ => vec![self.run_one()?],
+        })
+    }
+
+    fn run_several(&self) -> Results {
+        let x = self.tensor("input")?;
+        let keepdim = self.flag("keepdim", false)?;
+        Ok(match (self.op, self.dim()?) {
+            ("max", None) => vec![x.amax(&[], false)?],
+            ("min", None) => vec![x.amin(&[], false)?],
+            ("max", Some(dim)) => x.max(dim, keepdim).map(|(values, indices)| vec![values, indices])?,
+            _ => x.min(self.dim()?.unwrap_or(0), keepdim).map(|(values, indices)| vec![values, indices])?,
+        })
+    }
+
+    /// The second operand, scaled by `alpha` in `add` and `sub`; a number where it is an attribute.
+    fn other(&self) -> Result<Tensor, Refusal> {
+        let name = if self.op == "pow" { "exponent" } else { "other" };
+        let other = match (self.optional(name), self.number(name)?) {
+            (Some(other), _) => other.clone(),
+            (None, Some(number)) => Tensor::scalar(self.tensor("input")?.device(), number)?,
+            (None, None) => self.tensor(name)?.clone(),
+        };
+        match (self.op, self.number("alpha")?) {
+            ("add" | "sub", Some(alpha)) => Ok(other.mul_scalar(alpha)?),
+            _ => Ok(other),
+        }
+    }
+
+    fn run_one(&self) -> Result<Tensor, Refusal> {
+        if self.op == "where" {
+            return Ok(self.tensor("condition")?.where_(self.tensor("input")?, self.tensor("other")?)?);
+        }
+        let x = self.tensor("input")?;
+        let keepdim = self.flag("keepdim", false)?;
+        Ok(match self.op {
+            "abs" => x.abs(),
+            "neg" => x.neg(),
+            "sign" => x.sign(),
+            "exp" => x.exp(),
+            "expm1" => x.expm1(),
+            "log" => x.log(),
+            "log1p" => x.log1p(),
+            "log2" => x.log2(),
+            "log10" => x.log10(),
+            "sqrt" => x.sqrt(),
+            "rsqrt" => x.rsqrt(),
+            "reciprocal" => x.reciprocal(),
+            "square" => x.square(),
+            "sin" => x.sin(),
+            "cos" => x.cos(),
+            "tan" => x.tan(),
+            "asin" => x.asin(),
+            "acos" => x.acos(),
+            "atan" => x.atan(),
+            "sinh" => x.sinh(),
+            "cosh" => x.cosh(),
+            "tanh" => x.tanh(),
+            "erf" => x.erf(),
+            "floor" => x.floor(),
+            "ceil" => x.ceil(),
+            "round" => x.round(),
+            "trunc" => x.trunc(),
+            "isnan" => x.isnan(),
+            "isinf" => x.isinf(),
+            "isfinite" => x.isfinite(),
+            "logical_not" => x.logical_not(),
+            "relu" => x.relu(),
+            "sigmoid" => x.sigmoid(),
+            "silu" => x.silu(),
+            "mish" => x.mish(),
+            "softsign" => x.softsign(),
+            "add" => x.add(&self.other()?),
+            "sub" => x.sub(&self.other()?),
+            "mul" => x.mul(&self.other()?),
+            "div" => x.div(&self.other()?),
+            "pow" => x.pow(&self.other()?),
+            "maximum" => x.maximum(&self.other()?),
+            "minimum" => x.minimum(&self.other()?),
+            "atan2" => x.atan2(&self.other()?),
+            "fmod" => x.fmod(&self.other()?),
+            "remainder" => x.remainder(&self.other()?),
+            "eq" => x.eq(&self.other()?),
+            "ne" => x.ne(&self.other()?),
+            "lt" => x.lt(&self.other()?),
+            "le" => x.le(&self.other()?),
+            "gt" => x.gt(&self.other()?),
+            "ge" => x.ge(&self.other()?),
+            "logical_and" => x.logical_and(&self.other()?),
+            "logical_or" => x.logical_or(&self.other()?),
+            "logical_xor" => x.logical_xor(&self.other()?),
+            "matmul" => x.matmul(self.tensor("other")?),
+            "clamp" => x.clamp(self.number("min")?, self.number("max")?),
+            "leaky_relu" => x.leaky_relu(self.number("negative_slope")?.unwrap_or(0.01)),
+            "elu" => x.elu(self.number("alpha")?.unwrap_or(1.0)),
+            "softplus" => x.softplus(self.number("beta")?.unwrap_or(1.0), self.number("threshold")?.unwrap_or(20.0)),
+            "gelu" => match self.attr("approximate").map_or(Some("none"), Value::as_str) {
+                Some("none") => x.gelu(),
+                Some("tanh") => x.gelu_tanh(),
+                _ => return Err(self.wrong("approximate")),
+            },
+            "sum" => x.sum(&self.dims()?, keepdim),
+            "mean" => x.mean(&self.dims()?, keepdim),
+            "amax" => x.amax(&self.dims()?, keepdim),
+            "amin" => x.amin(&self.dims()?, keepdim),
+            "argmax" => x.argmax(self.dim()?, keepdim),
+            "argmin" => x.argmin(self.dim()?, keepdim),
+            "softmax" => x.softmax(self.dim()?.ok_or_else(|| self.wrong("dim"))?),
+            "log_softmax" => x.log_softmax(self.dim()?.ok_or_else(|| self.wrong("dim"))?),
+            "gather" => x.gather(self.dim()?.ok_or_else(|| self.wrong("dim"))?, self.tensor("index")?),
+            _ => return Err(Refusal::Unsupported(format!("operation {}", self.op))),
+        }?)
+    }
+}

@@ -1,0 +1,93 @@
+//! Values computed by PyTorch: the project's own golden files, and the shared sample where it is, on the adapter
+//! and on the reference.
+
+mod common;
+#[path = "common/conformance.rs"]
+mod conformance;
+
+use conformance::Verdict;
+use std::path::{Path, PathBuf};
+use wgrad::Device;
+
+fn golden() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Operations of the format that wgrad does not have yet; everything else in the sample must pass.
+const LATER: &[&str] = &["conv_transpose2d", "layer_norm", "pad", "batch_norm", "cat"];
+
+fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
+    let mut count = 0;
+    let mut failures = Vec::new();
+    for file in files {
+        for case in conformance::read(file).unwrap() {
+            count += 1;
+            match case.run(device) {
+                Verdict::Passed => {}
+                Verdict::Unsupported(_) if LATER.contains(&case.op.as_str()) => {}
+                Verdict::Failed(what) | Verdict::Unsupported(what) => failures.push(format!("{}: {what}", case.name)),
+            }
+        }
+    }
+    (count, failures)
+}
+
+fn all_pass(device: &Device) {
+    let mut files = golden();
+    // Next to the checkout, or to the folder of worktrees that it is in.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sample = |folder: &str| here.join(folder).join("shared/cases/sample.safetensors");
+    files.extend([sample(".."), sample("../..")].into_iter().find(|file| file.exists()));
+    let (count, failures) = failures(device, &files);
+    assert!(count > 1000, "only {count} cases were found");
+    assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn golden_values_on_the_adapter() {
+    if let Some(device) = common::adapter() {
+        all_pass(&device);
+    }
+}
+
+#[test]
+fn golden_values_on_the_reference() {
+    all_pass(&Device::reference());
+}
+
+#[test]
+fn a_wrong_value_a_wrong_shape_and_a_missing_error_are_seen() {
+    let file = golden().into_iter().find(|f| f.ends_with("matmul.safetensors")).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let device = Device::reference();
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        failures(&device, &[path]).1
+    };
+    assert!(fails("right", &bytes).is_empty());
+    // A wrong value: a large number in the place of the last element of the file.
+    let mut wrong = bytes.clone();
+    let end = wrong.len();
+    wrong[end - 4..].copy_from_slice(&1e9f32.to_le_bytes());
+    assert_eq!(fails("value", &wrong).len(), 1);
+    // An error that must come and does not; the same length keeps the header's length true.
+    let find = |text: &[u8], from: usize| from + bytes[from..].windows(text.len()).position(|w| w == text).unwrap();
+    let value = find(b"false", find(b"raises", 0));
+    let mut wrong = bytes.clone();
+    wrong[value..value + 5].copy_from_slice(b"true ");
+    assert_eq!(fails("raises", &wrong), ["matmul.0: must be an error, and was none"]);
+    // An operation that does not exist.
+    let at = find(b"matmul", find(b"op\\", 0));
+    let mut wrong = bytes.clone();
+    wrong[at..at + 6].copy_from_slice(b"matmux");
+    assert_eq!(fails("op", &wrong), ["matmul.0: operation matmux"]);
+}

@@ -1,0 +1,254 @@
+//! Bad input: the error names the operation, the shapes and the rule, and nothing panics. What PyTorch allows, works.
+
+mod common;
+
+use common::adapter;
+use wgrad::{
+    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions, Padding, Reduction,
+    Result, Tensor, grad,
+};
+
+fn ones(shape: &[usize]) -> Tensor {
+    Tensor::ones(&Device::reference(), shape).unwrap()
+}
+
+/// Ones that share a device with `t`.
+fn with(t: &Tensor, shape: &[usize]) -> Tensor {
+    Tensor::ones(t.device(), shape).unwrap()
+}
+
+/// The text of the error, which holds every part.
+fn says<T>(result: Result<T>, parts: &[&str]) {
+    let error = match result {
+        Ok(_) => panic!("no error; it must hold {parts:?}"),
+        Err(error) => error.to_string(),
+    };
+    for part in parts {
+        assert!(error.contains(part), "{part:?} is not in {error:?}");
+    }
+}
+
+fn devices() -> impl Iterator<Item = Device> {
+    adapter().into_iter().chain([Device::reference()])
+}
+
+#[test]
+fn shapes_that_do_not_fit() {
+    let x = ones(&[2, 3]);
+    says(x.add(&with(&x, &[4])), &["add", "[2, 3]", "[4]", "dimension 1", "3 and 4"]);
+    says(x.matmul(&with(&x, &[4, 5])), &["matmul", "[2, 3]", "[4, 5]"]);
+    let batched = with(&x, &[2, 2, 2, 3, 4]);
+    says(batched.matmul(&with(&x, &[2, 3, 4, 3])), &["matmul", "2 and 3", "dimension 2"]);
+    says(x.matmul(&with(&x, &[])), &["matmul", "[]"]);
+    says(x.linear(&with(&x, &[5, 4]), None), &["linear", "[2, 3]", "[5, 4]"]);
+    says(x.reshape(&[4, 2]), &["reshape", "[2, 3]", "[4, 2]"]);
+    says(x.reshape(&[-1, -1]), &["reshape"]);
+    says(x.reshape(&[-1, 4]), &["reshape", "[2, 3]"]);
+    says(x.permute(&[0]), &["permute"]);
+    says(x.permute(&[0, 0]), &["permute"]);
+    says(x.expand(&[2, 4]), &["expand", "[2, 3]", "[2, 4]"]);
+    says(with(&x, &[2, 3, 4]).t(), &["[2, 3, 4]"]);
+    says(x.narrow(1, 2, 2), &["narrow"]);
+    says(x.slice(1, 0, 2, 0), &["slice"]);
+    says(x.sum(&[2], false), &["sum", "dimension 2", "2 dimensions"]);
+    says(x.sum(&[0, -2], false), &["sum", "dimension 0 appears twice"]);
+    says(x.softmax(-3), &["softmax", "dimension -3"]);
+    says(x.item::<f32>(), &["item", "[2, 3]"]);
+    says(Tensor::from_slice(x.device(), &[1.0f32; 5], &[2, 3]), &["from_slice", "5 values", "[2, 3]", "6"]);
+    let index = Tensor::full(x.device(), &[3], 0i32).unwrap();
+    says(x.gather(0, &index), &["gather", "[3]", "[2, 3]"]);
+}
+
+#[test]
+fn convolutions_that_cannot_be() {
+    let x = ones(&[1, 4, 5, 6]);
+    let conv = |weight: &[usize], options: Conv2dOptions| x.conv2d(&with(&x, weight), None, &options);
+    let plain = Conv2dOptions::default;
+    says(conv(&[2, 3, 3, 3], plain()), &["conv2d", "[1, 4, 5, 6]", "[2, 3, 3, 3]"]);
+    says(conv(&[2, 4, 3], plain()), &["conv2d", "[2, 4, 3]"]);
+    says(conv(&[2, 4, 6, 3], plain()), &["conv2d", "6", "5"]);
+    says(conv(&[3, 2, 3, 3], Conv2dOptions { groups: 2, ..plain() }), &["conv2d", "groups", "3"]);
+    says(conv(&[3, 1, 3, 3], Conv2dOptions { groups: 3, ..plain() }), &["conv2d", "groups", "4"]);
+    says(conv(&[2, 4, 3, 3], Conv2dOptions { groups: 0, ..plain() }), &["conv2d", "groups"]);
+    says(conv(&[2, 4, 3, 3], Conv2dOptions { stride: [0, 1], ..plain() }), &["conv2d", "stride"]);
+    says(conv(&[2, 4, 3, 3], Conv2dOptions { dilation: [1, 0], ..plain() }), &["conv2d", "dilation"]);
+    let same = Conv2dOptions { padding: Padding::Same, stride: [2, 1], ..plain() };
+    says(conv(&[2, 4, 3, 3], same), &["conv2d", "stride"]);
+    let bias = with(&x, &[3]);
+    says(x.conv2d(&with(&x, &[2, 4, 3, 3]), Some(&bias), &plain()), &["conv2d", "bias", "[3]"]);
+    says(with(&x, &[5, 6]).conv2d(&with(&x, &[2, 4, 3, 3]), None, &plain()), &["conv2d", "[5, 6]"]);
+    let huge = Conv2dOptions { padding: Padding::Explicit([usize::MAX / 2, 0]), ..plain() };
+    assert!(conv(&[2, 4, 3, 3], huge).is_err());
+    let huge = Conv2dOptions { dilation: [usize::MAX / 2, 1], ..plain() };
+    assert!(conv(&[2, 4, 3, 3], huge).is_err());
+
+    let pool = |kernel, options| x.max_pool2d(kernel, &options);
+    let plain = MaxPool2dOptions::default;
+    says(pool([6, 2], plain()), &["max_pool2d", "6", "5"]);
+    says(pool([2, 2], MaxPool2dOptions { padding: [2, 0], ..plain() }), &["max_pool2d", "padding"]);
+    says(pool([0, 2], plain()), &["max_pool2d", "kernel"]);
+    says(pool([2, 2], MaxPool2dOptions { stride: Some([0, 1]), ..plain() }), &["max_pool2d", "stride"]);
+    let options = AvgPool2dOptions { divisor_override: Some(0), ..AvgPool2dOptions::default() };
+    says(x.avg_pool2d([2, 2], &options), &["avg_pool2d", "divisor"]);
+    assert!(pool([usize::MAX, 2], plain()).is_err());
+}
+
+#[test]
+fn wrong_types() {
+    let x = ones(&[3, 3]);
+    let whole = Tensor::full(x.device(), &[3, 3], 1i32).unwrap();
+    let truth = Tensor::full(x.device(), &[3, 3], true).unwrap();
+    says(whole.exp(), &["exp", "i32"]);
+    says(x.add(&whole), &["add", "i32"]);
+    says(truth.add(&truth), &["add", "bool"]);
+    says(truth.sum(&[], false), &["sum", "bool"]);
+    says(whole.mean(&[], false), &["mean", "i32"]);
+    says(whole.matmul(&x), &["matmul", "i32"]);
+    says(x.where_(&x, &x), &["where", "f32"]);
+    says(x.gather(0, &x), &["gather", "i32", "f32"]);
+    says(whole.softmax(0), &["softmax", "i32"]);
+    says(x.to_vec::<i32>(), &["to_vec", "i32", "f32"]);
+    says(whole.cross_entropy(&whole, &CrossEntropyOptions::default()), &["cross_entropy", "i32"]);
+    says(x.cross_entropy(&truth, &CrossEntropyOptions::default()), &["cross_entropy"]);
+    let images = Tensor::full(x.device(), &[1, 1, 4, 4], 1i32).unwrap();
+    says(images.max_pool2d([2, 2], &MaxPool2dOptions::default()), &["max_pool2d", "i32"]);
+    says(images.conv2d(&images, None, &Conv2dOptions::default()), &["conv2d", "i32"]);
+}
+
+#[test]
+fn seven_dimensions() {
+    let device = Device::reference();
+    let error = Tensor::ones(&device, &[1; 7]).unwrap_err();
+    assert!(matches!(error, Error::TooManyDimensions { rank: 7, limit: 6 }), "{error}");
+    let x = Tensor::ones(&device, &[1; 6]).unwrap();
+    says(x.unsqueeze(0), &["6", "7"]);
+    says(x.reshape(&[1; 7]), &["6", "7"]);
+    says(x.expand(&[2, 1, 1, 1, 1, 1, 1]), &["6", "7"]);
+    assert_eq!(x.sum(&[0, 2, 4], false).unwrap().shape().len(), 3);
+}
+
+#[test]
+fn nothing_to_choose_from() {
+    for device in devices() {
+        let x = Tensor::ones(&device, &[3, 0]).unwrap();
+        says(x.amax(&[1], false), &["amax", "[3, 0]"]);
+        says(x.argmin(Some(1), false), &["argmin", "[3, 0]"]);
+        says(x.max(1, false), &["[3, 0]"]);
+        says(x.clamp(None, None), &["clamp", "min", "max"]);
+        assert!(
+            Tensor::ones(&device, &[1, 2, 0, 4]).unwrap().max_pool2d([2, 2], &MaxPool2dOptions::default()).is_err()
+        );
+    }
+}
+
+#[test]
+fn empty_batches_and_sizes_of_one_work() {
+    for device in devices() {
+        let run = |batch: usize| -> Result<()> {
+            let x = Tensor::ones(&device, &[batch, 1, 4, 4])?.requires_grad();
+            let weight = Tensor::ones(&device, &[2, 1, 3, 3])?.requires_grad();
+            let bias = Tensor::ones(&device, &[2])?.requires_grad();
+            let y = x.conv2d(&weight, Some(&bias), &Conv2dOptions::default())?;
+            assert_eq!(y.shape()[..], [batch, 2, 2, 2]);
+            let y = y.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()?.reshape(&[batch as isize, 2])?;
+            let y = y.matmul(&Tensor::ones(&device, &[2, 3])?)?.log_softmax(1)?;
+            let labels = Tensor::full(&device, &[batch], 2i32)?;
+            let options = CrossEntropyOptions { reduction: Reduction::Sum, ..CrossEntropyOptions::default() };
+            let loss = y.cross_entropy(&labels, &options)?;
+            loss.backward()?;
+            assert_eq!(x.grad().unwrap().shape(), x.shape());
+            assert_eq!(x.grad().unwrap().to_vec::<f32>()?.len(), 16 * batch);
+            let total: f32 = weight.grad().unwrap().to_vec::<f32>()?.iter().map(|v| v.abs()).sum();
+            assert!(total < 1e-5, "all classes are alike, so nothing is to learn: {total}");
+            assert_eq!(bias.grad().unwrap().to_vec::<f32>()?.len(), 2);
+            approx::assert_relative_eq!(loss.item::<f32>()?, batch as f32 * 3f32.ln(), max_relative = 1e-5);
+            Ok(())
+        };
+        for batch in [0, 1, 2] {
+            run(batch).unwrap_or_else(|error| panic!("batch of {batch} on {}: {error}", device.name()));
+        }
+        let empty = Tensor::ones(&device, &[0, 3]).unwrap();
+        assert!(empty.exp().unwrap().to_vec::<f32>().unwrap().is_empty());
+        assert_eq!(empty.sum(&[], false).unwrap().item::<f32>().unwrap(), 0.0);
+        assert_eq!(empty.sum(&[0], false).unwrap().to_vec::<f32>().unwrap(), [0.0; 3]);
+        assert!(empty.mean(&[], false).unwrap().item::<f32>().unwrap().is_nan());
+        assert_eq!(empty.softmax(1).unwrap().shape()[..], [0, 3]);
+        assert!(empty.amax(&[1], false).unwrap().to_vec::<f32>().unwrap().is_empty());
+        assert_eq!(empty.t().unwrap().matmul(&empty).unwrap().to_vec::<f32>().unwrap(), [0.0; 9]);
+        assert_eq!(empty.add(&Tensor::ones(&device, &[1, 3]).unwrap()).unwrap().shape()[..], [0, 3]);
+        assert!(Tensor::rand(&device, &[0]).unwrap().to_vec::<f32>().unwrap().is_empty());
+        let one = Tensor::ones(&device, &[1, 1, 1]).unwrap();
+        assert_eq!(one.softmax(1).unwrap().to_vec::<f32>().unwrap(), [1.0]);
+        assert_eq!(one.transpose(0, 2).unwrap().matmul(&one).unwrap().to_vec::<f32>().unwrap(), [1.0]);
+        let scalar = Tensor::scalar(&device, 3.0f32).unwrap();
+        assert_eq!(scalar.sum(&[0], true).unwrap().item::<f32>().unwrap(), 3.0);
+    }
+}
+
+#[test]
+fn labels_and_indices_out_of_range() {
+    for device in devices() {
+        let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
+        for bad in [3, -1, i32::MAX, i32::MIN] {
+            let labels = Tensor::from_slice(&device, &[1, bad], &[2]).unwrap();
+            let options = CrossEntropyOptions { reduction: Reduction::None, ..CrossEntropyOptions::default() };
+            // Recording goes well: the labels are on the device. The next synchronisation tells, once.
+            let loss = x.cross_entropy(&labels, &options).unwrap();
+            let error = loss.to_vec::<f32>().unwrap_err();
+            let Error::IndexOutOfRange { index, size: 3, .. } = error else { panic!("{error}") };
+            assert_eq!(index, i64::from(bad));
+            assert!(error.to_string().contains(&format!("index {bad} is out of range")), "{error}");
+            let values = loss.to_vec::<f32>().unwrap();
+            assert!(values[1].is_nan(), "{values:?}");
+            let index = Tensor::from_slice(&device, &[0, bad], &[2, 1]).unwrap();
+            let picked = x.gather(1, &index).unwrap();
+            let error = picked.sum(&[], false).unwrap().item::<f32>().unwrap_err();
+            assert!(matches!(error, Error::IndexOutOfRange { op: "gather", size: 3, .. }), "{error}");
+            assert!(picked.to_vec::<f32>().unwrap()[1].is_nan());
+            // The device goes on.
+            assert_eq!(x.sum(&[], false).unwrap().item::<f32>().unwrap(), 21.0);
+            device.sync().unwrap();
+        }
+        // A label that is ignored may be anything.
+        let labels = Tensor::from_slice(&device, &[1, 77], &[2]).unwrap();
+        let options = CrossEntropyOptions { ignore_index: 77, ..CrossEntropyOptions::default() };
+        let loss = x.cross_entropy(&labels, &options).unwrap().item::<f32>().unwrap();
+        approx::assert_relative_eq!(loss, (1f32 + (-1f32).exp() + 1f32.exp()).ln(), max_relative = 1e-6);
+    }
+}
+
+#[test]
+fn losses_that_do_not_fit() {
+    let x = ones(&[4, 5]);
+    let labels = |shape: &[usize]| Tensor::full(x.device(), shape, 0i32).unwrap();
+    let plain = CrossEntropyOptions::default;
+    says(x.cross_entropy(&labels(&[3]), &plain()), &["cross_entropy", "[4, 5]", "[3]"]);
+    says(x.cross_entropy(&with(&x, &[4, 4]), &plain()), &["cross_entropy", "[4, 5]", "[4, 4]"]);
+    let weighted = CrossEntropyOptions { weight: Some(with(&x, &[4])), ..plain() };
+    says(x.cross_entropy(&labels(&[4]), &weighted), &["cross_entropy", "weight", "[4]", "[5]"]);
+    let smooth = CrossEntropyOptions { label_smoothing: 1.5, ..plain() };
+    says(x.cross_entropy(&labels(&[4]), &smooth), &["cross_entropy", "1.5"]);
+}
+
+#[test]
+fn gradients_that_cannot_be() {
+    let device = Device::reference();
+    let x = Tensor::ones(&device, &[2]).unwrap().requires_grad();
+    let y = x.exp().unwrap();
+    let one = Tensor::ones(&device, &[3]).unwrap();
+    says(grad(&[&y], &[&x], &[&one]), &["grad", "[3]", "[2]"]);
+    says(grad(&[&y], &[&x], &[]), &["grad", "1 outputs", "0"]);
+    says(Tensor::ones(&device, &[1]).unwrap().backward(), &["backward", "does not require a gradient"]);
+    says(y.backward(), &["backward", "[2]"]);
+}
+
+#[test]
+fn operators_panic_with_the_text_of_the_error() {
+    let caught = std::panic::catch_unwind(|| {
+        let x = ones(&[2]);
+        let _ = &x + &with(&x, &[3]);
+    });
+    let text = caught.unwrap_err().downcast::<String>().unwrap();
+    assert!(text.contains("add: [2] and [3] do not broadcast"), "{text}");
+    assert_eq!(DType::F32.to_string(), "f32");
+}

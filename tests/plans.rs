@@ -1,0 +1,438 @@
+//! Recording, planning and replaying: what a step costs from the second one on, what backward does to the graph, and
+//! that fusing and reusing memory change no value.
+
+mod common;
+
+use common::{Random, adapter};
+use wgrad::{
+    BackwardOptions, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Error, Graph, MaxPool2dOptions, Noop,
+    Parameter, Result, Stats, Tensor, grad, no_grad,
+};
+
+fn noop() -> Device {
+    Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap()
+}
+
+fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
+    let mut random = Random(seed);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| (random.unit() - 0.5) as f32).collect();
+    Tensor::from_slice(device, &values, shape).unwrap()
+}
+
+/// A small network with a hand-made optimizer: SGD with momentum.
+struct Net {
+    device: Device,
+    weights: Vec<Parameter>,
+    momenta: Vec<Parameter>,
+}
+
+impl Net {
+    fn new(device: &Device) -> Net {
+        let shapes: [(&str, &[usize]); 5] = [
+            ("conv.weight", &[4, 1, 3, 3]),
+            ("conv.bias", &[4]),
+            ("linear.weight", &[10, 64]),
+            ("linear.bias", &[10]),
+            ("scale", &[10]),
+        ];
+        let mut weights = Vec::new();
+        let mut momenta = Vec::new();
+        for (i, (name, shape)) in shapes.into_iter().enumerate() {
+            let value = random(device, shape, i as u64);
+            momenta.push(Parameter::buffer(format!("{name}.momentum"), &value.zeros_like().unwrap()));
+            weights.push(Parameter::new(name, &value));
+        }
+        Net { device: device.clone(), weights, momenta }
+    }
+
+    fn loss(&self, images: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let w: Vec<Tensor> = self.weights.iter().map(Parameter::value).collect();
+        let options = Conv2dOptions { padding: wgrad::Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let x = images.conv2d(&w[0], Some(&w[1]), &options)?.relu()?;
+        let x = x.max_pool2d([2, 2], &MaxPool2dOptions::default())?.flatten(1, -1)?;
+        let x = x.linear(&w[2], Some(&w[3]))?.mul(&w[4])?;
+        x.cross_entropy(labels, &CrossEntropyOptions::default())
+    }
+
+    /// One step, with a learning rate that changes from step to step.
+    fn step(&self, batch: usize, step: u64) -> Result<Tensor> {
+        let images = random(&self.device, &[batch, 1, 8, 8], 1000 + step);
+        let labels: Vec<i32> = (0..batch).map(|i| ((i as u64 * 7 + step) % 10) as i32).collect();
+        let labels = Tensor::from_slice(&self.device, &labels, &[batch])?;
+        let loss = self.loss(&images, &labels)?;
+        loss.backward()?;
+        let rate = 0.01 / (1.0 + step as f32);
+        no_grad(|| -> Result<()> {
+            for (weight, momentum) in self.weights.iter().zip(&self.momenta) {
+                let gradient = weight.grad().ok_or(Error::NoGradient { op: "step" })?;
+                momentum.assign(&momentum.value().mul_scalar(0.9)?.add(&gradient)?)?;
+                weight.assign(&weight.value().sub(&momentum.value().mul_scalar(rate)?)?)?;
+                weight.zero_grad();
+            }
+            Ok(())
+        })?;
+        self.device.flush()?;
+        Ok(loss)
+    }
+}
+
+/// What must not grow.
+fn made(stats: &Stats) -> [u64; 5] {
+    [stats.buffers, stats.pipelines, stats.bind_groups, stats.plans, stats.bytes_peak]
+}
+
+fn replays(device: &Device, steps: u64) {
+    let net = Net::new(device);
+    // Two steps of each batch size; the loss is read at some and not at others, as a training loop does.
+    let batch = |step: u64| if step % 10 == 9 { 5 } else { 16 };
+    let read = |step: u64| step % 10 >= 8;
+    for step in 0..20 {
+        let loss = net.step(batch(step), step).unwrap();
+        if read(step) {
+            loss.item::<f32>().unwrap();
+        }
+    }
+    device.sync().unwrap();
+    let after = made(&device.stats());
+    for step in 20..steps {
+        let loss = net.step(batch(step), step).unwrap();
+        if read(step) {
+            loss.item::<f32>().unwrap();
+        }
+        drop(loss);
+        let now = made(&device.stats());
+        assert_eq!(now, after, "step {step}: buffers, pipelines, bind groups, plans, peak bytes");
+    }
+    device.sync().unwrap();
+}
+
+#[test]
+fn two_thousand_steps_make_nothing_new() {
+    replays(&noop(), 2000);
+}
+
+#[test]
+fn steps_on_the_adapter_make_nothing_new() {
+    if let Some(device) = adapter() {
+        // A device of its own, so that other tests' work does not count.
+        drop(device);
+        replays(&Device::open().unwrap(), 120);
+    }
+}
+
+#[test]
+fn the_second_step_makes_nothing() {
+    let device = noop();
+    let net = Net::new(&device);
+    let mut seen = Vec::new();
+    for step in 0..5 {
+        drop(net.step(16, step).unwrap());
+        let stats = device.stats();
+        seen.push([stats.buffers, stats.pipelines, stats.bind_groups]);
+    }
+    assert_eq!(seen[2..], [seen[1], seen[1], seen[1]], "after each step: {seen:?}");
+}
+
+#[test]
+fn a_shorter_batch_compiles_nothing() {
+    let device = noop();
+    let net = Net::new(&device);
+    for step in 0..3 {
+        drop(net.step(16, step).unwrap());
+    }
+    let before = device.stats();
+    drop(net.step(5, 3).unwrap());
+    let after = device.stats();
+    assert_eq!(after.pipelines, before.pipelines);
+    assert_eq!(after.plans, before.plans + 1);
+}
+
+#[test]
+fn numbers_are_data() {
+    let device = noop();
+    let x = random(&device, &[100], 1);
+    let mut plans = Vec::new();
+    for k in 0..5 {
+        drop(x.mul_scalar(k as f32 + 0.5).unwrap().add_scalar(k as f32).unwrap().to_vec::<f32>().unwrap());
+        drop(Tensor::rand(&device, &[100]).unwrap().to_vec::<f32>().unwrap());
+        plans.push(device.stats().plans);
+    }
+    // Uploading x is part of the first plan and not of the next.
+    assert_eq!(plans, [2, 3, 3, 3, 3]);
+}
+
+#[test]
+fn work_does_not_pile_up() {
+    let device = noop();
+    let mut x = random(&device, &[64], 1);
+    for _ in 0..20_000 {
+        x = x.add_scalar(1.0).unwrap().detach();
+    }
+    assert!(device.stats().runs >= 4, "nothing ran before anybody asked");
+    x.to_vec::<f32>().unwrap();
+    assert!(device.stats().bytes_peak < 1 << 20, "{:?}", device.stats());
+}
+
+#[test]
+fn training_is_the_same_on_adapter_and_reference() {
+    let Some(device) = adapter() else { return };
+    let (net, reference) = (Net::new(&device), Net::new(&Device::reference()));
+    for step in 0..5 {
+        let got = net.step(6, step).unwrap().item::<f32>().unwrap();
+        let expected = reference.step(6, step).unwrap().item::<f32>().unwrap();
+        approx::assert_relative_eq!(got, expected, max_relative = 1e-4);
+    }
+    for (a, b) in net.weights.iter().zip(&reference.weights) {
+        let (a, b) = (a.value().to_f64().unwrap(), b.value().to_f64().unwrap());
+        for (a, b) in a.iter().zip(&b) {
+            approx::assert_abs_diff_eq!(a, b, epsilon = 1e-5);
+        }
+    }
+}
+
+#[test]
+fn the_same_program_gives_the_same_bits() {
+    let Some(device) = adapter() else { return };
+    let run = || {
+        let net = Net::new(&device);
+        for step in 0..4 {
+            net.step(6, step).unwrap();
+        }
+        net.weights.iter().flat_map(|w| w.value().to_vec::<f32>().unwrap()).map(f32::to_bits).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn graph_and_plan_print() {
+    let device = noop();
+    let x = random(&device, &[2, 3], 1);
+    let y = x.exp().unwrap().add_scalar(1.0).unwrap().softmax(1).unwrap();
+    let graph = Graph::of(&[&y]);
+    assert!(!graph.is_empty() && graph.len() >= 3);
+    let text = graph.to_string();
+    for part in ["input [2, 3] f32", "exp", "add", "softmax", "kept", "plans.rs:"] {
+        assert!(text.to_lowercase().contains(part), "{part} is not in\n{text}");
+    }
+    let dot = graph.dot();
+    assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}') && dot.contains("->"), "{dot}");
+    let (plan, dot) = graph.plan().unwrap();
+    assert!(plan.starts_with("2 dispatches"), "{plan}");
+    assert!(plan.contains("pointwise for add") && plan.contains("softmax for softmax"), "{plan}");
+    assert!(dot.starts_with("digraph") && dot.contains("->"), "{dot}");
+    y.to_vec::<f32>().unwrap();
+    assert!(Graph::of(&[&y]).is_empty());
+}
+
+#[test]
+fn what_nobody_needs_is_not_computed() {
+    let device = noop();
+    let x = random(&device, &[8], 1);
+    drop(x.exp().unwrap());
+    let y = x.sin().unwrap();
+    y.to_vec::<f32>().unwrap();
+    assert_eq!(device.stats().dispatches, 1);
+    // The same call twice is one.
+    let sum = || x.sum(&[], true).unwrap();
+    let z = sum().add(&sum().exp().unwrap()).unwrap();
+    let (plan, _) = Graph::of(&[&z]).plan().unwrap();
+    assert_eq!(plan.matches("for sum").count(), 1, "{plan}");
+}
+
+fn scalar(device: &Device, value: f32) -> Tensor {
+    Tensor::from_slice(device, &[value], &[1]).unwrap().requires_grad()
+}
+
+#[test]
+fn gradients_add_up_until_they_are_cleared() {
+    let device = Device::reference();
+    let x = scalar(&device, 3.0);
+    for expected in [6.0, 12.0] {
+        x.square().unwrap().backward().unwrap();
+        assert_eq!(x.grad().unwrap().to_vec::<f32>().unwrap(), [expected]);
+    }
+    x.zero_grad();
+    assert!(x.grad().is_none());
+    // A value used twice.
+    let y = x.exp().unwrap();
+    y.mul(&y).unwrap().add(&y).unwrap().backward().unwrap();
+    let expected = 2.0 * 6f32.exp() + 3f32.exp();
+    approx::assert_relative_eq!(x.grad().unwrap().item::<f32>().unwrap(), expected, max_relative = 1e-6);
+}
+
+#[test]
+fn a_released_graph_says_so() {
+    for device in adapter().into_iter().chain([Device::reference()]) {
+        let x = scalar(&device, 2.0);
+        let y = x.square().unwrap().exp().unwrap();
+        y.backward().unwrap();
+        let error = y.backward().unwrap_err();
+        assert!(matches!(error, Error::GraphReleased { .. }), "{error}");
+        // Reading in between changes nothing.
+        let y = x.square().unwrap().exp().unwrap();
+        y.to_vec::<f32>().unwrap();
+        let retain = BackwardOptions { retain_graph: true, ..BackwardOptions::default() };
+        y.backward_with(retain.clone()).unwrap();
+        y.backward_with(retain).unwrap();
+        y.backward().unwrap();
+        assert!(matches!(y.backward(), Err(Error::GraphReleased { .. })));
+        approx::assert_relative_eq!(x.grad().unwrap().item::<f32>().unwrap(), 16.0 * 4f32.exp(), max_relative = 1e-5);
+    }
+}
+
+#[test]
+fn history_can_be_cut_off() {
+    let device = Device::reference();
+    let x = scalar(&device, 2.0);
+    let y = x.square().unwrap().detach().mul(&x).unwrap();
+    y.backward().unwrap();
+    assert_eq!(x.grad().unwrap().item::<f32>().unwrap(), 4.0);
+    let z = no_grad(|| x.square()).unwrap();
+    assert!(!z.is_tracked());
+    assert!(matches!(z.backward(), Err(Error::NoGradient { .. })));
+    assert!(no_grad(|| no_grad(|| x.exp())).is_ok_and(|t| !t.is_tracked()));
+    assert!(x.exp().unwrap().is_tracked(), "no_grad ends with its closure");
+    // More than one element needs a cotangent.
+    let vector = Tensor::ones(&device, &[3]).unwrap().requires_grad();
+    assert!(matches!(vector.exp().unwrap().backward(), Err(Error::Invalid { .. })));
+    let gradient = Some(Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0], &[3]).unwrap());
+    let options = BackwardOptions { gradient, ..BackwardOptions::default() };
+    vector.mul_scalar(2.0).unwrap().backward_with(options).unwrap();
+    assert_eq!(vector.grad().unwrap().to_vec::<f32>().unwrap(), [2.0, 4.0, 6.0]);
+}
+
+#[test]
+fn gradients_of_gradients() {
+    for device in adapter().into_iter().chain([Device::reference()]) {
+        let x = scalar(&device, 3.0);
+        let one = Tensor::ones(&device, &[1]).unwrap();
+        let mut y = x.mul(&x).unwrap().mul(&x).unwrap().mul(&x).unwrap();
+        for expected in [108.0, 108.0, 72.0, 24.0] {
+            y = grad(&[&y], &[&x], &[&one]).unwrap().remove(0).unwrap();
+            assert_eq!(y.to_vec::<f32>().unwrap(), [expected]);
+        }
+        assert!(grad(&[&y], &[&x], &[&one]).unwrap()[0].as_ref().is_none_or(|g| g.to_vec::<f32>().unwrap() == [0.0]));
+        // Through backward, too.
+        let y = x.mul(&x).unwrap().mul(&x).unwrap();
+        y.backward_with(BackwardOptions { create_graph: true, ..BackwardOptions::default() }).unwrap();
+        let first = x.grad().unwrap();
+        x.zero_grad();
+        first.backward().unwrap();
+        assert_eq!(x.grad().unwrap().to_vec::<f32>().unwrap(), [18.0]);
+    }
+}
+
+/// A random program over pointwise calls, views, sums and products; `keep` sees every value on the way.
+fn program(device: &Device, seed: u64, mut keep: impl FnMut(&Tensor)) -> Result<Tensor> {
+    let mut choose = Random(seed);
+    let mut values =
+        vec![random(device, &[4, 6], seed), random(device, &[6, 4], seed + 1), random(device, &[6], seed + 2)];
+    for _ in 0..24 {
+        let pick =
+            |values: &[Tensor], choose: &mut Random| values[(choose.unit() * values.len() as f64) as usize].clone();
+        let x = pick(&values, &mut choose);
+        let y = match (choose.unit() * 9.0) as u32 {
+            0 => x.sin()?,
+            1 => x.sigmoid()?.mul_scalar(1.5)?,
+            2 => x.add_scalar(0.25)?,
+            3 if x.rank() == 2 => x.t()?,
+            4 if x.rank() == 2 => x.sum(&[0], true)?.expand(&[x.shape()[0] as isize, x.shape()[1] as isize])?.tanh()?,
+            5 if x.rank() == 2 => x.matmul(&x.t()?)?.tanh()?.matmul(&x)?,
+            6 if x.rank() == 2 => x.softmax(1)?,
+            7 => x.mul(&x)?.sub(&x)?,
+            _ => {
+                let other = pick(&values, &mut choose);
+                match x.add(&other) {
+                    Ok(sum) => sum.tanh()?,
+                    Err(_) => x.neg()?,
+                }
+            }
+        };
+        keep(&y);
+        values.push(y);
+    }
+    let mut total = Tensor::scalar(device, 0.0f32)?;
+    for value in &values {
+        total = total.add(&value.sum(&[], false)?)?;
+    }
+    Ok(total)
+}
+
+#[test]
+fn fusing_and_reusing_memory_change_no_value() {
+    let Some(device) = adapter() else { return };
+    for seed in 0..40 {
+        let fused = program(&device, seed, |_| {}).unwrap().item::<f32>().unwrap();
+        // Every intermediate is held, so none is fused away and none is overwritten.
+        let mut held = Vec::new();
+        let apart = program(&device, seed, |t| held.push(t.clone())).unwrap().item::<f32>().unwrap();
+        // Every intermediate is computed by itself, before anything else is recorded.
+        let stepwise = program(&device, seed, |t| drop(t.to_vec::<f32>().unwrap())).unwrap().item::<f32>().unwrap();
+        let expected = program(&Device::reference(), seed, |_| {}).unwrap().to_f64().unwrap()[0];
+        // 27 sums of up to 36 terms of about 1, of values some 20 calls deep.
+        let allowed = 27.0 * 36.0 * 4.0 * f64::from(f32::EPSILON) * expected.abs().max(1.0);
+        for (how, got) in [("fused", fused), ("apart", apart), ("stepwise", stepwise)] {
+            let error = (f64::from(got) - expected).abs();
+            assert!(error <= allowed, "seed {seed}, {how}: expected {expected}, got {got}");
+        }
+        // What is held reads the same as what the reference computes.
+        let mut reference = Vec::new();
+        program(&Device::reference(), seed, |t| reference.push(t.clone())).unwrap();
+        for (i, (got, expected)) in held.iter().zip(&reference).enumerate() {
+            for (g, e) in got.to_f64().unwrap().iter().zip(expected.to_f64().unwrap()) {
+                assert!((g - e).abs() <= 1e-4 * e.abs().max(1.0), "seed {seed}, value {i}: expected {e}, got {g}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_assignment_spares_values_somebody_holds() {
+    for device in adapter().into_iter().chain([Device::reference()]) {
+        let parameter = Parameter::new("p", &Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0], &[5]).unwrap());
+        let old = parameter.value();
+        let view = old.narrow(0, 1, 3).unwrap();
+        let lazy = old.mul_scalar(10.0).unwrap();
+        parameter.assign(&parameter.value().add_scalar(1.0).unwrap()).unwrap();
+        device.flush().unwrap();
+        parameter.assign(&parameter.value().add_scalar(1.0).unwrap()).unwrap();
+        device.sync().unwrap();
+        assert_eq!(parameter.value().to_vec::<f32>().unwrap(), [3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(old.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(view.to_vec::<f32>().unwrap(), [2.0, 3.0, 4.0]);
+        assert_eq!(lazy.to_vec::<f32>().unwrap(), [10.0, 20.0, 30.0, 40.0, 50.0]);
+        // Two parameters that swap.
+        let a = Parameter::new("a", &Tensor::full(&device, &[3], 1.0f32).unwrap());
+        let b = Parameter::new("b", &Tensor::full(&device, &[3], 2.0f32).unwrap());
+        for _ in 0..3 {
+            let (x, y) = (a.value(), b.value());
+            a.assign(&y.add_scalar(0.0).unwrap()).unwrap();
+            b.assign(&x.add_scalar(0.0).unwrap()).unwrap();
+            drop((x, y));
+            device.flush().unwrap();
+        }
+        assert_eq!(a.value().to_vec::<f32>().unwrap(), [2.0; 3]);
+        assert_eq!(b.value().to_vec::<f32>().unwrap(), [1.0; 3]);
+        let error = a.assign(&Tensor::ones(&device, &[4]).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("a holds [3] f32, not [4] f32"), "{error}");
+    }
+}
+
+#[test]
+fn random_numbers_do_not_depend_on_the_plan() {
+    let Some(device) = adapter() else { return };
+    let draw = |device: &Device, held: bool| {
+        device.manual_seed(7);
+        let a = Tensor::rand(device, &[50]).unwrap();
+        let b = Tensor::randn(device, &[33]).unwrap();
+        if held {
+            a.to_vec::<f32>().unwrap();
+        }
+        (a.to_f64().unwrap(), b.to_f64().unwrap())
+    };
+    assert_eq!(draw(&device, true), draw(&device, false));
+    let (a, b) = draw(&Device::reference(), false);
+    let (c, d) = draw(&device, false);
+    assert_eq!(a, c, "uniform numbers are exact in f32");
+    b.iter().zip(&d).for_each(|(b, d)| assert!((b - d).abs() < 1e-5, "{b} {d}"));
+}

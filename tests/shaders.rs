@@ -1,0 +1,106 @@
+//! Every template, and every module specialised for the cases of all operations, validates and translates to SPIR-V,
+//! MSL, HLSL and WGSL. Needs no GPU: the cases run on wgpu's noop adapter, posing as adapters of both kinds.
+
+mod common;
+
+use common::results;
+use naga::back::{hlsl, msl, spv, wgsl};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use std::collections::BTreeSet;
+use std::path::Path;
+use wgrad::{Device, DeviceOptions, Noop, ops};
+
+/// What is wrong with a module, if anything is.
+fn fault(source: &str) -> Option<String> {
+    translate(source).err()
+}
+
+fn translate(source: &str) -> Result<(), String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
+    let info = validator.validate(&module).map_err(|e| e.emit_to_string(source))?;
+
+    let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
+    spv::write_vec(&module, &info, &options, None).map_err(|e| format!("SPIR-V: {e}"))?;
+
+    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
+    msl::write_string(&module, &info, &options, &msl::PipelineOptions::default()).map_err(|e| format!("MSL: {e}"))?;
+
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_2,
+        fake_missing_bindings: true,
+        ..hlsl::Options::default()
+    };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+        .write(&module, &info, None)
+        .map_err(|e| format!("HLSL: {e}"))?;
+
+    let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).map_err(|e| format!("WGSL: {e}"))?;
+    naga::front::wgsl::parse_str(&text).map_err(|e| format!("WGSL again: {}", e.emit_to_string(&text)))?;
+    Ok(())
+}
+
+#[test]
+fn templates_are_modules_as_they_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "wgsl") {
+            count += 1;
+            let source = std::fs::read_to_string(&path).unwrap();
+            let (enable, text) = if source.contains("f16") { ("enable f16;\n", source) } else { ("", source) };
+            assert_eq!(fault(&format!("{enable}{text}")), None, "{}", path.display());
+            assert!(text.starts_with("//"), "{} has no header comment", path.display());
+        }
+    }
+    assert!(count >= 10, "only {count} templates");
+}
+
+/// The modules that all cases need on an adapter.
+fn specialised(noop: Noop) -> Vec<(String, String)> {
+    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    for (number, case) in ops::cases().iter().enumerate() {
+        // Values mean nothing here; the noop adapter computes none.
+        results(case, number, &device).unwrap_or_else(|e| panic!("{number} {}: {e}", case.op));
+    }
+    device.shader_sources()
+}
+
+#[test]
+fn specialised_modules_translate() {
+    let kinds = [
+        ("software", Noop::default()),
+        ("software without subgroups", Noop { subgroup_size: 1, ..Noop::default() }),
+        ("gpu", Noop { software: false, subgroup_size: 32, ..Noop::default() }),
+        ("gpu without extras", Noop { software: false, subgroup_size: 1, f16: false, ..Noop::default() }),
+    ];
+    let mut stems = BTreeSet::new();
+    for (kind, noop) in kinds {
+        let sources = specialised(noop);
+        assert!(sources.len() > 100, "{kind}: only {} modules", sources.len());
+        for (name, source) in &sources {
+            assert_eq!(fault(source), None, "{name} for a {kind} adapter:\n{source}");
+            stems.insert(name.clone());
+        }
+    }
+    // Every template is used by some case on some kind of adapter.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let unused: Vec<String> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|stem| !stems.contains(stem))
+        .collect();
+    assert!(unused.is_empty(), "no case uses {unused:?}");
+}
+
+#[test]
+fn broken_modules_are_seen() {
+    let good = "@group(0) @binding(0) var<storage, read_write> x: array<f32>;\n@compute @workgroup_size(1) fn main() { x[0] = 1.0; }";
+    assert_eq!(fault(good), None);
+    assert!(fault(&good.replace("1.0;", "1u;")).is_some());
+    assert!(fault(&good.replace(" read_write", " read")).is_some());
+    assert!(fault(&good.replace("main() {", "main() { y = 2;")).is_some());
+}
