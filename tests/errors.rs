@@ -187,7 +187,9 @@ fn empty_batches_and_sizes_of_one_work() {
 
 #[test]
 fn labels_and_indices_out_of_range() {
-    for device in devices() {
+    // A device of its own: bad indices show at whatever synchronisation of the device comes next.
+    let own = adapter().map(|_| Device::open().unwrap());
+    for device in own.into_iter().chain([Device::reference()]) {
         let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
         for bad in [3, -1, i32::MAX, i32::MIN] {
             let labels = Tensor::from_slice(&device, &[1, bad], &[2]).unwrap();
