@@ -5,8 +5,10 @@
 // grad is contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from params.grad_offset, output [planes, IN_HEIGHT, IN_WIDTH].
 // The accumulator is f32.
 //
-// One invocation computes one element: it looks at the at most WINDOWS_Y x WINDOWS_X windows that cover it, from
-// the last on, in blocks of BLOCK_Y x BLOCK_X.
+// One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
+// strides evenly, so the windows that can cover a cell's elements are the same for all of them: at most
+// WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is
+// fixed.
 
 const IN_HEIGHT: u32 = 28u;
 const IN_WIDTH: u32 = 28u;
@@ -26,6 +28,11 @@ const WINDOWS_Y: u32 = 1u;
 const WINDOWS_X: u32 = 1u;
 const BLOCK_Y: u32 = 1u;
 const BLOCK_X: u32 = 1u;
+// Size of a cell; divides the stride.
+const CELL_Y: u32 = 2u;
+const CELL_X: u32 = 2u;
+const CELLS_Y: u32 = (IN_HEIGHT + PAD_Y + CELL_Y - 1u) / CELL_Y;
+const CELLS_X: u32 = (IN_WIDTH + PAD_X + CELL_X - 1u) / CELL_X;
 
 struct Params {
     count: u32,
@@ -58,11 +65,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let plane = place / (IN_HEIGHT * IN_WIDTH) * (OUT_HEIGHT * OUT_WIDTH);
-    // The position in the padded input.
-    let row = place / IN_WIDTH % IN_HEIGHT + PAD_Y;
-    let column = place % IN_WIDTH + PAD_X;
-    var sum = 0.0;
+    let plane = place / (CELLS_Y * CELLS_X);
+    // The cell's first position in the padded input.
+    let row = place / CELLS_X % CELLS_Y * CELL_Y;
+    let column = place % CELLS_X * CELL_X;
+    var sum: array<f32, CELL_Y * CELL_X>;
     for (var first_j = 0u; first_j < WINDOWS_Y; first_j += BLOCK_Y) {
         for (var first_i = 0u; first_i < WINDOWS_X; first_i += BLOCK_X) {
             for (var j = 0u; j < BLOCK_Y; j++) { // unroll
@@ -73,12 +80,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                     let exists = (first_j + j < WINDOWS_Y) & (first_i + i < WINDOWS_X) & (y < OUT_HEIGHT) & (x < OUT_WIDTH);
                     let window_y = select(0u, y, exists);
                     let window_x = select(0u, x, exists);
-                    let covers = exists & (row - window_y * STRIDE_Y < KERNEL_Y) & (column - window_x * STRIDE_X < KERNEL_X);
-                    let share = load_grad(plane + window_y * OUT_WIDTH + window_x) / divisor(window_y, window_x);
-                    sum += select(0.0, share, covers);
+                    let at = (plane * OUT_HEIGHT + window_y) * OUT_WIDTH + window_x;
+                    let share = select(0.0, load_grad(at) / divisor(window_y, window_x), exists);
+                    for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
+                        for (var cx = 0u; cx < CELL_X; cx++) { // unroll
+                            let covers = (row + cy - window_y * STRIDE_Y < KERNEL_Y) & (column + cx - window_x * STRIDE_X < KERNEL_X);
+                            sum[cy * CELL_X + cx] += select(0.0, share, covers);
+                        }
+                    }
                 }
             }
         }
     }
-    output[place] = sum;
+    for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
+        for (var cx = 0u; cx < CELL_X; cx++) { // unroll
+            let y = row + cy - PAD_Y;
+            let x = column + cx - PAD_X;
+            if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
+                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = sum[cy * CELL_X + cx];
+            }
+        }
+    }
 }

@@ -5,8 +5,10 @@
 // grad and index are contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from their offsets, output [planes, IN_HEIGHT,
 // IN_WIDTH].
 //
-// One invocation computes one element: it looks at the at most WINDOWS_Y x WINDOWS_X windows that cover it, from
-// the last on, in blocks of BLOCK_Y x BLOCK_X. No atomics, so the order of the sum is always the same.
+// One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
+// strides evenly, so the windows that can cover a cell's elements are the same for all of them: at most
+// WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. No atomics: the order of each
+// sum is fixed.
 
 const IN_HEIGHT: u32 = 28u;
 const IN_WIDTH: u32 = 28u;
@@ -21,6 +23,11 @@ const WINDOWS_Y: u32 = 1u;
 const WINDOWS_X: u32 = 1u;
 const BLOCK_Y: u32 = 1u;
 const BLOCK_X: u32 = 1u;
+// Size of a cell; divides the stride.
+const CELL_Y: u32 = 2u;
+const CELL_X: u32 = 2u;
+const CELLS_Y: u32 = (IN_HEIGHT + PAD_Y + CELL_Y - 1u) / CELL_Y;
+const CELLS_X: u32 = (IN_WIDTH + PAD_X + CELL_X - 1u) / CELL_X;
 
 struct Params {
     count: u32,
@@ -43,24 +50,39 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let plane = place / (IN_HEIGHT * IN_WIDTH) * (OUT_HEIGHT * OUT_WIDTH);
-    let here = place % (IN_HEIGHT * IN_WIDTH);
-    let last_y = (here / IN_WIDTH + PAD_Y) / STRIDE_Y;
-    let last_x = (here % IN_WIDTH + PAD_X) / STRIDE_X;
-    var sum = 0.0;
+    let plane = place / (CELLS_Y * CELLS_X);
+    // The cell's first position in the padded input.
+    let row = place / CELLS_X % CELLS_Y * CELL_Y;
+    let column = place % CELLS_X * CELL_X;
+    var sum: array<f32, CELL_Y * CELL_X>;
     for (var first_j = 0u; first_j < WINDOWS_Y; first_j += BLOCK_Y) {
         for (var first_i = 0u; first_i < WINDOWS_X; first_i += BLOCK_X) {
             for (var j = 0u; j < BLOCK_Y; j++) { // unroll
                 for (var i = 0u; i < BLOCK_X; i++) { // unroll
                     // Unsigned arithmetic wraps: a window before the first is a huge number, not below the size.
-                    let y = last_y - first_j - j;
-                    let x = last_x - first_i - i;
-                    let inside = (first_j + j < WINDOWS_Y) & (first_i + i < WINDOWS_X) & (y < OUT_HEIGHT) & (x < OUT_WIDTH);
-                    let at = plane + select(0u, y * OUT_WIDTH + x, inside);
-                    sum += select(0.0, load_grad(at), inside & (load_index(at) == here));
+                    let y = row / STRIDE_Y - first_j - j;
+                    let x = column / STRIDE_X - first_i - i;
+                    let exists = (first_j + j < WINDOWS_Y) & (first_i + i < WINDOWS_X) & (y < OUT_HEIGHT) & (x < OUT_WIDTH);
+                    let at = plane * (OUT_HEIGHT * OUT_WIDTH) + select(0u, y * OUT_WIDTH + x, exists);
+                    let gradient = select(0.0, load_grad(at), exists);
+                    let maximum = load_index(at);
+                    for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
+                        for (var cx = 0u; cx < CELL_X; cx++) { // unroll
+                            let here = (row + cy - PAD_Y) * IN_WIDTH + column + cx - PAD_X;
+                            sum[cy * CELL_X + cx] += select(0.0, gradient, maximum == here);
+                        }
+                    }
                 }
             }
         }
     }
-    output[place] = sum;
+    for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
+        for (var cx = 0u; cx < CELL_X; cx++) { // unroll
+            let y = row + cy - PAD_Y;
+            let x = column + cx - PAD_X;
+            if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
+                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = sum[cy * CELL_X + cx];
+            }
+        }
+    }
 }

@@ -16,19 +16,34 @@
 //!
 //! Rooms, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`,
 //! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `plan`,
-//! which turns it into dispatches; `ops`, one file an operation; `tensor`, creation and reading.
+//! which turns it into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
+//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`].
 
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit
+)]
+
+pub mod data;
 mod device;
 mod dtype;
 mod error;
 mod graph;
 mod host_tensor;
+pub mod models;
+pub mod nn;
 pub mod ops;
+pub mod optim;
 mod plan;
 mod reference;
 mod shader;
 mod shape;
 mod tensor;
+pub mod train;
 
 pub use device::{Adapter, AdapterInfo, DeviceOptions, Noop};
 pub use dtype::{DType, Element};

@@ -194,7 +194,7 @@ impl super::Gpu {
 
     /// Writes bytes at the start of a buffer, before the next submission.
     pub fn upload(&self, buffer: &Buffer, bytes: &[u8]) -> Result<()> {
-        if bytes.len() % 4 == 0 {
+        if bytes.len().is_multiple_of(4) {
             return self.write(buffer.raw(), bytes);
         }
         let mut padded = bytes.to_vec();
@@ -220,7 +220,7 @@ mod tests {
     fn classes_waste_at_most_a_quarter() {
         for bytes in [1u64, 255, 256, 257, 1000, 4096, 4097, 1_000_003, 1 << 30] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 16 == 0);
+            assert!(class >= bytes && class.is_multiple_of(16));
             assert!(bytes <= 256 || class * 4 <= bytes * 5, "{bytes} -> {class}");
         }
     }

@@ -27,10 +27,13 @@ pub(crate) struct Pipeline {
     pub params_bytes: u32,
 }
 
+/// Pipeline, parameters, buffers.
+type BindGroupKey = (u64, u64, Vec<u64>);
+
 #[derive(Default)]
 pub(super) struct Pipelines {
     compiled: Mutex<HashMap<String, Arc<Pipeline>>>,
-    bind_groups: Mutex<HashMap<(u64, u64, Vec<u64>), wgpu::BindGroup>>,
+    bind_groups: Mutex<HashMap<BindGroupKey, wgpu::BindGroup>>,
     created: AtomicU64,
     bound: AtomicU64,
 }

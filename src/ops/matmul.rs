@@ -24,11 +24,20 @@ const MOST_GROUPS: usize = 65_535;
 #[derive(Clone, Debug, Hash)]
 struct Matmul;
 
+/// A loop of one invocation must stay below the 65,535 iterations after which some drivers end it, and long chains of
+/// f32 additions lose precision; longer products are sums of shorter ones.
+const LONGEST_DEPTH: usize = 16_384;
+
 /// A variant for one case: the kernel and the rows and columns one workgroup computes.
-fn variant(rows: usize, columns: usize, left: &Layout, right: &Layout, adapter: &Adapter) -> (Kernel, usize, usize) {
+///
+/// Rows and depth are batch sizes in the layers of a network and their gradients, and a shorter last batch must
+/// compile nothing, so only columns decide. On llvmpipe 32 x 4 tiles are within 10 % of the best for everything from
+/// `[64, 84] x [84, 10]` to 1024^3; four steps of depth instead of two gain 5 % on large products and compile
+/// twice as long.
+fn variant(columns: usize, left: &Layout, right: &Layout, adapter: &Adapter) -> (Kernel, usize, usize) {
     let unsigned = |value: usize| format!("{value}u");
     if !adapter.is_cpu {
-        let block = if rows <= 32 || columns <= 32 { 2 } else { 4 };
+        let block = if columns <= 64 { 2 } else { 4 };
         let kernel = Kernel::new("matmul_tiled", TILED)
             .constant("BLOCK_ROWS", unsigned(block))
             .constant("BLOCK_COLUMNS", unsigned(block))
@@ -37,15 +46,31 @@ fn variant(rows: usize, columns: usize, left: &Layout, right: &Layout, adapter: 
         return (kernel, 16 * block, 16 * block);
     }
     let workgroup = 8;
-    let tile_columns = 4;
     if adapter.subgroup_size >= 8 {
-        let tile_rows = if rows > 16 { 32 } else { 8 };
+        let (tile_rows, tile_columns) = (32, 4);
         let kernel = Kernel::new("matmul_shuffle", SHUFFLE)
             .constant("TILE_ROWS", unsigned(tile_rows))
-            .constant("TILE_COLUMNS", unsigned(tile_columns));
+            .constant("TILE_COLUMNS", unsigned(tile_columns))
+            .constant("DEPTH_STEP", unsigned(if columns < 512 { 2 } else { 4 }));
         return (kernel, tile_rows, workgroup * tile_columns);
     }
-    (Kernel::new("matmul_plain", PLAIN), 8, workgroup * 8)
+    let (tile_rows, tile_columns) = (16, 8);
+    let kernel = Kernel::new("matmul_plain", PLAIN)
+        .constant("TILE_ROWS", unsigned(tile_rows))
+        .constant("TILE_COLUMNS", unsigned(tile_columns));
+    (kernel, tile_rows, workgroup * tile_columns)
+}
+
+/// The product of three-dimensional tensors.
+#[track_caller]
+fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
+    let depth = left.shape()[2];
+    if depth <= LONGEST_DEPTH {
+        return record_one(Matmul, &[left, right]);
+    }
+    let half = (depth / 2).next_multiple_of(LONGEST_DEPTH).min(depth - 1);
+    let part = |start, length| product(&left.narrow(2, start, length)?, &right.narrow(1, start, length)?);
+    part(0, half)?.add(&part(half, depth - half)?)
 }
 
 impl Op for Matmul {
@@ -69,7 +94,7 @@ impl Op for Matmul {
         let (left, right) = (&io.inputs[0], &io.inputs[1]);
         let (batch, rows, columns) = (left.shape[0], left.shape[1], right.shape[2]);
         let depth = left.shape[2];
-        let (kernel, tile_rows, tile_columns) = variant(rows, columns, left, right, adapter);
+        let (kernel, tile_rows, tile_columns) = variant(columns, left, right, adapter);
         let (l, r) = (left.strides(), right.strides());
         let kernel = kernel
             .bind("left", Operand::Input(0))
@@ -114,8 +139,8 @@ impl Op for Matmul {
         Ok(vec![HostTensor::new(Shape::new(&[batch, rows, columns])?, DType::F32, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let left = context.of(0, |g| record_one(Matmul, &[&g, &context.input(1).transpose(1, 2)?]))?;
-        let right = context.of(1, |g| record_one(Matmul, &[&context.input(0).transpose(1, 2)?, &g]))?;
+        let left = context.of(0, |g| product(&g, &context.input(1).transpose(1, 2)?))?;
+        let right = context.of(1, |g| product(&context.input(0).transpose(1, 2)?, &g))?;
         Ok(vec![left, right])
     }
 }
@@ -160,13 +185,13 @@ impl Tensor {
             // One matrix on the right: the batches of the left are more rows.
             let left = left.reshape_to(Shape::new(&[1, l[..l.len() - 1].iter().product(), depth])?)?;
             let right = right.reshape_to(Shape::new(&[1, depth, columns])?)?;
-            record_one(Matmul, &[&left, &right])?
+            product(&left, &right)?
         } else {
             let joined = |x: &Tensor, inner: [usize; 2]| -> Result<Tensor> {
                 let full = Shape::new(&[&batch[..], &inner[..]].concat())?;
                 x.expand_to(full, OP)?.reshape_to(Shape::new(&[batch.numel(), inner[0], inner[1]])?)
             };
-            record_one(Matmul, &[&joined(&left, [rows, depth])?, &joined(&right, [depth, columns])?])?
+            product(&joined(&left, [rows, depth])?, &joined(&right, [depth, columns])?)?
         };
         let mut sizes = batch.to_vec();
         if self.rank() > 1 {
@@ -217,6 +242,13 @@ pub(super) fn cases() -> Vec<Case> {
         product(&[&[0, 3], &[3, 4]], 3.0),
         product(&[&[3, 0], &[0, 4]], 1.0),
         product(&[&[65, 33], &[33, 70]], 33.0).first_order(),
+        product(&[&[5, 9], &[9, 300]], 9.0).first_order(),
+        // Past the longest loop of some drivers; the halves of the sum are long loops themselves.
+        Case::new("matmul", &[&[2, 1], &[1, 3]], |x| {
+            Ok(vec![x[0].expand(&[2, 140_001])?.matmul(&x[1].expand(&[140_001, 3])?)?])
+        })
+        .tolerance(8_000.0)
+        .first_order(),
         Case::new("matmul", &[&[9, 5], &[9, 7]], |x| Ok(vec![x[0].t()?.matmul(&x[1])?])).tolerance(64.0),
         Case::new("matmul", &[&[9, 5], &[7, 5]], |x| Ok(vec![x[0].matmul(&x[1].t()?)?])).tolerance(64.0),
         Case::new("matmul", &[&[3, 9, 5], &[3, 6, 9]], |x| {

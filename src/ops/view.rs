@@ -178,7 +178,7 @@ impl Tensor {
         if unknown > 1 || shape.iter().any(|&s| s < -1) {
             return Err(wrong());
         }
-        if unknown == 1 && (known == 0 || self.numel() % known != 0) {
+        if unknown == 1 && (known == 0 || !self.numel().is_multiple_of(known)) {
             return Err(wrong());
         }
         let sizes: Vec<usize> = shape.iter().map(|&s| if s < 0 { self.numel() / known } else { s as usize }).collect();

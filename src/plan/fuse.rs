@@ -1,7 +1,7 @@
 //! Which pointwise calls run as one kernel.
 
 use crate::graph::{Class, Edge, Schedule};
-use crate::plan::simplify::resolve;
+use crate::plan::simplify::{representatives, resolve};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
@@ -17,10 +17,30 @@ pub(super) type Root = Edge;
 /// The schedule with views looked through and repeated calls merged.
 pub(super) struct Wiring<'a> {
     pub schedule: &'a Schedule,
+    /// For each node the first that computes the same.
     pub same: Vec<usize>,
+    constant: Vec<bool>,
 }
 
-impl Wiring<'_> {
+impl<'a> Wiring<'a> {
+    pub fn new(schedule: &'a Schedule) -> Wiring<'a> {
+        let mut wiring = Wiring { schedule, same: representatives(schedule), constant: Vec::new() };
+        for node in 0..schedule.nodes.len() {
+            let of_constants = || {
+                let edges = &schedule.edges[node];
+                let is_constant =
+                    |&edge| matches!(wiring.root(edge), Edge::Node { index, .. } if wiring.constant[index]);
+                !edges.is_empty() && edges.iter().all(is_constant)
+            };
+            let constant = match schedule.nodes[node].op.class() {
+                Class::Pointwise(formula) => formula.constant || of_constants(),
+                _ => false,
+            };
+            wiring.constant.push(constant);
+        }
+        wiring
+    }
+
     /// The stored value behind an edge.
     pub fn root(&self, edge: Edge) -> Root {
         let mut edge = resolve(edge, &self.same);
@@ -45,9 +65,10 @@ impl Wiring<'_> {
         matches!(self.schedule.nodes[index].op.class(), Class::Pointwise(_))
     }
 
-    /// A pointwise call whose every element is the same number: written into whoever uses it.
+    /// A pointwise call whose every element is the same number, because all it is computed from is such numbers:
+    /// written into whoever uses it.
     pub fn is_constant(&self, index: usize) -> bool {
-        matches!(self.schedule.nodes[index].op.class(), Class::Pointwise(formula) if formula.constant)
+        self.constant[index]
     }
 }
 

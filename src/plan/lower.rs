@@ -5,12 +5,12 @@ use crate::error::{Error, Result};
 use crate::graph::{Edge, Io, Schedule};
 use crate::plan::fuse::{Root, Wiring, groups};
 use crate::plan::place::{Placer, Plan, Unit};
-use crate::plan::{pointwise, simplify};
+use crate::plan::pointwise;
 use crate::shape::Layout;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu) -> Result<Plan> {
-    let wiring = Wiring { schedule, same: simplify::representatives(schedule) };
+    let wiring = Wiring::new(schedule);
     let kept_roots = kept_roots(&wiring);
     let kept_nodes: BTreeSet<usize> = kept_roots.iter().filter_map(|root| node_of(*root)).collect();
     let groups = groups(&wiring, &kept_nodes);

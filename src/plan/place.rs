@@ -142,10 +142,11 @@ impl<'a> Placer<'a> {
     }
 
     fn release(&mut self, root: Root) {
-        if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root)) {
-            if !self.kept.contains(&root) && !self.free.contains(&slot) {
-                self.free.push(slot);
-            }
+        if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root))
+            && !self.kept.contains(&root)
+            && !self.free.contains(&slot)
+        {
+            self.free.push(slot);
         }
     }
 

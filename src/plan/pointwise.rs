@@ -195,7 +195,9 @@ impl Writer<'_> {
             return Ok(self.names[&member].clone());
         }
         if let Some(constant) = self.constant(edge) {
-            return self.expression(constant, &[]);
+            let edges = self.schedule.edges[constant].clone();
+            let arguments: Vec<String> = edges.into_iter().map(|edge| self.argument(edge)).collect::<Result<_>>()?;
+            return self.expression(constant, &arguments);
         }
         let index = self.input(edge).ok_or_else(|| internal("an input that was not found"))?;
         if !self.loaded[index] {
@@ -269,7 +271,7 @@ fn load(index: usize, input: &Input) -> String {
 /// How a layout is read by a kernel that writes `shape` in order. Sizes become constants of the kernel, all but
 /// the outermost, which a shorter last batch changes.
 fn access(layout: &Layout, shape: &Shape) -> Access {
-    if layout.is_contiguous() && layout.offset % 4 == 0 {
+    if layout.is_contiguous() && layout.offset.is_multiple_of(4) {
         return Access::Flat;
     }
     // Dimensions that step alike count as one; of size 1, not at all.
@@ -309,7 +311,7 @@ fn access(layout: &Layout, shape: &Shape) -> Access {
         Some((_, 0)) if dims.len() == 1 => Access::Splat("0u".to_string()),
         Some((size, 0)) if size % 4 == 0 => Access::Splat(place("quad * 4u")),
         Some((size, 1))
-            if size % 4 == 0 && layout.offset % 4 == 0 && dims.iter().rev().skip(1).all(|d| d.1 % 4 == 0) =>
+            if size % 4 == 0 && layout.offset.is_multiple_of(4) && dims.iter().rev().skip(1).all(|d| d.1 % 4 == 0) =>
         {
             Access::Vector(place("quad * 4u"))
         }

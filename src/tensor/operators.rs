@@ -1,5 +1,7 @@
 //! `&a + &b` and its kin.
 
+#![allow(clippy::panic)] // Operators can't return a Result.
+
 use crate::graph::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -30,6 +30,11 @@ pub fn poisoned() -> Option<Device> {
         .clone()
 }
 
+/// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
+pub fn own_adapter() -> Option<Device> {
+    adapter().map(|_| Device::open().expect("an adapter that opens twice"))
+}
+
 /// A small generator for test data (splitmix64), so that failures repeat.
 pub struct Random(pub u64);
 

@@ -23,15 +23,21 @@ pub(super) struct Tiles {
 
 /// More multiply-adds than this written out in a loop's body, and compiling takes longer than it saves:
 /// about 0.6 ms each.
-const MOST_MULTIPLY_ADDS: usize = 400;
+const MOST_MULTIPLY_ADDS: usize = 420;
+
+/// More sums in registers than this spill, and compiling them takes seconds (3x3, stride 2, 64 channels, input
+/// gradient: 16 x 16 compiled in 1.6 s, 16 x 8 in 0.3 s, for 11 and 13 ms).
+const MOST_ACCUMULATORS: usize = 160;
 
 /// The tile with the lowest predicted time over all that a kernel of this shape can take.
 ///
 /// The prediction was fitted to llvmpipe, where one step of one subgroup takes about
 /// `7.5 loads + 0.5 multiply-adds + 0.8 accumulators + 20` nanoseconds (6 of 7 checked shapes within 20 %): a
-/// load is a loop over the lanes, and every accumulator is blended with the execution mask. What tiles hold
-/// past the edges costs as much as the rest. A GPU hides loads by its many invocations and wants more of
-/// those, so its tiles are smaller. The batch size plays no part: it must not change the shader.
+/// load is a loop over the lanes, and every accumulator is blended with the execution mask. A shuffle takes
+/// some 0.4, so that of two tiles with as many loads the wider is faster (LeNet's second layer: 8 x 10 takes
+/// 1.2 ms, 16 x 5 takes 1.6). What tiles hold past the edges costs as much as the rest. A GPU hides loads by
+/// its many invocations and wants more of those, so its tiles are smaller. The batch size plays no part: it
+/// must not change the shader.
 pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
     let g = geometry;
     let (kernel, stride) = (g.kernel[1], g.stride[1]);
@@ -43,7 +49,7 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
     // A strip of the input's gradient begins at a multiple of the stride.
     let unit = if pass == Pass::BackwardData { stride } else { 1 };
     let (most_multiply_adds, most_accumulators) =
-        if target == Target::Gpu { (200, 32) } else { (MOST_MULTIPLY_ADDS, 256) };
+        if target == Target::Gpu { (200, 32) } else { (MOST_MULTIPLY_ADDS, MOST_ACCUMULATORS) };
     let mut best = (f64::INFINITY, Tiles { channels: 1, x: unit, step: 1 });
     for x in (1..=(16 / unit).max(1)).map(|strips| strips * unit).filter(|&x| x < width + unit) {
         for channels_held in [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 32].into_iter().filter(|&held| held <= channels) {
@@ -55,13 +61,20 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
                     Pass::BackwardData => ((x - 1 + reach) / stride + 1, channels_held * kernel, channels_held * x),
                     Pass::BackwardFilter => ((x - 1) * stride + reach + 1, channels_held * x, channels_held * kernel),
                 };
-                let shared = if target == Target::Shuffle { (shared * step).div_ceil(8) } else { shared * step };
+                let (shared, shuffles) = match target {
+                    Target::Shuffle => ((shared * step).div_ceil(8), shared * step),
+                    _ => (shared * step, 0),
+                };
                 let multiply_adds = channels_held * x * kernel * step / unit;
                 if multiply_adds > most_multiply_adds || accumulators > most_accumulators {
                     continue;
                 }
                 let loads = step * segment + shared;
-                let step_time = 7.5 * loads as f64 + 0.5 * multiply_adds as f64 + 0.8 * accumulators as f64 + 20.0;
+                let step_time = 7.5 * loads as f64
+                    + 0.5 * multiply_adds as f64
+                    + 0.8 * accumulators as f64
+                    + 0.4 * shuffles as f64
+                    + 20.0;
                 let steps = channels.div_ceil(channels_held) * width.div_ceil(x);
                 // Of two that take nearly as long the one that compiles faster.
                 let preference = 1.0 + multiply_adds as f64 / 4000.0;

@@ -32,7 +32,10 @@ static RELU: Row = Row::float(
     1,
     "select(max({0}, F(0.0)), {0}, not_a_number({0}))",
     |x| if x[0].is_nan() { x[0] } else { x[0].max(0.0) },
-    |c| Ok(vec![c.of(0, |g| above_zero(c, &g, &g.zeros_like()?))?]),
+    |c| {
+        // The result tells as well as the input does, and the next layer keeps it anyway.
+        Ok(vec![c.of(0, |g| c.output(0).gt_scalar(0.0)?.where_(&g, &g.zeros_like()?))?])
+    },
 )
 .library(NOT_A_NUMBER)
 .kinks(&[0.0])

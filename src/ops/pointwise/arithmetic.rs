@@ -216,7 +216,7 @@ macro_rules! binary {
                 /// Shapes broadcast.
                 ///
                 /// # Errors
-                /// [`Error::Broadcast`], [`Error::WrongDType`], [`Error::DeviceMismatch`].
+                /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType), [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
                 #[track_caller]
                 pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
                     apply(&$row, &[self, other])
@@ -225,7 +225,7 @@ macro_rules! binary {
                 #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ") with a number, which is data: another number makes no other kernel.")]
                 ///
                 /// # Errors
-                /// [`Error::WrongDType`].
+                /// [`Error::WrongDType`](crate::Error::WrongDType).
                 #[track_caller]
                 pub fn $scalar(&self, other: f32) -> Result<Tensor> {
                     self.$name(&self.number(other)?)
@@ -270,7 +270,7 @@ impl Tensor {
     /// `-self`.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for bool.
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for bool.
     #[track_caller]
     pub fn neg(&self) -> Result<Tensor> {
         apply(&NEG, &[self])
@@ -279,7 +279,7 @@ impl Tensor {
     /// `|self|`; the gradient at 0 is 0.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for bool.
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for bool.
     #[track_caller]
     pub fn abs(&self) -> Result<Tensor> {
         apply(&ABS, &[self])
@@ -288,7 +288,7 @@ impl Tensor {
     /// -1, 0 or 1; 0 for NaN.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for types other than floats.
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
         apply(&SIGN, &[self])
@@ -299,7 +299,7 @@ impl Tensor {
     /// PyTorch's `where`, which is a keyword here.
     ///
     /// # Errors
-    /// [`Error::WrongDType`], [`Error::Broadcast`].
+    /// [`Error::WrongDType`](crate::Error::WrongDType), [`Error::Broadcast`](crate::Error::Broadcast).
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -318,7 +318,7 @@ impl Tensor {
     /// PyTorch 2.15. With `min > max` every element is `max`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where both bounds are `None`.
+    /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`.
     #[track_caller]
     pub fn clamp(&self, min: Option<f32>, max: Option<f32>) -> Result<Tensor> {
         if min.is_none() && max.is_none() {
@@ -356,7 +356,7 @@ impl Tensor {
     /// The elements in another type: floats become integers by cutting off the fraction, and true where not 0.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for f16 on an adapter without it.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for f16 on an adapter without it.
     #[track_caller]
     pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
         self.device().check_dtype("to_dtype", dtype)?;

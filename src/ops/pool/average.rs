@@ -86,12 +86,13 @@ impl Op for AvgPool2d {
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
-        let elements = io.outputs[0].shape.numel();
+        let shape = io.inputs[0].shape;
         let kernel = if self.backward {
-            let kernel = w.sized(Kernel::new("avg_pool2d_backward", BACKWARD), w.covering(), elements);
-            pair(kernel, ["WINDOWS_Y", "WINDOWS_X"], w.covering()).bind("grad", Operand::Input(0))
+            let kernel = Kernel::new("avg_pool2d_backward", BACKWARD);
+            w.sized_backward(kernel, shape[0] * shape[1]).bind("grad", Operand::Input(0))
         } else {
-            w.sized(Kernel::new("avg_pool2d", FORWARD), w.kernel, elements).bind("input", Operand::Input(0))
+            let kernel = Kernel::new("avg_pool2d", FORWARD);
+            w.sized(kernel, w.kernel, io.outputs[0].shape.numel()).bind("input", Operand::Input(0))
         };
         Ok(pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel)
             .constant("COUNT_PADDING", self.count_include_pad)

@@ -107,9 +107,9 @@ impl Op for MaxPool2dBackward {
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
-        let covering = w.covering();
-        let kernel = w.sized(Kernel::new("max_pool2d_backward", BACKWARD), covering, io.outputs[0].shape.numel());
-        Ok(pair(kernel, ["WINDOWS_Y", "WINDOWS_X"], covering)
+        let shape = io.inputs[0].shape;
+        let kernel = Kernel::new("max_pool2d_backward", BACKWARD);
+        Ok(w.sized_backward(kernel, shape[0] * shape[1])
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))

@@ -40,6 +40,9 @@ const LARGEST_SIZE: usize = i32::MAX as usize;
 /// Elements of a window that one pass of a kernel's loop takes, in each dimension.
 const LARGEST_BLOCK: usize = 8;
 
+/// Elements of a gradient that one invocation computes, in each dimension.
+const LARGEST_CELL: usize = 4;
+
 /// More passes than this, and some drivers would end the loop.
 const MOST_BLOCKS: usize = 60_000;
 
@@ -133,8 +136,8 @@ impl Windows {
         Ok(Layout::contiguous(Shape::new(&[shape[0], shape[1], sizes[0], sizes[1]])?, dtype))
     }
 
-    /// A kernel with the constants that all have: sizes, strides, padding, and blocks for `loops` passes.
-    fn sized(&self, mut kernel: Kernel, loops: [usize; 2], elements: usize) -> Kernel {
+    /// A kernel with the constants that all have: sizes, strides, padding, and blocks for loops that long.
+    fn sized(&self, mut kernel: Kernel, loops: [usize; 2], invocations: usize) -> Kernel {
         let blocks = loops.map(|size| size.min(LARGEST_BLOCK));
         let pairs: [([&'static str; 2], [usize; 2]); 5] = [
             (["IN_HEIGHT", "IN_WIDTH"], self.input),
@@ -146,7 +149,7 @@ impl Windows {
         for (names, values) in pairs {
             kernel = pair(kernel, names, values);
         }
-        kernel.grid(fold_groups(elements, 64)).work(elements * loops[0] * loops[1]).values(&[elements])
+        kernel.grid(fold_groups(invocations, 64)).work(invocations * loops[0] * loops[1]).values(&[invocations])
     }
 
     /// Calls `visit(window, element)` for every window of a plane and every element of the input in it.
@@ -167,6 +170,16 @@ impl Windows {
                 }
             }
         }
+    }
+
+    /// A gradient kernel, whose invocations compute cells of the input: as large as the stride allows, so that each
+    /// window is loaded once for many elements.
+    fn sized_backward(&self, kernel: Kernel, planes: usize) -> Kernel {
+        let cell = self.stride.map(|stride| (1..=LARGEST_CELL).rev().find(|size| stride % size == 0).unwrap_or(1));
+        let cells = |d: usize| (self.input[d] + self.padding[d]).div_ceil(cell[d]);
+        let covering = self.covering();
+        let kernel = self.sized(kernel, covering, planes * cells(0) * cells(1));
+        pair(pair(kernel, ["WINDOWS_Y", "WINDOWS_X"], covering), ["CELL_Y", "CELL_X"], cell)
     }
 
     fn elements(&self) -> usize {

@@ -1,0 +1,25 @@
+# Two commands do everything on a fresh machine: `make mnist` and `make test`.
+
+.PHONY: mnist test check driver
+
+# Mesa's software driver spreads short kernels over all cores only with more threads than cores
+# (benches/LOG.md); other drivers don't read this.
+export LP_NUM_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
+# Trains LeNet-5 on MNIST, on the CPU reference where no driver can be had. `make mnist ARGS="--epochs 8"`.
+mnist: driver
+	cargo run --release --example mnist -- $(ARGS)
+
+# The whole suite; fails where there is no adapter to test on.
+test:
+	tools/install-driver.sh --require
+	cargo test
+
+# What CI runs besides the tests.
+check:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+driver:
+	tools/install-driver.sh

@@ -1,0 +1,5 @@
+//! Networks, built of nothing but [`nn`](crate::nn).
+
+mod lenet;
+
+pub use lenet::LeNet5;

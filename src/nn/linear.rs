@@ -1,0 +1,53 @@
+//! The fully connected layer.
+
+use crate::error::Result;
+use crate::graph::{Parameter, Tensor};
+use crate::nn::{Module, Scope};
+
+/// `y = x weight^T + bias`: `[.., in] -> [.., out]`.
+///
+/// `weight` `[out, in]` and `bias` `[out]` start uniform within `1 / sqrt(in)` of 0.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Parameter,
+    /// `[out]`.
+    pub bias: Option<Parameter>,
+}
+
+impl Linear {
+    /// A layer with a bias.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) where `inputs` is 0, [`Error::TooLarge`](crate::Error::TooLarge).
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, nn::{Linear, Module, Scope}};
+    /// # let device = Device::reference();
+    /// let layer = Linear::new(&Scope::new(&device).at("fc"), 3, 2)?;
+    /// assert_eq!(layer.forward(&Tensor::ones(&device, &[5, 3])?)?.shape()[..], [5, 2]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn new(scope: &Scope, inputs: usize, outputs: usize) -> Result<Linear> {
+        let weight = scope.uniform("weight", &[outputs, inputs], inputs)?;
+        let bias = Some(scope.uniform("bias", &[outputs], inputs)?);
+        Ok(Linear { weight, bias })
+    }
+
+    /// A layer without a bias.
+    ///
+    /// # Errors
+    /// As [`new`](Linear::new).
+    pub fn without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Linear> {
+        Ok(Linear { weight: scope.uniform("weight", &[outputs, inputs], inputs)?, bias: None })
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        input.linear(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref())
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        [Some(self.weight.clone()), self.bias.clone()].into_iter().flatten().collect()
+    }
+}

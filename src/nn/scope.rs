@@ -1,0 +1,59 @@
+//! Where parameters are made, and what they are called.
+
+use crate::error::{Error, Result};
+use crate::graph::{Device, Parameter, Tensor};
+
+/// A device, and the dotted name that the parameters made here begin with.
+///
+/// ```
+/// use wgrad::Device;
+/// use wgrad::nn::Scope;
+/// let scope = Scope::new(&Device::reference());
+/// assert_eq!(scope.at("features").at(0).name(), "features.0");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scope {
+    device: Device,
+    name: String,
+}
+
+impl Scope {
+    /// The outermost scope, which has no name.
+    pub fn new(device: &Device) -> Scope {
+        Scope { device: device.clone(), name: String::new() }
+    }
+
+    /// A scope within: a field's name, or a number in a sequence.
+    pub fn at(&self, name: impl ToString) -> Scope {
+        Scope { device: self.device.clone(), name: self.name_of(&name.to_string()) }
+    }
+
+    /// The device parameters are made on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The dotted name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A parameter drawn uniformly from `-1 / sqrt(fan_in)` to `1 / sqrt(fan_in)`, PyTorch's default for weights
+    /// (`kaiming_uniform` with `a = sqrt(5)`) and biases, from the device's random stream.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TooManyDimensions`]; [`Error::Invalid`] where `fan_in` is 0.
+    pub fn uniform(&self, name: &str, shape: &[usize], fan_in: usize) -> Result<Parameter> {
+        if fan_in == 0 {
+            let rule = format!("{} would have no inputs (shape {shape:?})", self.name_of(name));
+            return Err(Error::invalid("parameter", rule));
+        }
+        let bound = (1.0 / (fan_in as f64).sqrt()) as f32;
+        let value = Tensor::uniform(&self.device, shape, -bound, bound)?;
+        Ok(Parameter::new(self.name_of(name), &value))
+    }
+
+    fn name_of(&self, name: &str) -> String {
+        if self.name.is_empty() { name.to_string() } else { format!("{}.{name}", self.name) }
+    }
+}

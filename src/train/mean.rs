@@ -1,0 +1,51 @@
+//! A mean that adds up on the device.
+
+use crate::error::Result;
+use crate::graph::{Device, Parameter, Tensor, no_grad};
+
+/// A weighted mean of scalars that adds up on the device: nothing waits until it is read.
+///
+/// ```
+/// # use wgrad::{Device, Tensor, train::RunningMean};
+/// # let device = Device::reference();
+/// let mut mean = RunningMean::new(&device)?;
+/// mean.add(&Tensor::scalar(&device, 1.0f32)?, 3)?;
+/// mean.add(&Tensor::scalar(&device, 5.0f32)?, 1)?;
+/// assert_eq!(mean.read()?, 2.0);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct RunningMean {
+    sum: Parameter,
+    weight: u64,
+}
+
+impl RunningMean {
+    /// The mean of nothing yet.
+    ///
+    /// # Errors
+    /// What the device meets on the way.
+    pub fn new(device: &Device) -> Result<RunningMean> {
+        // Values handed in, not computed: the first addition has the same plan as all later ones.
+        let sum = Parameter::buffer("running_mean", &Tensor::scalar(device, 0.0f32)?);
+        device.flush()?;
+        Ok(RunningMean { sum, weight: 0 })
+    }
+
+    /// Counts `value` as `weight` values.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) where `value` is not a scalar.
+    pub fn add(&mut self, value: &Tensor, weight: usize) -> Result<()> {
+        no_grad(|| self.sum.assign(&self.sum.value().add(&value.mul_scalar(weight as f32)?)?))?;
+        self.weight += weight as u64;
+        Ok(())
+    }
+
+    /// Waits for the mean; NaN of nothing.
+    ///
+    /// # Errors
+    /// Everything that went wrong on the device since the last synchronisation.
+    pub fn read(&self) -> Result<f64> {
+        Ok(f64::from(self.sum.value().item::<f32>()?) / self.weight as f64)
+    }
+}

@@ -1,0 +1,185 @@
+//! Checkpoints: what is saved comes back, what is resumed goes on as if nothing had happened, and what is damaged
+//! is refused.
+
+mod common;
+
+use common::own_adapter;
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use wgrad::nn::{Linear, Module, Relu, Scope, Sequential};
+use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
+use wgrad::train::{Position, load, load_parameters, save};
+use wgrad::{CrossEntropyOptions, Device, Error, Tensor};
+
+fn devices() -> impl Iterator<Item = Device> {
+    [Some(Device::reference()), own_adapter()].into_iter().flatten()
+}
+
+fn model(device: &Device, hidden: usize) -> Sequential {
+    let scope = Scope::new(device);
+    Sequential::new()
+        .push(Linear::new(&scope.at(0), 6, hidden).unwrap())
+        .push(Relu)
+        .push(Linear::new(&scope.at(2), hidden, 3).unwrap())
+}
+
+fn adam(model: &dyn Module) -> Adam {
+    Adam::new(model.parameters(), AdamOptions { lr: 0.02, ..AdamOptions::default() }).unwrap()
+}
+
+/// Steps on random data from the device's stream, so that the stream's state matters.
+fn train(device: &Device, model: &dyn Module, optimizer: &mut dyn Optimizer, steps: usize) {
+    for step in 0..steps {
+        let x = Tensor::randn(device, &[10, 6]).unwrap();
+        let labels: Vec<i32> = (0..10).map(|i| ((i + step) % 3) as i32).collect();
+        let labels = Tensor::from_slice(device, &labels, &[10]).unwrap();
+        let loss = model.forward(&x).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+        loss.backward().unwrap();
+        optimizer.step().unwrap();
+        optimizer.zero_grad();
+    }
+}
+
+/// Every bit of the state: parameters, then buffers.
+fn bits(model: &dyn Module, optimizer: &dyn Optimizer) -> Vec<u64> {
+    let all = model.parameters().into_iter().chain(optimizer.buffers());
+    all.flat_map(|p| p.value().to_f64().unwrap()).map(f64::to_bits).collect()
+}
+
+#[test]
+fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run.safetensors");
+        device.manual_seed(5);
+        let first = model(&device, 8);
+        let mut optimizer = adam(&first);
+        train(&device, &first, &mut optimizer, 4);
+        save(&path, &device, &first, &optimizer, &Position { epoch: 4, seed: u64::MAX }).unwrap();
+        let saved = bits(&first, &optimizer);
+        train(&device, &first, &mut optimizer, 3);
+        let (expected, stream) = (bits(&first, &optimizer), device.random_state());
+        assert_ne!(saved, expected);
+
+        device.manual_seed(99);
+        let second = model(&device, 8);
+        let mut optimizer = Adam::new(second.parameters(), AdamOptions::default()).unwrap();
+        train(&device, &second, &mut optimizer, 1);
+        let at = load(&path, &device, &second, &mut optimizer).unwrap();
+        assert_eq!(at, Position { epoch: 4, seed: u64::MAX });
+        assert_eq!((optimizer.lr(), optimizer.steps()), (0.02, vec![4; 4]));
+        assert_eq!(bits(&second, &optimizer), saved);
+        train(&device, &second, &mut optimizer, 3);
+        assert!(bits(&second, &optimizer) == expected, "on {}", device.name());
+        assert_eq!(device.random_state(), stream);
+    }
+}
+
+#[test]
+fn the_same_run_writes_the_same_file() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let model = model(&device, 4);
+    let optimizer = adam(&model);
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        save(&path, &device, &model, &optimizer, &Position::default()).unwrap();
+        std::fs::read(path).unwrap()
+    };
+    let bytes = write("a");
+    assert_eq!(bytes, write("b"));
+    let mut names: Vec<String> =
+        SafeTensors::deserialize(&bytes).unwrap().names().iter().map(|n| n.to_string()).collect();
+    names.sort();
+    assert_eq!(names[..2], ["0.bias", "0.weight"]);
+    assert!(names.contains(&"optimizer.exp_avg.2.weight".to_string()) && names.contains(&"optimizer.steps".into()));
+    // Nothing temporary is left behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn parameters_alone_need_no_optimizer() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run");
+        let first = model(&device, 8);
+        save(&path, &device, &first, &adam(&first), &Position { epoch: 2, seed: 1 }).unwrap();
+        let second = model(&device, 8);
+        assert_eq!(load_parameters(&path, &second).unwrap().epoch, 2);
+        for (a, b) in first.parameters().iter().zip(second.parameters()) {
+            assert_eq!(a.value().to_f64().unwrap(), b.value().to_f64().unwrap());
+        }
+    }
+}
+
+/// A file that a fresh run on the reference refuses, with this text, and without changing.
+fn refused(path: &Path, optimizer: &mut dyn Optimizer, model: &dyn Module, device: &Device, text: &str) {
+    let before = (bits(model, optimizer), device.random_state(), optimizer.steps(), optimizer.lr().to_bits());
+    let error = load(path, device, model, optimizer).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains(text) && message.contains(&path.display().to_string()), "{text:?} in {message:?}");
+    assert_eq!(before, (bits(model, optimizer), device.random_state(), optimizer.steps(), optimizer.lr().to_bits()));
+}
+
+#[test]
+fn damaged_and_foreign_files_are_refused() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let good = folder.path().join("good");
+    let first = model(&device, 8);
+    save(&good, &device, &first, &adam(&first), &Position::default()).unwrap();
+    let bytes = std::fs::read(&good).unwrap();
+    let file = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let other = model(&device, 8);
+    let mut optimizer = adam(&other);
+    let mut check = |path: &Path, text: &str| refused(path, &mut optimizer, &other, &device, text);
+
+    check(&folder.path().join("missing"), "No such file");
+    check(&file("empty", &[]), "not a whole safetensors file");
+    check(&file("text", b"this is a text and no checkpoint at all"), "not a whole safetensors file");
+    for length in [4, 100, bytes.len() / 2, bytes.len() - 1] {
+        check(&file("cut", &bytes[..length]), "not a whole safetensors file");
+    }
+    let foreign = safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView)>::new(), None).unwrap();
+    check(&file("foreign", &foreign), "no checkpoint: wgrad.checkpoint is missing");
+    let version = String::from_utf8_lossy(&bytes[..1000]).find("version").unwrap();
+    let mut newer = bytes.clone();
+    let digit = (version..).find(|&i| newer[i] == b'1').unwrap();
+    newer[digit] = b'7';
+    check(&file("newer", &newer), "version 7");
+
+    let mut sgd = Sgd::new(other.parameters(), SgdOptions::default()).unwrap();
+    refused(&good, &mut sgd, &other, &device, "written with the optimizer adam, not sgd");
+    let wide = model(&device, 9);
+    refused(&good, &mut adam(&wide), &wide, &device, "0.weight is [8, 6] in the file and [9, 6] here");
+    let more = model(&device, 8).push(Linear::new(&Scope::new(&device).at(3), 3, 3).unwrap());
+    refused(&good, &mut adam(&more), &more, &device, "3.weight is missing");
+    let less = Sequential::new().push(Linear::new(&Scope::new(&device).at(0), 6, 8).unwrap());
+    let message = load(&good, &device, &less, &mut adam(&less)).unwrap_err().to_string();
+    assert!(message.contains("steps") || message.contains("belongs to nothing"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_old_one() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let first = model(&device, 4);
+    let optimizer = adam(&first);
+    let write = |path: &Path| save(path, &device, &first, &optimizer, &Position::default());
+    // A folder in the file's place: everything works but the renaming.
+    let taken = folder.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    std::fs::write(taken.join("old"), "old").unwrap();
+    let error = write(&taken).unwrap_err();
+    assert!(error.to_string().contains("taken: not written"), "{error}");
+    assert_eq!(std::fs::read(taken.join("old")).unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(matches!(write(&folder.path().join("no/folder/here")), Err(Error::File { .. })));
+    assert!(matches!(write(Path::new("/")), Err(Error::File { .. })));
+}
