@@ -101,7 +101,8 @@ fn a_lost_device_is_an_error_for_ever() {
     device.wgpu_device().unwrap().destroy();
     for _ in 0..2 {
         let lost = |result: Result<(), Error>| matches!(result, Err(Error::DeviceLost { .. }));
-        assert!(lost(x.add_scalar(1.0).unwrap().to_vec::<f32>().map(drop)));
+        let first = x.add_scalar(1.0).unwrap().to_vec::<f32>().map(drop);
+        assert!(lost(first.clone()), "{first:?}");
         assert!(lost(x.to_vec::<f32>().map(drop)));
         assert!(lost(device.sync()));
     }
@@ -141,11 +142,15 @@ fn a_lost_device_in_the_middle_of_a_training_loop() {
 #[test]
 fn a_timeout_of_nothing_is_a_timeout() {
     let Some(device) = own(&DeviceOptions { timeout: Duration::ZERO, ..DeviceOptions::default() }) else { return };
-    let mut x = Tensor::rand(&device, &[512, 512]).unwrap();
-    for _ in 0..4 {
-        x = x.matmul(&x).unwrap();
-    }
-    let error = x.to_vec::<f32>().unwrap_err();
+    // The adapter may be done before the waiting begins, on a busy machine; not time after time.
+    let read = || -> wgrad::Result<usize> {
+        let mut x = Tensor::rand(&device, &[512, 512])?;
+        for _ in 0..8 {
+            x = x.matmul(&x)?;
+        }
+        Ok(x.to_vec::<f32>()?.len())
+    };
+    let error = (0..100).find_map(|_| read().err()).expect("no wait of a hundred timed out");
     assert!(matches!(error, Error::Timeout { waited: Duration::ZERO }), "{error}");
     assert!(error.to_string().contains("DeviceOptions::timeout"));
 }
@@ -183,18 +188,20 @@ fn an_adapter_with_small_buffers_says_so() {
 
 #[test]
 fn memory_that_runs_out_is_an_error_and_the_device_goes_on() {
-    let Some(device) = own(&DeviceOptions::default()) else { return };
-    // As much as one tensor may have, held until there is no more or a hundred are: a machine may have it all.
-    let bytes = device.adapter().unwrap().max_binding_bytes.min(1 << 31);
-    let mut held = Vec::new();
-    for _ in 0..2 {
-        match Tensor::zeros(&device, &[bytes as usize / 4 - 64]) {
-            Ok(tensor) => held.push(tensor),
-            Err(error) => assert!(matches!(error, Error::TooLarge { .. } | Error::OutOfMemory { .. }), "{error}"),
-        }
-    }
-    drop(held);
-    assert_eq!(Tensor::ones(&device, &[3]).unwrap().to_vec::<f32>().unwrap(), [1.0; 3]);
+    // Noop buffers are the process's own memory, and no address space holds this one; a tensor is never as large.
+    let device = noop(Noop { max_buffer_bytes: 1 << 62, ..Noop::default() });
+    let descriptor = wgpu::BufferDescriptor {
+        label: None,
+        size: 1 << 60,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    };
+    let _ = device.wgpu_device().unwrap().create_buffer(&descriptor);
+    let error = device.sync().unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+    assert!(error.to_string().contains("smaller batch"), "{error}");
+    assert_eq!(Tensor::ones(&device, &[3]).unwrap().to_vec::<f32>().unwrap().len(), 3);
+    device.sync().unwrap();
 }
 
 #[test]

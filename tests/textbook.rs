@@ -111,9 +111,9 @@ fn effective_kernels_and_receptive_fields() {
     let dilated = Conv2dOptions { dilation: [2; 2], ..Conv2dOptions::default() };
     let strided = Conv2dOptions { stride: [2; 2], ..Conv2dOptions::default() };
     assert_eq!(field(std::slice::from_ref(&dilated), 3), (5, 9), "k + (k - 1)(d - 1), with 9 weights");
-    assert_eq!(field(&[plain.clone(), plain.clone(), plain.clone()], 3), (7, 49));
+    assert_eq!(field(&[plain, plain, plain], 3), (7, 49));
     // r = 1 + 2 * 1 + 2 * 2 + 2 * 2
-    assert_eq!(field(&[strided, plain.clone(), plain], 3).0, 11);
+    assert_eq!(field(&[strided, plain, plain], 3).0, 11);
 }
 
 #[test]

@@ -104,9 +104,11 @@ impl Noop {
         let mut features = wgpu::Features::all();
         features.set(wgpu::Features::SUBGROUP, self.subgroup_size > 1);
         features.set(wgpu::Features::SHADER_F16, self.f16);
-        let mut limits = wgpu::Limits::default();
-        limits.max_buffer_size = self.max_buffer_bytes;
-        limits.max_storage_buffer_binding_size = self.max_buffer_bytes;
+        let limits = wgpu::Limits {
+            max_buffer_size: self.max_buffer_bytes,
+            max_storage_buffer_binding_size: self.max_buffer_bytes,
+            ..wgpu::Limits::default()
+        };
         wgpu::NoopBackendOptions {
             enable: true,
             limits: Some(limits),

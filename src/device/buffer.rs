@@ -124,7 +124,7 @@ impl super::Gpu {
     /// The buffer called `id`, if it is free and fits.
     pub fn take_preferred(&self, bytes: usize, id: u64) -> Option<Buffer> {
         let buffer = self.pool.take_free(size_class(bytes as u64 + self.guard_bytes()), Some(id))?;
-        self.poison(&buffer);
+        self.poison(&buffer).ok()?;
         Some(buffer)
     }
 
@@ -132,7 +132,7 @@ impl super::Gpu {
     pub fn take(&self, bytes: usize) -> Result<Buffer> {
         let class = size_class(bytes as u64 + self.guard_bytes());
         if let Some(buffer) = self.pool.take_free(class, None) {
-            self.poison(&buffer);
+            self.poison(&buffer)?;
             return Ok(buffer);
         }
         let limit = self.adapter.max_binding_bytes;
@@ -156,7 +156,7 @@ impl super::Gpu {
         let id = state.created;
         drop(state);
         let buffer = Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.pool.clone() }) };
-        self.poison(&buffer);
+        self.poison(&buffer)?;
         Ok(buffer)
     }
 
@@ -166,11 +166,12 @@ impl super::Gpu {
     }
 
     /// Fills a buffer with NaN bits where the device was opened so.
-    fn poison(&self, buffer: &Buffer) {
+    fn poison(&self, buffer: &Buffer) -> Result<()> {
         if self.poison {
             let words = buffer.raw().size() as usize / POISON.len();
-            self.queue.write_buffer(buffer.raw(), 0, &POISON.repeat(words));
+            self.write(buffer.raw(), &POISON.repeat(words))?;
         }
+        Ok(())
     }
 
     /// Whether the guard bands of buffers of these sizes are as they were filled; `Ok` where there are none.
@@ -192,14 +193,22 @@ impl super::Gpu {
     }
 
     /// Writes bytes at the start of a buffer, before the next submission.
-    pub fn upload(&self, buffer: &Buffer, bytes: &[u8]) {
+    pub fn upload(&self, buffer: &Buffer, bytes: &[u8]) -> Result<()> {
         if bytes.len().is_multiple_of(4) {
-            self.queue.write_buffer(buffer.raw(), 0, bytes);
-        } else {
-            let mut padded = bytes.to_vec();
-            padded.resize(bytes.len().next_multiple_of(4), 0);
-            self.queue.write_buffer(buffer.raw(), 0, &padded);
+            return self.write(buffer.raw(), bytes);
         }
+        let mut padded = bytes.to_vec();
+        padded.resize(bytes.len().next_multiple_of(4), 0);
+        self.write(buffer.raw(), &padded)
+    }
+
+    /// Writes to any buffer. A lost device refuses that too, and on a device shared with an application nobody
+    /// else would keep wgpu from panicking then.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
+        self.guarded(|| {
+            self.queue.write_buffer(buffer, 0, bytes);
+            Ok(())
+        })
     }
 }
 

@@ -42,7 +42,7 @@ impl super::Gpu {
         if code == 0 {
             return Ok(());
         }
-        self.queue.write_buffer(&self.faults.buffer, 0, &[0; FAULT_BYTES as usize]);
+        self.write(&self.faults.buffer, &[0; FAULT_BYTES as usize])?;
         let (op, size) = self.faults.known.lock().get(code - 1).copied().unwrap_or(("unknown", 0));
         Err(Error::IndexOutOfRange { op, index: i64::from(word(4) as i32), size })
     }

@@ -61,8 +61,8 @@ impl Gpu {
     }
 
     /// Writes parameters before the next submission.
-    pub fn write_uniform(&self, uniform: &Uniform, bytes: &[u8]) {
-        self.queue.write_buffer(&uniform.raw, 0, bytes);
+    pub fn write_uniform(&self, uniform: &Uniform, bytes: &[u8]) -> Result<()> {
+        self.write(&uniform.raw, bytes)
     }
 
     /// Runs dispatches in order, in as few submissions as the watchdog allows.

@@ -207,9 +207,18 @@ impl Tensor {
     /// and `bias` `[out]`.
     ///
     /// # Errors
-    /// As [`matmul`](Tensor::matmul) and [`add`](Tensor::add).
+    /// [`Error::Invalid`] where the weight does not fit; as [`matmul`](Tensor::matmul) and [`add`](Tensor::add).
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let fits = weight.rank() == 2 && self.rank() > 0 && self.shape()[self.rank() - 1] == weight.shape()[1];
+        if !fits {
+            let rule = format!(
+                "weight {} must be [out, in], and the input's last size must be in; it is {}",
+                weight.shape(),
+                self.shape()
+            );
+            return Err(Error::invalid("linear", rule));
+        }
         let product = self.matmul(&weight.t()?)?;
         match bias {
             Some(bias) => product.add(bias),

@@ -10,7 +10,7 @@ pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
     let slots = take_slots(plan, gpu)?;
     for &(source, slot) in &plan.uploads {
         if let Some(Storage::Pending(bytes)) = schedule.source_storage(source) {
-            gpu.upload(&slots[slot], &bytes);
+            gpu.upload(&slots[slot], &bytes)?;
         }
     }
     let sources: Vec<Option<Buffer>> = (0..schedule.sources.len())
@@ -27,7 +27,7 @@ pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
     };
 
     if !plan.steps.is_empty() {
-        gpu.write_uniform(&plan.uniform, &params(plan, schedule));
+        gpu.write_uniform(&plan.uniform, &params(plan, schedule))?;
         let mut dispatches = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
             let buffers: Vec<Option<Buffer>> =

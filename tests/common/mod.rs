@@ -18,11 +18,6 @@ pub fn adapter() -> Option<Device> {
         .clone()
 }
 
-/// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
-pub fn own_adapter() -> Option<Device> {
-    adapter().map(|_| Device::open().expect("an adapter that opens twice"))
-}
-
 /// The adapter under test with poisoned buffers: nothing holds zeros that no kernel wrote, and writing past the end
 /// of a buffer is an error.
 pub fn poisoned() -> Option<Device> {
@@ -33,6 +28,11 @@ pub fn poisoned() -> Option<Device> {
             adapter().map(|_| Device::with_options(&options).unwrap())
         })
         .clone()
+}
+
+/// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
+pub fn own_adapter() -> Option<Device> {
+    adapter().map(|_| Device::open().expect("an adapter that opens twice"))
 }
 
 /// A small generator for test data (splitmix64), so that failures repeat.
