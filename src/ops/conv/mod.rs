@@ -79,7 +79,7 @@ impl Geometry {
         if weight.contains(&0) || input[1..].contains(&0) {
             return fail(format!("only the batch may be empty; got input {input} and weight {weight}"));
         }
-        if weight[0] % groups != 0 {
+        if !weight[0].is_multiple_of(groups) {
             return fail(format!("{groups} groups do not divide the {} output channels of weight {weight}", weight[0]));
         }
         if weight[1].checked_mul(groups) != Some(input[1]) {
