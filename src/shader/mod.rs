@@ -1,8 +1,9 @@
 //! From a WGSL template to a module for one case: `const` values, the element type, hook bodies, loops
-//! written out.
+//! written out, register tiles taken apart.
 
 mod kernel;
 mod reflect;
+mod scalar;
 mod specialise;
 mod unroll;
 

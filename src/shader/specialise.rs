@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::shader::Kernel;
+use crate::shader::scalar::scalarise;
 use crate::shader::unroll::unroll;
 
 /// The module of one kernel: its template with constants, aliases, hook bodies and declarations set.
@@ -23,7 +24,7 @@ pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
         let at = text.find("\nfn ").ok_or_else(|| fault("the template has no function".into()))?;
         text.insert_str(at + 1, &format!("{}\n", kernel.declarations));
     }
-    text = unroll(&text).map_err(&fault)?;
+    text = scalarise(&unroll(&text).map_err(&fault)?);
     if text.lines().any(|line| line.split("//").next().unwrap_or("").contains("f16")) {
         text.insert_str(0, "enable f16;\n");
     }

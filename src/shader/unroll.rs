@@ -10,6 +10,15 @@ const MARK: &str = "// unroll";
 
 /// The text with every marked loop written out; `Err` says which limit could not be worked out.
 pub(super) fn unroll(text: &str) -> Result<String, String> {
+    let constants = constants(text);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut out = String::with_capacity(2 * text.len());
+    expand(&lines, &constants, &mut out)?;
+    Ok(out)
+}
+
+/// The module's `const` values that are unsigned numbers.
+pub(super) fn constants(text: &str) -> HashMap<String, u64> {
     let mut constants = HashMap::new();
     for line in text.lines() {
         if let Some((name, value)) = line.strip_prefix("const ").and_then(|rest| rest.split_once('=')) {
@@ -19,10 +28,7 @@ pub(super) fn unroll(text: &str) -> Result<String, String> {
             }
         }
     }
-    let lines: Vec<&str> = text.lines().collect();
-    let mut out = String::with_capacity(2 * text.len());
-    expand(&lines, &constants, &mut out)?;
-    Ok(out)
+    constants
 }
 
 fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) -> Result<(), String> {
@@ -84,7 +90,7 @@ fn replace_name(line: &str, name: &str, value: &str) -> String {
 }
 
 /// The value of an expression of unsigned numbers, names, `+ - * / %`, parentheses and `max`.
-fn evaluate(expression: &str, constants: &HashMap<String, u64>) -> Option<u64> {
+pub(super) fn evaluate(expression: &str, constants: &HashMap<String, u64>) -> Option<u64> {
     let mut parser = Parser { rest: expression.trim(), constants };
     let value = parser.sum()?;
     parser.rest.is_empty().then_some(value)

@@ -54,7 +54,7 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
     for x in (1..=(16 / unit).max(1)).map(|strips| strips * unit).filter(|&x| x < width + unit) {
         for channels_held in [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 32].into_iter().filter(|&held| held <= channels) {
             // Rows of one tap are short: several a step.
-            for step in [1, 2, 4].into_iter().filter(|&step| step == 1 || kernel == 1 && rows % step == 0) {
+            for step in [1, 2, 4].into_iter().filter(|&step| step == 1 || kernel == 1 && rows.is_multiple_of(step)) {
                 let reach = (kernel - 1) * g.dilation[1];
                 let (segment, shared, accumulators) = match pass {
                     Pass::Forward => ((x - 1) * stride + reach + 1, channels_held * kernel, channels_held * x),

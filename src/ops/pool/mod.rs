@@ -175,7 +175,8 @@ impl Windows {
     /// A gradient kernel, whose invocations compute cells of the input: as large as the stride allows, so that each
     /// window is loaded once for many elements.
     fn sized_backward(&self, kernel: Kernel, planes: usize) -> Kernel {
-        let cell = self.stride.map(|stride| (1..=LARGEST_CELL).rev().find(|size| stride % size == 0).unwrap_or(1));
+        let cell =
+            self.stride.map(|stride| (1..=LARGEST_CELL).rev().find(|&size| stride.is_multiple_of(size)).unwrap_or(1));
         let cells = |d: usize| (self.input[d] + self.padding[d]).div_ceil(cell[d]);
         let covering = self.covering();
         let kernel = self.sized(kernel, covering, planes * cells(0) * cells(1));
