@@ -20,6 +20,8 @@ use wgrad::{Device, DeviceOptions, Error};
 /// Steps between two readings of the loss: reading waits for the device.
 const STEPS_PER_READING: usize = 50;
 const EVALUATION_BATCH: usize = 500;
+/// What the learning rate is multiplied by after an epoch: at a constant rate the accuracy wavers round 0.987.
+const DECAY: f64 = 0.8;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -32,7 +34,8 @@ struct Arguments {
     /// Images of a training step
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
-    /// Learning rate [default: 0.001, for SGD 0.01; the checkpoint's when resuming]
+    /// Learning rate of the first epoch, multiplied by 0.8 after each [default: 0.001, for SGD 0.01; the checkpoint's
+    /// when resuming]
     #[arg(long, allow_negative_numbers = true)]
     lr: Option<f64>,
     /// What changes the weights
@@ -153,6 +156,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
         bar.finish();
         at.epoch += 1;
+        optimizer.set_lr(optimizer.lr() * DECAY);
         let share = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
         eprintln!("epoch {}: loss {:.4}, test accuracy {share:.4}", at.epoch, epoch.loss);
         if let Some(path) = &arguments.checkpoint {
@@ -194,11 +198,7 @@ fn open(arguments: &Arguments) -> Result<Device> {
 }
 
 fn report(accuracy: f64, epochs: u64, images_per_second: f64, device: &Device) {
-    let plural = if epochs == 1 { "" } else { "s" };
-    println!(
-        "test accuracy {accuracy:.4} after {epochs} epoch{plural}, {images_per_second:.0} images/s on {}",
-        device.name()
-    );
+    println!("test accuracy {accuracy:.4} after {epochs} epochs, {images_per_second:.0} images/s on {}", device.name());
 }
 
 fn progress(images: u64, epoch: u64, epochs: u64) -> ProgressBar {

@@ -276,3 +276,16 @@ fn planted_bugs_are_caught() {
     let seen = verdict(Planted::Detached).expect("a detached gradient went unseen");
     assert!(seen.starts_with("second order"), "{seen}");
 }
+
+/// Rounding to 16 bits has steps and no slope, so differences can't tell: the gradient passes through, as in PyTorch.
+#[test]
+fn casts_between_floats_pass_gradients_on() {
+    let adapter = common::adapter().filter(|device| device.adapter().is_some_and(|adapter| adapter.has_f16));
+    for device in [Some(Device::reference()), adapter].into_iter().flatten() {
+        let x = Tensor::from_slice(&device, &[0.1f32, -2.3, 700.0], &[3]).unwrap().requires_grad();
+        let y = x.to_dtype(wgrad::DType::F16).unwrap().mul_scalar(2.0).unwrap().to_dtype(wgrad::DType::F32).unwrap();
+        let cotangent = Tensor::from_slice(&device, &[1.0f32, 0.5, -0.25], &[3]).unwrap();
+        let gradient = grad(&[&y], &[&x], &[&cotangent]).unwrap().remove(0).unwrap();
+        assert_eq!(gradient.to_vec::<f32>().unwrap(), [2.0, 1.0, -0.5]);
+    }
+}

@@ -32,7 +32,7 @@ fn last_line(output: &Output) -> String {
 fn the_last_line_is_the_result() {
     let Some(expected) = adapter() else { return };
     let line = last_line(&job(&["--limit", "20"]));
-    let (accuracy, rest) = line.strip_prefix("test accuracy ").unwrap().split_once(" after 1 epoch, ").unwrap();
+    let (accuracy, rest) = line.strip_prefix("test accuracy ").unwrap().split_once(" after 1 epochs, ").unwrap();
     assert_eq!(accuracy.len(), 6);
     assert!((0.0..=1.0).contains(&accuracy.parse::<f64>().unwrap()));
     let (speed, device) = rest.split_once(" images/s on ").unwrap();

@@ -37,6 +37,8 @@ pub struct Case {
     pub differentiable: bool,
     /// Whether the second derivative is, too.
     pub smooth: bool,
+    /// Whether it runs only on adapters with 16-bit floats.
+    pub needs_f16: bool,
 }
 
 impl Case {
@@ -60,6 +62,7 @@ impl Case {
             tolerance: 16.0,
             differentiable: true,
             smooth: true,
+            needs_f16: false,
         }
     }
 
@@ -93,6 +96,13 @@ impl Case {
     pub(crate) fn tolerance(mut self, epsilons: f64) -> Case {
         self.tolerance = epsilons;
         self
+    }
+
+    /// Goes through 16-bit floats: needs an adapter that has them, rounds to their 11 bits a few times, and has steps
+    /// where a derivative would be.
+    pub(crate) fn half(mut self) -> Case {
+        self.needs_f16 = true;
+        self.tolerance(f64::from(1 << 15)).no_gradient()
     }
 
     /// The first derivative is compared with differences, the second is not: it is zero or jumps.

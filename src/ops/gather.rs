@@ -195,6 +195,9 @@ pub(super) fn cases() -> Vec<Case> {
         gather(1, &[3, 4, 5], &[3, 6, 5], 4),
         gather(-1, &[3, 4, 5], &[2, 4, 1], 5),
         gather(0, &[4, 1], &[0, 1], 4),
+        Case::new("gather", &[&[4, 6], &[4, 3]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.gather(1, &x[1])?]))
+            .integers(1, 0, 5)
+            .half(),
         Case::new("gather", &[&[4, 6], &[6, 3]], |x| Ok(vec![x[0].t()?.gather(1, &x[1])?])).integers(1, 0, 3),
     ]
 }

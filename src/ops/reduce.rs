@@ -433,6 +433,8 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(Case::new("sum", &[&[0, 4]], |x| Ok(vec![x[0].sum(&[1], false)?])));
     cases.push(Case::new("sum", &[&[4, 1]], |x| Ok(vec![x[0].expand(&[4, 6])?.sum(&[1], false)?])));
     cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[], false)?])).integers(0, -9, 9).no_gradient());
+    cases.push(Case::new("sum", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.sum(&[1], false)?])).half());
+    cases.push(Case::new("amax", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.amax(&[0], false)?])).half());
     for dim in [None, Some(0), Some(1), Some(-1)] {
         cases.push(
             Case::new("argmax", &[&[5, 7, 3]], move |x| Ok(vec![x[0].argmax(dim, false)?])).distinct().no_gradient(),

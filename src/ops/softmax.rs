@@ -147,6 +147,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new("softmax", &[shape], move |x| Ok(vec![x[0].softmax(dim)?])).tolerance(64.0));
         cases.push(Case::new("log_softmax", &[shape], move |x| Ok(vec![x[0].log_softmax(dim)?])).tolerance(64.0));
     }
+    cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].to_dtype(crate::DType::F16)?.softmax(1)?])).half());
     cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].t()?.softmax(1)?])).tolerance(64.0));
     cases.push(Case::new("softmax", &[&[2, 20_000]], |x| Ok(vec![x[0].softmax(1)?])).tolerance(64.0).no_gradient());
     cases

@@ -4,6 +4,7 @@ use super::{Accepts, Makes, Row, apply};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, Vjp, record_one};
+use crate::ops::case::Case;
 
 pub(super) const ROWS: &[&Row] =
     &[&ADD, &SUB, &MUL, &DIV, &POW, &MAXIMUM, &MINIMUM, &ATAN2, &FMOD, &REMAINDER, &WHERE, &COPY, &NEG, &ABS, &SIGN];
@@ -257,6 +258,25 @@ binary! {
     fmod, fmod_scalar, FMOD;
     /// The remainder of the division, with the sign of `other`.
     remainder, remainder_scalar, REMAINDER;
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let cast = |to: DType| Case::new("to_dtype", &[&[5, 7]], move |x| Ok(vec![x[0].to_dtype(to)?])).no_gradient();
+    vec![
+        cast(DType::I32),
+        cast(DType::U32).domain(0, 0.0, 9.0),
+        cast(DType::Bool),
+        cast(DType::F32).integers(0, -9, 9),
+        cast(DType::F32).truth(0),
+        cast(DType::Bool).integers(0, -1, 1),
+        cast(DType::F16).half(),
+        // Stored as f16 in between, and computed with in f32.
+        Case::new("to_dtype", &[&[5, 7], &[7]], |x| {
+            let (a, b) = (x[0].to_dtype(DType::F16)?, x[1].to_dtype(DType::F16)?);
+            Ok(vec![a.mul(&b)?.exp()?.t()?.contiguous()?.sigmoid()?.to_dtype(DType::F32)?])
+        })
+        .half(),
+    ]
 }
 
 impl Tensor {

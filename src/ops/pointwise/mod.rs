@@ -273,6 +273,7 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(case);
         }
     }
+    cases.extend(arithmetic::cases());
     cases.extend(create::cases());
     cases
 }
