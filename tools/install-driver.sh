@@ -3,7 +3,13 @@
 # Does nothing where there is one. Says what to install where it can't, and fails only with --require.
 set -u
 
+has_loader() {
+    ldconfig=$(PATH="$PATH:/sbin:/usr/sbin" command -v ldconfig) || return 0 # Can't tell: let wgpu find out.
+    "$ldconfig" -p 2>/dev/null | grep -q 'libvulkan\.so\.1'
+}
+
 has_driver() {
+    has_loader || return 1
     for folder in /usr/share/vulkan/icd.d /etc/vulkan/icd.d /usr/local/share/vulkan/icd.d "${HOME:-/}/.local/share/vulkan/icd.d"; do
         [ -n "$(ls "$folder" 2>/dev/null)" ] && return 0
     done

@@ -184,7 +184,13 @@ pub(super) fn choose(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     found.into_iter().filter(fits).min_by_key(|adapter| rank(adapter.get_info().device_type, power)).ok_or_else(|| {
         let named = name.map(|name| format!("the name {name:?} and ")).unwrap_or_default();
         let available = if names.is_empty() { "none".to_string() } else { names.join(", ") };
-        Error::NoAdapter { wanted: format!("{named}backends {backends:?}"), available }
+        let backends: Vec<String> = backends.iter_names().map(|(backend, _)| backend.to_lowercase()).collect();
+        let backends = if backends.is_empty() {
+            "no backend that wgpu knows (see WGPU_BACKEND)".to_string()
+        } else {
+            format!("a backend among {}", backends.join(", "))
+        };
+        Error::NoAdapter { wanted: format!("{named}{backends}"), available }
     })
 }
 
