@@ -141,14 +141,24 @@ impl super::Gpu {
             return Err(Error::TooLarge { op: "buffer", shape, limit, unit: "bytes" });
         }
         let size = class.min(limit.max(bytes as u64));
-        let raw = self.guarded(|| {
-            Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("tensor"),
-                size,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }))
-        })?;
+        let create = || {
+            self.guarded(|| {
+                Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("tensor"),
+                    size,
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                }))
+            })
+        };
+        let raw = match create() {
+            // What the pool holds for other sizes may be just what is missing.
+            Err(Error::OutOfMemory { .. }) if self.pool.counters().1 > 0 => {
+                self.empty_cache();
+                create()?
+            }
+            raw => raw?,
+        };
         let mut state = self.pool.state.lock();
         state.created += 1;
         state.live += class;

@@ -105,8 +105,9 @@ impl Gpu {
         let shader = if cfg!(debug_assertions) || kernel.checked {
             self.device.create_shader_module(descriptor)
         } else {
-            // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index they form is bounded by sizes the
-            // planner put in, and debug builds, in which the tests run, keep wgpu's checks on.
+            // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index
+            // they form is bounded by sizes the planner put in, and debug builds, in which the tests run, keep wgpu's
+            // checks on.
             unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
         let raw = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -6,6 +6,7 @@ use crate::graph::{Tensor, no_grad};
 use crate::host_tensor::HostTensor;
 use crate::shader::{Formula, Kernels};
 use crate::shape::Layout;
+use std::any::TypeId;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 
@@ -37,6 +38,12 @@ pub struct Io<'a> {
 pub trait Op: Debug + Send + Sync + 'static {
     /// PyTorch's name of the operation.
     fn name(&self) -> &'static str;
+
+    /// Tells types apart whose names are equal.
+    #[doc(hidden)]
+    fn kind(&self) -> TypeId {
+        TypeId::of::<Self>()
+    }
 
     /// Feeds every attribute into `state`: equal structure must mean an equal kernel.
     fn structure(&self, state: &mut dyn Hasher);

@@ -25,6 +25,7 @@ pub(super) fn operation(op: &dyn Op) -> Vec<u8> {
 }
 
 fn write_operation(op: &dyn Op, bytes: &mut Bytes) {
+    op.kind().hash(bytes);
     op.name().hash(bytes);
     op.structure(bytes);
     op.scalars().len().hash(bytes);

@@ -3,4 +3,5 @@
 mod create;
 mod open;
 mod operators;
+mod print;
 mod read;
