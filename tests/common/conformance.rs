@@ -1,4 +1,4 @@
-//! Conformance case files (`CONFORMANCE.md`): reading them and running a case on a device.
+//! Conformance case files (`docs/CONFORMANCE.md`): reading them and running a case on a device.
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
