@@ -196,7 +196,7 @@ fn labels_and_indices_out_of_range() {
             // Recording goes well: the labels are on the device. The next synchronisation tells, once.
             let loss = x.cross_entropy(&labels, &options).unwrap();
             let error = loss.to_vec::<f32>().unwrap_err();
-            let Error::IndexOutOfRange { index, size: 3, .. } = error else { panic!("{error}") };
+            let Error::IndexOutOfRange { op: "cross_entropy", index, size: 3 } = error else { panic!("{error}") };
             assert_eq!(index, i64::from(bad));
             assert!(error.to_string().contains(&format!("index {bad} is out of range")), "{error}");
             let values = loss.to_vec::<f32>().unwrap();

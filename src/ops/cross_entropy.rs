@@ -73,6 +73,7 @@ struct Labels {
     /// The weight of each element, where there are weights.
     weight: Option<Tensor>,
     dim: usize,
+    op: &'static str,
 }
 
 impl Labels {
@@ -95,7 +96,7 @@ impl Labels {
             Some(counted) => counted.where_(target, &Tensor::full(target.device(), &[], 0i32)?)?,
             None => target.clone(),
         };
-        let mut labels = Labels { index: index.unsqueeze(dim as isize)?, counted, weight: None, dim };
+        let mut labels = Labels { index: index.unsqueeze(dim as isize)?, counted, weight: None, dim, op };
         if let Some(weight) = &options.weight {
             let weights = along(weight, dim, input.rank())?.expand_to(*input.shape(), op)?;
             labels.weight = Some(labels.mask(&labels.pick(&weights)?)?);
@@ -105,7 +106,7 @@ impl Labels {
 
     /// The value of each element's class.
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
-        values.gather(self.dim as isize, &self.index)?.squeeze(self.dim as isize)
+        values.gather_as(self.op, self.dim as isize, &self.index)?.squeeze(self.dim as isize)
     }
 
     /// 0 for ignored elements, and no gradient from them, whatever stands there.

@@ -11,11 +11,16 @@ use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
 const GATHER: &str = include_str!("../../shaders/gather.wgsl");
+const OP: &str = "gather";
+
 const SCATTER_ADD: &str = include_str!("../../shaders/scatter_add.wgsl");
 
 /// `output[o, j, i] = input[o, index[o, j, i], i]`.
 #[derive(Clone, Debug, Hash)]
-struct Gather;
+struct Gather {
+    /// What the caller called, for the error.
+    asked: &'static str,
+}
 
 /// `output[o, d, i] = sum over j with index[o, j, i] = d of input[o, j, i]`, `d` below `size`.
 #[derive(Clone, Debug, Hash)]
@@ -44,7 +49,7 @@ fn position(index: &HostTensor, at: usize, size: usize, op: &'static str) -> Res
 
 impl Op for Gather {
     fn name(&self) -> &'static str {
-        "gather"
+        OP
     }
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
@@ -58,7 +63,7 @@ impl Op for Gather {
         let mut kernel = sized(Kernel::new("gather", GATHER), size, index)
             .alias("Element", input.dtype.wgsl())
             .values(&[count])
-            .words([Word::Fault(size), Word::Offset(0), Word::Offset(1)])
+            .words([Word::Fault(self.asked, size), Word::Offset(0), Word::Offset(1)])
             .grid(fold_groups(count, 64))
             .work(count);
         if !input.dtype.is_float() {
@@ -71,7 +76,7 @@ impl Op for Gather {
         let (size, taken, inner) = (input.shape[1], index.shape[1], index.shape[2]);
         let mut values = Vec::with_capacity(index.values.len());
         for at in 0..index.values.len() {
-            let from = position(index, at, size, "gather")?;
+            let from = position(index, at, size, self.asked)?;
             values.push(input.values[(at / (taken * inner) * size + from) * inner + at % inner]);
         }
         Ok(vec![HostTensor::new(index.shape, input.dtype, values)])
@@ -118,7 +123,8 @@ impl Op for ScatterAdd {
         Ok(vec![HostTensor::new(Shape::new(&[outer, self.size, inner])?, input.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let gradient = context.of(0, |g| record_one(Gather, &[&g.contiguous()?, context.input(1)]))?;
+        let gradient =
+            context.of(0, |g| record_one(Gather { asked: "scatter_add" }, &[&g.contiguous()?, context.input(1)]))?;
         Ok(vec![gradient, None])
     }
 }
@@ -143,14 +149,19 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn gather(&self, dim: isize, index: &Tensor) -> Result<Tensor> {
-        const OP: &str = "gather";
+        self.gather_as(OP, dim, index)
+    }
+
+    /// [`gather`](Tensor::gather) on behalf of another operation, which errors name.
+    #[track_caller]
+    pub(crate) fn gather_as(&self, asked: &'static str, dim: isize, index: &Tensor) -> Result<Tensor> {
         if index.dtype() != DType::I32 {
-            return Err(Error::WrongDType { op: OP, expected: "an i32 index", got: index.dtype() });
+            return Err(Error::WrongDType { op: asked, expected: "an i32 index", got: index.dtype() });
         }
-        let dim = self.shape().dim(OP, dim)?;
+        let dim = self.shape().dim(asked, dim)?;
         // A scalar counts as one element of one dimension.
         if self.rank().min(index.rank()) == 0 && self.rank().max(index.rank()) <= 1 {
-            let picked = self.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?)?;
+            let picked = self.reshape(&[-1])?.gather_as(asked, 0, &index.reshape(&[-1])?)?;
             return picked.reshape_to(*index.shape());
         }
         let fits =
@@ -164,7 +175,7 @@ impl Tensor {
                 index.shape(),
                 self.shape()
             );
-            return Err(Error::invalid(OP, rule));
+            return Err(Error::invalid(asked, rule));
         }
         // An empty index picks nothing, whatever the other sizes.
         let shape = *index.shape();
@@ -178,7 +189,7 @@ impl Tensor {
             let inner: usize = sizes[dim + 1..].iter().product();
             t.contiguous()?.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)
         };
-        record_one(Gather, &[&three(&source)?, &three(index)?])?.reshape_to(shape)
+        record_one(Gather { asked }, &[&three(&source)?, &three(index)?])?.reshape_to(shape)
     }
 }
 

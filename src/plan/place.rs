@@ -213,7 +213,7 @@ impl<'a> Placer<'a> {
                     return Err(internal(format!("binding {name} of {} is written and bound twice", kernel.name)));
                 }
             }
-            let params_offset = self.write_params(unit, op, &kernel.params, pipeline.params_bytes as usize);
+            let params_offset = self.write_params(unit, &kernel.params, pipeline.params_bytes as usize);
             self.steps.push(Step {
                 name: kernel.name,
                 pipeline,
@@ -227,14 +227,14 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    fn write_params(&mut self, unit: &Unit, op: &'static str, words: &[Word], bytes: usize) -> usize {
+    fn write_params(&mut self, unit: &Unit, words: &[Word], bytes: usize) -> usize {
         let start = self.params.len().next_multiple_of(self.gpu.adapter().params_alignment as usize);
         self.params.resize(start, 0);
         for (i, word) in words.iter().enumerate() {
             let at = start + 4 * i;
             let value = match *word {
                 Word::Value(value) => value,
-                Word::Fault(size) => self.gpu.fault_code(op, size),
+                Word::Fault(op, size) => self.gpu.fault_code(op, size),
                 Word::Offset(input) => {
                     let (node, argument) = unit.inputs[input];
                     self.patches.push(Patch { at, from: PatchSource::Offset(node, argument) });

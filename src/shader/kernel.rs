@@ -37,8 +37,9 @@ pub enum Word {
     Offset(usize),
     /// A data word of the operation ([`Op::scalars`](crate::Op::scalars)); may differ from run to run.
     Scalar(usize),
-    /// The code under which a kernel reports a bad index into a dimension of this size.
-    Fault(usize),
+    /// The code under which a kernel reports a bad index: the operation the caller asked for, and the size of the
+    /// dimension.
+    Fault(&'static str, usize),
 }
 
 /// One dispatch: a specialised template, its bindings by role, its parameters and its grid.
