@@ -45,7 +45,7 @@ mod shape;
 mod tensor;
 pub mod train;
 
-pub use device::{Adapter, AdapterInfo, DeviceOptions, Noop};
+pub use device::{Adapter, AdapterInfo, DeviceOptions, Disable, Noop};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{

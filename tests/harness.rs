@@ -7,8 +7,8 @@ use common::{differences, poisoned};
 use std::hash::Hasher;
 use wgrad::ops::case::{Case, Input};
 use wgrad::{
-    Adapter, DType, Device, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Result, Shape, Tensor, Vjp, Word,
-    apply,
+    Adapter, DType, Device, Disable, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Result, Shape, Tensor, Vjp,
+    Word, apply,
 };
 
 /// Row sums of `[rows, 64]`, a workgroup a row, its invocations passing partial sums through workgroup memory.
@@ -190,7 +190,7 @@ fn found(bug: Bug, device: &Device) -> Vec<String> {
 
 #[test]
 fn planted_bugs_are_caught_and_nothing_else_is() {
-    let Some(device) = poisoned() else { return };
+    let Some(device) = poisoned(Disable::default()) else { return };
     assert_eq!(found(Bug::None, &device), Vec::<String>::new());
     let bugs = [
         (Bug::WrongStride, "output 0[1]"),

@@ -4,11 +4,11 @@
 mod common;
 
 use common::{differences, poisoned};
-use wgrad::ops;
+use wgrad::{Disable, ops};
 
-#[test]
-fn kernels_agree_with_the_reference() {
-    let Some(device) = poisoned() else { return };
+/// Runs all cases with the kernels that are chosen without some capabilities.
+fn agree(disable: Disable) {
+    let Some(device) = poisoned(disable) else { return };
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let cases = ops::cases();
     let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
@@ -21,4 +21,19 @@ fn kernels_agree_with_the_reference() {
         chosen.inspect(|_| ran += 1).flat_map(|(number, case)| differences(case, number, &device)).collect();
     assert!(failures.is_empty(), "{} failures in {ran} cases:\n{}", failures.len(), failures.join("\n"));
     assert!(only.is_some() || ran > 300, "only {ran} cases");
+}
+
+#[test]
+fn kernels_agree_with_the_reference() {
+    agree(Disable::default());
+}
+
+#[test]
+fn kernels_without_subgroups_agree_with_the_reference() {
+    agree(Disable { subgroup: true, ..Disable::default() });
+}
+
+#[test]
+fn kernels_for_gpus_agree_with_the_reference() {
+    agree(Disable { software: true, ..Disable::default() });
 }

@@ -1,5 +1,6 @@
 //! Finding an adapter and opening it.
 
+use crate::device::Disable;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::time::Duration;
@@ -72,6 +73,8 @@ pub struct DeviceOptions {
     pub power_preference: Option<wgpu::PowerPreference>,
     /// How long a synchronisation point waits for the device before it returns [`Error::Timeout`].
     pub timeout: Duration,
+    /// Fast paths to leave out; `WGRAD_DISABLE` in the environment adds to them.
+    pub disable: Disable,
     /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
     /// that is not arithmetic.
     pub noop: Option<Noop>,
@@ -127,6 +130,7 @@ impl Default for DeviceOptions {
             adapter_name: None,
             power_preference: None,
             timeout: Duration::from_secs(600),
+            disable: Disable::default(),
             noop: None,
             poison: false,
         }

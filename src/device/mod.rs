@@ -3,6 +3,7 @@
 
 mod adapter;
 mod buffer;
+mod disable;
 mod fault;
 mod pipeline;
 mod queue;
@@ -11,6 +12,7 @@ mod status;
 
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
 pub(crate) use buffer::Buffer;
+pub use disable::Disable;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
 
@@ -51,6 +53,7 @@ impl Gpu {
             // wgpu 30's noop adapter takes a device type and always reports a software adapter.
             capabilities.is_cpu = noop.software;
         }
+        options.disable.with_env()?.apply(&mut capabilities);
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
         gpu.poison = options.poison;
         Ok(gpu)
@@ -59,7 +62,9 @@ impl Gpu {
     /// Shares a device that the application opened and keeps watching itself.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
         let status = Arc::new(Status::default());
-        Gpu::with(adapter::capabilities(&device), device, queue, status, DeviceOptions::default().timeout)
+        let mut capabilities = adapter::capabilities(&device);
+        Disable::default().with_env()?.apply(&mut capabilities);
+        Gpu::with(capabilities, device, queue, status, DeviceOptions::default().timeout)
     }
 
     fn with(

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};
-use wgrad::{DType, Device, DeviceOptions, Tensor, grad};
+use wgrad::{DType, Device, DeviceOptions, Disable, Tensor, grad};
 
 /// The adapter under test, opened once.
 ///
@@ -20,14 +20,9 @@ pub fn adapter() -> Option<Device> {
 
 /// The adapter under test with poisoned buffers: nothing holds zeros that no kernel wrote, and writing past the end
 /// of a buffer is an error.
-pub fn poisoned() -> Option<Device> {
-    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
-    DEVICE
-        .get_or_init(|| {
-            let options = DeviceOptions { poison: true, ..DeviceOptions::default() };
-            adapter().map(|_| Device::with_options(&options).unwrap())
-        })
-        .clone()
+pub fn poisoned(disable: Disable) -> Option<Device> {
+    let options = DeviceOptions { poison: true, disable, ..DeviceOptions::default() };
+    adapter().map(|_| Device::with_options(&options).unwrap())
 }
 
 /// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
