@@ -1,8 +1,8 @@
-// Reduction over some dimensions: output[o] = f over e of input[place(o, e)], f being a sum or an extreme.
+// Reduction over some dimensions: output[o] = f over e of input[start(o) + place(e)], f being a sum or an extreme.
 //
 // One invocation combines every `chunks`-th element of one output; where there are several chunks, a second
-// run combines their results. A loop runs 1,024 times at the most. The planner writes `place` for the input's
-// strides; the default reads the results of an earlier run. Accumulator: f32 (i32, u32 for integers).
+// run combines their results. A loop runs 1,024 times at the most. `start` and `place` step evenly
+// by strides in the parameters; the planner writes them anew where the input's dimensions don't. Accumulator: f32 (i32, u32 for integers).
 
 alias Element = f32;
 alias Accumulator = f32;
@@ -17,7 +17,7 @@ struct Params {
     outputs: u32,
     length: u32,
     chunks: u32,
-    // Steps of the default `place` from output to output and from element to element.
+    // Steps from output to output and from element to element.
     output_stride: u32,
     element_stride: u32,
     offset: u32,
@@ -27,9 +27,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
-fn place(index: u32, element: u32) -> u32 { return index * params.output_stride + element * params.element_stride; }
+fn start(index: u32) -> u32 { return index * params.output_stride; }
 
-fn load_input(index: u32, element: u32) -> Accumulator { return Accumulator(input[params.offset + place(index, element)]); }
+fn place(element: u32) -> u32 { return element * params.element_stride; }
+
+fn load_input(first: u32, element: u32) -> Accumulator { return Accumulator(input[first + place(element)]); }
 
 fn not_a_number(x: Accumulator) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
@@ -55,32 +57,33 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         chunk = id / params.outputs;
     }
     let step = params.chunks;
+    let first = params.offset + start(index);
     var element = chunk;
     if (element >= params.length) {
         // Only a sum may be over nothing.
         output[id] = Result(0);
         return;
     }
-    var total = load_input(index, element);
+    var total = load_input(first, element);
     element += step;
     // Four at a time, so that additions don't wait for each other.
     if (element + 3u * step < params.length) {
-        var a = load_input(index, element);
-        var b = load_input(index, element + step);
-        var c = load_input(index, element + 2u * step);
-        var d = load_input(index, element + 3u * step);
+        var a = load_input(first, element);
+        var b = load_input(first, element + step);
+        var c = load_input(first, element + 2u * step);
+        var d = load_input(first, element + 3u * step);
         element += 4u * step;
         while (element + 3u * step < params.length) {
-            a = combine(a, load_input(index, element));
-            b = combine(b, load_input(index, element + step));
-            c = combine(c, load_input(index, element + 2u * step));
-            d = combine(d, load_input(index, element + 3u * step));
+            a = combine(a, load_input(first, element));
+            b = combine(b, load_input(first, element + step));
+            c = combine(c, load_input(first, element + 2u * step));
+            d = combine(d, load_input(first, element + 3u * step));
             element += 4u * step;
         }
         total = combine(total, combine(combine(a, b), combine(c, d)));
     }
     while (element < params.length) {
-        total = combine(total, load_input(index, element));
+        total = combine(total, load_input(first, element));
         element += step;
     }
     output[id] = Result(total);

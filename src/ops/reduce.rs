@@ -57,6 +57,14 @@ fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
     if terms.is_empty() { "0u".to_string() } else { terms.join(" + ") }
 }
 
+/// The step from one index over some dimensions to the next, where it is always the same: then it can be a parameter,
+/// and one kernel serves all such shapes.
+fn even_stride(layout: &Layout, dims: &[usize]) -> Option<usize> {
+    let mut steps = dims.iter().filter(|&&d| layout.shape[d] != 1).map(|&d| (layout.shape[d], layout.strides()[d]));
+    let first = steps.next().unwrap_or((1, 0));
+    steps.try_fold(first.1, |outer, (size, stride)| (outer == size * stride).then_some(stride))
+}
+
 fn kept_dims(rank: usize, reduced: &[usize]) -> Vec<usize> {
     (0..rank).filter(|d| !reduced.contains(d)).collect()
 }
@@ -101,7 +109,8 @@ impl Op for Reduce {
         let accumulator = if input.dtype == DType::F16 { "f32" } else { input.dtype.wgsl() };
         let mut kernels = Kernels::default();
         let mut from = Operand::Input(0);
-        let mut strides = (0, 0);
+        let even = even_stride(input, &kept).zip(even_stride(input, &self.dims));
+        let mut strides = even.unwrap_or((0, 0));
         loop {
             let chunks = chunks(outputs, length);
             let is_first = kernels.kernels.is_empty();
@@ -122,10 +131,10 @@ impl Op for Reduce {
             if !input.dtype.is_float() {
                 kernel = kernel.hook("not_a_number", "return false;");
             }
-            if is_first {
-                let body =
-                    format!("return {} + {};", place(input, &kept, "index"), place(input, &self.dims, "element"));
-                kernel = kernel.hook("place", body);
+            if is_first && even.is_none() {
+                kernel = kernel
+                    .hook("start", format!("return {};", place(input, &kept, "index")))
+                    .hook("place", format!("return {};", place(input, &self.dims, "element")));
             }
             kernels.kernels.push(kernel);
             if is_last {
