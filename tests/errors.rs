@@ -4,8 +4,8 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions, Padding, Reduction,
-    Result, Tensor, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions,
+    Padding, Reduction, Result, Tensor, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -91,6 +91,27 @@ fn convolutions_that_cannot_be() {
     let options = AvgPool2dOptions { divisor_override: Some(0), ..AvgPool2dOptions::default() };
     says(x.avg_pool2d([2, 2], &options), &["avg_pool2d", "divisor"]);
     assert!(pool([usize::MAX, 2], plain()).is_err());
+}
+
+#[test]
+fn normalizations_that_cannot_be() {
+    let x = ones(&[2, 6, 5]);
+    says(x.layer_norm(&[6], None, None, 0.1), &["layer_norm", "[2, 6, 5]", "[6]"]);
+    says(x.layer_norm(&[], None, None, 0.1), &["layer_norm", "[]"]);
+    says(x.layer_norm(&[5], Some(&with(&x, &[6])), None, 0.1), &["layer_norm", "weight [6]", "[5]"]);
+    says(x.group_norm(4, None, None, 0.1), &["group_norm", "num_groups 4", "6 channels", "[2, 6, 5]"]);
+    says(x.group_norm(0, None, None, 0.1), &["group_norm", "num_groups 0"]);
+    says(x.group_norm(2, None, Some(&with(&x, &[5])), 0.1), &["group_norm", "bias [5]", "[6]", "[2, 6, 5]"]);
+    says(with(&x, &[1, 3]).group_norm(3, None, None, 0.1), &["group_norm", "[1, 3]"]);
+    says(with(&x, &[6]).group_norm(3, None, None, 0.1), &["group_norm", "[6]", "[N, C, ..]"]);
+    let options = BatchNormOptions::default();
+    let training = BatchNormOptions { training: true, ..options };
+    says(x.batch_norm(None, None, None, None, &options), &["batch_norm", "running_mean"]);
+    says(x.batch_norm(None, None, Some(&with(&x, &[5])), None, &training), &["batch_norm", "weight [5]", "[6]"]);
+    says(with(&x, &[1, 3, 1]).batch_norm(None, None, None, None, &training), &["batch_norm", "[1, 3, 1]"]);
+    says(with(&x, &[3]).batch_norm(None, None, None, None, &training), &["batch_norm", "[3]", "[N, C, ..]"]);
+    says(x.var(&[3], 1.0, false), &["var", "dimension 3"]);
+    says(x.to_dtype(DType::I32).unwrap().std(&[], 1.0, false), &["std", "i32"]);
 }
 
 #[test]

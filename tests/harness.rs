@@ -181,6 +181,7 @@ fn found(bug: Bug, device: &Device) -> Vec<String> {
             apply(RowSum(bug), &[&input])
         }),
         tolerance: COLUMNS as f64,
+        needs_f16: false,
         differentiable: true,
         smooth: false,
         needs_f16: false,

@@ -37,6 +37,9 @@ fn translate(source: &str) -> Result<(), String> {
         .map_err(|e| format!("HLSL: {e}"))?;
 
     let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).map_err(|e| format!("WGSL: {e}"))?;
+    // The writer forgets the extension where f16 stands in conversions only.
+    let needs_enable = source.contains("enable f16;") && !text.contains("enable f16;");
+    let text = if needs_enable { format!("enable f16;\n{text}") } else { text };
     naga::front::wgsl::parse_str(&text).map_err(|e| format!("WGSL again: {}", e.emit_to_string(&text)))?;
     Ok(())
 }

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Random, adapter};
 use wgrad::{
-    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, Device, MaxPool2dOptions, Padding, Reduction, Result, Tensor,
-    grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, MaxPool2dOptions, Padding,
+    Parameter, Reduction, Result, Tensor, grad,
 };
 
 /// Runs a fact on the reference and on the adapter.
@@ -204,6 +204,28 @@ fn activations() {
         let zero = Tensor::zeros(device, &[1])?.requires_grad();
         zero.sigmoid()?.backward()?;
         assert_eq!(zero.grad().unwrap().item::<f32>()?, 0.25);
+        Ok(())
+    });
+}
+
+#[test]
+fn normalization_by_hand() {
+    everywhere(|device| {
+        let x = tensor(device, &[8.0, 2.0, 0.0, 4.0], &[2, 2]);
+        close(&x.layer_norm(&[2], None, None, 0.0)?, &tensor(device, &[1.0, -1.0, -1.0, 1.0], &[2, 2]), 4)?;
+        let x = tensor(device, &[2.0, 3.0, 4.0, 1.0, 2.0, 2.0], &[2, 3]);
+        let training = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
+        let expected = tensor(device, &[1.0, 1.0, 1.0, -1.0, -1.0, -1.0], &[2, 3]);
+        close(&x.batch_norm(None, None, None, None, &training)?, &expected, 4)?;
+        // Fresh running statistics change nothing in evaluation.
+        let mean = Parameter::buffer("running_mean", &Tensor::zeros(device, &[3])?);
+        let variance = Parameter::buffer("running_var", &Tensor::ones(device, &[3])?);
+        let evaluation = BatchNormOptions { training: false, ..training };
+        close(&x.batch_norm(Some(&mean), Some(&variance), None, None, &evaluation)?, &x, 4)?;
+        // Training moves them: means 1.5, 2.5, 3, unbiased variances 0.5, 0.5, 2.
+        x.batch_norm(Some(&mean), Some(&variance), None, None, &training)?;
+        close(&mean.value(), &tensor(device, &[0.15, 0.25, 0.3], &[3]), 4)?;
+        close(&variance.value(), &tensor(device, &[0.95, 0.95, 1.1], &[3]), 4)?;
         Ok(())
     });
 }

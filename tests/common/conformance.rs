@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
 use wgrad::{
-    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, Padding, Reduction, Tensor,
-    grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, Padding,
+    Parameter, Reduction, Tensor, grad,
 };
 
 /// The cases of a file, in its order.
@@ -273,6 +273,7 @@ type Signature = (&'static [&'static str], &'static [&'static str]);
 
 fn signature(op: &str) -> Option<Signature> {
     const ONE: &[&str] = &["input"];
+    const AFFINE: &[&str] = &["input", "weight", "bias"];
     const TWO: &[&str] = &["input", "other"];
     Some(match op {
         "abs" | "neg" | "sign" | "exp" | "expm1" | "log" | "log1p" | "log2" | "log10" | "sqrt" | "rsqrt"
@@ -299,6 +300,10 @@ fn signature(op: &str) -> Option<Signature> {
         "avg_pool2d" => {
             (ONE, &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"])
         }
+        "var" | "std" => (ONE, &["dim", "correction", "keepdim"]),
+        "layer_norm" => (AFFINE, &["normalized_shape", "eps"]),
+        "group_norm" => (AFFINE, &["num_groups", "eps"]),
+        "batch_norm" => (&["input", "running_mean", "running_var", "weight", "bias"], &["training", "momentum", "eps"]),
         _ => return None,
     })
 }
@@ -419,6 +424,32 @@ impl Call<'_> {
         Ok(self.tensor("input")?.cross_entropy(self.tensor("target")?, &options)?)
     }
 
+    /// A list of sizes.
+    fn sizes(&self, name: &str) -> Result<Vec<usize>, Refusal> {
+        let sizes = self.integers(name)?.ok_or_else(|| self.wrong(name))?;
+        sizes.into_iter().map(|v| usize::try_from(v).map_err(|_| self.wrong(name))).collect()
+    }
+
+    fn norm(&self) -> Result<Tensor, Refusal> {
+        let x = self.tensor("input")?;
+        let (weight, bias) = (self.optional("weight"), self.optional("bias"));
+        let eps = self.number("eps")?.unwrap_or(1e-5);
+        Ok(match self.op {
+            "layer_norm" => x.layer_norm(&self.sizes("normalized_shape")?, weight, bias, eps)?,
+            "group_norm" => x.group_norm(self.sizes("num_groups")?[0], weight, bias, eps)?,
+            _ => {
+                let running = |name: &str| self.optional(name).map(|value| Parameter::buffer(name, value));
+                let options = BatchNormOptions {
+                    training: self.flag("training", false)?,
+                    momentum: self.number("momentum")?.unwrap_or(0.1),
+                    eps,
+                };
+                let (mean, variance) = (running("running_mean"), running("running_var"));
+                x.batch_norm(mean.as_ref(), variance.as_ref(), weight, bias, &options)?
+            }
+        })
+    }
+
     fn dims(&self) -> Result<Vec<isize>, Refusal> {
         Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
     }
@@ -438,6 +469,7 @@ impl Call<'_> {
             "cross_entropy" => vec![self.cross_entropy()?],
             "conv2d" => vec![self.conv2d()?],
             "avg_pool2d" => vec![self.avg_pool2d()?],
+            "layer_norm" | "group_norm" | "batch_norm" => vec![self.norm()?],
             _ => vec![self.run_one()?],
         })
     }
@@ -541,6 +573,8 @@ impl Call<'_> {
             },
             "sum" => x.sum(&self.dims()?, keepdim),
             "mean" => x.mean(&self.dims()?, keepdim),
+            "var" => x.var(&self.dims()?, self.number("correction")?.unwrap_or(1.0), keepdim),
+            "std" => x.std(&self.dims()?, self.number("correction")?.unwrap_or(1.0), keepdim),
             "amax" => x.amax(&self.dims()?, keepdim),
             "amin" => x.amin(&self.dims()?, keepdim),
             "argmax" => x.argmax(self.dim()?, keepdim),

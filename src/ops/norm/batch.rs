@@ -1,0 +1,148 @@
+//! batch_norm.
+
+use super::{Moments, affine, channels, single};
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, Tensor, no_grad};
+use crate::ops::case::Case;
+
+/// How [`batch_norm`](Tensor::batch_norm) goes about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormOptions {
+    /// Normalize by the batch's own mean and variance, and move the running ones towards them.
+    pub training: bool,
+    /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
+    pub momentum: f32,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl Default for BatchNormOptions {
+    /// Evaluation, momentum 0.1, eps 1e-5.
+    fn default() -> BatchNormOptions {
+        BatchNormOptions { training: false, momentum: 0.1, eps: 1e-5 }
+    }
+}
+
+const OP: &str = "batch_norm";
+
+impl Tensor {
+    /// Each channel normalized over the batch and all positions: `(x - mean) / sqrt(variance + eps) * weight + bias`,
+    /// `[N, C, ..] -> [N, C, ..]`; `weight`, `bias` and the running statistics are `[C]`.
+    ///
+    /// In training, mean and biased variance are the batch's, and the running statistics, where given, are assigned
+    /// `running (1 - momentum) + batch momentum`, with the unbiased variance. Otherwise the running statistics are
+    /// what normalizes. No gradient flows into them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where running
+    /// statistics are missing outside of training, or where training has one value for each channel;
+    /// [`Error::WrongDType`] for types other than floats.
+    ///
+    /// ```
+    /// # use wgrad::{BatchNormOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[2.0f32, 3.0, 4.0, 1.0, 2.0, 2.0], &[2, 3])?;
+    /// let options = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
+    /// let y = x.batch_norm(None, None, None, None, &options)?;
+    /// assert_eq!(y.to_vec::<f32>()?, [1.0, 1.0, 1.0, -1.0, -1.0, -1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn batch_norm(
+        &self,
+        running_mean: Option<&Parameter>,
+        running_var: Option<&Parameter>,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        options: &BatchNormOptions,
+    ) -> Result<Tensor> {
+        let x = single(OP, self)?;
+        let shape = self.shape();
+        if shape.len() < 2 {
+            // PyTorch lets an empty tensor of one dimension through.
+            if shape.len() == 1 && self.numel() == 0 {
+                return self.copy();
+            }
+            return Err(Error::invalid(OP, format!("the input {shape} must have a batch and channels, [N, C, ..]")));
+        }
+        let mut sizes = vec![1; shape.len()];
+        sizes[1] = shape[1] as isize;
+        let per_channel = |what: &str, values: Option<&Tensor>| channels(OP, what, values, self, &sizes);
+        let (weight, bias) = (per_channel("weight", weight)?, per_channel("bias", bias)?);
+        let mean = per_channel("running_mean", running_mean.map(Parameter::value).as_ref())?;
+        let variance = per_channel("running_var", running_var.map(Parameter::value).as_ref())?;
+        let y = if options.training {
+            let count: usize = shape[0] * shape[2..].iter().product::<usize>();
+            if count == 1 {
+                let rule = format!("training takes more than one value for each channel, which {shape} does not have");
+                return Err(Error::invalid(OP, rule));
+            }
+            let dims: Vec<isize> = (0..shape.len() as isize).filter(|&d| d != 1).collect();
+            let moments = Moments::new(&x, &dims)?;
+            if self.numel() > 0 {
+                let unbiased = count as f32 / (count - 1) as f32;
+                no_grad(|| {
+                    update(running_mean, &moments.mean, options.momentum)?;
+                    update(running_var, &moments.variance.mul_scalar(unbiased)?, options.momentum)
+                })?;
+            }
+            moments.normalized(options.eps)?
+        } else {
+            let (Some(mean), Some(variance)) = (mean, variance) else {
+                return Err(Error::invalid(OP, "outside of training it takes running_mean and running_var"));
+            };
+            let (mean, variance) = (mean.detach(), variance.detach());
+            x.sub(&mean)?.mul(&variance.add_scalar(options.eps)?.rsqrt()?)?
+        };
+        affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
+    }
+}
+
+/// Moves a running statistic towards the batch's.
+#[track_caller]
+fn update(running: Option<&Parameter>, batch: &Tensor, momentum: f32) -> Result<()> {
+    let Some(running) = running else { return Ok(()) };
+    let old = running.value();
+    let batch = batch.reshape_to(*old.shape())?.mul_scalar(momentum)?;
+    running.assign(&old.mul_scalar(1.0 - momentum)?.add(&batch.to_dtype(old.dtype())?)?)
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, eps) in [
+        (&[5, 3][..], 1e-3),
+        (&[3, 2, 7], 1e-5),
+        (&[2, 3, 4, 5], 1e-5),
+        (&[1, 2, 3, 5], 0.1),
+        (&[4, 1, 2, 3, 2], 1e-5),
+        (&[0, 3, 2], 1e-5),
+    ] {
+        let training = BatchNormOptions { training: true, momentum: 0.3, eps };
+        let channels = &shape[1..2];
+        let run = move |x: &[Tensor]| Ok(vec![x[0].batch_norm(None, None, x.get(1), x.get(2), &training)?]);
+        cases.push(Case::new(OP, &[shape, channels, channels], run).tolerance(512.0));
+        cases.push(Case::new(OP, &[shape], run).tolerance(512.0));
+        // The running statistics that training leaves are what the evaluation after it uses.
+        let running = move |x: &[Tensor]| {
+            let statistic = |value: f32| -> Result<Parameter> {
+                Ok(Parameter::buffer("running", &Tensor::full(x[0].device(), &[x[0].shape()[1]], value)?))
+            };
+            let (mean, variance) = (statistic(0.25)?, statistic(1.5)?);
+            let trained = x[0].batch_norm(Some(&mean), Some(&variance), Some(&x[1]), None, &training)?;
+            let options = BatchNormOptions { training: false, ..training };
+            let evaluated = x[0].batch_norm(Some(&mean), Some(&variance), None, Some(&x[2]), &options)?;
+            Ok(vec![trained, evaluated])
+        };
+        // What flows through the statistics is no part of the gradient, and so not of the differences.
+        cases.push(Case::new(OP, &[shape, channels, channels], running).tolerance(512.0).no_gradient());
+        let evaluated = move |x: &[Tensor]| {
+            let channels = [x[0].shape()[1]];
+            let mean = Parameter::buffer("running_mean", &Tensor::full(x[0].device(), &channels, 0.25f32)?);
+            let variance = Parameter::buffer("running_var", &Tensor::full(x[0].device(), &channels, 1.5f32)?);
+            let options = BatchNormOptions { training: false, ..training };
+            Ok(vec![x[0].batch_norm(Some(&mean), Some(&variance), x.get(1), x.get(2), &options)?])
+        };
+        cases.push(Case::new(OP, &[shape, channels, channels], evaluated).tolerance(64.0));
+    }
+    cases
+}

@@ -1,0 +1,73 @@
+//! layer_norm.
+
+use super::{Moments, affine, single};
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+
+impl Tensor {
+    /// Each sample normalized over its last dimensions: `(x - mean) / sqrt(variance + eps) * weight + bias`, with the
+    /// mean and the biased variance over `normalized_shape`, the sizes of those dimensions, which `weight` and `bias`
+    /// have too: `[.., normalized_shape] -> [.., normalized_shape]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the input does not end in `normalized_shape`, where that is empty, or where `weight` or
+    /// `bias` has another shape; [`Error::WrongDType`] for types other than floats.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[8.0f32, 2.0, 0.0, 4.0], &[2, 2])?;
+    /// assert_eq!(x.layer_norm(&[2], None, None, 0.0)?.to_vec::<f32>()?, [1.0, -1.0, -1.0, 1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn layer_norm(
+        &self,
+        normalized_shape: &[usize],
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        eps: f32,
+    ) -> Result<Tensor> {
+        const OP: &str = "layer_norm";
+        if normalized_shape.is_empty() || !self.shape().ends_with(normalized_shape) {
+            let rule = format!("the input {} must end in normalized_shape {normalized_shape:?}", self.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        let x = single(OP, self)?;
+        let scale = |what: &str, values: Option<&Tensor>| {
+            let Some(values) = values else { return Ok(None) };
+            if values.shape()[..] != *normalized_shape {
+                let rule = format!("{what} {} must have normalized_shape {normalized_shape:?}", values.shape());
+                return Err(Error::invalid(OP, rule));
+            }
+            single(OP, values).map(Some)
+        };
+        let (weight, bias) = (scale("weight", weight)?, scale("bias", bias)?);
+        let dims: Vec<isize> = (1..=normalized_shape.len() as isize).map(|d| -d).collect();
+        let y = Moments::new(&x, &dims)?.normalized(eps)?;
+        affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, over, eps) in [
+        (&[7][..], &[7][..], 1e-5),
+        (&[3, 5], &[5], 1e-5),
+        (&[2, 3, 5], &[3, 5], 0.5),
+        (&[2, 3, 1], &[1], 1e-3),
+        (&[2, 1, 3, 67], &[67], 1e-5),
+        (&[0, 4], &[4], 1e-5),
+        (&[2, 0], &[0], 1e-5),
+    ] {
+        let run = move |x: &[Tensor]| Ok(vec![x[0].layer_norm(over, x.get(1), x.get(2), eps)?]);
+        cases.push(Case::new("layer_norm", &[shape, over, over], run).tolerance(512.0));
+        cases.push(Case::new("layer_norm", &[shape], run).tolerance(512.0));
+    }
+    let view = |x: &[Tensor]| Ok(vec![x[0].t()?.layer_norm(&[6], Some(&x[1]), None, 1e-5)?]);
+    cases.push(Case::new("layer_norm", &[&[6, 4], &[6]], view).tolerance(512.0));
+    let half = |x: &[Tensor]| Ok(vec![x[0].to_dtype(crate::DType::F16)?.layer_norm(&[6], None, None, 1e-5)?]);
+    cases.push(Case::new("layer_norm", &[&[4, 6]], half).half());
+    cases
+}

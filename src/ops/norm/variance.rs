@@ -1,0 +1,82 @@
+//! Variance and standard deviation.
+
+use super::single;
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+
+impl Tensor {
+    /// The variance over `dims` (all of them where the list is empty):
+    /// `sum over e of (input[.., e, ..] - mean)^2 / max(0, n - correction)` for `n` elements.
+    ///
+    /// A `correction` of 1 is the unbiased estimate (PyTorch's default), 0 the plain mean. NaN where nothing is left to
+    /// divide by. The mean is taken first, so that a large one costs no digits.
+    ///
+    /// # Errors
+    /// As [`sum`](Tensor::sum); [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 6.0, 6.0, 6.0], &[2, 3])?;
+    /// assert_eq!(x.var(&[1], 1.0, false)?.to_vec::<f32>()?, [1.0, 0.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn var(&self, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
+        self.variance("var", dims, correction, keepdim)
+    }
+
+    /// The standard deviation: the root of [`var`](Tensor::var). No gradient flows where it is 0.
+    ///
+    /// # Errors
+    /// As `var`.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 5.0], &[2])?;
+    /// assert_eq!(x.std(&[], 0.0, false)?.item::<f32>()?, 2.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn std(&self, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
+        let variance = self.variance("std", dims, correction, keepdim)?;
+        // The root's slope at 0 is infinite, and infinity times 0 would be NaN.
+        let zero = variance.eq(&variance.zeros_like()?)?;
+        let root = zero.where_(&variance.ones_like()?, &variance)?.sqrt()?;
+        zero.where_(&variance.zeros_like()?, &root)
+    }
+
+    #[track_caller]
+    fn variance(&self, op: &'static str, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
+        let x = single(op, self)?;
+        let reduced = self.shape().dims(op, dims)?;
+        let count: usize = reduced.iter().map(|&d| self.shape()[d]).product();
+        let left = (count as f64 - f64::from(correction)).max(0.0);
+        let deviations = x.sub(&x.mean(dims, true)?)?;
+        deviations.square()?.sum(dims, keepdim)?.div_scalar(left as f32)?.to_dtype(self.dtype())
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, dims, correction, keepdim) in [
+        (&[7][..], &[][..], 1.0, false),
+        (&[5, 7, 11], &[0, 2], 0.0, true),
+        (&[5, 7], &[-1], 1.0, false),
+        (&[5, 7], &[0], 2.5, true),
+        (&[4, 1], &[1], 0.0, false),
+        (&[0, 4], &[1], 1.0, false),
+    ] {
+        let var = move |x: &[Tensor]| Ok(vec![x[0].var(dims, correction, keepdim)?]);
+        let std = move |x: &[Tensor]| Ok(vec![x[0].std(dims, correction, keepdim)?]);
+        cases.push(Case::new("var", &[shape], var).tolerance(400.0));
+        cases.push(Case::new("std", &[shape], std).tolerance(400.0));
+    }
+    cases.push(Case::new("var", &[&[6, 5]], |x| Ok(vec![x[0].t()?.var(&[1], 1.0, false)?])).tolerance(64.0));
+    cases.push(
+        Case::new("var", &[&[6, 5]], |x| Ok(vec![x[0].to_dtype(crate::DType::F16)?.var(&[1], 1.0, false)?])).half(),
+    );
+    cases
+}
