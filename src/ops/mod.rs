@@ -6,7 +6,7 @@ mod conv;
 mod cross_entropy;
 mod gather;
 mod matmul;
-mod norm;
+mod normalization;
 mod pointwise;
 mod pool;
 mod reduce;
@@ -15,7 +15,7 @@ mod view;
 
 pub use conv::{Conv2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
-pub use norm::BatchNormOptions;
+pub use normalization::BatchNormOptions;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
         conv::cases(),
         pool::cases(),
         cross_entropy::cases(),
-        norm::cases(),
+        normalization::cases(),
     ]
     .into_iter()
     .flatten()
