@@ -2,18 +2,22 @@
 //! and the cases. This file is the list.
 
 pub mod case;
+mod cat;
 mod conv;
 mod cross_entropy;
 mod gather;
 mod matmul;
+mod pad;
 mod pointwise;
 mod pool;
+mod rearrange;
 mod reduce;
 mod softmax;
 mod view;
 
 pub use conv::{Conv2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
@@ -31,6 +35,9 @@ pub fn cases() -> Vec<Case> {
         conv::cases(),
         pool::cases(),
         cross_entropy::cases(),
+        pad::cases(),
+        cat::cases(),
+        rearrange::cases(),
     ]
     .into_iter()
     .flatten()
