@@ -2,13 +2,16 @@
 //! and the cases. This file is the list.
 
 pub mod case;
+mod cat;
 mod conv;
 mod cross_entropy;
 mod gather;
 mod matmul;
 mod normalization;
+mod pad;
 mod pointwise;
 mod pool;
+mod rearrange;
 mod reduce;
 mod softmax;
 mod view;
@@ -16,6 +19,7 @@ mod view;
 pub use conv::{Conv2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use normalization::BatchNormOptions;
+pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
@@ -34,6 +38,9 @@ pub fn cases() -> Vec<Case> {
         pool::cases(),
         cross_entropy::cases(),
         normalization::cases(),
+        pad::cases(),
+        cat::cases(),
+        rearrange::cases(),
     ]
     .into_iter()
     .flatten()

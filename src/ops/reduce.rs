@@ -36,7 +36,7 @@ struct Reduce {
 
 /// The terms of an index into a strided input over some of its dimensions, as a WGSL expression of `variable`.
 /// The outermost size is not written: a shorter last batch changes it.
-fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
+pub(super) fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
     if layout.shape.numel() == 0 {
         // Nothing is read.
         return "0u".to_string();

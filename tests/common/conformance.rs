@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, Padding,
-    Parameter, Reduction, Tensor, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, PadMode,
+    Padding, Parameter, Reduction, Tensor, grad,
 };
 
 /// The cases of a file, in its order.
@@ -150,7 +150,9 @@ impl Case {
         if let Some(key) = unknown {
             return Err(Refusal::Unsupported(format!("attribute {key}")));
         }
-        if let Some((arg, _)) = self.args.iter().find(|(arg, _)| !arguments.contains(&arg.as_str())) {
+        // Elements of a list go by the list's name.
+        let known = |arg: &str| arguments.contains(&arg.split('.').next().unwrap_or(arg));
+        if let Some((arg, _)) = self.args.iter().find(|(arg, _)| !known(arg)) {
             return Err(Refusal::Unsupported(format!("argument {arg}")));
         }
         let inputs: Vec<(&str, Tensor)> = self
@@ -295,6 +297,15 @@ fn signature(op: &str) -> Option<Signature> {
         "softmax" | "log_softmax" => (ONE, &["dim"]),
         "gather" => (&["input", "index"], &["dim", "sparse_grad"]),
         "cross_entropy" => (&["input", "target", "weight"], &["ignore_index", "reduction", "label_smoothing"]),
+        "pad" => (ONE, &["pad", "mode", "value"]),
+        "cat" | "stack" => (&["tensors"], &["dim"]),
+        "split" => (&["tensor"], &["split_size_or_sections", "dim"]),
+        "chunk" => (ONE, &["chunks", "dim"]),
+        "flip" => (ONE, &["dims"]),
+        "roll" => (ONE, &["shifts", "dims"]),
+        "pixel_shuffle" => (ONE, &["upscale_factor"]),
+        "pixel_unshuffle" => (ONE, &["downscale_factor"]),
+        "channel_shuffle" => (ONE, &["groups"]),
         "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
         "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
         "avg_pool2d" => {
@@ -450,6 +461,52 @@ impl Call<'_> {
         })
     }
 
+    /// All elements of a list of tensors, in order.
+    fn list(&self, name: &str) -> Vec<&Tensor> {
+        let is_element = |arg: &str| arg.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.inputs.iter().filter(|(arg, _)| is_element(arg)).map(|(_, tensor)| tensor).collect()
+    }
+
+    fn divide(&self) -> Results {
+        let dim = self.dim()?.unwrap_or(0);
+        let name = if self.op == "chunk" { "chunks" } else { "split_size_or_sections" };
+        let sizes = self.integers(name)?.ok_or_else(|| self.wrong(name))?;
+        let sizes: Vec<usize> =
+            sizes.into_iter().map(|v| usize::try_from(v).map_err(|_| self.wrong(name))).collect::<Result<_, _>>()?;
+        Ok(if self.op == "chunk" {
+            self.tensor("input")?.chunk(sizes[0], dim)?
+        } else if self.attr(name).is_some_and(Value::is_array) {
+            self.tensor("tensor")?.split_with_sizes(&sizes, dim)?
+        } else {
+            self.tensor("tensor")?.split(sizes[0], dim)?
+        })
+    }
+
+    fn pad(&self) -> Result<Tensor, Refusal> {
+        let pads = self.integers("pad")?.ok_or_else(|| self.wrong("pad"))?;
+        let value = self.number("value")?.unwrap_or(0.0);
+        let mode = match self.attr("mode").map_or(Some("constant"), Value::as_str) {
+            Some("constant") => PadMode::Constant(value),
+            _ if value != 0.0 => return Err(self.wrong("value")),
+            Some("reflect") => PadMode::Reflect,
+            Some("replicate") => PadMode::Replicate,
+            Some("circular") => PadMode::Circular,
+            _ => return Err(self.wrong("mode")),
+        };
+        let pads: Vec<isize> = pads.into_iter().map(|pad| pad as isize).collect();
+        Ok(self.tensor("input")?.pad(&pads, mode)?)
+    }
+
+    /// A whole number or a list of them, with signs; empty where not given.
+    fn signed(&self, name: &str) -> Result<Vec<isize>, Refusal> {
+        Ok(self.integers(name)?.unwrap_or_default().into_iter().map(|v| v as isize).collect())
+    }
+
+    /// A whole number that is not negative.
+    fn size(&self, name: &str) -> Result<usize, Refusal> {
+        self.attr(name).and_then(Value::as_u64).map(|v| v as usize).ok_or_else(|| self.wrong(name))
+    }
+
     fn dims(&self) -> Result<Vec<isize>, Refusal> {
         Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
     }
@@ -468,6 +525,10 @@ impl Call<'_> {
             "max_pool2d" => return self.max_pool2d(),
             "cross_entropy" => vec![self.cross_entropy()?],
             "conv2d" => vec![self.conv2d()?],
+            "pad" => vec![self.pad()?],
+            "split" | "chunk" => return self.divide(),
+            "cat" => vec![Tensor::cat(&self.list("tensors"), self.dim()?.unwrap_or(0))?],
+            "stack" => vec![Tensor::stack(&self.list("tensors"), self.dim()?.unwrap_or(0))?],
             "avg_pool2d" => vec![self.avg_pool2d()?],
             "layer_norm" | "group_norm" | "batch_norm" => vec![self.norm()?],
             _ => vec![self.run_one()?],
@@ -581,6 +642,11 @@ impl Call<'_> {
             "argmin" => x.argmin(self.dim()?, keepdim),
             "softmax" => x.softmax(self.dim()?.ok_or_else(|| self.wrong("dim"))?),
             "log_softmax" => x.log_softmax(self.dim()?.ok_or_else(|| self.wrong("dim"))?),
+            "flip" => x.flip(&self.signed("dims")?),
+            "roll" => x.roll(&self.signed("shifts")?, &self.signed("dims")?),
+            "pixel_shuffle" => x.pixel_shuffle(self.size("upscale_factor")?),
+            "pixel_unshuffle" => x.pixel_unshuffle(self.size("downscale_factor")?),
+            "channel_shuffle" => x.channel_shuffle(self.size("groups")?),
             "gather" => x.gather(self.dim()?.ok_or_else(|| self.wrong("dim"))?, self.tensor("index")?),
             _ => return Err(Refusal::Unsupported(format!("operation {}", self.op))),
         }?)

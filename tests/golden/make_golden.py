@@ -57,8 +57,15 @@ def torch_function(op):
 
 
 def call(op, args, attrs):
-    """Calls PyTorch and returns the outputs as a list."""
-    result = torch_function(op)(**args, **attrs)
+    """Calls PyTorch and returns the outputs as a list. Arguments `NAME.0`, `NAME.1`, .. are the list `NAME`."""
+    grouped = {}
+    for key, value in args.items():
+        name, element, _ = key.partition(".")
+        if element:
+            grouped.setdefault(name, []).append(value)
+        else:
+            grouped[name] = value
+    result = torch_function(op)(**grouped, **attrs)
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
@@ -75,6 +82,33 @@ def run_case(op, args, attrs, cotangents, differentiable, dtype):
     grads = torch.autograd.grad([o for o, _ in pairs], inputs, [c for _, c in pairs], allow_unused=True)
     grads = [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, grads)]
     return [o.detach() for o in outputs], dict(zip(differentiable, grads))
+
+
+def flat(args):
+    """Tensors by name, with element I of a list NAME as `NAME.I`."""
+    tensors = {}
+    for key, value in args.items():
+        if isinstance(value, list):
+            tensors.update({f"{key}.{i}": element for i, element in enumerate(value)})
+        else:
+            tensors[key] = value
+    return {k: torch.from_numpy(np.array(v, order="C")) for k, v in tensors.items()}
+
+
+def listed(args):
+    """The names of `flat` arguments in a case: a list of N is `NAME[N]`."""
+    counts = Counter(key.partition(".")[0] for key in args)
+    is_list = {key.partition(".")[0] for key in args if "." in key}
+    return [f"{name}[{count}]" if name in is_list else name for name, count in counts.items()]
+
+
+def unlisted(names):
+    """The `flat` names behind the names in a case."""
+    keys = []
+    for name in names:
+        head, bracket, count = name.rstrip("]").partition("[")
+        keys += [f"{head}.{i}" for i in range(int(count))] if bracket else [name]
+    return keys
 
 
 def to_stored(tensor):
@@ -137,7 +171,7 @@ class Op:
         `tol` is a pair or a function from (args, outputs) to one. With `grad`, the gradients of all float32
         arguments but those named in `constant` are stored, provided that an output is differentiable.
         """
-        args = {k: torch.from_numpy(np.array(v, order="C")) for k, v in args.items()}
+        args = flat(args)
         outputs = call(self.name, args, attrs)
         cotangents, differentiable = {}, []
         if grad:
@@ -162,7 +196,7 @@ class Op:
 
     def raises(self, args, **attrs):
         """Adds a case of a call that is an error."""
-        args = {k: torch.from_numpy(np.array(v, order="C")) for k, v in args.items()}
+        args = flat(args)
         self._add(args, attrs, 0, False, 0.0, 0.0, raises=True)
 
     def _add(self, args, attrs, outputs, grad, rtol, atol, raises):
@@ -172,7 +206,7 @@ class Op:
             {
                 "name": name,
                 "op": self.name,
-                "args": list(args),
+                "args": listed(args),
                 "attrs": attrs,
                 "outputs": outputs,
                 "grad": grad,
@@ -1084,6 +1118,269 @@ def normalization(file):
     op.raises(named(op, (2, 3, 4), (2,), True, False), training=True)
     op.raises(named(op, (2, 3, 4), (4,), False, True), training=True)
     op.raises(named(op, (3,), (3,), False, False), training=True)
+# Shapes: padding, joining, rearranging.
+
+
+def shape(file):
+    op = file.op("pad", EXACT)
+    for size, pads in [
+        ((7,), [2, 3]),
+        ((3, 4), [1, 2]),
+        ((3, 4), [1, 2, 0, 3]),
+        ((3, 4), [-1, -2]),
+        ((3, 4), [-2, 3, 1, -1]),
+        ((3, 4), [-2, -2]),  # an empty result
+        ((3, 4), []),
+        ((3, 0), [2, 1]),
+        ((0, 4), [1, 1]),
+        ((2, 3, 4, 5), [1, 2, 3, 4]),
+        ((2, 3, 4, 5), [0, 0, 0, 0, 1, 2]),
+        ((2, 3, 4, 5), [1, 1, 0, 2, 0, 0, 3, 1]),  # the batch as well
+        ((2, 2, 3, 2, 3), [1, 0, 0, 1, 2, 0, 0, 1, 1, 1]),
+    ]:
+        op.case({"input": op.uniform(size)}, pad=pads)
+        op.case({"input": op.uniform(size)}, pad=pads, mode="constant", value=-1.5)
+    op.case({"input": op.index((2, 3), 9)}, pad=[1, 2])
+    op.case({"input": op.bools((2, 3))}, pad=[1, 2], value=1.0)
+    sums = (1e-5, 1e-6)  # gradients add up
+    for mode in ("reflect", "replicate", "circular"):
+        for size, pads in [
+            ((2, 5), [2, 1]),
+            ((3, 2, 5), [0, 4]),
+            ((0, 2, 5), [1, 2]),
+            ((3, 4, 5), [1, 2, 3, 0]),
+            ((2, 3, 4, 5), [4, 3, 2, 3]),
+            ((2, 3, 4, 5), [0, 0, 1, 2]),
+            ((2, 3, 4, 5), [-1, -2, 0, -1]),
+            ((2, 3, 4, 5), [-2, 2, 2, -1]),
+            ((0, 3, 4, 5), [1, 2, 1, 0]),
+            ((2, 3, 4, 5), [1, 2, 3, 1, 1, 0]),
+            ((2, 2, 3, 4, 5), [1, 2, 0, 1, 2, 2]),
+            ((2, 5), [0, 0]),
+        ]:
+            op.case({"input": op.uniform(size)}, tol=sums, pad=pads, mode=mode)
+        op.raises({"input": op.uniform((4,))}, pad=[1, 1], mode=mode)
+        op.raises({"input": op.uniform((4, 4))}, pad=[1, 1, 1, 1], mode=mode)
+        op.raises({"input": op.uniform((2, 3, 4, 4))}, pad=[1, 1], mode=mode)
+        op.raises({"input": op.uniform((4, 4))}, pad=[], mode=mode)
+        op.raises({"input": op.uniform((4, 4))}, pad=[1, 1], mode=mode, value=1.0)
+        op.raises({"input": op.uniform((4, 4))}, pad=[-3, -2], mode=mode)
+    for size, pads, mode in [
+        ((2, 4), [9, 8], "replicate"),
+        ((2, 1), [2, 3], "replicate"),
+        ((1, 4), [-4, 3], "replicate"),
+        ((1, 4), [3, -3], "replicate"),
+        ((1, 4), [-4, 3], "reflect"),
+        ((2, 4), [3, 3], "reflect"),
+        ((2, 4), [4, 4], "circular"),
+        ((2, 4), [-2, -2], "circular"),
+        ((2, 1), [1, 1], "circular"),
+    ]:
+        op.case({"input": op.uniform(size)}, tol=sums, pad=pads, mode=mode)
+    for size, pads, mode in [
+        ((2, 4), [4, 1], "reflect"),
+        ((2, 4), [1, 4], "reflect"),
+        ((2, 4, 5), [1, 1, 0, 4], "reflect"),
+        ((2, 4), [5, 0], "circular"),
+        ((2, 4), [0, 5], "circular"),
+        ((2, 4), [-2, -2], "reflect"),
+        ((2, 4), [-2, -2], "replicate"),
+        ((2, 3, 0), [1, 1], "replicate"),
+        ((2, 3, 0), [0, 0], "reflect"),
+        ((2, 0, 4), [1, 1], "reflect"),
+        ((2, 4), [1], "constant"),
+        ((4,), [1, 1, 1, 1], "constant"),
+        ((2, 4), [-3, -2], "constant"),
+        ((2, 4), [-6, 5], "constant"),
+    ]:
+        op.raises({"input": op.uniform(size)}, pad=pads, mode=mode)
+
+    op = file.op("cat", EXACT)
+    for dim, shapes in [
+        (0, [(4,)]),
+        (0, [(3,), (5,)]),
+        (-1, [(3,), (1,), (2,)]),
+        (0, [(2, 3), (4, 3)]),
+        (1, [(2, 3), (2, 4)]),
+        (-2, [(2, 3), (1, 3), (5, 3)]),
+        (0, [(2, 3, 4), (1, 3, 4)]),
+        (1, [(2, 3, 4), (2, 1, 4), (2, 2, 4)]),
+        (2, [(2, 3, 4), (2, 3, 3)]),
+        (-3, [(2, 3, 4), (3, 3, 4)]),
+        (1, [(2, 3, 4, 5), (2, 2, 4, 5)]),
+        (3, [(2, 3, 4, 5), (2, 3, 4, 1)]),
+        (2, [(1, 2, 3, 2, 2), (1, 2, 2, 2, 2)]),
+        (1, [(2, 3), (2, 0), (2, 2)]),
+        (0, [(0, 3), (2, 3)]),
+        (0, [(0, 3), (0, 3)]),
+        (1, [(0, 3), (0, 2)]),
+        (1, [(0,), (2, 3)]),  # an empty vector goes with anything
+        (2, [(2, 2, 3), (0,), (2, 2, 1), (0,)]),
+        (0, [(0,), (0,)]),
+        (1, [(0,), (0,)]),
+        (1, [(2, 1)] * 9 + [(2, 3)] * 3),
+        (0, [(1, 2)] * 20),
+    ]:
+        op.case({"tensors": [op.uniform(s) for s in shapes]}, dim=dim)
+    op.case({"tensors": [op.uniform((2, 3)), op.uniform((1, 3))]})
+    op.case({"tensors": [op.index((2, 3), 9), op.index((2, 1), 9)]}, dim=1)
+    op.case({"tensors": [op.bools((2, 3)), op.bools((2, 1))]}, dim=1)
+    for dim, shapes in [
+        (1, [(2, 3), (3, 3)]),
+        (0, [(2, 3), (2, 4)]),
+        (0, [(2, 3), (2,)]),
+        (0, [(0, 3), (2, 4)]),
+        (0, [(), ()]),
+        (2, [(2, 3), (2, 3)]),
+        (-3, [(2, 3), (2, 3)]),
+        (2, [(0,), (2, 3)]),
+    ]:
+        op.raises({"tensors": [op.uniform(s) for s in shapes]}, dim=dim)
+
+    op = file.op("stack", EXACT)
+    for dim, count, size in [
+        (0, 2, ()),
+        (-1, 3, ()),
+        (0, 3, (4,)),
+        (1, 3, (4,)),
+        (-1, 2, (2, 3)),
+        (-2, 2, (2, 3)),
+        (-3, 2, (2, 3)),
+        (2, 1, (2, 3, 4)),
+        (1, 9, (2, 3)),
+        (1, 2, (0, 3)),
+        (0, 2, (0,)),
+    ]:
+        op.case({"tensors": [op.uniform(size) for _ in range(count)]}, dim=dim)
+    op.case({"tensors": [op.uniform((2, 3)), op.uniform((2, 3))]})
+    op.raises({"tensors": [op.uniform((2, 3)), op.uniform((2, 1))]}, dim=0)
+    op.raises({"tensors": [op.uniform((3,)), op.uniform((0,))]}, dim=0)
+    op.raises({"tensors": [op.uniform((3,)), op.uniform((3,))]}, dim=2)
+    op.raises({"tensors": [op.uniform((3,)), op.uniform((3,))]}, dim=-3)
+
+    op = file.op("split", EXACT)
+    for size, sections, dim in [
+        ((7,), 3, 0),
+        ((7,), 7, -1),
+        ((7,), 9, 0),
+        ((2, 6), 2, 1),
+        ((5, 2, 3), 2, -3),
+        ((0, 3), 2, 0),
+        ((0, 3), 0, 0),
+        ((7,), [2, 5], 0),
+        ((2, 7, 3), [2, 0, 4, 1], 1),
+        ((2, 3), [3], -1),
+    ]:
+        op.case({"tensor": op.uniform(size)}, split_size_or_sections=sections, dim=dim)
+    op.case({"tensor": op.uniform((5, 2))}, split_size_or_sections=2)
+    for size, sections, dim in [
+        ((4,), 0, 0),
+        ((4,), -1, 0),
+        ((4,), [1, 2], 0),
+        ((4,), [3, 2], 0),
+        ((4,), [5, -1], 0),
+        ((4,), 2, 1),
+        ((), 1, 0),
+    ]:
+        op.raises({"tensor": op.uniform(size)}, split_size_or_sections=sections, dim=dim)
+
+    op = file.op("chunk", EXACT)
+    for size, chunks, dim in [
+        ((7,), 3, 0),
+        ((5,), 4, 0),
+        ((7,), 4, -1),
+        ((3,), 5, 0),
+        ((2, 6), 3, 1),
+        ((2, 6), 1, 1),
+        ((4, 2, 3), 2, -3),
+        ((0, 2), 3, 0),
+        ((2, 0), 2, 0),
+    ]:
+        op.case({"input": op.uniform(size)}, chunks=chunks, dim=dim)
+    op.raises({"input": op.uniform((4,))}, chunks=0, dim=0)
+    op.raises({"input": op.uniform((4,))}, chunks=2, dim=1)
+    op.raises({"input": op.uniform(())}, chunks=2, dim=0)
+
+    op = file.op("flip", EXACT)
+    for size, dims in [
+        ((5,), [0]),
+        ((3, 4), [-1]),
+        ((3, 4), [0, 1]),
+        ((3, 4), []),
+        ((2, 3, 4, 5), [1, 3]),
+        ((2, 3, 4, 5), [-1, 0]),
+        ((2, 1, 2, 3, 2), [0, 2, 4]),
+        ((0, 3), [0, 1]),
+        ((), [0]),
+    ]:
+        op.case({"input": op.uniform(size)}, dims=dims)
+    op.raises({"input": op.uniform((2, 3))}, dims=[0, -2])
+    op.raises({"input": op.uniform((2, 3))}, dims=[2])
+
+    op = file.op("roll", EXACT)
+    for size, shifts, dims in [
+        ((5,), 2, 0),
+        ((3, 4), -1, 1),
+        ((3, 4), [1, 2], [0, 1]),
+        ((3, 4), [1, 1], [1, 1]),
+        ((3, 4), 9, 0),
+        ((2, 3, 4, 5), [1, -3], [-1, 0]),
+        ((2, 2, 3, 2, 3), [1, 1, 2, 1], [0, 1, 2, 4]),
+        ((0, 3), 1, 1),
+    ]:
+        op.case({"input": op.uniform(size)}, shifts=shifts, dims=dims)
+    op.case({"input": op.uniform((3, 4))}, shifts=5)
+    op.case({"input": op.uniform(())}, shifts=1)
+    op.raises({"input": op.uniform((3, 4))}, shifts=[1, 2], dims=[0])
+    op.raises({"input": op.uniform((3, 4))}, shifts=[1, 2])
+    op.raises({"input": op.uniform((3, 4))}, shifts=1, dims=2)
+    op.raises({"input": op.uniform(())}, shifts=1, dims=0)
+
+    op = file.op("pixel_shuffle", EXACT)
+    for size, factor in [
+        ((1, 4, 2, 3), 2),
+        ((2, 8, 3, 2), 2),
+        ((2, 9, 1, 2), 3),
+        ((4, 2, 3), 2),
+        ((1, 2, 4, 2, 3), 2),
+        ((2, 3, 2, 2), 1),
+        ((0, 4, 2, 2), 2),  # PyTorch has no gradient of nothing here
+        ((1, 16, 1, 1), 4),
+    ]:
+        op.case({"input": op.uniform(size)}, grad=size[0] > 0, upscale_factor=factor)
+    for size, factor in [((1, 6, 2, 2), 2), ((4, 2), 2), ((1, 4, 2, 2), 0), ((1, 4, 2, 2), -2)]:
+        op.raises({"input": op.uniform(size)}, upscale_factor=factor)
+
+    op = file.op("pixel_unshuffle", EXACT)
+    for size, factor in [
+        ((1, 1, 4, 6), 2),
+        ((2, 2, 6, 4), 2),
+        ((2, 1, 3, 6), 3),
+        ((1, 4, 6), 2),
+        ((1, 2, 1, 4, 6), 2),
+        ((2, 3, 2, 2), 1),
+        ((3, 1, 2, 6), 2),
+        ((1, 1, 4, 4), 4),
+    ]:
+        # Not of nothing: PyTorch leaves an empty batch in the input's shape.
+        op.case({"input": op.uniform(size)}, downscale_factor=factor)
+    for size, factor in [((1, 1, 5, 4), 2), ((1, 1, 4, 5), 2), ((4, 2), 2), ((1, 1, 2, 2), 0)]:
+        op.raises({"input": op.uniform(size)}, downscale_factor=factor)
+
+    op = file.op("channel_shuffle", EXACT)
+    for size, groups in [
+        ((1, 4, 2, 2), 2),
+        ((2, 6, 3, 2), 3),
+        ((2, 6, 3, 2), 2),
+        ((2, 6, 3), 3),
+        ((1, 4, 2, 1, 2), 2),
+        ((2, 3, 2, 2), 1),
+        ((2, 3, 2, 2), 3),
+        ((0, 4, 2, 2), 2),
+    ]:
+        op.case({"input": op.uniform(size)}, groups=groups)
+    for size, groups in [((1, 4, 2, 2), 3), ((2, 4), 2), ((1, 4, 2, 2), 0)]:
+        op.raises({"input": op.uniform(size)}, groups=groups)
 
 
 FAMILIES = [
@@ -1098,6 +1395,7 @@ FAMILIES = [
     indexing,
     losses,
     normalization,
+    shape,
 ]
 
 
@@ -1123,7 +1421,7 @@ def check_case(case, tensors):
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
     args = stored("arg")
-    args = {k: args[k] for k in case["args"]}
+    args = {k: args[k] for k in unlisted(case["args"])}
     expected_outputs, expected_grads = stored("out"), stored("grad")
     cotangents = {int(i): c for i, c in stored("cot").items()}
     assert case["grad"] == bool(expected_grads) == bool(cotangents), name
