@@ -183,6 +183,7 @@ fn found(bug: Bug, device: &Device) -> Vec<String> {
         tolerance: COLUMNS as f64,
         differentiable: true,
         smooth: false,
+        needs_f16: false,
     };
     differences(&case, 7, device)
 }
