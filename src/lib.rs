@@ -52,6 +52,9 @@ pub use graph::{
     BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, apply, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
-pub use ops::{AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, MaxPool2dOptions, Padding, Reduction};
+pub use ops::{
+    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, KlDivOptions, KlDivReduction, MaxPool2dOptions, Padding,
+    Reduction, TripletMarginOptions,
+};
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -5,7 +5,9 @@ pub mod case;
 mod conv;
 mod cross_entropy;
 mod gather;
+mod losses;
 mod matmul;
+mod norm;
 mod pointwise;
 mod pool;
 mod reduce;
@@ -14,6 +16,7 @@ mod view;
 
 pub use conv::{Conv2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
@@ -31,6 +34,8 @@ pub fn cases() -> Vec<Case> {
         conv::cases(),
         pool::cases(),
         cross_entropy::cases(),
+        losses::cases(),
+        norm::cases(),
     ]
     .into_iter()
     .flatten()

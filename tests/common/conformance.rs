@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
 use wgrad::{
-    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, Padding, Reduction, Tensor,
-    grad,
+    AvgPool2dOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, KlDivOptions, KlDivReduction,
+    MaxPool2dOptions, Padding, Reduction, Tensor, TripletMarginOptions, grad,
 };
 
 /// The cases of a file, in its order.
@@ -294,6 +294,19 @@ fn signature(op: &str) -> Option<Signature> {
         "softmax" | "log_softmax" => (ONE, &["dim"]),
         "gather" => (&["input", "index"], &["dim", "sparse_grad"]),
         "cross_entropy" => (&["input", "target", "weight"], &["ignore_index", "reduction", "label_smoothing"]),
+        "nll_loss" => (&["input", "target", "weight"], &["ignore_index", "reduction"]),
+        "mse_loss" | "l1_loss" => (&["input", "target", "weight"], &["reduction"]),
+        "smooth_l1_loss" => (&["input", "target"], &["beta", "reduction"]),
+        "huber_loss" => (&["input", "target", "weight"], &["delta", "reduction"]),
+        "binary_cross_entropy" => (&["input", "target", "weight"], &["reduction"]),
+        "binary_cross_entropy_with_logits" => (&["input", "target", "weight", "pos_weight"], &["reduction"]),
+        "sigmoid_focal_loss" => (&["inputs", "targets"], &["alpha", "gamma", "reduction"]),
+        "dice_loss" => (&["input", "target"], &["smooth", "reduction"]),
+        "kl_div" => (&["input", "target"], &["log_target", "reduction"]),
+        "cosine_embedding_loss" | "margin_ranking_loss" => (&["input1", "input2", "target"], &["margin", "reduction"]),
+        "hinge_embedding_loss" => (&["input", "target"], &["margin", "reduction"]),
+        "triplet_margin_loss" => (&["anchor", "positive", "negative"], &["margin", "p", "eps", "swap", "reduction"]),
+        "norm" => (ONE, &["p", "dim", "keepdim"]),
         "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
         "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
         "avg_pool2d" => {
@@ -403,20 +416,104 @@ impl Call<'_> {
         Ok(self.tensor("input")?.avg_pool2d(kernel_size, &options)?)
     }
 
+    fn reduction(&self) -> Result<Reduction, Refusal> {
+        // The only loss whose default is another one.
+        let default = if self.op == "sigmoid_focal_loss" { "none" } else { "mean" };
+        match self.attr("reduction").map_or(Some(default), Value::as_str) {
+            Some("mean") => Ok(Reduction::Mean),
+            Some("sum") => Ok(Reduction::Sum),
+            Some("none") => Ok(Reduction::None),
+            _ => Err(self.wrong("reduction")),
+        }
+    }
+
     fn cross_entropy(&self) -> Result<Tensor, Refusal> {
-        let reduction = match self.attr("reduction").map_or(Some("mean"), Value::as_str) {
-            Some("mean") => Reduction::Mean,
-            Some("sum") => Reduction::Sum,
-            Some("none") => Reduction::None,
-            _ => return Err(self.wrong("reduction")),
-        };
         let options = CrossEntropyOptions {
             weight: self.optional("weight").cloned(),
             ignore_index: self.integers("ignore_index")?.map_or(-100, |v| v[0]),
-            reduction,
+            reduction: self.reduction()?,
             label_smoothing: self.number("label_smoothing")?.unwrap_or(0.0),
         };
-        Ok(self.tensor("input")?.cross_entropy(self.tensor("target")?, &options)?)
+        let (x, target) = (self.tensor("input")?, self.tensor("target")?);
+        Ok(if self.op == "nll_loss" { x.nll_loss(target, &options) } else { x.cross_entropy(target, &options) }?)
+    }
+
+    fn kl_div(&self) -> Result<Tensor, Refusal> {
+        let reduction = match self.attr("reduction").and_then(Value::as_str) {
+            Some("batchmean") => KlDivReduction::BatchMean,
+            _ => match self.reduction()? {
+                Reduction::Mean => KlDivReduction::Mean,
+                Reduction::Sum => KlDivReduction::Sum,
+                Reduction::None => KlDivReduction::None,
+            },
+        };
+        let options = KlDivOptions { reduction, log_target: self.flag("log_target", false)? };
+        Ok(self.tensor("input")?.kl_div(self.tensor("target")?, &options)?)
+    }
+
+    /// The losses of a difference, which have a weight that the others' methods don't take.
+    fn regression_loss(&self) -> Result<Tensor, Refusal> {
+        let (x, target, reduction) = (self.tensor("input")?, self.tensor("target")?, self.reduction()?);
+        let delta = self.number("delta")?.unwrap_or(1.0);
+        Ok(match (self.op, self.optional("weight")) {
+            ("mse_loss", None) => x.mse_loss(target, reduction),
+            ("mse_loss", Some(weight)) => x.weighted_mse_loss(target, weight, reduction),
+            ("l1_loss", None) => x.l1_loss(target, reduction),
+            ("l1_loss", Some(weight)) => x.weighted_l1_loss(target, weight, reduction),
+            ("huber_loss", None) => x.huber_loss(target, delta, reduction),
+            ("huber_loss", Some(weight)) => x.weighted_huber_loss(target, delta, weight, reduction),
+            _ => x.smooth_l1_loss(target, self.number("beta")?.unwrap_or(1.0), reduction),
+        }?)
+    }
+
+    fn binary_loss(&self) -> Result<Tensor, Refusal> {
+        let reduction = self.reduction()?;
+        if self.op == "sigmoid_focal_loss" {
+            let (alpha, gamma) = (self.number("alpha")?.unwrap_or(0.25), self.number("gamma")?.unwrap_or(2.0));
+            return Ok(self.tensor("inputs")?.sigmoid_focal_loss(self.tensor("targets")?, alpha, gamma, reduction)?);
+        }
+        let (x, target, weight) = (self.tensor("input")?, self.tensor("target")?, self.optional("weight"));
+        Ok(match self.op {
+            "binary_cross_entropy" => x.binary_cross_entropy(target, weight, reduction),
+            "dice_loss" => x.dice_loss(target, self.number("smooth")?.unwrap_or(1.0), reduction),
+            _ => x.binary_cross_entropy_with_logits(target, weight, self.optional("pos_weight"), reduction),
+        }?)
+    }
+
+    fn margin_loss(&self) -> Result<Tensor, Refusal> {
+        let (margin, reduction) = (self.number("margin")?, self.reduction()?);
+        Ok(match self.op {
+            "cosine_embedding_loss" => {
+                let (other, target) = (self.tensor("input2")?, self.tensor("target")?);
+                self.tensor("input1")?.cosine_embedding_loss(other, target, margin.unwrap_or(0.0), reduction)
+            }
+            "margin_ranking_loss" => {
+                let (other, target) = (self.tensor("input2")?, self.tensor("target")?);
+                self.tensor("input1")?.margin_ranking_loss(other, target, margin.unwrap_or(0.0), reduction)
+            }
+            "hinge_embedding_loss" => {
+                self.tensor("input")?.hinge_embedding_loss(self.tensor("target")?, margin.unwrap_or(1.0), reduction)
+            }
+            _ => {
+                let options = TripletMarginOptions {
+                    margin: margin.unwrap_or(1.0),
+                    p: self.number("p")?.unwrap_or(2.0),
+                    eps: self.number("eps")?.unwrap_or(1e-6),
+                    swap: self.flag("swap", false)?,
+                    reduction,
+                };
+                let (positive, negative) = (self.tensor("positive")?, self.tensor("negative")?);
+                self.tensor("anchor")?.triplet_margin_loss(positive, negative, &options)
+            }
+        }?)
+    }
+
+    fn norm(&self) -> Result<Tensor, Refusal> {
+        let p = match self.attr("p").and_then(Value::as_str) {
+            Some(text) => text.parse().map_err(|_| self.wrong("p"))?,
+            None => self.number("p")?.unwrap_or(2.0),
+        };
+        Ok(self.tensor("input")?.norm(p, &self.dims()?, self.flag("keepdim", false)?)?)
     }
 
     fn dims(&self) -> Result<Vec<isize>, Refusal> {
@@ -435,7 +532,16 @@ impl Call<'_> {
         Ok(match self.op {
             "max" | "min" => return self.run_several(),
             "max_pool2d" => return self.max_pool2d(),
-            "cross_entropy" => vec![self.cross_entropy()?],
+            "cross_entropy" | "nll_loss" => vec![self.cross_entropy()?],
+            "kl_div" => vec![self.kl_div()?],
+            "mse_loss" | "l1_loss" | "smooth_l1_loss" | "huber_loss" => vec![self.regression_loss()?],
+            "binary_cross_entropy" | "binary_cross_entropy_with_logits" | "sigmoid_focal_loss" | "dice_loss" => {
+                vec![self.binary_loss()?]
+            }
+            "cosine_embedding_loss" | "margin_ranking_loss" | "hinge_embedding_loss" | "triplet_margin_loss" => {
+                vec![self.margin_loss()?]
+            }
+            "norm" => vec![self.norm()?],
             "conv2d" => vec![self.conv2d()?],
             "avg_pool2d" => vec![self.avg_pool2d()?],
             _ => vec![self.run_one()?],

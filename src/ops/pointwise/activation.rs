@@ -211,6 +211,15 @@ impl Tensor {
         scaled.gt_scalar(threshold)?.where_(self, &soft)
     }
 
+    /// `log(sigmoid(x)) = -log(1 + e^-x)`, which neither overflows nor rounds to 0 early.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    #[track_caller]
+    pub fn logsigmoid(&self) -> Result<Tensor> {
+        apply(&SOFTPLUS, &[&self.neg()?])?.neg()
+    }
+
     /// [`gelu`](Tensor::gelu) by `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (PyTorch's `approximate="tanh"`).
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod arithmetic;
 mod compare;
 mod create;
 mod elementary;
+mod probability;
 
 pub(crate) use create::Full;
 
@@ -234,7 +235,10 @@ pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
 
 /// The whole table.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [elementary::ROWS, arithmetic::ROWS, compare::ROWS, activation::ROWS].into_iter().flatten().copied()
+    [elementary::ROWS, arithmetic::ROWS, compare::ROWS, activation::ROWS, probability::ROWS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Every row by itself, over an odd size, broadcast, and through a view.
