@@ -278,7 +278,8 @@ fn signature(op: &str) -> Option<Signature> {
         "abs" | "neg" | "sign" | "exp" | "expm1" | "log" | "log1p" | "log2" | "log10" | "sqrt" | "rsqrt"
         | "reciprocal" | "square" | "sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "tanh"
         | "erf" | "floor" | "ceil" | "round" | "trunc" | "isnan" | "isinf" | "isfinite" | "logical_not" | "relu"
-        | "sigmoid" | "silu" | "mish" | "softsign" => (ONE, &[]),
+        | "sigmoid" | "silu" | "mish" | "softsign" | "relu6" | "hardsigmoid" | "hardswish" | "selu" | "tanhshrink"
+        | "logsigmoid" => (ONE, &[]),
         "add" | "sub" => (TWO, &["alpha", "other"]),
         "mul" | "div" | "maximum" | "minimum" | "atan2" | "fmod" | "remainder" | "eq" | "ne" | "lt" | "le" | "gt"
         | "ge" => (TWO, &["other"]),
@@ -287,7 +288,12 @@ fn signature(op: &str) -> Option<Signature> {
         "where" => (&["condition", "input", "other"], &[]),
         "clamp" => (ONE, &["min", "max"]),
         "leaky_relu" => (ONE, &["negative_slope"]),
-        "elu" => (ONE, &["alpha"]),
+        "elu" | "celu" => (ONE, &["alpha"]),
+        "hardtanh" => (ONE, &["min_val", "max_val"]),
+        "softshrink" | "hardshrink" => (ONE, &["lambd"]),
+        "threshold" => (ONE, &["threshold", "value"]),
+        "prelu" => (&["input", "weight"], &[]),
+        "glu" => (ONE, &["dim"]),
         "softplus" => (ONE, &["beta", "threshold"]),
         "gelu" => (ONE, &["approximate"]),
         "sum" | "mean" | "amax" | "amin" | "max" | "min" | "argmax" | "argmin" => (ONE, &["dim", "keepdim"]),
@@ -616,6 +622,22 @@ impl Call<'_> {
             "silu" => x.silu(),
             "mish" => x.mish(),
             "softsign" => x.softsign(),
+            "relu6" => x.relu6(),
+            "hardsigmoid" => x.hardsigmoid(),
+            "hardswish" => x.hardswish(),
+            "selu" => x.selu(),
+            "celu" => x.celu(self.number("alpha")?.unwrap_or(1.0)),
+            "tanhshrink" => x.tanhshrink(),
+            "logsigmoid" => x.logsigmoid(),
+            "hardtanh" => x.hardtanh(self.number("min_val")?.unwrap_or(-1.0), self.number("max_val")?.unwrap_or(1.0)),
+            "softshrink" => x.softshrink(self.number("lambd")?.unwrap_or(0.5)),
+            "hardshrink" => x.hardshrink(self.number("lambd")?.unwrap_or(0.5)),
+            "threshold" => x.threshold(
+                self.number("threshold")?.ok_or_else(|| self.wrong("threshold"))?,
+                self.number("value")?.ok_or_else(|| self.wrong("value"))?,
+            ),
+            "prelu" => x.prelu(self.tensor("weight")?),
+            "glu" => x.glu(self.dim()?.unwrap_or(-1)),
             "add" => x.add(&self.other()?),
             "sub" => x.sub(&self.other()?),
             "mul" => x.mul(&self.other()?),

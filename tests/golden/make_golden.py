@@ -262,6 +262,12 @@ def pointwise_unary(file):
     op = unary("cos", -6, 6, TRIG)
     op.case({"input": op.uniform((65,), -50, 50)}, tol=(1e-5, 1e-5))
     special(op, [NAN, INF, -INF])
+    for name in ("asin", "acos"):
+        op = unary(name, -0.9, 0.9, TRIG)
+        op.case({"input": np.float32([-1, 1])}, grad=False)
+        special(op, [NAN, 2, -2])
+    op = unary("log10", 0.05, 10)
+    special(op, [NAN, INF, -INF, 0, -1])
     op = unary("tan", -1.3, 1.3, STEEP)
     special(op, [NAN, INF, -INF])
     op = unary("atan", -4, 4)
@@ -467,6 +473,65 @@ def activations(file):
     # 1 + erf and 1 + tanh cancel for negative arguments, and float32 erf is good to a few 1e-7.
     op = activation("gelu", -4, 4, (1e-5, 5e-6), attrs=({}, {"approximate": "none"}, {"approximate": "tanh"}))
     op.raises({"input": op.uniform((3,))}, approximate="sigmoid")
+
+
+def activations_piecewise(file):
+    def activation(name, attrs=({},), tol=(1e-5, 2e-6), ends=(0, 30, -30, 1e3, -1e3)):
+        op = file.op(name, tol)
+        for attr in attrs:
+            for shape in SHAPES if attr is attrs[0] else [(), (4, 9)]:
+                op.case({"input": op.uniform(shape, -4, 8)}, **attr)
+            op.case({"input": np.float32(ends)}, **attr)
+            op.case({"input": np.float32([NAN])}, grad=False, **attr)
+        return op
+
+    activation("relu6", ends=(0, 6, 7, 30, -30))
+    op = activation("hardtanh", ({}, {"min_val": -2.0, "max_val": 0.5}), ends=(-1, 1, 0, 30, -30))
+    op.raises({"input": op.uniform((3,))}, min_val=1.0, max_val=-1.0)
+    activation("hardsigmoid")
+    activation("hardswish")
+    activation("selu")
+    op = activation("celu", ({}, {"alpha": 0.5}, {"alpha": 2.0}))
+    op.raises({"input": op.uniform((3,))}, alpha=0)
+    activation("tanhshrink")
+    activation("logsigmoid")
+    op = activation("softshrink", ({}, {"lambd": 1.5}, {"lambd": 0}), ends=(0, 0.5, -0.5, 30, -30))
+    op.raises({"input": op.uniform((3,))}, lambd=-1.0)
+    activation("hardshrink", ({}, {"lambd": 1.5}, {"lambd": -1.0}), ends=(0, 0.5, -0.5, 30, -30))
+    activation("threshold", ({"threshold": 0.5, "value": -2.0}, {"threshold": -1, "value": 7}), ends=(0.5, -1, 30, -30))
+
+    op = file.op("prelu", (1e-5, 1e-5))
+    for shape, weight in [
+        ((7,), (1,)),
+        ((3, 5), (5,)),
+        ((3, 5), (1,)),
+        ((3, 1), (1,)),
+        ((2, 3, 4), (3,)),
+        ((2, 3, 4, 5), (3,)),
+        ((2, 3, 4), ()),
+        ((0, 3), (3,)),
+    ]:
+        op.case({"input": op.uniform(shape, -2, 2), "weight": op.uniform(weight)})
+    op.case({"input": np.float32([[0, 1], [-1, 0]]), "weight": np.float32([0.25, -0.5])})
+    op.raises({"input": op.uniform((2, 3)), "weight": op.uniform((2,))})
+    op.raises({"input": op.uniform((2, 3)), "weight": op.uniform((3, 1))})
+    op.raises({"input": op.uniform((3,)), "weight": op.uniform((3,))})
+
+    op = file.op("glu")
+    for shape, attrs in [
+        ((6,), {}),
+        ((3, 4), {}),
+        ((4, 3), {"dim": 0}),
+        ((2, 4, 3), {"dim": 1}),
+        ((2, 3, 4, 6), {}),
+        ((2, 3, 4, 6), {"dim": -4}),
+        ((2, 3, 4, 5), {"dim": -2}),
+        ((0, 4), {}),
+    ]:
+        op.case({"input": op.uniform(shape, -3, 3)}, **attrs)
+    op.raises({"input": op.uniform((3, 5))})
+    op.raises({"input": op.uniform((4,))}, dim=1)
+    op.raises({"input": op.uniform(())})
 
 
 # Reductions.
@@ -1222,6 +1287,7 @@ FAMILIES = [
     pointwise_unary,
     pointwise_binary,
     activations,
+    activations_piecewise,
     reductions,
     matmul,
     conv2d,

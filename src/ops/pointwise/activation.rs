@@ -41,7 +41,7 @@ static RELU: Row = Row::float(
 .kinks(&[0.0])
 .first_order();
 
-static LEAKY_RELU: Row = Row::float(
+pub(super) static LEAKY_RELU: Row = Row::float(
     "leaky_relu",
     2,
     "select({0} * {1}, {0}, {0} > F(0.0))",

@@ -8,6 +8,7 @@ mod arithmetic;
 mod compare;
 mod create;
 mod elementary;
+mod piecewise;
 mod probability;
 
 pub(crate) use create::Full;
@@ -279,5 +280,6 @@ pub(super) fn cases() -> Vec<Case> {
     }
     cases.extend(arithmetic::cases());
     cases.extend(create::cases());
+    cases.extend(piecewise::cases());
     cases
 }
