@@ -5,7 +5,7 @@ mod common;
 use common::{adapter, own_adapter};
 use wgrad::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions,
-    Padding, Reduction, Result, Tensor, grad,
+    Padding, Reduction, Result, Tensor, TripletMarginOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -57,6 +57,37 @@ fn shapes_that_do_not_fit() {
     says(Tensor::from_slice(x.device(), &[1.0f32; 5], &[2, 3]), &["from_slice", "5 values", "[2, 3]", "6"]);
     let index = Tensor::full(x.device(), &[3], 0i32).unwrap();
     says(x.gather(0, &index), &["gather", "[3]", "[2, 3]"]);
+}
+
+#[test]
+fn losses_that_cannot_be() {
+    let mean = Reduction::Mean;
+    let x = ones(&[2, 3]);
+    let (row, other) = (with(&x, &[3]), with(&x, &[2, 4]));
+    says(x.mse_loss(&other, mean), &["[2, 3]", "[2, 4]"]);
+    says(x.mse_loss(&Tensor::full(x.device(), &[3], 0i32).unwrap(), mean), &["mse_loss", "i32"]);
+    says(x.weighted_mse_loss(&x, &row, mean), &["mse_loss", "weight [3]", "[2, 3]"]);
+    says(x.weighted_l1_loss(&x, &row, mean), &["l1_loss", "weight [3]", "[2, 3]"]);
+    says(x.smooth_l1_loss(&x, -1.0, mean), &["smooth_l1_loss", "beta is -1"]);
+    says(x.huber_loss(&x, 0.0, mean), &["huber_loss", "delta is 0"]);
+    says(x.binary_cross_entropy(&row, None, mean), &["binary_cross_entropy", "target [3]", "[2, 3]"]);
+    says(x.binary_cross_entropy(&x, Some(&with(&x, &[2])), mean), &["binary_cross_entropy", "[2]", "[2, 3]"]);
+    says(
+        x.binary_cross_entropy_with_logits(&x, None, Some(&with(&x, &[2])), mean),
+        &["binary_cross_entropy_with_logits", "[2]", "[2, 3]"],
+    );
+    says(x.sigmoid_focal_loss(&x, 1.5, 2.0, mean), &["sigmoid_focal_loss", "alpha is 1.5"]);
+    says(x.sigmoid_focal_loss(&x, 0.5, -2.0, mean), &["sigmoid_focal_loss", "gamma is -2"]);
+    says(x.dice_loss(&x, 1.0, mean), &["dice_loss", "[N, C, d1, ..]", "[2, 3]"]);
+    says(x.kl_div(&other, &Default::default()), &["[2, 3]", "[2, 4]"]);
+    says(x.cosine_embedding_loss(&x, &x, 0.0, mean), &["cosine_embedding_loss", "target [2, 3]"]);
+    says(x.hinge_embedding_loss(&other, 1.0, mean), &["hinge_embedding_loss", "[2, 3]", "[2, 4]"]);
+    says(x.margin_ranking_loss(&x, &row, 0.0, mean), &["margin_ranking_loss", "target [3]"]);
+    says(x.triplet_margin_loss(&x, &row, &Default::default()), &["triplet_margin_loss", "[2, 3]", "[3]"]);
+    let flat = TripletMarginOptions { margin: 0.0, ..Default::default() };
+    says(x.triplet_margin_loss(&x, &x, &flat), &["triplet_margin_loss", "margin is 0"]);
+    says(x.norm(f32::NAN, &[], false), &["norm", "NaN"]);
+    says(x.norm(2.0, &[2], false), &["norm", "dimension 2"]);
 }
 
 #[test]

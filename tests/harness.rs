@@ -184,7 +184,6 @@ fn found(bug: Bug, device: &Device) -> Vec<String> {
         needs_f16: false,
         differentiable: true,
         smooth: false,
-        needs_f16: false,
     };
     differences(&case, 7, device)
 }

@@ -1,4 +1,4 @@
-//! Losses, composed of other operations: cross entropy on logits, negative log likelihood, squared error.
+//! Losses of classes, composed of other operations: cross entropy on logits, negative log likelihood.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -15,6 +15,17 @@ pub enum Reduction {
     Sum,
     /// One value an element.
     None,
+}
+
+impl Reduction {
+    /// What it makes of these losses.
+    pub(super) fn of(self, losses: &Tensor) -> Result<Tensor> {
+        match self {
+            Reduction::None => Ok(losses.clone()),
+            Reduction::Sum => losses.sum(&[], false),
+            Reduction::Mean => losses.mean(&[], false),
+        }
+    }
 }
 
 /// How [`Tensor::cross_entropy`] and [`Tensor::nll_loss`] count.
@@ -216,11 +227,7 @@ impl Tensor {
             target = target.mul(&along(weight, dim, self.rank())?)?;
         }
         let losses = self.log_softmax(dim as isize)?.mul(&target)?.sum(&[dim as isize], false)?.neg()?;
-        match options.reduction {
-            Reduction::None => Ok(losses),
-            Reduction::Sum => losses.sum(&[], false),
-            Reduction::Mean => losses.mean(&[], false),
-        }
+        options.reduction.of(&losses)
     }
 
     /// The negative log likelihood of i32 labels under these log probabilities: [`cross_entropy`] without its
@@ -238,20 +245,6 @@ impl Tensor {
         }
         let labels = Labels::new(OP, self, target, options)?;
         labels.reduce(&labels.losses(self)?, options.reduction)
-    }
-
-    /// The squared error `(self - target)^2`, reduced; shapes broadcast.
-    ///
-    /// # Errors
-    /// [`Error::Broadcast`], [`Error::WrongDType`].
-    #[track_caller]
-    pub fn mse_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
-        let losses = self.sub(target)?.square()?;
-        match reduction {
-            Reduction::None => Ok(losses),
-            Reduction::Sum => losses.sum(&[], false),
-            Reduction::Mean => losses.mean(&[], false),
-        }
     }
 }
 
@@ -298,6 +291,12 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("nll_loss", &[&[7, 3], &[7]], |x| Ok(vec![x[0].nll_loss(&x[1], &CrossEntropyOptions::default())?]))
             .integers(1, 0, 2)
             .first_order(),
-        Case::new("mse_loss", &[&[4, 5], &[4, 5]], |x| Ok(vec![x[0].mse_loss(&x[1], Reduction::Mean)?])),
+        Case::new("nll_loss", &[&[2, 4, 3], &[2, 3], &[4]], |x| {
+            let options = CrossEntropyOptions { weight: Some(x[2].clone()), ignore_index: 1, ..Default::default() };
+            Ok(vec![x[0].nll_loss(&x[1], &options)?])
+        })
+        .integers(1, 0, 3)
+        .domain(2, 0.2, 2.0)
+        .tolerance(64.0),
     ]
 }

@@ -6,7 +6,9 @@ mod cat;
 mod conv;
 mod cross_entropy;
 mod gather;
+mod losses;
 mod matmul;
+mod norm;
 mod normalization;
 mod pad;
 mod pointwise;
@@ -18,6 +20,7 @@ mod view;
 
 pub use conv::{Conv2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
@@ -41,6 +44,8 @@ pub fn cases() -> Vec<Case> {
         pad::cases(),
         cat::cases(),
         rearrange::cases(),
+        losses::cases(),
+        norm::cases(),
     ]
     .into_iter()
     .flatten()

@@ -18,13 +18,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Plans kept before the cache starts anew: a program whose graph never repeats must not fill memory.
+/// Plans kept: a program whose graph never repeats must not fill memory. The one that was not used for longest goes.
 const MOST_PLANS: usize = 512;
+
+/// A plan, and the number of the run that used it last.
+type Cached = (Arc<Plan>, u64);
 
 /// Runs recorded graphs on an adapter. Plans are cached by the structure of the graph.
 pub(crate) struct Planner {
     gpu: Gpu,
-    plans: Mutex<HashMap<Vec<u8>, Arc<Plan>>>,
+    /// Plans by the structure of their graph.
+    plans: Mutex<HashMap<Vec<u8>, Cached>>,
     planned: AtomicU64,
     runs: AtomicU64,
 }
@@ -40,16 +44,19 @@ impl Planner {
 
     fn plan(&self, schedule: &Schedule) -> Result<Arc<Plan>> {
         let key = key::structure(schedule);
-        if let Some(plan) = self.plans.lock().get(&key) {
+        let now = self.runs.load(Ordering::Relaxed);
+        if let Some((plan, used)) = self.plans.lock().get_mut(&key) {
+            *used = now;
             return Ok(plan.clone());
         }
         let plan = Arc::new(lower::lower(schedule, &self.gpu)?);
         self.planned.fetch_add(1, Ordering::Relaxed);
         let mut plans = self.plans.lock();
         if plans.len() >= MOST_PLANS {
-            plans.clear();
+            let oldest = plans.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            oldest.and_then(|key| plans.remove(&key));
         }
-        plans.insert(key, plan.clone());
+        plans.insert(key, (plan.clone(), now));
         Ok(plan)
     }
 }

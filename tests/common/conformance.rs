@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::path::Path;
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, MaxPool2dOptions, PadMode,
-    Padding, Parameter, Reduction, Tensor, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, KlDivOptions,
+    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Parameter, Reduction, Tensor, TripletMarginOptions, grad,
 };
 
 /// The cases of a file, in its order.
@@ -281,7 +281,8 @@ fn signature(op: &str) -> Option<Signature> {
         "abs" | "neg" | "sign" | "exp" | "expm1" | "log" | "log1p" | "log2" | "log10" | "sqrt" | "rsqrt"
         | "reciprocal" | "square" | "sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "tanh"
         | "erf" | "floor" | "ceil" | "round" | "trunc" | "isnan" | "isinf" | "isfinite" | "logical_not" | "relu"
-        | "sigmoid" | "silu" | "mish" | "softsign" => (ONE, &[]),
+        | "sigmoid" | "silu" | "mish" | "softsign" | "relu6" | "hardsigmoid" | "hardswish" | "selu" | "tanhshrink"
+        | "logsigmoid" => (ONE, &[]),
         "add" | "sub" => (TWO, &["alpha", "other"]),
         "mul" | "div" | "maximum" | "minimum" | "atan2" | "fmod" | "remainder" | "eq" | "ne" | "lt" | "le" | "gt"
         | "ge" => (TWO, &["other"]),
@@ -290,7 +291,12 @@ fn signature(op: &str) -> Option<Signature> {
         "where" => (&["condition", "input", "other"], &[]),
         "clamp" => (ONE, &["min", "max"]),
         "leaky_relu" => (ONE, &["negative_slope"]),
-        "elu" => (ONE, &["alpha"]),
+        "elu" | "celu" => (ONE, &["alpha"]),
+        "hardtanh" => (ONE, &["min_val", "max_val"]),
+        "softshrink" | "hardshrink" => (ONE, &["lambd"]),
+        "threshold" => (ONE, &["threshold", "value"]),
+        "prelu" => (&["input", "weight"], &[]),
+        "glu" => (ONE, &["dim"]),
         "softplus" => (ONE, &["beta", "threshold"]),
         "gelu" => (ONE, &["approximate"]),
         "sum" | "mean" | "amax" | "amin" | "max" | "min" | "argmax" | "argmin" => (ONE, &["dim", "keepdim"]),
@@ -306,6 +312,19 @@ fn signature(op: &str) -> Option<Signature> {
         "pixel_shuffle" => (ONE, &["upscale_factor"]),
         "pixel_unshuffle" => (ONE, &["downscale_factor"]),
         "channel_shuffle" => (ONE, &["groups"]),
+        "nll_loss" => (&["input", "target", "weight"], &["ignore_index", "reduction"]),
+        "mse_loss" | "l1_loss" => (&["input", "target", "weight"], &["reduction"]),
+        "smooth_l1_loss" => (&["input", "target"], &["beta", "reduction"]),
+        "huber_loss" => (&["input", "target", "weight"], &["delta", "reduction"]),
+        "binary_cross_entropy" => (&["input", "target", "weight"], &["reduction"]),
+        "binary_cross_entropy_with_logits" => (&["input", "target", "weight", "pos_weight"], &["reduction"]),
+        "sigmoid_focal_loss" => (&["inputs", "targets"], &["alpha", "gamma", "reduction"]),
+        "dice_loss" => (&["input", "target"], &["smooth", "reduction"]),
+        "kl_div" => (&["input", "target"], &["log_target", "reduction"]),
+        "cosine_embedding_loss" | "margin_ranking_loss" => (&["input1", "input2", "target"], &["margin", "reduction"]),
+        "hinge_embedding_loss" => (&["input", "target"], &["margin", "reduction"]),
+        "triplet_margin_loss" => (&["anchor", "positive", "negative"], &["margin", "p", "eps", "swap", "reduction"]),
+        "norm" => (ONE, &["p", "dim", "keepdim"]),
         "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
         "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
         "avg_pool2d" => {
@@ -419,20 +438,104 @@ impl Call<'_> {
         Ok(self.tensor("input")?.avg_pool2d(kernel_size, &options)?)
     }
 
+    fn reduction(&self) -> Result<Reduction, Refusal> {
+        // The only loss whose default is another one.
+        let default = if self.op == "sigmoid_focal_loss" { "none" } else { "mean" };
+        match self.attr("reduction").map_or(Some(default), Value::as_str) {
+            Some("mean") => Ok(Reduction::Mean),
+            Some("sum") => Ok(Reduction::Sum),
+            Some("none") => Ok(Reduction::None),
+            _ => Err(self.wrong("reduction")),
+        }
+    }
+
     fn cross_entropy(&self) -> Result<Tensor, Refusal> {
-        let reduction = match self.attr("reduction").map_or(Some("mean"), Value::as_str) {
-            Some("mean") => Reduction::Mean,
-            Some("sum") => Reduction::Sum,
-            Some("none") => Reduction::None,
-            _ => return Err(self.wrong("reduction")),
-        };
         let options = CrossEntropyOptions {
             weight: self.optional("weight").cloned(),
             ignore_index: self.integers("ignore_index")?.map_or(-100, |v| v[0]),
-            reduction,
+            reduction: self.reduction()?,
             label_smoothing: self.number("label_smoothing")?.unwrap_or(0.0),
         };
-        Ok(self.tensor("input")?.cross_entropy(self.tensor("target")?, &options)?)
+        let (x, target) = (self.tensor("input")?, self.tensor("target")?);
+        Ok(if self.op == "nll_loss" { x.nll_loss(target, &options) } else { x.cross_entropy(target, &options) }?)
+    }
+
+    fn kl_div(&self) -> Result<Tensor, Refusal> {
+        let reduction = match self.attr("reduction").and_then(Value::as_str) {
+            Some("batchmean") => KlDivReduction::BatchMean,
+            _ => match self.reduction()? {
+                Reduction::Mean => KlDivReduction::Mean,
+                Reduction::Sum => KlDivReduction::Sum,
+                Reduction::None => KlDivReduction::None,
+            },
+        };
+        let options = KlDivOptions { reduction, log_target: self.flag("log_target", false)? };
+        Ok(self.tensor("input")?.kl_div(self.tensor("target")?, &options)?)
+    }
+
+    /// The losses of a difference, which have a weight that the others' methods don't take.
+    fn regression_loss(&self) -> Result<Tensor, Refusal> {
+        let (x, target, reduction) = (self.tensor("input")?, self.tensor("target")?, self.reduction()?);
+        let delta = self.number("delta")?.unwrap_or(1.0);
+        Ok(match (self.op, self.optional("weight")) {
+            ("mse_loss", None) => x.mse_loss(target, reduction),
+            ("mse_loss", Some(weight)) => x.weighted_mse_loss(target, weight, reduction),
+            ("l1_loss", None) => x.l1_loss(target, reduction),
+            ("l1_loss", Some(weight)) => x.weighted_l1_loss(target, weight, reduction),
+            ("huber_loss", None) => x.huber_loss(target, delta, reduction),
+            ("huber_loss", Some(weight)) => x.weighted_huber_loss(target, delta, weight, reduction),
+            _ => x.smooth_l1_loss(target, self.number("beta")?.unwrap_or(1.0), reduction),
+        }?)
+    }
+
+    fn binary_loss(&self) -> Result<Tensor, Refusal> {
+        let reduction = self.reduction()?;
+        if self.op == "sigmoid_focal_loss" {
+            let (alpha, gamma) = (self.number("alpha")?.unwrap_or(0.25), self.number("gamma")?.unwrap_or(2.0));
+            return Ok(self.tensor("inputs")?.sigmoid_focal_loss(self.tensor("targets")?, alpha, gamma, reduction)?);
+        }
+        let (x, target, weight) = (self.tensor("input")?, self.tensor("target")?, self.optional("weight"));
+        Ok(match self.op {
+            "binary_cross_entropy" => x.binary_cross_entropy(target, weight, reduction),
+            "dice_loss" => x.dice_loss(target, self.number("smooth")?.unwrap_or(1.0), reduction),
+            _ => x.binary_cross_entropy_with_logits(target, weight, self.optional("pos_weight"), reduction),
+        }?)
+    }
+
+    fn margin_loss(&self) -> Result<Tensor, Refusal> {
+        let (margin, reduction) = (self.number("margin")?, self.reduction()?);
+        Ok(match self.op {
+            "cosine_embedding_loss" => {
+                let (other, target) = (self.tensor("input2")?, self.tensor("target")?);
+                self.tensor("input1")?.cosine_embedding_loss(other, target, margin.unwrap_or(0.0), reduction)
+            }
+            "margin_ranking_loss" => {
+                let (other, target) = (self.tensor("input2")?, self.tensor("target")?);
+                self.tensor("input1")?.margin_ranking_loss(other, target, margin.unwrap_or(0.0), reduction)
+            }
+            "hinge_embedding_loss" => {
+                self.tensor("input")?.hinge_embedding_loss(self.tensor("target")?, margin.unwrap_or(1.0), reduction)
+            }
+            _ => {
+                let options = TripletMarginOptions {
+                    margin: margin.unwrap_or(1.0),
+                    p: self.number("p")?.unwrap_or(2.0),
+                    eps: self.number("eps")?.unwrap_or(1e-6),
+                    swap: self.flag("swap", false)?,
+                    reduction,
+                };
+                let (positive, negative) = (self.tensor("positive")?, self.tensor("negative")?);
+                self.tensor("anchor")?.triplet_margin_loss(positive, negative, &options)
+            }
+        }?)
+    }
+
+    fn norm(&self) -> Result<Tensor, Refusal> {
+        let p = match self.attr("p").and_then(Value::as_str) {
+            Some(text) => text.parse().map_err(|_| self.wrong("p"))?,
+            None => self.number("p")?.unwrap_or(2.0),
+        };
+        Ok(self.tensor("input")?.norm(p, &self.dims()?, self.flag("keepdim", false)?)?)
     }
 
     /// A list of sizes.
@@ -441,7 +544,7 @@ impl Call<'_> {
         sizes.into_iter().map(|v| usize::try_from(v).map_err(|_| self.wrong(name))).collect()
     }
 
-    fn norm(&self) -> Result<Tensor, Refusal> {
+    fn normalize(&self) -> Result<Tensor, Refusal> {
         let x = self.tensor("input")?;
         let (weight, bias) = (self.optional("weight"), self.optional("bias"));
         let eps = self.number("eps")?.unwrap_or(1e-5);
@@ -523,14 +626,23 @@ impl Call<'_> {
         Ok(match self.op {
             "max" | "min" => return self.run_several(),
             "max_pool2d" => return self.max_pool2d(),
-            "cross_entropy" => vec![self.cross_entropy()?],
+            "cross_entropy" | "nll_loss" => vec![self.cross_entropy()?],
+            "kl_div" => vec![self.kl_div()?],
+            "mse_loss" | "l1_loss" | "smooth_l1_loss" | "huber_loss" => vec![self.regression_loss()?],
+            "binary_cross_entropy" | "binary_cross_entropy_with_logits" | "sigmoid_focal_loss" | "dice_loss" => {
+                vec![self.binary_loss()?]
+            }
+            "cosine_embedding_loss" | "margin_ranking_loss" | "hinge_embedding_loss" | "triplet_margin_loss" => {
+                vec![self.margin_loss()?]
+            }
+            "norm" => vec![self.norm()?],
             "conv2d" => vec![self.conv2d()?],
             "pad" => vec![self.pad()?],
             "split" | "chunk" => return self.divide(),
             "cat" => vec![Tensor::cat(&self.list("tensors"), self.dim()?.unwrap_or(0))?],
             "stack" => vec![Tensor::stack(&self.list("tensors"), self.dim()?.unwrap_or(0))?],
             "avg_pool2d" => vec![self.avg_pool2d()?],
-            "layer_norm" | "group_norm" | "batch_norm" => vec![self.norm()?],
+            "layer_norm" | "group_norm" | "batch_norm" => vec![self.normalize()?],
             _ => vec![self.run_one()?],
         })
     }
@@ -603,6 +715,22 @@ impl Call<'_> {
             "silu" => x.silu(),
             "mish" => x.mish(),
             "softsign" => x.softsign(),
+            "relu6" => x.relu6(),
+            "hardsigmoid" => x.hardsigmoid(),
+            "hardswish" => x.hardswish(),
+            "selu" => x.selu(),
+            "celu" => x.celu(self.number("alpha")?.unwrap_or(1.0)),
+            "tanhshrink" => x.tanhshrink(),
+            "logsigmoid" => x.logsigmoid(),
+            "hardtanh" => x.hardtanh(self.number("min_val")?.unwrap_or(-1.0), self.number("max_val")?.unwrap_or(1.0)),
+            "softshrink" => x.softshrink(self.number("lambd")?.unwrap_or(0.5)),
+            "hardshrink" => x.hardshrink(self.number("lambd")?.unwrap_or(0.5)),
+            "threshold" => x.threshold(
+                self.number("threshold")?.ok_or_else(|| self.wrong("threshold"))?,
+                self.number("value")?.ok_or_else(|| self.wrong("value"))?,
+            ),
+            "prelu" => x.prelu(self.tensor("weight")?),
+            "glu" => x.glu(self.dim()?.unwrap_or(-1)),
             "add" => x.add(&self.other()?),
             "sub" => x.sub(&self.other()?),
             "mul" => x.mul(&self.other()?),

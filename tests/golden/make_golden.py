@@ -50,10 +50,39 @@ def sum_tolerance(length):
     return (2e-5, float(np.clip(1e-7 * length, 1e-5, 1e-4).round(7)))
 
 
+def norm(input, p=2, dim=None, keepdim=False):
+    """`torch.norm` with infinite orders as strings, since JSON has no infinities."""
+    return torch.norm(input, float(p), dim, keepdim)
+
+
+def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2, reduction="none"):
+    """As `torchvision.ops.sigmoid_focal_loss`."""
+    p = torch.sigmoid(inputs)
+    ce_loss = F.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
+    p_t = p * targets + (1 - p) * (1 - targets)
+    loss = ce_loss * ((1 - p_t) ** gamma)
+    if alpha >= 0:
+        loss = (alpha * targets + (1 - alpha) * (1 - targets)) * loss
+    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
+
+
+def dice_loss(input, target, smooth=1.0, reduction="mean"):
+    """Milletari et al. 2016, for each sample and class."""
+    places = tuple(range(2, input.dim()))
+    both, either = (input * target).sum(places), input.sum(places) + target.sum(places)
+    loss = 1 - (2 * both + smooth) / (either + smooth)
+    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
+
+
+# Functions that PyTorch itself does not have, or not in a form that a case file can hold.
+OWN = {"norm": norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
+
+
 def torch_function(op):
     if op == "batch_norm":  # whose running statistics may be None and have no default
         return partial(F.batch_norm, running_mean=None, running_var=None)
     return getattr(F, op, None) or getattr(torch, op)
+    return OWN.get(op) or getattr(F, op, None) or getattr(torch, op)
 
 
 def call(op, args, attrs):
@@ -271,6 +300,12 @@ def pointwise_unary(file):
     op = unary("cos", -6, 6, TRIG)
     op.case({"input": op.uniform((65,), -50, 50)}, tol=(1e-5, 1e-5))
     special(op, [NAN, INF, -INF])
+    for name in ("asin", "acos"):
+        op = unary(name, -0.9, 0.9, TRIG)
+        op.case({"input": np.float32([-1, 1])}, grad=False)
+        special(op, [NAN, 2, -2])
+    op = unary("log10", 0.05, 10)
+    special(op, [NAN, INF, -INF, 0, -1])
     op = unary("tan", -1.3, 1.3, STEEP)
     special(op, [NAN, INF, -INF])
     op = unary("atan", -4, 4)
@@ -476,6 +511,65 @@ def activations(file):
     # 1 + erf and 1 + tanh cancel for negative arguments, and float32 erf is good to a few 1e-7.
     op = activation("gelu", -4, 4, (1e-5, 5e-6), attrs=({}, {"approximate": "none"}, {"approximate": "tanh"}))
     op.raises({"input": op.uniform((3,))}, approximate="sigmoid")
+
+
+def activations_piecewise(file):
+    def activation(name, attrs=({},), tol=(1e-5, 2e-6), ends=(0, 30, -30, 1e3, -1e3)):
+        op = file.op(name, tol)
+        for attr in attrs:
+            for shape in SHAPES if attr is attrs[0] else [(), (4, 9)]:
+                op.case({"input": op.uniform(shape, -4, 8)}, **attr)
+            op.case({"input": np.float32(ends)}, **attr)
+            op.case({"input": np.float32([NAN])}, grad=False, **attr)
+        return op
+
+    activation("relu6", ends=(0, 6, 7, 30, -30))
+    op = activation("hardtanh", ({}, {"min_val": -2.0, "max_val": 0.5}), ends=(-1, 1, 0, 30, -30))
+    op.raises({"input": op.uniform((3,))}, min_val=1.0, max_val=-1.0)
+    activation("hardsigmoid")
+    activation("hardswish")
+    activation("selu")
+    op = activation("celu", ({}, {"alpha": 0.5}, {"alpha": 2.0}))
+    op.raises({"input": op.uniform((3,))}, alpha=0)
+    activation("tanhshrink")
+    activation("logsigmoid")
+    op = activation("softshrink", ({}, {"lambd": 1.5}, {"lambd": 0}), ends=(0, 0.5, -0.5, 30, -30))
+    op.raises({"input": op.uniform((3,))}, lambd=-1.0)
+    activation("hardshrink", ({}, {"lambd": 1.5}, {"lambd": -1.0}), ends=(0, 0.5, -0.5, 30, -30))
+    activation("threshold", ({"threshold": 0.5, "value": -2.0}, {"threshold": -1, "value": 7}), ends=(0.5, -1, 30, -30))
+
+    op = file.op("prelu", (1e-5, 1e-5))
+    for shape, weight in [
+        ((7,), (1,)),
+        ((3, 5), (5,)),
+        ((3, 5), (1,)),
+        ((3, 1), (1,)),
+        ((2, 3, 4), (3,)),
+        ((2, 3, 4, 5), (3,)),
+        ((2, 3, 4), ()),
+        ((0, 3), (3,)),
+    ]:
+        op.case({"input": op.uniform(shape, -2, 2), "weight": op.uniform(weight)})
+    op.case({"input": np.float32([[0, 1], [-1, 0]]), "weight": np.float32([0.25, -0.5])})
+    op.raises({"input": op.uniform((2, 3)), "weight": op.uniform((2,))})
+    op.raises({"input": op.uniform((2, 3)), "weight": op.uniform((3, 1))})
+    op.raises({"input": op.uniform((3,)), "weight": op.uniform((3,))})
+
+    op = file.op("glu")
+    for shape, attrs in [
+        ((6,), {}),
+        ((3, 4), {}),
+        ((4, 3), {"dim": 0}),
+        ((2, 4, 3), {"dim": 1}),
+        ((2, 3, 4, 6), {}),
+        ((2, 3, 4, 6), {"dim": -4}),
+        ((2, 3, 4, 5), {"dim": -2}),
+        ((0, 4), {}),
+    ]:
+        op.case({"input": op.uniform(shape, -3, 3)}, **attrs)
+    op.raises({"input": op.uniform((3, 5))})
+    op.raises({"input": op.uniform((4,))}, dim=1)
+    op.raises({"input": op.uniform(())})
 
 
 # Reductions.
@@ -1381,12 +1475,228 @@ def shape(file):
         op.case({"input": op.uniform(size)}, groups=groups)
     for size, groups in [((1, 4, 2, 2), 3), ((2, 4), 2), ((1, 4, 2, 2), 0)]:
         op.raises({"input": op.uniform(size)}, groups=groups)
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def losses_nll(file):
+    op = file.op("nll_loss", (1e-5, 2e-6))
+
+    def args(shape, target_shape, weight=False, ignored=0, ignore_index=-100):
+        classes = shape[1] if len(shape) > 1 else shape[0]
+        target = op.index(target_shape, classes)
+        target.reshape(-1)[:ignored] = ignore_index
+        args = {"input": op.uniform(shape, -3, 0), "target": target}
+        return args | ({"weight": op.uniform((classes,), 0.2, 2)} if weight else {})
+
+    for reduction in REDUCTIONS:
+        for arguments, attrs in [
+            (args((4, 5), (4,)), {}),
+            (args((4, 5), (4,), weight=True), {}),
+            (args((6, 5), (6,), ignored=2), {}),
+            (args((6, 5), (6,), weight=True, ignored=2, ignore_index=3), {"ignore_index": 3}),
+            (args((5,), ()), {}),
+            (args((5,), (), weight=True), {}),
+            (args((2, 5, 3, 4), (2, 3, 4)), {}),
+            (args((3, 4, 7), (3, 7), weight=True, ignored=5, ignore_index=-1), {"ignore_index": -1}),
+        ]:
+            op.case(arguments, constant=("weight",), reduction=reduction, **attrs)
+    op.case(args((4, 5), (4,)))
+    op.case(args((0, 5), (0,)), reduction="sum")
+    op.case(args((3, 5), (3,), ignored=3))  # all ignored: NaN
+    op.raises(args((4, 5), (3,)))
+    op.raises(args((2, 5, 3, 4), (2, 4, 3)))
+    op.raises(args((4, 5), (4,)) | {"weight": op.uniform((4,), 0.2, 2)})
+    op.raises(args((4, 5), (4,)), reduction="average")
+
+
+def losses_regression(file):
+    bends = {"smooth_l1_loss": "beta", "huber_loss": "delta"}
+    for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"):
+        op = file.op(name, (1e-5, 5e-6))
+
+        def args(a, b, weight=False, op=op):
+            args = {"input": op.uniform(a, -2, 2), "target": op.uniform(b, -2, 2)}
+            return args | ({"weight": op.uniform(a, 0.2, 2)} if weight else {})
+
+        options = [{}] + [{bends[name]: bend} for bend in (0.5, 2.0, 1e-3)] if name in bends else [{}]
+        if name == "smooth_l1_loss":
+            options.append({"beta": 0.0})
+        for reduction in REDUCTIONS:
+            for attrs in options:
+                op.case(args((4, 5), (4, 5)), reduction=reduction, **attrs)
+                op.case(args((2, 3, 4), (3, 1)), reduction=reduction, **attrs)
+                if name != "smooth_l1_loss":
+                    op.case(args((4, 5), (4, 5), weight=True), reduction=reduction, **attrs)
+                    op.case(args((3, 4), (4,), weight=True), reduction=reduction, **attrs)
+            op.case(args((), ()), reduction=reduction)
+            # A difference of 0, of exactly the bend, and far beyond it.
+            tie = {"input": np.float32([0, 1, -1, 1e4, -1e4]), "target": np.zeros(5, np.float32)}
+            op.case(tie, reduction=reduction, tol=(1e-5, 1e-4) if reduction == "none" else (2e-5, 1e-3))
+            op.case(args((2, 3, 4, 5), (2, 3, 4, 5)), reduction=reduction, tol=(2e-5, 1e-5))
+        op.case(args((0, 5), (0, 5)), reduction="sum")
+        op.case(args((3, 0), (3, 0)), reduction="none")
+        op.raises(args((3,), (4,)))
+        op.raises(args((3,), (3,)), reduction="average")
+        if name in bends:
+            op.raises(args((3,), (3,)), **{bends[name]: -1.0})
+        if name != "smooth_l1_loss":
+            op.raises(args((3,), (3,)) | {"weight": op.uniform((1,), 0.2, 2)})
+    op.raises(args((3,), (3,)), delta=0.0)
+
+
+def losses_binary(file):
+    for name, low, high in [("binary_cross_entropy", 0.05, 0.95), ("binary_cross_entropy_with_logits", -5, 5)]:
+        op = file.op(name, (2e-5, 1e-5))
+
+        def args(shape, op=op, low=low, high=high, **weights):
+            args = {"input": op.uniform(shape, low, high), "target": op.uniform(shape, 0, 1)}
+            return args | {key: op.uniform(weight, 0.2, 2) for key, weight in weights.items()}
+
+        extremes = np.float32([0, 0, 1, 1, 0.5]) if low > 0 else np.float32([-100, 100, -1e4, 1e4, 0])
+        for reduction in REDUCTIONS:
+            for arguments in [
+                args((7,)),
+                args(()),
+                args((4, 5)),
+                args((2, 3, 4, 5)),
+                args((4, 5), weight=(4, 5)),
+                args((4, 5), weight=(5,)),
+                args((4, 5), weight=(4, 1)),
+            ]:
+                op.case(arguments, constant=("weight",), reduction=reduction)
+            if low < 0:
+                op.case(args((4, 5), pos_weight=(5,)), constant=("pos_weight",), reduction=reduction)
+                both = args((2, 5, 3), weight=(5, 1), pos_weight=(3,))
+                op.case(both, constant=("weight", "pos_weight"), reduction=reduction)
+            target = np.float32([0, 1, 0, 1, 0.5])
+            op.case({"input": extremes, "target": target}, constant=("target",), reduction=reduction)
+        op.case(args((4, 5)))
+        op.case(args((0, 5)), reduction="sum")
+        op.raises(args((4, 5)) | {"target": op.uniform((5,), 0, 1)})
+        op.raises(args((4, 5), weight=(4,)))
+        op.raises(args((4, 5)), reduction="average")
+
+    op = file.op("sigmoid_focal_loss", (2e-5, 1e-5))
+    for reduction in REDUCTIONS:
+        for attrs in [{}, {"alpha": -1}, {"alpha": 0.75, "gamma": 1.5}, {"gamma": 0.0}, {"alpha": 1.0, "gamma": 3}]:
+            for shape in [(7,), (2, 3, 4)]:
+                target = np.asarray(op.bools(shape), np.float32) if len(shape) == 1 else op.uniform(shape, 0, 1)
+                op.case({"inputs": op.uniform(shape, -5, 5), "targets": target}, reduction=reduction, **attrs)
+    op.case({"inputs": op.uniform((4, 5), -5, 5), "targets": op.uniform((4, 5), 0, 1)})
+    op.raises({"inputs": op.uniform((4, 5)), "targets": op.uniform((4, 4), 0, 1)})
+
+    op = file.op("dice_loss", (2e-5, 1e-5))
+    for reduction in REDUCTIONS:
+        for shape in [(2, 3, 7), (1, 1, 4, 5), (3, 2, 2, 3, 4)]:
+            for attrs in [{}, {"smooth": 1e-5}, {"smooth": 0.0}]:
+                target = np.asarray(op.bools(shape), np.float32)
+                op.case({"input": op.uniform(shape, 0.05, 0.95), "target": target}, reduction=reduction, **attrs)
+    op.case({"input": np.zeros((1, 2, 3), np.float32), "target": np.zeros((1, 2, 3), np.float32)})  # 0: nothing, found
+    op.raises({"input": op.uniform((2, 3, 4)), "target": op.uniform((2, 3, 5))})
+
+
+def losses_divergence(file):
+    op = file.op("kl_div", (1e-5, 5e-6))
+
+    def args(shape, target_shape, log_target):
+        low, high = (-3, 0) if log_target else (0.05, 1)
+        return {"input": op.uniform(shape, -3, 0), "target": op.uniform(target_shape, low, high)}
+
+    for reduction in (*REDUCTIONS, "batchmean"):
+        for log_target in (False, True):
+            attrs = {"reduction": reduction, "log_target": log_target}
+            for shape, target in [((4, 5), (4, 5)), ((7,), (7,)), ((2, 3, 4), (2, 3, 4)), ((3, 4), (4,))]:
+                op.case(args(shape, target, log_target), **attrs)
+        zeros = {"input": op.uniform((2, 3), -3, 0), "target": np.float32([[0, 0.5, 0.5], [0, 0, 1]])}
+        op.case(zeros, constant=("target",), reduction=reduction)  # 0 log 0 is 0
+        op.case({"input": op.uniform((2,)), "target": np.float32([-1, 0.5])}, grad=False, reduction=reduction)
+    op.case(args((4, 5), (4, 5), False))
+    op.case(args((), (), False), reduction="sum")
+    op.case(args((0, 5), (0, 5), False), reduction="batchmean")
+    op.case(args((), (), False), reduction="batchmean")  # a scalar is a batch of one
+    op.raises(args((3,), (4,), False))
+    op.raises(args((3,), (3,), False), reduction="average")
+
+
+def losses_margin(file):
+    def sides(op, shape):
+        return np.where(op.bools(shape), np.float32(1), np.float32(-1))
+
+    op = file.op("cosine_embedding_loss", (2e-5, 1e-5))
+    for reduction in REDUCTIONS:
+        for attrs in ({}, {"margin": 0.3}, {"margin": -0.5}):
+            for a, b, t in [((6, 5), (6, 5), (6,)), ((7,), (7,), ()), ((4, 3), (1, 3), (4,))]:
+                args = {"input1": op.uniform(a), "input2": op.uniform(b), "target": sides(op, t)}
+                op.case(args, constant=("target",), reduction=reduction, **attrs)
+        args = {"input1": op.uniform((3, 4)), "input2": op.uniform((3, 4)), "target": np.int64([1, -1, 0])}
+        op.case(args, reduction=reduction)  # a target of neither counts for nothing
+    for a, b, t in [((6, 5), (6, 5), ()), ((6, 5), (6, 5), (6, 5)), ((5,), (6, 5), (6,)), ((6, 5), (6, 4), (6,))]:
+        op.raises({"input1": op.uniform(a), "input2": op.uniform(b), "target": sides(op, t)})
+
+    op = file.op("hinge_embedding_loss", (1e-5, 5e-6))
+    for reduction in REDUCTIONS:
+        for attrs in ({}, {"margin": 0.3}, {"margin": 2.0}):
+            for a, t in [((7,), (7,)), ((), ()), ((4, 5), (5,)), ((2, 3, 4), (2, 3, 4))]:
+                args = {"input": op.uniform(a, -2, 2), "target": sides(op, t)}
+                op.case(args, constant=("target",), reduction=reduction, **attrs)
+        op.case({"input": op.uniform((3,)), "target": np.int64([1, -1, 0])}, reduction=reduction)
+    op.raises({"input": op.uniform((3,)), "target": sides(op, (4,))})
+    op.raises({"input": op.uniform((3,)), "target": sides(op, (3,))}, reduction="average")
+
+    op = file.op("margin_ranking_loss", (1e-5, 5e-6))
+    for reduction in REDUCTIONS:
+        for attrs in ({}, {"margin": 0.5}, {"margin": -0.25}):
+            for a, b, t in [((7,), (7,), (7,)), ((4, 5), (1, 5), (4, 1)), ((), (), ()), ((2, 3, 4), (2, 3, 4), (2, 3, 4))]:
+                args = {"input1": op.uniform(a), "input2": op.uniform(b), "target": sides(op, t)}
+                op.case(args, constant=("target",), reduction=reduction, **attrs)
+    op.raises({"input1": op.uniform((3,)), "input2": op.uniform((3,)), "target": sides(op, (1, 3))})
+    op.raises({"input1": op.uniform((3, 1)), "input2": op.uniform((3,)), "target": sides(op, (3,))})
+    op.raises({"input1": op.uniform((3,)), "input2": op.uniform((4,)), "target": sides(op, (3,))})
+
+    op = file.op("triplet_margin_loss", (2e-5, 1e-5))
+
+    def triplet(*shapes):
+        return dict(zip(("anchor", "positive", "negative"), (op.uniform(shape, -2, 2) for shape in shapes)))
+
+    for reduction in REDUCTIONS:
+        for attrs in ({}, {"margin": 0.2}, {"p": 1}, {"p": 3.0, "margin": 2.0}, {"swap": True}, {"eps": 0.01, "swap": True}):
+            op.case(triplet((6, 5), (6, 5), (6, 5)), reduction=reduction, **attrs)
+        op.case(triplet((5,), (5,), (5,)), reduction=reduction)
+        op.case(triplet((2, 3, 4), (2, 3, 4), (2, 1, 4)), reduction=reduction, swap=True)
+    op.raises(triplet((6, 5), (6, 5), (5,)))
+    op.raises(triplet((6, 5), (4, 5), (6, 5)))
+    op.raises(triplet((6, 5), (6, 5), (6, 5)), margin=0.0)
+
+
+def norms(file):
+    op = file.op("norm", (2e-5, 1e-5))
+    for p in (2, 1, 3, 0.5, 2.5, 0, -1, "inf", "-inf"):
+        for shape, attrs in [
+            ((7,), {}),
+            ((3, 5), {"dim": 1}),
+            ((2, 3, 4), {"dim": [0, -1], "keepdim": True}),
+            ((2, 3, 4), {"dim": 1, "keepdim": True}),
+            ((67, 3), {"dim": 0}),
+            ((), {}),
+        ]:
+            op.case({"input": op.signed(shape, 0.3, 2)}, p=p, **attrs)
+    op.case({"input": op.uniform((3, 4))})
+    for p in (2, 1, 3, 0.5, 0, "inf"):
+        op.case({"input": np.float32([[0, 0, 0], [0, 3, -4]])}, p=p, dim=1)  # zeros have a gradient of 0
+    for p in (2, 1, "inf", "-inf"):
+        op.case({"input": np.float32([[1, NAN], [INF, 2], [-INF, 3]])}, grad=False, p=p, dim=1)
+    op.case({"input": np.zeros((2, 0), np.float32)}, dim=1)
+    op.case({"input": np.float32([[2, -2, 1], [1, 1, 1]])}, p="inf", dim=1)  # ties share
+    op.raises({"input": op.uniform((2, 3))}, dim=2)
+    op.raises({"input": op.uniform((2, 3))}, dim=[0, 0])
+    op.raises({"input": np.zeros((2, 0), np.float32)}, p="inf", dim=1)
 
 
 FAMILIES = [
     pointwise_unary,
     pointwise_binary,
     activations,
+    activations_piecewise,
     reductions,
     matmul,
     conv2d,
@@ -1396,6 +1706,12 @@ FAMILIES = [
     losses,
     normalization,
     shape,
+    losses_nll,
+    losses_regression,
+    losses_binary,
+    losses_divergence,
+    losses_margin,
+    norms,
 ]
 
 
@@ -1468,6 +1784,8 @@ def main():
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", "Using padding='same'")
     warnings.filterwarnings("ignore", ".*degrees of freedom is <= 0")
+    warnings.filterwarnings("ignore", "Using a target size")
+    warnings.filterwarnings("ignore", "reduction: 'mean' divides")
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
     print(f"PyTorch {torch.__version__}")

@@ -41,7 +41,7 @@ static RELU: Row = Row::float(
 .kinks(&[0.0])
 .first_order();
 
-static LEAKY_RELU: Row = Row::float(
+pub(super) static LEAKY_RELU: Row = Row::float(
     "leaky_relu",
     2,
     "select({0} * {1}, {0}, {0} > F(0.0))",
@@ -209,6 +209,15 @@ impl Tensor {
         let scaled = self.mul_scalar(beta)?;
         let soft = apply(&SOFTPLUS, &[&scaled])?.div_scalar(beta)?;
         scaled.gt_scalar(threshold)?.where_(self, &soft)
+    }
+
+    /// `log(sigmoid(x)) = -log(1 + e^-x)`, which neither overflows nor rounds to 0 early.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    #[track_caller]
+    pub fn logsigmoid(&self) -> Result<Tensor> {
+        apply(&SOFTPLUS, &[&self.neg()?])?.neg()
     }
 
     /// [`gelu`](Tensor::gelu) by `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (PyTorch's `approximate="tanh"`).

@@ -8,6 +8,8 @@ mod arithmetic;
 mod compare;
 mod create;
 mod elementary;
+mod piecewise;
+mod probability;
 
 pub(crate) use create::Full;
 
@@ -234,7 +236,10 @@ pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
 
 /// The whole table.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [elementary::ROWS, arithmetic::ROWS, compare::ROWS, activation::ROWS].into_iter().flatten().copied()
+    [elementary::ROWS, arithmetic::ROWS, compare::ROWS, activation::ROWS, probability::ROWS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Every row by itself, over an odd size, broadcast, and through a view.
@@ -275,5 +280,6 @@ pub(super) fn cases() -> Vec<Case> {
     }
     cases.extend(arithmetic::cases());
     cases.extend(create::cases());
+    cases.extend(piecewise::cases());
     cases
 }

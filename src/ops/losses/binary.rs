@@ -1,0 +1,169 @@
+//! Losses of yes or no: cross entropy of probabilities and of logits, the focal loss, the Dice loss.
+
+use super::{floats, same_shape};
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+use crate::ops::cross_entropy::Reduction;
+
+/// Multiplies losses by a weight, which broadcasts to them, and reduces them. The mean divides by their number.
+fn weighted(op: &'static str, losses: Tensor, weight: Option<&Tensor>, reduction: Reduction) -> Result<Tensor> {
+    let losses = match weight {
+        Some(weight) => {
+            floats(op, &[weight])?;
+            losses.mul(&weight.expand_to(*losses.shape(), op)?)?
+        }
+        None => losses,
+    };
+    reduction.of(&losses)
+}
+
+impl Tensor {
+    /// `-weight (t log x + (1 - t) log(1 - x))` with `x` this, a probability, and `t` the target of the same shape;
+    /// reduced. The mean divides by the number of elements, whatever their weights, which broadcast.
+    ///
+    /// A logarithm counts as -100 at the least; the gradient is `weight (x - t) / max(x (1 - x), 1e-12)`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a target of another shape, [`Error::Invalid`] or [`Error::Broadcast`] for a weight that
+    /// does not broadcast to the input, [`Error::WrongDType`]. What lies outside 0 to 1 is an error in PyTorch; here
+    /// its loss is NaN, which nothing is read to find out.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Reduction, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[0.5f32, 0.5], &[2])?;
+    /// let target = Tensor::from_slice(&device, &[0.0f32, 1.0], &[2])?;
+    /// assert_eq!(x.binary_cross_entropy(&target, None, Reduction::Mean)?.item::<f32>()?, 2.0f32.ln());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn binary_cross_entropy(
+        &self,
+        target: &Tensor,
+        weight: Option<&Tensor>,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        const OP: &str = "binary_cross_entropy";
+        floats(OP, &[self, target])?;
+        same_shape(OP, "target", target, self)?;
+        weighted(OP, self.binary_cross_entropies(target)?, weight, reduction)
+    }
+
+    /// [`binary_cross_entropy`](Tensor::binary_cross_entropy) of `sigmoid(self)`, exact for large logits too:
+    /// `-weight (pos_weight t log sigmoid(x) + (1 - t) log sigmoid(-x))`. Both weights broadcast.
+    ///
+    /// # Errors
+    /// As [`binary_cross_entropy`](Tensor::binary_cross_entropy).
+    #[track_caller]
+    pub fn binary_cross_entropy_with_logits(
+        &self,
+        target: &Tensor,
+        weight: Option<&Tensor>,
+        pos_weight: Option<&Tensor>,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        const OP: &str = "binary_cross_entropy_with_logits";
+        floats(OP, &[self, target])?;
+        same_shape(OP, "target", target, self)?;
+        // (1 - t) x - (1 + (pos_weight - 1) t) log sigmoid(x)
+        let mut log = self.logsigmoid()?;
+        if let Some(pos_weight) = pos_weight {
+            floats(OP, &[pos_weight])?;
+            let pos_weight = pos_weight.expand_to(*self.shape(), OP)?;
+            log = pos_weight.sub_scalar(1.0)?.mul(target)?.add_scalar(1.0)?.mul(&log)?;
+        }
+        let losses = target.neg()?.add_scalar(1.0)?.mul(self)?.sub(&log)?;
+        weighted(OP, losses, weight, reduction)
+    }
+
+    /// The focal loss of logits (Lin et al. 2017), as torchvision's `sigmoid_focal_loss`, whose defaults are `alpha`
+    /// 0.25, `gamma` 2 and no reduction.
+    ///
+    /// With `p = sigmoid(self)` and `q = p t + (1 - p) (1 - t)`, an element costs `a (1 - q)^gamma` times its
+    /// [`binary_cross_entropy_with_logits`](Tensor::binary_cross_entropy_with_logits), where
+    /// `a = alpha t + (1 - alpha) (1 - t)`, or 1 for an `alpha` below 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a target of another shape, an `alpha` above 1 or a `gamma` below 0;
+    /// [`Error::WrongDType`].
+    #[track_caller]
+    pub fn sigmoid_focal_loss(&self, target: &Tensor, alpha: f32, gamma: f32, reduction: Reduction) -> Result<Tensor> {
+        const OP: &str = "sigmoid_focal_loss";
+        floats(OP, &[self, target])?;
+        same_shape(OP, "target", target, self)?;
+        if alpha.is_nan() || alpha > 1.0 {
+            return Err(Error::invalid(OP, format!("alpha is {alpha}; it must be from 0 to 1, or below 0 for none")));
+        }
+        if gamma.is_nan() || gamma < 0.0 {
+            return Err(Error::invalid(OP, format!("gamma is {gamma}; it must not be below 0")));
+        }
+        let losses = self.binary_cross_entropy_with_logits(target, None, None, Reduction::None)?;
+        // 1 - q = p + t - 2 p t, as p (1 - t) + (1 - p) t, where nothing cancels.
+        let (p, rest) = (self.sigmoid()?, self.neg()?.sigmoid()?);
+        let off = target.neg()?.add_scalar(1.0)?;
+        let mut factor = p.mul(&off)?.add(&rest.mul(target)?)?.pow_scalar(gamma)?;
+        if alpha >= 0.0 {
+            factor = factor.mul(&target.mul_scalar(alpha)?.add(&off.mul_scalar(1.0 - alpha)?)?)?;
+        }
+        reduction.of(&losses.mul(&factor)?)
+    }
+
+    /// The Dice loss (Milletari et al. 2016) of probabilities `[N, C, d1, ..]` and a target of the same shape:
+    /// `1 - (2 sum of x t + smooth) / (sum of x + sum of t + smooth)`, the sums over `d1, ..`: one value for each
+    /// sample and class, `[N, C]`, reduced.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a target of another shape, fewer than three dimensions or a `smooth` below 0;
+    /// [`Error::WrongDType`].
+    #[track_caller]
+    pub fn dice_loss(&self, target: &Tensor, smooth: f32, reduction: Reduction) -> Result<Tensor> {
+        const OP: &str = "dice_loss";
+        floats(OP, &[self, target])?;
+        same_shape(OP, "target", target, self)?;
+        if self.rank() < 3 {
+            return Err(Error::invalid(OP, format!("the input must be [N, C, d1, ..]; it is {}", self.shape())));
+        }
+        if smooth.is_nan() || smooth < 0.0 {
+            return Err(Error::invalid(OP, format!("smooth is {smooth}; it must not be below 0")));
+        }
+        let places: Vec<isize> = (2..self.rank() as isize).collect();
+        let both = self.mul(target)?.sum(&places, false)?.mul_scalar(2.0)?.add_scalar(smooth)?;
+        let either = self.sum(&places, false)?.add(&target.sum(&places, false)?)?.add_scalar(smooth)?;
+        reduction.of(&both.div(&either)?.neg()?.add_scalar(1.0)?)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        let loss = |op, shape: &[usize], weight: &[usize], run: fn(&[Tensor], Reduction) -> Result<Tensor>| {
+            Case::new(op, &[shape, shape, weight], move |x| Ok(vec![run(x, reduction)?]))
+                .domain(1, 0.0, 1.0)
+                .domain(2, 0.2, 2.0)
+                .tolerance(64.0)
+        };
+        let likely = |shape, weight, run| loss("binary_cross_entropy", shape, weight, run).domain(0, 0.2, 0.8);
+        cases.push(likely(&[3, 5], &[5], |x, r| x[0].binary_cross_entropy(&x[1], None, r)));
+        cases.push(likely(&[3, 5], &[5], |x, r| x[0].binary_cross_entropy(&x[1], Some(&x[2]), r)));
+        let logits =
+            |shape, weight, run| loss("binary_cross_entropy_with_logits", shape, weight, run).domain(0, -4.0, 4.0);
+        cases.push(logits(&[7], &[1], |x, r| x[0].binary_cross_entropy_with_logits(&x[1], None, None, r)));
+        cases.push(logits(&[3, 5], &[3, 1], |x, r| x[0].binary_cross_entropy_with_logits(&x[1], Some(&x[2]), None, r)));
+        cases.push(logits(&[2, 3, 5], &[5], |x, r| x[0].binary_cross_entropy_with_logits(&x[1], None, Some(&x[2]), r)));
+        cases.push(logits(&[3, 5], &[5], |x, r| {
+            x[0].binary_cross_entropy_with_logits(&x[1], Some(&x[2]), Some(&x[2]), r)
+        }));
+        cases.push(logits(&[0, 5], &[5], |x, _| {
+            x[0].binary_cross_entropy_with_logits(&x[1], None, None, Reduction::Sum)
+        }));
+        let focal = |run| loss("sigmoid_focal_loss", &[3, 5], &[1], run).tolerance(128.0);
+        cases.push(focal(|x, r| x[0].sigmoid_focal_loss(&x[1], 0.25, 2.0, r)));
+        cases.push(focal(|x, r| x[0].sigmoid_focal_loss(&x[1], -1.0, 1.5, r)));
+        cases.push(focal(|x, r| x[0].sigmoid_focal_loss(&x[1], 0.75, 0.0, r)));
+        let dice = |shape, run| loss("dice_loss", shape, &[1], run).domain(0, 0.1, 0.9);
+        cases.push(dice(&[2, 3, 7], |x, r| x[0].dice_loss(&x[1], 1.0, r)));
+        cases.push(dice(&[2, 1, 3, 5], |x, r| x[0].dice_loss(&x[1], 1e-5, r)));
+    }
+    cases
+}

@@ -1,0 +1,190 @@
+//! Losses of order and distance, which are 0 from a margin on.
+
+use super::floats;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+use crate::ops::cross_entropy::Reduction;
+
+/// How [`Tensor::triplet_margin_loss`] measures.
+#[derive(Clone, Copy, Debug)]
+pub struct TripletMarginOptions {
+    /// By how much the negative example should be further away; above 0.
+    pub margin: f32,
+    /// The norm of the distance.
+    pub p: f32,
+    /// Added to each difference.
+    pub eps: f32,
+    /// Whether the distance from the positive to the negative example counts where it is the smaller one.
+    pub swap: bool,
+    /// What becomes of the losses of the samples.
+    pub reduction: Reduction,
+}
+
+impl Default for TripletMarginOptions {
+    fn default() -> TripletMarginOptions {
+        TripletMarginOptions { margin: 1.0, p: 2.0, eps: 1e-6, swap: false, reduction: Reduction::Mean }
+    }
+}
+
+/// `values` where the target is `label`, 0 elsewhere.
+fn labelled(target: &Tensor, label: f32, values: &Tensor) -> Result<Tensor> {
+    target.eq_scalar(label)?.where_(values, &values.zeros_like()?)
+}
+
+impl Tensor {
+    /// `1 - cos` where the target is 1, `max(0, cos - margin)` where it is -1, with `cos` that of the angle between
+    /// this and `other`; reduced. Both are `[N, D]` and the target `[N]`, or `[D]` and `[]` (PyTorch's default
+    /// margin is 0). Squared lengths are 1e-12 longer than they are, so nothing is divided by 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other ranks, [`Error::Broadcast`], [`Error::WrongDType`].
+    #[track_caller]
+    pub fn cosine_embedding_loss(
+        &self,
+        other: &Tensor,
+        target: &Tensor,
+        margin: f32,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        const OP: &str = "cosine_embedding_loss";
+        floats(OP, &[self, other])?;
+        if target.rank() > 1 || self.rank() != target.rank() + 1 || other.rank() != self.rank() {
+            let shapes = format!("{}, {} and target {}", self.shape(), other.shape(), target.shape());
+            return Err(Error::invalid(OP, format!("{shapes} must be [N, D], [N, D] and [N], or [D], [D] and []")));
+        }
+        let length = |x: &Tensor| x.square()?.sum(&[-1], false)?.add_scalar(1e-12);
+        let cos = self.mul(other)?.sum(&[-1], false)?.div(&length(self)?.mul(&length(other)?)?.sqrt()?)?;
+        let shape = cos.shape().broadcast(target.shape(), OP)?;
+        let cos = cos.expand_to(shape, OP)?;
+        let alike = labelled(target, 1.0, &cos.neg()?.add_scalar(1.0)?)?;
+        let unlike = labelled(target, -1.0, &cos.sub_scalar(margin)?.relu()?)?;
+        reduction.of(&alike.add(&unlike)?)
+    }
+
+    /// With a distance `x` in this: `x` where the target is 1, `max(0, margin - x)` where it is -1 (PyTorch's default
+    /// margin is 1), the sum of both elsewhere; reduced. Shapes broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`], [`Error::WrongDType`].
+    #[track_caller]
+    pub fn hinge_embedding_loss(&self, target: &Tensor, margin: f32, reduction: Reduction) -> Result<Tensor> {
+        const OP: &str = "hinge_embedding_loss";
+        floats(OP, &[self])?;
+        let shape = self.shape().broadcast(target.shape(), OP)?;
+        let x = self.expand_to(shape, OP)?;
+        let apart = x.neg()?.add_scalar(margin)?.relu()?;
+        let zeros = x.zeros_like()?;
+        let apart = target.ne_scalar(1.0)?.where_(&apart, &zeros)?;
+        reduction.of(&apart.add(&target.ne_scalar(-1.0)?.where_(&x, &zeros)?)?)
+    }
+
+    /// `max(0, margin - t (self - other))`: a target `t` of 1 wants this to be the larger one, -1 the smaller one
+    /// (PyTorch's default margin is 0); reduced. Shapes of one rank broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for different ranks, [`Error::Broadcast`], [`Error::WrongDType`].
+    #[track_caller]
+    pub fn margin_ranking_loss(
+        &self,
+        other: &Tensor,
+        target: &Tensor,
+        margin: f32,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        const OP: &str = "margin_ranking_loss";
+        floats(OP, &[self, other])?;
+        if other.rank() != self.rank() || target.rank() != self.rank() {
+            let shapes = format!("{}, {} and target {}", self.shape(), other.shape(), target.shape());
+            return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
+        }
+        let target = target.to_dtype(self.dtype())?;
+        reduction.of(&target.neg()?.mul(&self.sub(other)?)?.add_scalar(margin)?.relu()?)
+    }
+
+    /// `max(0, |self - positive| - |self - negative| + margin)`, this being the anchor; reduced. A distance is
+    /// `|a - b| = (sum over the last dimension of |a - b + eps|^p)^(1/p)`; with `swap`, that from `positive` to
+    /// `negative` takes the place of `|self - negative|` where it is smaller. Shapes of one rank broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for different ranks or a margin not above 0, [`Error::Broadcast`], [`Error::WrongDType`].
+    #[track_caller]
+    pub fn triplet_margin_loss(
+        &self,
+        positive: &Tensor,
+        negative: &Tensor,
+        options: &TripletMarginOptions,
+    ) -> Result<Tensor> {
+        const OP: &str = "triplet_margin_loss";
+        floats(OP, &[self, positive, negative])?;
+        let &TripletMarginOptions { margin, p, eps, swap, reduction } = options;
+        if margin.is_nan() || margin <= 0.0 {
+            return Err(Error::invalid(OP, format!("margin is {margin}; it must be above 0")));
+        }
+        if positive.rank() != self.rank() || negative.rank() != self.rank() {
+            let shapes = format!("{}, {} and {}", self.shape(), positive.shape(), negative.shape());
+            return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
+        }
+        let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.add_scalar(eps)?.norm(p, &[-1], false);
+        let near = distance(self, positive)?;
+        let mut far = distance(self, negative)?;
+        if swap {
+            far = far.minimum(&distance(positive, negative)?)?;
+        }
+        reduction.of(&near.sub(&far)?.add_scalar(margin)?.relu()?)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        // Margins that are far from any cosine or difference: first all in force, then none.
+        for margin in [-1.5, 1.5] {
+            cases.push(
+                Case::new("cosine_embedding_loss", &[&[5, 3], &[5, 3], &[5]], move |x| {
+                    let target = x[2].mul_scalar(2.0)?.sub_scalar(1.0)?;
+                    Ok(vec![x[0].cosine_embedding_loss(&x[1], &target, margin, reduction)?])
+                })
+                .domain(0, 0.5, 2.0)
+                .integers(2, 0, 1)
+                .tolerance(64.0),
+            );
+            cases.push(
+                Case::new("margin_ranking_loss", &[&[3, 5], &[1, 5], &[3, 1]], move |x| {
+                    let target = x[2].mul_scalar(2.0)?.sub_scalar(1.0)?;
+                    Ok(vec![x[0].margin_ranking_loss(&x[1], &target, 4.0 * margin, reduction)?])
+                })
+                .integers(2, 0, 1),
+            );
+            cases.push(
+                Case::new("hinge_embedding_loss", &[&[3, 5], &[5]], move |x| {
+                    let target = x[1].mul_scalar(2.0)?.sub_scalar(1.0)?;
+                    Ok(vec![x[0].hinge_embedding_loss(&target, 2.0 * margin, reduction)?])
+                })
+                .integers(1, 0, 1),
+            );
+        }
+        for (p, swap) in [(2.0, false), (2.0, true), (3.0, false), (1.0, true)] {
+            let options = TripletMarginOptions { margin: 9.0, p, swap, reduction, ..TripletMarginOptions::default() };
+            // All of one sign: 1 is nowhere near a difference of 0, where some norms have a kink.
+            cases.push(
+                Case::new("triplet_margin_loss", &[&[4, 3], &[4, 3], &[1, 3]], move |x| {
+                    Ok(vec![x[0].triplet_margin_loss(&x[1], &x[2], &options)?])
+                })
+                .domain(0, 1.0, 2.0)
+                .domain(1, -0.5, 0.5)
+                .domain(2, -4.0, -2.0)
+                .tolerance(64.0),
+            );
+        }
+    }
+    let one = |x: &[Tensor], run: fn(&[Tensor]) -> Result<Tensor>| Ok(vec![run(x)?]);
+    cases.push(
+        Case::new("cosine_embedding_loss", &[&[7], &[7], &[]], move |x| {
+            one(x, |x| x[0].cosine_embedding_loss(&x[1], &x[2], 0.0, Reduction::Mean))
+        })
+        .integers(2, 1, 1)
+        .tolerance(64.0),
+    );
+    cases
+}

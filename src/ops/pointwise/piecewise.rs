@@ -1,0 +1,207 @@
+//! Activation functions in pieces, composed of other operations.
+
+use super::{activation, apply};
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+
+/// `x` inside -3 to 3 becomes 0 to 6; further out, the nearer of both.
+fn ramp(x: &Tensor) -> Result<Tensor> {
+    x.add_scalar(3.0)?.clamp(Some(0.0), Some(6.0))
+}
+
+impl Tensor {
+    /// `x` cut off below `min_val` and above `max_val` (PyTorch's defaults: -1 and 1). The gradient is 0 from the
+    /// bounds on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `min_val > max_val`; [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn hardtanh(&self, min_val: f32, max_val: f32) -> Result<Tensor> {
+        const OP: &str = "hardtanh";
+        self.floats(OP)?;
+        if min_val > max_val {
+            return Err(Error::invalid(OP, format!("min_val {min_val} must not be above max_val {max_val}")));
+        }
+        self.clamp(Some(min_val), Some(max_val))
+    }
+
+    /// `min(max(x, 0), 6)`; the gradient is 0 from the bounds on.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn relu6(&self) -> Result<Tensor> {
+        self.floats("relu6")?;
+        self.clamp(Some(0.0), Some(6.0))
+    }
+
+    /// `min(max(x + 3, 0), 6) / 6`.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn hardsigmoid(&self) -> Result<Tensor> {
+        self.floats("hardsigmoid")?;
+        ramp(self)?.div_scalar(6.0)
+    }
+
+    /// `x min(max(x + 3, 0), 6) / 6`.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn hardswish(&self) -> Result<Tensor> {
+        self.floats("hardswish")?;
+        self.mul(&ramp(self)?)?.div_scalar(6.0)
+    }
+
+    /// `x` where it is above 0, `weight x` elsewhere. The weight is learned: `[1]` or `[]`, or `[C]` with one for
+    /// each channel of an input `[N, C, ..]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a weight of another shape, [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn prelu(&self, weight: &Tensor) -> Result<Tensor> {
+        const OP: &str = "prelu";
+        let channels = if self.rank() > 1 { self.shape()[1] } else { 1 };
+        let fits = weight.rank() == 0 || (weight.rank() == 1 && (weight.numel() == 1 || weight.numel() == channels));
+        if !fits {
+            let rule =
+                format!("weight {} must be [1] or [{channels}] for an input of {}", weight.shape(), self.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        let mut sizes = vec![1; self.rank()];
+        if let Some(size) = sizes.get_mut(1) {
+            *size = weight.numel() as isize;
+        }
+        apply(&activation::LEAKY_RELU, &[self, &weight.reshape(&sizes)?])
+    }
+
+    /// `1.0507 x` where `x` is above 0, `1.0507 * 1.6733 (e^x - 1)` elsewhere (Klambauer et al. 2017).
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn selu(&self) -> Result<Tensor> {
+        self.elu(1.673_263_2)?.mul_scalar(1.050_701)
+    }
+
+    /// `x` where it is above 0, `alpha (e^(x / alpha) - 1)` elsewhere (PyTorch's default `alpha` is 1).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an `alpha` of 0; [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn celu(&self, alpha: f32) -> Result<Tensor> {
+        const OP: &str = "celu";
+        self.floats(OP)?;
+        if alpha == 0.0 {
+            return Err(Error::invalid(OP, "alpha must not be 0"));
+        }
+        let above = self.gt_scalar(0.0)?;
+        let below = above.where_(&self.zeros_like()?, self)?;
+        above.where_(self, &below.div_scalar(alpha)?.expm1()?.mul_scalar(alpha)?)
+    }
+
+    /// `x - tanh(x)`.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn tanhshrink(&self) -> Result<Tensor> {
+        self.sub(&self.tanh()?)
+    }
+
+    /// 0 from `-lambd` to `lambd` (PyTorch's default is 0.5), and `x` moved towards 0 by that much elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a `lambd` below 0; [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn softshrink(&self, lambd: f32) -> Result<Tensor> {
+        const OP: &str = "softshrink";
+        self.floats(OP)?;
+        if lambd.is_nan() || lambd < 0.0 {
+            return Err(Error::invalid(OP, format!("lambd is {lambd}; it must not be below 0")));
+        }
+        let moved = self.sub(&self.sign()?.mul_scalar(lambd)?)?;
+        self.abs()?.le_scalar(lambd)?.where_(&self.zeros_like()?, &moved)
+    }
+
+    /// 0 from `-lambd` to `lambd` (PyTorch's default is 0.5), and `x` elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn hardshrink(&self, lambd: f32) -> Result<Tensor> {
+        self.floats("hardshrink")?;
+        self.abs()?.le_scalar(lambd)?.where_(&self.zeros_like()?, self)
+    }
+
+    /// `x` where it is above `threshold`, `value` elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`] for types other than floats.
+    #[track_caller]
+    pub fn threshold(&self, threshold: f32, value: f32) -> Result<Tensor> {
+        self.floats("threshold")?;
+        // NaN is not below, and stays.
+        self.le_scalar(threshold)?.where_(&self.number(value)?, self)
+    }
+
+    /// `a sigmoid(b)`, with `a` and `b` the halves of this along `dim` (PyTorch's default is -1).
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] for an odd size or a scalar; [`Error::WrongDType`].
+    #[track_caller]
+    pub fn glu(&self, dim: isize) -> Result<Tensor> {
+        const OP: &str = "glu";
+        self.floats(OP)?;
+        let at = self.shape().dim(OP, dim)?;
+        let Some(size) = self.shape().get(at).filter(|&size| size % 2 == 0) else {
+            return Err(Error::invalid(OP, format!("{} has no even size in dimension {dim} to halve", self.shape())));
+        };
+        let half = |start| self.narrow(at as isize, start, size / 2);
+        half(0)?.mul(&half(size / 2)?.sigmoid()?)
+    }
+
+    fn floats(&self, op: &'static str) -> Result<()> {
+        if self.dtype().is_float() {
+            return Ok(());
+        }
+        Err(Error::WrongDType { op, expected: "floats", got: self.dtype() })
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |op, kinks: &'static [f64], run: fn(&Tensor) -> Result<Tensor>| {
+        for shape in [&[37][..], &[2, 3, 7]] {
+            let mut case = Case::new(op, &[shape], move |x| Ok(vec![run(&x[0].transpose(0, -1)?)?])).tolerance(64.0);
+            if !kinks.is_empty() {
+                case.inputs[0].kinks = kinks;
+                case = case.domain(0, -4.0, 8.0).first_order();
+            }
+            cases.push(case);
+        }
+    };
+    add("hardtanh", &[-1.0, 1.5], |x| x.hardtanh(-1.0, 1.5));
+    add("relu6", &[0.0, 6.0], |x| x.relu6());
+    add("hardsigmoid", &[-3.0, 3.0], |x| x.hardsigmoid());
+    add("hardswish", &[-3.0, 3.0], |x| x.hardswish());
+    add("selu", &[0.0], |x| x.selu());
+    add("celu", &[0.0], |x| x.celu(0.75));
+    add("tanhshrink", &[], |x| x.tanhshrink());
+    add("logsigmoid", &[], |x| x.logsigmoid());
+    add("softshrink", &[-0.5, 0.5], |x| x.softshrink(0.5));
+    add("hardshrink", &[-0.75, 0.75], |x| x.hardshrink(0.75));
+    add("threshold", &[0.25], |x| x.threshold(0.25, -3.0));
+    for (shape, weight) in [(&[2, 3, 5][..], &[3][..]), (&[7], &[1]), (&[4, 3], &[])] {
+        let mut case = Case::new("prelu", &[shape, weight], |x| Ok(vec![x[0].prelu(&x[1])?])).first_order();
+        case.inputs[0].kinks = &[0.0];
+        cases.push(case.tolerance(64.0));
+    }
+    for (shape, dim) in [(&[3, 6][..], -1), (&[4, 5], 0), (&[2, 2, 3], 1), (&[0, 4], 1)] {
+        cases.push(Case::new("glu", &[shape], move |x| Ok(vec![x[0].glu(dim)?])));
+    }
+    cases
+}

@@ -1,0 +1,36 @@
+//! Functions of probabilities.
+
+use super::{Row, apply};
+use crate::error::Result;
+use crate::graph::Tensor;
+
+pub(super) const ROWS: &[&Row] = &[&BINARY_CROSS_ENTROPY];
+
+/// `-(t log x + (1 - t) log(1 - x))`, each logarithm being -100 at the least. The gradient is PyTorch's, which does
+/// not notice that bound: `(x - t) / max(x (1 - x), 1e-12)`.
+static BINARY_CROSS_ENTROPY: Row = Row::float(
+    "binary_cross_entropy",
+    2,
+    "(({1} - F(1.0)) * max(log_plus1(-{0}), F(-100.0)) - {1} * max(log({0}), F(-100.0)))",
+    |x| (x[1] - 1.0) * (-x[0]).ln_1p().max(-100.0) - x[1] * x[0].ln().max(-100.0),
+    |c| {
+        let (x, t) = (c.input(0), c.input(1));
+        let rest = x.neg()?.add_scalar(1.0)?;
+        let of_input = c.of(0, |g| g.mul(&x.sub(t)?)?.div(&x.mul(&rest)?.maximum_scalar(1e-12)?))?;
+        let of_target = c.of(1, |g| {
+            let odds = x.neg()?.log1p()?.maximum_scalar(-100.0)?.sub(&x.log()?.maximum_scalar(-100.0)?)?;
+            g.mul(&odds)
+        })?;
+        Ok(vec![of_input, of_target])
+    },
+)
+.library(&[include_str!("../../../shaders/lib/log_plus1.wgsl")])
+.domain(&[(0.2, 0.8), (0.0, 1.0)]);
+
+impl Tensor {
+    /// The cross entropy of each element, a probability, with its target.
+    #[track_caller]
+    pub(crate) fn binary_cross_entropies(&self, target: &Tensor) -> Result<Tensor> {
+        apply(&BINARY_CROSS_ENTROPY, &[self, target])
+    }
+}
