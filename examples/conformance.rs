@@ -7,7 +7,7 @@
 //! A line per case that fails or that wgrad has no operation for, and a summary. Exits non-zero if there was any.
 #![allow(clippy::print_stdout)]
 
-#[path = "../tests/common/conformance.rs"]
+#[path = "../tests/common/conformance/mod.rs"]
 mod conformance;
 
 use clap::Parser;

@@ -2,7 +2,7 @@
 //! and on the reference.
 
 mod common;
-#[path = "common/conformance.rs"]
+#[path = "common/conformance/mod.rs"]
 mod conformance;
 
 use conformance::Verdict;

@@ -1,279 +1,16 @@
-//! Conformance case files (`docs/CONFORMANCE.md`): reading them and running a case on a device.
+//! A case's call by PyTorch's names, as a call by wgrad's.
 
-use safetensors::{Dtype, SafeTensors};
+use super::Refusal;
 use serde_json::{Map, Value};
-use std::fmt;
-use std::path::Path;
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, KlDivOptions,
-    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Parameter, Reduction, Tensor, TripletMarginOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, KlDivOptions, KlDivReduction,
+    MaxPool2dOptions, PadMode, Padding, Parameter, Reduction, Tensor, TripletMarginOptions,
 };
-
-/// The cases of a file, in its order.
-pub fn read(path: &Path) -> Result<Vec<Case>, String> {
-    let fault = |reason: String| format!("{}: {reason}", path.display());
-    let bytes = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(e.to_string()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fault(e.to_string()))?;
-    let listed = header.metadata().as_ref().and_then(|m| m.get("cases")).ok_or_else(|| fault("no cases".into()))?;
-    let listed: Vec<Value> = serde_json::from_str(listed).map_err(|e| fault(e.to_string()))?;
-    listed.iter().map(|case| Case::new(case, &file).map_err(&fault)).collect()
-}
-
-/// A tensor of a file, in double precision.
-#[derive(Clone, Debug)]
-pub struct Values {
-    shape: Vec<usize>,
-    /// The type it has here: i64 becomes i32, u8 bool (i32 where it is an index or a label).
-    dtype: DType,
-    values: Vec<f64>,
-}
-
-/// One call with what it must give.
-#[derive(Debug)]
-pub struct Case {
-    pub name: String,
-    pub op: String,
-    args: Vec<(String, Values)>,
-    attrs: Map<String, Value>,
-    outputs: Vec<Values>,
-    cotangents: Vec<Option<Values>>,
-    gradients: Vec<(String, Values)>,
-    rtol: f64,
-    atol: f64,
-    raises: bool,
-}
-
-/// What running a case came to.
-#[derive(Debug)]
-pub enum Verdict {
-    Passed,
-    /// What differed, in one line.
-    Failed(String),
-    /// The operation or attribute that wgrad does not have.
-    Unsupported(String),
-}
-
-/// Why a call gave no values.
-enum Refusal {
-    Unsupported(String),
-    /// The call is an error, as `raises` expects.
-    Error(String),
-}
-
-impl From<wgrad::Error> for Refusal {
-    fn from(error: wgrad::Error) -> Refusal {
-        Refusal::Error(error.to_string())
-    }
-}
-
-fn load(file: &SafeTensors, key: &str) -> Result<Values, String> {
-    let view = file.tensor(key).map_err(|e| format!("{key}: {e}"))?;
-    let data = view.data();
-    let (dtype, values) = match view.dtype() {
-        Dtype::F32 => (DType::F32, data.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(bytes(b)))).collect()),
-        Dtype::F16 => (DType::F16, data.chunks_exact(2).map(|b| half::f16::from_le_bytes(bytes(b)).to_f64()).collect()),
-        Dtype::I64 => (DType::I32, data.chunks_exact(8).map(|b| i64::from_le_bytes(bytes(b)) as f64).collect()),
-        Dtype::I32 => (DType::I32, data.chunks_exact(4).map(|b| f64::from(i32::from_le_bytes(bytes(b)))).collect()),
-        Dtype::BOOL | Dtype::U8 => (DType::Bool, data.iter().map(|&b| f64::from(b)).collect()),
-        other => return Err(format!("{key}: {other:?} tensors are not part of the format")),
-    };
-    Ok(Values { shape: view.shape().to_vec(), dtype, values })
-}
-
-fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(slice);
-    out
-}
-
-impl Case {
-    fn new(json: &Value, file: &SafeTensors) -> Result<Case, String> {
-        let text = |key: &str| json[key].as_str().map(str::to_string).ok_or_else(|| format!("a case without {key}"));
-        let (name, op) = (text("name")?, text("op")?);
-        let names =
-            serde_json::from_value::<Vec<String>>(json["args"].clone()).map_err(|e| format!("{name}: args: {e}"))?;
-        let mut args = Vec::new();
-        for arg in names {
-            match arg.strip_suffix(']').and_then(|a| a.split_once('[')) {
-                Some((list, count)) => {
-                    let count: usize = count.parse().map_err(|e| format!("{name}: {arg}: {e}"))?;
-                    for i in 0..count {
-                        args.push((format!("{list}.{i}"), load(file, &format!("{name}.arg.{list}.{i}"))?));
-                    }
-                }
-                None => {
-                    let mut values = load(file, &format!("{name}.arg.{arg}"))?;
-                    if values.dtype == DType::Bool && matches!(arg.as_str(), "index" | "target") {
-                        values.dtype = DType::I32;
-                    }
-                    args.push((arg, values));
-                }
-            }
-        }
-        let raises = json["raises"].as_bool().unwrap_or(false);
-        let has_grad = json["grad"].as_bool().unwrap_or(false);
-        let count = if raises { 0 } else { json["outputs"].as_u64().unwrap_or(1) };
-        let outputs = (0..count).map(|i| load(file, &format!("{name}.out.{i}"))).collect::<Result<_, _>>()?;
-        let cotangents =
-            (0..count).map(|i| if has_grad { load(file, &format!("{name}.cot.{i}")).ok() } else { None }).collect();
-        let gradients = args
-            .iter()
-            .filter_map(|(arg, _)| load(file, &format!("{name}.grad.{arg}")).ok().map(|g| (arg.clone(), g)))
-            .filter(|_| has_grad && !raises)
-            .collect();
-        let attrs = json["attrs"].as_object().cloned().unwrap_or_default();
-        let tolerance = |key: &str, default| json[key].as_f64().unwrap_or(default);
-        let (rtol, atol) = (tolerance("rtol", 1e-4), tolerance("atol", 1e-5));
-        Ok(Case { name, op, args, attrs, outputs, cotangents, gradients, rtol, atol, raises })
-    }
-
-    /// Calls the operation on a device and compares outputs and gradients.
-    pub fn run(&self, device: &Device) -> Verdict {
-        match (self.compute(device), self.raises) {
-            (Err(Refusal::Unsupported(what)), _) => Verdict::Unsupported(what),
-            (Err(Refusal::Error(_)), true) => Verdict::Passed,
-            (Err(Refusal::Error(error)), false) => Verdict::Failed(format!("error: {error}")),
-            (Ok(_), true) => Verdict::Failed("must be an error, and was none".into()),
-            (Ok(results), false) => match self.compare(&results) {
-                None => Verdict::Passed,
-                Some(difference) => Verdict::Failed(difference),
-            },
-        }
-    }
-
-    /// Outputs, then the gradients that the file has.
-    fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
-        let (arguments, attributes) =
-            signature(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
-        let unknown = self.attrs.keys().find(|key| !attributes.contains(&key.as_str()));
-        if let Some(key) = unknown {
-            return Err(Refusal::Unsupported(format!("attribute {key}")));
-        }
-        // Elements of a list go by the list's name.
-        let known = |arg: &str| arguments.contains(&arg.split('.').next().unwrap_or(arg));
-        if let Some((arg, _)) = self.args.iter().find(|(arg, _)| !known(arg)) {
-            return Err(Refusal::Unsupported(format!("argument {arg}")));
-        }
-        let inputs: Vec<(&str, Tensor)> = self
-            .args
-            .iter()
-            .map(|(name, values)| {
-                let leaf = values.tensor(device)?;
-                let differentiable = self.gradients.iter().any(|(arg, _)| arg == name);
-                Ok((name.as_str(), if differentiable { leaf.requires_grad() } else { leaf }))
-            })
-            .collect::<wgrad::Result<_>>()?;
-        let outputs = Call { op: &self.op, inputs: &inputs, attrs: &self.attrs }.run()?;
-        let mut fed = Vec::new();
-        let mut cotangents = Vec::new();
-        for (output, cotangent) in outputs.iter().zip(&self.cotangents) {
-            if let Some(cotangent) = cotangent {
-                fed.push(output);
-                cotangents.push(cotangent.tensor(device)?);
-            }
-        }
-        let mut results = outputs.iter().map(Values::read).collect::<wgrad::Result<Vec<_>>>()?;
-        let wanted: Vec<&Tensor> = self
-            .gradients
-            .iter()
-            .filter_map(|(arg, _)| inputs.iter().find(|(name, _)| name == arg).map(|(_, tensor)| tensor))
-            .collect();
-        if !wanted.is_empty() {
-            for (gradient, input) in grad(&fed, &wanted, &cotangents.iter().collect::<Vec<_>>())?.iter().zip(wanted) {
-                results.push(match gradient {
-                    Some(gradient) => Values::read(gradient)?,
-                    None => Values::read(&input.zeros_like()?)?,
-                });
-            }
-        }
-        Ok(results)
-    }
-
-    /// The first result that differs, if any.
-    fn compare(&self, results: &[Values]) -> Option<String> {
-        let outputs = self.outputs.iter().enumerate().map(|(i, values)| (format!("out.{i}"), values));
-        let gradients = self.gradients.iter().map(|(arg, values)| (format!("grad.{arg}"), values));
-        let expected: Vec<(String, &Values)> = outputs.chain(gradients).collect();
-        if expected.len() != results.len() {
-            return Some(format!("{} results, expected {}", results.len(), expected.len()));
-        }
-        expected.iter().zip(results).find_map(|((what, expected), got)| {
-            let same_kind = expected.dtype.is_float() == got.dtype.is_float();
-            if !same_kind || expected.shape != got.shape {
-                return Some(format!("{what}: expected {expected}, got {got}"));
-            }
-            let (at, _) = expected
-                .values
-                .iter()
-                .zip(&got.values)
-                .map(|(&e, &g)| excess(e, g, self.atol + self.rtol * e.abs()))
-                .enumerate()
-                .filter(|(_, excess)| *excess > 0.0)
-                .max_by(|a, b| a.1.total_cmp(&b.1))?;
-            let place = coordinates(at, &expected.shape);
-            Some(format!("{what}{place:?}: expected {:e}, got {:e}", expected.values[at], got.values[at]))
-        })
-    }
-}
-
-/// How far a value is past its tolerance; infinite where NaN or infinities don't agree.
-fn excess(expected: f64, got: f64, tolerance: f64) -> f64 {
-    if expected.is_finite() && got.is_finite() {
-        (got - expected).abs() - tolerance
-    } else if expected == got || (expected.is_nan() && got.is_nan()) {
-        0.0
-    } else {
-        f64::INFINITY
-    }
-}
-
-fn coordinates(mut at: usize, shape: &[usize]) -> Vec<usize> {
-    let mut out: Vec<usize> = shape
-        .iter()
-        .rev()
-        .map(|&size| {
-            let coordinate = at % size.max(1);
-            at /= size.max(1);
-            coordinate
-        })
-        .collect();
-    out.reverse();
-    out
-}
-
-impl Values {
-    fn tensor(&self, device: &Device) -> wgrad::Result<Tensor> {
-        let (values, shape) = (&self.values, &self.shape);
-        match self.dtype {
-            DType::F16 => {
-                Tensor::from_slice(device, &values.iter().map(|&v| half::f16::from_f64(v)).collect::<Vec<_>>(), shape)
-            }
-            DType::I32 => Tensor::from_slice(device, &values.iter().map(|&v| v as i32).collect::<Vec<_>>(), shape),
-            DType::Bool => Tensor::from_slice(device, &values.iter().map(|&v| v != 0.0).collect::<Vec<_>>(), shape),
-            _ => Tensor::from_slice(device, &values.iter().map(|&v| v as f32).collect::<Vec<_>>(), shape),
-        }
-    }
-
-    fn read(tensor: &Tensor) -> wgrad::Result<Values> {
-        // What f32 cannot hold is infinite in the file, and is not in the reference's f64.
-        let limit = f64::from(f32::MAX) * (1.0 + f64::EPSILON * (1u32 << 27) as f64);
-        let round = |v: f64| if v.abs() > limit { f64::INFINITY.copysign(v) } else { v };
-        let values = tensor.to_f64()?.into_iter().map(round).collect();
-        Ok(Values { shape: tensor.shape().to_vec(), dtype: tensor.dtype(), values })
-    }
-}
-
-impl fmt::Display for Values {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.shape, self.dtype)
-    }
-}
 
 /// What an operation takes: its tensors and its attributes, by PyTorch's names.
 type Signature = (&'static [&'static str], &'static [&'static str]);
 
-fn signature(op: &str) -> Option<Signature> {
+pub(super) fn signature(op: &str) -> Option<Signature> {
     const ONE: &[&str] = &["input"];
     const AFFINE: &[&str] = &["input", "weight", "bias"];
     const TWO: &[&str] = &["input", "other"];
@@ -339,10 +76,10 @@ fn signature(op: &str) -> Option<Signature> {
 }
 
 /// A call by PyTorch's names, as a call by wgrad's.
-struct Call<'a> {
-    op: &'a str,
-    inputs: &'a [(&'a str, Tensor)],
-    attrs: &'a Map<String, Value>,
+pub(super) struct Call<'a> {
+    pub op: &'a str,
+    pub inputs: &'a [(&'a str, Tensor)],
+    pub attrs: &'a Map<String, Value>,
 }
 
 type Results = Result<Vec<Tensor>, Refusal>;
@@ -622,7 +359,7 @@ impl Call<'_> {
         }
     }
 
-    fn run(&self) -> Results {
+    pub fn run(&self) -> Results {
         Ok(match self.op {
             "max" | "min" => return self.run_several(),
             "max_pool2d" => return self.max_pool2d(),
