@@ -18,7 +18,7 @@ mod reduce;
 mod softmax;
 mod view;
 
-pub use conv::{Conv2dOptions, Padding};
+pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;

@@ -81,7 +81,6 @@ OWN = {"norm": norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice
 def torch_function(op):
     if op == "batch_norm":  # whose running statistics may be None and have no default
         return partial(F.batch_norm, running_mean=None, running_var=None)
-    return getattr(F, op, None) or getattr(torch, op)
     return OWN.get(op) or getattr(F, op, None) or getattr(torch, op)
 
 
@@ -830,6 +829,49 @@ def conv2d(file):
     ]:
         op.raises(args(x, w, bias), **attrs)
     op.raises(args((1, 3, 5, 5), (2, 3, 3, 3), False) | {"bias": op.uniform((3,))})
+
+
+def conv_transpose2d(file):
+    def tolerance(args, outputs):
+        x, w, y = args["input"], args["weight"], outputs[0]
+        return sum_tolerance(max(w[:, 0].numel(), w[0].numel() * 4, y.numel() // y.shape[-3]))
+
+    op = file.op("conv_transpose2d", tolerance)
+
+    def args(x, w, bias, groups=1):
+        named = {"input": op.uniform(x), "weight": op.uniform(w, -0.5, 0.5)}
+        return named | ({"bias": op.uniform((w[1] * groups,))} if bias else {})
+
+    for x, w, attrs in [
+        ((2, 3, 5, 7), (3, 4, 3, 3), {}),
+        ((1, 1, 1, 1), (1, 1, 1, 1), {}),
+        ((1, 1, 1, 1), (1, 2, 5, 3), {"stride": 3}),
+        ((2, 3, 4, 5), (3, 2, 3, 3), {"stride": 2}),
+        ((2, 3, 4, 5), (3, 2, 2, 3), {"stride": [3, 1]}),
+        ((2, 3, 4, 5), (3, 2, 2, 2), {"stride": [4, 3]}),  # gaps between the taps
+        ((2, 3, 5, 7), (3, 4, 3, 3), {"padding": 1}),
+        ((2, 3, 5, 7), (3, 4, 4, 5), {"padding": [2, 3], "stride": [1, 2]}),
+        ((2, 2, 4, 5), (2, 3, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
+        ((2, 2, 4, 5), (2, 3, 3, 3), {"stride": [2, 3], "output_padding": [1, 2]}),
+        ((1, 2, 3, 3), (2, 3, 2, 2), {"dilation": [3, 2], "output_padding": [2, 1]}),
+        ((1, 2, 5, 4), (2, 3, 3, 2), {"dilation": 2}),
+        ((2, 4, 5, 3), (4, 3, 3, 3), {"groups": 2}),
+        ((2, 4, 5, 3), (4, 1, 3, 3), {"groups": 4, "stride": 2, "padding": 1}),
+        ((2, 5, 5, 5), (5, 1, 3, 3), {"groups": 5, "padding": 1}),
+        ((2, 3, 5, 5), (3, 2, 3, 3), {"groups": 3}),
+        ((3, 7, 11), (3, 5, 3, 3), {"stride": 2}),  # no batch
+        ((0, 3, 4, 4), (3, 2, 3, 3), {}),
+        ((1, 13, 7, 5), (13, 11, 1, 1), {}),
+        ((1, 2, 13, 17), (2, 3, 5, 3), {"stride": [1, 2], "padding": [2, 1], "dilation": [1, 2]}),
+    ]:
+        op.case(args(x, w, True, attrs.get("groups", 1)), **attrs)
+        op.case(args(x, w, False), **attrs)
+    op.raises(args((2, 3, 4, 4), (4, 2, 3, 3), False))
+    op.raises(args((2, 3, 4, 4), (3, 2, 3, 3), False), groups=2)
+    op.raises(args((2, 3, 4, 4), (3, 2, 3, 3), False), output_padding=1)
+    op.raises(args((2, 3, 4, 4), (3, 2, 3, 3), False), padding=4)
+    op.raises(args((2, 3, 4, 4), (3, 2, 3, 3), False), stride=0)
+    op.raises({"input": op.uniform((2, 3, 4, 4)), "weight": op.uniform((3, 2, 3, 3)), "bias": op.uniform((3,))})
 
 
 def pool2d(file):
@@ -1700,6 +1742,7 @@ FAMILIES = [
     reductions,
     matmul,
     conv2d,
+    conv_transpose2d,
     pool2d,
     softmax,
     indexing,

@@ -7,14 +7,16 @@ mod cases;
 mod kernels;
 mod reference;
 mod tiles;
+mod transpose;
 
-pub(super) use cases::cases;
+pub use transpose::ConvTranspose2dOptions;
 
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -291,4 +293,8 @@ impl Tensor {
         }
         output.add(&bias.reshape_to(Shape::new(&[channels, 1, 1])?)?)
     }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    [cases::cases(), transpose::cases()].into_iter().flatten().collect()
 }

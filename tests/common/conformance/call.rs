@@ -3,8 +3,8 @@
 use super::Refusal;
 use serde_json::{Map, Value};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, KlDivOptions, KlDivReduction,
-    MaxPool2dOptions, PadMode, Padding, Parameter, Reduction, Tensor, TripletMarginOptions,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, KlDivOptions,
+    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Parameter, Reduction, Tensor, TripletMarginOptions,
 };
 
 /// What an operation takes: its tensors and its attributes, by PyTorch's names.
@@ -63,6 +63,9 @@ pub(super) fn signature(op: &str) -> Option<Signature> {
         "triplet_margin_loss" => (&["anchor", "positive", "negative"], &["margin", "p", "eps", "swap", "reduction"]),
         "norm" => (ONE, &["p", "dim", "keepdim"]),
         "conv2d" => (&["input", "weight", "bias"], &["stride", "padding", "dilation", "groups"]),
+        "conv_transpose2d" => {
+            (&["input", "weight", "bias"], &["stride", "padding", "output_padding", "groups", "dilation"])
+        }
         "max_pool2d" => (ONE, &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]),
         "avg_pool2d" => {
             (ONE, &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"])
@@ -145,6 +148,17 @@ impl Call<'_> {
             groups,
         };
         Ok(self.tensor("input")?.conv2d(self.tensor("weight")?, self.optional("bias"), &options)?)
+    }
+
+    fn conv_transpose2d(&self) -> Result<Tensor, Refusal> {
+        let options = ConvTranspose2dOptions {
+            stride: self.pair("stride")?.unwrap_or([1, 1]),
+            padding: self.pair("padding")?.unwrap_or([0, 0]),
+            output_padding: self.pair("output_padding")?.unwrap_or([0, 0]),
+            dilation: self.pair("dilation")?.unwrap_or([1, 1]),
+            groups: self.pair("groups")?.map_or(1, |pair| pair[0]),
+        };
+        Ok(self.tensor("input")?.conv_transpose2d(self.tensor("weight")?, self.optional("bias"), &options)?)
     }
 
     fn max_pool2d(&self) -> Results {
@@ -374,6 +388,7 @@ impl Call<'_> {
             }
             "norm" => vec![self.norm()?],
             "conv2d" => vec![self.conv2d()?],
+            "conv_transpose2d" => vec![self.conv_transpose2d()?],
             "pad" => vec![self.pad()?],
             "split" | "chunk" => return self.divide(),
             "cat" => vec![Tensor::cat(&self.list("tensors"), self.dim()?.unwrap_or(0))?],
