@@ -282,17 +282,28 @@ impl Tensor {
         }
         let geometry = Geometry::new(self.shape(), weight.shape(), options)?;
         let output = Convolution::record(Pass::Forward, geometry, self, weight)?;
-        let Some(bias) = bias else { return Ok(output) };
-        let channels = weight.shape()[0];
-        if **bias.shape() != [channels] {
-            let rule = format!("expected bias [{channels}] for weight {}; got {}", weight.shape(), bias.shape());
-            return Err(Error::invalid(OP, rule));
-        }
-        if bias.dtype() != DType::F32 {
-            return Err(Error::WrongDType { op: OP, expected: "f32", got: bias.dtype() });
-        }
-        output.add(&bias.reshape_to(Shape::new(&[channels, 1, 1])?)?)
+        add_bias(OP, output, weight, bias, weight.shape()[0])
     }
+}
+
+/// `output[n, o, ..] + bias[o]`, where there is a bias.
+#[track_caller]
+fn add_bias(
+    op: &'static str,
+    output: Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    channels: usize,
+) -> Result<Tensor> {
+    let Some(bias) = bias else { return Ok(output) };
+    if **bias.shape() != [channels] {
+        let rule = format!("expected bias [{channels}] for weight {}; got {}", weight.shape(), bias.shape());
+        return Err(Error::invalid(op, rule));
+    }
+    if bias.dtype() != DType::F32 {
+        return Err(Error::WrongDType { op, expected: "f32", got: bias.dtype() });
+    }
+    output.add(&bias.reshape_to(Shape::new(&[channels, 1, 1])?)?)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -1,7 +1,6 @@
 //! The transposed convolution: the gradient of a convolution's input, as an operation of its own.
 
-use super::{Convolution, Geometry, LARGEST_SIZE, Pass};
-use crate::dtype::DType;
+use super::{Convolution, Geometry, LARGEST_SIZE, Pass, add_bias};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -129,16 +128,7 @@ impl Tensor {
         }
         let geometry = options.geometry(self.shape(), weight.shape())?;
         let output = Convolution::record(Pass::BackwardData, geometry, self, weight)?;
-        let Some(bias) = bias else { return Ok(output) };
-        let channels = geometry.groups * geometry.in_per_group;
-        if **bias.shape() != [channels] {
-            let rule = format!("expected bias [{channels}] for weight {}; got {}", weight.shape(), bias.shape());
-            return Err(Error::invalid(OP, rule));
-        }
-        if bias.dtype() != DType::F32 {
-            return Err(Error::WrongDType { op: OP, expected: "f32", got: bias.dtype() });
-        }
-        output.add(&bias.reshape_to(Shape::new(&[channels, 1, 1])?)?)
+        add_bias(OP, output, weight, bias, geometry.groups * geometry.in_per_group)
     }
 }
 
