@@ -2,7 +2,7 @@
 
 mod call;
 
-use call::{Call, signature};
+use call::{Call, find};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -144,14 +144,13 @@ impl Case {
 
     /// Outputs, then the gradients that the file has.
     fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
-        let (arguments, attributes) =
-            signature(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
-        let unknown = self.attrs.keys().find(|key| !attributes.contains(&key.as_str()));
+        let operation = find(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
+        let unknown = self.attrs.keys().find(|key| !operation.attributes.contains(&key.as_str()));
         if let Some(key) = unknown {
             return Err(Refusal::Unsupported(format!("attribute {key}")));
         }
         // Elements of a list go by the list's name.
-        let known = |arg: &str| arguments.contains(&arg.split('.').next().unwrap_or(arg));
+        let known = |arg: &str| operation.tensors.contains(&arg.split('.').next().unwrap_or(arg));
         if let Some((arg, _)) = self.args.iter().find(|(arg, _)| !known(arg)) {
             return Err(Refusal::Unsupported(format!("argument {arg}")));
         }
@@ -164,7 +163,7 @@ impl Case {
                 Ok((name.as_str(), if differentiable { leaf.requires_grad() } else { leaf }))
             })
             .collect::<wgrad::Result<_>>()?;
-        let outputs = Call { op: &self.op, inputs: &inputs, attrs: &self.attrs }.run()?;
+        let outputs = (operation.run)(&Call { op: &self.op, inputs: &inputs, attrs: &self.attrs })?;
         let mut fed = Vec::new();
         let mut cotangents = Vec::new();
         for (output, cotangent) in outputs.iter().zip(&self.cotangents) {

@@ -1,0 +1,183 @@
+//! Losses.
+
+use super::{Call, Operation, Refusal, Results};
+use serde_json::Value;
+use wgrad::{CrossEntropyOptions, KlDivOptions, KlDivReduction, Reduction, TripletMarginOptions};
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        names: &["cross_entropy"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["ignore_index", "reduction", "label_smoothing"],
+        run: cross_entropy,
+    },
+    Operation {
+        names: &["nll_loss"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["ignore_index", "reduction"],
+        run: cross_entropy,
+    },
+    Operation {
+        names: &["mse_loss", "l1_loss"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["reduction"],
+        run: regression_loss,
+    },
+    Operation {
+        names: &["smooth_l1_loss"],
+        tensors: &["input", "target"],
+        attributes: &["beta", "reduction"],
+        run: regression_loss,
+    },
+    Operation {
+        names: &["huber_loss"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["delta", "reduction"],
+        run: regression_loss,
+    },
+    Operation {
+        names: &["binary_cross_entropy"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["reduction"],
+        run: binary_loss,
+    },
+    Operation {
+        names: &["binary_cross_entropy_with_logits"],
+        tensors: &["input", "target", "weight", "pos_weight"],
+        attributes: &["reduction"],
+        run: binary_loss,
+    },
+    Operation {
+        names: &["sigmoid_focal_loss"],
+        tensors: &["inputs", "targets"],
+        attributes: &["alpha", "gamma", "reduction"],
+        run: binary_loss,
+    },
+    Operation {
+        names: &["dice_loss"],
+        tensors: &["input", "target"],
+        attributes: &["smooth", "reduction"],
+        run: binary_loss,
+    },
+    Operation {
+        names: &["kl_div"],
+        tensors: &["input", "target"],
+        attributes: &["log_target", "reduction"],
+        run: kl_div,
+    },
+    Operation {
+        names: &["cosine_embedding_loss", "margin_ranking_loss"],
+        tensors: &["input1", "input2", "target"],
+        attributes: &["margin", "reduction"],
+        run: margin_loss,
+    },
+    Operation {
+        names: &["hinge_embedding_loss"],
+        tensors: &["input", "target"],
+        attributes: &["margin", "reduction"],
+        run: margin_loss,
+    },
+    Operation {
+        names: &["triplet_margin_loss"],
+        tensors: &["anchor", "positive", "negative"],
+        attributes: &["margin", "p", "eps", "swap", "reduction"],
+        run: margin_loss,
+    },
+];
+
+fn reduction(call: &Call) -> Result<Reduction, Refusal> {
+    // The only loss whose default is another one.
+    let default = if call.op == "sigmoid_focal_loss" { "none" } else { "mean" };
+    match call.attr("reduction").map_or(Some(default), Value::as_str) {
+        Some("mean") => Ok(Reduction::Mean),
+        Some("sum") => Ok(Reduction::Sum),
+        Some("none") => Ok(Reduction::None),
+        _ => Err(call.wrong("reduction")),
+    }
+}
+
+fn cross_entropy(call: &Call) -> Results {
+    let options = CrossEntropyOptions {
+        weight: call.optional("weight").cloned(),
+        ignore_index: call.integers("ignore_index")?.map_or(-100, |v| v[0]),
+        reduction: reduction(call)?,
+        label_smoothing: call.number("label_smoothing")?.unwrap_or(0.0),
+    };
+    let (x, target) = (call.tensor("input")?, call.tensor("target")?);
+    Ok(vec![if call.op == "nll_loss" { x.nll_loss(target, &options) } else { x.cross_entropy(target, &options) }?])
+}
+
+fn kl_div(call: &Call) -> Results {
+    let reduction = match call.attr("reduction").and_then(Value::as_str) {
+        Some("batchmean") => KlDivReduction::BatchMean,
+        _ => match reduction(call)? {
+            Reduction::Mean => KlDivReduction::Mean,
+            Reduction::Sum => KlDivReduction::Sum,
+            Reduction::None => KlDivReduction::None,
+        },
+    };
+    let options = KlDivOptions { reduction, log_target: call.flag("log_target", false)? };
+    Ok(vec![call.tensor("input")?.kl_div(call.tensor("target")?, &options)?])
+}
+
+/// The losses of a difference, which have a weight that the others' methods don't take.
+fn regression_loss(call: &Call) -> Results {
+    let (x, target, reduction) = (call.tensor("input")?, call.tensor("target")?, reduction(call)?);
+    let delta = call.number("delta")?.unwrap_or(1.0);
+    Ok(vec![match (call.op, call.optional("weight")) {
+        ("mse_loss", None) => x.mse_loss(target, reduction),
+        ("mse_loss", Some(weight)) => x.weighted_mse_loss(target, weight, reduction),
+        ("l1_loss", None) => x.l1_loss(target, reduction),
+        ("l1_loss", Some(weight)) => x.weighted_l1_loss(target, weight, reduction),
+        ("huber_loss", None) => x.huber_loss(target, delta, reduction),
+        ("huber_loss", Some(weight)) => x.weighted_huber_loss(target, delta, weight, reduction),
+        _ => x.smooth_l1_loss(target, call.number("beta")?.unwrap_or(1.0), reduction),
+    }?])
+}
+
+fn binary_loss(call: &Call) -> Results {
+    let reduction = reduction(call)?;
+    if call.op == "sigmoid_focal_loss" {
+        let (alpha, gamma) = (call.number("alpha")?.unwrap_or(0.25), call.number("gamma")?.unwrap_or(2.0));
+        return Ok(vec![call.tensor("inputs")?.sigmoid_focal_loss(
+            call.tensor("targets")?,
+            alpha,
+            gamma,
+            reduction,
+        )?]);
+    }
+    let (x, target, weight) = (call.tensor("input")?, call.tensor("target")?, call.optional("weight"));
+    Ok(vec![match call.op {
+        "binary_cross_entropy" => x.binary_cross_entropy(target, weight, reduction),
+        "dice_loss" => x.dice_loss(target, call.number("smooth")?.unwrap_or(1.0), reduction),
+        _ => x.binary_cross_entropy_with_logits(target, weight, call.optional("pos_weight"), reduction),
+    }?])
+}
+
+fn margin_loss(call: &Call) -> Results {
+    let (margin, reduction) = (call.number("margin")?, reduction(call)?);
+    Ok(vec![match call.op {
+        "cosine_embedding_loss" => {
+            let (other, target) = (call.tensor("input2")?, call.tensor("target")?);
+            call.tensor("input1")?.cosine_embedding_loss(other, target, margin.unwrap_or(0.0), reduction)
+        }
+        "margin_ranking_loss" => {
+            let (other, target) = (call.tensor("input2")?, call.tensor("target")?);
+            call.tensor("input1")?.margin_ranking_loss(other, target, margin.unwrap_or(0.0), reduction)
+        }
+        "hinge_embedding_loss" => {
+            call.tensor("input")?.hinge_embedding_loss(call.tensor("target")?, margin.unwrap_or(1.0), reduction)
+        }
+        _ => {
+            let options = TripletMarginOptions {
+                margin: margin.unwrap_or(1.0),
+                p: call.number("p")?.unwrap_or(2.0),
+                eps: call.number("eps")?.unwrap_or(1e-6),
+                swap: call.flag("swap", false)?,
+                reduction,
+            };
+            let (positive, negative) = (call.tensor("positive")?, call.tensor("negative")?);
+            call.tensor("anchor")?.triplet_margin_loss(positive, negative, &options)
+        }
+    }?])
+}

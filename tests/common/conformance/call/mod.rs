@@ -1,0 +1,133 @@
+//! A case's call by PyTorch's names, as a call by wgrad's: a table of operations for each kind of them.
+
+mod conv;
+mod index;
+mod linear;
+mod losses;
+mod normalization;
+mod pointwise;
+mod pool;
+mod reduce;
+mod shape;
+
+use super::Refusal;
+use serde_json::{Map, Value};
+use wgrad::Tensor;
+
+type Results = Result<Vec<Tensor>, Refusal>;
+
+/// Operations that take the same tensors and attributes, by PyTorch's names, and the function that calls them.
+pub(super) struct Operation {
+    pub names: &'static [&'static str],
+    pub tensors: &'static [&'static str],
+    pub attributes: &'static [&'static str],
+    pub run: fn(&Call) -> Results,
+}
+
+const TABLES: &[&[Operation]] = &[
+    pointwise::OPERATIONS,
+    reduce::OPERATIONS,
+    linear::OPERATIONS,
+    conv::OPERATIONS,
+    pool::OPERATIONS,
+    normalization::OPERATIONS,
+    shape::OPERATIONS,
+    index::OPERATIONS,
+    losses::OPERATIONS,
+];
+
+pub(super) fn find(op: &str) -> Option<&'static Operation> {
+    TABLES.iter().copied().flatten().find(|operation| operation.names.contains(&op))
+}
+
+/// A call: its operation, tensors and attributes.
+pub(super) struct Call<'a> {
+    pub op: &'a str,
+    pub inputs: &'a [(&'a str, Tensor)],
+    pub attrs: &'a Map<String, Value>,
+}
+
+impl Call<'_> {
+    fn optional(&self, name: &str) -> Option<&Tensor> {
+        self.inputs.iter().find(|(arg, _)| *arg == name).map(|(_, tensor)| tensor)
+    }
+
+    fn tensor(&self, name: &str) -> Result<&Tensor, Refusal> {
+        self.optional(name).ok_or_else(|| Refusal::Error(format!("{}: no {name} given", self.op)))
+    }
+
+    /// An attribute that is given and not null.
+    fn attr(&self, name: &str) -> Option<&Value> {
+        self.attrs.get(name).filter(|value| !value.is_null())
+    }
+
+    fn wrong(&self, name: &str) -> Refusal {
+        Refusal::Error(format!("{}: {name} cannot be {}", self.op, self.attrs.get(name).unwrap_or(&Value::Null)))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<f32>, Refusal> {
+        self.attr(name).map(|v| v.as_f64().map(|v| v as f32).ok_or_else(|| self.wrong(name))).transpose()
+    }
+
+    fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
+        self.attr(name).map_or(Ok(default), |v| v.as_bool().ok_or_else(|| self.wrong(name)))
+    }
+
+    /// A whole number or a list of them.
+    fn integers(&self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
+        let list = |value: &Value| match value {
+            Value::Array(values) => values.iter().map(Value::as_i64).collect(),
+            value => value.as_i64().map(|v| vec![v]),
+        };
+        self.attr(name).map(|value| list(value).ok_or_else(|| self.wrong(name))).transpose()
+    }
+
+    /// A pair of sizes: one number stands for both.
+    fn pair(&self, name: &str) -> Result<Option<[usize; 2]>, Refusal> {
+        let size = |v: i64| usize::try_from(v).map_err(|_| self.wrong(name));
+        match self.integers(name)?.as_deref() {
+            None | Some([]) => Ok(None),
+            Some(&[both]) => Ok(Some([size(both)?; 2])),
+            Some(&[height, width]) => Ok(Some([size(height)?, size(width)?])),
+            Some(_) => Err(self.wrong(name)),
+        }
+    }
+
+    /// A list of sizes.
+    fn sizes(&self, name: &str) -> Result<Vec<usize>, Refusal> {
+        let sizes = self.integers(name)?.ok_or_else(|| self.wrong(name))?;
+        sizes.into_iter().map(|v| usize::try_from(v).map_err(|_| self.wrong(name))).collect()
+    }
+
+    /// All elements of a list of tensors, in order.
+    fn list(&self, name: &str) -> Vec<&Tensor> {
+        let is_element = |arg: &str| arg.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.inputs.iter().filter(|(arg, _)| is_element(arg)).map(|(_, tensor)| tensor).collect()
+    }
+
+    /// A whole number or a list of them, with signs; empty where not given.
+    fn signed(&self, name: &str) -> Result<Vec<isize>, Refusal> {
+        Ok(self.integers(name)?.unwrap_or_default().into_iter().map(|v| v as isize).collect())
+    }
+
+    /// A whole number that is not negative.
+    fn size(&self, name: &str) -> Result<usize, Refusal> {
+        self.attr(name).and_then(Value::as_u64).map(|v| v as usize).ok_or_else(|| self.wrong(name))
+    }
+
+    fn dims(&self) -> Result<Vec<isize>, Refusal> {
+        Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
+    }
+
+    fn dim(&self) -> Result<Option<isize>, Refusal> {
+        match self.dims()?[..] {
+            [] => Ok(None),
+            [dim] => Ok(Some(dim)),
+            _ => Err(self.wrong("dim")),
+        }
+    }
+
+    fn unsupported(&self) -> Refusal {
+        Refusal::Unsupported(format!("operation {}", self.op))
+    }
+}
