@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test check driver
+.PHONY: mnist test test-swiftshader check driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -14,6 +14,10 @@ mnist: driver
 test:
 	tools/install-driver.sh --require
 	cargo test
+
+# The whole suite on SwiftShader, the other software driver of Vulkan.
+test-swiftshader:
+	manifest=$$(tools/install-swiftshader.sh) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test
 
 # What CI runs besides the tests.
 check:

@@ -1,8 +1,9 @@
 //! Conformance case files (`docs/CONFORMANCE.md`): reading them and running a case on a device.
+#![allow(dead_code)]
 
 mod call;
 
-use call::{Call, find};
+use call::{Call, Operation};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -18,6 +19,16 @@ pub fn read(path: &Path) -> Result<Vec<Case>, String> {
     let listed = header.metadata().as_ref().and_then(|m| m.get("cases")).ok_or_else(|| fault("no cases".into()))?;
     let listed: Vec<Value> = serde_json::from_str(listed).map_err(|e| fault(e.to_string()))?;
     listed.iter().map(|case| Case::new(case, &file).map_err(&fault)).collect()
+}
+
+/// The operations that a case may call, in groups of equal arguments.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    call::TABLES.iter().copied().flatten()
+}
+
+/// What an operation takes.
+pub fn operation(op: &str) -> Option<&'static Operation> {
+    operations().find(|operation| operation.names.contains(&op))
 }
 
 /// A tensor of a file, in double precision.
@@ -144,7 +155,7 @@ impl Case {
 
     /// Outputs, then the gradients that the file has.
     fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
-        let operation = find(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
+        let operation = operation(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
         let unknown = self.attrs.keys().find(|key| !operation.attributes.contains(&key.as_str()));
         if let Some(key) = unknown {
             return Err(Refusal::Unsupported(format!("attribute {key}")));

@@ -17,14 +17,14 @@ use wgrad::Tensor;
 type Results = Result<Vec<Tensor>, Refusal>;
 
 /// Operations that take the same tensors and attributes, by PyTorch's names, and the function that calls them.
-pub(super) struct Operation {
+pub struct Operation {
     pub names: &'static [&'static str],
     pub tensors: &'static [&'static str],
     pub attributes: &'static [&'static str],
     pub run: fn(&Call) -> Results,
 }
 
-const TABLES: &[&[Operation]] = &[
+pub(super) const TABLES: &[&[Operation]] = &[
     pointwise::OPERATIONS,
     reduce::OPERATIONS,
     linear::OPERATIONS,
@@ -36,12 +36,8 @@ const TABLES: &[&[Operation]] = &[
     losses::OPERATIONS,
 ];
 
-pub(super) fn find(op: &str) -> Option<&'static Operation> {
-    TABLES.iter().copied().flatten().find(|operation| operation.names.contains(&op))
-}
-
 /// A call: its operation, tensors and attributes.
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     pub op: &'a str,
     pub inputs: &'a [(&'a str, Tensor)],
     pub attrs: &'a Map<String, Value>,
