@@ -22,6 +22,10 @@
 // Grid: x = ceil(IN_PER_GROUP * KERNEL_Y / WORKGROUP), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
+alias Element = f32;
+// Partial sums are f32; the only sums there are have the element type.
+alias Partial = f32;
+
 const GROUPS: u32 = 1u;
 const IN_PER_GROUP: u32 = 6u;
 const OUT_PER_GROUP: u32 = 16u;
@@ -58,21 +62,21 @@ struct Params {
     input_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<f32>;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(0) var<storage, read> grad: array<Element>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> partial: array<Partial>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_input(index: u32) -> f32 {
-    return input[params.input_offset + index];
+    return f32(input[params.input_offset + index]);
 }
 
 fn load_grad(index: u32) -> f32 {
-    return grad[params.grad_offset + index];
+    return f32(grad[params.grad_offset + index]);
 }
 
 fn store_partial(index: u32, value: f32) {
-    partial[index] = value;
+    partial[index] = Partial(value);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -17,6 +17,10 @@
 // Grid: x = ceil(CHANNELS / WORKGROUP), z = splits (at most 65,535).
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
+alias Element = f32;
+// Partial sums are f32; the only sums there are have the element type.
+alias Partial = f32;
+
 const CHANNELS: u32 = 64u;
 const IN_HEIGHT: u32 = 32u;
 const IN_WIDTH: u32 = 32u;
@@ -50,21 +54,21 @@ struct Params {
     input_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad: array<f32>;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(0) var<storage, read> grad: array<Element>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> partial: array<Partial>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_input(index: u32) -> f32 {
-    return input[params.input_offset + index];
+    return f32(input[params.input_offset + index]);
 }
 
 fn load_grad(index: u32) -> f32 {
-    return grad[params.grad_offset + index];
+    return f32(grad[params.grad_offset + index]);
 }
 
 fn store_partial(index: u32, value: f32) {
-    partial[index] = value;
+    partial[index] = Partial(value);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -21,6 +21,8 @@
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
+alias Element = f32;
+
 const GROUPS: u32 = 1u;
 const IN_PER_GROUP: u32 = 6u;
 const OUT_PER_GROUP: u32 = 16u;
@@ -57,21 +59,21 @@ struct Params {
     weight_offset: u32,
 }
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(0) var<storage, read> input: array<Element>;
+@group(0) @binding(1) var<storage, read> weight: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_input(index: u32) -> f32 {
-    return input[params.input_offset + index];
+    return f32(input[params.input_offset + index]);
 }
 
 fn load_weight(index: u32) -> f32 {
-    return weight[params.weight_offset + index];
+    return f32(weight[params.weight_offset + index]);
 }
 
 fn store_output(index: u32, value: f32) {
-    output[index] = value;
+    output[index] = Element(value);
 }
 
 @compute @workgroup_size(WORKGROUP)

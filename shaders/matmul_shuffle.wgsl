@@ -15,6 +15,8 @@
 // Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = batches.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
+alias Element = f32;
+
 const TILE_ROWS: u32 = 32u;
 const TILE_COLUMNS: u32 = 4u;
 const DEPTH_STEP: u32 = 2u;
@@ -37,21 +39,21 @@ struct Params {
     first_batch: u32,
 }
 
-@group(0) @binding(0) var<storage, read> left: array<f32>;
-@group(0) @binding(1) var<storage, read> right: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(0) var<storage, read> left: array<Element>;
+@group(0) @binding(1) var<storage, read> right: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_left(index: u32) -> f32 {
-    return left[params.left_offset + index];
+    return f32(left[params.left_offset + index]);
 }
 
 fn load_right(index: u32) -> f32 {
-    return right[params.right_offset + index];
+    return f32(right[params.right_offset + index]);
 }
 
 fn store_output(index: u32, value: f32) {
-    output[index] = value;
+    output[index] = Element(value);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -17,6 +17,8 @@
 // Grid: x = ceil(columns / (THREADS_X * BLOCK_COLUMNS)), y = ceil(rows / (THREADS_Y * BLOCK_ROWS)), z = batches.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
+alias Element = f32;
+
 const THREADS_X: u32 = 16u;
 const THREADS_Y: u32 = 16u;
 const BLOCK_ROWS: u32 = 4u;
@@ -48,24 +50,24 @@ struct Params {
     first_batch: u32,
 }
 
-@group(0) @binding(0) var<storage, read> left: array<f32>;
-@group(0) @binding(1) var<storage, read> right: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(0) var<storage, read> left: array<Element>;
+@group(0) @binding(1) var<storage, read> right: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 var<workgroup> left_tile: array<f32, TILE_DEPTH * LEFT_PITCH>;
 var<workgroup> right_tile: array<f32, TILE_DEPTH * RIGHT_PITCH>;
 
 fn load_left(index: u32) -> f32 {
-    return left[params.left_offset + index];
+    return f32(left[params.left_offset + index]);
 }
 
 fn load_right(index: u32) -> f32 {
-    return right[params.right_offset + index];
+    return f32(right[params.right_offset + index]);
 }
 
 fn store_output(index: u32, value: f32) {
-    output[index] = value;
+    output[index] = Element(value);
 }
 
 @compute @workgroup_size(THREADS_X, THREADS_Y)

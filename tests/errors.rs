@@ -4,8 +4,9 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions,
-    Padding, Reduction, Result, Tensor, TripletMarginOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
+    CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions, Padding, Reduction, Result, Tensor,
+    TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -88,6 +89,66 @@ fn losses_that_cannot_be() {
     says(x.triplet_margin_loss(&x, &x, &flat), &["triplet_margin_loss", "margin is 0"]);
     says(x.norm(f32::NAN, &[], false), &["norm", "NaN"]);
     says(x.norm(2.0, &[2], false), &["norm", "dimension 2"]);
+}
+
+#[test]
+fn convolutions_of_other_dimensions_that_cannot_be() {
+    let x = ones(&[1, 4, 5]);
+    let conv = |weight: &[usize], options: Conv1dOptions| x.conv1d(&with(&x, weight), None, &options);
+    says(conv(&[2, 4, 3, 3], Conv1dOptions::default()), &["conv1d", "[N, C, L]", "[C, L]", "[2, 4, 3, 3]"]);
+    says(conv(&[2, 4, 6], Conv1dOptions::default()), &["conv1d", "6", "5"]);
+    let huge = Conv1dOptions { padding: Padding::Explicit([usize::MAX]), ..Conv1dOptions::default() };
+    says(conv(&[2, 4, 3], huge), &["conv1d", "padded"]);
+    let half = with(&x, &[2, 4, 3]).to_dtype(DType::F16).unwrap();
+    says(x.conv1d(&half, None, &Conv1dOptions::default()), &["conv1d", "f16"]);
+    says(with(&x, &[4]).conv1d(&with(&x, &[2, 4, 3]), None, &Conv1dOptions::default()), &["conv1d", "[4]"]);
+
+    let video = ones(&[1, 2, 3, 4, 5]);
+    let weight = with(&x, &[2, 2, 2, 2, 2]);
+    let conv = |options: &Conv3dOptions| video.conv3d(&weight, None, options);
+    let same = Conv3dOptions { padding: Padding::Same, stride: [2, 1, 1], ..Conv3dOptions::default() };
+    says(conv(&same), &["conv3d", "stride 1", "[2, 1, 1]"]);
+    let wide = Conv3dOptions { dilation: [3, 1, 1], ..Conv3dOptions::default() };
+    says(conv(&wide), &["conv3d", "dilated by 3"]);
+    let huge = Conv3dOptions { padding: Padding::Explicit([1 << 30, 0, 0]), ..Conv3dOptions::default() };
+    assert!(conv(&huge).is_err());
+    says(video.conv3d(&weight, Some(&with(&x, &[3])), &Conv3dOptions::default()), &["conv3d", "bias", "[3]"]);
+
+    let back = |options: &ConvTranspose3dOptions| video.conv_transpose3d(&weight, None, options);
+    let more = ConvTranspose3dOptions { output_padding: [1, 0, 0], ..ConvTranspose3dOptions::default() };
+    says(back(&more), &["conv_transpose3d", "output_padding"]);
+    for options in [
+        ConvTranspose3dOptions { stride: [usize::MAX, 1, 1], ..ConvTranspose3dOptions::default() },
+        ConvTranspose3dOptions { padding: [usize::MAX, 0, 0], ..ConvTranspose3dOptions::default() },
+        ConvTranspose3dOptions { dilation: [usize::MAX, 1, 1], ..ConvTranspose3dOptions::default() },
+        ConvTranspose3dOptions { groups: usize::MAX, ..ConvTranspose3dOptions::default() },
+        ConvTranspose3dOptions {
+            stride: [usize::MAX; 3],
+            output_padding: [usize::MAX - 1; 3],
+            ..ConvTranspose3dOptions::default()
+        },
+    ] {
+        assert!(back(&options).is_err(), "{options:?}");
+    }
+}
+
+#[test]
+fn windows_that_cannot_be() {
+    let x = ones(&[1, 2, 4, 5]);
+    let plain = UnfoldOptions::default();
+    says(x.unfold([5, 1], &plain), &["unfold", "[5, 1]", "[4, 5]"]);
+    says(x.unfold([0, 1], &plain), &["unfold", "greater than zero"]);
+    says(with(&x, &[4, 5]).unfold([1, 1], &plain), &["unfold", "[4, 5]"]);
+    let huge = UnfoldOptions { padding: [usize::MAX / 2 + 1, 0], ..plain };
+    assert!(x.unfold([1, 1], &huge).is_err());
+    assert!(x.unfold([usize::MAX, usize::MAX], &plain).is_err());
+    let columns = with(&x, &[1, 8, 12]);
+    assert!(columns.fold([4, 5], [2, 2], &plain).is_ok());
+    says(columns.fold([4, 4], [2, 2], &plain), &["fold", "12 windows", "3 x 3"]);
+    says(columns.fold([4, 5], [3, 2], &plain), &["fold", "8 rows", "[3, 2]"]);
+    says(columns.fold([0, 5], [1, 1], &plain), &["fold", "[0, 5]"]);
+    says(columns.fold([1, 1], [2, 2], &UnfoldOptions { padding: [usize::MAX; 2], ..plain }), &["fold", "does not fit"]);
+    says(with(&x, &[8]).fold([4, 5], [2, 2], &plain), &["fold", "[8]"]);
 }
 
 #[test]

@@ -5,10 +5,14 @@ mod common;
 use common::own_adapter;
 use wgrad::models::LeNet5;
 use wgrad::nn::{
-    AvgPool2d, Conv2d, Elu, Flatten, Gelu, LeakyRelu, Linear, MaxPool2d, Mish, Module, Relu, Scope, Sequential,
-    Sigmoid, Silu, Softplus, Softsign, Tanh,
+    AvgPool2d, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Elu, Flatten, Fold, Gelu,
+    LeakyRelu, Linear, MaxPool2d, Mish, Module, Relu, Scope, Sequential, Sigmoid, Silu, Softplus, Softsign, Tanh,
+    Unfold,
 };
-use wgrad::{Conv2dOptions, Device, Error, Parameter, Tensor};
+use wgrad::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions, Device, Error, Parameter, Tensor, UnfoldOptions,
+};
 
 fn names(module: &dyn Module) -> Vec<String> {
     module.parameters().iter().map(|p| p.name().to_string()).collect()
@@ -48,12 +52,17 @@ fn initial_values_fill_pytorchs_bounds() {
         let options = Conv2dOptions { groups: 2, ..Conv2dOptions::default() };
         let conv = Conv2d::new(&scope, 8, 64, [3, 5], &options).unwrap();
         let linear = Linear::new(&scope, 100, 200).unwrap();
+        let transposed = ConvTranspose2dOptions { groups: 4, ..ConvTranspose2dOptions::default() };
+        let transposed = ConvTranspose2d::new(&scope, 64, 96, [2, 2], &transposed).unwrap();
+        assert_eq!(shape(&transposed.weight), [64, 24, 2, 2]);
         assert_eq!(shape(&conv.weight), [64, 4, 3, 5]);
         for (parameter, fan_in) in [
             (&conv.weight, 60),
             (conv.bias.as_ref().unwrap(), 60),
             (&linear.weight, 100),
             (linear.bias.as_ref().unwrap(), 100),
+            (&transposed.weight, 96),
+            (transposed.bias.as_ref().unwrap(), 96),
         ] {
             let bound = 1.0 / f64::from(fan_in).sqrt();
             let values = parameter.value().to_f64().unwrap();
@@ -110,6 +119,59 @@ fn layers_compute_what_their_methods_do() {
     same(&Sequential::new().push(Relu).push(Flatten), x.relu().unwrap().reshape(&[1, 16]));
 }
 
+/// The output's shape, which must be that of the operation with the layer's parameters, and those of the parameters.
+fn shapes(
+    layer: &dyn Module,
+    input: &[usize],
+    expected: impl Fn(&Tensor, &[Tensor]) -> wgrad::Result<Tensor>,
+) -> Vec<Vec<usize>> {
+    let x = Tensor::uniform(&Device::reference(), input, -1.0, 1.0).unwrap();
+    let parameters = layer.parameters();
+    let values: Vec<Tensor> = parameters.iter().map(Parameter::value).collect();
+    let (got, expected) = (layer.forward(&x).unwrap(), expected(&x, &values).unwrap());
+    assert_eq!(got.to_f64().unwrap(), expected.to_f64().unwrap());
+    [vec![got.shape().to_vec()], parameters.iter().map(shape).collect()].concat()
+}
+
+#[test]
+fn convolutions_of_all_dimensions() {
+    let scope = Scope::new(&Device::reference()).at("conv");
+    let options = Conv1dOptions { stride: [2], groups: 2, ..Conv1dOptions::default() };
+    let layer = Conv1d::new(&scope, 4, 6, [3], &options).unwrap();
+    assert_eq!(names(&layer), ["conv.weight", "conv.bias"]);
+    let got = shapes(&layer, &[5, 4, 9], |x, w| x.conv1d(&w[0], Some(&w[1]), &options));
+    assert_eq!(got, [&[5, 6, 4][..], &[6, 2, 3], &[6]]);
+
+    let options = Conv3dOptions { padding: wgrad::Padding::Same, ..Conv3dOptions::default() };
+    let layer = Conv3d::new(&scope, 2, 3, [3, 2, 1], &options).unwrap();
+    let got = shapes(&layer, &[1, 2, 3, 4, 5], |x, w| x.conv3d(&w[0], Some(&w[1]), &options));
+    assert_eq!(got, [&[1, 3, 3, 4, 5][..], &[3, 2, 3, 2, 1], &[3]]);
+
+    let options = ConvTranspose1dOptions { stride: [2], output_padding: [1], ..ConvTranspose1dOptions::default() };
+    let layer = ConvTranspose1d::new(&scope, 3, 2, [2], &options).unwrap();
+    let got = shapes(&layer, &[3, 4], |x, w| x.conv_transpose1d(&w[0], Some(&w[1]), &options));
+    assert_eq!(got, [&[2, 9][..], &[3, 2, 2], &[2]]);
+
+    let options = ConvTranspose2dOptions { groups: 3, ..ConvTranspose2dOptions::default() };
+    let layer = ConvTranspose2d::without_bias(&scope, 3, 6, [2, 3], &options).unwrap();
+    assert_eq!(names(&layer), ["conv.weight"]);
+    let got = shapes(&layer, &[2, 3, 4, 4], |x, w| x.conv_transpose2d(&w[0], None, &options));
+    assert_eq!(got, [&[2, 6, 5, 6][..], &[3, 2, 2, 3]]);
+
+    let options = ConvTranspose3dOptions { stride: [2, 1, 1], ..ConvTranspose3dOptions::default() };
+    let layer = ConvTranspose3d::new(&scope, 2, 3, [2, 2, 1], &options).unwrap();
+    let got = shapes(&layer, &[1, 2, 2, 2, 2], |x, w| x.conv_transpose3d(&w[0], Some(&w[1]), &options));
+    assert_eq!(got, [&[1, 3, 4, 3, 2][..], &[2, 3, 2, 2, 1], &[3]]);
+
+    let options = UnfoldOptions { padding: [1, 0], ..UnfoldOptions::default() };
+    let got = shapes(&Unfold { kernel_size: [2, 2], options }, &[1, 2, 3, 3], |x, _| x.unfold([2, 2], &options));
+    assert_eq!(got, [&[1, 8, 8]]);
+    let got = shapes(&Fold { output_size: [3, 3], kernel_size: [2, 2], options }, &[1, 8, 8], |x, _| {
+        x.fold([3, 3], [2, 2], &options)
+    });
+    assert_eq!(got, [&[1, 2, 3, 3]]);
+}
+
 #[test]
 fn a_layer_without_bias_has_one_parameter() {
     let scope = Scope::new(&Device::reference());
@@ -127,6 +189,15 @@ fn sizes_that_make_no_layer_are_errors() {
         Conv2d::new(&scope, 3, 4, [0, 3], &options(1)).unwrap_err(),
         Conv2d::new(&scope, 3, 4, [3, 3], &options(0)).unwrap_err(),
         Conv2d::new(&scope, 3, 4, [3, 3], &options(2)).unwrap_err(),
+        ConvTranspose1d::new(&scope, 0, 3, [2], &ConvTranspose1dOptions::default()).unwrap_err(),
+        ConvTranspose2d::new(
+            &scope,
+            4,
+            3,
+            [2, 2],
+            &ConvTranspose2dOptions { groups: 2, ..ConvTranspose2dOptions::default() },
+        )
+        .unwrap_err(),
     ] {
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
     }

@@ -1,25 +1,78 @@
-//! The convolutional layer.
+//! The convolutional layers.
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Module, Scope};
-use crate::ops::Conv2dOptions;
+use crate::ops::{ConvOptions, ConvTransposeOptions};
 
-/// A convolution with learned filters: `[N, in, H, W] -> [N, out, H', W']` (see [`Tensor::conv2d`]).
+/// A convolution with learned filters over `D` dimensions: `[N, in, ..] -> [N, out, ..]`; see [`Conv1d`], [`Conv2d`] and
+/// [`Conv3d`].
 ///
-/// `weight` `[out, in / groups, kH, kW]` and `bias` `[out]` start uniform within
-/// `1 / sqrt(in / groups * kH * kW)` of 0.
+/// `weight` `[out, in / groups, ..kernel]` and `bias` `[out]` start uniform within `1 / sqrt(in / groups * kernel)` of
+/// 0, `kernel` being the number of taps.
 #[derive(Clone, Debug)]
-pub struct Conv2d {
-    /// `[out, in / groups, kH, kW]`.
+pub struct Conv<const D: usize> {
+    /// `[out, in / groups, ..kernel]`.
     pub weight: Parameter,
     /// `[out]`.
     pub bias: Option<Parameter>,
     /// Stride, padding, dilation, groups.
-    pub options: Conv2dOptions,
+    pub options: ConvOptions<D>,
 }
 
-impl Conv2d {
+/// A convolution over signals: `[N, in, L] -> [N, out, L']` (see [`Tensor::conv1d`]).
+pub type Conv1d = Conv<1>;
+/// A convolution over images: `[N, in, H, W] -> [N, out, H', W']` (see [`Tensor::conv2d`]).
+pub type Conv2d = Conv<2>;
+/// A convolution over volumes or videos: `[N, in, D, H, W] -> [N, out, D', H', W']` (see [`Tensor::conv3d`]).
+pub type Conv3d = Conv<3>;
+
+/// A transposed convolution with learned filters over `D` dimensions: `[N, in, ..] -> [N, out, ..]`; see
+/// [`ConvTranspose1d`], [`ConvTranspose2d`] and [`ConvTranspose3d`].
+///
+/// `weight` `[in, out / groups, ..kernel]` and `bias` `[out]` start uniform within `1 / sqrt(out / groups * kernel)` of
+/// 0, `kernel` being the number of taps.
+#[derive(Clone, Debug)]
+pub struct ConvTranspose<const D: usize> {
+    /// `[in, out / groups, ..kernel]`.
+    pub weight: Parameter,
+    /// `[out]`.
+    pub bias: Option<Parameter>,
+    /// Stride, padding, output padding, dilation, groups.
+    pub options: ConvTransposeOptions<D>,
+}
+
+/// A transposed convolution over signals: `[N, in, L] -> [N, out, L']` (see [`Tensor::conv_transpose1d`]).
+pub type ConvTranspose1d = ConvTranspose<1>;
+/// A transposed convolution over images: `[N, in, H, W] -> [N, out, H', W']` (see [`Tensor::conv_transpose2d`]).
+pub type ConvTranspose2d = ConvTranspose<2>;
+/// A transposed convolution over volumes: `[N, in, D, H, W] -> [N, out, D', H', W']` (see
+/// [`Tensor::conv_transpose3d`]).
+pub type ConvTranspose3d = ConvTranspose<3>;
+
+/// The weight of a layer, the channels of a group in its second dimension.
+fn weight<const D: usize>(
+    op: &'static str,
+    scope: &Scope,
+    [first, second]: [usize; 2],
+    kernel_size: [usize; D],
+    groups: usize,
+) -> Result<Parameter> {
+    if groups == 0 || !first.is_multiple_of(groups) || !second.is_multiple_of(groups) {
+        let rule = format!("groups {groups} must divide both numbers of channels, {first} and {second}");
+        return Err(Error::invalid(op, rule));
+    }
+    let shape = [&[first, second / groups][..], &kernel_size].concat();
+    let fan_in = shape[1..].iter().fold(1usize, |product, &size| product.saturating_mul(size));
+    scope.uniform("weight", &shape, fan_in)
+}
+
+/// The bias that goes with a weight.
+fn bias(scope: &Scope, weight: &Parameter, outputs: usize) -> Result<Parameter> {
+    scope.uniform("bias", &[outputs], weight.value().shape()[1..].iter().product())
+}
+
+impl<const D: usize> Conv<D> {
     /// A layer with a bias.
     ///
     /// # Errors
@@ -38,42 +91,88 @@ impl Conv2d {
         scope: &Scope,
         inputs: usize,
         outputs: usize,
-        kernel_size: [usize; 2],
-        options: &Conv2dOptions,
-    ) -> Result<Conv2d> {
-        let mut layer = Conv2d::without_bias(scope, inputs, outputs, kernel_size, options)?;
-        let fan_in = layer.weight.value().shape()[1..].iter().product();
-        layer.bias = Some(scope.uniform("bias", &[outputs], fan_in)?);
-        Ok(layer)
+        kernel_size: [usize; D],
+        options: &ConvOptions<D>,
+    ) -> Result<Conv<D>> {
+        let layer = Conv::without_bias(scope, inputs, outputs, kernel_size, options)?;
+        Ok(Conv { bias: Some(bias(scope, &layer.weight, outputs)?), ..layer })
     }
 
     /// A layer without a bias.
     ///
     /// # Errors
-    /// As [`new`](Conv2d::new).
+    /// As [`new`](Conv::new).
     pub fn without_bias(
         scope: &Scope,
         inputs: usize,
         outputs: usize,
-        kernel_size: [usize; 2],
-        options: &Conv2dOptions,
-    ) -> Result<Conv2d> {
-        let groups = options.groups;
-        if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
-            let rule = format!("groups {groups} must divide the {inputs} input and {outputs} output channels");
-            return Err(Error::invalid("Conv2d", rule));
-        }
-        let shape = [outputs, inputs / groups, kernel_size[0], kernel_size[1]];
-        let weight = scope.uniform("weight", &shape, shape[1..].iter().product())?;
-        Ok(Conv2d { weight, bias: None, options: *options })
+        kernel_size: [usize; D],
+        options: &ConvOptions<D>,
+    ) -> Result<Conv<D>> {
+        let weight = weight("Conv", scope, [outputs, inputs], kernel_size, options.groups)?;
+        Ok(Conv { weight, bias: None, options: *options })
     }
 }
 
-impl Module for Conv2d {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.conv2d(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref(), &self.options)
+impl<const D: usize> ConvTranspose<D> {
+    /// A layer with a bias.
+    ///
+    /// # Errors
+    /// As [`Conv::new`].
+    ///
+    /// ```
+    /// # use wgrad::{ConvTranspose2dOptions, Device, Tensor, nn::{ConvTranspose2d, Module, Scope}};
+    /// # let device = Device::reference();
+    /// let twice = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+    /// let layer = ConvTranspose2d::new(&Scope::new(&device).at("up"), 8, 3, [2, 2], &twice)?;
+    /// assert_eq!(layer.weight.value().shape()[..], [8, 3, 2, 2]);
+    /// assert_eq!(layer.forward(&Tensor::ones(&device, &[2, 8, 5, 5])?)?.shape()[..], [2, 3, 10, 10]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn new(
+        scope: &Scope,
+        inputs: usize,
+        outputs: usize,
+        kernel_size: [usize; D],
+        options: &ConvTransposeOptions<D>,
+    ) -> Result<ConvTranspose<D>> {
+        let layer = ConvTranspose::without_bias(scope, inputs, outputs, kernel_size, options)?;
+        Ok(ConvTranspose { bias: Some(bias(scope, &layer.weight, outputs)?), ..layer })
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        [Some(self.weight.clone()), self.bias.clone()].into_iter().flatten().collect()
+
+    /// A layer without a bias.
+    ///
+    /// # Errors
+    /// As [`Conv::new`].
+    pub fn without_bias(
+        scope: &Scope,
+        inputs: usize,
+        outputs: usize,
+        kernel_size: [usize; D],
+        options: &ConvTransposeOptions<D>,
+    ) -> Result<ConvTranspose<D>> {
+        let weight = weight("ConvTranspose", scope, [inputs, outputs], kernel_size, options.groups)?;
+        Ok(ConvTranspose { weight, bias: None, options: *options })
     }
 }
+
+/// A layer that calls `method` with its weight, bias and options.
+macro_rules! module {
+    ($layer:ty, $method:ident) => {
+        impl Module for $layer {
+            fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                input.$method(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref(), &self.options)
+            }
+            fn parameters(&self) -> Vec<Parameter> {
+                [Some(self.weight.clone()), self.bias.clone()].into_iter().flatten().collect()
+            }
+        }
+    };
+}
+
+module!(Conv1d, conv1d);
+module!(Conv2d, conv2d);
+module!(Conv3d, conv3d);
+module!(ConvTranspose1d, conv_transpose1d);
+module!(ConvTranspose2d, conv_transpose2d);
+module!(ConvTranspose3d, conv_transpose3d);

@@ -6,13 +6,15 @@ mod linear;
 mod pool;
 mod scope;
 mod sequential;
+mod unfold;
 
 pub use activation::{Elu, Flatten, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh};
-pub use conv::Conv2d;
+pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use linear::Linear;
 pub use pool::{AvgPool2d, MaxPool2d};
 pub use scope::Scope;
 pub use sequential::Sequential;
+pub use unfold::{Fold, Unfold};
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};

@@ -68,6 +68,10 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     if depth <= LONGEST_DEPTH {
         return record_one(Matmul, &[left, right]);
     }
+    if left.dtype() == DType::F16 {
+        // The parts are added in f32.
+        return product(&left.to_dtype(DType::F32)?, &right.to_dtype(DType::F32)?)?.to_dtype(DType::F16);
+    }
     let half = (depth / 2).next_multiple_of(LONGEST_DEPTH).min(depth - 1);
     let part = |start, length| product(&left.narrow(2, start, length)?, &right.narrow(1, start, length)?);
     part(0, half)?.add(&part(half, depth - half)?)
@@ -82,13 +86,8 @@ impl Op for Matmul {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let (left, right) = (&inputs[0], &inputs[1]);
-        for input in [left, right] {
-            if input.dtype != DType::F32 {
-                return Err(Error::WrongDType { op: "matmul", expected: "f32", got: input.dtype });
-            }
-        }
         let shape = Shape::new(&[left.shape[0], left.shape[1], right.shape[2]])?;
-        Ok(vec![Layout::contiguous(shape, DType::F32)])
+        Ok(vec![Layout::contiguous(shape, left.dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let (left, right) = (&io.inputs[0], &io.inputs[1]);
@@ -97,6 +96,7 @@ impl Op for Matmul {
         let (kernel, tile_rows, tile_columns) = variant(columns, left, right, adapter);
         let (l, r) = (left.strides(), right.strides());
         let kernel = kernel
+            .alias("Element", left.dtype.wgsl())
             .bind("left", Operand::Input(0))
             .bind("right", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -136,7 +136,7 @@ impl Op for Matmul {
                 }
             }
         }
-        Ok(vec![HostTensor::new(Shape::new(&[batch, rows, columns])?, DType::F32, values)])
+        Ok(vec![HostTensor::new(Shape::new(&[batch, rows, columns])?, left.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let left = context.of(0, |g| product(&g, &context.input(1).transpose(1, 2)?))?;
@@ -150,11 +150,11 @@ impl Tensor {
     ///
     /// `[M, K] x [K, N] -> [M, N]`; dimensions before the last two are batches and broadcast. A vector on the left
     /// is a row, on the right a column, and the result loses that dimension. Transposed views are not copied.
-    /// Sums are f32, over `k` in order.
+    /// Sums are f32, over `k` in order, also of f16; the result has the operands' type.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the inner sizes differ or an operand is a scalar, [`Error::Broadcast`] for the
-    /// batch dimensions, [`Error::WrongDType`] for types other than f32.
+    /// batch dimensions, [`Error::WrongDType`] for types other than f32 and f16 and for a mixture of them.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -170,6 +170,12 @@ impl Tensor {
         if self.rank() == 0 || other.rank() == 0 {
             let rule = format!("both operands need a dimension; got {} and {}", self.shape(), other.shape());
             return Err(Error::invalid(OP, rule));
+        }
+        if !matches!(self.dtype(), DType::F32 | DType::F16) {
+            return Err(Error::WrongDType { op: OP, expected: "f32 or f16", got: self.dtype() });
+        }
+        if other.dtype() != self.dtype() {
+            return Err(Error::WrongDType { op: OP, expected: "operands of one type", got: other.dtype() });
         }
         let left = if self.rank() == 1 { self.unsqueeze(0)? } else { self.clone() };
         let right = if other.rank() == 1 { other.unsqueeze(1)? } else { other.clone() };
@@ -256,5 +262,14 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .tolerance(64.0),
         Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| Ok(vec![x[0].linear(&x[1], Some(&x[2]))?])).tolerance(64.0),
+        Case::new("matmul", &[&[2, 9, 13], &[2, 7, 13]], |x| {
+            Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?.transpose(1, 2)?)?])
+        })
+        .half(),
+        Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| {
+            let [input, weight, bias] = [0, 1, 2].map(|i| x[i].to_dtype(DType::F16));
+            Ok(vec![input?.linear(&weight?, Some(&bias?))?])
+        })
+        .half(),
     ]
 }

@@ -16,15 +16,20 @@ mod pool;
 mod rearrange;
 mod reduce;
 mod softmax;
+mod unfold;
 mod view;
 
-pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
+pub use conv::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
+};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
+pub use unfold::UnfoldOptions;
 
 use case::Case;
 
@@ -46,6 +51,7 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         losses::cases(),
         norm::cases(),
+        unfold::cases(),
     ]
     .into_iter()
     .flatten()

@@ -1,7 +1,9 @@
 //! Convolutions that tests, gradient checks and benchmarks run.
 
-use super::{Conv2dOptions, OP, Padding};
-use crate::graph::Tensor;
+use super::{Conv1dOptions, Conv2dOptions, Conv3dOptions, Padding};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::graph::{Tensor, grad};
 use crate::ops::case::Case;
 
 /// A case with the products that go into a result counted for its tolerance: of the output, the input's and
@@ -10,15 +12,74 @@ fn conv(input: [usize; 4], weight: [usize; 4], options: Conv2dOptions) -> Case {
     let [_, per_group, height, width] = weight;
     let positions: usize = input[0].max(1) * input[2] * input[3];
     let terms = (per_group * height * width).max(weight[0] * height * width).max(positions);
-    Case::new(OP, &[&input, &weight, &weight[..1]], move |x| Ok(vec![x[0].conv2d(&x[1], Some(&x[2]), &options)?]))
-        .tolerance(2.0 * terms as f64 + 16.0)
+    Case::new("conv2d", &[&input, &weight, &weight[..1]], move |x| {
+        Ok(vec![x[0].conv2d(&x[1], Some(&x[2]), &options)?])
+    })
+    .tolerance(2.0 * terms as f64 + 16.0)
 }
 
 fn options(stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2], groups: usize) -> Conv2dOptions {
     Conv2dOptions { stride, padding: Padding::Explicit(padding), dilation, groups }
 }
 
-pub(in crate::ops) fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
+    [one_dimension(), two_dimensions(), three_dimensions()].into_iter().flatten().collect()
+}
+
+fn one_dimension() -> Vec<Case> {
+    let case = |input: &[usize], weight: &[usize], options: Conv1dOptions| {
+        Case::new("conv1d", &[input, weight, &weight[..1]], move |x| {
+            Ok(vec![x[0].conv1d(&x[1], Some(&x[2]), &options)?])
+        })
+        .tolerance(256.0)
+    };
+    let plain = Conv1dOptions::default();
+    let padded = Conv1dOptions { stride: [2], padding: Padding::Explicit([2]), dilation: [3], groups: 2 };
+    vec![
+        case(&[2, 3, 11], &[4, 3, 3], plain),
+        case(&[2, 4, 13], &[6, 2, 4], padded),
+        case(&[2, 3, 7], &[3, 1, 4], Conv1dOptions { padding: Padding::Same, groups: 3, ..plain }),
+        // The same kernels again, since compiling takes longest.
+        case(&[0, 3, 11], &[4, 3, 3], plain),
+        Case::new("conv1d", &[&[11, 3], &[4, 3, 4]], move |x| {
+            Ok(vec![x[0].t()?.conv1d(&x[1].transpose(1, 2)?.narrow(1, 1, 3)?, None, &plain)?])
+        })
+        .tolerance(256.0),
+    ]
+}
+
+fn three_dimensions() -> Vec<Case> {
+    let case = |input: &[usize], weight: &[usize], options: Conv3dOptions| {
+        Case::new("conv3d", &[input, weight, &weight[..1]], move |x| {
+            Ok(vec![x[0].conv3d(&x[1], Some(&x[2]), &options)?])
+        })
+        .tolerance(512.0)
+    };
+    let plain = Conv3dOptions::default();
+    let same = Conv3dOptions { padding: Padding::Same, ..plain };
+    let all =
+        Conv3dOptions { stride: [2, 1, 3], padding: Padding::Explicit([2, 1, 0]), dilation: [2, 1, 1], groups: 1 };
+    vec![
+        case(&[2, 2, 4, 3, 5], &[3, 2, 2, 3, 2], plain),
+        case(&[1, 2, 5, 4, 5], &[3, 2, 3, 2, 2], all),
+        case(&[1, 4, 3, 3, 4], &[2, 2, 2, 2, 3], Conv3dOptions { groups: 2, ..same }),
+        // An image at a time; along the depth alone.
+        case(&[2, 2, 5, 3, 3], &[3, 2, 1, 2, 2], Conv3dOptions { stride: [2, 1, 1], ..plain }),
+        case(&[2, 2, 5, 2, 3], &[3, 2, 3, 1, 1], Conv3dOptions { stride: [2, 1, 1], ..plain }),
+        // The same kernels again, since compiling takes longest.
+        case(&[0, 2, 4, 3, 5], &[3, 2, 2, 3, 2], plain),
+        Case::new("conv3d", &[&[4, 2, 3, 5], &[3, 2, 2, 2, 3]], move |x| {
+            Ok(vec![x[0].transpose(0, 1)?.conv3d(&x[1].transpose(3, 4)?, None, &plain)?])
+        })
+        .tolerance(512.0),
+        Case::new("conv3d", &[&[1, 2, 3, 3, 4], &[2, 2, 2, 2, 2]], move |x| {
+            Ok(vec![x[0].to_dtype(DType::F16)?.conv3d(&x[1].to_dtype(DType::F16)?, None, &plain)?])
+        })
+        .half(),
+    ]
+}
+
+fn two_dimensions() -> Vec<Case> {
     let plain = Conv2dOptions::default();
     let same = Conv2dOptions { padding: Padding::Same, ..plain };
     let mut cases = vec![
@@ -83,8 +144,39 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let (input, weight) = (x[0].narrow(0, 1, 2)?, x[1].narrow(0, 1, 4)?);
         Ok(vec![input.conv2d(&weight, None, &Conv2dOptions { groups: 4, ..Conv2dOptions::default() })?])
     };
-    cases.push(Case::new(OP, &[&[3, 5, 7], &[4, 3, 3, 3]], unbatched).tolerance(128.0));
-    cases.push(Case::new(OP, &[&[3, 5, 6, 2], &[4, 2, 3, 2]], views).tolerance(128.0));
-    cases.push(Case::new(OP, &[&[3, 4, 5, 6], &[5, 1, 3, 2]], offsets).tolerance(128.0));
+    cases.push(Case::new("conv2d", &[&[3, 5, 7], &[4, 3, 3, 3]], unbatched).tolerance(128.0));
+    cases.push(Case::new("conv2d", &[&[3, 5, 6, 2], &[4, 2, 3, 2]], views).tolerance(128.0));
+    cases.push(Case::new("conv2d", &[&[3, 4, 5, 6], &[5, 1, 3, 2]], offsets).tolerance(128.0));
+    // Storage in 16 bits: general, depthwise, and the gradient of the weight in one piece and in several.
+    for (input, weight, groups) in [
+        ([2, 4, 5, 7], [6, 2, 3, 3], 2),
+        ([1, 3, 9, 8], [3, 1, 3, 3], 3),
+        ([0, 2, 4, 4], [3, 2, 2, 2], 1),
+        ([1, 1, 1, 3], [1, 1, 1, 2], 1),
+    ] {
+        let options = Conv2dOptions { groups, ..plain };
+        let half = move |x: &[Tensor]| -> Result<Tensor> {
+            let [input, weight, bias] = [0, 1, 2].map(|i| x[i].to_dtype(DType::F16));
+            input?.conv2d(&weight?, Some(&bias?), &options)
+        };
+        cases.push(Case::new("conv2d", &[&input, &weight, &weight[..1]], move |x| Ok(vec![half(x)?])).half());
+    }
+    let gradients = |x: &[Tensor]| {
+        let [input, weight] = [0, 1].map(|i| Ok(x[i].to_dtype(DType::F16)?.detach().requires_grad()));
+        let (input, weight): (Tensor, Tensor) = (input?, weight?);
+        let options = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+        let output = input.conv2d(&weight, None, &options)?;
+        let cotangent = x[2].to_dtype(DType::F16)?;
+        Ok(grad(&[&output], &[&input, &weight], &[&cotangent])?.into_iter().flatten().collect())
+    };
+    cases.push(Case::new("conv2d", &[&[3, 2, 9, 7], &[4, 2, 3, 3], &[3, 4, 9, 7]], gradients).half());
+    // More channels than one loop goes through.
+    let deep = |x: &[Tensor]| {
+        let options = Conv2dOptions { groups: 2, ..Conv2dOptions::default() };
+        Ok(vec![x[0].expand(&[1, 40_002, 1, 2])?.conv2d(&x[1].expand(&[2, 20_001, 1, 1])?, None, &options)?])
+    };
+    cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(8_000.0).first_order());
+    // Sums over no channels.
+    cases.push(conv([1, 0, 3, 3], [2, 0, 2, 2], plain));
     cases
 }

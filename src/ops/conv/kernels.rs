@@ -10,7 +10,7 @@ use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::Shape;
+use crate::shape::Layout;
 
 const FORWARD_SHUFFLE: &str = include_str!("../../../shaders/conv2d_shuffle.wgsl");
 const FORWARD_PLAIN: &str = include_str!("../../../shaders/conv2d_plain.wgsl");
@@ -33,7 +33,7 @@ pub(super) struct Call<'a> {
     pub pass: Pass,
     pub geometry: &'a Geometry,
     pub batch: usize,
-    pub output: Shape,
+    pub output: &'a Layout,
     pub adapter: &'a Adapter,
 }
 
@@ -83,7 +83,7 @@ impl Call<'_> {
     }
 
     fn too_large(&self, unit: &'static str) -> Error {
-        Error::TooLarge { op: self.pass.name(), shape: self.output, limit: LIMIT as u64, unit }
+        Error::TooLarge { op: self.pass.name(), shape: self.output.shape, limit: LIMIT as u64, unit }
     }
 
     /// A grid of `invocations` in x, past the limit in z, which has `layers` of its own already.
@@ -95,11 +95,31 @@ impl Call<'_> {
         Ok([x, tiles as u32, folds * layers as u32])
     }
 
+    /// The element type and the constants every kernel has.
+    fn sized(&self, kernel: Kernel, g: &Geometry) -> Kernel {
+        let pairs: [([&'static str; 2], [usize; 2]); 6] = [
+            (["IN_HEIGHT", "IN_WIDTH"], g.input),
+            (["OUT_HEIGHT", "OUT_WIDTH"], g.output),
+            (["KERNEL_Y", "KERNEL_X"], g.kernel),
+            (["STRIDE_Y", "STRIDE_X"], g.stride),
+            (["PAD_Y", "PAD_X"], g.padding),
+            (["DILATION_Y", "DILATION_X"], g.dilation),
+        ];
+        let mut kernel = kernel.alias("Element", self.output.dtype.wgsl());
+        for (names, values) in pairs {
+            for (name, value) in names.into_iter().zip(values) {
+                kernel = kernel.constant(name, unsigned(value));
+            }
+        }
+        kernel
+    }
+
     /// A general kernel with the constants all of them have.
     fn general(&self, name: [&'static str; 2], template: [&'static str; 2]) -> (Kernel, Tiles) {
         let at = usize::from(self.target() != Target::Shuffle);
         let g = self.geometry;
-        let kernel = sized(Kernel::new(name[at], template[at]), g)
+        let kernel = self
+            .sized(Kernel::new(name[at], template[at]), g)
             .constant("GROUPS", unsigned(g.groups))
             .constant("IN_PER_GROUP", unsigned(g.in_per_group))
             .constant("OUT_PER_GROUP", unsigned(g.out_per_group))
@@ -179,8 +199,10 @@ impl Call<'_> {
         if across > LIMIT || down > LIMIT || splits > LIMIT || length + rest > LIMIT {
             return Err(self.too_large("tiles a dimension"));
         }
-        let partial = if splits == 1 { Operand::Output(0) } else { Operand::Temporary(0) };
+        let result = self.output.dtype.wgsl();
+        let (partial, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
         let kernel = kernel
+            .alias("Partial", stored)
             .bind("grad", Operand::Input(0))
             .bind("input", Operand::Input(1))
             .bind("partial", partial)
@@ -191,7 +213,7 @@ impl Call<'_> {
             return Ok(kernel.into());
         }
         let weights = self.geometry.weights();
-        let sum = reduce::sum_rows(partial, splits, weights);
+        let sum = reduce::sum_rows(partial, splits, weights).alias("Result", result);
         Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * weights], in_place: None })
     }
 
@@ -209,7 +231,7 @@ impl Call<'_> {
     }
 
     fn depthwise_sized(&self, kernel: Kernel, g: &Geometry, x: usize) -> Kernel {
-        sized(kernel, g)
+        self.sized(kernel, g)
             .constant("CHANNELS", unsigned(g.groups))
             .constant("TILE_X", unsigned(x))
             .constant("WORKGROUP", unsigned(self.workgroup()))
@@ -255,24 +277,6 @@ fn window_rows(g: &Geometry) -> usize {
 
 fn unsigned(value: usize) -> String {
     format!("{value}u")
-}
-
-/// The constants every kernel has.
-fn sized(mut kernel: Kernel, g: &Geometry) -> Kernel {
-    let pairs: [([&'static str; 2], [usize; 2]); 6] = [
-        (["IN_HEIGHT", "IN_WIDTH"], g.input),
-        (["OUT_HEIGHT", "OUT_WIDTH"], g.output),
-        (["KERNEL_Y", "KERNEL_X"], g.kernel),
-        (["STRIDE_Y", "STRIDE_X"], g.stride),
-        (["PAD_Y", "PAD_X"], g.padding),
-        (["DILATION_Y", "DILATION_X"], g.dilation),
-    ];
-    for (names, values) in pairs {
-        for (name, value) in names.into_iter().zip(values) {
-            kernel = kernel.constant(name, unsigned(value));
-        }
-    }
-    kernel
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {

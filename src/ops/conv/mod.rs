@@ -1,15 +1,25 @@
-//! Two-dimensional convolution and its two gradients, each linear in both operands and each the others'
-//! gradient, so that derivatives of any order are convolutions again.
+//! Convolution and its two gradients, each linear in both operands and each the others' gradient, so that
+//! derivatives of any order are convolutions again.
 //!
-//! `kernels` chooses and specialises the shaders, `tiles` sizes them, `reference` is the direct loop nest.
+//! Kernels are two-dimensional: one dimension is a height of 1, and of three the depth goes into channels and batch
+//! (`forward`, `transpose`). `options` and `axis` check what the caller asks for, `kernels` chooses and specialises the
+//! shaders, `tiles` sizes them, `reference` is the direct loop nest.
 
+mod axis;
 mod cases;
+mod forward;
 mod kernels;
+mod options;
 mod reference;
 mod tiles;
 mod transpose;
 
-pub use transpose::ConvTranspose2dOptions;
+pub use options::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
+};
+
+use axis::Axis;
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -20,38 +30,6 @@ use crate::ops::case::Case;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
-
-/// How far [`Tensor::conv2d`] pads its input with zeros.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Padding {
-    /// Enough that the output has the input's size; where that is an odd number, the extra row or column is at
-    /// the end. The stride must be 1.
-    Same,
-    /// Not at all.
-    #[default]
-    Valid,
-    /// By so many rows above and below, and columns left and right.
-    Explicit([usize; 2]),
-}
-
-/// The attributes of [`Tensor::conv2d`], with PyTorch's names and defaults; pairs are (height, width).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv2dOptions {
-    /// Steps of the kernel over the padded input.
-    pub stride: [usize; 2],
-    /// Zeros around the input.
-    pub padding: Padding,
-    /// Distance between the taps of the kernel.
-    pub dilation: [usize; 2],
-    /// Groups of channels that are convolved apart from each other; as many as channels: depthwise.
-    pub groups: usize,
-}
-
-impl Default for Conv2dOptions {
-    fn default() -> Conv2dOptions {
-        Conv2dOptions { stride: [1, 1], padding: Padding::Valid, dilation: [1, 1], groups: 1 }
-    }
-}
 
 /// All sizes but the batch, which must not be part of a shader. Pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,69 +47,18 @@ struct Geometry {
 }
 
 impl Geometry {
-    /// The sizes of one call on `[N, C, H, W]`, or the rule it breaks.
-    fn new(input: &Shape, weight: &Shape, options: &Conv2dOptions) -> Result<Geometry> {
-        let Conv2dOptions { mut stride, padding, mut dilation, groups } = *options;
-        let fail = |rule: String| Err(Error::invalid(OP, rule));
-        if groups == 0 || stride.contains(&0) || dilation.contains(&0) {
-            return fail(format!(
-                "stride {stride:?}, dilation {dilation:?} and groups {groups} must be greater than zero"
-            ));
-        }
-        if weight.contains(&0) || input[1..].contains(&0) {
-            return fail(format!("only the batch may be empty; got input {input} and weight {weight}"));
-        }
-        if !weight[0].is_multiple_of(groups) {
-            return fail(format!("{groups} groups do not divide the {} output channels of weight {weight}", weight[0]));
-        }
-        if weight[1].checked_mul(groups) != Some(input[1]) {
-            return fail(format!(
-                "weight {weight} with {groups} groups expects {} input channels, but input {input} has {}",
-                weight[1].saturating_mul(groups),
-                input[1]
-            ));
-        }
-        if padding == Padding::Same && stride != [1, 1] {
-            return fail(format!("padding Same needs stride 1, not {stride:?}"));
-        }
-        let (mut before, mut output) = ([0; 2], [0; 2]);
-        for d in 0..2 {
-            let (size, taps) = (input[2 + d], weight[2 + d]);
-            let reach = (taps - 1).saturating_mul(dilation[d]);
-            let total = match padding {
-                Padding::Same => reach,
-                Padding::Valid => 0,
-                Padding::Explicit(padding) => padding[d].saturating_mul(2),
-            };
-            before[d] = total / 2;
-            let padded = size.saturating_add(total);
-            if padded > LARGEST_SIZE {
-                return fail(format!("the padded input's size {padded} passes {LARGEST_SIZE}"));
-            }
-            if reach >= padded {
-                let dims = format!("{}, dilated by {} to {}", taps, dilation[d], reach.saturating_add(1));
-                return fail(format!("the kernel's size {dims}, is larger than the padded input's, {padded}"));
-            }
-            output[d] = (padded - reach - 1) / stride[d] + 1;
-            // What has no effect must not make another kernel.
-            if output[d] == 1 {
-                stride[d] = 1;
-            }
-            if taps == 1 {
-                dilation[d] = 1;
-            }
-        }
-        Ok(Geometry {
+    fn new(groups: usize, in_per_group: usize, out_per_group: usize, axes: [Axis; 2]) -> Geometry {
+        Geometry {
             groups,
-            in_per_group: weight[1],
-            out_per_group: weight[0] / groups,
-            input: [input[2], input[3]],
-            output,
-            kernel: [weight[2], weight[3]],
-            stride,
-            padding: before,
-            dilation,
-        })
+            in_per_group,
+            out_per_group,
+            input: axes.map(|axis| axis.input),
+            output: axes.map(|axis| axis.output),
+            kernel: axes.map(|axis| axis.kernel),
+            stride: axes.map(|axis| axis.stride),
+            padding: axes.map(|axis| axis.padding[0]),
+            dilation: axes.map(|axis| axis.dilation),
+        }
     }
 
     /// Elements of the weight.
@@ -139,11 +66,6 @@ impl Geometry {
         self.groups * self.out_per_group * self.in_per_group * self.kernel[0] * self.kernel[1]
     }
 }
-
-const OP: &str = "conv2d";
-
-/// Positions in a padded input are computed in 32 bits.
-const LARGEST_SIZE: usize = i32::MAX as usize;
 
 /// Which of the three tensors is computed from the other two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -159,7 +81,7 @@ enum Pass {
 impl Pass {
     fn name(self) -> &'static str {
         match self {
-            Pass::Forward => OP,
+            Pass::Forward => "conv2d",
             Pass::BackwardData => "conv2d_backward_data",
             Pass::BackwardFilter => "conv2d_backward_filter",
         }
@@ -174,10 +96,57 @@ struct Convolution {
     geometry: Geometry,
 }
 
+/// An invocation's loop over channels and kernel rows must stay well below the 65,535 iterations after which some
+/// drivers end it, and long chains of f32 additions lose precision; longer sums are sums of shorter ones.
+const LONGEST_SUM: usize = 16_384;
+
 impl Convolution {
     #[track_caller]
     fn record(pass: Pass, geometry: Geometry, first: &Tensor, second: &Tensor) -> Result<Tensor> {
+        let channels = match pass {
+            Pass::Forward => geometry.in_per_group,
+            Pass::BackwardData => geometry.out_per_group,
+            Pass::BackwardFilter => 1,
+        };
+        if channels > 1 && channels * geometry.kernel[0] > LONGEST_SUM {
+            return Convolution::record_parts(pass, geometry, channels, first, second);
+        }
         record_one(Convolution { pass, geometry }, &[&first.contiguous()?, &second.contiguous()?])
+    }
+
+    /// The sum over the first half of a group's channels, plus that over the others.
+    #[track_caller]
+    fn record_parts(
+        pass: Pass,
+        geometry: Geometry,
+        channels: usize,
+        image: &Tensor,
+        weight: &Tensor,
+    ) -> Result<Tensor> {
+        if image.dtype() == DType::F16 {
+            // The parts are added in f32.
+            let (image, weight) = (image.to_dtype(DType::F32)?, weight.to_dtype(DType::F32)?);
+            return Convolution::record_parts(pass, geometry, channels, &image, &weight)?.to_dtype(DType::F16);
+        }
+        // Channels `start..start + length` of each group, in dimension `dim`.
+        let part_of = |x: &Tensor, dim: usize, start: usize, length: usize| -> Result<Tensor> {
+            let mut sizes = x.shape().to_vec();
+            let groups = sizes[dim] / channels;
+            sizes.splice(dim..=dim, [groups, channels]);
+            let part = x.reshape_to(Shape::new(&sizes)?)?.narrow(dim as isize + 1, start, length)?;
+            sizes.splice(dim..=dim + 1, [groups * length]);
+            part.reshape_to(Shape::new(&sizes)?)
+        };
+        let part = |start, length| {
+            let (geometry, dim) = match pass {
+                Pass::BackwardData => (Geometry { out_per_group: length, ..geometry }, 0),
+                _ => (Geometry { in_per_group: length, ..geometry }, 1),
+            };
+            let (image, weight) = (part_of(image, 1, start, length)?, part_of(weight, dim, start, length)?);
+            Convolution::record(pass, geometry, &image, &weight)
+        };
+        let half = channels / 2;
+        part(0, half)?.add(&part(half, channels - half)?)
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {
@@ -198,19 +167,14 @@ impl Op for Convolution {
         hash_structure(self, state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        for input in inputs {
-            if input.dtype != DType::F32 {
-                return Err(Error::WrongDType { op: self.name(), expected: "f32", got: input.dtype });
-            }
-        }
-        Ok(vec![Layout::contiguous(self.shape(inputs[0].shape[0])?, DType::F32)])
+        Ok(vec![Layout::contiguous(self.shape(inputs[0].shape[0])?, inputs[0].dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let call = kernels::Call {
             pass: self.pass,
             geometry: &self.geometry,
             batch: io.inputs[0].shape[0],
-            output: io.outputs[0].shape,
+            output: &io.outputs[0],
             adapter,
         };
         call.kernels()
@@ -220,7 +184,7 @@ impl Op for Convolution {
         let shape = self.shape(batch)?;
         let mut values = vec![0.0; shape.numel()];
         reference::compute(self.pass, &self.geometry, batch, &inputs[0].values, &inputs[1].values, &mut values);
-        Ok(vec![HostTensor::new(shape, DType::F32, values)])
+        Ok(vec![HostTensor::new(shape, inputs[0].dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let (first, second) = (context.input(0), context.input(1));
@@ -243,67 +207,18 @@ impl Op for Convolution {
     }
 }
 
-impl Tensor {
-    /// Two-dimensional convolution (cross-correlation, as in every deep-learning library), PyTorch's `conv2d`:
-    ///
-    /// `output[n, o, y, x] = bias[o] + sum over i, r, s of
-    /// weight[o, i, r, s] * input[n, g C/groups + i, y stride + r dilation - padding, x stride + s dilation - padding]`
-    ///
-    /// with `g` the group of `o`. Input `[N, C, H, W]` or `[C, H, W]`, weight `[O, C/groups, R, S]`, bias `[O]`; output
-    /// `[N, O, H', W']` with `H' = (H + padding - dilation (R - 1) - 1) / stride + 1`, rounded down, where `padding`
-    /// counts both ends. Sums are f32. The batch may be empty.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where the channels do not match, `groups` does not divide them, the kernel is larger than
-    /// the padded input, or stride, dilation or groups is zero; [`Error::WrongDType`] for types other than f32.
-    ///
-    /// ```
-    /// # use wgrad::{Conv2dOptions, Device, Padding, Tensor};
-    /// # let device = Device::reference();
-    /// let image = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[1, 1, 2, 2])?;
-    /// let blur = Tensor::ones(&device, &[1, 1, 3, 3])?;
-    /// let same = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
-    /// let output = image.conv2d(&blur, None, &same)?;
-    /// assert_eq!(output.to_vec::<f32>()?, [10.0, 10.0, 10.0, 10.0]);
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Tensor> {
-        if !matches!(self.rank(), 3 | 4) || weight.rank() != 4 {
-            let rule = format!(
-                "expected input [N, C, H, W] or [C, H, W] and weight [O, C/groups, R, S]; got {} and {}",
-                self.shape(),
-                weight.shape()
-            );
-            return Err(Error::invalid(OP, rule));
-        }
-        if self.rank() == 3 {
-            return self.unsqueeze(0)?.conv2d(weight, bias, options)?.squeeze(0);
-        }
-        let geometry = Geometry::new(self.shape(), weight.shape(), options)?;
-        let output = Convolution::record(Pass::Forward, geometry, self, weight)?;
-        add_bias(OP, output, weight, bias, weight.shape()[0])
-    }
-}
-
 /// `output[n, o, ..] + bias[o]`, where there is a bias.
 #[track_caller]
-fn add_bias(
-    op: &'static str,
-    output: Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    channels: usize,
-) -> Result<Tensor> {
+fn add_bias(op: &'static str, output: Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let Some(bias) = bias else { return Ok(output) };
+    let channels = output.shape()[1];
     if **bias.shape() != [channels] {
         let rule = format!("expected bias [{channels}] for weight {}; got {}", weight.shape(), bias.shape());
         return Err(Error::invalid(op, rule));
     }
-    if bias.dtype() != DType::F32 {
-        return Err(Error::WrongDType { op, expected: "f32", got: bias.dtype() });
-    }
-    output.add(&bias.reshape_to(Shape::new(&[channels, 1, 1])?)?)
+    let mut sizes = vec![1; output.rank() - 1];
+    sizes[0] = channels;
+    output.add(&bias.reshape_to(Shape::new(&sizes)?)?)
 }
 
 pub(super) fn cases() -> Vec<Case> {

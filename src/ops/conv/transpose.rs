@@ -1,92 +1,105 @@
-//! The transposed convolution: the gradient of a convolution's input, as an operation of its own.
+//! The transposed convolutions: the gradient of a convolution's input, as operations of their own.
 
-use super::{Convolution, Geometry, LARGEST_SIZE, Pass, add_bias};
-use crate::error::{Error, Result};
+use super::axis::{as_three, as_two, check};
+use super::{
+    Axis, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, Convolution,
+    Geometry, Pass, add_bias,
+};
+use crate::dtype::DType;
+use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::case::Case;
+use crate::ops::unfold::Windows;
 use crate::shape::Shape;
 
-/// The attributes of [`Tensor::conv_transpose2d`], with PyTorch's names and defaults; pairs are (height, width).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvTranspose2dOptions {
-    /// Distance in the output between the places of two neighbouring inputs.
-    pub stride: [usize; 2],
-    /// Rows and columns left out at each end of the output.
-    pub padding: [usize; 2],
-    /// Rows and columns added at the end of the output: which of the sizes that a strided convolution maps to the
-    /// input's is meant. Less than the stride or the dilation.
-    pub output_padding: [usize; 2],
-    /// Distance between the taps of the kernel.
-    pub dilation: [usize; 2],
-    /// Groups of channels that are convolved apart from each other.
-    pub groups: usize,
+/// The transposed convolution of `D` dimensions that `op` names, of input and weight whose shapes are written as
+/// `shapes`.
+#[track_caller]
+fn spread<const D: usize>(
+    op: &'static str,
+    shapes: [&str; 2],
+    [input, weight]: [&Tensor; 2],
+    bias: Option<&Tensor>,
+    options: &ConvTransposeOptions<D>,
+) -> Result<Tensor> {
+    check::<D>(op, shapes, input, weight, bias)?;
+    if input.rank() == D + 1 {
+        return spread(op, shapes, [&input.unsqueeze(0)?, weight], bias, options)?.squeeze(0);
+    }
+    let groups = options.groups;
+    let axes = options.axes(op, input.shape(), weight.shape())?;
+    let sizes = [&[input.shape()[0], weight.shape()[1] * groups][..], &axes.map(|axis| axis.input)].concat();
+    let output = planes(input, weight, groups, as_three(axes))?.reshape_to(Shape::new(&sizes)?)?;
+    add_bias(op, output, weight, bias)
 }
 
-impl Default for ConvTranspose2dOptions {
-    fn default() -> ConvTranspose2dOptions {
-        ConvTranspose2dOptions { stride: [1, 1], padding: [0, 0], output_padding: [0, 0], dilation: [1, 1], groups: 1 }
+/// The transposed convolution by two-dimensional ones; the result has the right elements in the right order.
+#[track_caller]
+fn planes(input: &Tensor, weight: &Tensor, groups: usize, axes: [Axis; 3]) -> Result<Tensor> {
+    let (batch, channels, per_group) = (input.shape()[0], input.shape()[1], weight.shape()[1]);
+    if let Some(axes) = as_two(axes) {
+        let geometry = Geometry::new(groups, per_group, channels / groups, axes);
+        let [height, width] = axes;
+        let input = input.reshape_to(Shape::new(&[batch, channels, height.output, width.output])?)?;
+        let weight = weight.reshape_to(Shape::new(&[channels, per_group, height.kernel, width.kernel])?)?;
+        return Convolution::record(Pass::BackwardData, geometry, &input, &weight);
     }
-}
-
-const OP: &str = "conv_transpose2d";
-
-impl ConvTranspose2dOptions {
-    /// The convolution whose input has this one's output's size.
-    fn geometry(&self, input: &Shape, weight: &Shape) -> Result<Geometry> {
-        let ConvTranspose2dOptions { mut stride, padding, output_padding, mut dilation, groups } = *self;
-        let fail = |rule: String| Err(Error::invalid(OP, rule));
-        if groups == 0 || stride.contains(&0) || dilation.contains(&0) {
-            return fail(format!(
-                "stride {stride:?}, dilation {dilation:?} and groups {groups} must be greater than zero"
-            ));
-        }
-        if weight.contains(&0) || input[1..].contains(&0) {
-            return fail(format!("only the batch may be empty; got input {input} and weight {weight}"));
-        }
-        if weight[0] != input[1] || !input[1].is_multiple_of(groups) {
-            return fail(format!(
-                "weight {weight} with {groups} groups expects {} input channels in whole groups, but input {input} has {}",
-                weight[0], input[1]
-            ));
-        }
-        let mut output = [0; 2];
-        for d in 0..2 {
-            let (size, taps) = (input[2 + d], weight[2 + d]);
-            if output_padding[d] >= stride[d].max(dilation[d]) {
-                return fail(format!(
-                    "output_padding {output_padding:?} must be smaller than stride {stride:?} or dilation {dilation:?}"
-                ));
-            }
-            let reach = (taps - 1).saturating_mul(dilation[d]);
-            let whole =
-                (size - 1).saturating_mul(stride[d]).saturating_add(reach).saturating_add(output_padding[d] + 1);
-            match whole.checked_sub(padding[d].saturating_mul(2)) {
-                Some(left) if left > 0 && whole <= LARGEST_SIZE => output[d] = left,
-                _ => return fail(format!("padding {padding:?} leaves nothing of an output of size {whole}")),
-            }
-            // What has no effect must not make another kernel.
-            if size == 1 {
-                stride[d] = 1;
-            }
-            if taps == 1 {
-                dilation[d] = 1;
-            }
-        }
-        Ok(Geometry {
-            groups,
-            in_per_group: weight[1],
-            out_per_group: weight[0] / groups,
-            input: output,
-            output: [input[2], input[3]],
-            kernel: [weight[2], weight[3]],
-            stride,
-            padding,
-            dilation,
-        })
+    if input.dtype() == DType::F16 {
+        // What the taps in depth give is added up in f32.
+        let (input, weight) = (input.to_dtype(DType::F32)?, weight.to_dtype(DType::F32)?);
+        return planes(&input, &weight, groups, axes)?.to_dtype(DType::F16);
     }
+    // Each depth of the input is an image of its own, spread to a channel for each tap in depth.
+    let [depth, height, width] = axes;
+    let images = input
+        .reshape_to(Shape::new(&[batch, channels, depth.output, height.output, width.output])?)?
+        .transpose(1, 2)?
+        .reshape_to(Shape::new(&[batch * depth.output, channels, height.output, width.output])?)?;
+    let weight = weight.reshape_to(Shape::new(&[channels, per_group * depth.kernel, height.kernel, width.kernel])?)?;
+    let geometry = Geometry::new(groups, per_group * depth.kernel, channels / groups, [height, width]);
+    let output = Convolution::record(Pass::BackwardData, geometry, &images, &weight)?;
+    let sizes = [batch, depth.output, groups * per_group, depth.kernel, height.input, width.input];
+    let taps =
+        Windows { dim: 2, taps: depth.kernel, count: depth.output, stride: depth.stride, dilation: depth.dilation };
+    output
+        .reshape_to(Shape::new(&sizes)?)?
+        .permute(&[0, 2, 3, 1, 4, 5])?
+        .overlap_add(taps, depth.input + depth.padding[0] + depth.padding[1])?
+        .narrow(2, depth.padding[0], depth.input)
 }
 
 impl Tensor {
+    /// Transposed convolution over one dimension, PyTorch's `conv_transpose1d`: [`conv_transpose2d`] of images of one
+    /// row.
+    ///
+    /// `output[n, g O/groups + o, x stride + s dilation - padding] += input[n, c, x] * weight[c, o, s]` with `g` the group
+    /// of `c`, plus `bias`. Input `[N, C, L]` or `[C, L]`, weight `[C, O/groups, S]`, bias `[O]`; output `[N, O, L']` with
+    /// `L' = (L - 1) stride - 2 padding + dilation (S - 1) + output_padding + 1`.
+    ///
+    /// # Errors
+    /// As [`conv_transpose2d`].
+    ///
+    /// ```
+    /// # use wgrad::{ConvTranspose1dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0], &[1, 1, 2])?;
+    /// let ones = Tensor::ones(&device, &[1, 1, 3])?;
+    /// let twice = ConvTranspose1dOptions { stride: [2], ..ConvTranspose1dOptions::default() };
+    /// assert_eq!(x.conv_transpose1d(&ones, None, &twice)?.to_vec::<f32>()?, [1.0, 1.0, 3.0, 2.0, 2.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// [`conv_transpose2d`]: Tensor::conv_transpose2d
+    #[track_caller]
+    pub fn conv_transpose1d(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &ConvTranspose1dOptions,
+    ) -> Result<Tensor> {
+        spread("conv_transpose1d", ["[N, C, L]", "[C, O/groups, S]"], [self, weight], bias, options)
+    }
+
     /// Transposed convolution, PyTorch's `conv_transpose2d`: each input element spreads the kernel over the output,
     ///
     /// `output[n, g O + o, y stride + r dilation - padding, ..] += input[n, c, y, x] * weight[c, o, r, s]`,
@@ -96,8 +109,10 @@ impl Tensor {
     /// `H' = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the channels do not match, `groups` does not divide them, `output_padding` is too large,
-    /// or nothing is left of the output; [`Error::WrongDType`] for types other than f32.
+    /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them,
+    /// `output_padding` is too large, or nothing is left of the output; [`Error::WrongDType`](crate::Error::WrongDType)
+    /// for types other than f32 and f16 or a mixture of them; [`Error::TooLarge`](crate::Error::TooLarge) past the
+    /// adapter's limits.
     ///
     /// ```
     /// # use wgrad::{ConvTranspose2dOptions, Device, Tensor};
@@ -115,28 +130,51 @@ impl Tensor {
         bias: Option<&Tensor>,
         options: &ConvTranspose2dOptions,
     ) -> Result<Tensor> {
-        if !matches!(self.rank(), 3 | 4) || weight.rank() != 4 {
-            let rule = format!(
-                "expected input [N, C, H, W] or [C, H, W] and weight [C, O/groups, R, S]; got {} and {}",
-                self.shape(),
-                weight.shape()
-            );
-            return Err(Error::invalid(OP, rule));
-        }
-        if self.rank() == 3 {
-            return self.unsqueeze(0)?.conv_transpose2d(weight, bias, options)?.squeeze(0);
-        }
-        let geometry = options.geometry(self.shape(), weight.shape())?;
-        let output = Convolution::record(Pass::BackwardData, geometry, self, weight)?;
-        add_bias(OP, output, weight, bias, geometry.groups * geometry.in_per_group)
+        spread("conv_transpose2d", ["[N, C, H, W]", "[C, O/groups, R, S]"], [self, weight], bias, options)
+    }
+
+    /// Transposed convolution over three dimensions, PyTorch's `conv_transpose3d`; the gradient of
+    /// [`conv3d`](Tensor::conv3d) with respect to its input.
+    ///
+    /// Input `[N, C, D, H, W]` or `[C, D, H, W]`, weight `[C, O/groups, Q, R, S]`, bias `[O]`; output
+    /// `[N, O, D', H', W']` with sizes as for [`conv_transpose2d`](Tensor::conv_transpose2d). Every depth of the input is
+    /// spread over `Q` channels before they are added up, which takes `D Q / D'` times the memory of the output for as
+    /// long; f16 is computed as f32 there. Kernels `[Q, 1, 1]` with stride 1 and no padding in height and width need
+    /// none.
+    ///
+    /// # Errors
+    /// As [`conv_transpose2d`](Tensor::conv_transpose2d).
+    ///
+    /// ```
+    /// # use wgrad::{ConvTranspose3dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::ones(&device, &[1, 1, 2, 1, 1])?;
+    /// let cube = Tensor::ones(&device, &[1, 1, 2, 2, 2])?;
+    /// let output = x.conv_transpose3d(&cube, None, &ConvTranspose3dOptions::default())?;
+    /// assert_eq!(output.shape()[..], [1, 1, 3, 2, 2]);
+    /// assert_eq!(output.to_vec::<f32>()?, [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn conv_transpose3d(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &ConvTranspose3dOptions,
+    ) -> Result<Tensor> {
+        spread("conv_transpose3d", ["[N, C, D, H, W]", "[C, O/groups, Q, R, S]"], [self, weight], bias, options)
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
+    [one_dimension(), two_dimensions(), three_dimensions()].into_iter().flatten().collect()
+}
+
+fn two_dimensions() -> Vec<Case> {
     let base = ConvTranspose2dOptions::default();
     let case = |input: &[usize], weight: &[usize], options: ConvTranspose2dOptions| {
         let channels = weight[1] * options.groups;
-        Case::new(OP, &[input, weight, &[channels]], move |x| {
+        Case::new("conv_transpose2d", &[input, weight, &[channels]], move |x| {
             Ok(vec![x[0].conv_transpose2d(&x[1], Some(&x[2]), &options)?])
         })
         .tolerance(512.0)
@@ -160,7 +198,80 @@ pub(super) fn cases() -> Vec<Case> {
         case(&[1, 2, 1, 1], &[2, 3, 4, 4], ConvTranspose2dOptions { stride: [5, 5], output_padding: [4, 1], ..base }),
         case(&[2, 5, 3, 3], &[5, 4, 1, 1], base),
         case(&[0, 2, 3, 3], &[2, 3, 3, 3], base),
-        Case::new(OP, &[&[2, 4, 3], &[2, 3, 3, 3]], move |x| Ok(vec![x[0].conv_transpose2d(&x[1], None, &base)?]))
-            .tolerance(512.0),
+        // More channels times kernel rows than one loop goes through.
+        Case::new("conv_transpose2d", &[&[1, 1, 1, 2], &[1, 1, 4, 1]], move |x| {
+            let (input, weight) = (x[0].expand(&[1, 17_000, 1, 2])?, x[1].expand(&[17_000, 1, 4, 1])?);
+            Ok(vec![input.conv_transpose2d(&weight, None, &base)?])
+        })
+        .tolerance(8_000.0)
+        .first_order(),
+        Case::new("conv_transpose2d", &[&[2, 4, 3], &[2, 3, 3, 3]], move |x| {
+            Ok(vec![x[0].conv_transpose2d(&x[1], None, &base)?])
+        })
+        .tolerance(512.0),
+        Case::new("conv_transpose2d", &[&[2, 4, 5, 3], &[4, 3, 3, 3]], move |x| {
+            let (input, weight) = (x[0].to_dtype(DType::F16)?, x[1].to_dtype(DType::F16)?);
+            let options = ConvTranspose2dOptions { stride: [2, 1], groups: 2, ..base };
+            Ok(vec![input.conv_transpose2d(&weight, None, &options)?])
+        })
+        .half(),
+    ]
+}
+
+fn one_dimension() -> Vec<Case> {
+    let base = ConvTranspose1dOptions::default();
+    let case = |input: &[usize], weight: &[usize], options: ConvTranspose1dOptions| {
+        Case::new("conv_transpose1d", &[input, weight, &[weight[1] * options.groups]], move |x| {
+            Ok(vec![x[0].conv_transpose1d(&x[1], Some(&x[2]), &options)?])
+        })
+        .tolerance(256.0)
+    };
+    vec![
+        case(&[2, 3, 5], &[3, 2, 3], base),
+        case(
+            &[2, 4, 7],
+            &[4, 3, 4],
+            ConvTranspose1dOptions { stride: [3], padding: [2], output_padding: [1], groups: 2, ..base },
+        ),
+        // The same kernels again, since compiling takes longest.
+        case(&[0, 3, 5], &[3, 2, 3], base),
+        Case::new("conv_transpose1d", &[&[5, 3], &[3, 3, 2]], move |x| {
+            Ok(vec![x[0].t()?.conv_transpose1d(&x[1].transpose(1, 2)?, None, &base)?])
+        })
+        .tolerance(256.0),
+    ]
+}
+
+fn three_dimensions() -> Vec<Case> {
+    let base = ConvTranspose3dOptions::default();
+    let case = |input: &[usize], weight: &[usize], options: ConvTranspose3dOptions| {
+        Case::new("conv_transpose3d", &[input, weight, &[weight[1] * options.groups]], move |x| {
+            Ok(vec![x[0].conv_transpose3d(&x[1], Some(&x[2]), &options)?])
+        })
+        .tolerance(512.0)
+    };
+    let all = ConvTranspose3dOptions {
+        stride: [2, 3, 1],
+        padding: [1, 0, 2],
+        output_padding: [1, 2, 1],
+        dilation: [1, 1, 2],
+        groups: 1,
+    };
+    vec![
+        case(&[2, 3, 3, 2, 4], &[3, 2, 2, 3, 2], base),
+        case(&[1, 2, 3, 2, 3], &[2, 3, 3, 2, 3], all),
+        case(&[2, 4, 2, 3, 2], &[4, 1, 3, 2, 2], ConvTranspose3dOptions { groups: 2, dilation: [2, 1, 1], ..base }),
+        case(&[2, 3, 3, 2, 2], &[3, 2, 1, 3, 3], ConvTranspose3dOptions { stride: [2, 1, 1], ..base }),
+        case(&[2, 3, 3, 2, 3], &[3, 2, 2, 1, 1], ConvTranspose3dOptions { padding: [1, 0, 0], ..base }),
+        // The same kernels again, since compiling takes longest.
+        case(&[0, 3, 3, 2, 4], &[3, 2, 2, 3, 2], base),
+        Case::new("conv_transpose3d", &[&[3, 3, 2, 4], &[3, 2, 2, 2, 3]], move |x| {
+            Ok(vec![x[0].transpose(0, 1)?.conv_transpose3d(&x[1].transpose(3, 4)?, None, &base)?])
+        })
+        .tolerance(512.0),
+        Case::new("conv_transpose3d", &[&[1, 2, 2, 3, 2], &[2, 2, 3, 2, 2]], move |x| {
+            Ok(vec![x[0].to_dtype(DType::F16)?.conv_transpose3d(&x[1].to_dtype(DType::F16)?, None, &base)?])
+        })
+        .half(),
     ]
 }

@@ -80,12 +80,18 @@ impl Call<'_> {
 
     /// A pair of sizes: one number stands for both.
     fn pair(&self, name: &str) -> Result<Option<[usize; 2]>, Refusal> {
-        let size = |v: i64| usize::try_from(v).map_err(|_| self.wrong(name));
-        match self.integers(name)?.as_deref() {
-            None | Some([]) => Ok(None),
-            Some(&[both]) => Ok(Some([size(both)?; 2])),
-            Some(&[height, width]) => Ok(Some([size(height)?, size(width)?])),
-            Some(_) => Err(self.wrong(name)),
+        self.each(name)
+    }
+
+    /// A size for each of `D` dimensions: one number stands for all.
+    fn each<const D: usize>(&self, name: &str) -> Result<Option<[usize; D]>, Refusal> {
+        let Some(numbers) = self.integers(name)?.filter(|numbers| !numbers.is_empty()) else { return Ok(None) };
+        let size = |v: &i64| usize::try_from(*v).map_err(|_| self.wrong(name));
+        let sizes: Vec<usize> = numbers.iter().map(size).collect::<Result<_, _>>()?;
+        match <[usize; D]>::try_from(&sizes[..]) {
+            Ok(sizes) => Ok(Some(sizes)),
+            Err(_) if sizes.len() == 1 => Ok(Some([sizes[0]; D])),
+            Err(_) => Err(self.wrong(name)),
         }
     }
 

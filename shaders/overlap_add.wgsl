@@ -1,0 +1,56 @@
+// Adds windows back to where they were taken from, the adjoint of taking them:
+//
+//   output[o, x, i] = sum over taps k with x = w * STRIDE + k * DILATION for a window w of input[o, k, w, i]
+//
+// input is [outer, TAPS, WINDOWS, INNER] (where it is strided, `place` is written for it), output contiguous
+// [outer, SIZE, INNER]. The accumulator is f32; taps are added in order.
+//
+// One invocation computes one element. Taps are looked at in blocks, so that no loop is longer than 65,535.
+
+alias Element = f32;
+
+const TAPS: u32 = 3u;
+const WINDOWS: u32 = 4u;
+const SIZE: u32 = 6u;
+const STRIDE: u32 = 1u;
+const DILATION: u32 = 1u;
+const INNER: u32 = 1u;
+
+const BLOCK: u32 = 1024u;
+
+struct Params {
+    // Elements of the output, first element of the input.
+    count: u32,
+    offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+
+fn place(index: u32) -> u32 { return index; }
+
+fn load_input(index: u32) -> f32 { return f32(input[params.offset + place(index)]); }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let index = (group.x + group.y * groups.x) * 64u + lane;
+    if (index >= params.count) {
+        return;
+    }
+    let inner = index % INNER;
+    let x = index / INNER % SIZE;
+    let outer = index / (INNER * SIZE);
+    var sum = 0.0;
+    for (var block = 0u; block < TAPS; block += BLOCK) {
+        for (var k = block; k < min(block + BLOCK, TAPS); k++) {
+            // Unsigned arithmetic wraps: a tap that begins past x leaves a huge number.
+            let start = x - k * DILATION;
+            let window = start / STRIDE;
+            if (start <= x && start % STRIDE == 0u && window < WINDOWS) {
+                sum += load_input(((outer * TAPS + k) * WINDOWS + window) * INNER + inner);
+            }
+        }
+    }
+    output[index] = Element(sum);
+}

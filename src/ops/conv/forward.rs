@@ -1,0 +1,146 @@
+//! Convolutions over one, two and three dimensions.
+
+use super::axis::{as_three, as_two, check};
+use super::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, Convolution, Geometry, Pass, add_bias};
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::ops::pad::PadMode;
+use crate::ops::unfold::Windows;
+use crate::shape::Shape;
+
+/// The convolution of `D` dimensions that `op` names, of input and weight whose shapes are written as `shapes`.
+#[track_caller]
+fn convolve<const D: usize>(
+    op: &'static str,
+    shapes: [&str; 2],
+    [input, weight]: [&Tensor; 2],
+    bias: Option<&Tensor>,
+    options: &ConvOptions<D>,
+) -> Result<Tensor> {
+    check::<D>(op, shapes, input, weight, bias)?;
+    if input.rank() == D + 1 {
+        return convolve(op, shapes, [&input.unsqueeze(0)?, weight], bias, options)?.squeeze(0);
+    }
+    let axes = options.axes(op, input.shape(), weight.shape())?;
+    let sizes = [&[input.shape()[0], weight.shape()[0]][..], &axes.map(|axis| axis.output)].concat();
+    let shape = Shape::new(&sizes)?;
+    let output = if weight.shape()[1] == 0 {
+        // Sums over no channels; both operands stay in the graph.
+        input.sum(&[], false)?.add(&weight.sum(&[], false)?)?.expand_to(shape, op)?
+    } else {
+        planes(input, weight, options.groups, as_three(axes))?.reshape_to(shape)?
+    };
+    add_bias(op, output, weight, bias)
+}
+
+/// The convolution by two-dimensional ones; the result has the right elements in the right order.
+#[track_caller]
+fn planes(input: &Tensor, weight: &Tensor, groups: usize, axes: [super::Axis; 3]) -> Result<Tensor> {
+    let (batch, channels) = (input.shape()[0], input.shape()[1]);
+    let (outputs, per_group) = (weight.shape()[0], weight.shape()[1]);
+    if let Some(axes) = as_two(axes) {
+        let geometry = Geometry::new(groups, per_group, outputs / groups, axes);
+        let [height, width] = axes;
+        let input = input.reshape_to(Shape::new(&[batch, channels, height.input, width.input])?)?;
+        let weight = weight.reshape_to(Shape::new(&[outputs, per_group, height.kernel, width.kernel])?)?;
+        return Convolution::record(Pass::Forward, geometry, &input, &weight);
+    }
+    // What each depth of the output sees becomes an image of its own, with a channel for each tap in depth.
+    let [depth, height, width] = axes;
+    let ends = depth.padding.map(|padding| padding as isize);
+    let padded = input.pad(&[0, 0, 0, 0, ends[0], ends[1]], PadMode::Constant(0.0))?;
+    let taps =
+        Windows { dim: 2, taps: depth.kernel, count: depth.output, stride: depth.stride, dilation: depth.dilation };
+    let images = padded.windows(taps)?.permute(&[0, 3, 1, 2, 4, 5])?;
+    let images =
+        images.reshape_to(Shape::new(&[batch * depth.output, channels * depth.kernel, height.input, width.input])?)?;
+    let weight = weight.reshape_to(Shape::new(&[outputs, per_group * depth.kernel, height.kernel, width.kernel])?)?;
+    let geometry = Geometry::new(groups, per_group * depth.kernel, outputs / groups, [height, width]);
+    let output = Convolution::record(Pass::Forward, geometry, &images, &weight)?;
+    output.reshape_to(Shape::new(&[batch, depth.output, outputs, height.output, width.output])?)?.transpose(1, 2)
+}
+
+impl Tensor {
+    /// One-dimensional convolution, PyTorch's `conv1d`: [`conv2d`](Tensor::conv2d) of images of one row.
+    ///
+    /// `output[n, o, x] = bias[o] + sum over i, s of weight[o, i, s] * input[n, g C/groups + i, x stride + s dilation -
+    /// padding]` with `g` the group of `o`. Input `[N, C, L]` or `[C, L]`, weight `[O, C/groups, S]`, bias `[O]`; output
+    /// `[N, O, L']` with `L' = (L + padding - dilation (S - 1) - 1) / stride + 1`, rounded down, where `padding` counts
+    /// both ends.
+    ///
+    /// # Errors
+    /// As [`conv2d`](Tensor::conv2d).
+    ///
+    /// ```
+    /// # use wgrad::{Conv1dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let signal = Tensor::from_slice(&device, &[1.0f32, 4.0, 9.0, 16.0], &[1, 1, 4])?;
+    /// let difference = Tensor::from_slice(&device, &[-1.0f32, 1.0], &[1, 1, 2])?;
+    /// let output = signal.conv1d(&difference, None, &Conv1dOptions::default())?;
+    /// assert_eq!(output.to_vec::<f32>()?, [3.0, 5.0, 7.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn conv1d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv1dOptions) -> Result<Tensor> {
+        convolve("conv1d", ["[N, C, L]", "[O, C/groups, S]"], [self, weight], bias, options)
+    }
+
+    /// Two-dimensional convolution (cross-correlation, as in every deep-learning library), PyTorch's `conv2d`:
+    ///
+    /// `output[n, o, y, x] = bias[o] + sum over i, r, s of
+    /// weight[o, i, r, s] * input[n, g C/groups + i, y stride + r dilation - padding, x stride + s dilation - padding]`
+    ///
+    /// with `g` the group of `o`. Input `[N, C, H, W]` or `[C, H, W]`, weight `[O, C/groups, R, S]`, bias `[O]`; output
+    /// `[N, O, H', W']` with `H' = (H + padding - dilation (R - 1) - 1) / stride + 1`, rounded down, where `padding`
+    /// counts both ends. Sums are f32, also of f16. Batch and input channels may be empty.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them, the
+    /// kernel is larger than the padded input, or stride, dilation or groups is zero;
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32 and f16 or a mixture of them;
+    /// [`Error::TooLarge`](crate::Error::TooLarge) past the adapter's limits.
+    ///
+    /// ```
+    /// # use wgrad::{Conv2dOptions, Device, Padding, Tensor};
+    /// # let device = Device::reference();
+    /// let image = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[1, 1, 2, 2])?;
+    /// let blur = Tensor::ones(&device, &[1, 1, 3, 3])?;
+    /// let same = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+    /// let output = image.conv2d(&blur, None, &same)?;
+    /// assert_eq!(output.to_vec::<f32>()?, [10.0, 10.0, 10.0, 10.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Tensor> {
+        convolve("conv2d", ["[N, C, H, W]", "[O, C/groups, R, S]"], [self, weight], bias, options)
+    }
+
+    /// Three-dimensional convolution, PyTorch's `conv3d`:
+    ///
+    /// `output[n, o, z, y, x] = bias[o] + sum over i, q, r, s of weight[o, i, q, r, s] * input[n, g C/groups + i,
+    /// z stride + q dilation - padding, y stride + r dilation - padding, x stride + s dilation - padding]`
+    ///
+    /// with `g` the group of `o`. Input `[N, C, D, H, W]` or `[C, D, H, W]`, weight `[O, C/groups, Q, R, S]`, bias `[O]`;
+    /// output `[N, O, D', H', W']` with sizes as for [`conv2d`](Tensor::conv2d). It is a two-dimensional convolution of
+    /// `N D'` images with `C Q` channels, which are a copy of the input `Q` times as large (`Q / stride` where the
+    /// depth has a stride), kept for the gradient of the weight. Kernels `[Q, 1, 1]` with stride 1 and no padding in
+    /// height and width need no copy.
+    ///
+    /// # Errors
+    /// As [`conv2d`](Tensor::conv2d).
+    ///
+    /// ```
+    /// # use wgrad::{Conv3dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let video = Tensor::ones(&device, &[1, 1, 3, 4, 4])?;
+    /// let sum = Tensor::ones(&device, &[1, 1, 3, 3, 3])?;
+    /// let output = video.conv3d(&sum, None, &Conv3dOptions::default())?;
+    /// assert_eq!(output.shape()[..], [1, 1, 1, 2, 2]);
+    /// assert_eq!(output.to_vec::<f32>()?, [27.0; 4]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn conv3d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv3dOptions) -> Result<Tensor> {
+        convolve("conv3d", ["[N, C, D, H, W]", "[O, C/groups, Q, R, S]"], [self, weight], bias, options)
+    }
+}
