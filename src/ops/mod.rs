@@ -15,6 +15,7 @@ mod pointwise;
 mod pool;
 mod rearrange;
 mod reduce;
+mod resample;
 mod softmax;
 mod view;
 
@@ -25,6 +26,7 @@ pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
+pub use resample::{InterpolateMode, InterpolateOptions};
 
 use case::Case;
 
@@ -44,6 +46,7 @@ pub fn cases() -> Vec<Case> {
         pad::cases(),
         cat::cases(),
         rearrange::cases(),
+        resample::cases(),
         losses::cases(),
         norm::cases(),
     ]
