@@ -44,8 +44,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var sum = 0.0;
     for (var block = u32(ends[target_place]); block < end; block += 1024u) {
         for (var tap = block; tap < min(block + 1024u, end); tap++) {
-            let from = u32(places[params.places_offset + tap]);
-            sum += weights[params.weights_offset + tap] * load_input(first + from * params.inner);
+            let source = u32(places[params.places_offset + tap]);
+            sum += weights[params.weights_offset + tap] * load_input(first + source * params.inner);
         }
     }
     store_output(place, sum);

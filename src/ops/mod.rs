@@ -5,6 +5,7 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
+mod detection;
 mod gather;
 mod losses;
 mod matmul;
@@ -21,12 +22,13 @@ mod view;
 
 pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use detection::{BoxFormat, RoiAlignOptions};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
-pub use resample::{InterpolateMode, InterpolateOptions};
+pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 
 use case::Case;
 
@@ -47,6 +49,7 @@ pub fn cases() -> Vec<Case> {
         cat::cases(),
         rearrange::cases(),
         resample::cases(),
+        detection::cases(),
         losses::cases(),
         norm::cases(),
     ]

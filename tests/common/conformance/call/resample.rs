@@ -2,7 +2,7 @@
 
 use super::{Call, Operation, Refusal, Results};
 use serde_json::Value;
-use wgrad::{InterpolateMode, InterpolateOptions};
+use wgrad::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -17,7 +17,35 @@ pub(super) const OPERATIONS: &[Operation] = &[
         attributes: &["size", "scale_factor"],
         run: interpolate,
     },
+    Operation {
+        names: &["grid_sample"],
+        tensors: &["input", "grid"],
+        attributes: &["mode", "padding_mode", "align_corners"],
+        run: grid_sample,
+    },
+    Operation { names: &["affine_grid"], tensors: &["theta"], attributes: &["size", "align_corners"], run: affine_grid },
 ];
+
+fn grid_sample(call: &Call) -> Results {
+    let mode = match call.attr("mode").map_or(Some("bilinear"), Value::as_str) {
+        Some("bilinear") => GridSampleMode::Bilinear,
+        Some("nearest") => GridSampleMode::Nearest,
+        Some("bicubic") => GridSampleMode::Bicubic,
+        _ => return Err(call.wrong("mode")),
+    };
+    let padding_mode = match call.attr("padding_mode").map_or(Some("zeros"), Value::as_str) {
+        Some("zeros") => GridSamplePadding::Zeros,
+        Some("border") => GridSamplePadding::Border,
+        Some("reflection") => GridSamplePadding::Reflection,
+        _ => return Err(call.wrong("padding_mode")),
+    };
+    let options = GridSampleOptions { mode, padding_mode, align_corners: call.flag("align_corners", false)? };
+    Ok(vec![call.tensor("input")?.grid_sample(call.tensor("grid")?, &options)?])
+}
+
+fn affine_grid(call: &Call) -> Results {
+    Ok(vec![call.tensor("theta")?.affine_grid(&call.sizes("size")?, call.flag("align_corners", false)?)?])
+}
 
 /// Numbers, one for each of `count` dimensions: a single one stands for all.
 fn numbers(call: &Call, name: &str, count: usize) -> Result<Option<Vec<f64>>, Refusal> {
