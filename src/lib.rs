@@ -53,9 +53,11 @@ pub use graph::{
 };
 pub use host_tensor::HostTensor;
 pub use ops::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions,
+    AvgPool2dOptions, BatchNormOptions, BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions,
     ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, CrossEntropyOptions,
-    KlDivOptions, KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, TripletMarginOptions, UnfoldOptions,
+    GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions, KlDivOptions,
+    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, RoiAlignOptions, TripletMarginOptions,
+    UnfoldOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

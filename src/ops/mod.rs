@@ -5,6 +5,7 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
+mod detection;
 mod gather;
 mod losses;
 mod matmul;
@@ -15,6 +16,7 @@ mod pointwise;
 mod pool;
 mod rearrange;
 mod reduce;
+mod resample;
 mod softmax;
 mod unfold;
 mod view;
@@ -24,11 +26,13 @@ pub use conv::{
     ConvTranspose3dOptions, ConvTransposeOptions, Padding,
 };
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use detection::{BoxFormat, RoiAlignOptions};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
+pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub use unfold::UnfoldOptions;
 
 use case::Case;
@@ -49,6 +53,8 @@ pub fn cases() -> Vec<Case> {
         pad::cases(),
         cat::cases(),
         rearrange::cases(),
+        resample::cases(),
+        detection::cases(),
         losses::cases(),
         norm::cases(),
         unfold::cases(),

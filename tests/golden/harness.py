@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torchvision
 from safetensors.torch import save_file
 
 # Tolerances (rtol, atol).
@@ -60,7 +61,9 @@ OWN = {"norm": norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice
 def torch_function(op):
     if op == "batch_norm":  # whose running statistics may be None and have no default
         return partial(F.batch_norm, running_mean=None, running_var=None)
-    return OWN.get(op) or getattr(F, op, None) or getattr(torch, op)
+    if op in OWN:
+        return OWN[op]
+    return next(getattr(room, op) for room in (F, torch, torchvision.ops) if hasattr(room, op))
 
 
 def call(op, args, attrs):

@@ -1,6 +1,6 @@
 """Makes wgrad's golden test values: one conformance case file per family of operations.
 
-    python -m venv venv && venv/bin/pip install torch numpy safetensors
+    python -m venv venv && venv/bin/pip install torch torchvision numpy safetensors
     venv/bin/python make_golden.py [OUTDIR]
 
 The files are written to OUTDIR (this script's folder by default), then read back and checked. CPU PyTorch is
@@ -98,6 +98,8 @@ def main():
     warnings.filterwarnings("ignore", "Using padding='same'")
     warnings.filterwarnings("ignore", ".*degrees of freedom is <= 0")
     warnings.filterwarnings("ignore", "Using a target size")
+    warnings.filterwarnings("ignore", "Default (grid_sample|affine_grid)")
+    warnings.filterwarnings("ignore", "Since version 1.3.0, (grid_sample|affine_grid)")
     warnings.filterwarnings("ignore", "reduction: 'mean' divides")
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ mod normalization;
 mod pointwise;
 mod pool;
 mod reduce;
+mod resample;
 mod shape;
 
 use super::Refusal;
@@ -27,6 +28,7 @@ pub struct Operation {
 pub(super) const TABLES: &[&[Operation]] = &[
     pointwise::OPERATIONS,
     reduce::OPERATIONS,
+    resample::OPERATIONS,
     linear::OPERATIONS,
     conv::OPERATIONS,
     pool::OPERATIONS,

@@ -1,0 +1,45 @@
+// The order of scores, the largest first: order[rank(i)] = i, where rank(i) counts the scores that come before score
+// i. NaN comes before all others, and of equal scores the earlier one first.
+//
+// One invocation ranks one score against all others. Loops are nested so that none runs past 65,535.
+
+struct Params {
+    count: u32,
+    scores_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> scores: array<u32>;
+@group(0) @binding(2) var<storage, read_write> order: array<i32>;
+
+// The bits of a float, as numbers in the same order.
+fn key(place: u32) -> u32 {
+    let bits = scores[params.scores_offset + place];
+    let magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) {
+        return 0xffffffffu;
+    }
+    if (bits > 0x80000000u) {
+        return 0x80000000u - magnitude;
+    }
+    return 0x80000000u + magnitude;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let mine = key(place);
+    var rank = 0u;
+    for (var block = 0u; block < params.count; block += 1024u) {
+        for (var other = block; other < min(block + 1024u, params.count); other++) {
+            let theirs = key(other);
+            if (theirs > mine || (theirs == mine && other < place)) {
+                rank++;
+            }
+        }
+    }
+    order[rank] = i32(place);
+}

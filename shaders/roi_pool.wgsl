@@ -1,0 +1,71 @@
+// The largest element of each bin of regions, and where in its plane it is: output[k, c, i, j] = max over y and x in
+// bin (i, j) of region k of input[image(k), c, y, x]; 0 and -1 where a bin is empty. Input [images, CHANNELS, HEIGHT,
+// WIDTH], bounds [k, 1 + 2 BINS_Y + 2 BINS_X]: the image, the first row of each bin, one past the last, then columns.
+//
+// One invocation computes one element. The first of equal elements counts. An image that does not exist gives NaN and
+// is reported in `fault`.
+
+const CHANNELS: u32 = 1u;
+const HEIGHT: u32 = 1u;
+const WIDTH: u32 = 1u;
+const BINS_Y: u32 = 1u;
+const BINS_X: u32 = 1u;
+
+struct Params {
+    count: u32,
+    images: u32,
+    fault: u32,
+    input_offset: u32,
+    bounds_offset: u32,
+    padding0: u32,
+    padding1: u32,
+    padding2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(2) var<storage, read> bounds: array<i32>;
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+@group(0) @binding(4) var<storage, read_write> index: array<i32>;
+@group(0) @binding(5) var<storage, read_write> fault: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let j = place % BINS_X;
+    let i = place / BINS_X % BINS_Y;
+    let c = place / (BINS_X * BINS_Y) % CHANNELS;
+    let k = place / (BINS_X * BINS_Y * CHANNELS);
+    let first = params.bounds_offset + k * (1u + 2u * BINS_Y + 2u * BINS_X);
+    let image = bounds[first];
+    index[place] = -1;
+    if (image < 0 || u32(image) >= params.images) {
+        atomicMax(&fault[0], params.fault);
+        atomicMax(&fault[1], bitcast<u32>(image));
+        output[place] = bitcast<f32>(0x7fc00000u + min(params.count, 1u));
+        return;
+    }
+    let rows = first + 1u;
+    let columns = rows + 2u * BINS_Y;
+    let plane = params.input_offset + (u32(image) * CHANNELS + c) * HEIGHT * WIDTH;
+    let y_end = u32(bounds[rows + BINS_Y + i]);
+    let x_end = u32(bounds[columns + BINS_X + j]);
+    let is_empty = u32(bounds[rows + i]) >= y_end || u32(bounds[columns + j]) >= x_end;
+    // As torchvision, which begins there: what is not above counts as nothing.
+    var best = select(-3.4028234e38, 0.0, is_empty);
+    var at = -1;
+    for (var y = u32(bounds[rows + i]); y < y_end; y++) {
+        for (var x = u32(bounds[columns + j]); x < x_end; x++) {
+            let value = input[plane + y * WIDTH + x];
+            if (value > best) {
+                best = value;
+                at = i32(y * WIDTH + x);
+            }
+        }
+    }
+    output[place] = best;
+    index[place] = at;
+}

@@ -1,0 +1,128 @@
+//! Boxes, and what lies in them: torchvision's operations for detection.
+
+mod boxes;
+mod nms;
+mod roi_align;
+mod roi_pool;
+
+pub use boxes::BoxFormat;
+pub use roi_align::RoiAlignOptions;
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::Kernel;
+use crate::shape::{Layout, Shape};
+
+/// Boxes hold four numbers each, in the last dimension.
+fn check_boxes(op: &'static str, boxes: &Tensor) -> Result<()> {
+    if boxes.shape().last() == Some(&4) {
+        return Ok(());
+    }
+    Err(Error::invalid(op, format!("boxes are [.., 4]; got {}", boxes.shape())))
+}
+
+/// Sizes of images and of the bins that their regions are divided into. Pairs are (height, width).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Regions {
+    images: usize,
+    channels: usize,
+    size: [usize; 2],
+    bins: [usize; 2],
+}
+
+impl Regions {
+    /// The layout of the images, or of so many regions.
+    fn layout(&self, images: bool, count: usize, dtype: DType) -> Result<Layout> {
+        let (outer, [height, width]) = if images { (self.images, self.size) } else { (count, self.bins) };
+        Ok(Layout::contiguous(Shape::new(&[outer, self.channels, height, width])?, dtype))
+    }
+
+    /// A kernel with the constants that all have.
+    fn sized(&self, kernel: Kernel) -> Kernel {
+        kernel
+            .constant("CHANNELS", format!("{}u", self.channels.max(1)))
+            .constant("HEIGHT", format!("{}u", self.size[0]))
+            .constant("WIDTH", format!("{}u", self.size[1]))
+            .constant("BINS_Y", format!("{}u", self.bins[0]))
+            .constant("BINS_X", format!("{}u", self.bins[1]))
+    }
+
+    /// The image of region `k`, whose number comes first in its row.
+    fn image(&self, op: &'static str, rows: &HostTensor, k: usize) -> Result<usize> {
+        let image = rows.at(&[k, 0]).trunc();
+        if (0.0..self.images as f64).contains(&image) {
+            return Ok(image as usize);
+        }
+        Err(Error::IndexOutOfRange { op, index: image as i64, size: self.images })
+    }
+}
+
+/// The regions of `boxes` (`[K, 5]`) in `input` (`[N, C, H, W]`), or the rule that is broken.
+fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize; 2]) -> Result<Regions> {
+    for tensor in [input, boxes] {
+        if tensor.dtype() != DType::F32 {
+            return Err(Error::WrongDType { op, expected: "f32", got: tensor.dtype() });
+        }
+    }
+    let shape = input.shape();
+    let fits = shape.len() == 4 && boxes.rank() == 2 && boxes.shape()[1] == 5;
+    if !fits || shape[2..].contains(&0) || bins.contains(&0) {
+        let rule = format!(
+            "images {shape} and boxes {} must be [N, C, H, W] and [K, 5], and height and width, before and after \
+             ({bins:?}), must not be 0",
+            boxes.shape()
+        );
+        return Err(Error::invalid(op, rule));
+    }
+    Ok(Regions { images: shape[0], channels: shape[1], size: [shape[2], shape[3]], bins })
+}
+
+impl Tensor {
+    /// One tensor of boxes `[K, 5]`, with the number of the image first, of a list `[L, 4]` for each image:
+    /// torchvision's `convert_boxes_to_roi_format`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other shapes, and for no list at all; [`Error::WrongDType`] for types other than f32.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let first = Tensor::zeros(&device, &[0, 4])?;
+    /// let second = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[1, 4])?;
+    /// let boxes = Tensor::convert_boxes_to_roi_format(&[&first, &second])?;
+    /// assert_eq!(boxes.to_vec::<f32>()?, [1.0, 1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn convert_boxes_to_roi_format(boxes: &[&Tensor]) -> Result<Tensor> {
+        const OP: &str = "convert_boxes_to_roi_format";
+        let mut numbered = Vec::with_capacity(boxes.len());
+        for (image, &boxes) in boxes.iter().enumerate() {
+            check_boxes(OP, boxes)?;
+            if boxes.rank() != 2 {
+                return Err(Error::invalid(OP, format!("boxes are [L, 4]; got {}", boxes.shape())));
+            }
+            if boxes.dtype() != DType::F32 {
+                return Err(Error::WrongDType { op: OP, expected: "f32", got: boxes.dtype() });
+            }
+            let numbers = Tensor::full(boxes.device(), &[boxes.shape()[0], 1], image as f32)?;
+            numbered.push(Tensor::cat(&[&numbers, boxes], 1)?);
+        }
+        Tensor::cat(&numbered.iter().collect::<Vec<_>>(), 0)
+    }
+}
+
+/// Boxes for tests, of numbers from 0 to 1: images, corners from -2 to 4, and sides of up to 5.
+fn regions_of(x: &Tensor, images: f32) -> Result<Tensor> {
+    let image = x.narrow(1, 0, 1)?.mul_scalar(images * 0.999)?.floor()?;
+    let first = x.narrow(1, 1, 2)?.mul_scalar(6.0)?.sub_scalar(2.0)?;
+    let last = x.narrow(1, 3, 2)?.mul_scalar(5.0)?.add(&first)?;
+    Tensor::cat(&[&image, &first, &last], 1)
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    [boxes::cases(), nms::cases(), roi_align::cases(), roi_pool::cases()].into_iter().flatten().collect()
+}

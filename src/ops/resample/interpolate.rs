@@ -1,0 +1,234 @@
+//! Interpolation over the spatial dimensions, one dimension after the other.
+
+use super::taps::{Rule, Taps};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+use crate::shape::{Layout, Shape};
+use std::sync::Arc;
+
+const OP: &str = "interpolate";
+
+/// How [`Tensor::interpolate`] makes new elements of old ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum InterpolateMode {
+    /// The element at `floor(position)`, with positions counted from the elements' edges.
+    #[default]
+    Nearest,
+    /// The element whose centre is nearest.
+    NearestExact,
+    /// A straight line between two neighbours, of `[N, C, L]`.
+    Linear,
+    /// The same in two dimensions, of `[N, C, H, W]`.
+    Bilinear,
+    /// The same in three dimensions, of `[N, C, D, H, W]`.
+    Trilinear,
+    /// Cubic convolution over four neighbours a dimension, of `[N, C, H, W]`.
+    Bicubic,
+    /// The mean of what lies under the new element.
+    Area,
+    /// A windowed sinc over six neighbours a dimension, of `[N, C, H, W]`; only with `antialias`.
+    Lanczos,
+}
+
+/// The arguments of [`Tensor::interpolate`], with PyTorch's names and defaults. One of `size` and `scale_factor` must
+/// be given, a number for each spatial dimension.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InterpolateOptions {
+    /// The new sizes.
+    pub size: Option<Vec<usize>>,
+    /// What the old sizes are multiplied with; the product is rounded down.
+    pub scale_factor: Option<Vec<f64>>,
+    /// How new elements are made.
+    pub mode: InterpolateMode,
+    /// Whether the centres of the corner elements stay in place, instead of their outer edges; for the linear and
+    /// cubic modes only.
+    pub align_corners: Option<bool>,
+    /// Whether positions go by the ratio of the sizes where a `scale_factor` is given, instead of by that factor.
+    pub recompute_scale_factor: Option<bool>,
+    /// Whether the filter widens as the image shrinks; for bilinear, bicubic and lanczos.
+    pub antialias: bool,
+}
+
+impl InterpolateOptions {
+    /// To these sizes.
+    pub fn size(size: &[usize], mode: InterpolateMode) -> InterpolateOptions {
+        InterpolateOptions { size: Some(size.to_vec()), mode, ..InterpolateOptions::default() }
+    }
+
+    /// By these factors.
+    pub fn scale_factor(scale_factor: &[f64], mode: InterpolateMode) -> InterpolateOptions {
+        InterpolateOptions { scale_factor: Some(scale_factor.to_vec()), mode, ..InterpolateOptions::default() }
+    }
+
+    /// New sizes of the spatial dimensions, by PyTorch's rules, or the rule that is broken.
+    fn sizes(&self, shape: &Shape) -> Result<Vec<usize>> {
+        let invalid = |rule: String| Err(Error::invalid(OP, rule));
+        let fits = match self.mode {
+            InterpolateMode::Linear => shape.len() == 3,
+            InterpolateMode::Bilinear | InterpolateMode::Bicubic | InterpolateMode::Lanczos => shape.len() == 4,
+            InterpolateMode::Trilinear => shape.len() == 5,
+            _ => (3..=5).contains(&shape.len()),
+        };
+        if !fits {
+            return invalid(format!("mode {:?} does not take {shape}", self.mode));
+        }
+        let plain = matches!(self.mode, InterpolateMode::Nearest | InterpolateMode::NearestExact);
+        let area = self.mode == InterpolateMode::Area;
+        if self.align_corners.is_some() && (plain || area) {
+            return invalid(format!("mode {:?} has no align_corners", self.mode));
+        }
+        let lanczos = self.mode == InterpolateMode::Lanczos;
+        if lanczos && (!self.antialias || self.align_corners == Some(true)) {
+            return invalid("mode Lanczos needs antialias, and has no align_corners".into());
+        }
+        if self.antialias && !(lanczos || matches!(self.mode, InterpolateMode::Bilinear | InterpolateMode::Bicubic)) {
+            return invalid(format!("mode {:?} has no antialias", self.mode));
+        }
+        let spatial = &shape[2..];
+        let given = match (&self.size, &self.scale_factor) {
+            (Some(size), None) if self.recompute_scale_factor == Some(true) => {
+                return invalid(format!("there is no scale factor to recompute with size {size:?}"));
+            }
+            (Some(size), None) => size.clone(),
+            (None, Some(factors)) => {
+                let scaled = |(&size, &factor): (&usize, &f64)| size as f64 * factor;
+                let sizes: Vec<f64> = spatial.iter().zip(factors).map(scaled).collect();
+                if sizes.iter().any(|size| !(0.0..=f64::from(u32::MAX)).contains(size)) {
+                    return invalid(format!("scale_factor {factors:?} makes {sizes:?} of {spatial:?}"));
+                }
+                // Too many or too few factors are seen below.
+                let missing = factors.len().saturating_sub(sizes.len());
+                sizes.into_iter().map(|size| size as usize).chain(vec![0; missing]).collect()
+            }
+            _ => return invalid("one of size and scale_factor must be given, and not both".into()),
+        };
+        if given.len() != spatial.len() {
+            let rule =
+                format!("{} spatial dimensions of {shape} need as many sizes, not {}", spatial.len(), given.len());
+            return invalid(rule);
+        }
+        let empty = spatial.contains(&0) || (!area && (shape[1] == 0 || given.contains(&0)));
+        if empty {
+            return invalid(format!("only the batch may be empty; got {shape} and a new size of {given:?}"));
+        }
+        Ok(given)
+    }
+}
+
+impl Tensor {
+    /// The spatial dimensions in another size, PyTorch's `torch.nn.functional.interpolate`.
+    ///
+    /// `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`; each new element is a weighted sum of old ones along each
+    /// dimension. Places and weights depend on the sizes alone and are computed on the host.
+    /// With a `scale_factor` `s`, positions go by steps of `1 / s`, unless `recompute_scale_factor` says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a mode does not fit the rank or an option does not fit the mode, where not exactly one
+    /// of `size` and `scale_factor` is given, where it does not hold a number for each spatial dimension, and where a
+    /// dimension other than the batch is or becomes empty; [`Error::WrongDType`] for types other than floats;
+    /// [`Error::TooLarge`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, InterpolateMode, InterpolateOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[0.0f32, 4.0], &[1, 1, 2])?;
+    /// let nearest = x.interpolate(&InterpolateOptions::scale_factor(&[2.0], InterpolateMode::Nearest))?;
+    /// assert_eq!(nearest.to_vec::<f32>()?, [0.0, 0.0, 4.0, 4.0]);
+    /// let linear = x.interpolate(&InterpolateOptions::size(&[4], InterpolateMode::Linear))?;
+    /// assert_eq!(linear.to_vec::<f32>()?, [0.0, 1.0, 3.0, 4.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn interpolate(&self, options: &InterpolateOptions) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
+        }
+        let shape = *self.shape();
+        let sizes = options.sizes(&shape)?;
+        let made = Shape::new(&[&shape[..2], &sizes].concat())?;
+        self.device().check_size(OP, &Layout::contiguous(made, self.dtype()))?;
+        if made.numel() == 0 {
+            let empty = if shape.numel() == 0 { self.clone() } else { self.narrow(2, 0, 0)? };
+            return empty.reshape_to(made);
+        }
+        let by_ratio = options.recompute_scale_factor == Some(true);
+        let factors = options.scale_factor.as_ref().filter(|_| !by_ratio);
+        // What shrinks most comes first: the less is left for the others.
+        let mut dims: Vec<usize> = (0..sizes.len()).collect();
+        dims.sort_by(|&a, &b| (sizes[a] * shape[2 + b]).cmp(&(sizes[b] * shape[2 + a])));
+        let tables: Vec<(usize, Taps)> = dims
+            .into_iter()
+            .map(|d| {
+                let rule = Rule {
+                    mode: options.mode,
+                    input: shape[2 + d],
+                    output: sizes[d],
+                    align_corners: options.align_corners == Some(true),
+                    scale_factor: factors.map(|factors| factors[d]),
+                    antialias: options.antialias,
+                };
+                (2 + d, rule.taps())
+            })
+            .filter(|(_, taps)| !taps.is_identity())
+            .collect();
+        let mut result = self.clone();
+        let last = tables.len().saturating_sub(1);
+        for (at, (dim, taps)) in tables.into_iter().enumerate() {
+            // In between, f16 keeps what f32 has.
+            let dtype = if at == last { self.dtype() } else { DType::F32 };
+            let mut sizes = result.shape().to_vec();
+            let outer: usize = sizes[..dim].iter().product();
+            let inner: usize = sizes[dim + 1..].iter().product();
+            let three = result.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)?;
+            sizes[dim] = taps.rows();
+            result = three.resample(Arc::new(taps), dtype)?.reshape_to(Shape::new(&sizes)?)?;
+        }
+        Ok(result)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    use InterpolateMode::{Area, Bicubic, Bilinear, Lanczos, Linear, Nearest, NearestExact, Trilinear};
+    let case = |shape: &[usize], options: InterpolateOptions| {
+        Case::new(OP, &[shape], move |x| Ok(vec![x[0].interpolate(&options)?])).tolerance(64.0)
+    };
+    let size = InterpolateOptions::size;
+    let scale = InterpolateOptions::scale_factor;
+    let aligned = |options: InterpolateOptions| InterpolateOptions { align_corners: Some(true), ..options };
+    let smoothed = |options: InterpolateOptions| InterpolateOptions { antialias: true, ..options };
+    let through_view = |x: &[Tensor]| {
+        let view = x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?;
+        Ok(vec![view.interpolate(&InterpolateOptions::size(&[3, 7], InterpolateMode::Bilinear))?])
+    };
+    let half = |x: &[Tensor]| {
+        let options = InterpolateOptions::size(&[7, 3], InterpolateMode::Bilinear);
+        Ok(vec![x[0].to_dtype(DType::F16)?.interpolate(&options)?])
+    };
+    vec![
+        case(&[2, 3, 5], scale(&[2.0], Nearest)),
+        case(&[1, 2, 7], size(&[3], Nearest)),
+        case(&[2, 1, 5, 3], scale(&[1.7, 0.7], Nearest)),
+        case(&[1, 2, 3, 2, 3], size(&[2, 5, 3], Nearest)),
+        case(&[2, 3, 5, 1], size(&[3, 4], NearestExact)),
+        case(&[1, 2, 5], size(&[11], Linear)),
+        case(&[1, 2, 5], aligned(size(&[1], Linear))),
+        case(&[0, 3, 4], size(&[3], Linear)),
+        case(&[2, 3, 5, 7], size(&[7, 3], Bilinear)),
+        case(&[2, 2, 4, 3], aligned(size(&[5, 7], Bilinear))),
+        case(&[1, 2, 6, 5], scale(&[1.3, 0.6], Bilinear)),
+        case(&[1, 1, 3, 4, 2], size(&[5, 2, 3], Trilinear)),
+        case(&[1, 2, 5, 4], size(&[3, 9], Bicubic)),
+        case(&[1, 2, 5, 4], aligned(scale(&[2.0, 1.5], Bicubic))),
+        case(&[1, 2, 11, 5], smoothed(size(&[3, 7], Bilinear))),
+        case(&[1, 2, 11, 5], smoothed(size(&[4, 2], Bicubic))),
+        case(&[1, 1, 13, 5], smoothed(size(&[4, 6], Lanczos))),
+        case(&[2, 3, 7], size(&[3], Area)),
+        case(&[1, 2, 7, 5], size(&[3, 1], Area)),
+        case(&[1, 1, 2100], size(&[1], Area)).tolerance(2048.0).first_order(),
+        case(&[2, 1, 4], size(&[0], Area)),
+        Case::new(OP, &[&[3, 4, 5, 2]], through_view).tolerance(64.0),
+        Case::new(OP, &[&[2, 3, 5, 4]], half).half(),
+    ]
+}
