@@ -15,7 +15,9 @@ mod pointwise;
 mod pool;
 mod rearrange;
 mod reduce;
+mod scan;
 mod softmax;
+mod sort;
 mod view;
 
 pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
@@ -46,6 +48,8 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         losses::cases(),
         norm::cases(),
+        scan::cases(),
+        sort::cases(),
     ]
     .into_iter()
     .flatten()
