@@ -6,6 +6,7 @@
 // second run.
 
 alias Element = f32;
+alias Value = f32;
 
 // 1: largest, 2: smallest.
 const KIND: u32 = 1u;
@@ -27,9 +28,9 @@ fn place(index: u32, element: u32) -> u32 { return index * params.length + eleme
 // The position that candidate number `element` of an output stands for.
 fn candidate(index: u32, element: u32) -> u32 { return element; }
 
-fn load_input(index: u32, position: u32) -> f32 { return f32(input[params.offset + place(index, position)]); }
+fn load_input(index: u32, position: u32) -> Value { return Value(input[params.offset + place(index, position)]); }
 
-fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn not_a_number(x: Value) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,4 +1,4 @@
-// Reduction over some dimensions: output[o] = f over e of input[start(o) + place(e)], f being a sum or an extreme.
+// Reduction over some dimensions: output[o] = f over e of input[start(o) + place(e)], f being a sum, a product or an extreme.
 //
 // One invocation combines every `chunks`-th element of one output; where there are several chunks, a second
 // run combines their results. A loop runs 1,024 times at the most. `start` and `place` step evenly
@@ -8,8 +8,10 @@ alias Element = f32;
 alias Accumulator = f32;
 alias Result = f32;
 
-// 0: sum, 1: largest, 2: smallest.
+// 0: sum, 1: largest, 2: smallest, 3: product.
 const KIND: u32 = 0u;
+// The result over nothing.
+const NOTHING: u32 = 0u;
 // Whether neighbouring invocations belong to neighbouring outputs or to neighbouring chunks.
 const OUTPUT_FASTEST: bool = false;
 
@@ -39,6 +41,9 @@ fn combine(a: Accumulator, b: Accumulator) -> Accumulator {
     if (KIND == 0u) {
         return a + b;
     }
+    if (KIND == 3u) {
+        return a * b;
+    }
     // A NaN wins over everything, as in PyTorch.
     let b_wins = select((b < a), (b > a), KIND == 1u) | not_a_number(b);
     return select(a, b, b_wins & !not_a_number(a));
@@ -60,8 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let first = params.offset + start(index);
     var element = chunk;
     if (element >= params.length) {
-        // Only a sum may be over nothing.
-        output[id] = Result(0);
+        output[id] = Result(NOTHING);
         return;
     }
     var total = load_input(first, element);

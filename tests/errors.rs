@@ -214,7 +214,7 @@ fn wrong_types() {
     says(whole.exp(), &["exp", "i32"]);
     says(x.add(&whole), &["add", "i32"]);
     says(truth.add(&truth), &["add", "bool"]);
-    says(truth.sum(&[], false), &["sum", "bool"]);
+    says(truth.mean(&[], false), &["mean", "bool"]);
     says(whole.mean(&[], false), &["mean", "i32"]);
     says(whole.matmul(&x), &["matmul", "i32"]);
     says(x.where_(&x, &x), &["where", "f32"]);

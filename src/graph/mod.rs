@@ -12,7 +12,7 @@ mod schedule;
 pub use backward::{BackwardOptions, grad};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
-pub(crate) use node::{State, Storage, record, record_leaf, record_on, record_one};
+pub(crate) use node::{State, Storage, grad_enabled, record, record_leaf, record_on, record_one};
 pub use node::{Tensor, apply, no_grad};
 pub(crate) use op::hash_structure;
 pub use op::{Class, Io, Op, Vjp};

@@ -19,6 +19,8 @@ mod reduce;
 mod resample;
 mod softmax;
 mod unfold;
+mod scan;
+mod sort;
 mod view;
 
 pub use conv::{
@@ -58,6 +60,8 @@ pub fn cases() -> Vec<Case> {
         losses::cases(),
         norm::cases(),
         unfold::cases(),
+        scan::cases(),
+        sort::cases(),
     ]
     .into_iter()
     .flatten()

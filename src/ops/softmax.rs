@@ -1,6 +1,7 @@
 //! softmax and log_softmax along one dimension.
 
 use crate::device::Adapter;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
@@ -14,6 +15,9 @@ const TEMPLATE: &str = include_str!("../../shaders/softmax.wgsl");
 /// Row length above which a software adapter shares a row among invocations too: far below the 65,535 iterations
 /// after which some drivers end a loop.
 const LONGEST_LOOP: usize = 16_384;
+
+/// Row length above which 64 invocations are too few to share a row among, and it is reduced by many.
+const LONGEST_ROW: usize = 1 << 20;
 
 /// Over the middle dimension of `[outer, size, inner]`.
 #[derive(Clone, Debug, Hash)]
@@ -128,7 +132,18 @@ impl Tensor {
         let outer: usize = sizes[..dim].iter().product();
         let inner: usize = sizes[dim + 1..].iter().product();
         let rows = self.contiguous()?.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)?;
-        record_one(Softmax { log }, &[&rows])?.reshape_to(shape)
+        let y = if sizes[dim] > LONGEST_ROW && self.dtype().is_float() {
+            // The result does not depend on what is subtracted, so no gradient flows through it.
+            let x = rows.to_dtype(DType::F32)?;
+            let shifted = x.sub(&x.detach().amax(&[1], true)?)?;
+            let powers = shifted.exp()?;
+            let sum = powers.sum(&[1], true)?;
+            let y = if log { shifted.sub(&sum.log()?) } else { powers.div(&sum) }?;
+            y.to_dtype(self.dtype())?
+        } else {
+            record_one(Softmax { log }, &[&rows])?
+        };
+        y.reshape_to(shape)
     }
 }
 

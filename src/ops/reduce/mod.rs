@@ -1,4 +1,9 @@
-//! Sums, means and extremes over any dimensions, and the positions of extremes.
+//! Sums, products, means, extremes and truth over any dimensions, and the positions of extremes.
+
+mod arg;
+mod log_sum_exp;
+mod logic;
+mod product;
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -10,8 +15,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../shaders/reduce.wgsl");
-const ARG_TEMPLATE: &str = include_str!("../../shaders/arg_reduce.wgsl");
+const TEMPLATE: &str = include_str!("../../../shaders/reduce.wgsl");
 
 /// Elements one invocation combines before the work is split; far below the 65,535 iterations after which some
 /// drivers end a loop.
@@ -25,6 +29,32 @@ enum Kind {
     Sum,
     Max,
     Min,
+    Product,
+    /// The smallest truth value; true over nothing.
+    All,
+    /// The largest truth value; false over nothing.
+    Any,
+}
+
+impl Kind {
+    /// How the shader counts kinds.
+    fn code(self) -> u32 {
+        match self {
+            Kind::Sum => 0,
+            Kind::Max | Kind::Any => 1,
+            Kind::Min | Kind::All => 2,
+            Kind::Product => 3,
+        }
+    }
+
+    /// The result over nothing, where there is one.
+    fn nothing(self) -> Option<u32> {
+        match self {
+            Kind::Sum | Kind::Any => Some(0),
+            Kind::Product | Kind::All => Some(1),
+            Kind::Max | Kind::Min => None,
+        }
+    }
 }
 
 /// Combines the elements along some dimensions, which stay with size 1.
@@ -82,6 +112,9 @@ impl Op for Reduce {
             Kind::Sum => "sum",
             Kind::Max => "amax",
             Kind::Min => "amin",
+            Kind::Product => "prod",
+            Kind::All => "all",
+            Kind::Any => "any",
         }
     }
     fn structure(&self, state: &mut dyn Hasher) {
@@ -89,10 +122,7 @@ impl Op for Reduce {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let input = &inputs[0];
-        if input.dtype == DType::Bool {
-            return Err(Error::WrongDType { op: self.name(), expected: "numbers", got: input.dtype });
-        }
-        if self.kind != Kind::Sum && self.dims.iter().any(|&d| input.shape[d] == 0) {
+        if self.kind.nothing().is_none() && self.dims.iter().any(|&d| input.shape[d] == 0) {
             return Err(Error::invalid(self.name(), format!("nothing to choose from: {} is empty there", input.shape)));
         }
         Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), input.dtype)])
@@ -117,7 +147,8 @@ impl Op for Reduce {
             let is_last = chunks == 1;
             let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
             let mut kernel = Kernel::new("reduce", TEMPLATE)
-                .constant("KIND", format!("{}u", self.kind as u32))
+                .constant("KIND", format!("{}u", self.kind.code()))
+                .constant("NOTHING", format!("{}u", self.kind.nothing().unwrap_or(0)))
                 .constant("OUTPUT_FASTEST", output_fastest)
                 .alias("Element", if is_first { input.dtype.wgsl() } else { accumulator })
                 .alias("Accumulator", accumulator)
@@ -151,19 +182,20 @@ impl Op for Reduce {
         let shape = input.shape.without(&self.dims, true);
         let kind = self.kind;
         let start = match kind {
-            Kind::Sum => 0.0,
             Kind::Max => f64::NEG_INFINITY,
             Kind::Min => f64::INFINITY,
+            _ => f64::from(kind.nothing().unwrap_or(0)),
         };
         let mut values = vec![start; shape.numel()];
         for_each_reduced(input, &self.dims, |output, _, value| {
             let total = &mut values[output];
             *total = match kind {
                 Kind::Sum => *total + value,
+                Kind::Product => *total * value,
                 _ if total.is_nan() => *total,
                 _ if value.is_nan() => value,
-                Kind::Max => total.max(value),
-                Kind::Min => total.min(value),
+                Kind::Max | Kind::Any => total.max(value),
+                Kind::Min | Kind::All => total.min(value),
             };
         });
         Ok(vec![HostTensor::new(shape, input.dtype, values)])
@@ -171,8 +203,10 @@ impl Op for Reduce {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let x = context.input(0);
         let gradient = context.of(0, |g| {
-            if self.kind == Kind::Sum {
-                return g.expand_to(*x.shape(), "sum");
+            match self.kind {
+                Kind::Sum => return g.expand_to(*x.shape(), "sum"),
+                Kind::Product => return product::gradient(x, &g, &self.dims),
+                _ => {}
             }
             // Elements that tie share the gradient.
             let taken = x.eq(context.output(0))?.to_dtype(x.dtype())?;
@@ -188,7 +222,7 @@ impl Op for Reduce {
 /// operations that leave partial sums.
 pub(super) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
     Kernel::new("reduce", TEMPLATE)
-        .constant("KIND", format!("{}u", Kind::Sum as u32))
+        .constant("KIND", format!("{}u", Kind::Sum.code()))
         .constant("OUTPUT_FASTEST", true)
         .bind("input", from)
         .bind("output", Operand::Output(0))
@@ -215,92 +249,16 @@ fn for_each_reduced(input: &HostTensor, dims: &[usize], mut visit: impl FnMut(us
     }
 }
 
-/// The position of the extreme along some dimensions, counted in row-major order over them.
-#[derive(Clone, Debug, Hash)]
-struct ArgReduce {
-    kind: Kind,
-    dims: Vec<usize>,
-}
-
-impl Op for ArgReduce {
-    fn name(&self) -> &'static str {
-        if self.kind == Kind::Max { "argmax" } else { "argmin" }
-    }
-    fn structure(&self, state: &mut dyn Hasher) {
-        hash_structure(self, state);
-    }
-    fn differentiable(&self) -> bool {
-        false
-    }
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        let input = &inputs[0];
-        if !input.dtype.is_float() {
-            return Err(Error::WrongDType { op: self.name(), expected: "floats", got: input.dtype });
-        }
-        if self.dims.iter().any(|&d| input.shape[d] == 0) {
-            return Err(Error::invalid(self.name(), format!("nothing to choose from: {} is empty there", input.shape)));
-        }
-        Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), DType::I32)])
-    }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        let input = &io.inputs[0];
-        let outputs = io.outputs[0].shape.numel();
-        let mut length: usize = self.dims.iter().map(|&d| input.shape[d]).product();
-        let kept = kept_dims(input.shape.len(), &self.dims);
-        let body = format!("return {} + {};", place(input, &kept, "index"), place(input, &self.dims, "element"));
-        let mut kernels = Kernels::default();
-        let mut candidates = None;
-        loop {
-            let chunks = chunks(outputs, length);
-            let is_last = chunks == 1;
-            let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
-            let mut kernel = Kernel::new("arg_reduce", ARG_TEMPLATE)
-                .constant("KIND", format!("{}u", self.kind as u32))
-                .alias("Element", input.dtype.wgsl())
-                .hook("place", body.clone())
-                .bind("input", Operand::Input(0))
-                .bind("output", to)
-                .values(&[outputs, length, chunks, 0])
-                .words([Word::Offset(0)])
-                .grid(fold_groups(outputs * chunks, 64))
-                .work(outputs * length);
-            if let Some(from) = candidates {
-                kernel = kernel
-                    .bind("candidates", from)
-                    .hook("candidate", "return u32(candidates[index * params.length + element]);");
-                kernel.declarations = "@group(0) @binding(3) var<storage, read> candidates: array<i32>;\n".to_string();
-            }
-            kernels.kernels.push(kernel);
-            if is_last {
-                return Ok(kernels);
-            }
-            kernels.temporaries.push(4 * outputs * chunks);
-            length = chunks;
-            candidates = Some(to);
-        }
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        let input = &inputs[0];
-        let shape = input.shape.without(&self.dims, true);
-        let mut best = vec![(f64::NAN, usize::MAX); shape.numel()];
-        let largest = self.kind == Kind::Max;
-        for_each_reduced(input, &self.dims, |output, element, value| {
-            let (champion, position) = best[output];
-            let beats = if largest { value > champion } else { value < champion };
-            if position == usize::MAX || (!champion.is_nan() && (value.is_nan() || beats)) {
-                best[output] = (value, element);
-            }
-        });
-        let values = best.into_iter().map(|(_, position)| position as f64).collect();
-        Ok(vec![HostTensor::new(shape, DType::I32, values)])
-    }
-}
-
 impl Tensor {
     #[track_caller]
     fn reduce(&self, kind: Kind, op: &'static str, dims: &[isize], keepdim: bool) -> Result<Tensor> {
         let dims = self.shape().dims(op, dims)?;
         let kept = self.shape().without(&dims, keepdim);
+        // Truth values are counted in integers.
+        if self.dtype() == DType::Bool && matches!(kind, Kind::Sum | Kind::Product) {
+            let dims: Vec<isize> = dims.iter().map(|&d| d as isize).collect();
+            return self.to_dtype(DType::I32)?.reduce(kind, op, &dims, keepdim);
+        }
         if dims.is_empty() {
             return self.copy();
         }
@@ -310,10 +268,10 @@ impl Tensor {
     /// The sum over `dims` (all of them where the list is empty): `output = sum over e of input[.., e, ..]`.
     ///
     /// Negative dimensions count from the end; summed dimensions stay with size 1 where `keepdim`.
-    /// f16 is summed in f32; integers stay what they are.
+    /// f16 is summed in f32; integers stay what they are; truth values are counted, in i32.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`], [`Error::DimRepeated`], [`Error::WrongDType`] for bool.
+    /// [`Error::DimOutOfRange`], [`Error::DimRepeated`].
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -359,65 +317,6 @@ impl Tensor {
     pub fn amin(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
         self.reduce(Kind::Min, "amin", dims, keepdim)
     }
-
-    /// The largest element along `dim` and its position; the gradient goes to the first of several that tie.
-    ///
-    /// # Errors
-    /// As [`amax`](Tensor::amax).
-    #[track_caller]
-    pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        self.extreme(Kind::Max, "max", dim, keepdim)
-    }
-
-    /// The smallest element along `dim` and its position; the gradient goes to the first of several that tie.
-    ///
-    /// # Errors
-    /// As [`amax`](Tensor::amax).
-    #[track_caller]
-    pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        self.extreme(Kind::Min, "min", dim, keepdim)
-    }
-
-    #[track_caller]
-    fn extreme(&self, kind: Kind, op: &'static str, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        let at = self.shape().dim(op, dim)?;
-        if self.rank() == 0 {
-            return Ok((self.copy()?, Tensor::full(self.device(), &[], 0i32)?));
-        }
-        let positions = record_one(ArgReduce { kind, dims: vec![at] }, &[self])?;
-        let values = self.gather(at as isize, &positions)?;
-        let kept = self.shape().without(&[at], keepdim);
-        Ok((values.reshape_to(kept)?, positions.reshape_to(kept)?))
-    }
-
-    /// The position of the largest element along `dim`, or over all elements in row-major order; the first of
-    /// several that tie. i32; no gradient.
-    ///
-    /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] over an empty dimension.
-    #[track_caller]
-    pub fn argmax(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
-        self.arg_reduce(Kind::Max, "argmax", dim, keepdim)
-    }
-
-    /// The position of the smallest element; as [`argmax`](Tensor::argmax).
-    ///
-    /// # Errors
-    /// As `argmax`.
-    #[track_caller]
-    pub fn argmin(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
-        self.arg_reduce(Kind::Min, "argmin", dim, keepdim)
-    }
-
-    #[track_caller]
-    fn arg_reduce(&self, kind: Kind, op: &'static str, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
-        let dims = self.shape().dims(op, dim.as_slice())?;
-        let kept = self.shape().without(&dims, keepdim);
-        if dims.is_empty() {
-            return Tensor::full(self.device(), self.shape(), 0i32);
-        }
-        record_one(ArgReduce { kind, dims }, &[self])?.reshape_to(kept)
-    }
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -442,30 +341,10 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(Case::new("sum", &[&[0, 4]], |x| Ok(vec![x[0].sum(&[1], false)?])));
     cases.push(Case::new("sum", &[&[4, 1]], |x| Ok(vec![x[0].expand(&[4, 6])?.sum(&[1], false)?])));
     cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[], false)?])).integers(0, -9, 9).no_gradient());
+    cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[0], false)?])).truth(0).no_gradient());
+    cases.push(Case::new("amin", &[&[9, 5]], |x| Ok(vec![x[0].amin(&[1], false)?])).truth(0).no_gradient());
     cases.push(Case::new("sum", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.sum(&[1], false)?])).half());
     cases.push(Case::new("amax", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.amax(&[0], false)?])).half());
-    for dim in [None, Some(0), Some(1), Some(-1)] {
-        cases.push(
-            Case::new("argmax", &[&[5, 7, 3]], move |x| Ok(vec![x[0].argmax(dim, false)?])).distinct().no_gradient(),
-        );
-        cases.push(
-            Case::new("argmin", &[&[5, 7, 3]], move |x| Ok(vec![x[0].transpose(0, 2)?.argmin(dim, true)?]))
-                .distinct()
-                .no_gradient(),
-        );
-    }
-    cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
-    for dim in [0, 1] {
-        cases.push(
-            Case::new("max", &[&[5, 7]], move |x| x[0].max(dim, false).map(|(v, i)| vec![v, i]))
-                .distinct()
-                .first_order(),
-        );
-        cases.push(
-            Case::new("min", &[&[5, 7]], move |x| x[0].min(dim, true).map(|(v, i)| vec![v, i]))
-                .distinct()
-                .first_order(),
-        );
-    }
+    cases.extend([arg::cases(), logic::cases(), log_sum_exp::cases(), product::cases()].into_iter().flatten());
     cases
 }

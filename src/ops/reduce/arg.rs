@@ -1,0 +1,192 @@
+//! The positions of extremes.
+
+use super::{Kind, chunks, for_each_reduced, kept_dims, place};
+use crate::device::Adapter;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Io, Op, Tensor, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::Layout;
+use std::hash::Hasher;
+
+const TEMPLATE: &str = include_str!("../../../shaders/arg_reduce.wgsl");
+
+/// The position of the extreme along some dimensions, counted in row-major order over them.
+#[derive(Clone, Debug, Hash)]
+struct ArgReduce {
+    kind: Kind,
+    dims: Vec<usize>,
+}
+
+impl Op for ArgReduce {
+    fn name(&self) -> &'static str {
+        if self.kind == Kind::Max { "argmax" } else { "argmin" }
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn differentiable(&self) -> bool {
+        false
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let input = &inputs[0];
+        if self.dims.iter().any(|&d| input.shape[d] == 0) {
+            return Err(Error::invalid(self.name(), format!("nothing to choose from: {} is empty there", input.shape)));
+        }
+        Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), DType::I32)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let input = &io.inputs[0];
+        let outputs = io.outputs[0].shape.numel();
+        let mut length: usize = self.dims.iter().map(|&d| input.shape[d]).product();
+        let kept = kept_dims(input.shape.len(), &self.dims);
+        let body = format!("return {} + {};", place(input, &kept, "index"), place(input, &self.dims, "element"));
+        let mut kernels = Kernels::default();
+        let mut candidates = None;
+        loop {
+            let chunks = chunks(outputs, length);
+            let is_last = chunks == 1;
+            let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
+            let mut kernel = Kernel::new("arg_reduce", TEMPLATE)
+                .constant("KIND", format!("{}u", self.kind.code()))
+                .alias("Element", input.dtype.wgsl())
+                .alias("Value", if input.dtype.is_float() { "f32" } else { input.dtype.wgsl() })
+                .hook("place", body.clone())
+                .bind("input", Operand::Input(0))
+                .bind("output", to)
+                .values(&[outputs, length, chunks, 0])
+                .words([Word::Offset(0)])
+                .grid(fold_groups(outputs * chunks, 64))
+                .work(outputs * length);
+            if let Some(from) = candidates {
+                kernel = kernel
+                    .bind("candidates", from)
+                    .hook("candidate", "return u32(candidates[index * params.length + element]);");
+                kernel.declarations = "@group(0) @binding(3) var<storage, read> candidates: array<i32>;\n".to_string();
+            }
+            if !input.dtype.is_float() {
+                kernel = kernel.hook("not_a_number", "return false;");
+            }
+            kernels.kernels.push(kernel);
+            if is_last {
+                return Ok(kernels);
+            }
+            kernels.temporaries.push(4 * outputs * chunks);
+            length = chunks;
+            candidates = Some(to);
+        }
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let input = &inputs[0];
+        let shape = input.shape.without(&self.dims, true);
+        let mut best = vec![(f64::NAN, usize::MAX); shape.numel()];
+        let largest = self.kind == Kind::Max;
+        for_each_reduced(input, &self.dims, |output, element, value| {
+            let (champion, position) = best[output];
+            let beats = if largest { value > champion } else { value < champion };
+            if position == usize::MAX || (!champion.is_nan() && (value.is_nan() || beats)) {
+                best[output] = (value, element);
+            }
+        });
+        let values = best.into_iter().map(|(_, position)| position as f64).collect();
+        Ok(vec![HostTensor::new(shape, DType::I32, values)])
+    }
+}
+
+impl Tensor {
+    /// The largest element along `dim` and its position; the gradient goes to the first of several that tie.
+    ///
+    /// # Errors
+    /// As [`amax`](Tensor::amax).
+    #[track_caller]
+    pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Max, "max", dim, keepdim)
+    }
+
+    /// The smallest element along `dim` and its position; the gradient goes to the first of several that tie.
+    ///
+    /// # Errors
+    /// As [`amax`](Tensor::amax).
+    #[track_caller]
+    pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Min, "min", dim, keepdim)
+    }
+
+    #[track_caller]
+    fn extreme(&self, kind: Kind, op: &'static str, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let at = self.shape().dim(op, dim)?;
+        if self.rank() == 0 {
+            return Ok((self.copy()?, Tensor::full(self.device(), &[], 0i32)?));
+        }
+        let positions = record_one(ArgReduce { kind, dims: vec![at] }, &[self])?;
+        let values = self.gather(at as isize, &positions)?;
+        let kept = self.shape().without(&[at], keepdim);
+        Ok((values.reshape_to(kept)?, positions.reshape_to(kept)?))
+    }
+
+    /// The position of the largest element along `dim`, or over all elements in row-major order; the first of
+    /// several that tie. i32; no gradient.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] over an empty dimension; [`Error::WrongDType`] for bool.
+    #[track_caller]
+    pub fn argmax(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
+        self.arg_reduce(Kind::Max, "argmax", dim, keepdim)
+    }
+
+    /// The position of the smallest element; as [`argmax`](Tensor::argmax).
+    ///
+    /// # Errors
+    /// As `argmax`.
+    #[track_caller]
+    pub fn argmin(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
+        self.arg_reduce(Kind::Min, "argmin", dim, keepdim)
+    }
+
+    #[track_caller]
+    fn arg_reduce(&self, kind: Kind, op: &'static str, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
+        if self.dtype() == DType::Bool {
+            return Err(Error::WrongDType { op, expected: "numbers", got: self.dtype() });
+        }
+        let dims = self.shape().dims(op, dim.as_slice())?;
+        let kept = self.shape().without(&dims, keepdim);
+        if dims.is_empty() {
+            return Tensor::full(self.device(), self.shape(), 0i32);
+        }
+        record_one(ArgReduce { kind, dims }, &[self])?.reshape_to(kept)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for dim in [None, Some(0), Some(1), Some(-1)] {
+        cases.push(
+            Case::new("argmax", &[&[5, 7, 3]], move |x| Ok(vec![x[0].argmax(dim, false)?])).distinct().no_gradient(),
+        );
+        cases.push(
+            Case::new("argmin", &[&[5, 7, 3]], move |x| Ok(vec![x[0].transpose(0, 2)?.argmin(dim, true)?]))
+                .distinct()
+                .no_gradient(),
+        );
+    }
+    cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
+    for dim in [0, 1] {
+        cases.push(
+            Case::new("max", &[&[5, 7]], move |x| x[0].max(dim, false).map(|(v, i)| vec![v, i]))
+                .distinct()
+                .first_order(),
+        );
+        cases.push(
+            Case::new("min", &[&[5, 7]], move |x| x[0].min(dim, true).map(|(v, i)| vec![v, i]))
+                .distinct()
+                .first_order(),
+        );
+    }
+    let integers = |x: &[Tensor]| Ok(vec![x[0].argmax(Some(1), false)?, x[0].argmin(None, true)?]);
+    cases.push(Case::new("argmax", &[&[5, 7]], integers).integers(0, -4, 4).no_gradient());
+    let truth = |x: &[Tensor]| x[0].max(0, false).map(|(v, i)| vec![v, i]);
+    cases.push(Case::new("max", &[&[5, 7]], truth).truth(0).no_gradient());
+    cases
+}
