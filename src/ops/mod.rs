@@ -5,7 +5,9 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
-mod gather;
+mod einsum;
+mod index;
+mod linear_algebra;
 mod losses;
 mod matmul;
 mod norm;
@@ -20,6 +22,7 @@ mod view;
 
 pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use index::{EmbeddingOptions, ScatterReduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
@@ -36,7 +39,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases(),
         matmul::cases(),
         softmax::cases(),
-        gather::cases(),
+        index::cases(),
         conv::cases(),
         pool::cases(),
         cross_entropy::cases(),
@@ -46,6 +49,8 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         losses::cases(),
         norm::cases(),
+        linear_algebra::cases(),
+        einsum::cases(),
     ]
     .into_iter()
     .flatten()
