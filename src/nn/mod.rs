@@ -2,6 +2,7 @@
 
 mod activation;
 mod conv;
+mod embedding;
 mod linear;
 mod pool;
 mod scope;
@@ -10,6 +11,8 @@ mod unfold;
 
 pub use activation::{Elu, Flatten, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh};
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
+pub use conv::Conv2d;
+pub use embedding::Embedding;
 pub use linear::Linear;
 pub use pool::{AvgPool2d, MaxPool2d};
 pub use scope::Scope;

@@ -7,6 +7,9 @@ mod conv;
 mod cross_entropy;
 mod detection;
 mod gather;
+mod einsum;
+mod index;
+mod linear_algebra;
 mod losses;
 mod matmul;
 mod norm;
@@ -29,6 +32,7 @@ pub use conv::{
 };
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
+pub use index::{EmbeddingOptions, ScatterReduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
@@ -47,7 +51,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases(),
         matmul::cases(),
         softmax::cases(),
-        gather::cases(),
+        index::cases(),
         conv::cases(),
         pool::cases(),
         cross_entropy::cases(),
@@ -62,6 +66,8 @@ pub fn cases() -> Vec<Case> {
         unfold::cases(),
         scan::cases(),
         sort::cases(),
+        linear_algebra::cases(),
+        einsum::cases(),
     ]
     .into_iter()
     .flatten()
