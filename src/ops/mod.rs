@@ -5,6 +5,7 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
+mod dropout;
 mod gather;
 mod losses;
 mod matmul;
@@ -21,7 +22,7 @@ mod view;
 pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
-pub use normalization::BatchNormOptions;
+pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
@@ -46,6 +47,7 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         losses::cases(),
         norm::cases(),
+        dropout::cases(),
     ]
     .into_iter()
     .flatten()
