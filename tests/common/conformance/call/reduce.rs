@@ -13,7 +13,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         names: &["var", "std"],
         tensors: &["input"],
-        attributes: &["dim", "correction", "keepdim"],
+        attributes: &["dim", "correction", "unbiased", "keepdim"],
         run: reduce,
     },
 ];
@@ -21,7 +21,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 fn reduce(call: &Call) -> Results {
     let x = call.tensor("input")?;
     let (dims, keepdim) = (call.dims()?, call.flag("keepdim", false)?);
-    let correction = call.number("correction")?.unwrap_or(1.0);
+    let unbiased = call.flag("unbiased", true)?;
+    let correction = call.number("correction")?.unwrap_or(f32::from(u8::from(unbiased)));
     Ok(vec![match call.op {
         "sum" => x.sum(&dims, keepdim),
         "mean" => x.mean(&dims, keepdim),
