@@ -199,14 +199,12 @@ fn instance_norm_tracks_the_mean_of_the_samples() {
         let layer = InstanceNorm1d::new(&Scope::new(&device), 2, &options).unwrap();
         let x = random(&device, &[3, 2, 7], 4);
         layer.forward(&x).unwrap();
-        let samples: Vec<(Vec<f64>, Vec<f64>)> =
-            values(&x).chunks_exact(14).map(|sample| statistics(sample, 2, 7)).collect();
-        let of = |c: usize, pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
-            samples.iter().map(|s| pick(s)[c]).sum::<f64>() / 3.0
-        };
+        let (means, vars): (Vec<_>, Vec<_>) =
+            values(&x).chunks_exact(14).map(|sample| statistics(sample, 2, 7)).unzip();
+        let of = |each: &[Vec<f64>], c: usize| each.iter().map(|sample| sample[c]).sum::<f64>() / 3.0;
         let running = layer.running.as_ref().unwrap();
-        let mean: Vec<f64> = (0..2).map(|c| 0.1 * of(c, |s| &s.0)).collect();
-        let var: Vec<f64> = (0..2).map(|c| 0.9 + 0.1 * of(c, |s| &s.1)).collect();
+        let mean: Vec<f64> = (0..2).map(|c| 0.1 * of(&means, c)).collect();
+        let var: Vec<f64> = (0..2).map(|c| 0.9 + 0.1 * of(&vars, c)).collect();
         close(&values(&running.mean.value()), &mean, 1e-6);
         close(&values(&running.var.value()), &var, 1e-6);
         layer.eval();

@@ -49,7 +49,6 @@ impl Tensor {
     }
 
     /// In f32, whatever the input's type: f16 may hold the root and not the square.
-
     #[track_caller]
     fn variance(&self, op: &'static str, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
         let x = single(op, self)?;

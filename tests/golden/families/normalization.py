@@ -167,7 +167,8 @@ def normalization_corners(file):
         op.case({"input": op.uniform((2, 0))}, grad=False, dim=0)
         op.case({"input": op.uniform((0,))}, grad=False)
         op.case({"input": np.float32([[INF, 1, 2], [-INF, INF, 0], [NAN, NAN, 1]])}, grad=False, dim=0)
-        op.case({"input": op.uniform((2, 3, 4))}, dim=[], correction=0)
+        # PyTorch's gradient over all dimensions by an empty list is too large by their number of elements.
+        op.case({"input": op.uniform((2, 3, 4))}, grad=False, dim=[], correction=0)
         op.case({"input": op.uniform((2, 3, 4))}, dim=[-3, 1], keepdim=True)
         op.raises({"input": op.uniform((2, 3))}, dim=-3)
         op.raises({"input": op.uniform((2, 3))}, dim=[1, 1])
@@ -219,7 +220,7 @@ def normalization_corners(file):
     op.case(named(op, (0, 3), (3,), False, False), training=True)
     negative = {"input": op.uniform((2, 2)), "running_mean": np.zeros(2, np.float32)}
     op.case(negative | {"running_var": np.float32([-1, 1])}, grad=False)
-    op.case(negative | {"running_var": np.float32([0, INF])}, grad=False, eps=0.0)
+    op.case(negative | {"running_var": np.float32([0, INF])}, grad=False)
     op.raises({"input": op.uniform((2, 3)), "running_mean": op.uniform((3,))}, training=True)
     op.raises({"input": op.uniform((2, 3)), "running_var": op.uniform((3,))})
     op.raises(running(op, (2, 3), (2,), False, False), training=True)
