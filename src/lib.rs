@@ -53,7 +53,7 @@ pub use graph::{
 };
 pub use host_tensor::HostTensor;
 pub use ops::{
-    AvgPool2dOptions, BatchNormOptions, BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, CrossEntropyOptions, EmbeddingOptions, GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, RoiAlignOptions, ScatterReduction, TripletMarginOptions, UnfoldOptions,
+    AvgPool2dOptions, BatchNormOptions, BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, CrossEntropyOptions, EmbeddingOptions, GridSampleMode, GridSampleOptions, GridSamplePadding, InstanceNormOptions, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, RoiAlignOptions, ScatterReduction, TripletMarginOptions, UnfoldOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -7,10 +7,10 @@ use common::own_adapter;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use wgrad::nn::{Linear, Module, Relu, Scope, Sequential};
+use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Dropout, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{Position, load, load_parameters, save};
-use wgrad::{CrossEntropyOptions, Device, Error, Tensor};
+use wgrad::{CrossEntropyOptions, DType, Device, Error, Tensor};
 
 fn devices() -> impl Iterator<Item = Device> {
     [Some(Device::reference()), own_adapter()].into_iter().flatten()
@@ -73,6 +73,67 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
         train(&device, &second, &mut optimizer, 3);
         assert!(bits(&second, &optimizer) == expected, "on {}", device.name());
         assert_eq!(device.random_state(), stream);
+    }
+}
+
+/// With running statistics, their mean over all batches, a count, and random numbers in each step.
+fn normalized(device: &Device) -> Sequential {
+    let scope = Scope::new(device);
+    let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
+    Sequential::new()
+        .push(Linear::new(&scope.at(0), 6, 8).unwrap())
+        .push(BatchNorm1d::new(&scope.at(1), 8, &BatchNormLayerOptions::default()).unwrap())
+        .push(Relu)
+        .push(Dropout::new(0.25))
+        .push(Linear::new(&scope.at(4), 8, 3).unwrap())
+        .push(BatchNorm1d::new(&scope.at(5), 3, &cumulative).unwrap())
+}
+
+#[test]
+fn running_statistics_and_dropout_resume_to_the_same_bits() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run.safetensors");
+        device.manual_seed(5);
+        let first = normalized(&device);
+        let mut optimizer = adam(&first);
+        train(&device, &first, &mut optimizer, 4);
+        save(&path, &device, &first, &optimizer, &Position::default()).unwrap();
+        let saved = bits(&first, &optimizer);
+        train(&device, &first, &mut optimizer, 3);
+        let expected = bits(&first, &optimizer);
+
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let count = file.tensor("1.num_batches_tracked").unwrap();
+        assert_eq!(
+            (count.dtype(), count.shape(), count.data()),
+            (safetensors::Dtype::I64, &[][..], &4i64.to_le_bytes()[..])
+        );
+        assert!(file.tensor("5.running_var").is_ok());
+        assert!(!file.names().iter().any(|name| name.starts_with("optimizer.") && name.contains("running")));
+
+        device.manual_seed(99);
+        let second = normalized(&device);
+        let mut optimizer = adam(&second);
+        train(&device, &second, &mut optimizer, 1);
+        load(&path, &device, &second, &mut optimizer).unwrap();
+        assert!(bits(&second, &optimizer) == saved, "on {}", device.name());
+        let count = second.parameters().into_iter().find(|p| p.name() == "5.num_batches_tracked").unwrap();
+        assert_eq!((count.value().dtype(), count.value().item::<i32>().unwrap()), (DType::I32, 4));
+        train(&device, &second, &mut optimizer, 3);
+        assert!(bits(&second, &optimizer) == expected, "on {}", device.name());
+
+        // To evaluate, the statistics are what counts.
+        let third = normalized(&device);
+        load_parameters(&path, &third).unwrap();
+        load_parameters(&path, &second).unwrap();
+        let x = Tensor::randn(&device, &[4, 6]).unwrap();
+        let evaluated = |model: &Sequential| {
+            model.eval();
+            model.forward(&x).unwrap().to_f64().unwrap()
+        };
+        assert_eq!(evaluated(&second), evaluated(&third));
     }
 }
 

@@ -4,9 +4,7 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
-    CrossEntropyOptions, DType, Device, Error, MaxPool2dOptions, Padding, Reduction, Result, Tensor,
-    TripletMarginOptions, UnfoldOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Reduction, Result, Tensor, TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -202,6 +200,31 @@ fn normalizations_that_cannot_be() {
     says(x.batch_norm(None, None, Some(&with(&x, &[5])), None, &training), &["batch_norm", "weight [5]", "[6]"]);
     says(with(&x, &[1, 3, 1]).batch_norm(None, None, None, None, &training), &["batch_norm", "[1, 3, 1]"]);
     says(with(&x, &[3]).batch_norm(None, None, None, None, &training), &["batch_norm", "[3]", "[N, C, ..]"]);
+    says(x.group_norm(2, None, None, 0.1).and(with(&x, &[2, 4, 0]).group_norm(2, None, None, 0.1)), &["[2, 4, 0]"]);
+    let statistic = Parameter::buffer("running_mean", &with(&x, &[6]));
+    let short = Parameter::buffer("running_var", &with(&x, &[5]));
+    let statistic = Some(&statistic);
+    says(x.batch_norm(statistic, None, None, None, &training), &["batch_norm", "running_mean and running_var"]);
+    says(x.batch_norm(statistic, Some(&short), None, None, &options), &["batch_norm", "running_var [5]", "[6]"]);
+    let instance = InstanceNormOptions::default();
+    let running = InstanceNormOptions { use_input_stats: false, ..instance };
+    says(x.instance_norm(None, None, None, None, &running), &["instance_norm", "running_mean"]);
+    says(x.instance_norm(None, statistic, None, None, &instance), &["instance_norm", "running_mean and running_var"]);
+    says(x.instance_norm(statistic, Some(&short), None, None, &instance), &["instance_norm", "running_var [5]"]);
+    says(x.instance_norm(None, None, None, Some(&with(&x, &[5])), &instance), &["instance_norm", "bias [5]", "[6]"]);
+    says(with(&x, &[2, 6, 1]).instance_norm(None, None, None, None, &instance), &["instance_norm", "[2, 6, 1]"]);
+    says(with(&x, &[6]).instance_norm(None, None, None, None, &running), &["instance_norm", "[6]", "[N, C, ..]"]);
+    says(x.rms_norm(&[6], None, None), &["rms_norm", "[2, 6, 5]", "[6]"]);
+    says(x.rms_norm(&[], None, None), &["rms_norm", "[]"]);
+    says(x.rms_norm(&[5], Some(&with(&x, &[1])), None), &["rms_norm", "weight [1]", "[5]"]);
+    says(with(&x, &[2, 3]).local_response_norm(2, 1.0, 1.0, 1.0), &["local_response_norm", "[2, 3]"]);
+    says(x.local_response_norm(0, 1.0, 1.0, 1.0), &["local_response_norm", "size is 0"]);
+    says(x.normalize(2.0, &[3], 1e-12), &["dimension 3"]);
+    let whole = x.to_dtype(DType::I32).unwrap();
+    says(whole.normalize(2.0, &[1], 1e-12), &["normalize", "i32"]);
+    says(whole.softmin(1), &["softmin", "i32"]);
+    says(whole.rms_norm(&[5], None, None), &["rms_norm", "i32"]);
+    says(x.softmin(3), &["softmin", "dimension 3"]);
     says(x.var(&[3], 1.0, false), &["var", "dimension 3"]);
     says(x.to_dtype(DType::I32).unwrap().std(&[], 1.0, false), &["std", "i32"]);
 }

@@ -5,9 +5,7 @@ mod common;
 use common::own_adapter;
 use wgrad::models::LeNet5;
 use wgrad::nn::{
-    AvgPool2d, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Elu, Flatten, Fold, Gelu,
-    LeakyRelu, Linear, MaxPool2d, Mish, Module, Relu, Scope, Sequential, Sigmoid, Silu, Softplus, Softsign, Tanh,
-    Unfold,
+    AvgPool2d, Celu, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Elu, Flatten, Fold, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, Linear, LogSigmoid, LogSoftmax, MaxPool2d, Mish, Module, Prelu, Relu, Relu6, Scope, Selu, Sequential, Sigmoid, Silu, Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold, Unfold,
 };
 use wgrad::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
@@ -113,6 +111,22 @@ fn layers_compute_what_their_methods_do() {
     same(&LeakyRelu::default(), x.leaky_relu(0.01));
     same(&Elu::default(), x.elu(1.0));
     same(&Softplus::default(), x.softplus(1.0, 20.0));
+    same(&Celu::default(), x.celu(1.0));
+    same(&GeluTanh, x.gelu_tanh());
+    same(&Glu::default(), x.glu(-1));
+    same(&Hardshrink::default(), x.hardshrink(0.5));
+    same(&Hardsigmoid, x.hardsigmoid());
+    same(&Hardswish, x.hardswish());
+    same(&Hardtanh::default(), x.hardtanh(-1.0, 1.0));
+    same(&LogSigmoid, x.logsigmoid());
+    same(&Relu6, x.relu6());
+    same(&Selu, x.selu());
+    same(&Softshrink::default(), x.softshrink(0.5));
+    same(&Tanhshrink, x.tanhshrink());
+    same(&Threshold { threshold: 0.5, value: -7.0 }, x.threshold(0.5, -7.0));
+    same(&Softmax::new(-1), x.softmax(3));
+    same(&LogSoftmax::new(2), x.log_softmax(2));
+    same(&Softmin::new(3), x.neg().unwrap().softmax(3));
     same(&Flatten, x.reshape(&[1, 16]));
     same(&MaxPool2d::new([2, 2]), Tensor::from_slice(&device, &[-3.0f32, -1.0, 5.0, 7.0], &[1, 1, 2, 2]));
     same(&AvgPool2d::new([2, 2]), Tensor::from_slice(&device, &[-5.5f32, -3.5, 2.5, 4.5], &[1, 1, 2, 2]));
@@ -170,6 +184,16 @@ fn convolutions_of_all_dimensions() {
         x.fold([3, 3], [2, 2], &options)
     });
     assert_eq!(got, [&[1, 2, 3, 3]]);
+}
+
+#[test]
+fn prelu_learns_its_slope() {
+    let device = Device::reference();
+    let layer = Prelu::new(&Scope::new(&device).at("act"), 2, 0.25).unwrap();
+    assert_eq!((names(&layer), shape(&layer.weight)), (vec!["act.weight".to_string()], vec![2]));
+    let x = Tensor::from_slice(&device, &[-4.0f32, -8.0], &[1, 2]).unwrap();
+    layer.forward(&x).unwrap().sum(&[], false).unwrap().backward().unwrap();
+    assert_eq!(layer.weight.grad().unwrap().to_vec::<f32>().unwrap(), [-4.0, -8.0]);
 }
 
 #[test]

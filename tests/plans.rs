@@ -4,6 +4,10 @@
 mod common;
 
 use common::{Random, adapter};
+use wgrad::nn::{
+    BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Dropout2d, Flatten, Linear, Module, Relu, Scope, Sequential,
+};
+use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{
     BackwardOptions, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Error, Graph, MaxPool2dOptions, Noop,
     Parameter, Result, Stats, Tensor, grad, no_grad,
@@ -117,6 +121,56 @@ fn steps_on_the_adapter_make_nothing_new() {
         // A device of its own, so that other tests' work does not count.
         drop(device);
         replays(&Device::open().unwrap(), 120);
+    }
+}
+
+/// Batch normalization, of which one takes the mean over all batches, and dropout: state and numbers that differ in
+/// each step.
+fn regularized(device: &Device) -> Sequential {
+    let scope = Scope::new(device);
+    let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
+    Sequential::new()
+        .push(Conv2d::without_bias(&scope.at(0), 1, 4, [3, 3], &Conv2dOptions::default()).unwrap())
+        .push(BatchNorm2d::new(&scope.at(1), 4, &BatchNormLayerOptions::default()).unwrap())
+        .push(Relu)
+        .push(Dropout2d::new(0.25))
+        .push(BatchNorm2d::new(&scope.at(4), 4, &cumulative).unwrap())
+        .push(Flatten)
+        .push(Dropout::new(0.5))
+        .push(Linear::new(&scope.at(7), 144, 10).unwrap())
+}
+
+#[test]
+fn dropout_and_running_statistics_make_no_new_plans() {
+    for device in [Some(noop()), adapter().map(|_| Device::open().unwrap())].into_iter().flatten() {
+        let model = regularized(&device);
+        let mut optimizer = Adam::new(model.parameters(), AdamOptions::default()).unwrap();
+        let mut step = |step: u64| {
+            model.train(true);
+            let images = random(&device, &[6, 1, 8, 8], step);
+            let labels = Tensor::from_slice(&device, &[3i32, 1, 4, 1, 5, 9], &[6]).unwrap();
+            let logits = model.forward(&images).unwrap();
+            let loss = logits.cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+            loss.backward().unwrap();
+            optimizer.step().unwrap();
+            optimizer.zero_grad();
+            // Evaluation between the steps, which is a plan of its own.
+            if step % 2 == 1 {
+                model.eval();
+                no_grad(|| model.forward(&images).unwrap().to_vec::<f32>()).unwrap();
+            }
+        };
+        (0..6).for_each(&mut step);
+        device.sync().unwrap();
+        let before = made(&device.stats());
+        for index in 6..26 {
+            step(index);
+            assert_eq!(
+                made(&device.stats()),
+                before,
+                "step {index}: buffers, pipelines, bind groups, plans, peak bytes"
+            );
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! and max pooling.
 
 use crate::error::Result;
-use crate::graph::{Parameter, Tensor};
+use crate::graph::Tensor;
 use crate::nn::{Conv2d, Linear, Module, Scope};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions, Padding};
 
@@ -59,8 +59,7 @@ impl Module for LeNet5 {
         let x = self.fc2.forward(&x)?.relu()?;
         self.fc3.forward(&x)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        let layers: [&dyn Module; 5] = [&self.conv1, &self.conv2, &self.fc1, &self.fc2, &self.fc3];
-        layers.iter().flat_map(|layer| layer.parameters()).collect()
+    fn children(&self) -> Vec<&dyn Module> {
+        vec![&self.conv1, &self.conv2, &self.fc1, &self.fc2, &self.fc3]
     }
 }

@@ -1,8 +1,8 @@
-//! Layers without parameters: activations, and flattening.
+//! Activations, and flattening.
 
 use crate::error::Result;
-use crate::graph::Tensor;
-use crate::nn::Module;
+use crate::graph::{Parameter, Tensor};
+use crate::nn::{Module, Scope};
 
 /// Layers that are one method of a tensor.
 macro_rules! activations {
@@ -35,66 +35,150 @@ activations! {
     Mish, mish;
     /// `x Phi(x)`, with the normal distribution's `Phi`.
     Gelu, gelu;
+    /// `x Phi(x)`, with `Phi` from a hyperbolic tangent.
+    GeluTanh, gelu_tanh;
     /// `x / (1 + |x|)`.
     Softsign, softsign;
+    /// `log(1 / (1 + e^-x))`.
+    LogSigmoid, logsigmoid;
+    /// `min(max(x, 0), 6)`.
+    Relu6, relu6;
+    /// `1.0507 x` above 0, `1.0507 * 1.6733 (e^x - 1)` below.
+    Selu, selu;
+    /// `min(max(x + 3, 0), 6) / 6`.
+    Hardsigmoid, hardsigmoid;
+    /// `x min(max(x + 3, 0), 6) / 6`.
+    Hardswish, hardswish;
+    /// `x - tanh(x)`.
+    Tanhshrink, tanhshrink;
 }
 
-/// `x` above 0, `negative_slope x` below.
+/// Layers that are one method of a tensor with numbers.
+macro_rules! adjustable {
+    ($(
+        $(#[$doc:meta])*
+        $layer:ident, $method:ident, { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[doc = concat!("See [`Tensor::", stringify!($method), "`].")]
+            #[derive(Clone, Copy, Debug)]
+            pub struct $layer {
+                $($(#[$field_doc])* pub $field: $type,)*
+            }
+
+            impl Default for $layer {
+                /// PyTorch's defaults.
+                fn default() -> $layer {
+                    $layer { $($field: $default,)* }
+                }
+            }
+
+            impl Module for $layer {
+                fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                    input.$method($(self.$field),*)
+                }
+            }
+        )*
+    };
+}
+
+adjustable! {
+    /// `x` above 0, `negative_slope x` below.
+    LeakyRelu, leaky_relu, {
+        /// The slope below 0.
+        negative_slope: f32 = 0.01,
+    }
+    /// `x` above 0, `alpha (e^x - 1)` below.
+    Elu, elu, {
+        /// The depth of the plateau below 0.
+        alpha: f32 = 1.0,
+    }
+    /// `x` above 0, `alpha (e^(x / alpha) - 1)` below.
+    Celu, celu, {
+        /// The depth of the plateau below 0.
+        alpha: f32 = 1.0,
+    }
+    /// `log(1 + e^(beta x)) / beta`, and `x` where `beta x` is above `threshold`.
+    Softplus, softplus, {
+        /// How sharp the bend is.
+        beta: f32 = 1.0,
+        /// Where it counts as straight.
+        threshold: f32 = 20.0,
+    }
+    /// `x` cut off below `min_val` and above `max_val`.
+    Hardtanh, hardtanh, {
+        /// The smallest value.
+        min_val: f32 = -1.0,
+        /// The largest value.
+        max_val: f32 = 1.0,
+    }
+    /// 0 from `-lambd` to `lambd`, `x` elsewhere.
+    Hardshrink, hardshrink, {
+        /// How far from 0 the zeros go.
+        lambd: f32 = 0.5,
+    }
+    /// 0 from `-lambd` to `lambd`, and `x` moved towards 0 by that much elsewhere.
+    Softshrink, softshrink, {
+        /// How far from 0 the zeros go.
+        lambd: f32 = 0.5,
+    }
+    /// One half times the sigmoid of the other.
+    Glu, glu, {
+        /// The dimension that is halved.
+        dim: isize = -1,
+    }
+}
+
+/// `x` where it is above `threshold`, `value` elsewhere. See [`Tensor::threshold`].
 #[derive(Clone, Copy, Debug)]
-pub struct LeakyRelu {
-    /// The slope below 0.
-    pub negative_slope: f32,
-}
-
-impl Default for LeakyRelu {
-    fn default() -> LeakyRelu {
-        LeakyRelu { negative_slope: 0.01 }
-    }
-}
-
-impl Module for LeakyRelu {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.leaky_relu(self.negative_slope)
-    }
-}
-
-/// `x` above 0, `alpha (e^x - 1)` below.
-#[derive(Clone, Copy, Debug)]
-pub struct Elu {
-    /// The depth of the plateau below 0.
-    pub alpha: f32,
-}
-
-impl Default for Elu {
-    fn default() -> Elu {
-        Elu { alpha: 1.0 }
-    }
-}
-
-impl Module for Elu {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.elu(self.alpha)
-    }
-}
-
-/// `log(1 + e^(beta x)) / beta`, and `x` where `beta x` is above `threshold`.
-#[derive(Clone, Copy, Debug)]
-pub struct Softplus {
-    /// How sharp the bend is.
-    pub beta: f32,
-    /// Where it counts as straight.
+pub struct Threshold {
+    /// Up to where the value stands.
     pub threshold: f32,
+    /// What stands there.
+    pub value: f32,
 }
 
-impl Default for Softplus {
-    fn default() -> Softplus {
-        Softplus { beta: 1.0, threshold: 20.0 }
+impl Module for Threshold {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        input.threshold(self.threshold, self.value)
     }
 }
 
-impl Module for Softplus {
+/// `x` above 0, `weight x` below, with a learned weight for all channels or for each. See [`Tensor::prelu`].
+///
+/// ```
+/// # use wgrad::{Device, Tensor, nn::{Module, Prelu, Scope}};
+/// # let device = Device::reference();
+/// let layer = Prelu::new(&Scope::new(&device), 1, 0.25)?;
+/// let x = Tensor::from_slice(&device, &[-4.0f32, 4.0], &[1, 2])?;
+/// assert_eq!(layer.forward(&x)?.to_vec::<f32>()?, [-1.0, 4.0]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Prelu {
+    /// `[1]` or `[C]`.
+    pub weight: Parameter,
+}
+
+impl Prelu {
+    /// A layer with `num_parameters` weights, 1 or one for each channel, that start at `init` (PyTorch's defaults: 1 and
+    /// 0.25).
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    pub fn new(scope: &Scope, num_parameters: usize, init: f32) -> Result<Prelu> {
+        let weight = Tensor::full(scope.device(), &[num_parameters], init)?;
+        Ok(Prelu { weight: scope.parameter("weight", &weight) })
+    }
+}
+
+impl Module for Prelu {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.softplus(self.beta, self.threshold)
+        input.prelu(&self.weight.value())
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.weight.clone()]
     }
 }
 

@@ -1,50 +1,69 @@
 //! Layers: what a network is built from. Names, shapes and initial values are PyTorch's.
 
 mod activation;
+mod batch_norm;
 mod conv;
 mod embedding;
+mod dropout;
+mod instance_norm;
 mod linear;
+mod mode;
+mod norm;
 mod pool;
 mod scope;
 mod sequential;
 mod unfold;
-
 pub use activation::{Elu, Flatten, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh};
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
-pub use conv::Conv2d;
 pub use embedding::Embedding;
+mod softmax;
+pub use activation::{
+    Celu, Elu, Flatten, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, Mish,
+    Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold,
+};
+pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions, RunningStatistics};
+pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
+pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormLayerOptions};
 pub use linear::Linear;
+pub use mode::Mode;
+pub use norm::{GroupNorm, GroupNormOptions, LayerNorm, LayerNormOptions, LocalResponseNorm, RmsNorm, RmsNormOptions};
 pub use pool::{AvgPool2d, MaxPool2d};
 pub use scope::Scope;
 pub use sequential::Sequential;
 pub use unfold::{Fold, Unfold};
+pub use softmax::{LogSoftmax, Softmax, Softmin};
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
 
 /// A part of a network: a map of tensors, with the parameters it holds.
 ///
+/// A module made of others names them in [`children`](Module::children); its parameters, and whether it trains, are
+/// then theirs.
+///
 /// ```
-/// use wgrad::nn::{Linear, Module, Scope};
-/// use wgrad::{Device, Parameter, Result, Tensor};
+/// use wgrad::nn::{Dropout, Linear, Module, Scope};
+/// use wgrad::{Device, Result, Tensor};
 ///
 /// struct Residual {
 ///     fc: Linear,
+///     dropout: Dropout,
 /// }
 ///
 /// impl Module for Residual {
 ///     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-///         self.fc.forward(input)?.relu()?.add(input)
+///         self.dropout.forward(&self.fc.forward(input)?.relu()?)?.add(input)
 ///     }
-///     fn parameters(&self) -> Vec<Parameter> {
-///         self.fc.parameters()
+///     fn children(&self) -> Vec<&dyn Module> {
+///         vec![&self.fc, &self.dropout]
 ///     }
 /// }
 ///
 /// let scope = Scope::new(&Device::reference());
-/// let block = Residual { fc: Linear::new(&scope.at("fc"), 8, 8)? };
+/// let block = Residual { fc: Linear::new(&scope.at("fc"), 8, 8)?, dropout: Dropout::new(0.5) };
 /// let names: Vec<String> = block.parameters().iter().map(|p| p.name().to_string()).collect();
 /// assert_eq!(names, ["fc.weight", "fc.bias"]);
+/// block.eval();
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Module: Send + Sync {
@@ -54,8 +73,27 @@ pub trait Module: Send + Sync {
     /// Those of the operations it is made of.
     fn forward(&self, input: &Tensor) -> Result<Tensor>;
 
-    /// Everything it holds, under the dotted names of PyTorch's `state_dict`, in a fixed order.
-    fn parameters(&self) -> Vec<Parameter> {
+    /// The modules it is made of, in a fixed order.
+    fn children(&self) -> Vec<&dyn Module> {
         Vec::new()
+    }
+
+    /// Everything it holds, under the dotted names of PyTorch's `state_dict`, in a fixed order: the children's, unless
+    /// it has parameters of its own. Running statistics are among them; optimizers leave out what is not trained.
+    fn parameters(&self) -> Vec<Parameter> {
+        self.children().into_iter().flat_map(|child| child.parameters()).collect()
+    }
+
+    /// Switches it and its children to training, how they start, or with `false` to evaluation: dropout drops and batch
+    /// normalization takes the batch's statistics in training only. What was recorded before stays as it is.
+    fn train(&self, training: bool) {
+        for child in self.children() {
+            child.train(training);
+        }
+    }
+
+    /// Switches to evaluation.
+    fn eval(&self) {
+        self.train(false);
     }
 }

@@ -49,8 +49,17 @@ impl Scope {
             return Err(Error::invalid("parameter", rule));
         }
         let bound = (1.0 / (fan_in as f64).sqrt()) as f32;
-        let value = Tensor::uniform(&self.device, shape, -bound, bound)?;
-        Ok(Parameter::new(self.name_of(name), &value))
+        Ok(self.parameter(name, &Tensor::uniform(&self.device, shape, -bound, bound)?))
+    }
+
+    /// A trained parameter of this scope that starts with a value.
+    pub fn parameter(&self, name: &str, value: &Tensor) -> Parameter {
+        Parameter::new(self.name_of(name), value)
+    }
+
+    /// State of this scope that is kept and not trained, such as running statistics.
+    pub fn buffer(&self, name: &str, value: &Tensor) -> Parameter {
+        Parameter::buffer(self.name_of(name), value)
     }
 
     fn name_of(&self, name: &str) -> String {

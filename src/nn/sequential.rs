@@ -1,7 +1,7 @@
 //! Layers one after the other.
 
 use crate::error::Result;
-use crate::graph::{Parameter, Tensor};
+use crate::graph::Tensor;
 use crate::nn::Module;
 
 /// Layers one after the other.
@@ -43,7 +43,7 @@ impl Module for Sequential {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         self.layers.iter().try_fold(input.clone(), |value, layer| layer.forward(&value))
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        self.layers.iter().flat_map(|layer| layer.parameters()).collect()
+    fn children(&self) -> Vec<&dyn Module> {
+        self.layers.iter().map(|layer| &**layer as &dyn Module).collect()
     }
 }

@@ -6,6 +6,7 @@ mod cat;
 mod conv;
 mod cross_entropy;
 mod detection;
+mod dropout;
 mod gather;
 mod einsum;
 mod index;
@@ -34,7 +35,7 @@ pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
-pub use normalization::BatchNormOptions;
+pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
@@ -68,6 +69,7 @@ pub fn cases() -> Vec<Case> {
         sort::cases(),
         linear_algebra::cases(),
         einsum::cases(),
+        dropout::cases(),
     ]
     .into_iter()
     .flatten()

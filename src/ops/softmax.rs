@@ -16,8 +16,9 @@ const TEMPLATE: &str = include_str!("../../shaders/softmax.wgsl");
 /// after which some drivers end a loop.
 const LONGEST_LOOP: usize = 16_384;
 
-/// Row length above which 64 invocations are too few to share a row among, and it is reduced by many.
-const LONGEST_ROW: usize = 1 << 20;
+/// Row length above which a row is reduced by kernels that split it: 64 invocations share a row here at most, and their
+/// loops must not grow too long either.
+const LONGEST_ROW: usize = 64 * LONGEST_LOOP;
 
 /// Over the middle dimension of `[outer, size, inner]`.
 #[derive(Clone, Debug, Hash)]
@@ -84,13 +85,16 @@ impl Op for Softmax {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let y = context.output(0);
         let gradient = context.of(0, |g| {
-            if self.log {
+            // In f32, so that f16 is rounded once.
+            let (g, y) = (g.to_dtype(DType::F32)?, y.to_dtype(DType::F32)?);
+            let of_input = if self.log {
                 // g - softmax(x) sum(g)
                 g.sub(&y.exp()?.mul(&g.sum(&[1], true)?)?)
             } else {
                 // y (g - sum(g y))
-                g.sub(&g.mul(y)?.sum(&[1], true)?)?.mul(y)
-            }
+                g.sub(&g.mul(&y)?.sum(&[1], true)?)?.mul(&y)
+            };
+            of_input?.to_dtype(context.input(0).dtype())
         })?;
         Ok(vec![gradient])
     }
@@ -124,10 +128,40 @@ impl Tensor {
         self.softmax_along("log_softmax", dim, true)
     }
 
+    /// `e^-x[d] / sum over d of e^-x[d]` along `dim`: [`softmax`](Tensor::softmax) of `-x`.
+    ///
+    /// # Errors
+    /// As `softmax`.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1000.0f32, 1000.0, 9000.0], &[3])?;
+    /// assert_eq!(x.softmin(0)?.to_vec::<f32>()?, [0.5, 0.5, 0.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn softmin(&self, dim: isize) -> Result<Tensor> {
+        const OP: &str = "softmin";
+        if !self.dtype().is_float() {
+            return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
+        }
+        self.neg()?.softmax_along(OP, dim, false)
+    }
+
     #[track_caller]
     fn softmax_along(&self, op: &'static str, dim: isize, log: bool) -> Result<Tensor> {
         let dim = self.shape().dim(op, dim)?;
         let shape = *self.shape();
+        if shape.get(dim).is_some_and(|&size| size > LONGEST_ROW) {
+            // Whatever is subtracted, the result is the same: no gradient belongs to it.
+            let largest = self.detach().amax(&[dim as isize], true)?.to_dtype(DType::F32)?;
+            let shifted = self.to_dtype(DType::F32)?.sub(&largest)?;
+            let exponentials = shifted.exp()?;
+            let sum = exponentials.sum(&[dim as isize], true)?;
+            let y = if log { shifted.sub(&sum.log()?) } else { exponentials.div(&sum) };
+            return y?.to_dtype(self.dtype());
+        }
         let sizes = if shape.is_empty() { vec![1] } else { shape.to_vec() };
         let outer: usize = sizes[..dim].iter().product();
         let inner: usize = sizes[dim + 1..].iter().product();
@@ -162,8 +196,14 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new("softmax", &[shape], move |x| Ok(vec![x[0].softmax(dim)?])).tolerance(64.0));
         cases.push(Case::new("log_softmax", &[shape], move |x| Ok(vec![x[0].log_softmax(dim)?])).tolerance(64.0));
     }
-    cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].to_dtype(crate::DType::F16)?.softmax(1)?])).half());
+    for (shape, dim) in [(&[5, 10][..], 1), (&[2, 3, 4], -2), (&[0, 4], 1)] {
+        cases.push(Case::new("softmin", &[shape], move |x| Ok(vec![x[0].softmin(dim)?])).tolerance(64.0));
+    }
+    cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.softmax(1)?])).half());
     cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].t()?.softmax(1)?])).tolerance(64.0));
+    cases.push(
+        Case::new("log_softmax", &[&[1_050_000]], |x| Ok(vec![x[0].log_softmax(0)?])).tolerance(64.0).no_gradient(),
+    );
     cases.push(Case::new("softmax", &[&[2, 20_000]], |x| Ok(vec![x[0].softmax(1)?])).tolerance(64.0).no_gradient());
     cases
 }

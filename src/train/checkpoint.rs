@@ -4,6 +4,7 @@
 //! `optimizer.`, its step counts as `optimizer.steps`. Everything else is JSON in the file's metadata, under
 //! `wgrad.checkpoint`.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Parameter, RandomState, Tensor};
 use crate::nn::Module;
@@ -37,12 +38,14 @@ struct Entry {
 }
 
 impl Entry {
-    /// Single precision, except on the reference, which would lose digits.
+    /// Single precision, except on the reference, which would lose digits. Counts are 64-bit integers, as in PyTorch.
     fn of(parameter: &Parameter) -> Result<Entry> {
         let value = parameter.value();
         let values = value.to_f64()?;
         let shape = value.shape().to_vec();
-        Ok(if value.device().is_reference() {
+        Ok(if !value.dtype().is_float() {
+            Entry { dtype: Dtype::I64, shape, bytes: values.iter().flat_map(|&v| (v as i64).to_le_bytes()).collect() }
+        } else if value.device().is_reference() {
             Entry { dtype: Dtype::F64, shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
         } else {
             Entry { dtype: Dtype::F32, shape, bytes: values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect() }
@@ -174,9 +177,15 @@ impl<'a> Checkpoint<'a> {
                 entry.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
             }
             Dtype::F64 => entry.data().chunks_exact(8).map(|b| f64::from_le_bytes(eight(b))).collect(),
-            other => return Err(Error::file(self.path, format!("{name} is {other:?}; expected F32 or F64"))),
+            Dtype::I64 => entry.data().chunks_exact(8).map(|b| i64::from_le_bytes(eight(b)) as f64).collect(),
+            other => return Err(Error::file(self.path, format!("{name} is {other:?}; expected F32, F64 or I64"))),
         };
-        Tensor::from_f64(current.device(), &values, current.shape())
+        let (device, shape) = (current.device(), current.shape());
+        match current.dtype() {
+            // By way of f32 large counts would be rounded.
+            DType::I32 => Tensor::from_slice(device, &values.iter().map(|&v| v as i32).collect::<Vec<_>>(), shape),
+            dtype => Tensor::from_f64(device, &values, shape)?.to_dtype(dtype),
+        }
     }
 
     fn values(&self, parameters: &[(String, Parameter)]) -> Result<Vec<Tensor>> {

@@ -47,7 +47,8 @@ impl Epoch {
     }
 }
 
-/// Trains on every batch once with the cross entropy of the model's logits, and calls `after_step` after each step.
+/// Trains on every batch once with the cross entropy of the model's logits, and calls `after_step` after each step. The
+/// model is switched to training.
 ///
 /// # Errors
 /// Those of the model, the optimizer, `after_step`, and what went wrong on the device.
@@ -69,6 +70,7 @@ pub fn epoch(
     batches: Batches<'_>,
     mut after_step: impl FnMut(&Step) -> Result<()>,
 ) -> Result<Epoch> {
+    model.train(true);
     let mut mean = RunningMean::new(device)?;
     let (count, total) = (batches.len(), batches.images());
     let mut durations = Vec::with_capacity(count);
@@ -98,12 +100,14 @@ pub fn epoch(
     Ok(Epoch { loss: mean.read()?, images: total, elapsed, first_step, median_step })
 }
 
-/// The share of images whose largest logit is that of their label, without recording history.
+/// The share of images whose largest logit is that of their label, without recording history. The model is switched to
+/// evaluation.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) where `batch_size` is 0; those of the model, and what went wrong on
 /// the device.
 pub fn accuracy(device: &Device, model: &dyn Module, images: &Images, batch_size: usize) -> Result<f64> {
+    model.eval();
     no_grad(|| {
         let mut right = Tensor::scalar(device, 0i32)?;
         for batch in images.batches(device, batch_size)? {

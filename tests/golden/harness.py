@@ -59,8 +59,25 @@ def einsum(operands, equation):
     return torch.einsum(equation, *operands)
 
 
+def normalize(input, p=2, **attrs):
+    """`F.normalize` with infinite orders as strings, as `norm`."""
+    return F.normalize(input, float(p), **attrs)
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """`F.rms_norm`, which takes float64's epsilon in float64."""
+    return F.rms_norm(input, normalized_shape, weight, torch.finfo(torch.float32).eps if eps is None else eps)
+
+
 # Functions that PyTorch itself does not have, or not in a form that a case file can hold.
-OWN = {"norm": norm, "einsum": einsum, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
+OWN = {
+    "norm": norm,
+    "einsum": einsum,
+    "normalize": normalize,
+    "rms_norm": rms_norm,
+    "sigmoid_focal_loss": sigmoid_focal_loss,
+    "dice_loss": dice_loss,
+}
 
 
 def torch_function(op):

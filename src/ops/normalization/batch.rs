@@ -1,8 +1,8 @@
 //! batch_norm.
 
-use super::{Moments, affine, channels, single};
+use super::{Moments, affine, by_running, channels, running, single, update};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, no_grad};
+use crate::graph::{Parameter, Tensor};
 use crate::ops::case::Case;
 
 /// How [`batch_norm`](Tensor::batch_norm) goes about it.
@@ -34,9 +34,9 @@ impl Tensor {
     /// what normalizes. No gradient flows into them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where running
-    /// statistics are missing outside of training, or where training has one value for each channel;
-    /// [`Error::WrongDType`] for types other than floats.
+    /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the
+    /// running statistics is given without the other, or none outside of training, or where training has one value
+    /// for each channel; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```
     /// # use wgrad::{BatchNormOptions, Device, Tensor};
@@ -56,6 +56,21 @@ impl Tensor {
         bias: Option<&Tensor>,
         options: &BatchNormOptions,
     ) -> Result<Tensor> {
+        let momentum = Tensor::full(self.device(), &[], options.momentum)?;
+        self.batch_norm_moving(running_mean, running_var, weight, bias, options, &momentum)
+    }
+
+    /// [`batch_norm`](Tensor::batch_norm) with a momentum that is computed on the device: f32 `[]`.
+    #[track_caller]
+    pub(crate) fn batch_norm_moving(
+        &self,
+        running_mean: Option<&Parameter>,
+        running_var: Option<&Parameter>,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        options: &BatchNormOptions,
+        momentum: &Tensor,
+    ) -> Result<Tensor> {
         let x = single(OP, self)?;
         let shape = self.shape();
         if shape.len() < 2 {
@@ -69,8 +84,7 @@ impl Tensor {
         sizes[1] = shape[1] as isize;
         let per_channel = |what: &str, values: Option<&Tensor>| channels(OP, what, values, self, &sizes);
         let (weight, bias) = (per_channel("weight", weight)?, per_channel("bias", bias)?);
-        let mean = per_channel("running_mean", running_mean.map(Parameter::value).as_ref())?;
-        let variance = per_channel("running_var", running_var.map(Parameter::value).as_ref())?;
+        let statistics = running(OP, running_mean, running_var, self, &sizes)?;
         let y = if options.training {
             let count: usize = shape[0] * shape[2..].iter().product::<usize>();
             if count == 1 {
@@ -80,31 +94,15 @@ impl Tensor {
             let dims: Vec<isize> = (0..shape.len() as isize).filter(|&d| d != 1).collect();
             let moments = Moments::new(&x, &dims)?;
             if self.numel() > 0 {
-                let unbiased = count as f32 / (count - 1) as f32;
-                no_grad(|| {
-                    update(running_mean, &moments.mean, options.momentum)?;
-                    update(running_var, &moments.variance.mul_scalar(unbiased)?, options.momentum)
-                })?;
+                update(running_mean, &moments.mean, momentum)?;
+                update(running_var, &moments.unbiased(count)?, momentum)?;
             }
             moments.normalized(options.eps)?
         } else {
-            let (Some(mean), Some(variance)) = (mean, variance) else {
-                return Err(Error::invalid(OP, "outside of training it takes running_mean and running_var"));
-            };
-            let (mean, variance) = (mean.detach(), variance.detach());
-            x.sub(&mean)?.mul(&variance.add_scalar(options.eps)?.rsqrt()?)?
+            by_running(OP, &x, statistics, options.eps)?
         };
         affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
     }
-}
-
-/// Moves a running statistic towards the batch's.
-#[track_caller]
-fn update(running: Option<&Parameter>, batch: &Tensor, momentum: f32) -> Result<()> {
-    let Some(running) = running else { return Ok(()) };
-    let old = running.value();
-    let batch = batch.reshape_to(*old.shape())?.mul_scalar(momentum)?;
-    running.assign(&old.mul_scalar(1.0 - momentum)?.add(&batch.to_dtype(old.dtype())?)?)
 }
 
 pub(super) fn cases() -> Vec<Case> {

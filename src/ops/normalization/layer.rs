@@ -30,24 +30,38 @@ impl Tensor {
         eps: f32,
     ) -> Result<Tensor> {
         const OP: &str = "layer_norm";
-        if normalized_shape.is_empty() || !self.shape().ends_with(normalized_shape) {
-            let rule = format!("the input {} must end in normalized_shape {normalized_shape:?}", self.shape());
-            return Err(Error::invalid(OP, rule));
-        }
+        let dims = last_dims(OP, self, normalized_shape)?;
         let x = single(OP, self)?;
-        let scale = |what: &str, values: Option<&Tensor>| {
-            let Some(values) = values else { return Ok(None) };
-            if values.shape()[..] != *normalized_shape {
-                let rule = format!("{what} {} must have normalized_shape {normalized_shape:?}", values.shape());
-                return Err(Error::invalid(OP, rule));
-            }
-            single(OP, values).map(Some)
-        };
-        let (weight, bias) = (scale("weight", weight)?, scale("bias", bias)?);
-        let dims: Vec<isize> = (1..=normalized_shape.len() as isize).map(|d| -d).collect();
+        let (weight, bias) =
+            (scale(OP, "weight", weight, normalized_shape)?, scale(OP, "bias", bias, normalized_shape)?);
         let y = Moments::new(&x, &dims)?.normalized(eps)?;
         affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
     }
+}
+
+/// The input's dimensions that `normalized_shape` names.
+pub(super) fn last_dims(op: &'static str, input: &Tensor, normalized_shape: &[usize]) -> Result<Vec<isize>> {
+    if normalized_shape.is_empty() || !input.shape().ends_with(normalized_shape) {
+        let rule = format!("the input {} must end in normalized_shape {normalized_shape:?}", input.shape());
+        return Err(Error::invalid(op, rule));
+    }
+    Ok((1..=normalized_shape.len() as isize).map(|d| -d).collect())
+}
+
+/// A value for each place of `normalized_shape`, as f32.
+#[track_caller]
+pub(super) fn scale(
+    op: &'static str,
+    what: &str,
+    values: Option<&Tensor>,
+    normalized_shape: &[usize],
+) -> Result<Option<Tensor>> {
+    let Some(values) = values else { return Ok(None) };
+    if values.shape()[..] != *normalized_shape {
+        let rule = format!("{what} {} must have normalized_shape {normalized_shape:?}", values.shape());
+        return Err(Error::invalid(op, rule));
+    }
+    single(op, values).map(Some)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -2,14 +2,19 @@
 
 mod batch;
 mod group;
+mod instance;
 mod layer;
+mod local_response;
+mod rms;
+mod unit;
 mod variance;
 
 pub use batch::BatchNormOptions;
+pub use instance::InstanceNormOptions;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Parameter, Tensor, no_grad};
 use crate::ops::case::Case;
 
 /// Mean and mean of the squared deviations over `dims`, which stay with size 1, and the deviations.
@@ -20,13 +25,18 @@ struct Moments {
 }
 
 impl Moments {
-    /// Two passes: squares of the deviations don't cancel where the mean is large.
+    /// Squares of the deviations don't cancel where the mean is large.
     #[track_caller]
     fn new(x: &Tensor, dims: &[isize]) -> Result<Moments> {
-        let mean = x.mean(dims, true)?;
-        let deviations = x.sub(&mean)?;
+        let (mean, deviations) = centered(x, dims)?;
         let variance = deviations.square()?.mean(dims, true)?;
         Ok(Moments { mean, variance, deviations })
+    }
+
+    /// The variance of which `count` values are a sample.
+    #[track_caller]
+    fn unbiased(&self, count: usize) -> Result<Tensor> {
+        no_grad(|| self.variance.mul_scalar((count as f64 / (count as f64 - 1.0)) as f32))
     }
 
     /// `(x - mean) / sqrt(variance + eps)`.
@@ -34,6 +44,18 @@ impl Moments {
     fn normalized(&self, eps: f32) -> Result<Tensor> {
         self.deviations.mul(&self.variance.add_scalar(eps)?.rsqrt()?)
     }
+}
+
+/// The mean over `dims`, which stay with size 1, and the deviations from it.
+///
+/// A sum of large numbers is off by more than their deviations may be. The mean of the first deviations is what
+/// rounding left of it; without rounding it is 0 whatever the input, so that no gradient belongs to it.
+#[track_caller]
+fn centered(x: &Tensor, dims: &[isize]) -> Result<(Tensor, Tensor)> {
+    let mean = x.mean(dims, true)?;
+    let deviations = x.sub(&mean)?;
+    let left = no_grad(|| deviations.mean(dims, true))?.detach();
+    Ok((mean.add(&left)?, deviations.sub(&left)?))
 }
 
 /// A float tensor in f32: sums of squares need the range.
@@ -70,6 +92,58 @@ fn channels(
     Ok(Some(single(op, values)?.reshape(shape)?))
 }
 
+/// The running mean and variance, `[C]`, as f32 of `shape`.
+#[track_caller]
+fn running(
+    op: &'static str,
+    mean: Option<&Parameter>,
+    variance: Option<&Parameter>,
+    input: &Tensor,
+    shape: &[isize],
+) -> Result<Option<(Tensor, Tensor)>> {
+    let value = |what: &str, statistic: Option<&Parameter>| {
+        channels(op, what, statistic.map(Parameter::value).as_ref(), input, shape)
+    };
+    match (value("running_mean", mean)?, value("running_var", variance)?) {
+        (Some(mean), Some(variance)) => Ok(Some((mean.detach(), variance.detach()))),
+        (None, None) => Ok(None),
+        _ => Err(Error::invalid(op, "running_mean and running_var must both be given, or neither")),
+    }
+}
+
+/// `(x - mean) / sqrt(variance + eps)` with running statistics.
+#[track_caller]
+fn by_running(op: &'static str, x: &Tensor, statistics: Option<(Tensor, Tensor)>, eps: f32) -> Result<Tensor> {
+    let Some((mean, variance)) = statistics else {
+        return Err(Error::invalid(op, "without the input's statistics it takes running_mean and running_var"));
+    };
+    x.sub(&mean)?.mul(&variance.add_scalar(eps)?.rsqrt()?)
+}
+
+/// Moves a running statistic towards the batch's: `running (1 - momentum) + batch momentum`.
+#[track_caller]
+fn update(running: Option<&Parameter>, batch: &Tensor, momentum: &Tensor) -> Result<()> {
+    let Some(running) = running else { return Ok(()) };
+    no_grad(|| {
+        let old = running.value();
+        let batch = batch.detach().reshape_to(*old.shape())?.mul(momentum)?;
+        let kept = old.to_dtype(DType::F32)?.mul(&momentum.neg()?.add_scalar(1.0)?)?;
+        running.assign(&kept.add(&batch)?.to_dtype(old.dtype())?)
+    })
+}
+
 pub(super) fn cases() -> Vec<Case> {
-    [variance::cases(), layer::cases(), batch::cases(), group::cases()].into_iter().flatten().collect()
+    [
+        variance::cases(),
+        layer::cases(),
+        rms::cases(),
+        batch::cases(),
+        group::cases(),
+        instance::cases(),
+        local_response::cases(),
+        unit::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

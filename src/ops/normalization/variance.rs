@@ -1,6 +1,6 @@
 //! Variance and standard deviation.
 
-use super::single;
+use super::{centered, single};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -24,7 +24,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn var(&self, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
-        self.variance("var", dims, correction, keepdim)
+        self.variance("var", dims, correction, keepdim)?.to_dtype(self.dtype())
     }
 
     /// The standard deviation: the root of [`var`](Tensor::var). No gradient flows where it is 0.
@@ -45,17 +45,18 @@ impl Tensor {
         // The root's slope at 0 is infinite, and infinity times 0 would be NaN.
         let zero = variance.eq(&variance.zeros_like()?)?;
         let root = zero.where_(&variance.ones_like()?, &variance)?.sqrt()?;
-        zero.where_(&variance.zeros_like()?, &root)
+        zero.where_(&variance.zeros_like()?, &root)?.to_dtype(self.dtype())
     }
 
+    /// In f32, whatever the input's type: f16 may hold the root and not the square.
     #[track_caller]
     fn variance(&self, op: &'static str, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
         let x = single(op, self)?;
         let reduced = self.shape().dims(op, dims)?;
         let count: usize = reduced.iter().map(|&d| self.shape()[d]).product();
         let left = (count as f64 - f64::from(correction)).max(0.0);
-        let deviations = x.sub(&x.mean(dims, true)?)?;
-        deviations.square()?.sum(dims, keepdim)?.div_scalar(left as f32)?.to_dtype(self.dtype())
+        let (_, deviations) = centered(&x, dims)?;
+        deviations.square()?.sum(dims, keepdim)?.div_scalar(left as f32)
     }
 }
 

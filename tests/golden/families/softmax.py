@@ -7,7 +7,7 @@ from families.shape import shape
 
 
 def softmax(file):
-    for name in ("softmax", "log_softmax"):
+    for name in ("softmax", "log_softmax", "softmin"):
         op = file.op(name, POINTWISE)
         for shape, dim in [
             ((), 0),
@@ -46,6 +46,25 @@ def softmax(file):
         op.raises({"input": op.uniform((2, 3))}, dim=2)
         op.raises({"input": op.uniform((2, 3))}, dim=-3)
         op.raises({"input": op.uniform(())}, dim=1)
+        for shape in [(1, 1), (5, 1), (2, 2), (7, 11), (2, 13, 3), (1, 17, 1), (0, 5), (3, 0), (2, 3, 0, 4), (2, 2, 3, 2, 3)]:
+            for dim in (0, len(shape) - 1):
+                op.case({"input": op.uniform(shape, -3, 3)}, dim=dim)
+        sign = -1 if name == "softmin" else 1
+        # Large means, one place that takes all, underflow, ties, and infinities that are a place's certainty.
+        op.case({"input": np.float32(1e6) + op.whole((3, 7), -4, 4)}, dim=1)
+        op.case({"input": np.float32(-1e6) + op.whole((7, 2), -4, 4)}, dim=0)
+        op.case({"input": np.float32([[0, 80, 0], [0, 0, -200], [88, 89, 90]])}, dim=1)
+        op.case({"input": op.whole((4, 6), 0, 1)}, dim=1)
+        op.case({"input": np.zeros((3, 4), np.float32)}, dim=0)
+        op.case({"input": np.float32([[3e38, -3e38], [-3e38, -3e38]])}, dim=1)
+        op.case({"input": sign * np.float32([[-INF, 1, 2], [-INF, -INF, 5]])}, dim=1)
+        op.case({"input": np.float32([[INF, 1], [INF, INF], [1, 2]])}, grad=False, dim=1)
+        op.case({"input": np.float32([[NAN, 1], [1, 2]])}, grad=False, dim=0)
+        op.case({"input": np.float32([1e-30, -1e-30, 0])}, dim=-1)
+        op.case({"input": np.float32(3.5)}, dim=0)
+        op.raises({"input": op.index((2, 3), 5)}, dim=1)
+        op.raises({"input": op.uniform((2, 3, 4))}, dim=3)
+        op.raises({"input": op.uniform(())}, dim=-2)
 
 
 FAMILIES = [softmax]

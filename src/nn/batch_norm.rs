@@ -1,0 +1,160 @@
+//! The layers that normalize by the batch.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, Tensor};
+use crate::nn::norm::affine;
+use crate::nn::{Mode, Module, Scope};
+use crate::ops::BatchNormOptions;
+
+/// What [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`] are set to; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormLayerOptions {
+    /// Added to the variance.
+    pub eps: f32,
+    /// How far the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+    pub momentum: Option<f32>,
+    /// Whether there are a weight and a bias.
+    pub affine: bool,
+    /// Whether there are running statistics. Without them, evaluation normalizes by the batch too.
+    pub track_running_stats: bool,
+}
+
+impl Default for BatchNormLayerOptions {
+    fn default() -> BatchNormLayerOptions {
+        BatchNormLayerOptions { eps: 1e-5, momentum: Some(0.1), affine: true, track_running_stats: true }
+    }
+}
+
+/// `[N, C]` or `[N, C, L]`; see [`BatchNorm`].
+pub type BatchNorm1d = BatchNorm<1>;
+/// `[N, C, H, W]`; see [`BatchNorm`].
+pub type BatchNorm2d = BatchNorm<2>;
+/// `[N, C, D, H, W]`; see [`BatchNorm`].
+pub type BatchNorm3d = BatchNorm<3>;
+
+/// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training
+/// by the batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
+///
+/// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
+/// The running statistics and the number of batches are part of a checkpoint, and are not trained.
+///
+/// ```
+/// # use wgrad::{Device, Tensor, nn::{BatchNorm2d, BatchNormLayerOptions, Module, Scope}};
+/// # let device = Device::reference();
+/// let layer = BatchNorm2d::new(&Scope::new(&device).at("bn1"), 3, &BatchNormLayerOptions::default())?;
+/// let names: Vec<String> = layer.parameters().iter().map(|p| p.name().to_string()).collect();
+/// assert_eq!(
+///     names,
+///     ["bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"]
+/// );
+/// let x = Tensor::randn(&device, &[4, 3, 5, 5])?;
+/// layer.forward(&x)?;
+/// layer.eval();
+/// assert_eq!(layer.forward(&x)?.shape()[..], [4, 3, 5, 5]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchNorm<const D: usize> {
+    /// `[C]`.
+    pub weight: Option<Parameter>,
+    /// `[C]`.
+    pub bias: Option<Parameter>,
+    /// What evaluation normalizes by.
+    pub running: Option<RunningStatistics>,
+    /// Added to the variance.
+    pub eps: f32,
+    /// How far the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+    pub momentum: Option<f32>,
+    mode: Mode,
+}
+
+/// Statistics over the batches of training.
+#[derive(Clone, Debug)]
+pub struct RunningStatistics {
+    /// `[C]`.
+    pub mean: Parameter,
+    /// `[C]`; of unbiased variances.
+    pub var: Parameter,
+    /// `[]`, i32: how many batches it was trained on.
+    pub num_batches_tracked: Parameter,
+}
+
+impl RunningStatistics {
+    /// Mean 0 and variance 1, of no batches.
+    pub(super) fn new(scope: &Scope, channels: usize) -> Result<RunningStatistics> {
+        let device = scope.device();
+        Ok(RunningStatistics {
+            mean: scope.buffer("running_mean", &Tensor::zeros(device, &[channels])?),
+            var: scope.buffer("running_var", &Tensor::ones(device, &[channels])?),
+            num_batches_tracked: scope.buffer("num_batches_tracked", &Tensor::full(device, &[], 0i32)?),
+        })
+    }
+
+    pub(super) fn parameters(&self) -> Vec<Parameter> {
+        vec![self.mean.clone(), self.var.clone(), self.num_batches_tracked.clone()]
+    }
+}
+
+/// How far the statistics move for the `count`th batch: a number on the device.
+fn moving(count: &Tensor, momentum: Option<f32>) -> Result<Tensor> {
+    match momentum {
+        Some(momentum) => Tensor::full(count.device(), &[], momentum),
+        None => count.to_dtype(DType::F32)?.reciprocal(),
+    }
+}
+
+impl<const D: usize> BatchNorm<D> {
+    const NAME: &'static str = match D {
+        1 => "BatchNorm1d",
+        2 => "BatchNorm2d",
+        _ => "BatchNorm3d",
+    };
+
+    /// A layer for inputs of `num_features` channels.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn new(scope: &Scope, num_features: usize, options: &BatchNormLayerOptions) -> Result<BatchNorm<D>> {
+        let (weight, bias) = affine(scope, &[num_features], options.affine, options.affine)?;
+        let running = match options.track_running_stats {
+            true => Some(RunningStatistics::new(scope, num_features)?),
+            false => None,
+        };
+        let BatchNormLayerOptions { eps, momentum, .. } = *options;
+        Ok(BatchNorm { weight, bias, running, eps, momentum, mode: Mode::default() })
+    }
+}
+
+impl<const D: usize> Module for BatchNorm<D> {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let rank = input.rank();
+        if rank != D + 2 && !(D == 1 && rank == 2) {
+            let expected = if D == 1 { "2 or 3".to_string() } else { (D + 2).to_string() };
+            let rule = format!("expected {expected} dimensions, [N, C, ..]; got {}", input.shape());
+            return Err(Error::invalid(Self::NAME, rule));
+        }
+        let is_training = self.mode.is_training();
+        let tracked = self.running.as_ref().filter(|_| is_training);
+        let training = is_training || self.running.is_none();
+        // The operation reads the momentum that may be computed on the device, and not this one.
+        let options = BatchNormOptions { training, momentum: 0.0, eps: self.eps };
+        let weight = self.weight.as_ref().map(Parameter::value);
+        let bias = self.bias.as_ref().map(Parameter::value);
+        let (mean, var) = self.running.as_ref().map(|running| (&running.mean, &running.var)).unzip();
+        let normalized =
+            |momentum: &Tensor| input.batch_norm_moving(mean, var, weight.as_ref(), bias.as_ref(), &options, momentum);
+        let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
+        let count = tracked.num_batches_tracked.value().add_scalar(1.0)?;
+        let output = normalized(&moving(&count, self.momentum)?)?;
+        tracked.num_batches_tracked.assign(&count)?;
+        Ok(output)
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        let scale = [&self.weight, &self.bias].into_iter().flatten().cloned();
+        scale.chain(self.running.iter().flat_map(RunningStatistics::parameters)).collect()
+    }
+    fn train(&self, training: bool) {
+        self.mode.set(training);
+    }
+}

@@ -1,0 +1,111 @@
+//! The layers that normalize each channel of each sample.
+
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, Tensor};
+use crate::nn::norm::affine;
+use crate::nn::{Mode, Module, RunningStatistics, Scope};
+use crate::ops::InstanceNormOptions;
+
+/// What [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`] are set to; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstanceNormLayerOptions {
+    /// Added to the variance.
+    pub eps: f32,
+    /// How far the running statistics move; `None` leaves them where they are.
+    pub momentum: Option<f32>,
+    /// Whether there are a weight and a bias.
+    pub affine: bool,
+    /// Whether there are running statistics, by which evaluation normalizes.
+    pub track_running_stats: bool,
+}
+
+impl Default for InstanceNormLayerOptions {
+    fn default() -> InstanceNormLayerOptions {
+        InstanceNormLayerOptions { eps: 1e-5, momentum: Some(0.1), affine: false, track_running_stats: false }
+    }
+}
+
+/// `[N, C, L]` or `[C, L]`; see [`InstanceNorm`].
+pub type InstanceNorm1d = InstanceNorm<1>;
+/// `[N, C, H, W]` or `[C, H, W]`; see [`InstanceNorm`].
+pub type InstanceNorm2d = InstanceNorm<2>;
+/// `[N, C, D, H, W]` or `[C, D, H, W]`; see [`InstanceNorm`].
+pub type InstanceNorm3d = InstanceNorm<3>;
+
+/// Each channel of each sample normalized over its `D` dimensions of positions (see [`Tensor::instance_norm`]), by its
+/// own mean and variance, or in evaluation by the running ones where they are tracked.
+///
+/// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
+///
+/// ```
+/// # use wgrad::{Device, Tensor, nn::{InstanceNorm2d, InstanceNormLayerOptions, Module, Scope}};
+/// # let device = Device::reference();
+/// let layer = InstanceNorm2d::new(&Scope::new(&device), 3, &InstanceNormLayerOptions::default())?;
+/// assert_eq!(layer.forward(&Tensor::randn(&device, &[3, 5, 5])?)?.shape()[..], [3, 5, 5]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct InstanceNorm<const D: usize> {
+    /// `[C]`.
+    pub weight: Option<Parameter>,
+    /// `[C]`.
+    pub bias: Option<Parameter>,
+    /// What evaluation normalizes by. The number of batches stays 0, as in PyTorch.
+    pub running: Option<RunningStatistics>,
+    /// Added to the variance.
+    pub eps: f32,
+    /// How far the running statistics move; `None` leaves them where they are.
+    pub momentum: Option<f32>,
+    mode: Mode,
+}
+
+impl<const D: usize> InstanceNorm<D> {
+    const NAME: &'static str = match D {
+        1 => "InstanceNorm1d",
+        2 => "InstanceNorm2d",
+        _ => "InstanceNorm3d",
+    };
+
+    /// A layer for inputs of `num_features` channels; without a weight and running statistics any number will do.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn new(scope: &Scope, num_features: usize, options: &InstanceNormLayerOptions) -> Result<InstanceNorm<D>> {
+        let (weight, bias) = affine(scope, &[num_features], options.affine, options.affine)?;
+        let running = match options.track_running_stats {
+            true => Some(RunningStatistics::new(scope, num_features)?),
+            false => None,
+        };
+        let InstanceNormLayerOptions { eps, momentum, .. } = *options;
+        Ok(InstanceNorm { weight, bias, running, eps, momentum, mode: Mode::default() })
+    }
+}
+
+impl<const D: usize> Module for InstanceNorm<D> {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        if input.rank() == D + 1 {
+            return self.forward(&input.unsqueeze(0)?)?.squeeze(0);
+        }
+        if input.rank() != D + 2 {
+            let rule =
+                format!("expected {} or {} dimensions, [N, C, ..] or [C, ..]; got {}", D + 2, D + 1, input.shape());
+            return Err(Error::invalid(Self::NAME, rule));
+        }
+        let options = InstanceNormOptions {
+            use_input_stats: self.mode.is_training() || self.running.is_none(),
+            momentum: self.momentum.unwrap_or(0.0),
+            eps: self.eps,
+        };
+        let weight = self.weight.as_ref().map(Parameter::value);
+        let bias = self.bias.as_ref().map(Parameter::value);
+        let (mean, var) = self.running.as_ref().map(|running| (&running.mean, &running.var)).unzip();
+        input.instance_norm(mean, var, weight.as_ref(), bias.as_ref(), &options)
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        let scale = [&self.weight, &self.bias].into_iter().flatten().cloned();
+        scale.chain(self.running.iter().flat_map(RunningStatistics::parameters)).collect()
+    }
+    fn train(&self, training: bool) {
+        self.mode.set(training);
+    }
+}

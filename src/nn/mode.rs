@@ -1,0 +1,58 @@
+//! Whether a layer trains or evaluates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a layer trains, which is how it starts, or evaluates. Clones share it, as those of a parameter do.
+///
+/// What a layer of one's own that differs in training holds:
+///
+/// ```
+/// use wgrad::nn::{Mode, Module};
+/// use wgrad::{Device, Result, Tensor};
+///
+/// /// Noise on the input, in training.
+/// struct Noise {
+///     mode: Mode,
+/// }
+///
+/// impl Module for Noise {
+///     fn forward(&self, input: &Tensor) -> Result<Tensor> {
+///         if !self.mode.is_training() {
+///             return Ok(input.clone());
+///         }
+///         input.add(&Tensor::randn(input.device(), input.shape())?)
+///     }
+///     fn train(&self, training: bool) {
+///         self.mode.set(training);
+///     }
+/// }
+///
+/// let layer = Noise { mode: Mode::default() };
+/// layer.eval();
+/// assert_eq!(layer.forward(&Tensor::ones(&Device::reference(), &[2])?)?.to_vec::<f32>()?, [1.0, 1.0]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Mode {
+    training: Arc<AtomicBool>,
+}
+
+impl Default for Mode {
+    /// Training.
+    fn default() -> Mode {
+        Mode { training: Arc::new(AtomicBool::new(true)) }
+    }
+}
+
+impl Mode {
+    /// Whether it is training.
+    pub fn is_training(&self) -> bool {
+        self.training.load(Ordering::Relaxed)
+    }
+
+    /// Training, or evaluation.
+    pub fn set(&self, training: bool) {
+        self.training.store(training, Ordering::Relaxed);
+    }
+}

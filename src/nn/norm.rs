@@ -1,0 +1,219 @@
+//! Layers that normalize each sample by itself, and are the same in training and evaluation.
+
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, Tensor};
+use crate::nn::{Module, Scope};
+
+/// A weight of ones and a bias of zeros, where they are wanted.
+pub(super) fn affine(
+    scope: &Scope,
+    shape: &[usize],
+    weight: bool,
+    bias: bool,
+) -> Result<(Option<Parameter>, Option<Parameter>)> {
+    let make = |name: &str, value: f32| Ok(scope.parameter(name, &Tensor::full(scope.device(), shape, value)?));
+    let weight = if weight { Some(make("weight", 1.0)?) } else { None };
+    let bias = if bias { Some(make("bias", 0.0)?) } else { None };
+    Ok((weight, bias))
+}
+
+fn all(parameters: &[&Option<Parameter>]) -> Vec<Parameter> {
+    parameters.iter().filter_map(|parameter| (*parameter).clone()).collect()
+}
+
+fn value(parameter: &Option<Parameter>) -> Option<Tensor> {
+    parameter.as_ref().map(Parameter::value)
+}
+
+/// What [`LayerNorm`] is set to; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerNormOptions {
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether there is a weight, and with `bias` a bias.
+    pub elementwise_affine: bool,
+    /// Whether there is a bias besides the weight.
+    pub bias: bool,
+}
+
+impl Default for LayerNormOptions {
+    fn default() -> LayerNormOptions {
+        LayerNormOptions { eps: 1e-5, elementwise_affine: true, bias: true }
+    }
+}
+
+/// Each sample normalized over its last dimensions: `[.., normalized_shape]` (see [`Tensor::layer_norm`]).
+///
+/// `weight` starts with ones and `bias` with zeros.
+///
+/// ```
+/// # use wgrad::{Device, Tensor, nn::{LayerNorm, LayerNormOptions, Module, Scope}};
+/// # let device = Device::reference();
+/// let layer = LayerNorm::new(&Scope::new(&device), &[5], &LayerNormOptions::default())?;
+/// assert_eq!(layer.forward(&Tensor::ones(&device, &[2, 5])?)?.to_vec::<f32>()?, [0.0; 10]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    /// `normalized_shape`.
+    pub weight: Option<Parameter>,
+    /// `normalized_shape`.
+    pub bias: Option<Parameter>,
+    /// The sizes of the dimensions that are normalized together.
+    pub normalized_shape: Vec<usize>,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl LayerNorm {
+    /// A layer for inputs that end in `normalized_shape`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TooManyDimensions`].
+    pub fn new(scope: &Scope, normalized_shape: &[usize], options: &LayerNormOptions) -> Result<LayerNorm> {
+        let LayerNormOptions { eps, elementwise_affine, bias } = *options;
+        let (weight, bias) = affine(scope, normalized_shape, elementwise_affine, elementwise_affine && bias)?;
+        Ok(LayerNorm { weight, bias, normalized_shape: normalized_shape.to_vec(), eps })
+    }
+}
+
+impl Module for LayerNorm {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (value(&self.weight), value(&self.bias));
+        input.layer_norm(&self.normalized_shape, weight.as_ref(), bias.as_ref(), self.eps)
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        all(&[&self.weight, &self.bias])
+    }
+}
+
+/// What [`GroupNorm`] is set to; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupNormOptions {
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether there are a weight and a bias.
+    pub affine: bool,
+}
+
+impl Default for GroupNormOptions {
+    fn default() -> GroupNormOptions {
+        GroupNormOptions { eps: 1e-5, affine: true }
+    }
+}
+
+/// Each group of channels of each sample normalized: `[N, C, ..]` (see [`Tensor::group_norm`]).
+///
+/// `weight` `[C]` starts with ones and `bias` `[C]` with zeros.
+#[derive(Clone, Debug)]
+pub struct GroupNorm {
+    /// `[C]`.
+    pub weight: Option<Parameter>,
+    /// `[C]`.
+    pub bias: Option<Parameter>,
+    /// How many groups the channels make.
+    pub num_groups: usize,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl GroupNorm {
+    /// A layer for inputs of `num_channels` channels.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `num_groups` does not divide them; [`Error::TooLarge`].
+    pub fn new(scope: &Scope, num_groups: usize, num_channels: usize, options: &GroupNormOptions) -> Result<GroupNorm> {
+        if num_groups == 0 || !num_channels.is_multiple_of(num_groups) {
+            let rule = format!("num_groups {num_groups} must divide num_channels {num_channels}");
+            return Err(Error::invalid("GroupNorm", rule));
+        }
+        let (weight, bias) = affine(scope, &[num_channels], options.affine, options.affine)?;
+        Ok(GroupNorm { weight, bias, num_groups, eps: options.eps })
+    }
+}
+
+impl Module for GroupNorm {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (value(&self.weight), value(&self.bias));
+        input.group_norm(self.num_groups, weight.as_ref(), bias.as_ref(), self.eps)
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        all(&[&self.weight, &self.bias])
+    }
+}
+
+/// What [`RmsNorm`] is set to; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmsNormOptions {
+    /// Added to the mean square; f32's epsilon where it is left out.
+    pub eps: Option<f32>,
+    /// Whether there is a weight.
+    pub elementwise_affine: bool,
+}
+
+impl Default for RmsNormOptions {
+    fn default() -> RmsNormOptions {
+        RmsNormOptions { eps: None, elementwise_affine: true }
+    }
+}
+
+/// Each sample divided by its root mean square over its last dimensions: `[.., normalized_shape]` (see
+/// [`Tensor::rms_norm`]).
+///
+/// `weight` starts with ones.
+#[derive(Clone, Debug)]
+pub struct RmsNorm {
+    /// `normalized_shape`.
+    pub weight: Option<Parameter>,
+    /// The sizes of the dimensions that are normalized together.
+    pub normalized_shape: Vec<usize>,
+    /// Added to the mean square; f32's epsilon where it is left out.
+    pub eps: Option<f32>,
+}
+
+impl RmsNorm {
+    /// A layer for inputs that end in `normalized_shape`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TooManyDimensions`].
+    pub fn new(scope: &Scope, normalized_shape: &[usize], options: &RmsNormOptions) -> Result<RmsNorm> {
+        let (weight, _) = affine(scope, normalized_shape, options.elementwise_affine, false)?;
+        Ok(RmsNorm { weight, normalized_shape: normalized_shape.to_vec(), eps: options.eps })
+    }
+}
+
+impl Module for RmsNorm {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        input.rms_norm(&self.normalized_shape, value(&self.weight).as_ref(), self.eps)
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        all(&[&self.weight])
+    }
+}
+
+/// Each element divided by a power of the squares around it in neighbouring channels: `[N, C, ..]` (see
+/// [`Tensor::local_response_norm`]).
+#[derive(Clone, Copy, Debug)]
+pub struct LocalResponseNorm {
+    /// How many channels go together.
+    pub size: usize,
+    /// Weight of their mean square.
+    pub alpha: f32,
+    /// The power.
+    pub beta: f32,
+    /// Added to the weighted mean square.
+    pub k: f32,
+}
+
+impl LocalResponseNorm {
+    /// A layer with PyTorch's other defaults: `alpha` 1e-4, `beta` 0.75, `k` 1.
+    pub fn new(size: usize) -> LocalResponseNorm {
+        LocalResponseNorm { size, alpha: 1e-4, beta: 0.75, k: 1.0 }
+    }
+}
+
+impl Module for LocalResponseNorm {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        input.local_response_norm(self.size, self.alpha, self.beta, self.k)
+    }
+}

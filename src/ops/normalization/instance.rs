@@ -1,0 +1,125 @@
+//! instance_norm.
+
+use super::{Moments, affine, by_running, channels, running, single, update};
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, Tensor};
+use crate::ops::case::Case;
+
+/// How [`instance_norm`](Tensor::instance_norm) goes about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstanceNormOptions {
+    /// Normalize by each sample's own mean and variance, and move the running ones towards them.
+    pub use_input_stats: bool,
+    /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
+    pub momentum: f32,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl Default for InstanceNormOptions {
+    /// The input's statistics, momentum 0.1, eps 1e-5.
+    fn default() -> InstanceNormOptions {
+        InstanceNormOptions { use_input_stats: true, momentum: 0.1, eps: 1e-5 }
+    }
+}
+
+const OP: &str = "instance_norm";
+
+impl Tensor {
+    /// Each channel of each sample normalized over its positions: `(x - mean) / sqrt(variance + eps) * weight + bias`,
+    /// `[N, C, ..] -> [N, C, ..]`; `weight`, `bias` and the running statistics are `[C]`.
+    ///
+    /// With `use_input_stats`, mean and biased variance are those of the channel in the sample, and the running
+    /// statistics, where given, are assigned `running (1 - momentum) + batch momentum`, with the mean over the samples
+    /// of the means and of the unbiased variances. Otherwise the running statistics are what normalizes. No gradient
+    /// flows into them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the
+    /// running statistics is given without the other, or none without `use_input_stats`, or where a channel has one
+    /// position with it; [`Error::WrongDType`] for types other than floats.
+    ///
+    /// ```
+    /// # use wgrad::{Device, InstanceNormOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[8.0f32, 2.0, 0.0, 4.0], &[1, 2, 2])?;
+    /// let options = InstanceNormOptions { eps: 0.0, ..InstanceNormOptions::default() };
+    /// let y = x.instance_norm(None, None, None, None, &options)?;
+    /// assert_eq!(y.to_vec::<f32>()?, [1.0, -1.0, -1.0, 1.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn instance_norm(
+        &self,
+        running_mean: Option<&Parameter>,
+        running_var: Option<&Parameter>,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        options: &InstanceNormOptions,
+    ) -> Result<Tensor> {
+        let x = single(OP, self)?;
+        let [n, c, places @ ..] = &self.shape()[..] else {
+            let rule = format!("the input {} must have a batch and channels, [N, C, ..]", self.shape());
+            return Err(Error::invalid(OP, rule));
+        };
+        let mut sizes = vec![1; self.rank()];
+        sizes[1] = *c as isize;
+        let weight = channels(OP, "weight", weight, self, &sizes)?;
+        let bias = channels(OP, "bias", bias, self, &sizes)?;
+        let statistics = running(OP, running_mean, running_var, self, &sizes)?;
+        let y = if options.use_input_stats {
+            let count: usize = places.iter().product();
+            if count == 1 {
+                let rule = format!("one position for each channel of {} has no deviation", self.shape());
+                return Err(Error::invalid(OP, rule));
+            }
+            let dims: Vec<isize> = (2..self.rank() as isize).collect();
+            let moments = Moments::new(&x, &dims)?;
+            if self.numel() > 0 && statistics.is_some() {
+                let mean = |each: &Tensor| each.detach().reshape(&[*n as isize, *c as isize])?.mean(&[0], false);
+                let momentum = Tensor::full(self.device(), &[], options.momentum)?;
+                update(running_mean, &mean(&moments.mean)?, &momentum)?;
+                update(running_var, &mean(&moments.unbiased(count)?)?, &momentum)?;
+            }
+            moments.normalized(options.eps)?
+        } else {
+            by_running(OP, &x, statistics, options.eps)?
+        };
+        affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, eps) in
+        [(&[3, 2, 7][..], 1e-5), (&[2, 3, 4, 5], 1e-3), (&[1, 1, 2, 3, 2], 0.1), (&[0, 3, 2], 1e-5), (&[2, 3, 0], 1e-5)]
+    {
+        let options = InstanceNormOptions { momentum: 0.3, eps, ..InstanceNormOptions::default() };
+        let channels = &shape[1..2];
+        let run = move |x: &[Tensor]| Ok(vec![x[0].instance_norm(None, None, x.get(1), x.get(2), &options)?]);
+        cases.push(Case::new(OP, &[shape, channels, channels], run).tolerance(512.0));
+        // The running statistics that one call leaves are what the next one uses.
+        let both = move |x: &[Tensor]| {
+            let statistic = |value: f32| -> Result<Parameter> {
+                Ok(Parameter::buffer("running", &Tensor::full(x[0].device(), &[x[0].shape()[1]], value)?))
+            };
+            let (mean, variance) = (statistic(0.25)?, statistic(1.5)?);
+            let first = x[0].instance_norm(Some(&mean), Some(&variance), Some(&x[1]), None, &options)?;
+            let options = InstanceNormOptions { use_input_stats: false, ..options };
+            let second = x[0].instance_norm(Some(&mean), Some(&variance), None, Some(&x[2]), &options)?;
+            Ok(vec![first, second])
+        };
+        // What flows through the statistics is no part of the gradient, and so not of the differences.
+        cases.push(Case::new(OP, &[shape, channels, channels], both).tolerance(512.0).no_gradient());
+    }
+    let view = |x: &[Tensor]| {
+        Ok(vec![x[0].transpose(0, 1)?.instance_norm(None, None, Some(&x[1]), None, &InstanceNormOptions::default())?])
+    };
+    cases.push(Case::new(OP, &[&[4, 3, 5], &[4]], view).tolerance(512.0));
+    let half = |x: &[Tensor]| {
+        let x = x[0].to_dtype(crate::DType::F16)?;
+        Ok(vec![x.instance_norm(None, None, None, None, &InstanceNormOptions::default())?])
+    };
+    cases.push(Case::new(OP, &[&[2, 3, 6]], half).half());
+    cases
+}
