@@ -52,9 +52,13 @@ pub use graph::{
     BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, apply, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
+pub use ops::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions};
 pub use ops::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, KlDivOptions,
-    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, TripletMarginOptions,
+    BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, KlDivOptions, KlDivReduction,
+    PadMode, Padding, Reduction, TripletMarginOptions,
 };
+pub use ops::{LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions};
+pub use ops::{MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions};
+pub use ops::{MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -24,7 +24,10 @@ pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
-pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
+pub use pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions};
+pub use pool::{LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions};
+pub use pool::{MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions};
+pub use pool::{MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
 
 use case::Case;
 
