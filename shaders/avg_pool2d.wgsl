@@ -8,6 +8,9 @@
 // One invocation computes one output. A window is summed in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait for
 // each other.
 
+alias Element = f32;
+alias Result = f32;
+
 const IN_HEIGHT: u32 = 28u;
 const IN_WIDTH: u32 = 28u;
 const OUT_HEIGHT: u32 = 14u;
@@ -30,10 +33,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
-fn load_input(place: u32) -> f32 { return input[params.input_offset + place]; }
+fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
 
 // What the sum over one window is divided by: its positions in the padded input, or in the input.
 fn divisor(y: u32, x: u32) -> f32 {
@@ -74,5 +77,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[place] = sum / divisor(y, x);
+    output[place] = Result(sum / divisor(y, x));
 }

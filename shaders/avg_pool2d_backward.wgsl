@@ -10,6 +10,9 @@
 // WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is
 // fixed.
 
+alias Element = f32;
+alias Result = f32;
+
 const IN_HEIGHT: u32 = 28u;
 const IN_WIDTH: u32 = 28u;
 const OUT_HEIGHT: u32 = 14u;
@@ -40,10 +43,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(1) var<storage, read> grad: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
-fn load_grad(place: u32) -> f32 { return grad[params.grad_offset + place]; }
+fn load_grad(place: u32) -> f32 { return f32(grad[params.grad_offset + place]); }
 
 // What the sum over one window is divided by: its positions in the padded input, or in the input.
 fn divisor(y: u32, x: u32) -> f32 {
@@ -97,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             let y = row + cy - PAD_Y;
             let x = column + cx - PAD_X;
             if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = sum[cy * CELL_X + cx];
+                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = Result(sum[cy * CELL_X + cx]);
             }
         }
     }

@@ -3,7 +3,8 @@
 //   output[n, c, y, x] = max over r, s of input[n, c, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
 //                                                     x * STRIDE_X - PAD_X + s * DILATION_X]
 //   index[n, c, y, x]  = where in the plane that is, row * IN_WIDTH + column: of equal ones the first; a NaN
-//                        wins, of several the last, as in PyTorch
+//                        wins, of several the last, as in PyTorch. SLICES planes in a row are one volume, in which
+//                        positions go on from plane to plane.
 //
 // Positions outside the input take no part; every window has one inside. input is contiguous [planes, IN_HEIGHT,
 // IN_WIDTH] from params.input_offset, output and index [planes, OUT_HEIGHT, OUT_WIDTH].
@@ -11,6 +12,9 @@
 // One invocation computes one output. A window is looked at in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait
 // for each other.
 
+alias Element = f32;
+
+const SLICES: u32 = 1u;
 const IN_HEIGHT: u32 = 28u;
 const IN_WIDTH: u32 = 28u;
 const OUT_HEIGHT: u32 = 14u;
@@ -32,11 +36,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
 @group(0) @binding(3) var<storage, read_write> index: array<i32>;
 
-fn load_input(place: u32) -> f32 { return input[params.input_offset + place]; }
+fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
 
 fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
@@ -47,6 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let plane = place / (OUT_HEIGHT * OUT_WIDTH) * (IN_HEIGHT * IN_WIDTH);
+    let slice = plane % (SLICES * IN_HEIGHT * IN_WIDTH);
     // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
     let top = place / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y - PAD_Y;
     let left = place % OUT_WIDTH * STRIDE_X - PAD_X;
@@ -71,6 +76,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[place] = best;
-    index[place] = i32(best_at);
+    output[place] = Element(best);
+    index[place] = i32(slice + best_at);
 }

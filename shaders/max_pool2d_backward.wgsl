@@ -3,13 +3,17 @@
 //   output[n, c, y, x] = sum over windows (v, u) with index[n, c, v, u] = y * IN_WIDTH + x of grad[n, c, v, u]
 //
 // grad and index are contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from their offsets, output [planes, IN_HEIGHT,
-// IN_WIDTH].
+// IN_WIDTH]. SLICES planes in a row are one volume, in which positions go on from plane to plane. The accumulator is
+// f32.
 //
 // One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
 // strides evenly, so the windows that can cover a cell's elements are the same for all of them: at most
 // WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. No atomics: the order of each
 // sum is fixed.
 
+alias Element = f32;
+
+const SLICES: u32 = 1u;
 const IN_HEIGHT: u32 = 28u;
 const IN_WIDTH: u32 = 28u;
 const OUT_HEIGHT: u32 = 14u;
@@ -36,11 +40,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> grad: array<f32>;
+@group(0) @binding(1) var<storage, read> grad: array<Element>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
 
-fn load_grad(place: u32) -> f32 { return grad[params.grad_offset + place]; }
+fn load_grad(place: u32) -> f32 { return f32(grad[params.grad_offset + place]); }
 
 fn load_index(place: u32) -> u32 { return u32(index[params.index_offset + place]); }
 
@@ -51,6 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let plane = place / (CELLS_Y * CELLS_X);
+    let slice = plane % SLICES * (IN_HEIGHT * IN_WIDTH);
     // The cell's first position in the padded input.
     let row = place / CELLS_X % CELLS_Y * CELL_Y;
     let column = place % CELLS_X * CELL_X;
@@ -68,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                     let maximum = load_index(at);
                     for (var cy = 0u; cy < CELL_Y; cy++) { // unroll
                         for (var cx = 0u; cx < CELL_X; cx++) { // unroll
-                            let here = (row + cy - PAD_Y) * IN_WIDTH + column + cx - PAD_X;
+                            let here = slice + (row + cy - PAD_Y) * IN_WIDTH + column + cx - PAD_X;
                             sum[cy * CELL_X + cx] += select(0.0, gradient, maximum == here);
                         }
                     }
@@ -81,7 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             let y = row + cy - PAD_Y;
             let x = column + cx - PAD_X;
             if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = sum[cy * CELL_X + cx];
+                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = Element(sum[cy * CELL_X + cx]);
             }
         }
     }

@@ -5,7 +5,7 @@ mod common;
 use common::own_adapter;
 use wgrad::models::LeNet5;
 use wgrad::nn::{
-    AvgPool2d, Celu, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Elu, Flatten, Fold, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, Linear, LogSigmoid, LogSoftmax, MaxPool2d, Mish, Module, Prelu, Relu, Relu6, Scope, Selu, Sequential, Sigmoid, Silu, Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold, Unfold,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d, Celu, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Elu, Flatten, Fold, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, Linear, LogSigmoid, LogSoftmax, LpPool1d, LpPool2d, LpPool3d, MaxPool1d, MaxPool2d, MaxPool3d, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, Mish, Module, Prelu, Relu, Relu6, Scope, Selu, Sequential, Sigmoid, Silu, Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold, Unfold,
 };
 use wgrad::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
@@ -224,5 +224,53 @@ fn sizes_that_make_no_layer_are_errors() {
         .unwrap_err(),
     ] {
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
+    }
+}
+
+#[test]
+fn pooling_layers_pool_lines_planes_and_volumes() {
+    for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
+        let values: Vec<f32> = (0..16).map(|i| i as f32 - 8.0).collect();
+        let same = |layer: &dyn Module, shape: &[usize], expected: &[f32]| {
+            let y = layer.forward(&Tensor::from_slice(&device, &values, shape).unwrap()).unwrap();
+            assert_eq!(y.shape().len(), shape.len());
+            let got = y.to_vec::<f32>().unwrap();
+            assert_eq!(got.len(), expected.len());
+            assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{got:?} {expected:?}");
+        };
+        let (line, plane, volume): (&[usize], &[usize], &[usize]) = (&[1, 2, 8], &[1, 1, 4, 4], &[1, 1, 2, 4, 2]);
+        same(&MaxPool1d::new([4]), line, &[-5.0, -1.0, 3.0, 7.0]);
+        same(&MaxPool3d::new([2, 2, 2]), volume, &[3.0, 7.0]);
+        same(&AvgPool1d::new([4]), line, &[-6.5, -2.5, 1.5, 5.5]);
+        same(&AvgPool2d::new([4, 2]), plane, &[-1.5, 0.5]);
+        same(&AvgPool3d::new([2, 2, 2]), volume, &[-2.5, 1.5]);
+        same(&LpPool1d::new(1.0, [8]), line, &[-36.0, 28.0]);
+        same(&LpPool2d::new(2.0, [4, 4]), plane, &[344f32.sqrt()]);
+        same(&LpPool3d::new(f32::INFINITY, [2, 4, 2]), volume, &[8.0]);
+        same(&AdaptiveAvgPool1d::new([3]), line, &[-7.0, -4.5, -2.0, 1.0, 3.5, 6.0]);
+        same(&AdaptiveAvgPool2d::new([1, 2]), plane, &[-1.5, 0.5]);
+        same(&AdaptiveAvgPool2d { output_size: [None, Some(1)] }, plane, &[-6.5, -2.5, 1.5, 5.5]);
+        same(&AdaptiveAvgPool3d::new([1, 1, 1]), volume, &[-0.5]);
+        same(&AdaptiveMaxPool1d::new([3]), line, &[-6.0, -3.0, -1.0, 2.0, 5.0, 7.0]);
+        same(&AdaptiveMaxPool2d::new([1, 3]), plane, &[5.0, 6.0, 7.0]);
+        same(&AdaptiveMaxPool3d::new([2, 1, 1]), volume, &[-1.0, 7.0]);
+    }
+}
+
+#[test]
+fn unpooling_layers_put_maxima_back() {
+    for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
+        let x = Tensor::from_slice(&device, &[1.0f32, 4.0, 3.0, 2.0, 6.0, 5.0, 7.0, 8.0], &[1, 8]).unwrap();
+        let expected = [0.0, 4.0, 3.0, 0.0, 6.0, 0.0, 0.0, 8.0];
+        let (y, at) = x.max_pool1d_with_indices([2], &MaxPool1d::new([2]).options).unwrap();
+        assert_eq!(MaxUnpool1d::new([2]).forward(&y, &at).unwrap().to_vec::<f32>().unwrap(), expected);
+        let plane = x.reshape(&[1, 2, 4]).unwrap();
+        let (y, at) = plane.max_pool2d_with_indices([1, 2], &MaxPool2d::new([1, 2]).options).unwrap();
+        let layer = MaxUnpool2d::new([1, 2]);
+        assert_eq!(layer.forward(&y, &at).unwrap().to_vec::<f32>().unwrap(), expected);
+        let volume = x.reshape(&[1, 2, 2, 2]).unwrap();
+        let (y, at) = volume.max_pool3d_with_indices([1, 1, 2], &MaxPool3d::new([1, 1, 2]).options).unwrap();
+        let layer = MaxUnpool3d::new([1, 1, 2]);
+        assert_eq!(layer.forward(&y, &at).unwrap().to_vec::<f32>().unwrap(), expected);
     }
 }

@@ -7,8 +7,8 @@ mod conv;
 mod cross_entropy;
 mod detection;
 mod dropout;
-mod gather;
 mod einsum;
+mod gather;
 mod index;
 mod linear_algebra;
 mod losses;
@@ -21,16 +21,13 @@ mod pool;
 mod rearrange;
 mod reduce;
 mod resample;
-mod softmax;
-mod unfold;
 mod scan;
+mod softmax;
 mod sort;
+mod unfold;
 mod view;
 
-pub use conv::{
-    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
-    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
-};
+pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
@@ -38,7 +35,7 @@ pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
-pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
+pub use pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub use unfold::UnfoldOptions;
 

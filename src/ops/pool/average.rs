@@ -1,6 +1,7 @@
 //! Average pooling and its gradient.
 
-use super::{Request, Windows, check_f32, check_rank, pair};
+use super::axis::Request;
+use super::{Pass, Windows, batched, named, pair, passes, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -16,13 +17,14 @@ const BACKWARD: &str = include_str!("../../../shaders/avg_pool2d_backward.wgsl")
 
 const OP: &str = "avg_pool2d";
 
-/// The attributes of [`Tensor::avg_pool2d`], with PyTorch's names and defaults; pairs are (height, width).
+/// The attributes of [`Tensor::avg_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
+/// the dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AvgPool2dOptions {
+pub struct AvgPoolOptions<const D: usize> {
     /// Steps of the window; the window's size where left out.
-    pub stride: Option<[usize; 2]>,
-    /// Rows and columns of zeros around the input, at most half the window.
-    pub padding: [usize; 2],
+    pub stride: Option<[usize; D]>,
+    /// Zeros before and after each dimension of the input, at most half the window.
+    pub padding: [usize; D],
     /// Whether a last window may reach past the end of the padded input; what is past it does not count.
     pub ceil_mode: bool,
     /// Whether the zeros of the padding count as elements.
@@ -31,11 +33,18 @@ pub struct AvgPool2dOptions {
     pub divisor_override: Option<i64>,
 }
 
-impl Default for AvgPool2dOptions {
-    fn default() -> AvgPool2dOptions {
-        AvgPool2dOptions {
+/// The attributes of [`Tensor::avg_pool1d`].
+pub type AvgPool1dOptions = AvgPoolOptions<1>;
+/// The attributes of [`Tensor::avg_pool2d`]; pairs are (height, width).
+pub type AvgPool2dOptions = AvgPoolOptions<2>;
+/// The attributes of [`Tensor::avg_pool3d`]; triples are (depth, height, width).
+pub type AvgPool3dOptions = AvgPoolOptions<3>;
+
+impl<const D: usize> Default for AvgPoolOptions<D> {
+    fn default() -> AvgPoolOptions<D> {
+        AvgPoolOptions {
             stride: None,
-            padding: [0, 0],
+            padding: [0; D],
             ceil_mode: false,
             count_include_pad: true,
             divisor_override: None,
@@ -50,6 +59,8 @@ struct AvgPool2d {
     windows: Windows,
     count_include_pad: bool,
     divisor_override: Option<i64>,
+    /// The output's type.
+    dtype: DType,
 }
 
 impl AvgPool2d {
@@ -80,9 +91,8 @@ impl Op for AvgPool2d {
         hash_structure(self, state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        check_f32(self.name(), &inputs[0])?;
         let sizes = if self.backward { self.windows.input } else { self.windows.output };
-        Ok(vec![self.windows.layout(&inputs[0].shape, sizes, DType::F32)?])
+        Ok(vec![self.windows.layout(&inputs[0].shape, sizes, self.dtype)?])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
@@ -95,6 +105,8 @@ impl Op for AvgPool2d {
             w.sized(kernel, w.kernel, io.outputs[0].shape.numel()).bind("input", Operand::Input(0))
         };
         Ok(pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel)
+            .alias("Element", io.inputs[0].dtype.wgsl())
+            .alias("Result", self.dtype.wgsl())
             .constant("COUNT_PADDING", self.count_include_pad)
             .constant("DIVISOR", format!("{:?}", self.divisor_override.unwrap_or(0) as f32))
             .bind("output", Operand::Output(0))
@@ -107,7 +119,7 @@ impl Op for AvgPool2d {
             false => (w.elements(), w.windows(), w.output),
             true => (w.windows(), w.elements(), w.input),
         };
-        let shape = w.layout(&inputs[0].shape, sizes, DType::F32)?.shape;
+        let shape = w.layout(&inputs[0].shape, sizes, self.dtype)?.shape;
         let mut values = vec![0.0; shape.numel()];
         for (output, input) in values.chunks_exact_mut(to).zip(inputs[0].values.chunks_exact(from)) {
             w.for_each(|window, element| {
@@ -121,26 +133,44 @@ impl Op for AvgPool2d {
                 output.iter_mut().enumerate().for_each(|(window, sum)| *sum /= self.divisor(window));
             }
         }
-        Ok(vec![HostTensor::new(shape, DType::F32, values)])
+        Ok(vec![HostTensor::new(shape, self.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let other = AvgPool2d { backward: !self.backward, ..*self };
+        let other = AvgPool2d { backward: !self.backward, dtype: context.input(0).dtype(), ..*self };
         Ok(vec![context.of(0, |g| record_one(other, &[&g.contiguous()?]))?])
     }
 }
 
 impl Tensor {
+    /// The mean of each window of a line, PyTorch's `avg_pool1d`; as [`avg_pool2d`](Tensor::avg_pool2d) for
+    /// `[N, C, L]` or `[C, L]`. PyTorch's has no `divisor_override`.
+    ///
+    /// # Errors
+    /// As `avg_pool2d`.
+    ///
+    /// ```
+    /// # use wgrad::{AvgPool1dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 5.0, 6.0], &[1, 4])?;
+    /// assert_eq!(x.avg_pool1d([2], &AvgPool1dOptions::default())?.to_vec::<f32>()?, [1.5, 5.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn avg_pool1d(&self, kernel_size: [usize; 1], options: &AvgPool1dOptions) -> Result<Tensor> {
+        self.avg_pool(kernel_size, options)
+    }
+
     /// The mean of each window, PyTorch's `avg_pool2d`:
     ///
     /// `output[n, c, y, x] = sum over r, s of input[n, c, y stride + r - padding, x stride + s - padding] / count`
     ///
-    /// Input `[N, C, H, W]` or `[C, H, W]`; output `[N, C, H', W']` with `H' = (H + 2 padding - kernel) / stride + 1`,
-    /// rounded down, or up in `ceil_mode`. `count` is the number of elements in the window, with those of the padding
-    /// unless `count_include_pad` is off, or `divisor_override`.
+    /// Input `[N, C, H, W]` or `[C, H, W]`, f32 or f16 (summed in f32); output `[N, C, H', W']` with
+    /// `H' = (H + 2 padding - kernel) / stride + 1`, rounded down, or up in `ceil_mode`. `count` is the number of
+    /// elements in the window, with those of the padding unless `count_include_pad` is off, or `divisor_override`.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a size, stride or the divisor is zero, the padding is more than half of the window, or
-    /// the window is larger than the padded input; [`Error::WrongDType`] for types other than f32.
+    /// the window is larger than the padded input; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```
     /// # use wgrad::{AvgPool2dOptions, Device, Tensor};
@@ -152,17 +182,63 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn avg_pool2d(&self, kernel_size: [usize; 2], options: &AvgPool2dOptions) -> Result<Tensor> {
-        check_rank(OP, self)?;
-        if self.rank() == 3 {
-            return self.unsqueeze(0)?.avg_pool2d(kernel_size, options)?.squeeze(0);
-        }
-        let AvgPool2dOptions { stride, padding, ceil_mode, count_include_pad, divisor_override } = *options;
+        self.avg_pool(kernel_size, options)
+    }
+
+    /// The mean of each window of a volume, PyTorch's `avg_pool3d`; as [`avg_pool2d`](Tensor::avg_pool2d) for
+    /// `[N, C, D, H, W]` or `[C, D, H, W]`.
+    ///
+    /// # Errors
+    /// As `avg_pool2d`.
+    ///
+    /// ```
+    /// # use wgrad::{AvgPool3dOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &[1, 2, 2, 2])?;
+    /// assert_eq!(x.avg_pool3d([2, 1, 2], &AvgPool3dOptions::default())?.to_vec::<f32>()?, [3.5, 5.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn avg_pool3d(&self, kernel_size: [usize; 3], options: &AvgPool3dOptions) -> Result<Tensor> {
+        self.avg_pool(kernel_size, options)
+    }
+
+    #[track_caller]
+    pub(crate) fn avg_pool<const D: usize>(&self, kernel: [usize; D], options: &AvgPoolOptions<D>) -> Result<Tensor> {
+        let op = named::<D>(["avg_pool1d", OP, "avg_pool3d"]);
+        let AvgPoolOptions { stride, padding, ceil_mode, count_include_pad, divisor_override } = *options;
         if divisor_override == Some(0) {
-            return Err(Error::invalid(OP, "divisor_override must not be zero"));
+            return Err(Error::invalid(op, "divisor_override must not be zero"));
         }
-        let request = Request { kernel: kernel_size, stride, padding, dilation: [1, 1], ceil_mode };
-        let windows = Windows::new(OP, self.shape(), request)?;
-        record_one(AvgPool2d { backward: false, windows, count_include_pad, divisor_override }, &[&self.contiguous()?])
+        let input = batched::<D>(op, self)?;
+        let axes = Request { kernel, stride, padding, dilation: [1; D], ceil_mode }.axes(op, input.shape())?;
+        let means =
+            input.means(&passes(op, input.shape(), axes)?, count_include_pad, divisor_override, self.dtype())?;
+        shaped(&means, &input, axes.map(|a| a.output), self)
+    }
+
+    /// The means of passes one after the other, in f32 between them; the last one divides by the divisor.
+    #[track_caller]
+    pub(super) fn means(
+        &self,
+        passes: &[Pass],
+        count_include_pad: bool,
+        divisor: Option<i64>,
+        dtype: DType,
+    ) -> Result<Tensor> {
+        let mut result = self.contiguous()?;
+        for (number, pass) in passes.iter().enumerate() {
+            let is_last = number + 1 == passes.len();
+            let mean = AvgPool2d {
+                backward: false,
+                windows: pass.windows,
+                count_include_pad,
+                divisor_override: if is_last { divisor } else { divisor.map(|_| 1) },
+                dtype: if is_last { dtype } else { DType::F32 },
+            };
+            result = record_one(mean, &[&result.reshape_to(pass.shape)?])?;
+        }
+        Ok(result)
     }
 }
 
@@ -180,6 +256,18 @@ pub(super) fn cases() -> Vec<Case> {
         Ok(vec![view.avg_pool2d([2, 2], &AvgPool2dOptions::default())?])
     };
     let offset = |x: &[Tensor]| Ok(vec![x[0].narrow(0, 1, 2)?.avg_pool2d([3, 2], &AvgPool2dOptions::default())?]);
+    let line = |shape: &[usize], kernel: usize, options: AvgPool1dOptions| {
+        Case::new("avg_pool1d", &[shape], move |x| Ok(vec![x[0].avg_pool1d([kernel], &options)?])).tolerance(32.0)
+    };
+    let volume = |shape: &[usize], kernel: [usize; 3], options: AvgPool3dOptions| {
+        Case::new("avg_pool3d", &[shape], move |x| Ok(vec![x[0].avg_pool3d(kernel, &options)?])).tolerance(64.0)
+    };
+    let volumes = AvgPool3dOptions {
+        stride: Some([2, 2, 2]),
+        padding: [1, 1, 1],
+        ceil_mode: true,
+        ..AvgPool3dOptions::default()
+    };
     vec![
         pool(&[2, 3, 6, 8], [2, 2], plain),
         pool(&[2, 3, 7, 9], [2, 2], plain),
@@ -199,6 +287,27 @@ pub(super) fn cases() -> Vec<Case> {
         pool(&[0, 3, 6, 6], [2, 2], plain),
         pool(&[1, 2, 23, 29], [17, 11], stride([1, 2])).first_order(),
         pool(&[2, 6, 28, 28], [2, 2], plain).first_order(),
+        Case::new(OP, &[&[3, 7, 8]], |x| {
+            let ceil = AvgPool2dOptions { padding: [1, 1], ceil_mode: true, ..AvgPool2dOptions::default() };
+            Ok(vec![x[0].to_dtype(DType::F16)?.avg_pool2d([3, 2], &ceil)?])
+        })
+        .half(),
+        line(&[2, 3, 11], 3, AvgPool1dOptions { padding: [1], ceil_mode: true, ..AvgPool1dOptions::default() }),
+        line(&[3, 7], 2, AvgPool1dOptions { stride: Some([1]), ..AvgPool1dOptions::default() }),
+        volume(&[2, 2, 5, 6, 7], [2, 3, 2], AvgPool3dOptions { padding: [1, 1, 1], ..AvgPool3dOptions::default() }),
+        volume(&[2, 5, 6, 7], [3, 3, 3], AvgPool3dOptions { count_include_pad: false, ..volumes }),
+        volume(&[1, 2, 5, 4, 5], [3, 3, 3], AvgPool3dOptions { divisor_override: Some(7), ..volumes }),
+        volume(
+            &[1, 2, 4, 3, 5],
+            [2, 1, 1],
+            AvgPool3dOptions { divisor_override: Some(-3), ..AvgPool3dOptions::default() },
+        ),
+        volume(&[0, 2, 4, 4, 4], [2, 2, 2], AvgPool3dOptions::default()),
+        Case::new("avg_pool3d", &[&[2, 4, 4, 6]], |x| {
+            let sum = AvgPool3dOptions { divisor_override: Some(9), ..AvgPool3dOptions::default() };
+            Ok(vec![x[0].permute(&[3, 0, 1, 2])?.to_dtype(DType::F16)?.avg_pool3d([2, 2, 2], &sum)?])
+        })
+        .half(),
         Case::new(OP, &[&[3, 6, 5, 2]], through_view),
         Case::new(OP, &[&[3, 2, 7, 6]], offset),
     ]

@@ -1,9 +1,10 @@
 //! Max pooling, and its gradient, which picks by index instead of adding by index: no atomics.
 
-use super::{Request, Windows, check_f32, check_rank, pair};
+use super::axis::Request;
+use super::{Pass, Windows, batched, named, pair, passes, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
@@ -16,22 +17,30 @@ const BACKWARD: &str = include_str!("../../../shaders/max_pool2d_backward.wgsl")
 
 const OP: &str = "max_pool2d";
 
-/// The attributes of [`Tensor::max_pool2d`], with PyTorch's names and defaults; pairs are (height, width).
+/// The attributes of [`Tensor::max_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
+/// the dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPool2dOptions {
+pub struct MaxPoolOptions<const D: usize> {
     /// Steps of the window; the window's size where left out.
-    pub stride: Option<[usize; 2]>,
-    /// Rows and columns of minus infinity around the input, at most half the window.
-    pub padding: [usize; 2],
+    pub stride: Option<[usize; D]>,
+    /// Minus infinities before and after each dimension of the input, at most half the window.
+    pub padding: [usize; D],
     /// Distance between the elements of a window.
-    pub dilation: [usize; 2],
+    pub dilation: [usize; D],
     /// Whether a last window may reach past the end of the padded input.
     pub ceil_mode: bool,
 }
 
-impl Default for MaxPool2dOptions {
-    fn default() -> MaxPool2dOptions {
-        MaxPool2dOptions { stride: None, padding: [0, 0], dilation: [1, 1], ceil_mode: false }
+/// The attributes of [`Tensor::max_pool1d`].
+pub type MaxPool1dOptions = MaxPoolOptions<1>;
+/// The attributes of [`Tensor::max_pool2d`]; pairs are (height, width).
+pub type MaxPool2dOptions = MaxPoolOptions<2>;
+/// The attributes of [`Tensor::max_pool3d`]; triples are (depth, height, width).
+pub type MaxPool3dOptions = MaxPoolOptions<3>;
+
+impl<const D: usize> Default for MaxPoolOptions<D> {
+    fn default() -> MaxPoolOptions<D> {
+        MaxPoolOptions { stride: None, padding: [0; D], dilation: [1; D], ceil_mode: false }
     }
 }
 
@@ -39,12 +48,15 @@ impl Default for MaxPool2dOptions {
 #[derive(Clone, Debug, Hash)]
 struct MaxPool2d {
     windows: Windows,
+    /// Planes in a row that are one volume, in which it is said where.
+    slices: usize,
 }
 
 /// The gradient of the input, from that of the output and the indices.
 #[derive(Clone, Debug, Hash)]
 struct MaxPool2dBackward {
     windows: Windows,
+    slices: usize,
 }
 
 impl Op for MaxPool2d {
@@ -55,15 +67,16 @@ impl Op for MaxPool2d {
         hash_structure(self, state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        check_f32(OP, &inputs[0])?;
         let layout = |dtype| self.windows.layout(&inputs[0].shape, self.windows.output, dtype);
-        Ok(vec![layout(DType::F32)?, layout(DType::I32)?])
+        Ok(vec![layout(inputs[0].dtype)?, layout(DType::I32)?])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
         let kernel = w.sized(Kernel::new("max_pool2d", FORWARD), w.kernel, io.outputs[0].shape.numel());
         let kernel = pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel);
         Ok(pair(kernel, ["DILATION_Y", "DILATION_X"], w.dilation)
+            .alias("Element", io.inputs[0].dtype.wgsl())
+            .constant("SLICES", format!("{}u", self.slices))
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .bind("index", Operand::Output(1))
@@ -73,23 +86,25 @@ impl Op for MaxPool2d {
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];
         let w = &self.windows;
-        let shape = w.layout(&input.shape, w.output, DType::F32)?.shape;
+        let shape = w.layout(&input.shape, w.output, input.dtype)?.shape;
         let mut best: Vec<Option<(f64, usize)>> = vec![None; shape.numel()];
-        for (best, plane) in best.chunks_exact_mut(w.windows()).zip(input.values.chunks_exact(w.elements())) {
+        let planes = best.chunks_exact_mut(w.windows()).zip(input.values.chunks_exact(w.elements()));
+        for (number, (best, plane)) in planes.enumerate() {
+            let start = number % self.slices * w.elements();
             w.for_each(|window, element| {
                 let value = plane[element];
                 if best[window].is_none_or(|(champion, _)| value > champion || value.is_nan()) {
-                    best[window] = Some((value, element));
+                    best[window] = Some((value, start + element));
                 }
             });
         }
         let best: Vec<(f64, usize)> = best.into_iter().map(Option::unwrap_or_default).collect();
         let index = best.iter().map(|&(_, at)| at as f64).collect();
         let values = best.into_iter().map(|(value, _)| value).collect();
-        Ok(vec![HostTensor::new(shape, DType::F32, values), HostTensor::new(shape, DType::I32, index)])
+        Ok(vec![HostTensor::new(shape, input.dtype, values), HostTensor::new(shape, DType::I32, index)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let backward = MaxPool2dBackward { windows: self.windows };
+        let backward = MaxPool2dBackward { windows: self.windows, slices: self.slices };
         Ok(vec![context.of(0, |g| record_one(backward, &[&g.contiguous()?, context.output(1)]))?])
     }
 }
@@ -102,14 +117,15 @@ impl Op for MaxPool2dBackward {
         hash_structure(self, state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        check_f32(self.name(), &inputs[0])?;
-        Ok(vec![self.windows.layout(&inputs[0].shape, self.windows.input, DType::F32)?])
+        Ok(vec![self.windows.layout(&inputs[0].shape, self.windows.input, inputs[0].dtype)?])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
         let shape = io.inputs[0].shape;
         let kernel = Kernel::new("max_pool2d_backward", BACKWARD);
         Ok(w.sized_backward(kernel, shape[0] * shape[1])
+            .alias("Element", io.inputs[0].dtype.wgsl())
+            .constant("SLICES", format!("{}u", self.slices))
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -119,19 +135,22 @@ impl Op for MaxPool2dBackward {
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index) = (&inputs[0], &inputs[1]);
         let w = &self.windows;
-        let shape = w.layout(&grad.shape, w.input, DType::F32)?.shape;
+        let shape = w.layout(&grad.shape, w.input, grad.dtype)?.shape;
         let mut values = vec![0.0; shape.numel()];
         for (at, value) in grad.values.iter().enumerate() {
-            values[at / w.windows() * w.elements() + index.values[at] as usize] += value;
+            let volume = at / (w.windows() * self.slices);
+            values[volume * self.slices * w.elements() + index.values[at] as usize] += value;
         }
-        Ok(vec![HostTensor::new(shape, DType::F32, values)])
+        Ok(vec![HostTensor::new(shape, grad.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let index = context.input(1);
         let gradient = context.of(0, |g| {
             let shape = *index.shape();
-            let planes = |t: &Tensor, size: usize| t.reshape_to(Shape::new(&[shape[0] * shape[1], size])?);
-            let picked = planes(&g, self.windows.elements())?.gather(1, &planes(index, self.windows.windows())?)?;
+            let volumes = shape[0] * shape[1] / self.slices;
+            let rows = |t: &Tensor, plane: usize| t.reshape_to(Shape::new(&[volumes, self.slices * plane])?);
+            let index = rows(index, self.windows.windows())?;
+            let picked = rows(&g, self.windows.elements())?.gather(1, &index)?;
             picked.reshape_to(shape)
         })?;
         Ok(vec![gradient, None])
@@ -139,18 +158,49 @@ impl Op for MaxPool2dBackward {
 }
 
 impl Tensor {
+    /// The largest element of each window of a line, PyTorch's `max_pool1d`; as [`max_pool2d`](Tensor::max_pool2d) for
+    /// `[N, C, L]` or `[C, L]`.
+    ///
+    /// # Errors
+    /// As `max_pool2d`.
+    ///
+    /// ```
+    /// # use wgrad::{Device, MaxPool1dOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 6.0, 5.0], &[1, 4])?;
+    /// assert_eq!(x.max_pool1d([2], &MaxPool1dOptions::default())?.to_vec::<f32>()?, [2.0, 6.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max_pool1d(&self, kernel_size: [usize; 1], options: &MaxPool1dOptions) -> Result<Tensor> {
+        Ok(self.max_pool(kernel_size, options)?.0)
+    }
+
+    /// [`max_pool1d`](Tensor::max_pool1d), and for each output where in its line its element is (i32).
+    ///
+    /// # Errors
+    /// As `max_pool1d`.
+    #[track_caller]
+    pub fn max_pool1d_with_indices(
+        &self,
+        kernel_size: [usize; 1],
+        options: &MaxPool1dOptions,
+    ) -> Result<(Tensor, Tensor)> {
+        self.max_pool(kernel_size, options)
+    }
+
     /// The largest element of each window, PyTorch's `max_pool2d`:
     ///
     /// `output[n, c, y, x] = max over r, s of input[n, c, y stride + r dilation - padding, x stride + s dilation - padding]`
     ///
-    /// Input `[N, C, H, W]` or `[C, H, W]`; output `[N, C, H', W']` with
+    /// Input `[N, C, H, W]` or `[C, H, W]`, f32 or f16; output `[N, C, H', W']` with
     /// `H' = (H + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down, or up in `ceil_mode`. Padding is
     /// minus infinity. Of equal elements the first takes the gradient; NaN wins.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where a size, stride or dilation is zero, the padding is more than
+    /// [`Error::Invalid`] where a size, stride or dilation is zero, the padding is more than
     /// half of the window, or the window is larger than the padded input;
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32.
+    /// [`Error::WrongDType`] for types other than floats.
     ///
     /// ```
     /// # use wgrad::{Device, MaxPool2dOptions, Tensor};
@@ -162,7 +212,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn max_pool2d(&self, kernel_size: [usize; 2], options: &MaxPool2dOptions) -> Result<Tensor> {
-        Ok(self.max_pool2d_with_indices(kernel_size, options)?.0)
+        Ok(self.max_pool(kernel_size, options)?.0)
     }
 
     /// [`max_pool2d`](Tensor::max_pool2d), and for each output where its element is: i32, `row * W + column` in the
@@ -185,15 +235,68 @@ impl Tensor {
         kernel_size: [usize; 2],
         options: &MaxPool2dOptions,
     ) -> Result<(Tensor, Tensor)> {
-        check_rank(OP, self)?;
-        if self.rank() == 3 {
-            let (output, indices) = self.unsqueeze(0)?.max_pool2d_with_indices(kernel_size, options)?;
-            return Ok((output.squeeze(0)?, indices.squeeze(0)?));
+        self.max_pool(kernel_size, options)
+    }
+
+    /// The largest element of each window of a volume, PyTorch's `max_pool3d`; as
+    /// [`max_pool2d`](Tensor::max_pool2d) for `[N, C, D, H, W]` or `[C, D, H, W]`.
+    ///
+    /// # Errors
+    /// As `max_pool2d`.
+    ///
+    /// ```
+    /// # use wgrad::{Device, MaxPool3dOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 9.0, 7.0, 8.0], &[1, 2, 2, 2])?;
+    /// assert_eq!(x.max_pool3d([2, 1, 2], &MaxPool3dOptions::default())?.to_vec::<f32>()?, [9.0, 8.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max_pool3d(&self, kernel_size: [usize; 3], options: &MaxPool3dOptions) -> Result<Tensor> {
+        Ok(self.max_pool(kernel_size, options)?.0)
+    }
+
+    /// [`max_pool3d`](Tensor::max_pool3d), and for each output where its element is: i32,
+    /// `(slice * H + row) * W + column` in the input's volume.
+    ///
+    /// # Errors
+    /// As `max_pool3d`.
+    #[track_caller]
+    pub fn max_pool3d_with_indices(
+        &self,
+        kernel_size: [usize; 3],
+        options: &MaxPool3dOptions,
+    ) -> Result<(Tensor, Tensor)> {
+        self.max_pool(kernel_size, options)
+    }
+
+    #[track_caller]
+    pub(crate) fn max_pool<const D: usize>(
+        &self,
+        kernel: [usize; D],
+        options: &MaxPoolOptions<D>,
+    ) -> Result<(Tensor, Tensor)> {
+        let op = named::<D>(["max_pool1d", OP, "max_pool3d"]);
+        let input = batched::<D>(op, self)?;
+        let MaxPoolOptions { stride, padding, dilation, ceil_mode } = *options;
+        let axes = Request { kernel, stride, padding, dilation, ceil_mode }.axes(op, input.shape())?;
+        let mut values = input.contiguous()?;
+        let mut indices = None;
+        for pass in passes(op, input.shape(), axes)? {
+            let (largest, places) = values.maxima(&pass)?;
+            values = largest;
+            indices = Some(positions(indices, places, input.shape()[0] * input.shape()[1])?);
         }
-        let MaxPool2dOptions { stride, padding, dilation, ceil_mode } = *options;
-        let windows =
-            Windows::new(OP, self.shape(), Request { kernel: kernel_size, stride, padding, dilation, ceil_mode })?;
-        let mut outputs = record(MaxPool2d { windows }, &[&self.contiguous()?])?;
+        let indices = indices.ok_or_else(|| Error::Internal { op, reason: "no pass".into() })?;
+        let shaped = |result: &Tensor| shaped(result, &input, axes.map(|a| a.output), self);
+        Ok((shaped(&values)?, shaped(&indices)?))
+    }
+
+    /// The largest elements of one pass and their positions.
+    #[track_caller]
+    pub(super) fn maxima(&self, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let op = MaxPool2d { windows: pass.windows, slices: pass.slices };
+        let mut outputs = record(op, &[&self.reshape_to(pass.shape)?])?;
         let indices = outputs.swap_remove(1);
         Ok((outputs.swap_remove(0), indices))
     }
@@ -218,6 +321,23 @@ pub(super) fn cases() -> Vec<Case> {
     let offset = |x: &[Tensor]| {
         Ok(vec![x[0].narrow(0, 1, 2)?.max_pool2d([3, 2], &MaxPool2dOptions::default())?.transpose(2, 3)?])
     };
+    let line = |shape: &[usize], kernel: usize, options: MaxPool1dOptions| {
+        Case::new("max_pool1d", &[shape], move |x| {
+            let (output, indices) = x[0].max_pool1d_with_indices([kernel], &options)?;
+            Ok(vec![output, indices])
+        })
+        .distinct()
+        .first_order()
+    };
+    let volume = |shape: &[usize], kernel: [usize; 3], options: MaxPool3dOptions| {
+        Case::new("max_pool3d", &[shape], move |x| {
+            let (output, indices) = x[0].max_pool3d_with_indices(kernel, &options)?;
+            Ok(vec![output, indices])
+        })
+        .distinct()
+        .first_order()
+    };
+    let volumes = MaxPool3dOptions::default();
     // A row of equal elements: the first of them takes everything.
     let ties = |x: &[Tensor]| {
         let overlapping = MaxPool2dOptions { stride: Some([1, 1]), padding: [1, 1], ..MaxPool2dOptions::default() };
@@ -246,5 +366,29 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(OP, &[&[3, 6, 5, 2]], through_view).distinct().first_order(),
         Case::new(OP, &[&[3, 2, 7, 6]], offset).distinct().first_order(),
         Case::new(OP, &[&[2, 2, 7, 1]], ties).distinct().first_order(),
+        Case::new(OP, &[&[3, 7, 8]], |x| {
+            let options = MaxPool2dOptions { padding: [1, 1], dilation: [2, 1], ..MaxPool2dOptions::default() };
+            Ok(vec![x[0].to_dtype(DType::F16)?.max_pool2d([3, 2], &options)?])
+        })
+        .half(),
+        line(&[2, 3, 11], 3, MaxPool1dOptions { padding: [1], ceil_mode: true, ..MaxPool1dOptions::default() }),
+        line(&[3, 7], 2, MaxPool1dOptions { stride: Some([1]), dilation: [3], ..MaxPool1dOptions::default() }),
+        volume(&[2, 2, 5, 6, 7], [2, 3, 2], MaxPool3dOptions { padding: [1, 1, 1], ..volumes }),
+        volume(
+            &[2, 5, 6, 7],
+            [3, 2, 3],
+            MaxPool3dOptions { dilation: [2, 1, 2], stride: Some([1, 2, 3]), ceil_mode: true, ..volumes },
+        ),
+        volume(&[1, 2, 4, 3, 5], [2, 1, 1], volumes),
+        volume(&[1, 2, 4, 3, 5], [1, 2, 2], volumes),
+        volume(&[0, 2, 4, 4, 4], [2, 2, 2], volumes),
+        // Equal slices: the first of them takes everything.
+        Case::new("max_pool3d", &[&[2, 1, 4, 5]], move |x| {
+            let overlapping = MaxPool3dOptions { stride: Some([1, 1, 1]), ..volumes };
+            let (output, indices) = x[0].expand(&[2, 3, 4, 5])?.max_pool3d_with_indices([2, 2, 2], &overlapping)?;
+            Ok(vec![output, indices])
+        })
+        .distinct()
+        .first_order(),
     ]
 }

@@ -1,10 +1,23 @@
-//! Two-dimensional pooling: the windows that both kinds share.
+//! Pooling: the windows that all kinds share.
+//!
+//! The kernels pool planes. One dimension is a plane of height 1, and three go one after the other: the planes of
+//! each slice, then the column of slices, which is a plane as high as the volume is deep and as wide as a pooled
+//! slice has elements. Means of means over windows that are boxes, and maxima of maxima in the order of a scan, are
+//! those of the volume.
 
+mod adaptive;
+mod adaptive_average;
+mod adaptive_max;
 mod average;
+mod axis;
 mod max;
+mod power;
+mod unpool;
 
-pub use average::AvgPool2dOptions;
-pub use max::MaxPool2dOptions;
+pub use average::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions};
+pub use max::{MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions};
+pub use power::{LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions};
+pub use unpool::{MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -12,8 +25,9 @@ use crate::graph::Tensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, fold_groups};
 use crate::shape::{Layout, Shape};
+use axis::Axis;
 
-/// Sizes of a pooling, all but the number of planes. Pairs are (height, width).
+/// Sizes of a pooling of planes, all but the number of planes. Pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Windows {
     input: [usize; 2],
@@ -24,18 +38,15 @@ struct Windows {
     dilation: [usize; 2],
 }
 
-/// What the caller asked for, before it meets an input.
-#[derive(Clone, Copy)]
-struct Request {
-    kernel: [usize; 2],
-    stride: Option<[usize; 2]>,
-    padding: [usize; 2],
-    dilation: [usize; 2],
-    ceil_mode: bool,
+/// One run of a plane kernel.
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    /// What the input is seen as: `[N, planes, H, W]`.
+    shape: Shape,
+    windows: Windows,
+    /// Planes in a row that belong to one volume: positions count through them.
+    slices: usize,
 }
-
-/// Positions in a padded input are computed in 32 bits.
-const LARGEST_SIZE: usize = i32::MAX as usize;
 
 /// Elements of a window that one pass of a kernel's loop takes, in each dimension.
 const LARGEST_BLOCK: usize = 8;
@@ -47,73 +58,19 @@ const LARGEST_CELL: usize = 4;
 const MOST_BLOCKS: usize = 60_000;
 
 impl Windows {
-    /// The windows over `input` (`[N, C, H, W]`), by PyTorch's rules, or the rule that is broken.
-    fn new(op: &'static str, input: &Shape, request: Request) -> Result<Windows> {
-        let Request { kernel, padding, mut dilation, ceil_mode, .. } = request;
-        let mut stride = request.stride.unwrap_or(kernel);
-        let fail = |rule: String| Err(Error::invalid(op, rule));
-        if kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
-            return fail(format!(
-                "kernel size {kernel:?}, stride {stride:?} and dilation {dilation:?} must be greater than zero"
-            ));
-        }
-        if input[1..].contains(&0) {
-            return fail(format!("only the batch may be empty; got {input}"));
-        }
-        let mut output = [0; 2];
-        for d in 0..2 {
-            if padding[d] > kernel[d] / 2 {
-                return fail(format!("padding {padding:?} must be at most half of the kernel size {kernel:?}"));
-            }
-            let size = input[2 + d];
-            let reach = (kernel[d] - 1).saturating_mul(dilation[d]);
-            let padded = size.saturating_add(2 * padding[d]);
-            if padded > LARGEST_SIZE || reach > LARGEST_SIZE {
-                return fail(format!("sizes are limited to {LARGEST_SIZE}; got a padded input of {padded}"));
-            }
-            let steps = if padded > reach {
-                let room = padded - reach - 1;
-                if ceil_mode { room.div_ceil(stride[d]) } else { room / stride[d] }
-            } else if ceil_mode && padded.saturating_add(stride[d]) > reach + 1 {
-                // Division rounds up to no step at all for a window that reaches past the end by less than one.
-                0
-            } else {
-                return fail(format!(
-                    "kernel size {kernel:?} with dilation {dilation:?} is larger than the padded input {input}"
-                ));
-            };
-            output[d] = steps + 1;
-            // A window that would begin past the input and the padding before it is dropped.
-            if ceil_mode && steps > 0 && steps * stride[d] >= size + padding[d] {
-                output[d] -= 1;
-            }
-            // What has no effect must not make another kernel.
-            if output[d] == 1 {
-                stride[d] = 1;
-            }
-            if kernel[d] == 1 {
-                dilation[d] = 1;
-            }
-        }
-        let windows = Windows { input: [input[2], input[3]], output, kernel, stride, padding, dilation };
-        for d in 0..2 {
-            let is_inside = |start: usize, tap: usize| {
-                let at = start + tap * dilation[d];
-                at >= padding[d] && at < padding[d] + input[2 + d]
-            };
-            // Without dilation half a kernel of padding always leaves half a kernel inside.
-            let starts = if dilation[d] > 1 { output[d] } else { 0 };
-            for start in (0..starts).map(|window| window * windows.stride[d]).take_while(|&s| s < padding[d]) {
-                if !(0..kernel[d]).any(|tap| is_inside(start, tap)) {
-                    return fail(format!(
-                        "a window of kernel size {kernel:?} with dilation {dilation:?} sees nothing but padding"
-                    ));
-                }
-            }
-        }
-        let [over, under] = windows.most_passes();
-        if over > MOST_BLOCKS || under > MOST_BLOCKS {
-            return fail(format!("kernel size {kernel:?} is too large"));
+    /// The windows along two dimensions, if the kernels' loops over them are short enough.
+    fn new(op: &'static str, rows: Axis, columns: Axis) -> Result<Windows> {
+        let pair = |size: fn(&Axis) -> usize| [size(&rows), size(&columns)];
+        let windows = Windows {
+            input: pair(|a| a.input),
+            output: pair(|a| a.output),
+            kernel: pair(|a| a.kernel),
+            stride: pair(|a| a.stride),
+            padding: pair(|a| a.padding),
+            dilation: pair(|a| a.dilation),
+        };
+        if windows.most_passes().into_iter().any(|passes| passes > MOST_BLOCKS) {
+            return Err(Error::invalid(op, format!("kernel size {:?} is too large", windows.kernel)));
         }
         Ok(windows)
     }
@@ -192,25 +149,88 @@ impl Windows {
     }
 }
 
+/// The passes that pool `[N, C, ..]`, its last dimensions along `axes`: those that change something, and one at least.
+fn passes<const D: usize>(op: &'static str, shape: &Shape, axes: [Axis; D]) -> Result<Vec<Pass>> {
+    let [z, y, x] = in_front(axes, Axis::unit(1));
+    let (n, c) = (shape[0], shape[1]);
+    let planes = Pass {
+        shape: Shape::new(&[n, c * z.input, y.input, x.input])?,
+        windows: Windows::new(op, y, x)?,
+        slices: z.input,
+    };
+    let columns = Pass {
+        shape: Shape::new(&[n, c, z.input, y.output * x.output])?,
+        windows: Windows::new(op, z, Axis::unit(y.output * x.output))?,
+        slices: 1,
+    };
+    Ok(if z.is_identity() {
+        vec![planes]
+    } else if y.is_identity() && x.is_identity() {
+        vec![columns]
+    } else {
+        vec![planes, columns]
+    })
+}
+
+/// Three of what there are `D` of, with `filler` in front.
+fn in_front<T: Copy, const D: usize>(of: [T; D], filler: T) -> [T; 3] {
+    let mut three = [filler; 3];
+    for (to, from) in three.iter_mut().rev().zip(of.iter().rev()) {
+        *to = *from;
+    }
+    three
+}
+
+/// Positions in the input of elements that `next` picks from a volume whose elements were at `previous`.
+#[track_caller]
+fn positions(previous: Option<Tensor>, next: Tensor, volumes: usize) -> Result<Tensor> {
+    let Some(previous) = previous else { return Ok(next) };
+    if next.numel() == 0 {
+        return Ok(next);
+    }
+    let rows = |t: &Tensor| t.reshape_to(Shape::new(&[volumes, t.numel() / volumes])?);
+    rows(&previous)?.gather(1, &rows(&next)?)?.reshape_to(*next.shape())
+}
+
+/// The operation's name for `D` dimensions.
+fn named<const D: usize>(names: [&'static str; 3]) -> &'static str {
+    names[D.clamp(1, 3) - 1]
+}
+
+/// An input of `D` dimensions besides the channels, with a batch of one where it has no batch.
+#[track_caller]
+fn batched<const D: usize>(op: &'static str, input: &Tensor) -> Result<Tensor> {
+    if !input.dtype().is_float() {
+        return Err(Error::WrongDType { op, expected: "floats", got: input.dtype() });
+    }
+    if input.rank() == D + 2 {
+        return Ok(input.clone());
+    }
+    let Some(names) = D.checked_sub(1).and_then(|d| ["L", "H, W", "D, H, W"].get(d)) else {
+        return Err(Error::invalid(op, format!("{D} dimensions cannot be pooled, only 1, 2 or 3")));
+    };
+    if input.rank() == D + 1 {
+        return input.unsqueeze(0);
+    }
+    Err(Error::invalid(op, format!("expected [N, C, {names}] or [C, {names}]; got {}", input.shape())))
+}
+
+/// `[N, C, sizes..]` of a batched input, as the caller's input has it: without the batch where that has none.
+#[track_caller]
+fn shaped<const D: usize>(result: &Tensor, batched: &Tensor, sizes: [usize; D], input: &Tensor) -> Result<Tensor> {
+    let all: Vec<usize> = batched.shape()[..2].iter().copied().chain(sizes).collect();
+    let skipped = all.len() - input.rank();
+    result.reshape_to(Shape::new(&all[skipped..])?)
+}
+
 /// Sets two constants.
 fn pair(kernel: Kernel, names: [&'static str; 2], values: [usize; 2]) -> Kernel {
     kernel.constant(names[0], format!("{}u", values[0])).constant(names[1], format!("{}u", values[1]))
 }
 
-fn check_rank(op: &'static str, input: &Tensor) -> Result<()> {
-    if matches!(input.rank(), 3 | 4) {
-        return Ok(());
-    }
-    Err(Error::invalid(op, format!("expected [N, C, H, W] or [C, H, W]; got {}", input.shape())))
-}
-
-fn check_f32(op: &'static str, input: &Layout) -> Result<()> {
-    if input.dtype == DType::F32 {
-        return Ok(());
-    }
-    Err(Error::WrongDType { op, expected: "f32", got: input.dtype })
-}
-
 pub(super) fn cases() -> Vec<Case> {
-    [max::cases(), average::cases()].into_iter().flatten().collect()
+    [max::cases(), average::cases(), adaptive_average::cases(), adaptive_max::cases(), power::cases(), unpool::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

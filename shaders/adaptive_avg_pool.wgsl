@@ -1,0 +1,88 @@
+// Adaptive average pooling along one dimension, and its gradient.
+//
+//   forward:  output[o, j, i] = mean over k in window(j, FROM, TO) of input[o, k, i]
+//   backward: output[o, j, i] = sum over k in window(j, FROM, TO) of input[o, k, i] / size of window(k, TO, FROM)
+//
+// with window(j, from, to) from floor(j from / to) to ceil((j + 1) from / to) - 1. The windows that contain an element
+// follow the same formula with the sizes exchanged, so the gradient is a sum over windows too. input is contiguous
+// [outer, FROM, INNER] from params.input_offset, output [outer, TO, INNER].
+//
+// One invocation computes one element of the output. Accumulator: f32. Loops are nested so that none runs past 65,535.
+
+alias Element = f32;
+alias Result = f32;
+
+const FROM: u32 = 7u;
+const TO: u32 = 3u;
+const INNER: u32 = 1u;
+const BACKWARD: bool = false;
+// Whether products of positions and sizes take more than 32 bits.
+const WIDE: bool = false;
+
+struct Params {
+    count: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Result>;
+
+fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
+
+// position * from / to, rounded down, and the remainder; position is at most to.
+fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
+    let whole = position * (from_size / to_size);
+    let rest = from_size % to_size;
+    if (!WIDE) {
+        return vec2<u32>(whole + position * rest / to_size, position * rest % to_size);
+    }
+    // Bit by bit: twice as much, and once more.
+    var quotient = 0u;
+    var remainder = 0u;
+    for (var bit = 0u; bit < 32u; bit++) {
+        quotient *= 2u;
+        remainder = 2u * remainder + select(0u, position, ((rest >> (31u - bit)) & 1u) == 1u);
+        let times = remainder / to_size;
+        quotient += times;
+        remainder -= times * to_size;
+    }
+    return vec2<u32>(whole + quotient, remainder);
+}
+
+// The first element of a window and the one past its last.
+fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
+    let past = scaled(position + 1u, from_size, to_size);
+    return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
+}
+
+fn length(position: u32, from_size: u32, to_size: u32) -> f32 {
+    let elements = window(position, from_size, to_size);
+    return f32(elements.y - elements.x);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let start = place / (TO * INNER) * (FROM * INNER) + place % INNER;
+    let position = place / INNER % TO;
+    let elements = window(position, FROM, TO);
+    var sum = 0.0;
+    for (var block = elements.x; block < elements.y; block += 1024u) {
+        for (var k = block; k < min(block + 1024u, elements.y); k++) {
+            let value = load_input(start + k * INNER);
+            if (BACKWARD) {
+                sum += value / length(k, TO, FROM);
+            } else {
+                sum += value;
+            }
+        }
+    }
+    if (!BACKWARD) {
+        sum /= f32(elements.y - elements.x);
+    }
+    output[place] = Result(sum);
+}

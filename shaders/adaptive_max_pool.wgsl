@@ -1,0 +1,83 @@
+// Adaptive max pooling along one dimension.
+//
+//   output[o, j, i] = max over k in window(j) of input[o, k, i]
+//   index[o, j, i]  = where that is, (o % SLICES * FROM + k) * INNER + i: of equal ones the first; a NaN wins, of
+//                     several the last, as in PyTorch. SLICES outer indices in a row are one volume.
+//
+// with window(j) from floor(j FROM / TO) to ceil((j + 1) FROM / TO) - 1. input is contiguous [outer, FROM, INNER] from
+// params.input_offset, output and index [outer, TO, INNER].
+//
+// One invocation computes one element. Loops are nested so that none runs past 65,535.
+
+alias Element = f32;
+
+const FROM: u32 = 7u;
+const TO: u32 = 3u;
+const INNER: u32 = 1u;
+const SLICES: u32 = 1u;
+// Whether products of positions and sizes take more than 32 bits.
+const WIDE: bool = false;
+
+struct Params {
+    count: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+@group(0) @binding(3) var<storage, read_write> index: array<i32>;
+
+fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
+
+fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+// position * from / to, rounded down, and the remainder; position is at most to.
+fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
+    let whole = position * (from_size / to_size);
+    let rest = from_size % to_size;
+    if (!WIDE) {
+        return vec2<u32>(whole + position * rest / to_size, position * rest % to_size);
+    }
+    // Bit by bit: twice as much, and once more.
+    var quotient = 0u;
+    var remainder = 0u;
+    for (var bit = 0u; bit < 32u; bit++) {
+        quotient *= 2u;
+        remainder = 2u * remainder + select(0u, position, ((rest >> (31u - bit)) & 1u) == 1u);
+        let times = remainder / to_size;
+        quotient += times;
+        remainder -= times * to_size;
+    }
+    return vec2<u32>(whole + quotient, remainder);
+}
+
+// The first element of a window and the one past its last.
+fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
+    let past = scaled(position + 1u, from_size, to_size);
+    return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let outer = place / (TO * INNER);
+    let inner = place % INNER;
+    let start = outer * (FROM * INNER) + inner;
+    let elements = window(place / INNER % TO, FROM, TO);
+    var best = load_input(start + elements.x * INNER);
+    var best_at = elements.x;
+    for (var block = elements.x + 1u; block < elements.y; block += 1024u) {
+        for (var k = block; k < min(block + 1024u, elements.y); k++) {
+            let value = load_input(start + k * INNER);
+            let wins = not_a_number(value) | ((value > best) & !not_a_number(best));
+            best = select(best, value, wins);
+            best_at = select(best_at, k, wins);
+        }
+    }
+    output[place] = Element(best);
+    index[place] = i32((outer % SLICES * FROM + best_at) * INNER + inner);
+}

@@ -1,0 +1,80 @@
+// Gradient of adaptive max pooling along one dimension: what goes to an element of the input is the sum over the
+// windows whose maximum it is.
+//
+//   output[o, l, i] = sum over windows j that contain l, with index[o, j, i] = (o % SLICES * TO + l) * INNER + i,
+//                     of grad[o, j, i]
+//
+// The windows that contain l go from floor(l FROM / TO) to ceil((l + 1) FROM / TO) - 1. grad and index are contiguous
+// [outer, FROM, INNER] from their offsets, output [outer, TO, INNER]: FROM counts the windows, TO the elements.
+//
+// One invocation computes one element. Accumulator: f32. Loops are nested so that none runs past 65,535. No atomics:
+// the order of each sum is fixed.
+
+alias Element = f32;
+
+const FROM: u32 = 3u;
+const TO: u32 = 7u;
+const INNER: u32 = 1u;
+const SLICES: u32 = 1u;
+// Whether products of positions and sizes take more than 32 bits.
+const WIDE: bool = false;
+
+struct Params {
+    count: u32,
+    grad_offset: u32,
+    index_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> grad: array<Element>;
+@group(0) @binding(2) var<storage, read> index: array<i32>;
+@group(0) @binding(3) var<storage, read_write> output: array<Element>;
+
+fn load_grad(place: u32) -> f32 { return f32(grad[params.grad_offset + place]); }
+
+fn load_index(place: u32) -> u32 { return u32(index[params.index_offset + place]); }
+
+// position * from / to, rounded down, and the remainder; position is at most to.
+fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
+    let whole = position * (from_size / to_size);
+    let rest = from_size % to_size;
+    if (!WIDE) {
+        return vec2<u32>(whole + position * rest / to_size, position * rest % to_size);
+    }
+    // Bit by bit: twice as much, and once more.
+    var quotient = 0u;
+    var remainder = 0u;
+    for (var bit = 0u; bit < 32u; bit++) {
+        quotient *= 2u;
+        remainder = 2u * remainder + select(0u, position, ((rest >> (31u - bit)) & 1u) == 1u);
+        let times = remainder / to_size;
+        quotient += times;
+        remainder -= times * to_size;
+    }
+    return vec2<u32>(whole + quotient, remainder);
+}
+
+// The first element of a window and the one past its last.
+fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
+    let past = scaled(position + 1u, from_size, to_size);
+    return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let here = place % (SLICES * TO * INNER);
+    let start = place / (TO * INNER) * (FROM * INNER) + place % INNER;
+    let windows = window(place / INNER % TO, FROM, TO);
+    var sum = 0.0;
+    for (var block = windows.x; block < windows.y; block += 1024u) {
+        for (var j = block; j < min(block + 1024u, windows.y); j++) {
+            let gradient = load_grad(start + j * INNER);
+            sum += select(0.0, gradient, load_index(start + j * INNER) == here);
+        }
+    }
+    output[place] = Element(sum);
+}

@@ -1,0 +1,36 @@
+// Max unpooling, which element each place of the output takes: the last that names it, counted from 1.
+//
+//   winner[v, p] = largest e + 1 with index[v, e] = p, or 0
+//
+// index is contiguous [volumes, TAKEN] from params.index_offset, winner [volumes, SIZE], all 0 before. One invocation
+// takes one element. The largest of integers is the same in any order, so the atomics leave the same bits every time.
+// An index outside 0..SIZE is reported in `fault`, which the device reads at the next synchronisation.
+
+const SIZE: u32 = 16u;
+const TAKEN: u32 = 4u;
+
+struct Params {
+    count: u32,
+    fault: u32,
+    index_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> index: array<i32>;
+@group(0) @binding(2) var<storage, read_write> winner: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let element = (group.x + group.y * groups.x) * 64u + lane;
+    if (element >= params.count) {
+        return;
+    }
+    let place = index[params.index_offset + element];
+    if (place < 0 || u32(place) >= SIZE) {
+        atomicMax(&fault[0], params.fault);
+        atomicMax(&fault[1], bitcast<u32>(place));
+        return;
+    }
+    atomicMax(&winner[element / TAKEN * SIZE + u32(place)], element % TAKEN + 1u);
+}
