@@ -53,8 +53,10 @@ pub use graph::{
 };
 pub use host_tensor::HostTensor;
 pub use ops::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, KlDivOptions,
-    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, TripletMarginOptions,
+    AttentionOptions, AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
+    CtcLengths, CtcLossOptions, GaussianNllOptions, InProjection, KlDivOptions, KlDivReduction, MaxPool2dOptions,
+    MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions, Reduction,
+    TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

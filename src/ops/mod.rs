@@ -1,6 +1,7 @@
 //! The operations: one file each, holding the method, the shape rule, the kernels, the reference, the gradient
 //! and the cases. This file is the list.
 
+mod attention;
 pub mod case;
 mod cat;
 mod conv;
@@ -18,9 +19,13 @@ mod reduce;
 mod softmax;
 mod view;
 
+pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
 pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
-pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
+pub use losses::{
+    CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
+    PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
@@ -46,6 +51,7 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         losses::cases(),
         norm::cases(),
+        attention::cases(),
     ]
     .into_iter()
     .flatten()
