@@ -4,7 +4,9 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Reduction, Result, Tensor, TripletMarginOptions, UnfoldOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
+    CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Reduction,
+    Result, Tensor, TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {

@@ -1,6 +1,7 @@
 //! The operations: one file each, holding the method, the shape rule, the kernels, the reference, the gradient
 //! and the cases. This file is the list.
 
+mod attention;
 pub mod case;
 mod cat;
 mod conv;
@@ -8,7 +9,6 @@ mod cross_entropy;
 mod detection;
 mod dropout;
 mod einsum;
-mod gather;
 mod index;
 mod linear_algebra;
 mod losses;
@@ -27,15 +27,26 @@ mod sort;
 mod unfold;
 mod view;
 
-pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, Padding};
+pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
+pub use conv::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
+};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
-pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
+pub use losses::{
+    CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
+    PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+};
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
-pub use pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
+pub use pool::{
+    AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions,
+    LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
+    MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
+};
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub use unfold::UnfoldOptions;
 
@@ -67,6 +78,7 @@ pub fn cases() -> Vec<Case> {
         linear_algebra::cases(),
         einsum::cases(),
         dropout::cases(),
+        attention::cases(),
     ]
     .into_iter()
     .flatten()

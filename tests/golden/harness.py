@@ -35,15 +35,9 @@ def norm(input, p=2, dim=None, keepdim=False):
     return torch.norm(input, float(p), dim, keepdim)
 
 
-def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2, reduction="none"):
-    """As `torchvision.ops.sigmoid_focal_loss`."""
-    p = torch.sigmoid(inputs)
-    ce_loss = F.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
-    p_t = p * targets + (1 - p) * (1 - targets)
-    loss = ce_loss * ((1 - p_t) ** gamma)
-    if alpha >= 0:
-        loss = (alpha * targets + (1 - alpha) * (1 - targets)) * loss
-    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
+def pairwise_distance(x1, x2, p=2, eps=1e-6, keepdim=False):
+    """With infinite orders as strings."""
+    return F.pairwise_distance(x1, x2, float(p), eps, keepdim)
 
 
 def dice_loss(input, target, smooth=1.0, reduction="mean"):
@@ -75,8 +69,9 @@ OWN = {
     "einsum": einsum,
     "normalize": normalize,
     "rms_norm": rms_norm,
-    "sigmoid_focal_loss": sigmoid_focal_loss,
     "dice_loss": dice_loss,
+    "pairwise_distance": pairwise_distance,
+    "sigmoid_focal_loss": torchvision.ops.sigmoid_focal_loss,
 }
 
 

@@ -20,8 +20,11 @@ const THREADS: usize = 2;
 fn programs() -> impl Strategy<Value = Program> {
     let step = (any::<u16>(), any::<[u8; 3]>(), any::<[u8; 2]>());
     let steps = proptest::collection::vec(step.prop_map(|(row, picks, numbers)| Step { row, picks, numbers }), 5..=30);
-    (proptest::collection::vec(any::<u8>(), 2..=4), steps, any::<u64>())
-        .prop_map(|(leaves, steps, seed)| Program { leaves, steps, seed })
+    (proptest::collection::vec(any::<u8>(), 2..=4), steps, any::<u64>()).prop_map(|(leaves, steps, seed)| Program {
+        leaves,
+        steps,
+        seed,
+    })
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -36,9 +39,8 @@ fn difference(got: &Outcome, exact: &Outcome, shaken: &[Outcome]) -> Option<Stri
     }
     for (at, name) in exact.names.iter().enumerate() {
         let exact = &exact.values[at];
-        let change = |outcome: &Outcome| {
-            outcome.values[at].iter().zip(exact).map(|(s, e)| (s - e).abs()).fold(0.0, f64::max)
-        };
+        let change =
+            |outcome: &Outcome| outcome.values[at].iter().zip(exact).map(|(s, e)| (s - e).abs()).fold(0.0, f64::max);
         let scale = exact.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
         let rounding = shaken.iter().map(change).fold(0.0, f64::max);
         let allowed = 8.0 * rounding + 64.0 * f64::from(f32::EPSILON) * scale + 1e-7;
@@ -65,8 +67,9 @@ fn check(program: &Program, device: &Device, vague: &AtomicUsize) -> Result<(), 
     let fail = |what: &str, error: wgrad::Error| TestCaseError::fail(format!("{what}: {error}"));
     let reference = Device::reference();
     let exact = program.run(&reference).map_err(|e| fail("on the reference", e))?;
-    let shaken = [1, 2]
-        .map(|seed| program.run_shaken(&reference, program.seed ^ seed).map_err(|e| fail("on the shaken reference", e)));
+    let shaken = [1, 2].map(|seed| {
+        program.run_shaken(&reference, program.seed ^ seed).map_err(|e| fail("on the shaken reference", e))
+    });
     let [first, second] = shaken;
     let shaken = [first?, second?];
     if is_vague(&exact, &shaken) {

@@ -1,16 +1,25 @@
 //! Losses, composed of other operations.
 
 mod binary;
+mod classes;
+mod ctc;
+mod distance;
 mod divergence;
+mod likelihood;
 mod margin;
 mod regression;
 
+pub use classes::MultiMarginOptions;
+pub use ctc::{CtcLengths, CtcLossOptions};
+pub use distance::TripletMarginWithDistanceOptions;
 pub use divergence::{KlDivOptions, KlDivReduction};
+pub use likelihood::{GaussianNllOptions, PoissonNllOptions};
 pub use margin::TripletMarginOptions;
 
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Device, Tensor};
 use crate::ops::case::Case;
+use crate::shape::Shape;
 
 /// Losses are of floats.
 fn floats(op: &'static str, operands: &[&Tensor]) -> Result<()> {
@@ -18,6 +27,13 @@ fn floats(op: &'static str, operands: &[&Tensor]) -> Result<()> {
         Some(other) => Err(Error::WrongDType { op, expected: "floats", got: other.dtype() }),
         None => Ok(()),
     }
+}
+
+/// `0, 1, 2, ..`: as i32.
+pub(in crate::ops) fn numbers(op: &'static str, device: &Device, count: usize) -> Result<Tensor> {
+    let shape = Shape::new(&[count])?;
+    let count = i32::try_from(count).map_err(|_| Error::TooLarge { op, shape, limit: 1 << 31, unit: "elements" })?;
+    Tensor::from_slice(device, &(0..count).collect::<Vec<i32>>(), &shape)
 }
 
 /// A second operand that may not broadcast.
@@ -30,5 +46,17 @@ fn same_shape(op: &'static str, what: &str, other: &Tensor, input: &Tensor) -> R
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [regression::cases(), binary::cases(), divergence::cases(), margin::cases()].into_iter().flatten().collect()
+    [
+        regression::cases(),
+        binary::cases(),
+        divergence::cases(),
+        margin::cases(),
+        classes::cases(),
+        likelihood::cases(),
+        distance::cases(),
+        ctc::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -113,13 +113,11 @@ impl Op for Sort {
                 indices[at(j)] = place as f64;
             }
         }
-        Ok(vec![
-            HostTensor::new(input.shape, input.dtype, values),
-            HostTensor::new(input.shape, DType::I32, indices),
-        ])
+        Ok(vec![HostTensor::new(input.shape, input.dtype, values), HostTensor::new(input.shape, DType::I32, indices)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let gradient = context.of(0, |g| record_one(Permute { back: false }, &[&g.contiguous()?, context.output(1)]))?;
+        let gradient =
+            context.of(0, |g| record_one(Permute { back: false }, &[&g.contiguous()?, context.output(1)]))?;
         Ok(vec![gradient])
     }
 }
@@ -235,6 +233,8 @@ pub(super) fn cases() -> Vec<Case> {
         topk(&[3, 5], 0, 0, true),
         topk(&[3, 5], 5, -1, true),
         topk(&[], 1, -1, false),
-        Case::new("topk", &[&[5, 33]], |x| x[0].topk(6, 1, true).map(|(v, i)| vec![v, i])).integers(0, -9, 9).no_gradient(),
+        Case::new("topk", &[&[5, 33]], |x| x[0].topk(6, 1, true).map(|(v, i)| vec![v, i]))
+            .integers(0, -9, 9)
+            .no_gradient(),
     ]
 }

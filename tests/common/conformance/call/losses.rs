@@ -2,7 +2,10 @@
 
 use super::{Call, Operation, Refusal, Results};
 use serde_json::Value;
-use wgrad::{CrossEntropyOptions, KlDivOptions, KlDivReduction, Reduction, TripletMarginOptions};
+use wgrad::{
+    CrossEntropyOptions, DType, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
+    PoissonNllOptions, Reduction, Tensor, TripletMarginOptions, TripletMarginWithDistanceOptions,
+};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -83,6 +86,49 @@ pub(super) const OPERATIONS: &[Operation] = &[
         attributes: &["margin", "p", "eps", "swap", "reduction"],
         run: margin_loss,
     },
+    Operation {
+        names: &["triplet_margin_with_distance_loss"],
+        tensors: &["anchor", "positive", "negative"],
+        attributes: &["margin", "swap", "reduction"],
+        run: margin_loss,
+    },
+    Operation {
+        names: &["multi_margin_loss"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["p", "margin", "reduction"],
+        run: class_loss,
+    },
+    Operation {
+        names: &["multilabel_margin_loss", "soft_margin_loss"],
+        tensors: &["input", "target"],
+        attributes: &["reduction"],
+        run: class_loss,
+    },
+    Operation {
+        names: &["multilabel_soft_margin_loss"],
+        tensors: &["input", "target", "weight"],
+        attributes: &["reduction"],
+        run: class_loss,
+    },
+    Operation {
+        names: &["poisson_nll_loss"],
+        tensors: &["input", "target"],
+        attributes: &["log_input", "full", "eps", "reduction"],
+        run: likelihood_loss,
+    },
+    Operation {
+        names: &["gaussian_nll_loss"],
+        tensors: &["input", "target", "var"],
+        attributes: &["var", "full", "eps", "reduction"],
+        run: likelihood_loss,
+    },
+    Operation {
+        names: &["pairwise_distance"],
+        tensors: &["x1", "x2"],
+        attributes: &["p", "eps", "keepdim"],
+        run: distance,
+    },
+    Operation { names: &["cosine_similarity"], tensors: &["x1", "x2"], attributes: &["dim", "eps"], run: distance },
 ];
 
 fn reduction(call: &Call) -> Result<Reduction, Refusal> {
@@ -168,6 +214,13 @@ fn margin_loss(call: &Call) -> Results {
         "hinge_embedding_loss" => {
             call.tensor("input")?.hinge_embedding_loss(call.tensor("target")?, margin.unwrap_or(1.0), reduction)
         }
+        "triplet_margin_with_distance_loss" => {
+            let (positive, negative) = (call.tensor("positive")?, call.tensor("negative")?);
+            let swap = call.flag("swap", false)?;
+            let options = TripletMarginWithDistanceOptions { margin: margin.unwrap_or(1.0), swap, reduction };
+            let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6, false);
+            call.tensor("anchor")?.triplet_margin_with_distance_loss(positive, negative, distance, &options)
+        }
         _ => {
             let options = TripletMarginOptions {
                 margin: margin.unwrap_or(1.0),
@@ -179,5 +232,63 @@ fn margin_loss(call: &Call) -> Results {
             let (positive, negative) = (call.tensor("positive")?, call.tensor("negative")?);
             call.tensor("anchor")?.triplet_margin_loss(positive, negative, &options)
         }
+    }?])
+}
+
+/// Labels, which may have come as truth values.
+fn labels(target: &Tensor) -> wgrad::Result<Tensor> {
+    if target.dtype() == DType::Bool { target.to_dtype(DType::I32) } else { Ok(target.clone()) }
+}
+
+fn class_loss(call: &Call) -> Results {
+    let (x, target, weight) = (call.tensor("input")?, call.tensor("target")?, call.optional("weight"));
+    let reduction = reduction(call)?;
+    Ok(vec![match call.op {
+        "multi_margin_loss" => {
+            let p = call.number("p")?.unwrap_or(1.0);
+            let p = if p.fract() == 0.0 { p as i32 } else { return Err(call.wrong("p")) };
+            let margin = call.number("margin")?.unwrap_or(1.0);
+            let options = MultiMarginOptions { p, margin, weight: weight.cloned(), reduction };
+            x.multi_margin_loss(&labels(target)?, &options)
+        }
+        "multilabel_margin_loss" => x.multilabel_margin_loss(&labels(target)?, reduction),
+        "multilabel_soft_margin_loss" => x.multilabel_soft_margin_loss(target, weight, reduction),
+        _ => x.soft_margin_loss(target, reduction),
+    }?])
+}
+
+fn likelihood_loss(call: &Call) -> Results {
+    let (x, target, reduction) = (call.tensor("input")?, call.tensor("target")?, reduction(call)?);
+    let (full, eps) = (call.flag("full", false)?, call.number("eps")?);
+    if call.op == "poisson_nll_loss" {
+        let log_input = call.flag("log_input", true)?;
+        let options = PoissonNllOptions { log_input, full, eps: eps.unwrap_or(1e-8), reduction };
+        return Ok(vec![x.poisson_nll_loss(target, &options)?]);
+    }
+    // One number is a variance for all.
+    let var = match call.number("var")? {
+        Some(var) if var < 0.0 => return Err(call.wrong("var")),
+        Some(var) => x.full_like(f64::from(var))?,
+        None => call.tensor("var")?.clone(),
+    };
+    let options = GaussianNllOptions { full, eps: eps.unwrap_or(1e-6), reduction };
+    Ok(vec![x.gaussian_nll_loss(target, &var, &options)?])
+}
+
+/// The order of a norm, which may be infinite.
+fn order(call: &Call) -> Result<f32, Refusal> {
+    match call.attr("p").and_then(Value::as_str) {
+        Some(text) => text.parse().map_err(|_| call.wrong("p")),
+        None => Ok(call.number("p")?.unwrap_or(2.0)),
+    }
+}
+
+fn distance(call: &Call) -> Results {
+    let (a, b) = (call.tensor("x1")?, call.tensor("x2")?);
+    Ok(vec![if call.op == "pairwise_distance" {
+        let (p, eps) = (order(call)?, call.number("eps")?.unwrap_or(1e-6));
+        a.pairwise_distance(b, p, eps, call.flag("keepdim", false)?)
+    } else {
+        a.cosine_similarity(b, call.dim()?.unwrap_or(1), call.number("eps")?.unwrap_or(1e-8))
     }?])
 }

@@ -11,12 +11,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         attributes: &["dim", "keepdim"],
         run: reduce,
     },
-    Operation {
-        names: &["max", "min"],
-        tensors: &["input", "other"],
-        attributes: &["dim", "keepdim"],
-        run: extreme,
-    },
+    Operation { names: &["max", "min"], tensors: &["input", "other"], attributes: &["dim", "keepdim"], run: extreme },
     Operation { names: &["cumsum", "cumprod"], tensors: &["input"], attributes: &["dim"], run: scan },
     Operation {
         names: &["sort", "argsort"],

@@ -1,0 +1,411 @@
+//! Attention, composed of matrix products and a softmax.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Tensor, no_grad};
+use crate::ops::case::Case;
+use crate::ops::losses::numbers;
+use crate::ops::pad::PadMode;
+use crate::shape::Shape;
+
+/// How [`Tensor::scaled_dot_product_attention`] weighs.
+#[derive(Clone, Debug, Default)]
+pub struct AttentionOptions {
+    /// Which keys count for which queries, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
+    pub attn_mask: Option<Tensor>,
+    /// The share of weights set to 0 at random, the others growing in turn.
+    pub dropout_p: f32,
+    /// Whether query `l` sees no key after `l`.
+    pub is_causal: bool,
+    /// What scores are multiplied by; `1 / sqrt(E)` where left out.
+    pub scale: Option<f32>,
+    /// Whether several heads of queries share one of keys and values.
+    pub enable_gqa: bool,
+}
+
+/// The maps of [`Tensor::multi_head_attention_forward`] before its heads.
+#[derive(Clone, Debug)]
+pub enum InProjection {
+    /// Those of queries, keys and values one below the other, `[3 E, E]`.
+    Packed(Tensor),
+    /// One each, `[E, E]`, `[E, kdim]` and `[E, vdim]`.
+    Separate([Tensor; 3]),
+}
+
+/// What [`Tensor::multi_head_attention_forward`] has learned.
+#[derive(Clone, Debug)]
+pub struct MultiHeadWeights {
+    /// How many heads share the `E` elements.
+    pub num_heads: usize,
+    /// The maps before the heads.
+    pub in_proj: InProjection,
+    /// Their biases, `[3 E]`.
+    pub in_proj_bias: Option<Tensor>,
+    /// One more key and value for every sample, `[1, 1, E]` each.
+    pub bias_kv: Option<[Tensor; 2]>,
+    /// Whether there is one more key and value of zeros.
+    pub add_zero_attn: bool,
+    /// The map behind the heads, `[out, E]`.
+    pub out_proj_weight: Tensor,
+    /// Its bias, `[out]`.
+    pub out_proj_bias: Option<Tensor>,
+}
+
+/// How one call of [`Tensor::multi_head_attention_forward`] weighs.
+#[derive(Clone, Debug)]
+pub struct MultiHeadOptions {
+    /// Keys that do not count, `[N, S]`: true, or a number added to the scores.
+    pub key_padding_mask: Option<Tensor>,
+    /// Pairs that do not count, `[L, S]` or `[N heads, L, S]`: true, or a number added to the scores.
+    pub attn_mask: Option<Tensor>,
+    /// Whether the weights are returned too.
+    pub need_weights: bool,
+    /// Whether they are their mean over the heads.
+    pub average_attn_weights: bool,
+    /// Says that `attn_mask`, which must be there, is the causal one.
+    pub is_causal: bool,
+    /// The share of weights set to 0 at random.
+    pub dropout_p: f32,
+}
+
+impl Default for MultiHeadOptions {
+    fn default() -> MultiHeadOptions {
+        MultiHeadOptions {
+            key_padding_mask: None,
+            attn_mask: None,
+            need_weights: true,
+            average_attn_weights: true,
+            is_causal: false,
+            dropout_p: 0.0,
+        }
+    }
+}
+
+/// Zeroes a share `p` of the elements at random and multiplies the others by `1 / (1 - p)`.
+pub(in crate::ops) fn drop_out(op: &'static str, x: &Tensor, p: f32) -> Result<Tensor> {
+    if !(0.0..=1.0).contains(&p) {
+        return Err(Error::invalid(op, format!("the probability of dropout is {p}; it must be from 0 to 1")));
+    }
+    if p == 0.0 {
+        return Ok(x.clone());
+    }
+    if p == 1.0 {
+        return x.mul(&x.zeros_like()?);
+    }
+    let kept = no_grad(|| x.full_like(f64::from(1.0 - p))?.bernoulli())?;
+    x.mul(&kept.div_scalar(1.0 - p)?)
+}
+
+/// A mask as numbers to add: truth values stand for minus infinity where they equal `hides`.
+fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
+    match mask.dtype() {
+        DType::Bool => {
+            let value = |value: f32| Tensor::full(mask.device(), &[], value);
+            let (hidden, shown) = (value(f32::NEG_INFINITY)?, value(0.0)?);
+            if hides { mask.where_(&hidden, &shown) } else { mask.where_(&shown, &hidden) }
+        }
+        DType::F32 => Ok(mask.clone()),
+        got => Err(Error::WrongDType { op, expected: "a mask of bool or f32", got }),
+    }
+}
+
+/// Whether query `l` may see key `s`: `[L, S]`.
+fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
+    let device = query.device();
+    let queries = numbers(op, device, query.shape()[query.rank() - 2])?;
+    queries.unsqueeze(1)?.ge(&numbers(op, device, keys)?)
+}
+
+/// `query key^T scale`: the scale goes to the queries, which are fewer than the scores.
+fn scores(query: &Tensor, key: &Tensor, scale: Option<f32>) -> Result<Tensor> {
+    let size = query.shape()[query.rank() - 1];
+    let scale = scale.unwrap_or(1.0 / (size as f32).sqrt());
+    query.mul_scalar(scale)?.matmul(&key.transpose(-2, -1)?)
+}
+
+/// The softmax over keys, 0 for queries that see none.
+fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    let Some(mask) = mask else {
+        return scores.softmax(-1);
+    };
+    let masked = scores.add(mask)?;
+    if masked.numel() == 0 {
+        return masked.softmax(-1);
+    }
+    let blind = no_grad(|| masked.amax(&[-1], true)?.eq_scalar(f32::NEG_INFINITY))?;
+    // Before and behind the softmax: its slope at such rows is NaN.
+    let shown = blind.where_(&masked.zeros_like()?, &masked)?.softmax(-1)?;
+    blind.where_(&shown.zeros_like()?, &shown)
+}
+
+/// Keys or values with each head repeated for the heads of queries that share it.
+fn repeated(op: &'static str, x: &Tensor, query: &Tensor) -> Result<Tensor> {
+    if x.rank() < 3 || query.rank() < 3 {
+        let rule = format!("shared heads need [.., heads, L, E]; got {} and {}", query.shape(), x.shape());
+        return Err(Error::invalid(op, rule));
+    }
+    let at = x.rank() - 3;
+    let (heads, wanted) = (x.shape()[at], query.shape()[query.rank() - 3]);
+    if heads == wanted {
+        return Ok(x.clone());
+    }
+    if heads == 0 || !wanted.is_multiple_of(heads) {
+        return Err(Error::invalid(op, format!("{heads} heads of keys and values must divide {wanted} of queries")));
+    }
+    let mut sizes = x.shape().to_vec();
+    sizes.insert(at + 1, wanted / heads);
+    let spread = x.unsqueeze(at as isize + 1)?.expand_to(Shape::new(&sizes)?, op)?;
+    sizes.remove(at + 1);
+    sizes[at] = wanted;
+    spread.reshape_to(Shape::new(&sizes)?)
+}
+
+impl Tensor {
+    /// Each query's mean of the values, weighted by how well it fits the keys:
+    /// `softmax(scale query key^T + mask) value`, PyTorch's `scaled_dot_product_attention`.
+    ///
+    /// Queries are this, `[.., L, E]`; keys `[.., S, E]`, values `[.., S, V]`; the result is `[.., L, V]`. Dimensions
+    /// before the last two are batches and heads, and broadcast. A query that sees no key gives 0. With
+    /// `enable_gqa`, the heads, third from the end, of keys and values may be fewer than those of queries.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for less than two dimensions, sizes that don't fit, a mask together with `is_causal`, or a
+    /// probability outside 0 to 1; [`Error::Broadcast`], [`Error::WrongDType`].
+    ///
+    /// ```
+    /// # use wgrad::{AttentionOptions, Device, Tensor};
+    /// # let device = Device::reference();
+    /// let query = Tensor::zeros(&device, &[1, 2])?;
+    /// let key = Tensor::ones(&device, &[2, 2])?;
+    /// let value = Tensor::from_slice(&device, &[1.0f32, 3.0], &[2, 1])?;
+    /// let mean = query.scaled_dot_product_attention(&key, &value, &AttentionOptions::default())?;
+    /// assert_eq!(mean.to_vec::<f32>()?, [2.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn scaled_dot_product_attention(
+        &self,
+        key: &Tensor,
+        value: &Tensor,
+        options: &AttentionOptions,
+    ) -> Result<Tensor> {
+        const OP: &str = "scaled_dot_product_attention";
+        let &AttentionOptions { ref attn_mask, dropout_p, is_causal, scale, enable_gqa } = options;
+        if [self, key, value].iter().any(|x| x.rank() < 2) {
+            let shapes = format!("{}, {} and {}", self.shape(), key.shape(), value.shape());
+            return Err(Error::invalid(OP, format!("{shapes} must be [.., L, E], [.., S, E] and [.., S, V]")));
+        }
+        if attn_mask.is_some() && is_causal {
+            return Err(Error::invalid(OP, "there is a mask besides is_causal, which is one"));
+        }
+        let (mut key, mut value) = (key.clone(), value.clone());
+        if enable_gqa {
+            (key, value) = (repeated(OP, &key, self)?, repeated(OP, &value, self)?);
+        }
+        let scores = scores(self, &key, scale)?;
+        let mask = match attn_mask {
+            Some(mask) if mask.rank() < 2 => {
+                return Err(Error::invalid(OP, format!("the mask {} must be [.., L, S]", mask.shape())));
+            }
+            Some(mask) => Some(additive(OP, mask, false)?.expand_to(*scores.shape(), OP)?),
+            None if is_causal => Some(additive(OP, &causal(OP, self, key.shape()[key.rank() - 2])?, false)?),
+            None => None,
+        };
+        drop_out(OP, &weights(&scores, mask.as_ref())?, dropout_p)?.matmul(&value)
+    }
+
+    /// Attention in several heads, each over its part of the elements, between learned maps: PyTorch's
+    /// `multi_head_attention_forward`. See [`nn::MultiheadAttention`](crate::nn::MultiheadAttention), which holds the
+    /// weights.
+    ///
+    /// Queries are this, `[L, N, E]`, keys `[S, N, kdim]`, values `[S, N, vdim]`; or all without `N`. Returns
+    /// `[L, N, out]`, and, where they are needed, the weights `[N, L, S]`, or `[N, heads, L, S]` where they are not
+    /// averaged. A query that sees no key gives NaN where weights are needed, 0 where not, as in PyTorch.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where shapes don't fit or the heads don't divide `E`; [`Error::WrongDType`].
+    #[track_caller]
+    pub fn multi_head_attention_forward(
+        &self,
+        key: &Tensor,
+        value: &Tensor,
+        weights: &MultiHeadWeights,
+        options: &MultiHeadOptions,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        const OP: &str = "multi_head_attention_forward";
+        let rank = self.rank();
+        if !(rank == 2 || rank == 3) || key.rank() != rank || value.rank() != rank {
+            let shapes = format!("{}, {} and {}", self.shape(), key.shape(), value.shape());
+            return Err(Error::invalid(OP, format!("{shapes} must all be [L, N, E], or all [L, E]")));
+        }
+        if rank == 3 {
+            return heads(OP, [self, key, value], weights, options);
+        }
+        let mut options = options.clone();
+        if let Some(mask) = &options.key_padding_mask {
+            if mask.rank() != 1 {
+                return Err(Error::invalid(OP, format!("the mask of keys {} must be [S]", mask.shape())));
+            }
+            options.key_padding_mask = Some(mask.unsqueeze(0)?);
+        }
+        let one = [self.unsqueeze(1)?, key.unsqueeze(1)?, value.unsqueeze(1)?];
+        let (output, seen) = heads(OP, [&one[0], &one[1], &one[2]], weights, &options)?;
+        Ok((output.squeeze(1)?, seen.map(|seen| seen.squeeze(0)).transpose()?))
+    }
+}
+
+/// [`Tensor::multi_head_attention_forward`] of queries, keys and values `[L, N, E]`.
+#[track_caller]
+fn heads(
+    op: &'static str,
+    inputs: [&Tensor; 3],
+    learned: &MultiHeadWeights,
+    options: &MultiHeadOptions,
+) -> Result<(Tensor, Option<Tensor>)> {
+    let (length, batch, size) = (inputs[0].shape()[0], inputs[0].shape()[1], inputs[0].shape()[2]);
+    let count = learned.num_heads;
+    let invalid = |rule: String| Err(Error::invalid(op, rule));
+    if count == 0 || !size.is_multiple_of(count) {
+        return invalid(format!("{count} heads must divide the {size} elements"));
+    }
+    let (key, value) = (inputs[1].shape(), inputs[2].shape());
+    if key[..2] != value[..2] || key[1] != batch {
+        return invalid(format!("keys {key} and values {value} must be [S, {batch}, ..]"));
+    }
+    let mut mask = mask_of(op, options, [length, key[0], batch, count])?;
+    let maps = match &learned.in_proj {
+        InProjection::Packed(weight) => {
+            if weight.shape()[..] != [3 * size, size] {
+                return invalid(format!("in_proj_weight {} must be [{}, {size}]", weight.shape(), 3 * size));
+            }
+            let part = |i: usize| weight.narrow(0, i * size, size);
+            [part(0)?, part(1)?, part(2)?]
+        }
+        InProjection::Separate(maps) => maps.clone(),
+    };
+    if let Some(bias) = learned.in_proj_bias.as_ref().filter(|bias| bias.shape()[..] != [3 * size]) {
+        return invalid(format!("in_proj_bias {} must be [{}]", bias.shape(), 3 * size));
+    }
+    let mapped = |i: usize| {
+        let bias = learned.in_proj_bias.as_ref().map(|bias| bias.narrow(0, i * size, size)).transpose()?;
+        inputs[i].linear(&maps[i], bias.as_ref())
+    };
+    let (query, mut key, mut value) = (mapped(0)?, mapped(1)?, mapped(2)?);
+    // One more key and value, which no mask hides.
+    let mut append = |row: [&Tensor; 2]| -> Result<()> {
+        let whole = Shape::new(&[1, batch, size])?;
+        key = Tensor::cat(&[&key, &row[0].expand_to(whole, op)?], 0)?;
+        value = Tensor::cat(&[&value, &row[1].expand_to(whole, op)?], 0)?;
+        mask = mask.as_ref().map(|mask| mask.pad(&[0, 1], PadMode::Constant(0.0))).transpose()?;
+        Ok(())
+    };
+    if let Some([bias_key, bias_value]) = &learned.bias_kv {
+        append([bias_key, bias_value])?;
+    }
+    if learned.add_zero_attn {
+        let zeros = Tensor::zeros(inputs[0].device(), &[1, 1, 1])?;
+        append([&zeros, &zeros])?;
+    }
+    // [N heads, L, E / heads], as views.
+    let split = |x: &Tensor| -> Result<Tensor> {
+        x.reshape_to(Shape::new(&[x.shape()[0], batch * count, size / count])?)?.transpose(0, 1)
+    };
+    let (query, key, value) = (split(&query)?, split(&key)?, split(&value)?);
+    let scores = scores(&query, &key, None)?;
+    let hides_all = options.is_causal && options.key_padding_mask.is_none() && !options.need_weights;
+    if hides_all {
+        mask = Some(additive(op, &causal(op, &query, key.shape()[1])?, false)?);
+    }
+    let seen = match (&mask, options.need_weights) {
+        (Some(mask), true) => scores.add(mask)?.softmax(-1)?,
+        (mask, _) => weights(&scores, mask.as_ref())?,
+    };
+    let seen = drop_out(op, &seen, options.dropout_p)?;
+    let joined = seen.matmul(&value)?.transpose(0, 1)?.reshape_to(Shape::new(&[length, batch, size])?)?;
+    let output = joined.linear(&learned.out_proj_weight, learned.out_proj_bias.as_ref())?;
+    if !options.need_weights {
+        return Ok((output, None));
+    }
+    let seen = seen.reshape_to(Shape::new(&[batch, count, length, key.shape()[1]])?)?;
+    Ok((output, Some(if options.average_attn_weights { seen.mean(&[1], false)? } else { seen })))
+}
+
+/// Both masks as one to add, `[1 or N heads, 1 or L, S]`.
+fn mask_of(
+    op: &'static str,
+    options: &MultiHeadOptions,
+    [length, keys, batch, count]: [usize; 4],
+) -> Result<Option<Tensor>> {
+    if options.is_causal && options.attn_mask.is_none() {
+        return Err(Error::invalid(op, "is_causal is a hint about attn_mask, which must be there"));
+    }
+    let mut mask = None;
+    if let Some(pairs) = &options.attn_mask {
+        let fits = [&[length, keys][..], &[batch * count, length, keys]].contains(&&pairs.shape()[..]);
+        if !fits {
+            let shape = pairs.shape();
+            let rule = format!("attn_mask {shape} must be [{length}, {keys}] or [{}, {length}, {keys}]", batch * count);
+            return Err(Error::invalid(op, rule));
+        }
+        let pairs = additive(op, pairs, true)?;
+        mask = Some(if pairs.rank() == 2 { pairs.unsqueeze(0)? } else { pairs });
+    }
+    if let Some(padding) = &options.key_padding_mask {
+        if padding.shape()[..] != [batch, keys] {
+            let rule = format!("key_padding_mask {} must be [{batch}, {keys}]", padding.shape());
+            return Err(Error::invalid(op, rule));
+        }
+        let padding = additive(op, padding, true)?.unsqueeze(1)?.unsqueeze(1)?;
+        let padding = padding.expand_to(Shape::new(&[batch, count, 1, keys])?, op)?;
+        let padding = padding.reshape_to(Shape::new(&[batch * count, 1, keys])?)?;
+        mask = Some(match mask {
+            Some(mask) => mask.add(&padding)?,
+            None => padding,
+        });
+    }
+    Ok(mask)
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let attend = |shapes: &[&[usize]], options: AttentionOptions| {
+        Case::new("scaled_dot_product_attention", shapes, move |x| {
+            let options = AttentionOptions { attn_mask: x.get(3).cloned(), ..options.clone() };
+            Ok(vec![x[0].scaled_dot_product_attention(&x[1], &x[2], &options)?])
+        })
+        .tolerance(64.0)
+    };
+    let default = AttentionOptions::default;
+    let many = |shapes: &[&[usize]], options: MultiHeadOptions, add_zero_attn: bool| {
+        Case::new("multi_head_attention_forward", shapes, move |x| {
+            let learned = MultiHeadWeights {
+                num_heads: 2,
+                in_proj: InProjection::Packed(x[1].clone()),
+                in_proj_bias: Some(x[2].clone()),
+                bias_kv: x.get(4).map(|row| Ok([row.clone(), row.neg()?])).transpose()?,
+                add_zero_attn,
+                out_proj_weight: x[3].clone(),
+                out_proj_bias: None,
+            };
+            let (output, seen) = x[0].multi_head_attention_forward(&x[0], &x[0], &learned, &options)?;
+            Ok([Some(output), seen].into_iter().flatten().collect())
+        })
+        .tolerance(256.0)
+    };
+    vec![
+        attend(&[&[3, 5], &[4, 5], &[4, 2]], default()),
+        attend(&[&[2, 3, 5], &[2, 4, 5], &[2, 4, 2]], AttentionOptions { is_causal: true, ..default() }),
+        attend(
+            &[&[2, 1, 3, 5], &[2, 1, 4, 5], &[2, 1, 4, 2], &[3, 4]],
+            AttentionOptions { scale: Some(0.5), ..default() },
+        ),
+        attend(&[&[3, 5], &[4, 5], &[4, 2], &[3, 4]], default()).truth(3),
+        attend(&[&[1, 4, 3, 2], &[1, 2, 5, 2], &[1, 2, 5, 3]], AttentionOptions { enable_gqa: true, ..default() }),
+        attend(&[&[0, 3, 2], &[0, 4, 2], &[0, 4, 3]], default()),
+        many(&[&[3, 2, 4], &[12, 4], &[12], &[4, 4]], MultiHeadOptions::default(), false),
+        many(
+            &[&[3, 4], &[12, 4], &[12], &[3, 4], &[1, 1, 4]],
+            MultiHeadOptions { need_weights: false, ..MultiHeadOptions::default() },
+            true,
+        ),
+    ]
+}

@@ -1,0 +1,248 @@
+//! Losses of classes by margins: one right class, several right ones, and the soft margin.
+
+use super::{floats, numbers, same_shape};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+use crate::ops::cross_entropy::Reduction;
+
+/// How [`Tensor::multi_margin_loss`] counts.
+#[derive(Clone, Debug)]
+pub struct MultiMarginOptions {
+    /// The power of each shortfall: 1 or 2.
+    pub p: i32,
+    /// By how much the right class should win.
+    pub margin: f32,
+    /// A weight for each class, `[C]`.
+    pub weight: Option<Tensor>,
+    /// What becomes of the losses of the samples.
+    pub reduction: Reduction,
+}
+
+impl Default for MultiMarginOptions {
+    fn default() -> MultiMarginOptions {
+        MultiMarginOptions { p: 1, margin: 1.0, weight: None, reduction: Reduction::Mean }
+    }
+}
+
+/// Scores as `[N, C]`, where a vector is one sample and a scalar one sample of one class.
+fn samples(op: &'static str, input: &Tensor) -> Result<Tensor> {
+    let rows = match input.rank() {
+        0 | 1 => input.reshape(&[1, input.numel() as isize])?,
+        _ => input.clone(),
+    };
+    if rows.rank() > 2 || rows.shape()[1] == 0 {
+        let rule = format!("the scores must be [N, C] or [C] with at least one class; they are {}", input.shape());
+        return Err(Error::invalid(op, rule));
+    }
+    Ok(rows)
+}
+
+fn labels(op: &'static str, target: &Tensor) -> Result<()> {
+    if target.dtype() == DType::I32 {
+        return Ok(());
+    }
+    Err(Error::WrongDType { op, expected: "i32 labels", got: target.dtype() })
+}
+
+impl Tensor {
+    /// By how much other classes come near the right one `y`:
+    /// `sum over i other than y of max(0, margin - x[y] + x[i])^p weight[y] / C`, reduced.
+    ///
+    /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other shapes, no classes, or a `p` that is neither 1 nor 2; [`Error::WrongDType`]. A label
+    /// out of range makes its loss NaN and is [`Error::IndexOutOfRange`] at the next synchronisation.
+    ///
+    /// ```
+    /// # use wgrad::{Device, MultiMarginOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[0.5f32, 1.0, 3.0], &[1, 3])?;
+    /// let label = Tensor::from_slice(&device, &[1], &[1])?;
+    /// let loss = x.multi_margin_loss(&label, &MultiMarginOptions::default())?;
+    /// assert_eq!(loss.item::<f32>()?, (0.5 + 3.0) / 3.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn multi_margin_loss(&self, target: &Tensor, options: &MultiMarginOptions) -> Result<Tensor> {
+        const OP: &str = "multi_margin_loss";
+        let &MultiMarginOptions { p, margin, ref weight, reduction } = options;
+        floats(OP, &[self])?;
+        labels(OP, target)?;
+        if p != 1 && p != 2 {
+            return Err(Error::invalid(OP, format!("p is {p}; it must be 1 or 2")));
+        }
+        let x = samples(OP, self)?;
+        let (count, classes) = (x.shape()[0], x.shape()[1]);
+        if target.rank() > 1 || target.numel() != count {
+            let rule = format!("labels {} must be one for each of the {count} samples", target.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        let index = target.reshape(&[count as isize, 1])?;
+        let right = x.gather_as(OP, 1, &index)?;
+        let mut short = x.sub(&right)?.add_scalar(margin)?.relu()?;
+        if p == 2 {
+            short = short.square()?;
+        }
+        let others = numbers(OP, self.device(), classes)?.ne(&index)?;
+        let mut losses = others.where_(&short, &short.zeros_like()?)?.sum(&[1], false)?;
+        if let Some(weight) = weight {
+            floats(OP, &[weight])?;
+            if weight.shape()[..] != [classes] {
+                return Err(Error::invalid(OP, format!("weight {} must be [{classes}], one a class", weight.shape())));
+            }
+            losses = losses.mul(&weight.gather_as(OP, 0, &target.reshape(&[-1])?)?)?;
+        }
+        reduction.of(&losses.div_scalar(classes as f32)?.reshape_to(*target.shape())?)
+    }
+
+    /// How near the wrong classes come to the right ones, of which a sample may have several:
+    /// `sum over right classes j and wrong classes i of max(0, 1 - x[j] + x[i]) / C`, reduced.
+    ///
+    /// Scores are `[N, C]` or `[C]`; the i32 target of the same shape lists the right classes, and ends at the first
+    /// -1. Takes memory for `N C C` elements.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other shapes or no classes, [`Error::WrongDType`]. A label below -1 or from `C` up
+    /// makes the loss NaN and is [`Error::IndexOutOfRange`] at the next synchronisation.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Reduction, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[0.5f32, 1.0, 3.0], &[3])?;
+    /// let target = Tensor::from_slice(&device, &[2, 1, -1], &[3])?;
+    /// let loss = x.multilabel_margin_loss(&target, Reduction::Mean)?;
+    /// assert_eq!(loss.item::<f32>()?, 0.5 / 3.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn multilabel_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        const OP: &str = "multilabel_margin_loss";
+        floats(OP, &[self])?;
+        labels(OP, target)?;
+        let x = samples(OP, self)?;
+        let (count, classes) = (x.shape()[0], x.shape()[1]);
+        let fits = target.shape() == self.shape() || self.rank() < 2 && target.rank() < 2 && target.numel() == classes;
+        if !fits {
+            let rule = format!("the target {} must have the shape of the scores, {}", target.shape(), self.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        let target = target.reshape(&[count as isize, classes as isize])?;
+        let numbers = numbers(OP, self.device(), classes)?;
+        let whole = |value: i32| Tensor::full(self.device(), &[], value);
+        let last = whole(classes as i32)?;
+        let listed = target.lt(&whole(0)?)?.where_(&numbers, &last)?.amin(&[1], true)?.gt(&numbers)?;
+        // Labels past the end don't count, but must be labels.
+        let known = target.ge(&whole(-1)?)?.logical_and(&target.lt(&last)?)?;
+        let index = known.where_(&listed.where_(&target, &whole(0)?)?, &target)?;
+        let right = x.gather_as(OP, 1, &index)?.unsqueeze(2)?;
+        let listed = listed.unsqueeze(2)?;
+        // [N, right, C]: whether the place lists the class, and by how much the class comes too near.
+        let same = listed.where_(&target.unsqueeze(2)?, &whole(-1)?)?.eq(&numbers)?;
+        let wrong = same.to_dtype(DType::F32)?.amax(&[1], true)?.eq_scalar(0.0)?;
+        let near = x.unsqueeze(1)?.sub(&right)?.add_scalar(1.0)?.relu()?;
+        let zeros = near.zeros_like()?;
+        let near = listed.where_(&wrong.where_(&near, &zeros)?, &zeros)?;
+        let losses = near.sum(&[1, 2], false)?.div_scalar(classes as f32)?;
+        reduction.of(&if self.rank() < 2 { losses.reshape(&[])? } else { losses })
+    }
+
+    /// The mean over the classes, which are the last dimension, of each one's binary cross entropy:
+    /// `-weight (t log sigmoid(x) + (1 - t) log sigmoid(-x))` with the target `t`; reduced. Shapes broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`], [`Error::WrongDType`]; [`Error::DimOutOfRange`] for a scalar.
+    #[track_caller]
+    pub fn multilabel_soft_margin_loss(
+        &self,
+        target: &Tensor,
+        weight: Option<&Tensor>,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        const OP: &str = "multilabel_soft_margin_loss";
+        floats(OP, &[self])?;
+        let dim = self.shape().dim(OP, -1)?;
+        if self.rank() == 0 {
+            return Err(Error::DimOutOfRange { op: OP, dim: -1, rank: 0 });
+        }
+        let target = target.to_dtype(self.dtype())?;
+        let off = target.neg()?.add_scalar(1.0)?;
+        let mut losses = target.mul(&self.logsigmoid()?)?.add(&off.mul(&self.neg()?.logsigmoid()?)?)?.neg()?;
+        if let Some(weight) = weight {
+            floats(OP, &[weight])?;
+            losses = losses.mul(weight)?;
+        }
+        // Counted from the front in the input, as PyTorch does; targets of more dimensions shift it.
+        reduction.of(&losses.sum(&[dim as isize], false)?.div_scalar(self.shape()[dim] as f32)?)
+    }
+
+    /// `log(1 + e^(-t x))` with targets `t` of 1 and -1, exact for large scores too; reduced. The target broadcasts
+    /// to the input.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`] or [`Error::Invalid`] where it does not, [`Error::WrongDType`].
+    #[track_caller]
+    pub fn soft_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        const OP: &str = "soft_margin_loss";
+        floats(OP, &[self])?;
+        let target = target.to_dtype(self.dtype())?.expand_to(*self.shape(), OP)?;
+        same_shape(OP, "target", &target, self)?;
+        reduction.of(&target.mul(self)?.logsigmoid()?.neg()?)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        for (p, margin) in [(1, 5.0), (2, 6.0), (2, -5.0)] {
+            let options = MultiMarginOptions { p, margin, reduction, ..MultiMarginOptions::default() };
+            cases.push(
+                Case::new("multi_margin_loss", &[&[4, 5], &[4], &[5]], move |x| {
+                    let options = MultiMarginOptions { weight: Some(x[2].clone()), ..options.clone() };
+                    Ok(vec![x[0].multi_margin_loss(&x[1], &options)?])
+                })
+                .integers(1, 0, 4)
+                .domain(2, 0.2, 2.0)
+                .tolerance(64.0),
+            );
+        }
+        cases.push(
+            Case::new("multilabel_margin_loss", &[&[3, 5], &[3, 5]], move |x| {
+                Ok(vec![x[0].multilabel_margin_loss(&x[1], reduction)?])
+            })
+            .domain(0, -0.4, 0.4)
+            .integers(1, -1, 4)
+            .tolerance(64.0)
+            .first_order(),
+        );
+        cases.push(
+            Case::new("multilabel_soft_margin_loss", &[&[3, 5], &[3, 5], &[5]], move |x| {
+                Ok(vec![x[0].multilabel_soft_margin_loss(&x[1], Some(&x[2]), reduction)?])
+            })
+            .domain(1, 0.0, 1.0)
+            .tolerance(64.0),
+        );
+        cases.push(
+            Case::new("soft_margin_loss", &[&[3, 5], &[5]], move |x| {
+                Ok(vec![x[0].soft_margin_loss(&x[1], reduction)?])
+            })
+            .tolerance(64.0),
+        );
+    }
+    cases.push(
+        Case::new("multi_margin_loss", &[&[5], &[]], |x| {
+            Ok(vec![x[0].multi_margin_loss(&x[1], &MultiMarginOptions { margin: 5.0, ..Default::default() })?])
+        })
+        .integers(1, 0, 4)
+        .first_order(),
+    );
+    cases.push(Case::new("multi_margin_loss", &[&[0, 5], &[0]], |x| {
+        Ok(vec![x[0].multi_margin_loss(
+            &x[1].to_dtype(DType::I32)?,
+            &MultiMarginOptions { reduction: Reduction::Sum, ..Default::default() },
+        )?])
+    }));
+    cases
+}

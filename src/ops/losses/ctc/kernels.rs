@@ -1,0 +1,220 @@
+//! The operations behind the loss: sums over paths, probabilities of classes, and how the sums change.
+
+use super::{numbers, reference, sums};
+use crate::device::Adapter;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::Layout;
+use std::hash::Hasher;
+
+const LOSS: &str = include_str!("../../../../shaders/ctc_loss.wgsl");
+const POSTERIOR: &str = include_str!("../../../../shaders/ctc_loss_posterior.wgsl");
+const TANGENT: &str = include_str!("../../../../shaders/ctc_loss_tangent.wgsl");
+
+pub(super) const OP: &str = "ctc_loss";
+
+/// Turns of all loops of one invocation: well below the 65,535 after which some drivers end them.
+const MOST_TURNS: usize = 32_768;
+
+/// Labels of a sample: one invocation may have to walk over all states of one time.
+pub(super) const MOST_LABELS: usize = 16_383;
+
+/// The loss of each sample, `[N]`, and the sums over its paths, `[directions, N, T, states]`.
+///
+/// Inputs of this and the next two: log probabilities `[T, N, C]`, labels `[S]`, and spans `[3, N]`: input lengths,
+/// target lengths, and where the labels begin.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct CtcLoss {
+    pub blank: usize,
+    /// The most labels of a sample.
+    pub width: usize,
+    /// How many labels there must be in all; 0 where each sample has its row of them.
+    pub labels: usize,
+    /// Whether the sums from the end are computed too, which the gradient needs.
+    pub both: bool,
+}
+
+/// The probability of each class at each time given the labels, `[T, N, C]`; with a fifth input of tangents, their mean
+/// under it. Further inputs: sums over paths and losses.
+#[derive(Clone, Debug, Hash)]
+struct CtcPosterior {
+    blank: usize,
+    width: usize,
+    weighted: bool,
+}
+
+/// How the sums over paths change along a direction `[T, N, C]`. Further inputs: the sums, the direction.
+#[derive(Clone, Debug, Hash)]
+struct CtcTangent {
+    blank: usize,
+    width: usize,
+}
+
+/// A kernel that walks through time: dispatches short enough for any driver.
+fn walk(kernel: &Kernel, adapter: &Adapter, rows: usize, time: usize, width: usize, words: &[Word]) -> Kernels {
+    let states = 2 * width + 1;
+    // A software adapter runs barriers badly.
+    let lanes = if adapter.is_cpu { 1 } else { 64 };
+    let steps = (MOST_TURNS / (states.div_ceil(lanes) + 1)).clamp(1, time.max(1));
+    let kernels = (0..time.max(1)).step_by(steps).map(|first| {
+        kernel
+            .clone()
+            .constant("LANES", format!("{lanes}u"))
+            .values(&[rows, first, steps.min(time - first)])
+            .words(words.iter().copied())
+            .grid(fold_groups(rows * lanes, 64))
+            .work(16 * rows * steps * states)
+    });
+    Kernels { kernels: kernels.collect(), ..Kernels::default() }
+}
+
+/// Parameter words of sizes.
+fn values(sizes: &[usize]) -> impl Iterator<Item = Word> {
+    sizes.iter().map(|&size| Word::Value(size as u32))
+}
+
+/// Where the inputs begin.
+fn offsets(count: usize) -> impl Iterator<Item = Word> {
+    (0..count).map(Word::Offset)
+}
+
+impl Op for CtcLoss {
+    fn name(&self) -> &'static str {
+        OP
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        let shape = &inputs[0].shape;
+        let paths = sums(1 + usize::from(self.both), shape, self.width)?;
+        let losses = shape.without(&[0, 2], false);
+        Ok(vec![Layout::contiguous(losses, DType::F32), Layout::contiguous(paths, DType::F32)])
+    }
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
+        let shape = io.inputs[0].shape;
+        let (time, batch, classes) = (shape[0], shape[1], shape[2]);
+        let mut words: Vec<Word> =
+            values(&[batch, time, classes, 2 * self.width + 1, self.width, self.labels, self.blank]).collect();
+        words.push(Word::Fault(OP, classes));
+        words.extend([time + 1, self.width + 1, self.labels].map(|size| Word::Fault(OP, size)));
+        words.extend(offsets(3));
+        let kernel = Kernel::new("ctc_loss", LOSS)
+            .bind("log_probs", Operand::Input(0))
+            .bind("targets", Operand::Input(1))
+            .bind("spans", Operand::Input(2))
+            .bind("loss", Operand::Output(0))
+            .bind("path", Operand::Output(1));
+        let rows = batch * (1 + usize::from(self.both));
+        Ok(walk(&kernel, adapter, rows, time, self.width, &words))
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        reference::loss(self, inputs)
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        let (x, labels, spans) = (context.input(0), context.input(1), context.input(2));
+        let (losses, paths) = (context.output(0).detach(), context.output(1).detach());
+        let gradient = context.of(0, |g| {
+            let op = CtcPosterior { blank: self.blank, width: self.width, weighted: false };
+            let posterior = record_one(op, &[x, labels, spans, &paths, &losses])?;
+            // What no path leads to has no slope; but where nothing flows back, nothing is lost.
+            let stuck = losses.isinf()?.logical_and(&g.ne_scalar(0.0)?)?;
+            let g = stuck.where_(&g.full_like(f64::NAN)?, &g)?.reshape(&[1, -1, 1])?;
+            let times = numbers(OP, x.device(), x.shape()[0])?.reshape(&[-1, 1, 1])?;
+            let counts = times.lt(&spans.narrow(0, 0, 1)?.unsqueeze(2)?)?;
+            let slope = x.exp()?.sub(&posterior)?.mul(&g)?;
+            counts.where_(&slope, &slope.zeros_like()?)
+        })?;
+        Ok(vec![gradient, None, None])
+    }
+}
+
+impl Op for CtcPosterior {
+    fn name(&self) -> &'static str {
+        "ctc_loss_posterior"
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, DType::F32)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let shape = io.inputs[0].shape;
+        let (time, batch, classes) = (shape[0], shape[1], shape[2]);
+        let count = shape.numel();
+        let tangent = if self.weighted { 5 } else { 3 };
+        Ok(Kernel::new("ctc_loss_posterior", POSTERIOR)
+            .constant("WEIGHTED", self.weighted)
+            .bind("log_probs", Operand::Input(0))
+            .bind("targets", Operand::Input(1))
+            .bind("spans", Operand::Input(2))
+            .bind("path", Operand::Input(3))
+            .bind("loss", Operand::Input(4))
+            .bind("tangent", Operand::Input(tangent))
+            .bind("output", Operand::Output(0))
+            .values(&[count, batch, time, classes, 2 * self.width + 1, self.width, self.blank])
+            .words(offsets(5))
+            .words([Word::Offset(tangent)])
+            .grid(fold_groups(count, 64))
+            .work(2 * count * (self.width + 1))
+            .into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(vec![reference::posterior(self.blank, inputs)])
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        if self.weighted {
+            return Err(crate::Error::NotDifferentiable { op: "the third derivative of ctc_loss" });
+        }
+        let input = |index| context.input(index);
+        // The posterior p is the slope of log Z, the logarithm of the sum over all paths, whose second derivative is
+        // symmetric: along v it is the mean of the paths' own changes, less p times that of log Z.
+        let gradient = context.of(0, |v| {
+            let v = v.contiguous()?;
+            let op = CtcTangent { blank: self.blank, width: self.width };
+            let tangent = record_one(op, &[input(0), input(1), input(2), input(3), &v])?;
+            let op = CtcPosterior { weighted: true, ..self.clone() };
+            let mean = record_one(op, &[input(0), input(1), input(2), input(3), input(4), &tangent])?;
+            let posterior = context.output(0);
+            let whole = posterior.mul(&v)?.sum(&[0, 2], true)?;
+            mean.add(&v.sub(&whole)?.mul(posterior)?)
+        })?;
+        Ok(vec![gradient, None, None, None, None])
+    }
+}
+
+impl Op for CtcTangent {
+    fn name(&self) -> &'static str {
+        "ctc_loss_tangent"
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(sums(2, &inputs[0].shape, self.width)?, DType::F32)])
+    }
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
+        let shape = io.inputs[0].shape;
+        let (time, batch, classes) = (shape[0], shape[1], shape[2]);
+        let words: Vec<Word> =
+            values(&[batch, time, classes, 2 * self.width + 1, self.width, self.blank]).chain(offsets(5)).collect();
+        let kernel = Kernel::new("ctc_loss_tangent", TANGENT)
+            .bind("log_probs", Operand::Input(0))
+            .bind("targets", Operand::Input(1))
+            .bind("spans", Operand::Input(2))
+            .bind("path", Operand::Input(3))
+            .bind("direction", Operand::Input(4))
+            .bind("output", Operand::Output(0));
+        Ok(walk(&kernel, adapter, 2 * batch, time, self.width, &words))
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(vec![reference::tangent(self.blank, inputs)])
+    }
+    fn vjp(&self, _: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        Err(crate::Error::NotDifferentiable { op: "the third derivative of ctc_loss" })
+    }
+}

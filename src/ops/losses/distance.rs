@@ -1,0 +1,155 @@
+//! Distances and angles between vectors, and the triplet loss under any distance.
+
+use super::floats;
+use crate::error::{Error, Result};
+use crate::graph::{Tensor, no_grad};
+use crate::ops::case::Case;
+use crate::ops::cross_entropy::Reduction;
+
+/// How [`Tensor::triplet_margin_with_distance_loss`] counts.
+#[derive(Clone, Copy, Debug)]
+pub struct TripletMarginWithDistanceOptions {
+    /// By how much the negative example should be further away; above 0.
+    pub margin: f32,
+    /// Whether the distance from the positive to the negative example counts where it is the smaller one.
+    pub swap: bool,
+    /// What becomes of the losses of the samples.
+    pub reduction: Reduction,
+}
+
+impl Default for TripletMarginWithDistanceOptions {
+    fn default() -> TripletMarginWithDistanceOptions {
+        TripletMarginWithDistanceOptions { margin: 1.0, swap: false, reduction: Reduction::Mean }
+    }
+}
+
+impl Tensor {
+    /// The distance `(sum over the last dimension of |self - other + eps|^p)^(1/p)`; shapes broadcast. PyTorch's
+    /// defaults are `p` 2 and `eps` 1e-6. With `keepdim`, the last dimension stays with size 1.
+    ///
+    /// # Errors
+    /// As [`norm`](Tensor::norm); [`Error::Broadcast`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let a = Tensor::from_slice(&device, &[1.0f32, 2.0], &[1, 2])?;
+    /// let b = Tensor::from_slice(&device, &[4.0f32, 6.0], &[2])?;
+    /// assert_eq!(a.pairwise_distance(&b, 2.0, 0.0, false)?.to_vec::<f32>()?, [5.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn pairwise_distance(&self, other: &Tensor, p: f32, eps: f32, keepdim: bool) -> Result<Tensor> {
+        floats("pairwise_distance", &[self, other])?;
+        self.sub(other)?.add_scalar(eps)?.norm(p, &[-1], keepdim)
+    }
+
+    /// The cosine of the angle between vectors along `dim`:
+    /// `sum of a b / (max(|a|, eps) max(|b|, eps))`; shapes broadcast. PyTorch's defaults are `dim` 1 and `eps` 1e-8.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::Broadcast`], [`Error::WrongDType`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let a = Tensor::from_slice(&device, &[3.0f32, 4.0], &[2])?;
+    /// let b = Tensor::from_slice(&device, &[0.0f32, 2.0], &[2])?;
+    /// assert_eq!(a.cosine_similarity(&b, 0, 1e-8)?.item::<f32>()?, 0.8);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cosine_similarity(&self, other: &Tensor, dim: isize, eps: f32) -> Result<Tensor> {
+        const OP: &str = "cosine_similarity";
+        floats(OP, &[self, other])?;
+        let shape = self.shape().broadcast(other.shape(), OP)?;
+        let dim = shape.dim(OP, dim)? as isize;
+        let dims: &[isize] = if shape.is_empty() { &[] } else { &[dim] };
+        // The gradient of a length passes its lower bound as if it were not there, as in PyTorch.
+        let unit = |x: &Tensor| -> Result<Tensor> {
+            let x = x.expand_to(shape, OP)?;
+            let length = x.norm(2.0, dims, true)?;
+            let missing = no_grad(|| length.maximum_scalar(eps)?.sub(&length))?;
+            x.div(&length.add(&missing)?)
+        };
+        unit(self)?.mul(&unit(other)?)?.sum(dims, false)
+    }
+
+    /// `max(0, |self - positive| - |self - negative| + margin)` under any distance, this being the anchor; reduced.
+    /// PyTorch's default distance is [`pairwise_distance`](Tensor::pairwise_distance). With `swap`, the distance from
+    /// `positive` to `negative` takes the place of the second one where it is smaller.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for different ranks or a margin not above 0; those of `distance`.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, TripletMarginWithDistanceOptions};
+    /// # let device = Device::reference();
+    /// let anchor = Tensor::zeros(&device, &[1, 2])?;
+    /// let near = Tensor::full(&device, &[1, 2], 0.5f32)?;
+    /// let far = Tensor::full(&device, &[1, 2], 0.75f32)?;
+    /// let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.abs()?.sum(&[1], false);
+    /// let options = TripletMarginWithDistanceOptions::default();
+    /// assert_eq!(anchor.triplet_margin_with_distance_loss(&near, &far, distance, &options)?.item::<f32>()?, 0.5);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn triplet_margin_with_distance_loss(
+        &self,
+        positive: &Tensor,
+        negative: &Tensor,
+        distance: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+        options: &TripletMarginWithDistanceOptions,
+    ) -> Result<Tensor> {
+        const OP: &str = "triplet_margin_with_distance_loss";
+        let &TripletMarginWithDistanceOptions { margin, swap, reduction } = options;
+        if margin.is_nan() || margin <= 0.0 {
+            return Err(Error::invalid(OP, format!("margin is {margin}; it must be above 0")));
+        }
+        if positive.rank() != self.rank() || negative.rank() != self.rank() {
+            let shapes = format!("{}, {} and {}", self.shape(), positive.shape(), negative.shape());
+            return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
+        }
+        let near = distance(self, positive)?;
+        let mut far = distance(self, negative)?;
+        if swap {
+            far = far.minimum(&distance(positive, negative)?)?;
+        }
+        reduction.of(&near.sub(&far)?.add_scalar(margin)?.relu()?)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (p, keepdim) in [(2.0, false), (3.0, true)] {
+        cases.push(
+            Case::new("pairwise_distance", &[&[4, 3], &[3]], move |x| {
+                Ok(vec![x[0].pairwise_distance(&x[1], p, 1e-6, keepdim)?])
+            })
+            .domain(0, 1.0, 2.0)
+            .domain(1, -2.0, 0.5)
+            .tolerance(64.0),
+        );
+    }
+    for (dim, eps, a, b) in [(1, 1e-8, &[4, 3][..], &[4, 3][..]), (0, 9.0, &[2, 3, 4], &[3, 1]), (-1, 1e-8, &[7], &[7])]
+    {
+        // Lower bounds that are in force change the slope but not the gradient.
+        let case = Case::new("cosine_similarity", &[a, b], move |x| Ok(vec![x[0].cosine_similarity(&x[1], dim, eps)?]));
+        let case = case.domain(0, 0.5, 2.0).tolerance(64.0);
+        cases.push(if eps > 1.0 { case.no_gradient() } else { case });
+    }
+    for (swap, reduction) in [(false, Reduction::Mean), (true, Reduction::None), (false, Reduction::Sum)] {
+        let options = TripletMarginWithDistanceOptions { margin: 9.0, swap, reduction };
+        cases.push(
+            Case::new("triplet_margin_with_distance_loss", &[&[4, 3], &[4, 3], &[1, 3]], move |x| {
+                let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6, false);
+                Ok(vec![x[0].triplet_margin_with_distance_loss(&x[1], &x[2], distance, &options)?])
+            })
+            .domain(0, 1.0, 2.0)
+            .domain(1, -0.5, 0.5)
+            .domain(2, -4.0, -2.0)
+            .tolerance(64.0),
+        );
+    }
+    cases
+}

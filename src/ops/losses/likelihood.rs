@@ -1,0 +1,153 @@
+//! Negative log likelihoods of distributions that a network predicts: Poisson's and Gauss's.
+
+use super::floats;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::case::Case;
+use crate::ops::cross_entropy::Reduction;
+use std::f32::consts::TAU;
+
+/// How [`Tensor::poisson_nll_loss`] counts.
+#[derive(Clone, Copy, Debug)]
+pub struct PoissonNllOptions {
+    /// Whether the input is the logarithm of the rate.
+    pub log_input: bool,
+    /// Whether to add Stirling's approximation of `log(target!)`.
+    pub full: bool,
+    /// Added to a rate before its logarithm is taken.
+    pub eps: f32,
+    /// What becomes of the losses of the elements.
+    pub reduction: Reduction,
+}
+
+impl Default for PoissonNllOptions {
+    fn default() -> PoissonNllOptions {
+        PoissonNllOptions { log_input: true, full: false, eps: 1e-8, reduction: Reduction::Mean }
+    }
+}
+
+/// How [`Tensor::gaussian_nll_loss`] counts.
+#[derive(Clone, Copy, Debug)]
+pub struct GaussianNllOptions {
+    /// Whether to add the constant `log(2 pi) / 2`.
+    pub full: bool,
+    /// The least variance; above 0.
+    pub eps: f32,
+    /// What becomes of the losses of the elements.
+    pub reduction: Reduction,
+}
+
+impl Default for GaussianNllOptions {
+    fn default() -> GaussianNllOptions {
+        GaussianNllOptions { full: false, eps: 1e-6, reduction: Reduction::Mean }
+    }
+}
+
+impl Tensor {
+    /// How unlikely the counts `t` in `target` are under Poisson distributions: `e^x - t x` where this holds
+    /// logarithms `x` of rates, `x - t log(x + eps)` where it holds the rates; reduced. With `full`,
+    /// `t log t - t + log(2 pi t) / 2` is added where `t` is above 1. Shapes broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`], [`Error::WrongDType`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, PoissonNllOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[0.0f32, 0.0], &[2])?;
+    /// let counts = Tensor::from_slice(&device, &[1.0f32, 3.0], &[2])?;
+    /// assert_eq!(x.poisson_nll_loss(&counts, &PoissonNllOptions::default())?.item::<f32>()?, 1.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn poisson_nll_loss(&self, target: &Tensor, options: &PoissonNllOptions) -> Result<Tensor> {
+        const OP: &str = "poisson_nll_loss";
+        floats(OP, &[self])?;
+        let target = target.to_dtype(self.dtype())?;
+        let mut losses = if options.log_input {
+            self.exp()?.sub(&target.mul(self)?)?
+        } else {
+            self.sub(&target.mul(&self.add_scalar(options.eps)?.log()?)?)?
+        };
+        if options.full {
+            // Counts up to 1 have no term; 1 in their place keeps their logarithms finite.
+            let large = target.gt_scalar(1.0)?;
+            let t = large.where_(&target, &target.ones_like()?)?;
+            let term = t.mul(&t.log()?)?.sub(&t)?.add(&t.mul_scalar(TAU)?.log()?.mul_scalar(0.5)?)?;
+            losses = losses.add(&large.where_(&term, &term.zeros_like()?)?)?;
+        }
+        options.reduction.of(&losses)
+    }
+
+    /// How unlikely `target` is under normal distributions with means `x`, this, and variances `var`:
+    /// `(log v + (x - target)^2 / v) / 2` with `v = max(var, eps)`; reduced. With `full`, `log(2 pi) / 2` is added.
+    ///
+    /// `var` has the input's shape, or that without the last dimension, or with 1 in the place of one size. Its
+    /// gradient passes the lower bound as if it were not there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another shape of `var` or an `eps` not above 0, [`Error::Broadcast`],
+    /// [`Error::WrongDType`]. A variance below 0 makes its loss NaN and is [`Error::IndexOutOfRange`], with index -1,
+    /// at the next synchronisation.
+    #[track_caller]
+    pub fn gaussian_nll_loss(&self, target: &Tensor, var: &Tensor, options: &GaussianNllOptions) -> Result<Tensor> {
+        const OP: &str = "gaussian_nll_loss";
+        let &GaussianNllOptions { full, eps, reduction } = options;
+        floats(OP, &[self, target, var])?;
+        let (shape, sizes) = (self.shape(), var.shape());
+        let differs = || (0..shape.len()).filter(|&d| shape[d] != sizes[d]);
+        let var = if shape == sizes || shape.len() == sizes.len() && differs().map(|d| sizes[d]).eq([1]) {
+            var.clone()
+        } else if shape.len() == sizes.len() + 1 && shape.starts_with(sizes) {
+            var.unsqueeze(-1)?
+        } else {
+            let rule = format!(
+                "var {sizes} must be {shape}, the shape of the input, or that without its last dimension or with 1 for \
+                 one of its sizes"
+            );
+            return Err(Error::invalid(OP, rule));
+        };
+        // A variance below 0 picks from a place that does not exist, which the device reports.
+        let device = self.device();
+        let whole = |value: i32| Tensor::full(device, &[], value);
+        let place = var.lt_scalar(0.0)?.where_(&whole(-1)?, &whole(0)?)?.reshape(&[-1])?;
+        let checked = Tensor::zeros(device, &[1])?.to_dtype(var.dtype())?.gather_as(OP, 0, &place)?;
+        let var = var.add(&checked.reshape_to(*var.shape())?)?;
+        let low = var.lt_scalar(eps)?;
+        let bound = var.sub(&var.detach())?.add_scalar(eps)?;
+        let var = low.where_(&bound, &var)?;
+        let mut losses = var.log()?.add(&self.sub(target)?.square()?.div(&var)?)?.mul_scalar(0.5)?;
+        if full {
+            losses = losses.add_scalar(0.5 * TAU.ln())?;
+        }
+        reduction.of(&losses)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (reduction, full) in [(Reduction::Mean, false), (Reduction::Sum, true), (Reduction::None, true)] {
+        for log_input in [true, false] {
+            let options = PoissonNllOptions { log_input, full, eps: 1e-3, reduction };
+            cases.push(
+                Case::new("poisson_nll_loss", &[&[3, 5], &[5]], move |x| {
+                    Ok(vec![x[0].poisson_nll_loss(&x[1], &options)?])
+                })
+                .domain(0, 0.3, 2.0)
+                .domain(1, 1.2, 4.0)
+                .tolerance(64.0),
+            );
+        }
+        let options = GaussianNllOptions { full, reduction, ..GaussianNllOptions::default() };
+        for sizes in [&[3, 5][..], &[3], &[1, 5]] {
+            cases.push(
+                Case::new("gaussian_nll_loss", &[&[3, 5], &[5], sizes], move |x| {
+                    Ok(vec![x[0].gaussian_nll_loss(&x[1], &x[2], &options)?])
+                })
+                .domain(2, 0.5, 2.0)
+                .tolerance(64.0),
+            );
+        }
+    }
+    cases
+}
