@@ -66,7 +66,7 @@ pub enum Verdict {
 }
 
 /// Why a call gave no values.
-enum Refusal {
+pub enum Refusal {
     Unsupported(String),
     /// The call is an error, as `raises` expects.
     Error(String),
