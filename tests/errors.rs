@@ -103,7 +103,7 @@ fn convolutions_of_other_dimensions_that_cannot_be() {
     says(x.conv1d(&half, None, &Conv1dOptions::default()), &["conv1d", "f16"]);
     says(with(&x, &[4]).conv1d(&with(&x, &[2, 4, 3]), None, &Conv1dOptions::default()), &["conv1d", "[4]"]);
 
-    let video = ones(&[1, 2, 3, 4, 5]);
+    let video = with(&x, &[1, 2, 3, 4, 5]);
     let weight = with(&x, &[2, 2, 2, 2, 2]);
     let conv = |options: &Conv3dOptions| video.conv3d(&weight, None, options);
     let same = Conv3dOptions { padding: Padding::Same, stride: [2, 1, 1], ..Conv3dOptions::default() };

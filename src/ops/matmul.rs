@@ -210,26 +210,34 @@ impl Tensor {
     }
 
     /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]`
-    /// and `bias` `[out]`.
+    /// and `bias` `[out]`, or another shape that broadcasts to the output's. A `weight` `[in]` stands for one output,
+    /// whose dimension is left out; then there is no bias.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the weight does not fit; as [`matmul`](Tensor::matmul) and [`add`](Tensor::add).
+    /// [`Error::Invalid`] where weight or bias do not fit; as [`matmul`](Tensor::matmul) and [`add`](Tensor::add).
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let fits = weight.rank() == 2 && self.rank() > 0 && self.shape()[self.rank() - 1] == weight.shape()[1];
-        if !fits {
+        const OP: &str = "linear";
+        let fits = matches!((weight.rank(), bias), (2, _) | (1, None));
+        if !fits || self.rank() == 0 || self.shape()[self.rank() - 1] != weight.shape()[weight.rank() - 1] {
             let rule = format!(
-                "weight {} must be [out, in], and the input's last size must be in; it is {}",
+                "weight {} must be [out, in], or [in] without a bias, and the input's last size must be in; it is {}",
                 weight.shape(),
                 self.shape()
             );
-            return Err(Error::invalid("linear", rule));
+            return Err(Error::invalid(OP, rule));
         }
         let product = self.matmul(&weight.t()?)?;
-        match bias {
-            Some(bias) => product.add(bias),
-            None => Ok(product),
+        let Some(bias) = bias else { return Ok(product) };
+        if bias.dtype() != self.dtype() {
+            return Err(Error::WrongDType { op: OP, expected: "a bias of the input's type", got: bias.dtype() });
         }
+        let sum = product.add(bias)?;
+        if sum.shape() != product.shape() {
+            let rule = format!("bias {} does not broadcast to the output's shape {}", bias.shape(), product.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        Ok(sum)
     }
 }
 

@@ -176,7 +176,7 @@ fn two_dimensions() -> Vec<Case> {
         Ok(vec![x[0].expand(&[1, 40_002, 1, 2])?.conv2d(&x[1].expand(&[2, 20_001, 1, 1])?, None, &options)?])
     };
     cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(8_000.0).first_order());
-    // Sums over no channels.
+    // No channels.
     cases.push(conv([1, 0, 3, 3], [2, 0, 2, 2], plain));
     cases
 }

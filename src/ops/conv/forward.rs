@@ -22,14 +22,12 @@ fn convolve<const D: usize>(
         return convolve(op, shapes, [&input.unsqueeze(0)?, weight], bias, options)?.squeeze(0);
     }
     let axes = options.axes(op, input.shape(), weight.shape())?;
-    let sizes = [&[input.shape()[0], weight.shape()[0]][..], &axes.map(|axis| axis.output)].concat();
-    let shape = Shape::new(&sizes)?;
-    let output = if weight.shape()[1] == 0 {
-        // Sums over no channels; both operands stay in the graph.
-        input.sum(&[], false)?.add(&weight.sum(&[], false)?)?.expand_to(shape, op)?
-    } else {
-        planes(input, weight, options.groups, as_three(axes))?.reshape_to(shape)?
-    };
+    let shape = |channels| Shape::new(&[&[input.shape()[0], channels][..], &axes.map(|axis| axis.output)].concat());
+    if weight.shape()[1] == 0 {
+        // Without input channels PyTorch has no output channels either. Both operands stay in the graph.
+        return input.sum(&[], false)?.add(&weight.sum(&[], false)?)?.expand_to(shape(0)?, op);
+    }
+    let output = planes(input, weight, options.groups, as_three(axes))?.reshape_to(shape(weight.shape()[0])?)?;
     add_bias(op, output, weight, bias)
 }
 
@@ -92,7 +90,8 @@ impl Tensor {
     ///
     /// with `g` the group of `o`. Input `[N, C, H, W]` or `[C, H, W]`, weight `[O, C/groups, R, S]`, bias `[O]`; output
     /// `[N, O, H', W']` with `H' = (H + padding - dilation (R - 1) - 1) / stride + 1`, rounded down, where `padding`
-    /// counts both ends. Sums are f32, also of f16. Batch and input channels may be empty.
+    /// counts both ends. Sums are f32, also of f16. The batch may be empty; so may the input channels, and then
+    /// there are no output channels, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them, the

@@ -83,7 +83,7 @@ def conv2d(file):
     ]:
         op.case(args(x, w, bias), **attrs)
 
-    # zeros and infinities, and sums over no channels
+    # zeros and infinities, and no channels
     zeros = args((1, 2, 4, 4), (3, 2, 2, 2), True)
     op.case(zeros | {"input": zeros["input"] * 0})
     op.case(zeros | {"weight": zeros["weight"] * 0}, padding=1)
@@ -147,7 +147,7 @@ def conv1d(file):
         ((4, 8), (4, 1, 3), {"groups": 4, "padding": "same"}),
         ((0, 3, 7), (4, 3, 3), {}),
         ((0, 4, 7), (4, 2, 3), {"stride": 2, "padding": 1, "groups": 2}),
-        ((2, 0, 5), (3, 0, 3), {}),  # sums over no channels
+        ((2, 0, 5), (3, 0, 3), {}),  # no channels
         ((2, 1, 101), (6, 1, 17), {"stride": 4, "padding": 8}),
     ]:
         op.case(filters(op, x, w, w[0]), **attrs)
@@ -210,7 +210,7 @@ def conv3d(file):
         ((3, 3, 2, 3), (3, 1, 2, 2, 2), {"groups": 3, "padding": "same"}),
         ((0, 2, 3, 3, 3), (3, 2, 2, 2, 2), {}),
         ((0, 2, 3, 3, 3), (2, 1, 3, 3, 3), {"groups": 2, "padding": 1, "stride": 2}),
-        ((1, 0, 3, 3, 3), (2, 0, 2, 2, 2), {}),  # sums over no channels
+        ((1, 0, 3, 3, 3), (2, 0, 2, 2, 2), {}),  # no channels
     ]:
         op.case(filters(op, x, w, w[0]), **attrs)
         op.case(filters(op, x, w, 0), **attrs)
