@@ -228,10 +228,10 @@ fn the_largest_tensor_and_one_element_more() {
     let past = [
         Tensor::full(&device, &[elements + 1], 1.0f32),
         Tensor::rand(&device, &[elements + 1]),
-        one.expand(&[elements + 1]).and_then(|wide| wide.copy()),
-        one.expand(&[elements + 1]).and_then(|wide| wide.cumsum(0)),
-        one.expand(&[elements + 1]).and_then(|wide| wide.argsort(0, false)),
-        one.expand(&[elements + 1]).and_then(|wide| wide.softmax(0)),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.copy()),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.cumsum(0)),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.argsort(0, false)),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.softmax(0)),
     ];
     for result in past {
         assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");
