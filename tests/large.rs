@@ -99,15 +99,17 @@ fn one_long_row_is_sorted() {
     let Some(device) = adapter() else { return };
     // 2^20 different numbers, each some sixteen times.
     let values: Vec<f32> = (0..LONG).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 12) as f32 - 5e5).collect();
-    let (sorted, indices) = long(&device, &values).sort(1, false).unwrap();
+    let x = long(&device, &values).requires_grad();
+    let (sorted, indices) = x.sort(1, false).unwrap();
+    let gradient = wgrad::grad(&[&sorted], &[&x], &[&sorted.detach()]).unwrap().remove(0).unwrap();
+    same("gradient", &gradient.to_vec::<f32>().unwrap(), &values);
     let (sorted, indices) = (sorted.to_vec::<f32>().unwrap(), indices.to_vec::<i32>().unwrap());
     let mut seen = vec![false; LONG];
     for (at, &index) in indices.iter().enumerate() {
         assert_eq!(sorted[at], values[index as usize], "at {at}");
         assert!(!std::mem::replace(&mut seen[index as usize], true), "{index} comes twice");
-        let in_order = at == 0
-            || sorted[at - 1] < sorted[at]
-            || (sorted[at - 1] == sorted[at] && indices[at - 1] < index);
+        let in_order =
+            at == 0 || sorted[at - 1] < sorted[at] || (sorted[at - 1] == sorted[at] && indices[at - 1] < index);
         assert!(in_order, "{} stands before {} at {at}", sorted[at - 1], sorted[at]);
     }
 }
@@ -132,12 +134,19 @@ fn many_short_rows() {
         assert!((got - expected).abs() < 1e-5, "{row:?}: {got}");
     }
     let first = |r: &[f32]| (0..3).rev().max_by(|&a, &b| r[a].total_cmp(&r[b])).unwrap() as i32;
-    let places: Vec<i32> = rows().map(|r| if r.contains(&0.0) && r.iter().all(|&v| v <= 0.0) { -1 } else { first(r) }).collect();
-    for (at, (got, expected)) in x.argmax(Some(1), false).unwrap().to_vec::<i32>().unwrap().iter().zip(places).enumerate() {
+    let places: Vec<i32> =
+        rows().map(|r| if r.contains(&0.0) && r.iter().all(|&v| v <= 0.0) { -1 } else { first(r) }).collect();
+    for (at, (got, expected)) in
+        x.argmax(Some(1), false).unwrap().to_vec::<i32>().unwrap().iter().zip(places).enumerate()
+    {
         // 0 and -0 are equal, which total_cmp does not know.
         assert!(expected == -1 || *got == expected, "row {at}");
     }
-    same("cumsum", &read(x.cumsum(1)), &rows().flat_map(|r| [r[0], r[0] + r[1], r[0] + r[1] + r[2]]).collect::<Vec<_>>());
+    same(
+        "cumsum",
+        &read(x.cumsum(1)),
+        &rows().flat_map(|r| [r[0], r[0] + r[1], r[0] + r[1] + r[2]]).collect::<Vec<_>>(),
+    );
     let (sorted, indices) = x.sort(1, true).unwrap();
     let mut expected = Vec::new();
     for row in rows() {

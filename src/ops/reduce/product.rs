@@ -14,7 +14,8 @@ use crate::ops::case::Case;
 /// zeros too, but the second derivative needs them.
 pub(super) fn gradient(x: &Tensor, g: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let dims: Vec<isize> = dims.iter().map(|&d| d as isize).collect();
-    let over = |t: &Tensor, kind: Kind, op| if dims.is_empty() { Ok(t.clone()) } else { t.reduce(kind, op, &dims, true) };
+    let over =
+        |t: &Tensor, kind: Kind, op| if dims.is_empty() { Ok(t.clone()) } else { t.reduce(kind, op, &dims, true) };
     let zero = x.eq_scalar(0.0)?;
     let nonzero = zero.where_(&x.ones_like()?, x)?;
     let p = over(&nonzero, Kind::Product, "prod")?.div(&nonzero)?;
@@ -55,7 +56,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("prod", &[shape], move |x| Ok(vec![x[0].prod(dims, keepdim)?])).domain(0, 0.5, 1.8).tolerance(400.0)
     };
     // Inputs of 0 are added to these factors: rows with no zero, one, two and three.
-    let factors = [1.5f32, 0.5, 2.0, 1.0, 0.8, 1.2, 0.0, 0.7, 1.0, 2.0, 0.0, 1.5, 0.0, 0.5, 3.0, 0.0, 0.0, 2.0, 1.0, 0.0];
+    let factors =
+        [1.5f32, 0.5, 2.0, 1.0, 0.8, 1.2, 0.0, 0.7, 1.0, 2.0, 0.0, 1.5, 0.0, 0.5, 3.0, 0.0, 0.0, 2.0, 1.0, 0.0];
     let zeroed = move |x: &[Tensor]| {
         let moved = x[0].add(&Tensor::from_slice(x[0].device(), &factors, &[4, 5])?)?;
         Ok(vec![moved.prod(&[1], false)?, moved.prod(&[0], true)?, moved.prod(&[], false)?])

@@ -39,7 +39,8 @@ pub(super) fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, reverse: bool) -> Res
 
 pub(super) fn cases() -> Vec<Case> {
     // Inputs of 0 are added to these factors: rows with no zero, one, two and three, at the start, between, at the end.
-    let factors = [1.5f32, 0.5, 2.0, 1.0, 0.8, 1.2, 0.0, 0.7, 1.0, 2.0, 0.0, 1.5, 0.0, 0.5, 3.0, 0.0, 0.0, 2.0, 1.0, 0.0];
+    let factors =
+        [1.5f32, 0.5, 2.0, 1.0, 0.8, 1.2, 0.0, 0.7, 1.0, 2.0, 0.0, 1.5, 0.0, 0.5, 3.0, 0.0, 0.0, 2.0, 1.0, 0.0];
     let zeroed = move |x: &[Tensor]| {
         let moved = x[0].add(&Tensor::from_slice(x[0].device(), &factors, &[4, 5])?)?;
         Ok(vec![moved.cumprod(1)?, moved.cumprod(0)?])

@@ -26,6 +26,7 @@ fn softmax(call: &Call) -> Results {
 
 fn norm(call: &Call) -> Results {
     let p = match call.attr("p").and_then(Value::as_str) {
+        Some("fro") => 2.0,
         Some(text) => text.parse().map_err(|_| call.wrong("p"))?,
         None => call.number("p")?.unwrap_or(2.0),
     };
