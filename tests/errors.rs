@@ -54,6 +54,12 @@ fn shapes_that_do_not_fit() {
     says(x.sum(&[2], false), &["sum", "dimension 2", "2 dimensions"]);
     says(x.sum(&[0, -2], false), &["sum", "dimension 0 appears twice"]);
     says(x.softmax(-3), &["softmax", "dimension -3"]);
+    says(x.cumsum(2), &["cumsum", "dimension 2"]);
+    says(x.sort(-3, false), &["sort", "dimension -3"]);
+    says(x.argsort(2, false), &["argsort", "dimension 2"]);
+    says(x.topk(4, 1, true), &["topk", "4", "[2, 3]", "3"]);
+    says(x.kthvalue(0, 0, false), &["kthvalue", "0", "[2, 3]", "1 to 2"]);
+    says(x.prod(&[0, 0], false), &["prod", "dimension 0 appears twice"]);
     says(x.item::<f32>(), &["item", "[2, 3]"]);
     says(Tensor::from_slice(x.device(), &[1.0f32; 5], &[2, 3]), &["from_slice", "5 values", "[2, 3]", "6"]);
     let index = Tensor::full(x.device(), &[3], 0i32).unwrap();
@@ -241,6 +247,8 @@ fn wrong_types() {
     says(truth.add(&truth), &["add", "bool"]);
     says(truth.mean(&[], false), &["mean", "bool"]);
     says(whole.mean(&[], false), &["mean", "i32"]);
+    says(truth.argmax(None, false), &["argmax", "bool"]);
+    says(truth.topk(1, 0, true), &["topk", "bool"]);
     says(whole.matmul(&x), &["matmul", "i32"]);
     says(x.where_(&x, &x), &["where", "f32"]);
     says(x.gather(0, &x), &["gather", "i32", "f32"]);

@@ -99,7 +99,10 @@ fn one_long_row_is_sorted() {
     let Some(device) = adapter() else { return };
     // 2^20 different numbers, each some sixteen times.
     let values: Vec<f32> = (0..LONG).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 12) as f32 - 5e5).collect();
-    let (sorted, indices) = long(&device, &values).sort(1, false).unwrap();
+    let x = long(&device, &values).requires_grad();
+    let (sorted, indices) = x.sort(1, false).unwrap();
+    let gradient = wgrad::grad(&[&sorted], &[&x], &[&sorted.detach()]).unwrap().remove(0).unwrap();
+    same("gradient", &gradient.to_vec::<f32>().unwrap(), &values);
     let (sorted, indices) = (sorted.to_vec::<f32>().unwrap(), indices.to_vec::<i32>().unwrap());
     let mut seen = vec![false; LONG];
     for (at, &index) in indices.iter().enumerate() {
@@ -234,10 +237,10 @@ fn the_largest_tensor_and_one_element_more() {
     let past = [
         Tensor::full(&device, &[elements + 1], 1.0f32),
         Tensor::rand(&device, &[elements + 1]),
-        one.expand(&[elements + 1]).and_then(|wide| wide.copy()),
-        one.expand(&[elements + 1]).and_then(|wide| wide.cumsum(0)),
-        one.expand(&[elements + 1]).and_then(|wide| wide.argsort(0, false)),
-        one.expand(&[elements + 1]).and_then(|wide| wide.softmax(0)),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.copy()),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.cumsum(0)),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.argsort(0, false)),
+        one.expand(&[elements as isize + 1]).and_then(|wide| wide.softmax(0)),
     ];
     for result in past {
         assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");

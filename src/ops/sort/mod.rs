@@ -1,4 +1,4 @@
-//! Sorting along one dimension, and what falls out of it: positions, the largest and the smallest elements.
+//! Sorting along one dimension, and what falls out of it: positions, the largest and smallest elements, the k-th.
 //!
 //! One stable merge sort serves all: runs of a few elements are sorted by insertion, then each dispatch merges pairs of
 //! runs. Sizes are parameters, so the same kernels sort rows of any length and number.
@@ -187,6 +187,40 @@ impl Tensor {
         Ok((values.narrow(dim, 0, k)?, indices.narrow(dim, 0, k)?))
     }
 
+    /// The `k`-th smallest element along `dim`, counted from 1, and where it is (i32). NaN is the largest of all; equal
+    /// elements count in their order. The dimension stays with size 1 where `keepdim`.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `k` is 0 or more than there are; [`Error::WrongDType`] for bool.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[3.0f32, 1.0, 2.0], &[3])?;
+    /// assert_eq!(x.kthvalue(2, 0, false)?.0.item::<f32>()?, 2.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        const OP: &str = "kthvalue";
+        let at = self.shape().dim(OP, dim)?;
+        let size = self.shape().get(at).copied().unwrap_or(1);
+        if self.dtype() == DType::Bool {
+            return Err(Error::WrongDType { op: OP, expected: "numbers", got: self.dtype() });
+        }
+        if k == 0 || k > size {
+            let rule = format!("k is {k}; dimension {dim} of {} takes 1 to {size}", self.shape());
+            return Err(Error::invalid(OP, rule));
+        }
+        let (values, indices) = self.sort_as(OP, dim, false)?;
+        if self.rank() == 0 {
+            return Ok((values, indices));
+        }
+        let kept = self.shape().without(&[at], keepdim);
+        let pick = |t: Tensor| t.narrow(dim, k - 1, 1)?.reshape_to(kept);
+        Ok((pick(values)?, pick(indices)?))
+    }
+
     #[track_caller]
     fn sort_as(&self, op: &'static str, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
         let dim = self.shape().dim(op, dim)?;
@@ -228,6 +262,8 @@ pub(super) fn cases() -> Vec<Case> {
         .half()
         .distinct(),
         Case::new("argsort", &[&[3, 70]], |x| Ok(vec![x[0].argsort(1, true)?])).distinct().no_gradient(),
+        Case::new("kthvalue", &[&[3, 5, 2]], |x| x[0].kthvalue(2, 1, true).map(|(v, i)| vec![v, i])).distinct(),
+        Case::new("kthvalue", &[&[]], |x| x[0].kthvalue(1, 0, false).map(|(v, i)| vec![v, i])),
         topk(&[7], 3, 0, true),
         topk(&[3, 20, 2], 4, 1, false),
         topk(&[3, 5], 0, 0, true),

@@ -93,5 +93,28 @@ def sorts(file):
         op.raises({"input": op.uniform(shape)}, k=k, dim=dim)
     op.raises({"input": op.bools((3, 4))}, k=1)
 
+    op = file.op("kthvalue", EXACT)
+    for shape, attrs in [
+        ((), {"k": 1, "dim": 0}),
+        ((1,), {"k": 1}),
+        ((7,), {"k": 3}),
+        ((7,), {"k": 7, "keepdim": True}),
+        ((3, 5), {"k": 2, "dim": 0}),
+        ((3, 5), {"k": 5, "dim": 1}),
+        ((3, 5), {"k": 1, "dim": -1, "keepdim": True}),
+        ((2, 3, 4), {"k": 2, "dim": 1}),
+        ((2, 3, 4), {"k": 3, "dim": -1, "keepdim": True}),
+        ((2, 1, 4), {"k": 1, "dim": 1}),
+        ((0, 3), {"k": 2, "dim": 1}),
+        ((2, 37), {"k": 19}),
+        ((70, 2), {"k": 6, "dim": 0}),
+    ]:
+        op.case({"input": op.uniform(shape)}, **attrs)
+    for k in (1, 4, 6):
+        op.case({"input": np.float32([[1, NAN, -INF, 2, INF, -1]])}, grad=False, k=k)
+    op.case({"input": np.int64([[4, -3, 2, 9], [1, 0, -7, 5]])}, k=2)
+    for shape, k, dim in [((3,), 4, 0), ((3,), 0, 0), ((2, 3), -1, 1), ((2, 3), 1, 2), ((), 2, 0), ((3, 0), 1, 1)]:
+        op.raises({"input": op.uniform(shape)}, k=k, dim=dim)
+
 
 FAMILIES = [scans, sorts]

@@ -191,7 +191,7 @@ def aggregates(file):
         op.case({"input": op.whole((5, 3), 0, 1)}, grad=False, dim=1)
         op.case({"input": op.whole((5, 3), -1, 1)}, grad=False, dim=0)
         op.case({"input": op.index((5, 3), 3)}, dim=1)
-        op.case({"input": np.float32([[NAN, 1], [INF, 0], [-0.0, 0], [1e-40, 1]])}, grad=False, dim=1)
+        op.case({"input": np.float32([[NAN, 1], [INF, 0], [-0.0, 0]])}, grad=False, dim=1)
         for shape, dim in bad + [((2, 3), [0, 0])]:
             op.raises({"input": op.uniform(shape)}, dim=dim)
 

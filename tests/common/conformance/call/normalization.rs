@@ -64,6 +64,8 @@ fn softmax(call: &Call) -> Results {
 /// The order of a norm, which is a text where it is infinite.
 fn order(call: &Call) -> Result<f32, Refusal> {
     match call.attr("p").and_then(Value::as_str) {
+        // The Frobenius norm, of all elements.
+        Some("fro") => Ok(2.0),
         Some(text) => text.parse().map_err(|_| call.wrong("p")),
         None => Ok(call.number("p")?.unwrap_or(2.0)),
     }

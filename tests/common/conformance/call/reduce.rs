@@ -19,6 +19,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         attributes: &["dim", "descending", "stable"],
         run: sort,
     },
+    Operation { names: &["kthvalue"], tensors: &["input"], attributes: &["k", "dim", "keepdim"], run: kthvalue },
     Operation { names: &["topk"], tensors: &["input"], attributes: &["k", "dim", "largest", "sorted"], run: topk },
     Operation {
         names: &["var", "std"],
@@ -27,6 +28,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         run: reduce,
     },
 ];
+
+fn kthvalue(call: &Call) -> Results {
+    let (x, dim) = (call.tensor("input")?, call.dim()?.unwrap_or(-1));
+    let (value, index) = x.kthvalue(call.size("k")?, dim, call.flag("keepdim", false)?)?;
+    Ok(vec![value, index])
+}
 
 fn reduce(call: &Call) -> Results {
     let x = call.tensor("input")?;
