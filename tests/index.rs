@@ -121,8 +121,7 @@ fn what_cannot_be_is_an_error_and_no_panic() {
     // What has no gradient says so.
     let x = Tensor::ones(&device, &[3]).unwrap().requires_grad();
     let index = Tensor::full(&device, &[2], 1i32).unwrap();
-    let product =
-        x.scatter_reduce(0, &index, &x.narrow(0, 0, 2).unwrap(), ScatterReduction::Multiply).unwrap();
+    let product = x.scatter_reduce(0, &index, &x.narrow(0, 0, 2).unwrap(), ScatterReduction::Multiply).unwrap();
     let error = product.sum(&[], false).unwrap().backward().unwrap_err();
     assert!(matches!(error, Error::NotDifferentiable { op: "scatter" }), "{error}");
 }

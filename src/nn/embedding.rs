@@ -43,7 +43,8 @@ impl Embedding {
         let device = scope.device();
         let mut value = Tensor::normal(device, &[num_embeddings, embedding_dim], 0.0, 1.0)?;
         if let Some(row) = padding {
-            let row = i32::try_from(row).map_err(|_| Error::invalid("Embedding", format!("{row} rows are too many")))?;
+            let row =
+                i32::try_from(row).map_err(|_| Error::invalid("Embedding", format!("{row} rows are too many")))?;
             let row = Tensor::full(device, &[1, embedding_dim], row)?;
             value = value.scatter_value(0, &row, 0.0)?;
         }

@@ -140,7 +140,11 @@ impl Term {
     fn ordered(&self, labels: &[Label]) -> Result<Tensor> {
         let order: Vec<isize> =
             labels.iter().filter_map(|l| self.labels.iter().position(|m| m == l)).map(|d| d as isize).collect();
-        if order.windows(2).all(|pair| pair[0] < pair[1]) { Ok(self.tensor.clone()) } else { self.tensor.permute(&order) }
+        if order.windows(2).all(|pair| pair[0] < pair[1]) {
+            Ok(self.tensor.clone())
+        } else {
+            self.tensor.permute(&order)
+        }
     }
 
     /// In this order, with dimensions joined to as many as there are groups.

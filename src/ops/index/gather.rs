@@ -21,14 +21,10 @@ pub(super) struct Gather {
 }
 
 /// The remainder of a division of integers, with the divisor's sign.
-static WRAP: Row = Row::plain(
-    "wrap",
-    2,
-    "({0} % {1} + select(I(0), {1}, ({0} % {1}) < I(0)))",
-    Accepts::Signed,
-    Makes::Same,
-    |x| x[0].rem_euclid(x[1]),
-);
+static WRAP: Row =
+    Row::plain("wrap", 2, "({0} % {1} + select(I(0), {1}, ({0} % {1}) < I(0)))", Accepts::Signed, Makes::Same, |x| {
+        x[0].rem_euclid(x[1])
+    });
 
 impl Op for Gather {
     fn name(&self) -> &'static str {

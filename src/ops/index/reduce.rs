@@ -4,9 +4,9 @@
 //! go, and each place adds up its own, in order: the work grows with the number of elements and its logarithm, and float
 //! atomics, whose order no one knows, are not needed.
 
+use super::Geometry;
 use super::gather::Gather;
 use super::sort::{Sorted, sort, temporary};
-use super::Geometry;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};

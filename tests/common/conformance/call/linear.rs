@@ -11,7 +11,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation { names: &["dot"], tensors: &["input", "tensor"], attributes: &[], run: product },
     Operation { names: &["outer"], tensors: &["input", "vec2"], attributes: &[], run: product },
     Operation { names: &["addmm"], tensors: &["input", "mat1", "mat2"], attributes: &["beta", "alpha"], run: add },
-    Operation { names: &["baddbmm"], tensors: &["input", "batch1", "batch2"], attributes: &["beta", "alpha"], run: add },
+    Operation {
+        names: &["baddbmm"],
+        tensors: &["input", "batch1", "batch2"],
+        attributes: &["beta", "alpha"],
+        run: add,
+    },
     Operation { names: &["linear"], tensors: &["input", "weight", "bias"], attributes: &[], run: linear },
     Operation { names: &["bilinear"], tensors: &["input1", "input2", "weight", "bias"], attributes: &[], run: linear },
     Operation { names: &["einsum"], tensors: &["operands"], attributes: &["equation"], run: einsum },
