@@ -186,6 +186,46 @@ impl Tensor {
         self.unsqueeze(1)?.mul(vec2)
     }
 
+    /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]`
+    /// and `bias` `[out]`, or whatever expands to the result. A weight `[in]` makes one output and no dimension of it:
+    /// `[.., in] -> [..]`, without a bias, but for an input `[in]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the weight or the bias does not fit; as [`matmul`](Tensor::matmul) and
+    /// [`add`](Tensor::add).
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[2, 2])?;
+    /// let weight = Tensor::from_slice(&device, &[1.0f32, 1.0], &[1, 2])?;
+    /// let bias = Tensor::from_slice(&device, &[0.5f32], &[1])?;
+    /// assert_eq!(x.linear(&weight, Some(&bias))?.to_vec::<f32>()?, [3.5, 7.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        const OP: &str = "linear";
+        let is_vector = weight.rank() == 1 && (bias.is_none() || self.rank() == 1);
+        let fits = (weight.rank() == 2 || is_vector) && self.rank() > 0 && self.shape().last() == weight.shape().last();
+        if !fits {
+            let rule = format!(
+                "weight {} must be [out, in], or [in] without a bias, and the input's last size must be in; it is {}",
+                weight.shape(),
+                self.shape()
+            );
+            return Err(Error::invalid(OP, rule));
+        }
+        if let Some(bias) = bias.filter(|bias| bias.dtype() != self.dtype()) {
+            return Err(Error::WrongDType { op: OP, expected: "a bias of the input's type", got: bias.dtype() });
+        }
+        let product = if is_vector { self.matmul(weight)? } else { self.matmul(&weight.t()?)? };
+        match bias {
+            Some(bias) => product.add(&bias.expand_to(*product.shape(), OP)?),
+            None => Ok(product),
+        }
+    }
+
     /// A form in two inputs for each output, plus a bias:
     /// `output[.., k] = sum over i, j of self[.., i] weight[k, i, j] other[.., j] + bias[k]`, for `weight`
     /// `[out, in1, in2]` and `bias` `[out]`.
@@ -258,6 +298,13 @@ pub(super) fn cases() -> Vec<Case> {
         add("addmm", &[&[3], &[5, 7], &[7, 3]], 0.5, -2.0),
         add("addmm", &[&[], &[5, 7], &[7, 3]], 0.0, 3.0),
         add("baddbmm", &[&[2, 1, 3], &[2, 5, 7], &[2, 7, 3]], 0.5, 2.0),
+        Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| Ok(vec![x[0].linear(&x[1], Some(&x[2]))?])).tolerance(64.0),
+        Case::new("linear", &[&[2, 3, 5], &[5]], |x| Ok(vec![x[0].linear(&x[1], None)?])).tolerance(64.0),
+        Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| {
+            let [input, weight, bias] = [0, 1, 2].map(|i| x[i].to_dtype(DType::F16));
+            Ok(vec![input?.linear(&weight?, Some(&bias?))?])
+        })
+        .half(),
         Case::new("bilinear", &[&[2, 3, 4], &[2, 3, 5], &[6, 4, 5], &[6]], |x| {
             Ok(vec![x[0].bilinear(&x[1], &x[2], Some(&x[3]))?])
         })

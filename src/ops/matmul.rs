@@ -208,37 +208,6 @@ impl Tensor {
         }
         product.reshape_to(Shape::new(&sizes)?)
     }
-
-    /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]`
-    /// and `bias` `[out]`, or another shape that broadcasts to the output's. A `weight` `[in]` stands for one output,
-    /// whose dimension is left out; then there is no bias.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where weight or bias do not fit; as [`matmul`](Tensor::matmul) and [`add`](Tensor::add).
-    #[track_caller]
-    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        const OP: &str = "linear";
-        let fits = matches!((weight.rank(), bias), (2, _) | (1, None));
-        if !fits || self.rank() == 0 || self.shape()[self.rank() - 1] != weight.shape()[weight.rank() - 1] {
-            let rule = format!(
-                "weight {} must be [out, in], or [in] without a bias, and the input's last size must be in; it is {}",
-                weight.shape(),
-                self.shape()
-            );
-            return Err(Error::invalid(OP, rule));
-        }
-        let product = self.matmul(&weight.t()?)?;
-        let Some(bias) = bias else { return Ok(product) };
-        if bias.dtype() != self.dtype() {
-            return Err(Error::WrongDType { op: OP, expected: "a bias of the input's type", got: bias.dtype() });
-        }
-        let sum = product.add(bias)?;
-        if sum.shape() != product.shape() {
-            let rule = format!("bias {} does not broadcast to the output's shape {}", bias.shape(), product.shape());
-            return Err(Error::invalid(OP, rule));
-        }
-        Ok(sum)
-    }
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -269,14 +238,8 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![x[0].transpose(1, 2)?.matmul(&x[1].transpose(1, 2)?)?])
         })
         .tolerance(64.0),
-        Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| Ok(vec![x[0].linear(&x[1], Some(&x[2]))?])).tolerance(64.0),
         Case::new("matmul", &[&[2, 9, 13], &[2, 7, 13]], |x| {
             Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?.transpose(1, 2)?)?])
-        })
-        .half(),
-        Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| {
-            let [input, weight, bias] = [0, 1, 2].map(|i| x[i].to_dtype(DType::F16));
-            Ok(vec![input?.linear(&weight?, Some(&bias?))?])
         })
         .half(),
     ]
