@@ -6,6 +6,7 @@ mod linear;
 mod pool;
 mod scope;
 mod sequential;
+mod upsample;
 
 pub use activation::{Elu, Flatten, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh};
 pub use conv::Conv2d;
@@ -13,6 +14,7 @@ pub use linear::Linear;
 pub use pool::{AvgPool2d, MaxPool2d};
 pub use scope::Scope;
 pub use sequential::Sequential;
+pub use upsample::Upsample;
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
