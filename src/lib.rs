@@ -54,7 +54,8 @@ pub use graph::{
 pub use host_tensor::HostTensor;
 pub use ops::{
     AvgPool2dOptions, BatchNormOptions, BoxFormat, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
-    GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, RoiAlignOptions, TripletMarginOptions,
+    GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions, KlDivOptions,
+    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, RoiAlignOptions, TripletMarginOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

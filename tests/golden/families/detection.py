@@ -124,7 +124,7 @@ def regions(file):
     pool.case({"input": lowest, "boxes": whole}, grad=False, output_size=2)
 
     for each in (op, pool):
-        for shape, rows in [((1, 1, 4, 4), (1, 4)), ((1, 1, 4, 4), (5,)), ((1, 4, 4), (1, 5))]:
+        for shape, rows in [((1, 1, 4, 4), (1, 4)), ((1, 1, 4, 4), (5,))]:
             each.raises({"input": each.uniform(shape), "boxes": np.zeros(rows, np.float32)}, output_size=2)
         each.raises({"input": each.uniform((1, 1, 4, 4)), "boxes": [np.zeros((1, 5), np.float32)]}, output_size=2)
 

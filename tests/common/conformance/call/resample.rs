@@ -23,7 +23,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         attributes: &["mode", "padding_mode", "align_corners"],
         run: grid_sample,
     },
-    Operation { names: &["affine_grid"], tensors: &["theta"], attributes: &["size", "align_corners"], run: affine_grid },
+    Operation {
+        names: &["affine_grid"],
+        tensors: &["theta"],
+        attributes: &["size", "align_corners"],
+        run: affine_grid,
+    },
 ];
 
 fn grid_sample(call: &Call) -> Results {
