@@ -16,6 +16,9 @@ use crate::ops::case::Case;
 use crate::shader::Kernel;
 use crate::shape::{Layout, Shape};
 
+/// The most that a kernel's loop may run: some drivers end it then.
+const LONGEST_LOOP: usize = 65_535;
+
 /// Boxes hold four numbers each, in the last dimension.
 fn check_boxes(op: &'static str, boxes: &Tensor) -> Result<()> {
     if boxes.shape().last() == Some(&4) {
@@ -75,6 +78,9 @@ fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize;
             boxes.shape()
         );
         return Err(Error::invalid(op, rule));
+    }
+    if shape[2..].iter().chain(&bins).any(|&size| size > LONGEST_LOOP) {
+        return Err(Error::invalid(op, format!("{shape} and {bins:?}: heights and widths end at {LONGEST_LOOP}")));
     }
     Ok(Regions { images: shape[0], channels: shape[1], size: [shape[2], shape[3]], bins })
 }

@@ -182,7 +182,7 @@ impl Tensor {
     /// largest element, not to the boxes.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for other shapes;
+    /// [`Error::Invalid`](crate::Error::Invalid) for other shapes and sizes above 65,535;
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32. A number of an image that does not
     /// exist makes its region NaN and is [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) at the next
     /// synchronisation.
