@@ -4,9 +4,7 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
-    CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Reduction,
-    Result, Tensor, TripletMarginOptions, UnfoldOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions, Tensor, TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -361,6 +359,28 @@ fn labels_and_indices_out_of_range() {
         let options = CrossEntropyOptions { ignore_index: 77, ..CrossEntropyOptions::default() };
         let loss = x.cross_entropy(&labels, &options).unwrap().item::<f32>().unwrap();
         approx::assert_relative_eq!(loss, (1f32 + (-1f32).exp() + 1f32.exp()).ln(), max_relative = 1e-6);
+    }
+}
+
+#[test]
+fn regions_of_images_that_are_not_there() {
+    type Pool = fn(&Tensor, &Tensor) -> Result<Tensor>;
+    let pools: [(&str, Pool); 2] = [
+        ("roi_align", |x, boxes| x.roi_align(boxes, [1, 1], &RoiAlignOptions::default())),
+        ("roi_pool", |x, boxes| x.roi_pool(boxes, [1, 1], 1.0)),
+    ];
+    for device in own_adapter().into_iter().chain([Device::reference()]) {
+        let x = Tensor::ones(&device, &[2, 1, 3, 3]).unwrap();
+        for (name, pool) in pools {
+            for bad in [2.0f32, -1.0] {
+                let boxes = [1.0, 0.0, 0.0, 2.0, 2.0, bad, 0.0, 0.0, 2.0, 2.0];
+                let boxes = Tensor::from_slice(&device, &boxes, &[2, 5]).unwrap();
+                let error = pool(&x, &boxes).unwrap().to_vec::<f32>().unwrap_err();
+                let Error::IndexOutOfRange { op, index, size: 2 } = error else { panic!("{error}") };
+                assert_eq!((op, index), (name, bad as i64));
+                device.sync().unwrap();
+            }
+        }
     }
 }
 

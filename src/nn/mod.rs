@@ -14,6 +14,7 @@ mod scope;
 mod sequential;
 mod softmax;
 mod unfold;
+mod upsample;
 
 pub use activation::{Celu, Elu, Flatten, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, Mish, Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold};
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions, RunningStatistics};
@@ -29,6 +30,7 @@ pub use scope::Scope;
 pub use sequential::Sequential;
 pub use softmax::{LogSoftmax, Softmax, Softmin};
 pub use unfold::{Fold, Unfold};
+pub use upsample::Upsample;
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};

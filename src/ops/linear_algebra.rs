@@ -1,5 +1,6 @@
 //! Products of matrices and vectors of fixed dimensions, made of [`matmul`](Tensor::matmul) and pointwise operations.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;

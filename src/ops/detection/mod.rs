@@ -16,6 +16,9 @@ use crate::ops::case::Case;
 use crate::shader::Kernel;
 use crate::shape::{Layout, Shape};
 
+/// The most that a kernel's loop may run: some drivers end it then.
+const LONGEST_LOOP: usize = 65_535;
+
 /// Boxes hold four numbers each, in the last dimension.
 fn check_boxes(op: &'static str, boxes: &Tensor) -> Result<()> {
     if boxes.shape().last() == Some(&4) {
@@ -69,13 +72,15 @@ fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize;
     }
     let shape = input.shape();
     let fits = shape.len() == 4 && boxes.rank() == 2 && boxes.shape()[1] == 5;
-    if !fits || shape[2..].contains(&0) || bins.contains(&0) {
+    if !fits || shape[2..].contains(&0) {
         let rule = format!(
-            "images {shape} and boxes {} must be [N, C, H, W] and [K, 5], and height and width, before and after \
-             ({bins:?}), must not be 0",
+            "images {shape} and boxes {} must be [N, C, H, W] and [K, 5], with images of some height and width",
             boxes.shape()
         );
         return Err(Error::invalid(op, rule));
+    }
+    if shape[2..].iter().chain(&bins).any(|&size| size > LONGEST_LOOP) {
+        return Err(Error::invalid(op, format!("{shape} and {bins:?}: heights and widths end at {LONGEST_LOOP}")));
     }
     Ok(Regions { images: shape[0], channels: shape[1], size: [shape[2], shape[3]], bins })
 }
@@ -113,6 +118,15 @@ impl Tensor {
         }
         Tensor::cat(&numbered.iter().collect::<Vec<_>>(), 0)
     }
+}
+
+/// The regions of nothing, where there are no bins, channels or boxes.
+fn nothing(input: &Tensor, regions: &Regions, boxes: &Tensor) -> Result<Option<Tensor>> {
+    let shape = regions.layout(false, boxes.shape()[0], DType::F32)?.shape;
+    if shape.numel() > 0 {
+        return Ok(None);
+    }
+    input.reshape(&[input.numel() as isize])?.narrow(0, 0, 0)?.reshape_to(shape).map(Some)
 }
 
 /// Boxes for tests, of numbers from 0 to 1: images, corners from -2 to 4, and sides of up to 5.

@@ -3,7 +3,7 @@
 //! A bin's weights are a product of one factor a dimension: `RoiWeights` makes both factors, `RoiAlign` sums with them,
 //! forward and backward.
 
-use super::{Regions, check_regions};
+use super::{LONGEST_LOOP, Regions, check_regions, nothing};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -19,9 +19,6 @@ const OP: &str = "roi_align";
 const WEIGHTS: &str = include_str!("../../../shaders/roi_weights.wgsl");
 const FORWARD: &str = include_str!("../../../shaders/roi_align.wgsl");
 const BACKWARD: &str = include_str!("../../../shaders/roi_align_backward.wgsl");
-
-/// The most samples a bin in one dimension: a kernel's loop over them must not be longer.
-const MOST_SAMPLES: usize = 65_535;
 
 /// The options of [`Tensor::roi_align`], with torchvision's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -205,7 +202,7 @@ impl Tensor {
     /// to the input, not to the boxes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, a size of 0 and a sampling ratio of 0 or above 65,535;
+    /// [`Error::Invalid`] for other shapes, and for sizes and sampling ratios above 65,535 and a ratio of 0;
     /// [`Error::WrongDType`] for types other than f32. A number of an image that does not exist makes its region NaN
     /// and is [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
@@ -221,9 +218,12 @@ impl Tensor {
     #[track_caller]
     pub fn roi_align(&self, boxes: &Tensor, output_size: [usize; 2], options: &RoiAlignOptions) -> Result<Tensor> {
         let regions = check_regions(OP, self, boxes, output_size)?;
-        if options.sampling_ratio.is_some_and(|ratio| !(1..=MOST_SAMPLES).contains(&ratio)) {
-            let rule = format!("a sampling ratio of {:?} is not within 1 and {MOST_SAMPLES}", options.sampling_ratio);
+        if options.sampling_ratio.is_some_and(|ratio| !(1..=LONGEST_LOOP).contains(&ratio)) {
+            let rule = format!("a sampling ratio of {:?} is not within 1 and {LONGEST_LOOP}", options.sampling_ratio);
             return Err(Error::invalid(OP, rule));
+        }
+        if let Some(empty) = nothing(self, &regions, boxes)? {
+            return Ok(empty);
         }
         let boxes = boxes.detach().contiguous()?;
         let (aligned, scale) = (options.aligned, [options.spatial_scale.to_bits()]);
@@ -241,7 +241,6 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |input: &[usize], count: usize, bins: [usize; 2], options: RoiAlignOptions| {
         let images = input[0] as f32;
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_align(&super::regions_of(&x[1], images)?, bins, &options)?]);
-        // A sample near an edge or between two elements depends on the last bit.
         Case::new(OP, &[input, &[count, 5]], run).domain(1, 0.0, 1.0).tolerance(1024.0)
     };
     let plain = RoiAlignOptions::default();

@@ -1,6 +1,6 @@
 //! The largest element of the bins of regions.
 
-use super::{Regions, check_regions};
+use super::{Regions, check_regions, nothing};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -182,7 +182,7 @@ impl Tensor {
     /// largest element, not to the boxes.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for other shapes and a size of 0;
+    /// [`Error::Invalid`](crate::Error::Invalid) for other shapes and sizes above 65,535;
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32. A number of an image that does not
     /// exist makes its region NaN and is [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) at the next
     /// synchronisation.
@@ -198,6 +198,9 @@ impl Tensor {
     #[track_caller]
     pub fn roi_pool(&self, boxes: &Tensor, output_size: [usize; 2], spatial_scale: f32) -> Result<Tensor> {
         let regions = check_regions(OP, self, boxes, output_size)?;
+        if let Some(empty) = nothing(self, &regions, boxes)? {
+            return Ok(empty);
+        }
         let boxes = boxes.detach();
         let images = boxes.narrow(1, 0, 1)?.clamp(Some(-1.0), Some(1e9))?.to_dtype(DType::I32)?;
         let along = |d: usize| bounds(&boxes, 1 - d, output_size[d], regions.size[d], spatial_scale);

@@ -74,23 +74,24 @@ impl GridSampleOptions {
         is_odd.where_(&extra.neg()?.add_scalar(span)?, &extra)?.add_scalar(low)
     }
 
-    /// A position within the dimension, by the padding; not a number becomes 0.
-    fn pad(&self, x: &Tensor, size: usize) -> Result<Tensor> {
+    /// A position within the dimension, by the padding; what is not a number becomes an edge, the first in images and
+    /// the last in volumes, as in PyTorch.
+    fn pad(&self, x: &Tensor, size: usize, volume: bool) -> Result<Tensor> {
         let last = size as f32 - 1.0;
         let x = if self.padding_mode == GridSamplePadding::Reflection { self.reflect(x, size)? } else { x.clone() };
-        let x = x.isnan()?.where_(&x.number(0.0)?, &x)?;
+        let x = x.isnan()?.where_(&x.number(if volume { last } else { 0.0 })?, &x)?;
         x.clamp(Some(0.0), Some(last))
     }
 
     /// The taps of places `x` (`[N, 1, P]`, between -1 and 1) along a dimension.
-    fn taps(&self, x: &Tensor, size: usize) -> Result<Taps> {
+    fn taps(&self, x: &Tensor, size: usize, volume: bool) -> Result<Taps> {
         let x = if self.align_corners {
             x.add_scalar(1.0)?.mul_scalar(0.5)?.mul_scalar(size as f32 - 1.0)?
         } else {
             x.add_scalar(1.0)?.mul_scalar(size as f32)?.sub_scalar(1.0)?.mul_scalar(0.5)?
         };
         let zeros = self.padding_mode == GridSamplePadding::Zeros;
-        let x = if zeros || self.mode == GridSampleMode::Bicubic { x } else { self.pad(&x, size)? };
+        let x = if zeros || self.mode == GridSampleMode::Bicubic { x } else { self.pad(&x, size, volume)? };
         let row = |values: &[f32]| Tensor::from_slice(x.device(), values, &[1, values.len(), 1]);
         let (places, weights) = if self.mode == GridSampleMode::Nearest {
             // The places have a gradient, and it is 0: a choice that is never made says so, even past infinity.
@@ -118,7 +119,7 @@ impl GridSampleOptions {
         }
         // A second neighbour past the edge has the weight 0; taps of a cubic go by the padding one by one.
         let places = if self.mode == GridSampleMode::Bicubic {
-            self.pad(&places, size)?
+            self.pad(&places, size, volume)?
         } else {
             places.clamp(None, Some(last))?
         };
@@ -188,7 +189,7 @@ impl Tensor {
         let mut joint: Option<Taps> = None;
         for (d, &size) in sizes.iter().enumerate() {
             let x = grid.narrow(2, sizes.len() - 1 - d, 1)?.reshape(&[batch as isize, 1, count as isize])?;
-            let taps = options.taps(&x, size)?;
+            let taps = options.taps(&x, size, rank == 5)?;
             let places = taps.places.to_dtype(DType::I32)?;
             joint = Some(match joint {
                 None => Taps { places, ..taps },

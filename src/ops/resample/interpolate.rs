@@ -161,12 +161,16 @@ impl Tensor {
         let tables: Vec<(usize, Taps)> = dims
             .into_iter()
             .map(|d| {
+                let (input, output) = (shape[2 + d], sizes[d]);
+                // PyTorch's nearest goes by the sizes here, whatever the factor, but for images only.
+                let by_sizes = options.mode == InterpolateMode::Nearest && sizes.len() == 2;
+                let by_sizes = by_sizes && (output == input || output == 2 * input);
                 let rule = Rule {
                     mode: options.mode,
-                    input: shape[2 + d],
-                    output: sizes[d],
+                    input,
+                    output,
                     align_corners: options.align_corners == Some(true),
-                    scale_factor: factors.map(|factors| factors[d]),
+                    scale_factor: factors.filter(|_| !by_sizes).map(|factors| factors[d]),
                     antialias: options.antialias,
                 };
                 (2 + d, rule.taps())

@@ -1,6 +1,7 @@
 //! A case's call by PyTorch's names, as a call by wgrad's: a table of operations for each kind of them.
 
 mod conv;
+mod detection;
 mod index;
 mod linear;
 mod losses;
@@ -31,6 +32,7 @@ pub(super) const TABLES: &[&[Operation]] = &[
     resample::OPERATIONS,
     linear::OPERATIONS,
     conv::OPERATIONS,
+    detection::OPERATIONS,
     pool::OPERATIONS,
     normalization::OPERATIONS,
     shape::OPERATIONS,
