@@ -7,6 +7,7 @@ use wgrad::{AvgPoolOptions, LpPoolOptions, MaxPoolOptions, MaxUnpoolOptions, Ten
 const MAX: &[&str] = &["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"];
 const AVERAGE: &[&str] = &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"];
 const POWER: &[&str] = &["norm_type", "kernel_size", "stride", "ceil_mode"];
+const ADAPTIVE_MAX: &[&str] = &["output_size", "return_indices"];
 const UNPOOL: &[&str] = &["kernel_size", "stride", "padding", "output_size"];
 
 const fn row(
@@ -44,7 +45,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     unpool(&["max_unpool3d"], |c| back(c, Tensor::max_unpool3d)),
 ];
 
-const ADAPTIVE_MAX: &[&str] = &["output_size", "return_indices"];
+/// Values and indices.
+type Both = wgrad::Result<(Tensor, Tensor)>;
 
 /// One size a dimension; one number stands for all.
 fn sizes<const D: usize>(call: &Call, name: &str) -> Result<Option<[usize; D]>, Refusal> {
@@ -59,10 +61,7 @@ fn window<const D: usize>(call: &Call) -> Result<[usize; D], Refusal> {
     sizes(call, "kernel_size")?.ok_or_else(|| call.wrong("kernel_size"))
 }
 
-fn max<const D: usize>(
-    call: &Call,
-    pool: fn(&Tensor, [usize; D], &MaxPoolOptions<D>) -> wgrad::Result<(Tensor, Tensor)>,
-) -> Results {
+fn max<const D: usize>(call: &Call, pool: fn(&Tensor, [usize; D], &MaxPoolOptions<D>) -> Both) -> Results {
     let options = MaxPoolOptions {
         stride: sizes(call, "stride")?,
         padding: sizes(call, "padding")?.unwrap_or([0; D]),
@@ -124,10 +123,7 @@ fn adaptive_average<const D: usize>(
     Ok(vec![pool(call.tensor("input")?, output_size(call)?)?])
 }
 
-fn adaptive_max<const D: usize>(
-    call: &Call,
-    pool: fn(&Tensor, [Option<usize>; D]) -> wgrad::Result<(Tensor, Tensor)>,
-) -> Results {
+fn adaptive_max<const D: usize>(call: &Call, pool: fn(&Tensor, [Option<usize>; D]) -> Both) -> Results {
     with_indices(call, pool(call.tensor("input")?, output_size(call)?)?)
 }
 
