@@ -1,26 +1,26 @@
 // Adaptive average pooling along one dimension, and its gradient.
 //
-//   forward:  output[o, j, i] = mean over k in window(j, FROM, TO) of input[o, k, i]
-//   backward: output[o, j, i] = sum over k in window(j, FROM, TO) of input[o, k, i] / size of window(k, TO, FROM)
+//   forward:  output[o, j, i] = mean over k in window(j, from, to) of input[o, k, i]
+//   backward: output[o, j, i] = sum over k in window(j, from, to) of input[o, k, i] / size of window(k, to, from)
 //
 // with window(j, from, to) from floor(j from / to) to ceil((j + 1) from / to) - 1. The windows that contain an element
 // follow the same formula with the sizes exchanged, so the gradient is a sum over windows too. input is contiguous
-// [outer, FROM, INNER] from params.input_offset, output [outer, TO, INNER].
+// [outer, from, inner] from params.input_offset, output [outer, to, inner].
 //
 // One invocation computes one element of the output. Accumulator: f32. Loops are nested so that none runs past 65,535.
 
 alias Element = f32;
 alias Result = f32;
 
-const FROM: u32 = 7u;
-const TO: u32 = 3u;
-const INNER: u32 = 1u;
 const BACKWARD: bool = false;
 // Whether products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
 
 struct Params {
     count: u32,
+    from_size: u32,
+    to_size: u32,
+    inner: u32,
     input_offset: u32,
 }
 
@@ -67,15 +67,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let start = place / (TO * INNER) * (FROM * INNER) + place % INNER;
-    let position = place / INNER % TO;
-    let elements = window(position, FROM, TO);
+    let start = place / (params.to_size * params.inner) * (params.from_size * params.inner) + place % params.inner;
+    let position = place / params.inner % params.to_size;
+    let elements = window(position, params.from_size, params.to_size);
     var sum = 0.0;
     for (var block = elements.x; block < elements.y; block += 1024u) {
         for (var k = block; k < min(block + 1024u, elements.y); k++) {
-            let value = load_input(start + k * INNER);
+            let value = load_input(start + k * params.inner);
             if (BACKWARD) {
-                sum += value / length(k, TO, FROM);
+                sum += value / length(k, params.to_size, params.from_size);
             } else {
                 sum += value;
             }

@@ -1,25 +1,25 @@
 // Adaptive max pooling along one dimension.
 //
 //   output[o, j, i] = max over k in window(j) of input[o, k, i]
-//   index[o, j, i]  = where that is, (o % SLICES * FROM + k) * INNER + i: of equal ones the first; a NaN wins, of
-//                     several the last, as in PyTorch. SLICES outer indices in a row are one volume.
+//   index[o, j, i]  = where that is, (o % slices * from + k) * inner + i: of equal ones the first; a NaN wins, of
+//                     several the last, as in PyTorch. slices outer indices in a row are one volume.
 //
-// with window(j) from floor(j FROM / TO) to ceil((j + 1) FROM / TO) - 1. input is contiguous [outer, FROM, INNER] from
-// params.input_offset, output and index [outer, TO, INNER].
+// with window(j) from floor(j from / to) to ceil((j + 1) from / to) - 1. input is contiguous [outer, from, inner] from
+// params.input_offset, output and index [outer, to, inner].
 //
 // One invocation computes one element. Loops are nested so that none runs past 65,535.
 
 alias Element = f32;
 
-const FROM: u32 = 7u;
-const TO: u32 = 3u;
-const INNER: u32 = 1u;
-const SLICES: u32 = 1u;
 // Whether products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
 
 struct Params {
     count: u32,
+    from_size: u32,
+    to_size: u32,
+    inner: u32,
+    slices: u32,
     input_offset: u32,
 }
 
@@ -64,20 +64,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let outer = place / (TO * INNER);
-    let inner = place % INNER;
-    let start = outer * (FROM * INNER) + inner;
-    let elements = window(place / INNER % TO, FROM, TO);
-    var best = load_input(start + elements.x * INNER);
+    let outer = place / (params.to_size * params.inner);
+    let inner = place % params.inner;
+    let start = outer * (params.from_size * params.inner) + inner;
+    let elements = window(place / params.inner % params.to_size, params.from_size, params.to_size);
+    var best = load_input(start + elements.x * params.inner);
     var best_at = elements.x;
     for (var block = elements.x + 1u; block < elements.y; block += 1024u) {
         for (var k = block; k < min(block + 1024u, elements.y); k++) {
-            let value = load_input(start + k * INNER);
+            let value = load_input(start + k * params.inner);
             let wins = not_a_number(value) | ((value > best) & !not_a_number(best));
             best = select(best, value, wins);
             best_at = select(best_at, k, wins);
         }
     }
     output[place] = Element(best);
-    index[place] = i32((outer % SLICES * FROM + best_at) * INNER + inner);
+    index[place] = i32((outer % params.slices * params.from_size + best_at) * params.inner + inner);
 }

@@ -1,26 +1,26 @@
 // Gradient of adaptive max pooling along one dimension: what goes to an element of the input is the sum over the
 // windows whose maximum it is.
 //
-//   output[o, l, i] = sum over windows j that contain l, with index[o, j, i] = (o % SLICES * TO + l) * INNER + i,
+//   output[o, l, i] = sum over windows j that contain l, with index[o, j, i] = (o % slices * to + l) * inner + i,
 //                     of grad[o, j, i]
 //
-// The windows that contain l go from floor(l FROM / TO) to ceil((l + 1) FROM / TO) - 1. grad and index are contiguous
-// [outer, FROM, INNER] from their offsets, output [outer, TO, INNER]: FROM counts the windows, TO the elements.
+// The windows that contain l go from floor(l from / to) to ceil((l + 1) from / to) - 1. grad and index are contiguous
+// [outer, from, inner] from their offsets, output [outer, to, inner]: from counts the windows, to the elements.
 //
 // One invocation computes one element. Accumulator: f32. Loops are nested so that none runs past 65,535. No atomics:
 // the order of each sum is fixed.
 
 alias Element = f32;
 
-const FROM: u32 = 3u;
-const TO: u32 = 7u;
-const INNER: u32 = 1u;
-const SLICES: u32 = 1u;
 // Whether products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
 
 struct Params {
     count: u32,
+    from_size: u32,
+    to_size: u32,
+    inner: u32,
+    slices: u32,
     grad_offset: u32,
     index_offset: u32,
 }
@@ -66,14 +66,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let here = place % (SLICES * TO * INNER);
-    let start = place / (TO * INNER) * (FROM * INNER) + place % INNER;
-    let windows = window(place / INNER % TO, FROM, TO);
+    let here = place % (params.slices * params.to_size * params.inner);
+    let start = place / (params.to_size * params.inner) * (params.from_size * params.inner) + place % params.inner;
+    let windows = window(place / params.inner % params.to_size, params.from_size, params.to_size);
     var sum = 0.0;
     for (var block = windows.x; block < windows.y; block += 1024u) {
         for (var j = block; j < min(block + 1024u, windows.y); j++) {
-            let gradient = load_grad(start + j * INNER);
-            sum += select(0.0, gradient, load_index(start + j * INNER) == here);
+            let gradient = load_grad(start + j * params.inner);
+            sum += select(0.0, gradient, load_index(start + j * params.inner) == here);
         }
     }
     output[place] = Element(sum);

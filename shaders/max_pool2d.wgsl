@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let plane = place / (OUT_HEIGHT * OUT_WIDTH) * (IN_HEIGHT * IN_WIDTH);
-    let slice = plane % (SLICES * IN_HEIGHT * IN_WIDTH);
+    let slice = place / (OUT_HEIGHT * OUT_WIDTH) % SLICES * (IN_HEIGHT * IN_WIDTH);
     // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
     let top = place / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y - PAD_Y;
     let left = place % OUT_WIDTH * STRIDE_X - PAD_X;

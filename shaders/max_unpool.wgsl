@@ -2,16 +2,15 @@
 //
 //   output[v, p] = input[v, winner[v, p] - 1], or 0 where winner[v, p] = 0
 //
-// input is contiguous [volumes, TAKEN] from params.input_offset, winner and output [volumes, SIZE]. One invocation
+// input is contiguous [volumes, taken] from params.input_offset, winner and output [volumes, size]. One invocation
 // computes one element.
 
 alias Element = f32;
 
-const SIZE: u32 = 16u;
-const TAKEN: u32 = 4u;
-
 struct Params {
     count: u32,
+    size: u32,
+    taken: u32,
     input_offset: u32,
 }
 
@@ -33,5 +32,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         output[place] = Element(0);
         return;
     }
-    output[place] = load_input(place / SIZE * TAKEN + won - 1u);
+    output[place] = load_input(place / params.size * params.taken + won - 1u);
 }

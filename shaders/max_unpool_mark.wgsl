@@ -2,15 +2,14 @@
 //
 //   winner[v, p] = largest e + 1 with index[v, e] = p, or 0
 //
-// index is contiguous [volumes, TAKEN] from params.index_offset, winner [volumes, SIZE], all 0 before. One invocation
+// index is contiguous [volumes, taken] from params.index_offset, winner [volumes, size], all 0 before. One invocation
 // takes one element. The largest of integers is the same in any order, so the atomics leave the same bits every time.
-// An index outside 0..SIZE is reported in `fault`, which the device reads at the next synchronisation.
-
-const SIZE: u32 = 16u;
-const TAKEN: u32 = 4u;
+// An index outside 0..size is reported in `fault`, which the device reads at the next synchronisation.
 
 struct Params {
     count: u32,
+    size: u32,
+    taken: u32,
     fault: u32,
     index_offset: u32,
 }
@@ -27,10 +26,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let place = index[params.index_offset + element];
-    if (place < 0 || u32(place) >= SIZE) {
+    if (place < 0 || u32(place) >= params.size) {
         atomicMax(&fault[0], params.fault);
         atomicMax(&fault[1], bitcast<u32>(place));
         return;
     }
-    atomicMax(&winner[element / TAKEN * SIZE + u32(place)], element % TAKEN + 1u);
+    atomicMax(&winner[element / params.taken * params.size + u32(place)], element % params.taken + 1u);
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions, Tensor, TripletMarginOptions, UnfoldOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxUnpool1dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions, Tensor, TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -187,6 +187,44 @@ fn convolutions_that_cannot_be() {
     let options = AvgPool2dOptions { divisor_override: Some(0), ..AvgPool2dOptions::default() };
     says(x.avg_pool2d([2, 2], &options), &["avg_pool2d", "divisor"]);
     assert!(pool([usize::MAX, 2], plain()).is_err());
+}
+
+#[test]
+fn pools_that_cannot_be() {
+    let x = ones(&[2, 5, 6]);
+    says(x.max_pool3d([2, 2, 2], &MaxPool3dOptions::default()), &["max_pool3d", "[C, D, H, W]", "[2, 5, 6]"]);
+    says(x.max_pool1d([7], &MaxPool1dOptions::default()), &["max_pool1d", "7", "6"]);
+    says(x.lp_pool2d(0.0, [2, 2], &LpPool2dOptions::default()), &["lp_pool2d", "norm_type"]);
+    says(x.adaptive_avg_pool3d([Some(1); 3]), &["adaptive_avg_pool3d", "[2, 5, 6]"]);
+    says(ones(&[2, 0, 6]).adaptive_max_pool2d([Some(1); 2]), &["adaptive_max_pool2d", "[2, 0, 6]"]);
+    assert!(x.adaptive_avg_pool1d([Some(usize::MAX)]).is_err());
+    assert!(x.adaptive_max_pool2d([Some(1 << 20), Some(1 << 20)]).is_err());
+    says(ones(&[2, 5]).global_max_pool(), &["global_max_pool", "[2, 5]"]);
+    let plain = MaxUnpool1dOptions::default();
+    let indices = x.to_dtype(DType::I32).unwrap();
+    says(x.max_unpool1d(&x, [2], &plain), &["max_unpool1d", "i32", "f32"]);
+    says(x.max_unpool1d(&indices.narrow(0, 0, 1).unwrap(), [2], &plain), &["max_unpool1d", "[1, 5, 6]"]);
+    let far = MaxUnpool1dOptions { output_size: Some([14]), ..plain };
+    says(x.max_unpool1d(&indices, [2], &far), &["max_unpool1d", "output_size", "14", "12"]);
+    let negative = MaxUnpool1dOptions { padding: [8], ..plain };
+    says(x.max_unpool1d(&indices, [2], &negative), &["max_unpool1d", "-4"]);
+    assert!(x.max_unpool1d(&indices, [usize::MAX], &plain).is_err());
+    let huge = MaxUnpool1dOptions { padding: [usize::MAX], ..plain };
+    assert!(x.max_unpool1d(&indices, [usize::MAX], &huge).is_err());
+}
+
+#[test]
+fn positions_that_an_unpooled_plane_does_not_have() {
+    for device in own_adapter().into_iter().chain([Device::reference()]) {
+        let x = Tensor::ones(&device, &[1, 1, 2]).unwrap();
+        for bad in [4, -1, i32::MAX, i32::MIN] {
+            let indices = Tensor::from_slice(&device, &[0, bad], &[1, 1, 2]).unwrap();
+            let y = x.max_unpool1d(&indices, [2], &MaxUnpool1dOptions::default()).unwrap();
+            let error = y.to_vec::<f32>().unwrap_err();
+            let Error::IndexOutOfRange { op: "max_unpool1d", index, size: 4 } = error else { panic!("{error}") };
+            assert_eq!(index, i64::from(bad));
+        }
+    }
 }
 
 #[test]

@@ -63,6 +63,23 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return F.rms_norm(input, normalized_shape, weight, torch.finfo(torch.float32).eps if eps is None else eps)
 
 
+def lp_pool(dims):
+    """`lp_poolNd` with infinite orders as strings."""
+    pool = getattr(F, f"lp_pool{dims}d")
+    return lambda input, norm_type, **attrs: pool(input, float(norm_type), **attrs)
+
+
+def global_pool(reduce):
+    """One value a channel, over all dimensions but the first two."""
+
+    def pool(input):
+        if input.dim() < 3 or 0 in input.shape[2:]:
+            raise ValueError("no channels")
+        return reduce(input.flatten(2)).reshape(*input.shape[:2], *[1] * (input.dim() - 2))
+
+    return pool
+
+
 # Functions that PyTorch itself does not have, or not in a form that a case file can hold.
 OWN = {
     "norm": norm,
@@ -73,6 +90,9 @@ OWN = {
     "pairwise_distance": pairwise_distance,
     "sigmoid_focal_loss": torchvision.ops.sigmoid_focal_loss,
 }
+OWN |= {f"lp_pool{dims}d": lp_pool(dims) for dims in (1, 2, 3)}
+OWN["global_avg_pool"] = global_pool(lambda x: F.adaptive_avg_pool1d(x, 1))
+OWN["global_max_pool"] = global_pool(lambda x: F.adaptive_max_pool1d(x, 1))
 
 
 def torch_function(op):

@@ -7,7 +7,7 @@ use super::axis::{Axis, LARGEST_SIZE};
 use super::{Pass, Windows, batched, in_front};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::shader::{Kernel, Word, fold_groups};
+use crate::shader::{Kernel, fold_groups};
 use crate::shape::Shape;
 use std::ops::Range;
 
@@ -40,20 +40,17 @@ pub(super) fn window(position: usize, from: usize, to: usize) -> Range<usize> {
     position * from / to..((position + 1) * from).div_ceil(to)
 }
 
-/// A kernel's constants for a result of `[outer, to, inner]`, and its grid.
+/// A kernel for a result of `[outer, to, inner]`: its grid, and the sizes, which are parameters, so that one kernel
+/// serves all.
 pub(super) fn sized(kernel: Kernel, input: &Shape, to: usize) -> Kernel {
     let (from, inner) = (input[1], input[2]);
     let count = input[0] * to * inner;
     let overflows = |a: usize, b: usize| a * (b % a) > u32::MAX as usize;
     kernel
-        .constant("FROM", format!("{from}u"))
-        .constant("TO", format!("{to}u"))
-        .constant("INNER", format!("{inner}u"))
         .constant("WIDE", overflows(from, to) || overflows(to, from))
         .grid(fold_groups(count, 64))
         .work(count * (from.div_ceil(to) + 1))
-        .values(&[count])
-        .words([Word::Offset(0)])
+        .values(&[count, from, to, inner])
 }
 
 /// The batched input of an adaptive pooling and the sizes it is pooled to, `None` being what is there. Dimensions from

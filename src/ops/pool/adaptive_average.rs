@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{Kernel, Kernels, Operand};
+use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -44,6 +44,7 @@ impl Op for AdaptiveAverage {
             .alias("Element", io.inputs[0].dtype.wgsl())
             .alias("Result", self.dtype.wgsl())
             .constant("BACKWARD", self.backward)
+            .words([Word::Offset(0)])
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .into())

@@ -51,7 +51,8 @@ impl Op for AdaptiveMax {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), &io.inputs[0].shape, self.to)
             .alias("Element", io.inputs[0].dtype.wgsl())
-            .constant("SLICES", format!("{}u", self.slices))
+            .values(&[self.slices])
+            .words([Word::Offset(0)])
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .bind("index", Operand::Output(1))
@@ -96,8 +97,8 @@ impl Op for AdaptiveMaxBackward {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         Ok(sized(Kernel::new("adaptive_max_pool_backward", BACKWARD), &io.inputs[0].shape, self.to)
             .alias("Element", io.inputs[0].dtype.wgsl())
-            .constant("SLICES", format!("{}u", self.slices))
-            .words([Word::Offset(1)])
+            .values(&[self.slices])
+            .words([Word::Offset(0), Word::Offset(1)])
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))

@@ -63,19 +63,18 @@ impl Op for MaxUnpool {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let (input, output) = (&io.inputs[0], &io.outputs[0]);
         let winner = Operand::Temporary(0);
-        let over = |kernel: Kernel, count: usize| kernel.values(&[count]).grid(fold_groups(count, 64)).work(count);
-        let sized = |kernel: Kernel| {
-            kernel
-                .constant("SIZE", format!("{}u", self.size))
-                .constant("TAKEN", format!("{}u", input.shape[1]))
-                .bind("winner", winner)
+        let over = |kernel: Kernel, count: usize| {
+            kernel.bind("winner", winner).values(&[count]).grid(fold_groups(count, 64)).work(count)
         };
+        let sizes = [self.size, input.shape[1]];
         let (elements, places) = (input.shape.numel(), output.shape.numel());
-        let clear = over(Kernel::new("max_unpool_clear", CLEAR), places).bind("winner", winner);
-        let mark = over(sized(Kernel::new("max_unpool_mark", MARK)), elements)
+        let clear = over(Kernel::new("max_unpool_clear", CLEAR), places);
+        let mark = over(Kernel::new("max_unpool_mark", MARK), elements)
+            .values(&sizes)
             .bind("index", Operand::Input(1))
             .words([Word::Fault(self.asked, self.size), Word::Offset(1)]);
-        let pick = over(sized(Kernel::new("max_unpool", PICK)), places)
+        let pick = over(Kernel::new("max_unpool", PICK), places)
+            .values(&sizes)
             .alias("Element", input.dtype.wgsl())
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))

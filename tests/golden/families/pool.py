@@ -3,10 +3,9 @@
 import numpy as np
 
 from harness import INF, NAN, POINTWISE
-from families.shape import shape
 
 
-def pool2d(file):
+def max_pool2d(file):
     op = file.op("max_pool2d", (2e-6, 2e-6))  # gradients of overlapping windows add up
     for shape, attrs in [
         ((2, 3, 6, 8), {"kernel_size": 2}),
@@ -74,6 +73,15 @@ def pool2d(file):
     ]:
         op.raises({"input": op.uniform(shape)}, **attrs)
 
+    # All rules at once, for planes of every remainder.
+    for number in range(12):
+        kernel, stride = [1 + number % 4, 2 + number % 3], [1 + number % 3, 1 + number % 2]
+        attrs = {"kernel_size": kernel, "stride": stride, "padding": [kernel[0] // 2, kernel[1] // 2]}
+        shape = (1, 2, 5 + number % 5, 7 + number % 3)
+        op.case({"input": op.uniform(shape)}, ceil_mode=number % 2 == 0, return_indices=True, **attrs)
+
+
+def avg_pool2d(file):
     op = file.op("avg_pool2d", POINTWISE)
     for shape, attrs in [
         ((2, 3, 6, 8), {"kernel_size": 2}),
@@ -124,6 +132,14 @@ def pool2d(file):
         ((1, 1, 1, 6, 6), {"kernel_size": 2}),
     ]:
         op.raises({"input": op.uniform(shape)}, **attrs)
+    # All rules at once, for planes of every remainder.
+    for number in range(18):
+        kernel, stride = [1 + number % 4, 2 + number % 3], [1 + number % 3, 1 + number % 2]
+        attrs = {"kernel_size": kernel, "stride": stride, "padding": [kernel[0] // 2, kernel[1] // 2]}
+        shape = (1, 2, 5 + number % 5, 7 + number % 3)
+        more = {"ceil_mode": number % 2 == 0, "count_include_pad": number % 3 == 0}
+        op.case({"input": op.uniform(shape)}, **attrs, **more)
 
 
-FAMILIES = [pool2d]
+
+FAMILIES = [max_pool2d, avg_pool2d]
