@@ -55,8 +55,8 @@ pub use host_tensor::HostTensor;
 pub use ops::{
     AttentionOptions, AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
     CtcLengths, CtcLossOptions, GaussianNllOptions, InProjection, KlDivOptions, KlDivReduction, MaxPool2dOptions,
-    MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions, Reduction,
-    TripletMarginOptions, TripletMarginWithDistanceOptions,
+    MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions, RecurrentOptions,
+    Reduction, TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -1,16 +1,20 @@
 //! Layers: what a network is built from. Names, shapes and initial values are PyTorch's.
 
 mod activation;
+mod attention;
 mod conv;
 mod linear;
 mod pool;
+mod recurrent;
 mod scope;
 mod sequential;
 
 pub use activation::{Elu, Flatten, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh};
+pub use attention::{InProjectionWeight, MultiheadAttention, MultiheadAttentionOptions};
 pub use conv::Conv2d;
 pub use linear::Linear;
 pub use pool::{AvgPool2d, MaxPool2d};
+pub use recurrent::{CellWeights, Gru, GruCell, Lstm, LstmCell, Nonlinearity, Rnn, RnnCell, RnnOptions};
 pub use scope::Scope;
 pub use sequential::Sequential;
 

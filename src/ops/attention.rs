@@ -204,9 +204,6 @@ impl Tensor {
         }
         let scores = scores(self, &key, scale)?;
         let mask = match attn_mask {
-            Some(mask) if mask.rank() < 2 => {
-                return Err(Error::invalid(OP, format!("the mask {} must be [.., L, S]", mask.shape())));
-            }
             Some(mask) => Some(additive(OP, mask, false)?.expand_to(*scores.shape(), OP)?),
             None if is_causal => Some(additive(OP, &causal(OP, self, key.shape()[key.rank() - 2])?, false)?),
             None => None,

@@ -15,6 +15,7 @@ mod pad;
 mod pointwise;
 mod pool;
 mod rearrange;
+mod recurrent;
 mod reduce;
 mod softmax;
 mod view;
@@ -30,6 +31,7 @@ pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
+pub use recurrent::RecurrentOptions;
 
 use case::Case;
 
@@ -52,6 +54,7 @@ pub fn cases() -> Vec<Case> {
         losses::cases(),
         norm::cases(),
         attention::cases(),
+        recurrent::cases(),
     ]
     .into_iter()
     .flatten()

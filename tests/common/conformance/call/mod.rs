@@ -8,6 +8,7 @@ mod normalization;
 mod pointwise;
 mod pool;
 mod reduce;
+mod sequence;
 mod shape;
 
 use super::Refusal;
@@ -34,6 +35,7 @@ const TABLES: &[&[Operation]] = &[
     shape::OPERATIONS,
     index::OPERATIONS,
     losses::OPERATIONS,
+    sequence::OPERATIONS,
 ];
 
 pub(super) fn find(op: &str) -> Option<&'static Operation> {
