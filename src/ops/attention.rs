@@ -386,6 +386,9 @@ pub(super) fn cases() -> Vec<Case> {
             let (output, seen) = x[0].multi_head_attention_forward(&x[0], &x[0], &learned, &options)?;
             Ok([Some(output), seen].into_iter().flatten().collect())
         })
+        // Small scores: the fifth derivative of steep ones would drown the differences.
+        .domain(0, -1.0, 1.0)
+        .domain(1, -1.0, 1.0)
         .tolerance(256.0)
     };
     vec![
