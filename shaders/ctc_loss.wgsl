@@ -65,7 +65,7 @@ fn report(code: u32, value: i32) {
 fn log_sum(a: f32, b: f32, c: f32) -> f32 {
     let largest = max(max(a, b), c);
     // All terms 0: their logarithms would subtract -inf from itself.
-    let base = select(largest, 0.0, largest == none());
+    let base = select(largest, 0.0, largest < -3.0e38);
     return base + log(exp(a - base) + exp(b - base) + exp(c - base));
 }
 
@@ -91,7 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let bad_width = (target_length < 0) | (target_length > i32(params.width));
     let end = bitcast<u32>(start) + bitcast<u32>(target_length);
     let last = (params.labels > 0u) & (sample == params.batch - 1u);
-    let bad_end = (params.labels > 0u) & ((end > params.labels) | (last & (end != params.labels)));
+    let bad_end = (params.labels > 0u) & ((start < 0) | (end > params.labels) | (last & (end != params.labels)));
     let bad = bad_time | bad_width | bad_end;
     if (exists & bad & (lane == 0u) & (params.first == 0u)) {
         if (bad_time) {

@@ -15,6 +15,8 @@ struct Params {
     classes: u32,
     states: u32,
     width: u32,
+    // How many labels there are in all.
+    labels: u32,
     blank: u32,
     log_probs_offset: u32,
     targets_offset: u32,
@@ -38,6 +40,8 @@ fn load_log_probs(place: u32) -> f32 { return log_probs[params.log_probs_offset 
 fn load_span(kind: u32, sample: u32) -> u32 {
     return bitcast<u32>(spans[params.spans_offset + kind * params.batch + sample]);
 }
+
+fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
 
 // The share of the state at `place` in the first half of `path`; `base` is the loss without the class's own part.
 fn share(place: u32, base: f32) -> f32 {
@@ -64,10 +68,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let cost = loss[params.loss_offset + sample];
     let own = load_log_probs(place);
     var sum = 0.0;
-    // Neither an infinite loss nor one that is not a number passes the comparison; nor does a class that cannot be.
-    let possible = (cost < 3.0e38) & (own > -3.0e38);
-    // A length that does not exist has been reported, and has no sums.
-    if (possible & (t < length) & (length <= params.time) & (labels <= params.width)) {
+    // Lengths that do not exist have been reported, and have no sums.
+    let known = (length <= params.time) & (labels <= params.width) & (start <= params.labels);
+    if (finite(cost) & finite(own) & (t < length) & known & (start + labels <= params.labels)) {
         let row = (sample * params.time + t) * params.states;
         for (var j = 0u; j < labels; j++) {
             if (targets[params.targets_offset + start + j] == i32(class_)) {

@@ -18,6 +18,8 @@ struct Params {
     classes: u32,
     states: u32,
     width: u32,
+    // How many labels there are in all.
+    labels: u32,
     blank: u32,
     log_probs_offset: u32,
     targets_offset: u32,
@@ -74,7 +76,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let reversed = used >= params.batch;
     let labels = load_span(1u, sample);
     let start = load_span(2u, sample);
-    let works = (row < params.rows) & (load_span(0u, sample) <= params.time) & (labels <= params.width);
+    // Lengths that do not exist have been reported.
+    let known = (load_span(0u, sample) <= params.time) & (labels <= params.width) & (start <= params.labels);
+    let works = (row < params.rows) & known & (start + labels <= params.labels);
     let length = select(0u, load_span(0u, sample), works);
     let most = 2u * select(0u, labels, works);
     let base = used * params.time;

@@ -4,7 +4,10 @@ mod common;
 
 use common::{adapter, own_adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, LpPool2dOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxUnpool1dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions, Tensor, TripletMarginOptions, UnfoldOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
+    CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, LpPool2dOptions, MaxPool1dOptions,
+    MaxPool2dOptions, MaxPool3dOptions, MaxUnpool1dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions,
+    Tensor, TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {

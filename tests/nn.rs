@@ -279,3 +279,48 @@ fn unpooling_layers_put_maxima_back() {
         assert_eq!(layer.forward(&y, &at).unwrap().to_vec::<f32>().unwrap(), expected);
     }
 }
+
+/// The names that `state_dict` gives, in its order.
+#[test]
+fn layers_over_sequences_name_their_parameters_as_pytorch_does() {
+    use wgrad::nn::{Lstm, MultiheadAttention, MultiheadAttentionOptions, RnnOptions};
+    let device = Device::reference();
+    let scope = Scope::new(&device);
+    let names = |all: Vec<Parameter>| -> Vec<String> {
+        all.iter().map(|p| format!("{} {:?}", p.name(), &p.value().shape()[..])).collect()
+    };
+    let options = RnnOptions { bidirectional: true, ..RnnOptions::default() };
+    let lstm = Lstm::projected(&scope.at("lstm"), 3, 5, 2, &options).unwrap();
+    assert_eq!(
+        names(lstm.weights.clone()),
+        [
+            "lstm.weight_ih_l0 [20, 3]",
+            "lstm.weight_hh_l0 [20, 2]",
+            "lstm.bias_ih_l0 [20]",
+            "lstm.bias_hh_l0 [20]",
+            "lstm.weight_hr_l0 [2, 5]",
+            "lstm.weight_ih_l0_reverse [20, 3]",
+            "lstm.weight_hh_l0_reverse [20, 2]",
+            "lstm.bias_ih_l0_reverse [20]",
+            "lstm.bias_hh_l0_reverse [20]",
+            "lstm.weight_hr_l0_reverse [2, 5]",
+        ]
+    );
+    let (output, (hidden, cell)) = lstm.run(&Tensor::ones(&device, &[4, 3]).unwrap(), None, false).unwrap();
+    assert_eq!([&output.shape()[..], &hidden.shape()[..], &cell.shape()[..]], [&[4, 4][..], &[2, 2], &[2, 5]]);
+    let options = MultiheadAttentionOptions { kdim: Some(3), add_bias_kv: true, ..Default::default() };
+    let attention = MultiheadAttention::new(&scope.at("a"), 4, 2, &options).unwrap();
+    assert_eq!(
+        names(attention.parameters()),
+        [
+            "a.q_proj_weight [4, 4]",
+            "a.k_proj_weight [4, 3]",
+            "a.v_proj_weight [4, 4]",
+            "a.in_proj_bias [12]",
+            "a.bias_k [1, 1, 4]",
+            "a.bias_v [1, 1, 4]",
+            "a.out_proj.weight [4, 4]",
+            "a.out_proj.bias [4]",
+        ]
+    );
+}

@@ -204,9 +204,6 @@ impl Tensor {
         }
         let scores = scores(self, &key, scale)?;
         let mask = match attn_mask {
-            Some(mask) if mask.rank() < 2 => {
-                return Err(Error::invalid(OP, format!("the mask {} must be [.., L, S]", mask.shape())));
-            }
             Some(mask) => Some(additive(OP, mask, false)?.expand_to(*scores.shape(), OP)?),
             None if is_causal => Some(additive(OP, &causal(OP, self, key.shape()[key.rank() - 2])?, false)?),
             None => None,
@@ -389,6 +386,9 @@ pub(super) fn cases() -> Vec<Case> {
             let (output, seen) = x[0].multi_head_attention_forward(&x[0], &x[0], &learned, &options)?;
             Ok([Some(output), seen].into_iter().flatten().collect())
         })
+        // Small scores: the fifth derivative of steep ones would drown the differences.
+        .domain(0, -1.0, 1.0)
+        .domain(1, -1.0, 1.0)
         .tolerance(256.0)
     };
     vec![

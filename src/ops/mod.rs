@@ -19,6 +19,7 @@ mod pad;
 mod pointwise;
 mod pool;
 mod rearrange;
+mod recurrent;
 mod reduce;
 mod resample;
 mod scan;
@@ -28,15 +29,26 @@ mod unfold;
 mod view;
 
 pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
-pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, Padding};
+pub use conv::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
+};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
-pub use losses::{CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions, PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions};
+pub use losses::{
+    CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
+    PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+};
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
-pub use pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
+pub use pool::{
+    AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions,
+    LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
+    MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
+};
+pub use recurrent::RecurrentOptions;
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub use unfold::UnfoldOptions;
 
@@ -69,6 +81,7 @@ pub fn cases() -> Vec<Case> {
         einsum::cases(),
         dropout::cases(),
         attention::cases(),
+        recurrent::cases(),
     ]
     .into_iter()
     .flatten()

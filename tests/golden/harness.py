@@ -98,6 +98,9 @@ OWN["global_max_pool"] = global_pool(lambda x: F.adaptive_max_pool1d(x, 1))
 def torch_function(op):
     if op == "batch_norm":  # whose running statistics may be None and have no default
         return partial(F.batch_norm, running_mean=None, running_var=None)
+    if op == "multi_head_attention_forward":  # most of whose weights may be None and have no default
+        names = ("in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj_bias")
+        return partial(F.multi_head_attention_forward, **dict.fromkeys(names))
     if op in OWN:
         return OWN[op]
     return next(getattr(room, op) for room in (F, torch, torchvision.ops) if hasattr(room, op))
@@ -113,7 +116,8 @@ def call(op, args, attrs):
         else:
             grouped[name] = value
     result = torch_function(op)(**grouped, **attrs)
-    return list(result) if isinstance(result, (tuple, list)) else [result]
+    outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+    return [output for output in outputs if output is not None]
 
 
 def run_case(op, args, attrs, cotangents, differentiable, dtype):

@@ -145,7 +145,7 @@ impl Op for CtcPosterior {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let shape = io.inputs[0].shape;
         let (time, batch, classes) = (shape[0], shape[1], shape[2]);
-        let count = shape.numel();
+        let (count, labels) = (shape.numel(), io.inputs[1].shape.numel());
         let tangent = if self.weighted { 5 } else { 3 };
         Ok(Kernel::new("ctc_loss_posterior", POSTERIOR)
             .constant("WEIGHTED", self.weighted)
@@ -156,7 +156,7 @@ impl Op for CtcPosterior {
             .bind("loss", Operand::Input(4))
             .bind("tangent", Operand::Input(tangent))
             .bind("output", Operand::Output(0))
-            .values(&[count, batch, time, classes, 2 * self.width + 1, self.width, self.blank])
+            .values(&[count, batch, time, classes, 2 * self.width + 1, self.width, labels, self.blank])
             .words(offsets(5))
             .words([Word::Offset(tangent)])
             .grid(fold_groups(count, 64))
@@ -200,8 +200,8 @@ impl Op for CtcTangent {
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let shape = io.inputs[0].shape;
         let (time, batch, classes) = (shape[0], shape[1], shape[2]);
-        let words: Vec<Word> =
-            values(&[batch, time, classes, 2 * self.width + 1, self.width, self.blank]).chain(offsets(5)).collect();
+        let sizes = [batch, time, classes, 2 * self.width + 1, self.width, io.inputs[1].shape.numel(), self.blank];
+        let words: Vec<Word> = values(&sizes).chain(offsets(5)).collect();
         let kernel = Kernel::new("ctc_loss_tangent", TANGENT)
             .bind("log_probs", Operand::Input(0))
             .bind("targets", Operand::Input(1))

@@ -148,7 +148,7 @@ impl Tensor {
         if blank >= classes {
             return Err(Error::invalid(OP, format!("blank is {blank}; it must be one of the {classes} classes")));
         }
-        let width = match (targets.shape().to_vec()[..].as_ref(), target_lengths) {
+        let width = match (&targets.shape()[..], target_lengths) {
             (&[rows, width], _) if rows == batch => width,
             (&[count], CtcLengths::Host(lengths)) => {
                 let sum = lengths.iter().fold(0usize, |sum, &length| sum.saturating_add(length));
@@ -227,7 +227,7 @@ pub(super) fn cases() -> Vec<Case> {
         .integers(3, 2, 2)
         .tolerance(256.0),
         Case::new("ctc_loss", &[&[4, 6, 3], &[4], &[4]], |x| {
-            // Every other class, and lengths on the device.
+            // A view of the scores, and lengths on the device.
             let lengths = Tensor::from_slice(x[1].device(), &[1, 0, 2, 1], &[4])?;
             let x0 = x[0].transpose(0, 1)?.log_softmax(2)?;
             Ok(vec![x0.ctc_loss(&x[1], &x[2], &lengths, &CtcLossOptions::default())?])

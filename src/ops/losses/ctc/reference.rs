@@ -63,8 +63,9 @@ pub(super) fn loss(op: &CtcLoss, inputs: &[HostTensor]) -> Result<Vec<HostTensor
     for n in 0..batch {
         checked(spans.values[n], time + 1)?;
         let count = checked(spans.values[batch + n], op.width + 1)?;
-        let end = spans.values[2 * batch + n] as usize + count;
-        if op.labels > 0 && (end > op.labels || n + 1 == batch && end != op.labels) {
+        let start = spans.values[2 * batch + n];
+        let end = start.max(0.0) as usize + count;
+        if op.labels > 0 && (start < 0.0 || end > op.labels || n + 1 == batch && end != op.labels) {
             return Err(Error::IndexOutOfRange { op: OP, index: end as i64, size: op.labels });
         }
         for label in &labels.values[end - count..end] {

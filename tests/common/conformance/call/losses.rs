@@ -131,7 +131,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation { names: &["cosine_similarity"], tensors: &["x1", "x2"], attributes: &["dim", "eps"], run: distance },
 ];
 
-fn reduction(call: &Call) -> Result<Reduction, Refusal> {
+pub(super) fn reduction(call: &Call) -> Result<Reduction, Refusal> {
     // The only loss whose default is another one.
     let default = if call.op == "sigmoid_focal_loss" { "none" } else { "mean" };
     match call.attr("reduction").map_or(Some(default), Value::as_str) {

@@ -10,6 +10,7 @@ mod pointwise;
 mod pool;
 mod reduce;
 mod resample;
+mod sequence;
 mod shape;
 
 use super::Refusal;
@@ -38,6 +39,7 @@ pub(super) const TABLES: &[&[Operation]] = &[
     shape::OPERATIONS,
     index::OPERATIONS,
     losses::OPERATIONS,
+    sequence::OPERATIONS,
 ];
 
 /// A call: its operation, tensors and attributes.

@@ -1,0 +1,173 @@
+//! Attention with learned maps.
+
+use crate::error::{Error, Result};
+use crate::graph::{Parameter, Tensor};
+use crate::nn::{Linear, Module, Scope};
+use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
+
+/// How a [`MultiheadAttention`] is made, with PyTorch's names and defaults.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MultiheadAttentionOptions {
+    /// The share of weights set to 0 at random in training.
+    pub dropout: f32,
+    /// Whether all maps have biases.
+    pub bias: bool,
+    /// Whether there is one more, learned, key and value.
+    pub add_bias_kv: bool,
+    /// Whether there is one more key and value of zeros.
+    pub add_zero_attn: bool,
+    /// The size of keys, where it is not that of queries.
+    pub kdim: Option<usize>,
+    /// The size of values, where it is not that of queries.
+    pub vdim: Option<usize>,
+    /// Whether sequences are `[N, L, E]` instead of `[L, N, E]`.
+    pub batch_first: bool,
+}
+
+impl Default for MultiheadAttentionOptions {
+    fn default() -> MultiheadAttentionOptions {
+        MultiheadAttentionOptions {
+            dropout: 0.0,
+            bias: true,
+            add_bias_kv: false,
+            add_zero_attn: false,
+            kdim: None,
+            vdim: None,
+            batch_first: false,
+        }
+    }
+}
+
+/// The maps before the heads: one parameter where keys and values have the size of queries, three where not.
+#[derive(Clone, Debug)]
+pub enum InProjectionWeight {
+    /// `in_proj_weight`, `[3 E, E]`.
+    Packed(Parameter),
+    /// `q_proj_weight` `[E, E]`, `k_proj_weight` `[E, kdim]` and `v_proj_weight` `[E, vdim]`.
+    Separate([Parameter; 3]),
+}
+
+/// Attention in several heads (Vaswani et al. 2017): [`Tensor::multi_head_attention_forward`] with learned maps.
+///
+/// The maps before the heads start uniform within `sqrt(6 / (rows + columns))` of 0, that behind them, `out_proj`, as
+/// in [`Linear`]; biases start at 0.
+#[derive(Clone, Debug)]
+pub struct MultiheadAttention {
+    /// How many heads share the `E` elements.
+    pub num_heads: usize,
+    /// The maps before the heads.
+    pub in_proj_weight: InProjectionWeight,
+    /// Their biases, `[3 E]`.
+    pub in_proj_bias: Option<Parameter>,
+    /// One more key and value, `bias_k` and `bias_v`, `[1, 1, E]`.
+    pub bias_kv: Option<[Parameter; 2]>,
+    /// The map behind the heads.
+    pub out_proj: Linear,
+    /// Dropout, zeros, the order of dimensions.
+    pub options: MultiheadAttentionOptions,
+}
+
+impl MultiheadAttention {
+    /// A layer for elements of size `embed_dim`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `num_heads` does not divide `embed_dim` or either is 0, [`Error::TooLarge`].
+    ///
+    /// ```
+    /// # use wgrad::nn::{MultiheadAttention, MultiheadAttentionOptions, Scope};
+    /// # use wgrad::{Device, MultiHeadOptions, Tensor};
+    /// # let device = Device::reference();
+    /// let layer = MultiheadAttention::new(&Scope::new(&device), 8, 2, &MultiheadAttentionOptions::default())?;
+    /// let x = Tensor::ones(&device, &[5, 3, 8])?;
+    /// let (output, weights) = layer.attend(&x, &x, &x, &MultiHeadOptions::default())?;
+    /// assert_eq!(output.shape()[..], [5, 3, 8]);
+    /// assert_eq!(weights.map(|w| w.shape().to_vec()), Some(vec![3, 5, 5]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn new(
+        scope: &Scope,
+        embed_dim: usize,
+        num_heads: usize,
+        options: &MultiheadAttentionOptions,
+    ) -> Result<MultiheadAttention> {
+        if embed_dim == 0 || num_heads == 0 || !embed_dim.is_multiple_of(num_heads) {
+            let rule = format!("{num_heads} heads must divide the {embed_dim} elements, and both be above 0");
+            return Err(Error::invalid("MultiheadAttention", rule));
+        }
+        let device = scope.device();
+        let xavier = |name: &str, rows: usize, columns: usize| -> Result<Parameter> {
+            let bound = (6.0 / (rows as f64 + columns as f64)).sqrt() as f32;
+            let value = Tensor::uniform(device, &[rows, columns], -bound, bound)?;
+            Ok(Parameter::new(scope.at(name).name(), &value))
+        };
+        let three = embed_dim.saturating_mul(3);
+        let (kdim, vdim) = (options.kdim.unwrap_or(embed_dim), options.vdim.unwrap_or(embed_dim));
+        let in_proj_weight = if kdim == embed_dim && vdim == embed_dim {
+            InProjectionWeight::Packed(xavier("in_proj_weight", three, embed_dim)?)
+        } else {
+            InProjectionWeight::Separate([
+                xavier("q_proj_weight", embed_dim, embed_dim)?,
+                xavier("k_proj_weight", embed_dim, kdim)?,
+                xavier("v_proj_weight", embed_dim, vdim)?,
+            ])
+        };
+        let zeros = |name: &str, size: usize| -> Result<Parameter> {
+            Ok(Parameter::new(scope.at(name).name(), &Tensor::zeros(device, &[size])?))
+        };
+        let in_proj_bias = if options.bias { Some(zeros("in_proj_bias", three)?) } else { None };
+        let normal = |name: &str| -> Result<Parameter> {
+            let value = Tensor::normal(device, &[1, 1, embed_dim], 0.0, (1.0 / embed_dim as f32).sqrt())?;
+            Ok(Parameter::new(scope.at(name).name(), &value))
+        };
+        let bias_kv = if options.add_bias_kv { Some([normal("bias_k")?, normal("bias_v")?]) } else { None };
+        let mut out_proj = Linear::without_bias(&scope.at("out_proj"), embed_dim, embed_dim)?;
+        if options.bias {
+            out_proj.bias = Some(zeros("out_proj.bias", embed_dim)?);
+        }
+        Ok(MultiheadAttention { num_heads, in_proj_weight, in_proj_bias, bias_kv, out_proj, options: *options })
+    }
+
+    /// The output and, where `options.need_weights`, the weights of a call; see
+    /// [`Tensor::multi_head_attention_forward`]. Nothing is dropped out but what `options` says.
+    ///
+    /// # Errors
+    /// As [`Tensor::multi_head_attention_forward`].
+    pub fn attend(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        options: &MultiHeadOptions,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let turned = self.options.batch_first && query.rank() == 3;
+        let turn = |x: &Tensor| if turned && x.rank() == 3 { x.transpose(0, 1) } else { Ok(x.clone()) };
+        let value_of = |p: &Option<Parameter>| p.as_ref().map(Parameter::value);
+        let weights = MultiHeadWeights {
+            num_heads: self.num_heads,
+            in_proj: match &self.in_proj_weight {
+                InProjectionWeight::Packed(weight) => InProjection::Packed(weight.value()),
+                InProjectionWeight::Separate(maps) => InProjection::Separate(maps.each_ref().map(Parameter::value)),
+            },
+            in_proj_bias: value_of(&self.in_proj_bias),
+            bias_kv: self.bias_kv.as_ref().map(|rows| rows.each_ref().map(Parameter::value)),
+            add_zero_attn: self.options.add_zero_attn,
+            out_proj_weight: self.out_proj.weight.value(),
+            out_proj_bias: value_of(&self.out_proj.bias),
+        };
+        let (output, seen) =
+            turn(query)?.multi_head_attention_forward(&turn(key)?, &turn(value)?, &weights, options)?;
+        Ok((turn(&output)?, seen))
+    }
+
+    /// All parameters, under PyTorch's names.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut all = match &self.in_proj_weight {
+            InProjectionWeight::Packed(weight) => vec![weight.clone()],
+            InProjectionWeight::Separate(maps) => maps.to_vec(),
+        };
+        all.extend(self.in_proj_bias.clone());
+        all.extend(self.bias_kv.iter().flatten().cloned());
+        all.extend(self.out_proj.parameters());
+        all
+    }
+}
