@@ -64,7 +64,13 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
 
 # Functions that PyTorch itself does not have, or not in a form that a case file can hold.
-OWN = {"norm": norm, "normalize": normalize, "rms_norm": rms_norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
+OWN = {
+    "norm": norm,
+    "normalize": normalize,
+    "rms_norm": rms_norm,
+    "sigmoid_focal_loss": sigmoid_focal_loss,
+    "dice_loss": dice_loss,
+}
 
 
 def torch_function(op):
