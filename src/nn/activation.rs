@@ -162,8 +162,8 @@ pub struct Prelu {
 }
 
 impl Prelu {
-    /// A layer with `num_parameters` weights, 1 or one for each channel, that start at `init` (PyTorch's defaults: 1 and
-    /// 0.25).
+    /// A layer with `num_parameters` weights, 1 or one for each channel, that start at `init` (PyTorch's defaults:
+    /// 1 and 0.25).
     ///
     /// # Errors
     /// [`Error::TooLarge`](crate::Error::TooLarge).

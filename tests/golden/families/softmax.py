@@ -46,7 +46,18 @@ def softmax(file):
         op.raises({"input": op.uniform((2, 3))}, dim=2)
         op.raises({"input": op.uniform((2, 3))}, dim=-3)
         op.raises({"input": op.uniform(())}, dim=1)
-        for shape in [(1, 1), (5, 1), (2, 2), (7, 11), (2, 13, 3), (1, 17, 1), (0, 5), (3, 0), (2, 3, 0, 4), (2, 2, 3, 2, 3)]:
+        for shape in [
+            (1, 1),
+            (5, 1),
+            (2, 2),
+            (7, 11),
+            (2, 13, 3),
+            (1, 17, 1),
+            (0, 5),
+            (3, 0),
+            (2, 3, 0, 4),
+            (2, 2, 3, 2, 3),
+        ]:
             for dim in (0, len(shape) - 1):
                 op.case({"input": op.uniform(shape, -3, 3)}, dim=dim)
         sign = -1 if name == "softmin" else 1
