@@ -54,7 +54,7 @@ pub use graph::{
 pub use host_tensor::HostTensor;
 pub use ops::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, KlDivOptions,
-    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, TripletMarginOptions,
+    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, RoundingMode, TripletMarginOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -5,6 +5,7 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
+mod diagonal;
 mod gather;
 mod losses;
 mod matmul;
@@ -15,6 +16,7 @@ mod pointwise;
 mod pool;
 mod rearrange;
 mod reduce;
+mod repeat;
 mod softmax;
 mod view;
 
@@ -24,6 +26,7 @@ pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
+pub use pointwise::RoundingMode;
 pub use pool::{AvgPool2dOptions, MaxPool2dOptions};
 
 use case::Case;
@@ -44,6 +47,8 @@ pub fn cases() -> Vec<Case> {
         pad::cases(),
         cat::cases(),
         rearrange::cases(),
+        diagonal::cases(),
+        repeat::cases(),
         losses::cases(),
         norm::cases(),
     ]

@@ -1,6 +1,7 @@
 //! A case's call by PyTorch's names, as a call by wgrad's: a table of operations for each kind of them.
 
 mod conv;
+mod create;
 mod index;
 mod linear;
 mod losses;
@@ -12,7 +13,7 @@ mod shape;
 
 use super::Refusal;
 use serde_json::{Map, Value};
-use wgrad::Tensor;
+use wgrad::{Device, Tensor};
 
 type Results = Result<Vec<Tensor>, Refusal>;
 
@@ -29,6 +30,7 @@ const TABLES: &[&[Operation]] = &[
     reduce::OPERATIONS,
     linear::OPERATIONS,
     conv::OPERATIONS,
+    create::OPERATIONS,
     pool::OPERATIONS,
     normalization::OPERATIONS,
     shape::OPERATIONS,
@@ -45,6 +47,7 @@ pub(super) struct Call<'a> {
     pub op: &'a str,
     pub inputs: &'a [(&'a str, Tensor)],
     pub attrs: &'a Map<String, Value>,
+    pub device: &'a Device,
 }
 
 impl Call<'_> {
@@ -66,7 +69,17 @@ impl Call<'_> {
     }
 
     fn number(&self, name: &str) -> Result<Option<f32>, Refusal> {
-        self.attr(name).map(|v| v.as_f64().map(|v| v as f32).ok_or_else(|| self.wrong(name))).transpose()
+        Ok(self.double(name)?.map(|v| v as f32))
+    }
+
+    /// A number; infinities and NaN are text, since JSON has none, and truth values are 0 and 1.
+    fn double(&self, name: &str) -> Result<Option<f64>, Refusal> {
+        let read = |value: &Value| match value {
+            Value::String(text) => text.parse().ok(),
+            Value::Bool(truth) => Some(f64::from(*truth)),
+            value => value.as_f64(),
+        };
+        self.attr(name).map(|value| read(value).ok_or_else(|| self.wrong(name))).transpose()
     }
 
     fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
