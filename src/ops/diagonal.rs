@@ -121,7 +121,8 @@ impl Tensor {
         if first == second {
             return Err(Error::DimRepeated { op: OP, dim: first });
         }
-        let mut order: Vec<isize> = (0..self.rank()).filter(|&d| d != first && d != second).map(|d| d as isize).collect();
+        let mut order: Vec<isize> =
+            (0..self.rank()).filter(|&d| d != first && d != second).map(|d| d as isize).collect();
         order.extend([first as isize, second as isize]);
         record_one(Diagonal { offset }, &[&self.permute(&order)?])
     }

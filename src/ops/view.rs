@@ -350,7 +350,8 @@ impl Tensor {
     pub fn unflatten(&self, dim: isize, sizes: &[isize]) -> Result<Tensor> {
         const OP: &str = "unflatten";
         let at = self.shape().dim(OP, dim)?;
-        let wrong = || Error::invalid(OP, format!("dimension {dim} of {} does not divide into {sizes:?}", self.shape()));
+        let wrong =
+            || Error::invalid(OP, format!("dimension {dim} of {} does not divide into {sizes:?}", self.shape()));
         let size = *self.shape().get(at).filter(|_| !sizes.is_empty()).ok_or_else(wrong)?;
         let known = sizes.iter().filter(|&&s| s >= 0).try_fold(1usize, |a, &s| a.checked_mul(s as usize));
         let known = known.ok_or_else(wrong)?;
@@ -455,7 +456,8 @@ impl Tensor {
         }
         let dim = self.shape().dim("slice", dim)?;
         let size = self.shape()[dim];
-        let bound = |at: isize| (if at < 0 { at.saturating_add(size as isize) } else { at }).clamp(0, size as isize) as usize;
+        let bound =
+            |at: isize| (if at < 0 { at.saturating_add(size as isize) } else { at }).clamp(0, size as isize) as usize;
         let (start, end) = (bound(start), bound(end));
         let length = end.saturating_sub(start).div_ceil(step);
         if length == size && step == 1 {

@@ -53,8 +53,18 @@ def dice_loss(input, target, smooth=1.0, reduction="mean"):
     return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
 
 
-# Functions that PyTorch itself does not have, or not in a form that a case file can hold.
-OWN = {"norm": norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
+def slice_of(input, dim=0, start=0, end=None, step=1):
+    """As Python's slices, of one dimension."""
+    return input[(slice(None),) * (dim % input.dim()) + (slice(start, end, step),)]
+
+
+# Functions that PyTorch itself does not have, or not in a form that a case file can hold, and methods.
+OWN = {
+    "slice": slice_of,
+    "view": lambda input, size: input.view(size),
+    "expand": lambda input, size: input.expand(size),
+    "repeat": lambda input, repeats: input.repeat(repeats),
+"norm": norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
 
 
 def torch_function(op):
@@ -72,6 +82,14 @@ def call(op, args, attrs):
             grouped.setdefault(name, []).append(value)
         else:
             grouped[name] = value
+    # JSON has no infinities and no NaN.
+    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
+    # JSON has no infinities and no NaN.
+    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
+    # JSON has no infinities and no NaN.
+    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
+    # JSON has no infinities and no NaN.
+    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
     result = torch_function(op)(**grouped, **attrs)
     return list(result) if isinstance(result, (tuple, list)) else [result]
 

@@ -11,10 +11,9 @@ use crate::shape::Shape;
 pub(super) const ROWS: &[&Row] =
     &[&ADD, &SUB, &MUL, &POW, &MAXIMUM, &MINIMUM, &ATAN2, &WHERE, &COPY, &NEG, &ABS, &SIGN];
 
-static ADD: Row =
-    Row::float("add", 2, "({0} + {1})", |x| x[0] + x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, Ok)?]))
-        .numbers()
-        .over_truth(&LOGICAL_OR);
+static ADD: Row = Row::float("add", 2, "({0} + {1})", |x| x[0] + x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, Ok)?]))
+    .numbers()
+    .over_truth(&LOGICAL_OR);
 
 static SUB: Row =
     Row::float("sub", 2, "({0} - {1})", |x| x[0] - x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, |g| g.neg())?]))
@@ -59,22 +58,15 @@ static POW: Row = Row::float(
 .over_integers(&INTEGER_POW);
 
 /// Wraps where it passes 32 bits; a negative exponent gives 0 but for the bases 1 and -1.
-static INTEGER_POW: Row = Row::plain(
-    "integer_pow",
-    2,
-    "integer_power({0}, {1})",
-    Accepts::Signed,
-    Makes::Same,
-    |x| {
-        let (base, exponent) = (x[0] as i32, x[1] as i32);
-        f64::from(match (base, exponent) {
-            (_, 0..) => base.wrapping_pow(exponent as u32),
-            (1, _) => 1,
-            (-1, _) => 1 - 2 * (exponent & 1),
-            _ => 0,
-        })
-    },
-)
+static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})", Accepts::Signed, Makes::Same, |x| {
+    let (base, exponent) = (x[0] as i32, x[1] as i32);
+    f64::from(match (base, exponent) {
+        (_, 0..) => base.wrapping_pow(exponent as u32),
+        (1, _) => 1,
+        (-1, _) => 1 - 2 * (exponent & 1),
+        _ => 0,
+    })
+})
 .library(&[include_str!("../../../shaders/lib/integer_power.wgsl")]);
 
 /// The gradient of an extreme goes to the operand that is taken, half to each where they tie.
@@ -189,8 +181,9 @@ static SIGN: Row = Row::float(
 .over_integers(&INTEGER_SIGN)
 .over_truth(&COPY);
 
-static INTEGER_SIGN: Row =
-    Row::plain("integer_sign", 1, "sign({0})", Accepts::Signed, Makes::Same, |x| if x[0] == 0.0 { 0.0 } else { x[0].signum() });
+static INTEGER_SIGN: Row = Row::plain("integer_sign", 1, "sign({0})", Accepts::Signed, Makes::Same, |x| {
+    if x[0] == 0.0 { 0.0 } else { x[0].signum() }
+});
 
 /// A cast; gradients flow back through casts between floats.
 macro_rules! cast {

@@ -69,7 +69,9 @@ impl Tensor {
         let value = if whole { value.trunc() } else { value };
         let product = tensor1.mul(tensor2)?;
         // True and false have no multiples: they count as 1 and 0.
-        self.add(&if product.dtype() == DType::Bool { product.to_dtype(DType::I32)? } else { product }.mul_scalar(value)?)
+        self.add(
+            &if product.dtype() == DType::Bool { product.to_dtype(DType::I32)? } else { product }.mul_scalar(value)?,
+        )
     }
 
     /// `self + value * tensor1 / tensor2` (PyTorch's default `value` is 1). All three broadcast.
@@ -122,7 +124,10 @@ impl Tensor {
             return Err(Error::WrongDType { op: OP, expected: "a bool mask", got: mask.dtype() });
         }
         if value.rank() != 0 {
-            return Err(Error::invalid(OP, format!("the value has shape {}; it must have no dimensions", value.shape())));
+            return Err(Error::invalid(
+                OP,
+                format!("the value has shape {}; it must have no dimensions", value.shape()),
+            ));
         }
         mask.where_(&value.to_dtype(self.dtype())?, self)
     }
@@ -132,9 +137,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for shapes in [[&[7][..], &[7], &[7]], [&[2, 1, 3], &[5, 1], &[3]]] {
         cases.push(Case::new("addcmul", &shapes, |x| Ok(vec![x[0].addcmul(&x[1], &x[2], -0.75)?])));
-        cases.push(
-            Case::new("addcdiv", &shapes, |x| Ok(vec![x[0].addcdiv(&x[1], &x[2], 1.5)?])).domain(2, 0.5, 2.0),
-        );
+        cases.push(Case::new("addcdiv", &shapes, |x| Ok(vec![x[0].addcdiv(&x[1], &x[2], 1.5)?])).domain(2, 0.5, 2.0));
         cases.push(Case::new("lerp", &shapes[..2], |x| Ok(vec![x[0].lerp(&x[1], 0.3)?, x[0].lerp(&x[1], 0.7)?])));
     }
     cases.extend([
@@ -144,10 +147,8 @@ pub(super) fn cases() -> Vec<Case> {
             .integers(2, -9, 9)
             .no_gradient(),
         Case::new("masked_fill", &[&[3, 1, 5], &[4, 1]], |x| Ok(vec![x[0].masked_fill(&x[1], 2.5)?])).truth(1),
-        Case::new("masked_fill", &[&[3, 5], &[5, 3], &[]], |x| {
-            Ok(vec![x[0].masked_fill_tensor(&x[1].t()?, &x[2])?])
-        })
-        .truth(1),
+        Case::new("masked_fill", &[&[3, 5], &[5, 3], &[]], |x| Ok(vec![x[0].masked_fill_tensor(&x[1].t()?, &x[2])?]))
+            .truth(1),
         Case::new("masked_fill", &[&[7], &[7]], |x| Ok(vec![x[0].masked_fill(&x[1], 2.5)?]))
             .integers(0, -9, 9)
             .truth(1)

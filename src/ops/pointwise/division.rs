@@ -66,15 +66,11 @@ static DIV_FLOOR: Row = Row::float(
 .numbers()
 .over_integers(&INTEGER_DIV_FLOOR);
 
-static INTEGER_DIV_FLOOR: Row = Row::plain(
-    "integer_div_floor",
-    2,
-    "floored_division({0}, {1})",
-    Accepts::Signed,
-    Makes::Same,
-    |x| floored_integers(x[0], x[1]),
-)
-.library(INTEGER_QUOTIENT);
+static INTEGER_DIV_FLOOR: Row =
+    Row::plain("integer_div_floor", 2, "floored_division({0}, {1})", Accepts::Signed, Makes::Same, |x| {
+        floored_integers(x[0], x[1])
+    })
+    .library(INTEGER_QUOTIENT);
 
 static DIV_TRUNC: Row = Row::float(
     "div_trunc",
@@ -88,14 +84,9 @@ static DIV_TRUNC: Row = Row::float(
 .numbers()
 .over_integers(&INTEGER_DIV_TRUNC);
 
-static INTEGER_DIV_TRUNC: Row = Row::plain(
-    "integer_div_trunc",
-    2,
-    "({0} / {1})",
-    Accepts::Number,
-    Makes::Same,
-    |x| if x[1] == 0.0 { x[0] } else { (x[0] / x[1]).trunc() },
-);
+static INTEGER_DIV_TRUNC: Row = Row::plain("integer_div_trunc", 2, "({0} / {1})", Accepts::Number, Makes::Same, |x| {
+    if x[1] == 0.0 { x[0] } else { (x[0] / x[1]).trunc() }
+});
 
 /// The remainder with the sign of the dividend.
 static FMOD: Row = Row::float(
@@ -104,8 +95,7 @@ static FMOD: Row = Row::float(
     "remainder_of_first({0}, {1})",
     |x| x[0] % x[1],
     |c| {
-        let of_divisor =
-            c.of(1, |g| g.mul(&c.input(0).div_rounded(c.input(1), RoundingMode::Trunc)?)?.neg())?;
+        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div_rounded(c.input(1), RoundingMode::Trunc)?)?.neg())?;
         Ok(vec![c.of(0, Ok)?, of_divisor])
     },
 )
@@ -115,14 +105,9 @@ static FMOD: Row = Row::float(
 .numbers()
 .over_integers(&INTEGER_FMOD);
 
-static INTEGER_FMOD: Row = Row::plain(
-    "integer_fmod",
-    2,
-    "({0} % {1})",
-    Accepts::Number,
-    Makes::Same,
-    |x| if x[1] == 0.0 { 0.0 } else { x[0] % x[1] },
-);
+static INTEGER_FMOD: Row = Row::plain("integer_fmod", 2, "({0} % {1})", Accepts::Number, Makes::Same, |x| {
+    if x[1] == 0.0 { 0.0 } else { x[0] % x[1] }
+});
 
 /// The remainder with the sign of the divisor.
 static REMAINDER: Row = Row::float(
@@ -134,8 +119,7 @@ static REMAINDER: Row = Row::float(
         if rest != 0.0 && (rest < 0.0) != (x[1] < 0.0) { rest + x[1] } else { rest }
     },
     |c| {
-        let of_divisor =
-            c.of(1, |g| g.mul(&c.input(0).div_rounded(c.input(1), RoundingMode::Floor)?)?.neg())?;
+        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div_rounded(c.input(1), RoundingMode::Floor)?)?.neg())?;
         Ok(vec![c.of(0, Ok)?, of_divisor])
     },
 )
@@ -145,15 +129,11 @@ static REMAINDER: Row = Row::float(
 .numbers()
 .over_integers(&INTEGER_REMAINDER);
 
-static INTEGER_REMAINDER: Row = Row::plain(
-    "integer_remainder",
-    2,
-    "floored_remainder({0}, {1})",
-    Accepts::Signed,
-    Makes::Same,
-    |x| if x[1] == 0.0 { 0.0 } else { x[0] - (x[0] / x[1]).floor() * x[1] },
-)
-.library(INTEGER_QUOTIENT);
+static INTEGER_REMAINDER: Row =
+    Row::plain("integer_remainder", 2, "floored_remainder({0}, {1})", Accepts::Signed, Makes::Same, |x| {
+        if x[1] == 0.0 { 0.0 } else { x[0] - (x[0] / x[1]).floor() * x[1] }
+    })
+    .library(INTEGER_QUOTIENT);
 
 binary! {
     /// `self / other`; f32 of integers and truth values.

@@ -68,8 +68,8 @@ static RSQRT: Row = row!("rsqrt", "inverseSqrt({0})", |x| 1.0 / x[0].sqrt(), |g,
 static RECIPROCAL: Row =
     row!("reciprocal", "(F(1.0) / {0})", |x| 1.0 / x[0], |g, c| { g.mul(&c.output(0).square()?)?.neg() })
         .domain(POSITIVE);
-static SQUARE: Row = row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g.mul(&c.input(0).mul_scalar(2.0)?))
-    .counted();
+static SQUARE: Row =
+    row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g.mul(&c.input(0).mul_scalar(2.0)?)).counted();
 static SIN: Row = row!("sin", "sin({0})", |x| x[0].sin(), |g, c| g.mul(&c.input(0).cos()?));
 static COS: Row = row!("cos", "cos({0})", |x| x[0].cos(), |g, c| g.mul(&c.input(0).sin()?)?.neg());
 static TAN: Row = row!("tan", "tan({0})", |x| x[0].tan(), |g, c| { g.mul(&c.output(0).square()?.add_scalar(1.0)?) })
@@ -100,8 +100,10 @@ pub(super) const ERROR_FUNCTION: &[&str] = &[include_str!("../../../shaders/lib/
 static FLOOR: Row = Row::float("floor", 1, "floor({0})", |x| x[0].floor(), zero).kinks(WHOLE).first_order().whole();
 static CEIL: Row = Row::float("ceil", 1, "ceil({0})", |x| x[0].ceil(), zero).kinks(WHOLE).first_order().whole();
 /// Half goes to the even neighbour.
-static ROUND: Row =
-    Row::float("round", 1, "round({0})", |x| x[0].round_ties_even(), zero).kinks(&[-1.5, -0.5, 0.5, 1.5]).first_order().whole();
+static ROUND: Row = Row::float("round", 1, "round({0})", |x| x[0].round_ties_even(), zero)
+    .kinks(&[-1.5, -0.5, 0.5, 1.5])
+    .first_order()
+    .whole();
 static TRUNC: Row = Row::float("trunc", 1, "trunc({0})", |x| x[0].trunc(), zero).kinks(WHOLE).first_order().whole();
 /// What lies above the whole number towards 0.
 static FRAC: Row =

@@ -304,9 +304,9 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
         activation::ROWS,
         probability::ROWS,
     ]
-        .into_iter()
-        .flatten()
-        .copied()
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Every row by itself, over an odd size, broadcast, and through a view.

@@ -37,7 +37,13 @@ pub(super) fn joint_dtype(op: &'static str, tensors: &[&Tensor]) -> Result<DType
         dtypes.try_fold(first, |a, b| joint(a, b).ok_or(mixed(b))).map(Some)
     };
     Ok(match (of(false)?, of(true)?) {
-        (Some(dtype), Some(scalar)) => if kind(scalar) > kind(dtype) { scalar } else { dtype },
+        (Some(dtype), Some(scalar)) => {
+            if kind(scalar) > kind(dtype) {
+                scalar
+            } else {
+                dtype
+            }
+        }
         (Some(dtype), None) | (None, Some(dtype)) => dtype,
         (None, None) => DType::F32,
     })

@@ -56,7 +56,7 @@ fn sequence(call: &Call) -> Results {
     let dtype = dtype(call)?;
     Ok(vec![match call.op {
         "arange" => {
-            let whole = |name: &str| call.attr(name).is_none_or(|v| v.is_i64());
+            let whole = |name: &str| call.attr(name).is_none_or(|v| v.is_i64() || v.is_boolean());
             let given = if ["start", "end", "step"].into_iter().all(whole) { DType::I32 } else { DType::F32 };
             let (start, step) = (end(call, "start")?.unwrap_or(0.0), end(call, "step")?.unwrap_or(1.0));
             Tensor::arange(device, start, needed("end")?, step, dtype.unwrap_or(given))

@@ -5,7 +5,8 @@ use serde_json::Value;
 use wgrad::{DType, RoundingMode, Tensor};
 
 const ONE: &[&str] = &["input"];
-const TWO: &[&str] = &["input", "other"];
+/// `a` and `b` are numbers, or a number and a tensor, which some of these do not take.
+const TWO: &[&str] = &["input", "other", "a", "b"];
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -69,14 +70,38 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation { names: &["masked_fill"], tensors: &["input", "mask", "value"], attributes: &["value"], run: blend },
     Operation {
-        names: &["mul", "floor_divide", "maximum", "minimum", "atan2", "fmod", "remainder", "eq", "ne", "lt", "le", "gt", "ge"],
+        names: &[
+            "mul",
+            "floor_divide",
+            "maximum",
+            "minimum",
+            "atan2",
+            "fmod",
+            "remainder",
+            "eq",
+            "ne",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+        ],
         tensors: TWO,
-        attributes: &["other"],
+        attributes: &["other", "a", "b"],
         run: binary,
     },
     Operation { names: &["logical_and", "logical_or", "logical_xor"], tensors: TWO, attributes: &[], run: binary },
-    Operation { names: &["pow"], tensors: &["input", "exponent"], attributes: &["input", "exponent"], run: binary },
-    Operation { names: &["where"], tensors: &["condition", "input", "other"], attributes: &["input", "other"], run: choose },
+    Operation {
+        names: &["pow"],
+        tensors: &["input", "exponent", "a", "b"],
+        attributes: &["input", "exponent", "a", "b"],
+        run: binary,
+    },
+    Operation {
+        names: &["where"],
+        tensors: &["condition", "input", "other"],
+        attributes: &["input", "other"],
+        run: choose,
+    },
     Operation { names: &["clamp"], tensors: &["input", "min", "max"], attributes: &["min", "max"], run: activation },
     Operation { names: &["leaky_relu"], tensors: ONE, attributes: &["negative_slope"], run: activation },
     Operation { names: &["elu", "celu"], tensors: ONE, attributes: &["alpha"], run: activation },
