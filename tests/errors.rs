@@ -281,10 +281,15 @@ fn wrong_types() {
     let x = ones(&[3, 3]);
     let whole = Tensor::full(x.device(), &[3, 3], 1i32).unwrap();
     let truth = Tensor::full(x.device(), &[3, 3], true).unwrap();
-    says(whole.exp(), &["exp", "i32"]);
-    says(x.add(&whole), &["add", "i32"]);
-    says(truth.add(&truth), &["add", "bool"]);
     says(truth.mean(&[], false), &["mean", "bool"]);
+    says(whole.gelu(), &["gelu", "i32"]);
+    says(whole.lerp(&x, 0.5), &["lerp", "i32"]);
+    says(truth.sub(&x), &["sub", "bool"]);
+    says(truth.floor(), &["floor", "bool"]);
+    says(whole.add(&whole.to_dtype(DType::U32).unwrap()), &["add", "u32"]);
+    says(whole.addcdiv(&whole, &whole, 1.0), &["addcdiv", "i32"]);
+    says(x.masked_fill(&whole, 1.0), &["masked_fill", "i32"]);
+    says(x.one_hot(None), &["one_hot", "f32"]);
     says(whole.mean(&[], false), &["mean", "i32"]);
     says(truth.argmax(None, false), &["argmax", "bool"]);
     says(truth.topk(1, 0, true), &["topk", "bool"]);
@@ -298,6 +303,43 @@ fn wrong_types() {
     let images = Tensor::full(x.device(), &[1, 1, 4, 4], 1i32).unwrap();
     says(images.max_pool2d([2, 2], &MaxPool2dOptions::default()), &["max_pool2d", "i32"]);
     says(images.conv2d(&images, None, &Conv2dOptions::default()), &["conv2d", "i32"]);
+}
+
+#[test]
+fn numbers_that_make_no_tensor() {
+    for device in devices() {
+        let arange = |start, end, step, dtype| Tensor::arange(&device, start, end, step, dtype);
+        says(arange(0.0, 1.0, 0.0, DType::F32), &["arange", "must not be 0"]);
+        says(arange(0.0, 1.0, 0.5, DType::I32), &["arange", "must not be 0"]);
+        says(arange(0.0, 1.0, -1.0, DType::F32), &["arange", "away"]);
+        says(arange(0.0, f64::INFINITY, 1.0, DType::F32), &["arange", "finite"]);
+        says(arange(0.0, 1e30, 1e-30, DType::F32), &["4294967295"]);
+        says(arange(0.0, 3e9, 1e9, DType::I32), &["arange", "i32"]);
+        says(arange(0.0, 1.0, 1.0, DType::Bool), &["arange", "bool"]);
+        says(Tensor::linspace(&device, 0.0, 1.0, usize::MAX), &["4294967295"]);
+        says(Tensor::eye(&device, usize::MAX, 2), &["4294967295"]);
+        says(Tensor::randint(&device, 3, 3, &[2]), &["randint", "3"]);
+        says(Tensor::randperm(&device, 1 << 31), &["randperm", "2147483648"]);
+        let x = Tensor::ones(&device, &[2, 3]).unwrap();
+        says(x.bernoulli_p(1.5), &["bernoulli", "1.5"]);
+        says(x.repeat(&[2]), &["repeat", "[2, 3]"]);
+        says(x.repeat(&[usize::MAX, 2]), &["4294967295"]);
+        says(x.repeat(&[1; 7]), &["7", "6"]);
+        says(x.view(&[4]), &["view", "[2, 3]"]);
+        says(x.t().unwrap().view(&[6]), &["view", "strides", "reshape"]);
+        says(x.reshape(&[isize::MAX, isize::MAX]), &["reshape"]);
+        says(x.unflatten(1, &[2, -1]), &["unflatten", "[2, 3]"]);
+        says(x.narrow(0, usize::MAX, 2), &["narrow"]);
+        assert_eq!(x.slice(0, 0, isize::MAX, usize::MAX).unwrap().shape()[..], [1, 3]);
+        says(x.diagonal(0, 1, -1), &["diagonal", "twice"]);
+        says(x.sum(&[], false).unwrap().diag(0), &["diag", "[]"]);
+        says(x.sum(&[0], false).unwrap().diag(isize::MIN), &["4294967295"]);
+        says(x.sum(&[0], false).unwrap().tril(0), &["tril", "[3]"]);
+        let whole = x.to_dtype(DType::I32).unwrap();
+        says(whole.fmod_scalar(0.0), &["fmod", "0"]);
+        says(whole.pow_scalar(-1.0), &["pow", "-1"]);
+        says(whole.narrow(0, 0, 0).unwrap().one_hot(None), &["one_hot", "[0, 3]"]);
+    }
 }
 
 #[test]

@@ -28,6 +28,11 @@ fn philox(quad: u32, key_low: u32, key_high: u32, first_low: u32, first_high: u3
     return x;
 }
 
+// The upper half of the product: a whole number below `range`.
+fn philox_below(words: U, range: u32) -> U {
+    return U(multiply_high(words.x, range), multiply_high(words.y, range), multiply_high(words.z, range), multiply_high(words.w, range));
+}
+
 // 24 bits of each word: uniform over [0, 1), every value exact in f32.
 fn philox_uniform(words: U) -> F { return F(words >> U(8u)) * F(5.9604644775390625e-8); }
 

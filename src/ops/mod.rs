@@ -7,8 +7,10 @@ mod cat;
 mod conv;
 mod cross_entropy;
 mod detection;
+mod diagonal;
 mod dropout;
 mod einsum;
+mod gather;
 mod index;
 mod linear_algebra;
 mod losses;
@@ -21,6 +23,7 @@ mod pool;
 mod rearrange;
 mod recurrent;
 mod reduce;
+mod repeat;
 mod resample;
 mod scan;
 mod softmax;
@@ -29,25 +32,16 @@ mod unfold;
 mod view;
 
 pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
-pub use conv::{
-    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
-    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
-};
+pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
-pub use losses::{
-    CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
-    PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
-};
+pub use losses::{CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions, PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions};
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
+pub use pointwise::RoundingMode;
 pub(crate) use pointwise::Full;
-pub use pool::{
-    AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions,
-    LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
-    MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
-};
+pub use pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
 pub use recurrent::RecurrentOptions;
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub use unfold::UnfoldOptions;
@@ -72,6 +66,8 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         resample::cases(),
         detection::cases(),
+        diagonal::cases(),
+        repeat::cases(),
         losses::cases(),
         norm::cases(),
         unfold::cases(),

@@ -172,8 +172,41 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn reshape(&self, shape: &[isize]) -> Result<Tensor> {
-        let wrong = || Error::invalid("reshape", format!("{} does not fit {shape:?}", self.shape()));
-        let known: usize = shape.iter().filter(|&&s| s >= 0).map(|&s| s as usize).product();
+        self.reshape_to(self.sizes_for("reshape", shape)?)
+    }
+
+    /// The same elements as another shape without a copy, as [`reshape`](Tensor::reshape) but never one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the numbers of elements differ, and where no strides show the elements like that.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::zeros(&device, &[2, 3])?;
+    /// assert_eq!(x.view(&[3, -1])?.shape()[..], [3, 2]);
+    /// assert!(x.t()?.view(&[6]).is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn view(&self, shape: &[isize]) -> Result<Tensor> {
+        let shape = self.sizes_for("view", shape)?;
+        if self.layout().reshape(shape).is_none() {
+            let rule = format!(
+                "{} with strides {:?} cannot show {shape} without a copy; see reshape",
+                self.shape(),
+                self.layout().strides()
+            );
+            return Err(Error::invalid("view", rule));
+        }
+        self.reshape_to(shape)
+    }
+
+    /// The shape that is asked for, with its -1 worked out.
+    fn sizes_for(&self, op: &'static str, shape: &[isize]) -> Result<Shape> {
+        let wrong = || Error::invalid(op, format!("{} does not fit {shape:?}", self.shape()));
+        let sizes = shape.iter().filter(|&&s| s >= 0).map(|&s| s as usize);
+        let known = sizes.clone().try_fold(1usize, usize::checked_mul).ok_or_else(wrong)?;
         let unknown = shape.iter().filter(|&&s| s < 0).count();
         if unknown > 1 || shape.iter().any(|&s| s < -1) {
             return Err(wrong());
@@ -182,11 +215,8 @@ impl Tensor {
             return Err(wrong());
         }
         let sizes: Vec<usize> = shape.iter().map(|&s| if s < 0 { self.numel() / known } else { s as usize }).collect();
-        let shape_new = Shape::new(&sizes)?;
-        if shape_new.numel() != self.numel() {
-            return Err(wrong());
-        }
-        self.reshape_to(shape_new)
+        let shape = Shape::new(&sizes)?;
+        if shape.numel() == self.numel() { Ok(shape) } else { Err(wrong()) }
     }
 
     #[track_caller]
@@ -285,6 +315,59 @@ impl Tensor {
         self.reshape_to(self.shape().without(&[dim], false))
     }
 
+    /// Without any dimension of size 1, or without those of `dims` that have it; an empty list means all.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::DimRepeated`].
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::zeros(&device, &[1, 3, 1])?;
+    /// assert_eq!(x.squeeze_dims(&[])?.shape()[..], [3]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn squeeze_dims(&self, dims: &[isize]) -> Result<Tensor> {
+        let dims = self.shape().dims("squeeze", dims)?;
+        let single: Vec<usize> = dims.into_iter().filter(|&d| self.shape()[d] == 1).collect();
+        self.reshape_to(self.shape().without(&single, false))
+    }
+
+    /// Dimension `dim` as several ones of the given sizes, whose product is its size; one may be -1 and is worked out.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`]; [`Error::Invalid`] without sizes and where they do not fit.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::zeros(&device, &[2, 12])?;
+    /// assert_eq!(x.unflatten(1, &[3, -1])?.shape()[..], [2, 3, 4]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn unflatten(&self, dim: isize, sizes: &[isize]) -> Result<Tensor> {
+        const OP: &str = "unflatten";
+        let at = self.shape().dim(OP, dim)?;
+        let wrong =
+            || Error::invalid(OP, format!("dimension {dim} of {} does not divide into {sizes:?}", self.shape()));
+        let size = *self.shape().get(at).filter(|_| !sizes.is_empty()).ok_or_else(wrong)?;
+        let known = sizes.iter().filter(|&&s| s >= 0).try_fold(1usize, |a, &s| a.checked_mul(s as usize));
+        let known = known.ok_or_else(wrong)?;
+        let unknown = sizes.iter().filter(|&&s| s < 0).count();
+        let fits = match unknown {
+            0 => known == size,
+            1 => known > 0 && size.is_multiple_of(known),
+            _ => false,
+        };
+        if !fits || sizes.iter().any(|&s| s < -1) {
+            return Err(wrong());
+        }
+        let parts: Vec<usize> = sizes.iter().map(|&s| if s < 0 { size / known } else { s as usize }).collect();
+        self.reshape_to(Shape::new(&[&self.shape()[..at], &parts, &self.shape()[at + 1..]].concat())?)
+    }
+
     /// With a dimension of size 1 put in before `dim`.
     ///
     /// # Errors
@@ -373,12 +456,15 @@ impl Tensor {
         }
         let dim = self.shape().dim("slice", dim)?;
         let size = self.shape()[dim];
-        let bound = |at: isize| (if at < 0 { at + size as isize } else { at }).clamp(0, size as isize) as usize;
+        let bound =
+            |at: isize| (if at < 0 { at.saturating_add(size as isize) } else { at }).clamp(0, size as isize) as usize;
         let (start, end) = (bound(start), bound(end));
         let length = end.saturating_sub(start).div_ceil(step);
         if length == size && step == 1 {
             return Ok(self.clone());
         }
+        // One element has no next one, however far that would be.
+        let step = if length > 1 { step } else { 1 };
         record_one(View::Slice { dim, start, length, step }, &[self])
     }
 
@@ -390,8 +476,8 @@ impl Tensor {
     pub fn narrow(&self, dim: isize, start: usize, length: usize) -> Result<Tensor> {
         let at = self.shape().dim("narrow", dim)?;
         let size = self.shape().get(at).copied().unwrap_or(0);
-        if start + length > size {
-            let rule = format!("{start}..{} passes the end of dimension {at}, which has size {size}", start + length);
+        if start.checked_add(length).is_none_or(|end| end > size) {
+            let rule = format!("{length} from {start} on passes the end of dimension {at}, which has size {size}");
             return Err(Error::invalid("narrow", rule));
         }
         self.slice(dim, start as isize, (start + length) as isize, 1)
@@ -404,6 +490,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("reshape", &[&[2, 3, 4]], |x| Ok(vec![x[0].reshape(&[4, -1])?])),
         Case::new("reshape", &[&[3, 4]], |x| Ok(vec![x[0].t()?.reshape(&[2, 6])?])),
         Case::new("reshape", &[&[6, 1, 4]], |x| Ok(vec![x[0].transpose(0, 2)?.reshape(&[2, 2, 2, 3])?])),
+        Case::new("view", &[&[2, 6]], |x| Ok(vec![x[0].slice(0, 0, 2, 1)?.view(&[2, 2, -1])?])),
+        Case::new("unflatten", &[&[2, 6, 3]], |x| Ok(vec![x[0].transpose(1, 2)?.unflatten(2, &[2, -1])?])),
+        Case::new("squeeze_dims", &[&[1, 3, 1, 2]], |x| Ok(vec![x[0].squeeze_dims(&[])?, x[0].squeeze_dims(&[0, 1])?])),
         Case::new("permute", &[&[2, 3, 4, 5]], |x| Ok(vec![x[0].permute(&[2, 0, -1, 1])?])),
         Case::new("expand", &[&[3, 1]], |x| Ok(vec![x[0].expand(&[2, -1, 5])?])),
         Case::new("expand", &[&[]], |x| Ok(vec![x[0].expand(&[3, 7])?])),

@@ -80,8 +80,17 @@ def global_pool(reduce):
     return pool
 
 
-# Functions that PyTorch itself does not have, or not in a form that a case file can hold.
+def slice_of(input, dim=0, start=0, end=None, step=1):
+    """As Python's slices, of one dimension."""
+    return input[(slice(None),) * (dim % input.dim()) + (slice(start, end, step),)]
+
+
+# Functions that PyTorch itself does not have, or not in a form that a case file can hold, and methods.
 OWN = {
+    "slice": slice_of,
+    "view": lambda input, size: input.view(size),
+    "expand": lambda input, size: input.expand(size),
+    "repeat": lambda input, repeats: input.repeat(repeats),
     "norm": norm,
     "einsum": einsum,
     "normalize": normalize,
@@ -115,6 +124,8 @@ def call(op, args, attrs):
             grouped.setdefault(name, []).append(value)
         else:
             grouped[name] = value
+    # JSON has no infinities and no NaN.
+    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
     result = torch_function(op)(**grouped, **attrs)
     outputs = list(result) if isinstance(result, (tuple, list)) else [result]
     return [output for output in outputs if output is not None]

@@ -2,7 +2,7 @@
 
 use super::arithmetic::NOT_A_NUMBER;
 use super::elementary::{ERROR_FUNCTION, unary};
-use super::{Row, apply};
+use super::{Accepts, Makes, Row, apply};
 use crate::error::Result;
 use crate::graph::{Tensor, Vjp};
 
@@ -39,7 +39,12 @@ static RELU: Row = Row::float(
 )
 .library(NOT_A_NUMBER)
 .kinks(&[0.0])
-.first_order();
+.first_order()
+.numbers()
+.over_integers(&INTEGER_RELU);
+
+static INTEGER_RELU: Row =
+    Row::plain("integer_relu", 1, "max({0}, I(0))", Accepts::Signed, Makes::Same, |x| x[0].max(0.0));
 
 pub(super) static LEAKY_RELU: Row = Row::float(
     "leaky_relu",
@@ -81,7 +86,8 @@ static SIGMOID: Row = Row::float(
         Ok(vec![c.of(0, |g| g.mul(y)?.mul(&y.neg()?.add_scalar(1.0)?))?])
     },
 )
-.library(LOGISTIC);
+.library(LOGISTIC)
+.floated();
 
 static TANH: Row = Row::float(
     "tanh",
@@ -90,7 +96,8 @@ static TANH: Row = Row::float(
     |x| x[0].tanh(),
     |c| Ok(vec![c.of(0, |g| g.mul(&c.output(0).square()?.neg()?.add_scalar(1.0)?))?]),
 )
-.library(HYPERBOLIC_TANGENT);
+.library(HYPERBOLIC_TANGENT)
+.floated();
 
 static SILU: Row = Row::float(
     "silu",
@@ -146,7 +153,8 @@ static SOFTSIGN: Row = Row::float(
     },
 )
 .kinks(&[0.0])
-.first_order();
+.first_order()
+.floated();
 
 /// `x Phi(x)` with the normal distribution function Phi.
 static GELU: Row = Row::float(

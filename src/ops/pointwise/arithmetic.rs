@@ -1,19 +1,23 @@
 //! Sums, products, powers, extremes, choice, casts.
 
-use super::{Accepts, Makes, Row, apply};
+use super::compare::{LOGICAL_AND, LOGICAL_OR};
+use super::{Accepts, Full, Makes, Row, apply};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, Vjp, record_one};
+use crate::graph::{Tensor, Vjp, record_on, record_one};
 use crate::ops::case::Case;
+use crate::shape::Shape;
 
 pub(super) const ROWS: &[&Row] =
-    &[&ADD, &SUB, &MUL, &DIV, &POW, &MAXIMUM, &MINIMUM, &ATAN2, &FMOD, &REMAINDER, &WHERE, &COPY, &NEG, &ABS, &SIGN];
+    &[&ADD, &SUB, &MUL, &POW, &MAXIMUM, &MINIMUM, &ATAN2, &WHERE, &COPY, &NEG, &ABS, &SIGN];
 
-static ADD: Row =
-    Row::float("add", 2, "({0} + {1})", |x| x[0] + x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, Ok)?])).numbers();
+static ADD: Row = Row::float("add", 2, "({0} + {1})", |x| x[0] + x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, Ok)?]))
+    .numbers()
+    .over_truth(&LOGICAL_OR);
 
 static SUB: Row =
-    Row::float("sub", 2, "({0} - {1})", |x| x[0] - x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, |g| g.neg())?])).numbers();
+    Row::float("sub", 2, "({0} - {1})", |x| x[0] - x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, |g| g.neg())?]))
+        .never_truth();
 
 static MUL: Row = Row::float(
     "mul",
@@ -22,21 +26,8 @@ static MUL: Row = Row::float(
     |x| x[0] * x[1],
     |c| Ok(vec![c.of(0, |g| g.mul(c.input(1)))?, c.of(1, |g| g.mul(c.input(0)))?]),
 )
-.numbers();
-
-static DIV: Row = Row::float(
-    "div",
-    2,
-    "({0} / {1})",
-    |x| x[0] / x[1],
-    |c| {
-        let numerator = c.of(0, |g| g.div(c.input(1)))?;
-        // -a / b^2, by way of the quotient.
-        let denominator = c.of(1, |g| g.mul(c.output(0))?.div(c.input(1))?.neg())?;
-        Ok(vec![numerator, denominator])
-    },
-)
-.domain(&[(-2.0, 2.0), (0.5, 2.0)]);
+.numbers()
+.over_truth(&LOGICAL_AND);
 
 /// `x^y`. PyTorch's corners: a negative base takes integral exponents, 0^0 is 1; the gradient of the base is 0 at
 /// exponent 0, that of the exponent is 0 at base 0.
@@ -62,7 +53,21 @@ static POW: Row = Row::float(
     },
 )
 .library(&[include_str!("../../../shaders/lib/power.wgsl")])
-.domain(&[(0.2, 2.0), (-2.0, 2.0)]);
+.domain(&[(0.2, 2.0), (-2.0, 2.0)])
+.numbers()
+.over_integers(&INTEGER_POW);
+
+/// Wraps where it passes 32 bits; a negative exponent gives 0 but for the bases 1 and -1.
+static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})", Accepts::Signed, Makes::Same, |x| {
+    let (base, exponent) = (x[0] as i32, x[1] as i32);
+    f64::from(match (base, exponent) {
+        (_, 0..) => base.wrapping_pow(exponent as u32),
+        (1, _) => 1,
+        (-1, _) => 1 - 2 * (exponent & 1),
+        _ => 0,
+    })
+})
+.library(&[include_str!("../../../shaders/lib/integer_power.wgsl")]);
 
 /// The gradient of an extreme goes to the operand that is taken, half to each where they tie.
 fn extreme(c: &Vjp, taken: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
@@ -83,7 +88,13 @@ static MAXIMUM: Row = Row::float(
     |c| extreme(c, Tensor::gt),
 )
 .library(NOT_A_NUMBER)
-.first_order();
+.first_order()
+.numbers()
+.over_integers(&INTEGER_MAXIMUM)
+.over_truth(&LOGICAL_OR);
+
+static INTEGER_MAXIMUM: Row =
+    Row::plain("integer_maximum", 2, "max({0}, {1})", Accepts::Number, Makes::Same, |x| x[0].max(x[1]));
 
 static MINIMUM: Row = Row::float(
     "minimum",
@@ -93,7 +104,13 @@ static MINIMUM: Row = Row::float(
     |c| extreme(c, Tensor::lt),
 )
 .library(NOT_A_NUMBER)
-.first_order();
+.first_order()
+.numbers()
+.over_integers(&INTEGER_MINIMUM)
+.over_truth(&LOGICAL_AND);
+
+static INTEGER_MINIMUM: Row =
+    Row::plain("integer_minimum", 2, "min({0}, {1})", Accepts::Number, Makes::Same, |x| x[0].min(x[1]));
 
 pub(super) const NOT_A_NUMBER: &[&str] = &[include_str!("../../../shaders/lib/not_a_number.wgsl")];
 
@@ -112,35 +129,8 @@ static ATAN2: Row = Row::float(
     include_str!("../../../shaders/lib/arc_tangent.wgsl"),
     include_str!("../../../shaders/lib/arc_tangent2.wgsl"),
 ])
-.domain(&[(0.5, 2.0), (-2.0, 2.0)]);
-
-/// The remainder with the sign of the dividend.
-static FMOD: Row = Row::float(
-    "fmod",
-    2,
-    "({0} - trunc({0} / {1}) * {1})",
-    |x| x[0] % x[1],
-    |c| {
-        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div(c.input(1))?.trunc()?)?.neg())?;
-        Ok(vec![c.of(0, Ok)?, of_divisor])
-    },
-)
-.domain(&[(1.1, 1.9), (2.0, 3.0)])
-.first_order();
-
-/// The remainder with the sign of the divisor.
-static REMAINDER: Row = Row::float(
-    "remainder",
-    2,
-    "({0} - floor({0} / {1}) * {1})",
-    |x| x[0] - (x[0] / x[1]).floor() * x[1],
-    |c| {
-        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div(c.input(1))?.floor()?)?.neg())?;
-        Ok(vec![c.of(0, Ok)?, of_divisor])
-    },
-)
-.domain(&[(-1.9, -1.1), (2.0, 3.0)])
-.first_order();
+.domain(&[(0.5, 2.0), (-2.0, 2.0)])
+.floated();
 
 static WHERE: Row = {
     let mut row = Row::float(
@@ -159,7 +149,7 @@ static WHERE: Row = {
     row
 };
 
-static COPY: Row = Row::float("copy", 1, "{0}", |x| x[0], |c| Ok(vec![c.of(0, Ok)?])).anything();
+pub(super) static COPY: Row = Row::float("copy", 1, "{0}", |x| x[0], |c| Ok(vec![c.of(0, Ok)?])).anything();
 
 static NEG: Row = Row::float("neg", 1, "(-{0})", |x| -x[0], |c| Ok(vec![c.of(0, |g| g.neg())?])).signed();
 
@@ -186,7 +176,14 @@ static SIGN: Row = Row::float(
     |c| Ok(vec![c.of(0, |g| g.zeros_like())?]),
 )
 .kinks(&[0.0])
-.first_order();
+.first_order()
+.signed()
+.over_integers(&INTEGER_SIGN)
+.over_truth(&COPY);
+
+static INTEGER_SIGN: Row = Row::plain("integer_sign", 1, "sign({0})", Accepts::Signed, Makes::Same, |x| {
+    if x[0] == 0.0 { 0.0 } else { x[0].signum() }
+});
 
 /// A cast; gradients flow back through casts between floats.
 macro_rules! cast {
@@ -214,7 +211,8 @@ macro_rules! binary {
             $(
                 $(#[$doc])*
                 ///
-                /// Shapes broadcast.
+                /// Shapes broadcast, and types are brought to one as in PyTorch: truth values to integers, those to
+                /// floats.
                 ///
                 /// # Errors
                 /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType), [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
@@ -224,6 +222,8 @@ macro_rules! binary {
                 }
 
                 #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ") with a number, which is data: another number makes no other kernel.")]
+                ///
+                /// A number with a fraction makes floats of integers.
                 ///
                 /// # Errors
                 /// [`Error::WrongDType`](crate::Error::WrongDType).
@@ -244,20 +244,12 @@ binary! {
     sub, sub_scalar, SUB;
     /// `self * other`.
     mul, mul_scalar, MUL;
-    /// `self / other`, of floats.
-    div, div_scalar, DIV;
-    /// `self ^ other`. A negative base takes integral exponents and gives NaN for others; `0^0` is 1.
-    pow, pow_scalar, POW;
     /// The larger element; NaN where either is. A tie shares the gradient.
     maximum, maximum_scalar, MAXIMUM;
     /// The smaller element; NaN where either is. A tie shares the gradient.
     minimum, minimum_scalar, MINIMUM;
     /// The angle of the point `(other, self)`, between -pi and pi.
     atan2, atan2_scalar, ATAN2;
-    /// The remainder of the division, with the sign of `self`.
-    fmod, fmod_scalar, FMOD;
-    /// The remainder of the division, with the sign of `other`.
-    remainder, remainder_scalar, REMAINDER;
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -280,11 +272,18 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 impl Tensor {
-    /// A number in this tensor's type, for an operation with it.
+    /// A number to compute with: in this tensor's type if that is a float; a whole one as an integer, and f32 otherwise.
     #[track_caller]
     pub(crate) fn number(&self, value: f32) -> Result<Tensor> {
-        let scalar = Tensor::full(self.device(), &[], value)?;
-        if self.dtype() == DType::F32 { Ok(scalar) } else { scalar.to_dtype(self.dtype()) }
+        let (whole, value) = (value.fract() == 0.0, f64::from(value));
+        let dtype = match self.dtype() {
+            float if float.is_float() => float,
+            DType::U32 if whole && (0.0..=f64::from(u32::MAX)).contains(&value) => DType::U32,
+            DType::I32 | DType::Bool if whole && value.abs() <= f64::from(i32::MAX) => DType::I32,
+            _ => DType::F32,
+        };
+        let full = Full::new(Shape::default(), value, dtype);
+        Ok(record_on(self.device(), full, &[])?.swap_remove(0))
     }
 
     /// `-self`.
@@ -305,18 +304,46 @@ impl Tensor {
         apply(&ABS, &[self])
     }
 
-    /// -1, 0 or 1; 0 for NaN.
+    /// -1, 0 or 1; 0 for NaN. Truth values stay.
     ///
     /// # Errors
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for u32.
     #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
         apply(&SIGN, &[self])
     }
 
+    /// `self ^ other`. A negative base takes integral exponents and gives NaN for others; `0^0` is 1.
+    ///
+    /// Shapes broadcast, and types are brought to one as in PyTorch. Integers wrap where the result passes 32 bits, and a
+    /// negative exponent gives 0, except for the bases 1 and -1.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType) for truth values,
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
+    #[track_caller]
+    pub fn pow(&self, other: &Tensor) -> Result<Tensor> {
+        apply(&POW, &[self, other])
+    }
+
+    /// [`pow`](Tensor::pow) with a number, which is data: another number makes no other kernel.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for integers to a negative whole number.
+    #[track_caller]
+    pub fn pow_scalar(&self, other: f32) -> Result<Tensor> {
+        let exponent = self.number(other)?;
+        if other < 0.0 && exponent.dtype() == DType::I32 {
+            let rule = format!("{} to the power of {other} is no whole number; see to_dtype", self.dtype());
+            return Err(Error::invalid("pow", rule));
+        }
+        apply(&POW, &[self, &exponent])
+    }
+
     /// Elements of `yes` where this (a bool tensor) is true, of `no` elsewhere; all three broadcast.
     ///
-    /// PyTorch's `where`, which is a keyword here.
+    /// PyTorch's `where`, which is a keyword here. A tensor without dimensions counts as a number: f16 stays f16 next to
+    /// an f32 one.
     ///
     /// # Errors
     /// [`Error::WrongDType`](crate::Error::WrongDType), [`Error::Broadcast`](crate::Error::Broadcast).
@@ -335,7 +362,8 @@ impl Tensor {
     }
 
     /// Elements cut off below `min` and above `max`; the gradient is 0 where one was, and at a bound, as in
-    /// PyTorch 2.15. With `min > max` every element is `max`.
+    /// PyTorch 2.15. With `min > max` every element is `max`, and NaN where a bound is NaN. A bound with a fraction makes
+    /// floats of integers.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`.
@@ -345,14 +373,41 @@ impl Tensor {
             return Err(Error::invalid("clamp", "at least one of min and max must be given"));
         }
         let mut out = self.clone();
-        // Comparisons with NaN are false, so NaN stays.
+        // Comparisons with NaN are false, so NaN stays; a bound of NaN is taken by all.
         if let Some(min) = min {
-            out = out.le_scalar(min)?.where_(&self.number(min)?, &out)?;
+            let below = if min.is_nan() { self.eq(self)? } else { out.le_scalar(min)? };
+            out = below.where_(&self.number(min)?, &out)?;
         }
         if let Some(max) = max {
-            out = out.ge_scalar(max)?.where_(&self.number(max)?, &out)?;
+            let above = if max.is_nan() { self.eq(self)? } else { out.ge_scalar(max)? };
+            out = above.where_(&self.number(max)?, &out)?;
         }
         Ok(out)
+    }
+
+    /// [`clamp`](Tensor::clamp) between tensors, which broadcast: `minimum(maximum(self, min), max)`. At a bound the
+    /// gradient is shared between the element and the bound.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`;
+    /// [`Error::Broadcast`](crate::Error::Broadcast).
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[-1.0f32, 0.5, 7.0], &[3])?;
+    /// let most = Tensor::from_slice(&device, &[0.0f32, 1.0, 2.0], &[3])?;
+    /// assert_eq!(x.clamp_tensor(None, Some(&most))?.to_vec::<f32>()?, [-1.0, 0.5, 2.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn clamp_tensor(&self, min: Option<&Tensor>, max: Option<&Tensor>) -> Result<Tensor> {
+        match (min, max) {
+            (Some(min), Some(max)) => self.maximum(min)?.minimum(max),
+            (Some(min), None) => self.maximum(min),
+            (None, Some(max)) => self.minimum(max),
+            (None, None) => Err(Error::invalid("clamp", "at least one of min and max must be given")),
+        }
     }
 
     /// A copy of its own, in row-major order.

@@ -10,7 +10,7 @@ pub(super) const ROWS: &[&Row] =
     &[&EQ, &NE, &LT, &LE, &GT, &GE, &LOGICAL_AND, &LOGICAL_OR, &LOGICAL_XOR, &LOGICAL_NOT, &ISNAN, &ISINF, &ISFINITE];
 
 const fn comparison(name: &'static str, wgsl: &'static str, reference: fn(&[f64]) -> f64) -> Row {
-    Row::plain(name, 2, wgsl, Accepts::Number, Makes::Type(DType::Bool), reference)
+    Row::plain(name, 2, wgsl, Accepts::Counted, Makes::Type(DType::Bool), reference)
 }
 
 const fn logic(name: &'static str, arity: usize, wgsl: &'static str, reference: fn(&[f64]) -> f64) -> Row {
@@ -18,7 +18,7 @@ const fn logic(name: &'static str, arity: usize, wgsl: &'static str, reference: 
 }
 
 const fn question(name: &'static str, wgsl: &'static str, reference: fn(&[f64]) -> f64) -> Row {
-    Row::plain(name, 1, wgsl, Accepts::Float, Makes::Type(DType::Bool), reference).library(NOT_A_NUMBER)
+    Row::plain(name, 1, wgsl, Accepts::Floated, Makes::Type(DType::Bool), reference).library(NOT_A_NUMBER)
 }
 
 fn truth(value: bool) -> f64 {
@@ -32,8 +32,8 @@ static LT: Row = comparison("lt", "({0} < {1})", |x| truth(x[0] < x[1]));
 static LE: Row = comparison("le", "({0} <= {1})", |x| truth(x[0] <= x[1]));
 static GT: Row = comparison("gt", "({0} > {1})", |x| truth(x[0] > x[1]));
 static GE: Row = comparison("ge", "({0} >= {1})", |x| truth(x[0] >= x[1]));
-static LOGICAL_AND: Row = logic("logical_and", 2, "({0} & {1})", |x| truth(x[0] != 0.0 && x[1] != 0.0));
-static LOGICAL_OR: Row = logic("logical_or", 2, "({0} | {1})", |x| truth(x[0] != 0.0 || x[1] != 0.0));
+pub(super) static LOGICAL_AND: Row = logic("logical_and", 2, "({0} & {1})", |x| truth(x[0] != 0.0 && x[1] != 0.0));
+pub(super) static LOGICAL_OR: Row = logic("logical_or", 2, "({0} | {1})", |x| truth(x[0] != 0.0 || x[1] != 0.0));
 static LOGICAL_XOR: Row = logic("logical_xor", 2, "({0} != {1})", |x| truth((x[0] != 0.0) != (x[1] != 0.0)));
 static LOGICAL_NOT: Row = logic("logical_not", 1, "(!{0})", |x| truth(x[0] == 0.0));
 static ISNAN: Row = question("isnan", "not_a_number({0})", |x| truth(x[0].is_nan()));
@@ -93,28 +93,28 @@ impl Tensor {
         apply(&LOGICAL_NOT, &[&self.to_dtype(DType::Bool)?])
     }
 
-    /// True where the element is NaN.
+    /// True where the element is NaN. Integers and truth values are finite.
     ///
     /// # Errors
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    /// None beyond what a flush on the way may meet.
     #[track_caller]
     pub fn isnan(&self) -> Result<Tensor> {
         apply(&ISNAN, &[self])
     }
 
-    /// True where the element is infinite.
+    /// True where the element is infinite. Integers and truth values are finite.
     ///
     /// # Errors
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    /// None beyond what a flush on the way may meet.
     #[track_caller]
     pub fn isinf(&self) -> Result<Tensor> {
         apply(&ISINF, &[self])
     }
 
-    /// True where the element is neither NaN nor infinite.
+    /// True where the element is neither NaN nor infinite. Integers and truth values are finite.
     ///
     /// # Errors
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    /// None beyond what a flush on the way may meet.
     #[track_caller]
     pub fn isfinite(&self) -> Result<Tensor> {
         apply(&ISFINITE, &[self])

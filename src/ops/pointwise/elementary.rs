@@ -1,7 +1,8 @@
 //! Elementary functions of one operand.
 
+use super::arithmetic::COPY;
 use super::{Row, apply};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Vjp};
 
 pub(super) const ROWS: &[&Row] = &[
@@ -28,6 +29,7 @@ pub(super) const ROWS: &[&Row] = &[
     &CEIL,
     &ROUND,
     &TRUNC,
+    &FRAC,
 ];
 
 const POSITIVE: &[(f64, f64)] = &[(0.2, 4.0)];
@@ -38,7 +40,7 @@ fn zero(c: &Vjp) -> Result<Vec<Option<Tensor>>> {
 
 macro_rules! row {
     ($name:literal, $wgsl:literal, $reference:expr, |$g:ident, $c:ident| $gradient:expr) => {
-        Row::float($name, 1, $wgsl, $reference, |$c| Ok(vec![$c.of(0, |$g| $gradient)?]))
+        Row::float($name, 1, $wgsl, $reference, |$c| Ok(vec![$c.of(0, |$g| $gradient)?])).floated()
     };
 }
 
@@ -66,7 +68,8 @@ static RSQRT: Row = row!("rsqrt", "inverseSqrt({0})", |x| 1.0 / x[0].sqrt(), |g,
 static RECIPROCAL: Row =
     row!("reciprocal", "(F(1.0) / {0})", |x| 1.0 / x[0], |g, c| { g.mul(&c.output(0).square()?)?.neg() })
         .domain(POSITIVE);
-static SQUARE: Row = row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g.mul(&c.input(0).mul_scalar(2.0)?));
+static SQUARE: Row =
+    row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g.mul(&c.input(0).mul_scalar(2.0)?)).counted();
 static SIN: Row = row!("sin", "sin({0})", |x| x[0].sin(), |g, c| g.mul(&c.input(0).cos()?));
 static COS: Row = row!("cos", "cos({0})", |x| x[0].cos(), |g, c| g.mul(&c.input(0).sin()?)?.neg());
 static TAN: Row = row!("tan", "tan({0})", |x| x[0].tan(), |g, c| { g.mul(&c.output(0).square()?.add_scalar(1.0)?) })
@@ -94,13 +97,25 @@ static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c|
 })
 .library(ERROR_FUNCTION);
 pub(super) const ERROR_FUNCTION: &[&str] = &[include_str!("../../../shaders/lib/error_function.wgsl")];
-static FLOOR: Row = Row::float("floor", 1, "floor({0})", |x| x[0].floor(), zero).kinks(WHOLE).first_order();
-static CEIL: Row = Row::float("ceil", 1, "ceil({0})", |x| x[0].ceil(), zero).kinks(WHOLE).first_order();
+static FLOOR: Row = Row::float("floor", 1, "floor({0})", |x| x[0].floor(), zero).kinks(WHOLE).first_order().whole();
+static CEIL: Row = Row::float("ceil", 1, "ceil({0})", |x| x[0].ceil(), zero).kinks(WHOLE).first_order().whole();
 /// Half goes to the even neighbour.
-static ROUND: Row =
-    Row::float("round", 1, "round({0})", |x| x[0].round_ties_even(), zero).kinks(&[-1.5, -0.5, 0.5, 1.5]).first_order();
-static TRUNC: Row = Row::float("trunc", 1, "trunc({0})", |x| x[0].trunc(), zero).kinks(WHOLE).first_order();
+static ROUND: Row = Row::float("round", 1, "round({0})", |x| x[0].round_ties_even(), zero)
+    .kinks(&[-1.5, -0.5, 0.5, 1.5])
+    .first_order()
+    .whole();
+static TRUNC: Row = Row::float("trunc", 1, "trunc({0})", |x| x[0].trunc(), zero).kinks(WHOLE).first_order().whole();
+/// What lies above the whole number towards 0.
+static FRAC: Row =
+    Row::float("frac", 1, "({0} - trunc({0}))", |x| x[0] - x[0].trunc(), |c| Ok(vec![c.of(0, Ok)?])).kinks(WHOLE);
 const WHOLE: &[f64] = &[-2.0, -1.0, 0.0, 1.0, 2.0];
+
+impl Row {
+    /// Over integers nothing changes.
+    const fn whole(self) -> Row {
+        self.numbers().over_integers(&COPY)
+    }
+}
 
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident, $row:ident;)*) => {
@@ -109,7 +124,8 @@ macro_rules! unary {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+                /// [`Error::WrongDType`](crate::Error::WrongDType) for types that PyTorch does not take either; where it
+                /// makes floats of integers and truth values, so does this.
                 #[track_caller]
                 pub fn $name(&self) -> Result<Tensor> {
                     apply(&$row, &[self])
@@ -167,4 +183,34 @@ unary! {
     round, ROUND;
     /// The whole part; its gradient is 0.
     trunc, TRUNC;
+    /// `x - trunc(x)`, with the sign of `x`.
+    frac, FRAC;
+}
+
+impl Tensor {
+    /// Rounded to so many decimals, half to even: `round(10^decimals x) / 10^decimals`; its gradient is 0. Negative
+    /// numbers round to tens, hundreds and so on.
+    ///
+    /// # Errors
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1234.25f32], &[1])?;
+    /// assert_eq!(x.round_decimals(-2)?.to_vec::<f32>()?, [1200.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn round_decimals(&self, decimals: i32) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Err(Error::WrongDType { op: "round", expected: "floats", got: self.dtype() });
+        }
+        let power = 10.0f32.powi(decimals.saturating_abs());
+        match decimals {
+            0 => self.round(),
+            1.. => self.mul_scalar(power)?.round()?.div_scalar(power),
+            _ => self.div_scalar(power)?.round()?.mul_scalar(power),
+        }
+    }
 }

@@ -5,13 +5,20 @@
 
 mod activation;
 mod arithmetic;
+mod blend;
 mod compare;
 mod create;
+mod division;
 mod elementary;
+mod pattern;
 mod piecewise;
 mod probability;
+mod promote;
+mod random;
 
 pub(crate) use create::Full;
+pub use division::RoundingMode;
+pub(in crate::ops) use pattern::{Side, mask};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -23,15 +30,22 @@ use crate::shape::Layout;
 use std::fmt;
 use std::hash::Hasher;
 
-/// The element types a row takes.
+/// The element types a row takes. Operands of several types are brought to one first (see `promote`), except for
+/// `Float`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepts {
-    /// f32 and f16.
+    /// f32 and f16, all operands of one type.
     Float,
+    /// Everything; integers and truth values become f32.
+    Floated,
     /// Floats and integers.
     Number,
+    /// Floats and integers; truth values not even next to them.
+    NeverTruth,
     /// Floats and signed integers.
     Signed,
+    /// Everything; truth values become integers.
+    Counted,
     /// Everything.
     Any,
     /// Truth values.
@@ -69,6 +83,10 @@ pub(crate) struct Row {
     pub kinks: &'static [f64],
     /// Whether there is a second derivative to test.
     pub smooth: bool,
+    /// The row that computes it over integers, where that is another one.
+    pub over_integers: Option<&'static Row>,
+    /// The row that computes it over truth values.
+    pub over_truth: Option<&'static Row>,
 }
 
 impl Row {
@@ -90,6 +108,8 @@ impl Row {
             domain: &[(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)],
             kinks: &[],
             smooth: true,
+            over_integers: None,
+            over_truth: None,
         }
     }
 
@@ -112,11 +132,33 @@ impl Row {
             domain: &[(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)],
             kinks: &[],
             smooth: false,
+            over_integers: None,
+            over_truth: None,
         }
     }
 
+    pub(crate) const fn floated(mut self) -> Row {
+        self.accepts = Accepts::Floated;
+        self
+    }
+    pub(crate) const fn over_integers(mut self, row: &'static Row) -> Row {
+        self.over_integers = Some(row);
+        self
+    }
+    pub(crate) const fn over_truth(mut self, row: &'static Row) -> Row {
+        self.over_truth = Some(row);
+        self
+    }
     pub(crate) const fn numbers(mut self) -> Row {
         self.accepts = Accepts::Number;
+        self
+    }
+    pub(crate) const fn never_truth(mut self) -> Row {
+        self.accepts = Accepts::NeverTruth;
+        self
+    }
+    pub(crate) const fn counted(mut self) -> Row {
+        self.accepts = Accepts::Counted;
         self
     }
     pub(crate) const fn signed(mut self) -> Row {
@@ -143,6 +185,32 @@ impl Row {
     pub(crate) const fn first_order(mut self) -> Row {
         self.smooth = false;
         self
+    }
+}
+
+impl Row {
+    /// The operands that are computed with: all but a condition.
+    fn values<'a, T>(&self, operands: &'a [T]) -> &'a [T] {
+        if self.accepts == Accepts::Choice { &operands[1..] } else { operands }
+    }
+
+    /// Whether the row takes these types.
+    fn check(&self, dtypes: &[DType]) -> Result<()> {
+        let wrong = |expected, got| Err(Error::WrongDType { op: self.formula.name, expected, got });
+        let dtype = dtypes[0];
+        match self.accepts {
+            Accepts::Float | Accepts::Floated if !dtype.is_float() => return wrong("floats", dtype),
+            Accepts::Number | Accepts::NeverTruth | Accepts::Counted if dtype == DType::Bool => {
+                return wrong("numbers", dtype);
+            }
+            Accepts::Signed if matches!(dtype, DType::Bool | DType::U32) => return wrong("signed numbers", dtype),
+            Accepts::Truth if dtype != DType::Bool => return wrong("bool", dtype),
+            _ => {}
+        }
+        match dtypes.iter().find(|&&other| other != dtype) {
+            Some(&other) => wrong("operands of one type (see to_dtype)", other),
+            None => Ok(()),
+        }
     }
 }
 
@@ -173,21 +241,11 @@ impl Op for Pointwise {
         Class::Pointwise(&self.0.formula)
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        let wrong = |expected, got| Err(Error::WrongDType { op: self.name(), expected, got });
-        let values = if self.0.accepts == Accepts::Choice { &inputs[1..] } else { inputs };
+        let values = self.0.values(inputs);
+        self.0.check(&values.iter().map(|value| value.dtype).collect::<Vec<_>>())?;
         let dtype = values[0].dtype;
-        if self.0.accepts == Accepts::Choice && inputs[0].dtype != DType::Bool {
-            return wrong("a bool condition", inputs[0].dtype);
-        }
-        match self.0.accepts {
-            Accepts::Float if !dtype.is_float() => return wrong("floats", dtype),
-            Accepts::Number if dtype == DType::Bool => return wrong("numbers", dtype),
-            Accepts::Signed if matches!(dtype, DType::Bool | DType::U32) => return wrong("signed numbers", dtype),
-            Accepts::Truth if dtype != DType::Bool => return wrong("bool", dtype),
-            _ => {}
-        }
-        if let Some(other) = values.iter().find(|v| v.dtype != dtype) {
-            return wrong("operands of one type (see to_dtype)", other.dtype);
+        if values.len() < inputs.len() && inputs[0].dtype != DType::Bool {
+            return Err(Error::WrongDType { op: self.name(), expected: "a bool condition", got: inputs[0].dtype });
         }
         let makes = match self.0.makes {
             Makes::Same => dtype,
@@ -222,10 +280,11 @@ impl Op for Pointwise {
     }
 }
 
-/// Records a row over operands broadcast to one shape.
+/// Records a row over operands brought to one type and broadcast to one shape.
 #[track_caller]
 pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
     let op = row.formula.name;
+    let (row, operands) = promote::promote(row, operands)?;
     let mut shape = *operands[0].shape();
     for operand in &operands[1..] {
         shape = shape.broadcast(operand.shape(), op)?;
@@ -236,10 +295,18 @@ pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
 
 /// The whole table.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [elementary::ROWS, arithmetic::ROWS, compare::ROWS, activation::ROWS, probability::ROWS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        elementary::ROWS,
+        arithmetic::ROWS,
+        division::ROWS,
+        blend::ROWS,
+        compare::ROWS,
+        activation::ROWS,
+        probability::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Every row by itself, over an odd size, broadcast, and through a view.
@@ -279,7 +346,12 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     cases.extend(arithmetic::cases());
+    cases.extend(division::cases());
+    cases.extend(blend::cases());
     cases.extend(create::cases());
+    cases.extend(pattern::cases());
+    cases.extend(random::cases());
     cases.extend(piecewise::cases());
+    cases.extend(promote::cases());
     cases
 }

@@ -1,6 +1,7 @@
 //! Activation functions in pieces, composed of other operations.
 
 use super::{activation, apply};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -15,11 +16,11 @@ impl Tensor {
     /// bounds on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `min_val > max_val`; [`Error::WrongDType`] for types other than floats.
+    /// [`Error::Invalid`] for `min_val > max_val`; [`Error::WrongDType`] for bool.
     #[track_caller]
     pub fn hardtanh(&self, min_val: f32, max_val: f32) -> Result<Tensor> {
         const OP: &str = "hardtanh";
-        self.floats(OP)?;
+        let [min_val, max_val] = self.numbers(OP, [min_val, max_val])?;
         if min_val > max_val {
             return Err(Error::invalid(OP, format!("min_val {min_val} must not be above max_val {max_val}")));
         }
@@ -29,10 +30,10 @@ impl Tensor {
     /// `min(max(x, 0), 6)`; the gradient is 0 from the bounds on.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for types other than floats.
+    /// [`Error::WrongDType`] for bool.
     #[track_caller]
     pub fn relu6(&self) -> Result<Tensor> {
-        self.floats("relu6")?;
+        self.numbers("relu6", [])?;
         self.clamp(Some(0.0), Some(6.0))
     }
 
@@ -140,10 +141,10 @@ impl Tensor {
     /// `x` where it is above `threshold`, `value` elsewhere.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for types other than floats.
+    /// [`Error::WrongDType`] for bool.
     #[track_caller]
     pub fn threshold(&self, threshold: f32, value: f32) -> Result<Tensor> {
-        self.floats("threshold")?;
+        let [threshold, value] = self.numbers("threshold", [threshold, value])?;
         // NaN is not below, and stays.
         self.le_scalar(threshold)?.where_(&self.number(value)?, self)
     }
@@ -162,6 +163,15 @@ impl Tensor {
         };
         let half = |start| self.narrow(at as isize, start, size / 2);
         half(0)?.mul(&half(size / 2)?.sigmoid()?)
+    }
+
+    /// Numbers as this tensor's type holds them: integers cut their fractions off.
+    fn numbers<const N: usize>(&self, op: &'static str, numbers: [f32; N]) -> Result<[f32; N]> {
+        match self.dtype() {
+            DType::Bool => Err(Error::WrongDType { op, expected: "numbers", got: DType::Bool }),
+            dtype if dtype.is_float() => Ok(numbers),
+            _ => Ok(numbers.map(f32::trunc)),
+        }
     }
 
     fn floats(&self, op: &'static str) -> Result<()> {
@@ -195,6 +205,11 @@ pub(super) fn cases() -> Vec<Case> {
     add("softshrink", &[-0.5, 0.5], |x| x.softshrink(0.5));
     add("hardshrink", &[-0.75, 0.75], |x| x.hardshrink(0.75));
     add("threshold", &[0.25], |x| x.threshold(0.25, -3.0));
+    cases.push(
+        Case::new("hardtanh", &[&[19]], |x| Ok(vec![x[0].hardtanh(-2.5, 3.5)?, x[0].threshold(1.5, -2.5)?]))
+            .integers(0, -9, 9)
+            .no_gradient(),
+    );
     for (shape, weight) in [(&[2, 3, 5][..], &[3][..]), (&[7], &[1]), (&[4, 3], &[])] {
         let mut case = Case::new("prelu", &[shape, weight], |x| Ok(vec![x[0].prelu(&x[1])?])).first_order();
         case.inputs[0].kinks = &[0.0];

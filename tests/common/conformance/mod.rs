@@ -174,7 +174,7 @@ impl Case {
                 Ok((name.as_str(), if differentiable { leaf.requires_grad() } else { leaf }))
             })
             .collect::<wgrad::Result<_>>()?;
-        let outputs = (operation.run)(&Call { op: &self.op, inputs: &inputs, attrs: &self.attrs })?;
+        let outputs = (operation.run)(&Call { op: &self.op, inputs: &inputs, attrs: &self.attrs, device })?;
         let mut fed = Vec::new();
         let mut cotangents = Vec::new();
         for (output, cotangent) in outputs.iter().zip(&self.cotangents) {

@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness import EXACT, NAN, POINTWISE
-from families.pointwise import SHAPES
+from families.pointwise import MORE_SHAPES, SHAPES
 from families.shape import shape
 
 
@@ -11,7 +11,7 @@ def activations(file):
     def activation(name, low, high, tol=POINTWISE, attrs=({},)):
         op = file.op(name, tol)
         for attr in attrs:
-            for shape in SHAPES if attr is attrs[0] else [(), (4, 9)]:
+            for shape in SHAPES + MORE_SHAPES if attr is attrs[0] else [(), (4, 9)]:
                 op.case({"input": op.uniform(shape, low, high)}, **attr)
             # Zero (where PyTorch takes the left derivative of kinks) and saturation.
             op.case({"input": np.float32([0, 30, -30, 1e3, -1e3])}, **attr)
@@ -41,7 +41,7 @@ def activations_piecewise(file):
     def activation(name, attrs=({},), tol=(1e-5, 2e-6), ends=(0, 30, -30, 1e3, -1e3)):
         op = file.op(name, tol)
         for attr in attrs:
-            for shape in SHAPES if attr is attrs[0] else [(), (4, 9)]:
+            for shape in SHAPES + MORE_SHAPES if attr is attrs[0] else [(), (4, 9)]:
                 op.case({"input": op.uniform(shape, -4, 8)}, **attr)
             op.case({"input": np.float32(ends)}, **attr)
             op.case({"input": np.float32([NAN])}, grad=False, **attr)
@@ -72,6 +72,14 @@ def activations_piecewise(file):
         ((2, 3, 4, 5), (3,)),
         ((2, 3, 4), ()),
         ((0, 3), (3,)),
+        ((), (1,)),
+        ((), ()),
+        ((13,), ()),
+        ((2, 1, 5), (1,)),
+        ((2, 5, 3, 1, 2), (5,)),
+        ((2, 2, 2, 1, 2, 2), (2,)),
+        ((7, 11), (11,)),
+        ((1, 4), (4,)),
     ]:
         op.case({"input": op.uniform(shape, -2, 2), "weight": op.uniform(weight)})
     op.case({"input": np.float32([[0, 1], [-1, 0]]), "weight": np.float32([0.25, -0.5])})
@@ -89,6 +97,15 @@ def activations_piecewise(file):
         ((2, 3, 4, 6), {"dim": -4}),
         ((2, 3, 4, 5), {"dim": -2}),
         ((0, 4), {}),
+        ((2,), {}),
+        ((10, 1), {"dim": 0}),
+        ((3, 22), {"dim": 1}),
+        ((2, 1, 2), {"dim": -3}),
+        ((2, 3, 1, 4, 2), {"dim": 3}),
+        ((1, 2, 1, 2, 1, 2), {"dim": 1}),
+        ((4, 0), {"dim": 0}),
+        ((6, 6), {"dim": -2}),
+        ((5, 2, 5), {"dim": 1}),
     ]:
         op.case({"input": op.uniform(shape, -3, 3)}, **attrs)
     op.raises({"input": op.uniform((3, 5))})

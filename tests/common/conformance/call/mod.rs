@@ -2,6 +2,7 @@
 
 mod conv;
 mod detection;
+mod create;
 mod index;
 mod linear;
 mod losses;
@@ -15,7 +16,7 @@ mod shape;
 
 use super::Refusal;
 use serde_json::{Map, Value};
-use wgrad::Tensor;
+use wgrad::{Device, Tensor};
 
 type Results = Result<Vec<Tensor>, Refusal>;
 
@@ -34,6 +35,7 @@ pub(super) const TABLES: &[&[Operation]] = &[
     linear::OPERATIONS,
     conv::OPERATIONS,
     detection::OPERATIONS,
+    create::OPERATIONS,
     pool::OPERATIONS,
     normalization::OPERATIONS,
     shape::OPERATIONS,
@@ -47,6 +49,7 @@ pub struct Call<'a> {
     pub op: &'a str,
     pub inputs: &'a [(&'a str, Tensor)],
     pub attrs: &'a Map<String, Value>,
+    pub device: &'a Device,
 }
 
 impl Call<'_> {
@@ -68,7 +71,17 @@ impl Call<'_> {
     }
 
     fn number(&self, name: &str) -> Result<Option<f32>, Refusal> {
-        self.attr(name).map(|v| v.as_f64().map(|v| v as f32).ok_or_else(|| self.wrong(name))).transpose()
+        Ok(self.double(name)?.map(|v| v as f32))
+    }
+
+    /// A number; infinities and NaN are text, since JSON has none, and truth values are 0 and 1.
+    fn double(&self, name: &str) -> Result<Option<f64>, Refusal> {
+        let read = |value: &Value| match value {
+            Value::String(text) => text.parse().ok(),
+            Value::Bool(truth) => Some(f64::from(*truth)),
+            value => value.as_f64(),
+        };
+        self.attr(name).map(|value| read(value).ok_or_else(|| self.wrong(name))).transpose()
     }
 
     fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
