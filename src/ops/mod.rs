@@ -10,7 +10,6 @@ mod detection;
 mod diagonal;
 mod dropout;
 mod einsum;
-mod gather;
 mod index;
 mod linear_algebra;
 mod losses;
