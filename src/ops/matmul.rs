@@ -270,6 +270,7 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .tolerance(64.0),
         Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| Ok(vec![x[0].linear(&x[1], Some(&x[2]))?])).tolerance(64.0),
+        Case::new("linear", &[&[2, 6, 5], &[5]], |x| Ok(vec![x[0].linear(&x[1], None)?])).tolerance(64.0),
         Case::new("matmul", &[&[2, 9, 13], &[2, 7, 13]], |x| {
             Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?.transpose(1, 2)?)?])
         })
