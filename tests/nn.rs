@@ -138,13 +138,14 @@ fn layers_compute_what_their_methods_do() {
     same(&Sequential::new().push(Relu).push(Flatten), x.relu().unwrap().reshape(&[1, 16]));
 }
 
-/// The output's shape, which must be that of the operation with the layer's parameters, and those of the parameters.
+/// The output's shape, and those of the parameters; the output must be what the operation gives with them.
 fn shapes(
+    device: &Device,
     layer: &dyn Module,
     input: &[usize],
     expected: impl Fn(&Tensor, &[Tensor]) -> wgrad::Result<Tensor>,
 ) -> Vec<Vec<usize>> {
-    let x = Tensor::uniform(&Device::reference(), input, -1.0, 1.0).unwrap();
+    let x = Tensor::uniform(device, input, -1.0, 1.0).unwrap();
     let parameters = layer.parameters();
     let values: Vec<Tensor> = parameters.iter().map(Parameter::value).collect();
     let (got, expected) = (layer.forward(&x).unwrap(), expected(&x, &values).unwrap());
@@ -154,38 +155,40 @@ fn shapes(
 
 #[test]
 fn convolutions_of_all_dimensions() {
-    let scope = Scope::new(&Device::reference()).at("conv");
+    let device = Device::reference();
+    let scope = Scope::new(&device).at("conv");
     let options = Conv1dOptions { stride: [2], groups: 2, ..Conv1dOptions::default() };
     let layer = Conv1d::new(&scope, 4, 6, [3], &options).unwrap();
     assert_eq!(names(&layer), ["conv.weight", "conv.bias"]);
-    let got = shapes(&layer, &[5, 4, 9], |x, w| x.conv1d(&w[0], Some(&w[1]), &options));
+    let got = shapes(&device, &layer, &[5, 4, 9], |x, w| x.conv1d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[5, 6, 4][..], &[6, 2, 3], &[6]]);
 
     let options = Conv3dOptions { padding: wgrad::Padding::Same, ..Conv3dOptions::default() };
     let layer = Conv3d::new(&scope, 2, 3, [3, 2, 1], &options).unwrap();
-    let got = shapes(&layer, &[1, 2, 3, 4, 5], |x, w| x.conv3d(&w[0], Some(&w[1]), &options));
+    let got = shapes(&device, &layer, &[1, 2, 3, 4, 5], |x, w| x.conv3d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[1, 3, 3, 4, 5][..], &[3, 2, 3, 2, 1], &[3]]);
 
     let options = ConvTranspose1dOptions { stride: [2], output_padding: [1], ..ConvTranspose1dOptions::default() };
     let layer = ConvTranspose1d::new(&scope, 3, 2, [2], &options).unwrap();
-    let got = shapes(&layer, &[3, 4], |x, w| x.conv_transpose1d(&w[0], Some(&w[1]), &options));
+    let got = shapes(&device, &layer, &[3, 4], |x, w| x.conv_transpose1d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[2, 9][..], &[3, 2, 2], &[2]]);
 
     let options = ConvTranspose2dOptions { groups: 3, ..ConvTranspose2dOptions::default() };
     let layer = ConvTranspose2d::without_bias(&scope, 3, 6, [2, 3], &options).unwrap();
     assert_eq!(names(&layer), ["conv.weight"]);
-    let got = shapes(&layer, &[2, 3, 4, 4], |x, w| x.conv_transpose2d(&w[0], None, &options));
+    let got = shapes(&device, &layer, &[2, 3, 4, 4], |x, w| x.conv_transpose2d(&w[0], None, &options));
     assert_eq!(got, [&[2, 6, 5, 6][..], &[3, 2, 2, 3]]);
 
     let options = ConvTranspose3dOptions { stride: [2, 1, 1], ..ConvTranspose3dOptions::default() };
     let layer = ConvTranspose3d::new(&scope, 2, 3, [2, 2, 1], &options).unwrap();
-    let got = shapes(&layer, &[1, 2, 2, 2, 2], |x, w| x.conv_transpose3d(&w[0], Some(&w[1]), &options));
+    let got = shapes(&device, &layer, &[1, 2, 2, 2, 2], |x, w| x.conv_transpose3d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[1, 3, 4, 3, 2][..], &[2, 3, 2, 2, 1], &[3]]);
 
     let options = UnfoldOptions { padding: [1, 0], ..UnfoldOptions::default() };
-    let got = shapes(&Unfold { kernel_size: [2, 2], options }, &[1, 2, 3, 3], |x, _| x.unfold([2, 2], &options));
+    let got =
+        shapes(&device, &Unfold { kernel_size: [2, 2], options }, &[1, 2, 3, 3], |x, _| x.unfold([2, 2], &options));
     assert_eq!(got, [&[1, 8, 8]]);
-    let got = shapes(&Fold { output_size: [3, 3], kernel_size: [2, 2], options }, &[1, 8, 8], |x, _| {
+    let got = shapes(&device, &Fold { output_size: [3, 3], kernel_size: [2, 2], options }, &[1, 8, 8], |x, _| {
         x.fold([3, 3], [2, 2], &options)
     });
     assert_eq!(got, [&[1, 2, 3, 3]]);
@@ -213,20 +216,14 @@ fn a_layer_without_bias_has_one_parameter() {
 fn sizes_that_make_no_layer_are_errors() {
     let scope = Scope::new(&Device::reference()).at("x");
     let options = |groups| Conv2dOptions { groups, ..Conv2dOptions::default() };
+    let transposed = ConvTranspose2dOptions::default();
     for error in [
         Linear::new(&scope, 0, 3).unwrap_err(),
         Conv2d::new(&scope, 3, 4, [0, 3], &options(1)).unwrap_err(),
         Conv2d::new(&scope, 3, 4, [3, 3], &options(0)).unwrap_err(),
         Conv2d::new(&scope, 3, 4, [3, 3], &options(2)).unwrap_err(),
         ConvTranspose1d::new(&scope, 0, 3, [2], &ConvTranspose1dOptions::default()).unwrap_err(),
-        ConvTranspose2d::new(
-            &scope,
-            4,
-            3,
-            [2, 2],
-            &ConvTranspose2dOptions { groups: 2, ..ConvTranspose2dOptions::default() },
-        )
-        .unwrap_err(),
+        ConvTranspose2d::new(&scope, 4, 3, [2, 2], &ConvTranspose2dOptions { groups: 2, ..transposed }).unwrap_err(),
     ] {
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
     }

@@ -63,6 +63,9 @@ fn weight<const D: usize>(
         return Err(Error::invalid(op, rule));
     }
     let shape = [&[first, second / groups][..], &kernel_size].concat();
+    if shape.contains(&0) {
+        return Err(Error::invalid(op, format!("a weight of shape {shape:?} would be empty")));
+    }
     let fan_in = shape[1..].iter().fold(1usize, |product, &size| product.saturating_mul(size));
     scope.uniform("weight", &shape, fan_in)
 }

@@ -178,10 +178,12 @@ impl<const D: usize> ConvTransposeOptions<D> {
         if weight[1].checked_mul(groups).is_none() {
             return fail(format!("weight {weight} with {groups} groups makes too many output channels"));
         }
+        // PyTorch asks less of an empty batch.
+        let is_empty = input[0] == 0;
         let mut axes = [Axis::untouched(1); D];
         for (d, axis) in axes.iter_mut().enumerate() {
             let (size, taps) = (input[2 + d], weight[2 + d]);
-            if output_padding[d] >= stride[d].max(dilation[d]) {
+            if output_padding[d] >= stride[d].max(dilation[d]) && !is_empty {
                 return fail(format!(
                     "output_padding {output_padding:?} must be smaller than stride {stride:?} or dilation {dilation:?}"
                 ));
@@ -191,12 +193,12 @@ impl<const D: usize> ConvTransposeOptions<D> {
                 .saturating_mul(stride[d])
                 .saturating_add(reach)
                 .saturating_add(output_padding[d].saturating_add(1));
-            let left = whole.saturating_sub(padding[d].saturating_mul(2));
-            if left == 0 || whole > LARGEST_SIZE {
+            let left = whole.checked_sub(padding[d].saturating_mul(2)).filter(|&left| left > 0 || is_empty);
+            let Some(left) = left.filter(|_| whole <= LARGEST_SIZE) else {
                 return fail(format!(
-                    "padding {padding:?} leaves {left} of an output of size {whole}; at most {LARGEST_SIZE} is possible"
+                    "padding {padding:?} leaves nothing of an output of size {whole}, or it passes {LARGEST_SIZE}"
                 ));
-            }
+            };
             *axis = Axis {
                 input: left,
                 output: size,

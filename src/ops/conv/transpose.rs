@@ -29,7 +29,13 @@ fn spread<const D: usize>(
     let groups = options.groups;
     let axes = options.axes(op, input.shape(), weight.shape())?;
     let sizes = [&[input.shape()[0], weight.shape()[1] * groups][..], &axes.map(|axis| axis.input)].concat();
-    let output = planes(input, weight, groups, as_three(axes))?.reshape_to(Shape::new(&sizes)?)?;
+    let shape = Shape::new(&sizes)?;
+    let output = if shape.numel() == 0 {
+        // Both operands stay in the graph.
+        input.sum(&[], false)?.add(&weight.sum(&[], false)?)?.expand_to(shape, op)?
+    } else {
+        planes(input, weight, groups, as_three(axes))?.reshape_to(shape)?
+    };
     add_bias(op, output, weight, bias)
 }
 
