@@ -189,7 +189,7 @@ impl Tensor {
     /// `[N, C, D, H, W]` or `[C, D, H, W]`.
     ///
     /// # Errors
-    /// As `avg_pool2d`.
+    /// As `avg_pool2d`; [`Error::Invalid`] where the window is larger than the input without its padding.
     ///
     /// ```
     /// # use wgrad::{AvgPool3dOptions, Device, Tensor};
@@ -211,6 +211,13 @@ impl Tensor {
             return Err(Error::invalid(op, "divisor_override must not be zero"));
         }
         let input = batched::<D>(op, self)?;
+        // PyTorch's rule for volumes, whatever the padding and the rounding.
+        if D == 3 && kernel.iter().zip(&input.shape()[2..]).any(|(kernel, size)| kernel > size) {
+            return Err(Error::invalid(
+                op,
+                format!("kernel size {kernel:?} is larger than the input {}", self.shape()),
+            ));
+        }
         let axes = Request { kernel, stride, padding, dilation: [1; D], ceil_mode }.axes(op, input.shape())?;
         let means =
             input.means(&passes(op, input.shape(), axes)?, count_include_pad, divisor_override, self.dtype())?;

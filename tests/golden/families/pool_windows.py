@@ -181,6 +181,8 @@ def avg_pool3d(file):
         ((1, 1, 4, 4, 4), {"kernel_size": 0}),
         ((1, 1, 4, 4, 4), {"kernel_size": 2, "stride": 0}),
         ((1, 1, 2, 4, 4), {"kernel_size": 3}),
+        ((1, 1, 4, 3, 4), {"kernel_size": 4, "padding": 1}),  # of the input without its padding
+        ((1, 1, 4, 4, 3), {"kernel_size": 4, "ceil_mode": True}),
         ((1, 1, 4, 4, 4), {"kernel_size": 2, "divisor_override": 0}),
         ((1, 1, 4, 4, 4), {"kernel_size": [2, 2]}),
         ((4, 4, 4), {"kernel_size": 2}),
