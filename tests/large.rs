@@ -167,9 +167,16 @@ fn many_short_rows() {
 fn softmax_and_normalization_of_long_rows() {
     let Some(device) = adapter() else { return };
     let read = |t: wgrad::Result<Tensor>| t.unwrap().to_vec::<f32>().unwrap();
-    let flat = Tensor::full(&device, &[1, LONG], 7.0f32).unwrap();
+    let flat = Tensor::full(&device, &[1, LONG], 7.0f32).unwrap().requires_grad();
     near("softmax", &read(flat.softmax(1)), 1.0 / LONG as f32, 0.0);
     near("log_softmax", &read(flat.log_softmax(1)), -24.0 * std::f32::consts::LN_2, 1e-5);
+    // A cotangent whose sum is 0.
+    let scattered = scattered(LONG);
+    let cotangent = long(&device, &scattered);
+    let gradient = |y: &Tensor| wgrad::grad(&[y], &[&flat], &[&cotangent]).unwrap().remove(0).unwrap();
+    same("log_softmax's gradient", &read(Ok(gradient(&flat.log_softmax(1).unwrap()))), &scattered);
+    let scaled: Vec<f32> = scattered.iter().map(|v| v / LONG as f32).collect();
+    same("softmax's gradient", &read(Ok(gradient(&flat.softmax(1).unwrap()))), &scaled);
     // Half of them -1, half 1: mean 0, variance 1.
     let count = 1 << 22;
     let signs: Vec<f32> = (0..count).map(|i| if i < count / 2 { 1.0 } else { -1.0 }).collect();

@@ -149,6 +149,14 @@ impl Tensor {
     ///
     /// # Errors
     /// As `sort`.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[3.0f32, 1.0, 2.0], &[3])?;
+    /// assert_eq!(x.argsort(0, true)?.to_vec::<i32>()?, [0, 2, 1]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     #[track_caller]
     pub fn argsort(&self, dim: isize, descending: bool) -> Result<Tensor> {
         Ok(self.sort_as("argsort", dim, descending)?.1)
