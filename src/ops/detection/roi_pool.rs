@@ -213,7 +213,9 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |input: &[usize], count: usize, bins: [usize; 2], scale: f32| {
         let images = input[0] as f32;
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_pool(&super::regions_of(&x[1], images)?, bins, scale)?]);
-        Case::new(OP, &[input, &[count, 5]], run).domain(1, 0.0, 1.0).distinct()
+        let mut case = Case::new(OP, &[input, &[count, 5]], run).integers(1, 0, 999);
+        case.inputs[0].distinct = true;
+        case
     };
     vec![case(&[2, 3, 5, 7], 3, [2, 3], 1.0), case(&[1, 2, 6, 5], 4, [3, 1], 0.7), case(&[1, 2, 4, 4], 0, [2, 2], 1.0)]
 }
