@@ -1,5 +1,5 @@
-// The sums over all paths of Connectionist Temporal Classification (Graves et al. 2006), in logarithms, for `steps` time
-// steps from `first` on; the dispatches of one call follow each other.
+// The sums over all paths of Connectionist Temporal Classification (Graves et al. 2006), in logarithms, for `steps`
+// time steps from `first` on; the dispatches of one call follow each other.
 //
 // A sample's states are its labels with a blank before, between and behind them: 2 target_length + 1 of them, blanks
 // at even places. With x = log_probs [time, batch, classes] and l(s) the class of state s,
@@ -9,8 +9,8 @@
 // [2, batch, time, states] is the same, with time and states counted from the end; what lies past a sample's lengths
 // is not written.
 //
-// spans [3, batch] holds input lengths, target lengths and where each sample's labels begin. A sample of one direction is
-// shared by LANES invocations, which take every LANES-th state and meet after each step; with LANES = 1 it is one
+// spans [3, batch] holds input lengths, target lengths and where each sample's labels begin. A sample of one direction
+// is shared by LANES invocations, which take every LANES-th state and meet after each step; with LANES = 1 it is one
 // invocation's. A label, a length or an end of all labels that does not exist gives a loss of NaN and is reported in
 // `fault`. Accumulator: f32.
 

@@ -78,8 +78,8 @@ struct Weights<'a> {
     projection: Option<&'a Tensor>,
 }
 
-/// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's part of the gates, `[N, gates
-/// hidden]`, bias included.
+/// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's part of the gates,
+/// `[N, gates hidden]`, bias included.
 fn step(
     kind: Kind,
     mapped: &Tensor,
@@ -274,8 +274,8 @@ macro_rules! recurrent {
                 ///
                 /// The input is `[T, N, inputs]`, or `[T, inputs]` of one sequence, and `hx` the states before it,
                 /// `[layers directions, N, hidden]`. `params` are, for each layer and in it for each direction,
-                /// `weight_ih` `[gates hidden, inputs]`, `weight_hh` `[gates hidden, hidden]` and, where there are biases,
-                /// `bias_ih` and `bias_hh` `[gates hidden]`. Returns the last layer's outputs
+                /// `weight_ih` `[gates hidden, inputs]`, `weight_hh` `[gates hidden, hidden]` and, where there are
+                /// biases, `bias_ih` and `bias_hh` `[gates hidden]`. Returns the last layer's outputs
                 /// `[T, N, directions hidden]` and all states after the sequence.
                 ///
                 /// # Errors
@@ -292,8 +292,8 @@ macro_rules! recurrent {
                     Ok((output, hidden))
                 }
 
-                /// One step of it: the state after an input `[N, inputs]` and a state `[N, hidden]`, or both without `N`.
-                /// Either both biases are given or none.
+                /// One step of it: the state after an input `[N, inputs]` and a state `[N, hidden]`, or both without
+                /// `N`. Either both biases are given or none.
                 ///
                 /// # Errors
                 /// [`Error::Invalid`] where shapes don't fit, [`Error::WrongDType`].

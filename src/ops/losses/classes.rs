@@ -53,8 +53,8 @@ impl Tensor {
     /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, no classes, or a `p` that is neither 1 nor 2; [`Error::WrongDType`]. A label
-    /// out of range makes its loss NaN and is [`Error::IndexOutOfRange`] at the next synchronisation.
+    /// [`Error::Invalid`] for other shapes, no classes, or a `p` that is neither 1 nor 2; [`Error::WrongDType`]. A
+    /// label out of range makes its loss NaN and is [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
     /// ```
     /// # use wgrad::{Device, MultiMarginOptions, Tensor};

@@ -105,6 +105,7 @@ impl Tensor {
     /// This holds log probabilities, as [`log_softmax`](Tensor::log_softmax) makes them, `[T, N, C]`, or `[T, C]` of
     /// one sample. The i32 labels are `[N, S]`, of which the first `target_lengths[n]` count, or those of all samples
     /// one behind the other, `[sum of target_lengths]`. `input_lengths` says how much of `T` counts.
+    /// Where target lengths are on the device, the latter takes memory as if each sample had all the labels.
     ///
     /// The gradient is PyTorch's, which takes it that a softmax comes before:
     /// `e^x[t, n, c] - p[t, n, c]`, with the probability `p` of class `c` at `t` given the labels. A loss is infinite
