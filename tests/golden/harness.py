@@ -84,12 +84,6 @@ def call(op, args, attrs):
             grouped[name] = value
     # JSON has no infinities and no NaN.
     attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
-    # JSON has no infinities and no NaN.
-    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
-    # JSON has no infinities and no NaN.
-    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
-    # JSON has no infinities and no NaN.
-    attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
     result = torch_function(op)(**grouped, **attrs)
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
