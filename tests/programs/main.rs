@@ -55,11 +55,11 @@ fn difference(got: &Outcome, exact: &Outcome, shaken: &[Outcome]) -> Option<Stri
     None
 }
 
-/// Whether rounding explains so much that the comparison says nothing.
+/// Whether rounding explains so much, a hundredth of a result, that the comparison says little.
 fn is_vague(exact: &Outcome, shaken: &[Outcome]) -> bool {
     exact.values.iter().enumerate().any(|(at, exact)| {
-        let scale = exact.iter().fold(1e-3f64, |scale, value| scale.max(value.abs()));
-        shaken.iter().any(|s| s.values[at].iter().zip(exact).any(|(s, e)| (s - e).abs() > 1e-3 * scale))
+        let scale = exact.iter().fold(1e-2f64, |scale, value| scale.max(value.abs()));
+        shaken.iter().any(|s| s.values[at].iter().zip(exact).any(|(s, e)| (s - e).abs() > 1e-2 * scale))
     })
 }
 
@@ -112,5 +112,5 @@ fn random_programs_agree_with_the_reference() {
         }
     });
     let vague = vague.into_inner();
-    assert!(vague * 20 <= count as usize, "{vague} of {count} programs are so sensitive that comparing says nothing");
+    assert!(vague * 10 <= count as usize, "{vague} of {count} programs are so sensitive that comparing says little");
 }

@@ -5,8 +5,9 @@
 //! and arguments stay away from poles.
 
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, DType,
-    MaxPool2dOptions, PadMode, Padding, Reduction, Result, Tensor,
+    AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions,
+    ConvTranspose2dOptions, CrossEntropyOptions, DType, InterpolateMode, InterpolateOptions, MaxPool1dOptions,
+    MaxPool2dOptions, PadMode, Padding, Reduction, Result, Tensor, UnfoldOptions,
 };
 
 /// One expression.
@@ -137,6 +138,14 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x, y] if x.rank() == 2 && y.rank() == 2 && last(x, 1) == last(y, 1) && x.numel() + y.numel() <= 512 => Tensor::cat(&[x, y], 0);
     [x, y] if x.shape() == y.shape() && x.rank() < 4 && x.numel() <= 256 => Tensor::stack(&[x, y], -1);
     [x] if x.rank() > 0 && x.shape()[dim(x, a) as usize] > 1 => Ok(x.chunk(2, dim(x, a))?.swap_remove(1));
+    [x, y] if x.shape() == y.shape() => x.lerp(y, 0.25);
+    [x, y] if broadcasts(x, y) => x.tanh()?.addcmul(&x.sin()?, y, 0.5);
+    [x, y] if broadcasts(x, y) => x.masked_fill(&y.gt_scalar(0.25)?, 0.125);
+    [x] if x.rank() > 1 => x.tril((a % 3) as isize - 1);
+    [x] if x.rank() > 1 => x.triu((a % 3) as isize - 1);
+    [x] if x.rank() == 1 && x.numel() <= 16 => x.diag(a as isize % 2);
+    [x] if x.rank() == 2 => x.diagonal(0, 0, 1);
+    [x] if x.rank() > 0 && x.rank() < 4 && x.numel() <= 256 => x.repeat(&[&[2], &vec![1; x.rank() - 1][..]].concat());
     // Reductions.
     [x] if true => x.mean(&[], false);
     [x] if true => x.sum(&[], false)?.div_scalar(x.numel() as f32);
@@ -148,9 +157,19 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if x.rank() > 0 => Ok(x.max(dim(x, a), b % 2 == 0)?.0);
     [x] if x.rank() > 0 => x.var(&[dim(x, a)], 0.0, b % 2 == 0);
     [x] if x.rank() > 0 => x.square()?.add_scalar(0.25)?.norm(2.0, &[dim(x, a)], b % 2 == 0);
+    [x] if x.rank() > 0 => x.logsumexp(&[dim(x, a)], b % 2 == 0);
+    [x] if x.rank() > 0 => x.tanh()?.mul_scalar(0.25)?.add_scalar(1.0)?.prod(&[dim(x, a)], b % 2 == 0);
+    [x] if x.rank() > 0 => x.cumsum(dim(x, a))?.mul_scalar(0.25);
+    [x] if x.rank() > 0 => x.tanh()?.mul_scalar(0.25)?.add_scalar(1.0)?.cumprod(dim(x, a));
+    [x] if x.rank() > 0 => Ok(x.sort(dim(x, a), b % 2 == 0)?.0);
+    [x] if x.rank() > 0 => Ok(x.topk(x.shape()[dim(x, a) as usize].div_ceil(2), dim(x, a), b % 2 == 0)?.0);
     [x] if x.rank() > 0 => x.softmax(dim(x, a));
+    [x] if x.rank() > 0 => x.softmin(dim(x, a));
     [x] if x.rank() > 0 => x.log_softmax(dim(x, a))?.mul_scalar(0.5);
     [x] if x.rank() > 0 => x.gather(dim(x, a), &x.argmax(Some(dim(x, a)), true)?);
+    [x] if x.rank() > 0 => x.index_select(dim(x, a), &x.detach().argmax(Some(dim(x, a)), false)?.flatten(0, -1)?.narrow(0, 0, 1)?);
+    [x, y] if x.rank() > 0 && x.shape() == y.shape() =>
+        x.scatter_add(dim(x, a), &y.detach().argsort(dim(x, a), false)?.mul_scalar(0.5)?.floor()?.to_dtype(DType::I32)?, y);
     [x] if x.rank() == 2 => x.cross_entropy(&x.detach().argmin(Some(1), false)?, &CrossEntropyOptions::default());
     [x, y] if x.shape() == y.shape() => x.mse_loss(y, Reduction::Mean);
     [x, y] if x.shape() == y.shape() => x.smooth_l1_loss(y, 1.0, Reduction::None);
@@ -159,11 +178,18 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if image(x) && x.shape()[1].is_multiple_of(2) => x.group_norm(2, None, None, 0.1);
     [x] if x.rank() > 2 && x.numel() > x.shape()[1] =>
         x.batch_norm(None, None, None, None, &BatchNormOptions { training: true, eps: 0.1, ..BatchNormOptions::default() });
+    [x] if x.rank() > 0 && last(x, 1) > 1 => x.rms_norm(&[last(x, 1)], None, Some(0.1));
+    [x] if x.rank() > 1 => x.square()?.add_scalar(0.25)?.normalize(2.0, &[dim(x, a)], 1e-6);
+    [x] if image(x) => x.local_response_norm(2, 0.1, 0.75, 1.0);
     // Products.
     [x, y] if x.rank() == 2 && y.rank() == 2 && last(x, 1) == last(y, 2) => x.matmul(y)?.mul_scalar(0.5);
     [x, y] if x.rank() == 3 && y.rank() == 2 && last(x, 1) == last(y, 2) => x.matmul(y)?.mul_scalar(0.5);
     [x] if x.rank() > 1 && x.rank() < 4 && last(x, 2) <= 16 => x.matmul(&x.transpose(-1, -2)?)?.mul_scalar(0.25);
     [x, y] if x.rank() > 0 && y.rank() == 2 && last(x, 1) == last(y, 1) => x.linear(y, None)?.mul_scalar(0.5);
+    [x, y] if x.rank() == 1 && y.rank() == 1 && x.numel() * y.numel() <= 256 => x.outer(y);
+    [x, y] if x.rank() == 3 && y.rank() == 3 && x.shape()[..2] == y.shape()[..2] =>
+        Tensor::einsum("bik,bij->bkj", &[x, y])?.mul_scalar(0.25);
+    [x] if x.rank() == 3 => x.tanh()?.scaled_dot_product_attention(x, x, &AttentionOptions::default());
     // Convolutions and pools.
     [x, w] if image(x) && image(w) && x.shape()[1] == w.shape()[1] && last(x, 1) >= last(w, 1) && last(x, 2) >= last(w, 2)
         && w.numel() <= 128 => x.conv2d(w, None, &Conv2dOptions::default())?.mul_scalar(0.5);
@@ -175,4 +201,16 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if image(x) && last(x, 1) > 1 && last(x, 2) > 1 => x.max_pool2d([2, 2], &MaxPool2dOptions::default());
     [x] if image(x) && last(x, 1) > 1 && last(x, 2) > 1 =>
         x.avg_pool2d([2, 2], &AvgPool2dOptions { stride: Some([1, 1]), padding: [1, 0], ..AvgPool2dOptions::default() });
+    [x, w] if x.rank() == 3 && w.rank() == 3 && x.shape()[1] == w.shape()[1] && last(x, 1) >= last(w, 1) =>
+        x.conv1d(w, None, &Conv1dOptions::default())?.mul_scalar(0.25);
+    [x] if x.rank() == 3 && last(x, 1) > 1 => x.max_pool1d([2], &MaxPool1dOptions::default());
+    [x] if x.rank() == 3 && last(x, 1) > 1 => x.avg_pool1d([2], &AvgPool1dOptions::default());
+    [x] if image(x) => x.adaptive_avg_pool2d([Some(2), None]);
+    [x] if image(x) => x.adaptive_max_pool2d([None, Some(2)]);
+    [x] if image(x) && last(x, 1) > 1 && last(x, 2) > 1 && x.numel() <= 256 =>
+        x.unfold([2, 2], &UnfoldOptions::default());
+    [x] if image(x) && x.numel() <= 256 =>
+        x.interpolate(&InterpolateOptions::size(&[3, 4], InterpolateMode::Bilinear));
+    [x] if image(x) && x.numel() <= 256 =>
+        x.interpolate(&InterpolateOptions::scale_factor(&[2.0, 1.0], InterpolateMode::Nearest));
 };
