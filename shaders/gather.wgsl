@@ -1,18 +1,19 @@
-// output[o, j, i] = input[o, index[o, j, i], i], all contiguous: input [outer, SIZE, INNER], index and output
-// [outer, TAKEN, INNER].
+// output[o, j, i] = input[o, index[o, j, i], i], all contiguous: input [outer, size, inner], index and output
+// [outer, taken, inner]. With SHARED the index is [taken], the same for all o and i.
 //
-// One invocation computes one element. An index outside 0..SIZE gives NaN (0 for integers) and is reported in
+// One invocation computes one element. An index outside 0..size gives NaN (0 for integers) and is reported in
 // `fault`, which the device reads at the next synchronisation.
 
 alias Element = f32;
 
-const SIZE: u32 = 10u;
-const TAKEN: u32 = 1u;
-const INNER: u32 = 1u;
+const SHARED: bool = false;
 
 struct Params {
     count: u32,
     fault: u32,
+    size: u32,
+    taken: u32,
+    inner: u32,
     input_offset: u32,
     index_offset: u32,
 }
@@ -33,13 +34,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (place >= params.count) {
         return;
     }
-    let outer = place / (TAKEN * INNER);
-    let taken = index[params.index_offset + place];
-    if (taken < 0 || u32(taken) >= SIZE) {
+    let row = place / params.inner;
+    let i = place % params.inner;
+    let taken = index[params.index_offset + select(place, row % params.taken, SHARED)];
+    if (taken < 0 || u32(taken) >= params.size) {
         atomicMax(&fault[0], params.fault);
         atomicMax(&fault[1], bitcast<u32>(taken));
         output[place] = invalid();
         return;
     }
-    output[place] = load_input((outer * SIZE + u32(taken)) * INNER + place % INNER);
+    output[place] = load_input((row / params.taken * params.size + u32(taken)) * params.inner + i);
 }

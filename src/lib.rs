@@ -53,8 +53,9 @@ pub use graph::{
 };
 pub use host_tensor::HostTensor;
 pub use ops::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, KlDivOptions,
-    KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, TripletMarginOptions,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, EmbeddingOptions,
+    KlDivOptions, KlDivReduction, MaxPool2dOptions, PadMode, Padding, Reduction, ScatterReduction,
+    TripletMarginOptions,
 };
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

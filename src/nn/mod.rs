@@ -2,6 +2,7 @@
 
 mod activation;
 mod conv;
+mod embedding;
 mod linear;
 mod pool;
 mod scope;
@@ -9,6 +10,7 @@ mod sequential;
 
 pub use activation::{Elu, Flatten, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh};
 pub use conv::Conv2d;
+pub use embedding::Embedding;
 pub use linear::Linear;
 pub use pool::{AvgPool2d, MaxPool2d};
 pub use scope::Scope;

@@ -5,7 +5,7 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
-mod gather;
+mod index;
 mod losses;
 mod matmul;
 mod norm;
@@ -20,6 +20,7 @@ mod view;
 
 pub use conv::{Conv2dOptions, ConvTranspose2dOptions, Padding};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
+pub use index::{EmbeddingOptions, ScatterReduction};
 pub use losses::{KlDivOptions, KlDivReduction, TripletMarginOptions};
 pub use normalization::BatchNormOptions;
 pub use pad::PadMode;
@@ -36,7 +37,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases(),
         matmul::cases(),
         softmax::cases(),
-        gather::cases(),
+        index::cases(),
         conv::cases(),
         pool::cases(),
         cross_entropy::cases(),

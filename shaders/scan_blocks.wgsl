@@ -1,0 +1,28 @@
+// data[n] = start(b) + sum of the elements in front of it in its block b of 256, in place: the way down of an exclusive
+// prefix sum. The start of a block is the prefix sum of the blocks' sums; where there is one block, 0.
+//
+// One invocation goes through one block.
+
+struct Params {
+    count: u32,
+    blocks: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> data: array<u32>;
+
+fn start(block: u32) -> u32 { return 0u; }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let block = (group.x + group.y * groups.x) * 64u + lane;
+    if (block >= params.blocks) {
+        return;
+    }
+    var total = start(block);
+    for (var n = block * 256u; n < min(block * 256u + 256u, params.count); n++) {
+        let value = data[n];
+        data[n] = total;
+        total += value;
+    }
+}

@@ -1,0 +1,35 @@
+// winners[p] = 1 + the last source n of [outer, taken, inner] that goes to place p of [outer, size, inner] along the
+// middle dimension, by index [outer, taken, inner].
+//
+// One invocation puts up one source; the largest wins, in whatever order they come. An index outside 0..size goes
+// nowhere and is reported in `fault`.
+
+struct Params {
+    count: u32,
+    fault: u32,
+    size: u32,
+    taken: u32,
+    inner: u32,
+    index_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> index: array<i32>;
+@group(0) @binding(2) var<storage, read_write> winners: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = (group.x + group.y * groups.x) * 64u + lane;
+    if (n >= params.count) {
+        return;
+    }
+    let found = index[params.index_offset + n];
+    if (u32(found) >= params.size) {
+        atomicMax(&fault[0], params.fault);
+        atomicMax(&fault[1], bitcast<u32>(found));
+        return;
+    }
+    let outer = n / params.inner / params.taken;
+    atomicMax(&winners[(outer * params.size + u32(found)) * params.inner + n % params.inner], n + 1u);
+}

@@ -1,0 +1,65 @@
+// output[o, d, i] = sum over n from bounds[d] to bounds[d + 1] of input[o, order[n], i]: input [outer, taken, inner],
+// output [outer, size, inner]. `combine` and START make a product of the sum.
+//
+// One invocation computes one element: the sources of its segment in order; of a long segment the ends, and between
+// them the sums of whole chunks of 1,024 that another kernel left. Accumulator: f32 (i32, u32 for integers). Loops are
+// nested so that none runs past 65,535.
+
+alias Element = f32;
+alias Accumulator = f32;
+
+const START: i32 = 0;
+
+struct Params {
+    count: u32,
+    size: u32,
+    taken: u32,
+    inner: u32,
+    columns: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> bounds: array<u32>;
+@group(0) @binding(4) var<storage, read_write> output: array<Element>;
+
+fn load_input(place: u32) -> Accumulator { return Accumulator(input[params.input_offset + place]); }
+
+fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
+
+fn chunk_total(place: u32) -> Accumulator { return Accumulator(START); }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let place = (group.x + group.y * groups.x) * 64u + lane;
+    if (place >= params.count) {
+        return;
+    }
+    let row = place / params.inner;
+    let outer = row / params.size;
+    let i = place % params.inner;
+    let key = row % params.size;
+    let end = bounds[key + 1u];
+    var n = bounds[key];
+    var total = Accumulator(START);
+    // The ends hold less than 1,024 each, or less than 2,048 together where no whole chunk lies between them.
+    let first = (n + 1023u) / 1024u;
+    let last = end / 1024u;
+    if (first < last) {
+        for (; n < first * 1024u; n++) {
+            total = combine(total, load_input((outer * params.taken + order[n]) * params.inner + i));
+        }
+        for (var block = first; block < last; block += 1024u) {
+            for (var chunk = block; chunk < min(block + 1024u, last); chunk++) {
+                total = combine(total, chunk_total(chunk * params.columns + outer * params.inner + i));
+            }
+        }
+        n = last * 1024u;
+    }
+    for (; n < end; n++) {
+        total = combine(total, load_input((outer * params.taken + order[n]) * params.inner + i));
+    }
+    output[place] = Element(total);
+}

@@ -1,0 +1,43 @@
+// keys[n] = the place in [outer, size, inner] to which source n of [outer, taken, inner] goes along the middle
+// dimension, by index [outer, taken, inner]. With SHARED the index is [taken] and the keys are the indices.
+//
+// One invocation computes one key. An index outside 0..size gives the key `last`, past all places, and is reported in
+// `fault`.
+
+const SHARED: bool = false;
+
+struct Params {
+    count: u32,
+    fault: u32,
+    size: u32,
+    taken: u32,
+    inner: u32,
+    last: u32,
+    index_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> index: array<i32>;
+@group(0) @binding(2) var<storage, read_write> keys: array<u32>;
+@group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let n = (group.x + group.y * groups.x) * 64u + lane;
+    if (n >= params.count) {
+        return;
+    }
+    let found = index[params.index_offset + n];
+    if (u32(found) >= params.size) {
+        atomicMax(&fault[0], params.fault);
+        atomicMax(&fault[1], bitcast<u32>(found));
+        keys[n] = params.last;
+        return;
+    }
+    if (SHARED) {
+        keys[n] = u32(found);
+        return;
+    }
+    let outer = n / params.inner / params.taken;
+    keys[n] = (outer * params.size + u32(found)) * params.inner + n % params.inner;
+}

@@ -1,0 +1,71 @@
+//! Picking and placing elements by index.
+//!
+//! Three-dimensional tensors do it all: the indexed dimension in the middle, what is outside of it and what is within
+//! as one dimension each. An index has the same three dimensions, or one where all slices share it.
+
+mod cases;
+mod embedding;
+mod gather;
+mod masked;
+mod reduce;
+mod scatter;
+mod sort;
+
+pub use embedding::EmbeddingOptions;
+pub use scatter::ScatterReduction;
+
+pub(super) use cases::cases;
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::host_tensor::HostTensor;
+use crate::shape::Shape;
+
+/// The sizes of sources `[outer, taken, inner]` and places `[outer, size, inner]`.
+struct Geometry {
+    outer: usize,
+    size: usize,
+    taken: usize,
+    inner: usize,
+    /// The index is `[taken]`.
+    shared: bool,
+}
+
+impl Geometry {
+    fn new(sources: &Shape, size: usize, index: &Shape) -> Geometry {
+        Geometry { outer: sources[0], size, taken: sources[1], inner: sources[2], shared: index.len() == 1 }
+    }
+
+    /// How many indices a row has.
+    fn taken(index: &Shape) -> usize {
+        if index.len() == 1 { index[0] } else { index[1] }
+    }
+
+    /// The place that belongs to a source.
+    fn destination(&self, index: &HostTensor, source: usize, op: &'static str) -> Result<usize> {
+        let row = source / self.inner;
+        let at = if self.shared { row % self.taken } else { source };
+        let (value, size) = (index.values[at], self.size);
+        if value < 0.0 || value >= size as f64 {
+            return Err(Error::IndexOutOfRange { op, index: value as i64, size });
+        }
+        Ok((row / self.taken * size + value as usize) * self.inner + source % self.inner)
+    }
+}
+
+fn check_index(op: &'static str, index: &Tensor) -> Result<()> {
+    if index.dtype() == DType::I32 {
+        return Ok(());
+    }
+    Err(Error::WrongDType { op, expected: "an i32 index", got: index.dtype() })
+}
+
+/// A tensor with dimension `dim` in the middle of three, in row-major order.
+#[track_caller]
+fn three(tensor: &Tensor, dim: usize) -> Result<Tensor> {
+    let sizes = tensor.shape();
+    let outer: usize = sizes[..dim].iter().product();
+    let inner: usize = sizes[dim + 1..].iter().product();
+    tensor.contiguous()?.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)
+}
