@@ -202,29 +202,6 @@ impl Tensor {
         }
         product.reshape_to(Shape::new(&sizes)?)
     }
-
-    /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]`
-    /// and `bias` `[out]`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where the weight does not fit; as [`matmul`](Tensor::matmul) and [`add`](Tensor::add).
-    #[track_caller]
-    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let fits = weight.rank() == 2 && self.rank() > 0 && self.shape()[self.rank() - 1] == weight.shape()[1];
-        if !fits {
-            let rule = format!(
-                "weight {} must be [out, in], and the input's last size must be in; it is {}",
-                weight.shape(),
-                self.shape()
-            );
-            return Err(Error::invalid("linear", rule));
-        }
-        let product = self.matmul(&weight.t()?)?;
-        match bias {
-            Some(bias) => product.add(bias),
-            None => Ok(product),
-        }
-    }
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -255,6 +232,5 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![x[0].transpose(1, 2)?.matmul(&x[1].transpose(1, 2)?)?])
         })
         .tolerance(64.0),
-        Case::new("linear", &[&[6, 5], &[7, 5], &[7]], |x| Ok(vec![x[0].linear(&x[1], Some(&x[2]))?])).tolerance(64.0),
     ]
 }

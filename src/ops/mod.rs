@@ -5,7 +5,9 @@ pub mod case;
 mod cat;
 mod conv;
 mod cross_entropy;
+mod einsum;
 mod index;
+mod linear_algebra;
 mod losses;
 mod matmul;
 mod norm;
@@ -47,6 +49,8 @@ pub fn cases() -> Vec<Case> {
         rearrange::cases(),
         losses::cases(),
         norm::cases(),
+        linear_algebra::cases(),
+        einsum::cases(),
     ]
     .into_iter()
     .flatten()

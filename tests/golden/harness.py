@@ -53,8 +53,13 @@ def dice_loss(input, target, smooth=1.0, reduction="mean"):
     return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
 
 
+def einsum(operands, equation):
+    """`torch.einsum`, whose arguments have no names."""
+    return torch.einsum(equation, *operands)
+
+
 # Functions that PyTorch itself does not have, or not in a form that a case file can hold.
-OWN = {"norm": norm, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
+OWN = {"norm": norm, "einsum": einsum, "sigmoid_focal_loss": sigmoid_focal_loss, "dice_loss": dice_loss}
 
 
 def torch_function(op):
