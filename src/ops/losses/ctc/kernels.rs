@@ -4,8 +4,9 @@ use super::{numbers, reference, sums};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -217,4 +218,18 @@ impl Op for CtcTangent {
     fn vjp(&self, _: &Vjp) -> Result<Vec<Option<Tensor>>> {
         Err(crate::Error::NotDifferentiable { op: "the third derivative of ctc_loss" })
     }
+}
+
+/// The probabilities themselves, whose gradient is the second one of the loss.
+pub(super) fn case() -> Case {
+    Case::new("ctc_loss", &[&[5, 2, 4], &[4]], |x| {
+        let spans = Tensor::from_slice(x[0].device(), &[5, 4, 2, 2, 0, 2], &[3, 2])?;
+        let op = CtcLoss { blank: 0, width: 2, labels: 4, both: true };
+        let sums = record(op, &[&x[0], &x[1], &spans])?;
+        let op = CtcPosterior { blank: 0, width: 2, weighted: false };
+        Ok(vec![record_one(op, &[&x[0], &x[1], &spans, &sums[1].detach(), &sums[0].detach()])?])
+    })
+    .integers(1, 1, 3)
+    .tolerance(256.0)
+    .first_order()
 }

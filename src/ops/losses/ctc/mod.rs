@@ -212,6 +212,7 @@ pub(super) fn cases() -> Vec<Case> {
     let with = |blank, reduction, zero_infinity| CtcLossOptions { blank, reduction, zero_infinity };
     use Reduction::{Mean, None, Sum};
     vec![
+        kernels::case(),
         case([7, 3, 4], &[3, 2], vec![7, 5, 6], vec![2, 1, 0], with(0, None, false)),
         case([6, 2, 3], &[4], vec![6, 5], vec![2, 2], with(2, Mean, false)),
         case([1, 1, 2], &[1, 1], vec![1], vec![1], with(0, Sum, false)),
