@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::pointwise::joint_dtype;
 use crate::ops::reduce::place;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -110,7 +111,7 @@ impl Op for Cat {
 impl Tensor {
     /// Tensors one after the other along `dim`: `[.., n1, ..]`, `[.., n2, ..]`, .. become `[.., n1 + n2 + .., ..]`.
     ///
-    /// The other sizes agree. Any number of tensors; one of shape `[0]` is left out whatever the shape of the others,
+    /// The other sizes agree, and types are brought to one as in PyTorch. Any number of tensors; one of shape `[0]` is left out whatever the shape of the others,
     /// as in PyTorch.
     ///
     /// # Errors
@@ -139,7 +140,9 @@ impl Tensor {
             return Ok(first.clone());
         };
         let dim = model.shape().dim(OP, dim)?;
-        record_one(Cat { dim }, &joined)
+        let dtype = joint_dtype(OP, &joined)?;
+        let joined: Vec<Tensor> = joined.iter().map(|tensor| tensor.to_dtype(dtype)).collect::<Result<_>>()?;
+        record_one(Cat { dim }, &joined.iter().collect::<Vec<_>>())
     }
 
     /// Tensors of one shape along a new dimension before `dim`: `[n, m]`, `[n, m]`, .. become `[count, n, m]` for

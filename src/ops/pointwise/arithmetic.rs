@@ -69,12 +69,13 @@ static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})"
 })
 .library(&[include_str!("../../../shaders/lib/integer_power.wgsl")]);
 
-/// The gradient of an extreme goes to the operand that is taken, half to each where they tie.
-fn extreme(c: &Vjp, taken: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
+/// The gradient of an extreme goes to the operand that is taken, half to each where they tie, and to both where either
+/// is NaN, as in PyTorch.
+fn extreme(c: &Vjp, lost: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     let (a, b) = (c.input(0), c.input(1));
     let share = |g: Tensor, mine: &Tensor, other: &Tensor| -> Result<Tensor> {
-        let half = mine.eq(other)?.where_(&g.mul_scalar(0.5)?, &g.zeros_like()?)?;
-        taken(mine, other)?.where_(&g, &half)
+        let kept = mine.eq(other)?.where_(&g.mul_scalar(0.5)?, &g)?;
+        lost(mine, other)?.where_(&g.zeros_like()?, &kept)
     };
     Ok(vec![c.of(0, |g| share(g, a, b))?, c.of(1, |g| share(g, b, a))?])
 }
@@ -85,7 +86,7 @@ static MAXIMUM: Row = Row::float(
     2,
     "select(max({0}, {1}), {0} + {1}, not_a_number({0}) | not_a_number({1}))",
     |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].max(x[1]) },
-    |c| extreme(c, Tensor::gt),
+    |c| extreme(c, Tensor::lt),
 )
 .library(NOT_A_NUMBER)
 .first_order()
@@ -101,7 +102,7 @@ static MINIMUM: Row = Row::float(
     2,
     "select(min({0}, {1}), {0} + {1}, not_a_number({0}) | not_a_number({1}))",
     |x| if x[0].is_nan() || x[1].is_nan() { f64::NAN } else { x[0].min(x[1]) },
-    |c| extreme(c, Tensor::lt),
+    |c| extreme(c, Tensor::gt),
 )
 .library(NOT_A_NUMBER)
 .first_order()

@@ -19,6 +19,7 @@ mod random;
 pub(crate) use create::Full;
 pub use division::RoundingMode;
 pub(in crate::ops) use pattern::{Side, mask};
+pub(in crate::ops) use promote::joint_dtype;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};

@@ -29,7 +29,7 @@ fn joint(a: DType, b: DType) -> Option<DType> {
 }
 
 /// The type of several tensors together.
-pub(super) fn joint_dtype(op: &'static str, tensors: &[&Tensor]) -> Result<DType> {
+pub(in crate::ops) fn joint_dtype(op: &'static str, tensors: &[&Tensor]) -> Result<DType> {
     let of = |scalars: bool| {
         let mut dtypes = tensors.iter().filter(|t| (t.rank() == 0) == scalars).map(|t| t.dtype());
         let Some(first) = dtypes.next() else { return Ok(None) };
