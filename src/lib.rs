@@ -52,6 +52,17 @@ pub use graph::{
     BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, apply, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
-pub use ops::{AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, BatchNormOptions, BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, CrossEntropyOptions, CtcLengths, CtcLossOptions, EmbeddingOptions, GaussianNllOptions, GridSampleMode, GridSampleOptions, GridSamplePadding, InProjection, InstanceNormOptions, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction, LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions, MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions, RecurrentOptions, Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions, TripletMarginWithDistanceOptions, UnfoldOptions};
+pub use ops::{
+    AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, BatchNormOptions,
+    BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions,
+    ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, CrossEntropyOptions, CtcLengths,
+    CtcLossOptions, EmbeddingOptions, GaussianNllOptions, GridSampleMode, GridSampleOptions, GridSamplePadding,
+    InProjection, InstanceNormOptions, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction,
+    LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions,
+    MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
+    MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions, RecurrentOptions,
+    Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions, TripletMarginWithDistanceOptions,
+    UnfoldOptions,
+};
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -31,16 +31,26 @@ mod unfold;
 mod view;
 
 pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
-pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, Padding};
+pub use conv::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions, ConvTransposeOptions, Padding,
+};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
-pub use losses::{CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions, PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions};
+pub use losses::{
+    CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
+    PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+};
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub use pad::PadMode;
-pub use pointwise::RoundingMode;
 pub(crate) use pointwise::Full;
-pub use pool::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
+pub use pointwise::RoundingMode;
+pub use pool::{
+    AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, LpPool1dOptions, LpPool2dOptions,
+    LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
+    MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
+};
 pub use recurrent::RecurrentOptions;
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub use unfold::UnfoldOptions;

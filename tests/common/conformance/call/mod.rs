@@ -1,8 +1,8 @@
 //! A case's call by PyTorch's names, as a call by wgrad's: a table of operations for each kind of them.
 
 mod conv;
-mod detection;
 mod create;
+mod detection;
 mod index;
 mod linear;
 mod losses;
