@@ -303,7 +303,7 @@ fn layers_over_sequences_name_their_parameters_as_pytorch_does() {
             "lstm.weight_hr_l0_reverse [2, 5]",
         ]
     );
-    let (output, (hidden, cell)) = lstm.run(&Tensor::ones(&device, &[4, 3]).unwrap(), None, false).unwrap();
+    let (output, (hidden, cell)) = lstm.run(&Tensor::ones(&device, &[4, 3]).unwrap(), None).unwrap();
     assert_eq!([&output.shape()[..], &hidden.shape()[..], &cell.shape()[..]], [&[4, 4][..], &[2, 2], &[2, 5]]);
     let options = MultiheadAttentionOptions { kdim: Some(3), add_bias_kv: true, ..Default::default() };
     let attention = MultiheadAttention::new(&scope.at("a"), 4, 2, &options).unwrap();
@@ -320,4 +320,25 @@ fn layers_over_sequences_name_their_parameters_as_pytorch_does() {
             "a.out_proj.bias [4]",
         ]
     );
+}
+
+#[test]
+fn layers_over_sequences_drop_out_in_training_only() {
+    use wgrad::nn::{Gru, MultiheadAttention, MultiheadAttentionOptions, RnnOptions};
+    let device = Device::reference();
+    let scope = Scope::new(&device);
+    let options = RnnOptions { num_layers: 2, dropout: 0.5, ..RnnOptions::default() };
+    let gru = Gru::new(&scope.at("gru"), 4, 8, &options).unwrap();
+    let options = MultiheadAttentionOptions { dropout: 0.5, ..MultiheadAttentionOptions::default() };
+    let attention = MultiheadAttention::new(&scope.at("attention"), 4, 2, &options).unwrap();
+    let x = Tensor::uniform(&device, &[5, 3, 4], -1.0, 1.0).unwrap();
+    let layers: [&dyn Module; 2] = [&gru, &attention];
+    for layer in layers {
+        let output = || layer.forward(&x).unwrap().to_vec::<f32>().unwrap();
+        assert_ne!(output(), output());
+        layer.eval();
+        assert_eq!(output(), output());
+        layer.train(true);
+        assert_ne!(output(), output());
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Linear, Module, Scope};
+use crate::nn::{Linear, Mode, Module, Scope};
 use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
 
 /// How a [`MultiheadAttention`] is made, with PyTorch's names and defaults.
@@ -65,6 +65,7 @@ pub struct MultiheadAttention {
     pub out_proj: Linear,
     /// Dropout, zeros, the order of dimensions.
     pub options: MultiheadAttentionOptions,
+    mode: Mode,
 }
 
 impl MultiheadAttention {
@@ -124,11 +125,13 @@ impl MultiheadAttention {
         if options.bias {
             out_proj.bias = Some(zeros("out_proj.bias", embed_dim)?);
         }
-        Ok(MultiheadAttention { num_heads, in_proj_weight, in_proj_bias, bias_kv, out_proj, options: *options })
+        let (options, mode) = (*options, Mode::default());
+        Ok(MultiheadAttention { num_heads, in_proj_weight, in_proj_bias, bias_kv, out_proj, options, mode })
     }
 
     /// The output and, where `options.need_weights`, the weights of a call; see
-    /// [`Tensor::multi_head_attention_forward`]. Nothing is dropped out but what `options` says.
+    /// [`Tensor::multi_head_attention_forward`]. What is dropped out is the layer's to say, not `options`': its share in
+    /// training, nothing in evaluation.
     ///
     /// # Errors
     /// As [`Tensor::multi_head_attention_forward`].
@@ -154,13 +157,21 @@ impl MultiheadAttention {
             out_proj_weight: self.out_proj.weight.value(),
             out_proj_bias: value_of(&self.out_proj.bias),
         };
+        let dropout_p = if self.mode.is_training() { self.options.dropout } else { 0.0 };
+        let options = MultiHeadOptions { dropout_p, ..options.clone() };
         let (output, seen) =
-            turn(query)?.multi_head_attention_forward(&turn(key)?, &turn(value)?, &weights, options)?;
+            turn(query)?.multi_head_attention_forward(&turn(key)?, &turn(value)?, &weights, &options)?;
         Ok((turn(&output)?, seen))
     }
+}
 
-    /// All parameters, under PyTorch's names.
-    pub fn parameters(&self) -> Vec<Parameter> {
+/// Attention of a sequence to itself: the output for it as query, key and value.
+impl Module for MultiheadAttention {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let output_alone = MultiHeadOptions { need_weights: false, ..MultiHeadOptions::default() };
+        Ok(self.attend(input, input, input, &output_alone)?.0)
+    }
+    fn parameters(&self) -> Vec<Parameter> {
         let mut all = match &self.in_proj_weight {
             InProjectionWeight::Packed(weight) => vec![weight.clone()],
             InProjectionWeight::Separate(maps) => maps.to_vec(),
@@ -169,5 +180,7 @@ impl MultiheadAttention {
         all.extend(self.bias_kv.iter().flatten().cloned());
         all.extend(self.out_proj.parameters());
         all
+    }    fn train(&self, training: bool) {
+        self.mode.set(training);
     }
 }

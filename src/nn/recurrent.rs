@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope};
+use crate::nn::{Mode, Module, Scope};
 use crate::ops::RecurrentOptions;
 
 /// How a recurrent layer is made, with PyTorch's names and defaults.
@@ -107,6 +107,7 @@ pub struct Rnn {
     pub nonlinearity: Nonlinearity,
     /// Layers, biases, order, dropout, directions.
     pub options: RnnOptions,
+    mode: Mode,
 }
 
 impl Rnn {
@@ -122,17 +123,17 @@ impl Rnn {
         options: &RnnOptions,
     ) -> Result<Rnn> {
         let weights = parameters(scope, 1, [inputs, hidden], 0, options)?;
-        Ok(Rnn { weights, hidden_size: hidden, nonlinearity, options: *options })
+        Ok(Rnn { weights, hidden_size: hidden, nonlinearity, options: *options, mode: Mode::default() })
     }
 
     /// Outputs `[T, N, directions hidden]` and the states after the sequence. A state that is left out is zeros;
-    /// dropout happens in `training`.
+    /// dropout happens in training.
     ///
     /// # Errors
     /// As [`Tensor::rnn_tanh`].
-    pub fn run(&self, input: &Tensor, state: Option<&Tensor>, training: bool) -> Result<(Tensor, Tensor)> {
+    pub fn run(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let state = state.map_or_else(|| zeros(input, &self.options, self.hidden_size), |state| Ok(state.clone()))?;
-        let (weights, options) = (values(&self.weights), call(&self.options, training));
+        let (weights, options) = (values(&self.weights), call(&self.options, self.mode.is_training()));
         let weights: Vec<&Tensor> = weights.iter().collect();
         match self.nonlinearity {
             Nonlinearity::Tanh => input.rnn_tanh(&state, &weights, &options),
@@ -149,7 +150,7 @@ impl Rnn {
 /// # let device = Device::reference();
 /// let options = RnnOptions { bidirectional: true, ..RnnOptions::default() };
 /// let layer = Gru::new(&Scope::new(&device), 3, 4, &options)?;
-/// let (output, state) = layer.run(&Tensor::ones(&device, &[5, 2, 3])?, None, false)?;
+/// let (output, state) = layer.run(&Tensor::ones(&device, &[5, 2, 3])?, None)?;
 /// assert_eq!((&output.shape()[..], &state.shape()[..]), (&[5, 2, 8][..], &[2, 2, 4][..]));
 /// assert_eq!(layer.weights[4].name(), "weight_ih_l0_reverse");
 /// # Ok::<(), wgrad::Error>(())
@@ -162,6 +163,7 @@ pub struct Gru {
     pub hidden_size: usize,
     /// Layers, biases, order, dropout, directions.
     pub options: RnnOptions,
+    mode: Mode,
 }
 
 impl Gru {
@@ -171,17 +173,17 @@ impl Gru {
     /// As [`Rnn::new`].
     pub fn new(scope: &Scope, inputs: usize, hidden: usize, options: &RnnOptions) -> Result<Gru> {
         let weights = parameters(scope, 3, [inputs, hidden], 0, options)?;
-        Ok(Gru { weights, hidden_size: hidden, options: *options })
+        Ok(Gru { weights, hidden_size: hidden, options: *options, mode: Mode::default() })
     }
 
     /// As [`Rnn::run`].
     ///
     /// # Errors
     /// As [`Tensor::gru`].
-    pub fn run(&self, input: &Tensor, state: Option<&Tensor>, training: bool) -> Result<(Tensor, Tensor)> {
+    pub fn run(&self, input: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let state = state.map_or_else(|| zeros(input, &self.options, self.hidden_size), |state| Ok(state.clone()))?;
         let weights = values(&self.weights);
-        input.gru(&state, &weights.iter().collect::<Vec<_>>(), &call(&self.options, training))
+        input.gru(&state, &weights.iter().collect::<Vec<_>>(), &call(&self.options, self.mode.is_training()))
     }
 }
 
@@ -197,6 +199,7 @@ pub struct Lstm {
     pub proj_size: usize,
     /// Layers, biases, order, dropout, directions.
     pub options: RnnOptions,
+    mode: Mode,
 }
 
 impl Lstm {
@@ -220,41 +223,39 @@ impl Lstm {
         options: &RnnOptions,
     ) -> Result<Lstm> {
         let weights = parameters(scope, 4, [inputs, hidden], proj_size, options)?;
-        Ok(Lstm { weights, hidden_size: hidden, proj_size, options: *options })
+        Ok(Lstm { weights, hidden_size: hidden, proj_size, options: *options, mode: Mode::default() })
     }
 
     /// As [`Rnn::run`], with hidden and cell states.
     ///
     /// # Errors
     /// As [`Tensor::lstm`].
-    pub fn run(
-        &self,
-        input: &Tensor,
-        state: Option<(&Tensor, &Tensor)>,
-        training: bool,
-    ) -> Result<(Tensor, (Tensor, Tensor))> {
+    pub fn run(&self, input: &Tensor, state: Option<(&Tensor, &Tensor)>) -> Result<(Tensor, (Tensor, Tensor))> {
         let out = if self.proj_size > 0 { self.proj_size } else { self.hidden_size };
         let (hidden, cell) = match state {
             Some((hidden, cell)) => (hidden.clone(), cell.clone()),
             None => (zeros(input, &self.options, out)?, zeros(input, &self.options, self.hidden_size)?),
         };
         let weights = values(&self.weights);
-        let options = call(&self.options, training);
+        let options = call(&self.options, self.mode.is_training());
         let (output, hidden, cell) = input.lstm(&hidden, &cell, &weights.iter().collect::<Vec<_>>(), &options)?;
         Ok((output, (hidden, cell)))
     }
 }
 
-/// The outputs alone, from a state of zeros, without dropout.
+/// The outputs alone, from a state of zeros.
 macro_rules! modules {
     ($($layer:ident)*) => {
         $(
             impl Module for $layer {
                 fn forward(&self, input: &Tensor) -> Result<Tensor> {
-                    Ok(self.run(input, None, false)?.0)
+                    Ok(self.run(input, None)?.0)
                 }
                 fn parameters(&self) -> Vec<Parameter> {
                     self.weights.clone()
+                }
+                fn train(&self, training: bool) {
+                    self.mode.set(training);
                 }
             }
         )*

@@ -81,21 +81,6 @@ impl Default for MultiHeadOptions {
     }
 }
 
-/// Zeroes a share `p` of the elements at random and multiplies the others by `1 / (1 - p)`.
-pub(in crate::ops) fn drop_out(op: &'static str, x: &Tensor, p: f32) -> Result<Tensor> {
-    if !(0.0..=1.0).contains(&p) {
-        return Err(Error::invalid(op, format!("the probability of dropout is {p}; it must be from 0 to 1")));
-    }
-    if p == 0.0 {
-        return Ok(x.clone());
-    }
-    if p == 1.0 {
-        return x.mul(&x.zeros_like()?);
-    }
-    let kept = no_grad(|| x.full_like(f64::from(1.0 - p))?.bernoulli())?;
-    x.mul(&kept.div_scalar(1.0 - p)?)
-}
-
 /// A mask as numbers to add: truth values stand for minus infinity where they equal `hides`.
 fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
     match mask.dtype() {
@@ -208,7 +193,7 @@ impl Tensor {
             None if is_causal => Some(additive(OP, &causal(OP, self, key.shape()[key.rank() - 2])?, false)?),
             None => None,
         };
-        drop_out(OP, &weights(&scores, mask.as_ref())?, dropout_p)?.matmul(&value)
+        weights(&scores, mask.as_ref())?.dropout_as(OP, dropout_p)?.matmul(&value)
     }
 
     /// Attention in several heads, each over its part of the elements, between learned maps: PyTorch's
@@ -317,7 +302,7 @@ fn heads(
         (Some(mask), true) => scores.add(mask)?.softmax(-1)?,
         (mask, _) => weights(&scores, mask.as_ref())?,
     };
-    let seen = drop_out(op, &seen, options.dropout_p)?;
+    let seen = seen.dropout_as(op, options.dropout_p)?;
     let joined = seen.matmul(&value)?.transpose(0, 1)?.reshape_to(Shape::new(&[length, batch, size])?)?;
     let output = joined.linear(&learned.out_proj_weight, learned.out_proj_bias.as_ref())?;
     if !options.need_weights {

@@ -111,8 +111,8 @@ impl Op for Cat {
 impl Tensor {
     /// Tensors one after the other along `dim`: `[.., n1, ..]`, `[.., n2, ..]`, .. become `[.., n1 + n2 + .., ..]`.
     ///
-    /// The other sizes agree, and types are brought to one as in PyTorch. Any number of tensors; one of shape `[0]` is left out whatever the shape of the others,
-    /// as in PyTorch.
+    /// The other sizes agree, and types are brought to one as in PyTorch. Any number of tensors; one of shape `[0]` is
+    /// left out whatever the shape of the others, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Invalid`] without tensors, of tensors without dimensions and where shapes don't agree;

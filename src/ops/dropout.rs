@@ -41,6 +41,12 @@ impl Tensor {
         self.dropped("dropout", p, training, Each::Element, scaled)
     }
 
+    /// [`dropout`](Tensor::dropout) in training, as a part of another operation, which errors name.
+    #[track_caller]
+    pub(in crate::ops) fn dropout_as(&self, op: &'static str, p: f32) -> Result<Tensor> {
+        self.dropped(op, p, true, Each::Element, scaled)
+    }
+
     /// [`dropout`](Tensor::dropout) of whole channels: `[N, C, L]` or `[C, L]`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
+use crate::ops::linear_algebra::same_type;
 use crate::shape::Shape;
 
 const OP: &str = "einsum";
@@ -235,6 +236,7 @@ impl Tensor {
             let rule = format!("{equation:?} is for {} operands, not {}", inputs.len(), operands.len());
             return Err(Error::invalid(OP, rule));
         }
+        same_type(OP, operands)?;
         // How many dimensions each ellipsis stands for.
         let mut lengths = Vec::new();
         for (number, (subscripts, operand)) in inputs.iter().zip(operands).enumerate() {

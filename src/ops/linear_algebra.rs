@@ -28,6 +28,14 @@ fn agree(op: &'static str, left: &Tensor, right: &Tensor, sizes: &[(usize, usize
     }
 }
 
+/// Products of several types are nobody's intention: types are not brought to one here, as in PyTorch.
+pub(super) fn same_type(op: &'static str, operands: &[&Tensor]) -> Result<()> {
+    match operands.iter().find(|operand| operand.dtype() != operands[0].dtype()) {
+        Some(other) => Err(Error::WrongDType { op, expected: "operands of one type", got: other.dtype() }),
+        None => Ok(()),
+    }
+}
+
 impl Tensor {
     /// The product of two matrices: `[M, K] x [K, N] -> [M, N]`.
     ///
@@ -166,6 +174,7 @@ impl Tensor {
     pub fn dot(&self, tensor: &Tensor) -> Result<Tensor> {
         expect("dot", &[("the input", self, 1), ("tensor", tensor, 1)])?;
         agree("dot", self, tensor, &[(self.numel(), tensor.numel())])?;
+        same_type("dot", &[self, tensor])?;
         self.mul(tensor)?.sum(&[], false)
     }
 

@@ -5,7 +5,6 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::attention::drop_out;
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -226,7 +225,7 @@ fn layers(
         }
         input = Tensor::cat(&sides.iter().collect::<Vec<_>>(), 2)?;
         if train && layer + 1 < num_layers {
-            input = drop_out(op, &input, dropout)?;
+            input = input.dropout_as(op, dropout)?;
         }
     }
     let output = if batch_first { input.transpose(0, 1)? } else { input };

@@ -33,8 +33,8 @@ static RELU: Row = Row::float(
     "select(max({0}, F(0.0)), {0}, not_a_number({0}))",
     |x| if x[0].is_nan() { x[0] } else { x[0].max(0.0) },
     |c| {
-        // The result tells as well as the input does, and the next layer keeps it anyway.
-        Ok(vec![c.of(0, |g| c.output(0).gt_scalar(0.0)?.where_(&g, &g.zeros_like()?))?])
+        // The result tells as well as the input does, and the next layer keeps it anyway. NaN is not below, as in PyTorch.
+        Ok(vec![c.of(0, |g| c.output(0).le_scalar(0.0)?.where_(&g.zeros_like()?, &g))?])
     },
 )
 .library(NOT_A_NUMBER)

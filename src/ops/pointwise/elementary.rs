@@ -32,7 +32,7 @@ pub(super) const ROWS: &[&Row] = &[
     &FRAC,
 ];
 
-const POSITIVE: &[(f64, f64)] = &[(0.2, 4.0)];
+const POSITIVE: &[(f64, f64)] = &[(0.25, 4.0)];
 
 fn zero(c: &Vjp) -> Result<Vec<Option<Tensor>>> {
     Ok(vec![c.of(0, |g| g.zeros_like())?])
