@@ -127,7 +127,7 @@ fn main(
             var segment: array<f32, STEP * SEGMENT>;
             for (var u = 0u; u < STEP; u++) { // unroll
                 for (var j = 0u; j < SEGMENT; j++) { // unroll
-                    segment[u * SEGMENT + j] = select(0.0, load_grad(row_start + column[j]), row_inside && column_inside[j]);
+                    segment[u * SEGMENT + j] = select(0.0, load_grad(row_start + column[j]), row_inside & column_inside[j]);
                 }
                 row_start += OUT_HEIGHT * OUT_WIDTH;
             }
@@ -152,7 +152,7 @@ fn main(
             let in_channel = first_in + block + i;
             let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;
             for (var x = 0u; x < TILE_X; x++) { // unroll
-                if (strip < strips && y < IN_HEIGHT && in_channel < IN_PER_GROUP && first_x + x < IN_WIDTH) {
+                if ((strip < strips) & (y < IN_HEIGHT) & (in_channel < IN_PER_GROUP) & (first_x + x < IN_WIDTH)) {
                     store_output(store_start + first_x + x, sum[i * TILE_X + x]);
                 }
             }

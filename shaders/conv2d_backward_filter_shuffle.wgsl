@@ -119,7 +119,7 @@ fn main(
         var segment: array<f32, SEGMENT>;
         for (var j = 0u; j < SEGMENT; j++) { // unroll
             let input_x = x * STRIDE_X + j - PAD_X;
-            segment[j] = select(0.0, load_input(row_start + select(0u, input_x, input_x < IN_WIDTH)), row_inside && input_x < IN_WIDTH);
+            segment[j] = select(0.0, load_input(row_start + select(0u, input_x, input_x < IN_WIDTH)), row_inside & (input_x < IN_WIDTH));
         }
         let grad_start = n * GROUPS * OUT_PER_GROUP * OUT_HEIGHT * OUT_WIDTH + y * OUT_WIDTH;
         var fetched: array<f32, GRAD_LOADS>;
@@ -152,7 +152,7 @@ fn main(
             let out_channel = first_out + block + o;
             let row = (conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row;
             for (var s = 0u; s < KERNEL_X; s++) { // unroll
-                if (kernel_row < KERNEL_ROWS && out_channel < OUT_PER_GROUP) {
+                if ((kernel_row < KERNEL_ROWS) & (out_channel < OUT_PER_GROUP)) {
                     store_partial(group.z * WEIGHTS + row * KERNEL_X + s, sum[o * KERNEL_X + s]);
                 }
             }

@@ -110,7 +110,7 @@ fn main(
             let row_inside = row < IN_HEIGHT;
             let row_start = select(0u, row, row_inside) * IN_WIDTH;
             for (var j = 0u; j < SEGMENT; j++) { // unroll
-                window[(WINDOW_ROWS - STRIDE_Y + i) * SEGMENT + j] = select(0.0, load_input(row_start + column[j]), row_inside && column_inside[j]);
+                window[(WINDOW_ROWS - STRIDE_Y + i) * SEGMENT + j] = select(0.0, load_input(row_start + column[j]), row_inside & column_inside[j]);
             }
         }
         let store_start = (plane * OUT_HEIGHT + first_y + step - FILL_STEPS) * OUT_WIDTH + first_x;
@@ -121,7 +121,7 @@ fn main(
                     sum += taps[r * KERNEL_X + s] * window[r * DILATION_Y * SEGMENT + x * STRIDE_X + s * DILATION_X];
                 }
             }
-            if (step >= FILL_STEPS && first_x + x < OUT_WIDTH) {
+            if ((step >= FILL_STEPS) & (first_x + x < OUT_WIDTH)) {
                 store_output(store_start + x, sum);
             }
         }

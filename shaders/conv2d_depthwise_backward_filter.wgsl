@@ -107,13 +107,13 @@ fn main(
                 let row_inside = row < IN_HEIGHT;
                 let row_start = select(0u, row, row_inside) * IN_WIDTH;
                 for (var j = 0u; j < SEGMENT; j++) { // unroll
-                    window[(WINDOW_ROWS - STRIDE_Y + i) * SEGMENT + j] = select(0.0, load_input(row_start + column[j]), row_inside && column_inside[j]);
+                    window[(WINDOW_ROWS - STRIDE_Y + i) * SEGMENT + j] = select(0.0, load_input(row_start + column[j]), row_inside & column_inside[j]);
                 }
             }
             let y = step - FILL_STEPS;
             let grad_start = (plane * OUT_HEIGHT + select(0u, y, y < OUT_HEIGHT)) * OUT_WIDTH;
             for (var x = 0u; x < TILE_X; x++) { // unroll
-                let inside = y < OUT_HEIGHT && (OUT_WIDTH % TILE_X == 0u || first_x + x < OUT_WIDTH);
+                let inside = (y < OUT_HEIGHT) & ((OUT_WIDTH % TILE_X == 0u) | (first_x + x < OUT_WIDTH));
                 let g = select(0.0, load_grad(grad_start + select(0u, first_x + x, inside)), inside);
                 for (var r = 0u; r < KERNEL_Y; r++) { // unroll
                     for (var s = 0u; s < KERNEL_X; s++) { // unroll

@@ -114,7 +114,7 @@ fn main(
             let row_inside = input_y < IN_HEIGHT;
             let row_start = plane + select(0u, input_y, row_inside) * IN_WIDTH;
             for (var j = 0u; j < SEGMENT; j++) { // unroll
-                segment[u * SEGMENT + j] = select(0.0, load_input(row_start + column[j]), row_inside && column_inside[j]);
+                segment[u * SEGMENT + j] = select(0.0, load_input(row_start + column[j]), row_inside & column_inside[j]);
             }
             kernel_y += 1u;
             if (kernel_y == KERNEL_Y) {
@@ -140,7 +140,7 @@ fn main(
             let out_channel = first_out + block + o;
             let row_start = ((n * GROUPS * OUT_PER_GROUP + conv_group * OUT_PER_GROUP + out_channel) * OUT_HEIGHT + y) * OUT_WIDTH;
             for (var x = 0u; x < TILE_X; x++) { // unroll
-                if (strip < strips && out_channel < OUT_PER_GROUP && first_x + x < OUT_WIDTH) {
+                if ((strip < strips) & (out_channel < OUT_PER_GROUP) & (first_x + x < OUT_WIDTH)) {
                     store_output(row_start + first_x + x, sum[o * TILE_X + x]);
                 }
             }

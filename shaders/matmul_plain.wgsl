@@ -98,7 +98,7 @@ fn main(
         for (var i = 0u; i < STORE_ROWS; i++) { // unroll
             let row = first_row + block + i;
             for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
-                if (row < params.rows && first_column + j < params.columns) {
+                if ((row < params.rows) & (first_column + j < params.columns)) {
                     store_output((batch * params.rows + row) * params.columns + first_column + j,
                         sum[i * TILE_COLUMNS + j]);
                 }

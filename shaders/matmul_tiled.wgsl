@@ -86,7 +86,7 @@ fn main(
             let k = select(i / TILE_ROWS, i % TILE_DEPTH, LEFT_DEPTH_FASTEST);
             let row = select(i % TILE_ROWS, i / TILE_DEPTH, LEFT_DEPTH_FASTEST);
             var value = 0.0;
-            if (first_row + row < params.rows && first_k + k < params.depth) {
+            if ((first_row + row < params.rows) & (first_k + k < params.depth)) {
                 value = load_left(batch * params.left_batch_stride
                     + (first_row + row) * params.left_row_stride + (first_k + k) * params.left_depth_stride);
             }
@@ -96,7 +96,7 @@ fn main(
             let k = select(i % TILE_DEPTH, i / TILE_COLUMNS, RIGHT_COLUMN_FASTEST);
             let column = select(i / TILE_DEPTH, i % TILE_COLUMNS, RIGHT_COLUMN_FASTEST);
             var value = 0.0;
-            if (first_column + column < params.columns && first_k + k < params.depth) {
+            if ((first_column + column < params.columns) & (first_k + k < params.depth)) {
                 value = load_right(batch * params.right_batch_stride
                     + (first_k + k) * params.right_depth_stride + (first_column + column) * params.right_column_stride);
             }
@@ -122,7 +122,7 @@ fn main(
         for (var j = 0u; j < BLOCK_COLUMNS; j++) { // unroll
             let row = first_row + local.y + i * THREADS_Y;
             let column = first_column + local.x + j * THREADS_X;
-            if (row < params.rows && column < params.columns) {
+            if ((row < params.rows) & (column < params.columns)) {
                 store_output((batch * params.rows + row) * params.columns + column, sum[i * BLOCK_COLUMNS + j]);
             }
         }

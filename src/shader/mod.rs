@@ -1,6 +1,7 @@
 //! From a WGSL template to a module for one case: `const` values, the element type, hook bodies, loops
 //! written out, register tiles taken apart.
 
+mod branches;
 mod kernel;
 mod reflect;
 mod scalar;

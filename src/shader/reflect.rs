@@ -1,5 +1,6 @@
 //! Parses a specialised module once: what it binds, and the module itself for the driver layer.
 
+use super::branches;
 use crate::error::{Error, Result};
 use naga::{AddressSpace, StorageAccess};
 
@@ -27,7 +28,8 @@ impl Module {
     /// Parses and reflects; `name` is for errors.
     pub fn parse(name: &str, source: &str) -> Result<Module> {
         let fault = |reason: String| Error::Shader { shader: name.to_string(), reason };
-        let ir = naga::front::wgsl::parse_str(source).map_err(|e| fault(e.emit_to_string(source)))?;
+        let mut ir = naga::front::wgsl::parse_str(source).map_err(|e| fault(e.emit_to_string(source)))?;
+        branches::drop_known(&mut ir);
         let mut bindings = Vec::new();
         let mut params_bytes = 0;
         for (_, global) in ir.global_variables.iter() {
