@@ -41,5 +41,7 @@ fn philox_normal(words: U) -> F {
     let u = philox_uniform(words);
     let radius = sqrt(F(-2.0) * log(F(1.0) - u.xxzz));
     let angle = 6.28318531 * u.yyww;
-    return radius * vec4(cos(angle.x), sin(angle.y), cos(angle.z), sin(angle.w));
+    let cosine = cos(angle);
+    let sine = sin(angle);
+    return radius * vec4(cosine.x, sine.y, cosine.z, sine.w);
 }

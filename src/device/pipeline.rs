@@ -2,7 +2,7 @@
 
 use crate::device::{Buffer, Gpu};
 use crate::error::{Error, Result};
-use crate::shader::{Kernel, Module, Role, specialise};
+use crate::shader::{Kernel, Module, Role, has_wrong_math, repair_math, specialise};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -62,6 +62,8 @@ impl Gpu {
         let mut source = specialise(kernel)?;
         if kernel.checked {
             source.insert_str(0, "// checked\n");
+        } else if has_wrong_math(&self.adapter.name) {
+            source = repair_math(&source);
         }
         if let Some(pipeline) = self.pipelines.compiled.lock().get(&source) {
             return Ok(pipeline.clone());

@@ -180,7 +180,8 @@ impl Module for MultiheadAttention {
         all.extend(self.bias_kv.iter().flatten().cloned());
         all.extend(self.out_proj.parameters());
         all
-    }    fn train(&self, training: bool) {
+    }
+    fn train(&self, training: bool) {
         self.mode.set(training);
     }
 }

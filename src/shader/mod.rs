@@ -2,12 +2,14 @@
 //! written out, register tiles taken apart.
 
 mod branches;
+mod driver_math;
 mod kernel;
 mod reflect;
 mod scalar;
 mod specialise;
 mod unroll;
 
+pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
 pub use kernel::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub(crate) use reflect::{Module, Role};
 pub(crate) use specialise::specialise;

@@ -1,0 +1,76 @@
+//! The one place where a driver's wrong arithmetic is worked around: functions it gets wrong are written out.
+//!
+//! SwiftShader 5.0 is such a driver. This shader shows it; it stores -0.99605 (sine of -1.483 is -0.99620), -88.03 and
+//! infinity:
+//!
+//! ```wgsl
+//! @group(0) @binding(0) var<storage, read_write> x: array<f32, 3>; // -1.483, 0, NaN
+//! @compute @workgroup_size(1)
+//! fn main() { x[0] = sin(x[0]); x[1] = log(x[1]); x[2] = exp(x[2]); }
+//! ```
+
+const LIBRARY: &str = include_str!("../../shaders/lib/driver_math.wgsl");
+const FUNCTIONS: [&str; 6] = ["exp", "log", "log2", "sin", "cos", "tan"];
+
+/// Whether the adapter of this name needs [`repair`].
+pub(crate) fn is_wrong(adapter: &str) -> bool {
+    adapter.contains("SwiftShader")
+}
+
+/// The module with calls of those functions going to the library's, all on vectors of four where it has such, or all on
+/// numbers.
+pub(crate) fn repair(source: &str) -> String {
+    let mut text = source.to_string();
+    for function in FUNCTIONS {
+        text = renamed(&text, function);
+    }
+    if text.len() == source.len() {
+        return text;
+    }
+    let (aliases, truth) = if source.contains("alias F = vec4<f32>;") {
+        ("", "B")
+    } else {
+        ("alias F = f32;\nalias I = i32;\nalias U = u32;\n", "bool")
+    };
+    format!("{text}\n{aliases}{}", LIBRARY.replace("vec_bool", truth))
+}
+
+fn renamed(text: &str, function: &str) -> String {
+    let call = format!("{function}(");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&call) {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        if !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            out.push_str("driver_");
+        }
+        out.push_str(&call);
+        rest = &after[call.len()..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repaired_modules_are_valid() {
+        let pointwise = include_str!("../../shaders/pointwise.wgsl");
+        let vectors = format!(
+            "{pointwise}\nfn of_vectors(x: F) -> F {{ return tan(x) + arc_cos(x) + log2(exp(x)); }}\n\
+                               fn arc_cos(x: F) -> F {{ return x; }}\n"
+        );
+        for source in [vectors.as_str(), include_str!("../../shaders/softmax.wgsl")] {
+            let repaired = repair(source);
+            assert!(repaired.contains("driver_exp(") && !repaired.contains("arc_driver"));
+            let module = naga::front::wgsl::parse_str(&repaired).unwrap();
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all())
+                .validate(&module)
+                .unwrap();
+        }
+        assert_eq!(repair("fn main() {}"), "fn main() {}");
+    }
+}
