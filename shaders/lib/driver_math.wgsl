@@ -3,10 +3,17 @@ fn driver_nan(x: F) -> vec_bool { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x
 
 fn driver_exp(x: F) -> F { return select(exp(x), x, driver_nan(x)); }
 
-// -1 / 0 is minus infinity, which no constant can be.
-fn driver_log(x: F) -> F { return select(select(log(x), F(-1.0) / abs(x), x == F(0.0)), x, driver_nan(x)); }
+// A logarithm's value, put right where x is not above 0. -1 / 0 is minus infinity, which no constant can be; the root is
+// NaN.
+fn driver_logarithm(x: F, value: F) -> F {
+    let minus_infinity = F(-1.0) / abs(x - x);
+    let at_most_zero = select(minus_infinity, sqrt(x), x < F(0.0));
+    return select(select(value, at_most_zero, x <= F(0.0)), x, driver_nan(x));
+}
 
-fn driver_log2(x: F) -> F { return select(select(log2(x), F(-1.0) / abs(x), x == F(0.0)), x, driver_nan(x)); }
+fn driver_log(x: F) -> F { return driver_logarithm(x, log(x)); }
+
+fn driver_log2(x: F) -> F { return driver_logarithm(x, log2(x)); }
 
 // Sine and cosine of what is left of x after whole quarter turns, taken off in three parts (Cody and Waite 1980), by
 // the polynomials of Cephes (Moshier 1992). Infinities give NaN.
@@ -19,7 +26,7 @@ fn driver_turn(x: F, quarter: F) -> F {
         - F(0.5) * square + F(1.0);
     let place = (I(turns) + I(quarter)) & I(3);
     let value = select(sine, cosine, (place & I(1)) == I(1));
-    return select(value, -value, (place & I(2)) == I(2)) + F(0.0) * x;
+    return select(value, -value, (place & I(2)) == I(2));
 }
 
 fn driver_sin(x: F) -> F { return driver_turn(x, F(0.0)); }

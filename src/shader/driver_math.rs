@@ -1,7 +1,7 @@
 //! The one place where a driver's wrong arithmetic is worked around: functions it gets wrong are written out.
 //!
 //! SwiftShader 5.0 is such a driver. This shader shows it; it stores -0.99605 (sine of -1.483 is -0.99620), -88.03 and
-//! infinity:
+//! infinity, and 0 for the logarithm of -1:
 //!
 //! ```wgsl
 //! @group(0) @binding(0) var<storage, read_write> x: array<f32, 3>; // -1.483, 0, NaN
