@@ -182,7 +182,9 @@ def invoke(short, args, attrs):
             grouped.setdefault(name, []).append(value)
         else:
             grouped[name] = value
-    grouped = {k: (float(v) if v in ("inf", "-inf", "nan") else v) if isinstance(v, str) else v for k, v in grouped.items()}
+    grouped = {
+        k: (float(v) if v in ("inf", "-inf", "nan") else v) if isinstance(v, str) else v for k, v in grouped.items()
+    }
     f = function(short)
     if short == "einsum":
         result = torch.einsum(grouped["equation"], *grouped["operands"])
@@ -262,11 +264,19 @@ class File:
         if any(o.is_complex() or o.layout != torch.strided or o.numel() > LARGEST for o in outputs):
             raise Unfit("output")
         float_outputs = {i: o for i, o in enumerate(outputs) if o.is_floating_point() and o.requires_grad}
-        cotangents = {i: torch.from_numpy(np.asarray(self.rng.uniform(-1, 1, tuple(o.shape)), np.float32)) for i, o in float_outputs.items()}
+        cotangents = {
+            i: torch.from_numpy(np.asarray(self.rng.uniform(-1, 1, tuple(o.shape)), np.float32))
+            for i, o in float_outputs.items()
+        }
         inputs = {k: v for k, v in double.items() if v.requires_grad}
         grads = {}
         if float_outputs and inputs:
-            found = torch.autograd.grad(list(float_outputs.values()), list(inputs.values()), [c.double() for c in cotangents.values()], allow_unused=True)
+            found = torch.autograd.grad(
+                list(float_outputs.values()),
+                list(inputs.values()),
+                [c.double() for c in cotangents.values()],
+                allow_unused=True,
+            )
             grads = {k: torch.zeros_like(v) if g is None else g for (k, v), g in zip(inputs.items(), found)}
         else:
             cotangents = {}
@@ -276,8 +286,19 @@ class File:
         self.tensors |= {f"{name}.grad.{k}": stored(g) for k, g in grads.items()}
 
     def write(self, name, data, attrs, outputs, grad, raises):
-        self.cases.append({"name": name, "op": self.short, "args": listed(data), "attrs": attrs, "outputs": outputs,
-                           "grad": grad, "rtol": 1e-3, "atol": 1e-4, "raises": raises})
+        self.cases.append(
+            {
+                "name": name,
+                "op": self.short,
+                "args": listed(data),
+                "attrs": attrs,
+                "outputs": outputs,
+                "grad": grad,
+                "rtol": 1e-3,
+                "atol": 1e-4,
+                "raises": raises,
+            }
+        )
         self.tensors |= {f"{name}.arg.{k}": v for k, v in data.items()}
 
 
@@ -294,7 +315,11 @@ def main():
     files, seen = {}, set()
     for op in op_db:
         prefix, _, short = op.name.rpartition(".")
-        if prefix not in ("", "nn.functional") or short not in wanted or "grad" in (op.variant_test_name or "").split("_"):
+        if (
+            prefix not in ("", "nn.functional")
+            or short not in wanted
+            or "grad" in (op.variant_test_name or "").split("_")
+        ):
             continue
         if short in ("unfold",) and prefix == "":
             continue
@@ -331,7 +356,9 @@ def main():
                     reasons["error: " + str(e)] += 1
                 except Exception as e:
                     reasons["error: " + repr(e)[:80]] += 1
-        print(f"{op.name} {op.variant_test_name}: {len(file.cases)} cases so far{', left out: ' + str(dict(reasons)) if reasons else ''}")
+        print(
+            f"{op.name} {op.variant_test_name}: {len(file.cases)} cases so far{', left out: ' + str(dict(reasons)) if reasons else ''}"
+        )
     total = 0
     for short, file in files.items():
         if file.cases:

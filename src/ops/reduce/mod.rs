@@ -286,7 +286,7 @@ impl Tensor {
         self.reduce(Kind::Sum, "sum", dims, keepdim)
     }
 
-    /// The mean over `dims` (all where the list is empty); NaN over nothing.
+    /// The mean over `dims` (all where the list is empty); NaN over nothing. The sum of f16 stays in f32.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum); [`Error::WrongDType`] for types other than floats.
@@ -294,6 +294,9 @@ impl Tensor {
     pub fn mean(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: "mean", expected: "floats", got: self.dtype() });
+        }
+        if self.dtype() == DType::F16 {
+            return self.to_dtype(DType::F32)?.mean(dims, keepdim)?.to_dtype(DType::F16);
         }
         let reduced = self.shape().dims("mean", dims)?;
         let count: usize = reduced.iter().map(|&d| self.shape()[d]).product();
@@ -344,6 +347,10 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[0], false)?])).truth(0).no_gradient());
     cases.push(Case::new("amin", &[&[9, 5]], |x| Ok(vec![x[0].amin(&[1], false)?])).truth(0).no_gradient());
     cases.push(Case::new("sum", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.sum(&[1], false)?])).half());
+    cases.push(Case::new("mean", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.mean(&[1], false)?])).half());
+    // Whose sum is past f16's largest number.
+    let steep = |x: &[Tensor]| Ok(vec![x[0].to_dtype(DType::F16)?.mean(&[], false)?]);
+    cases.push(Case::new("mean", &[&[90]], steep).domain(0, 900.0, 1000.0).half());
     cases.push(Case::new("amax", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.amax(&[0], false)?])).half());
     cases.extend([arg::cases(), logic::cases(), log_sum_exp::cases(), product::cases()].into_iter().flatten());
     cases

@@ -60,7 +60,9 @@ def activations_piecewise(file):
     op = activation("softshrink", ({}, {"lambd": 1.5}, {"lambd": 0}), ends=(0, 0.5, -0.5, 30, -30))
     op.raises({"input": op.uniform((3,))}, lambd=-1.0)
     activation("hardshrink", ({}, {"lambd": 1.5}, {"lambd": -1.0}), ends=(0, 0.5, -0.5, 30, -30))
-    activation("threshold", ({"threshold": 0.5, "value": -2.0}, {"threshold": -1, "value": 7}), ends=(0.5, -1, 30, -30))
+    activation(
+        "threshold", ({"threshold": 0.5, "value": -2.0}, {"threshold": -1, "value": 7}), ends=(0.5, -1, 30, -30)
+    )
 
     op = file.op("prelu", (1e-5, 1e-5))
     for shape, weight in [

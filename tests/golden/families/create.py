@@ -55,7 +55,19 @@ def create(file):
     op.raises({}, size=[2, -1], fill_value=1.0)
     for name in ("zeros", "ones"):
         op = file.op(name, EXACT)
-        for size in sizes + [[7, 11], [263], [1, 1], [4, 1, 3], [2, 3, 1, 5], [0, 0], [6, 2], [2, 2, 2, 2, 2], [17], [1, 9], [64]]:
+        for size in sizes + [
+            [7, 11],
+            [263],
+            [1, 1],
+            [4, 1, 3],
+            [2, 3, 1, 5],
+            [0, 0],
+            [6, 2],
+            [2, 2, 2, 2, 2],
+            [17],
+            [1, 9],
+            [64],
+        ]:
             op.case({}, size=size)
         op.raises({}, size=[-2])
     likes = {"zeros_like": [{}], "ones_like": [{}], "full_like": [{"fill_value": 2.5}, {"fill_value": -3}]}

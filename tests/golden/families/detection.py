@@ -118,7 +118,9 @@ def regions(file):
     listed = {"input": pool.uniform((2, 1, 5, 5)), "boxes": [corners(pool, (2,)), corners(pool, (1,))]}
     pool.case(listed, constant=("boxes.0", "boxes.1"), output_size=[2, 2])
     # Halves, ties, nothing but infinities.
-    pool.case({"input": pool.uniform((1, 2, 5, 5)), "boxes": whole + np.float32(0.5)}, constant=("boxes",), output_size=2)
+    pool.case(
+        {"input": pool.uniform((1, 2, 5, 5)), "boxes": whole + np.float32(0.5)}, constant=("boxes",), output_size=2
+    )
     pool.case({"input": pool.whole((1, 2, 5, 5), 0, 1), "boxes": whole}, constant=("boxes",), output_size=2)
     lowest = np.full((1, 1, 5, 5), -INF, np.float32)
     pool.case({"input": lowest, "boxes": whole}, grad=False, output_size=2)

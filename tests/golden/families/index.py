@@ -42,7 +42,6 @@ def indexing(file):
     op.raises({"input": op.uniform((3, 4)), "index": op.index((2, 2), 2)}, dim=2)
     op.raises({"input": op.uniform((3, 4)), "index": op.index((2, 2), 2)}, dim=-3)
 
-
     op = file.op("index_select", (2e-6, 2e-6))
     for shape, index_shape, dim in [
         ((5,), (3,), 0),
@@ -186,16 +185,27 @@ def scattering(file):
         op.case({k: v for k, v in args.items() if k != "src"}, dim=dim - len(shape), value=1.25)
     op.case({"input": op.uniform(()), "index": op.index((), 1), "src": op.uniform(())}, dim=0)
     op.case({"input": op.uniform((4, 3)), "index": op.index((9, 3), 4), "src": op.uniform((9, 3))}, grad=False, dim=0)
-    op.case({"input": op.uniform((2, 3)), "index": op.index((2, 50), 3), "src": op.uniform((2, 50))}, grad=False, dim=1)
-    op.case({"input": op.index((4, 3), 99), "index": op.index((2, 3), 4), "src": op.index((2, 3), 99)}, grad=False, dim=0)
+    op.case(
+        {"input": op.uniform((2, 3)), "index": op.index((2, 50), 3), "src": op.uniform((2, 50))}, grad=False, dim=1
+    )
+    op.case(
+        {"input": op.index((4, 3), 99), "index": op.index((2, 3), 4), "src": op.index((2, 3), 99)}, grad=False, dim=0
+    )
     op.case({"input": op.bools((4, 3)), "index": op.index((2, 3), 4), "src": op.bools((2, 3))}, grad=False, dim=0)
     op.case({"input": op.index((4, 3), 99), "index": op.index((4, 1), 3)}, grad=False, dim=1, value=7)
     special = np.float32([NAN, INF, -INF])
     op.case({"input": special, "index": np.int64([0]), "src": op.uniform((1,))}, grad=False, dim=0)
     for reduce in ["add", "multiply"]:
-        for shape, index_shape, dim in [((5,), (12,), 0), ((3, 4), (2, 4), 0), ((3, 4), (2, 9), 1), ((2, 3, 2), (1, 7, 2), 1)]:
+        for shape, index_shape, dim in [
+            ((5,), (12,), 0),
+            ((3, 4), (2, 4), 0),
+            ((3, 4), (2, 9), 1),
+            ((2, 3, 2), (1, 7, 2), 1),
+        ]:
             args = {"input": op.signed(shape, 0.5, 1), "index": op.index(index_shape, shape[dim])}
-            op.case(args | {"src": op.signed(index_shape, 0.5, 1.5)}, grad=False, dim=dim, reduce=reduce, tol=(1e-5, 1e-5))
+            op.case(
+                args | {"src": op.signed(index_shape, 0.5, 1.5)}, grad=False, dim=dim, reduce=reduce, tol=(1e-5, 1e-5)
+            )
             op.case(args, grad=False, dim=dim, value=1.5, reduce=reduce, tol=(1e-5, 1e-5))
         args = {"input": op.index((4,), 5), "index": op.index((6,), 4), "src": op.index((6,), 4)}
         op.case(args, grad=False, dim=0, reduce=reduce)
@@ -279,7 +289,9 @@ def scattering(file):
         op.case(args, dim=dim, **({} if alpha is None else {"alpha": alpha}))
     op.case({"input": op.uniform((4,)), "index": op.index((), 4), "source": op.uniform((1,))}, dim=0)
     op.case({"input": op.uniform(()), "index": op.index((1,), 1), "source": op.uniform(())}, dim=0)
-    op.case({"input": op.index((4, 2), 9), "index": op.index((7,), 4), "source": op.index((7, 2), 9)}, grad=False, dim=0)
+    op.case(
+        {"input": op.index((4, 2), 9), "index": op.index((7,), 4), "source": op.index((7, 2), 9)}, grad=False, dim=0
+    )
     one = {"input": op.uniform((3, 4)), "index": op.index((2,), 3), "source": op.uniform((2, 4))}
     op.raises(one, dim=2)
     op.raises(one, dim=1)

@@ -192,7 +192,14 @@ def linear_maps(file):
         longest = sum_tolerance(max(*shape, out, int(np.prod(shape[:-1]))))
         op.case(args, tol=longest)
         op.case(args | {"bias": op.uniform((out,))}, tol=longest)
-    for shape, bias in [((2, 3), ()), ((2, 3), (1,)), ((2, 3), (2, 4)), ((2, 3), (2, 1)), ((5, 2, 3), (2, 4)), ((3,), ())]:
+    for shape, bias in [
+        ((2, 3), ()),
+        ((2, 3), (1,)),
+        ((2, 3), (2, 4)),
+        ((2, 3), (2, 1)),
+        ((5, 2, 3), (2, 4)),
+        ((3,), ()),
+    ]:
         args = {"input": op.uniform(shape), "weight": op.uniform((4, 3)), "bias": op.uniform(bias)}
         op.case(args, tol=sum_tolerance(10))
     for shape in [(3,), (2, 3), (2, 1, 3), (0, 3), (2, 0)]:  # one output without a dimension

@@ -244,7 +244,12 @@ def losses_margin(file):
     op = file.op("margin_ranking_loss", (1e-5, 5e-6))
     for reduction in REDUCTIONS:
         for attrs in ({}, {"margin": 0.5}, {"margin": -0.25}):
-            for a, b, t in [((7,), (7,), (7,)), ((4, 5), (1, 5), (4, 1)), ((), (), ()), ((2, 3, 4), (2, 3, 4), (2, 3, 4))]:
+            for a, b, t in [
+                ((7,), (7,), (7,)),
+                ((4, 5), (1, 5), (4, 1)),
+                ((), (), ()),
+                ((2, 3, 4), (2, 3, 4), (2, 3, 4)),
+            ]:
                 args = {"input1": op.uniform(a), "input2": op.uniform(b), "target": sides(op, t)}
                 op.case(args, constant=("target",), reduction=reduction, **attrs)
     op.raises({"input1": op.uniform((3,)), "input2": op.uniform((3,)), "target": sides(op, (1, 3))})
@@ -257,7 +262,14 @@ def losses_margin(file):
         return dict(zip(("anchor", "positive", "negative"), (op.uniform(shape, -2, 2) for shape in shapes)))
 
     for reduction in REDUCTIONS:
-        for attrs in ({}, {"margin": 0.2}, {"p": 1}, {"p": 3.0, "margin": 2.0}, {"swap": True}, {"eps": 0.01, "swap": True}):
+        for attrs in (
+            {},
+            {"margin": 0.2},
+            {"p": 1},
+            {"p": 3.0, "margin": 2.0},
+            {"swap": True},
+            {"eps": 0.01, "swap": True},
+        ):
             op.case(triplet((6, 5), (6, 5), (6, 5)), reduction=reduction, **attrs)
         op.case(triplet((5,), (5,), (5,)), reduction=reduction)
         op.case(triplet((2, 3, 4), (2, 3, 4), (2, 1, 4)), reduction=reduction, swap=True)

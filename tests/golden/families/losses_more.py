@@ -86,7 +86,14 @@ def losses_classes(file):
 
     op = file.op("soft_margin_loss", (1e-5, 5e-6))
     for reduction in REDUCTIONS:
-        for shape, target in [((4, 5), (4, 5)), ((7,), (7,)), ((), ()), ((2, 3, 4), (2, 3, 4)), ((4, 5), (5,)), ((3, 1), (3, 1))]:
+        for shape, target in [
+            ((4, 5), (4, 5)),
+            ((7,), (7,)),
+            ((), ()),
+            ((2, 3, 4), (2, 3, 4)),
+            ((4, 5), (5,)),
+            ((3, 1), (3, 1)),
+        ]:
             sides = np.where(op.bools(target), np.float32(1), np.float32(-1))
             op.case({"input": op.uniform(shape, -4, 4), "target": sides}, constant=("target",), reduction=reduction)
         op.case({"input": op.uniform((3, 4)), "target": op.uniform((3, 4))}, constant=("target",), reduction=reduction)

@@ -24,7 +24,16 @@ def scans(file):
     for shape, dim in grid:
         op.case({"input": op.signed(shape, 0.85, 1.15)}, dim=dim)
     # Zeros in all places and numbers.
-    zeros = [[2, 3, 0.5, 1], [0, 2, 3, 1], [2, 0, 3, 1], [2, 3, 1, 0], [2, 0, 0, 3], [0, 2, 0, 3], [0, 0, 0, 0], [1, 0, 2, 0]]
+    zeros = [
+        [2, 3, 0.5, 1],
+        [0, 2, 3, 1],
+        [2, 0, 3, 1],
+        [2, 3, 1, 0],
+        [2, 0, 0, 3],
+        [0, 2, 0, 3],
+        [0, 0, 0, 0],
+        [1, 0, 2, 0],
+    ]
     op.case({"input": np.float32(zeros)}, dim=1)
     op.case({"input": np.float32(zeros)}, dim=0)
     op.case({"input": op.whole((4, 9), 0, 2)}, dim=1)

@@ -5,10 +5,20 @@ import numpy as np
 from harness import EXACT, INF, NAN, POINTWISE, SAME, STEEP, TRIG, sum_tolerance
 from families.shape import shape
 
-
 SHAPES = [(), (1,), (7,), (0,), (3, 5), (2, 1, 4), (2, 3, 4, 5), (263,)]
 # So that every operation has twenty shapes at least.
-MORE_SHAPES = [(2,), (4,), (1, 1), (5, 0), (11, 13), (3, 1, 2), (2, 2, 2), (1, 7, 1, 3), (2, 1, 3, 1, 2), (2, 1, 2, 1, 2, 1)]
+MORE_SHAPES = [
+    (2,),
+    (4,),
+    (1, 1),
+    (5, 0),
+    (11, 13),
+    (3, 1, 2),
+    (2, 2, 2),
+    (1, 7, 1, 3),
+    (2, 1, 3, 1, 2),
+    (2, 1, 2, 1, 2, 1),
+]
 
 
 def unary(file, name, low, high, tol=POINTWISE, signed=False):

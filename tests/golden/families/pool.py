@@ -141,5 +141,4 @@ def avg_pool2d(file):
         op.case({"input": op.uniform(shape)}, **attrs, **more)
 
 
-
 FAMILIES = [max_pool2d, avg_pool2d]

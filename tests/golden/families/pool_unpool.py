@@ -36,7 +36,11 @@ def max_unpool(file, several):
                 args = {"input": op.uniform(indices.shape), "indices": indices.numpy()}
                 op.case(args, output_size=batched, **attrs)
         shape = (2, 2) + (3,) * dims
-        for attrs in [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": 2, "stride": 3, "padding": 1}]:
+        for attrs in [
+            {"kernel_size": 2},
+            {"kernel_size": 3, "stride": 2},
+            {"kernel_size": 2, "stride": 3, "padding": 1},
+        ]:
             # Any indices: of several elements that name a place the last has it, and all have its gradient.
             op.case({"input": op.uniform(shape), "indices": op.index(shape, 4**dims)}, **attrs)
             op.case({"input": op.uniform(shape), "indices": op.index(shape, 2)}, **attrs)

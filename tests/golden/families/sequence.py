@@ -186,7 +186,10 @@ def attention_heads(file):
         for extra in [{}, {"need_weights": False}, {"average_attn_weights": False}]:
             op.case(inputs(3, 4, batch, 6) | learned(6), **plain(6, 2, **extra))
             op.case(inputs(3, 4, batch, 6) | learned(6, bias=False), **plain(6, 3, add_zero_attn=True, **extra))
-            op.case(inputs(2, 3, batch, 4, (5, 3)) | learned(4, (5, 3)), **plain(4, 2, use_separate_proj_weight=True, **extra))
+            op.case(
+                inputs(2, 3, batch, 4, (5, 3)) | learned(4, (5, 3)),
+                **plain(4, 2, use_separate_proj_weight=True, **extra)
+            )
             op.case(inputs(3, 2, batch, 4) | learned(4, kv=True), **plain(4, 1, **extra))
             padding = {"key_padding_mask": seen((4,) if batch is None else (batch, 4))}
             op.case(inputs(3, 4, batch, 4) | learned(4) | padding, **plain(4, 2, **extra))
@@ -224,7 +227,20 @@ def layers(file, kinds):
     for name, gates in kinds:
         op = file.op(name, (3e-5, 1e-5))
 
-        def args(time, batch, inputs, hidden, layers=1, sides=1, biases=True, first=False, project=None, op=op, name=name, gates=gates):
+        def args(
+            time,
+            batch,
+            inputs,
+            hidden,
+            layers=1,
+            sides=1,
+            biases=True,
+            first=False,
+            project=None,
+            op=op,
+            name=name,
+            gates=gates,
+        ):
             out = project or hidden
             params = []
             for layer in range(layers):
@@ -236,7 +252,11 @@ def layers(file, kinds):
             state = op.uniform((layers * sides, batch, out))
             if name == "lstm":
                 state = [state, op.uniform((layers * sides, batch, hidden))]
-            return {"input": op.uniform((batch, time, inputs) if first else (time, batch, inputs)), "hx": state, "params": params}
+            return {
+                "input": op.uniform((batch, time, inputs) if first else (time, batch, inputs)),
+                "hx": state,
+                "params": params,
+            }
 
         def attrs(layers=1, sides=1, biases=True, first=False, dropout=0.0, train=False):
             return {
@@ -290,7 +310,17 @@ def recurrence_cells(file):
             return args
 
         for biases in (True, False):
-            for sizes in [(2, 3, 4), (1, 1, 1), (5, 2, 3), (3, 7, 2), (2, 4, 4), (4, 1, 5), (1, 5, 1), (6, 3, 2), (0, 3, 2)]:
+            for sizes in [
+                (2, 3, 4),
+                (1, 1, 1),
+                (5, 2, 3),
+                (3, 7, 2),
+                (2, 4, 4),
+                (4, 1, 5),
+                (1, 5, 1),
+                (6, 3, 2),
+                (0, 3, 2),
+            ]:
                 op.case(cell(*sizes, biases), tol=(2e-5, 1e-5))
         op.raises(cell(2, 3, 4) | {"input": op.uniform((2, 4))})
         op.raises(cell(2, 3, 4) | {"w_hh": op.uniform((gates * 4, 3))})

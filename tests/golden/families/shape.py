@@ -401,7 +401,11 @@ def views(file):
     sizes += [(4,), (263,), (13, 2)]
     add("t", [(size, {}) for size in sizes], [((2, 3, 4), {}), ((1, 1, 1), {})])
     spans = [((), {}), ((5,), {}), ((2, 3), {}), ((2, 3, 4), {}), ((0, 3), {}), ((2, 3, 4, 5), {"start_dim": 1})]
-    spans += [((2, 3, 4, 5), {"start_dim": 1, "end_dim": 2}), ((2, 3, 4, 5), {"end_dim": -2}), ((2, 3), {"start_dim": 1})]
+    spans += [
+        ((2, 3, 4, 5), {"start_dim": 1, "end_dim": 2}),
+        ((2, 3, 4, 5), {"end_dim": -2}),
+        ((2, 3), {"start_dim": 1}),
+    ]
     spans += [((2, 3, 4), {"start_dim": -2}), ((2, 3, 4), {"start_dim": 0, "end_dim": 0}), ((7, 1), {"start_dim": -1})]
     spans += [((2, 1, 2, 1, 2, 3), {"start_dim": 2, "end_dim": 4}), ((3, 0, 2), {"start_dim": 1}), ((1, 1), {})]
     spans += [((263,), {"start_dim": 0}), ((), {"start_dim": 0, "end_dim": -1})]
@@ -411,7 +415,14 @@ def views(file):
     splits += [((2, 12, 3), 1, [2, 2, 3]), ((2, 12, 3), 1, [2, -1, 3]), ((0, 6), 0, [0, 1]), ((0, 6), 1, [2, 3])]
     splits += [((1,), 0, [1, 1, 1]), ((8, 5), 0, [-1, 2, 2]), ((2, 3, 4, 6), 3, [2, 3]), ((2, 3, 4, 6), -2, [2, 2])]
     splits += [((263,), 0, [263, 1]), ((5, 7), 0, [-1])]
-    wrong = [((6,), 0, [4]), ((6,), 0, [-1, 4]), ((6,), 0, [-1, -1]), ((6,), 1, [6]), ((6,), 0, []), ((6,), 0, [-2, 3])]
+    wrong = [
+        ((6,), 0, [4]),
+        ((6,), 0, [-1, 4]),
+        ((6,), 0, [-1, -1]),
+        ((6,), 1, [6]),
+        ((6,), 0, []),
+        ((6,), 0, [-2, 3]),
+    ]
     parts = lambda cases: [(size, {"dim": dim, "sizes": sizes}) for size, dim, sizes in cases]
     add("unflatten", parts(splits), parts(wrong))
     add(
@@ -506,7 +517,13 @@ def views(file):
         op.case({"input": op.uniform(size)}, dim=dim, start=start, length=length)
     op.case({"input": op.index((3, 5), 9)}, dim=1, start=1, length=3)
     op.case({"input": op.uniform((3, 5)), "start": np.int64(1)}, dim=1, length=3)
-    for size, dim, start, length in [((7,), 0, 5, 3), ((7,), 0, 8, 0), ((7,), 1, 0, 1), ((), 0, 0, 1), ((7,), 0, 0, -1)]:
+    for size, dim, start, length in [
+        ((7,), 0, 5, 3),
+        ((7,), 0, 8, 0),
+        ((7,), 1, 0, 1),
+        ((), 0, 0, 1),
+        ((7,), 0, 0, -1),
+    ]:
         op.raises({"input": op.uniform(size)}, dim=dim, start=start, length=length)
     op = file.op("slice", EXACT)
     for size, attrs in [
