@@ -1,6 +1,6 @@
 //! Optimizers against PyTorch.
 //!
-//! The expected values come from PyTorch 2.15 (`/opt/torch/bin/python`):
+//! The expected values come from PyTorch 2.15:
 //!
 //! ```python
 //! w0 = torch.tensor([0.5, -1.0, 2.0, 0.0]); a = torch.tensor([1.0, -2.0, 0.5, 3.0])
