@@ -223,25 +223,36 @@ impl Tensor {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let corners = |boxes: &Tensor| boxes.abs()?.box_convert(BoxFormat::Xywh, BoxFormat::Xyxy);
+    // Corners no two of which lie close to each other, where overlaps have kinks.
+    const FIRST: [f32; 12] = [0.0, 0.5, 3.0, 3.5, 1.0, 1.5, 5.0, 4.5, 2.0, 2.5, 6.5, 7.0];
+    const SECOND: [f32; 8] = [0.5, 1.0, 4.0, 5.0, 1.5, 2.0, 5.5, 6.0];
+    fn centred(boxes: &Tensor) -> Result<Tensor> {
+        boxes.box_convert(BoxFormat::Xyxy, BoxFormat::Cxcywh)
+    }
     type Two = fn(&Tensor, &Tensor) -> Result<Tensor>;
     let two = |op: &'static str, run: Two| {
-        Case::new(op, &[&[3, 4], &[2, 4]], move |x| Ok(vec![run(&corners(&x[0])?, &corners(&x[1])?)?]))
-            .domain(0, 0.2, 2.0)
-            .domain(1, 0.2, 2.0)
-            .tolerance(256.0)
+        Case::new(op, &[&[3, 4], &[2, 4]], move |x| {
+            let first = x[0].add(&Tensor::from_slice(x[0].device(), &FIRST, &[3, 4])?)?;
+            let second = x[1].add(&Tensor::from_slice(x[1].device(), &SECOND, &[2, 4])?)?;
+            Ok(vec![run(&first, &second)?])
+        })
+        .domain(0, -0.1, 0.1)
+        .domain(1, -0.1, 0.1)
+        .tolerance(256.0)
     };
+    let mut clipped = Case::new("clip_boxes_to_image", &[&[5, 4]], |x| Ok(vec![x[0].clip_boxes_to_image([1, 1])?]));
+    clipped.inputs[0].kinks = &[0.0, 1.0];
     vec![
         Case::new("box_area", &[&[5, 4]], |x| Ok(vec![x[0].box_area(BoxFormat::Xyxy)?])),
         Case::new("box_area", &[&[2, 3, 4]], |x| Ok(vec![x[0].box_area(BoxFormat::Cxcywh)?])),
         two("box_iou", |a, b| a.box_iou(b, BoxFormat::Xyxy)),
-        two("box_iou", |a, b| a.box_iou(b, BoxFormat::Cxcywh)),
+        two("box_iou", |a, b| centred(a)?.box_iou(&centred(b)?, BoxFormat::Cxcywh)),
         two("generalized_box_iou", |a, b| a.generalized_box_iou(b)),
         two("distance_box_iou", |a, b| a.distance_box_iou(b, 1e-7)),
         two("complete_box_iou", |a, b| a.complete_box_iou(b, 1e-7)).first_order().no_gradient(),
         Case::new("box_convert", &[&[2, 3, 4]], |x| Ok(vec![x[0].box_convert(BoxFormat::Xyxy, BoxFormat::Cxcywh)?])),
         Case::new("box_convert", &[&[0, 4]], |x| Ok(vec![x[0].box_convert(BoxFormat::Xywh, BoxFormat::Xyxy)?])),
-        Case::new("clip_boxes_to_image", &[&[5, 4]], |x| Ok(vec![x[0].clip_boxes_to_image([1, 1])?])),
+        clipped,
         Case::new("remove_small_boxes", &[&[5, 4]], |x| Ok(vec![x[0].remove_small_boxes(0.5)?])).no_gradient(),
     ]
 }
