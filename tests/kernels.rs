@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{differences, poisoned};
+use common::{differences, numbered, poisoned};
 use wgrad::{Disable, ops};
 
 /// Runs all cases with the kernels that are chosen without some capabilities.
@@ -12,9 +12,8 @@ fn agree(disable: Disable) {
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let cases = ops::cases();
     let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
-    let chosen = cases
-        .iter()
-        .enumerate()
+    let chosen = numbered(&cases)
+        .into_iter()
         .filter(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
     let mut ran = 0;
     let failures: Vec<String> =

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::results;
+use common::{numbered, results};
 use naga::back::{hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::collections::BTreeSet;
@@ -65,9 +65,9 @@ fn templates_are_modules_as_they_are() {
 fn specialised(noop: Noop) -> Vec<(String, String)> {
     let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
     let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
-    for (number, case) in ops::cases().iter().enumerate().filter(|(_, case)| has_f16 || !case.needs_f16) {
+    for (number, case) in numbered(&ops::cases()).into_iter().filter(|(_, case)| has_f16 || !case.needs_f16) {
         // Values mean nothing here; the noop adapter computes none.
-        results(case, number, &device).unwrap_or_else(|e| panic!("{number} {}: {e}", case.op));
+        results(case, number, &device).unwrap_or_else(|e| panic!("{}.{}: {e}", case.op, number % 1000));
     }
     device.shader_sources()
 }

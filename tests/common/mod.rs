@@ -1,6 +1,7 @@
 //! What the suites share: devices, and inputs made from a case's description.
 #![allow(dead_code)]
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};
 use wgrad::{DType, Device, DeviceOptions, Disable, Tensor, grad};
@@ -81,6 +82,25 @@ pub fn tensor(device: &Device, input: &Input, values: &[f64]) -> Tensor {
     .unwrap()
 }
 
+/// Cases with numbers that seed their values: a case's stays what it is when other operations get more cases. The last
+/// three digits count an operation's.
+pub fn numbered(cases: &[Case]) -> Vec<(usize, &Case)> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let number = |case: &Case, nth: usize| {
+        let hash =
+            case.op.bytes().fold(0x811C_9DC5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        hash as usize * 1000 + nth
+    };
+    cases
+        .iter()
+        .map(|case| {
+            let nth = counts.entry(case.op).or_default();
+            *nth += 1;
+            (number(case, *nth), case)
+        })
+        .collect()
+}
+
 /// Values for all inputs of a case, the same for the same case number.
 pub fn inputs(case: &Case, number: usize) -> Vec<Vec<f64>> {
     let mut random = Random(0xC0FFEE ^ (number as u64) << 20);
@@ -130,7 +150,7 @@ pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec
 /// a second one, which must give the same bits.
 pub fn differences(case: &Case, number: usize, device: &Device) -> Vec<String> {
     let shapes: Vec<&Vec<usize>> = case.inputs.iter().map(|i| &i.shape).collect();
-    let name = format!("{number} {} {shapes:?}", case.op);
+    let name = format!("{}.{} {shapes:?}", case.op, number % 1000);
     let expected =
         results(case, number, &Device::reference()).unwrap_or_else(|e| panic!("{name} on the reference: {e}"));
     let first = match results(case, number, device) {

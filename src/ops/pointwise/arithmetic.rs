@@ -90,6 +90,7 @@ static MAXIMUM: Row = Row::float(
 )
 .library(NOT_A_NUMBER)
 .first_order()
+.apart()
 .numbers()
 .over_integers(&INTEGER_MAXIMUM)
 .over_truth(&LOGICAL_OR);
@@ -106,6 +107,7 @@ static MINIMUM: Row = Row::float(
 )
 .library(NOT_A_NUMBER)
 .first_order()
+.apart()
 .numbers()
 .over_integers(&INTEGER_MINIMUM)
 .over_truth(&LOGICAL_AND);

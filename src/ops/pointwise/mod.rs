@@ -88,6 +88,8 @@ pub(crate) struct Row {
     pub over_integers: Option<&'static Row>,
     /// The row that computes it over truth values.
     pub over_truth: Option<&'static Row>,
+    /// Whether the gradient jumps where operands are equal, so that its cases keep them apart.
+    pub apart: bool,
 }
 
 impl Row {
@@ -111,6 +113,7 @@ impl Row {
             smooth: true,
             over_integers: None,
             over_truth: None,
+            apart: false,
         }
     }
 
@@ -135,6 +138,7 @@ impl Row {
             smooth: false,
             over_integers: None,
             over_truth: None,
+            apart: false,
         }
     }
 
@@ -158,6 +162,11 @@ impl Row {
         self.accepts = Accepts::NeverTruth;
         self
     }
+    pub(crate) const fn apart(mut self) -> Row {
+        self.apart = true;
+        self
+    }
+
     pub(crate) const fn counted(mut self) -> Row {
         self.accepts = Accepts::Counted;
         self
@@ -337,6 +346,10 @@ pub(super) fn cases() -> Vec<Case> {
                 if row.accepts == Accepts::Truth || (row.accepts == Accepts::Choice && operand == 0) {
                     case = case.truth(operand);
                 }
+            }
+            if row.apart {
+                // Two ladders whose rungs lie 0.03 from each other at least.
+                case = case.distinct().domain(1, -1.97, 2.03);
             }
             if row.gradient.is_none() {
                 case = case.no_gradient();
