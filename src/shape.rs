@@ -68,6 +68,13 @@ impl Shape {
         Shape::new(&sizes)
     }
 
+    /// The shape as `[outer, size of dim, inner]`; a scalar is one element.
+    pub(crate) fn around(&self, dim: usize) -> Result<Shape> {
+        let (outer, rest) = self.split_at(dim.min(self.len()));
+        let (size, inner) = rest.split_first().map_or((1, 1), |(&size, inner)| (size, inner.iter().product()));
+        Shape::new(&[outer.iter().product(), size, inner])
+    }
+
     /// The same shape without dimension `dim`, or with size 1 there when `keepdim`.
     pub(crate) fn without(&self, dims: &[usize], keepdim: bool) -> Shape {
         let mut out = Shape { sizes: [0; MAX_RANK], rank: 0 };

@@ -331,9 +331,7 @@ impl Tensor {
     #[track_caller]
     fn pad_backward(&self, mode: Mode, dim: usize, size: usize, before: isize) -> Result<Tensor> {
         let mut shape = self.shape().to_vec();
-        let outer: usize = shape[..dim].iter().product();
-        let inner: usize = shape[dim + 1..].iter().product();
-        let three = self.contiguous()?.reshape_to(Shape::new(&[outer, shape[dim], inner])?)?;
+        let three = self.contiguous()?.reshape_to(self.shape().around(dim)?)?;
         shape[dim] = size;
         let op = PadBackward { mode, size, before: [before as i32 as u32] };
         record_one(op, &[&three])?.reshape_to(Shape::new(&shape)?)

@@ -7,7 +7,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::{Layout, Shape};
+use crate::shape::Layout;
 use std::hash::Hasher;
 
 const TEMPLATE: &str = include_str!("../../shaders/softmax.wgsl");
@@ -162,11 +162,8 @@ impl Tensor {
             let y = if log { shifted.sub(&sum.log()?) } else { exponentials.div(&sum) };
             return y?.to_dtype(self.dtype());
         }
-        let sizes = if shape.is_empty() { vec![1] } else { shape.to_vec() };
-        let outer: usize = sizes[..dim].iter().product();
-        let inner: usize = sizes[dim + 1..].iter().product();
-        let rows = self.contiguous()?.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)?;
-        let y = if sizes[dim] > LONGEST_ROW && self.dtype().is_float() {
+        let rows = self.contiguous()?.reshape_to(shape.around(dim)?)?;
+        let y = if rows.shape()[1] > LONGEST_ROW && self.dtype().is_float() {
             // The result does not depend on what is subtracted, so no gradient flows through it.
             let x = rows.to_dtype(DType::F32)?;
             let shifted = x.sub(&x.detach().amax(&[1], true)?)?;

@@ -64,8 +64,5 @@ fn check_index(op: &'static str, index: &Tensor) -> Result<()> {
 /// A tensor with dimension `dim` in the middle of three, in row-major order.
 #[track_caller]
 fn three(tensor: &Tensor, dim: usize) -> Result<Tensor> {
-    let sizes = tensor.shape();
-    let outer: usize = sizes[..dim].iter().product();
-    let inner: usize = sizes[dim + 1..].iter().product();
-    tensor.contiguous()?.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)
+    tensor.contiguous()?.reshape_to(tensor.shape().around(dim)?)
 }

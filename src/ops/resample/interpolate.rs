@@ -183,9 +183,7 @@ impl Tensor {
             // In between, f16 keeps what f32 has.
             let dtype = if at == last { self.dtype() } else { DType::F32 };
             let mut sizes = result.shape().to_vec();
-            let outer: usize = sizes[..dim].iter().product();
-            let inner: usize = sizes[dim + 1..].iter().product();
-            let three = result.reshape_to(Shape::new(&[outer, sizes[dim], inner])?)?;
+            let three = result.reshape_to(result.shape().around(dim)?)?;
             sizes[dim] = taps.rows();
             result = three.resample(Arc::new(taps), dtype)?.reshape_to(Shape::new(&sizes)?)?;
         }

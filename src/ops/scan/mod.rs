@@ -9,7 +9,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::{Layout, Shape};
+use crate::shape::Layout;
 use std::hash::Hasher;
 
 const TEMPLATE: &str = include_str!("../../../shaders/scan.wgsl");
@@ -204,17 +204,8 @@ impl Tensor {
     fn scan(&self, kind: Kind, op: &'static str, dim: isize) -> Result<Tensor> {
         let dim = self.shape().dim(op, dim)?;
         let x = if self.dtype() == DType::Bool { self.to_dtype(DType::I32)? } else { self.clone() };
-        let rows = x.contiguous()?.reshape_to(self.shape().split_at(dim)?)?;
+        let rows = x.contiguous()?.reshape_to(self.shape().around(dim)?)?;
         record_one(Scan { kind, reverse: false }, &[&rows])?.reshape_to(*self.shape())
-    }
-}
-
-impl Shape {
-    /// The shape as `[outer, size of dim, inner]`; a scalar is one element.
-    pub(in crate::ops) fn split_at(&self, dim: usize) -> Result<Shape> {
-        let (outer, rest) = <[usize]>::split_at(self, dim.min(self.len()));
-        let (size, inner) = rest.split_first().map_or((1, 1), |(&size, inner)| (size, inner.iter().product()));
-        Shape::new(&[outer.iter().product(), size, inner])
     }
 }
 

@@ -232,7 +232,7 @@ impl Tensor {
     #[track_caller]
     fn sort_as(&self, op: &'static str, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
         let dim = self.shape().dim(op, dim)?;
-        let rows = self.contiguous()?.reshape_to(self.shape().split_at(dim)?)?;
+        let rows = self.contiguous()?.reshape_to(self.shape().around(dim)?)?;
         let sorted = record(Sort { turn: [if descending { u32::MAX } else { 0 }] }, &[&rows])?;
         Ok((sorted[0].reshape_to(*self.shape())?, sorted[1].reshape_to(*self.shape())?))
     }
