@@ -1,5 +1,6 @@
 //! A random program: leaves, then steps that each apply a row of the vocabulary to what is there already.
 
+use crate::common::Random;
 use crate::vocabulary::ROWS;
 use std::fmt;
 use wgrad::{Device, Result, Tensor};
@@ -37,23 +38,11 @@ struct Line {
     numbers: [usize; 2],
 }
 
-/// A small generator (splitmix64).
-struct Random(u64);
-
-impl Random {
-    /// A number between -1 and 1 in f32's precision.
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        f64::from((((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0) as f32)
-    }
-
-    fn tensor(&mut self, device: &Device, shape: &[usize]) -> Result<Tensor> {
-        let values: Vec<f64> = (0..shape.iter().product()).map(|_| self.unit()).collect();
-        Tensor::from_f64(device, &values, shape)
-    }
+/// Values between -1 and 1, in f32's precision.
+fn random_tensor(random: &mut Random, device: &Device, shape: &[usize]) -> Result<Tensor> {
+    let mut unit = || f64::from((2.0 * random.unit() - 1.0) as f32);
+    let values: Vec<f64> = (0..shape.iter().product()).map(|_| unit()).collect();
+    Tensor::from_f64(device, &values, shape)
 }
 
 /// Rounding, imitated: every value is off by up to 16 of f32's epsilons. What that does to a result says how much
@@ -62,7 +51,7 @@ struct Shake(Random);
 
 impl Shake {
     fn apply(&mut self, value: &Tensor) -> Result<Tensor> {
-        let noise = self.0.tensor(value.device(), value.shape())?;
+        let noise = random_tensor(&mut self.0, value.device(), value.shape())?;
         value.mul(&noise.mul_scalar(16.0 * f32::EPSILON)?.add_scalar(1.0)?)
     }
 }
@@ -91,7 +80,7 @@ impl Program {
         let mut random = Random(self.seed);
         let mut leaves = Vec::new();
         for shape in self.leaf_shapes() {
-            leaves.push(random.tensor(device, shape)?.requires_grad());
+            leaves.push(random_tensor(&mut random, device, shape)?.requires_grad());
         }
         let mut values = Vec::new();
         for leaf in &leaves {
@@ -131,8 +120,10 @@ impl Program {
         let outputs: Vec<&Tensor> = results.iter().map(|&value| &values[value]).collect();
         let tracked: Vec<&Tensor> = outputs.iter().copied().filter(|output| output.is_tracked()).collect();
         let mut random = Random(!self.seed);
-        let cotangents =
-            tracked.iter().map(|output| random.tensor(device, output.shape())).collect::<Result<Vec<_>>>()?;
+        let cotangents = tracked
+            .iter()
+            .map(|output| random_tensor(&mut random, device, output.shape()))
+            .collect::<Result<Vec<_>>>()?;
         let wanted: Vec<&Tensor> = leaves.iter().collect();
         let gradients = wgrad::grad(&tracked, &wanted, &cotangents.iter().collect::<Vec<_>>())?;
         let mut outcome = Outcome { names: Vec::new(), values: Vec::new() };
