@@ -67,6 +67,12 @@ pub trait Op: Debug + Send + Sync + 'static {
         Err(Error::Internal { op: self.name(), reason: "no kernels".into() })
     }
 
+    /// Every way worth trying to compute it on `adapter`, the one that the cost model prefers first: what tuning
+    /// chooses from. [`kernels`](Op::kernels) is the first of them.
+    fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
+        Ok(vec![self.kernels(io, adapter)?])
+    }
+
     /// The most obvious code that computes it, in double precision.
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>>;
 
