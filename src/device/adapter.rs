@@ -21,6 +21,8 @@ pub struct Adapter {
     pub max_binding_bytes: u64,
     /// Alignment of dynamic offsets into the parameters, in bytes.
     pub(crate) params_alignment: u32,
+    /// What the planner leaves out.
+    pub(crate) disable: Disable,
 }
 
 /// One adapter of this machine, with its limits and optional capabilities.
@@ -225,6 +227,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES)),
         params_alignment: limits.min_uniform_buffer_offset_alignment,
+        disable: Disable::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, no_grad};
 use crate::host_tensor::HostTensor;
-use crate::shader::{Formula, Kernels};
+use crate::shader::{Formula, Kernels, RowFormula};
 use crate::shape::Layout;
 use std::any::TypeId;
 use std::fmt::Debug;
@@ -19,6 +19,8 @@ pub enum Class {
     View,
     /// One output element from the input elements at the same place: the planner fuses these.
     Pointwise(&'static Formula),
+    /// Reductions over [`Op::dims`] of the one input, and what comes of them: the planner fuses these too.
+    Rows(&'static RowFormula),
     /// Runs kernels of its own.
     Kernel,
 }
@@ -51,6 +53,11 @@ pub trait Op: Debug + Send + Sync + 'static {
     /// How the planner may treat it.
     fn class(&self) -> Class {
         Class::Kernel
+    }
+
+    /// The dimensions that an operation of [`Class::Rows`] reduces, ascending.
+    fn dims(&self) -> &[usize] {
+        &[]
     }
 
     /// Data words of this call, written into the kernel's parameters at each run.

@@ -1,24 +1,23 @@
 //! softmax and log_softmax along one dimension.
 
-use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Combine, RowFormula};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../shaders/softmax.wgsl");
+/// Row length above which a row is reduced by kernels that split it: a team of 64 shares a row here at most, and its
+/// loops must stay below the 65,535 iterations after which some drivers end them.
+const LONGEST_ROW: usize = 1 << 20;
 
-/// Row length above which a software adapter shares a row among invocations too: far below the 65,535 iterations
-/// after which some drivers end a loop.
-const LONGEST_LOOP: usize = 16_384;
+/// A row of -inf alone subtracts -inf from itself, and gives NaN, as in PyTorch.
+const REDUCTIONS: &[(Combine, &str)] = &[(Combine::Largest, "{0}"), (Combine::Sum, "exp({0} - {r0})")];
 
-/// Row length above which a row is reduced by kernels that split it: 64 invocations share a row here at most, and their
-/// loops must not grow too long either.
-const LONGEST_ROW: usize = 64 * LONGEST_LOOP;
+static SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "(exp({0} - {r0}) / {r1})", whole: true };
+static LOG_SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "({0} - {r0} - log({r1}))", whole: true };
 
 /// Over the middle dimension of `[outer, size, inner]`.
 #[derive(Clone, Debug, Hash)]
@@ -40,28 +39,11 @@ impl Op for Softmax {
         }
         Ok(vec![Layout::contiguous(input.shape, input.dtype)])
     }
-    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
-        let shape = io.outputs[0].shape;
-        let (rows, size) = (shape[0] * shape[2], shape[1]);
-        let lanes = match size {
-            _ if adapter.is_cpu && size <= LONGEST_LOOP => 1,
-            0..=8 => 1,
-            9..=64 => 8,
-            _ => 64,
-        };
-        Ok(Kernel::new("softmax", TEMPLATE)
-            .alias("Element", io.outputs[0].dtype.wgsl())
-            .constant("SIZE", format!("{size}u"))
-            .constant("INNER", format!("{}u", shape[2]))
-            .constant("LANES", format!("{lanes}u"))
-            .constant("LOG", self.log)
-            .bind("input", Operand::Input(0))
-            .bind("output", Operand::Output(0))
-            .values(&[rows])
-            .words([Word::Offset(0)])
-            .grid(fold_groups(rows * lanes, 64))
-            .work(8 * rows * size)
-            .into())
+    fn class(&self) -> Class {
+        Class::Rows(if self.log { &LOG_SOFTMAX } else { &SOFTMAX })
+    }
+    fn dims(&self) -> &[usize] {
+        &[1]
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];
@@ -153,15 +135,6 @@ impl Tensor {
     fn softmax_along(&self, op: &'static str, dim: isize, log: bool) -> Result<Tensor> {
         let dim = self.shape().dim(op, dim)?;
         let shape = *self.shape();
-        if shape.get(dim).is_some_and(|&size| size > LONGEST_ROW) {
-            // Whatever is subtracted, the result is the same: no gradient belongs to it.
-            let largest = self.detach().amax(&[dim as isize], true)?.to_dtype(DType::F32)?;
-            let shifted = self.to_dtype(DType::F32)?.sub(&largest)?;
-            let exponentials = shifted.exp()?;
-            let sum = exponentials.sum(&[dim as isize], true)?;
-            let y = if log { shifted.sub(&sum.log()?) } else { exponentials.div(&sum) };
-            return y?.to_dtype(self.dtype());
-        }
         let rows = self.contiguous()?.reshape_to(shape.around(dim)?)?;
         let y = if rows.shape()[1] > LONGEST_ROW && self.dtype().is_float() {
             // The result does not depend on what is subtracted, so no gradient flows through it.

@@ -1,147 +1,297 @@
-//! Which pointwise calls run as one kernel.
+//! Joins calls into clusters that run as one kernel, and puts the clusters in order.
 
-use crate::graph::{Class, Edge, Schedule};
-use crate::plan::simplify::{representatives, resolve};
-use crate::shape::Layout;
-use std::collections::BTreeSet;
+use crate::graph::{Class, Edge};
+use crate::plan::form::{Cluster, Former, Kind};
+use crate::plan::wiring::Root;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-/// Storage buffers a kernel may bind by WebGPU's default limits, less the output.
-const MOST_INPUTS: usize = 7;
+/// Calls that are computed again by each of their users, together; longer chains are stored.
+const MOST_RECOMPUTED: usize = 6;
 
-/// Calls of one kernel, so that compiling it stays quick.
-const MOST_CALLS: usize = 48;
+/// Stored values that such a chain reads.
+const MOST_READ: usize = 2;
 
-/// A value as it is stored: an output of a node that is not a view, or a source.
-pub(super) type Root = Edge;
-
-/// The schedule with views looked through and repeated calls merged.
-pub(super) struct Wiring<'a> {
-    pub schedule: &'a Schedule,
-    /// For each node the first that computes the same.
-    pub same: Vec<usize>,
-    constant: Vec<bool>,
+/// The clusters of a schedule, in an order in which each comes after those it reads from.
+pub(super) struct Fused {
+    pub clusters: Vec<Cluster>,
+    /// Which pairs of calls were not joined, and why.
+    pub notes: Vec<String>,
 }
 
-impl<'a> Wiring<'a> {
-    pub fn new(schedule: &'a Schedule) -> Wiring<'a> {
-        let mut wiring = Wiring { schedule, same: representatives(schedule), constant: Vec::new() };
-        for node in 0..schedule.nodes.len() {
-            let of_constants = || {
-                let edges = &schedule.edges[node];
-                let is_constant =
-                    |&edge| matches!(wiring.root(edge), Edge::Node { index, .. } if wiring.constant[index]);
-                !edges.is_empty() && edges.iter().all(is_constant)
-            };
-            let constant = match schedule.nodes[node].op.class() {
-                Class::Pointwise(formula) => formula.constant || of_constants(),
-                _ => false,
-            };
-            wiring.constant.push(constant);
-        }
-        wiring
+/// Joins calls. Without `enabled`, every call is a cluster of its own.
+pub(super) fn fuse(former: &Former, enabled: bool) -> Fused {
+    let mut fusion = Fusion::new(former, enabled);
+    if enabled {
+        fusion.join_producers();
+        fusion.join_reductions_of_the_same();
     }
-
-    /// The stored value behind an edge.
-    pub fn root(&self, edge: Edge) -> Root {
-        let mut edge = resolve(edge, &self.same);
-        while let Edge::Node { index, .. } = edge {
-            if !self.schedule.is_view(index) {
-                break;
-            }
-            edge = resolve(self.schedule.edges[index][0], &self.same);
-        }
-        edge
-    }
-
-    /// The layout through which an edge shows its root.
-    pub fn layout(&self, edge: Edge) -> &Layout {
-        match edge {
-            Edge::Node { index, output } => &self.schedule.nodes[index].outputs[output],
-            Edge::Source(source) => self.schedule.sources[source].layout(),
-        }
-    }
-
-    pub fn is_pointwise(&self, index: usize) -> bool {
-        matches!(self.schedule.nodes[index].op.class(), Class::Pointwise(_))
-    }
-
-    /// A pointwise call whose every element is the same number, because all it is computed from is such numbers:
-    /// written into whoever uses it.
-    pub fn is_constant(&self, index: usize) -> bool {
-        self.constant[index]
-    }
+    let clusters = fusion.ordered();
+    Fused { clusters, notes: fusion.notes }
 }
 
-/// For each node the last node of the kernel that computes it; `None` for views, for repeated calls and for
-/// what nobody needs.
-pub(super) fn groups(wiring: &Wiring, kept: &BTreeSet<usize>) -> Vec<Option<usize>> {
-    let schedule = wiring.schedule;
-    let count = schedule.nodes.len();
-    let mut consumers: Vec<Vec<(usize, bool)>> = vec![Vec::new(); count];
-    let mut group: Vec<Option<usize>> = vec![None; count];
-    let mut inputs: Vec<BTreeSet<(usize, usize)>> = vec![BTreeSet::new(); count];
-    let mut calls = vec![0usize; count];
-    let external = |node: usize| -> BTreeSet<(usize, usize)> {
-        let edges = schedule.edges[node].iter().enumerate();
-        let stored = edges.filter(|(_, edge)| match wiring.root(**edge) {
-            Edge::Node { index, .. } => !wiring.is_constant(index),
-            Edge::Source(_) => true,
-        });
-        stored.map(|(input, _)| (node, input)).collect()
-    };
-    let distinct = |set: &BTreeSet<(usize, usize)>| {
-        let mut seen: Vec<(Root, Layout)> = Vec::new();
-        for &(node, input) in set {
-            let edge = schedule.edges[node][input];
-            let item = (wiring.root(edge), *wiring.layout(edge));
-            if !seen.contains(&item) {
-                seen.push(item);
+struct Fusion<'a> {
+    former: &'a Former<'a>,
+    /// By the number of a member; where clusters are joined, one of them is left.
+    clusters: HashMap<usize, Cluster>,
+    /// For each call the cluster that stores it.
+    home: Vec<usize>,
+    /// Calls that each user computes again.
+    recomputed: Vec<bool>,
+    notes: Vec<String>,
+}
+
+impl<'a> Fusion<'a> {
+    fn new(former: &'a Former<'a>, enabled: bool) -> Fusion<'a> {
+        let count = former.wiring.schedule.nodes.len();
+        let mut fusion = Fusion {
+            former,
+            clusters: HashMap::new(),
+            home: (0..count).collect(),
+            recomputed: vec![false; count],
+            notes: Vec::new(),
+        };
+        if enabled {
+            fusion.find_recomputed();
+        }
+        for node in former.wiring.calls() {
+            let alone = BTreeSet::from([node]);
+            if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| former.form(alone)) {
+                fusion.clusters.insert(node, cluster);
             }
         }
-        seen.len()
-    };
-    for node in (0..count).rev() {
-        if schedule.is_view(node) || wiring.same[node] != node {
-            continue;
+        fusion
+    }
+
+    /// A call is computed again by each of its users where that costs them a load either way: arithmetic on at most
+    /// one value of its size, which would be stored in its place.
+    fn find_recomputed(&mut self) {
+        let wiring = self.former.wiring;
+        let nodes = &wiring.schedule.nodes;
+        let mut reads: HashMap<usize, BTreeSet<Root>> = HashMap::new();
+        let mut costs: HashMap<usize, usize> = HashMap::new();
+        for node in wiring.calls() {
+            let Some(formula) = wiring.formula(node) else { continue };
+            let output = &nodes[node].outputs[0];
+            let is_kept = self.former.kept.contains(&Edge::Node { index: node, output: 0 });
+            if !formula.is_cheap() || !formula.is_scalar() || is_kept || wiring.is_constant(node) {
+                continue;
+            }
+            let by_users = wiring.consumers(node).iter().all(|&(user, argument)| {
+                let layout = wiring.layout(wiring.schedule.edges[user][argument]);
+                let takes = matches!(nodes[user].op.class(), Class::Rows(_))
+                    || wiring.formula(user).is_some() && nodes[user].outputs[0].shape.numel() == output.shape.numel();
+                takes && layout.is_contiguous() && layout.offset == 0 && layout.shape.numel() == output.shape.numel()
+            });
+            if !by_users || wiring.consumers(node).len() < 2 {
+                continue;
+            }
+            let mut read = BTreeSet::new();
+            let mut cost = 1;
+            for argument in 0..wiring.schedule.edges[node].len() {
+                match wiring.argument(node, argument) {
+                    Edge::Node { index, .. } if self.recomputed[index] => {
+                        read.extend(reads[&index].iter().copied());
+                        cost += costs[&index];
+                    }
+                    root if wiring.constant(root).is_some() => {}
+                    root => {
+                        read.insert(root);
+                    }
+                }
+            }
+            let large = read.iter().filter(|&&root| 2 * wiring.stored(root).bytes() > output.bytes()).count();
+            if cost <= MOST_RECOMPUTED && read.len() <= MOST_READ && large <= 1 {
+                self.recomputed[node] = true;
+                reads.insert(node, read);
+                costs.insert(node, cost);
+            }
         }
-        if consumers[node].is_empty() && !kept.contains(&node) {
-            continue;
-        }
-        let mut home = node;
-        if wiring.is_pointwise(node) && !kept.contains(&node) && !wiring.is_constant(node) {
-            let first = consumers[node][0].0;
-            if let Some(last) = group[first].filter(|_| wiring.is_pointwise(first)) {
-                let alone = consumers[node].iter().all(|&(user, flat)| flat && group[user] == Some(last));
-                let mut joined: BTreeSet<(usize, usize)> = inputs[last]
-                    .iter()
-                    .copied()
-                    .filter(|&(user, input)| {
-                        !matches!(wiring.root(schedule.edges[user][input]), Edge::Node { index, .. } if index == node)
-                    })
-                    .collect();
-                joined.extend(external(node));
-                if alone && calls[last] < MOST_CALLS && distinct(&joined) <= MOST_INPUTS {
-                    inputs[last] = joined;
-                    home = last;
+    }
+
+    /// A cluster of these calls and what they compute again.
+    fn formed(&self, core: BTreeSet<usize>) -> Result<Cluster, &'static str> {
+        let wiring = self.former.wiring;
+        let mut members = core.clone();
+        let mut open: Vec<usize> = core.iter().copied().collect();
+        while let Some(member) = open.pop() {
+            if !matches!(wiring.schedule.nodes[member].op.class(), Class::Pointwise(_) | Class::Rows(_)) {
+                continue;
+            }
+            for argument in 0..wiring.schedule.edges[member].len() {
+                if let Edge::Node { index, .. } = wiring.argument(member, argument)
+                    && self.recomputed[index]
+                    && members.insert(index)
+                {
+                    open.push(index);
                 }
             }
         }
-        if home == node {
-            inputs[node] = external(node);
-        }
-        calls[home] += 1;
-        group[node] = Some(home);
-        for &edge in &schedule.edges[node] {
-            if let Edge::Node { index, .. } = wiring.root(edge) {
-                let layout = wiring.layout(edge);
-                let output = &schedule.nodes[index].outputs[0];
-                let flat = layout.is_contiguous()
-                    && layout.offset == 0
-                    && layout.shape.numel() == output.shape.numel()
-                    && layout.shape.numel() == schedule.nodes[node].outputs[0].shape.numel();
-                consumers[index].push((node, flat));
+        let mut cluster = self.former.form(members)?;
+        cluster.copies = cluster.members.difference(&core).copied().collect();
+        Ok(cluster)
+    }
+
+    /// Joins each call's cluster with those of its arguments.
+    fn join_producers(&mut self) {
+        let wiring = self.former.wiring;
+        for node in wiring.calls() {
+            for argument in 0..wiring.schedule.edges[node].len() {
+                let root = wiring.argument(node, argument);
+                let Edge::Node { index, .. } = root else { continue };
+                if wiring.is_constant(index) || self.recomputed[index] || wiring.is_constant(node) {
+                    continue;
+                }
+                if let Err(reason) = self.join(self.home[index], self.home[node]) {
+                    let name = |node: usize| wiring.schedule.nodes[node].op.name();
+                    self.notes.push(format!("{} {index} and {} {node}: {reason}", name(index), name(node)));
+                }
             }
         }
     }
-    group
+
+    /// Joins reductions over the same rows of the same value, so that it is read once.
+    fn join_reductions_of_the_same(&mut self) {
+        let wiring = self.former.wiring;
+        let mut readers: HashMap<Root, Vec<usize>> = HashMap::new();
+        let mut keys: Vec<usize> = self.clusters.keys().copied().collect();
+        keys.sort_unstable();
+        for key in keys {
+            let cluster = &self.clusters[&key];
+            let Kind::Rows(domain) = &cluster.kind else { continue };
+            let mut others = Vec::new();
+            for (node, argument) in cluster.inputs(wiring) {
+                let root = wiring.argument(node, argument);
+                if wiring.stored(root).shape.numel() == domain.numel() {
+                    let of_root = readers.entry(root).or_default();
+                    others.extend(of_root.iter().copied());
+                    of_root.push(key);
+                }
+            }
+            for other in others {
+                let home = |key: usize| self.clusters.get(&key).and_then(|cluster| cluster.members.first());
+                if let (Some(_), Some(_)) = (home(other), home(key)) {
+                    let _ = self.join(other, key);
+                }
+            }
+        }
+    }
+
+    /// Makes one cluster of two, under the number of the first.
+    fn join(&mut self, first: usize, second: usize) -> Result<(), &'static str> {
+        if first == second {
+            return Ok(());
+        }
+        let (Some(a), Some(b)) = (self.clusters.get(&first), self.clusters.get(&second)) else {
+            return Err("joined already");
+        };
+        let core: BTreeSet<usize> = a.core().chain(b.core()).collect();
+        let joined = self.formed(core)?;
+        if self.is_cyclic(first, second, &joined) {
+            return Err("what lies between them needs the one and feeds the other");
+        }
+        for member in joined.core() {
+            self.home[member] = first;
+        }
+        self.clusters.remove(&second);
+        self.clusters.insert(first, joined);
+        Ok(())
+    }
+
+    /// The clusters that read what a call computes.
+    fn readers(&self, node: usize, readers: &mut Vec<usize>) {
+        for &(user, _) in self.former.wiring.consumers(node) {
+            readers.push(self.home[user]);
+            if self.recomputed[user] {
+                self.readers(user, readers);
+            }
+        }
+    }
+
+    /// Whether a third cluster would have to run between the two.
+    fn is_cyclic(&self, first: usize, second: usize, joined: &Cluster) -> bool {
+        let last = joined.members.last().copied().unwrap_or(0);
+        let mut open = Vec::new();
+        for &member in &joined.members {
+            self.readers(member, &mut open);
+        }
+        open.retain(|&reader| reader != first && reader != second);
+        let mut seen: HashSet<usize> = HashSet::new();
+        while let Some(cluster) = open.pop() {
+            if !seen.insert(cluster) {
+                continue;
+            }
+            let members = &self.clusters[&cluster].members;
+            // Numbers grow along every path.
+            if members.first().is_none_or(|&smallest| smallest > last) {
+                continue;
+            }
+            for &member in members {
+                let from = open.len();
+                self.readers(member, &mut open);
+                if open[from..].iter().any(|&reader| reader == first || reader == second) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// The clusters that are needed, each after those it reads from, otherwise in the order of recording.
+    fn ordered(&mut self) -> Vec<Cluster> {
+        let wiring = self.former.wiring;
+        let reads: HashMap<usize, Vec<usize>> = self
+            .clusters
+            .iter()
+            .map(|(&key, cluster)| {
+                let from = cluster.inputs(wiring).into_iter().filter_map(|(node, argument)| {
+                    match wiring.argument(node, argument) {
+                        Edge::Node { index, .. } => Some(self.home[index]),
+                        Edge::Source(_) => None,
+                    }
+                });
+                (key, from.collect())
+            })
+            .collect();
+        let is_kept = |cluster: &Cluster| {
+            cluster.core().any(|node| {
+                let outputs = wiring.schedule.nodes[node].outputs.len();
+                (0..outputs).any(|output| self.former.kept.contains(&Edge::Node { index: node, output }))
+            })
+        };
+        let mut open: Vec<usize> =
+            self.clusters.iter().filter(|(_, cluster)| is_kept(cluster)).map(|(&key, _)| key).collect();
+        let mut needed: HashSet<usize> = HashSet::new();
+        while let Some(key) = open.pop() {
+            if needed.insert(key) {
+                open.extend(&reads[&key]);
+            }
+        }
+
+        let mut waits: HashMap<usize, usize> = HashMap::new();
+        let mut feeds: HashMap<usize, Vec<usize>> = HashMap::new();
+        for &key in &needed {
+            let from: HashSet<usize> = reads[&key].iter().copied().collect();
+            waits.insert(key, from.len());
+            for producer in from {
+                feeds.entry(producer).or_default().push(key);
+            }
+        }
+        let place = |key: usize| Reverse((self.clusters[&key].members.last().copied(), key));
+        let mut ready: BinaryHeap<Reverse<(Option<usize>, usize)>> =
+            waits.iter().filter(|(_, waits)| **waits == 0).map(|(&key, _)| place(key)).collect();
+        let mut order = Vec::with_capacity(needed.len());
+        while let Some(Reverse((_, key))) = ready.pop() {
+            order.push(key);
+            for &user in feeds.get(&key).into_iter().flatten() {
+                if let Some(left) = waits.get_mut(&user) {
+                    *left -= 1;
+                    if *left == 0 {
+                        ready.push(place(user));
+                    }
+                }
+            }
+        }
+        order.into_iter().filter_map(|key| self.clusters.remove(&key)).collect()
+    }
 }

@@ -24,6 +24,13 @@ pub(super) fn operation(op: &dyn Op) -> Vec<u8> {
     bytes.0
 }
 
+/// All that a view is, besides what it shows: its layout, whole.
+pub(super) fn view(outputs: &[Layout]) -> Vec<u8> {
+    let mut bytes = Bytes::default();
+    outputs.hash(&mut bytes);
+    bytes.0
+}
+
 fn write_operation(op: &dyn Op, bytes: &mut Bytes) {
     op.kind().hash(bytes);
     op.name().hash(bytes);

@@ -1,52 +1,58 @@
-//! Chooses kernels for every group and call, in order, and hands them to be placed.
+//! Chooses kernels for every cluster of calls, in order, and hands them to be placed.
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::graph::{Edge, Io, Schedule};
-use crate::plan::fuse::{Root, Wiring, groups};
+use crate::graph::{Class, Edge, Io, Schedule};
+use crate::plan::code::{Input, Written};
+use crate::plan::form::{Cluster, Former, Kind};
+use crate::plan::fuse::fuse;
 use crate::plan::place::{Placer, Plan, Unit};
-use crate::plan::pointwise;
+use crate::plan::wiring::{Root, Wiring};
+use crate::plan::{epilogue, pointwise, rows};
+use crate::shader::Kernels;
 use crate::shape::Layout;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
-    let kept_roots = kept_roots(&wiring);
-    let kept_nodes: BTreeSet<usize> = kept_roots.iter().filter_map(|root| node_of(*root)).collect();
-    let groups = groups(&wiring, &kept_nodes);
-    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (node, group) in groups.iter().enumerate() {
-        if let Some(last) = *group {
-            members.entry(last).or_default().push(node);
+    let kept = kept_roots(&wiring);
+    let mut kernels: Vec<Option<Kernels>> = vec![None; schedule.nodes.len()];
+    for call in wiring.calls() {
+        if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
+            kernels[call] = Some(own_kernels(&wiring, call, gpu)?);
         }
     }
-    // A constant nobody stores is written into its users and needs no kernel of its own.
-    let stored = stored_constants(&wiring, &members, &kept_nodes);
-    members.retain(|last, _| !wiring.is_constant(*last) || stored.contains(last));
-
-    let last_use = last_uses(&wiring, &members);
-    let mut placer = Placer::new(schedule, gpu, kept_roots);
-    for (&last, members) in &members {
-        let dying = |root: Root| placer.may_overwrite(root) && last_use.get(&root) == Some(&last);
-        let unit = if wiring.is_pointwise(last) {
-            let fused = pointwise::write(&wiring, members, &dying)?;
-            Unit { node: last, kernels: fused.kernels, inputs: fused.inputs, scalars: fused.scalars }
-        } else {
-            call(&wiring, last, gpu)?
+    let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, kept: &kept };
+    let fused = fuse(&former, !gpu.adapter().disable.fuse);
+    let last_use = last_uses(&wiring, &fused.clusters);
+    let in_place = !gpu.adapter().disable.inplace;
+    let mut placer = Placer::new(schedule, gpu, kept);
+    for (at, cluster) in fused.clusters.iter().enumerate() {
+        let outputs: Vec<Root> = cluster
+            .core()
+            .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }))
+            .filter(|root| placer.keeps(*root) || last_use.contains_key(root))
+            .collect();
+        let may_take =
+            |input: &Input| in_place && placer.may_overwrite(input.root) && last_use.get(&input.root) == Some(&at);
+        let written = match &cluster.kind {
+            Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take)?,
+            Kind::Rows(_) => rows::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
+            Kind::Call(call) => {
+                let own = kernels[*call].take().unwrap_or_default();
+                if cluster.members.len() == 1 {
+                    alone(&wiring, *call, own)
+                } else {
+                    epilogue::write(&wiring, cluster, *call, own, outputs, may_take)?
+                }
+            }
         };
-        let roots: Vec<Root> =
-            unit.inputs.iter().map(|&(node, input)| wiring.root(schedule.edges[node][input])).collect();
-        let ends: Vec<Root> = roots.iter().copied().filter(|root| last_use.get(root) == Some(&last)).collect();
-        placer.place(unit, &roots, &ends, |output| last_use.contains_key(&Edge::Node { index: last, output }))?;
+        let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
+        let ends: Vec<Root> = roots.iter().copied().filter(|root| last_use.get(root) == Some(&at)).collect();
+        let nodes = cluster.core().collect();
+        placer.place(Unit { nodes, written }, &roots, &ends, |root| last_use.contains_key(&root))?;
     }
-    placer.finish(&wiring)
-}
-
-fn node_of(root: Root) -> Option<usize> {
-    match root {
-        Edge::Node { index, .. } => Some(index),
-        Edge::Source(_) => None,
-    }
+    placer.finish(&wiring, fused.notes)
 }
 
 /// Values that must be in a buffer of their own when the run ends: all outputs of kept calls, and what kept
@@ -61,47 +67,41 @@ fn kept_roots(wiring: &Wiring) -> BTreeSet<Root> {
     .collect()
 }
 
-/// Constants that a kernel binds: kept, or read by a call that is not pointwise.
-fn stored_constants(wiring: &Wiring, members: &BTreeMap<usize, Vec<usize>>, kept: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let mut stored: BTreeSet<usize> = kept.clone();
-    for node in members.values().flatten() {
-        if !wiring.is_pointwise(*node) {
-            stored.extend(wiring.schedule.edges[*node].iter().filter_map(|&edge| node_of(wiring.root(edge))));
-        }
-    }
-    stored
-}
-
-/// The last kernel that reads each stored value.
-fn last_uses(wiring: &Wiring, members: &BTreeMap<usize, Vec<usize>>) -> HashMap<Root, usize> {
+/// The position of the last cluster that reads each stored value.
+fn last_uses(wiring: &Wiring, clusters: &[Cluster]) -> HashMap<Root, usize> {
     let mut last_use = HashMap::new();
-    for (&last, members) in members {
-        for &member in members {
-            for &edge in &wiring.schedule.edges[member] {
-                last_use.insert(wiring.root(edge), last);
-            }
+    for (at, cluster) in clusters.iter().enumerate() {
+        for (node, argument) in cluster.inputs(wiring) {
+            last_use.insert(wiring.argument(node, argument), at);
         }
     }
     last_use
 }
 
-/// A call with kernels of its own.
-fn call(wiring: &Wiring, node: usize, gpu: &Gpu) -> Result<Unit> {
+/// The kernels of a call that has its own.
+fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu) -> Result<Kernels> {
     let schedule = wiring.schedule;
-    let op = &schedule.nodes[node].op;
-    let inputs: Vec<Layout> = schedule.edges[node].iter().map(|&edge| *wiring.layout(edge)).collect();
-    let io = Io { inputs: &inputs, outputs: &schedule.nodes[node].outputs };
+    let op = &schedule.nodes[call].op;
+    let inputs: Vec<Layout> = schedule.edges[call].iter().map(|&edge| *wiring.layout(edge)).collect();
+    let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs };
     let mut kernels = op.kernels(&io, gpu.adapter())?;
     for kernel in &mut kernels.kernels {
-        kernel.checked = schedule.nodes[node].custom;
+        kernel.checked = schedule.nodes[call].custom;
     }
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
     }
-    Ok(Unit {
-        node,
+    Ok(kernels)
+}
+
+/// A call as its own kernels carry it out.
+fn alone(wiring: &Wiring, call: usize, kernels: Kernels) -> Written {
+    let schedule = wiring.schedule;
+    Written {
         kernels,
-        inputs: (0..inputs.len()).map(|input| (node, input)).collect(),
-        scalars: (0..op.scalars().len()).map(|scalar| (node, scalar)).collect(),
-    })
+        inputs: (0..schedule.edges[call].len()).map(|argument| (call, argument)).collect(),
+        outputs: (0..schedule.nodes[call].outputs.len()).map(|output| Edge::Node { index: call, output }).collect(),
+        scalars: (0..schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect(),
+        in_place: Vec::new(),
+    }
 }

@@ -1,13 +1,21 @@
 //! From a recorded graph to dispatches: passes over the graph, each a file, and the cache of their results.
 
+mod access;
+mod code;
+mod combine;
+mod domain;
+mod epilogue;
+mod form;
 mod fuse;
 mod key;
 mod lower;
 mod place;
 mod pointwise;
 mod print;
+mod rows;
 mod run;
 mod simplify;
+mod wiring;
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};

@@ -3,8 +3,9 @@
 use crate::device::{Gpu, Pipeline, Uniform};
 use crate::error::{Error, Result};
 use crate::graph::{Edge, Schedule, Storage};
-use crate::plan::fuse::{Root, Wiring};
-use crate::shader::{Kernels, Operand, Word};
+use crate::plan::code::Written;
+use crate::plan::wiring::{Root, Wiring};
+use crate::shader::{Operand, Word};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(super) struct Step {
     pub work: u64,
     /// The recorded call it computes last.
     pub node: usize,
+    /// All recorded calls that it computes.
+    pub nodes: Arc<[usize]>,
 }
 
 /// A parameter word that each run writes anew.
@@ -64,16 +67,15 @@ pub(super) struct Plan {
     pub last_buffers: Mutex<Vec<u64>>,
     /// The calls' names, for printing.
     pub calls: Vec<String>,
+    /// What was not joined, and why.
+    pub notes: Vec<String>,
 }
 
-/// The kernels of one call or fused group, and what they read.
+/// The kernels of one cluster, and what they read and write.
 pub(super) struct Unit {
-    pub node: usize,
-    pub kernels: Kernels,
-    /// For each input of the kernels the call and the argument.
-    pub inputs: Vec<(usize, usize)>,
-    /// For each scalar of the kernels the call and the index.
-    pub scalars: Vec<(usize, usize)>,
+    /// The calls it computes; the last gives it its name.
+    pub nodes: Arc<[usize]>,
+    pub written: Written,
 }
 
 /// Places units one after the other.
@@ -129,6 +131,11 @@ impl<'a> Placer<'a> {
         }
     }
 
+    /// Whether a value must outlive the run.
+    pub fn keeps(&self, root: Root) -> bool {
+        self.kept.contains(&root)
+    }
+
     fn slot(&mut self, bytes: usize) -> usize {
         let fits = |slot: &usize| self.slots[*slot] >= bytes && self.slots[*slot] <= bytes.saturating_mul(2).max(1024);
         let best = (0..self.free.len()).filter(|&i| fits(&self.free[i])).min_by_key(|&i| self.slots[self.free[i]]);
@@ -152,43 +159,48 @@ impl<'a> Placer<'a> {
 
     /// Gives a unit's outputs and temporaries their places and appends its dispatches. `ends` are the inputs that
     /// nothing reads later; `is_used` tells which outputs anything reads.
-    pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(usize) -> bool) -> Result<()> {
-        let outputs = &self.schedule.nodes[unit.node].outputs;
-        let mut overwritten = None;
-        for (output, layout) in outputs.iter().enumerate() {
-            let root = Edge::Node { index: unit.node, output };
-            let place = match unit.kernels.in_place {
-                Some(input) if output == 0 => {
-                    overwritten = Some(roots[input]);
+    pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(Root) -> bool) -> Result<()> {
+        let layouts = &self.schedule;
+        let layout = |root: Root| match root {
+            Edge::Node { index, output } => layouts.nodes[index].outputs[output],
+            Edge::Source(source) => *layouts.sources[source].layout(),
+        };
+        let outputs = unit.written.outputs.clone();
+        let mut overwritten = Vec::new();
+        for (output, &root) in outputs.iter().enumerate() {
+            let place = match unit.written.in_place.iter().find(|taken| taken.0 == output) {
+                Some(&(_, input)) => {
+                    overwritten.push(roots[input]);
                     self.places[&roots[input]]
                 }
-                _ => Place::Slot(self.slot(layout.bytes())),
+                None => Place::Slot(self.slot(layout(root).bytes())),
             };
             self.places.insert(root, place);
         }
-        let temporaries: Vec<usize> = unit.kernels.temporaries.iter().map(|&bytes| self.slot(bytes)).collect();
+        let temporaries: Vec<usize> = unit.written.kernels.temporaries.iter().map(|&bytes| self.slot(bytes)).collect();
         // Nothing to compute: kernels never run over empty results.
-        if outputs.iter().any(|layout| layout.shape.numel() > 0) {
+        if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
             self.dispatch(&unit, roots, &temporaries)?;
         }
         self.free.extend(temporaries);
         for &root in ends {
-            if Some(root) != overwritten {
+            if !overwritten.contains(&root) {
                 self.release(root);
             }
         }
-        for output in 0..outputs.len() {
-            if !is_used(output) {
-                self.release(Edge::Node { index: unit.node, output });
+        for &root in &outputs {
+            if !is_used(root) {
+                self.release(root);
             }
         }
         Ok(())
     }
 
     fn dispatch(&mut self, unit: &Unit, roots: &[Root], temporaries: &[usize]) -> Result<()> {
-        let op = self.schedule.nodes[unit.node].op.name();
+        let node = unit.nodes.last().copied().unwrap_or(0);
+        let op = self.schedule.nodes[node].op.name();
         let internal = |reason: String| Error::Internal { op, reason };
-        for kernel in &unit.kernels.kernels {
+        for kernel in &unit.written.kernels.kernels {
             let pipeline = self.gpu.pipeline(kernel)?;
             let mut buffers = Vec::with_capacity(pipeline.buffers.len());
             for (name, _, _) in &pipeline.buffers {
@@ -199,7 +211,7 @@ impl<'a> Placer<'a> {
                 let operand = kernel.bindings.iter().find(|b| b.0 == *name).map(|b| b.1);
                 let place = match operand {
                     Some(Operand::Input(input)) => self.places.get(&roots[input]).copied(),
-                    Some(Operand::Output(output)) => self.places.get(&Edge::Node { index: unit.node, output }).copied(),
+                    Some(Operand::Output(output)) => self.places.get(&unit.written.outputs[output]).copied(),
                     Some(Operand::Temporary(temporary)) => temporaries.get(temporary).map(|&slot| Place::Slot(slot)),
                     None => None,
                 };
@@ -221,7 +233,8 @@ impl<'a> Placer<'a> {
                 params_offset: params_offset as u32,
                 groups: kernel.groups,
                 work: kernel.work,
-                node: unit.node,
+                node,
+                nodes: unit.nodes.clone(),
             });
         }
         Ok(())
@@ -236,12 +249,12 @@ impl<'a> Placer<'a> {
                 Word::Value(value) => value,
                 Word::Fault(op, size) => self.gpu.fault_code(op, size),
                 Word::Offset(input) => {
-                    let (node, argument) = unit.inputs[input];
+                    let (node, argument) = unit.written.inputs[input];
                     self.patches.push(Patch { at, from: PatchSource::Offset(node, argument) });
                     0
                 }
                 Word::Scalar(scalar) => {
-                    let (node, index) = unit.scalars[scalar];
+                    let (node, index) = unit.written.scalars[scalar];
                     self.patches.push(Patch { at, from: PatchSource::Scalar(node, index) });
                     0
                 }
@@ -252,7 +265,7 @@ impl<'a> Placer<'a> {
         start
     }
 
-    pub fn finish(self, wiring: &Wiring) -> Result<Plan> {
+    pub fn finish(self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
         let schedule = self.schedule;
         let mut kept = Vec::new();
         for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
@@ -275,6 +288,7 @@ impl<'a> Placer<'a> {
             kept,
             params: self.params,
             patches: self.patches,
+            notes,
         })
     }
 }

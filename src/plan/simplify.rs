@@ -11,9 +11,14 @@ pub(super) fn representatives(schedule: &Schedule) -> Vec<usize> {
     let mut first: HashMap<(Vec<u8>, Vec<Edge>), usize> = HashMap::new();
     let mut same: Vec<usize> = Vec::with_capacity(schedule.nodes.len());
     for (i, node) in schedule.nodes.iter().enumerate() {
+        if !node.op.scalars().is_empty() {
+            same.push(i);
+            continue;
+        }
         let edges: Vec<Edge> = schedule.edges[i].iter().map(|&edge| resolve(edge, &same)).collect();
-        let is_data = !node.op.scalars().is_empty() || schedule.is_view(i);
-        same.push(if is_data { i } else { *first.entry((key::operation(&*node.op), edges)).or_insert(i) });
+        // What a view shows is in its layout.
+        let key = if schedule.is_view(i) { key::view(&node.outputs) } else { key::operation(&*node.op) };
+        same.push(*first.entry((key, edges)).or_insert(i));
     }
     same
 }

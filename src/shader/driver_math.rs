@@ -63,7 +63,7 @@ mod tests {
             "{pointwise}\nfn of_vectors(x: F) -> F {{ return tan(x) + arc_cos(x) + log2(exp(x)); }}\n\
                                fn arc_cos(x: F) -> F {{ return x; }}\n"
         );
-        for source in [vectors.as_str(), include_str!("../../shaders/softmax.wgsl")] {
+        for source in [vectors.as_str(), include_str!("../../shaders/ctc_loss.wgsl")] {
             let repaired = repair(source);
             assert!(repaired.contains("driver_exp(") && !repaired.contains("arc_driver"));
             let module = naga::front::wgsl::parse_str(&repaired).unwrap();

@@ -17,6 +17,45 @@ pub struct Formula {
     pub constant: bool,
 }
 
+impl Formula {
+    /// Whether it means the same where `F`, `I`, `U` and `B` are single numbers instead of vectors of four.
+    pub(crate) fn is_scalar(&self) -> bool {
+        let is_free = |text: &str| !["quad", "vec4", ".x"].iter().any(|word| text.contains(word));
+        is_free(self.wgsl) && self.library.iter().all(|library| is_free(library))
+    }
+
+    /// Whether computing it again costs less than storing it: arithmetic alone.
+    pub(crate) fn is_cheap(&self) -> bool {
+        let costly = ["exp", "log", "pow", "sin", "cos", "tan", "sqrt", "quad", "floor", "round", "%"];
+        self.library.is_empty() && !costly.iter().any(|word| self.wgsl.contains(word))
+    }
+}
+
+/// How the elements of a row become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Combine {
+    /// Their sum.
+    Sum,
+    /// Their product.
+    Product,
+    /// The largest; NaN wins. Truth values count as 0 and 1.
+    Largest,
+    /// The smallest; NaN wins.
+    Smallest,
+}
+
+/// Reductions along the rows of the one input, and what comes of them, in WGSL: `{0}` is an element, `{r0}`, `{r1}`, ..
+/// the results of the reductions; types as in [`Formula`].
+#[derive(Debug)]
+pub struct RowFormula {
+    /// For each reduction how elements are combined, and the expression of an element, which may use earlier results.
+    pub reductions: &'static [(Combine, &'static str)],
+    /// The expression of the result.
+    pub result: &'static str,
+    /// Whether the result has as many elements as the input, or one a row.
+    pub whole: bool,
+}
+
 /// What a binding of a kernel shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {
@@ -65,6 +104,8 @@ pub struct Kernel {
     pub groups: [u32; 3],
     /// Estimated floating-point operations, for splitting submits.
     pub work: u64,
+    /// Vectors of four words that the planner appends to the template's `Params`.
+    pub(crate) extra_words: usize,
     /// Compiled with wgpu's bounds checks in release builds too: kernels of a caller's own operations.
     pub(crate) checked: bool,
 }
@@ -83,6 +124,7 @@ impl Kernel {
             params: Vec::new(),
             groups: [1, 1, 1],
             work: 0,
+            extra_words: 0,
             checked: false,
         }
     }
@@ -135,6 +177,36 @@ impl Kernel {
         self
     }
 
+    /// Whether a binding shows `operand`.
+    pub(crate) fn shows(&self, operand: Operand) -> bool {
+        self.bindings.iter().any(|binding| binding.1 == operand)
+    }
+
+    /// Whether its results go through `store_output(index, value)` as the template has it, so that the planner may
+    /// write another body.
+    pub(crate) fn has_store_hook(&self) -> bool {
+        self.template.contains("\nfn store_output(index: u32, value: f32) {")
+            && self.hooks.iter().all(|hook| hook.0 != "store_output")
+            && self.param_fields().is_some()
+    }
+
+    /// How many words the template's `Params` has; `None` where there are others than single ones.
+    pub(crate) fn param_fields(&self) -> Option<usize> {
+        let (_, rest) = self.template.split_once("\nstruct Params {")?;
+        let (fields, _) = rest.split_once('}')?;
+        let fields = fields.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+        let is_word = |line: &str| [": u32,", ": i32,", ": f32,"].iter().any(|end| line.contains(end));
+        fields.map(|line| is_word(line).then_some(1)).sum()
+    }
+
+    /// The first binding number after the template's and those declared so far.
+    pub(crate) fn free_binding(&self) -> usize {
+        let texts = [self.template, &self.declarations];
+        let numbers = texts.iter().flat_map(|text| text.split("@binding(").skip(1));
+        let numbers = numbers.filter_map(|rest| rest.split(')').next()?.parse::<usize>().ok());
+        numbers.max().map_or(0, |last| last + 1)
+    }
+
     /// Sets the estimated work.
     #[must_use]
     pub fn work(mut self, operations: usize) -> Kernel {
@@ -150,8 +222,6 @@ pub struct Kernels {
     pub kernels: Vec<Kernel>,
     /// Bytes of each temporary buffer.
     pub temporaries: Vec<usize>,
-    /// The input whose buffer the first output takes over, where the kernel was made so.
-    pub in_place: Option<usize>,
 }
 
 impl From<Kernel> for Kernels {

@@ -10,6 +10,6 @@ mod specialise;
 mod unroll;
 
 pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
-pub use kernel::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
+pub use kernel::{Combine, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
 pub(crate) use reflect::{Module, Role};
 pub(crate) use specialise::specialise;

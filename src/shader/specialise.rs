@@ -20,6 +20,11 @@ pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
     for (name, body) in &kernel.hooks {
         text = set_hook(&text, name, body).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
     }
+    if kernel.extra_words > 0 {
+        let start = text.find("\nstruct Params {").ok_or_else(|| fault("the template has no Params".into()))?;
+        let end = text[start..].find('}').ok_or_else(|| fault("Params has no end".into()))?;
+        text.insert_str(start + end, &format!("    words: array<vec4<u32>, {}>,\n", kernel.extra_words));
+    }
     if !kernel.declarations.is_empty() {
         let at = text.find("\nfn ").ok_or_else(|| fault("the template has no function".into()))?;
         text.insert_str(at + 1, &format!("{}\n", kernel.declarations));

@@ -214,7 +214,7 @@ impl Call<'_> {
         }
         let weights = self.geometry.weights();
         let sum = reduce::sum_rows(partial, splits, weights).alias("Result", result);
-        Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * weights], in_place: None })
+        Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * weights] })
     }
 
     /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.

@@ -79,7 +79,7 @@ impl Op for MaxUnpool {
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .words([Word::Offset(0)]);
-        Ok(Kernels { kernels: vec![clear, mark, pick], temporaries: vec![4 * places], in_place: None })
+        Ok(Kernels { kernels: vec![clear, mark, pick], temporaries: vec![4 * places] })
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (input, index) = (&inputs[0], &inputs[1]);

@@ -1,6 +1,6 @@
 //! The positions of extremes.
 
-use super::{Kind, chunks, for_each_reduced, kept_dims, place};
+use super::{Kind, for_each_reduced, kept_dims, place};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -18,6 +18,20 @@ const TEMPLATE: &str = include_str!("../../../shaders/arg_reduce.wgsl");
 struct ArgReduce {
     kind: Kind,
     dims: Vec<usize>,
+}
+
+/// Elements one invocation compares before the work is split; far below the 65,535 iterations after which some
+/// drivers end a loop.
+const LONGEST_LOOP: usize = 1024;
+
+/// Invocations that keep an adapter busy; fewer outputs than this are split into chunks.
+const ENOUGH_INVOCATIONS: usize = 512;
+
+/// How many chunks each output's elements are split into.
+fn chunks(outputs: usize, length: usize) -> usize {
+    let for_loops = length.div_ceil(LONGEST_LOOP);
+    let for_invocations = (ENOUGH_INVOCATIONS / outputs.max(1)).min(length / 32);
+    for_loops.max(for_invocations).max(1)
 }
 
 impl Op for ArgReduce {
@@ -50,7 +64,7 @@ impl Op for ArgReduce {
             let is_last = chunks == 1;
             let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
             let mut kernel = Kernel::new("arg_reduce", TEMPLATE)
-                .constant("KIND", format!("{}u", self.kind.code()))
+                .constant("KIND", if self.kind == Kind::Max { "1u" } else { "2u" })
                 .alias("Element", input.dtype.wgsl())
                 .alias("Value", if input.dtype.is_float() { "f32" } else { input.dtype.wgsl() })
                 .hook("place", body.clone())

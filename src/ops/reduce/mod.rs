@@ -5,24 +5,25 @@ mod log_sum_exp;
 mod logic;
 mod product;
 
-use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Combine, Kernel, Operand, RowFormula, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/reduce.wgsl");
+const SUM_ROWS: &str = include_str!("../../../shaders/sum_rows.wgsl");
 
-/// Elements one invocation combines before the work is split; far below the 65,535 iterations after which some
-/// drivers end a loop.
-const LONGEST_LOOP: usize = 1024;
+static SUM: RowFormula = alone(&[(Combine::Sum, "{0}")]);
+static PRODUCT: RowFormula = alone(&[(Combine::Product, "{0}")]);
+static LARGEST: RowFormula = alone(&[(Combine::Largest, "{0}")]);
+static SMALLEST: RowFormula = alone(&[(Combine::Smallest, "{0}")]);
 
-/// Invocations that keep an adapter busy; fewer outputs than this are split into chunks.
-const ENOUGH_INVOCATIONS: usize = 512;
+const fn alone(reductions: &'static [(Combine, &'static str)]) -> RowFormula {
+    RowFormula { reductions, result: "{r0}", whole: false }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -37,16 +38,6 @@ enum Kind {
 }
 
 impl Kind {
-    /// How the shader counts kinds.
-    fn code(self) -> u32 {
-        match self {
-            Kind::Sum => 0,
-            Kind::Max | Kind::Any => 1,
-            Kind::Min | Kind::All => 2,
-            Kind::Product => 3,
-        }
-    }
-
     /// The result over nothing, where there is one.
     fn nothing(self) -> Option<u32> {
         match self {
@@ -87,23 +78,8 @@ pub(super) fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
     if terms.is_empty() { "0u".to_string() } else { terms.join(" + ") }
 }
 
-/// The step from one index over some dimensions to the next, where it is always the same: then it can be a parameter,
-/// and one kernel serves all such shapes.
-fn even_stride(layout: &Layout, dims: &[usize]) -> Option<usize> {
-    let mut steps = dims.iter().filter(|&&d| layout.shape[d] != 1).map(|&d| (layout.shape[d], layout.strides()[d]));
-    let first = steps.next().unwrap_or((1, 0));
-    steps.try_fold(first.1, |outer, (size, stride)| (outer == size * stride).then_some(stride))
-}
-
 fn kept_dims(rank: usize, reduced: &[usize]) -> Vec<usize> {
     (0..rank).filter(|d| !reduced.contains(d)).collect()
-}
-
-/// How many chunks each output's elements are split into.
-fn chunks(outputs: usize, length: usize) -> usize {
-    let for_loops = length.div_ceil(LONGEST_LOOP);
-    let for_invocations = (ENOUGH_INVOCATIONS / outputs.max(1)).min(length / 32);
-    for_loops.max(for_invocations).max(1)
 }
 
 impl Op for Reduce {
@@ -127,55 +103,16 @@ impl Op for Reduce {
         }
         Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), input.dtype)])
     }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        let (input, output) = (&io.inputs[0], &io.outputs[0]);
-        let outputs = output.shape.numel();
-        let mut length: usize = self.dims.iter().map(|&d| input.shape[d]).product();
-        let kept = kept_dims(input.shape.len(), &self.dims);
-        let innermost = |dims: &[usize]| {
-            dims.iter().filter(|&&d| input.shape[d] > 1).map(|&d| input.strides()[d]).min().unwrap_or(usize::MAX)
-        };
-        let output_fastest = innermost(&kept) < innermost(&self.dims);
-        let accumulator = if input.dtype == DType::F16 { "f32" } else { input.dtype.wgsl() };
-        let mut kernels = Kernels::default();
-        let mut from = Operand::Input(0);
-        let even = even_stride(input, &kept).zip(even_stride(input, &self.dims));
-        let mut strides = even.unwrap_or((0, 0));
-        loop {
-            let chunks = chunks(outputs, length);
-            let is_first = kernels.kernels.is_empty();
-            let is_last = chunks == 1;
-            let to = if is_last { Operand::Output(0) } else { Operand::Temporary(kernels.temporaries.len()) };
-            let mut kernel = Kernel::new("reduce", TEMPLATE)
-                .constant("KIND", format!("{}u", self.kind.code()))
-                .constant("NOTHING", format!("{}u", self.kind.nothing().unwrap_or(0)))
-                .constant("OUTPUT_FASTEST", output_fastest)
-                .alias("Element", if is_first { input.dtype.wgsl() } else { accumulator })
-                .alias("Accumulator", accumulator)
-                .alias("Result", if is_last { output.dtype.wgsl() } else { accumulator })
-                .bind("input", from)
-                .bind("output", to)
-                .values(&[outputs, length, chunks, strides.0, strides.1])
-                .words([if is_first { Word::Offset(0) } else { Word::Value(0) }])
-                .grid(fold_groups(outputs * chunks, 64))
-                .work(outputs * length);
-            if !input.dtype.is_float() {
-                kernel = kernel.hook("not_a_number", "return false;");
-            }
-            if is_first && even.is_none() {
-                kernel = kernel
-                    .hook("start", format!("return {};", place(input, &kept, "index")))
-                    .hook("place", format!("return {};", place(input, &self.dims, "element")));
-            }
-            kernels.kernels.push(kernel);
-            if is_last {
-                return Ok(kernels);
-            }
-            kernels.temporaries.push(4 * outputs * chunks);
-            strides = if output_fastest { (1, outputs) } else { (chunks, 1) };
-            length = chunks;
-            from = to;
-        }
+    fn class(&self) -> Class {
+        Class::Rows(match self.kind {
+            Kind::Sum => &SUM,
+            Kind::Max | Kind::Any => &LARGEST,
+            Kind::Min | Kind::All => &SMALLEST,
+            Kind::Product => &PRODUCT,
+        })
+    }
+    fn dims(&self) -> &[usize] {
+        &self.dims
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];
@@ -221,12 +158,10 @@ impl Op for Reduce {
 /// The kernel that adds up the rows of f32 `[rows, columns]` into the first output, in a fixed order: for
 /// operations that leave partial sums.
 pub(super) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
-    Kernel::new("reduce", TEMPLATE)
-        .constant("KIND", format!("{}u", Kind::Sum.code()))
-        .constant("OUTPUT_FASTEST", true)
+    Kernel::new("sum_rows", SUM_ROWS)
         .bind("input", from)
         .bind("output", Operand::Output(0))
-        .values(&[columns, rows, 1, 1, columns, 0])
+        .values(&[columns, rows])
         .grid(fold_groups(columns, 64))
         .work(rows * columns)
 }

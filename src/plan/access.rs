@@ -1,0 +1,104 @@
+//! How a kernel loads an input: in vectors where it can, element by element where it must.
+
+use crate::dtype::DType;
+use crate::plan::domain::{Wide, place, steps};
+use crate::shape::Layout;
+
+/// How the numbers of one vector (or the single number) lie in an input.
+#[derive(Clone, Debug)]
+pub(super) enum Access {
+    /// In the order of the indices: one vector.
+    Flat,
+    /// One vector at a computed place.
+    Vector(Vec<(usize, usize)>),
+    /// One number for all four.
+    Splat(Vec<(usize, usize)>),
+    /// Four numbers, each at a computed place.
+    Gather(Vec<(usize, usize)>),
+    /// No vectors: one number at a computed place.
+    Single(Vec<(usize, usize)>),
+}
+
+impl Access {
+    /// How a kernel reads `layout` in the order of its elements, in vectors or not. Sizes become constants of the
+    /// kernel, all but the outermost, which a shorter last batch changes.
+    pub fn new(layout: &Layout, wide: Wide) -> Access {
+        let steps = steps(layout);
+        if wide == Wide::Single {
+            return Access::Single(steps);
+        }
+        if layout.is_contiguous() && layout.offset.is_multiple_of(4) {
+            return Access::Flat;
+        }
+        match steps.last() {
+            None => Access::Splat(Vec::new()),
+            Some((_, 0)) if steps.len() == 1 => Access::Splat(Vec::new()),
+            Some((size, 0)) if size % 4 == 0 => Access::Splat(steps),
+            Some((size, 1))
+                if size % 4 == 0
+                    && layout.offset.is_multiple_of(4)
+                    && steps.iter().rev().skip(1).all(|step| step.1 % 4 == 0) =>
+            {
+                Access::Vector(steps)
+            }
+            _ => Access::Gather(steps),
+        }
+    }
+
+    /// Whether the binding is an array of vectors.
+    pub fn is_vector(&self) -> bool {
+        matches!(self, Access::Flat | Access::Vector(_))
+    }
+
+    /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is
+    /// the expression of how many there are: places past that are not read, except by whole vectors.
+    pub fn load(&self, buffer: &str, offset: &str, index: &str, count: &str, dtype: DType) -> String {
+        let raw = match self {
+            Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
+            Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", place(steps, index)),
+            Access::Splat(steps) => {
+                return converted(&format!("{buffer}[{offset} + {}]", place(steps, index)), dtype, true);
+            }
+            Access::Single(steps) => format!("{buffer}[{offset} + {}]", place(steps, index)),
+            Access::Gather(steps) => {
+                let element = |lane: u32| {
+                    format!("{buffer}[{offset} + {}]", place(steps, &format!("min({index} + {lane}u, {count} - 1u)")))
+                };
+                format!("vec4({}, {}, {}, {})", element(0), element(1), element(2), element(3))
+            }
+        };
+        converted(&raw, dtype, false)
+    }
+}
+
+/// A stored number, or vector of them, in the type it is computed with.
+fn converted(raw: &str, dtype: DType, splat: bool) -> String {
+    match dtype {
+        DType::Bool => format!("(U({raw}) != U(0u))"),
+        DType::F32 | DType::F16 => format!("F({raw})"),
+        DType::I32 if splat => format!("I({raw})"),
+        DType::U32 if splat => format!("U({raw})"),
+        DType::I32 | DType::U32 => raw.to_string(),
+    }
+}
+
+/// A computed value in the type it is stored in.
+pub(super) fn stored(value: &str, dtype: DType, width: usize) -> String {
+    match dtype {
+        DType::Bool => format!("select(U(0u), U(1u), {value})"),
+        DType::F16 if width == 4 => format!("vec4<f16>({value})"),
+        DType::F16 => format!("f16({value})"),
+        _ => value.to_string(),
+    }
+}
+
+/// The element type of a binding.
+pub(super) fn array_type(dtype: DType, vector: bool) -> &'static str {
+    match (dtype, vector) {
+        (DType::F32, true) => "vec4<f32>",
+        (DType::F16, true) => "vec4<f16>",
+        (DType::I32, true) => "vec4<i32>",
+        (DType::U32 | DType::Bool, true) => "vec4<u32>",
+        (_, false) => dtype.wgsl(),
+    }
+}

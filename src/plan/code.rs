@@ -1,0 +1,239 @@
+//! What the writers of kernels share: inputs, scalars, and calls as WGSL expressions.
+
+use crate::error::{Error, Result};
+use crate::graph::{Class, Edge};
+use crate::plan::access::{Access, array_type, stored};
+use crate::plan::form::Cluster;
+use crate::plan::wiring::{Root, Wiring};
+use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shape::Layout;
+use std::fmt::Write;
+
+/// Kernels, and where their inputs, outputs and data words come from.
+pub(super) struct Written {
+    pub kernels: Kernels,
+    /// For each bound input the call and its argument that it is.
+    pub inputs: Vec<(usize, usize)>,
+    pub outputs: Vec<Root>,
+    /// For each scalar word the call and the index among its scalars.
+    pub scalars: Vec<(usize, usize)>,
+    /// Outputs that take over the buffer of an input.
+    pub in_place: Vec<(usize, usize)>,
+}
+
+/// An input that the written code loads itself.
+pub(super) struct Input {
+    pub from: (usize, usize),
+    pub root: Root,
+    pub layout: Layout,
+    pub access: Access,
+    /// Its variable in the shader; an output's where that takes over its buffer.
+    pub buffer: String,
+    /// One value a row, loaded before the rows' elements.
+    pub is_row: bool,
+}
+
+pub(super) struct Code<'a> {
+    pub wiring: &'a Wiring<'a>,
+    pub cluster: &'a Cluster,
+    pub inputs: Vec<Input>,
+    pub outputs: Vec<Root>,
+    pub scalars: Vec<(usize, usize)>,
+    pub in_place: Vec<(usize, usize)>,
+    libraries: Vec<&'static str>,
+    /// Numbers of a vector in full values.
+    width: usize,
+}
+
+pub(super) fn internal(reason: &str) -> Error {
+    Error::Internal { op: "plan", reason: reason.to_string() }
+}
+
+impl<'a> Code<'a> {
+    /// `access` tells how an input is read and whether it has one value a row.
+    pub fn new(
+        wiring: &'a Wiring<'a>,
+        cluster: &'a Cluster,
+        outputs: Vec<Root>,
+        width: usize,
+        access: impl Fn((usize, usize), &Layout) -> (Access, bool),
+    ) -> Code<'a> {
+        let inputs = cluster.inputs(wiring).into_iter().enumerate().map(|(i, from)| {
+            let layout = *wiring.layout(wiring.schedule.edges[from.0][from.1]);
+            let (access, is_row) = access(from, &layout);
+            Input { from, root: wiring.argument(from.0, from.1), layout, access, buffer: format!("input{i}"), is_row }
+        });
+        Code {
+            wiring,
+            cluster,
+            inputs: inputs.collect(),
+            outputs,
+            scalars: Vec::new(),
+            in_place: Vec::new(),
+            libraries: Vec::new(),
+            width,
+        }
+    }
+
+    /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element where it
+    /// writes. `may_take` says which; `is_full` tells outputs with an element a place from those with one a row.
+    pub fn take_over(&mut self, may_take: impl Fn(&Input) -> bool, is_full: impl Fn(Root) -> bool) {
+        for output in 0..self.outputs.len() {
+            let layout = self.wiring.stored(self.outputs[output]);
+            let of_rows = !is_full(self.outputs[output]);
+            let fits = |&i: &usize| {
+                let input = &self.inputs[i];
+                let flat = input.layout.is_contiguous() && input.layout.offset == 0 && input.is_row == of_rows;
+                flat && input.layout.dtype == layout.dtype
+                    && input.layout.shape.numel() == layout.shape.numel()
+                    && self.in_place.iter().all(|taken| taken.1 != i)
+                    && self.inputs.iter().filter(|other| other.root == input.root).count() == 1
+                    && may_take(input)
+            };
+            // A parameter's new value belongs where its old one was: then each run finds it in the same place.
+            let is_source = |&i: &usize| matches!(self.inputs[i].root, Edge::Source(_));
+            let mut sources = (0..self.inputs.len()).filter(is_source);
+            if let Some(input) = sources.find(fits).or_else(|| (0..self.inputs.len()).find(fits)) {
+                self.inputs[input].buffer = output_name(output);
+                self.in_place.push((output, input));
+            }
+        }
+    }
+
+    /// The input that an argument is read from.
+    pub fn input(&self, node: usize, argument: usize) -> Result<usize> {
+        let edge = self.wiring.schedule.edges[node][argument];
+        let (root, layout) = (self.wiring.root(edge), self.wiring.layout(edge));
+        let found = self.inputs.iter().position(|input| input.root == root && input.layout == *layout);
+        found.ok_or_else(|| internal("an input that was not found"))
+    }
+
+    /// The statement that loads an input as `x{input}`.
+    pub fn load(&self, input: usize, index: &str, count: &str) -> String {
+        let Input { access, buffer, layout, .. } = &self.inputs[input];
+        let value = access.load(buffer, &format!("word({input}u)"), index, count, layout.dtype);
+        format!("    let x{input} = {value};\n")
+    }
+
+    /// The expression of a constant.
+    pub fn constant(&mut self, node: usize) -> Result<String> {
+        let mut arguments = Vec::new();
+        for argument in 0..self.wiring.schedule.edges[node].len() {
+            match self.wiring.argument(node, argument) {
+                Edge::Node { index, .. } => arguments.push(self.constant(index)?),
+                Edge::Source(_) => return Err(internal("a constant that is read")),
+            }
+        }
+        self.pointwise(node, &arguments)
+    }
+
+    /// The formula of a pointwise call with its operands and scalars filled in.
+    pub fn pointwise(&mut self, node: usize, arguments: &[String]) -> Result<String> {
+        let Class::Pointwise(formula) = self.wiring.schedule.nodes[node].op.class() else {
+            return Err(internal("a call that is not pointwise"));
+        };
+        for library in formula.library {
+            if !self.libraries.contains(library) {
+                self.libraries.push(library);
+            }
+        }
+        Ok(self.filled(node, formula.wgsl, arguments))
+    }
+
+    /// A text with its operands and the call's scalars filled in.
+    pub fn filled(&mut self, node: usize, text: &str, arguments: &[String]) -> String {
+        let mut text = text.to_string();
+        for (i, argument) in arguments.iter().enumerate() {
+            text = text.replace(&format!("{{{i}}}"), argument);
+        }
+        for scalar in 0..self.wiring.schedule.nodes[node].op.scalars().len() {
+            let placeholder = format!("{{s{scalar}}}");
+            if text.contains(&placeholder) {
+                let at = self.scalars.iter().position(|&s| s == (node, scalar)).unwrap_or_else(|| {
+                    self.scalars.push((node, scalar));
+                    self.scalars.len() - 1
+                });
+                // Scalars follow the offsets.
+                text = text.replace(&placeholder, &format!("word({}u)", self.inputs.len() + at));
+            }
+        }
+        text
+    }
+
+    /// A line that names the value of a call.
+    pub fn line(&self, name: &str, node: usize, value: &str) -> String {
+        format!("    let {name} = {value}; // {}\n", self.wiring.schedule.nodes[node].op.name())
+    }
+
+    /// The value of an output as it is stored, in vectors or not.
+    pub fn stored(&self, output: usize, value: &str, width: usize) -> String {
+        stored(value, self.wiring.stored(self.outputs[output]).dtype, width)
+    }
+
+    /// The words that the code refers to.
+    pub fn words(&self) -> Vec<Word> {
+        let offsets = (0..self.inputs.len()).map(Word::Offset);
+        offsets.chain((0..self.scalars.len()).map(Word::Scalar)).collect()
+    }
+
+    pub fn libraries(&self) -> String {
+        self.libraries.join("\n")
+    }
+
+    /// Declares and binds those inputs and outputs that `body` speaks of, from binding `first` on. An output is an array
+    /// of vectors where `vector` says so.
+    pub fn bind(
+        &self,
+        kernel: &mut Kernel,
+        body: &str,
+        first: usize,
+        skip_output: bool,
+        vector: impl Fn(Root) -> bool,
+    ) {
+        let mut binding = first;
+        let mut text = String::new();
+        for (i, input) in self.inputs.iter().enumerate() {
+            if input.buffer.starts_with("input") && body.contains(&format!("{}[", input.buffer)) {
+                let array = array_type(input.layout.dtype, input.access.is_vector());
+                let name = &input.buffer;
+                let _ = writeln!(text, "@group(0) @binding({binding}) var<storage, read> {name}: array<{array}>;");
+                kernel.bindings.push((name.clone(), Operand::Input(i)));
+                binding += 1;
+            }
+        }
+        for (k, &root) in self.outputs.iter().enumerate() {
+            let name = output_name(k);
+            if !body.contains(&format!("{name}[")) {
+                continue;
+            }
+            if k > 0 || !skip_output {
+                let array = array_type(self.wiring.stored(root).dtype, vector(root));
+                let _ =
+                    writeln!(text, "@group(0) @binding({binding}) var<storage, read_write> {name}: array<{array}>;");
+                binding += 1;
+                kernel.bindings.push((name, Operand::Output(k)));
+            }
+        }
+        kernel.declarations.push_str(&text);
+    }
+
+    pub fn finish(self, kernels: Kernels) -> Written {
+        Written {
+            kernels,
+            inputs: self.inputs.iter().map(|input| input.from).collect(),
+            outputs: self.outputs,
+            scalars: self.scalars,
+            in_place: self.in_place,
+        }
+    }
+
+    /// Numbers of a vector in full values.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+}
+
+/// The variable of an output.
+pub(super) fn output_name(output: usize) -> String {
+    format!("output{output}")
+}

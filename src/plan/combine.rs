@@ -1,0 +1,176 @@
+//! How reductions put two values together, within a vector, along a loop and across the invocations of a team.
+
+use crate::dtype::DType;
+use crate::shader::Combine;
+use std::fmt::Write;
+
+/// One reduction in a kernel.
+pub(super) struct Accumulator {
+    /// The variable of its result.
+    pub name: String,
+    pub combine: Combine,
+    /// The type of the call's result.
+    pub dtype: DType,
+}
+
+impl Accumulator {
+    /// The alias of what it is computed in.
+    pub fn vector(&self) -> &'static str {
+        match self.dtype {
+            DType::F32 | DType::F16 => "F",
+            DType::I32 => "I",
+            DType::U32 | DType::Bool => "U",
+        }
+    }
+
+    /// The type of one number.
+    fn scalar(&self) -> &'static str {
+        match self.dtype {
+            DType::F32 | DType::F16 => "f32",
+            DType::I32 => "i32",
+            DType::U32 | DType::Bool => "u32",
+        }
+    }
+
+    /// The element type of a buffer of partial results.
+    pub fn stored(&self, vector: bool) -> &'static str {
+        match (self.scalar(), vector) {
+            ("f32", true) => "vec4<f32>",
+            ("i32", true) => "vec4<i32>",
+            (_, true) => "vec4<u32>",
+            (scalar, false) => scalar,
+        }
+    }
+
+    /// The result over nothing, a number that changes no other. Infinity is no constant in WGSL, so it is made of data.
+    pub fn nothing(&self) -> String {
+        let vector = self.vector();
+        let word = |bits: &str| match vector {
+            "F" => format!("F(bitcast<f32>({bits} + min(params.length, 0u)))"),
+            _ => format!("{vector}({bits})"),
+        };
+        match (self.combine, vector) {
+            (Combine::Sum, "F") => "F(0.0)".to_string(),
+            (Combine::Sum, _) => format!("{vector}(0)"),
+            (Combine::Product, "F") => "F(1.0)".to_string(),
+            (Combine::Product, _) => format!("{vector}(1)"),
+            (Combine::Largest, "F") => word("0xff800000u"),
+            (Combine::Largest, "I") => word("-2147483647 - 1"),
+            (Combine::Largest, _) => word("0u"),
+            (Combine::Smallest, "F") => word("0x7f800000u"),
+            (Combine::Smallest, "I") => word("2147483647"),
+            (Combine::Smallest, _) if self.dtype == DType::Bool => word("1u"),
+            (Combine::Smallest, _) => word("0xffffffffu"),
+        }
+    }
+
+    /// Two values of the kernel's vector type together.
+    pub fn combined(&self, a: &str, b: &str) -> String {
+        self.joined(a, b, self.vector())
+    }
+
+    fn joined(&self, a: &str, b: &str, of: &str) -> String {
+        match self.combine {
+            Combine::Sum => format!("({a} + {b})"),
+            Combine::Product => format!("({a} * {b})"),
+            Combine::Largest if self.is_float() => format!("largest_{of}({a}, {b})"),
+            Combine::Smallest if self.is_float() => format!("smallest_{of}({a}, {b})"),
+            Combine::Largest => format!("max({a}, {b})"),
+            Combine::Smallest => format!("min({a}, {b})"),
+        }
+    }
+
+    fn is_float(&self) -> bool {
+        self.vector() == "F"
+    }
+
+    /// The row's result of an invocation's `sum`: over the vector's four numbers where they are elements of one row
+    /// (`across`), and over the team.
+    pub fn total(&self, sum: &str, across: bool, width: usize, lanes: usize) -> String {
+        let scalar = self.scalar();
+        let shared = |value: String| {
+            if lanes > 1 { format!("{}({value}, local)", self.share_name()) } else { value }
+        };
+        if across {
+            let pairs = [("x", "y"), ("z", "w")]
+                .map(|(a, b)| self.joined(&format!("{sum}.{a}"), &format!("{sum}.{b}"), scalar));
+            return format!("{}({})", self.vector(), shared(self.joined(&pairs[0], &pairs[1], scalar)));
+        }
+        if lanes == 1 {
+            return sum.to_string();
+        }
+        if width == 1 {
+            return shared(sum.to_string());
+        }
+        let parts = ["x", "y", "z", "w"].map(|part| shared(format!("{sum}.{part}")));
+        format!("{}({})", self.vector(), parts.join(", "))
+    }
+
+    fn share_name(&self) -> String {
+        let combine = match self.combine {
+            Combine::Sum => "sum",
+            Combine::Product => "product",
+            Combine::Largest => "largest",
+            Combine::Smallest => "smallest",
+        };
+        format!("share_{combine}_{}", self.scalar())
+    }
+}
+
+/// The functions that these reductions call.
+pub(super) fn share(accumulators: &[Accumulator], lanes: usize) -> String {
+    let mut text = String::new();
+    let extreme = |accumulator: &&Accumulator| {
+        accumulator.is_float() && matches!(accumulator.combine, Combine::Largest | Combine::Smallest)
+    };
+    if accumulators.iter().any(|accumulator| extreme(&accumulator)) {
+        for (of, bits) in [("F", "U"), ("f32", "u32")] {
+            // A NaN wins over everything, as in PyTorch.
+            let _ = write!(
+                text,
+                "
+fn not_a_number_{of}(x: {of}) -> {bool} {{ return (bitcast<{bits}>(x) & {bits}(0x7fffffffu)) > {bits}(0x7f800000u); }}
+fn largest_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b > a) | not_a_number_{of}(b)) & !not_a_number_{of}(a)); }}
+fn smallest_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b < a) | not_a_number_{of}(b)) & !not_a_number_{of}(a)); }}
+",
+                bool = if of == "F" { "B" } else { "bool" },
+            );
+        }
+    }
+    if lanes == 1 {
+        return text;
+    }
+    text.push_str("\nvar<workgroup> passed: array<u32, WORKGROUP>;\n");
+    let mut written: Vec<String> = Vec::new();
+    for accumulator in accumulators {
+        let (name, scalar) = (accumulator.share_name(), accumulator.scalar());
+        if written.contains(&name) {
+            continue;
+        }
+        let halves = accumulator.joined(
+            &format!("bitcast<{scalar}>(passed[local])"),
+            &format!("bitcast<{scalar}>(passed[local + reach])"),
+            scalar,
+        );
+        let _ = write!(
+            text,
+            "
+fn {name}(value: {scalar}, local: u32) -> {scalar} {{
+    // Nobody may still read what the last call left.
+    workgroupBarrier();
+    passed[local] = bitcast<u32>(value);
+    workgroupBarrier();
+    for (var reach = LANES / 2u; reach > 0u; reach /= 2u) {{
+        if (local % LANES < reach) {{
+            passed[local] = bitcast<u32>({halves});
+        }}
+        workgroupBarrier();
+    }}
+    return bitcast<{scalar}>(passed[local - local % LANES]);
+}}
+",
+        );
+        written.push(name);
+    }
+    text
+}

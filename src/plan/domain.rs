@@ -1,0 +1,147 @@
+//! What a kernel runs over: rows of elements, and how a linear index splits into the two.
+
+use crate::shape::Layout;
+use std::fmt::Write;
+
+/// Sizes and strides, outermost first; dimensions that step alike count as one, those of size 1 not at all.
+pub(super) fn steps(layout: &Layout) -> Vec<(usize, usize)> {
+    let mut steps: Vec<(usize, usize)> = Vec::new();
+    for (&size, &stride) in layout.shape.iter().zip(layout.strides()) {
+        match steps.last_mut() {
+            _ if size == 1 => {}
+            Some(last) if last.1 == stride * size => *last = (last.0 * size, stride),
+            _ => steps.push((size, stride)),
+        }
+    }
+    steps
+}
+
+/// A tensor seen as rows: an index in the order of its elements is a row and an element of the row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Domain {
+    /// The row of an index, as a layout: stride 0 along the row.
+    pub row_of: Vec<(usize, usize)>,
+    /// Rows.
+    pub rows: usize,
+    /// Elements of a row.
+    pub length: usize,
+    /// Whether the outermost dimension, which a shorter last batch changes, is part of a row.
+    pub length_varies: bool,
+}
+
+/// What the four numbers of a vector are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wide {
+    /// There are no vectors: one number.
+    Single,
+    /// Neighbouring elements of a row; the last ones may be missing where `ragged`.
+    Elements { ragged: bool },
+    /// The same element of neighbouring rows.
+    Rows,
+}
+
+impl Wide {
+    pub fn width(self) -> usize {
+        if self == Wide::Single { 1 } else { 4 }
+    }
+}
+
+impl Domain {
+    /// The rows of a shape along `dims`.
+    pub fn new(input: &Layout, dims: &[usize]) -> Domain {
+        let shape = input.shape;
+        let kept: Vec<usize> = (0..shape.len()).filter(|dim| !dims.contains(dim)).collect();
+        let mut strides = vec![0; shape.len()];
+        let mut stride = 1;
+        for &dim in kept.iter().rev() {
+            strides[dim] = stride;
+            stride *= shape[dim];
+        }
+        let row_of = steps(&Layout::strided(shape, &strides, 0, input.dtype));
+        let rows = kept.iter().map(|&dim| shape[dim]).product();
+        let length = dims.iter().map(|&dim| shape[dim]).product();
+        Domain { row_of, rows, length, length_varies: dims.contains(&0) }
+    }
+
+    pub fn numel(&self) -> usize {
+        self.rows * self.length
+    }
+
+    /// Whether a layout over the whole domain shows each row's one value to all of its elements.
+    pub fn is_row_value(&self, layout: &Layout) -> bool {
+        layout.offset == 0 && steps(layout) == self.row_of
+    }
+
+    /// Whether neighbours in memory belong to one row.
+    pub fn rows_are_runs(&self) -> bool {
+        self.row_of.last().is_none_or(|&(_, stride)| stride == 0)
+    }
+
+    pub fn wide(&self) -> Wide {
+        match self.row_of[..] {
+            // The size of one run is the whole tensor's, which a shorter last batch changes.
+            [] | [(_, 0)] => Wide::Elements { ragged: true },
+            [.., (size, 0)] if size % 4 == 0 => Wide::Elements { ragged: false },
+            [_, .., (size, 1)] if size % 4 == 0 => Wide::Rows,
+            _ => Wide::Single,
+        }
+    }
+
+    /// For rows or for elements: the sizes and the distances in memory of the dimensions they count through.
+    fn part(&self, of_rows: bool) -> Vec<(usize, usize)> {
+        let mut part = Vec::new();
+        let mut distance = 1;
+        for &(size, stride) in self.row_of.iter().rev() {
+            if (stride != 0) == of_rows {
+                part.push((size, distance));
+            }
+            distance *= size.max(1);
+        }
+        part.reverse();
+        part
+    }
+
+    /// How far rows and elements lie apart, where both step evenly; then these numbers are parameters, and one
+    /// kernel serves many shapes.
+    pub fn even(&self) -> Option<(usize, usize)> {
+        match (&self.part(true)[..], &self.part(false)[..]) {
+            ([] | [_], [] | [_]) => {
+                let step = |part: Vec<(usize, usize)>| part.first().map_or(0, |&(_, distance)| distance);
+                Some((step(self.part(true)), step(self.part(false))))
+            }
+            _ => None,
+        }
+    }
+
+    /// The WGSL expression of an element's index.
+    pub fn index(&self, row: &str, element: &str) -> String {
+        if self.even().is_some() {
+            return format!("{row} * params.row_stride + {element} * params.element_stride");
+        }
+        format!("{} + {}", unravel(&self.part(true), row), unravel(&self.part(false), element))
+    }
+}
+
+/// The place that an index over some sizes has, each with its stride. The first size is not written: it may be that of
+/// the outermost dimension, which a shorter last batch changes.
+fn unravel(part: &[(usize, usize)], index: &str) -> String {
+    let mut text = String::new();
+    let mut inner = 1;
+    for (at, &(size, stride)) in part.iter().enumerate().rev() {
+        let mut term = if inner == 1 { index.to_string() } else { format!("({index} / {inner}u)") };
+        if at > 0 {
+            // Where there is nothing, nothing is read; the text must be valid all the same.
+            term = format!("({term} % {}u)", size.max(1));
+        }
+        if stride != 0 {
+            let _ = write!(text, "{}{term} * {stride}u", if text.is_empty() { "" } else { " + " });
+        }
+        inner *= size.max(1);
+    }
+    if text.is_empty() { "0u".to_string() } else { format!("({text})") }
+}
+
+/// The place in storage of an index in the order of a layout's elements, as a WGSL expression.
+pub(super) fn place(steps: &[(usize, usize)], index: &str) -> String {
+    unravel(steps, index)
+}

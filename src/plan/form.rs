@@ -1,0 +1,258 @@
+//! Which calls can be one kernel: what is asked of a set of them, and what kind of kernel it makes.
+
+use crate::device::Adapter;
+use crate::graph::{Class, Edge};
+use crate::plan::domain::{Domain, Wide};
+use crate::plan::rows;
+use crate::plan::wiring::{Root, Wiring};
+use crate::shader::{Kernels, Operand};
+use crate::shape::Layout;
+use std::collections::BTreeSet;
+
+/// Storage buffers a kernel may bind by WebGPU's default limits.
+const MOST_BUFFERS: usize = 8;
+
+/// Calls of one kernel, so that compiling it stays quick.
+const MOST_CALLS: usize = 48;
+
+/// What a set of calls is carried out by.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// The kernels of one call, the pointwise rest in its stores.
+    Call(usize),
+    /// A kernel over elements.
+    Pointwise,
+    /// A kernel over rows.
+    Rows(Domain),
+}
+
+/// A set of calls that run as one.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    /// Ascending.
+    pub members: BTreeSet<usize>,
+    /// Members that are computed here again, and stored, if at all, by another cluster.
+    pub copies: BTreeSet<usize>,
+    pub kind: Kind,
+}
+
+impl Cluster {
+    /// The members that are not copies.
+    pub fn core(&self) -> impl Iterator<Item = usize> {
+        self.members.difference(&self.copies).copied()
+    }
+
+    /// Whether a member has a value for each element, or for each row. Others than rows have elements alone.
+    pub fn is_full(&self, wiring: &Wiring, member: usize) -> bool {
+        match (&self.kind, wiring.schedule.nodes[member].op.class()) {
+            (Kind::Rows(_), Class::Rows(formula)) => formula.whole,
+            (Kind::Rows(domain), _) => wiring.schedule.nodes[member].outputs[0].shape.numel() == domain.numel(),
+            _ => true,
+        }
+    }
+
+    /// The member that computes what an argument shows, if it is one.
+    pub fn producer(&self, wiring: &Wiring, node: usize, argument: usize) -> Option<usize> {
+        match wiring.argument(node, argument) {
+            Edge::Node { index, .. } if self.members.contains(&index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The arguments of members that come from elsewhere and are read from memory, each stored value through each
+    /// layout once.
+    pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
+        let mut seen: Vec<(Root, Layout)> = Vec::new();
+        let mut inputs = Vec::new();
+        // A call's own arguments keep their numbers, by which its kernels bind them.
+        let call = match self.kind {
+            Kind::Call(call) => Some(call),
+            _ => None,
+        };
+        let rest = self.members.iter().copied().filter(|&member| Some(member) != call);
+        for member in call.into_iter().chain(rest) {
+            for argument in 0..wiring.schedule.edges[member].len() {
+                let root = wiring.argument(member, argument);
+                let of_call = call == Some(member);
+                if self.producer(wiring, member, argument).is_some() || (wiring.constant(root).is_some() && !of_call) {
+                    continue;
+                }
+                let item = (root, *wiring.layout(wiring.schedule.edges[member][argument]));
+                if of_call || !seen.contains(&item) {
+                    seen.push(item);
+                    inputs.push((member, argument));
+                }
+            }
+        }
+        inputs
+    }
+}
+
+/// What forming clusters needs to know.
+pub(super) struct Former<'a> {
+    pub wiring: &'a Wiring<'a>,
+    pub adapter: &'a Adapter,
+    /// The kernels of calls that have their own.
+    pub kernels: &'a [Option<Kernels>],
+    pub kept: &'a BTreeSet<Root>,
+}
+
+impl Former<'_> {
+    /// A cluster of these calls, or why there is none.
+    pub fn form(&self, members: BTreeSet<usize>) -> Result<Cluster, &'static str> {
+        let nodes = &self.wiring.schedule.nodes;
+        let mut call = None;
+        let mut domain: Option<Domain> = None;
+        for &member in &members {
+            match nodes[member].op.class() {
+                Class::Pointwise(_) => {}
+                Class::Rows(_) => {
+                    let edge = self.wiring.schedule.edges[member][0];
+                    let rows = Domain::new(self.wiring.layout(edge), nodes[member].op.dims());
+                    if domain.as_ref().is_some_and(|domain| *domain != rows) {
+                        return Err("reductions over different rows");
+                    }
+                    domain = Some(rows);
+                }
+                _ if call.is_some() => return Err("two calls with kernels of their own"),
+                _ => call = Some(member),
+            }
+        }
+        let kind = match (call, domain) {
+            (Some(_), Some(_)) => return Err("a reduction beside kernels of its own"),
+            (Some(call), None) => Kind::Call(call),
+            (None, Some(domain)) => Kind::Rows(domain),
+            (None, None) => Kind::Pointwise,
+        };
+        let cluster = Cluster { members, copies: BTreeSet::new(), kind };
+        if cluster.members.len() > 1 {
+            self.check(&cluster)?;
+        }
+        Ok(cluster)
+    }
+
+    fn check(&self, cluster: &Cluster) -> Result<(), &'static str> {
+        let wiring = self.wiring;
+        if cluster.members.len() > MOST_CALLS {
+            return Err("too many calls for one kernel");
+        }
+        let output = |member: usize| wiring.schedule.nodes[member].outputs[0].shape.numel();
+        let (full, rows) = match &cluster.kind {
+            Kind::Rows(domain) if domain.rows == domain.numel() || domain.numel() == 0 => return Err("rows of one"),
+            Kind::Rows(domain) => (domain.numel(), domain.rows),
+            Kind::Call(call) => (output(*call), 0),
+            Kind::Pointwise => {
+                let numel = cluster.members.first().map_or(0, |&member| output(member));
+                (numel, numel)
+            }
+        };
+        let single = match &cluster.kind {
+            Kind::Rows(domain) => domain.wide() == Wide::Single,
+            Kind::Call(_) => true,
+            Kind::Pointwise => false,
+        };
+        for &member in &cluster.members {
+            if let Some(formula) = wiring.formula(member) {
+                if output(member) != full && output(member) != rows {
+                    return Err("sizes differ");
+                }
+                if single && !formula.is_scalar() {
+                    return Err("a formula of four numbers in a kernel of single ones");
+                }
+            }
+            for argument in 0..wiring.schedule.edges[member].len() {
+                if let Some(producer) = cluster.producer(wiring, member, argument) {
+                    self.check_edge(cluster, producer, member, argument)?;
+                }
+            }
+        }
+        match &cluster.kind {
+            Kind::Rows(_) => rows::check(cluster, wiring, self.adapter)?,
+            Kind::Call(call) => self.check_stores(*call)?,
+            Kind::Pointwise => {}
+        }
+        if self.buffers(cluster) > MOST_BUFFERS {
+            return Err("too many buffers for one kernel");
+        }
+        Ok(())
+    }
+
+    /// Whether what one member computes reaches another without going through memory.
+    fn check_edge(
+        &self,
+        cluster: &Cluster,
+        producer: usize,
+        consumer: usize,
+        argument: usize,
+    ) -> Result<(), &'static str> {
+        let wiring = self.wiring;
+        let edge = wiring.schedule.edges[consumer][argument];
+        if matches!(cluster.kind, Kind::Call(call) if call == consumer) {
+            return Err("a call with kernels of its own reads from memory");
+        }
+        if wiring.root(edge) != (Edge::Node { index: producer, output: 0 }) {
+            return Err("not the first output");
+        }
+        let layout = wiring.layout(edge);
+        let flat = layout.is_contiguous()
+            && layout.offset == 0
+            && layout.shape.numel() == wiring.schedule.nodes[producer].outputs[0].shape.numel();
+        let is_reduction = matches!(wiring.schedule.nodes[consumer].op.class(), Class::Rows(_));
+        let to_full = is_reduction || cluster.is_full(wiring, consumer);
+        match (cluster.is_full(wiring, producer), to_full) {
+            (true, true) | (false, false) if flat => Ok(()),
+            (false, true) => match &cluster.kind {
+                Kind::Rows(domain) if domain.is_row_value(layout) => Ok(()),
+                _ => Err("not the rows' order"),
+            },
+            _ => Err("read in another order than it is computed"),
+        }
+    }
+
+    /// Whether the kernels of a call store their first output through the hook that the planner may rewrite.
+    fn check_stores(&self, call: usize) -> Result<(), &'static str> {
+        let kernels = self.kernels[call].as_ref().ok_or("no kernels")?;
+        let writers = kernels.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
+        let mut hooked = writers.map(|kernel| kernel.has_store_hook() && !kernel.checked).peekable();
+        if hooked.peek().is_some() && hooked.all(|is| is) { Ok(()) } else { Err("its stores are not open") }
+    }
+
+    /// Storage buffers of the largest kernel a cluster makes.
+    fn buffers(&self, cluster: &Cluster) -> usize {
+        let outputs = self.outputs(cluster);
+        let inputs = cluster.inputs(self.wiring).len();
+        match cluster.kind {
+            // The kernels' own bindings hold the call's inputs and one output.
+            Kind::Call(call) => {
+                let own = self.kernels[call].iter().flat_map(|kernels| &kernels.kernels);
+                let own = own.map(|kernel| kernel.bindings.len() + 1).max().unwrap_or(0);
+                own + inputs - self.wiring.schedule.edges[call].len() + outputs
+            }
+            _ => inputs + outputs,
+        }
+    }
+
+    /// How many of a cluster's values others read, or are kept.
+    fn outputs(&self, cluster: &Cluster) -> usize {
+        let roots = cluster.core().flat_map(|member| {
+            (0..self.wiring.schedule.nodes[member].outputs.len()).map(move |output| (member, output))
+        });
+        roots.filter(|&(index, output)| self.is_wanted(cluster, Edge::Node { index, output })).count()
+    }
+
+    fn is_wanted(&self, cluster: &Cluster, root: Root) -> bool {
+        let Edge::Node { index, .. } = root else { return false };
+        let mut readers = self
+            .wiring
+            .consumers(index)
+            .iter()
+            .filter(|&&(node, argument)| self.wiring.argument(node, argument) == root);
+        self.kept.contains(&root)
+            || readers.any(|&(node, _)| {
+                // Where a user is computed again by its own users, those read the value too.
+                let copied = cluster.copies.contains(&node);
+                !cluster.members.contains(&node)
+                    || copied && self.is_wanted(cluster, Edge::Node { index: node, output: 0 })
+            })
+    }
+}

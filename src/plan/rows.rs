@@ -1,0 +1,546 @@
+//! Writes the kernels of a cluster with reductions: loops over the elements of a row, one after the other, each ending
+//! in the reductions that the next one needs.
+
+use crate::device::Adapter;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::graph::Class;
+use crate::plan::access::Access;
+use crate::plan::code::{Code, Input, Written, internal, output_name};
+use crate::plan::combine::{Accumulator, share};
+use crate::plan::domain::{Domain, Wide, steps};
+use crate::plan::form::{Cluster, Kind};
+use crate::plan::wiring::{Root, Wiring, node};
+use crate::shader::{Kernel, Kernels, Operand, RowFormula, fold_groups};
+use crate::shape::{Layout, Shape};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+
+const TEMPLATE: &str = include_str!("../../shaders/rows.wgsl");
+
+/// Iterations of one invocation's loops together: well below the 65,535 after which some drivers end them.
+const MOST_ITERATIONS: usize = 30_000;
+
+/// Elements one invocation adds up before it starts another partial sum: long chains of additions lose digits.
+const BLOCK: usize = 256;
+
+/// Which loop computes what. Loops count from 1.
+struct Levels {
+    /// For each member the loop after which its value is known; 0 is before all of them.
+    of: HashMap<usize, usize>,
+    /// The reductions of each loop: the call, the number among its reductions.
+    reductions: Vec<Vec<(usize, usize)>>,
+}
+
+fn formula(wiring: &Wiring, node: usize) -> Option<&'static RowFormula> {
+    match wiring.schedule.nodes[node].op.class() {
+        Class::Rows(formula) => Some(formula),
+        _ => None,
+    }
+}
+
+impl Levels {
+    fn new(wiring: &Wiring, cluster: &Cluster) -> Levels {
+        let mut of: HashMap<usize, usize> = HashMap::new();
+        let mut reductions: Vec<Vec<(usize, usize)>> = Vec::new();
+        for &member in &cluster.members {
+            let arguments = (0..wiring.schedule.edges[member].len())
+                .filter_map(|argument| cluster.producer(wiring, member, argument))
+                .map(|producer| of[&producer]);
+            let given = arguments.max().unwrap_or(0);
+            let Some(formula) = formula(wiring, member) else {
+                of.insert(member, given);
+                continue;
+            };
+            let mut after: Vec<usize> = Vec::new();
+            let known = |text: &str, after: &[usize]| {
+                let used = (0..after.len()).filter(|r| text.contains(&format!("{{r{r}}}")));
+                used.map(|r| after[r]).max().unwrap_or(0).max(if text.contains("{0}") { given } else { 0 })
+            };
+            for (at, (_, element)) in formula.reductions.iter().enumerate() {
+                let level = known(element, &after) + 1;
+                if reductions.len() < level {
+                    reductions.resize(level, Vec::new());
+                }
+                reductions[level - 1].push((member, at));
+                after.push(level);
+            }
+            of.insert(member, known(formula.result, &after));
+        }
+        Levels { of, reductions }
+    }
+}
+
+/// Whether rows can be split into chunks: one loop is enough for everything that has an element a place.
+fn is_one_loop(wiring: &Wiring, cluster: &Cluster, levels: &Levels) -> bool {
+    levels.reductions.len() == 1
+        && cluster.members.iter().all(|&member| levels.of[&member] == 0 || !cluster.is_full(wiring, member))
+}
+
+/// Whether a cluster of several loops has the right rows for it: whole rows belong to one team, so they must be
+/// neither too long nor too few.
+pub(super) fn check(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> std::result::Result<(), &'static str> {
+    let Kind::Rows(domain) = &cluster.kind else { return Ok(()) };
+    let levels = Levels::new(wiring, cluster);
+    if is_one_loop(wiring, cluster, &levels) {
+        return Ok(());
+    }
+    let loops = levels.reductions.len() + 1;
+    let teams = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
+    let fits = if adapter.is_cpu {
+        loops * domain.length / along(domain) <= MOST_ITERATIONS && (teams >= 16 || domain.numel() <= 1 << 14)
+    } else if domain.rows_are_runs() {
+        domain.length <= 1 << 16 && (teams >= 32 || domain.numel() <= 1 << 15)
+    } else {
+        loops * domain.length <= 1 << 13 && (teams >= 1024 || domain.numel() <= 1 << 15)
+    };
+    if fits { Ok(()) } else { Err("rows too long or too few for several loops in one kernel") }
+}
+
+/// Elements of a row that one step takes.
+fn along(domain: &Domain) -> usize {
+    if matches!(domain.wide(), Wide::Elements { .. }) { 4 } else { 1 }
+}
+
+/// Invocations that share a row (or a chunk of one). Where the row's length is a matter of the batch size it is not
+/// looked at, so that a shorter last batch takes the same kernel.
+fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
+    let steps = domain.length.div_ceil(along(domain));
+    if adapter.is_cpu {
+        return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
+    }
+    if !domain.rows_are_runs() {
+        return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
+    }
+    let steps = if domain.length_varies { 512 } else { steps };
+    (steps / 2).max(1).next_power_of_two().min(256)
+}
+
+/// Chunks a row is split into, so that no invocation's loop grows long and that the adapter is busy.
+fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> usize {
+    let steps = domain.length.div_ceil(along(domain) * lanes);
+    let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
+    let (enough, fewest) = if adapter.is_cpu { (256, 16) } else { (1 << 16, 8) };
+    let for_loops = steps.div_ceil(1024);
+    let for_teams = (enough / (units * lanes).max(1)).min(steps / fewest);
+    for_loops.max(for_teams).clamp(1, 1 << 14)
+}
+
+/// How an argument is read: by rows where it has one value for each.
+fn access(domain: &Domain, from_row: bool, layout: &Layout) -> (Access, bool) {
+    let wide = domain.wide();
+    let of_rows = |steps: Vec<(usize, usize)>, layout: &Layout| match wide {
+        Wide::Single => Access::Single(steps),
+        Wide::Elements { .. } => Access::Splat(steps),
+        Wide::Rows => Access::new(layout, Wide::Elements { ragged: true }),
+    };
+    if from_row {
+        return (of_rows(steps(layout), layout), true);
+    }
+    if domain.rows < domain.numel() && steps(layout) == domain.row_of {
+        let rows = Shape::new(&[domain.rows]).map(|shape| Layout::strided(shape, &[1], layout.offset, layout.dtype));
+        if let Ok(rows) = rows {
+            return (of_rows(steps(&rows), &rows), true);
+        }
+    }
+    (Access::new(layout, wide), false)
+}
+
+/// Writes the kernels that compute `outputs`.
+pub(super) fn write(
+    wiring: &Wiring,
+    cluster: &Cluster,
+    outputs: Vec<Root>,
+    may_take: impl Fn(&Input) -> bool,
+    adapter: &Adapter,
+) -> Result<Written> {
+    let Kind::Rows(domain) = &cluster.kind else { return Err(internal("not a cluster of rows")) };
+    let levels = Levels::new(wiring, cluster);
+    let is_row = |from: (usize, usize)| formula(wiring, from.0).is_none() && !cluster.is_full(wiring, from.0);
+    let mut code =
+        Code::new(wiring, cluster, outputs, domain.wide().width(), |from, layout| access(domain, is_row(from), layout));
+    let is_full = |root: Root| node(root).is_some_and(|member| cluster.is_full(wiring, member));
+    let full: Vec<usize> = (0..code.outputs.len()).filter(|&k| is_full(code.outputs[k])).collect();
+    // Elements are stored by the first loop that knows all of them.
+    let store_in = full.iter().filter_map(|&k| node(code.outputs[k])).map(|member| levels.of[&member] + 1).max();
+    let loops = levels.reductions.len().max(store_in.unwrap_or(0));
+    let lanes_first = lanes(domain, loops, adapter);
+    let is_split = is_one_loop(wiring, cluster, &levels);
+    let chunks = if is_split { chunks(domain, lanes_first, adapter) } else { 1 };
+    if store_in.is_none_or(|store_in| store_in == loops) {
+        code.take_over(may_take, is_full);
+    }
+    let mut writer = Writer { code, domain, levels, wide: domain.wide(), text: String::new(), loaded: BTreeSet::new() };
+
+    let mut kernels = Vec::new();
+    writer.rows_until(0)?;
+    for level in 1..=loops {
+        writer.elements(level, if store_in == Some(level) { &full } else { &[] }, lanes_first)?;
+        if chunks == 1 {
+            writer.rows_until(level)?;
+        }
+    }
+    let accumulators: Vec<Accumulator> = writer.accumulators(1);
+    let mut temporaries = Vec::new();
+    if chunks > 1 {
+        for (k, accumulator) in accumulators.iter().enumerate() {
+            writer.store_partial(k, accumulator);
+            temporaries.push(4 * chunks * domain.rows);
+        }
+        kernels.push((std::mem::take(&mut writer.text), lanes_first));
+        writer.loaded.clear();
+        writer.rows_until(0)?;
+        let lanes = if adapter.is_cpu || chunks < 256 { 1 } else { 64 };
+        writer.combine_partials(&accumulators, lanes);
+        writer.rows_until(1)?;
+        kernels.push((String::new(), lanes));
+    }
+    writer.store_rows();
+    match kernels.last_mut() {
+        Some(last) => last.0 = std::mem::take(&mut writer.text),
+        None => kernels.push((std::mem::take(&mut writer.text), lanes_first)),
+    }
+    let kernels = kernels
+        .into_iter()
+        .enumerate()
+        .map(|(stage, (body, lanes))| writer.kernel(&body, stage, chunks, lanes, temporaries.len(), adapter))
+        .collect();
+    Ok(writer.code.finish(Kernels { kernels, temporaries }))
+}
+
+struct Writer<'a> {
+    code: Code<'a>,
+    domain: &'a Domain,
+    levels: Levels,
+    wide: Wide,
+    text: String,
+    /// Inputs of rows that are loaded, and members whose row values are named.
+    loaded: BTreeSet<String>,
+}
+
+impl Writer<'_> {
+    fn is_full(&self, member: usize) -> bool {
+        self.code.cluster.is_full(self.code.wiring, member)
+    }
+
+    fn dtype(&self, member: usize) -> DType {
+        self.code.wiring.schedule.nodes[member].outputs[0].dtype
+    }
+
+    /// The members, ascending.
+    fn members(&self) -> Vec<usize> {
+        self.code.cluster.members.iter().copied().collect()
+    }
+
+    /// The value of an argument, if it is one for each row; loads it where it comes from memory.
+    fn row_argument(&mut self, node: usize, argument: usize) -> Result<Option<String>> {
+        if let Some(producer) = self.code.cluster.producer(self.code.wiring, node, argument) {
+            return Ok((!self.is_full(producer)).then(|| format!("r{producer}")));
+        }
+        let root = self.code.wiring.argument(node, argument);
+        if let Some(constant) = self.code.wiring.constant(root) {
+            return self.code.constant(constant).map(Some);
+        }
+        let input = self.code.input(node, argument)?;
+        if !self.code.inputs[input].is_row {
+            return Ok(None);
+        }
+        if self.loaded.insert(format!("x{input}")) {
+            let rows = if self.wide == Wide::Rows { "params.rows * 4u" } else { "params.rows" };
+            let load = self.code.load(input, "row", rows);
+            self.text.push_str(&load);
+        }
+        Ok(Some(format!("x{input}")))
+    }
+
+    /// Row values that are known after a loop.
+    fn rows_until(&mut self, level: usize) -> Result<()> {
+        for member in self.members() {
+            let arguments = self.code.wiring.schedule.edges[member].len();
+            if level == 0 {
+                // Before the loops: what elements need of each row.
+                for argument in 0..arguments {
+                    self.row_argument(member, argument)?;
+                }
+            }
+            if self.is_full(member) || self.levels.of[&member] != level {
+                continue;
+            }
+            let value = match formula(self.code.wiring, member) {
+                Some(formula) => self.result(member, formula, ""),
+                None => {
+                    let mut values = Vec::new();
+                    for argument in 0..arguments {
+                        let value = self.row_argument(member, argument)?;
+                        values.push(value.ok_or_else(|| internal("a row value made of elements"))?);
+                    }
+                    self.code.pointwise(member, &values)?
+                }
+            };
+            let line = self.code.line(&format!("r{member}"), member, &value);
+            self.text.push_str(&line);
+        }
+        Ok(())
+    }
+
+    /// The result of a call of rows, of an element where it has one for each.
+    fn result(&mut self, member: usize, formula: &RowFormula, element: &str) -> String {
+        let text = self.reduced(member, formula, formula.result);
+        let value = self.code.filled(member, &text, &[element.to_string()]);
+        if self.dtype(member) == DType::Bool { format!("({value} != U(0u))") } else { value }
+    }
+
+    /// A text with the results of a call's reductions filled in.
+    fn reduced(&self, member: usize, formula: &RowFormula, text: &str) -> String {
+        let mut text = text.to_string();
+        for at in 0..formula.reductions.len() {
+            text = text.replace(&format!("{{r{at}}}"), &format!("t{member}_{at}"));
+        }
+        text
+    }
+
+    fn accumulators(&self, level: usize) -> Vec<Accumulator> {
+        let reductions = self.levels.reductions.get(level - 1);
+        let of = |&(member, at): &(usize, usize)| {
+            let combine = formula(self.code.wiring, member).map(|formula| formula.reductions[at].0)?;
+            Some(Accumulator { name: format!("t{member}_{at}"), combine, dtype: self.dtype(member) })
+        };
+        reductions.into_iter().flatten().filter_map(of).collect()
+    }
+
+    /// The members with an element a place that a loop needs, ascending.
+    fn needed(&self, level: usize, stored: &[usize]) -> BTreeSet<usize> {
+        let wiring = self.code.wiring;
+        let mut open: Vec<usize> = stored.iter().filter_map(|&k| node(self.code.outputs[k])).collect();
+        for &(member, _) in self.levels.reductions.get(level - 1).into_iter().flatten() {
+            open.extend(self.code.cluster.producer(wiring, member, 0));
+        }
+        let mut needed = BTreeSet::new();
+        while let Some(member) = open.pop() {
+            if self.is_full(member) && needed.insert(member) {
+                let arguments = 0..wiring.schedule.edges[member].len();
+                open.extend(arguments.filter_map(|argument| self.code.cluster.producer(wiring, member, argument)));
+            }
+        }
+        needed
+    }
+
+    /// The value of an argument with an element a place, loaded where it was not yet in this loop.
+    fn element(&mut self, node: usize, argument: usize, loaded: &mut [bool], body: &mut String) -> Result<String> {
+        if let Some(value) = self.row_argument(node, argument)? {
+            return Ok(value);
+        }
+        if let Some(producer) = self.code.cluster.producer(self.code.wiring, node, argument) {
+            return Ok(format!("v{producer}"));
+        }
+        let input = self.code.input(node, argument)?;
+        if !std::mem::replace(&mut loaded[input], true) {
+            body.push_str(&self.code.load(input, "index", "params.count"));
+        }
+        Ok(format!("x{input}"))
+    }
+
+    /// A loop over the elements: its reductions, and the stores of `stored`.
+    fn elements(&mut self, level: usize, stored: &[usize], lanes: usize) -> Result<()> {
+        let wiring = self.code.wiring;
+        let mut body = String::new();
+        let mut loaded = vec![false; self.code.inputs.len()];
+        for member in self.needed(level, stored) {
+            let mut values = Vec::new();
+            for argument in 0..wiring.schedule.edges[member].len() {
+                values.push(self.element(member, argument, &mut loaded, &mut body)?);
+            }
+            let value = match formula(wiring, member) {
+                Some(formula) => self.result(member, formula, &values[0]),
+                None => self.code.pointwise(member, &values)?,
+            };
+            body.push_str(&self.code.line(&format!("v{member}"), member, &value));
+        }
+        let ragged = self.wide == Wide::Elements { ragged: true };
+        let accumulators = self.accumulators(level);
+        let mut steps = String::new();
+        for (accumulator, (member, at)) in
+            accumulators.iter().zip(self.levels.reductions.get(level - 1).cloned().unwrap_or_default())
+        {
+            let Some(formula) = formula(wiring, member) else { continue };
+            let element = self.element(member, 0, &mut loaded, &mut body)?;
+            let text = self.reduced(member, formula, formula.reductions[at].1);
+            let mut value = self.code.filled(member, &text, &[element]);
+            if accumulator.dtype == DType::Bool {
+                value = format!("select(U(0u), U(1u), {value})");
+            }
+            if ragged {
+                value = format!("select({}, {value}, inside)", accumulator.nothing());
+            }
+            let part = format!("part_{}", accumulator.name);
+            let _ = writeln!(steps, "    {part} = {};", accumulator.combined(&part, &value));
+        }
+        if lanes > 1 && !stored.is_empty() {
+            // A team that repeats the last row must not read what is stored in place.
+            steps.push_str("    if (team < teams) {\n");
+        }
+        for &k in stored {
+            let value = node(self.code.outputs[k]).map(|member| format!("v{member}")).unwrap_or_default();
+            let value = self.code.stored(k, &value, self.code.width());
+            let at = if self.code.width() == 4 { "index / 4u" } else { "index" };
+            let _ = writeln!(steps, "    {}[{at}] = {value};", output_name(k));
+        }
+        if lanes > 1 && !stored.is_empty() {
+            steps.push_str("    }\n");
+        }
+        if ragged {
+            body.insert_str(0, "    let inside = (U(e) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
+        }
+        let along = along(self.domain);
+        let index = self.domain.index("row", "e");
+        let out = &mut self.text;
+        for accumulator in &accumulators {
+            let Accumulator { name, .. } = accumulator;
+            let _ = writeln!(out, "    var sum_{name} = {};", accumulator.nothing());
+        }
+        // Blocks, so that no chain of additions is long.
+        let _ = writeln!(
+            out,
+            "    for (var block = first * {along}u; block < params.length; block += {BLOCK}u * step * {along}u) {{"
+        );
+        for accumulator in &accumulators {
+            let _ = writeln!(out, "    var part_{} = {};", accumulator.name, accumulator.nothing());
+        }
+        let _ = writeln!(out, "    let end = min(block + {BLOCK}u * step * {along}u, params.length);");
+        let _ = writeln!(out, "    for (var e = block; e < end; e += step * {along}u) {{");
+        let _ = writeln!(out, "    let index = {index};");
+        if body.contains("quad") {
+            out.push_str("    let quad = index / 4u;\n");
+        }
+        let _ = writeln!(out, "{body}{steps}    }}");
+        for accumulator in &accumulators {
+            let sum = format!("sum_{}", accumulator.name);
+            let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &format!("part_{}", accumulator.name)));
+        }
+        out.push_str("    }\n");
+        let across = matches!(self.wide, Wide::Elements { .. });
+        for accumulator in &accumulators {
+            let total = accumulator.total(&format!("sum_{}", accumulator.name), across, self.code.width(), lanes);
+            let _ = writeln!(out, "    let {} = {total};", accumulator.name);
+        }
+        Ok(())
+    }
+
+    /// Stores a chunk's result.
+    fn store_partial(&mut self, k: usize, accumulator: &Accumulator) {
+        let name = &accumulator.name;
+        let (at, value) = match self.wide {
+            Wide::Single => ("chunk * params.rows + unit", name.clone()),
+            Wide::Elements { .. } => ("chunk * params.rows + unit", format!("{name}.x")),
+            Wide::Rows => ("chunk * params.rows + unit", name.clone()),
+        };
+        let _ = writeln!(self.text, "    if (leads) {{ partial{k}[{at}] = {value}; }}");
+    }
+
+    /// The loop that combines the chunks of a row.
+    fn combine_partials(&mut self, accumulators: &[Accumulator], lanes: usize) {
+        let out = &mut self.text;
+        for accumulator in accumulators {
+            let _ = writeln!(out, "    var sum_{} = {};", accumulator.name, accumulator.nothing());
+        }
+        out.push_str("    for (var e = first; e < params.length; e += step) {\n");
+        for (k, accumulator) in accumulators.iter().enumerate() {
+            let sum = format!("sum_{}", accumulator.name);
+            let partial = format!("{}(partial{k}[e * params.rows + unit])", accumulator.vector());
+            let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &partial));
+        }
+        out.push_str("    }\n");
+        for accumulator in accumulators {
+            // All four numbers are the row's where they stand for its elements.
+            let total = accumulator.total(&format!("sum_{}", accumulator.name), false, self.code.width(), lanes);
+            let _ = writeln!(out, "    let {} = {total};", accumulator.name);
+        }
+    }
+
+    fn store_rows(&mut self) {
+        for k in 0..self.code.outputs.len() {
+            let Some(member) = node(self.code.outputs[k]).filter(|&member| !self.is_full(member)) else { continue };
+            let value = match self.wide {
+                Wide::Elements { .. } => {
+                    let value = self.code.stored(k, &format!("r{member}"), 4);
+                    format!("({value}).x")
+                }
+                _ => self.code.stored(k, &format!("r{member}"), self.code.width()),
+            };
+            let _ = writeln!(self.text, "    if (leads) {{ {}[unit] = {value}; }}", output_name(k));
+        }
+    }
+
+    /// The kernel with this body; `stage` 1 combines the chunks that stage 0 leaves.
+    fn kernel(
+        &self,
+        body: &str,
+        stage: usize,
+        chunks: usize,
+        lanes: usize,
+        temporaries: usize,
+        adapter: &Adapter,
+    ) -> Kernel {
+        let unit_rows = if self.wide == Wide::Rows { 4 } else { 1 };
+        let units = self.domain.rows / unit_rows;
+        let (length, split) = if stage == 0 { (self.domain.length, chunks) } else { (chunks, 1) };
+        let (row_stride, element_stride) = self.domain.even().unwrap_or((0, 0));
+        let words = self.code.words();
+        let workgroup = match (adapter.is_cpu, lanes) {
+            (true, 1) => 8,
+            (_, 0..=64) => 64,
+            _ => 256,
+        };
+        let lanes_text = format!("{lanes}u");
+        let mut kernel = Kernel::new("rows", TEMPLATE)
+            .constant("LANES", lanes_text)
+            .constant("WORKGROUP", format!("{workgroup}u"))
+            .constant("WORDS", format!("{}u", words.len().div_ceil(4).max(1)))
+            .values(&[units, length, split, row_stride, element_stride, self.domain.numel(), 0, 0])
+            .words(words)
+            .grid(fold_groups(units * split * lanes, workgroup))
+            .work(self.domain.numel() * self.code.cluster.members.len());
+        for (alias, single, vector) in [
+            ("F", "f32", "vec4<f32>"),
+            ("I", "i32", "vec4<i32>"),
+            ("U", "u32", "vec4<u32>"),
+            ("B", "bool", "vec4<bool>"),
+        ] {
+            kernel = kernel.alias(alias, if self.code.width() == 4 { vector } else { single });
+        }
+        let row = if unit_rows == 4 { "unit * 4u" } else { "unit" };
+        let mut start = String::from("\n    let teams = params.rows * params.chunks;\n");
+        if lanes == 1 {
+            start.push_str("    if (team >= teams) { return; }\n    let leads = true;\n    let used = team;\n");
+        } else {
+            // Teams past the end repeat the last one, so that every invocation meets every barrier.
+            start.push_str("    let used = min(team, teams - 1u);\n    let leads = (team < teams) & (lane == 0u);\n");
+        }
+        let _ = writeln!(
+            start,
+            "    let unit = used % params.rows;\n    let row = {row};\n    let chunk = used / params.rows;"
+        );
+        start.push_str("    let first = chunk * LANES + lane;\n    let step = params.chunks * LANES;\n");
+        let is_vector = |root: Root| match node(root) {
+            Some(member) if self.is_full(member) => self.code.width() == 4,
+            _ => self.wide == Wide::Rows,
+        };
+        self.code.bind(&mut kernel, body, 1, false, is_vector);
+        let mut binding = 1 + kernel.bindings.len();
+        for (k, accumulator) in self.accumulators(1).iter().enumerate().take(temporaries) {
+            let mode = if stage == 0 { "read_write" } else { "read" };
+            let element = accumulator.stored(self.wide == Wide::Rows);
+            let _ = writeln!(
+                kernel.declarations,
+                "@group(0) @binding({binding}) var<storage, {mode}> partial{k}: array<{element}>;"
+            );
+            kernel.bindings.push((format!("partial{k}"), Operand::Temporary(k)));
+            binding += 1;
+        }
+        kernel.declarations.push_str(&self.code.libraries());
+        let all: Vec<Accumulator> =
+            (1..=self.levels.reductions.len()).flat_map(|level| self.accumulators(level)).collect();
+        kernel.declarations.push_str(&share(&all, lanes));
+        kernel.hook("run", format!("{start}{body}"))
+    }
+}

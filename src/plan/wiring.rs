@@ -1,0 +1,136 @@
+//! The schedule as the planner sees it: views looked through, repeated calls merged, constants known.
+
+use crate::graph::{Class, Edge, Schedule};
+use crate::plan::simplify::{representatives, resolve};
+use crate::shader::Formula;
+use crate::shape::Layout;
+
+/// A value as it is stored: an output of a node that is not a view, or a source.
+pub(super) type Root = Edge;
+
+/// The schedule with views looked through and repeated calls merged.
+pub(super) struct Wiring<'a> {
+    pub schedule: &'a Schedule,
+    /// For each node the first that computes the same.
+    same: Vec<usize>,
+    constant: Vec<bool>,
+    /// For each node the calls that read it, through views too: the call and its argument.
+    consumers: Vec<Vec<(usize, usize)>>,
+    /// Whether a node's result is asked for, directly or through others.
+    live: Vec<bool>,
+}
+
+impl<'a> Wiring<'a> {
+    pub fn new(schedule: &'a Schedule) -> Wiring<'a> {
+        let count = schedule.nodes.len();
+        let mut wiring = Wiring {
+            schedule,
+            same: representatives(schedule),
+            constant: Vec::with_capacity(count),
+            consumers: vec![Vec::new(); count],
+            live: vec![false; count],
+        };
+        for node in 0..count {
+            let constant = wiring.formula(node).is_some_and(|formula| {
+                let edges = &schedule.edges[node];
+                let is_constant =
+                    |&edge: &Edge| matches!(wiring.root(edge), Edge::Node { index, .. } if wiring.constant[index]);
+                formula.constant || (!edges.is_empty() && edges.iter().all(is_constant))
+            });
+            wiring.constant.push(constant);
+        }
+        for node in (0..count).rev() {
+            if schedule.kept[node] {
+                for output in 0..schedule.nodes[node].outputs.len() {
+                    wiring.mark(wiring.root(Edge::Node { index: node, output }));
+                }
+            }
+            if wiring.live[node] {
+                for (argument, &edge) in schedule.edges[node].iter().enumerate() {
+                    let root = wiring.root(edge);
+                    wiring.mark(root);
+                    if let Edge::Node { index, .. } = root {
+                        wiring.consumers[index].push((node, argument));
+                    }
+                }
+            }
+        }
+        wiring
+    }
+
+    fn mark(&mut self, root: Root) {
+        if let Edge::Node { index, .. } = root {
+            self.live[index] = true;
+        }
+    }
+
+    /// The stored value behind an edge.
+    pub fn root(&self, edge: Edge) -> Root {
+        let mut edge = resolve(edge, &self.same);
+        while let Edge::Node { index, .. } = edge {
+            if !self.schedule.is_view(index) {
+                break;
+            }
+            edge = resolve(self.schedule.edges[index][0], &self.same);
+        }
+        edge
+    }
+
+    /// The stored value that a call's argument shows.
+    pub fn argument(&self, node: usize, argument: usize) -> Root {
+        self.root(self.schedule.edges[node][argument])
+    }
+
+    /// The layout through which an edge shows its root.
+    pub fn layout(&self, edge: Edge) -> &Layout {
+        match edge {
+            Edge::Node { index, output } => &self.schedule.nodes[index].outputs[output],
+            Edge::Source(source) => self.schedule.sources[source].layout(),
+        }
+    }
+
+    /// The layout of a stored value.
+    pub fn stored(&self, root: Root) -> &Layout {
+        self.layout(root)
+    }
+
+    /// The formula of a pointwise call.
+    pub fn formula(&self, node: usize) -> Option<&'static Formula> {
+        match self.schedule.nodes[node].op.class() {
+            Class::Pointwise(formula) => Some(formula),
+            _ => None,
+        }
+    }
+
+    /// A pointwise call whose every element is the same number, because all it is computed from is such numbers:
+    /// written into whoever uses it.
+    pub fn is_constant(&self, node: usize) -> bool {
+        self.constant[node]
+    }
+
+    /// The constant behind a root, if it is one.
+    pub fn constant(&self, root: Root) -> Option<usize> {
+        match root {
+            Edge::Node { index, .. } if self.constant[index] => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The calls that read a node's results, and which argument of theirs it is.
+    pub fn consumers(&self, node: usize) -> &[(usize, usize)] {
+        &self.consumers[node]
+    }
+
+    /// Nodes that something asks for and that compute: no views, no repeated calls.
+    pub fn calls(&self) -> impl Iterator<Item = usize> {
+        (0..self.live.len()).filter(|&node| self.live[node])
+    }
+}
+
+/// The call behind a root.
+pub(super) fn node(root: Root) -> Option<usize> {
+    match root {
+        Edge::Node { index, .. } => Some(index),
+        Edge::Source(_) => None,
+    }
+}
