@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use std::fmt;
+use std::hash::Hasher;
 use std::ops::Deref;
 
 /// The most dimensions a tensor can have.
@@ -181,6 +182,15 @@ impl Layout {
             expected *= size.max(1);
         }
         true
+    }
+
+    /// Everything that a kernel depends on: offsets are data, except for how they are aligned.
+    pub(crate) fn write_structure(&self, state: &mut impl Hasher) {
+        state.write_usize(self.shape.len() << 16 | (self.dtype as usize) << 8 | self.offset % 4);
+        for (&size, &stride) in self.shape.iter().zip(self.strides()) {
+            state.write_usize(size);
+            state.write_usize(stride);
+        }
     }
 
     /// Bytes of a contiguous tensor of this shape.

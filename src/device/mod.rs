@@ -13,7 +13,7 @@ mod status;
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
 pub(crate) use buffer::Buffer;
 pub use disable::Disable;
-pub(crate) use pipeline::Pipeline;
+pub(crate) use pipeline::{Bindings, Pipeline};
 pub(crate) use queue::{Dispatch, Uniform};
 
 use crate::error::Result;
@@ -115,9 +115,8 @@ impl Gpu {
         self.pipelines.sources()
     }
 
-    /// Gives pooled buffers back to the driver, and the bind groups that hold them.
+    /// Gives pooled buffers back to the driver.
     pub fn empty_cache(&self) {
-        self.pipelines.forget_bind_groups();
         self.pool.empty();
     }
 }

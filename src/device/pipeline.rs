@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// More cached bind groups than this, and the cache starts anew: a program that never repeats itself must not
-/// fill memory with them.
-const MOST_BIND_GROUPS: usize = 16_384;
+/// Bind groups kept for one dispatch of a plan: a program whose buffers never repeat must not fill memory with them.
+const MOST_BIND_GROUPS: usize = 8;
 
 /// A compiled kernel.
 pub(crate) struct Pipeline {
@@ -19,7 +18,6 @@ pub(crate) struct Pipeline {
     name: String,
     pub raw: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
-    id: u64,
     /// Buffers it binds besides the parameters, by binding number: name, number, whether it writes.
     pub buffers: Vec<(String, u32, bool)>,
     params: Option<u32>,
@@ -27,13 +25,42 @@ pub(crate) struct Pipeline {
     pub params_bytes: u32,
 }
 
-/// Pipeline, parameters, buffers.
-type BindGroupKey = (u64, u64, Vec<u64>);
+/// The bind groups that one dispatch of a plan was run with lately, and the ids of the buffers that they show.
+#[derive(Default)]
+pub(crate) struct Bindings {
+    /// The one in use first.
+    groups: Vec<(Vec<u64>, wgpu::BindGroup)>,
+}
+
+impl Bindings {
+    /// Takes up the bind group of these buffers, the device's fault words being 0; false where there is none.
+    pub fn serve(&mut self, ids: impl Iterator<Item = u64> + Clone) -> bool {
+        let at = self.groups.iter().position(|(shown, _)| ids.clone().eq(shown.iter().copied()));
+        at.inspect(|&at| self.groups.swap(0, at)).is_some()
+    }
+
+    /// The bind group in use.
+    pub(super) fn group(&self) -> Option<&wgpu::BindGroup> {
+        self.groups.first().map(|(_, group)| group)
+    }
+}
+
+/// Everything that a kernel's text is made from.
+#[derive(PartialEq, Eq, Hash)]
+struct Recipe {
+    template: &'static str,
+    constants: Vec<(&'static str, String)>,
+    aliases: Vec<(&'static str, &'static str)>,
+    hooks: Vec<(&'static str, String)>,
+    declarations: String,
+    checked: bool,
+}
 
 #[derive(Default)]
 pub(super) struct Pipelines {
     compiled: Mutex<HashMap<String, Arc<Pipeline>>>,
-    bind_groups: Mutex<HashMap<BindGroupKey, wgpu::BindGroup>>,
+    /// The same without the detour through the text.
+    known: Mutex<HashMap<Recipe, Arc<Pipeline>>>,
     created: AtomicU64,
     bound: AtomicU64,
 }
@@ -50,15 +77,28 @@ impl Pipelines {
         sources.sort_unstable();
         sources
     }
-
-    pub fn forget_bind_groups(&self) {
-        self.bind_groups.lock().clear();
-    }
 }
 
 impl Gpu {
     /// The pipeline of a kernel, compiled if no kernel with the same text was before.
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
+        let recipe = Recipe {
+            template: kernel.template,
+            constants: kernel.constants.clone(),
+            aliases: kernel.aliases.clone(),
+            hooks: kernel.hooks.clone(),
+            declarations: kernel.declarations.clone(),
+            checked: kernel.checked,
+        };
+        if let Some(pipeline) = self.pipelines.known.lock().get(&recipe) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = self.specialised(kernel)?;
+        self.pipelines.known.lock().insert(recipe, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn specialised(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
         let mut source = specialise(kernel)?;
         if kernel.checked {
             source.insert_str(0, "// checked\n");
@@ -123,7 +163,7 @@ impl Gpu {
             },
             cache: None,
         });
-        let id = self.pipelines.created.fetch_add(1, Ordering::Relaxed);
+        self.pipelines.created.fetch_add(1, Ordering::Relaxed);
         let params = module.bindings.iter().find(|b| b.2 == Role::Params).map(|b| b.1);
         let buffers = module
             .bindings
@@ -131,22 +171,18 @@ impl Gpu {
             .filter(|b| b.2 != Role::Params)
             .map(|(name, binding, role)| (name, binding, role == Role::Write))
             .collect();
-        Ok(Pipeline { name: name.to_string(), raw, layout, id, buffers, params, params_bytes: module.params_bytes })
+        Ok(Pipeline { name: name.to_string(), raw, layout, buffers, params, params_bytes: module.params_bytes })
     }
 
-    /// The bind group that shows these buffers (in the order of [`Pipeline::buffers`], `None` for the fault
-    /// words) and the parameters to a pipeline.
-    pub fn bind_group(
+    /// Makes the bind group that shows these buffers (in the order of [`Pipeline::buffers`], `None` for the fault
+    /// words) and the parameters to a pipeline, and takes it up.
+    pub fn bind(
         &self,
+        bindings: &mut Bindings,
         pipeline: &Pipeline,
         params: &super::Uniform,
         buffers: &[Option<Buffer>],
-    ) -> Result<wgpu::BindGroup> {
-        let ids = buffers.iter().map(|b| b.as_ref().map_or(0, Buffer::id)).collect();
-        let key = (pipeline.id, params.id, ids);
-        if let Some(group) = self.pipelines.bind_groups.lock().get(&key) {
-            return Ok(group.clone());
-        }
+    ) -> Result<()> {
         if buffers.len() != pipeline.buffers.len() {
             let reason = format!("{} buffers for {} bindings", buffers.len(), pipeline.buffers.len());
             return Err(Error::Internal { op: "bind_group", reason });
@@ -177,12 +213,10 @@ impl Gpu {
             }))
         })?;
         self.pipelines.bound.fetch_add(1, Ordering::Relaxed);
-        let mut cache = self.pipelines.bind_groups.lock();
-        if cache.len() >= MOST_BIND_GROUPS {
-            cache.clear();
-        }
-        cache.insert(key, group.clone());
-        Ok(group)
+        bindings.groups.truncate(MOST_BIND_GROUPS - 1);
+        let ids = buffers.iter().map(|buffer| buffer.as_ref().map_or(0, Buffer::id)).collect();
+        bindings.groups.insert(0, (ids, group));
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod backward;
 mod device;
+mod fingerprint;
 mod node;
 mod op;
 mod parameter;
@@ -12,9 +13,10 @@ mod schedule;
 pub use backward::{BackwardOptions, grad};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
+pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
 pub(crate) use node::{State, Storage, grad_enabled, record, record_leaf, record_on, record_one};
 pub use node::{Tensor, apply, no_grad};
-pub(crate) use op::hash_structure;
+pub(crate) use op::{hash_structure, write_operation};
 pub use op::{Class, Io, Op, Vjp};
 pub use parameter::Parameter;
 pub use print::Graph;

@@ -4,7 +4,9 @@ use crate::device::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
-use crate::graph::op::{Class, Op};
+use crate::graph::fingerprint::{Fingerprint, Fingerprinter};
+use crate::graph::op::{Class, Op, write_operation};
+use crate::graph::schedule::Mark;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -42,6 +44,10 @@ pub(crate) struct Node {
     /// The line of user code that recorded it.
     pub source: &'static Location<'static>,
     pub state: Mutex<State>,
+    /// Stands for the operation with its attributes and the layouts of its outputs.
+    pub structure: Fingerprint,
+    /// Its place in the schedule that is being made.
+    pub mark: Mark,
 }
 
 /// The part of a node that changes.
@@ -214,6 +220,7 @@ fn record_call(device: Option<&Device>, op: impl Op, inputs: &[&Tensor], custom:
     let node = Node {
         id: next_id(),
         device: device.clone(),
+        structure: structure(&op, &outputs),
         op: Box::new(op),
         outputs,
         requires_grad,
@@ -221,6 +228,7 @@ fn record_call(device: Option<&Device>, op: impl Op, inputs: &[&Tensor], custom:
         gradient: None,
         source: Location::caller(),
         state: Mutex::new(state),
+        mark: Mark::default(),
     };
     Ok(insert(node))
 }
@@ -237,6 +245,7 @@ pub(crate) fn record_leaf(
     insert(Node {
         id: next_id(),
         device: device.clone(),
+        structure: structure(&op, &[layout]),
         op: Box::new(op),
         outputs: vec![layout],
         requires_grad: gradient.is_some(),
@@ -244,8 +253,16 @@ pub(crate) fn record_leaf(
         gradient,
         source,
         state: Mutex::new(state),
+        mark: Mark::default(),
     })
     .swap_remove(0)
+}
+
+fn structure(op: &dyn Op, outputs: &[Layout]) -> Fingerprint {
+    let mut state = Fingerprinter::new();
+    write_operation(op, &mut state);
+    outputs.iter().for_each(|output| output.write_structure(&mut state));
+    state.fingerprint()
 }
 
 fn next_id() -> u64 {

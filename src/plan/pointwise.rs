@@ -182,7 +182,7 @@ impl Writer<'_> {
     fn call(&mut self, member: usize) -> Result<()> {
         let node = &self.schedule.nodes[member];
         let arguments: Vec<String> =
-            self.schedule.edges[member].clone().into_iter().map(|edge| self.argument(edge)).collect::<Result<_>>()?;
+            self.schedule.edges[member].to_vec().into_iter().map(|edge| self.argument(edge)).collect::<Result<_>>()?;
         let expression = self.expression(member, &arguments)?;
         let name = format!("v{}", self.names.len());
         let _ = writeln!(self.body, "    let {name} = {expression}; // {}", node.op.name());
@@ -195,7 +195,7 @@ impl Writer<'_> {
             return Ok(self.names[&member].clone());
         }
         if let Some(constant) = self.constant(edge) {
-            let edges = self.schedule.edges[constant].clone();
+            let edges = self.schedule.edges[constant].to_vec();
             let arguments: Vec<String> = edges.into_iter().map(|edge| self.argument(edge)).collect::<Result<_>>()?;
             return self.expression(constant, &arguments);
         }

@@ -56,7 +56,7 @@ impl Executor for Reference {
     fn execute(&self, schedule: &Schedule) -> Result<()> {
         self.runs.fetch_add(1, Ordering::Relaxed);
         let mut users = vec![0usize; schedule.nodes.len()];
-        for edge in schedule.edges.iter().flatten() {
+        for edge in schedule.edges.all() {
             if let Edge::Node { index, .. } = edge {
                 users[*index] += 1;
             }
