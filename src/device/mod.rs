@@ -2,6 +2,7 @@
 //! reading back.
 
 mod adapter;
+mod bindings;
 mod buffer;
 mod disable;
 mod fault;
@@ -11,9 +12,10 @@ mod readback;
 mod status;
 
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
+pub(crate) use bindings::Bindings;
 pub(crate) use buffer::Buffer;
 pub use disable::Disable;
-pub(crate) use pipeline::{Bindings, Pipeline};
+pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
 
 use crate::error::Result;

@@ -10,6 +10,10 @@ use std::time::Duration;
 /// Submissions that may be under way before a flush waits for the oldest.
 const MOST_IN_FLIGHT: usize = 4;
 
+/// Dispatches after which a submission is closed, so that the device starts on a long plan while the rest of it is
+/// encoded.
+const DISPATCHES_PER_SUBMIT: usize = 128;
+
 /// Operations after which a submission is closed, so that it stays well under a driver's watchdog: about a
 /// tenth of a second on the slowest adapters of each kind.
 const WORK_PER_SUBMIT: u64 = 1 << 36;
@@ -70,6 +74,7 @@ impl Gpu {
             let mut work = 0;
             let count = rest
                 .iter()
+                .take(DISPATCHES_PER_SUBMIT)
                 .take_while(|dispatch| {
                     let fits = work < limit;
                     work += dispatch.work;
@@ -89,9 +94,13 @@ impl Gpu {
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("flush") });
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                let mut current: Option<&Pipeline> = None;
                 for dispatch in dispatches {
                     let offsets: &[u32] = if dispatch.pipeline.has_params() { &[dispatch.params_offset] } else { &[] };
-                    pass.set_pipeline(&dispatch.pipeline.raw);
+                    if !current.is_some_and(|current| std::ptr::eq(current, dispatch.pipeline)) {
+                        pass.set_pipeline(dispatch.pipeline.raw()?);
+                        current = Some(dispatch.pipeline);
+                    }
                     pass.set_bind_group(0, dispatch.bindings.group(), offsets);
                     let [x, y, z] = dispatch.groups;
                     pass.dispatch_workgroups(x, y, z);

@@ -60,6 +60,7 @@ impl Planner {
             return Ok(cached.clone());
         }
         let plan = lower::lower(schedule, &self.gpu)?;
+        self.gpu.compile()?;
         self.planned.fetch_add(1, Ordering::Relaxed);
         let cached = Arc::new(Cached { plan, memory: Mutex::default(), used: AtomicU64::new(now), structure });
         let mut plans = self.plans.lock();

@@ -2,7 +2,7 @@
 
 use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, Schedule, Storage};
+use crate::graph::{Edge, OneOrMore, Schedule, Storage};
 use crate::plan::place::{PatchSource, Place, Plan};
 
 /// What a run leaves to the next run of its plan, so that nothing has to be made twice.
@@ -34,12 +34,14 @@ pub(super) fn run(plan: &Plan, memory: &mut Memory, schedule: &Schedule, gpu: &G
     }
     for &(source, slot) in &plan.uploads {
         let tensor = &schedule.sources[source];
-        tensor.node.state.lock().storage = Some(vec![Storage::Device(slots[slot].clone())]);
+        tensor.node.store(OneOrMore::One(Storage::Device(slots[slot].clone())));
     }
     for (node, places) in &plan.kept {
         let home = |&place: &Place| buffer(place, schedule, &slots).map(Storage::Device);
-        let storage = places.iter().map(home).collect::<Result<_>>()?;
-        schedule.nodes[*node].state.lock().storage = Some(storage);
+        schedule.nodes[*node].store(match &places[..] {
+            [only] => OneOrMore::One(home(only)?),
+            _ => OneOrMore::More(places.iter().map(home).collect::<Result<_>>()?),
+        });
     }
     Ok(())
 }
