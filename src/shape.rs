@@ -188,7 +188,7 @@ impl Layout {
 
     /// Everything that a kernel depends on: offsets are data, except for how they are aligned.
     pub(crate) fn write_structure(&self, state: &mut impl Hasher) {
-        state.write_usize(self.shape.len() << 16 | (self.dtype as usize) << 8 | self.offset % 4);
+        state.write_usize((self.shape.len() << 16) | ((self.dtype as usize) << 8) | (self.offset % 4));
         for (&size, &stride) in self.shape.iter().zip(self.strides()) {
             state.write_usize(size);
             state.write_usize(stride);

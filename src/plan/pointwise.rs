@@ -182,7 +182,7 @@ impl Writer<'_> {
     fn call(&mut self, member: usize) -> Result<()> {
         let node = &self.schedule.nodes[member];
         let arguments: Vec<String> =
-            self.schedule.edges[member].to_vec().into_iter().map(|edge| self.argument(edge)).collect::<Result<_>>()?;
+            self.schedule.edges[member].iter().map(|&edge| self.argument(edge)).collect::<Result<_>>()?;
         let expression = self.expression(member, &arguments)?;
         let name = format!("v{}", self.names.len());
         let _ = writeln!(self.body, "    let {name} = {expression}; // {}", node.op.name());
