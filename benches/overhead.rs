@@ -4,8 +4,10 @@
 //! cargo bench --bench overhead -- [--filter TEXT] [--steps N] [--json FILE]
 //! ```
 //!
-//! On wgpu's noop adapter, which allocates and validates and computes nothing. Times are medians over the steps. The
-//! last two rows of a network submit its dispatches through wgpu without wgrad: what no replay can be cheaper than.
+//! On wgpu's noop adapter, which allocates and validates and computes nothing. Of each time the lowest tenth of the
+//! steps lies below it, so that other programs on the machine count little. `flush` replays a step whose batch is on the
+//! device already, `flush, uploading` one with a new batch, which the noop adapter copies four times. `wgpu alone`
+//! submits as many dispatches without wgrad: what no replay can be cheaper than.
 #![allow(clippy::print_stdout)]
 
 use clap::Parser;
@@ -122,7 +124,7 @@ impl Trained {
     }
 }
 
-const PHASES: [&str; 5] = ["input", "forward", "backward", "update", "flush"];
+const PHASES: [&str; 4] = ["forward", "backward", "update", "flush"];
 
 /// Nanoseconds and allocations of each phase.
 type Step = [(u64, u64); PHASES.len()];
@@ -144,45 +146,39 @@ impl Training {
         Ok(Training { device, net, trained, shape: work.batch })
     }
 
-    /// One step; `look` sees the recording just before it is submitted.
-    fn step(&self, step: usize, batch: usize, look: impl FnOnce(&Tensor)) -> Result<Step> {
-        let shape = [batch, self.shape[1], self.shape[2], self.shape[3]];
-        let (images, labels) = (vec![0.5f32; shape.iter().product()], vec![1i32; batch]);
+    /// A new batch.
+    fn batch(&self, size: usize) -> Result<[Tensor; 2]> {
+        let shape = [size, self.shape[1], self.shape[2], self.shape[3]];
+        let images = Tensor::from_slice(&self.device, &vec![0.5f32; shape.iter().product()], &shape)?;
+        Ok([images, Tensor::from_slice(&self.device, &vec![1i32; size], &[size])?])
+    }
+
+    fn step(&self, step: usize, [images, labels]: &[Tensor; 2]) -> Result<Step> {
         let mut clock = Clock::start();
-        let images = Tensor::from_slice(&self.device, &images, &shape)?;
-        let labels = Tensor::from_slice(&self.device, &labels, &[batch])?;
-        clock.lap();
-        let loss = self.net.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?;
+        let loss = self.net.forward(images)?.cross_entropy(labels, &CrossEntropyOptions::default())?;
         clock.lap();
         loss.backward()?;
         clock.lap();
         no_grad(|| self.trained.iter().try_for_each(|trained| trained.update(step)))?;
         clock.lap();
-        look(&loss);
-        clock.again();
         self.device.flush()?;
         clock.lap();
         Ok(clock.laps)
     }
 
-    /// Calls recorded by a whole step and by its forward pass.
-    fn count(&self) -> Result<(usize, usize, usize)> {
-        let mut counts = (0, 0, 0);
-        let shape = self.shape;
-        let images = Tensor::zeros(&self.device, &shape)?;
-        let labels = Tensor::from_slice(&self.device, &vec![1i32; shape[0]], &[shape[0]])?;
-        self.device.sync()?;
-        let loss = self.net.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?;
-        counts.0 = Graph::of(&[&loss]).len();
+    /// Calls recorded by a step's forward pass, backward pass and update.
+    fn count(&self, [images, labels]: &[Tensor; 2]) -> Result<[usize; 3]> {
+        let loss = self.net.forward(images)?.cross_entropy(labels, &CrossEntropyOptions::default())?;
+        let forward = Graph::of(&[&loss]).len();
         loss.backward()?;
         let gradients: Vec<Tensor> = self.trained.iter().filter_map(|trained| trained.value.grad()).collect();
-        counts.1 = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>()).len() - counts.0;
+        let backward = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>()).len();
         no_grad(|| self.trained.iter().try_for_each(|trained| trained.update(1)))?;
         let values: Vec<Tensor> =
             self.trained.iter().flat_map(|t| [&t.value, &t.mean, &t.square].map(Parameter::value)).collect();
-        counts.2 = Graph::of(&values.iter().chain([&loss]).collect::<Vec<_>>()).len() - counts.0 - counts.1;
+        let update = Graph::of(&values.iter().chain([&loss]).collect::<Vec<_>>()).len();
         self.device.sync()?;
-        Ok(counts)
+        Ok([forward, backward - forward, update - backward])
     }
 }
 
@@ -203,19 +199,15 @@ impl Clock {
         let nanoseconds = self.time.elapsed().as_nanos() as u64;
         self.laps[self.lap] = (nanoseconds, ALLOCATIONS.load(Ordering::Relaxed) - self.allocations);
         self.lap += 1;
-        self.again();
-    }
-
-    /// Leaves out what happened since the last lap.
-    fn again(&mut self) {
         self.allocations = ALLOCATIONS.load(Ordering::Relaxed);
         self.time = Instant::now();
     }
 }
 
-fn median(mut values: Vec<u64>) -> f64 {
+/// What a tenth of the values lie below.
+fn low(mut values: Vec<u64>) -> f64 {
     values.sort_unstable();
-    values[values.len() / 2] as f64
+    values[values.len() / 10] as f64
 }
 
 /// Submits `dispatches` dispatches of one kernel with three buffers each and parameters, as a replay does, through
@@ -307,7 +299,7 @@ fn bare(dispatches: usize, steps: usize) -> (f64, f64) {
         times.push(clock.laps[0].0);
         allocations.push(clock.laps[0].1);
     }
-    (median(times) / 1e3, median(allocations))
+    (low(times) / 1e3, low(allocations))
 }
 
 /// A row of the table.
@@ -321,40 +313,42 @@ struct Row {
 }
 
 fn measure(work: &Work, steps: usize) -> Result<Vec<Row>> {
+    const FLUSH: usize = PHASES.len() - 1;
     let training = Training::new(work)?;
-    let batch = work.batch[0];
-    let first = training.step(1, batch, |_| {})?;
+    let size = work.batch[0];
+    let first = training.step(1, &training.batch(size)?)?;
     // Another batch size: a new plan, and no new kernels.
-    let replanned = training.step(2, batch - 1, |_| {})?;
-    (0..8).try_for_each(|step| training.step(step, batch, |_| {}).map(drop))?;
+    let replanned = training.step(2, &training.batch(size - 1)?)?;
+    let uploading =
+        (0..steps).map(|step| training.step(step, &training.batch(size)?)).collect::<Result<Vec<Step>>>()?;
+    let batch = training.batch(size)?;
+    (0..8).try_for_each(|step| training.step(step, &batch).map(drop))?;
     let start = training.device.stats();
-    let laps = (0..steps).map(|step| training.step(step, batch, |_| {})).collect::<Result<Vec<Step>>>()?;
+    let laps = (0..steps).map(|step| training.step(step, &batch)).collect::<Result<Vec<Step>>>()?;
     let end = training.device.stats();
     let created = |s: &wgrad::Stats| (s.buffers, s.pipelines, s.bind_groups, s.plans);
     assert_eq!(created(&start), created(&end), "buffers, pipelines, bind groups and plans made by replaying");
     let dispatches = (end.dispatches - start.dispatches) as usize / steps;
-    let (forward, backward, update) = training.count()?;
-    let counts = [2, forward, backward, update, dispatches];
+    let [forward, backward, update] = training.count(&batch)?;
+    let row = |phase: &str, laps: &[Step], at: usize, count: usize, unit: &'static str| Row {
+        phase: phase.to_string(),
+        microseconds: low(laps.iter().map(|lap| lap[at].0).collect()) / 1e3,
+        count,
+        unit,
+        allocations: low(laps.iter().map(|lap| lap[at].1).collect()),
+    };
     let mut rows = Vec::new();
-    for (phase, &name) in PHASES.iter().enumerate() {
-        rows.push(Row {
-            phase: name.to_string(),
-            microseconds: median(laps.iter().map(|lap| lap[phase].0).collect()) / 1e3,
-            count: counts[phase],
-            unit: if name == "flush" { "dispatch" } else { "call" },
-            allocations: median(laps.iter().map(|lap| lap[phase].1).collect()),
-        });
+    for (at, count) in [forward, backward, update].into_iter().enumerate() {
+        rows.push(row(PHASES[at], &laps, at, count, "call"));
     }
-    let flush = PHASES.len() - 1;
-    for (name, step) in [("first flush", first), ("flush that plans", replanned)] {
-        let (nanoseconds, allocations) = step[flush];
-        rows.push(Row {
-            phase: name.to_string(),
-            microseconds: nanoseconds as f64 / 1e3,
-            count: dispatches,
-            unit: "dispatch",
-            allocations: allocations as f64,
-        });
+    let flushes: [(&str, &[Step]); 4] = [
+        ("flush", &laps),
+        ("flush, uploading", &uploading),
+        ("first flush", &[first]),
+        ("flush, planning", &[replanned]),
+    ];
+    for (phase, laps) in flushes {
+        rows.push(row(phase, laps, FLUSH, dispatches, "dispatch"));
     }
     let (microseconds, allocations) = bare(dispatches, steps);
     rows.push(Row { phase: "wgpu alone".into(), microseconds, count: dispatches, unit: "dispatch", allocations });
