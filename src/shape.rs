@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use std::fmt;
+use std::hash::Hasher;
 use std::ops::Deref;
 
 /// The most dimensions a tensor can have.
@@ -39,11 +40,13 @@ impl Shape {
         self.iter().product()
     }
 
-    /// Row-major strides in elements.
-    pub fn contiguous_strides(&self) -> Vec<usize> {
-        let mut strides = vec![1; self.rank];
-        for d in (0..self.rank.saturating_sub(1)).rev() {
-            strides[d] = strides[d + 1] * self.sizes[d + 1].max(1);
+    /// Row-major strides in elements, as many as there are dimensions; the rest is 0.
+    fn contiguous_strides(&self) -> [usize; MAX_RANK] {
+        let mut strides = [0; MAX_RANK];
+        let mut step = 1;
+        for d in (0..self.rank).rev() {
+            strides[d] = step;
+            step *= self.sizes[d].max(1);
         }
         strides
     }
@@ -54,8 +57,8 @@ impl Shape {
     /// [`Error::Broadcast`] naming the first pair of sizes that differ.
     pub fn broadcast(&self, other: &Shape, op: &'static str) -> Result<Shape> {
         let rank = self.rank.max(other.rank);
-        let mut sizes = vec![1; rank];
-        for (d, size) in sizes.iter_mut().enumerate() {
+        let mut sizes = [1; MAX_RANK];
+        for (d, size) in sizes[..rank].iter_mut().enumerate() {
             let at = |s: &Shape| if d + s.rank >= rank { s.sizes[d + s.rank - rank] } else { 1 };
             let (a, b) = (at(self), at(other));
             *size = match (a, b) {
@@ -65,7 +68,7 @@ impl Shape {
                 _ => return Err(Error::Broadcast { op, left: *self, right: *other, dim: d, sizes: (a, b) }),
             };
         }
-        Shape::new(&sizes)
+        Shape::new(&sizes[..rank])
     }
 
     /// The shape as `[outer, size of dim, inner]`; a scalar is one element.
@@ -156,7 +159,7 @@ pub struct Layout {
 impl Layout {
     /// A row-major layout from the start of a storage.
     pub fn contiguous(shape: Shape, dtype: DType) -> Layout {
-        Layout::strided(shape, &shape.contiguous_strides(), 0, dtype)
+        Layout { shape, strides: shape.contiguous_strides(), offset: 0, dtype }
     }
 
     /// A layout with the given strides.
@@ -183,6 +186,15 @@ impl Layout {
         true
     }
 
+    /// Everything that a kernel depends on: offsets are data, except for how they are aligned.
+    pub(crate) fn write_structure(&self, state: &mut impl Hasher) {
+        state.write_usize((self.shape.len() << 16) | ((self.dtype as usize) << 8) | (self.offset % 4));
+        for (&size, &stride) in self.shape.iter().zip(self.strides()) {
+            state.write_usize(size);
+            state.write_usize(stride);
+        }
+    }
+
     /// Bytes of a contiguous tensor of this shape.
     pub fn bytes(&self) -> usize {
         self.shape.numel() * self.dtype.size()
@@ -191,7 +203,7 @@ impl Layout {
     /// The strides that show these elements as `shape` without a copy, where there are such strides.
     pub(crate) fn reshape(&self, shape: Shape) -> Option<Layout> {
         if self.is_contiguous() {
-            return Some(Layout::strided(shape, &shape.contiguous_strides(), self.offset, self.dtype));
+            return Some(Layout { shape, strides: shape.contiguous_strides(), ..*self });
         }
         if shape.numel() == 0 {
             return Some(Layout::contiguous(shape, self.dtype));

@@ -2,6 +2,7 @@
 //! reading back.
 
 mod adapter;
+mod bindings;
 mod buffer;
 mod disable;
 mod fault;
@@ -11,6 +12,7 @@ mod readback;
 mod status;
 
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
+pub(crate) use bindings::Bindings;
 pub(crate) use buffer::Buffer;
 pub use disable::Disable;
 pub(crate) use pipeline::Pipeline;
@@ -115,9 +117,8 @@ impl Gpu {
         self.pipelines.sources()
     }
 
-    /// Gives pooled buffers back to the driver, and the bind groups that hold them.
+    /// Gives pooled buffers back to the driver.
     pub fn empty_cache(&self) {
-        self.pipelines.forget_bind_groups();
         self.pool.empty();
     }
 }

@@ -1,39 +1,53 @@
-//! Pipelines and bind groups, each made once.
+//! Pipelines, each made once; those of a plan are compiled together.
 
-use crate::device::{Buffer, Gpu};
+use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::shader::{Kernel, Module, Role, has_wrong_math, repair_math, specialise};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
-/// More cached bind groups than this, and the cache starts anew: a program that never repeats itself must not
-/// fill memory with them.
-const MOST_BIND_GROUPS: usize = 16_384;
-
-/// A compiled kernel.
+/// A kernel that can be bound, and run once it is compiled.
 pub(crate) struct Pipeline {
     /// Stem of the template.
-    name: String,
-    pub raw: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-    id: u64,
+    name: &'static str,
+    raw: OnceLock<wgpu::ComputePipeline>,
+    pub(super) layout: wgpu::BindGroupLayout,
     /// Buffers it binds besides the parameters, by binding number: name, number, whether it writes.
     pub buffers: Vec<(String, u32, bool)>,
-    params: Option<u32>,
+    pub(super) params: Option<u32>,
     /// Bytes of its parameters.
     pub params_bytes: u32,
 }
 
-/// Pipeline, parameters, buffers.
-type BindGroupKey = (u64, u64, Vec<u64>);
+/// Everything that a kernel's text is made from.
+#[derive(PartialEq, Eq, Hash)]
+struct Recipe {
+    template: &'static str,
+    constants: Vec<(&'static str, String)>,
+    aliases: Vec<(&'static str, &'static str)>,
+    hooks: Vec<(&'static str, String)>,
+    declarations: String,
+    checked: bool,
+}
+
+/// A pipeline to be compiled.
+struct Job {
+    pipeline: Arc<Pipeline>,
+    ir: naga::Module,
+    /// With wgpu's bounds checks.
+    checked: bool,
+}
 
 #[derive(Default)]
 pub(super) struct Pipelines {
-    compiled: Mutex<HashMap<String, Arc<Pipeline>>>,
-    bind_groups: Mutex<HashMap<BindGroupKey, wgpu::BindGroup>>,
+    by_text: Mutex<HashMap<String, Arc<Pipeline>>>,
+    /// The same without the detour through the text.
+    by_recipe: Mutex<HashMap<Recipe, Arc<Pipeline>>>,
+    jobs: Mutex<Vec<Job>>,
     created: AtomicU64,
     bound: AtomicU64,
 }
@@ -43,41 +57,67 @@ impl Pipelines {
         (self.created.load(Ordering::Relaxed), self.bound.load(Ordering::Relaxed))
     }
 
-    pub fn sources(&self) -> Vec<(String, String)> {
-        let compiled = self.compiled.lock();
-        let mut sources: Vec<(String, String)> =
-            compiled.iter().map(|(source, pipeline)| (pipeline.name.clone(), source.clone())).collect();
-        sources.sort_unstable();
-        sources
+    pub fn count_bind_group(&self) {
+        self.bound.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn forget_bind_groups(&self) {
-        self.bind_groups.lock().clear();
+    pub fn sources(&self) -> Vec<(String, String)> {
+        let by_text = self.by_text.lock();
+        let mut sources: Vec<(String, String)> =
+            by_text.iter().map(|(source, pipeline)| (pipeline.name.to_string(), source.clone())).collect();
+        sources.sort_unstable();
+        sources
     }
 }
 
 impl Gpu {
-    /// The pipeline of a kernel, compiled if no kernel with the same text was before.
+    /// The pipeline of a kernel, one for all kernels with the same text. It can be bound at once, and run after
+    /// [`compile`](Gpu::compile).
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
+        let recipe = Recipe {
+            template: kernel.template,
+            constants: kernel.constants.clone(),
+            aliases: kernel.aliases.clone(),
+            hooks: kernel.hooks.clone(),
+            declarations: kernel.declarations.clone(),
+            checked: kernel.checked,
+        };
+        if let Some(pipeline) = self.pipelines.by_recipe.lock().get(&recipe) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = self.specialised(kernel)?;
+        self.pipelines.by_recipe.lock().insert(recipe, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn specialised(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
         let mut source = specialise(kernel)?;
         if kernel.checked {
             source.insert_str(0, "// checked\n");
         } else if has_wrong_math(&self.adapter.name) {
             source = repair_math(&source);
         }
-        if let Some(pipeline) = self.pipelines.compiled.lock().get(&source) {
+        if let Some(pipeline) = self.pipelines.by_text.lock().get(&source) {
             return Ok(pipeline.clone());
         }
-        let module = Module::parse(kernel.name, &source)?;
-        let pipeline = Arc::new(self.guarded(|| self.compile(kernel, module))?);
-        self.pipelines.compiled.lock().insert(source, pipeline.clone());
+        let Module { ir, bindings, params_bytes } = Module::parse(kernel.name, &source)?;
+        let layout = self.guarded(|| Ok(self.layout(kernel.name, &bindings)))?;
+        let params = bindings.iter().find(|b| b.2 == Role::Params).map(|b| b.1);
+        let buffers = bindings
+            .into_iter()
+            .filter(|b| b.2 != Role::Params)
+            .map(|(name, binding, role)| (name, binding, role == Role::Write))
+            .collect();
+        let raw = OnceLock::new();
+        let pipeline = Arc::new(Pipeline { name: kernel.name, raw, layout, buffers, params, params_bytes });
+        let checked = cfg!(debug_assertions) || kernel.checked;
+        self.pipelines.jobs.lock().push(Job { pipeline: pipeline.clone(), ir, checked });
+        self.pipelines.by_text.lock().insert(source, pipeline.clone());
         Ok(pipeline)
     }
 
-    fn compile(&self, kernel: &Kernel, module: Module) -> Result<Pipeline> {
-        let name = kernel.name;
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = module
-            .bindings
+    fn layout(&self, name: &str, bindings: &[(String, u32, Role)]) -> wgpu::BindGroupLayout {
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
             .iter()
             .map(|(_, binding, role)| wgpu::BindGroupLayoutEntry {
                 binding: *binding,
@@ -94,17 +134,54 @@ impl Gpu {
                 count: None,
             })
             .collect();
-        let label = Some(name);
-        let layout =
-            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries };
+        self.device.create_bind_group_layout(&descriptor)
+    }
+
+    /// Compiles every pipeline that was asked for since the last time, several at once: drivers take their time for
+    /// each. Of several errors the first one's, in the order of asking.
+    pub fn compile(&self) -> Result<()> {
+        // Held to the end: another thread may have planned with the same pipelines.
+        let mut waiting = self.pipelines.jobs.lock();
+        let jobs = std::mem::take(&mut *waiting);
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+        let jobs = Mutex::new(jobs.into_iter().enumerate());
+        let errors: Mutex<Vec<(usize, Error)>> = Mutex::default();
+        let work = || {
+            while let Some((index, job)) = next(&jobs) {
+                let pipeline = job.pipeline.clone();
+                match self.guarded(|| Ok(self.compile_one(job))) {
+                    Ok(raw) => {
+                        self.pipelines.created.fetch_add(1, Ordering::Relaxed);
+                        pipeline.raw.get_or_init(|| raw);
+                    }
+                    Err(error) => errors.lock().push((index, error)),
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // Where there is no thread to be had, the others do its work.
+                let _ = thread::Builder::new().name("wgrad compiles".to_string()).spawn_scoped(scope, work);
+            }
+            work();
+        });
+        let Some((_, error)) = errors.into_inner().into_iter().min_by_key(|(index, _)| *index) else { return Ok(()) };
+        // Whoever asks for one of these again gets its error again.
+        self.pipelines.by_recipe.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
+        self.pipelines.by_text.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
+        Err(error)
+    }
+
+    fn compile_one(&self, job: Job) -> wgpu::ComputePipeline {
+        let label = Some(job.pipeline.name);
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
-            bind_group_layouts: &[Some(&layout)],
+            bind_group_layouts: &[Some(&job.pipeline.layout)],
             immediate_size: 0,
         });
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(Cow::Owned(module.ir)) };
-        let shader = if cfg!(debug_assertions) || kernel.checked {
+        let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(Cow::Owned(job.ir)) };
+        let shader = if job.checked {
             self.device.create_shader_module(descriptor)
         } else {
             // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index
@@ -112,7 +189,7 @@ impl Gpu {
             // checks on.
             unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         };
-        let raw = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
             module: &shader,
@@ -122,73 +199,22 @@ impl Gpu {
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
-        });
-        let id = self.pipelines.created.fetch_add(1, Ordering::Relaxed);
-        let params = module.bindings.iter().find(|b| b.2 == Role::Params).map(|b| b.1);
-        let buffers = module
-            .bindings
-            .into_iter()
-            .filter(|b| b.2 != Role::Params)
-            .map(|(name, binding, role)| (name, binding, role == Role::Write))
-            .collect();
-        Ok(Pipeline { name: name.to_string(), raw, layout, id, buffers, params, params_bytes: module.params_bytes })
+        })
     }
+}
 
-    /// The bind group that shows these buffers (in the order of [`Pipeline::buffers`], `None` for the fault
-    /// words) and the parameters to a pipeline.
-    pub fn bind_group(
-        &self,
-        pipeline: &Pipeline,
-        params: &super::Uniform,
-        buffers: &[Option<Buffer>],
-    ) -> Result<wgpu::BindGroup> {
-        let ids = buffers.iter().map(|b| b.as_ref().map_or(0, Buffer::id)).collect();
-        let key = (pipeline.id, params.id, ids);
-        if let Some(group) = self.pipelines.bind_groups.lock().get(&key) {
-            return Ok(group.clone());
-        }
-        if buffers.len() != pipeline.buffers.len() {
-            let reason = format!("{} buffers for {} bindings", buffers.len(), pipeline.buffers.len());
-            return Err(Error::Internal { op: "bind_group", reason });
-        }
-        let mut entries: Vec<wgpu::BindGroupEntry> = buffers
-            .iter()
-            .zip(&pipeline.buffers)
-            .map(|(buffer, (_, binding, _))| wgpu::BindGroupEntry {
-                binding: *binding,
-                resource: buffer.as_ref().map_or(&self.faults.buffer, |b| b.raw()).as_entire_binding(),
-            })
-            .collect();
-        if let Some(binding) = pipeline.params {
-            entries.push(wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &params.raw,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(u64::from(pipeline.params_bytes)),
-                }),
-            });
-        }
-        let group = self.guarded(|| {
-            Ok(self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: None,
-                layout: &pipeline.layout,
-                entries: &entries,
-            }))
-        })?;
-        self.pipelines.bound.fetch_add(1, Ordering::Relaxed);
-        let mut cache = self.pipelines.bind_groups.lock();
-        if cache.len() >= MOST_BIND_GROUPS {
-            cache.clear();
-        }
-        cache.insert(key, group.clone());
-        Ok(group)
-    }
+fn next<T>(jobs: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    jobs.lock().next()
 }
 
 impl Pipeline {
     /// Whether it takes parameters.
     pub fn has_params(&self) -> bool {
         self.params.is_some()
+    }
+
+    pub(super) fn raw(&self) -> Result<&wgpu::ComputePipeline> {
+        let reason = || format!("{} was not compiled", self.name);
+        self.raw.get().ok_or_else(|| Error::Internal { op: "pipeline", reason: reason() })
     }
 }

@@ -1,15 +1,18 @@
 //! Encoding dispatches into one pass, submitting, and keeping only a few submissions in flight.
 
-use crate::device::{Gpu, Pipeline};
+use crate::device::{Bindings, Gpu, Pipeline};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Submissions that may be under way before a flush waits for the oldest.
 const MOST_IN_FLIGHT: usize = 4;
+
+/// Dispatches after which a submission is closed, so that the device starts on a long plan while the rest of it is
+/// encoded.
+const DISPATCHES_PER_SUBMIT: usize = 128;
 
 /// Operations after which a submission is closed, so that it stays well under a driver's watchdog: about a
 /// tenth of a second on the slowest adapters of each kind.
@@ -17,9 +20,9 @@ const WORK_PER_SUBMIT: u64 = 1 << 36;
 const WORK_PER_SUBMIT_CPU: u64 = 1 << 30;
 
 /// One kernel to run.
-pub(crate) struct Dispatch {
-    pub pipeline: Arc<Pipeline>,
-    pub bind_group: wgpu::BindGroup,
+pub(crate) struct Dispatch<'a> {
+    pub pipeline: &'a Pipeline,
+    pub bindings: &'a Bindings,
     pub params_offset: u32,
     pub groups: [u32; 3],
     pub work: u64,
@@ -28,7 +31,6 @@ pub(crate) struct Dispatch {
 /// The parameter words of a plan's kernels, written once a run.
 pub(crate) struct Uniform {
     pub(super) raw: wgpu::Buffer,
-    pub(super) id: u64,
 }
 
 #[derive(Default)]
@@ -44,8 +46,6 @@ impl InFlight {
     }
 }
 
-static NEXT_UNIFORM: AtomicU64 = AtomicU64::new(1);
-
 impl Gpu {
     /// A buffer for `bytes` of parameters.
     pub fn uniform(&self, bytes: usize) -> Result<Uniform> {
@@ -57,7 +57,7 @@ impl Gpu {
                 mapped_at_creation: false,
             }))
         })?;
-        Ok(Uniform { raw, id: NEXT_UNIFORM.fetch_add(1, Ordering::Relaxed) })
+        Ok(Uniform { raw })
     }
 
     /// Writes parameters before the next submission.
@@ -66,7 +66,7 @@ impl Gpu {
     }
 
     /// Runs dispatches in order, in as few submissions as the watchdog allows.
-    pub fn submit(&self, dispatches: &[Dispatch]) -> Result<()> {
+    pub fn submit(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
         self.status.check()?;
         let limit = if self.adapter.is_cpu { WORK_PER_SUBMIT_CPU } else { WORK_PER_SUBMIT };
         let mut rest = dispatches;
@@ -74,6 +74,7 @@ impl Gpu {
             let mut work = 0;
             let count = rest
                 .iter()
+                .take(DISPATCHES_PER_SUBMIT)
                 .take_while(|dispatch| {
                     let fits = work < limit;
                     work += dispatch.work;
@@ -87,16 +88,20 @@ impl Gpu {
         Ok(())
     }
 
-    fn submit_pass(&self, dispatches: &[Dispatch]) -> Result<()> {
+    fn submit_pass(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
         let index = self.guarded(|| {
             let mut encoder =
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("flush") });
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                let mut current: Option<&Pipeline> = None;
                 for dispatch in dispatches {
                     let offsets: &[u32] = if dispatch.pipeline.has_params() { &[dispatch.params_offset] } else { &[] };
-                    pass.set_pipeline(&dispatch.pipeline.raw);
-                    pass.set_bind_group(0, &dispatch.bind_group, offsets);
+                    if !current.is_some_and(|current| std::ptr::eq(current, dispatch.pipeline)) {
+                        pass.set_pipeline(dispatch.pipeline.raw()?);
+                        current = Some(dispatch.pipeline);
+                    }
+                    pass.set_bind_group(0, dispatch.bindings.group(), offsets);
                     let [x, y, z] = dispatch.groups;
                     pass.dispatch_workgroups(x, y, z);
                 }

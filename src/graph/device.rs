@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
-use crate::graph::schedule::Schedule;
+use crate::graph::schedule::{Marker, Schedule};
 use crate::shape::Layout;
 use parking_lot::Mutex;
 use std::fmt;
@@ -77,7 +77,7 @@ struct Inner {
     executor: Box<dyn Executor>,
     recorder: Mutex<Recorder>,
     /// Held while a graph is planned and run, so that two threads never plan the same node.
-    running: Mutex<()>,
+    running: Mutex<Marker>,
 }
 
 #[derive(Default)]
@@ -99,7 +99,7 @@ pub struct RandomState {
 impl Device {
     pub(crate) fn from_executor(executor: Box<dyn Executor>) -> Device {
         let recorder = Mutex::new(Recorder::default());
-        Device { inner: Arc::new(Inner { executor, recorder, running: Mutex::new(()) }) }
+        Device { inner: Arc::new(Inner { executor, recorder, running: Mutex::default() }) }
     }
 
     pub(crate) fn executor(&self) -> &dyn Executor {
@@ -178,14 +178,19 @@ impl Device {
 
     /// Computes `roots` and every recorded effect.
     pub(crate) fn run(&self, mut roots: Vec<Tensor>) -> Result<()> {
-        let _running = self.inner.running.lock();
+        let mut running = self.inner.running.lock();
         roots.append(&mut self.inner.recorder.lock().effects);
-        let schedule = Schedule::new(roots);
+        let schedule = Schedule::new(roots, &mut running);
         if !schedule.is_empty() {
             self.inner.executor.execute(&schedule)?;
             schedule.finish();
         }
         Ok(())
+    }
+
+    /// What computing `roots` would carry out.
+    pub(crate) fn schedule(&self, roots: Vec<Tensor>) -> Schedule {
+        Schedule::new(roots, &mut self.inner.running.lock())
     }
 
     /// Records that `value` must be computed at the next flush, whoever holds it.

@@ -3,6 +3,7 @@
 
 mod backward;
 mod device;
+mod fingerprint;
 mod node;
 mod op;
 mod parameter;
@@ -12,10 +13,11 @@ mod schedule;
 pub use backward::{BackwardOptions, grad};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
-pub(crate) use node::{State, Storage, grad_enabled, record, record_leaf, record_on, record_one};
+pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
+pub(crate) use node::{OneOrMore, State, Storage, grad_enabled, record, record_leaf, record_on, record_one};
 pub use node::{Tensor, apply, no_grad};
-pub(crate) use op::hash_structure;
 pub use op::{Class, Io, Op, Vjp};
+pub(crate) use op::{hash_structure, write_operation};
 pub use parameter::Parameter;
 pub use print::Graph;
 pub(crate) use schedule::{Edge, Schedule};

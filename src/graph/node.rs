@@ -4,15 +4,18 @@ use crate::device::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
-use crate::graph::op::{Class, Op};
+use crate::graph::fingerprint::{Fingerprint, Fingerprinter};
+use crate::graph::op::{Class, Op, write_operation};
+use crate::graph::schedule::Mark;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where a node's values are once they are computed.
 #[derive(Clone, Debug)]
@@ -25,6 +28,35 @@ pub(crate) enum Storage {
     Host(Arc<HostTensor>),
 }
 
+/// A list that mostly has one element, and then needs no allocation.
+#[derive(Debug)]
+pub(crate) enum OneOrMore<T> {
+    One(T),
+    More(Vec<T>),
+}
+
+impl<T> From<Vec<T>> for OneOrMore<T> {
+    fn from(mut list: Vec<T>) -> OneOrMore<T> {
+        match list.pop() {
+            Some(only) if list.is_empty() => OneOrMore::One(only),
+            last => {
+                list.extend(last);
+                OneOrMore::More(list)
+            }
+        }
+    }
+}
+
+impl<T> Deref for OneOrMore<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match self {
+            OneOrMore::One(only) => std::slice::from_ref(only),
+            OneOrMore::More(list) => list,
+        }
+    }
+}
+
 /// The gradient of a leaf, shared with the parameter it belongs to.
 pub(crate) type GradientSlot = Arc<Mutex<Option<Tensor>>>;
 
@@ -33,7 +65,7 @@ pub(crate) struct Node {
     pub id: u64,
     pub device: Device,
     pub op: Box<dyn Op>,
-    pub outputs: Vec<Layout>,
+    pub outputs: OneOrMore<Layout>,
     pub requires_grad: bool,
     /// Recorded by [`apply`], with kernels that nobody has audited.
     pub custom: bool,
@@ -42,6 +74,12 @@ pub(crate) struct Node {
     /// The line of user code that recorded it.
     pub source: &'static Location<'static>,
     pub state: Mutex<State>,
+    /// Whether `state` has storage, without its lock.
+    computed: AtomicBool,
+    /// Stands for the operation with its attributes and the layouts of its outputs.
+    pub structure: Fingerprint,
+    /// Its place in the schedule that is being made.
+    pub mark: Mark,
 }
 
 /// The part of a node that changes.
@@ -50,7 +88,7 @@ pub(crate) struct State {
     /// Edges to what it is computed from; dropped once it is computed, unless a gradient will walk them.
     pub inputs: Vec<Tensor>,
     /// Set when it has been computed, one an output.
-    pub storage: Option<Vec<Storage>>,
+    pub storage: Option<OneOrMore<Storage>>,
     /// A `backward` has walked over it and will not come again.
     pub released: bool,
 }
@@ -58,8 +96,15 @@ pub(crate) struct State {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
+    /// Whether its values exist. They never vanish again.
     pub fn is_computed(&self) -> bool {
-        self.state.lock().storage.is_some()
+        self.computed.load(Ordering::Acquire)
+    }
+
+    /// Puts its values somewhere, one storage an output.
+    pub fn store(&self, storage: OneOrMore<Storage>) {
+        self.state.lock().storage = Some(storage);
+        self.computed.store(true, Ordering::Release);
     }
 
     /// True where the walk of a gradient goes on to its inputs.
@@ -161,30 +206,30 @@ pub(crate) fn grad_enabled() -> bool {
 /// ```
 #[track_caller]
 pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    record_call(None, op, inputs, true)
+    Ok(outputs(record_call(None, Box::new(op), inputs, true)?))
 }
 
 /// Records one call of `op`.
 #[track_caller]
 pub(crate) fn record(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    record_call(None, op, inputs, false)
+    Ok(outputs(record_call(None, Box::new(op), inputs, false)?))
 }
 
 /// Records one call of `op` with a single output.
 #[track_caller]
 pub(crate) fn record_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(record(op, inputs)?.swap_remove(0))
+    Ok(Tensor { node: record_call(None, Box::new(op), inputs, false)?, output: 0 })
 }
 
 /// Records one call of `op` on a device.
 #[track_caller]
 pub(crate) fn record_on(device: &Device, op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    record_call(Some(device), op, inputs, false)
+    Ok(outputs(record_call(Some(device), Box::new(op), inputs, false)?))
 }
 
 /// Records one call of `op` on a device, that of its inputs where none is given.
 #[track_caller]
-fn record_call(device: Option<&Device>, op: impl Op, inputs: &[&Tensor], custom: bool) -> Result<Vec<Tensor>> {
+fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], custom: bool) -> Result<Arc<Node>> {
     let device = device
         .or_else(|| inputs.first().map(|input| &input.node.device))
         .ok_or(Error::Internal { op: op.name(), reason: "no inputs to take a device from".into() })?;
@@ -214,13 +259,16 @@ fn record_call(device: Option<&Device>, op: impl Op, inputs: &[&Tensor], custom:
     let node = Node {
         id: next_id(),
         device: device.clone(),
-        op: Box::new(op),
-        outputs,
+        structure: structure(&*op, &outputs),
+        op,
+        outputs: outputs.into(),
         requires_grad,
         custom,
         gradient: None,
         source: Location::caller(),
         state: Mutex::new(state),
+        computed: AtomicBool::new(false),
+        mark: Mark::default(),
     };
     Ok(insert(node))
 }
@@ -234,27 +282,41 @@ pub(crate) fn record_leaf(
     state: State,
     source: &'static Location<'static>,
 ) -> Tensor {
-    insert(Node {
+    let node = insert(Node {
         id: next_id(),
         device: device.clone(),
+        structure: structure(&op, &[layout]),
         op: Box::new(op),
-        outputs: vec![layout],
+        outputs: OneOrMore::One(layout),
         requires_grad: gradient.is_some(),
         custom: false,
         gradient,
         source,
+        computed: AtomicBool::new(state.storage.is_some()),
         state: Mutex::new(state),
-    })
-    .swap_remove(0)
+        mark: Mark::default(),
+    });
+    Tensor { node, output: 0 }
+}
+
+fn structure(op: &dyn Op, outputs: &[Layout]) -> Fingerprint {
+    let mut state = Fingerprinter::new();
+    write_operation(op, &mut state);
+    outputs.iter().for_each(|output| output.write_structure(&mut state));
+    state.fingerprint()
 }
 
 fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-fn insert(node: Node) -> Vec<Tensor> {
+fn insert(node: Node) -> Arc<Node> {
     let node = Arc::new(node);
     node.device.recorded(&node);
+    node
+}
+
+fn outputs(node: Arc<Node>) -> Vec<Tensor> {
     (0..node.outputs.len()).map(|output| Tensor { node: node.clone(), output }).collect()
 }
 

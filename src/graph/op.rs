@@ -100,6 +100,14 @@ pub(crate) fn hash_structure<T: Hash>(op: &T, mut state: &mut dyn Hasher) {
     op.hash(&mut state);
 }
 
+/// Everything of a call that its kernel depends on; not its scalars, which are data.
+pub(crate) fn write_operation(op: &dyn Op, state: &mut impl Hasher) {
+    op.kind().hash(state);
+    op.name().hash(state);
+    op.structure(state);
+    state.write_usize(op.scalars().len());
+}
+
 /// What a gradient is made of: the call's inputs and outputs and the gradients of its outputs.
 pub struct Vjp<'a> {
     pub(crate) inputs: &'a [Tensor],

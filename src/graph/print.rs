@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::node::Tensor;
-use crate::graph::schedule::{Edge, Schedule};
+use crate::graph::schedule::{Edge, Marker, Schedule};
 use std::fmt::{self, Write};
 
 /// What is recorded and not yet computed behind some tensors, for printing.
@@ -25,7 +25,11 @@ impl Graph {
     /// The recording that reading these tensors would carry out.
     pub fn of(tensors: &[&Tensor]) -> Graph {
         let roots: Vec<Tensor> = tensors.iter().map(|&t| t.clone()).collect();
-        Graph { schedule: Schedule::new(roots.clone()), roots }
+        let schedule = match roots.first() {
+            Some(root) => root.device().schedule(roots.clone()),
+            None => Schedule::new(Vec::new(), &mut Marker),
+        };
+        Graph { roots, schedule }
     }
 
     /// Number of recorded calls.

@@ -1,10 +1,10 @@
-//! The structure of a graph as bytes: equal bytes, equal plan.
+//! The structure of a graph: equal structure, equal plan.
 
-use crate::graph::{Op, Schedule, Storage};
+use crate::graph::{Edge, Fingerprint, Fingerprinter, Op, Schedule, Storage, write_operation};
 use crate::shape::Layout;
 use std::hash::{Hash, Hasher};
 
-/// Collects what is hashed instead of hashing it, so that two graphs are compared whole and never collide.
+/// Collects what is hashed instead of hashing it, so that structures are compared whole.
 #[derive(Default)]
 struct Bytes(Vec<u8>);
 
@@ -24,43 +24,59 @@ pub(super) fn operation(op: &dyn Op) -> Vec<u8> {
     bytes.0
 }
 
-/// All that a view is, besides what it shows: its layout, whole.
-pub(super) fn view(outputs: &[Layout]) -> Vec<u8> {
-    let mut bytes = Bytes::default();
-    outputs.hash(&mut bytes);
-    bytes.0
-}
-
-fn write_operation(op: &dyn Op, bytes: &mut Bytes) {
-    op.kind().hash(bytes);
-    op.name().hash(bytes);
-    op.structure(bytes);
-    op.scalars().len().hash(bytes);
-}
-
-/// Offsets are data too, except for how they are aligned.
-fn write_layout(layout: &Layout, bytes: &mut Bytes) {
-    layout.shape.hash(bytes);
-    layout.strides().hash(bytes);
-    layout.dtype.hash(bytes);
-    (layout.offset % 4).hash(bytes);
-}
-
-/// The key of a schedule in the plan cache.
-pub(super) fn structure(schedule: &Schedule) -> Vec<u8> {
-    let mut bytes = Bytes(Vec::with_capacity(128 * schedule.nodes.len()));
-    for (i, source) in schedule.sources.iter().enumerate() {
-        write_layout(source.layout(), &mut bytes);
-        schedule.dying[i].hash(&mut bytes);
-        matches!(schedule.source_storage(i), Some(Storage::Pending(_))).hash(&mut bytes);
+/// All that a view is, besides what it shows, where it shows the whole of it in some order: its layout. Others begin at
+/// a place that is data, and may begin at another in the next run.
+pub(super) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> {
+    let steps = output.shape.iter().zip(output.strides()).filter(|&(&size, &stride)| size != 1 && stride != 0);
+    let mut steps: Vec<(usize, usize)> = steps.map(|(&size, &stride)| (stride, size)).collect();
+    steps.sort_unstable();
+    let mut covered = 1;
+    for (stride, size) in steps {
+        if stride != covered {
+            return None;
+        }
+        covered *= size;
     }
+    let mut bytes = Bytes::default();
+    output.hash(&mut bytes);
+    (covered == shown.shape.numel() && shown.is_contiguous()).then_some(bytes.0)
+}
+
+/// The key of a schedule in the plan cache. Each call's own part of it was made when the call was recorded.
+pub(super) fn fingerprint(schedule: &Schedule) -> Fingerprint {
+    let mut state = Fingerprinter::new();
+    write_sources(schedule, &mut state);
     for (i, node) in schedule.nodes.iter().enumerate() {
-        write_operation(&*node.op, &mut bytes);
-        schedule.edges[i].hash(&mut bytes);
-        schedule.kept[i].hash(&mut bytes);
-        for output in &node.outputs {
-            write_layout(output, &mut bytes);
+        state.write_fingerprint(node.structure);
+        let edges = &schedule.edges[i];
+        state.write_usize(edges.len() << 1 | usize::from(schedule.kept[i]));
+        for edge in edges {
+            state.write_usize(match *edge {
+                Edge::Node { index, output } => index << 17 | output << 1,
+                Edge::Source(source) => source << 1 | 1,
+            });
         }
     }
-    bytes.0
+    state.fingerprint()
+}
+
+/// The same, byte by byte: what a fingerprint stands for.
+pub(super) fn structure(schedule: &Schedule) -> Vec<u8> {
+    let mut state = Bytes(Vec::with_capacity(128 * schedule.nodes.len()));
+    write_sources(schedule, &mut state);
+    for (i, node) in schedule.nodes.iter().enumerate() {
+        write_operation(&*node.op, &mut state);
+        node.outputs.iter().for_each(|output| output.write_structure(&mut state));
+        schedule.edges[i].hash(&mut state);
+        schedule.kept[i].hash(&mut state);
+    }
+    state.0
+}
+
+fn write_sources(schedule: &Schedule, state: &mut impl Hasher) {
+    for (i, source) in schedule.sources.iter().enumerate() {
+        source.layout().write_structure(state);
+        let is_pending = schedule.with_source(i, |storage| matches!(storage, Some(Storage::Pending(_))));
+        state.write_u8(u8::from(schedule.dying[i]) << 1 | u8::from(is_pending));
+    }
 }

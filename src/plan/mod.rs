@@ -19,9 +19,10 @@ mod wiring;
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::graph::{BoxFuture, Executor, Schedule, Stats, Storage};
+use crate::graph::{BoxFuture, Executor, Fingerprint, Schedule, Stats, Storage};
 use parking_lot::Mutex;
 use place::Plan;
+use run::Memory;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,14 +30,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Plans kept: a program whose graph never repeats must not fill memory. The one that was not used for longest goes.
 const MOST_PLANS: usize = 512;
 
-/// A plan, and the number of the run that used it last.
-type Cached = (Arc<Plan>, u64);
+/// A plan in the cache.
+struct Cached {
+    plan: Plan,
+    memory: Mutex<Memory>,
+    /// The number of the run that used it last.
+    used: AtomicU64,
+    /// What its fingerprint stands for, in debug builds.
+    structure: Vec<u8>,
+}
 
 /// Runs recorded graphs on an adapter. Plans are cached by the structure of the graph.
 pub(crate) struct Planner {
     gpu: Gpu,
     /// Plans by the structure of their graph.
-    plans: Mutex<HashMap<Vec<u8>, Cached>>,
+    plans: Mutex<HashMap<Fingerprint, Arc<Cached>>>,
     planned: AtomicU64,
     runs: AtomicU64,
 }
@@ -50,22 +58,27 @@ impl Planner {
         &self.gpu
     }
 
-    fn plan(&self, schedule: &Schedule) -> Result<Arc<Plan>> {
-        let key = key::structure(schedule);
+    fn plan(&self, schedule: &Schedule) -> Result<Arc<Cached>> {
+        let key = key::fingerprint(schedule);
+        let structure = if cfg!(debug_assertions) { key::structure(schedule) } else { Vec::new() };
         let now = self.runs.load(Ordering::Relaxed);
-        if let Some((plan, used)) = self.plans.lock().get_mut(&key) {
-            *used = now;
-            return Ok(plan.clone());
+        if let Some(cached) = self.plans.lock().get(&key) {
+            debug_assert!(cached.structure == structure, "two structures have one fingerprint");
+            cached.used.store(now, Ordering::Relaxed);
+            return Ok(cached.clone());
         }
-        let plan = Arc::new(lower::lower(schedule, &self.gpu)?);
+        let plan = lower::lower(schedule, &self.gpu)?;
+        self.gpu.compile()?;
         self.planned.fetch_add(1, Ordering::Relaxed);
+        let cached = Arc::new(Cached { plan, memory: Mutex::default(), used: AtomicU64::new(now), structure });
         let mut plans = self.plans.lock();
         if plans.len() >= MOST_PLANS {
-            let oldest = plans.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            let oldest = plans.iter().min_by_key(|(_, cached)| cached.used.load(Ordering::Relaxed));
+            let oldest = oldest.map(|(key, _)| *key);
             oldest.and_then(|key| plans.remove(&key));
         }
-        plans.insert(key, (plan.clone(), now));
-        Ok(plan)
+        plans.insert(key, cached.clone());
+        Ok(cached)
     }
 }
 
@@ -79,9 +92,9 @@ impl Executor for Planner {
     }
 
     fn execute(&self, schedule: &Schedule) -> Result<()> {
-        let plan = self.plan(schedule)?;
+        let cached = self.plan(schedule)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
-        run::run(&plan, schedule, &self.gpu)
+        run::run(&cached.plan, &mut cached.memory.lock(), schedule, &self.gpu)
     }
 
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
@@ -117,12 +130,13 @@ impl Executor for Planner {
     }
 
     fn empty_cache(&self) {
+        self.plans.lock().values().for_each(|cached| cached.memory.lock().forget_bindings());
         self.gpu.empty_cache();
     }
 
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {
-        let plan = self.plan(schedule)?;
-        Ok((print::text(&plan), print::dot(&plan)))
+        let cached = self.plan(schedule)?;
+        Ok((print::text(&cached.plan), print::dot(&cached.plan)))
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -1,56 +1,47 @@
 //! Carries out a plan: buffers, parameters, dispatches, and the results' new homes.
 
-use crate::device::{Buffer, Dispatch, Gpu};
+use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, Schedule, Storage};
+use crate::graph::{Edge, OneOrMore, Schedule, Storage};
 use crate::plan::place::{PatchSource, Place, Plan};
-use std::borrow::Cow;
 
-pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
+/// What a run leaves to the next run of its plan, so that nothing has to be made twice.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The parameters as the device has them.
+    params: Vec<u8>,
+    /// The bind groups of each step.
+    bindings: Vec<Bindings>,
+    /// The buffer that each source is in, by its id.
+    sources: Vec<u64>,
+}
+
+pub(super) fn run(plan: &Plan, memory: &mut Memory, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
     let slots = take_slots(plan, gpu)?;
     for &(source, slot) in &plan.uploads {
-        if let Some(Storage::Pending(bytes)) = schedule.source_storage(source) {
-            gpu.upload(&slots[slot], &bytes)?;
-        }
+        schedule.with_source(source, |storage| match storage {
+            Some(Storage::Pending(bytes)) => gpu.upload(&slots[slot], bytes),
+            _ => Ok(()),
+        })?;
     }
-    let sources: Vec<Option<Buffer>> = (0..schedule.sources.len())
-        .map(|source| match schedule.source_storage(source) {
-            Some(Storage::Device(buffer)) => Some(buffer),
-            _ => None,
-        })
-        .collect();
-    let buffer = |place: Place| match place {
-        Place::Slot(slot) => Ok(slots[slot].clone()),
-        Place::Source(source) => sources[source]
-            .clone()
-            .ok_or_else(|| Error::Internal { op: "run", reason: "a source is not on the device".to_string() }),
-    };
-
     if !plan.steps.is_empty() {
-        gpu.write_uniform(&plan.uniform, &params(plan, schedule))?;
-        let mut dispatches = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
-            let buffers: Vec<Option<Buffer>> =
-                step.buffers.iter().map(|place| place.map(buffer).transpose()).collect::<Result<_>>()?;
-            dispatches.push(Dispatch {
-                bind_group: gpu.bind_group(&step.pipeline, &plan.uniform, &buffers)?,
-                pipeline: step.pipeline.clone(),
-                params_offset: step.params_offset,
-                groups: step.groups,
-                work: step.work,
-            });
+        if memory.patch(plan, schedule) {
+            // After an error nobody knows what the device has.
+            gpu.write_uniform(&plan.uniform, &memory.params).inspect_err(|_| memory.params.clear())?;
         }
-        gpu.submit(&dispatches)?;
+        gpu.submit(&memory.dispatches(plan, schedule, &slots, gpu)?)?;
         gpu.check_guards(&slots, &plan.slots)?;
     }
-
     for &(source, slot) in &plan.uploads {
         let tensor = &schedule.sources[source];
-        tensor.node.state.lock().storage = Some(vec![Storage::Device(slots[slot].clone())]);
+        tensor.node.store(OneOrMore::One(Storage::Device(slots[slot].clone())));
     }
     for (node, places) in &plan.kept {
-        let storage = places.iter().map(|&place| buffer(place).map(Storage::Device)).collect::<Result<_>>()?;
-        schedule.nodes[*node].state.lock().storage = Some(storage);
+        let home = |&place: &Place| buffer(place, schedule, &slots).map(Storage::Device);
+        schedule.nodes[*node].store(match &places[..] {
+            [only] => OneOrMore::One(home(only)?),
+            _ => OneOrMore::More(places.iter().map(home).collect::<Result<_>>()?),
+        });
     }
     Ok(())
 }
@@ -67,25 +58,86 @@ fn take_slots(plan: &Plan, gpu: &Gpu) -> Result<Vec<Buffer>> {
         .zip(&plan.slots)
         .map(|(slot, &bytes)| slot.map_or_else(|| gpu.take(bytes), Ok))
         .collect::<Result<_>>()?;
-    *last = slots.iter().map(Buffer::id).collect();
+    last.clear();
+    last.extend(slots.iter().map(Buffer::id));
     Ok(slots)
 }
 
-/// The plan's parameters with this run's offsets and scalars.
-fn params<'a>(plan: &'a Plan, schedule: &Schedule) -> Cow<'a, [u8]> {
-    if plan.patches.is_empty() {
-        return Cow::Borrowed(&plan.params);
+/// The buffer at a place.
+fn buffer(place: Place, schedule: &Schedule, slots: &[Buffer]) -> Result<Buffer> {
+    match place {
+        Place::Slot(slot) => Ok(slots[slot].clone()),
+        Place::Source(source) => schedule.with_source(source, |storage| match storage {
+            Some(Storage::Device(buffer)) => Ok(buffer.clone()),
+            _ => Err(Error::Internal { op: "run", reason: "a source is not on the device".to_string() }),
+        }),
     }
-    let mut bytes = plan.params.clone();
-    for patch in &plan.patches {
-        let word = match patch.from {
-            PatchSource::Offset(node, input) => match schedule.edges[node][input] {
-                Edge::Node { index, output } => schedule.nodes[index].outputs[output].offset as u32,
-                Edge::Source(source) => schedule.sources[source].layout().offset as u32,
-            },
-            PatchSource::Scalar(node, index) => schedule.nodes[node].op.scalars()[index],
+}
+
+impl Memory {
+    /// Puts this run's offsets and scalars into the parameters; whether any differs from the last run's.
+    fn patch(&mut self, plan: &Plan, schedule: &Schedule) -> bool {
+        let mut is_new = self.params.is_empty();
+        if is_new {
+            self.params.clone_from(&plan.params);
+        }
+        for patch in &plan.patches {
+            let word = match patch.from {
+                PatchSource::Offset(node, input) => match schedule.edges[node][input] {
+                    Edge::Node { index, output } => schedule.nodes[index].outputs[output].offset as u32,
+                    Edge::Source(source) => schedule.sources[source].layout().offset as u32,
+                },
+                PatchSource::Scalar(node, index) => schedule.nodes[node].op.scalars()[index],
+            };
+            let place = &mut self.params[patch.at..patch.at + 4];
+            is_new |= place != word.to_le_bytes();
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        is_new
+    }
+
+    /// The plan's steps with this run's buffers bound.
+    fn dispatches<'a>(
+        &'a mut self,
+        plan: &'a Plan,
+        schedule: &Schedule,
+        slots: &[Buffer],
+        gpu: &Gpu,
+    ) -> Result<Vec<Dispatch<'a>>> {
+        self.bindings.resize_with(plan.steps.len(), Bindings::default);
+        self.sources.clear();
+        self.sources.extend((0..schedule.sources.len()).map(|source| {
+            schedule.with_source(source, |storage| match storage {
+                Some(Storage::Device(buffer)) => buffer.id(),
+                _ => 0,
+            })
+        }));
+        let sources = &self.sources;
+        let id = |place: &Option<Place>| match *place {
+            Some(Place::Slot(slot)) => slots[slot].id(),
+            Some(Place::Source(source)) => sources[source],
+            None => 0,
         };
-        bytes[patch.at..patch.at + 4].copy_from_slice(&word.to_le_bytes());
+        let mut dispatches = Vec::with_capacity(plan.steps.len());
+        for (step, bindings) in plan.steps.iter().zip(&mut self.bindings) {
+            if !bindings.serve(step.buffers.iter().map(id)) {
+                let show = |place: &Option<Place>| place.map(|place| buffer(place, schedule, slots)).transpose();
+                let buffers: Vec<Option<Buffer>> = step.buffers.iter().map(show).collect::<Result<_>>()?;
+                gpu.bind(bindings, &step.pipeline, &plan.uniform, &buffers)?;
+            }
+            dispatches.push(Dispatch {
+                pipeline: &step.pipeline,
+                bindings,
+                params_offset: step.params_offset,
+                groups: step.groups,
+                work: step.work,
+            });
+        }
+        Ok(dispatches)
     }
-    Cow::Owned(bytes)
+
+    /// Forgets the bind groups, which hold buffers.
+    pub fn forget_bindings(&mut self) {
+        self.bindings.clear();
+    }
 }

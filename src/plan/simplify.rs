@@ -16,9 +16,13 @@ pub(super) fn representatives(schedule: &Schedule) -> Vec<usize> {
             continue;
         }
         let edges: Vec<Edge> = schedule.edges[i].iter().map(|&edge| resolve(edge, &same)).collect();
-        // What a view shows is in its layout.
-        let key = if schedule.is_view(i) { key::view(&node.outputs) } else { key::operation(&*node.op) };
-        same.push(*first.entry((key, edges)).or_insert(i));
+        let key = if schedule.is_view(i) {
+            let shown = schedule.edges[i].first().map(|&edge| schedule.layout(edge));
+            shown.and_then(|shown| key::view(shown, &node.outputs[0]))
+        } else {
+            Some(key::operation(&*node.op))
+        };
+        same.push(key.map_or(i, |key| *first.entry((key, edges)).or_insert(i)));
     }
     same
 }

@@ -83,10 +83,7 @@ impl<'a> Wiring<'a> {
 
     /// The layout through which an edge shows its root.
     pub fn layout(&self, edge: Edge) -> &Layout {
-        match edge {
-            Edge::Node { index, output } => &self.schedule.nodes[index].outputs[output],
-            Edge::Source(source) => self.schedule.sources[source].layout(),
-        }
+        self.schedule.layout(edge)
     }
 
     /// The layout of a stored value.

@@ -3,7 +3,7 @@
 //! The oracle of the tests, the baseline of the benchmarks, and what a machine without an adapter runs on.
 
 use crate::error::{Error, Result};
-use crate::graph::{BoxFuture, Edge, Executor, Schedule, Stats, Storage};
+use crate::graph::{BoxFuture, Edge, Executor, OneOrMore, Schedule, Stats, Storage};
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -32,7 +32,7 @@ impl Reference {
                 let values = dtype.decode(&bytes);
                 let shape = Shape::new(&[values.len()])?;
                 let values = Arc::new(HostTensor::new(shape, dtype, values));
-                tensor.node.state.lock().storage = Some(vec![Storage::Host(values.clone())]);
+                tensor.node.store(OneOrMore::One(Storage::Host(values.clone())));
                 values
             }
             _ => {
@@ -56,7 +56,7 @@ impl Executor for Reference {
     fn execute(&self, schedule: &Schedule) -> Result<()> {
         self.runs.fetch_add(1, Ordering::Relaxed);
         let mut users = vec![0usize; schedule.nodes.len()];
-        for edge in schedule.edges.iter().flatten() {
+        for edge in schedule.edges.all() {
             if let Edge::Node { index, .. } = edge {
                 users[*index] += 1;
             }
@@ -87,11 +87,15 @@ impl Executor for Reference {
                     }
                     outputs => outputs?,
                 };
-                outputs.into_iter().zip(&node.outputs).map(|(values, layout)| (Arc::new(values), *layout)).collect()
+                outputs
+                    .into_iter()
+                    .zip(node.outputs.iter())
+                    .map(|(values, layout)| (Arc::new(values), *layout))
+                    .collect()
             };
             if schedule.kept[index] {
-                let storage = values.iter().map(|(values, _)| Storage::Host(values.clone())).collect();
-                node.state.lock().storage = Some(storage);
+                let storage: Vec<Storage> = values.iter().map(|(values, _)| Storage::Host(values.clone())).collect();
+                node.store(storage.into());
             }
             drop(inputs);
             for edge in &schedule.edges[index] {

@@ -3,7 +3,7 @@
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, hash_structure};
-use crate::graph::{Device, State, Storage, Tensor, record_leaf, record_on};
+use crate::graph::{Device, OneOrMore, State, Storage, Tensor, record_leaf, record_on};
 use crate::host_tensor::HostTensor;
 use crate::ops::Full;
 use crate::shape::{Layout, Shape};
@@ -57,7 +57,7 @@ impl Tensor {
         let layout = Layout::contiguous(shape, T::DTYPE);
         device.check_size("from_slice", &layout)?;
         device.check_dtype("from_slice", T::DTYPE)?;
-        let storage = Some(vec![Storage::Pending(Arc::new(T::device_bytes(values)))]);
+        let storage = Some(OneOrMore::One(Storage::Pending(Arc::new(T::device_bytes(values)))));
         let state = State { storage, ..State::default() };
         Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
     }
@@ -73,7 +73,7 @@ impl Tensor {
         let tensor = Tensor::from_slice(device, &rounded, shape)?;
         if device.is_reference() {
             let exact = HostTensor::new(*tensor.shape(), DType::F32, values.to_vec());
-            tensor.node.state.lock().storage = Some(vec![Storage::Host(Arc::new(exact))]);
+            tensor.node.store(OneOrMore::One(Storage::Host(Arc::new(exact))));
         }
         Ok(tensor)
     }

@@ -232,7 +232,7 @@ macro_rules! binary {
                 /// [`Error::WrongDType`](crate::Error::WrongDType).
                 #[track_caller]
                 pub fn $scalar(&self, other: f32) -> Result<Tensor> {
-                    self.$name(&self.number(other)?)
+                    self.$name(&self.everywhere(other)?)
                 }
             )*
         }
@@ -278,6 +278,17 @@ impl Tensor {
     /// A number to compute with: in this tensor's type if that is a float; a whole one as an integer, and f32 otherwise.
     #[track_caller]
     pub(crate) fn number(&self, value: f32) -> Result<Tensor> {
+        self.full_number(Shape::default(), value)
+    }
+
+    /// The same in this tensor's shape, so that nothing has to be expanded.
+    #[track_caller]
+    pub(in crate::ops) fn everywhere(&self, value: f32) -> Result<Tensor> {
+        self.full_number(*self.shape(), value)
+    }
+
+    #[track_caller]
+    fn full_number(&self, shape: Shape, value: f32) -> Result<Tensor> {
         let (whole, value) = (value.fract() == 0.0, f64::from(value));
         let dtype = match self.dtype() {
             float if float.is_float() => float,
@@ -285,7 +296,7 @@ impl Tensor {
             DType::I32 | DType::Bool if whole && value.abs() <= f64::from(i32::MAX) => DType::I32,
             _ => DType::F32,
         };
-        let full = Full::new(Shape::default(), value, dtype);
+        let full = Full::new(shape, value, dtype);
         Ok(record_on(self.device(), full, &[])?.swap_remove(0))
     }
 

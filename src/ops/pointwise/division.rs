@@ -166,7 +166,7 @@ macro_rules! whole {
                     if other == 0.0 && !self.dtype().is_float() {
                         return Err(Error::invalid(stringify!($name), format!("{} cannot be divided by 0", self.dtype())));
                     }
-                    self.$name(&self.number(other)?)
+                    self.$name(&self.everywhere(other)?)
                 }
             )*
         }
