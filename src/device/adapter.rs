@@ -57,6 +57,9 @@ pub struct AdapterInfo {
 
 /// Which adapter to open, and how long to wait for it.
 ///
+/// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
+/// first, as `NAME-HASH.wgsl`.
+///
 /// ```
 /// use wgrad::{Device, DeviceOptions};
 /// let missing = DeviceOptions { adapter_name: Some("no such adapter".into()), ..DeviceOptions::default() };

@@ -6,6 +6,8 @@ use crate::shader::{Kernel, Module, Role, has_wrong_math, repair_math, specialis
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,6 +70,7 @@ impl Gpu {
         if let Some(pipeline) = self.pipelines.compiled.lock().get(&source) {
             return Ok(pipeline.clone());
         }
+        dump(kernel.name, &source)?;
         let module = Module::parse(kernel.name, &source)?;
         let pipeline = Arc::new(self.guarded(|| self.compile(kernel, module))?);
         self.pipelines.compiled.lock().insert(source, pipeline.clone());
@@ -184,6 +187,17 @@ impl Gpu {
         cache.insert(key, group.clone());
         Ok(group)
     }
+}
+
+/// Writes a module that is about to be compiled to `NAME-HASH.wgsl` in the folder that `WGRAD_DUMP_SHADERS` names.
+fn dump(name: &str, source: &str) -> Result<()> {
+    let Some(folder) = std::env::var_os("WGRAD_DUMP_SHADERS").map(PathBuf::from) else { return Ok(()) };
+    let mut hash = DefaultHasher::new();
+    source.hash(&mut hash);
+    let path = folder.join(format!("{name}-{:016x}.wgsl", hash.finish()));
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, source))
+        .map_err(|e| Error::file(&path, format!("{e}; WGRAD_DUMP_SHADERS must name a folder that can be written")))
 }
 
 impl Pipeline {
