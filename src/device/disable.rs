@@ -4,15 +4,17 @@ use crate::device::Adapter;
 use crate::error::{Error, Result};
 
 /// Fast paths to leave out, each with a plain twin that runs instead: for tests, and to find out whether a driver is
-/// at fault. `WGRAD_DISABLE=subgroup,f16,software` in the environment adds to them.
+/// at fault. `WGRAD_DISABLE=coopmat,f16,software,subgroup` in the environment adds to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disable {
-    /// Subgroup operations.
-    pub subgroup: bool,
+    /// Cooperative matrices.
+    pub coopmat: bool,
     /// 16-bit floats; tensors of them are an error then.
     pub f16: bool,
     /// The kernels for software adapters; those for GPUs run instead.
     pub software: bool,
+    /// Subgroup operations.
+    pub subgroup: bool,
 }
 
 impl Disable {
@@ -27,11 +29,12 @@ impl Disable {
     fn with_names(mut self, names: &str) -> Result<Disable> {
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name {
-                "subgroup" => self.subgroup = true,
+                "coopmat" => self.coopmat = true,
                 "f16" => self.f16 = true,
                 "software" => self.software = true,
+                "subgroup" => self.subgroup = true,
                 _ => {
-                    let rule = format!("{name:?} is none of subgroup, f16, software");
+                    let rule = format!("{name:?} is none of coopmat, f16, software, subgroup");
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }
             }
@@ -44,6 +47,7 @@ impl Disable {
             adapter.subgroup_size = 1;
         }
         adapter.has_f16 &= !self.f16;
+        adapter.has_cooperative_matrices &= !(self.coopmat || self.f16 || self.subgroup);
         adapter.is_cpu &= !self.software;
     }
 }
@@ -55,7 +59,7 @@ mod tests {
     #[test]
     fn names_are_taken_or_refused() {
         let both = Disable::default().with_names("subgroup, f16,").unwrap();
-        assert_eq!(both, Disable { subgroup: true, f16: true, software: false });
+        assert_eq!(both, Disable { subgroup: true, f16: true, ..Disable::default() });
         let error = Disable::default().with_names("subgroups").unwrap_err().to_string();
         assert!(error.contains("WGRAD_DISABLE") && error.contains("\"subgroups\""), "{error}");
     }

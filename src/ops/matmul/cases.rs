@@ -35,5 +35,14 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?.transpose(1, 2)?)?])
         })
         .half(),
+        // What cooperative matrices can take, row by row and transposed.
+        Case::new("matmul", &[&[20, 24], &[24, 40]], |x| {
+            Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?)?])
+        })
+        .half(),
+        Case::new("matmul", &[&[24, 20], &[40, 24]], |x| {
+            Ok(vec![x[0].to_dtype(DType::F16)?.t()?.matmul(&x[1].to_dtype(DType::F16)?.t()?)?])
+        })
+        .half(),
     ]
 }

@@ -6,6 +6,7 @@
 //! and their sums need only the pipeline that also adds up the gradient of a bias.
 
 use crate::device::Adapter;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::ops::reduce;
@@ -14,6 +15,7 @@ use crate::shape::Layout;
 
 const SHUFFLE: &str = include_str!("../../../shaders/matmul_shuffle.wgsl");
 const PLAIN: &str = include_str!("../../../shaders/matmul_plain.wgsl");
+const COOPERATIVE: &str = include_str!("../../../shaders/matmul_cooperative.wgsl");
 const TILED: &str = include_str!("../../../shaders/matmul_tiled.wgsl");
 const VECTOR: &str = include_str!("../../../shaders/matmul_vector.wgsl");
 
@@ -35,21 +37,20 @@ const MOST_VECTORS: usize = 4;
 /// Rows and columns of a tile in workgroup memory: what an invocation owns, times the invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
-    threads_x: usize,
-    threads_y: usize,
+    threads: usize,
     row_quads: usize,
     column_quads: usize,
 }
 
 impl Tile {
     const fn new(threads: usize, row_quads: usize, column_quads: usize) -> Tile {
-        Tile { threads_x: threads, threads_y: threads, row_quads, column_quads }
+        Tile { threads, row_quads, column_quads }
     }
     fn rows(self) -> usize {
-        4 * self.threads_y * self.row_quads
+        4 * self.threads * self.row_quads
     }
     fn columns(self) -> usize {
-        4 * self.threads_x * self.column_quads
+        4 * self.threads * self.column_quads
     }
 }
 
@@ -69,6 +70,8 @@ pub(super) enum Variant {
     Shuffle,
     /// Registers of software adapters.
     Plain,
+    /// Cooperative matrices, `fragments` x `fragments` a subgroup; `splits` parts of the depth.
+    Cooperative { fragments: usize, splits: usize },
     /// Tiles in workgroup memory; `splits` parts of the depth.
     Tiled { tile: Tile, splits: usize },
     /// `right` is the matrix and the rows of `left` are the vectors.
@@ -92,6 +95,16 @@ fn unsigned(value: usize) -> String {
     format!("{value}u")
 }
 
+/// Rows and columns of a tile of 2 x 2 subgroups.
+fn cooperative_side(fragments: usize) -> usize {
+    2 * 16 * fragments
+}
+
+/// The inner dimension along which an operand is loaded.
+fn fastest(operand: &Layout) -> usize {
+    if operand.strides()[2] == 1 { 2 } else { 1 }
+}
+
 /// Whether quads along dimension `fastest` can be loaded as vectors.
 fn has_quads(layout: &Layout, fastest: usize) -> bool {
     let step = |dim: usize| if dim == 0 && layout.shape[0] == 1 { 0 } else { layout.strides()[dim] };
@@ -107,7 +120,7 @@ fn quads(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Optio
     if !has_quads(layout, fastest) {
         return (layout.dtype.wgsl(), None);
     }
-    let element = if layout.dtype == crate::DType::F16 { "vec4<f16>" } else { "vec4<f32>" };
+    let element = if layout.dtype == DType::F16 { "vec4<f16>" } else { "vec4<f32>" };
     (element, Some(format!("return Quad({binding}[first / 4u]);")))
 }
 
@@ -145,6 +158,9 @@ impl<'a> Product<'a> {
         }
         // Tiles of 64 x 64 keep more workgroups busy; the larger ones pay where there are enough tiles anyway.
         let is_large = self.rows >= 1024 && self.batch * self.rows * self.columns >= 1 << 21;
+        if self.columns > 32 && self.fits_cooperative(adapter) {
+            return self.cooperative_variant(if is_large { 4 } else { 2 });
+        }
         let tile = match self.columns {
             ..=32 => SMALL,
             ..=64 if is_large => NARROW,
@@ -152,38 +168,57 @@ impl<'a> Product<'a> {
             _ if is_large => LARGE,
             _ => MEDIUM,
         };
-        Variant::Tiled { tile, splits: self.splits(tile) }
+        self.tiled_variant(tile)
     }
 
     /// All that fit, the choice first.
     pub fn variants(&self, adapter: &Adapter) -> Vec<Variant> {
-        let mut all = vec![self.choice(adapter)];
+        let choice = self.choice(adapter);
         if adapter.is_cpu {
-            return all;
+            return vec![choice];
         }
+        let mut all = vec![choice];
+        let mut add = |variant| {
+            if !all.contains(&variant) {
+                all.push(variant);
+            }
+        };
         for tile in [LARGE, NARROW, MEDIUM, SMALL] {
-            let splits = self.splits(tile);
-            all.push(Variant::Tiled { tile, splits });
-            all.push(Variant::Tiled { tile, splits: 1 });
+            add(self.tiled_variant(tile));
+            add(Variant::Tiled { tile, splits: 1 });
+        }
+        if self.fits_cooperative(adapter) {
+            add(self.cooperative_variant(4));
+            add(self.cooperative_variant(2));
         }
         if self.rows <= MOST_VECTORS {
-            all.push(Variant::FewRows);
+            add(Variant::FewRows);
         }
         if self.columns <= MOST_VECTORS {
-            all.push(Variant::FewColumns);
+            add(Variant::FewColumns);
         }
-        let mut different = Vec::new();
-        all.retain(|variant| {
-            let is_new = !different.contains(variant);
-            different.push(*variant);
-            is_new
-        });
         all
     }
 
-    /// Parts of the depth that keep the adapter busy.
-    fn splits(&self, tile: Tile) -> usize {
-        let tiles = self.batch * self.rows.div_ceil(tile.rows()) * self.columns.div_ceil(tile.columns());
+    fn tiled_variant(&self, tile: Tile) -> Variant {
+        Variant::Tiled { tile, splits: self.splits(tile.rows(), tile.columns()) }
+    }
+
+    fn cooperative_variant(&self, fragments: usize) -> Variant {
+        let side = cooperative_side(fragments);
+        Variant::Cooperative { fragments, splits: self.splits(side, side) }
+    }
+
+    fn fits_cooperative(&self, adapter: &Adapter) -> bool {
+        adapter.has_cooperative_matrices
+            && self.left.dtype == DType::F16
+            && has_quads(self.left, fastest(self.left))
+            && has_quads(self.right, fastest(self.right))
+    }
+
+    /// Parts of the depth that keep the adapter busy with tiles of such a size.
+    fn splits(&self, tile_rows: usize, tile_columns: usize) -> usize {
+        let tiles = self.batch * self.rows.div_ceil(tile_rows) * self.columns.div_ceil(tile_columns);
         let wanted = (ENOUGH_GROUPS / tiles.max(1)).clamp(1, (self.depth / SHORTEST_PART).max(1));
         // As many as there are when each is a whole number of steps.
         self.depth.div_ceil(self.part_depth(wanted)).max(1)
@@ -214,6 +249,7 @@ impl<'a> Product<'a> {
                     .constant("TILE_COLUMNS", unsigned(tile_columns));
                 self.in_registers(kernel, tile_rows, tile_columns)
             }
+            Variant::Cooperative { fragments, splits } => Ok(self.cooperative(fragments, splits)),
             Variant::Tiled { tile, splits } => Ok(self.tiled(tile, splits)),
             Variant::FewRows => Ok(self.vectors(self.right, self.left, Operand::Input(1), Operand::Input(0))),
             Variant::FewColumns => Ok(self.vectors(self.left, self.right, Operand::Input(0), Operand::Input(1))),
@@ -256,25 +292,39 @@ impl<'a> Product<'a> {
         Ok(Kernels { kernels: self.batches(&kernel, groups, 1), ..Kernels::default() })
     }
 
+    fn cooperative(&self, fragments: usize, splits: usize) -> Kernels {
+        let kernel = Kernel::new("matmul_cooperative", COOPERATIVE)
+            .constant("FRAGMENTS", unsigned(fragments))
+            .constant("LEFT_DEPTH_FASTEST", fastest(self.left) == 2)
+            .constant("RIGHT_COLUMN_FASTEST", fastest(self.right) == 2);
+        self.in_tiles(kernel, [cooperative_side(fragments); 2], splits)
+    }
+
     fn tiled(&self, tile: Tile, splits: usize) -> Kernels {
-        let (l, r) = (self.left.strides(), self.right.strides());
-        let left_fastest = if l[2] == 1 { 2 } else { 1 };
-        let right_fastest = if r[2] == 1 { 2 } else { 1 };
+        let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
         let (left_element, load_left) = quads(self.left, left_fastest, "left");
         let (right_element, load_right) = quads(self.right, right_fastest, "right");
-        let column_tiles = self.columns.div_ceil(tile.columns());
-        let result = self.output.dtype.wgsl();
-        let (to, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
         let kernel = Kernel::new("matmul_tiled", TILED)
-            .constant("THREADS_X", unsigned(tile.threads_x))
-            .constant("THREADS_Y", unsigned(tile.threads_y))
+            .constant("THREADS_X", unsigned(tile.threads))
+            .constant("THREADS_Y", unsigned(tile.threads))
             .constant("ROW_QUADS", unsigned(tile.row_quads))
             .constant("COLUMN_QUADS", unsigned(tile.column_quads))
             .constant("TILE_DEPTH", unsigned(TILE_DEPTH))
             .constant("LEFT_DEPTH_FASTEST", left_fastest == 2)
             .constant("RIGHT_COLUMN_FASTEST", right_fastest == 2)
             .alias("LeftElement", left_element)
-            .alias("RightElement", right_element)
+            .alias("RightElement", right_element);
+        let kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
+        self.in_tiles(kernel, [tile.rows(), tile.columns()], splits)
+    }
+
+    /// A kernel that goes through the depth by tiles, and the sum of the parts.
+    fn in_tiles(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2], splits: usize) -> Kernels {
+        let (l, r) = (self.left.strides(), self.right.strides());
+        let column_tiles = self.columns.div_ceil(tile_columns);
+        let result = self.output.dtype.wgsl();
+        let (to, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
+        let kernel = kernel
             .alias("Result", stored)
             .bind("left", Operand::Input(0))
             .bind("right", Operand::Input(1))
@@ -282,8 +332,7 @@ impl<'a> Product<'a> {
             .values(&[self.rows, self.columns, self.depth, l[1], l[2], l[0], r[1], r[2], r[0]])
             .values(&[column_tiles, self.batch, splits, self.part_depth(splits)])
             .words([Word::Offset(0), Word::Offset(1)]);
-        let kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
-        let [x, y, _] = fold_groups(column_tiles * self.rows.div_ceil(tile.rows()), 1);
+        let [x, y, _] = fold_groups(column_tiles * self.rows.div_ceil(tile_rows), 1);
         let mut kernels = self.batches(&kernel, [x as usize, y as usize], splits);
         if splits == 1 {
             return Kernels { kernels, ..Kernels::default() };
