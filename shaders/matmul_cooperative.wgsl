@@ -8,11 +8,12 @@
 // whose sums another kernel adds up. Accumulators are f32.
 //
 // A workgroup of 2 x 2 subgroups computes TILE_ROWS x TILE_COLUMNS sums, a subgroup FRAGMENTS x FRAGMENTS matrices of
-// 16 x 16. Tiles of both operands lie in workgroup memory as they were loaded, along k or across, 16 bytes a line
-// apart to spread them over the banks; the next step's are under way into registers meanwhile. Sums go to
-// workgroup memory once more, so that edges are cut off and every element is stored by itself.
+// 16 x 16. Tiles of both operands lie in workgroup memory as they were loaded, along k or across, with 16 bytes between
+// the lines to spread them over the banks; the next step's are under way into registers meanwhile. The finished sums go
+// through workgroup memory too, so that edges are cut off and every element is stored by itself.
 //
-// Needs f16, cooperative matrices of 16 x 16 x 16 (f16 in, f32 accumulate) and subgroups of exactly SUBGROUP invocations.
+// Needs f16, cooperative matrices of 16 x 16 x 16 (f16 in, f32 accumulate) and subgroups of exactly SUBGROUP
+// invocations.
 // Grid: z = batches * splits; x and y together, y slowest, count the tiles of a product, columns fastest.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 

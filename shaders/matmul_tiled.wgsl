@@ -166,13 +166,18 @@ fn main(
     let start = split * params.part_depth;
     let end = min(params.depth, start + params.part_depth);
 
+    // Of the quads that this invocation copies: k and row or column within a tile, and where in workgroup memory.
     var left_at: array<Place, LEFT_LOADS>;
+    var left_to: array<u32, LEFT_LOADS>;
     for (var i = 0u; i < LEFT_LOADS; i++) { // unroll
         left_at[i] = left_place(local_index + i * THREADS);
+        left_to[i] = left_at[i].x * LEFT_PITCH + ((left_at[i].y / 4u) ^ permutation(left_at[i].x));
     }
     var right_at: array<Place, RIGHT_LOADS>;
+    var right_to: array<u32, RIGHT_LOADS>;
     for (var i = 0u; i < RIGHT_LOADS; i++) { // unroll
         right_at[i] = right_place(local_index + i * THREADS);
+        right_to[i] = right_at[i].x * RIGHT_PITCH + ((right_at[i].y / 4u) ^ permutation(right_at[i].x));
     }
     // The quads of the next step.
     var next_left: array<Quad, LEFT_LOADS>;
@@ -197,22 +202,20 @@ fn main(
             }
         }
         for (var i = 0u; i < LEFT_LOADS; i++) { // unroll
-            let place = left_at[i].x * LEFT_PITCH + ((left_at[i].y / 4u) ^ permutation(left_at[i].x));
             if (LEFT_DEPTH_FASTEST) {
                 for (var j = 0u; j < 4u; j++) { // unroll
-                    left_tile[place + j * LEFT_PITCH][left_at[i].y % 4u] = next_left[i][j];
+                    left_tile[left_to[i] + j * LEFT_PITCH][left_at[i].y % 4u] = next_left[i][j];
                 }
             } else {
-                left_tile[place] = next_left[i];
+                left_tile[left_to[i]] = next_left[i];
             }
         }
         for (var i = 0u; i < RIGHT_LOADS; i++) { // unroll
-            let place = right_at[i].x * RIGHT_PITCH + ((right_at[i].y / 4u) ^ permutation(right_at[i].x));
             if (RIGHT_COLUMN_FASTEST) {
-                right_tile[place] = next_right[i];
+                right_tile[right_to[i]] = next_right[i];
             } else {
                 for (var j = 0u; j < 4u; j++) { // unroll
-                    right_tile[place + j * RIGHT_PITCH][right_at[i].y % 4u] = next_right[i][j];
+                    right_tile[right_to[i] + j * RIGHT_PITCH][right_at[i].y % 4u] = next_right[i][j];
                 }
             }
         }

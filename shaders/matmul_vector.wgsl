@@ -98,10 +98,11 @@ fn main(
     let vector_base = params.vector_offset + batch * params.vector_batch_stride;
 
     var sum: array<Quad, VECTORS>;
-    for (var first_k = depth_thread * QUAD_DEPTH; first_k < params.depth; first_k += STEPS * DEPTH_THREADS * QUAD_DEPTH) {
+    let stride = DEPTH_THREADS * QUAD_DEPTH;
+    for (var first_k = depth_thread * QUAD_DEPTH; first_k < params.depth; first_k += STEPS * stride) {
         var quad: array<Quad, STEPS>;
         for (var step = 0u; step < STEPS; step++) { // unroll
-            let k = first_k + step * DEPTH_THREADS * QUAD_DEPTH;
+            let k = first_k + step * stride;
             quad[step] = load_matrix(
                 matrix_index(matrix_base, i, k),
                 matrix_index(matrix_base, i + ALONG_I, k + ALONG_K),
@@ -110,7 +111,7 @@ fn main(
             );
         }
         for (var step = 0u; step < STEPS; step++) { // unroll
-            let k = first_k + step * DEPTH_THREADS * QUAD_DEPTH;
+            let k = first_k + step * stride;
             // A value past the end is multiplied by zero, and may be no number.
             let inside = vec4(k) + ALONG_K * vec4(0u, 1u, 2u, 3u) < vec4(params.depth);
             let values = select(Quad(), quad[step], inside);

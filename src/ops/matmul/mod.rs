@@ -1,6 +1,7 @@
 //! Matrix products, batched and broadcast as in PyTorch.
 //!
-//! `variants` says which kernels there are and chooses among them. All take any strides, so transposed views need no copy.
+//! `variants` says which kernels there are and chooses among them. They take any strides, so transposed views need no
+//! copy.
 
 mod cases;
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The kernels of a matrix product and the choice among them.
 //!
-//! Rows and depth are batch sizes in the layers of a network and in their gradients, and a shorter last batch must
-//! compile no other pipeline. So columns, strides and types decide, and of the rows only whether there is one, and
-//! whether there are a thousand and more. How many parts the depth is cut into follows from all sizes: it is a parameter,
-//! and their sums need only the pipeline that also adds up the gradient of a bias.
+//! Rows and depth are batch sizes in the layers of a network and in their gradients, and a shorter last batch should
+//! compile no other pipeline than a full one. So columns, strides and types decide, and of the rows only two classes:
+//! one row, and a thousand and more in a large output; a last batch that falls into another class compiles a pipeline
+//! once. How many parts the depth is cut into follows from all sizes, since that is a parameter of the same pipeline;
+//! the sum of the parts is the kernel that also adds up the gradient of a bias.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -161,12 +162,11 @@ impl<'a> Product<'a> {
         if self.columns > 32 && self.fits_cooperative(adapter) {
             return self.cooperative_variant(if is_large { 4 } else { 2 });
         }
-        let tile = match self.columns {
-            ..=32 => SMALL,
-            ..=64 if is_large => NARROW,
-            ..=64 => MEDIUM,
-            _ if is_large => LARGE,
-            _ => MEDIUM,
+        let tile = match (self.columns, is_large) {
+            (..=32, _) => SMALL,
+            (..=64, true) => NARROW,
+            (_, true) => LARGE,
+            (_, false) => MEDIUM,
         };
         self.tiled_variant(tile)
     }
