@@ -1,13 +1,13 @@
 //! Every candidate of a product against the reference, not only the one that is chosen.
 
 use super::Matmul;
-use crate::device::{Adapter, DeviceOptions, Disable};
+use crate::device::{Adapter, DeviceOptions, Disable, Noop};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Device, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
 /// A product that runs one of its candidates.
@@ -33,36 +33,36 @@ impl Op for Forced {
 }
 
 /// `left` and `right` as they are stored, and how the operands are seen in them.
-struct Shape {
+struct Operands {
     left: [usize; 3],
     right: [usize; 3],
     view: fn(Tensor, Tensor) -> Result<(Tensor, Tensor)>,
 }
 
-fn shapes() -> Vec<Shape> {
-    let plain = |left, right| Shape { left, right, view: |left, right| Ok((left, right)) };
+fn shapes() -> Vec<Operands> {
+    let plain = |left, right| Operands { left, right, view: |left, right| Ok((left, right)) };
     vec![
         // Vectors of four in both operands, tiles cut off at every edge, and none of it.
         plain([1, 132, 36], [1, 36, 140]),
         plain([2, 67, 37], [2, 37, 71]),
         // Quads along the other dimension.
-        Shape {
+        Operands {
             left: [1, 36, 68],
             right: [1, 72, 36],
             view: |left, right| Ok((left.transpose(1, 2)?, right.transpose(1, 2)?)),
         },
-        Shape {
+        Operands {
             left: [2, 19, 33],
             right: [2, 35, 19],
             view: |left, right| Ok((left.transpose(1, 2)?, right.transpose(1, 2)?)),
         },
         // Offsets, one a multiple of four and one not; a broadcast batch; no stride of 1.
-        Shape {
+        Operands {
             left: [2, 40, 36],
             right: [1, 24, 40],
             view: |left, right| Ok((left.narrow(2, 4, 24)?, right.narrow(2, 3, 36)?.expand(&[2, 24, 36])?)),
         },
-        Shape {
+        Operands {
             left: [1, 10, 48],
             right: [1, 24, 18],
             view: |left, right| Ok((left.slice(2, 0, 48, 2)?, right.slice(2, 0, 18, 2)?)),
@@ -72,8 +72,8 @@ fn shapes() -> Vec<Shape> {
         // Few vectors, on either side, the matrix along and across.
         plain([2, 1, 520], [2, 520, 70]),
         plain([2, 70, 517], [2, 517, 3]),
-        Shape { left: [1, 2, 300], right: [1, 41, 300], view: |left, right| Ok((left, right.transpose(1, 2)?)) },
-        Shape { left: [1, 300, 44], right: [1, 300, 4], view: |left, right| Ok((left.transpose(1, 2)?, right)) },
+        Operands { left: [1, 2, 300], right: [1, 41, 300], view: |left, right| Ok((left, right.transpose(1, 2)?)) },
+        Operands { left: [1, 300, 44], right: [1, 300, 4], view: |left, right| Ok((left.transpose(1, 2)?, right)) },
     ]
 }
 
@@ -87,7 +87,7 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-fn operands(device: &Device, shape: &Shape, dtype: DType) -> Result<(Tensor, Tensor)> {
+fn operands(device: &Device, shape: &Operands, dtype: DType) -> Result<(Tensor, Tensor)> {
     let tensor = |sizes: &[usize; 3], seed| {
         Tensor::from_slice(device, &numbers(sizes.iter().product(), seed), sizes)?.to_dtype(dtype)?.copy()
     };
@@ -144,4 +144,39 @@ fn candidates_for_gpus_agree_with_the_reference() {
 #[test]
 fn candidates_for_gpus_agree_with_the_reference_in_f16() {
     all_candidates_agree(Disable { software: true, ..Disable::default() }, DType::F16);
+}
+
+/// The pipeline of the first kernel that is chosen, as far as it depends on the sizes.
+fn pipeline(left: Layout, right: Layout, adapter: &Adapter) -> String {
+    let inputs = [left, right];
+    let outputs = Matmul.outputs(&inputs).unwrap();
+    let kernels = Matmul.kernels(&Io { inputs: &inputs, outputs: &outputs }, adapter).unwrap();
+    let kernel = &kernels.kernels[0];
+    format!("{} {:?} {:?} {:?}", kernel.name, kernel.constants, kernel.aliases, kernel.hooks)
+}
+
+#[test]
+fn a_shorter_batch_chooses_the_same_pipeline() {
+    let noop = Noop { software: false, subgroup_size: 32, ..Noop::default() };
+    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let adapter = device.adapter().unwrap();
+    let rows = |sizes: [usize; 2]| Layout::contiguous(Shape::new(&[1, sizes[0], sizes[1]]).unwrap(), DType::F32);
+    let turned = |sizes: [usize; 2]| {
+        let [r, c] = sizes;
+        Layout::strided(Shape::new(&[1, c, r]).unwrap(), &[r * c, 1, c], 0, DType::F32)
+    };
+    for features in [[400, 120], [84, 10], [4096, 4096], [513, 2], [300, 33]] {
+        let [inputs, outputs] = features;
+        let of = |batch: usize| {
+            [
+                pipeline(rows([batch, inputs]), turned([outputs, inputs]), adapter),
+                pipeline(rows([batch, outputs]), rows([outputs, inputs]), adapter),
+                pipeline(turned([batch, outputs]), rows([batch, inputs]), adapter),
+            ]
+        };
+        let full = of(256);
+        for batch in 2..256 {
+            assert_eq!(of(batch), full, "{features:?}, batch {batch}");
+        }
+    }
 }

@@ -32,6 +32,9 @@ const SHORTEST_PART: usize = 256;
 /// Elements of k between two barriers of a tiled kernel.
 const TILE_DEPTH: usize = 16;
 
+/// The least depth that occupies the invocations of a workgroup which loads a matrix along k.
+const SHORTEST_ROW: usize = 128;
+
 /// Vectors that are worth their own kernel; more of them are a matrix.
 const MOST_VECTORS: usize = 4;
 
@@ -151,10 +154,12 @@ impl<'a> Product<'a> {
         if adapter.is_cpu {
             return if adapter.subgroup_size >= 8 { Variant::Shuffle } else { Variant::Plain };
         }
-        if self.columns <= MOST_VECTORS {
+        // A workgroup shares out each row of a matrix that is loaded along k, so short rows leave most of it idle.
+        let is_deep = |along_k: usize| along_k != 1 || self.depth >= SHORTEST_ROW;
+        if self.columns <= MOST_VECTORS && is_deep(self.left.strides()[2]) {
             return Variant::FewColumns;
         }
-        if self.rows == 1 {
+        if self.rows == 1 && is_deep(self.right.strides()[1]) {
             return Variant::FewRows;
         }
         // Tiles of 64 x 64 keep more workgroups busy; the larger ones pay where there are enough tiles anyway.
@@ -356,7 +361,7 @@ impl<'a> Product<'a> {
         let kernel = Kernel::new("matmul_vector", VECTOR)
             .constant("DEPTH_THREADS", unsigned(depth_threads))
             .constant("COUNT_THREADS", unsigned(count_threads))
-            .constant("VECTORS", unsigned(number))
+            .constant("VECTORS", unsigned(if number == 1 { 1 } else { MOST_VECTORS }))
             .constant("DEPTH_FASTEST", is_depth_fastest)
             .alias("MatrixElement", element)
             .alias("VectorElement", vectors.dtype.wgsl())
