@@ -18,9 +18,10 @@ impl Loop {
 fn is_multiply_add(instruction: &str) -> bool {
     let name = instruction.trim_start_matches("v_").trim_start_matches("pk_").trim_start_matches("dual_");
     let is_float = name.contains("_f32") || name.contains("_f16") || name.contains("_mix_") || name.starts_with("dot");
+    // `wmma` multiplies small matrices, a subgroup together.
     instruction.starts_with("v_")
         && is_float
-        && ["fma", "fmac", "mad", "mac", "dot"].iter().any(|m| name.starts_with(m))
+        && ["fma", "mad", "mac", "dot", "wmma"].iter().any(|m| name.starts_with(m))
 }
 
 /// The innermost loop with the most multiply-adds, in the assembly of one shader: lines `BB7:`, and instructions after

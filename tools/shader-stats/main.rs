@@ -5,7 +5,8 @@
 //! for GPUs of three generations. A module that spills registers or uses scratch memory fails the run, and so does a
 //! kernel whose innermost loop has a smaller share of multiply-adds than `cases` demands.
 //!
-//! `shader-stats [WORD ..]` runs the cases whose name contains one of the words.
+//! `shader-stats [WORD ..]` runs the cases whose name contains one of the words. `RADV_FORCE_FAMILY` in the environment
+//! asks for one family; navi31, with Mesa 25, has cooperative matrices.
 
 mod cases;
 mod isa;
@@ -59,8 +60,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// The modules a case needs on a GPU: name and text.
-fn modules(case: &Case, has_f16: bool, subgroup_size: u32) -> wgrad::Result<Vec<(String, String)>> {
-    let noop = Noop { software: false, subgroup_size, f16: has_f16, ..Noop::default() };
+fn modules(case: &Case, radv: &Radv, subgroup_size: u32) -> wgrad::Result<Vec<(String, String)>> {
+    let noop = Noop {
+        software: false,
+        subgroup_size,
+        f16: radv.has_f16,
+        cooperative_matrices: radv.has_cooperative_matrices,
+        ..Noop::default()
+    };
     let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() })?;
     (case.run)(&device)?;
     device.sync()?;
@@ -79,7 +86,7 @@ fn check(
     let mut failures = Vec::new();
     // The worst of the kernel that the case is about.
     let mut worst: Option<f64> = None;
-    for (name, source) in modules(case, radv.has_f16, subgroup_size)? {
+    for (name, source) in modules(case, radv, subgroup_size)? {
         let wanted = case.share.is_some_and(|(kernel, _)| kernel == name);
         if let Some(share) = seen.get(&source) {
             worst = if wanted { Some(worst.map_or(*share, |w| w.min(*share))) } else { worst };

@@ -29,6 +29,8 @@ pub struct Radv {
     pub name: String,
     /// 16-bit floats.
     pub has_f16: bool,
+    /// Cooperative matrices, which RDNA 3 has with newer versions of Mesa.
+    pub has_cooperative_matrices: bool,
     /// Whether shares of multiply-adds are demanded: of RDNA 2, whose FMA has every rate.
     pub is_judged: bool,
     device: ash::Device,
@@ -73,22 +75,34 @@ impl Radv {
             instance.get_physical_device_features2(physical, &mut features);
             let has_f16 = small.shader_float16 != 0 && memory.storage_buffer16_bit_access != 0;
 
+            let available = instance.enumerate_device_extension_properties(physical)?;
+            let has_cooperative_matrices =
+                available.iter().any(|one| one.extension_name_as_c_str() == Ok(ash::khr::cooperative_matrix::NAME));
+
             let mut executable =
                 vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default().pipeline_executable_info(true);
             let mut small = vk::PhysicalDeviceVulkan12Features::default().shader_float16(has_f16);
             let mut memory = vk::PhysicalDeviceVulkan11Features::default().storage_buffer16_bit_access(has_f16);
             let queues = [vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0])];
-            let extensions = [ash::khr::pipeline_executable_properties::NAME.as_ptr()];
-            let create = vk::DeviceCreateInfo::default()
+            let mut matrices = vk::PhysicalDeviceCooperativeMatrixFeaturesKHR::default().cooperative_matrix(true);
+            let mut extensions = vec![ash::khr::pipeline_executable_properties::NAME.as_ptr()];
+            if has_cooperative_matrices {
+                extensions.push(ash::khr::cooperative_matrix::NAME.as_ptr());
+                small = small.vulkan_memory_model(true).vulkan_memory_model_device_scope(true);
+            }
+            let mut create = vk::DeviceCreateInfo::default()
                 .queue_create_infos(&queues)
                 .enabled_extension_names(&extensions)
                 .push_next(&mut executable)
                 .push_next(&mut small)
                 .push_next(&mut memory);
+            if has_cooperative_matrices {
+                create = create.push_next(&mut matrices);
+            }
             let device = instance.create_device(physical, &create, None)?;
             let executables = ash::khr::pipeline_executable_properties::Device::new(&instance, &device);
             let is_judged = name.contains("NAVI");
-            Ok(Radv { name, has_f16, is_judged, device, executables, _entry: entry })
+            Ok(Radv { name, has_f16, has_cooperative_matrices, is_judged, device, executables, _entry: entry })
         }
     }
 
