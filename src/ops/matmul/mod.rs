@@ -94,7 +94,7 @@ impl Tensor {
     ///
     /// `[M, K] x [K, N] -> [M, N]`; dimensions before the last two are batches and broadcast. A vector on the left
     /// is a row, on the right a column, and the result loses that dimension. Transposed views are not copied.
-    /// Sums are f32, over `k` in order, also of f16; the result has the operands' type.
+    /// Sums are f32, also of f16, in an order that depends on sizes and adapter alone; the result has the operands' type.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the inner sizes differ or an operand is a scalar, [`Error::Broadcast`] for the
