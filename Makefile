@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-swiftshader check driver
+.PHONY: mnist test test-swiftshader check shader-stats driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -24,6 +24,11 @@ check:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# What Mesa's compiler for AMD GPUs makes of the kernels, without such a GPU; `make shader-stats ARGS=matmul`.
+shader-stats:
+	tools/install-driver.sh --require
+	cargo run --example shader-stats -- $(ARGS)
 
 driver:
 	tools/install-driver.sh

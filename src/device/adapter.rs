@@ -17,6 +17,8 @@ pub struct Adapter {
     pub has_f16: bool,
     /// Fewest invocations of a subgroup; 1 where there are no subgroup operations.
     pub subgroup_size: u32,
+    /// Cooperative matrices of 16 x 16 x 16 with f16 operands and f32 sums, and subgroups of 32 invocations, no other.
+    pub has_cooperative_matrices: bool,
     /// Most bytes one binding can show.
     pub max_binding_bytes: u64,
     /// Alignment of dynamic offsets into the parameters, in bytes.
@@ -59,6 +61,9 @@ pub struct AdapterInfo {
 
 /// Which adapter to open, and how long to wait for it.
 ///
+/// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
+/// first, as `NAME-HASH.wgsl`.
+///
 /// ```
 /// use wgrad::{Device, DeviceOptions};
 /// let missing = DeviceOptions { adapter_name: Some("no such adapter".into()), ..DeviceOptions::default() };
@@ -94,13 +99,15 @@ pub struct Noop {
     pub subgroup_size: u32,
     /// 16-bit floats.
     pub f16: bool,
+    /// Cooperative matrices; they need 16-bit floats and subgroups of 32.
+    pub cooperative_matrices: bool,
     /// Most bytes of a buffer and of a binding.
     pub max_buffer_bytes: u64,
 }
 
 impl Default for Noop {
     fn default() -> Noop {
-        Noop { software: true, subgroup_size: 8, f16: true, max_buffer_bytes: 1 << 32 }
+        Noop { software: true, subgroup_size: 8, f16: true, cooperative_matrices: false, max_buffer_bytes: 1 << 32 }
     }
 }
 
@@ -109,6 +116,7 @@ impl Noop {
         let mut features = wgpu::Features::all();
         features.set(wgpu::Features::SUBGROUP, self.subgroup_size > 1);
         features.set(wgpu::Features::SHADER_F16, self.f16);
+        features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, self.cooperative_matrices);
         let limits = wgpu::Limits {
             max_buffer_size: self.max_buffer_bytes,
             max_storage_buffer_binding_size: self.max_buffer_bytes,
@@ -201,7 +209,8 @@ pub(super) fn choose(options: &DeviceOptions) -> Result<wgpu::Adapter> {
 }
 
 /// The optional features that kernels have variants for.
-const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP);
+const OPTIONAL: wgpu::Features =
+    wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
 
 pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     let name = adapter.get_info().name;
@@ -209,10 +218,23 @@ pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Qu
         label: Some("wgrad"),
         required_features: adapter.features() & OPTIONAL,
         required_limits: adapter.limits(),
+        // SAFETY: of the experimental features only cooperative matrices are asked for, and only kernels of our own that
+        // keep within their tiles use them.
+        experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
         ..Default::default()
     };
     pollster::block_on(adapter.request_device(&descriptor))
         .map_err(|error| Error::DeviceRequest { adapter: name, reason: error.to_string() })
+}
+
+/// Whether an adapter has the cooperative matrices that kernels are written for.
+pub(super) fn has_cooperative_matrices(adapter: &wgpu::Adapter) -> bool {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let info = adapter.get_info();
+    (info.subgroup_min_size, info.subgroup_max_size) == (32, 32)
+        && adapter.cooperative_matrix_properties().iter().any(|matrix| {
+            [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3] && (matrix.ab_type, matrix.cr_type) == (F16, F32)
+        })
 }
 
 pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
@@ -222,6 +244,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         is_cpu: info.device_type == wgpu::DeviceType::Cpu,
         has_f16: device.features().contains(wgpu::Features::SHADER_F16),
         subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
+        has_cooperative_matrices: false,
         // What is read back shares a buffer with the fault words.
         max_binding_bytes: limits
             .max_storage_buffer_binding_size

@@ -3,20 +3,26 @@
 use crate::device::Adapter;
 use crate::error::{Error, Result};
 
-/// Fast paths to leave out, each with a plain twin that runs instead: for tests, and to find out whether a driver is
-/// at fault. `WGRAD_DISABLE=subgroup,f16,software,fuse,inplace` in the environment adds to them.
+/// Fast paths to leave out, each with a plain twin that runs instead: for tests, and to find out whether a driver (or
+/// this crate) is at fault. `WGRAD_DISABLE=fuse,subgroup` in the environment adds to them; the names are the fields'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disable {
-    /// Subgroup operations.
-    pub subgroup: bool,
+    /// Cooperative matrices.
+    pub coopmat: bool,
     /// 16-bit floats; tensors of them are an error then.
     pub f16: bool,
-    /// The kernels for software adapters; those for GPUs run instead.
-    pub software: bool,
     /// Several calls in one kernel; each runs on its own then.
     pub fuse: bool,
     /// Results in the buffers of what they are computed from.
     pub inplace: bool,
+    /// The kernels for software adapters; those for GPUs run instead.
+    pub software: bool,
+    /// Subgroup operations.
+    pub subgroup: bool,
+    /// Timestamp queries; profiles time kernels on the host then.
+    pub timestamps: bool,
+    /// Winograd's algorithm for 3x3 convolutions; they add up in order then.
+    pub winograd: bool,
 }
 
 impl Disable {
@@ -31,13 +37,16 @@ impl Disable {
     fn with_names(mut self, names: &str) -> Result<Disable> {
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name {
-                "subgroup" => self.subgroup = true,
+                "coopmat" => self.coopmat = true,
                 "f16" => self.f16 = true,
-                "software" => self.software = true,
                 "fuse" => self.fuse = true,
                 "inplace" => self.inplace = true,
+                "software" => self.software = true,
+                "subgroup" => self.subgroup = true,
+                "timestamps" => self.timestamps = true,
+                "winograd" => self.winograd = true,
                 _ => {
-                    let rule = format!("{name:?} is none of subgroup, f16, software, fuse, inplace");
+                    let rule = format!("{name:?} is none of coopmat, f16, fuse, inplace, software, subgroup, timestamps, winograd");
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }
             }
@@ -49,6 +58,7 @@ impl Disable {
         if self.subgroup {
             adapter.subgroup_size = 1;
         }
+        adapter.has_cooperative_matrices &= !(self.coopmat || self.f16 || self.subgroup);
         adapter.has_f16 &= !self.f16;
         adapter.is_cpu &= !self.software;
         adapter.disable = self;

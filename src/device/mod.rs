@@ -51,9 +51,12 @@ impl Gpu {
         let (device, queue) = adapter::request(&adapter)?;
         let status = Status::watching(&device);
         let mut capabilities = adapter::capabilities(&device);
+        capabilities.has_cooperative_matrices = adapter::has_cooperative_matrices(&adapter);
         if let Some(noop) = &options.noop {
-            // wgpu 30's noop adapter takes a device type and always reports a software adapter.
+            // wgpu 30's noop adapter takes a device type and always reports a software adapter, and never lists the
+            // cooperative matrices that it takes.
             capabilities.is_cpu = noop.software;
+            capabilities.has_cooperative_matrices = noop.cooperative_matrices;
         }
         options.disable.with_env()?.apply(&mut capabilities);
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;

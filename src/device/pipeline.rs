@@ -6,6 +6,8 @@ use crate::shader::{Kernel, Module, Role, has_wrong_math, repair_math, specialis
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -31,6 +33,7 @@ struct Recipe {
     aliases: Vec<(&'static str, &'static str)>,
     hooks: Vec<(&'static str, String)>,
     declarations: String,
+    extra_words: usize,
     checked: bool,
 }
 
@@ -80,6 +83,7 @@ impl Gpu {
             aliases: kernel.aliases.clone(),
             hooks: kernel.hooks.clone(),
             declarations: kernel.declarations.clone(),
+            extra_words: kernel.extra_words,
             checked: kernel.checked,
         };
         if let Some(pipeline) = self.pipelines.by_recipe.lock().get(&recipe) {
@@ -100,6 +104,7 @@ impl Gpu {
         if let Some(pipeline) = self.pipelines.by_text.lock().get(&source) {
             return Ok(pipeline.clone());
         }
+        dump(kernel.name, &source)?;
         let Module { ir, bindings, params_bytes } = Module::parse(kernel.name, &source)?;
         let layout = self.guarded(|| Ok(self.layout(kernel.name, &bindings)))?;
         let params = bindings.iter().find(|b| b.2 == Role::Params).map(|b| b.1);
@@ -205,6 +210,17 @@ impl Gpu {
 
 fn next<T>(jobs: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     jobs.lock().next()
+}
+
+/// Writes a module that is about to be compiled to `NAME-HASH.wgsl` in the folder that `WGRAD_DUMP_SHADERS` names.
+fn dump(name: &str, source: &str) -> Result<()> {
+    let Some(folder) = std::env::var_os("WGRAD_DUMP_SHADERS").map(PathBuf::from) else { return Ok(()) };
+    let mut hash = DefaultHasher::new();
+    source.hash(&mut hash);
+    let path = folder.join(format!("{name}-{:016x}.wgsl", hash.finish()));
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, source))
+        .map_err(|e| Error::file(&path, format!("{e}; WGRAD_DUMP_SHADERS must name a folder that can be written")))
 }
 
 impl Pipeline {

@@ -1,24 +1,24 @@
 //! Matrix products, batched and broadcast as in PyTorch.
 //!
-//! Kernels: `matmul_tiled` for GPUs; for adapters that run on CPU cores `matmul_shuffle`, and `matmul_plain` where
-//! there are no subgroups of 8 lanes. All take any strides, so transposed views need no copy.
+//! `variants` says which kernels there are and chooses among them. They take any strides, so transposed views need no
+//! copy.
+
+mod cases;
+#[cfg(test)]
+mod tests;
+mod variants;
+
+pub(super) use cases::cases;
 
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
-use crate::ops::case::Case;
-use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
-
-const SHUFFLE: &str = include_str!("../../shaders/matmul_shuffle.wgsl");
-const PLAIN: &str = include_str!("../../shaders/matmul_plain.wgsl");
-const TILED: &str = include_str!("../../shaders/matmul_tiled.wgsl");
-
-/// Groups WebGPU allows in one dimension of a grid.
-const MOST_GROUPS: usize = 65_535;
+use variants::Product;
 
 /// `output[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]`, all of three dimensions.
 #[derive(Clone, Debug, Hash)]
@@ -27,39 +27,6 @@ struct Matmul;
 /// A loop of one invocation must stay below the 65,535 iterations after which some drivers end it, and long chains of
 /// f32 additions lose precision; longer products are sums of shorter ones.
 const LONGEST_DEPTH: usize = 16_384;
-
-/// A variant for one case: the kernel and the rows and columns one workgroup computes.
-///
-/// Rows and depth are batch sizes in the layers of a network and their gradients, and a shorter last batch must
-/// compile nothing, so only columns decide. On llvmpipe 32 x 4 tiles are within 10 % of the best for everything from
-/// `[64, 84] x [84, 10]` to 1024^3; four steps of depth instead of two gain 5 % on large products and compile
-/// twice as long.
-fn variant(columns: usize, left: &Layout, right: &Layout, adapter: &Adapter) -> (Kernel, usize, usize) {
-    let unsigned = |value: usize| format!("{value}u");
-    if !adapter.is_cpu {
-        let block = if columns <= 64 { 2 } else { 4 };
-        let kernel = Kernel::new("matmul_tiled", TILED)
-            .constant("BLOCK_ROWS", unsigned(block))
-            .constant("BLOCK_COLUMNS", unsigned(block))
-            .constant("LEFT_DEPTH_FASTEST", left.strides()[2] == 1)
-            .constant("RIGHT_COLUMN_FASTEST", right.strides()[2] == 1);
-        return (kernel, 16 * block, 16 * block);
-    }
-    let workgroup = 8;
-    if adapter.subgroup_size >= 8 {
-        let (tile_rows, tile_columns) = (32, 4);
-        let kernel = Kernel::new("matmul_shuffle", SHUFFLE)
-            .constant("TILE_ROWS", unsigned(tile_rows))
-            .constant("TILE_COLUMNS", unsigned(tile_columns))
-            .constant("DEPTH_STEP", unsigned(if columns < 512 { 2 } else { 4 }));
-        return (kernel, tile_rows, workgroup * tile_columns);
-    }
-    let (tile_rows, tile_columns) = (16, 8);
-    let kernel = Kernel::new("matmul_plain", PLAIN)
-        .constant("TILE_ROWS", unsigned(tile_rows))
-        .constant("TILE_COLUMNS", unsigned(tile_columns));
-    (kernel, tile_rows, workgroup * tile_columns)
-}
 
 /// The product of three-dimensional tensors.
 #[track_caller]
@@ -90,35 +57,12 @@ impl Op for Matmul {
         Ok(vec![Layout::contiguous(shape, left.dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
-        let (left, right) = (&io.inputs[0], &io.inputs[1]);
-        let (batch, rows, columns) = (left.shape[0], left.shape[1], right.shape[2]);
-        let depth = left.shape[2];
-        let (kernel, tile_rows, tile_columns) = variant(columns, left, right, adapter);
-        let (l, r) = (left.strides(), right.strides());
-        let kernel = kernel
-            .alias("Element", left.dtype.wgsl())
-            .bind("left", Operand::Input(0))
-            .bind("right", Operand::Input(1))
-            .bind("output", Operand::Output(0))
-            .values(&[rows, columns, depth, l[1], l[2], l[0], r[1], r[2], r[0]])
-            .words([Word::Offset(0), Word::Offset(1)]);
-        let mut kernels = Kernels::default();
-        for first in (0..batch).step_by(MOST_GROUPS) {
-            let layers = (batch - first).min(MOST_GROUPS);
-            let groups = [columns.div_ceil(tile_columns), rows.div_ceil(tile_rows), layers].map(|g| g as u32);
-            if groups.iter().any(|&g| g as usize > MOST_GROUPS) {
-                let shape = io.outputs[0].shape;
-                return Err(Error::TooLarge {
-                    op: "matmul",
-                    shape,
-                    limit: MOST_GROUPS as u64,
-                    unit: "tiles a dimension",
-                });
-            }
-            let work = 2 * layers * rows * columns * depth;
-            kernels.kernels.push(kernel.clone().values(&[first]).grid(groups).work(work));
-        }
-        Ok(kernels)
+        let product = Product::of(io);
+        product.kernels(product.choice(adapter))
+    }
+    fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
+        let product = Product::of(io);
+        product.variants(adapter).into_iter().map(|variant| product.kernels(variant)).collect()
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (left, right) = (&inputs[0], &inputs[1]);
@@ -150,7 +94,7 @@ impl Tensor {
     ///
     /// `[M, K] x [K, N] -> [M, N]`; dimensions before the last two are batches and broadcast. A vector on the left
     /// is a row, on the right a column, and the result loses that dimension. Transposed views are not copied.
-    /// Sums are f32, over `k` in order, also of f16; the result has the operands' type.
+    /// Sums are f32, also of f16, in an order that depends on sizes and adapter alone; the result has the operands' type.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the inner sizes differ or an operand is a scalar, [`Error::Broadcast`] for the
@@ -208,39 +152,4 @@ impl Tensor {
         }
         product.reshape_to(Shape::new(&sizes)?)
     }
-}
-
-pub(super) fn cases() -> Vec<Case> {
-    let product = |shapes: &[&[usize]], depth: f64| {
-        Case::new("matmul", shapes, |x| Ok(vec![x[0].matmul(&x[1])?])).tolerance(4.0 * depth + 16.0)
-    };
-    vec![
-        product(&[&[7], &[7]], 7.0),
-        product(&[&[7], &[7, 3]], 7.0),
-        product(&[&[5, 7], &[7]], 7.0),
-        product(&[&[1, 1], &[1, 1]], 1.0),
-        product(&[&[13, 7], &[7, 11]], 7.0),
-        product(&[&[3, 13, 7], &[7, 5]], 7.0),
-        product(&[&[2, 1, 3, 4], &[5, 4, 6]], 4.0),
-        product(&[&[0, 3], &[3, 4]], 3.0),
-        product(&[&[3, 0], &[0, 4]], 1.0),
-        product(&[&[65, 33], &[33, 70]], 33.0).first_order(),
-        product(&[&[5, 9], &[9, 300]], 9.0).first_order(),
-        // Past the longest loop of some drivers; the halves of the sum are long loops themselves.
-        Case::new("matmul", &[&[2, 1], &[1, 3]], |x| {
-            Ok(vec![x[0].expand(&[2, 140_001])?.matmul(&x[1].expand(&[140_001, 3])?)?])
-        })
-        .tolerance(8_000.0)
-        .first_order(),
-        Case::new("matmul", &[&[9, 5], &[9, 7]], |x| Ok(vec![x[0].t()?.matmul(&x[1])?])).tolerance(64.0),
-        Case::new("matmul", &[&[9, 5], &[7, 5]], |x| Ok(vec![x[0].matmul(&x[1].t()?)?])).tolerance(64.0),
-        Case::new("matmul", &[&[3, 9, 5], &[3, 6, 9]], |x| {
-            Ok(vec![x[0].transpose(1, 2)?.matmul(&x[1].transpose(1, 2)?)?])
-        })
-        .tolerance(64.0),
-        Case::new("matmul", &[&[2, 9, 13], &[2, 7, 13]], |x| {
-            Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?.transpose(1, 2)?)?])
-        })
-        .half(),
-    ]
 }

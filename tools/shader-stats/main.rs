@@ -1,0 +1,131 @@
+//! What the compiler of real GPUs makes of the kernels, on a machine without one: `make shader-stats`.
+//!
+//! Mesa's RADV driver can pose as any AMD GPU ("null hardware"): it compiles and runs nothing. The layers of `cases`
+//! run forward and backward on wgpu's noop adapter posing as a GPU; every module that they need goes through RADV,
+//! for GPUs of three generations. A module that spills registers or uses scratch memory fails the run, and so does a
+//! kernel whose innermost loop has a smaller share of multiply-adds than `cases` demands.
+//!
+//! `shader-stats [WORD ..]` runs the cases whose name contains one of the words. `RADV_FORCE_FAMILY` in the environment
+//! asks for one family; navi31, with Mesa 25, has cooperative matrices.
+
+mod cases;
+mod isa;
+mod radv;
+
+use cases::{CASES, Case};
+use radv::Radv;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::process::{Command, ExitCode};
+use wgrad::{Device, DeviceOptions, Noop};
+
+/// RADV's name of a GPU and the invocations of its subgroups: GCN 4, GCN 5, RDNA 2.
+const FAMILIES: [(&str, u32); 3] = [("polaris10", 64), ("vega10", 64), ("navi21", 32)];
+
+/// RADV reads this when it is loaded, so each family has a process of its own.
+const FAMILY: &str = "RADV_FORCE_FAMILY";
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Ok(family) = std::env::var(FAMILY) else {
+        let mut failed = false;
+        for (family, _) in FAMILIES {
+            let mut child = Command::new(std::env::current_exe()?);
+            child.args(&words).env(FAMILY, family).env("RADV_DEBUG", "nocache");
+            if std::env::var_os("VK_DRIVER_FILES").is_none() {
+                child.env("VK_DRIVER_FILES", "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json");
+            }
+            failed |= !child.status()?.success();
+        }
+        return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    };
+    let subgroup_size = FAMILIES.iter().find(|(name, _)| *name == family).map_or(32, |(_, size)| *size);
+    let radv = Radv::open()?;
+    println!("\n{family}: {}", radv.name);
+    println!(
+        "{:34} {:34} {:>5} {:>5} {:>7} {:>7} {:>6} {:>6} {:>10} {:>6}",
+        "case", "kernel", "VGPRs", "SGPRs", "spilled", "scratch", "instr", "waves", "throughput", "mad"
+    );
+    let chosen = |case: &&Case| words.is_empty() || words.iter().any(|word| case.name.contains(word.as_str()));
+    // Many cases share modules; each is compiled and shown once.
+    let mut seen = BTreeMap::new();
+    let mut failures = Vec::new();
+    for case in CASES.iter().filter(chosen) {
+        failures.extend(check(case, &radv, subgroup_size, &mut seen)?);
+    }
+    for failure in &failures {
+        println!("FAILED {failure}");
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The modules a case needs on a GPU: name and text.
+fn modules(case: &Case, radv: &Radv, subgroup_size: u32) -> wgrad::Result<Vec<(String, String)>> {
+    let noop = Noop {
+        software: false,
+        subgroup_size,
+        f16: radv.has_f16,
+        cooperative_matrices: radv.has_cooperative_matrices,
+        ..Noop::default()
+    };
+    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() })?;
+    (case.run)(&device)?;
+    device.sync()?;
+    Ok(device.shader_sources())
+}
+
+fn check(
+    case: &Case,
+    radv: &Radv,
+    subgroup_size: u32,
+    seen: &mut BTreeMap<String, f64>,
+) -> Result<Vec<String>, Box<dyn Error>> {
+    if case.needs_f16 && !radv.has_f16 {
+        return Ok(Vec::new());
+    }
+    let mut failures = Vec::new();
+    // The worst of the kernel that the case is about.
+    let mut worst: Option<f64> = None;
+    for (name, source) in modules(case, radv, subgroup_size)? {
+        let wanted = case.share.is_some_and(|(kernel, _)| kernel == name);
+        if let Some(share) = seen.get(&source) {
+            worst = if wanted { Some(worst.map_or(*share, |w| w.min(*share))) } else { worst };
+            continue;
+        }
+        let stats = radv.compile(&source).map_err(|e| format!("{name} of {}: {e}", case.name))?;
+        let share = isa::hottest_loop(&stats.assembly).map_or(0.0, |hottest| hottest.share());
+        worst = if wanted { Some(worst.map_or(share, |w| w.min(share))) } else { worst };
+        println!(
+            "{:34} {:34} {:>5} {:>5} {:>7} {:>7} {:>6} {:>6} {:>10} {:>5.1}%",
+            case.name,
+            name,
+            stats.vector_registers,
+            stats.scalar_registers,
+            stats.spilled,
+            stats.scratch,
+            stats.instructions,
+            stats.waves,
+            stats.throughput,
+            100.0 * share
+        );
+        if stats.spilled > 0 || stats.scratch > 0 {
+            let (spilled, scratch) = (stats.spilled, stats.scratch);
+            failures
+                .push(format!("{}: {name} spills {spilled} registers and uses {scratch} bytes of scratch", case.name));
+        }
+        seen.insert(source, share);
+    }
+    if let Some((kernel, least)) = case.share.filter(|_| radv.is_judged) {
+        match worst {
+            Some(share) if share >= least => {}
+            Some(share) => failures.push(format!(
+                "{}: {:.1} % of the inner loop of {kernel} are multiply-adds, not {} %",
+                case.name,
+                100.0 * share,
+                100.0 * least
+            )),
+            None => failures.push(format!("{}: there is no {kernel} among its kernels", case.name)),
+        }
+    }
+    Ok(failures)
+}
