@@ -17,6 +17,8 @@ pub struct Adapter {
     pub has_f16: bool,
     /// Fewest invocations of a subgroup; 1 where there are no subgroup operations.
     pub subgroup_size: u32,
+    /// Convolutions may use Winograd's algorithm.
+    pub allows_winograd: bool,
     /// Most bytes one binding can show.
     pub max_binding_bytes: u64,
     /// Alignment of dynamic offsets into the parameters, in bytes.
@@ -220,6 +222,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         is_cpu: info.device_type == wgpu::DeviceType::Cpu,
         has_f16: device.features().contains(wgpu::Features::SHADER_F16),
         subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
+        allows_winograd: true,
         // What is read back shares a buffer with the fault words.
         max_binding_bytes: limits
             .max_storage_buffer_binding_size
