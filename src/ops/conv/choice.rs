@@ -35,6 +35,9 @@ const LOAD: f64 = 4.0;
 /// What reading or writing a number of 32 bits costs that no cache holds.
 const WORD: f64 = 40.0;
 
+/// What starting a kernel costs.
+const LAUNCH: f64 = 5e7;
+
 /// Fewer channels of a group than this, and Winograd's tiles are nothing but traffic.
 const FEWEST_CHANNELS: usize = 16;
 
@@ -78,7 +81,7 @@ fn strips(pass: Pass, g: &Geometry) -> f64 {
     g.groups as f64 * BATCH * rows * columns * depth * (1.0 + LOAD / 4.0 + LOAD / rows.min(8.0))
 }
 
-/// The products by their best tile, and the traffic of what the transforms read and write.
+/// The products by their best tile, the traffic of what the transforms read and write, and three kernels more.
 fn transformed(geometry: Geometry, outputs: usize) -> (f64, Method) {
     let spread = winograd::products(&geometry, outputs);
     let best = TILES.iter().map(|tile| (tiled(Pass::Forward, &spread, tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
@@ -90,5 +93,5 @@ fn transformed(geometry: Geometry, outputs: usize) -> (f64, Method) {
         + planes(g.out_per_group, g.output)
         + 2.0 * spread_planes(g.in_per_group)
         + 2.0 * spread_planes(g.out_per_group);
-    (products + WORD * words * BATCH, Method::Winograd { geometry, outputs, tile })
+    (products + WORD * words * BATCH + 3.0 * LAUNCH, Method::Winograd { geometry, outputs, tile })
 }

@@ -45,7 +45,7 @@ impl Call<'_> {
         let mut refused = None;
         for method in methods(self) {
             match self.compute(method) {
-                Err(error @ Error::TooLarge { .. }) => refused = refused.or(Some(error)),
+                Err(error @ Error::TooLarge { .. }) => refused = Some(error),
                 result => return result,
             }
         }

@@ -17,7 +17,7 @@ use super::kernels::{Call, turned, unsigned};
 use super::tiled::Tile;
 use super::{Geometry, Pass};
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
@@ -88,10 +88,13 @@ impl Call<'_> {
         let plane = 4 * spread.groups * spread.input[1];
         let (input_bytes, product_bytes) = (plane * g.in_per_group, plane * g.out_per_group);
         let most = input_bytes.max(product_bytes);
-        if most as u64 > self.adapter.max_binding_bytes {
-            return Err(self.too_large("bytes of tiles an image"));
+        let filter_bytes = 4 * spread.weights();
+        let limit = self.adapter.max_binding_bytes;
+        if most.max(filter_bytes) as u64 > limit {
+            let (op, shape, unit) = (self.pass.name(), self.output.shape, "bytes of transformed tiles");
+            return Err(Error::TooLarge { op, shape, limit, unit });
         }
-        let images = (MOST_BYTES.min(self.adapter.max_binding_bytes as usize) / most).clamp(1, self.batch);
+        let images = (MOST_BYTES.min(limit as usize) / most).clamp(1, self.batch);
 
         let mut kernels = vec![self.transformed_filter(outputs)];
         for first in (0..self.batch).step_by(images) {
@@ -101,7 +104,7 @@ impl Call<'_> {
             kernels.push(between(tiled, part));
             kernels.push(self.transformed_output(g, outputs, [first, part]));
         }
-        let temporaries = vec![4 * spread.weights(), images * input_bytes, images * product_bytes];
+        let temporaries = vec![filter_bytes, images * input_bytes, images * product_bytes];
         Ok(Kernels { kernels, temporaries, in_place: None })
     }
 
