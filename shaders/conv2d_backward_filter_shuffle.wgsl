@@ -8,7 +8,7 @@
 // input, grad and output are contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32.
 //
 // There are few weights and many terms, so the rows (n, y) of grad are divided into `splits` equal
-// spans, and partial[split, o, i, r, s] holds the sum over one span; reduce.wgsl adds the spans up
+// spans, and output[split, o, i, r, s] holds the sum over one span; reduce.wgsl adds the spans up
 // in order. With splits = 1 the partial sums are the result.
 //
 // One invocation owns one row of the kernel (one i and one r) and computes its KERNEL_X weights for
@@ -64,7 +64,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> grad: array<Element>;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> partial: array<Partial>;
+@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_input(index: u32) -> f32 {
@@ -75,8 +75,8 @@ fn load_grad(index: u32) -> f32 {
     return f32(grad[params.grad_offset + index]);
 }
 
-fn store_partial(index: u32, value: f32) {
-    partial[index] = Partial(value);
+fn store_output(index: u32, value: f32) {
+    output[index] = Partial(value);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -153,7 +153,7 @@ fn main(
             let row = (conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row;
             for (var s = 0u; s < KERNEL_X; s++) { // unroll
                 if ((kernel_row < KERNEL_ROWS) & (out_channel < OUT_PER_GROUP)) {
-                    store_partial(group.z * WEIGHTS + row * KERNEL_X + s, sum[o * KERNEL_X + s]);
+                    store_output(group.z * WEIGHTS + row * KERNEL_X + s, sum[o * KERNEL_X + s]);
                 }
             }
         }

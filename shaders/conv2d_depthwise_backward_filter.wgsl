@@ -7,7 +7,7 @@
 // Accumulators are f32.
 //
 // grad is divided into strips, TILE_X columns wide and as high as the plane. The strips of a channel
-// are divided into `splits` equal spans, and partial[split, c, r, s] holds the sum over one span;
+// are divided into `splits` equal spans, and output[split, c, r, s] holds the sum over one span;
 // reduce.wgsl adds the spans up in order. With splits = 1 the partial sums are the result.
 //
 // One invocation computes all weights of one channel over one span, in registers. It walks down each strip
@@ -56,7 +56,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> grad: array<Element>;
 @group(0) @binding(1) var<storage, read> input: array<Element>;
-@group(0) @binding(2) var<storage, read_write> partial: array<Partial>;
+@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_input(index: u32) -> f32 {
@@ -67,8 +67,8 @@ fn load_grad(index: u32) -> f32 {
     return f32(grad[params.grad_offset + index]);
 }
 
-fn store_partial(index: u32, value: f32) {
-    partial[index] = Partial(value);
+fn store_output(index: u32, value: f32) {
+    output[index] = Partial(value);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -124,6 +124,6 @@ fn main(
         }
     }
     for (var k = 0u; k < KERNEL; k++) { // unroll
-        store_partial((group.z * CHANNELS + channel) * KERNEL + k, sum[k]);
+        store_output((group.z * CHANNELS + channel) * KERNEL + k, sum[k]);
     }
 }

@@ -140,7 +140,8 @@ fn main(
             let out_channel = first_out + block + o;
             let row_start = ((n * GROUPS * OUT_PER_GROUP + conv_group * OUT_PER_GROUP + out_channel) * OUT_HEIGHT + y) * OUT_WIDTH;
             for (var x = 0u; x < TILE_X; x++) { // unroll
-                if ((strip < strips) & (out_channel < OUT_PER_GROUP) & (first_x + x < OUT_WIDTH)) {
+                let column_stored = (OUT_WIDTH % TILE_X == 0u) | (first_x + x < OUT_WIDTH);
+                if ((strip < strips) & (out_channel < OUT_PER_GROUP) & column_stored) {
                     store_output(row_start + first_x + x, sum[o * TILE_X + x]);
                 }
             }

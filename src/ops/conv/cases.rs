@@ -128,6 +128,9 @@ fn two_dimensions() -> Vec<Case> {
         conv([1, 3, 32, 32], [8, 3, 7, 7], options([2, 2], [3, 3], [1, 1], 1)),
         conv([1, 5, 17, 19], [7, 5, 3, 5], options([2, 3], [1, 2], [1, 1], 1)),
         conv([3, 7, 11, 13], [37, 7, 3, 3], options([1, 1], [1, 1], [1, 1], 1)),
+        // enough channels for the kernels of large ones
+        conv([1, 64, 16, 16], [64, 64, 3, 3], same),
+        conv([1, 32, 30, 31], [16, 32, 3, 3], options([2, 2], [1, 1], [1, 1], 1)),
     ];
     // Second derivatives of the larger ones take long and show nothing that small ones do not.
     for case in &mut cases {

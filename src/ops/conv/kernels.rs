@@ -1,9 +1,10 @@
-//! Which kernels compute a convolution or a gradient of one, and how they are specialised.
+//! How the kernels of a convolution or of a gradient of one are specialised; `choice` says which are taken.
 //!
-//! General kernels hold a tile of the result in registers: `shuffle` where subgroups have 8 lanes, `plain`
-//! elsewhere and on GPUs. Depthwise convolutions (one input and one output channel a group) walk down the
-//! rows with a sliding window instead, which is 2 to 3 times as fast there.
+//! Here are those of strips, whose invocations hold a part of the result in registers and need nobody else: `shuffle`
+//! where subgroups have 8 lanes, `plain` elsewhere; and those for depthwise convolutions (one input and one output
+//! channel a group), which walk down the rows with a sliding window. `tiled` and `winograd` are for GPUs.
 
+use super::choice::{Method, methods};
 use super::tiles::{Target, Tiles, choose};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
@@ -23,12 +24,13 @@ const DEPTHWISE_FILTER: &str = include_str!("../../../shaders/conv2d_depthwise_b
 
 /// Groups WebGPU allows in one dimension of a grid; also the iterations after which Mesa 22.3's llvmpipe ends
 /// an invocation's loops, silently.
-const LIMIT: usize = 65_535;
+pub(super) const LIMIT: usize = 65_535;
 
 /// Registers a sliding window may take: more would spill.
 const LARGEST_WINDOW: usize = 160;
 
 /// What the choice of kernels depends on.
+#[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub pass: Pass,
     pub geometry: &'a Geometry,
@@ -38,28 +40,44 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The kernels that the cost model prefers.
     pub fn kernels(&self) -> Result<Kernels> {
+        let mut refused = None;
+        for method in methods(self) {
+            match self.compute(method) {
+                Err(error @ Error::TooLarge { .. }) => refused = Some(error),
+                result => return result,
+            }
+        }
+        Err(refused.unwrap_or_else(|| self.too_large("kernels")))
+    }
+
+    /// The kernels of every method that can compute it, in the cost model's order.
+    pub fn candidates(&self) -> Result<Vec<Kernels>> {
+        let fit = |result: &Result<Kernels>| !matches!(result, Err(Error::TooLarge { .. }));
+        let kernels: Vec<Kernels> =
+            methods(self).into_iter().map(|method| self.compute(method)).filter(fit).collect::<Result<_>>()?;
+        if kernels.is_empty() { self.kernels().map(|kernels| vec![kernels]) } else { Ok(kernels) }
+    }
+
+    fn compute(&self, method: Method) -> Result<Kernels> {
         let g = self.geometry;
-        match self.pass {
-            Pass::Forward => match self.window(g) {
-                Some(x) => Ok(self.depthwise(g, false, x).into()),
-                None => Ok(self.forward()?.into()),
-            },
-            Pass::BackwardData => match turned(g).and_then(|turned| Some((turned, self.window(&turned)?))) {
-                Some((turned, x)) => Ok(self.depthwise(&turned, true, x).into()),
+        match (method, self.pass) {
+            (Method::Tiled(tile), _) => self.tiled(&tile),
+            (Method::Winograd { geometry, outputs, tile }, _) => self.winograd(&geometry, outputs, &tile),
+            (Method::Depthwise(x), Pass::Forward) => Ok(self.depthwise(g, false, x).into()),
+            (Method::Depthwise(x), Pass::BackwardData) => match turned(g) {
+                Some(turned) => Ok(self.depthwise(&turned, true, x).into()),
                 None => Ok(self.backward_data()?.into()),
             },
-            Pass::BackwardFilter => {
-                let longest = g.output[0] + window_rows(g) + 1;
-                match self.window(g).filter(|_| longest <= LIMIT) {
-                    Some(x) => self.depthwise_filter(x, longest),
-                    None => self.backward_filter(),
-                }
-            }
+            (Method::Depthwise(x), Pass::BackwardFilter) => self.depthwise_filter(x),
+            (Method::Strips, Pass::Forward) => Ok(self.forward()?.into()),
+            (Method::Strips, Pass::BackwardData) => Ok(self.backward_data()?.into()),
+            (Method::Strips, Pass::BackwardFilter) => self.backward_filter(),
         }
     }
 
-    fn target(&self) -> Target {
+    pub fn target(&self) -> Target {
         match (self.adapter.is_cpu, self.adapter.subgroup_size) {
             (true, 8..) => Target::Shuffle,
             (true, _) => Target::Plain,
@@ -73,22 +91,23 @@ impl Call<'_> {
     }
 
     /// Workgroups that keep the adapter busy.
-    fn enough_groups(&self) -> usize {
+    pub fn enough_groups(&self) -> usize {
         if self.adapter.is_cpu { 32 } else { 512 }
     }
 
-    fn work(&self) -> usize {
+    pub fn work(&self) -> usize {
         let g = self.geometry;
         2 * self.batch * g.output[0] * g.output[1] * g.weights()
     }
 
-    fn too_large(&self, unit: &'static str) -> Error {
+    pub fn too_large(&self, unit: &'static str) -> Error {
         Error::TooLarge { op: self.pass.name(), shape: self.output.shape, limit: LIMIT as u64, unit }
     }
 
-    /// A grid of `invocations` in x, past the limit in z, which has `layers` of its own already.
-    fn grid(&self, invocations: usize, tiles: usize, layers: usize) -> Result<[u32; 3]> {
-        let [x, folds, _] = fold_groups(invocations, self.workgroup());
+    /// A grid of groups of `size` for `count` of something in x, past the limit in z, which has `layers` of its own
+    /// already.
+    pub fn grid(&self, count: usize, size: usize, tiles: usize, layers: usize) -> Result<[u32; 3]> {
+        let [x, folds, _] = fold_groups(count, size);
         if tiles > LIMIT || folds as usize * layers > LIMIT {
             return Err(self.too_large("tiles a dimension"));
         }
@@ -114,23 +133,32 @@ impl Call<'_> {
         kernel
     }
 
-    /// A general kernel with the constants all of them have.
-    fn general(&self, name: [&'static str; 2], template: [&'static str; 2]) -> (Kernel, Tiles) {
-        let at = usize::from(self.target() != Target::Shuffle);
+    /// A kernel with the constants that all have but the depthwise ones.
+    pub fn grouped(&self, name: &'static str, template: &'static str) -> Kernel {
         let g = self.geometry;
-        let kernel = self
-            .sized(Kernel::new(name[at], template[at]), g)
+        self.sized(Kernel::new(name, template), g)
             .constant("GROUPS", unsigned(g.groups))
             .constant("IN_PER_GROUP", unsigned(g.in_per_group))
             .constant("OUT_PER_GROUP", unsigned(g.out_per_group))
-            .constant("WORKGROUP", unsigned(self.workgroup()))
-            .work(self.work());
-        (kernel, choose(self.pass, g, self.target()))
+            .work(self.work())
+    }
+
+    /// How far apart the taps lie that reach the same position of the input.
+    pub fn tap_steps(&self) -> [usize; 2] {
+        let g = self.geometry;
+        [0, 1].map(|dim| g.stride[dim] / greatest_common_divisor(g.stride[dim], g.dilation[dim]))
+    }
+
+    /// A kernel of strips, and its tile.
+    fn strips(&self, name: [&'static str; 2], template: [&'static str; 2]) -> (Kernel, Tiles) {
+        let at = usize::from(self.target() != Target::Shuffle);
+        let kernel = self.grouped(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()));
+        (kernel, choose(self.pass, self.geometry, self.target()))
     }
 
     fn forward(&self) -> Result<Kernel> {
         let g = self.geometry;
-        let (kernel, tiles) = self.general(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
+        let (kernel, tiles) = self.strips(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
         if g.in_per_group * g.kernel[0] / tiles.step + tiles.channels > LIMIT {
             return Err(self.too_large("kernel rows"));
         }
@@ -144,14 +172,14 @@ impl Call<'_> {
             .bind("output", Operand::Output(0))
             .values(&[self.batch])
             .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(strips, g.groups * g.out_per_group.div_ceil(tiles.channels), 1)?))
+            .grid(self.grid(strips, self.workgroup(), g.groups * g.out_per_group.div_ceil(tiles.channels), 1)?))
     }
 
     fn backward_data(&self) -> Result<Kernel> {
         let g = self.geometry;
         let (kernel, tiles) =
-            self.general(["conv2d_backward_data_shuffle", "conv2d_backward_data_plain"], [DATA_SHUFFLE, DATA_PLAIN]);
-        let row_step = g.stride[0] / greatest_common_divisor(g.stride[0], g.dilation[0]);
+            self.strips(["conv2d_backward_data_shuffle", "conv2d_backward_data_plain"], [DATA_SHUFFLE, DATA_PLAIN]);
+        let [row_step, _] = self.tap_steps();
         if g.kernel[0].div_ceil(row_step) * (g.out_per_group / tiles.step + 1) + g.kernel[0] + tiles.channels > LIMIT {
             return Err(self.too_large("output channels times kernel rows"));
         }
@@ -167,15 +195,13 @@ impl Call<'_> {
             .bind("output", Operand::Output(0))
             .values(&[self.batch])
             .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(strips, columns, g.stride[0])?))
+            .grid(self.grid(strips, self.workgroup(), columns, g.stride[0])?))
     }
 
     fn backward_filter(&self) -> Result<Kernels> {
         let g = self.geometry;
-        let (kernel, tiles) = self.general(
-            ["conv2d_backward_filter_shuffle", "conv2d_backward_filter_plain"],
-            [FILTER_SHUFFLE, FILTER_PLAIN],
-        );
+        let (kernel, tiles) = self
+            .strips(["conv2d_backward_filter_shuffle", "conv2d_backward_filter_plain"], [FILTER_SHUFFLE, FILTER_PLAIN]);
         let across = (g.in_per_group * g.kernel[0]).div_ceil(self.workgroup());
         let down = g.groups * g.out_per_group.div_ceil(tiles.channels);
         let strips = g.output[1].div_ceil(tiles.x);
@@ -196,29 +222,43 @@ impl Call<'_> {
         let longest = (LIMIT.saturating_sub(rest) / length.max(1)).max(1);
         let for_groups = self.enough_groups() / (across * down).max(1);
         let splits = for_groups.clamp(1, spans.max(1)).max(spans.div_ceil(longest));
-        if across > LIMIT || down > LIMIT || splits > LIMIT || length + rest > LIMIT {
+        if length + rest > LIMIT {
+            return Err(self.too_large("steps of a sum"));
+        }
+        self.summed(kernel, splits, [across, down, splits])
+    }
+
+    /// A kernel of a grid whose third dimension is splits, and the one that adds the splits up. `span` is the
+    /// parameter that tells the kernel how long they are.
+    pub fn summed(&self, kernel: Kernel, span: usize, [across, down, splits]: [usize; 3]) -> Result<Kernels> {
+        if across > LIMIT || down > LIMIT || splits > LIMIT {
             return Err(self.too_large("tiles a dimension"));
         }
         let result = self.output.dtype.wgsl();
-        let (partial, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
+        let (output, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
         let kernel = kernel
             .alias("Partial", stored)
             .bind("grad", Operand::Input(0))
             .bind("input", Operand::Input(1))
-            .bind("partial", partial)
-            .values(&[self.batch, splits])
+            .bind("output", output)
+            .values(&[self.batch, span])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid([across as u32, down as u32, splits as u32]);
         if splits == 1 {
             return Ok(kernel.into());
         }
         let weights = self.geometry.weights();
-        let sum = reduce::sum_rows(partial, splits, weights).alias("Result", result);
+        let sum = reduce::sum_rows(output, splits, weights).alias("Result", result);
         Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * weights] })
     }
 
     /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.
-    fn window(&self, g: &Geometry) -> Option<usize> {
+    pub fn window(&self) -> Option<usize> {
+        let turned = if self.pass == Pass::BackwardData { turned(self.geometry) } else { Some(*self.geometry) };
+        let g = &turned?;
+        if self.pass == Pass::BackwardFilter && self.window_steps() > LIMIT {
+            return None;
+        }
         if g.in_per_group != 1 || g.out_per_group != 1 {
             return None;
         }
@@ -253,17 +293,23 @@ impl Call<'_> {
             .grid([groups, 1, folds])
     }
 
-    fn depthwise_filter(&self, x: usize, longest: usize) -> Result<Kernels> {
+    /// Rows that a window of the weight's gradient walks down.
+    fn window_steps(&self) -> usize {
+        self.geometry.output[0] + window_rows(self.geometry) + 1
+    }
+
+    fn depthwise_filter(&self, x: usize) -> Result<Kernels> {
         let g = self.geometry;
         let kernel = Kernel::new("conv2d_depthwise_backward_filter", DEPTHWISE_FILTER);
         let across = g.groups.div_ceil(self.workgroup());
-        self.split(self.depthwise_sized(kernel, g, x), [across, 1], self.batch * g.output[1].div_ceil(x), longest, 0)
+        let spans = self.batch * g.output[1].div_ceil(x);
+        self.split(self.depthwise_sized(kernel, g, x), [across, 1], spans, self.window_steps(), 0)
     }
 }
 
 /// The convolution that is the gradient of a depthwise one's input, if it is one: a kernel turned by half a
 /// circle over `grad`.
-fn turned(g: &Geometry) -> Option<Geometry> {
+pub(super) fn turned(g: &Geometry) -> Option<Geometry> {
     if g.stride != [1, 1] {
         return None;
     }
@@ -275,7 +321,7 @@ fn window_rows(g: &Geometry) -> usize {
     ((g.kernel[0] - 1) * g.dilation[0] + 1).max(g.stride[0])
 }
 
-fn unsigned(value: usize) -> String {
+pub(super) fn unsigned(value: usize) -> String {
     format!("{value}u")
 }
 

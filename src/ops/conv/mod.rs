@@ -7,12 +7,17 @@
 
 mod axis;
 mod cases;
+mod choice;
 mod forward;
 mod kernels;
 mod options;
 mod reference;
+#[cfg(test)]
+mod tests;
+mod tiled;
 mod tiles;
 mod transpose;
+mod winograd;
 
 pub use options::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
@@ -20,6 +25,7 @@ pub use options::{
 };
 
 use axis::Axis;
+use kernels::Call;
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -59,6 +65,14 @@ impl Geometry {
             padding: axes.map(|axis| axis.padding[0]),
             dilation: axes.map(|axis| axis.dilation),
         }
+    }
+
+    /// The same with planes as one long row, where no position sees another: a product of matrices then needs no
+    /// arithmetic of rows and columns.
+    fn flattened(&self) -> Geometry {
+        let pointwise = self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0];
+        let row = [1, self.input[0] * self.input[1]];
+        if pointwise && self.input == self.output { Geometry { input: row, output: row, ..*self } } else { *self }
     }
 
     /// Elements of the weight.
@@ -149,6 +163,10 @@ impl Convolution {
         part(0, half)?.add(&part(half, channels - half)?)
     }
 
+    fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
+        Call { pass: self.pass, geometry, batch: io.inputs[0].shape[0], output: &io.outputs[0], adapter }
+    }
+
     fn shape(&self, batch: usize) -> Result<Shape> {
         let g = &self.geometry;
         Shape::new(&match self.pass {
@@ -170,14 +188,10 @@ impl Op for Convolution {
         Ok(vec![Layout::contiguous(self.shape(inputs[0].shape[0])?, inputs[0].dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
-        let call = kernels::Call {
-            pass: self.pass,
-            geometry: &self.geometry,
-            batch: io.inputs[0].shape[0],
-            output: &io.outputs[0],
-            adapter,
-        };
-        call.kernels()
+        self.call(&self.geometry.flattened(), io, adapter).kernels()
+    }
+    fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
+        self.call(&self.geometry.flattened(), io, adapter).candidates()
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let batch = inputs[0].shape[0];

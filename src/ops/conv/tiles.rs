@@ -51,7 +51,9 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
     let (most_multiply_adds, most_accumulators) =
         if target == Target::Gpu { (200, 32) } else { (MOST_MULTIPLY_ADDS, MOST_ACCUMULATORS) };
     let mut best = (f64::INFINITY, Tiles { channels: 1, x: unit, step: 1 });
-    for x in (1..=(16 / unit).max(1)).map(|strips| strips * unit).filter(|&x| x < width + unit) {
+    // Wider strips have more edges to mask than polaris10 has scalar registers.
+    let widest = if target == Target::Gpu { 7 } else { 16 };
+    for x in (1..=(widest / unit).max(1)).map(|strips| strips * unit).filter(|&x| x < width + unit) {
         for channels_held in [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 32].into_iter().filter(|&held| held <= channels) {
             // Rows of one tap are short: several a step.
             for step in [1, 2, 4].into_iter().filter(|&step| step == 1 || kernel == 1 && rows.is_multiple_of(step)) {

@@ -1,0 +1,217 @@
+// 2-D convolution, gradient of the weight, for GPUs: a matrix product whose right factor, the patches of the input, is
+// never stored.
+//
+//   output[o, i, r, s] = sum over n, y, x of
+//       grad[n, o, y, x] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
+//                                               x * STRIDE_X - PAD_X + s * DILATION_X]
+//
+// g = o / OUT_PER_GROUP is the group of o and C = IN_PER_GROUP; positions outside the input count as 0.
+// input, grad and output are contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32.
+//
+// There are few weights and many terms, so the positions (n, y, x) of grad are divided into `splits` spans of
+// `span_steps` times TILE_DEPTH, and output[split, o, i, r, s] holds the sum over one span, in order; reduce.wgsl adds the
+// spans up in order. With splits = 1 the partial sums are the result.
+//
+// The columns of the product are the weights (i, r, s) of an output channel. A workgroup of THREADS_X x THREADS_Y
+// invocations computes TILE_OUT output channels of TILE_COLUMNS columns. A step takes TILE_DEPTH positions: while each
+// invocation adds the last step's tiles in workgroup memory to its registers, its loads of the next are under way.
+// Vectors of four are spread over a tile as in conv2d_tiled.wgsl.
+//
+// TILE_DEPTH must divide the number of invocations, which must divide TILE_DEPTH * QUADS_OUT and
+// TILE_DEPTH * QUADS_COLUMNS; STORE_OUT must divide 4 * VECTORS_OUT.
+// Grid: x = ceil(COLUMNS / TILE_COLUMNS), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits.
+// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+
+alias Element = f32;
+// Partial sums are f32; the only sums there are have the element type.
+alias Partial = f32;
+
+const GROUPS: u32 = 1u;
+const IN_PER_GROUP: u32 = 64u;
+const OUT_PER_GROUP: u32 = 64u;
+const IN_HEIGHT: u32 = 32u;
+const IN_WIDTH: u32 = 32u;
+const OUT_HEIGHT: u32 = 32u;
+const OUT_WIDTH: u32 = 32u;
+const KERNEL_Y: u32 = 3u;
+const KERNEL_X: u32 = 3u;
+const STRIDE_Y: u32 = 1u;
+const STRIDE_X: u32 = 1u;
+const PAD_Y: u32 = 1u;
+const PAD_X: u32 = 1u;
+const DILATION_Y: u32 = 1u;
+const DILATION_X: u32 = 1u;
+
+const THREADS_X: u32 = 16u;
+const THREADS_Y: u32 = 16u;
+// Vectors of four that an invocation holds of each tile.
+const VECTORS_OUT: u32 = 2u;
+const VECTORS_COLUMNS: u32 = 2u;
+const TILE_DEPTH: u32 = 8u;
+const STORE_OUT: u32 = 1u;
+
+const THREADS: u32 = THREADS_X * THREADS_Y;
+const QUADS_OUT: u32 = THREADS_Y * VECTORS_OUT;
+const QUADS_COLUMNS: u32 = THREADS_X * VECTORS_COLUMNS;
+const TILE_OUT: u32 = 4u * QUADS_OUT;
+const TILE_COLUMNS: u32 = 4u * QUADS_COLUMNS;
+// One vector of padding a row keeps writes that run along the depth off a single memory bank.
+const GRAD_PITCH: u32 = QUADS_OUT + 1u;
+const INPUT_PITCH: u32 = QUADS_COLUMNS + 1u;
+const GRAD_LOADS: u32 = TILE_DEPTH * QUADS_OUT / THREADS;
+const INPUT_LOADS: u32 = TILE_DEPTH * QUADS_COLUMNS / THREADS;
+// How far apart the vectors lie that one invocation loads.
+const NEXT_QUAD: u32 = THREADS / TILE_DEPTH;
+
+const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
+const TAPS: u32 = KERNEL_Y * KERNEL_X;
+const COLUMNS: u32 = IN_PER_GROUP * TAPS;
+const WEIGHTS: u32 = GROUPS * OUT_PER_GROUP * COLUMNS;
+const IN_PLANE: u32 = IN_HEIGHT * IN_WIDTH;
+const OUT_PLANE: u32 = OUT_HEIGHT * OUT_WIDTH;
+// Whether no load needs to be masked because of padding.
+const NO_PADDING: bool = PAD_Y == 0u && (OUT_HEIGHT - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y < IN_HEIGHT
+    && PAD_X == 0u && (OUT_WIDTH - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X < IN_WIDTH;
+
+struct Params {
+    batch: u32,
+    span_steps: u32,
+    // First elements of the operands in their storage.
+    grad_offset: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<storage, read> grad: array<Element>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+var<workgroup> grad_tile: array<vec4f, TILE_DEPTH * GRAD_PITCH>;
+var<workgroup> input_tile: array<vec4f, TILE_DEPTH * INPUT_PITCH>;
+
+fn load_grad(index: u32) -> f32 {
+    return f32(grad[params.grad_offset + index]);
+}
+
+fn load_input(index: u32) -> f32 {
+    return f32(input[params.input_offset + index]);
+}
+
+fn store_output(index: u32, value: f32) {
+    output[index] = Partial(value);
+}
+
+@compute @workgroup_size(THREADS_X, THREADS_Y)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let conv_group = group.y / TILES_OUT;
+    let first_out = group.y % TILES_OUT * TILE_OUT;
+    let first_column = group.x * TILE_COLUMNS;
+
+    // What this invocation loads: position `load_depth` of a step, in the planes of output channels, and under the weights
+    // of columns. Channels and columns past the end repeat the last, and are not stored.
+    let load_depth = local_index % TILE_DEPTH;
+    let load_quad = local_index / TILE_DEPTH;
+    var grad_start: array<u32, 4u * GRAD_LOADS>;
+    for (var l = 0u; l < GRAD_LOADS; l++) { // unroll
+        for (var j = 0u; j < 4u; j++) { // unroll
+            grad_start[l * 4u + j] = min(first_out + load_quad + l * NEXT_QUAD + j * QUADS_OUT, OUT_PER_GROUP - 1u) * OUT_PLANE;
+        }
+    }
+    // Unsigned arithmetic wraps: left of or above the input is not below its size.
+    var shift_y: array<u32, 4u * INPUT_LOADS>;
+    var shift_x: array<u32, 4u * INPUT_LOADS>;
+    var input_start: array<u32, 4u * INPUT_LOADS>;
+    for (var l = 0u; l < INPUT_LOADS; l++) { // unroll
+        for (var j = 0u; j < 4u; j++) { // unroll
+            let column = min(first_column + load_quad + l * NEXT_QUAD + j * QUADS_COLUMNS, COLUMNS - 1u);
+            shift_y[l * 4u + j] = column % TAPS / KERNEL_X * DILATION_Y - PAD_Y;
+            shift_x[l * 4u + j] = column % KERNEL_X * DILATION_X - PAD_X;
+            input_start[l * 4u + j] = column / TAPS * IN_PLANE + shift_y[l * 4u + j] * IN_WIDTH + shift_x[l * 4u + j];
+        }
+    }
+
+    let positions = params.batch * OUT_PLANE;
+    let first_step = group.z * params.span_steps;
+    let end_step = min(first_step + params.span_steps, (positions + TILE_DEPTH - 1u) / TILE_DEPTH);
+    let steps = max(end_step, first_step) - first_step;
+    var sum: array<vec4f, 4u * VECTORS_OUT * VECTORS_COLUMNS>;
+    var next_grad: array<vec4f, GRAD_LOADS>;
+    var next_input: array<vec4f, INPUT_LOADS>;
+    var input_inside: array<bool, 4u * INPUT_LOADS>;
+    var position = first_step * TILE_DEPTH + load_depth;
+    // Stage 0 fetches the first tiles. An iteration of stage 1 begins to load the next, adds the present ones up and only
+    // then waits; what the last one loads is not used.
+    for (var stage = 0u; stage < 2u; stage++) { // unroll
+        for (var step = 0u; step < select(1u, steps, stage == 1u); step++) {
+            let depth_inside = position < positions;
+            let used = select(0u, position, depth_inside);
+            let image = used / OUT_PLANE * GROUPS + conv_group;
+            let grad_shift = image * OUT_PER_GROUP * OUT_PLANE + used % OUT_PLANE;
+            for (var l = 0u; l < GRAD_LOADS; l++) { // unroll
+                for (var j = 0u; j < 4u; j++) { // unroll
+                    next_grad[l][j] = load_grad(grad_start[l * 4u + j] + grad_shift);
+                }
+            }
+            let y = used % OUT_PLANE / OUT_WIDTH * STRIDE_Y;
+            let x = used % OUT_WIDTH * STRIDE_X;
+            let input_shift = image * IN_PER_GROUP * IN_PLANE + y * IN_WIDTH + x;
+            for (var l = 0u; l < INPUT_LOADS; l++) { // unroll
+                for (var j = 0u; j < 4u; j++) { // unroll
+                    let inside = NO_PADDING
+                        | ((y + shift_y[l * 4u + j] < IN_HEIGHT) & (x + shift_x[l * 4u + j] < IN_WIDTH));
+                    next_input[l][j] = load_input(select(0u, input_start[l * 4u + j] + input_shift, inside));
+                    input_inside[l * 4u + j] = inside & depth_inside;
+                }
+            }
+            if (stage == 1u) {
+                for (var k = 0u; k < TILE_DEPTH; k++) { // unroll
+                    var left: array<vec4f, VECTORS_OUT>;
+                    var right: array<vec4f, VECTORS_COLUMNS>;
+                    for (var i = 0u; i < VECTORS_OUT; i++) { // unroll
+                        left[i] = grad_tile[k * GRAD_PITCH + local.y + i * THREADS_Y];
+                    }
+                    for (var v = 0u; v < VECTORS_COLUMNS; v++) { // unroll
+                        right[v] = input_tile[k * INPUT_PITCH + local.x + v * THREADS_X];
+                    }
+                    for (var o = 0u; o < 4u * VECTORS_OUT; o++) { // unroll
+                        for (var v = 0u; v < VECTORS_COLUMNS; v++) { // unroll
+                            sum[o * VECTORS_COLUMNS + v] += left[o / 4u][o % 4u] * right[v];
+                        }
+                    }
+                }
+                workgroupBarrier();
+            }
+            for (var l = 0u; l < GRAD_LOADS; l++) { // unroll
+                grad_tile[load_depth * GRAD_PITCH + load_quad + l * NEXT_QUAD] = select(vec4f(), next_grad[l], depth_inside);
+            }
+            for (var l = 0u; l < INPUT_LOADS; l++) { // unroll
+                let inside = vec4<bool>(input_inside[l * 4u], input_inside[l * 4u + 1u], input_inside[l * 4u + 2u], input_inside[l * 4u + 3u]);
+                input_tile[load_depth * INPUT_PITCH + load_quad + l * NEXT_QUAD] = select(vec4f(), next_input[l], inside);
+            }
+            workgroupBarrier();
+            position += TILE_DEPTH;
+        }
+    }
+
+    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
+    for (var block = 0u; block < 4u * VECTORS_OUT; block += STORE_OUT) {
+        for (var i = 0u; i < STORE_OUT; i++) { // unroll
+            let o = block + i;
+            let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
+            let row_start = group.z * WEIGHTS + (conv_group * OUT_PER_GROUP + channel) * COLUMNS;
+            for (var p = 0u; p < 4u * VECTORS_COLUMNS; p++) { // unroll
+                let column = first_column + local.x + p / 4u * THREADS_X + p % 4u * QUADS_COLUMNS;
+                if ((channel < OUT_PER_GROUP) & (column < COLUMNS)) {
+                    store_output(row_start + column, sum[i * VECTORS_COLUMNS + p / 4u][p % 4u]);
+                }
+            }
+        }
+        for (var i = 0u; i < (4u * VECTORS_OUT - STORE_OUT) * VECTORS_COLUMNS; i++) { // unroll
+            sum[i] = sum[i + STORE_OUT * VECTORS_COLUMNS];
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Which way of computing a convolution is taken: the cost model.
+//!
+//! On a CPU every method's own file says what was measured, and there is one that suits. On a GPU a method costs what its
+//! multiply-adds and its traffic do, in units of the time of one multiply-add; the numbers below are from the instructions
+//! that Mesa's compiler makes for navi21 and from the ratio of arithmetic to bandwidth of GPUs from navi21 to an H100.
+//! The batch is taken as [`BATCH`], whatever it is, so that a shorter last batch compiles nothing.
+
+use super::kernels::Call;
+use super::tiled::{TILES, Tile, product};
+use super::winograd::{self, OUTPUTS};
+use super::{Geometry, Pass};
+
+/// A way of computing a pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Method {
+    /// Strips of positions in registers.
+    Strips,
+    /// A sliding window of this many columns over one channel.
+    Depthwise(usize),
+    /// A matrix product with tiles in workgroup memory.
+    Tiled(Tile),
+    /// The convolution that the pass is, by Winograd's algorithm with tiles of `outputs`^2 results.
+    Winograd { geometry: Geometry, outputs: usize, tile: Tile },
+}
+
+/// Images for which costs are compared.
+const BATCH: f64 = 32.0;
+
+/// Workgroups that a large GPU runs side by side.
+const WORKGROUPS: f64 = 256.0;
+
+/// What a load from the first-level cache costs an invocation that does not go through workgroup memory.
+const LOAD: f64 = 4.0;
+
+/// What reading or writing a number of 32 bits costs that no cache holds.
+const WORD: f64 = 40.0;
+
+/// What starting a kernel costs.
+const LAUNCH: f64 = 5e7;
+
+/// Fewer channels of a group than this, and Winograd's tiles are nothing but traffic.
+const FEWEST_CHANNELS: usize = 16;
+
+/// Every method that can compute the call, the cheapest first.
+pub(super) fn methods(call: &Call) -> Vec<Method> {
+    let window = call.window().map(Method::Depthwise);
+    if call.adapter.is_cpu || call.batch == 0 {
+        return window.into_iter().chain([Method::Strips]).collect();
+    }
+    let g = call.geometry;
+    let mut methods: Vec<(f64, Method)> =
+        TILES.iter().map(|tile| (tiled(call.pass, g, tile), Method::Tiled(*tile))).collect();
+    methods.push((strips(call.pass, g), Method::Strips));
+    let few = g.in_per_group.min(g.out_per_group) < FEWEST_CHANNELS;
+    if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !call.adapter.disable.winograd && !few) {
+        methods.extend(OUTPUTS.map(|outputs| transformed(geometry, outputs)));
+    }
+    methods.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    window.into_iter().chain(methods.into_iter().map(|(_, method)| method)).collect()
+}
+
+/// Multiply-adds of the tiles, what they hold past the edges included, and the instructions that come with them.
+fn tiled(pass: Pass, g: &Geometry, tile: &Tile) -> f64 {
+    let [rows, columns, depth] = product(pass, g).map(|size| size as f64);
+    let whole = |channels: usize| (channels.div_ceil(tile.depth) * tile.depth) as f64 / channels.max(1) as f64;
+    // The batch makes columns of the product, or terms of its sums, and those are split over workgroups.
+    let (columns, depth, splits) = match pass {
+        Pass::Forward => (columns * BATCH, depth * whole(g.in_per_group), 1.0),
+        Pass::BackwardData => (columns * BATCH, depth * whole(g.out_per_group), 1.0),
+        Pass::BackwardFilter => (columns, depth * BATCH, f64::INFINITY),
+    };
+    let groups = g.groups as f64 * (rows / tile.rows() as f64).ceil() * (columns / tile.columns() as f64).ceil();
+    let filled = if groups * splits < WORKGROUPS { WORKGROUPS } else { groups };
+    let [down, across] = tile.block().map(|side| side as f64);
+    filled * (tile.rows() * tile.columns()) as f64 * depth * (1.0 + 1.1 / down + 1.1 / across)
+}
+
+/// Multiply-adds and loads; each number loaded serves a few channels or positions.
+fn strips(pass: Pass, g: &Geometry) -> f64 {
+    let [rows, columns, depth] = product(pass, g).map(|size| size as f64);
+    g.groups as f64 * BATCH * rows * columns * depth * (1.0 + LOAD / 4.0 + LOAD / rows.min(8.0))
+}
+
+/// The products by their best tile, the traffic of what the transforms read and write, and three kernels more.
+fn transformed(geometry: Geometry, outputs: usize) -> (f64, Method) {
+    let spread = winograd::products(&geometry, outputs);
+    let best = TILES.iter().map(|tile| (tiled(Pass::Forward, &spread, tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
+    let (products, tile) = best.unwrap_or((f64::INFINITY, TILES[0]));
+    let g = &geometry;
+    let planes = |channels: usize, size: [usize; 2]| (g.groups * channels * size[0] * size[1]) as f64;
+    let spread_planes = |channels: usize| (spread.groups * channels * spread.input[1]) as f64;
+    let words = planes(g.in_per_group, g.input)
+        + planes(g.out_per_group, g.output)
+        + 2.0 * spread_planes(g.in_per_group)
+        + 2.0 * spread_planes(g.out_per_group);
+    (products + WORD * words * BATCH + 3.0 * LAUNCH, Method::Winograd { geometry, outputs, tile })
+}

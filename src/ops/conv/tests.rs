@@ -1,0 +1,208 @@
+//! Every way of computing a convolution against the reference, on an adapter.
+
+use super::tiled::{TILES, product};
+use super::winograd::{ERROR, OUTPUTS};
+use super::{Convolution, Geometry, Pass};
+use crate::device::{Adapter, Disable};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::graph::{Io, Op, Tensor, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::shader::Kernels;
+use crate::shape::{Layout, Shape};
+use crate::{Device, DeviceOptions, Noop};
+use std::hash::Hasher;
+
+/// A convolution computed by one of its candidates on an adapter that can bind so many bytes.
+#[derive(Debug, Hash)]
+struct Forced {
+    convolution: Convolution,
+    candidate: usize,
+    binding_bytes: u64,
+}
+
+impl Forced {
+    fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
+        self.convolution.candidates(io, &Adapter { max_binding_bytes: self.binding_bytes, ..adapter.clone() })
+    }
+}
+
+impl Op for Forced {
+    fn name(&self) -> &'static str {
+        "forced"
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        self.convolution.outputs(inputs)
+    }
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
+        Ok(self.candidates(io, adapter)?.swap_remove(self.candidate))
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        self.convolution.reference(inputs)
+    }
+}
+
+/// A device with poisoned buffers, unless `WGRAD_TEST_ADAPTER=none` says that there is none.
+fn device(disable: Disable) -> Option<Device> {
+    if std::env::var("WGRAD_TEST_ADAPTER").is_ok_and(|name| name == "none") {
+        return None;
+    }
+    Some(Device::with_options(&DeviceOptions { poison: true, disable, ..DeviceOptions::default() }).unwrap())
+}
+
+fn random(count: usize, mut seed: u32) -> Vec<f32> {
+    (0..count)
+        .map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// `[groups, in, out]` channels of a group, then pairs of (height, width).
+fn geometry(
+    [groups, in_per_group, out_per_group]: [usize; 3],
+    input: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    dilation: [usize; 2],
+) -> Geometry {
+    let output = [0, 1].map(|d| (input[d] + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1) / stride[d] + 1);
+    Geometry { groups, in_per_group, out_per_group, input, output, kernel, stride, padding, dilation }
+}
+
+/// The results of a pass by those of its candidates that are `wanted`, and the exact result. Operands begin within their
+/// buffers.
+fn results(
+    device: &Device,
+    (pass, g): (Pass, &Geometry),
+    (batch, dtype): (usize, DType),
+    binding_bytes: u64,
+    wanted: impl Fn(usize, &Kernels) -> bool,
+) -> (Vec<(Kernels, Vec<f64>)>, Vec<f64>) {
+    let convolution = Convolution { pass, geometry: *g };
+    let image = |channels: usize, size: [usize; 2]| vec![batch, g.groups * channels, size[0], size[1]];
+    let weight = vec![g.groups * g.out_per_group, g.in_per_group, g.kernel[0], g.kernel[1]];
+    let shapes = match pass {
+        Pass::Forward => [image(g.in_per_group, g.input), weight],
+        Pass::BackwardData => [image(g.out_per_group, g.output), weight],
+        Pass::BackwardFilter => [image(g.out_per_group, g.output), image(g.in_per_group, g.input)],
+    };
+    let operands = [0, 1].map(|i| {
+        let mut sizes = shapes[i].clone();
+        sizes[0] += 1;
+        let values = random(sizes.iter().product(), 7 + i as u32);
+        let whole = Tensor::from_slice(device, &values, &sizes).unwrap().to_dtype(dtype).unwrap();
+        whole.narrow(0, 1, shapes[i][0]).unwrap()
+    });
+    let [first, second] = &operands;
+    let values = [first, second].map(|operand| operand.to_f64().unwrap());
+    let mut exact = vec![0.0; convolution.shape(batch).unwrap().numel()];
+    super::reference::compute(pass, g, batch, &values[0], &values[1], &mut exact);
+    let layouts = [first, second].map(|operand| *operand.layout());
+    let outputs = convolution.outputs(&layouts).unwrap();
+    let io = Io { inputs: &layouts, outputs: &outputs };
+    let forced = |candidate| Forced { convolution: convolution.clone(), candidate, binding_bytes };
+    let candidates = forced(0).candidates(&io, device.adapter().unwrap()).unwrap();
+    let chosen = candidates.into_iter().enumerate().filter(|(candidate, kernels)| wanted(*candidate, kernels));
+    let run =
+        |(candidate, kernels)| (kernels, record_one(forced(candidate), &[first, second]).unwrap().to_f64().unwrap());
+    (chosen.map(run).collect(), exact)
+}
+
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |most: f64, value| most.max(if value.is_nan() { f64::INFINITY } else { value.abs() }))
+}
+
+/// Fails where a candidate differs from the reference by more than adding up in f32 may.
+fn agree(device: &Device, g: &Geometry, dtype: DType, wanted: impl Fn(usize, &Kernels) -> bool) {
+    const BATCH: usize = 2;
+    for pass in [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter] {
+        let [.., depth] = product(pass, g);
+        let terms = if pass == Pass::BackwardFilter { BATCH * depth } else { depth };
+        let (results, exact) = results(device, (pass, g), (BATCH, dtype), u64::MAX, &wanted);
+        let epsilon = if dtype == DType::F16 { 1.0 / 1024.0 } else { f64::from(f32::EPSILON) * (terms + 16) as f64 };
+        let scale = largest(exact.iter().copied()).max(1.0);
+        assert!(!results.is_empty(), "no candidates for {pass:?} of {g:?}");
+        for (kernels, got) in results {
+            let worst = largest(got.iter().zip(&exact).map(|(a, b)| a - b));
+            let names: Vec<&str> = kernels.kernels.iter().map(|kernel| kernel.name).collect();
+            assert!(worst <= epsilon * scale, "{pass:?} of {g:?} by {names:?} is off by {worst:.1e} of {scale:.1e}");
+        }
+    }
+}
+
+#[test]
+fn every_candidate_agrees_with_the_reference() {
+    let Some(gpu) = device(Disable { software: true, ..Disable::default() }) else { return };
+    let list = [
+        // Sizes that no tile divides; more than one tile each way.
+        geometry([1, 5, 67], [13, 11], [3, 3], [1, 1], [1, 1], [1, 1]),
+        // Groups, strides, dilation, asymmetric kernels and padding.
+        geometry([2, 9, 7], [9, 12], [2, 3], [2, 3], [1, 0], [1, 1]),
+        geometry([1, 3, 4], [11, 13], [3, 2], [2, 4], [3, 1], [3, 2]),
+        // Strides past the kernel: some positions are reached by no tap.
+        geometry([1, 2, 3], [7, 8], [1, 2], [3, 3], [0, 1], [1, 1]),
+        // Pointwise, whose planes become rows.
+        geometry([1, 18, 6], [5, 7], [1, 1], [1, 1], [0, 0], [1, 1]),
+        // Enough channels for Winograd.
+        geometry([1, 16, 17], [6, 7], [3, 3], [1, 1], [1, 0], [1, 1]),
+    ];
+    // Compiling takes longest, so each case runs by one of the tiles, in turn, and by all other candidates.
+    for (i, g) in list.iter().enumerate() {
+        let dtype = if i % 4 == 1 { DType::F16 } else { DType::F32 };
+        let is_tile = |kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
+        agree(&gpu, g, dtype, |candidate, kernels| !is_tile(kernels) || candidate % TILES.len() == i % TILES.len());
+    }
+}
+
+#[test]
+fn winograd_keeps_its_bound() {
+    let Some(gpu) = device(Disable { software: true, ..Disable::default() }) else { return };
+    // The first two in parts of the batch.
+    let list = [
+        (80_000, geometry([1, 16, 20], [9, 10], [3, 3], [1, 1], [1, 1], [1, 1])),
+        (80_000, geometry([2, 17, 16], [7, 5], [3, 3], [1, 1], [0, 2], [1, 1])),
+        (1 << 30, geometry([1, 512, 16], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1])),
+    ];
+    let is_winograd = |kernels: &Kernels| kernels.kernels[0].name == "conv2d_winograd_filter";
+    for (bytes, g) in &list {
+        for pass in [Pass::Forward, Pass::BackwardData] {
+            let [.., terms] = product(pass, g);
+            let (results, exact) = results(&gpu, (pass, g), (5, DType::F32), *bytes, |_, kernels| is_winograd(kernels));
+            assert_eq!(results.len(), OUTPUTS.len());
+            let unit = f64::from(f32::EPSILON) * terms as f64 * largest(exact.iter().copied());
+            for (kernels, got) in results {
+                assert_eq!(kernels.kernels.len() > 4, *bytes == 80_000);
+                let is_two = kernels.kernels[0].constants.contains(&("OUTPUTS", "2u".into()));
+                let error = largest(got.iter().zip(&exact).map(|(a, b)| a - b)) / unit;
+                let bound = ERROR[usize::from(!is_two)];
+                assert!(error <= bound, "{pass:?} of {g:?}, {}: {error} of {bound}", if is_two { 2 } else { 4 });
+            }
+        }
+    }
+}
+
+#[test]
+fn winograd_can_be_switched_off() {
+    let g = geometry([1, 128, 128], [32, 32], [3, 3], [1, 1], [1, 1], [1, 1]);
+    let first = |winograd: bool| {
+        let noop = Some(Noop { software: false, ..Noop::default() });
+        let disable = Disable { winograd, ..Disable::default() };
+        let device = Device::with_options(&DeviceOptions { noop, disable, ..DeviceOptions::default() }).unwrap();
+        let layouts = [[64, 128, 32, 32], [128, 128, 3, 3]]
+            .map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
+        let convolution = Convolution { pass: Pass::Forward, geometry: g };
+        let outputs = convolution.outputs(&layouts).unwrap();
+        let io = Io { inputs: &layouts, outputs: &outputs };
+        let candidates = convolution.candidates(&io, device.adapter().unwrap()).unwrap();
+        let kernels = candidates.iter().flat_map(|candidate| &candidate.kernels);
+        (candidates[0].kernels[0].name, kernels.filter(|kernel| kernel.name.contains("winograd")).count())
+    };
+    assert_eq!(first(false).0, "conv2d_winograd_filter");
+    assert_eq!(first(true), ("conv2d_tiled", 0));
+}

@@ -1,0 +1,128 @@
+//! Convolutions for GPUs as matrix products with tiles in workgroup memory (an "implicit GEMM").
+
+use super::kernels::{Call, LIMIT, unsigned};
+use super::{Geometry, Pass};
+use crate::error::Result;
+use crate::shader::{Kernel, Kernels, Operand, Word};
+
+const FORWARD: &str = include_str!("../../../shaders/conv2d_tiled.wgsl");
+const DATA: &str = include_str!("../../../shaders/conv2d_backward_data_tiled.wgsl");
+const FILTER: &str = include_str!("../../../shaders/conv2d_backward_filter_tiled.wgsl");
+
+/// A workgroup's part of the product: rows are channels, columns positions (or weights of a channel).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Invocations down and across.
+    threads: [usize; 2],
+    /// Vectors of four, down and across, in an invocation's registers.
+    vectors: [usize; 2],
+    /// Terms of the sums that are in workgroup memory at a time.
+    pub depth: usize,
+}
+
+/// The tiles to choose from. None spills on polaris10, vega10 and navi21, or takes more than 13 KiB of workgroup memory.
+pub(super) const TILES: [Tile; 5] = [
+    Tile { threads: [16, 16], vectors: [2, 2], depth: 8 },
+    Tile { threads: [8, 16], vectors: [2, 2], depth: 16 },
+    Tile { threads: [16, 8], vectors: [2, 2], depth: 16 },
+    Tile { threads: [16, 8], vectors: [1, 2], depth: 16 },
+    Tile { threads: [8, 16], vectors: [1, 2], depth: 16 },
+];
+
+impl Tile {
+    pub fn rows(&self) -> usize {
+        4 * self.threads[0] * self.vectors[0]
+    }
+    pub fn columns(&self) -> usize {
+        4 * self.threads[1] * self.vectors[1]
+    }
+    /// Rows and columns of one invocation.
+    pub fn block(&self) -> [usize; 2] {
+        self.vectors.map(|vectors| 4 * vectors)
+    }
+
+    /// The constants every template has; `rows` and `columns` are its names for the vectors.
+    fn specialise(&self, kernel: Kernel, rows: &'static str, columns: &'static str) -> Kernel {
+        kernel
+            .constant("THREADS_Y", unsigned(self.threads[0]))
+            .constant("THREADS_X", unsigned(self.threads[1]))
+            .constant(rows, unsigned(self.vectors[0]))
+            .constant(columns, unsigned(self.vectors[1]))
+            .constant("TILE_DEPTH", unsigned(self.depth))
+    }
+}
+
+/// Rows of the product for each group, columns for one image or one group's filters, terms of a sum.
+pub(super) fn product(pass: Pass, g: &Geometry) -> [usize; 3] {
+    let taps = g.kernel[0] * g.kernel[1];
+    match pass {
+        Pass::Forward => [g.out_per_group, g.output[0] * g.output[1], g.in_per_group * taps],
+        Pass::BackwardData => [g.in_per_group, g.input[0] * g.input[1], g.out_per_group * taps],
+        Pass::BackwardFilter => [g.out_per_group, g.in_per_group * taps, g.output[0] * g.output[1]],
+    }
+}
+
+impl Call<'_> {
+    /// The pass with one tile; operands are the two that [`Op`](crate::Op) calls its inputs, or others in their place.
+    pub fn tiled(&self, tile: &Tile) -> Result<Kernels> {
+        match self.pass {
+            Pass::Forward => Ok(self.tiled_forward(tile)?.into()),
+            Pass::BackwardData => Ok(self.tiled_data(tile)?.into()),
+            Pass::BackwardFilter => self.tiled_filter(tile),
+        }
+    }
+
+    pub fn tiled_forward(&self, tile: &Tile) -> Result<Kernel> {
+        let g = self.geometry;
+        self.check_steps(g.in_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1])?;
+        let kernel = tile.specialise(self.grouped("conv2d_tiled", FORWARD), "VECTORS_OUT", "VECTORS_POSITIONS");
+        let positions = self.batch * g.output[0] * g.output[1];
+        let down = g.groups * g.out_per_group.div_ceil(tile.rows());
+        Ok(kernel
+            .bind("input", Operand::Input(0))
+            .bind("weight", Operand::Input(1))
+            .bind("output", Operand::Output(0))
+            .values(&[self.batch])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid(self.grid(positions, tile.columns(), down, 1)?))
+    }
+
+    fn tiled_data(&self, tile: &Tile) -> Result<Kernel> {
+        let g = self.geometry;
+        self.check_steps(g.out_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1])?;
+        let [step_y, step_x] = self.tap_steps();
+        let kernel = self.grouped("conv2d_backward_data_tiled", DATA);
+        let kernel = tile
+            .specialise(kernel, "VECTORS_IN", "VECTORS_POSITIONS")
+            .constant("KERNEL_Y_STEP", unsigned(step_y))
+            .constant("KERNEL_X_STEP", unsigned(step_x));
+        let positions = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(g.stride[1]);
+        let down = g.groups * g.in_per_group.div_ceil(tile.rows());
+        Ok(kernel
+            .bind("grad", Operand::Input(0))
+            .bind("weight", Operand::Input(1))
+            .bind("output", Operand::Output(0))
+            .values(&[self.batch])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid(self.grid(positions, tile.columns(), down, g.stride[0] * g.stride[1])?))
+    }
+
+    fn tiled_filter(&self, tile: &Tile) -> Result<Kernels> {
+        let g = self.geometry;
+        let [rows, columns, positions] = product(self.pass, g);
+        let across = columns.div_ceil(tile.columns());
+        let down = g.groups * rows.div_ceil(tile.rows());
+        let steps = (self.batch * positions).div_ceil(tile.depth);
+        // A span must be worth the store and the reading of its sums.
+        let wanted = (self.enough_groups() / (across * down)).clamp(1, steps.div_ceil(16).max(1));
+        let span_steps = steps.div_ceil(wanted).clamp(1, LIMIT / 4);
+        let splits = steps.div_ceil(span_steps).max(1);
+        let kernel = self.grouped("conv2d_backward_filter_tiled", FILTER);
+        let kernel = tile.specialise(kernel, "VECTORS_OUT", "VECTORS_COLUMNS");
+        self.summed(kernel, span_steps, [across, down, splits])
+    }
+
+    fn check_steps(&self, steps: usize) -> Result<()> {
+        if steps > LIMIT { Err(self.too_large("steps of a sum")) } else { Ok(()) }
+    }
+}
