@@ -4,7 +4,7 @@ use crate::device::Adapter;
 use crate::error::{Error, Result};
 
 /// Fast paths to leave out, each with a plain twin that runs instead: for tests, and to find out whether a driver is
-/// at fault. `WGRAD_DISABLE=subgroup,f16,software` in the environment adds to them.
+/// at fault. `WGRAD_DISABLE=subgroup,f16,software,timestamps` in the environment adds to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disable {
     /// Subgroup operations.
@@ -13,6 +13,8 @@ pub struct Disable {
     pub f16: bool,
     /// The kernels for software adapters; those for GPUs run instead.
     pub software: bool,
+    /// Timestamp queries; a profile then runs kernels one by one and takes the time on the host.
+    pub timestamps: bool,
 }
 
 impl Disable {
@@ -30,8 +32,9 @@ impl Disable {
                 "subgroup" => self.subgroup = true,
                 "f16" => self.f16 = true,
                 "software" => self.software = true,
+                "timestamps" => self.timestamps = true,
                 _ => {
-                    let rule = format!("{name:?} is none of subgroup, f16, software");
+                    let rule = format!("{name:?} is none of subgroup, f16, software, timestamps");
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }
             }
@@ -45,6 +48,7 @@ impl Disable {
         }
         adapter.has_f16 &= !self.f16;
         adapter.is_cpu &= !self.software;
+        adapter.has_timestamps &= !self.timestamps;
     }
 }
 
@@ -55,7 +59,7 @@ mod tests {
     #[test]
     fn names_are_taken_or_refused() {
         let both = Disable::default().with_names("subgroup, f16,").unwrap();
-        assert_eq!(both, Disable { subgroup: true, f16: true, software: false });
+        assert_eq!(both, Disable { subgroup: true, f16: true, ..Disable::default() });
         let error = Disable::default().with_names("subgroups").unwrap_err().to_string();
         assert!(error.contains("WGRAD_DISABLE") && error.contains("\"subgroups\""), "{error}");
     }

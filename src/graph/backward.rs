@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Tensor, grad_enabled, with_grad};
 use crate::graph::op::Vjp;
+use crate::graph::source::recorded_at;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -132,7 +133,7 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
             }
             let key = (target.node.id, target.output);
             let sum = match adjoints.remove(&key) {
-                Some((_, old)) => old.add(&adjoint)?,
+                Some((_, old)) => recorded_at(target.node.source, || old.add(&adjoint))?,
                 None => adjoint,
             };
             adjoints.insert(key, (target.clone(), sum));
@@ -170,7 +171,7 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
             };
             let wanted: Vec<bool> = inputs.iter().map(Tensor::is_tracked).collect();
             let context = Vjp { inputs: &inputs, outputs: &outputs, cotangents: &cotangents, wanted: &wanted };
-            let gradients = node.op.vjp(&context)?;
+            let gradients = recorded_at(node.source, || node.op.vjp(&context))?;
             for ((input, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
                 if let (Some(gradient), true) = (gradient, wanted) {
                     add(&mut nodes, &mut adjoints, input, gradient)?;

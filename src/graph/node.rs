@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
 use crate::graph::op::{Class, Op};
+use crate::graph::source::source;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -39,7 +40,7 @@ pub(crate) struct Node {
     pub custom: bool,
     /// Set on leaves: where `backward` puts their gradient, and where its walk ends.
     pub gradient: Option<GradientSlot>,
-    /// The line of user code that recorded it.
+    /// The line of user code that it is recorded for.
     pub source: &'static Location<'static>,
     pub state: Mutex<State>,
 }
@@ -219,7 +220,7 @@ fn record_call(device: Option<&Device>, op: impl Op, inputs: &[&Tensor], custom:
         requires_grad,
         custom,
         gradient: None,
-        source: Location::caller(),
+        source: source(),
         state: Mutex::new(state),
     };
     Ok(insert(node))

@@ -32,7 +32,21 @@ pub(crate) enum Edge {
 
 impl Schedule {
     /// Collects everything that the roots need and that is not computed yet.
-    pub fn new(mut roots: Vec<Tensor>) -> Schedule {
+    pub fn new(roots: Vec<Tensor>) -> Schedule {
+        let mut schedule = Schedule::collect(roots);
+        schedule.find_kept();
+        schedule
+    }
+
+    /// Collects what one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is
+    /// overwritten.
+    pub fn part(root: Tensor) -> Schedule {
+        let mut schedule = Schedule::collect(vec![root]);
+        schedule.dying = vec![false; schedule.sources.len()];
+        schedule
+    }
+
+    fn collect(mut roots: Vec<Tensor>) -> Schedule {
         roots.retain(|root| !root.node.is_computed());
         let mut found: HashMap<u64, Arc<Node>> = HashMap::new();
         let mut stack: Vec<Arc<Node>> = roots.iter().map(|root| root.node.clone()).collect();
@@ -67,16 +81,14 @@ impl Schedule {
             });
             edges.push(of_node.collect());
         }
-        let mut schedule = Schedule {
+        Schedule {
             kept: vec![false; nodes.len()],
             dying: Vec::new(),
             retains: vec![false; nodes.len()],
             nodes,
             edges,
             sources,
-        };
-        schedule.find_kept();
-        schedule
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -127,6 +139,11 @@ impl Schedule {
     /// Whether a node only shows another one's storage.
     pub fn is_view(&self, index: usize) -> bool {
         matches!(self.nodes[index].op.class(), Class::View)
+    }
+
+    /// Nodes that compute something.
+    pub fn calls(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&index| !self.is_view(index)).collect()
     }
 
     /// Drops the edges that no gradient will walk.

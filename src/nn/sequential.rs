@@ -1,8 +1,9 @@
 //! Layers one after the other.
 
 use crate::error::Result;
-use crate::graph::Tensor;
+use crate::graph::{Tensor, recorded_at};
 use crate::nn::Module;
+use std::panic::Location;
 
 /// Layers one after the other.
 ///
@@ -40,8 +41,11 @@ impl Sequential {
 }
 
 impl Module for Sequential {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        self.layers.iter().try_fold(input.clone(), |value, layer| layer.forward(&value))
+        recorded_at(Location::caller(), || {
+            self.layers.iter().try_fold(input.clone(), |value, layer| layer.forward(&value))
+        })
     }
     fn children(&self) -> Vec<&dyn Module> {
         self.layers.iter().map(|layer| &**layer as &dyn Module).collect()

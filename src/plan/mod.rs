@@ -2,16 +2,19 @@
 
 mod fuse;
 mod key;
+mod log;
 mod lower;
 mod place;
 mod pointwise;
 mod print;
+mod profile;
 mod run;
 mod simplify;
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::graph::{BoxFuture, Executor, Schedule, Stats, Storage};
+use crate::graph::{BoxFuture, Executor, Profiler, Schedule, Stats, Storage};
+use log::Log;
 use parking_lot::Mutex;
 use place::Plan;
 use std::collections::HashMap;
@@ -31,11 +34,20 @@ pub(crate) struct Planner {
     plans: Mutex<HashMap<Vec<u8>, Cached>>,
     planned: AtomicU64,
     runs: AtomicU64,
+    profiler: Profiler,
+    log: Log,
 }
 
 impl Planner {
-    pub fn new(gpu: Gpu) -> Planner {
-        Planner { gpu, plans: Mutex::default(), planned: AtomicU64::new(0), runs: AtomicU64::new(0) }
+    pub fn new(gpu: Gpu) -> Result<Planner> {
+        Ok(Planner {
+            gpu,
+            plans: Mutex::default(),
+            planned: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
+            profiler: Profiler::default(),
+            log: Log::from_env()?,
+        })
     }
 
     pub fn gpu(&self) -> &Gpu {
@@ -50,7 +62,8 @@ impl Planner {
             return Ok(plan.clone());
         }
         let plan = Arc::new(lower::lower(schedule, &self.gpu)?);
-        self.planned.fetch_add(1, Ordering::Relaxed);
+        let number = self.planned.fetch_add(1, Ordering::Relaxed);
+        self.log.plan(number, &plan);
         let mut plans = self.plans.lock();
         if plans.len() >= MOST_PLANS {
             let oldest = plans.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
@@ -73,7 +86,13 @@ impl Executor for Planner {
     fn execute(&self, schedule: &Schedule) -> Result<()> {
         let plan = self.plan(schedule)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
-        run::run(&plan, schedule, &self.gpu)
+        run::run(&plan, schedule, &self.gpu, &self.profiler)
+    }
+
+    fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
+        let mut ends: Vec<usize> = self.plan(schedule)?.steps.iter().map(|step| step.node).collect();
+        ends.dedup();
+        Ok(ends)
     }
 
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
@@ -115,6 +134,10 @@ impl Executor for Planner {
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {
         let plan = self.plan(schedule)?;
         Ok((print::text(&plan), print::dot(&plan)))
+    }
+
+    fn profiler(&self) -> &Profiler {
+        &self.profiler
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

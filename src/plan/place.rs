@@ -64,6 +64,8 @@ pub(super) struct Plan {
     pub last_buffers: Mutex<Vec<u64>>,
     /// The calls' names, for printing.
     pub calls: Vec<String>,
+    /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
+    pub notes: Vec<String>,
 }
 
 /// The kernels of one call or fused group, and what they read.
@@ -269,6 +271,7 @@ impl<'a> Placer<'a> {
             uniform: self.gpu.uniform(self.params.len())?,
             last_buffers: Mutex::new(Vec::new()),
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
+            notes: Vec::new(),
             steps: self.steps,
             slots: self.slots,
             uploads: self.uploads,

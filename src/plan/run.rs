@@ -2,11 +2,12 @@
 
 use crate::device::{Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, Schedule, Storage};
+use crate::graph::{Edge, Profiler, Schedule, Storage};
 use crate::plan::place::{PatchSource, Place, Plan};
+use crate::plan::profile;
 use std::borrow::Cow;
 
-pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
+pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu, profiler: &Profiler) -> Result<()> {
     let slots = take_slots(plan, gpu)?;
     for &(source, slot) in &plan.uploads {
         if let Some(Storage::Pending(bytes)) = schedule.source_storage(source) {
@@ -40,7 +41,11 @@ pub(super) fn run(plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
                 work: step.work,
             });
         }
-        gpu.submit(&dispatches)?;
+        if profiler.is_on() {
+            profile::submit(plan, schedule, gpu, &dispatches, profiler)?;
+        } else {
+            gpu.submit(&dispatches)?;
+        }
         gpu.check_guards(&slots, &plan.slots)?;
     }
 
