@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::{Random, adapter, own_adapter};
+use common::{Random, adapter, inputs, numbered, own_adapter, tensor};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use wgrad::nn::{Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
-use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Error, Noop, Profile, Result, Tensor};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Error, Noop, Profile, Result, Tensor, ops};
 
 fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
     let mut random = Random(seed);
@@ -31,6 +32,7 @@ fn devices() -> Vec<(&'static str, Device)> {
 fn every_kernel_is_timed_and_named() {
     for (what, device) in devices() {
         let (a, b) = (random(&device, &[96, 96], 1), random(&device, &[96, 96], 2));
+        device.peak_flops().unwrap();
         device.sync().unwrap();
         let before = device.stats().dispatches;
         let line = line!() + 2;
@@ -132,13 +134,10 @@ fn a_training_step_is_ascribed_to_the_lines_that_record_it() {
     let (_, profile) = device.profile(step).unwrap();
     let mut lines: Vec<String> = profile.by_line().into_iter().map(|row| row.name).collect();
     lines.sort();
-    // The gradients are with what they are the gradients of; `backward` itself records only the seed.
+    // The gradients are with what they are the gradients of; `backward` itself records only the seed, which needs no
+    // kernel on an adapter.
     let expected: Vec<String> = [0, 1, 2, 3, 4].map(|at| format!("tests/profile.rs:{}", line + at)).into();
-    let foreign: Vec<&String> = lines.iter().filter(|line| !expected.contains(line)).collect();
-    assert!(foreign.iter().all(|line| line.contains("backward.rs")), "{foreign:?}");
-    for at in [0, 1, 2, 4] {
-        assert!(lines.contains(&expected[at]), "{} is not in {lines:?}", expected[at]);
-    }
+    assert_eq!(lines, expected);
     let forward = profile.by_line().into_iter().find(|row| row.name == expected[1]).unwrap();
     assert!(forward.count >= 8, "two layers, their gradients and relu's: {forward:?}");
 }
@@ -197,4 +196,47 @@ fn the_trace_is_json_that_viewers_read() {
     let (_, profile) = Device::reference().profile(|| Ok(())).unwrap();
     let error = profile.write_chrome_trace(folder.path().join("no/such/folder.json")).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error}");
+}
+
+/// The name of the function that a line of a source file stands in, and the line.
+fn function_at(file: &str, line: usize) -> (String, String) {
+    let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let name = |line: &str| {
+        let (before, rest) = line.split_once("fn ")?;
+        let is_head = before.trim().is_empty() || before.trim().starts_with("pub");
+        is_head.then(|| rest.split(['(', '<']).next().unwrap_or_default().to_string())
+    };
+    let at = text.lines().nth(line - 1).unwrap_or_default().trim().to_string();
+    (text.lines().take(line).filter_map(name).last().unwrap_or_default(), at)
+}
+
+/// What an operation is composed of is recorded for whoever calls it: here the closures of the cases, and functions that
+/// only cases call. A case that names a method instead of calling it is recorded for the method's head.
+#[test]
+fn compositions_are_ascribed_to_their_callers() {
+    let device = Device::reference();
+    let cases = ops::cases();
+    let mut wrong = BTreeSet::new();
+    for (number, case) in numbered(&cases) {
+        let inputs: Vec<Tensor> = case
+            .inputs
+            .iter()
+            .zip(inputs(case, number))
+            .map(|(input, values)| tensor(&device, input, &values))
+            .collect();
+        let run = || -> Result<()> {
+            let outputs = (case.run)(&inputs)?;
+            outputs.iter().try_for_each(|output| output.to_f64().map(drop))
+        };
+        let (_, profile) = device.profile(run).unwrap();
+        for event in profile.events() {
+            let (file, line) = (event.source.file(), event.source.line() as usize);
+            let (function, text) = function_at(file, line);
+            let of_cases = ["case", "centred", "dimension"].iter().any(|part| function.contains(part));
+            if !of_cases && !file.ends_with("cases.rs") && !text.contains("fn ") {
+                wrong.insert(format!("{} of {} at {file}:{line} in {function}: {text}", event.op, case.op));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} calls are ascribed to lines of the library:\n{wrong:#?}", wrong.len());
 }

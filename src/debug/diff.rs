@@ -35,7 +35,7 @@ fn first(parts: &Parts, part: &Schedule) -> Result<Option<Difference>> {
     let expected = evaluate(part, &sources)?;
     let tolerance = Tolerance::of(part);
     for (node, outputs) in expected.iter().enumerate().filter(|(node, _)| part.kept[*node] && !part.is_view(*node)) {
-        for (output, expected) in outputs.iter().enumerate() {
+        for (output, expected) in outputs.iter().take(part.nodes[node].op.results()).enumerate() {
             let got = parts.output(&part.nodes[node], output)?;
             if tolerance.first_beyond(&got, expected, None).is_none() {
                 continue;

@@ -9,7 +9,8 @@ use crate::host_tensor::HostTensor;
 pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
     for call in part.calls() {
         let node = &part.nodes[call];
-        for (output, shown) in node.outputs.iter().enumerate().filter(|(_, shown)| shown.dtype.is_float()) {
+        let results = node.outputs.iter().take(node.op.results()).enumerate();
+        for (output, shown) in results.filter(|(_, shown)| shown.dtype.is_float()) {
             let values = parts.output(node, output)?;
             let Some(element) = first_not_finite(&values) else { continue };
             if node.op.scalars().iter().any(|&word| is_meant(word)) || !inputs_are_finite(parts, part, call)? {

@@ -1,9 +1,8 @@
 //! Layers one after the other.
 
 use crate::error::Result;
-use crate::graph::{Tensor, recorded_at};
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::nn::Module;
-use std::panic::Location;
 
 /// Layers one after the other.
 ///
@@ -43,9 +42,8 @@ impl Sequential {
 impl Module for Sequential {
     #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        recorded_at(Location::caller(), || {
-            self.layers.iter().try_fold(input.clone(), |value, layer| layer.forward(&value))
-        })
+        let _line = ascribe_to_caller();
+        self.layers.iter().try_fold(input.clone(), |value, layer| layer.forward(&value))
     }
     fn children(&self) -> Vec<&dyn Module> {
         self.layers.iter().map(|layer| &**layer as &dyn Module).collect()

@@ -1,9 +1,8 @@
 //! What every optimizer keeps: parameters, their buffers, and how often each was changed.
 
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, no_grad, recorded_at};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller, no_grad};
 use std::collections::HashSet;
-use std::panic::Location;
 
 /// One trained parameter.
 pub(super) struct Slot {
@@ -40,12 +39,12 @@ impl Slots {
     /// Calls `update` for every parameter with a gradient, then submits what was recorded.
     #[track_caller]
     pub fn step(&mut self, mut update: impl FnMut(&Slot, &Tensor) -> Result<()>) -> Result<()> {
-        let source = Location::caller();
+        let _line = ascribe_to_caller();
         no_grad(|| {
             for slot in &mut self.0 {
                 if let Some(gradient) = slot.parameter.grad() {
                     slot.steps += 1;
-                    recorded_at(source, || update(slot, &gradient))?;
+                    update(slot, &gradient)?;
                 }
             }
             self.0[0].parameter.value().device().flush()
