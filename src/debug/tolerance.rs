@@ -1,9 +1,11 @@
 //! How far a kernel may be from the reference, by what rounding may do.
 
+use super::part::layout;
 use crate::dtype::DType;
 use crate::graph::{Class, Schedule};
 use crate::host_tensor::HostTensor;
 use crate::reference::Value;
+use crate::shape::Shape;
 use std::sync::Arc;
 
 /// Roundings on the way to one term of a result, with some to spare: an elementary function may be off by several units
@@ -16,12 +18,11 @@ const ROUNDINGS: f64 = 16.0;
 /// |g - e| <= 16 eps sqrt(n) max|e|  +  16 sqrt(n) r  +  smallest normal number
 /// ```
 ///
-/// `eps` is that of the coarsest float type that takes part (f32 2^-23, f16 2^-10), `n` the most elements of an input of
-/// a call that is not pointwise (1 where all are): errors of up to `n` terms add up like a random walk. `max|e|` is over
-/// the whole output. `r` is how far `e` moves when every input moves by one `eps` of itself, up or down: where terms
-/// cancel, that is much more than an `eps` of what is left over, and at a jump (`floor`, `>`) it is the jump. It is the
-/// element's own or the output's median, whichever is larger. Integers and truth values may differ only where `r` is
-/// not 0.
+/// `eps` is that of the coarsest float type that takes part (f32 2^-23, f16 2^-10), `n` the most [`terms`] of a call:
+/// their errors add up like a random walk. `max|e|` is over the whole output. `r` is how far `e` moves when every input
+/// moves by one `eps` of itself, up or down: where terms cancel, that is much more than an `eps` of what is left over,
+/// and at a jump (`floor`, `>`) it is the jump. It is the element's own or the output's median, whichever is larger.
+/// Integers and truth values may differ only where `r` is not 0.
 pub(super) struct Tolerance {
     pub epsilon: f64,
     tiny: f64,
@@ -33,13 +34,11 @@ impl Tolerance {
         let sources = part.sources.iter().map(|source| source.dtype());
         let mut dtypes = part.nodes.iter().flat_map(|node| node.outputs.iter().map(|o| o.dtype)).chain(sources);
         let half = dtypes.any(|dtype| dtype == DType::F16);
-        let gathers = |node: &usize| matches!(part.nodes[*node].op.class(), Class::Kernel);
-        let edges = (0..part.nodes.len()).filter(gathers).flat_map(|node| &part.edges[node]);
-        let terms = edges.map(|&edge| super::part::layout(part, edge).shape.numel()).max().unwrap_or(1);
+        let terms = (0..part.nodes.len()).map(|node| terms(part, node)).fold(1.0, f64::max);
         Tolerance {
             epsilon: if half { 1.0 / 1024.0 } else { f64::from(f32::EPSILON) },
             tiny: if half { 6.2e-5 } else { f64::from(f32::MIN_POSITIVE) },
-            growth: ROUNDINGS * (terms.max(1) as f64).sqrt(),
+            growth: ROUNDINGS * terms.sqrt(),
         }
     }
 
@@ -71,6 +70,24 @@ impl Tolerance {
         };
         (0..expected.len()).find(|&at| !same(at)).map(|at| (at, allowed(at)))
     }
+}
+
+/// About how many terms go into one element of a call's result: 1 where it is pointwise; otherwise the elements of an
+/// input for each of the output (a sum), the square root of the product of two inputs' elements over the output's (the
+/// depth of a matrix product, the window of a convolution), or the longest dimension of an input (softmax, a scan),
+/// whichever is most.
+fn terms(part: &Schedule, node: usize) -> f64 {
+    if !matches!(part.nodes[node].op.class(), Class::Kernel) {
+        return 1.0;
+    }
+    let output = part.nodes[node].outputs[0].shape.numel().max(1) as f64;
+    let shapes: Vec<Shape> = part.edges[node].iter().map(|&edge| layout(part, edge).shape).collect();
+    let mut sizes: Vec<f64> = shapes.iter().map(|shape| shape.numel() as f64).collect();
+    sizes.sort_unstable_by(|a, b| b.total_cmp(a));
+    let sum = sizes.first().map_or(1.0, |size| size / output);
+    let product = if let [first, second, ..] = sizes[..] { (first * second / output).sqrt() } else { 1.0 };
+    let longest = shapes.iter().flat_map(|shape| shape.iter().copied()).max().unwrap_or(1) as f64;
+    sum.max(product).max(longest)
 }
 
 /// A value as its type stores it: a float beyond the largest is infinite.

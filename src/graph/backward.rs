@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Tensor, grad_enabled, with_grad};
 use crate::graph::op::Vjp;
-use crate::graph::source::{ascribe, ascribe_to_caller};
+use crate::graph::{ascribe, ascribe_to_caller};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -23,4 +23,4 @@ pub use print::Graph;
 pub use profiler::ProfileEvent;
 pub(crate) use profiler::Profiler;
 pub(crate) use schedule::{Edge, Schedule};
-pub(crate) use source::ascribe_to_caller;
+pub(crate) use source::{ascribe, ascribe_to_caller};

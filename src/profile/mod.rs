@@ -21,8 +21,8 @@ impl Device {
     /// it and compiles its kernels: profile a later one.
     ///
     /// # Errors
-    /// What `body` returns and what a synchronisation meets; [`Error::Invalid`](crate::Error::Invalid) where this device
-    /// is being profiled already.
+    /// What `body` returns and what a synchronisation meets; [`Error::Invalid`](crate::Error::Invalid) where this
+    /// device is being profiled already.
     ///
     /// ```
     /// use wgrad::{Device, Tensor};
@@ -118,8 +118,8 @@ impl Profile {
         self.rows(|event| event.kernel.to_string())
     }
 
-    /// A row for each operation, by PyTorch's name, the longest total first. Operations that one kernel computes are one
-    /// row, their names joined by `+`.
+    /// A row for each operation, by PyTorch's name, the longest total first. Operations that one kernel computes are
+    /// one row, their names joined by `+`.
     pub fn by_op(&self) -> Vec<ProfileRow> {
         self.rows(|event| event.op.clone())
     }

@@ -223,6 +223,7 @@ impl Tensor {
     /// [`Error::Invalid`](crate::Error::Invalid) for other shapes; those of a readback.
     #[track_caller]
     pub fn remove_small_boxes(&self, min_size: f32) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         const OP: &str = "remove_small_boxes";
         check_boxes(OP, self)?;
         if self.rank() != 2 {
