@@ -4,7 +4,7 @@ use crate::device::{Dispatch, Gpu};
 use crate::error::{Error, Result};
 use std::time::{Duration, Instant};
 
-/// When something started, counted from a submission, and how long it took.
+/// When something started, counted from an instant that the caller names, and how long it took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub start: Duration,
@@ -19,7 +19,7 @@ impl Gpu {
     pub fn submit_timed(&self, dispatches: &[Dispatch], since: Instant) -> Result<Vec<Span>> {
         // What was submitted and written before must not count.
         self.status.check()?;
-        self.queue.submit([]);
+        self.guarded(|| Ok(drop(self.queue.submit([]))))?;
         self.wait(None)?;
         let mut spans = Vec::with_capacity(dispatches.len());
         let mut rest = dispatches;
