@@ -195,6 +195,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn split_with_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
+        let _line = ascribe_to_caller();
         let (at, size) = self.divided("split_with_sizes", dim)?;
         if sizes.iter().sum::<usize>() != size {
             let rule = format!("{sizes:?} must add up to {size}, the size of dimension {at} of {}", self.shape());
