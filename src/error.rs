@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::shape::Shape;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -155,6 +156,57 @@ pub enum Error {
         index: i64,
         /// The size it indexes.
         size: usize,
+    },
+    /// A result that is not finite though all its inputs are, or a NaN that the caller handed in: what
+    /// [`Debug::nan`](crate::Debug::nan) looks for.
+    #[error(
+        "{op}: element {element:?} of output {output}, {shape}, is {value} {}; recorded at {recorded_at}",
+        if *leaf { "as it was handed in" } else { "though all inputs are finite" }
+    )]
+    NotFinite {
+        /// Operation.
+        op: &'static str,
+        /// Which of its outputs.
+        output: usize,
+        /// The output's shape.
+        shape: Shape,
+        /// Coordinates of the first such element.
+        element: Vec<usize>,
+        /// The element.
+        value: f64,
+        /// Whether it is a value that the caller handed in.
+        leaf: bool,
+        /// The line of user code that recorded it.
+        recorded_at: &'static Location<'static>,
+    },
+    /// A kernel's result that differs from the reference's by more than rounding may do: what
+    /// [`Debug::diff`](crate::Debug::diff) looks for.
+    #[error(
+        "{op}: element {element:?} of output {output}, {shape}, is {value} on the device and {expected} on the reference \
+         (allowed: {allowed:.1e}), computed as {} from {inputs:?}; recorded at {recorded_at}",
+        calls.join("+")
+    )]
+    Differs {
+        /// Operation.
+        op: &'static str,
+        /// All operations that the kernel computes; more than one where each by itself is right and the fusion wrong.
+        calls: Vec<&'static str>,
+        /// Shapes of what it was computed from.
+        inputs: Vec<Shape>,
+        /// Which of the operation's outputs.
+        output: usize,
+        /// The output's shape.
+        shape: Shape,
+        /// Coordinates of the first element that differs.
+        element: Vec<usize>,
+        /// The device's element.
+        value: f64,
+        /// The reference's element.
+        expected: f64,
+        /// How far they may be apart.
+        allowed: f64,
+        /// The line of user code that recorded it.
+        recorded_at: &'static Location<'static>,
     },
     /// `backward` was called on something that has no gradient.
     #[error(

@@ -29,9 +29,11 @@
 )]
 
 pub mod data;
+mod debug;
 mod device;
 mod dtype;
 mod error;
+mod file;
 mod graph;
 mod host_tensor;
 pub mod models;
@@ -39,17 +41,19 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 mod plan;
+mod profile;
 mod reference;
 mod shader;
 mod shape;
 mod tensor;
 pub mod train;
 
-pub use device::{Adapter, AdapterInfo, DeviceOptions, Disable, Noop};
+pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, Noop};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{
-    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, RandomState, Stats, Tensor, Vjp, apply, grad, no_grad,
+    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Stats, Tensor, Vjp, apply,
+    grad, no_grad,
 };
 pub use host_tensor::HostTensor;
 pub use ops::{
@@ -64,5 +68,6 @@ pub use ops::{
     Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions, TripletMarginWithDistanceOptions,
     UnfoldOptions,
 };
+pub use profile::{Profile, ProfileRow};
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

@@ -276,7 +276,7 @@ fn graph_and_plan_print() {
     let (plan, dot) = graph.plan().unwrap();
     // Softmax takes what is before it into its loads.
     assert!(plan.starts_with("1 dispatches"), "{plan}");
-    assert!(plan.contains("rows for softmax"), "{plan}");
+    assert!(plan.contains("rows for exp+add+softmax"), "{plan}");
     assert!(dot.starts_with("digraph") && dot.contains("->"), "{dot}");
     y.to_vec::<f32>().unwrap();
     assert!(Graph::of(&[&y]).is_empty());

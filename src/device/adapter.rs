@@ -1,6 +1,6 @@
 //! Finding an adapter and opening it.
 
-use crate::device::Disable;
+use crate::device::{Debug, Disable};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct Adapter {
     pub subgroup_size: u32,
     /// Cooperative matrices of 16 x 16 x 16 with f16 operands and f32 sums, and subgroups of 32 invocations, no other.
     pub has_cooperative_matrices: bool,
+    /// Timestamp queries, by which kernels are timed in a profile.
+    pub has_timestamps: bool,
     /// Most bytes one binding can show.
     pub max_binding_bytes: u64,
     /// Alignment of dynamic offsets into the parameters, in bytes.
@@ -82,6 +84,8 @@ pub struct DeviceOptions {
     pub timeout: Duration,
     /// Fast paths to leave out; `WGRAD_DISABLE` in the environment adds to them.
     pub disable: Disable,
+    /// Checks that run with every operation; `WGRAD_DEBUG` in the environment adds to them.
+    pub debug: Debug,
     /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
     /// that is not arithmetic.
     pub noop: Option<Noop>,
@@ -117,6 +121,8 @@ impl Noop {
         features.set(wgpu::Features::SUBGROUP, self.subgroup_size > 1);
         features.set(wgpu::Features::SHADER_F16, self.f16);
         features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, self.cooperative_matrices);
+        // It takes no time.
+        features.remove(wgpu::Features::TIMESTAMP_QUERY);
         let limits = wgpu::Limits {
             max_buffer_size: self.max_buffer_bytes,
             max_storage_buffer_binding_size: self.max_buffer_bytes,
@@ -141,6 +147,7 @@ impl Default for DeviceOptions {
             power_preference: None,
             timeout: Duration::from_secs(600),
             disable: Disable::default(),
+            debug: Debug::default(),
             noop: None,
             poison: false,
         }
@@ -208,9 +215,11 @@ pub(super) fn choose(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     })
 }
 
-/// The optional features that kernels have variants for.
-const OPTIONAL: wgpu::Features =
-    wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+/// The optional features that kernels have variants for, and those that profiles are taken with.
+const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
+    .union(wgpu::Features::TIMESTAMP_QUERY);
 
 pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     let name = adapter.get_info().name;
@@ -245,6 +254,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         has_f16: device.features().contains(wgpu::Features::SHADER_F16),
         subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
         has_cooperative_matrices: false,
+        has_timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
         // What is read back shares a buffer with the fault words.
         max_binding_bytes: limits
             .max_storage_buffer_binding_size

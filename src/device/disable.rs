@@ -46,7 +46,9 @@ impl Disable {
                 "timestamps" => self.timestamps = true,
                 "winograd" => self.winograd = true,
                 _ => {
-                    let rule = format!("{name:?} is none of coopmat, f16, fuse, inplace, software, subgroup, timestamps, winograd");
+                    let rule = format!(
+                        "{name:?} is none of coopmat, f16, fuse, inplace, software, subgroup, timestamps, winograd"
+                    );
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }
             }
@@ -60,6 +62,7 @@ impl Disable {
         }
         adapter.has_cooperative_matrices &= !(self.coopmat || self.f16 || self.subgroup);
         adapter.has_f16 &= !self.f16;
+        adapter.has_timestamps &= !self.timestamps;
         adapter.is_cpu &= !self.software;
         adapter.disable = self;
     }

@@ -4,16 +4,20 @@
 mod adapter;
 mod bindings;
 mod buffer;
+mod debug;
 mod disable;
 mod fault;
+mod peak;
 mod pipeline;
 mod queue;
 mod readback;
 mod status;
+mod timing;
 
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
 pub(crate) use bindings::Bindings;
 pub(crate) use buffer::Buffer;
+pub use debug::Debug;
 pub use disable::Disable;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
@@ -25,7 +29,7 @@ use pipeline::Pipelines;
 use queue::InFlight;
 use readback::Staging;
 use status::Status;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// An open device: wgpu's device and queue with what is cached on them.
@@ -40,6 +44,8 @@ pub(crate) struct Gpu {
     in_flight: InFlight,
     staging: Staging,
     faults: Faults,
+    /// What [`Gpu::peak_flops`] measured.
+    peak: OnceLock<Option<f64>>,
     /// Whether buffers are filled with NaN bits when they are taken, and end in a guard band.
     poison: bool,
 }
@@ -91,6 +97,7 @@ impl Gpu {
             pipelines: Pipelines::default(),
             in_flight: InFlight::default(),
             staging: Staging::default(),
+            peak: OnceLock::new(),
             poison: false,
         };
         gpu.status.check()?;

@@ -28,6 +28,20 @@ pub(crate) struct Dispatch<'a> {
     pub work: u64,
 }
 
+impl Dispatch<'_> {
+    /// Appends it to a pass, in which its pipeline may be set already.
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass, is_set: bool) -> Result<()> {
+        let offsets: &[u32] = if self.pipeline.has_params() { &[self.params_offset] } else { &[] };
+        if !is_set {
+            pass.set_pipeline(self.pipeline.raw()?);
+        }
+        pass.set_bind_group(0, self.bindings.group(), offsets);
+        let [x, y, z] = self.groups;
+        pass.dispatch_workgroups(x, y, z);
+        Ok(())
+    }
+}
+
 /// The parameter words of a plan's kernels, written once a run.
 pub(crate) struct Uniform {
     pub(super) raw: wgpu::Buffer,
@@ -68,27 +82,28 @@ impl Gpu {
     /// Runs dispatches in order, in as few submissions as the watchdog allows.
     pub fn submit(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
         self.status.check()?;
-        let limit = if self.adapter.is_cpu { WORK_PER_SUBMIT_CPU } else { WORK_PER_SUBMIT };
         let mut rest = dispatches;
         while !rest.is_empty() {
-            let mut work = 0;
-            let count = rest
-                .iter()
-                .take(DISPATCHES_PER_SUBMIT)
-                .take_while(|dispatch| {
-                    let fits = work < limit;
-                    work += dispatch.work;
-                    fits
-                })
-                .count();
-            let (now, later) = rest.split_at(count);
+            let (now, later) = rest.split_at(self.fitting(rest));
             rest = later;
             self.submit_pass(now)?;
         }
         Ok(())
     }
 
-    fn submit_pass(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
+    /// How many of these dispatches fit into one submission.
+    pub(super) fn fitting(&self, dispatches: &[Dispatch<'_>]) -> usize {
+        let limit = if self.adapter.is_cpu { WORK_PER_SUBMIT_CPU } else { WORK_PER_SUBMIT };
+        let mut work = 0;
+        let fits = |dispatch: &&Dispatch| {
+            let fits = work < limit;
+            work += dispatch.work;
+            fits
+        };
+        dispatches.iter().take(DISPATCHES_PER_SUBMIT).take_while(fits).count()
+    }
+
+    pub(super) fn submit_pass(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
         let index = self.guarded(|| {
             let mut encoder =
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("flush") });
@@ -96,20 +111,14 @@ impl Gpu {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
                 let mut current: Option<&Pipeline> = None;
                 for dispatch in dispatches {
-                    let offsets: &[u32] = if dispatch.pipeline.has_params() { &[dispatch.params_offset] } else { &[] };
-                    if !current.is_some_and(|current| std::ptr::eq(current, dispatch.pipeline)) {
-                        pass.set_pipeline(dispatch.pipeline.raw()?);
-                        current = Some(dispatch.pipeline);
-                    }
-                    pass.set_bind_group(0, dispatch.bindings.group(), offsets);
-                    let [x, y, z] = dispatch.groups;
-                    pass.dispatch_workgroups(x, y, z);
+                    let is_set = current.is_some_and(|current| std::ptr::eq(current, dispatch.pipeline));
+                    dispatch.encode(&mut pass, is_set)?;
+                    current = Some(dispatch.pipeline);
                 }
             }
             Ok(self.queue.submit([encoder.finish()]))
         })?;
-        self.in_flight.dispatches.fetch_add(dispatches.len() as u64, Ordering::Relaxed);
-        self.in_flight.submits.fetch_add(1, Ordering::Relaxed);
+        self.count_submit(dispatches.len());
         let oldest = {
             let mut queue = self.in_flight.oldest_first.lock();
             queue.push_back(index);
@@ -118,7 +127,8 @@ impl Gpu {
         oldest.map_or(Ok(()), |index| self.wait(Some(index)))
     }
 
-    pub(super) fn count_submit(&self) {
+    pub(super) fn count_submit(&self, dispatches: usize) {
+        self.in_flight.dispatches.fetch_add(dispatches as u64, Ordering::Relaxed);
         self.in_flight.submits.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -46,7 +46,7 @@ impl Gpu {
                 encoder.copy_buffer_to_buffer(&self.faults.buffer, 0, &staging, data_bytes, FAULT_BYTES);
                 Ok(self.queue.submit([encoder.finish()]))
             })?;
-            self.count_submit();
+            self.count_submit(0);
             let mapped = sender.clone();
             staging.slice(..total).map_async(wgpu::MapMode::Read, move |result| {
                 let result = result.map_err(|error| Error::Device { reason: error.to_string() });

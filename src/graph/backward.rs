@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Tensor, grad_enabled, with_grad};
 use crate::graph::op::Vjp;
+use crate::graph::{ascribe, ascribe_to_caller};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::NoGradient`] where nothing requires a gradient, [`Error::Invalid`] where this is not a
     /// single element, [`Error::GraphReleased`] on a second call.
+    #[track_caller]
     pub fn backward(&self) -> Result<()> {
         self.backward_with(BackwardOptions::default())
     }
@@ -66,6 +68,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As `backward`.
+    #[track_caller]
     pub fn backward_with(&self, options: BackwardOptions) -> Result<()> {
         const OP: &str = "backward";
         if !self.is_tracked() {
@@ -73,7 +76,10 @@ impl Tensor {
         }
         let seed = match options.gradient {
             Some(gradient) => gradient,
-            None if self.numel() == 1 => with_grad(false, || self.ones_like())?,
+            None if self.numel() == 1 => {
+                let _line = ascribe_to_caller();
+                with_grad(false, || self.ones_like())?
+            }
             None => {
                 let rule =
                     format!("the gradient can be left out only for a single element, not for shape {}", self.shape());
@@ -85,7 +91,10 @@ impl Tensor {
             if let Some(slot) = &leaf.node.gradient {
                 let mut slot = slot.lock();
                 *slot = Some(match slot.take() {
-                    Some(old) => with_grad(options.create_graph, || old.add(&gradient))?,
+                    Some(old) => {
+                        let _line = ascribe_to_caller();
+                        with_grad(options.create_graph, || old.add(&gradient))?
+                    }
                     None => gradient,
                 });
             }
@@ -132,7 +141,10 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
             }
             let key = (target.node.id, target.output);
             let sum = match adjoints.remove(&key) {
-                Some((_, old)) => old.add(&adjoint)?,
+                Some((_, old)) => {
+                    let _line = ascribe(target.node.source);
+                    old.add(&adjoint)?
+                }
                 None => adjoint,
             };
             adjoints.insert(key, (target.clone(), sum));
@@ -170,7 +182,9 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
             };
             let wanted: Vec<bool> = inputs.iter().map(Tensor::is_tracked).collect();
             let context = Vjp { inputs: &inputs, outputs: &outputs, cotangents: &cotangents, wanted: &wanted };
+            let line = ascribe(node.source);
             let gradients = node.op.vjp(&context)?;
+            drop(line);
             for ((input, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
                 if let (Some(gradient), true) = (gradient, wanted) {
                     add(&mut nodes, &mut adjoints, input, gradient)?;

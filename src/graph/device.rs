@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
+use crate::graph::profiler::Profiler;
 use crate::graph::schedule::{Marker, Schedule};
 use crate::shape::Layout;
 use parking_lot::Mutex;
@@ -24,7 +25,12 @@ pub(crate) trait Executor: Send + Sync {
     fn max_tensor_bytes(&self) -> u64;
     /// Computes every node of the schedule and stores the kept ones.
     fn execute(&self, schedule: &Schedule) -> Result<()>;
-    /// The bytes of a storage, all of it.
+    /// The calls that end its kernels, in the order in which they run; each kernel computes one and whatever of its
+    /// inputs no kernel before it has.
+    fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
+        Ok(schedule.calls())
+    }
+    /// The bytes of a storage, from its start.
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>>;
     /// Waits until everything submitted is done and reports what went wrong on the way.
     fn sync(&self) -> BoxFuture<'_, Result<()>>;
@@ -34,6 +40,8 @@ pub(crate) trait Executor: Send + Sync {
     fn empty_cache(&self);
     /// The plan it would run for a schedule, as text and as DOT.
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)>;
+    /// Where it puts the times of its kernels while a profile is taken.
+    fn profiler(&self) -> &Profiler;
     /// For the parts of the library that must know the executor.
     fn as_any(&self) -> &dyn std::any::Any;
 }

@@ -7,6 +7,7 @@ use crate::graph::device::Device;
 use crate::graph::fingerprint::{Fingerprint, Fingerprinter};
 use crate::graph::op::{Class, Op, write_operation};
 use crate::graph::schedule::Mark;
+use crate::graph::source::source;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -71,7 +72,7 @@ pub(crate) struct Node {
     pub custom: bool,
     /// Set on leaves: where `backward` puts their gradient, and where its walk ends.
     pub gradient: Option<GradientSlot>,
-    /// The line of user code that recorded it.
+    /// The line of user code that it is recorded for.
     pub source: &'static Location<'static>,
     pub state: Mutex<State>,
     /// Whether `state` has storage, without its lock.
@@ -96,7 +97,7 @@ pub(crate) struct State {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
-    /// Whether its values exist. They never vanish again.
+    /// Whether its values exist.
     pub fn is_computed(&self) -> bool {
         self.computed.load(Ordering::Acquire)
     }
@@ -105,6 +106,12 @@ impl Node {
     pub fn store(&self, storage: OneOrMore<Storage>) {
         self.state.lock().storage = Some(storage);
         self.computed.store(true, Ordering::Release);
+    }
+
+    /// Drops its values: nothing reads them any more, or they are computed once more.
+    pub fn forget(&self) {
+        self.computed.store(false, Ordering::Release);
+        self.state.lock().storage = None;
     }
 
     /// True where the walk of a gradient goes on to its inputs.
@@ -265,7 +272,7 @@ fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], cus
         requires_grad,
         custom,
         gradient: None,
-        source: Location::caller(),
+        source: source(),
         state: Mutex::new(state),
         computed: AtomicBool::new(false),
         mark: Mark::default(),

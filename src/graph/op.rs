@@ -83,6 +83,12 @@ pub trait Op: Debug + Send + Sync + 'static {
     /// The most obvious code that computes it, in double precision.
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>>;
 
+    /// How many of the outputs, from the first, are results. Those behind are notes for the gradient: they may be infinite,
+    /// or in parts never written, and nobody checks them.
+    fn results(&self) -> usize {
+        usize::MAX
+    }
+
     /// False for operations whose outputs carry no gradient.
     fn differentiable(&self) -> bool {
         true

@@ -29,11 +29,13 @@ struct Slot {
 
 impl Parameter {
     /// A trained parameter: gradients reach it, optimizers change it.
+    #[track_caller]
     pub fn new(name: impl Into<String>, value: &Tensor) -> Parameter {
         Parameter::with(name.into(), value, true)
     }
 
     /// State that is kept but not trained, such as running statistics or an optimizer's moments.
+    #[track_caller]
     pub fn buffer(name: impl Into<String>, value: &Tensor) -> Parameter {
         Parameter::with(name.into(), value, false)
     }

@@ -88,7 +88,21 @@ impl Mark {
 
 impl Schedule {
     /// Collects everything that the roots need and that is not computed yet.
-    pub fn new(roots: Vec<Tensor>, _: &mut Marker) -> Schedule {
+    pub fn new(roots: Vec<Tensor>, marker: &mut Marker) -> Schedule {
+        let mut schedule = Schedule::collect(roots, marker);
+        schedule.find_kept();
+        schedule
+    }
+
+    /// Collects what one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is
+    /// overwritten. For executors in the course of a run, while the device's marker is held.
+    pub fn part(root: Tensor) -> Schedule {
+        let mut schedule = Schedule::collect(vec![root], &mut Marker);
+        schedule.dying = vec![false; schedule.sources.len()];
+        schedule
+    }
+
+    fn collect(roots: Vec<Tensor>, _: &mut Marker) -> Schedule {
         let number = NEXT_SCHEDULE.fetch_add(1, Ordering::Relaxed);
         let nodes = uncomputed(roots, number);
         let mut schedule = Schedule {
@@ -100,7 +114,6 @@ impl Schedule {
             sources: Vec::new(),
         };
         schedule.connect(number);
-        schedule.find_kept();
         schedule
     }
 
@@ -182,6 +195,11 @@ impl Schedule {
     /// Whether a node only shows another one's storage.
     pub fn is_view(&self, index: usize) -> bool {
         matches!(self.nodes[index].op.class(), Class::View)
+    }
+
+    /// Nodes that compute something.
+    pub fn calls(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&index| !self.is_view(index)).collect()
     }
 
     /// Drops the edges that no gradient will walk.

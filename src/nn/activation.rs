@@ -14,6 +14,7 @@ macro_rules! activations {
             pub struct $layer;
 
             impl Module for $layer {
+                #[track_caller]
                 fn forward(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method()
                 }
@@ -75,6 +76,7 @@ macro_rules! adjustable {
             }
 
             impl Module for $layer {
+                #[track_caller]
                 fn forward(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method($(self.$field),*)
                 }
@@ -140,6 +142,7 @@ pub struct Threshold {
 }
 
 impl Module for Threshold {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.threshold(self.threshold, self.value)
     }
@@ -174,6 +177,7 @@ impl Prelu {
 }
 
 impl Module for Prelu {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.prelu(&self.weight.value())
     }
@@ -187,6 +191,7 @@ impl Module for Prelu {
 pub struct Flatten;
 
 impl Module for Flatten {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.flatten(1, -1)
     }

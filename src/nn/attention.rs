@@ -167,6 +167,7 @@ impl MultiheadAttention {
 
 /// Attention of a sequence to itself: the output for it as query, key and value.
 impl Module for MultiheadAttention {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let output_alone = MultiHeadOptions { need_weights: false, ..MultiHeadOptions::default() };
         Ok(self.attend(input, input, input, &output_alone)?.0)

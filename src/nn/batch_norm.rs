@@ -127,6 +127,7 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl<const D: usize> Module for BatchNorm<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let rank = input.rank();
         if rank != D + 2 && !(D == 1 && rank == 2) {

@@ -163,6 +163,7 @@ impl<const D: usize> ConvTranspose<D> {
 macro_rules! module {
     ($layer:ty, $method:ident) => {
         impl Module for $layer {
+            #[track_caller]
             fn forward(&self, input: &Tensor) -> Result<Tensor> {
                 input.$method(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref(), &self.options)
             }

@@ -31,6 +31,7 @@ macro_rules! dropouts {
             }
 
             impl Module for $layer {
+                #[track_caller]
                 fn forward(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method(self.p, self.mode.is_training())
                 }

@@ -53,6 +53,7 @@ impl Embedding {
 }
 
 impl Module for Embedding {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.embedding(&self.weight.value(), &self.options)
     }

@@ -82,6 +82,7 @@ impl<const D: usize> InstanceNorm<D> {
 }
 
 impl<const D: usize> Module for InstanceNorm<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         if input.rank() == D + 1 {
             return self.forward(&input.unsqueeze(0)?)?.squeeze(0);

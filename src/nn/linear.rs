@@ -44,6 +44,7 @@ impl Linear {
 }
 
 impl Module for Linear {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.linear(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref())
     }

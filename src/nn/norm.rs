@@ -78,6 +78,7 @@ impl LayerNorm {
 }
 
 impl Module for LayerNorm {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let (weight, bias) = (value(&self.weight), value(&self.bias));
         input.layer_norm(&self.normalized_shape, weight.as_ref(), bias.as_ref(), self.eps)
@@ -133,6 +134,7 @@ impl GroupNorm {
 }
 
 impl Module for GroupNorm {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let (weight, bias) = (value(&self.weight), value(&self.bias));
         input.group_norm(self.num_groups, weight.as_ref(), bias.as_ref(), self.eps)
@@ -183,6 +185,7 @@ impl RmsNorm {
 }
 
 impl Module for RmsNorm {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.rms_norm(&self.normalized_shape, value(&self.weight).as_ref(), self.eps)
     }
@@ -213,6 +216,7 @@ impl LocalResponseNorm {
 }
 
 impl Module for LocalResponseNorm {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.local_response_norm(self.size, self.alpha, self.beta, self.k)
     }

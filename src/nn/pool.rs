@@ -22,6 +22,7 @@ impl<const D: usize> MaxPool<D> {
 }
 
 impl<const D: usize> Module for MaxPool<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         Ok(input.max_pool(self.kernel_size, &self.options)?.0)
     }
@@ -44,6 +45,7 @@ impl<const D: usize> AvgPool<D> {
 }
 
 impl<const D: usize> Module for AvgPool<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.avg_pool(self.kernel_size, &self.options)
     }
@@ -68,6 +70,7 @@ impl<const D: usize> LpPool<D> {
 }
 
 impl<const D: usize> Module for LpPool<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.lp_pool(self.norm_type, self.kernel_size, &self.options)
     }
@@ -88,6 +91,7 @@ impl<const D: usize> AdaptiveAvgPool<D> {
 }
 
 impl<const D: usize> Module for AdaptiveAvgPool<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.adaptive_avg_pool(self.output_size)
     }
@@ -108,6 +112,7 @@ impl<const D: usize> AdaptiveMaxPool<D> {
 }
 
 impl<const D: usize> Module for AdaptiveMaxPool<D> {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         Ok(input.adaptive_max_pool(self.output_size)?.0)
     }
@@ -133,6 +138,7 @@ impl<const D: usize> MaxUnpool<D> {
     ///
     /// # Errors
     /// Those of [`Tensor::max_unpool2d`].
+    #[track_caller]
     pub fn forward(&self, input: &Tensor, indices: &Tensor) -> Result<Tensor> {
         input.max_unpool(indices, self.kernel_size, &self.options)
     }

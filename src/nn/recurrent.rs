@@ -248,6 +248,7 @@ macro_rules! modules {
     ($($layer:ident)*) => {
         $(
             impl Module for $layer {
+                #[track_caller]
                 fn forward(&self, input: &Tensor) -> Result<Tensor> {
                     Ok(self.run(input, None)?.0)
                 }

@@ -1,7 +1,7 @@
 //! Layers one after the other.
 
 use crate::error::Result;
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::nn::Module;
 
 /// Layers one after the other.
@@ -40,7 +40,9 @@ impl Sequential {
 }
 
 impl Module for Sequential {
+    #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         self.layers.iter().try_fold(input.clone(), |value, layer| layer.forward(&value))
     }
     fn children(&self) -> Vec<&dyn Module> {

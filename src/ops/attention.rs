@@ -2,7 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, no_grad};
+use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::case::Case;
 use crate::ops::losses::numbers;
 use crate::ops::pad::PadMode;
@@ -82,7 +82,9 @@ impl Default for MultiHeadOptions {
 }
 
 /// A mask as numbers to add: truth values stand for minus infinity where they equal `hides`.
+#[track_caller]
 fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     match mask.dtype() {
         DType::Bool => {
             let value = |value: f32| Tensor::full(mask.device(), &[], value);
@@ -95,6 +97,7 @@ fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
 }
 
 /// Whether query `l` may see key `s`: `[L, S]`.
+#[track_caller]
 fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
     let device = query.device();
     let queries = numbers(op, device, query.shape()[query.rank() - 2])?;
@@ -102,6 +105,7 @@ fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
 }
 
 /// `query key^T scale`: the scale goes to the queries, which are fewer than the scores.
+#[track_caller]
 fn scores(query: &Tensor, key: &Tensor, scale: Option<f32>) -> Result<Tensor> {
     let size = query.shape()[query.rank() - 1];
     let scale = scale.unwrap_or(1.0 / (size as f32).sqrt());
@@ -109,7 +113,9 @@ fn scores(query: &Tensor, key: &Tensor, scale: Option<f32>) -> Result<Tensor> {
 }
 
 /// The softmax over keys, 0 for queries that see none.
+#[track_caller]
 fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     let Some(mask) = mask else {
         return scores.softmax(-1);
     };
@@ -124,6 +130,7 @@ fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// Keys or values with each head repeated for the heads of queries that share it.
+#[track_caller]
 fn repeated(op: &'static str, x: &Tensor, query: &Tensor) -> Result<Tensor> {
     if x.rank() < 3 || query.rank() < 3 {
         let rule = format!("shared heads need [.., heads, L, E]; got {} and {}", query.shape(), x.shape());
@@ -244,6 +251,7 @@ fn heads(
     learned: &MultiHeadWeights,
     options: &MultiHeadOptions,
 ) -> Result<(Tensor, Option<Tensor>)> {
+    let _line = ascribe_to_caller();
     let (length, batch, size) = (inputs[0].shape()[0], inputs[0].shape()[1], inputs[0].shape()[2]);
     let count = learned.num_heads;
     let invalid = |rule: String| Err(Error::invalid(op, rule));

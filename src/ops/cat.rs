@@ -3,7 +3,7 @@
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::pointwise::joint_dtype;
@@ -162,6 +162,7 @@ impl Tensor {
     #[track_caller]
     pub fn stack(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
         const OP: &str = "stack";
+        let _line = ascribe_to_caller();
         let Some(first) = tensors.first() else {
             return Err(Error::invalid(OP, "there must be at least one tensor"));
         };
@@ -194,6 +195,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn split_with_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
+        let _line = ascribe_to_caller();
         let (at, size) = self.divided("split_with_sizes", dim)?;
         if sizes.iter().sum::<usize>() != size {
             let rule = format!("{sizes:?} must add up to {size}, the size of dimension {at} of {}", self.shape());

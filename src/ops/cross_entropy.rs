@@ -19,6 +19,7 @@ pub enum Reduction {
 
 impl Reduction {
     /// What it makes of these losses.
+    #[track_caller]
     pub(super) fn of(self, losses: &Tensor) -> Result<Tensor> {
         match self {
             Reduction::None => Ok(losses.clone()),
@@ -69,6 +70,7 @@ fn class_dim(op: &'static str, input: &Tensor, weight: Option<&Tensor>) -> Resul
 }
 
 /// Class weights as a shape that broadcasts against the scores.
+#[track_caller]
 fn along(weight: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
     let mut sizes = vec![1; rank];
     sizes[dim] = weight.numel() as isize;
@@ -88,6 +90,7 @@ struct Labels {
 }
 
 impl Labels {
+    #[track_caller]
     fn new(op: &'static str, input: &Tensor, target: &Tensor, options: &CrossEntropyOptions) -> Result<Labels> {
         let dim = class_dim(op, input, options.weight.as_ref())?;
         if target.dtype() != DType::I32 {
@@ -116,11 +119,13 @@ impl Labels {
     }
 
     /// The value of each element's class.
+    #[track_caller]
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
         values.gather_as(self.op, self.dim as isize, &self.index)?.squeeze(self.dim as isize)
     }
 
     /// 0 for ignored elements, and no gradient from them, whatever stands there.
+    #[track_caller]
     fn mask(&self, values: &Tensor) -> Result<Tensor> {
         match &self.counted {
             Some(counted) => counted.where_(values, &Tensor::zeros(values.device(), &[])?),
@@ -129,6 +134,7 @@ impl Labels {
     }
 
     /// `-weight[label] * log_probability[label]` of each element.
+    #[track_caller]
     fn losses(&self, log_probabilities: &Tensor) -> Result<Tensor> {
         let losses = self.mask(&self.pick(log_probabilities)?.neg()?)?;
         match &self.weight {
@@ -138,6 +144,7 @@ impl Labels {
     }
 
     /// The mean divides by the weights of the elements that count, and is NaN where none does.
+    #[track_caller]
     fn reduce(&self, losses: &Tensor, reduction: Reduction) -> Result<Tensor> {
         let total = match (reduction, &self.weight, &self.counted) {
             (Reduction::None, ..) => return Ok(losses.clone()),

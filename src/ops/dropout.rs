@@ -2,7 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 /// What [`Tensor::selu`] goes to far below 0, with the opposite sign: its scale times its alpha.
@@ -117,6 +117,7 @@ impl Tensor {
         each: Each,
         apply: fn(&Tensor, &Tensor, f64) -> Result<Tensor>,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         if !(0.0..=1.0).contains(&p) {
             return Err(Error::invalid(op, format!("the probability p is {p}; it must be between 0 and 1")));
         }

@@ -1,7 +1,7 @@
 //! Sums of products by Einstein's convention: an equation taken apart, and its operands contracted two by two.
 
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::ops::linear_algebra::same_type;
 use crate::shape::Shape;
@@ -227,6 +227,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let (left, right) = match equation.split_once("->") {
             Some((left, right)) => (left, Some(Subscripts::parse(right)?)),
             None => (equation, None),

@@ -2,7 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -254,6 +254,7 @@ impl Tensor {
     #[track_caller]
     pub fn bilinear(&self, other: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         const OP: &str = "bilinear";
+        let _line = ascribe_to_caller();
         expect(OP, &[("weight", weight, 3)])?;
         let (&[out, in1, in2], rank) = (&[weight.shape()[0], weight.shape()[1], weight.shape()[2]], self.rank());
         let batch = &self.shape()[..rank.saturating_sub(1)];

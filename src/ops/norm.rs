@@ -1,7 +1,7 @@
 //! Norms over any dimensions.
 
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -27,6 +27,7 @@ impl Tensor {
     #[track_caller]
     pub fn norm(&self, p: f32, dims: &[isize], keepdim: bool) -> Result<Tensor> {
         const OP: &str = "norm";
+        let _line = ascribe_to_caller();
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
         }

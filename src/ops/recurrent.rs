@@ -4,7 +4,7 @@
 //! before.
 
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -79,6 +79,7 @@ struct Weights<'a> {
 
 /// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's part of the gates,
 /// `[N, gates hidden]`, bias included.
+#[track_caller]
 fn step(
     kind: Kind,
     mapped: &Tensor,
@@ -86,6 +87,7 @@ fn step(
     cell: Option<&Tensor>,
     weights: &Weights,
 ) -> Result<(Tensor, Option<Tensor>)> {
+    let _line = ascribe_to_caller();
     let own = hidden.linear(weights.hidden, weights.hidden_bias)?;
     let size = own.shape()[1] / kind.gates();
     let part = |x: &Tensor, gate: usize| x.narrow(1, gate * size, size);
@@ -131,6 +133,7 @@ fn check(kind: Kind, op: &'static str, weights: &Weights, inputs: usize, hidden:
 }
 
 /// One direction of one layer over `[T, N, inputs]`: outputs `[T, N, hidden]` and the last states.
+#[track_caller]
 fn direction(
     kind: Kind,
     input: &Tensor,
@@ -165,6 +168,7 @@ fn layers(
     params: &[&Tensor],
     options: &RecurrentOptions,
 ) -> Result<(Tensor, Tensor, Option<Tensor>)> {
+    let _line = ascribe_to_caller();
     let op = kind.op();
     let &RecurrentOptions { has_biases, num_layers, dropout, train, bidirectional, batch_first } = options;
     let invalid = |rule: String| Err(Error::invalid(op, rule));

@@ -64,6 +64,7 @@ impl Optimizer for Adam {
     fn name(&self) -> &'static str {
         if self.options.decoupled { "adamw" } else { "adam" }
     }
+    #[track_caller]
     fn step(&mut self) -> Result<()> {
         let AdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, decoupled } = self.options;
         self.slots.step(|slot, gradient| {

@@ -57,6 +57,7 @@ impl Optimizer for Sgd {
     fn name(&self) -> &'static str {
         "sgd"
     }
+    #[track_caller]
     fn step(&mut self) -> Result<()> {
         let SgdOptions { lr, momentum, dampening, weight_decay, nesterov } = self.options;
         self.slots.step(|slot, gradient| {

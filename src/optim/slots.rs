@@ -1,7 +1,7 @@
 //! What every optimizer keeps: parameters, their buffers, and how often each was changed.
 
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, no_grad};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller, no_grad};
 use std::collections::HashSet;
 
 /// One trained parameter.
@@ -37,7 +37,9 @@ impl Slots {
     }
 
     /// Calls `update` for every parameter with a gradient, then submits what was recorded.
+    #[track_caller]
     pub fn step(&mut self, mut update: impl FnMut(&Slot, &Tensor) -> Result<()>) -> Result<()> {
+        let _line = ascribe_to_caller();
         no_grad(|| {
             for slot in &mut self.0 {
                 if let Some(gradient) = slot.parameter.grad() {

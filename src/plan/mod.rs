@@ -8,10 +8,12 @@ mod epilogue;
 mod form;
 mod fuse;
 mod key;
+mod log;
 mod lower;
 mod place;
 mod pointwise;
 mod print;
+mod profile;
 mod rows;
 mod run;
 mod simplify;
@@ -19,7 +21,8 @@ mod wiring;
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::graph::{BoxFuture, Executor, Fingerprint, Schedule, Stats, Storage};
+use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
+use log::Log;
 use parking_lot::Mutex;
 use place::Plan;
 use run::Memory;
@@ -47,11 +50,20 @@ pub(crate) struct Planner {
     plans: Mutex<HashMap<Fingerprint, Arc<Cached>>>,
     planned: AtomicU64,
     runs: AtomicU64,
+    profiler: Profiler,
+    log: Log,
 }
 
 impl Planner {
-    pub fn new(gpu: Gpu) -> Planner {
-        Planner { gpu, plans: Mutex::default(), planned: AtomicU64::new(0), runs: AtomicU64::new(0) }
+    pub fn new(gpu: Gpu) -> Result<Planner> {
+        Ok(Planner {
+            gpu,
+            plans: Mutex::default(),
+            planned: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
+            profiler: Profiler::default(),
+            log: Log::from_env()?,
+        })
     }
 
     pub fn gpu(&self) -> &Gpu {
@@ -69,7 +81,8 @@ impl Planner {
         }
         let plan = lower::lower(schedule, &self.gpu)?;
         self.gpu.compile()?;
-        self.planned.fetch_add(1, Ordering::Relaxed);
+        let number = self.planned.fetch_add(1, Ordering::Relaxed);
+        self.log.plan(number, &plan);
         let cached = Arc::new(Cached { plan, memory: Mutex::default(), used: AtomicU64::new(now), structure });
         let mut plans = self.plans.lock();
         if plans.len() >= MOST_PLANS {
@@ -94,7 +107,13 @@ impl Executor for Planner {
     fn execute(&self, schedule: &Schedule) -> Result<()> {
         let cached = self.plan(schedule)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
-        run::run(&cached.plan, &mut cached.memory.lock(), schedule, &self.gpu)
+        run::run(&cached.plan, &mut cached.memory.lock(), schedule, &self.gpu, &self.profiler)
+    }
+
+    fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
+        let mut ends: Vec<usize> = self.plan(schedule)?.plan.steps.iter().map(|step| step.node).collect();
+        ends.dedup();
+        Ok(ends)
     }
 
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
@@ -137,6 +156,10 @@ impl Executor for Planner {
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {
         let cached = self.plan(schedule)?;
         Ok((print::text(&cached.plan), print::dot(&cached.plan)))
+    }
+
+    fn profiler(&self) -> &Profiler {
+        &self.profiler
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -67,7 +67,7 @@ pub(super) struct Plan {
     pub last_buffers: Mutex<Vec<u64>>,
     /// The calls' names, for printing.
     pub calls: Vec<String>,
-    /// What was not joined, and why.
+    /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
     pub notes: Vec<String>,
 }
 

@@ -16,18 +16,33 @@ fn bindings(step: &Step) -> impl Iterator<Item = (&str, String, bool)> {
     step.pipeline.buffers.iter().zip(&step.buffers).map(|((name, _, writes), &at)| (name.as_str(), place(at), *writes))
 }
 
-/// A line a dispatch: the kernel, the call it ends with, its grid and where each binding is.
+/// Names of the calls that a step computes, fused ones joined by `+`.
+pub(super) fn calls(plan: &Plan, step: &Step) -> String {
+    let names: Vec<&str> = step.nodes.iter().map(|&node| plan.calls[node].as_str()).collect();
+    names.join("+")
+}
+
+/// A line a dispatch: the kernel, the calls it computes, its grid and where each binding is; then the slots' sizes and
+/// the notes.
 pub(super) fn text(plan: &Plan) -> String {
     let mut out = String::new();
     let bytes: usize = plan.slots.iter().sum();
     let _ = writeln!(out, "{} dispatches, {} slots of {bytes} bytes", plan.steps.len(), plan.slots.len());
     for (i, step) in plan.steps.iter().enumerate() {
         let [x, y, z] = step.groups;
-        let _ = write!(out, "{i:4}  {} for {} [{x}, {y}, {z}]", step.name, plan.calls[step.node]);
+        let _ = write!(out, "{i:4}  {} for {} [{x}, {y}, {z}]", step.name, calls(plan, step));
         for (name, at, writes) in bindings(step) {
             let _ = write!(out, "  {name}{}{at}", if writes { " -> " } else { " <- " });
         }
         out.push('\n');
+    }
+    for (slot, bytes) in plan.slots.iter().enumerate() {
+        let uploaded = plan.uploads.iter().find(|upload| upload.1 == slot);
+        let from = uploaded.map(|(source, _)| format!(", uploaded from source{source}")).unwrap_or_default();
+        let _ = writeln!(out, "slot{slot}: {bytes} bytes{from}");
+    }
+    for note in &plan.notes {
+        let _ = writeln!(out, "note: {note}");
     }
     out
 }
@@ -36,7 +51,7 @@ pub(super) fn text(plan: &Plan) -> String {
 pub(super) fn dot(plan: &Plan) -> String {
     let mut out = String::from("digraph plan {\n  node [shape=box, fontname=monospace];\n");
     for (i, step) in plan.steps.iter().enumerate() {
-        let _ = writeln!(out, "  k{i} [label=\"{}\\n{}\"];", step.name, plan.calls[step.node]);
+        let _ = writeln!(out, "  k{i} [label=\"{}\\n{}\"];", step.name, calls(plan, step));
         for (_, at, writes) in bindings(step) {
             let _ = writeln!(out, "  {at} [shape=ellipse];");
             let _ = if writes { writeln!(out, "  k{i} -> {at};") } else { writeln!(out, "  {at} -> k{i};") };

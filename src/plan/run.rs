@@ -2,8 +2,9 @@
 
 use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, OneOrMore, Schedule, Storage};
+use crate::graph::{Edge, OneOrMore, Profiler, Schedule, Storage};
 use crate::plan::place::{PatchSource, Place, Plan};
+use crate::plan::profile;
 
 /// What a run leaves to the next run of its plan, so that nothing has to be made twice.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub(super) struct Memory {
     sources: Vec<u64>,
 }
 
-pub(super) fn run(plan: &Plan, memory: &mut Memory, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
+pub(super) fn run(plan: &Plan, memory: &mut Memory, schedule: &Schedule, gpu: &Gpu, profiler: &Profiler) -> Result<()> {
     let slots = take_slots(plan, gpu)?;
     for &(source, slot) in &plan.uploads {
         schedule.with_source(source, |storage| match storage {
@@ -29,7 +30,12 @@ pub(super) fn run(plan: &Plan, memory: &mut Memory, schedule: &Schedule, gpu: &G
             // After an error nobody knows what the device has.
             gpu.write_uniform(&plan.uniform, &memory.params).inspect_err(|_| memory.params.clear())?;
         }
-        gpu.submit(&memory.dispatches(plan, schedule, &slots, gpu)?)?;
+        let dispatches = memory.dispatches(plan, schedule, &slots, gpu)?;
+        if profiler.is_on() {
+            profile::submit(plan, schedule, gpu, &dispatches, profiler)?;
+        } else {
+            gpu.submit(&dispatches)?;
+        }
         gpu.check_guards(&slots, &plan.slots)?;
     }
     for &(source, slot) in &plan.uploads {

@@ -3,12 +3,13 @@
 //! The oracle of the tests, the baseline of the benchmarks, and what a machine without an adapter runs on.
 
 use crate::error::{Error, Result};
-use crate::graph::{BoxFuture, Edge, Executor, OneOrMore, Schedule, Stats, Storage};
+use crate::graph::{BoxFuture, Edge, Executor, Node, OneOrMore, ProfileEvent, Profiler, Schedule, Stats, Storage};
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Walks recorded graphs node by node.
 #[derive(Default)]
@@ -17,10 +18,56 @@ pub(crate) struct Reference {
     runs: AtomicU64,
     /// The first fault since the last synchronisation, reported there as on an adapter.
     fault: Mutex<Option<Error>>,
+    profiler: Profiler,
 }
 
-/// A node's values: what they are and the layout that shows them.
-type Value = (Arc<HostTensor>, Layout);
+/// One of a node's values: what it is stored as, and the layout that shows it.
+pub(crate) type Value = (Arc<HostTensor>, Layout);
+
+/// Computes a schedule in order. `source` tells its sources, `call` computes one call that is not a view, and `done`
+/// sees each node's values once they are there.
+pub(crate) fn walk(
+    schedule: &Schedule,
+    source: impl Fn(usize) -> Result<Value>,
+    mut call: impl FnMut(&Node, &[HostTensor]) -> Result<Vec<HostTensor>>,
+    mut done: impl FnMut(usize, &[Value]),
+) -> Result<()> {
+    let mut users = vec![0usize; schedule.nodes.len()];
+    for edge in schedule.edges.all() {
+        if let Edge::Node { index, .. } = edge {
+            users[*index] += 1;
+        }
+    }
+    let mut computed: Vec<Vec<Value>> = Vec::with_capacity(schedule.nodes.len());
+    for (index, node) in schedule.nodes.iter().enumerate() {
+        let mut inputs = Vec::with_capacity(schedule.edges[index].len());
+        for edge in &schedule.edges[index] {
+            inputs.push(match *edge {
+                Edge::Node { index, output } => computed[index][output].clone(),
+                Edge::Source(at) => source(at)?,
+            });
+        }
+        let values: Vec<Value> = if schedule.is_view(index) {
+            vec![(inputs[0].0.clone(), node.outputs[0])]
+        } else {
+            let views: Vec<HostTensor> = inputs.iter().map(|(values, layout)| values.view(layout)).collect();
+            let outputs = call(node, &views)?;
+            outputs.into_iter().zip(node.outputs.iter()).map(|(values, layout)| (Arc::new(values), *layout)).collect()
+        };
+        done(index, &values);
+        drop(inputs);
+        for edge in &schedule.edges[index] {
+            if let Edge::Node { index, .. } = edge {
+                users[*index] -= 1;
+                if users[*index] == 0 {
+                    computed[*index].clear();
+                }
+            }
+        }
+        computed.push(values);
+    }
+    Ok(())
+}
 
 impl Reference {
     fn source(schedule: &Schedule, source: usize) -> Result<Value> {
@@ -42,6 +89,28 @@ impl Reference {
         };
         Ok((values, *tensor.layout()))
     }
+
+    fn call(&self, node: &Node, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let since = Instant::now();
+        let outputs = node.op.reference(inputs);
+        if self.profiler.is_on() {
+            let op = node.op.name();
+            let (start, time, work) = (Duration::ZERO, since.elapsed(), 0);
+            let event = ProfileEvent { kernel: "reference", op: op.into(), source: node.source, start, time, work };
+            self.profiler.add(since, [event]);
+        }
+        match outputs {
+            // A bad index makes the result NaN and is reported at the next synchronisation, as on an adapter.
+            Err(error @ Error::IndexOutOfRange { .. }) => {
+                self.fault.lock().get_or_insert(error);
+                let nan =
+                    |layout: &Layout| HostTensor::new(layout.shape, layout.dtype, vec![f64::NAN; layout.shape.numel()]);
+                Ok(node.outputs.iter().map(nan).collect())
+            }
+            outputs => outputs,
+        }
+    }
 }
 
 impl Executor for Reference {
@@ -55,60 +124,14 @@ impl Executor for Reference {
 
     fn execute(&self, schedule: &Schedule) -> Result<()> {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        let mut users = vec![0usize; schedule.nodes.len()];
-        for edge in schedule.edges.all() {
-            if let Edge::Node { index, .. } = edge {
-                users[*index] += 1;
-            }
-        }
-        let mut computed: Vec<Vec<Value>> = Vec::with_capacity(schedule.nodes.len());
-        for (index, node) in schedule.nodes.iter().enumerate() {
-            let mut inputs = Vec::with_capacity(schedule.edges[index].len());
-            for edge in &schedule.edges[index] {
-                inputs.push(match *edge {
-                    Edge::Node { index, output } => computed[index][output].clone(),
-                    Edge::Source(source) => Reference::source(schedule, source)?,
-                });
-            }
-            let values: Vec<Value> = if schedule.is_view(index) {
-                vec![(inputs[0].0.clone(), node.outputs[0])]
-            } else {
-                self.calls.fetch_add(1, Ordering::Relaxed);
-                let views: Vec<HostTensor> = inputs.iter().map(|(values, layout)| values.view(layout)).collect();
-                let outputs = node.op.reference(&views);
-                let outputs = match outputs {
-                    // A bad index makes the result NaN and is reported at the next synchronisation, as on an adapter.
-                    Err(error @ Error::IndexOutOfRange { .. }) => {
-                        self.fault.lock().get_or_insert(error);
-                        let nan = |layout: &Layout| {
-                            HostTensor::new(layout.shape, layout.dtype, vec![f64::NAN; layout.shape.numel()])
-                        };
-                        node.outputs.iter().map(nan).collect()
-                    }
-                    outputs => outputs?,
-                };
-                outputs
-                    .into_iter()
-                    .zip(node.outputs.iter())
-                    .map(|(values, layout)| (Arc::new(values), *layout))
-                    .collect()
-            };
+        let source = |source: usize| Reference::source(schedule, source);
+        let call = |node: &Node, inputs: &[HostTensor]| self.call(node, inputs);
+        walk(schedule, source, call, |index, values| {
             if schedule.kept[index] {
                 let storage: Vec<Storage> = values.iter().map(|(values, _)| Storage::Host(values.clone())).collect();
-                node.store(storage.into());
+                schedule.nodes[index].store(storage.into());
             }
-            drop(inputs);
-            for edge in &schedule.edges[index] {
-                if let Edge::Node { index, .. } = edge {
-                    users[*index] -= 1;
-                    if users[*index] == 0 {
-                        computed[*index].clear();
-                    }
-                }
-            }
-            computed.push(values);
-        }
-        Ok(())
+        })
     }
 
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
@@ -150,6 +173,10 @@ impl Executor for Reference {
         let names: Vec<&str> = schedule.nodes.iter().map(|node| node.op.name()).collect();
         let dot = names.windows(2).map(|pair| format!("  {} -> {};\n", pair[0], pair[1])).collect::<String>();
         Ok((names.join("\n"), format!("digraph plan {{\n{dot}}}\n")))
+    }
+
+    fn profiler(&self) -> &Profiler {
+        &self.profiler
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -1,6 +1,7 @@
 //! Opening a device: choosing who carries the recording out.
 
-use crate::device::{AdapterInfo, DeviceOptions, Gpu, adapters};
+use crate::debug::Checked;
+use crate::device::{AdapterInfo, Debug, DeviceOptions, Gpu, adapters};
 use crate::error::Result;
 use crate::graph::Device;
 use crate::plan::Planner;
@@ -23,7 +24,8 @@ impl Device {
     /// # Errors
     /// As [`open`](Device::open).
     pub fn with_options(options: &DeviceOptions) -> Result<Device> {
-        Ok(Device::from_executor(Box::new(Planner::new(Gpu::open(options)?))))
+        let planner = Box::new(Planner::new(Gpu::open(options)?)?);
+        Ok(Device::from_executor(Checked::wrap(planner, Ok(options.debug.with_env()?))))
     }
 
     /// Shares an application's own device and queue. The application's error and loss handlers stay in place;
@@ -32,12 +34,13 @@ impl Device {
     /// # Errors
     /// What the device reports while wgrad's buffers are made.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device> {
-        Ok(Device::from_executor(Box::new(Planner::new(Gpu::from_wgpu(device, queue)?))))
+        let planner = Box::new(Planner::new(Gpu::from_wgpu(device, queue)?)?);
+        Ok(Device::from_executor(Checked::wrap(planner, Ok(Debug::default().with_env()?))))
     }
 
     /// The CPU reference: double precision, slow, needs no adapter.
     pub fn reference() -> Device {
-        Device::from_executor(Box::new(Reference::default()))
+        Device::from_executor(Checked::wrap(Box::new(Reference::default()), Debug::default().with_env()))
     }
 
     /// Every adapter of this machine that wgpu reaches, best first.
@@ -63,6 +66,16 @@ impl Device {
     /// Stem and WGSL text of every shader module compiled so far; empty on the reference.
     pub fn shader_sources(&self) -> Vec<(String, String)> {
         self.planner().map(|planner| planner.gpu().shader_sources()).unwrap_or_default()
+    }
+
+    /// Floating-point operations a second that the adapter reaches on f32 multiply-adds in registers: what a profile's
+    /// shares of the peak refer to. Measured by the first call, which takes about a tenth of a second. `None` on the
+    /// reference and on wgpu's noop adapter.
+    ///
+    /// # Errors
+    /// What the device reports meanwhile.
+    pub fn peak_flops(&self) -> Result<Option<f64>> {
+        self.planner().map_or(Ok(None), |planner| planner.gpu().peak_flops())
     }
 
     fn planner(&self) -> Option<&Planner> {

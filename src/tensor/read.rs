@@ -2,7 +2,7 @@
 
 use crate::dtype::Element;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, no_grad};
+use crate::graph::{Tensor, ascribe, no_grad};
 
 impl Tensor {
     /// The values in row-major order. Computes what is needed, and waits for it.
@@ -79,6 +79,8 @@ impl Tensor {
         let tensor = if self.layout().is_contiguous() && self.layout().offset == 0 {
             self.clone()
         } else {
+            // Belongs to what made the view; an async function doesn't know who called it.
+            let _line = ascribe(self.node.source);
             no_grad(|| self.copy())?
         };
         self.device().run(vec![tensor.clone()])?;

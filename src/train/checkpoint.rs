@@ -6,6 +6,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::file;
 use crate::graph::{Device, Parameter, RandomState, Tensor};
 use crate::nn::Module;
 use crate::optim::Optimizer;
@@ -13,8 +14,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 const TAG: &str = "wgrad.checkpoint";
@@ -96,32 +96,7 @@ pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Op
     let bytes = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|error| Error::file(path, error))?;
-    write(path, &bytes).map_err(|error| Error::file(path, format!("not written: {error}")))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().ok_or_else(|| std::io::Error::other("a checkpoint needs a file name"))?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-        return written;
-    }
-    // The new name is on the disk when the folder is. Not every file system lets a folder be opened for that.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
+    file::replace(path, &bytes)
 }
 
 /// An open checkpoint.

@@ -30,7 +30,7 @@ use kernels::Call;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::Kernels;
@@ -137,6 +137,7 @@ impl Convolution {
         image: &Tensor,
         weight: &Tensor,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         if image.dtype() == DType::F16 {
             // The parts are added in f32.
             let (image, weight) = (image.to_dtype(DType::F32)?, weight.to_dtype(DType::F32)?);

@@ -3,7 +3,7 @@
 use super::check_boxes;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 /// What the four numbers of a box are.
@@ -19,22 +19,27 @@ pub enum BoxFormat {
 }
 
 /// Number `at` of every box.
+#[track_caller]
 fn column(boxes: &Tensor, at: usize) -> Result<Tensor> {
     boxes.narrow(-1, at, 1)?.squeeze(-1)
 }
 
 /// Two numbers of every box of one set beside those of another: `[.., N, 1]` and `[.., 1, M]`.
+#[track_caller]
 fn pair(boxes: &Tensor, others: &Tensor, at: usize) -> Result<(Tensor, Tensor)> {
     Ok((column(boxes, at)?.unsqueeze(-1)?, column(others, at)?.unsqueeze(-2)?))
 }
 
 /// The length of what lies between two sets of coordinates.
+#[track_caller]
 fn length(from: &Tensor, to: &Tensor) -> Result<Tensor> {
     to.sub(from)?.clamp(Some(0.0), None)
 }
 
 /// Sizes, `[.., N, M]`, of the smallest boxes round each two.
+#[track_caller]
 fn hull(boxes: &Tensor, others: &Tensor) -> Result<[Tensor; 2]> {
+    let _line = ascribe_to_caller();
     let side = |d: usize| {
         let (from, to) = (pair(boxes, others, d)?, pair(boxes, others, d + 2)?);
         length(&from.0.minimum(&from.1)?, &to.0.maximum(&to.1)?)
@@ -43,7 +48,9 @@ fn hull(boxes: &Tensor, others: &Tensor) -> Result<[Tensor; 2]> {
 }
 
 /// Areas of the intersections and unions of each two boxes (as corners).
+#[track_caller]
 fn intersection_and_union(boxes: &Tensor, others: &Tensor) -> Result<(Tensor, Tensor)> {
+    let _line = ascribe_to_caller();
     let side = |d: usize| {
         let (from, to) = (pair(boxes, others, d)?, pair(boxes, others, d + 2)?);
         length(&from.0.maximum(&from.1)?, &to.0.minimum(&to.1)?)
@@ -55,6 +62,7 @@ fn intersection_and_union(boxes: &Tensor, others: &Tensor) -> Result<(Tensor, Te
 }
 
 /// Boxes in f32, which areas do not overflow.
+#[track_caller]
 fn upcast(op: &'static str, boxes: &Tensor) -> Result<Tensor> {
     check_boxes(op, boxes)?;
     boxes.to_dtype(DType::F32)
@@ -67,6 +75,7 @@ impl Tensor {
     /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4.
     #[track_caller]
     pub fn box_area(&self, fmt: BoxFormat) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let boxes = upcast("box_area", self)?;
         let [a, b, c, d] = [0, 1, 2, 3].map(|at| column(&boxes, at));
         match fmt {
@@ -92,6 +101,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn box_iou(&self, other: &Tensor, fmt: BoxFormat) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let corners = |boxes: &Tensor| upcast("box_iou", boxes)?.box_convert(fmt, BoxFormat::Xyxy);
         let (shared, union) = intersection_and_union(&corners(self)?, &corners(other)?)?;
         shared.div(&union)
@@ -119,6 +129,7 @@ impl Tensor {
     /// As [`box_iou`](Tensor::box_iou).
     #[track_caller]
     pub fn distance_box_iou(&self, other: &Tensor, eps: f32) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let [a, b] = [self, other].map(|boxes| upcast("distance_box_iou", boxes));
         let (a, b) = (a?, b?);
         let (shared, union) = intersection_and_union(&a, &b)?;
@@ -140,6 +151,7 @@ impl Tensor {
     /// As [`box_iou`](Tensor::box_iou).
     #[track_caller]
     pub fn complete_box_iou(&self, other: &Tensor, eps: f32) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let distance = self.distance_box_iou(other, eps)?;
         let [a, b] = [self, other].map(|boxes| upcast("complete_box_iou", boxes));
         let iou = self.box_iou(other, BoxFormat::Xyxy)?.detach();
@@ -169,6 +181,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn box_convert(&self, in_fmt: BoxFormat, out_fmt: BoxFormat) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         check_boxes("box_convert", self)?;
         if in_fmt == out_fmt {
             return Ok(self.clone());
@@ -210,6 +223,7 @@ impl Tensor {
     /// [`Error::Invalid`](crate::Error::Invalid) for other shapes; those of a readback.
     #[track_caller]
     pub fn remove_small_boxes(&self, min_size: f32) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         const OP: &str = "remove_small_boxes";
         check_boxes(OP, self)?;
         if self.rank() != 2 {
@@ -226,6 +240,7 @@ pub(super) fn cases() -> Vec<Case> {
     // Corners no two of which lie close to each other, where overlaps have kinks.
     const FIRST: [f32; 12] = [0.0, 0.5, 3.0, 3.5, 1.0, 1.5, 5.0, 4.5, 2.0, 2.5, 6.5, 7.0];
     const SECOND: [f32; 8] = [0.5, 1.0, 4.0, 5.0, 1.5, 2.0, 5.5, 6.0];
+    #[track_caller]
     fn centred(boxes: &Tensor) -> Result<Tensor> {
         boxes.box_convert(BoxFormat::Xyxy, BoxFormat::Cxcywh)
     }

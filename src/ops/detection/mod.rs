@@ -121,6 +121,7 @@ impl Tensor {
 }
 
 /// The regions of nothing, where there are no bins, channels or boxes.
+#[track_caller]
 fn nothing(input: &Tensor, regions: &Regions, boxes: &Tensor) -> Result<Option<Tensor>> {
     let shape = regions.layout(false, boxes.shape()[0], DType::F32)?.shape;
     if shape.numel() > 0 {
@@ -130,6 +131,7 @@ fn nothing(input: &Tensor, regions: &Regions, boxes: &Tensor) -> Result<Option<T
 }
 
 /// Boxes for tests, of whole numbers from 0 to 999: images, corners from -2 to 4, and sides of up to 5.
+#[track_caller]
 fn regions_of(x: &Tensor, images: f32) -> Result<Tensor> {
     let x = x.to_dtype(DType::F32)?.mul_scalar(0.001)?;
     let image = x.narrow(1, 0, 1)?.mul_scalar(images)?.floor()?;

@@ -7,7 +7,7 @@ use super::{LONGEST_LOOP, Regions, check_regions, nothing};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -217,6 +217,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn roi_align(&self, boxes: &Tensor, output_size: [usize; 2], options: &RoiAlignOptions) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let regions = check_regions(OP, self, boxes, output_size)?;
         if options.sampling_ratio.is_some_and(|ratio| !(1..=LONGEST_LOOP).contains(&ratio)) {
             let rule = format!("a sampling ratio of {:?} is not within 1 and {LONGEST_LOOP}", options.sampling_ratio);

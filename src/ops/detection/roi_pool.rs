@@ -4,7 +4,7 @@ use super::{Regions, check_regions, nothing};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -151,12 +151,15 @@ impl Op for RoiPoolBackward {
 }
 
 /// The nearest whole number, halves away from 0.
+#[track_caller]
 fn round(x: &Tensor) -> Result<Tensor> {
     x.abs()?.add_scalar(0.5)?.floor()?.mul(&x.sign()?)
 }
 
 /// The first element of each bin along a dimension (1 for y, 0 for x) and one past the last, `[K, 2 bins]`.
+#[track_caller]
 fn bounds(boxes: &Tensor, dim: usize, bins: usize, size: usize, scale: f32) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     let edge = |column: usize| round(&boxes.narrow(1, column + dim, 1)?.mul_scalar(scale)?);
     let start = edge(1)?;
     let extent = edge(3)?.sub(&start)?.add_scalar(1.0)?.clamp(Some(1.0), None)?;
@@ -197,6 +200,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn roi_pool(&self, boxes: &Tensor, output_size: [usize; 2], spatial_scale: f32) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let regions = check_regions(OP, self, boxes, output_size)?;
         if let Some(empty) = nothing(self, &regions, boxes)? {
             return Ok(empty);

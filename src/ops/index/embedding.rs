@@ -1,7 +1,7 @@
 //! Rows of a table by index.
 
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, no_grad};
+use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::pointwise::{Row, apply};
 use crate::shape::Shape;
 
@@ -52,6 +52,7 @@ impl Tensor {
     #[track_caller]
     pub fn embedding(&self, weight: &Tensor, options: &EmbeddingOptions) -> Result<Tensor> {
         const OP: &str = "embedding";
+        let _line = ascribe_to_caller();
         let &[rows, columns] = &weight.shape()[..] else {
             return Err(Error::invalid(OP, format!("weight {} must be [V, D]", weight.shape())));
         };

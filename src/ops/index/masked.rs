@@ -5,7 +5,7 @@ use super::sort::scan;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, hash_structure, no_grad, record, record_one};
+use crate::graph::{Io, Op, Tensor, ascribe_to_caller, hash_structure, no_grad, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -83,6 +83,7 @@ impl Tensor {
     #[track_caller]
     pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
         const OP: &str = "masked_select";
+        let _line = ascribe_to_caller();
         if mask.dtype() != DType::Bool {
             return Err(Error::WrongDType { op: OP, expected: "a bool mask", got: mask.dtype() });
         }

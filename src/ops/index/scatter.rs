@@ -6,7 +6,7 @@ use super::{Geometry, check_index, three};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::pad::PadMode;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -275,6 +275,7 @@ impl Tensor {
         source: &Tensor,
         kind: Kind,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         if self.dtype() == DType::Bool && source.dtype() == DType::Bool {
             let [onto, source] = [self, source].map(|tensor| tensor.to_dtype(DType::I32));
             return onto?.reduce_onto(asked, dim, index, &source?, kind)?.to_dtype(DType::Bool);
@@ -312,6 +313,7 @@ impl Tensor {
     #[track_caller]
     pub fn index_add(&self, dim: isize, index: &Tensor, source: &Tensor, alpha: f32) -> Result<Tensor> {
         const OP: &str = "index_add";
+        let _line = ascribe_to_caller();
         check_index(OP, index)?;
         if source.dtype() != self.dtype() {
             let expected = "a source of the input's type (see to_dtype)";

@@ -7,6 +7,7 @@ use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
 /// Multiplies losses by a weight, which broadcasts to them, and reduces them. The mean divides by their number.
+#[track_caller]
 fn weighted(op: &'static str, losses: Tensor, weight: Option<&Tensor>, reduction: Reduction) -> Result<Tensor> {
     let losses = match weight {
         Some(weight) => {

@@ -3,7 +3,7 @@
 use super::{floats, numbers, same_shape};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -27,6 +27,7 @@ impl Default for MultiMarginOptions {
 }
 
 /// Scores as `[N, C]`, where a vector is one sample and a scalar one sample of one class.
+#[track_caller]
 fn samples(op: &'static str, input: &Tensor) -> Result<Tensor> {
     let rows = match input.rank() {
         0 | 1 => input.reshape(&[1, input.numel() as isize])?,
@@ -120,6 +121,7 @@ impl Tensor {
     #[track_caller]
     pub fn multilabel_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "multilabel_margin_loss";
+        let _line = ascribe_to_caller();
         floats(OP, &[self])?;
         labels(OP, target)?;
         let x = samples(OP, self)?;

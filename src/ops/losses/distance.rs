@@ -2,7 +2,7 @@
 
 use super::floats;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, no_grad};
+use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -61,6 +61,7 @@ impl Tensor {
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Tensor, dim: isize, eps: f32) -> Result<Tensor> {
         const OP: &str = "cosine_similarity";
+        let _line = ascribe_to_caller();
         floats(OP, &[self, other])?;
         let shape = self.shape().broadcast(other.shape(), OP)?;
         let dim = shape.dim(OP, dim)? as isize;

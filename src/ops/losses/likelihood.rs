@@ -2,7 +2,7 @@
 
 use super::floats;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 use std::f32::consts::TAU;
@@ -92,6 +92,7 @@ impl Tensor {
     #[track_caller]
     pub fn gaussian_nll_loss(&self, target: &Tensor, var: &Tensor, options: &GaussianNllOptions) -> Result<Tensor> {
         const OP: &str = "gaussian_nll_loss";
+        let _line = ascribe_to_caller();
         let &GaussianNllOptions { full, eps, reduction } = options;
         floats(OP, &[self, target, var])?;
         let (shape, sizes) = (self.shape(), var.shape());

@@ -2,7 +2,7 @@
 
 use super::floats;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -28,6 +28,7 @@ impl Default for TripletMarginOptions {
 }
 
 /// `values` where the target is `label`, 0 elsewhere.
+#[track_caller]
 fn labelled(target: &Tensor, label: f32, values: &Tensor) -> Result<Tensor> {
     target.eq_scalar(label)?.where_(values, &values.zeros_like()?)
 }
@@ -48,6 +49,7 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "cosine_embedding_loss";
+        let _line = ascribe_to_caller();
         floats(OP, &[self, other])?;
         if target.rank() > 1 || self.rank() != target.rank() + 1 || other.rank() != self.rank() {
             let shapes = format!("{}, {} and target {}", self.shape(), other.shape(), target.shape());
@@ -116,6 +118,7 @@ impl Tensor {
         options: &TripletMarginOptions,
     ) -> Result<Tensor> {
         const OP: &str = "triplet_margin_loss";
+        let _line = ascribe_to_caller();
         floats(OP, &[self, positive, negative])?;
         let &TripletMarginOptions { margin, p, eps, swap, reduction } = options;
         if margin.is_nan() || margin <= 0.0 {

@@ -7,6 +7,7 @@ use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
 /// With weights, the mean divides by their sum.
+#[track_caller]
 fn weighted(
     op: &'static str,
     input: &Tensor,
@@ -24,6 +25,7 @@ fn weighted(
 }
 
 /// `c (|d| - c / 2)` with `c = min(|d|, bound)`: `d^2 / 2` up to the bound, a straight line beyond.
+#[track_caller]
 fn bent(difference: &Tensor, bound: f32) -> Result<Tensor> {
     let size = difference.abs()?;
     let cut = size.minimum_scalar(bound)?;
@@ -31,16 +33,19 @@ fn bent(difference: &Tensor, bound: f32) -> Result<Tensor> {
 }
 
 impl Tensor {
+    #[track_caller]
     fn squared_errors(&self, op: &'static str, target: &Tensor) -> Result<Tensor> {
         floats(op, &[self, target])?;
         self.sub(target)?.square()
     }
 
+    #[track_caller]
     fn absolute_errors(&self, op: &'static str, target: &Tensor) -> Result<Tensor> {
         floats(op, &[self, target])?;
         self.sub(target)?.abs()
     }
 
+    #[track_caller]
     fn huber_losses(&self, op: &'static str, target: &Tensor, delta: f32) -> Result<Tensor> {
         floats(op, &[self, target])?;
         if delta.is_nan() || delta <= 0.0 {

@@ -13,7 +13,7 @@ pub(super) use cases::cases;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
@@ -31,6 +31,7 @@ const LONGEST_DEPTH: usize = 16_384;
 /// The product of three-dimensional tensors.
 #[track_caller]
 fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     let depth = left.shape()[2];
     if depth <= LONGEST_DEPTH {
         return record_one(Matmul, &[left, right]);
@@ -111,6 +112,7 @@ impl Tensor {
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         const OP: &str = "matmul";
+        let _line = ascribe_to_caller();
         if self.rank() == 0 || other.rank() == 0 {
             let rule = format!("both operands need a dimension; got {} and {}", self.shape(), other.shape());
             return Err(Error::invalid(OP, rule));

@@ -2,7 +2,7 @@
 
 use super::{Moments, affine, by_running, channels, running, single, update};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 /// How [`batch_norm`](Tensor::batch_norm) goes about it.
@@ -71,6 +71,7 @@ impl Tensor {
         options: &BatchNormOptions,
         momentum: &Tensor,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let x = single(OP, self)?;
         let shape = self.shape();
         if shape.len() < 2 {

@@ -2,7 +2,7 @@
 
 use super::{Moments, affine, by_running, channels, running, single, update};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 /// How [`instance_norm`](Tensor::instance_norm) goes about it.
@@ -57,6 +57,7 @@ impl Tensor {
         bias: Option<&Tensor>,
         options: &InstanceNormOptions,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let x = single(OP, self)?;
         let [n, c, places @ ..] = &self.shape()[..] else {
             let rule = format!("the input {} must have a batch and channels, [N, C, ..]", self.shape());

@@ -14,7 +14,7 @@ pub use instance::InstanceNormOptions;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, no_grad};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller, no_grad};
 use crate::ops::case::Case;
 
 /// Mean and mean of the squared deviations over `dims`, which stay with size 1, and the deviations.
@@ -36,6 +36,7 @@ impl Moments {
     /// The variance of which `count` values are a sample.
     #[track_caller]
     fn unbiased(&self, count: usize) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         no_grad(|| self.variance.mul_scalar((count as f64 / (count as f64 - 1.0)) as f32))
     }
 
@@ -52,6 +53,7 @@ impl Moments {
 /// rounding left of it; without rounding it is 0 whatever the input, so that no gradient belongs to it.
 #[track_caller]
 fn centered(x: &Tensor, dims: &[isize]) -> Result<(Tensor, Tensor)> {
+    let _line = ascribe_to_caller();
     let mean = x.mean(dims, true)?;
     let deviations = x.sub(&mean)?;
     let left = no_grad(|| deviations.mean(dims, true))?.detach();
@@ -70,6 +72,7 @@ fn single(op: &'static str, x: &Tensor) -> Result<Tensor> {
 /// `y weight + bias`, in the element type of the operation's input.
 #[track_caller]
 fn affine(y: Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, dtype: DType) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     let y = weight.map_or_else(|| Ok(y.clone()), |weight| y.mul(weight))?;
     bias.map_or_else(|| Ok(y.clone()), |bias| y.add(bias))?.to_dtype(dtype)
 }
@@ -101,6 +104,7 @@ fn running(
     input: &Tensor,
     shape: &[isize],
 ) -> Result<Option<(Tensor, Tensor)>> {
+    let _line = ascribe_to_caller();
     let value = |what: &str, statistic: Option<&Parameter>| {
         channels(op, what, statistic.map(Parameter::value).as_ref(), input, shape)
     };
@@ -123,6 +127,7 @@ fn by_running(op: &'static str, x: &Tensor, statistics: Option<(Tensor, Tensor)>
 /// Moves a running statistic towards the batch's: `running (1 - momentum) + batch momentum`.
 #[track_caller]
 fn update(running: Option<&Parameter>, batch: &Tensor, momentum: &Tensor) -> Result<()> {
+    let _line = ascribe_to_caller();
     let Some(running) = running else { return Ok(()) };
     no_grad(|| {
         let old = running.value();

@@ -23,6 +23,7 @@ fn softplus(x: f64) -> f64 {
 }
 
 /// `g` where the input is above 0, `other` elsewhere.
+#[track_caller]
 fn above_zero(c: &Vjp, g: &Tensor, other: &Tensor) -> Result<Tensor> {
     c.input(0).gt_scalar(0.0)?.where_(g, other)
 }

@@ -71,6 +71,7 @@ static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})"
 
 /// The gradient of an extreme goes to the operand that is taken, half to each where they tie, and to both where either
 /// is NaN, as in PyTorch.
+#[track_caller]
 fn extreme(c: &Vjp, lost: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     let (a, b) = (c.input(0), c.input(1));
     let share = |g: Tensor, mine: &Tensor, other: &Tensor| -> Result<Tensor> {

@@ -34,6 +34,7 @@ pub(super) const ROWS: &[&Row] = &[
 
 const POSITIVE: &[(f64, f64)] = &[(0.25, 4.0)];
 
+#[track_caller]
 fn zero(c: &Vjp) -> Result<Vec<Option<Tensor>>> {
     Ok(vec![c.of(0, |g| g.zeros_like())?])
 }

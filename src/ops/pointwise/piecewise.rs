@@ -3,10 +3,11 @@
 use super::{activation, apply};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 /// `x` inside -3 to 3 becomes 0 to 6; further out, the nearer of both.
+#[track_caller]
 fn ramp(x: &Tensor) -> Result<Tensor> {
     x.add_scalar(3.0)?.clamp(Some(0.0), Some(6.0))
 }
@@ -156,6 +157,7 @@ impl Tensor {
     #[track_caller]
     pub fn glu(&self, dim: isize) -> Result<Tensor> {
         const OP: &str = "glu";
+        let _line = ascribe_to_caller();
         self.floats(OP)?;
         let at = self.shape().dim(OP, dim)?;
         let Some(size) = self.shape().get(at).filter(|&size| size % 2 == 0) else {

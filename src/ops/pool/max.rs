@@ -5,7 +5,7 @@ use super::{Pass, Windows, batched, named, pair, passes, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -276,6 +276,7 @@ impl Tensor {
         kernel: [usize; D],
         options: &MaxPoolOptions<D>,
     ) -> Result<(Tensor, Tensor)> {
+        let _line = ascribe_to_caller();
         let op = named::<D>(["max_pool1d", OP, "max_pool3d"]);
         let input = batched::<D>(op, self)?;
         let MaxPoolOptions { stride, padding, dilation, ceil_mode } = *options;

@@ -5,7 +5,7 @@ use super::{batched, named, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -190,6 +190,7 @@ impl Tensor {
         kernel: [usize; D],
         options: &MaxUnpoolOptions<D>,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let op = named::<D>(["max_unpool1d", "max_unpool2d", "max_unpool3d"]);
         let input = batched::<D>(op, self)?;
         if indices.dtype() != DType::I32 {

@@ -2,7 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Tensor, no_grad};
+use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -23,6 +23,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn logsumexp(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let reduced = self.shape().dims("logsumexp", dims)?;
         let kept = self.shape().without(&reduced, keepdim);
         let x = self.to_dtype(DType::F32)?;

@@ -1,7 +1,7 @@
 //! The grid of places that an affine map sends an image's elements to.
 
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
 const OP: &str = "affine_grid";
@@ -35,6 +35,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn affine_grid(&self, size: &[usize], align_corners: bool) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
         }

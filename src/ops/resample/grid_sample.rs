@@ -4,7 +4,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -62,6 +62,7 @@ const CUBIC: &[&[f32]] =
 
 impl GridSampleOptions {
     /// Mirrored at the edges until it lies between them.
+    #[track_caller]
     fn reflect(&self, x: &Tensor, size: usize) -> Result<Tensor> {
         let (low, span) = if self.align_corners { (0.0, size as f32 - 1.0) } else { (-0.5, size as f32) };
         if span == 0.0 {
@@ -76,6 +77,7 @@ impl GridSampleOptions {
 
     /// A position within the dimension, by the padding; what is not a number becomes an edge, the first in images and
     /// the last in volumes, as in PyTorch.
+    #[track_caller]
     fn pad(&self, x: &Tensor, size: usize, volume: bool) -> Result<Tensor> {
         let last = size as f32 - 1.0;
         let x = if self.padding_mode == GridSamplePadding::Reflection { self.reflect(x, size)? } else { x.clone() };
@@ -128,6 +130,7 @@ impl GridSampleOptions {
 }
 
 /// Pairs of taps of two dimensions: `[N, S, P]` and `[N, T, P]` become `[N, S T, P]`.
+#[track_caller]
 fn outer(a: &Tensor, b: &Tensor, combine: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
     combine(&a.unsqueeze(2)?, &b.unsqueeze(1)?)?.flatten(1, 2)
 }
@@ -154,6 +157,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn grid_sample(&self, grid: &Tensor, options: &GridSampleOptions) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
         }

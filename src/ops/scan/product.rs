@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::graph::{Tensor, grad_enabled, record_one};
 use crate::ops::case::Case;
 
+#[track_caller]
 fn scan(kind: Kind, x: &Tensor, reverse: bool) -> Result<Tensor> {
     record_one(Scan { kind, reverse }, &[&x.contiguous()?])
 }

@@ -8,7 +8,7 @@ mod permute;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, record, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -211,6 +211,7 @@ impl Tensor {
     #[track_caller]
     pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
         const OP: &str = "kthvalue";
+        let _line = ascribe_to_caller();
         let at = self.shape().dim(OP, dim)?;
         let size = self.shape().get(at).copied().unwrap_or(1);
         if self.dtype() == DType::Bool {

@@ -115,6 +115,9 @@ impl Op for CtcLoss {
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         reference::loss(self, inputs)
     }
+    fn results(&self) -> usize {
+        1
+    }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let (x, labels, spans) = (context.input(0), context.input(1), context.input(2));
         let (losses, paths) = (context.output(0).detach(), context.output(1).detach());
@@ -214,6 +217,9 @@ impl Op for CtcTangent {
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         Ok(vec![reference::tangent(self.blank, inputs)])
+    }
+    fn results(&self) -> usize {
+        0
     }
     fn vjp(&self, _: &Vjp) -> Result<Vec<Option<Tensor>>> {
         Err(crate::Error::NotDifferentiable { op: "the third derivative of ctc_loss" })

@@ -51,6 +51,7 @@ impl<'a> From<&'a Tensor> for CtcLengths<'a> {
 }
 
 /// Numbers as i32 on the device.
+#[track_caller]
 fn whole(device: &Device, values: impl Iterator<Item = usize>) -> Result<Tensor> {
     let values: Option<Vec<i32>> = values.map(|v| i32::try_from(v).ok()).collect();
     let values = values.ok_or_else(|| Error::invalid(OP, "lengths must be below 2^31"))?;
@@ -59,6 +60,7 @@ fn whole(device: &Device, values: impl Iterator<Item = usize>) -> Result<Tensor>
 
 impl CtcLengths<'_> {
     /// As `[N]` on the device, the numbers known now being at most `limit`.
+    #[track_caller]
     fn tensor(&self, what: &str, device: &Device, batch: usize, limit: usize) -> Result<Tensor> {
         let wrong = |count: usize| {
             Err(Error::invalid(OP, format!("{count} {what} lengths must be one for each of the {batch} samples")))
@@ -81,6 +83,7 @@ impl CtcLengths<'_> {
 }
 
 /// Where each sample's labels begin, the labels of all standing one behind the other.
+#[track_caller]
 fn beginnings(device: &Device, lengths: CtcLengths, counts: &Tensor) -> Result<Tensor> {
     if let CtcLengths::Host(lengths) = lengths {
         return whole(

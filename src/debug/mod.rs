@@ -1,0 +1,93 @@
+//! Runs recorded graphs in small parts and checks each: for finding the operation that goes wrong first.
+
+mod diff;
+mod nan;
+mod part;
+mod tolerance;
+
+use crate::device::Debug;
+use crate::error::Result;
+use crate::graph::{BoxFuture, Executor, Profiler, Schedule, Stats, Storage};
+use part::Parts;
+
+/// An executor whose work is checked part by part.
+pub(crate) struct Checked {
+    inner: Box<dyn Executor>,
+    /// An error where the environment asks for something unknown; told at the first run.
+    debug: Result<Debug>,
+}
+
+impl Checked {
+    /// The executor with checks, or as it is where none are asked for.
+    pub fn wrap(inner: Box<dyn Executor>, debug: Result<Debug>) -> Box<dyn Executor> {
+        match debug {
+            Ok(Debug { nan: false, diff: false }) => inner,
+            debug => Box::new(Checked { inner, debug }),
+        }
+    }
+}
+
+impl Executor for Checked {
+    fn execute(&self, schedule: &Schedule) -> Result<()> {
+        let debug = self.debug.clone()?;
+        // Whoever looks for a call wants calls; kernels that compute several are a matter for comparing.
+        let ends = if debug.nan { schedule.calls() } else { self.inner.ends(schedule)? };
+        let kept = (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]);
+        let mut parts = Parts::new(schedule, &*self.inner);
+        for end in ends.into_iter().chain(kept) {
+            if schedule.nodes[end].is_computed() {
+                continue;
+            }
+            let part = parts.of(end);
+            self.inner.execute(&part)?;
+            if debug.nan {
+                nan::check(&parts, &part)?;
+            }
+            if debug.diff {
+                diff::check(&parts, &part)?;
+            }
+            parts.done(&part);
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn max_tensor_bytes(&self) -> u64 {
+        self.inner.max_tensor_bytes()
+    }
+
+    fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
+        self.inner.ends(schedule)
+    }
+
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
+        self.inner.read(storage, bytes)
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.sync()
+    }
+
+    fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    fn empty_cache(&self) {
+        self.inner.empty_cache();
+    }
+
+    fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {
+        self.inner.describe(schedule)
+    }
+
+    fn profiler(&self) -> &Profiler {
+        self.inner.profiler()
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self.inner.as_any()
+    }
+}

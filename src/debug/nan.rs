@@ -1,0 +1,73 @@
+//! The first call whose result is not finite.
+
+use super::part::{Parts, coordinates, layout, stored};
+use crate::error::{Error, Result};
+use crate::graph::{Class, Edge, Schedule, Tensor};
+use crate::host_tensor::HostTensor;
+
+/// Looks at the results of a part, which is one call with the views that it reads through.
+pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
+    for call in part.calls() {
+        let node = &part.nodes[call];
+        let results = node.outputs.iter().take(node.op.results()).enumerate();
+        for (output, shown) in results.filter(|(_, shown)| shown.dtype.is_float()) {
+            let values = parts.output(node, output)?;
+            let Some(element) = first_not_finite(&values) else { continue };
+            if node.op.scalars().iter().any(|&word| is_meant(word)) || !inputs_are_finite(parts, part, call)? {
+                return Ok(());
+            }
+            return Err(Error::NotFinite {
+                op: node.op.name(),
+                output,
+                shape: shown.shape,
+                element: coordinates(&shown.shape, element),
+                value: values.values[element],
+                leaf: false,
+                recorded_at: node.source,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn first_not_finite(values: &HostTensor) -> Option<usize> {
+    values.values.iter().position(|value| !value.is_finite())
+}
+
+/// Whether a scalar is a number that is not finite, and thus the result too on purpose: a mask of minus infinity, say.
+fn is_meant(word: u32) -> bool {
+    [f32::INFINITY, f32::NEG_INFINITY, f32::NAN].iter().any(|special| special.to_bits() == word)
+}
+
+/// Whether all that a call reads is finite. A NaN that the caller handed in is an error of its own; an infinity is
+/// taken to be meant.
+fn inputs_are_finite(parts: &Parts, part: &Schedule, call: usize) -> Result<bool> {
+    let mut finite = true;
+    for &edge in &part.edges[call] {
+        let shown = layout(part, edge);
+        let Edge::Source(source) = stored(part, edge) else { continue };
+        if !shown.dtype.is_float() {
+            continue;
+        }
+        let source = &part.sources[source];
+        // Through the layout of the view that the call reads, over the storage of what the view shows.
+        let values = parts.shown(source, &shown)?;
+        finite &= first_not_finite(&values).is_none();
+        if let (Class::Leaf, Some(element)) = (source.node.op.class(), values.values.iter().position(|v| v.is_nan())) {
+            return Err(leaf(source, &values, element));
+        }
+    }
+    Ok(finite)
+}
+
+fn leaf(source: &Tensor, values: &HostTensor, element: usize) -> Error {
+    Error::NotFinite {
+        op: source.node.op.name(),
+        output: source.output,
+        shape: values.shape,
+        element: coordinates(&values.shape, element),
+        value: values.values[element],
+        leaf: true,
+        recorded_at: source.node.source,
+    }
+}

@@ -1,0 +1,30 @@
+//! Runs a plan's dispatches while a profile is taken.
+
+use crate::device::{Dispatch, Gpu};
+use crate::error::Result;
+use crate::graph::{ProfileEvent, Profiler, Schedule};
+use crate::plan::place::Plan;
+use crate::plan::print::calls;
+use std::time::Instant;
+
+/// Submits the plan's dispatches, one a step, and adds their times to the profile.
+pub(super) fn submit(
+    plan: &Plan,
+    schedule: &Schedule,
+    gpu: &Gpu,
+    dispatches: &[Dispatch<'_>],
+    profiler: &Profiler,
+) -> Result<()> {
+    let since = Instant::now();
+    let spans = gpu.submit_timed(dispatches, since)?;
+    let events = plan.steps.iter().zip(spans).map(|(step, span)| ProfileEvent {
+        kernel: step.name,
+        op: calls(plan, step),
+        source: schedule.nodes[step.node].source,
+        start: span.start,
+        time: span.time,
+        work: step.work,
+    });
+    profiler.add(since, events);
+    Ok(())
+}
