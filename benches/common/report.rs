@@ -35,7 +35,8 @@ impl Report {
             }
             None => None,
         };
-        let mut known = Row::from_iter([("suite".to_string(), suite.into()), ("quick".into(), options.is_quick().into())]);
+        let mut known =
+            Row::from_iter([("suite".to_string(), suite.into()), ("quick".into(), options.is_quick().into())]);
         known.extend(facts.clone());
         let text = |key: &str| cell(facts.get(key));
         println!("{suite} on {} ({}), {}", text("adapter"), text("driver"), text("machine"));
