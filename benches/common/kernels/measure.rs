@@ -121,10 +121,12 @@ pub fn measure(
         set("op", workload.op.into());
         set("pass", if pass == Pass::Forward { "forward" } else { "backward" }.into());
         set("ms", (seconds * 1e3).into());
-        set("gflops", gigaflops.map(|flops| flops / seconds).into());
-        set("gbps", (gigabytes / seconds).into());
-        set("share", (least / seconds).into());
-        set("intensity", gigaflops.map(|flops| flops / gigabytes).into());
+        if dispatches > 0 {
+            set("gflops", gigaflops.map(|flops| flops / seconds).into());
+            set("gbps", (gigabytes / seconds).into());
+            set("share", (least / seconds).into());
+            set("intensity", gigaflops.map(|flops| flops / gigabytes).into());
+        }
         set("dispatches", dispatches.into());
         if let Some(theirs) = &theirs {
             let start = Instant::now();
