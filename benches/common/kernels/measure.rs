@@ -108,12 +108,13 @@ pub fn measure(
     works.extend(product.as_mut().map(|product| Work::here(|| product.run())));
     let seconds = time_of(&mut works, effort)?;
     drop(works);
+    let results: usize = ours.forward()?.iter().map(Tensor::numel).sum();
     let theirs = reference.map(|reference| Prepared::new(workload, reference, &data)).transpose()?;
     let mut rows = Vec::new();
     for (&(pass, dispatches), &seconds) in passes.iter().zip(&seconds) {
         let gigabytes = ours.bytes(pass)? as f64 / 1e9;
         let share = if pass == Pass::Forward { 1.0 } else { workload.backward_flops };
-        let gigaflops = workload.flops.map(|flops| share * flops / 1e9);
+        let gigaflops = workload.flops.map(|flops| share * (flops * results) as f64 / 1e9);
         let least = (gigabytes / peaks.gbps).max(gigaflops.unwrap_or(0.0) / peaks.gflops);
         let mut row = Row::new();
         let mut set = |key: &str, value: serde_json::Value| row.insert(key.to_string(), value);

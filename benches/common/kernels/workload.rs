@@ -15,9 +15,10 @@ pub struct Workload {
     pub run: Run,
     /// Whether there is a gradient to time.
     pub differentiable: bool,
-    /// Floating-point operations of the forward pass, where they are a matter of counting.
-    pub flops: Option<f64>,
-    /// Floating-point operations of the backward pass as a multiple of the forward pass's.
+    /// Floating-point operations of the forward pass for each element of the result, where they are a matter of
+    /// counting.
+    pub flops: Option<usize>,
+    /// Those of the backward pass as a multiple of the forward pass's.
     pub backward_flops: f64,
     /// Rows, columns and terms of the matrix product that it is, for the comparison with the `gemm` crate.
     pub product: Option<[usize; 3]>,
@@ -78,9 +79,9 @@ impl Workload {
         self
     }
 
-    /// Counts its operations, from its shapes.
+    /// Counts its operations for each element of the result, from the shapes of its inputs.
     pub fn flops(mut self, backward: f64, count: impl Fn(&[Input]) -> usize) -> Workload {
-        self.flops = Some(count(&self.inputs) as f64);
+        self.flops = Some(count(&self.inputs));
         self.backward_flops = backward;
         self
     }
