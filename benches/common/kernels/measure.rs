@@ -5,6 +5,7 @@ use super::workload::Workload;
 use crate::common::report::Row;
 use crate::common::timing::{Effort, Work, time_of};
 use crate::suites::{Random, tensor, values};
+use serde_json::json;
 use std::time::Instant;
 use wgrad::{Device, Result, Tensor, grad, no_grad};
 
@@ -48,11 +49,6 @@ impl<'a> Prepared<'a> {
         Ok(gradients.into_iter().flatten().collect())
     }
 
-    /// The passes there are.
-    fn passes(&self) -> Vec<Pass> {
-        if self.outputs.is_empty() { vec![Pass::Forward] } else { vec![Pass::Forward, Pass::Backward] }
-    }
-
     fn run(&self, pass: Pass) -> Result<Vec<Tensor>> {
         match pass {
             Pass::Forward => self.forward(),
@@ -60,18 +56,19 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// Bytes that a pass moves at least: everything that goes in read once, everything that comes out written once.
-    fn bytes(&self, pass: Pass) -> Result<usize> {
-        let fed: &[Tensor] = if pass == Pass::Backward { &self.cotangents } else { &[] };
-        let results = self.run(pass)?;
-        Ok(self.leaves.iter().chain(fed).chain(&results).map(|tensor| tensor.layout().bytes()).sum())
-    }
-
-    /// Kernels that a pass runs.
-    fn dispatches(&self, pass: Pass) -> Result<u64> {
+    fn cost(&self, pass: Pass) -> Result<Cost> {
         let before = self.device.stats().dispatches;
-        self.run(pass)?;
-        Ok(self.device.stats().dispatches - before)
+        let results = self.run(pass)?;
+        let dispatches = self.device.stats().dispatches - before;
+        let fed: &[Tensor] = if pass == Pass::Backward { &self.cotangents } else { &[] };
+        let bytes = self.leaves.iter().chain(fed).chain(&results).map(|tensor| tensor.layout().bytes()).sum();
+        let (computed, factor) = match pass {
+            Pass::Forward => (&results, 1.0),
+            Pass::Backward => (&self.outputs, self.workload.backward_flops),
+        };
+        let elements: usize = computed.iter().map(Tensor::numel).sum();
+        let flops = self.workload.flops.map(|flops| factor * (flops * elements) as f64);
+        Ok(Cost { pass, dispatches, bytes, flops })
     }
 }
 
@@ -91,56 +88,63 @@ pub fn measure(
 ) -> Result<Vec<Row>> {
     let mut random = Random(7);
     let data: Vec<Vec<f64>> = workload.inputs.iter().map(|input| values(input, &mut random)).collect();
-    let ours = Prepared::new(workload, device, &data)?;
-    let mut passes = Vec::new();
-    for pass in ours.passes() {
-        let dispatches = ours.dispatches(pass)?;
-        if pass == Pass::Forward || dispatches > 0 {
-            passes.push((pass, dispatches));
-        }
+    let ours = &Prepared::new(workload, device, &data)?;
+    let mut costs = vec![ours.cost(Pass::Forward)?];
+    if !ours.outputs.is_empty() {
+        costs.extend(Some(ours.cost(Pass::Backward)?).filter(|cost| cost.dispatches > 0));
     }
     let mut product = workload.product.map(Product::new);
-    let timed = |&(pass, _): &(Pass, u64)| {
-        let ours = &ours;
+    let timed = |cost: &Cost| {
+        let pass = cost.pass;
         Work::on(device, move || ours.run(pass).map(drop))
     };
-    let mut works: Vec<Work> = passes.iter().map(timed).collect();
+    let mut works: Vec<Work> = costs.iter().map(timed).collect();
     works.extend(product.as_mut().map(|product| Work::here(|| product.run())));
     let seconds = time_of(&mut works, effort)?;
-    drop(works);
-    let results: usize = ours.forward()?.iter().map(Tensor::numel).sum();
-    let theirs = reference.map(|reference| Prepared::new(workload, reference, &data)).transpose()?;
-    let mut rows = Vec::new();
-    for (&(pass, dispatches), &seconds) in passes.iter().zip(&seconds) {
-        let gigabytes = ours.bytes(pass)? as f64 / 1e9;
-        let share = if pass == Pass::Forward { 1.0 } else { workload.backward_flops };
-        let gigaflops = workload.flops.map(|flops| share * (flops * results) as f64 / 1e9);
-        let least = (gigabytes / peaks.gbps).max(gigaflops.unwrap_or(0.0) / peaks.gflops);
-        let mut row = Row::new();
-        let mut set = |key: &str, value: serde_json::Value| row.insert(key.to_string(), value);
-        set("name", workload.name.clone().into());
-        set("op", workload.op.into());
-        set("pass", if pass == Pass::Forward { "forward" } else { "backward" }.into());
-        set("ms", (seconds * 1e3).into());
-        if dispatches > 0 {
-            set("gflops", gigaflops.map(|flops| flops / seconds).into());
-            set("gbps", (gigabytes / seconds).into());
-            set("share", (least / seconds).into());
-            set("intensity", gigaflops.map(|flops| flops / gigabytes).into());
-        }
-        set("dispatches", dispatches.into());
-        if let Some(theirs) = &theirs {
-            let start = Instant::now();
-            theirs.run(pass)?;
-            set("reference_ratio", (start.elapsed().as_secs_f64() / seconds).into());
-        }
-        rows.push(row);
-    }
-    if product.is_some() {
-        let gemm = seconds[passes.len()];
+    let mut rows: Vec<Row> =
+        costs.iter().zip(&seconds).map(|(cost, &seconds)| cost.row(workload, seconds, peaks)).collect();
+    if let Some(gemm) = seconds.get(costs.len()) {
         rows[0].insert("gemm_ratio".to_string(), (gemm / seconds[0]).into());
     }
+    if let Some(reference) = reference {
+        let theirs = Prepared::new(workload, reference, &data)?;
+        for ((cost, seconds), row) in costs.iter().zip(&seconds).zip(&mut rows) {
+            let start = Instant::now();
+            theirs.run(cost.pass)?;
+            row.insert("reference_ratio".to_string(), (start.elapsed().as_secs_f64() / seconds).into());
+        }
+    }
     Ok(rows)
+}
+
+/// What a pass needs, whatever computes it.
+struct Cost {
+    pass: Pass,
+    dispatches: u64,
+    /// Moved at least: everything that goes in read once, everything that comes out written once.
+    bytes: usize,
+    flops: Option<f64>,
+}
+
+impl Cost {
+    /// Rates, and the time at the adapter's limits as a share of the time it took; none for a view, which takes none.
+    fn row(&self, workload: &Workload, seconds: f64, peaks: &Peaks) -> Row {
+        let (gigabytes, gigaflops) = (self.bytes as f64 / 1e9, self.flops.map(|flops| flops / 1e9));
+        let least = (gigabytes / peaks.gbps).max(gigaflops.unwrap_or(0.0) / peaks.gflops);
+        let worked = |value: f64| Some(value).filter(|_| self.dispatches > 0);
+        let row = json!({
+            "name": workload.name,
+            "op": workload.op,
+            "pass": if self.pass == Pass::Forward { "forward" } else { "backward" },
+            "ms": seconds * 1e3,
+            "gflops": gigaflops.and_then(|gigaflops| worked(gigaflops / seconds)),
+            "gbps": worked(gigabytes / seconds),
+            "share": worked(least / seconds),
+            "intensity": gigaflops.and_then(|gigaflops| worked(gigaflops / gigabytes)),
+            "dispatches": self.dispatches,
+        });
+        row.as_object().cloned().unwrap_or_default()
+    }
 }
 
 /// A matrix product on the CPU, by the `gemm` crate on all cores.
