@@ -21,7 +21,7 @@ use wgrad::{DType, Device, Result, Tensor, no_grad, ops};
 /// Records a workload on the reference without computing anything: its shapes fit, if it can be recorded.
 fn record(workload: &kernels::Workload, device: &Device) -> Result<Vec<Tensor>> {
     let leaf = |input: &ops::case::Input| match input.dtype {
-        DType::F32 => Tensor::full(device, &input.shape, 0.5f32),
+        DType::F32 | DType::F16 => Tensor::full(device, &input.shape, 0.5f32),
         DType::Bool => Tensor::full(device, &input.shape, true),
         _ => Tensor::full(device, &input.shape, 0i32),
     };
@@ -33,7 +33,7 @@ fn record(workload: &kernels::Workload, device: &Device) -> Result<Vec<Tensor>> 
 fn every_operation_has_a_workload_that_can_be_recorded() {
     let device = Device::reference();
     for is_quick in [false, true] {
-        let workloads = kernels::workloads(is_quick);
+        let workloads = kernels::workloads(is_quick, true);
         let names: HashSet<&str> = workloads.iter().map(|workload| &workload.name[..]).collect();
         assert_eq!(names.len(), workloads.len(), "two workloads of one name");
         let covered: HashSet<&str> = workloads.iter().map(|workload| workload.op).collect();
@@ -58,7 +58,7 @@ fn every_operation_has_a_workload_that_can_be_recorded() {
 #[test]
 fn operations_are_counted_right() {
     let device = Device::reference();
-    let workloads = kernels::workloads(false);
+    let workloads = kernels::workloads(false, true);
     for (name, flops) in [
         ("matmul_512", 2 * 512 * 512 * 512),
         ("bmm 64x128x128x128", 64 * 2 * 128 * 128 * 128),
@@ -72,6 +72,8 @@ fn operations_are_counted_right() {
         ("lenet_conv2", 2 * (6 * 25) * (64 * 16 * 10 * 10)),
         // Each input goes into 2 x 2 places of each of 32 outputs.
         ("conv_transpose2x2", 2 * 32 * 4 * (16 * 64 * 32 * 32)),
+        ("matmul_4096_f16", 2 * 4096 * 4096 * 4096),
+        ("resnet50_conv3x3_7", 2 * (512 * 9) * (32 * 512 * 7 * 7)),
         ("relu_mul_add", 3 * 2048 * 2048),
     ] {
         let workload = workloads.iter().find(|workload| workload.name == name).unwrap_or_else(|| panic!("no {name}"));

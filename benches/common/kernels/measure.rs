@@ -7,7 +7,8 @@ use crate::common::timing::{Effort, Work, time_of};
 use crate::suites::{Random, tensor, values};
 use serde_json::json;
 use std::time::Instant;
-use wgrad::{Device, Result, Tensor, grad, no_grad};
+use wgrad::ops::case::Input;
+use wgrad::{DType, Device, Result, Tensor, grad, no_grad};
 
 /// A workload's tensors on a device.
 struct Prepared<'a> {
@@ -21,11 +22,14 @@ struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     fn new(workload: &'a Workload, device: &'a Device, data: &[Vec<f64>]) -> Result<Prepared<'a>> {
-        let leaf = |(input, values): (_, &Vec<f64>)| {
-            let leaf = tensor(device, input, values);
-            if workload.differentiable && input.dtype.is_float() { leaf.requires_grad() } else { leaf }
+        let leaf = |(input, values): (&Input, &Vec<f64>)| {
+            let mut leaf = tensor(device, input, values);
+            if input.dtype == DType::F16 {
+                leaf = leaf.to_dtype(DType::F16)?.detach();
+            }
+            Ok(if workload.differentiable && input.dtype.is_float() { leaf.requires_grad() } else { leaf })
         };
-        let leaves: Vec<Tensor> = workload.inputs.iter().zip(data).map(leaf).collect();
+        let leaves: Vec<Tensor> = workload.inputs.iter().zip(data).map(leaf).collect::<Result<_>>()?;
         let mut outputs = Vec::new();
         if workload.differentiable {
             outputs = (workload.run)(&leaves)?.into_iter().filter(Tensor::is_tracked).collect();

@@ -14,7 +14,7 @@ use clap::Parser;
 use peaks::Peaks;
 use serde_json::Value;
 use std::collections::HashSet;
-use wgrad::{Device, ops};
+use wgrad::{DType, Device, ops};
 pub use workload::Workload;
 
 /// Times every operation, forward and backward, as shares of the adapter's measured limits.
@@ -40,9 +40,9 @@ const COLUMNS: &[Column] = &[
     ("gemm", "gemm_ratio"),
 ];
 
-/// All workloads: the named ones, and one for each other operation.
-pub fn workloads(is_quick: bool) -> Vec<Workload> {
-    let mut all = named::named(is_quick);
+/// All workloads for an adapter of a kind: the named ones, and one for each other operation.
+pub fn workloads(is_quick: bool, is_gpu: bool) -> Vec<Workload> {
+    let mut all = named::named(is_quick, is_gpu);
     let done: HashSet<&str> = all.iter().map(|workload| workload.op).collect();
     let others = enlarge::others(ops::cases(), &done, is_quick);
     all.extend(others);
@@ -62,7 +62,13 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
         report.add(Row::from_iter([("name".to_string(), name.into()), (key.to_string(), value.into())]))?;
     }
     let mut failures = Vec::new();
-    for workload in workloads(is_quick).into_iter().filter(|workload| options.wants(&workload.name)) {
+    let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
+    let runs = |workload: &Workload| {
+        let needs_f16 = workload.inputs.iter().any(|input| input.dtype == DType::F16);
+        options.wants(&workload.name) && (has_f16 || !needs_f16)
+    };
+    let is_gpu = device.adapter().is_some_and(|adapter| !adapter.is_cpu);
+    for workload in workloads(is_quick, is_gpu).into_iter().filter(runs) {
         match measure::measure(&workload, &device, &peaks, effort, reference.as_ref()) {
             Ok(rows) => rows.into_iter().try_for_each(|row| report.add(row))?,
             Err(error) => failures.push(format!("{}: {error}", workload.name)),

@@ -11,9 +11,13 @@ use wgrad::{
 const IMAGES: [usize; 4] = [16, 64, 32, 32];
 const ROWS: [usize; 2] = [1024, 1000];
 
-/// All of them; in quick mode with tiny sizes.
-pub fn named(is_quick: bool) -> Vec<Workload> {
-    [products(is_quick), convolutions(is_quick), rows(is_quick), others(is_quick)].into_iter().flatten().collect()
+/// All of them; in quick mode with tiny sizes, and for a GPU with some that take a software adapter minutes.
+pub fn named(is_quick: bool, is_gpu: bool) -> Vec<Workload> {
+    let large = if is_gpu { large(is_quick) } else { Vec::new() };
+    [products(is_quick), convolutions(is_quick), rows(is_quick), others(is_quick), large]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn products(quick: bool) -> Vec<Workload> {
@@ -51,7 +55,6 @@ fn convolutions(quick: bool) -> Vec<Workload> {
     let dilated = Conv2dOptions { padding: Padding::Explicit([2, 2]), dilation: [2, 2], ..same };
     let plain = Conv2dOptions::default();
     let wide = Conv2dOptions { padding: Padding::Explicit([2, 2]), ..plain };
-    // Depthwise where a filter has one channel of several.
     let rows: [(&str, [usize; 4], [usize; 4], Conv2dOptions); 8] = [
         ("conv3x3_stride1", IMAGES, [64, 64, 3, 3], same),
         ("conv3x3_stride2", IMAGES, [128, 64, 3, 3], strided),
@@ -64,6 +67,7 @@ fn convolutions(quick: bool) -> Vec<Workload> {
     ];
     let conv = |(name, input, weight, options): (&str, [usize; 4], [usize; 4], Conv2dOptions)| {
         let run = move |x: &[Tensor]| {
+            // Depthwise where a filter sees one channel of several.
             let groups = if weight[1] == 1 { x[0].shape()[1] } else { 1 };
             x[0].conv2d(&x[1], None, &Conv2dOptions { groups, ..options })
         };
@@ -79,6 +83,24 @@ fn convolutions(quick: bool) -> Vec<Workload> {
             .flops(2.0, |x| 2 * x[0].shape[1]),
     );
     all
+}
+
+/// What is compared with vendors' libraries: large products, and the 3 x 3 convolutions of ResNet-50.
+fn large(quick: bool) -> Vec<Workload> {
+    const SQUARE: [usize; 2] = [4096, 4096];
+    let product = |name: &str| {
+        Workload::new("matmul", name, &[&SQUARE[..]; 2], quick, |x| x[0].matmul(&x[1]))
+            .flops(2.0, |x| 2 * x[0].shape[1])
+    };
+    let same = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let conv = |(channels, size): (usize, usize)| {
+        let name = format!("resnet50_conv3x3_{size}");
+        let (input, weight) = ([32, channels, size, size], [channels, channels, 3, 3]);
+        Workload::new("conv2d", &name, &[&input, &weight], quick, move |x| x[0].conv2d(&x[1], None, &same))
+            .flops(2.0, |x| 2 * x[1].shape[1..].iter().product::<usize>())
+    };
+    let convolutions = [(64, 56), (128, 28), (256, 14), (512, 7)].map(conv);
+    convolutions.into_iter().chain([product("matmul_4096"), product("matmul_4096_f16").half()]).collect()
 }
 
 fn rows(quick: bool) -> Vec<Workload> {

@@ -79,6 +79,12 @@ impl Workload {
         self
     }
 
+    /// All inputs are 16-bit floats.
+    pub fn half(mut self) -> Workload {
+        self.inputs.iter_mut().for_each(|input| input.dtype = DType::F16);
+        self
+    }
+
     /// Counts its operations for each element of the result, from the shapes of its inputs.
     pub fn flops(mut self, backward: f64, count: impl Fn(&[Input]) -> usize) -> Workload {
         self.flops = Some(count(&self.inputs));
