@@ -53,7 +53,7 @@ impl ResNet18 {
     /// # use wgrad::{Device, Tensor, models::ResNet18, nn::{Module, Scope}};
     /// # let device = Device::reference();
     /// let net = ResNet18::imagenet(&Scope::new(&device), 1000)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 1000]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 1000]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn imagenet(scope: &Scope, classes: usize) -> Result<ResNet18> {
