@@ -10,9 +10,10 @@ use wgrad::{DType, Device, Result, Tensor, no_grad};
 const ELEMENTS: usize = 1 << 20;
 const MOST: usize = 1 << 24;
 
-/// Operations whose work grows faster than their inputs, or whose kernels are recorded one for each element of the
-/// outermost dimension.
-const AS_THEY_ARE: &[&str] = &["ctc_loss", "gru", "lstm", "nms", "rnn_relu", "rnn_tanh"];
+/// Operations whose work or temporary values grow faster than their inputs, whose kernels are recorded one for each
+/// element of the outermost dimension, or whose inputs hold indices that no longer fit.
+const AS_THEY_ARE: &[&str] =
+    &["ctc_loss", "gru", "max_unpool3d", "multilabel_margin_loss", "nms", "rnn_relu", "rnn_tanh"];
 
 /// A workload for each operation that is not `done`, from the first of its cases that can be enlarged; from its first
 /// where none can, and in quick mode.
