@@ -72,6 +72,9 @@ fn operations_are_counted_right() {
         ("lenet_conv2", 2 * (6 * 25) * (64 * 16 * 10 * 10)),
         // Each input goes into 2 x 2 places of each of 32 outputs.
         ("conv_transpose2x2", 2 * 32 * 4 * (16 * 64 * 32 * 32)),
+        ("conv1d 3, 64->64", 2 * (64 * 3) * (16 * 64 * 1024)),
+        ("conv3d 3x3x3, 16->16", 2 * (16 * 27) * (4 * 16 * 16 * 32 * 32)),
+        ("mv 2048x2048", 2 * 2048 * 2048),
         ("matmul_4096_f16", 2 * 4096 * 4096 * 4096),
         ("resnet50_conv3x3_7", 2 * (512 * 9) * (32 * 512 * 7 * 7)),
         ("relu_mul_add", 3 * 2048 * 2048),
