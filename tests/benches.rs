@@ -141,12 +141,12 @@ fn the_training_suite_writes_what_it_measured() {
     }
     let folder = tempfile::tempdir().unwrap();
     let peers = folder.path().join("peers.jsonl");
-    std::fs::write(&peers, "{\"peer\": \"somebody\", \"name\": \"lenet5_step\", \"median_ms\": 1.5}\n").unwrap();
+    std::fs::write(&peers, "{\"peer\": \"somebody\", \"name\": \"lenet5_step_batch3\", \"median_ms\": 1.5}\n").unwrap();
     let options = quick("lenet5_", folder.path());
     training::run(&training::Arguments { options, batch: Some(3), peers: Some(peers) }).unwrap();
     let lines = lines(folder.path());
     let names: Vec<&Value> = lines.iter().map(|line| &line["name"]).collect();
-    assert_eq!(names, [&Value::from("lenet5_step"), &"lenet5_inference".into()]);
+    assert_eq!(names, [&Value::from("lenet5_step_batch3"), &"lenet5_inference_batch3".into()]);
     for line in &lines {
         for key in ["ms", "images_per_second", "first_ms", "dispatches", "submits", "peak_megabytes"] {
             assert!(is_number(&line[key]), "{key} of {line}");
@@ -155,7 +155,7 @@ fn the_training_suite_writes_what_it_measured() {
         assert_eq!(line["plans_after_warm_up"], 0);
     }
     let plot = std::fs::read_to_string(folder.path().join("training.svg")).unwrap();
-    assert!(plot.contains("lenet5_step, somebody"), "{plot}");
+    assert!(plot.contains("lenet5_step_batch3, somebody"), "{plot}");
 }
 
 #[test]

@@ -44,23 +44,27 @@ const COLUMNS: &[Column] = &[
 /// Steps before the counters must stand still: the first compiles, the second meets the optimizer's state.
 const WARM_UP: usize = 3;
 
+/// Images in a batch in quick mode.
+const QUICK_BATCH: usize = 2;
+
 /// Runs the suite; an error where a network failed or planned anew after its first steps, once all have run.
 pub fn run(arguments: &Arguments) -> Outcome<Report> {
     let options = &arguments.options;
-    let mut report = Report::new("training", &machine::facts(&options.device()?), COLUMNS, options)?;
+    let adapter = options.device()?;
+    let mut report = Report::new("training", &machine::facts(&adapter), COLUMNS, options)?;
     let mut failures = Vec::new();
     // All but LeNet-5 take long to compile, which quick runs are not for unless they ask for it.
     let is_short = options.is_quick() && options.filter.is_none();
     for network in NETWORKS.iter().take(if is_short { 1 } else { NETWORKS.len() }) {
         for task in [Task::Step, Task::Inference] {
-            let name = format!("{}_{}", network.name, task.name());
+            let quick = options.is_quick().then_some(QUICK_BATCH);
+            let batch = arguments.batch.or(quick).unwrap_or_else(|| network.batch(&adapter));
+            let name = network.row(task.name(), batch);
             if !options.wants(&name) {
                 continue;
             }
             // A device of its own, whose first step and whose peak of memory are the task's.
             let device = options.device()?;
-            let quick = options.is_quick().then_some(2);
-            let batch = arguments.batch.or(quick).unwrap_or_else(|| network.batch(&device));
             match measure(network, task, &device, batch, options.effort()) {
                 Ok(mut row) => {
                     if row["plans_after_warm_up"] != 0 {

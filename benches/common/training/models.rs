@@ -6,8 +6,7 @@ use wgrad::{Device, Result, Tensor};
 
 /// A network and what goes into it.
 pub struct Network {
-    /// What its rows are called.
-    pub name: &'static str,
+    name: &'static str,
     /// Images in a batch on a GPU and on a software adapter, which a large one would keep busy for minutes.
     batches: [usize; 2],
     /// Channels, height and width of an image.
@@ -70,6 +69,12 @@ impl Network {
     /// Images in a batch where nobody says otherwise.
     pub fn batch(&self, device: &Device) -> usize {
         self.batches[usize::from(device.adapter().is_none_or(|adapter| adapter.is_cpu))]
+    }
+
+    /// What the rows of a task are called: comparisons go by names, so another batch than a GPU's has another name.
+    pub fn row(&self, task: &str, batch: usize) -> String {
+        let name = format!("{}_{task}", self.name);
+        if batch == self.batches[0] { name } else { format!("{name}_batch{batch}") }
     }
 
     /// New weights and a random batch.
