@@ -7,9 +7,10 @@ mod kernels;
 mod suites;
 
 use clap::Parser;
-use common::Outcome;
+use common::finish;
 use kernels::{Arguments, run};
+use std::process::ExitCode;
 
-fn main() -> Outcome<()> {
-    run(&Arguments::parse()).map(|_| ())
+fn main() -> ExitCode {
+    finish(run(&Arguments::parse()))
 }

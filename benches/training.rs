@@ -5,9 +5,10 @@ mod common;
 mod training;
 
 use clap::Parser;
-use common::Outcome;
+use common::finish;
+use std::process::ExitCode;
 use training::{Arguments, run};
 
-fn main() -> Outcome<()> {
-    run(&Arguments::parse()).map(|_| ())
+fn main() -> ExitCode {
+    finish(run(&Arguments::parse()))
 }
