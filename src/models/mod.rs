@@ -1,5 +1,14 @@
 //! Networks, built of nothing but [`nn`](crate::nn).
 
+mod cifar;
+mod conv_norm;
 mod lenet;
+mod mobilenet;
+mod resnet;
+mod unet;
 
+pub use cifar::CifarCnn;
 pub use lenet::LeNet5;
+pub use mobilenet::MobileNetV1;
+pub use resnet::ResNet18;
+pub use unet::{UNet, UNetOptions};

@@ -1,0 +1,25 @@
+//! What the suites share.
+#![allow(dead_code)]
+
+pub mod machine;
+pub mod options;
+pub mod plot;
+pub mod report;
+pub mod svg;
+pub mod timing;
+
+use std::process::ExitCode;
+
+/// Suites are programs: what goes wrong is told and ends them.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// How a suite ends.
+pub fn finish<T>(outcome: Outcome<T>) -> ExitCode {
+    match outcome {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! MobileNet (Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+//! 2017).
+
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::models::conv_norm::{ConvNorm, Window};
+use crate::nn::{Linear, Module, Scope, Sequential};
+
+/// Channels and stride of each depthwise separable layer, at width 1.
+const LAYERS: [(usize, usize); 13] = [
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+];
+
+/// MobileNetV1: `[N, 3, H, W] -> [N, classes]` logits; for 1,000 classes 4,231,976 parameters at width 1.
+///
+/// | layer | channels at width 1 | size |
+/// |---|---|---|
+/// | `features.0`: convolution 3 x 3, stride 2 | 32 | `H / 2` |
+/// | `features.1` to `features.13`: depthwise 3 x 3, then 1 x 1 | 64 to 1024 | down to `H / 32` |
+/// | the mean of each channel; `classifier` | `classes` | |
+///
+/// Batch normalization and ReLU follow each convolution. In a layer, `0` and `1` are the depthwise convolution and its
+/// normalization, `3` and `4` those of 1 x 1.
+pub struct MobileNetV1 {
+    stem: ConvNorm,
+    layers: Sequential,
+    classifier: Linear,
+}
+
+impl MobileNetV1 {
+    /// A network with new weights from the device's random stream, all its channels `width` times the paper's.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a layer would have no channels; what the device meets on the
+    /// way.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, models::MobileNetV1, nn::{Module, Scope}};
+    /// # let device = Device::reference();
+    /// let net = MobileNetV1::new(&Scope::new(&device), 10, 0.25)?;
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn new(scope: &Scope, classes: usize, width: f64) -> Result<MobileNetV1> {
+        let scaled = |channels: usize| (channels as f64 * width) as usize;
+        if scaled(32) == 0 {
+            let rule = format!("the width must be at least 1/32, which leaves one channel; got {width}");
+            return Err(Error::invalid("MobileNetV1", rule));
+        }
+        let features = scope.at("features");
+        let stem = Window { inputs: 3, outputs: scaled(32), size: 3, stride: 2, groups: 1 };
+        let mut inputs = stem.outputs;
+        let mut layers = Sequential::new();
+        for (i, (channels, stride)) in LAYERS.into_iter().enumerate() {
+            let outputs = scaled(channels);
+            layers = layers.push(Separable::new(&features.at(i + 1), inputs, outputs, stride)?);
+            inputs = outputs;
+        }
+        Ok(MobileNetV1 {
+            stem: ConvNorm::new(&features.at("0.0"), &features.at("0.1"), stem)?,
+            layers,
+            classifier: Linear::new(&scope.at("classifier"), inputs, classes)?,
+        })
+    }
+}
+
+impl Module for MobileNetV1 {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let x = self.layers.forward(&self.stem.forward(input)?.relu()?)?;
+        self.classifier.forward(&x.global_avg_pool()?.flatten(1, -1)?)
+    }
+    fn children(&self) -> Vec<&dyn Module> {
+        vec![&self.stem, &self.layers, &self.classifier]
+    }
+}
+
+/// A convolution of each channel alone, and one of 1 x 1 across channels.
+struct Separable {
+    depthwise: ConvNorm,
+    pointwise: ConvNorm,
+}
+
+impl Separable {
+    fn new(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<Separable> {
+        let depthwise = Window { inputs, outputs: inputs, size: 3, stride, groups: inputs };
+        let pointwise = Window { inputs, outputs, size: 1, stride: 1, groups: 1 };
+        Ok(Separable {
+            depthwise: ConvNorm::new(&scope.at(0), &scope.at(1), depthwise)?,
+            pointwise: ConvNorm::new(&scope.at(3), &scope.at(4), pointwise)?,
+        })
+    }
+}
+
+impl Module for Separable {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        self.pointwise.forward(&self.depthwise.forward(input)?.relu()?)?.relu()
+    }
+    fn children(&self) -> Vec<&dyn Module> {
+        vec![&self.depthwise, &self.pointwise]
+    }
+}
