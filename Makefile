@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-swiftshader check driver
+.PHONY: mnist test test-swiftshader check bench-peers driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -24,6 +24,12 @@ check:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# The same work in wgrad, burn, meganeura and PyTorch, alternating (benches/peers/README.md). PYTHON is one that has torch
+# (`pip install torch`): `make bench-peers PYTHON=/path/to/python ARGS="--filter matmul --peers burn,pytorch"`.
+PYTHON ?= python3
+bench-peers: driver
+	$(PYTHON) benches/peers/compare.py $(ARGS)
 
 driver:
 	tools/install-driver.sh
