@@ -68,7 +68,7 @@ def check_pytorch(python):
 
 
 class Program:
-    """A program that works on one item, in a folder and with caches of its own, so that its first call is a cold one."""
+    """A program that works on one item; its folder and its caches are new, so that its first call is a cold one."""
 
     def __init__(self, command, item, runs, timeout):
         self.timeout = timeout
@@ -173,7 +173,8 @@ def show(item, reports):
         if "median_ms" in report:
             median = report["median_ms"]
             ratio = f" ({median / ours:.2f}x)" if ours and report["peer"] != OURS else ""
-            cells.append(f"{milliseconds(median) + ratio:>18} {milliseconds(report['first_ms']):>9}")
+            first = report["start_ms" if item.endswith("_step") else "first_ms"]
+            cells.append(f"{milliseconds(median) + ratio:>18} {milliseconds(first):>9}")
         else:
             cells.append(f"{'none' if 'unsupported' in report else 'failed':>18} {'':9}")
     print(" ".join(cells), flush=True)
@@ -207,7 +208,7 @@ def main():
             commands[peer] = check_pytorch(arguments.python) if peer == "pytorch" else build(peer)
         except Failed as error:
             print(f"without {peer}: {error}", file=sys.stderr)
-    print("median of the runs in ms (how many times as long as ours), and the first call in ms")
+    print("median of the runs (how many times as long as ours) and first call, in ms; first step from the program's start")
     print(" ".join([f"{'':18}", *(f"{peer:>18} {'first':>9}" for peer in commands)]), flush=True)
     with arguments.json.open("w") as file:
         for item in items:

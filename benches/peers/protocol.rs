@@ -83,15 +83,9 @@ impl Bench {
         runs.sort_unstable();
         let median = (runs[(runs.len() - 1) / 2] + runs[runs.len() / 2]) / 2;
         let max_bytes = (work.max_bytes)().map(|bytes| format!(r#","max_bytes":{bytes}"#)).unwrap_or_default();
-        println!(
-            r#"{{"peer":"{}","name":"{name}","start_ms":{:.3},"first_ms":{:.3},"median_ms":{:.4},"min_ms":{:.4},"runs":{},"calls":{calls}{max_bytes}}}"#,
-            self.peer,
-            ms(since_start),
-            ms(first),
-            ms(median),
-            ms(runs[0]),
-            runs.len(),
-        );
+        print!(r#"{{"peer":"{}","name":"{name}","start_ms":{:.3},"#, self.peer, ms(since_start));
+        print!(r#""first_ms":{:.3},"median_ms":{:.4},"min_ms":{:.4},"#, ms(first), ms(median), ms(runs[0]));
+        println!(r#""runs":{},"calls":{calls}{max_bytes}}}"#, runs.len());
     }
 
     /// Between runs others have their turn: says `ready`, and goes on with the next line of standard input.
