@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the work list in wgrad and in its peers, alternating on this machine, and prints medians and ratios.
+"""Runs the work list in wgrad and in its peers, alternating on this machine, and prints times and ratios.
 
 Every program makes a work item ready (first call, warm-up) and then waits; the timed runs go round: ours, a peer, the
 next peer, ours again. A peer that is missing, does not build or crashes is left out, with a word about it.
@@ -85,15 +85,31 @@ class Program:
         )
         self.rest = b""
         self.result = None
+        self.cpu_seconds = []
 
     def go(self):
         """Lets it do one run; whether it waits for another afterwards."""
+        before = self.cpu_time()
         try:
             self.process.stdin.write(b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # why it ended is what `work` finds out
-        return self.work()
+        waits = self.work()
+        if waits and before is not None:
+            self.cpu_seconds.append(self.cpu_time() - before)
+        elif self.cpu_seconds:
+            mean = sum(self.cpu_seconds) / len(self.cpu_seconds)
+            self.result["cpu_ms"] = round(mean * 1e3 / self.result["calls"], 4)
+        return waits
+
+    def cpu_time(self):
+        """Seconds of processor time all its threads have taken; nothing where there is no /proc."""
+        try:
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def work(self):
         """Lets it work until it is ready for a run (True) or has reported (False)."""
@@ -165,16 +181,15 @@ def milliseconds(value):
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
-def show(item, reports):
-    """The item's line of the table: medians, and theirs divided by ours."""
+def show(item, reports, what):
+    """The item's line of the table: times (`what` says which), and theirs divided by ours."""
     cells = [f"{item:18}"]
-    ours = reports.get(OURS, {}).get("median_ms")
+    ours = reports.get(OURS, {}).get(what)
     for report in reports.values():
-        if "median_ms" in report:
-            median = report["median_ms"]
-            ratio = f" ({median / ours:.2f}x)" if ours and report["peer"] != OURS else ""
+        if what in report:
+            ratio = f" ({report[what] / ours:.2f}x)" if ours and report["peer"] != OURS else ""
             first = report["start_ms" if item.endswith("_step") else "first_ms"]
-            cells.append(f"{milliseconds(median) + ratio:>18} {milliseconds(first):>9}")
+            cells.append(f"{milliseconds(report[what]) + ratio:>18} {milliseconds(first):>9}")
         else:
             cells.append(f"{'none' if 'unsupported' in report else 'failed':>18} {'':9}")
     print(" ".join(cells), flush=True)
@@ -189,6 +204,7 @@ def main():
     parser.add_argument("--filter", help="only work items whose name contains this")
     parser.add_argument("--peers", default=",".join(PEERS), help="which of them, with commas between")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each program on each item")
+    parser.add_argument("--show", choices=["median_ms", "min_ms", "cpu_ms"], default="median_ms", help="in the table")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds until a silent program is given up")
     parser.add_argument("--python", default=sys.executable, help="a Python that has torch")
     parser.add_argument("--json", type=pathlib.Path, default=HERE / "results.jsonl", help="where the reports go")
@@ -208,14 +224,14 @@ def main():
             commands[peer] = check_pytorch(arguments.python) if peer == "pytorch" else build(peer)
         except Failed as error:
             print(f"without {peer}: {error}", file=sys.stderr)
-    print("median of the runs (how many times as long as ours) and first call, in ms; first step from the program's start")
+    print(f"{arguments.show} (over ours), and the first call in ms; the first step from the program's start")
     print(" ".join([f"{'':18}", *(f"{peer:>18} {'first':>9}" for peer in commands)]), flush=True)
     with arguments.json.open("w") as file:
         for item in items:
             reports = alternate(commands, item, arguments.runs, arguments.timeout)
             file.writelines(json.dumps(report) + "\n" for report in reports.values())
             file.flush()
-            show(item, reports)
+            show(item, reports, arguments.show)
     print(f"The reports are in {arguments.json}.")
 
 

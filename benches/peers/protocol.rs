@@ -1,4 +1,5 @@
 //! What the Rust programs share: their arguments, how a work item is timed, and the line that reports it.
+#![allow(dead_code)] // no program needs all of it
 
 use std::io::{Write, stdin, stdout};
 use std::time::{Duration, Instant};
@@ -61,7 +62,6 @@ impl Bench {
     }
 
     /// Says why there is no such work here.
-    #[allow(dead_code)] // some peers can do everything
     pub fn unsupported(&self, name: &str, why: &str) {
         if self.filter.as_ref().is_none_or(|filter| name.contains(filter)) {
             println!(r#"{{"peer":"{}","name":"{name}","unsupported":"{why}"}}"#, self.peer);
