@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-swiftshader check shader-stats driver
+.PHONY: mnist test test-swiftshader check bench-peers shader-stats driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -29,6 +29,12 @@ check:
 shader-stats:
 	tools/install-driver.sh --require
 	cargo run --example shader-stats -- $(ARGS)
+
+# The same work in wgrad, burn, meganeura and PyTorch, alternating (benches/peers/README.md). PYTHON is one that has torch
+# (`pip install torch`): `make bench-peers PYTHON=/path/to/python ARGS="--filter matmul --peers burn,pytorch"`.
+PYTHON ?= python3
+bench-peers: driver
+	$(PYTHON) benches/peers/compare.py $(ARGS)
 
 driver:
 	tools/install-driver.sh
