@@ -7,6 +7,7 @@ use crate::plan::form::Cluster;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Kernels, and where their inputs, outputs and data words come from.
@@ -78,7 +79,15 @@ impl<'a> Code<'a> {
     /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element where it
     /// writes. `may_take` says which; `is_full` tells outputs with an element a place from those with one a row.
     pub fn take_over(&mut self, may_take: impl Fn(&Input) -> bool, is_full: impl Fn(Root) -> bool) {
-        for output in 0..self.outputs.len() {
+        // A parameter's new value belongs where its old one was: then each run finds it in the same place. That is a
+        // value of an earlier run which few other outputs need, and outputs that need few such choose first.
+        let read: Vec<Vec<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
+        let mut order: Vec<usize> = (0..self.outputs.len()).collect();
+        order.sort_by_key(|&output| {
+            let sources = read[output].iter().filter(|&&i| self.is_source(i)).count();
+            (!self.wiring.is_assigned(self.outputs[output]), sources)
+        });
+        for output in order {
             let layout = self.wiring.stored(self.outputs[output]);
             let of_rows = !is_full(self.outputs[output]);
             let fits = |&i: &usize| {
@@ -90,14 +99,37 @@ impl<'a> Code<'a> {
                     && self.inputs.iter().filter(|other| other.root == input.root).count() == 1
                     && may_take(input)
             };
-            // A parameter's new value belongs where its old one was: then each run finds it in the same place.
-            let is_source = |&i: &usize| matches!(self.inputs[i].root, Edge::Source(_));
-            let mut sources = (0..self.inputs.len()).filter(is_source);
-            if let Some(input) = sources.find(fits).or_else(|| (0..self.inputs.len()).find(fits)) {
+            let readers = |i: usize| read.iter().filter(|inputs| inputs.contains(&i)).count();
+            let sources = read[output].iter().copied().filter(|&i| self.is_source(i)).filter(|i| fits(i));
+            let source = sources.min_by_key(|&i| readers(i));
+            if let Some(input) = source.or_else(|| (0..self.inputs.len()).find(fits)) {
                 self.inputs[input].buffer = output_name(output);
                 self.in_place.push((output, input));
             }
         }
+    }
+
+    fn is_source(&self, input: usize) -> bool {
+        matches!(self.inputs[input].root, Edge::Source(_))
+    }
+
+    /// The inputs that an output is computed from, ascending.
+    fn read_by(&self, output: Root) -> Vec<usize> {
+        let mut open: Vec<usize> = super::wiring::node(output).into_iter().collect();
+        let mut seen = BTreeSet::new();
+        let mut read = BTreeSet::new();
+        while let Some(member) = open.pop() {
+            if !seen.insert(member) {
+                continue;
+            }
+            for argument in 0..self.wiring.schedule.edges[member].len() {
+                match self.cluster.producer(self.wiring, member, argument) {
+                    Some(producer) => open.push(producer),
+                    None => read.extend(self.input(member, argument).ok()),
+                }
+            }
+        }
+        read.into_iter().collect()
     }
 
     /// The input that an argument is read from.

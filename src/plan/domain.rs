@@ -25,8 +25,9 @@ pub(super) struct Domain {
     pub rows: usize,
     /// Elements of a row.
     pub length: usize,
-    /// Whether the outermost dimension, which a shorter last batch changes, is part of a row.
-    pub length_varies: bool,
+    /// Elements that a row has of each index of the outermost dimension, where that is part of a row: a shorter last
+    /// batch changes the length then, and not this.
+    pub length_each: Option<usize>,
 }
 
 /// What the four numbers of a vector are.
@@ -60,7 +61,8 @@ impl Domain {
         let row_of = steps(&Layout::strided(shape, &strides, 0, input.dtype));
         let rows = kept.iter().map(|&dim| shape[dim]).product();
         let length = dims.iter().map(|&dim| shape[dim]).product();
-        Domain { row_of, rows, length, length_varies: dims.contains(&0) }
+        let length_each = dims.contains(&0).then(|| length / shape[0].max(1));
+        Domain { row_of, rows, length, length_each }
     }
 
     pub fn numel(&self) -> usize {

@@ -112,18 +112,25 @@ fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
     if !domain.rows_are_runs() {
         return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
     }
-    let steps = if domain.length_varies { 512 } else { steps };
+    let steps = if domain.length_each.is_some() { 512 } else { steps };
     (steps / 2).max(1).next_power_of_two().min(256)
 }
 
-/// Chunks a row is split into, so that no invocation's loop grows long and that the adapter is busy.
-fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> usize {
+/// Chunks a row is split into, so that no invocation's loop grows long and that the adapter is busy; `None` where rows
+/// stay whole. Where the batch size is part of the length, that is a matter of the other dimensions, so that a shorter
+/// last batch takes the same kernels.
+fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> Option<usize> {
     let steps = domain.length.div_ceil(along(domain) * lanes);
     let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
     let (enough, fewest) = if adapter.is_cpu { (256, 16) } else { (1 << 16, 8) };
     let for_loops = steps.div_ceil(1024);
     let for_teams = (enough / (units * lanes).max(1)).min(steps / fewest);
-    for_loops.max(for_teams).clamp(1, 1 << 14)
+    let chunks = for_loops.max(for_teams).clamp(1, 1 << 14);
+    let split = match domain.length_each {
+        Some(each) => each >= 64 || domain.length > 1 << 13,
+        None => chunks > 1,
+    };
+    split.then_some(chunks)
 }
 
 /// How an argument is read: by rows where it has one value for each.
@@ -166,7 +173,7 @@ pub(super) fn write(
     let loops = levels.reductions.len().max(store_in.unwrap_or(0));
     let lanes_first = lanes(domain, loops, adapter);
     let is_split = is_one_loop(wiring, cluster, &levels);
-    let chunks = if is_split { chunks(domain, lanes_first, adapter) } else { 1 };
+    let chunks = if is_split { chunks(domain, lanes_first, adapter) } else { None };
     if store_in.is_none_or(|store_in| store_in == loops) {
         code.take_over(may_take, is_full);
     }
@@ -176,13 +183,13 @@ pub(super) fn write(
     writer.rows_until(0)?;
     for level in 1..=loops {
         writer.elements(level, if store_in == Some(level) { &full } else { &[] }, lanes_first)?;
-        if chunks == 1 {
+        if chunks.is_none() {
             writer.rows_until(level)?;
         }
     }
     let accumulators: Vec<Accumulator> = writer.accumulators(1);
     let mut temporaries = Vec::new();
-    if chunks > 1 {
+    if let Some(chunks) = chunks {
         for (k, accumulator) in accumulators.iter().enumerate() {
             writer.store_partial(k, accumulator);
             temporaries.push(4 * chunks * domain.rows);
@@ -203,7 +210,9 @@ pub(super) fn write(
     let kernels = kernels
         .into_iter()
         .enumerate()
-        .map(|(stage, (body, lanes))| writer.kernel(&body, stage, chunks, lanes, temporaries.len(), adapter))
+        .map(|(stage, (body, lanes))| {
+            writer.kernel(&body, stage, chunks.unwrap_or(1), lanes, temporaries.len(), adapter)
+        })
         .collect();
     Ok(writer.code.finish(Kernels { kernels, temporaries }))
 }

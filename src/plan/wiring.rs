@@ -4,6 +4,7 @@ use crate::graph::{Class, Edge, Schedule};
 use crate::plan::simplify::{representatives, resolve};
 use crate::shader::Formula;
 use crate::shape::Layout;
+use std::collections::BTreeSet;
 
 /// A value as it is stored: an output of a node that is not a view, or a source.
 pub(super) type Root = Edge;
@@ -18,6 +19,8 @@ pub(super) struct Wiring<'a> {
     consumers: Vec<Vec<(usize, usize)>>,
     /// Whether a node's result is asked for, directly or through others.
     live: Vec<bool>,
+    /// Values that a parameter shows after the run.
+    assigned: BTreeSet<Root>,
 }
 
 impl<'a> Wiring<'a> {
@@ -29,6 +32,7 @@ impl<'a> Wiring<'a> {
             constant: Vec::with_capacity(count),
             consumers: vec![Vec::new(); count],
             live: vec![false; count],
+            assigned: BTreeSet::new(),
         };
         for node in 0..count {
             let constant = wiring.formula(node).is_some_and(|formula| {
@@ -42,7 +46,12 @@ impl<'a> Wiring<'a> {
         for node in (0..count).rev() {
             if schedule.kept[node] {
                 for output in 0..schedule.nodes[node].outputs.len() {
-                    wiring.mark(wiring.root(Edge::Node { index: node, output }));
+                    let root = wiring.root(Edge::Node { index: node, output });
+                    wiring.mark(root);
+                    // What a parameter is assigned is cut off from its history.
+                    if schedule.nodes[node].op.name() == "detach" {
+                        wiring.assigned.insert(root);
+                    }
                 }
             }
             if wiring.live[node] {
@@ -116,6 +125,11 @@ impl<'a> Wiring<'a> {
     /// The calls that read a node's results, and which argument of theirs it is.
     pub fn consumers(&self, node: usize) -> &[(usize, usize)] {
         &self.consumers[node]
+    }
+
+    /// Whether a value is a parameter's new one, as far as can be seen.
+    pub fn is_assigned(&self, root: Root) -> bool {
+        self.assigned.contains(&root)
     }
 
     /// Nodes that something asks for and that compute: no views, no repeated calls.
