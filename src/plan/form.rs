@@ -156,7 +156,8 @@ impl Former<'_> {
                 if output(member) != full && output(member) != rows {
                     return Err("sizes differ");
                 }
-                if single && !formula.is_scalar() {
+                // Rows' values have no four neighbours in one vector.
+                if (single || !cluster.is_full(wiring, member)) && !formula.is_scalar() {
                     return Err("a formula of four numbers in a kernel of single ones");
                 }
             }
