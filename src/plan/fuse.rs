@@ -132,19 +132,25 @@ impl<'a> Fusion<'a> {
         Ok(cluster)
     }
 
-    /// Joins each call's cluster with those of its arguments.
+    /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.
     fn join_producers(&mut self) {
         let wiring = self.former.wiring;
         for node in wiring.calls() {
-            for argument in 0..wiring.schedule.edges[node].len() {
-                let root = wiring.argument(node, argument);
-                let Edge::Node { index, .. } = root else { continue };
-                if wiring.is_constant(index) || self.recomputed[index] || wiring.is_constant(node) {
-                    continue;
-                }
-                if let Err(reason) = self.join(self.home[index], self.home[node]) {
-                    let name = |node: usize| wiring.schedule.nodes[node].op.name();
-                    self.notes.push(format!("{} {index} and {} {node}: {reason}", name(index), name(node)));
+            if wiring.is_constant(node) || self.recomputed[node] {
+                continue;
+            }
+            let mut open = vec![node];
+            while let Some(reader) = open.pop() {
+                for argument in 0..wiring.schedule.edges[reader].len() {
+                    let Edge::Node { index, .. } = wiring.argument(reader, argument) else { continue };
+                    if self.recomputed[index] {
+                        open.push(index);
+                    } else if !wiring.is_constant(index)
+                        && let Err(reason) = self.join(self.home[index], self.home[node])
+                    {
+                        let name = |node: usize| wiring.schedule.nodes[node].op.name();
+                        self.notes.push(format!("{} {index} and {} {node}: {reason}", name(index), name(node)));
+                    }
                 }
             }
         }
@@ -201,9 +207,11 @@ impl<'a> Fusion<'a> {
     /// The clusters that read what a call computes.
     fn readers(&self, node: usize, readers: &mut Vec<usize>) {
         for &(user, _) in self.former.wiring.consumers(node) {
-            readers.push(self.home[user]);
             if self.recomputed[user] {
+                // Its own users compute it; a joined cluster never reads it from memory.
                 self.readers(user, readers);
+            } else {
+                readers.push(self.home[user]);
             }
         }
     }
@@ -212,7 +220,7 @@ impl<'a> Fusion<'a> {
     fn is_cyclic(&self, first: usize, second: usize, joined: &Cluster) -> bool {
         let last = joined.members.last().copied().unwrap_or(0);
         let mut open = Vec::new();
-        for &member in &joined.members {
+        for member in joined.core() {
             self.readers(member, &mut open);
         }
         open.retain(|&reader| reader != first && reader != second);
@@ -221,12 +229,12 @@ impl<'a> Fusion<'a> {
             if !seen.insert(cluster) {
                 continue;
             }
-            let members = &self.clusters[&cluster].members;
+            let cluster = &self.clusters[&cluster];
             // Numbers grow along every path.
-            if members.first().is_none_or(|&smallest| smallest > last) {
+            if cluster.core().next().is_none_or(|smallest| smallest > last) {
                 continue;
             }
-            for &member in members {
+            for member in cluster.core() {
                 let from = open.len();
                 self.readers(member, &mut open);
                 if open[from..].iter().any(|&reader| reader == first || reader == second) {
