@@ -3,7 +3,7 @@
 use crate::device::Adapter;
 use crate::graph::{Class, Edge};
 use crate::plan::domain::{Domain, Wide};
-use crate::plan::rows;
+use crate::plan::loops;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernels, Operand};
 use crate::shape::Layout;
@@ -98,8 +98,8 @@ pub(super) struct Former<'a> {
 }
 
 impl Former<'_> {
-    /// A cluster of these calls, or why there is none.
-    pub fn form(&self, members: BTreeSet<usize>) -> Result<Cluster, &'static str> {
+    /// A cluster of these calls, of which `copies` are stored elsewhere, or why there is none.
+    pub fn form(&self, members: BTreeSet<usize>, copies: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let nodes = &self.wiring.schedule.nodes;
         let mut call = None;
         let mut domain: Option<Domain> = None;
@@ -124,7 +124,7 @@ impl Former<'_> {
             (None, Some(domain)) => Kind::Rows(domain),
             (None, None) => Kind::Pointwise,
         };
-        let cluster = Cluster { members, copies: BTreeSet::new(), kind };
+        let cluster = Cluster { members, copies, kind };
         if cluster.members.len() > 1 {
             self.check(&cluster)?;
         }
@@ -168,7 +168,7 @@ impl Former<'_> {
             }
         }
         match &cluster.kind {
-            Kind::Rows(_) => rows::check(cluster, wiring, self.adapter)?,
+            Kind::Rows(_) => loops::check(cluster, wiring, self.adapter)?,
             Kind::Call(call) => self.check_stores(*call)?,
             Kind::Pointwise => {}
         }
@@ -229,7 +229,7 @@ impl Former<'_> {
                 let own = own.map(|kernel| kernel.bindings.len() + 1).max().unwrap_or(0);
                 own + inputs - self.wiring.schedule.edges[call].len() + outputs
             }
-            _ => inputs + outputs,
+            _ => inputs + outputs + loops::partials(cluster, self.wiring, self.adapter),
         }
     }
 

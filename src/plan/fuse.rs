@@ -56,7 +56,7 @@ impl<'a> Fusion<'a> {
         }
         for node in former.wiring.calls() {
             let alone = BTreeSet::from([node]);
-            if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| former.form(alone)) {
+            if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| former.form(alone, BTreeSet::new())) {
                 fusion.clusters.insert(node, cluster);
             }
         }
@@ -127,9 +127,8 @@ impl<'a> Fusion<'a> {
                 }
             }
         }
-        let mut cluster = self.former.form(members)?;
-        cluster.copies = cluster.members.difference(&core).copied().collect();
-        Ok(cluster)
+        let copies = members.difference(&core).copied().collect();
+        self.former.form(members, copies)
     }
 
     /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.

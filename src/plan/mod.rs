@@ -9,6 +9,7 @@ mod form;
 mod fuse;
 mod key;
 mod log;
+mod loops;
 mod lower;
 mod place;
 mod pointwise;
