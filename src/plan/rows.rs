@@ -326,12 +326,8 @@ impl Writer<'_> {
     /// Stores a chunk's result.
     fn store_partial(&mut self, k: usize, accumulator: &Accumulator) {
         let name = &accumulator.name;
-        let (at, value) = match self.wide {
-            Wide::Single => ("chunk * params.rows + unit", name.clone()),
-            Wide::Elements { .. } => ("chunk * params.rows + unit", format!("{name}.x")),
-            Wide::Rows => ("chunk * params.rows + unit", name.clone()),
-        };
-        let _ = writeln!(self.text, "    if (leads) {{ partial{k}[{at}] = {value}; }}");
+        let part = if matches!(self.wide, Wide::Elements { .. }) { ".x" } else { "" };
+        let _ = writeln!(self.text, "    if (leads) {{ partial{k}[chunk * params.rows + unit] = {name}{part}; }}");
     }
 
     /// The loop that combines the chunks of a row.
@@ -388,9 +384,8 @@ impl Writer<'_> {
             (_, 0..=64) => 64,
             _ => 256,
         };
-        let lanes_text = format!("{lanes}u");
         let mut kernel = Kernel::new("rows", TEMPLATE)
-            .constant("LANES", lanes_text)
+            .constant("LANES", format!("{lanes}u"))
             .constant("WORKGROUP", format!("{workgroup}u"))
             .constant("WORDS", format!("{}u", words.len().div_ceil(4).max(1)))
             .values(&[units, length, split, row_stride, element_stride, self.domain.numel(), 0, 0])
