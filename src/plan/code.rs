@@ -41,9 +41,9 @@ pub(super) struct Code<'a> {
     pub outputs: Vec<Root>,
     pub scalars: Vec<(usize, usize)>,
     pub in_place: Vec<(usize, usize)>,
-    libraries: Vec<&'static str>,
     /// Numbers of a vector in full values.
-    width: usize,
+    pub width: usize,
+    libraries: Vec<&'static str>,
 }
 
 pub(super) fn internal(reason: &str) -> Error {
@@ -257,11 +257,6 @@ impl<'a> Code<'a> {
             scalars: self.scalars,
             in_place: self.in_place,
         }
-    }
-
-    /// Numbers of a vector in full values.
-    pub fn width(&self) -> usize {
-        self.width
     }
 }
 

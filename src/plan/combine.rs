@@ -1,6 +1,7 @@
 //! How reductions put two values together, within a vector, along a loop and across the invocations of a team.
 
 use crate::dtype::DType;
+use crate::plan::access::array_type;
 use crate::shader::Combine;
 use std::fmt::Write;
 
@@ -23,23 +24,19 @@ impl Accumulator {
         }
     }
 
+    /// The type it is computed in.
+    fn computed(&self) -> DType {
+        if self.dtype == DType::F16 { DType::F32 } else { self.dtype }
+    }
+
     /// The type of one number.
     fn scalar(&self) -> &'static str {
-        match self.dtype {
-            DType::F32 | DType::F16 => "f32",
-            DType::I32 => "i32",
-            DType::U32 | DType::Bool => "u32",
-        }
+        self.computed().wgsl()
     }
 
     /// The element type of a buffer of partial results.
     pub fn stored(&self, vector: bool) -> &'static str {
-        match (self.scalar(), vector) {
-            ("f32", true) => "vec4<f32>",
-            ("i32", true) => "vec4<i32>",
-            (_, true) => "vec4<u32>",
-            (scalar, false) => scalar,
-        }
+        array_type(self.computed(), vector)
     }
 
     /// The result over nothing, a number that changes no other. Infinity is no constant in WGSL, so it is made of data.

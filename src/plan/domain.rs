@@ -120,16 +120,16 @@ impl Domain {
         if self.even().is_some() {
             return format!("{row} * params.row_stride + {element} * params.element_stride");
         }
-        format!("{} + {}", unravel(&self.part(true), row), unravel(&self.part(false), element))
+        format!("{} + {}", place(&self.part(true), row), place(&self.part(false), element))
     }
 }
 
-/// The place that an index over some sizes has, each with its stride. The first size is not written: it may be that of
+/// The place that an index over some sizes has, each with its stride, as a WGSL expression. The first size is not written: it may be that of
 /// the outermost dimension, which a shorter last batch changes.
-fn unravel(part: &[(usize, usize)], index: &str) -> String {
+pub(super) fn place(steps: &[(usize, usize)], index: &str) -> String {
     let mut text = String::new();
     let mut inner = 1;
-    for (at, &(size, stride)) in part.iter().enumerate().rev() {
+    for (at, &(size, stride)) in steps.iter().enumerate().rev() {
         let mut term = if inner == 1 { index.to_string() } else { format!("({index} / {inner}u)") };
         if at > 0 {
             // Where there is nothing, nothing is read; the text must be valid all the same.
@@ -141,9 +141,4 @@ fn unravel(part: &[(usize, usize)], index: &str) -> String {
         inner *= size.max(1);
     }
     if text.is_empty() { "0u".to_string() } else { format!("({text})") }
-}
-
-/// The place in storage of an index in the order of a layout's elements, as a WGSL expression.
-pub(super) fn place(steps: &[(usize, usize)], index: &str) -> String {
-    unravel(steps, index)
 }

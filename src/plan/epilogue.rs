@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::Edge;
-use crate::plan::access::{Access, stored};
+use crate::plan::access::Access;
 use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::domain::Wide;
 use crate::plan::form::Cluster;
@@ -53,7 +53,7 @@ pub(super) fn write(
     calls(&mut code, rest, "index", &format!("{numel}u"), &mut body)?;
     for output in (0..code.outputs.len()).filter(|&output| is_whole(code.outputs[output])) {
         let node = super::wiring::node(code.outputs[output]).ok_or_else(|| internal("a source is no result"))?;
-        let value = stored(&format!("v{node}"), wiring.stored(code.outputs[output]).dtype, 1);
+        let value = code.stored(output, &format!("v{node}"), code.width);
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
     for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {

@@ -174,10 +174,8 @@ impl<'a> Fusion<'a> {
                 }
             }
             for other in others {
-                let home = |key: usize| self.clusters.get(&key).and_then(|cluster| cluster.members.first());
-                if let (Some(_), Some(_)) = (home(other), home(key)) {
-                    let _ = self.join(other, key);
-                }
+                // One of them may be part of another by now.
+                let _ = self.join(other, key);
             }
         }
     }

@@ -278,8 +278,8 @@ impl Writer<'_> {
         }
         for &k in stored {
             let value = node(self.code.outputs[k]).map(|member| format!("v{member}")).unwrap_or_default();
-            let value = self.code.stored(k, &value, self.code.width());
-            let at = if self.code.width() == 4 { "index / 4u" } else { "index" };
+            let value = self.code.stored(k, &value, self.code.width);
+            let at = if self.code.width == 4 { "index / 4u" } else { "index" };
             let _ = writeln!(steps, "    {}[{at}] = {value};", output_name(k));
         }
         if lanes > 1 && !stored.is_empty() {
@@ -317,7 +317,7 @@ impl Writer<'_> {
         out.push_str("    }\n");
         let across = matches!(self.wide, Wide::Elements { .. });
         for accumulator in &accumulators {
-            let total = accumulator.total(&format!("sum_{}", accumulator.name), across, self.code.width(), lanes);
+            let total = accumulator.total(&format!("sum_{}", accumulator.name), across, self.code.width, lanes);
             let _ = writeln!(out, "    let {} = {total};", accumulator.name);
         }
         Ok(())
@@ -345,7 +345,7 @@ impl Writer<'_> {
         out.push_str("    }\n");
         for accumulator in accumulators {
             // All four numbers are the row's where they stand for its elements.
-            let total = accumulator.total(&format!("sum_{}", accumulator.name), false, self.code.width(), lanes);
+            let total = accumulator.total(&format!("sum_{}", accumulator.name), false, self.code.width, lanes);
             let _ = writeln!(out, "    let {} = {total};", accumulator.name);
         }
     }
@@ -358,7 +358,7 @@ impl Writer<'_> {
                     let value = self.code.stored(k, &format!("r{member}"), 4);
                     format!("({value}).x")
                 }
-                _ => self.code.stored(k, &format!("r{member}"), self.code.width()),
+                _ => self.code.stored(k, &format!("r{member}"), self.code.width),
             };
             let _ = writeln!(self.text, "    if (leads) {{ {}[unit] = {value}; }}", output_name(k));
         }
@@ -398,7 +398,7 @@ impl Writer<'_> {
             ("U", "u32", "vec4<u32>"),
             ("B", "bool", "vec4<bool>"),
         ] {
-            kernel = kernel.alias(alias, if self.code.width() == 4 { vector } else { single });
+            kernel = kernel.alias(alias, if self.code.width == 4 { vector } else { single });
         }
         let row = if unit_rows == 4 { "unit * 4u" } else { "unit" };
         let mut start = String::from("\n    let teams = params.rows * params.chunks;\n");
@@ -414,7 +414,7 @@ impl Writer<'_> {
         );
         start.push_str("    let first = chunk * LANES + lane;\n    let step = params.chunks * LANES;\n");
         let is_vector = |root: Root| match node(root) {
-            Some(member) if self.is_full(member) => self.code.width() == 4,
+            Some(member) if self.is_full(member) => self.code.width == 4,
             _ => self.wide == Wide::Rows,
         };
         self.code.bind(&mut kernel, body, 1, false, is_vector);
