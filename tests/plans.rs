@@ -494,3 +494,19 @@ fn random_numbers_do_not_depend_on_the_plan() {
     assert_eq!(a, c, "uniform numbers are exact in f32");
     b.iter().zip(&d).for_each(|(b, d)| assert!((b - d).abs() < 1e-5, "{b} {d}"));
 }
+
+#[test]
+fn where_a_view_begins_is_data_unless_it_is_the_start() {
+    let device = noop();
+    let plans_for = |start| {
+        let x = random(&device, &[16], 1).exp().unwrap();
+        device.flush().unwrap();
+        let before = device.stats().plans;
+        let y = x.narrow(0, start, 8).unwrap();
+        drop(x);
+        // In the memory of `x` where the view begins with it, and in memory of its own elsewhere.
+        y.neg().unwrap().device().flush().unwrap();
+        device.stats().plans - before
+    };
+    assert_eq!([0, 4, 8, 0].map(plans_for), [1, 1, 0, 0]);
+}
