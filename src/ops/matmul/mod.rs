@@ -45,6 +45,12 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     part(0, half)?.add(&part(half, depth - half)?)
 }
 
+/// Whether the columns of these matrices lie in memory as rows do elsewhere.
+fn is_transposed(matrices: &Tensor) -> bool {
+    let strides = matrices.layout().strides();
+    strides[1] == 1 && strides[2] > 1
+}
+
 impl Op for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
@@ -84,9 +90,23 @@ impl Op for Matmul {
         Ok(vec![HostTensor::new(Shape::new(&[batch, rows, columns])?, left.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let left = context.of(0, |g| product(&g, &context.input(1).transpose(1, 2)?))?;
-        let right = context.of(1, |g| product(&context.input(0).transpose(1, 2)?, &g))?;
-        Ok(vec![left, right])
+        // The gradient of a transposed view is computed as that of what it shows, which then needs no copy.
+        let (left, right) = (context.input(0), context.input(1));
+        let of_left = context.of(0, |g| {
+            if is_transposed(left) {
+                product(right, &g.transpose(1, 2)?)?.transpose(1, 2)
+            } else {
+                product(&g, &right.transpose(1, 2)?)
+            }
+        })?;
+        let of_right = context.of(1, |g| {
+            if is_transposed(right) {
+                product(&g.transpose(1, 2)?, left)?.transpose(1, 2)
+            } else {
+                product(&left.transpose(1, 2)?, &g)
+            }
+        })?;
+        Ok(vec![of_left, of_right])
     }
 }
 
