@@ -15,9 +15,9 @@
 
 mod common;
 
-use common::own_adapter;
+use common::{Random, own_adapter, poisoned};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
-use wgrad::{Device, Error, Parameter, Tensor};
+use wgrad::{Device, Disable, Error, Parameter, Result, Tensor};
 
 fn check(expected: [f64; 4], make: impl Fn(Vec<Parameter>) -> Box<dyn Optimizer>) {
     for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
@@ -156,4 +156,127 @@ fn options_out_of_range_are_errors() {
     bad(adam(AdamOptions { eps: -1e-8, ..ADAM }), "eps");
     bad(Sgd::new(vec![], SGD).err(), "no trained parameters");
     bad(Sgd::new(vec![w.clone(), w.clone()], SGD).err(), "two parameters are called w");
+}
+
+const SHAPES: [&[usize]; 5] = [&[1], &[130], &[3, 5], &[128], &[7, 1, 3]];
+
+fn parameters(device: &Device) -> Vec<Parameter> {
+    let mut random = Random(3);
+    let parameter = |(i, shape): (usize, &&[usize])| {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.unit() as f32).collect();
+        Parameter::new(format!("p{i}"), &Tensor::from_slice(device, &values, shape).unwrap())
+    };
+    SHAPES.iter().enumerate().map(parameter).collect()
+}
+
+/// Steps in which some parameters have no gradient, some are assigned, and values are read at any time. Returns every
+/// value and every gradient that was read.
+fn wander(device: &Device, parameters: &[Parameter], optimizers: &mut [Box<dyn Optimizer>]) -> Result<Vec<Vec<f32>>> {
+    let mut random = Random(8);
+    let mut seen = Vec::new();
+    for step in 0..24 {
+        let mut loss = Tensor::scalar(device, 0.0f32)?;
+        let all = step < 6 || random.unit() < 0.3;
+        for parameter in parameters {
+            if all || random.unit() < 0.6 {
+                let x = parameter.value();
+                loss = loss.add(&x.square()?.mul(&x)?.sum(&[], false)?)?;
+            }
+        }
+        let read_early = random.unit() < 0.3;
+        if read_early {
+            seen.push(vec![loss.item()?]);
+        }
+        if loss.is_tracked() {
+            loss.backward()?;
+        }
+        if random.unit() < 0.3 {
+            seen.push(parameters[1].value().to_vec()?);
+        }
+        let before = parameters[2].value();
+        for optimizer in optimizers.iter_mut() {
+            optimizer.step()?;
+        }
+        // What somebody holds stays as it was, and so do the gradients.
+        seen.push(before.to_vec()?);
+        for parameter in parameters {
+            if let Some(gradient) = parameter.grad() {
+                seen.push(gradient.to_vec()?);
+            }
+            if random.unit() < 0.1 {
+                parameter.assign(&parameter.value().mul_scalar(0.5)?)?;
+            }
+            if random.unit() < 0.8 {
+                parameter.zero_grad();
+            }
+        }
+        seen.extend(parameters.iter().map(|parameter| parameter.value().to_vec()).collect::<Result<Vec<_>>>()?);
+    }
+    for buffer in optimizers.iter().flat_map(|optimizer| optimizer.buffers()) {
+        seen.push(buffer.value().to_vec()?);
+    }
+    Ok(seen)
+}
+
+#[test]
+fn parameters_changed_together_are_what_they_are_alone() {
+    let Some(device) = poisoned(Disable::default()) else { return };
+    let adamw = adam(AdamOptions { lr: 0.01, ..AdamOptions::adamw() });
+    let sgd = sgd(SgdOptions { momentum: 0.9, ..SGD });
+    for name in ["adamw", "sgd"] {
+        let make = |parameters| if name == "adamw" { adamw(parameters) } else { sgd(parameters) };
+        let together = parameters(&device);
+        let together = wander(&device, &together, &mut [make(together.clone())]).unwrap();
+        let alone = parameters(&device);
+        let mut optimizers: Vec<_> = alone.iter().map(|parameter| make(vec![parameter.clone()])).collect();
+        let alone = wander(&device, &alone, &mut optimizers).unwrap();
+        assert_eq!(together.len(), alone.len());
+        for (at, (together, alone)) in together.iter().zip(&alone).enumerate() {
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert!(together.iter().all(|value| value.is_finite()), "value {at}: {together:?}");
+            assert_eq!(bits(together), bits(alone), "{name}, value {at}: {together:?} and {alone:?}");
+        }
+    }
+}
+
+#[test]
+fn one_launch_changes_all_parameters() {
+    let Some(device) = own_adapter() else { return };
+    let parameters = parameters(&device);
+    let mut adam = Adam::new(parameters.clone(), ADAM).unwrap();
+    let mut counts = Vec::new();
+    for step in 0..6 {
+        let losses = parameters.iter().map(|parameter| parameter.value().square()?.sum(&[], false));
+        let losses = losses.collect::<Result<Vec<_>>>().unwrap();
+        let loss = losses.iter().skip(1).fold(losses[0].clone(), |sum, loss| sum.add(loss).unwrap());
+        loss.backward().unwrap();
+        drop((losses, loss));
+        // Gradients that exist already are copied, seven a launch.
+        let early = step >= 3;
+        if early {
+            device.flush().unwrap();
+        }
+        let before = device.stats().dispatches;
+        adam.step().unwrap();
+        adam.zero_grad();
+        counts.push(device.stats().dispatches - before);
+    }
+    // One a gradient and one for all of them; then one copy and one for all of them.
+    assert_eq!(counts[1..], [6, 6, 2, 2, 2]);
+}
+
+#[test]
+fn an_optimizer_made_later_takes_the_parameters_over() {
+    let Some(device) = own_adapter() else { return };
+    let w = Parameter::new("w", &Tensor::full(&device, &[3], 1.0f32).unwrap());
+    let mut first = Sgd::new(vec![w.clone()], SgdOptions { lr: 0.25, ..SGD }).unwrap();
+    let mut second = Sgd::new(vec![w.clone()], SgdOptions { lr: 0.125, ..SGD }).unwrap();
+    let expected = [0.5, 0.375, 0.1875, 0.140625]; // x - lr 2 x
+    for (step, expected) in expected.into_iter().enumerate() {
+        w.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        let optimizer = if step % 2 == 0 { &mut first } else { &mut second };
+        optimizer.step().unwrap();
+        optimizer.zero_grad();
+        assert_eq!(w.value().to_vec::<f32>().unwrap(), [expected; 3]);
+    }
 }

@@ -45,7 +45,10 @@ impl Gpu {
             .zip(&pipeline.buffers)
             .map(|(buffer, (_, binding, _))| wgpu::BindGroupEntry {
                 binding: *binding,
-                resource: buffer.as_ref().map_or(&self.faults.buffer, |b| b.raw()).as_entire_binding(),
+                resource: match buffer {
+                    Some(buffer) => buffer.binding(),
+                    None => self.faults.buffer.as_entire_binding(),
+                },
             })
             .collect();
         if let Some(binding) = pipeline.params {

@@ -7,12 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// A buffer from the pool; goes back there when the last handle is dropped.
+/// Where a part of a buffer may begin: WebGPU's default alignment of storage bindings, in bytes.
+pub(crate) const PART_ALIGNMENT: usize = 256;
+
+/// A buffer from the pool, or a part of one; goes back there when the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct Buffer {
     /// Behind a trait object, so that whoever asks whether a tensor may be sent to another thread is not led
     /// through all of wgpu's types, past the compiler's default recursion limit.
     inner: Arc<dyn Pooled>,
+    /// First byte, and bytes, that this handle shows.
+    start: u64,
+    size: u64,
 }
 
 trait Pooled: Send + Sync {
@@ -37,15 +43,50 @@ impl Buffer {
         &self.inner.inner().raw
     }
 
-    /// Tells buffers apart for as long as the device lives.
+    /// The handle of a whole buffer.
+    fn whole(inner: Inner) -> Buffer {
+        let size = inner.raw.size();
+        Buffer { inner: Arc::new(inner), start: 0, size }
+    }
+
+    /// A part of what this handle shows: `bytes` from `start` on, which is a multiple of [`PART_ALIGNMENT`]. What lies
+    /// between its end and the next multiple belongs to it too.
+    pub fn part(&self, start: usize, bytes: usize) -> Buffer {
+        let rest = self.size.saturating_sub(start as u64);
+        let size = (bytes.next_multiple_of(PART_ALIGNMENT) as u64).min(rest);
+        Buffer { inner: self.inner.clone(), start: self.start + start as u64, size }
+    }
+
+    /// Bytes before what this handle shows.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// What this handle shows, for a bind group.
+    pub(super) fn binding(&self) -> wgpu::BindingResource<'_> {
+        let size = wgpu::BufferSize::new(self.size);
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: self.raw(), offset: self.start, size })
+    }
+
+    /// Tells buffers and their parts apart for as long as the device lives.
     pub fn id(&self) -> u64 {
-        self.inner.inner().id
+        self.part_id(0)
+    }
+
+    /// The id of the part that begins at a byte.
+    pub fn part_id(&self, start: usize) -> u64 {
+        part_id(self.inner.inner().id, self.start + start as u64)
     }
 
     /// True where this is the only handle.
     pub fn is_unshared(&self) -> bool {
         Arc::strong_count(&self.inner) == 1
     }
+}
+
+/// The id of the part of a buffer that begins at a byte.
+fn part_id(id: u64, start: u64) -> u64 {
+    (id << 32) | (start / PART_ALIGNMENT as u64)
 }
 
 impl fmt::Debug for Buffer {
@@ -94,13 +135,13 @@ impl Pool {
         let mut state = self.state.lock();
         let free = state.free.get_mut(&class)?;
         let at = match preferred {
-            Some(id) => free.iter().position(|(free_id, _)| *free_id == id)?,
+            Some(id) => free.iter().position(|(free_id, _)| part_id(*free_id, 0) == id)?,
             None => free.len().checked_sub(1)?,
         };
         let (id, raw) = free.remove(at);
         state.pooled -= class;
         state.live += class;
-        Some(Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.clone() }) })
+        Some(Buffer::whole(Inner { raw, id, class, pool: self.clone() }))
     }
 
     pub fn counters(&self) -> (u64, u64, u64, u64) {
@@ -165,7 +206,7 @@ impl super::Gpu {
         state.peak = state.peak.max(state.live + state.pooled);
         let id = state.created;
         drop(state);
-        let buffer = Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.pool.clone() }) };
+        let buffer = Buffer::whole(Inner { raw, id, class, pool: self.pool.clone() });
         self.poison(&buffer)?;
         Ok(buffer)
     }

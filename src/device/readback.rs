@@ -41,7 +41,7 @@ impl Gpu {
                 let mut encoder =
                     self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
                 if let Some((buffer, bytes)) = source.filter(|s| s.1 > 0) {
-                    encoder.copy_buffer_to_buffer(buffer.raw(), 0, &staging, 0, bytes);
+                    encoder.copy_buffer_to_buffer(buffer.raw(), buffer.start(), &staging, 0, bytes);
                 }
                 encoder.copy_buffer_to_buffer(&self.faults.buffer, 0, &staging, data_bytes, FAULT_BYTES);
                 Ok(self.queue.submit([encoder.finish()]))

@@ -6,6 +6,7 @@ mod device;
 mod fingerprint;
 mod node;
 mod op;
+mod pack;
 mod parameter;
 mod print;
 mod profiler;
@@ -20,6 +21,7 @@ pub(crate) use node::{Node, OneOrMore, State, Storage, grad_enabled, record, rec
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Class, Io, Op, Vjp};
 pub(crate) use op::{hash_structure, write_operation};
+pub(crate) use pack::{Pack, Segment};
 pub use parameter::Parameter;
 pub use print::Graph;
 pub use profiler::ProfileEvent;

@@ -21,6 +21,9 @@ pub enum Class {
     Pointwise(&'static Formula),
     /// Reductions over [`Op::dims`] of the one input, and what comes of them: the planner fuses these too.
     Rows(&'static RowFormula),
+    /// Lays its inputs side by side in one output of one dimension, from [`Op::starts`] on: the planner has them
+    /// computed there, and copies what exists already. What lies between them is never read as a value.
+    Pack,
     /// Runs kernels of its own.
     Kernel,
 }
@@ -57,6 +60,11 @@ pub trait Op: Debug + Send + Sync + 'static {
 
     /// The dimensions that an operation of [`Class::Rows`] reduces, ascending.
     fn dims(&self) -> &[usize] {
+        &[]
+    }
+
+    /// Where the inputs of an operation of [`Class::Pack`] begin in its output, ascending multiples of 128 elements.
+    fn starts(&self) -> &[usize] {
         &[]
     }
 

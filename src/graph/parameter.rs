@@ -1,10 +1,12 @@
 //! Named slots of state: weights, running statistics, optimizer moments.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
+use crate::graph::pack::Pack;
 use crate::host_tensor::HostTensor;
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
 use std::hash::Hasher;
 use std::panic::Location;
@@ -23,8 +25,15 @@ pub struct Parameter {
 struct Slot {
     name: String,
     trained: bool,
-    value: Mutex<Tensor>,
+    value: Mutex<Value>,
     gradient: GradientSlot,
+}
+
+#[derive(Debug)]
+enum Value {
+    Own(Tensor),
+    /// A segment of a pack.
+    Part(Arc<Pack>, usize),
 }
 
 impl Parameter {
@@ -43,8 +52,18 @@ impl Parameter {
     #[track_caller]
     fn with(name: String, value: &Tensor, trained: bool) -> Parameter {
         let gradient = GradientSlot::default();
-        let value = Mutex::new(leaf(value, trained.then(|| gradient.clone())));
-        Parameter { slot: Arc::new(Slot { name, trained, value, gradient }) }
+        let value = Value::Own(leaf(value, trained.then(|| gradient.clone())));
+        Parameter { slot: Arc::new(Slot { name, trained, value: Mutex::new(value), gradient }) }
+    }
+
+    /// From now on the value is a segment of a pack; an assigned one will stand for itself again.
+    pub(crate) fn move_into(&self, pack: &Arc<Pack>, index: usize) {
+        *self.slot.value.lock() = Value::Part(pack.clone(), index);
+    }
+
+    /// Whether the value is this segment of the pack.
+    pub(crate) fn is_part_of(&self, pack: &Arc<Pack>, index: usize) -> bool {
+        matches!(&*self.slot.value.lock(), Value::Part(of, at) if Arc::ptr_eq(of, pack) && *at == index)
     }
 
     /// The name, as it stands in checkpoints.
@@ -59,7 +78,18 @@ impl Parameter {
 
     /// The current value, a leaf of the graph.
     pub fn value(&self) -> Tensor {
-        self.slot.value.lock().clone()
+        match &*self.slot.value.lock() {
+            Value::Own(value) => value.clone(),
+            Value::Part(pack, index) => pack.part(*index, self.slot.trained.then(|| self.slot.gradient.clone())),
+        }
+    }
+
+    /// Shape and element type.
+    fn holds(&self) -> (Shape, DType) {
+        match &*self.slot.value.lock() {
+            Value::Own(value) => (*value.shape(), value.dtype()),
+            Value::Part(pack, index) => (pack.segments()[*index].shape, pack.value().dtype()),
+        }
     }
 
     /// The gradient added up since the last [`zero_grad`](Parameter::zero_grad).
@@ -83,20 +113,15 @@ impl Parameter {
     /// [`Error::Invalid`] where shape or element type differ.
     #[track_caller]
     pub fn assign(&self, value: &Tensor) -> Result<()> {
-        let mut current = self.slot.value.lock();
-        if (value.shape(), value.dtype()) != (current.shape(), current.dtype()) {
-            let rule = format!(
-                "{} holds {} {}, not {} {}",
-                self.slot.name,
-                current.shape(),
-                current.dtype(),
-                value.shape(),
-                value.dtype()
-            );
+        let (shape, dtype) = self.holds();
+        if (*value.shape(), value.dtype()) != (shape, dtype) {
+            let name = &self.slot.name;
+            let rule = format!("{name} holds {shape} {dtype}, not {} {}", value.shape(), value.dtype());
             return Err(Error::invalid("assign", rule));
         }
-        *current = leaf(value, self.slot.trained.then(|| self.slot.gradient.clone()));
+        let current = leaf(value, self.slot.trained.then(|| self.slot.gradient.clone()));
         value.device().record_effect(current.clone());
+        *self.slot.value.lock() = Value::Own(current);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ mod losses;
 mod matmul;
 mod norm;
 mod normalization;
+mod pack;
 mod pad;
 mod pointwise;
 mod pool;
@@ -43,6 +44,7 @@ pub use losses::{
     PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
+pub(crate) use pack::{pack, segments};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pointwise::RoundingMode;

@@ -1,7 +1,7 @@
 //! Adam and AdamW.
 
 use super::Optimizer;
-use super::slots::{Slots, at_least_zero, below_one};
+use super::slots::{Slots, Update, at_least_zero, below_one};
 use crate::error::Result;
 use crate::graph::Parameter;
 
@@ -67,26 +67,22 @@ impl Optimizer for Adam {
     #[track_caller]
     fn step(&mut self) -> Result<()> {
         let AdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, decoupled } = self.options;
-        self.slots.step(|slot, gradient| {
-            let mut value = slot.parameter.value();
-            let mut gradient = gradient.clone();
+        self.slots.step(|Update { mut value, mut gradient, buffers, steps }| {
             if decoupled {
                 value = value.mul_scalar((1.0 - lr * weight_decay) as f32)?;
             } else if weight_decay != 0.0 {
                 gradient = gradient.add(&value.mul_scalar(weight_decay as f32)?)?;
             }
-            let (first, second) = (&slot.buffers[0], &slot.buffers[1]);
-            let mean = first.value();
-            let mean = mean.add(&gradient.sub(&mean)?.mul_scalar((1.0 - beta1) as f32)?)?;
-            let square = gradient.square()?.mul_scalar((1.0 - beta2) as f32)?;
-            let square = second.value().mul_scalar(beta2 as f32)?.add(&square)?;
-            first.assign(&mean)?;
-            second.assign(&square)?;
+            let (mean, square) = (&buffers[0], &buffers[1]);
+            let mean = mean.add(&gradient.sub(mean)?.mul_scalar((1.0 - beta1) as f32)?)?;
+            let added = gradient.square()?.mul_scalar((1.0 - beta2) as f32)?;
+            let square = square.mul_scalar(beta2 as f32)?.add(&added)?;
             // In double precision on the host: 1 - beta2^t loses digits while t is small.
-            let step_size = lr / (1.0 - beta1.powf(slot.steps as f64));
-            let correction = (1.0 - beta2.powf(slot.steps as f64)).sqrt();
+            let step_size = lr / (1.0 - beta1.powf(steps as f64));
+            let correction = (1.0 - beta2.powf(steps as f64)).sqrt();
             let denominator = square.sqrt()?.div_scalar(correction as f32)?.add_scalar(eps as f32)?;
-            slot.parameter.assign(&value.sub(&mean.mul_scalar(step_size as f32)?.div(&denominator)?)?)
+            let value = value.sub(&mean.mul_scalar(step_size as f32)?.div(&denominator)?)?;
+            Ok((value, vec![mean, square]))
         })
     }
     fn parameters(&self) -> Vec<Parameter> {

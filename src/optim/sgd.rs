@@ -1,7 +1,7 @@
 //! Stochastic gradient descent.
 
 use super::Optimizer;
-use super::slots::{Slots, at_least_zero};
+use super::slots::{Slots, Update, at_least_zero};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
 
@@ -60,20 +60,19 @@ impl Optimizer for Sgd {
     #[track_caller]
     fn step(&mut self) -> Result<()> {
         let SgdOptions { lr, momentum, dampening, weight_decay, nesterov } = self.options;
-        self.slots.step(|slot, gradient| {
-            let value = slot.parameter.value();
-            let mut direction = gradient.clone();
+        self.slots.step(|Update { value, gradient, mut buffers, steps }| {
+            let mut direction = gradient;
             if weight_decay != 0.0 {
                 direction = direction.add(&value.mul_scalar(weight_decay as f32)?)?;
             }
-            if let [buffer] = &slot.buffers[..] {
+            if let [buffer] = &mut buffers[..] {
                 // The first step takes the gradient whole; as a number, so that it needs no plan of its own.
-                let share = if slot.steps == 1 { 1.0 } else { 1.0 - dampening };
-                let kept = buffer.value().mul_scalar(momentum as f32)?.add(&direction.mul_scalar(share as f32)?)?;
-                buffer.assign(&kept)?;
-                direction = if nesterov { direction.add(&kept.mul_scalar(momentum as f32)?)? } else { kept };
+                let share = if steps == 1 { 1.0 } else { 1.0 - dampening };
+                *buffer = buffer.mul_scalar(momentum as f32)?.add(&direction.mul_scalar(share as f32)?)?;
+                direction =
+                    if nesterov { direction.add(&buffer.mul_scalar(momentum as f32)?)? } else { buffer.clone() };
             }
-            slot.parameter.assign(&value.sub(&direction.mul_scalar(lr as f32)?)?)
+            Ok((value.sub(&direction.mul_scalar(lr as f32)?)?, buffers))
         })
     }
     fn parameters(&self) -> Vec<Parameter> {

@@ -1,21 +1,49 @@
 //! What every optimizer keeps: parameters, their buffers, and how often each was changed.
+//!
+//! Parameters that are changed alike lie in one pack, and so do their gradients and buffers: a step is a formula over
+//! whole packs, one launch for all of them.
 
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::graph::{Pack, Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::ops::{pack, segments};
 use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Elements of a pack: larger ones would gain nothing, and could meet the limits of a buffer.
+const MOST_ELEMENTS: usize = 1 << 24;
 
 /// One trained parameter.
-pub(super) struct Slot {
-    pub parameter: Parameter,
-    pub buffers: Vec<Parameter>,
+struct Slot {
+    parameter: Parameter,
+    buffers: Vec<Parameter>,
     /// Counted for each parameter: one that gets its first gradient late has its first step late.
+    steps: u64,
+}
+
+/// Slots that take their steps together.
+struct Group {
+    members: Vec<usize>,
+    parameters: Arc<Pack>,
+    buffers: Vec<Arc<Pack>>,
+}
+
+/// A step of some parameters, side by side in tensors of one dimension.
+pub(super) struct Update {
+    pub value: Tensor,
+    pub gradient: Tensor,
+    pub buffers: Vec<Tensor>,
+    /// The number of this step, from 1.
     pub steps: u64,
 }
 
-pub(super) struct Slots(pub Vec<Slot>);
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    groups: Vec<Group>,
+}
 
 impl Slots {
     /// Buffers of zeros for every trained parameter; others are left out.
+    #[track_caller]
     pub fn new(op: &'static str, parameters: Vec<Parameter>, buffers: &[&str]) -> Result<Slots> {
         let mut names = HashSet::new();
         let mut slots = Vec::new();
@@ -33,42 +61,134 @@ impl Slots {
         if slots.is_empty() {
             return Err(Error::invalid(op, "there are no trained parameters"));
         }
-        Ok(Slots(slots))
+        let mut slots = Slots { slots, groups: Vec::new() };
+        slots.groups = slots.grouped(&(0..slots.slots.len()).collect::<Vec<_>>())?;
+        Ok(slots)
     }
 
-    /// Calls `update` for every parameter with a gradient, then submits what was recorded.
+    /// These slots in packs: those of one type and device together.
     #[track_caller]
-    pub fn step(&mut self, mut update: impl FnMut(&Slot, &Tensor) -> Result<()>) -> Result<()> {
-        let _line = ascribe_to_caller();
-        no_grad(|| {
-            for slot in &mut self.0 {
-                if let Some(gradient) = slot.parameter.grad() {
-                    slot.steps += 1;
-                    update(slot, &gradient)?;
+    fn grouped(&self, slots: &[usize]) -> Result<Vec<Group>> {
+        let mut alike: Vec<(Tensor, usize, Vec<usize>)> = Vec::new();
+        for &slot in slots {
+            let value = self.slots[slot].parameter.value();
+            let fits = |(first, numel, _): &&mut (Tensor, usize, Vec<usize>)| {
+                (first.dtype(), first.device()) == (value.dtype(), value.device())
+                    && *numel + value.numel() <= MOST_ELEMENTS
+            };
+            match alike.iter_mut().find(fits) {
+                Some((_, numel, members)) => {
+                    *numel += value.numel();
+                    members.push(slot);
                 }
+                None => alike.push((value.clone(), value.numel(), vec![slot])),
             }
-            self.0[0].parameter.value().device().flush()
+        }
+        alike.into_iter().map(|(_, _, members)| self.packed(members)).collect()
+    }
+
+    #[track_caller]
+    fn packed(&self, members: Vec<usize>) -> Result<Group> {
+        let slots: Vec<&Slot> = members.iter().map(|&member| &self.slots[member]).collect();
+        let shapes = slots.iter().map(|slot| *slot.parameter.value().shape());
+        let (segments, numel) = segments(shapes);
+        let moved = |parameters: Vec<&Parameter>| -> Result<Arc<Pack>> {
+            let values: Vec<Tensor> = parameters.iter().map(|parameter| parameter.value()).collect();
+            let whole = Pack::new(&no_grad(|| pack(&values, &segments, numel))?, segments.clone());
+            parameters.iter().enumerate().for_each(|(index, parameter)| parameter.move_into(&whole, index));
+            Ok(whole)
+        };
+        let parameters = moved(slots.iter().map(|slot| &slot.parameter).collect())?;
+        let buffers =
+            (0..slots[0].buffers.len()).map(|buffer| moved(slots.iter().map(|slot| &slot.buffers[buffer]).collect()));
+        let buffers = buffers.collect::<Result<_>>()?;
+        Ok(Group { members, parameters, buffers })
+    }
+
+    /// Whether the members still lie in the group's packs: an assigned value stands for itself.
+    fn is_whole(&self, group: &Group) -> bool {
+        group.members.iter().enumerate().all(|(index, &member)| {
+            let slot = &self.slots[member];
+            let mut buffers = slot.buffers.iter().zip(&group.buffers);
+            slot.parameter.is_part_of(&group.parameters, index)
+                && buffers.all(|(buffer, pack)| buffer.is_part_of(pack, index))
         })
     }
 
+    /// Splits groups until the members of each all have a gradient or none, and are as many steps old.
+    #[track_caller]
+    fn regroup(&mut self, gradients: &[Option<Tensor>]) -> Result<()> {
+        for group in std::mem::take(&mut self.groups) {
+            let mut parts: Vec<((bool, u64), Vec<usize>)> = Vec::new();
+            for &member in &group.members {
+                let key = (gradients[member].is_some(), self.slots[member].steps);
+                match parts.iter_mut().find(|part| part.0 == key) {
+                    Some((_, members)) => members.push(member),
+                    None => parts.push((key, vec![member])),
+                }
+            }
+            if parts.len() == 1 && self.is_whole(&group) {
+                self.groups.push(group);
+                continue;
+            }
+            for (_, members) in parts {
+                let groups = self.grouped(&members)?;
+                self.groups.extend(groups);
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `update` for the parameters with a gradient, which returns their new values and buffers; then submits what
+    /// was recorded.
+    #[track_caller]
+    pub fn step(&mut self, update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
+        let _line = ascribe_to_caller();
+        no_grad(|| self.record(update))?;
+        // Not of a parameter's value: that would be one more holder of the pack's memory.
+        self.groups[0].parameters.value().device().flush()
+    }
+
+    #[track_caller]
+    fn record(&mut self, mut update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
+        let gradients: Vec<Option<Tensor>> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
+        self.regroup(&gradients)?;
+        for group in &self.groups {
+            let of_members: Vec<Tensor> =
+                group.members.iter().filter_map(|&member| gradients[member].clone()).collect();
+            if of_members.is_empty() {
+                continue;
+            }
+            let value = group.parameters.value();
+            let gradient = pack(&of_members, group.parameters.segments(), value.numel())?;
+            let steps = self.slots[group.members[0]].steps + 1;
+            let buffers = group.buffers.iter().map(|pack| pack.value()).collect();
+            let (value, buffers) = update(Update { value, gradient, buffers, steps })?;
+            group.parameters.assign(&value);
+            group.buffers.iter().zip(&buffers).for_each(|(pack, buffer)| pack.assign(buffer));
+            group.members.iter().for_each(|&member| self.slots[member].steps = steps);
+        }
+        Ok(())
+    }
+
     pub fn parameters(&self) -> Vec<Parameter> {
-        self.0.iter().map(|slot| slot.parameter.clone()).collect()
+        self.slots.iter().map(|slot| slot.parameter.clone()).collect()
     }
 
     pub fn buffers(&self) -> Vec<Parameter> {
-        self.0.iter().flat_map(|slot| slot.buffers.clone()).collect()
+        self.slots.iter().flat_map(|slot| slot.buffers.clone()).collect()
     }
 
     pub fn steps(&self) -> Vec<u64> {
-        self.0.iter().map(|slot| slot.steps).collect()
+        self.slots.iter().map(|slot| slot.steps).collect()
     }
 
     pub fn set_steps(&mut self, op: &'static str, steps: &[u64]) -> Result<()> {
-        if steps.len() != self.0.len() {
-            let rule = format!("{} step counts for {} parameters", steps.len(), self.0.len());
+        if steps.len() != self.slots.len() {
+            let rule = format!("{} step counts for {} parameters", steps.len(), self.slots.len());
             return Err(Error::invalid(op, rule));
         }
-        for (slot, &steps) in self.0.iter_mut().zip(steps) {
+        for (slot, &steps) in self.slots.iter_mut().zip(steps) {
             slot.steps = steps;
         }
         Ok(())

@@ -77,8 +77,8 @@ impl<'a> Code<'a> {
     }
 
     /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element where it
-    /// writes. `may_take` says which; `is_full` tells outputs with an element a place from those with one a row.
-    pub fn take_over(&mut self, may_take: impl Fn(&Input) -> bool, is_full: impl Fn(Root) -> bool) {
+    /// writes. `may_take` says which may take which; `is_full` tells outputs with an element a place from those with one a row.
+    pub fn take_over(&mut self, may_take: impl Fn(Root, &Input) -> bool, is_full: impl Fn(Root) -> bool) {
         // A parameter's new value belongs where its old one was: then each run finds it in the same place. That is a
         // value of an earlier run which few other outputs need, and outputs that need few such choose first.
         let read: Vec<Vec<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
@@ -97,7 +97,7 @@ impl<'a> Code<'a> {
                     && input.layout.shape.numel() == layout.shape.numel()
                     && self.in_place.iter().all(|taken| taken.1 != i)
                     && self.inputs.iter().filter(|other| other.root == input.root).count() == 1
-                    && may_take(input)
+                    && may_take(self.outputs[output], input)
             };
             let readers = |i: usize| read.iter().filter(|inputs| inputs.contains(&i)).count();
             let sources = read[output].iter().copied().filter(|&i| self.is_source(i)).filter(|i| fits(i));

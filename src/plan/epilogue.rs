@@ -21,7 +21,7 @@ pub(super) fn write(
     call: usize,
     mut kernels: Kernels,
     stored_roots: Vec<Root>,
-    may_take: impl Fn(&Input) -> bool,
+    may_take: impl Fn(Root, &Input) -> bool,
 ) -> Result<Written> {
     let own = Edge::Node { index: call, output: 0 };
     let dtype = wiring.stored(own).dtype;
@@ -45,7 +45,8 @@ pub(super) fn write(
     let is_own = |input: &Input| (0..arguments).any(|argument| wiring.argument(call, argument) == input.root);
     let is_whole = |root| !matches!(root, Edge::Node { index, output } if index == call && output > 0);
     // Nothing here is read by rows, so no other output takes anything over.
-    code.take_over(|input| input.from.0 != call && !is_own(input) && may_take(input), is_whole);
+    let is_free = |input: &Input| input.from.0 != call && !is_own(input);
+    code.take_over(|output, input| is_free(input) && may_take(output, input), is_whole);
 
     let numel = wiring.stored(own).shape.numel();
     let mut body = format!("    let v{call} = value;\n");

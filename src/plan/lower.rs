@@ -6,9 +6,10 @@ use crate::graph::{Class, Edge, Io, Schedule};
 use crate::plan::code::{Input, Written};
 use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::fuse::fuse;
+use crate::plan::pack::Packs;
 use crate::plan::place::{Placer, Plan, Unit};
 use crate::plan::wiring::{Root, Wiring};
-use crate::plan::{epilogue, pointwise, rows};
+use crate::plan::{epilogue, pack, pointwise, rows};
 use crate::shader::Kernels;
 use crate::shape::Layout;
 use std::collections::{BTreeSet, HashMap};
@@ -24,20 +25,27 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu) -> Result<Plan> {
     }
     let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, kept: &kept };
     let fused = fuse(&former, !gpu.adapter().disable.fuse);
-    let last_use = last_uses(&wiring, &fused.clusters);
     let in_place = !gpu.adapter().disable.inplace;
-    let mut placer = Placer::new(schedule, gpu, kept);
+    let packs = if in_place { Packs::new(&wiring, &fused.clusters) } else { Packs::default() };
+    let mut last_use = last_uses(&wiring, &fused.clusters);
+    packs.prolong(&mut last_use);
+    let mut placer = Placer::new(schedule, gpu, kept, &packs);
     for (at, cluster) in fused.clusters.iter().enumerate() {
         let outputs: Vec<Root> = cluster
             .core()
             .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }))
             .filter(|root| placer.keeps(*root) || last_use.contains_key(root))
             .collect();
-        let may_take =
-            |input: &Input| in_place && placer.may_overwrite(input.root) && last_use.get(&input.root) == Some(&at);
+        let may_take = |output: Root, input: &Input| {
+            let free = placer.may_overwrite(input.root) && last_use.get(&input.root) == Some(&at);
+            in_place && free && packs.home(output).is_none()
+        };
         let written = match &cluster.kind {
             Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take)?,
             Kind::Rows(_) => rows::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
+            Kind::Call(call) if matches!(schedule.nodes[*call].op.class(), Class::Pack) => {
+                pack::write(&wiring, *call, &packs)
+            }
             Kind::Call(call) => {
                 let own = kernels[*call].take().unwrap_or_default();
                 if cluster.members.len() == 1 {
@@ -48,7 +56,9 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu) -> Result<Plan> {
             }
         };
         let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
-        let ends: Vec<Root> = roots.iter().copied().filter(|root| last_use.get(root) == Some(&at)).collect();
+        let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
+        let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
+        ends.retain(|root| last_use.get(root) == Some(&at));
         let nodes = cluster.core().collect();
         placer.place(Unit { nodes, written }, &roots, &ends, |root| last_use.contains_key(&root))?;
     }

@@ -11,6 +11,7 @@ mod key;
 mod log;
 mod loops;
 mod lower;
+mod pack;
 mod place;
 mod pointwise;
 mod print;

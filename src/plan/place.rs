@@ -4,6 +4,7 @@ use crate::device::{Gpu, Pipeline, Uniform};
 use crate::error::{Error, Result};
 use crate::graph::{Edge, Schedule, Storage};
 use crate::plan::code::Written;
+use crate::plan::pack::{Home, Packs};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
 use parking_lot::Mutex;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub(super) enum Place {
     /// A buffer the run takes from the pool.
     Slot(usize),
+    /// A part of such a buffer: the slot, its first byte and how many they are.
+    Part(usize, usize, usize),
     /// The buffer that a value of an earlier run is in.
     Source(usize),
 }
@@ -83,6 +86,7 @@ pub(super) struct Placer<'a> {
     schedule: &'a Schedule,
     gpu: &'a Gpu,
     kept: BTreeSet<Root>,
+    packs: &'a Packs,
     places: HashMap<Root, Place>,
     slots: Vec<usize>,
     free: Vec<usize>,
@@ -93,11 +97,15 @@ pub(super) struct Placer<'a> {
 }
 
 impl<'a> Placer<'a> {
-    pub fn new(schedule: &'a Schedule, gpu: &'a Gpu, kept: BTreeSet<Root>) -> Placer<'a> {
+    /// `kept` are the values that outlive the run.
+    pub fn new(schedule: &'a Schedule, gpu: &'a Gpu, mut kept: BTreeSet<Root>, packs: &'a Packs) -> Placer<'a> {
+        let holding: Vec<Root> = packs.kept(|root| kept.contains(&root)).collect();
+        kept.extend(holding);
         let mut placer = Placer {
             schedule,
             gpu,
             kept,
+            packs,
             places: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -126,7 +134,7 @@ impl<'a> Placer<'a> {
     pub fn may_overwrite(&self, root: Root) -> bool {
         match (root, self.places.get(&root)) {
             (Edge::Source(source), Some(Place::Source(_))) => self.schedule.dying[source] && !self.kept.contains(&root),
-            (Edge::Node { .. }, Some(_)) => !self.kept.contains(&root),
+            (Edge::Node { .. }, Some(Place::Slot(_))) => !self.kept.contains(&root),
             _ => false,
         }
     }
@@ -148,6 +156,17 @@ impl<'a> Placer<'a> {
         }
     }
 
+    /// The slot of a value, which it has from its first segment on if it is a pack.
+    fn slot_of(&mut self, root: Root) -> usize {
+        if let Some(&Place::Slot(slot)) = self.places.get(&root) {
+            return slot;
+        }
+        let bytes = self.schedule.layout(root).bytes();
+        let slot = self.slot(bytes);
+        self.places.insert(root, Place::Slot(slot));
+        slot
+    }
+
     fn release(&mut self, root: Root) {
         if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root))
             && !self.kept.contains(&root)
@@ -160,11 +179,7 @@ impl<'a> Placer<'a> {
     /// Gives a unit's outputs and temporaries their places and appends its dispatches. `ends` are the inputs that
     /// nothing reads later; `is_used` tells which outputs anything reads.
     pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(Root) -> bool) -> Result<()> {
-        let layouts = &self.schedule;
-        let layout = |root: Root| match root {
-            Edge::Node { index, output } => layouts.nodes[index].outputs[output],
-            Edge::Source(source) => *layouts.sources[source].layout(),
-        };
+        let layout = |root: Root| self.schedule.layout(root);
         let outputs = unit.written.outputs.clone();
         let mut overwritten = Vec::new();
         for (output, &root) in outputs.iter().enumerate() {
@@ -173,7 +188,10 @@ impl<'a> Placer<'a> {
                     overwritten.push(roots[input]);
                     self.places[&roots[input]]
                 }
-                None => Place::Slot(self.slot(layout(root).bytes())),
+                None => match self.packs.home(root) {
+                    Some(Home { pack, start }) => Place::Part(self.slot_of(pack), start, layout(root).bytes()),
+                    None => Place::Slot(self.slot_of(root)),
+                },
             };
             self.places.insert(root, place);
         }

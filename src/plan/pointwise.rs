@@ -19,7 +19,7 @@ pub(super) fn write(
     wiring: &Wiring,
     cluster: &Cluster,
     outputs: Vec<Root>,
-    may_take: impl Fn(&Input) -> bool,
+    may_take: impl Fn(Root, &Input) -> bool,
 ) -> Result<Written> {
     let count = outputs.first().map_or(0, |&root| wiring.stored(root).shape.numel());
     let wide = Wide::Elements { ragged: true };

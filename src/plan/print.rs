@@ -6,6 +6,7 @@ use std::fmt::Write;
 fn place(place: Option<Place>) -> String {
     match place {
         Some(Place::Slot(slot)) => format!("slot{slot}"),
+        Some(Place::Part(slot, start, _)) => format!("slot{slot}at{start}"),
         Some(Place::Source(source)) => format!("source{source}"),
         None => "fault".to_string(),
     }

@@ -46,7 +46,7 @@ pub(super) fn write(
     wiring: &Wiring,
     cluster: &Cluster,
     outputs: Vec<Root>,
-    may_take: impl Fn(&Input) -> bool,
+    may_take: impl Fn(Root, &Input) -> bool,
     adapter: &Adapter,
 ) -> Result<Written> {
     let Kind::Rows(domain) = &cluster.kind else { return Err(internal("not a cluster of rows")) };

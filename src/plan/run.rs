@@ -73,6 +73,7 @@ fn take_slots(plan: &Plan, gpu: &Gpu) -> Result<Vec<Buffer>> {
 fn buffer(place: Place, schedule: &Schedule, slots: &[Buffer]) -> Result<Buffer> {
     match place {
         Place::Slot(slot) => Ok(slots[slot].clone()),
+        Place::Part(slot, start, bytes) => Ok(slots[slot].part(start, bytes)),
         Place::Source(source) => schedule.with_source(source, |storage| match storage {
             Some(Storage::Device(buffer)) => Ok(buffer.clone()),
             _ => Err(Error::Internal { op: "run", reason: "a source is not on the device".to_string() }),
@@ -121,6 +122,7 @@ impl Memory {
         let sources = &self.sources;
         let id = |place: &Option<Place>| match *place {
             Some(Place::Slot(slot)) => slots[slot].id(),
+            Some(Place::Part(slot, start, _)) => slots[slot].part_id(start),
             Some(Place::Source(source)) => sources[source],
             None => 0,
         };

@@ -1,0 +1,99 @@
+//! Parameters that lie side by side in one tensor, so that one kernel changes all of them.
+
+use crate::error::Result;
+use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
+use crate::graph::op::{Class, Op};
+use crate::host_tensor::HostTensor;
+use crate::shape::{Layout, Shape};
+use parking_lot::Mutex;
+use std::hash::Hasher;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// Where one parameter lies in a pack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    /// First element.
+    pub start: usize,
+    pub shape: Shape,
+}
+
+/// One tensor of one dimension, and the segments of it that parameters show.
+#[derive(Debug)]
+pub(crate) struct Pack {
+    segments: Vec<Segment>,
+    state: Mutex<Packed>,
+}
+
+#[derive(Debug)]
+struct Packed {
+    whole: Tensor,
+    /// What each segment showed when it was last asked for. Dropped with the value, whose memory they share.
+    parts: Vec<Option<Tensor>>,
+}
+
+impl Pack {
+    /// A pack whose elements are `whole`'s.
+    #[track_caller]
+    pub fn new(whole: &Tensor, segments: Vec<Segment>) -> Arc<Pack> {
+        let parts = vec![None; segments.len()];
+        let whole = whole.detach();
+        whole.device().record_effect(whole.clone());
+        Arc::new(Pack { segments, state: Mutex::new(Packed { whole, parts }) })
+    }
+
+    /// All elements.
+    pub fn value(&self) -> Tensor {
+        self.state.lock().whole.clone()
+    }
+
+    /// Replaces all elements at the next flush.
+    #[track_caller]
+    pub fn assign(&self, whole: &Tensor) {
+        let mut state = self.state.lock();
+        state.whole = whole.detach();
+        state.parts.fill(None);
+        whole.device().record_effect(state.whole.clone());
+    }
+
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// A segment as a leaf of the graph, the same one until the next value is assigned.
+    pub fn part(&self, index: usize, gradient: Option<GradientSlot>) -> Tensor {
+        let mut state = self.state.lock();
+        let Packed { whole, parts } = &mut *state;
+        parts[index].get_or_insert_with(|| part(whole, self.segments[index], gradient)).clone()
+    }
+}
+
+/// Elements of a pack.
+#[derive(Debug)]
+struct Part {
+    layout: Layout,
+}
+
+fn part(whole: &Tensor, segment: Segment, gradient: Option<GradientSlot>) -> Tensor {
+    let contiguous = Layout::contiguous(segment.shape, whole.dtype());
+    let layout = Layout::strided(segment.shape, contiguous.strides(), segment.start, whole.dtype());
+    let state = State { inputs: vec![whole.clone()], ..State::default() };
+    record_leaf(whole.device(), Part { layout }, layout, gradient, state, Location::caller())
+}
+
+impl Op for Part {
+    fn name(&self) -> &'static str {
+        "part"
+    }
+    /// The layout says it all; where it begins is data.
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn outputs(&self, _: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![self.layout])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(vec![inputs[0].view(&self.layout)])
+    }
+}
