@@ -240,6 +240,24 @@ fn parameters_changed_together_are_what_they_are_alone() {
 }
 
 #[test]
+fn parameters_with_one_and_the_same_gradient_all_get_it() {
+    let Some(device) = own_adapter() else { return };
+    let parameters: Vec<Parameter> =
+        (0..3).map(|i| Parameter::new(format!("p{i}"), &Tensor::full(&device, &[5], 1.0f32).unwrap())).collect();
+    let mut sgd = Sgd::new(parameters.clone(), SgdOptions { lr: 0.0625, ..SGD }).unwrap();
+    for expected in [0.625, 0.390625] {
+        // (a + b + c)^2 has the gradient 2 (a + b + c) in all three: x - 6 lr x.
+        let sum = parameters[0].value().add(&parameters[1].value()).unwrap().add(&parameters[2].value()).unwrap();
+        sum.square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        sgd.step().unwrap();
+        sgd.zero_grad();
+        for parameter in &parameters {
+            assert_eq!(parameter.value().to_vec::<f32>().unwrap(), [expected; 5]);
+        }
+    }
+}
+
+#[test]
 fn one_launch_changes_all_parameters() {
     let Some(device) = own_adapter() else { return };
     let parameters = parameters(&device);

@@ -220,22 +220,23 @@ impl Former<'_> {
 
     /// Storage buffers of the largest kernel a cluster makes.
     fn buffers(&self, cluster: &Cluster) -> usize {
-        let outputs = self.outputs(cluster);
+        let outputs = self.outputs(cluster, |_| true);
         let inputs = cluster.inputs(self.wiring).len();
         match cluster.kind {
-            // The kernels' own bindings hold the call's inputs and one output.
+            // The kernels bind the call's inputs themselves, and its outputs whether anything reads them or not.
             Kind::Call(call) => {
                 let own = self.kernels[call].iter().flat_map(|kernels| &kernels.kernels);
-                let own = own.map(|kernel| kernel.bindings.len() + 1).max().unwrap_or(0);
-                own + inputs - self.wiring.schedule.edges[call].len() + outputs
+                let own = own.map(|kernel| kernel.bindings.len()).max().unwrap_or(0);
+                let of_call = self.outputs(cluster, |member| member == call);
+                own + inputs - self.wiring.schedule.edges[call].len() + outputs - of_call
             }
             _ => inputs + outputs + loops::partials(cluster, self.wiring, self.adapter),
         }
     }
 
-    /// How many of a cluster's values others read, or are kept.
-    fn outputs(&self, cluster: &Cluster) -> usize {
-        let roots = cluster.core().flat_map(|member| {
+    /// How many values of these members others read, or are kept.
+    fn outputs(&self, cluster: &Cluster, of: impl Fn(usize) -> bool) -> usize {
+        let roots = cluster.core().filter(|&member| of(member)).flat_map(|member| {
             (0..self.wiring.schedule.nodes[member].outputs.len()).map(move |output| (member, output))
         });
         roots.filter(|&(index, output)| self.is_wanted(cluster, Edge::Node { index, output })).count()

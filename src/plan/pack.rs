@@ -34,15 +34,19 @@ pub(super) struct Packs {
 }
 
 impl Packs {
-    /// What can be computed in its place: values of this schedule that a pack takes as they are, each once, and that no
-    /// kernel computes from another segment of the same pack, since it could not read and write one buffer.
+    /// What can be computed in its place: values of this schedule that a pack takes as they are and only once, and that
+    /// no kernel computes from another segment of the same pack, since none could read and write one buffer.
     pub fn new(wiring: &Wiring, clusters: &[Cluster]) -> Packs {
         let mut packs = Packs::default();
         for call in wiring.calls().filter(|&call| is_pack(wiring, call)) {
             let node = &wiring.schedule.nodes[call];
+            let arguments = wiring.schedule.edges[call].len();
             for (argument, &start) in node.op.starts().iter().enumerate() {
                 let edge = wiring.schedule.edges[call][argument];
                 let (root, layout) = (wiring.root(edge), wiring.layout(edge));
+                if (0..arguments).any(|other| other != argument && wiring.argument(call, other) == root) {
+                    continue;
+                }
                 let Edge::Node { index, .. } = root else { continue };
                 let whole = layout.is_contiguous()
                     && layout.offset == 0

@@ -121,6 +121,8 @@ fn by_running(op: &'static str, x: &Tensor, statistics: Option<(Tensor, Tensor)>
     let Some((mean, variance)) = statistics else {
         return Err(Error::invalid(op, "without the input's statistics it takes running_mean and running_var"));
     };
+    // For each element: this way it is a part of the kernel that computes `x`, and not a small one before that.
+    let variance = variance.expand_to(*x.shape(), op)?;
     x.sub(&mean)?.mul(&variance.add_scalar(eps)?.rsqrt()?)
 }
 
