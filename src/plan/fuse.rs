@@ -83,7 +83,7 @@ impl<'a> Fusion<'a> {
                     || wiring.formula(user).is_some() && nodes[user].outputs[0].shape.numel() == output.shape.numel();
                 takes && layout.is_contiguous() && layout.offset == 0 && layout.shape.numel() == output.shape.numel()
             });
-            if !by_users || wiring.consumers(node).len() < 2 {
+            if !by_users {
                 continue;
             }
             let mut read = BTreeSet::new();
@@ -101,7 +101,13 @@ impl<'a> Fusion<'a> {
                 }
             }
             let large = read.iter().filter(|&&root| 2 * wiring.stored(root).bytes() > output.bytes()).count();
-            if cost <= MOST_RECOMPUTED && read.len() <= MOST_READ && large <= 1 {
+            // The one user of a value would read it; what that is computed from must be there all the same.
+            let is_there = |&root: &Root| match root {
+                Edge::Node { index, .. } => self.former.kept.contains(&root) || wiring.consumers(index).len() > 1,
+                Edge::Source(_) => true,
+            };
+            let pays = wiring.consumers(node).len() > 1 || read.iter().all(is_there);
+            if cost <= MOST_RECOMPUTED && read.len() <= MOST_READ && large <= 1 && pays {
                 self.recomputed[node] = true;
                 reads.insert(node, read);
                 costs.insert(node, cost);

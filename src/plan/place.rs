@@ -144,11 +144,19 @@ impl<'a> Placer<'a> {
         self.kept.contains(&root)
     }
 
-    fn slot(&mut self, bytes: usize) -> usize {
-        let fits = |slot: &usize| self.slots[*slot] >= bytes && self.slots[*slot] <= bytes.saturating_mul(2).max(1024);
-        let best = (0..self.free.len()).filter(|&i| fits(&self.free[i])).min_by_key(|&i| self.slots[self.free[i]]);
-        match best {
-            Some(at) => self.free.swap_remove(at),
+    /// A slot of at least `bytes`: a free one that is little larger, or the largest that is smaller, which grows; or, for
+    /// what does not outlive the run, one that is much larger.
+    fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
+        let size = |i: &usize| self.slots[self.free[*i]];
+        let larger = (0..self.free.len()).filter(|i| size(i) >= bytes).min_by_key(size);
+        let smaller = (0..self.free.len()).filter(|i| size(i) < bytes).max_by_key(size);
+        let close = larger.filter(|i| size(i) <= bytes.saturating_mul(2).max(1024));
+        match close.or(smaller).or(larger.filter(|_| !outlives)) {
+            Some(at) => {
+                let slot = self.free.swap_remove(at);
+                self.slots[slot] = self.slots[slot].max(bytes);
+                slot
+            }
             None => {
                 self.slots.push(bytes);
                 self.slots.len() - 1
@@ -162,7 +170,7 @@ impl<'a> Placer<'a> {
             return slot;
         }
         let bytes = self.schedule.layout(root).bytes();
-        let slot = self.slot(bytes);
+        let slot = self.slot(bytes, self.kept.contains(&root));
         self.places.insert(root, Place::Slot(slot));
         slot
     }
@@ -195,7 +203,8 @@ impl<'a> Placer<'a> {
             };
             self.places.insert(root, place);
         }
-        let temporaries: Vec<usize> = unit.written.kernels.temporaries.iter().map(|&bytes| self.slot(bytes)).collect();
+        let temporaries: Vec<usize> =
+            unit.written.kernels.temporaries.iter().map(|&bytes| self.slot(bytes, false)).collect();
         // Nothing to compute: kernels never run over empty results.
         if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
             self.dispatch(&unit, roots, &temporaries)?;
