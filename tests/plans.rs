@@ -510,3 +510,17 @@ fn where_a_view_begins_is_data_unless_it_is_the_start() {
     };
     assert_eq!([0, 4, 8, 0].map(plans_for), [1, 1, 0, 0]);
 }
+
+#[test]
+fn the_planned_peak_is_the_peak() {
+    let devices = [Some(noop()), common::own_adapter()];
+    for device in devices.into_iter().flatten() {
+        let net = Net::new(&device);
+        for step in 0..6 {
+            device.reset_peak_stats();
+            drop(net.step(if step == 4 { 7 } else { 32 }, step).unwrap());
+            let stats = device.stats();
+            assert_eq!(stats.bytes_live_peak, stats.bytes_planned, "step {step} on {}", device.name());
+        }
+    }
+}

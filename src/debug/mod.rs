@@ -75,6 +75,10 @@ impl Executor for Checked {
         self.inner.stats()
     }
 
+    fn reset_peaks(&self) {
+        self.inner.reset_peaks();
+    }
+
     fn empty_cache(&self) {
         self.inner.empty_cache();
     }

@@ -57,6 +57,11 @@ impl Buffer {
         Buffer { inner: self.inner.clone(), start: self.start + start as u64, size }
     }
 
+    /// What the whole buffer counts for in the pool.
+    pub fn class(&self) -> u64 {
+        self.inner.inner().class
+    }
+
     /// Bytes before what this handle shows.
     pub(super) fn start(&self) -> u64 {
         self.start
@@ -71,6 +76,11 @@ impl Buffer {
     /// Tells buffers and their parts apart for as long as the device lives.
     pub fn id(&self) -> u64 {
         self.part_id(0)
+    }
+
+    /// The id of the whole buffer.
+    pub fn whole_id(&self) -> u64 {
+        part_id(self.inner.inner().id, 0)
     }
 
     /// The id of the part that begins at a byte.
@@ -98,8 +108,8 @@ impl fmt::Debug for Buffer {
 impl Drop for Inner {
     fn drop(&mut self) {
         let mut state = self.pool.state.lock();
-        state.live -= self.class;
-        state.pooled += self.class;
+        state.memory.live -= self.class;
+        state.memory.pooled += self.class;
         state.free.entry(self.class).or_default().push((self.id, self.raw.clone()));
     }
 }
@@ -116,17 +126,35 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     free: BTreeMap<u64, Vec<(u64, wgpu::Buffer)>>,
-    live: u64,
-    pooled: u64,
-    peak: u64,
-    created: u64,
+    memory: Memory,
 }
 
-/// Four classes to a doubling: at most a quarter of a buffer is unused.
+/// What the pool holds, and the most it held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    pub live: u64,
+    pub pooled: u64,
+    /// The most that was live at once.
+    pub live_peak: u64,
+    /// The most that was live and pooled together.
+    pub peak: u64,
+    /// Buffers created.
+    pub created: u64,
+}
+
+impl Memory {
+    fn take(&mut self, class: u64) {
+        self.live += class;
+        self.live_peak = self.live_peak.max(self.live);
+        self.peak = self.peak.max(self.live + self.pooled);
+    }
+}
+
+/// Sixteen classes to a doubling: at most a sixteenth of a large buffer is unused.
 fn size_class(bytes: u64) -> u64 {
     let bytes = bytes.max(256);
-    let quarter = (bytes.next_power_of_two() / 8).max(64);
-    bytes.next_multiple_of(quarter)
+    let step = (bytes.next_power_of_two() / 32).max(64);
+    bytes.next_multiple_of(step)
 }
 
 impl Pool {
@@ -139,20 +167,26 @@ impl Pool {
             None => free.len().checked_sub(1)?,
         };
         let (id, raw) = free.remove(at);
-        state.pooled -= class;
-        state.live += class;
+        state.memory.pooled -= class;
+        state.memory.take(class);
         Some(Buffer::whole(Inner { raw, id, class, pool: self.clone() }))
     }
 
-    pub fn counters(&self) -> (u64, u64, u64, u64) {
-        let state = self.state.lock();
-        (state.live, state.pooled, state.peak, state.created)
+    pub fn memory(&self) -> Memory {
+        self.state.lock().memory
+    }
+
+    /// Starts the peaks anew, at what there is.
+    pub fn reset_peaks(&self) {
+        let memory = &mut self.state.lock().memory;
+        memory.live_peak = memory.live;
+        memory.peak = memory.live + memory.pooled;
     }
 
     pub fn empty(&self) {
         let free = {
             let mut state = self.state.lock();
-            state.pooled = 0;
+            state.memory.pooled = 0;
             std::mem::take(&mut state.free)
         };
         for (_, buffer) in free.into_values().flatten() {
@@ -164,14 +198,14 @@ impl Pool {
 impl super::Gpu {
     /// The buffer called `id`, if it is free and fits.
     pub fn take_preferred(&self, bytes: usize, id: u64) -> Option<Buffer> {
-        let buffer = self.pool.take_free(size_class(bytes as u64 + self.guard_bytes()), Some(id))?;
+        let buffer = self.pool.take_free(self.size_class(bytes), Some(id))?;
         self.poison(&buffer).ok()?;
         Some(buffer)
     }
 
     /// A buffer of at least `bytes`, from the pool where it has one. Its contents are arbitrary.
     pub fn take(&self, bytes: usize) -> Result<Buffer> {
-        let class = size_class(bytes as u64 + self.guard_bytes());
+        let class = self.size_class(bytes);
         if let Some(buffer) = self.pool.take_free(class, None) {
             self.poison(&buffer)?;
             return Ok(buffer);
@@ -194,21 +228,25 @@ impl super::Gpu {
         };
         let raw = match create() {
             // What the pool holds for other sizes may be just what is missing.
-            Err(Error::OutOfMemory { .. }) if self.pool.counters().1 > 0 => {
+            Err(Error::OutOfMemory { .. }) if self.pool.memory().pooled > 0 => {
                 self.empty_cache();
                 create()?
             }
             raw => raw?,
         };
         let mut state = self.pool.state.lock();
-        state.created += 1;
-        state.live += class;
-        state.peak = state.peak.max(state.live + state.pooled);
-        let id = state.created;
+        state.memory.created += 1;
+        state.memory.take(class);
+        let id = state.memory.created;
         drop(state);
         let buffer = Buffer::whole(Inner { raw, id, class, pool: self.pool.clone() });
         self.poison(&buffer)?;
         Ok(buffer)
+    }
+
+    /// What a buffer of at least `bytes` counts for in the pool.
+    pub fn size_class(&self, bytes: usize) -> u64 {
+        size_class(bytes as u64 + self.guard_bytes())
     }
 
     /// Bytes that are always free at the end of a buffer, where writing past the end is looked for.
@@ -268,11 +306,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_waste_at_most_a_quarter() {
+    fn classes_waste_at_most_a_sixteenth() {
         for bytes in [1u64, 255, 256, 257, 1000, 4096, 4097, 1_000_003, 1 << 30] {
             let class = size_class(bytes);
             assert!(class >= bytes && class.is_multiple_of(16));
-            assert!(bytes <= 256 || class * 4 <= bytes * 5, "{bytes} -> {class}");
+            assert!(bytes <= 1024 || class * 16 <= bytes * 17, "{bytes} -> {class}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
 
 use crate::error::Result;
-use buffer::Pool;
+use buffer::{Memory, Pool};
 use fault::Faults;
 use pipeline::Pipelines;
 use queue::InFlight;
@@ -116,15 +116,20 @@ impl Gpu {
 
     /// The counters this room keeps.
     pub fn stats(&self) -> Counters {
-        let (bytes_live, bytes_pooled, bytes_peak, buffers) = self.pool.counters();
+        let memory = self.pool.memory();
         let (pipelines, bind_groups) = self.pipelines.counters();
         let (dispatches, submits) = self.in_flight.counters();
-        Counters { bytes_live, bytes_pooled, bytes_peak, buffers, pipelines, bind_groups, dispatches, submits }
+        Counters { memory, pipelines, bind_groups, dispatches, submits }
     }
 
     /// Name and text of every module compiled so far, sorted.
     pub fn shader_sources(&self) -> Vec<(String, String)> {
         self.pipelines.sources()
+    }
+
+    /// Starts the peaks of memory anew.
+    pub fn reset_peaks(&self) {
+        self.pool.reset_peaks();
     }
 
     /// Gives pooled buffers back to the driver.
@@ -136,10 +141,7 @@ impl Gpu {
 /// Counters since the device was opened; sizes in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counters {
-    pub bytes_live: u64,
-    pub bytes_pooled: u64,
-    pub bytes_peak: u64,
-    pub buffers: u64,
+    pub memory: Memory,
     pub pipelines: u64,
     pub bind_groups: u64,
     pub dispatches: u64,

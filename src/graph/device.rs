@@ -36,6 +36,8 @@ pub(crate) trait Executor: Send + Sync {
     fn sync(&self) -> BoxFuture<'_, Result<()>>;
     /// Counters.
     fn stats(&self) -> Stats;
+    /// Starts the peaks of memory anew.
+    fn reset_peaks(&self);
     /// Gives cached memory back to the driver.
     fn empty_cache(&self);
     /// The plan it would run for a schedule, as text and as DOT.
@@ -54,8 +56,13 @@ pub struct Stats {
     pub bytes_live: u64,
     /// Held by the pool for reuse.
     pub bytes_pooled: u64,
-    /// The most that was ever live and pooled together.
+    /// The most that was live at once, since the device was opened or [`Device::reset_peak_stats`].
+    pub bytes_live_peak: u64,
+    /// The most that was live and pooled together since then.
     pub bytes_peak: u64,
+    /// What the plan of the last run needs by its own account: its buffers, and those of values it reads. Where nothing
+    /// else is alive this is what `bytes_live_peak` rises to.
+    pub bytes_planned: u64,
     /// Buffers created.
     pub buffers: u64,
     /// Pipelines compiled.
@@ -122,6 +129,12 @@ impl Device {
     /// Counters: memory, buffers, pipelines, bind groups, dispatches, submits.
     pub fn stats(&self) -> Stats {
         self.inner.executor.stats()
+    }
+
+    /// Starts [`Stats::bytes_live_peak`] and [`Stats::bytes_peak`] anew, at what is held now (PyTorch's
+    /// `reset_peak_memory_stats`).
+    pub fn reset_peak_stats(&self) {
+        self.inner.executor.reset_peaks();
     }
 
     /// Gives memory that no tensor holds back to the driver (PyTorch's `empty_cache`).

@@ -52,6 +52,8 @@ pub(crate) struct Planner {
     plans: Mutex<HashMap<Fingerprint, Arc<Cached>>>,
     planned: AtomicU64,
     runs: AtomicU64,
+    /// What the last plan that ran needs.
+    bytes_planned: AtomicU64,
     profiler: Profiler,
     log: Log,
 }
@@ -63,6 +65,7 @@ impl Planner {
             plans: Mutex::default(),
             planned: AtomicU64::new(0),
             runs: AtomicU64::new(0),
+            bytes_planned: AtomicU64::new(0),
             profiler: Profiler::default(),
             log: Log::from_env()?,
         })
@@ -109,6 +112,7 @@ impl Executor for Planner {
     fn execute(&self, schedule: &Schedule) -> Result<()> {
         let cached = self.plan(schedule)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
+        self.bytes_planned.store(cached.plan.bytes(), Ordering::Relaxed);
         run::run(&cached.plan, &mut cached.memory.lock(), schedule, &self.gpu, &self.profiler)
     }
 
@@ -137,10 +141,12 @@ impl Executor for Planner {
     fn stats(&self) -> Stats {
         let counters = self.gpu.stats();
         Stats {
-            bytes_live: counters.bytes_live,
-            bytes_pooled: counters.bytes_pooled,
-            bytes_peak: counters.bytes_peak,
-            buffers: counters.buffers,
+            bytes_live: counters.memory.live,
+            bytes_pooled: counters.memory.pooled,
+            bytes_live_peak: counters.memory.live_peak,
+            bytes_peak: counters.memory.peak,
+            bytes_planned: self.bytes_planned.load(Ordering::Relaxed),
+            buffers: counters.memory.created,
             pipelines: counters.pipelines,
             bind_groups: counters.bind_groups,
             dispatches: counters.dispatches,
@@ -148,6 +154,10 @@ impl Executor for Planner {
             plans: self.planned.load(Ordering::Relaxed),
             runs: self.runs.load(Ordering::Relaxed),
         }
+    }
+
+    fn reset_peaks(&self) {
+        self.gpu.reset_peaks();
     }
 
     fn empty_cache(&self) {

@@ -8,7 +8,7 @@ use crate::plan::pack::{Home, Packs};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Where a value is during a run.
@@ -58,6 +58,9 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     /// Bytes of each slot.
     pub slots: Vec<usize>,
+    /// What the slots' buffers, and those of values of earlier runs, count for in the pool.
+    pub slot_bytes: u64,
+    pub source_bytes: u64,
     /// Sources that have to be uploaded: source and slot.
     pub uploads: Vec<(usize, usize)>,
     /// For each kept call and each of its outputs, where it is.
@@ -72,6 +75,13 @@ pub(super) struct Plan {
     pub calls: Vec<String>,
     /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// What is alive while it runs, if nothing but what it reads was before.
+    pub fn bytes(&self) -> u64 {
+        self.slot_bytes + self.source_bytes
+    }
 }
 
 /// The kernels of one cluster, and what they read and write.
@@ -305,7 +315,15 @@ impl<'a> Placer<'a> {
             });
             kept.push((index, places.collect::<Result<_>>()?));
         }
+        let mut buffers: BTreeMap<u64, u64> = BTreeMap::new();
+        for source in 0..schedule.sources.len() {
+            if let Some(Storage::Device(buffer)) = schedule.source_storage(source) {
+                buffers.insert(buffer.whole_id(), buffer.class());
+            }
+        }
         Ok(Plan {
+            slot_bytes: self.slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
+            source_bytes: buffers.values().sum(),
             uniform: self.gpu.uniform(self.params.len())?,
             last_buffers: Mutex::new(Vec::new()),
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),

@@ -27,8 +27,14 @@ pub(super) fn calls(plan: &Plan, step: &Step) -> String {
 /// the notes.
 pub(super) fn text(plan: &Plan) -> String {
     let mut out = String::new();
-    let bytes: usize = plan.slots.iter().sum();
-    let _ = writeln!(out, "{} dispatches, {} slots of {bytes} bytes", plan.steps.len(), plan.slots.len());
+    let _ = writeln!(
+        out,
+        "{} dispatches, {} slots of {} bytes, peak {} bytes with what it reads",
+        plan.steps.len(),
+        plan.slots.len(),
+        plan.slot_bytes,
+        plan.bytes()
+    );
     for (i, step) in plan.steps.iter().enumerate() {
         let [x, y, z] = step.groups;
         let _ = write!(out, "{i:4}  {} for {} [{x}, {y}, {z}]", step.name, calls(plan, step));

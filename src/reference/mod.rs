@@ -167,6 +167,8 @@ impl Executor for Reference {
         }
     }
 
+    fn reset_peaks(&self) {}
+
     fn empty_cache(&self) {}
 
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {

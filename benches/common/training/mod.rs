@@ -125,6 +125,7 @@ fn measure(network: &Network, task: Task, device: &Device, batch: usize, effort:
     for _ in 1..WARM_UP {
         work[0].once()?;
     }
+    device.reset_peak_stats();
     let warm = device.stats();
     work[0].once()?;
     let after = device.stats();
@@ -136,7 +137,8 @@ fn measure(network: &Network, task: Task, device: &Device, batch: usize, effort:
         "first_ms": first.as_secs_f64() * 1e3,
         "dispatches": after.dispatches - warm.dispatches,
         "submits": after.submits - warm.submits,
-        "peak_megabytes": device.stats().bytes_peak as f64 / 1e6,
+        "peak_megabytes": device.stats().bytes_live_peak as f64 / 1e6,
+        "reserved_megabytes": device.stats().bytes_peak as f64 / 1e6,
         "plans_after_warm_up": device.stats().plans - warm.plans,
     });
     Ok(row.as_object().cloned().unwrap_or_default())
