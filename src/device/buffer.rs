@@ -5,10 +5,10 @@ use crate::shape::Shape;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// A buffer from the pool; goes back there when the last handle is dropped.
-#[derive(Clone)]
 pub(crate) struct Buffer {
     /// Behind a trait object, so that whoever asks whether a tensor may be sent to another thread is not led
     /// through all of wgpu's types, past the compiler's default recursion limit.
@@ -29,7 +29,9 @@ struct Inner {
     raw: wgpu::Buffer,
     id: u64,
     class: u64,
-    pool: Arc<Pool>,
+    pool: Weak<Pool>,
+    /// Handles to it: the pool keeps what they share, so that taking it again allocates nothing.
+    handles: AtomicUsize,
 }
 
 impl Buffer {
@@ -44,22 +46,34 @@ impl Buffer {
 
     /// True where this is the only handle.
     pub fn is_unshared(&self) -> bool {
-        Arc::strong_count(&self.inner) == 1
+        self.inner.inner().handles.load(Ordering::Acquire) == 1
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Buffer {
+        self.inner.inner().handles.fetch_add(1, Ordering::Relaxed);
+        Buffer { inner: self.inner.clone() }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let inner = self.inner.inner();
+        if inner.handles.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(pool) = inner.pool.upgrade()
+        {
+            let mut state = pool.state.lock();
+            state.live -= inner.class;
+            state.pooled += inner.class;
+            state.free.entry(inner.class).or_default().push(self.inner.clone());
+        }
     }
 }
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buffer({}, {} bytes)", self.id(), self.inner.inner().class)
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let mut state = self.pool.state.lock();
-        state.live -= self.class;
-        state.pooled += self.class;
-        state.free.entry(self.class).or_default().push((self.id, self.raw.clone()));
     }
 }
 
@@ -74,7 +88,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    free: BTreeMap<u64, Vec<(u64, wgpu::Buffer)>>,
+    free: BTreeMap<u64, Vec<Arc<dyn Pooled>>>,
     live: u64,
     pooled: u64,
     peak: u64,
@@ -90,17 +104,18 @@ fn size_class(bytes: u64) -> u64 {
 
 impl Pool {
     /// A buffer of at least `bytes`, the one called `preferred` where it is free. Its contents are arbitrary.
-    fn take_free(self: &Arc<Pool>, class: u64, preferred: Option<u64>) -> Option<Buffer> {
+    fn take_free(&self, class: u64, preferred: Option<u64>) -> Option<Buffer> {
         let mut state = self.state.lock();
         let free = state.free.get_mut(&class)?;
         let at = match preferred {
-            Some(id) => free.iter().position(|(free_id, _)| *free_id == id)?,
+            Some(id) => free.iter().position(|buffer| buffer.inner().id == id)?,
             None => free.len().checked_sub(1)?,
         };
-        let (id, raw) = free.remove(at);
+        let inner = free.remove(at);
         state.pooled -= class;
         state.live += class;
-        Some(Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.clone() }) })
+        inner.inner().handles.store(1, Ordering::Relaxed);
+        Some(Buffer { inner })
     }
 
     pub fn counters(&self) -> (u64, u64, u64, u64) {
@@ -114,8 +129,8 @@ impl Pool {
             state.pooled = 0;
             std::mem::take(&mut state.free)
         };
-        for (_, buffer) in free.into_values().flatten() {
-            buffer.destroy();
+        for buffer in free.into_values().flatten() {
+            buffer.inner().raw.destroy();
         }
     }
 }
@@ -165,7 +180,8 @@ impl super::Gpu {
         state.peak = state.peak.max(state.live + state.pooled);
         let id = state.created;
         drop(state);
-        let buffer = Buffer { inner: Arc::new(Inner { raw, id, class, pool: self.pool.clone() }) };
+        let (pool, handles) = (Arc::downgrade(&self.pool), AtomicUsize::new(1));
+        let buffer = Buffer { inner: Arc::new(Inner { raw, id, class, pool, handles }) };
         self.poison(&buffer)?;
         Ok(buffer)
     }

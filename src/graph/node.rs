@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
 use crate::graph::fingerprint::{Fingerprint, Fingerprinter};
+use crate::graph::list::{Few, OneOrMore};
 use crate::graph::op::{Class, Op, write_operation};
 use crate::graph::schedule::Mark;
 use crate::graph::source::source;
@@ -13,7 +14,6 @@ use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::fmt;
-use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,35 +27,6 @@ pub(crate) enum Storage {
     Pending(Arc<Vec<u8>>),
     /// In the reference executor.
     Host(Arc<HostTensor>),
-}
-
-/// A list that mostly has one element, and then needs no allocation.
-#[derive(Debug)]
-pub(crate) enum OneOrMore<T> {
-    One(T),
-    More(Vec<T>),
-}
-
-impl<T> From<Vec<T>> for OneOrMore<T> {
-    fn from(mut list: Vec<T>) -> OneOrMore<T> {
-        match list.pop() {
-            Some(only) if list.is_empty() => OneOrMore::One(only),
-            last => {
-                list.extend(last);
-                OneOrMore::More(list)
-            }
-        }
-    }
-}
-
-impl<T> Deref for OneOrMore<T> {
-    type Target = [T];
-    fn deref(&self) -> &[T] {
-        match self {
-            OneOrMore::One(only) => std::slice::from_ref(only),
-            OneOrMore::More(list) => list,
-        }
-    }
 }
 
 /// The gradient of a leaf, shared with the parameter it belongs to.
@@ -87,7 +58,7 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(crate) struct State {
     /// Edges to what it is computed from; dropped once it is computed, unless a gradient will walk them.
-    pub inputs: Vec<Tensor>,
+    pub inputs: Few<Tensor>,
     /// Set when it has been computed, one an output.
     pub storage: Option<OneOrMore<Storage>>,
     /// A `backward` has walked over it and will not come again.
@@ -123,11 +94,12 @@ impl Node {
 impl Drop for Node {
     /// Long chains of nodes must not be dropped by recursion: the stack would not hold them.
     fn drop(&mut self) {
-        let mut stack = std::mem::take(&mut self.state.get_mut().inputs);
-        while let Some(tensor) = stack.pop() {
-            if let Some(mut node) = Arc::into_inner(tensor.node) {
-                stack.append(&mut node.state.get_mut().inputs);
-            }
+        let mut dropped: Vec<Node> = Vec::new();
+        let mut inputs = std::mem::take(&mut self.state.get_mut().inputs);
+        loop {
+            inputs.for_each(|input| dropped.extend(Arc::into_inner(input.node)));
+            let Some(mut node) = dropped.pop() else { return };
+            inputs = std::mem::take(&mut node.state.get_mut().inputs);
         }
     }
 }
@@ -261,8 +233,7 @@ fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], cus
         && op.differentiable()
         && outputs.iter().any(|o| o.dtype.is_float())
         && inputs.iter().any(|t| t.node.requires_grad);
-    let inputs = inputs.iter().map(|&t| t.clone()).collect();
-    let state = State { inputs, ..State::default() };
+    let state = State { inputs: inputs.into(), ..State::default() };
     let node = Node {
         id: next_id(),
         device: device.clone(),

@@ -1,6 +1,7 @@
 //! Named slots of state: weights, running statistics, optimizer moments.
 
 use crate::error::{Error, Result};
+use crate::graph::list::Few;
 use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::host_tensor::HostTensor;
@@ -133,7 +134,7 @@ struct Alias;
 
 #[track_caller]
 fn leaf(value: &Tensor, gradient: Option<GradientSlot>) -> Tensor {
-    let state = State { inputs: vec![value.clone()], ..State::default() };
+    let state = State { inputs: Few::One(value.clone()), ..State::default() };
     record_leaf(value.device(), Alias, *value.layout(), gradient, state, Location::caller())
 }
 

@@ -6,7 +6,6 @@ use crate::graph::{Edge, Schedule, Storage};
 use crate::plan::code::Written;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
-use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -63,8 +62,6 @@ pub(super) struct Plan {
     pub params: Vec<u8>,
     pub patches: Vec<Patch>,
     pub uniform: Uniform,
-    /// The pool's buffers that the slots were in the last run.
-    pub last_buffers: Mutex<Vec<u64>>,
     /// The calls' names, for printing.
     pub calls: Vec<String>,
     /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
@@ -280,7 +277,6 @@ impl<'a> Placer<'a> {
         }
         Ok(Plan {
             uniform: self.gpu.uniform(self.params.len())?,
-            last_buffers: Mutex::new(Vec::new()),
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
             steps: self.steps,
             slots: self.slots,
