@@ -216,20 +216,14 @@ impl Device {
         self.inner.recorder.lock().effects.push(value);
     }
 
-    pub(crate) fn recorded(&self, node: &Arc<Node>) {
-        self.inner.recorder.lock().pending.push(Arc::downgrade(node));
-    }
-
-    /// Carries out a recording that has grown long.
-    pub(crate) fn flush_if_long(&self) -> Result<()> {
-        let long = {
-            let mut recorder = self.inner.recorder.lock();
-            if recorder.pending.len() >= AUTO_FLUSH_NODES {
-                recorder.pending.retain(|node| node.upgrade().is_some_and(|node| !node.is_computed()));
-            }
-            recorder.pending.len() >= AUTO_FLUSH_NODES
-        };
-        if long { self.flush() } else { Ok(()) }
+    /// Takes note of a recorded call; whether the recording has grown so long that it should be carried out.
+    pub(crate) fn recorded(&self, node: &Arc<Node>) -> bool {
+        let mut recorder = self.inner.recorder.lock();
+        recorder.pending.push(Arc::downgrade(node));
+        if recorder.pending.len() >= AUTO_FLUSH_NODES {
+            recorder.pending.retain(|node| node.upgrade().is_some_and(|node| !node.is_computed()));
+        }
+        recorder.pending.len() >= AUTO_FLUSH_NODES
     }
 
     pub(crate) fn check_size(&self, op: &'static str, layout: &Layout) -> Result<()> {

@@ -42,6 +42,16 @@ pub(crate) enum Few<T> {
 }
 
 impl<T> Few<T> {
+    /// Something of each element of another list.
+    pub fn of<S>(list: &[S], each: impl Fn(&S) -> T) -> Few<T> {
+        match list {
+            [] => Few::None,
+            [only] => Few::One(each(only)),
+            [first, second] => Few::Two([each(first), each(second)]),
+            _ => Few::More(list.iter().map(each).collect()),
+        }
+    }
+
     /// Hands every element on.
     pub fn for_each(self, mut take: impl FnMut(T)) {
         match self {
@@ -49,17 +59,6 @@ impl<T> Few<T> {
             Few::One(only) => take(only),
             Few::Two(both) => both.into_iter().for_each(take),
             Few::More(list) => list.into_iter().for_each(take),
-        }
-    }
-}
-
-impl<T: Clone> From<&[&T]> for Few<T> {
-    fn from(list: &[&T]) -> Few<T> {
-        match *list {
-            [] => Few::None,
-            [only] => Few::One(only.clone()),
-            [first, second] => Few::Two([first.clone(), second.clone()]),
-            _ => Few::More(list.iter().map(|&element| element.clone()).collect()),
         }
     }
 }

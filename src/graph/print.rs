@@ -82,7 +82,7 @@ impl fmt::Display for Graph {
         }
         for (i, node) in self.schedule.nodes.iter().enumerate() {
             let layout = &node.outputs[0];
-            write!(f, "n{i} = {:?}(", node.op)?;
+            write!(f, "n{i} = {:?}(", &*node.op)?;
             for (k, edge) in self.schedule.edges[i].iter().enumerate() {
                 let comma = if k == 0 { "" } else { ", " };
                 match edge {
