@@ -194,11 +194,12 @@ impl Schedule {
         refill(&mut self.kept, self.nodes.len());
         refill(&mut self.dropped, self.nodes.len());
         refill(&mut self.dropped_sources, self.sources.len());
-        for (i, node) in self.nodes.iter().enumerate().rev() {
+        let flags = self.kept.iter_mut().zip(&mut self.retains);
+        for (i, (node, (kept, retains))) in self.nodes.iter().zip(flags).enumerate().rev() {
             // One reference is the schedule's own.
-            self.kept[i] = Arc::strong_count(node) > 1 + self.dropped[i];
-            self.retains[i] &= self.kept[i];
-            if !self.retains[i] {
+            *kept = Arc::strong_count(node) > 1 + self.dropped[i];
+            *retains &= *kept;
+            if !*retains {
                 for edge in &self.edges[i] {
                     match *edge {
                         Edge::Node { index, .. } => self.dropped[index] += 1,
