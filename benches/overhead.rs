@@ -1,22 +1,27 @@
-//! What a training step costs the CPU besides computing: recording, backward, planning, replaying a cached plan.
+//! What a training step costs the CPU besides computing: recording it, planning it, replaying the cached plan.
 //!
 //! ```text
 //! cargo bench --bench overhead -- [--filter TEXT] [--steps N] [--json FILE]
 //! ```
 //!
 //! On wgpu's noop adapter, which allocates and validates and computes nothing. Of each time the lowest tenth of the
-//! steps lies below it, so that other programs on the machine count little. `flush` replays a step whose batch is on the
-//! device already, `flush, uploading` one with a new batch, which the noop adapter copies four times. `wgpu alone`
-//! submits as many dispatches without wgrad: what no replay can be cheaper than.
+//! steps lies below it, so that other programs on the machine count little.
+//!
+//! * `record forward`, `record backward`, `record update`: the user's calls, which only append to the graph.
+//! * `replay`: the flush of what was recorded, with a cached plan and the batch on the device already: the schedule, its
+//!   fingerprint, parameters, bind groups, encoding, submitting, the results' new homes, and dropping the graph.
+//! * `replay, uploading`: the same with a new batch, which the noop adapter copies four times.
+//! * `plan and compile`, `plan`: the first flush of all, and the first of another batch size.
+//! * `wgpu alone`: as many dispatches submitted without wgrad, which no replay can be cheaper than.
 #![allow(clippy::print_stdout)]
 
 use clap::Parser;
 use serde_json::json;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
@@ -25,10 +30,12 @@ use wgrad::{
     no_grad,
 };
 
-/// Counts what is asked of the system's allocator.
+/// Counts what this thread asks of the system's allocator.
 struct Counting;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -36,7 +43,7 @@ static ALLOCATOR: Counting = Counting;
 // SAFETY: every call goes on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
@@ -45,7 +52,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -124,7 +131,7 @@ impl Trained {
     }
 }
 
-const PHASES: [&str; 4] = ["forward", "backward", "update", "flush"];
+const PHASES: [&str; 4] = ["record forward", "record backward", "record update", "replay"];
 
 /// Nanoseconds and allocations of each phase.
 type Step = [(u64, u64); PHASES.len()];
@@ -192,14 +199,14 @@ struct Clock {
 
 impl Clock {
     fn start() -> Clock {
-        Clock { laps: Step::default(), lap: 0, time: Instant::now(), allocations: ALLOCATIONS.load(Ordering::Relaxed) }
+        Clock { laps: Step::default(), lap: 0, time: Instant::now(), allocations: ALLOCATIONS.get() }
     }
 
     fn lap(&mut self) {
         let nanoseconds = self.time.elapsed().as_nanos() as u64;
-        self.laps[self.lap] = (nanoseconds, ALLOCATIONS.load(Ordering::Relaxed) - self.allocations);
+        self.laps[self.lap] = (nanoseconds, ALLOCATIONS.get() - self.allocations);
         self.lap += 1;
-        self.allocations = ALLOCATIONS.load(Ordering::Relaxed);
+        self.allocations = ALLOCATIONS.get();
         self.time = Instant::now();
     }
 }
@@ -313,7 +320,7 @@ struct Row {
 }
 
 fn measure(work: &Work, steps: usize) -> Result<Vec<Row>> {
-    const FLUSH: usize = PHASES.len() - 1;
+    const REPLAY: usize = PHASES.len() - 1;
     let training = Training::new(work)?;
     let size = work.batch[0];
     let first = training.step(1, &training.batch(size)?)?;
@@ -342,13 +349,13 @@ fn measure(work: &Work, steps: usize) -> Result<Vec<Row>> {
         rows.push(row(PHASES[at], &laps, at, count, "call"));
     }
     let flushes: [(&str, &[Step]); 4] = [
-        ("flush", &laps),
-        ("flush, uploading", &uploading),
-        ("first flush", &[first]),
-        ("flush, planning", &[replanned]),
+        (PHASES[REPLAY], &laps),
+        ("replay, uploading", &uploading),
+        ("plan and compile", &[first]),
+        ("plan", &[replanned]),
     ];
     for (phase, laps) in flushes {
-        rows.push(row(phase, laps, FLUSH, dispatches, "dispatch"));
+        rows.push(row(phase, laps, REPLAY, dispatches, "dispatch"));
     }
     let (microseconds, allocations) = bare(dispatches, steps);
     rows.push(Row { phase: "wgpu alone".into(), microseconds, count: dispatches, unit: "dispatch", allocations });

@@ -36,7 +36,7 @@ impl<'a> Parts<'a> {
     /// whatever the rest of the schedule reads, except what is computed from nothing, which costs nothing to repeat.
     pub fn of(&self, end: usize) -> Schedule {
         let node = &self.schedule.nodes[end];
-        let mut part = Schedule::part(Tensor { node: node.clone(), output: 0 });
+        let mut part = Schedule::part(node.clone());
         let inside: HashSet<u64> = part.nodes.iter().map(|node| node.id).collect();
         let outside = |reader: &usize| !inside.contains(&self.schedule.nodes[*reader].id);
         for i in 0..part.nodes.len() {

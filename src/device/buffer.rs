@@ -5,13 +5,13 @@ use crate::shape::Shape;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Where a part of a buffer may begin: WebGPU's default alignment of storage bindings, in bytes.
 pub(crate) const PART_ALIGNMENT: usize = 256;
 
 /// A buffer from the pool, or a part of one; goes back there when the last handle is dropped.
-#[derive(Clone)]
 pub(crate) struct Buffer {
     /// Behind a trait object, so that whoever asks whether a tensor may be sent to another thread is not led
     /// through all of wgpu's types, past the compiler's default recursion limit.
@@ -35,7 +35,9 @@ struct Inner {
     raw: wgpu::Buffer,
     id: u64,
     class: u64,
-    pool: Arc<Pool>,
+    pool: Weak<Pool>,
+    /// Handles to it: the pool keeps what they share, so that taking it again allocates nothing.
+    handles: AtomicUsize,
 }
 
 impl Buffer {
@@ -43,18 +45,19 @@ impl Buffer {
         &self.inner.inner().raw
     }
 
-    /// The handle of a whole buffer.
-    fn whole(inner: Inner) -> Buffer {
-        let size = inner.raw.size();
-        Buffer { inner: Arc::new(inner), start: 0, size }
+    /// The first handle of a whole buffer, which counts it already.
+    fn whole(inner: Arc<dyn Pooled>) -> Buffer {
+        let size = inner.inner().raw.size();
+        Buffer { inner, start: 0, size }
     }
 
     /// A part of what this handle shows: `bytes` from `start` on, which is a multiple of [`PART_ALIGNMENT`]. What lies
     /// between its end and the next multiple belongs to it too.
     pub fn part(&self, start: usize, bytes: usize) -> Buffer {
-        let rest = self.size.saturating_sub(start as u64);
-        let size = (bytes.next_multiple_of(PART_ALIGNMENT) as u64).min(rest);
-        Buffer { inner: self.inner.clone(), start: self.start + start as u64, size }
+        let mut part = self.clone();
+        part.start += start as u64;
+        part.size = (bytes.next_multiple_of(PART_ALIGNMENT) as u64).min(self.size.saturating_sub(start as u64));
+        part
     }
 
     /// What the whole buffer counts for in the pool.
@@ -90,7 +93,28 @@ impl Buffer {
 
     /// True where this is the only handle.
     pub fn is_unshared(&self) -> bool {
-        Arc::strong_count(&self.inner) == 1
+        self.inner.inner().handles.load(Ordering::Acquire) == 1
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Buffer {
+        self.inner.inner().handles.fetch_add(1, Ordering::Relaxed);
+        Buffer { inner: self.inner.clone(), start: self.start, size: self.size }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let inner = self.inner.inner();
+        if inner.handles.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(pool) = inner.pool.upgrade()
+        {
+            let mut state = pool.state.lock();
+            state.memory.live -= inner.class;
+            state.memory.pooled += inner.class;
+            state.free.entry(inner.class).or_default().push(self.inner.clone());
+        }
     }
 }
 
@@ -105,15 +129,6 @@ impl fmt::Debug for Buffer {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let mut state = self.pool.state.lock();
-        state.memory.live -= self.class;
-        state.memory.pooled += self.class;
-        state.free.entry(self.class).or_default().push((self.id, self.raw.clone()));
-    }
-}
-
 /// A NaN that no arithmetic makes, little endian.
 const POISON: [u8; 4] = 0x7fde_adcd_u32.to_le_bytes();
 
@@ -125,7 +140,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    free: BTreeMap<u64, Vec<(u64, wgpu::Buffer)>>,
+    free: BTreeMap<u64, Vec<Arc<dyn Pooled>>>,
     memory: Memory,
 }
 
@@ -159,17 +174,18 @@ fn size_class(bytes: u64) -> u64 {
 
 impl Pool {
     /// A buffer of at least `bytes`, the one called `preferred` where it is free. Its contents are arbitrary.
-    fn take_free(self: &Arc<Pool>, class: u64, preferred: Option<u64>) -> Option<Buffer> {
+    fn take_free(&self, class: u64, preferred: Option<u64>) -> Option<Buffer> {
         let mut state = self.state.lock();
         let free = state.free.get_mut(&class)?;
         let at = match preferred {
-            Some(id) => free.iter().position(|(free_id, _)| part_id(*free_id, 0) == id)?,
+            Some(id) => free.iter().position(|buffer| part_id(buffer.inner().id, 0) == id)?,
             None => free.len().checked_sub(1)?,
         };
-        let (id, raw) = free.remove(at);
+        let inner = free.remove(at);
         state.memory.pooled -= class;
         state.memory.take(class);
-        Some(Buffer::whole(Inner { raw, id, class, pool: self.clone() }))
+        inner.inner().handles.store(1, Ordering::Relaxed);
+        Some(Buffer::whole(inner))
     }
 
     pub fn memory(&self) -> Memory {
@@ -189,8 +205,8 @@ impl Pool {
             state.memory.pooled = 0;
             std::mem::take(&mut state.free)
         };
-        for (_, buffer) in free.into_values().flatten() {
-            buffer.destroy();
+        for buffer in free.into_values().flatten() {
+            buffer.inner().raw.destroy();
         }
     }
 }
@@ -239,7 +255,8 @@ impl super::Gpu {
         state.memory.take(class);
         let id = state.memory.created;
         drop(state);
-        let buffer = Buffer::whole(Inner { raw, id, class, pool: self.pool.clone() });
+        let (pool, handles) = (Arc::downgrade(&self.pool), AtomicUsize::new(1));
+        let buffer = Buffer::whole(Arc::new(Inner { raw, id, class, pool, handles }));
         self.poison(&buffer)?;
         Ok(buffer)
     }

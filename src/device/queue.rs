@@ -20,6 +20,7 @@ const WORK_PER_SUBMIT: u64 = 1 << 36;
 const WORK_PER_SUBMIT_CPU: u64 = 1 << 30;
 
 /// One kernel to run.
+#[derive(Clone, Copy)]
 pub(crate) struct Dispatch<'a> {
     pub pipeline: &'a Pipeline,
     pub bindings: &'a Bindings,
@@ -80,30 +81,31 @@ impl Gpu {
     }
 
     /// Runs dispatches in order, in as few submissions as the watchdog allows.
-    pub fn submit(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
+    pub fn submit<'a>(&self, mut dispatches: impl Iterator<Item = Dispatch<'a>> + Clone) -> Result<()> {
         self.status.check()?;
-        let mut rest = dispatches;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.fitting(rest));
-            rest = later;
-            self.submit_pass(now)?;
+        loop {
+            let count = self.fitting(dispatches.clone());
+            if count == 0 {
+                return Ok(());
+            }
+            self.submit_pass(dispatches.by_ref().take(count))?;
         }
-        Ok(())
     }
 
     /// How many of these dispatches fit into one submission.
-    pub(super) fn fitting(&self, dispatches: &[Dispatch<'_>]) -> usize {
+    pub(super) fn fitting<'a>(&self, dispatches: impl Iterator<Item = Dispatch<'a>>) -> usize {
         let limit = if self.adapter.is_cpu { WORK_PER_SUBMIT_CPU } else { WORK_PER_SUBMIT };
         let mut work = 0;
-        let fits = |dispatch: &&Dispatch| {
+        let fits = |dispatch: &Dispatch| {
             let fits = work < limit;
             work += dispatch.work;
             fits
         };
-        dispatches.iter().take(DISPATCHES_PER_SUBMIT).take_while(fits).count()
+        dispatches.take(DISPATCHES_PER_SUBMIT).take_while(fits).count()
     }
 
-    pub(super) fn submit_pass(&self, dispatches: &[Dispatch<'_>]) -> Result<()> {
+    pub(super) fn submit_pass<'a>(&self, dispatches: impl Iterator<Item = Dispatch<'a>>) -> Result<()> {
+        let mut count = 0;
         let index = self.guarded(|| {
             let mut encoder =
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("flush") });
@@ -114,11 +116,12 @@ impl Gpu {
                     let is_set = current.is_some_and(|current| std::ptr::eq(current, dispatch.pipeline));
                     dispatch.encode(&mut pass, is_set)?;
                     current = Some(dispatch.pipeline);
+                    count += 1;
                 }
             }
             Ok(self.queue.submit([encoder.finish()]))
         })?;
-        self.count_submit(dispatches.len());
+        self.count_submit(count);
         let oldest = {
             let mut queue = self.in_flight.oldest_first.lock();
             queue.push_back(index);

@@ -2,7 +2,10 @@
 
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 /// Filled by wgpu's handlers, emptied at synchronisation points.
 #[derive(Default)]
@@ -77,8 +80,12 @@ trait PopNow {
 }
 
 impl PopNow for wgpu::ErrorScopeGuard {
-    /// On native backends the future is ready at once.
+    /// On native backends the future is ready at once, and needs no waker to be made.
     fn pop_now(self) -> Option<wgpu::Error> {
-        pollster::block_on(self.pop())
+        let mut popped = pin!(self.pop());
+        match popped.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(error) => error,
+            Poll::Pending => pollster::block_on(popped),
+        }
     }
 }

@@ -27,7 +27,8 @@ impl Gpu {
         let mut spans = Vec::with_capacity(dispatches.len());
         let mut rest = dispatches;
         while !rest.is_empty() {
-            let count = if self.adapter.has_timestamps { self.fitting(rest).min(MOST_TIMED) } else { 1 };
+            let count =
+                if self.adapter.has_timestamps { self.fitting(rest.iter().copied()).min(MOST_TIMED) } else { 1 };
             let (now, later) = rest.split_at(count);
             rest = later;
             let submitted = since.elapsed();
@@ -41,7 +42,7 @@ impl Gpu {
                     time: after(pair[1].saturating_sub(pair[0])),
                 }));
             } else {
-                self.submit_pass(now)?;
+                self.submit_pass(now.iter().copied())?;
                 self.wait(None)?;
                 spans.push(Span { start: submitted, time: since.elapsed() - submitted });
             }

@@ -8,6 +8,7 @@ use crate::shape::Layout;
 use parking_lot::Mutex;
 use std::fmt;
 use std::future::Future;
+use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
@@ -171,12 +172,12 @@ impl Device {
     /// # Errors
     /// What planning or submitting it met, and what went wrong on the device before.
     pub fn flush(&self) -> Result<()> {
-        let pending: Vec<Tensor> = {
-            let mut recorder = self.inner.recorder.lock();
-            let nodes = std::mem::take(&mut recorder.pending);
-            nodes.iter().filter_map(Weak::upgrade).map(|node| Tensor { node, output: 0 }).collect()
-        };
-        self.run(pending)
+        let marker = &mut *self.inner.running.lock();
+        let mut recorded = std::mem::take(&mut marker.recorded);
+        std::mem::swap(&mut recorded, &mut self.inner.recorder.lock().pending);
+        let result = self.compute(recorded.drain(..).filter_map(|node| node.upgrade()), marker);
+        marker.recorded = recorded;
+        result
     }
 
     /// Submits everything recorded and waits until it is done.
@@ -197,21 +198,30 @@ impl Device {
         self.inner.executor.sync().await
     }
 
+    /// Computes a tensor and every recorded effect.
+    pub(crate) fn run(&self, tensor: &Tensor) -> Result<()> {
+        self.compute(iter::once(tensor.node.clone()), &mut self.inner.running.lock())
+    }
+
     /// Computes `roots` and every recorded effect.
-    pub(crate) fn run(&self, mut roots: Vec<Tensor>) -> Result<()> {
-        let mut running = self.inner.running.lock();
-        roots.append(&mut self.inner.recorder.lock().effects);
-        let schedule = Schedule::new(roots, &mut running);
-        if !schedule.is_empty() {
-            self.inner.executor.execute(&schedule)?;
-            schedule.finish();
+    fn compute(&self, roots: impl Iterator<Item = Arc<Node>>, marker: &mut Marker) -> Result<()> {
+        let mut effects = std::mem::take(&mut marker.effects);
+        std::mem::swap(&mut effects, &mut self.inner.recorder.lock().effects);
+        let mut schedule = std::mem::take(&mut marker.schedule);
+        schedule.fill(roots.chain(effects.drain(..).map(|effect| effect.node)), marker);
+        let result = if schedule.is_empty() { Ok(()) } else { self.inner.executor.execute(&schedule) };
+        match result {
+            Ok(()) => schedule.finish(),
+            Err(_) => schedule.clear(),
         }
-        Ok(())
+        marker.schedule = schedule;
+        marker.effects = effects;
+        result
     }
 
     /// What computing `roots` would carry out.
-    pub(crate) fn schedule(&self, roots: Vec<Tensor>) -> Schedule {
-        Schedule::new(roots, &mut self.inner.running.lock())
+    pub(crate) fn schedule(&self, roots: &[&Tensor]) -> Schedule {
+        Schedule::new(roots.iter().map(|root| root.node.clone()), &mut self.inner.running.lock())
     }
 
     /// Records that `value` must be computed at the next flush, whoever holds it.
@@ -219,20 +229,14 @@ impl Device {
         self.inner.recorder.lock().effects.push(value);
     }
 
-    pub(crate) fn recorded(&self, node: &Arc<Node>) {
-        self.inner.recorder.lock().pending.push(Arc::downgrade(node));
-    }
-
-    /// Carries out a recording that has grown long.
-    pub(crate) fn flush_if_long(&self) -> Result<()> {
-        let long = {
-            let mut recorder = self.inner.recorder.lock();
-            if recorder.pending.len() >= AUTO_FLUSH_NODES {
-                recorder.pending.retain(|node| node.upgrade().is_some_and(|node| !node.is_computed()));
-            }
-            recorder.pending.len() >= AUTO_FLUSH_NODES
-        };
-        if long { self.flush() } else { Ok(()) }
+    /// Takes note of a recorded call; whether the recording has grown so long that it should be carried out.
+    pub(crate) fn recorded(&self, node: &Arc<Node>) -> bool {
+        let mut recorder = self.inner.recorder.lock();
+        recorder.pending.push(Arc::downgrade(node));
+        if recorder.pending.len() >= AUTO_FLUSH_NODES {
+            recorder.pending.retain(|node| node.upgrade().is_some_and(|node| !node.is_computed()));
+        }
+        recorder.pending.len() >= AUTO_FLUSH_NODES
     }
 
     pub(crate) fn check_size(&self, op: &'static str, layout: &Layout) -> Result<()> {

@@ -33,9 +33,10 @@ impl Fingerprinter {
         Fingerprint([fold(a ^ b.rotate_left(32), FACTOR[0]), fold(b ^ a.rotate_left(32), FACTOR[1])])
     }
 
+    /// Each lane takes in one half.
     pub fn write_fingerprint(&mut self, fingerprint: Fingerprint) {
-        self.write_u64(fingerprint.0[0]);
-        self.write_u64(fingerprint.0[1]);
+        let Fingerprint([a, b]) = fingerprint;
+        self.0 = [fold(self.0[0] ^ a, FACTOR[0]), fold(self.0[1] ^ b, FACTOR[1])];
     }
 }
 
@@ -56,7 +57,7 @@ impl Hasher for Fingerprinter {
         self.write_u64(u64::from(value));
     }
     fn write_u64(&mut self, value: u64) {
-        self.0 = [fold(self.0[0] ^ value, FACTOR[0]), fold(self.0[1] ^ value, FACTOR[1])];
+        self.write_fingerprint(Fingerprint([value; 2]));
     }
     fn write_usize(&mut self, value: usize) {
         self.write_u64(value as u64);

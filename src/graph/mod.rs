@@ -4,6 +4,7 @@
 mod backward;
 mod device;
 mod fingerprint;
+mod list;
 mod node;
 mod op;
 mod pack;
@@ -17,7 +18,8 @@ pub use backward::{BackwardOptions, grad};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
 pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
-pub(crate) use node::{Node, OneOrMore, State, Storage, grad_enabled, record, record_leaf, record_on, record_one};
+pub(crate) use list::{Few, OneOrMore};
+pub(crate) use node::{Node, State, Storage, grad_enabled, record, record_leaf, record_on, record_one, record_shared};
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Class, Io, Op, Vjp};
 pub(crate) use op::{hash_structure, write_operation};

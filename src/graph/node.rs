@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
 use crate::graph::fingerprint::{Fingerprint, Fingerprinter};
+use crate::graph::list::{Few, OneOrMore};
 use crate::graph::op::{Class, Op, write_operation};
 use crate::graph::schedule::Mark;
 use crate::graph::source::source;
@@ -29,31 +30,19 @@ pub(crate) enum Storage {
     Host(Arc<HostTensor>),
 }
 
-/// A list that mostly has one element, and then needs no allocation.
-#[derive(Debug)]
-pub(crate) enum OneOrMore<T> {
-    One(T),
-    More(Vec<T>),
+/// The operation of a node.
+pub(crate) enum Operation {
+    /// One without attributes, the same in every call.
+    Shared(&'static dyn Op),
+    Own(Box<dyn Op>),
 }
 
-impl<T> From<Vec<T>> for OneOrMore<T> {
-    fn from(mut list: Vec<T>) -> OneOrMore<T> {
-        match list.pop() {
-            Some(only) if list.is_empty() => OneOrMore::One(only),
-            last => {
-                list.extend(last);
-                OneOrMore::More(list)
-            }
-        }
-    }
-}
-
-impl<T> Deref for OneOrMore<T> {
-    type Target = [T];
-    fn deref(&self) -> &[T] {
+impl Deref for Operation {
+    type Target = dyn Op;
+    fn deref(&self) -> &dyn Op {
         match self {
-            OneOrMore::One(only) => std::slice::from_ref(only),
-            OneOrMore::More(list) => list,
+            Operation::Shared(op) => *op,
+            Operation::Own(op) => &**op,
         }
     }
 }
@@ -65,7 +54,7 @@ pub(crate) type GradientSlot = Arc<Mutex<Option<Tensor>>>;
 pub(crate) struct Node {
     pub id: u64,
     pub device: Device,
-    pub op: Box<dyn Op>,
+    pub op: Operation,
     pub outputs: OneOrMore<Layout>,
     pub requires_grad: bool,
     /// Recorded by [`apply`], with kernels that nobody has audited.
@@ -87,7 +76,7 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(crate) struct State {
     /// Edges to what it is computed from; dropped once it is computed, unless a gradient will walk them.
-    pub inputs: Vec<Tensor>,
+    pub inputs: Few<Tensor>,
     /// Set when it has been computed, one an output.
     pub storage: Option<OneOrMore<Storage>>,
     /// A `backward` has walked over it and will not come again.
@@ -123,11 +112,16 @@ impl Node {
 impl Drop for Node {
     /// Long chains of nodes must not be dropped by recursion: the stack would not hold them.
     fn drop(&mut self) {
-        let mut stack = std::mem::take(&mut self.state.get_mut().inputs);
-        while let Some(tensor) = stack.pop() {
-            if let Some(mut node) = Arc::into_inner(tensor.node) {
-                stack.append(&mut node.state.get_mut().inputs);
-            }
+        let mut dropped: Vec<Node> = Vec::new();
+        let mut inputs = std::mem::take(&mut self.state.get_mut().inputs);
+        loop {
+            inputs.for_each(|input| {
+                if let Some(node) = Arc::into_inner(input.node) {
+                    dropped.push(node);
+                }
+            });
+            let Some(mut node) = dropped.pop() else { return };
+            inputs = std::mem::take(&mut node.state.get_mut().inputs);
         }
     }
 }
@@ -213,30 +207,36 @@ pub(crate) fn grad_enabled() -> bool {
 /// ```
 #[track_caller]
 pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(None, Box::new(op), inputs, true)?))
+    Ok(outputs(record_call(None, Operation::Own(Box::new(op)), inputs, true)?))
 }
 
 /// Records one call of `op`.
 #[track_caller]
 pub(crate) fn record(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(None, Box::new(op), inputs, false)?))
+    Ok(outputs(record_call(None, Operation::Own(Box::new(op)), inputs, false)?))
 }
 
 /// Records one call of `op` with a single output.
 #[track_caller]
 pub(crate) fn record_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(Tensor { node: record_call(None, Box::new(op), inputs, false)?, output: 0 })
+    Ok(Tensor { node: record_call(None, Operation::Own(Box::new(op)), inputs, false)?, output: 0 })
+}
+
+/// Records one call of an operation that all its calls share, with a single output.
+#[track_caller]
+pub(crate) fn record_shared(op: &'static dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
+    Ok(Tensor { node: record_call(None, Operation::Shared(op), inputs, false)?, output: 0 })
 }
 
 /// Records one call of `op` on a device.
 #[track_caller]
 pub(crate) fn record_on(device: &Device, op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(Some(device), Box::new(op), inputs, false)?))
+    Ok(outputs(record_call(Some(device), Operation::Own(Box::new(op)), inputs, false)?))
 }
 
 /// Records one call of `op` on a device, that of its inputs where none is given.
 #[track_caller]
-fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], custom: bool) -> Result<Arc<Node>> {
+fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custom: bool) -> Result<Arc<Node>> {
     let device = device
         .or_else(|| inputs.first().map(|input| &input.node.device))
         .ok_or(Error::Internal { op: op.name(), reason: "no inputs to take a device from".into() })?;
@@ -249,8 +249,7 @@ fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], cus
             });
         }
     }
-    device.flush_if_long()?;
-    let layouts: Vec<Layout> = inputs.iter().map(|t| *t.layout()).collect();
+    let layouts = Few::of(inputs, |input| *input.layout());
     let outputs = op.outputs(&layouts)?;
     if !matches!(op.class(), Class::View) {
         for output in &outputs {
@@ -261,8 +260,7 @@ fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], cus
         && op.differentiable()
         && outputs.iter().any(|o| o.dtype.is_float())
         && inputs.iter().any(|t| t.node.requires_grad);
-    let inputs = inputs.iter().map(|&t| t.clone()).collect();
-    let state = State { inputs, ..State::default() };
+    let state = State { inputs: Few::of(inputs, |&input| input.clone()), ..State::default() };
     let node = Node {
         id: next_id(),
         device: device.clone(),
@@ -277,7 +275,11 @@ fn record_call(device: Option<&Device>, op: Box<dyn Op>, inputs: &[&Tensor], cus
         computed: AtomicBool::new(false),
         mark: Mark::default(),
     };
-    Ok(insert(node))
+    let node = Arc::new(node);
+    if node.device.recorded(&node) {
+        node.device.flush()?;
+    }
+    Ok(node)
 }
 
 /// A leaf: values that exist already, or an alias of a value at which gradients end.
@@ -289,11 +291,11 @@ pub(crate) fn record_leaf(
     state: State,
     source: &'static Location<'static>,
 ) -> Tensor {
-    let node = insert(Node {
+    let node = Arc::new(Node {
         id: next_id(),
         device: device.clone(),
         structure: structure(&op, &[layout]),
-        op: Box::new(op),
+        op: Operation::Own(Box::new(op)),
         outputs: OneOrMore::One(layout),
         requires_grad: gradient.is_some(),
         custom: false,
@@ -303,6 +305,8 @@ pub(crate) fn record_leaf(
         state: Mutex::new(state),
         mark: Mark::default(),
     });
+    // The next call finds out whether the recording has grown long.
+    device.recorded(&node);
     Tensor { node, output: 0 }
 }
 
@@ -315,12 +319,6 @@ fn structure(op: &dyn Op, outputs: &[Layout]) -> Fingerprint {
 
 fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
-}
-
-fn insert(node: Node) -> Arc<Node> {
-    let node = Arc::new(node);
-    node.device.recorded(&node);
-    node
 }
 
 fn outputs(node: Arc<Node>) -> Vec<Tensor> {

@@ -1,6 +1,7 @@
 //! Parameters that lie side by side in one tensor, so that one kernel changes all of them.
 
 use crate::error::Result;
+use crate::graph::list::Few;
 use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op};
 use crate::host_tensor::HostTensor;
@@ -77,7 +78,7 @@ struct Part {
 fn part(whole: &Tensor, segment: Segment, gradient: Option<GradientSlot>) -> Tensor {
     let contiguous = Layout::contiguous(segment.shape, whole.dtype());
     let layout = Layout::strided(segment.shape, contiguous.strides(), segment.start, whole.dtype());
-    let state = State { inputs: vec![whole.clone()], ..State::default() };
+    let state = State { inputs: Few::One(whole.clone()), ..State::default() };
     record_leaf(whole.device(), Part { layout }, layout, gradient, state, Location::caller())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::graph::list::Few;
 use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::graph::pack::Pack;
@@ -158,7 +159,7 @@ struct Alias;
 
 #[track_caller]
 fn leaf(value: &Tensor, gradient: Option<GradientSlot>) -> Tensor {
-    let state = State { inputs: vec![value.clone()], ..State::default() };
+    let state = State { inputs: Few::One(value.clone()), ..State::default() };
     record_leaf(value.device(), Alias, *value.layout(), gradient, state, Location::caller())
 }
 

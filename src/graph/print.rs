@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::node::Tensor;
-use crate::graph::schedule::{Edge, Marker, Schedule};
+use crate::graph::schedule::{Edge, Schedule};
 use std::fmt::{self, Write};
 
 /// What is recorded and not yet computed behind some tensors, for printing.
@@ -26,8 +26,8 @@ impl Graph {
     pub fn of(tensors: &[&Tensor]) -> Graph {
         let roots: Vec<Tensor> = tensors.iter().map(|&t| t.clone()).collect();
         let schedule = match roots.first() {
-            Some(root) => root.device().schedule(roots.clone()),
-            None => Schedule::new(Vec::new(), &mut Marker),
+            Some(root) => root.device().schedule(tensors),
+            None => Schedule::default(),
         };
         Graph { roots, schedule }
     }
@@ -82,7 +82,7 @@ impl fmt::Display for Graph {
         }
         for (i, node) in self.schedule.nodes.iter().enumerate() {
             let layout = &node.outputs[0];
-            write!(f, "n{i} = {:?}(", node.op)?;
+            write!(f, "n{i} = {:?}(", &*node.op)?;
             for (k, edge) in self.schedule.edges[i].iter().enumerate() {
                 let comma = if k == 0 { "" } else { ", " };
                 match edge {

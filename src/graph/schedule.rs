@@ -4,10 +4,13 @@ use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::op::Class;
 use crate::shape::Layout;
 use std::ops::Index;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// The nodes of one flush. Leaves and values computed earlier come into it as `sources`.
+///
+/// It keeps its memory when it is cleared, for the next flush.
+#[derive(Default)]
 pub(crate) struct Schedule {
     /// Nodes to compute, each after its inputs.
     pub nodes: Vec<Arc<Node>>,
@@ -21,6 +24,9 @@ pub(crate) struct Schedule {
     pub dying: Vec<bool>,
     /// Whether the node keeps its edges, for a gradient that is still to be taken.
     retains: Vec<bool>,
+    /// For each node and for each source the edges to it that this flush drops.
+    dropped: Vec<usize>,
+    dropped_sources: Vec<usize>,
 }
 
 /// Where an input of a node comes from.
@@ -45,6 +51,11 @@ impl Edges {
     pub fn all(&self) -> &[Edge] {
         &self.all
     }
+
+    fn clear(&mut self) {
+        self.all.clear();
+        self.ends.clear();
+    }
 }
 
 impl Index<usize> for Edges {
@@ -62,9 +73,15 @@ pub(crate) struct Mark {
     index: AtomicUsize,
 }
 
-/// Whoever holds a device's is the only one who makes schedules of its nodes, and so may mark them.
+/// Whoever holds a device's is the only one who makes schedules of its nodes, and so may mark them. Holds what the
+/// device's last schedule left.
 #[derive(Default)]
-pub(crate) struct Marker;
+pub(crate) struct Marker {
+    pub schedule: Schedule,
+    /// Memory for what is recorded while the next schedule is made.
+    pub recorded: Vec<Weak<Node>>,
+    pub effects: Vec<Tensor>,
+}
 
 /// Tells schedules apart, so that marks of an earlier one don't count.
 static NEXT_SCHEDULE: AtomicU64 = AtomicU64::new(1);
@@ -87,52 +104,85 @@ impl Mark {
 }
 
 impl Schedule {
-    /// Collects everything that the roots need and that is not computed yet.
-    pub fn new(roots: Vec<Tensor>, marker: &mut Marker) -> Schedule {
-        let mut schedule = Schedule::collect(roots, marker);
-        schedule.find_kept();
+    /// Everything that the roots need and that is not computed yet.
+    pub fn new(roots: impl IntoIterator<Item = Arc<Node>>, marker: &mut Marker) -> Schedule {
+        let mut schedule = Schedule::default();
+        schedule.fill(roots, marker);
         schedule
     }
 
-    /// Collects what one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is
-    /// overwritten. For executors in the course of a run, while the device's marker is held.
-    pub fn part(root: Tensor) -> Schedule {
-        let mut schedule = Schedule::collect(vec![root], &mut Marker);
+    /// What one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is overwritten. For
+    /// executors in the course of a run, while the device's marker is held.
+    pub fn part(root: Arc<Node>) -> Schedule {
+        let mut schedule = Schedule::default();
+        schedule.collect([root]);
+        schedule.kept = vec![false; schedule.nodes.len()];
         schedule.dying = vec![false; schedule.sources.len()];
         schedule
     }
 
-    fn collect(roots: Vec<Tensor>, _: &mut Marker) -> Schedule {
-        let number = NEXT_SCHEDULE.fetch_add(1, Ordering::Relaxed);
-        let nodes = uncomputed(roots, number);
-        let mut schedule = Schedule {
-            kept: vec![false; nodes.len()],
-            dying: Vec::new(),
-            retains: vec![false; nodes.len()],
-            edges: Edges { all: Vec::with_capacity(2 * nodes.len()), ends: Vec::with_capacity(nodes.len()) },
-            nodes,
-            sources: Vec::new(),
-        };
-        schedule.connect(number);
-        schedule
+    /// Collects everything that the roots need and that is not computed yet into an empty schedule.
+    pub fn fill(&mut self, roots: impl IntoIterator<Item = Arc<Node>>, _: &mut Marker) {
+        self.collect(roots);
+        self.find_kept();
+        self.find_dying();
     }
 
-    /// Fills in edges and sources.
-    fn connect(&mut self, number: u64) {
-        for (index, node) in self.nodes.iter().enumerate() {
-            node.mark.set(number, index);
+    fn collect(&mut self, roots: impl IntoIterator<Item = Arc<Node>>) {
+        let mut number = next_number();
+        for root in roots {
+            if !root.mark.is_of(number) && !root.is_computed() {
+                root.mark.set(number, self.nodes.len());
+                self.nodes.push(root);
+            }
         }
-        for node in &self.nodes {
-            for input in &node.state.lock().inputs {
-                let output = input.output;
-                let edge = match input.node.mark.index() {
-                    index if index & SOURCE == 0 => Edge::Node { index, output },
-                    _ => Edge::Source(place_source(&mut self.sources, input)),
+        // Where everything recorded is computed, it is whole and in order from the start.
+        while !(self.nodes.is_sorted_by_key(|node| node.id) && self.connect(number)) {
+            // Ids count up as nodes are recorded, so this order puts every node after its inputs.
+            self.nodes.sort_unstable_by_key(|node| node.id);
+            number = next_number();
+            for (index, node) in self.nodes.iter().enumerate() {
+                node.mark.set(number, index);
+            }
+        }
+    }
+
+    /// Fills in edges and sources; false where nodes were missing, which are there now.
+    fn connect(&mut self, number: u64) -> bool {
+        self.edges.clear();
+        self.sources.clear();
+        self.retains.clear();
+        let count = self.nodes.len();
+        let mut missing = Vec::new();
+        let mut next = 0;
+        while next < self.nodes.len() {
+            let node = &self.nodes[next];
+            let state = node.state.lock();
+            for input in state.inputs.iter() {
+                let Tensor { node, output } = input;
+                let is_source = if node.mark.is_of(number) {
+                    node.mark.index() & SOURCE != 0
+                } else if node.is_computed() {
+                    node.mark.set(number, UNPLACED);
+                    true
+                } else {
+                    node.mark.set(number, 0);
+                    missing.push(node.clone());
+                    false
                 };
-                self.edges.all.push(edge);
+                self.edges.all.push(if is_source {
+                    Edge::Source(place_source(&mut self.sources, input))
+                } else {
+                    Edge::Node { index: node.mark.index(), output: *output }
+                });
             }
             self.edges.ends.push(self.edges.all.len());
+            self.retains.push(node.is_tracked() && !state.released);
+            drop(state);
+            self.nodes.append(&mut missing);
+            next += 1;
         }
+        self.nodes.len() == count
     }
 
     pub fn is_empty(&self) -> bool {
@@ -141,28 +191,32 @@ impl Schedule {
 
     /// A value is kept if anything refers to it besides this schedule and edges that this flush drops.
     fn find_kept(&mut self) {
-        let mut dropped = vec![0; self.nodes.len()];
-        let mut dropped_sources = vec![0; self.sources.len()];
-        for i in (0..self.nodes.len()).rev() {
-            let node = &self.nodes[i];
+        refill(&mut self.kept, self.nodes.len());
+        refill(&mut self.dropped, self.nodes.len());
+        refill(&mut self.dropped_sources, self.sources.len());
+        let flags = self.kept.iter_mut().zip(&mut self.retains);
+        for (i, (node, (kept, retains))) in self.nodes.iter().zip(flags).enumerate().rev() {
             // One reference is the schedule's own.
-            self.kept[i] = Arc::strong_count(node) > 1 + dropped[i];
-            self.retains[i] = self.kept[i] && node.is_tracked() && !node.state.lock().released;
-            if !self.retains[i] {
+            *kept = Arc::strong_count(node) > 1 + self.dropped[i];
+            *retains &= *kept;
+            if !*retains {
                 for edge in &self.edges[i] {
                     match *edge {
-                        Edge::Node { index, .. } => dropped[index] += 1,
-                        Edge::Source(source) => dropped_sources[source] += 1,
+                        Edge::Node { index, .. } => self.dropped[index] += 1,
+                        Edge::Source(source) => self.dropped_sources[source] += 1,
                     }
                 }
             }
         }
+    }
+
+    fn find_dying(&mut self) {
         // Other outputs of a source's node would be other sources that hold the node.
         let is_alone = |source: &Tensor| {
             source.node.outputs.len() == 1
                 || self.sources.iter().filter(|other| Arc::ptr_eq(&other.node, &source.node)).count() == 1
         };
-        let is_dying = |(source, dropped): (&Tensor, usize)| {
+        let is_dying = |(source, dropped): (&Tensor, &usize)| {
             Arc::strong_count(&source.node) == 1 + dropped
                 && is_alone(source)
                 && source.node.state.lock().storage.as_ref().is_some_and(|storage| match &storage[source.output] {
@@ -170,7 +224,8 @@ impl Schedule {
                     _ => false,
                 })
         };
-        self.dying = self.sources.iter().zip(dropped_sources).map(is_dying).collect();
+        self.dying.clear();
+        self.dying.extend(self.sources.iter().zip(&self.dropped_sources).map(is_dying));
     }
 
     /// The storage of a source.
@@ -202,47 +257,34 @@ impl Schedule {
         (0..self.nodes.len()).filter(|&index| !self.is_view(index)).collect()
     }
 
-    /// Drops the edges that no gradient will walk.
-    pub fn finish(self) {
-        for (node, retains) in self.nodes.iter().zip(&self.retains) {
-            if !retains {
+    /// Lets go of everything once it is computed, and drops the edges that no gradient will walk.
+    pub fn finish(&mut self) {
+        // From the last on: most nodes are held by nothing but those after them, and go with their edges.
+        while let Some(node) = self.nodes.pop() {
+            let index = self.nodes.len();
+            if self.kept[index] && !self.retains[index] {
                 let inputs = std::mem::take(&mut node.state.lock().inputs);
                 drop(inputs);
             }
         }
+        self.clear();
+    }
+
+    /// Lets go of everything.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.sources.clear();
     }
 }
 
-/// The nodes to compute for the roots, each after its inputs; they and the computed ones that they need are marked.
-fn uncomputed(roots: Vec<Tensor>, schedule: u64) -> Vec<Arc<Node>> {
-    let mut nodes: Vec<Arc<Node>> = Vec::with_capacity(roots.len());
-    for root in roots {
-        if !root.node.mark.is_of(schedule) && !root.node.is_computed() {
-            root.node.mark.set(schedule, 0);
-            nodes.push(root.node);
-        }
-    }
-    // The list grows while it is walked. Where everything recorded is computed, it is whole from the start.
-    let mut found = Vec::new();
-    let mut next = 0;
-    while next < nodes.len() {
-        for input in &nodes[next].state.lock().inputs {
-            if input.node.mark.is_of(schedule) {
-                continue;
-            }
-            if input.node.is_computed() {
-                input.node.mark.set(schedule, UNPLACED);
-            } else {
-                input.node.mark.set(schedule, 0);
-                found.push(input.node.clone());
-            }
-        }
-        nodes.append(&mut found);
-        next += 1;
-    }
-    // Ids count up as nodes are recorded, so this order puts every node after its inputs.
-    nodes.sort_unstable_by_key(|node| node.id);
-    nodes
+/// As many defaults as asked for, in the memory that is there.
+fn refill<T: Clone + Default>(list: &mut Vec<T>, count: usize) {
+    list.clear();
+    list.resize(count, T::default());
+}
+
+fn next_number() -> u64 {
+    NEXT_SCHEDULE.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The index of a source, which is appended where it is new.

@@ -60,9 +60,10 @@ pub(super) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     state.fingerprint()
 }
 
-/// The same, byte by byte: what a fingerprint stands for.
-pub(super) fn structure(schedule: &Schedule) -> Vec<u8> {
-    let mut state = Bytes(Vec::with_capacity(128 * schedule.nodes.len()));
+/// The same, byte by byte: what a fingerprint stands for. In the memory of an earlier one.
+pub(super) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.clear();
+    let mut state = Bytes(bytes);
     write_sources(schedule, &mut state);
     for (i, node) in schedule.nodes.iter().enumerate() {
         write_operation(&*node.op, &mut state);

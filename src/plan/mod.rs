@@ -56,6 +56,8 @@ pub(crate) struct Planner {
     bytes_planned: AtomicU64,
     profiler: Profiler,
     log: Log,
+    /// Memory for comparing structures, in debug builds.
+    structure: Mutex<Vec<u8>>,
 }
 
 impl Planner {
@@ -68,6 +70,7 @@ impl Planner {
             bytes_planned: AtomicU64::new(0),
             profiler: Profiler::default(),
             log: Log::from_env()?,
+            structure: Mutex::default(),
         })
     }
 
@@ -77,13 +80,17 @@ impl Planner {
 
     fn plan(&self, schedule: &Schedule) -> Result<Arc<Cached>> {
         let key = key::fingerprint(schedule);
-        let structure = if cfg!(debug_assertions) { key::structure(schedule) } else { Vec::new() };
         let now = self.runs.load(Ordering::Relaxed);
         if let Some(cached) = self.plans.lock().get(&key) {
-            debug_assert!(cached.structure == structure, "two structures have one fingerprint");
+            if cfg!(debug_assertions) {
+                let mut spare = self.structure.lock();
+                *spare = key::structure(schedule, std::mem::take(&mut spare));
+                assert!(cached.structure == *spare, "two structures have one fingerprint");
+            }
             cached.used.store(now, Ordering::Relaxed);
             return Ok(cached.clone());
         }
+        let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
         let plan = lower::lower(schedule, &self.gpu)?;
         self.gpu.compile()?;
         let number = self.planned.fetch_add(1, Ordering::Relaxed);

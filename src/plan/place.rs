@@ -7,7 +7,6 @@ use crate::plan::code::Written;
 use crate::plan::pack::{Home, Packs};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
-use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -69,8 +68,6 @@ pub(super) struct Plan {
     pub params: Vec<u8>,
     pub patches: Vec<Patch>,
     pub uniform: Uniform,
-    /// The pool's buffers that the slots were in the last run.
-    pub last_buffers: Mutex<Vec<u64>>,
     /// The calls' names, for printing.
     pub calls: Vec<String>,
     /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
@@ -325,7 +322,6 @@ impl<'a> Placer<'a> {
             slot_bytes: self.slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
             source_bytes: buffers.values().sum(),
             uniform: self.gpu.uniform(self.params.len())?,
-            last_buffers: Mutex::new(Vec::new()),
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
             steps: self.steps,
             slots: self.slots,

@@ -2,9 +2,10 @@
 
 use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, OneOrMore, Profiler, Schedule, Storage};
+use crate::graph::{OneOrMore, Profiler, Schedule, Storage};
 use crate::plan::place::{PatchSource, Place, Plan};
 use crate::plan::profile;
+use std::iter;
 
 /// What a run leaves to the next run of its plan, so that nothing has to be made twice.
 #[derive(Default)]
@@ -15,58 +16,19 @@ pub(super) struct Memory {
     bindings: Vec<Bindings>,
     /// The buffer that each source is in, by its id.
     sources: Vec<u64>,
+    /// The buffer of each slot, while the plan runs.
+    slots: Vec<Buffer>,
+    /// The buffers that the slots were in the last run, by their ids.
+    last: Vec<u64>,
+    /// Those of them that are free.
+    free: Vec<Option<Buffer>>,
 }
 
 pub(super) fn run(plan: &Plan, memory: &mut Memory, schedule: &Schedule, gpu: &Gpu, profiler: &Profiler) -> Result<()> {
-    let slots = take_slots(plan, gpu)?;
-    for &(source, slot) in &plan.uploads {
-        schedule.with_source(source, |storage| match storage {
-            Some(Storage::Pending(bytes)) => gpu.upload(&slots[slot], bytes),
-            _ => Ok(()),
-        })?;
-    }
-    if !plan.steps.is_empty() {
-        if memory.patch(plan, schedule) {
-            // After an error nobody knows what the device has.
-            gpu.write_uniform(&plan.uniform, &memory.params).inspect_err(|_| memory.params.clear())?;
-        }
-        let dispatches = memory.dispatches(plan, schedule, &slots, gpu)?;
-        if profiler.is_on() {
-            profile::submit(plan, schedule, gpu, &dispatches, profiler)?;
-        } else {
-            gpu.submit(&dispatches)?;
-        }
-        gpu.check_guards(&slots, &plan.slots)?;
-    }
-    for &(source, slot) in &plan.uploads {
-        let tensor = &schedule.sources[source];
-        tensor.node.store(OneOrMore::One(Storage::Device(slots[slot].clone())));
-    }
-    for (node, places) in &plan.kept {
-        let home = |&place: &Place| buffer(place, schedule, &slots).map(Storage::Device);
-        schedule.nodes[*node].store(match &places[..] {
-            [only] => OneOrMore::One(home(only)?),
-            _ => OneOrMore::More(places.iter().map(home).collect::<Result<_>>()?),
-        });
-    }
-    Ok(())
-}
-
-/// A buffer for each slot; those of the last run where they are free, so that its bind groups serve again.
-fn take_slots(plan: &Plan, gpu: &Gpu) -> Result<Vec<Buffer>> {
-    let mut last = plan.last_buffers.lock();
-    let mut taken: Vec<Option<Buffer>> = vec![None; plan.slots.len()];
-    for ((slot, &bytes), &id) in taken.iter_mut().zip(&plan.slots).zip(last.iter()) {
-        *slot = gpu.take_preferred(bytes, id);
-    }
-    let slots: Vec<Buffer> = taken
-        .into_iter()
-        .zip(&plan.slots)
-        .map(|(slot, &bytes)| slot.map_or_else(|| gpu.take(bytes), Ok))
-        .collect::<Result<_>>()?;
-    last.clear();
-    last.extend(slots.iter().map(Buffer::id));
-    Ok(slots)
+    let result = memory.run(plan, schedule, gpu, profiler);
+    // Buffers that no result is in go back to the pool.
+    memory.slots.clear();
+    result
 }
 
 /// The buffer at a place.
@@ -82,6 +44,51 @@ fn buffer(place: Place, schedule: &Schedule, slots: &[Buffer]) -> Result<Buffer>
 }
 
 impl Memory {
+    fn run(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu, profiler: &Profiler) -> Result<()> {
+        self.take_slots(plan, gpu)?;
+        for &(source, slot) in &plan.uploads {
+            schedule.with_source(source, |storage| match storage {
+                Some(Storage::Pending(bytes)) => gpu.upload(&self.slots[slot], bytes),
+                _ => Ok(()),
+            })?;
+        }
+        if !plan.steps.is_empty() {
+            if self.patch(plan, schedule) {
+                // After an error nobody knows what the device has.
+                gpu.write_uniform(&plan.uniform, &self.params).inspect_err(|_| self.params.clear())?;
+            }
+            self.bind(plan, schedule, gpu)?;
+            let dispatches = plan.steps.iter().zip(&self.bindings).map(|(step, bindings)| Dispatch {
+                pipeline: &step.pipeline,
+                bindings,
+                params_offset: step.params_offset,
+                groups: step.groups,
+                work: step.work,
+            });
+            if profiler.is_on() {
+                profile::submit(plan, schedule, gpu, &dispatches.collect::<Vec<_>>(), profiler)?;
+            } else {
+                gpu.submit(dispatches)?;
+            }
+            gpu.check_guards(&self.slots, &plan.slots)?;
+        }
+        self.store(plan, schedule)
+    }
+
+    /// A buffer for each slot; those of the last run where they are free, so that its bind groups serve again.
+    fn take_slots(&mut self, plan: &Plan, gpu: &Gpu) -> Result<()> {
+        let last = self.last.iter().map(Some).chain(iter::repeat(None));
+        self.free.clear();
+        self.free.extend(plan.slots.iter().zip(last).map(|(&bytes, id)| gpu.take_preferred(bytes, *id?)));
+        self.last.clear();
+        for (free, &bytes) in self.free.drain(..).zip(&plan.slots) {
+            let buffer = free.map_or_else(|| gpu.take(bytes), Ok)?;
+            self.last.push(buffer.id());
+            self.slots.push(buffer);
+        }
+        Ok(())
+    }
+
     /// Puts this run's offsets and scalars into the parameters; whether any differs from the last run's.
     fn patch(&mut self, plan: &Plan, schedule: &Schedule) -> bool {
         let mut is_new = self.params.is_empty();
@@ -90,10 +97,7 @@ impl Memory {
         }
         for patch in &plan.patches {
             let word = match patch.from {
-                PatchSource::Offset(node, input) => match schedule.edges[node][input] {
-                    Edge::Node { index, output } => schedule.nodes[index].outputs[output].offset as u32,
-                    Edge::Source(source) => schedule.sources[source].layout().offset as u32,
-                },
+                PatchSource::Offset(node, input) => schedule.layout(schedule.edges[node][input]).offset as u32,
                 PatchSource::Scalar(node, index) => schedule.nodes[node].op.scalars()[index],
             };
             let place = &mut self.params[patch.at..patch.at + 4];
@@ -103,14 +107,8 @@ impl Memory {
         is_new
     }
 
-    /// The plan's steps with this run's buffers bound.
-    fn dispatches<'a>(
-        &'a mut self,
-        plan: &'a Plan,
-        schedule: &Schedule,
-        slots: &[Buffer],
-        gpu: &Gpu,
-    ) -> Result<Vec<Dispatch<'a>>> {
+    /// Binds this run's buffers to the plan's steps.
+    fn bind(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         self.bindings.resize_with(plan.steps.len(), Bindings::default);
         self.sources.clear();
         self.sources.extend((0..schedule.sources.len()).map(|source| {
@@ -119,29 +117,36 @@ impl Memory {
                 _ => 0,
             })
         }));
-        let sources = &self.sources;
         let id = |place: &Option<Place>| match *place {
-            Some(Place::Slot(slot)) => slots[slot].id(),
-            Some(Place::Part(slot, start, _)) => slots[slot].part_id(start),
-            Some(Place::Source(source)) => sources[source],
+            Some(Place::Slot(slot)) => self.slots[slot].id(),
+            Some(Place::Part(slot, start, _)) => self.slots[slot].part_id(start),
+            Some(Place::Source(source)) => self.sources[source],
             None => 0,
         };
-        let mut dispatches = Vec::with_capacity(plan.steps.len());
         for (step, bindings) in plan.steps.iter().zip(&mut self.bindings) {
             if !bindings.serve(step.buffers.iter().map(id)) {
-                let show = |place: &Option<Place>| place.map(|place| buffer(place, schedule, slots)).transpose();
+                let show = |place: &Option<Place>| place.map(|place| buffer(place, schedule, &self.slots)).transpose();
                 let buffers: Vec<Option<Buffer>> = step.buffers.iter().map(show).collect::<Result<_>>()?;
                 gpu.bind(bindings, &step.pipeline, &plan.uniform, &buffers)?;
             }
-            dispatches.push(Dispatch {
-                pipeline: &step.pipeline,
-                bindings,
-                params_offset: step.params_offset,
-                groups: step.groups,
-                work: step.work,
+        }
+        Ok(())
+    }
+
+    /// Tells the tensors where their values are.
+    fn store(&self, plan: &Plan, schedule: &Schedule) -> Result<()> {
+        for &(source, slot) in &plan.uploads {
+            let tensor = &schedule.sources[source];
+            tensor.node.store(OneOrMore::One(Storage::Device(self.slots[slot].clone())));
+        }
+        for (node, places) in &plan.kept {
+            let home = |&place: &Place| buffer(place, schedule, &self.slots).map(Storage::Device);
+            schedule.nodes[*node].store(match &places[..] {
+                [only] => OneOrMore::One(home(only)?),
+                _ => OneOrMore::More(places.iter().map(home).collect::<Result<_>>()?),
             });
         }
-        Ok(dispatches)
+        Ok(())
     }
 
     /// Forgets the bind groups, which hold buffers.

@@ -83,7 +83,7 @@ impl Tensor {
             let _line = ascribe(self.node.source);
             no_grad(|| self.copy())?
         };
-        self.device().run(vec![tensor.clone()])?;
+        self.device().run(&tensor)?;
         Ok(tensor)
     }
 

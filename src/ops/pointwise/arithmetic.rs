@@ -4,7 +4,7 @@ use super::compare::{LOGICAL_AND, LOGICAL_OR};
 use super::{Accepts, Full, Makes, Row, apply};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, Vjp, record_on, record_one};
+use crate::graph::{Tensor, Vjp, record_on};
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -431,7 +431,7 @@ impl Tensor {
     /// None beyond what a flush on the way may meet.
     #[track_caller]
     pub fn copy(&self) -> Result<Tensor> {
-        record_one(super::Pointwise(&COPY), &[self])
+        super::record_row(&COPY, &[self])
     }
 
     /// This tensor where its elements lie in row-major order, a copy otherwise.

@@ -23,13 +23,14 @@ pub(in crate::ops) use promote::joint_dtype;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Class, Few, Op, Tensor, Vjp, hash_structure, record_shared};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::Formula;
 use crate::shape::Layout;
 use std::fmt;
 use std::hash::Hasher;
+use std::sync::OnceLock;
 
 /// The element types a row takes. Operands of several types are brought to one first (see `promote`), except for
 /// `Float`.
@@ -90,6 +91,8 @@ pub(crate) struct Row {
     pub over_truth: Option<&'static Row>,
     /// Whether the gradient jumps where operands are equal, so that its cases keep them apart.
     pub apart: bool,
+    /// What every call of it records.
+    call: OnceLock<Pointwise>,
 }
 
 impl Row {
@@ -114,6 +117,7 @@ impl Row {
             over_integers: None,
             over_truth: None,
             apart: false,
+            call: OnceLock::new(),
         }
     }
 
@@ -139,6 +143,7 @@ impl Row {
             over_integers: None,
             over_truth: None,
             apart: false,
+            call: OnceLock::new(),
         }
     }
 
@@ -231,7 +236,7 @@ impl fmt::Debug for Row {
 }
 
 /// A call of a row.
-pub(crate) struct Pointwise(pub &'static Row);
+struct Pointwise(&'static Row);
 
 impl fmt::Debug for Pointwise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -252,7 +257,7 @@ impl Op for Pointwise {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let values = self.0.values(inputs);
-        self.0.check(&values.iter().map(|value| value.dtype).collect::<Vec<_>>())?;
+        self.0.check(&Few::of(values, |value| value.dtype))?;
         let dtype = values[0].dtype;
         if values.len() < inputs.len() && inputs[0].dtype != DType::Bool {
             return Err(Error::WrongDType { op: self.name(), expected: "a bool condition", got: inputs[0].dtype });
@@ -294,13 +299,24 @@ impl Op for Pointwise {
 #[track_caller]
 pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
     let op = row.formula.name;
+    // Mostly there is nothing to bring together.
+    let (shape, dtype) = (operands[0].shape(), operands[0].dtype());
+    if dtype.is_float() && operands[1..].iter().all(|other| other.dtype() == dtype && other.shape() == shape) {
+        return record_row(row, operands);
+    }
     let (row, operands) = promote::promote(row, operands)?;
     let mut shape = *operands[0].shape();
     for operand in &operands[1..] {
         shape = shape.broadcast(operand.shape(), op)?;
     }
     let expanded: Vec<Tensor> = operands.iter().map(|o| o.expand_to(shape, op)).collect::<Result<_>>()?;
-    record_one(Pointwise(row), &expanded.iter().collect::<Vec<_>>())
+    record_row(row, &expanded.iter().collect::<Vec<_>>())
+}
+
+/// Records a row over operands of one type and one shape.
+#[track_caller]
+fn record_row(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
+    record_shared(row.call.get_or_init(|| Pointwise(row)), operands)
 }
 
 /// The whole table.
