@@ -11,7 +11,7 @@ use crate::plan::wiring::{Root, Wiring};
 use crate::plan::{epilogue, pointwise, rows};
 use crate::shader::Kernels;
 use crate::shape::Layout;
-use crate::tune::Tuner;
+use crate::tune::{Call, Tuner};
 use std::collections::{BTreeSet, HashMap};
 
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
@@ -85,7 +85,7 @@ fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu, tuner: &Tuner) -> Result
     let op = &schedule.nodes[call].op;
     let inputs: Vec<Layout> = schedule.edges[call].iter().map(|&edge| *wiring.layout(edge)).collect();
     let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs };
-    let kernels = tuner.kernels(&**op, &io, schedule.nodes[call].custom, gpu)?;
+    let kernels = tuner.kernels(&Call { op: &**op, io: &io, gpu, checked: schedule.nodes[call].custom })?;
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
     }

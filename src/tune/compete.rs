@@ -84,7 +84,7 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
     let bare =
         Adapter { is_cpu: true, subgroup_size: 1, has_cooperative_matrices: false, ..call.gpu.adapter().clone() };
     let nothing = || Error::Internal { op: call.op.name(), reason: "no plain kernel".to_string() };
-    let plain = call.op.candidates(call.io, &bare)?.pop().ok_or_else(nothing)?;
+    let plain = call.candidates(&bare)?.pop().ok_or_else(nothing)?;
     let terms = terms(call, &plain);
     // Together, since drivers compile several at once; whose error it is if there is one shows below.
     let pipelines: Result<Vec<_>> = candidates.iter().flat_map(|c| &c.kernels).map(|k| call.gpu.pipeline(k)).collect();

@@ -11,16 +11,15 @@ mod trial;
 mod winners;
 
 pub use report::{TuneOutcome, TunedCall, TunedCandidate, Tuning};
+pub(crate) use trial::Call;
 
 use crate::device::{DeviceOptions, Gpu};
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op};
 use crate::shader::Kernels;
 use key::Key;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
-use trial::Call;
 use winners::{Winner, Winners};
 
 /// Time for tuning where nobody says otherwise.
@@ -77,24 +76,23 @@ impl Tuner {
         Ok(Running(self))
     }
 
-    /// The kernels of a call: the winner where one is known, and otherwise the cost model's choice. `checked` is
-    /// whether they keep wgpu's bounds checks.
-    pub fn kernels(&self, op: &dyn Op, io: &Io, checked: bool, gpu: &Gpu) -> Result<Kernels> {
+    /// The kernels of a call: the winner where one is known, and otherwise the cost model's choice.
+    pub fn kernels(&self, call: &Call) -> Result<Kernels> {
         let mut state = self.state.lock();
-        let is_empty = io.outputs.iter().all(|output| output.shape.numel() == 0);
+        let is_empty = call.io.outputs.iter().all(|output| output.shape.numel() == 0);
         if self.is_off || is_empty || (state.left.is_none() && state.winners.is_empty()) {
-            return Ok(with_checks(op.kernels(io, gpu.adapter())?, checked));
+            return call.kernels();
         }
-        let key = Key::new(op, io, gpu.adapter());
+        let key = Key::new(call.op, call.io, call.gpu.adapter());
         if state.left.is_none() && state.winners.find(&key).is_none() {
-            return Ok(with_checks(op.kernels(io, gpu.adapter())?, checked));
+            return call.kernels();
         }
-        let candidates = op.candidates(io, gpu.adapter())?.into_iter();
-        let mut candidates: Vec<Kernels> = candidates.map(|kernels| with_checks(kernels, checked)).collect();
-        let chosen = state.choose(&Call { op, io, gpu }, &candidates, key)?;
-        if candidates.is_empty() {
-            return Err(Error::Internal { op: op.name(), reason: "no candidates".to_string() });
+        let mut candidates = call.candidates(call.gpu.adapter())?;
+        if candidates.len() < 2 {
+            state.news.single += 1;
+            return call.kernels();
         }
+        let chosen = state.choose(call, &candidates, key)?;
         Ok(candidates.swap_remove(chosen))
     }
 
@@ -115,10 +113,6 @@ impl Tuner {
 impl State {
     /// The candidate that computes a call.
     fn choose(&mut self, call: &Call, candidates: &[Kernels], key: Key) -> Result<usize> {
-        if candidates.len() < 2 {
-            self.news.single += 1;
-            return Ok(0);
-        }
         let names = key::names(candidates);
         // Where the cost model makes no difference between two batches, a shorter one is not tuned apart, so that the
         // last of an epoch compiles nothing. A longer one is, while there is tuning.
@@ -178,11 +172,6 @@ impl Drop for Running<'_> {
             state.left = left;
         }
     }
-}
-
-fn with_checks(mut kernels: Kernels, checked: bool) -> Kernels {
-    kernels.kernels.iter_mut().for_each(|kernel| kernel.checked = checked);
-    kernels
 }
 
 /// Whether `WGRAD_TUNE` asks for tuning.

@@ -1,6 +1,6 @@
 //! Runs one way to compute a call on made-up values: whether it is right, and how long it takes.
 
-use crate::device::{Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform};
+use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -12,10 +12,30 @@ use std::time::{Duration, Instant};
 const PART: usize = 4096;
 
 /// A call to be computed in several ways.
-pub(super) struct Call<'a> {
+pub(crate) struct Call<'a> {
     pub op: &'a dyn Op,
     pub io: &'a Io<'a>,
     pub gpu: &'a Gpu,
+    /// Whether its kernels keep wgpu's bounds checks.
+    pub checked: bool,
+}
+
+impl Call<'_> {
+    /// The cost model's choice.
+    pub fn kernels(&self) -> Result<Kernels> {
+        Ok(self.with_checks(self.op.kernels(self.io, self.gpu.adapter())?))
+    }
+
+    /// The ways to compute it on such an adapter.
+    pub fn candidates(&self, adapter: &Adapter) -> Result<Vec<Kernels>> {
+        let candidates = self.op.candidates(self.io, adapter)?;
+        Ok(candidates.into_iter().map(|kernels| self.with_checks(kernels)).collect())
+    }
+
+    fn with_checks(&self, mut kernels: Kernels) -> Kernels {
+        kernels.kernels.iter_mut().for_each(|kernel| kernel.checked = self.checked);
+        kernels
+    }
 }
 
 /// What every way to compute a call reads and writes.
