@@ -157,3 +157,26 @@ fn cache_folder() -> Option<PathBuf> {
     };
     caches.map(|caches| caches.join("wgrad"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_batch_is_found() {
+        let key = |family, batch: usize| Key { family, sizes: vec![batch, 10, batch, 5] };
+        let winner = |best: &str| Winner { op: "op".into(), first: "first".into(), best: best.into() };
+        let mut winners = Winners::default();
+        winners.insert(key(1, 64), winner("64"));
+        winners.insert(key(1, 512), winner("512"));
+        winners.insert(key(2, 200), winner("other"));
+        let find = |batch| winners.find(&key(1, batch)).map(|(winner, pair)| (&*winner.best, pair));
+        assert_eq!(find(64), Some(("64", None)));
+        assert_eq!(find(100), Some(("64", Some((64, 100)))));
+        assert_eq!(find(200), Some(("512", Some((512, 200)))));
+        assert_eq!(winners.find(&key(3, 64)), None);
+        assert_eq!(winners.find(&Key { family: 1, sizes: vec![32, 20, 32, 5] }), None);
+        winners.insert(key(1, 64), winner("later"));
+        assert_eq!(winners.find(&key(1, 64)).map(|(winner, _)| &*winner.best), Some("later"));
+    }
+}
