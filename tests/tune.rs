@@ -51,6 +51,8 @@ enum Way {
     Broken,
     /// Binds what is not there.
     Unbound,
+    /// Gives zeros.
+    Zero,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -65,6 +67,7 @@ impl Double {
             Way::Half => ("double_half", DOUBLE, 1, "2.0"),
             Way::Broken => ("double_broken", "no shader at all", 1, "2.0"),
             Way::Unbound => ("double_unbound", DOUBLE, 1, "2.0"),
+            Way::Zero => ("double_zero", DOUBLE, 1, "0.0"),
         };
         let kernel = Kernel::new(name, template)
             .constant("ROUNDS", format!("{rounds}u"))
@@ -198,7 +201,8 @@ fn wrong_and_broken_candidates_never_win() {
     const ALL: &[Way] =
         &[Way::Rounds(300), Way::Wrong, Way::Broken, Way::Half, Way::Unbound, Way::Rounds(100), Way::Rounds(400)];
     const FIRST: &[Way] = &[Way::Wrong, Way::Rounds(1), Way::Rounds(2)];
-    const NONE: &[Way] = &[Way::Rounds(3), Way::Wrong, Way::Broken];
+    // The last is the plain kernel.
+    const NONE: [&[Way]; 2] = [&[Way::Rounds(3), Way::Wrong, Way::Broken], &[Way::Rounds(3), Way::Zero, Way::Zero]];
     let folder = tempfile::tempdir().unwrap();
     let Some(device) = open(folder.path(), Disable::default()) else { return };
     let expected: Vec<f32> = (0..COUNT).map(|i| 2.0 * i as f32).collect();
@@ -210,7 +214,7 @@ fn wrong_and_broken_candidates_never_win() {
     };
     rejected(&tuning, 1, "off by 2.0e-3");
     rejected(&tuning, 2, "double_broken");
-    rejected(&tuning, 3, "NaN");
+    rejected(&tuning, 3, "off by NaN");
     rejected(&tuning, 4, "shows nothing");
     assert_eq!(tuning.calls()[0].winner, 5, "{tuning}");
     assert!(tuning.to_string().contains("rejected: "));
@@ -222,11 +226,13 @@ fn wrong_and_broken_candidates_never_win() {
     assert!(tuning.calls()[0].winner > 0, "{tuning}");
 
     // Nothing to compare with: all stays as it is, and is not remembered.
-    let (values, tuning) = tune(&device, || double(&device, COUNT, NONE)).unwrap();
-    assert_eq!(values, expected);
-    rejected(&tuning, 0, "nothing to compare with");
-    assert!(tuning.calls()[0].winner == 0 && !tuning.calls()[0].is_decided, "{tuning}");
-    assert_eq!(tune(&device, || double(&device, COUNT, NONE)).unwrap().1.calls().len(), 1);
+    for none in NONE {
+        let (values, tuning) = tune(&device, || double(&device, COUNT, none)).unwrap();
+        assert_eq!(values, expected);
+        rejected(&tuning, 0, "nothing to compare with");
+        assert!(tuning.calls()[0].winner == 0 && !tuning.calls()[0].is_decided, "{tuning}");
+        assert_eq!(tune(&device, || double(&device, COUNT, none)).unwrap().1.calls().len(), 1);
+    }
 }
 
 #[test]

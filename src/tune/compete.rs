@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 /// Runs of each candidate that is among the fast ones; the median counts.
 const ROUNDS: usize = 7;
 
-/// Candidates that take so many times as long as the fastest in the first round are not timed again.
-const HOPELESS: u32 = 2;
+/// Runs without which there is no winner where time runs out.
+const ENOUGH_ROUNDS: usize = 3;
+
+/// Candidates that take so many times as long as the fastest are not timed again.
+const HOPELESS: u32 = 3;
 
 /// A candidate must take less than this part of the time of the cost model's choice to win: less is noise, and a winner
 /// that changes from one tuning to the next changes the last bits of results.
@@ -34,9 +37,9 @@ pub(super) fn compete(
             return Ok((vec![reason; candidates.len()], None));
         }
     };
-    measure(&mut rivals, deadline)?;
+    let is_over = measure(&mut rivals, deadline)?;
     let outcomes: Vec<TuneOutcome> = rivals.contenders.iter().map(Contender::outcome).collect();
-    let is_over = !outcomes.contains(&TuneOutcome::NotReached);
+    let is_over = is_over && !outcomes.contains(&TuneOutcome::NotReached);
     let winner = is_over.then(|| winner(&outcomes)).flatten();
     Ok((outcomes, winner))
 }
@@ -92,6 +95,7 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
         survived(error)?;
     }
     let expected = bench.results(&bench.prepare(&plain)?)?;
+    bench.check_plain(&expected)?;
     let has_open_stores = candidates.first().is_some_and(Kernels::has_open_stores);
     let mut contenders = Vec::with_capacity(candidates.len());
     for kernels in candidates {
@@ -115,15 +119,18 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
     Ok(Rivals { bench, contenders })
 }
 
-/// About how many terms an element of the result is the sum of: half the estimated operations, where there is an estimate.
+/// About how many terms an element of the result is the sum of: half the estimated operations, or the elements of an
+/// input, whichever is more.
 fn terms(call: &Call, plain: &Kernels) -> f64 {
     let work: u64 = plain.kernels.iter().map(|kernel| kernel.work).sum();
+    let input = call.io.inputs.iter().map(|input| input.shape.numel()).max().unwrap_or(0);
     let elements = call.io.outputs.iter().map(|output| output.shape.numel()).sum::<usize>().max(1);
-    (work as f64 / 2.0 / elements as f64).max(1.0)
+    (work as f64 / 2.0).max(input as f64) / elements as f64
 }
 
-/// Times the contenders in turn, so that what else happens on the machine hits all of them.
-fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<()> {
+/// Times the contenders in turn, so that what else happens on the machine hits all of them. False where time ran out
+/// before there were enough rounds.
+fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<bool> {
     for round in 0..ROUNDS {
         let medians = rivals.contenders.iter().filter_map(|contender| match contender {
             Contender::Right(_, times) if !times.is_empty() => Some(median(times)),
@@ -136,7 +143,7 @@ fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<()> {
                 continue;
             }
             if Instant::now() >= deadline {
-                return Ok(());
+                return Ok(round >= ENOUGH_ROUNDS);
             }
             match rivals.bench.time(trial) {
                 Ok(time) => times.push(time),
@@ -144,7 +151,7 @@ fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The fastest, or the cost model's choice where that is hardly slower.
