@@ -16,6 +16,9 @@ impl Device {
     /// use wgrad::{Device, Tensor};
     ///
     /// let device = Device::open().unwrap_or_else(|_| Device::reference());
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let options = wgrad::DeviceOptions { cache_folder: Some(folder.path().into()), ..Default::default() };
+    /// # let device = Device::with_options(&options).unwrap_or(device);
     /// let x = Tensor::randn(&device, &[64, 100])?;
     /// let w = Tensor::randn(&device, &[100, 10])?;
     /// let step = || x.matmul(&w)?.softmax(1)?.sum(&[], false)?.item::<f32>();
