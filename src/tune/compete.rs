@@ -7,14 +7,15 @@ use crate::error::{Error, Result};
 use crate::shader::Kernels;
 use std::time::{Duration, Instant};
 
-/// Runs of each candidate that is among the fast ones; the median counts.
+/// Runs of each candidate that is among the fast ones. The shortest counts: what else the machine does only adds to it. On a
+/// busy one medians chose kernels that take a quarter longer.
 const ROUNDS: usize = 7;
 
 /// Runs without which there is no winner where time runs out.
 const ENOUGH_ROUNDS: usize = 3;
 
 /// Candidates that take so many times as long as the fastest are not timed again.
-const HOPELESS: u32 = 3;
+const HOPELESS: u32 = 4;
 
 /// A candidate must take less than this part of the time of the cost model's choice to win: less is noise, and a winner
 /// that changes from one tuning to the next changes the last bits of results.
@@ -58,7 +59,8 @@ struct Rivals<'a> {
 }
 
 enum Contender {
-    Right(Trial, Vec<Duration>),
+    /// Right, and its shortest run so far.
+    Right(Trial, Option<Duration>),
     Rejected(String),
     NotReached,
 }
@@ -66,18 +68,11 @@ enum Contender {
 impl Contender {
     fn outcome(&self) -> TuneOutcome {
         match self {
-            Contender::Right(_, times) if times.is_empty() => TuneOutcome::NotReached,
-            Contender::Right(_, times) => TuneOutcome::Time(median(times)),
+            Contender::Right(_, Some(least)) => TuneOutcome::Time(*least),
             Contender::Rejected(reason) => TuneOutcome::Rejected(reason.clone()),
-            Contender::NotReached => TuneOutcome::NotReached,
+            Contender::Right(_, None) | Contender::NotReached => TuneOutcome::NotReached,
         }
     }
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// Which of the candidates is right, by the plain kernel: what runs on an adapter that has none of the capabilities, the
@@ -110,7 +105,7 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
         let checked = bench.prepare(kernels).and_then(|trial| Ok((bench.results(&trial)?, trial)));
         contenders.push(match checked {
             Ok((results, trial)) => match bench.difference(&results, &expected, terms) {
-                None => Contender::Right(trial, Vec::new()),
+                None => Contender::Right(trial, None),
                 Some(difference) => Contender::Rejected(difference),
             },
             Err(error) => Contender::Rejected(survived(error)?.to_string()),
@@ -132,21 +127,21 @@ fn terms(call: &Call, plain: &Kernels) -> f64 {
 /// before there were enough rounds.
 fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<bool> {
     for round in 0..ROUNDS {
-        let medians = rivals.contenders.iter().filter_map(|contender| match contender {
-            Contender::Right(_, times) if !times.is_empty() => Some(median(times)),
+        let times = rivals.contenders.iter().filter_map(|contender| match contender {
+            Contender::Right(_, least) => *least,
             _ => None,
         });
-        let hopeless = medians.min().unwrap_or_default() * HOPELESS;
+        let hopeless = times.min().unwrap_or_default() * HOPELESS;
         for contender in &mut rivals.contenders {
-            let Contender::Right(trial, times) = contender else { continue };
-            if round > 0 && (times.is_empty() || median(times) > hopeless) {
+            let Contender::Right(trial, least) = contender else { continue };
+            if least.is_some_and(|least| least > hopeless) {
                 continue;
             }
             if Instant::now() >= deadline {
                 return Ok(round >= ENOUGH_ROUNDS);
             }
             match rivals.bench.time(trial) {
-                Ok(time) => times.push(time),
+                Ok(time) => *least = Some(least.map_or(time, |least| least.min(time))),
                 Err(error) => *contender = Contender::Rejected(survived(error)?.to_string()),
             }
         }

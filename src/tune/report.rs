@@ -48,7 +48,7 @@ pub struct TunedCandidate {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum TuneOutcome {
-    /// Its numbers are right, and it takes this long: the median of several runs.
+    /// Its numbers are right, and it takes this long: the shortest of several runs.
     Time(Duration),
     /// It may not win, and why: wrong numbers, or an error in compiling or running it.
     Rejected(String),
