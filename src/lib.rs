@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Rooms, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`,
-//! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `plan`,
-//! which turns it into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
+//! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `tune`, which
+//! chooses kernels by measuring; `plan`, which turns a graph into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
 //! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`].
 
 #![warn(
@@ -47,6 +47,7 @@ mod shader;
 mod shape;
 mod tensor;
 pub mod train;
+mod tune;
 
 pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, Noop};
 pub use dtype::{DType, Element};
@@ -71,3 +72,4 @@ pub use ops::{
 pub use profile::{Profile, ProfileRow};
 pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};
+pub use tune::{TuneOutcome, TunedCall, TunedCandidate, Tuning};

@@ -3,6 +3,7 @@
 use crate::device::{Debug, Disable};
 use crate::error::{Error, Result};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the choice of a kernel may depend on.
@@ -86,6 +87,12 @@ pub struct DeviceOptions {
     pub disable: Disable,
     /// Checks that run with every operation; `WGRAD_DEBUG` in the environment adds to them.
     pub debug: Debug,
+    /// Tunes whatever is planned first, for ten seconds at most altogether, as [`Device::tune`](crate::Device::tune) does;
+    /// `WGRAD_TUNE=1` in the environment does too.
+    pub tune: bool,
+    /// The folder for the file of tuning's winners; where this is `None`, `WGRAD_CACHE_DIR`, or else wgrad's folder among
+    /// the user's caches.
+    pub cache_folder: Option<PathBuf>,
     /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
     /// that is not arithmetic.
     pub noop: Option<Noop>,
@@ -148,6 +155,8 @@ impl Default for DeviceOptions {
             timeout: Duration::from_secs(600),
             disable: Disable::default(),
             debug: Debug::default(),
+            tune: false,
+            cache_folder: None,
             noop: None,
             poison: false,
         }

@@ -21,6 +21,8 @@ pub struct Disable {
     pub subgroup: bool,
     /// Timestamp queries; profiles time kernels on the host then.
     pub timestamps: bool,
+    /// The winners of tuning; the cost model's choice runs instead, and nothing is tuned.
+    pub tuned: bool,
     /// Winograd's algorithm for 3x3 convolutions; they add up in order then.
     pub winograd: bool,
 }
@@ -44,10 +46,12 @@ impl Disable {
                 "software" => self.software = true,
                 "subgroup" => self.subgroup = true,
                 "timestamps" => self.timestamps = true,
+                "tuned" => self.tuned = true,
                 "winograd" => self.winograd = true,
                 _ => {
                     let rule = format!(
-                        "{name:?} is none of coopmat, f16, fuse, inplace, software, subgroup, timestamps, winograd"
+                        "{name:?} is none of coopmat, f16, fuse, inplace, software, subgroup, timestamps, \
+                         tuned, winograd"
                     );
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }

@@ -114,6 +114,18 @@ impl Gpu {
         &self.device
     }
 
+    /// Whether it computes anything: wgpu's noop adapter does not.
+    pub fn computes(&self) -> bool {
+        self.device.adapter_info().backend != wgpu::Backend::Noop
+    }
+
+    /// Names of the adapter, of the backend, and of the driver with its version.
+    pub fn identity(&self) -> [String; 3] {
+        let info = self.device.adapter_info();
+        let driver = format!("{} {}", info.driver, info.driver_info);
+        [info.name, info.backend.to_str().to_string(), driver.trim().to_string()]
+    }
+
     /// The counters this room keeps.
     pub fn stats(&self) -> Counters {
         let memory = self.pool.memory();

@@ -23,8 +23,7 @@ impl Gpu {
         if let Some(&peak) = self.peak.get() {
             return Ok(peak);
         }
-        let computes = self.device.adapter_info().backend != wgpu::Backend::Noop;
-        let peak = if computes { Some(self.measure_peak()?) } else { None };
+        let peak = if self.computes() { Some(self.measure_peak()?) } else { None };
         Ok(*self.peak.get_or_init(|| peak))
     }
 

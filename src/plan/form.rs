@@ -5,7 +5,7 @@ use crate::graph::{Class, Edge};
 use crate::plan::domain::{Domain, Wide};
 use crate::plan::loops;
 use crate::plan::wiring::{Root, Wiring};
-use crate::shader::{Kernels, Operand};
+use crate::shader::Kernels;
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
@@ -213,9 +213,7 @@ impl Former<'_> {
     /// Whether the kernels of a call store their first output through the hook that the planner may rewrite.
     fn check_stores(&self, call: usize) -> Result<(), &'static str> {
         let kernels = self.kernels[call].as_ref().ok_or("no kernels")?;
-        let writers = kernels.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
-        let mut hooked = writers.map(|kernel| kernel.has_store_hook() && !kernel.checked).peekable();
-        if hooked.peek().is_some() && hooked.all(|is| is) { Ok(()) } else { Err("its stores are not open") }
+        if kernels.has_open_stores() { Ok(()) } else { Err("its stores are not open") }
     }
 
     /// Storage buffers of the largest kernel a cluster makes.

@@ -3,10 +3,12 @@
 use crate::error::{Error, Result};
 use crate::plan::place::Plan;
 use crate::plan::print;
+use crate::tune::Tuning;
 
-/// What to print to stderr. `WGRAD_LOG=plan` prints every plan when it is made.
+/// What to print to stderr. `WGRAD_LOG=plan` prints every plan when it is made, `WGRAD_LOG=tune` what was tuned for it.
 pub(super) struct Log {
     plans: bool,
+    tuning: bool,
 }
 
 impl Log {
@@ -15,11 +17,12 @@ impl Log {
     }
 
     fn with_names(names: &str) -> Result<Log> {
-        let mut log = Log { plans: false };
+        let mut log = Log { plans: false, tuning: false };
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name {
                 "plan" => log.plans = true,
-                _ => return Err(Error::invalid("WGRAD_LOG", format!("{name:?} is not plan"))),
+                "tune" => log.tuning = true,
+                _ => return Err(Error::invalid("WGRAD_LOG", format!("{name:?} is none of plan, tune"))),
             }
         }
         Ok(log)
@@ -32,6 +35,14 @@ impl Log {
             eprint!("wgrad: plan {number}: {}", print::text(plan));
         }
     }
+
+    /// Prints what was tuned.
+    #[allow(clippy::print_stderr, reason = "the environment asks for it")]
+    pub fn tuning(&self, tuning: &Tuning) {
+        if self.tuning {
+            eprint!("wgrad: {tuning}");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +53,7 @@ mod tests {
     fn names_are_taken_or_refused() {
         assert!(!Log::with_names("").unwrap().plans);
         assert!(Log::with_names(" plan,").unwrap().plans);
+        assert!(Log::with_names("tune").unwrap().tuning);
         let error = Log::with_names("plans").err().unwrap().to_string();
         assert!(error.contains("WGRAD_LOG") && error.contains("\"plans\""), "{error}");
     }

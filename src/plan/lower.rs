@@ -12,15 +12,16 @@ use crate::plan::wiring::{Root, Wiring};
 use crate::plan::{epilogue, pack, pointwise, rows};
 use crate::shader::Kernels;
 use crate::shape::Layout;
+use crate::tune::{Call, Tuner};
 use std::collections::{BTreeSet, HashMap};
 
-pub(super) fn lower(schedule: &Schedule, gpu: &Gpu) -> Result<Plan> {
+pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
     let mut kernels: Vec<Option<Kernels>> = vec![None; schedule.nodes.len()];
     for call in wiring.calls() {
         if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
-            kernels[call] = Some(own_kernels(&wiring, call, gpu)?);
+            kernels[call] = Some(own_kernels(&wiring, call, gpu, tuner)?);
         }
     }
     let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, kept: &kept };
@@ -89,15 +90,12 @@ fn last_uses(wiring: &Wiring, clusters: &[Cluster]) -> HashMap<Root, usize> {
 }
 
 /// The kernels of a call that has its own.
-fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu) -> Result<Kernels> {
+fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
     let schedule = wiring.schedule;
     let op = &schedule.nodes[call].op;
     let inputs: Vec<Layout> = schedule.edges[call].iter().map(|&edge| *wiring.layout(edge)).collect();
     let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs };
-    let mut kernels = op.kernels(&io, gpu.adapter())?;
-    for kernel in &mut kernels.kernels {
-        kernel.checked = schedule.nodes[call].custom;
-    }
+    let kernels = tuner.kernels(&Call { op: &**op, io: &io, gpu, checked: schedule.nodes[call].custom })?;
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
     }

@@ -24,6 +24,7 @@ mod wiring;
 use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
+use crate::tune::Tuner;
 use log::Log;
 use parking_lot::Mutex;
 use place::Plan;
@@ -48,6 +49,7 @@ struct Cached {
 /// Runs recorded graphs on an adapter. Plans are cached by the structure of the graph.
 pub(crate) struct Planner {
     gpu: Gpu,
+    tuner: Tuner,
     /// Plans by the structure of their graph.
     plans: Mutex<HashMap<Fingerprint, Arc<Cached>>>,
     planned: AtomicU64,
@@ -61,9 +63,10 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
-    pub fn new(gpu: Gpu) -> Result<Planner> {
+    pub fn new(gpu: Gpu, tuner: Tuner) -> Result<Planner> {
         Ok(Planner {
             gpu,
+            tuner,
             plans: Mutex::default(),
             planned: AtomicU64::new(0),
             runs: AtomicU64::new(0),
@@ -76,6 +79,15 @@ impl Planner {
 
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
+    }
+
+    pub fn tuner(&self) -> &Tuner {
+        &self.tuner
+    }
+
+    /// Forgets all plans, so that the next ones choose their kernels anew.
+    pub fn forget_plans(&self) {
+        self.plans.lock().clear();
     }
 
     fn plan(&self, schedule: &Schedule) -> Result<Arc<Cached>> {
@@ -91,8 +103,13 @@ impl Planner {
             return Ok(cached.clone());
         }
         let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
-        let plan = lower::lower(schedule, &self.gpu)?;
+        let plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
         self.gpu.compile()?;
+        if let Some(tuning) = self.tuner.settle() {
+            self.log.tuning(&tuning);
+            // Candidates left buffers there that nobody else may need.
+            self.gpu.empty_cache();
+        }
         let number = self.planned.fetch_add(1, Ordering::Relaxed);
         self.log.plan(number, &plan);
         let cached = Arc::new(Cached { plan, memory: Mutex::default(), used: AtomicU64::new(now), structure });

@@ -224,6 +224,15 @@ pub struct Kernels {
     pub temporaries: Vec<usize>,
 }
 
+impl Kernels {
+    /// Whether whatever stores the first output does so through the hook that the planner may rewrite.
+    pub(crate) fn has_open_stores(&self) -> bool {
+        let writers = self.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
+        let mut open = writers.map(|kernel| kernel.has_store_hook() && !kernel.checked).peekable();
+        open.peek().is_some() && open.all(|is| is)
+    }
+}
+
 impl From<Kernel> for Kernels {
     fn from(kernel: Kernel) -> Kernels {
         Kernels { kernels: vec![kernel], ..Kernels::default() }

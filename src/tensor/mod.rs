@@ -1,7 +1,8 @@
-//! What every tensor can do besides operations: devices are opened, values made and read, operators, printing.
+//! What every tensor can do besides operations: devices are opened and tuned, values made and read, operators, printing.
 
 mod create;
 mod open;
 mod operators;
 mod print;
 mod read;
+mod tune;

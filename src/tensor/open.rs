@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::graph::Device;
 use crate::plan::Planner;
 use crate::reference::Reference;
+use crate::tune::Tuner;
 
 impl Device {
     /// Opens the best adapter: discrete, integrated, virtual, software, in that order.
@@ -24,8 +25,7 @@ impl Device {
     /// # Errors
     /// As [`open`](Device::open).
     pub fn with_options(options: &DeviceOptions) -> Result<Device> {
-        let planner = Box::new(Planner::new(Gpu::open(options)?)?);
-        Ok(Device::from_executor(Checked::wrap(planner, Ok(options.debug.with_env()?))))
+        Device::from_gpu(Gpu::open(options)?, options)
     }
 
     /// Shares an application's own device and queue. The application's error and loss handlers stay in place;
@@ -34,8 +34,13 @@ impl Device {
     /// # Errors
     /// What the device reports while wgrad's buffers are made.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device> {
-        let planner = Box::new(Planner::new(Gpu::from_wgpu(device, queue)?)?);
-        Ok(Device::from_executor(Checked::wrap(planner, Ok(Debug::default().with_env()?))))
+        Device::from_gpu(Gpu::from_wgpu(device, queue)?, &DeviceOptions::default())
+    }
+
+    fn from_gpu(gpu: Gpu, options: &DeviceOptions) -> Result<Device> {
+        let tuner = Tuner::open(&gpu, options)?;
+        let planner = Box::new(Planner::new(gpu, tuner)?);
+        Ok(Device::from_executor(Checked::wrap(planner, Ok(options.debug.with_env()?))))
     }
 
     /// The CPU reference: double precision, slow, needs no adapter.
@@ -78,7 +83,7 @@ impl Device {
         self.planner().map_or(Ok(None), |planner| planner.gpu().peak_flops())
     }
 
-    fn planner(&self) -> Option<&Planner> {
+    pub(super) fn planner(&self) -> Option<&Planner> {
         self.executor().as_any().downcast_ref()
     }
 }

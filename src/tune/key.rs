@@ -1,0 +1,120 @@
+//! What a winner is remembered by: the call, and the names of the ways to compute it.
+
+use crate::device::Adapter;
+use crate::graph::{Fingerprinter, Io, Op};
+use crate::shader::Kernels;
+use crate::shape::Layout;
+use std::hash::Hasher;
+
+/// Calls with equal keys have the same candidates and take the same time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// Stands for the operation with its attributes, how its operands lie in memory, and whatever of the device the
+    /// choice of kernels depends on, [`Disable`](crate::Disable) included.
+    pub family: u64,
+    /// The operands' and results' sizes.
+    pub sizes: Vec<usize>,
+}
+
+impl Key {
+    pub fn new(op: &dyn Op, io: &Io, adapter: &Adapter) -> Key {
+        let mut state = Fingerprinter::new();
+        state.write(op.name().as_bytes());
+        op.structure(&mut state);
+        state.write(format!("{adapter:?}").as_bytes());
+        // Bounds checks cost time, and not each candidate the same.
+        state.write_u8(u8::from(cfg!(debug_assertions)));
+        let layouts = || io.inputs.iter().chain(io.outputs);
+        layouts().for_each(|layout| write_order(layout, &mut state));
+        Key { family: state.finish(), sizes: layouts().flat_map(|layout| layout.shape.to_vec()).collect() }
+    }
+
+    /// The two values of the one number that makes the difference between the sizes of two calls of a family, as the
+    /// batch does, in whichever dimensions it stands.
+    pub fn difference(&self, other: &Key) -> Option<(usize, usize)> {
+        if self.family != other.family || self.sizes.len() != other.sizes.len() {
+            return None;
+        }
+        let mut pairs = self.sizes.iter().zip(&other.sizes).filter(|(a, b)| a != b);
+        let first = pairs.next()?;
+        pairs.all(|pair| pair == first).then_some((*first.0, *first.1))
+    }
+}
+
+/// How a tensor lies in memory, apart from its sizes: strides that are 0, 1, or larger, and alignment, on which depends
+/// what can be loaded as a vector.
+fn write_order(layout: &Layout, state: &mut impl Hasher) {
+    state.write_u8(layout.dtype as u8);
+    state.write_usize(layout.offset % 4);
+    for (&size, &stride) in layout.shape.iter().zip(layout.strides()) {
+        state.write_usize(if size == 1 { 0 } else { stride.min(2) });
+    }
+}
+
+/// What candidates are called in files and tables: the stems of their kernels, and those constants of the first kernel
+/// that differ between candidates which begin with the same stem. What that leaves equal is numbered.
+pub(super) fn names(candidates: &[Kernels]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        let mut stems: Vec<&str> = Vec::new();
+        for kernel in &candidate.kernels {
+            if !stems.contains(&kernel.name) {
+                stems.push(kernel.name);
+            }
+        }
+        let mut name = stems.join("+");
+        if let Some(first) = candidate.kernels.first() {
+            let alike = || candidates.iter().filter_map(|c| c.kernels.first()).filter(|k| k.name == first.name);
+            for constant in &first.constants {
+                if alike().any(|other| !other.constants.contains(constant)) {
+                    name.push_str(&format!(" {}={}", constant.0, constant.1.trim_end_matches('u')));
+                }
+            }
+        }
+        let plain = name.clone();
+        for number in 2.. {
+            if !names.contains(&name) {
+                break;
+            }
+            name = format!("{plain} #{number}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shader::Kernel;
+
+    fn key(sizes: &[usize]) -> Key {
+        Key { family: 7, sizes: sizes.to_vec() }
+    }
+
+    #[test]
+    fn a_batch_is_one_number_wherever_it_stands() {
+        // A linear layer, its input's and its weight's gradient, by batches of 64 and 32.
+        for (full, short) in [
+            ([1, 64, 400, 1, 400, 120, 1, 64, 120], [1, 32, 400, 1, 400, 120, 1, 32, 120]),
+            ([1, 64, 120, 1, 120, 400, 1, 64, 400], [1, 32, 120, 1, 120, 400, 1, 32, 400]),
+            ([1, 400, 64, 1, 64, 120, 1, 400, 120], [1, 400, 32, 1, 32, 120, 1, 400, 120]),
+        ] {
+            assert_eq!(key(&full).difference(&key(&short)), Some((64, 32)));
+        }
+        assert_eq!(key(&[64, 10]).difference(&key(&[64, 10])), None);
+        assert_eq!(key(&[64, 10]).difference(&key(&[32, 20])), None);
+        assert_eq!(key(&[64, 10]).difference(&Key { family: 8, ..key(&[32, 10]) }), None);
+    }
+
+    #[test]
+    fn names_tell_candidates_apart_and_nothing_more() {
+        let kernel =
+            |stem, side: usize| Kernel::new(stem, "").constant("WIDTH", "9u").constant("SIDE", format!("{side}u"));
+        let sum = Kernel::new("sum", "");
+        let split = Kernels { kernels: vec![kernel("tiled", 4), sum.clone(), sum], temporaries: vec![] };
+        let candidates =
+            [kernel("tiled", 8).into(), split, kernel("plain", 8).into(), kernel("tiled", 8).alias("A", "f32").into()];
+        assert_eq!(names(&candidates), ["tiled SIDE=8", "tiled+sum SIDE=4", "plain", "tiled SIDE=8 #2"]);
+    }
+}

@@ -1,0 +1,281 @@
+//! Runs one way to compute a call on made-up values: whether it is right, and how long it takes.
+
+use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform};
+use crate::error::{Error, Result};
+use crate::graph::{Io, Op};
+use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shape::Layout;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Elements compared at a time.
+const PART: usize = 4096;
+
+/// A call to be computed in several ways.
+pub(crate) struct Call<'a> {
+    pub op: &'a dyn Op,
+    pub io: &'a Io<'a>,
+    pub gpu: &'a Gpu,
+    /// Whether its kernels keep wgpu's bounds checks.
+    pub checked: bool,
+}
+
+impl Call<'_> {
+    /// The cost model's choice.
+    pub fn kernels(&self) -> Result<Kernels> {
+        Ok(self.with_checks(self.op.kernels(self.io, self.gpu.adapter())?))
+    }
+
+    /// The ways to compute it on such an adapter.
+    pub fn candidates(&self, adapter: &Adapter) -> Result<Vec<Kernels>> {
+        let candidates = self.op.candidates(self.io, adapter)?;
+        Ok(candidates.into_iter().map(|kernels| self.with_checks(kernels)).collect())
+    }
+
+    fn with_checks(&self, mut kernels: Kernels) -> Kernels {
+        kernels.kernels.iter_mut().for_each(|kernel| kernel.checked = self.checked);
+        kernels
+    }
+}
+
+/// What every way to compute a call reads and writes.
+pub(super) struct Bench<'a> {
+    call: &'a Call<'a>,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
+}
+
+/// A way to compute a call, ready to run.
+pub(super) struct Trial {
+    steps: Vec<Step>,
+    /// Held so that the pool gives them to nobody else.
+    temporaries: Vec<Buffer>,
+    /// Bytes of each.
+    sizes: Vec<usize>,
+}
+
+struct Step {
+    pipeline: Arc<Pipeline>,
+    bindings: Bindings,
+    params_offset: u32,
+    groups: [u32; 3],
+    work: u64,
+}
+
+impl<'a> Bench<'a> {
+    /// Inputs of random numbers between -1 and 1, the same each time; integers are 0, which is an index everywhere.
+    pub fn new(call: &'a Call<'a>) -> Result<Bench<'a>> {
+        let mut state = 1u64;
+        let mut random = || {
+            // The generator of Knuth's MMIX; its high bits are as good as random.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f64 / (1u64 << 23) as f64 - 1.0
+        };
+        let mut inputs = Vec::with_capacity(call.io.inputs.len());
+        for layout in call.io.inputs {
+            let count = extent(layout);
+            let mut bytes = Vec::with_capacity(count * layout.dtype.size());
+            for _ in 0..count {
+                layout.dtype.encode(if layout.dtype.is_float() { random() } else { 0.0 }, &mut bytes);
+            }
+            let buffer = call.gpu.take(bytes.len())?;
+            call.gpu.upload(&buffer, &bytes)?;
+            inputs.push(buffer);
+        }
+        let outputs = call.io.outputs.iter().map(|layout| call.gpu.take(layout.bytes())).collect::<Result<_>>()?;
+        Ok(Bench { call, inputs, outputs })
+    }
+
+    /// Compiles and binds the kernels of one way.
+    pub fn prepare(&self, kernels: &Kernels) -> Result<Trial> {
+        let gpu = self.call.gpu;
+        let temporaries = kernels.temporaries.iter().map(|&bytes| gpu.take(bytes)).collect::<Result<Vec<_>>>()?;
+        let mut params = Vec::new();
+        let mut placed = Vec::with_capacity(kernels.kernels.len());
+        for kernel in &kernels.kernels {
+            let pipeline = gpu.pipeline(kernel)?;
+            let start = params.len().next_multiple_of(gpu.adapter().params_alignment as usize);
+            params.resize(start, 0);
+            params.extend(kernel.params.iter().flat_map(|&word| self.word(word).to_le_bytes()));
+            params.resize((start + pipeline.params_bytes.max(16) as usize).max(params.len()), 0);
+            placed.push((kernel, pipeline, start as u32));
+        }
+        gpu.compile()?;
+        let uniform = gpu.uniform(params.len())?;
+        gpu.write_uniform(&uniform, &params)?;
+        let steps = placed
+            .into_iter()
+            .map(|(kernel, pipeline, params_offset)| {
+                let bindings = self.bind(kernel, &pipeline, &uniform, &temporaries)?;
+                Ok(Step { pipeline, bindings, params_offset, groups: kernel.groups, work: kernel.work })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Trial { steps, temporaries, sizes: kernels.temporaries.clone() })
+    }
+
+    fn word(&self, word: Word) -> u32 {
+        let call = self.call;
+        match word {
+            Word::Value(value) => value,
+            Word::Offset(input) => call.io.inputs[input].offset as u32,
+            Word::Scalar(scalar) => call.op.scalars()[scalar],
+            Word::Fault(op, size) => call.gpu.fault_code(op, size),
+        }
+    }
+
+    fn bind(
+        &self,
+        kernel: &Kernel,
+        pipeline: &Pipeline,
+        uniform: &Uniform,
+        temporaries: &[Buffer],
+    ) -> Result<Bindings> {
+        let shown = |(name, _, _): &(String, u32, bool)| {
+            if name == "fault" {
+                return Ok(None);
+            }
+            let operand = kernel.bindings.iter().find(|binding| binding.0 == *name).map(|binding| binding.1);
+            let buffer = match operand {
+                Some(Operand::Input(input)) => self.inputs.get(input),
+                Some(Operand::Output(output)) => self.outputs.get(output),
+                Some(Operand::Temporary(temporary)) => temporaries.get(temporary),
+                None => None,
+            };
+            let reason = || format!("binding {name} of {} shows nothing", kernel.name);
+            buffer.cloned().map(Some).ok_or_else(|| Error::Internal { op: self.call.op.name(), reason: reason() })
+        };
+        let buffers: Vec<Option<Buffer>> = pipeline.buffers.iter().map(shown).collect::<Result<_>>()?;
+        let mut bindings = Bindings::default();
+        self.call.gpu.bind(&mut bindings, pipeline, uniform, &buffers)?;
+        Ok(bindings)
+    }
+
+    /// The results, computed into buffers that hold nothing but NaN before.
+    pub fn results(&self, trial: &Trial) -> Result<Vec<Vec<u8>>> {
+        let gpu = self.call.gpu;
+        let sizes = self.call.io.outputs.iter().map(Layout::bytes);
+        let buffers = self.outputs.iter().zip(sizes).chain(trial.temporaries.iter().zip(trial.sizes.iter().copied()));
+        for (buffer, bytes) in buffers {
+            gpu.upload(buffer, &vec![0xff; bytes])?;
+        }
+        gpu.submit(trial.dispatches().into_iter())?;
+        let checked = self.outputs.iter().zip(self.call.io.outputs).take(self.call.op.results());
+        checked.map(|(buffer, layout)| pollster::block_on(gpu.read(buffer, layout.bytes()))).collect()
+    }
+
+    /// How long one run takes: on the device where it has timestamps, and otherwise until the host knows of its end.
+    pub fn time(&self, trial: &Trial) -> Result<Duration> {
+        let (gpu, since) = (self.call.gpu, Instant::now());
+        if gpu.adapter().has_timestamps {
+            return Ok(gpu.submit_timed(&trial.dispatches(), since)?.iter().map(|span| span.time).sum());
+        }
+        gpu.submit(trial.dispatches().into_iter())?;
+        pollster::block_on(gpu.sync())?;
+        Ok(since.elapsed())
+    }
+
+    /// Whether others can be held against these results: they are finite, and not nothing but zeros.
+    pub fn check_plain(&self, plain: &[Vec<u8>]) -> Result<()> {
+        for (layout, plain) in self.call.io.outputs.iter().zip(plain) {
+            let values = plain.chunks(PART * layout.dtype.size()).flat_map(|part| layout.dtype.decode(part));
+            let scale = values.fold(0.0, largest);
+            let tells = scale > 0.0 && scale.is_finite();
+            if layout.dtype.is_float() && !tells {
+                let reason = format!("the largest of the plain kernel's results is {scale}");
+                return Err(Error::Internal { op: self.call.op.name(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Why `got` can't be the result if `plain` is, with sums of so many terms.
+    pub fn difference(&self, got: &[Vec<u8>], plain: &[Vec<u8>], terms: f64) -> Option<String> {
+        let mut layouts = self.call.io.outputs.iter();
+        got.iter().zip(plain).find_map(|(got, plain)| difference(layouts.next()?, got, plain, terms))
+    }
+}
+
+impl Trial {
+    fn dispatches(&self) -> Vec<Dispatch<'_>> {
+        self.steps.iter().map(Step::dispatch).collect()
+    }
+}
+
+impl Step {
+    fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch {
+            pipeline: &self.pipeline,
+            bindings: &self.bindings,
+            params_offset: self.params_offset,
+            groups: self.groups,
+            work: self.work,
+        }
+    }
+}
+
+/// Elements of the storage that a layout reaches.
+fn extent(layout: &Layout) -> usize {
+    let last: usize = layout.shape.iter().zip(layout.strides()).map(|(&n, &stride)| n.saturating_sub(1) * stride).sum();
+    if layout.shape.numel() == 0 { 0 } else { layout.offset + last + 1 }
+}
+
+/// The larger magnitude; unlike `f64::max` it does not pass over a NaN.
+fn largest(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.abs() <= a { a } else { b.abs() }
+}
+
+/// Why `got` can't be what `plain` is. Floats may differ by
+///
+/// ```text
+/// |got - plain| <= (eps (n / 2 + 16) + eps_stored) max|plain|
+/// ```
+///
+/// `eps` being f32's, `n` the terms of a sum, `eps_stored` that of the type it is stored in. F(4x4, 3x3), the least exact of
+/// the ways to compute a convolution, stays below `eps n / 4`, all others below `eps n / 32`, measured and tested
+/// (`ops/conv/winograd.rs`); 16 is for the roundings of sums of few terms. Integers and truth values must be equal.
+fn difference(layout: &Layout, got: &[u8], plain: &[u8], terms: f64) -> Option<String> {
+    let dtype = layout.dtype;
+    let part = PART * dtype.size();
+    let (mut scale, mut worst) = (0.0, 0.0);
+    for (got, plain) in got.chunks(part).zip(plain.chunks(part)) {
+        for (got, plain) in dtype.decode(got).into_iter().zip(dtype.decode(plain)) {
+            scale = largest(scale, plain);
+            worst = largest(worst, if got == plain { 0.0 } else { got - plain });
+        }
+    }
+    let stored = if dtype.size() == 2 { 1.0 / 1024.0 } else { 0.0 };
+    let epsilon = f64::from(f32::EPSILON) * (terms / 2.0 + 16.0) + stored;
+    let allowed = if dtype.is_float() { epsilon * scale } else { 0.0 };
+    // Not "worst > allowed": a NaN is neither.
+    let is_right = worst <= allowed;
+    (!is_right).then(|| format!("off by {worst:.1e}, where {allowed:.1e} is allowed and {scale:.1e} the largest"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::{DType, Element};
+    use crate::shape::Shape;
+
+    fn off(got: &[f32], plain: &[f32], terms: f64) -> Option<String> {
+        let layout = Layout::contiguous(Shape::new(&[got.len()]).unwrap(), DType::F32);
+        difference(&layout, &f32::device_bytes(got), &f32::device_bytes(plain), terms)
+    }
+
+    #[test]
+    fn rounding_passes_and_nothing_else() {
+        let plain: Vec<f32> = (0..10_000).map(|i| (i as f32).sin()).collect();
+        let with = |at: usize, value: f32| {
+            let mut got = plain.clone();
+            got[at] = value;
+            got
+        };
+        assert_eq!(off(&plain, &plain, 1.0), None);
+        // 16 roundings of f32 and a quarter of 600 are 166, half of 600 more than that.
+        assert_eq!(off(&with(9_999, plain[9_999] + 1e-5), &plain, 600.0), None);
+        assert!(off(&with(9_999, plain[9_999] + 1e-4), &plain, 600.0).unwrap().contains("off by 1.0e-4"));
+        for wrong in [f32::NAN, f32::INFINITY] {
+            assert!(off(&with(5_000, wrong), &plain, 600.0).is_some());
+        }
+    }
+}
