@@ -45,6 +45,27 @@ fn chains_are_one_kernel() {
     assert_eq!(dispatches(&device, || mean.add(&variance)), 1, "two sums over the same rows");
 }
 
+#[test]
+fn a_loss_of_classes_and_its_gradient_are_four_kernels() {
+    let device = noop();
+    for shape in [vec![64, 10], vec![6, 12], vec![4, 5, 6, 7]] {
+        let weight = random(&device, &shape[1..2], 2);
+        let logits = random(&device, &shape, 1).requires_grad();
+        let elements = [&shape[..1], &shape[2..]].concat();
+        let labels = Tensor::from_slice(&device, &vec![1; elements.iter().product()], &elements).unwrap();
+        for (weight, ignore_index) in [(None, -100), (Some(weight.clone()), 3)] {
+            let options = CrossEntropyOptions { weight, ignore_index, ..CrossEntropyOptions::default() };
+            let before = device.stats().dispatches;
+            let loss = logits.cross_entropy(&labels, &options).unwrap();
+            loss.backward().unwrap();
+            device.flush().unwrap();
+            // Where the labels' classes stand, the losses of the elements, their mean, the gradient.
+            assert_eq!(device.stats().dispatches - before, 4, "{shape:?} ignoring {ignore_index}");
+            logits.zero_grad();
+        }
+    }
+}
+
 /// A network with a normalization and a residual; its loss and what a step of SGD makes of its parameters.
 fn step(device: &Device) -> Result<Vec<f32>> {
     let parameter = |name: &str, shape: &[usize], seed| Parameter::new(name, &random(device, shape, seed));

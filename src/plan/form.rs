@@ -160,6 +160,9 @@ impl Former<'_> {
                 if (single || !cluster.is_full(wiring, member)) && !formula.is_scalar() {
                     return Err("a formula of four numbers in a kernel of single ones");
                 }
+                if !cluster.is_full(wiring, member) && formula.is_of_places() {
+                    return Err("a formula of elements' places among rows");
+                }
             }
             for argument in 0..wiring.schedule.edges[member].len() {
                 if let Some(producer) = cluster.producer(wiring, member, argument) {

@@ -3,8 +3,8 @@
 /// A pointwise formula in WGSL.
 ///
 /// `F`, `I`, `U` and `B` are vectors of four floats, signed and unsigned integers and truth values; `{0}`, `{1}`,
-/// `{2}` are the operands, `{s0}`, `{s1}`, .. the call's scalars as `u32` words, and `quad` is the index of the
-/// four elements among the output's.
+/// `{2}` are the operands, `{s0}`, `{s1}`, .. the call's scalars as `u32` words, `{i}` the indices of the four elements
+/// among the output's, and `quad` the index of the four.
 #[derive(Debug)]
 pub struct Formula {
     /// Name, as in PyTorch.
@@ -22,6 +22,11 @@ impl Formula {
     pub(crate) fn is_scalar(&self) -> bool {
         let is_free = |text: &str| !["quad", "vec4", ".x"].iter().any(|word| text.contains(word));
         is_free(self.wgsl) && self.library.iter().all(|library| is_free(library))
+    }
+
+    /// Whether it speaks of where an element stands.
+    pub(crate) fn is_of_places(&self) -> bool {
+        self.wgsl.contains("{i}")
     }
 
     /// Whether computing it again costs less than storing it: arithmetic alone.
