@@ -44,6 +44,8 @@ fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]
 
 fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -76,6 +78,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[place] = Element(best);
+    store_output(place, best);
     index[place] = i32(slice + best_at);
 }

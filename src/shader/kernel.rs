@@ -190,9 +190,16 @@ impl Kernel {
     /// Whether its results go through `store_output(index, value)` as the template has it, so that the planner may
     /// write another body.
     pub(crate) fn has_store_hook(&self) -> bool {
-        self.template.contains("\nfn store_output(index: u32, value: f32) {")
-            && self.hooks.iter().all(|hook| hook.0 != "store_output")
-            && self.param_fields().is_some()
+        self.stores_floats() && self.hooks.iter().all(|hook| hook.0 != "store_output") && self.param_fields().is_some()
+    }
+
+    /// Whether `store_output` takes f32: by that name, or by one that stands for it.
+    fn stores_floats(&self) -> bool {
+        let hook = self.template.split_once("\nfn store_output(index: u32, value: ");
+        let Some((value, _)) = hook.and_then(|(_, rest)| rest.split_once(") {")) else { return false };
+        let set = self.aliases.iter().find(|alias| alias.0 == value).map(|alias| alias.1);
+        let alias = || self.template.contains(&format!("\nalias {value} = f32;"));
+        value == "f32" || set.map_or_else(alias, |to| to == "f32")
     }
 
     /// How many words the template's `Params` has; `None` where there are others than single ones.
