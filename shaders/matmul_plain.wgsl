@@ -20,6 +20,8 @@ const TILE_COLUMNS: u32 = 8u;
 const DEPTH_STEP: u32 = 2u;
 const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
+// 1 where the last row of `left` is not in memory, but all ones: its products are the sums of the columns of `right`.
+const ONES: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -67,7 +69,7 @@ fn main(
     var left_index: array<u32, TILE_ROWS>;
     for (var i = 0u; i < TILE_ROWS; i++) { // unroll
         left_index[i] = batch * params.left_batch_stride
-            + min(first_row + i, params.rows - 1u) * params.left_row_stride;
+            + min(first_row + i, params.rows - 1u - ONES) * params.left_row_stride;
     }
     var right_index: array<u32, TILE_COLUMNS>;
     for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
@@ -85,7 +87,9 @@ fn main(
                 b[j] = load_right(right_index[j] + depth * params.right_depth_stride);
             }
             for (var i = 0u; i < TILE_ROWS; i++) { // unroll
-                let a = select(0.0, load_left(left_index[i] + depth * params.left_depth_stride), inside);
+                let is_one = (ONES == 1u) & (first_row + i == params.rows - 1u);
+                let loaded = select(load_left(left_index[i] + depth * params.left_depth_stride), 1.0, is_one);
+                let a = select(0.0, loaded, inside);
                 for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
                     sum[i * TILE_COLUMNS + j] += a * b[j];
                 }

@@ -48,6 +48,8 @@ const LEFT_PITCH: u32 = TILE_ROWS / 4u;
 const RIGHT_PITCH: u32 = TILE_COLUMNS / 4u;
 const LEFT_LOADS: u32 = LEFT_PITCH * TILE_DEPTH / THREADS;
 const RIGHT_LOADS: u32 = RIGHT_PITCH * TILE_DEPTH / THREADS;
+// 1 where the last row of `left` is not in memory, but all ones: its products are the sums of the columns of `right`.
+const ONES: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -107,7 +109,7 @@ fn right_place(i: u32) -> Place {
 
 // Indices past the edge are clamped: rows and columns that are read there reach only sums that are not stored.
 fn left_index(base: u32, k: u32, row: u32) -> u32 {
-    return base + min(row, params.rows - 1u) * params.left_row_stride
+    return base + min(row, params.rows - 1u - ONES) * params.left_row_stride
         + min(k, params.depth - 1u) * params.left_depth_stride;
 }
 
@@ -118,12 +120,14 @@ fn right_index(base: u32, k: u32, column: u32) -> u32 {
 
 fn left_quad(base: u32, at: Place) -> Quad {
     let step = vec2(LEFT_ALONG_K, 1u - LEFT_ALONG_K);
-    return load_left(
+    let loaded = load_left(
         left_index(base, at.x, at.y),
         left_index(base, at.x + step.x, at.y + step.y),
         left_index(base, at.x + 2u * step.x, at.y + 2u * step.y),
         left_index(base, at.x + 3u * step.x, at.y + 3u * step.y),
     );
+    let rows = vec4(at.y) + step.y * vec4(0u, 1u, 2u, 3u);
+    return select(loaded, Quad(1.0), vec4<bool>(ONES == 1u) & (rows == vec4(params.rows - 1u)));
 }
 
 fn right_quad(base: u32, at: Place) -> Quad {

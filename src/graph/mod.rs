@@ -18,7 +18,7 @@ pub use device::{Device, RandomState, Stats};
 pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
 pub(crate) use node::{Node, OneOrMore, State, Storage, grad_enabled, record, record_leaf, record_on, record_one};
 pub use node::{Tensor, apply, no_grad};
-pub use op::{Class, Io, Op, Vjp};
+pub use op::{Class, Io, Op, Summing, Vjp};
 pub(crate) use op::{hash_structure, write_operation};
 pub use parameter::Parameter;
 pub use print::Graph;

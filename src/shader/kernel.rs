@@ -61,6 +61,13 @@ pub struct RowFormula {
     pub whole: bool,
 }
 
+impl RowFormula {
+    /// Whether it is the sum of the elements.
+    pub(crate) fn is_sum(&self) -> bool {
+        matches!(self.reductions, [(Combine::Sum, "{0}")]) && self.result == "{r0}" && !self.whole
+    }
+}
+
 /// What a binding of a kernel shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {
