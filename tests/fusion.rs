@@ -108,7 +108,7 @@ fn what_stands_behind_a_kernel_goes_into_its_stores() {
         assert_eq!(dispatches(&device, || chain(&x)), *kernels, "{name}");
     }
     for disable in [Disable::default(), Disable { software: true, ..Disable::default() }] {
-        let Some(device) = common::poisoned(disable.clone()) else { return };
+        let Some(device) = common::poisoned(disable) else { return };
         for (name, _, chain) in CHAINS {
             let result = |device: &Device| chain(&random(device, &[4, 12, 12], 1)).unwrap().to_vec::<f32>().unwrap();
             for (got, exact) in result(&device).into_iter().zip(result(&Device::reference())) {
@@ -148,7 +148,7 @@ fn gradients_of_biases_come_from_the_kernels_of_the_weights() {
         Disable { software: true, ..Disable::default() },
         Disable { fuse: true, ..Disable::default() },
     ] {
-        let Some(device) = common::poisoned(disable.clone()) else { return };
+        let Some(device) = common::poisoned(disable) else { return };
         for batch in [1, 5, 70] {
             let got = parameter_gradients(&device, batch).unwrap();
             let exact = parameter_gradients(&Device::reference(), batch).unwrap();
@@ -161,6 +161,27 @@ fn gradients_of_biases_come_from_the_kernels_of_the_weights() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
+    let moved = |device: &Device| -> Result<Vec<f32>> {
+        let x = random(device, &[6, 41], 1);
+        let (weight, bias) = (random(device, &[13, 41], 2).requires_grad(), random(device, &[13], 3).requires_grad());
+        let loss = x.linear(&weight, Some(&bias))?.square()?.sum(&[], false)?;
+        let gradients = wgrad::grad(&[&loss], &[&weight, &bias], &[&loss.ones_like()?])?;
+        let [Some(of_weight), Some(of_bias)] = &gradients[..] else { panic!("no gradients") };
+        // The gradient of the weight itself is stored nowhere.
+        let (weight, bias) = (of_weight.mul_scalar(0.01)?.t()?, of_bias.mul_scalar(0.01)?);
+        drop((gradients, loss));
+        device.flush()?;
+        Ok([weight.to_vec::<f32>()?, bias.to_vec::<f32>()?].concat())
+    };
+    let Some(device) = common::poisoned(Disable::default()) else { return };
+    for (at, (got, exact)) in moved(&device).unwrap().into_iter().zip(moved(&Device::reference()).unwrap()).enumerate()
+    {
+        assert!((got - exact).abs() <= 1e-6, "{at}: {got} instead of {exact}");
     }
 }
 

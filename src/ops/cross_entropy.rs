@@ -109,7 +109,10 @@ impl Labels {
         let device = input.device();
         let ignoring = Tensor::full(device, &[], IGNORED)?;
         let flaw = place.ge(&ignoring)?.where_(&Tensor::zeros(device, &[])?, &Tensor::full(device, &[], f32::NAN)?)?;
-        let counted = ignored.map(|_| place.ne(&ignoring)).transpose()?;
+        let counted = match ignored {
+            Some(_) => Some(place.ne(&ignoring)?),
+            None => None,
+        };
         let mut labels = Labels { mask, flaw, counted, weight: None, dim };
         if let Some(weight) = &options.weight {
             labels.weight = Some(labels.pick(&along(weight, dim, input.rank())?)?);

@@ -27,6 +27,8 @@ pub(super) fn write(
     let dtype = wiring.stored(own).dtype;
     // The template's `output` shows a result of the call's type. The call's other outputs keep their numbers.
     let others = wiring.schedule.nodes[call].outputs.len();
+    let sum = cluster.side_sum(wiring);
+    let is_sum = |root: Root| sum.is_some() && super::wiring::node(root) == sum;
     let is_rest = |root: &Root| super::wiring::node(*root) != Some(call);
     let mut rest: Vec<Root> = stored_roots.iter().copied().filter(is_rest).collect();
     let mut shown = own;
@@ -43,11 +45,8 @@ pub(super) fn write(
     let arguments = wiring.schedule.edges[call].len();
     // The call's own inputs are read in an order of their own while others are stored already.
     let is_own = |input: &Input| (0..arguments).any(|argument| wiring.argument(call, argument) == input.root);
-    let sum = cluster.side_sum(wiring);
-    let is_whole = |root| match root {
-        Edge::Node { index, output } => (index != call || output == 0) && Some(index) != sum,
-        Edge::Source(_) => true,
-    };
+    let is_note = |root| matches!(root, Edge::Node { index, output } if index == call && output > 0);
+    let is_whole = |root| !is_note(root) && !is_sum(root);
     // Nothing here is read by rows, so no other output takes anything over.
     code.take_over(|input| input.from.0 != call && !is_own(input) && may_take(input), is_whole);
 
@@ -61,9 +60,7 @@ pub(super) fn write(
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
     let mut words = code.words();
-    if let Some(output) =
-        (0..code.outputs.len()).find(|&k| sum.is_some() && super::wiring::node(code.outputs[k]) == sum)
-    {
+    if let Some(output) = code.outputs.iter().position(|&root| is_sum(root)) {
         // Sums follow the elements.
         let count = format!("word({}u)", words.len());
         words.push(Word::Value(numel as u32));

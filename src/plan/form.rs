@@ -131,11 +131,9 @@ impl Former<'_> {
             }
         }
         let kind = match (call, domain) {
-            (Some(call), Some(_)) if reductions.iter().any(|&sum| !self.sums(call, sum)) || reductions.len() > 1 => {
-                return Err("a reduction beside kernels of its own");
-            }
-            (Some(call), Some(_)) => Kind::Call(call),
             (Some(call), None) => Kind::Call(call),
+            (Some(call), Some(_)) if matches!(reductions[..], [sum] if self.sums(call, sum)) => Kind::Call(call),
+            (Some(_), Some(_)) => return Err("a reduction beside kernels of its own"),
             (None, Some(domain)) => Kind::Rows(domain),
             (None, None) => Kind::Pointwise,
         };
