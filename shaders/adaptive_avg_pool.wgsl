@@ -61,6 +61,8 @@ fn length(position: u32, from_size: u32, to_size: u32) -> f32 {
     return f32(elements.y - elements.x);
 }
 
+fn store_output(index: u32, value: f32) { output[index] = Result(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -84,5 +86,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (!BACKWARD) {
         sum /= f32(elements.y - elements.x);
     }
-    output[place] = Result(sum);
+    store_output(place, sum);
 }

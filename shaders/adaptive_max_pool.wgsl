@@ -30,7 +30,7 @@ struct Params {
 
 fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
 
-fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
 // position * from / to, rounded down, and the remainder; position is at most to.
 fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
@@ -58,6 +58,8 @@ fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
     return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
 }
 
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -73,11 +75,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var block = elements.x + 1u; block < elements.y; block += 1024u) {
         for (var k = block; k < min(block + 1024u, elements.y); k++) {
             let value = load_input(start + k * params.inner);
-            let wins = not_a_number(value) | ((value > best) & !not_a_number(best));
+            let wins = is_nan(value) | ((value > best) & !is_nan(best));
             best = select(best, value, wins);
             best_at = select(best_at, k, wins);
         }
     }
-    output[place] = Element(best);
+    store_output(place, best);
     index[place] = i32((outer % params.slices * params.from_size + best_at) * params.inner + inner);
 }

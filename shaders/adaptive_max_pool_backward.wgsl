@@ -60,6 +60,8 @@ fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
     return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
 }
 
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -76,5 +78,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             sum += select(0.0, gradient, load_index(start + j * params.inner) == here);
         }
     }
-    output[place] = Element(sum);
+    store_output(place, sum);
 }

@@ -52,6 +52,8 @@ fn divisor(y: u32, x: u32) -> f32 {
     return f32(rows * (min(left + KERNEL_X, IN_WIDTH + PAD_X) - max(left, PAD_X)));
 }
 
+fn store_output(index: u32, value: f32) { output[index] = Result(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -77,5 +79,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[place] = Result(sum / divisor(y, x));
+    store_output(place, sum / divisor(y, x));
 }

@@ -62,6 +62,8 @@ fn divisor(y: u32, x: u32) -> f32 {
     return f32(rows * (min(left + KERNEL_X, IN_WIDTH + PAD_X) - max(left, PAD_X)));
 }
 
+fn store_output(index: u32, value: f32) { output[index] = Result(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -100,7 +102,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             let y = row + cy - PAD_Y;
             let x = column + cx - PAD_X;
             if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = Result(sum[cy * CELL_X + cx]);
+                store_output((plane * IN_HEIGHT + y) * IN_WIDTH + x, sum[cy * CELL_X + cx]);
             }
         }
     }

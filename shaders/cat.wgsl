@@ -6,6 +6,8 @@
 // the shader: then there is one row.
 
 alias Element = f32;
+// What is stored: f32, or integers.
+alias Value = f32;
 
 const ROW: u32 = 0u;
 const OUT_ROW: u32 = 0u;
@@ -24,7 +26,9 @@ struct Params {
 
 fn place(index: u32) -> u32 { return index; }
 
-fn load_input(index: u32) -> Element { return input[params.offset + place(index)]; }
+fn load_input(index: u32) -> Value { return Value(input[params.offset + place(index)]); }
+
+fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -38,5 +42,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         row = index / max(ROW, 1u);
         along = index % max(ROW, 1u);
     }
-    output[row * OUT_ROW + params.start + along] = load_input(index);
+    store_output(row * OUT_ROW + params.start + along, load_input(index));
 }

@@ -46,11 +46,15 @@ const TILE_OUT: u32 = 8u;
 const TILE_X: u32 = 5u;
 const STORE_OUT: u32 = 1u;
 const WORKGROUP: u32 = 8u;
+// 1 where a kernel row behind the others sees nothing but ones: its weights, of which the first is stored, are the sums
+// of grad over n, y and x.
+const ONES: u32 = 0u;
 
 const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const KERNEL_ROWS: u32 = IN_PER_GROUP * KERNEL_Y;
 const WEIGHTS: u32 = GROUPS * OUT_PER_GROUP * KERNEL_ROWS * KERNEL_X;
+const STORED: u32 = WEIGHTS + ONES * GROUPS * OUT_PER_GROUP;
 const SEGMENT: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1u;
 const GRAD_LOADS: u32 = (TILE_OUT * TILE_X + 7u) / 8u;
 
@@ -88,6 +92,7 @@ fn main(
     let kernel_row = group.x * WORKGROUP + local;
     // Invocations past the end repeat the last kernel row and store nothing: all lanes must stay active.
     let used_row = min(kernel_row, KERNEL_ROWS - 1u);
+    let sees_ones = (ONES == 1u) & (kernel_row == KERNEL_ROWS);
     let in_channel = used_row / KERNEL_Y;
     let kernel_y = used_row % KERNEL_Y;
     let conv_group = group.y / TILES_OUT;
@@ -119,7 +124,8 @@ fn main(
         var segment: array<f32, SEGMENT>;
         for (var j = 0u; j < SEGMENT; j++) { // unroll
             let input_x = x * STRIDE_X + j - PAD_X;
-            segment[j] = select(0.0, load_input(row_start + select(0u, input_x, input_x < IN_WIDTH)), row_inside & (input_x < IN_WIDTH));
+            let loaded = load_input(row_start + select(0u, input_x, input_x < IN_WIDTH));
+            segment[j] = select(select(0.0, loaded, row_inside & (input_x < IN_WIDTH)), 1.0, sees_ones);
         }
         let grad_start = n * GROUPS * OUT_PER_GROUP * OUT_HEIGHT * OUT_WIDTH + y * OUT_WIDTH;
         var fetched: array<f32, GRAD_LOADS>;
@@ -150,10 +156,12 @@ fn main(
     for (var block = 0u; block < TILE_OUT; block += STORE_OUT) {
         for (var o = 0u; o < STORE_OUT; o++) { // unroll
             let out_channel = first_out + block + o;
-            let row = (conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row;
+            let channel = conv_group * OUT_PER_GROUP + out_channel;
+            let row = channel * KERNEL_ROWS + kernel_row;
             for (var s = 0u; s < KERNEL_X; s++) { // unroll
-                if ((kernel_row < KERNEL_ROWS) & (out_channel < OUT_PER_GROUP)) {
-                    store_output(group.z * WEIGHTS + row * KERNEL_X + s, sum[o * KERNEL_X + s]);
+                if (((kernel_row < KERNEL_ROWS) | (sees_ones & (s == 0u))) & (out_channel < OUT_PER_GROUP)) {
+                    let place = select(row * KERNEL_X + s, WEIGHTS + channel, sees_ones);
+                    store_output(group.z * STORED + place, sum[o * KERNEL_X + s]);
                 }
             }
         }

@@ -49,6 +49,8 @@ const VECTORS_OUT: u32 = 2u;
 const VECTORS_COLUMNS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
 const STORE_OUT: u32 = 1u;
+// 1 where a column behind the others sees nothing but ones: its weights are the sums of grad over n, y and x.
+const ONES: u32 = 0u;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
 const QUADS_OUT: u32 = THREADS_Y * VECTORS_OUT;
@@ -67,6 +69,7 @@ const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const TAPS: u32 = KERNEL_Y * KERNEL_X;
 const COLUMNS: u32 = IN_PER_GROUP * TAPS;
 const WEIGHTS: u32 = GROUPS * OUT_PER_GROUP * COLUMNS;
+const STORED: u32 = WEIGHTS + ONES * GROUPS * OUT_PER_GROUP;
 const IN_PLANE: u32 = IN_HEIGHT * IN_WIDTH;
 const OUT_PLANE: u32 = OUT_HEIGHT * OUT_WIDTH;
 // Whether no load needs to be masked because of padding.
@@ -163,8 +166,10 @@ fn main(
                 for (var j = 0u; j < 4u; j++) { // unroll
                     let inside = NO_PADDING
                         | ((y + shift_y[l * 4u + j] < IN_HEIGHT) & (x + shift_x[l * 4u + j] < IN_WIDTH));
-                    next_input[l][j] = load_input(select(0u, input_start[l * 4u + j] + input_shift, inside));
-                    input_inside[l * 4u + j] = inside & depth_inside;
+                    let loaded = load_input(select(0u, input_start[l * 4u + j] + input_shift, inside));
+                    let sees_ones = (ONES == 1u) & (first_column + load_quad + l * NEXT_QUAD + j * QUADS_COLUMNS == COLUMNS);
+                    next_input[l][j] = select(loaded, 1.0, sees_ones);
+                    input_inside[l * 4u + j] = (inside | sees_ones) & depth_inside;
                 }
             }
             if (stage == 1u) {
@@ -202,11 +207,12 @@ fn main(
         for (var i = 0u; i < STORE_OUT; i++) { // unroll
             let o = block + i;
             let channel = first_out + local.y + o / 4u * THREADS_Y + o % 4u * QUADS_OUT;
-            let row_start = group.z * WEIGHTS + (conv_group * OUT_PER_GROUP + channel) * COLUMNS;
+            let row = conv_group * OUT_PER_GROUP + channel;
             for (var p = 0u; p < 4u * VECTORS_COLUMNS; p++) { // unroll
                 let column = first_column + local.x + p / 4u * THREADS_X + p % 4u * QUADS_COLUMNS;
-                if ((channel < OUT_PER_GROUP) & (column < COLUMNS)) {
-                    store_output(row_start + column, sum[i * VECTORS_COLUMNS + p / 4u][p % 4u]);
+                if ((channel < OUT_PER_GROUP) & (column < COLUMNS + ONES)) {
+                    let place = select(row * COLUMNS + column, WEIGHTS + row, (ONES == 1u) & (column == COLUMNS));
+                    store_output(group.z * STORED + place, sum[i * VECTORS_COLUMNS + p / 4u][p % 4u]);
                 }
             }
         }

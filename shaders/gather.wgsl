@@ -5,6 +5,8 @@
 // `fault`, which the device reads at the next synchronisation.
 
 alias Element = f32;
+// What is stored: f32, or integers.
+alias Value = f32;
 
 const SHARED: bool = false;
 
@@ -24,9 +26,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> output: array<Element>;
 @group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
 
-fn load_input(place: u32) -> Element { return input[params.input_offset + place]; }
+fn load_input(place: u32) -> Value { return Value(input[params.input_offset + place]); }
 
-fn invalid() -> Element { return Element(bitcast<f32>(0x7fc00000u + min(params.count, 1u))); }
+fn invalid() -> Value { return Value(bitcast<f32>(0x7fc00000u + min(params.count, 1u))); }
+
+fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -40,8 +44,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (taken < 0 || u32(taken) >= params.size) {
         atomicMax(&fault[0], params.fault);
         atomicMax(&fault[1], bitcast<u32>(taken));
-        output[place] = invalid();
+        store_output(place, invalid());
         return;
     }
-    output[place] = load_input((row / params.taken * params.size + u32(taken)) * params.inner + i);
+    store_output(place, load_input((row / params.taken * params.size + u32(taken)) * params.inner + i));
 }

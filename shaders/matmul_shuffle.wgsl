@@ -22,6 +22,8 @@ const TILE_COLUMNS: u32 = 4u;
 const DEPTH_STEP: u32 = 2u;
 const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
+// 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
+const ONES: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -56,6 +58,13 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
+// Where a product is stored; sums of rows follow the others.
+fn place(layer: u32, row: u32, column: u32) -> u32 {
+    let width = params.columns - ONES;
+    let is_sum = (ONES == 1u) & (column == width);
+    return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -75,7 +84,7 @@ fn main(
     var right_index: array<u32, TILE_COLUMNS>;
     for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
         right_index[j] = batch * params.right_batch_stride
-            + min(first_column + j, params.columns - 1u) * params.right_column_stride;
+            + min(first_column + j, params.columns - 1u - ONES) * params.right_column_stride;
     }
 
     var sum: array<f32, TILE_ROWS * TILE_COLUMNS>;
@@ -85,7 +94,8 @@ fn main(
             let depth = min(k + step, params.depth - 1u);
             var b: array<f32, TILE_COLUMNS>;
             for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
-                b[j] = load_right(right_index[j] + depth * params.right_depth_stride);
+                let is_one = (ONES == 1u) & (first_column + j == params.columns - 1u);
+                b[j] = select(load_right(right_index[j] + depth * params.right_depth_stride), 1.0, is_one);
             }
             for (var i = 0u; i < TILE_ROWS / 8u; i++) { // unroll
                 let shared_left = select(0.0, load_left(left_index[i] + depth * params.left_depth_stride), inside);
@@ -105,8 +115,7 @@ fn main(
             let row = first_row + block + i;
             for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
                 if ((row < params.rows) & (first_column + j < params.columns)) {
-                    store_output((batch * params.rows + row) * params.columns + first_column + j,
-                        sum[i * TILE_COLUMNS + j]);
+                    store_output(place(batch, row, first_column + j), sum[i * TILE_COLUMNS + j]);
                 }
             }
         }

@@ -48,6 +48,8 @@ const LEFT_PITCH: u32 = TILE_ROWS / 4u;
 const RIGHT_PITCH: u32 = TILE_COLUMNS / 4u;
 const LEFT_LOADS: u32 = LEFT_PITCH * TILE_DEPTH / THREADS;
 const RIGHT_LOADS: u32 = RIGHT_PITCH * TILE_DEPTH / THREADS;
+// 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
+const ONES: u32 = 0u;
 
 struct Params {
     rows: u32,
@@ -113,7 +115,7 @@ fn left_index(base: u32, k: u32, row: u32) -> u32 {
 
 fn right_index(base: u32, k: u32, column: u32) -> u32 {
     return base + min(k, params.depth - 1u) * params.right_depth_stride
-        + min(column, params.columns - 1u) * params.right_column_stride;
+        + min(column, params.columns - 1u - ONES) * params.right_column_stride;
 }
 
 fn left_quad(base: u32, at: Place) -> Quad {
@@ -128,12 +130,14 @@ fn left_quad(base: u32, at: Place) -> Quad {
 
 fn right_quad(base: u32, at: Place) -> Quad {
     let step = vec2(RIGHT_ALONG_K, 1u - RIGHT_ALONG_K);
-    return load_right(
+    let loaded = load_right(
         right_index(base, at.x, at.y),
         right_index(base, at.x + step.x, at.y + step.y),
         right_index(base, at.x + 2u * step.x, at.y + 2u * step.y),
         right_index(base, at.x + 3u * step.x, at.y + 3u * step.y),
     );
+    let columns = vec4(at.y) + step.y * vec4(0u, 1u, 2u, 3u);
+    return select(loaded, Quad(1.0), vec4<bool>(ONES == 1u) & (columns == vec4(params.columns - 1u)));
 }
 
 // Zeros for what lies past the end of the sum; `along_k` is 1 where the quad runs along k.
@@ -144,6 +148,13 @@ fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
 // How the quads of step k are permuted: 0, 2, 4 or 6.
 fn permutation(k: u32) -> u32 {
     return (k / 2u) & 6u;
+}
+
+// Where a product is stored; sums of rows follow the others.
+fn place(layer: u32, row: u32, column: u32) -> u32 {
+    let width = params.columns - ONES;
+    let is_sum = (ONES == 1u) & (column == width);
+    return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
 }
 
 @compute @workgroup_size(THREADS_X, THREADS_Y)
@@ -253,14 +264,14 @@ fn main(
     }
 
     // A loop stores one row and moves the others down, so that the code of stores is there once.
-    let layer = (split * params.batches + batch) * params.rows;
+    let layer = split * params.batches + batch;
     for (var i = 0u; i < ROW_QUADS * 4u; i++) {
         let row = first_row + (i / 4u * THREADS_Y + local.y) * 4u + i % 4u;
         for (var j = 0u; j < COLUMN_QUADS; j++) { // unroll
             let column = first_column + (j * THREADS_X + local.x) * 4u;
             for (var c = 0u; c < 4u; c++) { // unroll
                 if ((row < params.rows) & (column + c < params.columns)) {
-                    store_output((layer + row) * params.columns + column + c, sum[j][c]);
+                    store_output(place(layer, row, column + c), sum[j][c]);
                 }
             }
         }

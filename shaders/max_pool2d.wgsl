@@ -42,7 +42,9 @@ struct Params {
 
 fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
 
-fn not_a_number(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -67,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                     let inside = (first_r + r < KERNEL_Y) & (first_s + s < KERNEL_X) & (y < IN_HEIGHT) & (x < IN_WIDTH);
                     let at = select(0u, y * IN_WIDTH + x, inside);
                     let value = load_input(plane + at);
-                    let beats = not_a_number(value) | ((value > best) & !not_a_number(best));
+                    let beats = is_nan(value) | ((value > best) & !is_nan(best));
                     let wins = inside & (beats | !found);
                     best = select(best, value, wins);
                     best_at = select(best_at, at, wins);
@@ -76,6 +78,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[place] = Element(best);
+    store_output(place, best);
     index[place] = i32(slice + best_at);
 }

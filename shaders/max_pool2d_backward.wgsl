@@ -48,6 +48,8 @@ fn load_grad(place: u32) -> f32 { return f32(grad[params.grad_offset + place]); 
 
 fn load_index(place: u32) -> u32 { return u32(index[params.index_offset + place]); }
 
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -86,7 +88,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             let y = row + cy - PAD_Y;
             let x = column + cx - PAD_X;
             if ((y < IN_HEIGHT) & (x < IN_WIDTH)) {
-                output[(plane * IN_HEIGHT + y) * IN_WIDTH + x] = Element(sum[cy * CELL_X + cx]);
+                store_output((plane * IN_HEIGHT + y) * IN_WIDTH + x, sum[cy * CELL_X + cx]);
             }
         }
     }

@@ -32,6 +32,8 @@ fn place(index: u32) -> u32 { return index; }
 
 fn load_input(index: u32) -> f32 { return f32(input[params.offset + place(index)]); }
 
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let index = (group.x + group.y * groups.x) * 64u + lane;
@@ -52,5 +54,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[index] = Element(sum);
+    store_output(index, sum);
 }

@@ -6,6 +6,8 @@
 // One invocation computes one element; nothing is accumulated. The outermost size n is not in the shader.
 
 alias Element = f32;
+// What is stored: f32, or integers.
+alias Value = f32;
 
 const CONSTANT: u32 = 0u;
 const REFLECT: u32 = 1u;
@@ -40,9 +42,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Element>;
 
-fn load_input(index: u32) -> Element { return input[params.offset + index]; }
+fn load_input(index: u32) -> Value { return Value(input[params.offset + index]); }
 
-fn fill() -> Element { return Element(bitcast<f32>(params.value)); }
+fn fill() -> Value { return Value(bitcast<f32>(params.value)); }
 
 // The position in the input, or one outside of it.
 fn source(mode: u32, position: u32, before: u32, size: u32) -> i32 {
@@ -63,6 +65,8 @@ fn source(mode: u32, position: u32, before: u32, size: u32) -> i32 {
     return x;
 }
 
+fn store_output(index: u32, value: Value) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let index = (group.x + group.y * groups.x) * 64u + lane;
@@ -76,8 +80,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let c = source(MODE_C, index % OUT_C, params.before_c, SIZE_C);
     let inside = a >= 0 && a < i32(SIZE_A) && b >= 0 && b < i32(SIZE_B) && c >= 0 && c < i32(SIZE_C);
     if (!inside) {
-        output[index] = fill();
+        store_output(index, fill());
         return;
     }
-    output[index] = load_input((((plane / OUT_A) * SIZE_A + u32(a)) * SIZE_B + u32(b)) * SIZE_C + u32(c));
+    store_output(index, load_input((((plane / OUT_A) * SIZE_A + u32(a)) * SIZE_B + u32(b)) * SIZE_C + u32(c)));
 }

@@ -37,6 +37,8 @@ fn padded(o: i32, row: u32, column: u32) -> f32 {
     return load_input((row * OUT + u32(o)) * INNER + column);
 }
 
+fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let index = (group.x + group.y * groups.x) * 64u + lane;
@@ -69,5 +71,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[index] = Element(total);
+    store_output(index, total);
 }

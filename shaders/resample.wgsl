@@ -29,7 +29,7 @@ struct Params {
 
 fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
 
-fn store_output(place: u32, value: f32) { output[place] = Output(value); }
+fn store_output(index: u32, value: f32) { output[index] = Output(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -32,6 +32,8 @@ fn load_input(place: u32) -> Accumulator { return Accumulator(input[params.input
 
 fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
+fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -54,5 +56,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
     }
-    output[place] = Element(total);
+    store_output(place, total);
 }

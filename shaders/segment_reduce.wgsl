@@ -31,6 +31,8 @@ fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
 fn chunk_total(place: u32) -> Accumulator { return Accumulator(START); }
 
+fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -61,5 +63,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (; n < end; n++) {
         total = combine(total, load_input((outer * params.taken + order[n]) * params.inner + i));
     }
-    output[place] = Element(total);
+    store_output(place, total);
 }

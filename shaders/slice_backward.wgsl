@@ -4,6 +4,8 @@
 // where the sliced dimension is the outermost one.
 
 alias Element = f32;
+// What is stored: f32, or integers.
+alias Value = f32;
 
 const SIZE: u32 = 0u;
 const INNER: u32 = 1u;
@@ -21,7 +23,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Element>;
 
-fn load_input(index: u32) -> Element { return input[params.offset + index]; }
+fn load_input(index: u32) -> Value { return Value(input[params.offset + index]); }
+
+fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -36,12 +40,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         row = outer / max(SIZE, 1u);
         along = outer % max(SIZE, 1u);
     }
-    var value = Element(0);
+    var value = Value(0);
     if (along >= params.start && (along - params.start) % STEP == 0u) {
         let taken = (along - params.start) / STEP;
         if (taken < params.length) {
             value = load_input((row * params.length + taken) * INNER + index % INNER);
         }
     }
-    output[index] = value;
+    store_output(index, value);
 }

@@ -42,6 +42,11 @@ impl DType {
         }
     }
 
+    /// The WGSL type an element is computed with.
+    pub(crate) fn computed(self) -> &'static str {
+        if self.is_float() { "f32" } else { self.wgsl() }
+    }
+
     /// Rounds a value as storing it in this type does (the reference executor keeps f64 for floats).
     pub(crate) fn quantise(self, value: f64) -> f64 {
         match self {

@@ -2,10 +2,12 @@
 
 mod common;
 
+use wgrad::models::{CifarCnn, LeNet5, ResNet18};
+use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Disable, Noop, Parameter, Result,
-    Tensor,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Disable,
+    InterpolateMode, InterpolateOptions, MaxPool2dOptions, Noop, PadMode, Parameter, Result, Tensor,
 };
 
 fn noop() -> Device {
@@ -43,6 +45,175 @@ fn chains_are_one_kernel() {
     assert_eq!(dispatches(&device, norm), 1, "layer norm");
     let (mean, variance) = (rows.mean(&[1], false).unwrap(), rows.square().unwrap().mean(&[1], false).unwrap());
     assert_eq!(dispatches(&device, || mean.add(&variance)), 1, "two sums over the same rows");
+}
+
+#[test]
+fn a_loss_of_classes_and_its_gradient_are_four_kernels() {
+    let device = noop();
+    for shape in [vec![64, 10], vec![6, 12], vec![4, 5, 6, 7]] {
+        let weight = random(&device, &shape[1..2], 2);
+        let logits = random(&device, &shape, 1).requires_grad();
+        let elements = [&shape[..1], &shape[2..]].concat();
+        let labels = Tensor::from_slice(&device, &vec![1; elements.iter().product()], &elements).unwrap();
+        for (weight, ignore_index) in [(None, -100), (Some(weight.clone()), 3)] {
+            let options = CrossEntropyOptions { weight, ignore_index, ..CrossEntropyOptions::default() };
+            let before = device.stats().dispatches;
+            let loss = logits.cross_entropy(&labels, &options).unwrap();
+            loss.backward().unwrap();
+            device.flush().unwrap();
+            // Where the labels' classes stand, the losses of the elements, their mean, the gradient.
+            assert_eq!(device.stats().dispatches - before, 4, "{shape:?} ignoring {ignore_index}");
+            logits.zero_grad();
+        }
+    }
+}
+
+/// A name, how many kernels, and what to compute.
+type Chain = (&'static str, u64, fn(&Tensor) -> Result<Tensor>);
+
+/// The gradient of `f` of a relu.
+fn gradient(x: &Tensor, f: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let x = x.detach().requires_grad();
+    f(&x.relu()?)?.sum(&[], false)?.backward()?;
+    Ok(x.grad().unwrap())
+}
+
+/// A call with kernels of its own on `[4, 12, 12]`, and pointwise ones behind it. Gradients take a kernel that makes the sum's
+/// out of a number, and those of maxima two for the indices.
+const CHAINS: &[Chain] = &[
+    ("max_pool2d", 1, |x| x.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()?.mul_scalar(3.0)),
+    ("avg_pool2d", 1, |x| x.avg_pool2d([3, 3], &AvgPool2dOptions::default())?.relu()?.mul_scalar(3.0)),
+    ("adaptive_max_pool1d", 1, |x| x.adaptive_max_pool1d([Some(5)])?.exp()),
+    ("adaptive_avg_pool1d", 1, |x| x.adaptive_avg_pool1d([Some(5)])?.exp()),
+    ("pad", 1, |x| x.pad(&[1, 2], PadMode::Reflect)?.add_scalar(-0.25)?.abs()),
+    ("gather", 1, |x| {
+        x.gather(1, &Tensor::from_slice(x.device(), &[5i32; 96], &[4, 2, 12])?)?.sub(&x.narrow(1, 0, 2)?)
+    }),
+    ("cat", 2, |x| Tensor::cat(&[x, &x.narrow(0, 0, 2)?], 0)?.square()),
+    ("interpolate", 1, |x| x.interpolate(&InterpolateOptions::scale_factor(&[2.0], InterpolateMode::Linear))?.exp()),
+    ("max_pool2d_backward", 4, |x| gradient(x, |x| x.max_pool2d([2, 2], &MaxPool2dOptions::default()))),
+    ("avg_pool2d_backward", 2, |x| gradient(x, |x| x.avg_pool2d([2, 3], &AvgPool2dOptions::default()))),
+    ("adaptive_max_pool1d_backward", 4, |x| gradient(x, |x| x.adaptive_max_pool1d([Some(5)]))),
+    ("adaptive_avg_pool1d_backward", 2, |x| gradient(x, |x| x.adaptive_avg_pool1d([Some(5)]))),
+    ("pad_backward", 2, |x| gradient(x, |x| x.pad(&[1, 2], PadMode::Reflect))),
+    ("scatter_add", 2, |x| gradient(x, |x| x.gather(1, &Tensor::from_slice(x.device(), &[5i32; 96], &[4, 2, 12])?))),
+    ("slice_backward", 2, |x| gradient(x, |x| x.narrow(1, 3, 5))),
+];
+
+#[test]
+fn what_stands_behind_a_kernel_goes_into_its_stores() {
+    let device = noop();
+    for (name, kernels, chain) in CHAINS {
+        let x = random(&device, &[4, 12, 12], 1);
+        assert_eq!(dispatches(&device, || chain(&x)), *kernels, "{name}");
+    }
+    for disable in [Disable::default(), Disable { software: true, ..Disable::default() }] {
+        let Some(device) = common::poisoned(disable) else { return };
+        for (name, _, chain) in CHAINS {
+            let result = |device: &Device| chain(&random(device, &[4, 12, 12], 1)).unwrap().to_vec::<f32>().unwrap();
+            for (got, exact) in result(&device).into_iter().zip(result(&Device::reference())) {
+                assert!((got - exact).abs() <= 1e-6, "{name}: {got} instead of {exact} with {disable:?}");
+            }
+        }
+    }
+}
+
+/// The gradients of `[linear, convolution, depthwise convolution]`, weight and bias of each.
+fn parameter_gradients(device: &Device, batch: usize) -> Result<Vec<Vec<f32>>> {
+    let parameter = |shape: &[usize], seed| random(device, shape, seed).requires_grad();
+    let (rows, image) = (random(device, &[batch, 41], 1), random(device, &[batch, 6, 9, 11], 2));
+    let parameters = [
+        parameter(&[13, 41], 3),
+        parameter(&[13], 4),
+        parameter(&[10, 3, 3, 2], 5),
+        parameter(&[10], 6),
+        parameter(&[6, 1, 3, 3], 7),
+        parameter(&[6], 8),
+    ];
+    let [w1, b1, w2, b2, w3, b3] = &parameters;
+    let grouped =
+        |groups| Conv2dOptions { groups, padding: wgrad::Padding::Explicit([1, 0]), ..Conv2dOptions::default() };
+    let linear = rows.linear(w1, Some(b1))?.square()?.sum(&[], false)?;
+    let convolution = image.conv2d(w2, Some(b2), &grouped(2))?.square()?.sum(&[], false)?;
+    let depthwise = image.conv2d(w3, Some(b3), &grouped(6))?.square()?.sum(&[], false)?;
+    linear.add(&convolution)?.add(&depthwise)?.backward()?;
+    parameters.iter().map(|parameter| parameter.grad().unwrap().to_vec::<f32>()).collect()
+}
+
+#[test]
+fn gradients_of_biases_come_from_the_kernels_of_the_weights() {
+    for disable in [
+        Disable::default(),
+        Disable { subgroup: true, ..Disable::default() },
+        Disable { software: true, ..Disable::default() },
+        Disable { fuse: true, ..Disable::default() },
+    ] {
+        let Some(device) = common::poisoned(disable) else { return };
+        for batch in [1, 5, 70] {
+            let got = parameter_gradients(&device, batch).unwrap();
+            let exact = parameter_gradients(&Device::reference(), batch).unwrap();
+            for (parameter, (got, exact)) in got.iter().zip(&exact).enumerate() {
+                // Sums of up to 70 x 9 x 10 terms that the largest of the sums bounds well enough.
+                let largest = exact.iter().fold(0f32, |most, value| most.max(value.abs()));
+                for (at, (got, exact)) in got.iter().zip(exact).enumerate() {
+                    let near = (got - exact).abs() <= 64.0 * f32::EPSILON * largest;
+                    assert!(near, "{parameter}[{at}] of {batch}: {got} instead of {exact} with {disable:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
+    let moved = |device: &Device| -> Result<Vec<f32>> {
+        let x = random(device, &[6, 41], 1);
+        let (weight, bias) = (random(device, &[13, 41], 2).requires_grad(), random(device, &[13], 3).requires_grad());
+        let loss = x.linear(&weight, Some(&bias))?.square()?.sum(&[], false)?;
+        let gradients = wgrad::grad(&[&loss], &[&weight, &bias], &[&loss.ones_like()?])?;
+        let [Some(of_weight), Some(of_bias)] = &gradients[..] else { panic!("no gradients") };
+        // The gradient of the weight itself is stored nowhere.
+        let (weight, bias) = (of_weight.mul_scalar(0.01)?.t()?, of_bias.mul_scalar(0.01)?);
+        drop((gradients, loss));
+        device.flush()?;
+        Ok([weight.to_vec::<f32>()?, bias.to_vec::<f32>()?].concat())
+    };
+    let Some(device) = common::poisoned(Disable::default()) else { return };
+    for (at, (got, exact)) in moved(&device).unwrap().into_iter().zip(moved(&Device::reference()).unwrap()).enumerate()
+    {
+        assert!((got - exact).abs() <= 1e-6, "{at}: {got} instead of {exact}");
+    }
+}
+
+/// Dispatches of a network's forward and backward pass.
+fn of_network(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 4]) -> u64 {
+    let device = Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() }).unwrap();
+    let network = make(&Scope::new(&device)).unwrap();
+    let x = Tensor::ones(&device, &input).unwrap();
+    let labels = Tensor::from_slice(&device, &vec![1i32; input[0]], &[input[0]]).unwrap();
+    device.sync().unwrap();
+    let before = device.stats().dispatches;
+    let loss = network.forward(&x).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+    loss.backward().unwrap();
+    device.flush().unwrap();
+    device.stats().dispatches - before
+}
+
+#[test]
+fn networks_take_few_dispatches() {
+    let software = Noop { software: true, subgroup_size: 8, ..Noop::default() };
+    let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
+    for batch in [2, 64] {
+        for noop in [&software, &gpu, &Noop { subgroup_size: 1, ..software.clone() }] {
+            // One kernel is left for the optimizer.
+            let lenet = of_network(noop, |scope| Ok(Box::new(LeNet5::new(scope)?)), [batch, 1, 28, 28]);
+            assert_eq!(lenet, 24, "LeNet-5, batch {batch} on {noop:?}");
+        }
+        let cifar = of_network(&software, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [batch, 3, 32, 32]);
+        assert!(cifar <= 33, "CIFAR CNN, batch {batch}: {cifar}");
+    }
+    let resnet = of_network(&software, |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [8, 3, 32, 32]);
+    assert!(resnet <= 180, "ResNet-18: {resnet}");
 }
 
 /// A network with a normalization and a residual; its loss and what a step of SGD makes of its parameters.

@@ -64,6 +64,29 @@ fn templates_are_modules_as_they_are() {
     assert!(count >= 10, "only {count} templates");
 }
 
+/// The functions, constants and types that a text declares.
+fn declared(text: &str) -> BTreeSet<&str> {
+    let words = ["fn ", "const ", "alias ", "struct "];
+    let rest = text.lines().filter_map(|line| words.iter().find_map(|word| line.strip_prefix(word)));
+    rest.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()).collect()
+}
+
+#[test]
+fn templates_with_open_stores_leave_the_libraries_their_names() {
+    let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let texts = |folder: &Path| -> Vec<(String, String)> {
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        files.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
+    };
+    let libraries = texts(&shaders.join("lib"));
+    for (path, template) in texts(&shaders).iter().filter(|(_, text)| text.contains("fn store_output")) {
+        for (library, text) in &libraries {
+            let both: Vec<_> = declared(template).intersection(&declared(text)).copied().collect();
+            assert!(both.is_empty(), "{path} and {library} both declare {both:?}");
+        }
+    }
+}
+
 /// The modules that all cases need on an adapter.
 fn specialised(noop: Noop) -> Vec<(String, String)> {
     let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();

@@ -1,5 +1,4 @@
-// The places of a group of four elements, and what follows from them.
-fn places(quad: u32) -> U { return U(quad * 4u) + U(0u, 1u, 2u, 3u); }
+// What follows from the places of elements.
 
 // From start to end, counted from the nearer end, so that both are exact; one step is the start.
 fn between(place: U, start: f32, end: f32, step: f32, steps: u32) -> F {

@@ -88,6 +88,13 @@ pub trait Op: Debug + Send + Sync + 'static {
         Ok(vec![self.kernels(io, adapter)?])
     }
 
+    /// Kernels that add up one of the inputs too, where they read all of it anyway and that costs next to nothing: what
+    /// the planner takes where such a sum, like that of a bias's gradient, is asked for.
+    fn summing(&self, io: &Io, adapter: &Adapter) -> Result<Option<Summing>> {
+        let _ = (io, adapter);
+        Ok(None)
+    }
+
     /// The most obvious code that computes it, in double precision.
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>>;
 
@@ -107,6 +114,18 @@ pub trait Op: Debug + Send + Sync + 'static {
         let _ = context;
         Err(Error::NotDifferentiable { op: self.name() })
     }
+}
+
+/// Kernels of an operation that add up one of its inputs on the side, over all dimensions but one. They store the sums
+/// as if these were elements that follow those of the first output.
+#[derive(Clone, Debug)]
+pub struct Summing {
+    /// Which input.
+    pub input: usize,
+    /// The dimension that is left.
+    pub dim: usize,
+    /// The kernels; their stores must be open (`store_output`).
+    pub kernels: Kernels,
 }
 
 /// [`Op::structure`] for a type that derives `Hash`.

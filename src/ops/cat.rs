@@ -63,6 +63,7 @@ impl Op for Cat {
             }
             let mut kernel = Kernel::new("cat", TEMPLATE)
                 .alias("Element", output.dtype.wgsl())
+                .alias("Value", output.dtype.computed())
                 .constant("ROW", constant(input))
                 .constant("OUT_ROW", constant(output))
                 .bind("input", Operand::Input(i))

@@ -4,6 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
+use crate::ops::label_place::{IGNORED, label_mask};
 
 /// What a loss makes of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,16 +78,17 @@ fn along(weight: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
     weight.reshape(&sizes)
 }
 
-/// Class labels taken apart: what is counted, and under which index it is looked up.
+/// Class labels taken apart: what is counted, and which scores are looked at.
 struct Labels {
-    /// Labels with 0 in the place of ignored ones, and a dimension of size 1 for the class.
-    index: Tensor,
+    /// Whether a score is that of its element's class; nowhere for ignored elements.
+    mask: Tensor,
+    /// 0 for each element; NaN where the label is none.
+    flaw: Tensor,
     /// Which elements count; `None` where no label can be the ignored one.
     counted: Option<Tensor>,
     /// The weight of each element, where there are weights.
     weight: Option<Tensor>,
     dim: usize,
-    op: &'static str,
 }
 
 impl Labels {
@@ -102,26 +104,27 @@ impl Labels {
             return Err(Error::invalid(op, rule));
         }
         // Labels are i32: an ignore_index beyond that is no label.
-        let counted = match i32::try_from(options.ignore_index) {
-            Ok(ignored) => Some(target.ne(&Tensor::full(target.device(), &[], ignored)?)?),
-            Err(_) => None,
+        let ignored = i32::try_from(options.ignore_index).ok();
+        let (place, mask) = label_mask(op, input, dim, target, ignored)?;
+        let device = input.device();
+        let ignoring = Tensor::full(device, &[], IGNORED)?;
+        let flaw = place.ge(&ignoring)?.where_(&Tensor::zeros(device, &[])?, &Tensor::full(device, &[], f32::NAN)?)?;
+        let counted = match ignored {
+            Some(_) => Some(place.ne(&ignoring)?),
+            None => None,
         };
-        let index = match &counted {
-            Some(counted) => counted.where_(target, &Tensor::full(target.device(), &[], 0i32)?)?,
-            None => target.clone(),
-        };
-        let mut labels = Labels { index: index.unsqueeze(dim as isize)?, counted, weight: None, dim, op };
+        let mut labels = Labels { mask, flaw, counted, weight: None, dim };
         if let Some(weight) = &options.weight {
-            let weights = along(weight, dim, input.rank())?.expand_to(*input.shape(), op)?;
-            labels.weight = Some(labels.mask(&labels.pick(&weights)?)?);
+            labels.weight = Some(labels.pick(&along(weight, dim, input.rank())?)?);
         }
         Ok(labels)
     }
 
-    /// The value of each element's class.
+    /// The value of each element's class: 0 for ignored elements, and no gradient from them, whatever stands there.
     #[track_caller]
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
-        values.gather_as(self.op, self.dim as isize, &self.index)?.squeeze(self.dim as isize)
+        let picked = self.mask.where_(values, &Tensor::zeros(values.device(), &[])?)?;
+        picked.sum(&[self.dim as isize], false)
     }
 
     /// 0 for ignored elements, and no gradient from them, whatever stands there.
@@ -136,7 +139,7 @@ impl Labels {
     /// `-weight[label] * log_probability[label]` of each element.
     #[track_caller]
     fn losses(&self, log_probabilities: &Tensor) -> Result<Tensor> {
-        let losses = self.mask(&self.pick(log_probabilities)?.neg()?)?;
+        let losses = self.flaw.sub(&self.pick(log_probabilities)?)?;
         match &self.weight {
             Some(weight) => losses.mul(weight),
             None => Ok(losses),

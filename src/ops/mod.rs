@@ -11,6 +11,7 @@ mod diagonal;
 mod dropout;
 mod einsum;
 mod index;
+mod label_place;
 mod linear_algebra;
 mod losses;
 mod matmul;

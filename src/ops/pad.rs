@@ -144,6 +144,7 @@ impl Op for Remap {
         let count = output.shape.numel();
         let mut kernel = Kernel::new("pad", PAD)
             .alias("Element", output.dtype.wgsl())
+            .alias("Value", output.dtype.computed())
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])

@@ -122,6 +122,7 @@ impl Op for SliceBackward {
         let size = if outermost { 0 } else { output.shape[self.dim] };
         Ok(Kernel::new("slice_backward", SLICE_BACKWARD)
             .alias("Element", output.dtype.wgsl())
+            .alias("Value", output.dtype.computed())
             .constant("SIZE", format!("{size}u"))
             .constant("INNER", format!("{inner}u"))
             .constant("STEP", format!("{}u", self.step))

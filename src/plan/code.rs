@@ -174,7 +174,7 @@ impl<'a> Code<'a> {
 
     /// A text with its operands and the call's scalars filled in.
     pub fn filled(&mut self, node: usize, text: &str, arguments: &[String]) -> String {
-        let mut text = text.to_string();
+        let mut text = text.replace("{i}", if self.width == 4 { "(U(index) + U(0u, 1u, 2u, 3u))" } else { "index" });
         for (i, argument) in arguments.iter().enumerate() {
             text = text.replace(&format!("{{{i}}}"), argument);
         }

@@ -1,7 +1,7 @@
 //! Which calls can be one kernel: what is asked of a set of them, and what kind of kernel it makes.
 
 use crate::device::Adapter;
-use crate::graph::{Class, Edge};
+use crate::graph::{Class, Edge, Summing};
 use crate::plan::domain::{Domain, Wide};
 use crate::plan::loops;
 use crate::plan::wiring::{Root, Wiring};
@@ -18,7 +18,7 @@ const MOST_CALLS: usize = 48;
 /// What a set of calls is carried out by.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// The kernels of one call, the pointwise rest in its stores.
+    /// The kernels of one call, the pointwise rest in its stores, and the sum of one of its arguments on the side.
     Call(usize),
     /// A kernel over elements.
     Pointwise,
@@ -47,8 +47,15 @@ impl Cluster {
         match (&self.kind, wiring.schedule.nodes[member].op.class()) {
             (Kind::Rows(_), Class::Rows(formula)) => formula.whole,
             (Kind::Rows(domain), _) => wiring.schedule.nodes[member].outputs[0].shape.numel() == domain.numel(),
+            (Kind::Call(_), Class::Rows(_)) => false,
             _ => true,
         }
+    }
+
+    /// The sum that a call's kernels add up on the side, where they do.
+    pub fn side_sum(&self, wiring: &Wiring) -> Option<usize> {
+        let is_sum = |&&member: &&usize| matches!(wiring.schedule.nodes[member].op.class(), Class::Rows(_));
+        self.members.iter().find(is_sum).copied().filter(|_| matches!(self.kind, Kind::Call(_)))
     }
 
     /// The member that computes what an argument shows, if it is one.
@@ -69,7 +76,8 @@ impl Cluster {
             Kind::Call(call) => Some(call),
             _ => None,
         };
-        let rest = self.members.iter().copied().filter(|&member| Some(member) != call);
+        let sum = self.side_sum(wiring);
+        let rest = self.members.iter().copied().filter(|&member| Some(member) != call && Some(member) != sum);
         for member in call.into_iter().chain(rest) {
             for argument in 0..wiring.schedule.edges[member].len() {
                 let root = wiring.argument(member, argument);
@@ -94,6 +102,8 @@ pub(super) struct Former<'a> {
     pub adapter: &'a Adapter,
     /// The kernels of calls that have their own.
     pub kernels: &'a [Option<Kernels>],
+    /// Kernels of such calls that add up one of their arguments too.
+    pub summing: &'a [Option<Summing>],
     pub kept: &'a BTreeSet<Root>,
 }
 
@@ -102,6 +112,7 @@ impl Former<'_> {
     pub fn form(&self, members: BTreeSet<usize>, copies: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let nodes = &self.wiring.schedule.nodes;
         let mut call = None;
+        let mut reductions = Vec::new();
         let mut domain: Option<Domain> = None;
         for &member in &members {
             match nodes[member].op.class() {
@@ -113,14 +124,16 @@ impl Former<'_> {
                         return Err("reductions over different rows");
                     }
                     domain = Some(rows);
+                    reductions.push(member);
                 }
                 _ if call.is_some() => return Err("two calls with kernels of their own"),
                 _ => call = Some(member),
             }
         }
         let kind = match (call, domain) {
-            (Some(_), Some(_)) => return Err("a reduction beside kernels of its own"),
             (Some(call), None) => Kind::Call(call),
+            (Some(call), Some(_)) if matches!(reductions[..], [sum] if self.sums(call, sum)) => Kind::Call(call),
+            (Some(_), Some(_)) => return Err("a reduction beside kernels of its own"),
             (None, Some(domain)) => Kind::Rows(domain),
             (None, None) => Kind::Pointwise,
         };
@@ -160,6 +173,9 @@ impl Former<'_> {
                 if (single || !cluster.is_full(wiring, member)) && !formula.is_scalar() {
                     return Err("a formula of four numbers in a kernel of single ones");
                 }
+                if !cluster.is_full(wiring, member) && formula.is_of_places() {
+                    return Err("a formula of elements' places among rows");
+                }
             }
             for argument in 0..wiring.schedule.edges[member].len() {
                 if let Some(producer) = cluster.producer(wiring, member, argument) {
@@ -169,7 +185,7 @@ impl Former<'_> {
         }
         match &cluster.kind {
             Kind::Rows(_) => loops::check(cluster, wiring, self.adapter)?,
-            Kind::Call(call) => self.check_stores(*call)?,
+            Kind::Call(_) => self.check_stores(cluster)?,
             Kind::Pointwise => {}
         }
         if self.buffers(cluster) > MOST_BUFFERS {
@@ -211,9 +227,36 @@ impl Former<'_> {
     }
 
     /// Whether the kernels of a call store their first output through the hook that the planner may rewrite.
-    fn check_stores(&self, call: usize) -> Result<(), &'static str> {
-        let kernels = self.kernels[call].as_ref().ok_or("no kernels")?;
+    fn check_stores(&self, cluster: &Cluster) -> Result<(), &'static str> {
+        let kernels = self.own_kernels(cluster).ok_or("no kernels")?;
         if kernels.has_open_stores() { Ok(()) } else { Err("its stores are not open") }
+    }
+
+    /// The kernels of the cluster's call that has its own.
+    fn own_kernels(&self, cluster: &Cluster) -> Option<&Kernels> {
+        match cluster.kind {
+            Kind::Call(call) if cluster.side_sum(self.wiring).is_some() => Some(&self.summing[call].as_ref()?.kernels),
+            Kind::Call(call) => self.kernels[call].as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether kernels of a call can add up what another call does.
+    pub fn sums(&self, call: usize, sum: usize) -> bool {
+        let Some(Summing { input, dim, .. }) = self.summing[call] else { return false };
+        let wiring = self.wiring;
+        let nodes = &wiring.schedule.nodes;
+        let is_sum = matches!(nodes[sum].op.class(), Class::Rows(formula) if formula.is_sum());
+        if !is_sum || wiring.argument(sum, 0) != wiring.argument(call, input) {
+            return false;
+        }
+        let [of_call, of_sum] =
+            [(call, input), (sum, 0)].map(|(node, argument)| wiring.layout(wiring.schedule.edges[node][argument]));
+        let summed = nodes[sum].op.dims();
+        of_call.offset == of_sum.offset
+            && in_memory(of_call, |_| true) == in_memory(of_sum, |_| true)
+            && in_memory(of_call, |kept| kept == dim) == in_memory(of_sum, |kept| !summed.contains(&kept))
+            && nodes[sum].outputs[0].dtype == nodes[call].outputs[0].dtype
     }
 
     /// Storage buffers of the largest kernel a cluster makes.
@@ -223,7 +266,7 @@ impl Former<'_> {
         match cluster.kind {
             // The kernels bind the call's inputs themselves, and its outputs whether anything reads them or not.
             Kind::Call(call) => {
-                let own = self.kernels[call].iter().flat_map(|kernels| &kernels.kernels);
+                let own = self.own_kernels(cluster).into_iter().flat_map(|kernels| &kernels.kernels);
                 let own = own.map(|kernel| kernel.bindings.len()).max().unwrap_or(0);
                 let of_call = self.outputs(cluster, |member| member == call);
                 own + inputs - self.wiring.schedule.edges[call].len() + outputs - of_call
@@ -255,4 +298,21 @@ impl Former<'_> {
                     || copied && self.is_wanted(cluster, Edge::Node { index: node, output: 0 })
             })
     }
+}
+
+/// Some dimensions of a layout as they lie in memory, strides and sizes from the largest stride on; those that step evenly
+/// are one.
+fn in_memory(layout: &Layout, is_one: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+    let sizes = layout.strides().iter().zip(layout.shape.iter()).enumerate();
+    let mut sizes: Vec<(usize, usize)> = sizes.filter(|&(dim, _)| is_one(dim)).map(|(_, (&s, &n))| (s, n)).collect();
+    sizes.retain(|&(_, size)| size != 1);
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let mut steps: Vec<(usize, usize)> = Vec::new();
+    for (stride, size) in sizes {
+        match steps.last_mut() {
+            Some(last) if last.0 == stride * size => *last = (stride, last.1 * size),
+            _ => steps.push((stride, size)),
+        }
+    }
+    steps
 }

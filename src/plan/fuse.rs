@@ -23,6 +23,7 @@ pub(super) struct Fused {
 pub(super) fn fuse(former: &Former, enabled: bool) -> Fused {
     let mut fusion = Fusion::new(former, enabled);
     if enabled {
+        fusion.join_side_sums();
         fusion.join_producers();
         fusion.join_reductions_of_the_same();
     }
@@ -135,6 +136,18 @@ impl<'a> Fusion<'a> {
         }
         let copies = members.difference(&core).copied().collect();
         self.former.form(members, copies)
+    }
+
+    /// Joins sums with calls whose kernels read all of what is added up anyway.
+    fn join_side_sums(&mut self) {
+        let wiring = self.former.wiring;
+        for sum in wiring.calls().filter(|&node| matches!(wiring.schedule.nodes[node].op.class(), Class::Rows(_))) {
+            let Edge::Node { index, .. } = wiring.argument(sum, 0) else { continue };
+            let readers = wiring.consumers(index).iter().map(|&(user, _)| user);
+            let calls: Vec<usize> = readers.filter(|&user| self.former.sums(user, sum)).collect();
+            // One that has its sum already takes no other.
+            let _ = calls.into_iter().any(|call| self.join(self.home[call], self.home[sum]).is_ok());
+        }
     }
 
     /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.

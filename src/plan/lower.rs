@@ -2,7 +2,7 @@
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::graph::{Class, Edge, Io, Schedule};
+use crate::graph::{Class, Edge, Io, Schedule, Summing};
 use crate::plan::code::{Input, Written};
 use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::fuse::fuse;
@@ -19,12 +19,14 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
     let mut kernels: Vec<Option<Kernels>> = vec![None; schedule.nodes.len()];
+    let mut summing: Vec<Option<Summing>> = vec![None; schedule.nodes.len()];
     for call in wiring.calls() {
         if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
             kernels[call] = Some(own_kernels(&wiring, call, gpu, tuner)?);
+            summing[call] = summing_kernels(&wiring, call, gpu)?;
         }
     }
-    let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, kept: &kept };
+    let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, summing: &summing, kept: &kept };
     let fused = fuse(&former, !gpu.adapter().disable.fuse);
     let in_place = !gpu.adapter().disable.inplace;
     let packs = if in_place { Packs::new(&wiring, &fused.clusters) } else { Packs::default() };
@@ -48,7 +50,8 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
                 pack::write(&wiring, *call, &packs)
             }
             Kind::Call(call) => {
-                let own = kernels[*call].take().unwrap_or_default();
+                let summing = summing[*call].take().filter(|_| cluster.side_sum(&wiring).is_some());
+                let own = summing.map(|summing| summing.kernels).or_else(|| kernels[*call].take()).unwrap_or_default();
                 if cluster.members.len() == 1 {
                     alone(&wiring, *call, own)
                 } else {
@@ -93,13 +96,39 @@ fn last_uses(wiring: &Wiring, clusters: &[Cluster]) -> HashMap<Root, usize> {
 fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
     let schedule = wiring.schedule;
     let op = &schedule.nodes[call].op;
-    let inputs: Vec<Layout> = schedule.edges[call].iter().map(|&edge| *wiring.layout(edge)).collect();
+    let inputs = input_layouts(wiring, call);
     let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs };
     let kernels = tuner.kernels(&Call { op: &**op, io: &io, gpu, checked: schedule.nodes[call].custom })?;
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
     }
     Ok(kernels)
+}
+
+/// The kernels of such a call that add up one of its arguments too, where such a sum may be asked for.
+fn summing_kernels(wiring: &Wiring, call: usize, gpu: &Gpu) -> Result<Option<Summing>> {
+    let schedule = wiring.schedule;
+    let is_reduced = |argument: usize| match wiring.argument(call, argument) {
+        Edge::Node { index, .. } => {
+            let mut users = wiring.consumers(index).iter();
+            users.any(|&(user, _)| matches!(schedule.nodes[user].op.class(), Class::Rows(_)))
+        }
+        Edge::Source(_) => false,
+    };
+    if !(0..schedule.edges[call].len()).any(is_reduced) {
+        return Ok(None);
+    }
+    let inputs = input_layouts(wiring, call);
+    let node = &schedule.nodes[call];
+    let mut summing = node.op.summing(&Io { inputs: &inputs, outputs: &node.outputs }, gpu.adapter())?;
+    for kernel in summing.iter_mut().flat_map(|summing| &mut summing.kernels.kernels) {
+        kernel.checked = node.custom;
+    }
+    Ok(summing)
+}
+
+fn input_layouts(wiring: &Wiring, call: usize) -> Vec<Layout> {
+    wiring.schedule.edges[call].iter().map(|&edge| *wiring.layout(edge)).collect()
 }
 
 /// A call as its own kernels carry it out.

@@ -3,8 +3,8 @@
 /// A pointwise formula in WGSL.
 ///
 /// `F`, `I`, `U` and `B` are vectors of four floats, signed and unsigned integers and truth values; `{0}`, `{1}`,
-/// `{2}` are the operands, `{s0}`, `{s1}`, .. the call's scalars as `u32` words, and `quad` is the index of the
-/// four elements among the output's.
+/// `{2}` are the operands, `{s0}`, `{s1}`, .. the call's scalars as `u32` words, `{i}` the indices of the four elements
+/// among the output's, and `quad` the index of the four.
 #[derive(Debug)]
 pub struct Formula {
     /// Name, as in PyTorch.
@@ -22,6 +22,11 @@ impl Formula {
     pub(crate) fn is_scalar(&self) -> bool {
         let is_free = |text: &str| !["quad", "vec4", ".x"].iter().any(|word| text.contains(word));
         is_free(self.wgsl) && self.library.iter().all(|library| is_free(library))
+    }
+
+    /// Whether it speaks of where an element stands.
+    pub(crate) fn is_of_places(&self) -> bool {
+        self.wgsl.contains("{i}")
     }
 
     /// Whether computing it again costs less than storing it: arithmetic alone.
@@ -54,6 +59,13 @@ pub struct RowFormula {
     pub result: &'static str,
     /// Whether the result has as many elements as the input, or one a row.
     pub whole: bool,
+}
+
+impl RowFormula {
+    /// Whether it is the sum of the elements.
+    pub(crate) fn is_sum(&self) -> bool {
+        matches!(self.reductions, [(Combine::Sum, "{0}")]) && self.result == "{r0}" && !self.whole
+    }
 }
 
 /// What a binding of a kernel shows.
@@ -185,9 +197,16 @@ impl Kernel {
     /// Whether its results go through `store_output(index, value)` as the template has it, so that the planner may
     /// write another body.
     pub(crate) fn has_store_hook(&self) -> bool {
-        self.template.contains("\nfn store_output(index: u32, value: f32) {")
-            && self.hooks.iter().all(|hook| hook.0 != "store_output")
-            && self.param_fields().is_some()
+        self.stores_floats() && self.hooks.iter().all(|hook| hook.0 != "store_output") && self.param_fields().is_some()
+    }
+
+    /// Whether `store_output` takes f32: by that name, or by one that stands for it.
+    fn stores_floats(&self) -> bool {
+        let hook = self.template.split_once("\nfn store_output(index: u32, value: ");
+        let Some((value, _)) = hook.and_then(|(_, rest)| rest.split_once(") {")) else { return false };
+        let set = self.aliases.iter().find(|alias| alias.0 == value).map(|alias| alias.1);
+        let alias = || self.template.contains(&format!("\nalias {value} = f32;"));
+        value == "f32" || set.map_or_else(alias, |to| to == "f32")
     }
 
     /// How many words the template's `Params` has; `None` where there are others than single ones.

@@ -5,6 +5,7 @@
 //! channel a group), which walk down the rows with a sliding window. `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
+use super::tiled::product;
 use super::tiles::{Target, Tiles, choose};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
@@ -37,6 +38,9 @@ pub(super) struct Call<'a> {
     pub batch: usize,
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
+    /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
+    /// `grad` for each channel.
+    pub ones: bool,
 }
 
 impl Call<'_> {
@@ -58,6 +62,27 @@ impl Call<'_> {
         let kernels: Vec<Kernels> =
             methods(self).into_iter().map(|method| self.compute(method)).filter(fit).collect::<Result<_>>()?;
         if kernels.is_empty() { self.kernels().map(|kernels| vec![kernels]) } else { Ok(kernels) }
+    }
+
+    /// The kernels of the weight's gradient that add up `grad` too, where that costs next to nothing.
+    pub fn summing(&self) -> Result<Option<Kernels>> {
+        let method = methods(self).into_iter().next();
+        let [_, columns, _] = product(self.pass, self.geometry);
+        let has_room = match method {
+            Some(Method::Strips) => reduce::has_room(columns / self.geometry.kernel[1], self.workgroup()),
+            Some(Method::Tiled(tile)) => reduce::has_room(columns, tile.columns()),
+            _ => false,
+        };
+        match method.filter(|_| has_room).map(|method| Call { ones: true, ..*self }.compute(method)) {
+            None | Some(Err(Error::TooLarge { .. })) => Ok(None),
+            Some(kernels) => kernels.map(Some),
+        }
+    }
+
+    /// Elements that a kernel of the weight's gradient stores.
+    fn stored(&self) -> usize {
+        let g = self.geometry;
+        g.weights() + if self.ones { g.groups * g.out_per_group } else { 0 }
     }
 
     fn compute(&self, method: Method) -> Result<Kernels> {
@@ -202,10 +227,14 @@ impl Call<'_> {
         let g = self.geometry;
         let (kernel, tiles) = self
             .strips(["conv2d_backward_filter_shuffle", "conv2d_backward_filter_plain"], [FILTER_SHUFFLE, FILTER_PLAIN]);
-        let across = (g.in_per_group * g.kernel[0]).div_ceil(self.workgroup());
+        let rows = g.in_per_group * g.kernel[0] + usize::from(self.ones);
+        let across = rows.div_ceil(self.workgroup());
         let down = g.groups * g.out_per_group.div_ceil(tiles.channels);
         let strips = g.output[1].div_ceil(tiles.x);
-        let kernel = kernel.constant("TILE_OUT", unsigned(tiles.channels)).constant("TILE_X", unsigned(tiles.x));
+        let kernel = kernel
+            .constant("TILE_OUT", unsigned(tiles.channels))
+            .constant("TILE_X", unsigned(tiles.x))
+            .constant("ONES", unsigned(usize::from(self.ones)));
         self.split(kernel, [across, down], self.batch * g.output[0], strips, tiles.channels)
     }
 
@@ -247,9 +276,9 @@ impl Call<'_> {
         if splits == 1 {
             return Ok(kernel.into());
         }
-        let weights = self.geometry.weights();
-        let sum = reduce::sum_rows(output, splits, weights).alias("Result", result);
-        Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * weights] })
+        let stored = self.stored();
+        let sum = reduce::sum_rows(output, splits, stored).alias("Result", result);
+        Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * stored] })
     }
 
     /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.

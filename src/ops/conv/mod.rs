@@ -30,7 +30,7 @@ use kernels::Call;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
+use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::Kernels;
@@ -165,7 +165,7 @@ impl Convolution {
     }
 
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
-        Call { pass: self.pass, geometry, batch: io.inputs[0].shape[0], output: &io.outputs[0], adapter }
+        Call { pass: self.pass, geometry, batch: io.inputs[0].shape[0], output: &io.outputs[0], adapter, ones: false }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {
@@ -193,6 +193,13 @@ impl Op for Convolution {
     }
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
         self.call(&self.geometry.flattened(), io, adapter).candidates()
+    }
+    fn summing(&self, io: &Io, adapter: &Adapter) -> Result<Option<Summing>> {
+        if self.pass != Pass::BackwardFilter {
+            return Ok(None);
+        }
+        let kernels = self.call(&self.geometry.flattened(), io, adapter).summing()?;
+        Ok(kernels.map(|kernels| Summing { input: 0, dim: 1, kernels }))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let batch = inputs[0].shape[0];

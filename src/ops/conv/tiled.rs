@@ -110,7 +110,7 @@ impl Call<'_> {
     fn tiled_filter(&self, tile: &Tile) -> Result<Kernels> {
         let g = self.geometry;
         let [rows, columns, positions] = product(self.pass, g);
-        let across = columns.div_ceil(tile.columns());
+        let across = (columns + usize::from(self.ones)).div_ceil(tile.columns());
         let down = g.groups * rows.div_ceil(tile.rows());
         let steps = (self.batch * positions).div_ceil(tile.depth);
         // A span must be worth the store and the reading of its sums.
@@ -119,6 +119,7 @@ impl Call<'_> {
         let splits = steps.div_ceil(span_steps).max(1);
         let kernel = self.grouped("conv2d_backward_filter_tiled", FILTER);
         let kernel = tile.specialise(kernel, "VECTORS_OUT", "VECTORS_COLUMNS");
+        let kernel = kernel.constant("ONES", unsigned(usize::from(self.ones)));
         self.summed(kernel, span_steps, [across, down, splits])
     }
 

@@ -44,6 +44,7 @@ impl Op for Gather {
         let count = io.outputs[0].shape.numel();
         let mut kernel = Kernel::new("gather", TEMPLATE)
             .alias("Element", input.dtype.wgsl())
+            .alias("Value", input.dtype.computed())
             .constant("SHARED", g.shared)
             .bind("input", Operand::Input(0))
             .bind("index", Operand::Input(1))
@@ -55,7 +56,7 @@ impl Op for Gather {
             .grid(fold_groups(count, 64))
             .work(count);
         if !input.dtype.is_float() {
-            kernel = kernel.hook("invalid", "return Element(0);");
+            kernel = kernel.hook("invalid", "return Value(0);");
         }
         Ok(kernel.into())
     }

@@ -53,7 +53,7 @@ impl ScatterReduce {
     fn combining(&self, kernel: Kernel, dtype: DType) -> Kernel {
         let kernel = kernel
             .alias("Element", dtype.wgsl())
-            .alias("Accumulator", if dtype.is_float() { "f32" } else { dtype.wgsl() })
+            .alias("Accumulator", dtype.computed())
             .bind("input", Operand::Input(0));
         match self.kind {
             Kind::Sum => kernel,

@@ -13,7 +13,7 @@ pub(super) use cases::cases;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
+use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
@@ -70,6 +70,10 @@ impl Op for Matmul {
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
         let product = Product::of(io);
         product.variants(adapter).into_iter().map(|variant| product.kernels(variant)).collect()
+    }
+    fn summing(&self, io: &Io, adapter: &Adapter) -> Result<Option<Summing>> {
+        let kernels = Product::of(io).summing(adapter)?;
+        Ok(kernels.map(|kernels| Summing { input: 0, dim: 1, kernels }))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (left, right) = (&inputs[0], &inputs[1]);

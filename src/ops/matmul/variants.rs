@@ -29,6 +29,11 @@ const ENOUGH_GROUPS: usize = 256;
 /// The least depth of a part: a sum of parts costs a store and a load of each.
 const SHORTEST_PART: usize = 256;
 
+/// Rows and columns of the kernels of software adapters. On llvmpipe 32 x 4 tiles are within 10 % of the best for
+/// everything from `[64, 84] x [84, 10]` to 1024^3.
+const SHUFFLE_TILE: [usize; 2] = [32, 4];
+const PLAIN_TILE: [usize; 2] = [16, 8];
+
 /// Elements of k between two barriers of a tiled kernel.
 const TILE_DEPTH: usize = 16;
 
@@ -91,8 +96,11 @@ pub(super) struct Product<'a> {
     output: &'a Layout,
     batch: usize,
     rows: usize,
+    /// With that of ones, if there is one.
     columns: usize,
     depth: usize,
+    /// Whether a further column of `right` is all ones, so that its products are the sums of the rows of `left`.
+    ones: bool,
 }
 
 fn unsigned(value: usize) -> String {
@@ -146,7 +154,23 @@ impl<'a> Product<'a> {
             rows: left.shape[1],
             columns: right.shape[2],
             depth: left.shape[2],
+            ones: false,
         }
+    }
+
+    /// The kernels that add up the rows of `left` too, where that costs next to nothing.
+    pub fn summing(&self, adapter: &Adapter) -> Result<Option<Kernels>> {
+        let variant = self.choice(adapter);
+        let tile_columns = match variant {
+            Variant::Shuffle => SHUFFLE_TILE[1],
+            Variant::Plain => PLAIN_TILE[1],
+            Variant::Tiled { tile, .. } => tile.columns(),
+            Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => return Ok(None),
+        };
+        if self.batch != 1 || !reduce::has_room(self.columns, tile_columns) {
+            return Ok(None);
+        }
+        Product { columns: self.columns + 1, ones: true, ..*self }.kernels(variant).map(Some)
     }
 
     /// The variant that is fastest as far as sizes and strides tell.
@@ -240,20 +264,11 @@ impl<'a> Product<'a> {
         }
         match variant {
             Variant::Shuffle => {
-                let (tile_rows, tile_columns) = (32, 4);
                 let kernel = Kernel::new("matmul_shuffle", SHUFFLE)
-                    .constant("TILE_ROWS", unsigned(tile_rows))
-                    .constant("TILE_COLUMNS", unsigned(tile_columns))
                     .constant("DEPTH_STEP", unsigned(if self.columns < 512 { 2 } else { 4 }));
-                self.in_registers(kernel, tile_rows, tile_columns)
+                self.in_registers(kernel, SHUFFLE_TILE)
             }
-            Variant::Plain => {
-                let (tile_rows, tile_columns) = (16, 8);
-                let kernel = Kernel::new("matmul_plain", PLAIN)
-                    .constant("TILE_ROWS", unsigned(tile_rows))
-                    .constant("TILE_COLUMNS", unsigned(tile_columns));
-                self.in_registers(kernel, tile_rows, tile_columns)
-            }
+            Variant::Plain => self.in_registers(Kernel::new("matmul_plain", PLAIN), PLAIN_TILE),
             Variant::Cooperative { fragments, splits } => Ok(self.cooperative(fragments, splits)),
             Variant::Tiled { tile, splits } => Ok(self.tiled(tile, splits)),
             Variant::FewRows => Ok(self.vectors(self.right, self.left, Operand::Input(1), Operand::Input(0))),
@@ -276,10 +291,9 @@ impl<'a> Product<'a> {
         (0..self.batch).step_by(most).map(dispatch).collect()
     }
 
-    /// The kernels of software adapters. On llvmpipe 32 x 4 tiles are within 10 % of the best for everything from
-    /// `[64, 84] x [84, 10]` to 1024^3; four steps of depth instead of two gain 5 % on large products and compile
-    /// twice as long.
-    fn in_registers(&self, kernel: Kernel, tile_rows: usize, tile_columns: usize) -> Result<Kernels> {
+    /// The kernels of software adapters. On llvmpipe four steps of depth instead of two gain 5 % on large products and
+    /// compile twice as long.
+    fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2]) -> Result<Kernels> {
         const WORKGROUP: usize = 8;
         let groups = [self.columns.div_ceil(WORKGROUP * tile_columns), self.rows.div_ceil(tile_rows)];
         if groups.iter().any(|&g| g > MOST_GROUPS) {
@@ -288,6 +302,9 @@ impl<'a> Product<'a> {
         }
         let (l, r) = (self.left.strides(), self.right.strides());
         let kernel = kernel
+            .constant("TILE_ROWS", unsigned(tile_rows))
+            .constant("TILE_COLUMNS", unsigned(tile_columns))
+            .constant("ONES", unsigned(usize::from(self.ones)))
             .alias("Element", self.left.dtype.wgsl())
             .bind("left", Operand::Input(0))
             .bind("right", Operand::Input(1))
@@ -317,6 +334,7 @@ impl<'a> Product<'a> {
             .constant("TILE_DEPTH", unsigned(TILE_DEPTH))
             .constant("LEFT_DEPTH_FASTEST", left_fastest == 2)
             .constant("RIGHT_COLUMN_FASTEST", right_fastest == 2)
+            .constant("ONES", unsigned(usize::from(self.ones)))
             .alias("LeftElement", left_element)
             .alias("RightElement", right_element);
         let kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
@@ -342,7 +360,7 @@ impl<'a> Product<'a> {
         if splits == 1 {
             return Kernels { kernels, ..Kernels::default() };
         }
-        let sums = self.output.shape.numel();
+        let sums = self.batch * self.rows * self.columns;
         kernels.push(reduce::sum_rows(to, splits, sums).alias("Result", result));
         Kernels { kernels, temporaries: vec![4 * splits * sums] }
     }

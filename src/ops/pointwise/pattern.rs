@@ -46,14 +46,14 @@ const fn formula(name: &'static str, wgsl: &'static str) -> Formula {
     Formula { name, wgsl, library: LIBRARY, constant: false }
 }
 
-static ARANGE: Formula = formula("arange", "(F(bitcast<f32>({s0})) + F(places(quad)) * bitcast<f32>({s1}))");
-static ARANGE_I32: Formula = formula("arange", "bitcast<I>(U({s0}) + places(quad) * {s1})");
-static ARANGE_U32: Formula = formula("arange", "(U({s0}) + places(quad) * {s1})");
+static ARANGE: Formula = formula("arange", "(F(bitcast<f32>({s0})) + F({i}) * bitcast<f32>({s1}))");
+static ARANGE_I32: Formula = formula("arange", "bitcast<I>(U({s0}) + {i} * {s1})");
+static ARANGE_U32: Formula = formula("arange", "(U({s0}) + {i} * {s1})");
 static LINSPACE: Formula =
-    formula("linspace", "between(places(quad), bitcast<f32>({s0}), bitcast<f32>({s1}), bitcast<f32>({s2}), {s3})");
-static LOWER: Formula = formula("lower", "(diagonals(places(quad), {s0}, {s1}) <= I(bitcast<i32>({s2})))");
-static UPPER: Formula = formula("upper", "(diagonals(places(quad), {s0}, {s1}) >= I(bitcast<i32>({s2})))");
-static DIAGONAL: Formula = formula("diagonal", "(diagonals(places(quad), {s0}, {s1}) == I(bitcast<i32>({s2})))");
+    formula("linspace", "between({i}, bitcast<f32>({s0}), bitcast<f32>({s1}), bitcast<f32>({s2}), {s3})");
+static LOWER: Formula = formula("lower", "(diagonals({i}, {s0}, {s1}) <= I(bitcast<i32>({s2})))");
+static UPPER: Formula = formula("upper", "(diagonals({i}, {s0}, {s1}) >= I(bitcast<i32>({s2})))");
+static DIAGONAL: Formula = formula("diagonal", "(diagonals({i}, {s0}, {s1}) == I(bitcast<i32>({s2})))");
 
 impl Pattern {
     fn new(rule: Rule, shape: Shape, dtype: DType) -> Pattern {

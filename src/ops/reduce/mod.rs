@@ -166,6 +166,12 @@ pub(super) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
         .work(rows * columns)
 }
 
+/// Whether one row more than `rows`, in tiles of so many, costs a kernel next to nothing: there is room in the last tile, or
+/// another tile is at most 4 % more.
+pub(super) fn has_room(rows: usize, tile: usize) -> bool {
+    !rows.is_multiple_of(tile) || rows / tile >= 25
+}
+
 /// Calls `visit(output, element, value)` for each element: the index of the output it goes to and its position
 /// among the elements that go there.
 fn for_each_reduced(input: &HostTensor, dims: &[usize], mut visit: impl FnMut(usize, usize, f64)) {

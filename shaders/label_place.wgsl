@@ -1,0 +1,44 @@
+// Where among scores of [outer, classes, inner] the class of each label stands:
+//
+//   output[o, i] = (o * classes + label[o, i]) * inner + i
+//
+// -1 for labels that are to be ignored, -2 for those outside 0..classes, which are reported in `fault`; the device reads
+// that at the next synchronisation. label is contiguous from params.label_offset.
+//
+// One invocation computes one element.
+
+struct Params {
+    count: u32,
+    fault: u32,
+    classes: u32,
+    inner: u32,
+    // Whether there is a label to ignore, and which.
+    ignores: u32,
+    ignored: i32,
+    label_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> label: array<i32>;
+@group(0) @binding(2) var<storage, read_write> output: array<i32>;
+@group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let at = (group.x + group.y * groups.x) * 64u + lane;
+    if (at >= params.count) {
+        return;
+    }
+    let class_label = label[params.label_offset + at];
+    if (params.ignores != 0u && class_label == params.ignored) {
+        output[at] = -1;
+        return;
+    }
+    if (class_label < 0 || u32(class_label) >= params.classes) {
+        atomicMax(&fault[0], params.fault);
+        atomicMax(&fault[1], bitcast<u32>(class_label));
+        output[at] = -2;
+        return;
+    }
+    output[at] = i32((at / params.inner * params.classes + u32(class_label)) * params.inner + at % params.inner);
+}

@@ -1,0 +1,122 @@
+//! Where among scores the class of each label stands, and the mask that follows from it.
+//!
+//! A mask is arithmetic on places, so what a loss picks with it, and the gradient that goes back to what was picked, fuse
+//! with what stands around them, which an indexed load and an indexed addition would not.
+
+use crate::device::Adapter;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Class, Io, Op, Tensor, hash_structure, record_one};
+use crate::host_tensor::HostTensor;
+use crate::shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::Layout;
+use std::hash::{Hash, Hasher};
+
+const TEMPLATE: &str = include_str!("../../shaders/label_place.wgsl");
+
+/// The place of a label that is to be ignored. That of a label out of range is less.
+pub(super) const IGNORED: i32 = -1;
+
+/// `output[o, i] = (o classes + label[o, i]) inner + i`.
+#[derive(Clone, Debug)]
+struct LabelPlace {
+    /// What the caller called, for the error.
+    asked: &'static str,
+    classes: usize,
+    inner: usize,
+    /// The label to ignore, if there is one.
+    ignored: Vec<u32>,
+}
+
+impl Op for LabelPlace {
+    fn name(&self) -> &'static str {
+        "label_place"
+    }
+    fn structure(&self, mut state: &mut dyn Hasher) {
+        (self.asked, self.classes, self.inner).hash(&mut state);
+    }
+    fn scalars(&self) -> &[u32] {
+        &self.ignored
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, DType::I32)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let count = io.outputs[0].shape.numel();
+        let ignored = if self.ignored.is_empty() { Word::Value(0) } else { Word::Scalar(0) };
+        Ok(Kernel::new("label_place", TEMPLATE)
+            .bind("label", Operand::Input(0))
+            .bind("output", Operand::Output(0))
+            .values(&[count])
+            .words([Word::Fault(self.asked, self.classes)])
+            .values(&[self.classes, self.inner, self.ignored.len()])
+            .words([ignored, Word::Offset(0)])
+            .grid(fold_groups(count, 64))
+            .work(count)
+            .into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let &LabelPlace { asked: op, classes: size, inner, .. } = self;
+        let ignored = self.ignored.first().map(|&word| f64::from(word as i32));
+        let place = |(at, &label): (usize, &f64)| match label {
+            _ if Some(label) == ignored => Ok(f64::from(IGNORED)),
+            _ if label < 0.0 || label >= size as f64 => Err(Error::IndexOutOfRange { op, index: label as i64, size }),
+            _ => Ok(((at / inner * size + label as usize) * inner + at % inner) as f64),
+        };
+        let places = inputs[0].values.iter().enumerate().map(place).collect::<Result<_>>()?;
+        Ok(vec![HostTensor::new(inputs[0].shape, DType::I32, places)])
+    }
+    fn differentiable(&self) -> bool {
+        false
+    }
+}
+
+/// Whether each element stands where the operand says.
+#[derive(Clone, Debug, Hash)]
+struct IsPlace;
+
+static IS_PLACE: Formula =
+    Formula { name: "is_place", wgsl: "(bitcast<I>({i}) == {0})", library: &[], constant: false };
+
+impl Op for IsPlace {
+    fn name(&self) -> &'static str {
+        IS_PLACE.name
+    }
+    fn structure(&self, state: &mut dyn Hasher) {
+        hash_structure(self, state);
+    }
+    fn class(&self) -> Class {
+        Class::Pointwise(&IS_PLACE)
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, DType::Bool)])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let is = |(at, &place): (usize, &f64)| f64::from(place == at as f64);
+        let values = inputs[0].values.iter().enumerate().map(is).collect();
+        Ok(vec![HostTensor::new(inputs[0].shape, DType::Bool, values)])
+    }
+    fn differentiable(&self) -> bool {
+        false
+    }
+}
+
+/// For i32 `labels`, which have the shape of `scores` without dimension `dim`: where the class of each stands among the
+/// scores, [`IGNORED`] or less; and for each score whether it is one of those. A label out of range is an error at
+/// the next synchronisation, in the name of `asked`.
+#[track_caller]
+pub(super) fn label_mask(
+    asked: &'static str,
+    scores: &Tensor,
+    dim: usize,
+    labels: &Tensor,
+    ignored: Option<i32>,
+) -> Result<(Tensor, Tensor)> {
+    let inner = scores.shape()[dim + 1..].iter().product::<usize>().max(1);
+    let ignored = ignored.into_iter().map(|label| label as u32).collect();
+    let op = LabelPlace { asked, classes: scores.shape()[dim], inner, ignored };
+    let place = record_one(op, &[&labels.contiguous()?])?;
+    let shown = place.unsqueeze(dim as isize)?.expand_to(*scores.shape(), asked)?;
+    let mask = record_one(IsPlace, &[&shown])?;
+    Ok((place, mask))
+}
