@@ -159,10 +159,13 @@ impl Call<'_> {
     fn forward(&self) -> Result<Kernel> {
         let g = self.geometry;
         let (kernel, tiles) = self.strips(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
-        if g.in_per_group * g.kernel[0] / tiles.step + tiles.channels > LIMIT {
+        let kernel_rows = g.in_per_group * g.kernel[0];
+        if kernel_rows / tiles.step + tiles.channels > LIMIT {
             return Err(self.too_large("kernel rows"));
         }
         let strips = self.batch * g.output[0] * g.output[1].div_ceil(tiles.x);
+        let kernel = kernel.values(&[self.batch]);
+        let kernel = if self.target() == Target::Shuffle { kernel } else { kernel.values(&[kernel_rows]) };
         Ok(kernel
             .constant("TILE_OUT", unsigned(tiles.channels))
             .constant("TILE_X", unsigned(tiles.x))
@@ -170,7 +173,6 @@ impl Call<'_> {
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
-            .values(&[self.batch])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(self.grid(strips, self.workgroup(), g.groups * g.out_per_group.div_ceil(tiles.channels), 1)?))
     }
