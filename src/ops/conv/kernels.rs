@@ -9,9 +9,10 @@ use super::tiles::{Target, Tiles, choose};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
+use crate::ops::matmul::{Product, Variant};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 
 const FORWARD_SHUFFLE: &str = include_str!("../../../shaders/conv2d_shuffle.wgsl");
 const FORWARD_PLAIN: &str = include_str!("../../../shaders/conv2d_plain.wgsl");
@@ -35,6 +36,7 @@ pub(super) struct Call<'a> {
     pub pass: Pass,
     pub geometry: &'a Geometry,
     pub batch: usize,
+    pub inputs: [&'a Layout; 2],
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
 }
@@ -63,6 +65,7 @@ impl Call<'_> {
     fn compute(&self, method: Method) -> Result<Kernels> {
         let g = self.geometry;
         match (method, self.pass) {
+            (Method::Product, _) => self.product(),
             (Method::Tiled(tile), _) => self.tiled(&tile),
             (Method::Winograd { geometry, outputs, tile }, _) => self.winograd(&geometry, outputs, &tile),
             (Method::Depthwise(x), Pass::Forward) => Ok(self.depthwise(g, false, x).into()),
@@ -154,6 +157,44 @@ impl Call<'_> {
         let at = usize::from(self.target() != Target::Shuffle);
         let kernel = self.grouped(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()));
         (kernel, choose(self.pass, self.geometry, self.target()))
+    }
+
+    /// Whether it is a product of the weight, or of its transpose, and each image.
+    pub fn is_product(&self) -> bool {
+        let g = self.geometry;
+        let is_pointwise = g.kernel == [1, 1] && g.stride == [1, 1] && g.padding == [0, 0] && g.input == g.output;
+        self.target() == Target::Shuffle && self.pass != Pass::BackwardFilter && g.groups == 1 && is_pointwise
+    }
+
+    fn product(&self) -> Result<Kernels> {
+        let g = self.geometry;
+        let positions = g.output[0] * g.output[1];
+        let (rows, depth, strides) = match self.pass {
+            Pass::BackwardData => (g.in_per_group, g.out_per_group, [0, 1, g.in_per_group]),
+            _ => (g.out_per_group, g.in_per_group, [0, g.in_per_group, 1]),
+        };
+        let [images, weight] = self.inputs;
+        let left = Layout::strided(Shape::new(&[self.batch, rows, depth])?, &strides, weight.offset, weight.dtype);
+        let strides = [depth * positions, positions, 1];
+        let right =
+            Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
+        let mut product = Product::new([&left, &right], self.output).kernels(Variant::Shuffle)?;
+        // The weight is the second input, and the left operand.
+        for kernel in &mut product.kernels {
+            for (_, operand) in &mut kernel.bindings {
+                *operand = match *operand {
+                    Operand::Input(at) => Operand::Input(1 - at),
+                    other => other,
+                };
+            }
+            for word in &mut kernel.params {
+                *word = match *word {
+                    Word::Offset(at) => Word::Offset(1 - at),
+                    other => other,
+                };
+            }
+        }
+        Ok(product)
     }
 
     fn forward(&self) -> Result<Kernel> {
