@@ -2,7 +2,8 @@
 //!
 //! Here are those of strips, whose invocations hold a part of the result in registers and need nobody else: `shuffle`
 //! where subgroups have 8 lanes, `plain` elsewhere; and those for depthwise convolutions (one input and one output
-//! channel a group), which walk down the rows with a sliding window. `tiled` and `winograd` are for GPUs.
+//! channel a group), which walk down the rows with a sliding window. A convolution that sees one pixel is a product of
+//! `matmul` there. `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
 use super::tiles::{Target, Tiles, choose};
