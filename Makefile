@@ -22,16 +22,17 @@ test:
 test-swiftshader:
 	manifest=$$(tools/install-swiftshader.sh) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test
 
-# What CI runs besides the tests.
-check:
+# What CI runs besides the tests; kernels are looked at where there is Mesa's compiler for AMD GPUs.
+check: driver
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+	cargo run --example shader-stats
 
 # What Mesa's compiler for AMD GPUs makes of the kernels, without such a GPU; `make shader-stats ARGS=matmul`.
 shader-stats:
 	tools/install-driver.sh --require
-	cargo run --example shader-stats -- $(ARGS)
+	cargo run --example shader-stats -- --require $(ARGS)
 
 # The same work in wgrad, burn, meganeura and PyTorch, alternating (benches/peers/README.md). PYTHON is one that has torch
 # (`pip install torch`): `make bench-peers PYTHON=/path/to/python ARGS="--filter matmul --peers burn,pytorch"`.

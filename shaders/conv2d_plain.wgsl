@@ -51,6 +51,9 @@ const SEGMENT: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1
 
 struct Params {
     batch: u32,
+    // KERNEL_ROWS, where drivers can't see it: a loop that is written out gathers more weights than polaris10 has scalar
+    // registers.
+    kernel_rows: u32,
     // First elements of the operands in their storage.
     input_offset: u32,
     weight_offset: u32,
@@ -107,7 +110,7 @@ fn main(
     var sum: array<f32, TILE_OUT * TILE_X>;
     var plane = (n * GROUPS + conv_group) * IN_PER_GROUP * IN_HEIGHT * IN_WIDTH;
     var kernel_y = 0u;
-    for (var kernel_row = 0u; kernel_row < KERNEL_ROWS; kernel_row += STEP) {
+    for (var kernel_row = 0u; kernel_row < params.kernel_rows; kernel_row += STEP) {
         var segment: array<f32, STEP * SEGMENT>;
         for (var u = 0u; u < STEP; u++) { // unroll
             let input_y = first_input_y + kernel_y * DILATION_Y;

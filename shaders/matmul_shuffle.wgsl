@@ -7,21 +7,32 @@
 // contiguous [BATCH, ROWS, COLUMNS]. Accumulators are f32; each sum runs over k in increasing order.
 //
 // One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. All invocations of a workgroup
-// share the same rows and own neighbouring columns. For every k an invocation loads its own TILE_COLUMNS
-// values of `right`; the TILE_ROWS values of `left` are the same for all, so each of the first 8 lanes
-// of a subgroup loads an eighth of them, and subgroupShuffle hands them round.
+// share the same rows and own neighbouring columns. Four steps of k are one of the loop: an invocation loads
+// its own TILE_COLUMNS columns of `right` in blocks of 4 x 4; the rows of `left` are the same for all, so each of the
+// first 8 lanes of a subgroup loads an eighth of them, and subgroupShuffle hands them round.
 //
-// Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 8, STORE_ROWS must divide it.
+// A load is a loop over the lanes on such an adapter, and of four neighbours costs little more than of one. So a block
+// is loaded as four quads along k (LEFT_DEPTH_FASTEST, RIGHT_DEPTH_FASTEST) or along rows and columns, whichever are
+// neighbours; where the operand can be bound as vectors of four, `load_left` and `load_right` take one of them.
+//
+// Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
+// TILE_ROWS.
 // Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = batches.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
-alias Element = f32;
+alias LeftElement = f32;
+alias RightElement = f32;
+alias Result = f32;
+alias Quad = vec4<f32>;
+// Four quads, one for each of four steps of k.
+alias Block = mat4x4<f32>;
 
 const TILE_ROWS: u32 = 32u;
 const TILE_COLUMNS: u32 = 4u;
-const DEPTH_STEP: u32 = 2u;
 const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
+const LEFT_DEPTH_FASTEST: bool = true;
+const RIGHT_DEPTH_FASTEST: bool = false;
 // 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
 const ONES: u32 = 0u;
 
@@ -41,21 +52,87 @@ struct Params {
     first_batch: u32,
 }
 
-@group(0) @binding(0) var<storage, read> left: array<Element>;
-@group(0) @binding(1) var<storage, read> right: array<Element>;
-@group(0) @binding(2) var<storage, read_write> output: array<Element>;
+@group(0) @binding(0) var<storage, read> left: array<LeftElement>;
+@group(0) @binding(1) var<storage, read> right: array<RightElement>;
+@group(0) @binding(2) var<storage, read_write> output: array<Result>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-fn load_left(index: u32) -> f32 {
-    return f32(left[params.left_offset + index]);
+fn load_left(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
+    return Quad(f32(left[first]), f32(left[second]), f32(left[third]), f32(left[fourth]));
 }
 
-fn load_right(index: u32) -> f32 {
-    return f32(right[params.right_offset + index]);
+fn load_right(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
+    return Quad(f32(right[first]), f32(right[second]), f32(right[third]), f32(right[fourth]));
 }
 
 fn store_output(index: u32, value: f32) {
-    output[index] = Element(value);
+    output[index] = Result(value);
+}
+
+// Four places from `first`, past the last one that again: what is read there reaches no sum, or only those that are
+// not stored.
+fn four(first: u32, count: u32, stride: u32) -> vec4<u32> {
+    return min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(count - 1u)) * stride;
+}
+
+// Without what lies past the end of k.
+fn within(block: Block, k: u32) -> Block {
+    return Block(
+        block[0],
+        select(Quad(), block[1], k + 1u < params.depth),
+        select(Quad(), block[2], k + 2u < params.depth),
+        select(Quad(), block[3], k + 3u < params.depth),
+    );
+}
+
+fn left_block(base: u32, row: u32, k: u32) -> Block {
+    let rows = base + four(row, params.rows, params.left_row_stride);
+    let depths = four(k, params.depth, params.left_depth_stride);
+    if (LEFT_DEPTH_FASTEST) {
+        return within(transpose(Block(
+            load_left(rows.x + depths.x, rows.x + depths.y, rows.x + depths.z, rows.x + depths.w),
+            load_left(rows.y + depths.x, rows.y + depths.y, rows.y + depths.z, rows.y + depths.w),
+            load_left(rows.z + depths.x, rows.z + depths.y, rows.z + depths.z, rows.z + depths.w),
+            load_left(rows.w + depths.x, rows.w + depths.y, rows.w + depths.z, rows.w + depths.w),
+        )), k);
+    }
+    return within(Block(
+        load_left(rows.x + depths.x, rows.y + depths.x, rows.z + depths.x, rows.w + depths.x),
+        load_left(rows.x + depths.y, rows.y + depths.y, rows.z + depths.y, rows.w + depths.y),
+        load_left(rows.x + depths.z, rows.y + depths.z, rows.z + depths.z, rows.w + depths.z),
+        load_left(rows.x + depths.w, rows.y + depths.w, rows.z + depths.w, rows.w + depths.w),
+    ), k);
+}
+
+// With the column of ones, if there is one.
+fn with_ones(block: Block, column: u32) -> Block {
+    let is_one = vec4<bool>(ONES == 1u) & (vec4(column) + vec4(0u, 1u, 2u, 3u) == vec4(params.columns - 1u));
+    let ones = Quad(1.0);
+    return Block(
+        select(block[0], ones, is_one),
+        select(block[1], ones, is_one),
+        select(block[2], ones, is_one),
+        select(block[3], ones, is_one),
+    );
+}
+
+fn right_block(base: u32, column: u32, k: u32) -> Block {
+    let columns = base + four(column, params.columns - ONES, params.right_column_stride);
+    let depths = four(k, params.depth, params.right_depth_stride);
+    if (RIGHT_DEPTH_FASTEST) {
+        return within(with_ones(transpose(Block(
+            load_right(columns.x + depths.x, columns.x + depths.y, columns.x + depths.z, columns.x + depths.w),
+            load_right(columns.y + depths.x, columns.y + depths.y, columns.y + depths.z, columns.y + depths.w),
+            load_right(columns.z + depths.x, columns.z + depths.y, columns.z + depths.z, columns.z + depths.w),
+            load_right(columns.w + depths.x, columns.w + depths.y, columns.w + depths.z, columns.w + depths.w),
+        )), column), k);
+    }
+    return within(with_ones(Block(
+        load_right(columns.x + depths.x, columns.y + depths.x, columns.z + depths.x, columns.w + depths.x),
+        load_right(columns.x + depths.y, columns.y + depths.y, columns.z + depths.y, columns.w + depths.y),
+        load_right(columns.x + depths.z, columns.y + depths.z, columns.z + depths.z, columns.w + depths.z),
+        load_right(columns.x + depths.w, columns.y + depths.w, columns.z + depths.w, columns.w + depths.w),
+    ), column), k);
 }
 
 // Where a product is stored; sums of rows follow the others.
@@ -74,36 +151,27 @@ fn main(
     let batch = params.first_batch + group.z;
     let first_row = group.y * TILE_ROWS;
     let first_column = (group.x * WORKGROUP + local) * TILE_COLUMNS;
-
-    // Indices past the edge are clamped: the values read there reach only sums that are not stored.
-    var left_index: array<u32, TILE_ROWS / 8u>;
-    for (var i = 0u; i < TILE_ROWS / 8u; i++) { // unroll
-        left_index[i] = batch * params.left_batch_stride
-            + min(first_row + i * 8u + (lane & 7u), params.rows - 1u) * params.left_row_stride;
-    }
-    var right_index: array<u32, TILE_COLUMNS>;
-    for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
-        right_index[j] = batch * params.right_batch_stride
-            + min(first_column + j, params.columns - 1u - ONES) * params.right_column_stride;
-    }
+    let left_base = params.left_offset + batch * params.left_batch_stride;
+    let right_base = params.right_offset + batch * params.right_batch_stride;
 
     var sum: array<f32, TILE_ROWS * TILE_COLUMNS>;
-    for (var k = 0u; k < params.depth; k += DEPTH_STEP) {
-        for (var step = 0u; step < DEPTH_STEP; step++) { // unroll
-            let inside = k + step < params.depth;
-            let depth = min(k + step, params.depth - 1u);
-            var b: array<f32, TILE_COLUMNS>;
-            for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
-                let is_one = (ONES == 1u) & (first_column + j == params.columns - 1u);
-                b[j] = select(load_right(right_index[j] + depth * params.right_depth_stride), 1.0, is_one);
+    for (var k = 0u; k < params.depth; k += 4u) {
+        var rows: array<Block, TILE_ROWS / 32u>;
+        for (var i = 0u; i < TILE_ROWS / 32u; i++) { // unroll
+            rows[i] = left_block(left_base, first_row + i * 32u + (lane & 7u) * 4u, k);
+        }
+        var columns: array<Block, TILE_COLUMNS / 4u>;
+        for (var j = 0u; j < TILE_COLUMNS / 4u; j++) { // unroll
+            columns[j] = right_block(right_base, first_column + j * 4u, k);
+        }
+        for (var i = 0u; i < TILE_ROWS; i++) { // unroll
+            var a: array<f32, 4u>;
+            for (var s = 0u; s < 4u; s++) { // unroll
+                a[s] = subgroupShuffle(rows[i / 32u][s][i % 4u], i % 32u / 4u);
             }
-            for (var i = 0u; i < TILE_ROWS / 8u; i++) { // unroll
-                let shared_left = select(0.0, load_left(left_index[i] + depth * params.left_depth_stride), inside);
-                for (var source = 0u; source < 8u; source++) { // unroll
-                    let a = subgroupShuffle(shared_left, source);
-                    for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
-                        sum[(i * 8u + source) * TILE_COLUMNS + j] += a * b[j];
-                    }
+            for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
+                for (var s = 0u; s < 4u; s++) { // unroll
+                    sum[i * TILE_COLUMNS + j] += a[s] * columns[j / 4u][s][j % 4u];
                 }
             }
         }

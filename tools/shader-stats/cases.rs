@@ -1,25 +1,35 @@
 //! The layers whose kernels are looked at, and what is demanded of some of them.
 
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, DType, Device, MaxPool2dOptions, Padding, Result, Tensor,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Conv3dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
+    DType, Device, Disable, InstanceNormOptions, MaxPool2dOptions, Padding, Parameter, Result, Tensor,
 };
 
 /// Layers to run forward and backward.
 pub struct Case {
     pub name: &'static str,
     pub needs_f16: bool,
-    /// A kernel, and the least share of multiply-adds in its innermost loop.
-    pub share: Option<(&'static str, f64)>,
+    /// Kernels, and the least share of multiply-adds in their innermost loops.
+    pub shares: &'static [(&'static str, f64)],
+    /// Whether 3x3 convolutions may be computed by Winograd's algorithm.
+    pub winograd: bool,
     pub run: fn(&Device) -> Result<()>,
 }
 
+/// A product's inner loop is a plain tile; the one of a convolution works out where its operand lies, too.
+const PRODUCT: &[(&str, f64)] = &[("matmul_tiled", 0.85)];
+const CONVOLUTION: &[(&str, f64)] = &[("conv2d_tiled", 0.75), ("conv2d_backward_data_tiled", 0.75)];
+
 const fn case(name: &'static str, run: fn(&Device) -> Result<()>) -> Case {
-    Case { name, needs_f16: false, share: None, run }
+    Case { name, needs_f16: false, shares: &[], winograd: true, run }
 }
 
 impl Case {
-    const fn share(self, kernel: &'static str, least: f64) -> Case {
-        Case { share: Some((kernel, least)), ..self }
+    const fn shares(self, shares: &'static [(&'static str, f64)]) -> Case {
+        Case { shares, ..self }
+    }
+    const fn in_order(self) -> Case {
+        Case { winograd: false, ..self }
     }
     const fn half(self) -> Case {
         Case { needs_f16: true, ..self }
@@ -27,9 +37,9 @@ impl Case {
 }
 
 pub const CASES: &[Case] = &[
-    case("matmul 2048", |d| matmul(d, [1, 2048, 2048, 2048], DType::F32)).share("matmul_tiled", 0.85),
+    case("matmul 2048", |d| matmul(d, [1, 2048, 2048, 2048], DType::F32)).shares(PRODUCT),
     case("matmul 2048 f16", |d| matmul(d, [1, 2048, 2048, 2048], DType::F16)).half(),
-    case("matmul 2047 x 2049 x 2050", |d| matmul(d, [1, 2047, 2049, 2050], DType::F32)).share("matmul_tiled", 0.85),
+    case("matmul 2047 x 2049 x 2050", |d| matmul(d, [1, 2047, 2049, 2050], DType::F32)).shares(PRODUCT),
     case("matmul 512", |d| matmul(d, [1, 512, 512, 512], DType::F32)),
     case("matmul batch 16 x 128 x 64 x 128", |d| matmul(d, [16, 128, 64, 128], DType::F32)),
     case("matmul 65536 x 512 x 64", |d| matmul(d, [1, 65_536, 512, 64], DType::F32)),
@@ -40,13 +50,39 @@ pub const CASES: &[Case] = &[
     case("matmul vector 1 x 4096 x 4096", |d| matmul(d, [1, 1, 4096, 4096], DType::F32)),
     case("matmul vectors 4096 x 4095 x 3", |d| matmul(d, [1, 4096, 4095, 3], DType::F32)),
     case("conv 3x3 64 to 64", |d| conv(d, [16, 64, 32, 32], [64, 64, 3, 3], [1, 1, 1, 1])),
+    case("conv 3x3 64 to 64 in order", |d| conv(d, [16, 64, 32, 32], [64, 64, 3, 3], [1, 1, 1, 1]))
+        .in_order()
+        .shares(CONVOLUTION),
+    case("conv 3x3 128 to 128", |d| conv(d, [32, 128, 28, 28], [128, 128, 3, 3], [1, 1, 1, 1])),
+    case("conv 3x3 128 to 128 in order", |d| conv(d, [32, 128, 28, 28], [128, 128, 3, 3], [1, 1, 1, 1]))
+        .in_order()
+        .shares(CONVOLUTION),
+    case("conv 3x3 256 to 256 in order", |d| conv(d, [32, 256, 14, 14], [256, 256, 3, 3], [1, 1, 1, 1])).in_order(),
+    case("conv 3x3 512 to 512", |d| conv(d, [32, 512, 7, 7], [512, 512, 3, 3], [1, 1, 1, 1])),
+    case("conv 3x3 512 to 512 in order", |d| conv(d, [32, 512, 7, 7], [512, 512, 3, 3], [1, 1, 1, 1])).in_order(),
     case("conv 3x3 64 to 128 stride 2", |d| conv(d, [16, 64, 32, 32], [128, 64, 3, 3], [2, 1, 1, 1])),
     case("conv 3x3 32 to 32 dilated", |d| conv(d, [16, 32, 32, 32], [32, 32, 3, 3], [1, 2, 2, 1])),
     case("conv 3x3 depthwise 64", |d| conv(d, [16, 64, 32, 32], [64, 1, 3, 3], [1, 1, 1, 64])),
+    case("conv 3x3 depthwise 64 stride 2", |d| conv(d, [16, 64, 32, 32], [64, 1, 3, 3], [2, 1, 1, 64])),
+    case("conv 3x3 64 in 8 groups", |d| conv(d, [16, 64, 32, 32], [64, 8, 3, 3], [1, 1, 1, 8])),
     case("conv 3x3 3 to 32", |d| conv(d, [64, 3, 32, 32], [32, 3, 3, 3], [1, 1, 1, 1])),
+    case("conv 3x3 3 to 64 stride 2", |d| conv(d, [8, 3, 224, 224], [64, 3, 3, 3], [2, 1, 1, 1])),
     case("conv 1x1 64 to 256", |d| conv(d, [16, 64, 32, 32], [256, 64, 1, 1], [1, 0, 1, 1])),
     case("conv 5x5 1 to 6", |d| conv(d, [64, 1, 28, 28], [6, 1, 5, 5], [1, 2, 1, 1])),
+    case("conv 5x5 3 to 6", |d| conv(d, [64, 3, 32, 32], [6, 3, 5, 5], [1, 2, 1, 1])),
+    case("conv 5x5 6 to 16", |d| conv(d, [64, 6, 14, 14], [16, 6, 5, 5], [1, 0, 1, 1])),
     case("conv 7x7 3 to 64 stride 2", |d| conv(d, [8, 3, 64, 64], [64, 3, 7, 7], [2, 3, 1, 1])),
+    case("conv 11x11 3 to 64 stride 4", |d| conv(d, [8, 3, 224, 224], [64, 3, 11, 11], [4, 2, 1, 1])),
+    case("conv 1x1 256 to 64", |d| conv(d, [16, 256, 32, 32], [64, 256, 1, 1], [1, 0, 1, 1])),
+    case("conv transposed 2x2", |d| {
+        let options = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        let (images, filters) = (input(d, &[16, 64, 32, 32])?, input(d, &[64, 32, 2, 2])?);
+        backward(&images.conv_transpose2d(&filters, None, &options)?)
+    }),
+    case("conv 3x3x3", |d| {
+        let options = Conv3dOptions { padding: Padding::Same, ..Conv3dOptions::default() };
+        backward(&input(d, &[4, 16, 16, 32, 32])?.conv3d(&input(d, &[16, 16, 3, 3, 3])?, None, &options)?)
+    }),
     case("max pool 2x2", |d| backward(&input(d, &[16, 64, 32, 32])?.max_pool2d([2, 2], &MaxPool2dOptions::default())?)),
     case("max pool 3x3 stride 2", |d| {
         let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
@@ -54,11 +90,9 @@ pub const CASES: &[Case] = &[
     }),
     case("avg pool 2x2", |d| backward(&input(d, &[16, 64, 32, 32])?.avg_pool2d([2, 2], &AvgPool2dOptions::default())?)),
     case("adaptive avg pool", |d| backward(&input(d, &[16, 64, 32, 32])?.adaptive_avg_pool2d([Some(1), Some(1)])?)),
-    case("batch norm", |d| {
-        let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
-        let (weight, bias) = (input(d, &[64])?, input(d, &[64])?);
-        backward(&input(d, &[16, 64, 32, 32])?.batch_norm(None, None, Some(&weight), Some(&bias), &options)?)
-    }),
+    case("adaptive max pool", |d| backward(&input(d, &[16, 64, 32, 32])?.adaptive_max_pool2d([Some(7), Some(7)])?)),
+    case("batch norm", |d| batch_norm(d, true)),
+    case("batch norm, evaluation", |d| batch_norm(d, false)),
     case("layer norm", |d| {
         let (weight, bias) = (input(d, &[1000])?, input(d, &[1000])?);
         backward(&input(d, &[1024, 1000])?.layer_norm(&[1000], Some(&weight), Some(&bias), 1e-5)?)
@@ -67,8 +101,26 @@ pub const CASES: &[Case] = &[
         let (weight, bias) = (input(d, &[64])?, input(d, &[64])?);
         backward(&input(d, &[16, 64, 32, 32])?.group_norm(8, Some(&weight), Some(&bias), 1e-5)?)
     }),
+    case("instance norm", |d| {
+        let (weight, bias) = (input(d, &[64])?, input(d, &[64])?);
+        let options = InstanceNormOptions::default();
+        backward(&input(d, &[16, 64, 32, 32])?.instance_norm(None, None, Some(&weight), Some(&bias), &options)?)
+    }),
+    case("rms norm", |d| backward(&input(d, &[1024, 1000])?.rms_norm(&[1000], Some(&input(d, &[1000])?), None)?)),
     case("softmax", |d| backward(&input(d, &[1024, 1000])?.softmax(1)?)),
+    case("softmax of channels", |d| backward(&input(d, &[16, 64, 32, 32])?.softmax(1)?)),
+    case("log softmax", |d| backward(&input(d, &[1024, 1000])?.log_softmax(1)?)),
+    case("cross entropy", |d| {
+        let classes = Tensor::full(d, &[1024], 0i32)?;
+        input(d, &[1024, 1000])?.cross_entropy(&classes, &CrossEntropyOptions::default())?.backward()
+    }),
 ];
+
+impl Case {
+    pub fn disable(&self) -> Disable {
+        Disable { winograd: !self.winograd, ..Disable::default() }
+    }
+}
 
 /// Values mean nothing: they are not computed.
 fn input(device: &Device, shape: &[usize]) -> Result<Tensor> {
@@ -78,6 +130,15 @@ fn input(device: &Device, shape: &[usize]) -> Result<Tensor> {
 fn backward(output: &Tensor) -> Result<()> {
     // Twice the output: a gradient that is a tensor, not a constant that is written into the kernels.
     output.mul(output)?.sum(&[], false)?.backward()
+}
+
+fn batch_norm(device: &Device, training: bool) -> Result<()> {
+    let options = BatchNormOptions { training, ..BatchNormOptions::default() };
+    let (weight, bias) = (input(device, &[64])?, input(device, &[64])?);
+    let running = ["mean", "variance"].map(|name| Ok(Parameter::buffer(name, &Tensor::zeros(device, &[64])?)));
+    let [mean, variance]: [Result<Parameter>; 2] = running;
+    let images = input(device, &[16, 64, 32, 32])?;
+    backward(&images.batch_norm(Some(&mean?), Some(&variance?), Some(&weight), Some(&bias), &options)?)
 }
 
 fn matmul(device: &Device, [batch, rows, depth, columns]: [usize; 4], dtype: DType) -> Result<()> {

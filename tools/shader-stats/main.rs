@@ -5,8 +5,9 @@
 //! for GPUs of three generations. A module that spills registers or uses scratch memory fails the run, and so does a
 //! kernel whose innermost loop has a smaller share of multiply-adds than `cases` demands.
 //!
-//! `shader-stats [WORD ..]` runs the cases whose name contains one of the words. `RADV_FORCE_FAMILY` in the environment
-//! asks for one family; navi31, with Mesa 25, has cooperative matrices.
+//! `shader-stats [--require] [WORD ..]` runs the cases whose name contains one of the words. Where there is no RADV it
+//! says so and checks nothing, which is a failure with `--require`. `RADV_FORCE_FAMILY` in the environment asks for one
+//! family; navi31, with Mesa 25, has cooperative matrices.
 
 mod cases;
 mod isa;
@@ -16,6 +17,7 @@ use cases::{CASES, Case};
 use radv::Radv;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use wgrad::{Device, DeviceOptions, Noop};
 
@@ -26,15 +28,23 @@ const FAMILIES: [(&str, u32); 3] = [("polaris10", 64), ("vega10", 64), ("navi21"
 const FAMILY: &str = "RADV_FORCE_FAMILY";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let is_required = words.iter().any(|word| word == "--require");
+    words.retain(|word| word != "--require");
     let Ok(family) = std::env::var(FAMILY) else {
+        let Some(driver) = driver() else {
+            println!(
+                "shader-stats: NO KERNEL WAS CHECKED. It needs RADV, Mesa's driver for AMD GPUs on Linux (no such GPU):"
+            );
+            println!(
+                "mesa-vulkan-drivers (Debian, Ubuntu, Fedora) or vulkan-radeon (Arch), or VK_DRIVER_FILES naming its JSON."
+            );
+            return Ok(if is_required { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        };
         let mut failed = false;
         for (family, _) in FAMILIES {
             let mut child = Command::new(std::env::current_exe()?);
-            child.args(&words).env(FAMILY, family).env("RADV_DEBUG", "nocache");
-            if std::env::var_os("VK_DRIVER_FILES").is_none() {
-                child.env("VK_DRIVER_FILES", "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json");
-            }
+            child.args(&words).env(FAMILY, family).env("RADV_DEBUG", "nocache").env("VK_DRIVER_FILES", &driver);
             failed |= !child.status()?.success();
         }
         return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
@@ -59,6 +69,21 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// RADV's description, as the loader reads it: what the environment names, or where packages put it.
+fn driver() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("VK_DRIVER_FILES") {
+        return Some(named.into());
+    }
+    let folders = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    let files = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let mut paths = files.map(|file| file.path());
+    // One machine may have drivers for several architectures.
+    paths.find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("radeon_icd") && (name.contains(std::env::consts::ARCH) || name == "radeon_icd.json")
+    })
+}
+
 /// The modules a case needs on a GPU: name and text.
 fn modules(case: &Case, radv: &Radv, subgroup_size: u32) -> wgrad::Result<Vec<(String, String)>> {
     let noop = Noop {
@@ -68,7 +93,8 @@ fn modules(case: &Case, radv: &Radv, subgroup_size: u32) -> wgrad::Result<Vec<(S
         cooperative_matrices: radv.has_cooperative_matrices,
         ..Noop::default()
     };
-    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() })?;
+    let options = DeviceOptions { noop: Some(noop), disable: case.disable(), ..DeviceOptions::default() };
+    let device = Device::with_options(&options)?;
     (case.run)(&device)?;
     device.sync()?;
     Ok(device.shader_sources())
@@ -84,17 +110,21 @@ fn check(
         return Ok(Vec::new());
     }
     let mut failures = Vec::new();
-    // The worst of the kernel that the case is about.
-    let mut worst: Option<f64> = None;
+    // Of each kernel that the case is about, the share of the worst module.
+    let mut worst: Vec<Option<f64>> = vec![None; case.shares.len()];
     for (name, source) in modules(case, radv, subgroup_size)? {
-        let wanted = case.share.is_some_and(|(kernel, _)| kernel == name);
+        let mut note = |share: f64| {
+            if let Some(at) = case.shares.iter().position(|(kernel, _)| *kernel == name) {
+                worst[at] = Some(worst[at].map_or(share, |worst| worst.min(share)));
+            }
+        };
         if let Some(share) = seen.get(&source) {
-            worst = if wanted { Some(worst.map_or(*share, |w| w.min(*share))) } else { worst };
+            note(*share);
             continue;
         }
         let stats = radv.compile(&source).map_err(|e| format!("{name} of {}: {e}", case.name))?;
         let share = isa::hottest_loop(&stats.assembly).map_or(0.0, |hottest| hottest.share());
-        worst = if wanted { Some(worst.map_or(share, |w| w.min(share))) } else { worst };
+        note(share);
         println!(
             "{:34} {:34} {:>5} {:>5} {:>7} {:>7} {:>6} {:>6} {:>10} {:>5.1}%",
             case.name,
@@ -115,9 +145,9 @@ fn check(
         }
         seen.insert(source, share);
     }
-    if let Some((kernel, least)) = case.share.filter(|_| radv.is_judged) {
+    for ((kernel, least), worst) in case.shares.iter().zip(worst).filter(|_| radv.is_judged) {
         match worst {
-            Some(share) if share >= least => {}
+            Some(share) if share >= *least => {}
             Some(share) => failures.push(format!(
                 "{}: {:.1} % of the inner loop of {kernel} are multiply-adds, not {} %",
                 case.name,

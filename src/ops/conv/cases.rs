@@ -85,6 +85,7 @@ fn two_dimensions() -> Vec<Case> {
     let mut cases = vec![
         conv([2, 3, 5, 7], [4, 3, 3, 3], plain),
         conv([1, 1, 1, 1], [1, 1, 1, 1], plain),
+        conv([2, 8, 4, 5], [12, 8, 1, 1], plain),
         conv([1, 1, 4, 4], [1, 1, 2, 2], plain),
         // strides
         conv([2, 3, 8, 9], [4, 3, 3, 3], options([2, 2], [0, 0], [1, 1], 1)),

@@ -13,6 +13,8 @@ use super::{Geometry, Pass};
 /// A way of computing a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Method {
+    /// A product of the weight and each image, whose positions see one pixel each.
+    Product,
     /// Strips of positions in registers.
     Strips,
     /// A sliding window of this many columns over one channel.
@@ -45,7 +47,8 @@ const FEWEST_CHANNELS: usize = 16;
 pub(super) fn methods(call: &Call) -> Vec<Method> {
     let window = call.window().map(Method::Depthwise);
     if call.adapter.is_cpu || call.batch == 0 {
-        return window.into_iter().chain([Method::Strips]).collect();
+        let product = call.is_product().then_some(Method::Product);
+        return window.into_iter().chain(product).chain([Method::Strips]).collect();
     }
     let g = call.geometry;
     let mut methods: Vec<(f64, Method)> =

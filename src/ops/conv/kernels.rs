@@ -2,7 +2,8 @@
 //!
 //! Here are those of strips, whose invocations hold a part of the result in registers and need nobody else: `shuffle`
 //! where subgroups have 8 lanes, `plain` elsewhere; and those for depthwise convolutions (one input and one output
-//! channel a group), which walk down the rows with a sliding window. `tiled` and `winograd` are for GPUs.
+//! channel a group), which walk down the rows with a sliding window. A convolution that sees one pixel is a product of
+//! `matmul` there. `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
 use super::tiled::product;
@@ -10,9 +11,10 @@ use super::tiles::{Target, Tiles, choose};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
+use crate::ops::matmul::{Product, Variant};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 
 const FORWARD_SHUFFLE: &str = include_str!("../../../shaders/conv2d_shuffle.wgsl");
 const FORWARD_PLAIN: &str = include_str!("../../../shaders/conv2d_plain.wgsl");
@@ -36,6 +38,7 @@ pub(super) struct Call<'a> {
     pub pass: Pass,
     pub geometry: &'a Geometry,
     pub batch: usize,
+    pub inputs: [&'a Layout; 2],
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
     /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
@@ -88,6 +91,7 @@ impl Call<'_> {
     fn compute(&self, method: Method) -> Result<Kernels> {
         let g = self.geometry;
         match (method, self.pass) {
+            (Method::Product, _) => self.product(),
             (Method::Tiled(tile), _) => self.tiled(&tile),
             (Method::Winograd { geometry, outputs, tile }, _) => self.winograd(&geometry, outputs, &tile),
             (Method::Depthwise(x), Pass::Forward) => Ok(self.depthwise(g, false, x).into()),
@@ -181,13 +185,54 @@ impl Call<'_> {
         (kernel, choose(self.pass, self.geometry, self.target()))
     }
 
+    /// Whether it is a product of the weight, or of its transpose, and each image.
+    pub fn is_product(&self) -> bool {
+        let g = self.geometry;
+        let is_pointwise = g.kernel == [1, 1] && g.stride == [1, 1] && g.padding == [0, 0] && g.input == g.output;
+        self.target() == Target::Shuffle && self.pass != Pass::BackwardFilter && g.groups == 1 && is_pointwise
+    }
+
+    fn product(&self) -> Result<Kernels> {
+        let g = self.geometry;
+        let positions = g.output[0] * g.output[1];
+        let (rows, depth, strides) = match self.pass {
+            Pass::BackwardData => (g.in_per_group, g.out_per_group, [0, 1, g.in_per_group]),
+            _ => (g.out_per_group, g.in_per_group, [0, g.in_per_group, 1]),
+        };
+        let [images, weight] = self.inputs;
+        let left = Layout::strided(Shape::new(&[self.batch, rows, depth])?, &strides, weight.offset, weight.dtype);
+        let strides = [depth * positions, positions, 1];
+        let right =
+            Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
+        let mut product = Product::new([&left, &right], self.output).kernels(Variant::Shuffle)?;
+        // The weight is the second input, and the left operand.
+        for kernel in &mut product.kernels {
+            for (_, operand) in &mut kernel.bindings {
+                *operand = match *operand {
+                    Operand::Input(at) => Operand::Input(1 - at),
+                    other => other,
+                };
+            }
+            for word in &mut kernel.params {
+                *word = match *word {
+                    Word::Offset(at) => Word::Offset(1 - at),
+                    other => other,
+                };
+            }
+        }
+        Ok(product)
+    }
+
     fn forward(&self) -> Result<Kernel> {
         let g = self.geometry;
         let (kernel, tiles) = self.strips(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
-        if g.in_per_group * g.kernel[0] / tiles.step + tiles.channels > LIMIT {
+        let kernel_rows = g.in_per_group * g.kernel[0];
+        if kernel_rows / tiles.step + tiles.channels > LIMIT {
             return Err(self.too_large("kernel rows"));
         }
         let strips = self.batch * g.output[0] * g.output[1].div_ceil(tiles.x);
+        let kernel = kernel.values(&[self.batch]);
+        let kernel = if self.target() == Target::Shuffle { kernel } else { kernel.values(&[kernel_rows]) };
         Ok(kernel
             .constant("TILE_OUT", unsigned(tiles.channels))
             .constant("TILE_X", unsigned(tiles.x))
@@ -195,7 +240,6 @@ impl Call<'_> {
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
-            .values(&[self.batch])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(self.grid(strips, self.workgroup(), g.groups * g.out_per_group.div_ceil(tiles.channels), 1)?))
     }

@@ -165,7 +165,8 @@ impl Convolution {
     }
 
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
-        Call { pass: self.pass, geometry, batch: io.inputs[0].shape[0], output: &io.outputs[0], adapter, ones: false }
+        let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
+        Call { pass: self.pass, geometry, batch: io.inputs[0].shape[0], inputs, output, adapter, ones: false }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {

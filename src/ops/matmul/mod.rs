@@ -9,6 +9,7 @@ mod tests;
 mod variants;
 
 pub(super) use cases::cases;
+pub(super) use variants::{Product, Variant};
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -18,7 +19,6 @@ use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
-use variants::Product;
 
 /// `output[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]`, all of three dimensions.
 #[derive(Clone, Debug, Hash)]
