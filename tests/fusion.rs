@@ -4,7 +4,7 @@ mod common;
 
 use wgrad::models::{CifarCnn, LeNet5, ResNet18};
 use wgrad::nn::{Module, Scope};
-use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Disable,
     InterpolateMode, InterpolateOptions, MaxPool2dOptions, Noop, PadMode, Parameter, Result, Tensor,
@@ -185,18 +185,24 @@ fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
     }
 }
 
-/// Dispatches of a network's forward and backward pass.
-fn of_network(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 4]) -> u64 {
+/// Dispatches of a network's training step with Adam, once nothing is new.
+fn of_step(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 4]) -> u64 {
     let device = Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() }).unwrap();
     let network = make(&Scope::new(&device)).unwrap();
+    let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();
     let x = Tensor::ones(&device, &input).unwrap();
     let labels = Tensor::from_slice(&device, &vec![1i32; input[0]], &[input[0]]).unwrap();
-    device.sync().unwrap();
-    let before = device.stats().dispatches;
-    let loss = network.forward(&x).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
-    loss.backward().unwrap();
-    device.flush().unwrap();
-    device.stats().dispatches - before
+    let mut dispatches = 0;
+    for _ in 0..3 {
+        device.sync().unwrap();
+        let before = device.stats().dispatches;
+        let loss = network.forward(&x).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+        loss.backward().unwrap();
+        adam.step().unwrap();
+        adam.zero_grad();
+        dispatches = device.stats().dispatches - before;
+    }
+    dispatches
 }
 
 #[test]
@@ -205,15 +211,16 @@ fn networks_take_few_dispatches() {
     let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
     for batch in [2, 64] {
         for noop in [&software, &gpu, &Noop { subgroup_size: 1, ..software.clone() }] {
-            // One kernel is left for the optimizer.
-            let lenet = of_network(noop, |scope| Ok(Box::new(LeNet5::new(scope)?)), [batch, 1, 28, 28]);
-            assert_eq!(lenet, 24, "LeNet-5, batch {batch} on {noop:?}");
+            let lenet = of_step(noop, |scope| Ok(Box::new(LeNet5::new(scope)?)), [batch, 1, 28, 28]);
+            assert!(lenet <= 25, "LeNet-5, batch {batch} on {noop:?}: {lenet}");
         }
-        let cifar = of_network(&software, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [batch, 3, 32, 32]);
-        assert!(cifar <= 33, "CIFAR CNN, batch {batch}: {cifar}");
+        let cifar = of_step(&software, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [batch, 3, 32, 32]);
+        assert!(cifar <= 34, "CIFAR CNN, batch {batch}: {cifar}");
     }
-    let resnet = of_network(&software, |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [8, 3, 32, 32]);
-    assert!(resnet <= 180, "ResNet-18: {resnet}");
+    for (noop, most) in [(&software, 190), (&gpu, 260)] {
+        let resnet = of_step(noop, |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [8, 3, 32, 32]);
+        assert!(resnet <= most, "ResNet-18 on {noop:?}: {resnet}");
+    }
 }
 
 /// A network with a normalization and a residual; its loss and what a step of SGD makes of its parameters.

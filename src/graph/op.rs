@@ -6,7 +6,7 @@ use crate::graph::{Tensor, no_grad};
 use crate::host_tensor::HostTensor;
 use crate::shader::{Formula, Kernels, RowFormula};
 use crate::shape::Layout;
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 
@@ -40,7 +40,7 @@ pub struct Io<'a> {
 ///
 /// Attributes that change the kernel belong into the type (and so into its `Hash`); numbers that may
 /// change from step to step are [`scalars`](Op::scalars), which never cause a new plan.
-pub trait Op: Debug + Send + Sync + 'static {
+pub trait Op: Any + Debug + Send + Sync {
     /// PyTorch's name of the operation.
     fn name(&self) -> &'static str;
 

@@ -5,7 +5,7 @@ use crate::graph::{Class, Edge, Summing};
 use crate::plan::domain::{Domain, Wide};
 use crate::plan::loops;
 use crate::plan::wiring::{Root, Wiring};
-use crate::shader::Kernels;
+use crate::shader::{Kernel, Kernels};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
@@ -267,7 +267,7 @@ impl Former<'_> {
             // The kernels bind the call's inputs themselves, and its outputs whether anything reads them or not.
             Kind::Call(call) => {
                 let own = self.own_kernels(cluster).into_iter().flat_map(|kernels| &kernels.kernels);
-                let own = own.map(|kernel| kernel.bindings.len()).max().unwrap_or(0);
+                let own = own.map(Kernel::storage_buffers).max().unwrap_or(0);
                 let of_call = self.outputs(cluster, |member| member == call);
                 own + inputs - self.wiring.schedule.edges[call].len() + outputs - of_call
             }

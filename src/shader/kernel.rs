@@ -189,6 +189,11 @@ impl Kernel {
         self
     }
 
+    /// How many storage buffers it binds, with the device's fault words.
+    pub(crate) fn storage_buffers(&self) -> usize {
+        self.bindings.len() + usize::from(self.template.contains("> fault: "))
+    }
+
     /// Whether a binding shows `operand`.
     pub(crate) fn shows(&self, operand: Operand) -> bool {
         self.bindings.iter().any(|binding| binding.1 == operand)

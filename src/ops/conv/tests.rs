@@ -169,7 +169,7 @@ fn winograd_keeps_its_bound() {
         (80_000, geometry([2, 17, 16], [7, 5], [3, 3], [1, 1], [0, 2], [1, 1])),
         (1 << 30, geometry([1, 512, 16], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1])),
     ];
-    let is_winograd = |kernels: &Kernels| kernels.kernels[0].name == "conv2d_winograd_filter";
+    let is_winograd = |kernels: &Kernels| kernels.kernels[0].name == "conv2d_winograd_spread";
     for (bytes, g) in &list {
         for pass in [Pass::Forward, Pass::BackwardData] {
             let [.., terms] = product(pass, g);
@@ -203,6 +203,6 @@ fn winograd_can_be_switched_off() {
         let kernels = candidates.iter().flat_map(|candidate| &candidate.kernels);
         (candidates[0].kernels[0].name, kernels.filter(|kernel| kernel.name.contains("winograd")).count())
     };
-    assert_eq!(first(false).0, "conv2d_winograd_filter");
+    assert_eq!(first(false).0, "conv2d_winograd_spread");
     assert_eq!(first(true), ("conv2d_tiled", 0));
 }

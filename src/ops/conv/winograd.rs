@@ -21,11 +21,10 @@ use crate::error::{Error, Result};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
-const FILTER: &str = include_str!("../../../shaders/conv2d_winograd_filter.wgsl");
-const INPUT: &str = include_str!("../../../shaders/conv2d_winograd_input.wgsl");
+const SPREAD: &str = include_str!("../../../shaders/conv2d_winograd_spread.wgsl");
 const OUTPUT: &str = include_str!("../../../shaders/conv2d_winograd_output.wgsl");
 
-/// The transforms of F(4x4, 3x3), in the templates' `transform` functions; those of F(2x2, 3x3) stand there.
+/// The transforms of F(4x4, 3x3), in the templates' functions; those of F(2x2, 3x3) stand there.
 const FILTER_4: &str = "
     let even = w[0] + w[2];
     let far = w[0] / 24.0 + w[2] / 6.0;
@@ -96,11 +95,11 @@ impl Call<'_> {
         }
         let images = (MOST_BYTES.min(limit as usize) / most).clamp(1, self.batch);
 
-        let mut kernels = vec![self.transformed_filter(outputs)];
+        let mut kernels = Vec::new();
         for first in (0..self.batch).step_by(images) {
             let part = images.min(self.batch - first);
             let tiled = Call { batch: part, ..call }.tiled_forward(tile)?;
-            kernels.push(self.transformed_input(g, outputs, [first, part]));
+            kernels.push(self.spread(g, outputs, [first, part]));
             kernels.push(between(tiled, part));
             kernels.push(self.transformed_output(g, outputs, [first, part]));
         }
@@ -108,67 +107,58 @@ impl Call<'_> {
         Ok(Kernels { kernels, temporaries })
     }
 
-    fn transformed_filter(&self, outputs: usize) -> Kernel {
-        let g = self.geometry;
-        let kernel = Kernel::new("conv2d_winograd_filter", FILTER)
-            .alias("Element", self.output.dtype.wgsl())
-            .constant("GROUPS", unsigned(g.groups))
-            .constant("IN_PER_GROUP", unsigned(g.in_per_group))
-            .constant("OUT_PER_GROUP", unsigned(g.out_per_group))
-            .constant("ROTATE", self.pass == Pass::BackwardData)
-            .bind("weight", Operand::Input(1))
-            .bind("output", Operand::Temporary(0))
-            .words([Word::Offset(1)])
-            .grid(fold_groups(g.weights() / 9, 64))
-            .work(g.weights() * outputs);
-        sized(kernel, outputs, FILTER_4)
-    }
-
-    fn transformed_input(&self, g: &Geometry, outputs: usize, [first, images]: [usize; 2]) -> Kernel {
+    /// The transforms of some images, and before the first of them that of the weights.
+    fn spread(&self, g: &Geometry, outputs: usize, [first, images]: [usize; 2]) -> Kernel {
+        let of_weight = self.geometry;
+        let filters = of_weight.weights() / 9;
+        let filter_invocations = if first == 0 { filters.next_multiple_of(64) } else { 0 };
         let channels = g.groups * g.in_per_group;
-        let kernel = Kernel::new("conv2d_winograd_input", INPUT)
+        let [y, x] = g.output.map(|size| size.div_ceil(outputs));
+        let invocations = filter_invocations + images * channels * y * x;
+        let kernel = Kernel::new("conv2d_winograd_spread", SPREAD)
             .alias("Element", self.output.dtype.wgsl())
+            .constant("GROUPS", unsigned(of_weight.groups))
+            .constant("IN_PER_GROUP", unsigned(of_weight.in_per_group))
+            .constant("OUT_PER_GROUP", unsigned(of_weight.out_per_group))
+            .constant("ROTATE", self.pass == Pass::BackwardData)
             .constant("CHANNELS", unsigned(channels))
             .constant("IN_HEIGHT", unsigned(g.input[0]))
             .constant("IN_WIDTH", unsigned(g.input[1]))
             .constant("PAD_Y", unsigned(g.padding[0]))
             .constant("PAD_X", unsigned(g.padding[1]))
+            .constant("TILES_Y", unsigned(y))
+            .constant("TILES_X", unsigned(x))
+            .constant("OUTPUTS", unsigned(outputs))
+            .bind("weight", Operand::Input(1))
             .bind("input", Operand::Input(0))
-            .bind("output", Operand::Temporary(1))
-            .values(&[first, images])
-            .words([Word::Offset(0)]);
-        tiles(sized(kernel, outputs, INPUT_4), g, outputs, images * channels)
+            .bind("filters", Operand::Temporary(0))
+            .bind("tiles", Operand::Temporary(1))
+            .values(&[filter_invocations, first, images])
+            .words([Word::Offset(1), Word::Offset(0)])
+            .grid(fold_groups(invocations, 64))
+            .work(invocations * (outputs + 2) * (outputs + 2) * 4);
+        if outputs == 4 { kernel.hook("transform_filter", FILTER_4).hook("transform_input", INPUT_4) } else { kernel }
     }
 
     fn transformed_output(&self, g: &Geometry, outputs: usize, [first, images]: [usize; 2]) -> Kernel {
         let channels = g.groups * g.out_per_group;
+        let [y, x] = g.output.map(|size| size.div_ceil(outputs));
+        let invocations = images * channels * y * x;
         let kernel = Kernel::new("conv2d_winograd_output", OUTPUT)
             .alias("Element", self.output.dtype.wgsl())
             .constant("CHANNELS", unsigned(channels))
             .constant("HEIGHT", unsigned(g.output[0]))
             .constant("WIDTH", unsigned(g.output[1]))
+            .constant("TILES_Y", unsigned(y))
+            .constant("TILES_X", unsigned(x))
+            .constant("OUTPUTS", unsigned(outputs))
             .bind("products", Operand::Temporary(2))
             .bind("output", Operand::Output(0))
-            .values(&[first, images]);
-        tiles(sized(kernel, outputs, OUTPUT_4), g, outputs, images * channels)
+            .values(&[first, images])
+            .grid(fold_groups(invocations, 64))
+            .work(invocations * (outputs + 2) * (outputs + 2) * 4);
+        if outputs == 4 { kernel.hook("transform", OUTPUT_4) } else { kernel }
     }
-}
-
-/// Sets the size of the tiles, and `transform` where it is not the template's.
-fn sized(kernel: Kernel, outputs: usize, transform_4: &'static str) -> Kernel {
-    let kernel = kernel.constant("OUTPUTS", unsigned(outputs));
-    if outputs == 4 { kernel.hook("transform", transform_4) } else { kernel }
-}
-
-/// Sets the grid of a kernel of one tile an invocation.
-fn tiles(kernel: Kernel, g: &Geometry, outputs: usize, planes: usize) -> Kernel {
-    let [y, x] = g.output.map(|size| size.div_ceil(outputs));
-    let inputs = outputs + 2;
-    kernel
-        .constant("TILES_Y", unsigned(y))
-        .constant("TILES_X", unsigned(x))
-        .grid(fold_groups(planes * y * x, 64))
-        .work(planes * y * x * inputs * inputs * 4)
 }
 
 /// A convolution's kernel between temporaries.

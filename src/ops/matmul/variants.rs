@@ -29,6 +29,9 @@ const ENOUGH_GROUPS: usize = 256;
 /// The least depth of a part: a sum of parts costs a store and a load of each.
 const SHORTEST_PART: usize = 256;
 
+/// Invocations of a workgroup on software adapters, side by side along the columns.
+const WORKGROUP: usize = 8;
+
 /// Rows and columns of a tile of the plain kernel for software adapters.
 const PLAIN_TILE: [usize; 2] = [16, 8];
 
@@ -170,8 +173,8 @@ impl<'a> Product<'a> {
     pub fn summing(&self, adapter: &Adapter) -> Result<Option<Kernels>> {
         let variant = self.choice(adapter);
         let tile_columns = match variant {
-            Variant::Shuffle => self.shuffle_tile()[1],
-            Variant::Plain => PLAIN_TILE[1],
+            Variant::Shuffle => WORKGROUP * self.shuffle_tile()[1],
+            Variant::Plain => WORKGROUP * PLAIN_TILE[1],
             Variant::Tiled { tile, .. } => tile.columns(),
             Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => return Ok(None),
         };
@@ -312,7 +315,6 @@ impl<'a> Product<'a> {
 
     /// The kernels of software adapters.
     fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2]) -> Result<Kernels> {
-        const WORKGROUP: usize = 8;
         let groups = [self.columns.div_ceil(WORKGROUP * tile_columns), self.rows.div_ceil(tile_rows)];
         if groups.iter().any(|&g| g > MOST_GROUPS) {
             let (shape, limit) = (self.output.shape, MOST_GROUPS as u64);

@@ -5,6 +5,7 @@ use super::elementary::{ERROR_FUNCTION, unary};
 use super::{Accepts, Makes, Row, apply};
 use crate::error::Result;
 use crate::graph::{Tensor, Vjp};
+use crate::ops::pool::behind_rectifier;
 
 pub(super) const ROWS: &[&Row] =
     &[&RELU, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
@@ -35,7 +36,10 @@ static RELU: Row = Row::float(
     |x| if x[0].is_nan() { x[0] } else { x[0].max(0.0) },
     |c| {
         // The result tells as well as the input does, and the next layer keeps it anyway. NaN is not below, as in PyTorch.
-        Ok(vec![c.of(0, |g| c.output(0).le_scalar(0.0)?.where_(&g.zeros_like()?, &g))?])
+        Ok(vec![c.of(0, |g| match behind_rectifier(c.output(0), &g)? {
+            Some(gradient) => Ok(gradient),
+            None => c.output(0).le_scalar(0.0)?.where_(&g.zeros_like()?, &g),
+        })?])
     },
 )
 .library(NOT_A_NUMBER)

@@ -10,7 +10,9 @@ use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
+use std::any::Any;
 use std::hash::Hasher;
+use std::sync::Arc;
 
 const FORWARD: &str = include_str!("../../../shaders/max_pool2d.wgsl");
 const BACKWARD: &str = include_str!("../../../shaders/max_pool2d_backward.wgsl");
@@ -155,6 +157,27 @@ impl Op for MaxPool2dBackward {
         })?;
         Ok(vec![gradient, None])
     }
+}
+
+/// The gradient behind a rectifier with the result `rectified`, where `gradient`, which has reached that, comes from
+/// nothing but the largest elements of its windows.
+///
+/// It reaches elements that are such a largest one, and those that are not above 0 are masked: which they are the maxima
+/// tell too, so that the rectifier's result, larger and needed by nobody else, need not be kept for it.
+#[track_caller]
+pub(in crate::ops) fn behind_rectifier(rectified: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+    let op: &dyn Any = &*gradient.node.op;
+    let Some(backward) = op.downcast_ref::<MaxPool2dBackward>() else { return Ok(None) };
+    let inputs = gradient.node.state.lock().inputs.clone();
+    let [grad, index] = &inputs[..] else { return Ok(None) };
+    let is_of_windows = index.node.op.name() == OP
+        && index.node.state.lock().inputs.first().is_some_and(|input| Arc::ptr_eq(&input.node, &rectified.node));
+    if !is_of_windows {
+        return Ok(None);
+    }
+    let maxima = Tensor { node: index.node.clone(), output: 0 };
+    let masked = maxima.le_scalar(0.0)?.where_(&grad.zeros_like()?, grad)?;
+    record_one(backward.clone(), &[&masked, index]).map(Some)
 }
 
 impl Tensor {
