@@ -165,10 +165,10 @@ impl Memory {
     }
 }
 
-/// Sixteen classes to a doubling: at most a sixteenth of a large buffer is unused.
+/// Sixty-four classes to a doubling: of a large buffer hardly more than a hundredth is unused.
 fn size_class(bytes: u64) -> u64 {
     let bytes = bytes.max(256);
-    let step = (bytes.next_power_of_two() / 32).max(64);
+    let step = (bytes.next_power_of_two() / 128).max(64);
     bytes.next_multiple_of(step)
 }
 
@@ -323,11 +323,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_waste_at_most_a_sixteenth() {
+    fn classes_waste_little() {
         for bytes in [1u64, 255, 256, 257, 1000, 4096, 4097, 1_000_003, 1 << 30] {
             let class = size_class(bytes);
             assert!(class >= bytes && class.is_multiple_of(16));
-            assert!(bytes <= 1024 || class * 16 <= bytes * 17, "{bytes} -> {class}");
+            assert!(bytes <= 4096 || class * 64 <= bytes * 65, "{bytes} -> {class}");
         }
     }
 }

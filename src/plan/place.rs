@@ -7,6 +7,7 @@ use crate::plan::code::Written;
 use crate::plan::pack::{Home, Packs};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -88,6 +89,46 @@ pub(super) struct Unit {
     pub written: Written,
 }
 
+/// When something is in a slot.
+struct Span {
+    bytes: usize,
+    /// The first unit that writes it, and the last that reads it; `None` where it outlives the run.
+    first: usize,
+    last: Option<usize>,
+}
+
+impl Span {
+    fn meets(&self, other: &Span) -> bool {
+        let ends_before = |a: &Span, b: &Span| a.last.is_some_and(|last| last < b.first);
+        !ends_before(self, other) && !ends_before(other, self)
+    }
+}
+
+/// Which slots share a buffer: for each the number of its buffer, and the sizes of these. The largest choose first, so that
+/// whatever joins a buffer fits; each takes the tightest that is free while it is needed, and what outlives the run none
+/// that is much too large.
+fn share(spans: &[Span]) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..spans.len()).collect();
+    order.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
+    let mut shared = vec![0; spans.len()];
+    let mut buffers: Vec<(usize, Vec<usize>)> = Vec::new();
+    for slot in order {
+        let span = &spans[slot];
+        let most = if span.last.is_none() { (span.bytes + span.bytes / 4).max(1024) } else { usize::MAX };
+        let is_free = |(bytes, slots): &(usize, Vec<usize>)| {
+            *bytes <= most && slots.iter().all(|&other| !span.meets(&spans[other]))
+        };
+        // Sizes only fall: the last one is the tightest.
+        let at = buffers.iter().rposition(is_free).unwrap_or_else(|| {
+            buffers.push((span.bytes, Vec::new()));
+            buffers.len() - 1
+        });
+        buffers[at].1.push(slot);
+        shared[slot] = at;
+    }
+    (shared, buffers.into_iter().map(|(bytes, _)| bytes).collect())
+}
+
 /// Places units one after the other.
 pub(super) struct Placer<'a> {
     schedule: &'a Schedule,
@@ -95,8 +136,9 @@ pub(super) struct Placer<'a> {
     kept: BTreeSet<Root>,
     packs: &'a Packs,
     places: HashMap<Root, Place>,
-    slots: Vec<usize>,
-    free: Vec<usize>,
+    slots: Vec<Span>,
+    /// The number of the unit that is being placed.
+    now: usize,
     uploads: Vec<(usize, usize)>,
     steps: Vec<Step>,
     params: Vec<u8>,
@@ -115,7 +157,7 @@ impl<'a> Placer<'a> {
             packs,
             places: HashMap::new(),
             slots: Vec::new(),
-            free: Vec::new(),
+            now: 0,
             uploads: Vec::new(),
             steps: Vec::new(),
             params: Vec::new(),
@@ -126,9 +168,9 @@ impl<'a> Placer<'a> {
                 Some(Storage::Pending(bytes)) => {
                     // Stays where it is put: the tensor may be used again.
                     debug_assert_eq!(tensor.layout().offset, 0);
-                    placer.slots.push(bytes.len());
-                    placer.uploads.push((source, placer.slots.len() - 1));
-                    Place::Slot(placer.slots.len() - 1)
+                    let slot = placer.slot(bytes.len(), true);
+                    placer.uploads.push((source, slot));
+                    Place::Slot(slot)
                 }
                 _ => Place::Source(source),
             };
@@ -151,24 +193,10 @@ impl<'a> Placer<'a> {
         self.kept.contains(&root)
     }
 
-    /// A slot of at least `bytes`: a free one that is little larger, or the largest that is smaller, which grows; or, for
-    /// what does not outlive the run, one that is much larger.
+    /// A slot that nothing was in yet; which of them share a buffer is settled in the end.
     fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
-        let size = |i: &usize| self.slots[self.free[*i]];
-        let larger = (0..self.free.len()).filter(|i| size(i) >= bytes).min_by_key(size);
-        let smaller = (0..self.free.len()).filter(|i| size(i) < bytes).max_by_key(size);
-        let close = larger.filter(|i| size(i) <= bytes.saturating_mul(2).max(1024));
-        match close.or(smaller).or(larger.filter(|_| !outlives)) {
-            Some(at) => {
-                let slot = self.free.swap_remove(at);
-                self.slots[slot] = self.slots[slot].max(bytes);
-                slot
-            }
-            None => {
-                self.slots.push(bytes);
-                self.slots.len() - 1
-            }
-        }
+        self.slots.push(Span { bytes, first: self.now, last: if outlives { None } else { Some(usize::MAX) } });
+        self.slots.len() - 1
     }
 
     /// The slot of a value, which it has from its first segment on if it is a pack.
@@ -185,9 +213,8 @@ impl<'a> Placer<'a> {
     fn release(&mut self, root: Root) {
         if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root))
             && !self.kept.contains(&root)
-            && !self.free.contains(&slot)
         {
-            self.free.push(slot);
+            self.slots[slot].last = Some(self.now);
         }
     }
 
@@ -195,6 +222,7 @@ impl<'a> Placer<'a> {
     /// nothing reads later; `is_used` tells which outputs anything reads.
     pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(Root) -> bool) -> Result<()> {
         let layout = |root: Root| self.schedule.layout(root);
+        self.now += 1;
         let outputs = unit.written.outputs.clone();
         let mut overwritten = Vec::new();
         for (output, &root) in outputs.iter().enumerate() {
@@ -216,7 +244,9 @@ impl<'a> Placer<'a> {
         if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
             self.dispatch(&unit, roots, &temporaries)?;
         }
-        self.free.extend(temporaries);
+        for slot in temporaries {
+            self.slots[slot].last = Some(self.now);
+        }
         for &root in ends {
             if !overwritten.contains(&root) {
                 self.release(root);
@@ -299,7 +329,7 @@ impl<'a> Placer<'a> {
         start
     }
 
-    pub fn finish(self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
+    pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
         let schedule = self.schedule;
         let mut kept = Vec::new();
         for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
@@ -318,14 +348,24 @@ impl<'a> Placer<'a> {
                 buffers.insert(buffer.whole_id(), buffer.class());
             }
         }
+        let (shared, slots) = share(&self.slots);
+        let settled = |place: Place| match place {
+            Place::Slot(slot) => Place::Slot(shared[slot]),
+            Place::Part(slot, start, bytes) => Place::Part(shared[slot], start, bytes),
+            source => source,
+        };
+        for place in self.steps.iter_mut().flat_map(|step| step.buffers.iter_mut().flatten()) {
+            *place = settled(*place);
+        }
+        kept.iter_mut().flat_map(|kept| &mut kept.1).for_each(|place: &mut Place| *place = settled(*place));
         Ok(Plan {
-            slot_bytes: self.slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
+            slot_bytes: slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
             source_bytes: buffers.values().sum(),
             uniform: self.gpu.uniform(self.params.len())?,
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
             steps: self.steps,
-            slots: self.slots,
-            uploads: self.uploads,
+            slots,
+            uploads: self.uploads.iter().map(|&(source, slot)| (source, shared[slot])).collect(),
             kept,
             params: self.params,
             patches: self.patches,

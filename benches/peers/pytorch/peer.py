@@ -2,6 +2,7 @@
 with a thread per processor. Arguments and output are those of the other programs; see ../README.md."""
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -153,6 +154,19 @@ def timed(call, calls):
     return (time.perf_counter() - start) * 1e3 / calls
 
 
+def max_bytes(prepare):
+    """The most that tensors held, from making the inputs to the end of the third call."""
+    if CUDA:
+        return torch.cuda.max_memory_allocated()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        call = prepare()
+        for _ in range(3):
+            call()
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()))
+    return max(held, default=0)
+
+
 def measure(name, prepare, runs, paced):
     call = prepare()
     sync()
@@ -176,8 +190,8 @@ def measure(name, prepare, runs, paced):
         "runs": runs,
         "calls": calls,
     }
-    if CUDA:
-        line["max_bytes"] = torch.cuda.max_memory_allocated()
+    if CUDA or name.endswith("_step"):
+        line["max_bytes"] = max_bytes(prepare)
     print(json.dumps(line), flush=True)
 
 

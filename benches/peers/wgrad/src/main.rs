@@ -98,6 +98,6 @@ fn work(device: &Device, mut call: impl FnMut() -> Result<()> + 'static) -> Work
     Work {
         call: Box::new(move || call().expect("wgrad submits")),
         sync: Box::new(move || waiting.sync().expect("wgrad computes")),
-        max_bytes: Box::new(move || Some(counting.stats().bytes_peak)),
+        max_bytes: Box::new(move || Some(counting.stats().bytes_live_peak)),
     }
 }
