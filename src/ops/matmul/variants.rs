@@ -32,8 +32,8 @@ const SHORTEST_PART: usize = 256;
 /// Invocations of a workgroup on software adapters, side by side along the columns.
 const WORKGROUP: usize = 8;
 
-/// Rows and columns of a tile of the plain kernel for software adapters.
-const PLAIN_TILE: [usize; 2] = [16, 8];
+/// Columns below which software adapters take small tiles.
+const FEW_COLUMNS: usize = 32;
 
 /// Elements of k between two barriers of a tiled kernel.
 const TILE_DEPTH: usize = 16;
@@ -169,12 +169,16 @@ impl<'a> Product<'a> {
         [32, if self.columns < 512 { 4 } else { 8 }]
     }
 
+    fn plain_tile(&self) -> [usize; 2] {
+        if self.columns < FEW_COLUMNS { [8, 4] } else { [16, 8] }
+    }
+
     /// The kernels that add up the rows of `left` too, where that costs next to nothing.
     pub fn summing(&self, adapter: &Adapter) -> Result<Option<Kernels>> {
         let variant = self.choice(adapter);
         let tile_columns = match variant {
             Variant::Shuffle => WORKGROUP * self.shuffle_tile()[1],
-            Variant::Plain => WORKGROUP * PLAIN_TILE[1],
+            Variant::Plain => WORKGROUP * self.plain_tile()[1],
             Variant::Tiled { tile, .. } => tile.columns(),
             Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => return Ok(None),
         };
@@ -187,7 +191,9 @@ impl<'a> Product<'a> {
     /// The variant that is fastest as far as sizes and strides tell.
     pub fn choice(&self, adapter: &Adapter) -> Variant {
         if adapter.is_cpu {
-            return if adapter.subgroup_size >= 8 { Variant::Shuffle } else { Variant::Plain };
+            // Four times the code, and so the compilation, for lanes of which few columns leave most idle.
+            let pays = adapter.subgroup_size >= 8 && self.columns >= FEW_COLUMNS;
+            return if pays { Variant::Shuffle } else { Variant::Plain };
         }
         // A workgroup shares out each row of a matrix that is loaded along k, so short rows leave most of it idle.
         let is_deep = |along_k: usize| along_k != 1 || self.depth >= SHORTEST_ROW;
@@ -215,7 +221,8 @@ impl<'a> Product<'a> {
     pub fn variants(&self, adapter: &Adapter) -> Vec<Variant> {
         let choice = self.choice(adapter);
         if adapter.is_cpu {
-            return vec![choice];
+            let both = [choice, if choice == Variant::Plain { Variant::Shuffle } else { Variant::Plain }];
+            return both[..if adapter.subgroup_size >= 8 { 2 } else { 1 }].to_vec();
         }
         let mut all = vec![choice];
         let mut add = |variant| {
@@ -289,7 +296,7 @@ impl<'a> Product<'a> {
             }
             Variant::Plain => {
                 let kernel = Kernel::new("matmul_plain", PLAIN).alias("Element", self.left.dtype.wgsl());
-                self.in_registers(kernel, PLAIN_TILE)
+                self.in_registers(kernel, self.plain_tile())
             }
             Variant::Cooperative { fragments, splits } => Ok(self.cooperative(fragments, splits)),
             Variant::Tiled { tile, splits } => Ok(self.tiled(tile, splits)),
