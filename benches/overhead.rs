@@ -7,11 +7,12 @@
 //! On wgpu's noop adapter, which allocates and validates and computes nothing. Of each time the lowest tenth of the
 //! steps lies below it, so that other programs on the machine count little.
 //!
-//! * `record forward`, `record backward`, `record update`: the user's calls, which only append to the graph.
-//! * `replay`: the flush of what was recorded, with a cached plan and the batch on the device already: the schedule, its
-//!   fingerprint, parameters, bind groups, encoding, submitting, the results' new homes, and dropping the graph.
-//! * `replay, uploading`: the same with a new batch, which the noop adapter copies four times.
-//! * `plan and compile`, `plan`: the first flush of all, and the first of another batch size.
+//! * `record forward`, `record backward`: the user's calls, which only append to the graph.
+//! * `step`: the optimizer records its update and flushes, with a cached plan and the batch on the device already: the
+//!   schedule, its fingerprint, parameters, bind groups, encoding, submitting, the results' new homes, and dropping the
+//!   graph. Its time a dispatch is a bound of what replaying a plan costs.
+//! * `step, uploading`: the same with a new batch, which the noop adapter copies four times.
+//! * `plan and compile`, `plan`: the first step of all, and the first of another batch size.
 //! * `wgpu alone`: as many dispatches submitted without wgrad, which no replay can be cheaper than.
 #![allow(clippy::print_stdout)]
 
@@ -25,9 +26,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
+use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{
-    Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Error, Graph, Noop, Padding, Parameter, Result, Tensor,
-    no_grad,
+    Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, Noop, Padding, Parameter, Result, Tensor,
 };
 
 /// Counts what this thread asks of the system's allocator.
@@ -99,39 +100,7 @@ fn deep(scope: &Scope) -> Result<Box<dyn Module>> {
     Ok(Box::new(net.push(Flatten).push(Linear::new(&scope.at("head"), 8 * 64, 10)?)))
 }
 
-/// A trained parameter and Adam's moments. The library's own optimizers submit at the end of a step, which is to be
-/// measured apart from recording it.
-struct Trained {
-    value: Parameter,
-    mean: Parameter,
-    square: Parameter,
-}
-
-impl Trained {
-    fn new(value: &Parameter) -> Result<Trained> {
-        let zeros = value.value().zeros_like()?;
-        Ok(Trained {
-            value: value.clone(),
-            mean: Parameter::buffer(format!("exp_avg.{}", value.name()), &zeros),
-            square: Parameter::buffer(format!("exp_avg_sq.{}", value.name()), &zeros),
-        })
-    }
-
-    fn update(&self, step: usize) -> Result<()> {
-        let gradient = self.value.grad().ok_or(Error::NoGradient { op: "update" })?;
-        let mean = self.mean.value();
-        let mean = mean.add(&gradient.sub(&mean)?.mul_scalar(0.1)?)?;
-        let square = self.square.value().mul_scalar(0.999)?.add(&gradient.square()?.mul_scalar(0.001)?)?;
-        self.mean.assign(&mean)?;
-        self.square.assign(&square)?;
-        let denominator = square.sqrt()?.div_scalar(1.0 + step as f32)?.add_scalar(1e-8)?;
-        self.value.assign(&self.value.value().sub(&mean.mul_scalar(1e-3)?.div(&denominator)?)?)?;
-        self.value.zero_grad();
-        Ok(())
-    }
-}
-
-const PHASES: [&str; 4] = ["record forward", "record backward", "record update", "replay"];
+const PHASES: [&str; 3] = ["record forward", "record backward", "step"];
 
 /// Nanoseconds and allocations of each phase.
 type Step = [(u64, u64); PHASES.len()];
@@ -139,7 +108,7 @@ type Step = [(u64, u64); PHASES.len()];
 struct Training {
     device: Device,
     net: Box<dyn Module>,
-    trained: Vec<Trained>,
+    adam: Adam,
     shape: [usize; 4],
 }
 
@@ -148,9 +117,9 @@ impl Training {
         let options = DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() };
         let device = Device::with_options(&options)?;
         let net = (work.build)(&Scope::new(&device))?;
-        let trained = net.parameters().iter().filter(|p| p.is_trained()).map(Trained::new).collect::<Result<_>>()?;
+        let adam = Adam::new(net.parameters(), AdamOptions::default())?;
         device.sync()?;
-        Ok(Training { device, net, trained, shape: work.batch })
+        Ok(Training { device, net, adam, shape: work.batch })
     }
 
     /// A new batch.
@@ -160,32 +129,29 @@ impl Training {
         Ok([images, Tensor::from_slice(&self.device, &vec![1i32; size], &[size])?])
     }
 
-    fn step(&self, step: usize, [images, labels]: &[Tensor; 2]) -> Result<Step> {
+    fn step(&mut self, [images, labels]: &[Tensor; 2]) -> Result<Step> {
         let mut clock = Clock::start();
         let loss = self.net.forward(images)?.cross_entropy(labels, &CrossEntropyOptions::default())?;
         clock.lap();
         loss.backward()?;
         clock.lap();
-        no_grad(|| self.trained.iter().try_for_each(|trained| trained.update(step)))?;
-        clock.lap();
-        self.device.flush()?;
+        // Nobody holds the loss, as in a loop that does not print it.
+        drop(loss);
+        self.adam.step()?;
+        self.adam.zero_grad();
         clock.lap();
         Ok(clock.laps)
     }
 
-    /// Calls recorded by a step's forward pass, backward pass and update.
-    fn count(&self, [images, labels]: &[Tensor; 2]) -> Result<[usize; 3]> {
+    /// Calls recorded by a step's forward pass and backward pass.
+    fn count(&mut self, [images, labels]: &[Tensor; 2]) -> Result<[usize; 2]> {
         let loss = self.net.forward(images)?.cross_entropy(labels, &CrossEntropyOptions::default())?;
         let forward = Graph::of(&[&loss]).len();
         loss.backward()?;
-        let gradients: Vec<Tensor> = self.trained.iter().filter_map(|trained| trained.value.grad()).collect();
+        let gradients: Vec<Tensor> = self.adam.parameters().iter().filter_map(Parameter::grad).collect();
         let backward = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>()).len();
-        no_grad(|| self.trained.iter().try_for_each(|trained| trained.update(1)))?;
-        let values: Vec<Tensor> =
-            self.trained.iter().flat_map(|t| [&t.value, &t.mean, &t.square].map(Parameter::value)).collect();
-        let update = Graph::of(&values.iter().chain([&loss]).collect::<Vec<_>>()).len();
-        self.device.sync()?;
-        Ok([forward, backward - forward, update - backward])
+        self.adam.zero_grad();
+        Ok([forward, backward - forward])
     }
 }
 
@@ -320,23 +286,26 @@ struct Row {
 }
 
 fn measure(work: &Work, steps: usize) -> Result<Vec<Row>> {
-    const REPLAY: usize = PHASES.len() - 1;
-    let training = Training::new(work)?;
+    const STEP: usize = PHASES.len() - 1;
+    let mut training = Training::new(work)?;
     let size = work.batch[0];
-    let first = training.step(1, &training.batch(size)?)?;
+    let step_of = |training: &mut Training, size: usize| {
+        let batch = training.batch(size)?;
+        training.step(&batch)
+    };
+    let first = step_of(&mut training, size)?;
     // Another batch size: a new plan, and no new kernels.
-    let replanned = training.step(2, &training.batch(size - 1)?)?;
-    let uploading =
-        (0..steps).map(|step| training.step(step, &training.batch(size)?)).collect::<Result<Vec<Step>>>()?;
+    let replanned = step_of(&mut training, size - 1)?;
+    let uploading = (0..steps).map(|_| step_of(&mut training, size)).collect::<Result<Vec<Step>>>()?;
     let batch = training.batch(size)?;
-    (0..8).try_for_each(|step| training.step(step, &batch).map(drop))?;
+    (0..8).try_for_each(|_| training.step(&batch).map(drop))?;
     let start = training.device.stats();
-    let laps = (0..steps).map(|step| training.step(step, &batch)).collect::<Result<Vec<Step>>>()?;
+    let laps = (0..steps).map(|_| training.step(&batch)).collect::<Result<Vec<Step>>>()?;
     let end = training.device.stats();
     let created = |s: &wgrad::Stats| (s.buffers, s.pipelines, s.bind_groups, s.plans);
     assert_eq!(created(&start), created(&end), "buffers, pipelines, bind groups and plans made by replaying");
     let dispatches = (end.dispatches - start.dispatches) as usize / steps;
-    let [forward, backward, update] = training.count(&batch)?;
+    let calls = training.count(&batch)?;
     let row = |phase: &str, laps: &[Step], at: usize, count: usize, unit: &'static str| Row {
         phase: phase.to_string(),
         microseconds: low(laps.iter().map(|lap| lap[at].0).collect()) / 1e3,
@@ -345,17 +314,17 @@ fn measure(work: &Work, steps: usize) -> Result<Vec<Row>> {
         allocations: low(laps.iter().map(|lap| lap[at].1).collect()),
     };
     let mut rows = Vec::new();
-    for (at, count) in [forward, backward, update].into_iter().enumerate() {
+    for (at, count) in calls.into_iter().enumerate() {
         rows.push(row(PHASES[at], &laps, at, count, "call"));
     }
     let flushes: [(&str, &[Step]); 4] = [
-        (PHASES[REPLAY], &laps),
-        ("replay, uploading", &uploading),
+        (PHASES[STEP], &laps),
+        ("step, uploading", &uploading),
         ("plan and compile", &[first]),
         ("plan", &[replanned]),
     ];
     for (phase, laps) in flushes {
-        rows.push(row(phase, laps, REPLAY, dispatches, "dispatch"));
+        rows.push(row(phase, laps, STEP, dispatches, "dispatch"));
     }
     let (microseconds, allocations) = bare(dispatches, steps);
     rows.push(Row { phase: "wgpu alone".into(), microseconds, count: dispatches, unit: "dispatch", allocations });
