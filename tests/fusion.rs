@@ -185,8 +185,8 @@ fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
     }
 }
 
-/// Dispatches of a network's training step with Adam, once nothing is new.
-fn of_step(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 4]) -> u64 {
+/// Dispatches and peak bytes of a network's training step with Adam, once nothing is new.
+fn of_step(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 4]) -> (u64, u64) {
     let device = Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() }).unwrap();
     let network = make(&Scope::new(&device)).unwrap();
     let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();
@@ -195,6 +195,7 @@ fn of_step(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usi
     let mut dispatches = 0;
     for _ in 0..3 {
         device.sync().unwrap();
+        device.reset_peak_stats();
         let before = device.stats().dispatches;
         let loss = network.forward(&x).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
         loss.backward().unwrap();
@@ -202,7 +203,18 @@ fn of_step(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usi
         adam.zero_grad();
         dispatches = device.stats().dispatches - before;
     }
-    dispatches
+    (dispatches, device.stats().bytes_live_peak)
+}
+
+/// PyTorch 2.15's peak on the CPU, by its profiler, is 5,627,576 bytes for LeNet-5 and 79,562,456 for the CIFAR CNN: the
+/// step of `benches/peers/pytorch/peer.py`.
+#[test]
+fn steps_take_less_memory_than_pytorchs() {
+    let software = Noop { software: true, subgroup_size: 8, ..Noop::default() };
+    let (_, lenet) = of_step(&software, |scope| Ok(Box::new(LeNet5::new(scope)?)), [64, 1, 28, 28]);
+    assert!(lenet * 10 <= 5_627_576 * 8, "LeNet-5: {lenet}");
+    let (_, cifar) = of_step(&software, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [64, 3, 32, 32]);
+    assert!(cifar * 10 <= 79_562_456 * 8, "CIFAR CNN: {cifar}");
 }
 
 #[test]
@@ -211,14 +223,14 @@ fn networks_take_few_dispatches() {
     let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
     for batch in [2, 64] {
         for noop in [&software, &gpu, &Noop { subgroup_size: 1, ..software.clone() }] {
-            let lenet = of_step(noop, |scope| Ok(Box::new(LeNet5::new(scope)?)), [batch, 1, 28, 28]);
+            let (lenet, _) = of_step(noop, |scope| Ok(Box::new(LeNet5::new(scope)?)), [batch, 1, 28, 28]);
             assert!(lenet <= 25, "LeNet-5, batch {batch} on {noop:?}: {lenet}");
         }
-        let cifar = of_step(&software, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [batch, 3, 32, 32]);
+        let (cifar, _) = of_step(&software, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [batch, 3, 32, 32]);
         assert!(cifar <= 34, "CIFAR CNN, batch {batch}: {cifar}");
     }
     for (noop, most) in [(&software, 190), (&gpu, 260)] {
-        let resnet = of_step(noop, |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [8, 3, 32, 32]);
+        let (resnet, _) = of_step(noop, |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [8, 3, 32, 32]);
         assert!(resnet <= most, "ResNet-18 on {noop:?}: {resnet}");
     }
 }
