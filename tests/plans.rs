@@ -294,7 +294,7 @@ fn what_nobody_needs_is_not_computed() {
     let square = || x.unsqueeze(0).unwrap().matmul(&x.unsqueeze(1).unwrap()).unwrap();
     let z = square().add(&square().exp().unwrap()).unwrap();
     let (plan, _) = Graph::of(&[&z]).plan().unwrap();
-    assert_eq!(plan.matches("matmul_shuffle for").count(), 1, "{plan}");
+    assert_eq!(plan.matches(" for matmul").count(), 1, "{plan}");
 }
 
 fn scalar(device: &Device, value: f32) -> Tensor {
