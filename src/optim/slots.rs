@@ -118,7 +118,9 @@ impl Slots {
     /// Splits groups until the members of each all have a gradient or none, and are as many steps old.
     #[track_caller]
     fn regroup(&mut self, gradients: &[Option<Tensor>]) -> Result<()> {
-        for group in std::mem::take(&mut self.groups) {
+        let mut outdated = Vec::new();
+        let mut made = Vec::new();
+        for (at, group) in self.groups.iter().enumerate() {
             let mut parts: Vec<((bool, u64), Vec<usize>)> = Vec::new();
             for &member in &group.members {
                 let key = (gradients[member].is_some(), self.slots[member].steps);
@@ -127,15 +129,18 @@ impl Slots {
                     None => parts.push((key, vec![member])),
                 }
             }
-            if parts.len() == 1 && self.is_whole(&group) {
-                self.groups.push(group);
-                continue;
-            }
-            for (_, members) in parts {
-                let groups = self.grouped(&members)?;
-                self.groups.extend(groups);
+            if parts.len() > 1 || !self.is_whole(group) {
+                outdated.push(at);
+                for (_, members) in parts {
+                    made.extend(self.grouped(&members)?);
+                }
             }
         }
+        // After an error above every slot is still in a group; one whose members moved on is made anew by the next step.
+        for at in outdated.into_iter().rev() {
+            self.groups.remove(at);
+        }
+        self.groups.extend(made);
         Ok(())
     }
 
