@@ -6,7 +6,7 @@ use crate::graph::{Tensor, no_grad};
 use crate::host_tensor::HostTensor;
 use crate::shader::{Formula, Kernels, RowFormula};
 use crate::shape::Layout;
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 
@@ -43,12 +43,6 @@ pub struct Io<'a> {
 pub trait Op: Any + Debug + Send + Sync {
     /// PyTorch's name of the operation.
     fn name(&self) -> &'static str;
-
-    /// Tells types apart whose names are equal.
-    #[doc(hidden)]
-    fn kind(&self) -> TypeId {
-        TypeId::of::<Self>()
-    }
 
     /// Feeds every attribute into `state`: equal structure must mean an equal kernel.
     fn structure(&self, state: &mut dyn Hasher);
@@ -135,7 +129,9 @@ pub(crate) fn hash_structure<T: Hash>(op: &T, mut state: &mut dyn Hasher) {
 
 /// Everything of a call that its kernel depends on; not its scalars, which are data.
 pub(crate) fn write_operation(op: &dyn Op, state: &mut impl Hasher) {
-    op.kind().hash(state);
+    // Tells types apart whose names are equal.
+    let any: &dyn Any = op;
+    any.type_id().hash(state);
     op.name().hash(state);
     op.structure(state);
     state.write_usize(op.scalars().len());

@@ -38,9 +38,9 @@ impl Pack {
     #[track_caller]
     pub fn new(whole: &Tensor, segments: Vec<Segment>) -> Arc<Pack> {
         let parts = vec![None; segments.len()];
-        let whole = whole.detach();
-        whole.device().record_effect(whole.clone());
-        Arc::new(Pack { segments, state: Mutex::new(Packed { whole, parts }) })
+        let pack = Pack { segments, state: Mutex::new(Packed { whole: whole.clone(), parts }) };
+        pack.assign(whole);
+        Arc::new(pack)
     }
 
     /// All elements.

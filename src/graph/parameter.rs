@@ -30,6 +30,13 @@ struct Slot {
     gradient: GradientSlot,
 }
 
+impl Slot {
+    /// Where the value's gradient goes, where one reaches it.
+    fn gradient(&self) -> Option<GradientSlot> {
+        self.trained.then(|| self.gradient.clone())
+    }
+}
+
 #[derive(Debug)]
 enum Value {
     Own(Tensor),
@@ -81,7 +88,7 @@ impl Parameter {
     pub fn value(&self) -> Tensor {
         match &*self.slot.value.lock() {
             Value::Own(value) => value.clone(),
-            Value::Part(pack, index) => pack.part(*index, self.slot.trained.then(|| self.slot.gradient.clone())),
+            Value::Part(pack, index) => pack.part(*index, self.slot.gradient()),
         }
     }
 
@@ -120,7 +127,7 @@ impl Parameter {
             let rule = format!("{name} holds {shape} {dtype}, not {} {}", value.shape(), value.dtype());
             return Err(Error::invalid("assign", rule));
         }
-        let current = leaf(value, self.slot.trained.then(|| self.slot.gradient.clone()));
+        let current = leaf(value, self.slot.gradient());
         value.device().record_effect(current.clone());
         *self.slot.value.lock() = Value::Own(current);
         Ok(())

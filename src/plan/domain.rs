@@ -1,12 +1,26 @@
 //! What a kernel runs over: rows of elements, and how a linear index splits into the two.
 
 use crate::shape::Layout;
+use std::cmp::Reverse;
 use std::fmt::Write;
 
 /// Sizes and strides, outermost first; dimensions that step alike count as one, those of size 1 not at all.
 pub(super) fn steps(layout: &Layout) -> Vec<(usize, usize)> {
+    merged(layout.shape.iter().copied().zip(layout.strides().iter().copied()))
+}
+
+/// Some dimensions of a layout as [`steps`], in the order in which they lie in memory.
+pub(super) fn steps_in_memory(layout: &Layout, is_one: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+    let sizes = layout.shape.iter().copied().zip(layout.strides().iter().copied());
+    let mut sizes: Vec<(usize, usize)> =
+        sizes.enumerate().filter(|&(dim, _)| is_one(dim)).map(|(_, size)| size).collect();
+    sizes.sort_unstable_by_key(|&(size, stride)| Reverse((stride, size)));
+    merged(sizes.into_iter())
+}
+
+fn merged(sizes: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
     let mut steps: Vec<(usize, usize)> = Vec::new();
-    for (&size, &stride) in layout.shape.iter().zip(layout.strides()) {
+    for (size, stride) in sizes {
         match steps.last_mut() {
             _ if size == 1 => {}
             Some(last) if last.1 == stride * size => *last = (last.0 * size, stride),

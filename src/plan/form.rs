@@ -2,7 +2,7 @@
 
 use crate::device::Adapter;
 use crate::graph::{Class, Edge, Summing};
-use crate::plan::domain::{Domain, Wide};
+use crate::plan::domain::{Domain, Wide, steps_in_memory};
 use crate::plan::loops;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels};
@@ -254,8 +254,8 @@ impl Former<'_> {
             [(call, input), (sum, 0)].map(|(node, argument)| wiring.layout(wiring.schedule.edges[node][argument]));
         let summed = nodes[sum].op.dims();
         of_call.offset == of_sum.offset
-            && in_memory(of_call, |_| true) == in_memory(of_sum, |_| true)
-            && in_memory(of_call, |kept| kept == dim) == in_memory(of_sum, |kept| !summed.contains(&kept))
+            && steps_in_memory(of_call, |_| true) == steps_in_memory(of_sum, |_| true)
+            && steps_in_memory(of_call, |kept| kept == dim) == steps_in_memory(of_sum, |kept| !summed.contains(&kept))
             && nodes[sum].outputs[0].dtype == nodes[call].outputs[0].dtype
     }
 
@@ -298,21 +298,4 @@ impl Former<'_> {
                     || copied && self.is_wanted(cluster, Edge::Node { index: node, output: 0 })
             })
     }
-}
-
-/// Some dimensions of a layout as they lie in memory, strides and sizes from the largest stride on; those that step evenly
-/// are one.
-fn in_memory(layout: &Layout, is_one: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
-    let sizes = layout.strides().iter().zip(layout.shape.iter()).enumerate();
-    let mut sizes: Vec<(usize, usize)> = sizes.filter(|&(dim, _)| is_one(dim)).map(|(_, (&s, &n))| (s, n)).collect();
-    sizes.retain(|&(_, size)| size != 1);
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let mut steps: Vec<(usize, usize)> = Vec::new();
-    for (stride, size) in sizes {
-        match steps.last_mut() {
-            Some(last) if last.0 == stride * size => *last = (stride, last.1 * size),
-            _ => steps.push((stride, size)),
-        }
-    }
-    steps
 }

@@ -104,10 +104,7 @@ pub(super) fn along(domain: &Domain) -> usize {
 /// looked at, so that a shorter last batch takes the same kernel.
 pub(super) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
     let steps = domain.length.div_ceil(along(domain));
-    if adapter.is_cpu {
-        return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
-    }
-    if !domain.rows_are_runs() {
+    if adapter.is_cpu || !domain.rows_are_runs() {
         return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
     }
     let steps = if domain.length_each.is_some() { 512 } else { steps };

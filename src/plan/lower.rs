@@ -46,9 +46,7 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         let written = match &cluster.kind {
             Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take)?,
             Kind::Rows(_) => rows::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
-            Kind::Call(call) if matches!(schedule.nodes[*call].op.class(), Class::Pack) => {
-                pack::write(&wiring, *call, &packs)
-            }
+            Kind::Call(call) if pack::is_pack(&wiring, *call) => pack::write(&wiring, *call, &packs),
             Kind::Call(call) => {
                 let summing = summing[*call].take().filter(|_| cluster.side_sum(&wiring).is_some());
                 let own = summing.map(|summing| summing.kernels).or_else(|| kernels[*call].take()).unwrap_or_default();

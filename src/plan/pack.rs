@@ -5,16 +5,12 @@ use crate::plan::access::{Access, array_type, stored};
 use crate::plan::code::Written;
 use crate::plan::domain::Wide;
 use crate::plan::form::Cluster;
+use crate::plan::pointwise::{TEMPLATE, WORKGROUP};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
-
-const TEMPLATE: &str = include_str!("../../shaders/pointwise.wgsl");
-
-/// Invocations of a workgroup in `shaders/pointwise.wgsl`.
-const WORKGROUP: usize = 64;
 
 /// Segments that one kernel copies: it binds that many inputs, and the pack.
 const MOST_COPIED: usize = 7;
@@ -96,7 +92,8 @@ impl Packs {
     }
 }
 
-fn is_pack(wiring: &Wiring, call: usize) -> bool {
+/// Whether a call lays its arguments side by side.
+pub(super) fn is_pack(wiring: &Wiring, call: usize) -> bool {
     matches!(wiring.schedule.nodes[call].op.class(), Class::Pack)
 }
 

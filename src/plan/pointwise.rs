@@ -9,10 +9,10 @@ use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, fold_groups};
 use std::fmt::Write;
 
-const TEMPLATE: &str = include_str!("../../shaders/pointwise.wgsl");
+pub(super) const TEMPLATE: &str = include_str!("../../shaders/pointwise.wgsl");
 
 /// Invocations of a workgroup in `shaders/pointwise.wgsl`.
-const WORKGROUP: usize = 64;
+pub(super) const WORKGROUP: usize = 64;
 
 /// Writes the kernel that computes `outputs`. `may_take` says which inputs' buffers may be overwritten.
 pub(super) fn write(
