@@ -119,8 +119,34 @@ fn recorded_calls_cost_a_replay_no_allocations() {
     assert_eq!(few, many, "dispatches and allocations");
 }
 
-/// The kernel of [`Relay`].
-const RELAY: &str = "
+/// A copy with a kernel of its own.
+#[derive(Debug)]
+struct Copied {
+    name: &'static str,
+    template: &'static str,
+}
+
+impl Op for Copied {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(inputs.to_vec())
+    }
+    fn kernels(&self, _: &Io, _: &Adapter) -> Result<Kernels> {
+        let kernel = Kernel::new(self.name, self.template);
+        Ok(kernel.bind("input", Operand::Input(0)).bind("output", Operand::Output(0)).into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(inputs.to_vec())
+    }
+}
+
+/// What the planner fuses with nothing.
+const RELAY: Copied = Copied {
+    name: "relay",
+    template: "
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
@@ -132,32 +158,12 @@ fn store_output(index: u32, value: f32) {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     store_output(id.x, input[id.x]);
 }
-";
-
-/// A copy that the planner fuses with nothing.
-#[derive(Debug)]
-struct Relay;
-
-impl Op for Relay {
-    fn name(&self) -> &'static str {
-        "relay"
-    }
-    fn structure(&self, _: &mut dyn Hasher) {}
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(inputs.to_vec())
-    }
-    fn kernels(&self, _: &Io, _: &Adapter) -> Result<Kernels> {
-        let kernel = Kernel::new("relay", RELAY);
-        Ok(kernel.bind("input", Operand::Input(0)).bind("output", Operand::Output(0)).into())
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        Ok(inputs.to_vec())
-    }
-}
+",
+};
 
 /// Allocations of as many dispatches through wgpu alone: one pass, in the error scopes that a library needs.
 fn alone(device: &wgpu::Device, queue: &wgpu::Queue, dispatches: usize) -> u64 {
-    let source = wgpu::ShaderSource::Wgsl(RELAY.into());
+    let source = wgpu::ShaderSource::Wgsl(RELAY.template.into());
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source });
     let entry = |binding: u32| wgpu::BindGroupLayoutEntry {
         binding,
@@ -241,7 +247,7 @@ fn a_replay_allocates_nothing_itself() {
             // All are held, so that each has a buffer of its own.
             let mut chain = vec![x.clone()];
             for _ in 0..dispatches {
-                chain.push(apply(Relay, &[&chain[chain.len() - 1]]).unwrap().remove(0));
+                chain.push(apply(RELAY, &[&chain[chain.len() - 1]]).unwrap().remove(0));
             }
             let before = (ALLOCATIONS.get(), device.stats().dispatches);
             device.flush().unwrap();
@@ -271,10 +277,9 @@ fn bind_groups_serve_again_where_buffers_change_places() {
 }
 
 /// Asks for more invocations in a workgroup than WebGPU allows, which no parser sees.
-#[derive(Debug)]
-struct Crowd;
-
-const CROWD: &str = "
+const CROWD: Copied = Copied {
+    name: "crowd",
+    template: "
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
@@ -282,24 +287,8 @@ const CROWD: &str = "
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     output[id.x] = input[id.x];
 }
-";
-
-impl Op for Crowd {
-    fn name(&self) -> &'static str {
-        "crowd"
-    }
-    fn structure(&self, _: &mut dyn Hasher) {}
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(inputs.to_vec())
-    }
-    fn kernels(&self, _: &Io, _: &Adapter) -> Result<Kernels> {
-        let kernel = Kernel::new("crowd", CROWD);
-        Ok(kernel.bind("input", Operand::Input(0)).bind("output", Operand::Output(0)).into())
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        Ok(inputs.to_vec())
-    }
-}
+",
+};
 
 #[test]
 fn a_kernel_that_does_not_compile_is_the_same_error_each_time() {
@@ -307,7 +296,7 @@ fn a_kernel_that_does_not_compile_is_the_same_error_each_time() {
     let x = Tensor::ones(&device, &[8]).unwrap();
     for _ in 0..3 {
         // Among others that do compile.
-        let y = apply(Crowd, &[&x.exp().unwrap()]).unwrap().remove(0).sum(&[], false).unwrap();
+        let y = apply(CROWD, &[&x.exp().unwrap()]).unwrap().remove(0).sum(&[], false).unwrap();
         let error = y.item::<f32>().unwrap_err().to_string();
         assert!(error.contains("crowd") && error.contains("workgroup"), "{error}");
     }
