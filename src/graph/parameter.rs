@@ -7,6 +7,7 @@ use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::graph::pack::Pack;
 use crate::host_tensor::HostTensor;
+use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
 use std::hash::Hasher;
@@ -42,6 +43,8 @@ enum Value {
     Own(Tensor),
     /// A segment of a pack.
     Part(Arc<Pack>, usize),
+    /// A count, and how far it has moved on since. It is added when somebody looks.
+    Counted(Tensor, u32),
 }
 
 impl Parameter {
@@ -85,17 +88,34 @@ impl Parameter {
     }
 
     /// The current value, a leaf of the graph.
+    #[track_caller]
     pub fn value(&self) -> Tensor {
-        match &*self.slot.value.lock() {
+        let mut slot = self.slot.value.lock();
+        match &*slot {
             Value::Own(value) => value.clone(),
             Value::Part(pack, index) => pack.part(*index, self.slot.gradient()),
+            Value::Counted(count, further) => {
+                let value = counted(count, *further);
+                *slot = Value::Own(value.clone());
+                value
+            }
         }
+    }
+
+    /// Counts one more in a buffer of i32. Nothing runs on the device for it until the value is asked for.
+    pub(crate) fn count_up(&self) {
+        let mut slot = self.slot.value.lock();
+        *slot = match &*slot {
+            Value::Own(count) => Value::Counted(count.clone(), 1),
+            Value::Part(pack, index) => Value::Counted(pack.part(*index, None), 1),
+            Value::Counted(count, further) => Value::Counted(count.clone(), further.wrapping_add(1)),
+        };
     }
 
     /// Shape and element type.
     fn holds(&self) -> (Shape, DType) {
         match &*self.slot.value.lock() {
-            Value::Own(value) => (*value.shape(), value.dtype()),
+            Value::Own(value) | Value::Counted(value, _) => (*value.shape(), value.dtype()),
             Value::Part(pack, index) => (pack.segments()[*index].shape, pack.value().dtype()),
         }
     }
@@ -168,6 +188,42 @@ struct Alias;
 fn leaf(value: &Tensor, gradient: Option<GradientSlot>) -> Tensor {
     let state = State { inputs: Few::One(value.clone()), ..State::default() };
     record_leaf(value.device(), Alias, *value.layout(), gradient, state, Location::caller())
+}
+
+/// An i32 value and a number on top.
+#[derive(Debug)]
+struct Counted {
+    further: [u32; 1],
+}
+
+static COUNTED: Formula = Formula { name: "add", wgsl: "({0} + I(bitcast<i32>({s0})))", library: &[], constant: false };
+
+#[track_caller]
+fn counted(count: &Tensor, further: u32) -> Tensor {
+    let state = State { inputs: Few::One(count.clone()), ..State::default() };
+    let layout = Layout::contiguous(*count.shape(), DType::I32);
+    record_leaf(count.device(), Counted { further: [further] }, layout, None, state, Location::caller())
+}
+
+impl Op for Counted {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn class(&self) -> Class {
+        Class::Pointwise(&COUNTED)
+    }
+    fn scalars(&self) -> &[u32] {
+        &self.further
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, DType::I32)])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        let further = f64::from(self.further[0] as i32);
+        let values = inputs[0].values.iter().map(|value| value + further).collect();
+        Ok(vec![HostTensor::new(inputs[0].shape, DType::I32, values)])
+    }
 }
 
 impl Op for Alias {

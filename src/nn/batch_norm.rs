@@ -96,14 +96,6 @@ impl RunningStatistics {
     }
 }
 
-/// How far the statistics move for the `count`th batch: a number on the device.
-fn moving(count: &Tensor, momentum: Option<f32>) -> Result<Tensor> {
-    match momentum {
-        Some(momentum) => Tensor::full(count.device(), &[], momentum),
-        None => count.to_dtype(DType::F32)?.reciprocal(),
-    }
-}
-
 impl<const D: usize> BatchNorm<D> {
     const NAME: &'static str = match D {
         1 => "BatchNorm1d",
@@ -146,9 +138,12 @@ impl<const D: usize> Module for BatchNorm<D> {
         let normalized =
             |momentum: &Tensor| input.batch_norm_moving(mean, var, weight.as_ref(), bias.as_ref(), &options, momentum);
         let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
-        let count = tracked.num_batches_tracked.value().add_scalar(1.0)?;
-        let output = normalized(&moving(&count, self.momentum)?)?;
-        tracked.num_batches_tracked.assign(&count)?;
+        let momentum = match self.momentum {
+            Some(momentum) => Tensor::full(input.device(), &[], momentum)?,
+            None => tracked.num_batches_tracked.value().add_scalar(1.0)?.to_dtype(DType::F32)?.reciprocal()?,
+        };
+        let output = normalized(&momentum)?;
+        tracked.num_batches_tracked.count_up();
         Ok(output)
     }
     fn parameters(&self) -> Vec<Parameter> {
