@@ -51,18 +51,18 @@ pub(super) fn internal(reason: &str) -> Error {
 }
 
 impl<'a> Code<'a> {
-    /// `access` tells how an input is read and whether it has one value a row.
+    /// `access` tells how an input is read, of which there is one value a row or not.
     pub fn new(
         wiring: &'a Wiring<'a>,
         cluster: &'a Cluster,
         outputs: Vec<Root>,
         width: usize,
-        access: impl Fn((usize, usize), &Layout) -> (Access, bool),
+        access: impl Fn(bool, &Layout) -> Access,
     ) -> Code<'a> {
         let inputs = cluster.inputs(wiring).into_iter().enumerate().map(|(i, from)| {
-            let layout = *wiring.layout(wiring.schedule.edges[from.0][from.1]);
-            let (access, is_row) = access(from, &layout);
-            Input { from, root: wiring.argument(from.0, from.1), layout, access, buffer: format!("input{i}"), is_row }
+            let (layout, is_row) = cluster.shown(wiring, from.0, from.1);
+            let (root, access) = (wiring.argument(from.0, from.1), access(is_row, &layout));
+            Input { from, root, layout, access, buffer: format!("input{i}"), is_row }
         });
         Code {
             wiring,
@@ -134,9 +134,8 @@ impl<'a> Code<'a> {
 
     /// The input that an argument is read from.
     pub fn input(&self, node: usize, argument: usize) -> Result<usize> {
-        let edge = self.wiring.schedule.edges[node][argument];
-        let (root, layout) = (self.wiring.root(edge), self.wiring.layout(edge));
-        let found = self.inputs.iter().position(|input| input.root == root && input.layout == *layout);
+        let (root, (layout, _)) = (self.wiring.argument(node, argument), self.cluster.shown(self.wiring, node, argument));
+        let found = self.inputs.iter().position(|input| input.root == root && input.layout == layout);
         found.ok_or_else(|| internal("an input that was not found"))
     }
 

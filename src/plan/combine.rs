@@ -1,7 +1,6 @@
 //! How reductions put two values together, within a vector, along a loop and across the invocations of a team.
 
 use crate::dtype::DType;
-use crate::plan::access::array_type;
 use crate::shader::Combine;
 use std::fmt::Write;
 
@@ -25,18 +24,13 @@ impl Accumulator {
     }
 
     /// The type it is computed in.
-    fn computed(&self) -> DType {
+    pub fn computed(&self) -> DType {
         if self.dtype == DType::F16 { DType::F32 } else { self.dtype }
     }
 
     /// The type of one number.
     fn scalar(&self) -> &'static str {
         self.computed().wgsl()
-    }
-
-    /// The element type of a buffer of partial results.
-    pub fn stored(&self, vector: bool) -> &'static str {
-        array_type(self.computed(), vector)
     }
 
     /// The result over nothing, a number that changes no other. Infinity is no constant in WGSL, so it is made of data.

@@ -1,6 +1,6 @@
 //! What a kernel runs over: rows of elements, and how a linear index splits into the two.
 
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 use std::cmp::Reverse;
 use std::fmt::Write;
 
@@ -86,6 +86,18 @@ impl Domain {
     /// Whether a layout over the whole domain shows each row's one value to all of its elements.
     pub fn is_row_value(&self, layout: &Layout) -> bool {
         layout.offset == 0 && steps(layout) == self.row_of
+    }
+
+    /// The values that lie in the order of the rows, where a layout shows those: one for each row, or, without
+    /// `of_rows`, for each element that of its row.
+    pub fn row_values(&self, layout: &Layout, of_rows: bool) -> Option<Layout> {
+        let shows = if of_rows {
+            layout.is_contiguous() && layout.shape.numel() == self.rows
+        } else {
+            self.rows < self.numel() && steps(layout) == self.row_of
+        };
+        let shape = Shape::new(&[self.rows]).ok().filter(|_| shows)?;
+        Some(Layout::strided(shape, &[1], layout.offset, layout.dtype))
     }
 
     /// Whether neighbours in memory belong to one row.

@@ -40,7 +40,7 @@ pub(super) fn write(
     let mut outputs = vec![shown];
     outputs.extend((1..others).map(|output| Edge::Node { index: call, output }));
     outputs.extend(rest);
-    let mut code = Code::new(wiring, cluster, outputs, 1, |_, layout| (Access::new(layout, Wide::Single), false));
+    let mut code = Code::new(wiring, cluster, outputs, 1, |_, layout| Access::new(layout, Wide::Single));
     code.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
     let arguments = wiring.schedule.edges[call].len();
     // The call's own inputs are read in an order of their own while others are stored already.

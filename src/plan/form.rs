@@ -66,6 +66,17 @@ impl Cluster {
         }
     }
 
+    /// How a member reads an argument, and whether that is one value for each row.
+    pub fn shown(&self, wiring: &Wiring, node: usize, argument: usize) -> (Layout, bool) {
+        let layout = *wiring.layout(wiring.schedule.edges[node][argument]);
+        let Kind::Rows(domain) = &self.kind else { return (layout, false) };
+        let of_rows = loops::formula(wiring, node).is_none() && !self.is_full(wiring, node);
+        match domain.row_values(&layout, of_rows) {
+            Some(rows) => (rows, true),
+            None => (layout, of_rows),
+        }
+    }
+
     /// The arguments of members that come from elsewhere and are read from memory, each stored value through each
     /// layout once.
     pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
@@ -85,7 +96,7 @@ impl Cluster {
                 if self.producer(wiring, member, argument).is_some() || (wiring.constant(root).is_some() && !of_call) {
                     continue;
                 }
-                let item = (root, *wiring.layout(wiring.schedule.edges[member][argument]));
+                let item = (root, self.shown(wiring, member, argument).0);
                 if of_call || !seen.contains(&item) {
                     seen.push(item);
                     inputs.push((member, argument));
@@ -271,7 +282,12 @@ impl Former<'_> {
                 let of_call = self.outputs(cluster, |member| member == call);
                 own + inputs - self.wiring.schedule.edges[call].len() + outputs - of_call
             }
-            _ => inputs + outputs + loops::partials(cluster, self.wiring, self.adapter),
+            Kind::Rows(_) if loops::is_split(cluster, self.wiring, self.adapter) => {
+                let of_elements = self.outputs(cluster, |member| cluster.is_full(self.wiring, member));
+                let [first, second] = loops::inputs_of_stages(cluster, self.wiring);
+                1 + (first + of_elements).max(second + outputs - of_elements)
+            }
+            _ => inputs + outputs,
         }
     }
 

@@ -4,8 +4,9 @@ use crate::device::Adapter;
 use crate::graph::Class;
 use crate::plan::domain::{Domain, Wide};
 use crate::plan::form::{Cluster, Kind};
-use crate::plan::wiring::Wiring;
+use crate::plan::wiring::{Root, Wiring};
 use crate::shader::RowFormula;
+use crate::shape::Layout;
 use std::collections::HashMap;
 
 /// Iterations of one invocation's loops together: well below the 65,535 after which some drivers end them.
@@ -85,14 +86,34 @@ pub(super) fn check(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> st
     if fits { Ok(()) } else { Err("rows too long or too few for several loops in one kernel") }
 }
 
-/// Buffers of partial results that a cluster's kernels bind, where its rows are split.
-pub(super) fn partials(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> usize {
-    let Kind::Rows(domain) = &cluster.kind else { return 0 };
+/// Whether a cluster's rows are split into chunks: one kernel leaves partial results of each, another combines them.
+pub(super) fn is_split(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> bool {
+    let Kind::Rows(domain) = &cluster.kind else { return false };
     let levels = Levels::new(wiring, cluster);
-    if !is_one_loop(wiring, cluster, &levels) || chunks(domain, lanes(domain, 1, adapter), adapter).is_none() {
-        return 0;
+    is_one_loop(wiring, cluster, &levels) && chunks(domain, lanes(domain, 1, adapter), adapter).is_some()
+}
+
+/// How many inputs the two kernels of split rows read: the first for its elements, and for the rows' values that these
+/// need; the second for the rows' values.
+pub(super) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [usize; 2] {
+    let levels = Levels::new(wiring, cluster);
+    let mut stages: [Vec<(Root, Layout)>; 2] = Default::default();
+    for &member in &cluster.members {
+        let is_reduction = formula(wiring, member).is_some();
+        let of_elements = is_reduction || cluster.is_full(wiring, member);
+        for argument in 0..wiring.schedule.edges[member].len() {
+            let root = wiring.argument(member, argument);
+            if cluster.producer(wiring, member, argument).is_some() || wiring.constant(root).is_some() {
+                continue;
+            }
+            let item = (root, cluster.shown(wiring, member, argument).0);
+            let reads = [of_elements || levels.of[&member] == 0, !of_elements];
+            for (stage, _) in stages.iter_mut().zip(reads).filter(|(stage, reads)| *reads && !stage.contains(&item)) {
+                stage.push(item);
+            }
+        }
     }
-    levels.reductions[0].len()
+    stages.map(|stage| stage.len())
 }
 
 /// Elements of a row that one step takes.

@@ -23,7 +23,7 @@ pub(super) fn write(
 ) -> Result<Written> {
     let count = outputs.first().map_or(0, |&root| wiring.stored(root).shape.numel());
     let wide = Wide::Elements { ragged: true };
-    let mut code = Code::new(wiring, cluster, outputs, wide.width(), |_, layout| (Access::new(layout, wide), false));
+    let mut code = Code::new(wiring, cluster, outputs, wide.width(), |_, layout| Access::new(layout, wide));
     code.take_over(may_take, |_| true);
     let mut body = "    let index = quad * 4u;\n".to_string();
     calls(&mut code, cluster.members.iter().copied(), "index", "params.count", &mut body)?;

@@ -4,7 +4,7 @@
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::plan::access::Access;
+use crate::plan::access::{Access, array_type};
 use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::combine::{Accumulator, share};
 use crate::plan::domain::{Domain, Wide, steps};
@@ -12,7 +12,7 @@ use crate::plan::form::{Cluster, Kind};
 use crate::plan::loops::{Levels, along, chunks, formula, is_one_loop, lanes};
 use crate::plan::wiring::{Root, Wiring, node};
 use crate::shader::{Kernel, Kernels, Operand, RowFormula, fold_groups};
-use crate::shape::{Layout, Shape};
+use crate::shape::Layout;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -21,24 +21,14 @@ const TEMPLATE: &str = include_str!("../../shaders/rows.wgsl");
 /// Elements one invocation adds up before it starts another partial sum: long chains of additions lose digits.
 const BLOCK: usize = 256;
 
-/// How an argument is read: by rows where it has one value for each.
-fn access(domain: &Domain, from_row: bool, layout: &Layout) -> (Access, bool) {
-    let wide = domain.wide();
-    let of_rows = |steps: Vec<(usize, usize)>, layout: &Layout| match wide {
-        Wide::Single => Access::Single(steps),
-        Wide::Elements { .. } => Access::Splat(steps),
-        Wide::Rows => Access::new(layout, Wide::Elements { ragged: true }),
-    };
-    if from_row {
-        return (of_rows(steps(layout), layout), true);
+/// How an argument is read, of which there is one for each row or not.
+fn access(wide: Wide, is_row: bool, layout: &Layout) -> Access {
+    match wide {
+        Wide::Single if is_row => Access::Single(steps(layout)),
+        Wide::Elements { .. } if is_row => Access::Splat(steps(layout)),
+        Wide::Rows if is_row => Access::new(layout, Wide::Elements { ragged: true }),
+        _ => Access::new(layout, wide),
     }
-    if domain.rows < domain.numel() && steps(layout) == domain.row_of {
-        let rows = Shape::new(&[domain.rows]).map(|shape| Layout::strided(shape, &[1], layout.offset, layout.dtype));
-        if let Ok(rows) = rows {
-            return (of_rows(steps(&rows), &rows), true);
-        }
-    }
-    (Access::new(layout, wide), false)
 }
 
 /// Writes the kernels that compute `outputs`.
@@ -51,9 +41,8 @@ pub(super) fn write(
 ) -> Result<Written> {
     let Kind::Rows(domain) = &cluster.kind else { return Err(internal("not a cluster of rows")) };
     let levels = Levels::new(wiring, cluster);
-    let is_row = |from: (usize, usize)| formula(wiring, from.0).is_none() && !cluster.is_full(wiring, from.0);
     let mut code =
-        Code::new(wiring, cluster, outputs, domain.wide().width(), |from, layout| access(domain, is_row(from), layout));
+        Code::new(wiring, cluster, outputs, domain.wide().width(), |is_row, layout| access(domain.wide(), is_row, layout));
     let is_full = |root: Root| node(root).is_some_and(|member| cluster.is_full(wiring, member));
     let full: Vec<usize> = (0..code.outputs.len()).filter(|&k| is_full(code.outputs[k])).collect();
     // Elements are stored by the first loop that knows all of them.
@@ -68,26 +57,24 @@ pub(super) fn write(
     let mut writer = Writer { code, domain, levels, wide: domain.wide(), text: String::new(), loaded: BTreeSet::new() };
 
     let mut kernels = Vec::new();
-    writer.rows_until(0)?;
+    writer.rows_until(0, false)?;
     for level in 1..=loops {
         writer.elements(level, if store_in == Some(level) { &full } else { &[] }, lanes_first)?;
         if chunks.is_none() {
-            writer.rows_until(level)?;
+            writer.rows_until(level, false)?;
         }
     }
     let accumulators: Vec<Accumulator> = writer.accumulators(1);
     let mut temporaries = Vec::new();
     if let Some(chunks) = chunks {
-        for (k, accumulator) in accumulators.iter().enumerate() {
-            writer.store_partial(k, accumulator);
-            temporaries.push(4 * chunks * domain.rows);
-        }
+        writer.store_partials(&accumulators);
+        temporaries.push(4 * chunks * domain.rows * accumulators.len());
         kernels.push((std::mem::take(&mut writer.text), lanes_first));
         writer.loaded.clear();
-        writer.rows_until(0)?;
+        writer.rows_until(0, true)?;
         let lanes = if adapter.is_cpu || chunks < 256 { 1 } else { 64 };
         writer.combine_partials(&accumulators, lanes);
-        writer.rows_until(1)?;
+        writer.rows_until(1, true)?;
         kernels.push((String::new(), lanes));
     }
     writer.store_rows();
@@ -99,7 +86,7 @@ pub(super) fn write(
         .into_iter()
         .enumerate()
         .map(|(stage, (body, lanes))| {
-            writer.kernel(&body, stage, chunks.unwrap_or(1), lanes, temporaries.len(), adapter)
+            writer.kernel(&body, stage, chunks.unwrap_or(1), lanes, adapter)
         })
         .collect();
     Ok(writer.code.finish(Kernels { kernels, temporaries }))
@@ -150,11 +137,13 @@ impl Writer<'_> {
         Ok(Some(format!("x{input}")))
     }
 
-    /// Row values that are known after a loop.
-    fn rows_until(&mut self, level: usize) -> Result<()> {
+    /// Row values that are known after a loop. Where there are no elements, since the kernel `combines` partial results,
+    /// theirs are not needed.
+    fn rows_until(&mut self, level: usize, combines: bool) -> Result<()> {
         for member in self.members() {
             let arguments = self.code.wiring.schedule.edges[member].len();
-            if level == 0 {
+            let is_needed = !combines || !self.is_full(member) && formula(self.code.wiring, member).is_none();
+            if level == 0 && is_needed {
                 // Before the loops: what elements need of each row.
                 for argument in 0..arguments {
                     self.row_argument(member, argument)?;
@@ -323,15 +312,25 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Stores a chunk's result.
-    fn store_partial(&mut self, k: usize, accumulator: &Accumulator) {
-        let name = &accumulator.name;
+    /// Stores a chunk's results, side by side in one buffer whatever their types.
+    fn store_partials(&mut self, accumulators: &[Accumulator]) {
+        let count = accumulators.len();
         let part = if matches!(self.wide, Wide::Elements { .. }) { ".x" } else { "" };
-        let _ = writeln!(self.text, "    if (leads) {{ partial{k}[chunk * params.rows + unit] = {name}{part}; }}");
+        for (k, Accumulator { name, .. }) in accumulators.iter().enumerate() {
+            let at = format!("(chunk * {count}u + {k}u) * params.rows + unit");
+            let bits = self.partial_type();
+            let _ = writeln!(self.text, "    if (leads) {{ partial[{at}] = bitcast<{bits}>({name}{part}); }}");
+        }
+    }
+
+    /// The element type of the buffer of partial results, which are kept as bits.
+    fn partial_type(&self) -> &'static str {
+        array_type(DType::U32, self.wide == Wide::Rows)
     }
 
     /// The loop that combines the chunks of a row.
     fn combine_partials(&mut self, accumulators: &[Accumulator], lanes: usize) {
+        let count = accumulators.len();
         let out = &mut self.text;
         for accumulator in accumulators {
             let _ = writeln!(out, "    var sum_{} = {};", accumulator.name, accumulator.nothing());
@@ -339,7 +338,9 @@ impl Writer<'_> {
         out.push_str("    for (var e = first; e < params.length; e += step) {\n");
         for (k, accumulator) in accumulators.iter().enumerate() {
             let sum = format!("sum_{}", accumulator.name);
-            let partial = format!("{}(partial{k}[e * params.rows + unit])", accumulator.vector());
+            let bits = format!("partial[(e * {count}u + {k}u) * params.rows + unit]");
+            let of = array_type(accumulator.computed(), self.wide == Wide::Rows);
+            let partial = format!("{}(bitcast<{of}>({bits}))", accumulator.vector());
             let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &partial));
         }
         out.push_str("    }\n");
@@ -371,7 +372,6 @@ impl Writer<'_> {
         stage: usize,
         chunks: usize,
         lanes: usize,
-        temporaries: usize,
         adapter: &Adapter,
     ) -> Kernel {
         let unit_rows = if self.wide == Wide::Rows { 4 } else { 1 };
@@ -418,16 +418,14 @@ impl Writer<'_> {
             _ => self.wide == Wide::Rows,
         };
         self.code.bind(&mut kernel, body, 1, false, is_vector);
-        let free = 1 + kernel.bindings.len();
-        for (k, accumulator) in self.accumulators(1).iter().enumerate().take(temporaries) {
-            let binding = free + k;
+        if body.contains("partial[") {
+            let (binding, element) = (1 + kernel.bindings.len(), self.partial_type());
             let mode = if stage == 0 { "read_write" } else { "read" };
-            let element = accumulator.stored(self.wide == Wide::Rows);
             let _ = writeln!(
                 kernel.declarations,
-                "@group(0) @binding({binding}) var<storage, {mode}> partial{k}: array<{element}>;"
+                "@group(0) @binding({binding}) var<storage, {mode}> partial: array<{element}>;"
             );
-            kernel.bindings.push((format!("partial{k}"), Operand::Temporary(k)));
+            kernel.bindings.push(("partial".to_string(), Operand::Temporary(0)));
         }
         kernel.declarations.push_str(&self.code.libraries());
         let all: Vec<Accumulator> =
