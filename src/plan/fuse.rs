@@ -1,16 +1,24 @@
 //! Joins calls into clusters that run as one kernel, and puts the clusters in order.
 
 use crate::graph::{Class, Edge};
+use crate::plan::domain::steps;
 use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::wiring::Root;
+use crate::shape::Layout;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 /// Calls that are computed again by each of their users, together; longer chains are stored.
 const MOST_RECOMPUTED: usize = 6;
 
 /// Stored values that such a chain reads.
-const MOST_READ: usize = 2;
+const MOST_READ: usize = 4;
+
+/// Bytes of the different elements that a layout shows.
+fn bytes_shown(layout: &Layout) -> usize {
+    let sizes = steps(layout).into_iter().filter(|&(_, stride)| stride != 0).map(|(size, _)| size);
+    sizes.product::<usize>() * layout.dtype.size()
+}
 
 /// The clusters of a schedule, in an order in which each comes after those it reads from.
 pub(super) struct Fused {
@@ -69,7 +77,7 @@ impl<'a> Fusion<'a> {
     fn find_recomputed(&mut self) {
         let wiring = self.former.wiring;
         let nodes = &wiring.schedule.nodes;
-        let mut reads: HashMap<usize, BTreeSet<Root>> = HashMap::new();
+        let mut reads: HashMap<usize, BTreeMap<Root, usize>> = HashMap::new();
         let mut costs: HashMap<usize, usize> = HashMap::new();
         for node in wiring.calls() {
             let Some(formula) = wiring.formula(node) else { continue };
@@ -87,27 +95,27 @@ impl<'a> Fusion<'a> {
             if !by_users {
                 continue;
             }
-            let mut read = BTreeSet::new();
+            let mut read = BTreeMap::new();
             let mut cost = 1;
             for argument in 0..wiring.schedule.edges[node].len() {
                 match wiring.argument(node, argument) {
                     Edge::Node { index, .. } if self.recomputed[index] => {
-                        read.extend(reads[&index].iter().copied());
+                        read.extend(reads[&index].iter().map(|(&root, &bytes)| (root, bytes)));
                         cost += costs[&index];
                     }
                     root if wiring.constant(root).is_some() => {}
                     root => {
-                        read.insert(root);
+                        read.insert(root, bytes_shown(wiring.layout(wiring.schedule.edges[node][argument])));
                     }
                 }
             }
-            let large = read.iter().filter(|&&root| 2 * wiring.stored(root).bytes() > output.bytes()).count();
+            let large = read.values().filter(|&&bytes| 2 * bytes > output.bytes()).count();
             // The one user of a value would read it; what that is computed from must be there all the same.
-            let is_there = |&root: &Root| match root {
-                Edge::Node { index, .. } => self.former.kept.contains(&root) || wiring.consumers(index).len() > 1,
+            let is_there = |root: &Root| match *root {
+                Edge::Node { index, .. } => self.former.kept.contains(root) || wiring.consumers(index).len() > 1,
                 Edge::Source(_) => true,
             };
-            let pays = wiring.consumers(node).len() > 1 || read.iter().all(is_there);
+            let pays = wiring.consumers(node).len() > 1 || read.keys().all(is_there);
             if cost <= MOST_RECOMPUTED && read.len() <= MOST_READ && large <= 1 && pays {
                 self.recomputed[node] = true;
                 reads.insert(node, read);
