@@ -93,7 +93,7 @@ impl Tensor {
                 return Err(Error::invalid(OP, rule));
             }
             let dims: Vec<isize> = (0..shape.len() as isize).filter(|&d| d != 1).collect();
-            let moments = Moments::new(&x, &dims)?;
+            let moments = Moments::of_batch(&x, &dims, count)?;
             if self.numel() > 0 {
                 update(running_mean, &moments.mean, momentum)?;
                 update(running_var, &moments.unbiased(count)?, momentum)?;
