@@ -1,6 +1,6 @@
 //! batch_norm.
 
-use super::{Moments, affine, by_running, channels, running, single, update};
+use super::{Moments, by_running, channels, running, shifted, single, update};
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
@@ -98,11 +98,11 @@ impl Tensor {
                 update(running_mean, &moments.mean, momentum)?;
                 update(running_var, &moments.unbiased(count)?, momentum)?;
             }
-            moments.normalized(options.eps)?
+            moments.normalized(options.eps, weight.as_ref())?
         } else {
-            by_running(OP, &x, statistics, options.eps)?
+            by_running(OP, &x, statistics, options.eps, weight.as_ref())?
         };
-        affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
+        shifted(&y, bias.as_ref(), self.dtype())
     }
 }
 

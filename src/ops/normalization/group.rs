@@ -1,6 +1,6 @@
 //! group_norm.
 
-use super::{Moments, affine, channels, single};
+use super::{Moments, channels, shifted, single};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -53,8 +53,8 @@ impl Tensor {
         let weight = channels(OP, "weight", weight, self, &sizes)?;
         let bias = channels(OP, "bias", bias, self, &sizes)?;
         let x = single(OP, self)?.reshape(&[*n as isize, sizes[1], sizes[2], inner as isize])?;
-        let y = Moments::new(&x, &[2, 3])?.normalized(eps)?;
-        affine(y, weight.as_ref(), bias.as_ref(), self.dtype())?.reshape_to(*self.shape())
+        let y = Moments::new(&x, &[2, 3])?.normalized(eps, weight.as_ref())?;
+        shifted(&y, bias.as_ref(), self.dtype())?.reshape_to(*self.shape())
     }
 }
 

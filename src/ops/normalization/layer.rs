@@ -1,6 +1,6 @@
 //! layer_norm.
 
-use super::{Moments, affine, single};
+use super::{Moments, shifted, single};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -34,8 +34,8 @@ impl Tensor {
         let x = single(OP, self)?;
         let (weight, bias) =
             (scale(OP, "weight", weight, normalized_shape)?, scale(OP, "bias", bias, normalized_shape)?);
-        let y = Moments::new(&x, &dims)?.normalized(eps)?;
-        affine(y, weight.as_ref(), bias.as_ref(), self.dtype())
+        let y = Moments::new(&x, &dims)?.normalized(eps, weight.as_ref())?;
+        shifted(&y, bias.as_ref(), self.dtype())
     }
 }
 

@@ -29,8 +29,8 @@ struct Moments<'a> {
     deviations: Tensor,
 }
 
-/// Values for one mean that are short of a pass of their own to find out about where it is.
-const SHORT: usize = 1 << 15;
+/// Values for one mean that one kernel runs over as often as it needs to.
+const SHORT: usize = 1 << 16;
 
 /// Of this many parts of a batch, the first tells about where the mean is.
 const PARTS: usize = 256;
@@ -43,8 +43,8 @@ impl<'a> Moments<'a> {
         no_grad(|| Moments::around(&x.mean(dims, true)?, x, dims))
     }
 
-    /// Over a batch `[N, ..]` with `count` values for each mean. Where these are many, it takes one pass: around the
-    /// mean of the first 256th of the samples, one at least.
+    /// Over a batch `[N, ..]` with `count` values for each mean. Where these are many, in one pass: around the mean of
+    /// the first 256th of the samples, one at least.
     ///
     /// That mean lies no further from the batch's than 16 standard deviations, or the root of `N` if that is less: what
     /// lies further off would make the deviation larger itself. So the variance, a difference of two squares at most
@@ -78,10 +78,10 @@ impl<'a> Moments<'a> {
         no_grad(|| self.variance.mul_scalar((count as f64 / (count as f64 - 1.0)) as f32))
     }
 
-    /// `(x - mean) / sqrt(variance + eps)`.
+    /// `(x - mean) / sqrt(variance + eps) * weight`.
     #[track_caller]
-    fn normalized(&self, eps: f32) -> Result<Tensor> {
-        standardize(self.x, self.dims, &self.deviations, &self.variance, eps)
+    fn normalized(&self, eps: f32, weight: Option<&Tensor>) -> Result<Tensor> {
+        standardize(self, eps, weight)
     }
 }
 
@@ -107,11 +107,16 @@ fn single(op: &'static str, x: &Tensor) -> Result<Tensor> {
     x.to_dtype(DType::F32)
 }
 
-/// `y weight + bias`, in the element type of the operation's input.
+/// `y weight`, where there is a weight.
 #[track_caller]
-fn affine(y: Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, dtype: DType) -> Result<Tensor> {
+fn scaled(y: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+    weight.map_or_else(|| Ok(y.clone()), |weight| y.mul(weight))
+}
+
+/// `y + bias`, in the element type of the operation's input.
+#[track_caller]
+fn shifted(y: &Tensor, bias: Option<&Tensor>, dtype: DType) -> Result<Tensor> {
     let _line = ascribe_to_caller();
-    let y = weight.map_or_else(|| Ok(y.clone()), |weight| y.mul(weight))?;
     bias.map_or_else(|| Ok(y.clone()), |bias| y.add(bias))?.to_dtype(dtype)
 }
 
@@ -153,15 +158,21 @@ fn running(
     }
 }
 
-/// `(x - mean) / sqrt(variance + eps)` with running statistics.
+/// `(x - mean) / sqrt(variance + eps) * weight` with running statistics.
 #[track_caller]
-fn by_running(op: &'static str, x: &Tensor, statistics: Option<(Tensor, Tensor)>, eps: f32) -> Result<Tensor> {
+fn by_running(
+    op: &'static str,
+    x: &Tensor,
+    statistics: Option<(Tensor, Tensor)>,
+    eps: f32,
+    weight: Option<&Tensor>,
+) -> Result<Tensor> {
     let Some((mean, variance)) = statistics else {
         return Err(Error::invalid(op, "without the input's statistics it takes running_mean and running_var"));
     };
     // For each element: this way it is a part of the kernel that computes `x`, and not a small one before that.
     let variance = variance.expand_to(*x.shape(), op)?;
-    x.sub(&mean)?.mul(&variance.add_scalar(eps)?.rsqrt()?)
+    scaled(x.sub(&mean)?.mul(&variance.add_scalar(eps)?.rsqrt()?)?, weight)
 }
 
 /// Moves a running statistic towards the batch's: `running (1 - momentum) + batch momentum`.

@@ -1,7 +1,7 @@
 //! rms_norm.
 
 use super::layer::{last_dims, scale};
-use super::{affine, single};
+use super::{scaled, shifted, single};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -30,7 +30,7 @@ impl Tensor {
         let x = single(OP, self)?;
         let weight = scale(OP, "weight", weight, normalized_shape)?;
         let square = x.square()?.mean(&dims, true)?.add_scalar(eps.unwrap_or(f32::EPSILON))?;
-        affine(x.mul(&square.rsqrt()?)?, weight.as_ref(), None, self.dtype())
+        shifted(&scaled(x.mul(&square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())
     }
 }
 

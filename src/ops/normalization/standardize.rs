@@ -1,47 +1,59 @@
 //! Rows with mean 0 and variance 1, the heart of most norms, with a gradient of one pass.
 
+use super::Moments;
 use crate::error::Result;
 use crate::graph::{Class, Op, Tensor, Vjp, grad_enabled, hash_structure, no_grad, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-/// `y = deviations / sqrt(variance + eps)`, where `deviations` and `variance` are those of `x` over `dims`, computed
-/// without a history.
+/// `y = deviations / sqrt(variance + eps)`, times `weight` where there is one.
 #[track_caller]
-pub(super) fn standardize(
-    x: &Tensor,
-    dims: &[isize],
-    deviations: &Tensor,
-    variance: &Tensor,
-    eps: f32,
-) -> Result<Tensor> {
+pub(super) fn standardize(moments: &Moments, eps: f32, weight: Option<&Tensor>) -> Result<Tensor> {
+    let Moments { x, dims, variance, deviations, .. } = moments;
     let scale = no_grad(|| variance.add_scalar(eps)?.rsqrt())?;
     let y = no_grad(|| deviations.mul(&scale))?;
-    if !(x.is_tracked() && grad_enabled()) {
-        return Ok(y);
+    let (y, scale) = if x.is_tracked() && grad_enabled() {
+        let scale = record_one(Shown::Scale, &[&scale, x, &y])?;
+        (record_one(Shown::Standardized, &[&y, x, &scale])?, Some(scale))
+    } else {
+        (y, None)
+    };
+    let Some(weight) = weight else { return Ok(y) };
+    let is_of_rows =
+        weight.rank() == x.rank() && x.shape().dims("standardize", dims)?.iter().all(|&dim| weight.shape()[dim] == 1);
+    match scale {
+        Some(scale) if is_of_rows => {
+            let weighted = no_grad(|| y.mul(weight))?;
+            record_one(Shown::Weighted, &[&weighted, x, &scale, &y, weight])
+        }
+        _ => y.mul(weight),
     }
-    let scale = record_one(Scale { dims: dims.to_vec() }, &[&scale, x, &y])?;
-    record_one(Standardize { dims: dims.to_vec() }, &[&y, x, &scale])
 }
 
-/// Shows its first input, `y`, as what it is of its second, `x`:
-/// `dx = scale (dy - mean(dy) - y mean(dy y))`, where the third input is `scale = 1 / sqrt(variance + eps)`.
+/// Shows its first input as what it is of its second, `x`, whose rows it was computed from without a history.
 ///
 /// Walked call by call, mean and variance would give sums over `x` that are 0 but for rounding, and a pass for each.
 #[derive(Debug, Hash)]
-struct Standardize {
-    dims: Vec<isize>,
+enum Shown {
+    /// `scale = 1 / sqrt(variance + eps)`, a number for each row: `dx = -dscale scale^2 y / count`. The third input is
+    /// `y`.
+    Scale,
+    /// `y = (x - mean) scale`: `dx = scale (dy - mean(dy) - y mean(dy y))`. The third input is `scale`.
+    Standardized,
+    /// `z = y weight`, where `weight` has one number for all of a row: `dx` as that of `y` with `dy = dz weight`, of the
+    /// same sums that `dweight` and the gradient of what is added to `z` take. Further inputs: `scale`, `y`, `weight`.
+    Weighted,
 }
 
-/// Shows its first input, `scale = 1 / sqrt(variance + eps)`, as what it is of its second, `x`:
-/// `dx = -dscale scale^2 y / count`, where the third input is `y`.
-#[derive(Debug, Hash)]
-struct Scale {
-    dims: Vec<isize>,
+/// `dy - mean(dy) - y mean(dy y)`, with means over the rows that `scale` has a number of each for.
+fn centered(dy: &Tensor, y: &Tensor, scale: &Tensor) -> Result<Tensor> {
+    let count = (y.numel() / scale.numel().max(1)).max(1) as f32;
+    let mean = |values: &Tensor| values.sum_to(*scale.shape())?.div_scalar(count);
+    dy.sub(&mean(dy)?)?.sub(&y.mul(&mean(&dy.mul(y)?)?)?)
 }
 
-impl Op for Standardize {
+impl Op for Shown {
     fn name(&self) -> &'static str {
         "standardize"
     }
@@ -58,38 +70,28 @@ impl Op for Standardize {
         Ok(inputs[..1].to_vec())
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let (y, scale) = (context.output(0), context.input(2));
-        let dx = context.of(1, |dy| {
-            let along = dy.mul(y)?.mean(&self.dims, true)?;
-            dy.sub(&dy.mean(&self.dims, true)?)?.sub(&y.mul(&along)?)?.mul(scale)
-        })?;
-        Ok(vec![None, dx, None])
-    }
-}
-
-impl Op for Scale {
-    fn name(&self) -> &'static str {
-        "standardize"
-    }
-    fn structure(&self, state: &mut dyn Hasher) {
-        hash_structure(self, state);
-    }
-    fn class(&self) -> Class {
-        Class::View
-    }
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![inputs[0]])
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        Ok(inputs[..1].to_vec())
-    }
-    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let (scale, x) = (context.output(0), context.input(1));
-        let dx = context.of(1, |dscale| {
-            let y = record_one(Standardize { dims: self.dims.clone() }, &[context.input(2), x, scale])?;
-            let count = x.numel() / scale.numel().max(1);
-            dscale.mul(scale)?.mul(scale)?.mul_scalar(-1.0 / count as f32)?.mul(&y)
-        })?;
-        Ok(vec![None, dx, None])
+        let (shown, x) = (context.output(0), context.input(1));
+        Ok(match self {
+            Shown::Scale => {
+                let dx = context.of(1, |dscale| {
+                    let y = record_one(Shown::Standardized, &[context.input(2), x, shown])?;
+                    let count = (x.numel() / shown.numel().max(1)).max(1) as f32;
+                    dscale.mul(shown)?.mul(shown)?.mul_scalar(-1.0 / count)?.mul(&y)
+                })?;
+                vec![None, dx, None]
+            }
+            Shown::Standardized => {
+                let scale = context.input(2);
+                let dx = context.of(1, |dy| centered(&dy, shown, scale)?.mul(scale))?;
+                vec![None, dx, None]
+            }
+            Shown::Weighted => {
+                let (scale, y, weight) = (context.input(2), context.input(3), context.input(4));
+                let dx = context.of(1, |dz| centered(&dz, y, scale)?.mul(&scale.mul(weight)?))?;
+                // By rows first, as for dx.
+                let along = |dz: Tensor| dz.mul(y)?.sum_to(*scale.shape())?.sum_to(*weight.shape());
+                vec![None, dx, None, None, context.of(4, along)?]
+            }
+        })
     }
 }
