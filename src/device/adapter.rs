@@ -24,6 +24,8 @@ pub struct Adapter {
     pub has_timestamps: bool,
     /// Most bytes one binding can show.
     pub max_binding_bytes: u64,
+    /// Most storage buffers that a kernel of fused calls binds: 8 by WebGPU's default, up to 12 where more can be had.
+    pub max_storage_buffers: usize,
     /// Alignment of dynamic offsets into the parameters, in bytes.
     pub(crate) params_alignment: u32,
     /// What the planner leaves out.
@@ -133,6 +135,7 @@ impl Noop {
         let limits = wgpu::Limits {
             max_buffer_size: self.max_buffer_bytes,
             max_storage_buffer_binding_size: self.max_buffer_bytes,
+            max_storage_buffers_per_shader_stage: MOST_STORAGE_BUFFERS,
             ..wgpu::Limits::default()
         };
         wgpu::NoopBackendOptions {
@@ -224,6 +227,9 @@ pub(super) fn choose(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     })
 }
 
+/// Storage buffers that fused calls may bind. The norms of a training step take up to ten; more would take registers.
+const MOST_STORAGE_BUFFERS: u32 = 12;
+
 /// The optional features that kernels have variants for, and those that profiles are taken with.
 const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16
     .union(wgpu::Features::SUBGROUP)
@@ -268,6 +274,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         max_binding_bytes: limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES)),
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage.min(MOST_STORAGE_BUFFERS) as usize,
         params_alignment: limits.min_uniform_buffer_offset_alignment,
         disable: Disable::default(),
     }

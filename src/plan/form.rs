@@ -9,9 +9,6 @@ use crate::shader::{Kernel, Kernels};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
-/// Storage buffers a kernel may bind by WebGPU's default limits.
-const MOST_BUFFERS: usize = 8;
-
 /// Calls of one kernel, so that compiling it stays quick.
 const MOST_CALLS: usize = 48;
 
@@ -199,7 +196,7 @@ impl Former<'_> {
             Kind::Call(_) => self.check_stores(cluster)?,
             Kind::Pointwise => {}
         }
-        if self.buffers(cluster) > MOST_BUFFERS {
+        if self.buffers(cluster) > self.adapter.max_storage_buffers {
             return Err("too many buffers for one kernel");
         }
         Ok(())
@@ -252,6 +249,11 @@ impl Former<'_> {
         }
     }
 
+    /// Bytes that the kernels of a call need besides inputs and outputs.
+    pub fn temporaries(&self, cluster: &Cluster) -> usize {
+        self.own_kernels(cluster).map_or(0, |kernels| kernels.temporaries.iter().sum())
+    }
+
     /// Whether kernels of a call can add up what another call does.
     pub fn sums(&self, call: usize, sum: usize) -> bool {
         let Some(Summing { input, dim, .. }) = self.summing[call] else { return false };
@@ -271,7 +273,7 @@ impl Former<'_> {
     }
 
     /// Storage buffers of the largest kernel a cluster makes.
-    fn buffers(&self, cluster: &Cluster) -> usize {
+    pub fn buffers(&self, cluster: &Cluster) -> usize {
         let outputs = self.outputs(cluster, |_| true);
         let inputs = cluster.inputs(self.wiring).len();
         match cluster.kind {
