@@ -172,6 +172,7 @@ impl<'a> Fusion<'a> {
                     if self.recomputed[index] {
                         open.push(index);
                     } else if !wiring.is_constant(index)
+                        && !self.is_for_reductions(index, node)
                         && let Err(reason) = self.join(self.home[index], self.home[node])
                     {
                         let name = |node: usize| wiring.schedule.nodes[node].op.name();
@@ -180,6 +181,20 @@ impl<'a> Fusion<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a call belongs to the reductions that read it rather than to the kernels of the call before it: what those
+    /// compute is stored for others too, so that reading it costs less than storing one more value.
+    fn is_for_reductions(&self, producer: usize, node: usize) -> bool {
+        let wiring = self.former.wiring;
+        let is_reduction =
+            |&(user, _): &(usize, usize)| matches!(wiring.schedule.nodes[user].op.class(), Class::Rows(_));
+        let by_call = self.clusters.get(&self.home[producer]).is_some_and(|of| matches!(of.kind, Kind::Call(_)));
+        by_call
+            && wiring.formula(node).is_some()
+            && wiring.consumers(producer).len() > 1
+            && wiring.consumers(node).iter().all(is_reduction)
+            && !self.former.kept.contains(&Edge::Node { index: node, output: 0 })
     }
 
     /// Joins reductions over the same rows of the same value, so that it is read once.
