@@ -15,6 +15,10 @@ pub struct Disable {
     pub fuse: bool,
     /// Results in the buffers of what they are computed from.
     pub inplace: bool,
+    /// Large values side by side in one buffer.
+    pub parts: bool,
+    /// Values computed again in the backward pass instead of being kept for it.
+    pub rematerialise: bool,
     /// The kernels for software adapters; those for GPUs run instead.
     pub software: bool,
     /// Subgroup operations.
@@ -43,6 +47,8 @@ impl Disable {
                 "f16" => self.f16 = true,
                 "fuse" => self.fuse = true,
                 "inplace" => self.inplace = true,
+                "parts" => self.parts = true,
+                "rematerialise" => self.rematerialise = true,
                 "software" => self.software = true,
                 "subgroup" => self.subgroup = true,
                 "timestamps" => self.timestamps = true,
@@ -50,8 +56,8 @@ impl Disable {
                 "winograd" => self.winograd = true,
                 _ => {
                     let rule = format!(
-                        "{name:?} is none of coopmat, f16, fuse, inplace, software, subgroup, timestamps, \
-                         tuned, winograd"
+                        "{name:?} is none of coopmat, f16, fuse, inplace, parts, rematerialise, software, subgroup, \
+                         timestamps, tuned, winograd"
                     );
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }

@@ -134,7 +134,8 @@ impl<'a> Code<'a> {
 
     /// The input that an argument is read from.
     pub fn input(&self, node: usize, argument: usize) -> Result<usize> {
-        let (root, (layout, _)) = (self.wiring.argument(node, argument), self.cluster.shown(self.wiring, node, argument));
+        let (root, (layout, _)) =
+            (self.wiring.argument(node, argument), self.cluster.shown(self.wiring, node, argument));
         let found = self.inputs.iter().position(|input| input.root == root && input.layout == layout);
         found.ok_or_else(|| internal("an input that was not found"))
     }

@@ -39,8 +39,8 @@ pub(super) struct Domain {
     pub rows: usize,
     /// Elements of a row.
     pub length: usize,
-    /// Elements that a row has of each index of the outermost dimension, where that is part of a row: a shorter last
-    /// batch changes the length then, and not this.
+    /// Elements that a row has of each index of the outermost dimension, where that is part of a row and no single one: a
+    /// shorter last batch changes the length then, and not this.
     pub length_each: Option<usize>,
 }
 
@@ -75,7 +75,7 @@ impl Domain {
         let row_of = steps(&Layout::strided(shape, &strides, 0, input.dtype));
         let rows = kept.iter().map(|&dim| shape[dim]).product();
         let length = dims.iter().map(|&dim| shape[dim]).product();
-        let length_each = dims.contains(&0).then(|| length / shape[0].max(1));
+        let length_each = (dims.contains(&0) && shape[0] > 1).then(|| length / shape[0]);
         Domain { row_of, rows, length, length_each }
     }
 

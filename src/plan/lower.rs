@@ -4,16 +4,18 @@ use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge, Io, Schedule, Summing};
 use crate::plan::code::{Input, Written};
-use crate::plan::form::{Cluster, Former, Kind};
-use crate::plan::fuse::fuse;
+use crate::plan::form::{Former, Kind};
+use crate::plan::fuse::{Fused, fuse};
 use crate::plan::pack::Packs;
 use crate::plan::place::{Placer, Plan, Unit};
+use crate::plan::rematerialise::rematerialise;
+use crate::plan::uses::Uses;
 use crate::plan::wiring::{Root, Wiring};
 use crate::plan::{epilogue, pack, pointwise, rows};
 use crate::shader::Kernels;
 use crate::shape::Layout;
 use crate::tune::{Call, Tuner};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
@@ -27,21 +29,24 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         }
     }
     let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, summing: &summing, kept: &kept };
-    let fused = fuse(&former, !gpu.adapter().disable.fuse);
-    let in_place = !gpu.adapter().disable.inplace;
-    let packs = if in_place { Packs::new(&wiring, &fused.clusters) } else { Packs::default() };
-    let mut last_use = last_uses(&wiring, &fused.clusters);
-    packs.prolong(&mut last_use);
+    let disable = gpu.adapter().disable;
+    let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
+    if !(disable.fuse || disable.rematerialise) {
+        notes.extend(rematerialise(&former, &mut clusters));
+    }
+    let packs = if disable.inplace { Packs::default() } else { Packs::new(&wiring, &clusters) };
+    let mut uses = Uses::new(&wiring, &clusters);
+    packs.prolong(&mut uses);
     let mut placer = Placer::new(schedule, gpu, kept, &packs);
-    for (at, cluster) in fused.clusters.iter().enumerate() {
+    for (at, cluster) in clusters.iter().enumerate() {
         let outputs: Vec<Root> = cluster
             .core()
             .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }))
-            .filter(|root| placer.keeps(*root) || last_use.contains_key(root))
+            .filter(|root| placer.keeps(*root) || uses.is_read(*root))
             .collect();
         let may_take = |output: Root, input: &Input| {
-            let free = placer.may_overwrite(input.root) && last_use.get(&input.root) == Some(&at);
-            in_place && free && packs.home(output).is_none()
+            let free = placer.may_overwrite(input.root) && uses.is_last(input.root, at);
+            !disable.inplace && free && packs.home(output).is_none()
         };
         let written = match &cluster.kind {
             Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take)?,
@@ -60,11 +65,11 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
         let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
         let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
-        ends.retain(|root| last_use.get(root) == Some(&at));
+        ends.retain(|root| uses.is_last(*root, at));
         let nodes = cluster.core().collect();
-        placer.place(Unit { nodes, written }, &roots, &ends, |root| last_use.contains_key(&root))?;
+        placer.place(Unit { nodes, written }, &roots, &ends, |root| uses.is_read(root))?;
     }
-    placer.finish(&wiring, fused.notes)
+    placer.finish(&wiring, notes)
 }
 
 /// Values that must be in a buffer of their own when the run ends: all outputs of kept calls, and what kept
@@ -77,17 +82,6 @@ fn kept_roots(wiring: &Wiring) -> BTreeSet<Root> {
         outputs.map(move |output| wiring.root(Edge::Node { index, output }))
     })
     .collect()
-}
-
-/// The position of the last cluster that reads each stored value.
-fn last_uses(wiring: &Wiring, clusters: &[Cluster]) -> HashMap<Root, usize> {
-    let mut last_use = HashMap::new();
-    for (at, cluster) in clusters.iter().enumerate() {
-        for (node, argument) in cluster.inputs(wiring) {
-            last_use.insert(wiring.argument(node, argument), at);
-        }
-    }
-    last_use
 }
 
 /// The kernels of a call that has its own.

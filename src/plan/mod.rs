@@ -16,9 +16,11 @@ mod place;
 mod pointwise;
 mod print;
 mod profile;
+mod rematerialise;
 mod rows;
 mod run;
 mod simplify;
+mod uses;
 mod wiring;
 
 use crate::device::Gpu;

@@ -6,10 +6,11 @@ use crate::plan::code::Written;
 use crate::plan::domain::Wide;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::{TEMPLATE, WORKGROUP};
+use crate::plan::uses::Uses;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Segments that one kernel copies: it binds that many inputs, and the pack.
@@ -78,12 +79,8 @@ impl Packs {
     }
 
     /// A pack lives as long as its segments.
-    pub fn prolong(&self, last_use: &mut HashMap<Root, usize>) {
-        for (root, home) in &self.homes {
-            if let Some(&last) = last_use.get(root) {
-                last_use.entry(home.pack).and_modify(|of_pack| *of_pack = last.max(*of_pack)).or_insert(last);
-            }
-        }
+    pub fn prolong(&self, uses: &mut Uses) {
+        self.homes.iter().for_each(|(&root, home)| uses.prolong(home.pack, root));
     }
 
     /// The packs that hold a kept value.

@@ -8,7 +8,8 @@ use crate::plan::pack::{Home, Packs};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 
 /// Where a value is during a run.
@@ -20,6 +21,16 @@ pub(super) enum Place {
     Part(usize, usize, usize),
     /// The buffer that a value of an earlier run is in.
     Source(usize),
+}
+
+impl Place {
+    /// The slot it is in.
+    fn slot(self) -> Option<usize> {
+        match self {
+            Place::Slot(slot) | Place::Part(slot, _, _) => Some(slot),
+            Place::Source(_) => None,
+        }
+    }
 }
 
 /// One dispatch of a plan.
@@ -104,29 +115,90 @@ impl Span {
     }
 }
 
-/// Which slots share a buffer: for each the number of its buffer, and the sizes of these. The largest choose first, so that
-/// whatever joins a buffer fits; each takes the tightest that is free while it is needed, and what outlives the run none
-/// that is much too large.
-fn share(spans: &[Span]) -> (Vec<usize>, Vec<usize>) {
-    let mut order: Vec<usize> = (0..spans.len()).collect();
-    order.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
-    let mut shared = vec![0; spans.len()];
+/// Values of at least so many bytes may lie side by side in one buffer.
+const LEAST_PART: usize = 1 << 20;
+
+/// Parts of a buffer begin at multiples of this, the strictest alignment that WebGPU lets an adapter ask for.
+const PART_ALIGNMENT: usize = 256;
+
+/// Where slots lie.
+#[derive(Default)]
+struct Shared {
+    /// For each slot the number of its buffer, and its first byte there.
+    places: Vec<(usize, usize)>,
+    /// Bytes of the buffers.
+    buffers: Vec<usize>,
+}
+
+/// Which slots share a buffer, one after the other or, where they are large, side by side: whichever of a few greedy ways
+/// takes least.
+fn share(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool) -> Shared {
+    let mut forwards: Vec<usize> = (0..spans.len()).collect();
+    let mut backwards = forwards.clone();
+    forwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
+    backwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), Reverse(slot)));
+    let ways = [(&forwards, true), (&forwards, false), (&backwards, true), (&backwards, false)];
+    let ways = ways.into_iter().filter(|&(order, smallest)| in_parts || smallest && *order == forwards);
+    let tried = ways.map(|(order, smallest)| share_in(order, smallest, spans, apart, in_parts));
+    tried.min_by_key(|shared| shared.buffers.iter().sum::<usize>()).unwrap_or_default()
+}
+
+/// Gives slots their buffers in an order in which sizes fall, so that whatever joins a buffer fits. Each takes the
+/// `smallest`, or else the largest, with a place that is free while it is needed, and what outlives the run none that is
+/// much too large. No kernel may write one part of a buffer and read another, since wgpu tracks whole buffers: such pairs
+/// of slots are `apart`.
+fn share_in(
+    order: &[usize],
+    smallest: bool,
+    spans: &[Span],
+    apart: &HashSet<(usize, usize)>,
+    in_parts: bool,
+) -> Shared {
+    let mut places = vec![(0, 0); spans.len()];
     let mut buffers: Vec<(usize, Vec<usize>)> = Vec::new();
-    for slot in order {
+    for &slot in order {
         let span = &spans[slot];
         let most = if span.last.is_none() { (span.bytes + span.bytes / 4).max(1024) } else { usize::MAX };
-        let is_free = |(bytes, slots): &(usize, Vec<usize>)| {
-            *bytes <= most && slots.iter().all(|&other| !span.meets(&spans[other]))
+        let place_in = |at: usize| {
+            let (bytes, slots) = &buffers[at];
+            let beside: Vec<usize> = slots.iter().copied().filter(|&other| span.meets(&spans[other])).collect();
+            if *bytes > most {
+                return None;
+            }
+            if beside.is_empty() {
+                return Some((at, 0));
+            }
+            let stays = |slot: usize| spans[slot].last.is_none() || spans[slot].bytes < LEAST_PART;
+            if !in_parts
+                || stays(slot)
+                || beside.iter().any(|&other| stays(other) || apart.contains(&pair(slot, other)))
+            {
+                return None;
+            }
+            let end = |slot: usize| (places[slot].1 + spans[slot].bytes).next_multiple_of(PART_ALIGNMENT);
+            let is_free = |&start: &usize| {
+                let clashes = |&other: &usize| start < end(other) && places[other].1 < start + span.bytes;
+                start + span.bytes <= *bytes && !beside.iter().any(clashes)
+            };
+            let start = iter::once(0).chain(beside.iter().map(|&other| end(other))).filter(is_free).min()?;
+            Some((at, start))
         };
-        // Sizes only fall: the last one is the tightest.
-        let at = buffers.iter().rposition(is_free).unwrap_or_else(|| {
+        // Buffers are made with falling sizes.
+        let found =
+            if smallest { (0..buffers.len()).rev().find_map(place_in) } else { (0..buffers.len()).find_map(place_in) };
+        let (at, start) = found.unwrap_or((buffers.len(), 0));
+        if at == buffers.len() {
             buffers.push((span.bytes, Vec::new()));
-            buffers.len() - 1
-        });
+        }
         buffers[at].1.push(slot);
-        shared[slot] = at;
+        places[slot] = (at, start);
     }
-    (shared, buffers.into_iter().map(|(bytes, _)| bytes).collect())
+    Shared { places, buffers: buffers.into_iter().map(|(bytes, _)| bytes).collect() }
+}
+
+/// Two slots, whichever is named first.
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
 }
 
 /// Places units one after the other.
@@ -137,6 +209,8 @@ pub(super) struct Placer<'a> {
     packs: &'a Packs,
     places: HashMap<Root, Place>,
     slots: Vec<Span>,
+    /// Pairs of slots that a kernel reads the one and writes the other of.
+    apart: HashSet<(usize, usize)>,
     /// The number of the unit that is being placed.
     now: usize,
     uploads: Vec<(usize, usize)>,
@@ -157,6 +231,7 @@ impl<'a> Placer<'a> {
             packs,
             places: HashMap::new(),
             slots: Vec::new(),
+            apart: HashSet::new(),
             now: 0,
             uploads: Vec::new(),
             steps: Vec::new(),
@@ -215,6 +290,8 @@ impl<'a> Placer<'a> {
             && !self.kept.contains(&root)
         {
             self.slots[slot].last = Some(self.now);
+            // Where it is computed again it is somewhere else.
+            self.places.remove(&root);
         }
     }
 
@@ -248,7 +325,9 @@ impl<'a> Placer<'a> {
             self.slots[slot].last = Some(self.now);
         }
         for &root in ends {
-            if !overwritten.contains(&root) {
+            if overwritten.contains(&root) {
+                self.places.remove(&root);
+            } else {
                 self.release(root);
             }
         }
@@ -283,10 +362,16 @@ impl<'a> Placer<'a> {
                     place.ok_or_else(|| internal(format!("binding {name} of {} shows nothing", kernel.name)))?;
                 buffers.push(Some(place));
             }
-            for (k, (name, _, writes)) in pipeline.buffers.iter().enumerate() {
-                let clashes = buffers[k].is_some() && (0..buffers.len()).any(|j| j != k && buffers[j] == buffers[k]);
-                if *writes && clashes {
-                    return Err(internal(format!("binding {name} of {} is written and bound twice", kernel.name)));
+            for (k, (name, _, _)) in pipeline.buffers.iter().enumerate().filter(|(_, (_, _, writes))| *writes) {
+                for (other, (_, _, also_writes)) in pipeline.buffers.iter().enumerate().filter(|&(other, _)| other != k)
+                {
+                    let (Some(written), Some(bound)) = (buffers[k], buffers[other]) else { continue };
+                    if written == bound {
+                        return Err(internal(format!("binding {name} of {} is written and bound twice", kernel.name)));
+                    }
+                    if let (Some(a), Some(b), false) = (written.slot(), bound.slot(), *also_writes) {
+                        self.apart.insert(pair(a, b));
+                    }
                 }
             }
             let params_offset = self.write_params(unit, &kernel.params, pipeline.params_bytes as usize);
@@ -348,10 +433,16 @@ impl<'a> Placer<'a> {
                 buffers.insert(buffer.whole_id(), buffer.class());
             }
         }
-        let (shared, slots) = share(&self.slots);
+        let Shared { places, buffers: slots } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
+        let beside: HashSet<usize> = places.iter().filter(|place| place.1 > 0).map(|place| place.0).collect();
         let settled = |place: Place| match place {
-            Place::Slot(slot) => Place::Slot(shared[slot]),
-            Place::Part(slot, start, bytes) => Place::Part(shared[slot], start, bytes),
+            Place::Slot(slot) => match places[slot] {
+                (buffer, start) if beside.contains(&buffer) => {
+                    Place::Part(buffer, start, self.slots[slot].bytes.next_multiple_of(PART_ALIGNMENT))
+                }
+                (buffer, _) => Place::Slot(buffer),
+            },
+            Place::Part(slot, start, bytes) => Place::Part(places[slot].0, places[slot].1 + start, bytes),
             source => source,
         };
         for place in self.steps.iter_mut().flat_map(|step| step.buffers.iter_mut().flatten()) {
@@ -365,7 +456,7 @@ impl<'a> Placer<'a> {
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
             steps: self.steps,
             slots,
-            uploads: self.uploads.iter().map(|&(source, slot)| (source, shared[slot])).collect(),
+            uploads: self.uploads.iter().map(|&(source, slot)| (source, places[slot].0)).collect(),
             kept,
             params: self.params,
             patches: self.patches,

@@ -41,8 +41,9 @@ pub(super) fn write(
 ) -> Result<Written> {
     let Kind::Rows(domain) = &cluster.kind else { return Err(internal("not a cluster of rows")) };
     let levels = Levels::new(wiring, cluster);
-    let mut code =
-        Code::new(wiring, cluster, outputs, domain.wide().width(), |is_row, layout| access(domain.wide(), is_row, layout));
+    let mut code = Code::new(wiring, cluster, outputs, domain.wide().width(), |is_row, layout| {
+        access(domain.wide(), is_row, layout)
+    });
     let is_full = |root: Root| node(root).is_some_and(|member| cluster.is_full(wiring, member));
     let full: Vec<usize> = (0..code.outputs.len()).filter(|&k| is_full(code.outputs[k])).collect();
     // Elements are stored by the first loop that knows all of them.
@@ -85,9 +86,7 @@ pub(super) fn write(
     let kernels = kernels
         .into_iter()
         .enumerate()
-        .map(|(stage, (body, lanes))| {
-            writer.kernel(&body, stage, chunks.unwrap_or(1), lanes, adapter)
-        })
+        .map(|(stage, (body, lanes))| writer.kernel(&body, stage, chunks.unwrap_or(1), lanes, adapter))
         .collect();
     Ok(writer.code.finish(Kernels { kernels, temporaries }))
 }
@@ -366,14 +365,7 @@ impl Writer<'_> {
     }
 
     /// The kernel with this body; `stage` 1 combines the chunks that stage 0 leaves.
-    fn kernel(
-        &self,
-        body: &str,
-        stage: usize,
-        chunks: usize,
-        lanes: usize,
-        adapter: &Adapter,
-    ) -> Kernel {
+    fn kernel(&self, body: &str, stage: usize, chunks: usize, lanes: usize, adapter: &Adapter) -> Kernel {
         let unit_rows = if self.wide == Wide::Rows { 4 } else { 1 };
         let units = self.domain.rows / unit_rows;
         let (length, split) = if stage == 0 { (self.domain.length, chunks) } else { (chunks, 1) };

@@ -1,0 +1,248 @@
+//! Values computed a second time, just before the backward pass reads them, instead of being kept from the forward
+//! pass: pointwise ones, of what is in memory at that time all the same.
+
+use crate::graph::Edge;
+use crate::plan::form::{Cluster, Former, Kind};
+use crate::plan::pack::is_pack;
+use crate::plan::wiring::{Root, Wiring, node};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Calls that are computed again together.
+const MOST_CALLS: usize = 8;
+
+/// Of this many parts of the peak, a value that is worth a launch is one at least.
+const LEAST_PART: usize = 256;
+
+/// Rounds of looking where the peak is by now.
+const MOST_ROUNDS: usize = 16;
+
+/// Computes values again that would lie in memory where most of it is needed, and neither come from there nor are read
+/// there. Says which.
+pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>) -> Vec<String> {
+    let mut added = HashSet::new();
+    let mut notes = Vec::new();
+    for _ in 0..MOST_ROUNDS {
+        let mut lives = Lives::new(former, clusters, added);
+        let (peak, bytes) = lives.peak();
+        let least = bytes.div_ceil(LEAST_PART);
+        let mut values: Vec<Root> = lives.across(peak).filter(|&root| lives.bytes(root) >= least).collect();
+        // From the last on, so that whoever is computed again has read what it is computed from.
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.into_iter().for_each(|root| lives.compute_again(root, peak));
+        notes.extend(lives.notes());
+        let Lives { again, added: of_round, .. } = lives;
+        added = of_round;
+        if again.is_empty() {
+            break;
+        }
+        let mut copies = again.into_iter().peekable();
+        for (at, cluster) in std::mem::take(clusters).into_iter().enumerate() {
+            while let Some((_, copy)) = copies.next_if(|((before, _), _)| *before == at) {
+                clusters.push(copy);
+            }
+            clusters.push(cluster);
+        }
+    }
+    notes
+}
+
+/// When a value is in memory, by the positions of clusters.
+struct Life {
+    /// The cluster that stores it.
+    from: usize,
+    /// Those that read it before it is stored anew.
+    readers: BTreeSet<usize>,
+}
+
+/// When values are in memory.
+struct Lives<'a> {
+    former: &'a Former<'a>,
+    clusters: &'a [Cluster],
+    /// Each value's lives, one for each time that it is stored.
+    lives: BTreeMap<Root, Vec<Life>>,
+    /// Values of earlier runs: the last cluster that reads them.
+    sources: HashMap<Root, usize>,
+    /// Where values are computed again: the cluster before which, the value, and the cluster that does.
+    again: BTreeMap<(usize, Root), Cluster>,
+    /// Values that are stored only for those that are computed again, by the call whose cluster stores them.
+    added: HashSet<(usize, Root)>,
+    /// Bytes of the temporaries of each cluster.
+    temporaries: Vec<usize>,
+}
+
+impl<'a> Lives<'a> {
+    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], added: HashSet<(usize, Root)>) -> Lives<'a> {
+        let wiring = former.wiring;
+        let mut lives = Lives {
+            former,
+            clusters,
+            lives: BTreeMap::new(),
+            sources: HashMap::new(),
+            again: BTreeMap::new(),
+            added,
+            temporaries: clusters.iter().map(|cluster| former.temporaries(cluster)).collect(),
+        };
+        for (at, cluster) in clusters.iter().enumerate() {
+            for (node, argument) in cluster.inputs(wiring) {
+                lives.read(wiring.argument(node, argument), at);
+            }
+            for index in cluster.core() {
+                // A pack is there from the first of its parts on.
+                let arguments = 0..wiring.schedule.edges[index].len();
+                let parts = arguments.filter_map(|argument| lives.lives.get(&wiring.argument(index, argument)));
+                let first = parts.filter_map(|lives| lives.first()).map(|life| life.from).min();
+                let from = first.filter(|_| is_pack(wiring, index)).unwrap_or(at);
+                for output in 0..wiring.schedule.nodes[index].outputs.len() {
+                    let of_output = lives.lives.entry(Edge::Node { index, output }).or_default();
+                    of_output.push(Life { from, readers: BTreeSet::new() });
+                }
+            }
+        }
+        lives
+    }
+
+    fn wiring(&self) -> &'a Wiring<'a> {
+        self.former.wiring
+    }
+
+    fn bytes(&self, root: Root) -> usize {
+        self.wiring().stored(root).bytes()
+    }
+
+    /// Takes note that a cluster reads a value.
+    fn read(&mut self, root: Root, at: usize) {
+        match self.life(root, at) {
+            Some(life) => {
+                life.readers.insert(at);
+            }
+            None => {
+                let last = self.sources.entry(root).or_default();
+                *last = at.max(*last);
+            }
+        }
+    }
+
+    /// A value's life in which a cluster would read it.
+    fn life(&mut self, root: Root, at: usize) -> Option<&mut Life> {
+        self.lives.get_mut(&root)?.iter_mut().rfind(|life| life.from < at)
+    }
+
+    /// The last cluster before which a value is in memory.
+    fn last(&self, root: Root, life: &Life) -> Option<usize> {
+        let is_kept = self.former.kept.contains(&root);
+        if is_kept { Some(self.clusters.len() - 1) } else { life.readers.last().copied() }
+    }
+
+    /// The cluster at which most bytes are in memory, and how many.
+    fn peak(&self) -> (usize, usize) {
+        let mut changes = vec![0i64; self.clusters.len() + 1];
+        for (&root, lives) in &self.lives {
+            for life in lives {
+                let Some(last) = self.last(root, life) else { continue };
+                let bytes = self.bytes(root) as i64;
+                changes[life.from] += bytes;
+                changes[last + 1] -= bytes;
+            }
+        }
+        let mut live = 0;
+        let at = changes.iter().zip(&self.temporaries).enumerate().map(|(at, (change, temporaries))| {
+            live += change;
+            (live as usize + temporaries, at)
+        });
+        at.max().map_or((0, 0), |(bytes, at)| (at, bytes))
+    }
+
+    /// The values that are in memory at a cluster which neither stores nor reads them; those apart that outlive the run
+    /// or lie in packs, which stay.
+    fn across(&self, at: usize) -> impl Iterator<Item = Root> {
+        let is_pack = |&reader: &usize| match self.clusters[reader].kind {
+            Kind::Call(call) => is_pack(self.wiring(), call),
+            _ => false,
+        };
+        let is_across = move |life: &Life| {
+            let stays = life.readers.iter().any(is_pack) || life.readers.contains(&at);
+            life.from < at && life.readers.last().is_some_and(|&last| at < last) && !stays
+        };
+        let free = self.lives.iter().filter(|(root, _)| !self.former.kept.contains(root));
+        free.filter(move |(_, lives)| lives.iter().any(is_across)).map(|(&root, _)| root)
+    }
+
+    /// Has a value computed again before it is read next after a cluster, where that can be done.
+    fn compute_again(&mut self, root: Root, at: usize) {
+        let Some(life) = self.life(root, at) else { return };
+        // What nothing read before could as well be computed later.
+        let (Some(_), Some(&next)) = (life.readers.range(..at).next(), life.readers.range(at..).next()) else { return };
+        let Some((copy, added)) = self.copy(root, next) else { return };
+        for (node, argument) in copy.inputs(self.wiring()) {
+            self.read(self.wiring().argument(node, argument), next);
+        }
+        self.added.extend(added);
+        self.again.insert((next, root), copy);
+    }
+
+    /// The cluster that computes a value again before another one, of what is in memory then, and values that others must
+    /// store for it.
+    fn copy(&self, root: Root, before: usize) -> Option<(Cluster, Vec<(usize, Root)>)> {
+        let wiring = self.wiring();
+        let value = node(root)?;
+        let numel = wiring.stored(root).shape.numel();
+        let mut members = BTreeSet::new();
+        let mut added = Vec::new();
+        let mut open = vec![value];
+        while let Some(member) = open.pop() {
+            wiring.formula(member)?;
+            if !members.insert(member) {
+                continue;
+            }
+            if members.len() > MOST_CALLS {
+                return None;
+            }
+            for argument in 0..wiring.schedule.edges[member].len() {
+                let read = wiring.argument(member, argument);
+                if wiring.constant(read).is_some() || self.is_at_hand(read, before) {
+                    continue;
+                }
+                let Edge::Node { index, .. } = read else { return None };
+                let is_small = 16 * self.bytes(read) <= self.bytes(root);
+                let of_full = wiring.schedule.nodes[index].outputs[0].shape.numel() == numel;
+                match self.lives.get(&read).and_then(|lives| lives.first()) {
+                    Some(life) if is_small && !life.readers.is_empty() => {}
+                    Some(life) if is_small => added.push((self.with_room(life.from, read)?, read)),
+                    _ if of_full => open.push(index),
+                    _ => return None,
+                }
+            }
+        }
+        let copies = members.iter().copied().filter(|&member| member != value).collect();
+        let copy = self.former.form(members, copies).ok()?;
+        matches!(copy.kind, Kind::Pointwise).then_some((copy, added))
+    }
+
+    /// Whether a value is in memory before a cluster without being kept for longer than it is now.
+    fn is_at_hand(&self, root: Root, before: usize) -> bool {
+        if let Edge::Source(source) = root {
+            let is_read_later = self.sources.get(&root).is_some_and(|&last| before <= last);
+            return is_read_later || !self.wiring().schedule.dying[source];
+        }
+        let life = self.lives.get(&root).and_then(|lives| lives.iter().rfind(|life| life.from < before));
+        life.and_then(|life| self.last(root, life)).is_some_and(|last| before <= last)
+    }
+
+    /// The number of a cluster, where it can store one more value: its first call.
+    fn with_room(&self, cluster: usize, root: Root) -> Option<usize> {
+        let of = &self.clusters[cluster];
+        let name = of.core().next()?;
+        let more = self.added.iter().filter(|&&(to, value)| to == name && value != root).count();
+        let stores_rest = matches!(of.kind, Kind::Rows(_) | Kind::Pointwise);
+        (stores_rest && self.former.buffers(of) + more < self.former.adapter.max_storage_buffers).then_some(name)
+    }
+
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let name = |index: usize| self.wiring().schedule.nodes[index].op.name();
+        self.again.keys().map(move |&(before, root)| {
+            let of = node(root).unwrap_or(0);
+            let by = self.clusters[before].members.last().copied().unwrap_or(0);
+            format!("{} {of}: {} bytes computed again before {} {by}", name(of), self.bytes(root), name(by))
+        })
+    }
+}
