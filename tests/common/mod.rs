@@ -1,6 +1,8 @@
 //! What the suites share: devices, and inputs made from a case's description.
 #![allow(dead_code)]
 
+pub mod steps;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};

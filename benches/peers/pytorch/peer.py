@@ -105,11 +105,45 @@ def resnet18():
     )
 
 
+def mobilenet_v1():
+    layers = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    network, inputs = [conv_bn(3, 32, 3, 2), nn.ReLU()], 32
+    for outputs, stride in layers:
+        depthwise = nn.Conv2d(inputs, inputs, 3, stride=stride, padding=1, groups=inputs, bias=False)
+        network += [depthwise, nn.BatchNorm2d(inputs), nn.ReLU(), conv_bn(inputs, outputs, 1, 1), nn.ReLU()]
+        inputs = outputs
+    return nn.Sequential(*network, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
+
+
+class UNet(nn.Module):
+    def __init__(self, depth=3, width=16):
+        super().__init__()
+        twice = lambda inputs, outputs: nn.Sequential(*conv3x3(inputs, outputs), *conv3x3(outputs, outputs))  # noqa: E731
+        widths = [width << level for level in range(depth + 1)]
+        self.down = nn.ModuleList(twice(*sizes) for sizes in zip([3, *widths], widths[:-1]))
+        self.bottom = twice(*widths[-2:])
+        self.doubled = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in reversed(widths[:-1]))
+        self.up = nn.ModuleList(twice(2 * w, w) for w in reversed(widths[:-1]))
+        self.head = nn.Conv2d(width, 2, 1)
+
+    def forward(self, x):
+        skipped = []
+        for down in self.down:
+            skipped.append(down(x))
+            x = F.max_pool2d(skipped[-1], 2)
+        x = self.bottom(x)
+        for doubled, up in zip(self.doubled, self.up):
+            x = up(torch.cat([skipped.pop(), doubled(x)], 1))
+        return self.head(x)
+
+
 def step(network, *images):
     """A training step on a batch that stays on the device: forward, cross entropy, backward, Adam."""
     network = network().to(DEVICE)
-    labels = (torch.arange(images[0]) % 10).to(DEVICE)
     images = normal(*images)
+    with torch.no_grad():
+        classes, *places = network(images[:1]).shape[1:]
+    labels = torch.randint(classes, (len(images), *places), device=DEVICE)
     adam = torch.optim.Adam(network.parameters())
 
     def call():
@@ -138,7 +172,11 @@ ITEMS = {
     "cifar_cnn_step": lambda: step(cifar_cnn, 64, 3, 32, 32),
 }
 # What takes too long to run unless the filter asks for it.
-LONG_ITEMS = {"resnet18_step": lambda: step(resnet18, 128, 3, 32, 32)}
+LONG_ITEMS = {
+    "resnet18_step": lambda: step(resnet18, 128, 3, 32, 32),
+    "mobilenet_v1_step": lambda: step(mobilenet_v1, 128, 3, 64, 64),
+    "unet_step": lambda: step(UNet, 32, 3, 64, 64),
+}
 
 
 def sync():

@@ -47,7 +47,7 @@ const OUTPUT_4: &str = "
 ";
 
 /// Bytes of transformed input or of products at a time, where one image needs no more: the batch goes through in parts.
-const MOST_BYTES: usize = 128 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 /// Sizes of the side of an output tile.
 pub(super) const OUTPUTS: [usize; 2] = [2, 4];

