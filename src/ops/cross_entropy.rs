@@ -106,9 +106,10 @@ impl Labels {
         // Labels are i32: an ignore_index beyond that is no label.
         let ignored = i32::try_from(options.ignore_index).ok();
         let (place, mask) = label_mask(op, input, dim, target, ignored)?;
-        let device = input.device();
-        let ignoring = Tensor::full(device, &[], IGNORED)?;
-        let flaw = place.ge(&ignoring)?.where_(&Tensor::zeros(device, &[])?, &Tensor::full(device, &[], f32::NAN)?)?;
+        let (device, shape) = (input.device(), target.shape());
+        let ignoring = Tensor::full(device, shape, IGNORED)?;
+        let flaw = Tensor::full(device, shape, f32::NAN)?;
+        let flaw = place.ge(&ignoring)?.where_(&flaw.zeros_like()?, &flaw)?;
         let counted = match ignored {
             Some(_) => Some(place.ne(&ignoring)?),
             None => None,
@@ -123,7 +124,7 @@ impl Labels {
     /// The value of each element's class: 0 for ignored elements, and no gradient from them, whatever stands there.
     #[track_caller]
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
-        let picked = self.mask.where_(values, &Tensor::zeros(values.device(), &[])?)?;
+        let picked = self.mask.where_(values, &Tensor::zeros(values.device(), self.mask.shape())?)?;
         picked.sum(&[self.dim as isize], false)
     }
 
@@ -131,7 +132,7 @@ impl Labels {
     #[track_caller]
     fn mask(&self, values: &Tensor) -> Result<Tensor> {
         match &self.counted {
-            Some(counted) => counted.where_(values, &Tensor::zeros(values.device(), &[])?),
+            Some(counted) => counted.where_(values, &values.zeros_like()?),
             None => Ok(values.clone()),
         }
     }

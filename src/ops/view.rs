@@ -5,11 +5,12 @@
 
 use crate::device::Adapter;
 use crate::error::{Error, Result};
-use crate::graph::{Class, Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Class, Io, Op, Tensor, Vjp, grad_enabled, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
+use std::any::Any;
 use std::hash::Hasher;
 
 /// What a view does to the layout.
@@ -220,10 +221,25 @@ impl Tensor {
         if shape.numel() == self.numel() { Ok(shape) } else { Err(wrong()) }
     }
 
+    /// What this is a view of, and how, where no gradient goes that way: a further view may show that itself.
+    fn shown(&self) -> Option<(Tensor, &View)> {
+        if grad_enabled() && self.is_tracked() {
+            return None;
+        }
+        let op: &dyn Any = &*self.node.op;
+        let view = op.downcast_ref()?;
+        self.node.state.lock().inputs.first().map(|shown| (shown.clone(), view))
+    }
+
     #[track_caller]
     pub(crate) fn reshape_to(&self, shape: Shape) -> Result<Tensor> {
         if *self.shape() == shape {
             return Ok(self.clone());
+        }
+        if let Some((shown, View::Reshape(_))) = self.shown()
+            && shown.layout().reshape(shape).is_some()
+        {
+            return shown.reshape_to(shape);
         }
         match self.layout().reshape(shape) {
             Some(_) => record_one(View::Reshape(shape), &[self]),
@@ -253,6 +269,9 @@ impl Tensor {
         }
         if order.iter().enumerate().all(|(i, &d)| i == d) {
             return Ok(self.clone());
+        }
+        if let Some((shown, View::Permute(inner))) = self.shown() {
+            return shown.permute(&order.iter().map(|&d| inner[d] as isize).collect::<Vec<_>>());
         }
         record_one(View::Permute(order), &[self])
     }
@@ -433,7 +452,8 @@ impl Tensor {
         if stretched.is_empty() {
             return self.reshape_to(shape);
         }
-        self.sum(&stretched, true)?.reshape_to(shape)
+        let keepdim = shape.len() == self.rank();
+        self.sum(&stretched, keepdim)?.reshape_to(shape)
     }
 
     /// Elements `start`, `start + step`, .. before `end` along `dim`; negative bounds count from the end, and

@@ -74,14 +74,14 @@ impl Optimizer for Adam {
                 gradient = gradient.add(&value.mul_scalar(weight_decay as f32)?)?;
             }
             let (mean, square) = (&buffers[0], &buffers[1]);
-            let mean = mean.add(&gradient.sub(mean)?.mul_scalar((1.0 - beta1) as f32)?)?;
-            let added = gradient.square()?.mul_scalar((1.0 - beta2) as f32)?;
-            let square = square.mul_scalar(beta2 as f32)?.add(&added)?;
+            let mean = mean.lerp(&gradient, (1.0 - beta1) as f32)?;
+            let square = square.lerp(&gradient.square()?, (1.0 - beta2) as f32)?;
             // In double precision on the host: 1 - beta2^t loses digits while t is small.
             let step_size = lr / (1.0 - beta1.powf(steps as f64));
             let correction = (1.0 - beta2.powf(steps as f64)).sqrt();
-            let denominator = square.sqrt()?.div_scalar(correction as f32)?.add_scalar(eps as f32)?;
-            let value = value.sub(&mean.mul_scalar(step_size as f32)?.div(&denominator)?)?;
+            // m a / (sqrt(v) / c + eps), with c in the two numbers.
+            let denominator = square.sqrt()?.add_scalar((eps * correction) as f32)?;
+            let value = value.sub(&mean.mul_scalar((step_size * correction) as f32)?.div(&denominator)?)?;
             Ok((value, vec![mean, square]))
         })
     }
