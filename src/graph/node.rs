@@ -112,16 +112,16 @@ impl Node {
 impl Drop for Node {
     /// Long chains of nodes must not be dropped by recursion: the stack would not hold them.
     fn drop(&mut self) {
-        let mut dropped: Vec<Node> = Vec::new();
         let mut inputs = std::mem::take(&mut self.state.get_mut().inputs);
+        let mut dropped: Vec<Tensor> = Vec::new();
         loop {
             inputs.for_each(|input| {
-                if let Some(node) = Arc::into_inner(input.node) {
-                    dropped.push(node);
+                if let Some(mut node) = Arc::into_inner(input.node) {
+                    std::mem::take(&mut node.state.get_mut().inputs).for_each(|input| dropped.push(input));
                 }
             });
-            let Some(mut node) = dropped.pop() else { return };
-            inputs = std::mem::take(&mut node.state.get_mut().inputs);
+            let Some(input) = dropped.pop() else { return };
+            inputs = Few::One(input);
         }
     }
 }
@@ -228,10 +228,10 @@ pub(crate) fn record_shared(op: &'static dyn Op, inputs: &[&Tensor]) -> Result<T
     Ok(Tensor { node: record_call(None, Operation::Shared(op), inputs, false)?, output: 0 })
 }
 
-/// Records one call of `op` on a device.
+/// Records one call of `op` with a single output and no inputs on a device.
 #[track_caller]
-pub(crate) fn record_on(device: &Device, op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(Some(device), Operation::Own(Box::new(op)), inputs, false)?))
+pub(crate) fn record_on(device: &Device, op: impl Op) -> Result<Tensor> {
+    Ok(Tensor { node: record_call(Some(device), Operation::Own(Box::new(op)), &[], false)?, output: 0 })
 }
 
 /// Records one call of `op` on a device, that of its inputs where none is given.

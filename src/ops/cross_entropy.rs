@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
-use crate::ops::label_place::{IGNORED, label_mask};
+use crate::ops::label_place::{IGNORED, label_flaw, label_mask};
 
 /// What a loss makes of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,12 +106,9 @@ impl Labels {
         // Labels are i32: an ignore_index beyond that is no label.
         let ignored = i32::try_from(options.ignore_index).ok();
         let (place, mask) = label_mask(op, input, dim, target, ignored)?;
-        let (device, shape) = (input.device(), target.shape());
-        let ignoring = Tensor::full(device, shape, IGNORED)?;
-        let flaw = Tensor::full(device, shape, f32::NAN)?;
-        let flaw = place.ge(&ignoring)?.where_(&flaw.zeros_like()?, &flaw)?;
+        let flaw = label_flaw(&place)?;
         let counted = match ignored {
-            Some(_) => Some(place.ne(&ignoring)?),
+            Some(_) => Some(place.ne(&Tensor::full(input.device(), target.shape(), IGNORED)?)?),
             None => None,
         };
         let mut labels = Labels { mask, flaw, counted, weight: None, dim };
