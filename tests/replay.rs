@@ -171,7 +171,7 @@ fn alone(device: &wgpu::Device, queue: &wgpu::Queue, dispatches: usize) -> u64 {
         ty: wgpu::BindingType::Buffer {
             ty: wgpu::BufferBindingType::Storage { read_only: binding == 0 },
             has_dynamic_offset: false,
-            min_binding_size: None,
+            min_binding_size: wgpu::BufferSize::new(4),
         },
         count: None,
     };

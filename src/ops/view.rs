@@ -19,7 +19,14 @@ enum View {
     Reshape(Shape),
     Permute(Vec<usize>),
     Expand(Shape),
-    Slice { dim: usize, start: usize, length: usize, step: usize },
+    Slice {
+        dim: usize,
+        start: usize,
+        length: usize,
+        step: usize,
+    },
+    /// Several of these in one: the layout that they come to, counted from the input's first element.
+    Strided(Layout),
 }
 
 impl Op for View {
@@ -29,6 +36,7 @@ impl Op for View {
             View::Permute(_) => "permute",
             View::Expand(_) => "expand",
             View::Slice { .. } => "slice",
+            View::Strided(_) => "as_strided",
         }
     }
     /// The resulting layout says it all, and the planner compares that: where a slice starts is data.
@@ -63,6 +71,9 @@ impl Op for View {
                 new[*dim] *= step;
                 Layout::strided(Shape::new(&sizes)?, &new, input.offset + start * strides[*dim], input.dtype)
             }
+            View::Strided(layout) => {
+                Layout::strided(layout.shape, layout.strides(), input.offset + layout.offset, layout.dtype)
+            }
         };
         Ok(vec![output])
     }
@@ -86,6 +97,8 @@ impl Op for View {
                 let backward = SliceBackward { shape, dim: *dim, step: *step, start: [*start as u32] };
                 record_one(backward, &[&g.contiguous()?])
             }
+            // Recorded only where no gradient goes that way.
+            View::Strided(_) => Err(Error::NotDifferentiable { op: self.name() }),
         })?;
         Ok(vec![gradient])
     }
@@ -153,7 +166,7 @@ impl Op for SliceBackward {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let length = context.input(0).shape()[self.dim];
         let slice = View::Slice { dim: self.dim, start: self.start[0] as usize, length, step: self.step };
-        Ok(vec![context.of(0, |g| record_one(slice, &[&g]))?])
+        Ok(vec![context.of(0, |g| g.show(slice))?])
     }
 }
 
@@ -221,14 +234,28 @@ impl Tensor {
         if shape.numel() == self.numel() { Ok(shape) } else { Err(wrong()) }
     }
 
-    /// What this is a view of, and how, where no gradient goes that way: a further view may show that itself.
-    fn shown(&self) -> Option<(Tensor, &View)> {
+    /// Records a view; of a view that no gradient goes through, one of what that shows, or just that.
+    #[track_caller]
+    fn show(&self, view: View) -> Result<Tensor> {
+        let Some(shown) = self.shown() else { return record_one(view, &[self]) };
+        let layout = view.outputs(&[*self.layout()])?.swap_remove(0);
+        if layout == *shown.layout() {
+            return Ok(shown);
+        }
+        // A view of nothing may begin anywhere.
+        let offset = layout.offset.saturating_sub(shown.layout().offset);
+        let layout = Layout::strided(layout.shape, layout.strides(), offset, layout.dtype);
+        record_one(View::Strided(layout), &[&shown])
+    }
+
+    /// What this is a view of, where no gradient goes that way and a layout in it can be counted in its elements.
+    fn shown(&self) -> Option<Tensor> {
         if grad_enabled() && self.is_tracked() {
             return None;
         }
         let op: &dyn Any = &*self.node.op;
-        let view = op.downcast_ref()?;
-        self.node.state.lock().inputs.first().map(|shown| (shown.clone(), view))
+        op.downcast_ref::<View>()?;
+        self.node.state.lock().inputs.first().filter(|shown| shown.layout().is_contiguous()).cloned()
     }
 
     #[track_caller]
@@ -236,14 +263,9 @@ impl Tensor {
         if *self.shape() == shape {
             return Ok(self.clone());
         }
-        if let Some((shown, View::Reshape(_))) = self.shown()
-            && shown.layout().reshape(shape).is_some()
-        {
-            return shown.reshape_to(shape);
-        }
         match self.layout().reshape(shape) {
-            Some(_) => record_one(View::Reshape(shape), &[self]),
-            None => record_one(View::Reshape(shape), &[&self.copy()?]),
+            Some(_) => self.show(View::Reshape(shape)),
+            None => self.copy()?.show(View::Reshape(shape)),
         }
     }
 
@@ -270,10 +292,7 @@ impl Tensor {
         if order.iter().enumerate().all(|(i, &d)| i == d) {
             return Ok(self.clone());
         }
-        if let Some((shown, View::Permute(inner))) = self.shown() {
-            return shown.permute(&order.iter().map(|&d| inner[d] as isize).collect::<Vec<_>>());
-        }
-        record_one(View::Permute(order), &[self])
+        self.show(View::Permute(order))
     }
 
     /// Two dimensions exchanged.
@@ -435,7 +454,7 @@ impl Tensor {
             let rule = format!("{} does not expand to {shape}", self.shape());
             return Err(Error::invalid(op, rule));
         }
-        record_one(View::Expand(shape), &[self])
+        self.show(View::Expand(shape))
     }
 
     /// Summed over whatever was stretched to get from `shape` to this tensor's shape.
@@ -486,7 +505,7 @@ impl Tensor {
         }
         // One element has no next one, however far that would be.
         let step = if length > 1 { step } else { 1 };
-        record_one(View::Slice { dim, start, length, step }, &[self])
+        self.show(View::Slice { dim, start, length, step })
     }
 
     /// `length` elements from `start` along `dim`.

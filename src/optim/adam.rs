@@ -98,6 +98,9 @@ impl Optimizer for Adam {
             Ok((value, vec![mean, square]))
         })
     }
+    fn zero_grad(&self) {
+        self.slots.zero_grad();
+    }
     fn parameters(&self) -> Vec<Parameter> {
         self.slots.parameters()
     }

@@ -184,6 +184,10 @@ impl Slots {
         self.slots.iter().flat_map(|slot| slot.buffers.clone()).collect()
     }
 
+    pub fn zero_grad(&self) {
+        self.slots.iter().for_each(|slot| slot.parameter.zero_grad());
+    }
+
     pub fn steps(&self) -> Vec<u64> {
         self.slots.iter().map(|slot| slot.steps).collect()
     }

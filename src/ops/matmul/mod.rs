@@ -47,6 +47,14 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     part(0, half)?.add(&part(half, depth - half)?)
 }
 
+/// The shape of the product of tensors of these shapes.
+fn shape(left: &Shape, right: &Shape) -> Result<Shape> {
+    let mut sizes = left.to_vec();
+    let dim = sizes.len() - 1;
+    sizes[dim] = right[dim];
+    Shape::new(&sizes)
+}
+
 /// Whether the columns of these matrices lie in memory as rows do elsewhere.
 fn is_transposed(matrices: &Tensor) -> bool {
     matches!(matrices.layout().strides(), [.., 1, across] if *across > 1)
@@ -75,10 +83,7 @@ impl Op for Matmul {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let (left, right) = (&inputs[0], &inputs[1]);
-        let mut sizes = left.shape.to_vec();
-        let dim = sizes.len() - 1;
-        sizes[dim] = right.shape[dim];
-        Ok(vec![Layout::contiguous(Shape::new(&sizes)?, left.dtype)])
+        Ok(vec![Layout::contiguous(shape(&left.shape, &right.shape)?, left.dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         with_product(io, |product| product.kernels(product.choice(adapter)))
@@ -94,7 +99,6 @@ impl Op for Matmul {
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (left, right) = (&inputs[0], &inputs[1]);
-        let output = self.outputs(&[left, right].map(|side| Layout::contiguous(side.shape, side.dtype)))?.swap_remove(0);
         let dim = left.shape.len() - 1;
         let (rows, depth, columns) = (left.shape[dim - 1], left.shape[dim], right.shape[dim]);
         let batch: usize = left.shape[..dim - 1].iter().product();
@@ -111,7 +115,7 @@ impl Op for Matmul {
                 }
             }
         }
-        Ok(vec![HostTensor::new(output.shape, output.dtype, values)])
+        Ok(vec![HostTensor::new(shape(&left.shape, &right.shape)?, left.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         // The gradient of a transposed view is computed as that of what it shows, which then needs no copy.
