@@ -66,6 +66,8 @@ pub(crate) struct Node {
     pub state: Mutex<State>,
     /// Whether `state` has storage, without its lock.
     computed: AtomicBool,
+    /// Whether a parameter shows its values once they are computed.
+    assigned: AtomicBool,
     /// Stands for the operation with its attributes and the layouts of its outputs.
     pub structure: Fingerprint,
     /// Its place in the schedule that is being made.
@@ -89,6 +91,16 @@ impl Node {
     /// Whether its values exist.
     pub fn is_computed(&self) -> bool {
         self.computed.load(Ordering::Acquire)
+    }
+
+    /// Whether a parameter shows its values once they are computed.
+    pub fn is_assigned(&self) -> bool {
+        self.assigned.load(Ordering::Relaxed)
+    }
+
+    /// Says that a parameter will show its values.
+    pub fn assign(&self) {
+        self.assigned.store(true, Ordering::Relaxed);
     }
 
     /// Puts its values somewhere, one storage an output.
@@ -273,6 +285,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         source: source(),
         state: Mutex::new(state),
         computed: AtomicBool::new(false),
+        assigned: AtomicBool::new(false),
         mark: Mark::default(),
     };
     let node = Arc::new(node);
@@ -302,6 +315,7 @@ pub(crate) fn record_leaf(
         gradient,
         source,
         computed: AtomicBool::new(state.storage.is_some()),
+        assigned: AtomicBool::new(false),
         state: Mutex::new(state),
         mark: Mark::default(),
     });
