@@ -7,11 +7,12 @@ use std::future::Future;
 use std::hash::Hasher;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{
-    Adapter, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, HostTensor, Io, Kernel, Kernels, Layout, Noop,
-    Op, Operand, Result, Tensor, apply,
+    Adapter, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, HostTensor, Io, Kernel, Kernels, Layout,
+    Noop, Op, Operand, Parameter, Result, Tensor, apply,
 };
 
 /// Counts each thread's own allocations.
@@ -117,6 +118,21 @@ fn recorded_calls_cost_a_replay_no_allocations() {
     let (few, many) = (replayed(2), replayed(40));
     assert_eq!(few.0, 1);
     assert_eq!(few, many, "dispatches and allocations");
+}
+
+#[test]
+fn a_training_step_records_few_calls() {
+    // Each is recorded, scheduled, fingerprinted and dropped in each step.
+    let device = noop();
+    let net = LeNet5::new(&Scope::new(&device)).unwrap();
+    let images = Tensor::ones(&device, &[64, 1, 28, 28]).unwrap();
+    let labels = Tensor::from_slice(&device, &[1i32; 64], &[64]).unwrap();
+    device.sync().unwrap();
+    let loss = net.forward(&images).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+    loss.backward().unwrap();
+    let gradients: Vec<Tensor> = net.parameters().iter().filter_map(Parameter::grad).collect();
+    let graph = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>());
+    assert!(graph.len() <= 92, "{} calls: {graph}", graph.len());
 }
 
 /// A copy with a kernel of its own.
