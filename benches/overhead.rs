@@ -204,20 +204,20 @@ fn bare(dispatches: usize, steps: usize) -> (f64, f64) {
                 .into(),
         ),
     });
-    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+    let entry = |binding, ty, bytes| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: wgpu::BufferSize::new(bytes) },
         count: None,
     };
     let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
     let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: None,
         entries: &[
-            entry(0, wgpu::BufferBindingType::Uniform, true),
-            entry(1, storage(true), false),
-            entry(2, storage(true), false),
-            entry(3, storage(false), false),
+            entry(0, wgpu::BufferBindingType::Uniform, 16),
+            entry(1, storage(true), 4),
+            entry(2, storage(true), 4),
+            entry(3, storage(false), 4),
         ],
     });
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -240,7 +240,8 @@ fn bare(dispatches: usize, steps: usize) -> (f64, f64) {
     let buffers: Vec<wgpu::Buffer> = (0..32).map(|_| buffer(4096, wgpu::BufferUsages::STORAGE)).collect();
     let groups: Vec<wgpu::BindGroup> = (0..dispatches)
         .map(|k| {
-            let window = wgpu::BufferBinding { buffer: &params, offset: 0, size: wgpu::BufferSize::new(16) };
+            let offset = 256 * k as u64;
+            let window = wgpu::BufferBinding { buffer: &params, offset, size: wgpu::BufferSize::new(16) };
             let show = |binding, k: usize| wgpu::BindGroupEntry {
                 binding,
                 resource: buffers[k % buffers.len()].as_entire_binding(),
@@ -258,9 +259,9 @@ fn bare(dispatches: usize, steps: usize) -> (f64, f64) {
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for (k, group) in groups.iter().enumerate() {
+            for group in &groups {
                 pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, group, &[256 * k as u32]);
+                pass.set_bind_group(0, group, &[]);
                 pass.dispatch_workgroups(1, 1, 1);
             }
         }

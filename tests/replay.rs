@@ -7,11 +7,12 @@ use std::future::Future;
 use std::hash::Hasher;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{
-    Adapter, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, HostTensor, Io, Kernel, Kernels, Layout, Noop,
-    Op, Operand, Result, Tensor, apply,
+    Adapter, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, HostTensor, Io, Kernel, Kernels, Layout,
+    Noop, Op, Operand, Parameter, Result, Tensor, apply,
 };
 
 /// Counts each thread's own allocations.
@@ -119,6 +120,21 @@ fn recorded_calls_cost_a_replay_no_allocations() {
     assert_eq!(few, many, "dispatches and allocations");
 }
 
+#[test]
+fn a_training_step_records_few_calls() {
+    // Each is recorded, scheduled, fingerprinted and dropped in each step.
+    let device = noop();
+    let net = LeNet5::new(&Scope::new(&device)).unwrap();
+    let images = Tensor::ones(&device, &[64, 1, 28, 28]).unwrap();
+    let labels = Tensor::from_slice(&device, &[1i32; 64], &[64]).unwrap();
+    device.sync().unwrap();
+    let loss = net.forward(&images).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+    loss.backward().unwrap();
+    let gradients: Vec<Tensor> = net.parameters().iter().filter_map(Parameter::grad).collect();
+    let graph = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>());
+    assert!(graph.len() <= 92, "{} calls: {graph}", graph.len());
+}
+
 /// A copy with a kernel of its own.
 #[derive(Debug)]
 struct Copied {
@@ -171,7 +187,7 @@ fn alone(device: &wgpu::Device, queue: &wgpu::Queue, dispatches: usize) -> u64 {
         ty: wgpu::BindingType::Buffer {
             ty: wgpu::BufferBindingType::Storage { read_only: binding == 0 },
             has_dynamic_offset: false,
-            min_binding_size: None,
+            min_binding_size: wgpu::BufferSize::new(4),
         },
         count: None,
     };

@@ -28,12 +28,12 @@ impl Bindings {
 
 impl Gpu {
     /// Makes the bind group that shows these buffers (in the order of [`Pipeline::buffers`], `None` for the fault
-    /// words) and the parameters to a pipeline, and takes it up.
+    /// words) and the parameters, from a byte on, to a pipeline, and takes it up.
     pub fn bind(
         &self,
         bindings: &mut Bindings,
         pipeline: &Pipeline,
-        params: &Uniform,
+        (params, start): (&Uniform, u32),
         buffers: &[Option<Buffer>],
     ) -> Result<()> {
         if buffers.len() != pipeline.buffers.len() {
@@ -56,7 +56,7 @@ impl Gpu {
                 binding,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &params.raw,
-                    offset: 0,
+                    offset: u64::from(start),
                     size: wgpu::BufferSize::new(u64::from(pipeline.params_bytes)),
                 }),
             });

@@ -37,14 +37,13 @@ impl Gpu {
         let pipeline = self.pipeline(&kernel)?;
         self.compile()?;
         let mut bindings = Bindings::default();
-        self.bind(&mut bindings, &pipeline, &uniform, &[Some(output)])?;
+        self.bind(&mut bindings, &pipeline, (&uniform, 0), &[Some(output)])?;
         let (mut rounds, mut best, mut tries) = (16u32, 0.0f64, 0);
         while tries < 3 {
             let words = [rounds, 0.999f32.to_bits(), 0.001f32.to_bits(), 0];
             self.write_uniform(&uniform, bytemuck::cast_slice(&words))?;
             let work = u64::from(rounds) * ROUND * invocations as u64;
-            let dispatch =
-                Dispatch { bindings: &bindings, pipeline: &pipeline, params_offset: 0, groups: [groups, 1, 1], work };
+            let dispatch = Dispatch { bindings: &bindings, pipeline: &pipeline, groups: [groups, 1, 1], work };
             let spans = self.submit_timed(&[dispatch], Instant::now())?;
             let time = spans[0].time;
             best = best.max(work as f64 / time.as_secs_f64().max(1e-9));

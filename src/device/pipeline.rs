@@ -2,7 +2,7 @@
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::shader::{Kernel, Module, Role, has_wrong_math, repair_math, specialise};
+use crate::shader::{Binding, Kernel, Module, Role, has_wrong_math, repair_math, specialise};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -105,13 +105,14 @@ impl Gpu {
             return Ok(pipeline.clone());
         }
         dump(kernel.name, &source)?;
-        let Module { ir, bindings, params_bytes } = Module::parse(kernel.name, &source)?;
+        let Module { ir, bindings } = Module::parse(kernel.name, &source)?;
         let layout = self.guarded(|| Ok(self.layout(kernel.name, &bindings)))?;
-        let params = bindings.iter().find(|b| b.2 == Role::Params).map(|b| b.1);
+        let params = bindings.iter().find(|binding| binding.role == Role::Params);
+        let (params, params_bytes) = (params.map(|params| params.number), params.map_or(0, |params| params.bytes));
         let buffers = bindings
             .into_iter()
-            .filter(|b| b.2 != Role::Params)
-            .map(|(name, binding, role)| (name, binding, role == Role::Write))
+            .filter(|binding| binding.role != Role::Params)
+            .map(|Binding { name, number, role, .. }| (name, number, role == Role::Write))
             .collect();
         let raw = OnceLock::new();
         let pipeline = Arc::new(Pipeline { name: kernel.name, raw, layout, buffers, params, params_bytes });
@@ -121,20 +122,21 @@ impl Gpu {
         Ok(pipeline)
     }
 
-    fn layout(&self, name: &str, bindings: &[(String, u32, Role)]) -> wgpu::BindGroupLayout {
+    fn layout(&self, name: &str, bindings: &[Binding]) -> wgpu::BindGroupLayout {
         let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
             .iter()
-            .map(|(_, binding, role)| wgpu::BindGroupLayoutEntry {
-                binding: *binding,
+            .map(|binding| wgpu::BindGroupLayoutEntry {
+                binding: binding.number,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty: match role {
+                    ty: match binding.role {
                         Role::Params => wgpu::BufferBindingType::Uniform,
                         Role::Read => wgpu::BufferBindingType::Storage { read_only: true },
                         Role::Write => wgpu::BufferBindingType::Storage { read_only: false },
                     },
-                    has_dynamic_offset: *role == Role::Params,
-                    min_binding_size: None,
+                    has_dynamic_offset: false,
+                    // Left out, it would be checked at each dispatch, and not once a bind group.
+                    min_binding_size: wgpu::BufferSize::new(u64::from(binding.bytes)),
                 },
                 count: None,
             })
@@ -224,11 +226,6 @@ fn dump(name: &str, source: &str) -> Result<()> {
 }
 
 impl Pipeline {
-    /// Whether it takes parameters.
-    pub fn has_params(&self) -> bool {
-        self.params.is_some()
-    }
-
     pub(super) fn raw(&self) -> Result<&wgpu::ComputePipeline> {
         let reason = || format!("{} was not compiled", self.name);
         self.raw.get().ok_or_else(|| Error::Internal { op: "pipeline", reason: reason() })

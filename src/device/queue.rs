@@ -24,7 +24,6 @@ const WORK_PER_SUBMIT_CPU: u64 = 1 << 30;
 pub(crate) struct Dispatch<'a> {
     pub pipeline: &'a Pipeline,
     pub bindings: &'a Bindings,
-    pub params_offset: u32,
     pub groups: [u32; 3],
     pub work: u64,
 }
@@ -32,11 +31,10 @@ pub(crate) struct Dispatch<'a> {
 impl Dispatch<'_> {
     /// Appends it to a pass, in which its pipeline may be set already.
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass, is_set: bool) -> Result<()> {
-        let offsets: &[u32] = if self.pipeline.has_params() { &[self.params_offset] } else { &[] };
         if !is_set {
             pass.set_pipeline(self.pipeline.raw()?);
         }
-        pass.set_bind_group(0, self.bindings.group(), offsets);
+        pass.set_bind_group(0, self.bindings.group(), &[]);
         let [x, y, z] = self.groups;
         pass.dispatch_workgroups(x, y, z);
         Ok(())
@@ -80,15 +78,19 @@ impl Gpu {
         self.write(&uniform.raw, bytes)
     }
 
-    /// Runs dispatches in order, in as few submissions as the watchdog allows.
-    pub fn submit<'a>(&self, mut dispatches: impl Iterator<Item = Dispatch<'a>> + Clone) -> Result<()> {
+    /// Writes parameters and runs dispatches in order, in as few submissions as the watchdog allows.
+    pub fn submit<'a>(
+        &self,
+        mut params: Option<(&Uniform, &[u8])>,
+        mut dispatches: impl Iterator<Item = Dispatch<'a>> + Clone,
+    ) -> Result<()> {
         self.status.check()?;
         loop {
             let count = self.fitting(dispatches.clone());
             if count == 0 {
                 return Ok(());
             }
-            self.submit_pass(dispatches.by_ref().take(count))?;
+            self.submit_pass(params.take(), dispatches.by_ref().take(count))?;
         }
     }
 
@@ -104,9 +106,16 @@ impl Gpu {
         dispatches.take(DISPATCHES_PER_SUBMIT).take_while(fits).count()
     }
 
-    pub(super) fn submit_pass<'a>(&self, dispatches: impl Iterator<Item = Dispatch<'a>>) -> Result<()> {
+    pub(super) fn submit_pass<'a>(
+        &self,
+        params: Option<(&Uniform, &[u8])>,
+        dispatches: impl Iterator<Item = Dispatch<'a>>,
+    ) -> Result<()> {
         let mut count = 0;
         let index = self.guarded(|| {
+            if let Some((uniform, bytes)) = params {
+                self.queue.write_buffer(&uniform.raw, 0, bytes);
+            }
             let mut encoder =
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("flush") });
             {

@@ -42,7 +42,7 @@ impl Gpu {
                     time: after(pair[1].saturating_sub(pair[0])),
                 }));
             } else {
-                self.submit_pass(now.iter().copied())?;
+                self.submit_pass(None, now.iter().copied())?;
                 self.wait(None)?;
                 spans.push(Span { start: submitted, time: since.elapsed() - submitted });
             }

@@ -224,8 +224,9 @@ impl Device {
         Schedule::new(roots.iter().map(|root| root.node.clone()), &mut self.inner.running.lock())
     }
 
-    /// Records that `value` must be computed at the next flush, whoever holds it.
+    /// Records that `value`, which a parameter will show, must be computed at the next flush, whoever holds it.
     pub(crate) fn record_effect(&self, value: Tensor) {
+        value.node.assign();
         self.inner.recorder.lock().effects.push(value);
     }
 

@@ -42,13 +42,13 @@ impl Fingerprinter {
 
 impl Hasher for Fingerprinter {
     fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.write_u64(word.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
-        }
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
         // The last word carries its length.
-        let rest = words.remainder();
-        self.write_u64(rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)) << 8 | rest.len() as u64);
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        last[7] = rest.len() as u8;
+        self.write_u64(u64::from_le_bytes(last));
     }
     fn write_u8(&mut self, value: u8) {
         self.write_u64(u64::from(value));

@@ -66,6 +66,8 @@ pub(crate) struct Node {
     pub state: Mutex<State>,
     /// Whether `state` has storage, without its lock.
     computed: AtomicBool,
+    /// Whether a parameter shows its values once they are computed.
+    assigned: AtomicBool,
     /// Stands for the operation with its attributes and the layouts of its outputs.
     pub structure: Fingerprint,
     /// Its place in the schedule that is being made.
@@ -91,6 +93,16 @@ impl Node {
         self.computed.load(Ordering::Acquire)
     }
 
+    /// Whether a parameter shows its values once they are computed.
+    pub fn is_assigned(&self) -> bool {
+        self.assigned.load(Ordering::Relaxed)
+    }
+
+    /// Says that a parameter will show its values.
+    pub fn assign(&self) {
+        self.assigned.store(true, Ordering::Relaxed);
+    }
+
     /// Puts its values somewhere, one storage an output.
     pub fn store(&self, storage: OneOrMore<Storage>) {
         self.state.lock().storage = Some(storage);
@@ -112,16 +124,16 @@ impl Node {
 impl Drop for Node {
     /// Long chains of nodes must not be dropped by recursion: the stack would not hold them.
     fn drop(&mut self) {
-        let mut dropped: Vec<Node> = Vec::new();
         let mut inputs = std::mem::take(&mut self.state.get_mut().inputs);
+        let mut dropped: Vec<Tensor> = Vec::new();
         loop {
             inputs.for_each(|input| {
-                if let Some(node) = Arc::into_inner(input.node) {
-                    dropped.push(node);
+                if let Some(mut node) = Arc::into_inner(input.node) {
+                    std::mem::take(&mut node.state.get_mut().inputs).for_each(|input| dropped.push(input));
                 }
             });
-            let Some(mut node) = dropped.pop() else { return };
-            inputs = std::mem::take(&mut node.state.get_mut().inputs);
+            let Some(input) = dropped.pop() else { return };
+            inputs = Few::One(input);
         }
     }
 }
@@ -228,10 +240,10 @@ pub(crate) fn record_shared(op: &'static dyn Op, inputs: &[&Tensor]) -> Result<T
     Ok(Tensor { node: record_call(None, Operation::Shared(op), inputs, false)?, output: 0 })
 }
 
-/// Records one call of `op` on a device.
+/// Records one call of `op` with a single output and no inputs on a device.
 #[track_caller]
-pub(crate) fn record_on(device: &Device, op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(Some(device), Operation::Own(Box::new(op)), inputs, false)?))
+pub(crate) fn record_on(device: &Device, op: impl Op) -> Result<Tensor> {
+    Ok(Tensor { node: record_call(Some(device), Operation::Own(Box::new(op)), &[], false)?, output: 0 })
 }
 
 /// Records one call of `op` on a device, that of its inputs where none is given.
@@ -273,6 +285,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         source: source(),
         state: Mutex::new(state),
         computed: AtomicBool::new(false),
+        assigned: AtomicBool::new(false),
         mark: Mark::default(),
     };
     let node = Arc::new(node);
@@ -302,6 +315,7 @@ pub(crate) fn record_leaf(
         gradient,
         source,
         computed: AtomicBool::new(state.storage.is_some()),
+        assigned: AtomicBool::new(false),
         state: Mutex::new(state),
         mark: Mark::default(),
     });

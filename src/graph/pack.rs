@@ -52,7 +52,7 @@ impl Pack {
     #[track_caller]
     pub fn assign(&self, whole: &Tensor) {
         let mut state = self.state.lock();
-        state.whole = whole.detach();
+        state.whole = if whole.is_tracked() { whole.detach() } else { whole.clone() };
         state.parts.fill(None);
         whole.device().record_effect(state.whole.clone());
     }

@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
-use crate::ops::label_place::{IGNORED, label_mask};
+use crate::ops::label_place::{IGNORED, label_flaw, label_mask};
 
 /// What a loss makes of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,11 +106,9 @@ impl Labels {
         // Labels are i32: an ignore_index beyond that is no label.
         let ignored = i32::try_from(options.ignore_index).ok();
         let (place, mask) = label_mask(op, input, dim, target, ignored)?;
-        let device = input.device();
-        let ignoring = Tensor::full(device, &[], IGNORED)?;
-        let flaw = place.ge(&ignoring)?.where_(&Tensor::zeros(device, &[])?, &Tensor::full(device, &[], f32::NAN)?)?;
+        let flaw = label_flaw(&place)?;
         let counted = match ignored {
-            Some(_) => Some(place.ne(&ignoring)?),
+            Some(_) => Some(place.ne(&Tensor::full(input.device(), target.shape(), IGNORED)?)?),
             None => None,
         };
         let mut labels = Labels { mask, flaw, counted, weight: None, dim };
@@ -123,7 +121,7 @@ impl Labels {
     /// The value of each element's class: 0 for ignored elements, and no gradient from them, whatever stands there.
     #[track_caller]
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
-        let picked = self.mask.where_(values, &Tensor::zeros(values.device(), &[])?)?;
+        let picked = self.mask.where_(values, &Tensor::zeros(values.device(), self.mask.shape())?)?;
         picked.sum(&[self.dim as isize], false)
     }
 
@@ -131,7 +129,7 @@ impl Labels {
     #[track_caller]
     fn mask(&self, values: &Tensor) -> Result<Tensor> {
         match &self.counted {
-            Some(counted) => counted.where_(values, &Tensor::zeros(values.device(), &[])?),
+            Some(counted) => counted.where_(values, &values.zeros_like()?),
             None => Ok(values.clone()),
         }
     }

@@ -19,9 +19,10 @@ const REDUCTIONS: &[(Combine, &str)] = &[(Combine::Largest, "{0}"), (Combine::Su
 static SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "(exp({0} - {r0}) / {r1})", whole: true };
 static LOG_SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "({0} - {r0} - log({r1}))", whole: true };
 
-/// Over the middle dimension of `[outer, size, inner]`.
+/// Over one dimension.
 #[derive(Clone, Debug, Hash)]
 struct Softmax {
+    dim: [usize; 1],
     log: bool,
 }
 
@@ -43,11 +44,12 @@ impl Op for Softmax {
         Class::Rows(if self.log { &LOG_SOFTMAX } else { &SOFTMAX })
     }
     fn dims(&self) -> &[usize] {
-        &[1]
+        &self.dim
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];
-        let (outer, size, inner) = (input.shape[0], input.shape[1], input.shape[2]);
+        let around = input.shape.around(self.dim[0])?;
+        let (outer, size, inner) = (around[0], around[1], around[2]);
         let mut values = vec![0.0; input.values.len()];
         for o in 0..outer {
             for i in 0..inner {
@@ -66,15 +68,16 @@ impl Op for Softmax {
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let y = context.output(0);
+        let dim = self.dim.map(|dim| dim as isize);
         let gradient = context.of(0, |g| {
             // In f32, so that f16 is rounded once.
             let (g, y) = (g.to_dtype(DType::F32)?, y.to_dtype(DType::F32)?);
             let of_input = if self.log {
                 // g - softmax(x) sum(g)
-                g.sub(&y.exp()?.mul(&g.sum(&[1], true)?)?)
+                g.sub(&y.exp()?.mul(&g.sum(&dim, true)?)?)
             } else {
                 // y (g - sum(g y))
-                g.sub(&g.mul(&y)?.sum(&[1], true)?)?.mul(&y)
+                g.sub(&g.mul(&y)?.sum(&dim, true)?)?.mul(&y)
             };
             of_input?.to_dtype(context.input(0).dtype())
         })?;
@@ -133,21 +136,20 @@ impl Tensor {
 
     #[track_caller]
     fn softmax_along(&self, op: &'static str, dim: isize, log: bool) -> Result<Tensor> {
-        let dim = self.shape().dim(op, dim)?;
-        let shape = *self.shape();
-        let rows = self.contiguous()?.reshape_to(shape.around(dim)?)?;
-        let y = if rows.shape()[1] > LONGEST_ROW && self.dtype().is_float() {
+        let at = self.shape().dim(op, dim)?;
+        if self.rank() == 0 {
+            return self.reshape(&[1])?.softmax_along(op, 0, log)?.reshape(&[]);
+        }
+        if self.shape()[at] > LONGEST_ROW && self.dtype().is_float() {
             // The result does not depend on what is subtracted, so no gradient flows through it.
-            let x = rows.to_dtype(DType::F32)?;
-            let shifted = x.sub(&x.detach().amax(&[1], true)?)?;
+            let x = self.to_dtype(DType::F32)?;
+            let shifted = x.sub(&x.detach().amax(&[dim], true)?)?;
             let powers = shifted.exp()?;
-            let sum = powers.sum(&[1], true)?;
+            let sum = powers.sum(&[dim], true)?;
             let y = if log { shifted.sub(&sum.log()?) } else { powers.div(&sum) }?;
-            y.to_dtype(self.dtype())?
-        } else {
-            record_one(Softmax { log }, &[&rows])?
-        };
-        y.reshape_to(shape)
+            return y.to_dtype(self.dtype());
+        }
+        record_one(Softmax { dim: [at], log }, &[&self.contiguous()?])
     }
 }
 

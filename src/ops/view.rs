@@ -5,11 +5,12 @@
 
 use crate::device::Adapter;
 use crate::error::{Error, Result};
-use crate::graph::{Class, Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Class, Io, Op, Tensor, Vjp, grad_enabled, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
+use std::any::Any;
 use std::hash::Hasher;
 
 /// What a view does to the layout.
@@ -18,7 +19,14 @@ enum View {
     Reshape(Shape),
     Permute(Vec<usize>),
     Expand(Shape),
-    Slice { dim: usize, start: usize, length: usize, step: usize },
+    Slice {
+        dim: usize,
+        start: usize,
+        length: usize,
+        step: usize,
+    },
+    /// Several of these in one: the layout that they come to, counted from the input's first element.
+    Strided(Layout),
 }
 
 impl Op for View {
@@ -28,6 +36,7 @@ impl Op for View {
             View::Permute(_) => "permute",
             View::Expand(_) => "expand",
             View::Slice { .. } => "slice",
+            View::Strided(_) => "as_strided",
         }
     }
     /// The resulting layout says it all, and the planner compares that: where a slice starts is data.
@@ -62,6 +71,9 @@ impl Op for View {
                 new[*dim] *= step;
                 Layout::strided(Shape::new(&sizes)?, &new, input.offset + start * strides[*dim], input.dtype)
             }
+            View::Strided(layout) => {
+                Layout::strided(layout.shape, layout.strides(), input.offset + layout.offset, layout.dtype)
+            }
         };
         Ok(vec![output])
     }
@@ -85,6 +97,8 @@ impl Op for View {
                 let backward = SliceBackward { shape, dim: *dim, step: *step, start: [*start as u32] };
                 record_one(backward, &[&g.contiguous()?])
             }
+            // Recorded only where no gradient goes that way.
+            View::Strided(_) => Err(Error::NotDifferentiable { op: self.name() }),
         })?;
         Ok(vec![gradient])
     }
@@ -152,7 +166,7 @@ impl Op for SliceBackward {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let length = context.input(0).shape()[self.dim];
         let slice = View::Slice { dim: self.dim, start: self.start[0] as usize, length, step: self.step };
-        Ok(vec![context.of(0, |g| record_one(slice, &[&g]))?])
+        Ok(vec![context.of(0, |g| g.show(slice))?])
     }
 }
 
@@ -220,14 +234,38 @@ impl Tensor {
         if shape.numel() == self.numel() { Ok(shape) } else { Err(wrong()) }
     }
 
+    /// Records a view; of a view that no gradient goes through, one of what that shows, or just that.
+    #[track_caller]
+    fn show(&self, view: View) -> Result<Tensor> {
+        let Some(shown) = self.shown() else { return record_one(view, &[self]) };
+        let layout = view.outputs(&[*self.layout()])?.swap_remove(0);
+        if layout == *shown.layout() {
+            return Ok(shown);
+        }
+        // A view of nothing may begin anywhere.
+        let offset = layout.offset.saturating_sub(shown.layout().offset);
+        let layout = Layout::strided(layout.shape, layout.strides(), offset, layout.dtype);
+        record_one(View::Strided(layout), &[&shown])
+    }
+
+    /// What this is a view of, where no gradient goes that way and a layout in it can be counted in its elements.
+    fn shown(&self) -> Option<Tensor> {
+        if grad_enabled() && self.is_tracked() {
+            return None;
+        }
+        let op: &dyn Any = &*self.node.op;
+        op.downcast_ref::<View>()?;
+        self.node.state.lock().inputs.first().filter(|shown| shown.layout().is_contiguous()).cloned()
+    }
+
     #[track_caller]
     pub(crate) fn reshape_to(&self, shape: Shape) -> Result<Tensor> {
         if *self.shape() == shape {
             return Ok(self.clone());
         }
         match self.layout().reshape(shape) {
-            Some(_) => record_one(View::Reshape(shape), &[self]),
-            None => record_one(View::Reshape(shape), &[&self.copy()?]),
+            Some(_) => self.show(View::Reshape(shape)),
+            None => self.copy()?.show(View::Reshape(shape)),
         }
     }
 
@@ -254,7 +292,7 @@ impl Tensor {
         if order.iter().enumerate().all(|(i, &d)| i == d) {
             return Ok(self.clone());
         }
-        record_one(View::Permute(order), &[self])
+        self.show(View::Permute(order))
     }
 
     /// Two dimensions exchanged.
@@ -416,7 +454,7 @@ impl Tensor {
             let rule = format!("{} does not expand to {shape}", self.shape());
             return Err(Error::invalid(op, rule));
         }
-        record_one(View::Expand(shape), &[self])
+        self.show(View::Expand(shape))
     }
 
     /// Summed over whatever was stretched to get from `shape` to this tensor's shape.
@@ -433,7 +471,8 @@ impl Tensor {
         if stretched.is_empty() {
             return self.reshape_to(shape);
         }
-        self.sum(&stretched, true)?.reshape_to(shape)
+        let keepdim = shape.len() == self.rank();
+        self.sum(&stretched, keepdim)?.reshape_to(shape)
     }
 
     /// Elements `start`, `start + step`, .. before `end` along `dim`; negative bounds count from the end, and
@@ -466,7 +505,7 @@ impl Tensor {
         }
         // One element has no next one, however far that would be.
         let step = if length > 1 { step } else { 1 };
-        record_one(View::Slice { dim, start, length, step }, &[self])
+        self.show(View::Slice { dim, start, length, step })
     }
 
     /// `length` elements from `start` along `dim`.

@@ -1,6 +1,7 @@
 //! Adam and AdamW.
 
 use super::Optimizer;
+use super::rule::Rule;
 use super::slots::{Slots, Update, at_least_zero, below_one};
 use crate::error::Result;
 use crate::graph::Parameter;
@@ -32,6 +33,20 @@ impl AdamOptions {
         AdamOptions { weight_decay: 0.01, decoupled: true, ..AdamOptions::default() }
     }
 }
+
+static MEAN: Rule =
+    Rule::new("adam_mean", "({0} + ({1} - {0}) * bitcast<f32>({s0}))", |x, n| x[0] + (x[1] - x[0]) * n[0]);
+
+static SQUARE: Rule =
+    Rule::new("adam_square", "({0} * bitcast<f32>({s0}) + {1} * {1} * bitcast<f32>({s1}))", |x, n| {
+        x[0] * n[0] + x[1] * x[1] * n[1]
+    });
+
+static VALUE: Rule = Rule::new(
+    "adam",
+    "({0} - {1} * bitcast<f32>({s0}) / (sqrt({2}) / bitcast<f32>({s1}) + bitcast<f32>({s2})))",
+    |x, n| x[0] - x[1] * n[0] / (x[2].sqrt() / n[1] + n[2]),
+);
 
 /// Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019) where the decay is decoupled.
 ///
@@ -74,16 +89,17 @@ impl Optimizer for Adam {
                 gradient = gradient.add(&value.mul_scalar(weight_decay as f32)?)?;
             }
             let (mean, square) = (&buffers[0], &buffers[1]);
-            let mean = mean.add(&gradient.sub(mean)?.mul_scalar((1.0 - beta1) as f32)?)?;
-            let added = gradient.square()?.mul_scalar((1.0 - beta2) as f32)?;
-            let square = square.mul_scalar(beta2 as f32)?.add(&added)?;
+            let mean = MEAN.of(&[mean, &gradient], [1.0 - beta1])?;
+            let square = SQUARE.of(&[square, &gradient], [beta2, 1.0 - beta2])?;
             // In double precision on the host: 1 - beta2^t loses digits while t is small.
             let step_size = lr / (1.0 - beta1.powf(steps as f64));
             let correction = (1.0 - beta2.powf(steps as f64)).sqrt();
-            let denominator = square.sqrt()?.div_scalar(correction as f32)?.add_scalar(eps as f32)?;
-            let value = value.sub(&mean.mul_scalar(step_size as f32)?.div(&denominator)?)?;
+            let value = VALUE.of(&[&value, &mean, &square], [step_size, correction, eps])?;
             Ok((value, vec![mean, square]))
         })
+    }
+    fn zero_grad(&self) {
+        self.slots.zero_grad();
     }
     fn parameters(&self) -> Vec<Parameter> {
         self.slots.parameters()

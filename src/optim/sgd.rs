@@ -75,6 +75,9 @@ impl Optimizer for Sgd {
             Ok((value.sub(&direction.mul_scalar(lr as f32)?)?, buffers))
         })
     }
+    fn zero_grad(&self) {
+        self.slots.zero_grad();
+    }
     fn parameters(&self) -> Vec<Parameter> {
         self.slots.parameters()
     }

@@ -121,19 +121,20 @@ impl Slots {
         let mut outdated = Vec::new();
         let mut made = Vec::new();
         for (at, group) in self.groups.iter().enumerate() {
+            let key = |member: usize| (gradients[member].is_some(), self.slots[member].steps);
+            if group.members.iter().all(|&member| key(member) == key(group.members[0])) && self.is_whole(group) {
+                continue;
+            }
             let mut parts: Vec<((bool, u64), Vec<usize>)> = Vec::new();
             for &member in &group.members {
-                let key = (gradients[member].is_some(), self.slots[member].steps);
-                match parts.iter_mut().find(|part| part.0 == key) {
+                match parts.iter_mut().find(|part| part.0 == key(member)) {
                     Some((_, members)) => members.push(member),
-                    None => parts.push((key, vec![member])),
+                    None => parts.push((key(member), vec![member])),
                 }
             }
-            if parts.len() > 1 || !self.is_whole(group) {
-                outdated.push(at);
-                for (_, members) in parts {
-                    made.extend(self.grouped(&members)?);
-                }
+            outdated.push(at);
+            for (_, members) in parts {
+                made.extend(self.grouped(&members)?);
             }
         }
         // After an error above every slot is still in a group; one whose members moved on is made anew by the next step.
@@ -156,11 +157,10 @@ impl Slots {
 
     #[track_caller]
     fn record(&mut self, mut update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
-        let gradients: Vec<Option<Tensor>> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
+        let mut gradients: Vec<Option<Tensor>> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
         self.regroup(&gradients)?;
         for group in &self.groups {
-            let of_members: Vec<Tensor> =
-                group.members.iter().filter_map(|&member| gradients[member].clone()).collect();
+            let of_members: Vec<Tensor> = group.members.iter().filter_map(|&member| gradients[member].take()).collect();
             if of_members.is_empty() {
                 continue;
             }
@@ -182,6 +182,10 @@ impl Slots {
 
     pub fn buffers(&self) -> Vec<Parameter> {
         self.slots.iter().flat_map(|slot| slot.buffers.clone()).collect()
+    }
+
+    pub fn zero_grad(&self) {
+        self.slots.iter().for_each(|slot| slot.parameter.zero_grad());
     }
 
     pub fn steps(&self) -> Vec<u64> {

@@ -49,7 +49,8 @@ pub(super) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     for (i, node) in schedule.nodes.iter().enumerate() {
         state.write_fingerprint(node.structure);
         let edges = &schedule.edges[i];
-        state.write_usize(edges.len() << 1 | usize::from(schedule.kept[i]));
+        let uses = usize::from(node.is_assigned()) << 1 | usize::from(schedule.kept[i]);
+        state.write_usize(edges.len() << 2 | uses);
         for edge in edges {
             state.write_usize(match *edge {
                 Edge::Node { index, output } => index << 17 | output << 1,
@@ -69,7 +70,7 @@ pub(super) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
         write_operation(&*node.op, &mut state);
         node.outputs.iter().for_each(|output| output.write_structure(&mut state));
         schedule.edges[i].hash(&mut state);
-        schedule.kept[i].hash(&mut state);
+        (schedule.kept[i], node.is_assigned()).hash(&mut state);
     }
     state.0
 }

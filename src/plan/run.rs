@@ -14,8 +14,9 @@ pub(super) struct Memory {
     params: Vec<u8>,
     /// The bind groups of each step.
     bindings: Vec<Bindings>,
-    /// The buffer that each source is in, by its id.
-    sources: Vec<u64>,
+    /// The buffers that the slots and the sources are in, by their ids, and those that the bind groups in use show.
+    shown: Vec<u64>,
+    bound: Vec<u64>,
     /// The buffer of each slot, while the plan runs.
     slots: Vec<Buffer>,
     /// The buffers that the slots were in the last run, by their ids.
@@ -53,23 +54,21 @@ impl Memory {
             })?;
         }
         if !plan.steps.is_empty() {
-            if self.patch(plan, schedule) {
-                // After an error nobody knows what the device has.
-                gpu.write_uniform(&plan.uniform, &self.params).inspect_err(|_| self.params.clear())?;
-            }
             self.bind(plan, schedule, gpu)?;
+            let params = self.patch(plan, schedule).then_some((&plan.uniform, &self.params[..]));
             let dispatches = plan.steps.iter().zip(&self.bindings).map(|(step, bindings)| Dispatch {
                 pipeline: &step.pipeline,
                 bindings,
-                params_offset: step.params_offset,
                 groups: step.groups,
                 work: step.work,
             });
-            if profiler.is_on() {
-                profile::submit(plan, schedule, gpu, &dispatches.collect::<Vec<_>>(), profiler)?;
+            let submitted = if profiler.is_on() {
+                profile::submit(plan, schedule, gpu, params, &dispatches.collect::<Vec<_>>(), profiler)
             } else {
-                gpu.submit(dispatches)?;
-            }
+                gpu.submit(params, dispatches)
+            };
+            // After an error nobody knows what parameters the device has.
+            submitted.inspect_err(|_| self.params.clear())?;
             gpu.check_guards(&self.slots, &plan.slots)?;
         }
         self.store(plan, schedule)
@@ -109,27 +108,33 @@ impl Memory {
 
     /// Binds this run's buffers to the plan's steps.
     fn bind(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
-        self.bindings.resize_with(plan.steps.len(), Bindings::default);
-        self.sources.clear();
-        self.sources.extend((0..schedule.sources.len()).map(|source| {
+        self.shown.clear();
+        self.shown.extend(self.slots.iter().map(Buffer::id));
+        self.shown.extend((0..schedule.sources.len()).map(|source| {
             schedule.with_source(source, |storage| match storage {
                 Some(Storage::Device(buffer)) => buffer.id(),
                 _ => 0,
             })
         }));
+        if self.bound == self.shown {
+            return Ok(());
+        }
+        self.bound.clear();
+        self.bindings.resize_with(plan.steps.len(), Bindings::default);
         let id = |place: &Option<Place>| match *place {
-            Some(Place::Slot(slot)) => self.slots[slot].id(),
+            Some(Place::Slot(slot)) => self.shown[slot],
             Some(Place::Part(slot, start, _)) => self.slots[slot].part_id(start),
-            Some(Place::Source(source)) => self.sources[source],
+            Some(Place::Source(source)) => self.shown[plan.slots.len() + source],
             None => 0,
         };
         for (step, bindings) in plan.steps.iter().zip(&mut self.bindings) {
             if !bindings.serve(step.buffers.iter().map(id)) {
                 let show = |place: &Option<Place>| place.map(|place| buffer(place, schedule, &self.slots)).transpose();
                 let buffers: Vec<Option<Buffer>> = step.buffers.iter().map(show).collect::<Result<_>>()?;
-                gpu.bind(bindings, &step.pipeline, &plan.uniform, &buffers)?;
+                gpu.bind(bindings, &step.pipeline, (&plan.uniform, step.params_offset), &buffers)?;
             }
         }
+        self.bound.clone_from(&self.shown);
         Ok(())
     }
 
@@ -152,5 +157,6 @@ impl Memory {
     /// Forgets the bind groups, which hold buffers.
     pub fn forget_bindings(&mut self) {
         self.bindings.clear();
+        self.bound.clear();
     }
 }

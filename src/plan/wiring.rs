@@ -48,8 +48,7 @@ impl<'a> Wiring<'a> {
                 for output in 0..schedule.nodes[node].outputs.len() {
                     let root = wiring.root(Edge::Node { index: node, output });
                     wiring.mark(root);
-                    // What a parameter is assigned is cut off from its history.
-                    if schedule.nodes[node].op.name() == "detach" {
+                    if schedule.nodes[node].is_assigned() {
                         wiring.assigned.insert(root);
                     }
                 }

@@ -7,7 +7,7 @@ use naga::{AddressSpace, StorageAccess};
 /// How a binding is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
-    /// The parameters, at a dynamic offset.
+    /// The parameters.
     Params,
     /// A storage buffer that is read.
     Read,
@@ -15,13 +15,20 @@ pub(crate) enum Role {
     Write,
 }
 
+/// A buffer that a module binds.
+pub(crate) struct Binding {
+    pub name: String,
+    pub number: u32,
+    pub role: Role,
+    /// Bytes that it has at least: of an array without a size one element.
+    pub bytes: u32,
+}
+
 /// A parsed module.
 pub(crate) struct Module {
     pub ir: naga::Module,
-    /// Name, binding number and role of each buffer, by binding number.
-    pub bindings: Vec<(String, u32, Role)>,
-    /// Bytes of the params struct, 0 where there is none.
-    pub params_bytes: u32,
+    /// By binding number.
+    pub bindings: Vec<Binding>,
 }
 
 impl Module {
@@ -31,22 +38,19 @@ impl Module {
         let mut ir = naga::front::wgsl::parse_str(source).map_err(|e| fault(e.emit_to_string(source)))?;
         branches::drop_known(&mut ir);
         let mut bindings = Vec::new();
-        let mut params_bytes = 0;
         for (_, global) in ir.global_variables.iter() {
             let Some(binding) = &global.binding else { continue };
             let role = match global.space {
-                AddressSpace::Uniform => {
-                    params_bytes = ir.types[global.ty].inner.size(ir.to_ctx());
-                    Role::Params
-                }
+                AddressSpace::Uniform => Role::Params,
                 AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Role::Write,
                 AddressSpace::Storage { .. } => Role::Read,
                 _ => return Err(fault(format!("binding {} is not a buffer", binding.binding))),
             };
             let name = global.name.clone().unwrap_or_default();
-            bindings.push((name, binding.binding, role));
+            let bytes = ir.types[global.ty].inner.size(ir.to_ctx());
+            bindings.push(Binding { name, number: binding.binding, role, bytes });
         }
-        bindings.sort_by_key(|b| b.1);
-        Ok(Module { ir, bindings, params_bytes })
+        bindings.sort_by_key(|binding| binding.number);
+        Ok(Module { ir, bindings })
     }
 }

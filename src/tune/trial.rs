@@ -57,7 +57,6 @@ pub(super) struct Trial {
 struct Step {
     pipeline: Arc<Pipeline>,
     bindings: Bindings,
-    params_offset: u32,
     groups: [u32; 3],
     work: u64,
 }
@@ -106,8 +105,8 @@ impl<'a> Bench<'a> {
         let steps = placed
             .into_iter()
             .map(|(kernel, pipeline, params_offset)| {
-                let bindings = self.bind(kernel, &pipeline, &uniform, &temporaries)?;
-                Ok(Step { pipeline, bindings, params_offset, groups: kernel.groups, work: kernel.work })
+                let bindings = self.bind(kernel, &pipeline, (&uniform, params_offset), &temporaries)?;
+                Ok(Step { pipeline, bindings, groups: kernel.groups, work: kernel.work })
             })
             .collect::<Result<_>>()?;
         Ok(Trial { steps, temporaries, sizes: kernels.temporaries.clone() })
@@ -127,7 +126,7 @@ impl<'a> Bench<'a> {
         &self,
         kernel: &Kernel,
         pipeline: &Pipeline,
-        uniform: &Uniform,
+        params: (&Uniform, u32),
         temporaries: &[Buffer],
     ) -> Result<Bindings> {
         let shown = |(name, _, _): &(String, u32, bool)| {
@@ -146,7 +145,7 @@ impl<'a> Bench<'a> {
         };
         let buffers: Vec<Option<Buffer>> = pipeline.buffers.iter().map(shown).collect::<Result<_>>()?;
         let mut bindings = Bindings::default();
-        self.call.gpu.bind(&mut bindings, pipeline, uniform, &buffers)?;
+        self.call.gpu.bind(&mut bindings, pipeline, params, &buffers)?;
         Ok(bindings)
     }
 
@@ -158,7 +157,7 @@ impl<'a> Bench<'a> {
         for (buffer, bytes) in buffers {
             gpu.upload(buffer, &vec![0xff; bytes])?;
         }
-        gpu.submit(trial.dispatches().into_iter())?;
+        gpu.submit(None, trial.dispatches().into_iter())?;
         let checked = self.outputs.iter().zip(self.call.io.outputs).take(self.call.op.results());
         checked.map(|(buffer, layout)| pollster::block_on(gpu.read(buffer, layout.bytes()))).collect()
     }
@@ -169,7 +168,7 @@ impl<'a> Bench<'a> {
         if gpu.adapter().has_timestamps {
             return Ok(gpu.submit_timed(&trial.dispatches(), since)?.iter().map(|span| span.time).sum());
         }
-        gpu.submit(trial.dispatches().into_iter())?;
+        gpu.submit(None, trial.dispatches().into_iter())?;
         pollster::block_on(gpu.sync())?;
         Ok(since.elapsed())
     }
@@ -203,13 +202,7 @@ impl Trial {
 
 impl Step {
     fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch {
-            pipeline: &self.pipeline,
-            bindings: &self.bindings,
-            params_offset: self.params_offset,
-            groups: self.groups,
-            work: self.work,
-        }
+        Dispatch { pipeline: &self.pipeline, bindings: &self.bindings, groups: self.groups, work: self.work }
     }
 }
 

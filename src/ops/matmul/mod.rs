@@ -20,7 +20,7 @@ use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// `output[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]`, all of three dimensions.
+/// `output[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]`, all with the dimension of batches or all without.
 #[derive(Clone, Debug, Hash)]
 struct Matmul;
 
@@ -28,11 +28,12 @@ struct Matmul;
 /// f32 additions lose precision; longer products are sums of shorter ones.
 const LONGEST_DEPTH: usize = 16_384;
 
-/// The product of three-dimensional tensors.
+/// The product of matrices, or of batches of as many.
 #[track_caller]
 fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let _line = ascribe_to_caller();
-    let depth = left.shape()[2];
+    let dim = left.rank() - 1;
+    let depth = left.shape()[dim];
     if depth <= LONGEST_DEPTH {
         return record_one(Matmul, &[left, right]);
     }
@@ -41,14 +42,36 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
         return product(&left.to_dtype(DType::F32)?, &right.to_dtype(DType::F32)?)?.to_dtype(DType::F16);
     }
     let half = (depth / 2).next_multiple_of(LONGEST_DEPTH).min(depth - 1);
-    let part = |start, length| product(&left.narrow(2, start, length)?, &right.narrow(1, start, length)?);
+    let dim = dim as isize;
+    let part = |start, length| product(&left.narrow(dim, start, length)?, &right.narrow(dim - 1, start, length)?);
     part(0, half)?.add(&part(half, depth - half)?)
+}
+
+/// The shape of the product of tensors of these shapes.
+fn shape(left: &Shape, right: &Shape) -> Result<Shape> {
+    let mut sizes = left.to_vec();
+    let dim = sizes.len() - 1;
+    sizes[dim] = right[dim];
+    Shape::new(&sizes)
 }
 
 /// Whether the columns of these matrices lie in memory as rows do elsewhere.
 fn is_transposed(matrices: &Tensor) -> bool {
-    let strides = matrices.layout().strides();
-    strides[1] == 1 && strides[2] > 1
+    matches!(matrices.layout().strides(), [.., 1, across] if *across > 1)
+}
+
+/// Matrices as a batch of one.
+fn batched(matrices: &Layout) -> Result<Layout> {
+    if let ([rows, columns], [down, across]) = (&matrices.shape[..], matrices.strides()) {
+        let shape = Shape::new(&[1, *rows, *columns])?;
+        return Ok(Layout::strided(shape, &[0, *down, *across], matrices.offset, matrices.dtype));
+    }
+    Ok(*matrices)
+}
+
+/// Hands on the product that a call is.
+fn with_product<T>(io: &Io, then: impl FnOnce(&Product) -> Result<T>) -> Result<T> {
+    then(&Product::new([&batched(&io.inputs[0])?, &batched(&io.inputs[1])?], &io.outputs[0]))
 }
 
 impl Op for Matmul {
@@ -60,24 +83,25 @@ impl Op for Matmul {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let (left, right) = (&inputs[0], &inputs[1]);
-        let shape = Shape::new(&[left.shape[0], left.shape[1], right.shape[2]])?;
-        Ok(vec![Layout::contiguous(shape, left.dtype)])
+        Ok(vec![Layout::contiguous(shape(&left.shape, &right.shape)?, left.dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
-        let product = Product::of(io);
-        product.kernels(product.choice(adapter))
+        with_product(io, |product| product.kernels(product.choice(adapter)))
     }
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
-        let product = Product::of(io);
-        product.variants(adapter).into_iter().map(|variant| product.kernels(variant)).collect()
+        with_product(io, |product| {
+            product.variants(adapter).into_iter().map(|variant| product.kernels(variant)).collect()
+        })
     }
     fn summing(&self, io: &Io, adapter: &Adapter) -> Result<Option<Summing>> {
-        let kernels = Product::of(io).summing(adapter)?;
-        Ok(kernels.map(|kernels| Summing { input: 0, dim: 1, kernels }))
+        let kernels = with_product(io, |product| product.summing(adapter))?;
+        Ok(kernels.map(|kernels| Summing { input: 0, dim: io.inputs[0].shape.len() - 2, kernels }))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (left, right) = (&inputs[0], &inputs[1]);
-        let (batch, rows, depth, columns) = (left.shape[0], left.shape[1], left.shape[2], right.shape[2]);
+        let dim = left.shape.len() - 1;
+        let (rows, depth, columns) = (left.shape[dim - 1], left.shape[dim], right.shape[dim]);
+        let batch: usize = left.shape[..dim - 1].iter().product();
         let mut values = vec![0.0; batch * rows * columns];
         for b in 0..batch {
             for m in 0..rows {
@@ -91,23 +115,23 @@ impl Op for Matmul {
                 }
             }
         }
-        Ok(vec![HostTensor::new(Shape::new(&[batch, rows, columns])?, left.dtype, values)])
+        Ok(vec![HostTensor::new(shape(&left.shape, &right.shape)?, left.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         // The gradient of a transposed view is computed as that of what it shows, which then needs no copy.
         let (left, right) = (context.input(0), context.input(1));
         let of_left = context.of(0, |g| {
             if is_transposed(left) {
-                product(right, &g.transpose(1, 2)?)?.transpose(1, 2)
+                product(right, &g.transpose(-2, -1)?)?.transpose(-2, -1)
             } else {
-                product(&g, &right.transpose(1, 2)?)
+                product(&g, &right.transpose(-2, -1)?)
             }
         })?;
         let of_right = context.of(1, |g| {
             if is_transposed(right) {
-                product(&g.transpose(1, 2)?, left)?.transpose(1, 2)
+                product(&g.transpose(-2, -1)?, left)?.transpose(-2, -1)
             } else {
-                product(&left.transpose(1, 2)?, &g)
+                product(&left.transpose(-2, -1)?, &g)
             }
         })?;
         Ok(vec![of_left, of_right])
@@ -159,9 +183,7 @@ impl Tensor {
         let batch = Shape::new(&l[..l.len() - 2])?.broadcast(&Shape::new(&r[..r.len() - 2])?, OP)?;
         let product = if batch.is_empty() || r.len() == 2 && left.layout().is_contiguous() {
             // One matrix on the right: the batches of the left are more rows.
-            let left = left.reshape_to(Shape::new(&[1, l[..l.len() - 1].iter().product(), depth])?)?;
-            let right = right.reshape_to(Shape::new(&[1, depth, columns])?)?;
-            product(&left, &right)?
+            product(&left.reshape_to(Shape::new(&[l[..l.len() - 1].iter().product(), depth])?)?, &right)?
         } else {
             let joined = |x: &Tensor, inner: [usize; 2]| -> Result<Tensor> {
                 let full = Shape::new(&[&batch[..], &inner[..]].concat())?;

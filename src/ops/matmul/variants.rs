@@ -9,7 +9,6 @@
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Io;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -145,10 +144,6 @@ fn hook(kernel: Kernel, name: &'static str, body: Option<String>) -> Kernel {
 }
 
 impl<'a> Product<'a> {
-    pub fn of(io: &'a Io) -> Product<'a> {
-        Product::new([&io.inputs[0], &io.inputs[1]], &io.outputs[0])
-    }
-
     /// Of `output` nothing counts but its size and type.
     pub fn new([left, right]: [&'a Layout; 2], output: &'a Layout) -> Product<'a> {
         Product {

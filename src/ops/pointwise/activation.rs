@@ -8,7 +8,7 @@ use crate::graph::{Tensor, Vjp};
 use crate::ops::pool::behind_rectifier;
 
 pub(super) const ROWS: &[&Row] =
-    &[&RELU, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
+    &[&RELU, &RELU_BACKWARD, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
 
 const LOGISTIC: &[&str] = &[include_str!("../../../shaders/lib/logistic.wgsl")];
 const HYPERBOLIC_TANGENT: &[&str] = &[include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl")];
@@ -38,7 +38,7 @@ static RELU: Row = Row::float(
         // The result tells as well as the input does, and the next layer keeps it anyway. NaN is not below, as in PyTorch.
         Ok(vec![c.of(0, |g| match behind_rectifier(c.output(0), &g)? {
             Some(gradient) => Ok(gradient),
-            None => c.output(0).le_scalar(0.0)?.where_(&g.zeros_like()?, &g),
+            None => c.output(0).relu_backward(&g),
         })?])
     },
 )
@@ -47,6 +47,17 @@ static RELU: Row = Row::float(
 .first_order()
 .numbers()
 .over_integers(&INTEGER_RELU);
+
+/// The gradient `{0}` where the result `{1}` is above 0.
+static RELU_BACKWARD: Row = Row::float(
+    "relu_backward",
+    2,
+    "select({0}, F(0.0), {1} <= F(0.0))",
+    |x| if x[1] <= 0.0 { 0.0 } else { x[0] },
+    |c| Ok(vec![c.of(0, |g| c.input(1).relu_backward(&g))?, c.of(1, |g| g.zeros_like())?]),
+)
+.kinks(&[0.0])
+.first_order();
 
 static INTEGER_RELU: Row =
     Row::plain("integer_relu", 1, "max({0}, I(0))", Accepts::Signed, Makes::Same, |x| x[0].max(0.0));
@@ -195,6 +206,12 @@ unary! {
 }
 
 impl Tensor {
+    /// The gradient behind [`relu`](Tensor::relu) with this result.
+    #[track_caller]
+    pub(in crate::ops) fn relu_backward(&self, gradient: &Tensor) -> Result<Tensor> {
+        apply(&RELU_BACKWARD, &[gradient, self])
+    }
+
     /// `x` where it is above 0, `negative_slope * x` elsewhere (PyTorch's default slope is 0.01).
     ///
     /// # Errors

@@ -297,8 +297,7 @@ impl Tensor {
             DType::I32 | DType::Bool if whole && value.abs() <= f64::from(i32::MAX) => DType::I32,
             _ => DType::F32,
         };
-        let full = Full::new(shape, value, dtype);
-        Ok(record_on(self.device(), full, &[])?.swap_remove(0))
+        record_on(self.device(), Full::new(shape, value, dtype))
     }
 
     /// `-self`.

@@ -38,7 +38,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn lerp(&self, end: &Tensor, weight: f32) -> Result<Tensor> {
-        apply(&LERP, &[self, end, &self.number(weight)?])
+        apply(&LERP, &[self, end, &self.everywhere(weight)?])
     }
 
     /// [`lerp`](Tensor::lerp) with a weight for each element. All three broadcast.

@@ -217,7 +217,7 @@ impl Tensor {
         let state = device.draw(shape.numel().div_ceil(4) as u64);
         let [key0, key1, low, high] = stream(state);
         let words = [key0, key1, low, high, start, range];
-        Ok(record_on(device, Random { kind, shape, words }, &[])?.swap_remove(0))
+        record_on(device, Random { kind, shape, words })
     }
 
     /// Numbers uniform over [0, 1) from the device's random stream (see [`Device::manual_seed`]).
@@ -300,7 +300,7 @@ impl Tensor {
             return Err(Error::invalid("randperm", format!("{n} numbers are more than i32 counts")));
         };
         let state = device.draw((ROUNDS / 4) as u64);
-        Ok(record_on(device, Permutation::new(count as u32, state), &[])?.swap_remove(0))
+        record_on(device, Permutation::new(count as u32, state))
     }
 
     /// [`rand`](Tensor::rand) in this tensor's shape and type.

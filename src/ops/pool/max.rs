@@ -176,8 +176,7 @@ pub(in crate::ops) fn behind_rectifier(rectified: &Tensor, gradient: &Tensor) ->
         return Ok(None);
     }
     let maxima = Tensor { node: index.node.clone(), output: 0 };
-    let masked = maxima.le_scalar(0.0)?.where_(&grad.zeros_like()?, grad)?;
-    record_one(backward.clone(), &[&masked, index]).map(Some)
+    record_one(backward.clone(), &[&maxima.relu_backward(grad)?, index]).map(Some)
 }
 
 impl Tensor {

@@ -48,11 +48,12 @@ impl Kind {
     }
 }
 
-/// Combines the elements along some dimensions, which stay with size 1.
+/// Combines the elements along some dimensions, which stay with size 1 where `keepdim`.
 #[derive(Clone, Debug, Hash)]
 struct Reduce {
     kind: Kind,
     dims: Vec<usize>,
+    keepdim: bool,
 }
 
 /// The terms of an index into a strided input over some of its dimensions, as a WGSL expression of `variable`.
@@ -101,7 +102,7 @@ impl Op for Reduce {
         if self.kind.nothing().is_none() && self.dims.iter().any(|&d| input.shape[d] == 0) {
             return Err(Error::invalid(self.name(), format!("nothing to choose from: {} is empty there", input.shape)));
         }
-        Ok(vec![Layout::contiguous(input.shape.without(&self.dims, true), input.dtype)])
+        Ok(vec![Layout::contiguous(input.shape.without(&self.dims, self.keepdim), input.dtype)])
     }
     fn class(&self) -> Class {
         Class::Rows(match self.kind {
@@ -116,7 +117,7 @@ impl Op for Reduce {
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];
-        let shape = input.shape.without(&self.dims, true);
+        let shape = input.shape.without(&self.dims, self.keepdim);
         let kind = self.kind;
         let start = match kind {
             Kind::Max => f64::NEG_INFINITY,
@@ -139,14 +140,16 @@ impl Op for Reduce {
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let x = context.input(0);
+        let broadcast = x.shape().without(&self.dims, true);
         let gradient = context.of(0, |g| {
+            let g = g.reshape_to(broadcast)?;
             match self.kind {
                 Kind::Sum => return g.expand_to(*x.shape(), "sum"),
                 Kind::Product => return product::gradient(x, &g, &self.dims),
                 _ => {}
             }
             // Elements that tie share the gradient.
-            let taken = x.eq(context.output(0))?.to_dtype(x.dtype())?;
+            let taken = x.eq(&context.output(0).reshape_to(broadcast)?)?.to_dtype(x.dtype())?;
             let dims: Vec<isize> = self.dims.iter().map(|&d| d as isize).collect();
             let shares = if dims.is_empty() { taken.clone() } else { taken.sum(&dims, true)? };
             g.div(&shares)?.mul(&taken)
@@ -194,7 +197,6 @@ impl Tensor {
     #[track_caller]
     fn reduce(&self, kind: Kind, op: &'static str, dims: &[isize], keepdim: bool) -> Result<Tensor> {
         let dims = self.shape().dims(op, dims)?;
-        let kept = self.shape().without(&dims, keepdim);
         // Truth values are counted in integers.
         if self.dtype() == DType::Bool && matches!(kind, Kind::Sum | Kind::Product) {
             let dims: Vec<isize> = dims.iter().map(|&d| d as isize).collect();
@@ -203,7 +205,7 @@ impl Tensor {
         if dims.is_empty() {
             return self.copy();
         }
-        record_one(Reduce { kind, dims }, &[self])?.reshape_to(kept)
+        record_one(Reduce { kind, dims, keepdim }, &[self])
     }
 
     /// The sum over `dims` (all of them where the list is empty): `output = sum over e of input[.., e, ..]`.
