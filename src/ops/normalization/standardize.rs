@@ -87,7 +87,7 @@ impl Op for Shown {
             }
             Shown::Weighted => {
                 let (scale, y, weight) = (context.input(2), context.input(3), context.input(4));
-                let dx = context.of(1, |dz| centered(&dz, y, scale)?.mul(&scale.mul(weight)?))?;
+                let dx = context.of(1, |dz| centered(&dz, y, scale)?.mul(weight)?.mul(scale))?;
                 // By rows first, as for dx.
                 let along = |dz: Tensor| dz.mul(y)?.sum_to(*scale.shape())?.sum_to(*weight.shape());
                 vec![None, dx, None, None, context.of(4, along)?]
