@@ -6,7 +6,7 @@ use wgrad::models::{CifarCnn, LeNet5, ResNet18};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Disable,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, DeviceOptions, Disable,
     InterpolateMode, InterpolateOptions, MaxPool2dOptions, Noop, PadMode, Parameter, Result, Tensor,
 };
 
@@ -111,6 +111,50 @@ fn what_stands_behind_a_kernel_goes_into_its_stores() {
         let Some(device) = common::poisoned(disable) else { return };
         for (name, _, chain) in CHAINS {
             let result = |device: &Device| chain(&random(device, &[4, 12, 12], 1)).unwrap().to_vec::<f32>().unwrap();
+            for (got, exact) in result(&device).into_iter().zip(result(&Device::reference())) {
+                assert!((got - exact).abs() <= 1e-6, "{name}: {got} instead of {exact} with {disable:?}");
+            }
+        }
+    }
+}
+
+/// As [`CHAINS`], with pointwise calls in front that are computed where the call's kernels load, and behind.
+const LOADED: &[Chain] = &[
+    ("max_pool2d", 1, |x| {
+        x.mul_scalar(3.0)?
+            .add(&random(x.device(), &[13, 1], 2))?
+            .max_pool2d([2, 2], &MaxPool2dOptions::default())?
+            .relu()
+    }),
+    ("max_pool2d, overlapping", 1, |x| {
+        let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
+        x.permute(&[1, 0, 2])?.relu()?.max_pool2d([3, 3], &options)
+    }),
+    ("avg_pool2d", 1, |x| x.relu()?.avg_pool2d([3, 5], &AvgPool2dOptions::default())?.tanh()),
+    ("avg_pool2d of a costly value", 1, |x| {
+        x.narrow(1, 3, 7)?.tanh()?.avg_pool2d([2, 2], &AvgPool2dOptions::default())
+    }),
+    ("avg_pool2d, overlapping, of a costly value", 2, |x| {
+        x.tanh()?.avg_pool2d([3, 3], &AvgPool2dOptions { stride: Some([1, 1]), ..AvgPool2dOptions::default() })
+    }),
+    ("adaptive_max_pool1d", 1, |x| x.square()?.add(&x.permute(&[0, 2, 1])?)?.adaptive_max_pool1d([Some(4)])?.exp()),
+    ("adaptive_avg_pool1d", 1, |x| x.abs()?.adaptive_avg_pool1d([Some(5)])),
+    ("avg_pool2d of a cast", 1, |x| {
+        x.to_dtype(DType::F16)?.mul_scalar(2.0)?.to_dtype(DType::F32)?.avg_pool2d([2, 2], &AvgPool2dOptions::default())
+    }),
+];
+
+#[test]
+fn what_stands_in_front_of_a_kernel_goes_into_its_loads() {
+    let device = noop();
+    for (name, kernels, chain) in LOADED {
+        let x = random(&device, &[4, 13, 13], 1);
+        assert_eq!(dispatches(&device, || chain(&x)), *kernels, "{name}");
+    }
+    for disable in [Disable::default(), Disable { software: true, ..Disable::default() }] {
+        let Some(device) = common::poisoned(disable) else { return };
+        for (name, _, chain) in LOADED {
+            let result = |device: &Device| chain(&random(device, &[4, 13, 13], 1)).unwrap().to_vec::<f32>().unwrap();
             for (got, exact) in result(&device).into_iter().zip(result(&Device::reference())) {
                 assert!((got - exact).abs() <= 1e-6, "{name}: {got} instead of {exact} with {disable:?}");
             }

@@ -116,6 +116,9 @@ pub struct Kernel {
     pub groups: [u32; 3],
     /// Estimated floating-point operations, for splitting submits.
     pub work: u64,
+    /// Hooks `fn name(index: u32) -> f32` through which alone operands are read, and how often all invocations together
+    /// call them.
+    pub(crate) loads: Vec<(&'static str, Operand, u64)>,
     /// Vectors of four words that the planner appends to the template's `Params`.
     pub(crate) extra_words: usize,
     /// Compiled with wgpu's bounds checks in release builds too: kernels of a caller's own operations.
@@ -136,6 +139,7 @@ impl Kernel {
             params: Vec::new(),
             groups: [1, 1, 1],
             work: 0,
+            loads: Vec::new(),
             extra_words: 0,
             checked: false,
         }
@@ -166,6 +170,14 @@ impl Kernel {
     #[must_use]
     pub fn bind(mut self, role: impl Into<String>, operand: Operand) -> Kernel {
         self.bindings.push((role.into(), operand));
+        self
+    }
+
+    /// Says that an operand is read through the hook `name(index: u32) -> f32` alone, `count` times by all invocations
+    /// together. `index` counts from the operand's first element.
+    #[must_use]
+    pub(crate) fn loads(mut self, name: &'static str, operand: Operand, count: usize) -> Kernel {
+        self.loads.push((name, operand, count as u64));
         self
     }
 
@@ -203,6 +215,14 @@ impl Kernel {
     /// write another body.
     pub(crate) fn has_store_hook(&self) -> bool {
         self.stores_floats() && self.hooks.iter().all(|hook| hook.0 != "store_output") && self.param_fields().is_some()
+    }
+
+    /// The hook through which an operand is read, and how often, where the planner may write another body.
+    pub(crate) fn load_hook(&self, operand: Operand) -> Option<(&'static str, u64)> {
+        let &(name, _, count) = self.loads.iter().find(|load| load.1 == operand)?;
+        let is_set = self.hooks.iter().any(|hook| hook.0 == name);
+        let has_hook = self.template.contains(&format!("\nfn {name}(index: u32) -> f32 {{"));
+        (has_hook && !is_set && !self.checked && self.param_fields().is_some()).then_some((name, count))
     }
 
     /// Whether `store_output` takes f32: by that name, or by one that stands for it.
@@ -254,6 +274,17 @@ impl Kernels {
         let writers = self.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
         let mut open = writers.map(|kernel| kernel.has_store_hook() && !kernel.checked).peekable();
         open.peek().is_some() && open.all(|is| is)
+    }
+
+    /// How often an input is loaded and the work of the kernels that load it, where the planner may rewrite how.
+    pub(crate) fn open_loads(&self, input: usize) -> Option<(u64, u64)> {
+        let operand = Operand::Input(input);
+        let mut readers = self.kernels.iter().filter(|kernel| kernel.shows(operand)).peekable();
+        readers.peek()?;
+        readers.try_fold((0, 0), |(loads, work), kernel| {
+            let (_, count) = kernel.load_hook(operand)?;
+            Some((loads + count, work + kernel.work))
+        })
     }
 }
 
