@@ -5,15 +5,12 @@ use crate::plan::code::Code;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
 use crate::plan::wiring::{Root, Wiring, node};
-use crate::shader::{Kernel, Operand, Word};
+use crate::shader::{Formula, Kernel, Operand, Word};
 use crate::shape::Layout;
 use std::collections::{BTreeMap, HashSet};
 
 /// What a load costs in operations.
 const LOAD: u64 = 12;
-
-/// What a call costs that is more than arithmetic.
-const COSTLY: u64 = 32;
 
 /// Loads that an element may take more than if it were stored: its own store, and a load of what it is computed from.
 const SAVED: u64 = 2;
@@ -35,7 +32,7 @@ pub(super) fn pays(
     let mut read: HashSet<(Root, Layout)> = HashSet::new();
     let mut cost = 0;
     for &member in &members {
-        cost += wiring.formula(member).map_or(0, |formula| if formula.is_cheap() { 1 } else { COSTLY });
+        cost += wiring.formula(member).map_or(0, Formula::operations);
         for &edge in &wiring.schedule.edges[member] {
             let root = wiring.root(edge);
             if wiring.constant(root).is_none() && node(root).is_none_or(|node| !members.contains(&node)) {

@@ -31,9 +31,20 @@ impl Formula {
 
     /// Whether computing it again costs less than storing it: arithmetic alone.
     pub(crate) fn is_cheap(&self) -> bool {
-        let costly = ["exp", "log", "pow", "sin", "cos", "tan", "sqrt", "quad", "floor", "round", "%"];
-        self.library.is_empty() && !costly.iter().any(|word| self.wgsl.contains(word))
+        self.library.is_empty() && is_arithmetic(self.wgsl)
     }
+
+    /// About how many additions it takes as long as.
+    pub(crate) fn operations(&self) -> u64 {
+        let is_quick = is_arithmetic(self.wgsl) && self.library.iter().all(|library| is_arithmetic(library));
+        if is_quick { 1 + 3 * self.library.len() as u64 } else { 32 }
+    }
+}
+
+/// Whether a text computes nothing that takes much longer than an addition.
+fn is_arithmetic(text: &str) -> bool {
+    let costly = ["exp", "log", "pow", "sin", "cos", "tan", "sqrt", "quad", "floor", "round", "%"];
+    !costly.iter().any(|word| text.contains(word))
 }
 
 /// How the elements of a row become one.

@@ -328,7 +328,10 @@ impl<'a> Product<'a> {
             return Err(Error::TooLarge { op: "matmul", shape, limit, unit: "tiles a dimension" });
         }
         let (l, r) = (self.left.strides(), self.right.strides());
+        let tiles = self.batch * groups[0] * WORKGROUP * groups[1];
         let kernel = kernel
+            .loads("load_left", Operand::Input(0), tiles * tile_rows * self.depth)
+            .loads("load_right", Operand::Input(1), tiles * tile_columns * self.depth)
             .constant("TILE_ROWS", unsigned(tile_rows))
             .constant("TILE_COLUMNS", unsigned(tile_columns))
             .constant("ONES", unsigned(usize::from(self.ones)))
