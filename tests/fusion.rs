@@ -6,8 +6,9 @@ use wgrad::models::{CifarCnn, LeNet5, ResNet18};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, DeviceOptions, Disable,
-    InterpolateMode, InterpolateOptions, MaxPool2dOptions, Noop, PadMode, Parameter, Result, Tensor,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions, Device,
+    DeviceOptions, Disable, InterpolateMode, InterpolateOptions, MaxPool2dOptions, Noop, PadMode, Parameter, Result,
+    Tensor,
 };
 
 fn noop() -> Device {
@@ -118,42 +119,126 @@ fn what_stands_behind_a_kernel_goes_into_its_stores() {
     }
 }
 
-/// As [`CHAINS`], with pointwise calls in front that are computed where the call's kernels load, and behind.
-const LOADED: &[Chain] = &[
-    ("max_pool2d", 1, |x| {
-        x.mul_scalar(3.0)?
-            .add(&random(x.device(), &[13, 1], 2))?
-            .max_pool2d([2, 2], &MaxPool2dOptions::default())?
-            .relu()
+/// Pointwise calls in front of a call with kernels of its own, and behind it.
+type Loaded = (&'static str, u64, fn(&Device) -> Result<Tensor>);
+
+const LOADED: &[Loaded] = &[
+    ("max_pool2d", 1, |device| {
+        let scaled = random(device, &[4, 13, 13], 1).mul_scalar(3.0)?.add(&random(device, &[13, 1], 2))?;
+        scaled.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()
     }),
-    ("max_pool2d, overlapping", 1, |x| {
+    ("max_pool2d, overlapping", 1, |device| {
         let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
-        x.permute(&[1, 0, 2])?.relu()?.max_pool2d([3, 3], &options)
+        random(device, &[4, 13, 13], 1).permute(&[1, 0, 2])?.relu()?.max_pool2d([3, 3], &options)
     }),
-    ("avg_pool2d", 1, |x| x.relu()?.avg_pool2d([3, 5], &AvgPool2dOptions::default())?.tanh()),
-    ("avg_pool2d of a costly value", 1, |x| {
-        x.narrow(1, 3, 7)?.tanh()?.avg_pool2d([2, 2], &AvgPool2dOptions::default())
+    ("avg_pool2d", 1, |device| {
+        random(device, &[4, 13, 13], 1).relu()?.avg_pool2d([3, 5], &AvgPool2dOptions::default())?.tanh()
     }),
-    ("avg_pool2d, overlapping, of a costly value", 2, |x| {
-        x.tanh()?.avg_pool2d([3, 3], &AvgPool2dOptions { stride: Some([1, 1]), ..AvgPool2dOptions::default() })
+    ("avg_pool2d of a costly value", 1, |device| {
+        random(device, &[4, 13, 13], 1).narrow(1, 3, 7)?.tanh()?.avg_pool2d([2, 2], &AvgPool2dOptions::default())
     }),
-    ("adaptive_max_pool1d", 1, |x| x.square()?.add(&x.permute(&[0, 2, 1])?)?.adaptive_max_pool1d([Some(4)])?.exp()),
-    ("adaptive_avg_pool1d", 1, |x| x.abs()?.adaptive_avg_pool1d([Some(5)])),
+    ("avg_pool2d, overlapping, of a costly value", 2, |device| {
+        let options = AvgPool2dOptions { stride: Some([1, 1]), ..AvgPool2dOptions::default() };
+        random(device, &[4, 13, 13], 1).tanh()?.avg_pool2d([3, 3], &options)
+    }),
+    ("avg_pool2d of what is kept", 3, |device| {
+        let kept = random(device, &[4, 12, 12], 1).abs()?;
+        let means = kept.avg_pool2d([2, 2], &AvgPool2dOptions::default())?;
+        device.flush()?;
+        means.add(&kept.narrow(1, 0, 6)?.narrow(2, 0, 6)?)
+    }),
+    ("adaptive_max_pool1d", 1, |device| {
+        let x = random(device, &[4, 13, 13], 1);
+        x.square()?.add(&x.permute(&[0, 2, 1])?)?.adaptive_max_pool1d([Some(4)])?.exp()
+    }),
+    ("adaptive_avg_pool1d", 1, |device| random(device, &[4, 13, 13], 1).abs()?.adaptive_avg_pool1d([Some(5)])),
+    ("conv2d", 1, |device| {
+        let (x, weight) = (random(device, &[2, 32, 13, 11], 1), random(device, &[40, 32, 3, 3], 2));
+        x.mul_scalar(2.0)?.conv2d(&weight.mul_scalar(0.5)?, None, &padded(1))?.relu()
+    }),
+    ("conv2d and its input", 1, |device| {
+        let x = random(device, &[2, 32, 13, 11], 1).mul_scalar(2.0)?;
+        x.conv2d(&random(device, &[32, 32, 3, 3], 2), None, &padded(1))?.add(&x)
+    }),
+    ("conv2d by its input", 1, |device| {
+        let x = random(device, &[2, 32, 13, 11], 1);
+        x.mul_scalar(2.0)?.conv2d(&random(device, &[32, 32, 3, 3], 2), None, &padded(1))?.mul(&x)
+    }),
+    ("conv2d of two pixels", 1, |device| {
+        let (x, weight) = (random(device, &[3, 32, 13, 13], 1), random(device, &[40, 32, 1, 2], 2));
+        x.mul_scalar(2.0)?.conv2d(&weight.mul_scalar(0.5)?, None, &Conv2dOptions::default())
+    }),
+    ("conv2d of one pixel", 1, |device| {
+        let (x, weight) = (random(device, &[3, 32, 13, 13], 1), random(device, &[40, 32, 1, 1], 2));
+        x.mul_scalar(2.0)?.conv2d(&weight.mul_scalar(0.5)?, None, &Conv2dOptions::default())
+    }),
+    ("conv2d, depthwise", 1, |device| {
+        let (x, weight) = (random(device, &[2, 7, 13, 13], 1), random(device, &[7, 1, 3, 3], 2));
+        x.relu()?.conv2d(&weight, None, &Conv2dOptions { groups: 7, ..padded(1) })
+    }),
+    ("conv_transpose2d", 1, |device| {
+        let (x, weight) = (random(device, &[3, 32, 9, 9], 1), random(device, &[32, 40, 3, 2], 2));
+        let options = ConvTranspose2dOptions { stride: [2, 1], ..ConvTranspose2dOptions::default() };
+        x.mul_scalar(2.0)?.conv_transpose2d(&weight.mul_scalar(0.5)?, None, &options)
+    }),
+    ("matmul", 1, |device| {
+        let (left, right) = (random(device, &[3, 61, 43], 1), random(device, &[3, 43, 67], 2));
+        left.mul_scalar(2.0)?.matmul(&right.mul_scalar(0.5)?)?.relu()
+    }),
+    ("matmul of a value and its transpose", 1, |device| {
+        let x = random(device, &[70, 70], 1).add_scalar(0.5)?;
+        x.matmul(&x.t()?)
+    }),
+    ("matmul of fours", 1, |device| {
+        let (left, right) = (random(device, &[60, 44], 1), random(device, &[44, 68], 2));
+        left.mul_scalar(2.0)?.matmul(&right.mul_scalar(0.5)?)?.relu()
+    }),
+    ("matmul of fours in columns", 1, |device| {
+        let (left, right) = (random(device, &[44, 60], 1), random(device, &[68, 44], 2));
+        left.mul_scalar(2.0)?.t()?.matmul(&right.add_scalar(0.5)?.t()?)
+    }),
+    ("matmul of fours that are read twice", 1, |device| {
+        let x = random(device, &[64, 64], 1);
+        x.mul_scalar(2.0)?.matmul(&x.add_scalar(0.5)?)?.add(&x)
+    }),
+    ("matmul of a vector", 1, |device| {
+        let (matrix, vector) = (random(device, &[67, 160], 1), random(device, &[160], 2));
+        matrix.mul_scalar(2.0)?.matmul(&vector)?.relu()
+    }),
+    ("matmul of a row", 1, |device| {
+        let (vector, matrix) = (random(device, &[160], 1), random(device, &[160, 67], 2));
+        vector.matmul(&matrix.mul_scalar(2.0)?)?.relu()
+    }),
 ];
+
+fn padded(padding: usize) -> Conv2dOptions {
+    Conv2dOptions { padding: wgrad::Padding::Explicit([padding, padding]), ..Conv2dOptions::default() }
+}
 
 #[test]
 fn what_stands_in_front_of_a_kernel_goes_into_its_loads() {
-    let device = noop();
-    for (name, kernels, chain) in LOADED {
-        let x = random(&device, &[4, 13, 13], 1);
-        assert_eq!(dispatches(&device, || chain(&x)), *kernels, "{name}");
+    let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
+    for noop in [Noop::default(), Noop { subgroup_size: 1, ..Noop::default() }, gpu] {
+        let device = Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() });
+        let device = device.unwrap();
+        for (name, kernels, chain) in LOADED {
+            let got = dispatches(&device, || chain(&device));
+            assert_eq!(got, *kernels, "{name} on {noop:?}");
+            }
+        }
     }
-    for disable in [Disable::default(), Disable { software: true, ..Disable::default() }] {
+    for disable in [
+        Disable::default(),
+        Disable { subgroup: true, ..Disable::default() },
+        Disable { software: true, ..Disable::default() },
+    ] {
         let Some(device) = common::poisoned(disable) else { return };
         for (name, _, chain) in LOADED {
-            let result = |device: &Device| chain(&random(device, &[4, 13, 13], 1)).unwrap().to_vec::<f32>().unwrap();
-            for (got, exact) in result(&device).into_iter().zip(result(&Device::reference())) {
-                assert!((got - exact).abs() <= 1e-6, "{name}: {got} instead of {exact} with {disable:?}");
+            let result = |device: &Device| chain(device).unwrap().to_vec::<f32>().unwrap();
+            let exact = result(&Device::reference());
+            let largest = exact.iter().fold(1f32, |most, value| most.max(value.abs()));
+            for (got, exact) in result(&device).into_iter().zip(exact) {
+                assert!((got - exact).abs() <= 4e-6 * largest, "{name}: {got} instead of {exact} with {disable:?}");
             }
         }
     }

@@ -48,14 +48,14 @@ pub(super) fn write(
     let behind = cluster.behind(wiring, call);
     // What the call's kernels load is read in an order of their own while others are stored already.
     let before = (0..arguments).flat_map(|argument| cluster.before(wiring, call, argument));
-    let loaded: BTreeSet<Root> = before
+    let read: BTreeSet<Root> = before
         .chain([call])
         .flat_map(|node| (0..wiring.schedule.edges[node].len()).map(move |argument| wiring.argument(node, argument)))
         .collect();
     let is_note = |root| matches!(root, Edge::Node { index, output } if index == call && output > 0);
     let is_whole = |root| !is_note(root) && !is_sum(root);
     // Nothing here is read by rows, so no other output takes anything over.
-    let is_free = |input: &Input| !loaded.contains(&input.root);
+    let is_free = |input: &Input| !read.contains(&input.root);
     code.take_over(|output, input| is_free(input) && may_take(output, input), is_whole);
 
     let numel = wiring.stored(own).shape.numel();
@@ -66,8 +66,7 @@ pub(super) fn write(
         let value = code.stored(output, &format!("v{node}"), code.width);
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
-    let loads = prologue::bodies(&mut code, call)?;
-    let taken: Vec<usize> = loads.keys().copied().collect();
+    let loaded = prologue::write(&mut code, call, &kernels, &body)?;
     let stores = !behind.is_empty() || sum.is_some();
     let mut words = code.words();
     if let Some(output) = code.outputs.iter().position(|&root| is_sum(root)) {
@@ -79,10 +78,8 @@ pub(super) fn write(
         body.insert_str(0, &format!("    if (index >= {count}) {{\n    {store}\n    return;\n    }}\n"));
     }
     for kernel in &mut kernels.kernels {
-        let mut bodies: Vec<(&'static str, &String)> = prologue::take_over(kernel, &code, call, &taken)
-            .into_iter()
-            .map(|(hook, argument)| (hook, &loads[&argument]))
-            .collect();
+        let loaded = prologue::take_off(kernel, &code, call, &loaded);
+        let mut bodies: Vec<(&'static str, &String)> = loaded.iter().map(|load| (load.hook, &load.body)).collect();
         if stores && kernel.shows(Operand::Output(0)) {
             bodies.push(("store_output", &body));
         }
@@ -96,12 +93,14 @@ pub(super) fn write(
         kernel.params.extend(words.iter().copied());
         kernel.declarations.push_str(ALIASES);
         let binding = kernel.free_binding();
-        let text: String = bodies.iter().map(|body| body.1.as_str()).collect();
+        let functions: String = loaded.iter().map(|load| load.function.as_str()).collect();
+        let text: String = bodies.iter().map(|body| body.1.as_str()).chain([functions.as_str()]).collect();
         code.bind(kernel, &text, binding, true, |_| false);
         for (hook, body) in bodies {
             kernel.hooks.push((hook, format!("\n{}", body.replace("output0[", "output["))));
         }
         kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
+        kernel.declarations.push_str(&functions);
         kernel.declarations.push_str(&code.libraries());
     }
     Ok(code.finish(kernels))

@@ -104,6 +104,29 @@ pub enum Word {
     Fault(&'static str, usize),
 }
 
+/// What a hook that loads is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loads {
+    /// One element.
+    One,
+    /// Four elements.
+    Four,
+    /// Four neighbours, the first at a multiple of four.
+    Neighbours,
+}
+
+/// A hook through which a kernel reads an operand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadHook {
+    pub name: &'static str,
+    /// Elements that all invocations together read.
+    pub count: u64,
+    pub loads: Loads,
+}
+
+/// The arguments of a hook that loads four elements, and its result.
+const FOUR: &str = "first: u32, second: u32, third: u32, fourth: u32) -> Quad";
+
 /// One dispatch: a specialised template, its bindings by role, its parameters and its grid.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -127,8 +150,8 @@ pub struct Kernel {
     pub groups: [u32; 3],
     /// Estimated floating-point operations, for splitting submits.
     pub work: u64,
-    /// Hooks `fn name(index: u32) -> f32` through which alone operands are read, and how often all invocations together
-    /// call them.
+    /// Hooks through which alone operands are read, and how many elements all invocations together read so; see
+    /// [`loads`](Kernel::loads).
     pub(crate) loads: Vec<(&'static str, Operand, u64)>,
     /// Vectors of four words that the planner appends to the template's `Params`.
     pub(crate) extra_words: usize,
@@ -184,8 +207,11 @@ impl Kernel {
         self
     }
 
-    /// Says that an operand is read through the hook `name(index: u32) -> f32` alone, `count` times by all invocations
-    /// together. `index` counts from the operand's first element.
+    /// Says that an operand is read through the hook `name` alone, `count` elements of it by all invocations together.
+    ///
+    /// The hook is `fn name(index: u32) -> f32`, where `index` counts from the operand's first element, or that of four
+    /// elements, `fn name(first: u32, second: u32, third: u32, fourth: u32) -> Quad`, whose indices count the operand's
+    /// offset too; where its body is set, it reads four neighbours from a multiple of four on.
     #[must_use]
     pub(crate) fn loads(mut self, name: &'static str, operand: Operand, count: usize) -> Kernel {
         self.loads.push((name, operand, count as u64));
@@ -228,12 +254,18 @@ impl Kernel {
         self.stores_floats() && self.hooks.iter().all(|hook| hook.0 != "store_output") && self.param_fields().is_some()
     }
 
-    /// The hook through which an operand is read, and how often, where the planner may write another body.
-    pub(crate) fn load_hook(&self, operand: Operand) -> Option<(&'static str, u64)> {
+    /// The hook through which an operand is read, where the planner may write another body.
+    pub(crate) fn load_hook(&self, operand: Operand) -> Option<LoadHook> {
         let &(name, _, count) = self.loads.iter().find(|load| load.1 == operand)?;
+        let has = |arguments: &str| self.template.contains(&format!("\nfn {name}({arguments} {{"));
         let is_set = self.hooks.iter().any(|hook| hook.0 == name);
-        let has_hook = self.template.contains(&format!("\nfn {name}(index: u32) -> f32 {{"));
-        (has_hook && !is_set && !self.checked && self.param_fields().is_some()).then_some((name, count))
+        let loads = match is_set {
+            false if has("index: u32) -> f32") => Loads::One,
+            false if has(FOUR) => Loads::Four,
+            true if has(FOUR) => Loads::Neighbours,
+            _ => return None,
+        };
+        (!self.checked && self.param_fields().is_some()).then_some(LoadHook { name, count, loads })
     }
 
     /// Whether `store_output` takes f32: by that name, or by one that stands for it.
@@ -293,8 +325,7 @@ impl Kernels {
         let mut readers = self.kernels.iter().filter(|kernel| kernel.shows(operand)).peekable();
         readers.peek()?;
         readers.try_fold((0, 0), |(loads, work), kernel| {
-            let (_, count) = kernel.load_hook(operand)?;
-            Some((loads + count, work + kernel.work))
+            Some((loads + kernel.load_hook(operand)?.count, work + kernel.work))
         })
     }
 }
