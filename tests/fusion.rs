@@ -217,6 +217,14 @@ const LOADED: &[Loaded] = &[
         let output = x.mul_scalar(2.0)?.conv2d(&weight, None, &Conv2dOptions { groups: 9, ..padded(1) })?;
         Ok(wgrad::grad(&[&output], &[&weight], &[&gradient.mul_scalar(0.5)?])?.remove(0).unwrap())
     }),
+    ("gradients of weight and bias", [3, 3], |device| {
+        let (x, gradient) = (random(device, &[48, 41], 1), random(device, &[48, 39], 3));
+        let (weight, bias) = (random(device, &[39, 41], 2).requires_grad(), random(device, &[39], 4).requires_grad());
+        let output = x.mul_scalar(2.0)?.linear(&weight, Some(&bias))?;
+        let gradients = wgrad::grad(&[&output], &[&weight, &bias], &[&gradient.mul_scalar(0.5)?])?;
+        let [Some(of_weight), Some(of_bias)] = &gradients[..] else { panic!("no gradients") };
+        Tensor::cat(&[&of_weight.reshape(&[39 * 41])?, of_bias], 0)
+    }),
     ("matmul", [1, 1], |device| {
         let (left, right) = (random(device, &[3, 61, 43], 1), random(device, &[3, 43, 67], 2));
         left.mul_scalar(2.0)?.matmul(&right.mul_scalar(0.5)?)?.relu()

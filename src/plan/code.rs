@@ -136,7 +136,8 @@ impl<'a> Code<'a> {
     pub fn input(&self, node: usize, argument: usize) -> Result<usize> {
         let edge = self.wiring.schedule.edges[node][argument];
         let (root, layout) = (self.wiring.root(edge), self.wiring.layout(edge));
-        let found = self.inputs.iter().position(|input| input.root == root && input.layout == *layout);
+        // A call's own arguments, which its kernels bind, come first.
+        let found = self.inputs.iter().rposition(|input| input.root == root && input.layout == *layout);
         found.ok_or_else(|| internal("an input that was not found"))
     }
 

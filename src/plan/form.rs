@@ -97,7 +97,7 @@ impl Cluster {
     pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
         let mut seen: Vec<(Root, Layout)> = Vec::new();
         let mut inputs = Vec::new();
-        // A call's own arguments keep their numbers, by which its kernels bind them.
+        // A call's own arguments come first, and are bound by its kernels.
         let call = match self.kind {
             Kind::Call(call) => Some(call),
             _ => None,
@@ -113,8 +113,10 @@ impl Cluster {
                 }
                 let item = (root, *wiring.layout(wiring.schedule.edges[member][argument]));
                 if of_call || !seen.contains(&item) {
-                    seen.push(item);
                     inputs.push((member, argument));
+                }
+                if !of_call {
+                    seen.push(item);
                 }
             }
         }
@@ -266,10 +268,10 @@ impl Former<'_> {
     fn check_loads(&self, cluster: &Cluster, call: usize, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
         let wiring = self.wiring;
         for argument in 0..wiring.schedule.edges[call].len() {
-            let before = cluster.before(wiring, call, argument);
             if cluster.producer(wiring, call, argument).is_none() {
                 continue;
             }
+            let before = cluster.before(wiring, call, argument);
             let layout = wiring.layout(wiring.schedule.edges[call][argument]);
             let loads = self.own_kernels(cluster).and_then(|kernels| kernels.open_loads(argument));
             let loads = loads.filter(|_| layout.dtype.is_float()).ok_or("its loads are not open")?;
@@ -279,11 +281,9 @@ impl Former<'_> {
             if layout.offset != 0 {
                 return Err("a view that begins elsewhere");
             }
-            let is_stored = |member: &usize| self.is_wanted(cluster, Edge::Node { index: *member, output: 0 });
-            if before
-                .iter()
-                .any(|member| !behind.contains(member) && !cluster.copies.contains(member) && is_stored(member))
-            {
+            let mut unstored =
+                before.iter().copied().filter(|member| !behind.contains(member) && !cluster.copies.contains(member));
+            if unstored.any(|index| self.is_wanted(cluster, Edge::Node { index, output: 0 })) {
                 return Err("it is stored for others anyway");
             }
             if !pays(wiring, cluster, call, argument, loads) {

@@ -209,9 +209,10 @@ impl Kernel {
 
     /// Says that an operand is read through the hook `name` alone, `count` elements of it by all invocations together.
     ///
-    /// The hook is `fn name(index: u32) -> f32`, where `index` counts from the operand's first element, or that of four
-    /// elements, `fn name(first: u32, second: u32, third: u32, fourth: u32) -> Quad`, whose indices count the operand's
-    /// offset too; where its body is set, it reads four neighbours from a multiple of four on.
+    /// The hook is `fn name(index: u32) -> f32`, or that of four elements,
+    /// `fn name(first: u32, second: u32, third: u32, fourth: u32) -> Quad`; where the latter's body is set, it reads four
+    /// neighbours from a multiple of four on. Indices count from the operand's first element or from its storage's: the
+    /// planner writes other bodies only where these are one.
     #[must_use]
     pub(crate) fn loads(mut self, name: &'static str, operand: Operand, count: usize) -> Kernel {
         self.loads.push((name, operand, count as u64));
