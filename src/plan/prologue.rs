@@ -54,11 +54,13 @@ pub(super) fn pays(
     is_fixed && more * cost <= SAVED * LOAD * elements || loads * cost <= work / SHARE
 }
 
-/// Whether an argument's outermost size is the result's, so that it grows with the batch.
+/// Whether an argument's outermost size is that of the result or of another argument, so that it is the batch's.
 fn is_of_batch(wiring: &Wiring, call: usize, argument: usize) -> bool {
     let outermost = |shape: Shape| shape.iter().position(|&size| size != 1).map(|dim| (dim, shape[dim]));
-    let edge = wiring.schedule.edges[call][argument];
-    outermost(wiring.layout(edge).shape) == outermost(wiring.schedule.nodes[call].outputs[0].shape)
+    let edges = &wiring.schedule.edges[call];
+    let others = (0..edges.len()).filter(|&other| other != argument).map(|other| wiring.layout(edges[other]).shape);
+    let mut all = others.chain([wiring.schedule.nodes[call].outputs[0].shape]);
+    all.any(|shape| outermost(shape) == outermost(wiring.layout(edges[argument]).shape))
 }
 
 /// What a call's kernels load an argument by that they compute themselves.
