@@ -214,11 +214,9 @@ impl<'a> Fusion<'a> {
             let mut readers = Vec::new();
             self.readers(node, &mut readers);
             let readers: BTreeSet<usize> = readers.into_iter().filter(|&reader| reader != home).collect();
-            let is_call = |reader: &usize| matches!(self.clusters[reader].kind, Kind::Call(_));
-            if readers.len() < 2
-                || !matches!(self.clusters[&home].kind, Kind::Pointwise)
-                || !readers.iter().all(is_call)
-            {
+            let kind = |key: &usize| self.clusters.get(key).map(|cluster| &cluster.kind);
+            let are_calls = readers.iter().all(|reader| matches!(kind(reader), Some(Kind::Call(_))));
+            if readers.len() < 2 || !are_calls || !matches!(kind(&home), Some(Kind::Pointwise)) {
                 continue;
             }
             let copied = self.clusters[&home].upstream(wiring, vec![node]);
