@@ -28,7 +28,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
-fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
+fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
 
 // position * from / to, rounded down, and the remainder; position is at most to.
 fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {

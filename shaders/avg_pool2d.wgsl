@@ -36,7 +36,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
-fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
+fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
 
 // What the sum over one window is divided by: its positions in the padded input, or in the input.
 fn divisor(y: u32, x: u32) -> f32 {

@@ -46,7 +46,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> grad: array<Element>;
 @group(0) @binding(2) var<storage, read_write> output: array<Result>;
 
-fn load_grad(place: u32) -> f32 { return f32(grad[params.grad_offset + place]); }
+fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); }
 
 // What the sum over one window is divided by: its positions in the padded input, or in the input.
 fn divisor(y: u32, x: u32) -> f32 {

@@ -40,7 +40,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<Element>;
 @group(0) @binding(3) var<storage, read_write> index: array<i32>;
 
-fn load_input(place: u32) -> f32 { return f32(input[params.input_offset + place]); }
+fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
 
 fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 

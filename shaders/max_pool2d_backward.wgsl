@@ -44,7 +44,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read_write> output: array<Element>;
 
-fn load_grad(place: u32) -> f32 { return f32(grad[params.grad_offset + place]); }
+fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); }
 
 fn load_index(place: u32) -> u32 { return u32(index[params.index_offset + place]); }
 

@@ -5,7 +5,10 @@ mod common;
 use common::steps::{gpu, of_step, software};
 use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
-use wgrad::{AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Padding, Parameter, Result, Tensor};
+use wgrad::{
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Padding, Parameter, Result,
+    Tensor,
+};
 
 /// PyTorch 2.15's peaks on the CPU, by its profiler: the steps of `benches/peers/pytorch/peer.py`.
 #[test]

@@ -134,9 +134,10 @@ impl<'a> Code<'a> {
 
     /// The input that an argument is read from.
     pub fn input(&self, node: usize, argument: usize) -> Result<usize> {
+        // A call's own arguments, which its kernels bind, come first.
         let (root, (layout, _)) =
             (self.wiring.argument(node, argument), self.cluster.shown(self.wiring, node, argument));
-        let found = self.inputs.iter().position(|input| input.root == root && input.layout == layout);
+        let found = self.inputs.iter().rposition(|input| input.root == root && input.layout == layout);
         found.ok_or_else(|| internal("an input that was not found"))
     }
 

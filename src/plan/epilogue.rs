@@ -1,4 +1,4 @@
-//! Puts pointwise calls into the stores of another call's kernels.
+//! Puts pointwise calls into the stores of another call's kernels, and what `prologue` writes into their loads.
 
 use crate::error::Result;
 use crate::graph::Edge;
@@ -7,8 +7,10 @@ use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::domain::Wide;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
+use crate::plan::prologue;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernels, Operand, Word};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Single numbers: a store has one.
@@ -43,23 +45,29 @@ pub(super) fn write(
     let mut code = Code::new(wiring, cluster, outputs, 1, |_, layout| Access::new(layout, Wide::Single));
     code.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
     let arguments = wiring.schedule.edges[call].len();
-    // The call's own inputs are read in an order of their own while others are stored already.
-    let is_own = |input: &Input| (0..arguments).any(|argument| wiring.argument(call, argument) == input.root);
+    let behind = cluster.behind(wiring, call);
+    // What the call's kernels load is read in an order of their own while others are stored already.
+    let before = (0..arguments).flat_map(|argument| cluster.before(wiring, call, argument));
+    let read: BTreeSet<Root> = before
+        .chain([call])
+        .flat_map(|node| (0..wiring.schedule.edges[node].len()).map(move |argument| wiring.argument(node, argument)))
+        .collect();
     let is_note = |root| matches!(root, Edge::Node { index, output } if index == call && output > 0);
     let is_whole = |root| !is_note(root) && !is_sum(root);
     // Nothing here is read by rows, so no other output takes anything over.
-    let is_free = |input: &Input| input.from.0 != call && !is_own(input);
+    let is_free = |input: &Input| !read.contains(&input.root);
     code.take_over(|output, input| is_free(input) && may_take(output, input), is_whole);
 
     let numel = wiring.stored(own).shape.numel();
     let mut body = format!("    let v{call} = value;\n");
-    let rest = cluster.members.iter().copied().filter(|&member| member != call && Some(member) != sum);
-    calls(&mut code, rest, "index", &format!("{numel}u"), &mut body)?;
+    calls(&mut code, behind.iter().copied(), "index", &format!("{numel}u"), &mut body)?;
     for output in (0..code.outputs.len()).filter(|&output| is_whole(code.outputs[output])) {
         let node = super::wiring::node(code.outputs[output]).ok_or_else(|| internal("a source is no result"))?;
         let value = code.stored(output, &format!("v{node}"), code.width);
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
+    let loaded = prologue::write(&mut code, call, &kernels, &body)?;
+    let stores = !behind.is_empty() || sum.is_some();
     let mut words = code.words();
     if let Some(output) = code.outputs.iter().position(|&root| is_sum(root)) {
         // Sums follow the elements.
@@ -69,7 +77,15 @@ pub(super) fn write(
         let store = format!("{}[index - {count}] = {value};", output_name(output));
         body.insert_str(0, &format!("    if (index >= {count}) {{\n    {store}\n    return;\n    }}\n"));
     }
-    for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {
+    for kernel in &mut kernels.kernels {
+        let loaded = prologue::take_off(kernel, &code, call, &loaded);
+        let mut bodies: Vec<(&'static str, &String)> = loaded.iter().map(|load| (load.hook, &load.body)).collect();
+        if stores && kernel.shows(Operand::Output(0)) {
+            bodies.push(("store_output", &body));
+        }
+        if bodies.is_empty() {
+            continue;
+        }
         let fields = kernel.param_fields().ok_or_else(|| internal("a kernel without parameters"))?;
         let start = fields.next_multiple_of(4);
         kernel.params.resize(start, Word::Value(0));
@@ -77,10 +93,14 @@ pub(super) fn write(
         kernel.params.extend(words.iter().copied());
         kernel.declarations.push_str(ALIASES);
         let binding = kernel.free_binding();
-        code.bind(kernel, &body, binding, true, |_| false);
-        let text = body.replace("output0[", "output[");
-        kernel.hooks.push(("store_output", format!("\n{text}")));
+        let functions: String = loaded.iter().map(|load| load.function.as_str()).collect();
+        let text: String = bodies.iter().map(|body| body.1.as_str()).chain([functions.as_str()]).collect();
+        code.bind(kernel, &text, binding, true, |_| false);
+        for (hook, body) in bodies {
+            kernel.hooks.push((hook, format!("\n{}", body.replace("output0[", "output["))));
+        }
         kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
+        kernel.declarations.push_str(&functions);
         kernel.declarations.push_str(&code.libraries());
     }
     Ok(code.finish(kernels))

@@ -4,6 +4,7 @@ use crate::device::Adapter;
 use crate::graph::{Class, Edge, Summing};
 use crate::plan::domain::{Domain, Wide, steps_in_memory};
 use crate::plan::loops;
+use crate::plan::prologue::pays;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels};
 use crate::shape::Layout;
@@ -15,7 +16,8 @@ const MOST_CALLS: usize = 48;
 /// What a set of calls is carried out by.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// The kernels of one call, the pointwise rest in its stores, and the sum of one of its arguments on the side.
+    /// The kernels of one call, the pointwise rest in their loads and stores, and the sum of one of its arguments on the
+    /// side.
     Call(usize),
     /// A kernel over elements.
     Pointwise,
@@ -74,12 +76,36 @@ impl Cluster {
         }
     }
 
+    /// These members and those that they are computed from, as far as no kernels of a call lie between.
+    pub fn upstream(&self, wiring: &Wiring, mut open: Vec<usize>) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        while let Some(member) = open.pop() {
+            if wiring.formula(member).is_some() && found.insert(member) {
+                let arguments = 0..wiring.schedule.edges[member].len();
+                open.extend(arguments.filter_map(|argument| self.producer(wiring, member, argument)));
+            }
+        }
+        found
+    }
+
+    /// The members that are computed where the kernels of `call` load an argument.
+    pub fn before(&self, wiring: &Wiring, call: usize, argument: usize) -> BTreeSet<usize> {
+        self.upstream(wiring, self.producer(wiring, call, argument).into_iter().collect())
+    }
+
+    /// The members that are computed where the kernels of `call` store their result.
+    pub fn behind(&self, wiring: &Wiring, call: usize) -> BTreeSet<usize> {
+        let arguments = 0..wiring.schedule.edges[call].len();
+        let before: BTreeSet<usize> = arguments.flat_map(|argument| self.before(wiring, call, argument)).collect();
+        self.upstream(wiring, self.members.difference(&before).copied().collect())
+    }
+
     /// The arguments of members that come from elsewhere and are read from memory, each stored value through each
     /// layout once.
     pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
         let mut seen: Vec<(Root, Layout)> = Vec::new();
         let mut inputs = Vec::new();
-        // A call's own arguments keep their numbers, by which its kernels bind them.
+        // A call's own arguments come first, and are bound by its kernels.
         let call = match self.kind {
             Kind::Call(call) => Some(call),
             _ => None,
@@ -95,8 +121,10 @@ impl Cluster {
                 }
                 let item = (root, self.shown(wiring, member, argument).0);
                 if of_call || !seen.contains(&item) {
-                    seen.push(item);
                     inputs.push((member, argument));
+                }
+                if !of_call {
+                    seen.push(item);
                 }
             }
         }
@@ -172,9 +200,14 @@ impl Former<'_> {
             Kind::Call(_) => true,
             Kind::Pointwise => false,
         };
+        // What a call's kernels load has sizes of its own.
+        let sized = match &cluster.kind {
+            Kind::Call(call) => cluster.behind(wiring, *call),
+            _ => cluster.members.clone(),
+        };
         for &member in &cluster.members {
             if let Some(formula) = wiring.formula(member) {
-                if output(member) != full && output(member) != rows {
+                if output(member) != full && output(member) != rows && sized.contains(&member) {
                     return Err("sizes differ");
                 }
                 // Rows' values have no four neighbours in one vector.
@@ -193,7 +226,10 @@ impl Former<'_> {
         }
         match &cluster.kind {
             Kind::Rows(_) => loops::check(cluster, wiring, self.adapter)?,
-            Kind::Call(_) => self.check_stores(cluster)?,
+            Kind::Call(call) => {
+                self.check_loads(cluster, *call, &sized)?;
+                self.check_stores(cluster, &sized)?;
+            }
             Kind::Pointwise => {}
         }
         if self.buffers(cluster) > self.adapter.max_storage_buffers {
@@ -212,8 +248,9 @@ impl Former<'_> {
     ) -> Result<(), &'static str> {
         let wiring = self.wiring;
         let edge = wiring.schedule.edges[consumer][argument];
-        if matches!(cluster.kind, Kind::Call(call) if call == consumer) {
-            return Err("a call with kernels of its own reads from memory");
+        if matches!(cluster.kind, Kind::Call(call) if call == consumer || cluster.side_sum(wiring) == Some(consumer)) {
+            // Through any view: its kernels say which element they load.
+            return Ok(());
         }
         if wiring.root(edge) != (Edge::Node { index: producer, output: 0 }) {
             return Err("not the first output");
@@ -234,10 +271,41 @@ impl Former<'_> {
         }
     }
 
+    /// Whether the kernels of a call load the arguments that the cluster computes through hooks that the planner may
+    /// rewrite, and not too often for that.
+    fn check_loads(&self, cluster: &Cluster, call: usize, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
+        let wiring = self.wiring;
+        for argument in 0..wiring.schedule.edges[call].len() {
+            if cluster.producer(wiring, call, argument).is_none() {
+                continue;
+            }
+            let before = cluster.before(wiring, call, argument);
+            let layout = wiring.layout(wiring.schedule.edges[call][argument]);
+            let loads = self.own_kernels(cluster).and_then(|kernels| kernels.open_loads(argument));
+            let loads = loads.filter(|_| layout.dtype.is_float()).ok_or("its loads are not open")?;
+            if before.is_empty() {
+                return Err("not pointwise");
+            }
+            if layout.offset != 0 {
+                return Err("a view that begins elsewhere");
+            }
+            let mut unstored =
+                before.iter().copied().filter(|member| !behind.contains(member) && !cluster.copies.contains(member));
+            if unstored.any(|index| self.is_wanted(cluster, Edge::Node { index, output: 0 })) {
+                return Err("it is stored for others anyway");
+            }
+            if !pays(wiring, cluster, call, argument, loads) {
+                return Err("loaded too often to be computed again each time");
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the kernels of a call store their first output through the hook that the planner may rewrite.
-    fn check_stores(&self, cluster: &Cluster) -> Result<(), &'static str> {
+    fn check_stores(&self, cluster: &Cluster, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
+        let is_changed = !behind.is_empty() || cluster.side_sum(self.wiring).is_some();
         let kernels = self.own_kernels(cluster).ok_or("no kernels")?;
-        if kernels.has_open_stores() { Ok(()) } else { Err("its stores are not open") }
+        if !is_changed || kernels.has_open_stores() { Ok(()) } else { Err("its stores are not open") }
     }
 
     /// The kernels of the cluster's call that has its own.

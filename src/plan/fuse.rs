@@ -34,6 +34,7 @@ pub(super) fn fuse(former: &Former, enabled: bool) -> Fused {
         fusion.join_side_sums();
         fusion.join_producers();
         fusion.join_reductions_of_the_same();
+        fusion.copy_into_loads();
     }
     let clusters = fusion.ordered();
     Fused { clusters, notes: fusion.notes }
@@ -219,6 +220,63 @@ impl<'a> Fusion<'a> {
                 // One of them may be part of another by now.
                 let _ = self.join(other, key);
             }
+        }
+    }
+
+    /// Lets calls compute in their loads what several of them read and nobody else does, so that it is not stored.
+    fn copy_into_loads(&mut self) {
+        let wiring = self.former.wiring;
+        let is_stored = |node: usize| self.former.kept.contains(&Edge::Node { index: node, output: 0 });
+        let values: Vec<usize> = wiring
+            .calls()
+            .filter(|&node| wiring.formula(node).is_some() && !wiring.is_constant(node))
+            .filter(|&node| !self.recomputed[node] && !is_stored(node))
+            .collect();
+        for node in values {
+            let home = self.home[node];
+            let mut readers = Vec::new();
+            self.readers(node, &mut readers);
+            let readers: BTreeSet<usize> = readers.into_iter().filter(|&reader| reader != home).collect();
+            let kind = |key: &usize| self.clusters.get(key).map(|cluster| &cluster.kind);
+            let are_calls = readers.iter().all(|reader| matches!(kind(reader), Some(Kind::Call(_))));
+            if readers.len() < 2 || !are_calls || !matches!(kind(&home), Some(Kind::Pointwise)) {
+                continue;
+            }
+            let copied = self.clusters[&home].upstream(wiring, vec![node]);
+            let joined = self.replaces_no_more(node, &copied).and_then(|()| {
+                let with = |&reader: &usize| {
+                    let Cluster { members, copies, .. } = &self.clusters[&reader];
+                    Ok((reader, self.former.form(members | &copied, copies | &copied)?))
+                };
+                readers.iter().map(with).collect::<Result<Vec<_>, &'static str>>()
+            });
+            match joined {
+                Ok(joined) => self.clusters.extend(joined),
+                Err(reason) => {
+                    let name = wiring.schedule.nodes[node].op.name();
+                    self.notes.push(format!("{name} {node} and its {} readers: {reason}", readers.len()));
+                }
+            }
+        }
+    }
+
+    /// Whether what a value is computed from takes no more memory, which is needed for longer then.
+    fn replaces_no_more(&self, node: usize, members: &BTreeSet<usize>) -> Result<(), &'static str> {
+        let wiring = self.former.wiring;
+        let bytes = wiring.schedule.nodes[node].outputs[0].bytes();
+        let arguments = members.iter().flat_map(|&member| {
+            (0..wiring.schedule.edges[member].len()).map(move |argument| wiring.argument(member, argument))
+        });
+        let read: BTreeSet<Root> = arguments
+            .filter(|&root| wiring.constant(root).is_none())
+            .filter(|root| !matches!(root, Edge::Node { index, .. } if members.contains(index)))
+            .collect();
+        let large: Vec<usize> =
+            read.iter().map(|&root| wiring.stored(root).bytes()).filter(|read| 2 * read > bytes).collect();
+        if large.iter().sum::<usize>() <= bytes {
+            Ok(())
+        } else {
+            Err("it takes less memory than what it is computed from")
         }
     }
 

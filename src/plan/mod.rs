@@ -16,6 +16,7 @@ mod place;
 mod pointwise;
 mod print;
 mod profile;
+mod prologue;
 mod rematerialise;
 mod rows;
 mod run;

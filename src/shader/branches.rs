@@ -16,8 +16,8 @@ pub(super) fn drop_known(module: &mut Module) {
         // What a `let` named may be gone, and nobody else asks for the names.
         function.named_expressions.clear();
     }
-    // A valid module has no expressions that no statement computes.
-    compact(module, KeepUnused::Yes);
+    // A valid module has no expressions that no statement computes. What a kernel does not read need not be bound.
+    compact(module, KeepUnused::No);
 }
 
 fn truth(expression: &Expression) -> Option<bool> {

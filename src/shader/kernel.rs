@@ -31,9 +31,20 @@ impl Formula {
 
     /// Whether computing it again costs less than storing it: arithmetic alone.
     pub(crate) fn is_cheap(&self) -> bool {
-        let costly = ["exp", "log", "pow", "sin", "cos", "tan", "sqrt", "quad", "floor", "round", "%"];
-        self.library.is_empty() && !costly.iter().any(|word| self.wgsl.contains(word))
+        self.library.is_empty() && is_arithmetic(self.wgsl)
     }
+
+    /// About how many additions it takes as long as.
+    pub(crate) fn operations(&self) -> u64 {
+        let is_quick = is_arithmetic(self.wgsl) && self.library.iter().all(|library| is_arithmetic(library));
+        if is_quick { 1 + 3 * self.library.len() as u64 } else { 32 }
+    }
+}
+
+/// Whether a text computes nothing that takes much longer than an addition.
+fn is_arithmetic(text: &str) -> bool {
+    let costly = ["exp", "log", "pow", "sin", "cos", "tan", "sqrt", "quad", "floor", "round", "%"];
+    !costly.iter().any(|word| text.contains(word))
 }
 
 /// How the elements of a row become one.
@@ -93,6 +104,29 @@ pub enum Word {
     Fault(&'static str, usize),
 }
 
+/// What a hook that loads is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loads {
+    /// One element.
+    One,
+    /// Four elements.
+    Four,
+    /// Four neighbours, the first at a multiple of four.
+    Neighbours,
+}
+
+/// A hook through which a kernel reads an operand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadHook {
+    pub name: &'static str,
+    /// Elements that all invocations together read.
+    pub count: u64,
+    pub loads: Loads,
+}
+
+/// The arguments of a hook that loads four elements, and its result.
+const FOUR: &str = "first: u32, second: u32, third: u32, fourth: u32) -> Quad";
+
 /// One dispatch: a specialised template, its bindings by role, its parameters and its grid.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -116,6 +150,9 @@ pub struct Kernel {
     pub groups: [u32; 3],
     /// Estimated floating-point operations, for splitting submits.
     pub work: u64,
+    /// Hooks through which alone operands are read, and how many elements all invocations together read so; see
+    /// [`loads`](Kernel::loads).
+    pub(crate) loads: Vec<(&'static str, Operand, u64)>,
     /// Vectors of four words that the planner appends to the template's `Params`.
     pub(crate) extra_words: usize,
     /// Compiled with wgpu's bounds checks in release builds too: kernels of a caller's own operations.
@@ -136,6 +173,7 @@ impl Kernel {
             params: Vec::new(),
             groups: [1, 1, 1],
             work: 0,
+            loads: Vec::new(),
             extra_words: 0,
             checked: false,
         }
@@ -166,6 +204,18 @@ impl Kernel {
     #[must_use]
     pub fn bind(mut self, role: impl Into<String>, operand: Operand) -> Kernel {
         self.bindings.push((role.into(), operand));
+        self
+    }
+
+    /// Says that an operand is read through the hook `name` alone, `count` elements of it by all invocations together.
+    ///
+    /// The hook is `fn name(index: u32) -> f32`, or that of four elements,
+    /// `fn name(first: u32, second: u32, third: u32, fourth: u32) -> Quad`; where the latter's body is set, it reads four
+    /// neighbours from a multiple of four on. Indices count from the operand's first element or from its storage's: the
+    /// planner writes other bodies only where these are one.
+    #[must_use]
+    pub(crate) fn loads(mut self, name: &'static str, operand: Operand, count: usize) -> Kernel {
+        self.loads.push((name, operand, count as u64));
         self
     }
 
@@ -203,6 +253,20 @@ impl Kernel {
     /// write another body.
     pub(crate) fn has_store_hook(&self) -> bool {
         self.stores_floats() && self.hooks.iter().all(|hook| hook.0 != "store_output") && self.param_fields().is_some()
+    }
+
+    /// The hook through which an operand is read, where the planner may write another body.
+    pub(crate) fn load_hook(&self, operand: Operand) -> Option<LoadHook> {
+        let &(name, _, count) = self.loads.iter().find(|load| load.1 == operand)?;
+        let has = |arguments: &str| self.template.contains(&format!("\nfn {name}({arguments} {{"));
+        let is_set = self.hooks.iter().any(|hook| hook.0 == name);
+        let loads = match is_set {
+            false if has("index: u32) -> f32") => Loads::One,
+            false if has(FOUR) => Loads::Four,
+            true if has(FOUR) => Loads::Neighbours,
+            _ => return None,
+        };
+        (!self.checked && self.param_fields().is_some()).then_some(LoadHook { name, count, loads })
     }
 
     /// Whether `store_output` takes f32: by that name, or by one that stands for it.
@@ -254,6 +318,16 @@ impl Kernels {
         let writers = self.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
         let mut open = writers.map(|kernel| kernel.has_store_hook() && !kernel.checked).peekable();
         open.peek().is_some() && open.all(|is| is)
+    }
+
+    /// How often an input is loaded and the work of the kernels that load it, where the planner may rewrite how.
+    pub(crate) fn open_loads(&self, input: usize) -> Option<(u64, u64)> {
+        let operand = Operand::Input(input);
+        let mut readers = self.kernels.iter().filter(|kernel| kernel.shows(operand)).peekable();
+        readers.peek()?;
+        readers.try_fold((0, 0), |(loads, work), kernel| {
+            Some((loads + kernel.load_hook(operand)?.count, work + kernel.work))
+        })
     }
 }
 

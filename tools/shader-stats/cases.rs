@@ -40,6 +40,8 @@ pub const CASES: &[Case] = &[
     case("matmul 2048", |d| matmul(d, [1, 2048, 2048, 2048], DType::F32)).shares(PRODUCT),
     case("matmul 2048 f16", |d| matmul(d, [1, 2048, 2048, 2048], DType::F16)).half(),
     case("matmul 2047 x 2049 x 2050", |d| matmul(d, [1, 2047, 2049, 2050], DType::F32)).shares(PRODUCT),
+    case("matmul 2048 of relu", |d| backward(&stored(d, &[2048, 2048])?.relu()?.matmul(&stored(d, &[2048, 2048])?)?))
+        .shares(PRODUCT),
     case("matmul 512", |d| matmul(d, [1, 512, 512, 512], DType::F32)),
     case("matmul batch 16 x 128 x 64 x 128", |d| matmul(d, [16, 128, 64, 128], DType::F32)),
     case("matmul 65536 x 512 x 64", |d| matmul(d, [1, 65_536, 512, 64], DType::F32)),
@@ -83,6 +85,12 @@ pub const CASES: &[Case] = &[
         let options = Conv3dOptions { padding: Padding::Same, ..Conv3dOptions::default() };
         backward(&input(d, &[4, 16, 16, 32, 32])?.conv3d(&input(d, &[16, 16, 3, 3, 3])?, None, &options)?)
     }),
+    case("conv 3x3 64 to 64 of relu", |d| conv_of_rectified(d, 3)),
+    case("conv 3x3 64 to 64 of relu in order", |d| conv_of_rectified(d, 3)).in_order().shares(CONVOLUTION),
+    case("conv 5x5 64 to 64 of relu", |d| conv_of_rectified(d, 5)),
+    case("max pool 2x2 of relu", |d| {
+        backward(&stored(d, &[16, 64, 32, 32])?.relu()?.max_pool2d([2, 2], &MaxPool2dOptions::default())?)
+    }),
     case("max pool 2x2", |d| backward(&input(d, &[16, 64, 32, 32])?.max_pool2d([2, 2], &MaxPool2dOptions::default())?)),
     case("max pool 3x3 stride 2", |d| {
         let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
@@ -125,6 +133,17 @@ impl Case {
 /// Values mean nothing: they are not computed.
 fn input(device: &Device, shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::zeros(device, shape)?.requires_grad())
+}
+
+/// The same, in memory: a number that is computed is written into who uses it.
+fn stored(device: &Device, shape: &[usize]) -> Result<Tensor> {
+    Ok(Tensor::from_slice(device, &vec![0f32; shape.iter().product()], shape)?.requires_grad())
+}
+
+fn conv_of_rectified(device: &Device, size: usize) -> Result<()> {
+    let options = Conv2dOptions { padding: Padding::Explicit([size / 2; 2]), ..Conv2dOptions::default() };
+    let (images, filters) = (stored(device, &[16, 64, 32, 32])?, stored(device, &[64, 64, size, size])?);
+    backward(&images.relu()?.conv2d(&filters, None, &options)?)
 }
 
 fn backward(output: &Tensor) -> Result<()> {

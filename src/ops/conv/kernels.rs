@@ -178,6 +178,11 @@ impl Call<'_> {
         [0, 1].map(|dim| g.stride[dim] / greatest_common_divisor(g.stride[dim], g.dilation[dim]))
     }
 
+    /// Invocations that load what all of them use together.
+    fn sharers(&self) -> usize {
+        if self.target() == Target::Shuffle { 8 } else { 1 }
+    }
+
     /// A kernel of strips, and its tile.
     fn strips(&self, name: [&'static str; 2], template: [&'static str; 2]) -> (Kernel, Tiles) {
         let at = usize::from(self.target() != Target::Shuffle);
@@ -213,6 +218,11 @@ impl Call<'_> {
                     other => other,
                 };
             }
+            for (_, operand, _) in &mut kernel.loads {
+                if let Operand::Input(at) = operand {
+                    *at = 1 - *at;
+                }
+            }
             for word in &mut kernel.params {
                 *word = match *word {
                     Word::Offset(at) => Word::Offset(1 - at),
@@ -231,6 +241,9 @@ impl Call<'_> {
             return Err(self.too_large("kernel rows"));
         }
         let strips = self.batch * g.output[0] * g.output[1].div_ceil(tiles.x);
+        let down = g.groups * g.out_per_group.div_ceil(tiles.channels);
+        let rows = strips * down * kernel_rows;
+        let segment = window_columns(g, tiles.x);
         let kernel = kernel.values(&[self.batch]);
         let kernel = if self.target() == Target::Shuffle { kernel } else { kernel.values(&[kernel_rows]) };
         Ok(kernel
@@ -240,8 +253,10 @@ impl Call<'_> {
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
+            .loads("load_input", Operand::Input(0), rows * segment)
+            .loads("load_weight", Operand::Input(1), rows * g.kernel[1] * tiles.channels / self.sharers())
             .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(strips, self.workgroup(), g.groups * g.out_per_group.div_ceil(tiles.channels), 1)?))
+            .grid(self.grid(strips, self.workgroup(), down, 1)?))
     }
 
     fn backward_data(&self) -> Result<Kernel> {
@@ -254,7 +269,13 @@ impl Call<'_> {
         }
         let strips = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(tiles.x);
         let columns = g.groups * g.in_per_group.div_ceil(tiles.channels);
+        // Rows of the input see every `row_step`th row of the kernel.
+        let rows = strips * g.stride[0] * columns * g.out_per_group * g.kernel[0].div_ceil(row_step);
+        let reach = ((g.kernel[1] - 1) * g.dilation[1]).div_ceil(g.stride[1]);
+        let segment = (tiles.x - 1 + g.padding[1]) / g.stride[1] + reach + 1;
         Ok(kernel
+            .loads("load_grad", Operand::Input(0), rows * segment)
+            .loads("load_weight", Operand::Input(1), rows * g.kernel[1] * tiles.channels / self.sharers())
             .constant("KERNEL_Y_STEP", unsigned(row_step))
             .constant("TILE_IN", unsigned(tiles.channels))
             .constant("TILE_X", unsigned(tiles.x))
@@ -275,7 +296,11 @@ impl Call<'_> {
         let across = rows.div_ceil(self.workgroup());
         let down = g.groups * g.out_per_group.div_ceil(tiles.channels);
         let strips = g.output[1].div_ceil(tiles.x);
+        let segment = window_columns(g, tiles.x);
+        let visits = self.batch * g.output[0] * strips * rows * down;
         let kernel = kernel
+            .loads("load_grad", Operand::Input(0), visits * tiles.x * tiles.channels / self.sharers())
+            .loads("load_input", Operand::Input(1), visits * segment)
             .constant("TILE_OUT", unsigned(tiles.channels))
             .constant("TILE_X", unsigned(tiles.x))
             .constant("ONES", unsigned(usize::from(self.ones)));
@@ -337,10 +362,7 @@ impl Call<'_> {
         }
         let taps = g.kernel[0] * g.kernel[1];
         let widest = if self.adapter.is_cpu { 8 } else { 4 };
-        (2..=widest).rev().find(|x| {
-            let segment = (x - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
-            window_rows(g) * segment <= LARGEST_WINDOW && x * taps <= 400
-        })
+        (2..=widest).rev().find(|x| window_rows(g) * window_columns(g, *x) <= LARGEST_WINDOW && x * taps <= 400)
     }
 
     fn depthwise_sized(&self, kernel: Kernel, g: &Geometry, x: usize) -> Kernel {
@@ -355,9 +377,12 @@ impl Call<'_> {
         let rows = g.output[0].min(if self.adapter.is_cpu { 32 } else { 8 });
         let strips = self.batch * g.groups * g.output[0].div_ceil(rows) * g.output[1].div_ceil(x);
         let [groups, folds, _] = fold_groups(strips, self.workgroup());
+        let steps = rows + (window_rows(g) - 1) / g.stride[0];
         self.depthwise_sized(Kernel::new("conv2d_depthwise", DEPTHWISE), g, x)
             .constant("TILE_Y", unsigned(rows))
             .constant("ROTATE", rotate)
+            .loads("load_input", Operand::Input(0), strips * steps * g.stride[0] * window_columns(g, x))
+            .loads("load_weight", Operand::Input(1), strips * g.kernel[0] * g.kernel[1])
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -376,7 +401,13 @@ impl Call<'_> {
         let kernel = Kernel::new("conv2d_depthwise_backward_filter", DEPTHWISE_FILTER);
         let across = g.groups.div_ceil(self.workgroup());
         let spans = self.batch * g.output[1].div_ceil(x);
-        self.split(self.depthwise_sized(kernel, g, x), [across, 1], spans, self.window_steps(), 0)
+        let steps = spans * g.groups * self.window_steps();
+        let kernel = self.depthwise_sized(kernel, g, x).loads("load_grad", Operand::Input(0), steps * x).loads(
+            "load_input",
+            Operand::Input(1),
+            steps * g.stride[0] * window_columns(g, x),
+        );
+        self.split(kernel, [across, 1], spans, self.window_steps(), 0)
     }
 }
 
@@ -392,6 +423,11 @@ pub(super) fn turned(g: &Geometry) -> Option<Geometry> {
 
 fn window_rows(g: &Geometry) -> usize {
     ((g.kernel[0] - 1) * g.dilation[0] + 1).max(g.stride[0])
+}
+
+/// What a strip of `x` positions sees of a row.
+fn window_columns(g: &Geometry, x: usize) -> usize {
+    (x - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1
 }
 
 pub(super) fn unsigned(value: usize) -> String {

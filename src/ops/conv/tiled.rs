@@ -41,6 +41,12 @@ impl Tile {
         self.vectors.map(|vectors| 4 * vectors)
     }
 
+    /// Loads of the left and of the right operand by `tiles` down and across, of `taps` times `depth` terms.
+    fn loads(&self, tiles: [usize; 2], depth: usize, taps: usize) -> [usize; 2] {
+        let terms = depth.next_multiple_of(self.depth) * taps * tiles[0] * tiles[1];
+        [terms * self.rows(), terms * self.columns()]
+    }
+
     /// The constants every template has; `rows` and `columns` are its names for the vectors.
     fn specialise(&self, kernel: Kernel, rows: &'static str, columns: &'static str) -> Kernel {
         kernel
@@ -78,7 +84,10 @@ impl Call<'_> {
         let kernel = tile.specialise(self.grouped("conv2d_tiled", FORWARD), "VECTORS_OUT", "VECTORS_POSITIONS");
         let positions = self.batch * g.output[0] * g.output[1];
         let down = g.groups * g.out_per_group.div_ceil(tile.rows());
+        let loads = tile.loads([down, positions.div_ceil(tile.columns())], g.in_per_group, g.kernel[0] * g.kernel[1]);
         Ok(kernel
+            .loads("load_weight", Operand::Input(1), loads[0])
+            .loads("load_input", Operand::Input(0), loads[1])
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -98,7 +107,12 @@ impl Call<'_> {
             .constant("KERNEL_X_STEP", unsigned(step_x));
         let positions = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(g.stride[1]);
         let down = g.groups * g.in_per_group.div_ceil(tile.rows());
+        let across = positions.div_ceil(tile.columns()) * g.stride[0] * g.stride[1];
+        let taps = g.kernel[0].div_ceil(step_y) * g.kernel[1].div_ceil(step_x);
+        let loads = tile.loads([down, across], g.out_per_group, taps);
         Ok(kernel
+            .loads("load_weight", Operand::Input(1), loads[0])
+            .loads("load_grad", Operand::Input(0), loads[1])
             .bind("grad", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -119,7 +133,11 @@ impl Call<'_> {
         let splits = steps.div_ceil(span_steps).max(1);
         let kernel = self.grouped("conv2d_backward_filter_tiled", FILTER);
         let kernel = tile.specialise(kernel, "VECTORS_OUT", "VECTORS_COLUMNS");
-        let kernel = kernel.constant("ONES", unsigned(usize::from(self.ones)));
+        let loads = tile.loads([down, across], self.batch * positions, 1);
+        let kernel = kernel
+            .constant("ONES", unsigned(usize::from(self.ones)))
+            .loads("load_grad", Operand::Input(0), loads[0])
+            .loads("load_input", Operand::Input(1), loads[1]);
         self.summed(kernel, span_steps, [across, down, splits])
     }
 

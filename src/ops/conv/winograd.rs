@@ -131,6 +131,8 @@ impl Call<'_> {
             .constant("OUTPUTS", unsigned(outputs))
             .bind("weight", Operand::Input(1))
             .bind("input", Operand::Input(0))
+            .loads("load_weight", Operand::Input(1), if first == 0 { 9 * filters } else { 0 })
+            .loads("load_input", Operand::Input(0), images * channels * y * x * (outputs + 2) * (outputs + 2))
             .bind("filters", Operand::Temporary(0))
             .bind("tiles", Operand::Temporary(1))
             .values(&[filter_invocations, first, images])
@@ -164,6 +166,7 @@ impl Call<'_> {
 /// A convolution's kernel between temporaries.
 fn between(mut kernel: Kernel, batch: usize) -> Kernel {
     kernel.bindings.clear();
+    kernel.loads.clear();
     kernel.params.clear();
     kernel
         .bind("input", Operand::Temporary(1))

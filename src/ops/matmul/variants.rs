@@ -287,11 +287,11 @@ impl<'a> Product<'a> {
                     .alias("RightElement", right_element)
                     .alias("Result", self.output.dtype.wgsl());
                 let kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
-                self.in_registers(kernel, self.shuffle_tile())
+                self.in_registers(kernel, self.shuffle_tile(), 8)
             }
             Variant::Plain => {
                 let kernel = Kernel::new("matmul_plain", PLAIN).alias("Element", self.left.dtype.wgsl());
-                self.in_registers(kernel, self.plain_tile())
+                self.in_registers(kernel, self.plain_tile(), 1)
             }
             Variant::Cooperative { fragments, splits } => Ok(self.cooperative(fragments, splits)),
             Variant::Tiled { tile, splits } => Ok(self.tiled(tile, splits)),
@@ -315,15 +315,18 @@ impl<'a> Product<'a> {
         (0..self.batch).step_by(most).map(dispatch).collect()
     }
 
-    /// The kernels of software adapters.
-    fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2]) -> Result<Kernels> {
+    /// The kernels of software adapters. `sharers` invocations load what they use of `left` together.
+    fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2], sharers: usize) -> Result<Kernels> {
         let groups = [self.columns.div_ceil(WORKGROUP * tile_columns), self.rows.div_ceil(tile_rows)];
         if groups.iter().any(|&g| g > MOST_GROUPS) {
             let (shape, limit) = (self.output.shape, MOST_GROUPS as u64);
             return Err(Error::TooLarge { op: "matmul", shape, limit, unit: "tiles a dimension" });
         }
         let (l, r) = (self.left.strides(), self.right.strides());
+        let tiles = self.batch * groups[0] * WORKGROUP * groups[1];
         let kernel = kernel
+            .loads("load_left", Operand::Input(0), tiles * tile_rows * self.depth / sharers)
+            .loads("load_right", Operand::Input(1), tiles * tile_columns * self.depth)
             .constant("TILE_ROWS", unsigned(tile_rows))
             .constant("TILE_COLUMNS", unsigned(tile_columns))
             .constant("ONES", unsigned(usize::from(self.ones)))
@@ -365,18 +368,21 @@ impl<'a> Product<'a> {
     /// A kernel that goes through the depth by tiles, and the sum of the parts.
     fn in_tiles(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2], splits: usize) -> Kernels {
         let (l, r) = (self.left.strides(), self.right.strides());
-        let column_tiles = self.columns.div_ceil(tile_columns);
+        let (row_tiles, column_tiles) = (self.rows.div_ceil(tile_rows), self.columns.div_ceil(tile_columns));
+        let terms = self.batch * self.depth;
         let result = self.output.dtype.wgsl();
         let (to, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
         let kernel = kernel
             .alias("Result", stored)
             .bind("left", Operand::Input(0))
             .bind("right", Operand::Input(1))
+            .loads("load_left", Operand::Input(0), terms * column_tiles * row_tiles * tile_rows)
+            .loads("load_right", Operand::Input(1), terms * row_tiles * column_tiles * tile_columns)
             .bind("output", to)
             .values(&[self.rows, self.columns, self.depth, l[1], l[2], l[0], r[1], r[2], r[0]])
             .values(&[column_tiles, self.batch, splits, self.part_depth(splits)])
             .words([Word::Offset(0), Word::Offset(1)]);
-        let [x, y, _] = fold_groups(column_tiles * self.rows.div_ceil(tile_rows), 1);
+        let [x, y, _] = fold_groups(column_tiles * row_tiles, 1);
         let mut kernels = self.batches(&kernel, [x as usize, y as usize], splits);
         if splits == 1 {
             return Kernels { kernels, ..Kernels::default() };
@@ -407,6 +413,8 @@ impl<'a> Product<'a> {
             .alias("Result", self.output.dtype.wgsl())
             .bind("matrix", matrix_from)
             .bind("vectors", vectors_from)
+            .loads("load_matrix", matrix_from, self.batch * count * self.depth)
+            .loads("load_vector", vectors_from, self.batch * count.div_ceil(quad) * number * self.depth)
             .bind("output", Operand::Output(0))
             .values(&[count, number, self.depth, m[i], m[k], m[0], s[v], s[3 - v], s[0]])
             .values(&place)

@@ -7,7 +7,7 @@ use super::axis::{Axis, LARGEST_SIZE};
 use super::{Pass, Windows, batched, in_front};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::shader::{Kernel, fold_groups};
+use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::Shape;
 use std::ops::Range;
 
@@ -41,15 +41,19 @@ pub(super) fn window(position: usize, from: usize, to: usize) -> Range<usize> {
 }
 
 /// A kernel for a result of `[outer, to, inner]`: its grid, and the sizes, which are parameters, so that one kernel
-/// serves all.
-pub(super) fn sized(kernel: Kernel, input: &Shape, to: usize) -> Kernel {
+/// serves all. It loads the first input through `load`.
+pub(super) fn sized(kernel: Kernel, load: &'static str, input: &Shape, to: usize) -> Kernel {
     let (from, inner) = (input[1], input[2]);
     let count = input[0] * to * inner;
+    // Windows overlap by an element at most, where one size does not divide the other.
+    let overlaps = !from.is_multiple_of(to) && !to.is_multiple_of(from);
+    let along = if overlaps { from + to } else { from.max(to) };
     let overflows = |a: usize, b: usize| a * (b % a) > u32::MAX as usize;
     kernel
         .constant("WIDE", overflows(from, to) || overflows(to, from))
         .grid(fold_groups(count, 64))
         .work(count * (from.div_ceil(to) + 1))
+        .loads(load, Operand::Input(0), input[0] * along * inner)
         .values(&[count, from, to, inner])
 }
 

@@ -40,7 +40,7 @@ impl Op for AdaptiveAverage {
         Ok(vec![Layout::contiguous(self.shape(&inputs[0].shape)?, self.dtype)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        Ok(sized(Kernel::new("adaptive_avg_pool", TEMPLATE), &io.inputs[0].shape, self.to)
+        Ok(sized(Kernel::new("adaptive_avg_pool", TEMPLATE), "load_input", &io.inputs[0].shape, self.to)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .alias("Result", self.dtype.wgsl())
             .constant("BACKWARD", self.backward)

@@ -49,7 +49,7 @@ impl Op for AdaptiveMax {
         Ok(vec![Layout::contiguous(shape, inputs[0].dtype), Layout::contiguous(shape, DType::I32)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), &io.inputs[0].shape, self.to)
+        Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), "load_input", &io.inputs[0].shape, self.to)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .values(&[self.slices])
             .words([Word::Offset(0)])
@@ -95,7 +95,7 @@ impl Op for AdaptiveMaxBackward {
         Ok(vec![Layout::contiguous(resized(&inputs[0].shape, self.to)?, inputs[0].dtype)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        Ok(sized(Kernel::new("adaptive_max_pool_backward", BACKWARD), &io.inputs[0].shape, self.to)
+        Ok(sized(Kernel::new("adaptive_max_pool_backward", BACKWARD), "load_grad", &io.inputs[0].shape, self.to)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .values(&[self.slices])
             .words([Word::Offset(0), Word::Offset(1)])

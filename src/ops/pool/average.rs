@@ -102,7 +102,7 @@ impl Op for AvgPool2d {
             w.sized_backward(kernel, shape[0] * shape[1]).bind("grad", Operand::Input(0))
         } else {
             let kernel = Kernel::new("avg_pool2d", FORWARD);
-            w.sized(kernel, w.kernel, io.outputs[0].shape.numel()).bind("input", Operand::Input(0))
+            w.sized(kernel, "load_input", w.kernel, io.outputs[0].shape.numel()).bind("input", Operand::Input(0))
         };
         Ok(pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel)
             .alias("Element", io.inputs[0].dtype.wgsl())

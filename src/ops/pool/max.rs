@@ -74,7 +74,7 @@ impl Op for MaxPool2d {
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
-        let kernel = w.sized(Kernel::new("max_pool2d", FORWARD), w.kernel, io.outputs[0].shape.numel());
+        let kernel = w.sized(Kernel::new("max_pool2d", FORWARD), "load_input", w.kernel, io.outputs[0].shape.numel());
         let kernel = pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel);
         Ok(pair(kernel, ["DILATION_Y", "DILATION_X"], w.dilation)
             .alias("Element", io.inputs[0].dtype.wgsl())

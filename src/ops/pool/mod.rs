@@ -24,7 +24,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
-use crate::shader::{Kernel, fold_groups};
+use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
 use axis::Axis;
 
@@ -94,9 +94,11 @@ impl Windows {
         Ok(Layout::contiguous(Shape::new(&[shape[0], shape[1], sizes[0], sizes[1]])?, dtype))
     }
 
-    /// A kernel with the constants that all have: sizes, strides, padding, and blocks for loops that long.
-    fn sized(&self, mut kernel: Kernel, loops: [usize; 2], invocations: usize) -> Kernel {
+    /// A kernel with the constants that all have: sizes, strides, padding, and blocks for loops that long, in each pass of
+    /// which an invocation calls `load` for the first input.
+    fn sized(&self, mut kernel: Kernel, load: &'static str, loops: [usize; 2], invocations: usize) -> Kernel {
         let blocks = loops.map(|size| size.min(LARGEST_BLOCK));
+        let taken = [0, 1].map(|d| loops[d].next_multiple_of(blocks[d]));
         let pairs: [([&'static str; 2], [usize; 2]); 5] = [
             (["IN_HEIGHT", "IN_WIDTH"], self.input),
             (["OUT_HEIGHT", "OUT_WIDTH"], self.output),
@@ -107,7 +109,11 @@ impl Windows {
         for (names, values) in pairs {
             kernel = pair(kernel, names, values);
         }
-        kernel.grid(fold_groups(invocations, 64)).work(invocations * loops[0] * loops[1]).values(&[invocations])
+        kernel
+            .grid(fold_groups(invocations, 64))
+            .work(invocations * loops[0] * loops[1])
+            .loads(load, Operand::Input(0), invocations * taken[0] * taken[1])
+            .values(&[invocations])
     }
 
     /// Calls `visit(window, element)` for every window of a plane and every element of the input in it.
@@ -137,7 +143,7 @@ impl Windows {
             self.stride.map(|stride| (1..=LARGEST_CELL).rev().find(|&size| stride.is_multiple_of(size)).unwrap_or(1));
         let cells = |d: usize| (self.input[d] + self.padding[d]).div_ceil(cell[d]);
         let covering = self.covering();
-        let kernel = self.sized(kernel, covering, planes * cells(0) * cells(1));
+        let kernel = self.sized(kernel, "load_grad", covering, planes * cells(0) * cells(1));
         pair(pair(kernel, ["WINDOWS_Y", "WINDOWS_X"], covering), ["CELL_Y", "CELL_X"], cell)
     }
 
