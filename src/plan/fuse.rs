@@ -264,15 +264,13 @@ impl<'a> Fusion<'a> {
     fn replaces_no_more(&self, node: usize, members: &BTreeSet<usize>) -> Result<(), &'static str> {
         let wiring = self.former.wiring;
         let bytes = wiring.schedule.nodes[node].outputs[0].bytes();
-        let arguments = members.iter().flat_map(|&member| {
-            (0..wiring.schedule.edges[member].len()).map(move |argument| wiring.argument(member, argument))
-        });
-        let read: BTreeSet<Root> = arguments
-            .filter(|&root| wiring.constant(root).is_none())
-            .filter(|root| !matches!(root, Edge::Node { index, .. } if members.contains(index)))
+        let edges = members.iter().flat_map(|&member| wiring.schedule.edges[member].iter());
+        let read: BTreeMap<Root, usize> = edges
+            .map(|&edge| (wiring.root(edge), bytes_shown(wiring.layout(edge))))
+            .filter(|&(root, _)| wiring.constant(root).is_none())
+            .filter(|(root, _)| !matches!(root, Edge::Node { index, .. } if members.contains(index)))
             .collect();
-        let large: Vec<usize> =
-            read.iter().map(|&root| wiring.stored(root).bytes()).filter(|read| 2 * read > bytes).collect();
+        let large: Vec<usize> = read.into_values().filter(|read| 2 * read > bytes).collect();
         if large.iter().sum::<usize>() <= bytes {
             Ok(())
         } else {

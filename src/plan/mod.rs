@@ -20,6 +20,7 @@ mod prologue;
 mod rematerialise;
 mod rows;
 mod run;
+mod share;
 mod simplify;
 mod uses;
 mod wiring;

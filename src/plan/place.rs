@@ -5,11 +5,10 @@ use crate::error::{Error, Result};
 use crate::graph::{Edge, Schedule, Storage};
 use crate::plan::code::Written;
 use crate::plan::pack::{Home, Packs};
+use crate::plan::share::{PART_ALIGNMENT, Shared, Span, pair, share};
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Operand, Word};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::iter;
 use std::sync::Arc;
 
 /// Where a value is during a run.
@@ -98,107 +97,6 @@ pub(super) struct Unit {
     /// The calls it computes; the last gives it its name.
     pub nodes: Arc<[usize]>,
     pub written: Written,
-}
-
-/// When something is in a slot.
-struct Span {
-    bytes: usize,
-    /// The first unit that writes it, and the last that reads it; `None` where it outlives the run.
-    first: usize,
-    last: Option<usize>,
-}
-
-impl Span {
-    fn meets(&self, other: &Span) -> bool {
-        let ends_before = |a: &Span, b: &Span| a.last.is_some_and(|last| last < b.first);
-        !ends_before(self, other) && !ends_before(other, self)
-    }
-}
-
-/// Values of at least so many bytes may lie side by side in one buffer.
-const LEAST_PART: usize = 1 << 20;
-
-/// Parts of a buffer begin at multiples of this, the strictest alignment that WebGPU lets an adapter ask for.
-const PART_ALIGNMENT: usize = 256;
-
-/// Where slots lie.
-#[derive(Default)]
-struct Shared {
-    /// For each slot the number of its buffer, and its first byte there.
-    places: Vec<(usize, usize)>,
-    /// Bytes of the buffers.
-    buffers: Vec<usize>,
-}
-
-/// Which slots share a buffer, one after the other or, where they are large, side by side: whichever of a few greedy ways
-/// takes least.
-fn share(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool) -> Shared {
-    let mut forwards: Vec<usize> = (0..spans.len()).collect();
-    let mut backwards = forwards.clone();
-    forwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
-    backwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), Reverse(slot)));
-    let ways = [(&forwards, true), (&forwards, false), (&backwards, true), (&backwards, false)];
-    let ways = ways.into_iter().filter(|&(order, smallest)| in_parts || smallest && *order == forwards);
-    let tried = ways.map(|(order, smallest)| share_in(order, smallest, spans, apart, in_parts));
-    tried.min_by_key(|shared| shared.buffers.iter().sum::<usize>()).unwrap_or_default()
-}
-
-/// Gives slots their buffers in an order in which sizes fall, so that whatever joins a buffer fits. Each takes the
-/// `smallest`, or else the largest, with a place that is free while it is needed, and what outlives the run none that is
-/// much too large. No kernel may write one part of a buffer and read another, since wgpu tracks whole buffers: such pairs
-/// of slots are `apart`.
-fn share_in(
-    order: &[usize],
-    smallest: bool,
-    spans: &[Span],
-    apart: &HashSet<(usize, usize)>,
-    in_parts: bool,
-) -> Shared {
-    let mut places = vec![(0, 0); spans.len()];
-    let mut buffers: Vec<(usize, Vec<usize>)> = Vec::new();
-    for &slot in order {
-        let span = &spans[slot];
-        let most = if span.last.is_none() { (span.bytes + span.bytes / 4).max(1024) } else { usize::MAX };
-        let place_in = |at: usize| {
-            let (bytes, slots) = &buffers[at];
-            let beside: Vec<usize> = slots.iter().copied().filter(|&other| span.meets(&spans[other])).collect();
-            if *bytes > most {
-                return None;
-            }
-            if beside.is_empty() {
-                return Some((at, 0));
-            }
-            let stays = |slot: usize| spans[slot].last.is_none() || spans[slot].bytes < LEAST_PART;
-            if !in_parts
-                || stays(slot)
-                || beside.iter().any(|&other| stays(other) || apart.contains(&pair(slot, other)))
-            {
-                return None;
-            }
-            let end = |slot: usize| (places[slot].1 + spans[slot].bytes).next_multiple_of(PART_ALIGNMENT);
-            let is_free = |&start: &usize| {
-                let clashes = |&other: &usize| start < end(other) && places[other].1 < start + span.bytes;
-                start + span.bytes <= *bytes && !beside.iter().any(clashes)
-            };
-            let start = iter::once(0).chain(beside.iter().map(|&other| end(other))).filter(is_free).min()?;
-            Some((at, start))
-        };
-        // Buffers are made with falling sizes.
-        let found =
-            if smallest { (0..buffers.len()).rev().find_map(place_in) } else { (0..buffers.len()).find_map(place_in) };
-        let (at, start) = found.unwrap_or((buffers.len(), 0));
-        if at == buffers.len() {
-            buffers.push((span.bytes, Vec::new()));
-        }
-        buffers[at].1.push(slot);
-        places[slot] = (at, start);
-    }
-    Shared { places, buffers: buffers.into_iter().map(|(bytes, _)| bytes).collect() }
-}
-
-/// Two slots, whichever is named first.
-fn pair(a: usize, b: usize) -> (usize, usize) {
-    (a.min(b), a.max(b))
 }
 
 /// Places units one after the other.
