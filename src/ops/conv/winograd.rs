@@ -93,7 +93,9 @@ impl Call<'_> {
             let (op, shape, unit) = (self.pass.name(), self.output.shape, "bytes of transformed tiles");
             return Err(Error::TooLarge { op, shape, limit, unit });
         }
-        let images = (MOST_BYTES.min(limit as usize) / most).clamp(1, self.batch);
+        let images = (MOST_BYTES.min(limit as usize) / most).clamp(1, self.batch.max(1));
+        // Parts of about one size, so that none takes more memory than it must.
+        let images = self.batch.div_ceil(self.batch.div_ceil(images).max(1)).max(1);
 
         let mut kernels = Vec::new();
         for first in (0..self.batch).step_by(images) {
