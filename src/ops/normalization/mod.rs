@@ -75,6 +75,7 @@ impl<'a> Moments<'a> {
     /// The variance of which `count` values are a sample.
     #[track_caller]
     fn unbiased(&self, count: usize) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         no_grad(|| self.variance.mul_scalar((count as f64 / (count as f64 - 1.0)) as f32))
     }
 
@@ -110,6 +111,7 @@ fn single(op: &'static str, x: &Tensor) -> Result<Tensor> {
 /// `y weight`, where there is a weight.
 #[track_caller]
 fn scaled(y: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     weight.map_or_else(|| Ok(y.clone()), |weight| y.mul(weight))
 }
 
@@ -167,6 +169,7 @@ fn by_running(
     eps: f32,
     weight: Option<&Tensor>,
 ) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     let Some((mean, variance)) = statistics else {
         return Err(Error::invalid(op, "without the input's statistics it takes running_mean and running_var"));
     };

@@ -2,7 +2,7 @@
 
 use super::Moments;
 use crate::error::Result;
-use crate::graph::{Class, Op, Tensor, Vjp, grad_enabled, hash_structure, no_grad, record_one};
+use crate::graph::{Class, Op, Tensor, Vjp, ascribe_to_caller, grad_enabled, hash_structure, no_grad, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -10,6 +10,7 @@ use std::hash::Hasher;
 /// `y = deviations / sqrt(variance + eps)`, times `weight` where there is one.
 #[track_caller]
 pub(super) fn standardize(moments: &Moments, eps: f32, weight: Option<&Tensor>) -> Result<Tensor> {
+    let _line = ascribe_to_caller();
     let Moments { x, dims, variance, deviations, .. } = moments;
     let scale = no_grad(|| variance.add_scalar(eps)?.rsqrt())?;
     let y = no_grad(|| deviations.mul(&scale))?;
