@@ -120,7 +120,7 @@ mod tests {
             .map(|_| {
                 let first = below(count);
                 let last = (below(8) > 0).then(|| first + below(count / 2));
-                Span { bytes: 4 * (1 + below(4)) << below(21), first, last }
+                Span { bytes: (4 + 4 * below(4)) << below(21), first, last }
             })
             .collect();
         (spans, (0..count).map(|_| pair(below(count), below(count))).collect())
