@@ -6,10 +6,10 @@ use crate::graph::{Class, Edge, Io, Schedule, Summing};
 use crate::plan::code::{Input, Written};
 use crate::plan::form::{Former, Kind};
 use crate::plan::fuse::{Fused, fuse};
+use crate::plan::lives::Lives;
 use crate::plan::pack::Packs;
 use crate::plan::place::{Placer, Plan, Unit};
 use crate::plan::rematerialise::rematerialise;
-use crate::plan::uses::Uses;
 use crate::plan::wiring::{Root, Wiring};
 use crate::plan::{epilogue, pack, pointwise, rows};
 use crate::shader::Kernels;
@@ -35,17 +35,17 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         notes.extend(rematerialise(&former, &mut clusters));
     }
     let packs = if disable.inplace { Packs::default() } else { Packs::new(&wiring, &clusters) };
-    let mut uses = Uses::new(&wiring, &clusters);
-    packs.prolong(&mut uses);
+    let mut lives = Lives::new(&wiring, &clusters);
+    packs.prolong(&mut lives);
     let mut placer = Placer::new(schedule, gpu, kept, &packs);
     for (at, cluster) in clusters.iter().enumerate() {
         let outputs: Vec<Root> = cluster
             .core()
             .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }))
-            .filter(|root| placer.keeps(*root) || uses.is_read(*root))
+            .filter(|root| placer.keeps(*root) || lives.is_read(*root))
             .collect();
         let may_take = |output: Root, input: &Input| {
-            let free = placer.may_overwrite(input.root) && uses.is_last(input.root, at);
+            let free = placer.may_overwrite(input.root) && lives.is_last(input.root, at);
             !disable.inplace && free && packs.home(output).is_none()
         };
         let written = match &cluster.kind {
@@ -65,9 +65,9 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
         let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
         let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
-        ends.retain(|root| uses.is_last(*root, at));
+        ends.retain(|root| lives.is_last(*root, at));
         let nodes = cluster.core().collect();
-        placer.place(Unit { nodes, written }, &roots, &ends, |root| uses.is_read(root))?;
+        placer.place(Unit { nodes, written }, &roots, &ends, |root| lives.is_read(root))?;
     }
     placer.finish(&wiring, notes)
 }

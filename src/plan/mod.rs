@@ -8,6 +8,7 @@ mod epilogue;
 mod form;
 mod fuse;
 mod key;
+mod lives;
 mod log;
 mod loops;
 mod lower;
@@ -22,7 +23,6 @@ mod rows;
 mod run;
 mod share;
 mod simplify;
-mod uses;
 mod wiring;
 
 use crate::device::Gpu;

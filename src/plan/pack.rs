@@ -5,8 +5,8 @@ use crate::plan::access::{Access, array_type, stored};
 use crate::plan::code::Written;
 use crate::plan::domain::Wide;
 use crate::plan::form::Cluster;
+use crate::plan::lives::Lives;
 use crate::plan::pointwise::{TEMPLATE, WORKGROUP};
-use crate::plan::uses::Uses;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -79,8 +79,8 @@ impl Packs {
     }
 
     /// A pack lives as long as its segments.
-    pub fn prolong(&self, uses: &mut Uses) {
-        self.homes.iter().for_each(|(&root, home)| uses.prolong(home.pack, root));
+    pub fn prolong(&self, lives: &mut Lives) {
+        self.homes.iter().for_each(|(&root, home)| lives.prolong(home.pack, root));
     }
 
     /// The packs that hold a kept value.

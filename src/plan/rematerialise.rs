@@ -3,9 +3,10 @@
 
 use crate::graph::Edge;
 use crate::plan::form::{Cluster, Former, Kind};
+use crate::plan::lives::{Life, Lives};
 use crate::plan::pack::is_pack;
 use crate::plan::wiring::{Root, Wiring, node};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Calls that are computed again together.
 const MOST_CALLS: usize = 8;
@@ -22,15 +23,15 @@ pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>) -> Vec
     let mut added = HashSet::new();
     let mut notes = Vec::new();
     for _ in 0..MOST_ROUNDS {
-        let mut lives = Lives::new(former, clusters, added);
-        let (peak, bytes) = lives.peak();
+        let mut round = Round::new(former, clusters, added);
+        let (peak, bytes) = round.peak();
         let least = bytes.div_ceil(LEAST_PART);
-        let mut values: Vec<Root> = lives.across(peak).filter(|&root| lives.bytes(root) >= least).collect();
+        let mut values: Vec<Root> = round.across(peak).filter(|&root| round.bytes(root) >= least).collect();
         // From the last on, so that whoever is computed again has read what it is computed from.
         values.sort_unstable_by(|a, b| b.cmp(a));
-        values.into_iter().for_each(|root| lives.compute_again(root, peak));
-        notes.extend(lives.notes());
-        let Lives { again, added: of_round, .. } = lives;
+        values.into_iter().for_each(|root| round.compute_again(root, peak));
+        notes.extend(round.notes());
+        let Round { again, added: of_round, .. } = round;
         added = of_round;
         if again.is_empty() {
             break;
@@ -46,22 +47,11 @@ pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>) -> Vec
     notes
 }
 
-/// When a value is in memory, by the positions of clusters.
-struct Life {
-    /// The cluster that stores it.
-    from: usize,
-    /// Those that read it before it is stored anew.
-    readers: BTreeSet<usize>,
-}
-
-/// When values are in memory.
-struct Lives<'a> {
+/// What is computed again on account of one peak.
+struct Round<'a> {
     former: &'a Former<'a>,
     clusters: &'a [Cluster],
-    /// Each value's lives, one for each time that it is stored.
-    lives: BTreeMap<Root, Vec<Life>>,
-    /// Values of earlier runs: the last cluster that reads them.
-    sources: HashMap<Root, usize>,
+    lives: Lives,
     /// Where values are computed again: the cluster before which, the value, and the cluster that does.
     again: BTreeMap<(usize, Root), Cluster>,
     /// Values that are stored only for those that are computed again, by the call whose cluster stores them.
@@ -70,35 +60,16 @@ struct Lives<'a> {
     temporaries: Vec<usize>,
 }
 
-impl<'a> Lives<'a> {
-    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], added: HashSet<(usize, Root)>) -> Lives<'a> {
-        let wiring = former.wiring;
-        let mut lives = Lives {
+impl<'a> Round<'a> {
+    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], added: HashSet<(usize, Root)>) -> Round<'a> {
+        Round {
             former,
             clusters,
-            lives: BTreeMap::new(),
-            sources: HashMap::new(),
+            lives: Lives::new(former.wiring, clusters),
             again: BTreeMap::new(),
             added,
             temporaries: clusters.iter().map(|cluster| former.temporaries(cluster)).collect(),
-        };
-        for (at, cluster) in clusters.iter().enumerate() {
-            for (node, argument) in cluster.inputs(wiring) {
-                lives.read(wiring.argument(node, argument), at);
-            }
-            for index in cluster.core() {
-                // A pack is there from the first of its parts on.
-                let arguments = 0..wiring.schedule.edges[index].len();
-                let parts = arguments.filter_map(|argument| lives.lives.get(&wiring.argument(index, argument)));
-                let first = parts.filter_map(|lives| lives.first()).map(|life| life.from).min();
-                let from = first.filter(|_| is_pack(wiring, index)).unwrap_or(at);
-                for output in 0..wiring.schedule.nodes[index].outputs.len() {
-                    let of_output = lives.lives.entry(Edge::Node { index, output }).or_default();
-                    of_output.push(Life { from, readers: BTreeSet::new() });
-                }
-            }
         }
-        lives
     }
 
     fn wiring(&self) -> &'a Wiring<'a> {
@@ -109,38 +80,20 @@ impl<'a> Lives<'a> {
         self.wiring().stored(root).bytes()
     }
 
-    /// Takes note that a cluster reads a value.
-    fn read(&mut self, root: Root, at: usize) {
-        match self.life(root, at) {
-            Some(life) => {
-                life.readers.insert(at);
-            }
-            None => {
-                let last = self.sources.entry(root).or_default();
-                *last = at.max(*last);
-            }
-        }
-    }
-
-    /// A value's life in which a cluster would read it.
-    fn life(&mut self, root: Root, at: usize) -> Option<&mut Life> {
-        self.lives.get_mut(&root)?.iter_mut().rfind(|life| life.from < at)
-    }
-
     /// The last cluster before which a value is in memory.
     fn last(&self, root: Root, life: &Life) -> Option<usize> {
         let is_kept = self.former.kept.contains(&root);
-        if is_kept { Some(self.clusters.len() - 1) } else { life.readers.last().copied() }
+        if is_kept { Some(self.clusters.len() - 1) } else { life.last() }
     }
 
-    /// The cluster at which most bytes are in memory, and how many.
+    /// The cluster at which most bytes are in memory, and how many; what earlier runs left is there all the time.
     fn peak(&self) -> (usize, usize) {
         let mut changes = vec![0i64; self.clusters.len() + 1];
-        for (&root, lives) in &self.lives {
+        for (root, lives) in self.lives.iter() {
             for life in lives {
-                let Some(last) = self.last(root, life) else { continue };
+                let (Some(from), Some(last)) = (life.from, self.last(root, life)) else { continue };
                 let bytes = self.bytes(root) as i64;
-                changes[life.from] += bytes;
+                changes[from] += bytes;
                 changes[last + 1] -= bytes;
             }
         }
@@ -155,26 +108,26 @@ impl<'a> Lives<'a> {
     /// The values that are in memory at a cluster which neither stores nor reads them; those apart that outlive the run
     /// or lie in packs, which stay.
     fn across(&self, at: usize) -> impl Iterator<Item = Root> {
-        let is_pack = |&reader: &usize| match self.clusters[reader].kind {
+        let by_pack = |&reader: &usize| match self.clusters[reader].kind {
             Kind::Call(call) => is_pack(self.wiring(), call),
             _ => false,
         };
         let is_across = move |life: &Life| {
-            let stays = life.readers.iter().any(is_pack) || life.readers.contains(&at);
-            life.from < at && life.readers.last().is_some_and(|&last| at < last) && !stays
+            let stays = life.readers.iter().any(by_pack) || life.readers.contains(&at);
+            life.from.is_some_and(|from| from < at) && life.last().is_some_and(|last| at < last) && !stays
         };
         let free = self.lives.iter().filter(|(root, _)| !self.former.kept.contains(root));
-        free.filter(move |(_, lives)| lives.iter().any(is_across)).map(|(&root, _)| root)
+        free.filter(move |(_, lives)| lives.iter().any(is_across)).map(|(root, _)| root)
     }
 
     /// Has a value computed again before it is read next after a cluster, where that can be done.
     fn compute_again(&mut self, root: Root, at: usize) {
-        let Some(life) = self.life(root, at) else { return };
+        let Some(Life { readers, .. }) = self.lives.at(root, at) else { return };
         // What nothing read before could as well be computed later.
-        let (Some(_), Some(&next)) = (life.readers.range(..at).next(), life.readers.range(at..).next()) else { return };
+        let (Some(_), Some(&next)) = (readers.range(..at).next(), readers.range(at..).next()) else { return };
         let Some((copy, added)) = self.copy(root, next) else { return };
         for (node, argument) in copy.inputs(self.wiring()) {
-            self.read(self.wiring().argument(node, argument), next);
+            self.lives.read(self.wiring().argument(node, argument), next);
         }
         self.added.extend(added);
         self.again.insert((next, root), copy);
@@ -205,9 +158,9 @@ impl<'a> Lives<'a> {
                 let Edge::Node { index, .. } = read else { return None };
                 let is_small = 16 * self.bytes(read) <= self.bytes(root);
                 let of_full = wiring.schedule.nodes[index].outputs[0].shape.numel() == numel;
-                match self.lives.get(&read).and_then(|lives| lives.first()) {
-                    Some(life) if is_small && !life.readers.is_empty() => {}
-                    Some(life) if is_small => added.push((self.with_room(life.from, read)?, read)),
+                match self.lives.of(read) {
+                    [first, ..] if is_small && !first.readers.is_empty() => {}
+                    [Life { from: Some(from), .. }, ..] if is_small => added.push((self.with_room(*from, read)?, read)),
                     _ if of_full => open.push(index),
                     _ => return None,
                 }
@@ -220,12 +173,9 @@ impl<'a> Lives<'a> {
 
     /// Whether a value is in memory before a cluster without being kept for longer than it is now.
     fn is_at_hand(&self, root: Root, before: usize) -> bool {
-        if let Edge::Source(source) = root {
-            let is_read_later = self.sources.get(&root).is_some_and(|&last| before <= last);
-            return is_read_later || !self.wiring().schedule.dying[source];
-        }
-        let life = self.lives.get(&root).and_then(|lives| lives.iter().rfind(|life| life.from < before));
-        life.and_then(|life| self.last(root, life)).is_some_and(|last| before <= last)
+        let stays = matches!(root, Edge::Source(source) if !self.wiring().schedule.dying[source]);
+        let life = self.lives.at(root, before);
+        stays || life.and_then(|life| self.last(root, life)).is_some_and(|last| before <= last)
     }
 
     /// The number of a cluster, where it can store one more value: its first call.

@@ -42,8 +42,8 @@ pub(super) fn share(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: b
     forwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
     backwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), Reverse(slot)));
     let ways = [(&forwards, true), (&forwards, false), (&backwards, true), (&backwards, false)];
-    let ways = ways.into_iter().filter(|&(order, smallest)| in_parts || smallest && *order == forwards);
-    let tried = ways.map(|(order, smallest)| share_in(order, smallest, spans, apart, in_parts));
+    let ways = if in_parts { &ways[..] } else { &ways[..1] };
+    let tried = ways.iter().map(|&(order, smallest)| share_in(order, smallest, spans, apart, in_parts));
     tried.min_by_key(|shared| shared.buffers.iter().sum::<usize>()).unwrap_or_default()
 }
 
