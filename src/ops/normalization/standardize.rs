@@ -47,10 +47,14 @@ enum Shown {
     Weighted,
 }
 
-/// `dy - mean(dy) - y mean(dy y)`, with means over the rows that `scale` has a number of each for.
+/// Elements of each of the rows that `scale` has a number for.
+fn count(values: &Tensor, scale: &Tensor) -> f32 {
+    (values.numel() / scale.numel().max(1)).max(1) as f32
+}
+
+/// `dy - mean(dy) - y mean(dy y)`, with means over the rows.
 fn centered(dy: &Tensor, y: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    let count = (y.numel() / scale.numel().max(1)).max(1) as f32;
-    let mean = |values: &Tensor| values.sum_to(*scale.shape())?.div_scalar(count);
+    let mean = |values: &Tensor| values.sum_to(*scale.shape())?.div_scalar(count(y, scale));
     dy.sub(&mean(dy)?)?.sub(&y.mul(&mean(&dy.mul(y)?)?)?)
 }
 
@@ -76,8 +80,7 @@ impl Op for Shown {
             Shown::Scale => {
                 let dx = context.of(1, |dscale| {
                     let y = record_one(Shown::Standardized, &[context.input(2), x, shown])?;
-                    let count = (x.numel() / shown.numel().max(1)).max(1) as f32;
-                    dscale.mul(shown)?.mul(shown)?.mul_scalar(-1.0 / count)?.mul(&y)
+                    dscale.mul(shown)?.mul(shown)?.mul_scalar(-1.0 / count(x, shown))?.mul(&y)
                 })?;
                 vec![None, dx, None]
             }
