@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::steps::of_step;
+use common::steps::{gpu, of_step, software};
 use wgrad::models::{CifarCnn, LeNet5, ResNet18};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
@@ -261,11 +261,11 @@ fn padded(padding: usize) -> Conv2dOptions {
 
 #[test]
 fn what_stands_in_front_of_a_kernel_goes_into_its_loads() {
-    for (at, software) in [true, false].into_iter().enumerate() {
-        let noop = Some(Noop { software, subgroup_size: if software { 8 } else { 32 }, ..Noop::default() });
-        let device = Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap();
+    for (at, noop) in [software(), gpu()].into_iter().enumerate() {
+        let device =
+            Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() }).unwrap();
         for (name, kernels, chain) in LOADED {
-            assert_eq!(dispatches(&device, || chain(&device)), kernels[at], "{name} on software: {software}");
+            assert_eq!(dispatches(&device, || chain(&device)), kernels[at], "{name} on {noop:?}");
         }
     }
     for disable in [
@@ -397,8 +397,7 @@ fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
 
 #[test]
 fn networks_take_few_dispatches() {
-    let software = Noop { software: true, subgroup_size: 8, ..Noop::default() };
-    let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
+    let (software, gpu) = (software(), gpu());
     for batch in [2, 64] {
         for noop in [&software, &gpu, &Noop { subgroup_size: 1, ..software.clone() }] {
             let (lenet, _) = of_step(noop, |scope| Ok(Box::new(LeNet5::new(scope)?)), [batch, 1, 28, 28]);

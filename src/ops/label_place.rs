@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::rule::Rule;
 use crate::shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::{Hash, Hasher};
@@ -101,45 +102,17 @@ impl Op for IsPlace {
     }
 }
 
-/// 0 where the operand is a place or [`IGNORED`], NaN where it is less. That is a number here: WGSL has no NaN.
-#[derive(Clone, Debug)]
-struct LabelFlaw([u32; 1]);
-
-static LABEL_FLAW: Formula = Formula {
-    name: "label_flaw",
-    wgsl: "select(F(bitcast<f32>({s0})), F(0.0), {0} >= I(-1))",
-    library: &[],
-    constant: false,
-};
-
-impl Op for LabelFlaw {
-    fn name(&self) -> &'static str {
-        LABEL_FLAW.name
-    }
-    fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
-        Class::Pointwise(&LABEL_FLAW)
-    }
-    fn scalars(&self) -> &[u32] {
-        &self.0
-    }
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![Layout::contiguous(inputs[0].shape, DType::F32)])
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        let flaw = |&place: &f64| if place >= f64::from(IGNORED) { 0.0 } else { f64::NAN };
-        let values = inputs[0].values.iter().map(flaw).collect();
-        Ok(vec![HostTensor::new(inputs[0].shape, DType::F32, values)])
-    }
-    fn differentiable(&self) -> bool {
-        false
-    }
-}
+/// NaN is a number here: WGSL has none.
+static LABEL_FLAW: Rule =
+    Rule::new("label_flaw", "select(F(bitcast<f32>({s0})), F(0.0), {0} >= I(-1))", |place, flaw| {
+        if place[0] >= f64::from(IGNORED) { 0.0 } else { flaw[0] }
+    })
+    .to(DType::F32);
 
 /// 0 for each of these places; NaN for that of a label out of range.
 #[track_caller]
 pub(super) fn label_flaw(places: &Tensor) -> Result<Tensor> {
-    record_one(LabelFlaw([f32::NAN.to_bits()]), &[places])
+    LABEL_FLAW.of(&[places], [f64::NAN])
 }
 
 /// For i32 `labels`, which have the shape of `scores` without dimension `dim`: where the class of each stands among the

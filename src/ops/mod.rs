@@ -26,6 +26,7 @@ mod recurrent;
 mod reduce;
 mod repeat;
 mod resample;
+pub(crate) mod rule;
 mod scan;
 mod softmax;
 mod sort;

@@ -1,10 +1,10 @@
 //! Adam and AdamW.
 
 use super::Optimizer;
-use super::rule::Rule;
 use super::slots::{Slots, Update, at_least_zero, below_one};
 use crate::error::Result;
 use crate::graph::Parameter;
+use crate::ops::rule::Rule;
 
 /// What [`Adam`] is set to; the defaults are PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq)]

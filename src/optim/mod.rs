@@ -1,7 +1,6 @@
 //! Optimizers: PyTorch's formulas in tensor code, their state on the device.
 
 mod adam;
-mod rule;
 mod sgd;
 mod slots;
 

@@ -1,5 +1,6 @@
-//! Formulas of optimizers: pointwise operations of tensors and numbers, without gradients.
+//! Pointwise formulas of tensors and numbers, without gradients.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, record_one};
 use crate::host_tensor::HostTensor;
@@ -10,9 +11,11 @@ use std::hash::Hasher;
 
 /// A formula over tensors of one size and type, and numbers: one recorded call, where each arithmetic operation and each
 /// number would be one.
-pub(super) struct Rule {
+pub(crate) struct Rule {
     name: &'static str,
     formula: Formula,
+    /// Of the result, where not that of the tensors.
+    dtype: Option<DType>,
     /// The same in double precision, of an element of each tensor and of the numbers.
     reference: fn(&[f64], &[f64]) -> f64,
 }
@@ -20,7 +23,12 @@ pub(super) struct Rule {
 impl Rule {
     /// `wgsl` speaks of elements as `{0}`, `{1}`, .. and of numbers as `bitcast<f32>({s0})`, ..
     pub const fn new(name: &'static str, wgsl: &'static str, reference: fn(&[f64], &[f64]) -> f64) -> Rule {
-        Rule { name, formula: Formula { name, wgsl, library: &[], constant: false }, reference }
+        Rule { name, formula: Formula { name, wgsl, library: &[], constant: false }, dtype: None, reference }
+    }
+
+    /// One whose result has this type.
+    pub const fn to(self, dtype: DType) -> Rule {
+        Rule { dtype: Some(dtype), ..self }
     }
 
     /// Records the formula of these tensors and numbers. The numbers are data: others make no other plan.
@@ -59,12 +67,13 @@ impl<const N: usize> Op for Call<N> {
             Some(other) => {
                 Err(Error::WrongDType { op: self.name(), expected: "tensors of one type", got: other.dtype })
             }
-            None => Ok(vec![Layout::contiguous(shape, dtype)]),
+            None => Ok(vec![Layout::contiguous(shape, self.rule.dtype.unwrap_or(dtype))]),
         }
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let numbers = self.numbers.map(|word| f64::from(f32::from_bits(word)));
-        let HostTensor { shape, dtype, .. } = inputs[0];
+        let shape = inputs[0].shape;
+        let dtype = self.rule.dtype.unwrap_or(inputs[0].dtype);
         let value = |at: usize| {
             let elements: Vec<f64> = inputs.iter().map(|input| input.values[at]).collect();
             dtype.quantise((self.rule.reference)(&elements, &numbers))
