@@ -460,3 +460,41 @@ fn call_by_call_computes_the_same() {
         }
     }
 }
+
+/// Chains over `count` elements that are read in order, from elsewhere in a buffer, spread, and of other types.
+fn chains(device: &Device, count: usize) -> Result<Vec<f32>> {
+    let long = random(device, &[count + 20], 1);
+    let x = random(device, &[count], 2);
+    let mut results = Vec::new();
+    for start in [0, 1, 4, 8] {
+        let part = long.narrow(0, start, count)?;
+        results.push(x.mul(&part)?.add(&x)?.relu()?);
+        results.push(part.gt(&x)?.where_(&x, &part)?);
+    }
+    let counted = Tensor::arange(device, 0.0, count as f64, 1.0, DType::I32)?;
+    results.push(counted.mul_scalar(3.0)?.add(&counted)?.to_dtype(DType::F32)?);
+    results.push(x.to_dtype(DType::F16)?.add_scalar(1.0)?.to_dtype(DType::F32)?.mul(&x)?);
+    results.push(x.add(&random(device, &[1], 3))?);
+    let spread = random(device, &[count, 4], 4);
+    results.push(spread.mul(&x.unsqueeze(1)?)?.flatten(0, -1)?);
+    results.push(random(device, &[4, count], 5).t()?.add(&spread)?.flatten(0, -1)?);
+    let values: Result<Vec<Vec<f32>>> = results.iter().map(Tensor::to_vec).collect();
+    Ok(values?.concat())
+}
+
+#[test]
+fn chains_of_any_length_are_right_in_eights_and_in_fours() {
+    for disable in [Disable::default(), Disable { int64: true, ..Disable::default() }] {
+        let Some(device) = common::poisoned(disable) else { return };
+        for count in [1, 3, 4, 5, 8, 12, 13, 16, 4_099, 70_000] {
+            let (got, exact) = (chains(&device, count).unwrap(), chains(&Device::reference(), count).unwrap());
+            for (at, (got, exact)) in got.iter().zip(&exact).enumerate() {
+                // Two roundings of numbers below 2; the reference rounds to the type of each result as well.
+                assert!(
+                    (got - exact).abs() <= 2.0 * f32::EPSILON * exact.abs().max(1.0),
+                    "{at} of {count}: {got} {exact}"
+                );
+            }
+        }
+    }
+}

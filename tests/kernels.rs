@@ -28,8 +28,8 @@ fn kernels_agree_with_the_reference() {
 }
 
 #[test]
-fn kernels_without_subgroups_agree_with_the_reference() {
-    agree(Disable { subgroup: true, ..Disable::default() });
+fn plain_kernels_agree_with_the_reference() {
+    agree(Disable { subgroup: true, int64: true, ..Disable::default() });
 }
 
 #[test]

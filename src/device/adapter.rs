@@ -16,6 +16,8 @@ pub struct Adapter {
     pub is_cpu: bool,
     /// 16-bit floats in shaders and storage.
     pub has_f16: bool,
+    /// 64-bit integers on a software adapter, which loads each number by itself and so twice as many in pairs.
+    pub has_int64: bool,
     /// Fewest invocations of a subgroup; 1 where there are no subgroup operations.
     pub subgroup_size: u32,
     /// Cooperative matrices of 16 x 16 x 16 with f16 operands and f32 sums, and subgroups of 32 invocations, no other.
@@ -232,15 +234,18 @@ const MOST_STORAGE_BUFFERS: u32 = 12;
 
 /// The optional features that kernels have variants for, and those that profiles are taken with.
 const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SHADER_INT64)
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
     .union(wgpu::Features::TIMESTAMP_QUERY);
 
 pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
-    let name = adapter.get_info().name;
+    let wgpu::AdapterInfo { name, device_type, .. } = adapter.get_info();
+    let mut optional = OPTIONAL;
+    optional.set(wgpu::Features::SHADER_INT64, device_type == wgpu::DeviceType::Cpu);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("wgrad"),
-        required_features: adapter.features() & OPTIONAL,
+        required_features: adapter.features() & optional,
         required_limits: adapter.limits(),
         // SAFETY: of the experimental features only cooperative matrices are asked for, and only kernels of our own that
         // keep within their tiles use them.
@@ -267,6 +272,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         name: info.name,
         is_cpu: info.device_type == wgpu::DeviceType::Cpu,
         has_f16: device.features().contains(wgpu::Features::SHADER_F16),
+        has_int64: device.features().contains(wgpu::Features::SHADER_INT64),
         subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
         has_cooperative_matrices: false,
         has_timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),

@@ -288,8 +288,8 @@ impl super::Gpu {
         for (buffer, &bytes) in buffers.iter().zip(bytes) {
             let total = buffer.raw().size() as usize;
             let all = pollster::block_on(self.read(buffer, total))?;
-            // Kernels that work on four elements at a time may write up to the next multiple.
-            let band = bytes.next_multiple_of(16);
+            // Kernels that work on eight elements at a time may write up to the next multiple.
+            let band = bytes.next_multiple_of(32);
             if let Some(at) = (band..total).find(|&at| all[at] != POISON[at % POISON.len()]) {
                 let reason = format!("a kernel wrote {} bytes past the end of a buffer of {bytes}", at - bytes);
                 return Err(Error::Internal { op: "guard band", reason });
@@ -326,7 +326,7 @@ mod tests {
     fn classes_waste_little() {
         for bytes in [1u64, 255, 256, 257, 1000, 4096, 4097, 1_000_003, 1 << 30] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class.is_multiple_of(16));
+            assert!(class >= bytes && class.is_multiple_of(32));
             assert!(bytes <= 4096 || class * 64 <= bytes * 65, "{bytes} -> {class}");
         }
     }

@@ -15,6 +15,8 @@ pub struct Disable {
     pub fuse: bool,
     /// Results in the buffers of what they are computed from.
     pub inplace: bool,
+    /// 64-bit integers, as which software adapters load and store pairs of numbers.
+    pub int64: bool,
     /// Large values side by side in one buffer.
     pub parts: bool,
     /// Values computed again in the backward pass instead of being kept for it.
@@ -47,6 +49,7 @@ impl Disable {
                 "f16" => self.f16 = true,
                 "fuse" => self.fuse = true,
                 "inplace" => self.inplace = true,
+                "int64" => self.int64 = true,
                 "parts" => self.parts = true,
                 "rematerialise" => self.rematerialise = true,
                 "software" => self.software = true,
@@ -56,8 +59,8 @@ impl Disable {
                 "winograd" => self.winograd = true,
                 _ => {
                     let rule = format!(
-                        "{name:?} is none of coopmat, f16, fuse, inplace, parts, rematerialise, software, subgroup, \
-                         timestamps, tuned, winograd"
+                        "{name:?} is none of coopmat, f16, fuse, inplace, int64, parts, rematerialise, software, \
+                         subgroup, timestamps, tuned, winograd"
                     );
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }
@@ -74,6 +77,7 @@ impl Disable {
         adapter.has_f16 &= !self.f16;
         adapter.has_timestamps &= !self.timestamps;
         adapter.is_cpu &= !self.software;
+        adapter.has_int64 &= adapter.is_cpu && !self.int64;
         adapter.disable = self;
     }
 }

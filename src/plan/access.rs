@@ -9,6 +9,8 @@ use crate::shape::Layout;
 pub(super) enum Access {
     /// In the order of the indices: one vector.
     Flat,
+    /// The same, of eight numbers that were loaded together.
+    Eight,
     /// One vector at a computed place.
     Vector(Vec<(usize, usize)>),
     /// One number for all four.
@@ -45,9 +47,12 @@ impl Access {
         }
     }
 
-    /// Whether the binding is an array of vectors.
-    pub fn is_vector(&self) -> bool {
-        matches!(self, Access::Flat | Access::Vector(_))
+    /// The element type of the binding.
+    pub fn array_type(&self, dtype: DType) -> &'static str {
+        match self {
+            Access::Eight => "vec4<u64>",
+            _ => array_type(dtype, matches!(self, Access::Flat | Access::Vector(_))),
+        }
     }
 
     /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is
@@ -55,6 +60,7 @@ impl Access {
     pub fn load(&self, buffer: &str, offset: &str, index: &str, count: &str, dtype: DType) -> String {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
+            Access::Eight => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
             Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", place(steps, index)),
             Access::Splat(steps) => {
                 return converted(&format!("{buffer}[{offset} + {}]", place(steps, index)), dtype, true);

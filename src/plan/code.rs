@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge};
-use crate::plan::access::{Access, array_type, stored};
+use crate::plan::access::{Access, stored};
 use crate::plan::form::Cluster;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -214,20 +214,20 @@ impl<'a> Code<'a> {
     }
 
     /// Declares and binds those inputs and outputs that `body` speaks of, from binding `first` on. An output is an array
-    /// of vectors where `vector` says so.
+    /// whose element type `array` says.
     pub fn bind(
         &self,
         kernel: &mut Kernel,
         body: &str,
         first: usize,
         skip_output: bool,
-        vector: impl Fn(Root) -> bool,
+        array: impl Fn(Root) -> &'static str,
     ) {
         let mut binding = first;
         let mut text = String::new();
         for (i, input) in self.inputs.iter().enumerate() {
             if input.buffer.starts_with("input") && body.contains(&format!("{}[", input.buffer)) {
-                let array = array_type(input.layout.dtype, input.access.is_vector());
+                let array = input.access.array_type(input.layout.dtype);
                 let name = &input.buffer;
                 let _ = writeln!(text, "@group(0) @binding({binding}) var<storage, read> {name}: array<{array}>;");
                 kernel.bindings.push((name.clone(), Operand::Input(i)));
@@ -240,7 +240,7 @@ impl<'a> Code<'a> {
                 continue;
             }
             if k > 0 || !skip_output {
-                let array = array_type(self.wiring.stored(root).dtype, vector(root));
+                let array = array(root);
                 let _ =
                     writeln!(text, "@group(0) @binding({binding}) var<storage, read_write> {name}: array<{array}>;");
                 binding += 1;

@@ -95,7 +95,7 @@ pub(super) fn write(
         let binding = kernel.free_binding();
         let functions: String = loaded.iter().map(|load| load.function.as_str()).collect();
         let text: String = bodies.iter().map(|body| body.1.as_str()).chain([functions.as_str()]).collect();
-        code.bind(kernel, &text, binding, true, |_| false);
+        code.bind(kernel, &text, binding, true, |root| wiring.stored(root).dtype.wgsl());
         for (hook, body) in bodies {
             kernel.hooks.push((hook, format!("\n{}", body.replace("output0[", "output["))));
         }

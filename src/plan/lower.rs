@@ -49,7 +49,7 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
             !disable.inplace && free && packs.home(output).is_none()
         };
         let written = match &cluster.kind {
-            Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take)?,
+            Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
             Kind::Rows(_) => rows::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
             Kind::Call(call) if pack::is_pack(&wiring, *call) => pack::write(&wiring, *call, &packs),
             Kind::Call(call) => {

@@ -4,6 +4,7 @@ mod access;
 mod code;
 mod combine;
 mod domain;
+mod eights;
 mod epilogue;
 mod form;
 mod fuse;

@@ -140,7 +140,7 @@ pub(super) fn write(wiring: &Wiring, call: usize, packs: &Packs) -> Written {
                 count = word(2),
                 start = word(3),
             );
-            let (array, binding) = (array_type(dtype, access.is_vector()), i + 1);
+            let (array, binding) = (access.array_type(dtype), i + 1);
             let _ =
                 writeln!(declarations, "@group(0) @binding({binding}) var<storage, read> {buffer}: array<{array}>;");
             bindings.push((buffer, Operand::Input(argument)));
@@ -151,11 +151,11 @@ pub(super) fn write(wiring: &Wiring, call: usize, packs: &Packs) -> Written {
         bindings.push(("output".to_string(), Operand::Output(0)));
         let mut kernel = Kernel::new("pack", TEMPLATE)
             .constant("WORDS", format!("{}u", copied.len()))
-            .values(&[4 * quads, quads, 0, 0])
+            .values(&[4 * quads, quads, quads, WORKGROUP])
             .words(words)
             .grid(fold_groups(quads, WORKGROUP))
             .work(4 * quads)
-            .hook("evaluate", format!("\n{body}"));
+            .hook("evaluate", format!("\n    let quad = unit;\n{body}"));
         kernel.declarations = declarations;
         kernel.bindings = bindings;
         kernels.kernels.push(kernel);

@@ -1,9 +1,11 @@
 //! Writes the kernel of a cluster of pointwise calls.
 
+use crate::device::Adapter;
 use crate::error::Result;
-use crate::plan::access::Access;
+use crate::plan::access::{Access, array_type};
 use crate::plan::code::{Code, Input, Written, output_name};
 use crate::plan::domain::Wide;
+use crate::plan::eights;
 use crate::plan::form::Cluster;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, fold_groups};
@@ -11,7 +13,7 @@ use std::fmt::Write;
 
 pub(super) const TEMPLATE: &str = include_str!("../../shaders/pointwise.wgsl");
 
-/// Invocations of a workgroup in `shaders/pointwise.wgsl`.
+/// Invocations of a workgroup in `shaders/pointwise.wgsl`, where no other number is set.
 pub(super) const WORKGROUP: usize = 64;
 
 /// Writes the kernel that computes `outputs`. `may_take` says which inputs' buffers may be overwritten.
@@ -20,29 +22,45 @@ pub(super) fn write(
     cluster: &Cluster,
     outputs: Vec<Root>,
     may_take: impl Fn(Root, &Input) -> bool,
+    adapter: &Adapter,
 ) -> Result<Written> {
     let count = outputs.first().map_or(0, |&root| wiring.stored(root).shape.numel());
     let wide = Wide::Elements { ragged: true };
     let mut code = Code::new(wiring, cluster, outputs, wide.width(), |_, layout| Access::new(layout, wide));
     code.take_over(may_take, |_| true);
-    let mut body = "    let index = quad * 4u;\n".to_string();
-    calls(&mut code, cluster.members.iter().copied(), "index", "params.count", &mut body)?;
-    for output in 0..code.outputs.len() {
-        let value = super::wiring::node(code.outputs[output]).map(|node| format!("v{node}")).unwrap_or_default();
-        let _ = writeln!(body, "    {}[quad] = {};", output_name(output), code.stored(output, &value, 4));
-    }
     let quads = count.div_ceil(4);
+    let mut kernel = Kernel::new("pointwise", TEMPLATE).work(count * cluster.members.len());
+    let body = if adapter.has_int64 && eights::fits(&code) {
+        let units = quads.div_ceil(2);
+        let span = eights::span(units);
+        kernel = kernel
+            .constant("WORKGROUP", format!("{}u", eights::WORKGROUP))
+            .values(&[count, quads, units, span])
+            .grid(fold_groups(units, span));
+        eights::write(&mut code, &mut kernel)?
+    } else {
+        kernel = kernel.values(&[count, quads, quads, WORKGROUP]).grid(fold_groups(quads, WORKGROUP));
+        let mut body = "    let quad = unit;\n    let index = quad * 4u;\n".to_string();
+        calls(&mut code, cluster.members.iter().copied(), "index", "params.count", &mut body)?;
+        for output in 0..code.outputs.len() {
+            let value = code.stored(output, &result(&code, output), 4);
+            let _ = writeln!(body, "    {}[quad] = {value};", output_name(output));
+        }
+        code.bind(&mut kernel, &body, 1, false, |root| array_type(wiring.stored(root).dtype, true));
+        body
+    };
     let words = code.words();
-    let mut kernel = Kernel::new("pointwise", TEMPLATE)
+    let mut kernel = kernel
         .constant("WORDS", format!("{}u", words.len().div_ceil(4).max(1)))
-        .values(&[count, quads, 0, 0])
         .words(words)
-        .grid(fold_groups(quads, WORKGROUP))
-        .work(count * cluster.members.len());
-    code.bind(&mut kernel, &body, 1, false, |_| true);
+        .hook("evaluate", format!("\n{body}"));
     kernel.declarations.push_str(&code.libraries());
-    let kernel = kernel.hook("evaluate", format!("\n{body}"));
     Ok(code.finish(Kernels::from(kernel)))
+}
+
+/// The name of an output's value.
+pub(super) fn result(code: &Code, output: usize) -> String {
+    super::wiring::node(code.outputs[output]).map(|node| format!("v{node}")).unwrap_or_default()
 }
 
 /// Appends the calls of `members`, in order, loading what they read at `index` of `count`; values are named after their

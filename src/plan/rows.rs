@@ -409,7 +409,8 @@ impl Writer<'_> {
             Some(member) if self.is_full(member) => self.code.width == 4,
             _ => self.wide == Wide::Rows,
         };
-        self.code.bind(&mut kernel, body, 1, false, is_vector);
+        let array = |root: Root| array_type(self.code.wiring.stored(root).dtype, is_vector(root));
+        self.code.bind(&mut kernel, body, 1, false, array);
         if body.contains("partial[") {
             let (binding, element) = (1 + kernel.bindings.len(), self.partial_type());
             let mode = if stage == 0 { "read_write" } else { "read" };

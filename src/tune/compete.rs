@@ -79,8 +79,13 @@ impl Contender {
 /// last of the ways where there are several.
 fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Result<Rivals<'a>> {
     let bench = Bench::new(call)?;
-    let bare =
-        Adapter { is_cpu: true, subgroup_size: 1, has_cooperative_matrices: false, ..call.gpu.adapter().clone() };
+    let bare = Adapter {
+        is_cpu: true,
+        has_int64: false,
+        subgroup_size: 1,
+        has_cooperative_matrices: false,
+        ..call.gpu.adapter().clone()
+    };
     let nothing = || Error::Internal { op: call.op.name(), reason: "no plain kernel".to_string() };
     let plain = call.candidates(&bare)?.pop().ok_or_else(nothing)?;
     let terms = terms(call, &plain);

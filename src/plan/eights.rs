@@ -1,0 +1,75 @@
+//! Pointwise kernels of software adapters: two fours at a time, which lie in memory as four numbers of 64 bits.
+//!
+//! Such an adapter loads and stores for one invocation after the other, one number at a time, and takes no longer for one
+//! of 64 bits than for one of 32. Workgroups of one subgroup that run over many units spare it most of what it does for
+//! each.
+
+use crate::error::Result;
+use crate::plan::access::Access;
+use crate::plan::code::{Code, output_name};
+use crate::plan::pointwise::{calls, result};
+use crate::shader::Kernel;
+use std::fmt::Write;
+
+const LIBRARY: &str = include_str!("../../shaders/lib/eight.wgsl");
+
+/// Invocations of a workgroup: a subgroup's.
+pub(super) const WORKGROUP: usize = 8;
+
+/// Workgroups that keep some ten cores busy.
+const ENOUGH_GROUPS: usize = 64;
+
+/// Units that one invocation runs over.
+const MOST_STEPS: usize = 128;
+
+/// Units of eight that one workgroup runs over, of so many.
+pub(super) fn span(units: usize) -> usize {
+    WORKGROUP * units.div_ceil(WORKGROUP * ENOUGH_GROUPS).clamp(1, MOST_STEPS)
+}
+
+/// Whether all outputs are numbers of 32 bits, and no formula is of four numbers as such.
+pub(super) fn fits(code: &Code) -> bool {
+    let is_scalar = |&node: &usize| code.wiring.formula(node).is_some_and(|formula| formula.is_scalar());
+    code.outputs.iter().all(|&root| code.wiring.stored(root).dtype.size() == 4)
+        && code.cluster.members.iter().all(is_scalar)
+}
+
+/// Writes the body that computes a unit, and what it calls; binds what these load and store.
+pub(super) fn write(code: &mut Code, kernel: &mut Kernel) -> Result<String> {
+    for input in &mut code.inputs {
+        if matches!(input.access, Access::Flat) && input.layout.offset == 0 && input.layout.dtype.size() == 4 {
+            input.access = Access::Eight;
+        }
+    }
+    let mut body = "    let index = quad * 4u;\n".to_string();
+    calls(code, code.cluster.members.iter().copied(), "index", "params.count", &mut body)?;
+    let (mut fields, mut values) = (String::new(), Vec::new());
+    for output in 0..code.outputs.len() {
+        let _ = writeln!(fields, "    {}: U,", output_name(output));
+        values.push(format!("bitcast<U>({})", code.stored(output, &result(code, output), 4)));
+    }
+    let (mut loads, mut parameters, mut low, mut high) = (String::new(), String::new(), String::new(), String::new());
+    for input in code.inputs.iter().filter(|input| matches!(input.access, Access::Eight)) {
+        let buffer = &input.buffer;
+        let _ = writeln!(loads, "    let eight_{buffer} = {buffer}[unit];");
+        let _ = write!(parameters, ", four_{buffer}: U");
+        let _ = write!(low, ", low_four(eight_{buffer})");
+        let _ = write!(high, ", high_four(eight_{buffer})");
+    }
+    let mut unit = format!(
+        "{loads}    let low = fours(unit * 2u{low});\n    \
+         let high = fours(min(unit * 2u + 1u, params.quads - 1u){high});\n"
+    );
+    for name in (0..code.outputs.len()).map(output_name) {
+        let _ = writeln!(unit, "    {name}[unit] = eight(low.{name}, high.{name});");
+    }
+    let text = format!("{body}{unit}");
+    code.bind(kernel, &text, 1, false, |_| "vec4<u64>");
+    let _ = write!(
+        kernel.declarations,
+        "\n{LIBRARY}\nstruct Fours {{\n{fields}}}\n\n\
+         fn fours(quad: u32{parameters}) -> Fours {{\n{body}    return Fours({});\n}}\n",
+        values.join(", ")
+    );
+    Ok(unit)
+}
