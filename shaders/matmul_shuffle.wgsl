@@ -13,7 +13,8 @@
 //
 // A load is a loop over the lanes on such an adapter, and of four neighbours costs little more than of one. So a block
 // is loaded as four quads along k (LEFT_DEPTH_FASTEST, RIGHT_DEPTH_FASTEST) or along rows and columns, whichever are
-// neighbours; where the operand can be bound as vectors of four, `load_left` and `load_right` take one of them.
+// neighbours; where the operand can be bound as vectors of four, `load_left` and `load_right` take one of them. Where rows
+// are multiples of eight, `load_right_eight` and `store_output_eight` may take eight neighbours at once.
 //
 // Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
 // TILE_ROWS.
@@ -23,6 +24,7 @@
 alias LeftElement = f32;
 alias RightElement = f32;
 alias Result = f32;
+alias Stored = Result;
 alias Quad = vec4<f32>;
 // Four quads, one for each of four steps of k.
 alias Block = mat4x4<f32>;
@@ -33,6 +35,9 @@ const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
 const LEFT_DEPTH_FASTEST: bool = true;
 const RIGHT_DEPTH_FASTEST: bool = false;
+// Whether eight columns of `right` are loaded together, and stored.
+const RIGHT_EIGHTS: bool = false;
+const STORE_EIGHTS: bool = false;
 // 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
 const ONES: u32 = 0u;
 
@@ -54,7 +59,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> left: array<LeftElement>;
 @group(0) @binding(1) var<storage, read> right: array<RightElement>;
-@group(0) @binding(2) var<storage, read_write> output: array<Result>;
+@group(0) @binding(2) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn load_left(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
@@ -65,8 +70,26 @@ fn load_right(first: u32, second: u32, third: u32, fourth: u32) -> Quad {
     return Quad(f32(right[first]), f32(right[second]), f32(right[third]), f32(right[fourth]));
 }
 
+fn load_right_eight(first: u32) -> mat2x4<f32> {
+    return mat2x4<f32>(
+        load_right(first, first + 1u, first + 2u, first + 3u),
+        load_right(first + 4u, first + 5u, first + 6u, first + 7u),
+    );
+}
+
 fn store_output(index: u32, value: f32) {
     output[index] = Result(value);
+}
+
+fn store_output_eight(index: u32, low: Quad, high: Quad) {
+    store_output(index, low.x);
+    store_output(index + 1u, low.y);
+    store_output(index + 2u, low.z);
+    store_output(index + 3u, low.w);
+    store_output(index + 4u, high.x);
+    store_output(index + 5u, high.y);
+    store_output(index + 6u, high.z);
+    store_output(index + 7u, high.w);
 }
 
 // Four places from `first`, past the last one that again: what is read there reaches no sum, or only those that are
@@ -135,6 +158,18 @@ fn right_block(base: u32, column: u32, k: u32) -> Block {
     ), column), k);
 }
 
+// The eight columns from `column`, past the last eight these again, for four steps of k.
+fn right_eights(base: u32, column: u32, k: u32) -> array<mat2x4<f32>, 4> {
+    let start = base + min(column, params.columns - ONES - 8u);
+    let depths = four(k, params.depth, params.right_depth_stride);
+    return array(
+        load_right_eight(start + depths.x),
+        load_right_eight(start + depths.y),
+        load_right_eight(start + depths.z),
+        load_right_eight(start + depths.w),
+    );
+}
+
 // Where a product is stored; sums of rows follow the others.
 fn place(layer: u32, row: u32, column: u32) -> u32 {
     let width = params.columns - ONES;
@@ -161,8 +196,19 @@ fn main(
             rows[i] = left_block(left_base, first_row + i * 32u + (lane & 7u) * 4u, k);
         }
         var columns: array<Block, TILE_COLUMNS / 4u>;
-        for (var j = 0u; j < TILE_COLUMNS / 4u; j++) { // unroll
-            columns[j] = right_block(right_base, first_column + j * 4u, k);
+        if (RIGHT_EIGHTS) {
+            for (var j = 0u; j < TILE_COLUMNS / 8u; j++) { // unroll
+                let first = first_column + j * 8u;
+                let eights = right_eights(right_base, first, k);
+                columns[2u * j] =
+                    within(with_ones(Block(eights[0][0], eights[1][0], eights[2][0], eights[3][0]), first), k);
+                columns[2u * j + 1u] =
+                    within(with_ones(Block(eights[0][1], eights[1][1], eights[2][1], eights[3][1]), first + 4u), k);
+            }
+        } else {
+            for (var j = 0u; j < TILE_COLUMNS / 4u; j++) { // unroll
+                columns[j] = right_block(right_base, first_column + j * 4u, k);
+            }
         }
         for (var i = 0u; i < TILE_ROWS; i++) { // unroll
             var a: array<f32, 4u>;
@@ -177,18 +223,45 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_ROWS rows at a time and moves the others down.
-    for (var block = 0u; block < TILE_ROWS; block += STORE_ROWS) {
-        for (var i = 0u; i < STORE_ROWS; i++) { // unroll
-            let row = first_row + block + i;
-            for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
-                if ((row < params.rows) & (first_column + j < params.columns)) {
-                    store_output(place(batch, row, first_column + j), sum[i * TILE_COLUMNS + j]);
+    if (STORE_EIGHTS) {
+        // A loop over the rows would keep the sums in memory, which takes the loop over k twice as long.
+        for (var i = 0u; i < TILE_ROWS; i++) { // unroll
+            let row = first_row + i;
+            for (var j = 0u; j < TILE_COLUMNS / 8u; j++) { // unroll
+                let column = first_column + j * 8u;
+                if ((row < params.rows) & (column < params.columns)) {
+                    store_output_eight(
+                        place(batch, row, column),
+                        Quad(
+                            sum[i * TILE_COLUMNS + j * 8u],
+                            sum[i * TILE_COLUMNS + j * 8u + 1u],
+                            sum[i * TILE_COLUMNS + j * 8u + 2u],
+                            sum[i * TILE_COLUMNS + j * 8u + 3u],
+                        ),
+                        Quad(
+                            sum[i * TILE_COLUMNS + j * 8u + 4u],
+                            sum[i * TILE_COLUMNS + j * 8u + 5u],
+                            sum[i * TILE_COLUMNS + j * 8u + 6u],
+                            sum[i * TILE_COLUMNS + j * 8u + 7u],
+                        ),
+                    );
                 }
             }
         }
-        for (var i = 0u; i < (TILE_ROWS - STORE_ROWS) * TILE_COLUMNS; i++) { // unroll
-            sum[i] = sum[i + STORE_ROWS * TILE_COLUMNS];
+    } else {
+        // Stores are long code: a loop stores STORE_ROWS rows at a time and moves the others down.
+        for (var block = 0u; block < TILE_ROWS; block += STORE_ROWS) {
+            for (var i = 0u; i < STORE_ROWS; i++) { // unroll
+                let row = first_row + block + i;
+                for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
+                    if ((row < params.rows) & (first_column + j < params.columns)) {
+                        store_output(place(batch, row, first_column + j), sum[i * TILE_COLUMNS + j]);
+                    }
+                }
+            }
+            for (var i = 0u; i < (TILE_ROWS - STORE_ROWS) * TILE_COLUMNS; i++) { // unroll
+                sum[i] = sum[i + STORE_ROWS * TILE_COLUMNS];
+            }
         }
     }
 }

@@ -124,6 +124,28 @@ fn what_stands_behind_a_kernel_goes_into_its_stores() {
 type Loaded = (&'static str, [u64; 2], fn(&Device) -> Result<Tensor>);
 
 const LOADED: &[Loaded] = &[
+    // Eight columns at a time on software adapters that have 64-bit integers.
+    ("matmul and a bias in eights", [1, 1], |device| {
+        let product = random(device, &[37, 14], 1).matmul(&random(device, &[14, 520], 2))?;
+        product.add(&random(device, &[520], 3))?.relu()
+    }),
+    ("matmul and a residual in eights", [1, 1], |device| {
+        let product = random(device, &[2, 37, 15], 1).matmul(&random(device, &[2, 15, 520], 2))?;
+        let behind = product.add(&random(device, &[2, 37, 520], 3))?.mul(&random(device, &[37, 1], 4))?;
+        behind.sub(&random(device, &[521], 5).narrow(0, 1, 520)?)?.mul(&product)
+    }),
+    ("conv2d 1x1 in eights", [1, 1], |device| {
+        let (x, weight) = (random(device, &[3, 20, 20, 26], 1), random(device, &[40, 20, 1, 1], 2));
+        let y = x.conv2d(&weight, Some(&random(device, &[40], 3)), &Conv2dOptions::default())?;
+        y.relu()?.add(&random(device, &[3, 40, 20, 26], 4))
+    }),
+    ("matmul with its loads, in eights", [1, 2], |device| {
+        random(device, &[30, 40], 1).relu()?.matmul(&random(device, &[40, 520], 2))?.add_scalar(1.0)
+    }),
+    ("conv2d 1x1 with its loads", [1, 1], |device| {
+        let (x, weight) = (random(device, &[3, 20, 20, 26], 1), random(device, &[20, 20, 1, 1], 2));
+        x.relu()?.conv2d(&weight, None, &Conv2dOptions::default())?.relu()
+    }),
     ("max_pool2d", [1, 1], |device| {
         let scaled = random(device, &[4, 13, 13], 1).mul_scalar(3.0)?.add(&random(device, &[13, 1], 2))?;
         scaled.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()
@@ -339,14 +361,18 @@ fn parameter_gradients(device: &Device, batch: usize) -> Result<Vec<Vec<f32>>> {
         parameter(&[10], 6),
         parameter(&[6, 1, 3, 3], 7),
         parameter(&[6], 8),
+        parameter(&[13, 520], 9),
+        parameter(&[13], 10),
     ];
-    let [w1, b1, w2, b2, w3, b3] = &parameters;
+    let [w1, b1, w2, b2, w3, b3, w4, b4] = &parameters;
     let grouped =
         |groups| Conv2dOptions { groups, padding: wgrad::Padding::Explicit([1, 0]), ..Conv2dOptions::default() };
     let linear = rows.linear(w1, Some(b1))?.square()?.sum(&[], false)?;
     let convolution = image.conv2d(w2, Some(b2), &grouped(2))?.square()?.sum(&[], false)?;
     let depthwise = image.conv2d(w3, Some(b3), &grouped(6))?.square()?.sum(&[], false)?;
-    linear.add(&convolution)?.add(&depthwise)?.backward()?;
+    // Long rows are loaded eight columns at a time.
+    let long = random(device, &[batch, 520], 11).linear(w4, Some(b4))?.square()?.sum(&[], false)?;
+    linear.add(&convolution)?.add(&depthwise)?.add(&long)?.backward()?;
     parameters.iter().map(|parameter| parameter.grad().unwrap().to_vec::<f32>()).collect()
 }
 

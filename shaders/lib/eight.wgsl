@@ -1,14 +1,14 @@
-// Eight neighbouring numbers of 32 bits as four of 64, the first of two in the lower half.
-fn low_four(eight: vec4<u64>) -> U {
-    return U(u32(eight.x), u32(eight.x >> 32u), u32(eight.y), u32(eight.y >> 32u));
+// Neighbouring numbers of 32 bits as numbers of 64, the first of two in the lower half.
+fn four_of(pairs: vec2<u64>) -> vec4<u32> {
+    return vec4(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u));
 }
 
-fn high_four(eight: vec4<u64>) -> U {
-    return U(u32(eight.z), u32(eight.z >> 32u), u32(eight.w), u32(eight.w >> 32u));
-}
+fn low_four(eight: vec4<u64>) -> vec4<u32> { return four_of(eight.xy); }
+
+fn high_four(eight: vec4<u64>) -> vec4<u32> { return four_of(eight.zw); }
 
 fn pair(low: u32, high: u32) -> u64 { return u64(low) | (u64(high) << 32u); }
 
-fn eight(low: U, high: U) -> vec4<u64> {
-    return vec4<u64>(pair(low.x, low.y), pair(low.z, low.w), pair(high.x, high.y), pair(high.z, high.w));
+fn eight(low: vec4<u32>, high: vec4<u32>) -> vec4<u64> {
+    return vec4(pair(low.x, low.y), pair(low.z, low.w), pair(high.x, high.y), pair(high.z, high.w));
 }

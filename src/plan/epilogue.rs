@@ -5,16 +5,20 @@ use crate::graph::Edge;
 use crate::plan::access::Access;
 use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::domain::Wide;
+use crate::plan::eights;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
 use crate::plan::prologue;
 use crate::plan::wiring::{Root, Wiring};
-use crate::shader::{Kernels, Operand, Word};
+use crate::shader::{Kernel, Kernels, Operand, Word};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Single numbers: a store has one.
 const ALIASES: &str = "alias F = f32;\nalias I = i32;\nalias U = u32;\nalias B = bool;\n";
+
+/// Fours of a kernel that stores eight numbers at a time.
+const EIGHT_ALIASES: &str = "alias F = vec4<f32>;\nalias I = vec4<i32>;\nalias U = vec4<u32>;\nalias B = vec4<bool>;\n";
 
 /// The kernels of `call`, storing `outputs` besides (or instead of) its own result.
 pub(super) fn write(
@@ -42,10 +46,18 @@ pub(super) fn write(
     let mut outputs = vec![shown];
     outputs.extend((1..others).map(|output| Edge::Node { index: call, output }));
     outputs.extend(rest);
-    let mut code = Code::new(wiring, cluster, outputs, 1, |_, layout| Access::new(layout, Wide::Single));
-    code.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
-    let arguments = wiring.schedule.edges[call].len();
     let behind = cluster.behind(wiring, call);
+    let arguments = wiring.schedule.edges[call].len();
+    let stores = !behind.is_empty() || sum.is_some();
+    let mut writers = kernels.kernels.iter().filter(|kernel| kernel.shows(Operand::Output(0)));
+    let in_eights = stores
+        && (sum.is_none() && others == 1)
+        && (0..arguments).all(|argument| cluster.producer(wiring, call, argument).is_none())
+        && writers.all(Kernel::has_eights)
+        && eights::fits(wiring, cluster, &outputs);
+    let (width, wide) = if in_eights { (4, Wide::Elements { ragged: false }) } else { (1, Wide::Single) };
+    let mut code = Code::new(wiring, cluster, outputs, width, |_, layout| Access::new(layout, wide));
+    code.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
     // What the call's kernels load is read in an order of their own while others are stored already.
     let before = (0..arguments).flat_map(|argument| cluster.before(wiring, call, argument));
     let read: BTreeSet<Root> = before
@@ -59,6 +71,19 @@ pub(super) fn write(
     code.take_over(|output, input| is_free(input) && may_take(output, input), is_whole);
 
     let numel = wiring.stored(own).shape.numel();
+    if in_eights {
+        let count = format!("{numel}u");
+        let eights = eights::write(&mut code, behind.into_iter(), Some(call), &count, "unit * 2u + 1u")?;
+        let words = code.words();
+        for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {
+            let text = format!("{}{}", eights.body, eights.function);
+            extend(kernel, &code, &words, EIGHT_ALIASES, &text, |_| "vec4<u64>")?;
+            let body = eights.body.replace("output0[", "output[");
+            kernel.store_eights_by(format!("\n    let unit = index / 8u;\n{body}"));
+            kernel.declarations.push_str(&eights.function);
+        }
+        return Ok(code.finish(kernels));
+    }
     let mut body = format!("    let v{call} = value;\n");
     calls(&mut code, behind.iter().copied(), "index", &format!("{numel}u"), &mut body)?;
     for output in (0..code.outputs.len()).filter(|&output| is_whole(code.outputs[output])) {
@@ -67,7 +92,6 @@ pub(super) fn write(
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
     let loaded = prologue::write(&mut code, call, &kernels, &body)?;
-    let stores = !behind.is_empty() || sum.is_some();
     let mut words = code.words();
     if let Some(output) = code.outputs.iter().position(|&root| is_sum(root)) {
         // Sums follow the elements.
@@ -86,22 +110,34 @@ pub(super) fn write(
         if bodies.is_empty() {
             continue;
         }
-        let fields = kernel.param_fields().ok_or_else(|| internal("a kernel without parameters"))?;
-        let start = fields.next_multiple_of(4);
-        kernel.params.resize(start, Word::Value(0));
-        kernel.extra_words = words.len().div_ceil(4).max(1);
-        kernel.params.extend(words.iter().copied());
-        kernel.declarations.push_str(ALIASES);
-        let binding = kernel.free_binding();
         let functions: String = loaded.iter().map(|load| load.function.as_str()).collect();
         let text: String = bodies.iter().map(|body| body.1.as_str()).chain([functions.as_str()]).collect();
-        code.bind(kernel, &text, binding, true, |root| wiring.stored(root).dtype.wgsl());
+        extend(kernel, &code, &words, ALIASES, &text, |root| wiring.stored(root).dtype.wgsl())?;
         for (hook, body) in bodies {
-            kernel.hooks.push((hook, format!("\n{}", body.replace("output0[", "output["))));
+            let body = format!("\n{}", body.replace("output0[", "output["));
+            if hook == "store_output" { kernel.store_by(body) } else { kernel.hooks.push((hook, body)) }
         }
-        kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
         kernel.declarations.push_str(&functions);
-        kernel.declarations.push_str(&code.libraries());
     }
     Ok(code.finish(kernels))
+}
+
+/// Gives a kernel what `text` speaks of: parameter words, aliases, bindings, libraries.
+fn extend(
+    kernel: &mut Kernel,
+    code: &Code,
+    words: &[Word],
+    aliases: &str,
+    text: &str,
+    array: impl Fn(Root) -> &'static str,
+) -> Result<()> {
+    let fields = kernel.param_fields().ok_or_else(|| internal("a kernel without parameters"))?;
+    kernel.params.resize(fields.next_multiple_of(4), Word::Value(0));
+    kernel.extra_words = words.len().div_ceil(4).max(1);
+    kernel.params.extend(words.iter().copied());
+    kernel.declarations.push_str(aliases);
+    code.bind(kernel, text, kernel.free_binding(), true, array);
+    kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
+    kernel.declarations.push_str(&code.libraries());
+    Ok(())
 }

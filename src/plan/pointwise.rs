@@ -30,20 +30,26 @@ pub(super) fn write(
     code.take_over(may_take, |_| true);
     let quads = count.div_ceil(4);
     let mut kernel = Kernel::new("pointwise", TEMPLATE).work(count * cluster.members.len());
-    let body = if adapter.has_int64 && eights::fits(&code) {
+    let body = if adapter.has_int64 && eights::fits(wiring, cluster, &code.outputs) {
         let units = quads.div_ceil(2);
         let span = eights::span(units);
         kernel = kernel
             .constant("WORKGROUP", format!("{}u", eights::WORKGROUP))
             .values(&[count, quads, units, span])
             .grid(fold_groups(units, span));
-        eights::write(&mut code, &mut kernel)?
+        let members = cluster.members.iter().copied();
+        let eights = eights::write(&mut code, members, None, "params.count", "min(unit * 2u + 1u, params.quads - 1u)")?;
+        code.bind(&mut kernel, &format!("{}{}", eights.body, eights.function), 1, false, |_| "vec4<u64>");
+        kernel.declarations.push_str(eights::LIBRARY);
+        kernel.declarations.push_str(&eights.function);
+        eights.body
     } else {
         kernel = kernel.values(&[count, quads, quads, WORKGROUP]).grid(fold_groups(quads, WORKGROUP));
         let mut body = "    let quad = unit;\n    let index = quad * 4u;\n".to_string();
         calls(&mut code, cluster.members.iter().copied(), "index", "params.count", &mut body)?;
         for output in 0..code.outputs.len() {
-            let value = code.stored(output, &result(&code, output), 4);
+            let value = super::wiring::node(code.outputs[output]).map(|node| format!("v{node}")).unwrap_or_default();
+            let value = code.stored(output, &value, 4);
             let _ = writeln!(body, "    {}[quad] = {value};", output_name(output));
         }
         code.bind(&mut kernel, &body, 1, false, |root| array_type(wiring.stored(root).dtype, true));
@@ -56,11 +62,6 @@ pub(super) fn write(
         .hook("evaluate", format!("\n{body}"));
     kernel.declarations.push_str(&code.libraries());
     Ok(code.finish(Kernels::from(kernel)))
-}
-
-/// The name of an output's value.
-pub(super) fn result(code: &Code, output: usize) -> String {
-    super::wiring::node(code.outputs[output]).map(|node| format!("v{node}")).unwrap_or_default()
 }
 
 /// Appends the calls of `members`, in order, loading what they read at `index` of `count`; values are named after their

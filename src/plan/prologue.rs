@@ -136,7 +136,8 @@ fn of_four(hook: &LoadHook, body: &str, code: &Code, vectors: &[usize]) -> (Stri
 /// the former.
 pub(super) fn take_off<'a>(kernel: &mut Kernel, code: &Code, call: usize, loaded: &'a [Loaded]) -> Vec<&'a Loaded> {
     let taken: Vec<&Loaded> = loaded.iter().filter(|loaded| kernel.shows(Operand::Input(loaded.argument))).collect();
-    kernel.hooks.retain(|(name, _)| taken.iter().all(|loaded| loaded.hook != *name));
+    // One that loads eight calls this one in the template.
+    kernel.hooks.retain(|(name, _)| taken.iter().all(|loaded| !name.starts_with(loaded.hook)));
     let is_taken = |operand: Operand| taken.iter().any(|loaded| operand == Operand::Input(loaded.argument));
     kernel.bindings.retain(|(_, operand)| !is_taken(*operand));
     let place = |argument: usize| code.inputs.iter().position(|input| input.from == (call, argument));

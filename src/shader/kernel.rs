@@ -219,6 +219,36 @@ impl Kernel {
         self
     }
 
+    /// Says that results go through `store_output_eight(index, low, high)`, eight neighbours from a multiple of eight on,
+    /// whose body in the template calls `store_output` for each: `output`, an array of `Stored`, takes them together then.
+    #[must_use]
+    pub(crate) fn stores_eights(self) -> Kernel {
+        let body = "output[index / 8u] = eight(bitcast<vec4<u32>>(low), bitcast<vec4<u32>>(high));";
+        self.constant("STORE_EIGHTS", true)
+            .alias("Stored", "vec4<u64>")
+            .hook("store_output", "")
+            .hook("store_output_eight", body)
+    }
+
+    /// Whether [`stores_eights`](Kernel::stores_eights) was said.
+    pub(crate) fn has_eights(&self) -> bool {
+        self.constants.iter().any(|constant| constant.0 == "STORE_EIGHTS")
+    }
+
+    /// Writes another body of `store_output_eight`.
+    pub(crate) fn store_eights_by(&mut self, body: String) {
+        self.hooks.retain(|hook| hook.0 != "store_output_eight");
+        self.hooks.push(("store_output_eight", body));
+    }
+
+    /// Writes another body of `store_output`, which takes all results then.
+    pub(crate) fn store_by(&mut self, body: String) {
+        self.constants.retain(|constant| constant.0 != "STORE_EIGHTS");
+        self.aliases.retain(|alias| alias.0 != "Stored");
+        self.hooks.retain(|hook| !hook.0.starts_with("store_output"));
+        self.hooks.push(("store_output", body));
+    }
+
     /// Appends parameter words.
     #[must_use]
     pub fn words(mut self, words: impl IntoIterator<Item = Word>) -> Kernel {
@@ -252,7 +282,8 @@ impl Kernel {
     /// Whether its results go through `store_output(index, value)` as the template has it, so that the planner may
     /// write another body.
     pub(crate) fn has_store_hook(&self) -> bool {
-        self.stores_floats() && self.hooks.iter().all(|hook| hook.0 != "store_output") && self.param_fields().is_some()
+        let is_set = |hook: &(&str, String)| hook.0 == "store_output" && !hook.1.is_empty();
+        self.stores_floats() && !self.hooks.iter().any(is_set) && self.param_fields().is_some()
     }
 
     /// The hook through which an operand is read, where the planner may write another body.

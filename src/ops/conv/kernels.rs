@@ -209,7 +209,8 @@ impl Call<'_> {
         let strides = [depth * positions, positions, 1];
         let right =
             Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
-        let mut product = Product::new([&left, &right], self.output).kernels(Variant::Shuffle)?;
+        let mut product =
+            Product::new([&left, &right], self.output).kernels(Variant::Shuffle { int64: self.adapter.has_int64 })?;
         // The weight is the second input, and the left operand.
         for kernel in &mut product.kernels {
             for (_, operand) in &mut kernel.bindings {

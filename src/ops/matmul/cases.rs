@@ -21,6 +21,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         product(&[&[5, 9], &[9, 300]], 9.0).first_order(),
         // Vectors of four along every dimension, here and in the gradients.
         product(&[&[21, 12], &[12, 516]], 12.0).first_order(),
+        // Eight columns at a time, tiles cut off at every edge.
+        product(&[&[37, 14], &[14, 520]], 14.0).first_order(),
+        product(&[&[2, 37, 15], &[2, 15, 520]], 15.0).first_order(),
         // Past the longest loop of some drivers; the halves of the sum are long loops themselves.
         Case::new("matmul", &[&[2, 1], &[1, 3]], |x| {
             Ok(vec![x[0].expand(&[2, 140_001])?.matmul(&x[1].expand(&[140_001, 3])?)?])

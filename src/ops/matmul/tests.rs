@@ -45,6 +45,8 @@ fn shapes() -> Vec<Operands> {
         // Vectors of four in both operands, tiles cut off at every edge, and none of it.
         plain([1, 132, 36], [1, 36, 140]),
         plain([2, 67, 37], [2, 37, 71]),
+        // Eight columns at a time.
+        plain([2, 37, 15], [2, 15, 520]),
         // Quads along the other dimension.
         Operands {
             left: [1, 36, 68],

@@ -13,6 +13,7 @@ use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
+const EIGHT: &str = include_str!("../../../shaders/lib/eight.wgsl");
 const SHUFFLE: &str = include_str!("../../../shaders/matmul_shuffle.wgsl");
 const PLAIN: &str = include_str!("../../../shaders/matmul_plain.wgsl");
 const COOPERATIVE: &str = include_str!("../../../shaders/matmul_cooperative.wgsl");
@@ -75,8 +76,9 @@ const SMALL: Tile = Tile::new(8, 1, 1);
 /// A way to compute a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) enum Variant {
-    /// Registers of software adapters, with subgroups of at least 8 lanes.
-    Shuffle,
+    /// Registers of software adapters, with subgroups of at least 8 lanes; `int64`: pairs of numbers are loaded and stored
+    /// as one.
+    Shuffle { int64: bool },
     /// Registers of software adapters.
     Plain,
     /// Cooperative matrices, `fragments` x `fragments` a subgroup; `splits` parts of the depth.
@@ -119,11 +121,24 @@ fn fastest(operand: &Layout) -> usize {
 
 /// Whether quads along dimension `fastest` can be loaded as vectors.
 fn has_quads(layout: &Layout, fastest: usize) -> bool {
+    layout.offset.is_multiple_of(4) && has_runs(layout, fastest, 4)
+}
+
+/// Whether neighbours along dimension `fastest` are neighbours in memory, and a multiple of `size` of them lies from multiples
+/// of it on.
+fn has_runs(layout: &Layout, fastest: usize, size: usize) -> bool {
     let step = |dim: usize| if dim == 0 && layout.shape[0] == 1 { 0 } else { layout.strides()[dim] };
     layout.strides()[fastest] == 1
-        && layout.shape[fastest].is_multiple_of(4)
-        && layout.offset.is_multiple_of(4)
-        && (0..3).all(|dim| dim == fastest || step(dim).is_multiple_of(4))
+        && layout.shape[fastest].is_multiple_of(size)
+        && (0..3).all(|dim| dim == fastest || step(dim).is_multiple_of(size))
+}
+
+/// The same for f32 as [`quads`] says it, two numbers of a quad at a time.
+fn pairs(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Option<String>) {
+    if layout.dtype != DType::F32 || !has_quads(layout, fastest) {
+        return quads(layout, fastest, binding);
+    }
+    ("vec2<u64>", Some(format!("return bitcast<Quad>(four_of({binding}[first / 4u]));")))
 }
 
 /// The element type of a binding, and the body of the function that loads four neighbours from it where that is one
@@ -158,8 +173,8 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles gain 10 % over 32 x 4 on
-    /// large products and compile twice as long.
+    /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles are faster than 32 x 4, most so
+    /// where eight columns lie together, and compile twice as long.
     fn shuffle_tile(&self) -> [usize; 2] {
         [32, if self.columns < 512 { 4 } else { 8 }]
     }
@@ -172,7 +187,7 @@ impl<'a> Product<'a> {
     pub fn summing(&self, adapter: &Adapter) -> Result<Option<Kernels>> {
         let variant = self.choice(adapter);
         let tile_columns = match variant {
-            Variant::Shuffle => WORKGROUP * self.shuffle_tile()[1],
+            Variant::Shuffle { .. } => WORKGROUP * self.shuffle_tile()[1],
             Variant::Plain => WORKGROUP * self.plain_tile()[1],
             Variant::Tiled { tile, .. } => tile.columns(),
             Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => return Ok(None),
@@ -188,7 +203,7 @@ impl<'a> Product<'a> {
         if adapter.is_cpu {
             // Four times the code, and so the compilation, for lanes of which few columns leave most idle.
             let pays = adapter.subgroup_size >= 8 && self.columns >= FEW_COLUMNS;
-            return if pays { Variant::Shuffle } else { Variant::Plain };
+            return if pays { Variant::Shuffle { int64: adapter.has_int64 } } else { Variant::Plain };
         }
         // A workgroup shares out each row of a matrix that is loaded along k, so short rows leave most of it idle.
         let is_deep = |along_k: usize| along_k != 1 || self.depth >= SHORTEST_ROW;
@@ -216,7 +231,8 @@ impl<'a> Product<'a> {
     pub fn variants(&self, adapter: &Adapter) -> Vec<Variant> {
         let choice = self.choice(adapter);
         if adapter.is_cpu {
-            let both = [choice, if choice == Variant::Plain { Variant::Shuffle } else { Variant::Plain }];
+            let shuffle = Variant::Shuffle { int64: adapter.has_int64 };
+            let both = [choice, if choice == Variant::Plain { shuffle } else { Variant::Plain }];
             return both[..if adapter.subgroup_size >= 8 { 2 } else { 1 }].to_vec();
         }
         let mut all = vec![choice];
@@ -276,17 +292,20 @@ impl<'a> Product<'a> {
             return Ok(Kernels::default());
         }
         match variant {
-            Variant::Shuffle => {
+            Variant::Shuffle { int64 } => {
                 let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
-                let (left_element, load_left) = quads(self.left, left_fastest, "left");
-                let (right_element, load_right) = quads(self.right, right_fastest, "right");
-                let kernel = Kernel::new("matmul_shuffle", SHUFFLE)
+                let mut kernel = Kernel::new("matmul_shuffle", SHUFFLE)
                     .constant("LEFT_DEPTH_FASTEST", left_fastest == 2)
                     .constant("RIGHT_DEPTH_FASTEST", right_fastest == 1)
-                    .alias("LeftElement", left_element)
-                    .alias("RightElement", right_element)
                     .alias("Result", self.output.dtype.wgsl());
-                let kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
+                if int64 {
+                    kernel = self.in_pairs(kernel);
+                } else {
+                    let (left_element, load_left) = quads(self.left, left_fastest, "left");
+                    let (right_element, load_right) = quads(self.right, right_fastest, "right");
+                    kernel = kernel.alias("LeftElement", left_element).alias("RightElement", right_element);
+                    kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
+                }
                 self.in_registers(kernel, self.shuffle_tile(), 8)
             }
             Variant::Plain => {
@@ -313,6 +332,33 @@ impl<'a> Product<'a> {
             kernel.clone().values(&[first]).grid(groups).work(self.work(layers))
         };
         (0..self.batch).step_by(most).map(dispatch).collect()
+    }
+
+    /// Lets a kernel load f32 in pairs, and eight columns at once where they lie so.
+    fn in_pairs(&self, mut kernel: Kernel) -> Kernel {
+        let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
+        let (left_element, load_left) = pairs(self.left, left_fastest, "left");
+        let (mut right_element, mut load_right) = pairs(self.right, right_fastest, "right");
+        let has_eights = self.shuffle_tile()[1].is_multiple_of(8)
+            && self.right.dtype == DType::F32
+            && self.right.offset == 0
+            && has_runs(self.right, 2, 8);
+        if has_eights {
+            right_element = "vec4<u64>";
+            // Of a kernel that loads eights throughout.
+            load_right = Some("return Quad();".to_string());
+            kernel = kernel.constant("RIGHT_EIGHTS", true).hook(
+                "load_right_eight",
+                "let eight = right[first / 8u];
+    return mat2x4<f32>(bitcast<Quad>(low_four(eight)), bitcast<Quad>(high_four(eight)));",
+            );
+        }
+        if has_eights && self.output.dtype == DType::F32 && !self.ones {
+            kernel = kernel.stores_eights();
+        }
+        kernel.declarations.push_str(EIGHT);
+        kernel = kernel.alias("LeftElement", left_element).alias("RightElement", right_element);
+        hook(hook(kernel, "load_left", load_left), "load_right", load_right)
     }
 
     /// The kernels of software adapters. `sharers` invocations load what they use of `left` together.
