@@ -212,20 +212,21 @@ impl Op for Convolution {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let (first, second) = (context.input(0), context.input(1));
         let compute = |pass, a: &Tensor, b: &Tensor| Convolution::record(pass, self.geometry, a, b);
-        let (for_first, for_second) = match self.pass {
-            Pass::Forward => (
-                context.of(0, |g| compute(Pass::BackwardData, &g, second))?,
-                context.of(1, |g| compute(Pass::BackwardFilter, &g, first))?,
-            ),
-            Pass::BackwardData => (
-                context.of(0, |g| compute(Pass::Forward, &g, second))?,
-                context.of(1, |g| compute(Pass::BackwardFilter, first, &g))?,
-            ),
-            Pass::BackwardFilter => (
-                context.of(0, |g| compute(Pass::Forward, second, &g))?,
-                context.of(1, |g| compute(Pass::BackwardData, first, &g))?,
-            ),
+        let (first_pass, second_pass) = match self.pass {
+            Pass::Forward => (Pass::BackwardData, Pass::BackwardFilter),
+            Pass::BackwardData => (Pass::Forward, Pass::BackwardFilter),
+            Pass::BackwardFilter => (Pass::Forward, Pass::BackwardData),
         };
+        // The second operand's first: it is mostly a weight, whose gradient is small and the last to read what the first
+        // operand's gradient may then take the place of.
+        let for_second = context.of(1, |g| match self.pass {
+            Pass::Forward => compute(second_pass, &g, first),
+            _ => compute(second_pass, first, &g),
+        })?;
+        let for_first = context.of(0, |g| match self.pass {
+            Pass::BackwardFilter => compute(first_pass, second, &g),
+            _ => compute(first_pass, &g, second),
+        })?;
         Ok(vec![for_first, for_second])
     }
 }
