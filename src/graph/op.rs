@@ -89,6 +89,11 @@ pub trait Op: Any + Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether it only copies its inputs, so that the planner may keep those instead of the result and copy them again.
+    fn is_copy(&self) -> bool {
+        false
+    }
+
     /// The most obvious code that computes it, in double precision.
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>>;
 

@@ -82,6 +82,9 @@ impl Op for Cat {
         }
         Ok(kernels)
     }
+    fn is_copy(&self) -> bool {
+        true
+    }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let dim = self.dim;
         let mut sizes = inputs[0].shape.to_vec();

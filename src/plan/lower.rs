@@ -53,8 +53,8 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
             Kind::Rows(_) => rows::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
             Kind::Call(call) if pack::is_pack(&wiring, *call) => pack::write(&wiring, *call, &packs),
             Kind::Call(call) => {
-                let summing = summing[*call].take().filter(|_| cluster.side_sum(&wiring).is_some());
-                let own = summing.map(|summing| summing.kernels).or_else(|| kernels[*call].take()).unwrap_or_default();
+                let summing = summing[*call].clone().filter(|_| cluster.side_sum(&wiring).is_some());
+                let own = summing.map(|summing| summing.kernels).or_else(|| kernels[*call].clone()).unwrap_or_default();
                 if cluster.members.len() == 1 {
                     alone(&wiring, *call, own)
                 } else {

@@ -1,5 +1,5 @@
 //! Values computed a second time, just before the backward pass reads them, instead of being kept from the forward
-//! pass: pointwise ones, of what is in memory at that time all the same.
+//! pass: pointwise ones, of what is in memory at that time all the same, and copies, of what they were copied from.
 
 use crate::graph::Edge;
 use crate::plan::form::{Cluster, Former, Kind};
@@ -138,6 +138,9 @@ impl<'a> Round<'a> {
     fn copy(&self, root: Root, before: usize) -> Option<(Cluster, Vec<(usize, Root)>)> {
         let wiring = self.wiring();
         let value = node(root)?;
+        if wiring.schedule.nodes[value].op.is_copy() {
+            return self.copied_again(root, before).map(|copy| (copy, Vec::new()));
+        }
         let numel = wiring.stored(root).shape.numel();
         let mut members = BTreeSet::new();
         let mut added = Vec::new();
@@ -169,6 +172,25 @@ impl<'a> Round<'a> {
         let copies = members.iter().copied().filter(|&member| member != value).collect();
         let copy = self.former.form(members, copies).ok()?;
         matches!(copy.kind, Kind::Pointwise).then_some((copy, added))
+    }
+
+    /// The cluster that copies again what a call had copied into a value, where keeping its inputs takes at most three
+    /// quarters of the memory.
+    fn copied_again(&self, root: Root, before: usize) -> Option<Cluster> {
+        let wiring = self.wiring();
+        let value = node(root)?;
+        let mut kept = 0;
+        for argument in 0..wiring.schedule.edges[value].len() {
+            let read = wiring.argument(value, argument);
+            if self.is_at_hand(read, before) {
+                continue;
+            }
+            // It must be there as it was then.
+            let [Life { from: Some(_), .. }] = self.lives.of(read) else { return None };
+            kept += self.bytes(read);
+        }
+        (4 * kept <= 3 * self.bytes(root)).then_some(())?;
+        self.former.form(BTreeSet::from([value]), BTreeSet::new()).ok()
     }
 
     /// Whether a value is in memory before a cluster without being kept for longer than it is now.
