@@ -1,10 +1,7 @@
 // Eight neighbouring numbers of 32 bits as four of 64, the first of two in the lower half.
-fn low_four(eight: vec4<u64>) -> U {
-    return U(u32(eight.x), u32(eight.x >> 32u), u32(eight.y), u32(eight.y >> 32u));
-}
-
-fn high_four(eight: vec4<u64>) -> U {
-    return U(u32(eight.z), u32(eight.z >> 32u), u32(eight.w), u32(eight.w >> 32u));
+fn four(eight: vec4<u64>, half: u32) -> U {
+    let pairs = select(eight.xy, eight.zw, half == 1u);
+    return U(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u));
 }
 
 fn pair(low: u32, high: u32) -> u64 { return u64(low) | (u64(high) << 32u); }

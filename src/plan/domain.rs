@@ -115,6 +115,14 @@ impl Domain {
         }
     }
 
+    /// Whether eight neighbours from a multiple of eight on belong to one row.
+    pub fn has_eights(&self) -> bool {
+        match self.wide() {
+            Wide::Elements { ragged } => ragged || self.row_of.last().is_some_and(|(size, _)| size % 8 == 0),
+            Wide::Single | Wide::Rows => false,
+        }
+    }
+
     /// For rows or for elements: the sizes and the distances in memory of the dimensions they count through.
     fn part(&self, of_rows: bool) -> Vec<(usize, usize)> {
         let mut part = Vec::new();

@@ -1,4 +1,4 @@
-//! Pointwise kernels of software adapters: two fours at a time, which lie in memory as four numbers of 64 bits.
+//! Kernels of software adapters: two fours at a time, which lie in memory as four numbers of 64 bits.
 //!
 //! Such an adapter loads and stores for one invocation after the other, one number at a time, and takes no longer for one
 //! of 64 bits than for one of 32. Workgroups of one subgroup that run over many units spare it most of what it does for
@@ -7,11 +7,13 @@
 use crate::error::Result;
 use crate::plan::access::Access;
 use crate::plan::code::{Code, output_name};
+use crate::plan::domain::place;
 use crate::plan::pointwise::{calls, result};
 use crate::shader::Kernel;
 use std::fmt::Write;
 
-const LIBRARY: &str = include_str!("../../shaders/lib/eight.wgsl");
+/// Splits eights into fours and joins them.
+pub(super) const LIBRARY: &str = include_str!("../../shaders/lib/eight.wgsl");
 
 /// Invocations of a workgroup: a subgroup's.
 pub(super) const WORKGROUP: usize = 8;
@@ -34,13 +36,23 @@ pub(super) fn fits(code: &Code) -> bool {
         && code.cluster.members.iter().all(is_scalar)
 }
 
-/// Writes the body that computes a unit, and what it calls; binds what these load and store.
-pub(super) fn write(code: &mut Code, kernel: &mut Kernel) -> Result<String> {
-    for input in &mut code.inputs {
-        if matches!(input.access, Access::Flat) && input.layout.offset == 0 && input.layout.dtype.size() == 4 {
-            input.access = Access::Eight;
+/// Lets inputs be loaded in eights that lie in memory as such.
+pub(super) fn load_eights(code: &mut Code) {
+    for input in code.inputs.iter_mut().filter(|input| !input.is_row) {
+        if let Some(access) = input.access.eight(&input.layout) {
+            input.access = access;
         }
     }
+}
+
+/// The expression that loads the eight numbers from `index` on.
+pub(super) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str) -> String {
+    format!("{buffer}[{} / 8u]", place(steps, index))
+}
+
+/// Writes the body that computes a unit, and what it calls; binds what these load and store.
+pub(super) fn write(code: &mut Code, kernel: &mut Kernel) -> Result<String> {
+    load_eights(code);
     let mut body = "    let index = quad * 4u;\n".to_string();
     calls(code, code.cluster.members.iter().copied(), "index", "params.count", &mut body)?;
     let (mut fields, mut values) = (String::new(), Vec::new());
@@ -49,12 +61,13 @@ pub(super) fn write(code: &mut Code, kernel: &mut Kernel) -> Result<String> {
         values.push(format!("bitcast<U>({})", code.stored(output, &result(code, output), 4)));
     }
     let (mut loads, mut parameters, mut low, mut high) = (String::new(), String::new(), String::new(), String::new());
-    for input in code.inputs.iter().filter(|input| matches!(input.access, Access::Eight)) {
+    for input in &code.inputs {
+        let Access::Eight(steps) = &input.access else { continue };
         let buffer = &input.buffer;
-        let _ = writeln!(loads, "    let eight_{buffer} = {buffer}[unit];");
+        let _ = writeln!(loads, "    let eight_{buffer} = {};", eight(buffer, steps, "unit * 8u"));
         let _ = write!(parameters, ", four_{buffer}: U");
-        let _ = write!(low, ", low_four(eight_{buffer})");
-        let _ = write!(high, ", high_four(eight_{buffer})");
+        let _ = write!(low, ", four(eight_{buffer}, 0u)");
+        let _ = write!(high, ", four(eight_{buffer}, 1u)");
     }
     let mut unit = format!(
         "{loads}    let low = fours(unit * 2u{low});\n    \

@@ -8,6 +8,7 @@ use crate::plan::access::{Access, array_type};
 use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::combine::{Accumulator, share};
 use crate::plan::domain::{Domain, Wide, steps};
+use crate::plan::eights;
 use crate::plan::form::{Cluster, Kind};
 use crate::plan::loops::{Levels, along, chunks, formula, is_one_loop, lanes};
 use crate::plan::wiring::{Root, Wiring, node};
@@ -18,7 +19,8 @@ use std::fmt::Write;
 
 const TEMPLATE: &str = include_str!("../../shaders/rows.wgsl");
 
-/// Elements one invocation adds up before it starts another partial sum: long chains of additions lose digits.
+/// Elements (vectors of them) one invocation adds up before it starts another partial sum: long chains of additions
+/// lose digits.
 const BLOCK: usize = 256;
 
 /// How an argument is read, of which there is one for each row or not.
@@ -55,7 +57,12 @@ pub(super) fn write(
     if store_in.is_none_or(|store_in| store_in == loops) {
         code.take_over(may_take, is_full);
     }
-    let mut writer = Writer { code, domain, levels, wide: domain.wide(), text: String::new(), loaded: BTreeSet::new() };
+    let along = along(domain, adapter);
+    if along == 8 {
+        eights::load_eights(&mut code);
+    }
+    let mut writer =
+        Writer { code, domain, levels, wide: domain.wide(), along, text: String::new(), loaded: BTreeSet::new() };
 
     let mut kernels = Vec::new();
     writer.rows_until(0, false)?;
@@ -96,6 +103,8 @@ struct Writer<'a> {
     domain: &'a Domain,
     levels: Levels,
     wide: Wide,
+    /// Elements of a row that one step takes.
+    along: usize,
     text: String,
     /// Inputs of rows that are loaded, and members whose row values are named.
     loaded: BTreeSet<String>,
@@ -104,6 +113,12 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn is_full(&self, member: usize) -> bool {
         self.code.cluster.is_full(self.code.wiring, member)
+    }
+
+    /// Whether an output's elements are stored in eights.
+    fn stores_eights(&self, root: Root) -> bool {
+        let is_full = node(root).is_some_and(|member| self.is_full(member));
+        self.along == 8 && is_full && self.code.wiring.stored(root).dtype.size() == 4
     }
 
     fn dtype(&self, member: usize) -> DType {
@@ -260,24 +275,35 @@ impl Writer<'_> {
             let part = format!("part_{}", accumulator.name);
             let _ = writeln!(steps, "    {part} = {};", accumulator.combined(&part, &value));
         }
-        if lanes > 1 && !stored.is_empty() {
-            // A team that repeats the last row must not read what is stored in place.
-            steps.push_str("    if (team < teams) {\n");
-        }
+        // A team that repeats the last row must not read what is stored in place.
+        let condition = if lanes > 1 { "if (team < teams) " } else { "" };
+        let mut eights = String::new();
         for &k in stored {
+            let name = output_name(k);
             let value = node(self.code.outputs[k]).map(|member| format!("v{member}")).unwrap_or_default();
             let value = self.code.stored(k, &value, self.code.width);
-            let at = if self.code.width == 4 { "index / 4u" } else { "index" };
-            let _ = writeln!(steps, "    {}[{at}] = {value};", output_name(k));
+            if self.stores_eights(self.code.outputs[k]) {
+                let _ = writeln!(steps, "    {name}_fours[half] = bitcast<U>({value});");
+                let joined = format!("eight({name}_fours[0], {name}_fours[1])");
+                let _ = writeln!(eights, "    {condition}{{ {name}[start / 8u] = {joined}; }}");
+            } else {
+                let at = if self.code.width == 4 { "index / 4u" } else { "index" };
+                let _ = writeln!(steps, "    {condition}{{ {name}[{at}] = {value}; }}");
+            }
         }
-        if lanes > 1 && !stored.is_empty() {
-            steps.push_str("    }\n");
+        if body.contains("quad") {
+            body.insert_str(0, "    let quad = index / 4u;\n");
         }
         if ragged {
-            body.insert_str(0, "    let inside = (U(e) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
+            body.insert_str(0, "    let inside = (U(index) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
         }
-        let along = along(self.domain);
+        let (start, step) = match self.along {
+            8 => ("start", self.in_halves(&format!("{body}{steps}"), &loaded, &eights)),
+            _ => ("index", format!("{body}{steps}")),
+        };
+        let along = self.along;
         let index = self.domain.index("row", "e");
+        let block = BLOCK * along.min(4) / along;
         let out = &mut self.text;
         for accumulator in &accumulators {
             let Accumulator { name, .. } = accumulator;
@@ -286,18 +312,14 @@ impl Writer<'_> {
         // Blocks, so that no chain of additions is long.
         let _ = writeln!(
             out,
-            "    for (var block = first * {along}u; block < params.length; block += {BLOCK}u * step * {along}u) {{"
+            "    for (var block = first * {along}u; block < params.length; block += {block}u * step * {along}u) {{"
         );
         for accumulator in &accumulators {
             let _ = writeln!(out, "    var part_{} = {};", accumulator.name, accumulator.nothing());
         }
-        let _ = writeln!(out, "    let end = min(block + {BLOCK}u * step * {along}u, params.length);");
+        let _ = writeln!(out, "    let end = min(block + {block}u * step * {along}u, params.length);");
         let _ = writeln!(out, "    for (var e = block; e < end; e += step * {along}u) {{");
-        let _ = writeln!(out, "    let index = {index};");
-        if body.contains("quad") {
-            out.push_str("    let quad = index / 4u;\n");
-        }
-        let _ = writeln!(out, "{body}{steps}    }}");
+        let _ = writeln!(out, "    let {start} = {index};\n{step}    }}");
         for accumulator in &accumulators {
             let sum = format!("sum_{}", accumulator.name);
             let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &format!("part_{}", accumulator.name)));
@@ -309,6 +331,30 @@ impl Writer<'_> {
             let _ = writeln!(out, "    let {} = {total};", accumulator.name);
         }
         Ok(())
+    }
+
+    /// A step of eight elements, which `text` computes four of; `stores` stores the `stored` outputs after that.
+    fn in_halves(&self, text: &str, loaded: &[bool], stores: &str) -> String {
+        let mut out = String::new();
+        let mut fours = String::new();
+        for (input, _) in self.code.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
+            let Access::Eight(steps) = &input.access else { continue };
+            let buffer = &input.buffer;
+            let _ = writeln!(out, "    let eight_{buffer} = {};", eights::eight(buffer, steps, "start"));
+            let _ = writeln!(fours, "    let four_{buffer} = four(eight_{buffer}, half);");
+        }
+        for name in (0..self.code.outputs.len()).map(output_name).filter(|name| stores.contains(name)) {
+            let _ = writeln!(out, "    var {name}_fours: array<U, 2>;");
+        }
+        // The second four may lie past the end.
+        let ends =
+            if self.wide == (Wide::Elements { ragged: true }) { "if (e + 4u * half < params.length) " } else { "" };
+        let _ = writeln!(
+            out,
+            "    for (var half = 0u; half < 2u; half++) {{ // unroll\n    {ends}{{\n    let index = start + 4u * half;\n\
+             {fours}{text}    }}\n    }}\n{stores}"
+        );
+        out
     }
 
     /// Stores a chunk's results, side by side in one buffer whatever their types.
@@ -409,7 +455,10 @@ impl Writer<'_> {
             Some(member) if self.is_full(member) => self.code.width == 4,
             _ => self.wide == Wide::Rows,
         };
-        let array = |root: Root| array_type(self.code.wiring.stored(root).dtype, is_vector(root));
+        let array = |root: Root| match self.stores_eights(root) {
+            true => "vec4<u64>",
+            false => array_type(self.code.wiring.stored(root).dtype, is_vector(root)),
+        };
         self.code.bind(&mut kernel, body, 1, false, array);
         if body.contains("partial[") {
             let (binding, element) = (1 + kernel.bindings.len(), self.partial_type());
@@ -419,6 +468,9 @@ impl Writer<'_> {
                 "@group(0) @binding({binding}) var<storage, {mode}> partial: array<{element}>;"
             );
             kernel.bindings.push(("partial".to_string(), Operand::Temporary(0)));
+        }
+        if body.contains("eight") {
+            kernel.declarations.push_str(eights::LIBRARY);
         }
         kernel.declarations.push_str(&self.code.libraries());
         let all: Vec<Accumulator> =
