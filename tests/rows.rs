@@ -97,3 +97,33 @@ fn long_rows_are_right_in_eights_and_in_fours() {
         }
     }
 }
+
+#[test]
+fn softmax_of_extremes_is_that_of_the_reference() {
+    let (low, high) = (f32::NEG_INFINITY, f32::INFINITY);
+    let row = |of: &dyn Fn(usize) -> f32| -> Vec<f32> { (0..1000).map(of).collect() };
+    let rows = [
+        row(&|_| low),
+        row(&|i| if i < 700 { low } else { i as f32 * 1e-3 }),
+        row(&|i| if i % 3 == 0 { low } else { -(i as f32) }),
+        row(&|i| if i == 500 { high } else { 1.0 }),
+        row(&|i| if i == 500 { f32::NAN } else { 1.0 }),
+        row(&|i| i as f32),
+        row(&|i| (i as f32 - 500.0) * 6e35),
+        row(&|_| f32::MIN),
+    ];
+    let of = |device: &Device, log: bool| {
+        let x = Tensor::from_slice(device, &rows.concat(), &[rows.len(), 1000]).unwrap();
+        let y = if log { x.log_softmax(1) } else { x.softmax(1) };
+        y.unwrap().to_vec::<f32>().unwrap()
+    };
+    for device in devices() {
+        for log in [false, true] {
+            for (at, (got, exact)) in of(&device, log).into_iter().zip(of(&Device::reference(), log)).enumerate() {
+                let is_close = (got - exact).abs() <= 32.0 * f32::EPSILON * exact.abs().max(1e-3);
+                let is_same = got == exact || got.is_nan() && exact.is_nan();
+                assert!(is_close || is_same, "at {} of row {}: {got} instead of {exact}", at % 1000, at / 1000);
+            }
+        }
+    }
+}

@@ -50,6 +50,27 @@ pub(super) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str) -> Stri
     format!("{buffer}[{} / 8u]", place(steps, index))
 }
 
+/// What loads a step's eights of a row, of those inputs that are `loaded` so, and what takes a four of each.
+pub(super) fn loads(code: &Code, loaded: &[bool]) -> (String, String) {
+    let (mut eights, mut fours) = (String::new(), String::new());
+    for (input, _) in code.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
+        let Access::Eight(steps) = &input.access else { continue };
+        let buffer = &input.buffer;
+        let _ = writeln!(eights, "    let eight_{buffer} = {};", eight(buffer, steps, "start"));
+        let _ = writeln!(fours, "    let four_{buffer} = four(eight_{buffer}, half);");
+    }
+    (eights, fours)
+}
+
+/// A step of eight elements of a row, four of which `text` computes; the second four may lie past a `ragged` row.
+pub(super) fn halves(text: &str, ragged: bool) -> String {
+    let condition = if ragged { "if (e + 4u * half < params.length) " } else { "" };
+    format!(
+        "    for (var half = 0u; half < 2u; half++) {{ // unroll\n    {condition}{{\n    let index = start + 4u * half;\n\
+         {text}    }}\n    }}\n"
+    )
+}
+
 /// Writes the body that computes a unit, and what it calls; binds what these load and store.
 pub(super) fn write(code: &mut Code, kernel: &mut Kernel) -> Result<String> {
     load_eights(code);

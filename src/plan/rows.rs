@@ -12,7 +12,7 @@ use crate::plan::eights;
 use crate::plan::form::{Cluster, Kind};
 use crate::plan::loops::{Levels, along, chunks, formula, is_one_loop, lanes};
 use crate::plan::wiring::{Root, Wiring, node};
-use crate::shader::{Kernel, Kernels, Operand, RowFormula, fold_groups};
+use crate::shader::{Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -203,7 +203,9 @@ impl Writer<'_> {
         let reductions = self.levels.reductions.get(level - 1);
         let of = |&(member, at): &(usize, usize)| {
             let combine = formula(self.code.wiring, member).map(|formula| formula.reductions[at].0)?;
-            Some(Accumulator { name: format!("t{member}_{at}"), combine, dtype: self.dtype(member) })
+            let largest = at.checked_sub(1).filter(|_| combine == Combine::Exponentials);
+            let name = |at: usize| format!("t{member}_{at}");
+            Some(Accumulator { name: name(at), combine, dtype: self.dtype(member), largest: largest.map(name) })
         };
         reductions.into_iter().flatten().filter_map(of).collect()
     }
@@ -258,14 +260,15 @@ impl Writer<'_> {
         }
         let ragged = self.wide == Wide::Elements { ragged: true };
         let accumulators = self.accumulators(level);
-        let mut steps = String::new();
+        // Sums of exponentials come after what they need to know of the same elements.
+        let (mut first, mut growth, mut last) = (String::new(), String::new(), String::new());
         for (accumulator, (member, at)) in
             accumulators.iter().zip(self.levels.reductions.get(level - 1).cloned().unwrap_or_default())
         {
             let Some(formula) = formula(wiring, member) else { continue };
             let element = self.element(member, 0, &mut loaded, &mut body)?;
             let text = self.reduced(member, formula, formula.reductions[at].1);
-            let mut value = self.code.filled(member, &text, &[element]);
+            let mut value = accumulator.element(self.code.filled(member, &text, &[element]));
             if accumulator.dtype == DType::Bool {
                 value = format!("select(U(0u), U(1u), {value})");
             }
@@ -273,22 +276,25 @@ impl Writer<'_> {
                 value = format!("select({}, {value}, inside)", accumulator.nothing());
             }
             let part = format!("part_{}", accumulator.name);
+            let steps = if accumulator.largest.is_some() { &mut last } else { &mut first };
             let _ = writeln!(steps, "    {part} = {};", accumulator.combined(&part, &value));
+            growth.push_str(&accumulator.growth());
         }
         // A team that repeats the last row must not read what is stored in place.
-        let condition = if lanes > 1 { "if (team < teams) " } else { "" };
-        let mut eights = String::new();
+        let guarded = |store: String| if lanes > 1 { format!("if (team < teams) {{ {store} }}") } else { store };
+        let (mut fours_stored, mut stores) = (String::new(), String::new());
         for &k in stored {
             let name = output_name(k);
             let value = node(self.code.outputs[k]).map(|member| format!("v{member}")).unwrap_or_default();
             let value = self.code.stored(k, &value, self.code.width);
             if self.stores_eights(self.code.outputs[k]) {
-                let _ = writeln!(steps, "    {name}_fours[half] = bitcast<U>({value});");
+                let _ = writeln!(last, "    {name}_fours[half] = bitcast<U>({value});");
                 let joined = format!("eight({name}_fours[0], {name}_fours[1])");
-                let _ = writeln!(eights, "    {condition}{{ {name}[start / 8u] = {joined}; }}");
+                let _ = writeln!(fours_stored, "    var {name}_fours: array<U, 2>;");
+                let _ = writeln!(stores, "    {}", guarded(format!("{name}[start / 8u] = {joined};")));
             } else {
                 let at = if self.code.width == 4 { "index / 4u" } else { "index" };
-                let _ = writeln!(steps, "    {condition}{{ {name}[{at}] = {value}; }}");
+                let _ = writeln!(last, "    {}", guarded(format!("{name}[{at}] = {value};")));
             }
         }
         if body.contains("quad") {
@@ -297,17 +303,22 @@ impl Writer<'_> {
         if ragged {
             body.insert_str(0, "    let inside = (U(index) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
         }
-        let (start, step) = match self.along {
-            8 => ("start", self.in_halves(&format!("{body}{steps}"), &loaded, &eights)),
-            _ => ("index", format!("{body}{steps}")),
+        let (loads, fours) = eights::loads(&self.code, &loaded);
+        let part = |text: &str| match self.along {
+            8 => eights::halves(&format!("{fours}{text}"), ragged),
+            _ => format!("    {{\n    let index = start;\n{text}    }}\n"),
+        };
+        let step = if growth.is_empty() {
+            part(&format!("{body}{first}{last}"))
+        } else {
+            format!("{}{growth}{}", part(&format!("{body}{first}")), part(&format!("{body}{last}")))
         };
         let along = self.along;
         let index = self.domain.index("row", "e");
         let block = BLOCK * along.min(4) / along;
         let out = &mut self.text;
         for accumulator in &accumulators {
-            let Accumulator { name, .. } = accumulator;
-            let _ = writeln!(out, "    var sum_{name} = {};", accumulator.nothing());
+            out.push_str(&accumulator.start());
         }
         // Blocks, so that no chain of additions is long.
         let _ = writeln!(
@@ -319,7 +330,7 @@ impl Writer<'_> {
         }
         let _ = writeln!(out, "    let end = min(block + {block}u * step * {along}u, params.length);");
         let _ = writeln!(out, "    for (var e = block; e < end; e += step * {along}u) {{");
-        let _ = writeln!(out, "    let {start} = {index};\n{step}    }}");
+        let _ = writeln!(out, "    let start = {index};\n{loads}{fours_stored}{step}{stores}    }}");
         for accumulator in &accumulators {
             let sum = format!("sum_{}", accumulator.name);
             let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &format!("part_{}", accumulator.name)));
@@ -327,34 +338,9 @@ impl Writer<'_> {
         out.push_str("    }\n");
         let across = matches!(self.wide, Wide::Elements { .. });
         for accumulator in &accumulators {
-            let total = accumulator.total(&format!("sum_{}", accumulator.name), across, self.code.width, lanes);
-            let _ = writeln!(out, "    let {} = {total};", accumulator.name);
+            out.push_str(&accumulator.end(across, self.code.width, lanes));
         }
         Ok(())
-    }
-
-    /// A step of eight elements, which `text` computes four of; `stores` stores the `stored` outputs after that.
-    fn in_halves(&self, text: &str, loaded: &[bool], stores: &str) -> String {
-        let mut out = String::new();
-        let mut fours = String::new();
-        for (input, _) in self.code.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
-            let Access::Eight(steps) = &input.access else { continue };
-            let buffer = &input.buffer;
-            let _ = writeln!(out, "    let eight_{buffer} = {};", eights::eight(buffer, steps, "start"));
-            let _ = writeln!(fours, "    let four_{buffer} = four(eight_{buffer}, half);");
-        }
-        for name in (0..self.code.outputs.len()).map(output_name).filter(|name| stores.contains(name)) {
-            let _ = writeln!(out, "    var {name}_fours: array<U, 2>;");
-        }
-        // The second four may lie past the end.
-        let ends =
-            if self.wide == (Wide::Elements { ragged: true }) { "if (e + 4u * half < params.length) " } else { "" };
-        let _ = writeln!(
-            out,
-            "    for (var half = 0u; half < 2u; half++) {{ // unroll\n    {ends}{{\n    let index = start + 4u * half;\n\
-             {fours}{text}    }}\n    }}\n{stores}"
-        );
-        out
     }
 
     /// Stores a chunk's results, side by side in one buffer whatever their types.

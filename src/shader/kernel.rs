@@ -58,6 +58,8 @@ pub enum Combine {
     Largest,
     /// The smallest; NaN wins.
     Smallest,
+    /// The sum of exp(x - m), m being the largest x, which the reduction before this one is of the same elements.
+    Exponentials,
 }
 
 /// Reductions along the rows of the one input, and what comes of them, in WGSL: `{0}` is an element, `{r0}`, `{r1}`, ..
