@@ -149,12 +149,21 @@ impl Domain {
         }
     }
 
-    /// The WGSL expression of an element's index.
-    pub fn index(&self, row: &str, element: &str) -> String {
+    /// The WGSL expression of the index of a row's first element.
+    pub fn row_start(&self, row: &str) -> String {
         if self.even().is_some() {
-            return format!("{row} * params.row_stride + {element} * params.element_stride");
+            return format!("{row} * params.row_stride");
         }
-        format!("{} + {}", place(&self.part(true), row), place(&self.part(false), element))
+        place(&self.part(true), row)
+    }
+
+    /// The WGSL expression of how far from there an element is.
+    pub fn distance(&self, element: &str) -> String {
+        match self.even() {
+            Some(_) if self.rows_are_runs() => element.to_string(),
+            Some(_) => format!("{element} * params.element_stride"),
+            None => place(&self.part(false), element),
+        }
     }
 }
 

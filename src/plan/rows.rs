@@ -314,7 +314,7 @@ impl Writer<'_> {
             format!("{}{growth}{}", part(&format!("{body}{first}")), part(&format!("{body}{last}")))
         };
         let along = self.along;
-        let index = self.domain.index("row", "e");
+        let distance = self.domain.distance("e");
         let block = BLOCK * along.min(4) / along;
         let out = &mut self.text;
         for accumulator in &accumulators {
@@ -330,7 +330,7 @@ impl Writer<'_> {
         }
         let _ = writeln!(out, "    let end = min(block + {block}u * step * {along}u, params.length);");
         let _ = writeln!(out, "    for (var e = block; e < end; e += step * {along}u) {{");
-        let _ = writeln!(out, "    let start = {index};\n{loads}{fours_stored}{step}{stores}    }}");
+        let _ = writeln!(out, "    let start = row_start + {distance};\n{loads}{fours_stored}{step}{stores}    }}");
         for accumulator in &accumulators {
             let sum = format!("sum_{}", accumulator.name);
             let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &format!("part_{}", accumulator.name)));
@@ -436,6 +436,7 @@ impl Writer<'_> {
             start,
             "    let unit = used % params.rows;\n    let row = {row};\n    let chunk = used / params.rows;"
         );
+        let _ = writeln!(start, "    let row_start = {};", self.domain.row_start("row"));
         start.push_str("    let first = chunk * LANES + lane;\n    let step = params.chunks * LANES;\n");
         let is_vector = |root: Root| match node(root) {
             Some(member) if self.is_full(member) => self.code.width == 4,
