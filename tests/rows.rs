@@ -33,7 +33,10 @@ fn cases(device: &Device, rows: usize, length: usize) -> Result<Vec<Case>> {
         ("softmax in place", random(device, &shape, 9).softmax(1)?, None),
         ("softmax in place of one of two", random(device, &shape, 9).add(&x)?.softmax(1)?.mul(&x)?, None),
         ("softmax of a part", wide.narrow(1, 4, length)?.softmax(1)?, None),
-        ("softmax in halves", x.to_dtype(DType::F16)?.softmax(1)?.to_dtype(DType::F32)?, None),
+        ("softmax of halves", x.to_dtype(DType::F16)?.softmax(1)?.to_dtype(DType::F32)?, None),
+        ("softmax in halves", x.to_dtype(DType::F16)?.softmax(1)?, None),
+        ("softmax to truth values", x.softmax(1)?.gt(&x)?, None),
+        ("softmax over halves", x.to_dtype(DType::F16)?.flatten(0, -1)?.softmax(0)?, None),
         ("softmax over everything", x.flatten(0, -1)?.softmax(0)?, None),
         ("log softmax", x.log_softmax(1)?, Some(16.0)),
         ("log softmax of a sum", x.add(&of_rows)?.log_softmax(1)?, Some(16.0)),
@@ -56,12 +59,15 @@ fn cases(device: &Device, rows: usize, length: usize) -> Result<Vec<Case>> {
 fn check(device: &Device, rows: usize, length: usize, of: impl Fn(&Device, usize, usize) -> Result<Vec<Case>>) {
     let (got, exact) = (of(device, rows, length).unwrap(), of(&Device::reference(), rows, length).unwrap());
     for ((name, got, size), (_, exact, _)) in got.into_iter().zip(exact) {
-        let (got, exact) = (got.to_vec::<f32>().unwrap(), exact.to_vec::<f32>().unwrap());
+        let (got, exact) = (got.to_f64().unwrap(), exact.to_f64().unwrap());
         assert_eq!(got.len(), exact.len());
         for (at, (got, exact)) in got.iter().zip(&exact).enumerate() {
             // Errors of exp and of blocks of 256 terms; a result in halves has 11 binary digits.
-            let digits = if name.contains("softmax in halves") { 2f32.powi(-10) } else { 32.0 * f32::EPSILON };
-            let tolerance = digits * size.unwrap_or(exact.abs()) + f32::EPSILON.powi(2);
+            let is_half = name.contains("halves") && name.contains("softmax");
+            let digits = if is_half { 2f64.powi(-10) } else { 32.0 * f64::from(f32::EPSILON) };
+            // The smallest half.
+            let least = if is_half { 2f64.powi(-24) } else { 1e-14 };
+            let tolerance = digits * size.map_or(exact.abs(), f64::from) + least;
             let distance = (got - exact).abs();
             assert!(distance <= tolerance, "{name} [{rows}, {length}] at {at}: {got} instead of {exact}");
         }

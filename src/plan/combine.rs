@@ -108,8 +108,7 @@ impl Accumulator {
     /// The row's result after an invocation's loop.
     pub fn end(&self, across: bool, width: usize, lanes: usize) -> String {
         let (name, sum) = (&self.name, format!("sum_{}", self.name));
-        let ready =
-            self.largest.as_ref().map(|largest| format!("    {sum} *= less(at_{name}, max(at_{name}, {largest}));\n"));
+        let ready = self.largest.as_ref().map(|largest| format!("    {sum} *= less(at_{name}, {largest});\n"));
         format!("{}    let {name} = {};\n", ready.unwrap_or_default(), self.total(&sum, across, width, lanes))
     }
 

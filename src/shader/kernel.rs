@@ -58,7 +58,8 @@ pub enum Combine {
     Largest,
     /// The smallest; NaN wins.
     Smallest,
-    /// The sum of exp(x - m), m being the largest x, which the reduction before this one is of the same elements.
+    /// The sum of exp(x - m), where m is the largest x: the result of the reduction before this one, of the same elements.
+    /// For formulas with a `whole` result.
     Exponentials,
 }
 
