@@ -1,5 +1,5 @@
 // Eight neighbouring numbers of 32 bits as four of 64, the first of two in the lower half.
-fn four(eight: vec4<u64>, half: u32) -> U {
+fn four_of(eight: vec4<u64>, half: u32) -> U {
     let pairs = select(eight.xy, eight.zw, half == 1u);
     return U(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u));
 }

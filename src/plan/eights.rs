@@ -57,7 +57,7 @@ pub(super) fn loads(code: &Code, loaded: &[bool]) -> (String, String) {
         let Access::Eight(steps) = &input.access else { continue };
         let buffer = &input.buffer;
         let _ = writeln!(eights, "    let eight_{buffer} = {};", eight(buffer, steps, "start"));
-        let _ = writeln!(fours, "    let four_{buffer} = four(eight_{buffer}, half);");
+        let _ = writeln!(fours, "    let four_{buffer} = four_of(eight_{buffer}, half);");
     }
     (eights, fours)
 }
@@ -87,8 +87,8 @@ pub(super) fn write(code: &mut Code, kernel: &mut Kernel) -> Result<String> {
         let buffer = &input.buffer;
         let _ = writeln!(loads, "    let eight_{buffer} = {};", eight(buffer, steps, "unit * 8u"));
         let _ = write!(parameters, ", four_{buffer}: U");
-        let _ = write!(low, ", four(eight_{buffer}, 0u)");
-        let _ = write!(high, ", four(eight_{buffer}, 1u)");
+        let _ = write!(low, ", four_of(eight_{buffer}, 0u)");
+        let _ = write!(high, ", four_of(eight_{buffer}, 1u)");
     }
     let mut unit = format!(
         "{loads}    let low = fours(unit * 2u{low});\n    \
