@@ -1,11 +1,12 @@
 // Neighbouring numbers of 32 bits as numbers of 64, the first of two in the lower half.
-fn four_of(pairs: vec2<u64>) -> vec4<u32> {
+fn four_of_pairs(pairs: vec2<u64>) -> vec4<u32> {
     return vec4(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u));
 }
 
-fn low_four(eight: vec4<u64>) -> vec4<u32> { return four_of(eight.xy); }
-
-fn high_four(eight: vec4<u64>) -> vec4<u32> { return four_of(eight.zw); }
+// The first four of eight, or the second.
+fn four_of(eight: vec4<u64>, half: u32) -> vec4<u32> {
+    return four_of_pairs(select(eight.xy, eight.zw, half == 1u));
+}
 
 fn pair(low: u32, high: u32) -> u64 { return u64(low) | (u64(high) << 32u); }
 

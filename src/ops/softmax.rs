@@ -14,7 +14,7 @@ use std::hash::Hasher;
 const LONGEST_ROW: usize = 1 << 20;
 
 /// A row of -inf alone subtracts -inf from itself, and gives NaN, as in PyTorch.
-const REDUCTIONS: &[(Combine, &str)] = &[(Combine::Largest, "{0}"), (Combine::Sum, "exp({0} - {r0})")];
+const REDUCTIONS: &[(Combine, &str)] = &[(Combine::Largest, "{0}"), (Combine::Exponentials, "{0}")];
 
 static SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "(exp({0} - {r0}) / {r1})", whole: true };
 static LOG_SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "({0} - {r0} - log({r1}))", whole: true };

@@ -9,10 +9,10 @@ use crate::shape::Layout;
 pub(super) enum Access {
     /// In the order of the indices: one vector.
     Flat,
-    /// The same, of eight numbers that were loaded together.
-    Eight,
     /// One vector at a computed place.
     Vector(Vec<(usize, usize)>),
+    /// One vector of eight numbers that are loaded together, at a computed place.
+    Eight(Vec<(usize, usize)>),
     /// One number for all four.
     Splat(Vec<(usize, usize)>),
     /// Four numbers, each at a computed place.
@@ -47,10 +47,22 @@ impl Access {
         }
     }
 
+    /// How the same is read in eights, where eight numbers from a multiple of eight on are neighbours in memory too.
+    pub fn eight(&self, layout: &Layout) -> Option<Access> {
+        let steps = match self {
+            Access::Flat => vec![(layout.shape.numel(), 1)],
+            Access::Vector(steps) => steps.clone(),
+            _ => return None,
+        };
+        let (last, outer) = steps.split_last()?;
+        let is_whole = outer.is_empty() || last.0 % 8 == 0 && outer.iter().all(|step| step.1 % 8 == 0);
+        (is_whole && layout.offset == 0 && layout.dtype.size() == 4).then_some(Access::Eight(steps))
+    }
+
     /// The element type of the binding.
     pub fn array_type(&self, dtype: DType) -> &'static str {
         match self {
-            Access::Eight => "vec4<u64>",
+            Access::Eight(_) => "vec4<u64>",
             _ => array_type(dtype, matches!(self, Access::Flat | Access::Vector(_))),
         }
     }
@@ -60,7 +72,7 @@ impl Access {
     pub fn load(&self, buffer: &str, offset: &str, index: &str, count: &str, dtype: DType) -> String {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
-            Access::Eight => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
+            Access::Eight(_) => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
             Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", place(steps, index)),
             Access::Splat(steps) => {
                 return converted(&format!("{buffer}[{offset} + {}]", place(steps, index)), dtype, true);

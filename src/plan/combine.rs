@@ -11,6 +11,8 @@ pub(super) struct Accumulator {
     pub combine: Combine,
     /// The type of the call's result.
     pub dtype: DType,
+    /// For sums of exponentials the variable of the largest element.
+    pub largest: Option<String>,
 }
 
 impl Accumulator {
@@ -41,8 +43,8 @@ impl Accumulator {
             _ => format!("{vector}({bits})"),
         };
         match (self.combine, vector) {
-            (Combine::Sum, "F") => "F(0.0)".to_string(),
-            (Combine::Sum, _) => format!("{vector}(0)"),
+            (Combine::Sum | Combine::Exponentials, "F") => "F(0.0)".to_string(),
+            (Combine::Sum | Combine::Exponentials, _) => format!("{vector}(0)"),
             (Combine::Product, "F") => "F(1.0)".to_string(),
             (Combine::Product, _) => format!("{vector}(1)"),
             (Combine::Largest, "F") => word("0xff800000u"),
@@ -62,7 +64,7 @@ impl Accumulator {
 
     fn joined(&self, a: &str, b: &str, of: &str) -> String {
         match self.combine {
-            Combine::Sum => format!("({a} + {b})"),
+            Combine::Sum | Combine::Exponentials => format!("({a} + {b})"),
             Combine::Product => format!("({a} * {b})"),
             Combine::Largest if self.is_float() => format!("largest_{of}({a}, {b})"),
             Combine::Smallest if self.is_float() => format!("smallest_{of}({a}, {b})"),
@@ -73,6 +75,41 @@ impl Accumulator {
 
     fn is_float(&self) -> bool {
         self.vector() == "F"
+    }
+
+    /// The value of an element that goes into the partial result, which `growth` makes ready for it.
+    pub fn element(&self, value: String) -> String {
+        match self.largest {
+            Some(_) => format!("exp({value} - at_{})", self.name),
+            None => value,
+        }
+    }
+
+    /// What makes a sum of exponentials ready for elements as large as the largest so far: at `at` each counts as 1.
+    pub fn growth(&self) -> String {
+        let (Some(largest), name) = (&self.largest, &self.name) else { return String::new() };
+        format!(
+            "    let next_{name} = max(at_{name}, part_{largest});
+    let less_{name} = less(at_{name}, next_{name});
+    part_{name} *= less_{name};
+    sum_{name} *= less_{name};
+    at_{name} = next_{name};
+"
+        )
+    }
+
+    /// What an invocation's loop starts from. The lowest number at first, as infinities have no difference.
+    pub fn start(&self) -> String {
+        let at = format!("    var at_{} = F(-3.4028234e38);\n", self.name);
+        let at = self.largest.as_ref().map(|_| at).unwrap_or_default();
+        format!("    var sum_{} = {};\n{at}", self.name, self.nothing())
+    }
+
+    /// The row's result after an invocation's loop.
+    pub fn end(&self, across: bool, width: usize, lanes: usize) -> String {
+        let (name, sum) = (&self.name, format!("sum_{}", self.name));
+        let ready = self.largest.as_ref().map(|largest| format!("    {sum} *= less(at_{name}, {largest});\n"));
+        format!("{}    let {name} = {};\n", ready.unwrap_or_default(), self.total(&sum, across, width, lanes))
     }
 
     /// The row's result of an invocation's `sum`: over the vector's four numbers where they are elements of one row
@@ -99,7 +136,7 @@ impl Accumulator {
 
     fn share_name(&self) -> String {
         let combine = match self.combine {
-            Combine::Sum => "sum",
+            Combine::Sum | Combine::Exponentials => "sum",
             Combine::Product => "product",
             Combine::Largest => "largest",
             Combine::Smallest => "smallest",
@@ -127,6 +164,10 @@ fn smallest_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b < a) | not
                 bool = if of == "F" { "B" } else { "bool" },
             );
         }
+    }
+    if accumulators.iter().any(|accumulator| accumulator.largest.is_some()) {
+        // How much less exp(x - b) is than exp(x - a), without a rounding where that is nothing.
+        text.push_str("\nfn less(a: F, b: F) -> F { return select(exp(a - b), F(1.0), a == b); }\n");
     }
     if lanes == 1 {
         return text;

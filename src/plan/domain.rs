@@ -115,6 +115,14 @@ impl Domain {
         }
     }
 
+    /// Whether eight neighbours from a multiple of eight on belong to one row.
+    pub fn has_eights(&self) -> bool {
+        match self.wide() {
+            Wide::Elements { ragged } => ragged || self.row_of.last().is_some_and(|(size, _)| size % 8 == 0),
+            Wide::Single | Wide::Rows => false,
+        }
+    }
+
     /// For rows or for elements: the sizes and the distances in memory of the dimensions they count through.
     fn part(&self, of_rows: bool) -> Vec<(usize, usize)> {
         let mut part = Vec::new();
@@ -141,12 +149,21 @@ impl Domain {
         }
     }
 
-    /// The WGSL expression of an element's index.
-    pub fn index(&self, row: &str, element: &str) -> String {
+    /// The WGSL expression of the index of a row's first element.
+    pub fn row_start(&self, row: &str) -> String {
         if self.even().is_some() {
-            return format!("{row} * params.row_stride + {element} * params.element_stride");
+            return format!("{row} * params.row_stride");
         }
-        format!("{} + {}", place(&self.part(true), row), place(&self.part(false), element))
+        place(&self.part(true), row)
+    }
+
+    /// The WGSL expression of how far from there an element is.
+    pub fn distance(&self, element: &str) -> String {
+        match self.even() {
+            Some(_) if self.rows_are_runs() => element.to_string(),
+            Some(_) => format!("{element} * params.element_stride"),
+            None => place(&self.part(false), element),
+        }
     }
 }
 

@@ -7,11 +7,13 @@
 use crate::error::Result;
 use crate::plan::access::Access;
 use crate::plan::code::{Code, output_name};
+use crate::plan::domain::place;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
 use crate::plan::wiring::{Root, Wiring, node};
 use std::fmt::Write;
 
+/// Splits eights into fours and joins them.
 pub(super) const LIBRARY: &str = include_str!("../../shaders/lib/eight.wgsl");
 
 /// Invocations of a workgroup: a subgroup's.
@@ -34,6 +36,41 @@ pub(super) fn fits(wiring: &Wiring, cluster: &Cluster, outputs: &[Root]) -> bool
     outputs.iter().all(|&root| wiring.stored(root).dtype.size() == 4) && cluster.members.iter().all(is_scalar)
 }
 
+/// Lets inputs be loaded in eights that lie in memory as such.
+pub(super) fn load_eights(code: &mut Code) {
+    for input in code.inputs.iter_mut().filter(|input| !input.is_row) {
+        if let Some(access) = input.access.eight(&input.layout) {
+            input.access = access;
+        }
+    }
+}
+
+/// The expression that loads the eight numbers from `index` on.
+pub(super) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str) -> String {
+    format!("{buffer}[{} / 8u]", place(steps, index))
+}
+
+/// What loads a step's eights of a row, of those inputs that are `loaded` so, and what takes a four of each.
+pub(super) fn loads(code: &Code, loaded: &[bool]) -> (String, String) {
+    let (mut eights, mut fours) = (String::new(), String::new());
+    for (input, _) in code.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
+        let Access::Eight(steps) = &input.access else { continue };
+        let buffer = &input.buffer;
+        let _ = writeln!(eights, "    let eight_{buffer} = {};", eight(buffer, steps, "start"));
+        let _ = writeln!(fours, "    let four_{buffer} = four_of(eight_{buffer}, half);");
+    }
+    (eights, fours)
+}
+
+/// A step of eight elements of a row, four of which `text` computes; the second four may lie past a `ragged` row.
+pub(super) fn halves(text: &str, ragged: bool) -> String {
+    let condition = if ragged { "if (e + 4u * half < params.length) " } else { "" };
+    format!(
+        "    for (var half = 0u; half < 2u; half++) {{ // unroll\n    {condition}{{\n    let index = start + 4u * half;\n\
+         {text}    }}\n    }}\n"
+    )
+}
+
 /// The text of eight elements.
 pub(super) struct Eights {
     /// Loads, computes and stores unit `unit`.
@@ -51,11 +88,7 @@ pub(super) fn write(
     count: &str,
     second: &str,
 ) -> Result<Eights> {
-    for input in &mut code.inputs {
-        if matches!(input.access, Access::Flat) && input.layout.offset == 0 && input.layout.dtype.size() == 4 {
-            input.access = Access::Eight;
-        }
-    }
+    load_eights(code);
     let (mut parameters, mut low, mut high) = ("quad: u32".to_string(), "unit * 2u".to_string(), second.to_string());
     let mut four = "    let index = quad * 4u;\n".to_string();
     if let Some(call) = given {
@@ -66,12 +99,17 @@ pub(super) fn write(
     }
     calls(code, members, "index", count, &mut four)?;
     let mut body = String::new();
-    for input in code.inputs.iter().filter(|input| four.contains(&format!("(four_{})", input.buffer))) {
+    for input in &code.inputs {
+        let Access::Eight(steps) = &input.access else { continue };
         let buffer = &input.buffer;
-        let _ = writeln!(body, "    let eight_{buffer} = {buffer}[unit];");
+        if !four.contains(&format!("(four_{buffer})")) {
+            // The call's own.
+            continue;
+        }
+        let _ = writeln!(body, "    let eight_{buffer} = {};", eight(buffer, steps, "unit * 8u"));
         let _ = write!(parameters, ", four_{buffer}: vec4<u32>");
-        let _ = write!(low, ", low_four(eight_{buffer})");
-        let _ = write!(high, ", high_four(eight_{buffer})");
+        let _ = write!(low, ", four_of(eight_{buffer}, 0u)");
+        let _ = write!(high, ", four_of(eight_{buffer}, 1u)");
     }
     let _ = writeln!(body, "    let first = fours({low});\n    let second = fours({high});");
     let (mut fields, mut values) = (String::new(), Vec::new());

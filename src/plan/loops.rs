@@ -77,7 +77,7 @@ pub(super) fn check(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> st
     let loops = levels.reductions.len() + 1;
     let teams = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
     let fits = if adapter.is_cpu {
-        loops * domain.length / along(domain) <= MOST_ITERATIONS && (teams >= 16 || domain.numel() <= 1 << 14)
+        loops * domain.length / along(domain, adapter) <= MOST_ITERATIONS && (teams >= 16 || domain.numel() <= 1 << 14)
     } else if domain.rows_are_runs() {
         domain.length <= 1 << 16 && (teams >= 32 || domain.numel() <= 1 << 15)
     } else {
@@ -117,14 +117,18 @@ pub(super) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [usize; 2]
 }
 
 /// Elements of a row that one step takes.
-pub(super) fn along(domain: &Domain) -> usize {
-    if matches!(domain.wide(), Wide::Elements { .. }) { 4 } else { 1 }
+pub(super) fn along(domain: &Domain, adapter: &Adapter) -> usize {
+    match domain.wide() {
+        Wide::Elements { .. } if adapter.has_int64 && domain.has_eights() => 8,
+        Wide::Elements { .. } => 4,
+        Wide::Single | Wide::Rows => 1,
+    }
 }
 
 /// Invocations that share a row (or a chunk of one). Where the row's length is a matter of the batch size it is not
 /// looked at, so that a shorter last batch takes the same kernel.
 pub(super) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
-    let steps = domain.length.div_ceil(along(domain));
+    let steps = domain.length.div_ceil(along(domain, adapter));
     if adapter.is_cpu || !domain.rows_are_runs() {
         return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
     }
@@ -136,7 +140,7 @@ pub(super) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
 /// stay whole. Where the batch size is part of the length, that is a matter of the other dimensions, so that a shorter
 /// last batch takes the same kernels.
 pub(super) fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> Option<usize> {
-    let steps = domain.length.div_ceil(along(domain) * lanes);
+    let steps = domain.length.div_ceil(along(domain, adapter) * lanes);
     let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
     let (enough, fewest) = if adapter.is_cpu { (256, 16) } else { (1 << 16, 8) };
     let for_loops = steps.div_ceil(1024);

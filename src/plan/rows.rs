@@ -8,17 +8,19 @@ use crate::plan::access::{Access, array_type};
 use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::combine::{Accumulator, share};
 use crate::plan::domain::{Domain, Wide, steps};
+use crate::plan::eights;
 use crate::plan::form::{Cluster, Kind};
 use crate::plan::loops::{Levels, along, chunks, formula, is_one_loop, lanes};
 use crate::plan::wiring::{Root, Wiring, node};
-use crate::shader::{Kernel, Kernels, Operand, RowFormula, fold_groups};
+use crate::shader::{Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const TEMPLATE: &str = include_str!("../../shaders/rows.wgsl");
 
-/// Elements one invocation adds up before it starts another partial sum: long chains of additions lose digits.
+/// Elements (vectors of them) one invocation adds up before it starts another partial sum: long chains of additions
+/// lose digits.
 const BLOCK: usize = 256;
 
 /// How an argument is read, of which there is one for each row or not.
@@ -55,7 +57,12 @@ pub(super) fn write(
     if store_in.is_none_or(|store_in| store_in == loops) {
         code.take_over(may_take, is_full);
     }
-    let mut writer = Writer { code, domain, levels, wide: domain.wide(), text: String::new(), loaded: BTreeSet::new() };
+    let along = along(domain, adapter);
+    if along == 8 {
+        eights::load_eights(&mut code);
+    }
+    let mut writer =
+        Writer { code, domain, levels, wide: domain.wide(), along, text: String::new(), loaded: BTreeSet::new() };
 
     let mut kernels = Vec::new();
     writer.rows_until(0, false)?;
@@ -96,6 +103,8 @@ struct Writer<'a> {
     domain: &'a Domain,
     levels: Levels,
     wide: Wide,
+    /// Elements of a row that one step takes.
+    along: usize,
     text: String,
     /// Inputs of rows that are loaded, and members whose row values are named.
     loaded: BTreeSet<String>,
@@ -104,6 +113,12 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn is_full(&self, member: usize) -> bool {
         self.code.cluster.is_full(self.code.wiring, member)
+    }
+
+    /// Whether an output's elements are stored in eights.
+    fn stores_eights(&self, root: Root) -> bool {
+        let is_full = node(root).is_some_and(|member| self.is_full(member));
+        self.along == 8 && is_full && self.code.wiring.stored(root).dtype.size() == 4
     }
 
     fn dtype(&self, member: usize) -> DType {
@@ -188,7 +203,9 @@ impl Writer<'_> {
         let reductions = self.levels.reductions.get(level - 1);
         let of = |&(member, at): &(usize, usize)| {
             let combine = formula(self.code.wiring, member).map(|formula| formula.reductions[at].0)?;
-            Some(Accumulator { name: format!("t{member}_{at}"), combine, dtype: self.dtype(member) })
+            let largest = at.checked_sub(1).filter(|_| combine == Combine::Exponentials);
+            let name = |at: usize| format!("t{member}_{at}");
+            Some(Accumulator { name: name(at), combine, dtype: self.dtype(member), largest: largest.map(name) })
         };
         reductions.into_iter().flatten().filter_map(of).collect()
     }
@@ -243,14 +260,15 @@ impl Writer<'_> {
         }
         let ragged = self.wide == Wide::Elements { ragged: true };
         let accumulators = self.accumulators(level);
-        let mut steps = String::new();
+        // Sums of exponentials come after what they need to know of the same elements.
+        let (mut first, mut growth, mut last) = (String::new(), String::new(), String::new());
         for (accumulator, (member, at)) in
             accumulators.iter().zip(self.levels.reductions.get(level - 1).cloned().unwrap_or_default())
         {
             let Some(formula) = formula(wiring, member) else { continue };
             let element = self.element(member, 0, &mut loaded, &mut body)?;
             let text = self.reduced(member, formula, formula.reductions[at].1);
-            let mut value = self.code.filled(member, &text, &[element]);
+            let mut value = accumulator.element(self.code.filled(member, &text, &[element]));
             if accumulator.dtype == DType::Bool {
                 value = format!("select(U(0u), U(1u), {value})");
             }
@@ -258,46 +276,61 @@ impl Writer<'_> {
                 value = format!("select({}, {value}, inside)", accumulator.nothing());
             }
             let part = format!("part_{}", accumulator.name);
+            let steps = if accumulator.largest.is_some() { &mut last } else { &mut first };
             let _ = writeln!(steps, "    {part} = {};", accumulator.combined(&part, &value));
+            growth.push_str(&accumulator.growth());
         }
-        if lanes > 1 && !stored.is_empty() {
-            // A team that repeats the last row must not read what is stored in place.
-            steps.push_str("    if (team < teams) {\n");
-        }
+        // A team that repeats the last row must not read what is stored in place.
+        let guarded = |store: String| if lanes > 1 { format!("if (team < teams) {{ {store} }}") } else { store };
+        let (mut fours_stored, mut stores) = (String::new(), String::new());
         for &k in stored {
+            let name = output_name(k);
             let value = node(self.code.outputs[k]).map(|member| format!("v{member}")).unwrap_or_default();
             let value = self.code.stored(k, &value, self.code.width);
-            let at = if self.code.width == 4 { "index / 4u" } else { "index" };
-            let _ = writeln!(steps, "    {}[{at}] = {value};", output_name(k));
+            if self.stores_eights(self.code.outputs[k]) {
+                let _ = writeln!(last, "    {name}_fours[half] = bitcast<U>({value});");
+                let joined = format!("eight({name}_fours[0], {name}_fours[1])");
+                let _ = writeln!(fours_stored, "    var {name}_fours: array<U, 2>;");
+                let _ = writeln!(stores, "    {}", guarded(format!("{name}[start / 8u] = {joined};")));
+            } else {
+                let at = if self.code.width == 4 { "index / 4u" } else { "index" };
+                let _ = writeln!(last, "    {}", guarded(format!("{name}[{at}] = {value};")));
+            }
         }
-        if lanes > 1 && !stored.is_empty() {
-            steps.push_str("    }\n");
+        if body.contains("quad") {
+            body.insert_str(0, "    let quad = index / 4u;\n");
         }
         if ragged {
-            body.insert_str(0, "    let inside = (U(e) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
+            body.insert_str(0, "    let inside = (U(index) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
         }
-        let along = along(self.domain);
-        let index = self.domain.index("row", "e");
+        let (loads, fours) = eights::loads(&self.code, &loaded);
+        let part = |text: &str| match self.along {
+            8 => eights::halves(&format!("{fours}{text}"), ragged),
+            _ => format!("    {{\n    let index = start;\n{text}    }}\n"),
+        };
+        let step = if growth.is_empty() {
+            part(&format!("{body}{first}{last}"))
+        } else {
+            format!("{}{growth}{}", part(&format!("{body}{first}")), part(&format!("{body}{last}")))
+        };
+        let along = self.along;
+        let distance = self.domain.distance("e");
+        let block = BLOCK * along.min(4) / along;
         let out = &mut self.text;
         for accumulator in &accumulators {
-            let Accumulator { name, .. } = accumulator;
-            let _ = writeln!(out, "    var sum_{name} = {};", accumulator.nothing());
+            out.push_str(&accumulator.start());
         }
         // Blocks, so that no chain of additions is long.
         let _ = writeln!(
             out,
-            "    for (var block = first * {along}u; block < params.length; block += {BLOCK}u * step * {along}u) {{"
+            "    for (var block = first * {along}u; block < params.length; block += {block}u * step * {along}u) {{"
         );
         for accumulator in &accumulators {
             let _ = writeln!(out, "    var part_{} = {};", accumulator.name, accumulator.nothing());
         }
-        let _ = writeln!(out, "    let end = min(block + {BLOCK}u * step * {along}u, params.length);");
+        let _ = writeln!(out, "    let end = min(block + {block}u * step * {along}u, params.length);");
         let _ = writeln!(out, "    for (var e = block; e < end; e += step * {along}u) {{");
-        let _ = writeln!(out, "    let index = {index};");
-        if body.contains("quad") {
-            out.push_str("    let quad = index / 4u;\n");
-        }
-        let _ = writeln!(out, "{body}{steps}    }}");
+        let _ = writeln!(out, "    let start = row_start + {distance};\n{loads}{fours_stored}{step}{stores}    }}");
         for accumulator in &accumulators {
             let sum = format!("sum_{}", accumulator.name);
             let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &format!("part_{}", accumulator.name)));
@@ -305,8 +338,7 @@ impl Writer<'_> {
         out.push_str("    }\n");
         let across = matches!(self.wide, Wide::Elements { .. });
         for accumulator in &accumulators {
-            let total = accumulator.total(&format!("sum_{}", accumulator.name), across, self.code.width, lanes);
-            let _ = writeln!(out, "    let {} = {total};", accumulator.name);
+            out.push_str(&accumulator.end(across, self.code.width, lanes));
         }
         Ok(())
     }
@@ -404,12 +436,16 @@ impl Writer<'_> {
             start,
             "    let unit = used % params.rows;\n    let row = {row};\n    let chunk = used / params.rows;"
         );
+        let _ = writeln!(start, "    let row_start = {};", self.domain.row_start("row"));
         start.push_str("    let first = chunk * LANES + lane;\n    let step = params.chunks * LANES;\n");
         let is_vector = |root: Root| match node(root) {
             Some(member) if self.is_full(member) => self.code.width == 4,
             _ => self.wide == Wide::Rows,
         };
-        let array = |root: Root| array_type(self.code.wiring.stored(root).dtype, is_vector(root));
+        let array = |root: Root| match self.stores_eights(root) {
+            true => "vec4<u64>",
+            false => array_type(self.code.wiring.stored(root).dtype, is_vector(root)),
+        };
         self.code.bind(&mut kernel, body, 1, false, array);
         if body.contains("partial[") {
             let (binding, element) = (1 + kernel.bindings.len(), self.partial_type());
@@ -419,6 +455,9 @@ impl Writer<'_> {
                 "@group(0) @binding({binding}) var<storage, {mode}> partial: array<{element}>;"
             );
             kernel.bindings.push(("partial".to_string(), Operand::Temporary(0)));
+        }
+        if body.contains("eight") {
+            kernel.declarations.push_str(eights::LIBRARY);
         }
         kernel.declarations.push_str(&self.code.libraries());
         let all: Vec<Accumulator> =

@@ -58,6 +58,9 @@ pub enum Combine {
     Largest,
     /// The smallest; NaN wins.
     Smallest,
+    /// The sum of exp(x - m), where m is the largest x: the result of the reduction before this one, of the same elements.
+    /// For formulas with a `whole` result.
+    Exponentials,
 }
 
 /// Reductions along the rows of the one input, and what comes of them, in WGSL: `{0}` is an element, `{r0}`, `{r1}`, ..

@@ -138,7 +138,7 @@ fn pairs(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Optio
     if layout.dtype != DType::F32 || !has_quads(layout, fastest) {
         return quads(layout, fastest, binding);
     }
-    ("vec2<u64>", Some(format!("return bitcast<Quad>(four_of({binding}[first / 4u]));")))
+    ("vec2<u64>", Some(format!("return bitcast<Quad>(four_of_pairs({binding}[first / 4u]));")))
 }
 
 /// The element type of a binding, and the body of the function that loads four neighbours from it where that is one
@@ -350,7 +350,7 @@ impl<'a> Product<'a> {
             kernel = kernel.constant("RIGHT_EIGHTS", true).hook(
                 "load_right_eight",
                 "let eight = right[first / 8u];
-    return mat2x4<f32>(bitcast<Quad>(low_four(eight)), bitcast<Quad>(high_four(eight)));",
+    return mat2x4<f32>(bitcast<Quad>(four_of(eight, 0u)), bitcast<Quad>(four_of(eight, 1u)));",
             );
         }
         if has_eights && self.output.dtype == DType::F32 && !self.ones {
