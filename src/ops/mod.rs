@@ -28,6 +28,7 @@ mod repeat;
 mod resample;
 pub(crate) mod rule;
 mod scan;
+mod slice;
 mod softmax;
 mod sort;
 mod unfold;
@@ -64,6 +65,7 @@ use case::Case;
 /// Every case of every operation: what conformance tests, gradient checks and benchmarks iterate over.
 pub fn cases() -> Vec<Case> {
     [
+        slice::cases(),
         view::cases(),
         pointwise::cases(),
         reduce::cases(),
