@@ -11,7 +11,7 @@ use super::tiles::{Target, Tiles, choose};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
-use crate::ops::matmul::{Product, Variant};
+use crate::ops::matmul::{Product, Variant, exchanged};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -209,29 +209,9 @@ impl Call<'_> {
         let strides = [depth * positions, positions, 1];
         let right =
             Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
-        let mut product =
-            Product::new([&left, &right], self.output).kernels(Variant::Shuffle { int64: self.adapter.has_int64 })?;
+        let variant = Variant::Shuffle { int64: self.adapter.has_int64 };
         // The weight is the second input, and the left operand.
-        for kernel in &mut product.kernels {
-            for (_, operand) in &mut kernel.bindings {
-                *operand = match *operand {
-                    Operand::Input(at) => Operand::Input(1 - at),
-                    other => other,
-                };
-            }
-            for (_, operand, _) in &mut kernel.loads {
-                if let Operand::Input(at) = operand {
-                    *at = 1 - *at;
-                }
-            }
-            for word in &mut kernel.params {
-                *word = match *word {
-                    Word::Offset(at) => Word::Offset(1 - at),
-                    other => other,
-                };
-            }
-        }
-        Ok(product)
+        Product::new([&left, &right], self.output).kernels(variant).map(exchanged)
     }
 
     fn forward(&self) -> Result<Kernel> {

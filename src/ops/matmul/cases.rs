@@ -24,6 +24,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         // Eight columns at a time, tiles cut off at every edge.
         product(&[&[37, 14], &[14, 520]], 14.0).first_order(),
         product(&[&[2, 37, 15], &[2, 15, 520]], 15.0).first_order(),
+        // One column of long sums.
+        product(&[&[70, 131], &[131]], 131.0).first_order(),
+        product(&[&[3, 9, 130], &[3, 130, 1]], 130.0).first_order(),
         // Past the longest loop of some drivers; the halves of the sum are long loops themselves.
         Case::new("matmul", &[&[2, 1], &[1, 3]], |x| {
             Ok(vec![x[0].expand(&[2, 140_001])?.matmul(&x[1].expand(&[140_001, 3])?)?])

@@ -4,11 +4,13 @@
 //! copy.
 
 mod cases;
+mod operands;
 #[cfg(test)]
 mod tests;
 mod variants;
 
 pub(super) use cases::cases;
+pub(super) use operands::exchanged;
 pub(super) use variants::{Product, Variant};
 
 use crate::device::Adapter;

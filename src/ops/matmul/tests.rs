@@ -74,6 +74,7 @@ fn shapes() -> Vec<Operands> {
         // Few vectors, on either side, the matrix along and across.
         plain([2, 1, 520], [2, 520, 70]),
         plain([2, 70, 517], [2, 517, 3]),
+        plain([2, 70, 517], [2, 517, 1]),
         Operands { left: [1, 2, 300], right: [1, 41, 300], view: |left, right| Ok((left, right.transpose(1, 2)?)) },
         Operands { left: [1, 300, 44], right: [1, 300, 4], view: |left, right| Ok((left.transpose(1, 2)?, right)) },
     ]

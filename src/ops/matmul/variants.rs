@@ -6,12 +6,13 @@
 //! once. How many parts the depth is cut into follows from all sizes, since that is a parameter of the same pipeline;
 //! the sum of the parts is the kernel that also adds up the gradient of a bias.
 
+use super::operands::{exchanged, fastest, has_quads, has_runs, pairs, quads, turned};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 
 const EIGHT: &str = include_str!("../../../shaders/lib/eight.wgsl");
 const SHUFFLE: &str = include_str!("../../../shaders/matmul_shuffle.wgsl");
@@ -79,6 +80,8 @@ pub(in crate::ops) enum Variant {
     /// Registers of software adapters, with subgroups of at least 8 lanes; `int64`: pairs of numbers are loaded and stored
     /// as one.
     Shuffle { int64: bool },
+    /// The same of the transposed operands in turn, for one column, which would leave all lanes idle but one.
+    ShuffleTurned { int64: bool },
     /// Registers of software adapters.
     Plain,
     /// Cooperative matrices, `fragments` x `fragments` a subgroup; `splits` parts of the depth.
@@ -112,43 +115,6 @@ fn unsigned(value: usize) -> String {
 /// Rows and columns of a tile of 2 x 2 subgroups.
 fn cooperative_side(fragments: usize) -> usize {
     2 * 16 * fragments
-}
-
-/// The inner dimension along which an operand is loaded.
-fn fastest(operand: &Layout) -> usize {
-    if operand.strides()[2] == 1 { 2 } else { 1 }
-}
-
-/// Whether quads along dimension `fastest` can be loaded as vectors.
-fn has_quads(layout: &Layout, fastest: usize) -> bool {
-    layout.offset.is_multiple_of(4) && has_runs(layout, fastest, 4)
-}
-
-/// Whether neighbours along dimension `fastest` are neighbours in memory, and a multiple of `size` of them lies from multiples
-/// of it on.
-fn has_runs(layout: &Layout, fastest: usize, size: usize) -> bool {
-    let step = |dim: usize| if dim == 0 && layout.shape[0] == 1 { 0 } else { layout.strides()[dim] };
-    layout.strides()[fastest] == 1
-        && layout.shape[fastest].is_multiple_of(size)
-        && (0..3).all(|dim| dim == fastest || step(dim).is_multiple_of(size))
-}
-
-/// The same for f32 as [`quads`] says it, two numbers of a quad at a time.
-fn pairs(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Option<String>) {
-    if layout.dtype != DType::F32 || !has_quads(layout, fastest) {
-        return quads(layout, fastest, binding);
-    }
-    ("vec2<u64>", Some(format!("return bitcast<Quad>(four_of_pairs({binding}[first / 4u]));")))
-}
-
-/// The element type of a binding, and the body of the function that loads four neighbours from it where that is one
-/// vector.
-fn quads(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Option<String>) {
-    if !has_quads(layout, fastest) {
-        return (layout.dtype.wgsl(), None);
-    }
-    let element = if layout.dtype == DType::F16 { "vec4<f16>" } else { "vec4<f32>" };
-    (element, Some(format!("return Quad({binding}[first / 4u]);")))
 }
 
 fn hook(kernel: Kernel, name: &'static str, body: Option<String>) -> Kernel {
@@ -190,7 +156,9 @@ impl<'a> Product<'a> {
             Variant::Shuffle { .. } => WORKGROUP * self.shuffle_tile()[1],
             Variant::Plain => WORKGROUP * self.plain_tile()[1],
             Variant::Tiled { tile, .. } => tile.columns(),
-            Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => return Ok(None),
+            Variant::ShuffleTurned { .. } | Variant::Cooperative { .. } | Variant::FewRows | Variant::FewColumns => {
+                return Ok(None);
+            }
         };
         if self.batch != 1 || !reduce::has_room(self.columns, tile_columns) {
             return Ok(None);
@@ -202,8 +170,13 @@ impl<'a> Product<'a> {
     pub fn choice(&self, adapter: &Adapter) -> Variant {
         if adapter.is_cpu {
             // Four times the code, and so the compilation, for lanes of which few columns leave most idle.
-            let pays = adapter.subgroup_size >= 8 && self.columns >= FEW_COLUMNS;
-            return if pays { Variant::Shuffle { int64: adapter.has_int64 } } else { Variant::Plain };
+            let int64 = adapter.has_int64;
+            return match self.columns {
+                _ if adapter.subgroup_size < 8 => Variant::Plain,
+                1 if self.depth >= SHORTEST_ROW => Variant::ShuffleTurned { int64 },
+                FEW_COLUMNS.. => Variant::Shuffle { int64 },
+                _ => Variant::Plain,
+            };
         }
         // A workgroup shares out each row of a matrix that is loaded along k, so short rows leave most of it idle.
         let is_deep = |along_k: usize| along_k != 1 || self.depth >= SHORTEST_ROW;
@@ -307,6 +280,12 @@ impl<'a> Product<'a> {
                     kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
                 }
                 self.in_registers(kernel, self.shuffle_tile(), 8)
+            }
+            Variant::ShuffleTurned { int64 } => {
+                let (left, right) = (turned(self.right)?, turned(self.left)?);
+                let output = Layout::contiguous(Shape::new(&[self.batch, 1, self.rows])?, self.output.dtype);
+                let kernels = Product::new([&left, &right], &output).kernels(Variant::Shuffle { int64 })?;
+                Ok(exchanged(kernels))
             }
             Variant::Plain => {
                 let kernel = Kernel::new("matmul_plain", PLAIN).alias("Element", self.left.dtype.wgsl());
