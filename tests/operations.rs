@@ -149,8 +149,8 @@ fn table() -> String {
          (further ones are zero, or jump), or `none`.\n\
          * **tolerance**: the largest difference allowed between an adapter and the double-precision reference, in units of \
          f32's epsilon and relative to the largest value of a result; for sums about the number of terms.\n\
-         * **cases** run on the adapter against the reference, forward and backward, with its own kernels, without subgroups, \
-         and with the kernels for GPUs; **golden** are calls with PyTorch's results.\n\n\
+         * **cases** run on the adapter against the reference, forward and backward, with its own kernels, without subgroups \
+         and 64-bit integers, and with the kernels for GPUs; **golden** are calls with PyTorch's results.\n\n\
          Tested on llvmpipe (Mesa 22.3) and SwiftShader, Vulkan's two software drivers, and on the reference.\n\n\
          | operation | options | dtypes | gradient | tolerance | cases | golden |\n|---|---|---|---|---|---|---|\n",
     );
