@@ -36,6 +36,11 @@ pub(super) fn fits(wiring: &Wiring, cluster: &Cluster, outputs: &[Root]) -> bool
     outputs.iter().all(|&root| wiring.stored(root).dtype.size() == 4) && cluster.members.iter().all(is_scalar)
 }
 
+/// Whether no input is gathered number by number, the long code for which would be there twice.
+pub(super) fn pays(code: &Code) -> bool {
+    !code.inputs.iter().any(|input| matches!(input.access, Access::Gather(_)))
+}
+
 /// Lets inputs be loaded in eights that lie in memory as such.
 pub(super) fn load_eights(code: &mut Code) {
     for input in code.inputs.iter_mut().filter(|input| !input.is_row) {

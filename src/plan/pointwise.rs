@@ -30,7 +30,7 @@ pub(super) fn write(
     code.take_over(may_take, |_| true);
     let quads = count.div_ceil(4);
     let mut kernel = Kernel::new("pointwise", TEMPLATE).work(count * cluster.members.len());
-    let body = if adapter.has_int64 && eights::fits(wiring, cluster, &code.outputs) {
+    let body = if adapter.has_int64 && eights::pays(&code) && eights::fits(wiring, cluster, &code.outputs) {
         let units = quads.div_ceil(2);
         let span = eights::span(units);
         kernel = kernel
