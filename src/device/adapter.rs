@@ -234,7 +234,6 @@ const MOST_STORAGE_BUFFERS: u32 = 12;
 
 /// The optional features that kernels have variants for, and those that profiles are taken with.
 const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16
-    .union(wgpu::Features::SHADER_INT64)
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
     .union(wgpu::Features::TIMESTAMP_QUERY);

@@ -34,6 +34,18 @@ pub struct Io<'a> {
     pub inputs: &'a [Layout],
     /// Outputs, always contiguous.
     pub outputs: &'a [Layout],
+    /// Bytes that the temporaries of the kernels should stay within where there is a choice.
+    pub workspace: usize,
+}
+
+impl<'a> Io<'a> {
+    /// What temporaries may take at most.
+    const WORKSPACE: usize = 128 << 20;
+
+    /// With `room` for temporaries, or as much as pays.
+    pub(crate) fn new(inputs: &'a [Layout], outputs: &'a [Layout], room: Option<usize>) -> Io<'a> {
+        Io { inputs, outputs, workspace: room.unwrap_or(Io::WORKSPACE).min(Io::WORKSPACE) }
+    }
 }
 
 /// An operation: a node's kind with its attributes.

@@ -84,17 +84,17 @@ pub(super) struct Eights {
     pub function: String,
 }
 
-/// Writes the calls of `members` among `count` elements. `second` is the second four of a unit; where `given` is a call, its
-/// results are there already, as `low` and `high`.
+/// Writes the calls of `members` among `count` elements. Where `given` is a call, its results are there already, as `low` and
+/// `high`.
 pub(super) fn write(
     code: &mut Code,
     members: impl Iterator<Item = usize>,
     given: Option<usize>,
     count: &str,
-    second: &str,
 ) -> Result<Eights> {
     load_eights(code);
-    let (mut parameters, mut low, mut high) = ("quad: u32".to_string(), "unit * 2u".to_string(), second.to_string());
+    let (mut parameters, mut low) = ("quad: u32".to_string(), "unit * 2u".to_string());
+    let mut high = format!("min(unit * 2u + 1u, ({count} - 1u) / 4u)");
     let mut four = "    let index = quad * 4u;\n".to_string();
     if let Some(call) = given {
         parameters.push_str(", value: F");

@@ -73,7 +73,7 @@ pub(super) fn write(
     let numel = wiring.stored(own).shape.numel();
     if in_eights {
         let count = format!("{numel}u");
-        let eights = eights::write(&mut code, behind.into_iter(), Some(call), &count, "unit * 2u + 1u")?;
+        let eights = eights::write(&mut code, behind.into_iter(), Some(call), &count)?;
         let words = code.words();
         for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {
             let text = format!("{}{}", eights.body, eights.function);

@@ -4,7 +4,7 @@ use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge, Io, Schedule, Summing};
 use crate::plan::code::{Input, Written};
-use crate::plan::form::{Former, Kind};
+use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::fuse::{Fused, fuse};
 use crate::plan::lives::Lives;
 use crate::plan::pack::Packs;
@@ -17,18 +17,61 @@ use crate::shape::Layout;
 use crate::tune::{Call, Tuner};
 use std::collections::BTreeSet;
 
+/// How often kernels may be asked to do with less.
+const MOST_ROUNDS: usize = 3;
+
+/// The kernels of calls that have their own.
+struct Own {
+    kernels: Vec<Option<Kernels>>,
+    /// Those that add up an argument too.
+    summing: Vec<Option<Summing>>,
+}
+
+impl Own {
+    /// Those that carry out a cluster's call.
+    fn of(&self, wiring: &Wiring, cluster: &Cluster, call: usize) -> Kernels {
+        let summing = self.summing[call].as_ref().filter(|_| cluster.side_sum(wiring).is_some());
+        summing.map(|summing| &summing.kernels).or(self.kernels[call].as_ref()).cloned().unwrap_or_default()
+    }
+
+    /// Asks a cluster's call for kernels with temporaries for which there is `room`, and tells whether they take less.
+    fn fit(&mut self, cluster: &Cluster, room: usize, order: &Order, tuner: &Tuner) -> Result<bool> {
+        let Order { wiring, gpu, .. } = order;
+        let Kind::Call(call) = cluster.kind else { return Ok(false) };
+        let bytes = |own: &Own| own.of(wiring, cluster, call).temporaries.iter().sum::<usize>();
+        let before = bytes(self);
+        if cluster.side_sum(wiring).is_some() {
+            self.summing[call] = summing_kernels(wiring, call, Some(room), gpu)?;
+        } else {
+            self.kernels[call] = Some(own_kernels(wiring, call, Some(room), gpu, tuner)?);
+        }
+        Ok(bytes(self) < before)
+    }
+}
+
+/// Clusters in the order in which they run, and when what they compute is needed.
+struct Order<'a> {
+    wiring: &'a Wiring<'a>,
+    gpu: &'a Gpu,
+    clusters: Vec<Cluster>,
+    packs: Packs,
+    lives: Lives,
+    /// The values that outlive the run.
+    kept: BTreeSet<Root>,
+}
+
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
-    let mut kernels: Vec<Option<Kernels>> = vec![None; schedule.nodes.len()];
-    let mut summing: Vec<Option<Summing>> = vec![None; schedule.nodes.len()];
+    let mut own = Own { kernels: vec![None; schedule.nodes.len()], summing: vec![None; schedule.nodes.len()] };
     for call in wiring.calls() {
         if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
-            kernels[call] = Some(own_kernels(&wiring, call, gpu, tuner)?);
-            summing[call] = summing_kernels(&wiring, call, gpu)?;
+            own.kernels[call] = Some(own_kernels(&wiring, call, None, gpu, tuner)?);
+            own.summing[call] = summing_kernels(&wiring, call, None, gpu)?;
         }
     }
-    let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels: &kernels, summing: &summing, kept: &kept };
+    let Own { kernels, summing } = &own;
+    let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels, summing, kept: &kept };
     let disable = gpu.adapter().disable;
     let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
     if !(disable.fuse || disable.rematerialise) {
@@ -37,39 +80,58 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
     let packs = if disable.inplace { Packs::default() } else { Packs::new(&wiring, &clusters) };
     let mut lives = Lives::new(&wiring, &clusters);
     packs.prolong(&mut lives);
-    let mut placer = Placer::new(schedule, gpu, kept, &packs);
-    for (at, cluster) in clusters.iter().enumerate() {
-        let outputs: Vec<Root> = cluster
-            .core()
-            .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }))
-            .filter(|root| placer.keeps(*root) || lives.is_read(*root))
-            .collect();
-        let may_take = |output: Root, input: &Input| {
-            let free = placer.may_overwrite(input.root) && lives.is_last(input.root, at);
-            !disable.inplace && free && packs.home(output).is_none()
-        };
-        let written = match &cluster.kind {
-            Kind::Pointwise => pointwise::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
-            Kind::Rows(_) => rows::write(&wiring, cluster, outputs, may_take, gpu.adapter())?,
-            Kind::Call(call) if pack::is_pack(&wiring, *call) => pack::write(&wiring, *call, &packs),
-            Kind::Call(call) => {
-                let summing = summing[*call].clone().filter(|_| cluster.side_sum(&wiring).is_some());
-                let own = summing.map(|summing| summing.kernels).or_else(|| kernels[*call].clone()).unwrap_or_default();
-                if cluster.members.len() == 1 {
-                    alone(&wiring, *call, own)
-                } else {
-                    epilogue::write(&wiring, cluster, *call, own, outputs, may_take)?
-                }
-            }
-        };
-        let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
-        let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
-        let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
-        ends.retain(|root| lives.is_last(*root, at));
-        let nodes = cluster.core().collect();
-        placer.place(Unit { nodes, written }, &roots, &ends, |root| lives.is_read(root))?;
+    let order = Order { wiring: &wiring, gpu, clusters, packs, lives, kept };
+    let mut placer = order.place(&own)?;
+    for _ in 0..MOST_ROUNDS {
+        let mut is_less = false;
+        for (at, room) in placer.rooms() {
+            is_less |= own.fit(&order.clusters[at], room, &order, tuner)?;
+        }
+        if !is_less {
+            break;
+        }
+        placer = order.place(&own)?;
     }
     placer.finish(&wiring, notes)
+}
+
+impl<'a> Order<'a> {
+    /// Writes the kernels of all clusters and places what they read and write.
+    fn place(&'a self, own: &Own) -> Result<Placer<'a>> {
+        let Order { wiring, gpu, packs, lives, .. } = self;
+        let schedule = wiring.schedule;
+        let disable = gpu.adapter().disable;
+        let mut placer = Placer::new(schedule, gpu, self.kept.clone(), packs);
+        for (at, cluster) in self.clusters.iter().enumerate() {
+            let outputs: Vec<Root> = cluster
+                .core()
+                .flat_map(|index| {
+                    (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output })
+                })
+                .filter(|root| placer.keeps(*root) || lives.is_read(*root))
+                .collect();
+            let may_take = |output: Root, input: &Input| {
+                let free = placer.may_overwrite(input.root) && lives.is_last(input.root, at);
+                !disable.inplace && free && packs.home(output).is_none()
+            };
+            let written = match cluster.kind {
+                Kind::Pointwise => pointwise::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
+                Kind::Rows(_) => rows::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
+                Kind::Call(call) if pack::is_pack(wiring, call) => pack::write(wiring, call, packs),
+                Kind::Call(call) if cluster.members.len() == 1 => alone(wiring, call, own.of(wiring, cluster, call)),
+                Kind::Call(call) => {
+                    epilogue::write(wiring, cluster, call, own.of(wiring, cluster, call), outputs, may_take)?
+                }
+            };
+            let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
+            let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
+            let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
+            ends.retain(|root| lives.is_last(*root, at));
+            let nodes = cluster.core().collect();
+            placer.place(Unit { nodes, written }, &roots, &ends, |root| lives.is_read(root))?;
+        }
+        Ok(placer)
+    }
 }
 
 /// Values that must be in a buffer of their own when the run ends: all outputs of kept calls, and what kept
@@ -84,12 +146,12 @@ fn kept_roots(wiring: &Wiring) -> BTreeSet<Root> {
     .collect()
 }
 
-/// The kernels of a call that has its own.
-fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
+/// The kernels of a call that has its own, with temporaries for which there is `room`.
+fn own_kernels(wiring: &Wiring, call: usize, room: Option<usize>, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
     let schedule = wiring.schedule;
     let op = &schedule.nodes[call].op;
     let inputs = input_layouts(wiring, call);
-    let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs };
+    let io = Io::new(&inputs, &schedule.nodes[call].outputs, room);
     let kernels = tuner.kernels(&Call { op: &**op, io: &io, gpu, checked: schedule.nodes[call].custom })?;
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
@@ -98,7 +160,7 @@ fn own_kernels(wiring: &Wiring, call: usize, gpu: &Gpu, tuner: &Tuner) -> Result
 }
 
 /// The kernels of such a call that add up one of its arguments too, where such a sum may be asked for.
-fn summing_kernels(wiring: &Wiring, call: usize, gpu: &Gpu) -> Result<Option<Summing>> {
+fn summing_kernels(wiring: &Wiring, call: usize, room: Option<usize>, gpu: &Gpu) -> Result<Option<Summing>> {
     let schedule = wiring.schedule;
     let is_reduced = |argument: usize| match wiring.argument(call, argument) {
         Edge::Node { index, .. } => {
@@ -112,7 +174,7 @@ fn summing_kernels(wiring: &Wiring, call: usize, gpu: &Gpu) -> Result<Option<Sum
     }
     let inputs = input_layouts(wiring, call);
     let node = &schedule.nodes[call];
-    let mut summing = node.op.summing(&Io { inputs: &inputs, outputs: &node.outputs }, gpu.adapter())?;
+    let mut summing = node.op.summing(&Io::new(&inputs, &node.outputs, room), gpu.adapter())?;
     for kernel in summing.iter_mut().flat_map(|summing| &mut summing.kernels.kernels) {
         kernel.checked = node.custom;
     }

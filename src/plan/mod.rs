@@ -25,6 +25,7 @@ mod run;
 mod share;
 mod simplify;
 mod wiring;
+mod workspace;
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@ use crate::plan::code::Written;
 use crate::plan::pack::{Home, Packs};
 use crate::plan::share::{PART_ALIGNMENT, Shared, Span, pair, share};
 use crate::plan::wiring::{Root, Wiring};
+use crate::plan::workspace;
 use crate::shader::{Operand, Word};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -107,6 +108,8 @@ pub(super) struct Placer<'a> {
     packs: &'a Packs,
     places: HashMap<Root, Place>,
     slots: Vec<Span>,
+    /// The slots of each unit's temporaries.
+    temporaries: BTreeMap<usize, Vec<usize>>,
     /// Pairs of slots that a kernel reads the one and writes the other of.
     apart: HashSet<(usize, usize)>,
     /// The number of the unit that is being placed.
@@ -129,6 +132,7 @@ impl<'a> Placer<'a> {
             packs,
             places: HashMap::new(),
             slots: Vec::new(),
+            temporaries: BTreeMap::new(),
             apart: HashSet::new(),
             now: 0,
             uploads: Vec::new(),
@@ -219,8 +223,11 @@ impl<'a> Placer<'a> {
         if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
             self.dispatch(&unit, roots, &temporaries)?;
         }
-        for slot in temporaries {
+        for &slot in &temporaries {
             self.slots[slot].last = Some(self.now);
+        }
+        if !temporaries.is_empty() {
+            self.temporaries.insert(self.now, temporaries);
         }
         for &root in ends {
             if overwritten.contains(&root) {
@@ -310,6 +317,13 @@ impl<'a> Placer<'a> {
         }
         self.params.resize(start + bytes.max(4 * words.len()).max(16), 0);
         start
+    }
+
+    /// The units whose temporaries make the plan take more, by their position, and what they should stay within.
+    pub fn rooms(&self) -> Vec<(usize, usize)> {
+        let share = |spans: &[Span]| share(spans, &self.apart, !self.gpu.adapter().disable.parts);
+        let rooms = workspace::rooms(&self.slots, &self.temporaries, share);
+        rooms.into_iter().map(|(unit, room)| (unit - 1, room)).collect()
     }
 
     pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {

@@ -38,7 +38,7 @@ pub(super) fn write(
             .values(&[count, quads, units, span])
             .grid(fold_groups(units, span));
         let members = cluster.members.iter().copied();
-        let eights = eights::write(&mut code, members, None, "params.count", "min(unit * 2u + 1u, params.quads - 1u)")?;
+        let eights = eights::write(&mut code, members, None, "params.count")?;
         code.bind(&mut kernel, &format!("{}{}", eights.body, eights.function), 1, false, |_| "vec4<u64>");
         kernel.declarations.push_str(eights::LIBRARY);
         kernel.declarations.push_str(&eights.function);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::iter;
 
 /// When something is in a slot.
+#[derive(Clone)]
 pub(super) struct Span {
     pub bytes: usize,
     /// The first unit that writes it, and the last that reads it; `None` where it outlives the run.

@@ -38,7 +38,7 @@ const LOAD: f64 = 4.0;
 const WORD: f64 = 40.0;
 
 /// What starting a kernel costs.
-const LAUNCH: f64 = 5e7;
+const LAUNCH: f64 = 1e8;
 
 /// Fewer channels of a group than this, and Winograd's tiles are nothing but traffic.
 const FEWEST_CHANNELS: usize = 16;
@@ -52,25 +52,26 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
     }
     let g = call.geometry;
     let mut methods: Vec<(f64, Method)> =
-        TILES.iter().map(|tile| (tiled(call.pass, g, tile), Method::Tiled(*tile))).collect();
+        TILES.iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
     methods.push((strips(call.pass, g), Method::Strips));
     let few = g.in_per_group.min(g.out_per_group) < FEWEST_CHANNELS;
     if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !call.adapter.disable.winograd && !few) {
-        methods.extend(OUTPUTS.map(|outputs| transformed(geometry, outputs)));
+        methods.extend(OUTPUTS.map(|outputs| transformed(call, geometry, outputs)));
     }
     methods.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     window.into_iter().chain(methods.into_iter().map(|(_, method)| method)).collect()
 }
 
-/// Multiply-adds of the tiles, what they hold past the edges included, and the instructions that come with them.
-fn tiled(pass: Pass, g: &Geometry, tile: &Tile) -> f64 {
+/// Multiply-adds of the tiles for so many images, what they hold past the edges included, and the instructions that come with
+/// them.
+fn tiled(pass: Pass, g: &Geometry, tile: &Tile, images: f64) -> f64 {
     let [rows, columns, depth] = product(pass, g).map(|size| size as f64);
     let whole = |channels: usize| (channels.div_ceil(tile.depth) * tile.depth) as f64 / channels.max(1) as f64;
     // The batch makes columns of the product, or terms of its sums, and those are split over workgroups.
     let (columns, depth, splits) = match pass {
-        Pass::Forward => (columns * BATCH, depth * whole(g.in_per_group), 1.0),
-        Pass::BackwardData => (columns * BATCH, depth * whole(g.out_per_group), 1.0),
-        Pass::BackwardFilter => (columns, depth * BATCH, f64::INFINITY),
+        Pass::Forward => (columns * images, depth * whole(g.in_per_group), 1.0),
+        Pass::BackwardData => (columns * images, depth * whole(g.out_per_group), 1.0),
+        Pass::BackwardFilter => (columns, depth * images, f64::INFINITY),
     };
     let groups = g.groups as f64 * (rows / tile.rows() as f64).ceil() * (columns / tile.columns() as f64).ceil();
     let filled = if groups * splits < WORKGROUPS { WORKGROUPS } else { groups };
@@ -84,10 +85,14 @@ fn strips(pass: Pass, g: &Geometry) -> f64 {
     g.groups as f64 * BATCH * rows * columns * depth * (1.0 + LOAD / 4.0 + LOAD / rows.min(8.0))
 }
 
-/// The products by their best tile, the traffic of what the transforms read and write, and three kernels more.
-fn transformed(geometry: Geometry, outputs: usize) -> (f64, Method) {
+/// The products by their best tile, the traffic of what the transforms read and write, and three kernels for each part of the
+/// batch.
+fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method) {
     let spread = winograd::products(&geometry, outputs);
-    let best = TILES.iter().map(|tile| (tiled(Pass::Forward, &spread, tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
+    let images = call.images(&spread);
+    let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
+    let cost = |tile: &Tile| parts * tiled(Pass::Forward, &spread, tile, BATCH / parts);
+    let best = TILES.iter().map(|tile| (cost(tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
     let (products, tile) = best.unwrap_or((f64::INFINITY, TILES[0]));
     let g = &geometry;
     let planes = |channels: usize, size: [usize; 2]| (g.groups * channels * size[0] * size[1]) as f64;
@@ -96,5 +101,5 @@ fn transformed(geometry: Geometry, outputs: usize) -> (f64, Method) {
         + planes(g.out_per_group, g.output)
         + 2.0 * spread_planes(g.in_per_group)
         + 2.0 * spread_planes(g.out_per_group);
-    (products + WORD * words * BATCH + 3.0 * LAUNCH, Method::Winograd { geometry, outputs, tile })
+    (products + WORD * words * BATCH + 3.0 * parts * LAUNCH, Method::Winograd { geometry, outputs, tile })
 }

@@ -41,6 +41,8 @@ pub(super) struct Call<'a> {
     pub inputs: [&'a Layout; 2],
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
+    /// Bytes that temporaries should stay within.
+    pub workspace: usize,
     /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
     /// `grad` for each channel.
     pub ones: bool,
@@ -86,6 +88,11 @@ impl Call<'_> {
     fn stored(&self) -> usize {
         let g = self.geometry;
         g.weights() + if self.ones { g.groups * g.out_per_group } else { 0 }
+    }
+
+    /// Parts of such a kernel's sums that the workspace has room for.
+    pub fn most_splits(&self) -> usize {
+        self.workspace / (4 * self.stored()).max(1)
     }
 
     fn compute(&self, method: Method) -> Result<Kernels> {
@@ -299,7 +306,7 @@ impl Call<'_> {
         rest: usize,
     ) -> Result<Kernels> {
         let longest = (LIMIT.saturating_sub(rest) / length.max(1)).max(1);
-        let for_groups = self.enough_groups() / (across * down).max(1);
+        let for_groups = (self.enough_groups() / (across * down).max(1)).min(self.most_splits());
         let splits = for_groups.clamp(1, spans.max(1)).max(spans.div_ceil(longest));
         if length + rest > LIMIT {
             return Err(self.too_large("steps of a sum"));

@@ -166,7 +166,8 @@ impl Convolution {
 
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
         let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
-        Call { pass: self.pass, geometry, batch: io.inputs[0].shape[0], inputs, output, adapter, ones: false }
+        let (batch, workspace) = (io.inputs[0].shape[0], io.workspace);
+        Call { pass: self.pass, geometry, batch, inputs, output, adapter, workspace, ones: false }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {

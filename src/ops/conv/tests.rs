@@ -105,7 +105,7 @@ fn results(
     super::reference::compute(pass, g, batch, &values[0], &values[1], &mut exact);
     let layouts = [first, second].map(|operand| *operand.layout());
     let outputs = convolution.outputs(&layouts).unwrap();
-    let io = Io { inputs: &layouts, outputs: &outputs };
+    let io = Io::new(&layouts, &outputs, None);
     let forced = |candidate| Forced { convolution: convolution.clone(), candidate, binding_bytes };
     let candidates = forced(0).candidates(&io, device.adapter().unwrap()).unwrap();
     let chosen = candidates.into_iter().enumerate().filter(|(candidate, kernels)| wanted(*candidate, kernels));
@@ -198,7 +198,7 @@ fn winograd_can_be_switched_off() {
             .map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
         let convolution = Convolution { pass: Pass::Forward, geometry: g };
         let outputs = convolution.outputs(&layouts).unwrap();
-        let io = Io { inputs: &layouts, outputs: &outputs };
+        let io = Io::new(&layouts, &outputs, None);
         let candidates = convolution.candidates(&io, device.adapter().unwrap()).unwrap();
         let kernels = candidates.iter().flat_map(|candidate| &candidate.kernels);
         (candidates[0].kernels[0].name, kernels.filter(|kernel| kernel.name.contains("winograd")).count())

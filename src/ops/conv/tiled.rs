@@ -128,7 +128,8 @@ impl Call<'_> {
         let down = g.groups * rows.div_ceil(tile.rows());
         let steps = (self.batch * positions).div_ceil(tile.depth);
         // A span must be worth the store and the reading of its sums.
-        let wanted = (self.enough_groups() / (across * down)).clamp(1, steps.div_ceil(16).max(1));
+        let wanted =
+            (self.enough_groups() / (across * down)).min(self.most_splits()).clamp(1, steps.div_ceil(16).max(1));
         let span_steps = steps.div_ceil(wanted).clamp(1, LIMIT / 4);
         let splits = steps.div_ceil(span_steps).max(1);
         let kernel = self.grouped("conv2d_backward_filter_tiled", FILTER);

@@ -46,9 +46,6 @@ const OUTPUT_4: &str = "
     return array(m[0] + even + far_even, odd + 2.0 * far_odd, even + 4.0 * far_even, odd + 8.0 * far_odd + m[5]);
 ";
 
-/// Bytes of transformed input or of products at a time, where one image needs no more: the batch goes through in parts.
-const MOST_BYTES: usize = 64 << 20;
-
 /// Sizes of the side of an output tile.
 pub(super) const OUTPUTS: [usize; 2] = [2, 4];
 
@@ -78,25 +75,35 @@ pub(super) fn products(g: &Geometry, outputs: usize) -> Geometry {
     Geometry { groups, kernel: [1, 1], padding: [0, 0], input: tiles, output: tiles, ..*g }
 }
 
+/// Bytes of the transformed weights, and of an image's transformed input and its products.
+fn bytes(spread: &Geometry) -> [usize; 3] {
+    let plane = 4 * spread.groups * spread.input[1];
+    [4 * spread.weights(), plane * spread.in_per_group, plane * spread.out_per_group]
+}
+
 impl Call<'_> {
+    /// How many images go through at a time, so that their temporaries fit: parts of about one size, so that none takes
+    /// more memory than it must.
+    pub fn images(&self, spread: &Geometry) -> usize {
+        let [filter_bytes, input_bytes, product_bytes] = bytes(spread);
+        let most = self.adapter.max_binding_bytes as usize / input_bytes.max(product_bytes).max(1);
+        let room = self.workspace.saturating_sub(filter_bytes) / (input_bytes + product_bytes).max(1);
+        let parts = self.batch.div_ceil(room.min(most).max(1)).max(1);
+        self.batch.div_ceil(parts).max(1)
+    }
+
     /// The pass, which is the convolution `g`, by tiles of `outputs`^2 results and products by `tile`.
     pub fn winograd(&self, g: &Geometry, outputs: usize, tile: &Tile) -> Result<Kernels> {
         let spread = products(g, outputs);
         let spread_layout = Layout::contiguous(self.output.shape, DType::F32);
         let call = Call { pass: Pass::Forward, geometry: &spread, output: &spread_layout, ..*self };
-        let plane = 4 * spread.groups * spread.input[1];
-        let (input_bytes, product_bytes) = (plane * g.in_per_group, plane * g.out_per_group);
-        let most = input_bytes.max(product_bytes);
-        let filter_bytes = 4 * spread.weights();
+        let [filter_bytes, input_bytes, product_bytes] = bytes(&spread);
         let limit = self.adapter.max_binding_bytes;
-        if most.max(filter_bytes) as u64 > limit {
+        if filter_bytes.max(input_bytes).max(product_bytes) as u64 > limit {
             let (op, shape, unit) = (self.pass.name(), self.output.shape, "bytes of transformed tiles");
             return Err(Error::TooLarge { op, shape, limit, unit });
         }
-        let images = (MOST_BYTES.min(limit as usize) / most).clamp(1, self.batch.max(1));
-        // Parts of about one size, so that none takes more memory than it must.
-        let images = self.batch.div_ceil(self.batch.div_ceil(images).max(1)).max(1);
-
+        let images = self.images(&spread);
         let mut kernels = Vec::new();
         for first in (0..self.batch).step_by(images) {
             let part = images.min(self.batch - first);

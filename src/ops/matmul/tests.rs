@@ -113,7 +113,7 @@ fn all_candidates_agree(disable: Disable, dtype: DType) {
         let (left, right) = operands(&device, &shape, dtype).unwrap();
         let inputs = [*left.layout(), *right.layout()];
         let outputs = Matmul.outputs(&inputs).unwrap();
-        let candidates = Matmul.candidates(&Io { inputs: &inputs, outputs: &outputs }, &adapter).unwrap();
+        let candidates = Matmul.candidates(&Io::new(&inputs, &outputs, None), &adapter).unwrap();
         // Tiles of all sizes only for the first shapes: each compiles for a second and more.
         let of_all_sizes = shape_number < 3 && dtype == DType::F32;
         let worth = |kernels: &Kernels| of_all_sizes || kernels.kernels[0].name != candidates[0].kernels[0].name;
@@ -153,7 +153,7 @@ fn candidates_for_gpus_agree_with_the_reference_in_f16() {
 fn pipeline(left: Layout, right: Layout, adapter: &Adapter) -> String {
     let inputs = [left, right];
     let outputs = Matmul.outputs(&inputs).unwrap();
-    let kernels = Matmul.kernels(&Io { inputs: &inputs, outputs: &outputs }, adapter).unwrap();
+    let kernels = Matmul.kernels(&Io::new(&inputs, &outputs, None), adapter).unwrap();
     let kernel = &kernels.kernels[0];
     format!("{} {:?} {:?} {:?}", kernel.name, kernel.constants, kernel.aliases, kernel.hooks)
 }

@@ -1,0 +1,71 @@
+//! How much temporaries may take: what values leave free, and little more.
+
+use crate::plan::share::{Shared, Span};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Temporaries may take one part in so many of what values take on top of it: a layer in many small parts would be slow.
+const SHARE: usize = 16;
+
+/// Bytes that are worth no thought.
+const LEAST: usize = 1 << 20;
+
+/// The units whose temporaries make a plan take more than its values do, and the bytes that each should stay within.
+/// `temporaries` are their slots by unit.
+pub(super) fn rooms(
+    spans: &[Span],
+    temporaries: &BTreeMap<usize, Vec<usize>>,
+    share: impl Fn(&[Span]) -> Shared,
+) -> Vec<(usize, usize)> {
+    let taken = |spans: &[Span]| share(spans).buffers.iter().sum::<usize>();
+    let mut values = spans.to_vec();
+    temporaries.values().flatten().for_each(|&slot| values[slot].bytes = 0);
+    let needed = taken(&values);
+    let more = LEAST.max(needed / SHARE);
+    if taken(spans) <= needed + more {
+        return Vec::new();
+    }
+    let whole = |slots: &[usize]| slots.iter().map(|&slot| spans[slot].bytes).sum::<usize>();
+    // One after the other, the largest first. A quarter, where not even that fits: more is asked in the next round.
+    let mut units: Vec<(&usize, &Vec<usize>)> = temporaries.iter().collect();
+    units.sort_by_key(|(_, slots)| Reverse(whole(slots)));
+    let mut beside = values;
+    let room = |(&unit, slots): (&usize, &Vec<usize>)| {
+        let mut fits = |quarters: &usize| {
+            slots.iter().for_each(|&slot| beside[slot].bytes = spans[slot].bytes / 4 * quarters);
+            taken(&beside) <= needed + more
+        };
+        let quarters = [4, 3, 2, 1].into_iter().find(&mut fits).unwrap_or(1);
+        (quarters < 4 && whole(slots) > LEAST).then(|| (unit, whole(slots) / 4 * quarters))
+    };
+    units.into_iter().filter_map(room).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::share::share;
+    use std::collections::HashSet;
+
+    /// Four values of 8 MB, of which the second unit needs three and others two, and temporaries of the first, second and
+    /// last unit.
+    fn rooms_of(temporaries: [usize; 3]) -> Vec<(usize, usize)> {
+        let span = |megabytes: usize, first, last| Span { bytes: megabytes << 20, first, last: Some(last) };
+        let mut spans = vec![span(8, 1, 5), span(8, 1, 2), span(8, 2, 3), span(8, 3, 5)];
+        let mut slots = BTreeMap::new();
+        for (unit, megabytes) in [1, 2, 5].into_iter().zip(temporaries) {
+            slots.insert(unit, vec![spans.len()]);
+            spans.push(span(megabytes, unit, unit));
+        }
+        rooms(&spans, &slots, |spans| share(spans, &HashSet::new(), true))
+    }
+
+    #[test]
+    fn temporaries_take_what_is_free() {
+        // With 24 MB and a sixteenth of that, the second unit has room for 1.5 MB and the others for 8.
+        assert_eq!(rooms_of([8, 1, 8]), []);
+        assert_eq!(rooms_of([8, 2, 8]), [(2, 3 << 19)]);
+        assert_eq!(rooms_of([16, 1, 8]), [(1, 8 << 20)]);
+        assert_eq!(rooms_of([8, 1, 10]), [(5, 15 << 19)]);
+    }
+}
