@@ -6,6 +6,7 @@ mod common;
 mod conformance;
 
 use conformance::Verdict;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use wgrad::Device;
 
@@ -35,18 +36,16 @@ fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
     (count, failures)
 }
 
-/// `open` is asked for a device for each file: the kernels that a software driver has compiled take megabytes each.
-fn all_pass(open: impl Fn() -> Device) {
+/// `open` is asked for a device for each file: the kernels that a software driver has compiled take megabytes each, and it
+/// compiles them on one core for each device.
+fn all_pass(open: impl Fn() -> Device + Sync) {
     let mut files = golden();
     // Next to the checkout, where it is there at all.
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/sample.safetensors");
     files.extend(sample.exists().then_some(sample));
-    let (mut count, mut failures) = (0, Vec::new());
-    for file in files {
-        let (of_file, failed) = self::failures(&open(), &[file]);
-        count += of_file;
-        failures.extend(failed);
-    }
+    let (counts, failures): (Vec<usize>, Vec<Vec<String>>) =
+        files.into_par_iter().map(|file| self::failures(&open(), &[file])).unzip();
+    let (count, failures) = (counts.iter().sum::<usize>(), failures.concat());
     assert!(count > 1000, "only {count} cases were found");
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
 }

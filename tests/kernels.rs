@@ -4,7 +4,12 @@
 mod common;
 
 use common::{differences, numbered, poisoned};
+use rayon::prelude::*;
+use wgrad::ops::case::Case;
 use wgrad::{Disable, ops};
+
+/// Cases that share a device: compiling takes most of the time, and a software driver does that on one core for each.
+const SHARING: usize = 32;
 
 /// Runs all cases with the kernels that are chosen without some capabilities.
 fn agree(disable: Disable) {
@@ -12,12 +17,14 @@ fn agree(disable: Disable) {
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let cases = ops::cases();
     let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
-    let chosen = numbered(&cases)
-        .into_iter()
-        .filter(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
-    let mut ran = 0;
-    let failures: Vec<String> =
-        chosen.inspect(|_| ran += 1).flat_map(|(number, case)| differences(case, number, &device)).collect();
+    let mut chosen = numbered(&cases);
+    chosen.retain(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
+    let of_part = |part: &[(usize, &Case)]| {
+        let device = poisoned(disable).unwrap();
+        part.iter().flat_map(|&(number, case)| differences(case, number, &device)).collect::<Vec<String>>()
+    };
+    let failures: Vec<String> = chosen.par_chunks(SHARING).flat_map(of_part).collect();
+    let ran = chosen.len();
     assert!(failures.is_empty(), "{} failures in {ran} cases:\n{}", failures.len(), failures.join("\n"));
     assert!(only.is_some() || ran > 300, "only {ran} cases");
 }

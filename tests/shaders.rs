@@ -6,6 +6,7 @@ mod common;
 use common::{numbered, results};
 use naga::back::{hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use wgrad::{Device, DeviceOptions, Noop, ops};
@@ -110,15 +111,15 @@ fn specialised_modules_translate() {
         ),
         ("gpu without extras", Noop { software: false, subgroup_size: 1, f16: false, ..Noop::default() }),
     ];
-    let mut stems = BTreeSet::new();
-    for (kind, noop) in kinds {
+    let stems = kinds.into_par_iter().flat_map(|(kind, noop)| {
         let sources = specialised(noop);
         assert!(sources.len() > 100, "{kind}: only {} modules", sources.len());
-        for (name, source) in &sources {
-            assert_eq!(fault(source), None, "{name} for a {kind} adapter:\n{source}");
-            stems.insert(name.clone());
-        }
-    }
+        sources.into_par_iter().map(move |(name, source)| {
+            assert_eq!(fault(&source), None, "{name} for a {kind} adapter:\n{source}");
+            name
+        })
+    });
+    let mut stems: BTreeSet<String> = stems.collect();
     // Every template is used by some case on some kind of adapter, or measures an adapter.
     stems.insert("peak".to_string());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
