@@ -17,6 +17,12 @@ pub(super) fn rooms(
     temporaries: &BTreeMap<usize, Vec<usize>>,
     share: impl Fn(&[Span]) -> Shared,
 ) -> Vec<(usize, usize)> {
+    let whole = |slots: &[usize]| slots.iter().map(|&slot| spans[slot].bytes).sum::<usize>();
+    let mut units: Vec<(usize, &Vec<usize>)> = temporaries.iter().map(|(&unit, slots)| (unit, slots)).collect();
+    units.retain(|(_, slots)| whole(slots) > LEAST);
+    if units.is_empty() {
+        return Vec::new();
+    }
     let taken = |spans: &[Span]| share(spans).buffers.iter().sum::<usize>();
     let mut values = spans.to_vec();
     temporaries.values().flatten().for_each(|&slot| values[slot].bytes = 0);
@@ -25,18 +31,16 @@ pub(super) fn rooms(
     if taken(spans) <= needed + more {
         return Vec::new();
     }
-    let whole = |slots: &[usize]| slots.iter().map(|&slot| spans[slot].bytes).sum::<usize>();
     // One after the other, the largest first. A quarter, where not even that fits: more is asked in the next round.
-    let mut units: Vec<(&usize, &Vec<usize>)> = temporaries.iter().collect();
     units.sort_by_key(|(_, slots)| Reverse(whole(slots)));
     let mut beside = values;
-    let room = |(&unit, slots): (&usize, &Vec<usize>)| {
+    let room = |(unit, slots): (usize, &Vec<usize>)| {
         let mut fits = |quarters: &usize| {
             slots.iter().for_each(|&slot| beside[slot].bytes = spans[slot].bytes / 4 * quarters);
             taken(&beside) <= needed + more
         };
         let quarters = [4, 3, 2, 1].into_iter().find(&mut fits).unwrap_or(1);
-        (quarters < 4 && whole(slots) > LEAST).then(|| (unit, whole(slots) / 4 * quarters))
+        (quarters < 4).then(|| (unit, whole(slots) / 4 * quarters))
     };
     units.into_iter().filter_map(room).collect()
 }
