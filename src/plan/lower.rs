@@ -29,16 +29,17 @@ struct Own {
 
 impl Own {
     /// Those that carry out a cluster's call.
-    fn of(&self, wiring: &Wiring, cluster: &Cluster, call: usize) -> Kernels {
+    fn of(&self, wiring: &Wiring, cluster: &Cluster, call: usize) -> Option<&Kernels> {
         let summing = self.summing[call].as_ref().filter(|_| cluster.side_sum(wiring).is_some());
-        summing.map(|summing| &summing.kernels).or(self.kernels[call].as_ref()).cloned().unwrap_or_default()
+        summing.map(|summing| &summing.kernels).or(self.kernels[call].as_ref())
     }
 
     /// Asks a cluster's call for kernels with temporaries for which there is `room`, and tells whether they take less.
     fn fit(&mut self, cluster: &Cluster, room: usize, order: &Order, tuner: &Tuner) -> Result<bool> {
         let Order { wiring, gpu, .. } = order;
         let Kind::Call(call) = cluster.kind else { return Ok(false) };
-        let bytes = |own: &Own| own.of(wiring, cluster, call).temporaries.iter().sum::<usize>();
+        let bytes =
+            |own: &Own| -> usize { own.of(wiring, cluster, call).iter().flat_map(|own| &own.temporaries).sum() };
         let before = bytes(self);
         if cluster.side_sum(wiring).is_some() {
             self.summing[call] = summing_kernels(wiring, call, Some(room), gpu)?;
@@ -114,14 +115,13 @@ impl<'a> Order<'a> {
                 let free = placer.may_overwrite(input.root) && lives.is_last(input.root, at);
                 !disable.inplace && free && packs.home(output).is_none()
             };
+            let kernels = |call| own.of(wiring, cluster, call).cloned().unwrap_or_default();
             let written = match cluster.kind {
                 Kind::Pointwise => pointwise::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Rows(_) => rows::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Call(call) if pack::is_pack(wiring, call) => pack::write(wiring, call, packs),
-                Kind::Call(call) if cluster.members.len() == 1 => alone(wiring, call, own.of(wiring, cluster, call)),
-                Kind::Call(call) => {
-                    epilogue::write(wiring, cluster, call, own.of(wiring, cluster, call), outputs, may_take)?
-                }
+                Kind::Call(call) if cluster.members.len() == 1 => alone(wiring, call, kernels(call)),
+                Kind::Call(call) => epilogue::write(wiring, cluster, call, kernels(call), outputs, may_take)?,
             };
             let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
             let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
