@@ -9,8 +9,8 @@ use std::hash::Hasher;
 /// Calls with equal keys have the same candidates and take the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Stands for the operation with its attributes, how its operands lie in memory, and whatever of the device the
-    /// choice of kernels depends on, [`Disable`](crate::Disable) included.
+    /// Stands for the operation with its attributes, how its operands lie in memory, what temporaries may take, and whatever
+    /// of the device the choice of kernels depends on, [`Disable`](crate::Disable) included.
     pub family: u64,
     /// The operands' and results' sizes.
     pub sizes: Vec<usize>,
@@ -24,6 +24,7 @@ impl Key {
         state.write(format!("{adapter:?}").as_bytes());
         // Bounds checks cost time, and not each candidate the same.
         state.write_u8(u8::from(cfg!(debug_assertions)));
+        state.write_usize(io.workspace);
         let layouts = || io.inputs.iter().chain(io.outputs);
         layouts().for_each(|layout| write_order(layout, &mut state));
         Key { family: state.finish(), sizes: layouts().flat_map(|layout| layout.shape.to_vec()).collect() }
@@ -86,7 +87,37 @@ pub(super) fn names(candidates: &[Kernels]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host_tensor::HostTensor;
     use crate::shader::Kernel;
+    use crate::{Device, DeviceOptions, Noop, Result};
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Op for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+        fn structure(&self, _state: &mut dyn Hasher) {}
+        fn outputs(&self, _inputs: &[Layout]) -> Result<Vec<Layout>> {
+            Ok(Vec::new())
+        }
+        fn reference(&self, _inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_temporaries_may_take_makes_another_call() -> Result<()> {
+        let device = Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() })?;
+        let keys = [None, None, Some(1 << 20)].map(|room| {
+            let key = |adapter| Key::new(&Nothing, &Io::new(&[], &[], room), adapter);
+            device.adapter().map(key)
+        });
+        assert!(keys[0].is_some() && keys[0] == keys[1]);
+        assert_ne!(keys[0], keys[2]);
+        Ok(())
+    }
 
     fn key(sizes: &[usize]) -> Key {
         Key { family: 7, sizes: sizes.to_vec() }
