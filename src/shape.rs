@@ -188,8 +188,8 @@ impl Layout {
 
     /// Everything that a kernel depends on: offsets are data, except for how they are aligned.
     pub(crate) fn write_structure(&self, state: &mut impl Hasher) {
-        // Where it begins is data, but a plan may overwrite what begins at 0, and read vectors from multiples of 4.
-        let start = (usize::from(self.offset != 0) << 2) | (self.offset % 4);
+        // Where it begins is data, but a plan may overwrite what begins at 0, and read vectors from multiples of 8.
+        let start = (usize::from(self.offset != 0) << 3) | (self.offset % 8);
         state.write_usize((self.shape.len() << 16) | ((self.dtype as usize) << 8) | start);
         for (&size, &stride) in self.shape.iter().zip(self.strides()) {
             state.write_usize(size);

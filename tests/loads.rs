@@ -108,7 +108,7 @@ const LOADED: &[Loaded] = &[
         let (x, weight) = (random(device, &[1, 64, 32, 32], 1), random(device, &[64, 64, 1, 1], 2));
         x.mul_scalar(2.0)?.conv2d(&weight.mul_scalar(0.5)?, None, &Conv2dOptions::default())
     }),
-    ("conv2d by Winograd", [1, 3], |device| {
+    ("conv2d by Winograd", [6, 3], |device| {
         let (x, weight) = (random(device, &[1, 128, 32, 32], 1), random(device, &[128, 128, 3, 3], 2));
         x.mul_scalar(2.0)?.conv2d(&weight.mul_scalar(0.5)?, None, &padded(1))?.relu()
     }),
@@ -118,9 +118,9 @@ const LOADED: &[Loaded] = &[
         x.mul_scalar(2.0)?.conv_transpose2d(&weight.mul_scalar(0.5)?, None, &options)
     }),
     ("conv2d_backward_filter", [1, 2], |device| {
-        let (x, gradient) = (random(device, &[2, 64, 16, 16], 1), random(device, &[2, 64, 16, 16], 3));
+        let (x, gradient) = (random(device, &[2, 64, 32, 32], 1), random(device, &[2, 64, 16, 16], 3));
         let weight = random(device, &[64, 64, 3, 3], 2).requires_grad();
-        let output = x.mul_scalar(2.0)?.conv2d(&weight, None, &padded(1))?;
+        let output = x.mul_scalar(2.0)?.conv2d(&weight, None, &Conv2dOptions { stride: [2, 2], ..padded(1) })?;
         Ok(wgrad::grad(&[&output], &[&weight], &[&gradient.mul_scalar(0.5)?])?.remove(0).unwrap())
     }),
     ("conv2d_backward_filter of channels", [2, 2], |device| {

@@ -13,3 +13,11 @@ fn pair(low: u32, high: u32) -> u64 { return u64(low) | (u64(high) << 32u); }
 fn eight(low: vec4<u32>, high: vec4<u32>) -> vec4<u64> {
     return vec4(pair(low.x, low.y), pair(low.z, low.w), pair(high.x, high.y), pair(high.z, high.w));
 }
+
+fn floats_of(eight: vec4<u64>) -> mat2x4<f32> {
+    return mat2x4<f32>(bitcast<vec4<f32>>(four_of(eight, 0u)), bitcast<vec4<f32>>(four_of(eight, 1u)));
+}
+
+fn eight_of(low: vec4<f32>, high: vec4<f32>) -> vec4<u64> {
+    return eight(bitcast<vec4<u32>>(low), bitcast<vec4<u32>>(high));
+}

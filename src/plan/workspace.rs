@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const SHARE: usize = 16;
 
 /// Bytes that are worth no thought.
-const LEAST: usize = 1 << 20;
+const LEAST: usize = 4 << 20;
 
 /// The units whose temporaries make a plan take more than its values do, and the bytes that each should stay within.
 /// `temporaries` are their slots by unit.
@@ -51,11 +51,11 @@ mod tests {
     use crate::plan::share::share;
     use std::collections::HashSet;
 
-    /// Four values of 8 MB, of which the second unit needs three and others two, and temporaries of the first, second and
+    /// Four values of 32 MB, of which the second unit needs three and others two, and temporaries of the first, second and
     /// last unit.
     fn rooms_of(temporaries: [usize; 3]) -> Vec<(usize, usize)> {
         let span = |megabytes: usize, first, last| Span { bytes: megabytes << 20, first, last: Some(last) };
-        let mut spans = vec![span(8, 1, 5), span(8, 1, 2), span(8, 2, 3), span(8, 3, 5)];
+        let mut spans = vec![span(32, 1, 5), span(32, 1, 2), span(32, 2, 3), span(32, 3, 5)];
         let mut slots = BTreeMap::new();
         for (unit, megabytes) in [1, 2, 5].into_iter().zip(temporaries) {
             slots.insert(unit, vec![spans.len()]);
@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn temporaries_take_what_is_free() {
-        // With 24 MB and a sixteenth of that, the second unit has room for 1.5 MB and the others for 8.
-        assert_eq!(rooms_of([8, 1, 8]), []);
-        assert_eq!(rooms_of([8, 2, 8]), [(2, 3 << 19)]);
-        assert_eq!(rooms_of([16, 1, 8]), [(1, 8 << 20)]);
-        assert_eq!(rooms_of([8, 1, 10]), [(5, 15 << 19)]);
+        // With 96 MB and a sixteenth of that, the second unit has room for 6 MB and the others for 32.
+        assert_eq!(rooms_of([32, 4, 32]), []);
+        assert_eq!(rooms_of([32, 8, 32]), [(2, 6 << 20)]);
+        assert_eq!(rooms_of([64, 4, 32]), [(1, 32 << 20)]);
+        assert_eq!(rooms_of([32, 4, 40]), [(5, 30 << 20)]);
     }
 }

@@ -226,7 +226,7 @@ impl Kernel {
     /// whose body in the template calls `store_output` for each: `output`, an array of `Stored`, takes them together then.
     #[must_use]
     pub(crate) fn stores_eights(self) -> Kernel {
-        let body = "output[index / 8u] = eight(bitcast<vec4<u32>>(low), bitcast<vec4<u32>>(high));";
+        let body = "output[index / 8u] = eight_of(low, high);";
         self.constant("STORE_EIGHTS", true)
             .alias("Stored", "vec4<u64>")
             .hook("store_output", "")

@@ -1,12 +1,13 @@
 //! Which way of computing a convolution is taken: the cost model.
 //!
-//! On a CPU every method's own file says what was measured, and there is one that suits. On a GPU a method costs what its
+//! On a CPU every method's own file says what was measured. On a GPU a method costs what its
 //! multiply-adds and its traffic do, in units of the time of one multiply-add; the numbers below are from the instructions
 //! that Mesa's compiler makes for navi21 and from the ratio of arithmetic to bandwidth of GPUs from navi21 to an H100.
 //! The batch is taken as [`BATCH`], whatever it is, so that a shorter last batch compiles nothing.
 
 use super::kernels::Call;
 use super::tiled::{TILES, Tile, product};
+use super::tiles::Target;
 use super::winograd::{self, OUTPUTS};
 use super::{Geometry, Pass};
 
@@ -23,6 +24,8 @@ pub(super) enum Method {
     Tiled(Tile),
     /// The convolution that the pass is, by Winograd's algorithm with tiles of `outputs`^2 results.
     Winograd { geometry: Geometry, outputs: usize, tile: Tile },
+    /// The same on software adapters, by tiles of 4 x 4.
+    WinogradEights,
 }
 
 /// Images for which costs are compared.
@@ -48,18 +51,38 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
     let window = call.window().map(Method::Depthwise);
     if call.adapter.is_cpu || call.batch == 0 {
         let product = call.is_product().then_some(Method::Product);
-        return window.into_iter().chain(product).chain([Method::Strips]).collect();
+        return window.into_iter().chain(product).chain(on_cpu(call)).collect();
     }
     let g = call.geometry;
     let mut methods: Vec<(f64, Method)> =
         TILES.iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
     methods.push((strips(call.pass, g), Method::Strips));
-    let few = g.in_per_group.min(g.out_per_group) < FEWEST_CHANNELS;
-    if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !call.adapter.disable.winograd && !few) {
+    let is_off = call.adapter.disable.winograd || has_few_channels(g);
+    if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !is_off) {
         methods.extend(OUTPUTS.map(|outputs| transformed(call, geometry, outputs)));
     }
     methods.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     window.into_iter().chain(methods.into_iter().map(|(_, method)| method)).collect()
+}
+
+/// The general methods of a CPU. The gradient of the weight by strips takes a quarter longer for its multiply-adds.
+fn on_cpu(call: &Call) -> Vec<Method> {
+    let g = call.geometry;
+    let [rows, columns, depth] = product(call.pass, g).map(|size| size as f64);
+    let factor = if call.pass == Pass::BackwardFilter { 1.25 } else { 1.0 };
+    let strips = factor * g.groups as f64 * rows * columns * depth;
+    let has_eights = call.target() == Target::Shuffle && call.adapter.has_int64;
+    let is_off = call.batch == 0 || !has_eights || call.adapter.disable.winograd || has_few_channels(g);
+    match call.cost_of_eights(BATCH as usize).filter(|_| !is_off) {
+        Some(cost) if cost < strips => vec![Method::WinogradEights, Method::Strips],
+        Some(_) => vec![Method::Strips, Method::WinogradEights],
+        None => vec![Method::Strips],
+    }
+}
+
+/// Whether Winograd's tiles would be nothing but traffic.
+fn has_few_channels(g: &Geometry) -> bool {
+    g.in_per_group.min(g.out_per_group) < FEWEST_CHANNELS
 }
 
 /// Multiply-adds of the tiles for so many images, what they hold past the edges included, and the instructions that come with
@@ -89,7 +112,8 @@ fn strips(pass: Pass, g: &Geometry) -> f64 {
 /// batch.
 fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method) {
     let spread = winograd::products(&geometry, outputs);
-    let images = call.images(&spread);
+    // What can't be bound is refused when the kernels are made.
+    let images = call.images(winograd::bytes(&spread), call.workspace).unwrap_or(1);
     let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
     let cost = |tile: &Tile| parts * tiled(Pass::Forward, &spread, tile, BATCH / parts);
     let best = TILES.iter().map(|tile| (cost(tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));

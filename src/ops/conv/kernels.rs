@@ -101,6 +101,7 @@ impl Call<'_> {
             (Method::Product, _) => self.product(),
             (Method::Tiled(tile), _) => self.tiled(&tile),
             (Method::Winograd { geometry, outputs, tile }, _) => self.winograd(&geometry, outputs, &tile),
+            (Method::WinogradEights, _) => self.winograd_eights(),
             (Method::Depthwise(x), Pass::Forward) => Ok(self.depthwise(g, false, x).into()),
             (Method::Depthwise(x), Pass::BackwardData) => match turned(g) {
                 Some(turned) => Ok(self.depthwise(&turned, true, x).into()),
@@ -422,6 +423,6 @@ pub(super) fn unsigned(value: usize) -> String {
     format!("{value}u")
 }
 
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
+pub(super) fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

@@ -18,6 +18,7 @@ mod tiled;
 mod tiles;
 mod transpose;
 mod winograd;
+mod winograd_eights;
 
 pub use options::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,

@@ -13,6 +13,8 @@ use crate::shape::{Layout, Shape};
 use crate::{Device, DeviceOptions, Noop};
 use std::hash::Hasher;
 
+const PASSES: [Pass; 3] = [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter];
+
 /// A convolution computed by one of its candidates on an adapter that can bind so many bytes.
 #[derive(Debug, Hash)]
 struct Forced {
@@ -119,12 +121,17 @@ fn largest(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Fails where a candidate differs from the reference by more than adding up in f32 may.
-fn agree(device: &Device, g: &Geometry, dtype: DType, wanted: impl Fn(usize, &Kernels) -> bool) {
-    const BATCH: usize = 2;
-    for pass in [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter] {
+fn agree(
+    device: &Device,
+    (passes, g): (&[Pass], &Geometry),
+    (batch, dtype): (usize, DType),
+    binding_bytes: u64,
+    wanted: impl Fn(usize, &Kernels) -> bool,
+) {
+    for &pass in passes {
         let [.., depth] = product(pass, g);
-        let terms = if pass == Pass::BackwardFilter { BATCH * depth } else { depth };
-        let (results, exact) = results(device, (pass, g), (BATCH, dtype), u64::MAX, &wanted);
+        let terms = if pass == Pass::BackwardFilter { batch * depth } else { depth };
+        let (results, exact) = results(device, (pass, g), (batch, dtype), binding_bytes, &wanted);
         let epsilon = if dtype == DType::F16 { 1.0 / 1024.0 } else { f64::from(f32::EPSILON) * (terms + 16) as f64 };
         let scale = largest(exact.iter().copied()).max(1.0);
         assert!(!results.is_empty(), "no candidates for {pass:?} of {g:?}");
@@ -134,6 +141,15 @@ fn agree(device: &Device, g: &Geometry, dtype: DType, wanted: impl Fn(usize, &Ke
             assert!(worst <= epsilon * scale, "{pass:?} of {g:?} by {names:?} is off by {worst:.1e} of {scale:.1e}");
         }
     }
+}
+
+fn is_eights(kernels: &Kernels) -> bool {
+    kernels.kernels.last().is_some_and(|kernel| kernel.name.contains("winograd") && kernel.name.ends_with("_eights"))
+}
+
+/// Whether it is an adapter for whose like Winograd's kernels in eights are.
+fn has_eights(device: &Device) -> bool {
+    device.adapter().is_some_and(|adapter| adapter.is_cpu && adapter.has_int64 && adapter.subgroup_size >= 8)
 }
 
 #[test]
@@ -156,7 +172,9 @@ fn every_candidate_agrees_with_the_reference() {
     for (i, g) in list.iter().enumerate() {
         let dtype = if i % 4 == 1 { DType::F16 } else { DType::F32 };
         let is_tile = |kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
-        agree(&gpu, g, dtype, |candidate, kernels| !is_tile(kernels) || candidate % TILES.len() == i % TILES.len());
+        agree(&gpu, (&PASSES, g), (2, dtype), u64::MAX, |candidate, kernels| {
+            !is_tile(kernels) || candidate % TILES.len() == i % TILES.len()
+        });
     }
 }
 
@@ -185,6 +203,75 @@ fn winograd_keeps_its_bound() {
             }
         }
     }
+}
+
+#[test]
+fn eights_agree_with_the_reference() {
+    let Some(cpu) = device(Disable::default()).filter(has_eights) else { return };
+    let list = [
+        // Eights throughout, wide runs and tall ones; the second and third in parts of the batch.
+        (1 << 30, geometry([1, 16, 24], [9, 32], [3, 3], [1, 1], [1, 1], [1, 1])),
+        (120_000, geometry([1, 24, 16], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1])),
+        (120_000, geometry([2, 16, 17], [11, 10], [3, 3], [1, 1], [0, 2], [1, 1])),
+        // Paddings that no eights suit.
+        (1 << 30, geometry([1, 16, 16], [6, 8], [3, 3], [1, 1], [3, 4], [1, 1])),
+    ];
+    for (i, (bytes, g)) in list.iter().enumerate() {
+        for dtype in if i % 2 == 0 { &[DType::F32][..] } else { &[DType::F32, DType::F16] } {
+            // What is padded by more than the taps reach is the gradient of no such convolution.
+            let passes = if g.padding[0] > 2 { &[Pass::Forward, Pass::BackwardFilter][..] } else { &PASSES };
+            agree(&cpu, (passes, g), (3, *dtype), *bytes, |_, kernels| is_eights(kernels));
+        }
+    }
+}
+
+#[test]
+fn eights_keep_their_bound() {
+    let Some(cpu) = device(Disable::default()).filter(has_eights) else { return };
+    for (channels, side) in [([16, 16], 32), ([128, 16], 8), ([24, 64], 16), ([64, 64], 4)] {
+        let g = geometry([1, channels[0], channels[1]], [side; 2], [3, 3], [1, 1], [1, 1], [1, 1]);
+        for pass in PASSES {
+            const BATCH: usize = 8;
+            let [.., depth] = product(pass, &g);
+            let terms = if pass == Pass::BackwardFilter { BATCH * depth } else { depth };
+            let (results, exact) =
+                results(&cpu, (pass, &g), (BATCH, DType::F32), 1 << 30, |_, kernels| is_eights(kernels));
+            assert_eq!(results.len(), 1);
+            let error = largest(results[0].1.iter().zip(&exact).map(|(a, b)| a - b));
+            let epsilons = error / (f64::from(f32::EPSILON) * largest(exact.iter().copied()));
+            let few: f64 = if pass == Pass::BackwardFilter { 64.0 } else { 0.0 };
+            assert!(epsilons <= few.max(ERROR[1] * terms as f64), "{pass:?} of {g:?}: {epsilons} of {terms} terms");
+        }
+    }
+}
+
+#[test]
+fn eights_are_chosen_where_they_pay() {
+    let first = |channels: usize, size: usize, disable: Disable| {
+        let noop = Some(Noop { software: true, ..Noop::default() });
+        let device = Device::with_options(&DeviceOptions { noop, disable, ..DeviceOptions::default() }).unwrap();
+        let g = geometry([1, channels, channels], [size; 2], [3, 3], [1, 1], [1, 1], [1, 1]);
+        let image = Layout::contiguous(Shape::new(&[32, channels, size, size]).unwrap(), DType::F32);
+        let weight = Layout::contiguous(Shape::new(&[channels, channels, 3, 3]).unwrap(), DType::F32);
+        let names = PASSES.map(|pass| {
+            let convolution = Convolution { pass, geometry: g };
+            let layouts = if pass == Pass::BackwardFilter { [image, image] } else { [image, weight] };
+            let outputs = convolution.outputs(&layouts).unwrap();
+            let kernels = convolution.kernels(&Io::new(&layouts, &outputs, None), device.adapter().unwrap()).unwrap();
+            kernels.kernels.last().unwrap().name
+        });
+        let [output, _, filter] = names;
+        assert_eq!(names[1], if output == "conv2d_shuffle" { "conv2d_backward_data_shuffle" } else { output });
+        [output, filter]
+    };
+    let eights = ["conv2d_winograd_output_eights", "conv2d_winograd_backward_filter_eights"];
+    assert_eq!(first(64, 32, Disable::default()), eights);
+    assert_eq!(first(32, 16, Disable::default()), eights);
+    // A plane of four rows and columns is one tile, and seven lie past it.
+    assert_eq!(first(64, 4, Disable::default())[0], "conv2d_shuffle");
+    assert_eq!(first(8, 32, Disable::default())[0], "conv2d_shuffle");
+    assert_eq!(first(64, 32, Disable { winograd: true, ..Disable::default() })[0], "conv2d_shuffle");
+    assert_eq!(first(64, 32, Disable { int64: true, ..Disable::default() })[0], "conv2d_shuffle");
 }
 
 #[test]

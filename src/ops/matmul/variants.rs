@@ -106,6 +106,8 @@ pub(in crate::ops) struct Product<'a> {
     depth: usize,
     /// Whether a further column of `right` is all ones, so that its products are the sums of the rows of `left`.
     ones: bool,
+    /// Whether software adapters take tiles of eight columns, however few there are.
+    wide: bool,
 }
 
 fn unsigned(value: usize) -> String {
@@ -136,13 +138,19 @@ impl<'a> Product<'a> {
             columns: right.shape[2],
             depth: left.shape[2],
             ones: false,
+            wide: false,
         }
+    }
+
+    /// The same with tiles of eight columns on software adapters: for a number of columns that is no matter of a layer's size.
+    pub fn wide(self) -> Product<'a> {
+        Product { wide: true, ..self }
     }
 
     /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles are faster than 32 x 4, most so
     /// where eight columns lie together, and compile twice as long.
     fn shuffle_tile(&self) -> [usize; 2] {
-        [32, if self.columns < 512 { 4 } else { 8 }]
+        [32, if self.wide || self.columns >= 512 { 8 } else { 4 }]
     }
 
     fn plain_tile(&self) -> [usize; 2] {
@@ -160,7 +168,9 @@ impl<'a> Product<'a> {
                 return Ok(None);
             }
         };
-        if self.batch != 1 || !reduce::has_room(self.columns, tile_columns) {
+        // With a column of ones results are stored one by one, which costs more than adding up the rows elsewhere.
+        let stored_singly = matches!(variant, Variant::Shuffle { int64: true }) && self.has_eights();
+        if self.batch != 1 || stored_singly || !reduce::has_room(self.columns, tile_columns) {
             return Ok(None);
         }
         Product { columns: self.columns + 1, ones: true, ..*self }.kernels(variant).map(Some)
@@ -313,26 +323,27 @@ impl<'a> Product<'a> {
         (0..self.batch).step_by(most).map(dispatch).collect()
     }
 
+    /// Whether a kernel that loads pairs can load eight columns at once.
+    fn has_eights(&self) -> bool {
+        self.shuffle_tile()[1].is_multiple_of(8)
+            && self.right.dtype == DType::F32
+            && self.right.offset.is_multiple_of(8)
+            && has_runs(self.right, 2, 8)
+    }
+
     /// Lets a kernel load f32 in pairs, and eight columns at once where they lie so.
     fn in_pairs(&self, mut kernel: Kernel) -> Kernel {
         let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
         let (left_element, load_left) = pairs(self.left, left_fastest, "left");
         let (mut right_element, mut load_right) = pairs(self.right, right_fastest, "right");
-        let has_eights = self.shuffle_tile()[1].is_multiple_of(8)
-            && self.right.dtype == DType::F32
-            && self.right.offset == 0
-            && has_runs(self.right, 2, 8);
-        if has_eights {
+        if self.has_eights() {
             right_element = "vec4<u64>";
             // Of a kernel that loads eights throughout.
             load_right = Some("return Quad();".to_string());
-            kernel = kernel.constant("RIGHT_EIGHTS", true).hook(
-                "load_right_eight",
-                "let eight = right[first / 8u];
-    return mat2x4<f32>(bitcast<Quad>(four_of(eight, 0u)), bitcast<Quad>(four_of(eight, 1u)));",
-            );
+            kernel =
+                kernel.constant("RIGHT_EIGHTS", true).hook("load_right_eight", "return floats_of(right[first / 8u]);");
         }
-        if has_eights && self.output.dtype == DType::F32 && !self.ones {
+        if self.has_eights() && self.output.dtype == DType::F32 && !self.ones {
             kernel = kernel.stores_eights();
         }
         kernel.declarations.push_str(EIGHT);

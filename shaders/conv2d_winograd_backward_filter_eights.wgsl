@@ -1,0 +1,92 @@
+// Winograd's gradient of 3 x 3 taps for adapters that run shaders on CPU cores, last step: taps from the products of tiles.
+//
+//   output[pair, r, s] = (A m At)[r, s]     with m = products[:, pair]
+//
+// of 6 x 6 numbers, in rows; A is the transform of F(3x3, 4x4)'s output. output is contiguous [pairs, 3, 3], pairs being those
+// of output and input channels, a multiple of 8. One invocation computes the taps of eight pairs.
+//
+// Grid: ceil(pairs / 64) groups, folded past 65,535.
+// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+
+alias Element = f32;
+alias Stored = Element;
+alias Transformed = f32;
+alias Quad = vec4<f32>;
+
+// Whether eight neighbours are stored together.
+const STORE_EIGHTS: bool = false;
+
+struct Params {
+    // Eights of pairs.
+    eights: u32,
+}
+
+@group(0) @binding(0) var<storage, read> products: array<Transformed>;
+@group(0) @binding(1) var<storage, read_write> output: array<Stored>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+// The eight numbers from `index`, a multiple of eight, on.
+fn load_products_eight(index: u32) -> mat2x4<f32> {
+    return mat2x4<f32>(
+        products[index], products[index + 1u], products[index + 2u], products[index + 3u],
+        products[index + 4u], products[index + 5u], products[index + 6u], products[index + 7u],
+    );
+}
+
+fn store_output(index: u32, value: f32) {
+    output[index] = Element(value);
+}
+
+fn store_output_eight(index: u32, low: Quad, high: Quad) {
+    store_output(index, low.x);
+    store_output(index + 1u, low.y);
+    store_output(index + 2u, low.z);
+    store_output(index + 3u, low.w);
+    store_output(index + 4u, high.x);
+    store_output(index + 5u, high.y);
+    store_output(index + 6u, high.z);
+    store_output(index + 7u, high.w);
+}
+
+fn transform(m: array<f32, 6>) -> array<f32, 3> {
+    let near = m[1] + m[2];
+    let far = m[3] + m[4];
+    return array(m[0] + near + far, m[1] - m[2] + 2.0 * (m[3] - m[4]), near + 4.0 * far + m[5]);
+}
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let index = (group.y * groups.x + group.x) * 8u + local;
+    if (index >= params.eights) {
+        return;
+    }
+    var columns: array<array<f32, 3>, 48>;
+    for (var x = 0u; x < 6u; x++) { // unroll
+        var taken: array<mat2x4<f32>, 6>;
+        for (var y = 0u; y < 6u; y++) { // unroll
+            taken[y] = load_products_eight(8u * ((y * 6u + x) * params.eights + index));
+        }
+        for (var k = 0u; k < 8u; k++) { // unroll
+            columns[k * 6u + x] = transform(array(taken[0][k / 4u][k % 4u], taken[1][k / 4u][k % 4u],
+                taken[2][k / 4u][k % 4u], taken[3][k / 4u][k % 4u], taken[4][k / 4u][k % 4u], taken[5][k / 4u][k % 4u]));
+        }
+    }
+    var taps: array<f32, 72>;
+    for (var k = 0u; k < 8u; k++) { // unroll
+        for (var y = 0u; y < 3u; y++) { // unroll
+            let row = transform(array(columns[k * 6u][y], columns[k * 6u + 1u][y], columns[k * 6u + 2u][y],
+                columns[k * 6u + 3u][y], columns[k * 6u + 4u][y], columns[k * 6u + 5u][y]));
+            taps[k * 9u + y * 3u] = row[0];
+            taps[k * 9u + y * 3u + 1u] = row[1];
+            taps[k * 9u + y * 3u + 2u] = row[2];
+        }
+    }
+    for (var e = 0u; e < 9u; e++) { // unroll
+        store_output_eight(index * 72u + 8u * e, Quad(taps[8u * e], taps[8u * e + 1u], taps[8u * e + 2u], taps[8u * e + 3u]),
+            Quad(taps[8u * e + 4u], taps[8u * e + 5u], taps[8u * e + 6u], taps[8u * e + 7u]));
+    }
+}

@@ -1,0 +1,140 @@
+// Winograd's convolution of 3 x 3 taps for adapters that run shaders on CPU cores, last step: tiles of the output from the
+// products.
+//
+//   output[first_image + n, c, tile_y * 4 + y, tile_x * 4 + x] = (A m At)[y, x]     with m = products[:, c, n * TILES + tile]
+//
+// of 6 x 6 numbers, in rows; A is the transform of F(4x4, 3x3)'s output. Tiles lie as conv2d_winograd_spread_eights.wgsl
+// has them; an invocation computes a run of eight. output is contiguous [N, channels, height, width].
+//
+// Grid: ceil(images * channels * runs / 8) groups, folded past 65,535.
+// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+
+alias Element = f32;
+alias Stored = Element;
+alias Transformed = f32;
+alias Quad = vec4<f32>;
+
+const RUN_X: u32 = 4u;
+const RUN_Y: u32 = 2u;
+// Whether eight neighbours are stored together: `width` is a multiple of 8 then and RUN_X at least 2.
+const STORE_EIGHTS: bool = false;
+
+
+struct Params {
+    channels: u32,
+    first_image: u32,
+    images: u32,
+    height: u32,
+    width: u32,
+    // Runs of a plane across, and all of them.
+    runs_x: u32,
+    runs: u32,
+}
+
+@group(0) @binding(0) var<storage, read> products: array<Transformed>;
+@group(0) @binding(1) var<storage, read_write> output: array<Stored>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+// The eight numbers from `index`, a multiple of eight, on.
+fn load_products_eight(index: u32) -> mat2x4<f32> {
+    return mat2x4<f32>(
+        products[index], products[index + 1u], products[index + 2u], products[index + 3u],
+        products[index + 4u], products[index + 5u], products[index + 6u], products[index + 7u],
+    );
+}
+
+fn store_output(index: u32, value: f32) {
+    output[index] = Element(value);
+}
+
+fn store_output_eight(index: u32, low: Quad, high: Quad) {
+    store_output(index, low.x);
+    store_output(index + 1u, low.y);
+    store_output(index + 2u, low.z);
+    store_output(index + 3u, low.w);
+    store_output(index + 4u, high.x);
+    store_output(index + 5u, high.y);
+    store_output(index + 6u, high.z);
+    store_output(index + 7u, high.w);
+}
+
+fn transform(m: array<f32, 6>) -> array<f32, 4> {
+    let even = m[1] + m[2];
+    let odd = m[1] - m[2];
+    let far_even = m[3] + m[4];
+    let far_odd = m[3] - m[4];
+    return array(m[0] + even + far_even, odd + 2.0 * far_odd, even + 4.0 * far_even, odd + 8.0 * far_odd + m[5]);
+}
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let index = (group.y * groups.x + group.x) * 8u + local;
+    if (index >= params.images * params.channels * params.runs) {
+        return;
+    }
+    let run = index % params.runs;
+    let channel = index / params.runs % params.channels;
+    let image = index / (params.runs * params.channels);
+    let row_length = params.images * params.runs * 8u;
+    let start = channel * row_length + 8u * (image * params.runs + run);
+
+    // Loads and stores are long code: loops load what becomes one column and store one row, and move the others.
+    var columns: array<array<f32, 4>, 48>;
+    for (var x = 0u; x < 6u; x++) {
+        for (var k = 0u; k < 8u; k++) { // unroll
+            for (var moved = 0u; moved < 5u; moved++) { // unroll
+                columns[k * 6u + moved] = columns[k * 6u + moved + 1u];
+            }
+        }
+        var taken: array<mat2x4<f32>, 6>;
+        for (var y = 0u; y < 6u; y++) { // unroll
+            taken[y] = load_products_eight(start + (y * 6u + x) * params.channels * row_length);
+        }
+        for (var k = 0u; k < 8u; k++) { // unroll
+            columns[k * 6u + 5u] = transform(array(taken[0][k / 4u][k % 4u], taken[1][k / 4u][k % 4u],
+                taken[2][k / 4u][k % 4u], taken[3][k / 4u][k % 4u], taken[4][k / 4u][k % 4u], taken[5][k / 4u][k % 4u]));
+        }
+    }
+    let first_x = run % params.runs_x * RUN_X * 4u;
+    let first_y = run / params.runs_x * RUN_Y * 4u;
+    let plane = ((params.first_image + image) * params.channels + channel) * params.height * params.width;
+    for (var y = 0u; y < 4u; y++) {
+        for (var r = 0u; r < RUN_Y; r++) { // unroll
+            let row = first_y + r * 4u + y;
+            var values: array<array<f32, 4>, RUN_X>;
+            for (var k = 0u; k < RUN_X; k++) { // unroll
+                var tile: array<f32, 6>;
+                for (var x = 0u; x < 6u; x++) { // unroll
+                    tile[x] = columns[(r * RUN_X + k) * 6u + x][0];
+                }
+                values[k] = transform(tile);
+            }
+            if (STORE_EIGHTS) {
+                for (var e = 0u; e < RUN_X / 2u; e++) { // unroll
+                    let column = first_x + 8u * e;
+                    if ((row < params.height) & (column < params.width)) {
+                        let low = values[2u * e];
+                        let high = values[2u * e + 1u];
+                        store_output_eight(plane + row * params.width + column, Quad(low[0], low[1], low[2], low[3]),
+                            Quad(high[0], high[1], high[2], high[3]));
+                    }
+                }
+            } else {
+                for (var x = 0u; x < 4u * RUN_X; x++) { // unroll
+                    if ((row < params.height) & (first_x + x < params.width)) {
+                        store_output(plane + row * params.width + first_x + x, values[x / 4u][x % 4u]);
+                    }
+                }
+            }
+        }
+        for (var column = 0u; column < 48u; column++) { // unroll
+            for (var moved = 0u; moved < 3u; moved++) { // unroll
+                columns[column][moved] = columns[column][moved + 1u];
+            }
+        }
+    }
+}

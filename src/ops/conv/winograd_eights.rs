@@ -1,0 +1,395 @@
+//! Winograd's minimal filtering on software adapters: F(4x4, 3x3), and F(3x3, 4x4) for the gradient of the weight.
+//!
+//! Such an adapter takes long to load and to store, so that transforming tiles number by number would cost what the products
+//! save. An invocation transforms eight neighbouring tiles, and loads and stores eight numbers at a time. The products are
+//! those of `matmul`, one of matrices for each of the 36 numbers that a tile becomes, with the tiles of several images side
+//! by side.
+//!
+//! The gradient of the weight is the sum over all tiles of a small convolution each: of a tile of the input, whose taps are
+//! the tile of 4 x 4 of the output's gradient that saw it.
+//!
+//! The error is that of `winograd`'s larger tiles and has its bound, but for gradients of the weight of few and small images:
+//! those of fewer than 170 terms err by up to 64 times f32's epsilon times the largest result.
+
+use super::kernels::{Call, greatest_common_divisor, unsigned};
+use super::winograd::{convolution, has_its_taps};
+use super::{Geometry, Pass};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::ops::matmul::{Product, Variant};
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shape::{Layout, Shape};
+
+const SPREAD: &str = include_str!("../../../shaders/conv2d_winograd_spread_eights.wgsl");
+const OUTPUT: &str = include_str!("../../../shaders/conv2d_winograd_output_eights.wgsl");
+const WEIGHT: &str = include_str!("../../../shaders/conv2d_winograd_weight_eights.wgsl");
+const BACKWARD_FILTER: &str = include_str!("../../../shaders/conv2d_winograd_backward_filter_eights.wgsl");
+const EIGHT: &str = include_str!("../../../shaders/lib/eight.wgsl");
+
+/// The transform of F(3x3, 4x4)'s taps, in the template's function; that of its input stands there.
+const TRANSFORM_TAPS: &str = "
+    let even = d[0] + d[2];
+    let odd = d[1] + d[3];
+    let far_even = d[0] / 24.0 + d[2] / 6.0;
+    let far_odd = d[1] / 12.0 + d[3] / 3.0;
+    return array(0.25 * d[0], (even + odd) / -6.0, (even - odd) / -6.0, far_even + far_odd, far_even - far_odd, d[3]);
+";
+
+/// What loads a number from an array of eights.
+const ONE_OF_INPUT: &str = "
+    let pair = input[(params.input_offset + index) / 8u][index % 8u / 2u];
+    return bitcast<f32>(u32(select(pair, pair >> 32u, index % 2u == 1u)));
+";
+
+/// Rows and columns of a tile of results.
+const SIDE: usize = 4;
+
+/// Numbers that a tile becomes.
+const POSITIONS: usize = 36;
+
+/// Tiles that a sum of products runs over at a time: longer sums lose precision.
+const LONGEST_SUM: usize = 16_384;
+
+/// Bytes of tiles and products at a time, which should come from a core's second-level cache. The CIFAR network's step takes
+/// as long with 2 and 4 MB, an eighth longer without a limit and a quarter with 8 MB.
+const CACHE: usize = 4 << 20;
+
+/// Rows and columns of a product that a workgroup computes.
+const ROWS: usize = 32;
+const COLUMNS: usize = 64;
+
+/// What the transforms cost of a channel's tile, in multiply-adds of strips: of an input, of one whose rows are no eights,
+/// and of an output.
+const SPREAD_COST: f64 = 600.0;
+const SINGLY_COST: f64 = 1_500.0;
+const OUTPUT_COST: f64 = 450.0;
+
+/// What transforming a pair of channels of the weight costs, and adding a product to that of an earlier part.
+const WEIGHT_COST: f64 = 600.0;
+const ADDED_COST: f64 = 26.0;
+
+/// Eight neighbouring tiles, and how many such runs a plane has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Runs {
+    /// Tiles down and across in a run.
+    size: [usize; 2],
+    /// Runs down and across.
+    count: [usize; 2],
+}
+
+impl Runs {
+    /// Those of a plane of `size` results with the fewest tiles past its edges; of several, those that suit most sizes.
+    fn of(size: [usize; 2]) -> Runs {
+        let [four, eight, two] = [4, 8, 2].map(|across| {
+            let run = [8 / across, across];
+            Runs { size: run, count: [0, 1].map(|dim| size[dim].div_ceil(SIDE * run[dim])) }
+        });
+        [eight, two].into_iter().fold(four, |best, next| if next.tiles() < best.tiles() { next } else { best })
+    }
+
+    /// Runs of a plane.
+    fn of_plane(&self) -> usize {
+        self.count[0] * self.count[1]
+    }
+
+    /// Tiles of a plane, those past its edges included.
+    fn tiles(&self) -> usize {
+        8 * self.of_plane()
+    }
+
+    /// What the kernels are told of the planes of so many channels of some images.
+    fn specialise(
+        &self,
+        mut kernel: Kernel,
+        plane: [usize; 2],
+        channels: usize,
+        [first, images]: [usize; 2],
+    ) -> Kernel {
+        kernel.declarations.push_str(EIGHT);
+        kernel.constant("RUN_Y", unsigned(self.size[0])).constant("RUN_X", unsigned(self.size[1])).values(&[
+            channels,
+            first,
+            images,
+            plane[0],
+            plane[1],
+            self.count[1],
+            self.of_plane(),
+        ])
+    }
+}
+
+/// Images whose tiles are transformed.
+struct Images {
+    /// Which input of the call they are.
+    input: usize,
+    channels: usize,
+    size: [usize; 2],
+    padding: [usize; 2],
+    /// Rows and columns of a tile.
+    takes: usize,
+}
+
+/// How the images of a pass go through.
+struct Parts {
+    runs: Runs,
+    /// Bytes of what the weight becomes, and of what an image's input and output become.
+    bytes: [usize; 3],
+    /// Images at a time.
+    images: usize,
+}
+
+impl Parts {
+    /// The bytes of the temporaries for the weight, the input and the output.
+    fn temporaries(&self) -> Vec<usize> {
+        let [weight, input, output] = self.bytes;
+        vec![weight, self.images * input, self.images * output]
+    }
+}
+
+impl Call<'_> {
+    /// What an image costs of `batch` many, in multiply-adds of strips; nothing where the pass can't be computed so.
+    pub fn cost_of_eights(&self, batch: usize) -> Option<f64> {
+        let spread = |size: [usize; 2]| if size[1].is_multiple_of(8) { SPREAD_COST } else { SINGLY_COST };
+        let g = match self.pass {
+            Pass::BackwardFilter => Some(*self.geometry).filter(has_its_taps),
+            _ => convolution(self.pass, self.geometry),
+        };
+        let g = g?;
+        let pairs = g.weights() / 9;
+        if !pairs.is_multiple_of(8) {
+            return None;
+        }
+        let parts = self.parts(&g).ok()?;
+        let tiles = parts.runs.tiles();
+        let in_parts = parts.images < self.batch;
+        let (of_output, columns) = match self.pass {
+            Pass::BackwardFilter => (spread(g.output), g.in_per_group),
+            _ => (OUTPUT_COST, tiles * if in_parts { parts.images } else { batch }),
+        };
+        let [rows, columns] = [(g.out_per_group, ROWS), (columns, COLUMNS)]
+            .map(|(size, tile)| size.next_multiple_of(tile) as f64 / size as f64);
+        let products = (POSITIONS * pairs) as f64 * rows * columns;
+        let transforms =
+            g.groups as f64 * (spread(g.input) * g.in_per_group as f64 + of_output * g.out_per_group as f64);
+        let added = match self.pass {
+            Pass::BackwardFilter if in_parts => ADDED_COST * (POSITIONS * pairs) as f64 / parts.images as f64,
+            Pass::BackwardFilter => 0.0,
+            _ => WEIGHT_COST * pairs as f64 / batch as f64,
+        };
+        Some(tiles as f64 * (products + transforms) + added)
+    }
+
+    /// The pass by tiles of 4 x 4 results.
+    pub fn winograd_eights(&self) -> Result<Kernels> {
+        match convolution(self.pass, self.geometry) {
+            Some(g) => self.convolution_eights(&g),
+            None => self.filter_eights(),
+        }
+    }
+
+    /// How the images of the convolution `g` go through, or those of the gradient of its weight.
+    fn parts(&self, g: &Geometry) -> Result<Parts> {
+        let runs = Runs::of(g.output);
+        let plane = 4 * POSITIONS * runs.tiles() * g.groups;
+        let weight = 4 * POSITIONS * g.weights() / 9;
+        let bytes = [weight, plane * g.in_per_group, plane * g.out_per_group];
+        let most = self.images(bytes, self.workspace)?;
+        let cached = self.images(bytes, CACHE + weight)?;
+        let images = match self.pass {
+            Pass::BackwardFilter => cached.min((LONGEST_SUM / runs.tiles()).max(1)),
+            // As many as fill a workgroup with columns, where the tiles of fewer would not.
+            _ => cached.next_multiple_of(COLUMNS / greatest_common_divisor(COLUMNS, runs.tiles())),
+        };
+        Ok(Parts { runs, bytes, images: images.min(most) })
+    }
+
+    /// The convolution `g` that the pass is.
+    fn convolution_eights(&self, g: &Geometry) -> Result<Kernels> {
+        let parts = self.parts(g)?;
+        let batch = POSITIONS * g.groups;
+        let left = match self.pass {
+            Pass::BackwardData => turned(batch, g.out_per_group, g.in_per_group)?,
+            _ => matrices(batch, g.out_per_group, g.in_per_group)?,
+        };
+        let channels = g.groups * g.in_per_group;
+        let input = Images { input: 0, channels, size: g.input, padding: g.padding, takes: SIDE + 2 };
+        let mut kernels = vec![self.weight_eights()];
+        for first in (0..self.batch).step_by(parts.images) {
+            let images = parts.images.min(self.batch - first);
+            let columns = images * parts.runs.tiles();
+            let right = matrices(batch, g.in_per_group, columns)?;
+            let output = matrices(batch, g.out_per_group, columns)?;
+            kernels.push(self.spread_eights(&input, &parts.runs, 1, [first, images]));
+            kernels.extend(products(Product::new([&left, &right], &output).wide(), [0, 1, 2])?);
+            kernels.push(self.output_eights(g, &parts.runs, [first, images]));
+        }
+        Ok(Kernels { kernels, temporaries: parts.temporaries() })
+    }
+
+    /// The gradient of the weight. The parts of the batch add to the same products.
+    fn filter_eights(&self) -> Result<Kernels> {
+        let g = self.geometry;
+        let parts = self.parts(g)?;
+        let batch = POSITIONS * g.groups;
+        let output = matrices(batch, g.out_per_group, g.in_per_group)?;
+        let channels = [g.in_per_group, g.out_per_group].map(|each| g.groups * each);
+        let input = Images { input: 1, channels: channels[0], size: g.input, padding: g.padding, takes: SIDE + 2 };
+        let grad = Images { input: 0, channels: channels[1], size: g.output, padding: [0, 0], takes: SIDE };
+        let mut kernels = Vec::new();
+        for first in (0..self.batch).step_by(parts.images) {
+            let images = parts.images.min(self.batch - first);
+            let columns = images * parts.runs.tiles();
+            let left = matrices(batch, g.out_per_group, columns)?;
+            let right = turned(batch, columns, g.in_per_group)?;
+            kernels.push(self.spread_eights(&input, &parts.runs, 1, [first, images]));
+            kernels.push(self.spread_eights(&grad, &parts.runs, 2, [first, images]));
+            let products = products(Product::new([&left, &right], &output), [2, 1, 0])?;
+            let added = |kernel: Kernel| kernel.hook("store_output", "output[index] += value;");
+            kernels.extend(products.into_iter().map(|kernel| if first == 0 { kernel } else { added(kernel) }));
+        }
+        kernels.push(self.taps_eights());
+        Ok(Kernels { kernels, temporaries: parts.temporaries() })
+    }
+
+    /// The transforms of the weight.
+    fn weight_eights(&self) -> Kernel {
+        let weight = self.inputs[1];
+        let pairs = self.geometry.weights() / 9;
+        let mut kernel = Kernel::new("conv2d_winograd_weight_eights", WEIGHT)
+            .alias("Element", weight.dtype.wgsl())
+            .constant("ROTATE", self.pass == Pass::BackwardData)
+            .bind("weight", Operand::Input(1))
+            .bind("filters", Operand::Temporary(0))
+            .values(&[pairs / 8])
+            .words([Word::Offset(1)])
+            .grid(fold_groups(pairs / 8, 8))
+            .work(pairs * POSITIONS * 4);
+        kernel.declarations.push_str(EIGHT);
+        let kernel = stores_tiles(kernel, "store_filters_eight", "filters[index / 8u] = eight_of(low, high);");
+        if !lies_in_eights(weight) {
+            return kernel;
+        }
+        // Nothing is left to load by itself.
+        kernel
+            .alias("Loaded", "vec4<u64>")
+            .hook("load_weight_eight", "return floats_of(weight[(params.weight_offset + index) / 8u]);")
+            .hook("load_weight", "return 0.0;")
+    }
+
+    /// The transforms of the tiles of `images` images from `first` on, into a temporary.
+    fn spread_eights(&self, of: &Images, runs: &Runs, to: usize, [first, images]: [usize; 2]) -> Kernel {
+        let layout = self.inputs[of.input];
+        let invocations = images * of.channels * runs.of_plane();
+        let kernel = runs
+            .specialise(Kernel::new("conv2d_winograd_spread_eights", SPREAD), of.size, of.channels, [first, images])
+            .alias("Element", layout.dtype.wgsl())
+            .constant("PAD_Y", unsigned(of.padding[0]))
+            .constant("PAD_X", unsigned(of.padding[1]))
+            .constant("TAKES", unsigned(of.takes))
+            .bind("input", Operand::Input(of.input))
+            .bind("tiles", Operand::Temporary(to))
+            .words([Word::Offset(of.input)])
+            .grid(fold_groups(invocations, 8))
+            .work(invocations * 8 * POSITIONS * 4);
+        let kernel = stores_tiles(kernel, "store_tiles_eight", "tiles[index / 8u] = eight_of(low, high);");
+        let kernel = if of.takes == SIDE { kernel.hook("transform", TRANSFORM_TAPS) } else { kernel };
+        if !lies_in_eights(layout) || !of.size[1].is_multiple_of(8) || of.padding[1] > of.takes - SIDE {
+            return kernel;
+        }
+        kernel
+            .constant("EIGHTS", true)
+            .alias("Loaded", "vec4<u64>")
+            .hook("load_input_eight", "return floats_of(input[(params.input_offset + index) / 8u]);")
+            .hook("load_input", ONE_OF_INPUT)
+    }
+
+    /// The gradient of the weight from its products.
+    fn taps_eights(&self) -> Kernel {
+        let pairs = self.geometry.weights() / 9;
+        let mut kernel = Kernel::new("conv2d_winograd_backward_filter_eights", BACKWARD_FILTER)
+            .alias("Element", self.output.dtype.wgsl())
+            .bind("products", Operand::Temporary(0))
+            .bind("output", Operand::Output(0))
+            .values(&[pairs / 8])
+            .grid(fold_groups(pairs / 8, 8))
+            .work(pairs * POSITIONS * 4);
+        kernel.declarations.push_str(EIGHT);
+        let kernel = loads_products(kernel);
+        if self.output.dtype == DType::F32 { kernel.stores_eights() } else { kernel }
+    }
+
+    /// The results of so many images from their products.
+    fn output_eights(&self, g: &Geometry, runs: &Runs, [first, images]: [usize; 2]) -> Kernel {
+        let channels = g.groups * g.out_per_group;
+        let invocations = images * channels * runs.of_plane();
+        let kernel = runs
+            .specialise(Kernel::new("conv2d_winograd_output_eights", OUTPUT), g.output, channels, [first, images])
+            .alias("Element", self.output.dtype.wgsl())
+            .bind("products", Operand::Temporary(2))
+            .bind("output", Operand::Output(0))
+            .grid(fold_groups(invocations, 8))
+            .work(invocations * 8 * POSITIONS * 4);
+        let kernel = loads_products(kernel);
+        let in_eights = self.output.dtype == DType::F32 && g.output[1].is_multiple_of(8);
+        if in_eights { kernel.stores_eights() } else { kernel }
+    }
+}
+
+/// Whether eights can be loaded from multiples of eight on.
+fn lies_in_eights(layout: &Layout) -> bool {
+    layout.dtype == DType::F32 && layout.offset.is_multiple_of(8)
+}
+
+/// Lets a kernel store what it transforms in eights, by such a body of a hook.
+fn stores_tiles(kernel: Kernel, hook: &'static str, body: &str) -> Kernel {
+    kernel.alias("Transformed", "vec4<u64>").hook(hook, body)
+}
+
+/// Lets a kernel load products in eights.
+fn loads_products(kernel: Kernel) -> Kernel {
+    kernel.alias("Transformed", "vec4<u64>").hook("load_products_eight", "return floats_of(products[index / 8u]);")
+}
+
+/// A batch of matrices in order.
+fn matrices(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
+    Ok(Layout::contiguous(Shape::new(&[batch, rows, columns])?, DType::F32))
+}
+
+/// A batch of matrices whose columns lie in memory one after the other.
+fn turned(batch: usize, rows: usize, columns: usize) -> Result<Layout> {
+    let shape = Shape::new(&[batch, rows, columns])?;
+    Ok(Layout::strided(shape, &[rows * columns, 1, rows], 0, DType::F32))
+}
+
+/// The kernels of a product between temporaries: of its left and right operand and its result.
+fn products(product: Product, [left, right, output]: [usize; 3]) -> Result<Vec<Kernel>> {
+    let mut kernels = product.kernels(Variant::Shuffle { int64: true })?.kernels;
+    for kernel in &mut kernels {
+        for (_, operand) in &mut kernel.bindings {
+            *operand = Operand::Temporary(match *operand {
+                Operand::Input(0) => left,
+                Operand::Input(_) => right,
+                _ => output,
+            });
+        }
+        kernel.params.iter_mut().filter(|word| matches!(word, Word::Offset(_))).for_each(|word| *word = Word::Value(0));
+        kernel.loads.clear();
+    }
+    Ok(kernels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_cover_a_plane_with_few_tiles_past_its_edges() {
+        let runs = |size| (Runs::of(size).size, Runs::of(size).tiles());
+        assert_eq!(runs([32, 32]), ([2, 4], 64));
+        assert_eq!(runs([16, 16]), ([2, 4], 16));
+        assert_eq!(runs([28, 28]), ([1, 8], 56));
+        assert_eq!(runs([8, 8]), ([2, 4], 8));
+        assert_eq!(runs([32, 8]), ([4, 2], 16));
+        assert_eq!(runs([5, 33]), ([2, 4], 24));
+    }
+}
