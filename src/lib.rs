@@ -53,8 +53,8 @@ pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, Noop};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{
-    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Stats, Summing, Tensor, Vjp,
-    apply, grad, no_grad,
+    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Room, Stats, Summing, Tensor,
+    Vjp, apply, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
 pub use ops::{

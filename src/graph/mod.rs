@@ -21,7 +21,7 @@ pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
 pub(crate) use list::{Few, OneOrMore};
 pub(crate) use node::{Node, State, Storage, grad_enabled, record, record_leaf, record_on, record_one, record_shared};
 pub use node::{Tensor, apply, no_grad};
-pub use op::{Class, Io, Op, Summing, Vjp};
+pub use op::{Class, Io, Op, Room, Summing, Vjp};
 pub(crate) use op::{hash_structure, write_operation};
 pub(crate) use pack::{Pack, Segment};
 pub use parameter::Parameter;

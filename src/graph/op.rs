@@ -34,17 +34,29 @@ pub struct Io<'a> {
     pub inputs: &'a [Layout],
     /// Outputs, always contiguous.
     pub outputs: &'a [Layout],
-    /// Bytes that the temporaries of the kernels should stay within where there is a choice.
-    pub workspace: usize,
+    /// What the kernels should make do with.
+    pub room: Room,
 }
 
-impl<'a> Io<'a> {
-    /// What temporaries may take at most.
-    const WORKSPACE: usize = 128 << 20;
+/// What the kernels of a call should make do with where there is a choice; by default as much as pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Room {
+    /// Bytes of temporaries.
+    pub bytes: usize,
+    /// Kernels.
+    pub launches: usize,
+}
 
-    /// With `room` for temporaries, or as much as pays.
-    pub(crate) fn new(inputs: &'a [Layout], outputs: &'a [Layout], room: Option<usize>) -> Io<'a> {
-        Io { inputs, outputs, workspace: room.unwrap_or(Io::WORKSPACE).min(Io::WORKSPACE) }
+impl Default for Room {
+    fn default() -> Room {
+        Room { bytes: 128 << 20, launches: usize::MAX }
+    }
+}
+
+impl Room {
+    /// The less of both.
+    pub(crate) fn min(self, other: Room) -> Room {
+        Room { bytes: self.bytes.min(other.bytes), launches: self.launches.min(other.launches) }
     }
 }
 

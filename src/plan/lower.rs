@@ -2,7 +2,7 @@
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::graph::{Class, Edge, Io, Schedule, Summing};
+use crate::graph::{Class, Edge, Io, Room, Schedule, Summing};
 use crate::plan::code::{Input, Written};
 use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::fuse::{Fused, fuse};
@@ -25,6 +25,8 @@ struct Own {
     kernels: Vec<Option<Kernels>>,
     /// Those that add up an argument too.
     summing: Vec<Option<Summing>>,
+    /// What the kernels of each call should make do with.
+    rooms: Vec<Room>,
 }
 
 impl Own {
@@ -34,19 +36,24 @@ impl Own {
         summing.map(|summing| &summing.kernels).or(self.kernels[call].as_ref())
     }
 
-    /// Asks a cluster's call for kernels with temporaries for which there is `room`, and tells whether they take less.
-    fn fit(&mut self, cluster: &Cluster, room: usize, order: &Order, tuner: &Tuner) -> Result<bool> {
+    /// Asks a cluster's call for kernels that make do with `room`, and tells whether they take less.
+    fn fit(&mut self, cluster: &Cluster, room: Room, order: &Order, tuner: &Tuner) -> Result<bool> {
         let Order { wiring, gpu, .. } = order;
         let Kind::Call(call) = cluster.kind else { return Ok(false) };
-        let bytes =
-            |own: &Own| -> usize { own.of(wiring, cluster, call).iter().flat_map(|own| &own.temporaries).sum() };
-        let before = bytes(self);
+        let taken = |own: &Own| {
+            let own = own.of(wiring, cluster, call);
+            own.map_or((0, 0), |own| (own.temporaries.iter().sum::<usize>(), own.kernels.len()))
+        };
+        let before = taken(self);
+        let room = self.rooms[call].min(room);
+        self.rooms[call] = room;
         if cluster.side_sum(wiring).is_some() {
-            self.summing[call] = summing_kernels(wiring, call, Some(room), gpu)?;
+            self.summing[call] = summing_kernels(wiring, call, room, gpu)?;
         } else {
-            self.kernels[call] = Some(own_kernels(wiring, call, Some(room), gpu, tuner)?);
+            self.kernels[call] = Some(own_kernels(wiring, call, room, gpu, tuner)?);
         }
-        Ok(bytes(self) < before)
+        let after = taken(self);
+        Ok(after.0 < before.0 || after.1 < before.1)
     }
 }
 
@@ -58,34 +65,35 @@ struct Order<'a> {
     packs: Packs,
     lives: Lives,
     /// The values that outlive the run.
-    kept: BTreeSet<Root>,
+    kept: &'a BTreeSet<Root>,
+    /// What the passes have to tell.
+    notes: Vec<String>,
 }
 
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
-    let mut own = Own { kernels: vec![None; schedule.nodes.len()], summing: vec![None; schedule.nodes.len()] };
+    let calls = schedule.nodes.len();
+    let mut own = Own { kernels: vec![None; calls], summing: vec![None; calls], rooms: vec![Room::default(); calls] };
     for call in wiring.calls() {
         if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
-            own.kernels[call] = Some(own_kernels(&wiring, call, None, gpu, tuner)?);
-            own.summing[call] = summing_kernels(&wiring, call, None, gpu)?;
+            own.kernels[call] = Some(own_kernels(&wiring, call, own.rooms[call], gpu, tuner)?);
+            own.summing[call] = summing_kernels(&wiring, call, own.rooms[call], gpu)?;
         }
     }
-    let Own { kernels, summing } = &own;
-    let former = Former { wiring: &wiring, adapter: gpu.adapter(), kernels, summing, kept: &kept };
-    let disable = gpu.adapter().disable;
-    let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
-    if !(disable.fuse || disable.rematerialise) {
-        notes.extend(rematerialise(&former, &mut clusters));
+    let mut order = Order::new(&wiring, gpu, &own, &kept);
+    let fewer = order.place(&own)?.with_fewer_launches();
+    if !fewer.is_empty() {
+        // Other kernels may be fused with others.
+        for (at, room) in fewer {
+            own.fit(&order.clusters[at], room, &order, tuner)?;
+        }
+        order = Order::new(&wiring, gpu, &own, &kept);
     }
-    let packs = if disable.inplace { Packs::default() } else { Packs::new(&wiring, &clusters) };
-    let mut lives = Lives::new(&wiring, &clusters);
-    packs.prolong(&mut lives);
-    let order = Order { wiring: &wiring, gpu, clusters, packs, lives, kept };
     let mut placer = order.place(&own)?;
     for _ in 0..MOST_ROUNDS {
         let mut is_less = false;
-        for (at, room) in placer.rooms() {
+        for (at, room) in placer.with_less_memory() {
             is_less |= own.fit(&order.clusters[at], room, &order, tuner)?;
         }
         if !is_less {
@@ -93,10 +101,25 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         }
         placer = order.place(&own)?;
     }
-    placer.finish(&wiring, notes)
+    let plan = placer.finish(&wiring)?;
+    Ok(Plan { notes: order.notes, ..plan })
 }
 
 impl<'a> Order<'a> {
+    fn new(wiring: &'a Wiring<'a>, gpu: &'a Gpu, own: &Own, kept: &'a BTreeSet<Root>) -> Order<'a> {
+        let Own { kernels, summing, .. } = own;
+        let former = Former { wiring, adapter: gpu.adapter(), kernels, summing, kept };
+        let disable = gpu.adapter().disable;
+        let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
+        if !(disable.fuse || disable.rematerialise) {
+            notes.extend(rematerialise(&former, &mut clusters));
+        }
+        let packs = if disable.inplace { Packs::default() } else { Packs::new(wiring, &clusters) };
+        let mut lives = Lives::new(wiring, &clusters);
+        packs.prolong(&mut lives);
+        Order { wiring, gpu, clusters, packs, lives, kept, notes }
+    }
+
     /// Writes the kernels of all clusters and places what they read and write.
     fn place(&'a self, own: &Own) -> Result<Placer<'a>> {
         let Order { wiring, gpu, packs, lives, .. } = self;
@@ -146,12 +169,12 @@ fn kept_roots(wiring: &Wiring) -> BTreeSet<Root> {
     .collect()
 }
 
-/// The kernels of a call that has its own, with temporaries for which there is `room`.
-fn own_kernels(wiring: &Wiring, call: usize, room: Option<usize>, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
+/// The kernels of a call that has its own, which should make do with `room`.
+fn own_kernels(wiring: &Wiring, call: usize, room: Room, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
     let schedule = wiring.schedule;
     let op = &schedule.nodes[call].op;
     let inputs = input_layouts(wiring, call);
-    let io = Io::new(&inputs, &schedule.nodes[call].outputs, room);
+    let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs, room };
     let kernels = tuner.kernels(&Call { op: &**op, io: &io, gpu, checked: schedule.nodes[call].custom })?;
     if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
         return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
@@ -160,7 +183,7 @@ fn own_kernels(wiring: &Wiring, call: usize, room: Option<usize>, gpu: &Gpu, tun
 }
 
 /// The kernels of such a call that add up one of its arguments too, where such a sum may be asked for.
-fn summing_kernels(wiring: &Wiring, call: usize, room: Option<usize>, gpu: &Gpu) -> Result<Option<Summing>> {
+fn summing_kernels(wiring: &Wiring, call: usize, room: Room, gpu: &Gpu) -> Result<Option<Summing>> {
     let schedule = wiring.schedule;
     let is_reduced = |argument: usize| match wiring.argument(call, argument) {
         Edge::Node { index, .. } => {
@@ -174,7 +197,8 @@ fn summing_kernels(wiring: &Wiring, call: usize, room: Option<usize>, gpu: &Gpu)
     }
     let inputs = input_layouts(wiring, call);
     let node = &schedule.nodes[call];
-    let mut summing = node.op.summing(&Io::new(&inputs, &node.outputs, room), gpu.adapter())?;
+    let io = Io { inputs: &inputs, outputs: &node.outputs, room };
+    let mut summing = node.op.summing(&io, gpu.adapter())?;
     for kernel in summing.iter_mut().flat_map(|summing| &mut summing.kernels.kernels) {
         kernel.checked = node.custom;
     }

@@ -9,6 +9,7 @@ mod epilogue;
 mod form;
 mod fuse;
 mod key;
+mod launches;
 mod lives;
 mod log;
 mod loops;

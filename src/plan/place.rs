@@ -2,8 +2,9 @@
 
 use crate::device::{Gpu, Pipeline, Uniform};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, Schedule, Storage};
+use crate::graph::{Edge, Room, Schedule, Storage};
 use crate::plan::code::Written;
+use crate::plan::launches;
 use crate::plan::pack::{Home, Packs};
 use crate::plan::share::{PART_ALIGNMENT, Shared, Span, pair, share};
 use crate::plan::wiring::{Root, Wiring};
@@ -114,6 +115,8 @@ pub(super) struct Placer<'a> {
     apart: HashSet<(usize, usize)>,
     /// The number of the unit that is being placed.
     now: usize,
+    /// The launches of each unit.
+    launches: Vec<usize>,
     uploads: Vec<(usize, usize)>,
     steps: Vec<Step>,
     params: Vec<u8>,
@@ -135,6 +138,7 @@ impl<'a> Placer<'a> {
             temporaries: BTreeMap::new(),
             apart: HashSet::new(),
             now: 0,
+            launches: Vec::new(),
             uploads: Vec::new(),
             steps: Vec::new(),
             params: Vec::new(),
@@ -202,6 +206,7 @@ impl<'a> Placer<'a> {
     pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(Root) -> bool) -> Result<()> {
         let layout = |root: Root| self.schedule.layout(root);
         self.now += 1;
+        self.launches.push(unit.written.kernels.kernels.len());
         let outputs = unit.written.outputs.clone();
         let mut overwritten = Vec::new();
         for (output, &root) in outputs.iter().enumerate() {
@@ -319,14 +324,21 @@ impl<'a> Placer<'a> {
         start
     }
 
-    /// The units whose temporaries make the plan take more, by their position, and what they should stay within.
-    pub fn rooms(&self) -> Vec<(usize, usize)> {
-        let share = |spans: &[Span]| share(spans, &self.apart, !self.gpu.adapter().disable.parts);
-        let rooms = workspace::rooms(&self.slots, &self.temporaries, share);
-        rooms.into_iter().map(|(unit, room)| (unit - 1, room)).collect()
+    /// The units with more launches than the plan should have, by their position, and what they should stay within.
+    pub fn with_fewer_launches(&self) -> Vec<(usize, Room)> {
+        let Some(launches) = launches::most(&self.launches) else { return Vec::new() };
+        let units = self.launches.iter().enumerate().filter(|(_, own)| **own > launches);
+        units.map(|(unit, _)| (unit, Room { launches, ..Room::default() })).collect()
     }
 
-    pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
+    /// The units whose temporaries make the plan take more memory, by their position, and what they should stay within.
+    pub fn with_less_memory(&self) -> Vec<(usize, Room)> {
+        let share = |spans: &[Span]| share(spans, &self.apart, !self.gpu.adapter().disable.parts);
+        let rooms = workspace::rooms(&self.slots, &self.temporaries, share);
+        rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
+    }
+
+    pub fn finish(mut self, wiring: &Wiring) -> Result<Plan> {
         let schedule = self.schedule;
         let mut kept = Vec::new();
         for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
@@ -372,7 +384,7 @@ impl<'a> Placer<'a> {
             kept,
             params: self.params,
             patches: self.patches,
-            notes,
+            notes: Vec::new(),
         })
     }
 }

@@ -4,12 +4,12 @@ use crate::device::Adapter;
 use crate::graph::{Fingerprinter, Io, Op};
 use crate::shader::Kernels;
 use crate::shape::Layout;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 
 /// Calls with equal keys have the same candidates and take the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Stands for the operation with its attributes, how its operands lie in memory, what temporaries may take, and whatever
+    /// Stands for the operation with its attributes, how its operands lie in memory, what its kernels may take, and whatever
     /// of the device the choice of kernels depends on, [`Disable`](crate::Disable) included.
     pub family: u64,
     /// The operands' and results' sizes.
@@ -24,7 +24,7 @@ impl Key {
         state.write(format!("{adapter:?}").as_bytes());
         // Bounds checks cost time, and not each candidate the same.
         state.write_u8(u8::from(cfg!(debug_assertions)));
-        state.write_usize(io.workspace);
+        io.room.hash(&mut state);
         let layouts = || io.inputs.iter().chain(io.outputs);
         layouts().for_each(|layout| write_order(layout, &mut state));
         Key { family: state.finish(), sizes: layouts().flat_map(|layout| layout.shape.to_vec()).collect() }
@@ -87,6 +87,7 @@ pub(super) fn names(candidates: &[Kernels]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Room;
     use crate::host_tensor::HostTensor;
     use crate::shader::Kernel;
     use crate::{Device, DeviceOptions, Noop, Result};
@@ -108,14 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn what_temporaries_may_take_makes_another_call() -> Result<()> {
+    fn what_kernels_may_take_makes_another_call() -> Result<()> {
         let device = Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() })?;
-        let keys = [None, None, Some(1 << 20)].map(|room| {
-            let key = |adapter| Key::new(&Nothing, &Io::new(&[], &[], room), adapter);
+        let room = Room::default();
+        let keys = [room, room, Room { bytes: 1 << 20, ..room }, Room { launches: 4, ..room }].map(|room| {
+            let key = |adapter| Key::new(&Nothing, &Io { inputs: &[], outputs: &[], room }, adapter);
             device.adapter().map(key)
         });
         assert!(keys[0].is_some() && keys[0] == keys[1]);
-        assert_ne!(keys[0], keys[2]);
+        assert!(keys[2..].iter().all(|key| *key != keys[0]));
         Ok(())
     }
 

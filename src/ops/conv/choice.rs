@@ -113,7 +113,7 @@ fn strips(pass: Pass, g: &Geometry) -> f64 {
 fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method) {
     let spread = winograd::products(&geometry, outputs);
     // What can't be bound is refused when the kernels are made.
-    let images = call.images(winograd::bytes(&spread), call.workspace).unwrap_or(1);
+    let images = call.images(winograd::bytes(&spread), call.room.bytes).unwrap_or(1);
     let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
     let cost = |tile: &Tile| parts * tiled(Pass::Forward, &spread, tile, BATCH / parts);
     let best = TILES.iter().map(|tile| (cost(tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));

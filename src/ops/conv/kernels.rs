@@ -11,6 +11,7 @@ use super::tiles::{Target, Tiles, choose};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
+use crate::graph::Room;
 use crate::ops::matmul::{Product, Variant, exchanged};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -41,8 +42,7 @@ pub(super) struct Call<'a> {
     pub inputs: [&'a Layout; 2],
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
-    /// Bytes that temporaries should stay within.
-    pub workspace: usize,
+    pub room: Room,
     /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
     /// `grad` for each channel.
     pub ones: bool,
@@ -90,9 +90,9 @@ impl Call<'_> {
         g.weights() + if self.ones { g.groups * g.out_per_group } else { 0 }
     }
 
-    /// Parts of such a kernel's sums that the workspace has room for.
+    /// Parts of such a kernel's sums that there is room for.
     pub fn most_splits(&self) -> usize {
-        self.workspace / (4 * self.stored()).max(1)
+        self.room.bytes / (4 * self.stored()).max(1)
     }
 
     fn compute(&self, method: Method) -> Result<Kernels> {

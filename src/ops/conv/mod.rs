@@ -167,8 +167,8 @@ impl Convolution {
 
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
         let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
-        let (batch, workspace) = (io.inputs[0].shape[0], io.workspace);
-        Call { pass: self.pass, geometry, batch, inputs, output, adapter, workspace, ones: false }
+        let (batch, room) = (io.inputs[0].shape[0], io.room);
+        Call { pass: self.pass, geometry, batch, inputs, output, adapter, room, ones: false }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {

@@ -6,7 +6,7 @@ use super::{Convolution, Geometry, Pass};
 use crate::device::{Adapter, Disable};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Io, Op, Tensor, hash_structure, record_one};
+use crate::graph::{Io, Op, Room, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
@@ -107,7 +107,7 @@ fn results(
     super::reference::compute(pass, g, batch, &values[0], &values[1], &mut exact);
     let layouts = [first, second].map(|operand| *operand.layout());
     let outputs = convolution.outputs(&layouts).unwrap();
-    let io = Io::new(&layouts, &outputs, None);
+    let io = Io { inputs: &layouts, outputs: &outputs, room: Room::default() };
     let forced = |candidate| Forced { convolution: convolution.clone(), candidate, binding_bytes };
     let candidates = forced(0).candidates(&io, device.adapter().unwrap()).unwrap();
     let chosen = candidates.into_iter().enumerate().filter(|(candidate, kernels)| wanted(*candidate, kernels));
@@ -247,7 +247,7 @@ fn eights_keep_their_bound() {
 
 #[test]
 fn eights_are_chosen_where_they_pay() {
-    let first = |channels: usize, size: usize, disable: Disable| {
+    let chosen = |channels: usize, size: usize, disable: Disable, launches: usize| {
         let noop = Some(Noop { software: true, ..Noop::default() });
         let device = Device::with_options(&DeviceOptions { noop, disable, ..DeviceOptions::default() }).unwrap();
         let g = geometry([1, channels, channels], [size; 2], [3, 3], [1, 1], [1, 1], [1, 1]);
@@ -257,13 +257,16 @@ fn eights_are_chosen_where_they_pay() {
             let convolution = Convolution { pass, geometry: g };
             let layouts = if pass == Pass::BackwardFilter { [image, image] } else { [image, weight] };
             let outputs = convolution.outputs(&layouts).unwrap();
-            let kernels = convolution.kernels(&Io::new(&layouts, &outputs, None), device.adapter().unwrap()).unwrap();
+            let io = Io { inputs: &layouts, outputs: &outputs, room: Room { launches, ..Room::default() } };
+            let kernels = convolution.kernels(&io, device.adapter().unwrap()).unwrap();
+            assert!(kernels.kernels.len() <= launches);
             kernels.kernels.last().unwrap().name
         });
         let [output, _, filter] = names;
         assert_eq!(names[1], if output == "conv2d_shuffle" { "conv2d_backward_data_shuffle" } else { output });
         [output, filter]
     };
+    let first = |channels, size, disable| chosen(channels, size, disable, usize::MAX);
     let eights = ["conv2d_winograd_output_eights", "conv2d_winograd_backward_filter_eights"];
     assert_eq!(first(64, 32, Disable::default()), eights);
     assert_eq!(first(32, 16, Disable::default()), eights);
@@ -272,6 +275,11 @@ fn eights_are_chosen_where_they_pay() {
     assert_eq!(first(8, 32, Disable::default())[0], "conv2d_shuffle");
     assert_eq!(first(64, 32, Disable { winograd: true, ..Disable::default() })[0], "conv2d_shuffle");
     assert_eq!(first(64, 32, Disable { int64: true, ..Disable::default() })[0], "conv2d_shuffle");
+    // Two parts, one that is larger than the cache, and none.
+    assert_eq!(chosen(64, 16, Disable::default(), 7), eights);
+    assert_eq!(chosen(64, 16, Disable::default(), 4), eights);
+    assert_eq!(chosen(64, 16, Disable::default(), 3)[0], "conv2d_shuffle");
+    assert_eq!(chosen(64, 32, Disable::default(), 7)[0], "conv2d_shuffle");
 }
 
 #[test]
@@ -285,7 +293,7 @@ fn winograd_can_be_switched_off() {
             .map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
         let convolution = Convolution { pass: Pass::Forward, geometry: g };
         let outputs = convolution.outputs(&layouts).unwrap();
-        let io = Io::new(&layouts, &outputs, None);
+        let io = Io { inputs: &layouts, outputs: &outputs, room: Room::default() };
         let candidates = convolution.candidates(&io, device.adapter().unwrap()).unwrap();
         let kernels = candidates.iter().flat_map(|candidate| &candidate.kernels);
         (candidates[0].kernels[0].name, kernels.filter(|kernel| kernel.name.contains("winograd")).count())

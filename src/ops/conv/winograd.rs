@@ -107,7 +107,7 @@ impl Call<'_> {
         let spread_layout = Layout::contiguous(self.output.shape, DType::F32);
         let call = Call { pass: Pass::Forward, geometry: &spread, output: &spread_layout, ..*self };
         let [filter_bytes, input_bytes, product_bytes] = bytes(&spread);
-        let images = self.images(bytes(&spread), self.workspace)?;
+        let images = self.images(bytes(&spread), self.room.bytes)?;
         let mut kernels = Vec::new();
         for first in (0..self.batch).step_by(images) {
             let part = images.min(self.batch - first);

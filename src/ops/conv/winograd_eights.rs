@@ -50,9 +50,15 @@ const POSITIONS: usize = 36;
 /// Tiles that a sum of products runs over at a time: longer sums lose precision.
 const LONGEST_SUM: usize = 16_384;
 
-/// Bytes of tiles and products at a time, which should come from a core's second-level cache. The CIFAR network's step takes
-/// as long with 2 and 4 MB, an eighth longer without a limit and a quarter with 8 MB.
-const CACHE: usize = 4 << 20;
+/// Bytes of tiles and products at a time, which should come from a core's second-level cache, and how many may be where a
+/// call is to make do with few kernels. The CIFAR network's step takes as long with 2, 4 and 5 MB, a quarter longer with 8
+/// and half as long again with 16, which is little less than without any tiles.
+const CACHE: usize = 5 << 20;
+const MOST: usize = 2 * CACHE;
+
+/// Kernels that every pass takes, and those that each part of a batch does.
+const LAUNCHES: usize = 1;
+const LAUNCHES_A_PART: usize = 3;
 
 /// Rows and columns of a product that a workgroup computes.
 const ROWS: usize = 32;
@@ -160,6 +166,9 @@ impl Call<'_> {
             return None;
         }
         let parts = self.parts(&g).ok()?;
+        if LAUNCHES + LAUNCHES_A_PART * self.batch.div_ceil(parts.images) > self.room.launches {
+            return None;
+        }
         let tiles = parts.runs.tiles();
         let in_parts = parts.images < self.batch;
         let (of_output, columns) = match self.pass {
@@ -193,14 +202,16 @@ impl Call<'_> {
         let plane = 4 * POSITIONS * runs.tiles() * g.groups;
         let weight = 4 * POSITIONS * g.weights() / 9;
         let bytes = [weight, plane * g.in_per_group, plane * g.out_per_group];
-        let most = self.images(bytes, self.workspace)?;
+        let room = self.images(bytes, self.room.bytes.min(MOST + weight))?;
         let cached = self.images(bytes, CACHE + weight)?;
-        let images = match self.pass {
-            Pass::BackwardFilter => cached.min((LONGEST_SUM / runs.tiles()).max(1)),
+        let (most, wanted) = match self.pass {
+            Pass::BackwardFilter => (room.min((LONGEST_SUM / runs.tiles()).max(1)), cached),
             // As many as fill a workgroup with columns, where the tiles of fewer would not.
-            _ => cached.next_multiple_of(COLUMNS / greatest_common_divisor(COLUMNS, runs.tiles())),
+            _ => (room, cached.next_multiple_of(COLUMNS / greatest_common_divisor(COLUMNS, runs.tiles()))),
         };
-        Ok(Parts { runs, bytes, images: images.min(most) })
+        let launches = self.room.launches.saturating_sub(LAUNCHES) / LAUNCHES_A_PART;
+        let fewest = self.batch.div_ceil(launches.max(1));
+        Ok(Parts { runs, bytes, images: wanted.max(fewest).min(most) })
     }
 
     /// The convolution `g` that the pass is.
