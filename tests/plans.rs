@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Random, adapter};
+use wgrad::models::CifarCnn;
 use wgrad::nn::{
     BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Dropout2d, Flatten, Linear, Module, Relu, Scope, Sequential,
 };
@@ -202,6 +203,43 @@ fn a_shorter_batch_compiles_nothing() {
         assert_eq!(after.pipelines, before.pipelines);
         assert_eq!(after.plans, before.plans + 1);
     }
+}
+
+#[test]
+fn a_shorter_batch_of_a_deeper_network_compiles_nothing() {
+    let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
+    for noop in [Noop { software: true, ..Noop::default() }, gpu] {
+        let options = DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() };
+        let device = Device::with_options(&options).unwrap();
+        let network = CifarCnn::new(&Scope::new(&device)).unwrap();
+        let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();
+        let mut step = |batch: usize| {
+            let labels = Tensor::from_slice(&device, &vec![1i32; batch], &[batch]).unwrap();
+            let logits = network.forward(&Tensor::ones(&device, &[batch, 3, 32, 32]).unwrap()).unwrap();
+            logits.cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap().backward().unwrap();
+            adam.step().unwrap();
+            adam.zero_grad();
+            device.stats().pipelines
+        };
+        let before = [step(64), step(64), step(64)][2];
+        assert_eq!(step(40), before, "{noop:?}");
+    }
+}
+
+#[test]
+fn what_computes_the_same_is_one_pipeline_wherever_it_stands() {
+    let device = noop();
+    let (x, other) = (random(&device, &[8, 40], 1), random(&device, &[3], 2));
+    let compute = || x.exp()?.mul(&x)?.softmax(-1)?.add_scalar(1.0);
+    let first = compute().unwrap();
+    device.flush().unwrap();
+    let before = device.stats().pipelines;
+    // In front of it stands another call.
+    let sine = other.sin().unwrap();
+    let second = compute().unwrap();
+    device.flush().unwrap();
+    assert_eq!(device.stats().pipelines, before + 1);
+    drop((first, sine, second));
 }
 
 #[test]

@@ -68,8 +68,9 @@ impl Access {
     }
 
     /// The expression that loads the numbers at `index` from `buffer`, in the type they are computed with. `count` is
-    /// the expression of how many there are: places past that are not read, except by whole vectors.
-    pub fn load(&self, buffer: &str, offset: &str, index: &str, count: &str, dtype: DType) -> String {
+    /// the expression of how many there are, where the index may lie past that: such places are not read, except by whole
+    /// vectors.
+    pub fn load(&self, buffer: &str, offset: &str, index: &str, count: Option<&str>, dtype: DType) -> String {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
             Access::Eight(_) => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
@@ -79,9 +80,12 @@ impl Access {
             }
             Access::Single(steps) => format!("{buffer}[{offset} + {}]", place(steps, index)),
             Access::Gather(steps) => {
-                let element = |lane: u32| {
-                    format!("{buffer}[{offset} + {}]", place(steps, &format!("min({index} + {lane}u, {count} - 1u)")))
+                let within = |index: String| match count {
+                    Some(count) => format!("min({index}, {count} - 1u)"),
+                    None => format!("({index})"),
                 };
+                let element =
+                    |lane: u32| format!("{buffer}[{offset} + {}]", place(steps, &within(format!("{index} + {lane}u"))));
                 format!("vec4({}, {}, {}, {})", element(0), element(1), element(2), element(3))
             }
         };

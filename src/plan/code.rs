@@ -141,8 +141,24 @@ impl<'a> Code<'a> {
         found.ok_or_else(|| internal("an input that was not found"))
     }
 
-    /// The statement that loads an input as `x{input}`.
-    pub fn load(&self, input: usize, index: &str, count: &str) -> String {
+    /// The number that a call's values are named by: where it stands among the cluster's. So what computes the same is the same
+    /// text, and one pipeline, wherever it stands in a graph.
+    pub fn number(&self, call: usize) -> usize {
+        self.cluster.members.range(..call).count()
+    }
+
+    /// The name of a call's value, of one element.
+    pub fn value(&self, call: usize) -> String {
+        format!("v{}", self.number(call))
+    }
+
+    /// The name of an output's value.
+    pub fn result(&self, output: usize) -> String {
+        super::wiring::node(self.outputs[output]).map(|call| self.value(call)).unwrap_or_default()
+    }
+
+    /// The statement that loads an input as `x{input}`, at `index` of `count` where that may lie past the end.
+    pub fn load(&self, input: usize, index: &str, count: Option<&str>) -> String {
         let Input { access, buffer, layout, .. } = &self.inputs[input];
         let value = access.load(buffer, &format!("word({input}u)"), index, count, layout.dtype);
         format!("    let x{input} = {value};\n")

@@ -10,7 +10,7 @@ use crate::plan::code::{Code, output_name};
 use crate::plan::domain::place;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
-use crate::plan::wiring::{Root, Wiring, node};
+use crate::plan::wiring::{Root, Wiring};
 use std::fmt::Write;
 
 /// Splits eights into fours and joins them.
@@ -84,23 +84,26 @@ pub(super) struct Eights {
     pub function: String,
 }
 
-/// Writes the calls of `members` among `count` elements. Where `given` is a call, its results are there already, as `low` and
+/// Writes the calls of `members` among `count` elements, or as many as there are whole eights. Where `given` is a call, its results are there already, as `low` and
 /// `high`.
 pub(super) fn write(
     code: &mut Code,
     members: impl Iterator<Item = usize>,
     given: Option<usize>,
-    count: &str,
+    count: Option<&str>,
 ) -> Result<Eights> {
     load_eights(code);
     let (mut parameters, mut low) = ("quad: u32".to_string(), "unit * 2u".to_string());
-    let mut high = format!("min(unit * 2u + 1u, ({count} - 1u) / 4u)");
+    let mut high = match count {
+        Some(count) => format!("min(unit * 2u + 1u, ({count} - 1u) / 4u)"),
+        None => "unit * 2u + 1u".to_string(),
+    };
     let mut four = "    let index = quad * 4u;\n".to_string();
     if let Some(call) = given {
         parameters.push_str(", value: F");
         low.push_str(", low");
         high.push_str(", high");
-        let _ = writeln!(four, "    let v{call} = value;");
+        let _ = writeln!(four, "    let {} = value;", code.value(call));
     }
     calls(code, members, "index", count, &mut four)?;
     let mut body = String::new();
@@ -122,16 +125,11 @@ pub(super) fn write(
         let name = output_name(output);
         let _ = writeln!(body, "    {name}[unit] = eight(first.{name}, second.{name});");
         let _ = writeln!(fields, "    {name}: vec4<u32>,");
-        values.push(format!("bitcast<vec4<u32>>({})", code.stored(output, &result(code, output), 4)));
+        values.push(format!("bitcast<vec4<u32>>({})", code.stored(output, &code.result(output), 4)));
     }
     let values = values.join(", ");
     let function = format!(
         "\nstruct Fours {{\n{fields}}}\n\nfn fours({parameters}) -> Fours {{\n{four}    return Fours({values});\n}}\n"
     );
     Ok(Eights { body, function })
-}
-
-/// The name of an output's value.
-fn result(code: &Code, output: usize) -> String {
-    node(code.outputs[output]).map(|node| format!("v{node}")).unwrap_or_default()
 }

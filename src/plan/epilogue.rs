@@ -72,8 +72,7 @@ pub(super) fn write(
 
     let numel = wiring.stored(own).shape.numel();
     if in_eights {
-        let count = format!("{numel}u");
-        let eights = eights::write(&mut code, behind.into_iter(), Some(call), &count)?;
+        let eights = eights::write(&mut code, behind.into_iter(), Some(call), None)?;
         let words = code.words();
         for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {
             let text = format!("{}{}", eights.body, eights.function);
@@ -84,11 +83,10 @@ pub(super) fn write(
         }
         return Ok(code.finish(kernels));
     }
-    let mut body = format!("    let v{call} = value;\n");
-    calls(&mut code, behind.iter().copied(), "index", &format!("{numel}u"), &mut body)?;
+    let mut body = format!("    let {} = value;\n", code.value(call));
+    calls(&mut code, behind.iter().copied(), "index", None, &mut body)?;
     for output in (0..code.outputs.len()).filter(|&output| is_whole(code.outputs[output])) {
-        let node = super::wiring::node(code.outputs[output]).ok_or_else(|| internal("a source is no result"))?;
-        let value = code.stored(output, &format!("v{node}"), code.width);
+        let value = code.stored(output, &code.result(output), code.width);
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
     let loaded = prologue::write(&mut code, call, &kernels, &body)?;

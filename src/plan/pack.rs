@@ -124,7 +124,7 @@ pub(super) fn write(wiring: &Wiring, call: usize, packs: &Packs) -> Written {
             let word = |offset: usize| format!("word({}u)", 4 * i + offset);
             let next = if i + 1 < copied.len() { format!("word({}u)", 4 * i + 5) } else { "params.quads".to_string() };
             let buffer = format!("input{i}");
-            let value = access.load(&buffer, &word(0), "index", &word(2), dtype);
+            let value = access.load(&buffer, &word(0), "index", Some(&word(2)), dtype);
             let stored = stored("select(F(), value, vec4(index) + vec4(0u, 1u, 2u, 3u) < vec4(count))", dtype, 4);
             let _ = write!(
                 body,

@@ -38,7 +38,7 @@ pub(super) fn write(
             .values(&[count, quads, units, span])
             .grid(fold_groups(units, span));
         let members = cluster.members.iter().copied();
-        let eights = eights::write(&mut code, members, None, "params.count")?;
+        let eights = eights::write(&mut code, members, None, Some("params.count"))?;
         code.bind(&mut kernel, &format!("{}{}", eights.body, eights.function), 1, false, |_| "vec4<u64>");
         kernel.declarations.push_str(eights::LIBRARY);
         kernel.declarations.push_str(&eights.function);
@@ -46,9 +46,9 @@ pub(super) fn write(
     } else {
         kernel = kernel.values(&[count, quads, quads, WORKGROUP]).grid(fold_groups(quads, WORKGROUP));
         let mut body = "    let quad = unit;\n    let index = quad * 4u;\n".to_string();
-        calls(&mut code, cluster.members.iter().copied(), "index", "params.count", &mut body)?;
+        calls(&mut code, cluster.members.iter().copied(), "index", Some("params.count"), &mut body)?;
         for output in 0..code.outputs.len() {
-            let value = super::wiring::node(code.outputs[output]).map(|node| format!("v{node}")).unwrap_or_default();
+            let value = code.result(output);
             let value = code.stored(output, &value, 4);
             let _ = writeln!(body, "    {}[quad] = {value};", output_name(output));
         }
@@ -64,13 +64,13 @@ pub(super) fn write(
     Ok(code.finish(Kernels::from(kernel)))
 }
 
-/// Appends the calls of `members`, in order, loading what they read at `index` of `count`; values are named after their
-/// calls.
+/// Appends the calls of `members`, in order, loading what they read at `index` of `count`, where that may lie past the end;
+/// values are named after their calls.
 pub(super) fn calls(
     code: &mut Code,
     members: impl Iterator<Item = usize>,
     index: &str,
-    count: &str,
+    count: Option<&str>,
     body: &mut String,
 ) -> Result<()> {
     let mut loaded = vec![false; code.inputs.len()];
@@ -78,7 +78,7 @@ pub(super) fn calls(
         let mut arguments = Vec::new();
         for argument in 0..code.wiring.schedule.edges[node].len() {
             if let Some(producer) = code.cluster.producer(code.wiring, node, argument) {
-                arguments.push(format!("v{producer}"));
+                arguments.push(code.value(producer));
             } else if let Some(constant) = code.wiring.constant(code.wiring.argument(node, argument)) {
                 arguments.push(code.constant(constant)?);
             } else {
@@ -90,7 +90,7 @@ pub(super) fn calls(
             }
         }
         let value = code.pointwise(node, &arguments)?;
-        body.push_str(&code.line(&format!("v{node}"), node, &value));
+        body.push_str(&code.line(&code.value(node), node, &value));
     }
     Ok(())
 }

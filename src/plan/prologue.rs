@@ -79,10 +79,9 @@ pub(super) fn write(code: &mut Code, call: usize, kernels: &Kernels, stores: &st
         let hook = kernels.kernels.iter().find_map(|kernel| kernel.load_hook(Operand::Input(argument)));
         if let (Some(result), Some(hook)) = (code.cluster.producer(code.wiring, call, argument), hook) {
             let members = code.cluster.before(code.wiring, call, argument);
-            let count = format!("{}u", code.wiring.schedule.nodes[result].outputs[0].shape.numel());
             let mut body = String::new();
-            calls(code, members.into_iter(), "index", &count, &mut body)?;
-            let _ = writeln!(body, "    return v{result};");
+            calls(code, members.into_iter(), "index", None, &mut body)?;
+            let _ = writeln!(body, "    return {};", code.value(result));
             loaded.push((hook, Loaded { argument, hook: hook.name, body, function: String::new() }));
         }
     }
@@ -105,7 +104,7 @@ fn vectors(code: &Code, body: &str, others: &str) -> Vec<usize> {
     let is_vector = |&input: &usize| {
         let Input { layout, buffer, .. } = &code.inputs[input];
         let is_flat = layout.is_contiguous() && layout.offset.is_multiple_of(4) && layout.dtype.is_float();
-        is_flat && body.contains(&code.load(input, "index", "")) && !others.contains(&format!("{buffer}["))
+        is_flat && body.contains(&code.load(input, "index", None)) && !others.contains(&format!("{buffer}["))
     };
     (0..code.inputs.len()).filter(is_vector).collect()
 }
@@ -115,7 +114,7 @@ fn vectors(code: &Code, body: &str, others: &str) -> Vec<usize> {
 fn of_four(hook: &LoadHook, body: &str, code: &Code, vectors: &[usize]) -> (String, String) {
     let (mut body, mut parameters, mut loads) = (body.to_string(), String::new(), String::new());
     for &input in vectors {
-        body = body.replace(&code.load(input, "index", ""), "");
+        body = body.replace(&code.load(input, "index", None), "");
         let _ = write!(parameters, ", x{input}: f32");
         let buffer = &code.inputs[input].buffer;
         let _ = writeln!(loads, "    let quad{input} = Quad({buffer}[(word({input}u) + first) / 4u]);");

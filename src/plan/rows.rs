@@ -121,6 +121,16 @@ impl Writer<'_> {
         self.along == 8 && is_full && self.code.wiring.stored(root).dtype.size() == 4
     }
 
+    /// The name of a call's value, of one row.
+    fn row(&self, member: usize) -> String {
+        format!("r{}", self.code.number(member))
+    }
+
+    /// The name of what one of a call's reductions comes to.
+    fn total(&self, member: usize, at: usize) -> String {
+        format!("t{}_{at}", self.code.number(member))
+    }
+
     fn dtype(&self, member: usize) -> DType {
         self.code.wiring.schedule.nodes[member].outputs[0].dtype
     }
@@ -133,7 +143,7 @@ impl Writer<'_> {
     /// The value of an argument, if it is one for each row; loads it where it comes from memory.
     fn row_argument(&mut self, node: usize, argument: usize) -> Result<Option<String>> {
         if let Some(producer) = self.code.cluster.producer(self.code.wiring, node, argument) {
-            return Ok((!self.is_full(producer)).then(|| format!("r{producer}")));
+            return Ok((!self.is_full(producer)).then(|| self.row(producer)));
         }
         let root = self.code.wiring.argument(node, argument);
         if let Some(constant) = self.code.wiring.constant(root) {
@@ -145,7 +155,7 @@ impl Writer<'_> {
         }
         if self.loaded.insert(format!("x{input}")) {
             let rows = if self.wide == Wide::Rows { "params.rows * 4u" } else { "params.rows" };
-            let load = self.code.load(input, "row", rows);
+            let load = self.code.load(input, "row", Some(rows));
             self.text.push_str(&load);
         }
         Ok(Some(format!("x{input}")))
@@ -177,7 +187,7 @@ impl Writer<'_> {
                     self.code.pointwise(member, &values)?
                 }
             };
-            let line = self.code.line(&format!("r{member}"), member, &value);
+            let line = self.code.line(&self.row(member), member, &value);
             self.text.push_str(&line);
         }
         Ok(())
@@ -194,7 +204,7 @@ impl Writer<'_> {
     fn reduced(&self, member: usize, formula: &RowFormula, text: &str) -> String {
         let mut text = text.to_string();
         for at in 0..formula.reductions.len() {
-            text = text.replace(&format!("{{r{at}}}"), &format!("t{member}_{at}"));
+            text = text.replace(&format!("{{r{at}}}"), &self.total(member, at));
         }
         text
     }
@@ -204,7 +214,7 @@ impl Writer<'_> {
         let of = |&(member, at): &(usize, usize)| {
             let combine = formula(self.code.wiring, member).map(|formula| formula.reductions[at].0)?;
             let largest = at.checked_sub(1).filter(|_| combine == Combine::Exponentials);
-            let name = |at: usize| format!("t{member}_{at}");
+            let name = |at: usize| self.total(member, at);
             Some(Accumulator { name: name(at), combine, dtype: self.dtype(member), largest: largest.map(name) })
         };
         reductions.into_iter().flatten().filter_map(of).collect()
@@ -233,11 +243,11 @@ impl Writer<'_> {
             return Ok(value);
         }
         if let Some(producer) = self.code.cluster.producer(self.code.wiring, node, argument) {
-            return Ok(format!("v{producer}"));
+            return Ok(self.code.value(producer));
         }
         let input = self.code.input(node, argument)?;
         if !std::mem::replace(&mut loaded[input], true) {
-            body.push_str(&self.code.load(input, "index", "params.count"));
+            body.push_str(&self.code.load(input, "index", Some("params.count")));
         }
         Ok(format!("x{input}"))
     }
@@ -256,7 +266,7 @@ impl Writer<'_> {
                 Some(formula) => self.result(member, formula, &values[0]),
                 None => self.code.pointwise(member, &values)?,
             };
-            body.push_str(&self.code.line(&format!("v{member}"), member, &value));
+            body.push_str(&self.code.line(&self.code.value(member), member, &value));
         }
         let ragged = self.wide == Wide::Elements { ragged: true };
         let accumulators = self.accumulators(level);
@@ -285,8 +295,7 @@ impl Writer<'_> {
         let (mut fours_stored, mut stores) = (String::new(), String::new());
         for &k in stored {
             let name = output_name(k);
-            let value = node(self.code.outputs[k]).map(|member| format!("v{member}")).unwrap_or_default();
-            let value = self.code.stored(k, &value, self.code.width);
+            let value = self.code.stored(k, &self.code.result(k), self.code.width);
             if self.stores_eights(self.code.outputs[k]) {
                 let _ = writeln!(last, "    {name}_fours[half] = bitcast<U>({value});");
                 let joined = format!("eight({name}_fours[0], {name}_fours[1])");
@@ -387,10 +396,10 @@ impl Writer<'_> {
             let Some(member) = node(self.code.outputs[k]).filter(|&member| !self.is_full(member)) else { continue };
             let value = match self.wide {
                 Wide::Elements { .. } => {
-                    let value = self.code.stored(k, &format!("r{member}"), 4);
+                    let value = self.code.stored(k, &self.row(member), 4);
                     format!("({value}).x")
                 }
-                _ => self.code.stored(k, &format!("r{member}"), self.code.width),
+                _ => self.code.stored(k, &self.row(member), self.code.width),
             };
             let _ = writeln!(self.text, "    if (leads) {{ {}[unit] = {value}; }}", output_name(k));
         }
