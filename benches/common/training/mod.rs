@@ -144,14 +144,17 @@ fn measure(network: &Network, task: Task, device: &Device, batch: usize, effort:
     Ok(row.as_object().cloned().unwrap_or_default())
 }
 
-/// The times of others as multiples of ours, where the names agree.
+/// The times of others as multiples of ours, where the names agree: ours that were taken in turns with theirs, if there are
+/// such.
 fn plot(report: &Report, peers: &Path) -> Outcome<String> {
     let text = std::fs::read_to_string(peers).map_err(|error| format!("--peers {}: {error}", peers.display()))?;
     let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
     let mut found = Vec::new();
     for row in &report.rows {
+        let in_turns = lines.iter().find(|line| line["name"] == row["name"] && line["peer"] == "wgrad");
+        let ours = in_turns.map_or(&row["ms"], |line| &line["median_ms"]);
         for line in lines.iter().filter(|line| line["name"] == row["name"] && line["peer"] != "wgrad") {
-            if let (Some(theirs), Some(ours)) = (line["median_ms"].as_f64(), row["ms"].as_f64()) {
+            if let (Some(theirs), Some(ours)) = (line["median_ms"].as_f64(), ours.as_f64()) {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
                 found.push(Ratio { name: text(&row["name"]), peer: text(&line["peer"]), ratio: theirs / ours });
             }
