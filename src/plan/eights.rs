@@ -84,8 +84,8 @@ pub(super) struct Eights {
     pub function: String,
 }
 
-/// Writes the calls of `members` among `count` elements, or as many as there are whole eights. Where `given` is a call, its results are there already, as `low` and
-/// `high`.
+/// Writes the calls of `members` among `count` elements, or of whole eights alone. Where `given` is a call, its results are
+/// there already, as `low` and `high`.
 pub(super) fn write(
     code: &mut Code,
     members: impl Iterator<Item = usize>,

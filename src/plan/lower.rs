@@ -66,8 +66,6 @@ struct Order<'a> {
     lives: Lives,
     /// The values that outlive the run.
     kept: &'a BTreeSet<Root>,
-    /// What the passes have to tell.
-    notes: Vec<String>,
 }
 
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
@@ -81,16 +79,18 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
             own.summing[call] = summing_kernels(&wiring, call, own.rooms[call], gpu)?;
         }
     }
-    let mut order = Order::new(&wiring, gpu, &own, &kept);
-    let fewer = order.place(&own)?.with_fewer_launches();
+    let (mut order, mut notes) = Order::new(&wiring, gpu, &own, &kept);
+    let mut placer = order.place(&own)?;
+    let fewer = placer.with_fewer_launches();
     if !fewer.is_empty() {
-        // Other kernels may be fused with others.
+        drop(placer);
         for (at, room) in fewer {
             own.fit(&order.clusters[at], room, &order, tuner)?;
         }
-        order = Order::new(&wiring, gpu, &own, &kept);
+        // Other kernels may be fused with others.
+        (order, notes) = Order::new(&wiring, gpu, &own, &kept);
+        placer = order.place(&own)?;
     }
-    let mut placer = order.place(&own)?;
     for _ in 0..MOST_ROUNDS {
         let mut is_less = false;
         for (at, room) in placer.with_less_memory() {
@@ -101,12 +101,12 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
         }
         placer = order.place(&own)?;
     }
-    let plan = placer.finish(&wiring)?;
-    Ok(Plan { notes: order.notes, ..plan })
+    placer.finish(&wiring, notes)
 }
 
 impl<'a> Order<'a> {
-    fn new(wiring: &'a Wiring<'a>, gpu: &'a Gpu, own: &Own, kept: &'a BTreeSet<Root>) -> Order<'a> {
+    /// The order, and what the passes have to tell.
+    fn new(wiring: &'a Wiring<'a>, gpu: &'a Gpu, own: &Own, kept: &'a BTreeSet<Root>) -> (Order<'a>, Vec<String>) {
         let Own { kernels, summing, .. } = own;
         let former = Former { wiring, adapter: gpu.adapter(), kernels, summing, kept };
         let disable = gpu.adapter().disable;
@@ -117,7 +117,7 @@ impl<'a> Order<'a> {
         let packs = if disable.inplace { Packs::default() } else { Packs::new(wiring, &clusters) };
         let mut lives = Lives::new(wiring, &clusters);
         packs.prolong(&mut lives);
-        Order { wiring, gpu, clusters, packs, lives, kept, notes }
+        (Order { wiring, gpu, clusters, packs, lives, kept }, notes)
     }
 
     /// Writes the kernels of all clusters and places what they read and write.

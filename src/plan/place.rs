@@ -338,7 +338,7 @@ impl<'a> Placer<'a> {
         rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
     }
 
-    pub fn finish(mut self, wiring: &Wiring) -> Result<Plan> {
+    pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
         let schedule = self.schedule;
         let mut kept = Vec::new();
         for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
@@ -384,7 +384,7 @@ impl<'a> Placer<'a> {
             kept,
             params: self.params,
             patches: self.patches,
-            notes: Vec::new(),
+            notes,
         })
     }
 }
