@@ -46,7 +46,7 @@ impl Key {
 /// what can be loaded as a vector.
 fn write_order(layout: &Layout, state: &mut impl Hasher) {
     state.write_u8(layout.dtype as u8);
-    state.write_usize(layout.offset % 4);
+    state.write_usize(layout.offset % 8);
     for (&size, &stride) in layout.shape.iter().zip(layout.strides()) {
         state.write_usize(if size == 1 { 0 } else { stride.min(2) });
     }
@@ -87,9 +87,11 @@ pub(super) fn names(candidates: &[Kernels]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtype::DType;
     use crate::graph::Room;
     use crate::host_tensor::HostTensor;
     use crate::shader::Kernel;
+    use crate::shape::Shape;
     use crate::{Device, DeviceOptions, Noop, Result};
 
     #[derive(Debug)]
@@ -118,6 +120,20 @@ mod tests {
         });
         assert!(keys[0].is_some() && keys[0] == keys[1]);
         assert!(keys[2..].iter().all(|key| *key != keys[0]));
+        Ok(())
+    }
+
+    #[test]
+    fn alignment_to_eight_makes_another_call() -> Result<()> {
+        let device = Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() })?;
+        let shape = Shape::new(&[8])?;
+        let keys = [4, 8, 16].map(|offset| {
+            let inputs = [Layout::strided(shape, &[1], offset, DType::F32)];
+            let io = Io { inputs: &inputs, outputs: &[], room: Room::default() };
+            device.adapter().map(|adapter| Key::new(&Nothing, &io, adapter))
+        });
+        assert!(keys[0].is_some() && keys[1] == keys[2]);
+        assert_ne!(keys[0], keys[1]);
         Ok(())
     }
 
