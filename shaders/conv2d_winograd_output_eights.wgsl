@@ -19,7 +19,6 @@ const RUN_Y: u32 = 2u;
 // Whether eight neighbours are stored together: `width` is a multiple of 8 then and RUN_X at least 2.
 const STORE_EIGHTS: bool = false;
 
-
 struct Params {
     channels: u32,
     first_image: u32,

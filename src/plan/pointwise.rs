@@ -48,8 +48,7 @@ pub(super) fn write(
         let mut body = "    let quad = unit;\n    let index = quad * 4u;\n".to_string();
         calls(&mut code, cluster.members.iter().copied(), "index", Some("params.count"), &mut body)?;
         for output in 0..code.outputs.len() {
-            let value = code.result(output);
-            let value = code.stored(output, &value, 4);
+            let value = code.stored(output, &code.result(output), 4);
             let _ = writeln!(body, "    {}[quad] = {value};", output_name(output));
         }
         code.bind(&mut kernel, &body, 1, false, |root| array_type(wiring.stored(root).dtype, true));

@@ -73,7 +73,8 @@ fn on_cpu(call: &Call) -> Vec<Method> {
     let strips = factor * g.groups as f64 * rows * columns * depth;
     let has_eights = call.target() == Target::Shuffle && call.adapter.has_int64;
     let is_off = call.batch == 0 || !has_eights || call.adapter.disable.winograd || has_few_channels(g);
-    match call.cost_of_eights(BATCH as usize).filter(|_| !is_off) {
+    let cost = if is_off { None } else { call.cost_of_eights(BATCH as usize) };
+    match cost {
         Some(cost) if cost < strips => vec![Method::WinogradEights, Method::Strips],
         Some(_) => vec![Method::Strips, Method::WinogradEights],
         None => vec![Method::Strips],
