@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 /// this crate) is at fault. `WGRAD_DISABLE=fuse,subgroup` in the environment adds to them; the names are the fields'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disable {
+    /// Compiling on several threads for a driver that compiles where a pipeline is first dispatched; it compiles one after
+    /// the other then.
+    pub ahead: bool,
     /// Cooperative matrices.
     pub coopmat: bool,
     /// 16-bit floats; tensors of them are an error then.
@@ -45,6 +48,7 @@ impl Disable {
     fn with_names(mut self, names: &str) -> Result<Disable> {
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name {
+                "ahead" => self.ahead = true,
                 "coopmat" => self.coopmat = true,
                 "f16" => self.f16 = true,
                 "fuse" => self.fuse = true,
@@ -59,8 +63,8 @@ impl Disable {
                 "winograd" => self.winograd = true,
                 _ => {
                     let rule = format!(
-                        "{name:?} is none of coopmat, f16, fuse, inplace, int64, parts, rematerialise, software, \
-                         subgroup, timestamps, tuned, winograd"
+                        "{name:?} is none of ahead, coopmat, f16, fuse, inplace, int64, parts, rematerialise, \
+                         software, subgroup, timestamps, tuned, winograd"
                     );
                     return Err(Error::invalid("WGRAD_DISABLE", rule));
                 }

@@ -2,6 +2,7 @@
 //! reading back.
 
 mod adapter;
+mod ahead;
 mod bindings;
 mod buffer;
 mod debug;
@@ -41,6 +42,8 @@ pub(crate) struct Gpu {
     status: Arc<Status>,
     pool: Arc<Pool>,
     pipelines: Pipelines,
+    /// Opens the devices on which pipelines are compiled ahead, where the driver needs that.
+    ahead: Option<wgpu::Adapter>,
     in_flight: InFlight,
     staging: Staging,
     faults: Faults,
@@ -67,6 +70,7 @@ impl Gpu {
         options.disable.with_env()?.apply(&mut capabilities);
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
         gpu.poison = options.poison;
+        gpu.ahead = Some(adapter).filter(|adapter| !gpu.adapter.disable.ahead && ahead::helps(adapter));
         Ok(gpu)
     }
 
@@ -95,6 +99,7 @@ impl Gpu {
             status,
             pool,
             pipelines: Pipelines::default(),
+            ahead: None,
             in_flight: InFlight::default(),
             staging: Staging::default(),
             peak: OnceLock::new(),

@@ -1,22 +1,24 @@
 //! Pipelines, each made once; those of a plan are compiled together.
 
 use crate::device::Gpu;
+use crate::device::ahead::{self, Ahead};
 use crate::error::{Error, Result};
 use crate::shader::{Binding, Kernel, Module, Role, has_wrong_math, repair_math, specialise};
 use parking_lot::Mutex;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// A kernel that can be bound, and run once it is compiled.
 pub(crate) struct Pipeline {
     /// Stem of the template.
-    name: &'static str,
-    raw: OnceLock<wgpu::ComputePipeline>,
+    pub(super) name: &'static str,
+    pub(super) raw: OnceLock<wgpu::ComputePipeline>,
     pub(super) layout: wgpu::BindGroupLayout,
     /// Buffers it binds besides the parameters, by binding number: name, number, whether it writes.
     pub buffers: Vec<(String, u32, bool)>,
@@ -38,11 +40,19 @@ struct Recipe {
 }
 
 /// A pipeline to be compiled.
-struct Job {
-    pipeline: Arc<Pipeline>,
-    ir: naga::Module,
+pub(super) struct Job {
+    pub pipeline: Arc<Pipeline>,
+    pub ir: naga::Module,
+    pub bindings: Vec<Binding>,
     /// With wgpu's bounds checks.
-    checked: bool,
+    pub checked: bool,
+}
+
+impl Job {
+    /// What compiling it takes, roughly.
+    fn size(&self) -> usize {
+        self.ir.entry_points.iter().map(|entry| entry.function.expressions.len()).sum()
+    }
 }
 
 #[derive(Default)]
@@ -106,43 +116,20 @@ impl Gpu {
         }
         dump(kernel.name, &source)?;
         let Module { ir, bindings } = Module::parse(kernel.name, &source)?;
-        let layout = self.guarded(|| Ok(self.layout(kernel.name, &bindings)))?;
+        let layout = self.guarded(|| Ok(layout(&self.device, kernel.name, &bindings)))?;
         let params = bindings.iter().find(|binding| binding.role == Role::Params);
         let (params, params_bytes) = (params.map(|params| params.number), params.map_or(0, |params| params.bytes));
         let buffers = bindings
-            .into_iter()
+            .iter()
             .filter(|binding| binding.role != Role::Params)
-            .map(|Binding { name, number, role, .. }| (name, number, role == Role::Write))
+            .map(|Binding { name, number, role, .. }| (name.clone(), *number, *role == Role::Write))
             .collect();
         let raw = OnceLock::new();
         let pipeline = Arc::new(Pipeline { name: kernel.name, raw, layout, buffers, params, params_bytes });
         let checked = cfg!(debug_assertions) || kernel.checked;
-        self.pipelines.jobs.lock().push(Job { pipeline: pipeline.clone(), ir, checked });
+        self.pipelines.jobs.lock().push(Job { pipeline: pipeline.clone(), ir, bindings, checked });
         self.pipelines.by_text.lock().insert(source, pipeline.clone());
         Ok(pipeline)
-    }
-
-    fn layout(&self, name: &str, bindings: &[Binding]) -> wgpu::BindGroupLayout {
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
-            .iter()
-            .map(|binding| wgpu::BindGroupLayoutEntry {
-                binding: binding.number,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match binding.role {
-                        Role::Params => wgpu::BufferBindingType::Uniform,
-                        Role::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                        Role::Write => wgpu::BufferBindingType::Storage { read_only: false },
-                    },
-                    has_dynamic_offset: false,
-                    // Left out, it would be checked at each dispatch, and not once a bind group.
-                    min_binding_size: wgpu::BufferSize::new(u64::from(binding.bytes)),
-                },
-                count: None,
-            })
-            .collect();
-        let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries };
-        self.device.create_bind_group_layout(&descriptor)
     }
 
     /// Compiles every pipeline that was asked for since the last time, several at once: drivers take their time for
@@ -152,12 +139,24 @@ impl Gpu {
         let mut waiting = self.pipelines.jobs.lock();
         let jobs = std::mem::take(&mut *waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-        let jobs = Mutex::new(jobs.into_iter().enumerate());
+        let ahead_on = self.ahead.as_ref().filter(|_| threads > 1 && ahead::pays(jobs.len()));
+        let mut jobs: Vec<(usize, Job)> = jobs.into_iter().enumerate().collect();
+        // The largest first, so that no thread is left with it when the others are done.
+        jobs.sort_by_key(|(_, job)| Reverse(job.size()));
+        let jobs = Mutex::new(jobs.into_iter());
         let errors: Mutex<Vec<(usize, Error)>> = Mutex::default();
+        let are_on_disk = AtomicBool::new(false);
         let work = || {
+            let ahead = ahead_on.and_then(Ahead::open);
             while let Some((index, job)) = next(&jobs) {
-                let pipeline = job.pipeline.clone();
-                match self.guarded(|| Ok(self.compile_one(job))) {
+                if let Some(ahead) = &ahead
+                    && !are_on_disk.load(Ordering::Relaxed)
+                    && !ahead.compile(&job)
+                {
+                    are_on_disk.store(true, Ordering::Relaxed);
+                }
+                let Job { pipeline, ir, checked, .. } = job;
+                match self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, checked))) {
                     Ok(raw) => {
                         self.pipelines.created.fetch_add(1, Ordering::Relaxed);
                         pipeline.raw.get_or_init(|| raw);
@@ -179,35 +178,65 @@ impl Gpu {
         self.pipelines.by_text.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
         Err(error)
     }
+}
 
-    fn compile_one(&self, job: Job) -> wgpu::ComputePipeline {
-        let label = Some(job.pipeline.name);
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&job.pipeline.layout)],
-            immediate_size: 0,
-        });
-        let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(Cow::Owned(job.ir)) };
-        let shader = if job.checked {
-            self.device.create_shader_module(descriptor)
-        } else {
-            // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index
-            // they form is bounded by sizes the planner put in, and debug builds, in which the tests run, keep wgpu's
-            // checks on.
-            unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
-        };
-        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &shader,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[],
-                zero_initialize_workgroup_memory: false,
+/// Makes the layout of a module's bindings.
+pub(super) fn layout(device: &wgpu::Device, name: &str, bindings: &[Binding]) -> wgpu::BindGroupLayout {
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
+        .iter()
+        .map(|binding| wgpu::BindGroupLayoutEntry {
+            binding: binding.number,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match binding.role {
+                    Role::Params => wgpu::BufferBindingType::Uniform,
+                    Role::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                    Role::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                },
+                has_dynamic_offset: false,
+                // Left out, it would be checked at each dispatch, and not once a bind group.
+                min_binding_size: wgpu::BufferSize::new(u64::from(binding.bytes)),
             },
-            cache: None,
+            count: None,
         })
-    }
+        .collect();
+    let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries };
+    device.create_bind_group_layout(&descriptor)
+}
+
+/// Makes the pipeline of a module.
+pub(super) fn create(
+    device: &wgpu::Device,
+    name: &str,
+    layout: &wgpu::BindGroupLayout,
+    ir: naga::Module,
+    checked: bool,
+) -> wgpu::ComputePipeline {
+    let label = Some(name);
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label,
+        bind_group_layouts: &[Some(layout)],
+        immediate_size: 0,
+    });
+    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(Cow::Owned(ir)) };
+    let shader = if checked {
+        device.create_shader_module(descriptor)
+    } else {
+        // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index they form
+        // is bounded by sizes the planner put in, and debug builds, in which the tests run, keep wgpu's checks on.
+        unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    };
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label,
+        layout: Some(&pipeline_layout),
+        module: &shader,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &[],
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    })
 }
 
 fn next<T>(jobs: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
