@@ -16,6 +16,9 @@
 // neighbours; where the operand can be bound as vectors of four, `load_left` and `load_right` take one of them. Where rows
 // are multiples of eight, `load_right_eight` and `store_output_eight` may take eight neighbours at once.
 //
+// Workgroups go down the rows of a panel of columns before they go on to the next, so that a core's cache holds what they
+// load of `right`.
+//
 // Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
 // TILE_ROWS.
 // Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = batches.
@@ -40,6 +43,8 @@ const RIGHT_EIGHTS: bool = false;
 const STORE_EIGHTS: bool = false;
 // 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
 const ONES: u32 = 0u;
+// Elements of `right` in a panel: a megabyte of f32.
+const PANEL: u32 = 262144u;
 
 struct Params {
     rows: u32,
@@ -177,15 +182,27 @@ fn place(layer: u32, row: u32, column: u32) -> u32 {
     return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
 }
 
+// Which tile a workgroup computes, x across and y down, of a grid of tiles.
+fn tile_of(group: vec2<u32>, grid: vec2<u32>) -> vec2<u32> {
+    let widest = clamp(PANEL / (WORKGROUP * TILE_COLUMNS * max(params.depth, 1u)), 1u, grid.x);
+    let number = group.y * grid.x + group.x;
+    let panel = number / (widest * grid.y);
+    let place = number % (widest * grid.y);
+    let width = min(widest, grid.x - panel * widest);
+    return vec2(panel * widest + place % width, place / width);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
     let batch = params.first_batch + group.z;
-    let first_row = group.y * TILE_ROWS;
-    let first_column = (group.x * WORKGROUP + local) * TILE_COLUMNS;
+    let tile = tile_of(group.xy, groups.xy);
+    let first_row = tile.y * TILE_ROWS;
+    let first_column = (tile.x * WORKGROUP + local) * TILE_COLUMNS;
     let left_base = params.left_offset + batch * params.left_batch_stride;
     let right_base = params.right_offset + batch * params.right_batch_stride;
 

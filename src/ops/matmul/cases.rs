@@ -27,6 +27,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         // One column of long sums.
         product(&[&[70, 131], &[131]], 131.0).first_order(),
         product(&[&[3, 9, 130], &[3, 130, 1]], 130.0).first_order(),
+        // Panels of two tiles' columns on software adapters, and a last one of one.
+        product(&[&[66, 4_000], &[4_000, 150]], 4_000.0).first_order(),
         // Past the longest loop of some drivers; the halves of the sum are long loops themselves.
         Case::new("matmul", &[&[2, 1], &[1, 3]], |x| {
             Ok(vec![x[0].expand(&[2, 140_001])?.matmul(&x[1].expand(&[140_001, 3])?)?])
