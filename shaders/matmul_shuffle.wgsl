@@ -2,9 +2,9 @@
 //
 //   output[b, m, n] = sum over k of  left[b, m, k] * right[b, k, n]
 //
-// left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH, COLUMNS]; a stride of a
+// or, of every `summed` batches, their sum. left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH, COLUMNS]; a stride of a
 // dimension is how many elements its index moves by, so a transposed view needs no copy. output is
-// contiguous [BATCH, ROWS, COLUMNS]. Accumulators are f32; each sum runs over k in increasing order.
+// contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are f32; each sum runs over b and k in increasing order.
 //
 // One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. All invocations of a workgroup
 // share the same rows and own neighbouring columns. Four steps of k are one of the loop: an invocation loads
@@ -21,7 +21,7 @@
 //
 // Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
 // TILE_ROWS.
-// Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = batches.
+// Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = ceil(batches / summed).
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias LeftElement = f32;
@@ -47,6 +47,9 @@ const ONES: u32 = 0u;
 const PANEL: u32 = 262144u;
 
 struct Params {
+    batches: u32,
+    // Batches that are added up.
+    summed: u32,
     rows: u32,
     columns: u32,
     depth: u32,
@@ -56,10 +59,10 @@ struct Params {
     right_depth_stride: u32,
     right_column_stride: u32,
     right_batch_stride: u32,
-    // First elements of the views, and the batch of the grid's first layer.
+    // First elements of the views, and the number of the grid's first layer.
     left_offset: u32,
     right_offset: u32,
-    first_batch: u32,
+    first_layer: u32,
 }
 
 @group(0) @binding(0) var<storage, read> left: array<LeftElement>;
@@ -199,15 +202,19 @@ fn main(
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let batch = params.first_batch + group.z;
+    let layer = params.first_layer + group.z;
+    let first_batch = layer * params.summed;
     let tile = tile_of(group.xy, groups.xy);
     let first_row = tile.y * TILE_ROWS;
     let first_column = (tile.x * WORKGROUP + local) * TILE_COLUMNS;
-    let left_base = params.left_offset + batch * params.left_batch_stride;
-    let right_base = params.right_offset + batch * params.right_batch_stride;
+    var left_base = params.left_offset + first_batch * params.left_batch_stride;
+    var right_base = params.right_offset + first_batch * params.right_batch_stride;
+    // One loop over batches and k: with one inside the other the sums would be variables of both.
+    let steps = min(params.summed, params.batches - first_batch) * ((params.depth + 3u) / 4u);
+    var k = 0u;
 
     var sum: array<f32, TILE_ROWS * TILE_COLUMNS>;
-    for (var k = 0u; k < params.depth; k += 4u) {
+    for (var step = 0u; step < steps; step++) {
         var rows: array<Block, TILE_ROWS / 32u>;
         for (var i = 0u; i < TILE_ROWS / 32u; i++) { // unroll
             rows[i] = left_block(left_base, first_row + i * 32u + (lane & 7u) * 4u, k);
@@ -238,6 +245,11 @@ fn main(
                 }
             }
         }
+        k += 4u;
+        let is_next = k >= params.depth;
+        left_base += select(0u, params.left_batch_stride, is_next);
+        right_base += select(0u, params.right_batch_stride, is_next);
+        k = select(k, 0u, is_next);
     }
 
     if (STORE_EIGHTS) {
@@ -248,7 +260,7 @@ fn main(
                 let column = first_column + j * 8u;
                 if ((row < params.rows) & (column < params.columns)) {
                     store_output_eight(
-                        place(batch, row, column),
+                        place(layer, row, column),
                         Quad(
                             sum[i * TILE_COLUMNS + j * 8u],
                             sum[i * TILE_COLUMNS + j * 8u + 1u],
@@ -272,7 +284,7 @@ fn main(
                 let row = first_row + block + i;
                 for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
                     if ((row < params.rows) & (first_column + j < params.columns)) {
-                        store_output(place(batch, row, first_column + j), sum[i * TILE_COLUMNS + j]);
+                        store_output(place(layer, row, first_column + j), sum[i * TILE_COLUMNS + j]);
                     }
                 }
             }

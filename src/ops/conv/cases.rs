@@ -86,6 +86,10 @@ fn two_dimensions() -> Vec<Case> {
         conv([2, 3, 5, 7], [4, 3, 3, 3], plain),
         conv([1, 1, 1, 1], [1, 1, 1, 1], plain),
         conv([2, 8, 4, 5], [12, 8, 1, 1], plain),
+        // Images added up in one product: three at a time and a last one of two, their columns in eights, in fours and one by one.
+        conv([35, 40, 3, 5], [36, 40, 1, 1], plain).first_order(),
+        conv([3, 32, 4, 4], [9, 32, 1, 1], plain).first_order(),
+        conv([34, 33, 2, 3], [70, 33, 1, 1], plain).first_order(),
         conv([1, 1, 4, 4], [1, 1, 2, 2], plain),
         // strides
         conv([2, 3, 8, 9], [4, 3, 3, 3], options([2, 2], [0, 0], [1, 1], 1)),

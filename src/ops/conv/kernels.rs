@@ -3,7 +3,7 @@
 //! Here are those of strips, whose invocations hold a part of the result in registers and need nobody else: `shuffle`
 //! where subgroups have 8 lanes, `plain` elsewhere; and those for depthwise convolutions (one input and one output
 //! channel a group), which walk down the rows with a sliding window. A convolution that sees one pixel is a product of
-//! `matmul` there. `tiled` and `winograd` are for GPUs.
+//! `matmul` there (`product`). `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
 use super::tiled::product;
@@ -12,10 +12,9 @@ use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::Room;
-use crate::ops::matmul::{Product, Variant, exchanged};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
-use crate::shape::{Layout, Shape};
+use crate::shape::Layout;
 
 const FORWARD_SHUFFLE: &str = include_str!("../../../shaders/conv2d_shuffle.wgsl");
 const FORWARD_PLAIN: &str = include_str!("../../../shaders/conv2d_plain.wgsl");
@@ -98,6 +97,7 @@ impl Call<'_> {
     fn compute(&self, method: Method) -> Result<Kernels> {
         let g = self.geometry;
         match (method, self.pass) {
+            (Method::Product, Pass::BackwardFilter) => self.product_of_images(),
             (Method::Product, _) => self.product(),
             (Method::Tiled(tile), _) => self.tiled(&tile),
             (Method::Winograd { geometry, outputs, tile }, _) => self.winograd(&geometry, outputs, &tile),
@@ -196,30 +196,6 @@ impl Call<'_> {
         let at = usize::from(self.target() != Target::Shuffle);
         let kernel = self.grouped(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()));
         (kernel, choose(self.pass, self.geometry, self.target()))
-    }
-
-    /// Whether it is a product of the weight, or of its transpose, and each image.
-    pub fn is_product(&self) -> bool {
-        let g = self.geometry;
-        let is_pointwise = g.kernel == [1, 1] && g.stride == [1, 1] && g.padding == [0, 0] && g.input == g.output;
-        self.target() == Target::Shuffle && self.pass != Pass::BackwardFilter && g.groups == 1 && is_pointwise
-    }
-
-    fn product(&self) -> Result<Kernels> {
-        let g = self.geometry;
-        let positions = g.output[0] * g.output[1];
-        let (rows, depth, strides) = match self.pass {
-            Pass::BackwardData => (g.in_per_group, g.out_per_group, [0, 1, g.in_per_group]),
-            _ => (g.out_per_group, g.in_per_group, [0, g.in_per_group, 1]),
-        };
-        let [images, weight] = self.inputs;
-        let left = Layout::strided(Shape::new(&[self.batch, rows, depth])?, &strides, weight.offset, weight.dtype);
-        let strides = [depth * positions, positions, 1];
-        let right =
-            Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
-        let variant = Variant::Shuffle { int64: self.adapter.has_int64 };
-        // The weight is the second input, and the left operand.
-        Product::new([&left, &right], self.output).kernels(variant).map(exchanged)
     }
 
     fn forward(&self) -> Result<Kernel> {

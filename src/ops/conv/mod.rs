@@ -11,6 +11,7 @@ mod choice;
 mod forward;
 mod kernels;
 mod options;
+mod product;
 mod reference;
 #[cfg(test)]
 mod tests;

@@ -108,6 +108,8 @@ pub(in crate::ops) struct Product<'a> {
     ones: bool,
     /// Whether software adapters take tiles of eight columns, however few there are.
     wide: bool,
+    /// Batches whose products are added up, on software adapters.
+    summed: usize,
 }
 
 fn unsigned(value: usize) -> String {
@@ -139,12 +141,19 @@ impl<'a> Product<'a> {
             depth: left.shape[2],
             ones: false,
             wide: false,
+            summed: 1,
         }
     }
 
     /// The same with tiles of eight columns on software adapters: for a number of columns that is no matter of a layer's size.
     pub fn wide(self) -> Product<'a> {
         Product { wide: true, ..self }
+    }
+
+    /// With each `batches` products added up: the output is `[ceil(batch / batches), rows, columns]`. Of all variants
+    /// [`Variant::Shuffle`] can do that.
+    pub fn summed(self, batches: usize) -> Product<'a> {
+        Product { summed: batches, ..self }
     }
 
     /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles are faster than 32 x 4, most so
@@ -169,7 +178,7 @@ impl<'a> Product<'a> {
             }
         };
         // With a column of ones results are stored one by one, which costs more than adding up the rows elsewhere.
-        let stored_singly = matches!(variant, Variant::Shuffle { int64: true }) && self.has_eights();
+        let stored_singly = matches!(variant, Variant::Shuffle { int64: true }) && self.stores_eights();
         if self.batch != 1 || stored_singly || !reduce::has_room(self.columns, tile_columns) {
             return Ok(None);
         }
@@ -278,6 +287,7 @@ impl<'a> Product<'a> {
             Variant::Shuffle { int64 } => {
                 let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
                 let mut kernel = Kernel::new("matmul_shuffle", SHUFFLE)
+                    .values(&[self.batch, self.summed])
                     .constant("LEFT_DEPTH_FASTEST", left_fastest == 2)
                     .constant("RIGHT_DEPTH_FASTEST", right_fastest == 1)
                     .alias("Result", self.output.dtype.wgsl());
@@ -315,12 +325,13 @@ impl<'a> Product<'a> {
     /// One dispatch for all batches, or several where there are more than a grid takes.
     fn batches(&self, kernel: &Kernel, [x, y]: [usize; 2], splits: usize) -> Vec<Kernel> {
         let most = MOST_GROUPS / splits;
+        let all = self.batch.div_ceil(self.summed);
         let dispatch = |first: usize| {
-            let layers = (self.batch - first).min(most);
+            let layers = (all - first).min(most);
             let groups = [x, y, layers * splits].map(|g| g as u32);
-            kernel.clone().values(&[first]).grid(groups).work(self.work(layers))
+            kernel.clone().values(&[first]).grid(groups).work(self.work(layers * self.summed))
         };
-        (0..self.batch).step_by(most).map(dispatch).collect()
+        (0..all).step_by(most).map(dispatch).collect()
     }
 
     /// Whether a kernel that loads pairs can load eight columns at once.
@@ -331,7 +342,15 @@ impl<'a> Product<'a> {
             && has_runs(self.right, 2, 8)
     }
 
-    /// Lets a kernel load f32 in pairs, and eight columns at once where they lie so.
+    /// Whether a kernel that loads pairs can store eight columns at once.
+    fn stores_eights(&self) -> bool {
+        self.shuffle_tile()[1].is_multiple_of(8)
+            && self.columns.is_multiple_of(8)
+            && self.output.dtype == DType::F32
+            && !self.ones
+    }
+
+    /// Lets a kernel load f32 in pairs, and load and store eight columns at once where they lie so.
     fn in_pairs(&self, mut kernel: Kernel) -> Kernel {
         let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
         let (left_element, load_left) = pairs(self.left, left_fastest, "left");
@@ -343,7 +362,7 @@ impl<'a> Product<'a> {
             kernel =
                 kernel.constant("RIGHT_EIGHTS", true).hook("load_right_eight", "return floats_of(right[first / 8u]);");
         }
-        if self.has_eights() && self.output.dtype == DType::F32 && !self.ones {
+        if self.stores_eights() {
             kernel = kernel.stores_eights();
         }
         kernel.declarations.push_str(EIGHT);
