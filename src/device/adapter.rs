@@ -68,8 +68,8 @@ pub struct AdapterInfo {
 
 /// Which adapter to open, and how long to wait for it.
 ///
-/// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module is written there when it is
-/// specialised, as `NAME-HASH.wgsl`.
+/// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
+/// first, as `NAME-HASH.wgsl`.
 ///
 /// ```
 /// use wgrad::{Device, DeviceOptions};

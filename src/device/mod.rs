@@ -139,7 +139,7 @@ impl Gpu {
         Counters { memory, pipelines, bind_groups, dispatches, submits }
     }
 
-    /// Name and text of every module specialised so far, sorted.
+    /// Name and text of every module compiled so far, sorted.
     pub fn shader_sources(&self) -> Vec<(String, String)> {
         self.pipelines.sources()
     }

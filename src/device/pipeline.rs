@@ -7,7 +7,7 @@ use crate::shader::{Binding, Kernel, Module, Role, has_wrong_math, repair_math, 
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -132,15 +132,12 @@ impl Gpu {
         Ok(pipeline)
     }
 
-    /// Compiles those of the pipelines that are not yet, several at once: drivers take their time for each. Others that were
-    /// asked for wait, since a planner drops some on its way. Of several errors the first one's, in the order of asking.
-    pub fn compile<'a>(&self, wanted: impl IntoIterator<Item = &'a Arc<Pipeline>>) -> Result<()> {
-        let wanted: HashSet<*const Pipeline> = wanted.into_iter().map(Arc::as_ptr).collect();
+    /// Compiles every pipeline that was asked for since the last time, several at once: drivers take their time for
+    /// each. Of several errors the first one's, in the order of asking.
+    pub fn compile(&self) -> Result<()> {
         // Held to the end: another thread may have planned with the same pipelines.
         let mut waiting = self.pipelines.jobs.lock();
-        let is_wanted = |job: &Job| wanted.contains(&Arc::as_ptr(&job.pipeline));
-        let (jobs, others): (Vec<Job>, Vec<Job>) = waiting.drain(..).partition(is_wanted);
-        *waiting = others;
+        let jobs = std::mem::take(&mut *waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
         let ahead_on = self.ahead.as_ref().filter(|_| threads > 1 && ahead::pays(jobs.len()));
         let mut jobs: Vec<(usize, Job)> = jobs.into_iter().enumerate().collect();
@@ -177,10 +174,8 @@ impl Gpu {
         });
         let Some((_, error)) = errors.into_inner().into_iter().min_by_key(|(index, _)| *index) else { return Ok(()) };
         // Whoever asks for one of these again gets its error again.
-        let is_waiting = |pipeline: &Arc<Pipeline>| waiting.iter().any(|job| Arc::ptr_eq(&job.pipeline, pipeline));
-        let stays = |pipeline: &Arc<Pipeline>| pipeline.raw.get().is_some() || is_waiting(pipeline);
-        self.pipelines.by_recipe.lock().retain(|_, pipeline| stays(pipeline));
-        self.pipelines.by_text.lock().retain(|_, pipeline| stays(pipeline));
+        self.pipelines.by_recipe.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
+        self.pipelines.by_text.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
         Err(error)
     }
 }
@@ -263,27 +258,5 @@ impl Pipeline {
     pub(super) fn raw(&self) -> Result<&wgpu::ComputePipeline> {
         let reason = || format!("{} was not compiled", self.name);
         self.raw.get().ok_or_else(|| Error::Internal { op: "pipeline", reason: reason() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::device::{DeviceOptions, Noop};
-
-    #[test]
-    fn only_what_a_plan_runs_is_compiled() {
-        let gpu = Gpu::open(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap();
-        let pipeline = |size: u32| {
-            let template = include_str!("../../shaders/peak.wgsl");
-            gpu.pipeline(&Kernel::new("peak", template).constant("WORKGROUP", format!("{size}u"))).unwrap()
-        };
-        let (dropped, run) = (pipeline(32), pipeline(64));
-        gpu.compile([&run]).unwrap();
-        assert!(run.raw().is_ok() && dropped.raw().is_err());
-        // The same again, which a later plan runs.
-        gpu.compile([&run, &pipeline(32)]).unwrap();
-        assert!(dropped.raw().is_ok());
-        assert_eq!(gpu.stats().pipelines, 2);
     }
 }
