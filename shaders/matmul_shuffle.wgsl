@@ -2,9 +2,10 @@
 //
 //   output[b, m, n] = sum over k of  left[b, m, k] * right[b, k, n]
 //
-// or, of every `summed` batches, their sum. left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH, COLUMNS]; a stride of a
-// dimension is how many elements its index moves by, so a transposed view needs no copy. output is
-// contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are f32; each sum runs over b and k in increasing order.
+// or, of every `summed` batches, their sum. left is any strided view of [BATCH, ROWS, DEPTH], right of
+// [BATCH, DEPTH, COLUMNS]; a stride of a dimension is how many elements its index moves by, so a transposed view needs no
+// copy. output is contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are f32; each sum runs over b and k in
+// increasing order.
 //
 // One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. All invocations of a workgroup
 // share the same rows and own neighbouring columns. Four steps of k are one of the loop: an invocation loads

@@ -215,12 +215,26 @@ fn eights_agree_with_the_reference() {
         (120_000, geometry([2, 16, 17], [11, 10], [3, 3], [1, 1], [0, 2], [1, 1])),
         // Paddings that no eights suit.
         (1 << 30, geometry([1, 16, 16], [6, 8], [3, 3], [1, 1], [3, 4], [1, 1])),
+        // As many channels as make a product of eight columns a lane, in parts of the batch.
+        (1_200_000, geometry([1, 512, 16], [8, 8], [3, 3], [1, 1], [1, 1], [1, 1])),
     ];
     for (i, (bytes, g)) in list.iter().enumerate() {
         for dtype in if i % 2 == 0 { &[DType::F32][..] } else { &[DType::F32, DType::F16] } {
             // What is padded by more than the taps reach is the gradient of no such convolution.
             let passes = if g.padding[0] > 2 { &[Pass::Forward, Pass::BackwardFilter][..] } else { &PASSES };
             agree(&cpu, (passes, g), (3, *dtype), *bytes, |_, kernels| is_eights(kernels));
+        }
+    }
+}
+
+#[test]
+fn products_of_images_are_added_up() {
+    let Some(cpu) = device(Disable::default()).filter(has_eights) else { return };
+    let is_product = |kernels: &Kernels| kernels.kernels[0].name == "matmul_shuffle";
+    for (batch, channels) in [(35, [40, 36]), (2, [33, 9])] {
+        let g = geometry([1, channels[0], channels[1]], [3, 5], [1, 1], [1, 1], [0, 0], [1, 1]);
+        for dtype in [DType::F32, DType::F16] {
+            agree(&cpu, (&[Pass::BackwardFilter], &g), (batch, dtype), 1 << 30, |_, kernels| is_product(kernels));
         }
     }
 }

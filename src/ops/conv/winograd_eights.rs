@@ -254,9 +254,11 @@ impl Call<'_> {
             let right = turned(batch, columns, g.in_per_group)?;
             kernels.push(self.spread_eights(&input, &parts.runs, 1, [first, images]));
             kernels.push(self.spread_eights(&grad, &parts.runs, 2, [first, images]));
-            let products = products(Product::new([&left, &right], &output), [2, 1, 0])?;
-            let added = |kernel: Kernel| kernel.hook("store_output", "output[index] += value;");
-            kernels.extend(products.into_iter().map(|kernel| if first == 0 { kernel } else { added(kernel) }));
+            let mut products = products(Product::new([&left, &right], &output), [2, 1, 0])?;
+            if first > 0 {
+                products.iter_mut().for_each(|kernel| kernel.store_by("output[index] += value;".to_string()));
+            }
+            kernels.extend(products);
         }
         kernels.push(self.taps_eights());
         Ok(Kernels { kernels, temporaries: parts.temporaries() })
