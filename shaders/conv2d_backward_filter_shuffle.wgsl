@@ -127,6 +127,15 @@ fn main(
             let loaded = load_input(row_start + select(0u, input_x, input_x < IN_WIDTH));
             segment[j] = select(select(0.0, loaded, row_inside & (input_x < IN_WIDTH)), 1.0, sees_ones);
         }
+        // What positions of grad see through each tap; those past the end see 0, since 0 times what they would see may be no
+        // number.
+        var seen: array<f32, TILE_X * KERNEL_X>;
+        for (var t = 0u; t < TILE_X; t++) { // unroll
+            let inside = (OUT_WIDTH % TILE_X == 0u) | (t < OUT_WIDTH % TILE_X) | (x + t < OUT_WIDTH);
+            for (var s = 0u; s < KERNEL_X; s++) { // unroll
+                seen[t * KERNEL_X + s] = select(0.0, segment[t * STRIDE_X + s * DILATION_X], inside);
+            }
+        }
         let grad_start = n * GROUPS * OUT_PER_GROUP * OUT_HEIGHT * OUT_WIDTH + y * OUT_WIDTH;
         var fetched: array<f32, GRAD_LOADS>;
         for (var j = 0u; j < GRAD_LOADS; j++) { // unroll
@@ -137,7 +146,7 @@ fn main(
             for (var t = 0u; t < TILE_X; t++) { // unroll
                 let g = subgroupShuffle(fetched[(o * TILE_X + t) / 8u], (o * TILE_X + t) % 8u);
                 for (var s = 0u; s < KERNEL_X; s++) { // unroll
-                    sum[o * KERNEL_X + s] += g * segment[t * STRIDE_X + s * DILATION_X];
+                    sum[o * KERNEL_X + s] += g * seen[t * KERNEL_X + s];
                 }
             }
         }

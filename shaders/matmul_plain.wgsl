@@ -87,12 +87,14 @@ fn main(
     var sum: array<f32, TILE_ROWS * TILE_COLUMNS>;
     for (var k = 0u; k < params.depth; k += DEPTH_STEP) {
         for (var step = 0u; step < DEPTH_STEP; step++) { // unroll
-            let inside = k + step < params.depth;
+            // Past the end both factors are 0: what is read there may be no number.
+            let inside = (step == 0u) | (k + step < params.depth);
             let depth = min(k + step, params.depth - 1u);
             var b: array<f32, TILE_COLUMNS>;
             for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll
                 let is_one = (ONES == 1u) & (first_column + j == params.columns - 1u);
-                b[j] = select(load_right(right_index[j] + depth * params.right_depth_stride), 1.0, is_one);
+                let loaded = select(load_right(right_index[j] + depth * params.right_depth_stride), 1.0, is_one);
+                b[j] = select(0.0, loaded, inside);
             }
             for (var i = 0u; i < TILE_ROWS; i++) { // unroll
                 let a = select(0.0, load_left(left_index[i] + depth * params.left_depth_stride), inside);

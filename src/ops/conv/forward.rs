@@ -97,7 +97,12 @@ impl Tensor {
     /// so may their gradients. Measured against f64, their largest error is at most 1/32 and 3/8 of f32's epsilon times the
     /// number of terms of a sum times the largest result; adding up in order errs by up to 1/32. Gradients
     /// of the weight of fewer than 170 terms err by up to 64 times epsilon times the largest result.
-    /// [`Disable::winograd`](crate::Disable::winograd) switches both off.
+    /// [`Disable::winograd`](crate::Disable::winograd) switches both off. The algorithm adds and subtracts all that a tile
+    /// sees: an infinity or NaN makes NaN of further results, up to 3 places away, and of the gradients of all taps of its
+    /// channel.
+    ///
+    /// Padding is zeros that are multiplied, as in PyTorch's own kernels: where an infinite weight meets it the result is NaN.
+    /// The gradient of the input is a convolution of padded gradients likewise, where PyTorch's on the CPU is finite.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them, the

@@ -86,6 +86,18 @@ fn results(
     binding_bytes: u64,
     wanted: impl Fn(usize, &Kernels) -> bool,
 ) -> (Vec<(Kernels, Vec<f64>)>, Vec<f64>) {
+    results_with(device, (pass, g), (batch, dtype), None, binding_bytes, wanted)
+}
+
+/// The same, where the last element of one operand is infinite.
+fn results_with(
+    device: &Device,
+    (pass, g): (Pass, &Geometry),
+    (batch, dtype): (usize, DType),
+    infinite: Option<usize>,
+    binding_bytes: u64,
+    wanted: impl Fn(usize, &Kernels) -> bool,
+) -> (Vec<(Kernels, Vec<f64>)>, Vec<f64>) {
     let convolution = Convolution { pass, geometry: *g };
     let image = |channels: usize, size: [usize; 2]| vec![batch, g.groups * channels, size[0], size[1]];
     let weight = vec![g.groups * g.out_per_group, g.in_per_group, g.kernel[0], g.kernel[1]];
@@ -97,7 +109,10 @@ fn results(
     let operands = [0, 1].map(|i| {
         let mut sizes = shapes[i].clone();
         sizes[0] += 1;
-        let values = random(sizes.iter().product(), 7 + i as u32);
+        let mut values = random(sizes.iter().product(), 7 + i as u32);
+        if infinite == Some(i) {
+            *values.last_mut().unwrap() = f32::INFINITY;
+        }
         let whole = Tensor::from_slice(device, &values, &sizes).unwrap().to_dtype(dtype).unwrap();
         whole.narrow(0, 1, shapes[i][0]).unwrap()
     });
@@ -175,6 +190,74 @@ fn every_candidate_agrees_with_the_reference() {
         agree(&gpu, (&PASSES, g), (2, dtype), u64::MAX, |candidate, kernels| {
             !is_tile(kernels) || candidate % TILES.len() == i % TILES.len()
         });
+    }
+}
+
+/// Whether two results are both NaN, the same infinity, or no further apart than adding up in f32 may get them.
+fn is_same(got: f64, exact: f64) -> bool {
+    got == exact || (got.is_nan() && exact.is_nan()) || (got - exact).abs() <= 1e-4
+}
+
+#[test]
+fn an_infinity_reaches_only_what_sees_it() {
+    let list = [
+        // Rows that no strip divides, and positions of the input that no window reaches.
+        geometry([1, 3, 5], [5, 25], [3, 3], [1, 1], [0, 0], [1, 1]),
+        geometry([2, 3, 5], [8, 59], [2, 3], [2, 3], [0, 0], [1, 1]),
+        geometry([1, 5, 9], [5, 11], [1, 1], [1, 1], [0, 0], [1, 1]),
+        // Depthwise.
+        geometry([9, 1, 1], [9, 17], [3, 3], [1, 1], [0, 0], [1, 1]),
+        geometry([3, 1, 1], [9, 12], [3, 2], [2, 1], [0, 0], [1, 1]),
+    ];
+    let is_direct = |kernels: &Kernels| !kernels.kernels[0].name.contains("winograd");
+    let software = Disable::default();
+    let kinds = [software, Disable { subgroup: true, int64: true, ..software }, Disable { software: true, ..software }];
+    for disable in kinds {
+        let Some(device) = device(disable) else { return };
+        for (i, g) in list.iter().enumerate() {
+            for pass in PASSES {
+                // The gradient of the input is a convolution of a padded `grad`, and padding is zeros that are multiplied.
+                let operands = if pass == Pass::BackwardData { &[0][..] } else { &[0, 1] };
+                for &infinite in operands {
+                    // Compiling takes longest: one of the tiles for GPUs in turn.
+                    let wanted = |candidate: usize, kernels: &Kernels| {
+                        let is_tile = kernels.kernels[0].name.ends_with("_tiled");
+                        is_direct(kernels) && (!is_tile || candidate % TILES.len() == i % TILES.len())
+                    };
+                    let (results, exact) =
+                        results_with(&device, (pass, g), (2, DType::F32), Some(infinite), u64::MAX, wanted);
+                    for (kernels, got) in results {
+                        let at = (0..got.len()).find(|&at| !is_same(got[at], exact[at]));
+                        let name = kernels.kernels[0].name;
+                        let differs = at.map(|at| (at, got[at], exact[at]));
+                        assert_eq!(differs, None, "{name}: {pass:?} of {g:?}, operand {infinite}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Winograd's algorithm adds and subtracts all that a tile sees, so that one infinity makes NaN of other results of its
+/// tiles, and of no others.
+#[test]
+fn winograd_spreads_an_infinity_over_its_tiles() {
+    let g = geometry([1, 16, 16], [16, 16], [3, 3], [1, 1], [1, 1], [1, 1]);
+    for disable in [Disable::default(), Disable { software: true, ..Disable::default() }] {
+        let Some(device) = device(disable) else { return };
+        let is_winograd = |_: usize, kernels: &Kernels| kernels.kernels[0].name.contains("winograd");
+        for pass in [Pass::Forward, Pass::BackwardData] {
+            let (results, exact) = results_with(&device, (pass, &g), (2, DType::F32), Some(0), u64::MAX, is_winograd);
+            for (kernels, got) in results {
+                let name = kernels.kernels[0].name;
+                for (at, (&got, &exact)) in got.iter().zip(&exact).enumerate() {
+                    // The infinity is in the last row and column of the last image; tiles have at most 4 x 4 results.
+                    let is_near = at >= 16 * 256 && at / 16 % 16 >= 12 && at % 16 >= 12;
+                    let is_right = if exact.is_finite() { is_same(got, exact) } else { !got.is_finite() };
+                    assert!(is_right || is_near && got.is_nan(), "{name}: {pass:?} at {at}: {got}, not {exact}");
+                }
+            }
+        }
     }
 }
 
