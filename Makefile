@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-swiftshader check bench-peers shader-stats driver
+.PHONY: mnist test test-long test-swiftshader check bench-peers shader-stats driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -11,12 +11,16 @@ mnist: driver
 	cargo run --release --example mnist -- $(ARGS)
 
 # Tests neither see nor touch what this machine was tuned to.
-test test-swiftshader: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
+test test-long test-swiftshader: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
 
 # The whole suite; fails where there is no adapter to test on.
 test:
 	tools/install-driver.sh --require
 	cargo test
+
+# The whole suite with what a sample stands for otherwise, and what takes long.
+test-long: export WGRAD_TEST_ALL = 1
+test-long: test
 
 # The whole suite on SwiftShader, the other software driver of Vulkan.
 test-swiftshader:

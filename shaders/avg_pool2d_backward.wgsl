@@ -6,8 +6,8 @@
 // The accumulator is f32.
 //
 // One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
-// strides evenly, so the windows that can cover a cell's elements are the same for all of them: at most
-// WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is
+// strides evenly, so the windows that can cover a cell's elements are the same for all of them: of those
+// that exist at most WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is
 // fixed.
 
 alias Element = f32;
@@ -74,14 +74,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     // The cell's first position in the padded input.
     let row = place / CELLS_X % CELLS_Y * CELL_Y;
     let column = place % CELLS_X * CELL_X;
+    // The last window that may cover the cell.
+    let last_y = min(row / STRIDE_Y, OUT_HEIGHT - 1u);
+    let last_x = min(column / STRIDE_X, OUT_WIDTH - 1u);
     var sum: array<f32, CELL_Y * CELL_X>;
     for (var first_j = 0u; first_j < WINDOWS_Y; first_j += BLOCK_Y) {
         for (var first_i = 0u; first_i < WINDOWS_X; first_i += BLOCK_X) {
             for (var j = 0u; j < BLOCK_Y; j++) { // unroll
                 for (var i = 0u; i < BLOCK_X; i++) { // unroll
                     // Unsigned arithmetic wraps: a window before the first is a huge number, not below the size.
-                    let y = row / STRIDE_Y - first_j - j;
-                    let x = column / STRIDE_X - first_i - i;
+                    let y = last_y - first_j - j;
+                    let x = last_x - first_i - i;
                     let exists = (first_j + j < WINDOWS_Y) & (first_i + i < WINDOWS_X) & (y < OUT_HEIGHT) & (x < OUT_WIDTH);
                     let window_y = select(0u, y, exists);
                     let window_x = select(0u, x, exists);

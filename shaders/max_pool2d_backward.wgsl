@@ -7,9 +7,10 @@
 // f32.
 //
 // One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
-// strides evenly, so the windows that can cover a cell's elements are the same for all of them: at most
-// WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. No atomics: the order of each
-// sum is fixed.
+// strides evenly, so the windows that can cover a cell's elements are the same for all of them: of those that exist at
+// most WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. With dilation every STEPth
+// window sees an element: those with window % STEP = position / DIVISOR % STEP * INVERSE % STEP, and a cell is one
+// element. No atomics: the order of each sum is fixed.
 
 alias Element = f32;
 
@@ -22,6 +23,13 @@ const STRIDE_Y: u32 = 2u;
 const STRIDE_X: u32 = 2u;
 const PAD_Y: u32 = 0u;
 const PAD_X: u32 = 0u;
+// Which windows of one dimension see an element: every STEPth.
+const DIVISOR_Y: u32 = 1u;
+const DIVISOR_X: u32 = 1u;
+const STEP_Y: u32 = 1u;
+const STEP_X: u32 = 1u;
+const INVERSE_Y: u32 = 0u;
+const INVERSE_X: u32 = 0u;
 // Windows of one dimension that can cover an element.
 const WINDOWS_Y: u32 = 1u;
 const WINDOWS_X: u32 = 1u;
@@ -61,14 +69,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     // The cell's first position in the padded input.
     let row = place / CELLS_X % CELLS_Y * CELL_Y;
     let column = place % CELLS_X * CELL_X;
+    // The last window that may cover the cell, or where there is none, a huge number: unsigned arithmetic wraps.
+    let end_y = min(row / STRIDE_Y, OUT_HEIGHT - 1u);
+    let end_x = min(column / STRIDE_X, OUT_WIDTH - 1u);
+    let last_y = end_y - (end_y + STEP_Y - row / DIVISOR_Y % STEP_Y * INVERSE_Y % STEP_Y) % STEP_Y;
+    let last_x = end_x - (end_x + STEP_X - column / DIVISOR_X % STEP_X * INVERSE_X % STEP_X) % STEP_X;
     var sum: array<f32, CELL_Y * CELL_X>;
     for (var first_j = 0u; first_j < WINDOWS_Y; first_j += BLOCK_Y) {
         for (var first_i = 0u; first_i < WINDOWS_X; first_i += BLOCK_X) {
             for (var j = 0u; j < BLOCK_Y; j++) { // unroll
                 for (var i = 0u; i < BLOCK_X; i++) { // unroll
-                    // Unsigned arithmetic wraps: a window before the first is a huge number, not below the size.
-                    let y = row / STRIDE_Y - first_j - j;
-                    let x = column / STRIDE_X - first_i - i;
+                    let y = last_y - (first_j + j) * STEP_Y;
+                    let x = last_x - (first_i + i) * STEP_X;
                     let exists = (first_j + j < WINDOWS_Y) & (first_i + i < WINDOWS_X) & (y < OUT_HEIGHT) & (x < OUT_WIDTH);
                     let at = plane * (OUT_HEIGHT * OUT_WIDTH) + select(0u, y * OUT_WIDTH + x, exists);
                     let gradient = select(0.0, load_grad(at), exists);

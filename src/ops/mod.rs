@@ -4,6 +4,7 @@
 mod attention;
 pub mod case;
 mod cat;
+mod congruence;
 mod conv;
 mod cross_entropy;
 mod detection;

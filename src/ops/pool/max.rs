@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::congruence::Congruence;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::any::Any;
@@ -124,8 +125,14 @@ impl Op for MaxPool2dBackward {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let w = &self.windows;
         let shape = io.inputs[0].shape;
-        let kernel = Kernel::new("max_pool2d_backward", BACKWARD);
-        Ok(w.sized_backward(kernel, shape[0] * shape[1])
+        let mut kernel = w.sized_backward(Kernel::new("max_pool2d_backward", BACKWARD), shape[0] * shape[1]);
+        let names = [["DIVISOR_Y", "STEP_Y", "INVERSE_Y"], ["DIVISOR_X", "STEP_X", "INVERSE_X"]];
+        for (d, [divisor, step, inverse]) in names.into_iter().enumerate() {
+            let meeting = w.meeting(d).unwrap_or(Congruence { divisor: 1, step: 1, inverse: 0 });
+            kernel = kernel.constant(divisor, format!("{}u", meeting.divisor));
+            kernel = pair(kernel, [step, inverse], [meeting.step, meeting.inverse]);
+        }
+        Ok(kernel
             .alias("Element", io.inputs[0].dtype.wgsl())
             .constant("SLICES", format!("{}u", self.slices))
             .bind("grad", Operand::Input(0))

@@ -24,6 +24,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
+use crate::ops::congruence::Congruence;
 use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
 use axis::Axis;
@@ -76,9 +77,19 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Windows that can cover one element, a dimension.
+    /// Which windows see an element, a dimension: with dilation every `step`th. None where all between the first and
+    /// the last are looked at.
+    fn meeting(&self, dim: usize) -> Option<Congruence> {
+        Congruence::new(self.stride[dim], self.dilation[dim]).filter(|meeting| meeting.step > 1)
+    }
+
+    /// Windows that are looked at for one element, a dimension: of those that exist.
     fn covering(&self) -> [usize; 2] {
-        [0, 1].map(|d| (self.kernel[d] - 1) * self.dilation[d] / self.stride[d] + 1)
+        [0, 1].map(|d| {
+            let step = self.meeting(d).map_or(1, |meeting| meeting.step);
+            let between = (self.kernel[d] - 1) * self.dilation[d] / self.stride[d];
+            (between / step + 1).min(self.output[d].div_ceil(step))
+        })
     }
 
     /// Passes of the kernels' loops over a window and over the windows that cover an element.
@@ -139,8 +150,10 @@ impl Windows {
     /// A gradient kernel, whose invocations compute cells of the input: as large as the stride allows, so that each
     /// window is loaded once for many elements.
     fn sized_backward(&self, kernel: Kernel, planes: usize) -> Kernel {
-        let cell =
-            self.stride.map(|stride| (1..=LARGEST_CELL).rev().find(|&size| stride.is_multiple_of(size)).unwrap_or(1));
+        let meetings = [self.meeting(0), self.meeting(1)];
+        // Neighbours are seen by other windows where those lie apart.
+        let side = |d: usize| (1..=LARGEST_CELL).rev().find(|&size| self.stride[d].is_multiple_of(size)).unwrap_or(1);
+        let cell = [0, 1].map(|d| if meetings[d].is_some() { 1 } else { side(d) });
         let cells = |d: usize| (self.input[d] + self.padding[d]).div_ceil(cell[d]);
         let covering = self.covering();
         let kernel = self.sized(kernel, "load_grad", covering, planes * cells(0) * cells(1));

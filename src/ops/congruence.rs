@@ -1,0 +1,56 @@
+//! Which taps, or windows, of a strided and dilated dimension meet in one position: every so many, from a first one on.
+
+/// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with
+/// `k % step = position / divisor % step * inverse % step`, if `divisor` divides the position, and else none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Congruence {
+    pub divisor: usize,
+    pub step: usize,
+    pub inverse: usize,
+}
+
+impl Congruence {
+    /// None where the product does not fit the 32 bits that kernels compute with.
+    pub fn new(of: usize, modulus: usize) -> Option<Congruence> {
+        let (divisor, factor) = extended(of as i64, modulus as i64);
+        let step = modulus / divisor as usize;
+        let inverse = factor.rem_euclid(step as i64) as usize;
+        let fits = (step - 1).saturating_mul(inverse) <= u32::MAX as usize;
+        fits.then_some(Congruence { divisor: divisor as usize, step, inverse })
+    }
+}
+
+/// The greatest common divisor of two numbers, and by what the first is multiplied to leave it as the remainder by the
+/// second.
+fn extended(a: i64, b: i64) -> (i64, i64) {
+    let (mut divisor, mut next) = (a, b);
+    let (mut factor, mut next_factor) = (1, 0);
+    while next != 0 {
+        let times = divisor / next;
+        (divisor, next) = (next, divisor - times * next);
+        (factor, next_factor) = (next_factor, factor - times * next_factor);
+    }
+    (divisor, factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meets_exactly_where_remainders_agree() {
+        for of in 1..20 {
+            for modulus in 1..20 {
+                let Congruence { divisor, step, inverse } = Congruence::new(of, modulus).unwrap();
+                for position in 0..60 {
+                    for k in 0..40 {
+                        let is_met = position % divisor == 0 && k % step == position / divisor % step * inverse % step;
+                        assert_eq!(is_met, (k * of) % modulus == position % modulus, "{k} {of} {position} {modulus}");
+                    }
+                }
+            }
+        }
+        assert!(Congruence::new(1, 1 << 30).is_some());
+        assert_eq!(Congruence::new(70_001, 100_003), None);
+    }
+}

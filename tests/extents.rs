@@ -1,0 +1,148 @@
+//! Options at their largest sensible values: kernels and strides as large as the input, dilations that reach across it,
+//! a group a channel. What is compiled, and what is looked at for one element, must not grow with such a number: the
+//! first call, gradients and compiling included, returns soon, with the reference's results. `WGRAD_TEST_ALL=1` runs
+//! the slower ones too.
+
+mod common;
+
+use common::{Random, adapter};
+use std::time::{Duration, Instant};
+use wgrad::*;
+
+/// What the first call may take without optimisations, on two busy cores.
+const SOON: Duration = Duration::from_secs(10);
+
+type Run = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
+
+/// One call with sizes of its inputs.
+struct Extent {
+    what: &'static str,
+    inputs: Vec<Vec<usize>>,
+    run: Run,
+    /// Terms of the longest sum.
+    terms: usize,
+    /// Runs with `WGRAD_TEST_ALL=1` only.
+    long: bool,
+}
+
+fn extent(
+    what: &'static str,
+    inputs: &[&[usize]],
+    terms: usize,
+    run: impl Fn(&[Tensor]) -> Result<Tensor> + 'static,
+) -> Extent {
+    let inputs = inputs.iter().map(|sizes| sizes.to_vec()).collect();
+    Extent { what, inputs, run: Box::new(run), terms, long: false }
+}
+
+impl Extent {
+    fn long(self) -> Extent {
+        Extent { long: true, ..self }
+    }
+
+    /// The result, and the gradients of its weighted sum.
+    fn compute(&self, device: &Device) -> Result<Vec<Vec<f32>>> {
+        let mut random = Random(7);
+        let mut tensor = |sizes: &[usize]| {
+            let values: Vec<f32> = (0..sizes.iter().product()).map(|_| (2.0 * random.unit() - 1.0) as f32).collect();
+            Tensor::from_slice(device, &values, sizes)
+        };
+        let inputs = self.inputs.iter().map(|sizes| Ok(tensor(sizes)?.requires_grad())).collect::<Result<Vec<_>>>()?;
+        let output = (self.run)(&inputs)?;
+        let cotangent = tensor(output.shape())?;
+        let gradients = grad(&[&output], &inputs.iter().collect::<Vec<_>>(), &[&cotangent])?;
+        [Some(output)].into_iter().chain(gradients).flatten().map(|tensor| tensor.to_vec::<f32>()).collect()
+    }
+
+    /// What is wrong with it.
+    fn fault(&self, device: &Device) -> Option<String> {
+        let start = Instant::now();
+        let results = match self.compute(device) {
+            Ok(results) => results,
+            Err(error) => return Some(format!("{}: {error}", self.what)),
+        };
+        let took = start.elapsed();
+        if took > SOON {
+            return Some(format!("{}: the first call took {took:.1?}", self.what));
+        }
+        let expected = self.compute(&Device::reference()).unwrap();
+        for (number, (results, expected)) in results.iter().zip(&expected).enumerate() {
+            let largest = expected.iter().fold(1.0f32, |largest, value| largest.max(value.abs()));
+            let allowed = f32::EPSILON * (16 + self.terms) as f32 * largest;
+            let differ = |(got, expected): (&f32, &f32)| (got - expected).abs() > allowed || got.is_nan();
+            if let Some(at) = results.iter().zip(expected).position(differ) {
+                let (got, expected) = (results[at], expected[at]);
+                return Some(format!("{}, result {number}[{at}]: expected {expected}, got {got}", self.what));
+            }
+        }
+        None
+    }
+}
+
+fn check(extents: Vec<Extent>) {
+    let Some(device) = adapter() else { return };
+    let all = std::env::var("WGRAD_TEST_ALL").is_ok();
+    let faults: Vec<String> =
+        extents.iter().filter(|extent| all || !extent.long).filter_map(|extent| extent.fault(&device)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn pools() {
+    let max = |stride, padding, dilation| MaxPool2dOptions { stride, padding, dilation, ceil_mode: false };
+    let average = |stride, padding| AvgPool2dOptions { stride, padding, ..AvgPool2dOptions::default() };
+    let plane: &[&[usize]] = &[&[1, 1, 224, 224]];
+    check(vec![
+        extent("max_pool2d, global", plane, 1, move |x| x[0].max_pool2d([224, 224], &max(None, [0, 0], [1, 1]))),
+        extent("max_pool2d, a row", plane, 1, move |x| x[0].max_pool2d([1, 224], &max(Some([1, 1]), [0, 0], [1, 1]))),
+        extent("max_pool2d, padded by half", plane, 4, move |x| {
+            x[0].max_pool2d([224, 224], &max(Some([112, 112]), [112, 112], [1, 1]))
+        }),
+        extent("max_pool2d, dilated across", plane, 9, move |x| {
+            x[0].max_pool2d([3, 3], &max(Some([1, 1]), [0, 1], [111, 109]))
+        }),
+        extent("max_pool2d, dilated and strided", plane, 9, move |x| {
+            x[0].max_pool2d([3, 4], &max(Some([6, 4]), [1, 1], [75, 70]))
+        }),
+        extent("max_pool2d, stride of the input", plane, 9, move |x| {
+            x[0].max_pool2d([3, 3], &max(Some([224, 224]), [0, 0], [1, 1]))
+        }),
+        extent("max_pool2d, wide windows side by side", &[&[1, 1, 96, 96]], 2500, move |x| {
+            x[0].max_pool2d([48, 48], &max(Some([1, 1]), [0, 0], [1, 1]))
+        })
+        .long(),
+        extent("max_pool1d, long", &[&[1, 1, 50_000]], 1, |x| {
+            x[0].max_pool1d([50_000], &MaxPool1dOptions { padding: [25_000], ..MaxPool1dOptions::default() })
+        }),
+        extent("max_pool1d, dilated", &[&[1, 1, 150_001]], 3, |x| {
+            let options = MaxPool1dOptions { stride: Some([1]), dilation: [75_000], ..MaxPool1dOptions::default() };
+            x[0].max_pool1d([3], &options)
+        }),
+        extent("max_pool3d, global", &[&[1, 1, 32, 32, 32]], 1, |x| {
+            x[0].max_pool3d([32, 32, 32], &MaxPool3dOptions::default())
+        }),
+        extent("avg_pool2d, global", plane, 50_176, move |x| x[0].avg_pool2d([224, 224], &average(None, [0, 0]))),
+        extent("avg_pool2d, padded by half", plane, 50_176, move |x| {
+            x[0].avg_pool2d([224, 224], &average(Some([112, 112]), [112, 112]))
+        }),
+        extent("avg_pool2d, stride of the input", plane, 9, move |x| {
+            x[0].avg_pool2d([3, 3], &average(Some([224, 224]), [0, 0]))
+        }),
+        extent("avg_pool2d, wide windows side by side", &[&[1, 1, 96, 96]], 2500, move |x| {
+            x[0].avg_pool2d([48, 48], &average(Some([1, 1]), [0, 0]))
+        })
+        .long(),
+        extent("avg_pool1d, long", &[&[1, 1, 50_000]], 50_000, |x| {
+            x[0].avg_pool1d([50_000], &AvgPool1dOptions::default())
+        }),
+        extent("avg_pool3d, global", &[&[1, 1, 32, 32, 32]], 32_768, |x| {
+            x[0].avg_pool3d([32, 32, 32], &AvgPool3dOptions::default())
+        }),
+        extent("lp_pool2d, global", plane, 50_176, |x| x[0].lp_pool2d(2.0, [224, 224], &LpPool2dOptions::default())),
+        extent("adaptive_max_pool2d, global", plane, 1, |x| x[0].adaptive_max_pool2d([Some(1), Some(1)])),
+        extent("adaptive_max_pool2d, uneven", plane, 4, |x| x[0].adaptive_max_pool2d([Some(3), Some(223)])),
+        extent("adaptive_avg_pool2d, wide", &[&[1, 1, 3, 5]], 50_176, |x| {
+            x[0].adaptive_avg_pool2d([Some(224), Some(224)])
+        }),
+    ]);
+}
