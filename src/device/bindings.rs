@@ -20,6 +20,11 @@ impl Bindings {
         at.inspect(|&at| self.groups.swap(0, at)).is_some()
     }
 
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The bind group in use.
     pub(super) fn group(&self) -> Option<&wgpu::BindGroup> {
         self.groups.first().map(|(_, group)| group)

@@ -110,10 +110,8 @@ impl Drop for Buffer {
         if inner.handles.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(pool) = inner.pool.upgrade()
         {
-            let mut state = pool.state.lock();
-            state.memory.live -= inner.class;
-            state.memory.pooled += inner.class;
-            state.free.entry(inner.class).or_default().push(self.inner.clone());
+            let surplus = pool.state.lock().give_back(self.inner.clone());
+            destroy(surplus);
         }
     }
 }
@@ -132,7 +130,20 @@ impl fmt::Debug for Buffer {
 /// A NaN that no arithmetic makes, little endian.
 const POISON: [u8; 4] = 0x7fde_adcd_u32.to_le_bytes();
 
+/// Bytes that may be pooled however little was live: a program of small tensors may have many sizes of them.
+const POOLED_ANYWAY: u64 = 64 << 20;
+
+/// Bytes that may be pooled for each that was live at once lately. One training step leaves as many as it had; two that
+/// take turns, such as training and evaluation, both find theirs.
+const POOLED_SHARE: u64 = 2;
+
+/// Buffers taken in a row of which the most that was live is looked at: many steps of most networks.
+const LATELY: u32 = 1024;
+
 /// Free buffers by size class, and the counters of all memory.
+///
+/// What is free stays in proportion to what was live at once lately; where there is more, the buffer that was free for
+/// longest goes.
 #[derive(Default)]
 pub(super) struct Pool {
     state: Mutex<State>,
@@ -140,8 +151,71 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    free: BTreeMap<u64, Vec<Arc<dyn Pooled>>>,
+    /// By class, those freed last behind, each with the number of its freeing.
+    free: BTreeMap<u64, Vec<(u64, Arc<dyn Pooled>)>>,
+    /// The class of each free buffer by the number of its freeing.
+    by_age: BTreeMap<u64, u64>,
+    freed: u64,
     memory: Memory,
+    lately: Lately,
+}
+
+/// The most that was live at once among the last [`LATELY`] buffers taken, and among those before.
+#[derive(Default)]
+struct Lately {
+    now: u64,
+    before: u64,
+    taken: u32,
+}
+
+impl Lately {
+    fn take(&mut self, live: u64) {
+        if self.taken == LATELY {
+            *self = Lately { now: 0, before: self.now, taken: 0 };
+        }
+        self.now = self.now.max(live);
+        self.taken += 1;
+    }
+
+    /// Bytes that may be pooled.
+    fn most_pooled(&self) -> u64 {
+        POOLED_ANYWAY.max(POOLED_SHARE * self.now.max(self.before))
+    }
+}
+
+impl State {
+    fn take(&mut self, class: u64) {
+        self.memory.take(class);
+        self.lately.take(self.memory.live);
+    }
+
+    /// Puts a buffer among the free ones, and returns those that there are too many of.
+    fn give_back(&mut self, buffer: Arc<dyn Pooled>) -> Vec<Arc<dyn Pooled>> {
+        let class = buffer.inner().class;
+        self.memory.live -= class;
+        self.memory.pooled += class;
+        self.freed += 1;
+        self.by_age.insert(self.freed, class);
+        self.free.entry(class).or_default().push((self.freed, buffer));
+        let most = self.lately.most_pooled();
+        let mut surplus = Vec::new();
+        while self.memory.pooled > most
+            && let Some((_, class)) = self.by_age.pop_first()
+            && let Some(free) = self.free.get_mut(&class)
+        {
+            self.memory.pooled -= class;
+            surplus.push(free.remove(0).1);
+            if free.is_empty() {
+                self.free.remove(&class);
+            }
+        }
+        surplus
+    }
+}
+
+/// Gives buffers back to the driver, whatever bind groups still show them.
+fn destroy(buffers: impl IntoIterator<Item = Arc<dyn Pooled>>) {
+    buffers.into_iter().for_each(|buffer| buffer.inner().raw.destroy());
 }
 
 /// What the pool holds, and the most it held.
@@ -178,12 +252,13 @@ impl Pool {
         let mut state = self.state.lock();
         let free = state.free.get_mut(&class)?;
         let at = match preferred {
-            Some(id) => free.iter().position(|buffer| part_id(buffer.inner().id, 0) == id)?,
+            Some(id) => free.iter().position(|(_, buffer)| part_id(buffer.inner().id, 0) == id)?,
             None => free.len().checked_sub(1)?,
         };
-        let inner = free.remove(at);
+        let (freed, inner) = free.remove(at);
+        state.by_age.remove(&freed);
         state.memory.pooled -= class;
-        state.memory.take(class);
+        state.take(class);
         inner.inner().handles.store(1, Ordering::Relaxed);
         Some(Buffer::whole(inner))
     }
@@ -203,11 +278,10 @@ impl Pool {
         let free = {
             let mut state = self.state.lock();
             state.memory.pooled = 0;
+            state.by_age.clear();
             std::mem::take(&mut state.free)
         };
-        for buffer in free.into_values().flatten() {
-            buffer.inner().raw.destroy();
-        }
+        destroy(free.into_values().flatten().map(|(_, buffer)| buffer));
     }
 }
 
@@ -245,14 +319,14 @@ impl super::Gpu {
         let raw = match create() {
             // What the pool holds for other sizes may be just what is missing.
             Err(Error::OutOfMemory { .. }) if self.pool.memory().pooled > 0 => {
-                self.empty_cache();
+                self.empty_pool();
                 create()?
             }
             raw => raw?,
         };
         let mut state = self.pool.state.lock();
         state.memory.created += 1;
-        state.memory.take(class);
+        state.take(class);
         let id = state.memory.created;
         drop(state);
         let (pool, handles) = (Arc::downgrade(&self.pool), AtomicUsize::new(1));

@@ -5,6 +5,7 @@ mod adapter;
 mod ahead;
 mod bindings;
 mod buffer;
+mod cache;
 mod debug;
 mod disable;
 mod fault;
@@ -18,6 +19,7 @@ mod timing;
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
 pub(crate) use bindings::Bindings;
 pub(crate) use buffer::Buffer;
+pub(crate) use cache::Cache;
 pub use debug::Debug;
 pub use disable::Disable;
 pub(crate) use pipeline::Pipeline;
@@ -150,8 +152,14 @@ impl Gpu {
     }
 
     /// Gives pooled buffers back to the driver.
+    pub fn empty_pool(&self) {
+        self.pool.empty();
+    }
+
+    /// Gives pooled buffers back to the driver, and pipelines that no plan runs.
     pub fn empty_cache(&self) {
         self.pool.empty();
+        self.pipelines.clear();
     }
 }
 

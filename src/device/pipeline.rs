@@ -2,17 +2,20 @@
 
 use crate::device::Gpu;
 use crate::device::ahead::{self, Ahead};
+use crate::device::cache::Cache;
 use crate::error::{Error, Result};
 use crate::shader::{Binding, Kernel, Module, Role, has_wrong_math, repair_math, specialise};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
+
+/// Pipelines kept: with a software driver each takes about a megabyte.
+const MOST_PIPELINES: usize = 1024;
 
 /// A kernel that can be bound, and run once it is compiled.
 pub(crate) struct Pipeline {
@@ -57,9 +60,9 @@ impl Job {
 
 #[derive(Default)]
 pub(super) struct Pipelines {
-    by_text: Mutex<HashMap<String, Arc<Pipeline>>>,
+    by_text: Mutex<Cache<String, Arc<Pipeline>>>,
     /// The same without the detour through the text.
-    by_recipe: Mutex<HashMap<Recipe, Arc<Pipeline>>>,
+    by_recipe: Mutex<Cache<Recipe, Weak<Pipeline>>>,
     jobs: Mutex<Vec<Job>>,
     created: AtomicU64,
     bound: AtomicU64,
@@ -81,6 +84,17 @@ impl Pipelines {
         sources.sort_unstable();
         sources
     }
+
+    /// Forgets all that are not held elsewhere.
+    pub fn clear(&self) {
+        self.trim(0);
+    }
+
+    /// Forgets those that were not asked for the longest and that nobody else holds, down to `most` in all.
+    fn trim(&self, most: usize) {
+        self.by_text.lock().trim(most, |pipeline| Arc::strong_count(pipeline) == 1);
+        self.by_recipe.lock().retain(|pipeline| pipeline.strong_count() > 0);
+    }
 }
 
 impl Gpu {
@@ -96,12 +110,22 @@ impl Gpu {
             extra_words: kernel.extra_words,
             checked: kernel.checked,
         };
-        if let Some(pipeline) = self.pipelines.by_recipe.lock().get(&recipe) {
-            return Ok(pipeline.clone());
+        if let Some(pipeline) = self.pipelines.by_recipe.lock().get(&recipe).and_then(|pipeline| pipeline.upgrade()) {
+            return Ok(pipeline);
         }
         let pipeline = self.specialised(kernel)?;
-        self.pipelines.by_recipe.lock().insert(recipe, pipeline.clone());
+        self.pipelines.by_recipe.lock().insert(recipe, Arc::downgrade(&pipeline));
         Ok(pipeline)
+    }
+
+    /// Whether there are more pipelines than should be kept, though those are forgotten that nobody runs.
+    pub fn has_many_pipelines(&self) -> bool {
+        let many = |pipelines: &Pipelines| pipelines.by_text.lock().len() > MOST_PIPELINES;
+        if many(&self.pipelines) {
+            // Some more than must go, so that the next one is not looked for at once.
+            self.pipelines.trim(MOST_PIPELINES / 4 * 3);
+        }
+        many(&self.pipelines)
     }
 
     fn specialised(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
@@ -174,8 +198,10 @@ impl Gpu {
         });
         let Some((_, error)) = errors.into_inner().into_iter().min_by_key(|(index, _)| *index) else { return Ok(()) };
         // Whoever asks for one of these again gets its error again.
-        self.pipelines.by_recipe.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
-        self.pipelines.by_text.lock().retain(|_, pipeline| pipeline.raw.get().is_some());
+        self.pipelines.by_text.lock().retain(|pipeline| pipeline.raw.get().is_some());
+        let compiled =
+            |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| pipeline.raw.get().is_some());
+        self.pipelines.by_recipe.lock().retain(compiled);
         Err(error)
     }
 }

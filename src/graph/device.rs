@@ -39,7 +39,7 @@ pub(crate) trait Executor: Send + Sync {
     fn stats(&self) -> Stats;
     /// Starts the peaks of memory anew.
     fn reset_peaks(&self);
-    /// Gives cached memory back to the driver.
+    /// Gives back to the driver what can be made again.
     fn empty_cache(&self);
     /// The plan it would run for a schedule, as text and as DOT.
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)>;
@@ -138,7 +138,9 @@ impl Device {
         self.inner.executor.reset_peaks();
     }
 
-    /// Gives memory that no tensor holds back to the driver (PyTorch's `empty_cache`).
+    /// Gives back to the driver whatever no tensor holds (PyTorch's `empty_cache`): pooled buffers, plans with their bind
+    /// groups, compiled kernels and their texts. What is needed again is made again, so the next step takes as long as the
+    /// first one.
     pub fn empty_cache(&self) {
         self.inner.executor.empty_cache();
     }

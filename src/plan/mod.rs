@@ -28,7 +28,7 @@ mod simplify;
 mod wiring;
 mod workspace;
 
-use crate::device::Gpu;
+use crate::device::{Cache, Gpu};
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
 use crate::tune::Tuner;
@@ -36,19 +36,20 @@ use log::Log;
 use parking_lot::Mutex;
 use place::Plan;
 use run::Memory;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Plans kept: a program whose graph never repeats must not fill memory. The one that was not used for longest goes.
+/// Plans kept: a program whose graph never repeats must not fill memory. Those that were not used for longest go.
 const MOST_PLANS: usize = 512;
+
+/// Bind groups that all plans keep together, and made since the last look after which that is looked at.
+const MOST_BIND_GROUPS: usize = 1 << 14;
+const BIND_GROUPS_A_LOOK: u64 = 1 << 12;
 
 /// A plan in the cache.
 struct Cached {
     plan: Plan,
     memory: Mutex<Memory>,
-    /// The number of the run that used it last.
-    used: AtomicU64,
     /// What its fingerprint stands for, in debug builds.
     structure: Vec<u8>,
 }
@@ -58,7 +59,9 @@ pub(crate) struct Planner {
     gpu: Gpu,
     tuner: Tuner,
     /// Plans by the structure of their graph.
-    plans: Mutex<HashMap<Fingerprint, Arc<Cached>>>,
+    plans: Mutex<Cache<Fingerprint, Arc<Cached>>>,
+    /// Bind groups made when it was last looked at how many are kept.
+    bound: AtomicU64,
     planned: AtomicU64,
     runs: AtomicU64,
     /// What the last plan that ran needs.
@@ -75,6 +78,7 @@ impl Planner {
             gpu,
             tuner,
             plans: Mutex::default(),
+            bound: AtomicU64::new(0),
             planned: AtomicU64::new(0),
             runs: AtomicU64::new(0),
             bytes_planned: AtomicU64::new(0),
@@ -99,14 +103,12 @@ impl Planner {
 
     fn plan(&self, schedule: &Schedule) -> Result<Arc<Cached>> {
         let key = key::fingerprint(schedule);
-        let now = self.runs.load(Ordering::Relaxed);
         if let Some(cached) = self.plans.lock().get(&key) {
             if cfg!(debug_assertions) {
                 let mut spare = self.structure.lock();
                 *spare = key::structure(schedule, std::mem::take(&mut spare));
                 assert!(cached.structure == *spare, "two structures have one fingerprint");
             }
-            cached.used.store(now, Ordering::Relaxed);
             return Ok(cached.clone());
         }
         let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
@@ -115,19 +117,37 @@ impl Planner {
         if let Some(tuning) = self.tuner.settle() {
             self.log.tuning(&tuning);
             // Candidates left buffers there that nobody else may need.
-            self.gpu.empty_cache();
+            self.gpu.empty_pool();
         }
         let number = self.planned.fetch_add(1, Ordering::Relaxed);
         self.log.plan(number, &plan);
-        let cached = Arc::new(Cached { plan, memory: Mutex::default(), used: AtomicU64::new(now), structure });
+        let cached = Arc::new(Cached { plan, memory: Mutex::default(), structure });
         let mut plans = self.plans.lock();
-        if plans.len() >= MOST_PLANS {
-            let oldest = plans.iter().min_by_key(|(_, cached)| cached.used.load(Ordering::Relaxed));
-            let oldest = oldest.map(|(key, _)| *key);
-            oldest.and_then(|key| plans.remove(&key));
-        }
         plans.insert(key, cached.clone());
+        plans.trim(MOST_PLANS, |_| true);
+        // Pipelines last as long as plans run them.
+        while self.gpu.has_many_pipelines() && plans.len() > 1 {
+            let most = plans.len() / 4 * 3;
+            plans.trim(most.max(1), |_| true);
+        }
         Ok(cached)
+    }
+
+    /// Leaves bind groups, which the driver keeps memory for, to the plans that ran last.
+    fn bound_bind_groups(&self) {
+        let bound = self.gpu.stats().bind_groups;
+        if bound < self.bound.load(Ordering::Relaxed) + BIND_GROUPS_A_LOOK {
+            return;
+        }
+        self.bound.store(bound, Ordering::Relaxed);
+        let mut kept = 0;
+        for cached in self.plans.lock().latest_first() {
+            let mut memory = cached.memory.lock();
+            kept += memory.bind_groups();
+            if kept > MOST_BIND_GROUPS {
+                memory.forget_bindings();
+            }
+        }
     }
 }
 
@@ -144,7 +164,9 @@ impl Executor for Planner {
         let cached = self.plan(schedule)?;
         self.runs.fetch_add(1, Ordering::Relaxed);
         self.bytes_planned.store(cached.plan.bytes(), Ordering::Relaxed);
-        run::run(&cached.plan, &mut cached.memory.lock(), schedule, &self.gpu, &self.profiler)
+        run::run(&cached.plan, &mut cached.memory.lock(), schedule, &self.gpu, &self.profiler)?;
+        self.bound_bind_groups();
+        Ok(())
     }
 
     fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
@@ -192,7 +214,7 @@ impl Executor for Planner {
     }
 
     fn empty_cache(&self) {
-        self.plans.lock().values().for_each(|cached| cached.memory.lock().forget_bindings());
+        self.plans.lock().clear();
         self.gpu.empty_cache();
     }
 

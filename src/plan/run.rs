@@ -154,6 +154,11 @@ impl Memory {
         Ok(())
     }
 
+    /// Bind groups kept.
+    pub fn bind_groups(&self) -> usize {
+        self.bindings.iter().map(Bindings::len).sum()
+    }
+
     /// Forgets the bind groups, which hold buffers.
     pub fn forget_bindings(&mut self) {
         self.bindings.clear();
