@@ -149,10 +149,13 @@ pub(super) struct Pool {
     state: Mutex<State>,
 }
 
+/// A free buffer, and the number of its freeing.
+type Free = (u64, Arc<dyn Pooled>);
+
 #[derive(Default)]
 struct State {
-    /// By class, those freed last behind, each with the number of its freeing.
-    free: BTreeMap<u64, Vec<(u64, Arc<dyn Pooled>)>>,
+    /// By class, those freed last behind.
+    free: BTreeMap<u64, Vec<Free>>,
     /// The class of each free buffer by the number of its freeing.
     by_age: BTreeMap<u64, u64>,
     freed: u64,
