@@ -2,11 +2,15 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-/// Writes a file under another name in the same folder, brings it to the disk and renames it: whatever goes wrong,
-/// `path` holds what it held before or all of `bytes`.
+/// The longest chain of links that is followed; Linux allows as many.
+const MOST_LINKS: usize = 40;
+
+/// Writes a file under a new name in the same folder, brings it to the disk and renames it: whatever goes wrong, and
+/// however many write to one path at once, it holds what it held before or all of somebody's bytes. A file that was there
+/// passes its permissions on, and a link stays and leads to the new file.
 ///
 /// # Errors
 /// [`Error::File`].
@@ -14,27 +18,48 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     try_replace(path, bytes).map_err(|error| Error::file(path, format!("not written: {error}")))
 }
 
-fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().ok_or_else(|| std::io::Error::other("the path has no file name"))?;
+fn try_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = behind_links(path)?;
+    if path.file_name().is_none() {
+        return Err(io::Error::other("the path has no file name"));
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-        return written;
+    // A name that nobody can foresee, for a file that did not exist: no link is followed, and no other writer has it. It is
+    // removed where the renaming is not reached.
+    let mut file = create_in(folder)?;
+    if let Ok(old) = fs::metadata(&path) {
+        file.as_file().set_permissions(old.permissions())?;
     }
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
     // The new name is on the disk when the folder is. Not every file system lets a folder be opened for that.
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+fn create_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wgrad-").suffix(".tmp");
+    // What any new file gets, and not only for the owner.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// Where a path leads, which need not exist.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().map(|folder| folder.join(&target)).unwrap_or(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links"))
 }

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 const UNSIGNED_BYTE: u8 = 8;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+/// Most items of a file. A few bytes of a gzipped file can announce and unpack to any number of zeros, so there has to be
+/// a limit; the largest sets in this format have 814,255 images.
+const MOST_ITEMS: usize = 1 << 20;
+
 /// Unsigned bytes of some dimensions.
 pub(super) struct Idx {
     pub path: PathBuf,
@@ -17,18 +21,19 @@ pub(super) struct Idx {
     pub values: Vec<u8>,
 }
 
-/// Reads `name` or `name.gz` in `folder`, which must hold unsigned bytes of `rank` dimensions.
-pub(super) fn read(folder: &Path, name: &str, rank: usize) -> Result<Idx> {
+/// Reads `name` or `name.gz` in `folder`, which must hold items of unsigned bytes, each of the sizes `item`.
+pub(super) fn read(folder: &Path, name: &str, item: &[usize]) -> Result<Idx> {
     let zipped = folder.join(format!("{name}.gz"));
     let path = if zipped.is_file() { zipped } else { folder.join(name) };
     let file = File::open(&path).map_err(|error| Error::file(&path, format!("{error} (with or without .gz)")))?;
     let mut file = BufReader::new(file);
     // By its first bytes and not by its name: browsers unzip files and leave the ending.
     let is_zipped = file.fill_buf().map_err(|error| Error::file(&path, error))?.starts_with(&GZIP);
-    if is_zipped { parse(path, MultiGzDecoder::new(file), rank) } else { parse(path, file, rank) }
+    if is_zipped { parse(path, MultiGzDecoder::new(file), item) } else { parse(path, file, item) }
 }
 
-fn parse(path: PathBuf, mut input: impl Read, rank: usize) -> Result<Idx> {
+fn parse(path: PathBuf, mut input: impl Read, item: &[usize]) -> Result<Idx> {
+    let rank = 1 + item.len();
     let fault = |reason: String| Error::file(&path, reason);
     let mut header = vec![0; 4 + 4 * rank];
     let mut fill = |to: &mut [u8]| {
@@ -50,10 +55,13 @@ fn parse(path: PathBuf, mut input: impl Read, rank: usize) -> Result<Idx> {
     fill(&mut header[4..])?;
     let sizes: Vec<usize> =
         header[4..].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
-    let expected = sizes
-        .iter()
-        .try_fold(1u64, |product, &size| product.checked_mul(size as u64))
-        .ok_or_else(|| fault(format!("its sizes {sizes:?} are too large")))?;
+    if sizes[1..] != *item {
+        return Err(fault(format!("its items are {}; expected {}", by(&sizes[1..]), by(item))));
+    }
+    if sizes[0] > MOST_ITEMS {
+        return Err(fault(format!("it announces {} items; at most {MOST_ITEMS} are read", sizes[0])));
+    }
+    let expected: u64 = sizes.iter().map(|&size| size as u64).product();
     let mut values = Vec::new();
     // One byte past the end, to see whether there is one.
     let read = input.take(expected.saturating_add(1)).read_to_end(&mut values);
@@ -67,4 +75,10 @@ fn parse(path: PathBuf, mut input: impl Read, rank: usize) -> Result<Idx> {
         }
         Ok(_) => Ok(Idx { path, sizes, values }),
     }
+}
+
+/// Sizes as people say them.
+fn by(sizes: &[usize]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    sizes.join(" x ")
 }

@@ -53,12 +53,8 @@ pub struct Images {
 
 impl Images {
     fn read(folder: &Path, set: &str) -> Result<Images> {
-        let images = idx::read(folder, &format!("{set}-images-idx3-ubyte"), 3)?;
-        let labels = idx::read(folder, &format!("{set}-labels-idx1-ubyte"), 1)?;
-        if images.sizes[1..] != [SIDE, SIDE] {
-            let reason = format!("images of {} x {}; expected {SIDE} x {SIDE}", images.sizes[1], images.sizes[2]);
-            return Err(Error::file(images.path, reason));
-        }
+        let images = idx::read(folder, &format!("{set}-images-idx3-ubyte"), &[SIDE, SIDE])?;
+        let labels = idx::read(folder, &format!("{set}-labels-idx1-ubyte"), &[])?;
         if images.sizes[0] == 0 {
             return Err(Error::file(images.path, "it holds no images"));
         }
