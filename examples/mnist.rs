@@ -118,7 +118,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         let at = train::load_parameters(path, &model)?;
         let start = Instant::now();
         let accuracy = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
-        report(accuracy, at.epoch, mnist.test.len() as f64 / start.elapsed().as_secs_f64(), &device);
+        report(
+            accuracy,
+            at.unwrap_or_default().epoch,
+            mnist.test.len() as f64 / start.elapsed().as_secs_f64(),
+            &device,
+        );
         return Ok(());
     }
 
@@ -140,7 +145,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.resume {
         at = train::load(path, &device, &model, optimizer.as_mut())?;
         at.seed = arguments.seed.unwrap_or(at.seed);
-        arguments.lr.into_iter().for_each(|lr| optimizer.set_lr(lr));
+        arguments.lr.map_or(Ok(()), |lr| optimizer.set_lr(lr))?;
     }
 
     let (mut trained, mut seconds, mut accuracy) = (0, 0.0, None);
@@ -156,7 +161,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
         bar.finish();
         at.epoch += 1;
-        optimizer.set_lr(optimizer.lr() * DECAY);
+        optimizer.set_lr(optimizer.lr() * DECAY)?;
         let share = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
         eprintln!("epoch {}: loss {:.4}, test accuracy {share:.4}", at.epoch, epoch.loss);
         if let Some(path) = &arguments.checkpoint {

@@ -57,6 +57,17 @@ pub enum Error {
         /// How long was waited.
         waited: Duration,
     },
+    /// A flush failed after a part of it had run. What it was to compute, parameters among it, is neither what it was before
+    /// nor what was recorded; every later use of the device says so until the values are replaced: by
+    /// [`train::load`](crate::train::load), or by the program, which then calls
+    /// [`Device::assume_restored`](crate::Device::assume_restored).
+    #[error(
+        "the device's state is unknown: a flush failed after a part of it had run ({reason}). Load the last checkpoint, or replace all values and call Device::assume_restored()"
+    )]
+    StateUnknown {
+        /// What the flush met.
+        reason: String,
+    },
     /// A tensor past what can be indexed or what the adapter can bind.
     #[error("{op}: {shape} is too large: the limit is {limit} {unit}")]
     TooLarge {

@@ -197,6 +197,22 @@ impl Layout {
         }
     }
 
+    /// One past the last element that it shows, where that can be counted.
+    fn end(&self) -> Option<usize> {
+        if self.shape.numel() == 0 {
+            return Some(self.offset);
+        }
+        let steps = self.shape.iter().zip(self.strides()).map(|(&size, &stride)| (size - 1).checked_mul(stride));
+        steps.chain([Some(1)]).try_fold(self.offset, |end, step| end.checked_add(step?))
+    }
+
+    /// Whether it shows elements of the same type, and none before or behind those that `whole` shows.
+    pub(crate) fn is_within(&self, whole: &Layout) -> bool {
+        self.dtype == whole.dtype
+            && self.offset >= whole.offset
+            && matches!((self.end(), whole.end()), (Some(end), Some(last)) if end <= last)
+    }
+
     /// Bytes of a contiguous tensor of this shape.
     pub fn bytes(&self) -> usize {
         self.shape.numel() * self.dtype.size()

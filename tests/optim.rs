@@ -109,7 +109,7 @@ fn another_learning_rate_makes_no_new_plan() {
     let w = Parameter::new("w", &Tensor::ones(&device, &[5]).unwrap());
     let mut adam = Adam::new(vec![w.clone()], ADAM).unwrap();
     let mut step = |lr: f64| {
-        adam.set_lr(lr);
+        adam.set_lr(lr).unwrap();
         w.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
         adam.step().unwrap();
         adam.zero_grad();
@@ -155,7 +155,25 @@ fn options_out_of_range_are_errors() {
     bad(adam(AdamOptions { betas: (1.0, 0.9), ..ADAM }), "beta1 is 1");
     bad(adam(AdamOptions { eps: -1e-8, ..ADAM }), "eps");
     bad(Sgd::new(vec![], SGD).err(), "no trained parameters");
-    bad(Sgd::new(vec![w.clone(), w.clone()], SGD).err(), "two parameters are called w");
+    let other = Parameter::new("w", &Tensor::ones(&device, &[2]).unwrap());
+    bad(Sgd::new(vec![w.clone(), other], SGD).err(), "two parameters are called w");
+    let mut adam = Adam::new(vec![w.clone()], ADAM).unwrap();
+    for lr in [f64::NAN, f64::INFINITY, -1.0] {
+        bad(adam.set_lr(lr).err(), "lr is");
+    }
+    assert_eq!(adam.lr(), ADAM.lr);
+}
+
+#[test]
+fn a_shared_parameter_is_stepped_once() {
+    for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
+        let w = Parameter::new("w", &Tensor::full(&device, &[2], 4.0f32).unwrap());
+        let mut sgd = Sgd::new(vec![w.clone(), w.clone()], SgdOptions { lr: 0.25, ..SGD }).unwrap();
+        assert_eq!((sgd.parameters().len(), sgd.steps().len()), (1, 1));
+        w.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        sgd.step().unwrap();
+        assert_eq!(w.value().to_vec::<f32>().unwrap(), [2.0; 2]);
+    }
 }
 
 const SHAPES: [&[usize]; 5] = [&[1], &[130], &[3, 5], &[128], &[7, 1, 3]];

@@ -5,7 +5,7 @@ use super::tolerance::{Tolerance, perturbed};
 use crate::error::{Error, Result};
 use crate::graph::{Node, Schedule};
 use crate::host_tensor::HostTensor;
-use crate::reference::{Value, walk};
+use crate::reference::{Value, checked, walk};
 use std::sync::Arc;
 
 /// Compares what a part computed with what the reference computes from the same inputs. Where calls that one kernel
@@ -55,7 +55,7 @@ fn first(parts: &Parts, part: &Schedule) -> Result<Option<Difference>> {
 /// Every kept call's results by the reference.
 fn evaluate(part: &Schedule, sources: &[Value]) -> Result<Vec<Vec<HostTensor>>> {
     let mut results: Vec<Vec<HostTensor>> = vec![Vec::new(); part.nodes.len()];
-    let call = |node: &Node, inputs: &[HostTensor]| node.op.reference(inputs);
+    let call = |node: &Node, inputs: &[HostTensor]| checked(node, node.op.reference(inputs)?);
     walk(
         part,
         |source| Ok(sources[source].clone()),

@@ -5,7 +5,7 @@ mod nan;
 mod part;
 mod tolerance;
 
-use crate::device::Debug;
+use crate::device::{Debug, Waiting};
 use crate::error::Result;
 use crate::graph::{BoxFuture, Executor, Profiler, Schedule, Stats, Storage};
 use part::Parts;
@@ -63,12 +63,12 @@ impl Executor for Checked {
         self.inner.ends(schedule)
     }
 
-    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
-        self.inner.read(storage, bytes)
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, waiting: Waiting) -> BoxFuture<'a, Result<Vec<u8>>> {
+        self.inner.read(storage, bytes, waiting)
     }
 
-    fn sync(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.sync()
+    fn sync(&self, waiting: Waiting) -> BoxFuture<'_, Result<()>> {
+        self.inner.sync(waiting)
     }
 
     fn stats(&self) -> Stats {

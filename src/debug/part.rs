@@ -1,5 +1,6 @@
 //! Parts of a schedule that run one after the other, and the values between them on the host.
 
+use crate::device::Waiting;
 use crate::error::{Error, Result};
 use crate::graph::{Edge, Executor, Node, Schedule, Storage, Tensor};
 use crate::host_tensor::HostTensor;
@@ -92,7 +93,8 @@ impl<'a> Parts<'a> {
             // The reference's values have digits that bytes don't.
             Some(Storage::Host(values)) => values.values[..count].to_vec(),
             Some(storage) => {
-                let bytes = pollster::block_on(self.executor.read(&storage, count * layout.dtype.size()))?;
+                let bytes =
+                    pollster::block_on(self.executor.read(&storage, count * layout.dtype.size(), Waiting::Here))?;
                 layout.dtype.decode(&bytes)
             }
             None => return Err(Error::Internal { op: "debug", reason: "a value was not kept".to_string() }),

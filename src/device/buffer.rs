@@ -1,5 +1,6 @@
 //! Buffers, pooled by size class.
 
+use crate::device::Waiting;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use parking_lot::Mutex;
@@ -357,14 +358,20 @@ impl super::Gpu {
         Ok(())
     }
 
-    /// Whether the guard bands of buffers of these sizes are as they were filled; `Ok` where there are none.
-    pub fn check_guards(&self, buffers: &[Buffer], bytes: &[usize]) -> Result<()> {
-        if !self.poison {
-            return Ok(());
+    /// Whether the guard bands of buffers of these sizes, where there are any, are as they were filled. If not, the next
+    /// call tells.
+    pub fn check_guards(&self, buffers: &[Buffer], bytes: &[usize]) {
+        if self.poison
+            && let Err(error) = self.find_overrun(buffers, bytes)
+        {
+            self.status.report(error);
         }
+    }
+
+    fn find_overrun(&self, buffers: &[Buffer], bytes: &[usize]) -> Result<()> {
         for (buffer, &bytes) in buffers.iter().zip(bytes) {
             let total = buffer.raw().size() as usize;
-            let all = pollster::block_on(self.read(buffer, total))?;
+            let all = pollster::block_on(self.read(buffer, total, Waiting::Here))?;
             // Kernels that work on eight elements at a time may write up to the next multiple.
             let band = bytes.next_multiple_of(32);
             if let Some(at) = (band..total).find(|&at| all[at] != POISON[at % POISON.len()]) {

@@ -24,13 +24,14 @@ pub use debug::Debug;
 pub use disable::Disable;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
+pub(crate) use readback::Waiting;
 
 use crate::error::Result;
 use buffer::{Memory, Pool};
 use fault::Faults;
 use pipeline::Pipelines;
 use queue::InFlight;
-use readback::Staging;
+use readback::{Poller, Staging};
 use status::Status;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub(crate) struct Gpu {
     ahead: Option<wgpu::Adapter>,
     in_flight: InFlight,
     staging: Staging,
+    poller: Poller,
     faults: Faults,
     /// What [`Gpu::peak_flops`] measured.
     peak: OnceLock<Option<f64>>,
@@ -104,6 +106,7 @@ impl Gpu {
             ahead: None,
             in_flight: InFlight::default(),
             staging: Staging::default(),
+            poller: Poller::default(),
             peak: OnceLock::new(),
             poison: false,
         };

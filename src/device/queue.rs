@@ -79,18 +79,24 @@ impl Gpu {
     }
 
     /// Writes parameters and runs dispatches in order, in as few submissions as the watchdog allows.
+    ///
+    /// # Errors
+    /// [`Error::StateUnknown`] where some of it was submitted and the rest can't be; after any other nothing was.
     pub fn submit<'a>(
         &self,
         mut params: Option<(&Uniform, &[u8])>,
         mut dispatches: impl Iterator<Item = Dispatch<'a>> + Clone,
     ) -> Result<()> {
         self.status.check()?;
+        let mut is_first = true;
         loop {
             let count = self.fitting(dispatches.clone());
             if count == 0 {
                 return Ok(());
             }
-            self.submit_pass(params.take(), dispatches.by_ref().take(count))?;
+            let submitted = self.submit_pass(params.take(), dispatches.by_ref().take(count));
+            submitted.map_err(|error| if is_first { error } else { cut_short(error) })?;
+            is_first = false;
         }
     }
 
@@ -106,13 +112,15 @@ impl Gpu {
         dispatches.take(DISPATCHES_PER_SUBMIT).take_while(fits).count()
     }
 
+    /// Submits dispatches in one pass; after an error they are not carried out.
     pub(super) fn submit_pass<'a>(
         &self,
         params: Option<(&Uniform, &[u8])>,
         dispatches: impl Iterator<Item = Dispatch<'a>>,
     ) -> Result<()> {
         let mut count = 0;
-        let index = self.guarded(|| {
+        // What went wrong elsewhere meanwhile is told by the next call: this one is submitted.
+        let index = self.scoped(|| {
             if let Some((uniform, bytes)) = params {
                 self.queue.write_buffer(&uniform.raw, 0, bytes);
             }
@@ -131,12 +139,21 @@ impl Gpu {
             Ok(self.queue.submit([encoder.finish()]))
         })?;
         self.count_submit(count);
+        self.in_flight.oldest_first.lock().push_back(index);
+        Ok(())
+    }
+
+    /// Waits until only a few submissions are under way. What it meets there has nothing to do with the one that was made
+    /// last, and is told by the next call.
+    pub fn throttle(&self) {
         let oldest = {
             let mut queue = self.in_flight.oldest_first.lock();
-            queue.push_back(index);
-            if queue.len() > MOST_IN_FLIGHT { queue.pop_front() } else { None }
+            let excess = queue.len().saturating_sub(MOST_IN_FLIGHT);
+            queue.drain(..excess).next_back()
         };
-        oldest.map_or(Ok(()), |index| self.wait(Some(index)))
+        if let Some(Err(error)) = oldest.map(|index| self.wait(Some(index))) {
+            self.status.report(error);
+        }
     }
 
     pub(super) fn count_submit(&self, dispatches: usize) {
@@ -148,6 +165,14 @@ impl Gpu {
     pub(super) fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         wait(&self.device, submission_index, self.timeout)?;
         self.status.check()
+    }
+}
+
+/// What is wrong after an error by which some work was submitted and the rest wasn't.
+pub(super) fn cut_short(error: Error) -> Error {
+    match error {
+        Error::DeviceLost { .. } => error,
+        other => Error::StateUnknown { reason: other.to_string() },
     }
 }
 

@@ -5,7 +5,9 @@ use crate::device::{Buffer, Gpu, queue};
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::{OneshotSender, oneshot_channel};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 /// Mapped buffers of the last reads, for the next ones.
 #[derive(Default)]
@@ -16,20 +18,42 @@ pub(super) struct Staging {
 /// Staging buffers kept for reuse.
 const MOST_STAGING: usize = 4;
 
+/// Who polls the device until what was submitted is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    /// The calling thread, which has nothing else to do.
+    Here,
+    /// A thread of the device's, so that an async caller's executor is free meanwhile.
+    Elsewhere,
+}
+
+/// A submission that somebody is waiting for.
+struct Awaited {
+    index: wgpu::SubmissionIndex,
+    /// Told where the waiting fails; where it succeeds the driver's callback tells.
+    sender: Arc<OneshotSender<Result<()>>>,
+}
+
+/// The thread that polls for async callers. It starts with the first of them, and ends with the device.
+#[derive(Default)]
+pub(super) struct Poller {
+    awaited: Mutex<Option<mpsc::Sender<Awaited>>>,
+}
+
 impl Gpu {
     /// The first `bytes` of a buffer once everything submitted is done. Reports what went wrong before.
-    pub async fn read(&self, buffer: &Buffer, bytes: usize) -> Result<Vec<u8>> {
-        let mut data = self.read_back(Some((buffer, bytes.next_multiple_of(4) as u64))).await?;
+    pub async fn read(&self, buffer: &Buffer, bytes: usize, waiting: Waiting) -> Result<Vec<u8>> {
+        let mut data = self.read_back(Some((buffer, bytes.next_multiple_of(4) as u64)), waiting).await?;
         data.truncate(bytes);
         Ok(data)
     }
 
     /// Waits for everything submitted. Reports what went wrong before.
-    pub async fn sync(&self) -> Result<()> {
-        self.read_back(None).await.map(drop)
+    pub async fn sync(&self, waiting: Waiting) -> Result<()> {
+        self.read_back(None, waiting).await.map(drop)
     }
 
-    async fn read_back(&self, source: Option<(&Buffer, u64)>) -> Result<Vec<u8>> {
+    async fn read_back(&self, source: Option<(&Buffer, u64)>, waiting: Waiting) -> Result<Vec<u8>> {
         self.status.check()?;
         let data_bytes = source.map_or(0, |s| s.1);
         let total = data_bytes + FAULT_BYTES;
@@ -50,10 +74,9 @@ impl Gpu {
             let mapped = sender.clone();
             staging.slice(..total).map_async(wgpu::MapMode::Read, move |result| {
                 let result = result.map_err(|error| Error::Device { reason: error.to_string() });
-                // The receiver is gone where the caller gave up waiting.
                 let _ = mapped.send(result);
             });
-            self.poll_in_background(index, sender);
+            self.poll(Awaited { index, sender }, waiting);
             staging
         };
         let mapped = receiver.receive().await;
@@ -80,15 +103,32 @@ impl Gpu {
         Ok(data)
     }
 
-    /// Somebody has to poll the device for the callback to come; a thread does, so that the caller's
-    /// executor is free meanwhile.
-    fn poll_in_background(&self, index: wgpu::SubmissionIndex, sender: Arc<OneshotSender<Result<()>>>) {
-        let (device, timeout) = (self.device.clone(), self.timeout);
-        std::thread::spawn(move || {
-            if let Err(error) = queue::wait(&device, Some(index), timeout) {
-                let _ = sender.send(Err(error));
+    /// Polls the device until a submission is done, which is what makes the callback come.
+    fn poll(&self, awaited: Awaited, waiting: Waiting) {
+        match waiting {
+            Waiting::Here => poll(&self.device, awaited, self.timeout),
+            Waiting::Elsewhere => {
+                // Where there is no thread to be had, the caller waits.
+                if let Err(awaited) = self.hand_over(awaited) {
+                    poll(&self.device, awaited, self.timeout);
+                }
             }
-        });
+        }
+    }
+
+    /// Hands a submission to the polling thread.
+    fn hand_over(&self, awaited: Awaited) -> Result<(), Awaited> {
+        let mut thread = self.poller.awaited.lock();
+        if thread.is_none() {
+            let (sender, receiver) = mpsc::channel();
+            let (device, timeout) = (self.device.clone(), self.timeout);
+            let polling = move || receiver.into_iter().for_each(|awaited| poll(&device, awaited, timeout));
+            *thread = thread::Builder::new().name("wgrad polls".to_string()).spawn(polling).ok().map(|_| sender);
+        }
+        match &*thread {
+            Some(thread) => thread.send(awaited).map_err(|mpsc::SendError(awaited)| awaited),
+            None => Err(awaited),
+        }
     }
 
     fn take_staging(&self, bytes: u64) -> Result<wgpu::Buffer> {
@@ -107,5 +147,12 @@ impl Gpu {
                 mapped_at_creation: false,
             }))
         })
+    }
+}
+
+fn poll(device: &wgpu::Device, awaited: Awaited, timeout: Duration) {
+    if let Err(error) = queue::wait(device, Some(awaited.index), timeout) {
+        // The receiver is gone where the caller gave up waiting.
+        let _ = awaited.sender.send(Err(error));
     }
 }

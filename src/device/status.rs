@@ -53,20 +53,24 @@ impl super::Gpu {
     /// Runs `body` and returns what wgpu reported during it as an error. Scopes belong to this thread, so
     /// this holds on a device shared with an application too, and leaves its handlers alone.
     pub fn guarded<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        let result = self.scoped(body)?;
+        self.status.check()?;
+        Ok(result)
+    }
+
+    /// The same without looking at what went wrong elsewhere: an error means that `body` has failed.
+    pub fn scoped<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let result = body();
         let caught = [memory.pop_now(), validation.pop_now(), internal.pop_now()];
-        self.status.check()?;
         match caught.into_iter().flatten().next() {
             Some(error) => Err(self.or_lost(from_wgpu(error))),
             None => result,
         }
     }
-}
 
-impl super::Gpu {
     /// The device's loss where that is behind an error. wgpu tells of it when the device is polled, and until then
     /// calls fail in ways of their own.
     pub fn or_lost(&self, error: Error) -> Error {

@@ -1,5 +1,6 @@
 //! How long each dispatch takes: by timestamp queries, or by running dispatches one by one.
 
+use crate::device::queue::cut_short;
 use crate::device::{Dispatch, Gpu};
 use crate::error::{Error, Result};
 use std::time::{Duration, Instant};
@@ -24,6 +25,10 @@ impl Gpu {
             Ok(())
         })?;
         self.wait(None)?;
+        self.spans(dispatches, since).map_err(cut_short)
+    }
+
+    fn spans(&self, dispatches: &[Dispatch<'_>], since: Instant) -> Result<Vec<Span>> {
         let mut spans = Vec::with_capacity(dispatches.len());
         let mut rest = dispatches;
         while !rest.is_empty() {

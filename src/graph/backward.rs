@@ -10,11 +10,15 @@ use std::sync::Arc;
 /// How [`Tensor::backward_with`] walks.
 #[derive(Clone, Debug, Default)]
 pub struct BackwardOptions {
-    /// The gradient fed into the tensor; ones where it is left out, which needs a single element.
+    /// The gradient fed into the tensor, of its shape and type; ones where it is left out, which needs a single element.
     pub gradient: Option<Tensor>,
     /// Leaves the graph whole, so that it can be walked again.
     pub retain_graph: bool,
     /// Records the gradients' own history, so that they can be differentiated; implies `retain_graph`.
+    ///
+    /// A gradient with a history refers to its leaf, and the leaf to its gradient: as in PyTorch neither is freed, and with
+    /// them their device, until [`zero_grad`](Tensor::zero_grad). [`grad`](crate::grad), which returns gradients instead of
+    /// leaving them in the leaves, makes no such circle.
     pub create_graph: bool,
 }
 
@@ -25,8 +29,8 @@ pub struct BackwardOptions {
 /// derivatives (inside [`no_grad`](crate::no_grad) they have none). Adjoints of a value used twice add up.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a cotangent's shape differs from its output's, [`Error::NotDifferentiable`],
-/// [`Error::GraphReleased`].
+/// [`Error::Invalid`] where a cotangent's shape or type differs from its output's, [`Error::DeviceMismatch`],
+/// [`Error::NotDifferentiable`], [`Error::GraphReleased`].
 ///
 /// ```
 /// use wgrad::{Device, Tensor, grad};
@@ -67,7 +71,8 @@ impl Tensor {
     /// [`backward`](Tensor::backward) with options.
     ///
     /// # Errors
-    /// As `backward`.
+    /// As `backward`; [`Error::Invalid`] where the gradient's shape or type is not this tensor's,
+    /// [`Error::DeviceMismatch`].
     #[track_caller]
     pub fn backward_with(&self, options: BackwardOptions) -> Result<()> {
         const OP: &str = "backward";
@@ -130,15 +135,18 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
         for tensor in keep {
             kept.insert((tensor.node.id, tensor.output), ());
         }
-        let add = |nodes: &mut BTreeMap<u64, Arc<Node>>,
+        let add = |op: &'static str,
+                   nodes: &mut BTreeMap<u64, Arc<Node>>,
                    adjoints: &mut BTreeMap<(u64, usize), (Tensor, Tensor)>,
                    target: &Tensor,
                    adjoint: Tensor|
          -> Result<()> {
-            if adjoint.shape() != target.shape() {
-                let rule = format!("a gradient of shape {} for a value of shape {}", adjoint.shape(), target.shape());
+            if (adjoint.shape(), adjoint.dtype()) != (target.shape(), target.dtype()) {
+                let is = format!("{} {}", target.shape(), target.dtype());
+                let rule = format!("a gradient of {} {} for a value of {is}", adjoint.shape(), adjoint.dtype());
                 return Err(Error::invalid(op, rule));
             }
+            target.device().check_same(op, adjoint.device())?;
             let key = (target.node.id, target.output);
             let sum = match adjoints.remove(&key) {
                 Some((_, old)) => {
@@ -153,7 +161,7 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
         };
         for (target, seed) in seeds {
             if target.is_tracked() {
-                add(&mut nodes, &mut adjoints, &target, seed)?;
+                add(op, &mut nodes, &mut adjoints, &target, seed)?;
             }
         }
         let mut visited = Vec::new();
@@ -185,9 +193,13 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
             let line = ascribe(node.source);
             let gradients = node.op.vjp(&context)?;
             drop(line);
+            if gradients.len() != inputs.len() {
+                let rule = format!("vjp returned {} gradients for {} inputs", gradients.len(), inputs.len());
+                return Err(Error::invalid(node.op.name(), rule));
+            }
             for ((input, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
                 if let (Some(gradient), true) = (gradient, wanted) {
-                    add(&mut nodes, &mut adjoints, input, gradient)?;
+                    add(node.op.name(), &mut nodes, &mut adjoints, input, gradient)?;
                 }
             }
             visited.push(node);

@@ -1,5 +1,6 @@
 //! The handle to a device: what tensors are recorded on, and who carries the recording out.
 
+use crate::device::Waiting;
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::profiler::Profiler;
@@ -24,7 +25,8 @@ pub(crate) trait Executor: Send + Sync {
     fn name(&self) -> &str;
     /// Most bytes of one tensor.
     fn max_tensor_bytes(&self) -> u64;
-    /// Computes every node of the schedule and stores the kept ones.
+    /// Computes every node of the schedule and stores the kept ones. After an error nothing has changed, except after
+    /// [`Error::StateUnknown`].
     fn execute(&self, schedule: &Schedule) -> Result<()>;
     /// The calls that end its kernels, in the order in which they run; each kernel computes one and whatever of its
     /// inputs no kernel before it has.
@@ -32,9 +34,9 @@ pub(crate) trait Executor: Send + Sync {
         Ok(schedule.calls())
     }
     /// The bytes of a storage, from its start.
-    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>>;
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, waiting: Waiting) -> BoxFuture<'a, Result<Vec<u8>>>;
     /// Waits until everything submitted is done and reports what went wrong on the way.
-    fn sync(&self) -> BoxFuture<'_, Result<()>>;
+    fn sync(&self, waiting: Waiting) -> BoxFuture<'_, Result<()>>;
     /// Counters.
     fn stats(&self) -> Stats;
     /// Starts the peaks of memory anew.
@@ -99,8 +101,13 @@ struct Inner {
 #[derive(Default)]
 struct Recorder {
     pending: Vec<Weak<Node>>,
-    effects: Vec<Tensor>,
+    /// Values that parameters show. Who holds them are the parameters: a device that held its tensors would never be freed.
+    effects: Vec<Weak<Node>>,
     random: RandomState,
+    /// What a flush that nobody had asked for met, until somebody can be told.
+    late: Option<Error>,
+    /// Why values on the device are neither what they were nor what was recorded.
+    unknown: Option<Error>,
 }
 
 /// Where the device's random stream stands: the seed, and how many counters of it are used up.
@@ -165,11 +172,15 @@ impl Device {
     pub(crate) fn draw(&self, counters: u64) -> RandomState {
         let mut recorder = self.inner.recorder.lock();
         let state = recorder.random;
-        recorder.random.counter += counters;
+        // The stream is a circle.
+        recorder.random.counter = state.counter.wrapping_add(counters);
         state
     }
 
     /// Submits everything recorded and does not wait for it.
+    ///
+    /// After an error nothing was submitted, and no value has changed: what was recorded is computed when it is asked for.
+    /// Where that can't be said, the error is [`Error::StateUnknown`].
     ///
     /// # Errors
     /// What planning or submitting it met, and what went wrong on the device before.
@@ -188,7 +199,7 @@ impl Device {
     /// Everything that went wrong since the last synchronisation: a lost device, memory that ran out,
     /// an index out of range, a time-out.
     pub fn sync(&self) -> Result<()> {
-        pollster::block_on(self.sync_async())
+        pollster::block_on(self.synchronise(Waiting::Here))
     }
 
     /// [`sync`](Device::sync) without blocking the thread.
@@ -196,8 +207,35 @@ impl Device {
     /// # Errors
     /// As `sync`.
     pub async fn sync_async(&self) -> Result<()> {
+        self.synchronise(Waiting::Elsewhere).await
+    }
+
+    async fn synchronise(&self, waiting: Waiting) -> Result<()> {
         self.flush()?;
-        self.inner.executor.sync().await
+        self.inner.executor.sync(waiting).await
+    }
+
+    /// Goes on after [`Error::StateUnknown`], for a program that has replaced every value it still needs, or needs none.
+    /// [`train::load`](crate::train::load) does so by itself.
+    pub fn assume_restored(&self) {
+        self.inner.recorder.lock().unknown = None;
+    }
+
+    /// Submits what is recorded because it has grown long. The call that is being recorded has nothing to do with what that
+    /// meets, so the next flush or read tells.
+    pub(crate) fn flush_in_passing(&self) {
+        if let Err(error) = self.flush() {
+            self.inner.recorder.lock().late.get_or_insert(error);
+        }
+    }
+
+    /// What must be told before anything else is computed.
+    fn check(&self) -> Result<()> {
+        let mut recorder = self.inner.recorder.lock();
+        match recorder.late.take().or_else(|| recorder.unknown.clone()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     /// Computes a tensor and every recorded effect.
@@ -207,14 +245,18 @@ impl Device {
 
     /// Computes `roots` and every recorded effect.
     fn compute(&self, roots: impl Iterator<Item = Arc<Node>>, marker: &mut Marker) -> Result<()> {
+        self.check()?;
         let mut effects = std::mem::take(&mut marker.effects);
         std::mem::swap(&mut effects, &mut self.inner.recorder.lock().effects);
         let mut schedule = std::mem::take(&mut marker.schedule);
-        schedule.fill(roots.chain(effects.drain(..).map(|effect| effect.node)), marker);
+        schedule.fill(roots.chain(effects.drain(..).filter_map(|effect| effect.upgrade())), marker);
         let result = if schedule.is_empty() { Ok(()) } else { self.inner.executor.execute(&schedule) };
         match result {
             Ok(()) => schedule.finish(),
             Err(_) => schedule.clear(),
+        }
+        if let Err(error @ Error::StateUnknown { .. }) = &result {
+            self.inner.recorder.lock().unknown = Some(error.clone());
         }
         marker.schedule = schedule;
         marker.effects = effects;
@@ -226,20 +268,36 @@ impl Device {
         Schedule::new(roots.iter().map(|root| root.node.clone()), &mut self.inner.running.lock())
     }
 
-    /// Records that `value`, which a parameter will show, must be computed at the next flush, whoever holds it.
-    pub(crate) fn record_effect(&self, value: Tensor) {
+    /// Records that `value`, which a parameter shows, must be computed at the next flush, if it is still shown then.
+    pub(crate) fn record_effect(&self, value: &Tensor) {
         value.node.assign();
-        self.inner.recorder.lock().effects.push(value);
+        self.inner.recorder.lock().effects.push(Arc::downgrade(&value.node));
     }
 
     /// Takes note of a recorded call; whether the recording has grown so long that it should be carried out.
     pub(crate) fn recorded(&self, node: &Arc<Node>) -> bool {
+        // Dropped after the lock is released: a caller's operation may record something when it is dropped.
+        let mut looked_at = Vec::new();
         let mut recorder = self.inner.recorder.lock();
         recorder.pending.push(Arc::downgrade(node));
         if recorder.pending.len() >= AUTO_FLUSH_NODES {
-            recorder.pending.retain(|node| node.upgrade().is_some_and(|node| !node.is_computed()));
+            recorder.pending.retain(|node| {
+                node.upgrade().is_some_and(|node| {
+                    let is_open = !node.is_computed();
+                    looked_at.push(node);
+                    is_open
+                })
+            });
         }
         recorder.pending.len() >= AUTO_FLUSH_NODES
+    }
+
+    /// Whether another device is this one.
+    pub(crate) fn check_same(&self, op: &'static str, other: &Device) -> Result<()> {
+        if self == other {
+            return Ok(());
+        }
+        Err(Error::DeviceMismatch { op, left: self.name().to_string(), right: other.name().to_string() })
     }
 
     pub(crate) fn check_size(&self, op: &'static str, layout: &Layout) -> Result<()> {

@@ -23,7 +23,7 @@ pub(crate) use node::{Node, State, Storage, grad_enabled, record, record_leaf, r
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Class, Io, Op, Room, Summing, Vjp};
 pub(crate) use op::{hash_structure, write_operation};
-pub(crate) use pack::{Pack, Segment};
+pub(crate) use pack::{Before, Pack, Segment};
 pub use parameter::Parameter;
 pub use print::Graph;
 pub use profiler::ProfileEvent;

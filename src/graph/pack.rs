@@ -2,14 +2,14 @@
 
 use crate::error::Result;
 use crate::graph::list::Few;
-use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
+use crate::graph::node::{GradientSlot, Node, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op};
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
 use std::hash::Hasher;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Where one parameter lies in a pack.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,12 @@ pub(crate) struct Segment {
 pub(crate) struct Pack {
     segments: Vec<Segment>,
     state: Mutex<Packed>,
+}
+
+/// The elements of a pack before an assignment.
+pub(crate) struct Before {
+    node: Weak<Node>,
+    output: usize,
 }
 
 #[derive(Debug)]
@@ -54,7 +60,30 @@ impl Pack {
         let mut state = self.state.lock();
         state.whole = if whole.is_tracked() { whole.detach() } else { whole.clone() };
         state.parts.fill(None);
-        whole.device().record_effect(state.whole.clone());
+        whole.device().record_effect(&state.whole);
+    }
+
+    /// What [`assign`](Pack::assign) needs to be taken back. Doesn't hold the elements, so that they may be overwritten.
+    pub fn before(&self) -> Before {
+        let whole = &self.state.lock().whole;
+        Before { node: Arc::downgrade(&whole.node), output: whole.output }
+    }
+
+    /// Whether the elements are computed.
+    pub fn is_computed(&self) -> bool {
+        self.state.lock().whole.node.is_computed()
+    }
+
+    /// Takes an assignment back that was never carried out: until it is, it holds what it is computed from.
+    pub fn take_back(&self, before: &Before) {
+        if let Some(node) = before.node.upgrade() {
+            let mut state = self.state.lock();
+            let dropped = std::mem::replace(&mut state.whole, Tensor { node, output: before.output });
+            let parts = std::mem::take(&mut state.parts);
+            state.parts = vec![None; parts.len()];
+            drop(state);
+            drop((dropped, parts));
+        }
     }
 
     pub fn segments(&self) -> &[Segment] {

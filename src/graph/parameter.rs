@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::graph::device::Device;
 use crate::graph::list::Few;
 use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
@@ -10,6 +11,7 @@ use crate::host_tensor::HostTensor;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::hash::Hasher;
 use std::panic::Location;
 use std::sync::Arc;
@@ -112,12 +114,33 @@ impl Parameter {
         };
     }
 
-    /// Shape and element type.
-    fn holds(&self) -> (Shape, DType) {
+    /// Shape, element type and device of the value. Records nothing.
+    pub(crate) fn holds(&self) -> (Shape, DType, Device) {
         match &*self.slot.value.lock() {
-            Value::Own(value) | Value::Counted(value, _) => (*value.shape(), value.dtype()),
-            Value::Part(pack, index) => (pack.segments()[*index].shape, pack.value().dtype()),
+            Value::Own(value) | Value::Counted(value, _) => (*value.shape(), value.dtype(), value.device().clone()),
+            Value::Part(pack, index) => {
+                let whole = pack.value();
+                (pack.segments()[*index].shape, whole.dtype(), whole.device().clone())
+            }
         }
+    }
+
+    /// Whether this tensor may take the place of the value, or of its gradient: it must have the value's shape, element
+    /// type and device.
+    fn check(&self, op: &'static str, entering: &Tensor) -> Result<()> {
+        let (shape, dtype, device) = self.holds();
+        if (*entering.shape(), entering.dtype()) != (shape, dtype) {
+            let name = &self.slot.name;
+            let rule = format!("{name} holds {shape} {dtype}, not {} {}", entering.shape(), entering.dtype());
+            return Err(Error::invalid(op, rule));
+        }
+        device.check_same(op, entering.device())
+    }
+
+    /// Every parameter where it comes first: clones are one parameter.
+    pub(crate) fn each_once(parameters: impl IntoIterator<Item = Parameter>) -> Vec<Parameter> {
+        let mut met = HashSet::new();
+        parameters.into_iter().filter(|parameter| met.insert(Arc::as_ptr(&parameter.slot))).collect()
     }
 
     /// The gradient added up since the last [`zero_grad`](Parameter::zero_grad).
@@ -126,42 +149,48 @@ impl Parameter {
     }
 
     /// Puts a gradient in the place of the added-up one.
-    pub fn set_grad(&self, gradient: Option<Tensor>) {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where shape or element type differ from the value's, [`Error::DeviceMismatch`].
+    pub fn set_grad(&self, gradient: Option<Tensor>) -> Result<()> {
+        if let Some(gradient) = &gradient {
+            self.check("set_grad", gradient)?;
+        }
         *self.slot.gradient.lock() = gradient;
+        Ok(())
     }
 
     /// Forgets the gradient.
     pub fn zero_grad(&self) {
-        self.set_grad(None);
+        // The old one is dropped without the lock: with a history of its own it may hold much.
+        drop(self.slot.gradient.lock().take());
     }
 
     /// Replaces the value at the next flush.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shape or element type differ.
+    /// [`Error::Invalid`] where shape or element type differ, [`Error::DeviceMismatch`].
     #[track_caller]
     pub fn assign(&self, value: &Tensor) -> Result<()> {
-        let (shape, dtype) = self.holds();
-        if (*value.shape(), value.dtype()) != (shape, dtype) {
-            let name = &self.slot.name;
-            let rule = format!("{name} holds {shape} {dtype}, not {} {}", value.shape(), value.dtype());
-            return Err(Error::invalid("assign", rule));
-        }
+        self.check("assign", value)?;
         let current = leaf(value, self.slot.gradient());
-        value.device().record_effect(current.clone());
+        value.device().record_effect(&current);
         *self.slot.value.lock() = Value::Own(current);
         Ok(())
     }
 }
 
 impl Tensor {
-    /// This value as a leaf whose gradient [`backward`](Tensor::backward) computes; earlier history is cut off.
+    /// This value as a leaf whose gradient [`backward`](Tensor::backward) computes; earlier history is cut off. Unlike
+    /// PyTorch's `requires_grad_`, it leaves this tensor as it is.
+    #[must_use = "it returns a new leaf, and leaves this tensor as it is"]
     #[track_caller]
     pub fn requires_grad(&self) -> Tensor {
         leaf(self, Some(GradientSlot::default()))
     }
 
     /// This value without history: gradients don't flow through it.
+    #[must_use = "it returns a new tensor, and leaves this one as it is"]
     #[track_caller]
     pub fn detach(&self) -> Tensor {
         leaf(self, None)

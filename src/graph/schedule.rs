@@ -80,7 +80,7 @@ pub(crate) struct Marker {
     pub schedule: Schedule,
     /// Memory for what is recorded while the next schedule is made.
     pub recorded: Vec<Weak<Node>>,
-    pub effects: Vec<Tensor>,
+    pub effects: Vec<Weak<Node>>,
 }
 
 /// Tells schedules apart, so that marks of an earlier one don't count.

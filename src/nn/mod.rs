@@ -89,9 +89,10 @@ pub trait Module: Send + Sync {
     }
 
     /// Everything it holds, under the dotted names of PyTorch's `state_dict`, in a fixed order: the children's, unless
-    /// it has parameters of its own. Running statistics are among them; optimizers leave out what is not trained.
+    /// it has parameters of its own. Running statistics are among them; optimizers leave out what is not trained. One that
+    /// several children share is there once.
     fn parameters(&self) -> Vec<Parameter> {
-        self.children().into_iter().flat_map(|child| child.parameters()).collect()
+        Parameter::each_once(self.children().into_iter().flat_map(|child| child.parameters()))
     }
 
     /// Switches it and its children to training, how they start, or with `false` to evaluation: dropout drops and batch

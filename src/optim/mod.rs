@@ -31,8 +31,13 @@ pub trait Optimizer {
 
     /// Changes every parameter that has a gradient, and submits the work recorded so far without waiting for it.
     ///
+    /// After an error no parameter has moved that doesn't belong to another device, and the step can be made again: none
+    /// moves twice by the same gradient. Bad labels and indices are found on the device, so they are not among the errors of
+    /// the step that they spoil; the next read or [`Device::sync`](crate::Device::sync) tells of them, and such a step
+    /// has changed the parameters.
+    ///
     /// # Errors
-    /// What submitting the work meets.
+    /// What submitting the work meets, and what went wrong on the device before.
     fn step(&mut self) -> Result<()>;
 
     /// The trained parameters.
@@ -54,7 +59,10 @@ pub trait Optimizer {
     fn lr(&self) -> f64;
 
     /// Sets the learning rate. It is data: another one makes no other plan.
-    fn set_lr(&mut self, lr: f64);
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) where it is negative or not finite; the old one stays then.
+    fn set_lr(&mut self, lr: f64) -> Result<()>;
 
     /// Forgets all gradients.
     fn zero_grad(&self) {

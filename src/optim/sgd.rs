@@ -93,7 +93,9 @@ impl Optimizer for Sgd {
     fn lr(&self) -> f64 {
         self.options.lr
     }
-    fn set_lr(&mut self, lr: f64) {
+    fn set_lr(&mut self, lr: f64) -> Result<()> {
+        at_least_zero("set_lr", "lr", lr)?;
         self.options.lr = lr;
+        Ok(())
     }
 }

@@ -4,9 +4,10 @@
 //! whole packs, one launch for all of them.
 
 use crate::error::{Error, Result};
-use crate::graph::{Pack, Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::graph::{Before, Device, Pack, Parameter, Tensor, ascribe_to_caller, no_grad};
 use crate::ops::{pack, segments};
 use std::collections::HashSet;
+use std::iter;
 use std::sync::Arc;
 
 /// Elements of a pack: larger ones would gain nothing, and could meet the limits of a buffer.
@@ -18,6 +19,9 @@ struct Slot {
     buffers: Vec<Parameter>,
     /// Counted for each parameter: one that gets its first gradient late has its first step late.
     steps: u64,
+    /// The gradient of its last step, while others of the same call have failed: the call may be made again, and this
+    /// parameter must not move twice. Held, so that no other gradient can be taken for it.
+    stepped_by: Option<Tensor>,
 }
 
 /// Slots that take their steps together.
@@ -25,6 +29,29 @@ struct Group {
     members: Vec<usize>,
     parameters: Arc<Pack>,
     buffers: Vec<Arc<Pack>>,
+}
+
+impl Slot {
+    /// The gradient of the next step.
+    fn gradient(&self) -> Option<Tensor> {
+        let is_new = |gradient: &Tensor| !self.stepped_by.as_ref().is_some_and(|by| by.is_same(gradient));
+        self.parameter.grad().filter(is_new)
+    }
+}
+
+impl Group {
+    /// The packs of the parameters and of each kind of buffer.
+    fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        iter::once(&self.parameters).chain(&self.buffers)
+    }
+}
+
+/// What a group was before its step.
+struct Undo {
+    group: usize,
+    /// Of the parameters, then of the buffers.
+    packs: Vec<Before>,
+    steps: u64,
 }
 
 /// A step of some parameters, side by side in tensors of one dimension.
@@ -47,7 +74,7 @@ impl Slots {
     pub fn new(op: &'static str, parameters: Vec<Parameter>, buffers: &[&str]) -> Result<Slots> {
         let mut names = HashSet::new();
         let mut slots = Vec::new();
-        for parameter in parameters.into_iter().filter(Parameter::is_trained) {
+        for parameter in Parameter::each_once(parameters).into_iter().filter(Parameter::is_trained) {
             if !names.insert(parameter.name().to_string()) {
                 return Err(Error::invalid(op, format!("two parameters are called {}", parameter.name())));
             }
@@ -56,7 +83,7 @@ impl Slots {
                 Ok(Parameter::buffer(format!("{kind}.{}", parameter.name()), &zeros))
             };
             let buffers = buffers.iter().map(zeros).collect::<Result<_>>()?;
-            slots.push(Slot { parameter, buffers, steps: 0 });
+            slots.push(Slot { parameter, buffers, steps: 0, stepped_by: None });
         }
         if slots.is_empty() {
             return Err(Error::invalid(op, "there are no trained parameters"));
@@ -146,34 +173,76 @@ impl Slots {
     }
 
     /// Calls `update` for the parameters with a gradient, which returns their new values and buffers; then submits what
-    /// was recorded.
+    /// was recorded. After an error what was not carried out is taken back, so that a repeated call is the first one's.
     #[track_caller]
     pub fn step(&mut self, update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
         let _line = ascribe_to_caller();
-        no_grad(|| self.record(update))?;
-        // Not of a parameter's value: that would be one more holder of the pack's memory.
-        self.groups[0].parameters.value().device().flush()
+        let mut undo = Vec::new();
+        let result = no_grad(|| self.record(update, &mut undo)).and_then(|()| self.flush());
+        match &result {
+            Ok(()) => self.slots.iter_mut().for_each(|slot| slot.stepped_by = None),
+            Err(_) => undo.iter().for_each(|undo| self.take_back(undo)),
+        }
+        result
+    }
+
+    /// Submits what is recorded on the devices of the parameters.
+    fn flush(&self) -> Result<()> {
+        let mut flushed: Vec<Device> = Vec::new();
+        for group in &self.groups {
+            // Not of a parameter's value: that would be one more holder of the pack's memory.
+            let device = group.parameters.value().device().clone();
+            if !flushed.contains(&device) {
+                device.flush()?;
+                flushed.push(device);
+            }
+        }
+        Ok(())
     }
 
     #[track_caller]
-    fn record(&mut self, mut update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
-        let mut gradients: Vec<Option<Tensor>> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
+    fn record(
+        &mut self,
+        mut update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<()> {
+        let mut gradients: Vec<Option<Tensor>> = self.slots.iter().map(Slot::gradient).collect();
         self.regroup(&gradients)?;
-        for group in &self.groups {
+        for (index, group) in self.groups.iter().enumerate() {
             let of_members: Vec<Tensor> = group.members.iter().filter_map(|&member| gradients[member].take()).collect();
             if of_members.is_empty() {
                 continue;
             }
             let value = group.parameters.value();
             let gradient = pack(&of_members, group.parameters.segments(), value.numel())?;
-            let steps = self.slots[group.members[0]].steps + 1;
+            let before = self.slots[group.members[0]].steps;
+            // A count that a file makes up may be the largest there is.
+            let steps = before.saturating_add(1);
             let buffers = group.buffers.iter().map(|pack| pack.value()).collect();
             let (value, buffers) = update(Update { value, gradient, buffers, steps })?;
+            let packs = group.packs().map(|pack| pack.before()).collect();
+            undo.push(Undo { group: index, packs, steps: before });
             group.parameters.assign(&value);
             group.buffers.iter().zip(&buffers).for_each(|(pack, buffer)| pack.assign(buffer));
             group.members.iter().for_each(|&member| self.slots[member].steps = steps);
         }
         Ok(())
+    }
+
+    /// Takes a group's step back, or remembers that it was carried out before others failed.
+    fn take_back(&mut self, undo: &Undo) {
+        let group = &self.groups[undo.group];
+        let is_done = group.packs().all(|pack| pack.is_computed());
+        if !is_done {
+            group.packs().zip(&undo.packs).for_each(|(pack, before)| pack.take_back(before));
+        }
+        for &member in &group.members {
+            let slot = &mut self.slots[member];
+            match is_done {
+                true => slot.stepped_by = slot.parameter.grad(),
+                false => slot.steps = undo.steps,
+            }
+        }
     }
 
     pub fn parameters(&self) -> Vec<Parameter> {

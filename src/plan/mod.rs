@@ -28,7 +28,7 @@ mod simplify;
 mod wiring;
 mod workspace;
 
-use crate::device::{Cache, Gpu};
+use crate::device::{Cache, Gpu, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
 use crate::tune::Tuner;
@@ -175,10 +175,10 @@ impl Executor for Planner {
         Ok(ends)
     }
 
-    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, waiting: Waiting) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
             match storage {
-                Storage::Device(buffer) => self.gpu.read(buffer, bytes).await,
+                Storage::Device(buffer) => self.gpu.read(buffer, bytes, waiting).await,
                 Storage::Pending(data) => Ok(data[..bytes].to_vec()),
                 Storage::Host(_) => {
                     Err(Error::Internal { op: "read", reason: "a host value on an adapter".to_string() })
@@ -187,8 +187,8 @@ impl Executor for Planner {
         })
     }
 
-    fn sync(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.gpu.sync())
+    fn sync(&self, waiting: Waiting) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.gpu.sync(waiting))
     }
 
     fn stats(&self) -> Stats {

@@ -69,9 +69,12 @@ impl Memory {
             };
             // After an error nobody knows what parameters the device has.
             submitted.inspect_err(|_| self.params.clear())?;
-            gpu.check_guards(&self.slots, &plan.slots)?;
         }
-        self.store(plan, schedule)
+        // From here on the run has happened: an error would have it repeated, on what it has changed in place.
+        self.store(plan, schedule)?;
+        gpu.throttle();
+        gpu.check_guards(&self.slots, &plan.slots);
+        Ok(())
     }
 
     /// A buffer for each slot; those of the last run where they are free, so that its bind groups serve again.

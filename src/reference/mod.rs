@@ -2,6 +2,7 @@
 //!
 //! The oracle of the tests, the baseline of the benchmarks, and what a machine without an adapter runs on.
 
+use crate::device::Waiting;
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Edge, Executor, Node, OneOrMore, ProfileEvent, Profiler, Schedule, Stats, Storage};
 use crate::host_tensor::HostTensor;
@@ -69,6 +70,20 @@ pub(crate) fn walk(
     Ok(())
 }
 
+/// What a call's reference returned, if that is what its shape rule says. A caller's own operations come here too.
+pub(crate) fn checked(node: &Node, outputs: Vec<HostTensor>) -> Result<Vec<HostTensor>> {
+    let fits = |(output, layout): (&HostTensor, &Layout)| {
+        (output.shape, output.values.len()) == (layout.shape, layout.shape.numel())
+    };
+    if outputs.len() == node.outputs.len() && outputs.iter().zip(node.outputs.iter()).all(fits) {
+        return Ok(outputs);
+    }
+    let got: Vec<(Shape, usize)> = outputs.iter().map(|output| (output.shape, output.values.len())).collect();
+    let expected: Vec<Shape> = node.outputs.iter().map(|layout| layout.shape).collect();
+    let rule = format!("its reference returned {got:?} (shapes and numbers of values) for outputs of {expected:?}");
+    Err(Error::invalid(node.op.name(), rule))
+}
+
 impl Reference {
     fn source(schedule: &Schedule, source: usize) -> Result<Value> {
         let tensor = &schedule.sources[source];
@@ -108,7 +123,7 @@ impl Reference {
                     |layout: &Layout| HostTensor::new(layout.shape, layout.dtype, vec![f64::NAN; layout.shape.numel()]);
                 Ok(node.outputs.iter().map(nan).collect())
             }
-            outputs => outputs,
+            outputs => checked(node, outputs?),
         }
     }
 }
@@ -134,7 +149,7 @@ impl Executor for Reference {
         })
     }
 
-    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
+    fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, _: Waiting) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
             self.fault.lock().take().map_or(Ok(()), Err)?;
             match storage {
@@ -155,7 +170,7 @@ impl Executor for Reference {
         })
     }
 
-    fn sync(&self) -> BoxFuture<'_, Result<()>> {
+    fn sync(&self, _: Waiting) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.fault.lock().take().map_or(Ok(()), Err) })
     }
 

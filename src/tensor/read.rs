@@ -1,5 +1,6 @@
 //! Reading values: the synchronisation points.
 
+use crate::device::Waiting;
 use crate::dtype::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe, no_grad};
@@ -11,7 +12,7 @@ impl Tensor {
     /// [`Error::WrongDType`] where `T` is not the tensor's type, and everything that went wrong on the device
     /// since the last synchronisation.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        pollster::block_on(self.to_vec_async())
+        pollster::block_on(self.values(Waiting::Here))
     }
 
     /// [`to_vec`](Tensor::to_vec) without blocking the thread.
@@ -19,6 +20,10 @@ impl Tensor {
     /// # Errors
     /// As `to_vec`.
     pub async fn to_vec_async<T: Element>(&self) -> Result<Vec<T>> {
+        self.values(Waiting::Elsewhere).await
+    }
+
+    async fn values<T: Element>(&self, waiting: Waiting) -> Result<Vec<T>> {
         if self.dtype() != T::DTYPE {
             let expected = match T::DTYPE {
                 crate::DType::F32 => "an f32 tensor",
@@ -29,7 +34,7 @@ impl Tensor {
             };
             return Err(Error::WrongDType { op: "to_vec", expected, got: self.dtype() });
         }
-        let bytes = self.read_bytes().await?;
+        let bytes = self.read_bytes(waiting).await?;
         Ok(T::from_device_bytes(&bytes))
     }
 
@@ -41,7 +46,7 @@ impl Tensor {
         if let Some(values) = self.host_values()? {
             return Ok(values);
         }
-        let bytes = pollster::block_on(self.read_bytes())?;
+        let bytes = pollster::block_on(self.read_bytes(Waiting::Here))?;
         Ok(self.dtype().decode(&bytes))
     }
 
@@ -50,7 +55,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`] where there is more than one; otherwise as [`to_vec`](Tensor::to_vec).
     pub fn item<T: Element>(&self) -> Result<T> {
-        pollster::block_on(self.item_async())
+        pollster::block_on(self.element(Waiting::Here))
     }
 
     /// [`item`](Tensor::item) without blocking the thread.
@@ -58,20 +63,24 @@ impl Tensor {
     /// # Errors
     /// As `item`.
     pub async fn item_async<T: Element>(&self) -> Result<T> {
+        self.element(Waiting::Elsewhere).await
+    }
+
+    async fn element<T: Element>(&self, waiting: Waiting) -> Result<T> {
         if self.numel() != 1 {
             let rule = format!("item reads a single element, not shape {}", self.shape());
             return Err(Error::invalid("item", rule));
         }
-        Ok(self.to_vec_async::<T>().await?[0])
+        Ok(self.values::<T>(waiting).await?[0])
     }
 
     /// Computes this tensor and reads its device bytes.
-    async fn read_bytes(&self) -> Result<Vec<u8>> {
+    async fn read_bytes(&self, waiting: Waiting) -> Result<Vec<u8>> {
         let tensor = self.stored()?;
         let storage = tensor.node.state.lock().storage.as_ref().map(|storage| storage[tensor.output].clone());
         let storage =
             storage.ok_or_else(|| Error::Internal { op: "to_vec", reason: "nothing was computed".to_string() })?;
-        self.device().executor().read(&storage, tensor.layout().bytes()).await
+        self.device().executor().read(&storage, tensor.layout().bytes(), waiting).await
     }
 
     /// The same values from the start of a storage of their own, computed.
@@ -92,7 +101,7 @@ impl Tensor {
             return Ok(None);
         }
         let tensor = self.stored()?;
-        pollster::block_on(self.device().executor().sync())?;
+        pollster::block_on(self.device().executor().sync(Waiting::Here))?;
         let state = tensor.node.state.lock();
         Ok(match state.storage.as_ref().map(|storage| &storage[tensor.output]) {
             Some(crate::graph::Storage::Host(values)) => Some(values.values[..tensor.numel()].to_vec()),

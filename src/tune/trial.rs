@@ -1,6 +1,6 @@
 //! Runs one way to compute a call on made-up values: whether it is right, and how long it takes.
 
-use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform};
+use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -159,7 +159,7 @@ impl<'a> Bench<'a> {
         }
         gpu.submit(None, trial.dispatches().into_iter())?;
         let checked = self.outputs.iter().zip(self.call.io.outputs).take(self.call.op.results());
-        checked.map(|(buffer, layout)| pollster::block_on(gpu.read(buffer, layout.bytes()))).collect()
+        checked.map(|(buffer, layout)| pollster::block_on(gpu.read(buffer, layout.bytes(), Waiting::Here))).collect()
     }
 
     /// How long one run takes: on the device where it has timestamps, and otherwise until the host knows of its end.
@@ -169,7 +169,7 @@ impl<'a> Bench<'a> {
             return Ok(gpu.submit_timed(&trial.dispatches(), since)?.iter().map(|span| span.time).sum());
         }
         gpu.submit(None, trial.dispatches().into_iter())?;
-        pollster::block_on(gpu.sync())?;
+        pollster::block_on(gpu.sync(Waiting::Here))?;
         Ok(since.elapsed())
     }
 
