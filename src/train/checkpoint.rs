@@ -2,7 +2,7 @@
 //!
 //! Parameters stand under their own names, so that other programs find them; the optimizer's buffers under
 //! `optimizer.`, its step counts as `optimizer.steps`. Everything else is JSON in the file's metadata, under
-//! `wgrad.checkpoint`.
+//! `wgrad.checkpoint`. A parameter that several modules share stands there once.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -10,16 +10,19 @@ use crate::file;
 use crate::graph::{Device, Parameter, RandomState, Tensor};
 use crate::nn::Module;
 use crate::optim::Optimizer;
+use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
 const TAG: &str = "wgrad.checkpoint";
 const VERSION: u64 = 1;
 const STEPS: &str = "optimizer.steps";
+/// What safetensors files themselves keep under a name.
+const METADATA: &str = "__metadata__";
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,27 +56,29 @@ impl Entry {
     }
 }
 
-/// The optimizer's buffers, and the names they have in the file.
-fn named_buffers(optimizer: &dyn Optimizer) -> impl Iterator<Item = (String, Parameter)> {
-    optimizer.buffers().into_iter().map(|buffer| (format!("optimizer.{}", buffer.name()), buffer))
+/// Parameters under the names they have in the file, each once.
+fn named(op: &'static str, model: &dyn Module, optimizer: Option<&dyn Optimizer>) -> Result<Vec<(String, Parameter)>> {
+    let parameters = Parameter::each_once(model.parameters()).into_iter().map(|p| (p.name().to_string(), p));
+    let buffers = optimizer.into_iter().flat_map(|optimizer| optimizer.buffers());
+    let all: Vec<_> = parameters.chain(buffers.map(|b| (format!("optimizer.{}", b.name()), b))).collect();
+    let mut names = HashSet::from([STEPS, METADATA]);
+    match all.iter().find(|(name, _)| !names.insert(name)) {
+        Some((name, _)) => Err(Error::invalid(op, format!("a checkpoint can't hold two entries called {name}"))),
+        None => Ok(all),
+    }
 }
 
 /// Writes a run: parameters, optimizer, position, and where the device's random stream stands.
 ///
 /// The file is written under another name in the same folder, brought to the disk, and renamed: whatever goes wrong,
-/// `path` holds the old checkpoint or the new one.
+/// `path` holds the old checkpoint or the new one. What [`load`] would refuse is not written.
 ///
 /// # Errors
-/// [`Error::File`], and what went wrong on the device.
+/// [`Error::File`]; [`Error::Invalid`] where two entries would have one name; and what went wrong on the device.
 pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Optimizer, at: &Position) -> Result<()> {
     let mut entries = BTreeMap::new();
-    for parameter in model.parameters() {
-        if entries.insert(parameter.name().to_string(), Entry::of(&parameter)?).is_some() {
-            return Err(Error::invalid("save", format!("two parameters are called {}", parameter.name())));
-        }
-    }
-    for (name, buffer) in named_buffers(optimizer) {
-        entries.insert(name, Entry::of(&buffer)?);
+    for (name, parameter) in named("save", model, Some(optimizer))? {
+        entries.insert(name, Entry::of(&parameter)?);
     }
     let steps = optimizer.steps();
     let bytes = steps.iter().flat_map(|steps| steps.to_le_bytes()).collect();
@@ -96,13 +101,23 @@ pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Op
     let bytes = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|error| Error::file(path, error))?;
+    Checkpoint::open(path, &bytes)?.run()?;
     file::replace(path, &bytes)
 }
 
-/// An open checkpoint.
+/// What a checkpoint holds besides tensors.
+struct Run {
+    position: Position,
+    random: RandomState,
+    optimizer: String,
+    lr: f64,
+}
+
+/// An open file.
 struct Checkpoint<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
+    /// What stands under our tag; null in files of other programs.
     about: Value,
 }
 
@@ -111,14 +126,35 @@ impl<'a> Checkpoint<'a> {
         let unreadable = |error| Error::file(path, format!("not a whole safetensors file: {error}"));
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
-        let foreign = || Error::file(path, format!("a safetensors file, but no checkpoint: {TAG} is missing"));
-        let about = metadata.metadata().as_ref().and_then(|metadata| metadata.get(TAG)).ok_or_else(foreign)?;
-        let about: Value = serde_json::from_str(about).map_err(|error| Error::file(path, format!("{TAG}: {error}")))?;
+        let about = match metadata.metadata().as_ref().and_then(|metadata| metadata.get(TAG)) {
+            Some(about) => serde_json::from_str(about).map_err(|error| Error::file(path, format!("{TAG}: {error}")))?,
+            None => Value::Null,
+        };
         let checkpoint = Checkpoint { path, tensors, about };
-        match checkpoint.number("version")? {
-            VERSION => Ok(checkpoint),
-            other => Err(Error::file(path, format!("version {other}; this program reads version {VERSION}"))),
+        match checkpoint.is_foreign() || checkpoint.number("version")? == VERSION {
+            true => Ok(checkpoint),
+            false => {
+                let other = checkpoint.number("version")?;
+                Err(Error::file(path, format!("version {other}; this program reads version {VERSION}")))
+            }
         }
+    }
+
+    /// Whether another program wrote it.
+    fn is_foreign(&self) -> bool {
+        self.about.is_null()
+    }
+
+    fn run(&self) -> Result<Run> {
+        if self.is_foreign() {
+            return Err(Error::file(self.path, format!("a safetensors file, but no checkpoint: {TAG} is missing")));
+        }
+        Ok(Run {
+            position: self.position()?,
+            random: RandomState { seed: self.number("random_seed")?, counter: self.number("random_counter")? },
+            optimizer: self.about("optimizer", |name| name.as_str().map(str::to_string))?,
+            lr: self.about("lr", |lr| lr.as_f64().filter(|lr| lr.is_finite()))?,
+        })
     }
 
     fn about<T>(&self, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Result<T> {
@@ -140,26 +176,33 @@ impl<'a> Checkpoint<'a> {
         self.tensors.tensor(name).map_err(|_| Error::file(self.path, format!("{name} is missing")))
     }
 
-    /// The value that the file holds for a parameter.
+    /// The value that the file holds for a parameter, in the parameter's type.
     fn value(&self, name: &str, parameter: &Parameter) -> Result<Tensor> {
-        let (entry, current) = (self.entry(name)?, parameter.value());
-        if entry.shape() != &current.shape()[..] {
-            let reason = format!("{name} is {:?} in the file and {} here", entry.shape(), current.shape());
+        let (entry, (shape, dtype, device)) = (self.entry(name)?, parameter.holds());
+        if entry.shape() != &shape[..] {
+            let reason = format!("{name} is {:?} in the file and {shape} here", entry.shape());
             return Err(Error::file(self.path, reason));
         }
-        let values: Vec<f64> = match entry.dtype() {
-            Dtype::F32 => {
-                entry.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
-            }
-            Dtype::F64 => entry.data().chunks_exact(8).map(|b| f64::from_le_bytes(eight(b))).collect(),
-            Dtype::I64 => entry.data().chunks_exact(8).map(|b| i64::from_le_bytes(eight(b)) as f64).collect(),
-            other => return Err(Error::file(self.path, format!("{name} is {other:?}; expected F32, F64 or I64"))),
+        let values = numbers(entry.dtype(), entry.data())
+            .ok_or_else(|| Error::file(self.path, format!("{name} is {:?}, which is not read", entry.dtype())))?;
+        let exact = |low: f64, high: f64| match values.iter().find(|v| v.fract() != 0.0 || **v < low || **v > high) {
+            Some(value) => Err(Error::file(self.path, format!("{name} holds {value}, which is no {dtype}"))),
+            None => Ok(()),
         };
-        let (device, shape) = (current.device(), current.shape());
-        match current.dtype() {
-            // By way of f32 large counts would be rounded.
-            DType::I32 => Tensor::from_slice(device, &values.iter().map(|&v| v as i32).collect::<Vec<_>>(), shape),
-            dtype => Tensor::from_f64(device, &values, shape)?.to_dtype(dtype),
+        match dtype {
+            DType::I32 => {
+                exact(i32::MIN.into(), i32::MAX.into())?;
+                Tensor::from_slice(&device, &values.iter().map(|&v| v as i32).collect::<Vec<_>>(), &shape)
+            }
+            DType::U32 => {
+                exact(0.0, u32::MAX.into())?;
+                Tensor::from_slice(&device, &values.iter().map(|&v| v as u32).collect::<Vec<_>>(), &shape)
+            }
+            DType::Bool => {
+                exact(0.0, 1.0)?;
+                Tensor::from_slice(&device, &values.iter().map(|&v| v != 0.0).collect::<Vec<_>>(), &shape)
+            }
+            DType::F32 | DType::F16 => Tensor::from_f64(&device, &values, &shape)?.to_dtype(dtype),
         }
     }
 
@@ -172,8 +215,27 @@ fn eight(bytes: &[u8]) -> [u8; 8] {
     std::array::from_fn(|i| bytes[i])
 }
 
-fn named(parameters: Vec<Parameter>) -> Vec<(String, Parameter)> {
-    parameters.into_iter().map(|parameter| (parameter.name().to_string(), parameter)).collect()
+/// The numbers of an entry, `None` for types that are not read. Integers past 2^53 are rounded: no type here holds them.
+fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
+    fn each<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f64) -> Option<Vec<f64>> {
+        Some(data.as_chunks().0.iter().map(|bytes| number(*bytes)).collect())
+    }
+    match dtype {
+        Dtype::F64 => each(data, f64::from_le_bytes),
+        Dtype::F32 => each(data, |bytes| f32::from_le_bytes(bytes).into()),
+        Dtype::F16 => each(data, |bytes| f16::from_le_bytes(bytes).into()),
+        Dtype::BF16 => each(data, |bytes| bf16::from_le_bytes(bytes).into()),
+        Dtype::I64 => each(data, |bytes| i64::from_le_bytes(bytes) as f64),
+        Dtype::U64 => each(data, |bytes| u64::from_le_bytes(bytes) as f64),
+        Dtype::I32 => each(data, |bytes| i32::from_le_bytes(bytes).into()),
+        Dtype::U32 => each(data, |bytes| u32::from_le_bytes(bytes).into()),
+        Dtype::I16 => each(data, |bytes| i16::from_le_bytes(bytes).into()),
+        Dtype::U16 => each(data, |bytes| u16::from_le_bytes(bytes).into()),
+        Dtype::I8 => each(data, |bytes| i8::from_le_bytes(bytes).into()),
+        Dtype::U8 => each(data, |bytes| u8::from_le_bytes(bytes).into()),
+        Dtype::BOOL => each(data, |[byte]: [u8; 1]| f64::from(u8::from(byte != 0))),
+        _ => None,
+    }
 }
 
 /// Brings a run to where the checkpoint stands: parameters, optimizer with its learning rate, and the device's random
@@ -181,19 +243,17 @@ fn named(parameters: Vec<Parameter>) -> Vec<(String, Parameter)> {
 ///
 /// # Errors
 /// [`Error::File`] where the file can't be read, is cut off or no checkpoint, was written by another optimizer,
-/// or a tensor in it is missing, left over, or of another shape. Nothing has changed then.
+/// or a tensor in it is missing, left over, or of another shape; [`Error::Invalid`] where two parameters have one name.
+/// Nothing has changed then.
 pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dyn Optimizer) -> Result<Position> {
     let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
     let file = Checkpoint::open(path, &bytes)?;
-    let position = file.position()?;
-    let random = RandomState { seed: file.number("random_seed")?, counter: file.number("random_counter")? };
-    let lr = file.about("lr", Value::as_f64)?;
-    let name = file.about("optimizer", |name| name.as_str().map(str::to_string))?;
-    if name != optimizer.name() {
-        return Err(Error::file(path, format!("written with the optimizer {name}, not {}", optimizer.name())));
+    let run = file.run()?;
+    if run.optimizer != optimizer.name() {
+        let reason = format!("written with the optimizer {}, not {}", run.optimizer, optimizer.name());
+        return Err(Error::file(path, reason));
     }
-    let mut parameters = named(model.parameters());
-    parameters.extend(named_buffers(optimizer));
+    let parameters = named("load", model, Some(optimizer))?;
     let values = file.values(&parameters)?;
     let steps = file.entry(STEPS)?;
     if steps.dtype() != Dtype::U64 || steps.shape() != [optimizer.steps().len()] {
@@ -204,25 +264,29 @@ pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dy
     if let Some(extra) = file.tensors.names().into_iter().find(|name| !known(name)) {
         return Err(Error::file(path, format!("{extra} belongs to nothing here: another model or optimizer")));
     }
-    // Everything has been checked: from here on nothing is left half done.
+    // Everything has been checked but the learning rate: from here on nothing is left half done.
     let steps: Vec<u64> = steps.data().chunks_exact(8).map(|b| u64::from_le_bytes(eight(b))).collect();
+    optimizer.set_lr(run.lr)?;
     optimizer.set_steps(&steps)?;
-    optimizer.set_lr(lr);
     assign(&parameters, &values)?;
-    device.set_random_state(random);
+    device.set_random_state(run.random);
+    device.assume_restored();
     device.flush()?;
-    Ok(position)
+    Ok(run.position)
 }
 
-/// Loads a checkpoint's parameters and nothing else, to evaluate or to use a model.
+/// Loads parameters and nothing else, to evaluate, to use or to fine-tune a model: from a checkpoint, whose position it
+/// returns, or from any safetensors file, such as PyTorch's `state_dict` saved by `safetensors.torch`. Numbers are converted to
+/// the parameters' types; entries that the model has no parameter for are left out.
 ///
 /// # Errors
-/// As [`load`], except that optimizers are not looked at.
-pub fn load_parameters(path: &Path, model: &dyn Module) -> Result<Position> {
+/// [`Error::File`] where the file can't be read or is cut off, or a tensor is missing, of another shape, or holds numbers
+/// that the parameter's type does not have; [`Error::Invalid`] where two parameters have one name. Nothing has changed then.
+pub fn load_parameters(path: &Path, model: &dyn Module) -> Result<Option<Position>> {
     let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
     let file = Checkpoint::open(path, &bytes)?;
-    let position = file.position()?;
-    let parameters = named(model.parameters());
+    let position = if file.is_foreign() { None } else { Some(file.position()?) };
+    let parameters = named("load_parameters", model, None)?;
     let values = file.values(&parameters)?;
     assign(&parameters, &values)?;
     Ok(position)
