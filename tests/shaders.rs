@@ -9,7 +9,8 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
-use wgrad::{Device, DeviceOptions, Noop, ops};
+
+use wgrad::{DType, Device, DeviceOptions, Disable, Noop, Tensor, ops};
 
 /// What is wrong with a module, if anything is.
 fn fault(source: &str) -> Option<String> {
@@ -88,15 +89,67 @@ fn templates_with_open_stores_leave_the_libraries_their_names() {
     }
 }
 
+fn open(noop: Noop, disable: Disable) -> Device {
+    Device::with_options(&DeviceOptions { noop: Some(noop), disable, ..DeviceOptions::default() }).unwrap()
+}
+
 /// The modules that all cases need on an adapter.
 fn specialised(noop: Noop) -> Vec<(String, String)> {
-    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let device = open(noop, Disable::default());
+    record_all(&device);
+    device.shader_sources()
+}
+
+/// Runs all cases.
+fn record_all(device: &Device) {
     let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
     for (number, case) in numbered(&ops::cases()).into_iter().filter(|(_, case)| has_f16 || !case.needs_f16) {
         // Values mean nothing here; the noop adapter computes none.
-        results(case, number, &device).unwrap_or_else(|e| panic!("{}.{}: {e}", case.op, number % 1000));
+        results(case, number, device).unwrap_or_else(|e| panic!("{}.{}: {e}", case.op, number % 1000));
     }
-    device.shader_sources()
+}
+
+#[test]
+fn modules_with_written_out_functions_are_valid() {
+    // A module that was not would be an error of its case.
+    let noop = Noop { subgroup_size: 4, name: "SwiftShader", ..Noop::default() };
+    let device = open(noop, Disable { int64: true, ..Disable::default() });
+    record_all(&device);
+    let written_out = |(name, source): (String, String)| source.contains("alias driver_F").then_some(name);
+    let stems: BTreeSet<String> = device.shader_sources().into_iter().filter_map(written_out).collect();
+    // `conv2d` and others have functions in what is computed in their loads and stores.
+    for stem in ["pointwise", "rows", "ctc_loss", "matmul_plain"] {
+        assert!(stems.contains(stem), "{stem} is not among {stems:?}");
+    }
+}
+
+/// Products of matrices with something in their loads and stores.
+type Product = fn(&Tensor, &Tensor) -> wgrad::Result<Tensor>;
+
+#[test]
+fn products_by_cooperative_matrices_take_what_stands_behind_them() {
+    let gpu = Noop { software: false, subgroup_size: 32, cooperative_matrices: true, ..Noop::default() };
+    let device = open(gpu, Disable::default());
+    let half = || Tensor::rand(&device, &[256, 256])?.to_dtype(DType::F16)?.contiguous();
+    let (a, b) = (half().unwrap(), half().unwrap());
+    let bias = Tensor::rand(&device, &[256]).unwrap().to_dtype(DType::F16).unwrap();
+    device.flush().unwrap();
+    let products: [(&str, Product); 6] = [
+        ("relu", |a, b| a.matmul(b)?.relu()),
+        ("a number", |a, b| a.matmul(b)?.mul_scalar(2.0)),
+        ("a cast", |a, b| a.matmul(b)?.to_dtype(DType::F32)),
+        ("a truth value", |a, b| a.matmul(b)?.gt_scalar(0.5)),
+        ("a residual and its mask", |a, b| a.matmul(b)?.add(a)?.maximum(b)),
+        ("a library", |a, b| a.matmul(b)?.tanh()),
+    ];
+    for (name, product) in products {
+        product(&a, &b).unwrap().to_f64().unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    a.linear(&b, Some(&bias)).unwrap().to_f64().unwrap();
+    let behind = device.shader_sources().into_iter().filter(|(name, _)| name == "matmul_cooperative");
+    let mut faults = behind.map(|(_, source)| fault(&source)).peekable();
+    assert!(faults.peek().is_some(), "no product took cooperative matrices");
+    assert!(faults.all(|fault| fault.is_none()));
 }
 
 #[test]

@@ -118,11 +118,20 @@ pub struct Noop {
     pub cooperative_matrices: bool,
     /// Most bytes of a buffer and of a binding.
     pub max_buffer_bytes: u64,
+    /// The adapter's name, by which drivers with faults are known.
+    pub name: &'static str,
 }
 
 impl Default for Noop {
     fn default() -> Noop {
-        Noop { software: true, subgroup_size: 8, f16: true, cooperative_matrices: false, max_buffer_bytes: 1 << 32 }
+        Noop {
+            software: true,
+            subgroup_size: 8,
+            f16: true,
+            cooperative_matrices: false,
+            max_buffer_bytes: 1 << 32,
+            name: "noop",
+        }
     }
 }
 

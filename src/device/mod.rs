@@ -70,6 +70,7 @@ impl Gpu {
             // cooperative matrices that it takes.
             capabilities.is_cpu = noop.software;
             capabilities.has_cooperative_matrices = noop.cooperative_matrices;
+            capabilities.name = noop.name.to_string();
         }
         options.disable.with_env()?.apply(&mut capabilities);
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;

@@ -132,7 +132,10 @@ impl Gpu {
         let mut source = specialise(kernel)?;
         if kernel.checked {
             source.insert_str(0, "// checked\n");
-        } else if has_wrong_math(&self.adapter.name) {
+        }
+        // A caller's template has types of its own, on which nobody knows.
+        let is_ours = !kernel.checked || kernel.template.contains("\nalias F = ");
+        if is_ours && has_wrong_math(&self.adapter.name) {
             source = repair_math(&source);
         }
         if let Some(pipeline) = self.pipelines.by_text.lock().get(&source) {

@@ -14,11 +14,11 @@ use crate::shader::{Kernel, Kernels, Operand, Word};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Single numbers: a store has one.
-const ALIASES: &str = "alias F = f32;\nalias I = i32;\nalias U = u32;\nalias B = bool;\n";
+/// What `F`, `I`, `U` and `B` stand for where a store has one number.
+const SINGLE: [&str; 4] = ["f32", "i32", "u32", "bool"];
 
-/// Fours of a kernel that stores eight numbers at a time.
-const EIGHT_ALIASES: &str = "alias F = vec4<f32>;\nalias I = vec4<i32>;\nalias U = vec4<u32>;\nalias B = vec4<bool>;\n";
+/// The same in a kernel that stores eight numbers at a time, as fours.
+const FOURS: [&str; 4] = ["vec4<f32>", "vec4<i32>", "vec4<u32>", "vec4<bool>"];
 
 /// The kernels of `call`, storing `outputs` besides (or instead of) its own result.
 pub(super) fn write(
@@ -76,14 +76,14 @@ pub(super) fn write(
         let words = code.words();
         for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {
             let text = format!("{}{}", eights.body, eights.function);
-            extend(kernel, &code, &words, EIGHT_ALIASES, &text, |_| "vec4<u64>")?;
-            let body = eights.body.replace("output0[", "output[");
+            extend(kernel, &code, &words, FOURS, &text, |_| "vec4<u64>")?;
+            let body = spelled(&eights.body.replace("output0[", "output["), FOURS);
             kernel.store_eights_by(format!("\n    let unit = index / 8u;\n{body}"));
-            kernel.declarations.push_str(&eights.function);
+            kernel.declarations.push_str(&spelled(&eights.function, FOURS));
         }
         return Ok(code.finish(kernels));
     }
-    let mut body = format!("    let {} = value;\n", code.value(call));
+    let mut body = code.line(&code.value(call), call, "value");
     calls(&mut code, behind.iter().copied(), "index", None, &mut body)?;
     for output in (0..code.outputs.len()).filter(|&output| is_whole(code.outputs[output])) {
         let value = code.stored(output, &code.result(output), code.width);
@@ -110,22 +110,22 @@ pub(super) fn write(
         }
         let functions: String = loaded.iter().map(|load| load.function.as_str()).collect();
         let text: String = bodies.iter().map(|body| body.1.as_str()).chain([functions.as_str()]).collect();
-        extend(kernel, &code, &words, ALIASES, &text, |root| wiring.stored(root).dtype.wgsl())?;
+        extend(kernel, &code, &words, SINGLE, &text, |root| wiring.stored(root).dtype.wgsl())?;
         for (hook, body) in bodies {
-            let body = format!("\n{}", body.replace("output0[", "output["));
+            let body = format!("\n{}", spelled(&body.replace("output0[", "output["), SINGLE));
             if hook == "store_output" { kernel.store_by(body) } else { kernel.hooks.push((hook, body)) }
         }
-        kernel.declarations.push_str(&functions);
+        kernel.declarations.push_str(&spelled(&functions, SINGLE));
     }
     Ok(code.finish(kernels))
 }
 
-/// Gives a kernel what `text` speaks of: parameter words, aliases, bindings, libraries.
+/// Gives a kernel what `text` speaks of: parameter words, bindings, libraries.
 fn extend(
     kernel: &mut Kernel,
     code: &Code,
     words: &[Word],
-    aliases: &str,
+    types: [&str; 4],
     text: &str,
     array: impl Fn(Root) -> &'static str,
 ) -> Result<()> {
@@ -133,9 +133,37 @@ fn extend(
     kernel.params.resize(fields.next_multiple_of(4), Word::Value(0));
     kernel.extra_words = words.len().div_ceil(4).max(1);
     kernel.params.extend(words.iter().copied());
-    kernel.declarations.push_str(aliases);
     code.bind(kernel, text, kernel.free_binding(), true, array);
     kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
-    kernel.declarations.push_str(&code.libraries());
+    kernel.declarations.push_str(&spelled(&code.libraries(), types));
     Ok(())
+}
+
+/// A text with the types written out that `F`, `I`, `U` and `B` stand for: another call's template may have its own meaning
+/// for such a name, as cooperative matrices have for `B`.
+fn spelled(text: &str, types: [&str; 4]) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_name) {
+        let length = rest[start..].find(|c| !is_name(c)).unwrap_or(rest.len() - start);
+        let (before, name) = (&rest[..start], &rest[start..start + length]);
+        out.push_str(before);
+        let at = ["F", "I", "U", "B"].iter().position(|&alias| alias == name);
+        out.push_str(at.map_or(name, |at| types[at]));
+        rest = &rest[start + length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_spelled_by_whole_names() {
+        let text = "let B0 = F(I_x) + bitcast<F>(U(0xFu)); // I";
+        assert_eq!(spelled(text, SINGLE), "let B0 = f32(I_x) + bitcast<f32>(u32(0xFu)); // i32");
+    }
 }

@@ -27,12 +27,12 @@ pub(crate) fn repair(source: &str) -> String {
     if text.len() == source.len() {
         return text;
     }
-    let (aliases, truth) = if source.contains("alias F = vec4<f32>;") {
-        ("", "B")
-    } else {
-        ("alias F = f32;\nalias I = i32;\nalias U = u32;\n", "bool")
-    };
-    format!("{text}\n{aliases}{}", LIBRARY.replace("vec_bool", truth))
+    let is_vector = source.contains("alias F = vec4<f32>;");
+    let aliases = [("F", "f32"), ("I", "i32"), ("U", "u32"), ("B", "bool")].map(|(alias, number)| {
+        let of = if is_vector { format!("vec4<{number}>") } else { number.to_string() };
+        format!("alias driver_{alias} = {of};\n")
+    });
+    format!("{text}\n{}{LIBRARY}", aliases.concat())
 }
 
 fn renamed(text: &str, function: &str) -> String {
