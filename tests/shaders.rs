@@ -8,9 +8,12 @@ use naga::back::{hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
+use std::hash::Hasher;
 use std::path::Path;
-
-use wgrad::{DType, Device, DeviceOptions, Disable, Noop, Tensor, ops};
+use wgrad::{
+    Class, Conv2dOptions, DType, Device, DeviceOptions, Disable, Formula, HostTensor, Layout, Noop, Op, Tensor, apply,
+    ops,
+};
 
 /// What is wrong with a module, if anything is.
 fn fault(source: &str) -> Option<String> {
@@ -183,6 +186,57 @@ fn specialised_modules_translate() {
         .filter(|stem| !stems.contains(stem))
         .collect();
     assert!(unused.is_empty(), "no case uses {unused:?}");
+}
+
+/// A caller's own formula.
+#[derive(Clone, Copy, Debug)]
+struct Twice;
+
+static TWICE: Formula = Formula { name: "twice", wgsl: "(F(2.0) * {0})", library: &[], constant: false };
+
+impl Op for Twice {
+    fn name(&self) -> &'static str {
+        TWICE.name
+    }
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn class(&self) -> Class {
+        Class::Pointwise(&TWICE)
+    }
+    fn outputs(&self, inputs: &[Layout]) -> wgrad::Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, inputs[0].dtype)])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> wgrad::Result<Vec<HostTensor>> {
+        Ok(inputs.to_vec())
+    }
+}
+
+/// What stands between two calls of it.
+type Program = fn(&Tensor) -> wgrad::Result<Tensor>;
+
+#[test]
+fn kernels_with_a_callers_formula_are_checked() {
+    // What release builds leave out for our own: bounds of indices and of loops. The mark is part of a kernel's text.
+    let programs: [(&str, Program); 4] = [
+        ("pointwise", |x| x.relu()),
+        ("rows", |x| x.softmax(3)),
+        ("behind a convolution", |x| {
+            x.conv2d(&Tensor::rand(x.device(), &[2, 2, 3, 3])?, None, &Conv2dOptions::default())
+        }),
+        ("before a product", |x| x.matmul(&Tensor::rand(x.device(), &[8, 8])?)),
+    ];
+    for (name, program) in programs {
+        let modules = |own: fn(Tensor) -> wgrad::Result<Tensor>| {
+            let device = open(Noop::default(), Disable::default());
+            let x = Tensor::rand(&device, &[2, 2, 8, 8])?;
+            device.flush()?;
+            own(program(&own(x)?)?)?.to_vec::<f32>()?;
+            Ok::<_, wgrad::Error>(device.shader_sources())
+        };
+        assert!(modules(Ok).unwrap().iter().all(|(_, text)| !text.starts_with("// checked")), "{name}");
+        let mut with_own = modules(|x| Ok(apply(Twice, &[&x])?.remove(0))).unwrap();
+        with_own.retain(|(_, text)| text.contains("// twice"));
+        assert!(!with_own.is_empty() && with_own.iter().all(|(_, text)| text.starts_with("// checked")), "{name}");
+    }
 }
 
 #[test]

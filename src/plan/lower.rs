@@ -139,13 +139,17 @@ impl<'a> Order<'a> {
                 !disable.inplace && free && packs.home(output).is_none()
             };
             let kernels = |call| own.of(wiring, cluster, call).cloned().unwrap_or_default();
-            let written = match cluster.kind {
+            let mut written = match cluster.kind {
                 Kind::Pointwise => pointwise::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Rows(_) => rows::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Call(call) if pack::is_pack(wiring, call) => pack::write(wiring, call, packs),
                 Kind::Call(call) if cluster.members.len() == 1 => alone(wiring, call, kernels(call)),
                 Kind::Call(call) => epilogue::write(wiring, cluster, call, kernels(call), outputs, may_take)?,
             };
+            if cluster.members.iter().any(|&member| schedule.nodes[member].custom) {
+                // A caller's formula may index what it likes, and run on.
+                written.kernels.kernels.iter_mut().for_each(|kernel| kernel.checked = true);
+            }
             let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
             let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
             let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
