@@ -50,7 +50,8 @@ impl DType {
     /// Rounds a value as storing it in this type does (the reference executor keeps f64 for floats).
     pub(crate) fn quantise(self, value: f64) -> f64 {
         match self {
-            DType::F32 | DType::F16 => value,
+            DType::F32 => value,
+            DType::F16 => half::f16::from_f64(value).to_f64(),
             DType::I32 => f64::from(value as i32),
             DType::U32 => f64::from(value as u32),
             DType::Bool => f64::from(value != 0.0),

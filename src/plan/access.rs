@@ -97,6 +97,8 @@ impl Access {
 fn converted(raw: &str, dtype: DType, splat: bool) -> String {
     match dtype {
         DType::Bool => format!("(U({raw}) != U(0u))"),
+        // A vector of f32 takes no single f16.
+        DType::F16 if splat => format!("F(f32({raw}))"),
         DType::F32 | DType::F16 => format!("F({raw})"),
         DType::I32 if splat => format!("I({raw})"),
         DType::U32 if splat => format!("U({raw})"),
@@ -110,6 +112,14 @@ pub(super) fn stored(value: &str, dtype: DType, width: usize) -> String {
         DType::Bool => format!("select(U(0u), U(1u), {value})"),
         DType::F16 if width == 4 => format!("vec4<f16>({value})"),
         DType::F16 => format!("f16({value})"),
+        _ => value.to_string(),
+    }
+}
+
+/// A computed value as its type has it: f16, which is computed with in f32, is rounded whether it is stored or not.
+pub(super) fn rounded(value: &str, dtype: DType, width: usize) -> String {
+    match dtype {
+        DType::F16 => format!("F({})", stored(value, dtype, width)),
         _ => value.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge};
-use crate::plan::access::{Access, stored};
+use crate::plan::access::{Access, rounded, stored};
 use crate::plan::form::Cluster;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -209,9 +209,10 @@ impl<'a> Code<'a> {
         text
     }
 
-    /// A line that names the value of a call.
+    /// A line that names the value of a call. All who read the value read that name.
     pub fn line(&self, name: &str, node: usize, value: &str) -> String {
-        format!("    let {name} = {value}; // {}\n", self.wiring.schedule.nodes[node].op.name())
+        let node = &self.wiring.schedule.nodes[node];
+        format!("    let {name} = {}; // {}\n", rounded(value, node.outputs[0].dtype, self.width), node.op.name())
     }
 
     /// The value of an output as it is stored, in vectors or not.

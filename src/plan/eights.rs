@@ -103,7 +103,7 @@ pub(super) fn write(
         parameters.push_str(", value: F");
         low.push_str(", low");
         high.push_str(", high");
-        let _ = writeln!(four, "    let {} = value;", code.value(call));
+        four.push_str(&code.line(&code.value(call), call, "value"));
     }
     calls(code, members, "index", count, &mut four)?;
     let mut body = String::new();

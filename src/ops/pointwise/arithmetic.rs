@@ -203,7 +203,7 @@ macro_rules! cast {
 }
 
 cast!(TO_F32, "to_f32", F32, "F({0})", |x| x[0]);
-cast!(TO_F16, "to_f16", F16, "F(vec4<f16>(F({0})))", |x| half::f16::from_f64(x[0]).to_f64());
+cast!(TO_F16, "to_f16", F16, "F({0})", |x| x[0]);
 cast!(TO_I32, "to_i32", I32, "I({0})", |x| x[0]);
 cast!(TO_U32, "to_u32", U32, "U({0})", |x| x[0]);
 cast!(TO_BOOL, "to_bool", Bool, "B({0})", |x| x[0]);
