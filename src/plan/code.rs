@@ -43,6 +43,8 @@ pub(super) struct Code<'a> {
     pub in_place: Vec<(usize, usize)>,
     /// Numbers of a vector in full values.
     pub width: usize,
+    /// What constants are named by: where they stand here, in the order in which they are used.
+    constants: Vec<usize>,
     libraries: Vec<&'static str>,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Code<'a> {
             in_place: Vec::new(),
             libraries: Vec::new(),
             width,
+            constants: Vec::new(),
         }
     }
 
@@ -164,16 +167,26 @@ impl<'a> Code<'a> {
         format!("    let x{input} = {value};\n")
     }
 
-    /// The expression of a constant.
-    pub fn constant(&mut self, node: usize) -> Result<String> {
-        let mut arguments = Vec::new();
-        for argument in 0..self.wiring.schedule.edges[node].len() {
-            match self.wiring.argument(node, argument) {
-                Edge::Node { index, .. } => arguments.push(self.constant(index)?),
-                Edge::Source(_) => return Err(internal("a constant that is read")),
+    /// The name of a constant. Its line, and those of the constants that it is computed from, go to `body` where they are
+    /// not among the `written` ones.
+    pub fn constant(&mut self, node: usize, written: &mut BTreeSet<usize>, body: &mut String) -> Result<String> {
+        let number = self.constants.iter().position(|&constant| constant == node).unwrap_or_else(|| {
+            self.constants.push(node);
+            self.constants.len() - 1
+        });
+        let name = format!("c{number}");
+        if written.insert(node) {
+            let mut arguments = Vec::new();
+            for argument in 0..self.wiring.schedule.edges[node].len() {
+                match self.wiring.argument(node, argument) {
+                    Edge::Node { index, .. } => arguments.push(self.constant(index, written, body)?),
+                    Edge::Source(_) => return Err(internal("a constant that is read")),
+                }
             }
+            let value = self.pointwise(node, &arguments)?;
+            body.push_str(&self.line(&name, node, &value));
         }
-        self.pointwise(node, &arguments)
+        Ok(name)
     }
 
     /// The formula of a pointwise call with its operands and scalars filled in.

@@ -9,6 +9,7 @@ use crate::plan::eights;
 use crate::plan::form::Cluster;
 use crate::plan::wiring::{Root, Wiring};
 use crate::shader::{Kernel, Kernels, fold_groups};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub(super) const TEMPLATE: &str = include_str!("../../shaders/pointwise.wgsl");
@@ -73,13 +74,14 @@ pub(super) fn calls(
     body: &mut String,
 ) -> Result<()> {
     let mut loaded = vec![false; code.inputs.len()];
+    let mut constants = BTreeSet::new();
     for node in members {
         let mut arguments = Vec::new();
         for argument in 0..code.wiring.schedule.edges[node].len() {
             if let Some(producer) = code.cluster.producer(code.wiring, node, argument) {
                 arguments.push(code.value(producer));
             } else if let Some(constant) = code.wiring.constant(code.wiring.argument(node, argument)) {
-                arguments.push(code.constant(constant)?);
+                arguments.push(code.constant(constant, &mut constants, body)?);
             } else {
                 let input = code.input(node, argument)?;
                 if !std::mem::replace(&mut loaded[input], true) {

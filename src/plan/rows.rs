@@ -61,8 +61,16 @@ pub(super) fn write(
     if along == 8 {
         eights::load_eights(&mut code);
     }
-    let mut writer =
-        Writer { code, domain, levels, wide: domain.wide(), along, text: String::new(), loaded: BTreeSet::new() };
+    let mut writer = Writer {
+        code,
+        domain,
+        levels,
+        wide: domain.wide(),
+        along,
+        text: String::new(),
+        loaded: BTreeSet::new(),
+        constants: BTreeSet::new(),
+    };
 
     let mut kernels = Vec::new();
     writer.rows_until(0, false)?;
@@ -79,6 +87,7 @@ pub(super) fn write(
         temporaries.push(4 * chunks * domain.rows * accumulators.len());
         kernels.push((std::mem::take(&mut writer.text), lanes_first));
         writer.loaded.clear();
+        writer.constants.clear();
         writer.rows_until(0, true)?;
         let lanes = if adapter.is_cpu || chunks < 256 { 1 } else { 64 };
         writer.combine_partials(&accumulators, lanes);
@@ -108,6 +117,8 @@ struct Writer<'a> {
     text: String,
     /// Inputs of rows that are loaded, and members whose row values are named.
     loaded: BTreeSet<String>,
+    /// Constants that are written.
+    constants: BTreeSet<usize>,
 }
 
 impl Writer<'_> {
@@ -147,7 +158,7 @@ impl Writer<'_> {
         }
         let root = self.code.wiring.argument(node, argument);
         if let Some(constant) = self.code.wiring.constant(root) {
-            return self.code.constant(constant).map(Some);
+            return self.code.constant(constant, &mut self.constants, &mut self.text).map(Some);
         }
         let input = self.code.input(node, argument)?;
         if !self.code.inputs[input].is_row {

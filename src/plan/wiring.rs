@@ -9,12 +9,19 @@ use std::collections::BTreeSet;
 /// A value as it is stored: an output of a node that is not a view, or a source.
 pub(super) type Root = Edge;
 
+/// Calls that a constant may take. Beyond, a value is computed like any other: a chain of calls over constants has any
+/// length, and each reader would carry all of it out.
+const MOST_OF_CONSTANT: usize = 8;
+
 /// The schedule with views looked through and repeated calls merged.
 pub(super) struct Wiring<'a> {
     pub schedule: &'a Schedule,
     /// For each node the first that computes the same.
     same: Vec<usize>,
-    constant: Vec<bool>,
+    /// For each view the value that it shows.
+    shown: Vec<Option<Root>>,
+    /// For each constant the calls that it takes, itself among them.
+    constants: Vec<Vec<usize>>,
     /// For each node the calls that read it, through views too: the call and its argument.
     consumers: Vec<Vec<(usize, usize)>>,
     /// Whether a node's result is asked for, directly or through others.
@@ -29,19 +36,16 @@ impl<'a> Wiring<'a> {
         let mut wiring = Wiring {
             schedule,
             same: representatives(schedule),
-            constant: Vec::with_capacity(count),
+            shown: Vec::with_capacity(count),
+            constants: Vec::with_capacity(count),
             consumers: vec![Vec::new(); count],
             live: vec![false; count],
             assigned: BTreeSet::new(),
         };
         for node in 0..count {
-            let constant = wiring.formula(node).is_some_and(|formula| {
-                let edges = &schedule.edges[node];
-                let is_constant =
-                    |&edge: &Edge| matches!(wiring.root(edge), Edge::Node { index, .. } if wiring.constant[index]);
-                formula.constant || (!edges.is_empty() && edges.iter().all(is_constant))
-            });
-            wiring.constant.push(constant);
+            let shown = schedule.is_view(node).then(|| wiring.root(schedule.edges[node][0]));
+            wiring.shown.push(shown);
+            wiring.constants.push(wiring.constants_of(node));
         }
         for node in (0..count).rev() {
             if schedule.kept[node] {
@@ -66,6 +70,23 @@ impl<'a> Wiring<'a> {
         wiring
     }
 
+    /// The calls that a node takes where it is a constant, and none where not.
+    fn constants_of(&self, node: usize) -> Vec<usize> {
+        let edges = &self.schedule.edges[node];
+        let is_one_number = |formula: &Formula| formula.constant || !edges.is_empty() && !formula.is_of_places();
+        if !self.formula(node).is_some_and(is_one_number) {
+            return Vec::new();
+        }
+        let mut all = vec![node];
+        for &edge in edges {
+            let Some(constant) = self.constant(self.root(edge)) else { return Vec::new() };
+            let more: Vec<usize> =
+                self.constants[constant].iter().copied().filter(|call| !all.contains(call)).collect();
+            all.extend(more);
+        }
+        if all.len() <= MOST_OF_CONSTANT { all } else { Vec::new() }
+    }
+
     fn mark(&mut self, root: Root) {
         if let Edge::Node { index, .. } = root {
             self.live[index] = true;
@@ -74,14 +95,10 @@ impl<'a> Wiring<'a> {
 
     /// The stored value behind an edge.
     pub fn root(&self, edge: Edge) -> Root {
-        let mut edge = resolve(edge, &self.same);
-        while let Edge::Node { index, .. } = edge {
-            if !self.schedule.is_view(index) {
-                break;
-            }
-            edge = resolve(self.schedule.edges[index][0], &self.same);
+        match resolve(edge, &self.same) {
+            edge @ Edge::Node { index, .. } => self.shown[index].unwrap_or(edge),
+            source => source,
         }
-        edge
     }
 
     /// The stored value that a call's argument shows.
@@ -107,16 +124,16 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    /// A pointwise call whose every element is the same number, because all it is computed from is such numbers:
+    /// A pointwise call whose every element is the same number, because all it is computed from is few such numbers:
     /// written into whoever uses it.
     pub fn is_constant(&self, node: usize) -> bool {
-        self.constant[node]
+        !self.constants[node].is_empty()
     }
 
     /// The constant behind a root, if it is one.
     pub fn constant(&self, root: Root) -> Option<usize> {
         match root {
-            Edge::Node { index, .. } if self.constant[index] => Some(index),
+            Edge::Node { index, .. } if self.is_constant(index) => Some(index),
             _ => None,
         }
     }

@@ -26,7 +26,7 @@ impl Formula {
 
     /// Whether it speaks of where an element stands.
     pub(crate) fn is_of_places(&self) -> bool {
-        self.wgsl.contains("{i}")
+        ["{i}", "quad"].iter().any(|place| self.wgsl.contains(place))
     }
 
     /// Whether computing it again costs less than storing it: arithmetic alone.
