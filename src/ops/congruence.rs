@@ -20,6 +20,10 @@ impl Congruence {
     }
 }
 
+pub(super) fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    extended(a as i64, b as i64).0 as usize
+}
+
 /// The greatest common divisor of two numbers, and by what the first is multiplied to leave it as the remainder by the
 /// second.
 fn extended(a: i64, b: i64) -> (i64, i64) {

@@ -7,7 +7,7 @@
 
 use super::kernels::Call;
 use super::tiled::{TILES, Tile, product};
-use super::tiles::Target;
+use super::tiles::{Target, Tiles, choose};
 use super::winograd::{self, OUTPUTS};
 use super::{Geometry, Pass};
 
@@ -17,7 +17,9 @@ pub(super) enum Method {
     /// A product of the weight and each image, whose positions see one pixel each.
     Product,
     /// Strips of positions in registers.
-    Strips,
+    Strips(Tiles),
+    /// Strips of positions in registers, some taps at a time.
+    Blocks,
     /// A sliding window of this many columns over one channel.
     Depthwise(usize),
     /// A matrix product with tiles in workgroup memory.
@@ -56,7 +58,7 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
     let g = call.geometry;
     let mut methods: Vec<(f64, Method)> =
         TILES.iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
-    methods.push((strips(call.pass, g), Method::Strips));
+    methods.push((strips(call.pass, g), general(call)));
     let is_off = call.adapter.disable.winograd || has_few_channels(g);
     if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !is_off) {
         methods.extend(OUTPUTS.map(|outputs| transformed(call, geometry, outputs)));
@@ -75,10 +77,15 @@ fn on_cpu(call: &Call) -> Vec<Method> {
     let is_off = call.batch == 0 || !has_eights || call.adapter.disable.winograd || has_few_channels(g);
     let cost = if is_off { None } else { call.cost_of_eights(BATCH as usize) };
     match cost {
-        Some(cost) if cost < strips => vec![Method::WinogradEights, Method::Strips],
-        Some(_) => vec![Method::Strips, Method::WinogradEights],
-        None => vec![Method::Strips],
+        Some(cost) if cost < strips => vec![Method::WinogradEights, general(call)],
+        Some(_) => vec![general(call), Method::WinogradEights],
+        None => vec![general(call)],
     }
+}
+
+/// What computes any convolution: strips, unless they are too long to be written out.
+fn general(call: &Call) -> Method {
+    choose(call.pass, call.geometry, call.target()).map_or(Method::Blocks, Method::Strips)
 }
 
 /// Whether Winograd's tiles would be nothing but traffic.

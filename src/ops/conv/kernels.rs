@@ -1,17 +1,18 @@
 //! How the kernels of a convolution or of a gradient of one are specialised; `choice` says which are taken.
 //!
 //! Here are those of strips, whose invocations hold a part of the result in registers and need nobody else: `shuffle`
-//! where subgroups have 8 lanes, `plain` elsewhere; and those for depthwise convolutions (one input and one output
-//! channel a group), which walk down the rows with a sliding window. A convolution that sees one pixel is a product of
-//! `matmul` there (`product`). `tiled` and `winograd` are for GPUs.
+//! where subgroups have 8 lanes, `plain` elsewhere (where a strip would be too long there are `blocks`); and those for
+//! depthwise convolutions (one input and one output channel a group), which walk down the rows with a sliding window. A
+//! convolution that sees one pixel is a product of `matmul` there (`product`). `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
 use super::tiled::product;
-use super::tiles::{Target, Tiles, choose};
+use super::tiles::{Target, Tiles};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::Room;
+use crate::ops::congruence::greatest_common_divisor;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -51,7 +52,7 @@ impl Call<'_> {
     /// The kernels that the cost model prefers.
     pub fn kernels(&self) -> Result<Kernels> {
         let mut refused = None;
-        for method in methods(self) {
+        for method in methods(self).into_iter().chain([Method::Blocks]) {
             match self.compute(method) {
                 Err(error @ Error::TooLarge { .. }) => refused = Some(error),
                 result => return result,
@@ -73,7 +74,7 @@ impl Call<'_> {
         let method = methods(self).into_iter().next();
         let [_, columns, _] = product(self.pass, self.geometry);
         let has_room = match method {
-            Some(Method::Strips) => reduce::has_room(columns / self.geometry.kernel[1], self.workgroup()),
+            Some(Method::Strips(_)) => reduce::has_room(columns / self.geometry.kernel[1], self.workgroup()),
             Some(Method::Tiled(tile)) => reduce::has_room(columns, tile.columns()),
             _ => false,
         };
@@ -83,10 +84,10 @@ impl Call<'_> {
         }
     }
 
-    /// Elements that a kernel of the weight's gradient stores.
-    fn stored(&self) -> usize {
+    /// Elements that a kernel stores of each part of its sums.
+    pub fn stored(&self) -> usize {
         let g = self.geometry;
-        g.weights() + if self.ones { g.groups * g.out_per_group } else { 0 }
+        self.output.shape.numel() + if self.ones { g.groups * g.out_per_group } else { 0 }
     }
 
     /// Parts of such a kernel's sums that there is room for.
@@ -105,12 +106,13 @@ impl Call<'_> {
             (Method::Depthwise(x), Pass::Forward) => Ok(self.depthwise(g, false, x).into()),
             (Method::Depthwise(x), Pass::BackwardData) => match turned(g) {
                 Some(turned) => Ok(self.depthwise(&turned, true, x).into()),
-                None => Ok(self.backward_data()?.into()),
+                None => self.blocks(),
             },
             (Method::Depthwise(x), Pass::BackwardFilter) => self.depthwise_filter(x),
-            (Method::Strips, Pass::Forward) => Ok(self.forward()?.into()),
-            (Method::Strips, Pass::BackwardData) => Ok(self.backward_data()?.into()),
-            (Method::Strips, Pass::BackwardFilter) => self.backward_filter(),
+            (Method::Strips(tiles), Pass::Forward) => Ok(self.forward(&tiles)?.into()),
+            (Method::Strips(tiles), Pass::BackwardData) => Ok(self.backward_data(&tiles)?.into()),
+            (Method::Strips(tiles), Pass::BackwardFilter) => self.backward_filter(&tiles),
+            (Method::Blocks, _) => self.blocks(),
         }
     }
 
@@ -123,7 +125,7 @@ impl Call<'_> {
     }
 
     /// One subgroup on a CPU, so that small grids spread over the cores; a GPU wants full groups.
-    fn workgroup(&self) -> usize {
+    pub fn workgroup(&self) -> usize {
         if self.adapter.is_cpu { 8 } else { 64 }
     }
 
@@ -191,16 +193,15 @@ impl Call<'_> {
         if self.target() == Target::Shuffle { 8 } else { 1 }
     }
 
-    /// A kernel of strips, and its tile.
-    fn strips(&self, name: [&'static str; 2], template: [&'static str; 2]) -> (Kernel, Tiles) {
+    /// A kernel of strips.
+    fn strips(&self, name: [&'static str; 2], template: [&'static str; 2]) -> Kernel {
         let at = usize::from(self.target() != Target::Shuffle);
-        let kernel = self.grouped(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()));
-        (kernel, choose(self.pass, self.geometry, self.target()))
+        self.grouped(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()))
     }
 
-    fn forward(&self) -> Result<Kernel> {
+    fn forward(&self, tiles: &Tiles) -> Result<Kernel> {
         let g = self.geometry;
-        let (kernel, tiles) = self.strips(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
+        let kernel = self.strips(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
         let kernel_rows = g.in_per_group * g.kernel[0];
         if kernel_rows / tiles.step + tiles.channels > LIMIT {
             return Err(self.too_large("kernel rows"));
@@ -224,9 +225,9 @@ impl Call<'_> {
             .grid(self.grid(strips, self.workgroup(), down, 1)?))
     }
 
-    fn backward_data(&self) -> Result<Kernel> {
+    fn backward_data(&self, tiles: &Tiles) -> Result<Kernel> {
         let g = self.geometry;
-        let (kernel, tiles) =
+        let kernel =
             self.strips(["conv2d_backward_data_shuffle", "conv2d_backward_data_plain"], [DATA_SHUFFLE, DATA_PLAIN]);
         let [row_step, _] = self.tap_steps();
         if g.kernel[0].div_ceil(row_step) * (g.out_per_group / tiles.step + 1) + g.kernel[0] + tiles.channels > LIMIT {
@@ -253,9 +254,9 @@ impl Call<'_> {
             .grid(self.grid(strips, self.workgroup(), columns, g.stride[0])?))
     }
 
-    fn backward_filter(&self) -> Result<Kernels> {
+    fn backward_filter(&self, tiles: &Tiles) -> Result<Kernels> {
         let g = self.geometry;
-        let (kernel, tiles) = self
+        let kernel = self
             .strips(["conv2d_backward_filter_shuffle", "conv2d_backward_filter_plain"], [FILTER_SHUFFLE, FILTER_PLAIN]);
         let rows = g.in_per_group * g.kernel[0] + usize::from(self.ones);
         let across = rows.div_ceil(self.workgroup());
@@ -297,22 +298,25 @@ impl Call<'_> {
         if across > LIMIT || down > LIMIT || splits > LIMIT {
             return Err(self.too_large("tiles a dimension"));
         }
-        let result = self.output.dtype.wgsl();
-        let (output, stored) = if splits == 1 { (Operand::Output(0), result) } else { (Operand::Temporary(0), "f32") };
         let kernel = kernel
-            .alias("Partial", stored)
             .bind("grad", Operand::Input(0))
             .bind("input", Operand::Input(1))
-            .bind("output", output)
             .values(&[self.batch, span])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid([across as u32, down as u32, splits as u32]);
+        Ok(self.in_parts(kernel, splits))
+    }
+
+    /// A kernel that stores so many parts of its sums, and the one that adds them up.
+    pub fn in_parts(&self, kernel: Kernel, splits: usize) -> Kernels {
+        let result = self.output.dtype.wgsl();
         if splits == 1 {
-            return Ok(kernel.into());
+            return kernel.alias("Partial", result).bind("output", Operand::Output(0)).into();
         }
-        let stored = self.stored();
+        let (output, stored) = (Operand::Temporary(0), self.stored());
+        let kernel = kernel.alias("Partial", "f32").bind("output", output);
         let sum = reduce::sum_rows(output, splits, stored).alias("Result", result);
-        Ok(Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * stored] })
+        Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * stored] }
     }
 
     /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.
@@ -397,8 +401,4 @@ fn window_columns(g: &Geometry, x: usize) -> usize {
 
 pub(super) fn unsigned(value: usize) -> String {
     format!("{value}u")
-}
-
-pub(super) fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

@@ -6,6 +6,7 @@
 //! shaders, `tiles` sizes them, `reference` is the direct loop nest.
 
 mod axis;
+mod blocks;
 mod cases;
 mod choice;
 mod forward;

@@ -24,8 +24,14 @@ struct Forced {
 }
 
 impl Forced {
+    /// With what computes any convolution behind them.
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
-        self.convolution.candidates(io, &Adapter { max_binding_bytes: self.binding_bytes, ..adapter.clone() })
+        let adapter = Adapter { max_binding_bytes: self.binding_bytes, ..adapter.clone() };
+        let mut candidates = self.convolution.candidates(io, &adapter)?;
+        if !candidates.iter().any(is_of_blocks) {
+            candidates.push(self.convolution.call(&self.convolution.geometry, io, &adapter).blocks()?);
+        }
+        Ok(candidates)
     }
 }
 
@@ -190,6 +196,35 @@ fn every_candidate_agrees_with_the_reference() {
         agree(&gpu, (&PASSES, g), (2, dtype), u64::MAX, |candidate, kernels| {
             !is_tile(kernels) || candidate % TILES.len() == i % TILES.len()
         });
+    }
+}
+
+fn is_of_blocks(kernels: &Kernels) -> bool {
+    kernels.kernels[0].name.ends_with("_blocks")
+}
+
+#[test]
+fn blocks_of_taps_agree_with_the_reference() {
+    let list = [
+        // Kernels of whole blocks, and of a prime number of taps.
+        geometry([1, 3, 5], [2, 90], [1, 72], [1, 1], [0, 0], [1, 1]),
+        geometry([2, 2, 3], [5, 83], [3, 67], [1, 2], [1, 33], [1, 1]),
+        // Strides and dilations that share a factor, that share none, and that no tap of one position meets.
+        geometry([1, 3, 2], [40, 250], [3, 5], [12, 60], [1, 7], [9, 44]),
+        geometry([1, 2, 9], [31, 300], [4, 6], [5, 35], [2, 30], [8, 48]),
+        geometry([1, 4, 3], [90, 260], [3, 3], [30, 70], [2, 0], [30, 70]),
+        // More positions than taps reach, fewer than a block has, and a dilation alone.
+        geometry([3, 1, 2], [101, 210], [2, 3], [50, 101], [0, 1], [1, 1]),
+        geometry([1, 1, 1], [1, 8000], [1, 7990], [1, 1], [0, 0], [1, 1]),
+        geometry([4, 1, 1], [150, 140], [3, 3], [1, 1], [0, 69], [70, 69]),
+        geometry([1, 1, 1], [70, 1], [70, 1], [1, 1], [35, 0], [1, 1]),
+    ];
+    for software in [false, true] {
+        let Some(device) = device(Disable { software, ..Disable::default() }) else { return };
+        for (i, g) in list.iter().enumerate() {
+            let dtype = if i % 4 == 1 { DType::F16 } else { DType::F32 };
+            agree(&device, (&PASSES, g), (2, dtype), u64::MAX, |_, kernels| is_of_blocks(kernels));
+        }
     }
 }
 

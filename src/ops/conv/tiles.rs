@@ -29,7 +29,14 @@ const MOST_MULTIPLY_ADDS: usize = 420;
 /// gradient: 16 x 16 compiled in 1.6 s, 16 x 8 in 0.3 s, for 11 and 13 ms).
 const MOST_ACCUMULATORS: usize = 160;
 
-/// The tile with the lowest predicted time over all that a kernel of this shape can take.
+/// Nor may a kernel have more columns, a strip see more of a row, or the text of an input's gradient hold more pairs of
+/// positions and taps, of which a stride lets few meet: past that, taps are taken in blocks (`blocks`), which are as fast
+/// from some 24 columns on.
+const MOST_COLUMNS: usize = 24;
+const LONGEST_SEGMENT: usize = 64;
+const MOST_PAIRS: usize = 3000;
+
+/// The tile with the lowest predicted time over all that a kernel of this shape can take, if one can be written out.
 ///
 /// The prediction was fitted to llvmpipe, where one step of one subgroup takes about
 /// `7.5 loads + 0.5 multiply-adds + 0.8 accumulators + 20` nanoseconds (6 of 7 checked shapes within 20 %): a
@@ -38,7 +45,7 @@ const MOST_ACCUMULATORS: usize = 160;
 /// 1.2 ms, 16 x 5 takes 1.6). What tiles hold past the edges costs as much as the rest. A GPU hides loads by
 /// its many invocations and wants more of those, so its tiles are smaller. The batch size plays no part: it
 /// must not change the shader.
-pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
+pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Option<Tiles> {
     let g = geometry;
     let (kernel, stride) = (g.kernel[1], g.stride[1]);
     let (channels, width, rows) = match pass {
@@ -50,7 +57,10 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
     let unit = if pass == Pass::BackwardData { stride } else { 1 };
     let (most_multiply_adds, most_accumulators) =
         if target == Target::Gpu { (200, 32) } else { (MOST_MULTIPLY_ADDS, MOST_ACCUMULATORS) };
-    let mut best = (f64::INFINITY, Tiles { channels: 1, x: unit, step: 1 });
+    let mut best: Option<(f64, Tiles)> = None;
+    if kernel > MOST_COLUMNS {
+        return None;
+    }
     // Wider strips have more edges to mask than polaris10 has scalar registers.
     let widest = if target == Target::Gpu { 7 } else { 16 };
     for x in (1..=(widest / unit).max(1)).map(|strips| strips * unit).filter(|&x| x < width + unit) {
@@ -68,7 +78,8 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
                     _ => (shared * step, 0),
                 };
                 let multiply_adds = channels_held * x * kernel * step / unit;
-                if multiply_adds > most_multiply_adds || accumulators > most_accumulators {
+                let is_long = channels_held * x * kernel * step > MOST_PAIRS || step * segment > LONGEST_SEGMENT;
+                if multiply_adds > most_multiply_adds || accumulators > most_accumulators || is_long {
                     continue;
                 }
                 let loads = step * segment + shared;
@@ -81,13 +92,13 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, target: Target) -> Tiles {
                 // Of two that take nearly as long the one that compiles faster.
                 let preference = 1.0 + multiply_adds as f64 / 4000.0;
                 let time = step_time * steps as f64 / step as f64 * preference;
-                if time < best.0 {
-                    best = (time, Tiles { channels: channels_held, x, step });
+                if best.is_none_or(|(least, _)| time < least) {
+                    best = Some((time, Tiles { channels: channels_held, x, step }));
                 }
             }
         }
     }
-    best.1
+    best.map(|(_, tiles)| tiles)
 }
 
 #[cfg(test)]
@@ -112,16 +123,22 @@ mod tests {
     fn tiles_divide_the_width_and_stay_small() {
         for pass in [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter] {
             for target in [Target::Shuffle, Target::Plain, Target::Gpu] {
-                let tiles = choose(pass, &lenet2(), target);
+                let tiles = choose(pass, &lenet2(), target).unwrap();
                 assert!(tiles.channels * tiles.x * 5 <= MOST_MULTIPLY_ADDS, "{pass:?} {target:?} {tiles:?}");
             }
         }
-        assert_eq!(choose(Pass::Forward, &lenet2(), Target::Shuffle), Tiles { channels: 8, x: 10, step: 1 });
+        assert_eq!(choose(Pass::Forward, &lenet2(), Target::Shuffle), Some(Tiles { channels: 8, x: 10, step: 1 }));
     }
 
     #[test]
-    fn a_stride_past_every_tile_still_gets_one() {
-        let wide = Geometry { stride: [40, 40], kernel: [40, 40], input: [80, 80], output: [2, 2], ..lenet2() };
-        assert_eq!(choose(Pass::BackwardData, &wide, Target::Shuffle).x % 40, 0);
+    fn what_is_too_long_to_be_written_out_gets_no_tile() {
+        let kernel = Geometry { kernel: [1, 400], input: [1, 800], output: [1, 401], ..lenet2() };
+        let stride = Geometry { stride: [100, 100], kernel: [100, 100], input: [200, 200], output: [2, 2], ..lenet2() };
+        let dilation = Geometry { dilation: [100, 100], input: [500, 500], output: [100, 100], ..lenet2() };
+        for geometry in [kernel, stride, dilation] {
+            for pass in [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter] {
+                assert_eq!(choose(pass, &geometry, Target::Shuffle), None, "{pass:?} {geometry:?}");
+            }
+        }
     }
 }

@@ -11,11 +11,12 @@
 //! The error is that of `winograd`'s larger tiles and has its bound, but for gradients of the weight of few and small images:
 //! those of fewer than 170 terms err by up to 64 times f32's epsilon times the largest result.
 
-use super::kernels::{Call, greatest_common_divisor, unsigned};
+use super::kernels::{Call, unsigned};
 use super::winograd::{convolution, has_its_taps};
 use super::{Geometry, Pass};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::ops::congruence::greatest_common_divisor;
 use crate::ops::matmul::{Product, Variant};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};

@@ -1,0 +1,169 @@
+// 2-D convolution, gradient of the weight, for kernels that are too wide, or whose stride or dilation is too large, to be
+// written out.
+//
+//   output[o, i, r, s] = sum over n, y, x of grad[n, o, y, x]
+//       * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y, x * STRIDE_X - PAD_X + s * DILATION_X]
+//
+// g = o / OUT_PER_GROUP is the group of o and C = IN_PER_GROUP; positions outside the input count as 0. All tensors are
+// contiguous, shaped as in conv2d_plain.wgsl. Accumulators are f32, summed over n, y, x in order.
+//
+// One invocation computes TAPS neighbouring taps of a row of the kernel (a row is one i and one r) for TILE_OUT output
+// channels, all in registers. One step of the sum takes TILE_X neighbouring positions of a row of grad: the invocation
+// loads the segment of the input that they see through the taps, once for all channels, and grad, once for all taps.
+// Element x * PITCH_X + s * PITCH_S of the segment is what position x sees through tap s: where neighbours see the same,
+// all from the first to the last is loaded, every UNITth column; else each has TAPS elements of its own.
+//
+// The STEPS steps are divided into `splits` spans of params.span steps each, and output[split, o, i, r, s] holds the sum over
+// one span; sum_rows.wgsl adds the spans up in order. With splits = 1 the partial sums are the result.
+//
+// Blocks are numbered block of taps fastest, then kernel row.
+// Grid: x: ceil(IN_PER_GROUP * KERNEL_Y * ceil(KERNEL_X / TAPS) / WORKGROUP) groups
+//       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
+//       z: splits, times the folds of x past 65,535
+// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+
+alias Element = f32;
+// Partial sums are f32; the only sums there are have the element type.
+alias Partial = f32;
+
+const GROUPS: u32 = 1u;
+const IN_PER_GROUP: u32 = 1u;
+const OUT_PER_GROUP: u32 = 8u;
+const IN_HEIGHT: u32 = 1u;
+const IN_WIDTH: u32 = 1024u;
+const OUT_HEIGHT: u32 = 1u;
+const OUT_WIDTH: u32 = 769u;
+const KERNEL_Y: u32 = 1u;
+const KERNEL_X: u32 = 256u;
+const STRIDE_Y: u32 = 1u;
+const STRIDE_X: u32 = 1u;
+const PAD_Y: u32 = 0u;
+const PAD_X: u32 = 0u;
+const DILATION_Y: u32 = 1u;
+const DILATION_X: u32 = 1u;
+
+const TILE_OUT: u32 = 4u;
+const TILE_X: u32 = 4u;
+const TAPS: u32 = 8u;
+const STORE_OUT: u32 = 1u;
+const WORKGROUP: u32 = 8u;
+
+// The segment: in rows of SEGMENT_ROW elements, UNIT columns apart, and rows ROW_STEP columns.
+const SEGMENT: u32 = 11u;
+const SEGMENT_ROW: u32 = 11u;
+const UNIT: u32 = 1u;
+const ROW_STEP: u32 = 0u;
+const PITCH_X: u32 = 1u;
+const PITCH_S: u32 = 1u;
+
+const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
+const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
+const KERNEL_ROWS: u32 = IN_PER_GROUP * KERNEL_Y;
+const BLOCKS: u32 = (KERNEL_X + TAPS - 1u) / TAPS;
+// Whether no strip has positions past the end of a row.
+const WHOLE: bool = OUT_WIDTH % TILE_X == 0u;
+
+struct Params {
+    batch: u32,
+    // Spans, the steps of each, and all steps.
+    splits: u32,
+    span: u32,
+    steps: u32,
+    // Elements of one span's sums.
+    stored: u32,
+    // First elements of the operands in their storage.
+    grad_offset: u32,
+    input_offset: u32,
+}
+
+@group(0) @binding(0) var<storage, read> grad: array<Element>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read_write> output: array<Partial>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn load_input(index: u32) -> f32 {
+    return f32(input[params.input_offset + index]);
+}
+
+fn load_grad(index: u32) -> f32 {
+    return f32(grad[params.grad_offset + index]);
+}
+
+fn store_output(index: u32, value: f32) {
+    output[index] = Partial(value);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let block = (group.z / params.splits * groups.x + group.x) * WORKGROUP + local;
+    let split = group.z % params.splits;
+    // Invocations past the end repeat the last block and store nothing.
+    let used_block = min(block, KERNEL_ROWS * BLOCKS - 1u);
+    let first_tap = used_block % BLOCKS * TAPS;
+    let kernel_row = used_block / BLOCKS;
+    let in_channel = kernel_row / KERNEL_Y;
+    let conv_group = group.y / TILES_OUT;
+    let first_out = group.y % TILES_OUT * TILE_OUT;
+
+    // Where the planes of grad of each channel of the tile begin, for the first image.
+    var grad_plane: array<u32, TILE_OUT>;
+    for (var o = 0u; o < TILE_OUT; o++) { // unroll
+        grad_plane[o] = (conv_group * OUT_PER_GROUP + min(first_out + o, OUT_PER_GROUP - 1u)) * OUT_HEIGHT * OUT_WIDTH;
+    }
+
+    var sum: array<f32, TILE_OUT * TAPS>;
+    let first_step = min(split * params.span, params.steps);
+    var row = first_step / STRIPS_X;
+    var first_x = first_step % STRIPS_X * TILE_X;
+    for (var step = first_step; step < min(first_step + params.span, params.steps); step++) {
+        let n = row / OUT_HEIGHT;
+        let y = row % OUT_HEIGHT;
+        // Unsigned arithmetic wraps: a position left of or above the input is a huge number, not below the size.
+        let input_y = y * STRIDE_Y + kernel_row % KERNEL_Y * DILATION_Y - PAD_Y;
+        let row_inside = input_y < IN_HEIGHT;
+        let plane = (n * GROUPS + conv_group) * IN_PER_GROUP + in_channel;
+        let row_start = (plane * IN_HEIGHT + select(0u, input_y, row_inside)) * IN_WIDTH;
+        let first_column = first_x * STRIDE_X + first_tap * DILATION_X - PAD_X;
+        var segment: array<f32, SEGMENT>;
+        for (var j = 0u; j < SEGMENT; j++) { // unroll
+            let column = first_column + (j / SEGMENT_ROW * ROW_STEP + j % SEGMENT_ROW * UNIT);
+            let inside = row_inside & (column < IN_WIDTH);
+            segment[j] = select(0.0, load_input(row_start + select(0u, column, inside)), inside);
+        }
+        let grad_start = n * GROUPS * OUT_PER_GROUP * OUT_HEIGHT * OUT_WIDTH + y * OUT_WIDTH;
+        for (var o = 0u; o < TILE_OUT; o++) { // unroll
+            for (var x = 0u; x < TILE_X; x++) { // unroll
+                let is_position = WHOLE | (first_x + x < OUT_WIDTH);
+                let g = load_grad(grad_start + grad_plane[o] + select(0u, first_x + x, is_position));
+                for (var s = 0u; s < TAPS; s++) { // unroll
+                    sum[o * TAPS + s] += select(0.0, g * segment[x * PITCH_X + s * PITCH_S], is_position);
+                }
+            }
+        }
+        first_x += TILE_X;
+        if (first_x >= OUT_WIDTH) {
+            first_x = 0u;
+            row += 1u;
+        }
+    }
+
+    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
+    for (var first = 0u; first < TILE_OUT; first += STORE_OUT) {
+        for (var o = 0u; o < STORE_OUT; o++) { // unroll
+            let out_channel = first_out + first + o;
+            let row_start = ((conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row) * KERNEL_X;
+            for (var s = 0u; s < TAPS; s++) { // unroll
+                if ((block < KERNEL_ROWS * BLOCKS) & (out_channel < OUT_PER_GROUP) & (first_tap + s < KERNEL_X)) {
+                    store_output(split * params.stored + row_start + first_tap + s, sum[o * TAPS + s]);
+                }
+            }
+        }
+        for (var i = 0u; i < (TILE_OUT - STORE_OUT) * TAPS; i++) { // unroll
+            sum[i] = sum[i + STORE_OUT * TAPS];
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Convolutions that can't be written out: kernels of any width, stride and dilation, some taps of a row at a time.
+
+use super::kernels::{Call, unsigned};
+use super::tiles::Target;
+use super::{LONGEST_SUM, Pass};
+use crate::error::Result;
+use crate::ops::congruence::{Congruence, greatest_common_divisor};
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+
+const FORWARD: &str = include_str!("../../../shaders/conv2d_blocks.wgsl");
+const DATA: &str = include_str!("../../../shaders/conv2d_backward_data_blocks.wgsl");
+const FILTER: &str = include_str!("../../../shaders/conv2d_backward_filter_blocks.wgsl");
+
+/// What one step of one invocation takes, and the segment of a row that it loads for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Block {
+    channels: usize,
+    x: usize,
+    taps: usize,
+    segment: Segment,
+}
+
+/// What `x` positions see of a row through some taps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Segment {
+    length: usize,
+    /// Elements in a row, columns from one to the next, and from one row to the next.
+    row: usize,
+    unit: usize,
+    row_step: usize,
+    /// Elements from one position to the next, and from one tap to the next.
+    pitch: [usize; 2],
+}
+
+impl Segment {
+    /// For positions and taps that look so many columns apart.
+    fn new([x, taps]: [usize; 2], [stride, dilation]: [usize; 2]) -> Segment {
+        let unit = greatest_common_divisor(stride, dilation);
+        let length = ((x - 1) * stride + (taps - 1) * dilation) / unit + 1;
+        if length <= x * taps {
+            let pitch = [stride / unit, dilation / unit];
+            return Segment { length, row: length, unit, row_step: 0, pitch };
+        }
+        Segment { length: x * taps, row: taps, unit: dilation, row_step: stride, pitch: [taps, 1] }
+    }
+}
+
+/// What a pass goes through: channels of a group, positions of a row, taps of a row that meet in a position, and columns
+/// between neighbouring positions and between neighbouring taps.
+struct Extent {
+    channels: usize,
+    positions: usize,
+    taps: usize,
+    apart: [usize; 2],
+    /// Places that taps may see, where those that see none are left out.
+    places: Option<usize>,
+}
+
+impl Extent {
+    /// Taps that `x` positions go through.
+    fn taps(&self, x: usize) -> usize {
+        self.places.map_or(self.taps, |places| self.taps.min((places + x - 2) / self.apart[1] + 1))
+    }
+}
+
+/// The block with the lowest predicted time: as for strips (`tiles`), and by the same measurements.
+fn choose(pass: Pass, extent: &Extent, target: Target) -> Block {
+    let (most_multiply_adds, most_accumulators) = if target == Target::Gpu { (64, 16) } else { (256, 64) };
+    let mut best = (f64::INFINITY, Block { channels: 1, x: 1, taps: 1, segment: Segment::new([1, 1], extent.apart) });
+    for channels in [1, 2, 3, 4, 5, 6, 8, 12, 16].into_iter().filter(|&held| held <= extent.channels) {
+        for x in (1..=16).filter(|&x| x <= extent.positions) {
+            for taps in (1..=16).filter(|&taps| taps <= extent.taps(x)) {
+                let segment = Segment::new([x, taps], extent.apart);
+                let (shared, accumulators) = match pass {
+                    Pass::BackwardFilter => (channels * x, channels * taps),
+                    _ => (channels * taps, channels * x),
+                };
+                let multiply_adds = channels * x * taps;
+                if multiply_adds > most_multiply_adds || accumulators > most_accumulators {
+                    continue;
+                }
+                let step = 7.5 * (segment.length + shared) as f64
+                    + 0.5 * multiply_adds as f64
+                    + 0.8 * accumulators as f64
+                    + 40.0;
+                let steps =
+                    extent.channels.div_ceil(channels) * extent.positions.div_ceil(x) * extent.taps(x).div_ceil(taps);
+                let time = step * steps as f64;
+                if time < best.0 {
+                    best = (time, Block { channels, x, taps, segment });
+                }
+            }
+        }
+    }
+    best.1
+}
+
+impl Call<'_> {
+    /// The pass by blocks of taps.
+    pub fn blocks(&self) -> Result<Kernels> {
+        let g = self.geometry;
+        let meeting = |d: usize| {
+            let meeting = Congruence::new(g.dilation[d], g.stride[d]);
+            meeting.ok_or_else(|| self.too_large("stride that no dilation shares a factor with"))
+        };
+        let meetings = [meeting(0)?, meeting(1)?];
+        let reach = [0, 1].map(|d| g.dilation[d] / meetings[d].divisor);
+        let extent = match self.pass {
+            Pass::BackwardData => Extent {
+                channels: g.in_per_group,
+                positions: g.input[1].div_ceil(g.stride[1]),
+                taps: g.kernel[1].div_ceil(meetings[1].step),
+                apart: [1, reach[1]],
+                places: Some(g.output[1]),
+            },
+            _ => Extent {
+                channels: g.out_per_group,
+                positions: g.output[1],
+                taps: g.kernel[1],
+                apart: [g.stride[1], g.dilation[1]],
+                places: None,
+            },
+        };
+        let block = choose(self.pass, &extent, self.target());
+        let (strips, blocks) = (extent.positions.div_ceil(block.x), extent.taps(block.x).div_ceil(block.taps));
+        let rows = g.kernel[0].div_ceil(meetings[0].step).min((g.output[0] - 1) / reach[0] + 1);
+        let (across, steps) = match self.pass {
+            Pass::Forward => (self.batch * g.output[0] * strips, g.in_per_group * g.kernel[0] * blocks),
+            Pass::BackwardData => (self.batch * g.input[0] * g.stride[1] * strips, g.out_per_group * rows * blocks),
+            Pass::BackwardFilter => (g.in_per_group * g.kernel[0] * blocks, self.batch * g.output[0] * strips),
+        };
+        let down = g.groups * extent.channels.div_ceil(block.channels);
+        let [groups, folds, _] = fold_groups(across, self.workgroup());
+        // A span must be worth the store and the reading of its sums.
+        let for_groups = self.enough_groups() / (groups as usize * folds as usize * down).max(1);
+        let wanted = for_groups.min(self.most_splits()).clamp(1, steps.div_ceil(64).max(1));
+        let span = steps.div_ceil(wanted).clamp(1, LONGEST_SUM);
+        let splits = steps.div_ceil(span).max(1);
+        let visits = across * down * steps;
+        let segments = visits * block.segment.length;
+        let kernel = match self.pass {
+            Pass::Forward => self.blocked("conv2d_blocks", FORWARD, "TILE_OUT", &block),
+            Pass::BackwardData => self.blocked("conv2d_backward_data_blocks", DATA, "TILE_IN", &block),
+            Pass::BackwardFilter => self.blocked("conv2d_backward_filter_blocks", FILTER, "TILE_OUT", &block),
+        };
+        let kernel = match self.pass {
+            Pass::BackwardFilter => kernel
+                .bind("grad", Operand::Input(0))
+                .bind("input", Operand::Input(1))
+                .loads("load_grad", Operand::Input(0), visits * block.channels * block.x)
+                .loads("load_input", Operand::Input(1), segments),
+            pass => {
+                let [image, load] = if pass == Pass::Forward { ["input", "load_input"] } else { ["grad", "load_grad"] };
+                kernel
+                    .bind(image, Operand::Input(0))
+                    .bind("weight", Operand::Input(1))
+                    .loads(load, Operand::Input(0), segments)
+                    .loads("load_weight", Operand::Input(1), visits * block.channels * block.taps)
+            }
+        };
+        let kernel = if self.pass == Pass::BackwardData {
+            let names = [["DIVISOR_Y", "KERNEL_Y_STEP", "INVERSE_Y"], ["DIVISOR_X", "KERNEL_X_STEP", "INVERSE_X"]];
+            let kernel = kernel.constant("ROWS", unsigned(rows)).constant("BLOCKS", unsigned(blocks));
+            names.into_iter().zip(meetings).fold(kernel, |kernel, ([divisor, step, inverse], meeting)| {
+                kernel
+                    .constant(divisor, unsigned(meeting.divisor))
+                    .constant(step, unsigned(meeting.step))
+                    .constant(inverse, unsigned(meeting.inverse))
+            })
+        } else {
+            kernel
+        };
+        let kernel = kernel
+            .values(&[self.batch, splits, span, steps, self.stored()])
+            .words([Word::Offset(0), Word::Offset(1)])
+            .grid(self.grid(across, self.workgroup(), down, splits)?);
+        Ok(self.in_parts(kernel, splits))
+    }
+
+    fn blocked(&self, name: &'static str, template: &'static str, channels: &'static str, block: &Block) -> Kernel {
+        let Segment { length, row, unit, row_step, pitch } = block.segment;
+        self.grouped(name, template)
+            .constant("WORKGROUP", unsigned(self.workgroup()))
+            .constant(channels, unsigned(block.channels))
+            .constant("TILE_X", unsigned(block.x))
+            .constant("TAPS", unsigned(block.taps))
+            .constant("SEGMENT", unsigned(length))
+            .constant("SEGMENT_ROW", unsigned(row))
+            .constant("UNIT", unsigned(unit))
+            .constant("ROW_STEP", unsigned(row_step))
+            .constant("PITCH_X", unsigned(pitch[0]))
+            .constant("PITCH_S", unsigned(pitch[1]))
+    }
+}
