@@ -7,8 +7,8 @@ use std::hash::Hasher;
 use std::process::{Command, Output};
 use wgrad::ops::case::Case;
 use wgrad::{
-    Adapter, Class, DType, Debug, Device, DeviceOptions, Error, Formula, Graph, HostTensor, Io, Kernel, Kernels,
-    Layout, Op, Operand, Result, Tensor, Word, apply, grad, ops,
+    Adapter, BatchNormOptions, Class, DType, Debug, Device, DeviceOptions, Error, Formula, Graph, HostTensor, Io,
+    Kernel, Kernels, Layout, Op, Operand, Parameter, Result, Tensor, Word, apply, grad, ops,
 };
 
 /// The adapter under test with checks.
@@ -313,7 +313,7 @@ fn comparing_calls_raises_no_false_alarm() {
 #[test]
 fn checked_training_goes_on() {
     let Some(device) = checked(BOTH) else { return };
-    let weight = wgrad::Parameter::new("w", &tensor(&device, &[0.5, -0.25, 1.0]));
+    let weight = Parameter::new("w", &tensor(&device, &[0.5, -0.25, 1.0]));
     let mut buffers = Vec::new();
     for step in 0..6 {
         let x = tensor(&device, &[1.0, step as f32, -1.0]);
@@ -326,6 +326,32 @@ fn checked_training_goes_on() {
         buffers.push(device.stats().buffers);
     }
     assert_eq!(buffers[3], buffers[5], "{buffers:?}");
+}
+
+/// Batch norm amid other layers, and a loss whose value nobody reads before the flush.
+fn normalized(device: &Device) -> Result<Tensor> {
+    let values: Vec<f32> = (0..1152).map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0).collect();
+    let x = Tensor::from_slice(device, &values, &[8, 4, 6, 6])?.requires_grad();
+    let mean = Parameter::buffer("mean", &Tensor::zeros(device, &[4])?);
+    let var = Parameter::buffer("var", &Tensor::ones(device, &[4])?);
+    let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let y = x.batch_norm(Some(&mean), Some(&var), None, None, &options)?;
+    let z = y.add(&x.batch_norm(None, None, None, None, &options)?.relu()?.mean(&[2, 3], true)?)?;
+    z.square()?.mean(&[], false)?.backward()?;
+    device.flush()?;
+    Tensor::cat(&[&x.grad().unwrap().flatten(0, -1)?, &y.detach().flatten(0, -1)?, &mean.value(), &var.value()], 0)
+}
+
+#[test]
+fn a_norm_and_its_gradient_raise_no_alarm() {
+    let Some(device) = adapter() else { return };
+    let expected = normalized(&device).unwrap().to_vec::<f32>().unwrap();
+    for debug in [NAN, DIFF, BOTH] {
+        let device = checked(debug).unwrap();
+        let got = normalized(&device).unwrap().to_vec::<f32>().unwrap();
+        let far = got.iter().zip(&expected).position(|(got, expected)| (got - expected).abs() > 1e-5);
+        assert!(far.is_none(), "{debug:?}: element {far:?} has another value");
+    }
 }
 
 /// Runs one test of this file again with an environment.

@@ -19,9 +19,9 @@ const ROUNDINGS: f64 = 16.0;
 /// ```
 ///
 /// `eps` is that of the coarsest float type that takes part (f32 2^-23, f16 2^-10), `n` the most [`terms`] of a call:
-/// their errors add up like a random walk. `max|e|` is over the whole output. `r` is how far `e` moves when every input
-/// moves by one `eps` of itself, up or down: where terms cancel, that is much more than an `eps` of what is left over,
-/// and at a jump (`floor`, `>`) it is the jump. It is the element's own or the output's median, whichever is larger.
+/// their errors add up like a random walk. `max|e|` is over the whole output. `r` is how far `e` moves when every input,
+/// and every value on the way that its type can't hold exactly, moves by one `eps` of itself, up or down: where terms
+/// cancel, that is much more than an `eps` of what is left over, and at a jump (`floor`, `>`) it is the jump. It is the element's own or the output's median, whichever is larger.
 /// Integers and truth values may differ only where `r` is not 0.
 pub(super) struct Tolerance {
     pub epsilon: f64,
@@ -42,39 +42,42 @@ impl Tolerance {
         }
     }
 
-    /// The first element that is further off than allowed, and what is allowed there. `others` are the results for
-    /// moved inputs.
+    /// The first element that `counts` and is further off than allowed, and what is allowed there. `others` are the
+    /// results for moved values.
     pub fn first_beyond(
         &self,
         got: &HostTensor,
         expected: &HostTensor,
-        others: Option<&[HostTensor]>,
+        others: &[HostTensor],
+        counts: impl Fn(usize) -> bool,
     ) -> Option<(usize, f64)> {
         let dtype = expected.dtype;
         let expected: Vec<f64> = expected.values.iter().map(|&value| rounded(dtype, value)).collect();
         let moved = |at: usize| {
-            let others = others.unwrap_or_default().iter();
+            let others = others.iter();
             others.map(|other| (other.values[at] - expected[at]).abs()).filter(|r| !r.is_nan()).fold(0.0, f64::max)
         };
         let moves: Vec<f64> = (0..expected.len()).map(moved).collect();
         if !dtype.is_float() {
-            let wrong = |&at: &usize| got.values[at] != expected[at] && moves[at] == 0.0;
+            let wrong = |&at: &usize| counts(at) && got.values[at] != expected[at] && moves[at] == 0.0;
             return (0..expected.len()).find(wrong).map(|at| (at, 0.0));
         }
-        let largest = expected.iter().filter(|value| value.is_finite()).fold(0.0f64, |a, b| a.max(b.abs()));
+        let counted = (0..expected.len()).filter(|&at| counts(at)).map(|at| expected[at]);
+        let largest = counted.filter(|value| value.is_finite()).fold(0.0f64, |a, b| a.max(b.abs()));
         let usual = median(&moves);
         let allowed = |at: usize| self.growth * (self.epsilon * largest + moves[at].max(usual)) + self.tiny;
         let same = |at: usize| {
             let (g, e) = (got.values[at], expected[at]);
             g == e || (g.is_nan() && e.is_nan()) || (g - e).abs() <= allowed(at)
         };
-        (0..expected.len()).find(|&at| !same(at)).map(|at| (at, allowed(at)))
+        (0..expected.len()).find(|&at| counts(at) && !same(at)).map(|at| (at, allowed(at)))
     }
 }
 
-/// About how many terms go into one element of a call's result: 1 where it is pointwise; otherwise the elements of an
+/// About how many terms go into one element of a call's result: 1 where it is pointwise, or a reduction, which adds up
+/// block by block; otherwise the elements of an
 /// input for each of the output (a sum), the square root of the product of two inputs' elements over the output's (the
-/// depth of a matrix product, the window of a convolution), or the longest dimension of an input (softmax, a scan),
+/// depth of a matrix product, the window of a convolution), or the longest dimension of an input (a scan),
 /// whichever is most.
 fn terms(part: &Schedule, node: usize) -> f64 {
     if !matches!(part.nodes[node].op.class(), Class::Kernel) {
@@ -91,11 +94,20 @@ fn terms(part: &Schedule, node: usize) -> f64 {
 }
 
 /// A value as its type stores it: a float beyond the largest is infinite.
+fn stored(dtype: DType, value: f64) -> f64 {
+    match dtype {
+        DType::F32 => f64::from(value as f32),
+        _ => {
+            let mut bytes = Vec::with_capacity(4);
+            dtype.encode(value, &mut bytes);
+            dtype.decode(&bytes)[0]
+        }
+    }
+}
+
+/// A value as its type stores it, with the reference's own digits where there are any.
 fn rounded(dtype: DType, value: f64) -> f64 {
-    let mut bytes = Vec::with_capacity(4);
-    dtype.encode(value, &mut bytes);
-    let stored = dtype.decode(&bytes)[0];
-    // The reference's own digits, where there are any.
+    let stored = stored(dtype, value);
     if dtype.is_float() && stored.is_finite() { value } else { stored }
 }
 
@@ -108,22 +120,46 @@ fn median(values: &[f64]) -> f64 {
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Sources whose floats are moved by `epsilon` of themselves: all up, or up and down by one of two random patterns.
-pub(super) fn perturbed(sources: &[Value], pattern: u64, epsilon: f64) -> Vec<Value> {
-    let mut state = pattern;
-    let mut up = || {
+/// Rounding, as far as it may go: floats moved by `epsilon` of themselves, all up, or up and down by a random pattern.
+pub(super) struct Moved {
+    pattern: u64,
+    state: u64,
+    epsilon: f64,
+}
+
+impl Moved {
+    /// Few enough to be quick, and so many that hardly ever all of them leave an element alone.
+    pub const PATTERNS: u64 = 5;
+
+    pub fn new(pattern: u64, epsilon: f64) -> Moved {
+        Moved { pattern, state: pattern, epsilon }
+    }
+
+    fn value(&mut self, value: f64) -> f64 {
         // The generator of Knuth's MMIX; its highest bit is as good as random.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        pattern == 0 || state >> 63 == 1
-    };
-    sources
-        .iter()
-        .map(|(stored, layout)| {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let up = self.pattern == 0 || self.state >> 63 == 1;
+        value * if up { 1.0 + self.epsilon } else { 1.0 - self.epsilon }
+    }
+
+    /// What a part reads.
+    pub fn sources(&mut self, sources: &[Value]) -> Vec<Value> {
+        let mut moved = |(stored, layout): &Value| {
             let mut moved = HostTensor::clone(stored);
             if moved.dtype.is_float() {
-                moved.values.iter_mut().for_each(|value| *value *= if up() { 1.0 + epsilon } else { 1.0 - epsilon });
+                moved.values.iter_mut().for_each(|value| *value = self.value(*value));
             }
             (Arc::new(moved), *layout)
-        })
-        .collect()
+        };
+        sources.iter().map(&mut moved).collect()
+    }
+
+    /// What a call makes, where its type can't hold it as it is.
+    pub fn results(&mut self, results: &mut [HostTensor]) {
+        for result in results.iter_mut().filter(|result| result.dtype.is_float()) {
+            let dtype = result.dtype;
+            let inexact = result.values.iter_mut().filter(|value| stored(dtype, **value) != **value);
+            inexact.for_each(|value| *value = self.value(*value));
+        }
+    }
 }

@@ -111,11 +111,15 @@ impl Schedule {
         schedule
     }
 
-    /// What one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is overwritten. For
-    /// executors in the course of a run, while the device's marker is held.
+    /// What one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is overwritten. A view
+    /// needs what it shows, and not what only its gradient reads. For executors in the course of a run, while the
+    /// device's marker is held.
     pub fn part(root: Arc<Node>) -> Schedule {
         let mut schedule = Schedule::default();
-        schedule.collect([root]);
+        schedule.collect([root], |node| match node.op.class() {
+            Class::View => 1,
+            _ => usize::MAX,
+        });
         schedule.kept = vec![false; schedule.nodes.len()];
         schedule.dying = vec![false; schedule.sources.len()];
         schedule
@@ -123,12 +127,13 @@ impl Schedule {
 
     /// Collects everything that the roots need and that is not computed yet into an empty schedule.
     pub fn fill(&mut self, roots: impl IntoIterator<Item = Arc<Node>>, _: &mut Marker) {
-        self.collect(roots);
+        self.collect(roots, |_| usize::MAX);
         self.find_kept();
         self.find_dying();
     }
 
-    fn collect(&mut self, roots: impl IntoIterator<Item = Arc<Node>>) {
+    /// Collects what the roots need and that is not computed yet: `needed` tells how many of a node's inputs that takes.
+    fn collect(&mut self, roots: impl IntoIterator<Item = Arc<Node>>, needed: impl Fn(&Node) -> usize) {
         let mut number = next_number();
         for root in roots {
             if !root.mark.is_of(number) && !root.is_computed() {
@@ -137,7 +142,7 @@ impl Schedule {
             }
         }
         // Where everything recorded is computed, it is whole and in order from the start.
-        while !(self.nodes.is_sorted_by_key(|node| node.id) && self.connect(number)) {
+        while !(self.nodes.is_sorted_by_key(|node| node.id) && self.connect(number, &needed)) {
             // Ids count up as nodes are recorded, so this order puts every node after its inputs.
             self.nodes.sort_unstable_by_key(|node| node.id);
             number = next_number();
@@ -148,7 +153,7 @@ impl Schedule {
     }
 
     /// Fills in edges and sources; false where nodes were missing, which are there now.
-    fn connect(&mut self, number: u64) -> bool {
+    fn connect(&mut self, number: u64, needed: impl Fn(&Node) -> usize) -> bool {
         self.edges.clear();
         self.sources.clear();
         self.retains.clear();
@@ -158,7 +163,7 @@ impl Schedule {
         while next < self.nodes.len() {
             let node = &self.nodes[next];
             let state = node.state.lock();
-            for input in state.inputs.iter() {
+            for input in state.inputs.iter().take(needed(node)) {
                 let Tensor { node, output } = input;
                 let is_source = if node.mark.is_of(number) {
                     node.mark.index() & SOURCE != 0
