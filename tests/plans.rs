@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, adapter};
-use wgrad::models::CifarCnn;
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18};
 use wgrad::nn::{
     BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Dropout2d, Flatten, Linear, Module, Relu, Scope, Sequential,
 };
@@ -477,5 +477,29 @@ fn the_planned_peak_is_the_peak() {
             let stats = device.stats();
             assert_eq!(stats.bytes_live_peak, stats.bytes_planned, "step {step} on {}", device.name());
         }
+    }
+}
+
+#[test]
+fn the_first_step_is_planned_as_all_others() {
+    let device = noop();
+    let scope = Scope::new(&device);
+    let networks: [(Box<dyn Module>, [usize; 4]); 3] = [
+        (Box::new(LeNet5::new(&scope).unwrap()), [4, 1, 28, 28]),
+        (Box::new(MobileNetV1::new(&scope, 10, 0.25).unwrap()), [4, 3, 32, 32]),
+        (Box::new(ResNet18::cifar(&scope, 10).unwrap()), [2, 3, 32, 32]),
+    ];
+    for (network, images) in networks {
+        let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();
+        let mut step = |step: u64| {
+            let labels = Tensor::from_slice(&device, &vec![1i32; images[0]], &images[..1]).unwrap();
+            let logits = network.forward(&random(&device, &images, step)).unwrap();
+            logits.cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap().backward().unwrap();
+            adam.step().unwrap();
+            adam.zero_grad();
+            made(&device.stats())
+        };
+        let first = step(0);
+        assert_eq!([step(1), step(2)], [first; 2], "buffers, pipelines, bind groups, plans, peak bytes");
     }
 }

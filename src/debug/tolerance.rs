@@ -97,11 +97,7 @@ fn terms(part: &Schedule, node: usize) -> f64 {
 fn stored(dtype: DType, value: f64) -> f64 {
     match dtype {
         DType::F32 => f64::from(value as f32),
-        _ => {
-            let mut bytes = Vec::with_capacity(4);
-            dtype.encode(value, &mut bytes);
-            dtype.decode(&bytes)[0]
-        }
+        _ => dtype.quantise(value),
     }
 }
 

@@ -90,6 +90,8 @@ impl Slots {
         }
         let mut slots = Slots { slots, groups: Vec::new() };
         slots.groups = slots.grouped(&(0..slots.slots.len()).collect::<Vec<_>>())?;
+        // Initial values are a plan of their own, so that the first step is planned as all others are.
+        slots.flush()?;
         Ok(slots)
     }
 
