@@ -3,7 +3,7 @@
 mod common;
 
 use common::Random;
-use wgrad::{BatchNormOptions, DType, Device, Disable, Result, Tensor};
+use wgrad::{BatchNormOptions, DType, Device, DeviceOptions, Disable, Noop, Result, Tensor};
 
 /// Between -4 and 4.
 fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
@@ -130,6 +130,30 @@ fn softmax_of_extremes_is_that_of_the_reference() {
                 let is_same = got == exact || got.is_nan() && exact.is_nan();
                 assert!(is_close || is_same, "at {} of row {}: {got} instead of {exact}", at % 1000, at / 1000);
             }
+        }
+    }
+}
+
+#[test]
+fn no_place_is_counted_past_the_end_of_a_row() {
+    // 2^32 - 1 elements, which are one number seen again and again. Adding them up takes too long for a software driver;
+    // steps of up to 2^30 elements used to pass the end there, wrap and start again.
+    for software in [true, false] {
+        let noop = Noop { software, max_buffer_bytes: 1 << 40, ..Noop::default() };
+        let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+        let x = Tensor::from_slice(&device, &[1.0f32], &[1]).unwrap().expand(&[65_535, 65_537]).unwrap();
+        x.sum(&[], false).unwrap().item::<f32>().unwrap();
+        let sources = device.shader_sources();
+        let loops = sources.iter().flat_map(|(_, source)| source.lines()).filter(|line| line.contains("params.length"));
+        let loops: Vec<&str> =
+            loops.filter(|line| line.contains("for (") || line.contains("min(")).map(str::trim).collect();
+        assert!(loops.len() >= 2, "{loops:?}");
+        for line in loops {
+            // Chunks of a row, and the lanes of a team, are few.
+            let is_short = line == "for (var e = first; e < params.length; e += step) {";
+            let counts = line.starts_with("for (var block = first * ") && line.ends_with("block < params.length;) {");
+            let spans = line.starts_with("let span = min(params.length - block, ");
+            assert!(is_short || counts || spans, "{line}");
         }
     }
 }

@@ -340,22 +340,20 @@ impl Writer<'_> {
         for accumulator in &accumulators {
             out.push_str(&accumulator.start());
         }
-        // Blocks, so that no chain of additions is long.
-        let _ = writeln!(
-            out,
-            "    for (var block = first * {along}u; block < params.length; block += {block}u * step * {along}u) {{"
-        );
+        // Blocks, so that no chain of additions is long. No place is counted past the end of a row, where it might wrap: a row
+        // may be as long as 32 bits can say.
+        let _ = writeln!(out, "    for (var block = first * {along}u; block < params.length;) {{");
+        let _ = writeln!(out, "    let span = min(params.length - block, {block}u * step * {along}u);");
         for accumulator in &accumulators {
             let _ = writeln!(out, "    var part_{} = {};", accumulator.name, accumulator.nothing());
         }
-        let _ = writeln!(out, "    let end = min(block + {block}u * step * {along}u, params.length);");
-        let _ = writeln!(out, "    for (var e = block; e < end; e += step * {along}u) {{");
+        let _ = writeln!(out, "    for (var at = 0u; at < span; at += step * {along}u) {{\n    let e = block + at;");
         let _ = writeln!(out, "    let start = row_start + {distance};\n{loads}{fours_stored}{step}{stores}    }}");
         for accumulator in &accumulators {
             let sum = format!("sum_{}", accumulator.name);
             let _ = writeln!(out, "    {sum} = {};", accumulator.combined(&sum, &format!("part_{}", accumulator.name)));
         }
-        out.push_str("    }\n");
+        out.push_str("    block += span;\n    }\n");
         let across = matches!(self.wide, Wide::Elements { .. });
         for accumulator in &accumulators {
             out.push_str(&accumulator.end(across, self.code.width, lanes));
