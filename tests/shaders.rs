@@ -96,6 +96,102 @@ fn open(noop: Noop, disable: Disable) -> Device {
     Device::with_options(&DeviceOptions { noop: Some(noop), disable, ..DeviceOptions::default() }).unwrap()
 }
 
+/// The text of all templates, libraries and formulas, by file.
+fn texts() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<_> = ["shaders", "src/ops", "src/plan"].map(|folder| root.join(folder)).into();
+    let mut texts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+                let text = std::fs::read_to_string(&path).unwrap();
+                texts.push((name, text.split("#[cfg(test)]").next().unwrap_or("").to_string()));
+            }
+        }
+    }
+    texts
+}
+
+/// Metal assumes that no float is NaN, and `x != x` may be false then: NaN is found by its bits.
+#[test]
+fn nothing_is_compared_with_itself() {
+    let is_operand = |c: char| c.is_ascii_alphanumeric() || "_.{}[]".contains(c);
+    let compares = |line: &str| {
+        [" == ", " != "].iter().any(|sign| {
+            line.match_indices(sign).any(|(at, _)| {
+                let left = line[..at].rsplit(|c| !is_operand(c)).next().unwrap_or("");
+                let right = line[at + sign.len()..].split(|c| !is_operand(c)).next().unwrap_or("");
+                left == right && !left.is_empty()
+            })
+        })
+    };
+    assert!(compares("let odd = a & (y == y);") && compares("({0} != {0})") && !compares("x == x0"));
+    for (name, text) in texts() {
+        let found = text.lines().find(|line| compares(line.split("//").next().unwrap_or("")));
+        assert_eq!(found, None, "{name}");
+    }
+}
+
+/// What would be wrong where a compiler assumes that no float is infinite, and why it has no twin on bits.
+const NEEDS_INFINITIES: [(&str, &str); 4] = [
+    (
+        "shaders/ctc_loss.wgsl",
+        "the logarithm of no path is minus infinity; it is compared with, and its exponential is 0",
+    ),
+    ("shaders/lib/power.wgsl", "0 to a negative power is infinite: made of bits, and handed on as it is"),
+    ("src/ops/attention.rs", "what is masked weighs e^-infinity; masks are added, as in PyTorch"),
+    ("src/plan/combine.rs", "the largest of nothing, which every number is compared with"),
+];
+
+#[test]
+fn infinities_are_made_where_it_is_known() {
+    let makes = |line: &str| {
+        let line = line.split("//").next().unwrap_or("");
+        // Others ask whether a number's bits are those.
+        let asks = |at: usize| {
+            let before = line[..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '(');
+            [" > ", " >= ", " == ", " != ", " & "].iter().any(|sign| before.ends_with(sign))
+        };
+        let mut bits = ["0x7f800000u", "0xff800000u"].iter().flat_map(|bits| line.match_indices(bits));
+        line.contains("f32::NEG_INFINITY)") || line.contains("f32::INFINITY)") || bits.any(|(at, _)| !asks(at))
+    };
+    let is_made =
+        |(name, text): (String, String)| (!name.ends_with("tests.rs") && text.lines().any(makes)).then_some(name);
+    let made: BTreeSet<String> = texts().into_iter().filter_map(is_made).collect();
+    let known: BTreeSet<String> = NEEDS_INFINITIES.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(made, known);
+}
+
+/// A constant expression that is no number is an error in WGSL, of which naga says nothing.
+#[test]
+fn no_constant_is_not_a_number() {
+    let types = ["U", "I", "F", "u32", "i32", "f32", "vec4"];
+    let is_constant = |argument: &str| {
+        let mut words =
+            argument.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        words.all(|word| word.starts_with(|c: char| c.is_ascii_digit()) || types.contains(&word))
+    };
+    let argument = |text: &str| {
+        let mut depth = 0;
+        let end = text.find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        text[..end.unwrap_or(text.len())].to_string()
+    };
+    let found = |text: &str| {
+        let casts = text.match_indices("bitcast<F>(").chain(text.match_indices("bitcast<f32>("));
+        casts.map(|(at, cast)| argument(&text[at + cast.len() - 1..])).find(|argument| is_constant(argument))
+    };
+    assert!(found("let nan = bitcast<F>(U(0x7fc00000u));").is_some() && found("bitcast<f32>(1u + {s0})").is_none());
+    for (name, text) in texts() {
+        assert_eq!(found(&text), None, "{name}");
+    }
+}
+
 /// The modules that all cases need on an adapter.
 fn specialised(noop: Noop) -> Vec<(String, String)> {
     let device = open(noop, Disable::default());

@@ -194,11 +194,7 @@ impl<'a> Code<'a> {
         let Class::Pointwise(formula) = self.wiring.schedule.nodes[node].op.class() else {
             return Err(internal("a call that is not pointwise"));
         };
-        for library in formula.library {
-            if !self.libraries.contains(library) {
-                self.libraries.push(library);
-            }
-        }
+        formula.library.iter().for_each(|library| self.library(library));
         Ok(self.filled(node, formula.wgsl, arguments))
     }
 
@@ -237,6 +233,13 @@ impl<'a> Code<'a> {
     pub fn words(&self) -> Vec<Word> {
         let offsets = (0..self.inputs.len()).map(Word::Offset);
         offsets.chain((0..self.scalars.len()).map(Word::Scalar)).collect()
+    }
+
+    /// Has a library among the kernels' functions.
+    pub fn library(&mut self, library: &'static str) {
+        if !self.libraries.contains(&library) {
+            self.libraries.push(library);
+        }
     }
 
     pub fn libraries(&self) -> String {

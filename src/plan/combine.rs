@@ -4,6 +4,9 @@ use crate::dtype::DType;
 use crate::shader::Combine;
 use std::fmt::Write;
 
+/// What finds NaN among the largest and the smallest.
+pub(super) const LIBRARY: &str = include_str!("../../shaders/lib/not_a_number.wgsl");
+
 /// One reduction in a kernel.
 pub(super) struct Accumulator {
     /// The variable of its result.
@@ -71,6 +74,11 @@ impl Accumulator {
             Combine::Largest => format!("max({a}, {b})"),
             Combine::Smallest => format!("min({a}, {b})"),
         }
+    }
+
+    /// Whether it is an extreme of floats, among which NaN wins.
+    pub fn is_extreme(&self) -> bool {
+        self.is_float() && matches!(self.combine, Combine::Largest | Combine::Smallest)
     }
 
     fn is_float(&self) -> bool {
@@ -148,21 +156,17 @@ impl Accumulator {
 /// The functions that these reductions call.
 pub(super) fn share(accumulators: &[Accumulator], lanes: usize) -> String {
     let mut text = String::new();
-    let extreme = |accumulator: &&Accumulator| {
-        accumulator.is_float() && matches!(accumulator.combine, Combine::Largest | Combine::Smallest)
-    };
-    if accumulators.iter().any(|accumulator| extreme(&accumulator)) {
-        for (of, bits) in [("F", "U"), ("f32", "u32")] {
+    if accumulators.iter().any(Accumulator::is_extreme) {
+        for (of, is_nan) in [("F", "not_a_number"), ("f32", "one_not_a_number")] {
             // A NaN wins over everything, as in PyTorch.
-            let _ = write!(
-                text,
-                "
-fn not_a_number_{of}(x: {of}) -> {bool} {{ return (bitcast<{bits}>(x) & {bits}(0x7fffffffu)) > {bits}(0x7f800000u); }}
-fn largest_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b > a) | not_a_number_{of}(b)) & !not_a_number_{of}(a)); }}
-fn smallest_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b < a) | not_a_number_{of}(b)) & !not_a_number_{of}(a)); }}
-",
-                bool = if of == "F" { "B" } else { "bool" },
-            );
+            for (name, beats) in [("largest", ">"), ("smallest", "<")] {
+                let _ = write!(
+                    text,
+                    "
+fn {name}_{of}(a: {of}, b: {of}) -> {of} {{ return select(a, b, ((b {beats} a) | {is_nan}(b)) & !{is_nan}(a)); }}
+"
+                );
+            }
         }
     }
     if accumulators.iter().any(|accumulator| accumulator.largest.is_some()) {

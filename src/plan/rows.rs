@@ -6,7 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::plan::access::{Access, array_type};
 use crate::plan::code::{Code, Input, Written, internal, output_name};
-use crate::plan::combine::{Accumulator, share};
+use crate::plan::combine::{self, Accumulator, share};
 use crate::plan::domain::{Domain, Wide, steps};
 use crate::plan::eights;
 use crate::plan::form::{Cluster, Kind};
@@ -98,6 +98,9 @@ pub(super) fn write(
     match kernels.last_mut() {
         Some(last) => last.0 = std::mem::take(&mut writer.text),
         None => kernels.push((std::mem::take(&mut writer.text), lanes_first)),
+    }
+    if (1..=loops).any(|level| writer.accumulators(level).iter().any(Accumulator::is_extreme)) {
+        writer.code.library(combine::LIBRARY);
     }
     let kernels = kernels
         .into_iter()

@@ -11,9 +11,10 @@ pub(super) const ROWS: &[&Row] =
     &[&RELU, &RELU_BACKWARD, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
 
 const LOGISTIC: &[&str] = &[include_str!("../../../shaders/lib/logistic.wgsl")];
-const HYPERBOLIC_TANGENT: &[&str] = &[include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl")];
+const HYPERBOLIC_TANGENT: &[&str] = &[NOT_A_NUMBER[0], include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl")];
 const SOFT_PLUS: &[&str] =
     &[include_str!("../../../shaders/lib/log_plus1.wgsl"), include_str!("../../../shaders/lib/soft_plus.wgsl")];
+const MISH_LIBRARY: &[&str] = &[SOFT_PLUS[0], SOFT_PLUS[1], HYPERBOLIC_TANGENT[0], HYPERBOLIC_TANGENT[1]];
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -142,11 +143,7 @@ static MISH: Row = Row::float(
         Ok(vec![c.of(0, |g| g.mul(&slope))?])
     },
 )
-.library(&[
-    include_str!("../../../shaders/lib/log_plus1.wgsl"),
-    include_str!("../../../shaders/lib/soft_plus.wgsl"),
-    include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl"),
-]);
+.library(MISH_LIBRARY);
 
 /// With `beta` 1 and no threshold; [`Tensor::softplus`] adds both.
 static SOFTPLUS: Row = Row::float(

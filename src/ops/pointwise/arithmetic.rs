@@ -52,10 +52,12 @@ static POW: Row = Row::float(
         Ok(vec![of_base, of_exponent])
     },
 )
-.library(&[include_str!("../../../shaders/lib/power.wgsl")])
+.library(POWER)
 .domain(&[(0.2, 2.0), (-2.0, 2.0)])
 .numbers()
 .over_integers(&INTEGER_POW);
+
+const POWER: &[&str] = &[NOT_A_NUMBER[0], include_str!("../../../shaders/lib/power.wgsl")];
 
 /// Wraps where it passes 32 bits; a negative exponent gives 0 but for the bases 1 and -1.
 static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})", Accepts::Signed, Makes::Same, |x| {
@@ -389,11 +391,11 @@ impl Tensor {
         let mut out = self.clone();
         // Comparisons with NaN are false, so NaN stays; a bound of NaN is taken by all.
         if let Some(min) = min {
-            let below = if min.is_nan() { self.eq(self)? } else { out.le_scalar(min)? };
+            let below = if min.is_nan() { self.isnan()?.logical_not()? } else { out.le_scalar(min)? };
             out = below.where_(&self.number(min)?, &out)?;
         }
         if let Some(max) = max {
-            let above = if max.is_nan() { self.eq(self)? } else { out.ge_scalar(max)? };
+            let above = if max.is_nan() { self.isnan()?.logical_not()? } else { out.ge_scalar(max)? };
             out = above.where_(&self.number(max)?, &out)?;
         }
         Ok(out)
