@@ -5,7 +5,10 @@ mod common;
 
 use common::adapter;
 use std::hash::Hasher;
-use wgrad::{Class, DType, Device, Error, Formula, HostTensor, Layout, Op, Result, Shape, Tensor, Vjp, apply};
+use wgrad::{
+    Adapter, Class, DType, Device, Error, Formula, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Result, Shape,
+    Tensor, Vjp, apply,
+};
 
 fn devices() -> impl Iterator<Item = Device> {
     adapter().into_iter().chain([Device::reference()])
@@ -227,5 +230,52 @@ fn an_operation_may_hold_a_tensor() {
         }
         other.join().unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap(), [1.0; 4]);
+    }
+}
+
+/// A kernel that tells what its workgroup memory held, and leaves ones there.
+#[derive(Debug)]
+struct Workgroup;
+
+impl Op for Workgroup {
+    fn name(&self) -> &'static str {
+        "workgroup"
+    }
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, DType::F32)])
+    }
+    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+        let template = "
+@group(0) @binding(0) var<storage, read_write> output: array<f32>;
+
+var<workgroup> held: array<u32, 2048>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    var sum = 0u;
+    for (var i = lane; i < 2048u; i += 64u) {
+        sum |= held[i];
+        held[i] = 0xffffffffu;
+    }
+    output[id.x] = f32(sum);
+}
+";
+        let groups = io.outputs[0].shape.numel() as u32 / 64;
+        Ok(Kernel::new("workgroup", template).bind("output", Operand::Output(0)).grid([groups, 1, 1]).into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(vec![HostTensor::new(inputs[0].shape, DType::F32, vec![0.0; inputs[0].values.len()])])
+    }
+}
+
+#[test]
+fn workgroup_memory_begins_as_zeros() {
+    for device in devices() {
+        let x = Tensor::ones(&device, &[64 * 200]).unwrap();
+        for _ in 0..3 {
+            let held = apply(Workgroup, &[&x]).unwrap().remove(0).to_vec::<f32>().unwrap();
+            assert!(held.iter().all(|&held| held == 0.0));
+        }
     }
 }

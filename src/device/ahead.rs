@@ -55,7 +55,7 @@ impl Ahead {
         let start = Instant::now();
         let name = job.pipeline.name;
         let layout = layout(&self.device, name, &job.bindings);
-        let pipeline = create(&self.device, name, &layout, job.ir.clone(), job.checked);
+        let pipeline = create(&self.device, name, &layout, job.ir.clone(), job.custom);
         let reading = start.elapsed();
         let buffers: Vec<wgpu::Buffer> = job
             .bindings
@@ -132,7 +132,7 @@ mod tests {
             params: None,
             params_bytes: 0,
         });
-        device.compile(&Job { pipeline, ir, bindings, checked: true });
+        device.compile(&Job { pipeline, ir, bindings, custom: true });
         // Mesa writes to the disk in the background.
         std::thread::sleep(std::time::Duration::from_millis(500));
     }

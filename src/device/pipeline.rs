@@ -47,8 +47,8 @@ pub(super) struct Job {
     pub pipeline: Arc<Pipeline>,
     pub ir: naga::Module,
     pub bindings: Vec<Binding>,
-    /// With wgpu's bounds checks.
-    pub checked: bool,
+    /// Whether a caller's text is in it.
+    pub custom: bool,
 }
 
 impl Job {
@@ -143,6 +143,12 @@ impl Gpu {
         }
         dump(kernel.name, &source)?;
         let Module { ir, bindings } = Module::parse(kernel.name, &source)?;
+        let is_cooperative = |ty: &naga::Type| matches!(ty.inner, naga::TypeInner::CooperativeMatrix { .. });
+        if kernel.checked && ir.types.iter().any(|(_, ty)| is_cooperative(ty)) {
+            // Experimental in wgpu, which does not check what they load and store.
+            let reason = "cooperative matrices are for wgrad's own kernels".to_string();
+            return Err(Error::Shader { shader: kernel.name.to_string(), reason });
+        }
         let layout = self.guarded(|| Ok(layout(&self.device, kernel.name, &bindings)))?;
         let params = bindings.iter().find(|binding| binding.role == Role::Params);
         let (params, params_bytes) = (params.map(|params| params.number), params.map_or(0, |params| params.bytes));
@@ -153,8 +159,8 @@ impl Gpu {
             .collect();
         let raw = OnceLock::new();
         let pipeline = Arc::new(Pipeline { name: kernel.name, raw, layout, buffers, params, params_bytes });
-        let checked = cfg!(debug_assertions) || kernel.checked;
-        self.pipelines.jobs.lock().push(Job { pipeline: pipeline.clone(), ir, bindings, checked });
+        let custom = kernel.checked;
+        self.pipelines.jobs.lock().push(Job { pipeline: pipeline.clone(), ir, bindings, custom });
         self.pipelines.by_text.lock().insert(source, pipeline.clone());
         Ok(pipeline)
     }
@@ -182,8 +188,8 @@ impl Gpu {
                 {
                     are_on_disk.store(true, Ordering::Relaxed);
                 }
-                let Job { pipeline, ir, checked, .. } = job;
-                match self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, checked))) {
+                let Job { pipeline, ir, custom, .. } = job;
+                match self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, custom))) {
                     Ok(raw) => {
                         self.pipelines.created.fetch_add(1, Ordering::Relaxed);
                         pipeline.raw.get_or_init(|| raw);
@@ -233,13 +239,14 @@ pub(super) fn layout(device: &wgpu::Device, name: &str, bindings: &[Binding]) ->
     device.create_bind_group_layout(&descriptor)
 }
 
-/// Makes the pipeline of a module.
+/// Makes the pipeline of a module. One with a caller's text in it gets all that WGSL promises: bounds checks, loops that
+/// end, and workgroup memory that begins as zeros, and so shows nothing of what other programs left there.
 pub(super) fn create(
     device: &wgpu::Device,
     name: &str,
     layout: &wgpu::BindGroupLayout,
     ir: naga::Module,
-    checked: bool,
+    custom: bool,
 ) -> wgpu::ComputePipeline {
     let label = Some(name);
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -248,11 +255,12 @@ pub(super) fn create(
         immediate_size: 0,
     });
     let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(Cow::Owned(ir)) };
-    let shader = if checked {
+    let shader = if custom || cfg!(debug_assertions) {
         device.create_shader_module(descriptor)
     } else {
-        // SAFETY: only wgrad's own templates come here; those of a caller's operations are checked. Every index they form
-        // is bounded by sizes the planner put in, and debug builds, in which the tests run, keep wgpu's checks on.
+        // SAFETY: only wgrad's own text comes here. Every index it forms is bounded by sizes the planner put in, which are
+        // those of the buffers: layouts that a caller's operations tell are checked when they are recorded
+        // (`graph/node.rs`). Debug builds, in which the tests run, keep wgpu's checks on.
         unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -262,7 +270,8 @@ pub(super) fn create(
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &[],
-            zero_initialize_workgroup_memory: false,
+            // Ours write what they read, which the tests see on drivers that leave there what was there.
+            zero_initialize_workgroup_memory: custom,
         },
         cache: None,
     })
