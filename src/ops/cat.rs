@@ -201,7 +201,7 @@ impl Tensor {
     pub fn split_with_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
         let _line = ascribe_to_caller();
         let (at, size) = self.divided("split_with_sizes", dim)?;
-        if sizes.iter().sum::<usize>() != size {
+        if sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size)) != Some(size) {
             let rule = format!("{sizes:?} must add up to {size}, the size of dimension {at} of {}", self.shape());
             return Err(Error::invalid("split_with_sizes", rule));
         }

@@ -6,7 +6,7 @@
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -19,8 +19,8 @@ const PAD_BACKWARD: &str = include_str!("../../shaders/pad_backward.wgsl");
 /// Dimensions that one kernel moves.
 const MOST: usize = 3;
 
-/// The most that one replicate kernel puts at an end: its adjoint adds as many in a loop, and one driver ends long
-/// loops after 65,535 iterations.
+/// The most that the replicate kernel puts at an end: its adjoint adds as many in a loop, and one driver ends long
+/// loops after 65,535 iterations. More is joined from copies of the ends.
 const LONGEST: isize = 1024;
 
 /// What [`Tensor::pad`] puts around a tensor.
@@ -383,13 +383,13 @@ impl Tensor {
         let pairs: Vec<(isize, isize)> = pads.chunks_exact(2).rev().map(|pair| (pair[0], pair[1])).collect();
         for (i, &(before, after)) in pairs.iter().enumerate() {
             let (d, size) = (first + i, shape[first + i] as isize);
-            let cropped = size + before.min(0) + after.min(0);
             let wrong = |why: &str| {
                 invalid(format!("({before}, {after}) at dimension {d} of {shape}, which has size {size}: {why}"))
             };
-            if before.abs().max(after.abs()) > i32::MAX as isize {
+            if before.unsigned_abs().max(after.unsigned_abs()) > i32::MAX as usize {
                 return wrong("a pad must fit 32 bits");
             }
+            let cropped = size + before.min(0) + after.min(0);
             match mode {
                 PadMode::Constant(_) | PadMode::Circular if cropped < 0 => {
                     return wrong("a crop takes more than there is");
@@ -426,26 +426,33 @@ impl Tensor {
                 (*before, *after) = ((*before).max(0), (*after).max(0));
             }
         }
-        let limit = if inner == Mode::Replicate { LONGEST } else { isize::MAX };
-        loop {
-            let maps: Vec<Map> = pairs
-                .iter()
-                .enumerate()
-                .map(|(i, &(before, after))| {
-                    let (before, after) = (before.min(limit), after.min(limit));
-                    let out = result.shape()[first + i] as isize + before + after;
-                    Map { mode: inner, out: out as usize, before }
-                })
-                .collect();
-            result = result.remap(OP, first, &maps, value)?;
-            for (before, after) in &mut pairs {
-                *before -= (*before).min(limit);
-                *after -= (*after).min(limit);
-            }
-            if pairs.iter().all(|pair| *pair == (0, 0)) {
-                return Ok(result);
+        if inner == Mode::Replicate {
+            for (i, (before, after)) in pairs.iter_mut().enumerate().filter(|(_, pair)| pair.0.max(pair.1) > LONGEST) {
+                result = result.extended((first + i) as isize, (*before).max(0) as usize, (*after).max(0) as usize)?;
+                (*before, *after) = ((*before).min(0), (*after).min(0));
             }
         }
+        let map = |(i, &(before, after)): (usize, &(isize, isize))| {
+            let out = result.shape()[first + i] as isize + before + after;
+            Map { mode: inner, out: out as usize, before }
+        };
+        let maps: Vec<Map> = pairs.iter().enumerate().map(map).collect();
+        result.remap(OP, first, &maps, value)
+    }
+
+    /// The first and the last of a dimension's slices once more in front of it and behind it, as often as said.
+    #[track_caller]
+    fn extended(&self, dim: isize, before: usize, after: usize) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
+        let at = dim as usize;
+        let repeated = |start: usize, count: usize| {
+            let mut sizes = self.shape().to_vec();
+            sizes[at] = count;
+            let shape = Shape::new(&sizes)?;
+            self.narrow(dim, start, 1)?.expand_to(shape, "pad")
+        };
+        let (first, last) = (repeated(0, before)?, repeated(self.shape()[at] - 1, after)?);
+        Tensor::cat(&[&first, self, &last], dim)
     }
 }
 

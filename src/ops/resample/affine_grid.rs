@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
+use crate::shape::{Layout, Shape};
 
 const OP: &str = "affine_grid";
 
@@ -49,6 +50,9 @@ impl Tensor {
             );
             return Err(Error::invalid(OP, rule));
         }
+        // Before the places along each dimension are made, which takes as much memory as they are.
+        let made = Shape::new(&[&size[..1], &size[2..], &[spatial]].concat())?;
+        self.device().check_size(OP, &Layout::contiguous(made, self.dtype()))?;
         let column = |at: usize| -> Result<Tensor> {
             let mut shape = vec![1; spatial + 2];
             (shape[0], shape[spatial + 1]) = (size[0] as isize, spatial as isize);

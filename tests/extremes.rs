@@ -1,0 +1,338 @@
+//! The numbers that callers hand in: whatever they are, a call is Ok or an error. Debug builds, in which the tests run,
+//! panic where arithmetic overflows.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wgrad::{
+    AvgPool2dOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose2dOptions, CtcLossOptions, DType,
+    Device, DeviceOptions, EmbeddingOptions, InterpolateMode, InterpolateOptions, LpPool2dOptions, MaxPool2dOptions,
+    MaxUnpool2dOptions, Noop, PadMode, Padding, RandomState, Result, RoiAlignOptions, Shape, Tensor, UnfoldOptions,
+    grad,
+};
+
+/// Numbers at which something may break: around 0, small sizes, and the ends of every type that sizes are held in.
+const SIZES: [usize; 24] = [
+    0,
+    1,
+    1,
+    2,
+    2,
+    3,
+    3,
+    4,
+    5,
+    6,
+    24,
+    64,
+    65_535,
+    65_537,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+    u32::MAX as usize,
+    1 << 32,
+    1 << 33,
+    1 << 62,
+    isize::MAX as usize,
+    (isize::MAX as usize) + 1,
+    usize::MAX,
+];
+
+/// Where nothing drawn is larger, results are computed too.
+const SMALL: u64 = 6;
+
+/// The numbers of one call, in the order in which it asks for them.
+struct Numbers<'a> {
+    drawn: std::slice::Iter<'a, usize>,
+    largest: u64,
+}
+
+impl Numbers<'_> {
+    fn size(&mut self) -> usize {
+        let size = SIZES[*self.drawn.next().unwrap_or(&0) % SIZES.len()];
+        self.largest = self.largest.max(size as u64);
+        size
+    }
+
+    fn signed(&mut self) -> isize {
+        let size = self.size();
+        match self.drawn.next().unwrap_or(&0) % 3 {
+            0 => (size as isize).wrapping_neg(),
+            _ => size as isize,
+        }
+    }
+
+    fn maybe(&mut self) -> Option<usize> {
+        let size = self.size();
+        (!self.drawn.next().unwrap_or(&0).is_multiple_of(3)).then_some(size)
+    }
+
+    fn sizes<const N: usize>(&mut self) -> [usize; N] {
+        std::array::from_fn(|_| self.size())
+    }
+
+    fn signs<const N: usize>(&mut self) -> [isize; N] {
+        std::array::from_fn(|_| self.signed())
+    }
+
+    fn float(&mut self) -> f64 {
+        let floats = [0.0, -0.0, 0.5, 1.0, -1.0, 2.0, 3.5, 1e-30, 1e9, 1e30, -1e300, f64::MAX, f64::INFINITY, f64::NAN];
+        let float = floats[*self.drawn.next().unwrap_or(&0) % floats.len()];
+        self.largest = self.largest.max(if float.abs() <= 4.0 { 0 } else { u64::MAX });
+        float
+    }
+
+    fn flag(&mut self) -> bool {
+        self.drawn.next().unwrap_or(&0).is_multiple_of(2)
+    }
+}
+
+type Call = fn(&Tensor, &mut Numbers) -> Result<Vec<Tensor>>;
+
+fn one(tensor: Result<Tensor>) -> Result<Vec<Tensor>> {
+    tensor.map(|tensor| vec![tensor])
+}
+
+fn two((a, b): (Tensor, Tensor)) -> Vec<Tensor> {
+    vec![a, b]
+}
+
+fn counts(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    Tensor::full(x.device(), shape, 0i32)
+}
+
+/// Every method that takes sizes, counts, dimensions or positions, on a tensor `[1, 2, 3, 4]`.
+const CALLS: &[(&str, Call)] = &[
+    ("reshape", |x, n| one(x.reshape(&n.signs::<3>()))),
+    ("reshape to six", |x, n| one(x.reshape(&n.signs::<6>()))),
+    ("permute", |x, n| one(x.permute(&n.signs::<4>()))),
+    ("transpose", |x, n| one(x.transpose(n.signed(), n.signed()))),
+    ("flatten", |x, n| one(x.flatten(n.signed(), n.signed()))),
+    ("squeeze", |x, n| one(x.squeeze(n.signed()))),
+    ("squeeze_dims", |x, n| one(x.squeeze_dims(&n.signs::<2>()))),
+    ("unsqueeze", |x, n| one(x.unsqueeze(n.signed()))),
+    ("unflatten", |x, n| one(x.unflatten(n.signed(), &n.signs::<2>()))),
+    ("expand", |x, n| one(x.expand(&n.signs::<4>()))),
+    ("expand to six", |x, n| one(x.expand(&n.signs::<6>()))),
+    ("flip", |x, n| one(x.flip(&n.signs::<2>()))),
+    ("roll", |x, n| one(x.roll(&n.signs::<2>(), &n.signs::<2>()))),
+    ("roll flat", |x, n| one(x.roll(&n.signs::<1>(), &[]))),
+    ("slice", |x, n| one(x.slice(n.signed(), n.signed(), n.signed(), n.size()))),
+    ("slice the last", |x, n| one(x.slice(3, n.signed(), n.signed(), n.size()))),
+    ("narrow", |x, n| one(x.narrow(2, n.size(), n.size()))),
+    ("pixel_shuffle", |x, n| one(x.pixel_shuffle(n.size()))),
+    ("pixel_unshuffle", |x, n| one(x.pixel_unshuffle(n.size()))),
+    ("channel_shuffle", |x, n| one(x.channel_shuffle(n.size()))),
+    ("split_with_sizes", |x, n| x.split_with_sizes(&n.sizes::<2>(), 3)),
+    ("split", |x, n| x.split(n.size(), n.signed())),
+    ("chunk", |x, n| x.chunk(n.size().min(1 << 20), n.signed())),
+    ("chunk one", |x, n| x.narrow(3, 0, 1)?.chunk(n.size(), 3)),
+    ("repeat", |x, n| one(x.repeat(&n.sizes::<4>()))),
+    ("repeat to six", |x, n| one(x.repeat(&n.sizes::<6>()))),
+    ("tile", |x, n| one(x.tile(&n.sizes::<2>()))),
+    ("stack", |x, n| one(Tensor::stack(&[x, x], n.signed()))),
+    ("cat", |x, n| one(Tensor::cat(&[x, x], n.signed()))),
+    ("pad constant", |x, n| one(x.pad(&n.signs::<4>(), PadMode::Constant(0.5)))),
+    ("pad reflect", |x, n| {
+        one(x.pad(&n.signs::<2>(), PadMode::Reflect).or_else(|_| x.pad(&n.signs::<4>(), PadMode::Reflect)))
+    }),
+    ("pad replicate", |x, n| one(x.pad(&n.signs::<4>(), PadMode::Replicate))),
+    ("pad circular", |x, n| one(x.pad(&n.signs::<4>(), PadMode::Circular))),
+    ("tril", |x, n| one(x.tril(n.signed()))),
+    ("triu", |x, n| one(x.triu(n.signed()))),
+    ("diagonal", |x, n| one(x.diagonal(n.signed(), n.signed(), n.signed()))),
+    ("diagonal of the last", |x, n| one(x.diagonal(n.signed(), 2, 3))),
+    ("diag", |x, n| one(x.reshape(&[6, 4])?.diag(n.signed()))),
+    ("diag of a vector", |x, n| one(x.reshape(&[24])?.diag(n.signed()))),
+    ("sum", |x, n| one(x.sum(&n.signs::<2>(), n.flag()))),
+    ("prod", |x, n| one(x.prod(&n.signs::<1>(), n.flag()))),
+    ("max", |x, n| x.max(n.signed(), n.flag()).map(two)),
+    ("argmax", |x, n| one(x.argmax(Some(n.signed()), n.flag()))),
+    ("var", |x, n| one(x.var(&n.signs::<1>(), n.float() as f32, n.flag()))),
+    ("norm", |x, n| one(x.norm(n.float() as f32, &n.signs::<1>(), n.flag()))),
+    ("normalize", |x, n| one(x.normalize(n.float() as f32, &n.signs::<1>(), n.float() as f32))),
+    ("softmax", |x, n| one(x.softmax(n.signed()))),
+    ("cumsum", |x, n| one(x.cumsum(n.signed()))),
+    ("cumprod", |x, n| one(x.cumprod(n.signed()))),
+    ("sort", |x, n| x.sort(n.signed(), n.flag()).map(two)),
+    ("topk", |x, n| x.topk(n.size(), n.signed(), n.flag()).map(two)),
+    ("kthvalue", |x, n| x.kthvalue(n.size(), n.signed(), n.flag()).map(two)),
+    ("glu", |x, n| one(x.glu(n.signed()))),
+    ("cosine_similarity", |x, n| one(x.cosine_similarity(x, n.signed(), n.float() as f32))),
+    ("local_response_norm", |x, n| one(x.local_response_norm(n.size(), 0.1, 0.75, 1.0))),
+    ("group_norm", |x, n| one(x.group_norm(n.size(), None, None, n.float() as f32))),
+    ("layer_norm", |x, n| one(x.layer_norm(&n.sizes::<2>(), None, None, n.float() as f32))),
+    ("rms_norm", |x, n| one(x.rms_norm(&n.sizes::<1>(), None, Some(n.float() as f32)))),
+    ("round_decimals", |x, n| one(x.round_decimals(n.signed() as i32))),
+    ("gather", |x, n| one(x.gather(n.signed(), &counts(x, &[1, 2, 3, 4])?))),
+    ("index_select", |x, n| one(x.index_select(n.signed(), &counts(x, &[5])?))),
+    ("scatter", |x, n| one(x.scatter(n.signed(), &counts(x, &[1, 2, 3, 4])?, x))),
+    ("scatter_add", |x, n| one(x.scatter_add(n.signed(), &counts(x, &[1, 2, 3, 4])?, x))),
+    ("index_add", |x, n| one(x.index_add(n.signed(), &counts(x, &[3])?, x, n.float() as f32))),
+    ("take_along_dim", |x, n| one(x.take_along_dim(&counts(x, &[1, 2, 3, 4])?, Some(n.signed())))),
+    ("embedding", |x, n| {
+        let options = EmbeddingOptions { padding_idx: Some(n.signed()), ..EmbeddingOptions::default() };
+        one(counts(x, &[2])?.embedding(&x.reshape(&[6, 4])?, &options))
+    }),
+    ("one_hot", |x, n| one(counts(x, &[3])?.one_hot(Some(n.size())))),
+    ("arange", |x, n| one(Tensor::arange(x.device(), n.float(), n.float(), n.float(), DType::F32))),
+    ("arange of sizes", |x, n| one(Tensor::arange(x.device(), 0.0, n.size() as f64, n.signed() as f64, DType::I32))),
+    ("linspace", |x, n| one(Tensor::linspace(x.device(), n.float(), n.float(), n.size()))),
+    ("eye", |x, n| one(Tensor::eye(x.device(), n.size(), n.size()))),
+    ("zeros", |x, n| one(Tensor::zeros(x.device(), &n.sizes::<3>()))),
+    ("from_slice", |x, n| one(Tensor::from_slice(x.device(), &[1.0f32; 6], &n.sizes::<3>()))),
+    ("rand", |x, n| {
+        x.device().set_random_state(RandomState { seed: n.size() as u64, counter: n.size() as u64 });
+        one(Tensor::rand(x.device(), &n.sizes::<2>()))
+    }),
+    ("randperm", |x, n| one(Tensor::randperm(x.device(), n.size()))),
+    ("randint", |x, n| one(Tensor::randint(x.device(), n.signed() as i32, n.signed() as i32, &[3]))),
+    ("shape", |_, n| Shape::new(&n.sizes::<6>()).map(|_| Vec::new())),
+    ("conv1d", |x, n| {
+        let padding = if n.flag() { Padding::Same } else { Padding::Explicit(n.sizes()) };
+        let options = Conv1dOptions { stride: n.sizes(), padding, dilation: n.sizes(), groups: n.size() };
+        one(x.reshape(&[1, 2, 12])?.conv1d(&Tensor::ones(x.device(), &[2, 1 + n.size() % 2, 2])?, None, &options))
+    }),
+    ("conv2d", |x, n| {
+        let padding = if n.flag() { Padding::Same } else { Padding::Explicit(n.sizes()) };
+        let options = Conv2dOptions { stride: n.sizes(), padding, dilation: n.sizes(), groups: n.size() };
+        one(x.conv2d(&Tensor::ones(x.device(), &[2, 1 + n.size() % 2, 2, 2])?, None, &options))
+    }),
+    ("conv2d padded", |x, n| {
+        let options = Conv2dOptions { padding: Padding::Explicit(n.sizes()), ..Conv2dOptions::default() };
+        one(x.conv2d(&Tensor::ones(x.device(), &[2, 2, 2, 2])?, None, &options))
+    }),
+    ("conv3d", |x, n| {
+        let options =
+            Conv3dOptions { stride: n.sizes(), padding: Padding::Explicit(n.sizes()), dilation: n.sizes(), groups: 1 };
+        one(x.reshape(&[1, 2, 1, 3, 4])?.conv3d(&Tensor::ones(x.device(), &[2, 2, 1, 2, 2])?, None, &options))
+    }),
+    ("conv_transpose2d", |x, n| {
+        let (stride, padding, output_padding, dilation) = (n.sizes(), n.sizes(), n.sizes(), n.sizes());
+        let options = ConvTranspose2dOptions { stride, padding, output_padding, dilation, groups: n.size() };
+        one(x.conv_transpose2d(&Tensor::ones(x.device(), &[2, 1, 2, 2])?, None, &options))
+    }),
+    ("conv_transpose2d strided", |x, n| {
+        let options = ConvTranspose2dOptions { stride: n.sizes(), ..ConvTranspose2dOptions::default() };
+        one(x.conv_transpose2d(&Tensor::ones(x.device(), &[2, 1, 2, 2])?, None, &options))
+    }),
+    ("max_pool2d", |x, n| {
+        let options = MaxPool2dOptions {
+            stride: n.flag().then(|| n.sizes()),
+            padding: n.sizes(),
+            dilation: n.sizes(),
+            ceil_mode: n.flag(),
+        };
+        one(x.max_pool2d(n.sizes(), &options))
+    }),
+    ("max_pool2d strided", |x, n| {
+        let options = MaxPool2dOptions { stride: Some(n.sizes()), ceil_mode: n.flag(), ..MaxPool2dOptions::default() };
+        one(x.max_pool2d([2, 2], &options))
+    }),
+    ("avg_pool2d", |x, n| {
+        let options = AvgPool2dOptions {
+            stride: n.flag().then(|| n.sizes()),
+            padding: n.sizes(),
+            ceil_mode: n.flag(),
+            count_include_pad: n.flag(),
+            divisor_override: n.flag().then(|| n.signed() as i64),
+        };
+        one(x.avg_pool2d(n.sizes(), &options))
+    }),
+    ("lp_pool2d", |x, n| {
+        let options = LpPool2dOptions { stride: n.flag().then(|| n.sizes()), ceil_mode: n.flag() };
+        one(x.lp_pool2d(n.float() as f32, n.sizes(), &options))
+    }),
+    ("max_unpool2d", |x, n| {
+        let options = MaxUnpool2dOptions {
+            stride: n.flag().then(|| n.sizes()),
+            padding: n.sizes(),
+            output_size: n.flag().then(|| n.sizes()),
+        };
+        one(x.max_unpool2d(&counts(x, &[1, 2, 3, 4])?, n.sizes(), &options))
+    }),
+    ("adaptive_avg_pool2d", |x, n| one(x.adaptive_avg_pool2d([n.maybe(), n.maybe()]))),
+    ("adaptive_max_pool2d", |x, n| one(x.adaptive_max_pool2d([n.maybe(), n.maybe()]))),
+    ("unfold", |x, n| {
+        let options = UnfoldOptions { dilation: n.sizes(), padding: n.sizes(), stride: n.sizes() };
+        one(x.unfold(n.sizes(), &options))
+    }),
+    ("fold", |x, n| {
+        let options = UnfoldOptions { dilation: n.sizes(), padding: n.sizes(), stride: n.sizes() };
+        one(x.reshape(&[1, 4, 6])?.fold(n.sizes(), n.sizes(), &options))
+    }),
+    ("interpolate to a size", |x, n| {
+        let modes =
+            [InterpolateMode::Nearest, InterpolateMode::Bilinear, InterpolateMode::Bicubic, InterpolateMode::Area];
+        let mode = modes[n.size() % 4];
+        one(x.interpolate(&InterpolateOptions::size(&n.sizes::<2>(), mode)))
+    }),
+    ("interpolate by a factor", |x, n| {
+        let mode = if n.flag() { InterpolateMode::Nearest } else { InterpolateMode::Bilinear };
+        one(x.interpolate(&InterpolateOptions::scale_factor(&[n.float(), n.float()], mode)))
+    }),
+    ("affine_grid", |x, n| one(Tensor::ones(x.device(), &[1, 2, 3])?.affine_grid(&n.sizes::<4>(), n.flag()))),
+    ("roi_pool", |x, n| {
+        let boxes = Tensor::from_slice(x.device(), &[0.0f32, 0.0, 0.0, 2.0, 2.0], &[1, 5])?;
+        one(x.roi_pool(&boxes, n.sizes(), n.float() as f32))
+    }),
+    ("roi_align", |x, n| {
+        let boxes = Tensor::from_slice(x.device(), &[0.0f32, 0.0, 0.0, 2.0, 2.0], &[1, 5])?;
+        let options = RoiAlignOptions { spatial_scale: n.float() as f32, sampling_ratio: n.maybe(), aligned: n.flag() };
+        one(x.roi_align(&boxes, n.sizes(), &options))
+    }),
+    ("clip_boxes_to_image", |x, n| one(x.reshape(&[6, 4])?.clip_boxes_to_image(n.sizes()))),
+    ("ctc_loss", |x, n| {
+        let (inputs, targets) = ([n.size()], [n.size()]);
+        let options = CtcLossOptions { blank: n.size(), ..CtcLossOptions::default() };
+        one(x.reshape(&[6, 1, 4])?.ctc_loss(&counts(x, &[1, 2])?, &inputs[..], &targets[..], &options))
+    }),
+];
+
+/// Runs a call; where its numbers are small computes what it returned, and its gradient.
+fn run(call: Call, drawn: &[usize], devices: &[Device; 2]) {
+    let numbers = || Numbers { drawn: drawn.iter(), largest: 0 };
+    let ones = |device: &Device| Tensor::ones(device, &[1, 2, 3, 4]).unwrap().requires_grad();
+    let mut asked = numbers();
+    let _ = call(&ones(&devices[0]), &mut asked);
+    if asked.largest > SMALL {
+        return;
+    }
+    let x = ones(&devices[1]);
+    let Ok(outputs) = call(&x, &mut numbers()) else { return };
+    for output in outputs {
+        let _ = output.to_f64();
+        if output.is_tracked() {
+            let gradient = output.ones_like().and_then(|seed| grad(&[&output], &[&x], &[&seed]));
+            let _ = gradient.map(|gradient| gradient[0].as_ref().map(Tensor::to_f64));
+        }
+    }
+}
+
+#[test]
+fn no_number_makes_a_call_panic() {
+    // As many tries for each call; `WGRAD_TEST_EXTREMES=3000` looks longer.
+    let cases = std::env::var("WGRAD_TEST_EXTREMES").map_or(100, |cases| cases.parse().unwrap());
+    // An adapter with little memory, so that no call is large and right; and one that computes.
+    let noop = Noop { max_buffer_bytes: 1 << 24, ..Noop::default() };
+    let noop = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let devices = [noop, Device::reference()];
+    let mut panicked = Vec::new();
+    for (name, call) in CALLS {
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        // Always the same numbers, so that a failure is everybody's.
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let result = runner.run(&prop::collection::vec(0..10_000usize, 24), |drawn| {
+            catch_unwind(AssertUnwindSafe(|| run(*call, &drawn, &devices))).map_err(|panic| {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+                TestCaseError::fail(text.unwrap_or_default())
+            })
+        });
+        if let Err(error) = result {
+            panicked.push(format!("{name}: {error}"));
+        }
+    }
+    assert!(panicked.is_empty(), "{}", panicked.join("\n"));
+}
