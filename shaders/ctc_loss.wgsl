@@ -29,10 +29,7 @@ struct Params {
     // How many labels there must be, where they stand one behind the other; 0 where not.
     labels: u32,
     blank: u32,
-    fault_label: u32,
-    fault_time: u32,
-    fault_width: u32,
-    fault_end: u32,
+    fault: u32,
     log_probs_offset: u32,
     targets_offset: u32,
     spans_offset: u32,
@@ -56,10 +53,8 @@ fn none() -> f32 { return bitcast<f32>(0xff800000u + min(params.rows, 0u)); }
 
 fn not_a_number() -> f32 { return bitcast<f32>(0x7fc00000u + min(params.rows, 1u)); }
 
-fn report(code: u32, value: i32) {
-    atomicMax(&fault[0], code);
-    atomicMax(&fault[1], bitcast<u32>(value));
-}
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 // log(e^a + e^b + e^c)
 fn log_sum(a: f32, b: f32, c: f32) -> f32 {
@@ -95,11 +90,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let bad = bad_time | bad_width | bad_end;
     if (exists & bad & (lane == 0u) & (params.first == 0u)) {
         if (bad_time) {
-            report(params.fault_time, input_length);
+            report(params.fault, params.time + 1u, input_length);
         } else if (bad_width) {
-            report(params.fault_width, target_length);
+            report(params.fault, params.width + 1u, target_length);
         } else {
-            report(params.fault_end, bitcast<i32>(end));
+            report(params.fault, params.labels, bitcast<i32>(end));
         }
         loss[sample] = not_a_number();
     }
@@ -139,7 +134,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                     value = log_sum(a, b, c);
                 }
                 if ((label < 0) | (label >= i32(params.classes))) {
-                    report(params.fault_label, label);
+                    report(params.fault, params.classes, label);
                     value = not_a_number();
                 } else {
                     value += load_log_probs((time * params.batch + sample) * params.classes + bitcast<u32>(label));

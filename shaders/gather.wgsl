@@ -32,6 +32,9 @@ fn invalid() -> Value { return Value(bitcast<f32>(0x7fc00000u + min(params.count
 
 fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -42,8 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let i = place % params.inner;
     let taken = index[params.index_offset + select(place, row % params.taken, SHARED)];
     if (taken < 0 || u32(taken) >= params.size) {
-        atomicMax(&fault[0], params.fault);
-        atomicMax(&fault[1], bitcast<u32>(taken));
+        report(params.fault, params.size, taken);
         store_output(place, invalid());
         return;
     }

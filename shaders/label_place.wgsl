@@ -23,6 +23,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<i32>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let at = (group.x + group.y * groups.x) * 64u + lane;
@@ -35,8 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     if (class_label < 0 || u32(class_label) >= params.classes) {
-        atomicMax(&fault[0], params.fault);
-        atomicMax(&fault[1], bitcast<u32>(class_label));
+        report(params.fault, params.classes, class_label);
         output[at] = -2;
         return;
     }

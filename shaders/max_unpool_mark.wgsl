@@ -19,6 +19,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> winner: array<atomic<u32>>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let element = (group.x + group.y * groups.x) * 64u + lane;
@@ -27,8 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     let place = index[params.index_offset + element];
     if (place < 0 || u32(place) >= params.size) {
-        atomicMax(&fault[0], params.fault);
-        atomicMax(&fault[1], bitcast<u32>(place));
+        report(params.fault, params.size, place);
         return;
     }
     atomicMax(&winner[element / params.taken * params.size + u32(place)], element % params.taken + 1u);

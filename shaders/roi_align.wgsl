@@ -49,6 +49,9 @@ fn touched(low: f32, high: f32, bin: u32, bins: u32, size: u32) -> vec2<u32> {
     return vec2<u32>(min(u32(first), size - 1u), min(u32(end) + 1u, size));
 }
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -62,8 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let first = params.boxes_offset + k * 5u;
     let image = boxes[first];
     if (!(image > -1.0 && image < f32(params.images))) {
-        atomicMax(&fault[0], params.fault);
-        atomicMax(&fault[1], bitcast<u32>(i32(clamp(image, -1.0, 2e9))));
+        report(params.fault, params.images, i32(clamp(image, -1.0, 2e9)));
         output[place] = bitcast<f32>(0x7fc00000u + min(params.count, 1u));
         return;
     }

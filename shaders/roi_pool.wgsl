@@ -29,6 +29,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> index: array<i32>;
 @group(0) @binding(5) var<storage, read_write> fault: array<atomic<u32>>;
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -43,8 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let image = bounds[first];
     index[place] = -1;
     if (image < 0 || u32(image) >= params.images) {
-        atomicMax(&fault[0], params.fault);
-        atomicMax(&fault[1], bitcast<u32>(image));
+        report(params.fault, params.images, image);
         output[place] = bitcast<f32>(0x7fc00000u + min(params.count, 1u));
         return;
     }

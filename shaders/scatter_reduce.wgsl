@@ -34,6 +34,9 @@ fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
 fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let place = (group.x + group.y * groups.x) * 64u + lane;
@@ -51,8 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             if (u32(found) == destination) {
                 total = combine(total, load_input(source));
             } else if (destination == 0u && u32(found) >= params.size) {
-                atomicMax(&fault[0], params.fault);
-                atomicMax(&fault[1], bitcast<u32>(found));
+                report(params.fault, params.size, found);
             }
         }
     }

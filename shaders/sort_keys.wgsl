@@ -21,6 +21,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> keys: array<u32>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let n = (group.x + group.y * groups.x) * 64u + lane;
@@ -29,8 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     let found = index[params.index_offset + n];
     if (u32(found) >= params.size) {
-        atomicMax(&fault[0], params.fault);
-        atomicMax(&fault[1], bitcast<u32>(found));
+        report(params.fault, params.size, found);
         keys[n] = params.last;
         return;
     }

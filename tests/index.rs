@@ -98,6 +98,30 @@ fn indices_out_of_range_show_at_the_next_synchronisation() {
 }
 
 #[test]
+fn an_error_tells_of_one_call() {
+    let Some(device) = own_adapter() else { return };
+    let (short, long) = (Tensor::ones(&device, &[5]).unwrap(), Tensor::ones(&device, &[1000]).unwrap());
+    let indices = |bad: i32| {
+        let mut index = vec![1; 300];
+        index[100] = bad;
+        Tensor::from_slice(&device, &index, &[300]).unwrap()
+    };
+    let mut seen = Vec::new();
+    for _ in 0..40 {
+        // The same operation on two sizes, and another one, in one flush.
+        let (first, second) = (short.gather(0, &indices(7)).unwrap(), long.gather(0, &indices(-3)).unwrap());
+        let third = long.scatter_add(0, &indices(2000), &first).unwrap().narrow(0, 0, 300).unwrap();
+        match first.add(&second).unwrap().mul(&third).unwrap().to_vec::<f32>().unwrap_err() {
+            Error::IndexOutOfRange { op, index, size } => seen.push((op, index, size)),
+            error => panic!("{error}"),
+        }
+    }
+    let calls = [("gather", 7, 5), ("gather", -3, 1000), ("scatter_add", 2000, 1000)];
+    assert!(calls.contains(&seen[0]), "{:?}", seen[0]);
+    assert!(seen.iter().all(|fault| *fault == seen[0]), "{seen:?}");
+}
+
+#[test]
 fn what_cannot_be_is_an_error_and_no_panic() {
     let device = Device::reference();
     let empty = Tensor::zeros(&device, &[0, 3]).unwrap();

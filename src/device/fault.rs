@@ -1,22 +1,23 @@
-//! Bad indices that kernels find: two words on the device, read at every synchronisation point.
+//! Bad indices that kernels find: three words on the device, read at every synchronisation point.
 
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 
-/// Bytes of the fault words: the code of the kernel that met a bad index, and the index.
-pub(super) const FAULT_BYTES: u64 = 8;
+/// Bytes of the fault words: the code of the operation that met a bad index, one more than the size that it is past, and
+/// the index. `shader::specialise` has what kernels do to them.
+pub(super) const FAULT_BYTES: u64 = 12;
 
 pub(super) struct Faults {
     pub buffer: wgpu::Buffer,
-    /// What each code stands for; code 0 means that nothing happened.
-    known: Mutex<Vec<(&'static str, usize)>>,
+    /// The operations by their codes, of which 0 means that nothing happened.
+    known: Mutex<Vec<&'static str>>,
 }
 
 impl Faults {
     pub fn new(device: &wgpu::Device) -> Faults {
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("fault"),
-            size: FAULT_BYTES,
+            size: FAULT_BYTES.next_multiple_of(16),
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
@@ -25,11 +26,11 @@ impl Faults {
 }
 
 impl super::Gpu {
-    /// The code under which a kernel of `op`, indexing a dimension of `size`, reports.
-    pub fn fault_code(&self, op: &'static str, size: usize) -> u32 {
+    /// The code under which a kernel of `op` reports.
+    pub fn fault_code(&self, op: &'static str) -> u32 {
         let mut known = self.faults.known.lock();
-        let at = known.iter().position(|&k| k == (op, size)).unwrap_or_else(|| {
-            known.push((op, size));
+        let at = known.iter().position(|&k| k == op).unwrap_or_else(|| {
+            known.push(op);
             known.len() - 1
         });
         at as u32 + 1
@@ -43,7 +44,8 @@ impl super::Gpu {
             return Ok(());
         }
         self.write(&self.faults.buffer, &[0; FAULT_BYTES as usize])?;
-        let (op, size) = self.faults.known.lock().get(code - 1).copied().unwrap_or(("unknown", 0));
-        Err(Error::IndexOutOfRange { op, index: i64::from(word(4) as i32), size })
+        let op = self.faults.known.lock().get(code - 1).copied().unwrap_or("unknown");
+        let size = word(4).saturating_sub(1) as usize;
+        Err(Error::IndexOutOfRange { op, index: i64::from(word(8) as i32), size })
     }
 }

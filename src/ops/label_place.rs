@@ -49,7 +49,7 @@ impl Op for LabelPlace {
             .bind("label", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Fault(self.asked, self.classes)])
+            .words([Word::Fault(self.asked)])
             .values(&[self.classes, self.inner, self.ignored.len()])
             .words([ignored, Word::Offset(0)])
             .grid(fold_groups(count, 64))

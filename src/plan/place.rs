@@ -306,7 +306,7 @@ impl<'a> Placer<'a> {
             let at = start + 4 * i;
             let value = match *word {
                 Word::Value(value) => value,
-                Word::Fault(op, size) => self.gpu.fault_code(op, size),
+                Word::Fault(op) => self.gpu.fault_code(op),
                 Word::Offset(input) => {
                     let (node, argument) = unit.written.inputs[input];
                     self.patches.push(Patch { at, from: PatchSource::Offset(node, argument) });

@@ -102,9 +102,8 @@ pub enum Word {
     Offset(usize),
     /// A data word of the operation ([`Op::scalars`](crate::Op::scalars)); may differ from run to run.
     Scalar(usize),
-    /// The code under which a kernel reports a bad index: the operation the caller asked for, and the size of the
-    /// dimension.
-    Fault(&'static str, usize),
+    /// The code under which a kernel reports bad indices: that of the operation the caller asked for.
+    Fault(&'static str),
 }
 
 /// What a hook that loads is called for.

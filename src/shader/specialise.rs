@@ -5,6 +5,23 @@ use crate::shader::Kernel;
 use crate::shader::scalar::scalarise;
 use crate::shader::unroll::unroll;
 
+/// The body of the hook `report` of kernels that bind `fault`. The words are of one call: the first that finds a bad index
+/// claims them, by its operation's code and one more than the size that the index is past, and leaves its largest index.
+/// Calls follow one another, so the same program gives the same words.
+const REPORT: &str = "
+    loop {
+        let claim = atomicCompareExchangeWeak(&fault[0], 0u, code);
+        if (claim.exchanged || claim.old_value == code) { break; }
+        if (claim.old_value != 0u) { return; }
+    }
+    loop {
+        let claim = atomicCompareExchangeWeak(&fault[1], 0u, size + 1u);
+        if (claim.exchanged || claim.old_value == size + 1u) { break; }
+        if (claim.old_value != 0u) { return; }
+    }
+    atomicMax(&fault[2], bitcast<u32>(index));
+";
+
 /// The module of one kernel: its template with constants, aliases, hook bodies and declarations set.
 pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
     let fault = |reason: String| Error::Shader { shader: kernel.name.to_string(), reason };
@@ -19,6 +36,9 @@ pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
     }
     for (name, body) in &kernel.hooks {
         text = set_hook(&text, name, body).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
+    }
+    if text.contains("> fault: ") {
+        text = set_hook(&text, "report", REPORT).unwrap_or(text);
     }
     if kernel.extra_words > 0 {
         let start = text.find("\nstruct Params {").ok_or_else(|| fault("the template has no Params".into()))?;

@@ -118,7 +118,7 @@ impl<'a> Bench<'a> {
             Word::Value(value) => value,
             Word::Offset(input) => call.io.inputs[input].offset as u32,
             Word::Scalar(scalar) => call.op.scalars()[scalar],
-            Word::Fault(op, size) => call.gpu.fault_code(op, size),
+            Word::Fault(op) => call.gpu.fault_code(op),
         }
     }
 

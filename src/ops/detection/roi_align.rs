@@ -148,7 +148,7 @@ impl Op for RoiAlign {
                 .bind("input", Operand::Input(0))
                 .constant("ALIGNED", self.aligned)
                 .values(&[count, self.regions.images])
-                .words([Word::Scalar(0), Word::Fault(OP, self.regions.images)])
+                .words([Word::Scalar(0), Word::Fault(OP)])
                 .words((0..4).map(Word::Offset))
                 .work(32 * count)
         };

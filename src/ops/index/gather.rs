@@ -50,7 +50,7 @@ impl Op for Gather {
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Fault(self.asked, g.size)])
+            .words([Word::Fault(self.asked)])
             .values(&[g.size, g.taken, g.inner])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(fold_groups(count, 64))

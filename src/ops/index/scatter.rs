@@ -59,7 +59,7 @@ impl Op for Scatter {
             .bind("index", Operand::Input(1))
             .bind("winners", Operand::Output(1))
             .values(&[sources])
-            .words([Word::Fault(self.asked, self.size)])
+            .words([Word::Fault(self.asked)])
             .values(&[self.size, input.shape[1], input.shape[2]])
             .words([Word::Offset(1)])
             .grid(fold_groups(sources, 64))

@@ -100,8 +100,7 @@ impl Op for CtcLoss {
         let (time, batch, classes) = (shape[0], shape[1], shape[2]);
         let mut words: Vec<Word> =
             values(&[batch, time, classes, 2 * self.width + 1, self.width, self.labels, self.blank]).collect();
-        words.push(Word::Fault(OP, classes));
-        words.extend([time + 1, self.width + 1, self.labels].map(|size| Word::Fault(OP, size)));
+        words.push(Word::Fault(OP));
         words.extend(offsets(3));
         let kernel = Kernel::new("ctc_loss", LOSS)
             .bind("log_probs", Operand::Input(0))
