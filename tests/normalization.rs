@@ -370,3 +370,27 @@ fn inputs_of_another_rank_or_size_are_errors() {
     // A call that failed has counted nothing.
     assert_eq!(one.running.unwrap().num_batches_tracked.value().item::<i32>().unwrap(), 0);
 }
+
+#[test]
+fn deviations_whose_squares_overflow_have_a_variance() {
+    for device in devices() {
+        let values: Vec<f32> = (0..1000).map(|i| 1e20 + 1e19 * ((i * 7919 % 1009) as f32 / 252.0 - 2.0)).collect();
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 1e3;
+        let deviation = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / 999.0).sqrt();
+        let x = Tensor::from_slice(&device, &values, &[1000]).unwrap().requires_grad();
+        let std = x.std(&[], 1.0, false).unwrap();
+        assert!((f64::from(std.item::<f32>().unwrap()) / deviation - 1.0).abs() < 1e-5);
+        std.backward().unwrap();
+        for (gradient, &value) in x.grad().unwrap().to_vec::<f32>().unwrap().iter().zip(&values) {
+            let expected = (f64::from(value) - mean) / deviation / 999.0;
+            assert!((f64::from(*gradient) - expected).abs() < 1e-7, "{gradient}, not {expected}");
+        }
+        // Some 1e38, and so are the squares that are added up.
+        let variance = f64::from(x.var(&[], 1.0, false).unwrap().item::<f32>().unwrap());
+        assert!((variance / deviation.powi(2) - 1.0).abs() < 1e-5);
+        // And where squares underflow.
+        let small = x.detach().mul_scalar(1e-20).unwrap().mul_scalar(1e-20).unwrap();
+        let std = f64::from(small.std(&[], 1.0, false).unwrap().item::<f32>().unwrap());
+        assert!((std / deviation * 1e40 - 1.0).abs() < 1e-4, "{std}");
+    }
+}

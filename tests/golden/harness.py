@@ -184,9 +184,12 @@ class File:
         self.name = name
         self.cases = []
         self.tensors = {}
+        self.ops = {}
 
     def op(self, op, tol=POINTWISE):
-        return Op(self, op, tol)
+        found = self.ops.setdefault(op, Op(self, op, tol))
+        found.tol = tol
+        return found
 
     def save(self, folder):
         save_file(self.tensors, folder / f"{self.name}.safetensors", {"cases": json.dumps(self.cases)})
@@ -227,8 +230,8 @@ class Op:
 
     # Cases.
 
-    def case(self, args, *, tol=None, grad=True, constant=(), **attrs):
-        """Adds a case.
+    def case(self, args, *, tol=None, grad=True, constant=(), cotangent=None, **attrs):
+        """Adds a case; the cotangents are random, or all of them `cotangent`.
 
         `tol` is a pair or a function from (args, outputs) to one. With `grad`, the gradients of all float32
         arguments but those named in `constant` are stored, provided that an output is differentiable.
@@ -239,7 +242,7 @@ class Op:
         if grad:
             differentiable = [k for k, v in args.items() if v.dtype == torch.float32 and k not in constant]
             cotangents = {
-                i: torch.from_numpy(self.uniform(tuple(o.shape)))
+                i: torch.from_numpy(self.uniform(tuple(o.shape))) if cotangent is None else torch.full(o.shape, cotangent)
                 for i, o in enumerate(outputs)
                 if o.is_floating_point()
             }

@@ -31,7 +31,7 @@ impl Tensor {
     ///
     /// In training, mean and biased variance are the batch's, and the running statistics, where given, are assigned
     /// `running (1 - momentum) + batch momentum`, with the unbiased variance. Otherwise the running statistics are
-    /// what normalizes. No gradient flows into them.
+    /// what normalizes. No gradient flows into them. Squares are f32: deviations past 1e19 make NaN, as in PyTorch on CUDA.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the

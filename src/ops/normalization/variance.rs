@@ -24,7 +24,8 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn var(&self, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
-        self.variance("var", dims, correction, keepdim)?.to_dtype(self.dtype())
+        let (unit, variance) = self.variance("var", dims, correction, keepdim)?;
+        variance.mul(&unit)?.mul(&unit)?.to_dtype(self.dtype())
     }
 
     /// The standard deviation: the root of [`var`](Tensor::var). No gradient flows where it is 0.
@@ -41,22 +42,30 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn std(&self, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
-        let variance = self.variance("std", dims, correction, keepdim)?;
+        let (unit, variance) = self.variance("std", dims, correction, keepdim)?;
         // The root's slope at 0 is infinite, and infinity times 0 would be NaN.
         let zero = variance.eq(&variance.zeros_like()?)?;
         let root = zero.where_(&variance.ones_like()?, &variance)?.sqrt()?;
-        zero.where_(&variance.zeros_like()?, &root)?.to_dtype(self.dtype())
+        zero.where_(&variance.zeros_like()?, &root)?.mul(&unit)?.to_dtype(self.dtype())
     }
 
-    /// In f32, whatever the input's type: f16 may hold the root and not the square.
+    /// A unit to measure deviations with, and the variance in its square. In f32, whatever the input's type: f16 may hold
+    /// the root and not the square.
     #[track_caller]
-    fn variance(&self, op: &'static str, dims: &[isize], correction: f32, keepdim: bool) -> Result<Tensor> {
+    fn variance(&self, op: &'static str, dims: &[isize], correction: f32, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let x = single(op, self)?;
         let reduced = self.shape().dims(op, dims)?;
         let count: usize = reduced.iter().map(|&d| self.shape()[d]).product();
         let left = (count as f64 - f64::from(correction)).max(0.0);
         let (_, deviations) = centered(&x, dims)?;
-        deviations.square()?.sum(dims, keepdim)?.div_scalar(left as f32)
+        // Squares have twice the exponent and sums of them more, so the largest deviation is the unit; no gradient belongs
+        // to a choice of units.
+        let largest =
+            if count == 0 { deviations.sum(dims, true)? } else { deviations.abs()?.amax(dims, true)? }.detach();
+        let fits = largest.gt_scalar(0.0)?.logical_and(&largest.isfinite()?)?;
+        let unit = fits.where_(&largest, &largest.ones_like()?)?;
+        let variance = deviations.div(&unit)?.square()?.sum(dims, keepdim)?.div_scalar(left as f32)?;
+        Ok((unit.reshape_to(*variance.shape())?, variance))
     }
 }
 

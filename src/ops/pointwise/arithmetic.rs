@@ -128,6 +128,8 @@ static ATAN2: Row = Row::float(
     |c| {
         let (y, x) = (c.input(0), c.input(1));
         let length = x.square()?.add(&y.square()?)?;
+        // No gradient flows at the origin, as in PyTorch.
+        let length = length.eq_scalar(0.0)?.where_(&length.ones_like()?, &length)?;
         Ok(vec![c.of(0, |g| g.mul(x)?.div(&length))?, c.of(1, |g| g.mul(y)?.div(&length)?.neg())?])
     },
 )
@@ -389,14 +391,12 @@ impl Tensor {
             return Err(Error::invalid("clamp", "at least one of min and max must be given"));
         }
         let mut out = self.clone();
-        // Comparisons with NaN are false, so NaN stays; a bound of NaN is taken by all.
+        // Comparisons with NaN are false: what is NaN, or is compared with it, is not inside, and has no gradient.
         if let Some(min) = min {
-            let below = if min.is_nan() { self.isnan()?.logical_not()? } else { out.le_scalar(min)? };
-            out = below.where_(&self.number(min)?, &out)?;
+            out = out.gt_scalar(min)?.where_(&out, &out.detach().maximum(&self.number(min)?)?)?;
         }
         if let Some(max) = max {
-            let above = if max.is_nan() { self.isnan()?.logical_not()? } else { out.ge_scalar(max)? };
-            out = above.where_(&self.number(max)?, &out)?;
+            out = out.lt_scalar(max)?.where_(&out, &out.detach().minimum(&self.number(max)?)?)?;
         }
         Ok(out)
     }

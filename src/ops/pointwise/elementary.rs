@@ -63,7 +63,7 @@ static LOG10: Row = row!("log10", "(log({0}) * F(0.4342944819))", |x| x[0].log10
 static SQRT: Row =
     row!("sqrt", "sqrt({0})", |x| x[0].sqrt(), |g, c| g.div(&c.output(0).mul_scalar(2.0)?)).domain(POSITIVE);
 static RSQRT: Row = row!("rsqrt", "inverseSqrt({0})", |x| 1.0 / x[0].sqrt(), |g, c| {
-    g.mul(c.output(0))?.div(c.input(0))?.mul_scalar(-0.5)
+    g.mul(&c.output(0).square()?.mul(c.output(0))?)?.mul_scalar(-0.5)
 })
 .domain(POSITIVE);
 static RECIPROCAL: Row =

@@ -125,8 +125,7 @@ impl Tensor {
         if lambd.is_nan() || lambd < 0.0 {
             return Err(Error::invalid(OP, format!("lambd is {lambd}; it must not be below 0")));
         }
-        let moved = self.sub(&self.sign()?.mul_scalar(lambd)?)?;
-        self.abs()?.le_scalar(lambd)?.where_(&self.zeros_like()?, &moved)
+        self.shrink(lambd, &self.sub(&self.sign()?.mul_scalar(lambd)?)?)
     }
 
     /// 0 from `-lambd` to `lambd` (PyTorch's default is 0.5), and `x` elsewhere.
@@ -136,7 +135,15 @@ impl Tensor {
     #[track_caller]
     pub fn hardshrink(&self, lambd: f32) -> Result<Tensor> {
         self.floats("hardshrink")?;
-        self.abs()?.le_scalar(lambd)?.where_(&self.zeros_like()?, self)
+        self.shrink(lambd, self)
+    }
+
+    /// `far` where this is further than `lambd` from 0, and 0 elsewhere; what is NaN stays, and has no gradient.
+    #[track_caller]
+    fn shrink(&self, lambd: f32, far: &Tensor) -> Result<Tensor> {
+        let size = self.abs()?;
+        let near = size.le_scalar(lambd)?.where_(&self.zeros_like()?, &self.detach())?;
+        size.gt_scalar(lambd)?.where_(far, &near)
     }
 
     /// `x` where it is above `threshold`, `value` elsewhere.

@@ -213,16 +213,13 @@ impl Case {
             if !same_kind || expected.shape != got.shape {
                 return Some(format!("{what}: expected {expected}, got {got}"));
             }
-            let (at, _) = expected
-                .values
-                .iter()
-                .zip(&got.values)
-                .map(|(&e, &g)| excess(e, g, self.atol + self.rtol * e.abs()))
-                .enumerate()
-                .filter(|(_, excess)| *excess > 0.0)
-                .max_by(|a, b| a.1.total_cmp(&b.1))?;
-            let place = coordinates(at, &expected.shape);
-            Some(format!("{what}{place:?}: expected {:e}, got {:e}", expected.values[at], got.values[at]))
+            let pairs = expected.values.iter().zip(&got.values);
+            let excesses = pairs.map(|(&e, &g)| excess(e, g, self.atol + self.rtol * e.abs()));
+            let wrong: Vec<(usize, f64)> = excesses.enumerate().filter(|(_, excess)| *excess > 0.0).collect();
+            let &(at, _) = wrong.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+            let (place, count, all) = (coordinates(at, &expected.shape), wrong.len(), expected.values.len());
+            let (expected, got) = (expected.values[at], got.values[at]);
+            Some(format!("{what}{place:?}: expected {expected:e}, got {got:e}; {count} of {all} differ"))
         })
     }
 }
