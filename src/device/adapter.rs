@@ -97,6 +97,10 @@ pub struct DeviceOptions {
     /// The folder for the file of tuning's winners; where this is `None`, `WGRAD_CACHE_DIR`, or else wgrad's folder among
     /// the user's caches.
     pub cache_folder: Option<PathBuf>,
+    /// The bytes that a plan should take at most, with what it reads: where it takes more, values of the forward pass are
+    /// computed again for the backward pass until it doesn't, whatever that costs. Where this is `None`, that takes at most
+    /// a twentieth of the plan's own time. It is a wish: what cannot be computed again stays.
+    pub memory_budget: Option<u64>,
     /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
     /// that is not arithmetic.
     pub noop: Option<Noop>,
@@ -171,6 +175,7 @@ impl Default for DeviceOptions {
             debug: Debug::default(),
             tune: false,
             cache_folder: None,
+            memory_budget: None,
             noop: None,
             poison: false,
         }

@@ -55,6 +55,8 @@ pub(crate) struct Gpu {
     peak: OnceLock<Option<f64>>,
     /// Whether buffers are filled with NaN bits when they are taken, and end in a guard band.
     poison: bool,
+    /// What a plan should take at most, where the user says.
+    memory_budget: Option<u64>,
 }
 
 impl Gpu {
@@ -75,6 +77,7 @@ impl Gpu {
         options.disable.with_env()?.apply(&mut capabilities);
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
         gpu.poison = options.poison;
+        gpu.memory_budget = options.memory_budget;
         gpu.ahead = Some(adapter).filter(|adapter| !gpu.adapter.disable.ahead && ahead::helps(adapter));
         Ok(gpu)
     }
@@ -110,6 +113,7 @@ impl Gpu {
             poller: Poller::default(),
             peak: OnceLock::new(),
             poison: false,
+            memory_budget: None,
         };
         gpu.status.check()?;
         Ok(gpu)
@@ -118,6 +122,11 @@ impl Gpu {
     /// What the choice of kernels depends on.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
+    }
+
+    /// The bytes that a plan should take at most, where the user says.
+    pub fn memory_budget(&self) -> Option<u64> {
+        self.memory_budget
     }
 
     /// The wgpu device, for tests that break it on purpose.

@@ -1,7 +1,7 @@
 //! The reverse walk: from outputs to the gradients of what they were computed from.
 
 use crate::error::{Error, Result};
-use crate::graph::node::{Node, Tensor, grad_enabled, with_grad};
+use crate::graph::node::{Node, Tensor, grad_enabled, walking, with_grad};
 use crate::graph::op::Vjp;
 use crate::graph::{ascribe, ascribe_to_caller};
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +91,7 @@ impl Tensor {
                 return Err(Error::invalid(OP, rule));
             }
         };
+        let walking = walking();
         let walk = walk(OP, vec![(self.clone(), seed)], &[], options.create_graph)?;
         for (leaf, gradient) in walk.adjoints.into_values() {
             if let Some(slot) = &leaf.node.gradient {
@@ -115,6 +116,8 @@ impl Tensor {
                 }
             }
         }
+        drop(walking);
+        self.device().flush_if_long();
         Ok(())
     }
 }
@@ -128,6 +131,7 @@ struct Walk {
 /// Walks from the seeds back to the leaves, newest node first. `keep` are tensors whose gradient is wanted
 /// though they may not be leaves.
 fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_graph: bool) -> Result<Walk> {
+    let _walking = walking();
     with_grad(create_graph, || {
         let mut adjoints: BTreeMap<(u64, usize), (Tensor, Tensor)> = BTreeMap::new();
         let mut nodes: BTreeMap<u64, Arc<Node>> = BTreeMap::new();

@@ -13,8 +13,13 @@ use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
-/// A recording of this many nodes is carried out without being asked for, so that work and memory do not pile up.
-const AUTO_FLUSH_NODES: usize = 4096;
+/// What may pile up before it is carried out without being asked for, in bytes of the host's memory. What has a history
+/// waits for its gradient: cut off from that, each value that the gradient reads would have to be stored.
+const MOST_PENDING: usize = 4 << 20;
+const MOST_PENDING_WITH_HISTORY: usize = 64 << 20;
+
+/// About what a recorded call takes there, with its operation and its edges.
+const CALL_BYTES: usize = 1 << 10;
 
 /// A future that may be polled from any thread.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -101,6 +106,8 @@ struct Inner {
 #[derive(Default)]
 struct Recorder {
     pending: Vec<Weak<Node>>,
+    /// Whether a call with a history was recorded since the last flush.
+    has_history: bool,
     /// Values that parameters show. Who holds them are the parameters: a device that held its tensors would never be freed.
     effects: Vec<Weak<Node>>,
     random: RandomState,
@@ -187,7 +194,11 @@ impl Device {
     pub fn flush(&self) -> Result<()> {
         let marker = &mut *self.inner.running.lock();
         let mut recorded = std::mem::take(&mut marker.recorded);
-        std::mem::swap(&mut recorded, &mut self.inner.recorder.lock().pending);
+        {
+            let mut recorder = self.inner.recorder.lock();
+            std::mem::swap(&mut recorded, &mut recorder.pending);
+            recorder.has_history = false;
+        }
         let result = self.compute(recorded.drain(..).filter_map(|node| node.upgrade()), marker);
         marker.recorded = recorded;
         result
@@ -221,7 +232,7 @@ impl Device {
         self.inner.recorder.lock().unknown = None;
     }
 
-    /// Submits what is recorded because it has grown long. The call that is being recorded has nothing to do with what that
+    /// Submits what is recorded without being asked to. The call that is being recorded has nothing to do with what that
     /// meets, so the next flush or read tells.
     pub(crate) fn flush_in_passing(&self) {
         if let Err(error) = self.flush() {
@@ -274,22 +285,36 @@ impl Device {
         self.inner.recorder.lock().effects.push(Arc::downgrade(&value.node));
     }
 
-    /// Takes note of a recorded call; whether the recording has grown so long that it should be carried out.
-    pub(crate) fn recorded(&self, node: &Arc<Node>) -> bool {
+    /// Takes note of a recorded call.
+    pub(crate) fn recorded(&self, node: &Arc<Node>) {
+        let mut recorder = self.inner.recorder.lock();
+        recorder.pending.push(Arc::downgrade(node));
+        recorder.has_history |= node.is_tracked();
+    }
+
+    /// Carries the recording out where it has grown long.
+    pub(crate) fn flush_if_long(&self) {
         // Dropped after the lock is released: a caller's operation may record something when it is dropped.
         let mut looked_at = Vec::new();
         let mut recorder = self.inner.recorder.lock();
-        recorder.pending.push(Arc::downgrade(node));
-        if recorder.pending.len() >= AUTO_FLUSH_NODES {
-            recorder.pending.retain(|node| {
-                node.upgrade().is_some_and(|node| {
-                    let is_open = !node.is_computed();
-                    looked_at.push(node);
-                    is_open
-                })
-            });
+        let most = if recorder.has_history { MOST_PENDING_WITH_HISTORY } else { MOST_PENDING };
+        if recorder.pending.len() * CALL_BYTES < most {
+            return;
         }
-        recorder.pending.len() >= AUTO_FLUSH_NODES
+        recorder.pending.retain(|node| {
+            node.upgrade().is_some_and(|node| {
+                let is_open = !node.is_computed();
+                looked_at.push(node);
+                is_open
+            })
+        });
+        // With less than half of it left, the next look is far enough away.
+        let is_long = 2 * recorder.pending.len() * CALL_BYTES >= most;
+        drop(recorder);
+        drop(looked_at);
+        if is_long {
+            self.flush_in_passing();
+        }
     }
 
     /// Whether another device is this one.

@@ -18,6 +18,7 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::LocalKey;
 
 /// Where a node's values are once they are computed.
 #[derive(Clone, Debug)]
@@ -115,6 +116,12 @@ impl Node {
         self.state.lock().storage = None;
     }
 
+    /// Whether it is a leaf whose gradient is recorded and not computed yet.
+    fn awaits_gradient(&self) -> bool {
+        let slot = self.gradient.as_ref();
+        slot.is_some_and(|slot| slot.lock().as_ref().is_some_and(|gradient| !gradient.node.is_computed()))
+    }
+
     /// True where the walk of a gradient goes on to its inputs.
     pub fn is_tracked(&self) -> bool {
         self.requires_grad && self.gradient.is_none()
@@ -150,6 +157,7 @@ pub struct Tensor {
 
 thread_local! {
     static GRAD_ENABLED: Cell<bool> = const { Cell::new(true) };
+    static WALKING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `body` without recording history: what it computes requires no gradient.
@@ -168,14 +176,27 @@ pub fn no_grad<T>(body: impl FnOnce() -> T) -> T {
 
 /// Runs `body` with history switched on or off, and restores the caller's setting even if it unwinds.
 pub(crate) fn with_grad<T>(enabled: bool, body: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            GRAD_ENABLED.set(self.0);
-        }
-    }
-    let _restore = Restore(GRAD_ENABLED.replace(enabled));
+    let _restore = Restore(&GRAD_ENABLED, GRAD_ENABLED.replace(enabled));
     body()
+}
+
+/// A setting of this thread, and what it goes back to.
+pub(super) struct Restore(&'static LocalKey<Cell<bool>>, bool);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+/// While this is held, nothing is carried out without being asked for: the reverse walk of a graph is under way, and all
+/// that is still to be walked would have to be stored.
+pub(super) fn walking() -> Restore {
+    Restore(&WALKING, WALKING.replace(true))
+}
+
+fn is_walking() -> bool {
+    WALKING.get()
 }
 
 pub(crate) fn grad_enabled() -> bool {
@@ -272,6 +293,10 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         && op.differentiable()
         && outputs.iter().any(|o| o.dtype.is_float())
         && inputs.iter().any(|t| t.node.requires_grad);
+    if requires_grad && !is_walking() && inputs.iter().any(|input| input.node.awaits_gradient()) {
+        // The pass that the gradient is of is over: nothing of it need wait for this one.
+        device.flush_in_passing();
+    }
     let state = State { inputs: Few::of(inputs, |&input| input.clone()), ..State::default() };
     let node = Node {
         id: next_id(),
@@ -289,8 +314,9 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         mark: Mark::default(),
     };
     let node = Arc::new(node);
-    if node.device.recorded(&node) {
-        node.device.flush_in_passing();
+    node.device.recorded(&node);
+    if !is_walking() {
+        node.device.flush_if_long();
     }
     Ok(node)
 }

@@ -309,7 +309,7 @@ impl Former<'_> {
     }
 
     /// The kernels of the cluster's call that has its own.
-    fn own_kernels(&self, cluster: &Cluster) -> Option<&Kernels> {
+    pub fn own_kernels(&self, cluster: &Cluster) -> Option<&Kernels> {
         match cluster.kind {
             Kind::Call(call) if cluster.side_sum(self.wiring).is_some() => Some(&self.summing[call].as_ref()?.kernels),
             Kind::Call(call) => self.kernels[call].as_ref(),
@@ -369,7 +369,8 @@ impl Former<'_> {
         roots.filter(|&(index, output)| self.is_wanted(cluster, Edge::Node { index, output })).count()
     }
 
-    fn is_wanted(&self, cluster: &Cluster, root: Root) -> bool {
+    /// Whether others read a value of a cluster, or it is kept.
+    pub fn is_wanted(&self, cluster: &Cluster, root: Root) -> bool {
         let Edge::Node { index, .. } = root else { return false };
         let mut readers = self
             .wiring

@@ -1,10 +1,9 @@
 //! Joins calls into clusters that run as one kernel, and puts the clusters in order.
 
 use crate::graph::{Class, Edge};
-use crate::plan::domain::steps;
 use crate::plan::form::{Cluster, Former, Kind};
+use crate::plan::price::bytes_shown;
 use crate::plan::wiring::Root;
-use crate::shape::Layout;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
@@ -13,12 +12,6 @@ const MOST_RECOMPUTED: usize = 6;
 
 /// Stored values that such a chain reads.
 const MOST_READ: usize = 4;
-
-/// Bytes of the different elements that a layout shows.
-fn bytes_shown(layout: &Layout) -> usize {
-    let sizes = steps(layout).into_iter().filter(|&(_, stride)| stride != 0).map(|(size, _)| size);
-    sizes.product::<usize>() * layout.dtype.size()
-}
 
 /// The clusters of a schedule, in an order in which each comes after those it reads from.
 pub(super) struct Fused {
@@ -340,6 +333,23 @@ impl<'a> Fusion<'a> {
         false
     }
 
+    /// Where a cluster stands among others that could run: by its last call. One that adds what was there before, such as a
+    /// gradient of other batches, is recorded last of all and does not count, or else what the others read would wait in
+    /// memory.
+    fn number(&self, cluster: &Cluster) -> Option<usize> {
+        let wiring = self.former.wiring;
+        let is_addition = |member: usize| {
+            let edges = &wiring.schedule.edges[member];
+            let is_there = |edge: &Edge| match wiring.root(*edge) {
+                Edge::Node { index, .. } => cluster.members.contains(&index) || wiring.is_constant(index),
+                Edge::Source(_) => true,
+            };
+            !wiring.is_assigned(Edge::Node { index: member, output: 0 }) && edges.iter().all(is_there)
+        };
+        let Kind::Call(call) = cluster.kind else { return cluster.members.last().copied() };
+        cluster.members.iter().rev().copied().find(|&member| member == call || !is_addition(member))
+    }
+
     /// The clusters that are needed, each after those it reads from, otherwise in the order of recording.
     fn ordered(&mut self) -> Vec<Cluster> {
         let wiring = self.former.wiring;
@@ -380,7 +390,7 @@ impl<'a> Fusion<'a> {
                 feeds.entry(producer).or_default().push(key);
             }
         }
-        let place = |key: usize| Reverse((self.clusters[&key].members.last().copied(), key));
+        let place = |key: usize| Reverse((self.number(&self.clusters[&key]), key));
         let mut ready: BinaryHeap<Reverse<(Option<usize>, usize)>> =
             waits.iter().filter(|(_, waits)| **waits == 0).map(|(&key, _)| place(key)).collect();
         let mut order = Vec::with_capacity(needed.len());

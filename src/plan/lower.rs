@@ -79,7 +79,8 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
             own.summing[call] = summing_kernels(&wiring, call, own.rooms[call], gpu)?;
         }
     }
-    let (mut order, mut notes) = Order::new(&wiring, gpu, &own, &kept);
+    let mut budget = gpu.memory_budget();
+    let (mut order, mut notes) = Order::new(&wiring, gpu, &own, &kept, budget);
     let mut placer = order.place(&own)?;
     let fewer = placer.with_fewer_launches();
     if !fewer.is_empty() {
@@ -88,7 +89,18 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
             own.fit(&order.clusters[at], room, &order, tuner)?;
         }
         // Other kernels may be fused with others.
-        (order, notes) = Order::new(&wiring, gpu, &own, &kept);
+        (order, notes) = Order::new(&wiring, gpu, &own, &kept, budget);
+        placer = order.place(&own)?;
+    }
+    for _ in 0..MOST_ROUNDS {
+        // Buffers take more than the values in them.
+        let excess = gpu.memory_budget().map_or(0, |most| placer.bytes().saturating_sub(most));
+        if excess == 0 {
+            break;
+        }
+        drop(placer);
+        budget = budget.map(|budget| budget.saturating_sub(excess));
+        (order, notes) = Order::new(&wiring, gpu, &own, &kept, budget);
         placer = order.place(&own)?;
     }
     for _ in 0..MOST_ROUNDS {
@@ -105,14 +117,20 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
 }
 
 impl<'a> Order<'a> {
-    /// The order, and what the passes have to tell.
-    fn new(wiring: &'a Wiring<'a>, gpu: &'a Gpu, own: &Own, kept: &'a BTreeSet<Root>) -> (Order<'a>, Vec<String>) {
+    /// The order in which a plan takes `budget` bytes, as far as that can be, and what the passes have to tell.
+    fn new(
+        wiring: &'a Wiring<'a>,
+        gpu: &'a Gpu,
+        own: &Own,
+        kept: &'a BTreeSet<Root>,
+        budget: Option<u64>,
+    ) -> (Order<'a>, Vec<String>) {
         let Own { kernels, summing, .. } = own;
         let former = Former { wiring, adapter: gpu.adapter(), kernels, summing, kept };
         let disable = gpu.adapter().disable;
         let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
         if !(disable.fuse || disable.rematerialise) {
-            notes.extend(rematerialise(&former, &mut clusters));
+            notes.extend(rematerialise(&former, &mut clusters, budget));
         }
         let packs = if disable.inplace { Packs::default() } else { Packs::new(wiring, &clusters) };
         let mut lives = Lives::new(wiring, &clusters);

@@ -17,6 +17,7 @@ mod lower;
 mod pack;
 mod place;
 mod pointwise;
+mod price;
 mod print;
 mod profile;
 mod prologue;

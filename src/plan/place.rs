@@ -338,6 +338,23 @@ impl<'a> Placer<'a> {
         rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
     }
 
+    /// What the slots and the sources count for in the pool, as it stands.
+    pub fn bytes(&self) -> u64 {
+        let Shared { buffers, .. } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
+        buffers.iter().map(|&bytes| self.gpu.size_class(bytes)).sum::<u64>() + self.source_bytes()
+    }
+
+    fn source_bytes(&self) -> u64 {
+        let storages = (0..self.schedule.sources.len()).filter_map(|source| self.schedule.source_storage(source));
+        let buffers: BTreeMap<u64, u64> = storages
+            .filter_map(|storage| match storage {
+                Storage::Device(buffer) => Some((buffer.whole_id(), buffer.class())),
+                _ => None,
+            })
+            .collect();
+        buffers.values().sum()
+    }
+
     pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
         let schedule = self.schedule;
         let mut kept = Vec::new();
@@ -350,12 +367,6 @@ impl<'a> Placer<'a> {
                 })
             });
             kept.push((index, places.collect::<Result<_>>()?));
-        }
-        let mut buffers: BTreeMap<u64, u64> = BTreeMap::new();
-        for source in 0..schedule.sources.len() {
-            if let Some(Storage::Device(buffer)) = schedule.source_storage(source) {
-                buffers.insert(buffer.whole_id(), buffer.class());
-            }
         }
         let Shared { places, buffers: slots } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
         let beside: HashSet<usize> = places.iter().filter(|place| place.1 > 0).map(|place| place.0).collect();
@@ -375,7 +386,7 @@ impl<'a> Placer<'a> {
         kept.iter_mut().flat_map(|kept| &mut kept.1).for_each(|place: &mut Place| *place = settled(*place));
         Ok(Plan {
             slot_bytes: slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
-            source_bytes: buffers.values().sum(),
+            source_bytes: self.source_bytes(),
             uniform: self.gpu.uniform(self.params.len())?,
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
             steps: self.steps,

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 /// What a load costs in additions. On llvmpipe 1.4 ns, a rectifier less than 0.2 and a hyperbolic tangent 0.8 to 2.6.
-const LOAD: u64 = 32;
+pub(super) const LOAD: u64 = 32;
 
 /// Loads that an element takes more where it is stored: its store, and the load of what it is computed from.
 const SAVED: u64 = 2;

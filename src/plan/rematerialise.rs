@@ -6,40 +6,59 @@ use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::lives::{Life, Lives};
 use crate::plan::pack::is_pack;
 use crate::plan::wiring::{Root, Wiring, node};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Calls that are computed again together.
 const MOST_CALLS: usize = 8;
 
-/// Of this many parts of the peak, a value that is worth a launch is one at least.
+/// Of this many parts of the peak, a value that is worth a launch is one at least; of as many as there are clusters, where
+/// those are more.
 const LEAST_PART: usize = 256;
+
+/// The part of a plan's own time that computing again may take.
+const SHARE: u64 = 20;
+
+/// Values that are computed again one from the other: in a longer chain all of them would be in memory at once.
+const LONGEST_CHAIN: usize = 3;
 
 /// Rounds of looking where the peak is by now.
 const MOST_ROUNDS: usize = 16;
 
 /// Computes values again that would lie in memory where most of it is needed, and neither come from there nor are read
-/// there. Says which.
-pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>) -> Vec<String> {
-    let mut added = HashSet::new();
+/// there: those that save most for their price, as far as the plan's time allows, and beyond that while it takes more than
+/// `budget` bytes. Says which.
+pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>, budget: Option<u64>) -> Vec<String> {
+    let mut chosen = Chosen::default();
     let mut notes = Vec::new();
+    let mut left = clusters.iter().map(|cluster| former.price(cluster)).sum::<u64>() / SHARE;
+    let room = budget.map(|budget| (budget as usize).saturating_sub(source_bytes(former.wiring)));
     for _ in 0..MOST_ROUNDS {
-        let mut round = Round::new(former, clusters, added);
+        let mut round = Round::new(former, clusters, &chosen);
         let (peak, bytes) = round.peak();
-        let least = bytes.div_ceil(LEAST_PART);
+        let excess = room.map_or(0, |room| bytes.saturating_sub(room));
+        let least = if excess > 0 { 1 } else { bytes.div_ceil(LEAST_PART.max(clusters.len())) };
         let mut values: Vec<Root> = round.across(peak).filter(|&root| round.bytes(root) >= least).collect();
         // From the last on, so that whoever is computed again has read what it is computed from.
         values.sort_unstable_by(|a, b| b.cmp(a));
-        values.into_iter().for_each(|root| round.compute_again(root, peak));
+        values.iter().for_each(|&root| round.compute_again(root, peak));
+        let affordable = round.affordable(left, excess);
+        if affordable.len() < round.again.len() {
+            // Others may be computed again now that some are not.
+            round = Round::new(former, clusters, &chosen);
+            values.retain(|root| affordable.contains(root));
+            values.iter().for_each(|&root| round.compute_again(root, peak));
+        }
         notes.extend(round.notes());
-        let Round { again, added: of_round, .. } = round;
-        added = of_round;
+        let Round { again, chosen: of_round, .. } = round;
         if again.is_empty() {
             break;
         }
+        chosen = of_round;
         let mut copies = again.into_iter().peekable();
         for (at, cluster) in std::mem::take(clusters).into_iter().enumerate() {
             while let Some((_, copy)) = copies.next_if(|((before, _), _)| *before == at) {
-                clusters.push(copy);
+                left = left.saturating_sub(copy.price);
+                clusters.push(copy.cluster);
             }
             clusters.push(cluster);
         }
@@ -47,29 +66,89 @@ pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>) -> Vec
     notes
 }
 
+/// Bytes of what earlier runs left, which is there all the time.
+fn source_bytes(wiring: &Wiring) -> usize {
+    wiring.schedule.sources.iter().map(|source| source.layout().bytes()).sum()
+}
+
+/// What is settled so far.
+#[derive(Clone, Default)]
+struct Chosen {
+    /// Values that are computed again, and those that they are computed from.
+    again: HashMap<Root, Vec<Root>>,
+    /// Values that others are computed again from, and which.
+    read: HashMap<Root, Vec<Root>>,
+    /// Values that are stored only for those that are computed again, by the first call of the cluster that stores them.
+    added: HashMap<usize, BTreeSet<Root>>,
+}
+
+impl Chosen {
+    /// How many values are computed again one from the other, from this one on.
+    fn behind(&self, root: Root) -> usize {
+        self.read.get(&root).into_iter().flatten().map(|&of| 1 + self.behind(of)).max().unwrap_or(0)
+    }
+
+    /// How many are up to this one, with it.
+    fn up_to(&self, root: Root) -> usize {
+        self.again.get(&root).map_or(0, |from| 1 + from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0))
+    }
+
+    /// Whether a value may be computed again from others.
+    fn allows(&self, root: Root, from: &[Root]) -> bool {
+        let before = from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0);
+        before + 1 + self.behind(root) <= LONGEST_CHAIN
+    }
+
+    fn take(&mut self, root: Root, from: Vec<Root>) {
+        from.iter().for_each(|&from| self.read.entry(from).or_default().push(root));
+        self.again.insert(root, from);
+    }
+}
+
+/// A cluster that computes a value again.
+struct Copy {
+    cluster: Cluster,
+    price: u64,
+}
+
 /// What is computed again on account of one peak.
 struct Round<'a> {
     former: &'a Former<'a>,
     clusters: &'a [Cluster],
     lives: Lives,
-    /// Where values are computed again: the cluster before which, the value, and the cluster that does.
-    again: BTreeMap<(usize, Root), Cluster>,
-    /// Values that are stored only for those that are computed again, by the call whose cluster stores them.
-    added: HashSet<(usize, Root)>,
+    /// Where values are computed again: the cluster before which, and the value.
+    again: BTreeMap<(usize, Root), Copy>,
+    chosen: Chosen,
     /// Bytes of the temporaries of each cluster.
     temporaries: Vec<usize>,
 }
 
 impl<'a> Round<'a> {
-    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], added: HashSet<(usize, Root)>) -> Round<'a> {
+    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], chosen: &Chosen) -> Round<'a> {
         Round {
             former,
             clusters,
             lives: Lives::new(former.wiring, clusters),
             again: BTreeMap::new(),
-            added,
+            chosen: chosen.clone(),
             temporaries: clusters.iter().map(|cluster| former.temporaries(cluster)).collect(),
         }
+    }
+
+    /// Those of the values that save most for their price, which take `left` at most; more where `excess` bytes are to be
+    /// saved.
+    fn affordable(&self, left: u64, excess: usize) -> HashSet<Root> {
+        let mut by_price: Vec<(&Root, &Copy)> = self.again.iter().map(|((_, root), copy)| (root, copy)).collect();
+        let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.price.max(1) as f64;
+        by_price.sort_by(|a, b| saved_for(b).total_cmp(&saved_for(a)).then(b.0.cmp(a.0)));
+        let (mut price, mut saved) = (0, 0);
+        let taken = by_price.into_iter().take_while(|&(&root, copy)| {
+            price += copy.price;
+            let is_needed = saved < excess;
+            saved += self.bytes(root);
+            is_needed || price <= left
+        });
+        taken.map(|(&root, _)| root).collect()
     }
 
     fn wiring(&self) -> &'a Wiring<'a> {
@@ -122,15 +201,29 @@ impl<'a> Round<'a> {
 
     /// Has a value computed again before it is read next after a cluster, where that can be done.
     fn compute_again(&mut self, root: Root, at: usize) {
+        // Each value once.
+        if self.chosen.again.contains_key(&root) {
+            return;
+        }
         let Some(Life { readers, .. }) = self.lives.at(root, at) else { return };
         // What nothing read before could as well be computed later.
         let (Some(_), Some(&next)) = (readers.range(..at).next(), readers.range(at..).next()) else { return };
-        let Some((copy, added)) = self.copy(root, next) else { return };
-        for (node, argument) in copy.inputs(self.wiring()) {
-            self.lives.read(self.wiring().argument(node, argument), next);
+        let Some((cluster, added)) = self.copy(root, next) else { return };
+        let wiring = self.wiring();
+        let read: Vec<Root> =
+            cluster.inputs(wiring).iter().map(|&(node, argument)| wiring.argument(node, argument)).collect();
+        let members = cluster.copies.iter().map(|&index| Edge::Node { index, output: 0 });
+        let from: Vec<Root> = read.iter().copied().chain(members).collect();
+        if !self.chosen.allows(root, &from) {
+            return;
         }
-        self.added.extend(added);
-        self.again.insert((next, root), copy);
+        read.into_iter().for_each(|read| self.lives.read(read, next));
+        self.chosen.take(root, from);
+        for (name, value) in added {
+            self.chosen.added.entry(name).or_default().insert(value);
+        }
+        let price = self.former.price(&cluster);
+        self.again.insert((next, root), Copy { cluster, price });
     }
 
     /// The cluster that computes a value again before another one, of what is in memory then, and values that others must
@@ -204,7 +297,8 @@ impl<'a> Round<'a> {
     fn with_room(&self, cluster: usize, root: Root) -> Option<usize> {
         let of = &self.clusters[cluster];
         let name = of.core().next()?;
-        let more = self.added.iter().filter(|&&(to, value)| to == name && value != root).count();
+        let added = self.chosen.added.get(&name);
+        let more = added.map_or(0, |added| added.iter().filter(|&&value| value != root).count());
         let stores_rest = matches!(of.kind, Kind::Rows(_) | Kind::Pointwise);
         (stores_rest && self.former.buffers(of) + more < self.former.adapter.max_storage_buffers).then_some(name)
     }

@@ -1,6 +1,7 @@
 //! What the suites share: devices, and inputs made from a case's description.
 #![allow(dead_code)]
 
+pub mod chains;
 pub mod launches;
 pub mod steps;
 

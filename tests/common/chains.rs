@@ -1,0 +1,109 @@
+//! Networks of any depth: chains of equal blocks, as they are counted and measured against depth.
+
+use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Scope};
+use wgrad::{Conv2dOptions, Padding, Parameter, Result, Tensor};
+
+/// Channels between blocks.
+const CHANNELS: usize = 16;
+
+/// Channels that a block of a dense chain adds, and how many blocks do until a convolution takes them together again.
+const GROWTH: usize = 4;
+const DENSE: usize = 4;
+
+/// How blocks follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `relu(bn(conv(y)))`.
+    Plain,
+    /// `relu(bn(conv(y))) + y`.
+    Residual,
+    /// `conv(relu(bn(y))) + y`.
+    PreActivation,
+    /// `y` and `relu(bn(conv(y)))` side by side.
+    Dense,
+    /// The second half of the blocks also reads the results of the first half, the last one first.
+    U,
+}
+
+pub const SHAPES: [Shape; 5] = [Shape::Plain, Shape::Residual, Shape::PreActivation, Shape::Dense, Shape::U];
+
+impl Shape {
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::Plain => "plain",
+            Shape::Residual => "residual",
+            Shape::PreActivation => "pre-activation",
+            Shape::Dense => "dense",
+            Shape::U => "U-shaped",
+        }
+    }
+}
+
+struct Block {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+/// A chain of blocks on images with 16 channels, and a linear layer behind it.
+pub struct Chain {
+    shape: Shape,
+    blocks: Vec<Block>,
+    head: Linear,
+}
+
+impl Chain {
+    /// `size` is that of the images, along a side.
+    pub fn new(scope: &Scope, shape: Shape, depth: usize, size: usize) -> Result<Chain> {
+        let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let block = |at: usize| {
+            let (from, to) = match shape {
+                Shape::Dense if at % DENSE + 1 < DENSE => (CHANNELS + GROWTH * (at % DENSE), GROWTH),
+                Shape::Dense => (CHANNELS + GROWTH * (at % DENSE), CHANNELS),
+                Shape::U if at >= depth.div_ceil(2) => (2 * CHANNELS, CHANNELS),
+                _ => (CHANNELS, CHANNELS),
+            };
+            let scope = scope.at(at);
+            let normed = if shape == Shape::PreActivation { from } else { to };
+            Ok(Block {
+                conv: Conv2d::without_bias(&scope.at("conv"), from, to, [3, 3], &options)?,
+                norm: BatchNorm2d::new(&scope.at("norm"), normed, &BatchNormLayerOptions::default())?,
+            })
+        };
+        let blocks = (0..depth).map(block).collect::<Result<_>>()?;
+        Ok(Chain { shape, blocks, head: Linear::new(&scope.at("head"), CHANNELS * size * size, 10)? })
+    }
+}
+
+impl Module for Chain {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let mut y = x.clone();
+        let mut skipped = Vec::new();
+        for (at, Block { conv, norm }) in self.blocks.iter().enumerate() {
+            let activated = |y: &Tensor| norm.forward(&conv.forward(y)?)?.relu();
+            y = match self.shape {
+                Shape::Plain => activated(&y)?,
+                Shape::Residual => activated(&y)?.add(&y)?,
+                Shape::PreActivation => conv.forward(&norm.forward(&y)?.relu()?)?.add(&y)?,
+                Shape::Dense if at % DENSE + 1 < DENSE => Tensor::cat(&[&y, &activated(&y)?], 1)?,
+                Shape::Dense => activated(&y)?,
+                Shape::U if at < self.blocks.len() / 2 => {
+                    let result = activated(&y)?;
+                    skipped.push(result.clone());
+                    result
+                }
+                Shape::U if at < self.blocks.len().div_ceil(2) => activated(&y)?,
+                Shape::U => match skipped.pop() {
+                    Some(skip) => activated(&Tensor::cat(&[&y, &skip], 1)?)?,
+                    None => y,
+                },
+            };
+        }
+        self.head.forward(&Flatten.forward(&y)?)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let of_blocks =
+            self.blocks.iter().flat_map(|block| [block.conv.parameters(), block.norm.parameters()].concat());
+        of_blocks.chain(self.head.parameters()).collect()
+    }
+}

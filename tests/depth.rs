@@ -1,0 +1,114 @@
+//! What depth costs, and what piles up: launches, memory and plans on the noop adapter, which computes nothing.
+
+mod common;
+
+use common::chains::{Chain, Shape};
+use common::steps::software;
+use wgrad::nn::{Module, Scope};
+use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Result, Stats, Tensor};
+
+fn noop(memory_budget: Option<u64>) -> Device {
+    let options = DeviceOptions { noop: Some(software()), memory_budget, ..DeviceOptions::default() };
+    Device::with_options(&options).unwrap()
+}
+
+/// A chain in training on images of a size.
+struct Training {
+    device: Device,
+    chain: Chain,
+    sgd: Sgd,
+    images: Tensor,
+    labels: Tensor,
+}
+
+impl Training {
+    fn new(device: Device, shape: Shape, depth: usize, size: usize) -> Result<Training> {
+        let chain = Chain::new(&Scope::new(&device), shape, depth, size)?;
+        let sgd = Sgd::new(chain.parameters(), SgdOptions::default())?;
+        let images = Tensor::ones(&device, &[8, 16, size, size])?;
+        let labels = Tensor::from_slice(&device, &[1i32; 8], &[8])?;
+        device.sync()?;
+        Ok(Training { device, chain, sgd, images, labels })
+    }
+
+    /// Adds the gradients of a batch, and reads the loss if asked to.
+    fn accumulate(&self, is_read: bool) -> Result<()> {
+        let loss = self.chain.forward(&self.images)?.cross_entropy(&self.labels, &CrossEntropyOptions::default())?;
+        loss.backward()?;
+        if is_read { loss.item::<f32>().map(drop) } else { Ok(()) }
+    }
+
+    /// What a step of so many batches makes, and the device's counters after it.
+    fn step(&mut self, batches: usize, is_read: bool) -> Result<(u64, u64, Stats)> {
+        self.device.reset_peak_stats();
+        let before = self.device.stats();
+        (0..batches).try_for_each(|_| self.accumulate(is_read))?;
+        self.sgd.step()?;
+        self.sgd.zero_grad();
+        let after = self.device.stats();
+        Ok((after.dispatches - before.dispatches, after.runs - before.runs, after))
+    }
+}
+
+/// Launches and peak of a step of one batch.
+fn of_step(device: Device, shape: Shape, depth: usize) -> (u64, u64) {
+    let mut training = Training::new(device, shape, depth, 32).unwrap();
+    training.step(1, false).unwrap();
+    let (launches, runs, stats) = training.step(1, false).unwrap();
+    assert_eq!(runs, 1);
+    (launches, stats.bytes_live_peak)
+}
+
+#[test]
+fn launches_and_memory_grow_with_depth_and_no_faster() {
+    for shape in [Shape::Residual, Shape::Dense] {
+        let [(few, least), (launches, bytes), (many, most)] =
+            [8, 16, 32].map(|depth| of_step(noop(None), shape, depth));
+        let [first, second] = [launches - few, many - launches];
+        let shares = [second as f64 / first as f64, (most - bytes) as f64 / (bytes - least) as f64];
+        assert!(shares[0] <= 2.0 * 1.02, "{shape:?}: {few}, {launches}, {many} launches");
+        assert!(shares[1] <= 2.0 * 1.1, "{shape:?}: {least}, {bytes}, {most} bytes");
+    }
+}
+
+#[test]
+fn more_is_computed_again_where_memory_is_short() {
+    let (launches, bytes) = of_step(noop(None), Shape::Residual, 16);
+    let budget = bytes * 17 / 20;
+    let (more, fewer) = of_step(noop(Some(budget)), Shape::Residual, 16);
+    assert!(fewer <= budget + budget / 16, "{fewer} bytes with a budget of {budget}, {bytes} without");
+    assert!(more > launches && more < 2 * launches, "{more} launches with a budget, {launches} without");
+    // What there is enough of changes nothing.
+    assert_eq!(of_step(noop(Some(2 * bytes)), Shape::Residual, 16), (launches, bytes));
+}
+
+#[test]
+fn a_deep_step_is_one_plan() {
+    let mut training = Training::new(noop(None), Shape::PreActivation, 96, 4).unwrap();
+    for _ in 0..2 {
+        let (_, runs, _) = training.step(1, false).unwrap();
+        assert_eq!(runs, 1);
+    }
+}
+
+#[test]
+fn gradients_of_many_batches_take_the_memory_of_one() {
+    let mut training = Training::new(noop(None), Shape::Plain, 4, 32).unwrap();
+    let [one, many, read] = [(1, false), (12, false), (12, true)].map(|(batches, is_read)| {
+        training.step(batches, is_read).unwrap();
+        let (launches, runs, stats) = training.step(batches, is_read).unwrap();
+        (launches, runs, stats.bytes_live_peak, stats.plans)
+    });
+    assert_eq!(one.1, 1);
+    // The last batch is carried out with the step.
+    assert_eq!(many.1, 12);
+    let parameters: usize = training.chain.parameters().iter().map(|parameter| 4 * parameter.value().numel()).sum();
+    // The gradients of the batches before, and that of one parameter.
+    let most = one.2 + 2 * parameters as u64;
+    assert!(many.2 <= most, "{} bytes for twelve batches, {} for one", many.2, one.2);
+    assert!(many.2 <= read.2, "{} bytes, {} where each loss is read", many.2, read.2);
+    assert!(many.0 <= 12 * one.0 + 12 && many.0 <= read.0, "{} launches, {} where each is read", many.0, read.0);
+    // The first batch, those that add to it, the last one with the step.
+    assert!(many.3 - one.3 <= 3, "{} plans", many.3 - one.3);
+}
