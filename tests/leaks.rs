@@ -6,7 +6,7 @@ use common::adapter;
 use std::time::{Duration, Instant};
 use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Linear, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
-use wgrad::{Device, DeviceOptions, Disable, Noop, Parameter, Result, Tensor};
+use wgrad::{BackwardOptions, Device, DeviceOptions, Disable, Noop, Parameter, Result, Tensor};
 
 /// Devices opened and dropped in each state: such as cost next to nothing, and such as have a driver's threads.
 const DEVICES: [usize; 2] = [50, 3];
@@ -24,7 +24,7 @@ fn status(line: &str) -> usize {
 type State = fn(&Device, &Tensor) -> Result<Box<dyn std::any::Any>>;
 
 /// What a program may leave on a device that it drops.
-const STATES: [(&str, State); 9] = [
+const STATES: [(&str, State); 11] = [
     ("nothing recorded", |_, _| Ok(Box::new(()))),
     ("an assignment", |_, x| {
         let p = Parameter::new("p", x);
@@ -58,11 +58,21 @@ const STATES: [(&str, State); 9] = [
         }
         Ok(Box::new(y))
     }),
-    ("gradients in leaves", |device, x| {
+    ("gradients in leaves", |_, x| {
         let leaf = x.requires_grad();
         leaf.square()?.sum(&[], false)?.backward()?;
-        device.flush()?;
         Ok(Box::new(leaf))
+    }),
+    ("gradients in parameters", |device, x| {
+        let layer = Linear::new(&Scope::new(device), 4, 4)?;
+        layer.forward(&x.narrow(0, 0, 8)?.reshape(&[2, 4])?)?.square()?.sum(&[], false)?.backward()?;
+        Ok(Box::new(layer))
+    }),
+    ("gradients with a history in their leaves", |_, x| {
+        let leaf = x.requires_grad();
+        let y = leaf.square()?.mul(&leaf)?.sum(&[], false)?;
+        y.backward_with(BackwardOptions { create_graph: true, ..BackwardOptions::default() })?;
+        Ok(Box::new((leaf, y)))
     }),
     ("gradients of gradients", |_, x| {
         let leaf = x.requires_grad();

@@ -109,7 +109,7 @@ impl<'a> Parts<'a> {
 
     /// The values that an output of a call has.
     pub fn output(&self, node: &Arc<Node>, output: usize) -> Result<HostTensor> {
-        self.shown(&Tensor { node: node.clone(), output }, &node.outputs[output])
+        self.shown(&Tensor::of(node.clone(), output), &node.outputs[output])
     }
 }
 

@@ -15,10 +15,6 @@ pub struct BackwardOptions {
     /// Leaves the graph whole, so that it can be walked again.
     pub retain_graph: bool,
     /// Records the gradients' own history, so that they can be differentiated; implies `retain_graph`.
-    ///
-    /// A gradient with a history refers to its leaf, and the leaf to its gradient: as in PyTorch neither is freed, and with
-    /// them their device, until [`zero_grad`](Tensor::zero_grad). [`grad`](crate::grad), which returns gradients instead of
-    /// leaving them in the leaves, makes no such circle.
     pub create_graph: bool,
 }
 
@@ -94,14 +90,14 @@ impl Tensor {
         let walking = walking();
         let walk = walk(OP, vec![(self.clone(), seed)], &[], options.create_graph)?;
         for (leaf, gradient) in walk.adjoints.into_values() {
-            if let Some(slot) = &leaf.node.gradient {
+            if let Some(slot) = leaf.gradient_slot() {
                 let mut slot = slot.lock();
                 *slot = Some(match slot.take() {
                     Some(old) => {
                         let _line = ascribe_to_caller();
                         with_grad(options.create_graph, || old.add(&gradient))?
                     }
-                    None => gradient,
+                    None => gradient.edge(),
                 });
             }
         }
@@ -171,8 +167,7 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
         let mut visited = Vec::new();
         let mut done: BTreeMap<(u64, usize), (Tensor, Tensor)> = BTreeMap::new();
         while let Some((id, node)) = nodes.pop_last() {
-            let outputs: Vec<Tensor> =
-                (0..node.outputs.len()).map(|output| Tensor { node: node.clone(), output }).collect();
+            let outputs: Vec<Tensor> = (0..node.outputs.len()).map(|output| Tensor::of(node.clone(), output)).collect();
             let mut cotangents: Vec<Option<Tensor>> = vec![None; outputs.len()];
             for (output, cotangent) in cotangents.iter_mut().enumerate() {
                 if let Some((tensor, adjoint)) = adjoints.remove(&(id, output)) {

@@ -16,8 +16,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::LocalKey;
 
 /// Where a node's values are once they are computed.
@@ -48,7 +48,8 @@ impl Deref for Operation {
     }
 }
 
-/// The gradient of a leaf, shared with the parameter it belongs to.
+/// The gradient of a leaf, shared with the parameter it belongs to. Held by parameters and by handles to the leaf, and not
+/// by the graph: a gradient refers to what it is computed from, often the leaf itself, and would never be freed.
 pub(crate) type GradientSlot = Arc<Mutex<Option<Tensor>>>;
 
 /// One recorded call: plain data. Nothing runs when it is made.
@@ -61,7 +62,7 @@ pub(crate) struct Node {
     /// Recorded by [`apply`], with kernels that nobody has audited.
     pub custom: bool,
     /// Set on leaves: where `backward` puts their gradient, and where its walk ends.
-    pub gradient: Option<GradientSlot>,
+    pub gradient: Option<Weak<Mutex<Option<Tensor>>>>,
     /// The line of user code that it is recorded for.
     pub source: &'static Location<'static>,
     pub state: Mutex<State>,
@@ -118,7 +119,7 @@ impl Node {
 
     /// Whether it is a leaf whose gradient is recorded and not computed yet.
     fn awaits_gradient(&self) -> bool {
-        let slot = self.gradient.as_ref();
+        let slot = self.gradient.as_ref().and_then(Weak::upgrade);
         slot.is_some_and(|slot| slot.lock().as_ref().is_some_and(|gradient| !gradient.node.is_computed()))
     }
 
@@ -153,6 +154,8 @@ impl Drop for Node {
 pub struct Tensor {
     pub(crate) node: Arc<Node>,
     pub(crate) output: usize,
+    /// Keeps the gradient of a leaf.
+    gradient: Option<GradientSlot>,
 }
 
 thread_local! {
@@ -254,19 +257,19 @@ pub(crate) fn record(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// Records one call of `op` with a single output.
 #[track_caller]
 pub(crate) fn record_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(Tensor { node: record_call(None, Operation::Own(Box::new(op)), inputs, false)?, output: 0 })
+    Ok(Tensor::of(record_call(None, Operation::Own(Box::new(op)), inputs, false)?, 0))
 }
 
 /// Records one call of an operation that all its calls share, with a single output.
 #[track_caller]
 pub(crate) fn record_shared(op: &'static dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(Tensor { node: record_call(None, Operation::Shared(op), inputs, false)?, output: 0 })
+    Ok(Tensor::of(record_call(None, Operation::Shared(op), inputs, false)?, 0))
 }
 
 /// Records one call of `op` with a single output and no inputs on a device.
 #[track_caller]
 pub(crate) fn record_on(device: &Device, op: impl Op) -> Result<Tensor> {
-    Ok(Tensor { node: record_call(Some(device), Operation::Own(Box::new(op)), &[], false)?, output: 0 })
+    Ok(Tensor::of(record_call(Some(device), Operation::Own(Box::new(op)), &[], false)?, 0))
 }
 
 /// Records one call of `op` on a device, that of its inputs where none is given.
@@ -297,7 +300,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         // The pass that the gradient is of is over: nothing of it need wait for this one.
         device.flush_in_passing();
     }
-    let state = State { inputs: Few::of(inputs, |&input| input.clone()), ..State::default() };
+    let state = State { inputs: Few::of(inputs, |&input| input.edge()), ..State::default() };
     let node = Node {
         id: next_id(),
         device: device.clone(),
@@ -396,7 +399,7 @@ pub(crate) fn record_leaf(
         outputs: OneOrMore::One(layout),
         requires_grad: gradient.is_some(),
         custom: false,
-        gradient,
+        gradient: gradient.as_ref().map(Arc::downgrade),
         source,
         computed: AtomicBool::new(state.storage.is_some()),
         assigned: AtomicBool::new(false),
@@ -405,7 +408,7 @@ pub(crate) fn record_leaf(
     });
     // The next call finds out whether the recording has grown long.
     device.recorded(&node);
-    Tensor { node, output: 0 }
+    Tensor { node, output: 0, gradient }
 }
 
 fn structure(op: &dyn Op, outputs: &[Layout]) -> Fingerprint {
@@ -420,10 +423,25 @@ fn next_id() -> u64 {
 }
 
 fn outputs(node: Arc<Node>) -> Vec<Tensor> {
-    (0..node.outputs.len()).map(|output| Tensor { node: node.clone(), output }).collect()
+    (0..node.outputs.len()).map(|output| Tensor::of(node.clone(), output)).collect()
 }
 
 impl Tensor {
+    /// An output of a node.
+    pub(crate) fn of(node: Arc<Node>, output: usize) -> Tensor {
+        Tensor { node, output, gradient: None }
+    }
+
+    /// This value as an input of a node, or as a gradient: without keeping its own gradient.
+    pub(crate) fn edge(&self) -> Tensor {
+        Tensor::of(self.node.clone(), self.output)
+    }
+
+    /// Where this leaf's gradient goes, as long as somebody may ask for it.
+    pub(crate) fn gradient_slot(&self) -> Option<GradientSlot> {
+        self.gradient.clone().or_else(|| self.node.gradient.as_ref()?.upgrade())
+    }
+
     /// Sizes, outermost first (`[N, C, H, W]` for images).
     pub fn shape(&self) -> &Shape {
         &self.layout().shape

@@ -78,7 +78,7 @@ impl Pack {
     pub fn take_back(&self, before: &Before) {
         if let Some(node) = before.node.upgrade() {
             let mut state = self.state.lock();
-            let dropped = std::mem::replace(&mut state.whole, Tensor { node, output: before.output });
+            let dropped = std::mem::replace(&mut state.whole, Tensor::of(node, before.output));
             let parts = std::mem::take(&mut state.parts);
             state.parts = vec![None; parts.len()];
             drop(state);
@@ -107,7 +107,7 @@ struct Part {
 fn part(whole: &Tensor, segment: Segment, gradient: Option<GradientSlot>) -> Tensor {
     let contiguous = Layout::contiguous(segment.shape, whole.dtype());
     let layout = Layout::strided(segment.shape, contiguous.strides(), segment.start, whole.dtype());
-    let state = State { inputs: Few::One(whole.clone()), ..State::default() };
+    let state = State { inputs: Few::One(whole.edge()), ..State::default() };
     record_leaf(whole.device(), Part { layout }, layout, gradient, state, Location::caller())
 }
 

@@ -156,14 +156,17 @@ impl Parameter {
         if let Some(gradient) = &gradient {
             self.check("set_grad", gradient)?;
         }
-        *self.slot.gradient.lock() = gradient;
+        let gradient = gradient.map(|gradient| gradient.edge());
+        // The old one is dropped without the lock: with a history of its own it may hold much.
+        let old = std::mem::replace(&mut *self.slot.gradient.lock(), gradient);
+        drop(old);
         Ok(())
     }
 
     /// Forgets the gradient.
     pub fn zero_grad(&self) {
-        // The old one is dropped without the lock: with a history of its own it may hold much.
-        drop(self.slot.gradient.lock().take());
+        let old = self.slot.gradient.lock().take();
+        drop(old);
     }
 
     /// Replaces the value at the next flush.
@@ -198,13 +201,14 @@ impl Tensor {
 
     /// The gradient that `backward` calls have added up in this leaf.
     pub fn grad(&self) -> Option<Tensor> {
-        self.node.gradient.as_ref().and_then(|slot| slot.lock().clone())
+        self.gradient_slot().and_then(|slot| slot.lock().clone())
     }
 
     /// Forgets this leaf's gradient.
     pub fn zero_grad(&self) {
-        if let Some(slot) = &self.node.gradient {
-            *slot.lock() = None;
+        if let Some(slot) = self.gradient_slot() {
+            let old = slot.lock().take();
+            drop(old);
         }
     }
 }
@@ -215,7 +219,7 @@ struct Alias;
 
 #[track_caller]
 fn leaf(value: &Tensor, gradient: Option<GradientSlot>) -> Tensor {
-    let state = State { inputs: Few::One(value.clone()), ..State::default() };
+    let state = State { inputs: Few::One(value.edge()), ..State::default() };
     record_leaf(value.device(), Alias, *value.layout(), gradient, state, Location::caller())
 }
 
@@ -229,7 +233,7 @@ static COUNTED: Formula = Formula { name: "add", wgsl: "({0} + I(bitcast<i32>({s
 
 #[track_caller]
 fn counted(count: &Tensor, further: u32) -> Tensor {
-    let state = State { inputs: Few::One(count.clone()), ..State::default() };
+    let state = State { inputs: Few::One(count.edge()), ..State::default() };
     let layout = Layout::contiguous(*count.shape(), DType::I32);
     record_leaf(count.device(), Counted { further: [further] }, layout, None, state, Location::caller())
 }

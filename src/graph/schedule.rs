@@ -164,7 +164,7 @@ impl Schedule {
             let node = &self.nodes[next];
             let state = node.state.lock();
             for input in state.inputs.iter().take(needed(node)) {
-                let Tensor { node, output } = input;
+                let Tensor { node, output, .. } = input;
                 let is_source = if node.mark.is_of(number) {
                     node.mark.index() & SOURCE != 0
                 } else if node.is_computed() {

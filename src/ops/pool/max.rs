@@ -182,7 +182,7 @@ pub(in crate::ops) fn behind_rectifier(rectified: &Tensor, gradient: &Tensor) ->
     if !is_of_windows {
         return Ok(None);
     }
-    let maxima = Tensor { node: index.node.clone(), output: 0 };
+    let maxima = Tensor::of(index.node.clone(), 0);
     record_one(backward.clone(), &[&maxima.relu_backward(grad)?, index]).map(Some)
 }
 
