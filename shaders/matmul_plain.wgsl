@@ -10,7 +10,8 @@
 // of `left` and TILE_COLUMNS of `right`. All invocations of a workgroup share the same rows and own
 // neighbouring columns. STORE_ROWS must divide TILE_ROWS.
 //
-// Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = batches.
+// Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times ceil(rows / TILE_ROWS)
+// down; those past the last store nothing. z = batches.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -33,9 +34,10 @@ struct Params {
     right_depth_stride: u32,
     right_column_stride: u32,
     right_batch_stride: u32,
-    // First elements of the views, and the batch of the grid's first layer.
+    // First elements of the views, tiles across, and the batch of the grid's first layer.
     left_offset: u32,
     right_offset: u32,
+    column_tiles: u32,
     first_batch: u32,
 }
 
@@ -66,11 +68,13 @@ fn place(layer: u32, row: u32, column: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
     let batch = params.first_batch + group.z;
-    let first_row = group.y * TILE_ROWS;
-    let first_column = (group.x * WORKGROUP + local) * TILE_COLUMNS;
+    let tile = group.y * groups.x + group.x;
+    let first_row = tile / params.column_tiles * TILE_ROWS;
+    let first_column = (tile % params.column_tiles * WORKGROUP + local) * TILE_COLUMNS;
 
     // Indices past the edge are clamped: the values read there reach only sums that are not stored.
     var left_index: array<u32, TILE_ROWS>;

@@ -22,7 +22,8 @@
 //
 // Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
 // TILE_ROWS.
-// Grid: x = ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)), y = ceil(rows / TILE_ROWS), z = ceil(batches / summed).
+// Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times ceil(rows / TILE_ROWS)
+// down; those past the last store nothing. z = ceil(batches / summed).
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias LeftElement = f32;
@@ -60,9 +61,10 @@ struct Params {
     right_depth_stride: u32,
     right_column_stride: u32,
     right_batch_stride: u32,
-    // First elements of the views, and the number of the grid's first layer.
+    // First elements of the views, tiles across, and the number of the grid's first layer.
     left_offset: u32,
     right_offset: u32,
+    column_tiles: u32,
     first_layer: u32,
 }
 
@@ -187,9 +189,8 @@ fn place(layer: u32, row: u32, column: u32) -> u32 {
 }
 
 // Which tile a workgroup computes, x across and y down, of a grid of tiles.
-fn tile_of(group: vec2<u32>, grid: vec2<u32>) -> vec2<u32> {
+fn tile_of(number: u32, grid: vec2<u32>) -> vec2<u32> {
     let widest = clamp(PANEL / (WORKGROUP * TILE_COLUMNS * max(params.depth, 1u)), 1u, grid.x);
-    let number = group.y * grid.x + group.x;
     let panel = number / (widest * grid.y);
     let place = number % (widest * grid.y);
     let width = min(widest, grid.x - panel * widest);
@@ -205,8 +206,10 @@ fn main(
 ) {
     let layer = params.first_layer + group.z;
     let first_batch = layer * params.summed;
-    let tile = tile_of(group.xy, groups.xy);
-    let first_row = tile.y * TILE_ROWS;
+    let grid = vec2(params.column_tiles, (params.rows + TILE_ROWS - 1u) / TILE_ROWS);
+    let number = group.y * groups.x + group.x;
+    let tile = tile_of(min(number, grid.x * grid.y - 1u), grid);
+    let first_row = select(params.rows, tile.y * TILE_ROWS, number < grid.x * grid.y);
     let first_column = (tile.x * WORKGROUP + local) * TILE_COLUMNS;
     var left_base = params.left_offset + first_batch * params.left_batch_stride;
     var right_base = params.right_offset + first_batch * params.right_batch_stride;

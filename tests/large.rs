@@ -220,6 +220,24 @@ fn matrices_of_one_row_and_of_very_many() {
 }
 
 #[test]
+fn products_of_more_tiles_than_a_dimension_of_a_grid_has() {
+    let Some(device) = adapter() else { return };
+    let values = |count: usize| -> Vec<f32> { (0..count).map(|i| (i % 13) as f32 - 6.0).collect() };
+    // Past 65,535 tiles of 8 rows, of 32, and of 64 columns.
+    for (rows, columns) in [(600_000, 3), (4_300_000, 1), (1, 4_300_000)] {
+        let (left, right) = (values(rows), values(columns));
+        let x = Tensor::from_slice(&device, &left, &[rows, 1]).unwrap();
+        let y = Tensor::from_slice(&device, &right, &[1, columns]).unwrap();
+        let product = x.matmul(&y).unwrap();
+        // Every row and column once, without reading all of a large product.
+        let ends = [product.narrow(0, rows - 1, 1).unwrap(), product.narrow(1, columns - 1, 1).unwrap().t().unwrap()];
+        let got = ends.map(|end| end.to_vec::<f32>().unwrap());
+        same("last row", &got[0], &right.iter().map(|v| v * left[rows - 1]).collect::<Vec<_>>());
+        same("last column", &got[1], &left.iter().map(|v| v * right[columns - 1]).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn pointwise_past_65535_workgroups() {
     let Some(device) = adapter() else { return };
     let count = LONG + 259;

@@ -292,7 +292,9 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
         // What is read back shares a buffer with the fault words.
         max_binding_bytes: limits
             .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES)),
+            .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES))
+            // Places of bytes and invocations past the end of a folded grid are u32, and must not wrap.
+            .min((1 << 32) - (1 << 20)),
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage.min(MOST_STORAGE_BUFFERS) as usize,
         params_alignment: limits.min_uniform_buffer_offset_alignment,
         disable: Disable::default(),

@@ -9,7 +9,7 @@
 use super::operands::{exchanged, fastest, has_quads, has_runs, pairs, quads, turned};
 use crate::device::Adapter;
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -299,7 +299,7 @@ impl<'a> Product<'a> {
                     kernel = kernel.alias("LeftElement", left_element).alias("RightElement", right_element);
                     kernel = hook(hook(kernel, "load_left", load_left), "load_right", load_right);
                 }
-                self.in_registers(kernel, self.shuffle_tile(), 8)
+                Ok(self.in_registers(kernel, self.shuffle_tile(), 8))
             }
             Variant::ShuffleTurned { int64 } => {
                 let (left, right) = (turned(self.right)?, turned(self.left)?);
@@ -309,7 +309,7 @@ impl<'a> Product<'a> {
             }
             Variant::Plain => {
                 let kernel = Kernel::new("matmul_plain", PLAIN).alias("Element", self.left.dtype.wgsl());
-                self.in_registers(kernel, self.plain_tile(), 1)
+                Ok(self.in_registers(kernel, self.plain_tile(), 1))
             }
             Variant::Cooperative { fragments, splits } => Ok(self.cooperative(fragments, splits)),
             Variant::Tiled { tile, splits } => Ok(self.tiled(tile, splits)),
@@ -371,14 +371,11 @@ impl<'a> Product<'a> {
     }
 
     /// The kernels of software adapters. `sharers` invocations load what they use of `left` together.
-    fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2], sharers: usize) -> Result<Kernels> {
-        let groups = [self.columns.div_ceil(WORKGROUP * tile_columns), self.rows.div_ceil(tile_rows)];
-        if groups.iter().any(|&g| g > MOST_GROUPS) {
-            let (shape, limit) = (self.output.shape, MOST_GROUPS as u64);
-            return Err(Error::TooLarge { op: "matmul", shape, limit, unit: "tiles a dimension" });
-        }
+    fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2], sharers: usize) -> Kernels {
+        let (column_tiles, row_tiles) =
+            (self.columns.div_ceil(WORKGROUP * tile_columns), self.rows.div_ceil(tile_rows));
         let (l, r) = (self.left.strides(), self.right.strides());
-        let tiles = self.batch * groups[0] * WORKGROUP * groups[1];
+        let tiles = self.batch * column_tiles * WORKGROUP * row_tiles;
         let kernel = kernel
             .loads("load_left", Operand::Input(0), tiles * tile_rows * self.depth / sharers)
             .loads("load_right", Operand::Input(1), tiles * tile_columns * self.depth)
@@ -389,8 +386,10 @@ impl<'a> Product<'a> {
             .bind("right", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[self.rows, self.columns, self.depth, l[1], l[2], l[0], r[1], r[2], r[0]])
-            .words([Word::Offset(0), Word::Offset(1)]);
-        Ok(Kernels { kernels: self.batches(&kernel, groups, 1), ..Kernels::default() })
+            .words([Word::Offset(0), Word::Offset(1)])
+            .values(&[column_tiles]);
+        let [x, y, _] = fold_groups(column_tiles * row_tiles, 1);
+        Kernels { kernels: self.batches(&kernel, [x as usize, y as usize], 1), ..Kernels::default() }
     }
 
     fn cooperative(&self, fragments: usize, splits: usize) -> Kernels {
