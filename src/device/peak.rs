@@ -35,7 +35,7 @@ impl Gpu {
         let uniform = self.uniform(16)?;
         let kernel = Kernel::new("peak", include_str!("../../shaders/peak.wgsl")).constant("WORKGROUP", WORKGROUP);
         let pipeline = self.pipeline(&kernel)?;
-        self.compile()?;
+        self.compile([&pipeline])?;
         let mut bindings = Bindings::default();
         self.bind(&mut bindings, &pipeline, (&uniform, 0), &[Some(output)])?;
         let (mut rounds, mut best, mut tries) = (16u32, 0.0f64, 0);

@@ -21,7 +21,8 @@ const MOST_PIPELINES: usize = 1024;
 pub(crate) struct Pipeline {
     /// Stem of the template.
     pub(super) name: &'static str,
-    pub(super) raw: OnceLock<wgpu::ComputePipeline>,
+    /// What compiling it came to, whichever thread did it.
+    pub(super) raw: OnceLock<Result<wgpu::ComputePipeline>>,
     pub(super) layout: wgpu::BindGroupLayout,
     /// Buffers it binds besides the parameters, by binding number: name, number, whether it writes.
     pub buffers: Vec<(String, u32, bool)>,
@@ -166,22 +167,26 @@ impl Gpu {
     }
 
     /// Compiles every pipeline that was asked for since the last time, several at once: drivers take their time for
-    /// each. Of several errors the first one's, in the order of asking.
-    pub fn compile(&self) -> Result<()> {
+    /// each. Some of them may be what another thread waits for, so errors are told of those that are `wanted` alone.
+    pub fn compile<'a>(&self, wanted: impl IntoIterator<Item = &'a Arc<Pipeline>>) -> Result<()> {
+        self.compile_waiting();
+        wanted.into_iter().try_for_each(|pipeline| pipeline.raw().map(|_| ()))
+    }
+
+    fn compile_waiting(&self) {
         // Held to the end: another thread may have planned with the same pipelines.
         let mut waiting = self.pipelines.jobs.lock();
-        let jobs = std::mem::take(&mut *waiting);
+        let mut jobs = std::mem::take(&mut *waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
         let ahead_on = self.ahead.as_ref().filter(|_| threads > 1 && ahead::pays(jobs.len()));
-        let mut jobs: Vec<(usize, Job)> = jobs.into_iter().enumerate().collect();
         // The largest first, so that no thread is left with it when the others are done.
-        jobs.sort_by_key(|(_, job)| Reverse(job.size()));
+        jobs.sort_by_key(|job| Reverse(job.size()));
         let jobs = Mutex::new(jobs.into_iter());
-        let errors: Mutex<Vec<(usize, Error)>> = Mutex::default();
+        let has_failed = AtomicBool::new(false);
         let are_on_disk = AtomicBool::new(false);
         let work = || {
             let ahead = ahead_on.and_then(Ahead::open);
-            while let Some((index, job)) = next(&jobs) {
+            while let Some(job) = next(&jobs) {
                 if let Some(ahead) = &ahead
                     && !are_on_disk.load(Ordering::Relaxed)
                     && !ahead.compile(&job)
@@ -189,13 +194,13 @@ impl Gpu {
                     are_on_disk.store(true, Ordering::Relaxed);
                 }
                 let Job { pipeline, ir, custom, .. } = job;
-                match self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, custom))) {
-                    Ok(raw) => {
-                        self.pipelines.created.fetch_add(1, Ordering::Relaxed);
-                        pipeline.raw.get_or_init(|| raw);
-                    }
-                    Err(error) => errors.lock().push((index, error)),
+                let raw = self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, custom)));
+                if raw.is_ok() {
+                    self.pipelines.created.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    has_failed.store(true, Ordering::Relaxed);
                 }
+                pipeline.raw.get_or_init(|| raw);
             }
         };
         thread::scope(|scope| {
@@ -205,13 +210,13 @@ impl Gpu {
             }
             work();
         });
-        let Some((_, error)) = errors.into_inner().into_iter().min_by_key(|(index, _)| *index) else { return Ok(()) };
-        // Whoever asks for one of these again gets its error again.
-        self.pipelines.by_text.lock().retain(|pipeline| pipeline.raw.get().is_some());
-        let compiled =
-            |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| pipeline.raw.get().is_some());
-        self.pipelines.by_recipe.lock().retain(compiled);
-        Err(error)
+        if has_failed.into_inner() {
+            // Whoever asks for one of these again has it compiled again.
+            let may_serve = |pipeline: &Pipeline| !matches!(pipeline.raw.get(), Some(Err(_)));
+            self.pipelines.by_text.lock().retain(|pipeline| may_serve(pipeline));
+            let serves = |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| may_serve(&pipeline));
+            self.pipelines.by_recipe.lock().retain(serves);
+        }
     }
 }
 
@@ -295,6 +300,37 @@ fn dump(name: &str, source: &str) -> Result<()> {
 impl Pipeline {
     pub(super) fn raw(&self) -> Result<&wgpu::ComputePipeline> {
         let reason = || format!("{} was not compiled", self.name);
-        self.raw.get().ok_or_else(|| Error::Internal { op: "pipeline", reason: reason() })
+        let raw = self.raw.get().ok_or_else(|| Error::Internal { op: "pipeline", reason: reason() })?;
+        raw.as_ref().map_err(Error::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceOptions, Noop};
+
+    /// No parser minds its size, and every device does where it is too large.
+    fn kernel(size: usize) -> Kernel {
+        let template = "const SIZE: u32 = 1u;\n@compute @workgroup_size(SIZE) fn main() {}";
+        Kernel::new("empty", template).constant("SIZE", size)
+    }
+
+    /// As where one thread measures or tunes while another plans.
+    #[test]
+    fn whoever_compiles_an_error_is_for_those_that_wait_for_it() {
+        let noop = DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() };
+        let gpu = Gpu::open(&noop).unwrap();
+        let [planned, too_large] = [64, 4096].map(|size| gpu.pipeline(&kernel(size)).unwrap());
+        let measured = gpu.pipeline(&kernel(32)).unwrap();
+        gpu.compile([&measured]).unwrap();
+        gpu.compile([&planned]).unwrap();
+        let error = gpu.compile([&planned, &too_large]).unwrap_err().to_string();
+        assert!(error.contains("workgroup"), "{error}");
+        // It is no reason to compile the others again, and nobody gets what doesn't run.
+        assert!(Arc::ptr_eq(&gpu.pipeline(&kernel(64)).unwrap(), &planned));
+        let again = gpu.pipeline(&kernel(4096)).unwrap();
+        assert!(gpu.compile([&again]).is_err());
+        assert_eq!(gpu.pipelines.counters().0, 2);
     }
 }

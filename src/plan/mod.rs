@@ -114,7 +114,7 @@ impl Planner {
         }
         let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
         let plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
-        self.gpu.compile()?;
+        self.gpu.compile(plan.steps.iter().map(|step| &step.pipeline))?;
         if let Some(tuning) = self.tuner.settle() {
             self.log.tuning(&tuning);
             // Candidates left buffers there that nobody else may need.

@@ -91,7 +91,7 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
     let terms = terms(call, &plain);
     // Together, since drivers compile several at once; whose error it is if there is one shows below.
     let pipelines: Result<Vec<_>> = candidates.iter().flat_map(|c| &c.kernels).map(|k| call.gpu.pipeline(k)).collect();
-    if let Err(error) = pipelines.and_then(|_| call.gpu.compile()) {
+    if let Err(error) = pipelines.and_then(|pipelines| call.gpu.compile(&pipelines)) {
         survived(error)?;
     }
     let expected = bench.results(&bench.prepare(&plain)?)?;

@@ -99,7 +99,7 @@ impl<'a> Bench<'a> {
             params.resize((start + pipeline.params_bytes.max(16) as usize).max(params.len()), 0);
             placed.push((kernel, pipeline, start as u32));
         }
-        gpu.compile()?;
+        gpu.compile(placed.iter().map(|(_, pipeline, _)| pipeline))?;
         let uniform = gpu.uniform(params.len())?;
         gpu.write_uniform(&uniform, &params)?;
         let steps = placed
