@@ -5,15 +5,13 @@ mod common;
 use common::{Random, adapter};
 use std::path::Path;
 use std::process::Command;
-use wgrad::{Conv2dOptions, Device, MaxPool2dOptions, Tensor};
+use wgrad::{Conv2dOptions, Device, Graph, MaxPool2dOptions, Tensor};
 
-/// A step of few kernels, whose loops are as long as parameters say. In a process of its own: the environment says where
-/// Mesa keeps what it compiled.
+/// A step of few kernels, whose loops are as long as parameters say, run or only planned. In a process of its own: the
+/// environment says which, and where Mesa keeps what it compiled.
 #[test]
 fn a_step() {
-    if std::env::var_os("WGRAD_TEST_AHEAD").is_none() {
-        return;
-    }
+    let Some(runs) = std::env::var_os("WGRAD_TEST_AHEAD").map(|value| value == "run") else { return };
     let device = Device::open().unwrap();
     let mut random = Random(1);
     let mut normal = |shape: &[usize]| {
@@ -28,7 +26,12 @@ fn a_step() {
         .unwrap();
     let scores = maxima.matmul(&weight).unwrap();
     let (first, second) = (scores.cumsum(1).unwrap(), scores.softmax(1).unwrap());
-    assert!(first.add(&second).unwrap().to_vec::<f32>().unwrap().iter().all(|value| value.is_finite()));
+    let sum = first.add(&second).unwrap();
+    if runs {
+        assert!(sum.to_vec::<f32>().unwrap().iter().all(|value| value.is_finite()));
+    } else {
+        Graph::of(&[&sum]).plan().unwrap();
+    }
     assert!(device.stats().pipelines >= 4, "{:?}", device.stats());
     // Mesa writes to the disk in the background.
     std::thread::sleep(std::time::Duration::from_millis(500));
@@ -40,15 +43,15 @@ fn files(folder: &Path) -> usize {
 }
 
 #[test]
-fn nothing_is_compiled_twice() {
+fn all_is_compiled_ahead_and_nothing_twice() {
     if !adapter().is_some_and(|device| device.name().starts_with("llvmpipe")) {
         return;
     }
-    let kept = |disable: &str| {
+    let kept = |work: &str, disable: &str| {
         let folder = tempfile::tempdir().unwrap();
         let run = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_step", "--nocapture"])
-            .env("WGRAD_TEST_AHEAD", "1")
+            .env("WGRAD_TEST_AHEAD", work)
             .env("WGRAD_DISABLE", disable)
             .env("MESA_SHADER_CACHE_DIR", folder.path())
             .output()
@@ -56,5 +59,10 @@ fn nothing_is_compiled_twice() {
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
         files(folder.path())
     };
-    assert_eq!(kept(""), kept("ahead"));
+    let run = kept("run", "");
+    assert_eq!(run, kept("run", "ahead"), "what runs is not what was compiled ahead");
+    // The driver itself compiles what is dispatched, and nothing has been.
+    assert_eq!(run, kept("plan", ""), "not all was compiled ahead");
+    let late = kept("plan", "ahead");
+    assert!(late + 4 <= run, "{late} of {run} without compiling ahead");
 }

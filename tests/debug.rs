@@ -328,8 +328,8 @@ fn checked_training_goes_on() {
     assert_eq!(buffers[3], buffers[5], "{buffers:?}");
 }
 
-/// Batch norm amid other layers, and a loss whose value nobody reads before the flush.
-fn normalized(device: &Device) -> Result<Tensor> {
+/// Batch norm amid other layers, something of the caller's among them, and a loss that nobody reads before the flush.
+fn normalized(device: &Device, planted: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let values: Vec<f32> = (0..1152).map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0).collect();
     let x = Tensor::from_slice(device, &values, &[8, 4, 6, 6])?.requires_grad();
     let mean = Parameter::buffer("mean", &Tensor::zeros(device, &[4])?);
@@ -337,20 +337,46 @@ fn normalized(device: &Device) -> Result<Tensor> {
     let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
     let y = x.batch_norm(Some(&mean), Some(&var), None, None, &options)?;
     let z = y.add(&x.batch_norm(None, None, None, None, &options)?.relu()?.mean(&[2, 3], true)?)?;
-    z.square()?.mean(&[], false)?.backward()?;
+    let more = planted(&y.detach().flatten(0, -1)?)?.mean(&[], false)?;
+    z.square()?.mean(&[], false)?.add(&more)?.backward()?;
     device.flush()?;
-    Tensor::cat(&[&x.grad().unwrap().flatten(0, -1)?, &y.detach().flatten(0, -1)?, &mean.value(), &var.value()], 0)
+    let more = more.reshape(&[1])?;
+    Tensor::cat(
+        &[&x.grad().unwrap().flatten(0, -1)?, &y.detach().flatten(0, -1)?, &mean.value(), &var.value(), &more],
+        0,
+    )
 }
 
 #[test]
 fn a_norm_and_its_gradient_raise_no_alarm() {
     let Some(device) = adapter() else { return };
-    let expected = normalized(&device).unwrap().to_vec::<f32>().unwrap();
+    let right =
+        |y: &Tensor| apply(Halves { factor: 0.5, wrong: u32::MAX }, &[y]).map(|mut halves| halves.swap_remove(0));
+    let expected = normalized(&device, right).unwrap().to_vec::<f32>().unwrap();
     for debug in [NAN, DIFF, BOTH] {
         let device = checked(debug).unwrap();
-        let got = normalized(&device).unwrap().to_vec::<f32>().unwrap();
+        let got = normalized(&device, right).unwrap().to_vec::<f32>().unwrap();
         let far = got.iter().zip(&expected).position(|(got, expected)| (got - expected).abs() > 1e-5);
         assert!(far.is_none(), "{debug:?}: element {far:?} has another value");
+    }
+}
+
+#[test]
+fn what_goes_wrong_behind_a_norm_is_named() {
+    for debug in [DIFF, BOTH] {
+        let Some(device) = checked(debug) else { return };
+        let wrong =
+            |y: &Tensor| apply(Halves { factor: 0.501, wrong: u32::MAX }, &[y]).map(|mut all| all.swap_remove(0));
+        match normalized(&device, wrong).unwrap_err() {
+            Error::Differs { op, .. } => assert_eq!(op, "halves"),
+            error => panic!("{error}"),
+        }
+    }
+    for debug in [NAN, BOTH] {
+        let device = checked(debug).unwrap();
+        // Of about half the elements, which are negative.
+        let (op, _, value, leaf, _) = not_finite(normalized(&device, |y| y.log()).unwrap_err());
+        assert!(op == "log" && value.is_nan() && !leaf, "{op} {value}");
     }
 }
 

@@ -204,6 +204,57 @@ fn memory_that_runs_out_is_an_error_and_the_device_goes_on() {
     device.sync().unwrap();
 }
 
+/// How much of its address space this process uses, in kB.
+#[cfg(target_os = "linux")]
+fn address_space() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    size.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// In a process of its own, whose memory is bounded.
+#[cfg(target_os = "linux")]
+#[test]
+fn three_tensors_in_the_room_of_two() {
+    if std::env::var_os("WGRAD_TEST_MEMORY").is_none() {
+        return;
+    }
+    const MEGABYTES: usize = 1 << 18;
+    let device = noop(Noop::default());
+    let computed = |megabytes: usize| {
+        let x = Tensor::zeros(&device, &[megabytes * MEGABYTES]).unwrap();
+        device.sync().map(|()| x)
+    };
+    computed(1).unwrap();
+    // A noop buffer takes twice its size while it is made.
+    let limit = (address_space() << 10) + (240 << 20);
+    let bounded = ["--pid", &std::process::id().to_string(), &format!("--as={limit}")].map(String::from);
+    assert!(std::process::Command::new("prlimit").args(bounded).status().unwrap().success());
+    drop([computed(75).unwrap(), computed(75).unwrap()]);
+    let pooled = device.stats().bytes_pooled;
+    assert!(pooled >= 150 << 20, "{pooled}");
+    // Of another size, and more than is left.
+    let large = computed(100).unwrap();
+    assert!(device.stats().bytes_pooled < 10 << 20, "{:?}", device.stats());
+    // What is live can't be given back.
+    let error = computed(200).unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+    drop(large);
+    computed(100).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_runs_out_is_taken_from_the_pool() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["three_tensors_in_the_room_of_two", "--exact", "--nocapture"])
+        .env("WGRAD_TEST_MEMORY", "1")
+        .output()
+        .unwrap();
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(output.status.success() && said[0].contains("1 passed"), "{}", said.concat());
+}
+
 #[test]
 fn errors_nobody_caught_come_at_the_next_synchronisation() {
     let Some(device) = own(&DeviceOptions::default()) else { return };
