@@ -68,13 +68,15 @@ const COLUMNS: u32 = (IN_WIDTH + STRIDE_X - 1u) / STRIDE_X;
 // Tap r of the kernel reaches back r * DILATION_Y; in grad that is at most REACH_Y positions.
 const REACH_Y: u32 = ((KERNEL_Y - 1u) * DILATION_Y + STRIDE_Y - 1u) / STRIDE_Y;
 const REACH_X: u32 = ((KERNEL_X - 1u) * DILATION_X + STRIDE_X - 1u) / STRIDE_X;
-const DEPTH_STEPS: u32 = (OUT_PER_GROUP + TILE_DEPTH - 1u) / TILE_DEPTH;
 // Whether no load needs to be masked because of the depth, and because of padding.
 const WHOLE_DEPTH: bool = OUT_PER_GROUP % TILE_DEPTH == 0u;
 const NO_PADDING: bool = TAPS == 1u && STRIDE_Y == 1u && STRIDE_X == 1u && PAD_Y == 0u && PAD_X == 0u;
 
 struct Params {
     batch: u32,
+    // Blocks of TILE_DEPTH channels, where drivers can't see it: FXC writes a loop of a known length out, and takes half a
+    // minute.
+    depth_steps: u32,
     // First elements of the operands in their storage.
     grad_offset: u32,
     weight_offset: u32,
@@ -148,7 +150,7 @@ fn main(
         first_x += 1u;
     }
     let steps = (KERNEL_Y - first_y + KERNEL_Y_STEP - 1u) / KERNEL_Y_STEP
-        * ((KERNEL_X - first_x + KERNEL_X_STEP - 1u) / KERNEL_X_STEP) * DEPTH_STEPS;
+        * ((KERNEL_X - first_x + KERNEL_X_STEP - 1u) / KERNEL_X_STEP) * params.depth_steps;
     first_y = min(first_y, KERNEL_Y - 1u);
     first_x = min(first_x, KERNEL_X - 1u);
 

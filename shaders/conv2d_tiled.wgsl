@@ -60,7 +60,6 @@ const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const TAPS: u32 = KERNEL_Y * KERNEL_X;
 const IN_PLANE: u32 = IN_HEIGHT * IN_WIDTH;
 const OUT_PLANE: u32 = OUT_HEIGHT * OUT_WIDTH;
-const STEPS: u32 = (IN_PER_GROUP + TILE_DEPTH - 1u) / TILE_DEPTH * TAPS;
 // Whether no load needs to be masked because of the depth, and because of padding.
 const WHOLE_DEPTH: bool = IN_PER_GROUP % TILE_DEPTH == 0u;
 const NO_PADDING: bool = PAD_Y == 0u && (OUT_HEIGHT - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y < IN_HEIGHT
@@ -68,6 +67,9 @@ const NO_PADDING: bool = PAD_Y == 0u && (OUT_HEIGHT - 1u) * STRIDE_Y + (KERNEL_Y
 
 struct Params {
     batch: u32,
+    // Taps times blocks of TILE_DEPTH channels, where drivers can't see it: FXC writes a loop of a known length out, and
+    // takes half a minute.
+    steps: u32,
     // First elements of the operands in their storage.
     input_offset: u32,
     weight_offset: u32,
@@ -141,7 +143,7 @@ fn main(
     // Stage 0 fetches the first tiles. An iteration of stage 1 begins to load the next, adds the present ones up and only
     // then waits; what the last one loads (the first tiles again) is not used.
     for (var stage = 0u; stage < 2u; stage++) { // unroll
-        for (var step = 0u; step < max(stage * STEPS, 1u); step++) {
+        for (var step = 0u; step < select(1u, params.steps, stage == 1u); step++) {
             let weight_inside = WHOLE_DEPTH | (first_channel + weight_depth < IN_PER_GROUP);
             let weight_shift = first_channel * TAPS + kernel_y * KERNEL_X + kernel_x;
             for (var l = 0u; l < WEIGHT_LOADS; l++) { // unroll

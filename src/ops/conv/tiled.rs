@@ -80,7 +80,8 @@ impl Call<'_> {
 
     pub fn tiled_forward(&self, tile: &Tile) -> Result<Kernel> {
         let g = self.geometry;
-        self.check_steps(g.in_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1])?;
+        let steps = g.in_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1];
+        self.check_steps(steps)?;
         let kernel = tile.specialise(self.grouped("conv2d_tiled", FORWARD), "VECTORS_OUT", "VECTORS_POSITIONS");
         let positions = self.batch * g.output[0] * g.output[1];
         let down = g.groups * g.out_per_group.div_ceil(tile.rows());
@@ -91,14 +92,15 @@ impl Call<'_> {
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
-            .values(&[self.batch])
+            .values(&[self.batch, steps])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(self.grid(positions, tile.columns(), down, 1)?))
     }
 
     fn tiled_data(&self, tile: &Tile) -> Result<Kernel> {
         let g = self.geometry;
-        self.check_steps(g.out_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1])?;
+        let depth_steps = g.out_per_group.div_ceil(tile.depth);
+        self.check_steps(depth_steps * g.kernel[0] * g.kernel[1])?;
         let [step_y, step_x] = self.tap_steps();
         let kernel = self.grouped("conv2d_backward_data_tiled", DATA);
         let kernel = tile
@@ -116,7 +118,7 @@ impl Call<'_> {
             .bind("grad", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
-            .values(&[self.batch])
+            .values(&[self.batch, depth_steps])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(self.grid(positions, tile.columns(), down, g.stride[0] * g.stride[1])?))
     }

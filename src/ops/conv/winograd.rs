@@ -113,7 +113,7 @@ impl Call<'_> {
             let part = images.min(self.batch - first);
             let tiled = Call { batch: part, ..call }.tiled_forward(tile)?;
             kernels.push(self.spread(g, outputs, [first, part]));
-            kernels.push(between(tiled, part));
+            kernels.push(between(tiled));
             kernels.push(self.transformed_output(g, outputs, [first, part]));
         }
         let temporaries = vec![filter_bytes, images * input_bytes, images * product_bytes];
@@ -177,13 +177,14 @@ impl Call<'_> {
 }
 
 /// A convolution's kernel between temporaries.
-fn between(mut kernel: Kernel, batch: usize) -> Kernel {
+fn between(mut kernel: Kernel) -> Kernel {
     kernel.bindings.clear();
     kernel.loads.clear();
-    kernel.params.clear();
+    // Temporaries begin at their first element.
+    kernel.params.retain(|word| matches!(word, Word::Value(_)));
     kernel
         .bind("input", Operand::Temporary(1))
         .bind("weight", Operand::Temporary(0))
         .bind("output", Operand::Temporary(2))
-        .values(&[batch, 0, 0])
+        .values(&[0, 0])
 }
