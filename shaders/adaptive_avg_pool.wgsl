@@ -7,7 +7,8 @@
 // follow the same formula with the sizes exchanged, so the gradient is a sum over windows too. input is contiguous
 // [outer, from, inner] from params.input_offset, output [outer, to, inner].
 //
-// One invocation computes one element of the output. Accumulator: f32. Loops are nested so that none runs past 65,535.
+// One invocation computes one of params.parts parts of an element, of params.span terms each: its loop must not run past
+// 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
 
 alias Element = f32;
 alias Result = f32;
@@ -21,6 +22,8 @@ struct Params {
     from_size: u32,
     to_size: u32,
     inner: u32,
+    parts: u32,
+    span: u32,
     input_offset: u32,
 }
 
@@ -65,26 +68,26 @@ fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
+    let id = (group.x + group.y * groups.x) * 64u + lane;
+    if (id >= params.count * params.parts) {
         return;
     }
+    let place = id % params.count;
     let start = place / (params.to_size * params.inner) * (params.from_size * params.inner) + place % params.inner;
     let position = place / params.inner % params.to_size;
     let elements = window(position, params.from_size, params.to_size);
     var sum = 0.0;
-    for (var block = elements.x; block < elements.y; block += 1024u) {
-        for (var k = block; k < min(block + 1024u, elements.y); k++) {
-            let value = load_input(start + k * params.inner);
-            if (BACKWARD) {
-                sum += value / length(k, params.to_size, params.from_size);
-            } else {
-                sum += value;
-            }
+    let first = elements.x + id / params.count * params.span;
+    for (var k = first; k < min(first + params.span, elements.y); k++) {
+        let value = load_input(start + k * params.inner);
+        if (BACKWARD) {
+            sum += value / length(k, params.to_size, params.from_size);
+        } else {
+            sum += value;
         }
     }
     if (!BACKWARD) {
         sum /= f32(elements.y - elements.x);
     }
-    store_output(place, sum);
+    store_output(id, sum);
 }

@@ -7,12 +7,13 @@
 // with window(j) from floor(j from / to) to ceil((j + 1) from / to) - 1. input is contiguous [outer, from, inner] from
 // params.input_offset, output and index [outer, to, inner].
 //
-// One invocation computes one element. Loops are nested so that none runs past 65,535.
+// One invocation computes one element, of BLOCK elements of the input a turn, so that its loop does not run past 65,535.
 
 alias Element = f32;
 
 // Whether products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
+const BLOCK: u32 = 1u;
 
 struct Params {
     count: u32,
@@ -72,10 +73,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let elements = window(place / params.inner % params.to_size, params.from_size, params.to_size);
     var best = load_input(start + elements.x * params.inner);
     var best_at = elements.x;
-    for (var block = elements.x + 1u; block < elements.y; block += 1024u) {
-        for (var k = block; k < min(block + 1024u, elements.y); k++) {
-            let value = load_input(start + k * params.inner);
-            let wins = is_nan(value) | ((value > best) & !is_nan(best));
+    for (var block = elements.x + 1u; block < elements.y; block += BLOCK) {
+        for (var i = 0u; i < BLOCK; i++) { // unroll
+            let k = block + i;
+            let value = load_input(start + min(k, elements.y - 1u) * params.inner);
+            let wins = (k < elements.y) & (is_nan(value) | ((value > best) & !is_nan(best)));
             best = select(best, value, wins);
             best_at = select(best_at, k, wins);
         }

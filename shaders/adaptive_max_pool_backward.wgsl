@@ -7,10 +7,12 @@
 // The windows that contain l go from floor(l from / to) to ceil((l + 1) from / to) - 1. grad and index are contiguous
 // [outer, from, inner] from their offsets, output [outer, to, inner]: from counts the windows, to the elements.
 //
-// One invocation computes one element. Accumulator: f32. Loops are nested so that none runs past 65,535. No atomics:
-// the order of each sum is fixed.
+// One invocation computes one of params.parts parts of an element, of params.span terms each: its loop must not run past
+// 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
+// No atomics: the order of each sum is fixed.
 
 alias Element = f32;
+alias Result = f32;
 
 // Whether products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
@@ -20,6 +22,8 @@ struct Params {
     from_size: u32,
     to_size: u32,
     inner: u32,
+    parts: u32,
+    span: u32,
     slices: u32,
     grad_offset: u32,
     index_offset: u32,
@@ -28,7 +32,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> grad: array<Element>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read_write> output: array<Element>;
+@group(0) @binding(3) var<storage, read_write> output: array<Result>;
 
 fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); }
 
@@ -60,23 +64,23 @@ fn window(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
     return vec2<u32>(scaled(position, from_size, to_size).x, past.x + select(0u, 1u, past.y > 0u));
 }
 
-fn store_output(index: u32, value: f32) { output[index] = Element(value); }
+fn store_output(index: u32, value: f32) { output[index] = Result(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
+    let id = (group.x + group.y * groups.x) * 64u + lane;
+    if (id >= params.count * params.parts) {
         return;
     }
+    let place = id % params.count;
     let here = place % (params.slices * params.to_size * params.inner);
     let start = place / (params.to_size * params.inner) * (params.from_size * params.inner) + place % params.inner;
     let windows = window(place / params.inner % params.to_size, params.from_size, params.to_size);
     var sum = 0.0;
-    for (var block = windows.x; block < windows.y; block += 1024u) {
-        for (var j = block; j < min(block + 1024u, windows.y); j++) {
-            let gradient = load_grad(start + j * params.inner);
-            sum += select(0.0, gradient, load_index(start + j * params.inner) == here);
-        }
+    let first = windows.x + id / params.count * params.span;
+    for (var j = first; j < min(first + params.span, windows.y); j++) {
+        let gradient = load_grad(start + j * params.inner);
+        sum += select(0.0, gradient, load_index(start + j * params.inner) == here);
     }
-    store_output(place, sum);
+    store_output(id, sum);
 }

@@ -1,7 +1,7 @@
 // The order of scores, the largest first: order[rank(i)] = i, where rank(i) counts the scores that come before score
 // i. NaN comes before all others, and of equal scores the earlier one first.
 //
-// One invocation ranks one score against all others. Loops are nested so that none runs past 65,535.
+// One invocation ranks one score against all others. Sixteen at a time, so that its loop does not run past 65,535.
 
 struct Params {
     count: u32,
@@ -33,12 +33,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     let mine = key(place);
     var rank = 0u;
-    for (var block = 0u; block < params.count; block += 1024u) {
-        for (var other = block; other < min(block + 1024u, params.count); other++) {
-            let theirs = key(other);
-            if (theirs > mine || (theirs == mine && other < place)) {
-                rank++;
-            }
+    for (var block = 0u; block < params.count; block += 16u) {
+        for (var i = 0u; i < 16u; i++) { // unroll
+            let other = block + i;
+            let theirs = key(min(other, params.count - 1u));
+            let is_before = (theirs > mine) | ((theirs == mine) & (other < place));
+            rank += select(0u, 1u, is_before & (other < params.count));
         }
     }
     order[rank] = i32(place);

@@ -5,7 +5,9 @@
 // input is [outer, TAPS, WINDOWS, INNER] (where it is strided, `place` is written for it), output contiguous
 // [outer, SIZE, INNER]. The accumulator is f32; taps are added in order.
 //
-// One invocation computes one element. Taps are looked at in blocks, so that no loop is longer than 65,535.
+// One invocation computes one element. Every STEPth tap meets it, from the k on with
+// k % STEP = x / DIVISOR % STEP * INVERSE % STEP, if DIVISOR divides x; each looks at the window REACH before that of the one
+// before. Only those are looked at whose window exists.
 
 alias Element = f32;
 
@@ -16,7 +18,10 @@ const STRIDE: u32 = 1u;
 const DILATION: u32 = 1u;
 const INNER: u32 = 1u;
 
-const BLOCK: u32 = 1024u;
+const DIVISOR: u32 = 1u;
+const STEP: u32 = 1u;
+const INVERSE: u32 = 0u;
+const REACH: u32 = DILATION / DIVISOR;
 
 struct Params {
     // Elements of the output, first element of the input.
@@ -44,14 +49,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let x = index / INNER % SIZE;
     let outer = index / (INNER * SIZE);
     var sum = 0.0;
-    for (var block = 0u; block < TAPS; block += BLOCK) {
-        for (var k = block; k < min(block + BLOCK, TAPS); k++) {
-            // Unsigned arithmetic wraps: a tap that begins past x leaves a huge number.
-            let start = x - k * DILATION;
-            let window = start / STRIDE;
-            if (start <= x && start % STRIDE == 0u && window < WINDOWS) {
-                sum += load_input(((outer * TAPS + k) * WINDOWS + window) * INNER + inner);
-            }
+    if (x % DIVISOR == 0u) {
+        // Unsigned arithmetic wraps: a tap that begins past x leaves a huge number.
+        let least = x / DIVISOR % STEP * INVERSE % STEP;
+        let nearest = x / STRIDE - (least * DILATION - x % STRIDE) / STRIDE;
+        // Taps before the first that sees a window that exists.
+        let skipped = u32(max(i32(nearest) - i32(WINDOWS) + i32(REACH), 0)) / REACH;
+        var window = nearest - skipped * REACH;
+        for (var k = least + skipped * STEP; k < TAPS && window < WINDOWS; k += STEP) {
+            sum += load_input(((outer * TAPS + k) * WINDOWS + window) * INNER + inner);
+            window -= REACH;
         }
     }
     store_output(index, sum);

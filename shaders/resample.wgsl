@@ -2,8 +2,8 @@
 // ends[m] to ends[m + 1]. Input [outer, size, inner], output [outer, taken, inner], both row-major; ends [taken + 1],
 // places and weights [taps].
 //
-// One invocation computes one element and adds in the order of the taps. Accumulator: f32. Loops are nested so that
-// none runs past 65,535.
+// One invocation computes one of params.parts parts of an element, of params.span taps each: its loop must not run past
+// 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
 
 alias Element = f32;
 alias Output = f32;
@@ -18,6 +18,8 @@ struct Params {
     ends_offset: u32,
     places_offset: u32,
     weights_offset: u32,
+    parts: u32,
+    span: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -33,20 +35,20 @@ fn store_output(index: u32, value: f32) { output[index] = Output(value); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
+    let id = (group.x + group.y * groups.x) * 64u + lane;
+    if (id >= params.count * params.parts) {
         return;
     }
+    let place = id % params.count;
     let row = place / params.inner;
     let target_place = params.ends_offset + row % params.taken;
     let first = (row / params.taken) * params.size * params.inner + place % params.inner;
     let end = u32(ends[target_place + 1u]);
     var sum = 0.0;
-    for (var block = u32(ends[target_place]); block < end; block += 1024u) {
-        for (var tap = block; tap < min(block + 1024u, end); tap++) {
-            let source = u32(places[params.places_offset + tap]);
-            sum += weights[params.weights_offset + tap] * load_input(first + source * params.inner);
-        }
+    let first_tap = u32(ends[target_place]) + id / params.count * params.span;
+    for (var tap = first_tap; tap < min(first_tap + params.span, end); tap++) {
+        let source = u32(places[params.places_offset + tap]);
+        sum += weights[params.weights_offset + tap] * load_input(first + source * params.inner);
     }
-    store_output(place, sum);
+    store_output(id, sum);
 }

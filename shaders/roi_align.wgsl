@@ -5,6 +5,10 @@
 // One invocation computes one element and walks the elements under its bin. An image that does not exist gives NaN and
 // is reported in `fault`. Accumulator: f32.
 
+alias Partial = f32;
+
+// Columns that a turn of the loop takes: more than one where a loop would run past 65,535.
+const BLOCK: u32 = 1u;
 const CHANNELS: u32 = 1u;
 const HEIGHT: u32 = 1u;
 const WIDTH: u32 = 1u;
@@ -29,7 +33,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> boxes: array<f32>;
 @group(0) @binding(3) var<storage, read> rows: array<f32>;
 @group(0) @binding(4) var<storage, read> columns: array<f32>;
-@group(0) @binding(5) var<storage, read_write> output: array<f32>;
+@group(0) @binding(5) var<storage, read_write> output: array<Partial>;
 @group(0) @binding(6) var<storage, read_write> fault: array<atomic<u32>>;
 
 // The first and one past the last element that a bin may touch.
@@ -79,10 +83,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let share = rows[row + y];
         if (share != 0.0) {
             var line = 0.0;
-            for (var x = xs.x; x < xs.y; x++) {
-                let part = columns[column + x];
-                if (part != 0.0) {
-                    line += part * input[plane + y * WIDTH + x];
+            for (var block = xs.x; block < xs.y; block += BLOCK) {
+                for (var b = 0u; b < BLOCK; b++) { // unroll
+                    let x = min(block + b, WIDTH - 1u);
+                    let part = columns[column + x];
+                    if ((block + b < xs.y) & (part != 0.0)) {
+                        line += part * input[plane + y * WIDTH + x];
+                    }
                 }
             }
             sum += share * line;

@@ -5,6 +5,8 @@
 // One invocation computes one element. The first of equal elements counts. An image that does not exist gives NaN and
 // is reported in `fault`.
 
+// Columns that a turn of the loop takes: more than one where a loop would run past 65,535.
+const BLOCK: u32 = 1u;
 const CHANNELS: u32 = 1u;
 const HEIGHT: u32 = 1u;
 const WIDTH: u32 = 1u;
@@ -60,11 +62,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var best = select(-3.4028234e38, 0.0, is_empty);
     var at = -1;
     for (var y = u32(bounds[rows + i]); y < y_end; y++) {
-        for (var x = u32(bounds[columns + j]); x < x_end; x++) {
-            let value = input[plane + y * WIDTH + x];
-            if (value > best) {
-                best = value;
-                at = i32(y * WIDTH + x);
+        for (var block = u32(bounds[columns + j]); block < x_end; block += BLOCK) {
+            for (var b = 0u; b < BLOCK; b++) { // unroll
+                let x = min(block + b, x_end - 1u);
+                let value = input[plane + y * WIDTH + x];
+                if (value > best) {
+                    best = value;
+                    at = i32(y * WIDTH + x);
+                }
             }
         }
     }

@@ -1,8 +1,10 @@
 // The gradient of roi_pool's input: output[n, c, p] = sum over the regions k of image n and the bins b whose index is p
 // of grad[k, c, b]. Layouts are those of roi_pool.wgsl, with `grad` for its output.
 //
-// One invocation computes one element and walks all regions in order: no atomics, the same bits every time. Loops are
-// nested so that none runs past 65,535. Accumulator: f32.
+// One invocation computes one of params.parts parts of an element, of params.span regions each, in order: no atomics, the
+// same bits every time, and no invocation's loops run past 65,535. sum_rows.wgsl adds the parts up. Accumulator: f32.
+
+alias Partial = f32;
 
 const CHANNELS: u32 = 1u;
 const HEIGHT: u32 = 1u;
@@ -16,8 +18,8 @@ struct Params {
     grad_offset: u32,
     index_offset: u32,
     bounds_offset: u32,
-    padding0: u32,
-    padding1: u32,
+    parts: u32,
+    span: u32,
     padding2: u32,
 }
 
@@ -25,7 +27,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read> bounds: array<i32>;
-@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+@group(0) @binding(4) var<storage, read_write> output: array<Partial>;
 
 // What region `k` adds to element (y, x).
 fn share(k: u32, c: u32, y: i32, x: i32) -> f32 {
@@ -49,22 +51,22 @@ fn share(k: u32, c: u32, y: i32, x: i32) -> f32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
+    let id = (group.x + group.y * groups.x) * 64u + lane;
+    if (id >= params.count * params.parts) {
         return;
     }
+    let place = id % params.count;
     let x = i32(place % WIDTH);
     let y = i32(place / WIDTH % HEIGHT);
     let c = place / (WIDTH * HEIGHT) % CHANNELS;
     let n = i32(place / (WIDTH * HEIGHT * CHANNELS));
     let width = 1u + 2u * BINS_Y + 2u * BINS_X;
     var sum = 0.0;
-    for (var block = 0u; block < params.regions; block += 1024u) {
-        for (var k = block; k < min(block + 1024u, params.regions); k++) {
-            if (bounds[params.bounds_offset + k * width] == n) {
-                sum += share(k, c, y, x);
-            }
+    let first = id / params.count * params.span;
+    for (var k = first; k < min(first + params.span, params.regions); k++) {
+        if (bounds[params.bounds_offset + k * width] == n) {
+            sum += share(k, c, y, x);
         }
     }
-    output[place] = sum;
+    output[id] = sum;
 }

@@ -144,6 +144,49 @@ fn pools() {
         extent("adaptive_avg_pool2d, wide", &[&[1, 1, 3, 5]], 50_176, |x| {
             x[0].adaptive_avg_pool2d([Some(224), Some(224)])
         }),
+        // Windows of more elements than a driver lets a loop turn.
+        extent("adaptive_avg_pool1d, long", &[&[1, 1, 200_003]], 100_000, |x| x[0].adaptive_avg_pool1d([Some(2)])),
+        extent("adaptive_avg_pool1d, longer", &[&[1, 1, 3]], 70_000, |x| x[0].adaptive_avg_pool1d([Some(200_000)])),
+        extent("adaptive_max_pool1d, long", &[&[1, 1, 200_003]], 1, |x| x[0].adaptive_max_pool1d([Some(2)])),
+        extent("adaptive_max_pool1d, longer", &[&[1, 1, 3]], 70_000, |x| x[0].adaptive_max_pool1d([Some(200_000)])),
+    ]);
+}
+
+#[test]
+fn windows() {
+    let options = |dilation, padding, stride| UnfoldOptions { dilation, padding, stride };
+    check(vec![
+        extent("unfold, as large as the image", &[&[1, 2, 150, 160]], 4, move |x| {
+            x[0].unfold([150, 159], &options([1, 1], [1, 0], [1, 1]))
+        }),
+        extent("unfold, far apart", &[&[1, 2, 150, 160]], 4, move |x| {
+            x[0].unfold([3, 4], &options([70, 50], [0, 1], [6, 4]))
+        }),
+        extent("unfold, 70,000 taps", &[&[1, 1, 1, 70_001]], 4, move |x| {
+            x[0].unfold([1, 70_000], &options([1, 1], [0, 0], [1, 1]))
+        }),
+        extent("fold, stride of the windows", &[&[1, 4096, 4]], 4, move |x| {
+            x[0].fold([128, 128], [64, 64], &options([1, 1], [0, 0], [64, 64]))
+        }),
+    ]);
+}
+
+#[test]
+fn resampling() {
+    let to = |size: usize, mode, antialias| {
+        move |x: &[Tensor]| {
+            x[0].interpolate(&InterpolateOptions { size: Some(vec![size]), mode, antialias, ..Default::default() })
+        }
+    };
+    check(vec![
+        extent("interpolate, areas", &[&[1, 1, 150_001]], 75_000, to(2, InterpolateMode::Area, false)),
+        extent(
+            "interpolate, one element to many",
+            &[&[1, 1, 1]],
+            150_000,
+            to(150_000, InterpolateMode::Nearest, false),
+        ),
+        extent("interpolate, linear", &[&[1, 1, 2]], 150_000, to(150_000, InterpolateMode::Linear, false)),
     ]);
 }
 
@@ -236,4 +279,42 @@ fn convolutions() {
             x[0].conv_transpose2d(&x[1], None, &apart)
         }),
     ]);
+}
+
+#[test]
+fn regions() {
+    // Image 0, and a box that the number of the region moves a little.
+    let boxes = |x: &Tensor, count: usize, side: f32| {
+        let corners = |k: usize| [0.0, k as f32 * 0.01, 0.2, side, side - k as f32 * 0.01];
+        Tensor::from_slice(x.device(), &(0..count).flat_map(corners).collect::<Vec<f32>>(), &[count, 5])
+    };
+    let many: &[&[usize]] = &[&[1, 1, 6, 5]];
+    let large: &[&[usize]] = &[&[1, 1, 300, 320]];
+    check(vec![
+        extent("roi_align, many regions and bins", many, 6000, move |x| {
+            x[0].roi_align(&boxes(&x[0], 400, 4.0)?, [14, 14], &RoiAlignOptions::default())
+        }),
+        extent("roi_align, all of a large image", large, 96_000, move |x| {
+            x[0].roi_align(&boxes(&x[0], 1, 320.0)?, [1, 1], &RoiAlignOptions::default())
+        }),
+        extent("roi_pool, many regions and bins", many, 80_000, move |x| {
+            x[0].roi_pool(&boxes(&x[0], 400, 4.0)?, [14, 14], 1.0)
+        }),
+        extent("roi_pool, all of a large image", large, 1, move |x| {
+            x[0].roi_pool(&boxes(&x[0], 1, 320.0)?, [1, 1], 1.0)
+        }),
+    ]);
+}
+
+/// Every box twice: the second of each pair goes, whichever of so many it is.
+#[test]
+fn boxes() {
+    let Some(device) = adapter() else { return };
+    let count = 9_000;
+    let corners: Vec<f32> = (0..count).flat_map(|i| [(i / 2 * 2) as f32, 0.0, (i / 2 * 2 + 1) as f32, 1.0]).collect();
+    let scores: Vec<f32> = (0..count).map(|i| 1.0 - i as f32 / count as f32).collect();
+    let boxes = Tensor::from_slice(&device, &corners, &[count, 4]).unwrap();
+    let kept = boxes.nms(&Tensor::from_slice(&device, &scores, &[count]).unwrap(), 0.5).unwrap();
+    let expected: Vec<i32> = (0..count as i32).step_by(2).collect();
+    assert!(kept.to_vec::<i32>().unwrap() == expected, "{} boxes stay", kept.numel());
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::congruence::Congruence;
 use crate::ops::pad::PadMode;
 use crate::ops::reduce::place;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -88,6 +89,10 @@ impl Op for OverlapAdd {
         let inner: usize = input.shape[w.dim + 2..].iter().product();
         let count = output.shape.numel();
         let unsigned = |value: usize| format!("{value}u");
+        let meeting = Congruence::new(w.dilation, w.stride).ok_or_else(|| {
+            let (limit, unit) = (u64::from(u32::MAX), "stride times dilation");
+            Error::TooLarge { op: self.name(), shape: output.shape, limit, unit }
+        })?;
         let mut kernel = Kernel::new("overlap_add", OVERLAP_ADD)
             .alias("Element", output.dtype.wgsl())
             .constant("TAPS", unsigned(w.taps))
@@ -96,6 +101,9 @@ impl Op for OverlapAdd {
             .constant("STRIDE", unsigned(w.stride))
             .constant("DILATION", unsigned(w.dilation))
             .constant("INNER", unsigned(inner.max(1)))
+            .constant("DIVISOR", unsigned(meeting.divisor))
+            .constant("STEP", unsigned(meeting.step))
+            .constant("INVERSE", unsigned(meeting.inverse))
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])

@@ -5,6 +5,7 @@ use super::tiles::Target;
 use super::{LONGEST_SUM, Pass};
 use crate::error::Result;
 use crate::ops::congruence::{Congruence, greatest_common_divisor};
+use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 
 const FORWARD: &str = include_str!("../../../shaders/conv2d_blocks.wgsl");
@@ -174,7 +175,7 @@ impl Call<'_> {
             .values(&[self.batch, splits, span, steps, self.stored()])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(self.grid(across, self.workgroup(), down, splits)?);
-        Ok(self.in_parts(kernel, splits))
+        Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 
     fn blocked(&self, name: &'static str, template: &'static str, channels: &'static str, block: &Block) -> Kernel {

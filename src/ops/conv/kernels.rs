@@ -304,19 +304,7 @@ impl Call<'_> {
             .values(&[self.batch, span])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid([across as u32, down as u32, splits as u32]);
-        Ok(self.in_parts(kernel, splits))
-    }
-
-    /// A kernel that stores so many parts of its sums, and the one that adds them up.
-    pub fn in_parts(&self, kernel: Kernel, splits: usize) -> Kernels {
-        let result = self.output.dtype.wgsl();
-        if splits == 1 {
-            return kernel.alias("Partial", result).bind("output", Operand::Output(0)).into();
-        }
-        let (output, stored) = (Operand::Temporary(0), self.stored());
-        let kernel = kernel.alias("Partial", "f32").bind("output", output);
-        let sum = reduce::sum_rows(output, splits, stored).alias("Result", result);
-        Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * splits * stored] }
+        Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 
     /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.

@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::reduce::{self, MOST_TURNS};
 use crate::shader::Kernel;
 use crate::shape::{Layout, Shape};
 
-/// The most that a kernel's loop may run: some drivers end it then.
-const LONGEST_LOOP: usize = 65_535;
+/// Columns that a turn takes where images are large.
+const BLOCK: usize = 32;
 
 /// Boxes hold four numbers each, in the last dimension.
 fn check_boxes(op: &'static str, boxes: &Tensor) -> Result<()> {
@@ -41,6 +42,17 @@ impl Regions {
     fn layout(&self, images: bool, count: usize, dtype: DType) -> Result<Layout> {
         let (outer, [height, width]) = if images { (self.images, self.size) } else { (count, self.bins) };
         Ok(Layout::contiguous(Shape::new(&[outer, self.channels, height, width])?, dtype))
+    }
+
+    /// Columns of an image that a turn of a kernel's loop takes.
+    fn block(&self) -> usize {
+        let [height, width] = self.size;
+        if height * (width + 1) > MOST_TURNS { BLOCK } else { 1 }
+    }
+
+    /// Parts of a gradient that are added up apart, and regions of each.
+    fn parts(&self, regions: usize) -> [usize; 2] {
+        reduce::parts(regions, 1 + self.bins[0] * (1 + self.bins[1]))
     }
 
     /// A kernel with the constants that all have.
@@ -79,8 +91,13 @@ fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize;
         );
         return Err(Error::invalid(op, rule));
     }
-    if shape[2..].iter().chain(&bins).any(|&size| size > LONGEST_LOOP) {
-        return Err(Error::invalid(op, format!("{shape} and {bins:?}: heights and widths end at {LONGEST_LOOP}")));
+    let turns = |[height, width]: [usize; 2]| height.saturating_mul(width.saturating_add(1));
+    if turns([shape[2], shape[3].div_ceil(BLOCK)]) > MOST_TURNS || turns(bins) > MOST_TURNS {
+        let rule = format!(
+            "{shape} and {bins:?}: images end at some {} pixels, and a region at {MOST_TURNS} bins",
+            BLOCK * MOST_TURNS
+        );
+        return Err(Error::invalid(op, rule));
     }
     Ok(Regions { images: shape[0], channels: shape[1], size: [shape[2], shape[3]], bins })
 }

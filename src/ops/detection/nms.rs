@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, record};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::reduce::MOST_TURNS;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::cmp::Ordering;
@@ -16,6 +17,9 @@ const OP: &str = "nms";
 
 const RANK: &str = include_str!("../../../shaders/nms_order.wgsl");
 const SUPPRESS: &str = include_str!("../../../shaders/nms.wgsl");
+
+/// The kernel that orders the scores compares sixteen a turn.
+const MOST_BOXES: usize = 16 * MOST_TURNS;
 
 /// The order of the scores, the largest first, and for each box in that order 1 where it stays, else 0.
 #[derive(Clone, Debug)]
@@ -51,15 +55,21 @@ impl Op for Nms {
             .words([Word::Offset(1)])
             .grid(fold_groups(count, 64))
             .work(count.saturating_mul(count));
-        let suppress = Kernel::new("nms", SUPPRESS)
-            .bind("boxes", Operand::Input(0))
-            .bind("order", Operand::Output(0))
-            .bind("keep", Operand::Output(1))
-            .values(&[count])
-            .words([Word::Scalar(0), Word::Offset(0), Word::Value(0)])
-            .grid([1, 1, 1])
-            .work(count.saturating_mul(count).saturating_mul(8));
-        Ok(Kernels { kernels: vec![rank, suppress], ..Kernels::default() })
+        let suppress = |first: usize, end: usize| {
+            Kernel::new("nms", SUPPRESS)
+                .bind("boxes", Operand::Input(0))
+                .bind("order", Operand::Output(0))
+                .bind("keep", Operand::Output(1))
+                .values(&[count])
+                .words([Word::Scalar(0), Word::Offset(0)])
+                .values(&[first, end])
+                .grid([1, 1, 1])
+                .work((end - first).saturating_mul(count).saturating_mul(8))
+        };
+        let each = count.div_ceil(256);
+        let span = (MOST_TURNS / (each + 1)).saturating_sub(1).max(1);
+        let spans = (0..count.max(1)).step_by(span).map(|first| suppress(first, (first + span).min(count)));
+        Ok(Kernels { kernels: [rank].into_iter().chain(spans).collect(), ..Kernels::default() })
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (boxes, scores) = (&inputs[0].values, &inputs[1].values);
@@ -102,7 +112,8 @@ impl Tensor {
     /// is part of the result's shape, so this call waits for the device and reads that back.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes; [`Error::WrongDType`] for types other than f32; those of a readback.
+    /// [`Error::Invalid`] for other shapes; [`Error::WrongDType`] for types other than f32; [`Error::TooLarge`] past
+    /// 960,000 boxes; those of a readback.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -124,6 +135,10 @@ impl Tensor {
             if tensor.dtype() != DType::F32 {
                 return Err(Error::WrongDType { op: OP, expected: "f32", got: tensor.dtype() });
             }
+        }
+        if scores.numel() > MOST_BOXES {
+            let (limit, unit) = (MOST_BOXES as u64, "boxes");
+            return Err(Error::TooLarge { op: OP, shape: *scores.shape(), limit, unit });
         }
         let op = Nms { threshold: [round_down(iou_threshold).to_bits()] };
         let outputs = record(op, &[&self.contiguous()?, &scores.contiguous()?])?;

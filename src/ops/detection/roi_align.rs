@@ -3,13 +3,14 @@
 //! A bin's weights are a product of one factor a dimension: `RoiWeights` makes both factors, `RoiAlign` sums with them,
 //! forward and backward.
 
-use super::{LONGEST_LOOP, Regions, check_regions, nothing};
+use super::{Regions, check_regions, nothing};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::reduce::{self, MOST_TURNS};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -136,15 +137,18 @@ impl Op for RoiAlign {
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let count = io.outputs[0].shape.numel();
+        let (regions, r) = (io.inputs[1].shape[0], &self.regions);
+        let [parts, span] = if self.backward { r.parts(regions) } else { [1, 0] };
         let kernel = if self.backward {
             Kernel::new("roi_align_backward", BACKWARD)
                 .bind("grad", Operand::Input(0))
-                .values(&[count, io.inputs[1].shape[0]])
+                .values(&[count, regions])
                 .words((0..4).map(Word::Offset))
-                .values(&[0, 0])
-                .work(count.saturating_mul(io.inputs[1].shape[0]))
+                .values(&[parts, span])
+                .work(count.saturating_mul(regions))
         } else {
             Kernel::new("roi_align", FORWARD)
+                .constant("BLOCK", format!("{}u", r.block()))
                 .bind("input", Operand::Input(0))
                 .constant("ALIGNED", self.aligned)
                 .values(&[count, self.regions.images])
@@ -152,15 +156,13 @@ impl Op for RoiAlign {
                 .words((0..4).map(Word::Offset))
                 .work(32 * count)
         };
-        Ok(self
-            .regions
+        let kernel = r
             .sized(kernel)
             .bind("boxes", Operand::Input(1))
             .bind("rows", Operand::Input(2))
             .bind("columns", Operand::Input(3))
-            .bind("output", Operand::Output(0))
-            .grid(fold_groups(count, 64))
-            .into())
+            .grid(fold_groups(count * parts, 64));
+        Ok(reduce::in_parts(kernel, "Partial", parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let [from, boxes, rows, columns] = [0, 1, 2, 3].map(|input| &inputs[input]);
@@ -202,7 +204,8 @@ impl Tensor {
     /// to the input, not to the boxes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, and for sizes and sampling ratios above 65,535 and a ratio of 0;
+    /// [`Error::Invalid`] for other shapes, images above some 1.9 million pixels, 60,000 bins, and for sampling ratios
+    /// above 60,000 and a ratio of 0;
     /// [`Error::WrongDType`] for types other than f32. A number of an image that does not exist makes its region NaN
     /// and is [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
@@ -219,8 +222,8 @@ impl Tensor {
     pub fn roi_align(&self, boxes: &Tensor, output_size: [usize; 2], options: &RoiAlignOptions) -> Result<Tensor> {
         let _line = ascribe_to_caller();
         let regions = check_regions(OP, self, boxes, output_size)?;
-        if options.sampling_ratio.is_some_and(|ratio| !(1..=LONGEST_LOOP).contains(&ratio)) {
-            let rule = format!("a sampling ratio of {:?} is not within 1 and {LONGEST_LOOP}", options.sampling_ratio);
+        if options.sampling_ratio.is_some_and(|ratio| !(1..=MOST_TURNS).contains(&ratio)) {
+            let rule = format!("a sampling ratio of {:?} is not within 1 and {MOST_TURNS}", options.sampling_ratio);
             return Err(Error::invalid(OP, rule));
         }
         if let Some(empty) = nothing(self, &regions, boxes)? {

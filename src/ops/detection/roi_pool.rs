@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -45,6 +46,7 @@ impl Op for RoiPool {
         Ok(self
             .regions
             .sized(Kernel::new("roi_pool", FORWARD))
+            .constant("BLOCK", format!("{}u", self.regions.block()))
             .bind("input", Operand::Input(0))
             .bind("bounds", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -103,19 +105,19 @@ impl Op for RoiPoolBackward {
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let (count, regions) = (io.outputs[0].shape.numel(), io.inputs[2].shape[0]);
-        Ok(self
+        let [parts, span] = self.regions.parts(regions);
+        let kernel = self
             .regions
             .sized(Kernel::new("roi_pool_backward", BACKWARD))
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1))
             .bind("bounds", Operand::Input(2))
-            .bind("output", Operand::Output(0))
             .values(&[count, regions])
             .words((0..3).map(Word::Offset))
-            .values(&[0, 0, 0])
-            .grid(fold_groups(count, 64))
-            .work(count.saturating_mul(regions))
-            .into())
+            .values(&[parts, span, 0])
+            .grid(fold_groups(count * parts, 64))
+            .work(count.saturating_mul(regions));
+        Ok(reduce::in_parts(kernel, "Partial", parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index, bounds) = (&inputs[0], &inputs[1], &inputs[2]);
@@ -185,7 +187,7 @@ impl Tensor {
     /// largest element, not to the boxes.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for other shapes and sizes above 65,535;
+    /// [`Error::Invalid`](crate::Error::Invalid) for other shapes, images above some 1.9 million pixels and 60,000 bins;
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32. A number of an image that does not
     /// exist makes its region NaN and is [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) at the next
     /// synchronisation.

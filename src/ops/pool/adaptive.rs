@@ -40,19 +40,29 @@ pub(super) fn window(position: usize, from: usize, to: usize) -> Range<usize> {
     position * from / to..((position + 1) * from).div_ceil(to)
 }
 
-/// A kernel for a result of `[outer, to, inner]`: its grid, and the sizes, which are parameters, so that one kernel
-/// serves all. It loads the first input through `load`.
-pub(super) fn sized(kernel: Kernel, load: &'static str, input: &Shape, to: usize) -> Kernel {
+/// Elements of the longest window.
+pub(super) fn longest(from: usize, to: usize) -> usize {
+    from.div_ceil(to) + 1
+}
+
+/// Whether products of positions and sizes take more than 32 bits.
+pub(super) fn is_wide(from: usize, to: usize) -> bool {
+    let overflows = |a: usize, b: usize| a * (b % a) > u32::MAX as usize;
+    overflows(from, to) || overflows(to, from)
+}
+
+/// A kernel for so many parts of a result of `[outer, to, inner]`: its grid, and the sizes, which are parameters, so that
+/// one kernel serves all. It loads the first input through `load`.
+pub(super) fn sized(kernel: Kernel, load: &'static str, input: &Shape, to: usize, parts: usize) -> Kernel {
     let (from, inner) = (input[1], input[2]);
     let count = input[0] * to * inner;
     // Windows overlap by an element at most, where one size does not divide the other.
     let overlaps = !from.is_multiple_of(to) && !to.is_multiple_of(from);
     let along = if overlaps { from + to } else { from.max(to) };
-    let overflows = |a: usize, b: usize| a * (b % a) > u32::MAX as usize;
     kernel
-        .constant("WIDE", overflows(from, to) || overflows(to, from))
-        .grid(fold_groups(count, 64))
-        .work(count * (from.div_ceil(to) + 1))
+        .constant("WIDE", is_wide(from, to))
+        .grid(fold_groups(count * parts, 64))
+        .work(count * longest(from, to))
         .loads(load, Operand::Input(0), input[0] * along * inner)
         .values(&[count, from, to, inner])
 }

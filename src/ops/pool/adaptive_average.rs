@@ -1,6 +1,6 @@
 //! Adaptive average pooling: means of windows that cover the input evenly, whatever its size.
 
-use super::adaptive::{Stage, nothing, sized, sizes, stages, window};
+use super::adaptive::{Stage, is_wide, longest, nothing, sized, sizes, stages, window};
 use super::{named, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -40,14 +41,17 @@ impl Op for AdaptiveAverage {
         Ok(vec![Layout::contiguous(self.shape(&inputs[0].shape)?, self.dtype)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        Ok(sized(Kernel::new("adaptive_avg_pool", TEMPLATE), "load_input", &io.inputs[0].shape, self.to)
+        let (shape, count) = (&io.inputs[0].shape, io.outputs[0].shape.numel());
+        // The gradient computes each window's length, bit by bit where sizes are large.
+        let turns = if self.backward && is_wide(shape[1], self.to) { 1 + 4 * 32 } else { 1 };
+        let [parts, span] = reduce::parts(longest(shape[1], self.to), turns);
+        let kernel = sized(Kernel::new("adaptive_avg_pool", TEMPLATE), "load_input", shape, self.to, parts)
             .alias("Element", io.inputs[0].dtype.wgsl())
-            .alias("Result", self.dtype.wgsl())
             .constant("BACKWARD", self.backward)
+            .values(&[parts, span])
             .words([Word::Offset(0)])
-            .bind("input", Operand::Input(0))
-            .bind("output", Operand::Output(0))
-            .into())
+            .bind("input", Operand::Input(0));
+        Ok(reduce::in_parts(kernel, "Result", parts, count, self.dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

@@ -1,20 +1,24 @@
 //! Adaptive max pooling: maxima of windows that cover the input evenly, whatever its size.
 
-use super::adaptive::{Along, Stage, nothing, sized, sizes, stages, window};
+use super::adaptive::{Along, Stage, longest, nothing, sized, sizes, stages, window};
 use super::adaptive_average::check_channels;
-use super::{named, positions, shaped};
+use super::{MOST_BLOCKS, named, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
 const FORWARD: &str = include_str!("../../../shaders/adaptive_max_pool.wgsl");
 const BACKWARD: &str = include_str!("../../../shaders/adaptive_max_pool_backward.wgsl");
+
+/// Elements that a turn of a kernel's loop takes, where windows are longer than it may turn.
+const LONGEST_BLOCK: usize = 16;
 
 /// The largest element of each window along the middle dimension of `[outer, size, inner]`, and where in its volume
 /// it is.
@@ -49,7 +53,15 @@ impl Op for AdaptiveMax {
         Ok(vec![Layout::contiguous(shape, inputs[0].dtype), Layout::contiguous(shape, DType::I32)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), "load_input", &io.inputs[0].shape, self.to)
+        let shape = &io.inputs[0].shape;
+        let longest = longest(shape[1], self.to);
+        if longest > LONGEST_BLOCK * MOST_BLOCKS {
+            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * MOST_BLOCKS) as u64, "elements of a window");
+            return Err(Error::TooLarge { op, shape: *shape, limit, unit });
+        }
+        let block = if longest > MOST_BLOCKS { LONGEST_BLOCK } else { 1 };
+        Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), "load_input", shape, self.to, 1)
+            .constant("BLOCK", format!("{block}u"))
             .alias("Element", io.inputs[0].dtype.wgsl())
             .values(&[self.slices])
             .words([Word::Offset(0)])
@@ -95,14 +107,16 @@ impl Op for AdaptiveMaxBackward {
         Ok(vec![Layout::contiguous(resized(&inputs[0].shape, self.to)?, inputs[0].dtype)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
-        Ok(sized(Kernel::new("adaptive_max_pool_backward", BACKWARD), "load_grad", &io.inputs[0].shape, self.to)
-            .alias("Element", io.inputs[0].dtype.wgsl())
-            .values(&[self.slices])
+        let (shape, dtype, count) = (&io.inputs[0].shape, io.inputs[0].dtype, io.outputs[0].shape.numel());
+        let [parts, span] = reduce::parts(longest(shape[1], self.to), 1);
+        let kernel = Kernel::new("adaptive_max_pool_backward", BACKWARD);
+        let kernel = sized(kernel, "load_grad", shape, self.to, parts)
+            .alias("Element", dtype.wgsl())
+            .values(&[parts, span, self.slices])
             .words([Word::Offset(0), Word::Offset(1)])
             .bind("grad", Operand::Input(0))
-            .bind("index", Operand::Input(1))
-            .bind("output", Operand::Output(0))
-            .into())
+            .bind("index", Operand::Input(1));
+        Ok(reduce::in_parts(kernel, "Result", parts, count, dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index) = (&inputs[0], &inputs[1]);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{Combine, Kernel, Operand, RowFormula, fold_groups};
+use crate::shader::{Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
@@ -167,6 +167,27 @@ pub(super) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
         .values(&[columns, rows])
         .grid(fold_groups(columns, 64))
         .work(rows * columns)
+}
+
+/// A kernel that stores so many parts of `columns` sums, and the one that adds them up; `alias` is the template's name for the
+/// type it stores.
+pub(super) fn in_parts(kernel: Kernel, alias: &'static str, parts: usize, columns: usize, result: DType) -> Kernels {
+    if parts == 1 {
+        return kernel.alias(alias, result.wgsl()).bind("output", Operand::Output(0)).into();
+    }
+    let from = Operand::Temporary(0);
+    let kernel = kernel.alias(alias, "f32").bind("output", from);
+    let sum = sum_rows(from, parts, columns).alias("Result", result.wgsl());
+    Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
+}
+
+/// Turns of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
+pub(super) const MOST_TURNS: usize = 60_000;
+
+/// How many parts, and terms of each, sums of `terms` are taken in that take so many `turns` of a kernel's loops each.
+pub(super) fn parts(terms: usize, turns: usize) -> [usize; 2] {
+    let span = (MOST_TURNS / turns).max(1);
+    [terms.div_ceil(span).max(1), span]
 }
 
 /// Whether one row more than `rows`, in tiles of so many, costs a kernel next to nothing: there is room in the last tile, or

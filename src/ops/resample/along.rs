@@ -6,6 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -22,12 +23,20 @@ struct Resample {
     dtype: DType,
 }
 
+impl Resample {
+    /// Parts of each row that a kernel adds up apart, and taps of each.
+    fn parts(&self) -> [usize; 2] {
+        let longest = self.taps.ends.windows(2).map(|ends| ends[1].abs_diff(ends[0]) as usize).max();
+        reduce::parts(longest.unwrap_or(0), 1)
+    }
+}
+
 impl Op for Resample {
     fn name(&self) -> &'static str {
         "resample"
     }
     fn structure(&self, state: &mut dyn Hasher) {
-        hash_structure(&self.dtype, state);
+        hash_structure(&(self.dtype, self.parts()), state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let shape = inputs[0].shape;
@@ -37,19 +46,19 @@ impl Op for Resample {
         let (input, output, taps) = (&io.inputs[0], &io.outputs[0], io.inputs[2].shape.numel());
         let count = output.shape.numel();
         let (size, taken, inner) = (input.shape[1], output.shape[1], output.shape[2]);
-        Ok(Kernel::new("resample", TEMPLATE)
+        let [parts, span] = self.parts();
+        let kernel = Kernel::new("resample", TEMPLATE)
             .alias("Element", input.dtype.wgsl())
-            .alias("Output", output.dtype.wgsl())
             .bind("input", Operand::Input(0))
             .bind("ends", Operand::Input(1))
             .bind("places", Operand::Input(2))
             .bind("weights", Operand::Input(3))
-            .bind("output", Operand::Output(0))
             .values(&[count, size, taken.max(1), inner.max(1)])
             .words((0..4).map(Word::Offset))
-            .grid(fold_groups(count, 64))
-            .work(2 * (count / taken.max(1)) * taps)
-            .into())
+            .values(&[parts, span])
+            .grid(fold_groups(count * parts, 64))
+            .work(2 * (count / taken.max(1)) * taps);
+        Ok(reduce::in_parts(kernel, "Output", parts, count, output.dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];
