@@ -14,7 +14,7 @@
 // and keeps the part of the input that the kernel covers (the window) in registers, so each step loads only
 // the STRIDE_Y rows that are new. No subgroup operations, no alignment.
 //
-// Grid: x = ceil(CHANNELS / WORKGROUP), z = splits (at most 65,535).
+// Grid: x and y together, y slowest, count ceil(CHANNELS / WORKGROUP) groups; z = splits (at most 65,535).
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -74,9 +74,10 @@ fn store_output(index: u32, value: f32) {
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let channel = group.x * WORKGROUP + local;
+    let channel = (group.y * groups.x + group.x) * WORKGROUP + local;
     if (channel >= CHANNELS) {
         return;
     }

@@ -356,7 +356,7 @@ impl Call<'_> {
     fn depthwise_filter(&self, x: usize) -> Result<Kernels> {
         let g = self.geometry;
         let kernel = Kernel::new("conv2d_depthwise_backward_filter", DEPTHWISE_FILTER);
-        let across = g.groups.div_ceil(self.workgroup());
+        let [across, folds, _] = fold_groups(g.groups, self.workgroup()).map(|groups| groups as usize);
         let spans = self.batch * g.output[1].div_ceil(x);
         let steps = spans * g.groups * self.window_steps();
         let kernel = self.depthwise_sized(kernel, g, x).loads("load_grad", Operand::Input(0), steps * x).loads(
@@ -364,7 +364,7 @@ impl Call<'_> {
             Operand::Input(1),
             steps * g.stride[0] * window_columns(g, x),
         );
-        self.split(kernel, [across, 1], spans, self.window_steps(), 0)
+        self.split(kernel, [across, folds], spans, self.window_steps(), 0)
     }
 }
 

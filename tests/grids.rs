@@ -1,0 +1,152 @@
+//! Sizes at which grids must fold: one dimension of each operation at a time past 65,535, 2^19, 2^21 and 2^22. Planned, with
+//! gradients, for an adapter that computes nothing: a call that is recorded must have kernels whose grids fit.
+
+use rayon::prelude::*;
+use std::cell::RefCell;
+use wgrad::{
+    AttentionOptions, AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
+    Device, DeviceOptions, EmbeddingOptions, Error, GridSampleOptions, InterpolateOptions, LpPool2dOptions,
+    MaxPool2dOptions, Noop, PadMode, Result, Tensor,
+};
+
+/// What a call is made on, and of. Leaves are kept, since nobody computes the gradient of one that is gone.
+struct Made {
+    device: Device,
+    leaves: RefCell<Vec<Tensor>>,
+}
+
+/// A call for a size.
+type Call = fn(&Made, usize) -> Result<Vec<Tensor>>;
+
+fn leaf(made: &Made, shape: &[usize]) -> Result<Tensor> {
+    let leaf = Tensor::rand(&made.device, shape)?.requires_grad();
+    made.leaves.borrow_mut().push(leaf.clone());
+    Ok(leaf)
+}
+
+fn index(made: &Made, shape: &[usize]) -> Result<Tensor> {
+    Tensor::full(&made.device, shape, 0i32)
+}
+
+fn conv(made: &Made, input: [usize; 4], weight: [usize; 4], options: &Conv2dOptions) -> Result<Vec<Tensor>> {
+    Ok(vec![leaf(made, &input)?.conv2d(&leaf(made, &weight)?, None, options)?])
+}
+
+const CALLS: &[(&str, Call)] = &[
+    ("add of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.add(&leaf(d, &[3])?)?])),
+    ("sum of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.sum(&[1], false)?])),
+    ("sum of columns", |d, n| Ok(vec![leaf(d, &[3, n])?.sum(&[0], false)?])),
+    ("sum of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.sum(&[1], false)?])),
+    ("softmax of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.softmax(1)?])),
+    ("softmax of a row", |d, n| Ok(vec![leaf(d, &[1, n])?.softmax(1)?])),
+    ("argmax of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.argmax(Some(1), false)?])),
+    ("argmax of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.argmax(Some(1), false)?])),
+    ("cumsum of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.cumsum(1)?])),
+    ("cumsum of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.cumsum(1)?])),
+    ("sort of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.sort(1, false)?.0])),
+    ("sort of a row", |d, n| Ok(vec![leaf(d, &[1, n])?.sort(1, false)?.0])),
+    ("topk of rows", |d, n| Ok(vec![leaf(d, &[n, 5])?.topk(2, 1, true)?.0])),
+    ("matmul, rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.matmul(&leaf(d, &[3, 5])?)?])),
+    ("matmul, columns", |d, n| Ok(vec![leaf(d, &[3, 5])?.matmul(&leaf(d, &[5, n])?)?])),
+    ("matmul, depth", |d, n| Ok(vec![leaf(d, &[3, n])?.matmul(&leaf(d, &[n, 2])?)?])),
+    ("matmul, batch", |d, n| Ok(vec![leaf(d, &[n, 2, 3])?.matmul(&leaf(d, &[n, 3, 2])?)?])),
+    ("matmul, vectors", |d, n| Ok(vec![leaf(d, &[n, 3])?.matmul(&leaf(d, &[3])?)?])),
+    ("conv2d, batch", |d, n| conv(d, [n, 1, 2, 3], [2, 1, 2, 2], &Conv2dOptions::default())),
+    ("conv2d, width", |d, n| conv(d, [1, 2, 1, n], [3, 2, 1, 3], &Conv2dOptions::default())),
+    ("conv2d, height", |d, n| conv(d, [1, 2, n, 2], [3, 2, 3, 1], &Conv2dOptions::default())),
+    ("conv2d, pointwise", |d, n| conv(d, [1, 3, 1, n], [2, 3, 1, 1], &Conv2dOptions::default())),
+    ("conv2d, depthwise batch", |d, n| {
+        conv(d, [n, 2, 2, 2], [2, 1, 2, 2], &Conv2dOptions { groups: 2, ..Conv2dOptions::default() })
+    }),
+    ("conv2d, depthwise channels", |d, n| {
+        conv(d, [1, n, 2, 2], [n, 1, 2, 2], &Conv2dOptions { groups: n, ..Conv2dOptions::default() })
+    }),
+    ("conv_transpose2d, batch", |d, n| {
+        let options = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        Ok(vec![leaf(d, &[n, 2, 1, 2])?.conv_transpose2d(&leaf(d, &[2, 1, 2, 2])?, None, &options)?])
+    }),
+    ("max_pool2d, batch", |d, n| Ok(vec![leaf(d, &[n, 1, 2, 2])?.max_pool2d([2, 2], &MaxPool2dOptions::default())?])),
+    ("max_pool2d, width", |d, n| Ok(vec![leaf(d, &[1, 1, 2, n])?.max_pool2d([2, 3], &MaxPool2dOptions::default())?])),
+    ("avg_pool2d, batch", |d, n| Ok(vec![leaf(d, &[n, 1, 2, 2])?.avg_pool2d([2, 2], &AvgPool2dOptions::default())?])),
+    ("lp_pool2d, batch", |d, n| {
+        Ok(vec![leaf(d, &[n, 1, 2, 2])?.lp_pool2d(2.0, [2, 2], &LpPool2dOptions::default())?])
+    }),
+    ("adaptive_avg_pool2d, batch", |d, n| Ok(vec![leaf(d, &[n, 1, 3, 2])?.adaptive_avg_pool2d([Some(2), Some(1)])?])),
+    ("batch_norm, batch", |d, n| norm(d, [n, 2, 2])),
+    ("batch_norm, channels", |d, n| norm(d, [2, n, 2])),
+    ("batch_norm, places", |d, n| norm(d, [2, 2, n])),
+    ("layer_norm, rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.layer_norm(&[3], None, None, 1e-5)?])),
+    ("layer_norm, a row", |d, n| Ok(vec![leaf(d, &[2, n])?.layer_norm(&[n], None, None, 1e-5)?])),
+    ("cross_entropy, rows", |d, n| {
+        Ok(vec![leaf(d, &[n, 3])?.cross_entropy(&index(d, &[n])?, &CrossEntropyOptions::default())?])
+    }),
+    ("cross_entropy, classes", |d, n| {
+        Ok(vec![leaf(d, &[2, n])?.cross_entropy(&index(d, &[2])?, &CrossEntropyOptions::default())?])
+    }),
+    ("gather", |d, n| Ok(vec![leaf(d, &[n, 2])?.gather(0, &index(d, &[n, 2])?)?])),
+    ("index_select", |d, n| Ok(vec![leaf(d, &[2, n])?.index_select(1, &index(d, &[n])?)?])),
+    ("scatter_add", |d, n| Ok(vec![leaf(d, &[n])?.scatter_add(0, &index(d, &[n])?, &leaf(d, &[n])?)?])),
+    ("embedding, words", |d, n| Ok(vec![index(d, &[n])?.embedding(&leaf(d, &[5, 2])?, &EmbeddingOptions::default())?])),
+    ("embedding, rows", |d, n| Ok(vec![index(d, &[7])?.embedding(&leaf(d, &[n, 2])?, &EmbeddingOptions::default())?])),
+    ("pad", |d, n| Ok(vec![leaf(d, &[n, 2])?.pad(&[1, 1], PadMode::Constant(0.0))?])),
+    ("cat", |d, n| Ok(vec![Tensor::cat(&[&leaf(d, &[n, 2])?, &leaf(d, &[n, 1])?], 1)?])),
+    ("interpolate, batch", |d, n| {
+        let options = InterpolateOptions { size: Some(vec![3, 3]), ..InterpolateOptions::default() };
+        Ok(vec![leaf(d, &[n, 1, 2, 2])?.interpolate(&options)?])
+    }),
+    ("grid_sample, batch", |d, n| {
+        let grid = leaf(d, &[n, 1, 2, 2])?;
+        Ok(vec![leaf(d, &[n, 1, 2, 2])?.grid_sample(&grid, &GridSampleOptions::default())?])
+    }),
+    ("attention, batch", |d, n| {
+        let [query, key, value] = [leaf(d, &[n, 2, 2])?, leaf(d, &[n, 2, 2])?, leaf(d, &[n, 2, 2])?];
+        Ok(vec![query.scaled_dot_product_attention(&key, &value, &AttentionOptions::default())?])
+    }),
+    ("dropout", |d, n| Ok(vec![leaf(d, &[n, 3])?.dropout(0.5, true)?])),
+    ("tril, batch", |d, n| Ok(vec![leaf(d, &[n, 2, 2])?.tril(0)?])),
+];
+
+fn norm(made: &Made, shape: [usize; 3]) -> Result<Vec<Tensor>> {
+    let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    Ok(vec![leaf(made, &shape)?.batch_norm(None, None, None, None, &options)?])
+}
+
+/// Why a call of this size can't be planned, if it was recorded.
+fn refusal(call: Call, software: bool, size: usize) -> Option<Error> {
+    let noop = Noop { software, subgroup_size: if software { 8 } else { 32 }, ..Noop::default() };
+    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let made = Made { device, leaves: RefCell::default() };
+    let outputs = match call(&made, size) {
+        // What can't work fails here.
+        Err(Error::TooLarge { .. }) => return None,
+        outputs => outputs.unwrap(),
+    };
+    let run = || -> Result<()> {
+        for output in outputs.iter().filter(|output| output.is_tracked()) {
+            output.sum(&[], false)?.backward()?;
+        }
+        made.device.flush()
+    };
+    run().err()
+}
+
+#[test]
+fn every_grid_folds() {
+    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
+    // Groups of eight are the smallest that hold a dimension of a tensor; those of more fold alike.
+    let sizes = if all { &[65_537, (1 << 19) + 1, (1 << 21) + 1, (1 << 22) + 1][..] } else { &[(1 << 19) + 1] };
+    let only = std::env::var("WGRAD_TEST_OP").unwrap_or_default();
+    let refusals: Vec<String> = CALLS
+        .par_iter()
+        .filter(|(name, _)| name.contains(&only))
+        .flat_map_iter(|&(name, call)| {
+            sizes.iter().flat_map(move |&size| {
+                [true, false].into_iter().filter_map(move |software| {
+                    let kind = if software { "software" } else { "a GPU" };
+                    refusal(call, software, size).map(|error| format!("{name} of {size} on {kind}: {error}"))
+                })
+            })
+        })
+        .collect();
+    assert!(refusals.is_empty(), "{}", refusals.join("\n"));
+}
