@@ -3,8 +3,8 @@
 // `combine` and START make a product of the sum.
 //
 // One invocation computes one element of the output and looks through the whole row of indices, in order: no
-// atomics, the same bits every time; for short rows only. Accumulator: f32 (i32, u32 for integers). Loops are nested
-// so that none runs past 65,535. An index outside 0..size goes nowhere and is reported in `fault`.
+// atomics, the same bits every time; for short rows only. Accumulator: f32 (i32, u32 for integers). An index
+// outside 0..size goes nowhere and is reported in `fault`.
 
 alias Element = f32;
 alias Accumulator = f32;
@@ -47,15 +47,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let destination = row % params.size;
     let start = row / params.size * params.taken * params.inner + place % params.inner;
     var total = Accumulator(START);
-    for (var block = 0u; block < params.taken; block += 1024u) {
-        for (var j = block; j < min(block + 1024u, params.taken); j++) {
-            let source = start + j * params.inner;
-            let found = index[params.index_offset + select(source, j, SHARED)];
-            if (u32(found) == destination) {
-                total = combine(total, load_input(source));
-            } else if (destination == 0u && u32(found) >= params.size) {
-                report(params.fault, params.size, found);
-            }
+    for (var j = 0u; j < params.taken; j++) {
+        let source = start + j * params.inner;
+        let found = index[params.index_offset + select(source, j, SHARED)];
+        if (u32(found) == destination) {
+            total = combine(total, load_input(source));
+        } else if (destination == 0u && u32(found) >= params.size) {
+            report(params.fault, params.size, found);
         }
     }
     store_output(place, total);

@@ -282,6 +282,27 @@ fn convolutions() {
 }
 
 #[test]
+fn surroundings() {
+    let pad = |sides: &'static [isize], mode| move |x: &[Tensor]| x[0].pad(sides, mode);
+    check(vec![
+        extent("pad, constant", &[&[2, 3]], 1, pad(&[50_000, 50_000], PadMode::Constant(1.5))),
+        extent("pad, reflected", &[&[2, 4000]], 4, pad(&[3999, 3999], PadMode::Reflect)),
+        extent("pad, replicated", &[&[2, 3]], 40_000, pad(&[40_000, 7], PadMode::Replicate)),
+        extent("pad, circular", &[&[2, 4000]], 4, pad(&[4000, 4000], PadMode::Circular)),
+        extent("local_response_norm, all channels", &[&[1, 256, 3, 3]], 4096, |x| {
+            x[0].local_response_norm(511, 1e-2, 0.75, 1.0)
+        }),
+        extent("group_norm, a group a channel", &[&[2, 512, 4]], 256, |x| x[0].group_norm(512, None, None, 1e-5)),
+        extent("pixel_shuffle, by 32", &[&[1, 1024, 2, 3]], 1, |x| x[0].pixel_shuffle(32)),
+        extent("max_unpool2d, far apart", &[&[1, 2, 224, 224]], 1, |x| {
+            let (maxima, places) = x[0].max_pool2d_with_indices([112, 112], &MaxPool2dOptions::default())?;
+            maxima.max_unpool2d(&places, [112, 112], &MaxUnpool2dOptions::default())
+        }),
+        extent("roll, by half", &[&[3, 30_000]], 1, |x| x[0].roll(&[15_000], &[1])),
+    ]);
+}
+
+#[test]
 fn regions() {
     // Image 0, and a box that the number of the region moves a little.
     let boxes = |x: &Tensor, count: usize, side: f32| {
