@@ -192,7 +192,10 @@ impl Device {
     /// # Errors
     /// What planning or submitting it met, and what went wrong on the device before.
     pub fn flush(&self) -> Result<()> {
-        let marker = &mut *self.inner.running.lock();
+        self.flush_recorded(&mut self.inner.running.lock())
+    }
+
+    fn flush_recorded(&self, marker: &mut Marker) -> Result<()> {
         let mut recorded = std::mem::take(&mut marker.recorded);
         {
             let mut recorder = self.inner.recorder.lock();
@@ -233,9 +236,11 @@ impl Device {
     }
 
     /// Submits what is recorded without being asked to. The call that is being recorded has nothing to do with what that
-    /// meets, so the next flush or read tells.
+    /// meets, so the next flush or read tells. While something runs nothing is submitted: this thread itself may be running
+    /// it, and record what a caller's operation records when it is dropped.
     pub(crate) fn flush_in_passing(&self) {
-        if let Err(error) = self.flush() {
+        let Some(mut marker) = self.inner.running.try_lock() else { return };
+        if let Err(error) = self.flush_recorded(&mut marker) {
             self.inner.recorder.lock().late.get_or_insert(error);
         }
     }
@@ -298,7 +303,8 @@ impl Device {
         let mut looked_at = Vec::new();
         let mut recorder = self.inner.recorder.lock();
         let most = if recorder.has_history { MOST_PENDING_WITH_HISTORY } else { MOST_PENDING };
-        if recorder.pending.len() * CALL_BYTES < most {
+        // What runs now may make it short again; until then looking through it is for nothing.
+        if recorder.pending.len() * CALL_BYTES < most || self.inner.running.is_locked() {
             return;
         }
         recorder.pending.retain(|node| {
