@@ -146,10 +146,10 @@ impl Training {
     /// Calls recorded by a step's forward pass and backward pass.
     fn count(&mut self, [images, labels]: &[Tensor; 2]) -> Result<[usize; 2]> {
         let loss = self.net.forward(images)?.cross_entropy(labels, &CrossEntropyOptions::default())?;
-        let forward = Graph::of(&[&loss]).len();
+        let forward = Graph::of(&[&loss])?.len();
         loss.backward()?;
         let gradients: Vec<Tensor> = self.adam.parameters().iter().filter_map(Parameter::grad).collect();
-        let backward = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>()).len();
+        let backward = Graph::of(&gradients.iter().chain([&loss]).collect::<Vec<_>>())?.len();
         self.adam.zero_grad();
         Ok([forward, backward - forward])
     }

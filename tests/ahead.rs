@@ -30,7 +30,7 @@ fn a_step() {
     if runs {
         assert!(sum.to_vec::<f32>().unwrap().iter().all(|value| value.is_finite()));
     } else {
-        Graph::of(&[&sum]).plan().unwrap();
+        Graph::of(&[&sum]).unwrap().plan().unwrap();
     }
     assert!(device.stats().pipelines >= 4, "{:?}", device.stats());
     // Mesa writes to the disk in the background.

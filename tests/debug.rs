@@ -426,6 +426,6 @@ fn notes_and_slots_are_in_the_printed_plan() {
     let noop = DeviceOptions { noop: Some(wgrad::Noop::default()), ..DeviceOptions::default() };
     let device = Device::with_options(&noop).unwrap();
     let x = tensor(&device, &[1.0, 2.0, 3.0]);
-    let (text, _) = Graph::of(&[&x.exp().unwrap().softmax(0).unwrap()]).plan().unwrap();
+    let (text, _) = Graph::of(&[&x.exp().unwrap().softmax(0).unwrap()]).unwrap().plan().unwrap();
     assert!(text.contains("slot0: 12 bytes, uploaded from source0"), "{text}");
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::adapter;
 use std::time::Duration;
-use wgrad::{Device, DeviceOptions, Error, Noop, Tensor};
+use wgrad::{Device, DeviceOptions, Error, Graph, Noop, Tensor};
 
 fn noop(noop: Noop) -> Device {
     Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap()
@@ -306,6 +306,7 @@ fn tensors_of_two_devices_do_not_mix() {
     // Two references are two devices.
     let z = Tensor::ones(&Device::reference(), &[2]).unwrap();
     assert!(matches!(x.mul(&z), Err(Error::DeviceMismatch { .. })));
+    assert!(matches!(Graph::of(&[&x, &z]), Err(Error::DeviceMismatch { .. })));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::fmt::{self, Write};
 /// let device = Device::reference();
 /// let x = Tensor::ones(&device, &[2, 3])?;
 /// let y = x.exp()?.sum(&[], false)?;
-/// println!("{}", Graph::of(&[&y]));
-/// assert!(Graph::of(&[&y]).dot().starts_with("digraph"));
+/// println!("{}", Graph::of(&[&y])?);
+/// assert!(Graph::of(&[&y])?.dot().starts_with("digraph"));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct Graph {
@@ -23,13 +23,19 @@ pub struct Graph {
 
 impl Graph {
     /// The recording that reading these tensors would carry out.
-    pub fn of(tensors: &[&Tensor]) -> Graph {
+    ///
+    /// # Errors
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch) where they are on several devices.
+    pub fn of(tensors: &[&Tensor]) -> Result<Graph> {
+        for pair in tensors.windows(2) {
+            pair[0].device().check_same("graph", pair[1].device())?;
+        }
         let roots: Vec<Tensor> = tensors.iter().map(|&t| t.clone()).collect();
         let schedule = match roots.first() {
             Some(root) => root.device().schedule(tensors),
             None => Schedule::default(),
         };
-        Graph { roots, schedule }
+        Ok(Graph { roots, schedule })
     }
 
     /// Number of recorded calls.
