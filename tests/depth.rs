@@ -6,7 +6,7 @@ use common::chains::{Chain, Shape};
 use common::steps::software;
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
-use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Result, Stats, Tensor};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Result, Stats, Tensor};
 
 fn noop(memory_budget: Option<u64>) -> Device {
     let options = DeviceOptions { noop: Some(software()), memory_budget, ..DeviceOptions::default() };
@@ -111,4 +111,40 @@ fn gradients_of_many_batches_take_the_memory_of_one() {
     assert!(many.0 <= 12 * one.0 + 12 && many.0 <= read.0, "{} launches, {} where each is read", many.0, read.0);
     // The first batch, those that add to it, the last one with the step.
     assert!(many.3 - one.3 <= 3, "{} plans", many.3 - one.3);
+}
+
+#[test]
+fn calls_that_nobody_reads_cost_no_buffer_each() {
+    let device = noop(None);
+    let x = Tensor::ones(&device, &[16]).unwrap().requires_grad();
+    let mut y = x.clone();
+    for _ in 0..25_000 {
+        y = y.add(&y.mul_scalar(0.002).unwrap()).unwrap();
+    }
+    device.flush().unwrap();
+    let stats = device.stats();
+    assert!(stats.buffers < 1000 && stats.runs > 1, "{stats:?}");
+}
+
+#[test]
+fn gradients_read_what_a_flush_left_of_the_history() {
+    let Some(device) = common::poisoned(Disable::default()) else { return };
+    let x = Tensor::from_slice(&device, &[0.5f32, -1.0, 2.0], &[3]).unwrap().requires_grad();
+    let mut y = x.clone();
+    for _ in 0..60 {
+        // The sine's gradient reads what it is of.
+        y = y.add(&y.sin().unwrap().mul_scalar(0.1).unwrap()).unwrap();
+    }
+    device.flush().unwrap();
+    y.sum(&[], false).unwrap().backward().unwrap();
+    let gradient = x.grad().unwrap().to_vec::<f32>().unwrap();
+    for (start, got) in [0.5f64, -1.0, 2.0].into_iter().zip(gradient) {
+        let (mut y, mut exact) = (start, 1.0);
+        for _ in 0..60 {
+            exact *= 1.0 + 0.1 * y.cos();
+            y += 0.1 * y.sin();
+        }
+        // Sixty factors, each of a few roundings.
+        assert!((f64::from(got) - exact).abs() <= 1e-4 * exact.abs(), "{got} instead of {exact}");
+    }
 }

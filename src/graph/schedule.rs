@@ -20,11 +20,14 @@ pub(crate) struct Schedule {
     pub sources: Vec<Tensor>,
     /// Whether somebody outside this flush will want the node's outputs.
     pub kept: Vec<bool>,
+    /// Whether the node is kept for gradients alone: nobody holds a handle to it.
+    remembered: Vec<bool>,
     /// Whether a source is held by nobody once this flush is done, so that its buffer may be overwritten.
     pub dying: Vec<bool>,
     /// Whether the node keeps its edges, for a gradient that is still to be taken.
     retains: Vec<bool>,
-    /// For each node and for each source the edges to it that this flush drops.
+    /// For each node all edges to it, and for each node and each source those that this flush drops.
+    referred: Vec<usize>,
     dropped: Vec<usize>,
     dropped_sources: Vec<usize>,
 }
@@ -197,19 +200,25 @@ impl Schedule {
     /// A value is kept if anything refers to it besides this schedule and edges that this flush drops.
     fn find_kept(&mut self) {
         refill(&mut self.kept, self.nodes.len());
+        refill(&mut self.remembered, self.nodes.len());
+        refill(&mut self.referred, self.nodes.len());
         refill(&mut self.dropped, self.nodes.len());
         refill(&mut self.dropped_sources, self.sources.len());
         let flags = self.kept.iter_mut().zip(&mut self.retains);
         for (i, (node, (kept, retains))) in self.nodes.iter().zip(flags).enumerate().rev() {
             // One reference is the schedule's own.
-            *kept = Arc::strong_count(node) > 1 + self.dropped[i];
+            let count = Arc::strong_count(node);
+            *kept = count > 1 + self.dropped[i];
+            self.remembered[i] = *kept && count == 1 + self.referred[i];
             *retains &= *kept;
-            if !*retains {
-                for edge in &self.edges[i] {
-                    match *edge {
-                        Edge::Node { index, .. } => self.dropped[index] += 1,
-                        Edge::Source(source) => self.dropped_sources[source] += 1,
+            let drops = usize::from(!*retains);
+            for edge in &self.edges[i] {
+                match *edge {
+                    Edge::Node { index, .. } => {
+                        self.referred[index] += 1;
+                        self.dropped[index] += drops;
                     }
+                    Edge::Source(source) => self.dropped_sources[source] += drops,
                 }
             }
         }
@@ -255,6 +264,11 @@ impl Schedule {
     /// Whether a node only shows another one's storage.
     pub fn is_view(&self, index: usize) -> bool {
         matches!(self.nodes[index].op.class(), Class::View)
+    }
+
+    /// Whether a node is kept for gradients alone.
+    pub fn is_remembered(&self, index: usize) -> bool {
+        self.remembered.get(index).copied().unwrap_or(false)
     }
 
     /// Nodes that compute something.

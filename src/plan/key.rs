@@ -49,8 +49,9 @@ pub(super) fn fingerprint(schedule: &Schedule) -> Fingerprint {
     for (i, node) in schedule.nodes.iter().enumerate() {
         state.write_fingerprint(node.structure);
         let edges = &schedule.edges[i];
-        let uses = usize::from(node.is_assigned()) << 1 | usize::from(schedule.kept[i]);
-        state.write_usize(edges.len() << 2 | uses);
+        let flags = [schedule.kept[i], node.is_assigned(), schedule.is_remembered(i)];
+        let uses = flags.into_iter().fold(0, |uses, flag| uses << 1 | usize::from(flag));
+        state.write_usize(edges.len() << flags.len() | uses);
         for edge in edges {
             state.write_usize(match *edge {
                 Edge::Node { index, output } => index << 17 | output << 1,
@@ -70,7 +71,7 @@ pub(super) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
         write_operation(&*node.op, &mut state);
         node.outputs.iter().for_each(|output| output.write_structure(&mut state));
         schedule.edges[i].hash(&mut state);
-        (schedule.kept[i], node.is_assigned()).hash(&mut state);
+        (schedule.kept[i], node.is_assigned(), schedule.is_remembered(i)).hash(&mut state);
     }
     state.0
 }

@@ -143,7 +143,7 @@ impl<'a> Order<'a> {
         let Order { wiring, gpu, packs, lives, .. } = self;
         let schedule = wiring.schedule;
         let disable = gpu.adapter().disable;
-        let mut placer = Placer::new(schedule, gpu, self.kept.clone(), packs);
+        let mut placer = Placer::new(wiring, gpu, self.kept.clone(), packs);
         for (at, cluster) in self.clusters.iter().enumerate() {
             let outputs: Vec<Root> = cluster
                 .core()

@@ -106,6 +106,8 @@ pub(super) struct Placer<'a> {
     schedule: &'a Schedule,
     gpu: &'a Gpu,
     kept: BTreeSet<Root>,
+    /// Those of them that somebody holds.
+    held: BTreeSet<Root>,
     packs: &'a Packs,
     places: HashMap<Root, Place>,
     slots: Vec<Span>,
@@ -125,13 +127,19 @@ pub(super) struct Placer<'a> {
 
 impl<'a> Placer<'a> {
     /// `kept` are the values that outlive the run.
-    pub fn new(schedule: &'a Schedule, gpu: &'a Gpu, mut kept: BTreeSet<Root>, packs: &'a Packs) -> Placer<'a> {
+    pub fn new(wiring: &Wiring<'a>, gpu: &'a Gpu, mut kept: BTreeSet<Root>, packs: &'a Packs) -> Placer<'a> {
+        let schedule = wiring.schedule;
         let holding: Vec<Root> = packs.kept(|root| kept.contains(&root)).collect();
-        kept.extend(holding);
+        kept.extend(holding.iter().copied());
+        let nodes = (0..schedule.nodes.len()).filter(|&node| schedule.kept[node] && !schedule.is_remembered(node));
+        let outputs = nodes
+            .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }));
+        let held = outputs.map(|edge| wiring.root(edge)).chain(holding).collect();
         let mut placer = Placer {
             schedule,
             gpu,
             kept,
+            held,
             packs,
             places: HashMap::new(),
             slots: Vec::new(),
@@ -176,7 +184,8 @@ impl<'a> Placer<'a> {
 
     /// A slot that nothing was in yet; which of them share a buffer is settled in the end.
     fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
-        self.slots.push(Span { bytes, first: self.now, last: if outlives { None } else { Some(usize::MAX) } });
+        let last = if outlives { None } else { Some(usize::MAX) };
+        self.slots.push(Span { bytes, first: self.now, last, is_held: outlives });
         self.slots.len() - 1
     }
 
@@ -187,6 +196,7 @@ impl<'a> Placer<'a> {
         }
         let bytes = self.schedule.layout(root).bytes();
         let slot = self.slot(bytes, self.kept.contains(&root));
+        self.slots[slot].is_held = self.held.contains(&root);
         self.places.insert(root, Place::Slot(slot));
         slot
     }

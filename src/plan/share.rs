@@ -1,7 +1,7 @@
 //! Which values share a buffer: by when they are in memory.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::iter;
 
 /// When something is in a slot.
@@ -11,6 +11,8 @@ pub(super) struct Span {
     /// The first unit that writes it, and the last that reads it; `None` where it outlives the run.
     pub first: usize,
     pub last: Option<usize>,
+    /// Whether it outlives the run because somebody holds it, and not for gradients alone.
+    pub is_held: bool,
 }
 
 impl Span {
@@ -26,6 +28,11 @@ const LEAST_PART: usize = 1 << 20;
 /// Parts of a buffer begin at multiples of this, the strictest alignment that WebGPU lets an adapter ask for.
 pub(super) const PART_ALIGNMENT: usize = 256;
 
+/// Values of at most so many bytes that are kept for gradients alone lie side by side in buffers of so many: history that
+/// nobody reads may be of hundreds of thousands of them, and goes all at once.
+const MOST_SMALL: usize = 1 << 14;
+const SLAB: usize = 1 << 20;
+
 /// Where slots lie.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -38,14 +45,66 @@ pub(super) struct Shared {
 /// Which slots share a buffer, one after the other or, where they are large, side by side: whichever of a few greedy ways
 /// takes least.
 pub(super) fn share(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool) -> Shared {
-    let mut forwards: Vec<usize> = (0..spans.len()).collect();
+    let slabs = if in_parts { Slabs::new(spans, apart) } else { Slabs::default() };
+    let mut forwards: Vec<usize> = (0..spans.len()).filter(|slot| !slabs.places.contains_key(slot)).collect();
     let mut backwards = forwards.clone();
     forwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
     backwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), Reverse(slot)));
     let ways = [(&forwards, true), (&forwards, false), (&backwards, true), (&backwards, false)];
     let ways = if in_parts { &ways[..] } else { &ways[..1] };
     let tried = ways.iter().map(|&(order, smallest)| share_in(order, smallest, spans, apart, in_parts));
-    tried.min_by_key(|shared| shared.buffers.iter().sum::<usize>()).unwrap_or_default()
+    let mut shared = tried.min_by_key(|shared| shared.buffers.iter().sum::<usize>()).unwrap_or_default();
+    for (slot, (slab, start)) in slabs.places {
+        shared.places[slot] = (shared.buffers.len() + slab, start);
+    }
+    shared.buffers.extend(slabs.bytes);
+    shared
+}
+
+/// Small values of the history, side by side.
+#[derive(Default)]
+struct Slabs {
+    /// For each of their slots the number of its slab, and its first byte there.
+    places: HashMap<usize, (usize, usize)>,
+    /// Bytes of the slabs.
+    bytes: Vec<usize>,
+}
+
+impl Slabs {
+    /// Puts each into the first slab that has room, and that no kernel reads and writes on its account.
+    fn new(spans: &[Span], apart: &HashSet<(usize, usize)>) -> Slabs {
+        let is_small = |slot: usize| {
+            let Span { bytes, last, is_held, .. } = spans[slot];
+            last.is_none() && !is_held && bytes <= MOST_SMALL
+        };
+        let mut slots: Vec<usize> = (0..spans.len()).filter(|&slot| is_small(slot)).collect();
+        if slots.len() < 2 {
+            slots.clear();
+        }
+        let mut neighbours: HashMap<usize, Vec<usize>> = HashMap::new();
+        for &(a, b) in apart.iter().filter(|&&(a, b)| is_small(a) && is_small(b)) {
+            neighbours.entry(a).or_default().push(b);
+            neighbours.entry(b).or_default().push(a);
+        }
+        let mut slabs = Slabs::default();
+        let mut open: Vec<usize> = Vec::new();
+        for slot in slots {
+            let beside = neighbours.get(&slot).into_iter().flatten();
+            let taken: Vec<usize> = beside.filter_map(|other| Some(slabs.places.get(other)?.0)).collect();
+            let slab = open.iter().copied().find(|slab| !taken.contains(slab)).unwrap_or_else(|| {
+                slabs.bytes.push(0);
+                open.push(slabs.bytes.len() - 1);
+                slabs.bytes.len() - 1
+            });
+            let bytes = &mut slabs.bytes[slab];
+            slabs.places.insert(slot, (slab, *bytes));
+            *bytes += spans[slot].bytes.next_multiple_of(PART_ALIGNMENT);
+            if *bytes + MOST_SMALL > SLAB {
+                open.retain(|&other| other != slab);
+            }
+        }
+        slabs
+    }
 }
 
 /// Gives slots their buffers in an order in which sizes fall, so that whatever joins a buffer fits. Each takes the
@@ -121,7 +180,7 @@ mod tests {
             .map(|_| {
                 let first = below(count);
                 let last = (below(8) > 0).then(|| first + below(count / 2));
-                Span { bytes: (4 + 4 * below(4)) << below(21), first, last }
+                Span { bytes: (4 + 4 * below(4)) << below(21), first, last, is_held: last.is_none() && below(2) > 0 }
             })
             .collect();
         (spans, (0..count).map(|_| pair(below(count), below(count))).collect())
@@ -140,7 +199,8 @@ mod tests {
                     for b in (0..a).filter(|&b| places[a].0 == places[b].0 && spans[a].meets(&spans[b])) {
                         assert!(in_parts && (end(a) <= places[b].1 || end(b) <= places[a].1), "{seed}: {a} and {b}");
                         assert!(!apart.contains(&pair(a, b)), "{seed}: {a} and {b} are apart");
-                        assert!(spans[a].last.is_some() && spans[b].last.is_some());
+                        let stays = |slot: usize| spans[slot].last.is_none() && spans[slot].is_held;
+                        assert!(!stays(a) && !stays(b), "{seed}: {a} and {b}");
                     }
                 }
             }
@@ -149,7 +209,8 @@ mod tests {
 
     #[test]
     fn small_ones_lie_in_what_a_large_one_leaves() {
-        let span = |megabytes: usize, first, last| Span { bytes: megabytes << 20, first, last: Some(last) };
+        let span =
+            |megabytes: usize, first, last| Span { bytes: megabytes << 20, first, last: Some(last), is_held: false };
         let spans = [span(8, 0, 1), span(4, 2, 5), span(3, 3, 4), span(1, 2, 3)];
         let none = HashSet::new();
         assert_eq!(share(&spans, &none, true).buffers, [8 << 20]);

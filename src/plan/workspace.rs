@@ -54,7 +54,8 @@ mod tests {
     /// Four values of 32 MB, of which the second unit needs three and others two, and temporaries of the first, second and
     /// last unit.
     fn rooms_of(temporaries: [usize; 3]) -> Vec<(usize, usize)> {
-        let span = |megabytes: usize, first, last| Span { bytes: megabytes << 20, first, last: Some(last) };
+        let span =
+            |megabytes: usize, first, last| Span { bytes: megabytes << 20, first, last: Some(last), is_held: false };
         let mut spans = vec![span(32, 1, 5), span(32, 1, 2), span(32, 2, 3), span(32, 3, 5)];
         let mut slots = BTreeMap::new();
         for (unit, megabytes) in [1, 2, 5].into_iter().zip(temporaries) {
