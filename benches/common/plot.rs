@@ -114,3 +114,53 @@ pub fn ratios(title: &str, ratios: &[Ratio]) -> String {
     svg.line([x.at(1.0), top - 8.0], [x.at(1.0), bottom], BLACK, 1.0);
     svg.finish()
 }
+
+/// A line of a panel, by its points.
+pub struct Series {
+    pub name: String,
+    pub points: Vec<[f64; 2]>,
+}
+
+/// A quantity against what all panels have in common.
+pub struct Panel {
+    pub unit: String,
+    pub series: Vec<Series>,
+}
+
+/// Panels one below the other, on logarithmic axes: what grows alike is parallel.
+pub fn panels(title: &str, panels: &[Panel]) -> String {
+    const RIGHT: f64 = 520.0;
+    const HEIGHT: f64 = 190.0;
+    let left = 60.0;
+    let mut svg = Svg::new([RIGHT + 140.0, 40.0 + HEIGHT * panels.len() as f64]);
+    svg.text([10.0, 22.0], Anchor::Start, title);
+    for (at, Panel { unit, series }) in panels.iter().enumerate() {
+        let points = || series.iter().flat_map(|series| &series.points);
+        if points().next().is_none() {
+            continue;
+        }
+        let top = 60.0 + HEIGHT * at as f64;
+        let bottom = top + HEIGHT - 60.0;
+        let x = Scale::over(points().map(|point| point[0]), left, RIGHT);
+        let y = Scale::over(points().map(|point| point[1].max(1e-3)), bottom, top);
+        svg.text([10.0, top - 8.0], Anchor::Start, unit);
+        for tick in x.ticks() {
+            svg.line([x.at(tick), top], [x.at(tick), bottom], GREY, 0.5);
+            svg.text([x.at(tick), bottom + 14.0], Anchor::Middle, &tick.to_string());
+        }
+        for tick in y.ticks() {
+            svg.line([left, y.at(tick)], [RIGHT, y.at(tick)], GREY, 0.5);
+            svg.text([left - 6.0, y.at(tick) + 4.0], Anchor::End, &tick.to_string());
+        }
+        for (line, Series { name, points }) in series.iter().enumerate() {
+            let colour = COLOURS[line % COLOURS.len()];
+            let at: Vec<[f64; 2]> = points.iter().map(|point| [x.at(point[0]), y.at(point[1].max(1e-3))]).collect();
+            at.windows(2).for_each(|pair| svg.line(pair[0], pair[1], colour, 1.5));
+            at.iter().for_each(|&point| svg.dot(point, colour));
+            let label = [RIGHT + 20.0, top + 14.0 * line as f64];
+            svg.dot([label[0], label[1] - 4.0], colour);
+            svg.text([label[0] + 8.0, label[1]], Anchor::Start, name);
+        }
+    }
+    svg.finish()
+}
