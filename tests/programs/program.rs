@@ -3,10 +3,13 @@
 use crate::common::Random;
 use crate::vocabulary::ROWS;
 use std::fmt;
-use wgrad::{Device, Result, Tensor};
+use wgrad::{DType, Device, Result, Tensor};
 
-/// The shapes that leaves have.
-const SHAPES: [&[usize]; 7] = [&[2, 4, 4, 3], &[2, 4, 2, 3], &[3, 4], &[4, 4], &[2, 3, 4], &[4], &[1, 4, 3, 3]];
+/// The shapes that leaves have: few, so that programs share kernels.
+const SHAPES: [&[usize]; 6] = [&[2, 4, 4, 3], &[2, 4, 2, 3], &[3, 4], &[4, 4], &[2, 3, 4], &[4]];
+
+/// What leaves hold: data, or a constant, which the planner writes into kernels. One of each kind for each of the other.
+const CONSTANTS: [Option<f32>; 8] = [None, Some(0.0), None, Some(1.0), None, Some(0.375), None, Some(-0.75)];
 
 /// A number that says which row, which tensors and which small numbers a step takes. Any number means something, so
 /// that a failing program stays a program while it is shrunk.
@@ -45,20 +48,52 @@ fn random_tensor(random: &mut Random, device: &Device, shape: &[usize]) -> Resul
     Tensor::from_f64(device, &values, shape)
 }
 
-/// Rounding, imitated: every value is off by up to 16 of f32's epsilons. What that does to a result says how much
-/// rounding may do to it.
-struct Shake(Random);
+/// Rounding, imitated: every value is off by a little. What that does to a result says how much rounding may do to it.
+pub struct Shake {
+    pub seed: u64,
+    /// Whether zeros and equal values are moved apart, as when a sum that should cancel does not. Else equal values stay
+    /// equal, as they do where they are computed alike.
+    pub apart: bool,
+}
 
 impl Shake {
     fn apply(&mut self, value: &Tensor) -> Result<Tensor> {
-        let noise = random_tensor(&mut self.0, value.device(), value.shape())?;
-        value.mul(&noise.mul_scalar(16.0 * f32::EPSILON)?.add_scalar(1.0)?)
+        let exact = value.to_f64()?;
+        self.seed = self.seed.wrapping_add(1);
+        let scale = exact.iter().filter(|x| x.is_finite()).fold(1.0f64, |scale, x| scale.max(x.abs()));
+        let size = roundings(value.dtype());
+        let noise = exact.iter().enumerate().map(|(at, x)| {
+            let of = if self.apart { at as u64 } else { x.to_bits() };
+            size * (2.0 * Random(of ^ self.seed.wrapping_mul(0x9E37_79B9)).unit() - 1.0)
+        });
+        let noise: Vec<f64> =
+            if self.apart { noise.map(|n| n * scale).collect() } else { noise.map(|n| 1.0 + n).collect() };
+        let noise = Tensor::from_f64(value.device(), &noise, value.shape())?;
+        let wide = value.to_dtype(DType::F32)?;
+        if self.apart { wide.add(&noise) } else { wide.mul(&noise) }?.to_dtype(value.dtype())
     }
 }
 
+/// How much a value may be off after a call: some roundings of f32, or one of f16 either way.
+pub fn roundings(dtype: DType) -> f64 {
+    if dtype == DType::F16 { 1.0 / 1024.0 } else { 16.0 * f64::from(f32::EPSILON) }
+}
+
 impl Program {
-    fn leaf_shapes(&self) -> Vec<&'static [usize]> {
-        self.leaves.iter().map(|&leaf| SHAPES[leaf as usize % SHAPES.len()]).collect()
+    /// Shape and constant of each leaf.
+    fn leaves(&self) -> impl Iterator<Item = (&'static [usize], Option<f32>)> {
+        let of = |&leaf: &u8| (SHAPES[leaf as usize % SHAPES.len()], CONSTANTS[leaf as usize / SHAPES.len() % 8]);
+        self.leaves.iter().map(of)
+    }
+
+    /// A random choice of the program's, the same each time.
+    pub fn draws(&self, choice: u32) -> bool {
+        self.seed >> choice & 1 == 1
+    }
+
+    /// The type that its tensors have.
+    pub fn dtype(&self) -> DType {
+        if self.draws(0) { DType::F16 } else { DType::F32 }
     }
 
     /// The first tensors at or after the picked ones that the step's row takes.
@@ -79,8 +114,12 @@ impl Program {
     fn record(&self, device: &Device, mut shake: Option<Shake>) -> Result<(Vec<Tensor>, Vec<Tensor>, Vec<Line>)> {
         let mut random = Random(self.seed);
         let mut leaves = Vec::new();
-        for shape in self.leaf_shapes() {
-            leaves.push(random_tensor(&mut random, device, shape)?.requires_grad());
+        for (shape, constant) in self.leaves() {
+            let leaf = match constant {
+                Some(value) => Tensor::full(device, shape, value)?,
+                None => random_tensor(&mut random, device, shape)?,
+            };
+            leaves.push(leaf.to_dtype(self.dtype())?.detach().requires_grad());
         }
         let mut values = Vec::new();
         for leaf in &leaves {
@@ -93,7 +132,8 @@ impl Program {
         for step in &self.steps {
             let Some(line) = Program::line(step, &values) else { continue };
             let operands: Vec<&Tensor> = line.operands.iter().map(|&o| &values[o]).collect();
-            let value = (ROWS[line.row].run)(&operands, line.numbers[0], line.numbers[1])?;
+            // Some rows make f32 of everything.
+            let value = (ROWS[line.row].run)(&operands, line.numbers[0], line.numbers[1])?.to_dtype(self.dtype())?;
             values.push(match &mut shake {
                 Some(shake) => shake.apply(&value)?,
                 None => value,
@@ -103,39 +143,35 @@ impl Program {
         Ok((leaves, values, lines))
     }
 
-    /// Runs it forward and backward.
-    pub fn run(&self, device: &Device) -> Result<Outcome> {
-        self.outcome(device, None)
-    }
-
-    /// Runs it with rounding errors put in.
-    pub fn run_shaken(&self, device: &Device, seed: u64) -> Result<Outcome> {
-        self.outcome(device, Some(Shake(Random(seed))))
-    }
-
-    fn outcome(&self, device: &Device, shake: Option<Shake>) -> Result<Outcome> {
-        let (leaves, values, lines) = self.record(device, shake)?;
+    /// Runs it forward and backward, with rounding errors put in where it is shaken.
+    pub fn run(&self, device: &Device, shake: Option<Shake>) -> Result<Outcome> {
+        let (leaves, mut values, lines) = self.record(device, shake)?;
         let used: Vec<usize> = lines.iter().flat_map(|line| line.operands.clone()).collect();
         let results: Vec<usize> = (0..values.len()).filter(|value| !used.contains(value)).collect();
-        let outputs: Vec<&Tensor> = results.iter().map(|&value| &values[value]).collect();
-        let tracked: Vec<&Tensor> = outputs.iter().copied().filter(|output| output.is_tracked()).collect();
+        let tracked: Vec<&Tensor> =
+            results.iter().map(|&value| &values[value]).filter(|output| output.is_tracked()).collect();
         let mut random = Random(!self.seed);
         let cotangents = tracked
             .iter()
-            .map(|output| random_tensor(&mut random, device, output.shape()))
+            .map(|output| match self.draws(1) {
+                true => output.ones_like(),
+                false => random_tensor(&mut random, device, output.shape())?.to_dtype(output.dtype()),
+            })
             .collect::<Result<Vec<_>>>()?;
         let wanted: Vec<&Tensor> = leaves.iter().collect();
         let gradients = wgrad::grad(&tracked, &wanted, &cotangents.iter().collect::<Vec<_>>())?;
-        let mut outcome = Outcome { names: Vec::new(), values: Vec::new() };
-        for (leaf, gradient) in gradients.iter().enumerate() {
-            if let Some(gradient) = gradient {
-                outcome.names.push(format!("gradient of t{leaf}"));
-                outcome.values.push(gradient.to_f64()?);
-            }
+        // Nobody holds what is between, so that it may stay in registers and be overwritten.
+        let mut kept: Vec<(String, Tensor)> = Vec::new();
+        for (leaf, gradient) in gradients.into_iter().enumerate() {
+            kept.extend(gradient.map(|gradient| (format!("gradient of t{leaf}"), gradient)));
         }
-        for (&value, output) in results.iter().zip(&outputs) {
-            outcome.names.push(format!("t{value}"));
-            outcome.values.push(output.to_f64()?);
+        kept.extend(results.iter().map(|&value| (format!("t{value}"), values[value].detach())));
+        values.clear();
+        drop(leaves);
+        let mut outcome = Outcome { names: Vec::new(), values: Vec::new() };
+        for (name, value) in kept {
+            outcome.names.push(name);
+            outcome.values.push(value.to_f64()?);
         }
         Ok(outcome)
     }
@@ -144,10 +180,14 @@ impl Program {
 /// The program as Rust.
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dtype = self.dtype();
         writeln!(f, "\n// leaves: random values between -1 and 1, seed {:#x}", self.seed)?;
-        let shapes = self.leaf_shapes();
-        for (leaf, shape) in shapes.iter().enumerate() {
-            writeln!(f, "let t{leaf} = Tensor::uniform(&device, &{shape:?}, -1.0, 1.0)?.requires_grad();")?;
+        for (leaf, (shape, constant)) in self.leaves().enumerate() {
+            let value = match constant {
+                Some(value) => format!("Tensor::full(&device, &{shape:?}, {value:?}f32)?"),
+                None => format!("Tensor::uniform(&device, &{shape:?}, -1.0, 1.0)?"),
+            };
+            writeln!(f, "let t{leaf} = {value}.to_dtype(DType::{dtype:?})?.detach().requires_grad();")?;
         }
         let Ok((_, _, lines)) = self.record(&Device::reference(), None) else {
             return writeln!(f, "// recording it is an error; the steps are {:?}", self.steps);
@@ -158,8 +198,9 @@ impl fmt::Debug for Program {
             let tensors: Vec<String> = line.operands.iter().map(|o| format!("&t{o}")).collect();
             let [a, b] = line.numbers;
             let code = row.code.split_whitespace().collect::<Vec<_>>().join(" ");
-            let value = shapes.len() + at;
-            writeln!(f, "let t{value} = {{ let ({names}, a, b) = ({}, {a}, {b}); {code} }}?;", tensors.join(", "))?;
+            let (value, tensors) = (self.leaves.len() + at, tensors.join(", "));
+            let made = format!("{{ let ({names}, a, b) = ({tensors}, {a}, {b}); {code} }}?");
+            writeln!(f, "let t{value} = {made}.to_dtype(DType::{dtype:?})?;")?;
         }
         Ok(())
     }

@@ -101,6 +101,9 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if true => x.add_scalar(b as f32 / 16.0 - 0.5);
     [x] if true => x.mul_scalar(0.5)?.sub_scalar(0.25);
     [x] if true => Ok(x.detach());
+    // Past the largest number of f16, and how many are.
+    [x] if true => x.mul_scalar(512.0)?.mul_scalar(256.0)?.isinf()?.where_(&x.neg()?, x);
+    [x] if true => x.add_scalar(300.0)?.square()?.isfinite()?.to_dtype(x.dtype())?.mul(x);
     [x] if true => x.contiguous();
     // Pointwise, with broadcasting.
     [x, y] if broadcasts(x, y) => x.add(y);
@@ -149,6 +152,7 @@ pub const ROWS: &[Row] = rows! { a, b:
     // Reductions.
     [x] if true => x.mean(&[], false);
     [x] if true => x.sum(&[], false)?.div_scalar(x.numel() as f32);
+    [x] if x.rank() > 0 => x.mul_scalar(4096.0)?.mul_scalar(4.0)?.sum(&[dim(x, a)], true)?.isinf()?.to_dtype(x.dtype())?.add(x);
     [x] if x.rank() > 0 => x.mean(&[dim(x, a)], b % 2 == 0);
     [x] if x.rank() > 0 => x.sum(&[dim(x, a)], b % 2 == 0)?.mul_scalar(0.25);
     [x] if x.rank() > 2 => x.mean(&[0, 2], b % 2 == 0);
@@ -170,7 +174,7 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if x.rank() > 0 => x.index_select(dim(x, a), &x.detach().argmax(Some(dim(x, a)), false)?.flatten(0, -1)?.narrow(0, 0, 1)?);
     [x, y] if x.rank() > 0 && x.shape() == y.shape() =>
         x.scatter_add(dim(x, a), &y.detach().argsort(dim(x, a), false)?.mul_scalar(0.5)?.floor()?.to_dtype(DType::I32)?, y);
-    [x] if x.rank() == 2 => x.cross_entropy(&x.detach().argmin(Some(1), false)?, &CrossEntropyOptions::default());
+    [x] if x.rank() == 2 => x.to_dtype(DType::F32)?.cross_entropy(&x.detach().argmin(Some(1), false)?, &CrossEntropyOptions::default());
     [x, y] if x.shape() == y.shape() => x.mse_loss(y, Reduction::Mean);
     [x, y] if x.shape() == y.shape() => x.smooth_l1_loss(y, 1.0, Reduction::None);
     // Normalizations.
