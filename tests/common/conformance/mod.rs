@@ -70,11 +70,18 @@ pub enum Refusal {
     Unsupported(String),
     /// The call is an error, as `raises` expects.
     Error(String),
+    /// It failed for a reason that is no fault of the caller's.
+    Broken(String),
 }
 
 impl From<wgrad::Error> for Refusal {
     fn from(error: wgrad::Error) -> Refusal {
-        Refusal::Error(error.to_string())
+        match error {
+            wgrad::Error::Internal { .. } | wgrad::Error::Shader { .. } | wgrad::Error::TooLarge { .. } => {
+                Refusal::Broken(error.to_string())
+            }
+            _ => Refusal::Error(error.to_string()),
+        }
     }
 }
 
@@ -143,6 +150,7 @@ impl Case {
     pub fn run(&self, device: &Device) -> Verdict {
         match (self.compute(device), self.raises) {
             (Err(Refusal::Unsupported(what)), _) => Verdict::Unsupported(what),
+            (Err(Refusal::Broken(error)), _) => Verdict::Failed(format!("broken: {error}")),
             (Err(Refusal::Error(_)), true) => Verdict::Passed,
             (Err(Refusal::Error(error)), false) => Verdict::Failed(format!("error: {error}")),
             (Ok(_), true) => Verdict::Failed("must be an error, and was none".into()),
@@ -209,8 +217,7 @@ impl Case {
             return Some(format!("{} results, expected {}", results.len(), expected.len()));
         }
         expected.iter().zip(results).find_map(|((what, expected), got)| {
-            let same_kind = expected.dtype.is_float() == got.dtype.is_float();
-            if !same_kind || expected.shape != got.shape {
+            if expected.dtype != got.dtype || expected.shape != got.shape {
                 return Some(format!("{what}: expected {expected}, got {got}"));
             }
             let pairs = expected.values.iter().zip(&got.values);
