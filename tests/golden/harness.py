@@ -242,7 +242,9 @@ class Op:
         if grad:
             differentiable = [k for k, v in args.items() if v.dtype == torch.float32 and k not in constant]
             cotangents = {
-                i: torch.from_numpy(self.uniform(tuple(o.shape))) if cotangent is None else torch.full(o.shape, cotangent)
+                i: torch.from_numpy(self.uniform(tuple(o.shape)))
+                if cotangent is None
+                else torch.full(o.shape, cotangent)
                 for i, o in enumerate(outputs)
                 if o.is_floating_point()
             }

@@ -1,7 +1,7 @@
 """Infinities, NaN, zeros of either sign, the smallest and the largest float32, in every operation and its gradient.
 
-What is expected is PyTorch's result in float64, as everywhere, and PyTorch's float32 must agree with it (`make_golden.py`
-checks that): so there is nothing here that float32 can't hold on the way to a result that it can.
+What is expected is PyTorch's result in float64, as everywhere, and PyTorch's float32 must agree with it
+(`make_golden.py` checks that): so there is nothing here that float32 can't hold on the way to a result that it can.
 """
 
 import numpy as np
@@ -13,14 +13,18 @@ MAX, SMALLEST, DENORMAL = 3.4028235e38, 1.1754944e-38, 1e-40
 VALUES = [NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, MAX, -MAX, 1e20, -1e20, SMALLEST, DENORMAL, -DENORMAL]
 TOL = (2e-5, 2e-6)
 
-UNARY = """abs neg sign exp expm1 log log1p log2 log10 sqrt rsqrt reciprocal square atan sinh cosh tanh erf floor ceil trunc
-    round isnan isinf isfinite logical_not relu sigmoid silu mish softsign relu6 hardsigmoid hardswish selu tanhshrink
-    logsigmoid softplus gelu elu celu leaky_relu hardtanh softshrink hardshrink asin acos sin cos tan frac""".split()
+UNARY = """
+    abs neg sign exp expm1 log log1p log2 log10 sqrt rsqrt reciprocal square atan sinh cosh tanh erf floor ceil
+    trunc round isnan isinf isfinite logical_not relu sigmoid silu mish softsign relu6 hardsigmoid hardswish selu
+    tanhshrink logsigmoid softplus gelu elu celu leaky_relu hardtanh softshrink hardshrink asin acos sin cos tan
+    frac
+""".split()
 BINARY = "add sub mul div maximum minimum atan2 pow fmod remainder eq ne lt le gt ge logical_and logical_or".split()
 # Past a few thousand periods float32 has no digits left of an angle, nor of a remainder.
 MODERATE = ("sin", "cos", "tan", "fmod", "remainder")
 # Where denormals are taken for 0, as many drivers do, these jump.
-STEEP_AT_ZERO = "log log2 log10 rsqrt reciprocal sign logical_not logical_and logical_or eq ne lt le gt ge div atan2 pow fmod remainder".split()
+STEEP_AT_ZERO = """log log2 log10 rsqrt reciprocal sign logical_not logical_and logical_or eq ne lt le gt ge div atan2
+    pow fmod remainder""".split()
 
 
 def values_for(name):
@@ -55,7 +59,8 @@ def pointwise_specials(file):
     for name in BINARY:
         op = file.op(name, TOL)
         values = np.float32(values_for(name))
-        args = {"input": np.repeat(values, len(values)), "exponent" if name == "pow" else "other": np.tile(values, len(values))}
+        other = "exponent" if name == "pow" else "other"
+        args = {"input": np.repeat(values, len(values)), other: np.tile(values, len(values))}
         op.case(agreed(op, args), cotangent=1.0)
     op = file.op("clamp", TOL)
     for attrs in ({"min": 0.0, "max": 1.0}, {"min": -1.5}, {"max": 0.75}):
@@ -67,7 +72,8 @@ def pointwise_specials(file):
     op.case({"condition": condition, "input": np.float32(VALUES), "other": np.float32(VALUES[::-1])})
     op = file.op("addcmul", TOL)
     for value in (0.0, 2.0):
-        op.case({"input": np.float32([1, INF, NAN, 2]), "tensor1": np.float32([INF, 0, 1, 3]), "tensor2": np.float32([0, INF, 1, 2])}, value=value)
+        args = {"input": [1, INF, NAN, 2], "tensor1": [INF, 0, 1, 3], "tensor2": [0, INF, 1, 2]}
+        op.case({name: np.float32(arg) for name, arg in args.items()}, value=value)
     op = file.op("lerp", TOL)
     op.case({"input": np.float32([1, INF, -INF, NAN, 1]), "end": np.float32([INF, INF, INF, 1, NAN])}, weight=0.25)
     op = file.op("prelu", TOL)
@@ -129,7 +135,15 @@ def order_specials(file):
 
 def product_specials(file):
     op = file.op("matmul", TOL)
-    for left, right in [((1, 3), (3, 1)), ((5, 7), (7, 3)), ((3, 9), (9, 35)), ((2, 3, 5), (2, 5, 4)), ((7,), (7, 33)), ((9, 13), (13,)), ((33, 5), (5, 37))]:
+    for left, right in [
+        ((1, 3), (3, 1)),
+        ((5, 7), (7, 3)),
+        ((3, 9), (9, 35)),
+        ((2, 3, 5), (2, 5, 4)),
+        ((7,), (7, 33)),
+        ((9, 13), (13,)),
+        ((33, 5), (5, 37)),
+    ]:
         for value in (INF, NAN):
             for place in (left, right):
                 args = {"input": op.uniform(left), "other": op.uniform(right)}
@@ -232,7 +246,8 @@ def normalization_specials(file):
 
 def loss_specials(file):
     rows, classes = 5, 7
-    for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "soft_margin_loss", "poisson_nll_loss", "binary_cross_entropy_with_logits"):
+    elementwise = "mse_loss l1_loss smooth_l1_loss huber_loss kl_div soft_margin_loss poisson_nll_loss".split()
+    for name in [*elementwise, "binary_cross_entropy_with_logits"]:
         op = file.op(name, TOL)
         for x in spoiled(op, (rows, classes)):
             target = op.uniform((rows, classes), 0.1, 0.9)
@@ -240,7 +255,8 @@ def loss_specials(file):
                 target = np.sign(target - 0.5)
             op.case({"input": x, "target": target}, reduction="none", constant=("target",))
     op = file.op("binary_cross_entropy", TOL)
-    op.case({"input": np.float32([0, 1, 0.5, 1, 0]), "target": np.float32([0, 1, 1, 0, 1])}, reduction="none", constant=("target",))
+    args = {"input": np.float32([0, 1, 0.5, 1, 0]), "target": np.float32([0, 1, 1, 0, 1])}
+    op.case(args, reduction="none", constant=("target",))
     op = file.op("cross_entropy", TOL)
     for x in spoiled(op, (rows, classes)):
         for reduction in ("none", "mean"):
