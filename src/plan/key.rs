@@ -1,6 +1,6 @@
 //! The structure of a graph: equal structure, equal plan.
 
-use crate::graph::{Edge, Fingerprint, Fingerprinter, Op, Schedule, Storage, write_operation};
+use crate::graph::{Edge, Fingerprint, Fingerprinter, Op, Schedule, write_operation};
 use crate::shape::Layout;
 use std::hash::{Hash, Hasher};
 
@@ -79,7 +79,6 @@ pub(super) fn structure(schedule: &Schedule, mut bytes: Vec<u8>) -> Vec<u8> {
 fn write_sources(schedule: &Schedule, state: &mut impl Hasher) {
     for (i, source) in schedule.sources.iter().enumerate() {
         source.layout().write_structure(state);
-        let is_pending = schedule.with_source(i, |storage| matches!(storage, Some(Storage::Pending(_))));
-        state.write_u8(u8::from(schedule.dying[i]) << 1 | u8::from(is_pending));
+        state.write_u8(u8::from(schedule.dying[i]));
     }
 }

@@ -73,8 +73,6 @@ pub(super) struct Plan {
     /// What the slots' buffers, and those of values of earlier runs, count for in the pool.
     pub slot_bytes: u64,
     pub source_bytes: u64,
-    /// Sources that have to be uploaded: source and slot.
-    pub uploads: Vec<(usize, usize)>,
     /// For each kept call and each of its outputs, where it is.
     pub kept: Vec<(usize, Vec<Place>)>,
     /// The parameters as far as they are known now.
@@ -119,7 +117,6 @@ pub(super) struct Placer<'a> {
     now: usize,
     /// The launches of each unit.
     launches: Vec<usize>,
-    uploads: Vec<(usize, usize)>,
     steps: Vec<Step>,
     params: Vec<u8>,
     patches: Vec<Patch>,
@@ -135,37 +132,23 @@ impl<'a> Placer<'a> {
         let outputs = nodes
             .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }));
         let held = outputs.map(|edge| wiring.root(edge)).chain(holding).collect();
-        let mut placer = Placer {
+        let places = (0..schedule.sources.len()).map(|source| (Edge::Source(source), Place::Source(source))).collect();
+        Placer {
             schedule,
             gpu,
             kept,
             held,
             packs,
-            places: HashMap::new(),
+            places,
             slots: Vec::new(),
             temporaries: BTreeMap::new(),
             apart: HashSet::new(),
             now: 0,
             launches: Vec::new(),
-            uploads: Vec::new(),
             steps: Vec::new(),
             params: Vec::new(),
             patches: Vec::new(),
-        };
-        for (source, tensor) in schedule.sources.iter().enumerate() {
-            let place = match schedule.source_storage(source) {
-                Some(Storage::Pending(bytes)) => {
-                    // Stays where it is put: the tensor may be used again.
-                    debug_assert_eq!(tensor.layout().offset, 0);
-                    let slot = placer.slot(bytes.len(), true);
-                    placer.uploads.push((source, slot));
-                    Place::Slot(slot)
-                }
-                _ => Place::Source(source),
-            };
-            placer.places.insert(Edge::Source(source), place);
         }
-        placer
     }
 
     /// Whether a value's buffer is free for others once nothing reads it any more.
@@ -355,14 +338,16 @@ impl<'a> Placer<'a> {
     }
 
     fn source_bytes(&self) -> u64 {
-        let storages = (0..self.schedule.sources.len()).filter_map(|source| self.schedule.source_storage(source));
-        let buffers: BTreeMap<u64, u64> = storages
-            .filter_map(|storage| match storage {
-                Storage::Device(buffer) => Some((buffer.whole_id(), buffer.class())),
-                _ => None,
-            })
-            .collect();
-        buffers.values().sum()
+        let mut buffers: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut uploaded = 0;
+        for source in 0..self.schedule.sources.len() {
+            match self.schedule.source_storage(source) {
+                Some(Storage::Device(buffer)) => _ = buffers.insert(buffer.whole_id(), buffer.class()),
+                Some(Storage::Pending(bytes)) => uploaded += self.gpu.size_class(bytes.len()),
+                _ => {}
+            }
+        }
+        uploaded + buffers.values().sum::<u64>()
     }
 
     pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
@@ -401,7 +386,6 @@ impl<'a> Placer<'a> {
             calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
             steps: self.steps,
             slots,
-            uploads: self.uploads.iter().map(|&(source, slot)| (source, places[slot].0)).collect(),
             kept,
             params: self.params,
             patches: self.patches,

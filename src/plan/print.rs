@@ -44,9 +44,7 @@ pub(super) fn text(plan: &Plan) -> String {
         out.push('\n');
     }
     for (slot, bytes) in plan.slots.iter().enumerate() {
-        let uploaded = plan.uploads.iter().find(|upload| upload.1 == slot);
-        let from = uploaded.map(|(source, _)| format!(", uploaded from source{source}")).unwrap_or_default();
-        let _ = writeln!(out, "slot{slot}: {bytes} bytes{from}");
+        let _ = writeln!(out, "slot{slot}: {bytes} bytes");
     }
     for note in &plan.notes {
         let _ = writeln!(out, "note: {note}");

@@ -21,6 +21,8 @@ pub(super) struct Memory {
     slots: Vec<Buffer>,
     /// The buffers that the slots were in the last run, by their ids.
     last: Vec<u64>,
+    /// Those that what was handed in for each source was brought to last.
+    uploaded: Vec<u64>,
     /// Those of them that are free.
     free: Vec<Option<Buffer>>,
 }
@@ -46,13 +48,7 @@ fn buffer(place: Place, schedule: &Schedule, slots: &[Buffer]) -> Result<Buffer>
 
 impl Memory {
     fn run(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu, profiler: &Profiler) -> Result<()> {
-        self.take_slots(plan, gpu)?;
-        for &(source, slot) in &plan.uploads {
-            schedule.with_source(source, |storage| match storage {
-                Some(Storage::Pending(bytes)) => gpu.upload(&self.slots[slot], bytes),
-                _ => Ok(()),
-            })?;
-        }
+        self.take_buffers(plan, schedule, gpu)?;
         if !plan.steps.is_empty() {
             self.bind(plan, schedule, gpu)?;
             let params = self.patch(plan, schedule).then_some((&plan.uniform, &self.params[..]));
@@ -77,16 +73,32 @@ impl Memory {
         Ok(())
     }
 
-    /// A buffer for each slot; those of the last run where they are free, so that its bind groups serve again.
-    fn take_slots(&mut self, plan: &Plan, gpu: &Gpu) -> Result<()> {
+    /// A buffer for each slot and for what is handed in; those of the last run where they are free, so that its bind
+    /// groups serve again.
+    fn take_buffers(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         let last = self.last.iter().map(Some).chain(iter::repeat(None));
         self.free.clear();
         self.free.extend(plan.slots.iter().zip(last).map(|(&bytes, id)| gpu.take_preferred(bytes, *id?)));
+        self.upload(schedule, gpu)?;
         self.last.clear();
         for (free, &bytes) in self.free.drain(..).zip(&plan.slots) {
             let buffer = free.map_or_else(|| gpu.take(bytes), Ok)?;
             self.last.push(buffer.id());
             self.slots.push(buffer);
+        }
+        Ok(())
+    }
+
+    /// Brings to the device what the caller handed in; afterwards it is a source as others are, so that no plan depends on
+    /// which of its sources are new.
+    fn upload(&mut self, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
+        self.uploaded.resize(schedule.sources.len(), 0);
+        for (source, last) in self.uploaded.iter_mut().enumerate() {
+            let Some(Storage::Pending(bytes)) = schedule.source_storage(source) else { continue };
+            let buffer = gpu.take_preferred(bytes.len(), *last).map_or_else(|| gpu.take(bytes.len()), Ok)?;
+            gpu.upload(&buffer, &bytes)?;
+            *last = buffer.id();
+            schedule.sources[source].node.store(OneOrMore::One(Storage::Device(buffer)));
         }
         Ok(())
     }
@@ -143,10 +155,6 @@ impl Memory {
 
     /// Tells the tensors where their values are.
     fn store(&self, plan: &Plan, schedule: &Schedule) -> Result<()> {
-        for &(source, slot) in &plan.uploads {
-            let tensor = &schedule.sources[source];
-            tensor.node.store(OneOrMore::One(Storage::Device(self.slots[slot].clone())));
-        }
         for (node, places) in &plan.kept {
             let home = |&place: &Place| buffer(place, schedule, &self.slots).map(Storage::Device);
             schedule.nodes[*node].store(match &places[..] {
