@@ -1,12 +1,14 @@
-//! Networks: shapes, names and numbers of parameters, and gradients that reach all of them.
+//! Networks: shapes, names and numbers of parameters, gradients that reach all of them, and a step of training on the
+//! adapter, compared with the reference's and run under the debugging modes.
 
 mod common;
 
-use common::Random;
-use std::collections::HashSet;
+use common::{Random, adapter};
+use std::collections::{HashMap, HashSet};
 use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
-use wgrad::{Device, Result, Tensor};
+use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
+use wgrad::{CrossEntropyOptions, Debug, Device, DeviceOptions, Result, Tensor, no_grad};
 
 fn trained(model: &dyn Module) -> usize {
     model.parameters().iter().filter(|p| p.is_trained()).map(|p| p.value().numel()).sum()
@@ -102,4 +104,135 @@ fn what_does_not_fit_is_an_error_with_its_numbers() {
     assert!(refused(unet.forward(&random(&device, &[3, 16, 16], 1))).contains("[N, C, H, W]"));
     let narrow = MobileNetV1::new(&scope, 10, 0.01).map(|_| ()).unwrap_err().to_string();
     assert!(narrow.contains("1/32") && narrow.contains("0.01"), "{narrow}");
+}
+
+/// A network, and images that are as small as leaves its norms something to average.
+struct Network {
+    name: &'static str,
+    build: fn(&Scope) -> Result<Box<dyn Module>>,
+    images: [usize; 4],
+}
+
+const LENET: Network =
+    Network { name: "LeNet5", build: |scope| Ok(Box::new(LeNet5::new(scope)?)), images: [2, 1, 28, 28] };
+const CIFAR: Network =
+    Network { name: "CifarCnn", build: |scope| Ok(Box::new(CifarCnn::new(scope)?)), images: [2, 3, 32, 32] };
+const RESNET_CIFAR: Network =
+    Network { name: "ResNet18::cifar", build: |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), images: [3, 3, 8, 8] };
+const RESNET_IMAGENET: Network = Network {
+    name: "ResNet18::imagenet",
+    build: |scope| Ok(Box::new(ResNet18::imagenet(scope, 10)?)),
+    images: [3, 3, 48, 48],
+};
+const MOBILENET: Network = Network {
+    name: "MobileNetV1",
+    build: |scope| Ok(Box::new(MobileNetV1::new(scope, 10, 0.125)?)),
+    images: [4, 3, 40, 40],
+};
+const UNET: Network = Network {
+    name: "UNet",
+    build: |scope| {
+        let options = UNetOptions { in_channels: 2, classes: 10, depth: 2, base_width: 4 };
+        Ok(Box::new(UNet::new(scope, &options)?))
+    },
+    images: [2, 2, 12, 8],
+};
+
+impl Network {
+    /// One step of training that nobody looks into, then evaluation: the logits of both, all gradients, and all parameters
+    /// and running statistics after the step.
+    fn train(
+        &self,
+        device: &Device,
+        optimizer: impl Fn(&dyn Module) -> Result<Box<dyn Optimizer>>,
+    ) -> Result<Vec<(String, Tensor)>> {
+        device.manual_seed(3);
+        let net = (self.build)(&Scope::new(device))?;
+        let mut optimizer = optimizer(&*net)?;
+        let images = random(device, &self.images, 5).add_scalar(0.3)?;
+        let logits = net.forward(&images)?;
+        let shape = [&logits.shape()[..1], &logits.shape()[2..]].concat();
+        let labels: Vec<i32> = (0..shape.iter().product()).map(|i: usize| (i * 7 % 10) as i32).collect();
+        let labels = Tensor::from_slice(device, &labels, &shape)?;
+        logits.cross_entropy(&labels, &CrossEntropyOptions::default())?.backward()?;
+        optimizer.step()?;
+        let mut results = vec![("logits".to_string(), logits.detach())];
+        for parameter in net.parameters() {
+            let name = parameter.name();
+            results.extend(parameter.grad().map(|gradient| (format!("gradient of {name}"), gradient)));
+            results.push((name.to_string(), parameter.value()));
+        }
+        net.eval();
+        results.push(("logits in evaluation".to_string(), no_grad(|| net.forward(&images))?));
+        device.flush()?;
+        Ok(results)
+    }
+}
+
+fn sgd(net: &dyn Module) -> Result<Box<dyn Optimizer>> {
+    let options = SgdOptions { momentum: 0.9, weight_decay: 0.01, ..SgdOptions::default() };
+    Ok(Box::new(Sgd::new(net.parameters(), options)?))
+}
+
+fn adam(net: &dyn Module) -> Result<Box<dyn Optimizer>> {
+    Ok(Box::new(Adam::new(net.parameters(), AdamOptions::default())?))
+}
+
+/// How far values are from others in the mean, and how large those are.
+fn distance(got: &[f64], expected: &[f64]) -> (f64, f64) {
+    let norm = |squares: f64| (squares / expected.len() as f64).sqrt();
+    let far = got.iter().zip(expected).map(|(got, expected)| (got - expected).powi(2)).sum();
+    (norm(far), norm(expected.iter().map(|value| value * value).sum()))
+}
+
+#[test]
+fn a_step_on_the_adapter_is_that_of_the_reference() {
+    let Some(device) = adapter() else { return };
+    for network in [LENET, CIFAR, RESNET_IMAGENET, MOBILENET, UNET] {
+        let got = network.train(&device, sgd).unwrap();
+        let expected = network.train(&Device::reference(), sgd).unwrap();
+        assert_eq!(got.len(), expected.len(), "{}", network.name);
+        // Of each layer, the largest gradient. Those of a norm's weight and bias add up alike, but where another norm
+        // follows nothing may be left of the one.
+        let mut layers: HashMap<String, f64> = HashMap::new();
+        let mut distances = Vec::new();
+        for ((what, got), (name, expected)) in got.iter().zip(&expected) {
+            assert_eq!(what, name, "{}", network.name);
+            let (far, size) = distance(&got.to_f64().unwrap(), &expected.to_f64().unwrap());
+            let layer = what.rsplit_once('.').map_or(what.as_str(), |(layer, _)| layer).to_string();
+            let largest = layers.entry(layer.clone()).or_default();
+            *largest = largest.max(size);
+            distances.push((what, layer, far));
+        }
+        for (what, layer, far) in distances {
+            // A rectifier that lets through on the one what it doesn't on the other, where its input is about 0, changes
+            // a term: in the last layers of ResNet-18 there are twelve of a channel.
+            let far = far / layers[&layer];
+            assert!(far < 1e-2, "{} {what}: {far} of the largest of {layer}", network.name);
+        }
+    }
+}
+
+#[test]
+fn the_debugging_modes_raise_no_alarm() {
+    if adapter().is_none() {
+        return;
+    }
+    let (nan, diff) = (Debug { nan: true, diff: false }, Debug { nan: false, diff: true });
+    // Of the two that have eleven million parameters each is checked in one way.
+    let works: [(Network, &[Debug]); 6] = [
+        (LENET, &[nan, diff]),
+        (CIFAR, &[nan, diff]),
+        (RESNET_CIFAR, &[diff]),
+        (RESNET_IMAGENET, &[nan]),
+        (MOBILENET, &[nan, diff]),
+        (UNET, &[nan, diff]),
+    ];
+    for ((network, modes), optimizer) in works.iter().zip([adam, sgd].into_iter().cycle()) {
+        for &debug in *modes {
+            let device = Device::with_options(&DeviceOptions { debug, ..DeviceOptions::default() }).unwrap();
+            let result = network.train(&device, optimizer);
+            result.unwrap_or_else(|error| panic!("{} with {debug:?}: {error}", network.name));
+        }
+    }
 }

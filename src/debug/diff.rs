@@ -46,7 +46,7 @@ fn first(parts: &Parts, part: &Schedule) -> Result<Option<Difference>> {
                 let sources = moved.sources(&sources);
                 Ok(evaluate(part, &sources, |_, results| moved.results(results))?[node].swap_remove(output))
             });
-            let moved: Vec<HostTensor> = moved.collect::<Result<_>>()?;
+            let moved: Vec<Arc<HostTensor>> = moved.collect::<Result<_>>()?;
             let padded = evaluate(part, &sources, spoil_padding)?[node].swap_remove(output);
             let counts = |at: usize| !padded.values[at].is_nan() || expected.values[at].is_nan();
             if let Some((element, allowed)) = tolerance.first_beyond(&got, expected, &moved, counts) {
@@ -63,8 +63,8 @@ fn evaluate(
     part: &Schedule,
     sources: &[Value],
     mut alter: impl FnMut(&Node, &mut [HostTensor]),
-) -> Result<Vec<Vec<HostTensor>>> {
-    let mut results: Vec<Vec<HostTensor>> = vec![Vec::new(); part.nodes.len()];
+) -> Result<Vec<Vec<Arc<HostTensor>>>> {
+    let mut results: Vec<Vec<Arc<HostTensor>>> = vec![Vec::new(); part.nodes.len()];
     let call = |node: &Node, inputs: &[HostTensor]| {
         let mut results = checked(node, node.op.reference(inputs)?)?;
         alter(node, &mut results);
@@ -76,7 +76,7 @@ fn evaluate(
         call,
         |index, values| {
             if part.kept[index] && !part.is_view(index) {
-                results[index] = values.iter().map(|(values, _)| HostTensor::clone(values)).collect();
+                results[index] = values.iter().map(|(values, _)| values.clone()).collect();
             }
         },
     )?;
