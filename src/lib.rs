@@ -49,7 +49,7 @@ mod tensor;
 pub mod train;
 mod tune;
 
-pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, Noop};
+pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{

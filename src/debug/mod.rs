@@ -5,7 +5,7 @@ mod nan;
 mod part;
 mod tolerance;
 
-use crate::device::{Debug, Waiting};
+use crate::device::{Debug, DynamicSizes, Waiting};
 use crate::error::Result;
 use crate::graph::{BoxFuture, Executor, Profiler, Schedule, Stats, Storage};
 use part::Parts;
@@ -81,6 +81,9 @@ impl Executor for Checked {
 
     fn empty_cache(&self) {
         self.inner.empty_cache();
+    }
+    fn dynamic_sizes(&self, choice: DynamicSizes) {
+        self.inner.dynamic_sizes(choice);
     }
 
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {

@@ -122,7 +122,7 @@ mod tests {
             return;
         }
         let adapter = adapter::choose(&DeviceOptions::default()).unwrap();
-        let Module { ir, bindings } = Module::parse("ahead", SOURCE).unwrap();
+        let Module { ir, bindings, .. } = Module::parse("ahead", SOURCE).unwrap();
         let device = Ahead::open(&adapter).unwrap();
         let pipeline = Arc::new(Pipeline {
             name: "ahead",
@@ -131,6 +131,7 @@ mod tests {
             buffers: Vec::new(),
             params: None,
             params_bytes: 0,
+            sizes: None,
         });
         device.compile(&Job { pipeline, ir, bindings, custom: true });
         // Mesa writes to the disk in the background.

@@ -35,6 +35,17 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Some(&mut entry.value)
     }
 
+    /// The value of a key, a new one where there is none; it is used now.
+    pub fn entry(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        self.uses += 1;
+        let entry = self.entries.entry(key).or_insert_with(|| Entry { value: V::default(), used: 0 });
+        entry.used = self.uses;
+        &mut entry.value
+    }
+
     /// Adds a value, which is used now.
     pub fn insert(&mut self, key: K, value: V) {
         self.uses += 1;
@@ -56,8 +67,8 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         entries.into_iter().map(|entry| &entry.value).collect()
     }
 
-    pub fn retain(&mut self, mut keeps: impl FnMut(&V) -> bool) {
-        self.entries.retain(|_, entry| keeps(&entry.value));
+    pub fn retain(&mut self, mut keeps: impl FnMut(&mut V) -> bool) {
+        self.entries.retain(|_, entry| keeps(&mut entry.value));
     }
 
     pub fn clear(&mut self) {

@@ -22,6 +22,7 @@ pub(crate) use buffer::Buffer;
 pub(crate) use cache::Cache;
 pub use debug::Debug;
 pub use disable::Disable;
+pub use pipeline::DynamicSizes;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
 pub(crate) use readback::Waiting;

@@ -4,7 +4,9 @@ use crate::device::Gpu;
 use crate::device::ahead::{self, Ahead};
 use crate::device::cache::Cache;
 use crate::error::{Error, Result};
-use crate::shader::{Binding, Kernel, Module, Role, has_wrong_math, repair_math, specialise};
+use crate::shader::{
+    Binding, Kernel, Module, Role, Sizes, has_wrong_math, repair_math, sizes, specialise, specialise_open,
+};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -16,6 +18,28 @@ use std::thread;
 
 /// Pipelines kept: with a software driver each takes about a megabyte.
 const MOST_PIPELINES: usize = 1024;
+
+/// How often a graph may come with new sizes before its kernels read further ones from their parameters: in training, in evaluation
+/// and a few times more.
+const MOST_CHANGES: usize = 4;
+
+/// Graphs of which that is counted.
+const MOST_FAMILIES: usize = 1024;
+
+/// Which kernels read the sizes of tensors from their parameters, so that other sizes compile nothing.
+///
+/// The results have the same bits either way. Kernels with sizes written into them are a little faster, and each size takes
+/// a second or so to compile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DynamicSizes {
+    /// Those of graphs whose sizes keep changing.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
 
 /// A kernel that can be bound, and run once it is compiled.
 pub(crate) struct Pipeline {
@@ -29,18 +53,66 @@ pub(crate) struct Pipeline {
     pub(super) params: Option<u32>,
     /// Bytes of its parameters.
     pub params_bytes: u32,
+    /// The sizes among its parameters, from a byte on.
+    pub(super) sizes: Option<(u32, Sizes)>,
 }
 
-/// Everything that a kernel's text is made from.
+/// Everything that a kernel's text is made from, but for the values of sizes.
 #[derive(PartialEq, Eq, Hash)]
 struct Recipe {
     template: &'static str,
     constants: Vec<(&'static str, String)>,
+    sizes: Vec<&'static str>,
     aliases: Vec<(&'static str, &'static str)>,
     hooks: Vec<(&'static str, String)>,
     declarations: String,
     extra_words: usize,
     checked: bool,
+}
+
+impl Recipe {
+    fn of(kernel: &Kernel) -> Recipe {
+        let open = |text: &String| sizes::open(text).into_owned();
+        Recipe {
+            template: kernel.template,
+            constants: kernel.constants.clone(),
+            sizes: kernel.sizes.iter().map(|size| size.0).collect(),
+            aliases: kernel.aliases.clone(),
+            hooks: kernel.hooks.iter().map(|(name, body)| (*name, open(body))).collect(),
+            declarations: open(&kernel.declarations),
+            extra_words: kernel.extra_words,
+            checked: kernel.checked,
+        }
+    }
+}
+
+/// Pipelines of one recipe.
+#[derive(Default)]
+struct Forms {
+    /// Those with sizes written into them.
+    of_sizes: Vec<(sizes::Named, Weak<Pipeline>)>,
+    /// The one that reads them from its parameters.
+    open: Weak<Pipeline>,
+}
+
+/// Graphs that differ in nothing but sizes, one of which is being planned.
+#[derive(Default)]
+struct Family {
+    fingerprint: u64,
+    /// How many of them brought sizes that were new, and whether this one did.
+    changes: Cache<u64, usize>,
+    is_counted: bool,
+}
+
+impl Family {
+    /// Whether sizes keep changing; this is one more that is new.
+    fn keeps_changing(&mut self) -> bool {
+        let changes = self.changes.entry(self.fingerprint);
+        if !std::mem::replace(&mut self.is_counted, true) {
+            *changes += 1;
+        }
+        *changes > MOST_CHANGES
+    }
 }
 
 /// A pipeline to be compiled.
@@ -63,7 +135,9 @@ impl Job {
 pub(super) struct Pipelines {
     by_text: Mutex<Cache<String, Arc<Pipeline>>>,
     /// The same without the detour through the text.
-    by_recipe: Mutex<Cache<Recipe, Weak<Pipeline>>>,
+    by_recipe: Mutex<Cache<Recipe, Forms>>,
+    family: Mutex<Family>,
+    dynamic_sizes: Mutex<DynamicSizes>,
     jobs: Mutex<Vec<Job>>,
     created: AtomicU64,
     bound: AtomicU64,
@@ -89,12 +163,16 @@ impl Pipelines {
     /// Forgets all that are not held elsewhere.
     pub fn clear(&self) {
         self.trim(0);
+        self.family.lock().changes.clear();
     }
 
     /// Forgets those that were not asked for the longest and that nobody else holds, down to `most` in all.
     fn trim(&self, most: usize) {
         self.by_text.lock().trim(most, |pipeline| Arc::strong_count(pipeline) == 1);
-        self.by_recipe.lock().retain(|pipeline| pipeline.strong_count() > 0);
+        self.by_recipe.lock().retain(|forms| {
+            forms.of_sizes.retain(|(_, pipeline)| pipeline.strong_count() > 0);
+            !forms.of_sizes.is_empty() || forms.open.strong_count() > 0
+        });
     }
 }
 
@@ -102,21 +180,46 @@ impl Gpu {
     /// The pipeline of a kernel, one for all kernels with the same text. It can be bound at once, and run after
     /// [`compile`](Gpu::compile).
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
-        let recipe = Recipe {
-            template: kernel.template,
-            constants: kernel.constants.clone(),
-            aliases: kernel.aliases.clone(),
-            hooks: kernel.hooks.clone(),
-            declarations: kernel.declarations.clone(),
-            extra_words: kernel.extra_words,
-            checked: kernel.checked,
-        };
-        if let Some(pipeline) = self.pipelines.by_recipe.lock().get(&recipe).and_then(|pipeline| pipeline.upgrade()) {
-            return Ok(pipeline);
+        let (recipe, sizes) = (Recipe::of(kernel), sizes::of(kernel));
+        let choice = *self.pipelines.dynamic_sizes.lock();
+        let mut by_recipe = self.pipelines.by_recipe.lock();
+        let forms = by_recipe.entry(recipe);
+        let known = forms.of_sizes.iter().find(|form| form.0 == sizes).and_then(|form| form.1.upgrade());
+        let is_open = !sizes.is_empty()
+            && match choice {
+                DynamicSizes::Always => true,
+                DynamicSizes::Never => false,
+                DynamicSizes::Auto if known.is_some() => false,
+                DynamicSizes::Auto => self.pipelines.family.lock().keeps_changing(),
+            };
+        match if is_open { forms.open.upgrade() } else { known } {
+            Some(pipeline) => Ok(pipeline),
+            None if is_open => {
+                let (source, sizes) = specialise_open(kernel)?;
+                let pipeline = self.specialised(kernel, source, Some(sizes))?;
+                forms.open = Arc::downgrade(&pipeline);
+                Ok(pipeline)
+            }
+            None => {
+                let pipeline = self.specialised(kernel, specialise(kernel)?, None)?;
+                forms.of_sizes.retain(|form| form.0 != sizes);
+                forms.of_sizes.push((sizes, Arc::downgrade(&pipeline)));
+                Ok(pipeline)
+            }
         }
-        let pipeline = self.specialised(kernel)?;
-        self.pipelines.by_recipe.lock().insert(recipe, Arc::downgrade(&pipeline));
-        Ok(pipeline)
+    }
+
+    /// Kernels that are asked for from now on are for a graph of another size, or for another graph.
+    pub fn begin_plan(&self, family: u64) {
+        let mut current = self.pipelines.family.lock();
+        current.fingerprint = family;
+        current.is_counted = false;
+        current.changes.trim(MOST_FAMILIES, |_| true);
+    }
+
+    /// Sets which kernels that are asked for from now on read sizes from their parameters.
+    pub fn dynamic_sizes(&self, choice: DynamicSizes) {
+        *self.pipelines.dynamic_sizes.lock() = choice;
     }
 
     /// Whether there are more pipelines than should be kept, though those are forgotten that nobody runs.
@@ -129,8 +232,7 @@ impl Gpu {
         many(&self.pipelines)
     }
 
-    fn specialised(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
-        let mut source = specialise(kernel)?;
+    fn specialised(&self, kernel: &Kernel, mut source: String, sizes: Option<Sizes>) -> Result<Arc<Pipeline>> {
         if kernel.checked {
             source.insert_str(0, "// checked\n");
         }
@@ -143,7 +245,7 @@ impl Gpu {
             return Ok(pipeline.clone());
         }
         dump(kernel.name, &source)?;
-        let Module { ir, bindings } = Module::parse(kernel.name, &source)?;
+        let Module { ir, bindings, sizes_at } = Module::parse(kernel.name, &source)?;
         let is_cooperative = |ty: &naga::Type| matches!(ty.inner, naga::TypeInner::CooperativeMatrix { .. });
         if kernel.checked && ir.types.iter().any(|(_, ty)| is_cooperative(ty)) {
             // Experimental in wgpu, which does not check what they load and store.
@@ -159,7 +261,8 @@ impl Gpu {
             .map(|Binding { name, number, role, .. }| (name.clone(), *number, *role == Role::Write))
             .collect();
         let raw = OnceLock::new();
-        let pipeline = Arc::new(Pipeline { name: kernel.name, raw, layout, buffers, params, params_bytes });
+        let sizes = sizes_at.zip(sizes);
+        let pipeline = Arc::new(Pipeline { name: kernel.name, raw, layout, buffers, params, params_bytes, sizes });
         let custom = kernel.checked;
         self.pipelines.jobs.lock().push(Job { pipeline: pipeline.clone(), ir, bindings, custom });
         self.pipelines.by_text.lock().insert(source, pipeline.clone());
@@ -215,7 +318,13 @@ impl Gpu {
             let may_serve = |pipeline: &Pipeline| !matches!(pipeline.raw.get(), Some(Err(_)));
             self.pipelines.by_text.lock().retain(|pipeline| may_serve(pipeline));
             let serves = |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| may_serve(&pipeline));
-            self.pipelines.by_recipe.lock().retain(serves);
+            self.pipelines.by_recipe.lock().retain(|forms| {
+                forms.of_sizes.retain(|form| serves(&form.1));
+                if !serves(&forms.open) {
+                    forms.open = Weak::new();
+                }
+                true
+            });
         }
     }
 }
@@ -298,6 +407,18 @@ fn dump(name: &str, source: &str) -> Result<()> {
 }
 
 impl Pipeline {
+    /// A kernel's parameters: its words, and its sizes where the pipeline reads those.
+    pub fn params(&self, kernel: &Kernel, words: impl Iterator<Item = u32>) -> Result<Vec<u8>> {
+        let mut params: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+        params.resize(params.len().max(self.params_bytes.max(16) as usize), 0);
+        if let Some((start, sizes)) = &self.sizes {
+            let words = sizes.words(sizes::of(kernel))?;
+            let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+            params[*start as usize..].iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+        }
+        Ok(params)
+    }
+
     pub(super) fn raw(&self) -> Result<&wgpu::ComputePipeline> {
         let reason = || format!("{} was not compiled", self.name);
         let raw = self.raw.get().ok_or_else(|| Error::Internal { op: "pipeline", reason: reason() })?;

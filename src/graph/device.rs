@@ -1,6 +1,6 @@
 //! The handle to a device: what tensors are recorded on, and who carries the recording out.
 
-use crate::device::Waiting;
+use crate::device::{DynamicSizes, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::profiler::Profiler;
@@ -48,6 +48,8 @@ pub(crate) trait Executor: Send + Sync {
     fn reset_peaks(&self);
     /// Gives back to the driver what can be made again.
     fn empty_cache(&self);
+    /// Sets which kernels of further plans read sizes from their parameters.
+    fn dynamic_sizes(&self, _choice: DynamicSizes) {}
     /// The plan it would run for a schedule, as text and as DOT.
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)>;
     /// Where it puts the times of its kernels while a profile is taken.
@@ -157,6 +159,30 @@ impl Device {
     /// first one.
     pub fn empty_cache(&self) {
         self.inner.executor.empty_cache();
+    }
+
+    /// Sets which kernels read the sizes of tensors from their parameters, so that another size compiles nothing. Results have
+    /// the same bits either way. By itself a graph's kernels do so that came with new sizes five times; where a program knows that its
+    /// sizes will keep changing, [`DynamicSizes::Always`] spares it compiling the first few.
+    ///
+    /// What shapes a kernel is none of its sizes: channels, windows and strides of a convolution or a pool, how many numbers lie
+    /// side by side, and register tiles, which follow from sizes in steps. Plans are made anew.
+    ///
+    /// ```
+    /// # fn main() -> wgrad::Result<()> {
+    /// use wgrad::{Device, DynamicSizes, Tensor};
+    /// let device = Device::reference();
+    /// device.dynamic_sizes(DynamicSizes::Always);
+    /// let lengths = [5, 7, 11];
+    /// for length in lengths {
+    ///     let x = Tensor::ones(&device, &[2, length])?;
+    ///     assert_eq!(x.sum(&[1], false)?.to_vec::<f32>()?, [length as f32; 2]);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dynamic_sizes(&self, choice: DynamicSizes) {
+        self.inner.executor.dynamic_sizes(choice);
     }
 
     /// Starts the device's random stream anew (PyTorch's `manual_seed`). The same seed gives the same

@@ -53,7 +53,7 @@ impl Op for Cat {
         let output = &io.outputs[0];
         let row = |layout: &Layout| layout.shape[self.dim..].iter().product::<usize>();
         // The outermost size is not for the shader.
-        let constant = |layout: &Layout| format!("{}u", if self.dim == 0 { 0 } else { row(layout) });
+        let size = |layout: &Layout| if self.dim == 0 { 0 } else { row(layout) };
         let mut kernels = Kernels::default();
         let mut start = 0;
         for (i, input) in io.inputs.iter().enumerate() {
@@ -64,8 +64,8 @@ impl Op for Cat {
             let mut kernel = Kernel::new("cat", TEMPLATE)
                 .alias("Element", output.dtype.wgsl())
                 .alias("Value", output.dtype.computed())
-                .constant("ROW", constant(input))
-                .constant("OUT_ROW", constant(output))
+                .size("ROW", size(input))
+                .size("OUT_ROW", size(output))
                 .bind("input", Operand::Input(i))
                 .bind("output", Operand::Output(0))
                 .values(&[count])

@@ -156,8 +156,8 @@ impl Op for Remap {
         for (d, [mode, size, out]) in NAMES.into_iter().enumerate() {
             kernel = kernel
                 .constant(mode, format!("{}u", self.modes[d] as u32))
-                .constant(size, format!("{}u", input.shape[d + 1]))
-                .constant(out, format!("{}u", self.outs[d].max(1)));
+                .size(size, input.shape[d + 1])
+                .size(out, self.outs[d].max(1));
         }
         Ok(match output.dtype {
             DType::F32 | DType::F16 => kernel,
@@ -242,9 +242,9 @@ impl Op for PadBackward {
         Ok(Kernel::new("pad_backward", PAD_BACKWARD)
             .alias("Element", output.dtype.wgsl())
             .constant("MODE", format!("{}u", self.mode as u32))
-            .constant("SIZE", format!("{}u", self.size.max(1)))
-            .constant("OUT", format!("{}u", input.shape[1]))
-            .constant("INNER", format!("{}u", input.shape[2].max(1)))
+            .size("SIZE", self.size.max(1))
+            .size("OUT", input.shape[1])
+            .size("INNER", input.shape[2].max(1))
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])

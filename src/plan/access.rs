@@ -74,18 +74,19 @@ impl Access {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
             Access::Eight(_) => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
-            Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", place(steps, index)),
+            Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", place(buffer, steps, index)),
             Access::Splat(steps) => {
-                return converted(&format!("{buffer}[{offset} + {}]", place(steps, index)), dtype, true);
+                return converted(&format!("{buffer}[{offset} + {}]", place(buffer, steps, index)), dtype, true);
             }
-            Access::Single(steps) => format!("{buffer}[{offset} + {}]", place(steps, index)),
+            Access::Single(steps) => format!("{buffer}[{offset} + {}]", place(buffer, steps, index)),
             Access::Gather(steps) => {
                 let within = |index: String| match count {
                     Some(count) => format!("min({index}, {count} - 1u)"),
                     None => format!("({index})"),
                 };
-                let element =
-                    |lane: u32| format!("{buffer}[{offset} + {}]", place(steps, &within(format!("{index} + {lane}u"))));
+                let element = |lane: u32| {
+                    format!("{buffer}[{offset} + {}]", place(buffer, steps, &within(format!("{index} + {lane}u"))))
+                };
                 format!("vec4({}, {}, {}, {})", element(0), element(1), element(2), element(3))
             }
         };

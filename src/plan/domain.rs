@@ -1,5 +1,6 @@
 //! What a kernel runs over: rows of elements, and how a linear index splits into the two.
 
+use crate::shader::size;
 use crate::shape::{Layout, Shape};
 use std::cmp::Reverse;
 use std::fmt::Write;
@@ -154,7 +155,7 @@ impl Domain {
         if self.even().is_some() {
             return format!("{row} * params.row_stride");
         }
-        place(&self.part(true), row)
+        place("row", &self.part(true), row)
     }
 
     /// The WGSL expression of how far from there an element is.
@@ -162,26 +163,28 @@ impl Domain {
         match self.even() {
             Some(_) if self.rows_are_runs() => element.to_string(),
             Some(_) => format!("{element} * params.element_stride"),
-            None => place(&self.part(false), element),
+            None => place("element", &self.part(false), element),
         }
     }
 }
 
-/// The place that an index over some sizes has, each with its stride, as a WGSL expression. The first size is not written: it may be that of
-/// the outermost dimension, which a shorter last batch changes.
-pub(super) fn place(steps: &[(usize, usize)], index: &str) -> String {
+/// The place that an index over some sizes has, each with its stride, as a WGSL expression; `name` tells them from others in the
+/// same kernel. The first size is not written: it may be that of the outermost dimension, which a shorter last batch changes.
+pub(super) fn place(name: &str, steps: &[(usize, usize)], index: &str) -> String {
     let mut text = String::new();
     let mut inner = 1;
-    for (at, &(size, stride)) in steps.iter().enumerate().rev() {
-        let mut term = if inner == 1 { index.to_string() } else { format!("({index} / {inner}u)") };
+    for (at, &(of, stride)) in steps.iter().enumerate().rev() {
+        let part = |part: &str, value: usize| size(&format!("{name}_{part}{at}"), value);
+        let mut term = if inner == 1 { index.to_string() } else { format!("({index} / {})", part("inner", inner)) };
         if at > 0 {
             // Where there is nothing, nothing is read; the text must be valid all the same.
-            term = format!("({term} % {}u)", size.max(1));
+            term = format!("({term} % {})", part("size", of.max(1)));
         }
         if stride != 0 {
-            let _ = write!(text, "{}{term} * {stride}u", if text.is_empty() { "" } else { " + " });
+            let stride = if stride == 1 { "1u".to_string() } else { part("stride", stride) };
+            let _ = write!(text, "{}{term} * {stride}", if text.is_empty() { "" } else { " + " });
         }
-        inner *= size.max(1);
+        inner *= of.max(1);
     }
     if text.is_empty() { "0u".to_string() } else { format!("({text})") }
 }

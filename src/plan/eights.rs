@@ -52,7 +52,7 @@ pub(super) fn load_eights(code: &mut Code) {
 
 /// The expression that loads the eight numbers from `index` on.
 pub(super) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str) -> String {
-    format!("{buffer}[{} / 8u]", place(steps, index))
+    format!("{buffer}[{} / 8u]", place(buffer, steps, index))
 }
 
 /// What loads a step's eights of a row, of those inputs that are `loaded` so, and what takes a four of each.

@@ -2,7 +2,7 @@
 
 use crate::graph::{Edge, Fingerprint, Fingerprinter, Op, Schedule, write_operation};
 use crate::shape::Layout;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Collects what is hashed instead of hashing it, so that structures are compared whole.
 #[derive(Default)]
@@ -40,6 +40,15 @@ pub(super) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> {
     let mut bytes = Bytes::default();
     output.hash(&mut bytes);
     (covered == shown.shape.numel() && shown.is_contiguous()).then_some(bytes.0)
+}
+
+/// What schedules have in common that differ in sizes alone.
+pub(super) fn family(schedule: &Schedule) -> u64 {
+    let mut state = DefaultHasher::new();
+    for (i, node) in schedule.nodes.iter().enumerate() {
+        (node.op.name(), &schedule.edges[i]).hash(&mut state);
+    }
+    state.finish()
 }
 
 /// The key of a schedule in the plan cache. Each call's own part of it was made when the call was recorded.

@@ -29,7 +29,7 @@ mod simplify;
 mod wiring;
 mod workspace;
 
-use crate::device::{Cache, Gpu, Waiting};
+use crate::device::{Cache, DynamicSizes, Gpu, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
 use crate::tune::Tuner;
@@ -113,6 +113,7 @@ impl Planner {
             return Ok(cached.clone());
         }
         let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
+        self.gpu.begin_plan(key::family(schedule));
         let plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
         self.gpu.compile(plan.steps.iter().map(|step| &step.pipeline))?;
         if let Some(tuning) = self.tuner.settle() {
@@ -217,6 +218,11 @@ impl Executor for Planner {
     fn empty_cache(&self) {
         self.plans.lock().clear();
         self.gpu.empty_cache();
+    }
+
+    fn dynamic_sizes(&self, choice: DynamicSizes) {
+        self.gpu.dynamic_sizes(choice);
+        self.forget_plans();
     }
 
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)> {

@@ -9,7 +9,7 @@ use crate::plan::pack::{Home, Packs};
 use crate::plan::share::{PART_ALIGNMENT, Shared, Span, pair, share};
 use crate::plan::wiring::{Root, Wiring};
 use crate::plan::workspace;
-use crate::shader::{Operand, Word};
+use crate::shader::{Kernel, Operand, Word};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -277,7 +277,7 @@ impl<'a> Placer<'a> {
                     }
                 }
             }
-            let params_offset = self.write_params(unit, &kernel.params, pipeline.params_bytes as usize);
+            let params_offset = self.write_params(unit, kernel, &pipeline)?;
             self.steps.push(Step {
                 name: kernel.name,
                 pipeline,
@@ -292,29 +292,28 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    fn write_params(&mut self, unit: &Unit, words: &[Word], bytes: usize) -> usize {
+    fn write_params(&mut self, unit: &Unit, kernel: &Kernel, pipeline: &Pipeline) -> Result<usize> {
         let start = self.params.len().next_multiple_of(self.gpu.adapter().params_alignment as usize);
         self.params.resize(start, 0);
-        for (i, word) in words.iter().enumerate() {
-            let at = start + 4 * i;
-            let value = match *word {
-                Word::Value(value) => value,
-                Word::Fault(op) => self.gpu.fault_code(op),
+        let patches = &mut self.patches;
+        let words = kernel.params.iter().enumerate().map(|(i, word)| {
+            let mut patch = |from| patches.push(Patch { at: start + 4 * i, from });
+            match *word {
+                Word::Value(value) => return value,
+                Word::Fault(op) => return self.gpu.fault_code(op),
                 Word::Offset(input) => {
                     let (node, argument) = unit.written.inputs[input];
-                    self.patches.push(Patch { at, from: PatchSource::Offset(node, argument) });
-                    0
+                    patch(PatchSource::Offset(node, argument));
                 }
                 Word::Scalar(scalar) => {
                     let (node, index) = unit.written.scalars[scalar];
-                    self.patches.push(Patch { at, from: PatchSource::Scalar(node, index) });
-                    0
+                    patch(PatchSource::Scalar(node, index));
                 }
-            };
-            self.params.extend(value.to_le_bytes());
-        }
-        self.params.resize(start + bytes.max(4 * words.len()).max(16), 0);
-        start
+            }
+            0
+        });
+        self.params.extend(pipeline.params(kernel, words)?);
+        Ok(start)
     }
 
     /// The units with more launches than the plan should have, by their position, and what they should stay within.

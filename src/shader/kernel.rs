@@ -138,6 +138,8 @@ pub struct Kernel {
     pub template: &'static str,
     /// Values for the template's `const` declarations.
     pub constants: Vec<(&'static str, String)>,
+    /// Values for those of them that are sizes; see [`size`](Kernel::size).
+    pub sizes: Vec<(&'static str, usize)>,
     /// Types for the template's `alias` declarations.
     pub aliases: Vec<(&'static str, &'static str)>,
     /// Bodies for the template's hook functions.
@@ -168,6 +170,7 @@ impl Kernel {
             name,
             template,
             constants: Vec::new(),
+            sizes: Vec::new(),
             aliases: Vec::new(),
             hooks: Vec::new(),
             declarations: String::new(),
@@ -185,6 +188,16 @@ impl Kernel {
     #[must_use]
     pub fn constant(mut self, name: &'static str, value: impl ToString) -> Kernel {
         self.constants.push((name, value.to_string()));
+        self
+    }
+
+    /// Sets a `const` of type `u32` that is a size: the same kernel, reading it from its parameters, should serve others, where
+    /// sizes keep changing ([`Device::dynamic_sizes`](crate::Device::dynamic_sizes)). So it may only take part in arithmetic on
+    /// indices, and must not be the length of an array or of a loop that is written out, and no other kernel may be
+    /// specialised because of it. The template has a `params: Params` to read it from.
+    #[must_use]
+    pub fn size(mut self, name: &'static str, value: usize) -> Kernel {
+        self.sizes.push((name, value));
         self
     }
 

@@ -6,6 +6,7 @@ mod driver_math;
 mod kernel;
 mod reflect;
 mod scalar;
+pub(crate) mod sizes;
 mod specialise;
 mod unroll;
 
@@ -13,4 +14,5 @@ pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
 pub use kernel::{Combine, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
 pub(crate) use kernel::{LoadHook, Loads};
 pub(crate) use reflect::{Binding, Module, Role};
-pub(crate) use specialise::specialise;
+pub(crate) use sizes::{Sizes, size};
+pub(crate) use specialise::{specialise, specialise_open};

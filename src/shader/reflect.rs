@@ -2,7 +2,7 @@
 
 use super::branches;
 use crate::error::{Error, Result};
-use naga::{AddressSpace, StorageAccess};
+use naga::{AddressSpace, StorageAccess, TypeInner};
 
 /// How a binding is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub(crate) struct Module {
     pub ir: naga::Module,
     /// By binding number.
     pub bindings: Vec<Binding>,
+    /// The first byte of the sizes among the parameters, where these have some.
+    pub sizes_at: Option<u32>,
 }
 
 impl Module {
@@ -37,7 +39,7 @@ impl Module {
         let fault = |reason: String| Error::Shader { shader: name.to_string(), reason };
         let mut ir = naga::front::wgsl::parse_str(source).map_err(|e| fault(e.emit_to_string(source)))?;
         branches::drop_known(&mut ir);
-        let mut bindings = Vec::new();
+        let (mut bindings, mut sizes_at) = (Vec::new(), None);
         for (_, global) in ir.global_variables.iter() {
             let Some(binding) = &global.binding else { continue };
             let role = match global.space {
@@ -46,11 +48,15 @@ impl Module {
                 AddressSpace::Storage { .. } => Role::Read,
                 _ => return Err(fault(format!("binding {} is not a buffer", binding.binding))),
             };
+            if let (Role::Params, TypeInner::Struct { members, .. }) = (role, &ir.types[global.ty].inner) {
+                let sizes = members.iter().find(|member| member.name.as_deref() == Some("sizes"));
+                sizes_at = sizes.map(|member| member.offset);
+            }
             let name = global.name.clone().unwrap_or_default();
             let bytes = ir.types[global.ty].inner.size(ir.to_ctx());
             bindings.push(Binding { name, number: binding.binding, role, bytes });
         }
         bindings.sort_by_key(|binding| binding.number);
-        Ok(Module { ir, bindings })
+        Ok(Module { ir, bindings, sizes_at })
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::shader::Kernel;
 use crate::shader::scalar::scalarise;
+use crate::shader::sizes::{self, Sizes};
 use crate::shader::unroll::unroll;
 
 /// The body of the hook `report` of kernels that bind `fault`. The words are of one call: the first that finds a bad index
@@ -22,12 +23,31 @@ const REPORT: &str = "
     atomicMax(&fault[2], bitcast<u32>(index));
 ";
 
-/// The module of one kernel: its template with constants, aliases, hook bodies and declarations set.
+/// The module of one kernel: its template with constants, sizes, aliases, hook bodies and declarations set.
 pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
-    let fault = |reason: String| Error::Shader { shader: kernel.name.to_string(), reason };
+    let text = filled(kernel, |text| sizes::written(text).into_owned())?;
+    finished(kernel, &text)
+}
+
+/// The module of all kernels that differ in nothing but sizes, and how its parameters follow from those.
+pub(crate) fn specialise_open(kernel: &Kernel) -> Result<(String, Sizes)> {
+    let text = filled(kernel, |text| sizes::open(text).into_owned())?;
+    let names: Vec<&str> = kernel.sizes.iter().map(|size| size.0).collect();
+    let (text, sizes) = sizes::taken_from_params(&text, &names).map_err(|reason| fault(kernel, reason))?;
+    Ok((finished(kernel, &text)?, sizes))
+}
+
+fn fault(kernel: &Kernel, reason: String) -> Error {
+    Error::Shader { shader: kernel.name.to_string(), reason }
+}
+
+/// The template with everything set, `hook` telling how sizes in hooks are written.
+fn filled(kernel: &Kernel, hook: impl Fn(&str) -> String) -> Result<String> {
+    let fault = |reason: String| fault(kernel, reason);
     let mut text = kernel.template.to_string();
-    for (name, value) in &kernel.constants {
-        text = set_declaration(&text, "const", name, value)
+    let sizes = kernel.sizes.iter().map(|&(name, value)| (name, format!("{value}u")));
+    for (name, value) in kernel.constants.iter().cloned().chain(sizes) {
+        text = set_declaration(&text, "const", name, &value)
             .ok_or_else(|| fault(format!("the template declares no const {name}")))?;
     }
     for (name, to) in &kernel.aliases {
@@ -35,7 +55,7 @@ pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
             .ok_or_else(|| fault(format!("the template declares no alias {name}")))?;
     }
     for (name, body) in &kernel.hooks {
-        text = set_hook(&text, name, body).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
+        text = set_hook(&text, name, &hook(body)).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
     }
     if text.contains("> fault: ") {
         text = set_hook(&text, "report", REPORT).unwrap_or(text);
@@ -47,9 +67,14 @@ pub(crate) fn specialise(kernel: &Kernel) -> Result<String> {
     }
     if !kernel.declarations.is_empty() {
         let at = text.find("\nfn ").ok_or_else(|| fault("the template has no function".into()))?;
-        text.insert_str(at + 1, &format!("{}\n", kernel.declarations));
+        text.insert_str(at + 1, &format!("{}\n", hook(&kernel.declarations)));
     }
-    text = scalarise(&unroll(&text).map_err(&fault)?);
+    Ok(text)
+}
+
+/// The text with loops written out and arrays taken apart.
+fn finished(kernel: &Kernel, text: &str) -> Result<String> {
+    let mut text = scalarise(&unroll(text).map_err(|reason| fault(kernel, reason))?);
     if text.lines().any(|line| line.split("//").next().unwrap_or("").contains("f16")) {
         text.insert_str(0, "enable f16;\n");
     }
@@ -112,6 +137,7 @@ mod tests {
     #[test]
     fn a_name_the_template_lacks_is_an_error() {
         assert!(specialise(&Kernel::new("test", TEMPLATE).constant("TILES", 1)).is_err());
+        assert!(specialise(&Kernel::new("test", TEMPLATE).size("TILES", 1)).is_err());
         assert!(specialise(&Kernel::new("test", TEMPLATE).hook("store", "")).is_err());
         assert!(specialise(&Kernel::new("test", TEMPLATE).alias("Elements", "i32")).is_err());
     }

@@ -95,8 +95,7 @@ impl<'a> Bench<'a> {
             let pipeline = gpu.pipeline(kernel)?;
             let start = params.len().next_multiple_of(gpu.adapter().params_alignment as usize);
             params.resize(start, 0);
-            params.extend(kernel.params.iter().flat_map(|&word| self.word(word).to_le_bytes()));
-            params.resize((start + pipeline.params_bytes.max(16) as usize).max(params.len()), 0);
+            params.extend(pipeline.params(kernel, kernel.params.iter().map(|&word| self.word(word)))?);
             placed.push((kernel, pipeline, start as u32));
         }
         gpu.compile(placed.iter().map(|(_, pipeline, _)| pipeline))?;

@@ -155,15 +155,18 @@ impl Call<'_> {
 
     /// The element type and the constants every kernel has.
     fn sized(&self, kernel: Kernel, g: &Geometry) -> Kernel {
-        let pairs: [([&'static str; 2], [usize; 2]); 6] = [
-            (["IN_HEIGHT", "IN_WIDTH"], g.input),
-            (["OUT_HEIGHT", "OUT_WIDTH"], g.output),
+        let pairs: [([&'static str; 2], [usize; 2]); 4] = [
             (["KERNEL_Y", "KERNEL_X"], g.kernel),
             (["STRIDE_Y", "STRIDE_X"], g.stride),
             (["PAD_Y", "PAD_X"], g.padding),
             (["DILATION_Y", "DILATION_X"], g.dilation),
         ];
-        let mut kernel = kernel.alias("Element", self.output.dtype.wgsl());
+        let mut kernel = kernel
+            .alias("Element", self.output.dtype.wgsl())
+            .size("IN_HEIGHT", g.input[0])
+            .size("IN_WIDTH", g.input[1])
+            .size("OUT_HEIGHT", g.output[0])
+            .size("OUT_WIDTH", g.output[1]);
         for (names, values) in pairs {
             for (name, value) in names.into_iter().zip(values) {
                 kernel = kernel.constant(name, unsigned(value));

@@ -78,6 +78,12 @@ impl Geometry {
         if pointwise && self.input == self.output { Geometry { input: row, output: row, ..*self } } else { *self }
     }
 
+    /// Whether every tap of every position sees an element of the input.
+    fn sees_no_padding(&self) -> bool {
+        let last = |d: usize| (self.output[d].max(1) - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
+        (0..2).all(|d| self.padding[d] == 0 && last(d) < self.input[d])
+    }
+
     /// Elements of the weight.
     fn weights(&self) -> usize {
         self.groups * self.out_per_group * self.in_per_group * self.kernel[0] * self.kernel[1]

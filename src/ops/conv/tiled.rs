@@ -82,7 +82,8 @@ impl Call<'_> {
         let g = self.geometry;
         let steps = g.in_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1];
         self.check_steps(steps)?;
-        let kernel = tile.specialise(self.grouped("conv2d_tiled", FORWARD), "VECTORS_OUT", "VECTORS_POSITIONS");
+        let kernel = self.grouped("conv2d_tiled", FORWARD).constant("NO_PADDING", g.sees_no_padding());
+        let kernel = tile.specialise(kernel, "VECTORS_OUT", "VECTORS_POSITIONS");
         let positions = self.batch * g.output[0] * g.output[1];
         let down = g.groups * g.out_per_group.div_ceil(tile.rows());
         let loads = tile.loads([down, positions.div_ceil(tile.columns())], g.in_per_group, g.kernel[0] * g.kernel[1]);
@@ -135,7 +136,8 @@ impl Call<'_> {
         let span_steps = steps.div_ceil(wanted).clamp(1, LIMIT / 4);
         let splits = steps.div_ceil(span_steps).max(1);
         let kernel = self.grouped("conv2d_backward_filter_tiled", FILTER);
-        let kernel = tile.specialise(kernel, "VECTORS_OUT", "VECTORS_COLUMNS");
+        let kernel =
+            tile.specialise(kernel, "VECTORS_OUT", "VECTORS_COLUMNS").constant("NO_PADDING", g.sees_no_padding());
         let loads = tile.loads([down, across], self.batch * positions, 1);
         let kernel = kernel
             .constant("ONES", unsigned(usize::from(self.ones)))

@@ -59,8 +59,8 @@ impl Regions {
     fn sized(&self, kernel: Kernel) -> Kernel {
         kernel
             .constant("CHANNELS", format!("{}u", self.channels.max(1)))
-            .constant("HEIGHT", format!("{}u", self.size[0]))
-            .constant("WIDTH", format!("{}u", self.size[1]))
+            .size("HEIGHT", self.size[0])
+            .size("WIDTH", self.size[1])
             .constant("BINS_Y", format!("{}u", self.bins[0]))
             .constant("BINS_X", format!("{}u", self.bins[1]))
     }

@@ -76,7 +76,7 @@ impl Op for RoiWeights {
             .constant("SAMPLES", format!("{}u", self.samples))
             .constant("ALIGNED", self.aligned)
             .constant("BINS", format!("{}u", self.bins))
-            .constant("SIZE", format!("{}u", self.size))
+            .size("SIZE", self.size)
             .bind("boxes", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])

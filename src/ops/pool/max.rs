@@ -79,7 +79,7 @@ impl Op for MaxPool2d {
         let kernel = pair(kernel, ["KERNEL_Y", "KERNEL_X"], w.kernel);
         Ok(pair(kernel, ["DILATION_Y", "DILATION_X"], w.dilation)
             .alias("Element", io.inputs[0].dtype.wgsl())
-            .constant("SLICES", format!("{}u", self.slices))
+            .size("SLICES", self.slices)
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .bind("index", Operand::Output(1))
@@ -134,7 +134,7 @@ impl Op for MaxPool2dBackward {
         }
         Ok(kernel
             .alias("Element", io.inputs[0].dtype.wgsl())
-            .constant("SLICES", format!("{}u", self.slices))
+            .size("SLICES", self.slices)
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))

@@ -110,9 +110,7 @@ impl Windows {
     fn sized(&self, mut kernel: Kernel, load: &'static str, loops: [usize; 2], invocations: usize) -> Kernel {
         let blocks = loops.map(|size| size.min(LARGEST_BLOCK));
         let taken = [0, 1].map(|d| loops[d].next_multiple_of(blocks[d]));
-        let pairs: [([&'static str; 2], [usize; 2]); 5] = [
-            (["IN_HEIGHT", "IN_WIDTH"], self.input),
-            (["OUT_HEIGHT", "OUT_WIDTH"], self.output),
+        let pairs: [([&'static str; 2], [usize; 2]); 3] = [
             (["STRIDE_Y", "STRIDE_X"], self.stride),
             (["PAD_Y", "PAD_X"], self.padding),
             (["BLOCK_Y", "BLOCK_X"], blocks),
@@ -121,6 +119,10 @@ impl Windows {
             kernel = pair(kernel, names, values);
         }
         kernel
+            .size("IN_HEIGHT", self.input[0])
+            .size("IN_WIDTH", self.input[1])
+            .size("OUT_HEIGHT", self.output[0])
+            .size("OUT_WIDTH", self.output[1])
             .grid(fold_groups(invocations, 64))
             .work(invocations * loops[0] * loops[1])
             .loads(load, Operand::Input(0), invocations * taken[0] * taken[1])

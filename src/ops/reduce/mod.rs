@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
+use crate::shader::{self, Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
@@ -67,12 +67,13 @@ pub(super) fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
     let mut inner = 1;
     for (at, &dim) in dims.iter().enumerate().rev() {
         let (size, stride) = (layout.shape[dim], layout.strides()[dim]);
-        let mut term = if inner == 1 { variable.to_string() } else { format!("{variable} / {inner}u") };
+        let part = |part: &str, value: usize| shader::size(&format!("{variable}_{part}{at}"), value);
+        let mut term = if inner == 1 { variable.to_string() } else { format!("{variable} / {}", part("inner", inner)) };
         if at > 0 {
-            term = format!("({term}) % {size}u");
+            term = format!("({term}) % {}", part("size", size));
         }
         if stride != 0 && size != 1 {
-            terms.push(format!("({term}) * {stride}u"));
+            terms.push(format!("({term}) * {}", part("stride", stride)));
         }
         inner *= size.max(1);
     }
