@@ -1,5 +1,6 @@
 //! Element types and the host types that stand for them.
 
+use crate::number::nearest;
 use std::fmt;
 
 /// The element type of a tensor.
@@ -52,8 +53,8 @@ impl DType {
         match self {
             DType::F32 => value,
             DType::F16 => half::f16::from_f64(value).to_f64(),
-            DType::I32 => f64::from(value as i32),
-            DType::U32 => f64::from(value as u32),
+            DType::I32 => f64::from(nearest::<i32>(value)),
+            DType::U32 => f64::from(nearest::<u32>(value)),
             DType::Bool => f64::from(value != 0.0),
         }
     }
@@ -61,10 +62,10 @@ impl DType {
     /// One element's device bytes, little endian, appended to `bytes`.
     pub(crate) fn encode(self, value: f64, bytes: &mut Vec<u8>) {
         match self {
-            DType::F32 => bytes.extend((value as f32).to_le_bytes()),
+            DType::F32 => bytes.extend(nearest::<f32>(value).to_le_bytes()),
             DType::F16 => bytes.extend(half::f16::from_f64(value).to_le_bytes()),
-            DType::I32 => bytes.extend((value as i32).to_le_bytes()),
-            DType::U32 => bytes.extend((value as u32).to_le_bytes()),
+            DType::I32 => bytes.extend(nearest::<i32>(value).to_le_bytes()),
+            DType::U32 => bytes.extend(nearest::<u32>(value).to_le_bytes()),
             DType::Bool => bytes.extend(u32::from(value != 0.0).to_le_bytes()),
         }
     }
@@ -134,10 +135,10 @@ macro_rules! element {
     };
 }
 
-element!(f32, F32, f64::from, |v| v as f32);
+element!(f32, F32, f64::from, nearest::<f32>);
 element!(half::f16, F16, half::f16::to_f64, half::f16::from_f64);
-element!(i32, I32, f64::from, |v| v as i32);
-element!(u32, U32, f64::from, |v| v as u32);
+element!(i32, I32, f64::from, nearest::<i32>);
+element!(u32, U32, f64::from, nearest::<u32>);
 
 impl sealed::Sealed for bool {}
 impl Element for bool {

@@ -27,6 +27,8 @@
     clippy::print_stderr,
     clippy::exit
 )]
+// Numbers change their kind in `number.rs`.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod data;
 mod debug;
@@ -38,6 +40,7 @@ mod graph;
 mod host_tensor;
 pub mod models;
 pub mod nn;
+mod number;
 pub mod ops;
 pub mod optim;
 mod plan;

@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use std::fmt;
 use std::hash::Hasher;
 use std::ops::Deref;
@@ -99,7 +100,7 @@ impl Shape {
         let rank = self.rank.max(1) as isize;
         let actual = if dim < 0 { dim + rank } else { dim };
         if (0..rank).contains(&actual) {
-            Ok(actual as usize)
+            Ok(nearest::<usize>(actual))
         } else {
             Err(Error::DimOutOfRange { op, dim, rank: self.rank })
         }

@@ -3,6 +3,7 @@
 use super::Images;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
+use crate::number::{halves, nearest};
 
 /// Some images and their labels, on the device.
 #[derive(Clone, Debug)]
@@ -80,8 +81,8 @@ pub(super) fn shuffled(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     for i in (1..count).rev() {
         let word = mix(key.wrapping_add((i as u64).wrapping_mul(GOLDEN)));
-        let below = (u128::from(word) * (i as u128 + 1)) >> 64;
-        order.swap(i, below as usize);
+        let [_, below] = halves(u128::from(word) * (i as u128 + 1));
+        order.swap(i, nearest(below));
     }
     order
 }

@@ -4,6 +4,7 @@ use super::part::layout;
 use crate::dtype::DType;
 use crate::graph::{Class, Schedule};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::reference::Value;
 use crate::shape::Shape;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ fn terms(part: &Schedule, node: usize) -> f64 {
 /// A value as its type stores it: a float beyond the largest is infinite.
 fn stored(dtype: DType, value: f64) -> f64 {
     match dtype {
-        DType::F32 => f64::from(value as f32),
+        DType::F32 => f64::from(nearest::<f32>(value)),
         _ => dtype.quantise(value),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::device::Waiting;
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use crate::shape::Shape;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -352,7 +353,7 @@ impl super::Gpu {
     /// Fills a buffer with NaN bits where the device was opened so.
     fn poison(&self, buffer: &Buffer) -> Result<()> {
         if self.poison {
-            let words = buffer.raw().size() as usize / POISON.len();
+            let words = nearest::<usize>(buffer.raw().size()) / POISON.len();
             self.write(buffer.raw(), &POISON.repeat(words))?;
         }
         Ok(())
@@ -370,7 +371,7 @@ impl super::Gpu {
 
     fn find_overrun(&self, buffers: &[Buffer], bytes: &[usize]) -> Result<()> {
         for (buffer, &bytes) in buffers.iter().zip(bytes) {
-            let total = buffer.raw().size() as usize;
+            let total = nearest::<usize>(buffer.raw().size());
             let all = pollster::block_on(self.read(buffer, total, Waiting::Here))?;
             // Kernels that work on eight elements at a time may write up to the next multiple.
             let band = bytes.next_multiple_of(32);

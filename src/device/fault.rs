@@ -1,11 +1,13 @@
 //! Bad indices that kernels find: three words on the device, read at every synchronisation point.
 
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use parking_lot::Mutex;
 
 /// Bytes of the fault words: the code of the operation that met a bad index, one more than the size that it is past, and
 /// the index. `shader::specialise` has what kernels do to them.
-pub(super) const FAULT_BYTES: u64 = 12;
+pub(super) const FAULT_BYTES: u64 = 4 * FAULT_WORDS as u64;
+const FAULT_WORDS: usize = 3;
 
 pub(super) struct Faults {
     pub buffer: wgpu::Buffer,
@@ -33,7 +35,7 @@ impl super::Gpu {
             known.push(op);
             known.len() - 1
         });
-        at as u32 + 1
+        nearest::<u32>(at) + 1
     }
 
     /// Turns the words that were read back into an error, and clears them on the device.
@@ -43,7 +45,7 @@ impl super::Gpu {
         if code == 0 {
             return Ok(());
         }
-        self.write(&self.faults.buffer, &[0; FAULT_BYTES as usize])?;
+        self.write(&self.faults.buffer, &[0; 4 * FAULT_WORDS])?;
         let op = self.faults.known.lock().get(code - 1).copied().unwrap_or("unknown");
         let size = word(4).saturating_sub(1) as usize;
         Err(Error::IndexOutOfRange { op, index: i64::from(word(8) as i32), size })

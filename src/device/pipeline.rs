@@ -180,6 +180,10 @@ impl Gpu {
     /// The pipeline of a kernel, one for all kernels with the same text. It can be bound at once, and run after
     /// [`compile`](Gpu::compile).
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
+        if let Some(value) = kernel.too_large {
+            let reason = format!("a parameter of {value}, and parameters have 32 bits");
+            return Err(Error::Internal { op: kernel.name, reason });
+        }
         let (recipe, sizes) = (Recipe::of(kernel), sizes::of(kernel));
         let choice = *self.pipelines.dynamic_sizes.lock();
         let mut by_recipe = self.pipelines.by_recipe.lock();

@@ -3,6 +3,7 @@
 use crate::device::fault::FAULT_BYTES;
 use crate::device::{Buffer, Gpu, queue};
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use futures_intrusive::channel::shared::{OneshotSender, oneshot_channel};
 use parking_lot::Mutex;
 use std::sync::{Arc, mpsc};
@@ -98,7 +99,7 @@ impl Gpu {
             free.push(staging);
         }
         drop(free);
-        let fault = data.split_off(data_bytes as usize);
+        let fault = data.split_off(nearest::<usize>(data_bytes));
         self.check_fault(&fault)?;
         Ok(data)
     }

@@ -3,6 +3,7 @@
 use crate::device::queue::cut_short;
 use crate::device::{Dispatch, Gpu};
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use std::time::{Duration, Instant};
 
 /// When something started, counted from an instant that the caller names, and how long it took.
@@ -41,7 +42,7 @@ impl Gpu {
                 let ticks = self.timestamps(now)?;
                 let first = ticks.first().copied().unwrap_or_default();
                 let period = f64::from(self.queue.get_timestamp_period());
-                let after = |ticks: u64| Duration::from_nanos((ticks as f64 * period) as u64);
+                let after = |ticks: u64| Duration::from_nanos(nearest::<u64>(ticks as f64 * period));
                 spans.extend(ticks.chunks_exact(2).map(|pair| Span {
                     start: submitted + after(pair[0].saturating_sub(first)),
                     time: after(pair[1].saturating_sub(pair[0])),
@@ -57,7 +58,7 @@ impl Gpu {
 
     /// Runs each dispatch in a pass of its own: the ticks at which it began and ended, one pair after the other.
     fn timestamps(&self, dispatches: &[Dispatch<'_>]) -> Result<Vec<u64>> {
-        let count = 2 * dispatches.len() as u32;
+        let count = 2 * nearest::<u32>(dispatches.len());
         let bytes = u64::from(count) * u64::from(wgpu::QUERY_SIZE);
         let staging = self.guarded(|| {
             let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {

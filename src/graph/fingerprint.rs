@@ -1,5 +1,6 @@
 //! 128 bits that stand for a structure.
 
+use crate::number::{halves, nearest};
 use std::hash::Hasher;
 
 /// Stands for everything that was written into a [`Fingerprinter`].
@@ -18,8 +19,8 @@ const START: [u64; 2] = [0x6a09_e667_f3bc_c909, 0xbb67_ae85_84ca_a73b];
 const FACTOR: [u64; 2] = [0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
 
 fn fold(x: u64, y: u64) -> u64 {
-    let product = u128::from(x) * u128::from(y);
-    product as u64 ^ (product >> 64) as u64
+    let [low, high] = halves(u128::from(x) * u128::from(y));
+    low ^ high
 }
 
 impl Fingerprinter {
@@ -47,7 +48,7 @@ impl Hasher for Fingerprinter {
         // The last word carries its length.
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
-        last[7] = rest.len() as u8;
+        last[7] = nearest::<u8>(rest.len());
         self.write_u64(u64::from_le_bytes(last));
     }
     fn write_u8(&mut self, value: u8) {

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::models::conv_norm::{ConvNorm, Window};
 use crate::nn::{Linear, Module, Scope, Sequential};
+use crate::number::nearest;
 
 /// Channels and stride of each depthwise separable layer, at width 1.
 const LAYERS: [(usize, usize); 13] = [
@@ -54,7 +55,7 @@ impl MobileNetV1 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, classes: usize, width: f64) -> Result<MobileNetV1> {
-        let scaled = |channels: usize| (channels as f64 * width) as usize;
+        let scaled = |channels: usize| nearest::<usize>(channels as f64 * width);
         if scaled(32) == 0 {
             let rule = format!("the width must be at least 1/32, which leaves one channel; got {width}");
             return Err(Error::invalid("MobileNetV1", rule));

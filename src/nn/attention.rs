@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Linear, Mode, Module, Scope};
+use crate::number::nearest;
 use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
 
 /// How a [`MultiheadAttention`] is made, with PyTorch's names and defaults.
@@ -97,7 +98,7 @@ impl MultiheadAttention {
         }
         let device = scope.device();
         let xavier = |name: &str, rows: usize, columns: usize| -> Result<Parameter> {
-            let bound = (6.0 / (rows as f64 + columns as f64)).sqrt() as f32;
+            let bound = nearest::<f32>((6.0 / (rows as f64 + columns as f64)).sqrt());
             let value = Tensor::uniform(device, &[rows, columns], -bound, bound)?;
             Ok(Parameter::new(scope.at(name).name(), &value))
         };

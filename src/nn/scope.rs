@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Device, Parameter, Tensor};
+use crate::number::nearest;
 
 /// A device, and the dotted name that the parameters made here begin with.
 ///
@@ -48,7 +49,7 @@ impl Scope {
             let rule = format!("{} would have no inputs (shape {shape:?})", self.name_of(name));
             return Err(Error::invalid("parameter", rule));
         }
-        let bound = (1.0 / (fan_in as f64).sqrt()) as f32;
+        let bound = nearest::<f32>(1.0 / (fan_in as f64).sqrt());
         Ok(self.parameter(name, &Tensor::uniform(&self.device, shape, -bound, bound)?))
     }
 

@@ -1,5 +1,6 @@
 //! Which taps, or windows, of a strided and dilated dimension meet in one position: every so many, from a first one on.
 
+use crate::number::nearest;
 /// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with
 /// `k % step = position / divisor % step * inverse % step`, if `divisor` divides the position, and else none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +14,15 @@ impl Congruence {
     /// None where the product does not fit the 32 bits that kernels compute with.
     pub fn new(of: usize, modulus: usize) -> Option<Congruence> {
         let (divisor, factor) = extended(of as i64, modulus as i64);
-        let step = modulus / divisor as usize;
-        let inverse = factor.rem_euclid(step as i64) as usize;
+        let step = modulus / nearest::<usize>(divisor);
+        let inverse = nearest::<usize>(factor.rem_euclid(step as i64));
         let fits = (step - 1).saturating_mul(inverse) <= u32::MAX as usize;
-        fits.then_some(Congruence { divisor: divisor as usize, step, inverse })
+        fits.then_some(Congruence { divisor: nearest::<usize>(divisor), step, inverse })
     }
 }
 
 pub(super) fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    extended(a as i64, b as i64).0 as usize
+    nearest::<usize>(extended(a as i64, b as i64).0)
 }
 
 /// The greatest common divisor of two numbers, and by what the first is multiplied to leave it as the remainder by the

@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::label_place::{IGNORED, label_flaw, label_mask};
 
@@ -270,7 +271,7 @@ pub(super) fn cases() -> Vec<Case> {
     };
     // Nothing flows into the weights of labels in PyTorch; here it does, and is checked like any other gradient.
     let weighted = |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
-        Case::new("cross_entropy", &[shape, target, &[classes as usize]], move |x| {
+        Case::new("cross_entropy", &[shape, target, &[nearest::<usize>(classes)]], move |x| {
             let options = CrossEntropyOptions { weight: Some(x[2].clone()), ..options.clone() };
             Ok(vec![x[0].cross_entropy(&x[1], &options)?])
         })

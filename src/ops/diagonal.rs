@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::pad::PadMode;
 use crate::ops::pointwise::{Side, mask};
@@ -28,7 +29,8 @@ impl Op for Diagonal {
         let (input, strides) = (&inputs[0], inputs[0].strides());
         let outer = input.shape.len() - 2;
         let (rows, columns) = (input.shape[outer], input.shape[outer + 1]);
-        let (down, right) = if self.offset < 0 { (self.offset.unsigned_abs(), 0) } else { (0, self.offset as usize) };
+        let (down, right) =
+            if self.offset < 0 { (self.offset.unsigned_abs(), 0) } else { (0, nearest::<usize>(self.offset)) };
         let length = rows.saturating_sub(down).min(columns.saturating_sub(right));
         // A diagonal beside the matrix has no first element.
         let start = if length == 0 { 0 } else { down * strides[outer] + right * strides[outer + 1] };

@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::number::nearest;
 use crate::ops::case::Case;
 
 /// What [`Tensor::selu`] goes to far below 0, with the opposite sign: its scale times its alpha.
@@ -139,7 +140,7 @@ impl Tensor {
             }
         };
         let p = f64::from(p);
-        let keep = Tensor::full(self.device(), &shape, (1.0 - p) as f32)?.bernoulli()?;
+        let keep = Tensor::full(self.device(), &shape, nearest::<f32>(1.0 - p))?.bernoulli()?;
         apply(&self.to_dtype(DType::F32)?, &keep, p)?.to_dtype(self.dtype())
     }
 }
@@ -147,15 +148,15 @@ impl Tensor {
 /// `x keep / (1 - p)`.
 #[track_caller]
 fn scaled(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
-    x.mul(&keep.mul_scalar((1.0 / (1.0 - p)) as f32)?)
+    x.mul(&keep.mul_scalar(nearest(1.0 / (1.0 - p)))?)
 }
 
 /// `a (x keep - depth (1 - keep)) + a depth p`, whose mean and variance are those of `x` where they are 0 and 1.
 #[track_caller]
 fn moved(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
     let a = 1.0 / ((SELU_DEPTH * SELU_DEPTH * p + 1.0) * (1.0 - p)).sqrt();
-    let shift = keep.sub_scalar(1.0)?.mul_scalar((SELU_DEPTH * a) as f32)?.add_scalar((SELU_DEPTH * a * p) as f32)?;
-    x.mul(&keep.mul_scalar(a as f32)?)?.add(&shift)
+    let shift = keep.sub_scalar(1.0)?.mul_scalar(nearest(SELU_DEPTH * a))?.add_scalar(nearest(SELU_DEPTH * a * p))?;
+    x.mul(&keep.mul_scalar(nearest(a))?)?.add(&shift)
 }
 
 pub(super) fn cases() -> Vec<Case> {

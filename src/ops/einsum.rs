@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::linear_algebra::same_type;
 use crate::shape::Shape;
@@ -62,8 +63,8 @@ impl Subscripts {
 /// A label as the equation has it.
 fn letter(label: Label) -> String {
     match label {
-        0..26 => char::from(b'A' + label as u8).to_string(),
-        26..LETTERS => char::from(b'a' + (label - 26) as u8).to_string(),
+        0..26 => char::from(b'A' + nearest::<u8>(label)).to_string(),
+        26..LETTERS => char::from(b'a' + nearest::<u8>(label - 26)).to_string(),
         _ => "...".to_string(),
     }
 }

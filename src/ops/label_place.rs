@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::rule::Rule;
 use crate::shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -61,8 +62,10 @@ impl Op for LabelPlace {
         let ignored = self.ignored.first().map(|&word| f64::from(word as i32));
         let place = |(at, &label): (usize, &f64)| match label {
             _ if Some(label) == ignored => Ok(f64::from(IGNORED)),
-            _ if label < 0.0 || label >= size as f64 => Err(Error::IndexOutOfRange { op, index: label as i64, size }),
-            _ => Ok(((at / inner * size + label as usize) * inner + at % inner) as f64),
+            _ if label < 0.0 || label >= size as f64 => {
+                Err(Error::IndexOutOfRange { op, index: nearest::<i64>(label), size })
+            }
+            _ => Ok(((at / inner * size + nearest::<usize>(label)) * inner + at % inner) as f64),
         };
         let places = inputs[0].values.iter().enumerate().map(place).collect::<Result<_>>()?;
         Ok(vec![HostTensor::new(inputs[0].shape, DType::I32, places)])
@@ -127,7 +130,7 @@ pub(super) fn label_mask(
     ignored: Option<i32>,
 ) -> Result<(Tensor, Tensor)> {
     let inner = scores.shape()[dim + 1..].iter().product::<usize>().max(1);
-    let ignored = ignored.into_iter().map(|label| label as u32).collect();
+    let ignored = ignored.into_iter().map(|label| label.cast_unsigned()).collect();
     let op = LabelPlace { asked, classes: scores.shape()[dim], inner, ignored };
     let place = record_one(op, &[&labels.contiguous()?])?;
     let shown = place.unsqueeze(dim as isize)?.expand_to(*scores.shape(), asked)?;

@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -66,7 +67,7 @@ impl Mode {
             Mode::Circular => return None,
             Mode::Flip => size - 1 - x,
         };
-        (0..size).contains(&from).then_some(from as usize)
+        (0..size).contains(&from).then_some(nearest::<usize>(from))
     }
 }
 
@@ -117,8 +118,8 @@ impl Remap {
 fn fill_word(value: f32, dtype: DType) -> u32 {
     match dtype {
         DType::F32 | DType::F16 => value.to_bits(),
-        DType::I32 => (value as i32) as u32,
-        DType::U32 => value as u32,
+        DType::I32 => nearest::<i32>(value).cast_unsigned(),
+        DType::U32 => nearest::<u32>(value),
         DType::Bool => u32::from(value != 0.0),
     }
 }
@@ -203,7 +204,7 @@ impl Op for Remap {
                 }
                 g = match map.mode {
                     // Crops were made before, so that the input lies within the output.
-                    Mode::Constant => g.narrow(d as isize + 1, map.before as usize, size)?,
+                    Mode::Constant => g.narrow(d as isize + 1, nearest::<usize>(map.before), size)?,
                     mode => g.pad_backward(mode, d + 1, size, map.before)?,
                 };
             }
@@ -316,7 +317,8 @@ impl Tensor {
             for (i, (size, map)) in inner.iter().enumerate() {
                 let d = skipped + i;
                 sizes[d + 1] = *size;
-                (op.modes[d], op.outs[d], op.words[d]) = (map.mode, map.out, map.before as i32 as u32);
+                (op.modes[d], op.outs[d], op.words[d]) =
+                    (map.mode, map.out, nearest::<i32>(map.before).cast_unsigned());
             }
             let mut moved = shape.to_vec();
             for d in start..shape.len() {
@@ -334,7 +336,7 @@ impl Tensor {
         let mut shape = self.shape().to_vec();
         let three = self.contiguous()?.reshape_to(self.shape().around(dim)?)?;
         shape[dim] = size;
-        let op = PadBackward { mode, size, before: [before as i32 as u32] };
+        let op = PadBackward { mode, size, before: [nearest::<i32>(before).cast_unsigned()] };
         record_one(op, &[&three])?.reshape_to(Shape::new(&shape)?)
     }
 
@@ -419,7 +421,7 @@ impl Tensor {
         let mut pairs = pairs;
         if matches!(inner, Mode::Constant | Mode::Circular) {
             for (i, (before, after)) in pairs.iter_mut().enumerate() {
-                let (skip, cut) = ((-*before).max(0) as usize, (-*after).max(0) as usize);
+                let (skip, cut) = (nearest::<usize>((-*before).max(0)), nearest::<usize>((-*after).max(0)));
                 if skip + cut > 0 {
                     result = result.narrow((first + i) as isize, skip, shape[first + i] - skip - cut)?;
                 }
@@ -428,13 +430,17 @@ impl Tensor {
         }
         if inner == Mode::Replicate {
             for (i, (before, after)) in pairs.iter_mut().enumerate().filter(|(_, pair)| pair.0.max(pair.1) > LONGEST) {
-                result = result.extended((first + i) as isize, (*before).max(0) as usize, (*after).max(0) as usize)?;
+                result = result.extended(
+                    (first + i) as isize,
+                    nearest::<usize>((*before).max(0)),
+                    nearest::<usize>((*after).max(0)),
+                )?;
                 (*before, *after) = ((*before).min(0), (*after).min(0));
             }
         }
         let map = |(i, &(before, after)): (usize, &(isize, isize))| {
             let out = result.shape()[first + i] as isize + before + after;
-            Map { mode: inner, out: out as usize, before }
+            Map { mode: inner, out: nearest::<usize>(out), before }
         };
         let maps: Vec<Map> = pairs.iter().enumerate().map(map).collect();
         result.remap(OP, first, &maps, value)
@@ -444,7 +450,7 @@ impl Tensor {
     #[track_caller]
     fn extended(&self, dim: isize, before: usize, after: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        let at = dim as usize;
+        let at = nearest::<usize>(dim);
         let repeated = |start: usize, count: usize| {
             let mut sizes = self.shape().to_vec();
             sizes[at] = count;

@@ -4,6 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::shader::Formula;
 use crate::shape::Layout;
 use std::fmt;
@@ -34,7 +35,7 @@ impl Rule {
     /// Records the formula of these tensors and numbers. The numbers are data: others make no other plan.
     #[track_caller]
     pub fn of<const N: usize>(&'static self, tensors: &[&Tensor], numbers: [f64; N]) -> Result<Tensor> {
-        record_one(Call { rule: self, numbers: numbers.map(|number| (number as f32).to_bits()) }, tensors)
+        record_one(Call { rule: self, numbers: numbers.map(|number| nearest::<f32>(number).to_bits()) }, tensors)
     }
 }
 

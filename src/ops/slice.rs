@@ -4,6 +4,7 @@ use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::view::View;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -79,7 +80,7 @@ impl Op for SliceBackward {
 /// The gradient of a slice of `shape`, `start`, `start + step`, .. along `dim`.
 #[track_caller]
 pub(super) fn slice_backward(g: &Tensor, shape: Shape, [dim, start, step]: [usize; 3]) -> Result<Tensor> {
-    record_one(SliceBackward { shape, dim, step, start: [start as u32] }, &[&g.contiguous()?])
+    record_one(SliceBackward { shape, dim, step, start: [nearest::<u32>(start)] }, &[&g.contiguous()?])
 }
 
 impl Tensor {
@@ -104,8 +105,9 @@ impl Tensor {
         }
         let dim = self.shape().dim("slice", dim)?;
         let size = self.shape()[dim];
-        let bound =
-            |at: isize| (if at < 0 { at.saturating_add(size as isize) } else { at }).clamp(0, size as isize) as usize;
+        let bound = |at: isize| {
+            nearest::<usize>((if at < 0 { at.saturating_add(size as isize) } else { at }).clamp(0, size as isize))
+        };
         let (start, end) = (bound(start), bound(end));
         let length = end.saturating_sub(start).div_ceil(step);
         if length == size && step == 1 {

@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, grad_enabled, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::slice::slice_backward;
 use crate::shape::{Layout, Shape};
@@ -149,7 +150,7 @@ impl Tensor {
     /// The shape that is asked for, with its -1 worked out.
     fn sizes_for(&self, op: &'static str, shape: &[isize]) -> Result<Shape> {
         let wrong = || Error::invalid(op, format!("{} does not fit {shape:?}", self.shape()));
-        let sizes = shape.iter().filter(|&&s| s >= 0).map(|&s| s as usize);
+        let sizes = shape.iter().filter(|&&s| s >= 0).map(|&s| nearest::<usize>(s));
         let known = sizes.clone().try_fold(1usize, usize::checked_mul).ok_or_else(wrong)?;
         let unknown = shape.iter().filter(|&&s| s < 0).count();
         if unknown > 1 || shape.iter().any(|&s| s < -1) {
@@ -158,7 +159,8 @@ impl Tensor {
         if unknown == 1 && (known == 0 || !self.numel().is_multiple_of(known)) {
             return Err(wrong());
         }
-        let sizes: Vec<usize> = shape.iter().map(|&s| if s < 0 { self.numel() / known } else { s as usize }).collect();
+        let sizes: Vec<usize> =
+            shape.iter().map(|&s| if s < 0 { self.numel() / known } else { nearest::<usize>(s) }).collect();
         let shape = Shape::new(&sizes)?;
         if shape.numel() == self.numel() { Ok(shape) } else { Err(wrong()) }
     }
@@ -321,7 +323,7 @@ impl Tensor {
         let wrong =
             || Error::invalid(OP, format!("dimension {dim} of {} does not divide into {sizes:?}", self.shape()));
         let size = *self.shape().get(at).filter(|_| !sizes.is_empty()).ok_or_else(wrong)?;
-        let known = sizes.iter().filter(|&&s| s >= 0).try_fold(1usize, |a, &s| a.checked_mul(s as usize));
+        let known = sizes.iter().filter(|&&s| s >= 0).try_fold(1usize, |a, &s| a.checked_mul(nearest::<usize>(s)));
         let known = known.ok_or_else(wrong)?;
         let unknown = sizes.iter().filter(|&&s| s < 0).count();
         let fits = match unknown {
@@ -332,7 +334,7 @@ impl Tensor {
         if !fits || sizes.iter().any(|&s| s < -1) {
             return Err(wrong());
         }
-        let parts: Vec<usize> = sizes.iter().map(|&s| if s < 0 { size / known } else { s as usize }).collect();
+        let parts: Vec<usize> = sizes.iter().map(|&s| if s < 0 { size / known } else { nearest::<usize>(s) }).collect();
         self.reshape_to(Shape::new(&[&self.shape()[..at], &parts, &self.shape()[at + 1..]].concat())?)
     }
 
@@ -348,7 +350,7 @@ impl Tensor {
             return Err(Error::DimOutOfRange { op: "unsqueeze", dim, rank: self.rank() });
         }
         let mut sizes = self.shape().to_vec();
-        sizes.insert(at as usize, 1);
+        sizes.insert(nearest::<usize>(at), 1);
         self.reshape_to(Shape::new(&sizes)?)
     }
 
@@ -366,7 +368,7 @@ impl Tensor {
         for (d, &size) in shape.iter().enumerate() {
             sizes.push(match (size, d.checked_sub(added)) {
                 (-1, Some(old)) => self.shape()[old],
-                (size, _) if size >= 0 => size as usize,
+                (size, _) if size >= 0 => nearest::<usize>(size),
                 _ => return Err(Error::invalid("expand", format!("{shape:?}: a new dimension needs a size"))),
             });
         }

@@ -4,6 +4,7 @@ use super::Optimizer;
 use super::slots::{Slots, Update, at_least_zero, below_one};
 use crate::error::Result;
 use crate::graph::Parameter;
+use crate::number::nearest;
 use crate::ops::rule::Rule;
 
 /// What [`Adam`] is set to; the defaults are PyTorch's.
@@ -84,9 +85,9 @@ impl Optimizer for Adam {
         let AdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, decoupled } = self.options;
         self.slots.step(|Update { mut value, mut gradient, buffers, steps }| {
             if decoupled {
-                value = value.mul_scalar((1.0 - lr * weight_decay) as f32)?;
+                value = value.mul_scalar(nearest(1.0 - lr * weight_decay))?;
             } else if weight_decay != 0.0 {
-                gradient = gradient.add(&value.mul_scalar(weight_decay as f32)?)?;
+                gradient = gradient.add(&value.mul_scalar(nearest(weight_decay))?)?;
             }
             let (mean, square) = (&buffers[0], &buffers[1]);
             let mean = MEAN.of(&[mean, &gradient], [1.0 - beta1])?;

@@ -4,6 +4,7 @@ use super::Optimizer;
 use super::slots::{Slots, Update, at_least_zero};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
+use crate::number::nearest;
 
 /// What [`Sgd`] is set to; the defaults are PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,16 +64,16 @@ impl Optimizer for Sgd {
         self.slots.step(|Update { value, gradient, mut buffers, steps }| {
             let mut direction = gradient;
             if weight_decay != 0.0 {
-                direction = direction.add(&value.mul_scalar(weight_decay as f32)?)?;
+                direction = direction.add(&value.mul_scalar(nearest(weight_decay))?)?;
             }
             if let [buffer] = &mut buffers[..] {
                 // The first step takes the gradient whole; as a number, so that it needs no plan of its own.
                 let share = if steps == 1 { 1.0 } else { 1.0 - dampening };
-                *buffer = buffer.mul_scalar(momentum as f32)?.add(&direction.mul_scalar(share as f32)?)?;
+                *buffer = buffer.mul_scalar(nearest(momentum))?.add(&direction.mul_scalar(nearest(share))?)?;
                 direction =
-                    if nesterov { direction.add(&buffer.mul_scalar(momentum as f32)?)? } else { buffer.clone() };
+                    if nesterov { direction.add(&buffer.mul_scalar(nearest(momentum))?)? } else { buffer.clone() };
             }
-            Ok((value.sub(&direction.mul_scalar(lr as f32)?)?, buffers))
+            Ok((value.sub(&direction.mul_scalar(nearest(lr))?)?, buffers))
         })
     }
     fn zero_grad(&self) {

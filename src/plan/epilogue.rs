@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::Edge;
+use crate::number::nearest;
 use crate::plan::access::Access;
 use crate::plan::code::{Code, Input, Written, internal, output_name};
 use crate::plan::domain::Wide;
@@ -94,7 +95,7 @@ pub(super) fn write(
     if let Some(output) = code.outputs.iter().position(|&root| is_sum(root)) {
         // Sums follow the elements.
         let count = format!("word({}u)", words.len());
-        words.push(Word::Value(numel as u32));
+        words.push(Word::Value(nearest::<u32>(numel)));
         let value = code.stored(output, "value", code.width);
         let store = format!("{}[index - {count}] = {value};", output_name(output));
         body.insert_str(0, &format!("    if (index >= {count}) {{\n    {store}\n    return;\n    }}\n"));

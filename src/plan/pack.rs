@@ -1,6 +1,7 @@
 //! Packs: who computes a segment writes it where it belongs, and what exists already is copied.
 
 use crate::graph::{Class, Edge};
+use crate::number::nearest;
 use crate::plan::access::{Access, array_type, stored};
 use crate::plan::code::Written;
 use crate::plan::domain::Wide;
@@ -120,7 +121,9 @@ pub(super) fn write(wiring: &Wiring, call: usize, packs: &Packs) -> Written {
             let from = quads;
             quads += (end(argument) - starts[argument]) / 4;
             words.push(Word::Offset(argument));
-            words.extend([from, layout.shape.numel(), starts[argument] / 4].map(|word| Word::Value(word as u32)));
+            words.extend(
+                [from, layout.shape.numel(), starts[argument] / 4].map(|word| Word::Value(nearest::<u32>(word))),
+            );
             let word = |offset: usize| format!("word({}u)", 4 * i + offset);
             let next = if i + 1 < copied.len() { format!("word({}u)", 4 * i + 5) } else { "params.quads".to_string() };
             let buffer = format!("input{i}");

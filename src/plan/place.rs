@@ -3,6 +3,7 @@
 use crate::device::{Gpu, Pipeline, Uniform};
 use crate::error::{Error, Result};
 use crate::graph::{Edge, Room, Schedule, Storage};
+use crate::number::nearest;
 use crate::plan::code::Written;
 use crate::plan::launches;
 use crate::plan::pack::{Home, Packs};
@@ -282,7 +283,7 @@ impl<'a> Placer<'a> {
                 name: kernel.name,
                 pipeline,
                 buffers,
-                params_offset: params_offset as u32,
+                params_offset: nearest::<u32>(params_offset),
                 groups: kernel.groups,
                 work: kernel.work,
                 node,

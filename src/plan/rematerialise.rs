@@ -2,6 +2,7 @@
 //! pass: pointwise ones, of what is in memory at that time all the same, and copies, of what they were copied from.
 
 use crate::graph::Edge;
+use crate::number::nearest;
 use crate::plan::form::{Cluster, Former, Kind};
 use crate::plan::lives::{Life, Lives};
 use crate::plan::pack::is_pack;
@@ -31,7 +32,7 @@ pub(super) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>, budget
     let mut chosen = Chosen::default();
     let mut notes = Vec::new();
     let mut left = clusters.iter().map(|cluster| former.price(cluster)).sum::<u64>() / SHARE;
-    let room = budget.map(|budget| (budget as usize).saturating_sub(source_bytes(former.wiring)));
+    let room = budget.map(|budget| nearest::<usize>(budget).saturating_sub(source_bytes(former.wiring)));
     for _ in 0..MOST_ROUNDS {
         let mut round = Round::new(former, clusters, &chosen);
         let (peak, bytes) = round.peak();
@@ -179,7 +180,7 @@ impl<'a> Round<'a> {
         let mut live = 0;
         let at = changes.iter().zip(&self.temporaries).enumerate().map(|(at, (change, temporaries))| {
             live += change;
-            (live as usize + temporaries, at)
+            (nearest::<usize>(live) + temporaries, at)
         });
         at.max().map_or((0, 0), |(bytes, at)| (at, bytes))
     }

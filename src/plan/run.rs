@@ -3,6 +3,7 @@
 use crate::device::{Bindings, Buffer, Dispatch, Gpu};
 use crate::error::{Error, Result};
 use crate::graph::{OneOrMore, Profiler, Schedule, Storage};
+use crate::number::nearest;
 use crate::plan::place::{PatchSource, Place, Plan};
 use crate::plan::profile;
 use std::iter;
@@ -111,7 +112,7 @@ impl Memory {
         }
         for patch in &plan.patches {
             let word = match patch.from {
-                PatchSource::Offset(node, input) => schedule.layout(schedule.edges[node][input]).offset as u32,
+                PatchSource::Offset(node, input) => nearest::<u32>(schedule.layout(schedule.edges[node][input]).offset),
                 PatchSource::Scalar(node, index) => schedule.nodes[node].op.scalars()[index],
             };
             let place = &mut self.params[patch.at..patch.at + 4];

@@ -1,5 +1,6 @@
 //! What an operation says about a kernel: the template, how to specialise it, what to bind, how often to run.
 
+use crate::number::nearest;
 /// A pointwise formula in WGSL.
 ///
 /// `F`, `I`, `U` and `B` are vectors of four floats, signed and unsigned integers and truth values; `{0}`, `{1}`,
@@ -161,6 +162,8 @@ pub struct Kernel {
     pub(crate) extra_words: usize,
     /// Compiled with wgpu's bounds checks in release builds too: kernels of a caller's own operations.
     pub(crate) checked: bool,
+    /// A value of a parameter that does not fit into its 32 bits, for which the kernel is refused.
+    pub(crate) too_large: Option<usize>,
 }
 
 impl Kernel {
@@ -181,6 +184,7 @@ impl Kernel {
             loads: Vec::new(),
             extra_words: 0,
             checked: false,
+            too_large: None,
         }
     }
 
@@ -273,8 +277,9 @@ impl Kernel {
 
     /// Appends parameter words known now.
     #[must_use]
-    pub fn values(self, values: &[usize]) -> Kernel {
-        self.words(values.iter().map(|&v| Word::Value(v as u32)))
+    pub fn values(mut self, values: &[usize]) -> Kernel {
+        self.too_large = self.too_large.or(values.iter().copied().find(|&value| u32::try_from(value).is_err()));
+        self.words(values.iter().map(|&value| Word::Value(nearest(value))))
     }
 
     /// Sets the grid.
@@ -389,5 +394,5 @@ pub fn fold_groups(invocations: usize, size: usize) -> [u32; 3] {
     const LIMIT: usize = 65_535;
     let groups = invocations.div_ceil(size).max(1);
     let y = groups.div_ceil(LIMIT);
-    [groups.div_ceil(y) as u32, y as u32, 1]
+    [nearest::<u32>(groups.div_ceil(y)), nearest::<u32>(y), 1]
 }

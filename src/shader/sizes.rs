@@ -7,6 +7,7 @@
 //! division by them takes, for which adapters have no fast instruction: a number to multiply by.
 
 use crate::error::{Error, Result};
+use crate::number::low_word;
 use crate::shader::Kernel;
 use crate::shader::unroll::{constants, evaluate};
 use std::borrow::Cow;
@@ -89,7 +90,7 @@ impl Sizes {
         }
         let mut words = Vec::with_capacity(4 * self.read.len());
         for expression in &self.read {
-            words.extend(divisor(value(expression, &values)? as u32));
+            words.extend(divisor(low_word(value(expression, &values)?)));
         }
         Ok(words)
     }
@@ -101,7 +102,7 @@ fn divisor(d: u32) -> [u32; 4] {
     let divisor = u64::from(d.max(1));
     let bits = divisor.next_power_of_two().trailing_zeros();
     let factor = (1u64 << 32) * ((1u64 << bits) - divisor) / divisor + 1;
-    [d, factor as u32, bits.min(1), bits.saturating_sub(1)]
+    [d, low_word(factor), bits.min(1), bits.saturating_sub(1)]
 }
 
 /// A module's text with the sizes called `names` taken from its parameters, and how these follow from them.

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Op, hash_structure};
 use crate::graph::{Device, OneOrMore, State, Storage, Tensor, record_leaf, record_on};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::Full;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -69,7 +70,7 @@ impl Tensor {
     /// As [`from_slice`](Tensor::from_slice).
     #[track_caller]
     pub fn from_f64(device: &Device, values: &[f64], shape: &[usize]) -> Result<Tensor> {
-        let rounded: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let rounded: Vec<f32> = values.iter().map(|&value| nearest::<f32>(value)).collect();
         let tensor = Tensor::from_slice(device, &rounded, shape)?;
         if device.is_reference() {
             let exact = HostTensor::new(*tensor.shape(), DType::F32, values.to_vec());

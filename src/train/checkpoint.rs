@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::graph::{Device, Parameter, RandomState, Tensor};
 use crate::nn::Module;
+use crate::number::nearest;
 use crate::optim::Optimizer;
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
@@ -47,11 +48,19 @@ impl Entry {
         let values = value.to_f64()?;
         let shape = value.shape().to_vec();
         Ok(if !value.dtype().is_float() {
-            Entry { dtype: Dtype::I64, shape, bytes: values.iter().flat_map(|&v| (v as i64).to_le_bytes()).collect() }
+            Entry {
+                dtype: Dtype::I64,
+                shape,
+                bytes: values.iter().flat_map(|&v| nearest::<i64>(v).to_le_bytes()).collect(),
+            }
         } else if value.device().is_reference() {
             Entry { dtype: Dtype::F64, shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
         } else {
-            Entry { dtype: Dtype::F32, shape, bytes: values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect() }
+            Entry {
+                dtype: Dtype::F32,
+                shape,
+                bytes: values.iter().flat_map(|&v| nearest::<f32>(v).to_le_bytes()).collect(),
+            }
         })
     }
 }
@@ -192,11 +201,11 @@ impl<'a> Checkpoint<'a> {
         match dtype {
             DType::I32 => {
                 exact(i32::MIN.into(), i32::MAX.into())?;
-                Tensor::from_slice(&device, &values.iter().map(|&v| v as i32).collect::<Vec<_>>(), &shape)
+                Tensor::from_slice(&device, &values.iter().map(|&v| nearest::<i32>(v)).collect::<Vec<_>>(), &shape)
             }
             DType::U32 => {
                 exact(0.0, u32::MAX.into())?;
-                Tensor::from_slice(&device, &values.iter().map(|&v| v as u32).collect::<Vec<_>>(), &shape)
+                Tensor::from_slice(&device, &values.iter().map(|&v| nearest::<u32>(v)).collect::<Vec<_>>(), &shape)
             }
             DType::Bool => {
                 exact(0.0, 1.0)?;

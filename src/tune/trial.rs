@@ -3,6 +3,7 @@
 use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
+use crate::number::nearest;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
 use std::sync::Arc;
@@ -96,7 +97,7 @@ impl<'a> Bench<'a> {
             let start = params.len().next_multiple_of(gpu.adapter().params_alignment as usize);
             params.resize(start, 0);
             params.extend(pipeline.params(kernel, kernel.params.iter().map(|&word| self.word(word)))?);
-            placed.push((kernel, pipeline, start as u32));
+            placed.push((kernel, pipeline, nearest::<u32>(start)));
         }
         gpu.compile(placed.iter().map(|(_, pipeline, _)| pipeline))?;
         let uniform = gpu.uniform(params.len())?;
@@ -115,7 +116,7 @@ impl<'a> Bench<'a> {
         let call = self.call;
         match word {
             Word::Value(value) => value,
-            Word::Offset(input) => call.io.inputs[input].offset as u32,
+            Word::Offset(input) => nearest::<u32>(call.io.inputs[input].offset),
             Word::Scalar(scalar) => call.op.scalars()[scalar],
             Word::Fault(op) => call.gpu.fault_code(op),
         }

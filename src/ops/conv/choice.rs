@@ -10,6 +10,7 @@ use super::tiled::{TILES, Tile, product};
 use super::tiles::{Target, Tiles, choose};
 use super::winograd::{self, OUTPUTS};
 use super::{Geometry, Pass};
+use crate::number::nearest;
 
 /// A way of computing a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,7 +76,7 @@ fn on_cpu(call: &Call) -> Vec<Method> {
     let strips = factor * g.groups as f64 * rows * columns * depth;
     let has_eights = call.target() == Target::Shuffle && call.adapter.has_int64;
     let is_off = call.batch == 0 || !has_eights || call.adapter.disable.winograd || has_few_channels(g);
-    let cost = if is_off { None } else { call.cost_of_eights(BATCH as usize) };
+    let cost = if is_off { None } else { call.cost_of_eights(nearest::<usize>(BATCH)) };
     match cost {
         Some(cost) if cost < strips => vec![Method::WinogradEights, general(call)],
         Some(_) => vec![general(call), Method::WinogradEights],

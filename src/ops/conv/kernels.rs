@@ -12,6 +12,7 @@ use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::Room;
+use crate::number::nearest;
 use crate::ops::congruence::greatest_common_divisor;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -150,7 +151,7 @@ impl Call<'_> {
         if tiles > LIMIT || folds as usize * layers > LIMIT {
             return Err(self.too_large("tiles a dimension"));
         }
-        Ok([x, tiles as u32, folds * layers as u32])
+        Ok([x, nearest::<u32>(tiles), folds * nearest::<u32>(layers)])
     }
 
     /// The element type and the constants every kernel has.
@@ -306,7 +307,7 @@ impl Call<'_> {
             .bind("input", Operand::Input(1))
             .values(&[self.batch, span])
             .words([Word::Offset(0), Word::Offset(1)])
-            .grid([across as u32, down as u32, splits as u32]);
+            .grid([nearest::<u32>(across), nearest::<u32>(down), nearest::<u32>(splits)]);
         Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 

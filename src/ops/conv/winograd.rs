@@ -18,6 +18,7 @@ use super::tiled::Tile;
 use super::{Geometry, Pass};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
@@ -96,7 +97,7 @@ impl Call<'_> {
             let (op, shape, unit) = (self.pass.name(), self.output.shape, "bytes of transformed tiles");
             return Err(Error::TooLarge { op, shape, limit, unit });
         }
-        let most = (room.saturating_sub(fixed) / (first + second).max(1)).min(limit as usize / largest);
+        let most = (room.saturating_sub(fixed) / (first + second).max(1)).min(nearest::<usize>(limit) / largest);
         let parts = self.batch.div_ceil(most.max(1)).max(1);
         Ok(self.batch.div_ceil(parts).max(1))
     }

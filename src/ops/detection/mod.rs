@@ -12,6 +12,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::reduce::{self, MOST_TURNS};
 use crate::shader::Kernel;
@@ -69,9 +70,9 @@ impl Regions {
     fn image(&self, op: &'static str, rows: &HostTensor, k: usize) -> Result<usize> {
         let image = rows.at(&[k, 0]).trunc();
         if (0.0..self.images as f64).contains(&image) {
-            return Ok(image as usize);
+            return Ok(nearest::<usize>(image));
         }
-        Err(Error::IndexOutOfRange { op, index: image as i64, size: self.images })
+        Err(Error::IndexOutOfRange { op, index: nearest::<i64>(image), size: self.images })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, record};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::reduce::MOST_TURNS;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -100,7 +101,7 @@ impl Op for Nms {
 
 /// The largest f32 that is not above `value`: an f32 is above the one where it is above the other.
 fn round_down(value: f64) -> f32 {
-    let rounded = value as f32;
+    let rounded = nearest::<f32>(value);
     if f64::from(rounded) > value { rounded.next_down() } else { rounded }
 }
 

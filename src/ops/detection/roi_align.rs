@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::reduce::{self, MOST_TURNS};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -95,12 +96,12 @@ impl Op for RoiWeights {
             let edge = |column: usize| boxes.at(&[k, column + self.dim]) * scale - shift;
             let extent = edge(3) - edge(1);
             let bin_size = if self.aligned { extent } else { extent.max(1.0) } / self.bins as f64;
-            let samples = if self.samples == 0 { bin_size.ceil() as usize } else { self.samples };
+            let samples = if self.samples == 0 { nearest::<usize>(bin_size.ceil()) } else { self.samples };
             for sample in 0..samples {
                 let position = edge(1) + bin as f64 * bin_size + (sample as f64 + 0.5) * bin_size / samples as f64;
                 if (-1.0..=self.size as f64).contains(&position) {
                     let position = position.clamp(0.0, last);
-                    let low = position as usize;
+                    let low = nearest::<usize>(position);
                     weights[low] += (1.0 - position.fract()) / samples as f64;
                     if low + 1 < self.size {
                         weights[low + 1] += position.fract() / samples as f64;

@@ -6,6 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -62,7 +63,7 @@ impl Op for RoiPool {
         let (input, bounds) = (&inputs[0], &inputs[1]);
         let r = &self.regions;
         let shape = r.layout(false, bounds.shape[0], DType::F32)?.shape;
-        let bound = |k: usize, at: usize| bounds.at(&[k, at]) as usize;
+        let bound = |k: usize, at: usize| nearest::<usize>(bounds.at(&[k, at]));
         let (mut values, mut index) = (Vec::new(), Vec::new());
         for k in 0..bounds.shape[0] {
             let image = r.image(OP, bounds, k)?;
@@ -128,7 +129,7 @@ impl Op for RoiPoolBackward {
         for (at, value) in grad.values.iter().enumerate().filter(|&(at, _)| index.values[at] >= 0.0) {
             let image = r.image(OP, bounds, at / bins / r.channels)?;
             let c = at / bins % r.channels;
-            values[(image * r.channels + c) * plane + index.values[at] as usize] += value;
+            values[(image * r.channels + c) * plane + nearest::<usize>(index.values[at])] += value;
         }
         Ok(vec![HostTensor::new(layout.shape, DType::F32, values)])
     }
@@ -138,7 +139,7 @@ impl Op for RoiPoolBackward {
             // The places among all elements of the input.
             let r = &self.regions;
             let plane = (r.size[0] * r.size[1]) as f32;
-            let channels: Vec<i32> = (0..r.channels as i32).collect();
+            let channels: Vec<i32> = (0..nearest::<i32>(r.channels)).collect();
             let channels = Tensor::from_slice(g.device(), &channels, &[1, r.channels, 1, 1])?;
             let images = bounds.narrow(1, 0, 1)?.reshape(&[-1, 1, 1, 1])?;
             let planes = images.mul_scalar(r.channels as f32)?.add(&channels)?;

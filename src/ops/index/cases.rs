@@ -4,6 +4,7 @@ use super::{EmbeddingOptions, ScatterReduction};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
@@ -127,7 +128,7 @@ fn scatter() -> Vec<Case> {
 fn long() -> Vec<Case> {
     let add = |size: usize, count: usize| {
         Case::new("scatter_add", &[&[size], &[count], &[count]], |x| Ok(vec![x[0].scatter_add(0, &x[2], &x[1])?]))
-            .integers(2, 0, size as i32 - 1)
+            .integers(2, 0, nearest::<i32>(size) - 1)
             .tolerance(4.0 * count as f64)
             .first_order()
     };
@@ -135,7 +136,7 @@ fn long() -> Vec<Case> {
         Case::new("index_add", &[&[2, size, width], &[2, count, width], &[count]], |x| {
             Ok(vec![x[0].index_add(1, &x[2], &x[1], 1.0)?])
         })
-        .integers(2, 0, size as i32 - 1)
+        .integers(2, 0, nearest::<i32>(size) - 1)
         .tolerance(4.0 * count as f64)
         .first_order()
     };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
+use crate::number::nearest;
 use crate::ops::pointwise::{Row, apply};
 use crate::shape::Shape;
 
@@ -69,7 +70,7 @@ impl Tensor {
             picked = apply(&SCALE_GRADIENT, &[&picked, &scale])?;
         }
         if let Some(row) = padding {
-            let is_padding = index.eq(&Tensor::full(index.device(), &[], row as i32)?)?.unsqueeze(1)?;
+            let is_padding = index.eq(&Tensor::full(index.device(), &[], nearest::<i32>(row))?)?.unsqueeze(1)?;
             picked = is_padding.where_(&picked.detach(), &picked)?;
         }
         picked.reshape_to(shape)

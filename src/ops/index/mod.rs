@@ -20,6 +20,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::shape::Shape;
 
 /// The sizes of sources `[outer, taken, inner]` and places `[outer, size, inner]`.
@@ -48,9 +49,9 @@ impl Geometry {
         let at = if self.shared { row % self.taken } else { source };
         let (value, size) = (index.values[at], self.size);
         if value < 0.0 || value >= size as f64 {
-            return Err(Error::IndexOutOfRange { op, index: value as i64, size });
+            return Err(Error::IndexOutOfRange { op, index: nearest::<i64>(value), size });
         }
-        Ok((row / self.taken * size + value as usize) * self.inner + source % self.inner)
+        Ok((row / self.taken * size + nearest::<usize>(value)) * self.inner + source % self.inner)
     }
 }
 

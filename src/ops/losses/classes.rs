@@ -4,6 +4,7 @@ use super::{floats, numbers, same_shape};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -134,7 +135,7 @@ impl Tensor {
         let target = target.reshape(&[count as isize, classes as isize])?;
         let numbers = numbers(OP, self.device(), classes)?;
         let whole = |value: i32| Tensor::full(self.device(), &[], value);
-        let last = whole(classes as i32)?;
+        let last = whole(nearest::<i32>(classes))?;
         let listed = target.lt(&whole(0)?)?.where_(&numbers, &last)?.amin(&[1], true)?.gt(&numbers)?;
         // Labels past the end don't count, but must be labels.
         let known = target.ge(&whole(-1)?)?.logical_and(&target.lt(&last)?)?;

@@ -10,6 +10,7 @@ use super::operands::{exchanged, fastest, has_quads, has_runs, pairs, quads, tur
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::number::nearest;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -328,7 +329,7 @@ impl<'a> Product<'a> {
         let all = self.batch.div_ceil(self.summed);
         let dispatch = |first: usize| {
             let layers = (all - first).min(most);
-            let groups = [x, y, layers * splits].map(|g| g as u32);
+            let groups = [x, y, layers * splits].map(nearest::<u32>);
             kernel.clone().values(&[first]).grid(groups).work(self.work(layers * self.summed))
         };
         (0..all).step_by(most).map(dispatch).collect()

@@ -16,6 +16,7 @@ pub use instance::InstanceNormOptions;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::number::nearest;
 use crate::ops::case::Case;
 use standardize::standardize;
 
@@ -76,7 +77,7 @@ impl<'a> Moments<'a> {
     #[track_caller]
     fn unbiased(&self, count: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        no_grad(|| self.variance.mul_scalar((count as f64 / (count as f64 - 1.0)) as f32))
+        no_grad(|| self.variance.mul_scalar(nearest(count as f64 / (count as f64 - 1.0))))
     }
 
     /// `(x - mean) / sqrt(variance + eps) * weight`.
@@ -132,7 +133,7 @@ fn channels(
     shape: &[isize],
 ) -> Result<Option<Tensor>> {
     let Some(values) = values else { return Ok(None) };
-    let count = shape.iter().product::<isize>() as usize;
+    let count = nearest::<usize>(shape.iter().product::<isize>());
     if values.shape()[..] != [count] {
         let rule = format!("{what} {} must be [{count}], the channels of the input {}", values.shape(), input.shape());
         return Err(Error::invalid(op, rule));

@@ -3,6 +3,7 @@
 use super::{centered, single};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -64,7 +65,7 @@ impl Tensor {
             if count == 0 { deviations.sum(dims, true)? } else { deviations.abs()?.amax(dims, true)? }.detach();
         let fits = largest.gt_scalar(0.0)?.logical_and(&largest.isfinite()?)?;
         let unit = fits.where_(&largest, &largest.ones_like()?)?;
-        let variance = deviations.div(&unit)?.square()?.sum(dims, keepdim)?.div_scalar(left as f32)?;
+        let variance = deviations.div(&unit)?.square()?.sum(dims, keepdim)?.div_scalar(nearest(left))?;
         Ok((unit.reshape_to(*variance.shape())?, variance))
     }
 }

@@ -5,6 +5,7 @@ use super::{Accepts, Full, Makes, Row, apply};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, Vjp, record_on};
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -61,9 +62,9 @@ const POWER: &[&str] = &[NOT_A_NUMBER[0], include_str!("../../../shaders/lib/pow
 
 /// Wraps where it passes 32 bits; a negative exponent gives 0 but for the bases 1 and -1.
 static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})", Accepts::Signed, Makes::Same, |x| {
-    let (base, exponent) = (x[0] as i32, x[1] as i32);
+    let (base, exponent) = (nearest::<i32>(x[0]), nearest::<i32>(x[1]));
     f64::from(match (base, exponent) {
-        (_, 0..) => base.wrapping_pow(exponent as u32),
+        (_, 0..) => base.wrapping_pow(exponent.cast_unsigned()),
         (1, _) => 1,
         (-1, _) => 1 - 2 * (exponent & 1),
         _ => 0,

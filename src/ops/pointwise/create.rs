@@ -4,6 +4,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Class, Op, hash_structure};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
@@ -20,9 +21,9 @@ pub(crate) struct Full {
 impl Full {
     pub fn new(shape: Shape, value: f64, dtype: DType) -> Full {
         let word = match dtype {
-            DType::F32 | DType::F16 => (value as f32).to_bits(),
-            DType::I32 => (value as i32) as u32,
-            DType::U32 => value as u32,
+            DType::F32 | DType::F16 => nearest::<f32>(value).to_bits(),
+            DType::I32 => nearest::<i32>(value).cast_unsigned(),
+            DType::U32 => nearest::<u32>(value),
             DType::Bool => u32::from(value != 0.0),
         };
         Full { shape, dtype, word: [word] }

@@ -4,6 +4,8 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Device, Op, Tensor, hash_structure, record_on};
 use crate::host_tensor::HostTensor;
+use crate::number::low_word;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
@@ -57,15 +59,19 @@ static DIAGONAL: Formula = formula("diagonal", "(diagonals({i}, {s0}, {s1}) == I
 
 impl Pattern {
     fn new(rule: Rule, shape: Shape, dtype: DType) -> Pattern {
-        let bits = |value: f64| (value as f32).to_bits();
+        let bits = |value: f64| nearest::<f32>(value).to_bits();
         let words = match rule {
             Rule::Arange { start, step } if dtype.is_float() => vec![bits(start), bits(step)],
             // Modulo 2^32: signed and unsigned alike.
-            Rule::Arange { start, step } => vec![start as i64 as u32, step as i64 as u32],
-            Rule::Linspace { start, end, steps } => {
-                vec![bits(start), bits(end), bits(spacing(start, end, steps)), steps as u32]
+            Rule::Arange { start, step } => {
+                vec![low_word(nearest::<i64>(start).cast_unsigned()), low_word(nearest::<i64>(step).cast_unsigned())]
             }
-            Rule::Mask { rows, columns, diagonal, .. } => vec![rows as u32, columns as u32, diagonal as u32],
+            Rule::Linspace { start, end, steps } => {
+                vec![bits(start), bits(end), bits(spacing(start, end, steps)), nearest::<u32>(steps)]
+            }
+            Rule::Mask { rows, columns, diagonal, .. } => {
+                vec![nearest::<u32>(rows), nearest::<u32>(columns), diagonal.cast_unsigned()]
+            }
         };
         Pattern { rule, shape, dtype, words }
     }
@@ -173,7 +179,7 @@ impl Tensor {
             return Err(wrong("the step leads away from the end"));
         }
         // More than fits is an error of the shape.
-        let count = ((end - start) / step).ceil() as usize;
+        let count = nearest::<usize>(((end - start) / step).ceil());
         record(device, Rule::Arange { start, step }, Shape::new(&[count])?, dtype)
     }
 
@@ -267,7 +273,7 @@ pub(in crate::ops) fn mask(device: &Device, shape: Shape, side: Side, diagonal: 
         return Err(Error::Internal { op: "mask", reason: format!("{shape} is no matrix") });
     };
     // All further diagonals are as empty as these.
-    let diagonal = diagonal.clamp(i32::MIN as isize, i32::MAX as isize) as i32;
+    let diagonal = nearest::<i32>(diagonal.clamp(i32::MIN as isize, i32::MAX as isize));
     record(device, Rule::Mask { side, rows, columns, diagonal }, shape, DType::Bool)
 }
 

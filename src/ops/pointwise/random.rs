@@ -7,6 +7,8 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Device, Op, RandomState, Tensor, hash_structure, record_on};
 use crate::host_tensor::HostTensor;
+use crate::number::low_word;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
@@ -80,7 +82,7 @@ impl Op for Random {
         let count = self.shape.numel();
         let mut values = Vec::with_capacity(count + 3);
         let [key0, key1, low, high, start, range] = self.words;
-        for quad in 0..count.div_ceil(4) as u32 {
+        for quad in 0..nearest::<u32>(count.div_ceil(4)) {
             let words = philox(quad, [key0, key1, low, high]);
             // 24 bits make every value exact in f32.
             let uniform = words.map(|word| f64::from(word >> 8) / f64::from(1 << 24));
@@ -113,7 +115,7 @@ fn philox(quad: u32, [key0, key1, low, high]: [u32; 4]) -> [u32; 4] {
     for _ in 0..10 {
         let a = u64::from(x[0]) * 0xD251_1F53;
         let b = u64::from(x[2]) * 0xCD9E_8D57;
-        x = [(b >> 32) as u32 ^ x[1] ^ key0, b as u32, (a >> 32) as u32 ^ x[3] ^ key1, a as u32];
+        x = [(b >> 32) as u32 ^ x[1] ^ key0, low_word(b), (a >> 32) as u32 ^ x[3] ^ key1, low_word(a)];
         key0 = key0.wrapping_add(0x9E37_79B9);
         key1 = key1.wrapping_add(0xBB67_AE85);
     }
@@ -122,7 +124,7 @@ fn philox(quad: u32, [key0, key1, low, high]: [u32; 4]) -> [u32; 4] {
 
 /// The key and the first counter of a draw.
 fn stream(state: RandomState) -> [u32; 4] {
-    [state.seed as u32, (state.seed >> 32) as u32, state.counter as u32, (state.counter >> 32) as u32]
+    [low_word(state.seed), (state.seed >> 32) as u32, low_word(state.counter), (state.counter >> 32) as u32]
 }
 
 /// Rounds of a permutation, each with a key of its own.
@@ -159,7 +161,7 @@ impl Permutation {
         let bits = if count > 1 { 32 - (count - 1).leading_zeros() } else { 0 };
         let mut words = [count, bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         for quad in 0..ROUNDS / 4 {
-            let keys = philox(quad as u32, stream(state));
+            let keys = philox(nearest::<u32>(quad), stream(state));
             words[2 + 4 * quad..6 + 4 * quad].copy_from_slice(&keys);
         }
         Permutation { words }
@@ -277,7 +279,12 @@ impl Tensor {
         if high <= low {
             return Err(Error::invalid("randint", format!("there are no numbers from {low} up to {high}")));
         }
-        Tensor::random(device, shape, RandomKind::Integers, [low as u32, high.wrapping_sub(low) as u32])
+        Tensor::random(
+            device,
+            shape,
+            RandomKind::Integers,
+            [low.cast_unsigned(), high.wrapping_sub(low).cast_unsigned()],
+        )
     }
 
     /// The numbers below `n` in a random order, in i32, computed where they stand, without sorting: the same on every
@@ -300,7 +307,7 @@ impl Tensor {
             return Err(Error::invalid("randperm", format!("{n} numbers are more than i32 counts")));
         };
         let state = device.draw((ROUNDS / 4) as u64);
-        record_on(device, Permutation::new(count as u32, state))
+        record_on(device, Permutation::new(count.cast_unsigned(), state))
     }
 
     /// [`rand`](Tensor::rand) in this tensor's shape and type.

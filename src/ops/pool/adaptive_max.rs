@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -124,7 +125,7 @@ impl Op for AdaptiveMaxBackward {
         let volume = |shape: &Shape| self.slices * shape[1] * shape[2];
         let mut values = vec![0.0; shape.numel()];
         for (at, value) in grad.values.iter().enumerate() {
-            values[at / volume(&grad.shape) * volume(&shape) + index.values[at] as usize] += value;
+            values[at / volume(&grad.shape) * volume(&shape) + nearest::<usize>(index.values[at])] += value;
         }
         Ok(vec![HostTensor::new(shape, grad.dtype, values)])
     }

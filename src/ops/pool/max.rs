@@ -7,6 +7,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::congruence::Congruence;
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -148,7 +149,7 @@ impl Op for MaxPool2dBackward {
         let mut values = vec![0.0; shape.numel()];
         for (at, value) in grad.values.iter().enumerate() {
             let volume = at / (w.windows() * self.slices);
-            values[volume * self.slices * w.elements() + index.values[at] as usize] += value;
+            values[volume * self.slices * w.elements() + nearest::<usize>(index.values[at])] += value;
         }
         Ok(vec![HostTensor::new(shape, grad.dtype, values)])
     }

@@ -6,6 +6,7 @@ use super::{batched, named};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 
 /// The attributes of [`Tensor::lp_pool2d`] and its kin, with PyTorch's names and defaults.
@@ -112,7 +113,7 @@ impl Tensor {
         let mean = power(&self.to_dtype(DType::F32)?, norm_type)?.avg_pool(kernel, &means)?;
         let count: f64 = kernel.iter().map(|&size| size as f64).product();
         // The detour does nothing to the value; where it is zero it keeps the root's infinite slope out of the gradient.
-        let sum = mean.sign()?.mul(&mean.abs()?.relu()?)?.mul_scalar(count as f32)?;
+        let sum = mean.sign()?.mul(&mean.abs()?.relu()?)?.mul_scalar(nearest(count))?;
         power(&sum, 1.0 / norm_type)?.to_dtype(self.dtype())
     }
 }

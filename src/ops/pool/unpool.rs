@@ -7,6 +7,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -88,9 +89,9 @@ impl Op for MaxUnpool {
         for (at, value) in input.values.iter().enumerate() {
             let to = index.values[at];
             if to < 0.0 || to >= self.size as f64 {
-                return Err(Error::IndexOutOfRange { op: self.asked, index: to as i64, size: self.size });
+                return Err(Error::IndexOutOfRange { op: self.asked, index: nearest::<i64>(to), size: self.size });
             }
-            values[at / input.shape[1] * self.size + to as usize] = *value;
+            values[at / input.shape[1] * self.size + nearest::<usize>(to)] = *value;
         }
         Ok(vec![HostTensor::new(shape, input.dtype, values)])
     }

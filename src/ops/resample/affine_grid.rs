@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shape::{Layout, Shape};
 
@@ -12,7 +13,7 @@ fn axis(size: usize, align_corners: bool) -> Vec<f32> {
     let steps = if align_corners { size.saturating_sub(1) } else { size };
     let first = if align_corners { 0.0 } else { 0.5 };
     let at = |i: usize| if size == 1 { 0.0 } else { 2.0 * (i as f64 + first) / steps as f64 - 1.0 };
-    (0..size).map(|i| at(i) as f32).collect()
+    (0..size).map(|i| nearest::<f32>(at(i))).collect()
 }
 
 impl Tensor {

@@ -4,6 +4,7 @@ use super::taps::{Rule, Taps};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shape::{Layout, Shape};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ impl InterpolateOptions {
                 }
                 // Too many or too few factors are seen below.
                 let missing = factors.len().saturating_sub(sizes.len());
-                sizes.into_iter().map(|size| size as usize).chain(vec![0; missing]).collect()
+                sizes.into_iter().map(nearest::<usize>).chain(vec![0; missing]).collect()
             }
             _ => return invalid("one of size and scale_factor must be given, and not both".into()),
         };

@@ -4,6 +4,7 @@
 //! modes in f32, since a rounding decides which element it is; the others in f64, and rounded once.
 
 use super::interpolate::InterpolateMode;
+use crate::number::nearest;
 
 /// A sparse matrix along a dimension: row `m` takes `weights[t]` of element `places[t]`, `t` from `ends[m]` to
 /// `ends[m + 1]`.
@@ -24,12 +25,12 @@ impl Taps {
     }
 
     fn push(&mut self, place: usize, weight: f64) {
-        self.places.push(place as i32);
-        self.weights.push(weight as f32);
+        self.places.push(nearest(place));
+        self.weights.push(nearest(weight));
     }
 
     fn end_row(&mut self) {
-        self.ends.push(self.places.len() as i32);
+        self.ends.push(nearest(self.places.len()));
     }
 
     pub fn rows(&self) -> usize {
@@ -38,8 +39,8 @@ impl Taps {
 
     /// The taps of row `row`.
     pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let taps = self.ends[row] as usize..self.ends[row + 1] as usize;
-        taps.map(|tap| (self.places[tap] as usize, self.weights[tap]))
+        let taps = nearest::<usize>(self.ends[row])..nearest::<usize>(self.ends[row + 1]);
+        taps.map(|tap| (nearest::<usize>(self.places[tap]), self.weights[tap]))
     }
 
     /// Whether every row is the element at its place.
@@ -52,7 +53,7 @@ impl Taps {
     /// The adjoint: which rows an element went into. The rows stay in order.
     pub fn transposed(&self) -> Taps {
         let mut next = vec![0i32; self.sources + 1];
-        self.places.iter().for_each(|&place| next[place as usize + 1] += 1);
+        self.places.iter().for_each(|&place| next[nearest::<usize>(place) + 1] += 1);
         for place in 0..self.sources {
             next[place + 1] += next[place];
         }
@@ -61,8 +62,8 @@ impl Taps {
             Taps { sources: self.rows(), ends, places: vec![0; self.places.len()], weights: self.weights.clone() };
         for row in 0..self.rows() {
             for (place, weight) in self.row(row) {
-                let at = next[place] as usize;
-                (transposed.places[at], transposed.weights[at]) = (row as i32, weight);
+                let at = nearest::<usize>(next[place]);
+                (transposed.places[at], transposed.weights[at]) = (nearest::<i32>(row), weight);
                 next[place] += 1;
             }
         }
@@ -120,7 +121,7 @@ impl Rule {
     }
 
     fn nearest(&self, at: usize, centre: f32, taps: &mut Taps) {
-        taps.push((((at as f32 + centre) * self.step() as f32) as usize).min(self.input - 1), 1.0);
+        taps.push(nearest::<usize>((at as f32 + centre) * nearest::<f32>(self.step())).min(self.input - 1), 1.0);
     }
 
     fn area(&self, at: usize, taps: &mut Taps) {
@@ -132,7 +133,7 @@ impl Rule {
     fn linear(&self, at: usize, taps: &mut Taps) {
         let same = self.input == self.output;
         let position = if same { at as f64 } else { self.position(at).max(0.0) };
-        let place = if same { at } else { (position as usize).min(self.input - 1) };
+        let place = if same { at } else { nearest::<usize>(position).min(self.input - 1) };
         let part = if same { 0.0 } else { (position - place as f64).clamp(0.0, 1.0) };
         taps.push(place, 1.0 - part);
         taps.push(if same { place } else { (place + 1).min(self.input - 1) }, part);
@@ -141,10 +142,10 @@ impl Rule {
     fn cubic(&self, at: usize, taps: &mut Taps) {
         let position = self.position(at);
         let last = self.input as isize - 1;
-        let place = (position.floor() as isize).min(last);
+        let place = nearest::<isize>(position.floor()).min(last);
         let part = (position - place as f64).clamp(0.0, 1.0);
         for tap in -1..=2 {
-            taps.push((place + tap).clamp(0, last) as usize, cubic(part - tap as f64, -0.75));
+            taps.push(nearest::<usize>((place + tap).clamp(0, last)), cubic(part - tap as f64, -0.75));
         }
     }
 
@@ -153,9 +154,9 @@ impl Rule {
         let step = self.step();
         let support = reach * step.max(1.0);
         let centre = step * (at as f64 + 0.5);
-        let first = (centre - support + 0.5) as usize;
-        let end = ((centre + support + 0.5) as usize).min(self.input);
-        let most = 2 * support.ceil() as usize + 1;
+        let first = nearest::<usize>(centre - support + 0.5);
+        let end = nearest::<usize>(centre + support + 0.5).min(self.input);
+        let most = 2 * nearest::<usize>(support.ceil()) + 1;
         let places = first..end.min(first.saturating_add(most));
         let weight = |place: usize| filter((place as f64 - centre + 0.5) / step.max(1.0));
         let total: f64 = places.clone().map(weight).sum();

@@ -4,6 +4,7 @@ use crate::device::Adapter;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -46,7 +47,7 @@ impl Op for Permute {
         let (length, inner) = (input.shape[1], input.shape[2]);
         let mut values = vec![0.0; input.values.len()];
         for (at, &place) in index.values.iter().enumerate() {
-            let other = (at / inner / length * length + place as usize) * inner + at % inner;
+            let other = (at / inner / length * length + nearest::<usize>(place)) * inner + at % inner;
             let (to, from) = if self.back { (at, other) } else { (other, at) };
             values[to] = input.values[from];
         }

@@ -6,6 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -74,7 +75,7 @@ fn walk(kernel: &Kernel, adapter: &Adapter, rows: usize, time: usize, width: usi
 
 /// Parameter words of sizes.
 fn values(sizes: &[usize]) -> impl Iterator<Item = Word> {
-    sizes.iter().map(|&size| Word::Value(size as u32))
+    sizes.iter().map(|&size| Word::Value(nearest::<u32>(size)))
 }
 
 /// Where the inputs begin.

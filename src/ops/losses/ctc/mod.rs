@@ -7,6 +7,7 @@ use super::{floats, numbers};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor, record};
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 use crate::shape::Shape;
@@ -204,7 +205,8 @@ pub(super) fn cases() -> Vec<Case> {
     let case =
         |sizes: [usize; 3], labels: &[usize], inputs: Vec<usize>, counts: Vec<usize>, options: CtcLossOptions| {
             // Classes are 0, 1, ..; what a label may be depends on the blank, which comes last or first.
-            let (low, high) = if options.blank == 0 { (1, sizes[2] as i32 - 1) } else { (0, sizes[2] as i32 - 2) };
+            let (low, high) =
+                if options.blank == 0 { (1, nearest::<i32>(sizes[2]) - 1) } else { (0, nearest::<i32>(sizes[2]) - 2) };
             Case::new("ctc_loss", &[&sizes, labels], move |x| {
                 let (inputs, counts) = (inputs.as_slice(), counts.as_slice());
                 Ok(vec![x[0].log_softmax(2)?.ctc_loss(&x[1], inputs, counts, &options)?])

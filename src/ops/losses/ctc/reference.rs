@@ -5,6 +5,7 @@ use super::sums;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 
 /// One sample: its length in time, and the class of each state.
 struct Sample {
@@ -14,10 +15,10 @@ struct Sample {
 
 /// A sample of the inputs log probabilities, labels, spans.
 fn sample(blank: usize, inputs: &[HostTensor], n: usize) -> Sample {
-    let span = |kind: usize| inputs[2].values[kind * inputs[0].shape[1] + n] as usize;
+    let span = |kind: usize| nearest::<usize>(inputs[2].values[kind * inputs[0].shape[1] + n]);
     let mut classes = vec![blank];
     for label in &inputs[1].values[span(2)..span(2) + span(1)] {
-        classes.extend([*label as usize, blank]);
+        classes.extend([nearest::<usize>(*label), blank]);
     }
     Sample { length: span(0), classes }
 }
@@ -58,13 +59,17 @@ pub(super) fn loss(op: &CtcLoss, inputs: &[HostTensor]) -> Result<Vec<HostTensor
     let mut losses = Vec::with_capacity(batch);
     let checked = |value: f64, size: usize| {
         let fits = value >= 0.0 && value < size as f64;
-        if fits { Ok(value as usize) } else { Err(Error::IndexOutOfRange { op: OP, index: value as i64, size }) }
+        if fits {
+            Ok(nearest::<usize>(value))
+        } else {
+            Err(Error::IndexOutOfRange { op: OP, index: nearest::<i64>(value), size })
+        }
     };
     for n in 0..batch {
         checked(spans.values[n], time + 1)?;
         let count = checked(spans.values[batch + n], op.width + 1)?;
         let start = spans.values[2 * batch + n];
-        let end = start.max(0.0) as usize + count;
+        let end = nearest::<usize>(start.max(0.0)) + count;
         if op.labels > 0 && (start < 0.0 || end > op.labels || n + 1 == batch && end != op.labels) {
             return Err(Error::IndexOutOfRange { op: OP, index: end as i64, size: op.labels });
         }
