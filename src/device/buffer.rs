@@ -58,7 +58,7 @@ impl Buffer {
     pub fn part(&self, start: usize, bytes: usize) -> Buffer {
         let mut part = self.clone();
         part.start += start as u64;
-        part.size = (bytes.next_multiple_of(PART_ALIGNMENT) as u64).min(self.size.saturating_sub(start as u64));
+        part.size = (bytes.max(1).next_multiple_of(PART_ALIGNMENT) as u64).min(self.size.saturating_sub(start as u64));
         part
     }
 
