@@ -23,7 +23,8 @@
 // Strips are numbered remainder modulo STRIDE_X fastest, then x tile, then y, then n.
 // Grid: x: ceil(N * IN_HEIGHT * STRIDE_X * ceil(ceil(IN_WIDTH / STRIDE_X) / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
-//       z: splits, times the folds of x past 65,535
+//       z: splits
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -118,14 +119,20 @@ fn unseeing(start: u32, size: u32, reach: u32) -> u32 {
     return u32(max(i32(start) - i32(size) + i32(reach), 0)) / reach;
 }
 
+// What a workgroup takes: groups of strips, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let strip = (group.z / params.splits * groups.x + group.x) * WORKGROUP + local;
-    let split = group.z % params.splits;
+    let group = unfolded(workgroup, groups);
+    let strip = group.x * WORKGROUP + local;
+    let split = group.z;
     let strips = params.batch * IN_HEIGHT * STRIPS_X * STRIDE_X;
     // Invocations past the end repeat the last strip and store nothing.
     let used_strip = min(strip, strips - 1u);

@@ -19,7 +19,8 @@
 // STRIDE_X must divide TILE_X, STEP must divide OUT_PER_GROUP, STORE_IN must divide TILE_IN. Strips are numbered x tile fastest, then y, then n.
 // Grid: x: ceil(N * ceil(IN_HEIGHT / STRIDE_Y) * ceil(IN_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
-//       z: STRIDE_Y, times the folds of x past 65,535
+//       z: STRIDE_Y
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -81,18 +82,24 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
+// What a workgroup takes: groups of strips, tile of channels, and remainder of rows. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / STRIDE_Y * groups.x + workgroup.x, workgroup.y, workgroup.z % STRIDE_Y);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let strip = (group.z / STRIDE_Y * groups.x + group.x) * WORKGROUP + local;
+    let group = unfolded(workgroup, groups);
+    let strip = group.x * WORKGROUP + local;
     let strips = params.batch * STRIPS_Y * STRIPS_X;
     // Invocations past the end repeat the last strip and store nothing.
     let used_strip = min(strip, strips - 1u);
     let first_x = used_strip % STRIPS_X * TILE_X;
-    let remainder_y = group.z % STRIDE_Y;
+    let remainder_y = group.z;
     let grad_y = used_strip / STRIPS_X % STRIPS_Y;
     let y = grad_y * STRIDE_Y + remainder_y;
     let n = used_strip / (STRIPS_X * STRIPS_Y);

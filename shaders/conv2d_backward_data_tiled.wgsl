@@ -18,7 +18,8 @@
 // TILE_DEPTH * QUADS_POSITIONS; STORE_IN must divide 4 * VECTORS_IN.
 // Grid: x: ceil(N * ROWS * COLUMNS / TILE_POSITIONS) groups
 //       y: GROUPS * ceil(IN_PER_GROUP / TILE_IN)
-//       z: STRIDE_Y * STRIDE_X, times the folds of x past 65,535
+//       z: STRIDE_Y * STRIDE_X
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -102,17 +103,23 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
+// What a workgroup takes: tile of positions, tile of channels, and remainders. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / (STRIDE_Y * STRIDE_X) * groups.x + workgroup.x, workgroup.y, workgroup.z % (STRIDE_Y * STRIDE_X));
+}
+
 @compute @workgroup_size(THREADS_X, THREADS_Y)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let remainder_y = group.z % (STRIDE_Y * STRIDE_X) / STRIDE_X;
+    let group = unfolded(workgroup, groups);
+    let remainder_y = group.z / STRIDE_X;
     let remainder_x = group.z % STRIDE_X;
     let positions = params.batch * ROWS * COLUMNS;
-    let first_position = (group.z / (STRIDE_Y * STRIDE_X) * groups.x + group.x) * TILE_POSITIONS;
+    let first_position = group.x * TILE_POSITIONS;
     let conv_group = group.y / TILES_IN;
     let first_in = group.y % TILES_IN * TILE_IN;
 

@@ -19,7 +19,8 @@
 // Blocks are numbered block of taps fastest, then kernel row.
 // Grid: x: ceil(IN_PER_GROUP * KERNEL_Y * ceil(KERNEL_X / TAPS) / WORKGROUP) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
-//       z: splits, times the folds of x past 65,535
+//       z: splits
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -93,14 +94,20 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
+// What a workgroup takes: groups of blocks, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let block = (group.z / params.splits * groups.x + group.x) * WORKGROUP + local;
-    let split = group.z % params.splits;
+    let group = unfolded(workgroup, groups);
+    let block = group.x * WORKGROUP + local;
+    let split = group.z;
     // Invocations past the end repeat the last block and store nothing.
     let used_block = min(block, KERNEL_ROWS * BLOCKS - 1u);
     let first_tap = used_block % BLOCKS * TAPS;

@@ -19,7 +19,8 @@
 //
 // Needs subgroups of at least 8 lanes. STORE_OUT must divide TILE_OUT. The loop of one invocation runs
 // ceil(N * OUT_HEIGHT / splits) * ceil(OUT_WIDTH / TILE_X) times, which must not exceed 65,535.
-// Grid: x = ceil(IN_PER_GROUP * KERNEL_Y / WORKGROUP), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits.
+// Grid: x = ceil(IN_PER_GROUP * KERNEL_Y / WORKGROUP), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits,
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -83,12 +84,19 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
+// What a workgroup takes: groups of kernel rows, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
+    let group = unfolded(workgroup, groups);
     let kernel_row = group.x * WORKGROUP + local;
     // Invocations past the end repeat the last kernel row and store nothing: all lanes must stay active.
     let used_row = min(kernel_row, KERNEL_ROWS - 1u);

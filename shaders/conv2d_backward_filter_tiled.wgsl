@@ -19,7 +19,8 @@
 //
 // TILE_DEPTH must divide the number of invocations, which must divide TILE_DEPTH * QUADS_OUT and
 // TILE_DEPTH * QUADS_COLUMNS; STORE_OUT must divide 4 * VECTORS_OUT.
-// Grid: x = ceil(COLUMNS / TILE_COLUMNS), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits.
+// Grid: x = ceil(COLUMNS / TILE_COLUMNS), y = GROUPS * ceil(OUT_PER_GROUP / TILE_OUT), z = splits,
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -77,6 +78,7 @@ const NO_PADDING: bool = false;
 
 struct Params {
     batch: u32,
+    splits: u32,
     span_steps: u32,
     // First elements of the operands in their storage.
     grad_offset: u32,
@@ -103,12 +105,19 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
+// What a workgroup takes: tile of columns, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
+}
+
 @compute @workgroup_size(THREADS_X, THREADS_Y)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
+    let group = unfolded(workgroup, groups);
     let conv_group = group.y / TILES_OUT;
     let first_out = group.y % TILES_OUT * TILE_OUT;
     let first_column = group.x * TILE_COLUMNS;

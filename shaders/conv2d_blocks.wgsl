@@ -19,7 +19,8 @@
 // Strips are numbered x tile fastest, then y, then n.
 // Grid: x: ceil(N * OUT_HEIGHT * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
-//       z: splits, times the folds of x past 65,535
+//       z: splits
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -92,14 +93,20 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
+// What a workgroup takes: groups of strips, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let strip = (group.z / params.splits * groups.x + group.x) * WORKGROUP + local;
-    let split = group.z % params.splits;
+    let group = unfolded(workgroup, groups);
+    let strip = group.x * WORKGROUP + local;
+    let split = group.z;
     let strips = params.batch * OUT_HEIGHT * STRIPS_X;
     // Invocations past the end repeat the last strip and store nothing.
     let used_strip = min(strip, strips - 1u);

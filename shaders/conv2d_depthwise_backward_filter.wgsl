@@ -14,7 +14,7 @@
 // and keeps the part of the input that the kernel covers (the window) in registers, so each step loads only
 // the STRIDE_Y rows that are new. No subgroup operations, no alignment.
 //
-// Grid: x and y together, y slowest, count ceil(CHANNELS / WORKGROUP) groups; z = splits (at most 65,535).
+// Grid: x = ceil(CHANNELS / WORKGROUP), y = 1, z = splits, folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -71,13 +71,19 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
+// What a workgroup takes: groups of channels, nothing, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let channel = (group.y * groups.x + group.x) * WORKGROUP + local;
+    let group = unfolded(workgroup, groups);
+    let channel = group.x * WORKGROUP + local;
     if (channel >= CHANNELS) {
         return;
     }

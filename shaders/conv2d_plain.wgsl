@@ -16,8 +16,9 @@
 // the weights, once for all positions of the strip.
 //
 // STEP must divide IN_PER_GROUP * KERNEL_Y; STORE_OUT must divide TILE_OUT. Strips are numbered x tile fastest, then y, then n.
-// Grid: x, z: ceil(N * OUT_HEIGHT * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups, folded past 65,535
+// Grid: x: ceil(N * OUT_HEIGHT * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -76,13 +77,19 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
+// What a workgroup takes: groups of strips, and tile of channels. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z * groups.x + workgroup.x, workgroup.y, 0u);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let strip = (group.z * groups.x + group.x) * WORKGROUP + local;
+    let group = unfolded(workgroup, groups);
+    let strip = group.x * WORKGROUP + local;
     let strips = params.batch * OUT_HEIGHT * STRIPS_X;
     // Invocations past the end repeat the last strip and store nothing.
     let used_strip = min(strip, strips - 1u);

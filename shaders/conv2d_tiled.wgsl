@@ -16,8 +16,9 @@
 //
 // QUADS_POSITIONS and TILE_DEPTH must divide the number of invocations, which must divide TILE_DEPTH * QUADS_POSITIONS
 // and TILE_DEPTH * QUADS_OUT; STORE_OUT must divide 4 * VECTORS_OUT.
-// Grid: x, z: ceil(N * OUT_HEIGHT * OUT_WIDTH / TILE_POSITIONS) groups, folded past 65,535
+// Grid: x: ceil(N * OUT_HEIGHT * OUT_WIDTH / TILE_POSITIONS) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
+// folded past 65,535.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;
@@ -94,15 +95,21 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
+// What a workgroup takes: tile of positions, and tile of channels. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
+    return vec3(workgroup.z * groups.x + workgroup.x, workgroup.y, 0u);
+}
+
 @compute @workgroup_size(THREADS_X, THREADS_Y)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
+    let group = unfolded(workgroup, groups);
     let positions = params.batch * OUT_PLANE;
-    let first_position = (group.z * groups.x + group.x) * TILE_POSITIONS;
+    let first_position = group.x * TILE_POSITIONS;
     let conv_group = group.y / TILES_OUT;
     let first_out = group.y % TILES_OUT * TILE_OUT;
 

@@ -11,6 +11,9 @@ pub(super) struct Congruence {
 }
 
 impl Congruence {
+    /// That of all.
+    pub const ALWAYS: Congruence = Congruence { divisor: 1, step: 1, inverse: 0 };
+
     /// None where the product does not fit the 32 bits that kernels compute with.
     pub fn new(of: usize, modulus: usize) -> Option<Congruence> {
         let (divisor, factor) = extended(of as i64, modulus as i64);

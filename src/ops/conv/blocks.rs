@@ -6,7 +6,7 @@ use super::{LONGEST_SUM, Pass};
 use crate::error::Result;
 use crate::ops::congruence::{Congruence, greatest_common_divisor};
 use crate::ops::reduce;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, Operand, Word};
 
 const FORWARD: &str = include_str!("../../../shaders/conv2d_blocks.wgsl");
 const DATA: &str = include_str!("../../../shaders/conv2d_backward_data_blocks.wgsl");
@@ -100,9 +100,10 @@ impl Call<'_> {
     /// The pass by blocks of taps.
     pub fn blocks(&self) -> Result<Kernels> {
         let g = self.geometry;
-        let meeting = |d: usize| {
-            let meeting = Congruence::new(g.dilation[d], g.stride[d]);
-            meeting.ok_or_else(|| self.too_large("stride that no dilation shares a factor with"))
+        let meeting = |d: usize| match self.pass {
+            Pass::BackwardData => Congruence::new(g.dilation[d], g.stride[d])
+                .ok_or_else(|| self.too_large("stride that no dilation shares a factor with")),
+            _ => Ok(Congruence::ALWAYS),
         };
         let meetings = [meeting(0)?, meeting(1)?];
         let reach = [0, 1].map(|d| g.dilation[d] / meetings[d].divisor);
@@ -131,9 +132,9 @@ impl Call<'_> {
             Pass::BackwardFilter => (g.in_per_group * g.kernel[0] * blocks, self.batch * g.output[0] * strips),
         };
         let down = g.groups * extent.channels.div_ceil(block.channels);
-        let [groups, folds, _] = fold_groups(across, self.workgroup());
+        let groups = across.div_ceil(self.workgroup());
         // A span must be worth the store and the reading of its sums.
-        let for_groups = self.enough_groups() / (groups as usize * folds as usize * down).max(1);
+        let for_groups = self.enough_groups() / (groups * down).max(1);
         let wanted = for_groups.min(self.most_splits()).clamp(1, steps.div_ceil(64).max(1));
         let span = steps.div_ceil(wanted).clamp(1, LONGEST_SUM);
         let splits = steps.div_ceil(span).max(1);
@@ -171,10 +172,9 @@ impl Call<'_> {
         } else {
             kernel
         };
-        let kernel = kernel
-            .values(&[self.batch, splits, span, steps, self.stored()])
-            .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(across, self.workgroup(), down, splits)?);
+        let kernel =
+            kernel.values(&[self.batch, splits, span, steps, self.stored()]).words([Word::Offset(0), Word::Offset(1)]);
+        let kernel = self.on_grid(kernel, [groups, down, splits], "params.splits")?;
         Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 

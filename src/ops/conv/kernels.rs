@@ -47,6 +47,8 @@ pub(super) struct Call<'a> {
     /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
     /// `grad` for each channel.
     pub ones: bool,
+    /// Groups in one dimension of a grid, past which it is folded: [`LIMIT`], or less to test that.
+    pub most_groups: usize,
 }
 
 impl Call<'_> {
@@ -144,14 +146,24 @@ impl Call<'_> {
         Error::TooLarge { op: self.pass.name(), shape: self.output.shape, limit: LIMIT as u64, unit }
     }
 
-    /// A grid of groups of `size` for `count` of something in x, past the limit in z, which has `layers` of its own
-    /// already.
-    pub fn grid(&self, count: usize, size: usize, tiles: usize, layers: usize) -> Result<[u32; 3]> {
-        let [x, folds, _] = fold_groups(count, size);
-        if tiles > LIMIT || folds as usize * layers > LIMIT {
-            return Err(self.too_large("tiles a dimension"));
+    /// The kernel on a grid of so many groups across, tiles down and `layers`, which its template calls `name`. They are
+    /// dimensions of their own, with folds of the first in the third; where one passes the limit, all are numbered in one
+    /// row, across slowest, since groups past the last across store nothing.
+    pub fn on_grid(&self, kernel: Kernel, [across, down, layers]: [usize; 3], name: &str) -> Result<Kernel> {
+        let [x, folds, _] = fold_groups(across, 1);
+        if down.max(layers.saturating_mul(folds as usize)) <= self.most_groups {
+            return Ok(kernel.grid([x, nearest::<u32>(down), folds * nearest::<u32>(layers)]));
         }
-        Ok([x, nearest::<u32>(tiles), folds * nearest::<u32>(layers)])
+        let groups = across.saturating_mul(down).saturating_mul(layers);
+        if groups > LIMIT * LIMIT {
+            let (op, shape, limit) = (self.pass.name(), self.output.shape, (LIMIT * LIMIT) as u64);
+            return Err(Error::TooLarge { op, shape, limit, unit: "workgroups" });
+        }
+        let body = format!(
+            "let at = workgroup.y * groups.x + workgroup.x;
+            return vec3(at / {down}u / {name}, at % {down}u, at / {down}u % {name});"
+        );
+        Ok(kernel.hook("unfolded", body).grid(fold_groups(groups, 1)))
     }
 
     /// The element type and the constants every kernel has.
@@ -216,7 +228,7 @@ impl Call<'_> {
         let segment = window_columns(g, tiles.x);
         let kernel = kernel.values(&[self.batch]);
         let kernel = if self.target() == Target::Shuffle { kernel } else { kernel.values(&[kernel_rows]) };
-        Ok(kernel
+        let kernel = kernel
             .constant("TILE_OUT", unsigned(tiles.channels))
             .constant("TILE_X", unsigned(tiles.x))
             .constant("STEP", unsigned(tiles.step))
@@ -225,8 +237,8 @@ impl Call<'_> {
             .bind("output", Operand::Output(0))
             .loads("load_input", Operand::Input(0), rows * segment)
             .loads("load_weight", Operand::Input(1), rows * g.kernel[1] * tiles.channels / self.sharers())
-            .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(strips, self.workgroup(), down, 1)?))
+            .words([Word::Offset(0), Word::Offset(1)]);
+        self.on_grid(kernel, [strips.div_ceil(self.workgroup()), down, 1], "1u")
     }
 
     fn backward_data(&self, tiles: &Tiles) -> Result<Kernel> {
@@ -243,7 +255,7 @@ impl Call<'_> {
         let rows = strips * g.stride[0] * columns * g.out_per_group * g.kernel[0].div_ceil(row_step);
         let reach = ((g.kernel[1] - 1) * g.dilation[1]).div_ceil(g.stride[1]);
         let segment = (tiles.x - 1 + g.padding[1]) / g.stride[1] + reach + 1;
-        Ok(kernel
+        let kernel = kernel
             .loads("load_grad", Operand::Input(0), rows * segment)
             .loads("load_weight", Operand::Input(1), rows * g.kernel[1] * tiles.channels / self.sharers())
             .constant("KERNEL_Y_STEP", unsigned(row_step))
@@ -254,8 +266,8 @@ impl Call<'_> {
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[self.batch])
-            .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(strips, self.workgroup(), columns, g.stride[0])?))
+            .words([Word::Offset(0), Word::Offset(1)]);
+        self.on_grid(kernel, [strips.div_ceil(self.workgroup()), columns, g.stride[0]], "STRIDE_Y")
     }
 
     fn backward_filter(&self, tiles: &Tiles) -> Result<Kernels> {
@@ -293,21 +305,18 @@ impl Call<'_> {
         if length + rest > LIMIT {
             return Err(self.too_large("steps of a sum"));
         }
-        self.summed(kernel, splits, [across, down, splits])
+        self.summed(kernel, &[], [across, down, splits])
     }
 
-    /// A kernel of a grid whose third dimension is splits, and the one that adds the splits up. `span` is the
-    /// parameter that tells the kernel how long they are.
-    pub fn summed(&self, kernel: Kernel, span: usize, [across, down, splits]: [usize; 3]) -> Result<Kernels> {
-        if across > LIMIT || down > LIMIT || splits > LIMIT {
-            return Err(self.too_large("tiles a dimension"));
-        }
+    /// A kernel whose layers are splits, and the one that adds the splits up; `values` are parameters of its own.
+    pub fn summed(&self, kernel: Kernel, values: &[usize], [across, down, splits]: [usize; 3]) -> Result<Kernels> {
         let kernel = kernel
             .bind("grad", Operand::Input(0))
             .bind("input", Operand::Input(1))
-            .values(&[self.batch, span])
-            .words([Word::Offset(0), Word::Offset(1)])
-            .grid([nearest::<u32>(across), nearest::<u32>(down), nearest::<u32>(splits)]);
+            .values(&[self.batch, splits])
+            .values(values)
+            .words([Word::Offset(0), Word::Offset(1)]);
+        let kernel = self.on_grid(kernel, [across, down, splits], "params.splits")?;
         Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 
@@ -360,7 +369,7 @@ impl Call<'_> {
     fn depthwise_filter(&self, x: usize) -> Result<Kernels> {
         let g = self.geometry;
         let kernel = Kernel::new("conv2d_depthwise_backward_filter", DEPTHWISE_FILTER);
-        let [across, folds, _] = fold_groups(g.groups, self.workgroup()).map(|groups| groups as usize);
+        let across = g.groups.div_ceil(self.workgroup());
         let spans = self.batch * g.output[1].div_ceil(x);
         let steps = spans * g.groups * self.window_steps();
         let kernel = self.depthwise_sized(kernel, g, x).loads("load_grad", Operand::Input(0), steps * x).loads(
@@ -368,7 +377,7 @@ impl Call<'_> {
             Operand::Input(1),
             steps * g.stride[0] * window_columns(g, x),
         );
-        self.split(kernel, [across, folds], spans, self.window_steps(), 0)
+        self.split(kernel, [across, 1], spans, self.window_steps(), 0)
     }
 }
 

@@ -56,6 +56,7 @@ struct Geometry {
 }
 
 impl Geometry {
+    /// What says nothing is 1: the stride of a single position, and the dilation of a single tap.
     fn new(groups: usize, in_per_group: usize, out_per_group: usize, axes: [Axis; 2]) -> Geometry {
         Geometry {
             groups,
@@ -64,9 +65,9 @@ impl Geometry {
             input: axes.map(|axis| axis.input),
             output: axes.map(|axis| axis.output),
             kernel: axes.map(|axis| axis.kernel),
-            stride: axes.map(|axis| axis.stride),
+            stride: axes.map(|axis| if axis.output == 1 { 1 } else { axis.stride }),
             padding: axes.map(|axis| axis.padding[0]),
-            dilation: axes.map(|axis| axis.dilation),
+            dilation: axes.map(|axis| if axis.kernel == 1 { 1 } else { axis.dilation }),
         }
     }
 
@@ -176,7 +177,8 @@ impl Convolution {
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
         let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
         let (batch, room) = (io.inputs[0].shape[0], io.room);
-        Call { pass: self.pass, geometry, batch, inputs, output, adapter, room, ones: false }
+        let most_groups = kernels::LIMIT;
+        Call { pass: self.pass, geometry, batch, inputs, output, adapter, room, ones: false, most_groups }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {

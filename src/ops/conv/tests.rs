@@ -1,5 +1,6 @@
 //! Every way of computing a convolution against the reference, on an adapter.
 
+use super::kernels::{Call, LIMIT};
 use super::tiled::{TILES, product};
 use super::winograd::{ERROR, OUTPUTS};
 use super::{Convolution, Geometry, Pass};
@@ -15,21 +16,38 @@ use std::hash::Hasher;
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter];
 
-/// A convolution computed by one of its candidates on an adapter that can bind so many bytes.
+/// What an adapter can bind, and how many groups a dimension of a grid has.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Limits {
+    bytes: u64,
+    groups: usize,
+}
+
+impl Limits {
+    const NONE: Limits = Limits::bytes(u64::MAX);
+
+    const fn bytes(bytes: u64) -> Limits {
+        Limits { bytes, groups: LIMIT }
+    }
+}
+
+/// A convolution computed by one of its candidates.
 #[derive(Debug, Hash)]
 struct Forced {
     convolution: Convolution,
     candidate: usize,
-    binding_bytes: u64,
+    limits: Limits,
 }
 
 impl Forced {
     /// With what computes any convolution behind them.
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
-        let adapter = Adapter { max_binding_bytes: self.binding_bytes, ..adapter.clone() };
-        let mut candidates = self.convolution.candidates(io, &adapter)?;
+        let adapter = Adapter { max_binding_bytes: self.limits.bytes, ..adapter.clone() };
+        let (whole, flat) = (&self.convolution.geometry, self.convolution.geometry.flattened());
+        let call = |geometry| Call { most_groups: self.limits.groups, ..self.convolution.call(geometry, io, &adapter) };
+        let mut candidates = call(&flat).candidates()?;
         if !candidates.iter().any(is_of_blocks) {
-            candidates.push(self.convolution.call(&self.convolution.geometry, io, &adapter).blocks()?);
+            candidates.push(call(whole).blocks()?);
         }
         Ok(candidates)
     }
@@ -89,10 +107,10 @@ fn results(
     device: &Device,
     (pass, g): (Pass, &Geometry),
     (batch, dtype): (usize, DType),
-    binding_bytes: u64,
+    limits: Limits,
     wanted: impl Fn(usize, &Kernels) -> bool,
 ) -> (Vec<(Kernels, Vec<f64>)>, Vec<f64>) {
-    results_with(device, (pass, g), (batch, dtype), None, binding_bytes, wanted)
+    results_with(device, (pass, g), (batch, dtype), None, limits, wanted)
 }
 
 /// The same, where the last element of one operand is infinite.
@@ -101,7 +119,7 @@ fn results_with(
     (pass, g): (Pass, &Geometry),
     (batch, dtype): (usize, DType),
     infinite: Option<usize>,
-    binding_bytes: u64,
+    limits: Limits,
     wanted: impl Fn(usize, &Kernels) -> bool,
 ) -> (Vec<(Kernels, Vec<f64>)>, Vec<f64>) {
     let convolution = Convolution { pass, geometry: *g };
@@ -129,7 +147,7 @@ fn results_with(
     let layouts = [first, second].map(|operand| *operand.layout());
     let outputs = convolution.outputs(&layouts).unwrap();
     let io = Io { inputs: &layouts, outputs: &outputs, room: Room::default() };
-    let forced = |candidate| Forced { convolution: convolution.clone(), candidate, binding_bytes };
+    let forced = |candidate| Forced { convolution: convolution.clone(), candidate, limits };
     let candidates = forced(0).candidates(&io, device.adapter().unwrap()).unwrap();
     let chosen = candidates.into_iter().enumerate().filter(|(candidate, kernels)| wanted(*candidate, kernels));
     let run =
@@ -146,13 +164,13 @@ fn agree(
     device: &Device,
     (passes, g): (&[Pass], &Geometry),
     (batch, dtype): (usize, DType),
-    binding_bytes: u64,
+    limits: Limits,
     wanted: impl Fn(usize, &Kernels) -> bool,
 ) {
     for &pass in passes {
         let [.., depth] = product(pass, g);
         let terms = if pass == Pass::BackwardFilter { batch * depth } else { depth };
-        let (results, exact) = results(device, (pass, g), (batch, dtype), binding_bytes, &wanted);
+        let (results, exact) = results(device, (pass, g), (batch, dtype), limits, &wanted);
         let epsilon = if dtype == DType::F16 { 1.0 / 1024.0 } else { f64::from(f32::EPSILON) * (terms + 16) as f64 };
         let scale = largest(exact.iter().copied()).max(1.0);
         assert!(!results.is_empty(), "no candidates for {pass:?} of {g:?}");
@@ -193,9 +211,29 @@ fn every_candidate_agrees_with_the_reference() {
     for (i, g) in list.iter().enumerate() {
         let dtype = if i % 4 == 1 { DType::F16 } else { DType::F32 };
         let is_tile = |kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
-        agree(&gpu, (&PASSES, g), (2, dtype), u64::MAX, |candidate, kernels| {
+        agree(&gpu, (&PASSES, g), (2, dtype), Limits::NONE, |candidate, kernels| {
             !is_tile(kernels) || candidate % TILES.len() == i % TILES.len()
         });
+    }
+}
+
+#[test]
+fn folded_grids_agree_with_the_reference() {
+    let list = [
+        geometry([2, 9, 70], [9, 12], [2, 3], [2, 3], [1, 0], [1, 1]),
+        geometry([1, 16, 17], [6, 7], [3, 3], [1, 1], [1, 0], [1, 1]),
+        geometry([67, 1, 1], [5, 9], [3, 2], [1, 1], [1, 1], [1, 1]),
+    ];
+    let folded = Limits { groups: 0, ..Limits::NONE };
+    let kinds = [(false, false), (false, true), (true, false)];
+    for (software, subgroup) in kinds {
+        let Some(device) = device(Disable { software, subgroup, ..Disable::default() }) else { return };
+        for (i, g) in list.iter().enumerate() {
+            let is_tile = |kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
+            agree(&device, (&PASSES, g), (2, DType::F32), folded, |candidate, kernels| {
+                !is_tile(kernels) || candidate % TILES.len() == i % TILES.len()
+            });
+        }
     }
 }
 
@@ -223,7 +261,7 @@ fn blocks_of_taps_agree_with_the_reference() {
         let Some(device) = device(Disable { software, ..Disable::default() }) else { return };
         for (i, g) in list.iter().enumerate() {
             let dtype = if i % 4 == 1 { DType::F16 } else { DType::F32 };
-            agree(&device, (&PASSES, g), (2, dtype), u64::MAX, |_, kernels| is_of_blocks(kernels));
+            agree(&device, (&PASSES, g), (2, dtype), Limits::NONE, |_, kernels| is_of_blocks(kernels));
         }
     }
 }
@@ -260,7 +298,7 @@ fn an_infinity_reaches_only_what_sees_it() {
                         is_direct(kernels) && (!is_tile || candidate % TILES.len() == i % TILES.len())
                     };
                     let (results, exact) =
-                        results_with(&device, (pass, g), (2, DType::F32), Some(infinite), u64::MAX, wanted);
+                        results_with(&device, (pass, g), (2, DType::F32), Some(infinite), Limits::NONE, wanted);
                     for (kernels, got) in results {
                         let at = (0..got.len()).find(|&at| !is_same(got[at], exact[at]));
                         let name = kernels.kernels[0].name;
@@ -282,7 +320,8 @@ fn winograd_spreads_an_infinity_over_its_tiles() {
         let Some(device) = device(disable) else { return };
         let is_winograd = |_: usize, kernels: &Kernels| kernels.kernels[0].name.contains("winograd");
         for pass in [Pass::Forward, Pass::BackwardData] {
-            let (results, exact) = results_with(&device, (pass, &g), (2, DType::F32), Some(0), u64::MAX, is_winograd);
+            let (results, exact) =
+                results_with(&device, (pass, &g), (2, DType::F32), Some(0), Limits::NONE, is_winograd);
             for (kernels, got) in results {
                 let name = kernels.kernels[0].name;
                 for (at, (&got, &exact)) in got.iter().zip(&exact).enumerate() {
@@ -309,7 +348,8 @@ fn winograd_keeps_its_bound() {
     for (bytes, g) in &list {
         for pass in [Pass::Forward, Pass::BackwardData] {
             let [.., terms] = product(pass, g);
-            let (results, exact) = results(&gpu, (pass, g), (5, DType::F32), *bytes, |_, kernels| is_winograd(kernels));
+            let (results, exact) =
+                results(&gpu, (pass, g), (5, DType::F32), Limits::bytes(*bytes), |_, kernels| is_winograd(kernels));
             assert_eq!(results.len(), OUTPUTS.len());
             let unit = f64::from(f32::EPSILON) * terms as f64 * largest(exact.iter().copied());
             for (kernels, got) in results {
@@ -340,7 +380,7 @@ fn eights_agree_with_the_reference() {
         for dtype in if i % 2 == 0 { &[DType::F32][..] } else { &[DType::F32, DType::F16] } {
             // What is padded by more than the taps reach is the gradient of no such convolution.
             let passes = if g.padding[0] > 2 { &[Pass::Forward, Pass::BackwardFilter][..] } else { &PASSES };
-            agree(&cpu, (passes, g), (3, *dtype), *bytes, |_, kernels| is_eights(kernels));
+            agree(&cpu, (passes, g), (3, *dtype), Limits::bytes(*bytes), |_, kernels| is_eights(kernels));
         }
     }
 }
@@ -352,7 +392,9 @@ fn products_of_images_are_added_up() {
     for (batch, channels) in [(35, [40, 36]), (2, [33, 9])] {
         let g = geometry([1, channels[0], channels[1]], [3, 5], [1, 1], [1, 1], [0, 0], [1, 1]);
         for dtype in [DType::F32, DType::F16] {
-            agree(&cpu, (&[Pass::BackwardFilter], &g), (batch, dtype), 1 << 30, |_, kernels| is_product(kernels));
+            agree(&cpu, (&[Pass::BackwardFilter], &g), (batch, dtype), Limits::bytes(1 << 30), |_, kernels| {
+                is_product(kernels)
+            });
         }
     }
 }
@@ -367,7 +409,7 @@ fn eights_keep_their_bound() {
             let [.., depth] = product(pass, &g);
             let terms = if pass == Pass::BackwardFilter { BATCH * depth } else { depth };
             let (results, exact) =
-                results(&cpu, (pass, &g), (BATCH, DType::F32), 1 << 30, |_, kernels| is_eights(kernels));
+                results(&cpu, (pass, &g), (BATCH, DType::F32), Limits::bytes(1 << 30), |_, kernels| is_eights(kernels));
             assert_eq!(results.len(), 1);
             let error = largest(results[0].1.iter().zip(&exact).map(|(a, b)| a - b));
             let epsilons = error / (f64::from(f32::EPSILON) * largest(exact.iter().copied()));

@@ -87,15 +87,15 @@ impl Call<'_> {
         let positions = self.batch * g.output[0] * g.output[1];
         let down = g.groups * g.out_per_group.div_ceil(tile.rows());
         let loads = tile.loads([down, positions.div_ceil(tile.columns())], g.in_per_group, g.kernel[0] * g.kernel[1]);
-        Ok(kernel
+        let kernel = kernel
             .loads("load_weight", Operand::Input(1), loads[0])
             .loads("load_input", Operand::Input(0), loads[1])
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[self.batch, steps])
-            .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(positions, tile.columns(), down, 1)?))
+            .words([Word::Offset(0), Word::Offset(1)]);
+        self.on_grid(kernel, [positions.div_ceil(tile.columns()), down, 1], "1u")
     }
 
     fn tiled_data(&self, tile: &Tile) -> Result<Kernel> {
@@ -110,18 +110,19 @@ impl Call<'_> {
             .constant("KERNEL_X_STEP", unsigned(step_x));
         let positions = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(g.stride[1]);
         let down = g.groups * g.in_per_group.div_ceil(tile.rows());
-        let across = positions.div_ceil(tile.columns()) * g.stride[0] * g.stride[1];
+        let across = positions.div_ceil(tile.columns()).saturating_mul(g.stride[0]).saturating_mul(g.stride[1]);
         let taps = g.kernel[0].div_ceil(step_y) * g.kernel[1].div_ceil(step_x);
         let loads = tile.loads([down, across], g.out_per_group, taps);
-        Ok(kernel
+        let kernel = kernel
             .loads("load_weight", Operand::Input(1), loads[0])
             .loads("load_grad", Operand::Input(0), loads[1])
             .bind("grad", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[self.batch, depth_steps])
-            .words([Word::Offset(0), Word::Offset(1)])
-            .grid(self.grid(positions, tile.columns(), down, g.stride[0] * g.stride[1])?))
+            .words([Word::Offset(0), Word::Offset(1)]);
+        let remainders = g.stride[0].saturating_mul(g.stride[1]);
+        self.on_grid(kernel, [positions.div_ceil(tile.columns()), down, remainders], "(STRIDE_Y * STRIDE_X)")
     }
 
     fn tiled_filter(&self, tile: &Tile) -> Result<Kernels> {
@@ -143,7 +144,7 @@ impl Call<'_> {
             .constant("ONES", unsigned(usize::from(self.ones)))
             .loads("load_grad", Operand::Input(0), loads[0])
             .loads("load_input", Operand::Input(1), loads[1]);
-        self.summed(kernel, span_steps, [across, down, splits])
+        self.summed(kernel, &[span_steps], [across, down, splits])
     }
 
     fn check_steps(&self, steps: usize) -> Result<()> {
