@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use std::cell::RefCell;
 use wgrad::{
     AttentionOptions, AvgPool2dOptions, BatchNormOptions, Conv2dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
-    Device, DeviceOptions, Disable, EmbeddingOptions, Error, GridSampleOptions, InterpolateOptions, LpPool2dOptions,
-    MaxPool2dOptions, Noop, PadMode, Padding, Result, Tensor,
+    CtcLossOptions, Device, DeviceOptions, Disable, EmbeddingOptions, Error, GridSampleOptions, InterpolateOptions,
+    LpPool2dOptions, MaxPool2dOptions, Noop, PadMode, Padding, RecurrentOptions, Result, RoiAlignOptions, Tensor,
+    UnfoldOptions,
 };
 
 /// What a call is made on, and of. Leaves are kept, since nobody computes the gradient of one that is gone.
@@ -141,23 +142,75 @@ const CALLS: &[(&str, Call)] = &[
         let [query, key, value] = [leaf(d, &[n, 2, 2])?, leaf(d, &[n, 2, 2])?, leaf(d, &[n, 2, 2])?];
         Ok(vec![query.scaled_dot_product_attention(&key, &value, &AttentionOptions::default())?])
     }),
+    ("attention, heads", |d, n| {
+        let [query, key, value] = [leaf(d, &[2, n, 1, 2])?, leaf(d, &[2, n, 1, 2])?, leaf(d, &[2, n, 1, 2])?];
+        let options = AttentionOptions { is_causal: true, ..AttentionOptions::default() };
+        Ok(vec![query.scaled_dot_product_attention(&key, &value, &options)?])
+    }),
+    ("attention, places", |d, n| {
+        let [query, key, value] = [leaf(d, &[1, n, 2])?, leaf(d, &[1, 2, 2])?, leaf(d, &[1, 2, 2])?];
+        Ok(vec![query.scaled_dot_product_attention(&key, &value, &AttentionOptions::default())?])
+    }),
+    ("roi_align, regions", |d, n| {
+        Ok(vec![leaf(d, &[1, 1, 3, 3])?.roi_align(&boxes(d, n)?, [1, 2], &RoiAlignOptions::default())?])
+    }),
+    ("roi_align, images", |d, n| {
+        Ok(vec![leaf(d, &[n, 1, 3, 3])?.roi_align(&boxes(d, 2)?, [1, 2], &RoiAlignOptions::default())?])
+    }),
+    ("roi_align, channels", |d, n| {
+        Ok(vec![leaf(d, &[1, n, 3, 3])?.roi_align(&boxes(d, 2)?, [1, 2], &RoiAlignOptions::default())?])
+    }),
+    ("roi_pool, regions", |d, n| Ok(vec![leaf(d, &[1, 1, 3, 3])?.roi_pool(&boxes(d, n)?, [1, 2], 1.0)?])),
+    ("roi_pool, images", |d, n| Ok(vec![leaf(d, &[n, 1, 3, 3])?.roi_pool(&boxes(d, 2)?, [1, 2], 1.0)?])),
+    ("roi_pool, channels", |d, n| Ok(vec![leaf(d, &[1, n, 3, 3])?.roi_pool(&boxes(d, 2)?, [1, 2], 1.0)?])),
+    ("nms", |d, n| Ok(vec![Tensor::zeros(&d.device, &[n, 4])?.nms(&Tensor::zeros(&d.device, &[n])?, 0.5)?])),
+    ("ctc_loss, batch", |d, n| ctc(d, [2, n, 3], 1)),
+    ("ctc_loss, classes", |d, n| ctc(d, [2, 1, n], 1)),
+    ("lstm, batch", |d, n| {
+        let (input, state) = (leaf(d, &[2, n, 1])?, leaf(d, &[1, n, 1])?);
+        let (of_input, of_state) = (leaf(d, &[4, 1])?, leaf(d, &[4, 1])?);
+        let options = RecurrentOptions { has_biases: false, ..RecurrentOptions::default() };
+        Ok(vec![input.lstm(&state, &state, &[&of_input, &of_state], &options)?.0])
+    }),
+    ("gru_cell, batch", |d, n| {
+        Ok(vec![leaf(d, &[n, 1])?.gru_cell(&leaf(d, &[n, 1])?, [&leaf(d, &[3, 1])?, &leaf(d, &[3, 1])?], None)?])
+    }),
+    ("rnn_tanh_cell, inputs", |d, n| {
+        Ok(vec![leaf(d, &[2, n])?.rnn_tanh_cell(&leaf(d, &[2, 1])?, [&leaf(d, &[1, n])?, &leaf(d, &[1, 1])?], None)?])
+    }),
     ("dropout", |d, n| Ok(vec![leaf(d, &[n, 3])?.dropout(0.5, true)?])),
     ("tril, batch", |d, n| Ok(vec![leaf(d, &[n, 2, 2])?.tril(0)?])),
 ];
+
+fn boxes(made: &Made, count: usize) -> Result<Tensor> {
+    Tensor::zeros(&made.device, &[count, 5])
+}
+
+fn ctc(made: &Made, input: [usize; 3], labels: usize) -> Result<Vec<Tensor>> {
+    let [time, batch, _] = input;
+    let targets = Tensor::full(&made.device, &[batch, labels], 1i32)?;
+    let (times, lengths) = (vec![time; batch], vec![labels; batch]);
+    Ok(vec![leaf(made, &input)?.ctc_loss(&targets, &times[..], &lengths[..], &CtcLossOptions::default())?])
+}
 
 fn norm(made: &Made, shape: [usize; 3]) -> Result<Vec<Tensor>> {
     let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
     Ok(vec![leaf(made, &shape)?.batch_norm(None, None, None, None, &options)?])
 }
 
-/// Why a call of this size can't be planned, if it was recorded.
-fn refusal(call: Call, software: bool, size: usize) -> Option<Error> {
+/// On an adapter that computes nothing.
+fn made(software: bool) -> Made {
     let noop = Noop { software, subgroup_size: if software { 8 } else { 32 }, ..Noop::default() };
     let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
-    let made = Made { device, leaves: RefCell::default() };
+    Made { device, leaves: RefCell::default() }
+}
+
+/// Why a call of this size can't be planned, if it was recorded.
+fn refusal(call: Call, software: bool, size: usize) -> Option<Error> {
+    let made = made(software);
     let outputs = match call(&made, size) {
-        // What does not fit into memory fails here.
-        Err(Error::TooLarge { unit, .. }) if unit.starts_with("bytes") => return None,
+        // What does not fit into memory fails here, and `nms` of more than 960,000 boxes.
+        Err(Error::TooLarge { unit, .. }) if unit.starts_with("bytes") || unit == "boxes" => return None,
         outputs => outputs.unwrap(),
     };
     let run = || -> Result<()> {
@@ -188,6 +241,39 @@ fn every_grid_folds() {
         })
         .collect();
     assert!(refusals.is_empty(), "{}", refusals.join("\n"));
+}
+
+/// A call that is only recorded.
+type Recorded = fn(&Made) -> Result<()>;
+
+/// What no kernel can compute, at the least size, or with the least options.
+const LIMITS: &[(&str, Recorded)] = &[
+    ("nms", |d| Tensor::zeros(&d.device, &[960_001, 4])?.nms(&Tensor::zeros(&d.device, &[960_001])?, 0.5).map(drop)),
+    ("max_pool2d", |d| leaf(d, &[1, 1, 2100, 2100])?.max_pool2d([2100, 2100], &MaxPool2dOptions::default()).map(drop)),
+    ("adaptive_max_pool2d", |d| leaf(d, &[1, 1, 1, 960_001])?.adaptive_max_pool2d([Some(1), Some(1)]).map(drop)),
+    ("roi_align of many bins", |d| {
+        leaf(d, &[1, 1, 3, 3])?.roi_align(&boxes(d, 1)?, [1, 60_001], &RoiAlignOptions::default()).map(drop)
+    }),
+    ("roi_pool of many bins", |d| leaf(d, &[1, 1, 3, 3])?.roi_pool(&boxes(d, 1)?, [1, 60_001], 1.0).map(drop)),
+    ("roi_pool of large images", |d| leaf(d, &[1, 1, 2000, 1000])?.roi_pool(&boxes(d, 1)?, [1, 1], 1.0).map(drop)),
+    ("fold", |d| {
+        let options = UnfoldOptions { stride: [1, 100_003], dilation: [1, 70_001], ..UnfoldOptions::default() };
+        leaf(d, &[1, 2, 2])?.fold([1, 170_005], [1, 2], &options).map(drop)
+    }),
+    ("gradient of conv2d", |d| {
+        let options = Conv2dOptions { stride: [1, 100_003], dilation: [1, 70_001], ..Conv2dOptions::default() };
+        conv(d, [1, 1, 1, 170_005], [1, 1, 1, 2], &options)?[0].sum(&[], false)?.backward()
+    }),
+];
+
+#[test]
+fn what_no_kernel_computes_fails_where_it_is_recorded() {
+    for software in [true, false] {
+        for (name, call) in LIMITS {
+            let result = call(&made(software));
+            assert!(matches!(result, Err(Error::TooLarge { .. } | Error::Invalid { .. })), "{name}: {result:?}");
+        }
+    }
 }
 
 /// Whole numbers from -3 to 3, scattered, whose products and short sums are exact.

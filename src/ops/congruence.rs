@@ -1,6 +1,9 @@
 //! Which taps, or windows, of a strided and dilated dimension meet in one position: every so many, from a first one on.
 
+use crate::error::{Error, Result};
 use crate::number::nearest;
+use crate::shape::Shape;
+
 /// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with
 /// `k % step = position / divisor % step * inverse % step`, if `divisor` divides the position, and else none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,12 @@ impl Congruence {
         let fits = (step - 1).saturating_mul(inverse) <= u32::MAX as usize;
         fits.then_some(Congruence { divisor: nearest::<usize>(divisor), step, inverse })
     }
+}
+
+/// What meets, or that kernels can't tell.
+pub(super) fn meeting(op: &'static str, shape: &Shape, dilation: usize, stride: usize) -> Result<Congruence> {
+    let (limit, unit) = (u64::from(u32::MAX), "in products of remainders by the stride; choose one below 65,536");
+    Congruence::new(dilation, stride).ok_or(Error::TooLarge { op, shape: *shape, limit, unit })
 }
 
 pub(super) fn greatest_common_divisor(a: usize, b: usize) -> usize {

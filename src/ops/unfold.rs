@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::ops::congruence::Congruence;
+use crate::ops::congruence::meeting;
 use crate::ops::pad::PadMode;
 use crate::ops::reduce::place;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -82,17 +82,16 @@ impl Op for OverlapAdd {
         let (input, dim) = (&inputs[0], self.windows.dim);
         let mut sizes = input.shape.to_vec();
         sizes.splice(dim..=dim + 1, [self.size]);
-        Ok(vec![Layout::contiguous(Shape::new(&sizes)?, input.dtype)])
+        let shape = Shape::new(&sizes)?;
+        meeting(self.name(), &shape, self.windows.dilation, self.windows.stride)?;
+        Ok(vec![Layout::contiguous(shape, input.dtype)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let (input, output, w) = (&io.inputs[0], &io.outputs[0], &self.windows);
         let inner: usize = input.shape[w.dim + 2..].iter().product();
         let count = output.shape.numel();
         let unsigned = |value: usize| format!("{value}u");
-        let meeting = Congruence::new(w.dilation, w.stride).ok_or_else(|| {
-            let (limit, unit) = (u64::from(u32::MAX), "stride times dilation");
-            Error::TooLarge { op: self.name(), shape: output.shape, limit, unit }
-        })?;
+        let meeting = meeting(self.name(), &output.shape, w.dilation, w.stride)?;
         let mut kernel = Kernel::new("overlap_add", OVERLAP_ADD)
             .alias("Element", output.dtype.wgsl())
             .constant("TAPS", unsigned(w.taps))

@@ -100,12 +100,10 @@ impl Call<'_> {
     /// The pass by blocks of taps.
     pub fn blocks(&self) -> Result<Kernels> {
         let g = self.geometry;
-        let meeting = |d: usize| match self.pass {
-            Pass::BackwardData => Congruence::new(g.dilation[d], g.stride[d])
-                .ok_or_else(|| self.too_large("stride that no dilation shares a factor with")),
-            _ => Ok(Congruence::ALWAYS),
+        let meetings = match self.pass {
+            Pass::BackwardData => g.meetings(&self.output.shape)?,
+            _ => [Congruence::ALWAYS; 2],
         };
-        let meetings = [meeting(0)?, meeting(1)?];
         let reach = [0, 1].map(|d| g.dilation[d] / meetings[d].divisor);
         let extent = match self.pass {
             Pass::BackwardData => Extent {

@@ -36,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::ops::congruence::{self, Congruence};
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -83,6 +84,13 @@ impl Geometry {
     fn sees_no_padding(&self) -> bool {
         let last = |d: usize| (self.output[d].max(1) - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
         (0..2).all(|d| self.padding[d] == 0 && last(d) < self.input[d])
+    }
+
+    /// Which taps meet in a position of the input, whose shape is for the error.
+    fn meetings(&self, shape: &Shape) -> Result<[Congruence; 2]> {
+        let meeting =
+            |d: usize| congruence::meeting(Pass::BackwardData.name(), shape, self.dilation[d], self.stride[d]);
+        Ok([meeting(0)?, meeting(1)?])
     }
 
     /// Elements of the weight.
@@ -199,7 +207,11 @@ impl Op for Convolution {
         hash_structure(self, state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![Layout::contiguous(self.shape(inputs[0].shape[0])?, inputs[0].dtype)])
+        let shape = self.shape(inputs[0].shape[0])?;
+        if self.pass == Pass::BackwardData {
+            self.geometry.meetings(&shape)?;
+        }
+        Ok(vec![Layout::contiguous(shape, inputs[0].dtype)])
     }
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         self.call(&self.geometry.flattened(), io, adapter).kernels()

@@ -50,16 +50,17 @@ impl Op for AdaptiveMax {
         hash_structure(self, state);
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        let shape = resized(&inputs[0].shape, self.to)?;
+        let shape = &inputs[0].shape;
+        if longest(shape[1], self.to) > LONGEST_BLOCK * MOST_BLOCKS {
+            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * MOST_BLOCKS) as u64, "elements of a window");
+            return Err(Error::TooLarge { op, shape: *shape, limit, unit });
+        }
+        let shape = resized(shape, self.to)?;
         Ok(vec![Layout::contiguous(shape, inputs[0].dtype), Layout::contiguous(shape, DType::I32)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let shape = &io.inputs[0].shape;
         let longest = longest(shape[1], self.to);
-        if longest > LONGEST_BLOCK * MOST_BLOCKS {
-            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * MOST_BLOCKS) as u64, "elements of a window");
-            return Err(Error::TooLarge { op, shape: *shape, limit, unit });
-        }
         let block = if longest > MOST_BLOCKS { LONGEST_BLOCK } else { 1 };
         Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), "load_input", shape, self.to, 1)
             .constant("BLOCK", format!("{block}u"))
