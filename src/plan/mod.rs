@@ -26,6 +26,7 @@ mod rows;
 mod run;
 mod share;
 mod simplify;
+mod trunk;
 mod wiring;
 mod workspace;
 
