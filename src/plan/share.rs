@@ -126,18 +126,20 @@ fn share_in(
         let most = if span.last.is_none() { (span.bytes + span.bytes / 4).max(1024) } else { usize::MAX };
         let place_in = |at: usize| {
             let (bytes, slots) = &buffers[at];
-            let beside: Vec<usize> = slots.iter().copied().filter(|&other| span.meets(&spans[other])).collect();
             if *bytes > most {
                 return None;
             }
-            if beside.is_empty() {
+            let mut beside = slots.iter().copied().filter(|&other| span.meets(&spans[other])).peekable();
+            if beside.peek().is_none() {
                 return Some((at, 0));
             }
+            // Most end here, at the first that they meet.
             let stays = |slot: usize| spans[slot].last.is_none() || spans[slot].bytes < LEAST_PART;
-            if !in_parts
-                || stays(slot)
-                || beside.iter().any(|&other| stays(other) || apart.contains(&pair(slot, other)))
-            {
+            if !in_parts || stays(slot) {
+                return None;
+            }
+            let beside: Vec<usize> = beside.collect();
+            if beside.iter().any(|&other| stays(other) || apart.contains(&pair(slot, other))) {
                 return None;
             }
             let end = |slot: usize| (places[slot].1 + spans[slot].bytes).next_multiple_of(PART_ALIGNMENT);
