@@ -2,8 +2,9 @@
 // output [outer, size, inner]. `combine` and START make a product of the sum.
 //
 // One invocation computes one element: the sources of its segment in order; of a long segment the ends, and between
-// them the sums of whole chunks of 1,024 that another kernel left. Accumulator: f32 (i32, u32 for integers). Of
-// some 60 million sources the loops stay below the 65,535 turns after which some drivers end them.
+// them the sums of whole chunks of 1,024 that another kernel left. Accumulator: f32 (i32, u32 for integers). Up to some
+// 60 million sources of one place the loops stay below the 65,535 turns after which llvmpipe ends them, and that binds no
+// more than 2^25 indices.
 
 alias Element = f32;
 alias Accumulator = f32;

@@ -181,7 +181,8 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for another number of dimensions or an empty plane;
-    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
+    /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats;
+    /// [`Error::TooLarge`](crate::Error::TooLarge) for windows above 960,000 elements a dimension.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
