@@ -7,6 +7,7 @@
 use crate::device::adapter;
 use crate::device::pipeline::{Job, create, layout};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 
@@ -21,6 +22,9 @@ const LONG: u32 = 65_537;
 /// what it takes to find it on disk (about once as long).
 const COMPILES: u32 = 4;
 
+/// By how many the pipelines found on disk must outnumber those compiled before no more are compiled ahead.
+const FOUND: i64 = 2;
+
 /// Names under which the environment tells Mesa not to keep anything.
 const NO_CACHE: [&str; 2] = ["MESA_SHADER_CACHE_DISABLE", "MESA_GLSL_CACHE_DISABLE"];
 
@@ -34,6 +38,22 @@ pub(super) fn helps(adapter: &wgpu::Adapter) -> bool {
 /// Whether that many pipelines are worth it.
 pub(super) fn pays(pipelines: usize) -> bool {
     pipelines >= FEWEST
+}
+
+/// How many more pipelines the driver compiled than it had on disk. Times tell the ones from the others, and on a busy machine
+/// now and then they are wrong: one that was found is no reason to have the others wait for one core.
+#[derive(Default)]
+pub(super) struct Tally(AtomicI64);
+
+impl Tally {
+    pub fn count(&self, was_compiled: bool) {
+        self.0.fetch_add(if was_compiled { 1 } else { -1 }, Ordering::Relaxed);
+    }
+
+    /// Whether it looks as if the next one is not on disk.
+    pub fn goes_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > -FOUND
+    }
 }
 
 /// A device that only compiles. An error is none here: the device that computes meets it again, and reports it.
@@ -136,6 +156,20 @@ mod tests {
         device.compile(&Job { pipeline, ir, bindings, custom: true });
         // Mesa writes to the disk in the background.
         std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+
+    #[test]
+    fn one_wrong_time_ends_nothing() {
+        let goes_on = |times: &[bool]| {
+            let tally = Tally::default();
+            times.iter().for_each(|&was_compiled| tally.count(was_compiled));
+            tally.goes_on()
+        };
+        assert!(goes_on(&[]) && goes_on(&[false]) && goes_on(&[true, false, false, true]));
+        assert!(goes_on(&[true, true, true, false, false, false]));
+        // All are on disk.
+        assert!(!goes_on(&[false, false]));
+        assert!(!goes_on(&[true, false, false, false]));
     }
 
     fn bytes(folder: &Path) -> u64 {

@@ -1,7 +1,7 @@
 //! Pipelines, each made once; those of a plan are compiled together.
 
 use crate::device::Gpu;
-use crate::device::ahead::{self, Ahead};
+use crate::device::ahead::{self, Ahead, Tally};
 use crate::device::cache::Cache;
 use crate::error::{Error, Result};
 use crate::shader::{
@@ -290,15 +290,12 @@ impl Gpu {
         jobs.sort_by_key(|job| Reverse(job.size()));
         let jobs = Mutex::new(jobs.into_iter());
         let has_failed = AtomicBool::new(false);
-        let are_on_disk = AtomicBool::new(false);
+        let tally = Tally::default();
         let work = || {
             let ahead = ahead_on.and_then(Ahead::open);
             while let Some(job) = next(&jobs) {
-                if let Some(ahead) = &ahead
-                    && !are_on_disk.load(Ordering::Relaxed)
-                    && !ahead.compile(&job)
-                {
-                    are_on_disk.store(true, Ordering::Relaxed);
+                if let Some(ahead) = ahead.as_ref().filter(|_| tally.goes_on()) {
+                    tally.count(ahead.compile(&job));
                 }
                 let Job { pipeline, ir, custom, .. } = job;
                 let raw = self.guarded(|| Ok(create(&self.device, pipeline.name, &pipeline.layout, ir, custom)));
