@@ -147,3 +147,38 @@ fn a_few_sizes_are_written_into_kernels() {
     }
     assert!(device.shader_sources().iter().all(|(_, text)| !text.contains("size_quotient")));
 }
+
+/// Pipelines after convolutions of so many stages of a network, each of which halves the image and doubles the channels, in
+/// one plan.
+fn stages(device: &Device, batch: usize, count: u32) -> u64 {
+    let strided = Conv2dOptions { stride: [2, 2], ..Conv2dOptions::default() };
+    let stage = |stage: u32| {
+        let (channels, side) = (64 << stage, 32 >> stage);
+        let [image, weight] = [[batch, channels, side, side], [2 * channels, channels, 1, 1]]
+            .map(|shape| Tensor::ones(device, &shape).unwrap());
+        image.conv2d(&weight, None, &strided).unwrap()
+    };
+    let results: Vec<Tensor> = (0..count).map(stage).collect();
+    device.flush().unwrap();
+    drop(results);
+    device.stats().pipelines
+}
+
+#[test]
+fn kernels_of_many_sizes_are_compiled_once_where_that_is_slow() {
+    let software = noop();
+    let [never, written] = [noop(), gpu()].map(|device| {
+        device.dynamic_sizes(DynamicSizes::Never);
+        stages(&device, 4, 3)
+    });
+    let made = stages(&software, 4, 3);
+    assert_eq!(stages(&gpu(), 4, 3), written);
+    assert_eq!(made + 2, never);
+    // Nor does a shorter batch compile anything.
+    assert_eq!(stages(&software, 3, 3), made);
+}
+
+fn gpu() -> Device {
+    let noop = Some(Noop { software: false, ..Noop::default() });
+    Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap()
+}

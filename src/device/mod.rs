@@ -13,6 +13,7 @@ mod peak;
 mod pipeline;
 mod queue;
 mod readback;
+mod recipe;
 mod status;
 mod timing;
 

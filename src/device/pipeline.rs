@@ -3,6 +3,7 @@
 use crate::device::Gpu;
 use crate::device::ahead::{self, Ahead, Tally};
 use crate::device::cache::Cache;
+use crate::device::recipe::{Forms, Recipe};
 use crate::error::{Error, Result};
 use crate::shader::{
     Binding, Kernel, Module, Role, Sizes, has_wrong_math, repair_math, sizes, specialise, specialise_open,
@@ -10,10 +11,11 @@ use crate::shader::{
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// Pipelines kept: with a software driver each takes about a megabyte.
@@ -32,7 +34,8 @@ const MOST_FAMILIES: usize = 1024;
 /// a second or so to compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DynamicSizes {
-    /// Those of graphs whose sizes keep changing.
+    /// Those of graphs whose sizes keep changing and, on software adapters, which take long to compile, those of kernels
+    /// that one graph runs with three sizes or more.
     #[default]
     Auto,
     /// All.
@@ -55,44 +58,6 @@ pub(crate) struct Pipeline {
     pub params_bytes: u32,
     /// The sizes among its parameters, from a byte on.
     pub(super) sizes: Option<(u32, Sizes)>,
-}
-
-/// Everything that a kernel's text is made from, but for the values of sizes.
-#[derive(PartialEq, Eq, Hash)]
-struct Recipe {
-    template: &'static str,
-    constants: Vec<(&'static str, String)>,
-    sizes: Vec<&'static str>,
-    aliases: Vec<(&'static str, &'static str)>,
-    hooks: Vec<(&'static str, String)>,
-    declarations: String,
-    extra_words: usize,
-    checked: bool,
-}
-
-impl Recipe {
-    fn of(kernel: &Kernel) -> Recipe {
-        let open = |text: &String| sizes::open(text).into_owned();
-        Recipe {
-            template: kernel.template,
-            constants: kernel.constants.clone(),
-            sizes: kernel.sizes.iter().map(|size| size.0).collect(),
-            aliases: kernel.aliases.clone(),
-            hooks: kernel.hooks.iter().map(|(name, body)| (*name, open(body))).collect(),
-            declarations: open(&kernel.declarations),
-            extra_words: kernel.extra_words,
-            checked: kernel.checked,
-        }
-    }
-}
-
-/// Pipelines of one recipe.
-#[derive(Default)]
-struct Forms {
-    /// Those with sizes written into them.
-    of_sizes: Vec<(sizes::Named, Weak<Pipeline>)>,
-    /// The one that reads them from its parameters.
-    open: Weak<Pipeline>,
 }
 
 /// Graphs that differ in nothing but sizes, one of which is being planned.
@@ -169,10 +134,7 @@ impl Pipelines {
     /// Forgets those that were not asked for the longest and that nobody else holds, down to `most` in all.
     fn trim(&self, most: usize) {
         self.by_text.lock().trim(most, |pipeline| Arc::strong_count(pipeline) == 1);
-        self.by_recipe.lock().retain(|forms| {
-            forms.of_sizes.retain(|(_, pipeline)| pipeline.strong_count() > 0);
-            !forms.of_sizes.is_empty() || forms.open.strong_count() > 0
-        });
+        self.by_recipe.lock().retain(|forms| forms.retain(|_| true));
     }
 }
 
@@ -188,13 +150,13 @@ impl Gpu {
         let choice = *self.pipelines.dynamic_sizes.lock();
         let mut by_recipe = self.pipelines.by_recipe.lock();
         let forms = by_recipe.entry(recipe);
-        let known = forms.of_sizes.iter().find(|form| form.0 == sizes).and_then(|form| form.1.upgrade());
+        let known = forms.of(&sizes);
         let is_open = !sizes.is_empty()
             && match choice {
                 DynamicSizes::Always => true,
                 DynamicSizes::Never => false,
                 DynamicSizes::Auto if known.is_some() => false,
-                DynamicSizes::Auto => self.pipelines.family.lock().keeps_changing(),
+                DynamicSizes::Auto => forms.is_shared || self.pipelines.family.lock().keeps_changing(),
             };
         match if is_open { forms.open.upgrade() } else { known } {
             Some(pipeline) => Ok(pipeline),
@@ -206,8 +168,7 @@ impl Gpu {
             }
             None => {
                 let pipeline = self.specialised(kernel, specialise(kernel)?, None)?;
-                forms.of_sizes.retain(|form| form.0 != sizes);
-                forms.of_sizes.push((sizes, Arc::downgrade(&pipeline)));
+                forms.insert(sizes, &pipeline);
                 Ok(pipeline)
             }
         }
@@ -219,6 +180,32 @@ impl Gpu {
         current.fingerprint = family;
         current.is_counted = false;
         current.changes.trim(MOST_FAMILIES, |_| true);
+    }
+
+    /// Whether a kernel that a software adapter is to compile was asked for in many sizes. Whoever asked should then
+    /// [share them](Gpu::share_sizes), and ask again.
+    pub fn has_many_sizes(&self) -> bool {
+        let is_auto = *self.pipelines.dynamic_sizes.lock() == DynamicSizes::Auto;
+        is_auto && self.adapter.is_cpu && self.pipelines.by_recipe.lock().iter().any(|(_, forms)| forms.wait_for_many())
+    }
+
+    /// Has such kernels read their sizes from parameters from now on, and spares compiling those that they stand for, unless
+    /// somebody holds them.
+    pub fn share_sizes(&self) {
+        let mut by_recipe = self.pipelines.by_recipe.lock();
+        let mut spared = HashSet::new();
+        by_recipe.retain(|forms| {
+            if forms.wait_for_many() {
+                spared.extend(forms.share());
+            }
+            true
+        });
+        // Its job and its text hold each of them.
+        let stays = |pipeline: &Arc<Pipeline>, own| {
+            Arc::strong_count(pipeline) > own || !spared.contains(&Arc::as_ptr(pipeline))
+        };
+        self.pipelines.jobs.lock().retain(|job| stays(&job.pipeline, 2));
+        self.pipelines.by_text.lock().retain(|pipeline| stays(pipeline, 1));
     }
 
     /// Sets which kernels that are asked for from now on read sizes from their parameters.
@@ -314,18 +301,13 @@ impl Gpu {
             }
             work();
         });
+        // Whoever asks for a pipeline holds its recipe and waits for this.
+        drop(waiting);
         if has_failed.into_inner() {
             // Whoever asks for one of these again has it compiled again.
             let may_serve = |pipeline: &Pipeline| !matches!(pipeline.raw.get(), Some(Err(_)));
             self.pipelines.by_text.lock().retain(|pipeline| may_serve(pipeline));
-            let serves = |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| may_serve(&pipeline));
-            self.pipelines.by_recipe.lock().retain(|forms| {
-                forms.of_sizes.retain(|form| serves(&form.1));
-                if !serves(&forms.open) {
-                    forms.open = Weak::new();
-                }
-                true
-            });
+            self.pipelines.by_recipe.lock().retain(|forms| forms.retain(may_serve));
         }
     }
 }

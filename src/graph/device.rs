@@ -162,10 +162,11 @@ impl Device {
     }
 
     /// Sets which kernels read the sizes of tensors from their parameters, so that another size compiles nothing. Results have
-    /// the same bits either way. By itself a graph's kernels do so that came with new sizes five times; where a program knows that its
-    /// sizes will keep changing, [`DynamicSizes::Always`] spares it compiling the first few.
+    /// the same bits either way. By itself a graph's kernels do so that came with new sizes five times, and on software adapters, which
+    /// compile slowly, a kernel that one graph runs with three sizes or more; where a program knows that its sizes will keep
+    /// changing, [`DynamicSizes::Always`] spares it compiling the first few.
     ///
-    /// What shapes a kernel is none of its sizes: channels, windows and strides of a convolution or a pool, how many numbers lie
+    /// What shapes a kernel is none of its sizes: most channels, windows and strides of a convolution or a pool, how many numbers lie
     /// side by side, and register tiles, which follow from sizes in steps. Plans are made anew.
     ///
     /// ```

@@ -115,7 +115,12 @@ impl Planner {
         }
         let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
         self.gpu.begin_plan(key::family(schedule));
-        let plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
+        let mut plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
+        if self.gpu.has_many_sizes() {
+            drop(plan);
+            self.gpu.share_sizes();
+            plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
+        }
         self.gpu.compile(plan.steps.iter().map(|step| &step.pipeline))?;
         if let Some(tuning) = self.tuner.settle() {
             self.log.tuning(&tuning);

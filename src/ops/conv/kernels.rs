@@ -209,10 +209,16 @@ impl Call<'_> {
         if self.target() == Target::Shuffle { 8 } else { 1 }
     }
 
-    /// A kernel of strips.
+    /// A kernel of strips. Its channels are sizes too: no length of its arrays follows from them.
     fn strips(&self, name: [&'static str; 2], template: [&'static str; 2]) -> Kernel {
+        let g = self.geometry;
         let at = usize::from(self.target() != Target::Shuffle);
-        self.grouped(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()))
+        self.sized(Kernel::new(name[at], template[at]), g)
+            .constant("GROUPS", unsigned(g.groups))
+            .size("IN_PER_GROUP", g.in_per_group)
+            .size("OUT_PER_GROUP", g.out_per_group)
+            .constant("WORKGROUP", unsigned(self.workgroup()))
+            .work(self.work())
     }
 
     fn forward(&self, tiles: &Tiles) -> Result<Kernel> {

@@ -1,0 +1,88 @@
+//! What pipelines are made from besides sizes, and those that one recipe made: one for each of a kernel's sizes, or one
+//! for all of them.
+
+use crate::device::pipeline::Pipeline;
+use crate::shader::{Kernel, sizes};
+use std::sync::{Arc, Weak};
+
+/// Sizes of one kernel that a graph may bring at once before all of them are for one pipeline.
+const MOST_SIZES: usize = 2;
+
+/// Everything that a kernel's text is made from, but for the values of sizes.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Recipe {
+    template: &'static str,
+    constants: Vec<(&'static str, String)>,
+    sizes: Vec<&'static str>,
+    aliases: Vec<(&'static str, &'static str)>,
+    hooks: Vec<(&'static str, String)>,
+    declarations: String,
+    extra_words: usize,
+    checked: bool,
+}
+
+impl Recipe {
+    pub fn of(kernel: &Kernel) -> Recipe {
+        let open = |text: &String| sizes::open(text).into_owned();
+        Recipe {
+            template: kernel.template,
+            constants: kernel.constants.clone(),
+            sizes: kernel.sizes.iter().map(|size| size.0).collect(),
+            aliases: kernel.aliases.clone(),
+            hooks: kernel.hooks.iter().map(|(name, body)| (*name, open(body))).collect(),
+            declarations: open(&kernel.declarations),
+            extra_words: kernel.extra_words,
+            checked: kernel.checked,
+        }
+    }
+}
+
+/// Pipelines of one recipe.
+#[derive(Default)]
+pub(super) struct Forms {
+    /// Those with sizes written into them.
+    of_sizes: Vec<(sizes::Named, Weak<Pipeline>)>,
+    /// The one that reads them from its parameters.
+    pub open: Weak<Pipeline>,
+    /// Whether that one is for all sizes that are new.
+    pub is_shared: bool,
+}
+
+impl Forms {
+    /// The one with these sizes written into it.
+    pub fn of(&self, sizes: &sizes::Named) -> Option<Arc<Pipeline>> {
+        self.of_sizes.iter().find(|form| form.0 == *sizes).and_then(|form| form.1.upgrade())
+    }
+
+    pub fn insert(&mut self, sizes: sizes::Named, pipeline: &Arc<Pipeline>) {
+        self.of_sizes.retain(|form| form.0 != sizes);
+        self.of_sizes.push((sizes, Arc::downgrade(pipeline)));
+    }
+
+    /// Forgets those that are not worth keeping; whether any is left.
+    pub fn retain(&mut self, keeps: impl Fn(&Pipeline) -> bool) -> bool {
+        let keeps = |pipeline: &Weak<Pipeline>| pipeline.upgrade().is_some_and(|pipeline| keeps(&pipeline));
+        self.of_sizes.retain(|form| keeps(&form.1));
+        if !keeps(&self.open) {
+            self.open = Weak::new();
+        }
+        !self.of_sizes.is_empty() || self.open.strong_count() > 0
+    }
+
+    /// Whether so many sizes wait to be compiled that one pipeline for all of them is compiled sooner.
+    pub fn wait_for_many(&self) -> bool {
+        self.of_sizes.iter().filter(|form| waits(&form.1)).count() > MOST_SIZES
+    }
+
+    /// Has one pipeline serve all sizes that are not compiled yet; the ones it stands for.
+    pub fn share(&mut self) -> Vec<*const Pipeline> {
+        self.is_shared = true;
+        let waiting = self.of_sizes.iter().filter(|form| waits(&form.1)).map(|form| form.1.as_ptr()).collect();
+        self.of_sizes.retain(|form| !waits(&form.1));
+        waiting
+    }
+}
+
+fn waits(pipeline: &Weak<Pipeline>) -> bool {
+    pipeline.upgrade().is_some_and(|pipeline| pipeline.raw.get().is_none())
+}
