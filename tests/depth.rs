@@ -6,7 +6,7 @@ use common::chains::{Chain, Shape};
 use common::steps::software;
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
-use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Result, Stats, Tensor};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Parameter, Result, Stats, Tensor};
 
 fn noop(memory_budget: Option<u64>) -> Device {
     let options = DeviceOptions { noop: Some(software()), memory_budget, ..DeviceOptions::default() };
@@ -111,6 +111,22 @@ fn gradients_of_many_batches_take_the_memory_of_one() {
     assert!(many.0 <= 12 * one.0 + 12 && many.0 <= read.0, "{} launches, {} where each is read", many.0, read.0);
     // The first batch, those that add to it, the last one with the step.
     assert!(many.3 - one.3 <= 3, "{} plans", many.3 - one.3);
+}
+
+#[test]
+fn any_number_of_gradients_may_be_there_before_the_step() {
+    let device = noop(None);
+    let ones = || Tensor::ones(&device, &[4]).unwrap();
+    let parameters: Vec<Parameter> = (0..2000).map(|at| Parameter::new(format!("w{at}"), &ones())).collect();
+    let mut sgd = Sgd::new(parameters.clone(), SgdOptions::default()).unwrap();
+    for parameter in &parameters {
+        let w = parameter.value();
+        w.mul(&w).unwrap().sum(&[], false).unwrap().backward().unwrap();
+    }
+    device.sync().unwrap();
+    // Copied into their pack, a few a launch: more launches than the plan should have.
+    sgd.step().unwrap();
+    device.sync().unwrap();
 }
 
 #[test]

@@ -40,6 +40,10 @@ impl Own {
     fn fit(&mut self, cluster: &Cluster, room: Room, order: &Order, tuner: &Tuner) -> Result<bool> {
         let Order { wiring, gpu, .. } = order;
         let Kind::Call(call) = cluster.kind else { return Ok(false) };
+        // A pack copies what exists already, and nobody chooses how.
+        if pack::is_pack(wiring, call) {
+            return Ok(false);
+        }
         let taken = |own: &Own| {
             let own = own.of(wiring, cluster, call);
             own.map_or((0, 0), |own| (own.temporaries.iter().sum::<usize>(), own.kernels.len()))
