@@ -4,10 +4,12 @@ mod common;
 
 use common::{numbered, poisoned, results};
 use rayon::prelude::*;
+use std::time::{Duration, Instant};
 use wgrad::ops::case::Case;
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    Conv2dOptions, Device, DeviceOptions, Disable, DynamicSizes, Noop, Result, Tensor, nn, nn::Module, nn::Scope, ops,
+    BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, DynamicSizes, MaxPool2dOptions, Noop, PadMode,
+    Result, Tensor, nn, nn::Module, nn::Scope, ops,
 };
 
 /// Of so many cases one is looked at, and all of them in `make test-long`.
@@ -15,6 +17,11 @@ const OF_CASES: usize = 61;
 
 /// Cases that share two devices.
 const SHARING: usize = 32;
+
+/// What reading sizes may cost, the rounds in which that is measured, and the time after which there are no more.
+const MOST_RATIO: f64 = 1.5;
+const ROUNDS: usize = 12;
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// The cases that give other bits with sizes in the parameters than with sizes in the text.
 fn other_bits(part: &[(usize, &Case)], disable: Disable) -> Vec<String> {
@@ -41,7 +48,7 @@ fn other_bits(part: &[(usize, &Case)], disable: Disable) -> Vec<String> {
 fn agree(disable: Disable) {
     let Some(device) = poisoned(disable) else { return };
     let only = std::env::var("WGRAD_TEST_OP").ok();
-    let is_long = only.is_some() || std::env::var_os("WGRAD_TEST_ALL").is_some();
+    let is_long = only.is_some() || is_long();
     let cases = ops::cases();
     let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
     let mut chosen = numbered(&cases);
@@ -181,4 +188,94 @@ fn kernels_of_many_sizes_are_compiled_once_where_that_is_slow() {
 fn gpu() -> Device {
     let noop = Some(Noop { software: false, ..Noop::default() });
     Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap()
+}
+
+/// Whether what takes long is to be run.
+fn is_long() -> bool {
+    std::env::var_os("WGRAD_TEST_ALL").is_some()
+}
+
+type Work = fn(&[Tensor]) -> Result<Tensor>;
+
+/// A call, its name, and the shapes of what it reads.
+fn works() -> Vec<(&'static str, Work, Vec<Vec<usize>>)> {
+    let image = || vec![16, 16, 46, 54];
+    // Of quick calls, so that they take some milliseconds.
+    let large = || vec![64, 16, 46, 54];
+    vec![
+        ("conv2d", |t| t[0].conv2d(&t[1], None, &Conv2dOptions::default()), vec![image(), vec![32, 16, 3, 3]]),
+        (
+            "conv2d and its gradients",
+            |t| {
+                let [x, w] = [0, 1].map(|at| t[at].detach().requires_grad());
+                let y = x.conv2d(&w, None, &Conv2dOptions::default())?.square()?.sum(&[], false)?;
+                let gradients = wgrad::grad(&[&y], &[&x, &w], &[&y.ones_like()?])?;
+                gradients[0].as_ref().unwrap().sum(&[], false)?.add(&gradients[1].as_ref().unwrap().sum(&[], false)?)
+            },
+            vec![image(), vec![32, 16, 3, 3]],
+        ),
+        (
+            "depthwise conv2d",
+            |t| t[0].conv2d(&t[1], None, &Conv2dOptions { groups: 16, ..Conv2dOptions::default() }),
+            vec![large(), vec![16, 1, 3, 3]],
+        ),
+        ("max_pool2d", |t| t[0].max_pool2d([3, 3], &MaxPool2dOptions::default()), vec![large()]),
+        (
+            "batch_norm",
+            |t| {
+                let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+                t[0].batch_norm(None, None, None, None, &training)
+            },
+            vec![image()],
+        ),
+        ("softmax", |t| t[0].softmax(1), vec![large()]),
+        ("sum over channels", |t| t[0].sum(&[1], false), vec![large()]),
+        ("copy of a transposed image", |t| t[0].permute(&[0, 3, 1, 2])?.add_scalar(1.0), vec![image()]),
+        ("broadcast over odd rows", |t| t[0].add(&t[1]), vec![vec![16, 16, 47, 53], vec![16, 1, 53]]),
+        ("pad", |t| t[0].pad(&[3, 3, 3, 3], PadMode::Reflect), vec![image()]),
+        ("pad of volumes", |t| t[0].pad(&[2; 6], PadMode::Reflect), vec![vec![8, 8, 13, 21, 26]]),
+        ("cat", |t| Tensor::cat(&[&t[0], &t[1]], 1), vec![image(), image()]),
+    ]
+}
+
+#[test]
+fn kernels_that_read_sizes_take_little_longer() {
+    let (true, Some(_)) = (is_long(), common::adapter()) else { return };
+    let devices = [DynamicSizes::Never, DynamicSizes::Always].map(|choice| {
+        let device = Device::open().unwrap();
+        device.dynamic_sizes(choice);
+        device
+    });
+    let mut slow = Vec::new();
+    for (name, work, shapes) in works() {
+        let inputs = [0, 1].map(|at| -> Vec<Tensor> {
+            shapes.iter().map(|shape| Tensor::rand(&devices[at], shape).unwrap()).collect()
+        });
+        let run = |at: usize| {
+            let results: Vec<Tensor> = (0..4).map(|_| work(&inputs[at]).unwrap()).collect();
+            devices[at].sync().unwrap();
+            drop(results);
+        };
+        // What else the machine does makes times longer and none shorter: more rounds, where the first do not tell.
+        let begin = Instant::now();
+        let mut best = [Duration::MAX; 2];
+        let ratio = |best: [Duration; 2]| best[1].as_secs_f64() / best[0].as_secs_f64();
+        for round in 0.. {
+            if round >= ROUNDS && (ratio(best) <= MOST_RATIO || begin.elapsed() > LONGEST) {
+                break;
+            }
+            for (at, best) in best.iter_mut().enumerate() {
+                let start = Instant::now();
+                run(at);
+                if round > 0 {
+                    *best = start.elapsed().min(*best);
+                }
+            }
+        }
+        println!("{name}: {best:?}, {:.2} times", ratio(best));
+        if ratio(best) > MOST_RATIO {
+            slow.push(format!("{name}: {best:?} is {:.2} times", ratio(best)));
+        }
+    }
+    assert!(slow.is_empty(), "{slow:?}");
 }

@@ -155,10 +155,13 @@ impl Op for Remap {
             .grid(fold_groups(count, 64))
             .work(count);
         for (d, [mode, size, out]) in NAMES.into_iter().enumerate() {
-            kernel = kernel
-                .constant(mode, format!("{}u", self.modes[d] as u32))
-                .size(size, input.shape[d + 1])
-                .size(out, self.outs[d].max(1));
+            kernel = kernel.constant(mode, format!("{}u", self.modes[d] as u32));
+            let [from, to] = [input.shape[d + 1], self.outs[d].max(1)];
+            kernel = match [from, to] {
+                // A dimension that isn't there costs no division where the others are parameters.
+                [1, 1] => kernel.constant(size, "1u").constant(out, "1u"),
+                _ => kernel.size(size, from).size(out, to),
+            };
         }
         Ok(match output.dtype {
             DType::F32 | DType::F16 => kernel,
