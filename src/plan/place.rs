@@ -81,7 +81,7 @@ pub(super) struct Plan {
     pub patches: Vec<Patch>,
     pub uniform: Uniform,
     /// The calls' names, for printing.
-    pub calls: Vec<String>,
+    pub calls: Vec<&'static str>,
     /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
     pub notes: Vec<String>,
 }
@@ -326,8 +326,8 @@ impl<'a> Placer<'a> {
 
     /// The units whose temporaries make the plan take more memory, by their position, and what they should stay within.
     pub fn with_less_memory(&self) -> Vec<(usize, Room)> {
-        let share = |spans: &[Span]| share(spans, &self.apart, !self.gpu.adapter().disable.parts);
-        let rooms = workspace::rooms(&self.slots, &self.temporaries, share);
+        let in_parts = !self.gpu.adapter().disable.parts;
+        let rooms = workspace::rooms(&self.slots, &self.temporaries, &self.apart, in_parts);
         rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
     }
 
@@ -383,7 +383,7 @@ impl<'a> Placer<'a> {
             slot_bytes: slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
             source_bytes: self.source_bytes(),
             uniform: self.gpu.uniform(self.params.len())?,
-            calls: schedule.nodes.iter().map(|node| node.op.name().to_string()).collect(),
+            calls: schedule.nodes.iter().map(|node| node.op.name()).collect(),
             steps: self.steps,
             slots,
             kept,

@@ -19,7 +19,7 @@ fn bindings(step: &Step) -> impl Iterator<Item = (&str, String, bool)> {
 
 /// Names of the calls that a step computes, fused ones joined by `+`.
 pub(super) fn calls(plan: &Plan, step: &Step) -> String {
-    let names: Vec<&str> = step.nodes.iter().map(|&node| plan.calls[node].as_str()).collect();
+    let names: Vec<&str> = step.nodes.iter().map(|&node| plan.calls[node]).collect();
     names.join("+")
 }
 

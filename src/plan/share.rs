@@ -42,23 +42,40 @@ pub(super) struct Shared {
     pub buffers: Vec<usize>,
 }
 
+impl Shared {
+    pub fn bytes(&self) -> usize {
+        self.buffers.iter().sum()
+    }
+}
+
 /// Which slots share a buffer, one after the other or, where they are large, side by side: whichever of a few greedy ways
 /// takes least.
 pub(super) fn share(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool) -> Shared {
+    in_ways(spans, apart, in_parts).min_by_key(Shared::bytes).unwrap_or_default()
+}
+
+/// Whether they take at most `most` bytes so.
+pub(super) fn fits(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool, most: usize) -> bool {
+    in_ways(spans, apart, in_parts).any(|shared| shared.bytes() <= most)
+}
+
+/// What each of the ways comes to.
+fn in_ways(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool) -> impl Iterator<Item = Shared> {
     let slabs = if in_parts { Slabs::new(spans, apart) } else { Slabs::default() };
     let mut forwards: Vec<usize> = (0..spans.len()).filter(|slot| !slabs.places.contains_key(slot)).collect();
     let mut backwards = forwards.clone();
     forwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), slot));
     backwards.sort_by_key(|&slot| (Reverse(spans[slot].bytes), Reverse(slot)));
-    let ways = [(&forwards, true), (&forwards, false), (&backwards, true), (&backwards, false)];
-    let ways = if in_parts { &ways[..] } else { &ways[..1] };
-    let tried = ways.iter().map(|&(order, smallest)| share_in(order, smallest, spans, apart, in_parts));
-    let mut shared = tried.min_by_key(|shared| shared.buffers.iter().sum::<usize>()).unwrap_or_default();
-    for (slot, (slab, start)) in slabs.places {
-        shared.places[slot] = (shared.buffers.len() + slab, start);
-    }
-    shared.buffers.extend(slabs.bytes);
-    shared
+    let ways = [(true, true), (true, false), (false, true), (false, false)];
+    ways.into_iter().take(if in_parts { ways.len() } else { 1 }).map(move |(is_forwards, smallest)| {
+        let order = if is_forwards { &forwards } else { &backwards };
+        let mut shared = share_in(order, smallest, spans, apart, in_parts);
+        for (&slot, &(slab, start)) in &slabs.places {
+            shared.places[slot] = (shared.buffers.len() + slab, start);
+        }
+        shared.buffers.extend(&slabs.bytes);
+        shared
+    })
 }
 
 /// Small values of the history, side by side.

@@ -1,8 +1,8 @@
 //! How much temporaries may take: what values leave free, and little more.
 
-use crate::plan::share::{Shared, Span};
+use crate::plan::share::{Span, fits, share};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Temporaries may take one part in so many of what values take on top of it: a layer in many small parts would be slow.
 const SHARE: usize = 16;
@@ -15,7 +15,8 @@ const LEAST: usize = 4 << 20;
 pub(super) fn rooms(
     spans: &[Span],
     temporaries: &BTreeMap<usize, Vec<usize>>,
-    share: impl Fn(&[Span]) -> Shared,
+    apart: &HashSet<(usize, usize)>,
+    in_parts: bool,
 ) -> Vec<(usize, usize)> {
     let whole = |slots: &[usize]| slots.iter().map(|&slot| spans[slot].bytes).sum::<usize>();
     let mut units: Vec<(usize, &Vec<usize>)> = temporaries.iter().map(|(&unit, slots)| (unit, slots)).collect();
@@ -23,23 +24,22 @@ pub(super) fn rooms(
     if units.is_empty() {
         return Vec::new();
     }
-    let taken = |spans: &[Span]| share(spans).buffers.iter().sum::<usize>();
     let mut values = spans.to_vec();
     temporaries.values().flatten().for_each(|&slot| values[slot].bytes = 0);
-    let needed = taken(&values);
-    let more = LEAST.max(needed / SHARE);
-    if taken(spans) <= needed + more {
+    let needed = share(&values, apart, in_parts).bytes();
+    let most = needed + LEAST.max(needed / SHARE);
+    if fits(spans, apart, in_parts, most) {
         return Vec::new();
     }
     // One after the other, the largest first. A quarter, where not even that fits: more is asked in the next round.
     units.sort_by_key(|(_, slots)| Reverse(whole(slots)));
     let mut beside = values;
     let room = |(unit, slots): (usize, &Vec<usize>)| {
-        let mut fits = |quarters: &usize| {
+        let mut fit = |quarters: &usize| {
             slots.iter().for_each(|&slot| beside[slot].bytes = spans[slot].bytes / 4 * quarters);
-            taken(&beside) <= needed + more
+            fits(&beside, apart, in_parts, most)
         };
-        let quarters = [4, 3, 2, 1].into_iter().find(&mut fits).unwrap_or(1);
+        let quarters = [4, 3, 2, 1].into_iter().find(&mut fit).unwrap_or(1);
         (quarters < 4).then(|| (unit, whole(slots) / 4 * quarters))
     };
     units.into_iter().filter_map(room).collect()
@@ -48,8 +48,6 @@ pub(super) fn rooms(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::share::share;
-    use std::collections::HashSet;
 
     /// Four values of 32 MB, of which the second unit needs three and others two, and temporaries of the first, second and
     /// last unit.
@@ -62,7 +60,7 @@ mod tests {
             slots.insert(unit, vec![spans.len()]);
             spans.push(span(megabytes, unit, unit));
         }
-        rooms(&spans, &slots, |spans| share(spans, &HashSet::new(), true))
+        rooms(&spans, &slots, &HashSet::new(), true)
     }
 
     #[test]
