@@ -44,6 +44,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Plans kept: a program whose graph never repeats must not fill memory. Those that were not used for longest go.
 const MOST_PLANS: usize = 512;
 
+/// Calls of all plans that are kept: a plan takes some hundred bytes of memory for each.
+const MOST_CALLS: usize = 1 << 18;
+
 /// Bind groups that all plans keep together, and made since the last look after which that is looked at.
 const MOST_BIND_GROUPS: usize = 1 << 14;
 const BIND_GROUPS_A_LOOK: u64 = 1 << 12;
@@ -113,7 +116,8 @@ impl Planner {
             }
             return Ok(cached.clone());
         }
-        let structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
+        let mut structure = if cfg!(debug_assertions) { key::structure(schedule, Vec::new()) } else { Vec::new() };
+        structure.shrink_to_fit();
         self.gpu.begin_plan(key::family(schedule));
         let mut plan = lower::lower(schedule, &self.gpu, &self.tuner)?;
         if self.gpu.has_many_sizes() {
@@ -133,6 +137,11 @@ impl Planner {
         let mut plans = self.plans.lock();
         plans.insert(key, cached.clone());
         plans.trim(MOST_PLANS, |_| true);
+        let calls = plans.iter().map(|(_, cached)| cached.plan.calls.len()).sum::<usize>();
+        if calls > MOST_CALLS && plans.len() > 1 {
+            let most = plans.len() / 4 * 3;
+            plans.trim(most.max(1), |_| true);
+        }
         // Pipelines last as long as plans run them.
         while self.gpu.has_many_pipelines() && plans.len() > 1 {
             let most = plans.len() / 4 * 3;
