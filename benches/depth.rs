@@ -1,4 +1,4 @@
-//! What depth costs: launches, memory, planning and steps of chains of equal blocks, from 8 blocks to 512, on the noop
+//! The cost of depth: launches, memory, planning and steps of chains of equal blocks, from 8 blocks to 512, on the noop
 //! adapter, which computes nothing, and the shallow ones on an adapter.
 //!
 //! ```text
@@ -42,7 +42,7 @@ struct Arguments {
     /// Draws `depth.svg` there.
     #[arg(long, value_name = "FOLDER")]
     plot: Option<PathBuf>,
-    /// What cargo passes to every benchmark.
+    /// Cargo passes it to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }

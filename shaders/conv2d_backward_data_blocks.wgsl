@@ -47,7 +47,7 @@ const PAD_X: u32 = 0u;
 const DILATION_Y: u32 = 1u;
 const DILATION_X: u32 = 1u;
 
-// Which taps reach a position.
+// The taps that reach a position.
 const DIVISOR_Y: u32 = 1u;
 const DIVISOR_X: u32 = 1u;
 const KERNEL_Y_STEP: u32 = 1u;
@@ -74,13 +74,13 @@ const TILES_IN: u32 = (IN_PER_GROUP + TILE_IN - 1u) / TILE_IN;
 // Rows of the kernel through which a row of the input sees grad, and blocks of columns.
 const ROWS: u32 = 1u;
 const BLOCKS: u32 = 32u;
-// How far apart in grad neighbouring taps look.
+// The distance in grad of neighbouring taps.
 const REACH_Y: u32 = DILATION_Y / DIVISOR_Y;
 const REACH_X: u32 = DILATION_X / DIVISOR_X;
-// Whether these are all that reach it.
+// True where these are all that reach it.
 const ALL_ROWS: bool = ROWS * KERNEL_Y_STEP >= KERNEL_Y;
 const ALL_COLUMNS: bool = BLOCKS * TAPS * KERNEL_X_STEP >= KERNEL_X;
-// Whether there are no taps past the kernel's end.
+// True where there are no taps past the kernel's end.
 const WHOLE: bool = ROWS * KERNEL_Y_STEP == KERNEL_Y && BLOCKS * TAPS * KERNEL_X_STEP == KERNEL_X && DIVISOR_Y == 1u && DIVISOR_X == 1u;
 
 struct Params {
@@ -113,13 +113,14 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
-// How many taps come before the first that sees one of `size` places: the first tap sees place `start`, which wraps left of
+// The number of taps before the first that sees one of `size` places: the first tap sees place `start`, which wraps left of
 // the first place, and each further one sees the place `reach` before that.
 fn unseeing(start: u32, size: u32, reach: u32) -> u32 {
     return u32(max(i32(start) - i32(size) + i32(reach), 0)) / reach;
 }
 
-// What a workgroup takes: groups of strips, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+// The part of a workgroup: groups of strips, tile of channels, and split. Past 65,535
+// groups of a dimension the host writes another body (`Call::on_grid`).
 fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
 }

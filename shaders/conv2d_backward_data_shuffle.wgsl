@@ -85,7 +85,8 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
-// What a workgroup takes: groups of strips, tile of channels, and remainder of rows. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+// The part of a workgroup: groups of strips, tile of channels, and remainder of rows. Past 65,535
+// groups of a dimension the host writes another body (`Call::on_grid`).
 fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     return vec3(workgroup.z / STRIDE_Y * groups.x + workgroup.x, workgroup.y, workgroup.z % STRIDE_Y);
 }

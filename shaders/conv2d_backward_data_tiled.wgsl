@@ -103,7 +103,8 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
-// What a workgroup takes: tile of positions, tile of channels, and remainders. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+// The part of a workgroup: tile of positions, tile of channels, and remainders. Past 65,535
+// groups of a dimension the host writes another body (`Call::on_grid`).
 fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     return vec3(workgroup.z / (STRIDE_Y * STRIDE_X) * groups.x + workgroup.x, workgroup.y, workgroup.z % (STRIDE_Y * STRIDE_X));
 }

@@ -61,7 +61,7 @@ const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
 const TILES_OUT: u32 = (OUT_PER_GROUP + TILE_OUT - 1u) / TILE_OUT;
 const KERNEL_ROWS: u32 = IN_PER_GROUP * KERNEL_Y;
 const BLOCKS: u32 = (KERNEL_X + TAPS - 1u) / TAPS;
-// Whether no strip has positions past the end of a row.
+// True where no strip has positions past the end of a row.
 const WHOLE: bool = OUT_WIDTH % TILE_X == 0u;
 
 struct Params {
@@ -94,7 +94,8 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
-// What a workgroup takes: groups of blocks, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+// The part of a workgroup: groups of blocks, tile of channels, and split. Past 65,535
+// groups of a dimension the host writes another body (`Call::on_grid`).
 fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
 }

@@ -83,7 +83,8 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
-// What a workgroup takes: groups of kernel rows, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+// The part of a workgroup: groups of kernel rows, tile of channels, and split. Past 65,535
+// groups of a dimension the host writes another body (`Call::on_grid`).
 fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
 }
@@ -130,7 +131,7 @@ fn main(
             let loaded = load_input(row_start + select(0u, input_x, input_x < IN_WIDTH));
             segment[j] = select(select(0.0, loaded, row_inside & (input_x < IN_WIDTH)), 1.0, sees_ones);
         }
-        // What positions of grad see through each tap; those past the end see 0, since 0 times what they would see may be no
+        // The inputs that positions of grad see through each tap; those past the end see 0, since 0 times another may be no
         // number.
         var seen: array<f32, TILE_X * KERNEL_X>;
         for (var t = 0u; t < TILE_X; t++) { // unroll

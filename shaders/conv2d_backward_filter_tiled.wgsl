@@ -105,7 +105,8 @@ fn store_output(index: u32, value: f32) {
     output[index] = Partial(value);
 }
 
-// What a workgroup takes: tile of columns, tile of channels, and split. Past 65,535 tiles or so the host writes another body (`Call::on_grid`).
+// The part of a workgroup: tile of columns, tile of channels, and split. Past 65,535
+// groups of a dimension the host writes another body (`Call::on_grid`).
 fn unfolded(workgroup: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     return vec3(workgroup.z / params.splits * groups.x + workgroup.x, workgroup.y, workgroup.z % params.splits);
 }

@@ -23,7 +23,7 @@ const STRIDE_Y: u32 = 2u;
 const STRIDE_X: u32 = 2u;
 const PAD_Y: u32 = 0u;
 const PAD_X: u32 = 0u;
-// Which windows of one dimension see an element: every STEPth.
+// The windows of one dimension that see an element: every STEPth.
 const DIVISOR_Y: u32 = 1u;
 const DIVISOR_X: u32 = 1u;
 const STEP_Y: u32 = 1u;

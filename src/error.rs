@@ -65,7 +65,7 @@ pub enum Error {
         "the device's state is unknown: a flush failed after a part of it had run ({reason}). Load the last checkpoint, or replace all values and call Device::assume_restored()"
     )]
     StateUnknown {
-        /// What the flush met.
+        /// The error that the flush met.
         reason: String,
     },
     /// A tensor past what can be indexed or what the adapter can bind.

@@ -46,7 +46,7 @@ fn try_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn create_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wgrad-").suffix(".tmp");
-    // What any new file gets, and not only for the owner.
+    // The permissions of any new file, which are not only for the owner.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

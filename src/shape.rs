@@ -207,7 +207,7 @@ impl Layout {
         steps.chain([Some(1)]).try_fold(self.offset, |end, step| end.checked_add(step?))
     }
 
-    /// Whether it shows elements of the same type, and none before or behind those that `whole` shows.
+    /// True where it shows elements of the same type, and none before or behind those that `whole` shows.
     pub(crate) fn is_within(&self, whole: &Layout) -> bool {
         self.dtype == whole.dtype
             && self.offset >= whole.offset

@@ -1,4 +1,4 @@
-//! What a device keeps to use again: bounded, whatever sizes come along, and given back where that is asked for.
+//! Caches of a device: bounded, whatever sizes come along, and given back where that is asked for.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn the_pool_follows_what_is_live() {
         let stats = device.stats();
         assert!(stats.bytes_pooled <= 2 * stats.bytes_live_peak, "after {step} sizes: {stats:?}");
     }
-    // What is smaller than 64 MB is pooled however little was live.
+    // Up to 64 MB are pooled however little was live.
     let device = noop();
     for step in 0..60 {
         let x = Tensor::zeros(&device, &[100_000 + step * 20_000]).unwrap().add_scalar(1.0).unwrap();

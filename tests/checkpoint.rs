@@ -284,7 +284,7 @@ fn integers_are_exact() {
                 (b.value().dtype(), b.value().to_f64().unwrap())
             );
         }
-        // What a type does not have is refused: 4294967295 is no i32.
+        // Values that a type does not have are refused: 4294967295 is no i32.
         let narrow = only(vec![Parameter::buffer("u", &Tensor::from_slice(&device, &[1i32; 3], &[3]).unwrap())]);
         let error = load_parameters(&path, &narrow).unwrap_err().to_string();
         assert!(error.contains("u holds 4294967295, which is no i32"), "{error}");

@@ -1,4 +1,4 @@
-//! What depth costs, and what piles up: launches, memory and plans on the noop adapter, which computes nothing.
+//! The cost of depth and of recordings that pile up: launches, memory and plans on the noop adapter, which computes nothing.
 
 mod common;
 
@@ -39,7 +39,7 @@ impl Training {
         if is_read { loss.item::<f32>().map(drop) } else { Ok(()) }
     }
 
-    /// What a step of so many batches makes, and the device's counters after it.
+    /// The results of a step of so many batches, and the device's counters after it.
     fn step(&mut self, batches: usize, is_read: bool) -> Result<(u64, u64, Stats)> {
         self.device.reset_peak_stats();
         let before = self.device.stats();
@@ -79,7 +79,7 @@ fn more_is_computed_again_where_memory_is_short() {
     let (more, fewer) = of_step(noop(Some(budget)), Shape::Residual, 16);
     assert!(fewer <= budget + budget / 16, "{fewer} bytes with a budget of {budget}, {bytes} without");
     assert!(more > launches && more < 2 * launches, "{more} launches with a budget, {launches} without");
-    // What there is enough of changes nothing.
+    // Memory that suffices changes nothing.
     assert_eq!(of_step(noop(Some(2 * bytes)), Shape::Residual, 16), (launches, bytes));
 }
 

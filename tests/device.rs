@@ -204,7 +204,7 @@ fn memory_that_runs_out_is_an_error_and_the_device_goes_on() {
     device.sync().unwrap();
 }
 
-/// How much of its address space this process uses, in kB.
+/// The address space that this process uses, in kB.
 #[cfg(target_os = "linux")]
 fn address_space() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -236,7 +236,7 @@ fn three_tensors_in_the_room_of_two() {
     // Of another size, and more than is left.
     let large = computed(100).unwrap();
     assert!(device.stats().bytes_pooled < 10 << 20, "{:?}", device.stats());
-    // What is live can't be given back.
+    // Live memory can't be given back.
     let error = computed(200).unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
     drop(large);

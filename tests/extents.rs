@@ -9,7 +9,7 @@ use common::{Random, adapter};
 use std::time::{Duration, Instant};
 use wgrad::*;
 
-/// What the first call may take without optimisations, on two busy cores.
+/// The time of the first call at most, without optimisations, on two busy cores.
 const SOON: Duration = Duration::from_secs(10);
 
 type Run = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
@@ -54,7 +54,7 @@ impl Extent {
         [Some(output)].into_iter().chain(gradients).flatten().map(|tensor| tensor.to_vec::<f32>()).collect()
     }
 
-    /// What is wrong with it.
+    /// Its faults.
     fn fault(&self, device: &Device) -> Option<String> {
         let start = Instant::now();
         let results = match self.compute(device) {

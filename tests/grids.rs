@@ -12,7 +12,7 @@ use wgrad::{
     UnfoldOptions,
 };
 
-/// What a call is made on, and of. Leaves are kept, since nobody computes the gradient of one that is gone.
+/// The device and the leaves of a call. Leaves are kept, since nobody computes the gradient of one that is gone.
 struct Made {
     device: Device,
     leaves: RefCell<Vec<Tensor>>,
@@ -205,11 +205,11 @@ fn made(software: bool) -> Made {
     Made { device, leaves: RefCell::default() }
 }
 
-/// Why a call of this size can't be planned, if it was recorded.
+/// The reason why a call of this size can't be planned, if it was recorded.
 fn refusal(call: Call, software: bool, size: usize) -> Option<Error> {
     let made = made(software);
     let outputs = match call(&made, size) {
-        // What does not fit into memory fails here, and `nms` of more than 960,000 boxes.
+        // Calls that do not fit into memory fail here, and `nms` of more than 960,000 boxes.
         Err(Error::TooLarge { unit, .. }) if unit.starts_with("bytes") || unit == "boxes" => return None,
         outputs => outputs.unwrap(),
     };
@@ -246,7 +246,7 @@ fn every_grid_folds() {
 /// A call that is only recorded.
 type Recorded = fn(&Made) -> Result<()>;
 
-/// What no kernel can compute, at the least size, or with the least options.
+/// Calls that no kernel can compute, at the least size, or with the least options.
 const LIMITS: &[(&str, Recorded)] = &[
     ("nms", |d| Tensor::zeros(&d.device, &[960_001, 4])?.nms(&Tensor::zeros(&d.device, &[960_001])?, 0.5).map(drop)),
     ("max_pool2d", |d| leaf(d, &[1, 1, 2100, 2100])?.max_pool2d([2100, 2100], &MaxPool2dOptions::default()).map(drop)),

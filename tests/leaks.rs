@@ -23,7 +23,7 @@ fn status(line: &str) -> usize {
 
 type State = fn(&Device, &Tensor) -> Result<Box<dyn std::any::Any>>;
 
-/// What a program may leave on a device that it drops.
+/// Leftovers of a program on a device that it drops.
 const STATES: [(&str, State); 12] = [
     ("nothing recorded", |_, _| Ok(Box::new(()))),
     ("an assignment", |_, x| {
@@ -108,7 +108,7 @@ fn a_dropped_device_leaves_nothing_behind() {
     let kinds = [Some(noop), adapter().map(|_| driver)];
     for (options, count) in kinds.into_iter().zip(DEVICES).filter_map(|(options, count)| Some((options?, count))) {
         for (name, state) in STATES {
-            // What the driver and the allocator keep for the next time.
+            // The driver and the allocator keep some for the next time.
             open_and_drop(&options, state);
             let before = (status("Threads"), status("VmRSS"));
             for _ in 0..count {

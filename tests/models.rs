@@ -178,7 +178,7 @@ fn adam(net: &dyn Module) -> Result<Box<dyn Optimizer>> {
     Ok(Box::new(Adam::new(net.parameters(), AdamOptions::default())?))
 }
 
-/// How far values are from others in the mean, and how large those are.
+/// The mean distance of values from others, and the size of those.
 fn distance(got: &[f64], expected: &[f64]) -> (f64, f64) {
     let norm = |squares: f64| (squares / expected.len() as f64).sqrt();
     let far = got.iter().zip(expected).map(|(got, expected)| (got - expected).powi(2)).sum();

@@ -135,7 +135,7 @@ fn nothing_is_compared_with_itself() {
     }
 }
 
-/// What would be wrong where a compiler assumes that no float is infinite, and why it has no twin on bits.
+/// The faults where a compiler assumes that no float is infinite, and why it has no twin on bits.
 const NEEDS_INFINITIES: [(&str, &str); 4] = [
     (
         "shaders/ctc_loss.wgsl",
@@ -313,12 +313,12 @@ impl Op for Twice {
     }
 }
 
-/// What stands between two calls of it.
+/// The text between two calls of it.
 type Program = fn(&Tensor) -> wgrad::Result<Tensor>;
 
 #[test]
 fn kernels_with_a_callers_formula_are_checked() {
-    // What release builds leave out for our own: bounds of indices and of loops. The mark is part of a kernel's text.
+    // Release builds leave these out for our own: bounds of indices and of loops. The mark is part of a kernel's text.
     let programs: [(&str, Program); 4] = [
         ("pointwise", |x| x.relu()),
         ("rows", |x| x.softmax(3)),

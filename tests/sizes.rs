@@ -18,7 +18,7 @@ const OF_CASES: usize = 61;
 /// Cases that share two devices.
 const SHARING: usize = 32;
 
-/// What reading sizes may cost, the rounds in which that is measured, and the time after which there are no more.
+/// The cost that reading sizes may have, the rounds in which that is measured, and the time after which there are no more.
 const MOST_RATIO: f64 = 1.5;
 const ROUNDS: usize = 12;
 const LONGEST: Duration = Duration::from_secs(10);
@@ -190,7 +190,7 @@ fn gpu() -> Device {
     Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap()
 }
 
-/// Whether what takes long is to be run.
+/// True where what takes long is to be run.
 fn is_long() -> bool {
     std::env::var_os("WGRAD_TEST_ALL").is_some()
 }
@@ -256,7 +256,7 @@ fn kernels_that_read_sizes_take_little_longer() {
             devices[at].sync().unwrap();
             drop(results);
         };
-        // What else the machine does makes times longer and none shorter: more rounds, where the first do not tell.
+        // Other work on the machine makes times longer and none shorter: more rounds, where the first do not tell.
         let begin = Instant::now();
         let mut best = [Duration::MAX; 2];
         let ratio = |best: [Duration; 2]| best[1].as_secs_f64() / best[0].as_secs_f64();

@@ -18,7 +18,7 @@ fn size(at: usize) -> [usize; 2] {
     [24 + at * 17 % 41, 24 + at * 23 % 37]
 }
 
-/// What a size took.
+/// The cost of a size.
 struct Taken {
     new: Duration,
     again: Duration,

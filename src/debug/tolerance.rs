@@ -141,7 +141,7 @@ impl Moved {
         value * if up { 1.0 + self.epsilon } else { 1.0 - self.epsilon }
     }
 
-    /// What a part reads.
+    /// The values that a part reads.
     pub fn sources(&mut self, sources: &[Value]) -> Vec<Value> {
         let mut moved = |(stored, layout): &Value| {
             let mut moved = HostTensor::clone(stored);
@@ -153,7 +153,7 @@ impl Moved {
         sources.iter().map(&mut moved).collect()
     }
 
-    /// What a call makes, where its type can't hold it as it is.
+    /// The results of a call, where its type can't hold them as they are.
     pub fn results(&mut self, results: &mut [HostTensor]) {
         for result in results.iter_mut().filter(|result| result.dtype.is_float()) {
             let dtype = result.dtype;

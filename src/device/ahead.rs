@@ -40,7 +40,7 @@ pub(super) fn pays(pipelines: usize) -> bool {
     pipelines >= FEWEST
 }
 
-/// How many more pipelines the driver compiled than it had on disk. Times tell the ones from the others, and on a busy machine
+/// Counts by how many the pipelines that the driver compiled outnumber those that it had on disk. Times tell the ones from the others, and on a busy machine
 /// now and then they are wrong: one that was found is no reason to have the others wait for one core.
 #[derive(Default)]
 pub(super) struct Tally(AtomicI64);
@@ -50,7 +50,7 @@ impl Tally {
         self.0.fetch_add(if was_compiled { 1 } else { -1 }, Ordering::Relaxed);
     }
 
-    /// Whether it looks as if the next one is not on disk.
+    /// True where it looks as if the next one is not on disk.
     pub fn goes_on(&self) -> bool {
         self.0.load(Ordering::Relaxed) > -FOUND
     }

@@ -20,7 +20,7 @@ impl Bindings {
         at.inspect(|&at| self.groups.swap(0, at)).is_some()
     }
 
-    /// How many are kept.
+    /// The number that is kept.
     pub fn len(&self) -> usize {
         self.groups.len()
     }

@@ -144,7 +144,7 @@ const LATELY: u32 = 1024;
 
 /// Free buffers by size class, and the counters of all memory.
 ///
-/// What is free stays in proportion to what was live at once lately; where there is more, the buffer that was free for
+/// Free memory stays in proportion to what was live at once lately; where there is more, the buffer that was free for
 /// longest goes.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -359,7 +359,7 @@ impl super::Gpu {
         Ok(())
     }
 
-    /// Whether the guard bands of buffers of these sizes, where there are any, are as they were filled. If not, the next
+    /// True where the guard bands of buffers of these sizes, where there are any, are as they were filled. If not, the next
     /// call tells.
     pub fn check_guards(&self, buffers: &[Buffer], bytes: &[usize]) {
         if self.poison

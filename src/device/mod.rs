@@ -57,7 +57,7 @@ pub(crate) struct Gpu {
     peak: OnceLock<Option<f64>>,
     /// Whether buffers are filled with NaN bits when they are taken, and end in a guard band.
     poison: bool,
-    /// What a plan should take at most, where the user says.
+    /// The bytes that a plan should take at most, where the user says.
     memory_budget: Option<u64>,
 }
 

@@ -21,14 +21,14 @@ use std::thread;
 /// Pipelines kept: with a software driver each takes about a megabyte.
 const MOST_PIPELINES: usize = 1024;
 
-/// How often a graph may come with new sizes before its kernels read further ones from their parameters: in training, in evaluation
+/// The times that a graph may come with new sizes before its kernels read further ones from their parameters: in training, in evaluation
 /// and a few times more.
 const MOST_CHANGES: usize = 4;
 
 /// Graphs of which that is counted.
 const MOST_FAMILIES: usize = 1024;
 
-/// Which kernels read the sizes of tensors from their parameters, so that other sizes compile nothing.
+/// The kernels that read the sizes of tensors from their parameters, so that other sizes compile nothing.
 ///
 /// The results have the same bits either way. Kernels with sizes written into them are a little faster, and each size takes
 /// a second or so to compile.
@@ -48,7 +48,7 @@ pub enum DynamicSizes {
 pub(crate) struct Pipeline {
     /// Stem of the template.
     pub(super) name: &'static str,
-    /// What compiling it came to, whichever thread did it.
+    /// The result of compiling it, whichever thread did it.
     pub(super) raw: OnceLock<Result<wgpu::ComputePipeline>>,
     pub(super) layout: wgpu::BindGroupLayout,
     /// Buffers it binds besides the parameters, by binding number: name, number, whether it writes.
@@ -64,13 +64,13 @@ pub(crate) struct Pipeline {
 #[derive(Default)]
 struct Family {
     fingerprint: u64,
-    /// How many of them brought sizes that were new, and whether this one did.
+    /// The number of them that brought new sizes, and whether this one did.
     changes: Cache<u64, usize>,
     is_counted: bool,
 }
 
 impl Family {
-    /// Whether sizes keep changing; this is one more that is new.
+    /// True where sizes keep changing; this is one more that is new.
     fn keeps_changing(&mut self) -> bool {
         let changes = self.changes.entry(self.fingerprint);
         if !std::mem::replace(&mut self.is_counted, true) {
@@ -85,7 +85,7 @@ pub(super) struct Job {
     pub pipeline: Arc<Pipeline>,
     pub ir: naga::Module,
     pub bindings: Vec<Binding>,
-    /// Whether a caller's text is in it.
+    /// True where a caller's text is in it.
     pub custom: bool,
 }
 
@@ -182,7 +182,7 @@ impl Gpu {
         current.changes.trim(MOST_FAMILIES, |_| true);
     }
 
-    /// Whether a kernel that a software adapter is to compile was asked for in many sizes. Whoever asked should then
+    /// True where a kernel that a software adapter is to compile was asked for in many sizes. Whoever asked should then
     /// [share them](Gpu::share_sizes), and ask again.
     pub fn has_many_sizes(&self) -> bool {
         let is_auto = *self.pipelines.dynamic_sizes.lock() == DynamicSizes::Auto;
@@ -213,7 +213,7 @@ impl Gpu {
         *self.pipelines.dynamic_sizes.lock() = choice;
     }
 
-    /// Whether there are more pipelines than should be kept, though those are forgotten that nobody runs.
+    /// True where there are more pipelines than should be kept, though those are forgotten that nobody runs.
     pub fn has_many_pipelines(&self) -> bool {
         let many = |pipelines: &Pipelines| pipelines.by_text.lock().len() > MOST_PIPELINES;
         if many(&self.pipelines) {

@@ -119,7 +119,7 @@ impl Gpu {
         dispatches: impl Iterator<Item = Dispatch<'a>>,
     ) -> Result<()> {
         let mut count = 0;
-        // What went wrong elsewhere meanwhile is told by the next call: this one is submitted.
+        // Errors from elsewhere are for the next call: this one is submitted.
         let index = self.scoped(|| {
             if let Some((uniform, bytes)) = params {
                 self.queue.write_buffer(&uniform.raw, 0, bytes);
@@ -168,7 +168,7 @@ impl Gpu {
     }
 }
 
-/// What is wrong after an error by which some work was submitted and the rest wasn't.
+/// The error of a flush of which some was submitted and the rest wasn't, on account of another.
 pub(super) fn cut_short(error: Error) -> Error {
     match error {
         Error::DeviceLost { .. } => error,

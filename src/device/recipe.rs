@@ -1,4 +1,4 @@
-//! What pipelines are made from besides sizes, and those that one recipe made: one for each of a kernel's sizes, or one
+//! Recipes, from which pipelines are made besides their sizes, and the pipelines that one recipe made: one for each of a kernel's sizes, or one
 //! for all of them.
 
 use crate::device::pipeline::Pipeline;
@@ -44,7 +44,7 @@ pub(super) struct Forms {
     of_sizes: Vec<(sizes::Named, Weak<Pipeline>)>,
     /// The one that reads them from its parameters.
     pub open: Weak<Pipeline>,
-    /// Whether that one is for all sizes that are new.
+    /// True where that one is for all sizes that are new.
     pub is_shared: bool,
 }
 
@@ -69,7 +69,7 @@ impl Forms {
         !self.of_sizes.is_empty() || self.open.strong_count() > 0
     }
 
-    /// Whether so many sizes wait to be compiled that one pipeline for all of them is compiled sooner.
+    /// True where so many sizes wait to be compiled that one pipeline for all of them is compiled sooner.
     pub fn wait_for_many(&self) -> bool {
         self.of_sizes.iter().filter(|form| waits(&form.1)).count() > MOST_SIZES
     }

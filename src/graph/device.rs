@@ -13,7 +13,7 @@ use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
-/// What may pile up before it is carried out without being asked for, in bytes of the host's memory. What has a history
+/// Recordings may pile up to these bytes of the host's memory before they are carried out unasked. One with a history
 /// waits for its gradient: cut off from that, each value that the gradient reads would have to be stored.
 const MOST_PENDING: usize = 4 << 20;
 const MOST_PENDING_WITH_HISTORY: usize = 64 << 20;
@@ -108,14 +108,14 @@ struct Inner {
 #[derive(Default)]
 struct Recorder {
     pending: Vec<Weak<Node>>,
-    /// Whether a call with a history was recorded since the last flush.
+    /// True where a call with a history was recorded since the last flush.
     has_history: bool,
     /// Values that parameters show. Who holds them are the parameters: a device that held its tensors would never be freed.
     effects: Vec<Weak<Node>>,
     random: RandomState,
-    /// What a flush that nobody had asked for met, until somebody can be told.
+    /// The error of a flush that nobody had asked for, until somebody can be told.
     late: Option<Error>,
-    /// Why values on the device are neither what they were nor what was recorded.
+    /// The reason why values on the device are neither what they were nor what was recorded.
     unknown: Option<Error>,
 }
 
@@ -166,7 +166,7 @@ impl Device {
     /// compile slowly, a kernel that one graph runs with three sizes or more; where a program knows that its sizes will keep
     /// changing, [`DynamicSizes::Always`] spares it compiling the first few.
     ///
-    /// What shapes a kernel is none of its sizes: most channels, windows and strides of a convolution or a pool, how many numbers lie
+    /// Numbers that shape a kernel are none of its sizes: most channels, windows and strides of a convolution or a pool, how many numbers lie
     /// side by side, and register tiles, which follow from sizes in steps. Plans are made anew.
     ///
     /// ```
@@ -272,7 +272,7 @@ impl Device {
         }
     }
 
-    /// What must be told before anything else is computed.
+    /// The error that must be told before anything else is computed.
     fn check(&self) -> Result<()> {
         let mut recorder = self.inner.recorder.lock();
         match recorder.late.take().or_else(|| recorder.unknown.clone()) {
@@ -330,7 +330,7 @@ impl Device {
         let mut looked_at = Vec::new();
         let mut recorder = self.inner.recorder.lock();
         let most = if recorder.has_history { MOST_PENDING_WITH_HISTORY } else { MOST_PENDING };
-        // What runs now may make it short again; until then looking through it is for nothing.
+        // A run under way may make it short again; until then looking through it is for nothing.
         if recorder.pending.len() * CALL_BYTES < most || self.inner.running.is_locked() {
             return;
         }
@@ -350,7 +350,7 @@ impl Device {
         }
     }
 
-    /// Whether another device is this one.
+    /// True where another device is this one.
     pub(crate) fn check_same(&self, op: &'static str, other: &Device) -> Result<()> {
         if self == other {
             return Ok(());

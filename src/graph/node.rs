@@ -117,7 +117,7 @@ impl Node {
         self.state.lock().storage = None;
     }
 
-    /// Whether it is a leaf whose gradient is recorded and not computed yet.
+    /// True where it is a leaf whose gradient is recorded and not computed yet.
     fn awaits_gradient(&self) -> bool {
         let slot = self.gradient.as_ref().and_then(Weak::upgrade);
         slot.is_some_and(|slot| slot.lock().as_ref().is_some_and(|gradient| !gradient.node.is_computed()))
@@ -212,7 +212,7 @@ pub(crate) fn grad_enabled() -> bool {
 /// with wgpu's bounds checks.
 ///
 /// # Errors
-/// What [`Op::outputs`] returns; [`Error::Invalid`] where its layouts are not what the operation's [`Class`] promises: one
+/// The error that [`Op::outputs`] returns; [`Error::Invalid`] where its layouts are not what the operation's [`Class`] promises: one
 /// contiguous output or more, or a view of nothing but what its input shows; [`Error::DeviceMismatch`];
 /// [`Error::Internal`] without inputs.
 ///
@@ -324,7 +324,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
     Ok(node)
 }
 
-/// Whether the outputs of a caller's own operation are what its class promises. Nobody else has looked at them, and the
+/// True where the outputs of a caller's own operation are what its class promises. Nobody else has looked at them, and the
 /// kernels that read them rely on it.
 fn check_custom(op: &dyn Op, inputs: &[Layout], outputs: &[Layout]) -> Result<()> {
     let broken = |rule: String| Err(Error::invalid(op.name(), rule));
@@ -472,7 +472,7 @@ impl Tensor {
         &self.node.outputs[self.output]
     }
 
-    /// Whether both are one recorded value.
+    /// True where both are one recorded value.
     pub(crate) fn is_same(&self, other: &Tensor) -> bool {
         Arc::ptr_eq(&self.node, &other.node) && self.output == other.output
     }

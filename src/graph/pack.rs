@@ -63,13 +63,13 @@ impl Pack {
         whole.device().record_effect(&state.whole);
     }
 
-    /// What [`assign`](Pack::assign) needs to be taken back. Doesn't hold the elements, so that they may be overwritten.
+    /// The state that takes an [`assign`](Pack::assign) back. Doesn't hold the elements, so that they may be overwritten.
     pub fn before(&self) -> Before {
         let whole = &self.state.lock().whole;
         Before { node: Arc::downgrade(&whole.node), output: whole.output }
     }
 
-    /// Whether the elements are computed.
+    /// True where the elements are computed.
     pub fn is_computed(&self) -> bool {
         self.state.lock().whole.node.is_computed()
     }

@@ -125,7 +125,7 @@ impl Parameter {
         }
     }
 
-    /// Whether this tensor may take the place of the value, or of its gradient: it must have the value's shape, element
+    /// True where this tensor may take the place of the value, or of its gradient: it must have the value's shape, element
     /// type and device.
     fn check(&self, op: &'static str, entering: &Tensor) -> Result<()> {
         let (shape, dtype, device) = self.holds();

@@ -20,7 +20,7 @@ pub(crate) struct Schedule {
     pub sources: Vec<Tensor>,
     /// Whether somebody outside this flush will want the node's outputs.
     pub kept: Vec<bool>,
-    /// Whether the node is kept for gradients alone: nobody holds a handle to it.
+    /// True where the node is kept for gradients alone: nobody holds a handle to it.
     remembered: Vec<bool>,
     /// Whether a source is held by nobody once this flush is done, so that its buffer may be overwritten.
     pub dying: Vec<bool>,
@@ -114,7 +114,7 @@ impl Schedule {
         schedule
     }
 
-    /// What one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is overwritten. A view
+    /// The calls that one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is overwritten. A view
     /// needs what it shows, and not what only its gradient reads. For executors in the course of a run, while the
     /// device's marker is held.
     pub fn part(root: Arc<Node>) -> Schedule {
@@ -266,7 +266,7 @@ impl Schedule {
         matches!(self.nodes[index].op.class(), Class::View)
     }
 
-    /// Whether a node is kept for gradients alone.
+    /// True where a node is kept for gradients alone.
     pub fn is_remembered(&self, index: usize) -> bool {
         self.remembered.get(index).copied().unwrap_or(false)
     }

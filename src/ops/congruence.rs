@@ -1,4 +1,4 @@
-//! Which taps, or windows, of a strided and dilated dimension meet in one position: every so many, from a first one on.
+//! The taps, or windows, of a strided and dilated dimension that meet in one position: every so many, from a first one on.
 
 use crate::error::{Error, Result};
 use crate::number::nearest;
@@ -27,7 +27,7 @@ impl Congruence {
     }
 }
 
-/// What meets, or that kernels can't tell.
+/// The ones that meet, or an error where kernels can't tell.
 pub(super) fn meeting(op: &'static str, shape: &Shape, dilation: usize, stride: usize) -> Result<Congruence> {
     let (limit, unit) = (u64::from(u32::MAX), "in products of remainders by the stride; choose one below 65,536");
     Congruence::new(dilation, stride).ok_or(Error::TooLarge { op, shape: *shape, limit, unit })

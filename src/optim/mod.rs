@@ -37,7 +37,7 @@ pub trait Optimizer {
     /// has changed the parameters.
     ///
     /// # Errors
-    /// What submitting the work meets, and what went wrong on the device before.
+    /// The errors of submitting the work, and those of the device before.
     fn step(&mut self) -> Result<()>;
 
     /// The trained parameters.

@@ -46,7 +46,7 @@ impl Group {
     }
 }
 
-/// What a group was before its step.
+/// A group before its step.
 struct Undo {
     group: usize,
     /// Of the parameters, then of the buffers.

@@ -43,7 +43,7 @@ pub(super) struct Code<'a> {
     pub in_place: Vec<(usize, usize)>,
     /// Numbers of a vector in full values.
     pub width: usize,
-    /// What constants are named by: where they stand here, in the order in which they are used.
+    /// The constants in the order in which they are used; they are named by their places.
     constants: Vec<usize>,
     libraries: Vec<&'static str>,
 }

@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::shader::Combine;
 use std::fmt::Write;
 
-/// What finds NaN among the largest and the smallest.
+/// The functions that find NaN among the largest and the smallest.
 pub(super) const LIBRARY: &str = include_str!("../../shaders/lib/not_a_number.wgsl");
 
 /// One reduction in a kernel.
@@ -76,7 +76,7 @@ impl Accumulator {
         }
     }
 
-    /// Whether it is an extreme of floats, among which NaN wins.
+    /// True where it is an extreme of floats, among which NaN wins.
     pub fn is_extreme(&self) -> bool {
         self.is_float() && matches!(self.combine, Combine::Largest | Combine::Smallest)
     }

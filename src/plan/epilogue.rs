@@ -15,7 +15,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// What `F`, `I`, `U` and `B` stand for where a store has one number.
+/// The types that `F`, `I`, `U` and `B` stand for where a store has one number.
 const SINGLE: [&str; 4] = ["f32", "i32", "u32", "bool"];
 
 /// The same in a kernel that stores eight numbers at a time, as fours.

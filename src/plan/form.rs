@@ -369,7 +369,7 @@ impl Former<'_> {
         roots.filter(|&(index, output)| self.is_wanted(cluster, Edge::Node { index, output })).count()
     }
 
-    /// Whether others read a value of a cluster, or it is kept.
+    /// True where others read a value of a cluster, or it is kept.
     pub fn is_wanted(&self, cluster: &Cluster, root: Root) -> bool {
         let Edge::Node { index, .. } = root else { return false };
         let mut readers = self

@@ -345,7 +345,7 @@ impl<'a> Fusion<'a> {
         [(first, second), (second, first)].into_iter().any(|(from, to)| self.leads_over_others(from, to, last))
     }
 
-    /// Whether a path leads from one cluster to another over others. None does over those that begin after call `last`.
+    /// True where a path leads from one cluster to another over others. None does over those that begin after call `last`.
     ///
     /// Two searches, ahead and back, take turns until one of them has nowhere to go: where there is no path, one side is
     /// mostly small. Long paths go along the trunk.

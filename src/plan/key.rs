@@ -42,7 +42,7 @@ pub(super) fn view(shown: &Layout, output: &Layout) -> Option<Vec<u8>> {
     (covered == shown.shape.numel() && shown.is_contiguous()).then_some(bytes.0)
 }
 
-/// What schedules have in common that differ in sizes alone.
+/// A fingerprint that schedules have in common that differ in sizes alone.
 pub(super) fn family(schedule: &Schedule) -> u64 {
     let mut state = DefaultHasher::new();
     for (i, node) in schedule.nodes.iter().enumerate() {

@@ -331,7 +331,7 @@ impl<'a> Placer<'a> {
         rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
     }
 
-    /// What the slots and the sources count for in the pool, as it stands.
+    /// The bytes that the slots and the sources count for in the pool, as it stands.
     pub fn bytes(&self) -> u64 {
         let Shared { buffers, .. } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
         buffers.iter().map(|&bytes| self.gpu.size_class(bytes)).sum::<u64>() + self.source_bytes()

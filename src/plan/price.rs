@@ -17,7 +17,7 @@ pub(super) fn bytes_shown(layout: &Layout) -> usize {
 }
 
 impl Former<'_> {
-    /// What running a cluster once takes.
+    /// The price of running a cluster once.
     pub fn price(&self, cluster: &Cluster) -> u64 {
         let wiring = self.wiring;
         let own = self.own_kernels(cluster);

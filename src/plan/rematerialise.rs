@@ -72,7 +72,7 @@ fn source_bytes(wiring: &Wiring) -> usize {
     wiring.schedule.sources.iter().map(|source| source.layout().bytes()).sum()
 }
 
-/// What is settled so far.
+/// The choices that are settled so far.
 #[derive(Clone, Default)]
 struct Chosen {
     /// Values that are computed again, and those that they are computed from.
@@ -84,17 +84,17 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// How many values are computed again one from the other, from this one on.
+    /// The number of values that are computed again one from the other, from this one on.
     fn behind(&self, root: Root) -> usize {
         self.read.get(&root).into_iter().flatten().map(|&of| 1 + self.behind(of)).max().unwrap_or(0)
     }
 
-    /// How many are up to this one, with it.
+    /// Their number up to this one, with it.
     fn up_to(&self, root: Root) -> usize {
         self.again.get(&root).map_or(0, |from| 1 + from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0))
     }
 
-    /// Whether a value may be computed again from others.
+    /// True where a value may be computed again from others.
     fn allows(&self, root: Root, from: &[Root]) -> bool {
         let before = from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0);
         before + 1 + self.behind(root) <= LONGEST_CHAIN

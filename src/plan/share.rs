@@ -11,7 +11,7 @@ pub(super) struct Span {
     /// The first unit that writes it, and the last that reads it; `None` where it outlives the run.
     pub first: usize,
     pub last: Option<usize>,
-    /// Whether it outlives the run because somebody holds it, and not for gradients alone.
+    /// True where it outlives the run because somebody holds it, and not for gradients alone.
     pub is_held: bool,
 }
 
@@ -54,12 +54,12 @@ pub(super) fn share(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: b
     in_ways(spans, apart, in_parts).min_by_key(Shared::bytes).unwrap_or_default()
 }
 
-/// Whether they take at most `most` bytes so.
+/// True where they take at most `most` bytes so.
 pub(super) fn fits(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool, most: usize) -> bool {
     in_ways(spans, apart, in_parts).any(|shared| shared.bytes() <= most)
 }
 
-/// What each of the ways comes to.
+/// The results of each of the ways.
 fn in_ways(spans: &[Span], apart: &HashSet<(usize, usize)>, in_parts: bool) -> impl Iterator<Item = Shared> {
     let slabs = if in_parts { Slabs::new(spans, apart) } else { Slabs::default() };
     let mut forwards: Vec<usize> = (0..spans.len()).filter(|slot| !slabs.places.contains_key(slot)).collect();
@@ -115,7 +115,7 @@ impl Slabs {
             });
             let bytes = &mut slabs.bytes[slab];
             slabs.places.insert(slot, (slab, *bytes));
-            // What is empty is bound all the same, and a binding shows something.
+            // An empty value is bound all the same, and a binding shows something.
             *bytes += spans[slot].bytes.max(1).next_multiple_of(PART_ALIGNMENT);
             if *bytes + MOST_SMALL > SLAB {
                 open.retain(|&other| other != slab);

@@ -49,7 +49,7 @@ impl Trunk {
         Trunk { calls, reaches, reached_by }
     }
 
-    /// Whether a path leads from one of some calls to one of others along the chain, over a call of the chain that `is_other`.
+    /// True where a path leads from one of some calls to one of others along the chain, over a call of the chain that `is_other`.
     /// There may be paths that it knows nothing of.
     pub fn leads(
         &self,

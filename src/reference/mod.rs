@@ -78,7 +78,7 @@ pub(crate) fn walk(
     Ok(())
 }
 
-/// What a call's reference returned, if that is what its shape rule says. A caller's own operations come here too.
+/// The results of a call's reference, if they are what its shape rule says. A caller's own operations come here too.
 pub(crate) fn checked(node: &Node, outputs: Vec<HostTensor>) -> Result<Vec<HostTensor>> {
     let fits = |(output, layout): (&HostTensor, &Layout)| {
         (output.shape, output.values.len()) == (layout.shape, layout.shape.numel())

@@ -65,9 +65,9 @@ pub(crate) fn of(kernel: &Kernel) -> Named {
     sizes
 }
 
-/// How a kernel's parameters follow from its sizes.
+/// The rule by which a kernel's parameters follow from its sizes.
 pub(crate) struct Sizes {
-    /// What does not depend on them.
+    /// The constants that do not depend on them.
     constants: HashMap<String, u64>,
     /// Derived values with their expressions, in order.
     derived: Vec<(String, String)>,
@@ -272,7 +272,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether a token ends an operand, so that a parenthesis behind it begins a call's arguments.
+/// True where a token ends an operand, so that a parenthesis behind it begins a call's arguments.
 fn is_operand(token: &str) -> bool {
     let is_keyword = matches!(token, "return" | "if" | "while" | "switch" | "for");
     !is_keyword && token.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ')' || c == ']')
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(open(&text), "x / $a$ % $b$");
     }
 
-    /// What `size_quotient` computes.
+    /// The quotient as `size_quotient` computes it.
     fn quotient(n: u32, [_, factor, first, second]: [u32; 4]) -> u32 {
         let (low, high) = (n & 0xffff, n >> 16);
         let (factor_low, factor_high) = (factor & 0xffff, factor >> 16);

@@ -22,7 +22,7 @@ use std::path::Path;
 const TAG: &str = "wgrad.checkpoint";
 const VERSION: u64 = 1;
 const STEPS: &str = "optimizer.steps";
-/// What safetensors files themselves keep under a name.
+/// The name that safetensors files keep for themselves.
 const METADATA: &str = "__metadata__";
 
 /// Where a run stands.
@@ -114,7 +114,7 @@ pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Op
     file::replace(path, &bytes)
 }
 
-/// What a checkpoint holds besides tensors.
+/// The part of a checkpoint that is no tensor.
 struct Run {
     position: Position,
     random: RandomState,
@@ -126,7 +126,7 @@ struct Run {
 struct Checkpoint<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
-    /// What stands under our tag; null in files of other programs.
+    /// The value under our tag; null in files of other programs.
     about: Value,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
-    /// Whether another program wrote it.
+    /// True where another program wrote it.
     fn is_foreign(&self) -> bool {
         self.about.is_null()
     }

@@ -10,7 +10,7 @@ const CHANNELS: usize = 16;
 const GROWTH: usize = 4;
 const DENSE: usize = 4;
 
-/// How blocks follow each other.
+/// The way in which blocks follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `relu(bn(conv(y)))`.

@@ -69,7 +69,7 @@ fn difference(got: &Outcome, exact: &Outcome, shaken: &[Outcome], roundings: f64
     None
 }
 
-/// Whether rounding explains so much of a result that the comparison says little: a hundredth, or thirty roundings.
+/// True where rounding explains so much of a result that the comparison says little: a hundredth, or thirty roundings.
 fn is_vague(exact: &Outcome, shaken: &[Outcome], roundings: f64) -> bool {
     exact.values.iter().enumerate().any(|(at, exact)| {
         let scale = exact.iter().filter(|value| value.is_finite()).fold(0.0f64, |scale, value| scale.max(value.abs()));

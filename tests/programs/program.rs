@@ -8,7 +8,7 @@ use wgrad::{DType, Device, Result, Tensor};
 /// The shapes that leaves have: few, so that programs share kernels.
 const SHAPES: [&[usize]; 6] = [&[2, 4, 4, 3], &[2, 4, 2, 3], &[3, 4], &[4, 4], &[2, 3, 4], &[4]];
 
-/// What leaves hold: data, or a constant, which the planner writes into kernels. One of each kind for each of the other.
+/// The contents of leaves: data, or a constant, which the planner writes into kernels. One of each kind for each of the other.
 const CONSTANTS: [Option<f32>; 8] = [None, Some(0.0), None, Some(1.0), None, Some(0.375), None, Some(-0.75)];
 
 /// A number that says which row, which tensors and which small numbers a step takes. Any number means something, so
@@ -51,7 +51,7 @@ fn random_tensor(random: &mut Random, device: &Device, shape: &[usize]) -> Resul
 /// Rounding, imitated: every value is off by a little. What that does to a result says how much rounding may do to it.
 pub struct Shake {
     pub seed: u64,
-    /// Whether zeros and equal values are moved apart, as when a sum that should cancel does not. Else equal values stay
+    /// True where zeros and equal values are moved apart, as when a sum that should cancel does not. Else equal values stay
     /// equal, as they do where they are computed alike.
     pub apart: bool,
 }
@@ -74,7 +74,7 @@ impl Shake {
     }
 }
 
-/// How much a value may be off after a call: some roundings of f32, or one of f16 either way.
+/// The error that a value may have after a call: some roundings of f32, or one of f16 either way.
 pub fn roundings(dtype: DType) -> f64 {
     if dtype == DType::F16 { 1.0 / 1024.0 } else { 16.0 * f64::from(f32::EPSILON) }
 }

@@ -12,7 +12,7 @@ const FORWARD: &str = include_str!("../../../shaders/conv2d_blocks.wgsl");
 const DATA: &str = include_str!("../../../shaders/conv2d_backward_data_blocks.wgsl");
 const FILTER: &str = include_str!("../../../shaders/conv2d_backward_filter_blocks.wgsl");
 
-/// What one step of one invocation takes, and the segment of a row that it loads for that.
+/// The part of one invocation in one step, and the segment of a row that it loads for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Block {
     channels: usize,
@@ -21,7 +21,7 @@ struct Block {
     segment: Segment,
 }
 
-/// What `x` positions see of a row through some taps.
+/// The columns that `x` positions see of a row through some taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Segment {
     length: usize,
@@ -46,7 +46,7 @@ impl Segment {
     }
 }
 
-/// What a pass goes through: channels of a group, positions of a row, taps of a row that meet in a position, and columns
+/// The loops of a pass: channels of a group, positions of a row, taps of a row that meet in a position, and columns
 /// between neighbouring positions and between neighbouring taps.
 struct Extent {
     channels: usize,

@@ -84,7 +84,7 @@ fn on_cpu(call: &Call) -> Vec<Method> {
     }
 }
 
-/// What computes any convolution: strips, unless they are too long to be written out.
+/// A method that computes any convolution: strips, unless they are too long to be written out.
 fn general(call: &Call) -> Method {
     choose(call.pass, call.geometry, call.target()).map_or(Method::Blocks, Method::Strips)
 }

@@ -57,7 +57,7 @@ struct Geometry {
 }
 
 impl Geometry {
-    /// What says nothing is 1: the stride of a single position, and the dilation of a single tap.
+    /// Numbers without a meaning are 1: the stride of a single position, and the dilation of a single tap.
     fn new(groups: usize, in_per_group: usize, out_per_group: usize, axes: [Axis; 2]) -> Geometry {
         Geometry {
             groups,
@@ -80,13 +80,13 @@ impl Geometry {
         if pointwise && self.input == self.output { Geometry { input: row, output: row, ..*self } } else { *self }
     }
 
-    /// Whether every tap of every position sees an element of the input.
+    /// True where every tap of every position sees an element of the input.
     fn sees_no_padding(&self) -> bool {
         let last = |d: usize| (self.output[d].max(1) - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d];
         (0..2).all(|d| self.padding[d] == 0 && last(d) < self.input[d])
     }
 
-    /// Which taps meet in a position of the input, whose shape is for the error.
+    /// The taps that meet in a position of the input, whose shape is for the error.
     fn meetings(&self, shape: &Shape) -> Result<[Congruence; 2]> {
         let meeting =
             |d: usize| congruence::meeting(Pass::BackwardData.name(), shape, self.dilation[d], self.stride[d]);

@@ -16,7 +16,7 @@ use std::hash::Hasher;
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter];
 
-/// What an adapter can bind, and how many groups a dimension of a grid has.
+/// The bytes that an adapter binds, and the groups that a dimension of a grid has.
 #[derive(Clone, Copy, Debug, Hash)]
 struct Limits {
     bytes: u64,
@@ -266,7 +266,7 @@ fn blocks_of_taps_agree_with_the_reference() {
     }
 }
 
-/// Whether two results are both NaN, the same infinity, or no further apart than adding up in f32 may get them.
+/// True where two results are both NaN, the same infinity, or no further apart than adding up in f32 may get them.
 fn is_same(got: f64, exact: f64) -> bool {
     got == exact || (got.is_nan() && exact.is_nan()) || (got - exact).abs() <= 1e-4
 }

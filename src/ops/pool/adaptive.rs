@@ -45,7 +45,7 @@ pub(super) fn longest(from: usize, to: usize) -> usize {
     from.div_ceil(to) + 1
 }
 
-/// Whether products of positions and sizes take more than 32 bits.
+/// True where products of positions and sizes take more than 32 bits.
 pub(super) fn is_wide(from: usize, to: usize) -> bool {
     let overflows = |a: usize, b: usize| a * (b % a) > u32::MAX as usize;
     overflows(from, to) || overflows(to, from)

@@ -77,7 +77,7 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Which windows see an element, a dimension: with dilation every `step`th. None where all between the first and
+    /// The windows that see an element, a dimension: with dilation every `step`th. None where all between the first and
     /// the last are looked at.
     fn meeting(&self, dim: usize) -> Option<Congruence> {
         Congruence::new(self.stride[dim], self.dilation[dim]).filter(|meeting| meeting.step > 1)

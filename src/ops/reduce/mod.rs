@@ -185,7 +185,7 @@ pub(super) fn in_parts(kernel: Kernel, alias: &'static str, parts: usize, column
 /// Turns of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
 pub(super) const MOST_TURNS: usize = 60_000;
 
-/// How many parts, and terms of each, sums of `terms` are taken in that take so many `turns` of a kernel's loops each.
+/// The number of parts, and of terms of each, for sums of `terms` that take so many `turns` of a kernel's loops each.
 pub(super) fn parts(terms: usize, turns: usize) -> [usize; 2] {
     let span = (MOST_TURNS / turns).max(1);
     [terms.div_ceil(span).max(1), span]
