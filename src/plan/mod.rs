@@ -137,13 +137,11 @@ impl Planner {
         let mut plans = self.plans.lock();
         plans.insert(key, cached.clone());
         plans.trim(MOST_PLANS, |_| true);
-        let calls = plans.iter().map(|(_, cached)| cached.plan.calls.len()).sum::<usize>();
-        if calls > MOST_CALLS && plans.len() > 1 {
-            let most = plans.len() / 4 * 3;
-            plans.trim(most.max(1), |_| true);
-        }
+        let has_many_calls = |plans: &Cache<_, Arc<Cached>>| {
+            plans.iter().map(|(_, cached)| cached.plan.calls.len()).sum::<usize>() > MOST_CALLS
+        };
         // Pipelines last as long as plans run them.
-        while self.gpu.has_many_pipelines() && plans.len() > 1 {
+        while plans.len() > 1 && (has_many_calls(&plans) || self.gpu.has_many_pipelines()) {
             let most = plans.len() / 4 * 3;
             plans.trim(most.max(1), |_| true);
         }
