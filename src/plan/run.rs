@@ -95,7 +95,11 @@ impl Memory {
     fn upload(&mut self, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
         self.uploaded.resize(schedule.sources.len(), 0);
         for (source, last) in self.uploaded.iter_mut().enumerate() {
-            let Some(Storage::Pending(bytes)) = schedule.source_storage(source) else { continue };
+            let handed_in = schedule.with_source(source, |storage| match storage {
+                Some(Storage::Pending(bytes)) => Some(bytes.clone()),
+                _ => None,
+            });
+            let Some(bytes) = handed_in else { continue };
             let buffer = gpu.take_preferred(bytes.len(), *last).map_or_else(|| gpu.take(bytes.len()), Ok)?;
             gpu.upload(&buffer, &bytes)?;
             *last = buffer.id();
