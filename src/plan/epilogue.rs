@@ -11,7 +11,7 @@ use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
 use crate::plan::prologue;
 use crate::plan::wiring::{Root, Wiring};
-use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shader::{Kernel, Kernels, Operand, Word, with_words};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -143,19 +143,10 @@ fn extend(
 /// A text with the types written out that `F`, `I`, `U` and `B` stand for: another call's template may have its own meaning
 /// for such a name, as cooperative matrices have for `B`.
 fn spelled(text: &str, types: [&str; 4]) -> String {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_name) {
-        let length = rest[start..].find(|c| !is_name(c)).unwrap_or(rest.len() - start);
-        let (before, name) = (&rest[..start], &rest[start..start + length]);
-        out.push_str(before);
-        let at = ["F", "I", "U", "B"].iter().position(|&alias| alias == name);
-        out.push_str(at.map_or(name, |at| types[at]));
-        rest = &rest[start + length..];
-    }
-    out.push_str(rest);
-    out
+    with_words(text, |word| {
+        let alias = ["F", "I", "U", "B"].iter().position(|&alias| alias == word);
+        alias.map_or(word, |at| types[at])
+    })
 }
 
 #[cfg(test)]

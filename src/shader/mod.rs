@@ -9,6 +9,7 @@ mod scalar;
 pub(crate) mod sizes;
 mod specialise;
 mod unroll;
+mod words;
 
 pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
 pub use kernel::{Combine, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
@@ -16,3 +17,4 @@ pub(crate) use kernel::{LoadHook, Loads};
 pub(crate) use reflect::{Binding, Module, Role};
 pub(crate) use sizes::{Sizes, size};
 pub(crate) use specialise::{specialise, specialise_open};
+pub(crate) use words::with_words;

@@ -5,6 +5,7 @@
 //! of 26.
 
 use crate::shader::unroll::{constants, evaluate};
+use crate::shader::words::words;
 use std::collections::{HashMap, HashSet};
 
 /// The text with every array of a function that is only ever indexed by constants taken apart.
@@ -90,17 +91,6 @@ fn element(text: &str, constants: &HashMap<String, u64>) -> Option<(u64, usize)>
         }
     }
     None
-}
-
-/// Start and end of every name and number in a line.
-fn words(line: &str) -> impl Iterator<Item = (usize, usize, &str)> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + line[at..].find(is_name)?;
-        at = line[start..].find(|c| !is_name(c)).map_or(line.len(), |length| start + length);
-        Some((start, at, line))
-    })
 }
 
 #[cfg(test)]

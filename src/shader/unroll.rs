@@ -4,6 +4,7 @@
 //! `LIMIT` is an expression of numbers and the module's `const` values. naga knows no counted loops, and
 //! registers can't be indexed by a variable, so inner register tiles are unrolled here.
 
+use crate::shader::words::with_words;
 use std::collections::HashMap;
 
 const MARK: &str = "// unroll";
@@ -48,7 +49,8 @@ fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) ->
         at += body.len() + 1;
         for i in 0..count {
             let value = format!("{i}u");
-            let copies: Vec<String> = body.iter().map(|line| replace_name(line, variable, &value)).collect();
+            let of_turn = |word| if word == variable { &*value } else { word };
+            let copies: Vec<String> = body.iter().map(|line| with_words(line, of_turn)).collect();
             let copies: Vec<&str> = copies.iter().map(String::as_str).collect();
             // A scope of its own, so that names declared in the body don't meet.
             out.push_str("{\n");
@@ -72,21 +74,6 @@ fn body_length(lines: &[&str]) -> usize {
         }
     }
     lines.len()
-}
-
-fn replace_name(line: &str, name: &str, value: &str) -> String {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(start) = rest.find(is_name) {
-        out.push_str(&rest[..start]);
-        let word_end = rest[start..].find(|c| !is_name(c)).map_or(rest.len(), |end| start + end);
-        let word = &rest[start..word_end];
-        out.push_str(if word == name { value } else { word });
-        rest = &rest[word_end..];
-    }
-    out.push_str(rest);
-    out
 }
 
 /// The value of an expression of unsigned numbers, names, `+ - * / %`, parentheses and `max`.
