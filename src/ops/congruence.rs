@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::number::nearest;
+use crate::shader::Kernel;
 use crate::shape::Shape;
 
 /// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with
@@ -24,6 +25,14 @@ impl Congruence {
         let inverse = nearest::<usize>(factor.rem_euclid(step as i64));
         let fits = (step - 1).saturating_mul(inverse) <= u32::MAX as usize;
         fits.then_some(Congruence { divisor: nearest::<usize>(divisor), step, inverse })
+    }
+
+    /// A kernel whose template calls divisor, step and inverse so.
+    pub fn specialise(&self, kernel: Kernel, [divisor, step, inverse]: [&'static str; 3]) -> Kernel {
+        kernel
+            .constant(divisor, format!("{}u", self.divisor))
+            .constant(step, format!("{}u", self.step))
+            .constant(inverse, format!("{}u", self.inverse))
     }
 }
 

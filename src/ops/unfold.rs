@@ -92,7 +92,8 @@ impl Op for OverlapAdd {
         let count = output.shape.numel();
         let unsigned = |value: usize| format!("{value}u");
         let meeting = meeting(self.name(), &output.shape, w.dilation, w.stride)?;
-        let mut kernel = Kernel::new("overlap_add", OVERLAP_ADD)
+        let mut kernel = meeting
+            .specialise(Kernel::new("overlap_add", OVERLAP_ADD), ["DIVISOR", "STEP", "INVERSE"])
             .alias("Element", output.dtype.wgsl())
             .constant("TAPS", unsigned(w.taps))
             .size("WINDOWS", w.count)
@@ -100,9 +101,6 @@ impl Op for OverlapAdd {
             .constant("STRIDE", unsigned(w.stride))
             .constant("DILATION", unsigned(w.dilation))
             .size("INNER", inner.max(1))
-            .constant("DIVISOR", unsigned(meeting.divisor))
-            .constant("STEP", unsigned(meeting.step))
-            .constant("INVERSE", unsigned(meeting.inverse))
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])

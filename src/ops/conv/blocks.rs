@@ -161,12 +161,7 @@ impl Call<'_> {
         let kernel = if self.pass == Pass::BackwardData {
             let names = [["DIVISOR_Y", "KERNEL_Y_STEP", "INVERSE_Y"], ["DIVISOR_X", "KERNEL_X_STEP", "INVERSE_X"]];
             let kernel = kernel.constant("ROWS", unsigned(rows)).constant("BLOCKS", unsigned(blocks));
-            names.into_iter().zip(meetings).fold(kernel, |kernel, ([divisor, step, inverse], meeting)| {
-                kernel
-                    .constant(divisor, unsigned(meeting.divisor))
-                    .constant(step, unsigned(meeting.step))
-                    .constant(inverse, unsigned(meeting.inverse))
-            })
+            names.into_iter().zip(meetings).fold(kernel, |kernel, (names, meeting)| meeting.specialise(kernel, names))
         } else {
             kernel
         };

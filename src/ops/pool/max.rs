@@ -128,10 +128,8 @@ impl Op for MaxPool2dBackward {
         let shape = io.inputs[0].shape;
         let mut kernel = w.sized_backward(Kernel::new("max_pool2d_backward", BACKWARD), shape[0] * shape[1]);
         let names = [["DIVISOR_Y", "STEP_Y", "INVERSE_Y"], ["DIVISOR_X", "STEP_X", "INVERSE_X"]];
-        for (d, [divisor, step, inverse]) in names.into_iter().enumerate() {
-            let meeting = w.meeting(d).unwrap_or(Congruence { divisor: 1, step: 1, inverse: 0 });
-            kernel = kernel.constant(divisor, format!("{}u", meeting.divisor));
-            kernel = pair(kernel, [step, inverse], [meeting.step, meeting.inverse]);
+        for (d, names) in names.into_iter().enumerate() {
+            kernel = w.meeting(d).unwrap_or(Congruence::ALWAYS).specialise(kernel, names);
         }
         Ok(kernel
             .alias("Element", io.inputs[0].dtype.wgsl())
