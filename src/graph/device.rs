@@ -119,6 +119,13 @@ struct Recorder {
     unknown: Option<Error>,
 }
 
+impl Recorder {
+    /// Calls that may be pending.
+    fn most_calls(&self) -> usize {
+        if self.has_history { MOST_PENDING_WITH_HISTORY / CALL_BYTES } else { MOST_PENDING / CALL_BYTES }
+    }
+}
+
 /// Where the device's random stream stands: the seed, and how many counters of it are used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RandomState {
@@ -317,11 +324,12 @@ impl Device {
         self.inner.recorder.lock().effects.push(Arc::downgrade(&value.node));
     }
 
-    /// Takes note of a recorded call.
-    pub(crate) fn recorded(&self, node: &Arc<Node>) {
+    /// Takes note of a recorded call; true where the recording may be [long](Device::flush_if_long) by now.
+    pub(crate) fn recorded(&self, node: &Arc<Node>) -> bool {
         let mut recorder = self.inner.recorder.lock();
         recorder.pending.push(Arc::downgrade(node));
         recorder.has_history |= node.is_tracked();
+        recorder.pending.len() >= recorder.most_calls()
     }
 
     /// Carries the recording out where it has grown long.
@@ -329,9 +337,9 @@ impl Device {
         // Dropped after the lock is released: a caller's operation may record something when it is dropped.
         let mut looked_at = Vec::new();
         let mut recorder = self.inner.recorder.lock();
-        let most = if recorder.has_history { MOST_PENDING_WITH_HISTORY } else { MOST_PENDING };
+        let most = recorder.most_calls();
         // A run under way may make it short again; until then looking through it is for nothing.
-        if recorder.pending.len() * CALL_BYTES < most || self.inner.running.is_locked() {
+        if recorder.pending.len() < most || self.inner.running.is_locked() {
             return;
         }
         recorder.pending.retain(|node| {
@@ -342,7 +350,7 @@ impl Device {
             })
         });
         // With less than half of it left, the next look is far enough away.
-        let is_long = 2 * recorder.pending.len() * CALL_BYTES >= most;
+        let is_long = 2 * recorder.pending.len() >= most;
         drop(recorder);
         drop(looked_at);
         if is_long {

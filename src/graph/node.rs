@@ -317,8 +317,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         mark: Mark::default(),
     };
     let node = Arc::new(node);
-    node.device.recorded(&node);
-    if !is_walking() {
+    if node.device.recorded(&node) && !is_walking() {
         node.device.flush_if_long();
     }
     Ok(node)

@@ -140,12 +140,12 @@ impl<'a> Checkpoint<'a> {
             None => Value::Null,
         };
         let checkpoint = Checkpoint { path, tensors, about };
-        match checkpoint.is_foreign() || checkpoint.number("version")? == VERSION {
-            true => Ok(checkpoint),
-            false => {
-                let other = checkpoint.number("version")?;
-                Err(Error::file(path, format!("version {other}; this program reads version {VERSION}")))
-            }
+        if checkpoint.is_foreign() {
+            return Ok(checkpoint);
+        }
+        match checkpoint.number("version")? {
+            VERSION => Ok(checkpoint),
+            other => Err(Error::file(path, format!("version {other}; this program reads version {VERSION}"))),
         }
     }
 
@@ -220,10 +220,6 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-fn eight(bytes: &[u8]) -> [u8; 8] {
-    std::array::from_fn(|i| bytes[i])
-}
-
 /// The numbers of an entry, `None` for types that are not read. Integers past 2^53 are rounded: no type here holds them.
 fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
     fn each<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f64) -> Option<Vec<f64>> {
@@ -274,7 +270,7 @@ pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dy
         return Err(Error::file(path, format!("{extra} belongs to nothing here: another model or optimizer")));
     }
     // Everything has been checked but the learning rate: from here on nothing is left half done.
-    let steps: Vec<u64> = steps.data().chunks_exact(8).map(|b| u64::from_le_bytes(eight(b))).collect();
+    let steps: Vec<u64> = steps.data().as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     optimizer.set_lr(run.lr)?;
     optimizer.set_steps(&steps)?;
     assign(&parameters, &values)?;

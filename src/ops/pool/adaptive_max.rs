@@ -2,7 +2,7 @@
 
 use super::adaptive::{Along, Stage, longest, nothing, sized, sizes, stages, window};
 use super::adaptive_average::check_channels;
-use super::{MOST_BLOCKS, named, positions, shaped};
+use super::{named, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::reduce;
+use crate::ops::reduce::{self, MOST_TURNS};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -51,8 +51,8 @@ impl Op for AdaptiveMax {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let shape = &inputs[0].shape;
-        if longest(shape[1], self.to) > LONGEST_BLOCK * MOST_BLOCKS {
-            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * MOST_BLOCKS) as u64, "elements of a window");
+        if longest(shape[1], self.to) > LONGEST_BLOCK * MOST_TURNS {
+            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * MOST_TURNS) as u64, "elements of a window");
             return Err(Error::TooLarge { op, shape: *shape, limit, unit });
         }
         let shape = resized(shape, self.to)?;
@@ -61,7 +61,7 @@ impl Op for AdaptiveMax {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let shape = &io.inputs[0].shape;
         let longest = longest(shape[1], self.to);
-        let block = if longest > MOST_BLOCKS { LONGEST_BLOCK } else { 1 };
+        let block = if longest > MOST_TURNS { LONGEST_BLOCK } else { 1 };
         Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), "load_input", shape, self.to, 1)
             .constant("BLOCK", format!("{block}u"))
             .alias("Element", io.inputs[0].dtype.wgsl())

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
 use crate::ops::congruence::Congruence;
+use crate::ops::reduce::MOST_TURNS;
 use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
 use axis::Axis;
@@ -56,9 +57,6 @@ const LARGEST_BLOCK: usize = 8;
 /// Elements of a gradient that one invocation computes, in each dimension.
 const LARGEST_CELL: usize = 4;
 
-/// More passes than this, and some drivers would end the loop.
-const MOST_BLOCKS: usize = 60_000;
-
 impl Windows {
     /// The windows along two dimensions, if the kernels' loops over them are short enough.
     fn new(op: &'static str, rows: Axis, columns: Axis) -> Result<Windows> {
@@ -71,7 +69,7 @@ impl Windows {
             padding: pair(|a| a.padding),
             dilation: pair(|a| a.dilation),
         };
-        if windows.most_passes().into_iter().any(|passes| passes > MOST_BLOCKS) {
+        if windows.most_passes().into_iter().any(|passes| passes > MOST_TURNS) {
             return Err(Error::invalid(op, format!("kernel size {:?} is too large", windows.kernel)));
         }
         Ok(windows)
