@@ -26,7 +26,6 @@ mod rows;
 mod run;
 mod share;
 mod simplify;
-mod trunk;
 mod wiring;
 mod workspace;
 
