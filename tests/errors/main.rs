@@ -1,14 +1,15 @@
 //! Bad input: the error names the operation, the shapes and the rule, and nothing panics. What PyTorch allows, works.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod entering;
 
 use common::{adapter, own_adapter};
-use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    AvgPool2dOptions, BackwardOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions,
-    ConvTranspose3dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, LpPool2dOptions,
-    MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxUnpool1dOptions, Padding, Parameter, Reduction, Result,
-    RoiAlignOptions, Tensor, TripletMarginOptions, UnfoldOptions, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
+    CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, LpPool2dOptions, MaxPool1dOptions,
+    MaxPool2dOptions, MaxPool3dOptions, MaxUnpool1dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions,
+    Tensor, TripletMarginOptions, UnfoldOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -502,55 +503,4 @@ fn operators_panic_with_the_text_of_the_error() {
     let text = caught.unwrap_err().downcast::<String>().unwrap();
     assert!(text.contains("add: [2] and [3] do not broadcast"), "{text}");
     assert_eq!(DType::F32.to_string(), "f32");
-}
-
-#[test]
-fn gradients_and_values_that_do_not_fit() {
-    for device in devices() {
-        let elsewhere = Tensor::ones(&Device::reference(), &[4]).unwrap();
-        let p = Parameter::new("p", &Tensor::ones(&device, &[4]).unwrap());
-        let mut sgd = Sgd::new(vec![p.clone()], SgdOptions { lr: 1.0, ..SgdOptions::default() }).unwrap();
-        // On its own, and in an optimizer's pack.
-        let q = Parameter::new("q", &Tensor::ones(&device, &[4]).unwrap());
-        for parameter in [&p, &q] {
-            let name = parameter.name();
-            for shape in [&[10usize][..], &[1000], &[], &[2, 2], &[0]] {
-                let other = Tensor::ones(&device, shape).unwrap();
-                says(parameter.set_grad(Some(other.clone())), &["set_grad", name, "[4] f32"]);
-                says(parameter.assign(&other), &["assign", name, "[4] f32"]);
-            }
-            let count = Tensor::full(&device, &[4], 1i32).unwrap();
-            says(parameter.set_grad(Some(count.clone())), &["set_grad", "[4] i32"]);
-            says(parameter.assign(&count), &["assign", "[4] i32"]);
-            for result in [parameter.set_grad(Some(elsewhere.clone())), parameter.assign(&elsewhere)] {
-                assert!(matches!(result, Err(Error::DeviceMismatch { .. })), "{result:?}");
-            }
-            assert!(parameter.grad().is_none());
-        }
-        p.set_grad(Some(Tensor::full(&device, &[4], 0.5f32).unwrap())).unwrap();
-        sgd.step().unwrap();
-        assert_eq!(p.value().to_vec::<f32>().unwrap(), [0.5; 4]);
-        p.set_grad(None).unwrap();
-        assert!(p.grad().is_none());
-    }
-}
-
-#[test]
-fn seeds_that_do_not_fit() {
-    for device in devices() {
-        let x = Tensor::ones(&device, &[3]).unwrap().requires_grad();
-        let y = x.square().unwrap();
-        let count = Tensor::full(&device, &[3], 1i32).unwrap();
-        let (short, elsewhere) = (with(&x, &[2]), Tensor::ones(&Device::reference(), &[3]).unwrap());
-        let backward = |seed: &Tensor| {
-            y.backward_with(BackwardOptions { gradient: Some(seed.clone()), ..BackwardOptions::default() })
-        };
-        let of = |seed: &Tensor| grad(&[&y], &[&x], &[seed]).map(drop);
-        for seeded in [&backward as &dyn Fn(&Tensor) -> Result<()>, &of] {
-            says(seeded(&count), &["a gradient of [3] i32 for a value of [3] f32"]);
-            says(seeded(&short), &["a gradient of [2] f32 for a value of [3] f32"]);
-            assert!(matches!(seeded(&elsewhere), Err(Error::DeviceMismatch { .. })));
-        }
-        assert!(x.grad().is_none());
-    }
 }
