@@ -5,10 +5,9 @@
 // grad is contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from params.grad_offset, output [planes, IN_HEIGHT, IN_WIDTH].
 // The accumulator is f32.
 //
-// One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
-// strides evenly, so the windows that can cover a cell's elements are the same for all of them: of those
-// that exist at most WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is
-// fixed.
+// One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its strides
+// evenly, so the windows that can cover a cell's elements are the same for all of them: of those that exist at most
+// WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is fixed.
 
 alias Element = f32;
 alias Result = f32;

@@ -10,12 +10,12 @@
 // conv2d_plain.wgsl. Accumulators are f32, summed over o, r, s in order.
 //
 // One invocation computes TILE_X positions of one row, STRIDE_X apart, for TILE_IN input channels, all in registers: the
-// same taps reach all of them. Of the columns of the kernel that is every KERNEL_X_STEPth, from the s on with
-// s % STEP = p / DIVISOR % STEP * INVERSE % STEP for a position p in the padded input, if DIVISOR divides p; of the rows
-// likewise; taps before the first that sees grad are left out. One step of the sum takes TAPS such taps of a row: the invocation loads the segment of grad that the
-// positions see through them, once for all channels, and the weights, once for all positions. Element
-// x * PITCH_X + k * PITCH_S of the segment is what position x sees through the last tap but k: where neighbours see the
-// same, all from the first to the last is loaded; else each has TAPS elements of its own.
+// same taps reach all of them. Of the columns of the kernel that is every KERNEL_X_STEPth, from the s on with s % STEP = p
+// / DIVISOR % STEP * INVERSE % STEP for a position p in the padded input, if DIVISOR divides p; of the rows likewise; taps
+// before the first that sees grad are left out. One step of the sum takes TAPS such taps of a row: the invocation loads the
+// segment of grad that the positions see through them, once for all channels, and the weights, once for all positions.
+// Element x * PITCH_X + k * PITCH_S of the segment is what position x sees through the last tap but k: where neighbours see
+// the same, all from the first to the last is loaded; else each has TAPS elements of its own.
 //
 // The steps are divided into `splits` spans of params.span steps each, and output[split, n, i, y, x] holds the sum over one
 // span; sum_rows.wgsl adds the spans up in order. With splits = 1 the partial sums are the result.

@@ -10,8 +10,8 @@
 // of `left` and TILE_COLUMNS of `right`. All invocations of a workgroup share the same rows and own
 // neighbouring columns. STORE_ROWS must divide TILE_ROWS.
 //
-// Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times ceil(rows / TILE_ROWS)
-// down; those past the last store nothing. z = batches.
+// Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times
+// ceil(rows / TILE_ROWS) down; those past the last store nothing. z = batches.
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias Element = f32;

@@ -22,8 +22,8 @@
 //
 // Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
 // TILE_ROWS.
-// Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times ceil(rows / TILE_ROWS)
-// down; those past the last store nothing. z = ceil(batches / summed).
+// Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times
+// ceil(rows / TILE_ROWS) down; those past the last store nothing. z = ceil(batches / summed).
 // Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
 
 alias LeftElement = f32;

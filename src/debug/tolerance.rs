@@ -19,11 +19,11 @@ const ROUNDINGS: f64 = 16.0;
 /// |g - e| <= 16 eps sqrt(n) max|e|  +  16 sqrt(n) r  +  smallest normal number
 /// ```
 ///
-/// `eps` is that of the coarsest float type that takes part (f32 2^-23, f16 2^-10), `n` the most [`terms`] of a call:
-/// their errors add up like a random walk. `max|e|` is over the whole output. `r` is how far `e` moves when every input,
-/// and every value on the way that its type can't hold exactly, moves by one `eps` of itself, up or down: where terms
-/// cancel, that is much more than an `eps` of what is left over, and at a jump (`floor`, `>`) it is the jump. It is the element's own or the output's median, whichever is larger.
-/// Integers and truth values may differ only where `r` is not 0.
+/// `eps` is that of the coarsest float type that takes part (f32 2^-23, f16 2^-10), `n` the most [`terms`] of a call: their
+/// errors add up like a random walk. `max|e|` is over the whole output. `r` is how far `e` moves when every input, and
+/// every value on the way that its type can't hold exactly, moves by one `eps` of itself, up or down: where terms cancel,
+/// that is much more than an `eps` of what is left over, and at a jump (`floor`, `>`) it is the jump. It is the element's
+/// own or the output's median, whichever is larger. Integers and truth values may differ only where `r` is not 0.
 pub(super) struct Tolerance {
     pub epsilon: f64,
     tiny: f64,

@@ -40,8 +40,9 @@ pub(super) fn pays(pipelines: usize) -> bool {
     pipelines >= FEWEST
 }
 
-/// Counts by how many the pipelines that the driver compiled outnumber those that it had on disk. Times tell the ones from the others, and on a busy machine
-/// now and then they are wrong: one that was found is no reason to have the others wait for one core.
+/// Counts by how many the pipelines that the driver compiled outnumber those that it had on disk. Times tell the ones from
+/// the others, and on a busy machine now and then they are wrong: one that was found is no reason to have the others wait
+/// for one core.
 #[derive(Default)]
 pub(super) struct Tally(AtomicI64);
 

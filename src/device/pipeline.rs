@@ -21,8 +21,8 @@ use std::thread;
 /// Pipelines kept: with a software driver each takes about a megabyte.
 const MOST_PIPELINES: usize = 1024;
 
-/// The times that a graph may come with new sizes before its kernels read further ones from their parameters: in training, in evaluation
-/// and a few times more.
+/// The times that a graph may come with new sizes before its kernels read further ones from their parameters: in training,
+/// in evaluation and a few times more.
 const MOST_CHANGES: usize = 4;
 
 /// Graphs of which that is counted.

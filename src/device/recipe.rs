@@ -1,5 +1,5 @@
-//! Recipes, from which pipelines are made besides their sizes, and the pipelines that one recipe made: one for each of a kernel's sizes, or one
-//! for all of them.
+//! Recipes, from which pipelines are made besides their sizes, and the pipelines that one recipe made: one for each of a
+//! kernel's sizes, or one for all of them.
 
 use crate::device::pipeline::Pipeline;
 use crate::shader::{Kernel, sizes};

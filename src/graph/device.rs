@@ -168,13 +168,13 @@ impl Device {
         self.inner.executor.empty_cache();
     }
 
-    /// Sets which kernels read the sizes of tensors from their parameters, so that another size compiles nothing. Results have
-    /// the same bits either way. By itself a graph's kernels do so that came with new sizes five times, and on software adapters, which
-    /// compile slowly, a kernel that one graph runs with three sizes or more; where a program knows that its sizes will keep
-    /// changing, [`DynamicSizes::Always`] spares it compiling the first few.
+    /// Sets which kernels read the sizes of tensors from their parameters, so that another size compiles nothing. Results
+    /// have the same bits either way. By itself a graph's kernels do so that came with new sizes five times, and on
+    /// software adapters, which compile slowly, a kernel that one graph runs with three sizes or more; where a program
+    /// knows that its sizes will keep changing, [`DynamicSizes::Always`] spares it compiling the first few.
     ///
-    /// Numbers that shape a kernel are none of its sizes: most channels, windows and strides of a convolution or a pool, how many numbers lie
-    /// side by side, and register tiles, which follow from sizes in steps. Plans are made anew.
+    /// Numbers that shape a kernel are none of its sizes: most channels, windows and strides of a convolution or a pool,
+    /// how many numbers lie side by side, and register tiles, which follow from sizes in steps. Plans are made anew.
     ///
     /// ```
     /// # fn main() -> wgrad::Result<()> {

@@ -114,9 +114,9 @@ impl Schedule {
         schedule
     }
 
-    /// The calls that one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is overwritten. A view
-    /// needs what it shows, and not what only its gradient reads. For executors in the course of a run, while the
-    /// device's marker is held.
+    /// The calls that one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is
+    /// overwritten. A view needs what it shows, and not what only its gradient reads. For executors in the course of a run,
+    /// while the device's marker is held.
     pub fn part(root: Arc<Node>) -> Schedule {
         let mut schedule = Schedule::default();
         schedule.collect([root], |node| match node.op.class() {

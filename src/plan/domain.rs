@@ -168,8 +168,9 @@ impl Domain {
     }
 }
 
-/// The place that an index over some sizes has, each with its stride, as a WGSL expression; `name` tells them from others in the
-/// same kernel. The first size is not written: it may be that of the outermost dimension, which a shorter last batch changes.
+/// The place that an index over some sizes has, each with its stride, as a WGSL expression; `name` tells them from others
+/// in the same kernel. The first size is not written: it may be that of the outermost dimension, which a shorter last batch
+/// changes.
 pub(super) fn place(name: &str, steps: &[(usize, usize)], index: &str) -> String {
     let mut text = String::new();
     let mut inner = 1;

@@ -195,10 +195,10 @@ impl Kernel {
         self
     }
 
-    /// Sets a `const` of type `u32` that is a size: the same kernel, reading it from its parameters, should serve others, where
-    /// sizes keep changing ([`Device::dynamic_sizes`](crate::Device::dynamic_sizes)). So it may only take part in arithmetic on
-    /// indices, and must not be the length of an array or of a loop that is written out, and no other kernel may be
-    /// specialised because of it. The template has a `params: Params` to read it from.
+    /// Sets a `const` of type `u32` that is a size: the same kernel, reading it from its parameters, should serve others,
+    /// where sizes keep changing ([`Device::dynamic_sizes`](crate::Device::dynamic_sizes)). So it may only take part in
+    /// arithmetic on indices, and must not be the length of an array or of a loop that is written out, and no other kernel
+    /// may be specialised because of it. The template has a `params: Params` to read it from.
     #[must_use]
     pub fn size(mut self, name: &'static str, value: usize) -> Kernel {
         self.sizes.push((name, value));

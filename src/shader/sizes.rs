@@ -178,7 +178,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The end of what is known from sizes alone: one of them, or an expression in parentheses that are no call's but of `max`.
+    /// The end of what is known from sizes alone: one of them, or an expression in parentheses that are no call's but of
+    /// `max`.
     fn known(&self, all: &[&str], at: usize) -> Option<usize> {
         let is_size = |token: &str| token.starts_with(MARK) || self.sizes.contains(token);
         if is_size(all[at]) {

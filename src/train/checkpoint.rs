@@ -281,8 +281,8 @@ pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dy
 }
 
 /// Loads parameters and nothing else, to evaluate, to use or to fine-tune a model: from a checkpoint, whose position it
-/// returns, or from any safetensors file, such as PyTorch's `state_dict` saved by `safetensors.torch`. Numbers are converted to
-/// the parameters' types; entries that the model has no parameter for are left out.
+/// returns, or from any safetensors file, such as PyTorch's `state_dict` saved by `safetensors.torch`. Numbers are
+/// converted to the parameters' types; entries that the model has no parameter for are left out.
 ///
 /// # Errors
 /// [`Error::File`] where the file can't be read or is cut off, or a tensor is missing, of another shape, or holds numbers

@@ -49,8 +49,8 @@ impl Trunk {
         Trunk { calls, reaches, reached_by }
     }
 
-    /// True where a path leads from one of some calls to one of others along the chain, over a call of the chain that `is_other`.
-    /// There may be paths that it knows nothing of.
+    /// True where a path leads from one of some calls to one of others along the chain, over a call of the chain that
+    /// `is_other`. There may be paths that it knows nothing of.
     pub fn leads(
         &self,
         from: impl Iterator<Item = usize>,
