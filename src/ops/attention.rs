@@ -158,7 +158,8 @@ impl Tensor {
     ///
     /// Queries are this, `[.., L, E]`; keys `[.., S, E]`, values `[.., S, V]`; the result is `[.., L, V]`. Dimensions
     /// before the last two are batches and heads, and broadcast. A query that sees no key gives 0. With
-    /// `enable_gqa`, the heads, third from the end, of keys and values may be fewer than those of queries.
+    /// `enable_gqa`, the heads, third from the end, of keys and values may be fewer than those of queries. Of f16 the
+    /// scores are f16 too: past 65,504 they are infinite.
     ///
     /// # Errors
     /// [`Error::Invalid`] for less than two dimensions, sizes that don't fit, a mask together with `is_causal`, or a

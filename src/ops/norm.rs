@@ -1,5 +1,6 @@
 //! Norms over any dimensions.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
@@ -48,6 +49,9 @@ impl Tensor {
         }
         if p == 1.0 {
             return self.abs()?.sum(dims, keepdim);
+        }
+        if self.dtype() != DType::F32 {
+            return self.to_dtype(DType::F32)?.norm(p, dims, keepdim)?.to_dtype(self.dtype()); // powers need the range
         }
         if p < 0.0 {
             return self.abs()?.pow_scalar(p)?.sum(dims, keepdim)?.pow_scalar(1.0 / p);

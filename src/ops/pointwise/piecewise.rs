@@ -55,7 +55,7 @@ impl Tensor {
     #[track_caller]
     pub fn hardswish(&self) -> Result<Tensor> {
         self.floats("hardswish")?;
-        self.mul(&ramp(self)?)?.div_scalar(6.0)
+        self.mul(&ramp(self)?.div_scalar(6.0)?)
     }
 
     /// `x` where it is above 0, `weight x` elsewhere. The weight is learned: `[1]` or `[]`, or `[C]` with one for
