@@ -52,7 +52,8 @@ impl Tensor {
     /// By how much other classes come near the right one `y`:
     /// `sum over i other than y of max(0, margin - x[y] + x[i])^p weight[y] / C`, reduced.
     ///
-    /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`.
+    /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`. A score that is NaN makes the loss NaN;
+    /// PyTorch's passes it over, since it is not above the margin.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes, no classes, or a `p` that is neither 1 nor 2; [`Error::WrongDType`]. A
@@ -84,12 +85,14 @@ impl Tensor {
         }
         let index = target.reshape(&[count as isize, 1])?;
         let right = x.gather_as(OP, 1, &index)?;
-        let mut short = x.sub(&right)?.add_scalar(margin)?.relu()?;
+        let others = numbers(OP, self.device(), classes)?.ne(&index)?;
+        // Without the right class before anything else: an infinite score less itself is NaN.
+        let short = x.sub(&right)?.add_scalar(margin)?;
+        let mut short = others.where_(&short, &short.zeros_like()?)?.relu()?;
         if p == 2 {
             short = short.square()?;
         }
-        let others = numbers(OP, self.device(), classes)?.ne(&index)?;
-        let mut losses = others.where_(&short, &short.zeros_like()?)?.sum(&[1], false)?;
+        let mut losses = short.sum(&[1], false)?;
         if let Some(weight) = weight {
             floats(OP, &[weight])?;
             if weight.shape()[..] != [classes] {
@@ -104,7 +107,7 @@ impl Tensor {
     /// `sum over right classes j and wrong classes i of max(0, 1 - x[j] + x[i]) / C`, reduced.
     ///
     /// Scores are `[N, C]` or `[C]`; the i32 target of the same shape lists the right classes, and ends at the first
-    /// -1. Takes memory for `N C C` elements.
+    /// -1. Takes memory for `N C C` elements. A score that is NaN makes the loss NaN; PyTorch's passes it over.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes or no classes, [`Error::WrongDType`]. A label below -1 or from `C` up

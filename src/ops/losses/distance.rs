@@ -1,6 +1,7 @@
 //! Distances and angles between vectors, and the triplet loss under any distance.
 
 use super::floats;
+use super::margin::hinge;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::case::Case;
@@ -116,7 +117,7 @@ impl Tensor {
         if swap {
             far = far.minimum(&distance(positive, negative)?)?;
         }
-        reduction.of(&near.sub(&far)?.add_scalar(margin)?.relu()?)
+        reduction.of(&hinge(&near.sub(&far)?.add_scalar(margin)?)?)
     }
 }
 

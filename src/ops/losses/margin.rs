@@ -27,6 +27,12 @@ impl Default for TripletMarginOptions {
     }
 }
 
+/// `max(0, x)`, with no gradient where `x` is NaN: PyTorch clamps, and its `relu` has one.
+#[track_caller]
+pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
+    x.clamp(Some(0.0), None)
+}
+
 /// `values` where the target is `label`, 0 elsewhere.
 #[track_caller]
 fn labelled(target: &Tensor, label: f32, values: &Tensor) -> Result<Tensor> {
@@ -60,7 +66,7 @@ impl Tensor {
         let shape = cos.shape().broadcast(target.shape(), OP)?;
         let cos = cos.expand_to(shape, OP)?;
         let alike = labelled(target, 1.0, &cos.neg()?.add_scalar(1.0)?)?;
-        let unlike = labelled(target, -1.0, &cos.sub_scalar(margin)?.relu()?)?;
+        let unlike = labelled(target, -1.0, &hinge(&cos.sub_scalar(margin)?)?)?;
         reduction.of(&alike.add(&unlike)?)
     }
 
@@ -75,7 +81,7 @@ impl Tensor {
         floats(OP, &[self])?;
         let shape = self.shape().broadcast(target.shape(), OP)?;
         let x = self.expand_to(shape, OP)?;
-        let apart = x.neg()?.add_scalar(margin)?.relu()?;
+        let apart = hinge(&x.neg()?.add_scalar(margin)?)?;
         let zeros = x.zeros_like()?;
         let apart = target.ne_scalar(1.0)?.where_(&apart, &zeros)?;
         reduction.of(&apart.add(&target.ne_scalar(-1.0)?.where_(&x, &zeros)?)?)
@@ -101,7 +107,7 @@ impl Tensor {
             return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
         }
         let target = target.to_dtype(self.dtype())?;
-        reduction.of(&target.neg()?.mul(&self.sub(other)?)?.add_scalar(margin)?.relu()?)
+        reduction.of(&hinge(&target.neg()?.mul(&self.sub(other)?)?.add_scalar(margin)?)?)
     }
 
     /// `max(0, |self - positive| - |self - negative| + margin)`, this being the anchor; reduced. A distance is
@@ -134,7 +140,7 @@ impl Tensor {
         if swap {
             far = far.minimum(&distance(positive, negative)?)?;
         }
-        reduction.of(&near.sub(&far)?.add_scalar(margin)?.relu()?)
+        reduction.of(&hinge(&near.sub(&far)?.add_scalar(margin)?)?)
     }
 }
 
