@@ -4,7 +4,8 @@
 // with x = log_probs and output [time, batch, classes], and the two halves of path [2, batch, time, states] as
 // `ctc_loss` leaves them. Where WEIGHTED, each p is multiplied by the sum of both halves of `tangent`.
 //
-// One invocation computes one element. Samples without any path, and times past their length, give 0. Accumulator: f32.
+// One invocation computes one element. Samples without any path, and times past their length, give 0; those whose loss is
+// NaN give NaN. Accumulator: f32.
 
 const WEIGHTED: bool = false;
 
@@ -70,7 +71,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var sum = 0.0;
     // Lengths that do not exist have been reported, and have no sums.
     let known = (length <= params.time) & (labels <= params.width) & (start <= params.labels);
-    if (finite(cost) & finite(own) & (t < length) & known & (start + labels <= params.labels)) {
+    let counts = (t < length) & known & (start + labels <= params.labels);
+    if (counts & ((bitcast<u32>(cost) & 0x7fffffffu) > 0x7f800000u)) {
+        sum = cost;
+    }
+    if (counts & finite(cost) & finite(own)) {
         let row = (sample * params.time + t) * params.states;
         for (var j = 0u; j < labels; j++) {
             if (targets[params.targets_offset + start + j] == i32(class_)) {

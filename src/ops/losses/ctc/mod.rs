@@ -113,7 +113,8 @@ impl Tensor {
     ///
     /// The gradient is PyTorch's, which takes it that a softmax comes before:
     /// `e^x[t, n, c] - p[t, n, c]`, with the probability `p` of class `c` at `t` given the labels. A loss is infinite
-    /// where the labels don't fit into the time, and its gradient NaN; see [`CtcLossOptions::zero_infinity`].
+    /// where the labels don't fit into the time, and its gradient NaN; see [`CtcLossOptions::zero_infinity`]. A log
+    /// probability of minus infinity has a gradient of 0, the limit; PyTorch's is NaN.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a shape or length does not fit, the input is empty, or the blank is no class;

@@ -116,9 +116,13 @@ pub(super) fn posterior(blank: usize, inputs: &[HostTensor]) -> HostTensor {
     let (time, batch, classes) = (x.shape[0], x.shape[1], x.shape[2]);
     let (states, half) = (paths.shape[3], paths.values.len() / 2);
     let mut values = vec![0.0; x.values.len()];
-    for n in (0..batch).filter(|&n| losses.values[n].is_finite()) {
+    for n in (0..batch).filter(|&n| !losses.values[n].is_infinite()) {
         let sample = sample(blank, inputs, n);
         for t in 0..sample.length {
+            if losses.values[n].is_nan() {
+                values[(t * batch + n) * classes..][..classes].fill(f64::NAN);
+                continue;
+            }
             for (s, &class) in sample.classes.iter().enumerate() {
                 let (place, to) = ((n * time + t) * states + s, (t * batch + n) * classes + class);
                 let weight = inputs.get(5).map_or(1.0, |tangent| tangent.values[place] + tangent.values[half + place]);
