@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import zlib
 from collections import Counter
 from functools import partial
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 
 # Tolerances (rtol, atol).
 SAME = (0.0, 0.0)  # bools, indices: must be equal
-EXACT = (1e-6, 1e-7)  # a selection, a sign change, a rounding: at most one float32 rounding
+EXACT = (2.0**-23, 0.0)  # a selection, a sign change, a rounding: at most one float32 rounding
 POINTWISE = (1e-5, 1e-6)  # a few roundings
 TRIG = (1e-5, 2e-6)  # hardware sine and cosine have an absolute error, about 2^-20 in the first periods
 STEEP = (2e-5, 2e-6)  # condition number above one: tan, pow, exp-like functions of large arguments
@@ -131,15 +132,24 @@ def call(op, args, attrs):
     return [output for output in outputs if output is not None]
 
 
-def run_case(op, args, attrs, cotangents, differentiable, dtype):
-    """Outputs, and gradients by argument name, of a call whose float32 tensors are converted to `dtype`."""
-    args = {k: v.to(dtype) if v.dtype == torch.float32 else v for k, v in args.items()}
+def refusal(op, args, attrs):
+    """The error of a call that PyTorch refuses, and `None` where it does not."""
+    try:
+        call(op, args, attrs)
+    except (AssertionError, RuntimeError, ValueError, IndexError, TypeError) as error:
+        return error
+    return None
+
+
+def run_case(op, args, attrs, cotangents, differentiable, dtype=None):
+    """Outputs, and gradients by argument name, of a call whose floats are converted to `dtype`, if that is given."""
+    args = {k: v.detach().to(dtype or v.dtype) if v.is_floating_point() else v for k, v in args.items()}
     for name in differentiable:
         args[name].requires_grad_()
     outputs = call(op, args, attrs)
     if not differentiable:
         return outputs, {}
-    pairs = [(outputs[i], c.to(dtype)) for i, c in cotangents.items()]
+    pairs = [(outputs[i], c.to(outputs[i].dtype)) for i, c in cotangents.items()]
     inputs = [args[name] for name in differentiable]
     grads = torch.autograd.grad([o for o, _ in pairs], inputs, [c for _, c in pairs], allow_unused=True)
     grads = [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, grads)]
@@ -173,8 +183,69 @@ def unlisted(names):
     return keys
 
 
-def to_stored(tensor):
-    return (tensor.float() if tensor.is_floating_point() else tensor).contiguous().clone()
+def to_stored(exact, own):
+    """A result in the type that PyTorch gives it."""
+    return exact.to(own.dtype).contiguous().clone()
+
+
+# The variant of wgrad's `Error` that PyTorch's message asks for: the first whose pattern it has, or else `Invalid`.
+VARIANTS = {
+    "DimRepeated": "appears multiple times in the list of dims|duplicate dims|cannot be identical",
+    "DimOutOfRange": "Dimension (out of range|specified as)",
+    "Broadcast": "must match the (existing )?size|broadcast",
+    "WrongDType": "not implemented for|dtype|scalar type|[Bb]ool|LongTensor|Integer division|floating point|be cast",
+    "IndexOutOfRange": "out of bounds|index out of range|target.* out of range|invalid max index|Class values",
+}
+
+# Where wgrad's is another one.
+OTHERWISE = {
+    # A shape that the operation does not take, whose missing dimension or element PyTorch meets on its way.
+    "Invalid": """avg_pool2d.41 baddbmm.23 batch_norm.39 instance_norm.61 lp_pool2d.59 roi_align.37 roi_pool.33
+        scaled_dot_product_attention.69 scatter.64 take_along_dim.29 unfold.34
+        box_area.20 box_iou.20 generalized_box_iou.20 distance_box_iou.20 complete_box_iou.20
+    """
+    # Shapes that must be equal, or of which one must expand to the other.
+    """dice_loss.28 einsum.75 einsum.92 expand.23 scaled_dot_product_attention.65 soft_margin_loss.22
+    """
+    # A value or a length that is wrong, whatever the type and the classes; probabilities of classes are floats.
+    """softshrink.28 add.37 sub.34 one_hot.28 one_hot.30 one_hot.31 cross_entropy.65 cross_entropy.66""",
+    # Lengths and variances are looked at on the device, as labels are.
+    "IndexOutOfRange": """ctc_loss.63 ctc_loss.64 ctc_loss.65 ctc_loss.66 ctc_loss.69 ctc_loss.70
+        gaussian_nll_loss.68""",
+    "TooManyDimensions": "lp_pool3d.60",
+}
+
+
+def variant(case, error):
+    """The variant of wgrad's error for a call that PyTorch refuses with `error`."""
+    own = next((name for name, cases in OTHERWISE.items() if case in cases.split()), None)
+    return own or next((name for name, pattern in VARIANTS.items() if re.search(pattern, str(error))), "Invalid")
+
+
+def largest(tensor):
+    finite = tensor[tensor.isfinite()].abs()
+    return finite.max().item() if finite.numel() else 0.0
+
+
+def scale(exact, own, terms):
+    """The size of what is rounded on the way to a result, 1 at most: `atol` counts in it.
+
+    It is the largest element of the result; or, where terms cancel, the size of the `terms`, or if that is not given
+    PyTorch's own error in units of the last digit.
+    """
+    error = (own.double() - exact).masked_fill(own == exact, 0.0)
+    size = max(largest(exact), largest(error) / torch.finfo(own.dtype).eps if terms is None else terms)
+    return min(1.0, float(f"{1.05 * size:.1e}"))  # up to two digits
+
+
+def same_zeros(exact, own):
+    """Whether PyTorch means the signs of zeros: those of all its precisions agree."""
+    return not ((exact == 0) & (own == 0) & (exact.signbit() != own.signbit())).any()
+
+
+def named(outputs, grads):
+    """Results by their keys in a case."""
+    return {f"out.{i}": output for i, output in enumerate(outputs)} | {f"grad.{k}": v for k, v in grads.items()}
 
 
 class File:
@@ -185,6 +256,8 @@ class File:
         self.cases = []
         self.tensors = {}
         self.ops = {}
+        self.is_special = name.endswith("_specials")
+        self.coarse = set()
 
     def op(self, op, tol=POINTWISE):
         found = self.ops.setdefault(op, Op(self, op, tol))
@@ -230,21 +303,23 @@ class Op:
 
     # Cases.
 
-    def case(self, args, *, tol=None, grad=True, constant=(), cotangent=None, **attrs):
+    def case(self, args, *, tol=None, terms=None, coarse=False, grad=True, constant=(), cotangent=None, **attrs):
         """Adds a case; the cotangents are random, or all of them `cotangent`.
 
-        `tol` is a pair or a function from (args, outputs) to one. With `grad`, the gradients of all float32
+        `coarse` says that PyTorch's float32 loses digits here that float32 could keep, and need not stay within `tol`.
+
+        `tol` is a pair or a function from (args, outputs) to one; its second number counts in the `scale` of a result. With `grad`, the gradients of all float32
         arguments but those named in `constant` are stored, provided that an output is differentiable.
         """
         args = flat(args)
         outputs = call(self.name, args, attrs)
         cotangents, differentiable = {}, []
         if grad:
-            differentiable = [k for k, v in args.items() if v.dtype == torch.float32 and k not in constant]
+            differentiable = [k for k, v in args.items() if v.is_floating_point() and k not in constant]
             cotangents = {
-                i: torch.from_numpy(self.uniform(tuple(o.shape)))
+                i: torch.from_numpy(self.uniform(tuple(o.shape))).to(o.dtype)
                 if cotangent is None
-                else torch.full(o.shape, cotangent)
+                else torch.full(o.shape, cotangent, dtype=o.dtype)
                 for i, o in enumerate(outputs)
                 if o.is_floating_point()
             }
@@ -254,33 +329,29 @@ class Op:
         tol = tol or self.tol
         rtol, atol = tol(args, outputs) if callable(tol) else tol
 
-        outputs, grads = run_case(self.name, args, attrs, cotangents, differentiable, torch.float64)
-        name = self._add(args, attrs, len(outputs), grad, rtol, atol, raises=False)
-        store = self.file.tensors
-        store.update({f"{name}.out.{i}": to_stored(o) for i, o in enumerate(outputs)})
-        store.update({f"{name}.cot.{i}": c for i, c in cotangents.items()})
-        store.update({f"{name}.grad.{k}": to_stored(g) for k, g in grads.items()})
+        exact = named(*run_case(self.name, args, attrs, cotangents, differentiable, torch.float64))
+        own = named(*run_case(self.name, args, attrs, cotangents, differentiable))
+        case = {"outputs": len(outputs), "grad": grad, "rtol": rtol, "atol": atol, "raises": False}
+        scales = {k: scale(result, own[k], 0.0 if coarse else terms) for k, result in exact.items() if result.is_floating_point() and atol}
+        if scales := {k: size for k, size in scales.items() if size < 1}:
+            case["scales"] = scales
+        if self.file.is_special and all(same_zeros(result, own[k]) for k, result in exact.items()):
+            case["signed_zeros"] = True
+        name = self._add(args, attrs, case)
+        self.file.coarse |= {name} if coarse else set()
+        self.file.tensors.update({f"{name}.{k}": to_stored(result, own[k]) for k, result in exact.items()})
+        self.file.tensors.update({f"{name}.cot.{i}": c for i, c in cotangents.items()})
 
     def raises(self, args, **attrs):
         """Adds a case of a call that is an error."""
         args = flat(args)
-        self._add(args, attrs, 0, False, 0.0, 0.0, raises=True)
+        error = refusal(self.name, {k: v.clone() for k, v in args.items()}, attrs)
+        error = variant(f"{self.name}.{self.count}", error)
+        self._add(args, attrs, {"outputs": 0, "grad": False, "raises": True, "error": error})
 
-    def _add(self, args, attrs, outputs, grad, rtol, atol, raises):
+    def _add(self, args, attrs, rest):
         name = f"{self.name}.{self.count}"
         self.count += 1
-        self.file.cases.append(
-            {
-                "name": name,
-                "op": self.name,
-                "args": listed(args),
-                "attrs": attrs,
-                "outputs": outputs,
-                "grad": grad,
-                "rtol": rtol,
-                "atol": atol,
-                "raises": raises,
-            }
-        )
+        self.file.cases.append({"name": name, "op": self.name, "args": listed(args), "attrs": attrs, **rest})
         self.file.tensors.update({f"{name}.arg.{k}": v for k, v in args.items()})
         return name

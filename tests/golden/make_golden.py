@@ -12,7 +12,7 @@ a unit in the last place at most and the tolerances only have to cover the float
 implementation under test. Each operation draws from its own generator, seeded by its name: changing the cases of
 one operation leaves the values of the others alone.
 
-The check at the end runs every case again in float32 from the stored file and wants the error to stay below a
+The check at the end runs every case again in its own types from the stored file and wants the error to stay below a
 third of the stored tolerance; it also makes sure that the `raises` cases raise.
 """
 
@@ -28,7 +28,7 @@ import torch
 from safetensors import safe_open
 
 import families
-from harness import INF, File, call, run_case, unlisted
+from harness import INF, File, named, refusal, run_case, unlisted
 
 
 def used_tolerance(got, expected, rtol, atol):
@@ -51,24 +51,22 @@ def check_case(case, tensors):
 
     args = stored("arg")
     args = {k: args[k] for k in unlisted(case["args"])}
-    expected_outputs, expected_grads = stored("out"), stored("grad")
     cotangents = {int(i): c for i, c in stored("cot").items()}
-    assert case["grad"] == bool(expected_grads) == bool(cotangents), name
-    assert case["outputs"] == len(expected_outputs), name
+    expected = {f"{kind}.{k}": v for kind in ("out", "grad") for k, v in stored(kind).items()}
+    differentiable = [k.removeprefix("grad.") for k in expected if k.startswith("grad.")]
+    assert case["grad"] == bool(differentiable) == bool(cotangents), name
+    assert case["outputs"] == len(expected) - len(differentiable), name
     if case["raises"]:
-        try:
-            call(op, args, attrs)
-        except (AssertionError, RuntimeError, ValueError, IndexError, TypeError):
-            return 0.0
-        raise AssertionError(f"{name} does not raise")
-    outputs, grads = run_case(op, args, attrs, cotangents, list(expected_grads), torch.float32)
-    pairs = [(o, expected_outputs[str(i)]) for i, o in enumerate(outputs)]
-    pairs += [(grads[k], expected) for k, expected in expected_grads.items()]
-    return max(used_tolerance(got, expected, case["rtol"], case["atol"]) for got, expected in pairs)
+        assert refusal(op, args, attrs) is not None, f"{name} does not raise"
+        return 0.0
+    got = named(*run_case(op, args, attrs, cotangents, differentiable))
+    scales = case.get("scales", {})
+    used = (used_tolerance(got[k], expected[k], case["rtol"], case["atol"] * scales.get(k, 1.0)) for k in expected)
+    return max(used)
 
 
-def check_file(path):
-    """Checks a file and prints a line per operation. Returns the number of bad cases."""
+def check_file(path, coarse):
+    """Checks a file and prints a line per operation. Returns the number of bad cases, but `coarse` ones."""
     with safe_open(path, "pt") as file:
         cases = json.loads(file.metadata()["cases"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}
@@ -78,9 +76,11 @@ def check_file(path):
         owner = ".".join(key.split(".")[:2])
         by_case[owner][key] = tensor
     counts, raising, worst, bad = Counter(), Counter(), Counter(), 0
+    # In float16 PyTorch rounds after each of its own steps, which are not wgrad's.
+    limit = 1 if path.stem.startswith("half_") else 1 / 3
     for case in cases:
         used = check_case(case, by_case[case["name"]])
-        if used > 1 / 3:
+        if used > limit and case["name"] not in coarse:
             print(f"  BAD {case['name']} {case['attrs']}: {used:.3f} of the tolerance")
             bad += 1
         op = case["op"]
@@ -89,7 +89,7 @@ def check_file(path):
         worst[op] = max(worst[op], used)
     print(f"{path.name}: {len(cases)} cases, {path.stat().st_size / 1024:.0f} KiB")
     for op in counts:
-        print(f"  {op:16} {counts[op]:3} cases ({raising[op]:2} raise), float32 uses {worst[op]:.3f} of the tolerance")
+        print(f"  {op:16} {counts[op]:3} cases ({raising[op]:2} raise), PyTorch uses {worst[op]:.3f} of the tolerance")
     return bad
 
 
@@ -110,9 +110,9 @@ def main():
             file = File(family.__name__)
             family(file)
             file.save(folder)
-            bad += check_file(folder / f"{file.name}.safetensors")
+            bad += check_file(folder / f"{file.name}.safetensors", file.coarse)
     if bad:
-        sys.exit(f"{bad} cases use more than a third of their tolerance")
+        sys.exit(f"{bad} cases use too much of their tolerance")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,13 @@ pub struct Case {
     gradients: Vec<(String, Values)>,
     rtol: f64,
     atol: f64,
+    /// What `atol` counts in, by result: 1 where nothing is said.
+    scales: Map<String, Value>,
+    /// Whether a zero must have the sign that is expected.
+    pub signed_zeros: bool,
     raises: bool,
+    /// The variant that the error must be, where one is named.
+    error: Option<String>,
 }
 
 /// What running a case came to.
@@ -68,19 +74,44 @@ pub enum Verdict {
 /// Why a call gave no values.
 pub enum Refusal {
     Unsupported(String),
-    /// The call is an error, as `raises` expects.
-    Error(String),
-    /// It failed for a reason that is no fault of the caller's.
-    Broken(String),
+    /// wgrad's types exclude the argument: a name of an enum that does not exist, a negative size.
+    Argument(String),
+    Error(wgrad::Error),
 }
 
 impl From<wgrad::Error> for Refusal {
     fn from(error: wgrad::Error) -> Refusal {
-        match error {
-            wgrad::Error::Internal { .. } | wgrad::Error::Shader { .. } | wgrad::Error::TooLarge { .. } => {
-                Refusal::Broken(error.to_string())
-            }
-            _ => Refusal::Error(error.to_string()),
+        Refusal::Error(error)
+    }
+}
+
+impl Refusal {
+    /// The variant of the error; an argument that wgrad's types exclude is an invalid one.
+    fn variant(&self) -> String {
+        match self {
+            Refusal::Error(error) => format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect(),
+            Refusal::Argument(_) | Refusal::Unsupported(_) => "Invalid".into(),
+        }
+    }
+
+    /// What is wrong with it as the error of a case, if anything: another variant than the one expected, or where none
+    /// is named one that is no fault of the caller's.
+    fn objection(&self, expected: Option<&str>) -> Option<String> {
+        let variant = self.variant();
+        let is_expected = match expected {
+            Some(expected) => variant == expected,
+            None => !["Internal", "Shader", "TooLarge"].contains(&variant.as_str()),
+        };
+        let expected = expected.unwrap_or("an error of the caller's");
+        (!is_expected).then(|| format!("must be {expected}, and was {variant}: {self}"))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Unsupported(what) | Refusal::Argument(what) => f.write_str(what),
+            Refusal::Error(error) => error.fmt(f),
         }
     }
 }
@@ -143,16 +174,32 @@ impl Case {
         let attrs = json["attrs"].as_object().cloned().unwrap_or_default();
         let tolerance = |key: &str, default| json[key].as_f64().unwrap_or(default);
         let (rtol, atol) = (tolerance("rtol", 1e-4), tolerance("atol", 1e-5));
-        Ok(Case { name, op, args, attrs, outputs, cotangents, gradients, rtol, atol, raises })
+        let scales = json["scales"].as_object().cloned().unwrap_or_default();
+        let signed_zeros = json["signed_zeros"].as_bool().unwrap_or(false);
+        let error = json["error"].as_str().map(str::to_string);
+        Ok(Case {
+            name,
+            op,
+            args,
+            attrs,
+            outputs,
+            cotangents,
+            gradients,
+            rtol,
+            atol,
+            scales,
+            signed_zeros,
+            raises,
+            error,
+        })
     }
 
     /// Calls the operation on a device and compares outputs and gradients.
     pub fn run(&self, device: &Device) -> Verdict {
         match (self.compute(device), self.raises) {
             (Err(Refusal::Unsupported(what)), _) => Verdict::Unsupported(what),
-            (Err(Refusal::Broken(error)), _) => Verdict::Failed(format!("broken: {error}")),
-            (Err(Refusal::Error(_)), true) => Verdict::Passed,
-            (Err(Refusal::Error(error)), false) => Verdict::Failed(format!("error: {error}")),
+            (Err(refusal), true) => refusal.objection(self.error.as_deref()).map_or(Verdict::Passed, Verdict::Failed),
+            (Err(refusal), false) => Verdict::Failed(format!("error: {refusal}")),
             (Ok(_), true) => Verdict::Failed("must be an error, and was none".into()),
             (Ok(results), false) => match self.compare(&results) {
                 None => Verdict::Passed,
@@ -220,8 +267,13 @@ impl Case {
             if expected.dtype != got.dtype || expected.shape != got.shape {
                 return Some(format!("{what}: expected {expected}, got {got}"));
             }
+            let atol = self.atol * self.scales.get(what).and_then(Value::as_f64).unwrap_or(1.0);
             let pairs = expected.values.iter().zip(&got.values);
-            let excesses = pairs.map(|(&e, &g)| excess(e, g, self.atol + self.rtol * e.abs()));
+            let excesses = pairs.map(|(&e, &g)| {
+                let other_zero =
+                    self.signed_zeros && e == 0.0 && g == 0.0 && e.is_sign_negative() != g.is_sign_negative();
+                if other_zero { f64::INFINITY } else { excess(e, g, atol + self.rtol * e.abs()) }
+            });
             let wrong: Vec<(usize, f64)> = excesses.enumerate().filter(|(_, excess)| *excess > 0.0).collect();
             let &(at, _) = wrong.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
             let (place, count, all) = (coordinates(at, &expected.shape), wrong.len(), expected.values.len());

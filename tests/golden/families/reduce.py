@@ -175,7 +175,7 @@ def aggregates(file):
         empty = 0 in shape
         op.case({"input": op.uniform(shape, -3, 3)}, grad=not empty, **attrs)
     # PyTorch takes the gradient from the result, which is as far off as numbers of that size are apart.
-    op.case({"input": np.float32([[1000, 1000], [-1000, -1001], [80, -80]])}, tol=(4e-4, 1e-6), dim=1)
+    op.case({"input": np.float32([[1000, 1000], [-1000, -1001], [80, -80]])}, coarse=True, dim=1)
     op.case({"input": np.float32([[INF, 1], [-INF, 1], [INF, -INF], [-INF, -INF], [NAN, 1]])}, grad=False, dim=1)
     op.case({"input": np.float32([[-INF, 1, 2]])}, dim=1)
     op.case({"input": np.int64([[1, 2, 3], [4, 5, 6]])}, dim=1)

@@ -45,7 +45,7 @@ fn dtype(call: &Call) -> Result<Option<DType>, Refusal> {
 fn end(call: &Call, name: &str) -> Result<Option<f64>, Refusal> {
     match call.optional(name) {
         Some(tensor) if tensor.rank() == 0 => Ok(tensor.to_f64()?.first().copied()),
-        Some(_) => Err(Refusal::Error(format!("{}: {name} must have no dimensions", call.op))),
+        Some(_) => Err(Refusal::Argument(format!("{}: {name} must have no dimensions", call.op))),
         None => call.double(name),
     }
 }

@@ -58,7 +58,7 @@ impl Call<'_> {
     }
 
     fn tensor(&self, name: &str) -> Result<&Tensor, Refusal> {
-        self.optional(name).ok_or_else(|| Refusal::Error(format!("{}: no {name} given", self.op)))
+        self.optional(name).ok_or_else(|| Refusal::Argument(format!("{}: no {name} given", self.op)))
     }
 
     /// An attribute that is given and not null.
@@ -67,7 +67,7 @@ impl Call<'_> {
     }
 
     fn wrong(&self, name: &str) -> Refusal {
-        Refusal::Error(format!("{}: {name} cannot be {}", self.op, self.attrs.get(name).unwrap_or(&Value::Null)))
+        Refusal::Argument(format!("{}: {name} cannot be {}", self.op, self.attrs.get(name).unwrap_or(&Value::Null)))
     }
 
     fn number(&self, name: &str) -> Result<Option<f32>, Refusal> {
