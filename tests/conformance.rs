@@ -83,13 +83,11 @@ fn golden_values_on_the_adapter() {
 /// Products and convolutions have kernels of their own for GPUs and for want of subgroups.
 #[test]
 fn special_values_by_the_other_kernels() {
-    if common::adapter().is_none() {
-        return;
-    }
+    let Some(adapter) = common::adapter() else { return };
+    let stems = ["product_specials", "convolution_specials", "half_product_specials"];
     let mut files = golden();
-    files.retain(|path| {
-        ["product_specials", "convolution_specials"].iter().any(|stem| path.ends_with(format!("{stem}.safetensors")))
-    });
+    files.retain(|path| stems.iter().any(|stem| path.ends_with(format!("{stem}.safetensors"))));
+    of_types(&mut files, &adapter);
     let software = Disable { software: true, ..Disable::default() };
     for disable in [software, Disable { subgroup: true, int64: true, ..Disable::default() }] {
         let options = DeviceOptions { disable, ..DeviceOptions::default() };

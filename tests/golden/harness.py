@@ -308,8 +308,9 @@ class Op:
 
         `coarse` says that PyTorch's float32 loses digits here that float32 could keep, and need not stay within `tol`.
 
-        `tol` is a pair or a function from (args, outputs) to one; its second number counts in the `scale` of a result. With `grad`, the gradients of all float32
-        arguments but those named in `constant` are stored, provided that an output is differentiable.
+        `tol` is a pair or a function from (args, outputs) to one; its second number counts in the `scale` of a result.
+        With `grad`, the gradients of all float arguments but those named in `constant` are stored, provided that an
+        output is differentiable.
         """
         args = flat(args)
         outputs = call(self.name, args, attrs)
@@ -332,9 +333,11 @@ class Op:
         exact = named(*run_case(self.name, args, attrs, cotangents, differentiable, torch.float64))
         own = named(*run_case(self.name, args, attrs, cotangents, differentiable))
         case = {"outputs": len(outputs), "grad": grad, "rtol": rtol, "atol": atol, "raises": False}
-        scales = {k: scale(result, own[k], 0.0 if coarse else terms) for k, result in exact.items() if result.is_floating_point() and atol}
-        if scales := {k: size for k, size in scales.items() if size < 1}:
-            case["scales"] = scales
+        if atol:
+            terms = 0.0 if coarse else terms
+            sizes = {k: scale(result, own[k], terms) for k, result in exact.items() if result.is_floating_point()}
+            if sizes := {k: size for k, size in sizes.items() if size < 1}:
+                case["scales"] = sizes
         if self.file.is_special and all(same_zeros(result, own[k]) for k, result in exact.items()):
             case["signed_zeros"] = True
         name = self._add(args, attrs, case)

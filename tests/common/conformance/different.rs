@@ -28,10 +28,7 @@ const VALUES: &[Reason] = &[
         "PyTorch takes a row of scores that are NaN for a hidden one",
         "half_product_specials/scaled_dot_product_attention.0",
     ),
-    (
-        "scores past 65,504 are infinite; PyTorch has f32 there",
-        "half_product_specials/scaled_dot_product_attention.4",
-    ),
+    ("scores past 65,504 are infinite; PyTorch has f32 there", "half_product_specials/scaled_dot_product_attention.4"),
     (
         "of two largest floats each has half of the gradient; PyTorch's have all of it",
         "reduction_specials/logsumexp.12",
@@ -43,7 +40,8 @@ const VALUES: &[Reason] = &[
     (
         "deviations from an infinite mean have no gradient but NaN; PyTorch's are infinite",
         "reduction_specials/var.2 reduction_specials/var.3 reduction_specials/var.4 reduction_specials/var.5
-         reduction_specials/var.10 reduction_specials/var.11 half_reduction_specials/var.1 half_reduction_specials/var.2",
+         reduction_specials/var.10 reduction_specials/var.11 half_reduction_specials/var.1
+         half_reduction_specials/var.2",
     ),
 ];
 
@@ -68,13 +66,15 @@ const ZEROS: &[Reason] = &[
         "index_specials/scatter_add.0 half_index_specials/scatter_add.0 half_index_specials/index_add.0
          pointwise_specials/asin.0 pointwise_specials/atan.0 pointwise_specials/tanh.0 pointwise_specials/tanhshrink.0
          half_pointwise_specials/asin.0 half_pointwise_specials/atan.0 half_pointwise_specials/tanh.0
-         half_pointwise_specials/tanhshrink.0 recurrence_specials/lstm_cell.2 window_specials/interpolate.3
+         half_pointwise_specials/tanhshrink.0 recurrence_specials/lstm_cell.2
+         half_recurrence_specials/lstm_cell.4 half_recurrence_specials/lstm_cell.5 window_specials/interpolate.3
          window_specials/interpolate.15",
     ),
     (
         "of PyTorch a product with 0 or the negative of 0, here selected or subtracted; or the other way round",
         "pointwise_specials/logsigmoid.0 pointwise_specials/remainder.0 half_pointwise_specials/logsigmoid.0
          half_pointwise_specials/mish.0 half_pointwise_specials/remainder.0 half_reduction_specials/log_softmax.4
+         half_loss_specials/cosine_similarity.3 half_loss_specials/cosine_similarity.7
          half_reduction_specials/prod.3 half_reduction_specials/var.5 loss_specials/cross_entropy.12
          margin_specials/multi_margin_loss.1 margin_specials/multi_margin_loss.2 margin_specials/multi_margin_loss.3
          margin_specials/multi_margin_loss.4 margin_specials/multi_margin_loss.5 margin_specials/multi_margin_loss.13

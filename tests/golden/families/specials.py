@@ -36,7 +36,8 @@ def agreed(op, args, **attrs):
     """The elements of which PyTorch's own type and float64 agree, gradients included: others overflow on the way."""
     differentiable = list(args) if call(op.name, tensors(args), attrs)[0].is_floating_point() else []
     cotangents = {0: torch.ones(args["input"].shape)} if differentiable else {}
-    runs = [run_case(op.name, tensors(args), attrs, cotangents, differentiable, dtype) for dtype in (torch.float64, None)]
+    types = (torch.float64, None)
+    runs = [run_case(op.name, tensors(args), attrs, cotangents, differentiable, dtype) for dtype in types]
     keep = torch.ones(args["input"].shape, dtype=torch.bool)
     for exact, own in zip(*([*outputs, *grads.values()] for outputs, grads in runs)):
         same = torch.isclose(own.double(), exact.to(own.dtype).double(), op.tol[0] / 4, op.tol[1] / 4, equal_nan=True)

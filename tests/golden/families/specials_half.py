@@ -41,10 +41,20 @@ def half_pointwise_specials(file):
         other = "exponent" if name == "pow" else "other"
         args = {"input": np.repeat(values, len(values)), other: np.tile(values, len(values))}
         op.case(agreed(op, args), cotangent=1.0)
+    op = file.op("clamp", TOL)
+    for attrs in ({"min": 0.0, "max": 1.0}, {"min": -1.5}):
+        op.case({"input": np.float16(VALUES)}, **attrs)
+    op = file.op("lerp", TOL)
+    op.case({"input": np.float16([1, INF, -INF, NAN, 1]), "end": np.float16([INF, INF, INF, 1, NAN])}, weight=0.25)
+    op = file.op("addcmul", TOL)
+    args = {"input": [1, INF, NAN, 2, 1], "tensor1": [INF, 0, 1, 3, 300], "tensor2": [0, INF, 1, 2, 300]}
+    op.case({name: np.float16(arg) for name, arg in args.items()}, value=2.0)
+    op = file.op("prelu", TOL)
+    op.case({"input": np.float16([[1, INF], [-INF, NAN], [-0.0, -2]]), "weight": np.float16([0.25, 300])})
 
 
 def half_reduction_specials(file):
-    for name in "sum mean amax amin argmax logsumexp var std prod cumsum softmax log_softmax".split():
+    for name in "sum mean amax amin argmax logsumexp var std prod cumsum softmax softmin log_softmax".split():
         op = file.op(name, STEPS)
         for x in halves(op, (3, 7)):
             op.case({"input": x}, dim=1)
@@ -68,6 +78,9 @@ def half_product_specials(file):
         ("matmul", {"input": (5, 7), "other": (7, 3)}, {}),
         ("matmul", {"input": (2, 3, 9), "other": (9, 35)}, {}),
         ("linear", {"input": (4, 7), "weight": (5, 7), "bias": (5,)}, {}),
+        ("bmm", {"input": (2, 3, 5), "mat2": (2, 5, 4)}, {}),
+        ("addmm", {"input": (3, 5), "mat1": (3, 7), "mat2": (7, 5)}, {}),
+        ("outer", {"input": (3,), "vec2": (5,)}, {}),
         ("conv2d", {"input": (2, 3, 5, 7), "weight": (5, 3, 3, 3), "bias": (5,)}, {}),
         ("conv2d", {"input": (1, 5, 5, 7), "weight": (5, 1, 3, 3)}, {"groups": 5}),
         ("conv_transpose2d", {"input": (1, 3, 4, 5), "weight": (3, 2, 3, 3)}, {}),
@@ -89,6 +102,8 @@ def half_window_specials(file):
         ("max_pool2d", {"kernel_size": 3, "stride": 2, "padding": 1}),
         ("avg_pool2d", {"kernel_size": 3, "stride": 2, "padding": 1}),
         ("adaptive_avg_pool2d", {"output_size": [3, 2]}),
+        ("adaptive_max_pool2d", {"output_size": [3, 2]}),
+        ("global_avg_pool", {}),
         ("unfold", {"kernel_size": 3, "padding": 1}),
         ("pad", {"pad": [1, 2, 1, 0], "mode": "reflect"}),
         ("interpolate", {"size": [9, 11], "mode": "nearest"}),
@@ -122,15 +137,27 @@ def half_loss_specials(file):
             op.case({"input": x, "target": target}, constant=("target",), reduction="none")
             op.case({"input": x, "target": target}, constant=("target",), reduction="mean")
     sides = np.float16([[1, -1, 1, -1, 1]] * 3)
-    for name, names in [
-        ("hinge_embedding_loss", ("input",)),
-        ("soft_margin_loss", ("input",)),
-        ("margin_ranking_loss", ("input1", "input2")),
+    alike = np.float16([1, -1, 1])
+    for name, names, target in [
+        ("hinge_embedding_loss", ("input",), sides),
+        ("soft_margin_loss", ("input",), sides),
+        ("multilabel_soft_margin_loss", ("input",), np.float16(sides > 0)),
+        ("margin_ranking_loss", ("input1", "input2"), sides),
+        ("cosine_embedding_loss", ("input1", "input2"), alike),
+        ("cosine_similarity", ("x1", "x2"), None),
     ]:
         op = file.op(name, STEPS)
         args = {key: np.float16(op.uniform(shape)) for key in names}
-        for spoilt in spoiled_each(args, names, (NAN, INF, -INF, MAX)):
-            op.case({**spoilt, "target": sides}, constant=("target",), reduction="none")
+        more = {} if target is None else {"target": target}
+        attrs = {} if target is None else {"reduction": "none", "constant": ("target",)}
+        # Its squares are f16.
+        largest = [] if name == "cosine_embedding_loss" else [MAX]
+        for spoilt in spoiled_each(args, names, [NAN, INF, -INF, *largest]):
+            op.case({**spoilt, **more}, **attrs)
+    op = file.op("triplet_margin_loss", STEPS)
+    names = ("anchor", "positive", "negative")
+    for spoilt in spoiled_each({key: np.float16(op.uniform(shape)) for key in names}, names, (NAN, INF)):
+        op.case(spoilt, reduction="none")
 
 
 def half_index_specials(file):
@@ -146,7 +173,20 @@ def half_index_specials(file):
     file.op("masked_fill", STEPS).case({"input": x, "mask": x > 0}, value=300)
 
 
+def half_recurrence_specials(file):
+    for name, gates in [("rnn_tanh", 1), ("rnn_relu", 1), ("lstm", 4), ("gru", 3)]:
+        op = file.op(f"{name}_cell", STEPS)
+        rows = 2 * gates
+        sizes = {"input": (2, 3), "w_ih": (rows, 3), "w_hh": (rows, 2), "b_ih": (rows,), "b_hh": (rows,)}
+        args = {key: np.float16(op.uniform(shape)) for key, shape in sizes.items()}
+        state = np.float16(op.uniform((2, 2)))
+        args["hx"] = [state, np.float16(op.uniform((2, 2)))] if name == "lstm" else state
+        for spoilt in spoiled_each(args, ("input", "hx", "w_ih"), (NAN, INF, MAX)):
+            op.case(spoilt)
+
+
 FAMILIES = [
+    half_recurrence_specials,
     half_pointwise_specials,
     half_reduction_specials,
     half_product_specials,

@@ -129,9 +129,10 @@ def region_specials(file):
             op.case({"input": x, "boxes": numbered(op, 3, 2)}, constant=("boxes",), **attrs)
         # Regions far outside, and without an extent.
         x = op.uniform((1, 2, 5, 7))
-        boxes = np.float32([[0, -1e20, -1e20, -1e19, -1e19], [0, 1e6, 2, 1e7, 3], [0, 2, 3, 2, 3], [0, -0.0, -0.0, 4, 4]])
-        boxes = boxes[1:] if name == "roi_pool" else boxes  # whose coordinates PyTorch takes for 32-bit integers
-        op.case({"input": x, "boxes": boxes}, constant=("boxes",), **attrs)
+        boxes = [[0, 1e6, 2, 1e7, 3], [0, 2, 3, 2, 3], [0, -0.0, -0.0, 4, 4]]
+        if name == "roi_align":  # PyTorch's roi_pool has 32-bit integers for coordinates
+            boxes.append([0, -1e20, -1e20, -1e19, -1e19])
+        op.case({"input": x, "boxes": np.float32(boxes)}, constant=("boxes",), **attrs)
 
 
 FAMILIES = [recurrence_specials, ctc_specials, margin_specials, region_specials]
