@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{adapter, numbered, results};
+use common::{Outcome, adapter, has_f16, numbered, results};
 use std::hash::Hasher;
 use std::process::{Command, Output};
 use wgrad::ops::case::Case;
@@ -245,7 +245,7 @@ fn a_wrong_fusion_is_told_from_a_wrong_call() {
 fn chosen(cases: &[Case], device: &Device) -> Vec<(usize, String)> {
     let all = std::env::var("WGRAD_TEST_ALL").is_ok();
     let only = std::env::var("WGRAD_TEST_OP").ok();
-    let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
+    let has_f16 = has_f16(device);
     let is_chosen = |number: usize, case: &Case| {
         only.as_ref().map_or(all || number % 4 == 1, |op| op == case.op) && (has_f16 || !case.needs_f16)
     };
@@ -258,8 +258,8 @@ fn chosen(cases: &[Case], device: &Device) -> Vec<(usize, String)> {
 
 /// Whether a case's results are not finite, or something on the way to them: a mean of nothing, or the loss of an
 /// alignment that can't be, which `zero_infinity` takes away.
-fn is_infinite_somewhere(case: &Case, results: &[(String, Vec<f64>)]) -> bool {
-    results.iter().any(|(_, values)| values.iter().any(|value| !value.is_finite()))
+fn is_infinite_somewhere(case: &Case, results: &[Outcome]) -> bool {
+    results.iter().any(|outcome| outcome.values.iter().any(|value| !value.is_finite()))
         || case.inputs.iter().any(|input| input.shape.contains(&0))
         || case.op == "ctc_loss"
 }
@@ -282,14 +282,9 @@ fn pass(debug: Debug) {
                 continue;
             }
         };
-        for ((what, got), (_, expected)) in got.iter().zip(&expected) {
-            let scale = expected.iter().filter(|v| v.is_finite()).fold(1.0f64, |a, b| a.max(b.abs()));
-            let allowed = case.tolerance * f64::from(f32::EPSILON) * scale;
-            let same = |(g, e): (&f64, &f64)| g == e || (g.is_nan() && e.is_nan()) || (g - e).abs() <= allowed;
-            if !got.iter().zip(expected).all(same) {
-                alarms.push(format!("{name}: {what} has other values"));
-            }
-        }
+        let pairs = got.iter().zip(&expected);
+        let wrong = pairs.filter_map(|(got, expected)| got.difference(expected, case.tolerance));
+        alarms.extend(wrong.map(|wrong| format!("{name}: {wrong}")));
     }
     assert!(alarms.is_empty(), "{} alarms:\n{}", alarms.len(), alarms.join("\n"));
 }

@@ -8,7 +8,7 @@ use wgrad::{Conv2dOptions, DType, Device, DeviceOptions, Disable, Noop, Paramete
 
 /// Adapters that compute, without and with what changes the kernels' text.
 fn adapters() -> Vec<Device> {
-    let open = |disable| common::poisoned(disable).filter(|d| d.adapter().is_some_and(|adapter| adapter.has_f16));
+    let open = |disable| common::poisoned(disable).filter(common::has_f16);
     let of_gpus = Disable { int64: true, software: true, ..Disable::default() };
     [Disable::default(), of_gpus].into_iter().filter_map(open).collect()
 }

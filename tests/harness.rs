@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{differences, poisoned};
+use common::{Outcome, differences, poisoned};
 use std::hash::Hasher;
 use wgrad::ops::case::{Case, Input};
 use wgrad::{
@@ -183,6 +183,7 @@ fn found(bug: Bug, device: &Device) -> Vec<String> {
         tolerance: COLUMNS as f64,
         needs_f16: false,
         differentiable: true,
+        differences: false,
         smooth: false,
     };
     differences(&case, 7, device)
@@ -205,4 +206,23 @@ fn planted_bugs_are_caught_and_nothing_else_is() {
         let found = found(bug, &device);
         assert!(found.iter().any(|line| line.contains(sign)), "{bug:?} must show {sign:?}; found {found:?}");
     }
+}
+
+#[test]
+fn results_are_measured_by_themselves() {
+    let outcome =
+        |dtype: DType, values: [f64; 2]| Outcome { name: "it".into(), dtype, shape: vec![2], values: values.into() };
+    let is_seen = |got: &Outcome, expected: &Outcome| got.difference(expected, 8.0).is_some();
+    let small = outcome(DType::F32, [1e-7, -3e-7]);
+    assert!(!is_seen(&small, &small));
+    assert!(!is_seen(&outcome(DType::F32, [1e-7, -3e-7 * (1.0 + 1e-7)]), &small));
+    assert!(is_seen(&outcome(DType::F32, [0.0; 2]), &small), "zeros for small numbers");
+    assert!(is_seen(&outcome(DType::F32, [1e-7, f64::NAN]), &small));
+    let whole = outcome(DType::I32, [1.0, 2e9]);
+    assert!(is_seen(&outcome(DType::I32, [1.0, 2e9 - 1.0]), &whole), "an integer that is off by one");
+    for (got, expected) in [(DType::Bool, DType::I32), (DType::F16, DType::F32), (DType::U32, DType::I32)] {
+        assert!(is_seen(&outcome(got, [0.0, 1.0]), &outcome(expected, [0.0, 1.0])), "{got} for {expected}");
+    }
+    let column = Outcome { shape: vec![2, 1], ..outcome(DType::F32, [1e-7, -3e-7]) };
+    assert!(is_seen(&column, &small), "another shape");
 }

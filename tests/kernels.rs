@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{differences, numbered, poisoned};
+use common::{differences, has_f16, numbered, poisoned};
 use rayon::prelude::*;
 use wgrad::ops::case::Case;
 use wgrad::{Disable, ops};
@@ -16,7 +16,7 @@ fn agree(disable: Disable) {
     let Some(device) = poisoned(disable) else { return };
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let cases = ops::cases();
-    let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
+    let has_f16 = has_f16(&device);
     let mut chosen = numbered(&cases);
     chosen.retain(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
     let of_part = |part: &[(usize, &Case)]| {

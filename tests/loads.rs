@@ -227,7 +227,7 @@ fn casts_of_weights_go_into_loads() {
     }
     for disable in [Disable::default(), Disable { software: true, ..Disable::default() }] {
         let Some(device) = common::poisoned(disable) else { return };
-        if !device.adapter().is_some_and(|adapter| adapter.has_f16) {
+        if !common::has_f16(&device) {
             return;
         }
         for (at, chain) in chains.into_iter().enumerate() {

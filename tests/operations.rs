@@ -117,7 +117,7 @@ fn row(op: &str, cases: &[&Case], golden: usize) -> String {
     let dtypes = dtypes.iter().map(DType::to_string).collect::<Vec<_>>().join(" ");
     let order = match () {
         () if cases.iter().any(|case| case.smooth) => "any",
-        () if cases.iter().any(|case| case.differentiable) => "first",
+        () if cases.iter().any(|case| case.differences) => "first",
         () => "none",
     };
     let tolerances = cases.iter().filter(|case| !case.needs_f16).map(|case| case.tolerance);
@@ -148,7 +148,7 @@ fn table() -> String {
          * **gradient**: `any` order (the first two are compared with finite differences in double precision), the `first` \
          (further ones are zero, or jump), or `none`.\n\
          * **tolerance**: the largest difference allowed between an adapter and the double-precision reference, in units of \
-         f32's epsilon and relative to the largest value of a result; for sums about the number of terms.\n\
+         f32's epsilon and relative to the largest value of a result: a few, or what was measured on llvmpipe and a tenth.\n\
          * **cases** run on the adapter against the reference, forward and backward, with its own kernels, without subgroups \
          and 64-bit integers, and with the kernels for GPUs; **golden** are calls with PyTorch's results.\n\n\
          Tested on llvmpipe (Mesa 22.3) and SwiftShader, Vulkan's two software drivers, and on the reference.\n\n\

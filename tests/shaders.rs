@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{numbered, results};
+use common::{has_f16, numbered, results};
 use naga::back::{hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use rayon::prelude::*;
@@ -202,7 +202,7 @@ fn specialised(noop: Noop) -> Vec<(String, String)> {
 
 /// Runs all cases; calls `visit` after some of them, before the device drops what it has not used for long.
 fn record_all(device: &Device, mut visit: impl FnMut(&Device)) {
-    let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
+    let has_f16 = has_f16(device);
     for (number, case) in numbered(&ops::cases()).into_iter().filter(|(_, case)| has_f16 || !case.needs_f16) {
         // Every other case with sizes that kernels read.
         device.dynamic_sizes(if number % 2 == 0 { DynamicSizes::Always } else { DynamicSizes::Never });

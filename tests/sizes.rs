@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{numbered, poisoned, results};
+use common::{has_f16, numbered, poisoned, results};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 use wgrad::ops::case::Case;
@@ -32,7 +32,7 @@ fn other_bits(part: &[(usize, &Case)], disable: Disable) -> Vec<String> {
     });
     let bits = |case: &Case, number: usize, device: &Device| {
         let results = results(case, number, device).map_err(|error| error.to_string())?;
-        Ok(results.into_iter().map(|(_, values)| values.into_iter().map(f64::to_bits).collect()).collect())
+        Ok(results.into_iter().map(|outcome| outcome.values.into_iter().map(f64::to_bits).collect()).collect())
     };
     let differs = |&&(number, case): &&(usize, &Case)| {
         let [written, read]: [std::result::Result<Vec<Vec<u64>>, String>; 2] =
@@ -50,7 +50,7 @@ fn agree(disable: Disable) {
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let is_long = only.is_some() || is_long();
     let cases = ops::cases();
-    let has_f16 = device.adapter().is_some_and(|adapter| adapter.has_f16);
+    let has_f16 = has_f16(&device);
     let mut chosen = numbered(&cases);
     chosen.retain(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
     let chosen: Vec<(usize, &Case)> = chosen.into_iter().step_by(if is_long { 1 } else { OF_CASES }).collect();

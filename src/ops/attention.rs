@@ -363,7 +363,6 @@ pub(super) fn cases() -> Vec<Case> {
             let options = AttentionOptions { attn_mask: x.get(3).cloned(), ..options.clone() };
             Ok(vec![x[0].scaled_dot_product_attention(&x[1], &x[2], &options)?])
         })
-        .tolerance(64.0)
     };
     let default = AttentionOptions::default;
     let many = |shapes: &[&[usize]], options: MultiHeadOptions, add_zero_attn: bool| {
@@ -383,7 +382,6 @@ pub(super) fn cases() -> Vec<Case> {
         // Small scores: the fifth derivative of steep ones would drown the differences.
         .domain(0, -1.0, 1.0)
         .domain(1, -1.0, 1.0)
-        .tolerance(256.0)
     };
     vec![
         attend(&[&[3, 5], &[4, 5], &[4, 2]], default()),

@@ -302,7 +302,6 @@ fn output_labels(
 pub(super) fn cases() -> Vec<Case> {
     let sum = |equation: &'static str, shapes: &[&[usize]]| {
         Case::new(OP, shapes, move |x| Ok(vec![Tensor::einsum(equation, &x.iter().collect::<Vec<_>>())?]))
-            .tolerance(256.0)
     };
     vec![
         sum("ij,jk->ik", &[&[5, 7], &[7, 3]]),

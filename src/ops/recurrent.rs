@@ -397,7 +397,7 @@ pub(super) fn cases() -> Vec<Case> {
     let with = |op, first: &[&[usize]], gates, run: fn(&[Tensor]) -> Result<Vec<Tensor>>| {
         let params = shapes(gates);
         let all: Vec<&[usize]> = first.iter().copied().chain(params.iter().map(Vec::as_slice)).collect();
-        Case::new(op, &all, run).tolerance(128.0)
+        Case::new(op, &all, run)
     };
     vec![
         with("rnn_tanh", &[&[3, 2, 3], &[1, 2, 2]], 1, |x| {

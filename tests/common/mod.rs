@@ -36,6 +36,16 @@ pub fn own_adapter() -> Option<Device> {
     adapter().map(|_| Device::open().expect("an adapter that opens twice"))
 }
 
+/// Whether 16-bit floats can be tested on a device. Where not, that is said; llvmpipe has them, so nothing is left out there.
+pub fn has_f16(device: &Device) -> bool {
+    let has = device.adapter().is_none_or(|adapter| adapter.has_f16);
+    assert!(has || !device.name().starts_with("llvmpipe"), "{} has lost its 16-bit floats", device.name());
+    if !has {
+        eprintln!("16-bit floats are left out on {}", device.name());
+    }
+    has
+}
+
 /// A small generator for test data (splitmix64), so that failures repeat.
 pub struct Random(pub u64);
 
@@ -112,8 +122,39 @@ pub fn inputs(case: &Case, number: usize) -> Vec<Vec<f64>> {
     case.inputs.iter().map(|input| values(input, &mut random)).collect()
 }
 
-/// Outputs, then gradients of all differentiable inputs for a random cotangent.
-pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec<(String, Vec<f64>)>> {
+/// A result of a case.
+pub struct Outcome {
+    /// `output 0`, `gradient 1`.
+    pub name: String,
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    pub values: Vec<f64>,
+}
+
+impl Outcome {
+    fn of(name: String, tensor: &Tensor) -> wgrad::Result<Outcome> {
+        Ok(Outcome { name, dtype: tensor.dtype(), shape: tensor.shape().to_vec(), values: tensor.to_f64()? })
+    }
+
+    /// How a device's result differs from the reference's, if it does: in its type, its shape, or an element by more than
+    /// the tolerance, in units of f32's epsilon at the result's own largest magnitude. Integers and truth values are equal.
+    pub fn difference(&self, expected: &Outcome, tolerance: f64) -> Option<String> {
+        let kind = |outcome: &Outcome| format!("{} {} {:?}", outcome.name, outcome.dtype, outcome.shape);
+        if kind(self) != kind(expected) {
+            return Some(format!("{}, not {}", kind(self), kind(expected)));
+        }
+        let finite = expected.values.iter().filter(|value| value.is_finite());
+        let scale = finite.fold(0.0f64, |scale, value| scale.max(value.abs()));
+        let allowed = if self.dtype.is_float() { tolerance * f64::from(f32::EPSILON) * scale } else { 0.0 };
+        let same = |(g, e): (&f64, &f64)| g == e || (g.is_nan() && e.is_nan()) || (g - e).abs() <= allowed;
+        let at = self.values.iter().zip(&expected.values).position(|pair| !same(pair))?;
+        let (name, got, expected) = (&self.name, self.values[at], expected.values[at]);
+        Some(format!("{name}[{at}]: expected {expected}, got {got} (allowed {allowed:.1e})"))
+    }
+}
+
+/// Gradients of all differentiable inputs for a random cotangent, then outputs.
+pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec<Outcome>> {
     let data = inputs(case, number);
     let leaves: Vec<Tensor> = case
         .inputs
@@ -133,20 +174,20 @@ pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec
             .iter()
             .map(|o| {
                 let values: Vec<f32> = (0..o.numel()).map(|_| (2.0 * random.unit() - 1.0) as f32).collect();
-                Tensor::from_slice(device, &values, o.shape()).unwrap()
+                Tensor::from_slice(device, &values, o.shape())?.to_dtype(o.dtype())
             })
-            .collect();
+            .collect::<wgrad::Result<_>>()?;
         let wanted: Vec<&Tensor> = leaves.iter().filter(|t| t.is_tracked()).collect();
         let gradients = grad(&floats, &wanted, &cotangents.iter().collect::<Vec<_>>())?;
         for (i, gradient) in gradients.into_iter().enumerate() {
             if let Some(gradient) = gradient {
-                assert_eq!(gradient.shape(), wanted[i].shape());
-                all.push((format!("gradient {i}"), gradient.to_f64()?));
+                assert_eq!((gradient.shape(), gradient.dtype()), (wanted[i].shape(), wanted[i].dtype()));
+                all.push(Outcome::of(format!("gradient {i}"), &gradient)?);
             }
         }
     }
     for (i, output) in outputs.iter().enumerate() {
-        all.push((format!("output {i}"), output.to_f64()?));
+        all.push(Outcome::of(format!("output {i}"), output)?);
     }
     Ok(all)
 }
@@ -167,8 +208,8 @@ pub fn differences(case: &Case, number: usize, device: &Device) -> Vec<String> {
     match results(case, number, device) {
         Err(error) => found.push(format!("{name}, second run: {error}")),
         Ok(second) => {
-            let bits = |run: &[(String, Vec<f64>)]| -> Vec<u64> {
-                run.iter().flat_map(|(_, values)| values.iter().map(|v| v.to_bits())).collect()
+            let bits = |run: &[Outcome]| -> Vec<u64> {
+                run.iter().flat_map(|outcome| outcome.values.iter().map(|v| v.to_bits())).collect()
             };
             if bits(&first) != bits(&second) {
                 found.push(format!("{name}: the second run gives other bits than the first"));
@@ -181,16 +222,8 @@ pub fn differences(case: &Case, number: usize, device: &Device) -> Vec<String> {
     if first.len() != expected.len() {
         found.push(format!("{name}: {} results, not {}", first.len(), expected.len()));
     }
-    for ((what, got), (_, expected)) in first.iter().zip(&expected) {
-        let scale = expected.iter().filter(|v| v.is_finite()).fold(1.0f64, |a, b| a.max(b.abs()));
-        let allowed = case.tolerance * f64::from(f32::EPSILON) * scale;
-        let same = |g: f64, e: f64| g == e || (g.is_nan() && e.is_nan()) || (g - e).abs() <= allowed;
-        if got.len() != expected.len() {
-            found.push(format!("{name} {what}: {} elements, not {}", got.len(), expected.len()));
-        } else if let Some(at) = (0..got.len()).find(|&at| !same(got[at], expected[at])) {
-            let (got, expected) = (got[at], expected[at]);
-            found.push(format!("{name} {what}[{at}]: expected {expected}, got {got} (allowed {allowed:.1e})"));
-        }
-    }
+    let pairs = first.iter().zip(&expected);
+    let wrong = pairs.filter_map(|(got, expected)| got.difference(expected, case.tolerance));
+    found.extend(wrong.map(|wrong| format!("{name} {wrong}")));
     found
 }

@@ -6,16 +6,10 @@ use crate::error::Result;
 use crate::graph::{Tensor, grad};
 use crate::ops::case::Case;
 
-/// A case with the products that go into a result counted for its tolerance: of the output, the input's and
-/// the weight's gradient, whichever is most.
 fn conv(input: [usize; 4], weight: [usize; 4], options: Conv2dOptions) -> Case {
-    let [_, per_group, height, width] = weight;
-    let positions: usize = input[0].max(1) * input[2] * input[3];
-    let terms = (per_group * height * width).max(weight[0] * height * width).max(positions);
     Case::new("conv2d", &[&input, &weight, &weight[..1]], move |x| {
         Ok(vec![x[0].conv2d(&x[1], Some(&x[2]), &options)?])
     })
-    .tolerance(2.0 * terms as f64 + 16.0)
 }
 
 fn options(stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2], groups: usize) -> Conv2dOptions {
@@ -31,7 +25,6 @@ fn one_dimension() -> Vec<Case> {
         Case::new("conv1d", &[input, weight, &weight[..1]], move |x| {
             Ok(vec![x[0].conv1d(&x[1], Some(&x[2]), &options)?])
         })
-        .tolerance(256.0)
     };
     let plain = Conv1dOptions::default();
     let padded = Conv1dOptions { stride: [2], padding: Padding::Explicit([2]), dilation: [3], groups: 2 };
@@ -43,8 +36,7 @@ fn one_dimension() -> Vec<Case> {
         case(&[0, 3, 11], &[4, 3, 3], plain),
         Case::new("conv1d", &[&[11, 3], &[4, 3, 4]], move |x| {
             Ok(vec![x[0].t()?.conv1d(&x[1].transpose(1, 2)?.narrow(1, 1, 3)?, None, &plain)?])
-        })
-        .tolerance(256.0),
+        }),
     ]
 }
 
@@ -53,7 +45,6 @@ fn three_dimensions() -> Vec<Case> {
         Case::new("conv3d", &[input, weight, &weight[..1]], move |x| {
             Ok(vec![x[0].conv3d(&x[1], Some(&x[2]), &options)?])
         })
-        .tolerance(512.0)
     };
     let plain = Conv3dOptions::default();
     let same = Conv3dOptions { padding: Padding::Same, ..plain };
@@ -70,8 +61,7 @@ fn three_dimensions() -> Vec<Case> {
         case(&[0, 2, 4, 3, 5], &[3, 2, 2, 3, 2], plain),
         Case::new("conv3d", &[&[4, 2, 3, 5], &[3, 2, 2, 2, 3]], move |x| {
             Ok(vec![x[0].transpose(0, 1)?.conv3d(&x[1].transpose(3, 4)?, None, &plain)?])
-        })
-        .tolerance(512.0),
+        }),
         Case::new("conv3d", &[&[1, 2, 3, 3, 4], &[2, 2, 2, 2, 2]], move |x| {
             Ok(vec![x[0].to_dtype(DType::F16)?.conv3d(&x[1].to_dtype(DType::F16)?, None, &plain)?])
         })
@@ -135,8 +125,8 @@ fn two_dimensions() -> Vec<Case> {
         conv([3, 7, 11, 13], [37, 7, 3, 3], options([1, 1], [1, 1], [1, 1], 1)),
         // more taps than are written out, of rows that no block divides, strided and dilated
         conv([1, 2, 3, 70], [3, 2, 2, 31], options([1, 3], [1, 4], [1, 2], 1)).first_order(),
-        // enough channels for the kernels of large ones
-        conv([1, 64, 16, 16], [64, 64, 3, 3], same),
+        // enough channels for the kernels of large ones; Winograd's transforms lose digits of the gradient
+        conv([1, 64, 16, 16], [64, 64, 3, 3], same).tolerance(51.0),
         conv([1, 32, 30, 31], [16, 32, 3, 3], options([2, 2], [1, 1], [1, 1], 1)),
     ];
     // Second derivatives of the larger ones take long and show nothing that small ones do not.
@@ -154,9 +144,9 @@ fn two_dimensions() -> Vec<Case> {
         let (input, weight) = (x[0].narrow(0, 1, 2)?, x[1].narrow(0, 1, 4)?);
         Ok(vec![input.conv2d(&weight, None, &Conv2dOptions { groups: 4, ..Conv2dOptions::default() })?])
     };
-    cases.push(Case::new("conv2d", &[&[3, 5, 7], &[4, 3, 3, 3]], unbatched).tolerance(128.0));
-    cases.push(Case::new("conv2d", &[&[3, 5, 6, 2], &[4, 2, 3, 2]], views).tolerance(128.0));
-    cases.push(Case::new("conv2d", &[&[3, 4, 5, 6], &[5, 1, 3, 2]], offsets).tolerance(128.0));
+    cases.push(Case::new("conv2d", &[&[3, 5, 7], &[4, 3, 3, 3]], unbatched));
+    cases.push(Case::new("conv2d", &[&[3, 5, 6, 2], &[4, 2, 3, 2]], views));
+    cases.push(Case::new("conv2d", &[&[3, 4, 5, 6], &[5, 1, 3, 2]], offsets));
     // Storage in 16 bits: general, depthwise, and the gradient of the weight in one piece and in several.
     for (input, weight, groups) in [
         ([2, 4, 5, 7], [6, 2, 3, 3], 2),
@@ -180,12 +170,12 @@ fn two_dimensions() -> Vec<Case> {
         Ok(grad(&[&output], &[&input, &weight], &[&cotangent])?.into_iter().flatten().collect())
     };
     cases.push(Case::new("conv2d", &[&[3, 2, 9, 7], &[4, 2, 3, 3], &[3, 4, 9, 7]], gradients).half());
-    // More channels than one loop goes through.
+    // More channels than one loop goes through; equal terms, which all round the same way.
     let deep = |x: &[Tensor]| {
         let options = Conv2dOptions { groups: 2, ..Conv2dOptions::default() };
         Ok(vec![x[0].expand(&[1, 40_002, 1, 2])?.conv2d(&x[1].expand(&[2, 20_001, 1, 1])?, None, &options)?])
     };
-    cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(8_000.0).first_order());
+    cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(720.0).first_order());
     // No channels.
     cases.push(conv([1, 0, 3, 3], [2, 0, 2, 2], plain));
     cases

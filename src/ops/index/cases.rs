@@ -13,19 +13,15 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
 
 fn gather() -> Vec<Case> {
     let gather = |dim, shape: &[usize], index: &[usize], size: i32| {
-        Case::new("gather", &[shape, index], move |x| Ok(vec![x[0].gather(dim, &x[1])?]))
-            .integers(1, 0, size - 1)
-            .tolerance(64.0)
+        Case::new("gather", &[shape, index], move |x| Ok(vec![x[0].gather(dim, &x[1])?])).integers(1, 0, size - 1)
     };
     let select = |dim, shape: &[usize], index: &[usize], size: i32| {
-        Case::new("index_select", &[shape, index], move |x| Ok(vec![x[0].index_select(dim, &x[1])?]))
-            .integers(1, 0, size - 1)
-            .tolerance(64.0)
+        let run = move |x: &[Tensor]| Ok(vec![x[0].index_select(dim, &x[1])?]);
+        Case::new("index_select", &[shape, index], run).integers(1, 0, size - 1)
     };
     let take = |dim: Option<isize>, shape: &[usize], index: &[usize], size: i32| {
-        Case::new("take_along_dim", &[shape, index], move |x| Ok(vec![x[0].take_along_dim(&x[1], dim)?]))
-            .integers(1, 0, size - 1)
-            .tolerance(64.0)
+        let run = move |x: &[Tensor]| Ok(vec![x[0].take_along_dim(&x[1], dim)?]);
+        Case::new("take_along_dim", &[shape, index], run).integers(1, 0, size - 1)
     };
     vec![
         gather(0, &[7], &[12], 7),
@@ -52,8 +48,7 @@ fn gather() -> Vec<Case> {
         take(Some(-1), &[2, 1, 5], &[1, 3, 2], 5),
         take(None, &[2, 3], &[2, 4], 6),
         Case::new("take_along_dim", &[&[3, 4], &[3, 9]], |x| Ok(vec![x[0].take_along_dim(&x[1], Some(1))?]))
-            .integers(1, -9, 9)
-            .tolerance(64.0),
+            .integers(1, -9, 9),
     ]
 }
 
@@ -69,25 +64,22 @@ fn scatter() -> Vec<Case> {
     let meeting = |dim, shapes: &[&[usize]], size: i32| {
         Case::new("scatter", shapes, move |x| Ok(vec![x[0].scatter(dim, &x[2], &x[1])?]))
             .integers(2, 0, size - 1)
-            .no_gradient()
+            .no_differences()
     };
     let add = |dim, shapes: &[&[usize]], size: i32| {
-        Case::new("scatter_add", shapes, move |x| Ok(vec![x[0].scatter_add(dim, &x[2], &x[1])?]))
-            .integers(2, 0, size - 1)
-            .tolerance(64.0)
+        let run = move |x: &[Tensor]| Ok(vec![x[0].scatter_add(dim, &x[2], &x[1])?]);
+        Case::new("scatter_add", shapes, run).integers(2, 0, size - 1)
     };
     let reduce = |reduction| {
         Case::new("scatter", &[&[4, 3], &[11, 3], &[11, 3]], move |x| {
             Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], reduction)?])
         })
         .integers(2, 0, 3)
-        .tolerance(64.0)
         .no_gradient()
     };
     let index_add = |dim, shapes: &[&[usize]], size: i32, alpha| {
-        Case::new("index_add", shapes, move |x| Ok(vec![x[0].index_add(dim, &x[2], &x[1], alpha)?]))
-            .integers(2, 0, size - 1)
-            .tolerance(64.0)
+        let run = move |x: &[Tensor]| Ok(vec![x[0].index_add(dim, &x[2], &x[1], alpha)?]);
+        Case::new("index_add", shapes, run).integers(2, 0, size - 1)
     };
     vec![
         place(0, &[&[5], &[3]], &[3], &[4, 0, 2]),
@@ -116,8 +108,7 @@ fn scatter() -> Vec<Case> {
         add(0, &[&[5, 3], &[2, 3], &[0, 3]], 5),
         add(1, &[&[4, 5], &[4, 9], &[4, 9]], 5).truth(0).truth(1).no_gradient(),
         Case::new("scatter_add", &[&[5, 4], &[4, 5], &[5, 4]], |x| Ok(vec![x[0].scatter_add(0, &x[2], &x[1].t()?)?]))
-            .integers(2, 0, 4)
-            .tolerance(64.0),
+            .integers(2, 0, 4),
         index_add(0, &[&[5, 3], &[7, 3], &[7]], 5, 1.0),
         index_add(1, &[&[2, 4, 3], &[2, 3, 3], &[3]], 4, -1.5),
         index_add(0, &[&[], &[], &[]], 1, 2.0),
@@ -129,7 +120,6 @@ fn long() -> Vec<Case> {
     let add = |size: usize, count: usize| {
         Case::new("scatter_add", &[&[size], &[count], &[count]], |x| Ok(vec![x[0].scatter_add(0, &x[2], &x[1])?]))
             .integers(2, 0, nearest::<i32>(size) - 1)
-            .tolerance(4.0 * count as f64)
             .first_order()
     };
     let add_rows = |size: usize, count: usize, width: usize| {
@@ -137,12 +127,12 @@ fn long() -> Vec<Case> {
             Ok(vec![x[0].index_add(1, &x[2], &x[1], 1.0)?])
         })
         .integers(2, 0, nearest::<i32>(size) - 1)
-        .tolerance(4.0 * count as f64)
         .first_order()
     };
     let mut cases = vec![
-        add(1, 40_000),
-        add(3, 12_000),
+        // All terms into few sums, whose last roundings are as large as the sums.
+        add(1, 40_000).tolerance(9.6),
+        add(3, 12_000).tolerance(9.6),
         add(301, 5_003),
         add_rows(2, 4_500, 2),
         add_rows(257, 67, 5),
@@ -151,7 +141,6 @@ fn long() -> Vec<Case> {
             Ok(vec![x[0].scatter_add(1, &x[2], &x[1])?])
         })
         .integers(2, 0, 6)
-        .tolerance(4_000.0)
         .first_order(),
         Case::new("scatter_add", &[&[3], &[12_000], &[12_000]], |x| Ok(vec![x[0].scatter_add(0, &x[2], &x[1])?]))
             .integers(0, -9, 9)
@@ -162,13 +151,14 @@ fn long() -> Vec<Case> {
             Ok(vec![x[0].to_dtype(DType::F16)?.scatter_add(0, &x[2], &x[1].to_dtype(DType::F16)?)?])
         })
         .integers(2, 0, 39)
-        .half(),
+        .half()
+        // A sum above 16 that rounds the other way, in a result of which the largest is below.
+        .tolerance(12_860.0),
         Case::new("scatter", &[&[40], &[2_500], &[2_500]], |x| {
             Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], ScatterReduction::Multiply)?])
         })
         .domain(1, 0.9, 1.1)
         .integers(2, 0, 39)
-        .tolerance(10_000.0)
         .no_gradient(),
     ];
     // One place among many takes nearly all: its run crosses chunks that belong to it as a whole.
@@ -179,7 +169,6 @@ fn long() -> Vec<Case> {
             Ok(vec![x[0].scatter_add(0, &index, &x[1])?])
         })
         .integers(2, -9_000, 499)
-        .tolerance(36_000.0)
         .first_order(),
     );
     cases
@@ -188,11 +177,10 @@ fn long() -> Vec<Case> {
 fn embedding() -> Vec<Case> {
     let look_up = |index: &[usize], options: EmbeddingOptions| {
         let mut case = Case::new("embedding", &[&[7, 3], index], move |x| Ok(vec![x[1].embedding(&x[0], &options)?]))
-            .integers(1, 0, 6)
-            .tolerance(64.0);
+            .integers(1, 0, 6);
         // These gradients are asked for and are not slopes.
         if options.padding_idx.is_some() || options.scale_grad_by_freq {
-            case = case.no_gradient();
+            case = case.no_differences();
         }
         case
     };
@@ -209,7 +197,7 @@ fn embedding() -> Vec<Case> {
 
 fn masked() -> Vec<Case> {
     let select = |shape: &[usize], mask: &[usize]| {
-        Case::new("masked_select", &[shape, mask], |x| Ok(vec![x[0].masked_select(&x[1])?])).truth(1).tolerance(64.0)
+        Case::new("masked_select", &[shape, mask], |x| Ok(vec![x[0].masked_select(&x[1])?])).truth(1)
     };
     vec![
         select(&[37], &[37]),

@@ -155,8 +155,7 @@ pub(super) fn cases() -> Vec<Case> {
                     Ok(vec![x[0].cosine_embedding_loss(&x[1], &target, margin, reduction)?])
                 })
                 .domain(0, 0.5, 2.0)
-                .integers(2, 0, 1)
-                .tolerance(64.0),
+                .integers(2, 0, 1),
             );
             cases.push(
                 Case::new("margin_ranking_loss", &[&[3, 5], &[1, 5], &[3, 1]], move |x| {
@@ -175,7 +174,8 @@ pub(super) fn cases() -> Vec<Case> {
         }
         for (p, swap) in [(2.0, false), (2.0, true), (3.0, false), (1.0, true)] {
             let options = TripletMarginOptions { margin: 9.0, p, swap, reduction, ..TripletMarginOptions::default() };
-            // All of one sign: 1 is nowhere near a difference of 0, where some norms have a kink.
+            // All of one sign: 1 is nowhere near a difference of 0, where some norms have a kink. Gradients of the two distances
+            // nearly cancel.
             cases.push(
                 Case::new("triplet_margin_loss", &[&[4, 3], &[4, 3], &[1, 3]], move |x| {
                     Ok(vec![x[0].triplet_margin_loss(&x[1], &x[2], &options)?])
@@ -183,7 +183,7 @@ pub(super) fn cases() -> Vec<Case> {
                 .domain(0, 1.0, 2.0)
                 .domain(1, -0.5, 0.5)
                 .domain(2, -4.0, -2.0)
-                .tolerance(64.0),
+                .tolerance(8.5),
             );
         }
     }
@@ -192,8 +192,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("cosine_embedding_loss", &[&[7], &[7], &[]], move |x| {
             one(x, |x| x[0].cosine_embedding_loss(&x[1], &x[2], 0.0, Reduction::Mean))
         })
-        .integers(2, 1, 1)
-        .tolerance(64.0),
+        .integers(2, 1, 1),
     );
     cases
 }

@@ -210,10 +210,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("adaptive_avg_pool1d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool1d([Some(to)])?]))
     };
     let plane = |shape: &[usize], to: [Option<usize>; 2]| {
-        Case::new("adaptive_avg_pool2d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool2d(to)?])).tolerance(64.0)
+        Case::new("adaptive_avg_pool2d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool2d(to)?]))
     };
     let volume = |shape: &[usize], to: [Option<usize>; 3]| {
-        Case::new("adaptive_avg_pool3d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool3d(to)?])).tolerance(64.0)
+        Case::new("adaptive_avg_pool3d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool3d(to)?]))
     };
     vec![
         line(&[2, 3, 7], 3),
@@ -223,7 +223,7 @@ pub(super) fn cases() -> Vec<Case> {
         // Products of positions and sizes that take more than 32 bits.
         line(&[1, 1, 70_001], 69_997).first_order(),
         // A window longer than the loops of the other kernels.
-        line(&[1, 1, 2050], 2).tolerance(1100.0).first_order(),
+        line(&[1, 1, 2050], 2).first_order(),
         plane(&[2, 3, 6, 8], [Some(3), Some(2)]),
         plane(&[2, 3, 7, 5], [Some(3), Some(4)]),
         plane(&[3, 7, 6], [None, Some(4)]),
@@ -235,13 +235,12 @@ pub(super) fn cases() -> Vec<Case> {
         volume(&[1, 2, 3, 4, 5], [Some(1), Some(1), Some(1)]),
         Case::new("adaptive_avg_pool2d", &[&[3, 7, 5, 2]], |x| {
             Ok(vec![x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?.adaptive_avg_pool2d([Some(3), Some(2)])?])
-        })
-        .tolerance(64.0),
+        }),
         Case::new("adaptive_avg_pool3d", &[&[2, 4, 5, 6]], |x| {
             let x = x[0].to_dtype(DType::F16)?;
             Ok(vec![x.adaptive_avg_pool3d([Some(2), Some(2), Some(3)])?, x.adaptive_avg_pool3d([Some(1); 3])?])
         })
         .half(),
-        Case::new("global_avg_pool", &[&[2, 3, 4, 5]], |x| Ok(vec![x[0].global_avg_pool()?])).tolerance(64.0),
+        Case::new("global_avg_pool", &[&[2, 3, 4, 5]], |x| Ok(vec![x[0].global_avg_pool()?])),
     ]
 }

@@ -325,7 +325,7 @@ pub(super) fn cases() -> Vec<Case> {
         line(&[2, 7], 11),
         line(&[0, 2, 7], 3),
         line(&[2, 2, 7], 0),
-        line(&[1, 1, 70_001], 69_997).no_gradient(),
+        line(&[1, 1, 70_001], 69_997).no_differences(),
         line(&[1, 1, 2050], 2),
         plane(&[2, 3, 6, 8], [Some(3), Some(2)]),
         plane(&[2, 3, 7, 5], [Some(3), Some(4)]),

@@ -45,14 +45,14 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (dims, keepdim) in [(&[][..], false), (&[1], true), (&[0, -1], false)] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].logsumexp(dims, keepdim)?]);
-        cases.push(Case::new("logsumexp", &[&[2, 3, 5]], run).tolerance(64.0));
+        cases.push(Case::new("logsumexp", &[&[2, 3, 5]], run));
     }
     let rows = |x: &[Tensor]| Ok(vec![x[0].logsumexp(&[-1], false)?]);
     cases.extend([
         Case::new("logsumexp", &[&[3, 0]], rows).no_gradient(),
         Case::new("logsumexp", &[&[0, 3]], rows),
         Case::new("logsumexp", &[&[]], rows),
-        Case::new("logsumexp", &[&[4, 5]], rows).domain(0, 800.0, 1000.0).tolerance(64.0).first_order(),
+        Case::new("logsumexp", &[&[4, 5]], rows).domain(0, 800.0, 1000.0).first_order(),
         Case::new("logsumexp", &[&[4, 5]], rows).integers(0, -3, 3).no_gradient(),
         Case::new("logsumexp", &[&[4, 5]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.logsumexp(&[1], false)?])).half(),
     ]);

@@ -213,7 +213,6 @@ pub(super) fn cases() -> Vec<Case> {
                 Ok(vec![x[0].log_softmax(2)?.ctc_loss(&x[1], inputs, counts, &options)?])
             })
             .integers(1, low, high)
-            .tolerance(256.0)
         };
     let with = |blank, reduction, zero_infinity| CtcLossOptions { blank, reduction, zero_infinity };
     use Reduction::{Mean, None, Sum};
@@ -224,16 +223,16 @@ pub(super) fn cases() -> Vec<Case> {
         case([1, 1, 2], &[1, 1], vec![1], vec![1], with(0, Sum, false)),
         // Labels that do not fit, and no time at all.
         case([5, 3, 4], &[3, 4], vec![2, 5, 0], vec![4, 2, 1], with(0, Sum, true)),
-        // More states than a workgroup has invocations.
-        case([70, 1, 5], &[1, 33], vec![70], vec![33], with(4, None, true)).tolerance(4096.0).first_order(),
+        // More states than a workgroup has invocations, and 70 steps of logarithms and exponentials, of which the gradient takes a
+        // difference a hundredth as large.
+        case([70, 1, 5], &[1, 33], vec![70], vec![33], with(4, None, true)).tolerance(125.0).first_order(),
         Case::new("ctc_loss", &[&[5, 4], &[2], &[1], &[1]], |x| {
             let options = CtcLossOptions::default();
             Ok(vec![x[0].log_softmax(1)?.ctc_loss(&x[1], &x[2], &x[3], &options)?])
         })
         .integers(1, 1, 3)
         .integers(2, 5, 5)
-        .integers(3, 2, 2)
-        .tolerance(256.0),
+        .integers(3, 2, 2),
         Case::new("ctc_loss", &[&[4, 6, 3], &[4], &[4]], |x| {
             // A view of the scores, and lengths on the device.
             let lengths = Tensor::from_slice(x[1].device(), &[1, 0, 2, 1], &[4])?;
@@ -242,7 +241,7 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .integers(1, 1, 2)
         .integers(2, 5, 6)
-        .tolerance(256.0),
+        .tolerance(8.5),
     ]
 }
 
