@@ -7,6 +7,8 @@ mod cases;
 mod operands;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twin;
 mod variants;
 
 pub(super) use cases::cases;
