@@ -91,11 +91,12 @@ fn a_training_step_allocates_what_wgpu_does() {
     let (many, many_dispatches) = replayed(12);
     assert!(many_dispatches > few_dispatches + 50, "{few_dispatches} and {many_dispatches} dispatches");
     // wgpu's lists grow with each dispatch, each change of kernel and each buffer in another role (here up to ten a
-    // dispatch); a flush has an encoder, submissions, error scopes. That none is ours is tested exactly below.
+    // dispatch); a flush has an encoder, submissions, error scopes. That none is ours is tested exactly below. The bounds are
+    // what was counted, 1.14 and 51, and a tenth.
     let each = (many - few) as f64 / (many_dispatches - few_dispatches) as f64;
     assert!(each < 1.25, "{each:.2} allocations a dispatch: {few} for {few_dispatches}, {many} for {many_dispatches}");
     let fixed = few as f64 - each * few_dispatches as f64;
-    assert!(fixed < 60.0, "{fixed:.0} allocations a flush besides");
+    assert!(fixed < 56.0, "{fixed:.0} allocations a flush besides");
 }
 
 #[test]

@@ -69,11 +69,11 @@ fn difference(got: &Outcome, exact: &Outcome, shaken: &[Outcome], roundings: f64
     None
 }
 
-/// True where rounding explains so much of a result that the comparison says little: a hundredth, or thirty roundings.
+/// True where rounding explains so much of a result that the comparison says little: thirty roundings of its type.
 fn is_vague(exact: &Outcome, shaken: &[Outcome], roundings: f64) -> bool {
     exact.values.iter().enumerate().any(|(at, exact)| {
         let scale = exact.iter().filter(|value| value.is_finite()).fold(0.0f64, |scale, value| scale.max(value.abs()));
-        let most = (30.0 * roundings).max(1e-2) * scale;
+        let most = 30.0 * roundings * scale;
         shaken.iter().any(|s| s.values[at].iter().zip(exact).any(|(s, e)| (s - e).abs() > most))
     })
 }
@@ -134,7 +134,7 @@ fn random_programs_agree_with_the_reference() {
                 let apart = wgrad::Disable { fuse: true, inplace: true, ..int64 };
                 let devices = [wgrad::Disable::default(), int64, apart].map(common::poisoned);
                 let [Some(eights), Some(fours), Some(apart)] = devices else { return Ok(()) };
-                let has_f16 = fours.adapter().is_some_and(|adapter| adapter.has_f16);
+                let has_f16 = common::has_f16(&fours);
                 let mut bytes = [0; 32];
                 bytes[..8].copy_from_slice(&seed.to_le_bytes());
                 bytes[8] = thread as u8;
@@ -145,14 +145,20 @@ fn random_programs_agree_with_the_reference() {
                     ..Config::default()
                 };
                 let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-                TestRunner::new_with_rng(config, rng).run(&programs(), |program| {
+                let run = TestRunner::new_with_rng(config, rng).run(&programs(), |program| {
                     let device = match (program.seed >> 8) % 8 {
                         0 => &apart,
                         1..4 => &eights,
                         _ => &fours,
                     };
                     if has_f16 || program.dtype() == DType::F32 { check(&program, device, vague) } else { Ok(()) }
-                })
+                });
+                let in_eights = || eights.shader_sources().iter().any(|(_, text)| text.contains("vec4<u64>"));
+                assert!(
+                    eights.adapter().is_none_or(|adapter| !adapter.has_int64) || in_eights(),
+                    "no program ran in eights"
+                );
+                run
             })
         });
         for run in runs.collect::<Vec<_>>() {
@@ -165,5 +171,6 @@ fn random_programs_agree_with_the_reference() {
         }
     });
     let vague = vague.into_inner();
-    assert!(vague * 10 <= count as usize, "{vague} of {count} programs are so sensitive that comparing says little");
+    // Seven of 150 are.
+    assert!(vague * 20 <= count as usize, "{vague} of {count} programs are so sensitive that comparing says little");
 }
