@@ -48,8 +48,10 @@ const VALUES: &[Reason] = &[
 /// Zeros of the other sign, at least on some adapter; everything else of these cases is compared.
 const ZEROS: &[Reason] = &[
     (
-        "WGSL leaves the sign of a zero open, and drivers make the same of x, max(x, 0) and sign(x)",
-        "pointwise_specials/abs.0 pointwise_specials/clamp.0 pointwise_specials/relu.0 pointwise_specials/relu6.0
+        "WGSL leaves the sign of a zero open, which drivers lose in sign(x), max(x, 0), sin(x) and their like",
+        "pointwise_specials/sin.0 pointwise_specials/cos.0 pointwise_specials/tan.0 half_pointwise_specials/sin.0
+         half_pointwise_specials/cos.0 half_pointwise_specials/tan.0 pointwise_specials/abs.0
+         pointwise_specials/clamp.0 pointwise_specials/relu.0 pointwise_specials/relu6.0
          pointwise_specials/sign.0 half_pointwise_specials/abs.0 half_pointwise_specials/clamp.0
          half_pointwise_specials/relu.0 half_pointwise_specials/relu6.0 half_pointwise_specials/sign.0
          loss_specials/l1_loss.0 half_loss_specials/l1_loss.0 half_loss_specials/l1_loss.1
