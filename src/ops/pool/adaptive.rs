@@ -29,8 +29,9 @@ pub(super) enum Stage {
     Along(Along),
 }
 
-/// Windows longer than this go to the other kernels, whose loops may be of any length.
-const LONGEST_EVEN: usize = 1024;
+/// Windows longer than this go to the other kernels, whose loops may be of any length: a pool's kernel is written for the
+/// length of its windows, and here that follows from the input's size, which may be another each time.
+const LONGEST_EVEN: usize = 2;
 
 /// The kernels divide products of positions and sizes in 32 bits, with two to spare.
 const LARGEST: usize = 1 << 30;
