@@ -67,16 +67,24 @@ struct Family {
     /// The number of them that brought new sizes, and whether this one did.
     changes: Cache<u64, usize>,
     is_counted: bool,
+    /// True where those before this one brought so many that further ones are read from parameters.
+    keeps_changing: bool,
 }
 
 impl Family {
-    /// True where sizes keep changing; this is one more that is new.
-    fn keeps_changing(&mut self) -> bool {
-        let changes = self.changes.entry(self.fingerprint);
+    fn begin(&mut self, fingerprint: u64) {
+        self.changes.trim(MOST_FAMILIES, |_| true);
+        self.keeps_changing = *self.changes.entry(fingerprint) >= MOST_CHANGES;
+        self.fingerprint = fingerprint;
+        self.is_counted = false;
+    }
+
+    /// Notes that this graph has new sizes, and tells whether they keep changing.
+    fn changes(&mut self) -> bool {
         if !std::mem::replace(&mut self.is_counted, true) {
-            *changes += 1;
+            *self.changes.entry(self.fingerprint) += 1;
         }
-        *changes > MOST_CHANGES
+        self.keeps_changing
     }
 }
 
@@ -128,7 +136,7 @@ impl Pipelines {
     /// Forgets all that are not held elsewhere.
     pub fn clear(&self) {
         self.trim(0);
-        self.family.lock().changes.clear();
+        *self.family.lock() = Family::default();
     }
 
     /// Forgets those that were not asked for the longest and that nobody else holds, down to `most` in all.
@@ -156,7 +164,7 @@ impl Gpu {
                 DynamicSizes::Always => true,
                 DynamicSizes::Never => false,
                 DynamicSizes::Auto if known.is_some() => false,
-                DynamicSizes::Auto => forms.is_shared || self.pipelines.family.lock().keeps_changing(),
+                DynamicSizes::Auto => forms.is_shared || self.pipelines.family.lock().changes(),
             };
         match if is_open { forms.open.upgrade() } else { known } {
             Some(pipeline) => Ok(pipeline),
@@ -176,10 +184,16 @@ impl Gpu {
 
     /// Kernels that are asked for from now on are for a graph of another size, or for another graph.
     pub fn begin_plan(&self, family: u64) {
-        let mut current = self.pipelines.family.lock();
-        current.fingerprint = family;
-        current.is_counted = false;
-        current.changes.trim(MOST_FAMILIES, |_| true);
+        self.pipelines.family.lock().begin(family);
+    }
+
+    /// Whether the graph that is planned reads its sizes from parameters, where they are new.
+    pub fn has_dynamic_sizes(&self) -> bool {
+        match *self.pipelines.dynamic_sizes.lock() {
+            DynamicSizes::Always => true,
+            DynamicSizes::Never => false,
+            DynamicSizes::Auto => self.pipelines.family.lock().keeps_changing,
+        }
     }
 
     /// True where a kernel that a software adapter is to compile was asked for in many sizes. Whoever asked should then

@@ -45,18 +45,24 @@ pub struct Room {
     pub bytes: usize,
     /// Kernels.
     pub launches: usize,
+    /// Texts, of which a few should serve all sizes, since these keep changing: no constant follows from a size alone.
+    pub dynamic: bool,
 }
 
 impl Default for Room {
     fn default() -> Room {
-        Room { bytes: 128 << 20, launches: usize::MAX }
+        Room { bytes: 128 << 20, launches: usize::MAX, dynamic: false }
     }
 }
 
 impl Room {
     /// The less of both.
     pub(crate) fn min(self, other: Room) -> Room {
-        Room { bytes: self.bytes.min(other.bytes), launches: self.launches.min(other.launches) }
+        Room {
+            bytes: self.bytes.min(other.bytes),
+            launches: self.launches.min(other.launches),
+            dynamic: self.dynamic || other.dynamic,
+        }
     }
 }
 

@@ -76,7 +76,8 @@ pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Pla
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
     let calls = schedule.nodes.len();
-    let mut own = Own { kernels: vec![None; calls], summing: vec![None; calls], rooms: vec![Room::default(); calls] };
+    let room = Room { dynamic: gpu.has_dynamic_sizes(), ..Room::default() };
+    let mut own = Own { kernels: vec![None; calls], summing: vec![None; calls], rooms: vec![room; calls] };
     for call in wiring.calls() {
         if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
             own.kernels[call] = Some(own_kernels(&wiring, call, own.rooms[call], gpu, tuner)?);

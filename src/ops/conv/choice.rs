@@ -7,7 +7,7 @@
 
 use super::kernels::Call;
 use super::tiled::{TILES, Tile, product};
-use super::tiles::{Target, Tiles, choose};
+use super::tiles::{Target, Tiles};
 use super::winograd::{self, OUTPUTS};
 use super::{Geometry, Pass};
 use crate::number::nearest;
@@ -86,7 +86,7 @@ fn on_cpu(call: &Call) -> Vec<Method> {
 
 /// A method that computes any convolution: strips, unless they are too long to be written out.
 fn general(call: &Call) -> Method {
-    choose(call.pass, call.geometry, call.target()).map_or(Method::Blocks, Method::Strips)
+    call.tiles(call.room.dynamic).map_or(Method::Blocks, Method::Strips)
 }
 
 /// Whether Winograd's tiles would be nothing but traffic.

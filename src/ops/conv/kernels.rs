@@ -7,7 +7,7 @@
 
 use super::choice::{Method, methods};
 use super::tiled::product;
-use super::tiles::{Target, Tiles};
+use super::tiles::{Target, Tiles, choose, width, widths_like};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
@@ -125,6 +125,13 @@ impl Call<'_> {
             (true, _) => Target::Plain,
             (false, _) => Target::Gpu,
         }
+    }
+
+    /// The register tile of strips, if they are short enough to be written out; a `dynamic` one serves other widths as well.
+    pub fn tiles(&self, dynamic: bool) -> Option<Tiles> {
+        let width = width(self.pass, self.geometry);
+        let widths = if dynamic { widths_like(width) } else { width..=width };
+        choose(self.pass, self.geometry, widths, self.target())
     }
 
     /// One subgroup on a CPU, so that small grids spread over the cores; a GPU wants full groups.
@@ -292,26 +299,24 @@ impl Call<'_> {
             .constant("TILE_OUT", unsigned(tiles.channels))
             .constant("TILE_X", unsigned(tiles.x))
             .constant("ONES", unsigned(usize::from(self.ones)));
-        self.split(kernel, [across, down], self.batch * g.output[0], strips, tiles.channels)
+        // The same splits with either tile, so that the choice between these changes no bit.
+        let [alone, shared] = [false, true].map(|dynamic| self.tiles(dynamic).unwrap_or(*tiles));
+        let groups = across * g.groups * g.out_per_group.div_ceil(alone.channels);
+        let strips = g.output[1].div_ceil(alone.x.min(shared.x));
+        let rest = alone.channels.max(shared.channels);
+        let splits = self.splits(groups, self.batch * g.output[0], strips, rest)?;
+        self.summed(kernel, &[], [across, down, splits])
     }
 
-    /// The kernel that sums `spans` of `length` iterations each, split over the grid's third dimension, and
-    /// the one that adds the splits up. `rest` are an invocation's other iterations.
-    fn split(
-        &self,
-        kernel: Kernel,
-        [across, down]: [usize; 2],
-        spans: usize,
-        length: usize,
-        rest: usize,
-    ) -> Result<Kernels> {
+    /// The number of parts in which a kernel of so many groups adds up `spans` of `length` iterations each; `rest` are an
+    /// invocation's other iterations.
+    fn splits(&self, groups: usize, spans: usize, length: usize, rest: usize) -> Result<usize> {
         let longest = (LIMIT.saturating_sub(rest) / length.max(1)).max(1);
-        let for_groups = (self.enough_groups() / (across * down).max(1)).min(self.most_splits());
-        let splits = for_groups.clamp(1, spans.max(1)).max(spans.div_ceil(longest));
+        let for_groups = (self.enough_groups() / groups.max(1)).min(self.most_splits());
         if length + rest > LIMIT {
             return Err(self.too_large("steps of a sum"));
         }
-        self.summed(kernel, &[], [across, down, splits])
+        Ok(for_groups.clamp(1, spans.max(1)).max(spans.div_ceil(longest)))
     }
 
     /// A kernel whose layers are splits, and the one that adds the splits up; `values` are parameters of its own.
@@ -355,7 +360,7 @@ impl Call<'_> {
         let [groups, folds, _] = fold_groups(strips, self.workgroup());
         let steps = rows + (window_rows(g) - 1) / g.stride[0];
         self.depthwise_sized(Kernel::new("conv2d_depthwise", DEPTHWISE), g, x)
-            .constant("TILE_Y", unsigned(rows))
+            .size("TILE_Y", rows)
             .constant("ROTATE", rotate)
             .loads("load_input", Operand::Input(0), strips * steps * g.stride[0] * window_columns(g, x))
             .loads("load_weight", Operand::Input(1), strips * g.kernel[0] * g.kernel[1])
@@ -383,7 +388,8 @@ impl Call<'_> {
             Operand::Input(1),
             steps * g.stride[0] * window_columns(g, x),
         );
-        self.split(kernel, [across, 1], spans, self.window_steps(), 0)
+        let splits = self.splits(across, spans, self.window_steps(), 0)?;
+        self.summed(kernel, &[], [across, 1, splits])
     }
 }
 
