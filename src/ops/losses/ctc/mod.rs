@@ -118,7 +118,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Invalid`] where a shape or length does not fit, the input is empty, or the blank is no class;
-    /// [`Error::WrongDType`]; [`Error::TooLarge`] for more than 16,383 labels of a sample. Lengths on the device and
+    /// [`Error::WrongDType`]; [`Error::TooLarge`] for more than 8,191 labels of a sample. Lengths on the device and
     /// labels that don't fit make the loss NaN and are [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
     /// ```
