@@ -26,6 +26,11 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
     call::TABLES.iter().copied().flatten()
 }
 
+/// Whether an operation computes each element from those at its place.
+pub fn is_pointwise(op: &str) -> bool {
+    call::is_pointwise(op)
+}
+
 /// What an operation takes.
 pub fn operation(op: &str) -> Option<&'static Operation> {
     operations().find(|operation| operation.names.contains(&op))

@@ -28,6 +28,11 @@ pub struct Operation {
     pub run: fn(&Call) -> Results,
 }
 
+/// Whether an operation computes each element from those at its place.
+pub(super) fn is_pointwise(op: &str) -> bool {
+    pointwise::OPERATIONS.iter().any(|operation| operation.names.contains(&op))
+}
+
 pub(super) const TABLES: &[&[Operation]] = &[
     pointwise::OPERATIONS,
     reduce::OPERATIONS,
