@@ -30,6 +30,22 @@ struct Own {
 }
 
 impl Own {
+    fn new(wiring: &Wiring, gpu: &Gpu, tuner: &Tuner) -> Result<Own> {
+        let nodes = &wiring.schedule.nodes;
+        let calls = nodes.len();
+        let room = Room { dynamic: gpu.has_dynamic_sizes(), ..Room::default() };
+        let mut own = Own { kernels: vec![None; calls], summing: vec![None; calls], rooms: vec![room; calls] };
+        for call in wiring.calls().filter(|&call| matches!(nodes[call].op.class(), Class::Kernel)) {
+            own.kernels[call] = Some(own_kernels(wiring, call, own.rooms[call], gpu, tuner)?);
+            own.summing[call] = summing_kernels(wiring, call, own.rooms[call], gpu)?;
+        }
+        Ok(own)
+    }
+
+    fn former<'a>(&'a self, wiring: &'a Wiring, gpu: &'a Gpu, kept: &'a BTreeSet<Root>) -> Former<'a> {
+        Former { wiring, adapter: gpu.adapter(), kernels: &self.kernels, summing: &self.summing, kept }
+    }
+
     /// Those that carry out a cluster's call.
     fn of(&self, wiring: &Wiring, cluster: &Cluster, call: usize) -> Option<&Kernels> {
         let summing = self.summing[call].as_ref().filter(|_| cluster.side_sum(wiring).is_some());
@@ -75,15 +91,7 @@ struct Order<'a> {
 pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
-    let calls = schedule.nodes.len();
-    let room = Room { dynamic: gpu.has_dynamic_sizes(), ..Room::default() };
-    let mut own = Own { kernels: vec![None; calls], summing: vec![None; calls], rooms: vec![room; calls] };
-    for call in wiring.calls() {
-        if matches!(schedule.nodes[call].op.class(), Class::Kernel) {
-            own.kernels[call] = Some(own_kernels(&wiring, call, own.rooms[call], gpu, tuner)?);
-            own.summing[call] = summing_kernels(&wiring, call, own.rooms[call], gpu)?;
-        }
-    }
+    let mut own = Own::new(&wiring, gpu, tuner)?;
     let mut budget = gpu.memory_budget();
     let (mut order, mut notes) = Order::new(&wiring, gpu, &own, &kept, budget);
     let mut placer = order.place(&own)?;
@@ -130,8 +138,7 @@ impl<'a> Order<'a> {
         kept: &'a BTreeSet<Root>,
         budget: Option<u64>,
     ) -> (Order<'a>, Vec<String>) {
-        let Own { kernels, summing, .. } = own;
-        let former = Former { wiring, adapter: gpu.adapter(), kernels, summing, kept };
+        let former = own.former(wiring, gpu, kept);
         let disable = gpu.adapter().disable;
         let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
         if !(disable.fuse || disable.rematerialise) {
@@ -245,5 +252,50 @@ fn alone(wiring: &Wiring, call: usize, kernels: Kernels) -> Written {
         outputs: (0..schedule.nodes[call].outputs.len()).map(|output| Edge::Node { index: call, output }).collect(),
         scalars: (0..schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect(),
         in_place: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceOptions, Disable, Noop};
+    use crate::graph::{Device, Tensor};
+    use crate::ops::{BatchNormOptions, Conv2dOptions, Padding};
+    use crate::plan::Planner;
+
+    /// The price of what a step of residual blocks runs.
+    fn price(blocks: usize, disable: Disable) -> Result<u64> {
+        let options = DeviceOptions { noop: Some(Noop::default()), disable, ..DeviceOptions::default() };
+        let device = Device::with_options(&options)?;
+        let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+        let mut y = Tensor::from_slice(&device, &[1f32; 8 << 14], &[8, 16, 32, 32])?;
+        let weight = || Ok(Tensor::from_slice(&device, &[1f32; 16 * 16 * 9], &[16, 16, 3, 3])?.requires_grad());
+        let weights: Vec<Tensor> = (0..blocks).map(|_| weight()).collect::<Result<_>>()?;
+        for weight in &weights {
+            let normed = y.conv2d(weight, None, &padded)?.batch_norm(None, None, None, None, &training)?;
+            y = normed.relu()?.add(&y)?;
+        }
+        y.square()?.mean(&[], false)?.backward()?;
+        drop(y);
+        let gradients: Vec<Tensor> = weights.iter().filter_map(Tensor::grad).collect();
+        let schedule = device.schedule(&gradients.iter().collect::<Vec<_>>());
+        let planner: Option<&Planner> = device.executor().as_any().downcast_ref();
+        let planner = planner.ok_or(Error::Internal { op: "test", reason: "no planner".to_string() })?;
+        let (gpu, wiring) = (planner.gpu(), Wiring::new(&schedule));
+        let kept = kept_roots(&wiring);
+        let own = Own::new(&wiring, gpu, planner.tuner())?;
+        let (order, _) = Order::new(&wiring, gpu, &own, &kept, None);
+        let former = own.former(&wiring, gpu, &kept);
+        Ok(order.clusters.iter().map(|cluster| former.price(cluster)).sum())
+    }
+
+    #[test]
+    fn computing_again_takes_a_twentieth_at_most() {
+        for blocks in [4, 16] {
+            let again = price(blocks, Disable::default()).unwrap();
+            let kept = price(blocks, Disable { rematerialise: true, ..Disable::default() }).unwrap();
+            assert!(kept < again && again <= kept + kept / 20, "{again} with values computed again, {kept} without");
+        }
     }
 }

@@ -136,12 +136,12 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Those of the values that save most for their price, which take `left` at most; more where `excess` bytes are to be
-    /// saved.
+    /// Those of the values that save most for their price, and of equal ones first those that are read last and so save it
+    /// for longest, which take `left` at most; more where `excess` bytes are to be saved.
     fn affordable(&self, left: u64, excess: usize) -> HashSet<Root> {
         let mut by_price: Vec<(&Root, &Copy)> = self.again.iter().map(|((_, root), copy)| (root, copy)).collect();
         let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.price.max(1) as f64;
-        by_price.sort_by(|a, b| saved_for(b).total_cmp(&saved_for(a)).then(b.0.cmp(a.0)));
+        by_price.sort_by(|a, b| saved_for(b).total_cmp(&saved_for(a)).then(a.0.cmp(b.0)));
         let (mut price, mut saved) = (0, 0);
         let taken = by_price.into_iter().take_while(|&(&root, copy)| {
             price += copy.price;
