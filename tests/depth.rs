@@ -95,20 +95,20 @@ fn a_deep_step_is_one_plan() {
 #[test]
 fn gradients_of_many_batches_take_the_memory_of_one() {
     let mut training = Training::new(noop(None), Shape::Plain, 4, 32).unwrap();
-    let [one, many, read] = [(1, false), (12, false), (12, true)].map(|(batches, is_read)| {
+    let [one, many, read] = [(1, false), (48, false), (48, true)].map(|(batches, is_read)| {
         training.step(batches, is_read).unwrap();
         let (launches, runs, stats) = training.step(batches, is_read).unwrap();
         (launches, runs, stats.bytes_live_peak, stats.plans)
     });
     assert_eq!(one.1, 1);
     // The last batch is carried out with the step.
-    assert_eq!(many.1, 12);
+    assert_eq!(many.1, 48);
     let parameters: usize = training.chain.parameters().iter().map(|parameter| 4 * parameter.value().numel()).sum();
     // The gradients of the batches before, and that of one parameter.
     let most = one.2 + 2 * parameters as u64;
-    assert!(many.2 <= most, "{} bytes for twelve batches, {} for one", many.2, one.2);
+    assert!(many.2 <= most, "{} bytes for 48 batches, {} for one", many.2, one.2);
     assert!(many.2 <= read.2, "{} bytes, {} where each loss is read", many.2, read.2);
-    assert!(many.0 <= 12 * one.0 + 12 && many.0 <= read.0, "{} launches, {} where each is read", many.0, read.0);
+    assert!(many.0 <= 48 * one.0 + 48 && many.0 <= read.0, "{} launches, {} where each is read", many.0, read.0);
     // The first batch, those that add to it, the last one with the step.
     assert!(many.3 - one.3 <= 3, "{} plans", many.3 - one.3);
 }
@@ -134,7 +134,9 @@ fn calls_that_nobody_reads_cost_no_buffer_each() {
     let device = noop(None);
     let x = Tensor::ones(&device, &[16]).unwrap().requires_grad();
     let mut y = x.clone();
-    for _ in 0..25_000 {
+    // Three calls each.
+    let turns = if std::env::var_os("WGRAD_TEST_ALL").is_some() { 100_000 } else { 25_000 };
+    for _ in 0..turns {
         y = y.add(&y.mul_scalar(0.002).unwrap()).unwrap();
     }
     device.flush().unwrap();
