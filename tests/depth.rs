@@ -144,25 +144,69 @@ fn calls_that_nobody_reads_cost_no_buffer_each() {
     assert!(stats.buffers < 1000 && stats.runs > 1, "{stats:?}");
 }
 
+/// Values of which few are small enough to be kept for gradients alone, and of which all are.
 #[test]
-fn gradients_read_what_a_flush_left_of_the_history() {
+fn gradients_read_what_flushes_left_of_the_history() {
     let Some(device) = common::poisoned(Disable::default()) else { return };
-    let x = Tensor::from_slice(&device, &[0.5f32, -1.0, 2.0], &[3]).unwrap().requires_grad();
-    let mut y = x.clone();
-    for _ in 0..60 {
-        // The sine's gradient reads what it is of.
-        y = y.add(&y.sin().unwrap().mul_scalar(0.1).unwrap()).unwrap();
-    }
-    device.flush().unwrap();
-    y.sum(&[], false).unwrap().backward().unwrap();
-    let gradient = x.grad().unwrap().to_vec::<f32>().unwrap();
-    for (start, got) in [0.5f64, -1.0, 2.0].into_iter().zip(gradient) {
-        let (mut y, mut exact) = (start, 1.0);
-        for _ in 0..60 {
-            exact *= 1.0 + 0.1 * y.cos();
-            y += 0.1 * y.sin();
+    for copies in [1, 3000] {
+        let starts = [0.5f32, -1.0, 2.0];
+        let x = Tensor::from_slice(&device, &starts.repeat(copies), &[3 * copies]).unwrap().requires_grad();
+        let mut y = x.clone();
+        for turn in 0..60 {
+            // The sine's gradient reads what it is of.
+            y = y.add(&y.sin().unwrap().mul_scalar(0.1).unwrap()).unwrap();
+            if turn % 25 == 24 {
+                device.flush().unwrap();
+            }
         }
-        // Sixty factors, each of a few roundings.
-        assert!((f64::from(got) - exact).abs() <= 1e-4 * exact.abs(), "{got} instead of {exact}");
+        device.flush().unwrap();
+        y.sum(&[], false).unwrap().backward().unwrap();
+        let gradient = x.grad().unwrap().to_vec::<f32>().unwrap();
+        for (start, got) in starts.repeat(copies).into_iter().zip(gradient) {
+            let (mut y, mut exact) = (f64::from(start), 1.0);
+            for _ in 0..60 {
+                exact *= 1.0 + 0.1 * y.cos();
+                y += 0.1 * y.sin();
+            }
+            // Sixty factors, each of a few roundings.
+            assert!((f64::from(got) - exact).abs() <= 1e-4 * exact.abs(), "{got} instead of {exact}");
+        }
+    }
+}
+
+/// Launches and peak of a step whose forward pass is carried out after every so many blocks, and apart from its gradient.
+fn of_cut_step(shape: Shape, depth: usize, part: usize) -> (u64, u64) {
+    let Training { device, chain, mut sgd, images, labels } = Training::new(noop(None), shape, depth, 32).unwrap();
+    let mut launches = 0;
+    for _ in 0..2 {
+        device.sync().unwrap();
+        device.reset_peak_stats();
+        let before = device.stats().dispatches;
+        let logits = chain.forward_in_parts(&images, part).unwrap();
+        let loss = logits.cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+        drop(logits);
+        device.flush().unwrap();
+        loss.backward().unwrap();
+        drop(loss);
+        sgd.step().unwrap();
+        sgd.zero_grad();
+        launches = device.stats().dispatches - before;
+    }
+    (launches, device.stats().bytes_live_peak)
+}
+
+#[test]
+fn a_pass_that_is_cut_takes_little_more_than_a_whole_one() {
+    // With the blocks of a part. What the caller holds where it is cut is stored, which is much of a shallow U.
+    let chains = [Shape::Plain, Shape::Residual, Shape::PreActivation, Shape::Dense].map(|shape| (shape, 8, 3));
+    for (shape, depth, part) in chains.into_iter().chain([(Shape::U, 16, 5)]) {
+        let (launches, bytes) = of_step(noop(None), shape, depth);
+        // Once, between the pass and its gradient, and also within the pass.
+        for part in [usize::MAX, part] {
+            let (more, most) = of_cut_step(shape, depth, part);
+            let shares = [more as f64 / launches as f64, most as f64 / bytes as f64];
+            assert!(shares[0] <= 1.1, "{shape:?}, {part} blocks a part: {more} launches, {launches} of a whole pass");
+            assert!(shares[1] <= 1.2, "{shape:?}, {part} blocks a part: {most} bytes, {bytes} of a whole pass");
+        }
     }
 }

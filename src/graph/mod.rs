@@ -28,5 +28,5 @@ pub use parameter::Parameter;
 pub use print::Graph;
 pub use profiler::ProfileEvent;
 pub(crate) use profiler::Profiler;
-pub(crate) use schedule::{Edge, Schedule};
+pub(crate) use schedule::{Edge, MOST_SMALL, Schedule};
 pub(crate) use source::{ascribe, ascribe_to_caller};

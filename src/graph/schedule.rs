@@ -7,6 +7,9 @@ use std::ops::Index;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+/// Bytes of a value that is small: kept for gradients alone it lies side by side with others.
+pub(crate) const MOST_SMALL: usize = 1 << 14;
+
 /// The nodes of one flush. Leaves and values computed earlier come into it as `sources`.
 ///
 /// It keeps its memory when it is cleared, for the next flush.
@@ -128,7 +131,9 @@ impl Schedule {
         schedule
     }
 
-    /// Collects everything that the roots need and that is not computed yet into an empty schedule.
+    /// Collects everything that the roots need and that is not computed yet into an empty schedule. What would be kept for
+    /// gradients alone and takes little work is not: the gradient computes it from what it is computed from, so that a
+    /// pass takes no more memory where it is cut off from its gradient.
     pub fn fill(&mut self, roots: impl IntoIterator<Item = Arc<Node>>, _: &mut Marker) {
         self.collect(roots, |_| usize::MAX);
         self.find_kept();
@@ -210,7 +215,9 @@ impl Schedule {
             let count = Arc::strong_count(node);
             *kept = count > 1 + self.dropped[i];
             self.remembered[i] = *kept && count == 1 + self.referred[i];
-            *retains &= *kept;
+            let is_left = self.remembered[i] && is_cheap(node);
+            *kept &= !is_left;
+            *retains = is_left || *retains && *kept;
             let drops = usize::from(!*retains);
             for edge in &self.edges[i] {
                 match *edge {
@@ -293,6 +300,16 @@ impl Schedule {
     pub fn clear(&mut self) {
         self.nodes.clear();
         self.sources.clear();
+    }
+}
+
+/// Whether computing a node's value again costs less than keeping it: a small one costs a launch.
+fn is_cheap(node: &Node) -> bool {
+    let is_small = node.outputs.iter().all(|output| output.bytes() <= MOST_SMALL);
+    match node.op.class() {
+        Class::View => true,
+        Class::Pointwise(_) => !is_small,
+        _ => node.op.is_copy() && !is_small,
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Kernels, and where their inputs, outputs and data words come from.
+#[derive(Default)]
 pub(super) struct Written {
     pub kernels: Kernels,
     /// For each bound input the call and its argument that it is.

@@ -162,7 +162,7 @@ impl<'a> Order<'a> {
                 .flat_map(|index| {
                     (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output })
                 })
-                .filter(|root| placer.keeps(*root) || lives.is_read(*root))
+                .filter(|root| placer.keeps(*root) || lives.is_read(*root, at))
                 .collect();
             let may_take = |output: Root, input: &Input| {
                 let free = placer.may_overwrite(input.root) && lives.is_last(input.root, at);
@@ -170,6 +170,8 @@ impl<'a> Order<'a> {
             };
             let kernels = |call| own.of(wiring, cluster, call).cloned().unwrap_or_default();
             let mut written = match cluster.kind {
+                // All of it is computed later.
+                _ if outputs.is_empty() => Written { inputs: cluster.inputs(wiring), ..Written::default() },
                 Kind::Pointwise => pointwise::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Rows(_) => rows::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Call(call) if pack::is_pack(wiring, call) => pack::write(wiring, call, packs),
@@ -185,7 +187,7 @@ impl<'a> Order<'a> {
             let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
             ends.retain(|root| lives.is_last(*root, at));
             let nodes = cluster.core().collect();
-            placer.place(Unit { nodes, written }, &roots, &ends, |root| lives.is_read(root))?;
+            placer.place(Unit { nodes, written }, &roots, &ends, |root| lives.is_read(root, at))?;
         }
         Ok(placer)
     }

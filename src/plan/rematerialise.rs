@@ -207,8 +207,7 @@ impl<'a> Round<'a> {
             return;
         }
         let Some(Life { readers, .. }) = self.lives.at(root, at) else { return };
-        // What nothing read before could as well be computed later.
-        let (Some(_), Some(&next)) = (readers.range(..at).next(), readers.range(at..).next()) else { return };
+        let Some(&next) = readers.range(at..).next() else { return };
         let Some((cluster, added)) = self.copy(root, next) else { return };
         let wiring = self.wiring();
         let read: Vec<Root> =

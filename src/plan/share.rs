@@ -1,5 +1,6 @@
 //! Which values share a buffer: by when they are in memory.
 
+use crate::graph::MOST_SMALL;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::iter;
@@ -28,9 +29,8 @@ const LEAST_PART: usize = 1 << 20;
 /// Parts of a buffer begin at multiples of this, the strictest alignment that WebGPU lets an adapter ask for.
 pub(super) const PART_ALIGNMENT: usize = 256;
 
-/// Values of at most so many bytes that are kept for gradients alone lie side by side in buffers of so many: history that
-/// nobody reads may be of hundreds of thousands of them, and goes all at once.
-const MOST_SMALL: usize = 1 << 14;
+/// Small values that are kept for gradients alone lie side by side in buffers of so many bytes: history that nobody reads may
+/// be of hundreds of thousands of them, and goes all at once.
 const SLAB: usize = 1 << 20;
 
 /// Where slots lie.

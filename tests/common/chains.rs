@@ -74,8 +74,9 @@ impl Chain {
     }
 }
 
-impl Module for Chain {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Chain {
+    /// The result, where what is recorded is carried out after every so many blocks.
+    pub fn forward_in_parts(&self, x: &Tensor, part: usize) -> Result<Tensor> {
         let mut y = x.clone();
         let mut skipped = Vec::new();
         for (at, Block { conv, norm }) in self.blocks.iter().enumerate() {
@@ -97,8 +98,17 @@ impl Module for Chain {
                     None => y,
                 },
             };
+            if at % part == part - 1 {
+                y.device().flush()?;
+            }
         }
         self.head.forward(&Flatten.forward(&y)?)
+    }
+}
+
+impl Module for Chain {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_in_parts(x, usize::MAX)
     }
 
     fn parameters(&self) -> Vec<Parameter> {

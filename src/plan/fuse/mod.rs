@@ -315,6 +315,26 @@ impl<'a> Fusion<'a> {
         cluster.members.iter().rev().copied().find(|&member| member == call || !is_addition(member))
     }
 
+    /// The clusters that take little work and read nothing but values of earlier runs and results of each other, the last one
+    /// first: what they read is in memory all the time, so they can as well run just before their results are read.
+    fn waiting(&self, needed: &HashSet<usize>, reads: &HashMap<usize, Vec<usize>>) -> Vec<usize> {
+        let mut keys: Vec<usize> = needed.iter().copied().collect();
+        keys.sort_unstable_by_key(|&key| self.number(&self.clusters[&key]));
+        let is_cheap = |kind: &Kind| match *kind {
+            Kind::Pointwise => true,
+            Kind::Call(call) => self.former.wiring.schedule.nodes[call].op.is_copy(),
+            Kind::Rows(_) => false,
+        };
+        let mut waiting = HashSet::new();
+        keys.retain(|key| {
+            is_cheap(&self.clusters[key].kind)
+                && reads[key].iter().all(|from| waiting.contains(from))
+                && waiting.insert(*key)
+        });
+        keys.reverse();
+        keys
+    }
+
     /// The clusters that are needed, each after those it reads from, otherwise in the order of recording.
     fn ordered(&mut self) -> Vec<Cluster> {
         let wiring = self.former.wiring;
@@ -355,7 +375,13 @@ impl<'a> Fusion<'a> {
                 feeds.entry(producer).or_default().push(key);
             }
         }
-        let place = |key: usize| Reverse((self.number(&self.clusters[&key]), key));
+        let mut numbers: HashMap<usize, Option<usize>> =
+            needed.iter().map(|&key| (key, self.number(&self.clusters[&key]))).collect();
+        for key in self.waiting(&needed, &reads) {
+            let first = feeds.get(&key).into_iter().flatten().filter_map(|user| numbers[user]).min();
+            numbers.entry(key).and_modify(|number| *number = first.or(*number));
+        }
+        let place = |key: usize| Reverse((numbers[&key], key));
         let mut ready: BinaryHeap<Reverse<(Option<usize>, usize)>> =
             waits.iter().filter(|(_, waits)| **waits == 0).map(|(&key, _)| place(key)).collect();
         let mut order = Vec::with_capacity(needed.len());
