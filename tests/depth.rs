@@ -210,3 +210,16 @@ fn a_pass_that_is_cut_takes_little_more_than_a_whole_one() {
         }
     }
 }
+
+#[test]
+fn inputs_that_wait_for_their_work_are_bounded() {
+    const BYTES: u64 = 8 << 20;
+    let device = noop(None);
+    let values = vec![1f32; usize::try_from(BYTES / 4).unwrap()];
+    let means: Vec<Tensor> = (0..24)
+        .map(|_| Tensor::from_slice(&device, &values, &[values.len()]).unwrap().mean(&[], false).unwrap())
+        .collect();
+    device.flush().unwrap();
+    let peak = device.stats().bytes_live_peak;
+    assert!(peak <= (64 << 20) + 2 * BYTES, "{peak} bytes for {} means", means.len());
+}

@@ -21,6 +21,10 @@ const MOST_PENDING_WITH_HISTORY: usize = 64 << 20;
 /// About what a recorded call takes there, with its operation and its edges.
 const CALL_BYTES: usize = 1 << 10;
 
+/// Values that the caller hands in may wait up to these bytes for the work that reads them: they are in the host's memory
+/// until then, and in the device's all at once when a plan runs. What has a history needs them for its gradient anyway.
+const MOST_HANDED_IN: usize = 64 << 20;
+
 /// A future that may be polled from any thread.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -110,6 +114,8 @@ struct Recorder {
     pending: Vec<Weak<Node>>,
     /// True where a call with a history was recorded since the last flush.
     has_history: bool,
+    /// Bytes that the caller handed in since then.
+    handed_in: usize,
     /// Values that parameters show. Who holds them are the parameters: a device that held its tensors would never be freed.
     effects: Vec<Weak<Node>>,
     random: RandomState,
@@ -235,6 +241,7 @@ impl Device {
             let mut recorder = self.inner.recorder.lock();
             std::mem::swap(&mut recorded, &mut recorder.pending);
             recorder.has_history = false;
+            recorder.handed_in = 0;
         }
         let result = self.compute(recorded.drain(..).filter_map(|node| node.upgrade()), marker);
         marker.recorded = recorded;
@@ -330,6 +337,20 @@ impl Device {
         recorder.pending.push(Arc::downgrade(node));
         recorder.has_history |= node.is_tracked();
         recorder.pending.len() >= recorder.most_calls()
+    }
+
+    /// Takes note of bytes that the caller hands in. What reads those before them is carried out first where they are many:
+    /// it is whole, or else these would have been there.
+    pub(crate) fn hand_in(&self, bytes: usize) {
+        let is_much = {
+            let recorder = self.inner.recorder.lock();
+            !recorder.has_history && recorder.handed_in > 0 && recorder.handed_in.saturating_add(bytes) > MOST_HANDED_IN
+        };
+        if is_much {
+            self.flush_in_passing();
+        }
+        let mut recorder = self.inner.recorder.lock();
+        recorder.handed_in = recorder.handed_in.saturating_add(bytes);
     }
 
     /// Carries the recording out where it has grown long.

@@ -58,6 +58,7 @@ impl Tensor {
         let layout = Layout::contiguous(shape, T::DTYPE);
         device.check_size("from_slice", &layout)?;
         device.check_dtype("from_slice", T::DTYPE)?;
+        device.hand_in(layout.bytes());
         let storage = Some(OneOrMore::One(Storage::Pending(Arc::new(T::device_bytes(values)))));
         let state = State { storage, ..State::default() };
         Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
