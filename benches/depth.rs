@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
-use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Tensor};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Noop, Tensor};
 
 #[derive(Parser)]
 #[command(about = "Measures training steps against depth")]
@@ -54,6 +54,9 @@ const BATCH: usize = 8;
 /// Steps of which the shortest counts.
 const STEPS: usize = 5;
 
+/// Steps with values computed again and without, in turn, whose mean counts.
+const COMPARED: usize = 10;
+
 struct Row {
     shape: Shape,
     blocks: usize,
@@ -62,12 +65,28 @@ struct Row {
     megabytes: f64,
     plan_ms: f64,
     step_ms: f64,
+    /// The time that all threads computed in a step, and that in one which computes nothing again, in turn with it.
+    user_ms: Option<[f64; 2]>,
 }
 
-fn measure(device: &Device, shape: Shape, blocks: usize, is_computed: bool) -> wgrad::Result<Row> {
-    let chain = Chain::new(&Scope::new(device), shape, blocks, SIZE)?;
-    let mut sgd = Sgd::new(chain.parameters(), SgdOptions::default())?;
-    let mut step = |batch: usize| -> wgrad::Result<f64> {
+/// A chain in training.
+struct Training {
+    device: Device,
+    chain: Chain,
+    sgd: Sgd,
+}
+
+impl Training {
+    fn new(options: &DeviceOptions, shape: Shape, blocks: usize) -> wgrad::Result<Training> {
+        let device = Device::with_options(options)?;
+        let chain = Chain::new(&Scope::new(&device), shape, blocks, SIZE)?;
+        let sgd = Sgd::new(chain.parameters(), SgdOptions::default())?;
+        Ok(Training { device, chain, sgd })
+    }
+
+    /// Milliseconds of a step.
+    fn step(&mut self, batch: usize) -> wgrad::Result<f64> {
+        let Training { device, chain, sgd } = self;
         let images = Tensor::ones(device, &[batch, 16, SIZE, SIZE])?;
         let labels = Tensor::from_slice(device, &vec![1i32; batch], &[batch])?;
         device.sync()?;
@@ -77,17 +96,22 @@ fn measure(device: &Device, shape: Shape, blocks: usize, is_computed: bool) -> w
         sgd.zero_grad();
         device.sync()?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
-    };
-    step(BATCH)?;
+    }
+}
+
+fn measure(options: &DeviceOptions, shape: Shape, blocks: usize) -> wgrad::Result<Row> {
+    let is_computed = options.noop.is_none();
+    let mut training = Training::new(options, shape, blocks)?;
+    training.step(BATCH)?;
     // A shorter batch is a new plan of the same kernels.
-    let replanned = step(BATCH - 1)?;
-    step(BATCH)?;
-    device.reset_peak_stats();
-    let before = device.stats().dispatches;
-    let mut step_ms = step(BATCH)?;
-    let stats = device.stats();
+    let replanned = training.step(BATCH - 1)?;
+    training.step(BATCH)?;
+    training.device.reset_peak_stats();
+    let before = training.device.stats().dispatches;
+    let mut step_ms = training.step(BATCH)?;
+    let stats = training.device.stats();
     for _ in 1..STEPS {
-        step_ms = step_ms.min(step(BATCH)?);
+        step_ms = step_ms.min(training.step(BATCH)?);
     }
     Ok(Row {
         shape,
@@ -97,7 +121,38 @@ fn measure(device: &Device, shape: Shape, blocks: usize, is_computed: bool) -> w
         megabytes: stats.bytes_live_peak as f64 / 1e6,
         plan_ms: (replanned - step_ms).max(0.0),
         step_ms,
+        user_ms: if is_computed { compare(training, options, shape, blocks)? } else { None },
     })
+}
+
+/// What steps take with values computed again and without, in turn.
+fn compare(
+    training: Training,
+    options: &DeviceOptions,
+    shape: Shape,
+    blocks: usize,
+) -> wgrad::Result<Option<[f64; 2]>> {
+    let disable = Disable { rematerialise: true, ..options.disable };
+    let kept = Training::new(&DeviceOptions { disable, ..options.clone() }, shape, blocks)?;
+    let mut both = [training, kept];
+    both.iter_mut().try_for_each(|training| training.step(BATCH).map(drop))?;
+    let mut user_ms = [0.0; 2];
+    for _ in 0..COMPARED {
+        for (training, sum) in both.iter_mut().zip(&mut user_ms) {
+            let Some(start) = user_seconds() else { return Ok(None) };
+            training.step(BATCH)?;
+            *sum += user_seconds().map_or(f64::NAN, |end| (end - start) * 1e3 / COMPARED as f64);
+        }
+    }
+    Ok(Some(user_ms))
+}
+
+/// Seconds that the threads of this process have computed, where the system tells.
+fn user_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Hundredths of seconds; the program's name, which may be of several words, ends with a parenthesis.
+    let ticks: f64 = stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse().ok()?;
+    Some(ticks / 100.0)
 }
 
 fn run() -> Outcome<()> {
@@ -106,17 +161,18 @@ fn run() -> Outcome<()> {
         arguments.json.as_ref().map(|path| OpenOptions::new().create(true).append(true).open(path)).transpose()?;
     let mut rows: Vec<Row> = Vec::new();
     println!(
-        "{:<16}{:<8}{:>8}{:>10}{:>10}{:>12}{:>12}",
-        "chain", "on", "blocks", "launches", "MB", "plan, ms", "step, ms"
+        "{:<16}{:<8}{:>8}{:>10}{:>10}{:>12}{:>12}{:>12}{:>12}",
+        "chain", "on", "blocks", "launches", "MB", "plan, ms", "step, ms", "user, ms", "kept, ms"
     );
     for (is_computed, most) in [(false, arguments.most), (true, arguments.most_computed)] {
         for shape in SHAPES.into_iter().filter(|shape| shape.name().contains(&arguments.filter)) {
             for blocks in (3..).map(|power| 1 << power).take_while(|&blocks| blocks <= most) {
                 let noop = Some(Noop::default()).filter(|_| !is_computed);
-                let device = Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() })?;
-                let row = measure(&device, shape, blocks, is_computed)?;
+                let options = DeviceOptions { noop, ..DeviceOptions::default() };
+                let row = measure(&options, shape, blocks)?;
+                let [user_ms, kept_ms] = row.user_ms.unwrap_or([f64::NAN; 2]);
                 println!(
-                    "{:<16}{:<8}{blocks:>8}{:>10}{:>10.1}{:>12.1}{:>12.1}",
+                    "{:<16}{:<8}{blocks:>8}{:>10}{:>10.1}{:>12.1}{:>12.1}{user_ms:>12.1}{kept_ms:>12.1}",
                     shape.name(),
                     if is_computed { "adapter" } else { "noop" },
                     row.launches,
@@ -125,11 +181,12 @@ fn run() -> Outcome<()> {
                     row.step_ms
                 );
                 if let Some(file) = &mut json {
-                    let mut line = machine::facts(&device);
+                    let mut line = machine::facts(&Device::with_options(&options)?);
                     let of_row = json!({
                         "suite": "depth", "name": shape.name(), "noop": !is_computed, "blocks": blocks,
                         "dispatches": row.launches, "peak_megabytes": row.megabytes, "plan_ms": row.plan_ms,
-                        "ms": row.step_ms,
+                        "ms": row.step_ms, "user_ms": row.user_ms.map(|both| both[0]),
+                        "user_ms_kept": row.user_ms.map(|both| both[1]),
                     });
                     line.extend(of_row.as_object().cloned().unwrap_or_default());
                     writeln!(file, "{}", Value::Object(line))?;
