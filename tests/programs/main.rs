@@ -171,6 +171,9 @@ fn random_programs_agree_with_the_reference() {
         }
     });
     let vague = vague.into_inner();
-    // Seven of 150 are.
-    assert!(vague * 20 <= count as usize, "{vague} of {count} programs are so sensitive that comparing says little");
+    // Seven of the usual 150 are, and up to eight with other seeds.
+    assert!(
+        vague <= (count as usize * 6).div_ceil(100),
+        "{vague} of {count} programs are so sensitive that comparing says little"
+    );
 }
