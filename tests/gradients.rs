@@ -1,12 +1,13 @@
 //! Gradients on the reference, in double precision, against central differences: first order for every
-//! differentiable case, second order for every smooth one. Cotangents are random, never a plain sum.
+//! differentiable case, second order for every smooth one. Cotangents are random, never a plain sum. Besides, each input's
+//! gradient is the same where no other has one, and linear in its cotangent.
 
 mod common;
 
 use common::{Random, inputs, numbered, tensor};
 use std::hash::Hasher;
 use wgrad::ops::case::Case;
-use wgrad::{Device, HostTensor, Layout, Op, Result, Tensor, Vjp, apply, grad, ops};
+use wgrad::{Device, Error, HostTensor, Layout, Op, Result, Tensor, Vjp, apply, grad, ops};
 
 /// Distance of the outer points of the stencil from the inner ones; a power of two, so that values in f32's
 /// precision move by exactly as much as is measured after rounding.
@@ -33,6 +34,9 @@ const TOLERANCE: f64 = 1.5e-7;
 
 /// What rounding adds, relative to the terms of `f` and divided by the step: some units of 2^-53.
 const ROUNDING: f64 = 1e-15;
+
+/// Allowed difference of two ways to add up the same terms in double precision, relative to those.
+const REORDERED: f64 = 1e-12;
 
 /// The values that `f` gives at inputs, contracted with fixed random numbers: the sum, and that of the terms' magnitudes.
 type Contracted<'a> = dyn Fn(&Device, &[Vec<f64>]) -> Result<[f64; 2]> + 'a;
@@ -106,6 +110,61 @@ fn first_gradients(case: &Case, device: &Device, leaves: &[Tensor], seed: u64) -
     let mut random = Random(seed ^ 0x5EC0);
     let cotangents = gradients.iter().map(|g| like(device, g, &mut random)).collect();
     Ok((gradients, cotangents))
+}
+
+/// Compares the derivative of the gradients by their cotangents, along others, with the gradients for those: a gradient
+/// is linear in its cotangent, whether or not it jumps. The derivative of an operation's gradient is asked for nowhere else
+/// where the operation is linear.
+fn disagreement_by_cotangent(case: &Case, device: &Device, leaves: &[Tensor], seed: u64) -> Result<Option<String>> {
+    let (outputs, cotangents) = outputs(case, device, leaves, seed)?;
+    let cotangents: Vec<Tensor> = cotangents.iter().map(Tensor::requires_grad).collect();
+    let wanted: Vec<&Tensor> = leaves.iter().filter(|t| t.is_tracked()).collect();
+    let mut random = Random(seed ^ 0xC0);
+    let others: Vec<Tensor> = outputs.iter().map(|o| like(device, o, &mut random)).collect();
+    let tracked: Vec<bool> = gradients(&outputs, &wanted, &cotangents)?.iter().map(Tensor::is_tracked).collect();
+    let of = |cotangents: &[Tensor]| -> Result<Vec<Tensor>> {
+        let all = gradients(&outputs, &wanted, cotangents)?.into_iter().zip(&tracked);
+        Ok(all.filter_map(|(gradient, &tracked)| tracked.then_some(gradient)).collect())
+    };
+    let (here, there) = (of(&cotangents)?, of(&others)?);
+    let fixed: Vec<Tensor> = here.iter().map(|g| like(device, g, &mut random)).collect();
+    let slopes = gradients(&here, &cotangents.iter().collect::<Vec<_>>(), &fixed)?;
+    let ([expected, terms], [got, _]) = (dot(&there, &fixed)?, dot(&slopes, &others)?);
+    let allowed = REORDERED * terms;
+    let is_same = (got - expected).abs() <= allowed || (got.is_nan() && expected.is_nan());
+    Ok((!is_same).then(|| format!("gradient {expected}, derivative by the cotangent {got} (allowed {allowed:.1e})")))
+}
+
+/// Compares each input's gradient, where no other input has one, with that among the others'; one that is zero is there all
+/// the same.
+fn disagreement_alone(case: &Case, device: &Device, leaves: &[Tensor], seed: u64) -> Result<Option<String>> {
+    let floats: Vec<usize> = (0..leaves.len()).filter(|&i| leaves[i].is_tracked()).collect();
+    let of = |tracked: &[usize]| -> Result<Vec<Option<Vec<f64>>>> {
+        let leaf = |(i, leaf): (usize, &Tensor)| {
+            if tracked.contains(&i) { leaf.detach().requires_grad() } else { leaf.detach() }
+        };
+        let leaves: Vec<Tensor> = leaves.iter().enumerate().map(leaf).collect();
+        let (outputs, cotangents) = outputs(case, device, &leaves, seed)?;
+        let wanted: Vec<&Tensor> = tracked.iter().map(|&i| &leaves[i]).collect();
+        let gradients = grad(&outputs.iter().collect::<Vec<_>>(), &wanted, &cotangents.iter().collect::<Vec<_>>())?;
+        gradients.into_iter().map(|g| g.map(|g| g.to_f64()).transpose()).collect()
+    };
+    if floats.len() < 2 {
+        return Ok(None);
+    }
+    let is_same = |alone: &Option<Vec<f64>>, joint: &Option<Vec<f64>>| match (alone, joint) {
+        (Some(alone), Some(joint)) => {
+            let allowed = REORDERED * joint.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+            alone.iter().zip(joint).all(|(a, b)| (a - b).abs() <= allowed || (a.is_nan() && b.is_nan()))
+        }
+        (alone, joint) => alone.is_none() && joint.is_none(),
+    };
+    for (&input, joint) in floats.iter().zip(of(&floats)?) {
+        if !is_same(&of(&[input])?[0], &joint) {
+            return Ok(Some(format!("input {input}")));
+        }
+    }
+    Ok(None)
 }
 
 /// The slope of `f` along a direction, by a stencil of four points, and what rounding may add to it.
@@ -192,6 +251,18 @@ fn check(case: &Case, number: usize, device: &Device) -> Result<Option<String>> 
     let values = first.iter().map(Tensor::to_f64).collect::<Result<Vec<_>>>()?;
     if let Some(wrong) = disagreement(case, device, &data, &first_order(case, seed), &values, &mut random)? {
         return Ok(Some(format!("first order, {wrong}")));
+    }
+    if let Some(wrong) = disagreement_alone(case, device, &tracked, seed)? {
+        return Ok(Some(format!("alone, {wrong}")));
+    }
+    match disagreement_by_cotangent(case, device, &tracked, seed) {
+        // The case is a gradient of the last order that there is.
+        Err(Error::NotDifferentiable { .. }) if !case.smooth => {}
+        wrong => {
+            if let Some(wrong) = wrong? {
+                return Ok(Some(format!("by the cotangent, {wrong}")));
+            }
+        }
     }
     if !case.smooth {
         return Ok(None);
