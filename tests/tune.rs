@@ -26,14 +26,15 @@ fn store_output(index: u32, value: f32) {
     output[index] = value;
 }
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x < params.count {
-        var value = FACTOR * input[params.offset + id.x];
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = (group.x + group.y * groups.x) * 64u + lane;
+    if id < params.count {
+        var value = FACTOR * input[params.offset + id];
         // As slow as one likes, and the same in the end.
         for (var round = 1u; round < ROUNDS; round++) {
             value = select(value, -value, value == f32(round) + 1e6);
         }
-        store_output(id.x, value);
+        store_output(id, value);
     }
 }
 ";

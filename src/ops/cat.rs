@@ -296,6 +296,8 @@ pub(super) fn cases() -> Vec<Case> {
         cat(1, &[&[0, 3], &[0, 2]]),
         cat(0, &[&[0, 3], &[2, 3]]),
         cat(1, &many),
+        // Several workgroups.
+        cat(1, &[&[9, 31], &[9, 40]]),
         // Strided inputs are read as they are; a tensor may come twice.
         Case::new("cat", &[&[5, 3], &[4, 3]], |x| Ok(vec![Tensor::cat(&[&x[0].t()?, &x[1].t()?, &x[0].t()?], 1)?])),
         Case::new("cat", &[&[2, 1], &[7, 3]], |x| {

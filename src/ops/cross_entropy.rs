@@ -289,6 +289,8 @@ pub(super) fn cases() -> Vec<Case> {
         plain(&[5], &[], 5, with(None, -100, 0.1)),
         plain(&[33, 10], &[33], 10, with(Mean, 3, 0.0)),
         plain(&[2, 5, 3, 4], &[2, 3, 4], 5, with(None, 1, 0.0)),
+        // Labels of several workgroups.
+        plain(&[19, 3, 17], &[19, 17], 3, with(Mean, -100, 0.0)),
         plain(&[4, 1], &[4], 1, with(Mean, -100, 0.0)),
         plain(&[0, 5], &[0], 5, with(Sum, -100, 0.0)),
         weighted(&[6, 5], &[6], 5, with(Mean, 2, 0.0)),

@@ -186,6 +186,8 @@ pub(super) fn cases() -> Vec<Case> {
         );
     }
     cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
+    // Results of several workgroups.
+    cases.push(Case::new("argmax", &[&[263, 3]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
     for dim in [0, 1] {
         cases.push(
             Case::new("max", &[&[5, 7]], move |x| x[0].max(dim, false).map(|(v, i)| vec![v, i]))
