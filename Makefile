@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-long test-swiftshader check bench-peers shader-stats driver
+.PHONY: mnist test test-long test-swiftshader mutants check bench-peers shader-stats driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -11,7 +11,7 @@ mnist: driver
 	cargo run --release --example mnist -- $(ARGS)
 
 # Tests neither see nor touch what this machine was tuned to.
-test test-long test-swiftshader: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
+test test-long test-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
 
 # The whole suite; fails where there is no adapter to test on.
 test:
@@ -25,6 +25,11 @@ test-long: test
 # The whole suite on SwiftShader, the other software driver of Vulkan.
 test-swiftshader:
 	manifest=$$(tools/install-swiftshader.sh) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test
+
+# Plants 200 bugs, one at a time, and says in tools/mutants/report.md which test finds each; goes on where it was ended.
+# `make mutants ARGS="--seed 2"` plants others, `ARGS=--rest` runs all tests on those that survived.
+mutants: driver
+	python3 tools/mutants/run.py $(ARGS)
 
 # What CI runs besides the tests; kernels are looked at where there is Mesa's compiler for AMD GPUs.
 check: driver

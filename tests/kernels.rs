@@ -1,10 +1,12 @@
 //! Every case of every operation on the adapter against the reference: forward and backward, the first run of a plan
-//! and a second one, with poisoned buffers and guard bands behind them. `WGRAD_TEST_OP=NAME` runs one operation's.
+//! and a second one, with poisoned buffers and guard bands behind them. `WGRAD_TEST_OP=NAME` runs one operation's;
+//! with `WGRAD_TEST_BRIEF=1` none after the first that fails.
 
 mod common;
 
 use common::{differences, has_f16, numbered, poisoned};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wgrad::ops::case::Case;
 use wgrad::{Disable, ops};
 
@@ -19,9 +21,16 @@ fn agree(disable: Disable) {
     let has_f16 = has_f16(&device);
     let mut chosen = numbered(&cases);
     chosen.retain(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
+    let ends = std::env::var_os("WGRAD_TEST_BRIEF").is_some();
+    let failed = AtomicBool::new(false);
     let of_part = |part: &[(usize, &Case)]| {
         let device = poisoned(disable).unwrap();
-        part.iter().flat_map(|&(number, case)| differences(case, number, &device)).collect::<Vec<String>>()
+        let mut found = Vec::new();
+        for &(number, case) in part.iter().take_while(|_| !(ends && failed.load(Relaxed))) {
+            found.extend(differences(case, number, &device));
+            failed.fetch_or(!found.is_empty(), Relaxed);
+        }
+        found
     };
     let failures: Vec<String> = chosen.par_chunks(SHARING).flat_map(of_part).collect();
     let ran = chosen.len();

@@ -1,0 +1,126 @@
+"""Which tests would find a mutant, the cheapest first."""
+
+import json
+import re
+import struct
+from functools import cache
+
+from draw import ROOT
+
+# Those that run an operation's cases, or a file of golden values, or an operation over many workgroups.
+LIKELIEST = ["kernels", "conformance", "gradients", "grids"]
+# Those that hold for everything, in the order of what they cost.
+REST = ["wgrad", "rows", "fusion", "index", "normalization", "cross_entropy", "half", "custom", "optim", "extremes", "dropout", "loads", "nn",
+        "profile", "programs", "models", "replay", "extents"]
+
+# Tests of the kinds of adapters that templates are for.
+KINDS = {
+    "_(tiled|cooperative).wgsl": "kernels_for_gpus",
+    "_plain.wgsl": "plain_kernels",
+    "_(blocks|shuffle|vector|eights|spread|output).wgsl": "kernels_agree",
+}
+
+# Operations of templates whose file names none, or too many.
+OPERATIONS = {
+    "shaders/label_place.wgsl": ["nll_loss", "cross_entropy"],
+    "shaders/pointwise.wgsl": ["add", "where", "lerp"],
+    "shaders/rows.wgsl": ["sum", "softmax", "layer_norm", "var"],
+    "shaders/sum_rows.wgsl": ["sum", "matmul", "conv2d"],
+    "shaders/lib/eight.wgsl": ["conv2d", "matmul"],
+    "shaders/lib/integer_quotient.wgsl": ["floor_divide", "remainder", "fmod"],
+    "shaders/lib/quotient.wgsl": ["div", "remainder", "fmod", "floor_divide"],
+    "shaders/lib/pattern.wgsl": ["linspace", "arange", "eye", "tril"],
+    "shaders/permute.wgsl": ["sort"],
+    "shaders/resample.wgsl": ["interpolate", "grid_sample"],
+    "shaders/lib/size.wgsl": ["conv2d", "sum"],
+    "shaders/lib/not_a_number.wgsl": ["relu", "amax", "max", "maximum", "isnan"],
+    "shaders/conv2d": ["conv2d", "conv3d", "conv_transpose2d"],
+    "shaders/matmul": ["matmul", "linear", "bmm"],
+    "shaders/sort_": ["sort", "topk", "scatter_add", "index_add", "embedding"],
+    "shaders/segment": ["scatter_add", "index_add", "embedding"],
+    "shaders/scan_": ["scatter_add", "sort", "masked_select"],
+    "shaders/scatter_": ["scatter", "scatter_add"],
+    "src/ops/sort/permute.rs": ["sort", "topk"],
+    "src/ops/pad/": ["flip", "roll", "pad"],
+    "src/plan/eights": ["add", "mul", "conv2d"],
+    "src/plan/": ["sum", "mul", "softmax", "layer_norm", "cross_entropy", "matmul", "argmax", "amax"],
+}
+
+
+@cache
+def operations():
+    """All operations, as the table of operations lists them."""
+    return set(re.findall(r"^\| (\w+) \|", (ROOT / "docs/OPS.md").read_text(), re.M)) - {"operation"}
+
+
+@cache
+def golden():
+    """The operations of each golden file."""
+    found = {}
+    for path in sorted(ROOT.glob("tests/golden/*.safetensors")):
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            cases = json.loads(json.loads(file.read(length))["__metadata__"]["cases"])
+        found[path.stem] = {case["op"] for case in cases}
+    return found
+
+
+@cache
+def named(path):
+    """The operations that a file of the library, or else its folder, says it has cases of."""
+    quoted = lambda paths: {word for p in paths for word in re.findall(r'"(\w+)"', p.read_text())} & operations()
+    return quoted([path]) or quoted(sorted(path.parent.rglob("*.rs")))
+
+
+def operations_of(mutant):
+    """The operations that run what a mutant changes, the likeliest first."""
+    for prefix, ops in OPERATIONS.items():
+        if mutant.file.startswith(prefix):
+            return ops
+    if mutant.file.startswith("shaders/lib/"):
+        # The rows that call it.
+        stem, ops = mutant.file[12:-5], []
+        for path in sorted(ROOT.glob("src/ops/pointwise/*.rs")):
+            text = path.read_text()
+            for call in re.finditer(rf"\b{stem}\(", text):
+                ops += [word for word in re.findall(r'"(\w+)"', text[: call.start()]) if word in operations()][-1:]
+        return list(dict.fromkeys(ops)) or ["rand", "randn", "randperm", "dropout"]
+    if mutant.kind == "template":
+        name = mutant.file.removeprefix("shaders/")
+        users = [path for path in sorted(ROOT.glob("src/ops/**/*.rs")) if f'shaders/{name}"' in path.read_text()]
+        ops = set().union(*(named(path) for path in users))
+    else:
+        # The row or the type around it comes before its other users.
+        text = (ROOT / mutant.file).read_text()[: mutant.at]
+        ops = named(ROOT / mutant.file)
+        before = [word for word in re.findall(r'"(\w+)"', text[-1500:]) if word in ops]
+        return before[-1:] + sorted(ops - set(before[-1:]))
+    # Of equals, what the file is named after.
+    return sorted(ops, key=lambda op: (op not in name, op))
+
+
+def files_of(ops):
+    """Golden files with these operations, those with most of them first."""
+    shared = {stem: len(ops & set(ops_there)) / len(ops_there) for stem, ops_there in golden().items() if ops & ops_there}
+    return sorted(shared, key=lambda stem: -shared[stem])[:4]
+
+
+def commands(mutant, rest):
+    """Calls of test binaries: the binary, its arguments, its variables."""
+    ops = operations_of(mutant)
+    files = files_of(set(ops[:12]))
+    if mutant.kind == "adjoint":
+        yield from (("gradients", ["gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[:2])
+        yield from (("conformance", ["on_the_reference"], {"WGRAD_TEST_FILE": file}) for file in files)
+        yield from (("gradients", ["gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[2:8])
+    for kind, test in KINDS.items():
+        if re.search(kind, mutant.file):
+            yield "kernels", [test], {"WGRAD_TEST_OP": ops[0]}
+    yield from (("kernels", [], {"WGRAD_TEST_OP": op}) for op in ops[:8])
+    if mutant.kind != "adjoint":
+        yield from (("conformance", ["on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file}) for file in files)
+    if rest or "group.y" in mutant.before:
+        yield "grids", [], {"WGRAD_TEST_OP": ops[0]}
+    if rest:
+        yield "sizes", [], {"WGRAD_TEST_OP": ops[0]}
+        yield from ((binary, [], {}) for binary in REST)
