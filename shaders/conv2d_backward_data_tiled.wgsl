@@ -50,6 +50,8 @@ const THREADS_Y: u32 = 16u;
 const VECTORS_IN: u32 = 2u;
 const VECTORS_POSITIONS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
+// Of which so many are written out.
+const WRITTEN_DEPTH: u32 = TILE_DEPTH;
 const STORE_IN: u32 = 1u;
 
 const THREADS: u32 = THREADS_X * THREADS_Y;
@@ -195,7 +197,7 @@ fn main(
                 }
             }
             if (stage == 1u) {
-                for (var k = 0u; k < TILE_DEPTH; k++) { // unroll
+                for (var k = 0u; k < TILE_DEPTH; k++) { // unroll by WRITTEN_DEPTH
                     var left: array<vec4f, VECTORS_IN>;
                     var right: array<vec4f, VECTORS_POSITIONS>;
                     for (var i = 0u; i < VECTORS_IN; i++) { // unroll

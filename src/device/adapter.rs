@@ -34,6 +34,14 @@ pub struct Adapter {
     pub(crate) disable: Disable,
 }
 
+impl Adapter {
+    /// Whether compiling takes long: software drivers do, and FXC, which DirectX compiles with where there is no DXC. That
+    /// has no subgroup operations, and others have them on nearly all GPUs.
+    pub(crate) fn compiles_slowly(&self) -> bool {
+        self.is_cpu || self.subgroup_size == 1
+    }
+}
+
 /// One adapter of this machine, with its limits and optional capabilities.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -196,11 +196,12 @@ impl Gpu {
         }
     }
 
-    /// True where a kernel that a software adapter is to compile was asked for in many sizes. Whoever asked should then
+    /// True where a kernel that takes long to compile was asked for in many sizes. Whoever asked should then
     /// [share them](Gpu::share_sizes), and ask again.
     pub fn has_many_sizes(&self) -> bool {
         let is_auto = *self.pipelines.dynamic_sizes.lock() == DynamicSizes::Auto;
-        is_auto && self.adapter.is_cpu && self.pipelines.by_recipe.lock().iter().any(|(_, forms)| forms.wait_for_many())
+        let wait_for_many = || self.pipelines.by_recipe.lock().iter().any(|(_, forms)| forms.wait_for_many());
+        is_auto && self.adapter.compiles_slowly() && wait_for_many()
     }
 
     /// Has such kernels read their sizes from parameters from now on, and spares compiling those that they stand for, unless

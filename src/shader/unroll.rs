@@ -2,7 +2,8 @@
 //!
 //! In a template, `for (var i = 0u; i < LIMIT; i++) { // unroll` repeats its body with `i` replaced by 0, 1, ..;
 //! `LIMIT` is an expression of numbers and the module's `const` values. naga knows no counted loops, and
-//! registers can't be indexed by a variable, so inner register tiles are unrolled here.
+//! registers can't be indexed by a variable, so inner register tiles are unrolled here. `// unroll by COUNT` writes out so
+//! many turns at a time, in a loop where there are more; `COUNT` divides `LIMIT`.
 
 use crate::shader::words::with_words;
 use std::collections::HashMap;
@@ -37,24 +38,40 @@ fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) ->
     while at < lines.len() {
         let line = lines[at];
         at += 1;
-        let Some(header) = line.trim().strip_suffix(MARK).and_then(|l| l.strip_prefix("for (var ")) else {
+        let marked = line.split_once(MARK);
+        let Some((header, by)) = marked.and_then(|(l, by)| Some((l.trim().strip_prefix("for (var ")?, by.trim())))
+        else {
             out.push_str(line);
             out.push('\n');
             continue;
         };
         let variable = header.split('=').next().unwrap_or("").trim();
         let limit = header.split_once('<').and_then(|(_, rest)| rest.split(';').next()).unwrap_or("");
-        let count = evaluate(limit, constants).ok_or_else(|| format!("the loop limit {limit} is not a constant"))?;
+        let known = |expression: &str| {
+            evaluate(expression, constants).ok_or_else(|| format!("the loop limit {expression} is not a constant"))
+        };
+        let turns = known(limit)?;
+        let count = by.strip_prefix("by ").map_or(Ok(turns), known)?.min(turns);
+        if turns.checked_rem(count).unwrap_or(turns) != 0 {
+            return Err(format!("a loop of {turns} turns can't be written out by {count}"));
+        }
         let body = &lines[at..at + body_length(&lines[at..])];
         at += body.len() + 1;
+        let is_loop = count < turns;
+        if is_loop {
+            out.push_str(&format!("for (var {variable} = 0u; {variable} < {turns}u; {variable} += {count}u) {{\n"));
+        }
         for i in 0..count {
-            let value = format!("{i}u");
+            let value = if is_loop { format!("({variable} + {i}u)") } else { format!("{i}u") };
             let of_turn = |word| if word == variable { &*value } else { word };
             let copies: Vec<String> = body.iter().map(|line| with_words(line, of_turn)).collect();
             let copies: Vec<&str> = copies.iter().map(String::as_str).collect();
             // A scope of its own, so that names declared in the body don't meet.
             out.push_str("{\n");
             expand(&copies, constants, out)?;
+            out.push_str("}\n");
+        }
+        if is_loop {
             out.push_str("}\n");
         }
     }
@@ -148,6 +165,21 @@ mod tests {
         let out = unroll(text).unwrap();
         assert_eq!(out.matches("= ij;").count(), 4);
         assert!(out.contains("s[1u * 2u + 1u] = ij;") && out.contains("let a = 0u;"));
+    }
+
+    #[test]
+    fn writes_out_some_turns_of_a_loop() {
+        let text = |by: &str| {
+            format!("const N: u32 = 6u;\nfor (var i = 0u; i < N; i++) {{ // unroll by {by}\n    s += t[i * 2u];\n}}\n")
+        };
+        let out = unroll(&text("N / 3u")).unwrap();
+        assert!(out.contains("for (var i = 0u; i < 6u; i += 2u) {"), "{out}");
+        assert!(out.contains("s += t[(i + 0u) * 2u];") && out.contains("s += t[(i + 1u) * 2u];"), "{out}");
+        assert_eq!(unroll(&text("N")).unwrap(), unroll(&text("8u")).unwrap());
+        assert!(unroll(&text("N")).unwrap().contains("s += t[5u * 2u];") && !out.contains("t[5u"));
+        let none = unroll(&text("2u").replace("N: u32 = 6u", "N: u32 = 0u")).unwrap();
+        assert!(!none.contains("for") && !none.contains("s +="), "{none}");
+        assert!(unroll(&text("4u")).unwrap_err().contains("6 turns"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! The batch is taken as [`BATCH`], whatever it is, so that a shorter last batch compiles nothing.
 
 use super::kernels::Call;
-use super::tiled::{TILES, Tile, product};
+use super::tiled::{Tile, product, tiles};
 use super::tiles::{Target, Tiles};
 use super::winograd::{self, OUTPUTS};
 use super::{Geometry, Pass};
@@ -58,7 +58,7 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
     }
     let g = call.geometry;
     let mut methods: Vec<(f64, Method)> =
-        TILES.iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
+        tiles(call.adapter).iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
     methods.push((strips(call.pass, g), general(call)));
     let is_off = call.adapter.disable.winograd || has_few_channels(g);
     if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !is_off) {
@@ -125,8 +125,9 @@ fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method)
     let images = call.images(winograd::bytes(&spread), call.room.bytes).unwrap_or(1);
     let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
     let cost = |tile: &Tile| parts * tiled(Pass::Forward, &spread, tile, BATCH / parts);
-    let best = TILES.iter().map(|tile| (cost(tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
-    let (products, tile) = best.unwrap_or((f64::INFINITY, TILES[0]));
+    let tiles = tiles(call.adapter);
+    let best = tiles.iter().map(|tile| (cost(tile), *tile)).min_by(|a, b| a.0.total_cmp(&b.0));
+    let (products, tile) = best.unwrap_or((f64::INFINITY, tiles[0]));
     let g = &geometry;
     let planes = |channels: usize, size: [usize; 2]| (g.groups * channels * size[0] * size[1]) as f64;
     let spread_planes = |channels: usize| (spread.groups * channels * spread.input[1]) as f64;

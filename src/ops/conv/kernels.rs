@@ -205,6 +205,16 @@ impl Call<'_> {
             .work(self.work())
     }
 
+    /// The same for templates in which no length of an array follows from the channels, which are sizes then.
+    pub fn grouped_by_size(&self, name: &'static str, template: &'static str) -> Kernel {
+        let g = self.geometry;
+        self.sized(Kernel::new(name, template), g)
+            .constant("GROUPS", unsigned(g.groups))
+            .size("IN_PER_GROUP", g.in_per_group)
+            .size("OUT_PER_GROUP", g.out_per_group)
+            .work(self.work())
+    }
+
     /// How far apart the taps lie that reach the same position of the input.
     pub fn tap_steps(&self) -> [usize; 2] {
         let g = self.geometry;
@@ -216,16 +226,10 @@ impl Call<'_> {
         if self.target() == Target::Shuffle { 8 } else { 1 }
     }
 
-    /// A kernel of strips. Its channels are sizes too: no length of its arrays follows from them.
+    /// A kernel of strips.
     fn strips(&self, name: [&'static str; 2], template: [&'static str; 2]) -> Kernel {
-        let g = self.geometry;
         let at = usize::from(self.target() != Target::Shuffle);
-        self.sized(Kernel::new(name[at], template[at]), g)
-            .constant("GROUPS", unsigned(g.groups))
-            .size("IN_PER_GROUP", g.in_per_group)
-            .size("OUT_PER_GROUP", g.out_per_group)
-            .constant("WORKGROUP", unsigned(self.workgroup()))
-            .work(self.work())
+        self.grouped_by_size(name[at], template[at]).constant("WORKGROUP", unsigned(self.workgroup()))
     }
 
     fn forward(&self, tiles: &Tiles) -> Result<Kernel> {

@@ -11,7 +11,7 @@ use crate::graph::{Io, Op, Room, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
-use crate::{Device, DeviceOptions, Noop};
+use crate::{Device, DeviceOptions, DynamicSizes, Noop};
 use std::hash::Hasher;
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::BackwardData, Pass::BackwardFilter];
@@ -214,6 +214,21 @@ fn every_candidate_agrees_with_the_reference() {
         agree(&gpu, (&PASSES, g), (2, dtype), Limits::NONE, |candidate, kernels| {
             !is_tile(kernels) || candidate % TILES.len() == i % TILES.len()
         });
+    }
+}
+
+/// Where compiling takes long there is one tile, steps of the depth stay a loop, and channels may be parameters.
+#[test]
+fn tiles_that_compile_quickly_agree_with_the_reference() {
+    let gpu = Disable { software: true, subgroup: true, ..Disable::default() };
+    // More than one tile each way, and depths that are no multiple of a tile's.
+    let g = geometry([1, 21, 67], [13, 11], [3, 3], [2, 1], [1, 1], [1, 1]);
+    for sizes in [DynamicSizes::Never, DynamicSizes::Always] {
+        let Some(device) = device(gpu) else { return };
+        device.dynamic_sizes(sizes);
+        let is_tile = |_: usize, kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
+        assert!(device.adapter().unwrap().compiles_slowly());
+        agree(&device, (&PASSES, &g), (2, DType::F32), Limits::NONE, is_tile);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::kernels::{Call, LIMIT, unsigned};
 use super::{Geometry, Pass};
+use crate::device::Adapter;
 use crate::error::Result;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 
@@ -20,7 +21,10 @@ pub(super) struct Tile {
     pub depth: usize,
 }
 
-/// The tiles to choose from. None spills on polaris10, vega10 and navi21, or takes more than 13 KiB of workgroup memory.
+/// How many of those are written out where compiling takes long. FXC takes 10 ms for each four multiply-adds of an invocation.
+const WRITTEN: usize = 4;
+
+/// All tiles. None spills on polaris10, vega10 and navi21, or takes more than 13 KiB of workgroup memory.
 pub(super) const TILES: [Tile; 5] = [
     Tile { threads: [16, 16], vectors: [2, 2], depth: 8 },
     Tile { threads: [8, 16], vectors: [2, 2], depth: 16 },
@@ -28,6 +32,12 @@ pub(super) const TILES: [Tile; 5] = [
     Tile { threads: [16, 8], vectors: [1, 2], depth: 16 },
     Tile { threads: [8, 16], vectors: [1, 2], depth: 16 },
 ];
+
+/// The tiles to choose from on an adapter. One is all where compiling takes long: many layers share its pipelines then, and
+/// its sums are half as many as others'.
+pub(super) fn tiles(adapter: &Adapter) -> &'static [Tile] {
+    if adapter.compiles_slowly() { &TILES[3..4] } else { &TILES }
+}
 
 impl Tile {
     pub fn rows(&self) -> usize {
@@ -48,7 +58,9 @@ impl Tile {
     }
 
     /// The constants every template has; `rows` and `columns` are its names for the vectors.
-    fn specialise(&self, kernel: Kernel, rows: &'static str, columns: &'static str) -> Kernel {
+    fn specialise(&self, kernel: Kernel, adapter: &Adapter, rows: &'static str, columns: &'static str) -> Kernel {
+        let kernel =
+            if adapter.compiles_slowly() { kernel.constant("WRITTEN_DEPTH", unsigned(WRITTEN)) } else { kernel };
         kernel
             .constant("THREADS_Y", unsigned(self.threads[0]))
             .constant("THREADS_X", unsigned(self.threads[1]))
@@ -78,12 +90,17 @@ impl Call<'_> {
         }
     }
 
+    /// A kernel of tiles; where compiling takes long, layers share it that differ in channels.
+    fn of_tiles(&self, name: &'static str, template: &'static str) -> Kernel {
+        if self.adapter.compiles_slowly() { self.grouped_by_size(name, template) } else { self.grouped(name, template) }
+    }
+
     pub fn tiled_forward(&self, tile: &Tile) -> Result<Kernel> {
         let g = self.geometry;
         let steps = g.in_per_group.div_ceil(tile.depth) * g.kernel[0] * g.kernel[1];
         self.check_steps(steps)?;
-        let kernel = self.grouped("conv2d_tiled", FORWARD).constant("NO_PADDING", g.sees_no_padding());
-        let kernel = tile.specialise(kernel, "VECTORS_OUT", "VECTORS_POSITIONS");
+        let kernel = self.of_tiles("conv2d_tiled", FORWARD).constant("NO_PADDING", g.sees_no_padding());
+        let kernel = tile.specialise(kernel, self.adapter, "VECTORS_OUT", "VECTORS_POSITIONS");
         let positions = self.batch * g.output[0] * g.output[1];
         let down = g.groups * g.out_per_group.div_ceil(tile.rows());
         let loads = tile.loads([down, positions.div_ceil(tile.columns())], g.in_per_group, g.kernel[0] * g.kernel[1]);
@@ -103,9 +120,9 @@ impl Call<'_> {
         let depth_steps = g.out_per_group.div_ceil(tile.depth);
         self.check_steps(depth_steps * g.kernel[0] * g.kernel[1])?;
         let [step_y, step_x] = self.tap_steps();
-        let kernel = self.grouped("conv2d_backward_data_tiled", DATA);
+        let kernel = self.of_tiles("conv2d_backward_data_tiled", DATA);
         let kernel = tile
-            .specialise(kernel, "VECTORS_IN", "VECTORS_POSITIONS")
+            .specialise(kernel, self.adapter, "VECTORS_IN", "VECTORS_POSITIONS")
             .constant("KERNEL_Y_STEP", unsigned(step_y))
             .constant("KERNEL_X_STEP", unsigned(step_x));
         let positions = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(g.stride[1]);
@@ -136,9 +153,10 @@ impl Call<'_> {
             (self.enough_groups() / (across * down)).min(self.most_splits()).clamp(1, steps.div_ceil(16).max(1));
         let span_steps = steps.div_ceil(wanted).clamp(1, LIMIT / 4);
         let splits = steps.div_ceil(span_steps).max(1);
-        let kernel = self.grouped("conv2d_backward_filter_tiled", FILTER);
-        let kernel =
-            tile.specialise(kernel, "VECTORS_OUT", "VECTORS_COLUMNS").constant("NO_PADDING", g.sees_no_padding());
+        let kernel = self.of_tiles("conv2d_backward_filter_tiled", FILTER);
+        let kernel = tile
+            .specialise(kernel, self.adapter, "VECTORS_OUT", "VECTORS_COLUMNS")
+            .constant("NO_PADDING", g.sees_no_padding());
         let loads = tile.loads([down, across], self.batch * positions, 1);
         let kernel = kernel
             .constant("ONES", unsigned(usize::from(self.ones)))
