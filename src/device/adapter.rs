@@ -91,6 +91,11 @@ pub struct DeviceOptions {
     pub backends: Option<wgpu::Backends>,
     /// A part of the adapter's name, in any case; `WGPU_ADAPTER_NAME` where this is `None`.
     pub adapter_name: Option<String>,
+    /// Who compiles shaders on DX12; `WGPU_DX12_COMPILER` where this is `None`, as `dxc` or `fxc`. Where that is not set either,
+    /// it is DXC if a `dxcompiler.dll` (1.8.2502 or later) lies beside the program or on the `PATH`, else FXC, which comes with
+    /// Windows. FXC takes seconds for some kernels where DXC takes tenths, and has neither subgroups nor 16-bit floats, so
+    /// ship DXC. A DLL somewhere else is `DynamicDxc { dxc_path }`.
+    pub dx12_compiler: Option<wgpu::Dx12Compiler>,
     /// Integrated before discrete (`LowPower`) or after; `WGPU_POWER_PREF` where this is `None`.
     pub power_preference: Option<wgpu::PowerPreference>,
     /// How long a synchronisation point waits for the device before it returns [`Error::Timeout`].
@@ -177,6 +182,7 @@ impl Default for DeviceOptions {
         DeviceOptions {
             backends: None,
             adapter_name: None,
+            dx12_compiler: None,
             power_preference: None,
             timeout: Duration::from_secs(600),
             disable: Disable::default(),
@@ -190,7 +196,7 @@ impl Default for DeviceOptions {
     }
 }
 
-fn instance(options: &DeviceOptions) -> (wgpu::Instance, wgpu::Backends) {
+fn instance_descriptor(options: &DeviceOptions) -> wgpu::InstanceDescriptor {
     let backends = if options.noop.is_some() {
         wgpu::Backends::NOOP
     } else {
@@ -199,14 +205,18 @@ fn instance(options: &DeviceOptions) -> (wgpu::Instance, wgpu::Backends) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    let compiler = options.dx12_compiler.clone().or_else(wgpu::Dx12Compiler::from_env);
+    descriptor.backend_options.dx12.shader_compiler = compiler.unwrap_or_default();
     if let Some(noop) = &options.noop {
         descriptor.backend_options.noop = noop.options();
     }
-    (wgpu::Instance::new(descriptor), backends)
+    descriptor
 }
 
 fn list(options: &DeviceOptions) -> (Vec<wgpu::Adapter>, wgpu::Backends) {
-    let (instance, backends) = instance(options);
+    let descriptor = instance_descriptor(options);
+    let backends = descriptor.backends;
+    let instance = wgpu::Instance::new(descriptor);
     (pollster::block_on(instance.enumerate_adapters(backends)), backends)
 }
 
@@ -337,5 +347,23 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
 impl fmt::Display for AdapterInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}, {})", self.name, self.kind, self.backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::Dx12Compiler;
+
+    #[test]
+    fn dx12_compiles_with_what_was_asked_for() {
+        let dxc_path = "compilers/dxcompiler.dll".to_string();
+        let options =
+            DeviceOptions { dx12_compiler: Some(Dx12Compiler::DynamicDxc { dxc_path }), ..DeviceOptions::default() };
+        let chosen = instance_descriptor(&options).backend_options.dx12.shader_compiler;
+        assert!(
+            matches!(&chosen, Dx12Compiler::DynamicDxc { dxc_path } if dxc_path == "compilers/dxcompiler.dll"),
+            "{chosen:?}"
+        );
     }
 }
