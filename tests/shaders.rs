@@ -6,6 +6,7 @@ mod common;
 use common::{has_f16, numbered, results};
 use naga::back::{hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{Arena, Expression, Handle, Literal, ScalarKind};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::hash::Hasher;
@@ -20,8 +21,44 @@ fn fault(source: &str) -> Option<String> {
     translate(source).err()
 }
 
+/// The 32 bits of a known number, or of each part of a known vector.
+fn known(at: Handle<Expression>, expressions: &Arena<Expression>, module: &naga::Module) -> Vec<u32> {
+    match &expressions[at] {
+        Expression::Literal(Literal::F32(value)) => vec![value.to_bits()],
+        Expression::Literal(Literal::U32(value)) => vec![*value],
+        Expression::Literal(Literal::I32(value)) => vec![value.cast_unsigned()],
+        Expression::Constant(constant) => known(module.constants[*constant].init, &module.global_expressions, module),
+        Expression::Compose { components, .. } => {
+            components.iter().flat_map(|part| known(*part, expressions, module)).collect()
+        }
+        Expression::Splat { value, .. } => known(*value, expressions, module),
+        Expression::As { expr, convert: None, .. } => known(*expr, expressions, module),
+        _ => Vec::new(),
+    }
+}
+
+/// A constant that is NaN or infinite, which WGSL takes for an error and naga does not.
+fn constant_of_no_number(module: &naga::Module) -> Option<String> {
+    let functions = module.functions.iter().map(|(_, function)| function);
+    let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
+    let arenas = functions.map(|function| &function.expressions).chain([&module.global_expressions]);
+    let mut all = arenas.flat_map(|arena| arena.iter().map(move |(at, expression)| (arena, at, expression)));
+    all.find_map(|(arena, at, expression)| {
+        let is_float = matches!(
+            expression,
+            Expression::Literal(Literal::F32(_)) | Expression::As { kind: ScalarKind::Float, convert: None, .. }
+        );
+        let bits = if is_float { known(at, arena, module) } else { Vec::new() };
+        let bits = bits.into_iter().find(|bits| !f32::from_bits(*bits).is_finite())?;
+        Some(format!("{:?} of the bits {bits:#x} is a constant", f32::from_bits(bits)))
+    })
+}
+
 fn translate(source: &str) -> Result<(), String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+    if let Some(constant) = constant_of_no_number(&module) {
+        return Err(constant);
+    }
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
     let info = validator.validate(&module).map_err(|e| e.emit_to_string(source))?;
 
@@ -349,4 +386,15 @@ fn broken_modules_are_seen() {
     assert!(fault(&good.replace("1.0;", "1u;")).is_some());
     assert!(fault(&good.replace(" read_write", " read")).is_some());
     assert!(fault(&good.replace("main() {", "main() { y = 2;")).is_some());
+    let no_numbers =
+        ["f32(0x7fc00000u)", "f32(NAN)", "vec4<f32>(vec4(1u, 2u, INFINITE, 3u))", "vec2<f32>(vec2(-8388608))"];
+    for number in no_numbers {
+        let text = format!("const NAN = 0x7fc00001u;\nconst INFINITE = 0xff800000u;\n{good}");
+        let (of, bits) = number.split_once('(').unwrap();
+        let [x] = [if of == "f32" { "" } else { ".x" }];
+        assert_eq!(fault(&text), None);
+        let text = text.replace("1.0;", &format!("bitcast<{of}>({bits}{x};"));
+        assert!(fault(&text).is_some_and(|fault| fault.contains("is a constant")), "{text}");
+    }
+    assert_eq!(fault(&good.replace("1.0;", "bitcast<f32>(bitcast<u32>(x[1]) | 0x7f800000u);")), None);
 }
