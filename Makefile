@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-long test-swiftshader mutants check bench-peers shader-stats driver
+.PHONY: mnist test test-long test-swiftshader mutants check bench-peers shader-stats portability driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -42,6 +42,10 @@ check: driver
 shader-stats:
 	tools/install-driver.sh --require
 	cargo run --example shader-stats -- --require $(ARGS)
+
+# What FXC, DXC, Tint and Vulkan's software drivers make of the kernels (tools/portability/README.md); downloads them.
+portability:
+	tools/portability/run.sh $(ARGS)
 
 # The same work in wgrad, burn, meganeura and PyTorch, alternating (benches/peers/README.md). PYTHON is one that has torch
 # (`pip install torch`): `make bench-peers PYTHON=/path/to/python ARGS="--filter matmul --peers burn,pytorch"`.

@@ -1,0 +1,58 @@
+//! Files of results, to which every compiler's program appends: a line for each module of its stem, the seconds that
+//! compiling it took, and `ok` or what is wrong, with tabs between. The stem is written before the compiler is called, so a
+//! module that ends the program leaves a line without an outcome, and the program goes on behind it when it is started again.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+/// A line of such a file.
+pub struct Row {
+    pub stem: String,
+    pub seconds: f64,
+    /// `ok`, or what is wrong.
+    pub outcome: String,
+}
+
+/// The lines of a file; none where there is no file.
+pub fn read(path: &Path) -> Vec<Row> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let row = |line: &str| {
+        let mut parts = line.splitn(3, '\t');
+        let stem = parts.next().filter(|stem| !stem.is_empty())?.to_string();
+        let seconds = parts.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0);
+        Some(Row { stem, seconds, outcome: parts.next().unwrap_or("the compiler ended or took too long").to_string() })
+    };
+    text.lines().filter_map(row).collect()
+}
+
+/// A file that is being written.
+pub struct Writer {
+    file: File,
+    done: HashSet<String>,
+}
+
+impl Writer {
+    pub fn open(path: &Path) -> std::io::Result<Writer> {
+        let done = read(path).into_iter().map(|row| row.stem).collect();
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        // Ends the line at which the program was.
+        if fs::read(path)?.last().is_some_and(|last| *last != b'\n') {
+            writeln!(file)?;
+        }
+        Ok(Writer { file, done })
+    }
+
+    pub fn is_done(&self, stem: &str) -> bool {
+        self.done.contains(stem)
+    }
+
+    pub fn begin(&mut self, stem: &str) -> std::io::Result<()> {
+        write!(self.file, "{stem}")
+    }
+
+    pub fn end(&mut self, seconds: f64, outcome: &str) -> std::io::Result<()> {
+        writeln!(self.file, "\t{seconds:.4}\t{}", outcome.trim().replace('\n', " / ").replace('\t', " "))
+    }
+}
