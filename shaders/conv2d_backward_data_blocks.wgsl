@@ -203,7 +203,7 @@ fn main(
     }
 
     // Stores are long code: a loop stores STORE_IN channels at a time and moves the others down.
-    for (var first = 0u; first < TILE_IN; first += STORE_IN) {
+    for (var first = 0u; first < TILE_IN; first += STORE_IN) { // rolled
         for (var i = 0u; i < STORE_IN; i++) { // unroll
             let in_channel = first_in + first + i;
             let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;

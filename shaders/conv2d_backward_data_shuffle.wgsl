@@ -167,7 +167,7 @@ fn main(
     }
 
     // Stores are long code: a loop stores STORE_IN channels at a time and moves the others down.
-    for (var block = 0u; block < TILE_IN; block += STORE_IN) {
+    for (var block = 0u; block < TILE_IN; block += STORE_IN) { // rolled
         for (var i = 0u; i < STORE_IN; i++) { // unroll
             let in_channel = first_in + block + i;
             let store_start = (((n * GROUPS + conv_group) * IN_PER_GROUP + in_channel) * IN_HEIGHT + y) * IN_WIDTH;

@@ -160,7 +160,7 @@ fn main(
     }
 
     // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
-    for (var first = 0u; first < TILE_OUT; first += STORE_OUT) {
+    for (var first = 0u; first < TILE_OUT; first += STORE_OUT) { // rolled
         for (var o = 0u; o < STORE_OUT; o++) { // unroll
             let out_channel = first_out + first + o;
             let row_start = ((conv_group * OUT_PER_GROUP + out_channel) * KERNEL_ROWS + kernel_row) * KERNEL_X;

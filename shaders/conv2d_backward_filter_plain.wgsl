@@ -162,7 +162,7 @@ fn main(
     }
 
     // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
-    for (var block = 0u; block < TILE_OUT; block += STORE_OUT) {
+    for (var block = 0u; block < TILE_OUT; block += STORE_OUT) { // rolled
         for (var o = 0u; o < STORE_OUT; o++) { // unroll
             let out_channel = first_out + block + o;
             let channel = conv_group * OUT_PER_GROUP + out_channel;

@@ -64,14 +64,20 @@ fn main(
     if (index >= params.eights) {
         return;
     }
+    // Loads and stores are long code: loops load what becomes one column and store one eight, and move the others.
     var columns: array<array<f32, 3>, 48>;
-    for (var x = 0u; x < 6u; x++) { // unroll
+    for (var x = 0u; x < 6u; x++) { // rolled
+        for (var k = 0u; k < 8u; k++) { // unroll
+            for (var moved = 0u; moved < 5u; moved++) { // unroll
+                columns[k * 6u + moved] = columns[k * 6u + moved + 1u];
+            }
+        }
         var taken: array<mat2x4<f32>, 6>;
         for (var y = 0u; y < 6u; y++) { // unroll
             taken[y] = load_products_eight(8u * ((y * 6u + x) * params.eights + index));
         }
         for (var k = 0u; k < 8u; k++) { // unroll
-            columns[k * 6u + x] = transform(array(taken[0][k / 4u][k % 4u], taken[1][k / 4u][k % 4u],
+            columns[k * 6u + 5u] = transform(array(taken[0][k / 4u][k % 4u], taken[1][k / 4u][k % 4u],
                 taken[2][k / 4u][k % 4u], taken[3][k / 4u][k % 4u], taken[4][k / 4u][k % 4u], taken[5][k / 4u][k % 4u]));
         }
     }
@@ -85,8 +91,10 @@ fn main(
             taps[k * 9u + y * 3u + 2u] = row[2];
         }
     }
-    for (var e = 0u; e < 9u; e++) { // unroll
-        store_output_eight(index * 72u + 8u * e, Quad(taps[8u * e], taps[8u * e + 1u], taps[8u * e + 2u], taps[8u * e + 3u]),
-            Quad(taps[8u * e + 4u], taps[8u * e + 5u], taps[8u * e + 6u], taps[8u * e + 7u]));
+    for (var e = 0u; e < 9u; e++) { // rolled
+        store_output_eight(index * 72u + 8u * e, Quad(taps[0], taps[1], taps[2], taps[3]), Quad(taps[4], taps[5], taps[6], taps[7]));
+        for (var moved = 0u; moved < 64u; moved++) { // unroll
+            taps[moved] = taps[moved + 8u];
+        }
     }
 }

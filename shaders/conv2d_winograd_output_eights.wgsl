@@ -83,7 +83,7 @@ fn main(
 
     // Loads and stores are long code: loops load what becomes one column and store one row, and move the others.
     var columns: array<array<f32, 4>, 48>;
-    for (var x = 0u; x < 6u; x++) {
+    for (var x = 0u; x < 6u; x++) { // rolled
         for (var k = 0u; k < 8u; k++) { // unroll
             for (var moved = 0u; moved < 5u; moved++) { // unroll
                 columns[k * 6u + moved] = columns[k * 6u + moved + 1u];
@@ -101,7 +101,7 @@ fn main(
     let first_x = run % params.runs_x * RUN_X * 4u;
     let first_y = run / params.runs_x * RUN_Y * 4u;
     let plane = ((params.first_image + image) * params.channels + channel) * params.height * params.width;
-    for (var y = 0u; y < 4u; y++) {
+    for (var y = 0u; y < 4u; y++) { // rolled
         for (var r = 0u; r < RUN_Y; r++) { // unroll
             let row = first_y + r * 4u + y;
             var values: array<array<f32, 4>, RUN_X>;

@@ -62,7 +62,7 @@ fn load_input_eight(index: u32) -> mat2x4<f32> {
 }
 
 fn store_tiles_eight(index: u32, low: Quad, high: Quad) {
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < 4u; i++) { // rolled
         tiles[index + i] = low[i];
         tiles[index + 4u + i] = high[i];
     }
@@ -132,7 +132,7 @@ fn main(
     var columns: array<array<f32, 6>, RUN_Y * SEGMENT>;
     for (var r = 0u; r < RUN_Y; r++) { // unroll
         var rows: array<array<f32, SEGMENT>, TAKES>;
-        for (var y = 0u; y < TAKES; y++) {
+        for (var y = 0u; y < TAKES; y++) { // rolled
             for (var moved = 0u; moved < TAKES - 1u; moved++) { // unroll
                 rows[moved] = rows[moved + 1u];
             }
@@ -149,7 +149,7 @@ fn main(
     }
     let row_length = params.images * params.runs * 8u;
     let start = channel * row_length + 8u * (image * params.runs + run);
-    for (var y = 0u; y < 6u; y++) {
+    for (var y = 0u; y < 6u; y++) { // rolled
         var eights: array<array<f32, 6>, 8>;
         for (var k = 0u; k < 8u; k++) { // unroll
             var row: array<f32, TAKES>;

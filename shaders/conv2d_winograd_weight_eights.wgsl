@@ -41,7 +41,7 @@ fn load_weight_eight(index: u32) -> mat2x4<f32> {
 }
 
 fn store_filters_eight(index: u32, low: Quad, high: Quad) {
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < 4u; i++) { // rolled
         filters[index + i] = low[i];
         filters[index + 4u + i] = high[i];
     }
@@ -81,15 +81,21 @@ fn main(
             }
         }
     }
-    for (var y = 0u; y < 6u; y++) { // unroll
+    // Stores are long code: a loop stores one row and moves the others.
+    for (var y = 0u; y < 6u; y++) { // rolled
         var rows: array<array<f32, 6>, 8>;
         for (var k = 0u; k < 8u; k++) { // unroll
-            rows[k] = transform(array(columns[3u * k][y], columns[3u * k + 1u][y], columns[3u * k + 2u][y]));
+            rows[k] = transform(array(columns[3u * k][0], columns[3u * k + 1u][0], columns[3u * k + 2u][0]));
         }
         for (var x = 0u; x < 6u; x++) { // unroll
             let low = Quad(rows[0][x], rows[1][x], rows[2][x], rows[3][x]);
             let high = Quad(rows[4][x], rows[5][x], rows[6][x], rows[7][x]);
             store_filters_eight(8u * ((y * 6u + x) * params.eights + index), low, high);
+        }
+        for (var column = 0u; column < 24u; column++) { // unroll
+            for (var moved = 0u; moved < 5u; moved++) { // unroll
+                columns[column][moved] = columns[column][moved + 1u];
+            }
         }
     }
 }

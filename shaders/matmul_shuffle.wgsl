@@ -283,7 +283,7 @@ fn main(
         }
     } else {
         // Stores are long code: a loop stores STORE_ROWS rows at a time and moves the others down.
-        for (var block = 0u; block < TILE_ROWS; block += STORE_ROWS) {
+        for (var block = 0u; block < TILE_ROWS; block += STORE_ROWS) { // rolled
             for (var i = 0u; i < STORE_ROWS; i++) { // unroll
                 let row = first_row + block + i;
                 for (var j = 0u; j < TILE_COLUMNS; j++) { // unroll

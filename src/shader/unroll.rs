@@ -1,22 +1,56 @@
-//! Writes out loops that a driver may not unroll itself.
+//! Writes out loops that a driver may not unroll itself, and keeps from drivers what they should not unroll.
 //!
 //! In a template, `for (var i = 0u; i < LIMIT; i++) { // unroll` repeats its body with `i` replaced by 0, 1, ..;
 //! `LIMIT` is an expression of numbers and the module's `const` values. naga knows no counted loops, and
 //! registers can't be indexed by a variable, so inner register tiles are unrolled here. `// unroll by COUNT` writes out so
 //! many turns at a time, in a loop where there are more; `COUNT` divides `LIMIT`.
+//!
+//! `for (var i = 0u; i < LIMIT; i++) { // rolled` stays a loop. Mesa from some version after 22.3 on and Microsoft's FXC
+//! write out loops whose number of turns they can tell, and then compile long code several times over: a kernel whose
+//! 84 stores were 14 in a loop took llvmpipe six times as long. So `LIMIT` becomes a number that depends on the first
+//! parameter, a size, which is never as large as the largest number. It may be 0: sums over nothing are stored too.
 
 use crate::shader::words::with_words;
 use std::collections::HashMap;
 
 const MARK: &str = "// unroll";
+const ROLLED: &str = "// rolled";
 
-/// The text with every marked loop written out; `Err` says which limit could not be worked out.
+/// The text with every marked loop written out, or kept; `Err` says which limit could not be worked out.
 pub(super) fn unroll(text: &str) -> Result<String, String> {
     let constants = constants(text);
+    let text = rolled(text)?;
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::with_capacity(2 * text.len());
     expand(&lines, &constants, &mut out)?;
     Ok(out)
+}
+
+/// The text with limits that no compiler knows, where loops are to stay loops.
+fn rolled(text: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        match line.trim_end().strip_suffix(ROLLED) {
+            Some(header) => {
+                let parts = header.split_once(" < ").and_then(|(start, rest)| Some((start, rest.split_once(';')?)));
+                let (start, (limit, rest)) = parts.ok_or_else(|| format!("no limit in {header}"))?;
+                let first = first_parameter(text).ok_or_else(|| format!("no parameter for {header}"))?;
+                out.push_str(&format!(
+                    "{start} < select({limit}, 0u, params.{first} == 0xffffffffu);{}",
+                    rest.trim_end()
+                ));
+            }
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn first_parameter(text: &str) -> Option<&str> {
+    let (_, members) = text.split_once("struct Params {")?;
+    let first = members.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("//"));
+    first?.split_once(':').map(|(name, _)| name)
 }
 
 /// The module's `const` values that are unsigned numbers.
@@ -180,6 +214,16 @@ mod tests {
         let none = unroll(&text("2u").replace("N: u32 = 6u", "N: u32 = 0u")).unwrap();
         assert!(!none.contains("for") && !none.contains("s +="), "{none}");
         assert!(unroll(&text("4u")).unwrap_err().contains("6 turns"));
+    }
+
+    #[test]
+    fn loops_that_stay_have_a_limit_that_no_compiler_knows() {
+        let params = "struct Params {\n    // Images.\n    batch: u32,\n    offset: u32,\n}\n";
+        let header = |limit: &str, mark: &str| format!("for (var i = 0u; i < {limit}; i += 2u) {{{mark}\n}}\n");
+        let text = format!("{params}{}", header("4u * N", " // rolled"));
+        let expected = format!("{params}{}", header("select(4u * N, 0u, params.batch == 0xffffffffu)", ""));
+        assert_eq!(unroll(&text).unwrap(), expected);
+        assert!(unroll(&header("N", " // rolled")).is_err(), "there are no parameters");
     }
 
     #[test]
