@@ -2,13 +2,19 @@
 //! adapter, compared with the reference's and run under the debugging modes.
 
 mod common;
+#[path = "common/modules.rs"]
+mod modules;
 
 use common::{Random, adapter};
+use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
-use wgrad::{CrossEntropyOptions, Debug, Device, DeviceOptions, Result, Tensor, no_grad};
+use wgrad::{
+    Conv2dOptions, CrossEntropyOptions, DType, Debug, Device, DeviceOptions, MaxPool2dOptions, Padding, Parameter,
+    Result, Tensor, no_grad,
+};
 
 fn trained(model: &dyn Module) -> usize {
     model.parameters().iter().filter(|p| p.is_trained()).map(|p| p.value().numel()).sum()
@@ -259,4 +265,67 @@ fn the_debugging_modes_raise_no_alarm() {
             result.unwrap_or_else(|error| panic!("{} with {debug:?}: {error}", network.name));
         }
     }
+}
+
+/// A network as mixed precision has it: parameters of f32, of which each pass makes f16.
+struct Mixed {
+    filters: Parameter,
+    weight: Parameter,
+    bias: Parameter,
+}
+
+impl Mixed {
+    fn new(scope: &Scope) -> Result<Mixed> {
+        Ok(Mixed {
+            filters: scope.uniform("filters", &[16, 3, 3, 3], 27)?,
+            weight: scope.uniform("weight", &[16 * 16 * 16, 64], 4096)?,
+            bias: scope.uniform("bias", &[64], 4096)?,
+        })
+    }
+}
+
+impl Module for Mixed {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let half = |parameter: &Parameter| parameter.value().to_dtype(DType::F16);
+        let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let features = x.to_dtype(DType::F16)?.conv2d(&half(&self.filters)?, None, &options)?.relu()?;
+        let pooled = features.max_pool2d([2, 2], &MaxPool2dOptions::default())?.flatten(1, 3)?;
+        pooled.matmul(&half(&self.weight)?)?.add(&half(&self.bias)?)?.relu()?.to_dtype(DType::F32)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.filters.clone(), self.weight.clone(), self.bias.clone()]
+    }
+}
+
+/// Its modules are looked at, and not its results: those of f16 are compared call by call (`tests/half.rs`).
+const MIXED: Network = Network {
+    name: "mixed precision",
+    build: |scope| Ok(Box::new(Mixed::new(scope)?)),
+    images: [64, 3, 32, 32],
+    logits: &[64, 64],
+    apart: f64::INFINITY,
+};
+
+/// Kernels of a step are fused in ways that no single case is, and each kind of adapter gets its own.
+#[test]
+fn modules_of_a_step_translate_for_every_kind_of_adapter() {
+    // Planning a deep network takes a second: each stands on one kind for those on the others.
+    let deep = [
+        (RESNET_CIFAR, "WARP with DXC"),
+        (RESNET_IMAGENET, "a GPU with cooperative matrices"),
+        (MOBILENET, "a GPU without extras"),
+    ];
+    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
+    let seen = modules::Seen::default();
+    modules::kinds().into_par_iter().for_each(|kind| {
+        let deep = deep.iter().filter(|(_, only)| all || *only == kind.name).map(|(network, _)| network);
+        let half = [MIXED].into_iter().filter(|_| kind.noop.f16);
+        for network in [LENET, CIFAR, UNET].iter().chain(deep).chain(&half.collect::<Vec<_>>()) {
+            let device = kind.open();
+            let step = network.train(&device, adam);
+            assert!(step.is_ok(), "{} for {}: {}", network.name, kind.name, step.err().unwrap());
+            seen.translate(kind.name, network.name, &device);
+        }
+    });
 }

@@ -5,12 +5,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/modules.rs"]
+mod modules;
 mod program;
 mod vocabulary;
 
 use program::{Outcome, Program, Shake, Step};
 use proptest::prelude::{Strategy, any};
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wgrad::{DType, Device};
 
@@ -176,4 +180,31 @@ fn random_programs_agree_with_the_reference() {
         vague <= (count as usize * 6).div_ceil(100),
         "{vague} of {count} programs are so sensitive that comparing says little"
     );
+}
+
+/// Programs are fused in ways that nobody thought of, and each kind of adapter gets kernels of its own for them.
+#[test]
+fn modules_of_random_programs_translate_for_every_kind_of_adapter() {
+    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
+    let count = if all { 400 } else { 48 };
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
+    let programs: Vec<Program> = (0..count).map(|_| programs().new_tree(&mut runner).unwrap().current()).collect();
+    let seen = modules::Seen::default();
+    let modules = modules::kinds().into_par_iter().map(|kind| {
+        let device = kind.open();
+        let mut modules = 0;
+        for (at, program) in programs.iter().enumerate() {
+            if kind.noop.f16 || program.dtype() == DType::F32 {
+                let run = program.run(&device, None);
+                assert!(run.is_ok(), "{} for {}: {program:?}", run.err().unwrap(), kind.name);
+            }
+            // Before the device drops what it has not used for long.
+            if at % 16 == 15 || at + 1 == count {
+                modules += seen.translate(kind.name, "random programs", &device);
+            }
+        }
+        modules
+    });
+    let modules: usize = modules.sum();
+    assert!(modules > 3 * count, "only {modules} modules");
 }
