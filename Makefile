@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make mnist` and `make test`.
 
-.PHONY: mnist test test-long test-swiftshader mutants check bench-peers shader-stats portability driver
+.PHONY: mnist test test-long test-swiftshader golden-swiftshader mutants check bench-peers shader-stats portability driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -11,7 +11,7 @@ mnist: driver
 	cargo run --release --example mnist -- $(ARGS)
 
 # Tests neither see nor touch what this machine was tuned to.
-test test-long test-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
+test test-long test-swiftshader golden-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
 
 # The whole suite; fails where there is no adapter to test on.
 test:
@@ -20,11 +20,19 @@ test:
 
 # The whole suite with what a sample stands for otherwise, and what takes long.
 test-long: export WGRAD_TEST_ALL = 1
-test-long: test
+test-long: test golden-swiftshader
 
-# The whole suite on SwiftShader, the other software driver of Vulkan.
+# What a second driver is likely to break, on SwiftShader where it can be had: the golden cases, or one in SAMPLE of them, and a
+# short training. `make golden-swiftshader REQUIRE=--require` fails where it can't.
+SAMPLE ?= 1
+golden-swiftshader:
+	manifest=$$(tools/install-swiftshader.sh $(REQUIRE)) && { [ -z "$$manifest" ] || \
+	    VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" WGRAD_TEST_SAMPLE=$(SAMPLE) \
+	    cargo test --test mnist --test conformance -- an_epoch_is_learned golden_values_on_the_adapter; }
+
+# The whole suite there.
 test-swiftshader:
-	manifest=$$(tools/install-swiftshader.sh) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test
+	manifest=$$(tools/install-swiftshader.sh --require) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test
 
 # Plants 200 bugs, one at a time, and says in tools/mutants/report.md which test finds each; goes on where it was ended.
 # `make mutants ARGS="--seed 2"` plants others, `ARGS=--rest` runs all tests on those that survived.

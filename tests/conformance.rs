@@ -28,21 +28,27 @@ fn golden() -> Vec<PathBuf> {
     files
 }
 
+/// Of how many cases one is run: `WGRAD_TEST_SAMPLE`, or all.
+fn one_in() -> usize {
+    std::env::var("WGRAD_TEST_SAMPLE").map_or(1, |text| text.parse().expect("WGRAD_TEST_SAMPLE is a number"))
+}
+
 fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
     let mut count = 0;
     let mut failures = Vec::new();
     for file in files {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        for mut case in conformance::read(file).unwrap() {
+        for mut case in conformance::read(file).unwrap().into_iter().step_by(one_in()) {
             count += 1;
             let name = format!("{stem}/{}", case.name);
             case.signed_zeros &= !different::has_other_zeros(&name);
             let is_different = different::has_other_values(&name);
+            let flushes = device.name().contains("SwiftShader") && different::has_subnormals(&name);
             match case.run(device) {
                 Verdict::Passed if is_different => failures.push(format!("{name}: is what PyTorch is, after all")),
                 Verdict::Passed => {}
                 // Only a value that was computed may differ.
-                Verdict::Failed(what) if is_different && what.contains("expected") => {}
+                Verdict::Failed(what) if (is_different || flushes) && what.contains("expected") => {}
                 Verdict::Failed(what) | Verdict::Unsupported(what) => failures.push(format!("{}: {what}", case.name)),
             }
         }
@@ -69,7 +75,7 @@ fn all_pass(open: impl Fn() -> Device + Sync) {
     let (counts, failures): (Vec<usize>, Vec<Vec<String>>) =
         files.into_par_iter().map(|file| self::failures(&open(), &[file])).unzip();
     let (count, failures) = (counts.iter().sum::<usize>(), failures.concat());
-    assert!(count > 1000 || std::env::var_os("WGRAD_TEST_FILE").is_some(), "only {count} cases were found");
+    assert!(count * one_in() > 1000 || std::env::var_os("WGRAD_TEST_FILE").is_some(), "only {count} cases were found");
     assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -39,14 +39,15 @@ fn run(device: &Device, images: &Images, epochs: u64) -> (Vec<f64>, f64) {
     (losses, train::accuracy(device, &model, images, 150).unwrap())
 }
 
+/// `make golden-swiftshader` runs this on a second driver.
 #[test]
-fn a_few_hundred_images_are_learned() {
+fn an_epoch_is_learned() {
     let Some(device) = own_adapter() else { return };
-    // 400 images: the last batch of an epoch has 16, that of the evaluation 100.
-    let images = mnist().train.limit(400).unwrap();
-    let (losses, accuracy) = run(&device, &images, 6);
-    assert!(losses[0] > 1.0 && losses[5] < 0.4, "{losses:?}");
-    assert!(accuracy >= 0.9, "accuracy {accuracy}, losses {losses:?}");
+    // 2,000 images: the last batch has 16, and that of the evaluation 100.
+    let images = mnist().train.limit(2000).unwrap();
+    let (losses, accuracy) = run(&device, &images, 1);
+    // A loss of 1.026 and 0.864 on two drivers: a tenth more of loss and of errors.
+    assert!(losses[0] < 1.13 && accuracy >= 0.85, "accuracy {accuracy}, losses {losses:?}");
 }
 
 #[test]

@@ -88,6 +88,10 @@ const ZEROS: &[Reason] = &[
     ),
 ];
 
+/// Values that are others where a driver takes subnormal numbers for 0, as Vulkan lets it: SwiftShader does.
+const SUBNORMALS: &[Reason] =
+    &[("the slope of |x| is that of 0", "pointwise_specials/abs.0 half_pointwise_specials/abs.0")];
+
 fn lists(reasons: &[Reason], name: &str) -> bool {
     reasons.iter().any(|(_, cases)| cases.split_whitespace().any(|case| case == name))
 }
@@ -98,4 +102,8 @@ pub fn has_other_values(name: &str) -> bool {
 
 pub fn has_other_zeros(name: &str) -> bool {
     lists(ZEROS, name)
+}
+
+pub fn has_subnormals(name: &str) -> bool {
+    lists(SUBNORMALS, name)
 }
