@@ -3,8 +3,11 @@
 mod common;
 
 use common::{Random, adapter};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::process::Command;
+use wgrad::nn::Scope;
+use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{Conv2dOptions, Device, Graph, MaxPool2dOptions, Tensor};
 
 /// A step of few kernels, whose loops are as long as parameters say, run or only planned. In a process of its own: the
@@ -65,4 +68,59 @@ fn all_is_compiled_ahead_and_nothing_twice() {
     assert_eq!(run, kept("plan", ""), "not all was compiled ahead");
     let late = kept("plan", "ahead");
     assert!(late + 4 <= run, "{late} of {run} without compiling ahead");
+}
+
+/// Three steps of training, and the bits of what comes of them. In a process of its own, as above.
+#[test]
+fn a_training() {
+    if std::env::var_os("WGRAD_TEST_AHEAD").is_none_or(|value| value != "train") {
+        return;
+    }
+    let device = Device::open().unwrap();
+    device.manual_seed(1);
+    let scope = Scope::new(&device);
+    let filters = scope.uniform("filters", &[8, 3, 3, 3], 27).unwrap();
+    let weight = scope.uniform("weight", &[128, 40], 128).unwrap();
+    let images = Tensor::rand(&device, &[4, 3, 10, 10]).unwrap();
+    let mut sgd = Sgd::new(vec![filters.clone(), weight.clone()], SgdOptions::default()).unwrap();
+    for _ in 0..3 {
+        let features = images.conv2d(&filters.value(), None, &Conv2dOptions::default()).unwrap().relu().unwrap();
+        let maxima = features.max_pool2d([2, 2], &MaxPool2dOptions::default()).unwrap().flatten(1, 3).unwrap();
+        let loss =
+            maxima.matmul(&weight.value()).unwrap().softmax(1).unwrap().square().unwrap().sum(&[], false).unwrap();
+        loss.backward().unwrap();
+        sgd.step().unwrap();
+        sgd.zero_grad();
+    }
+    let values = [filters.value(), weight.value()].map(|value| value.to_vec::<f32>().unwrap()).concat();
+    let mut hasher = DefaultHasher::new();
+    values.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+    println!("bits {:x} of {}", hasher.finish(), values.len());
+    // Mesa writes to the disk in the background.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+}
+
+/// On any driver: with nothing compiled yet, with everything on disk, and compiled by whoever dispatches.
+#[test]
+fn bits_are_the_same_whatever_was_compiled_when() {
+    if adapter().is_none() {
+        return;
+    }
+    let bits = |folder: &Path, disable: &str| {
+        let run = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_training", "--nocapture"])
+            .env("WGRAD_TEST_AHEAD", "train")
+            .env("WGRAD_DISABLE", disable)
+            .env("MESA_SHADER_CACHE_DIR", folder)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success(), "{text}");
+        let (_, bits) = text.split_once("bits ").unwrap_or_else(|| panic!("no bits in {text}"));
+        bits.lines().next().unwrap_or_default().to_string()
+    };
+    let [folder, other] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+    let cold = bits(folder.path(), "");
+    assert_eq!(cold, bits(folder.path(), ""), "with everything on disk");
+    assert_eq!(cold, bits(other.path(), "ahead"), "without compiling ahead");
 }
