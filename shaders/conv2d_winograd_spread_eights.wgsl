@@ -62,7 +62,7 @@ fn load_input_eight(index: u32) -> mat2x4<f32> {
 }
 
 fn store_tiles_eight(index: u32, low: Quad, high: Quad) {
-    for (var i = 0u; i < 4u; i++) { // rolled
+    for (var i = 0u; i < 4u; i++) {
         tiles[index + i] = low[i];
         tiles[index + 4u + i] = high[i];
     }

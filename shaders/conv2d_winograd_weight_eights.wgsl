@@ -41,7 +41,7 @@ fn load_weight_eight(index: u32) -> mat2x4<f32> {
 }
 
 fn store_filters_eight(index: u32, low: Quad, high: Quad) {
-    for (var i = 0u; i < 4u; i++) { // rolled
+    for (var i = 0u; i < 4u; i++) {
         filters[index + i] = low[i];
         filters[index + 4u + i] = high[i];
     }

@@ -45,29 +45,56 @@ fn files(folder: &Path) -> usize {
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
+/// The pipelines that Mesa keeps of what a test of this file does in a process of its own.
+fn kept(test: &str, work: &str, disable: &str) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("WGRAD_TEST_AHEAD", work)
+        .env("WGRAD_DISABLE", disable)
+        .env("MESA_SHADER_CACHE_DIR", folder.path())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    files(folder.path())
+}
+
+fn is_llvmpipe() -> bool {
+    adapter().is_some_and(|device| device.name().starts_with("llvmpipe"))
+}
+
 #[test]
 fn all_is_compiled_ahead_and_nothing_twice() {
-    if !adapter().is_some_and(|device| device.name().starts_with("llvmpipe")) {
+    if !is_llvmpipe() {
         return;
     }
-    let kept = |work: &str, disable: &str| {
-        let folder = tempfile::tempdir().unwrap();
-        let run = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_step", "--nocapture"])
-            .env("WGRAD_TEST_AHEAD", work)
-            .env("WGRAD_DISABLE", disable)
-            .env("MESA_SHADER_CACHE_DIR", folder.path())
-            .output()
-            .unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
-        files(folder.path())
-    };
-    let run = kept("run", "");
-    assert_eq!(run, kept("run", "ahead"), "what runs is not what was compiled ahead");
+    let run = kept("a_step", "run", "");
+    assert_eq!(run, kept("a_step", "run", "ahead"), "what runs is not what was compiled ahead");
     // The driver itself compiles what is dispatched, and nothing has been.
-    assert_eq!(run, kept("plan", ""), "not all was compiled ahead");
-    let late = kept("plan", "ahead");
+    assert_eq!(run, kept("a_step", "plan", ""), "not all was compiled ahead");
+    let late = kept("a_step", "plan", "ahead");
     assert!(late + 4 <= run, "{late} of {run} without compiling ahead");
+}
+
+/// The gradients of a convolution and a product for some batch sizes. In a process of its own, as above.
+#[test]
+fn batches() {
+    let Some(count) = std::env::var("WGRAD_TEST_AHEAD").ok().and_then(|value| value.parse::<usize>().ok()) else {
+        return;
+    };
+    let device = Device::open().unwrap();
+    for batch in 4..4 + count {
+        let filters = Tensor::ones(&device, &[8, 3, 3, 3]).unwrap().requires_grad();
+        let weight = Tensor::ones(&device, &[512, 40]).unwrap().requires_grad();
+        let images = Tensor::rand(&device, &[batch, 3, 10, 10]).unwrap();
+        let features = images.conv2d(&filters, None, &Conv2dOptions::default()).unwrap().flatten(1, 3).unwrap();
+        features.matmul(&weight).unwrap().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        for gradient in [filters.grad().unwrap(), weight.grad().unwrap()] {
+            assert!(gradient.to_vec::<f32>().unwrap().iter().all(|value| value.is_finite()));
+        }
+    }
+    // Mesa writes to the disk in the background.
+    std::thread::sleep(std::time::Duration::from_millis(500));
 }
 
 /// Three steps of training, and the bits of what comes of them. In a process of its own, as above.
@@ -98,6 +125,14 @@ fn a_training() {
     println!("bits {:x} of {}", hasher.finish(), values.len());
     // Mesa writes to the disk in the background.
     std::thread::sleep(std::time::Duration::from_millis(500));
+}
+
+/// Mesa writes the values of parameters that limit loops into a kernel and compiles it once for each.
+#[test]
+fn another_batch_size_compiles_nothing_in_the_driver() {
+    if is_llvmpipe() {
+        assert_eq!(kept("batches", "1", ""), kept("batches", "4", ""));
+    }
 }
 
 /// On any driver: with nothing compiled yet, with everything on disk, and compiled by whoever dispatches.

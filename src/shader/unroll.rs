@@ -7,8 +7,9 @@
 //!
 //! `for (var i = 0u; i < LIMIT; i++) { // rolled` stays a loop. Mesa from some version after 22.3 on and Microsoft's FXC
 //! write out loops whose number of turns they can tell, and then compile long code several times over: a kernel whose
-//! 84 stores were 14 in a loop took llvmpipe six times as long. So `LIMIT` becomes a number that depends on the first
-//! parameter, a size, which is never as large as the largest number. It may be 0: sums over nothing are stored too.
+//! 84 stores were 14 in a loop took llvmpipe six times as long. So `LIMIT` becomes a number that depends on how many workgroups
+//! there are, which the kernel's `main` calls `groups`; never as many as the largest number. It does not depend on a
+//! parameter: Mesa writes the values of those that limit a loop into the text, and would compile it for each batch size.
 
 use crate::shader::words::with_words;
 use std::collections::HashMap;
@@ -34,23 +35,13 @@ fn rolled(text: &str) -> Result<String, String> {
             Some(header) => {
                 let parts = header.split_once(" < ").and_then(|(start, rest)| Some((start, rest.split_once(';')?)));
                 let (start, (limit, rest)) = parts.ok_or_else(|| format!("no limit in {header}"))?;
-                let first = first_parameter(text).ok_or_else(|| format!("no parameter for {header}"))?;
-                out.push_str(&format!(
-                    "{start} < select({limit}, 0u, params.{first} == 0xffffffffu);{}",
-                    rest.trim_end()
-                ));
+                out.push_str(&format!("{start} < select({limit}, 0u, groups.x == 0xffffffffu);{}", rest.trim_end()));
             }
             None => out.push_str(line),
         }
         out.push('\n');
     }
     Ok(out)
-}
-
-fn first_parameter(text: &str) -> Option<&str> {
-    let (_, members) = text.split_once("struct Params {")?;
-    let first = members.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("//"));
-    first?.split_once(':').map(|(name, _)| name)
 }
 
 /// The module's `const` values that are unsigned numbers.
@@ -218,12 +209,10 @@ mod tests {
 
     #[test]
     fn loops_that_stay_have_a_limit_that_no_compiler_knows() {
-        let params = "struct Params {\n    // Images.\n    batch: u32,\n    offset: u32,\n}\n";
         let header = |limit: &str, mark: &str| format!("for (var i = 0u; i < {limit}; i += 2u) {{{mark}\n}}\n");
-        let text = format!("{params}{}", header("4u * N", " // rolled"));
-        let expected = format!("{params}{}", header("select(4u * N, 0u, params.batch == 0xffffffffu)", ""));
-        assert_eq!(unroll(&text).unwrap(), expected);
-        assert!(unroll(&header("N", " // rolled")).is_err(), "there are no parameters");
+        let expected = header("select(4u * N, 0u, groups.x == 0xffffffffu)", "");
+        assert_eq!(unroll(&header("4u * N", " // rolled")).unwrap(), expected);
+        assert!(unroll("loop { // rolled\n}\n").is_err());
     }
 
     #[test]
