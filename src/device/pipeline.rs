@@ -34,8 +34,8 @@ const MOST_FAMILIES: usize = 1024;
 /// a second or so to compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DynamicSizes {
-    /// Those of graphs whose sizes keep changing and, on software adapters, which take long to compile, those of kernels
-    /// that one graph runs with three sizes or more.
+    /// Those of graphs whose sizes keep changing and, on GPUs whose driver takes long to compile (FXC on Windows), those of
+    /// kernels that one graph runs with three sizes or more.
     #[default]
     Auto,
     /// All.

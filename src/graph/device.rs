@@ -176,7 +176,7 @@ impl Device {
 
     /// Sets which kernels read the sizes of tensors from their parameters, so that another size compiles nothing. Results
     /// have the same bits either way. By itself a graph's kernels do so that came with new sizes five times, and on
-    /// software adapters, which compile slowly, a kernel that one graph runs with three sizes or more; where a program
+    /// GPUs that compile slowly (by FXC on Windows) a kernel that one graph runs with three sizes or more; where a program
     /// knows that its sizes will keep changing, [`DynamicSizes::Always`] spares it compiling the first few.
     ///
     /// Numbers that shape a kernel are none of its sizes: most channels, windows and strides of a convolution or a pool,
