@@ -45,7 +45,7 @@ pub struct Room {
     pub bytes: usize,
     /// Kernels.
     pub launches: usize,
-    /// Texts, of which a few should serve all sizes, since these keep changing: no constant follows from a size alone.
+    /// True where sizes keep changing: a few texts should serve all of them, so no constant follows from a size alone.
     pub dynamic: bool,
 }
 
