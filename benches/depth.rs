@@ -125,7 +125,7 @@ fn measure(options: &DeviceOptions, shape: Shape, blocks: usize) -> wgrad::Resul
     })
 }
 
-/// What steps take with values computed again and without, in turn.
+/// Times steps with values computed again and without, in turn.
 fn compare(
     training: Training,
     options: &DeviceOptions,

@@ -45,7 +45,7 @@ const THREADS_Y: u32 = 16u;
 const VECTORS_OUT: u32 = 2u;
 const VECTORS_POSITIONS: u32 = 2u;
 const TILE_DEPTH: u32 = 8u;
-// Of which so many are written out.
+// Terms of a tile that are written out; a loop goes through the rest.
 const WRITTEN_DEPTH: u32 = TILE_DEPTH;
 const STORE_OUT: u32 = 1u;
 

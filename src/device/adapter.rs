@@ -35,7 +35,7 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Whether compiling takes so long that kernels which compile sooner pay though they run longer: that is FXC, which
+    /// True where compiling takes so long that kernels which compile sooner pay though they run longer: that is FXC, which
     /// DirectX compiles with where there is no DXC. It has no subgroup operations, and others have them on nearly all GPUs.
     pub(crate) fn compiles_slowly(&self) -> bool {
         !self.is_cpu && self.subgroup_size == 1

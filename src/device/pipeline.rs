@@ -187,7 +187,7 @@ impl Gpu {
         self.pipelines.family.lock().begin(family);
     }
 
-    /// Whether the graph that is planned reads its sizes from parameters, where they are new.
+    /// True where the graph that is planned reads its sizes from parameters, where they are new.
     pub fn has_dynamic_sizes(&self) -> bool {
         match *self.pipelines.dynamic_sizes.lock() {
             DynamicSizes::Always => true,

@@ -303,7 +303,7 @@ impl Schedule {
     }
 }
 
-/// Whether computing a node's value again costs less than keeping it: a small one costs a launch.
+/// True where computing a node's value again costs less than keeping it: a small one costs a launch.
 fn is_cheap(node: &Node) -> bool {
     let is_small = node.outputs.iter().all(|output| output.bytes() <= MOST_SMALL);
     match node.op.class() {

@@ -39,9 +39,9 @@ pub struct Case {
     /// Allowed difference between device and reference, relative to the largest magnitude of a result or a gradient, in units of
     /// f32's epsilon.
     pub tolerance: f64,
-    /// Whether there is a gradient, which a device is compared with the reference in.
+    /// True where there is a gradient; a device is compared with the reference in it.
     pub differentiable: bool,
-    /// Whether the gradient is compared with finite differences.
+    /// True where the gradient is compared with finite differences.
     pub differences: bool,
     /// Whether the second derivative is, too.
     pub smooth: bool,

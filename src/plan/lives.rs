@@ -77,7 +77,7 @@ impl Lives {
         }
     }
 
-    /// Whether anything reads a value as a cluster stores it.
+    /// True where anything reads a value as a cluster stores it.
     pub fn is_read(&self, root: Root, from: usize) -> bool {
         let life = self.of(root).iter().rfind(|life| life.from.is_none_or(|first| first <= from));
         life.is_some_and(|life| !life.readers.is_empty())

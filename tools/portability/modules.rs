@@ -1,7 +1,7 @@
 //! The modules that the cases of all operations, the networks' training steps and the layers of shader-stats need.
 
 #[path = "../shader-stats/cases.rs"]
-#[allow(dead_code)] // What shader-stats demands of the layers.
+#[expect(dead_code, reason = "only shader-stats looks at what it demands of the layers")]
 mod cases;
 #[path = "../../tests/common/mod.rs"]
 mod common;

@@ -21,7 +21,7 @@ pub(super) struct Tile {
     pub depth: usize,
 }
 
-/// How many of those are written out where compiling takes long. FXC takes 10 ms for each four multiply-adds of an invocation.
+/// The number of those that are written out where compiling takes long. FXC takes 10 ms for each four multiply-adds of an invocation.
 const WRITTEN: usize = 4;
 
 /// All tiles. None spills on polaris10, vega10 and navi21, or takes more than 13 KiB of workgroup memory.

@@ -50,7 +50,7 @@ const OUTPUT_4: &str = "
 /// Sizes of the side of an output tile.
 pub(super) const OUTPUTS: [usize; 2] = [2, 4];
 
-/// What their errors are measured to stay below, and a tenth; see above.
+/// The largest errors that were measured, and a tenth; see above.
 #[cfg(test)]
 pub(super) const ERROR: [f64; 2] = [0.15, 3.6];
 

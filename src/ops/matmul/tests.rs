@@ -100,7 +100,7 @@ fn operands(device: &Device, shape: &Operands, dtype: DType) -> Result<(Tensor, 
     (shape.view)(tensor(&shape.left, 1)?, tensor(&shape.right, 2)?)
 }
 
-/// Whether there are 16-bit floats to test; llvmpipe has them.
+/// True where there are 16-bit floats to test; llvmpipe has them.
 pub(super) fn has_f16(device: &Device) -> bool {
     let has = device.adapter().is_some_and(|adapter| adapter.has_f16);
     assert!(has || !device.name().starts_with("llvmpipe"), "{} has lost its 16-bit floats", device.name());

@@ -13,7 +13,7 @@ use crate::shader::Kernels;
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-/// What stands for the types and calls of cooperative matrices. A factor is where it lies: 1 where a line
+/// The types and calls of cooperative matrices, and what stands for each. A factor is where it lies: 1 where a line
 /// is a row, its first vector of four, and how many there are from line to line. Of sums, a lane keeps eight columns of one row.
 const REPLACED: [(&str, &str); 14] = [
     ("enable wgpu_cooperative_matrix;\n", ""),

@@ -50,7 +50,7 @@ impl Fusion<'_> {
         }
     }
 
-    /// Whether a third cluster would have to run between the two.
+    /// True where a third cluster would have to run between the two.
     pub(super) fn is_cyclic(&self, first: usize, second: usize, joined: &Cluster) -> bool {
         let last = joined.members.last().copied().unwrap_or(0);
         [(first, second), (second, first)].into_iter().any(|(from, to)| self.leads_over_others(from, to, last))
