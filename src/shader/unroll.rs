@@ -20,27 +20,9 @@ const ROLLED: &str = "// rolled";
 /// The text with every marked loop written out, or kept; `Err` says which limit could not be worked out.
 pub(super) fn unroll(text: &str) -> Result<String, String> {
     let constants = constants(text);
-    let text = rolled(text)?;
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::with_capacity(2 * text.len());
     expand(&lines, &constants, &mut out)?;
-    Ok(out)
-}
-
-/// The text with limits that no compiler knows, where loops are to stay loops.
-fn rolled(text: &str) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    for line in text.lines() {
-        match line.trim_end().strip_suffix(ROLLED) {
-            Some(header) => {
-                let parts = header.split_once(" < ").and_then(|(start, rest)| Some((start, rest.split_once(';')?)));
-                let (start, (limit, rest)) = parts.ok_or_else(|| format!("no limit in {header}"))?;
-                out.push_str(&format!("{start} < select({limit}, 0u, groups.x == 0xffffffffu);{}", rest.trim_end()));
-            }
-            None => out.push_str(line),
-        }
-        out.push('\n');
-    }
     Ok(out)
 }
 
@@ -66,7 +48,10 @@ fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) ->
         let marked = line.split_once(MARK);
         let Some((header, by)) = marked.and_then(|(l, by)| Some((l.trim().strip_prefix("for (var ")?, by.trim())))
         else {
-            out.push_str(line);
+            match line.trim_end().strip_suffix(ROLLED) {
+                Some(header) => out.push_str(&rolled(header)?),
+                None => out.push_str(line),
+            }
             out.push('\n');
             continue;
         };
@@ -101,6 +86,13 @@ fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) ->
         }
     }
     Ok(())
+}
+
+/// The head of a loop that stays one, with a limit that no compiler knows.
+fn rolled(header: &str) -> Result<String, String> {
+    let parts = header.split_once(" < ").and_then(|(start, rest)| Some((start, rest.split_once(';')?)));
+    let (start, (limit, rest)) = parts.ok_or_else(|| format!("no limit in {header}"))?;
+    Ok(format!("{start} < select({limit}, 0u, groups.x == 0xffffffffu);{}", rest.trim_end()))
 }
 
 /// Lines up to the brace that closes the loop.
