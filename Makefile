@@ -28,7 +28,7 @@ SAMPLE ?= 1
 golden-swiftshader:
 	manifest=$$(tools/install-swiftshader.sh $(REQUIRE)) && { [ -z "$$manifest" ] || \
 	    VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" WGRAD_TEST_SAMPLE=$(SAMPLE) \
-	    cargo test --test mnist --test conformance -- an_epoch_is_learned golden_values_on_the_adapter; }
+	    cargo test --test training --test ops -- an_epoch_is_learned golden_values_on_the_adapter; }
 
 # The whole suite there.
 test-swiftshader:

@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Random, adapter};
+use common::{Random, adapter, alone};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
-use std::process::Command;
 use wgrad::nn::Scope;
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{Conv2dOptions, Device, Graph, MaxPool2dOptions, Tensor};
@@ -48,8 +47,7 @@ fn files(folder: &Path) -> usize {
 /// The pipelines that Mesa keeps of what a test of this file does in a process of its own.
 fn kept(test: &str, work: &str, disable: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+    let run = alone(module_path!(), test)
         .env("WGRAD_TEST_AHEAD", work)
         .env("WGRAD_DISABLE", disable)
         .env("MESA_SHADER_CACHE_DIR", folder.path())
@@ -142,8 +140,7 @@ fn bits_are_the_same_whatever_was_compiled_when() {
         return;
     }
     let bits = |folder: &Path, disable: &str| {
-        let run = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_training", "--nocapture"])
+        let run = alone(module_path!(), "a_training")
             .env("WGRAD_TEST_AHEAD", "train")
             .env("WGRAD_DISABLE", disable)
             .env("MESA_SHADER_CACHE_DIR", folder)

@@ -3,9 +3,11 @@
 
 pub mod chains;
 pub mod launches;
+pub mod modules;
 pub mod steps;
 
 use std::collections::HashMap;
+use std::process::Command;
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};
 use wgrad::{DType, Device, DeviceOptions, Disable, Tensor, grad};
@@ -34,6 +36,15 @@ pub fn poisoned(disable: Disable) -> Option<Device> {
 /// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
 pub fn own_adapter() -> Option<Device> {
     adapter().map(|_| Device::open().expect("an adapter that opens twice"))
+}
+
+/// This test binary again, running one test of a module (its `module_path!()`) alone: what belongs to a whole process, such as
+/// the environment, is read by one of its own.
+pub fn alone(module: &str, test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let name = module.split_once("::").map_or(test.to_string(), |(_, module)| format!("{module}::{test}"));
+    command.args([&name, "--exact", "--nocapture"]);
+    command
 }
 
 /// Whether 16-bit floats can be tested on a device. Where not, that is said; llvmpipe has them, so nothing is left out there.

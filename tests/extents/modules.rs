@@ -1,9 +1,9 @@
 //! The time that a driver takes to compile each module of these calls. For `make test-long`: some minutes, since nothing is found
 //! on disk.
 
+use crate::common::alone;
 use crate::common::steps::software;
 use crate::processor_time;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use wgrad::{Device, DeviceOptions};
 
@@ -116,11 +116,7 @@ fn no_module_compiles_long() {
     if std::env::var_os("WGRAD_TEST_ALL").is_none() {
         return;
     }
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "modules::compile", "--nocapture"])
-        .env(COMPILES, "1")
-        .env("MESA_SHADER_CACHE_DISABLE", "1")
-        .output()
-        .unwrap();
+    let run =
+        alone(module_path!(), "compile").env(COMPILES, "1").env("MESA_SHADER_CACHE_DISABLE", "1").output().unwrap();
     assert!(run.status.success(), "{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
 }

@@ -5,11 +5,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/modules.rs"]
-mod modules;
 mod program;
 mod vocabulary;
 
+use common::modules;
 use program::{Outcome, Program, Shake, Step};
 use proptest::prelude::{Strategy, any};
 use proptest::strategy::ValueTree;

@@ -8,10 +8,10 @@ from functools import cache
 from draw import ROOT
 
 # Those that run an operation's cases, or a file of golden values, or an operation over many workgroups.
-LIKELIEST = ["kernels", "conformance", "gradients", "grids"]
+LIKELIEST = ["ops"]
 # Those that hold for everything, in the order of what they cost.
-REST = ["wgrad", "rows", "fusion", "index", "normalization", "cross_entropy", "half", "custom", "optim", "extremes", "dropout", "loads", "nn",
-        "profile", "programs", "models", "replay", "extents"]
+REST = [("wgrad", []), ("ops", []), ("planner", ["fusion::", "loads::", "replay::"]), ("training", ["optim::", "nn::", "models::"]),
+        ("devices", ["profile::"]), ("programs", []), ("extents", [])]
 
 # Tests of the kinds of adapters that templates are for.
 KINDS = {
@@ -110,17 +110,17 @@ def commands(mutant, rest):
     ops = operations_of(mutant)
     files = files_of(set(ops[:12]))
     if mutant.kind == "adjoint":
-        yield from (("gradients", ["gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[:2])
-        yield from (("conformance", ["on_the_reference"], {"WGRAD_TEST_FILE": file}) for file in files)
-        yield from (("gradients", ["gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[2:8])
+        yield from (("ops", ["gradients::gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[:2])
+        yield from (("ops", ["on_the_reference"], {"WGRAD_TEST_FILE": file}) for file in files)
+        yield from (("ops", ["gradients::gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[2:8])
     for kind, test in KINDS.items():
         if re.search(kind, mutant.file):
-            yield "kernels", [test], {"WGRAD_TEST_OP": ops[0]}
-    yield from (("kernels", [], {"WGRAD_TEST_OP": op}) for op in ops[:8])
+            yield "ops", [f"kernels::{test}"], {"WGRAD_TEST_OP": ops[0]}
+    yield from (("ops", ["kernels::"], {"WGRAD_TEST_OP": op}) for op in ops[:8])
     if mutant.kind != "adjoint":
-        yield from (("conformance", ["on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file}) for file in files)
+        yield from (("ops", ["golden::golden_values_on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file}) for file in files)
     if rest or "group.y" in mutant.before:
-        yield "grids", [], {"WGRAD_TEST_OP": ops[0]}
+        yield "ops", ["grids::"], {"WGRAD_TEST_OP": ops[0]}
     if rest:
-        yield "sizes", [], {"WGRAD_TEST_OP": ops[0]}
-        yield from ((binary, [], {}) for binary in REST)
+        yield "planner", ["sizes::"], {"WGRAD_TEST_OP": ops[0]}
+        yield from ((binary, filters, {}) for binary, filters in REST)

@@ -1,0 +1,17 @@
+//! Recording, planning and replaying: what runs, what it costs, and that it changes no value.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod caches;
+mod depth;
+mod flush;
+mod fusion;
+mod history;
+mod loads;
+mod memory;
+mod plans;
+mod replay;
+mod shaders;
+mod sizes;
+mod sizes_calls;

@@ -1,0 +1,479 @@
+//! Checkpoints: what is saved comes back, what is resumed goes on as if nothing had happened, and what is damaged
+//! is refused.
+
+use crate::common::own_adapter;
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Dropout, Linear, Module, Relu, Scope, Sequential};
+use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
+use wgrad::train::{Position, load, load_parameters, save};
+use wgrad::{CrossEntropyOptions, DType, Device, Error, Parameter, RandomState, Tensor};
+
+fn devices() -> impl Iterator<Item = Device> {
+    [Some(Device::reference()), own_adapter()].into_iter().flatten()
+}
+
+fn model(device: &Device, hidden: usize) -> Sequential {
+    let scope = Scope::new(device);
+    Sequential::new()
+        .push(Linear::new(&scope.at(0), 6, hidden).unwrap())
+        .push(Relu)
+        .push(Linear::new(&scope.at(2), hidden, 3).unwrap())
+}
+
+fn adam(model: &dyn Module) -> Adam {
+    Adam::new(model.parameters(), AdamOptions { lr: 0.02, ..AdamOptions::default() }).unwrap()
+}
+
+/// Steps on random data from the device's stream, so that the stream's state matters.
+fn train(device: &Device, model: &dyn Module, optimizer: &mut dyn Optimizer, steps: usize) {
+    for step in 0..steps {
+        let x = Tensor::randn(device, &[10, 6]).unwrap();
+        let labels: Vec<i32> = (0..10).map(|i| ((i + step) % 3) as i32).collect();
+        let labels = Tensor::from_slice(device, &labels, &[10]).unwrap();
+        let loss = model.forward(&x).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
+        loss.backward().unwrap();
+        optimizer.step().unwrap();
+        optimizer.zero_grad();
+    }
+}
+
+/// Every bit of the state: parameters, then buffers.
+fn bits(model: &dyn Module, optimizer: &dyn Optimizer) -> Vec<u64> {
+    let all = model.parameters().into_iter().chain(optimizer.buffers());
+    all.flat_map(|p| p.value().to_f64().unwrap()).map(f64::to_bits).collect()
+}
+
+#[test]
+fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run.safetensors");
+        device.manual_seed(5);
+        let first = model(&device, 8);
+        let mut optimizer = adam(&first);
+        train(&device, &first, &mut optimizer, 4);
+        save(&path, &device, &first, &optimizer, &Position { epoch: 4, seed: u64::MAX }).unwrap();
+        let saved = bits(&first, &optimizer);
+        train(&device, &first, &mut optimizer, 3);
+        let (expected, stream) = (bits(&first, &optimizer), device.random_state());
+        assert_ne!(saved, expected);
+
+        device.manual_seed(99);
+        let second = model(&device, 8);
+        let mut optimizer = Adam::new(second.parameters(), AdamOptions::default()).unwrap();
+        train(&device, &second, &mut optimizer, 1);
+        let at = load(&path, &device, &second, &mut optimizer).unwrap();
+        assert_eq!(at, Position { epoch: 4, seed: u64::MAX });
+        assert_eq!((optimizer.lr(), optimizer.steps()), (0.02, vec![4; 4]));
+        assert_eq!(bits(&second, &optimizer), saved);
+        train(&device, &second, &mut optimizer, 3);
+        assert!(bits(&second, &optimizer) == expected, "on {}", device.name());
+        assert_eq!(device.random_state(), stream);
+    }
+}
+
+/// With running statistics, their mean over all batches, a count, and random numbers in each step.
+fn normalized(device: &Device) -> Sequential {
+    let scope = Scope::new(device);
+    let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
+    Sequential::new()
+        .push(Linear::new(&scope.at(0), 6, 8).unwrap())
+        .push(BatchNorm1d::new(&scope.at(1), 8, &BatchNormLayerOptions::default()).unwrap())
+        .push(Relu)
+        .push(Dropout::new(0.25))
+        .push(Linear::new(&scope.at(4), 8, 3).unwrap())
+        .push(BatchNorm1d::new(&scope.at(5), 3, &cumulative).unwrap())
+}
+
+#[test]
+fn running_statistics_and_dropout_resume_to_the_same_bits() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run.safetensors");
+        device.manual_seed(5);
+        let first = normalized(&device);
+        let mut optimizer = adam(&first);
+        train(&device, &first, &mut optimizer, 4);
+        save(&path, &device, &first, &optimizer, &Position::default()).unwrap();
+        let saved = bits(&first, &optimizer);
+        train(&device, &first, &mut optimizer, 3);
+        let expected = bits(&first, &optimizer);
+
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let count = file.tensor("1.num_batches_tracked").unwrap();
+        assert_eq!(
+            (count.dtype(), count.shape(), count.data()),
+            (safetensors::Dtype::I64, &[][..], &4i64.to_le_bytes()[..])
+        );
+        assert!(file.tensor("5.running_var").is_ok());
+        assert!(!file.names().iter().any(|name| name.starts_with("optimizer.") && name.contains("running")));
+
+        device.manual_seed(99);
+        let second = normalized(&device);
+        let mut optimizer = adam(&second);
+        train(&device, &second, &mut optimizer, 1);
+        load(&path, &device, &second, &mut optimizer).unwrap();
+        assert!(bits(&second, &optimizer) == saved, "on {}", device.name());
+        let count = second.parameters().into_iter().find(|p| p.name() == "5.num_batches_tracked").unwrap();
+        assert_eq!((count.value().dtype(), count.value().item::<i32>().unwrap()), (DType::I32, 4));
+        train(&device, &second, &mut optimizer, 3);
+        assert!(bits(&second, &optimizer) == expected, "on {}", device.name());
+
+        // To evaluate, the statistics are what counts.
+        let third = normalized(&device);
+        load_parameters(&path, &third).unwrap();
+        load_parameters(&path, &second).unwrap();
+        let x = Tensor::randn(&device, &[4, 6]).unwrap();
+        let evaluated = |model: &Sequential| {
+            model.eval();
+            model.forward(&x).unwrap().to_f64().unwrap()
+        };
+        assert_eq!(evaluated(&second), evaluated(&third));
+    }
+}
+
+#[test]
+fn the_same_run_writes_the_same_file() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let model = model(&device, 4);
+    let optimizer = adam(&model);
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        save(&path, &device, &model, &optimizer, &Position::default()).unwrap();
+        std::fs::read(path).unwrap()
+    };
+    let bytes = write("a");
+    assert_eq!(bytes, write("b"));
+    let mut names: Vec<String> =
+        SafeTensors::deserialize(&bytes).unwrap().names().iter().map(|n| n.to_string()).collect();
+    names.sort();
+    assert_eq!(names[..2], ["0.bias", "0.weight"]);
+    assert!(names.contains(&"optimizer.exp_avg.2.weight".to_string()) && names.contains(&"optimizer.steps".into()));
+    // Nothing temporary is left behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn parameters_alone_need_no_optimizer() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run");
+        let first = model(&device, 8);
+        save(&path, &device, &first, &adam(&first), &Position { epoch: 2, seed: 1 }).unwrap();
+        let second = model(&device, 8);
+        assert_eq!(load_parameters(&path, &second).unwrap().unwrap().epoch, 2);
+        for (a, b) in first.parameters().iter().zip(second.parameters()) {
+            assert_eq!(a.value().to_f64().unwrap(), b.value().to_f64().unwrap());
+        }
+    }
+}
+
+/// A file that a fresh run on the reference refuses, with this text, and without changing.
+fn refused(path: &Path, optimizer: &mut dyn Optimizer, model: &dyn Module, device: &Device, text: &str) {
+    let before = (bits(model, optimizer), device.random_state(), optimizer.steps(), optimizer.lr().to_bits());
+    let error = load(path, device, model, optimizer).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains(text) && message.contains(&path.display().to_string()), "{text:?} in {message:?}");
+    assert_eq!(before, (bits(model, optimizer), device.random_state(), optimizer.steps(), optimizer.lr().to_bits()));
+}
+
+#[test]
+fn damaged_and_foreign_files_are_refused() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let good = folder.path().join("good");
+    let first = model(&device, 8);
+    save(&good, &device, &first, &adam(&first), &Position::default()).unwrap();
+    let bytes = std::fs::read(&good).unwrap();
+    let file = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let other = model(&device, 8);
+    let mut optimizer = adam(&other);
+    let mut check = |path: &Path, text: &str| refused(path, &mut optimizer, &other, &device, text);
+
+    check(&folder.path().join("missing"), "No such file");
+    check(&file("empty", &[]), "not a whole safetensors file");
+    check(&file("text", b"this is a text and no checkpoint at all"), "not a whole safetensors file");
+    for length in [4, 100, bytes.len() / 2, bytes.len() - 1] {
+        check(&file("cut", &bytes[..length]), "not a whole safetensors file");
+    }
+    let foreign = safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView)>::new(), None).unwrap();
+    check(&file("foreign", &foreign), "no checkpoint: wgrad.checkpoint is missing");
+    let version = String::from_utf8_lossy(&bytes[..1000]).find("version").unwrap();
+    let mut newer = bytes.clone();
+    let digit = (version..).find(|&i| newer[i] == b'1').unwrap();
+    newer[digit] = b'7';
+    check(&file("newer", &newer), "version 7");
+
+    let mut sgd = Sgd::new(other.parameters(), SgdOptions::default()).unwrap();
+    refused(&good, &mut sgd, &other, &device, "written with the optimizer adam, not sgd");
+    let wide = model(&device, 9);
+    refused(&good, &mut adam(&wide), &wide, &device, "0.weight is [8, 6] in the file and [9, 6] here");
+    let more = model(&device, 8).push(Linear::new(&Scope::new(&device).at(3), 3, 3).unwrap());
+    refused(&good, &mut adam(&more), &more, &device, "3.weight is missing");
+    let less = Sequential::new().push(Linear::new(&Scope::new(&device).at(0), 6, 8).unwrap());
+    let message = load(&good, &device, &less, &mut adam(&less)).unwrap_err().to_string();
+    assert!(message.contains("steps") || message.contains("belongs to nothing"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_old_one() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let first = model(&device, 4);
+    let optimizer = adam(&first);
+    let write = |path: &Path| save(path, &device, &first, &optimizer, &Position::default());
+    // A folder in the file's place: everything works but the renaming.
+    let taken = folder.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    std::fs::write(taken.join("old"), "old").unwrap();
+    let error = write(&taken).unwrap_err();
+    assert!(error.to_string().contains("taken: not written"), "{error}");
+    assert_eq!(std::fs::read(taken.join("old")).unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(matches!(write(&folder.path().join("no/folder/here")), Err(Error::File { .. })));
+    assert!(matches!(write(Path::new("/")), Err(Error::File { .. })));
+}
+
+fn only(parameters: Vec<Parameter>) -> Held {
+    Held(parameters)
+}
+
+/// A model that holds parameters and computes nothing.
+struct Held(Vec<Parameter>);
+
+impl Module for Held {
+    fn forward(&self, input: &Tensor) -> wgrad::Result<Tensor> {
+        Ok(input.clone())
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn integers_are_exact() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run");
+        let held = |i: [i32; 4], u: [u32; 3], b: bool| {
+            only(vec![
+                Parameter::new("w", &Tensor::ones(&device, &[1]).unwrap()),
+                Parameter::buffer("i", &Tensor::from_slice(&device, &i, &[4]).unwrap()),
+                Parameter::buffer("u", &Tensor::from_slice(&device, &u, &[3]).unwrap()),
+                Parameter::buffer("b", &Tensor::from_slice(&device, &[b, !b], &[2]).unwrap()),
+            ])
+        };
+        let first = held([i32::MIN, i32::MAX, -16_777_217, 16_777_217], [16_777_217, u32::MAX, 0], true);
+        save(&path, &device, &first, &adam(&first), &Position::default()).unwrap();
+        let second = held([0; 4], [0; 3], false);
+        load_parameters(&path, &second).unwrap();
+        for (a, b) in first.0.iter().zip(&second.0) {
+            assert_eq!(
+                (a.value().dtype(), a.value().to_f64().unwrap()),
+                (b.value().dtype(), b.value().to_f64().unwrap())
+            );
+        }
+        // Values that a type does not have are refused: 4294967295 is no i32.
+        let narrow = only(vec![Parameter::buffer("u", &Tensor::from_slice(&device, &[1i32; 3], &[3]).unwrap())]);
+        let error = load_parameters(&path, &narrow).unwrap_err().to_string();
+        assert!(error.contains("u holds 4294967295, which is no i32"), "{error}");
+        assert_eq!(narrow.0[0].value().to_vec::<i32>().unwrap(), [1; 3]);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_could_not_be_loaded_is_not_written() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("run");
+    let model = model(&device, 4);
+    let optimizer = adam(&model);
+    save(&path, &device, &model, &optimizer, &Position { epoch: 7, seed: 0 }).unwrap();
+    let good = std::fs::read(&path).unwrap();
+
+    /// Somebody else's optimizer, whose rate is no number.
+    struct Lost(Adam);
+    impl Optimizer for Lost {
+        fn name(&self) -> &'static str {
+            "adam"
+        }
+        fn step(&mut self) -> wgrad::Result<()> {
+            self.0.step()
+        }
+        fn parameters(&self) -> Vec<Parameter> {
+            self.0.parameters()
+        }
+        fn buffers(&self) -> Vec<Parameter> {
+            self.0.buffers()
+        }
+        fn steps(&self) -> Vec<u64> {
+            self.0.steps()
+        }
+        fn set_steps(&mut self, steps: &[u64]) -> wgrad::Result<()> {
+            self.0.set_steps(steps)
+        }
+        fn lr(&self) -> f64 {
+            f64::NAN
+        }
+        fn set_lr(&mut self, lr: f64) -> wgrad::Result<()> {
+            self.0.set_lr(lr)
+        }
+    }
+    let error = save(&path, &device, &model, &Lost(adam(&model)), &Position::default()).unwrap_err();
+    assert!(error.to_string().contains("no valid \"lr\""), "{error}");
+
+    let parameter = |name: &str| Parameter::new(name, &Tensor::ones(&device, &[2]).unwrap());
+    for (names, text) in [
+        (&["w", "optimizer.exp_avg.w"][..], "two entries called optimizer.exp_avg.w"),
+        (&["w", "optimizer.steps"], "two entries called optimizer.steps"),
+        (&["__metadata__"], "two entries called __metadata__"),
+    ] {
+        let model = only(names.iter().map(|name| parameter(name)).collect());
+        let optimizer = adam(&only(vec![model.0[0].clone()]));
+        let error = save(&path, &device, &model, &optimizer, &Position::default()).unwrap_err();
+        assert!(matches!(error, Error::Invalid { op: "save", .. }) && error.to_string().contains(text), "{error}");
+    }
+    let two = only(vec![parameter("w"), parameter("w")]);
+    assert!(matches!(save(&path, &device, &two, &optimizer, &Position::default()), Err(Error::Invalid { .. })));
+    assert!(matches!(load_parameters(&path, &two), Err(Error::Invalid { .. })));
+    assert!(std::fs::read(&path).unwrap() == good);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_shared_layer_is_one() {
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("run");
+        let tied = || {
+            let layer = Linear::new(&Scope::new(&device).at("l"), 4, 4).unwrap();
+            (Sequential::new().push(layer.clone()).push(Relu).push(layer.clone()), layer)
+        };
+        let (first, layer) = tied();
+        assert_eq!(first.parameters().len(), 2);
+        let mut optimizer = adam(&first);
+        first.forward(&Tensor::ones(&device, &[2, 4]).unwrap()).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        optimizer.step().unwrap();
+        save(&path, &device, &first, &optimizer, &Position::default()).unwrap();
+        let (second, other) = tied();
+        load(&path, &device, &second, &mut adam(&second)).unwrap();
+        assert_eq!(layer.weight.value().to_f64().unwrap(), other.weight.value().to_f64().unwrap());
+        assert_eq!(SafeTensors::deserialize(&std::fs::read(&path).unwrap()).unwrap().len(), 7);
+    }
+}
+
+#[test]
+fn weights_of_other_programs_are_read() {
+    use half::{bf16, f16};
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+    let numbers = [0.5f32, -2.0, 3.0, 1.0];
+    let bytes: Vec<(Dtype, Vec<u8>)> = vec![
+        (Dtype::F64, numbers.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect()),
+        (Dtype::F32, numbers.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        (Dtype::F16, numbers.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()),
+        (Dtype::BF16, numbers.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect()),
+    ];
+    for device in devices() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("model.safetensors");
+        for (dtype, bytes) in &bytes {
+            let count = 7i64.to_le_bytes();
+            let entries = [
+                ("w", TensorView::new(*dtype, vec![2, 2], bytes).unwrap()),
+                ("num_batches_tracked", TensorView::new(Dtype::I64, vec![], &count).unwrap()),
+                ("not.of.this.model", TensorView::new(Dtype::U8, vec![2], &[1, 2]).unwrap()),
+            ];
+            std::fs::write(&path, safetensors::serialize(entries, None).unwrap()).unwrap();
+            let model = only(vec![
+                Parameter::new("w", &Tensor::zeros(&device, &[2, 2]).unwrap()),
+                Parameter::buffer("num_batches_tracked", &Tensor::scalar(&device, 0i32).unwrap()),
+            ]);
+            assert_eq!(load_parameters(&path, &model).unwrap(), None);
+            assert_eq!(model.0[0].value().to_vec::<f32>().unwrap(), numbers, "{dtype:?}");
+            assert_eq!(model.0[1].value().item::<i32>().unwrap(), 7);
+        }
+        let half = only(vec![Parameter::new("w", &Tensor::zeros(&device, &[2, 2]).unwrap())]);
+        let complex = [("w", TensorView::new(Dtype::F8_E4M3, vec![2, 2], &[0; 4]).unwrap())];
+        std::fs::write(&path, safetensors::serialize(complex, None).unwrap()).unwrap();
+        let error = load_parameters(&path, &half).unwrap_err().to_string();
+        assert!(error.contains("F8_E4M3, which is not read"), "{error}");
+    }
+}
+
+#[test]
+fn writers_of_one_path_do_not_meet() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("run");
+    let model = model(&device, 4);
+    let optimizer = adam(&model);
+    let write = || save(&path, &device, &model, &optimizer, &Position::default()).unwrap();
+    write();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    write();
+                    load_parameters(&path, &model).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn links_and_permissions_stay() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let [path, real, private] = ["run", "real", "private"].map(|name| folder.path().join(name));
+    let model = model(&device, 4);
+    let optimizer = adam(&model);
+    let write = |path: &Path| save(path, &device, &model, &optimizer, &Position::default());
+    // A link to a file in another folder that is there only after the first writing.
+    std::fs::create_dir(&real).unwrap();
+    symlink("real/new", &path).unwrap();
+    for _ in 0..2 {
+        write(&path).unwrap();
+        assert!(path.symlink_metadata().unwrap().is_symlink());
+        load_parameters(&real.join("new"), &model).unwrap();
+    }
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "").unwrap();
+    assert_eq!(mode(&real.join("new")), mode(&plain), "a new file has what new files have");
+    std::fs::write(&private, "").unwrap();
+    std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o640)).unwrap();
+    write(&private).unwrap();
+    assert_eq!(mode(&private), 0o640);
+    let circle = folder.path().join("circle");
+    symlink("circle", &circle).unwrap();
+    assert!(matches!(write(&circle), Err(Error::File { .. })));
+}
+
+#[test]
+fn any_state_of_a_crafted_file_is_taken_or_refused() {
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("run");
+    let model = model(&device, 4);
+    let mut optimizer = adam(&model);
+    device.set_random_state(RandomState { seed: u64::MAX, counter: u64::MAX });
+    optimizer.set_steps(&[u64::MAX; 4]).unwrap();
+    save(&path, &device, &model, &optimizer, &Position { epoch: u64::MAX, seed: 0 }).unwrap();
+    load(&path, &device, &model, &mut optimizer).unwrap();
+    train(&device, &model, &mut optimizer, 2);
+    assert_eq!(Tensor::rand(&device, &[9]).unwrap().to_vec::<f32>().unwrap().len(), 9);
+}

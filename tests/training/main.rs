@@ -1,0 +1,12 @@
+//! Layers, optimizers, networks, data and checkpoints.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod checkpoint;
+mod data;
+mod job;
+mod mnist;
+mod models;
+mod nn;
+mod optim;
