@@ -1,6 +1,7 @@
 //! Optimizers: PyTorch's formulas in tensor code, their state on the device.
 
 mod adam;
+pub mod lr_scheduler;
 mod sgd;
 mod slots;
 

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 import torchvision
 from safetensors.torch import save_file
 
+import schedules
+
 # Tolerances (rtol, atol).
 SAME = (0.0, 0.0)  # bools, indices: must be equal
 EXACT = (2.0**-23, 0.0)  # a selection, a sign change, a rounding: at most one float32 rounding
@@ -113,6 +115,9 @@ def torch_function(op):
         return partial(F.multi_head_attention_forward, **dict.fromkeys(names))
     if op in OWN:
         return OWN[op]
+    room, _, name = op.rpartition(".")
+    if room == "lr_scheduler":
+        return partial(schedules.rates, name)
     return next(getattr(room, op) for room in (F, torch, torchvision.ops) if hasattr(room, op))
 
 
@@ -136,7 +141,7 @@ def refusal(op, args, attrs):
     """The error of a call that PyTorch refuses, and `None` where it does not."""
     try:
         call(op, args, attrs)
-    except (AssertionError, RuntimeError, ValueError, IndexError, TypeError) as error:
+    except (AssertionError, ArithmeticError, RuntimeError, ValueError, IndexError, TypeError) as error:
         return error
     return None
 

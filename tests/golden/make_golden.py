@@ -1,6 +1,6 @@
 """Makes wgrad's golden test values: one conformance case file per family of operations.
 
-    python -m venv venv && venv/bin/pip install torch torchvision numpy safetensors
+    python -m venv venv && venv/bin/pip install torch torchvision timm numpy safetensors
     venv/bin/python make_golden.py [OUTDIR]
 
 The files are written to OUTDIR (this script's folder by default), then read back and checked. CPU PyTorch is
@@ -19,6 +19,7 @@ third of the stored tolerance; it also makes sure that the `raises` cases raise.
 import importlib
 import json
 import pkgutil
+import re
 import sys
 import warnings
 from collections import Counter
@@ -29,6 +30,9 @@ from safetensors import safe_open
 
 import families
 from harness import INF, File, named, refusal, run_case, unlisted
+
+# The case that a tensor of a file belongs to.
+OWNER = re.compile(r"(.*?)\.(arg|out|cot|grad)\.")
 
 
 def used_tolerance(got, expected, rtol, atol):
@@ -73,8 +77,7 @@ def check_file(path, coarse):
     assert len({case["name"] for case in cases}) == len(cases)
     by_case = {case["name"]: {} for case in cases}
     for key, tensor in tensors.items():
-        owner = ".".join(key.split(".")[:2])
-        by_case[owner][key] = tensor
+        by_case[OWNER.match(key)[1]][key] = tensor
     counts, raising, worst, bad = Counter(), Counter(), Counter(), 0
     # In float16 PyTorch rounds after each of its own steps, which are not wgrad's.
     limit = 1 if path.stem.startswith("half_") else 1 / 3

@@ -88,13 +88,14 @@ fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// How many golden cases each operation has.
+/// How many golden cases each operation has. Those of training have a dot in their names.
 fn golden() -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for entry in std::fs::read_dir(root("tests/golden")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "safetensors") {
-            for case in conformance::read(&path).unwrap() {
+            let cases = conformance::read(&path).unwrap();
+            for case in cases.into_iter().filter(|case| !case.op.contains('.')) {
                 *counts.entry(case.op).or_default() += 1;
             }
         }

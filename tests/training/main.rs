@@ -10,3 +10,4 @@ mod mnist;
 mod models;
 mod nn;
 mod optim;
+mod schedules;
