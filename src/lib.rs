@@ -8,7 +8,7 @@
 //!
 //! let device = Device::open().unwrap_or_else(|_| Device::reference());
 //! let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0], &[3])?.requires_grad();
-//! let loss = x.square()?.sum(&[], false)?;
+//! let loss = x.square()?.sum_all()?;
 //! loss.backward()?;
 //! assert_eq!(x.grad().unwrap().to_vec::<f32>()?, [2.0, 4.0, 6.0]);
 //! # Ok::<(), wgrad::Error>(())
@@ -33,6 +33,7 @@
 pub mod data;
 mod debug;
 mod device;
+mod dims;
 mod dtype;
 mod error;
 mod file;
@@ -53,6 +54,7 @@ pub mod train;
 mod tune;
 
 pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
+pub use dims::{Dim, Dims};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{

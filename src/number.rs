@@ -54,9 +54,9 @@ floats! {
 }
 
 integers! {
-    usize => u8 u32 i32;
-    isize => i32 usize;
-    i32 => usize;
+    usize => u8 u32 i32 isize;
+    isize => i32 isize usize;
+    i32 => usize isize;
     i64 => usize;
     u64 => usize;
     u128 => usize;
@@ -71,6 +71,7 @@ mod tests {
         assert_eq!(nearest::<u32>(usize::MAX), u32::MAX);
         assert_eq!(nearest::<i32>(usize::MAX), i32::MAX);
         assert_eq!(nearest::<usize>(-1isize), 0);
+        assert_eq!(nearest::<isize>(usize::MAX), isize::MAX);
         assert_eq!(nearest::<i32>(isize::MIN), i32::MIN);
         assert_eq!(nearest::<usize>(u128::MAX), usize::MAX);
         assert_eq!(nearest::<i32>(-1e30), i32::MIN);

@@ -1,5 +1,6 @@
 //! Shapes, strides and the rules that connect them.
 
+use crate::dims::{Dim, Dims};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::number::nearest;
@@ -96,8 +97,8 @@ impl Shape {
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`].
-    pub fn dim(&self, op: &'static str, dim: isize) -> Result<usize> {
-        let rank = self.rank.max(1) as isize;
+    pub fn dim(&self, op: &'static str, dim: impl Dim) -> Result<usize> {
+        let (dim, rank) = (dim.number(), self.rank.max(1) as isize);
         let actual = if dim < 0 { dim + rank } else { dim };
         if (0..rank).contains(&actual) {
             Ok(nearest::<usize>(actual))
@@ -106,13 +107,13 @@ impl Shape {
         }
     }
 
-    /// Several dimensions, each once; an empty list means all of them.
-    pub(crate) fn dims(&self, op: &'static str, dims: &[isize]) -> Result<Vec<usize>> {
-        if dims.is_empty() {
-            return Ok((0..self.rank).collect());
-        }
-        let mut out = Vec::with_capacity(dims.len());
-        for &dim in dims {
+    /// Several dimensions in ascending order; a scalar has none.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`]; [`Error::DimRepeated`] for one named twice.
+    pub fn dims(&self, op: &'static str, dims: impl Dims) -> Result<Vec<usize>> {
+        let mut out = Vec::new();
+        for dim in dims.numbers(self.rank) {
             let dim = self.dim(op, dim)?;
             if out.contains(&dim) {
                 return Err(Error::DimRepeated { op, dim });

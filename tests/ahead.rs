@@ -86,7 +86,7 @@ fn batches() {
         let weight = Tensor::ones(&device, &[512, 40]).unwrap().requires_grad();
         let images = Tensor::rand(&device, &[batch, 3, 10, 10]).unwrap();
         let features = images.conv2d(&filters, None, &Conv2dOptions::default()).unwrap().flatten(1, 3).unwrap();
-        features.matmul(&weight).unwrap().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        features.matmul(&weight).unwrap().square().unwrap().sum_all().unwrap().backward().unwrap();
         for gradient in [filters.grad().unwrap(), weight.grad().unwrap()] {
             assert!(gradient.to_vec::<f32>().unwrap().iter().all(|value| value.is_finite()));
         }
@@ -111,8 +111,7 @@ fn a_training() {
     for _ in 0..3 {
         let features = images.conv2d(&filters.value(), None, &Conv2dOptions::default()).unwrap().relu().unwrap();
         let maxima = features.max_pool2d([2, 2], &MaxPool2dOptions::default()).unwrap().flatten(1, 3).unwrap();
-        let loss =
-            maxima.matmul(&weight.value()).unwrap().softmax(1).unwrap().square().unwrap().sum(&[], false).unwrap();
+        let loss = maxima.matmul(&weight.value()).unwrap().softmax(1).unwrap().square().unwrap().sum_all().unwrap();
         loss.backward().unwrap();
         sgd.step().unwrap();
         sgd.zero_grad();

@@ -42,7 +42,7 @@ const STATES: [(&str, State); 12] = [
     ("a step", |device, x| {
         let layer = Linear::new(&Scope::new(device), 4, 4)?;
         let mut adam = Adam::new(layer.parameters(), AdamOptions::default())?;
-        layer.forward(&x.narrow(0, 0, 8)?.reshape(&[2, 4])?)?.square()?.sum(&[], false)?.backward()?;
+        layer.forward(&x.narrow(0, 0, 8)?.reshape(&[2, 4])?)?.square()?.sum_all()?.backward()?;
         adam.step()?;
         Ok(Box::new((layer, adam)))
     }),
@@ -60,25 +60,25 @@ const STATES: [(&str, State); 12] = [
     }),
     ("gradients in leaves", |_, x| {
         let leaf = x.requires_grad();
-        leaf.square()?.sum(&[], false)?.backward()?;
+        leaf.square()?.sum_all()?.backward()?;
         Ok(Box::new(leaf))
     }),
     ("gradients in parameters", |device, x| {
         let layer = Linear::new(&Scope::new(device), 4, 4)?;
-        layer.forward(&x.narrow(0, 0, 8)?.reshape(&[2, 4])?)?.square()?.sum(&[], false)?.backward()?;
+        layer.forward(&x.narrow(0, 0, 8)?.reshape(&[2, 4])?)?.square()?.sum_all()?.backward()?;
         Ok(Box::new(layer))
     }),
     ("gradients with a history in their leaves", |_, x| {
         let leaf = x.requires_grad();
-        let y = leaf.square()?.mul(&leaf)?.sum(&[], false)?;
+        let y = leaf.square()?.mul(&leaf)?.sum_all()?;
         y.backward_with(BackwardOptions { create_graph: true, ..BackwardOptions::default() })?;
         Ok(Box::new((leaf, y)))
     }),
     ("a backward pass that failed", |_, x| {
         let leaf = x.requires_grad();
         let y = leaf.square()?;
-        y.sum(&[], false)?.backward()?;
-        let again = y.exp()?.sum(&[], false)?;
+        y.sum_all()?.backward()?;
+        let again = y.exp()?.sum_all()?;
         assert!(again.backward().is_err());
         Ok(Box::new((leaf, again)))
     }),

@@ -190,7 +190,7 @@ impl Device {
     /// let lengths = [5, 7, 11];
     /// for length in lengths {
     ///     let x = Tensor::ones(&device, &[2, length])?;
-    ///     assert_eq!(x.sum(&[1], false)?.to_vec::<f32>()?, [length as f32; 2]);
+    ///     assert_eq!(x.sum(1)?.to_vec::<f32>()?, [length as f32; 2]);
     /// }
     /// # Ok(())
     /// # }

@@ -11,7 +11,7 @@ use std::fmt::{self, Write};
 /// use wgrad::{Device, Graph, Tensor};
 /// let device = Device::reference();
 /// let x = Tensor::ones(&device, &[2, 3])?;
-/// let y = x.exp()?.sum(&[], false)?;
+/// let y = x.exp()?.sum_all()?;
 /// println!("{}", Graph::of(&[&y])?);
 /// assert!(Graph::of(&[&y])?.dot().starts_with("digraph"));
 /// # Ok::<(), wgrad::Error>(())

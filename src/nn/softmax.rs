@@ -1,5 +1,6 @@
 //! Softmax and its relatives.
 
+use crate::dims::Dim;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::Module;
@@ -17,8 +18,8 @@ macro_rules! softmaxes {
 
             impl $layer {
                 /// A layer along a dimension.
-                pub fn new(dim: isize) -> $layer {
-                    $layer { dim }
+                pub fn new(dim: impl Dim) -> $layer {
+                    $layer { dim: dim.number() }
                 }
             }
 

@@ -123,7 +123,7 @@ fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     if masked.numel() == 0 {
         return masked.softmax(-1);
     }
-    let blind = no_grad(|| masked.amax(&[-1], true)?.eq_scalar(f32::NEG_INFINITY))?;
+    let blind = no_grad(|| masked.amax_keepdim(-1)?.eq_scalar(f32::NEG_INFINITY))?;
     // Before and behind the softmax: its slope at such rows is NaN.
     let shown = blind.where_(&masked.zeros_like()?, &masked)?.softmax(-1)?;
     blind.where_(&shown.zeros_like()?, &shown)
@@ -146,7 +146,7 @@ fn repeated(op: &'static str, x: &Tensor, query: &Tensor) -> Result<Tensor> {
     }
     let mut sizes = x.shape().to_vec();
     sizes.insert(at + 1, wanted / heads);
-    let spread = x.unsqueeze(at as isize + 1)?.expand_to(Shape::new(&sizes)?, op)?;
+    let spread = x.unsqueeze(at + 1)?.expand_to(Shape::new(&sizes)?, op)?;
     sizes.remove(at + 1);
     sizes[at] = wanted;
     spread.reshape_to(Shape::new(&sizes)?)
@@ -318,7 +318,7 @@ fn heads(
         return Ok((output, None));
     }
     let seen = seen.reshape_to(Shape::new(&[batch, count, length, key.shape()[1]])?)?;
-    Ok((output, Some(if options.average_attn_weights { seen.mean(&[1], false)? } else { seen })))
+    Ok((output, Some(if options.average_attn_weights { seen.mean(1)? } else { seen })))
 }
 
 /// Both masks as one to add, `[1 or N heads, 1 or L, S]`.

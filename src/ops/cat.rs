@@ -1,6 +1,7 @@
 //! Joining tensors along a dimension, and taking them apart again.
 
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
@@ -106,7 +107,7 @@ impl Op for Cat {
             .map(|i| {
                 let length = context.input(i).shape()[self.dim];
                 start += length;
-                context.of(i, |g| g.narrow(self.dim as isize, start - length, length))
+                context.of(i, |g| g.narrow(self.dim, start - length, length))
             })
             .collect()
     }
@@ -131,7 +132,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
+    pub fn cat(tensors: &[&Tensor], dim: impl Dim) -> Result<Tensor> {
         const OP: &str = "cat";
         let Some(&first) = tensors.first() else {
             return Err(Error::invalid(OP, "there must be at least one tensor"));
@@ -164,7 +165,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn stack(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
+    pub fn stack(tensors: &[&Tensor], dim: impl Dim) -> Result<Tensor> {
         const OP: &str = "stack";
         let _line = ascribe_to_caller();
         let Some(first) = tensors.first() else {
@@ -175,7 +176,7 @@ impl Tensor {
                 format!("tensor {i} has shape {}, tensor 0 {}: they must agree", tensors[i].shape(), first.shape());
             return Err(Error::invalid(OP, rule));
         }
-        let rank = first.rank() as isize + 1;
+        let (dim, rank) = (dim.number(), first.rank() as isize + 1);
         if !(-rank..rank).contains(&dim) {
             return Err(Error::DimOutOfRange { op: OP, dim, rank: first.rank() });
         }
@@ -198,7 +199,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn split_with_sizes(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
+    pub fn split_with_sizes(&self, sizes: &[usize], dim: impl Dim) -> Result<Vec<Tensor>> {
         let _line = ascribe_to_caller();
         let (at, size) = self.divided("split_with_sizes", dim)?;
         if sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size)) != Some(size) {
@@ -210,7 +211,7 @@ impl Tensor {
             .iter()
             .map(|&length| {
                 start += length;
-                self.narrow(at as isize, start - length, length)
+                self.narrow(at, start - length, length)
             })
             .collect()
     }
@@ -230,7 +231,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn split(&self, size: usize, dim: isize) -> Result<Vec<Tensor>> {
+    pub fn split(&self, size: usize, dim: impl Dim) -> Result<Vec<Tensor>> {
         let (at, all) = self.divided("split", dim)?;
         if size == 0 && all > 0 {
             let rule = format!("parts of size 0 never add up to {all}, the size of dimension {at} of {}", self.shape());
@@ -238,7 +239,7 @@ impl Tensor {
         }
         let count = if all == 0 { 1 } else { all.div_ceil(size) };
         let sizes: Vec<usize> = (0..count).map(|i| size.min(all - i * size)).collect();
-        self.split_with_sizes(&sizes, at as isize)
+        self.split_with_sizes(&sizes, at)
     }
 
     /// At most `chunks` parts of one size along `dim`, as views; the last one may be smaller, and there may be fewer:
@@ -256,20 +257,20 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
+    pub fn chunk(&self, chunks: usize, dim: impl Dim) -> Result<Vec<Tensor>> {
         let (at, all) = self.divided("chunk", dim)?;
         if chunks == 0 {
             return Err(Error::invalid("chunk", format!("{} cannot be in 0 chunks", self.shape())));
         }
         if all == 0 {
-            return self.split_with_sizes(&vec![0; chunks], at as isize);
+            return self.split_with_sizes(&vec![0; chunks], at);
         }
-        self.split(all.div_ceil(chunks), at as isize)
+        self.split(all.div_ceil(chunks), at)
     }
 
     /// A dimension to be divided, and its size.
     #[track_caller]
-    fn divided(&self, op: &'static str, dim: isize) -> Result<(usize, usize)> {
+    fn divided(&self, op: &'static str, dim: impl Dim) -> Result<(usize, usize)> {
         if self.rank() == 0 {
             return Err(Error::invalid(op, "a tensor without dimensions cannot be divided"));
         }

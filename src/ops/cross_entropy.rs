@@ -25,8 +25,8 @@ impl Reduction {
     pub(super) fn of(self, losses: &Tensor) -> Result<Tensor> {
         match self {
             Reduction::None => Ok(losses.clone()),
-            Reduction::Sum => losses.sum(&[], false),
-            Reduction::Mean => losses.mean(&[], false),
+            Reduction::Sum => losses.sum_all(),
+            Reduction::Mean => losses.mean_all(),
         }
     }
 }
@@ -123,7 +123,7 @@ impl Labels {
     #[track_caller]
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
         let picked = self.mask.where_(values, &Tensor::zeros(values.device(), self.mask.shape())?)?;
-        picked.sum(&[self.dim as isize], false)
+        picked.sum(self.dim)
     }
 
     /// 0 for ignored elements, and no gradient from them, whatever stands there.
@@ -150,12 +150,12 @@ impl Labels {
     fn reduce(&self, losses: &Tensor, reduction: Reduction) -> Result<Tensor> {
         let total = match (reduction, &self.weight, &self.counted) {
             (Reduction::None, ..) => return Ok(losses.clone()),
-            (Reduction::Sum, ..) => return losses.sum(&[], false),
-            (Reduction::Mean, Some(weight), _) => weight.sum(&[], false)?,
-            (Reduction::Mean, None, Some(counted)) => counted.to_dtype(DType::F32)?.sum(&[], false)?,
-            (Reduction::Mean, None, None) => return losses.mean(&[], false),
+            (Reduction::Sum, ..) => return losses.sum_all(),
+            (Reduction::Mean, Some(weight), _) => weight.sum_all()?,
+            (Reduction::Mean, None, Some(counted)) => counted.to_dtype(DType::F32)?.sum_all()?,
+            (Reduction::Mean, None, None) => return losses.mean_all(),
         };
-        losses.sum(&[], false)?.div(&total)
+        losses.sum_all()?.div(&total)
     }
 }
 
@@ -197,7 +197,7 @@ impl Tensor {
             return self.cross_entropy_of_probabilities(target, options);
         }
         let labels = Labels::new(OP, self, target, options)?;
-        let log_probabilities = self.log_softmax(labels.dim as isize)?;
+        let log_probabilities = self.log_softmax(labels.dim)?;
         let loss = labels.reduce(&labels.losses(&log_probabilities)?, options.reduction)?;
         if smoothing == 0.0 {
             return Ok(loss);
@@ -206,7 +206,7 @@ impl Tensor {
             Some(weight) => log_probabilities.mul(&along(weight, labels.dim, self.rank())?)?,
             None => log_probabilities,
         };
-        let even = labels.mask(&weighted.sum(&[labels.dim as isize], false)?.neg()?)?;
+        let even = labels.mask(&weighted.sum(labels.dim)?.neg()?)?;
         let even = labels.reduce(&even, options.reduction)?;
         loss.mul_scalar(1.0 - smoothing)?.add(&even.mul_scalar(smoothing / self.shape()[labels.dim] as f32)?)
     }
@@ -235,7 +235,7 @@ impl Tensor {
         if let Some(weight) = &options.weight {
             target = target.mul(&along(weight, dim, self.rank())?)?;
         }
-        let losses = self.log_softmax(dim as isize)?.mul(&target)?.sum(&[dim as isize], false)?.neg()?;
+        let losses = self.log_softmax(dim)?.mul(&target)?.sum(dim)?.neg()?;
         options.reduction.of(&losses)
     }
 

@@ -1,5 +1,6 @@
 //! Diagonals of matrices, and what lies on either side of them.
 
+use crate::dims::Dim;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, record_one};
 use crate::host_tensor::HostTensor;
@@ -117,15 +118,14 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn diagonal(&self, offset: isize, dim1: isize, dim2: isize) -> Result<Tensor> {
+    pub fn diagonal(&self, offset: isize, dim1: impl Dim, dim2: impl Dim) -> Result<Tensor> {
         const OP: &str = "diagonal";
         let (first, second) = (self.shape().dim(OP, dim1)?, self.shape().dim(OP, dim2)?);
         if first == second {
             return Err(Error::DimRepeated { op: OP, dim: first });
         }
-        let mut order: Vec<isize> =
-            (0..self.rank()).filter(|&d| d != first && d != second).map(|d| d as isize).collect();
-        order.extend([first as isize, second as isize]);
+        let mut order: Vec<usize> = (0..self.rank()).filter(|&d| d != first && d != second).collect();
+        order.extend([first, second]);
         record_one(Diagonal { offset }, &[&self.permute(&order)?])
     }
 

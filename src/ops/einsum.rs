@@ -93,7 +93,7 @@ impl Term {
                 return Err(Error::invalid(OP, rule));
             }
             let others: Vec<usize> = (0..shape.len()).filter(|&d| d != i && d != j).collect();
-            let order: Vec<isize> = others.iter().chain(&[i, j]).map(|&d| d as isize).collect();
+            let order: Vec<usize> = others.iter().chain(&[i, j]).copied().collect();
             let mut sizes: Vec<usize> = others.iter().map(|&d| shape[d]).collect();
             sizes.push(size * size);
             let flat = term.tensor.permute(&order)?.reshape_to(Shape::new(&sizes)?)?;
@@ -128,20 +128,18 @@ impl Term {
     /// Summed over the dimensions that are not wanted.
     #[track_caller]
     fn summed(self, wanted: impl Fn(Label) -> bool) -> Result<Term> {
-        let dims: Vec<isize> =
-            (0..self.labels.len()).filter(|&d| !wanted(self.labels[d])).map(|d| d as isize).collect();
+        let dims: Vec<usize> = (0..self.labels.len()).filter(|&d| !wanted(self.labels[d])).collect();
         if dims.is_empty() {
             return Ok(self);
         }
-        let tensor = self.tensor.sum(&dims, false)?;
+        let tensor = self.tensor.sum(&dims)?;
         Ok(Term { tensor, labels: self.labels.into_iter().filter(|&l| wanted(l)).collect() })
     }
 
     /// With its dimensions in this order.
     #[track_caller]
     fn ordered(&self, labels: &[Label]) -> Result<Tensor> {
-        let order: Vec<isize> =
-            labels.iter().filter_map(|l| self.labels.iter().position(|m| m == l)).map(|d| d as isize).collect();
+        let order: Vec<usize> = labels.iter().filter_map(|l| self.labels.iter().position(|m| m == l)).collect();
         if order.windows(2).all(|pair| pair[0] < pair[1]) {
             Ok(self.tensor.clone())
         } else {
@@ -170,9 +168,9 @@ impl Term {
             left.grouped([&batch, &rows, &depth])?.mul(&right.grouped([&batch, &depth, &columns])?)?
         } else if !left.tensor.dtype().is_float() {
             let left = left.grouped([&batch, &rows, &[], &depth])?;
-            left.mul(&right.grouped([&batch, &[], &columns, &depth])?)?.sum(&[3], false)?
+            left.mul(&right.grouped([&batch, &[], &columns, &depth])?)?.sum(3)?
         } else if rows_size == 1 && columns_size == 1 {
-            left.grouped([&batch, &depth])?.mul(&right.grouped([&batch, &depth])?)?.sum(&[1], false)?
+            left.grouped([&batch, &depth])?.mul(&right.grouped([&batch, &depth])?)?.sum(1)?
         } else {
             left.grouped([&batch, &rows, &depth])?.matmul(&right.grouped([&batch, &depth, &columns])?)?
         };

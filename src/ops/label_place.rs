@@ -133,7 +133,7 @@ pub(super) fn label_mask(
     let ignored = ignored.into_iter().map(|label| label.cast_unsigned()).collect();
     let op = LabelPlace { asked, classes: scores.shape()[dim], inner, ignored };
     let place = record_one(op, &[&labels.contiguous()?])?;
-    let shown = place.unsqueeze(dim as isize)?.expand_to(*scores.shape(), asked)?;
+    let shown = place.unsqueeze(dim)?.expand_to(*scores.shape(), asked)?;
     let mask = record_one(IsPlace, &[&shown])?;
     Ok((place, mask))
 }

@@ -175,7 +175,7 @@ impl Tensor {
         expect("dot", &[("the input", self, 1), ("tensor", tensor, 1)])?;
         agree("dot", self, tensor, &[(self.numel(), tensor.numel())])?;
         same_type("dot", &[self, tensor])?;
-        self.mul(tensor)?.sum(&[], false)
+        self.mul(tensor)?.sum_all()
     }
 
     /// All products of elements of two vectors: `output[i, j] = self[i] vec2[j]`, `[N] x [M] -> [N, M]`.

@@ -1,5 +1,6 @@
 //! The same elements in other places: flips, rolls and shuffles.
 
+use crate::dims::Dims;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
@@ -17,12 +18,12 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1, 2, 3, 4], &[2, 2])?;
-    /// assert_eq!(x.flip(&[1])?.to_vec::<i32>()?, [2, 1, 4, 3]);
+    /// assert_eq!(x.flip(1)?.to_vec::<i32>()?, [2, 1, 4, 3]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn flip(&self, dims: &[isize]) -> Result<Tensor> {
-        let flipped = if dims.is_empty() { Vec::new() } else { self.shape().dims("flip", dims)? };
+    pub fn flip(&self, dims: impl Dims) -> Result<Tensor> {
+        let flipped = self.shape().dims("flip", dims)?;
         let maps: Vec<Map> = (0..self.rank())
             .map(|d| {
                 // One element is its own mirror image.
@@ -97,7 +98,7 @@ impl Tensor {
         }
         let c = channels / square;
         let outer: usize = batch.iter().product();
-        let spread = self.reshape_to(Shape::new(&[outer, c, r, r, height, width])?)?.permute(&[0, 1, 4, 2, 5, 3])?;
+        let spread = self.reshape_to(Shape::new(&[outer, c, r, r, height, width])?)?.permute([0, 1, 4, 2, 5, 3])?;
         spread.reshape_to(Shape::new(&[&batch[..], &[c, height * r, width * r]].concat())?)
     }
 
@@ -125,7 +126,7 @@ impl Tensor {
         }
         let (h, w) = (height / r, width / r);
         let outer: usize = batch.iter().product();
-        let gathered = self.reshape_to(Shape::new(&[outer, c, h, r, w, r])?)?.permute(&[0, 1, 3, 5, 2, 4])?;
+        let gathered = self.reshape_to(Shape::new(&[outer, c, h, r, w, r])?)?.permute([0, 1, 3, 5, 2, 4])?;
         gathered.reshape_to(Shape::new(&[&batch[..], &[c * r * r, h, w]].concat())?)
     }
 
@@ -173,10 +174,10 @@ pub(super) fn cases() -> Vec<Case> {
     for dims in [&[][..], &[0], &[-1], &[0, 2], &[1, 2, 3], &[0, 1, 2, 3]] {
         cases.push(Case::new("flip", &[&[2, 3, 5, 4]], move |x| Ok(vec![x[0].flip(dims)?])));
     }
-    cases.push(Case::new("flip", &[&[5, 3]], |x| Ok(vec![x[0].t()?.flip(&[0])?])));
-    cases.push(Case::new("flip", &[&[2, 1, 2, 3, 2, 2]], |x| Ok(vec![x[0].flip(&[0, 1, 3, 5])?])));
-    cases.push(Case::new("flip", &[&[3, 0]], |x| Ok(vec![x[0].flip(&[0, 1])?])));
-    cases.push(Case::new("flip", &[&[]], |x| Ok(vec![x[0].flip(&[0])?])));
+    cases.push(Case::new("flip", &[&[5, 3]], |x| Ok(vec![x[0].t()?.flip(0)?])));
+    cases.push(Case::new("flip", &[&[2, 1, 2, 3, 2, 2]], |x| Ok(vec![x[0].flip([0, 1, 3, 5])?])));
+    cases.push(Case::new("flip", &[&[3, 0]], |x| Ok(vec![x[0].flip([0, 1])?])));
+    cases.push(Case::new("flip", &[&[]], |x| Ok(vec![x[0].flip(0)?])));
     let roll = |shape: &[usize], shifts: &'static [isize], dims: &'static [isize]| {
         Case::new("roll", &[shape], move |x| Ok(vec![x[0].roll(shifts, dims)?]))
     };

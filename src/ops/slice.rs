@@ -1,6 +1,7 @@
 //! Every so many elements along a dimension, without a copy; the gradient, zeros round what was sliced, has a kernel.
 
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
@@ -98,7 +99,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn slice(&self, dim: isize, start: isize, end: isize, step: usize) -> Result<Tensor> {
+    pub fn slice(&self, dim: impl Dim, start: isize, end: isize, step: usize) -> Result<Tensor> {
         if self.rank() == 0 || step == 0 {
             let rule = format!("a slice needs a dimension and a step above 0 (shape {}, step {step})", self.shape());
             return Err(Error::invalid("slice", rule));
@@ -123,7 +124,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where the range passes the end.
     #[track_caller]
-    pub fn narrow(&self, dim: isize, start: usize, length: usize) -> Result<Tensor> {
+    pub fn narrow(&self, dim: impl Dim, start: usize, length: usize) -> Result<Tensor> {
         let at = self.shape().dim("narrow", dim)?;
         let size = self.shape().get(at).copied().unwrap_or(0);
         if start.checked_add(length).is_none_or(|end| end > size) {

@@ -1,5 +1,6 @@
 //! softmax and log_softmax along one dimension.
 
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
@@ -68,16 +69,15 @@ impl Op for Softmax {
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let y = context.output(0);
-        let dim = self.dim.map(|dim| dim as isize);
         let gradient = context.of(0, |g| {
             // In f32, so that f16 is rounded once.
             let (g, y) = (g.to_dtype(DType::F32)?, y.to_dtype(DType::F32)?);
             let of_input = if self.log {
                 // g - softmax(x) sum(g)
-                g.sub(&y.exp()?.mul(&g.sum(&dim, true)?)?)
+                g.sub(&y.exp()?.mul(&g.sum_keepdim(self.dim)?)?)
             } else {
                 // y (g - sum(g y))
-                g.sub(&g.mul(&y)?.sum(&dim, true)?)?.mul(&y)
+                g.sub(&g.mul(&y)?.sum_keepdim(self.dim)?)?.mul(&y)
             };
             of_input?.to_dtype(context.input(0).dtype())
         })?;
@@ -99,7 +99,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn softmax(&self, dim: isize) -> Result<Tensor> {
+    pub fn softmax(&self, dim: impl Dim) -> Result<Tensor> {
         self.softmax_along("softmax", dim, false)
     }
 
@@ -109,7 +109,7 @@ impl Tensor {
     /// # Errors
     /// As `softmax`.
     #[track_caller]
-    pub fn log_softmax(&self, dim: isize) -> Result<Tensor> {
+    pub fn log_softmax(&self, dim: impl Dim) -> Result<Tensor> {
         self.softmax_along("log_softmax", dim, true)
     }
 
@@ -126,7 +126,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn softmin(&self, dim: isize) -> Result<Tensor> {
+    pub fn softmin(&self, dim: impl Dim) -> Result<Tensor> {
         const OP: &str = "softmin";
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
@@ -135,7 +135,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn softmax_along(&self, op: &'static str, dim: isize, log: bool) -> Result<Tensor> {
+    fn softmax_along(&self, op: &'static str, dim: impl Dim, log: bool) -> Result<Tensor> {
         let at = self.shape().dim(op, dim)?;
         if self.rank() == 0 {
             return self.reshape(&[1])?.softmax_along(op, 0, log)?.reshape(&[]);
@@ -143,9 +143,9 @@ impl Tensor {
         if self.shape()[at] > LONGEST_ROW && self.dtype().is_float() {
             // The result does not depend on what is subtracted, so no gradient flows through it.
             let x = self.to_dtype(DType::F32)?;
-            let shifted = x.sub(&x.detach().amax(&[dim], true)?)?;
+            let shifted = x.sub(&x.detach().amax_keepdim(dim)?)?;
             let powers = shifted.exp()?;
-            let sum = powers.sum(&[dim], true)?;
+            let sum = powers.sum_keepdim(dim)?;
             let y = if log { shifted.sub(&sum.log()?) } else { powers.div(&sum) }?;
             return y.to_dtype(self.dtype());
         }

@@ -236,7 +236,7 @@ impl Tensor {
         let [rows, columns] = options.windows(OP, [shape[2], shape[3]], kernel_size)?;
         let [above, left] = options.padding.map(|padding| padding as isize);
         let padded = self.pad(&[left, left, above, above], PadMode::Constant(0.0))?;
-        let taken = padded.windows(rows)?.windows(columns)?.permute(&[0, 1, 2, 4, 3, 5])?;
+        let taken = padded.windows(rows)?.windows(columns)?.permute([0, 1, 2, 4, 3, 5])?;
         let taps = rows.taps * columns.taps;
         taken.reshape_to(Shape::new(&[shape[0], shape[1] * taps, rows.count * columns.count])?)
     }
@@ -297,7 +297,7 @@ impl Tensor {
         }
         let channels = shape[1] / taps;
         let six = Shape::new(&[shape[0], channels, rows.taps, columns.taps, rows.count, columns.count])?;
-        let taken = self.reshape_to(six)?.permute(&[0, 1, 2, 4, 3, 5])?;
+        let taken = self.reshape_to(six)?.permute([0, 1, 2, 4, 3, 5])?;
         let [height, width] = [0, 1].map(|d| output_size[d] + 2 * options.padding[d]);
         // Twice rounded sums would be wrong in the last of 11 bits.
         let whole = if taken.dtype() == DType::F16 { taken.to_dtype(DType::F32)? } else { taken };
@@ -323,7 +323,7 @@ pub(super) fn cases() -> Vec<Case> {
         unfold(&[3, 4, 3], [3, 3], options([1, 1], [2, 1], [1, 1])),
         unfold(&[0, 2, 4, 4], [2, 2], plain),
         Case::new("unfold", &[&[5, 4, 2, 3]], move |x| {
-            Ok(vec![x[0].permute(&[3, 2, 0, 1])?.narrow(0, 1, 2)?.unfold([2, 2], &plain)?])
+            Ok(vec![x[0].permute([3, 2, 0, 1])?.narrow(0, 1, 2)?.unfold([2, 2], &plain)?])
         }),
         Case::new("unfold", &[&[1, 2, 4, 5]], move |x| {
             Ok(vec![x[0].to_dtype(DType::F16)?.unfold([2, 2], &options([1, 1], [1, 0], [1, 2]))?])
@@ -334,7 +334,7 @@ pub(super) fn cases() -> Vec<Case> {
         fold(&[2, 12, 12], [7, 5], [2, 3], options([2, 1], [1, 2], [3, 2])),
         fold(&[18, 24], [4, 4], [3, 3], options([1, 1], [2, 1], [1, 1])),
         fold(&[0, 8, 9], [4, 4], [2, 2], plain),
-        Case::new("fold", &[&[9, 4, 2]], move |x| Ok(vec![x[0].permute(&[2, 1, 0])?.fold([4, 4], [2, 2], &plain)?])),
+        Case::new("fold", &[&[9, 4, 2]], move |x| Ok(vec![x[0].permute([2, 1, 0])?.fold([4, 4], [2, 2], &plain)?])),
         Case::new("fold", &[&[1, 8, 6]], move |x| Ok(vec![x[0].to_dtype(DType::F16)?.fold([3, 4], [2, 2], &plain)?]))
             .half(),
     ]

@@ -2,6 +2,7 @@
 //!
 //! Gradients: a reshape or permute back; the sum over what was expanded; zeros round what was sliced.
 
+use crate::dims::{Dim, Dims};
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, grad_enabled, record_one};
 use crate::host_tensor::HostTensor;
@@ -205,7 +206,8 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`] where `dims` is not a permutation, [`Error::DimOutOfRange`], [`Error::DimRepeated`].
     #[track_caller]
-    pub fn permute(&self, dims: &[isize]) -> Result<Tensor> {
+    pub fn permute(&self, dims: impl Dims) -> Result<Tensor> {
+        let dims = dims.numbers(self.rank());
         if dims.len() != self.rank() {
             return Err(Error::invalid(
                 "permute",
@@ -213,7 +215,7 @@ impl Tensor {
             ));
         }
         let mut order = Vec::with_capacity(dims.len());
-        for &dim in dims {
+        for dim in dims {
             let dim = self.shape().dim("permute", dim)?;
             if order.contains(&dim) {
                 return Err(Error::DimRepeated { op: "permute", dim });
@@ -231,9 +233,9 @@ impl Tensor {
     /// # Errors
     /// [`Error::DimOutOfRange`].
     #[track_caller]
-    pub fn transpose(&self, first: isize, second: isize) -> Result<Tensor> {
+    pub fn transpose(&self, first: impl Dim, second: impl Dim) -> Result<Tensor> {
         let (first, second) = (self.shape().dim("transpose", first)?, self.shape().dim("transpose", second)?);
-        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
+        let mut order: Vec<usize> = (0..self.rank()).collect();
         if !order.is_empty() {
             order.swap(first, second);
         }
@@ -248,7 +250,7 @@ impl Tensor {
     pub fn t(&self) -> Result<Tensor> {
         match self.rank() {
             0 | 1 => Ok(self.clone()),
-            2 => self.permute(&[1, 0]),
+            2 => self.permute([1, 0]),
             _ => Err(Error::invalid("t", format!("expected at most 2 dimensions, got {}", self.shape()))),
         }
     }
@@ -258,7 +260,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `end` is before `start`.
     #[track_caller]
-    pub fn flatten(&self, start: isize, end: isize) -> Result<Tensor> {
+    pub fn flatten(&self, start: impl Dim, end: impl Dim) -> Result<Tensor> {
         let (start, end) = (self.shape().dim("flatten", start)?, self.shape().dim("flatten", end)?);
         if end < start {
             return Err(Error::invalid("flatten", format!("end {end} is before start {start}")));
@@ -272,20 +274,7 @@ impl Tensor {
         self.reshape_to(Shape::new(&sizes)?)
     }
 
-    /// Without dimension `dim`, where its size is 1; unchanged otherwise.
-    ///
-    /// # Errors
-    /// [`Error::DimOutOfRange`].
-    #[track_caller]
-    pub fn squeeze(&self, dim: isize) -> Result<Tensor> {
-        let dim = self.shape().dim("squeeze", dim)?;
-        if self.rank() == 0 || self.shape()[dim] != 1 {
-            return Ok(self.clone());
-        }
-        self.reshape_to(self.shape().without(&[dim], false))
-    }
-
-    /// Without any dimension of size 1, or without those of `dims` that have it; an empty list means all.
+    /// Without those of `dims` that have size 1.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::DimRepeated`].
@@ -294,11 +283,12 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::zeros(&device, &[1, 3, 1])?;
-    /// assert_eq!(x.squeeze_dims(&[])?.shape()[..], [3]);
+    /// assert_eq!(x.squeeze(0)?.shape()[..], [3, 1]);
+    /// assert_eq!(x.squeeze(..)?.shape()[..], [3]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn squeeze_dims(&self, dims: &[isize]) -> Result<Tensor> {
+    pub fn squeeze(&self, dims: impl Dims) -> Result<Tensor> {
         let dims = self.shape().dims("squeeze", dims)?;
         let single: Vec<usize> = dims.into_iter().filter(|&d| self.shape()[d] == 1).collect();
         self.reshape_to(self.shape().without(&single, false))
@@ -317,7 +307,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn unflatten(&self, dim: isize, sizes: &[isize]) -> Result<Tensor> {
+    pub fn unflatten(&self, dim: impl Dim, sizes: &[isize]) -> Result<Tensor> {
         const OP: &str = "unflatten";
         let at = self.shape().dim(OP, dim)?;
         let wrong =
@@ -343,8 +333,8 @@ impl Tensor {
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`].
     #[track_caller]
-    pub fn unsqueeze(&self, dim: isize) -> Result<Tensor> {
-        let rank = self.rank() as isize + 1;
+    pub fn unsqueeze(&self, dim: impl Dim) -> Result<Tensor> {
+        let (dim, rank) = (dim.number(), self.rank() as isize + 1);
         let at = if dim < 0 { dim + rank } else { dim };
         if !(0..rank).contains(&at) {
             return Err(Error::DimOutOfRange { op: "unsqueeze", dim, rank: self.rank() });
@@ -395,15 +385,12 @@ impl Tensor {
             return Ok(self.clone());
         }
         let added = self.rank() - shape.len();
-        let stretched: Vec<isize> = (0..self.rank())
-            .filter(|&d| d < added || (shape[d - added] == 1 && self.shape()[d] != 1))
-            .map(|d| d as isize)
-            .collect();
+        let stretched: Vec<usize> =
+            (0..self.rank()).filter(|&d| d < added || (shape[d - added] == 1 && self.shape()[d] != 1)).collect();
         if stretched.is_empty() {
             return self.reshape_to(shape);
         }
-        let keepdim = shape.len() == self.rank();
-        self.sum(&stretched, keepdim)?.reshape_to(shape)
+        self.sum_over(&stretched, added == 0)?.reshape_to(shape)
     }
 }
 
@@ -414,8 +401,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("reshape", &[&[6, 1, 4]], |x| Ok(vec![x[0].transpose(0, 2)?.reshape(&[2, 2, 2, 3])?])),
         Case::new("view", &[&[2, 6]], |x| Ok(vec![x[0].slice(0, 0, 2, 1)?.view(&[2, 2, -1])?])),
         Case::new("unflatten", &[&[2, 6, 3]], |x| Ok(vec![x[0].transpose(1, 2)?.unflatten(2, &[2, -1])?])),
-        Case::new("squeeze_dims", &[&[1, 3, 1, 2]], |x| Ok(vec![x[0].squeeze_dims(&[])?, x[0].squeeze_dims(&[0, 1])?])),
-        Case::new("permute", &[&[2, 3, 4, 5]], |x| Ok(vec![x[0].permute(&[2, 0, -1, 1])?])),
+        Case::new("squeeze", &[&[1, 3, 1, 2]], |x| Ok(vec![x[0].squeeze(..)?, x[0].squeeze([0, 1])?])),
+        Case::new("permute", &[&[2, 3, 4, 5]], |x| Ok(vec![x[0].permute([2, 0, -1, 1])?])),
         Case::new("expand", &[&[3, 1]], |x| Ok(vec![x[0].expand(&[2, -1, 5])?])),
         Case::new("expand", &[&[]], |x| Ok(vec![x[0].expand(&[3, 7])?])),
     ]

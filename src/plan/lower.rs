@@ -278,7 +278,7 @@ mod tests {
             let normed = y.conv2d(weight, None, &padded)?.batch_norm(None, None, None, None, &training)?;
             y = normed.relu()?.add(&y)?;
         }
-        y.square()?.mean(&[], false)?.backward()?;
+        y.square()?.mean_all()?.backward()?;
         drop(y);
         let gradients: Vec<Tensor> = weights.iter().filter_map(Tensor::grad).collect();
         let schedule = device.schedule(&gradients.iter().collect::<Vec<_>>());

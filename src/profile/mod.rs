@@ -29,7 +29,7 @@ impl Device {
     ///
     /// let device = Device::open().unwrap_or_else(|_| Device::reference());
     /// let x = Tensor::randn(&device, &[64, 100])?;
-    /// let (sum, profile) = device.profile(|| x.softmax(1)?.sum(&[], false)?.item::<f32>())?;
+    /// let (sum, profile) = device.profile(|| x.softmax(1)?.sum_all()?.item::<f32>())?;
     /// assert!((sum - 64.0).abs() < 1e-3);
     /// println!("{profile}");
     /// let softmax = profile.by_op().into_iter().find(|row| row.name.contains("softmax"));

@@ -21,7 +21,7 @@ impl Device {
     /// # let device = Device::with_options(&options).unwrap_or(device);
     /// let x = Tensor::randn(&device, &[64, 100])?;
     /// let w = Tensor::randn(&device, &[100, 10])?;
-    /// let step = || x.matmul(&w)?.softmax(1)?.sum(&[], false)?.item::<f32>();
+    /// let step = || x.matmul(&w)?.softmax(1)?.sum_all()?.item::<f32>();
     /// let (sum, tuning) = device.tune(step)?;
     /// assert!((sum - 64.0).abs() < 1e-3);
     /// println!("{tuning}");

@@ -112,8 +112,8 @@ pub fn accuracy(device: &Device, model: &dyn Module, images: &Images, batch_size
         let mut right = Tensor::scalar(device, 0i32)?;
         for batch in images.batches(device, batch_size)? {
             let Batch { images, labels } = batch?;
-            let guesses = model.forward(&images)?.argmax(Some(1), false)?;
-            right = right.add(&guesses.eq(&labels)?.to_dtype(DType::I32)?.sum(&[], false)?)?;
+            let guesses = model.forward(&images)?.argmax(1)?;
+            right = right.add(&guesses.eq(&labels)?.to_dtype(DType::I32)?.sum_all()?)?;
             device.flush()?;
         }
         Ok(f64::from(right.item::<i32>()?) / images.len() as f64)

@@ -43,7 +43,7 @@ fn the_first_result_that_is_not_finite_is_named() {
         let y = x.add_scalar(0.5).unwrap().mul_scalar(2.0).unwrap().t().unwrap();
         let line = line!() + 1;
         let z = y.log().unwrap();
-        let w = z.exp().unwrap().mul(&x).unwrap().sum(&[], false).unwrap();
+        let w = z.exp().unwrap().mul(&x).unwrap().sum_all().unwrap();
         let error = w.item::<f32>().unwrap_err();
         let text = error.to_string();
         for part in ["log", "[0, 1]", "[2, 2]", "NaN", "tests/devices/debug.rs", "finite"] {
@@ -90,7 +90,7 @@ fn gradients_are_named_with_the_line_of_their_forward_call() {
     let x = tensor(&device, &[4.0, 0.0]).requires_grad();
     let line = line!() + 1;
     let root = x.sqrt().unwrap();
-    root.sum(&[], false).unwrap().backward().unwrap();
+    root.sum_all().unwrap().backward().unwrap();
     let error = x.grad().unwrap().to_vec::<f32>().unwrap_err();
     let (.., leaf, at) = not_finite(error);
     assert!(!leaf && at == line, "recorded at {at}, not {line}");
@@ -168,7 +168,7 @@ fn a_kernel_that_differs_from_its_reference_is_named() {
     let run = |op: Halves| -> Result<f32> {
         // Fused calls before, other kernels after.
         let outputs = apply(op, &[&x.add_scalar(0.25)?.tanh()?.mul_scalar(3.0)?])?;
-        outputs[0].add(&outputs[1].to_dtype(DType::F32)?)?.sum(&[], false)?.item::<f32>()
+        outputs[0].add(&outputs[1].to_dtype(DType::F32)?)?.sum_all()?.item::<f32>()
     };
     let line = line!() - 3;
     run(Halves { factor: 0.5, wrong: u32::MAX }).unwrap();
@@ -310,7 +310,7 @@ fn checked_training_goes_on() {
     let mut buffers = Vec::new();
     for step in 0..6 {
         let x = tensor(&device, &[1.0, step as f32, -1.0]);
-        let loss = weight.value().mul(&x).unwrap().tanh().unwrap().square().unwrap().sum(&[], false).unwrap();
+        let loss = weight.value().mul(&x).unwrap().tanh().unwrap().square().unwrap().sum_all().unwrap();
         let gradient = grad(&[&loss], &[&weight.value()], &[&Tensor::ones(&device, &[]).unwrap()]).unwrap().remove(0);
         weight.assign(&weight.value().sub(&gradient.unwrap().mul_scalar(0.1).unwrap()).unwrap()).unwrap();
         device.flush().unwrap();
@@ -329,9 +329,9 @@ fn normalized(device: &Device, planted: impl Fn(&Tensor) -> Result<Tensor>) -> R
     let var = Parameter::buffer("var", &Tensor::ones(device, &[4])?);
     let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
     let y = x.batch_norm(Some(&mean), Some(&var), None, None, &options)?;
-    let z = y.add(&x.batch_norm(None, None, None, None, &options)?.relu()?.mean(&[2, 3], true)?)?;
-    let more = planted(&y.detach().flatten(0, -1)?)?.mean(&[], false)?;
-    z.square()?.mean(&[], false)?.add(&more)?.backward()?;
+    let z = y.add(&x.batch_norm(None, None, None, None, &options)?.relu()?.mean_keepdim([2, 3])?)?;
+    let more = planted(&y.detach().flatten(0, -1)?)?.mean_all()?;
+    z.square()?.mean_all()?.add(&more)?.backward()?;
     device.flush()?;
     let more = more.reshape(&[1])?;
     Tensor::cat(

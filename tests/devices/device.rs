@@ -119,7 +119,7 @@ fn a_lost_device_in_the_middle_of_a_training_loop() {
             device.wgpu_device().unwrap().destroy();
         }
         let run = || -> wgrad::Result<f32> {
-            let loss = weight.value().square()?.sum(&[], false)?;
+            let loss = weight.value().square()?.sum_all()?;
             loss.backward()?;
             weight.assign(&weight.value().sub(&weight.grad().unwrap().mul_scalar(0.1)?)?)?;
             weight.zero_grad();
@@ -280,7 +280,7 @@ fn an_applications_device_is_shared() {
     let shared = Device::from_wgpu(their_device.clone(), queue).unwrap();
     let x = Tensor::from_slice(&shared, &[1.0f32, 2.0, 3.0, 4.0], &[2, 2]).unwrap();
     assert_eq!(x.matmul(&x).unwrap().to_vec::<f32>().unwrap(), [7.0, 10.0, 15.0, 22.0]);
-    for sum in x.softmax(0).unwrap().sum(&[0], false).unwrap().to_vec::<f32>().unwrap() {
+    for sum in x.softmax(0).unwrap().sum(0).unwrap().to_vec::<f32>().unwrap() {
         approx::assert_relative_eq!(sum, 1.0, max_relative = 4.0 * f32::EPSILON);
     }
     // Loss shows as an error though its handlers are the application's.
@@ -354,7 +354,7 @@ fn devices_and_tensors_go_from_thread_to_thread() {
                 let mut total = 0.0;
                 for i in 0..20 {
                     let x = Tensor::full(&device, &[33], (k * 100 + i) as f32).unwrap();
-                    total += x.add_scalar(1.0).unwrap().sum(&[], false).unwrap().item::<f32>().unwrap();
+                    total += x.add_scalar(1.0).unwrap().sum_all().unwrap().item::<f32>().unwrap();
                 }
                 total
             })

@@ -151,8 +151,7 @@ fn profiles_do_not_nest_and_end_with_their_body() {
     let panics = || device.profile(|| -> Result<()> { panic!("on purpose") }).map(drop);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
     assert!(panicked.is_err());
-    let (value, profile) =
-        device.profile(|| Tensor::ones(&device, &[3])?.exp()?.sum(&[], false)?.item::<f32>()).unwrap();
+    let (value, profile) = device.profile(|| Tensor::ones(&device, &[3])?.exp()?.sum_all()?.item::<f32>()).unwrap();
     assert!(value > 8.0 && profile.events().len() >= 2);
     // Work of another device is not in it.
     let other = Device::reference();

@@ -341,7 +341,7 @@ fn a_tuned_network_computes_the_same_but_for_rounding() {
     let matrix = Tensor::from_slice(&device, &values(576 * 10), &[576, 10]).unwrap();
     let step = || -> Result<[Vec<f32>; 2]> {
         let features = image.conv2d(&weight, None, &Default::default())?.relu()?.flatten(1, -1)?;
-        let loss = features.matmul(&matrix)?.square()?.mean(&[], false)?;
+        let loss = features.matmul(&matrix)?.square()?.mean_all()?;
         let gradient = grad(&[&loss], &[&weight], &[&Tensor::ones(&device, &[])?])?.remove(0);
         Ok([vec![loss.item::<f32>()?], gradient.ok_or(Error::NoGradient { op: "test" })?.to_vec::<f32>()?])
     };

@@ -48,25 +48,47 @@ fn shapes_that_do_not_fit() {
     says(x.reshape(&[4, 2]), &["reshape", "[2, 3]", "[4, 2]"]);
     says(x.reshape(&[-1, -1]), &["reshape"]);
     says(x.reshape(&[-1, 4]), &["reshape", "[2, 3]"]);
-    says(x.permute(&[0]), &["permute"]);
-    says(x.permute(&[0, 0]), &["permute"]);
+    says(x.permute(0), &["permute"]);
+    says(x.permute([0, 0]), &["permute"]);
     says(x.expand(&[2, 4]), &["expand", "[2, 3]", "[2, 4]"]);
     says(with(&x, &[2, 3, 4]).t(), &["[2, 3, 4]"]);
     says(x.narrow(1, 2, 2), &["narrow"]);
     says(x.slice(1, 0, 2, 0), &["slice"]);
-    says(x.sum(&[2], false), &["sum", "dimension 2", "2 dimensions"]);
-    says(x.sum(&[0, -2], false), &["sum", "dimension 0 appears twice"]);
     says(x.softmax(-3), &["softmax", "dimension -3"]);
     says(x.cumsum(2), &["cumsum", "dimension 2"]);
     says(x.sort(-3, false), &["sort", "dimension -3"]);
     says(x.argsort(2, false), &["argsort", "dimension 2"]);
     says(x.topk(4, 1, true), &["topk", "4", "[2, 3]", "3"]);
-    says(x.kthvalue(0, 0, false), &["kthvalue", "0", "[2, 3]", "1 to 2"]);
-    says(x.prod(&[0, 0], false), &["prod", "dimension 0 appears twice"]);
+    says(x.kthvalue(0, 0), &["kthvalue", "0", "[2, 3]", "1 to 2"]);
     says(x.item::<f32>(), &["item", "[2, 3]"]);
     says(Tensor::from_slice(x.device(), &[1.0f32; 5], &[2, 3]), &["from_slice", "5 values", "[2, 3]", "6"]);
     let index = Tensor::full(x.device(), &[3], 0i32).unwrap();
     says(x.gather(0, &index), &["gather", "[3]", "[2, 3]"]);
+}
+
+#[test]
+fn dimensions_that_cannot_be() {
+    let x = ones(&[2, 3]);
+    macro_rules! refuse {
+        ($($reduction:ident $keepdim:ident ($($before:expr,)*; $(, $after:expr)*))*) => {$(
+            let name = stringify!($reduction);
+            says(x.$reduction($($before,)* 2 $(, $after)*), &[name, "dimension 2", "2 dimensions"]);
+            says(x.$keepdim($($before,)* [0, -3] $(, $after)*), &[name, "dimension -3", "2 dimensions"]);
+            says(x.$keepdim($($before,)* usize::MAX $(, $after)*), &[name, "out of range"]);
+            says(x.$reduction($($before,)* [0, -2] $(, $after)*), &[name, "dimension 0 appears twice"]);
+        )*};
+    }
+    refuse! {
+        sum sum_keepdim(;) mean mean_keepdim(;) prod prod_keepdim(;) amax amax_keepdim(;) amin amin_keepdim(;)
+        argmax argmax_keepdim(;) argmin argmin_keepdim(;) all all_keepdim(;) any any_keepdim(;)
+        count_nonzero count_nonzero_keepdim(;) logsumexp logsumexp_keepdim(;) norm norm_keepdim(2.0,;)
+        var var_keepdim(;, 1.0) std std_keepdim(;, 1.0)
+    }
+    says(x.max(2), &["max", "dimension 2"]);
+    says(x.min_keepdim(-3), &["min", "dimension -3"]);
+    says(x.kthvalue(1, 2), &["kthvalue", "dimension 2"]);
+    says(x.flip([1, 1]), &["flip", "dimension 1 appears twice"]);
+    says(x.squeeze([0, 2]), &["squeeze", "dimension 2"]);
 }
 
 #[test]
@@ -96,8 +118,8 @@ fn losses_that_cannot_be() {
     says(x.triplet_margin_loss(&x, &row, &Default::default()), &["triplet_margin_loss", "[2, 3]", "[3]"]);
     let flat = TripletMarginOptions { margin: 0.0, ..Default::default() };
     says(x.triplet_margin_loss(&x, &x, &flat), &["triplet_margin_loss", "margin is 0"]);
-    says(x.norm(f32::NAN, &[], false), &["norm", "NaN"]);
-    says(x.norm(2.0, &[2], false), &["norm", "dimension 2"]);
+    says(x.norm_all(f32::NAN), &["norm", "NaN"]);
+    says(x.norm(2.0, 2), &["norm", "dimension 2"]);
 }
 
 #[test]
@@ -268,14 +290,14 @@ fn normalizations_that_cannot_be() {
     says(x.rms_norm(&[5], Some(&with(&x, &[1])), None), &["rms_norm", "weight [1]", "[5]"]);
     says(with(&x, &[2, 3]).local_response_norm(2, 1.0, 1.0, 1.0), &["local_response_norm", "[2, 3]"]);
     says(x.local_response_norm(0, 1.0, 1.0, 1.0), &["local_response_norm", "size is 0"]);
-    says(x.normalize(2.0, &[3], 1e-12), &["dimension 3"]);
+    says(x.normalize(2.0, 3, 1e-12), &["dimension 3"]);
     let whole = x.to_dtype(DType::I32).unwrap();
-    says(whole.normalize(2.0, &[1], 1e-12), &["normalize", "i32"]);
+    says(whole.normalize(2.0, 1, 1e-12), &["normalize", "i32"]);
     says(whole.softmin(1), &["softmin", "i32"]);
     says(whole.rms_norm(&[5], None, None), &["rms_norm", "i32"]);
     says(x.softmin(3), &["softmin", "dimension 3"]);
-    says(x.var(&[3], 1.0, false), &["var", "dimension 3"]);
-    says(x.to_dtype(DType::I32).unwrap().std(&[], 1.0, false), &["std", "i32"]);
+    says(x.var(3, 1.0), &["var", "dimension 3"]);
+    says(x.to_dtype(DType::I32).unwrap().std_all(1.0), &["std", "i32"]);
 }
 
 #[test]
@@ -283,7 +305,7 @@ fn wrong_types() {
     let x = ones(&[3, 3]);
     let whole = Tensor::full(x.device(), &[3, 3], 1i32).unwrap();
     let truth = Tensor::full(x.device(), &[3, 3], true).unwrap();
-    says(truth.mean(&[], false), &["mean", "bool"]);
+    says(truth.mean_all(), &["mean", "bool"]);
     says(whole.gelu(), &["gelu", "i32"]);
     says(whole.lerp(&x, 0.5), &["lerp", "i32"]);
     says(truth.sub(&x), &["sub", "bool"]);
@@ -292,8 +314,8 @@ fn wrong_types() {
     says(whole.addcdiv(&whole, &whole, 1.0), &["addcdiv", "i32"]);
     says(x.masked_fill(&whole, 1.0), &["masked_fill", "i32"]);
     says(x.one_hot(None), &["one_hot", "f32"]);
-    says(whole.mean(&[], false), &["mean", "i32"]);
-    says(truth.argmax(None, false), &["argmax", "bool"]);
+    says(whole.mean_all(), &["mean", "i32"]);
+    says(truth.argmax_all(), &["argmax", "bool"]);
     says(truth.topk(1, 0, true), &["topk", "bool"]);
     says(whole.matmul(&x), &["matmul", "i32"]);
     says(x.where_(&x, &x), &["where", "f32"]);
@@ -334,9 +356,9 @@ fn numbers_that_make_no_tensor() {
         says(x.narrow(0, usize::MAX, 2), &["narrow"]);
         assert_eq!(x.slice(0, 0, isize::MAX, usize::MAX).unwrap().shape()[..], [1, 3]);
         says(x.diagonal(0, 1, -1), &["diagonal", "twice"]);
-        says(x.sum(&[], false).unwrap().diag(0), &["diag", "[]"]);
-        says(x.sum(&[0], false).unwrap().diag(isize::MIN), &["4294967295"]);
-        says(x.sum(&[0], false).unwrap().tril(0), &["tril", "[3]"]);
+        says(x.sum_all().unwrap().diag(0), &["diag", "[]"]);
+        says(x.sum(0).unwrap().diag(isize::MIN), &["4294967295"]);
+        says(x.sum(0).unwrap().tril(0), &["tril", "[3]"]);
         let whole = x.to_dtype(DType::I32).unwrap();
         says(whole.fmod_scalar(0.0), &["fmod", "0"]);
         says(whole.pow_scalar(-1.0), &["pow", "-1"]);
@@ -353,16 +375,16 @@ fn seven_dimensions() {
     says(x.unsqueeze(0), &["6", "7"]);
     says(x.reshape(&[1; 7]), &["6", "7"]);
     says(x.expand(&[2, 1, 1, 1, 1, 1, 1]), &["6", "7"]);
-    assert_eq!(x.sum(&[0, 2, 4], false).unwrap().shape().len(), 3);
+    assert_eq!(x.sum([0, 2, 4]).unwrap().shape().len(), 3);
 }
 
 #[test]
 fn nothing_to_choose_from() {
     for device in devices() {
         let x = Tensor::ones(&device, &[3, 0]).unwrap();
-        says(x.amax(&[1], false), &["amax", "[3, 0]"]);
-        says(x.argmin(Some(1), false), &["argmin", "[3, 0]"]);
-        says(x.max(1, false), &["[3, 0]"]);
+        says(x.amax(1), &["amax", "[3, 0]"]);
+        says(x.argmin(1), &["argmin", "[3, 0]"]);
+        says(x.max(1), &["[3, 0]"]);
         says(x.clamp(None, None), &["clamp", "min", "max"]);
         assert!(
             Tensor::ones(&device, &[1, 2, 0, 4]).unwrap().max_pool2d([2, 2], &MaxPool2dOptions::default()).is_err()
@@ -398,11 +420,11 @@ fn empty_batches_and_sizes_of_one_work() {
         }
         let empty = Tensor::ones(&device, &[0, 3]).unwrap();
         assert_eq!(empty.exp().unwrap().to_vec::<f32>().unwrap(), Vec::<f32>::new());
-        assert_eq!(empty.sum(&[], false).unwrap().item::<f32>().unwrap(), 0.0);
-        assert_eq!(empty.sum(&[0], false).unwrap().to_vec::<f32>().unwrap(), [0.0; 3]);
-        assert!(empty.mean(&[], false).unwrap().item::<f32>().unwrap().is_nan());
+        assert_eq!(empty.sum_all().unwrap().item::<f32>().unwrap(), 0.0);
+        assert_eq!(empty.sum(0).unwrap().to_vec::<f32>().unwrap(), [0.0; 3]);
+        assert!(empty.mean_all().unwrap().item::<f32>().unwrap().is_nan());
         assert_eq!(empty.softmax(1).unwrap().shape()[..], [0, 3]);
-        assert_eq!(empty.amax(&[1], false).unwrap().to_vec::<f32>().unwrap(), Vec::<f32>::new());
+        assert_eq!(empty.amax(1).unwrap().to_vec::<f32>().unwrap(), Vec::<f32>::new());
         assert_eq!(empty.t().unwrap().matmul(&empty).unwrap().to_vec::<f32>().unwrap(), [0.0; 9]);
         assert_eq!(empty.add(&Tensor::ones(&device, &[1, 3]).unwrap()).unwrap().shape()[..], [0, 3]);
         assert_eq!(Tensor::rand(&device, &[0]).unwrap().to_vec::<f32>().unwrap(), Vec::<f32>::new());
@@ -410,7 +432,7 @@ fn empty_batches_and_sizes_of_one_work() {
         assert_eq!(one.softmax(1).unwrap().to_vec::<f32>().unwrap(), [1.0]);
         assert_eq!(one.transpose(0, 2).unwrap().matmul(&one).unwrap().to_vec::<f32>().unwrap(), [1.0]);
         let scalar = Tensor::scalar(&device, 3.0f32).unwrap();
-        assert_eq!(scalar.sum(&[0], true).unwrap().item::<f32>().unwrap(), 3.0);
+        assert_eq!(scalar.sum_keepdim(0).unwrap().item::<f32>().unwrap(), 3.0);
     }
 }
 
@@ -432,11 +454,11 @@ fn labels_and_indices_out_of_range() {
             assert!(values[1].is_nan(), "{values:?}");
             let index = Tensor::from_slice(&device, &[0, bad], &[2, 1]).unwrap();
             let picked = x.gather(1, &index).unwrap();
-            let error = picked.sum(&[], false).unwrap().item::<f32>().unwrap_err();
+            let error = picked.sum_all().unwrap().item::<f32>().unwrap_err();
             assert!(matches!(error, Error::IndexOutOfRange { op: "gather", size: 3, .. }), "{error}");
             assert!(picked.to_vec::<f32>().unwrap()[1].is_nan());
             // The device goes on.
-            assert_eq!(x.sum(&[], false).unwrap().item::<f32>().unwrap(), 21.0);
+            assert_eq!(x.sum_all().unwrap().item::<f32>().unwrap(), 21.0);
             device.sync().unwrap();
         }
         // A label that is ignored may be anything.

@@ -43,9 +43,9 @@ pub fn extents() -> Vec<Extent> {
         }),
         extent("narrow, the last of many", &[&[MANY, 2]], 1, |x| x[0].narrow(0, MANY - 1, 1)?.square()),
         extent("slice, far apart", &[&[MANY, 2]], 1, |x| x[0].slice(0, 7, MANY as isize, 20_000)?.square()),
-        extent("flip, long", &[&[MANY]], 1, |x| x[0].flip(&[0])),
+        extent("flip, long", &[&[MANY]], 1, |x| x[0].flip(0)),
         extent("permute, all dimensions", &[&[9, 8, 7, 6, 5, 4]], 1, |x| {
-            x[0].permute(&[5, 4, 3, 2, 1, 0])?.contiguous()
+            x[0].permute([5, 4, 3, 2, 1, 0])?.contiguous()
         }),
         extent("diag, far off", &[&[300]], 1, |x| x[0].diag(299)),
         extent("diagonal, far off", &[&[600, 700]], 1, |x| x[0].diagonal(-599, 0, 1)?.square()),

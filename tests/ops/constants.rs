@@ -39,7 +39,7 @@ const PROGRAMS: [Program; 7] = [
         for _ in 0..60 {
             y = y.add(&y.mul_scalar(0.002)?)?;
         }
-        y.sum(&[], false)?.backward()?;
+        y.sum_all()?.backward()?;
         first(&x.grad().expect("a gradient"))
     }),
     ("the gradient of a leaky integrator of 250 steps", |device| {
@@ -47,7 +47,7 @@ const PROGRAMS: [Program; 7] = [
         let (mut h, mut loss) = (Tensor::zeros(device, &[2])?, Tensor::zeros(device, &[])?);
         for _ in 0..250 {
             h = h.mul_scalar(0.99)?.add(&x)?;
-            loss = loss.add(&h.sum(&[], false)?)?;
+            loss = loss.add(&h.sum_all()?)?;
         }
         loss.backward()?;
         first(&x.grad().expect("a gradient"))
@@ -60,7 +60,7 @@ const PROGRAMS: [Program; 7] = [
         }
         first(&x.mul(&scale)?.softmax(1)?.add(&scale)?)
     }),
-    ("places of the elements of a constant", |device| first(&Tensor::ones(device, &[4, 4])?.tril(0)?.sum(&[], false)?)),
+    ("places of the elements of a constant", |device| first(&Tensor::ones(device, &[4, 4])?.tril(0)?.sum_all()?)),
 ];
 
 #[test]

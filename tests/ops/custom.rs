@@ -169,14 +169,14 @@ fn gradients_have_the_shape_and_type_of_what_they_are_gradients_of() {
     let wrong: [(Gradient, &str); 4] = [
         (|_| Ok(vec![]), "0 gradients for 1 inputs"),
         (|g| Ok(vec![Some(g.clone()), None]), "2 gradients for 1 inputs"),
-        (|g| Ok(vec![Some(g.sum(&[0], false)?)]), "a gradient of [] f32 for a value of [4] f32"),
+        (|g| Ok(vec![Some(g.sum(0)?)]), "a gradient of [] f32 for a value of [4] f32"),
         (|g| Ok(vec![Some(g.to_dtype(DType::I32)?)]), "a gradient of [4] i32 for a value of [4] f32"),
     ];
     for device in devices() {
         for (vjp, text) in wrong {
             let x = Tensor::ones(&device, &[4]).unwrap().requires_grad();
             let y = apply(Made { vjp, ..MADE }, &[&x]).unwrap().remove(0);
-            refused(y.sum(&[], false).unwrap().backward().map(|()| Vec::new()), text);
+            refused(y.sum_all().unwrap().backward().map(|()| Vec::new()), text);
             assert!(x.grad().is_none());
         }
     }

@@ -48,8 +48,8 @@ fn alpha_dropout_keeps_mean_and_variance() {
         let x = Tensor::randn(&device, &[200, 200]).unwrap();
         for p in [0.1, 0.5] {
             let y = x.alpha_dropout(p, true).unwrap();
-            let mean = y.mean(&[], false).unwrap().item::<f32>().unwrap();
-            let variance = y.var(&[], 1.0, false).unwrap().item::<f32>().unwrap();
+            let mean = y.mean_all().unwrap().item::<f32>().unwrap();
+            let variance = y.var_all(1.0).unwrap().item::<f32>().unwrap();
             assert!(mean.abs() < 0.05 && (variance - 1.0).abs() < 0.05, "p {p}: mean {mean}, variance {variance}");
         }
     }
@@ -116,7 +116,7 @@ fn the_gradient_goes_through_what_was_kept() {
             let x = Tensor::randn(&device, &[13, 2, 6]).unwrap().requires_grad();
             let y = method(&x, 0.25, true).unwrap();
             // What an element is multiplied by is its slope: the same output for two inputs tells it.
-            y.sum(&[], false).unwrap().backward().unwrap();
+            y.sum_all().unwrap().backward().unwrap();
             let slope = values(&x.grad().unwrap());
             let scale = slope.iter().fold(0.0f32, |a, &b| a.max(b));
             assert!(slope.iter().all(|&s| s == 0.0 || s == scale), "{name}");

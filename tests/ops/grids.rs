@@ -36,13 +36,13 @@ fn conv(made: &Made, input: [usize; 4], weight: [usize; 4], options: &Conv2dOpti
 
 const CALLS: &[(&str, Call)] = &[
     ("add of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.add(&leaf(d, &[3])?)?])),
-    ("sum of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.sum(&[1], false)?])),
-    ("sum of columns", |d, n| Ok(vec![leaf(d, &[3, n])?.sum(&[0], false)?])),
-    ("sum of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.sum(&[1], false)?])),
+    ("sum of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.sum(1)?])),
+    ("sum of columns", |d, n| Ok(vec![leaf(d, &[3, n])?.sum(0)?])),
+    ("sum of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.sum(1)?])),
     ("softmax of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.softmax(1)?])),
     ("softmax of a row", |d, n| Ok(vec![leaf(d, &[1, n])?.softmax(1)?])),
-    ("argmax of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.argmax(Some(1), false)?])),
-    ("argmax of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.argmax(Some(1), false)?])),
+    ("argmax of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.argmax(1)?])),
+    ("argmax of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.argmax(1)?])),
     ("cumsum of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.cumsum(1)?])),
     ("cumsum of a row", |d, n| Ok(vec![leaf(d, &[3, n])?.cumsum(1)?])),
     ("sort of rows", |d, n| Ok(vec![leaf(d, &[n, 3])?.sort(1, false)?.0])),
@@ -214,7 +214,7 @@ fn refusal(call: Call, software: bool, size: usize) -> Option<Error> {
     };
     let run = || -> Result<()> {
         for output in outputs.iter().filter(|output| output.is_tracked()) {
-            output.sum(&[], false)?.backward()?;
+            output.sum_all()?.backward()?;
         }
         made.device.flush()
     };
@@ -261,7 +261,7 @@ const LIMITS: &[(&str, Recorded)] = &[
     }),
     ("gradient of conv2d", |d| {
         let options = Conv2dOptions { stride: [1, 100_003], dilation: [1, 70_001], ..Conv2dOptions::default() };
-        conv(d, [1, 1, 1, 170_005], [1, 1, 1, 2], &options)?[0].sum(&[], false)?.backward()
+        conv(d, [1, 1, 1, 170_005], [1, 1, 1, 2], &options)?[0].sum_all()?.backward()
     }),
 ];
 

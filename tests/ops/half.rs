@@ -67,9 +67,9 @@ fn operands_are_broadcast() {
         ("[H, 1]", |x| x.maximum(&one_each(x, &[8, 1])?)),
         ("prelu", |x| x.prelu(&one_each(x, &[1])?)),
         ("behind a sum's rows", |x| {
-            let largest = x.amax(&[3], true)?;
+            let largest = x.amax_keepdim(3)?;
             largest.to_f64()?;
-            x.sub(&largest)?.sum(&[3], false)
+            x.sub(&largest)?.sum(3)
         }),
         ("behind a convolution", |x| {
             let weight = one_each(x, &[4, 4, 3, 3])?;
@@ -96,10 +96,10 @@ fn readers_see_what_is_stored() {
         ("a relation", |x| x.mul_scalar(1.0 / 3.0)?.mul_scalar(3.0)?.eq(x)?.to_dtype(DType::F32)),
         ("a constant", |x| x.full_like(60_000.0)?.mul_scalar(60_000.0)?.mul_scalar(1e-3)),
         ("a constant that a tensor meets", |x| x.full_like(300.0)?.mul_scalar(300.0)?.minimum(x)),
-        ("a reduction's elements", |x| x.mul(x)?.mul_scalar(1e-3)?.amax(&[3], false)),
-        ("a reduction's result", |x| x.abs()?.mul_scalar(16.0)?.sum(&[3], false)?.mul_scalar(1e-3)),
+        ("a reduction's elements", |x| x.mul(x)?.mul_scalar(1e-3)?.amax(3)),
+        ("a reduction's result", |x| x.abs()?.mul_scalar(16.0)?.sum(3)?.mul_scalar(1e-3)),
         ("rows and elements", |x| {
-            let sum = x.abs()?.mul_scalar(16.0)?.sum(&[3], true)?;
+            let sum = x.abs()?.mul_scalar(16.0)?.sum_keepdim(3)?;
             x.div(&sum)?.add_scalar(1.0)
         }),
         ("a whole row", |x| {
@@ -133,9 +133,9 @@ fn a_loss_scale_that_is_too_large_is_seen() {
         let weight = Parameter::new("weight", &half(&[1.0; 4]).unwrap());
         let mut sgd = Sgd::new(vec![weight.clone()], SgdOptions::default()).unwrap();
         let scaled = weight.value().mul(&half(&[100.0, 1.0, 2.0, 3.0]).unwrap()).unwrap();
-        let loss = scaled.mul(&half(&[1024.0; 4]).unwrap()).unwrap().sum(&[], false).unwrap();
+        let loss = scaled.mul(&half(&[1024.0; 4]).unwrap()).unwrap().sum_all().unwrap();
         loss.backward().unwrap();
-        let finite = weight.grad().unwrap().isfinite().unwrap().all(&[], false).unwrap();
+        let finite = weight.grad().unwrap().isfinite().unwrap().all_all().unwrap();
         assert!(!finite.to_vec::<bool>().unwrap()[0]);
         sgd.step().unwrap();
         assert_eq!(weight.value().to_f64().unwrap()[0], f64::NEG_INFINITY);

@@ -35,7 +35,7 @@ fn a_million_elements_add_up_exactly() {
         // The gradient of the lookup takes the other way.
         let table = Tensor::zeros(&device, &[places, 1]).unwrap().requires_grad();
         let rows = index.embedding(&table, &EmbeddingOptions::default()).unwrap();
-        rows.mul(&source.unsqueeze(1).unwrap()).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        rows.mul(&source.unsqueeze(1).unwrap()).unwrap().sum_all().unwrap().backward().unwrap();
         assert!(table.grad().unwrap().to_vec::<f32>().unwrap() == floats(&expected), "gradient of {places} rows");
     }
 }
@@ -88,7 +88,7 @@ fn indices_out_of_range_show_at_the_next_synchronisation() {
                         error => panic!("{op} of {bad}: {error}"),
                     }
                     // The device goes on.
-                    assert_eq!(x.sum(&[], false).unwrap().item::<f32>().unwrap(), size as f32);
+                    assert_eq!(x.sum_all().unwrap().item::<f32>().unwrap(), size as f32);
                 }
             }
         }
@@ -144,7 +144,7 @@ fn what_cannot_be_is_an_error_and_no_panic() {
     let x = Tensor::ones(&device, &[3]).unwrap().requires_grad();
     let index = Tensor::full(&device, &[2], 1i32).unwrap();
     let product = x.scatter_reduce(0, &index, &x.narrow(0, 0, 2).unwrap(), ScatterReduction::Multiply).unwrap();
-    let error = product.sum(&[], false).unwrap().backward().unwrap_err();
+    let error = product.sum_all().unwrap().backward().unwrap_err();
     assert!(matches!(error, Error::NotDifferentiable { op: "scatter" }), "{error}");
 }
 
@@ -165,7 +165,7 @@ fn an_embedding_learns_all_rows_but_the_padding() {
         assert!(mean.abs() < 4.0 / f64::sqrt(count), "{mean}");
         assert!((variance - 1.0).abs() < 4.0 * f64::sqrt(2.0 / count), "{variance}");
         let words = Tensor::from_slice(&device, &[3, 49, 3, 7], &[2, 2]).unwrap();
-        layer.forward(&words).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        layer.forward(&words).unwrap().sum_all().unwrap().backward().unwrap();
         let gradient = layer.weight.grad().unwrap().to_vec::<f32>().unwrap();
         let uses = |row: usize| gradient[row * 40];
         assert_eq!((uses(3), uses(7), uses(49), uses(0)), (2.0, 1.0, 0.0, 0.0));

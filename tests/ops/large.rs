@@ -40,19 +40,19 @@ fn reductions_of_one_long_row() {
     values[low] = -8.0;
     let x = long(&device, &values);
     let sum = values.iter().map(|&v| f64::from(v)).sum::<f64>() as f32;
-    assert_eq!(x.sum(&[1], false).unwrap().to_vec::<f32>().unwrap(), [sum]);
-    assert_eq!(x.sum(&[], false).unwrap().item::<f32>().unwrap(), sum);
-    assert_eq!(x.mean(&[1], false).unwrap().item::<f32>().unwrap(), sum / LONG as f32);
-    assert_eq!(x.amax(&[1], false).unwrap().item::<f32>().unwrap(), 9.0);
-    assert_eq!(x.amin(&[], false).unwrap().item::<f32>().unwrap(), -8.0);
-    assert_eq!(x.argmax(Some(1), false).unwrap().item::<i32>().unwrap(), high as i32);
-    assert_eq!(x.argmin(None, false).unwrap().item::<i32>().unwrap(), low as i32);
-    let (value, index) = x.max(1, false).unwrap();
+    assert_eq!(x.sum(1).unwrap().to_vec::<f32>().unwrap(), [sum]);
+    assert_eq!(x.sum_all().unwrap().item::<f32>().unwrap(), sum);
+    assert_eq!(x.mean(1).unwrap().item::<f32>().unwrap(), sum / LONG as f32);
+    assert_eq!(x.amax(1).unwrap().item::<f32>().unwrap(), 9.0);
+    assert_eq!(x.amin_all().unwrap().item::<f32>().unwrap(), -8.0);
+    assert_eq!(x.argmax(1).unwrap().item::<i32>().unwrap(), high as i32);
+    assert_eq!(x.argmin_all().unwrap().item::<i32>().unwrap(), low as i32);
+    let (value, index) = x.max(1).unwrap();
     assert_eq!((value.item::<f32>().unwrap(), index.item::<i32>().unwrap()), (9.0, high as i32));
     let zeros = values.iter().filter(|&&v| v == 0.0).count();
-    assert_eq!(x.count_nonzero(&[]).unwrap().item::<i32>().unwrap(), (LONG - zeros) as i32);
-    assert!(x.any(&[], false).unwrap().item::<bool>().unwrap());
-    assert!(!x.all(&[1], false).unwrap().item::<bool>().unwrap());
+    assert_eq!(x.count_nonzero_all().unwrap().item::<i32>().unwrap(), (LONG - zeros) as i32);
+    assert!(x.any_all().unwrap().item::<bool>().unwrap());
+    assert!(!x.all(1).unwrap().item::<bool>().unwrap());
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn products_and_powers_of_one_long_row() {
         values[at] = 2.0;
     }
     let x = long(&device, &values);
-    assert_eq!(x.prod(&[1], false).unwrap().item::<f32>().unwrap(), 8.0);
+    assert_eq!(x.prod(1).unwrap().item::<f32>().unwrap(), 8.0);
     let running = x.cumprod(1).unwrap().to_vec::<f32>().unwrap();
     assert_eq!([running[2], running[69_999], running[70_000], running[LONG - 1]], [1.0, 2.0, 4.0, 8.0]);
-    let logsumexp = Tensor::zeros(&device, &[1, LONG]).unwrap().logsumexp(&[1], false).unwrap();
+    let logsumexp = Tensor::zeros(&device, &[1, LONG]).unwrap().logsumexp(1).unwrap();
     near("logsumexp", &logsumexp.to_vec::<f32>().unwrap(), 24.0 * std::f32::consts::LN_2, 1e-5);
 }
 
@@ -120,23 +120,21 @@ fn many_short_rows() {
     let rows = || values.chunks_exact(3);
     let each = |f: fn(&[f32]) -> f32| -> Vec<f32> { rows().map(f).collect() };
     let read = |t: wgrad::Result<Tensor>| t.unwrap().to_vec::<f32>().unwrap();
-    same("sum", &read(x.sum(&[1], false)), &each(|r| r.iter().sum()));
-    same("prod", &read(x.prod(&[1], false)), &each(|r| r.iter().product()));
-    same("amax", &read(x.amax(&[1], false)), &each(|r| r[0].max(r[1]).max(r[2])));
+    same("sum", &read(x.sum(1)), &each(|r| r.iter().sum()));
+    same("prod", &read(x.prod(1)), &each(|r| r.iter().product()));
+    same("amax", &read(x.amax(1)), &each(|r| r[0].max(r[1]).max(r[2])));
     let means: Vec<f32> = each(|r| r.iter().sum::<f32>());
-    for (got, sum) in read(x.mean(&[1], false)).iter().zip(means) {
+    for (got, sum) in read(x.mean(1)).iter().zip(means) {
         assert!((got - sum / 3.0).abs() < 1e-6);
     }
-    for (got, row) in read(x.logsumexp(&[1], false)).iter().zip(rows()) {
+    for (got, row) in read(x.logsumexp(1)).iter().zip(rows()) {
         let expected = row.iter().map(|v| v.exp()).sum::<f32>().ln();
         assert!((got - expected).abs() < 1e-5, "{row:?}: {got}");
     }
     let first = |r: &[f32]| (0..3).rev().max_by(|&a, &b| r[a].total_cmp(&r[b])).unwrap() as i32;
     let places: Vec<i32> =
         rows().map(|r| if r.contains(&0.0) && r.iter().all(|&v| v <= 0.0) { -1 } else { first(r) }).collect();
-    for (at, (got, expected)) in
-        x.argmax(Some(1), false).unwrap().to_vec::<i32>().unwrap().iter().zip(places).enumerate()
-    {
+    for (at, (got, expected)) in x.argmax(1).unwrap().to_vec::<i32>().unwrap().iter().zip(places).enumerate() {
         // 0 and -0 are equal, which total_cmp does not know.
         assert!(expected == -1 || *got == expected, "row {at}");
     }
@@ -156,7 +154,7 @@ fn many_short_rows() {
     let picked: Vec<f32> = expected.iter().enumerate().map(|(at, &i)| values[at / 3 * 3 + i as usize]).collect();
     same("sorted", &sorted.to_vec::<f32>().unwrap(), &picked);
     let down: Vec<f32> = (0..3).map(|c| rows().map(|r| r[c]).sum()).collect();
-    same("sum of columns", &read(x.sum(&[0], false)), &down);
+    same("sum of columns", &read(x.sum(0)), &down);
     let last = read(x.cumsum(0));
     same("cumsum of columns", &last[3 * ROWS - 3..], &down);
 }
@@ -179,8 +177,8 @@ fn softmax_and_normalization_of_long_rows() {
     let count = 1 << 22;
     let signs: Vec<f32> = (0..count).map(|i| if i < count / 2 { 1.0 } else { -1.0 }).collect();
     let x = long(&device, &signs);
-    assert_eq!(read(x.var(&[1], 0.0, false)), [1.0]);
-    assert_eq!(read(x.std(&[], 0.0, false)), [1.0]);
+    assert_eq!(read(x.var(1, 0.0)), [1.0]);
+    assert_eq!(read(x.std_all(0.0)), [1.0]);
     same("layer_norm", &read(x.layer_norm(&[count], None, None, 0.0)), &signs);
     let batch = x.reshape(&[count as isize / 4, 4]).unwrap();
     let training = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
@@ -195,7 +193,7 @@ fn softmax_and_normalization_of_many_rows() {
     near("softmax", &read(flat.softmax(1)), 0.25, 0.0);
     let signs: Vec<f32> = (0..4 * ROWS).map(|i| if (i % 4 < 2) == (i / 4 % 2 == 0) { 1.0 } else { -1.0 }).collect();
     let x = Tensor::from_slice(&device, &signs, &[ROWS, 4]).unwrap();
-    near("var", &read(x.var(&[1], 0.0, false)), 1.0, 0.0);
+    near("var", &read(x.var(1, 0.0)), 1.0, 0.0);
     same("layer_norm", &read(x.layer_norm(&[4], None, None, 0.0)), &signs);
     let training = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
     same("batch_norm", &read(x.batch_norm(None, None, None, None, &training)), &signs);
@@ -252,9 +250,9 @@ fn the_largest_tensor_and_one_element_more() {
     let most = device.adapter().unwrap().max_binding_bytes;
     let count = (most.min(1 << 29) / 4) as usize;
     let largest = Tensor::full(&device, &[count], 1.0f32).unwrap();
-    let halves = largest.narrow(0, 0, count / 2).unwrap().sum(&[], false).unwrap();
+    let halves = largest.narrow(0, 0, count / 2).unwrap().sum_all().unwrap();
     assert_eq!(halves.item::<f32>().unwrap(), (count / 2) as f32);
-    assert_eq!(largest.copy().unwrap().sum(&[0], false).unwrap().item::<f32>().unwrap(), count as f32);
+    assert_eq!(largest.copy().unwrap().sum(0).unwrap().item::<f32>().unwrap(), count as f32);
     let Ok(elements) = usize::try_from(most / 4) else { return };
     let one = Tensor::zeros(&device, &[1]).unwrap();
     let past = [

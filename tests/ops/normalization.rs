@@ -49,8 +49,8 @@ fn a_large_mean_costs_no_digits() {
         .collect();
     for device in devices() {
         let t = Tensor::from_slice(&device, &x, &[rows, columns]).unwrap();
-        let variances = values(&t.var(&[1], 0.0, false).unwrap());
-        let deviations = values(&t.std(&[1], 0.0, false).unwrap());
+        let variances = values(&t.var(1, 0.0).unwrap());
+        let deviations = values(&t.std(1, 0.0).unwrap());
         let normalized = [
             t.layer_norm(&[columns], None, None, 0.0).unwrap(),
             t.unsqueeze(0).unwrap().instance_norm(None, None, None, None, &Default::default()).unwrap(),
@@ -67,7 +67,7 @@ fn a_large_mean_costs_no_digits() {
             }
         }
         let constant = Tensor::full(&device, &[2, 1000], 123_456.7f32).unwrap();
-        close(&values(&constant.var(&[1], 1.0, false).unwrap()), &[0.0; 2], 1e-12);
+        close(&values(&constant.var(1, 1.0).unwrap()), &[0.0; 2], 1e-12);
     }
 }
 
@@ -86,13 +86,13 @@ fn half_precision_is_computed_in_single() {
         let exact = x.to_dtype(DType::F32).unwrap();
         type Method = fn(&Tensor) -> Result<Tensor>;
         let methods: [Method; 9] = [
-            |x| x.std(&[1], 1.0, false),
+            |x| x.std(1, 1.0),
             |x| x.layer_norm(&[300], None, None, 1e-5),
             |x| x.rms_norm(&[300], None, None),
             |x| x.group_norm(1, None, None, 1e-5),
             |x| x.batch_norm(None, None, None, None, &training()),
             |x| x.unsqueeze(0)?.instance_norm(None, None, None, None, &Default::default()),
-            |x| x.normalize(2.0, &[1], 1e-12),
+            |x| x.normalize(2.0, 1, 1e-12),
             |x| x.softmax(1),
             |x| x.log_softmax(1),
         ];
@@ -377,7 +377,7 @@ fn deviations_whose_squares_overflow_have_a_variance() {
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 1e3;
         let deviation = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / 999.0).sqrt();
         let x = Tensor::from_slice(&device, &values, &[1000]).unwrap().requires_grad();
-        let std = x.std(&[], 1.0, false).unwrap();
+        let std = x.std_all(1.0).unwrap();
         assert!((f64::from(std.item::<f32>().unwrap()) / deviation - 1.0).abs() < 1e-5);
         std.backward().unwrap();
         for (gradient, &value) in x.grad().unwrap().to_vec::<f32>().unwrap().iter().zip(&values) {
@@ -385,11 +385,11 @@ fn deviations_whose_squares_overflow_have_a_variance() {
             assert!((f64::from(*gradient) - expected).abs() < 1e-7, "{gradient}, not {expected}");
         }
         // Some 1e38, and so are the squares that are added up.
-        let variance = f64::from(x.var(&[], 1.0, false).unwrap().item::<f32>().unwrap());
+        let variance = f64::from(x.var_all(1.0).unwrap().item::<f32>().unwrap());
         assert!((variance / deviation.powi(2) - 1.0).abs() < 1e-5);
         // And where squares underflow.
         let small = x.detach().mul_scalar(1e-20).unwrap().mul_scalar(1e-20).unwrap();
-        let std = f64::from(small.std(&[], 1.0, false).unwrap().item::<f32>().unwrap());
+        let std = f64::from(small.std_all(1.0).unwrap().item::<f32>().unwrap());
         assert!((std / deviation * 1e40 - 1.0).abs() < 1e-4, "{std}");
     }
 }

@@ -46,12 +46,12 @@ fn cases(device: &Device, rows: usize, length: usize) -> Result<Vec<Case>> {
             channels.batch_norm(None, None, Some(&channel_scale), Some(&channel_shift), &norm)?.relu()?,
             Some(16.0),
         ),
-        ("sum", x.mul(&scale)?.sum(&[1], true)?.add(&of_rows)?.relu()?, Some(4.0 * length as f32)),
-        ("sum of halves", x.to_dtype(DType::F16)?.to_dtype(DType::F32)?.sum(&[1], false)?, Some(length as f32)),
-        ("sum of everything", x.square()?.sum(&[0, 1], false)?.mul_scalar(0.5)?, Some(4.0 * total)),
-        ("largest", x.max(1, false)?.0.add(&of_rows.squeeze(1)?)?, Some(8.0)),
-        ("sum of integers", counted.sum(&[1], false)?.to_dtype(DType::F32)?, None),
-        ("difference from the mean", x.sub(&x.mean(&[1], true)?)?.mul(&x)?, Some(16.0)),
+        ("sum", x.mul(&scale)?.sum_keepdim(1)?.add(&of_rows)?.relu()?, Some(4.0 * length as f32)),
+        ("sum of halves", x.to_dtype(DType::F16)?.to_dtype(DType::F32)?.sum(1)?, Some(length as f32)),
+        ("sum of everything", x.square()?.sum([0, 1])?.mul_scalar(0.5)?, Some(4.0 * total)),
+        ("largest", x.max(1)?.0.add(&of_rows.squeeze(1)?)?, Some(8.0)),
+        ("sum of integers", counted.sum(1)?.to_dtype(DType::F32)?, None),
+        ("difference from the mean", x.sub(&x.mean_keepdim(1)?)?.mul(&x)?, Some(16.0)),
     ])
 }
 
@@ -141,7 +141,7 @@ fn no_place_is_counted_past_the_end_of_a_row() {
         let noop = Noop { software, max_buffer_bytes: 1 << 40, ..Noop::default() };
         let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
         let x = Tensor::from_slice(&device, &[1.0f32], &[1]).unwrap().expand(&[65_535, 65_537]).unwrap();
-        x.sum(&[], false).unwrap().item::<f32>().unwrap();
+        x.sum_all().unwrap().item::<f32>().unwrap();
         let sources = device.shader_sources();
         let loops = sources.iter().flat_map(|(_, source)| source.lines()).filter(|line| line.contains("params.length"));
         let loops: Vec<&str> =

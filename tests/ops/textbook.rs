@@ -80,7 +80,7 @@ fn shapes_through_a_network() {
     let x = x.conv2d(&zeros(&[128, 64, 3, 3]), None, &padded(1)).unwrap().relu().unwrap();
     assert_eq!(x.shape()[..], [2, 128, 8, 8]);
     // Adaptive average pooling to 1 is the mean over the image.
-    let x = x.mean(&[2, 3], true).unwrap();
+    let x = x.mean_keepdim([2, 3]).unwrap();
     assert_eq!(x.shape()[..], [2, 128, 1, 1]);
     let x = x.flatten(1, -1).unwrap();
     assert_eq!(x.shape()[..], [2, 128]);
@@ -99,7 +99,7 @@ fn effective_kernels_and_receptive_fields() {
             y = y.conv2d(&weight, None, options).unwrap();
         }
         let middle = y.shape()[2] / 2;
-        y.narrow(2, middle, 1).unwrap().narrow(3, middle, 1).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        y.narrow(2, middle, 1).unwrap().narrow(3, middle, 1).unwrap().sum_all().unwrap().backward().unwrap();
         let gradient = x.grad().unwrap().to_f64().unwrap();
         let used: Vec<usize> = (0..31 * 31).filter(|&i| gradient[i] != 0.0).collect();
         let rows = used.iter().map(|i| i / 31);
@@ -163,10 +163,10 @@ fn max_pooling() {
 fn pooling_gradients() {
     everywhere(|device| {
         let x = tensor(device, &[1.0, 4.0, 3.0, 2.0], &[1, 1, 2, 2]).requires_grad();
-        x.max_pool2d([2, 2], &MaxPool2dOptions::default())?.sum(&[], false)?.backward()?;
+        x.max_pool2d([2, 2], &MaxPool2dOptions::default())?.sum_all()?.backward()?;
         assert_eq!(x.grad().unwrap().to_vec::<f32>()?, [0.0, 1.0, 0.0, 0.0], "to the winner alone");
         x.zero_grad();
-        x.avg_pool2d([2, 2], &AvgPool2dOptions::default())?.sum(&[], false)?.backward()?;
+        x.avg_pool2d([2, 2], &AvgPool2dOptions::default())?.sum_all()?.backward()?;
         assert_eq!(x.grad().unwrap().to_vec::<f32>()?, [0.25; 4], "equally");
         Ok(())
     });
@@ -194,7 +194,7 @@ fn activations() {
         close(&x.mish()?, &x.mul(&x.softplus(1.0, 20.0)?.tanh()?)?, 4)?;
         let x = x.detach().requires_grad();
         let s = x.sigmoid()?;
-        s.sum(&[], false)?.backward()?;
+        s.sum_all()?.backward()?;
         let slope = x.grad().unwrap();
         let s = s.detach();
         close(&slope, &s.sub(&s.square()?)?, 4)?;
@@ -234,7 +234,7 @@ fn cross_entropy_takes_logits() {
         let x = random(device, &[4, 5], 4);
         let labels = Tensor::from_slice(device, &[0, 3, 1, 4], &[4])?;
         let loss = |scores: &Tensor| scores.cross_entropy(&labels, &CrossEntropyOptions::default());
-        let picked = x.softmax(1)?.log()?.gather(1, &labels.reshape(&[4, 1])?)?.mean(&[], false)?.neg()?;
+        let picked = x.softmax(1)?.log()?.gather(1, &labels.reshape(&[4, 1])?)?.mean_all()?.neg()?;
         close(&loss(&x)?, &picked, 16)?;
         let (right, twice) = (loss(&x)?.item::<f32>()?, loss(&x.softmax(1)?)?.item::<f32>()?);
         assert!((right - twice).abs() > 0.01, "softmax before it must give another loss: {right} {twice}");

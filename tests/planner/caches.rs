@@ -12,7 +12,7 @@ fn the_pool_follows_what_is_live() {
     let device = noop();
     for step in 0..30 {
         let x = Tensor::rand(&device, &[8_000_000 + step * 160_000]).unwrap();
-        x.sort(0, false).unwrap().0.mean(&[], false).unwrap().item::<f32>().unwrap();
+        x.sort(0, false).unwrap().0.mean_all().unwrap().item::<f32>().unwrap();
         drop(x);
         let stats = device.stats();
         assert!(stats.bytes_pooled <= 2 * stats.bytes_live_peak, "after {step} sizes: {stats:?}");

@@ -120,7 +120,7 @@ fn any_number_of_gradients_may_be_there_before_the_step() {
     let mut sgd = Sgd::new(parameters.clone(), SgdOptions::default()).unwrap();
     for parameter in &parameters {
         let w = parameter.value();
-        w.mul(&w).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        w.mul(&w).unwrap().sum_all().unwrap().backward().unwrap();
     }
     device.sync().unwrap();
     // Copied into their pack, a few a launch: more launches than the plan should have.
@@ -159,7 +159,7 @@ fn gradients_read_what_flushes_left_of_the_history() {
             }
         }
         device.flush().unwrap();
-        y.sum(&[], false).unwrap().backward().unwrap();
+        y.sum_all().unwrap().backward().unwrap();
         let gradient = x.grad().unwrap().to_vec::<f32>().unwrap();
         for (start, got) in starts.repeat(copies).into_iter().zip(gradient) {
             let (mut y, mut exact) = (f64::from(start), 1.0);
@@ -215,9 +215,8 @@ fn inputs_that_wait_for_their_work_are_bounded() {
     const BYTES: u64 = 8 << 20;
     let device = noop(None);
     let values = vec![1f32; usize::try_from(BYTES / 4).unwrap()];
-    let means: Vec<Tensor> = (0..24)
-        .map(|_| Tensor::from_slice(&device, &values, &[values.len()]).unwrap().mean(&[], false).unwrap())
-        .collect();
+    let means: Vec<Tensor> =
+        (0..24).map(|_| Tensor::from_slice(&device, &values, &[values.len()]).unwrap().mean_all().unwrap()).collect();
     device.flush().unwrap();
     let peak = device.stats().bytes_live_peak;
     assert!(peak <= (64 << 20) + 2 * BYTES, "{peak} bytes for {} means", means.len());

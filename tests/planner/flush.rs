@@ -122,7 +122,7 @@ fn waits_that_time_out_repeat_nothing() {
         assert!(assigned < 1000, "{expired} of {assigned} waits timed out");
     }
     // All are computed once, and read until that is in time.
-    let extremes = [p.value().amin(&[], false), p.value().amax(&[], false)].map(Result::unwrap);
+    let extremes = [p.value().amin_all(), p.value().amax_all()].map(Result::unwrap);
     let since = std::time::Instant::now();
     let read = |x: &Tensor| loop {
         match x.item::<f32>() {
@@ -256,14 +256,14 @@ fn a_flush_that_was_cut_short_leaves_an_unknown_state() {
             assert!(is_unknown(layer.weight.value().to_vec::<f32>().map(drop)));
             assert!(is_unknown(other.to_vec::<f32>().map(drop)));
             assert!(is_unknown(save(&path, &device, &layer, &adam, &Position::default())));
-            let loss = layer.forward(&Tensor::ones(&device, &[2, 4]).unwrap()).unwrap().sum(&[], false).unwrap();
+            let loss = layer.forward(&Tensor::ones(&device, &[2, 4]).unwrap()).unwrap().sum_all().unwrap();
             loss.backward().unwrap();
             assert!(is_unknown(adam.step()));
             adam.zero_grad();
         }
         assert_eq!(load(&path, &device, &layer, &mut adam).unwrap().epoch, 3);
         assert_eq!(layer.weight.value().to_vec::<f32>().unwrap(), saved);
-        layer.weight.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        layer.weight.value().square().unwrap().sum_all().unwrap().backward().unwrap();
         adam.step().unwrap();
         device.sync().unwrap();
 

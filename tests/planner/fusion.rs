@@ -25,7 +25,7 @@ fn chains_are_one_kernel() {
     assert_eq!(dispatches(&device, || rows.mul_scalar(0.3)?.softmax(1)?.square()), 1, "softmax");
     let norm = || rows.layer_norm(&[40], Some(&scale), Some(&shift), 1e-5)?.gelu();
     assert_eq!(dispatches(&device, norm), 1, "layer norm");
-    let (mean, variance) = (rows.mean(&[1], false).unwrap(), rows.square().unwrap().mean(&[1], false).unwrap());
+    let (mean, variance) = (rows.mean(1).unwrap(), rows.square().unwrap().mean(1).unwrap());
     assert_eq!(dispatches(&device, || mean.add(&variance)), 1, "two sums over the same rows");
 }
 
@@ -56,7 +56,7 @@ type Chain = (&'static str, u64, fn(&Tensor) -> Result<Tensor>);
 /// The gradient of `f` of a relu.
 fn gradient(x: &Tensor, f: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let x = x.detach().requires_grad();
-    f(&x.relu()?)?.sum(&[], false)?.backward()?;
+    f(&x.relu()?)?.sum_all()?.backward()?;
     Ok(x.grad().unwrap())
 }
 
@@ -117,11 +117,11 @@ fn parameter_gradients(device: &Device, batch: usize) -> Result<Vec<Vec<f32>>> {
     let [w1, b1, w2, b2, w3, b3, w4, b4] = &parameters;
     let grouped =
         |groups| Conv2dOptions { groups, padding: wgrad::Padding::Explicit([1, 0]), ..Conv2dOptions::default() };
-    let linear = rows.linear(w1, Some(b1))?.square()?.sum(&[], false)?;
-    let convolution = image.conv2d(w2, Some(b2), &grouped(2))?.square()?.sum(&[], false)?;
-    let depthwise = image.conv2d(w3, Some(b3), &grouped(6))?.square()?.sum(&[], false)?;
+    let linear = rows.linear(w1, Some(b1))?.square()?.sum_all()?;
+    let convolution = image.conv2d(w2, Some(b2), &grouped(2))?.square()?.sum_all()?;
+    let depthwise = image.conv2d(w3, Some(b3), &grouped(6))?.square()?.sum_all()?;
     // Long rows are loaded eight columns at a time.
-    let long = random(device, &[batch, 520], 11).linear(w4, Some(b4))?.square()?.sum(&[], false)?;
+    let long = random(device, &[batch, 520], 11).linear(w4, Some(b4))?.square()?.sum_all()?;
     linear.add(&convolution)?.add(&depthwise)?.add(&long)?.backward()?;
     parameters.iter().map(|parameter| parameter.grad().unwrap().to_vec::<f32>()).collect()
 }
@@ -155,7 +155,7 @@ fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
     let moved = |device: &Device| -> Result<Vec<f32>> {
         let x = random(device, &[6, 41], 1);
         let (weight, bias) = (random(device, &[13, 41], 2).requires_grad(), random(device, &[13], 3).requires_grad());
-        let loss = x.linear(&weight, Some(&bias))?.square()?.sum(&[], false)?;
+        let loss = x.linear(&weight, Some(&bias))?.square()?.sum_all()?;
         let gradients = wgrad::grad(&[&loss], &[&weight, &bias], &[&loss.ones_like()?])?;
         let [Some(of_weight), Some(of_bias)] = &gradients[..] else { panic!("no gradients") };
         // The gradient of the weight itself is stored nowhere.
@@ -208,7 +208,7 @@ fn step(device: &Device) -> Result<Vec<f32>> {
     let norm = BatchNormOptions { training: true, ..BatchNormOptions::default() };
     let y = x.conv2d(&weight.value(), None, &options)?;
     let y = y.batch_norm(None, None, Some(&scaled), Some(&shifted), &norm)?.relu()?.add(&x)?;
-    let logits = y.mean(&[2, 3], false)?.linear(&last.value(), None)?;
+    let logits = y.mean([2, 3])?.linear(&last.value(), None)?;
     let loss = logits.cross_entropy(&labels, &CrossEntropyOptions::default())?;
     loss.backward()?;
     let mut values = vec![loss.item::<f32>()?];

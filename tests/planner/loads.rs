@@ -41,7 +41,7 @@ const LOADED: &[Loaded] = &[
     }),
     ("max_pool2d, overlapping", [1, 1], |device| {
         let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
-        random(device, &[4, 13, 13], 1).permute(&[1, 0, 2])?.relu()?.max_pool2d([3, 3], &options)
+        random(device, &[4, 13, 13], 1).permute([1, 0, 2])?.relu()?.max_pool2d([3, 3], &options)
     }),
     ("avg_pool2d", [1, 1], |device| {
         random(device, &[4, 13, 13], 1).relu()?.avg_pool2d([3, 5], &AvgPool2dOptions::default())?.tanh()
@@ -61,7 +61,7 @@ const LOADED: &[Loaded] = &[
     }),
     ("adaptive_max_pool1d", [1, 1], |device| {
         let x = random(device, &[4, 13, 13], 1);
-        x.square()?.add(&x.permute(&[0, 2, 1])?)?.adaptive_max_pool1d([Some(4)])?.exp()
+        x.square()?.add(&x.permute([0, 2, 1])?)?.adaptive_max_pool1d([Some(4)])?.exp()
     }),
     ("adaptive_avg_pool1d", [1, 1], |device| random(device, &[4, 13, 13], 1).abs()?.adaptive_avg_pool1d([Some(5)])),
     ("conv2d", [1, 2], |device| {

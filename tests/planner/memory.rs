@@ -68,7 +68,7 @@ fn gradients(device: &Device) -> Result<Vec<Vec<f32>>> {
         let y = x.conv2d(&weight, None, &padded)?.batch_norm(None, None, Some(&norm), Some(&norm), &training)?;
         x = y.relu()?.add(&x)?;
     }
-    x.square()?.mean(&[], false)?.backward()?;
+    x.square()?.mean_all()?.backward()?;
     drop(x);
     device.sync()?;
     weights.iter().chain(&norms).filter_map(Parameter::grad).map(|gradient| gradient.to_vec()).collect()
@@ -89,7 +89,7 @@ fn side_by_side(device: &Device) -> Result<Vec<Vec<f32>>> {
     for at in 2..channels.len() {
         x = activated(&x, at)?;
     }
-    x.square()?.mean(&[], false)?.backward()?;
+    x.square()?.mean_all()?.backward()?;
     drop((first, second, x));
     device.sync()?;
     weights.iter().filter_map(Parameter::grad).map(|gradient| gradient.to_vec()).collect()

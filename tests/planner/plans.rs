@@ -348,7 +348,7 @@ fn program(device: &Device, seed: u64, mut keep: impl FnMut(&Tensor)) -> Result<
             1 => x.sigmoid()?.mul_scalar(1.5)?,
             2 => x.add_scalar(0.25)?,
             3 if x.rank() == 2 => x.t()?,
-            4 if x.rank() == 2 => x.sum(&[0], true)?.expand(&[x.shape()[0] as isize, x.shape()[1] as isize])?.tanh()?,
+            4 if x.rank() == 2 => x.sum_keepdim(0)?.expand(&[x.shape()[0] as isize, x.shape()[1] as isize])?.tanh()?,
             5 if x.rank() == 2 => x.matmul(&x.t()?)?.tanh()?.matmul(&x)?,
             6 if x.rank() == 2 => x.softmax(1)?,
             7 => x.mul(&x)?.sub(&x)?,
@@ -365,7 +365,7 @@ fn program(device: &Device, seed: u64, mut keep: impl FnMut(&Tensor)) -> Result<
     }
     let mut total = Tensor::scalar(device, 0.0f32)?;
     for value in &values {
-        total = total.add(&value.sum(&[], false)?)?;
+        total = total.add(&value.sum_all()?)?;
     }
     Ok(total)
 }

@@ -286,7 +286,7 @@ fn bind_groups_serve_again_where_buffers_change_places() {
     let mut held = None;
     let mut made = Vec::new();
     for _ in 0..12 {
-        let y = x.exp().unwrap().sum(&[], false).unwrap();
+        let y = x.exp().unwrap().sum_all().unwrap();
         device.flush().unwrap();
         held = Some(y).filter(|_| held.is_none() || made.len() % 2 == 0);
         made.push((device.stats().bind_groups, device.stats().plans));
@@ -314,7 +314,7 @@ fn a_kernel_that_does_not_compile_is_the_same_error_each_time() {
     let x = Tensor::ones(&device, &[8]).unwrap();
     for _ in 0..3 {
         // Among others that do compile.
-        let y = apply(CROWD, &[&x.exp().unwrap()]).unwrap().remove(0).sum(&[], false).unwrap();
+        let y = apply(CROWD, &[&x.exp().unwrap()]).unwrap().remove(0).sum_all().unwrap();
         let error = y.item::<f32>().unwrap_err().to_string();
         assert!(error.contains("crowd") && error.contains("workgroup"), "{error}");
     }

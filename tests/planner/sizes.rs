@@ -94,7 +94,7 @@ impl Net {
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        let loss = x.relu()?.square()?.mean(&[], false)?;
+        let loss = x.relu()?.square()?.mean_all()?;
         loss.backward()?;
         self.sgd.step()?;
         self.sgd.zero_grad();
@@ -211,9 +211,9 @@ fn works() -> Vec<(&'static str, Work, Vec<Vec<usize>>)> {
             "conv2d and its gradients",
             |t| {
                 let [x, w] = [0, 1].map(|at| t[at].detach().requires_grad());
-                let y = x.conv2d(&w, None, &Conv2dOptions::default())?.square()?.sum(&[], false)?;
+                let y = x.conv2d(&w, None, &Conv2dOptions::default())?.square()?.sum_all()?;
                 let gradients = wgrad::grad(&[&y], &[&x, &w], &[&y.ones_like()?])?;
-                gradients[0].as_ref().unwrap().sum(&[], false)?.add(&gradients[1].as_ref().unwrap().sum(&[], false)?)
+                gradients[0].as_ref().unwrap().sum_all()?.add(&gradients[1].as_ref().unwrap().sum_all()?)
             },
             vec![image(), vec![32, 16, 3, 3]],
         ),
@@ -232,8 +232,8 @@ fn works() -> Vec<(&'static str, Work, Vec<Vec<usize>>)> {
             vec![image()],
         ),
         ("softmax", |t| t[0].softmax(1), vec![large()]),
-        ("sum over channels", |t| t[0].sum(&[1], false), vec![large()]),
-        ("copy of a transposed image", |t| t[0].permute(&[0, 3, 1, 2])?.add_scalar(1.0), vec![image()]),
+        ("sum over channels", |t| t[0].sum(1), vec![large()]),
+        ("copy of a transposed image", |t| t[0].permute([0, 3, 1, 2])?.add_scalar(1.0), vec![image()]),
         ("broadcast over odd rows", |t| t[0].add(&t[1]), vec![vec![16, 16, 47, 53], vec![16, 1, 53]]),
         ("pad", |t| t[0].pad(&[3, 3, 3, 3], PadMode::Reflect), vec![image()]),
         ("pad of volumes", |t| t[0].pad(&[2; 6], PadMode::Reflect), vec![vec![8, 8, 13, 21, 26]]),

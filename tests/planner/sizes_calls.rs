@@ -56,8 +56,8 @@ fn others() -> Vec<(&'static str, Call)> {
         }),
         ("layer_norm", |x| x.layer_norm(&[x.shape()[3]], None, None, 1e-5)),
         ("softmax", |x| x.softmax(-1)),
-        ("sum over images", |x| x.sum(&[2, 3], false)),
-        ("transposed", |x| x.permute(&[0, 2, 3, 1])?.contiguous()),
+        ("sum over images", |x| x.sum([2, 3])),
+        ("transposed", |x| x.permute([0, 2, 3, 1])?.contiguous()),
         ("cumsum", |x| x.cumsum(3)),
         ("sort", |x| Ok(x.sort(3, false)?.0)),
         ("matmul", |x| x.matmul(&x.transpose(2, 3)?)),
@@ -71,7 +71,7 @@ fn compiled(device: &Device, call: Call) -> Result<[u64; 2]> {
     for at in 0..SEEN + FURTHER {
         let [height, width] = size(at);
         let x = Tensor::ones(device, &[2, 16, height, width])?.requires_grad();
-        call(&x)?.square()?.mean(&[], false)?.backward()?;
+        call(&x)?.square()?.mean_all()?.backward()?;
         device.flush()?;
         made.push(device.stats().pipelines);
     }

@@ -129,7 +129,7 @@ pub const ROWS: &[Row] = rows! { a, b:
         x.narrow(dim(x, a), 1, x.shape()[dim(x, a) as usize] - 1);
     [x] if x.rank() > 0 && x.shape()[dim(x, a) as usize] > 1 =>
         x.slice(dim(x, a), (b % 2) as isize, x.shape()[dim(x, a) as usize] as isize, 2);
-    [x] if x.rank() > 0 => x.flip(&[dim(x, a)]);
+    [x] if x.rank() > 0 => x.flip(dim(x, a));
     [x] if x.rank() > 0 => x.roll(&[b as isize - 4], &[dim(x, a)]);
     [x] if x.rank() < 4 && x.numel() <= 256 => x.unsqueeze(0)?.expand(&[&[2], &vec![-1; x.rank()][..]].concat());
     [x] if x.rank() > 0 && x.numel() <= 256 => x.pad(&[(a % 3) as isize, (b % 2) as isize], PadMode::Constant(0.5));
@@ -150,19 +150,25 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if x.rank() == 2 => x.diagonal(0, 0, 1);
     [x] if x.rank() > 0 && x.rank() < 4 && x.numel() <= 256 => x.repeat(&[&[2], &vec![1; x.rank() - 1][..]].concat());
     // Reductions.
-    [x] if true => x.mean(&[], false);
-    [x] if true => x.sum(&[], false)?.div_scalar(x.numel() as f32);
-    [x] if x.rank() > 0 => x.mul_scalar(4096.0)?.mul_scalar(4.0)?.sum(&[dim(x, a)], true)?.isinf()?.to_dtype(x.dtype())?.add(x);
-    [x] if x.rank() > 0 => x.mean(&[dim(x, a)], b % 2 == 0);
-    [x] if x.rank() > 0 => x.sum(&[dim(x, a)], b % 2 == 0)?.mul_scalar(0.25);
-    [x] if x.rank() > 2 => x.mean(&[0, 2], b % 2 == 0);
-    [x] if x.rank() > 0 => x.amax(&[dim(x, a)], b % 2 == 0);
-    [x] if x.rank() > 0 => x.amin(&[dim(x, a)], b % 2 == 0);
-    [x] if x.rank() > 0 => Ok(x.max(dim(x, a), b % 2 == 0)?.0);
-    [x] if x.rank() > 0 => x.var(&[dim(x, a)], 0.0, b % 2 == 0);
-    [x] if x.rank() > 0 => x.square()?.add_scalar(0.25)?.norm(2.0, &[dim(x, a)], b % 2 == 0);
-    [x] if x.rank() > 0 => x.logsumexp(&[dim(x, a)], b % 2 == 0);
-    [x] if x.rank() > 0 => x.tanh()?.mul_scalar(0.25)?.add_scalar(1.0)?.prod(&[dim(x, a)], b % 2 == 0);
+    [x] if true => x.mean_all();
+    [x] if true => x.sum_all()?.div_scalar(x.numel() as f32);
+    [x] if x.rank() > 0 => x.mul_scalar(4096.0)?.mul_scalar(4.0)?.sum_keepdim(dim(x, a))?.isinf()?.to_dtype(x.dtype())?.add(x);
+    [x] if x.rank() > 0 => if b % 2 == 0 { x.mean_keepdim(dim(x, a)) } else { x.mean(dim(x, a)) };
+    [x] if x.rank() > 0 => if b % 2 == 0 { x.sum_keepdim(dim(x, a)) } else { x.sum(dim(x, a)) }?.mul_scalar(0.25);
+    [x] if x.rank() > 2 => if b % 2 == 0 { x.mean_keepdim([0, 2]) } else { x.mean([0, 2]) };
+    [x] if x.rank() > 0 => if b % 2 == 0 { x.amax_keepdim(dim(x, a)) } else { x.amax(dim(x, a)) };
+    [x] if x.rank() > 0 => if b % 2 == 0 { x.amin_keepdim(dim(x, a)) } else { x.amin(dim(x, a)) };
+    [x] if x.rank() > 0 => Ok(if b % 2 == 0 { x.max_keepdim(dim(x, a)) } else { x.max(dim(x, a)) }?.0);
+    [x] if x.rank() > 0 => if b % 2 == 0 { x.var_keepdim(dim(x, a), 0.0) } else { x.var(dim(x, a), 0.0) };
+    [x] if x.rank() > 0 => {
+        let x = x.square()?.add_scalar(0.25)?;
+        if b % 2 == 0 { x.norm_keepdim(2.0, dim(&x, a)) } else { x.norm(2.0, dim(&x, a)) }
+    };
+    [x] if x.rank() > 0 => if b % 2 == 0 { x.logsumexp_keepdim(dim(x, a)) } else { x.logsumexp(dim(x, a)) };
+    [x] if x.rank() > 0 => {
+        let x = x.tanh()?.mul_scalar(0.25)?.add_scalar(1.0)?;
+        if b % 2 == 0 { x.prod_keepdim(dim(&x, a)) } else { x.prod(dim(&x, a)) }
+    };
     [x] if x.rank() > 0 => x.cumsum(dim(x, a))?.mul_scalar(0.25);
     [x] if x.rank() > 0 => x.tanh()?.mul_scalar(0.25)?.add_scalar(1.0)?.cumprod(dim(x, a));
     [x] if x.rank() > 0 => Ok(x.sort(dim(x, a), b % 2 == 0)?.0);
@@ -170,11 +176,11 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if x.rank() > 0 => x.softmax(dim(x, a));
     [x] if x.rank() > 0 => x.softmin(dim(x, a));
     [x] if x.rank() > 0 => x.log_softmax(dim(x, a))?.mul_scalar(0.5);
-    [x] if x.rank() > 0 => x.gather(dim(x, a), &x.argmax(Some(dim(x, a)), true)?);
-    [x] if x.rank() > 0 => x.index_select(dim(x, a), &x.detach().argmax(Some(dim(x, a)), false)?.flatten(0, -1)?.narrow(0, 0, 1)?);
+    [x] if x.rank() > 0 => x.gather(dim(x, a), &x.argmax_keepdim(dim(x, a))?);
+    [x] if x.rank() > 0 => x.index_select(dim(x, a), &x.detach().argmax(dim(x, a))?.flatten(0, -1)?.narrow(0, 0, 1)?);
     [x, y] if x.rank() > 0 && x.shape() == y.shape() =>
         x.scatter_add(dim(x, a), &y.detach().argsort(dim(x, a), false)?.mul_scalar(0.5)?.floor()?.to_dtype(DType::I32)?, y);
-    [x] if x.rank() == 2 => x.to_dtype(DType::F32)?.cross_entropy(&x.detach().argmin(Some(1), false)?, &CrossEntropyOptions::default());
+    [x] if x.rank() == 2 => x.to_dtype(DType::F32)?.cross_entropy(&x.detach().argmin(1)?, &CrossEntropyOptions::default());
     [x, y] if x.shape() == y.shape() => x.mse_loss(y, Reduction::Mean);
     [x, y] if x.shape() == y.shape() => x.smooth_l1_loss(y, 1.0, Reduction::None);
     // Normalizations.
@@ -183,7 +189,7 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if x.rank() > 2 && x.numel() > x.shape()[1] =>
         x.batch_norm(None, None, None, None, &BatchNormOptions { training: true, eps: 0.1, ..BatchNormOptions::default() });
     [x] if x.rank() > 0 && last(x, 1) > 1 => x.rms_norm(&[last(x, 1)], None, Some(0.1));
-    [x] if x.rank() > 1 => x.square()?.add_scalar(0.25)?.normalize(2.0, &[dim(x, a)], 1e-6);
+    [x] if x.rank() > 1 => x.square()?.add_scalar(0.25)?.normalize(2.0, dim(x, a), 1e-6);
     [x] if image(x) => x.local_response_norm(2, 0.1, 0.75, 1.0);
     // Products.
     [x, y] if x.rank() == 2 && y.rank() == 2 && last(x, 1) == last(y, 2) => x.matmul(y)?.mul_scalar(0.5);

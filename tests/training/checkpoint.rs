@@ -361,7 +361,7 @@ fn a_shared_layer_is_one() {
         let (first, layer) = tied();
         assert_eq!(first.parameters().len(), 2);
         let mut optimizer = adam(&first);
-        first.forward(&Tensor::ones(&device, &[2, 4]).unwrap()).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        first.forward(&Tensor::ones(&device, &[2, 4]).unwrap()).unwrap().sum_all().unwrap().backward().unwrap();
         optimizer.step().unwrap();
         save(&path, &device, &first, &optimizer, &Position::default()).unwrap();
         let (second, other) = tied();

@@ -198,7 +198,7 @@ fn prelu_learns_its_slope() {
     let layer = Prelu::new(&Scope::new(&device).at("act"), 2, 0.25).unwrap();
     assert_eq!((names(&layer), shape(&layer.weight)), (vec!["act.weight".to_string()], vec![2]));
     let x = Tensor::from_slice(&device, &[-4.0f32, -8.0], &[1, 2]).unwrap();
-    layer.forward(&x).unwrap().sum(&[], false).unwrap().backward().unwrap();
+    layer.forward(&x).unwrap().sum_all().unwrap().backward().unwrap();
     assert_eq!(layer.weight.grad().unwrap().to_vec::<f32>().unwrap(), [-4.0, -8.0]);
 }
 

@@ -27,7 +27,7 @@ fn check(expected: [f64; 4], make: impl Fn(Vec<Parameter>) -> Box<dyn Optimizer>
             let x = w.value();
             let square = x.sub(&goal).unwrap().square().unwrap().mul_scalar((step + 1) as f32).unwrap();
             let cube = x.mul(&x).unwrap().mul(&x).unwrap();
-            square.add(&cube).unwrap().sum(&[], false).unwrap().backward().unwrap();
+            square.add(&cube).unwrap().sum_all().unwrap().backward().unwrap();
             optimizer.step().unwrap();
             optimizer.zero_grad();
             assert!(w.grad().is_none());
@@ -108,7 +108,7 @@ fn another_learning_rate_makes_no_new_plan() {
     let mut adam = Adam::new(vec![w.clone()], ADAM).unwrap();
     let mut step = |lr: f64| {
         adam.set_lr(lr).unwrap();
-        w.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        w.value().square().unwrap().sum_all().unwrap().backward().unwrap();
         adam.step().unwrap();
         adam.zero_grad();
         device.sync().unwrap();
@@ -129,7 +129,7 @@ fn a_parameter_without_a_gradient_stays_and_counts_no_step() {
     let used = Parameter::new("used", &Tensor::ones(&device, &[2]).unwrap());
     let unused = Parameter::new("unused", &Tensor::ones(&device, &[2]).unwrap());
     let mut adam = Adam::new(vec![used.clone(), unused.clone()], ADAM).unwrap();
-    used.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+    used.value().square().unwrap().sum_all().unwrap().backward().unwrap();
     adam.step().unwrap();
     assert_eq!(adam.steps(), [1, 0]);
     assert_eq!(unused.value().to_vec::<f32>().unwrap(), [1.0, 1.0]);
@@ -168,7 +168,7 @@ fn a_shared_parameter_is_stepped_once() {
         let w = Parameter::new("w", &Tensor::full(&device, &[2], 4.0f32).unwrap());
         let mut sgd = Sgd::new(vec![w.clone(), w.clone()], SgdOptions { lr: 0.25, ..SGD }).unwrap();
         assert_eq!((sgd.parameters().len(), sgd.steps().len()), (1, 1));
-        w.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        w.value().square().unwrap().sum_all().unwrap().backward().unwrap();
         sgd.step().unwrap();
         assert_eq!(w.value().to_vec::<f32>().unwrap(), [2.0; 2]);
     }
@@ -196,7 +196,7 @@ fn wander(device: &Device, parameters: &[Parameter], optimizers: &mut [Box<dyn O
         for parameter in parameters {
             if all || random.unit() < 0.6 {
                 let x = parameter.value();
-                loss = loss.add(&x.square()?.mul(&x)?.sum(&[], false)?)?;
+                loss = loss.add(&x.square()?.mul(&x)?.sum_all()?)?;
             }
         }
         let read_early = random.unit() < 0.3;
@@ -264,7 +264,7 @@ fn parameters_with_one_and_the_same_gradient_all_get_it() {
     for expected in [0.625, 0.390625] {
         // (a + b + c)^2 has the gradient 2 (a + b + c) in all three: x - 6 lr x.
         let sum = parameters[0].value().add(&parameters[1].value()).unwrap().add(&parameters[2].value()).unwrap();
-        sum.square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        sum.square().unwrap().sum_all().unwrap().backward().unwrap();
         sgd.step().unwrap();
         sgd.zero_grad();
         for parameter in &parameters {
@@ -280,7 +280,7 @@ fn one_launch_changes_all_parameters() {
     let mut adam = Adam::new(parameters.clone(), ADAM).unwrap();
     let mut counts = Vec::new();
     for step in 0..6 {
-        let losses = parameters.iter().map(|parameter| parameter.value().square()?.sum(&[], false));
+        let losses = parameters.iter().map(|parameter| parameter.value().square()?.sum_all());
         let losses = losses.collect::<Result<Vec<_>>>().unwrap();
         let loss = losses.iter().skip(1).fold(losses[0].clone(), |sum, loss| sum.add(loss).unwrap());
         loss.backward().unwrap();
@@ -307,7 +307,7 @@ fn an_optimizer_made_later_takes_the_parameters_over() {
     let mut second = Sgd::new(vec![w.clone()], SgdOptions { lr: 0.125, ..SGD }).unwrap();
     let expected = [0.5, 0.375, 0.1875, 0.140625]; // x - lr 2 x
     for (step, expected) in expected.into_iter().enumerate() {
-        w.value().square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+        w.value().square().unwrap().sum_all().unwrap().backward().unwrap();
         let optimizer = if step % 2 == 0 { &mut first } else { &mut second };
         optimizer.step().unwrap();
         optimizer.zero_grad();

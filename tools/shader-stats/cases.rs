@@ -148,7 +148,7 @@ fn conv_of_rectified(device: &Device, size: usize) -> Result<()> {
 
 fn backward(output: &Tensor) -> Result<()> {
     // Twice the output: a gradient that is a tensor, not a constant that is written into the kernels.
-    run(&output.mul(output)?.sum(&[], false)?)
+    run(&output.mul(output)?.sum_all()?)
 }
 
 /// Runs a loss and its gradients, which nobody asks for once the inputs are dropped.

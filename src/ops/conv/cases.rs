@@ -136,7 +136,7 @@ fn two_dimensions() -> Vec<Case> {
     }
     let unbatched = |x: &[Tensor]| Ok(vec![x[0].conv2d(&x[1], None, &Conv2dOptions::default())?]);
     let views = |x: &[Tensor]| {
-        let input = x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?;
+        let input = x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?;
         let weight = x[1].transpose(2, 3)?.narrow(0, 1, 3)?;
         Ok(vec![input.conv2d(&weight, None, &Conv2dOptions::default())?])
     };

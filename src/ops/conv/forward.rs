@@ -25,7 +25,7 @@ fn convolve<const D: usize>(
     let shape = |channels| Shape::new(&[&[input.shape()[0], channels][..], &axes.map(|axis| axis.output)].concat());
     if weight.shape()[1] == 0 {
         // Without input channels PyTorch has no output channels either. Both operands stay in the graph.
-        return input.sum(&[], false)?.add(&weight.sum(&[], false)?)?.expand_to(shape(0)?, op);
+        return input.sum_all()?.add(&weight.sum_all()?)?.expand_to(shape(0)?, op);
     }
     let output = planes(input, weight, options.groups, as_three(axes))?.reshape_to(shape(weight.shape()[0])?)?;
     add_bias(op, output, weight, bias)
@@ -49,7 +49,7 @@ fn planes(input: &Tensor, weight: &Tensor, groups: usize, axes: [super::Axis; 3]
     let padded = input.pad(&[0, 0, 0, 0, ends[0], ends[1]], PadMode::Constant(0.0))?;
     let taps =
         Windows { dim: 2, taps: depth.kernel, count: depth.output, stride: depth.stride, dilation: depth.dilation };
-    let images = padded.windows(taps)?.permute(&[0, 3, 1, 2, 4, 5])?;
+    let images = padded.windows(taps)?.permute([0, 3, 1, 2, 4, 5])?;
     let images =
         images.reshape_to(Shape::new(&[batch * depth.output, channels * depth.kernel, height.input, width.input])?)?;
     let weight = weight.reshape_to(Shape::new(&[outputs, per_group * depth.kernel, height.kernel, width.kernel])?)?;

@@ -166,7 +166,7 @@ impl Convolution {
             let mut sizes = x.shape().to_vec();
             let groups = sizes[dim] / channels;
             sizes.splice(dim..=dim, [groups, channels]);
-            let part = x.reshape_to(Shape::new(&sizes)?)?.narrow(dim as isize + 1, start, length)?;
+            let part = x.reshape_to(Shape::new(&sizes)?)?.narrow(dim + 1, start, length)?;
             sizes.splice(dim..=dim + 1, [groups * length]);
             part.reshape_to(Shape::new(&sizes)?)
         };

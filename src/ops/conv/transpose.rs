@@ -32,7 +32,7 @@ fn spread<const D: usize>(
     let shape = Shape::new(&sizes)?;
     let output = if shape.numel() == 0 {
         // Both operands stay in the graph.
-        input.sum(&[], false)?.add(&weight.sum(&[], false)?)?.expand_to(shape, op)?
+        input.sum_all()?.add(&weight.sum_all()?)?.expand_to(shape, op)?
     } else {
         planes(input, weight, groups, as_three(axes))?.reshape_to(shape)?
     };
@@ -69,7 +69,7 @@ fn planes(input: &Tensor, weight: &Tensor, groups: usize, axes: [Axis; 3]) -> Re
         Windows { dim: 2, taps: depth.kernel, count: depth.output, stride: depth.stride, dilation: depth.dilation };
     output
         .reshape_to(Shape::new(&sizes)?)?
-        .permute(&[0, 2, 3, 1, 4, 5])?
+        .permute([0, 2, 3, 1, 4, 5])?
         .overlap_add(taps, depth.input + depth.padding[0] + depth.padding[1])?
         .narrow(2, depth.padding[0], depth.input)
 }

@@ -3,6 +3,7 @@
 use super::reduce::ScatterReduce;
 use super::{Geometry, check_index, three};
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
@@ -95,13 +96,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn gather(&self, dim: isize, index: &Tensor) -> Result<Tensor> {
+    pub fn gather(&self, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
         self.gather_as("gather", dim, index)
     }
 
     /// [`gather`](Tensor::gather) on behalf of another operation, which errors name.
     #[track_caller]
-    pub(crate) fn gather_as(&self, asked: &'static str, dim: isize, index: &Tensor) -> Result<Tensor> {
+    pub(crate) fn gather_as(&self, asked: &'static str, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
         check_index(asked, index)?;
         let dim = self.shape().dim(asked, dim)?;
         // A scalar counts as one element of one dimension.
@@ -133,7 +134,7 @@ impl Tensor {
     pub(super) fn cut_to(&self, shape: &Shape, except: Option<usize>) -> Result<Tensor> {
         let mut cut = self.clone();
         for d in (0..self.rank()).filter(|&d| Some(d) != except) {
-            cut = cut.narrow(d as isize, 0, shape[d])?;
+            cut = cut.narrow(d, 0, shape[d])?;
         }
         Ok(cut)
     }
@@ -158,13 +159,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn index_select(&self, dim: isize, index: &Tensor) -> Result<Tensor> {
+    pub fn index_select(&self, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
         self.select_as("index_select", dim, index)
     }
 
     /// [`index_select`](Tensor::index_select) on behalf of another operation, which errors name.
     #[track_caller]
-    pub(super) fn select_as(&self, asked: &'static str, dim: isize, index: &Tensor) -> Result<Tensor> {
+    pub(super) fn select_as(&self, asked: &'static str, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
         check_index(asked, index)?;
         let dim = self.shape().dim(asked, dim)?;
         if index.rank() > 1 {
@@ -200,7 +201,7 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[10.0f32, 30.0, 20.0, 60.0, 40.0, 50.0], &[2, 3])?;
-    /// let best = x.argmax(Some(1), true)?;
+    /// let best = x.argmax_keepdim(1)?;
     /// assert_eq!(x.take_along_dim(&best, Some(1))?.to_vec::<f32>()?, [30.0, 60.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```

@@ -4,6 +4,7 @@ use super::gather::Gather;
 use super::reduce::{Kind, ScatterReduce};
 use super::{Geometry, check_index, three};
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
@@ -106,7 +107,7 @@ struct Call {
 }
 
 impl Call {
-    fn new(asked: &'static str, onto: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> Result<Call> {
+    fn new(asked: &'static str, onto: &Tensor, dim: impl Dim, index: &Tensor, source: &Tensor) -> Result<Call> {
         check_index(asked, index)?;
         if source.dtype() != onto.dtype() {
             let expected = "a source of the input's type (see to_dtype)";
@@ -181,7 +182,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn scatter(&self, dim: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    pub fn scatter(&self, dim: impl Dim, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let call = Call::new("scatter", self, dim, index, source)?;
         if index.numel() == 0 {
             return Ok(self.clone());
@@ -208,7 +209,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn scatter_value(&self, dim: isize, index: &Tensor, value: f32) -> Result<Tensor> {
+    pub fn scatter_value(&self, dim: impl Dim, index: &Tensor, value: f32) -> Result<Tensor> {
         self.scatter(dim, index, &self.number(value)?.expand_to(*index.shape(), "scatter")?)
     }
 
@@ -231,7 +232,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn scatter_add(&self, dim: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    pub fn scatter_add(&self, dim: impl Dim, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         self.reduce_onto("scatter_add", dim, index, source, Kind::Sum)
     }
 
@@ -254,7 +255,7 @@ impl Tensor {
     #[track_caller]
     pub fn scatter_reduce(
         &self,
-        dim: isize,
+        dim: impl Dim,
         index: &Tensor,
         source: &Tensor,
         reduction: ScatterReduction,
@@ -270,7 +271,7 @@ impl Tensor {
     fn reduce_onto(
         &self,
         asked: &'static str,
-        dim: isize,
+        dim: impl Dim,
         index: &Tensor,
         source: &Tensor,
         kind: Kind,
@@ -311,7 +312,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn index_add(&self, dim: isize, index: &Tensor, source: &Tensor, alpha: f32) -> Result<Tensor> {
+    pub fn index_add(&self, dim: impl Dim, index: &Tensor, source: &Tensor, alpha: f32) -> Result<Tensor> {
         const OP: &str = "index_add";
         let _line = ascribe_to_caller();
         check_index(OP, index)?;

@@ -128,9 +128,9 @@ impl Tensor {
         if smooth.is_nan() || smooth < 0.0 {
             return Err(Error::invalid(OP, format!("smooth is {smooth}; it must not be below 0")));
         }
-        let places: Vec<isize> = (2..self.rank() as isize).collect();
-        let both = self.mul(target)?.sum(&places, false)?.mul_scalar(2.0)?.add_scalar(smooth)?;
-        let either = self.sum(&places, false)?.add(&target.sum(&places, false)?)?.add_scalar(smooth)?;
+        let places: Vec<usize> = (2..self.rank()).collect();
+        let both = self.mul(target)?.sum(&places)?.mul_scalar(2.0)?.add_scalar(smooth)?;
+        let either = self.sum(&places)?.add(&target.sum(&places)?)?.add_scalar(smooth)?;
         reduction.of(&both.div(&either)?.neg()?.add_scalar(1.0)?)
     }
 }

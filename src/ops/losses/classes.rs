@@ -92,7 +92,7 @@ impl Tensor {
         if p == 2 {
             short = short.square()?;
         }
-        let mut losses = short.sum(&[1], false)?;
+        let mut losses = short.sum(1)?;
         if let Some(weight) = weight {
             floats(OP, &[weight])?;
             if weight.shape()[..] != [classes] {
@@ -139,7 +139,7 @@ impl Tensor {
         let numbers = numbers(OP, self.device(), classes)?;
         let whole = |value: i32| Tensor::full(self.device(), &[], value);
         let last = whole(nearest::<i32>(classes))?;
-        let listed = target.lt(&whole(0)?)?.where_(&numbers, &last)?.amin(&[1], true)?.gt(&numbers)?;
+        let listed = target.lt(&whole(0)?)?.where_(&numbers, &last)?.amin_keepdim(1)?.gt(&numbers)?;
         // Labels past the end don't count, but must be labels.
         let known = target.ge(&whole(-1)?)?.logical_and(&target.lt(&last)?)?;
         let index = known.where_(&listed.where_(&target, &whole(0)?)?, &target)?;
@@ -147,11 +147,11 @@ impl Tensor {
         let listed = listed.unsqueeze(2)?;
         // [N, right, C]: whether the place lists the class, and by how much the class comes too near.
         let same = listed.where_(&target.unsqueeze(2)?, &whole(-1)?)?.eq(&numbers)?;
-        let wrong = same.to_dtype(DType::F32)?.amax(&[1], true)?.eq_scalar(0.0)?;
+        let wrong = same.to_dtype(DType::F32)?.amax_keepdim(1)?.eq_scalar(0.0)?;
         let near = x.unsqueeze(1)?.sub(&right)?.add_scalar(1.0)?.relu()?;
         let zeros = near.zeros_like()?;
         let near = listed.where_(&wrong.where_(&near, &zeros)?, &zeros)?;
-        let losses = near.sum(&[1, 2], false)?.div_scalar(classes as f32)?;
+        let losses = near.sum([1, 2])?.div_scalar(classes as f32)?;
         reduction.of(&if self.rank() < 2 { losses.reshape(&[])? } else { losses })
     }
 
@@ -181,7 +181,7 @@ impl Tensor {
             losses = losses.mul(weight)?;
         }
         // Counted from the front in the input, as PyTorch does; targets of more dimensions shift it.
-        reduction.of(&losses.sum(&[dim as isize], false)?.div_scalar(self.shape()[dim] as f32)?)
+        reduction.of(&losses.sum(dim)?.div_scalar(self.shape()[dim] as f32)?)
     }
 
     /// `log(1 + e^(-t x))` with targets `t` of 1 and -1, exact for large scores too; reduced. The target broadcasts

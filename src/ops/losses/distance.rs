@@ -2,6 +2,7 @@
 
 use super::floats;
 use super::margin::hinge;
+use crate::dims::Dim;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::case::Case;
@@ -26,7 +27,7 @@ impl Default for TripletMarginWithDistanceOptions {
 
 impl Tensor {
     /// The distance `(sum over the last dimension of |self - other + eps|^p)^(1/p)`; shapes broadcast. PyTorch's
-    /// defaults are `p` 2 and `eps` 1e-6. With `keepdim`, the last dimension stays with size 1.
+    /// defaults are `p` 2 and `eps` 1e-6.
     ///
     /// # Errors
     /// As [`norm`](Tensor::norm); [`Error::Broadcast`].
@@ -36,13 +37,23 @@ impl Tensor {
     /// # let device = Device::reference();
     /// let a = Tensor::from_slice(&device, &[1.0f32, 2.0], &[1, 2])?;
     /// let b = Tensor::from_slice(&device, &[4.0f32, 6.0], &[2])?;
-    /// assert_eq!(a.pairwise_distance(&b, 2.0, 0.0, false)?.to_vec::<f32>()?, [5.0]);
+    /// assert_eq!(a.pairwise_distance(&b, 2.0, 0.0)?.to_vec::<f32>()?, [5.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn pairwise_distance(&self, other: &Tensor, p: f32, eps: f32, keepdim: bool) -> Result<Tensor> {
+    pub fn pairwise_distance(&self, other: &Tensor, p: f32, eps: f32) -> Result<Tensor> {
         floats("pairwise_distance", &[self, other])?;
-        self.sub(other)?.add_scalar(eps)?.norm(p, &[-1], keepdim)
+        self.sub(other)?.add_scalar(eps)?.norm(p, -1)
+    }
+
+    /// [`pairwise_distance`](Tensor::pairwise_distance) whose last dimension stays, with size 1.
+    ///
+    /// # Errors
+    /// As `pairwise_distance`.
+    #[track_caller]
+    pub fn pairwise_distance_keepdim(&self, other: &Tensor, p: f32, eps: f32) -> Result<Tensor> {
+        floats("pairwise_distance", &[self, other])?;
+        self.sub(other)?.add_scalar(eps)?.norm_keepdim(p, -1)
     }
 
     /// The cosine of the angle between vectors along `dim`:
@@ -60,21 +71,20 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn cosine_similarity(&self, other: &Tensor, dim: isize, eps: f32) -> Result<Tensor> {
+    pub fn cosine_similarity(&self, other: &Tensor, dim: impl Dim, eps: f32) -> Result<Tensor> {
         const OP: &str = "cosine_similarity";
         let _line = ascribe_to_caller();
         floats(OP, &[self, other])?;
         let shape = self.shape().broadcast(other.shape(), OP)?;
-        let dim = shape.dim(OP, dim)? as isize;
-        let dims: &[isize] = if shape.is_empty() { &[] } else { &[dim] };
+        let dims = shape.dims(OP, dim.number())?;
         // The gradient of a length passes its lower bound as if it were not there, as in PyTorch.
         let unit = |x: &Tensor| -> Result<Tensor> {
             let x = x.expand_to(shape, OP)?;
-            let length = x.norm(2.0, dims, true)?;
+            let length = x.norm_keepdim(2.0, &dims)?;
             let missing = no_grad(|| length.maximum_scalar(eps)?.sub(&length))?;
             x.div(&length.add(&missing)?)
         };
-        unit(self)?.mul(&unit(other)?)?.sum(dims, false)
+        unit(self)?.mul(&unit(other)?)?.sum(&dims)
     }
 
     /// `max(0, |self - positive| - |self - negative| + margin)` under any distance, this being the anchor; reduced.
@@ -90,7 +100,7 @@ impl Tensor {
     /// let anchor = Tensor::zeros(&device, &[1, 2])?;
     /// let near = Tensor::full(&device, &[1, 2], 0.5f32)?;
     /// let far = Tensor::full(&device, &[1, 2], 0.75f32)?;
-    /// let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.abs()?.sum(&[1], false);
+    /// let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.abs()?.sum(1);
     /// let options = TripletMarginWithDistanceOptions::default();
     /// assert_eq!(anchor.triplet_margin_with_distance_loss(&near, &far, distance, &options)?.item::<f32>()?, 0.5);
     /// # Ok::<(), wgrad::Error>(())
@@ -126,7 +136,12 @@ pub(super) fn cases() -> Vec<Case> {
     for (p, keepdim) in [(2.0, false), (3.0, true)] {
         cases.push(
             Case::new("pairwise_distance", &[&[4, 3], &[3]], move |x| {
-                Ok(vec![x[0].pairwise_distance(&x[1], p, 1e-6, keepdim)?])
+                let (x, y) = (&x[0], &x[1]);
+                Ok(vec![if keepdim {
+                    x.pairwise_distance_keepdim(y, p, 1e-6)
+                } else {
+                    x.pairwise_distance(y, p, 1e-6)
+                }?])
             })
             .domain(0, 1.0, 2.0)
             .domain(1, -2.0, 0.5),
@@ -143,7 +158,7 @@ pub(super) fn cases() -> Vec<Case> {
         let options = TripletMarginWithDistanceOptions { margin: 9.0, swap, reduction };
         cases.push(
             Case::new("triplet_margin_with_distance_loss", &[&[4, 3], &[4, 3], &[1, 3]], move |x| {
-                let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6, false);
+                let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6);
                 Ok(vec![x[0].triplet_margin_with_distance_loss(&x[1], &x[2], distance, &options)?])
             })
             .domain(0, 1.0, 2.0)

@@ -62,7 +62,7 @@ impl Tensor {
             KlDivReduction::None => Ok(losses),
             KlDivReduction::BatchMean => {
                 let batch = self.shape().first().copied().unwrap_or(1);
-                losses.sum(&[], false)?.div_scalar(batch as f32)
+                losses.sum_all()?.div_scalar(batch as f32)
             }
         }
     }

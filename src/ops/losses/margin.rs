@@ -61,8 +61,8 @@ impl Tensor {
             let shapes = format!("{}, {} and target {}", self.shape(), other.shape(), target.shape());
             return Err(Error::invalid(OP, format!("{shapes} must be [N, D], [N, D] and [N], or [D], [D] and []")));
         }
-        let length = |x: &Tensor| x.square()?.sum(&[-1], false)?.add_scalar(1e-12);
-        let cos = self.mul(other)?.sum(&[-1], false)?.div(&length(self)?.mul(&length(other)?)?.sqrt()?)?;
+        let length = |x: &Tensor| x.square()?.sum(-1)?.add_scalar(1e-12);
+        let cos = self.mul(other)?.sum(-1)?.div(&length(self)?.mul(&length(other)?)?.sqrt()?)?;
         let shape = cos.shape().broadcast(target.shape(), OP)?;
         let cos = cos.expand_to(shape, OP)?;
         let alike = labelled(target, 1.0, &cos.neg()?.add_scalar(1.0)?)?;
@@ -134,7 +134,7 @@ impl Tensor {
             let shapes = format!("{}, {} and {}", self.shape(), positive.shape(), negative.shape());
             return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
         }
-        let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.add_scalar(eps)?.norm(p, &[-1], false);
+        let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.add_scalar(eps)?.norm(p, -1);
         let near = distance(self, positive)?;
         let mut far = distance(self, negative)?;
         if swap {

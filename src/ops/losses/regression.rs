@@ -19,7 +19,7 @@ fn weighted(
     same_shape(op, "weight", weight, input)?;
     let losses = losses.mul(weight)?;
     match reduction {
-        Reduction::Mean => losses.sum(&[], false)?.div(&weight.sum(&[], false)?),
+        Reduction::Mean => losses.sum_all()?.div(&weight.sum_all()?),
         reduction => reduction.of(&losses),
     }
 }

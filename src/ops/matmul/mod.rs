@@ -46,7 +46,6 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
         return product(&left.to_dtype(DType::F32)?, &right.to_dtype(DType::F32)?)?.to_dtype(DType::F16);
     }
     let half = (depth / 2).next_multiple_of(LONGEST_DEPTH).min(depth - 1);
-    let dim = dim as isize;
     let part = |start, length| product(&left.narrow(dim, start, length)?, &right.narrow(dim - 1, start, length)?);
     part(0, half)?.add(&part(half, depth - half)?)
 }

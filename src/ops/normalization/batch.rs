@@ -92,7 +92,7 @@ impl Tensor {
                 let rule = format!("training takes more than one value for each channel, which {shape} does not have");
                 return Err(Error::invalid(OP, rule));
             }
-            let dims: Vec<isize> = (0..shape.len() as isize).filter(|&d| d != 1).collect();
+            let dims: Vec<usize> = (0..shape.len()).filter(|&d| d != 1).collect();
             let moments = Moments::of_batch(&x, &dims, count)?;
             if self.numel() > 0 {
                 update(running_mean, &moments.mean, momentum)?;

@@ -74,10 +74,10 @@ impl Tensor {
                 let rule = format!("one position for each channel of {} has no deviation", self.shape());
                 return Err(Error::invalid(OP, rule));
             }
-            let dims: Vec<isize> = (2..self.rank() as isize).collect();
+            let dims: Vec<usize> = (2..self.rank()).collect();
             let moments = Moments::new(&x, &dims)?;
             if self.numel() > 0 && statistics.is_some() {
-                let mean = |each: &Tensor| each.detach().reshape(&[*n as isize, *c as isize])?.mean(&[0], false);
+                let mean = |each: &Tensor| each.detach().reshape(&[*n as isize, *c as isize])?.mean(0);
                 let momentum = Tensor::full(self.device(), &[], options.momentum)?;
                 update(running_mean, &mean(&moments.mean)?, &momentum)?;
                 update(running_var, &mean(&moments.unbiased(count)?)?, &momentum)?;

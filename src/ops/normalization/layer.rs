@@ -40,12 +40,12 @@ impl Tensor {
 }
 
 /// The input's dimensions that `normalized_shape` names.
-pub(super) fn last_dims(op: &'static str, input: &Tensor, normalized_shape: &[usize]) -> Result<Vec<isize>> {
+pub(super) fn last_dims(op: &'static str, input: &Tensor, normalized_shape: &[usize]) -> Result<Vec<usize>> {
     if normalized_shape.is_empty() || !input.shape().ends_with(normalized_shape) {
         let rule = format!("the input {} must end in normalized_shape {normalized_shape:?}", input.shape());
         return Err(Error::invalid(op, rule));
     }
-    Ok((1..=normalized_shape.len() as isize).map(|d| -d).collect())
+    Ok((input.rank() - normalized_shape.len()..input.rank()).collect())
 }
 
 /// A value for each place of `normalized_shape`, as f32.

@@ -24,7 +24,7 @@ use standardize::standardize;
 /// flows through them, only through what they normalize.
 struct Moments<'a> {
     x: &'a Tensor,
-    dims: &'a [isize],
+    dims: &'a [usize],
     mean: Tensor,
     variance: Tensor,
     deviations: Tensor,
@@ -39,9 +39,9 @@ const PARTS: usize = 256;
 impl<'a> Moments<'a> {
     /// In two passes: the second around the mean that the first one finds, but for rounding.
     #[track_caller]
-    fn new(x: &'a Tensor, dims: &'a [isize]) -> Result<Moments<'a>> {
+    fn new(x: &'a Tensor, dims: &'a [usize]) -> Result<Moments<'a>> {
         let _line = ascribe_to_caller();
-        no_grad(|| Moments::around(&x.mean(dims, true)?, x, dims))
+        no_grad(|| Moments::around(&x.mean_keepdim(dims)?, x, dims))
     }
 
     /// Over a batch `[N, ..]` with `count` values for each mean. Where these are many, in one pass: around the mean of
@@ -51,22 +51,22 @@ impl<'a> Moments<'a> {
     /// lies further off would make the deviation larger itself. So the variance, a difference of two squares at most
     /// 257 times as large as it is, loses 8 of its 24 bits at worst, and none worth mentioning where samples are alike.
     #[track_caller]
-    fn of_batch(x: &'a Tensor, dims: &'a [isize], count: usize) -> Result<Moments<'a>> {
+    fn of_batch(x: &'a Tensor, dims: &'a [usize], count: usize) -> Result<Moments<'a>> {
         if count <= SHORT {
             return Moments::new(x, dims);
         }
         let _line = ascribe_to_caller();
         let first = x.shape()[0].div_ceil(PARTS);
-        no_grad(|| Moments::around(&x.narrow(0, 0, first)?.mean(dims, true)?, x, dims))
+        no_grad(|| Moments::around(&x.narrow(0, 0, first)?.mean_keepdim(dims)?, x, dims))
     }
 
     /// From the mean `d` and the mean square of the deviations from a value that is about the mean: `about + d` and
     /// `mean(deviations^2) - d^2`. Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
     #[track_caller]
-    fn around(about: &Tensor, x: &'a Tensor, dims: &'a [isize]) -> Result<Moments<'a>> {
+    fn around(about: &Tensor, x: &'a Tensor, dims: &'a [usize]) -> Result<Moments<'a>> {
         let from_about = x.sub(about)?;
-        let off = from_about.mean(dims, true)?;
-        let squares = from_about.square()?.mean(dims, true)?;
+        let off = from_about.mean_keepdim(dims)?;
+        let squares = from_about.square()?.mean_keepdim(dims)?;
         // Where all values are the same, rounding must not leave a number below zero.
         let variance = squares.sub(&off.square()?)?.clamp(Some(0.0), None)?;
         // A mean of large values is rounded to more than `off` is.
@@ -92,11 +92,11 @@ impl<'a> Moments<'a> {
 /// A sum of large numbers is off by more than their deviations may be. The mean of the first deviations is what
 /// rounding left of it; without rounding it is 0 whatever the input, so that no gradient belongs to it.
 #[track_caller]
-fn centered(x: &Tensor, dims: &[isize]) -> Result<(Tensor, Tensor)> {
+fn centered(x: &Tensor, dims: &[usize]) -> Result<(Tensor, Tensor)> {
     let _line = ascribe_to_caller();
-    let mean = x.mean(dims, true)?;
+    let mean = x.mean_keepdim(dims)?;
     let deviations = x.sub(&mean)?;
-    let left = no_grad(|| deviations.mean(dims, true))?.detach();
+    let left = no_grad(|| deviations.mean_keepdim(dims))?.detach();
     Ok((mean.add(&left)?, deviations.sub(&left)?))
 }
 

@@ -208,7 +208,7 @@ impl Op for Remap {
                 }
                 g = match map.mode {
                     // Crops were made before, so that the input lies within the output.
-                    Mode::Constant => g.narrow(d as isize + 1, nearest::<usize>(map.before), size)?,
+                    Mode::Constant => g.narrow(d + 1, nearest::<usize>(map.before), size)?,
                     mode => g.pad_backward(mode, d + 1, size, map.before)?,
                 };
             }
@@ -358,7 +358,7 @@ impl Tensor {
             for (i, (before, after)) in pairs.iter_mut().enumerate() {
                 let (skip, cut) = (nearest::<usize>((-*before).max(0)), nearest::<usize>((-*after).max(0)));
                 if skip + cut > 0 {
-                    result = result.narrow((first + i) as isize, skip, shape[first + i] - skip - cut)?;
+                    result = result.narrow(first + i, skip, shape[first + i] - skip - cut)?;
                 }
                 (*before, *after) = ((*before).max(0), (*after).max(0));
             }
@@ -366,7 +366,7 @@ impl Tensor {
         if inner == Mode::Replicate {
             for (i, (before, after)) in pairs.iter_mut().enumerate().filter(|(_, pair)| pair.0.max(pair.1) > LONGEST) {
                 result = result.extended(
-                    (first + i) as isize,
+                    first + i,
                     nearest::<usize>((*before).max(0)),
                     nearest::<usize>((*after).max(0)),
                 )?;
@@ -383,16 +383,15 @@ impl Tensor {
 
     /// The first and the last of a dimension's slices once more in front of it and behind it, as often as said.
     #[track_caller]
-    fn extended(&self, dim: isize, before: usize, after: usize) -> Result<Tensor> {
+    fn extended(&self, dim: usize, before: usize, after: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        let at = nearest::<usize>(dim);
         let repeated = |start: usize, count: usize| {
             let mut sizes = self.shape().to_vec();
-            sizes[at] = count;
+            sizes[dim] = count;
             let shape = Shape::new(&sizes)?;
             self.narrow(dim, start, 1)?.expand_to(shape, "pad")
         };
-        let (first, last) = (repeated(0, before)?, repeated(self.shape()[at] - 1, after)?);
+        let (first, last) = (repeated(0, before)?, repeated(self.shape()[dim] - 1, after)?);
         Tensor::cat(&[&first, self, &last], dim)
     }
 }
@@ -417,7 +416,7 @@ pub(super) fn cases() -> Vec<Case> {
             // Nothing to do, sizes that are the limit, an empty batch.
             pad(&[2, 3, 4], &[0, 0], mode),
             pad(&[0, 3, 4, 4], &[1, 1, 2, 0], mode),
-            Case::new("pad", &[&[5, 3, 2]], move |x| Ok(vec![x[0].permute(&[2, 1, 0])?.pad(&[2, 2], mode)?])),
+            Case::new("pad", &[&[5, 3, 2]], move |x| Ok(vec![x[0].permute([2, 1, 0])?.pad(&[2, 2], mode)?])),
             Case::new("pad", &[&[3, 6]], move |x| Ok(vec![x[0].pad(&[1, 2], mode)?])).integers(0, -9, 9).no_gradient(),
             Case::new("pad", &[&[3, 6]], move |x| Ok(vec![x[0].to_dtype(DType::F16)?.pad(&[1, 2], mode)?])).half(),
         ]);

@@ -245,7 +245,7 @@ impl Tensor {
             None if self.numel() == 0 => {
                 return Err(Error::invalid(OP, format!("{} has no elements to count classes by", self.shape())));
             }
-            None => match usize::try_from(self.amax(&[], false)?.item::<i32>()?) {
+            None => match usize::try_from(self.amax_all()?.item::<i32>()?) {
                 Ok(largest) => largest + 1,
                 Err(_) => return Err(Error::invalid(OP, "all elements are negative; classes count from 0")),
             },

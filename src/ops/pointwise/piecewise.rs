@@ -1,6 +1,7 @@
 //! Activation functions in pieces, composed of other operations.
 
 use super::{activation, apply};
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
@@ -162,7 +163,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] for an odd size or a scalar; [`Error::WrongDType`].
     #[track_caller]
-    pub fn glu(&self, dim: isize) -> Result<Tensor> {
+    pub fn glu(&self, dim: impl Dim) -> Result<Tensor> {
         const OP: &str = "glu";
         let _line = ascribe_to_caller();
         self.floats(OP)?;
@@ -170,7 +171,7 @@ impl Tensor {
         let Some(size) = self.shape().get(at).filter(|&size| size % 2 == 0) else {
             return Err(Error::invalid(OP, format!("{} has no even size in dimension {dim} to halve", self.shape())));
         };
-        let half = |start| self.narrow(at as isize, start, size / 2);
+        let half = |start| self.narrow(at, start, size / 2);
         half(0)?.mul(&half(size / 2)?.sigmoid()?)
     }
 

@@ -185,9 +185,9 @@ impl Tensor {
     #[track_caller]
     pub fn global_avg_pool(&self) -> Result<Tensor> {
         check_channels("global_avg_pool", self)?;
-        let dims: Vec<isize> = (2..self.rank() as isize).collect();
+        let dims: Vec<usize> = (2..self.rank()).collect();
         // A sum of 16-bit floats may be larger than those can be.
-        self.to_dtype(DType::F32)?.mean(&dims, true)?.to_dtype(self.dtype())
+        self.to_dtype(DType::F32)?.mean_keepdim(&dims)?.to_dtype(self.dtype())
     }
 }
 
@@ -234,7 +234,7 @@ pub(super) fn cases() -> Vec<Case> {
         volume(&[2, 4, 5, 7], [Some(2), Some(3), None]),
         volume(&[1, 2, 3, 4, 5], [Some(1), Some(1), Some(1)]),
         Case::new("adaptive_avg_pool2d", &[&[3, 7, 5, 2]], |x| {
-            Ok(vec![x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?.adaptive_avg_pool2d([Some(3), Some(2)])?])
+            Ok(vec![x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?.adaptive_avg_pool2d([Some(3), Some(2)])?])
         }),
         Case::new("adaptive_avg_pool3d", &[&[2, 4, 5, 6]], |x| {
             let x = x[0].to_dtype(DType::F16)?;

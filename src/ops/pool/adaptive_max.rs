@@ -336,7 +336,7 @@ pub(super) fn cases() -> Vec<Case> {
         volume(&[2, 4, 5, 7], [Some(2), Some(3), None]),
         volume(&[1, 2, 3, 4, 5], [Some(2), Some(1), Some(3)]),
         Case::new("adaptive_max_pool2d", &[&[3, 7, 5, 2]], |x| {
-            Ok(vec![x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?.adaptive_max_pool2d([Some(3), Some(2)])?])
+            Ok(vec![x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?.adaptive_max_pool2d([Some(3), Some(2)])?])
         })
         .distinct()
         .first_order(),

@@ -258,7 +258,7 @@ pub(super) fn cases() -> Vec<Case> {
     let padded = AvgPool2dOptions { padding: [1, 1], ..stride([2, 2]) };
     let ceil = AvgPool2dOptions { ceil_mode: true, ..padded };
     let through_view = |x: &[Tensor]| {
-        let view = x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?;
+        let view = x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?;
         Ok(vec![view.avg_pool2d([2, 2], &AvgPool2dOptions::default())?])
     };
     let offset = |x: &[Tensor]| Ok(vec![x[0].narrow(0, 1, 2)?.avg_pool2d([3, 2], &AvgPool2dOptions::default())?]);
@@ -311,7 +311,7 @@ pub(super) fn cases() -> Vec<Case> {
         volume(&[0, 2, 4, 4, 4], [2, 2, 2], AvgPool3dOptions::default()),
         Case::new("avg_pool3d", &[&[2, 4, 4, 6]], |x| {
             let sum = AvgPool3dOptions { divisor_override: Some(9), ..AvgPool3dOptions::default() };
-            Ok(vec![x[0].permute(&[3, 0, 1, 2])?.to_dtype(DType::F16)?.avg_pool3d([2, 2, 2], &sum)?])
+            Ok(vec![x[0].permute([3, 0, 1, 2])?.to_dtype(DType::F16)?.avg_pool3d([2, 2, 2], &sum)?])
         })
         .half(),
         Case::new(OP, &[&[3, 6, 5, 2]], through_view),

@@ -344,7 +344,7 @@ pub(super) fn cases() -> Vec<Case> {
     let stride = |stride: [usize; 2]| MaxPool2dOptions { stride: Some(stride), ..plain };
     let ceil = MaxPool2dOptions { ceil_mode: true, ..plain };
     let through_view = |x: &[Tensor]| {
-        let view = x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?;
+        let view = x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?;
         Ok(vec![view.max_pool2d([2, 2], &MaxPool2dOptions::default())?])
     };
     let offset = |x: &[Tensor]| {

@@ -244,7 +244,7 @@ pub(super) fn cases() -> Vec<Case> {
     };
     vec![
         Case::new("max_unpool2d", &[&[2, 3, 6, 4]], move |x| back(&x[0])).distinct().first_order(),
-        Case::new("max_unpool2d", &[&[3, 6, 4, 2]], move |x| back(&x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?))
+        Case::new("max_unpool2d", &[&[3, 6, 4, 2]], move |x| back(&x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?))
             .distinct()
             .first_order(),
         // Indices that come again: the last has the place. Their gradients are PyTorch's, not the slopes.

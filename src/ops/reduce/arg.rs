@@ -1,7 +1,9 @@
 //! The positions of extremes.
 
+use super::forms::reduction;
 use super::{Kind, for_each_reduced, kept_dims, place};
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, hash_structure, record_one};
@@ -110,99 +112,130 @@ impl Op for ArgReduce {
 }
 
 impl Tensor {
-    /// The largest element along `dim` and its position; the gradient goes to the first of several that tie.
+    /// The largest element along `dim` and its position; the gradient goes to the first of several that tie. Over all
+    /// dimensions, these are [`amax_all`](Tensor::amax_all) and [`argmax_all`](Tensor::argmax_all).
     ///
     /// # Errors
     /// As [`amax`](Tensor::amax).
     #[track_caller]
-    pub fn max(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        self.extreme(Kind::Max, "max", dim, keepdim)
+    pub fn max(&self, dim: impl Dim) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Max, "max", dim, false)
     }
 
-    /// The smallest element along `dim` and its position; the gradient goes to the first of several that tie.
+    /// [`max`](Tensor::max) whose reduced dimension stays, with size 1.
+    ///
+    /// # Errors
+    /// As `max`.
+    #[track_caller]
+    pub fn max_keepdim(&self, dim: impl Dim) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Max, "max", dim, true)
+    }
+
+    /// The smallest element along `dim` and its position; the gradient goes to the first of several that tie. Over all
+    /// dimensions, these are [`amin_all`](Tensor::amin_all) and [`argmin_all`](Tensor::argmin_all).
     ///
     /// # Errors
     /// As [`amax`](Tensor::amax).
     #[track_caller]
-    pub fn min(&self, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
-        self.extreme(Kind::Min, "min", dim, keepdim)
+    pub fn min(&self, dim: impl Dim) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Min, "min", dim, false)
+    }
+
+    /// [`min`](Tensor::min) whose reduced dimension stays, with size 1.
+    ///
+    /// # Errors
+    /// As `min`.
+    #[track_caller]
+    pub fn min_keepdim(&self, dim: impl Dim) -> Result<(Tensor, Tensor)> {
+        self.extreme(Kind::Min, "min", dim, true)
     }
 
     #[track_caller]
-    fn extreme(&self, kind: Kind, op: &'static str, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    fn extreme(&self, kind: Kind, op: &'static str, dim: impl Dim, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let at = self.shape().dim(op, dim)?;
         if self.rank() == 0 {
             return Ok((self.copy()?, Tensor::full(self.device(), &[], 0i32)?));
         }
         let positions = record_one(ArgReduce { kind, dims: vec![at] }, &[self])?;
-        let values = self.gather(at as isize, &positions)?;
+        let values = self.gather(at, &positions)?;
         let kept = self.shape().without(&[at], keepdim);
         Ok((values.reshape_to(kept)?, positions.reshape_to(kept)?))
     }
 
-    /// The position of the largest element along `dim`, or over all elements in row-major order; the first of
-    /// several that tie. i32; no gradient.
-    ///
-    /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] over an empty dimension; [`Error::WrongDType`] for bool.
     #[track_caller]
-    pub fn argmax(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
-        self.arg_reduce(Kind::Max, "argmax", dim, keepdim)
+    fn argmax_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.arg_reduce(Kind::Max, "argmax", dims, keepdim)
     }
 
+    #[track_caller]
+    fn argmin_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.arg_reduce(Kind::Min, "argmin", dims, keepdim)
+    }
+
+    #[track_caller]
+    fn arg_reduce(&self, kind: Kind, op: &'static str, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        if self.dtype() == DType::Bool {
+            return Err(Error::WrongDType { op, expected: "numbers", got: self.dtype() });
+        }
+        let kept = self.shape().without(dims, keepdim);
+        if dims.is_empty() {
+            return Tensor::full(self.device(), self.shape(), 0i32);
+        }
+        record_one(ArgReduce { kind, dims: dims.to_vec() }, &[self])?.reshape_to(kept)
+    }
+}
+
+reduction! {
+    /// The position of the largest element over `dims`, counted in row-major order over these; the first of several
+    /// that tie. i32; no gradient.
+    ///
+    /// # Errors
+    /// [`Error::DimOutOfRange`], [`Error::DimRepeated`]; [`Error::Invalid`] over an empty dimension;
+    /// [`Error::WrongDType`] for bool.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, 5.0, 3.0, 2.0], &[2, 2])?;
+    /// assert_eq!(x.argmax(1)?.to_vec::<i32>()?, [1, 0]);
+    /// assert_eq!(x.argmax_all()?.item::<i32>()?, 1);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    argmax(..), argmax_keepdim, argmax_all => argmax_over
+}
+
+reduction! {
     /// The position of the smallest element; as [`argmax`](Tensor::argmax).
     ///
     /// # Errors
     /// As `argmax`.
-    #[track_caller]
-    pub fn argmin(&self, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
-        self.arg_reduce(Kind::Min, "argmin", dim, keepdim)
-    }
-
-    #[track_caller]
-    fn arg_reduce(&self, kind: Kind, op: &'static str, dim: Option<isize>, keepdim: bool) -> Result<Tensor> {
-        if self.dtype() == DType::Bool {
-            return Err(Error::WrongDType { op, expected: "numbers", got: self.dtype() });
-        }
-        let dims = self.shape().dims(op, dim.as_slice())?;
-        let kept = self.shape().without(&dims, keepdim);
-        if dims.is_empty() {
-            return Tensor::full(self.device(), self.shape(), 0i32);
-        }
-        record_one(ArgReduce { kind, dims }, &[self])?.reshape_to(kept)
-    }
+    argmin(..), argmin_keepdim, argmin_all => argmin_over
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for dim in [None, Some(0), Some(1), Some(-1)] {
-        cases.push(
-            Case::new("argmax", &[&[5, 7, 3]], move |x| Ok(vec![x[0].argmax(dim, false)?])).distinct().no_gradient(),
-        );
-        cases.push(
-            Case::new("argmin", &[&[5, 7, 3]], move |x| Ok(vec![x[0].transpose(0, 2)?.argmin(dim, true)?]))
-                .distinct()
-                .no_gradient(),
-        );
+    for dims in [&[0, 1, 2][..], &[0], &[1], &[-1], &[2, 0]] {
+        let largest = move |x: &[Tensor]| Ok(vec![x[0].argmax(dims)?]);
+        let smallest = move |x: &[Tensor]| Ok(vec![x[0].transpose(0, 2)?.argmin_keepdim(dims)?]);
+        cases.push(Case::new("argmax", &[&[5, 7, 3]], largest).distinct().no_gradient());
+        cases.push(Case::new("argmin", &[&[5, 7, 3]], smallest).distinct().no_gradient());
     }
-    cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
+    cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(1)?])).distinct().no_gradient());
     // Results of several workgroups.
-    cases.push(Case::new("argmax", &[&[263, 3]], |x| Ok(vec![x[0].argmax(Some(1), false)?])).distinct().no_gradient());
+    cases.push(Case::new("argmax", &[&[263, 3]], |x| Ok(vec![x[0].argmax(1)?])).distinct().no_gradient());
     for dim in [0, 1] {
         cases.push(
-            Case::new("max", &[&[5, 7]], move |x| x[0].max(dim, false).map(|(v, i)| vec![v, i]))
-                .distinct()
-                .first_order(),
+            Case::new("max", &[&[5, 7]], move |x| x[0].max(dim).map(|(v, i)| vec![v, i])).distinct().first_order(),
         );
         cases.push(
-            Case::new("min", &[&[5, 7]], move |x| x[0].min(dim, true).map(|(v, i)| vec![v, i]))
+            Case::new("min", &[&[5, 7]], move |x| x[0].min_keepdim(dim).map(|(v, i)| vec![v, i]))
                 .distinct()
                 .first_order(),
         );
     }
-    let integers = |x: &[Tensor]| Ok(vec![x[0].argmax(Some(1), false)?, x[0].argmin(None, true)?]);
+    let integers = |x: &[Tensor]| Ok(vec![x[0].argmax(1)?, x[0].argmin_keepdim(..)?]);
     cases.push(Case::new("argmax", &[&[5, 7]], integers).integers(0, -4, 4).no_gradient());
-    let truth = |x: &[Tensor]| x[0].max(0, false).map(|(v, i)| vec![v, i]);
+    let truth = |x: &[Tensor]| x[0].max(0).map(|(v, i)| vec![v, i]);
     cases.push(Case::new("max", &[&[5, 7]], truth).truth(0).no_gradient());
     cases
 }

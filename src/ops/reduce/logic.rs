@@ -1,15 +1,33 @@
 //! Whether all or any elements are true, and how many.
 
 use super::Kind;
+use super::forms::reduction;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::case::Case;
 
 impl Tensor {
-    /// Whether all elements over `dims` (all where the list is empty) are true, that is, not 0; true over nothing.
+    #[track_caller]
+    fn all_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.to_dtype(DType::Bool)?.reduce(Kind::All, dims, keepdim)
+    }
+
+    #[track_caller]
+    fn any_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.to_dtype(DType::Bool)?.reduce(Kind::Any, dims, keepdim)
+    }
+
+    #[track_caller]
+    fn count_nonzero_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.to_dtype(DType::Bool)?.reduce(Kind::Sum, dims, keepdim)
+    }
+}
+
+reduction! {
+    /// Whether all elements over `dims` are true, that is, not 0; true over nothing.
     ///
-    /// Takes any element type and gives bool. NaN is not 0. Reduced dimensions stay with size 1 where `keepdim`.
+    /// Takes any element type and gives bool. NaN is not 0.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum).
@@ -18,15 +36,14 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 0.0], &[2, 2])?;
-    /// assert_eq!(x.all(&[1], false)?.to_vec::<bool>()?, [true, false]);
+    /// assert_eq!(x.all(1)?.to_vec::<bool>()?, [true, false]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    #[track_caller]
-    pub fn all(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        self.to_dtype(DType::Bool)?.reduce(Kind::All, "all", dims, keepdim)
-    }
+    all(..), all_keepdim, all_all => all_over
+}
 
-    /// Whether any element over `dims` (all where the list is empty) is true, that is, not 0; false over nothing.
+reduction! {
+    /// Whether any element over `dims` is true, that is, not 0; false over nothing.
     ///
     /// # Errors
     /// As [`all`](Tensor::all).
@@ -35,15 +52,14 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1.0f32, 0.0, 0.0, 0.0], &[2, 2])?;
-    /// assert_eq!(x.any(&[1], false)?.to_vec::<bool>()?, [true, false]);
+    /// assert_eq!(x.any(1)?.to_vec::<bool>()?, [true, false]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    #[track_caller]
-    pub fn any(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        self.to_dtype(DType::Bool)?.reduce(Kind::Any, "any", dims, keepdim)
-    }
+    any(..), any_keepdim, any_all => any_over
+}
 
-    /// How many elements over `dims` (all where the list is empty) are not 0, in i32.
+reduction! {
+    /// How many elements over `dims` are not 0, in i32.
     ///
     /// # Errors
     /// As [`all`](Tensor::all).
@@ -52,32 +68,29 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 0.0], &[2, 2])?;
-    /// assert_eq!(x.count_nonzero(&[])?.item::<i32>()?, 3);
+    /// assert_eq!(x.count_nonzero_all()?.item::<i32>()?, 3);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    #[track_caller]
-    pub fn count_nonzero(&self, dims: &[isize]) -> Result<Tensor> {
-        self.to_dtype(DType::Bool)?.reduce(Kind::Sum, "count_nonzero", dims, false)
-    }
+    count_nonzero(..), count_nonzero_keepdim, count_nonzero_all => count_nonzero_over
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (dims, keepdim) in [(&[][..], false), (&[1], true), (&[0, -1], false)] {
-        let question = |op, ask: fn(&Tensor, &[isize], bool) -> Result<Tensor>| {
+    for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[1], true), (&[0, 2], false)] {
+        let question = |op, ask: fn(&Tensor, &[usize], bool) -> Result<Tensor>| {
             Case::new(op, &[&[2, 3, 5]], move |x| Ok(vec![ask(&x[0], dims, keepdim)?])).no_gradient()
         };
-        cases.push(question("all", Tensor::all).integers(0, 0, 4));
-        cases.push(question("any", Tensor::any).integers(0, 0, 1));
-        cases.push(question("all", Tensor::all));
-        cases.push(question("any", Tensor::any).truth(0));
-        let count = |x: &[Tensor]| Ok(vec![x[0].count_nonzero(&[1, 0])?, x[0].count_nonzero(&[])?]);
+        cases.push(question("all", Tensor::all_over).integers(0, 0, 4));
+        cases.push(question("any", Tensor::any_over).integers(0, 0, 1));
+        cases.push(question("all", Tensor::all_over));
+        cases.push(question("any", Tensor::any_over).truth(0));
+        let count = |x: &[Tensor]| Ok(vec![x[0].count_nonzero([1, 0])?, x[0].count_nonzero_all()?]);
         cases.push(Case::new("count_nonzero", &[&[4, 7, 2]], count).integers(0, -1, 1).no_gradient());
     }
     for shape in [&[][..], &[3, 0], &[0, 3]] {
-        let both = move |x: &[Tensor]| Ok(vec![x[0].all(&[-1], false)?, x[0].any(&[-1], true)?]);
+        let both = move |x: &[Tensor]| Ok(vec![x[0].all(-1)?, x[0].any_keepdim(-1)?]);
         cases.push(Case::new("all", &[shape], both).no_gradient());
     }
-    cases.push(Case::new("all", &[&[2, 1000]], |x| Ok(vec![x[0].all(&[1], false)?])).truth(0).no_gradient());
+    cases.push(Case::new("all", &[&[2, 1000]], |x| Ok(vec![x[0].all(1)?])).truth(0).no_gradient());
     cases
 }

@@ -1,6 +1,7 @@
 //! Sums, products, means, extremes and truth over any dimensions, and the positions of extremes.
 
 mod arg;
+pub(super) mod forms;
 mod log_sum_exp;
 mod logic;
 mod product;
@@ -12,6 +13,7 @@ use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{self, Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
 use crate::shape::Layout;
+use forms::reduction;
 use std::hash::Hasher;
 
 const SUM_ROWS: &str = include_str!("../../../shaders/sum_rows.wgsl");
@@ -151,9 +153,7 @@ impl Op for Reduce {
             }
             // Elements that tie share the gradient.
             let taken = x.eq(&context.output(0).reshape_to(broadcast)?)?.to_dtype(x.dtype())?;
-            let dims: Vec<isize> = self.dims.iter().map(|&d| d as isize).collect();
-            let shares = if dims.is_empty() { taken.clone() } else { taken.sum(&dims, true)? };
-            g.div(&shares)?.mul(&taken)
+            g.div(&taken.sum_keepdim(&self.dims)?)?.mul(&taken)
         })?;
         Ok(vec![gradient])
     }
@@ -217,22 +217,48 @@ fn for_each_reduced(input: &HostTensor, dims: &[usize], mut visit: impl FnMut(us
 
 impl Tensor {
     #[track_caller]
-    fn reduce(&self, kind: Kind, op: &'static str, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        let dims = self.shape().dims(op, dims)?;
+    fn reduce(&self, kind: Kind, dims: &[usize], keepdim: bool) -> Result<Tensor> {
         // Truth values are counted in integers.
         if self.dtype() == DType::Bool && matches!(kind, Kind::Sum | Kind::Product) {
-            let dims: Vec<isize> = dims.iter().map(|&d| d as isize).collect();
-            return self.to_dtype(DType::I32)?.reduce(kind, op, &dims, keepdim);
+            return self.to_dtype(DType::I32)?.reduce(kind, dims, keepdim);
         }
         if dims.is_empty() {
             return self.copy();
         }
-        record_one(Reduce { kind, dims, keepdim }, &[self])
+        record_one(Reduce { kind, dims: dims.to_vec(), keepdim }, &[self])
     }
 
-    /// The sum over `dims` (all of them where the list is empty): `output = sum over e of input[.., e, ..]`.
+    #[track_caller]
+    pub(in crate::ops) fn sum_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.reduce(Kind::Sum, dims, keepdim)
+    }
+
+    #[track_caller]
+    fn mean_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Err(Error::WrongDType { op: "mean", expected: "floats", got: self.dtype() });
+        }
+        if self.dtype() == DType::F16 {
+            return self.to_dtype(DType::F32)?.mean_over(dims, keepdim)?.to_dtype(DType::F16);
+        }
+        let count: usize = dims.iter().map(|&d| self.shape()[d]).product();
+        self.reduce(Kind::Sum, dims, keepdim)?.div_scalar(count as f32)
+    }
+
+    #[track_caller]
+    pub(in crate::ops) fn amax_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.reduce(Kind::Max, dims, keepdim)
+    }
+
+    #[track_caller]
+    pub(in crate::ops) fn amin_over(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        self.reduce(Kind::Min, dims, keepdim)
+    }
+}
+
+reduction! {
+    /// The sum over `dims`: `output = sum over e of input[.., e, ..]`.
     ///
-    /// Negative dimensions count from the end; summed dimensions stay with size 1 where `keepdim`.
     /// f16 is summed in f32; integers stay what they are; truth values are counted, in i32.
     ///
     /// # Errors
@@ -242,79 +268,66 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[2, 2])?;
-    /// assert_eq!(x.sum(&[0], false)?.to_vec::<f32>()?, [4.0, 6.0]);
-    /// assert_eq!(x.sum(&[], false)?.item::<f32>()?, 10.0);
+    /// assert_eq!(x.sum(0)?.to_vec::<f32>()?, [4.0, 6.0]);
+    /// assert_eq!(x.sum_keepdim(-1)?.shape()[..], [2, 1]);
+    /// assert_eq!(x.sum_all()?.item::<f32>()?, 10.0);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    #[track_caller]
-    pub fn sum(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        self.reduce(Kind::Sum, "sum", dims, keepdim)
-    }
+    sum(..), sum_keepdim, sum_all => sum_over
+}
 
-    /// The mean over `dims` (all where the list is empty); NaN over nothing. The sum of f16 stays in f32.
+reduction! {
+    /// The mean over `dims`; NaN over nothing. The sum of f16 stays in f32.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum); [`Error::WrongDType`] for types other than floats.
-    #[track_caller]
-    pub fn mean(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        if !self.dtype().is_float() {
-            return Err(Error::WrongDType { op: "mean", expected: "floats", got: self.dtype() });
-        }
-        if self.dtype() == DType::F16 {
-            return self.to_dtype(DType::F32)?.mean(dims, keepdim)?.to_dtype(DType::F16);
-        }
-        let reduced = self.shape().dims("mean", dims)?;
-        let count: usize = reduced.iter().map(|&d| self.shape()[d]).product();
-        self.reduce(Kind::Sum, "mean", dims, keepdim)?.div_scalar(count as f32)
-    }
+    mean(..), mean_keepdim, mean_all => mean_over
+}
 
-    /// The largest element over `dims` (all where the list is empty). NaN wins. Elements that tie share the gradient.
+reduction! {
+    /// The largest element over `dims`. NaN wins. Elements that tie share the gradient.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum); [`Error::Invalid`] over an empty dimension.
-    #[track_caller]
-    pub fn amax(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        self.reduce(Kind::Max, "amax", dims, keepdim)
-    }
+    amax(..), amax_keepdim, amax_all => amax_over
+}
 
-    /// The smallest element over `dims` (all where the list is empty). NaN wins. Elements that tie share the gradient.
+reduction! {
+    /// The smallest element over `dims`. NaN wins. Elements that tie share the gradient.
     ///
     /// # Errors
     /// As [`amax`](Tensor::amax).
-    #[track_caller]
-    pub fn amin(&self, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-        self.reduce(Kind::Min, "amin", dims, keepdim)
-    }
+    amin(..), amin_keepdim, amin_all => amin_over
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (dims, keepdim) in [(&[][..], false), (&[0], false), (&[-1], true), (&[0, 2], false), (&[1], true)] {
-        let shape: &[usize] = &[5, 7, 11];
-        cases.push(Case::new("sum", &[shape], move |x| Ok(vec![x[0].sum(dims, keepdim)?])));
-        cases.push(Case::new("mean", &[shape], move |x| Ok(vec![x[0].mean(dims, keepdim)?])));
-        let extreme = |op, run: fn(&Tensor, &[isize], bool) -> Result<Tensor>| {
-            Case::new(op, &[shape], move |x| Ok(vec![run(&x[0], dims, keepdim)?])).distinct().first_order()
+    for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[0], false), (&[2], true), (&[0, 2], false), (&[1], true)] {
+        let case = |op, run: fn(&Tensor, &[usize], bool) -> Result<Tensor>| {
+            Case::new(op, &[&[5, 7, 11]], move |x| Ok(vec![run(&x[0], dims, keepdim)?]))
         };
-        cases.push(extreme("amax", Tensor::amax));
-        cases.push(extreme("amin", Tensor::amin));
+        cases.push(case("sum", Tensor::sum_over));
+        cases.push(case("mean", Tensor::mean_over));
+        cases.push(case("amax", Tensor::amax_over).distinct().first_order());
+        cases.push(case("amin", Tensor::amin_over).distinct().first_order());
     }
+    cases.push(Case::new("sum", &[&[4, 3]], |x| Ok(vec![x[0].sum([0; 0])?])));
     // Past one loop, past one chunk, through a view, over nothing, of nothing.
-    cases.push(Case::new("sum", &[&[3, 5003]], |x| Ok(vec![x[0].sum(&[1], false)?])).first_order());
-    cases.push(Case::new("sum", &[&[1200, 2]], |x| Ok(vec![x[0].t()?.sum(&[-1], false)?])).first_order());
-    cases.push(Case::new("sum", &[&[4, 0]], |x| Ok(vec![x[0].sum(&[1], false)?])));
-    cases.push(Case::new("sum", &[&[2, 0, 3]], |x| Ok(vec![x[0].sum(&[0, 1], true)?])));
-    cases.push(Case::new("sum", &[&[0, 4]], |x| Ok(vec![x[0].sum(&[1], false)?])));
-    cases.push(Case::new("sum", &[&[4, 1]], |x| Ok(vec![x[0].expand(&[4, 6])?.sum(&[1], false)?])));
-    cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[], false)?])).integers(0, -9, 9).no_gradient());
-    cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(&[0], false)?])).truth(0).no_gradient());
-    cases.push(Case::new("amin", &[&[9, 5]], |x| Ok(vec![x[0].amin(&[1], false)?])).truth(0).no_gradient());
-    cases.push(Case::new("sum", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.sum(&[1], false)?])).half());
-    cases.push(Case::new("mean", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.mean(&[1], false)?])).half());
+    cases.push(Case::new("sum", &[&[3, 5003]], |x| Ok(vec![x[0].sum(1)?])).first_order());
+    cases.push(Case::new("sum", &[&[1200, 2]], |x| Ok(vec![x[0].t()?.sum(-1)?])).first_order());
+    cases.push(Case::new("sum", &[&[4, 0]], |x| Ok(vec![x[0].sum(1)?])));
+    cases.push(Case::new("sum", &[&[2, 0, 3]], |x| Ok(vec![x[0].sum_keepdim([0, 1])?])));
+    cases.push(Case::new("sum", &[&[0, 4]], |x| Ok(vec![x[0].sum(1)?])));
+    cases.push(Case::new("sum", &[&[4, 1]], |x| Ok(vec![x[0].expand(&[4, 6])?.sum(1)?])));
+    cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum_all()?])).integers(0, -9, 9).no_gradient());
+    cases.push(Case::new("sum", &[&[9, 5]], |x| Ok(vec![x[0].sum(0)?])).truth(0).no_gradient());
+    cases.push(Case::new("amin", &[&[9, 5]], |x| Ok(vec![x[0].amin(1)?])).truth(0).no_gradient());
+    cases.push(Case::new("sum", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.sum(1)?])).half());
+    cases.push(Case::new("mean", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.mean(1)?])).half());
     // Whose sum is past f16's largest number.
-    let steep = |x: &[Tensor]| Ok(vec![x[0].to_dtype(DType::F16)?.mean(&[], false)?]);
+    let steep = |x: &[Tensor]| Ok(vec![x[0].to_dtype(DType::F16)?.mean_all()?]);
     cases.push(Case::new("mean", &[&[90]], steep).domain(0, 900.0, 1000.0).half());
-    cases.push(Case::new("amax", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.amax(&[0], false)?])).half());
+    cases.push(Case::new("amax", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.amax(0)?])).half());
     cases.extend([arg::cases(), logic::cases(), log_sum_exp::cases(), product::cases()].into_iter().flatten());
     cases
 }

@@ -224,8 +224,7 @@ impl Tensor {
             }
         }
         let weighed = picked.mul(&weights)?;
-        let sum =
-            weighed.reshape(&[batch as isize, channels as isize, taps as isize, count as isize])?.sum(&[2], false)?;
+        let sum = weighed.reshape(&[batch as isize, channels as isize, taps as isize, count as isize])?.sum(2)?;
         sum.reshape_to(output)
     }
 }
@@ -277,7 +276,7 @@ pub(super) fn cases() -> Vec<Case> {
         between(case)
     };
     let through_view = |x: &[Tensor]| {
-        let (input, grid) = (x[0].permute(&[0, 3, 1, 2])?, x[1].permute(&[0, 2, 3, 1])?);
+        let (input, grid) = (x[0].permute([0, 3, 1, 2])?, x[1].permute([0, 2, 3, 1])?);
         Ok(vec![input.grid_sample(&grid, &GridSampleOptions::default())?])
     };
     let half = |x: &[Tensor]| {

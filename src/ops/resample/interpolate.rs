@@ -202,7 +202,7 @@ pub(super) fn cases() -> Vec<Case> {
     let aligned = |options: InterpolateOptions| InterpolateOptions { align_corners: Some(true), ..options };
     let smoothed = |options: InterpolateOptions| InterpolateOptions { antialias: true, ..options };
     let through_view = |x: &[Tensor]| {
-        let view = x[0].permute(&[0, 3, 1, 2])?.narrow(0, 1, 2)?;
+        let view = x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?;
         Ok(vec![view.interpolate(&InterpolateOptions::size(&[3, 7], InterpolateMode::Bilinear))?])
     };
     let half = |x: &[Tensor]| {

@@ -3,6 +3,7 @@
 mod product;
 
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
@@ -177,7 +178,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn cumsum(&self, dim: isize) -> Result<Tensor> {
+    pub fn cumsum(&self, dim: impl Dim) -> Result<Tensor> {
         self.scan(Kind::Sum, "cumsum", dim)
     }
 
@@ -196,12 +197,12 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn cumprod(&self, dim: isize) -> Result<Tensor> {
+    pub fn cumprod(&self, dim: impl Dim) -> Result<Tensor> {
         self.scan(Kind::Product, "cumprod", dim)
     }
 
     #[track_caller]
-    fn scan(&self, kind: Kind, op: &'static str, dim: isize) -> Result<Tensor> {
+    fn scan(&self, kind: Kind, op: &'static str, dim: impl Dim) -> Result<Tensor> {
         let dim = self.shape().dim(op, dim)?;
         let x = if self.dtype() == DType::Bool { self.to_dtype(DType::I32)? } else { self.clone() };
         let rows = x.contiguous()?.reshape_to(self.shape().around(dim)?)?;

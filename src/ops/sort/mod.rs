@@ -6,6 +6,7 @@
 mod permute;
 
 use crate::device::Adapter;
+use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, record, record_one};
@@ -141,7 +142,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn sort(&self, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
+    pub fn sort(&self, dim: impl Dim, descending: bool) -> Result<(Tensor, Tensor)> {
         self.sort_as("sort", dim, descending)
     }
 
@@ -158,7 +159,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn argsort(&self, dim: isize, descending: bool) -> Result<Tensor> {
+    pub fn argsort(&self, dim: impl Dim, descending: bool) -> Result<Tensor> {
         Ok(self.sort_as("argsort", dim, descending)?.1)
     }
 
@@ -178,7 +179,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn topk(&self, k: usize, dim: isize, largest: bool) -> Result<(Tensor, Tensor)> {
+    pub fn topk(&self, k: usize, dim: impl Dim, largest: bool) -> Result<(Tensor, Tensor)> {
         const OP: &str = "topk";
         let at = self.shape().dim(OP, dim)?;
         let size = self.shape().get(at).copied().unwrap_or(1);
@@ -196,7 +197,7 @@ impl Tensor {
     }
 
     /// The `k`-th smallest element along `dim`, counted from 1, and where it is (i32). NaN is the largest of all; equal
-    /// elements count in their order. The dimension stays with size 1 where `keepdim`.
+    /// elements count in their order.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `k` is 0 or more than there are; [`Error::WrongDType`] for bool.
@@ -205,11 +206,25 @@ impl Tensor {
     /// # use wgrad::{Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[3.0f32, 1.0, 2.0], &[3])?;
-    /// assert_eq!(x.kthvalue(2, 0, false)?.0.item::<f32>()?, 2.0);
+    /// assert_eq!(x.kthvalue(2, 0)?.0.item::<f32>()?, 2.0);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    pub fn kthvalue(&self, k: usize, dim: impl Dim) -> Result<(Tensor, Tensor)> {
+        self.kth(k, dim, false)
+    }
+
+    /// [`kthvalue`](Tensor::kthvalue) whose reduced dimension stays, with size 1.
+    ///
+    /// # Errors
+    /// As `kthvalue`.
+    #[track_caller]
+    pub fn kthvalue_keepdim(&self, k: usize, dim: impl Dim) -> Result<(Tensor, Tensor)> {
+        self.kth(k, dim, true)
+    }
+
+    #[track_caller]
+    fn kth(&self, k: usize, dim: impl Dim, keepdim: bool) -> Result<(Tensor, Tensor)> {
         const OP: &str = "kthvalue";
         let _line = ascribe_to_caller();
         let at = self.shape().dim(OP, dim)?;
@@ -231,7 +246,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn sort_as(&self, op: &'static str, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
+    fn sort_as(&self, op: &'static str, dim: impl Dim, descending: bool) -> Result<(Tensor, Tensor)> {
         let dim = self.shape().dim(op, dim)?;
         let rows = self.contiguous()?.reshape_to(self.shape().around(dim)?)?;
         let sorted = record(Sort { turn: [if descending { u32::MAX } else { 0 }] }, &[&rows])?;
@@ -271,8 +286,8 @@ pub(super) fn cases() -> Vec<Case> {
         .half()
         .distinct(),
         Case::new("argsort", &[&[3, 70]], |x| Ok(vec![x[0].argsort(1, true)?])).distinct().no_gradient(),
-        Case::new("kthvalue", &[&[3, 5, 2]], |x| x[0].kthvalue(2, 1, true).map(|(v, i)| vec![v, i])).distinct(),
-        Case::new("kthvalue", &[&[]], |x| x[0].kthvalue(1, 0, false).map(|(v, i)| vec![v, i])),
+        Case::new("kthvalue", &[&[3, 5, 2]], |x| x[0].kthvalue_keepdim(2, 1).map(|(v, i)| vec![v, i])).distinct(),
+        Case::new("kthvalue", &[&[]], |x| x[0].kthvalue(1, 0).map(|(v, i)| vec![v, i])),
         topk(&[7], 3, 0, true),
         topk(&[3, 20, 2], 4, 1, false),
         topk(&[3, 5], 0, 0, true),

@@ -124,7 +124,7 @@ mod tests {
         for (conv, norm) in &blocks {
             y = norm.forward(&conv.forward(&y)?)?.relu()?;
         }
-        y.sum(&[], false)?.backward()?;
+        y.sum_all()?.backward()?;
         sgd.step()?;
         device.sync()?;
         Ok(FOUND.take())

@@ -11,7 +11,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
         Workload::new("add", "add of 4 M", &[&MATRIX[..]; 2], quick, |x| x[0].add(&x[1])).flops(1.0, |_| 1),
         Workload::new("gelu", "gelu of 4 M", &[&MATRIX], quick, |x| x[0].gelu()),
         Workload::new("permute", "permute to channels last", &[&IMAGES], quick, |x| {
-            x[0].permute(&[0, 2, 3, 1])?.contiguous()
+            x[0].permute([0, 2, 3, 1])?.contiguous()
         }),
         Workload::new("cat", "cat of channels", &[&IMAGES[..]; 2], quick, |x| Tensor::cat(&[&x[0], &x[1]], 1)),
         Workload::new("randn", "randn of 4 M", &[&MATRIX], quick, |x| Tensor::randn(x[0].device(), x[0].shape())),

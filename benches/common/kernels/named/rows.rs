@@ -23,9 +23,9 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
         Workload::new("group_norm", "group_norm", &[&IMAGES, &[64], &[64]], quick, |x| {
             x[0].group_norm(8, Some(&x[1]), Some(&x[2]), 1e-5)
         }),
-        Workload::new("sum", "sum of rows", &[&ROWS], quick, |x| x[0].sum(&[1], false)),
-        Workload::new("sum", "sum of columns", &[&ROWS], quick, |x| x[0].sum(&[0], false)),
-        Workload::new("sum", "sum of 4 M", &[&MATRIX], quick, |x| x[0].sum(&[], false)),
+        Workload::new("sum", "sum of rows", &[&ROWS], quick, |x| x[0].sum(1)),
+        Workload::new("sum", "sum of columns", &[&ROWS], quick, |x| x[0].sum(0)),
+        Workload::new("sum", "sum of 4 M", &[&MATRIX], quick, |x| x[0].sum_all()),
         Workload::new("cross_entropy", "cross_entropy", &[&ROWS, &ROWS[..1]], quick, |x| {
             x[0].cross_entropy(&x[1], &CrossEntropyOptions::default())
         })

@@ -185,7 +185,7 @@ impl Op for CtcPosterior {
             let op = CtcPosterior { weighted: true, ..self.clone() };
             let mean = record_one(op, &[input(0), input(1), input(2), input(3), input(4), &tangent])?;
             let posterior = context.output(0);
-            let whole = posterior.mul(&v)?.sum(&[0, 2], true)?;
+            let whole = posterior.mul(&v)?.sum_keepdim([0, 2])?;
             mean.add(&v.sub(&whole)?.mul(posterior)?)
         })?;
         Ok(vec![gradient, None, None, None, None])

@@ -98,7 +98,7 @@ fn beginnings(device: &Device, lengths: CtcLengths, counts: &Tensor) -> Result<T
     }
     let samples = numbers(OP, device, counts.numel())?;
     let earlier = samples.lt(&samples.unsqueeze(1)?)?;
-    earlier.where_(counts, &Tensor::full(device, &[], 0i32)?)?.sum(&[1], false)
+    earlier.where_(counts, &Tensor::full(device, &[], 0i32)?)?.sum(1)
 }
 
 impl Tensor {

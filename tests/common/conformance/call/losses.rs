@@ -1,5 +1,6 @@
 //! Losses.
 
+use super::reduce::reduction;
 use super::{Call, Operation, Refusal, Results};
 use serde_json::Value;
 use wgrad::{
@@ -218,7 +219,7 @@ fn margin_loss(call: &Call) -> Results {
             let (positive, negative) = (call.tensor("positive")?, call.tensor("negative")?);
             let swap = call.flag("swap", false)?;
             let options = TripletMarginWithDistanceOptions { margin: margin.unwrap_or(1.0), swap, reduction };
-            let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6, false);
+            let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6);
             call.tensor("anchor")?.triplet_margin_with_distance_loss(positive, negative, distance, &options)
         }
         _ => {
@@ -287,7 +288,7 @@ fn distance(call: &Call) -> Results {
     let (a, b) = (call.tensor("x1")?, call.tensor("x2")?);
     Ok(vec![if call.op == "pairwise_distance" {
         let (p, eps) = (order(call)?, call.number("eps")?.unwrap_or(1e-6));
-        a.pairwise_distance(b, p, eps, call.flag("keepdim", false)?)
+        reduction!(call, a.pairwise_distance, pairwise_distance_keepdim(b, p, eps))
     } else {
         a.cosine_similarity(b, call.dim()?.unwrap_or(1), call.number("eps")?.unwrap_or(1e-8))
     }?])

@@ -145,6 +145,12 @@ impl Call<'_> {
         Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
     }
 
+    /// The dimensions of `x` that are named; all where none is.
+    fn dims_of(&self, x: &Tensor) -> Result<Vec<isize>, Refusal> {
+        let dims = self.dims()?;
+        Ok(if dims.is_empty() { (0..x.rank() as isize).collect() } else { dims })
+    }
+
     fn dim(&self) -> Result<Option<isize>, Refusal> {
         match self.dims()?[..] {
             [] => Ok(None),

@@ -1,5 +1,6 @@
 //! Normalizations and dropout, and the norms and softmax beside them.
 
+use super::reduce::reduction;
 use super::{Call, Operation, Refusal, Results};
 use serde_json::Value;
 use wgrad::{BatchNormOptions, InstanceNormOptions, Parameter, Tensor};
@@ -72,12 +73,14 @@ fn order(call: &Call) -> Result<f32, Refusal> {
 }
 
 fn norm(call: &Call) -> Results {
-    Ok(vec![call.tensor("input")?.norm(order(call)?, &call.dims()?, call.flag("keepdim", false)?)?])
+    let x = call.tensor("input")?;
+    Ok(vec![reduction!(call, x.norm, norm_keepdim(order(call)?, &call.dims_of(x)?))?])
 }
 
 fn normalize(call: &Call) -> Results {
-    let dims = if call.attrs.contains_key("dim") { call.dims()? } else { vec![1] };
-    Ok(vec![call.tensor("input")?.normalize(order(call)?, &dims, call.number("eps")?.unwrap_or(1e-12))?])
+    let x = call.tensor("input")?;
+    let dims = if call.attrs.contains_key("dim") { call.dims_of(x)? } else { vec![1] };
+    Ok(vec![x.normalize(order(call)?, &dims, call.number("eps")?.unwrap_or(1e-12))?])
 }
 
 fn statistics(call: &Call) -> Results {

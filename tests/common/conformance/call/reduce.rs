@@ -1,8 +1,6 @@
 //! Reductions.
 
 use super::{Call, Operation, Results};
-use serde_json::Value;
-use wgrad::DType;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -29,50 +27,57 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// A reduction, in the form that keeps the dimensions where `keepdim` says so.
+macro_rules! reduction {
+    ($call:ident, $x:ident.$name:ident, $keeping:ident($($arg:expr),*)) => {
+        if $call.flag("keepdim", false)? { $x.$keeping($($arg),*) } else { $x.$name($($arg),*) }
+    };
+}
+pub(super) use reduction;
+
 fn kthvalue(call: &Call) -> Results {
     let (x, dim) = (call.tensor("input")?, call.dim()?.unwrap_or(-1));
-    let (value, index) = x.kthvalue(call.size("k")?, dim, call.flag("keepdim", false)?)?;
+    let (value, index) = reduction!(call, x.kthvalue, kthvalue_keepdim(call.size("k")?, dim))?;
     Ok(vec![value, index])
 }
 
 fn reduce(call: &Call) -> Results {
     let x = call.tensor("input")?;
-    let (dims, keepdim) = (call.dims()?, call.flag("keepdim", false)?);
+    // These two distinguish no dimensions from all of them.
+    let takes_none = matches!(call.op, "all" | "any") && call.attr("dim").is_some();
+    let dims = &if takes_none { call.dims()? } else { call.dims_of(x)? };
     let unbiased = f32::from(u8::from(call.flag("unbiased", true)?));
     let correction = call.number("correction")?.unwrap_or(unbiased);
-    // Over no dimensions, which these two distinguish from all of them.
-    if matches!(call.op, "all" | "any") && call.attr("dim").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-        return Ok(vec![x.to_dtype(DType::Bool)?]);
-    }
     Ok(vec![match call.op {
-        "sum" => x.sum(&dims, keepdim),
-        "mean" => x.mean(&dims, keepdim),
-        "prod" => x.prod(call.dim()?.as_slice(), keepdim),
-        "logsumexp" => x.logsumexp(&dims, keepdim),
-        "all" => x.all(&dims, keepdim),
-        "any" => x.any(&dims, keepdim),
-        "count_nonzero" => x.count_nonzero(&dims),
-        "var" => x.var(&dims, correction, keepdim),
-        "std" => x.std(&dims, correction, keepdim),
-        "amax" => x.amax(&dims, keepdim),
-        "amin" => x.amin(&dims, keepdim),
-        "argmax" => x.argmax(call.dim()?, keepdim),
-        "argmin" => x.argmin(call.dim()?, keepdim),
+        "sum" => reduction!(call, x.sum, sum_keepdim(dims)),
+        "mean" => reduction!(call, x.mean, mean_keepdim(dims)),
+        "prod" => reduction!(call, x.prod, prod_keepdim(dims)),
+        "logsumexp" => reduction!(call, x.logsumexp, logsumexp_keepdim(dims)),
+        "all" => reduction!(call, x.all, all_keepdim(dims)),
+        "any" => reduction!(call, x.any, any_keepdim(dims)),
+        "count_nonzero" => reduction!(call, x.count_nonzero, count_nonzero_keepdim(dims)),
+        "var" => reduction!(call, x.var, var_keepdim(dims, correction)),
+        "std" => reduction!(call, x.std, std_keepdim(dims, correction)),
+        "amax" => reduction!(call, x.amax, amax_keepdim(dims)),
+        "amin" => reduction!(call, x.amin, amin_keepdim(dims)),
+        "argmax" => reduction!(call, x.argmax, argmax_keepdim(dims)),
+        "argmin" => reduction!(call, x.argmin, argmin_keepdim(dims)),
         _ => return Err(call.unsupported()),
     }?])
 }
 
 fn extreme(call: &Call) -> Results {
     let x = call.tensor("input")?;
-    let keepdim = call.flag("keepdim", false)?;
     if let Some(other) = call.optional("other") {
         return Ok(vec![if call.op == "max" { x.maximum(other) } else { x.minimum(other) }?]);
     }
     Ok(match (call.op, call.dim()?) {
-        ("max", None) => vec![x.amax(&[], false)?],
-        ("min", None) => vec![x.amin(&[], false)?],
-        ("max", Some(dim)) => x.max(dim, keepdim).map(|(values, indices)| vec![values, indices])?,
-        _ => x.min(call.dim()?.unwrap_or(0), keepdim).map(|(values, indices)| vec![values, indices])?,
+        ("max", None) => vec![x.amax_all()?],
+        (_, None) => vec![x.amin_all()?],
+        ("max", Some(dim)) => {
+            reduction!(call, x.max, max_keepdim(dim)).map(|(values, indices)| vec![values, indices])?
+        }
+        (_, Some(dim)) => reduction!(call, x.min, min_keepdim(dim)).map(|(values, indices)| vec![values, indices])?,
     })
 }
 

@@ -49,9 +49,8 @@ fn view(call: &Call) -> Results {
         "flatten" => x.flatten(or("start_dim", 0)?, or("end_dim", -1)?),
         "unflatten" => x.unflatten(one("dim")?, &call.signed("sizes")?),
         "squeeze" => match call.attr("dim") {
-            Some(Value::Array(dims)) if dims.is_empty() => Ok(x.clone()),
-            Some(Value::Number(_)) => x.squeeze(one("dim")?),
-            _ => x.squeeze_dims(&call.dims()?),
+            Some(_) => x.squeeze(&call.dims()?),
+            None => x.squeeze(..),
         },
         "unsqueeze" => x.unsqueeze(one("dim")?),
         _ => return Err(call.unsupported()),

@@ -1,0 +1,53 @@
+//! The three forms of a reduction.
+
+/// A reduction over some dimensions, which go or stay with size 1, and over all of them. `..` stands for the dimensions
+/// among the arguments; all three come to the function behind the arrow, with the dimensions in ascending order, the other
+/// arguments, and the choice of keeping.
+macro_rules! reduction {
+    (
+        $(#[$doc:meta])*
+        $name:ident($($before:ident: $b:ty,)* .. $(, $after:ident: $a:ty)*), $keepdim:ident, $all:ident => $over:ident
+    ) => {
+        impl $crate::graph::Tensor {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(
+                &self,
+                $($before: $b,)*
+                dims: impl $crate::dims::Dims
+                $(, $after: $a)*
+            ) -> $crate::error::Result<Self> {
+                let dims = self.shape().dims(stringify!($name), dims)?;
+                self.$over($($before,)* &dims $(, $after)*, false)
+            }
+
+            #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]
+            /// whose reduced dimensions stay, with size 1.
+            ///
+            /// # Errors
+            #[doc = concat!("As `", stringify!($name), "`.")]
+            #[track_caller]
+            pub fn $keepdim(
+                &self,
+                $($before: $b,)*
+                dims: impl $crate::dims::Dims
+                $(, $after: $a)*
+            ) -> $crate::error::Result<Self> {
+                let dims = self.shape().dims(stringify!($name), dims)?;
+                self.$over($($before,)* &dims $(, $after)*, true)
+            }
+
+            #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]
+            /// over all dimensions.
+            ///
+            /// # Errors
+            #[doc = concat!("As `", stringify!($name), "`.")]
+            #[track_caller]
+            pub fn $all(&self $(, $before: $b)* $(, $after: $a)*) -> $crate::error::Result<Self> {
+                self.$name($($before,)* .. $(, $after)*)
+            }
+        }
+    };
+}
+
+pub(in crate::ops) use reduction;
