@@ -96,11 +96,12 @@ fn nothing_is_compared_with_itself() {
 }
 
 /// The faults where a compiler assumes that no float is infinite, and why it has no twin on bits.
-const NEEDS_INFINITIES: [(&str, &str); 4] = [
+const NEEDS_INFINITIES: [(&str, &str); 5] = [
     (
         "shaders/ctc_loss.wgsl",
         "the logarithm of no path is minus infinity; it is compared with, and its exponential is 0",
     ),
+    ("shaders/lib/error_function_inverse.wgsl", "erf is 1 at infinity alone: made of bits, and handed on as it is"),
     ("shaders/lib/power.wgsl", "0 to a negative power is infinite: made of bits, and handed on as it is"),
     ("src/ops/attention.rs", "what is masked weighs e^-infinity; masks are added, as in PyTorch"),
     ("src/plan/combine.rs", "the largest of nothing, which every number is compared with"),

@@ -25,6 +25,7 @@ pub(super) const ROWS: &[&Row] = &[
     &SINH,
     &COSH,
     &ERF,
+    &ERFINV,
     &FLOOR,
     &CEIL,
     &ROUND,
@@ -97,6 +98,26 @@ static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c|
     g.mul(&c.input(0).square()?.neg()?.exp()?.mul_scalar(std::f32::consts::FRAC_2_SQRT_PI)?)
 })
 .library(ERROR_FUNCTION);
+/// `y` with `erf(y) = x`.
+static ERFINV: Row = row!("erfinv", "error_function_inverse({0})", |x| error_function_inverse(x[0]), |g, c| {
+    g.mul(&c.output(0).square()?.exp()?.mul_scalar(SQRT_PI_BY_2)?)
+})
+.library(&[include_str!("../../../shaders/lib/error_function_inverse.wgsl")])
+.domain(&[(-0.8, 0.8)]);
+/// The slope of the inverse of the error function at 0.
+const SQRT_PI_BY_2: f32 = 0.886_226_9;
+
+/// Newton's method, from Winitzki's approximation.
+fn error_function_inverse(x: f64) -> f64 {
+    if x.abs() >= 1.0 || x.is_nan() {
+        return if x.abs() == 1.0 { x * f64::INFINITY } else { f64::NAN };
+    }
+    let log = (1.0 - x * x).ln();
+    let half = 2.0 / (std::f64::consts::PI * 0.147) + log / 2.0;
+    let start = ((half * half - log / 0.147).sqrt() - half).sqrt().copysign(x);
+    (0..4).fold(start, |y, _| y - (libm::erf(y) - x) / (std::f64::consts::FRAC_2_SQRT_PI * (-y * y).exp()))
+}
+
 pub(super) const ERROR_FUNCTION: &[&str] = &[include_str!("../../../shaders/lib/error_function.wgsl")];
 static FLOOR: Row = Row::float("floor", 1, "floor({0})", |x| x[0].floor(), zero).kinks(WHOLE).first_order().whole();
 static CEIL: Row = Row::float("ceil", 1, "ceil({0})", |x| x[0].ceil(), zero).kinks(WHOLE).first_order().whole();
@@ -176,6 +197,8 @@ unary! {
     cosh, COSH;
     /// The error function.
     erf, ERF;
+    /// The inverse of the error function: infinite at -1 and 1, NaN past them.
+    erfinv, ERFINV;
     /// The largest whole number not above; its gradient is 0.
     floor, FLOOR;
     /// The smallest whole number not below; its gradient is 0.

@@ -25,11 +25,11 @@ def unary(file, name, low, high, tol=POINTWISE, signed=False):
     op = file.op(name, tol)
     for shape in SHAPES + MORE_SHAPES:
         op.case({"input": (op.signed if signed else op.uniform)(shape, low, high)})
-    if name not in ("asin", "acos", "frac"):
+    if name not in ("asin", "acos", "frac", "erfinv"):
         op.case({"input": op.index((2, 3), 3) + 1})  # integers: most make floats of them
-    if name not in ("abs", "neg", "floor", "ceil", "round", "trunc", "frac"):
+    if name not in ("abs", "neg", "floor", "ceil", "round", "trunc", "frac", "erfinv"):
         op.case({"input": np.array([True, True])})
-    elif name != "frac":
+    elif name not in ("frac", "erfinv"):
         op.raises({"input": np.array([True, True])})
     return op
 
@@ -96,6 +96,12 @@ def pointwise_rounding(file):
     op = unary(file, "erf", -3, 3)
     op.case({"input": np.float32([0, 5, -5, 20, -20])})
     special(op, [NAN, INF, -INF])
+    op = unary(file, "erfinv", -0.95, 0.95)
+    op.case({"input": np.float32([1e-30, 0.9999, -0.9999, 0.9999999, -0.99999994])}, grad=False)
+    op.case({"input": np.float32([-1, 1])}, grad=False)
+    special(op, [NAN, INF, -INF, 1.5])
+    op.case({"input": op.index((2, 3), 3)}, grad=False)
+    op.case({"input": np.array([True, False])}, grad=False)
 
     for name in ("floor", "ceil", "round", "trunc"):  # their gradients are 0
         op = unary(file, name, -5, 5, EXACT)
