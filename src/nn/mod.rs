@@ -6,6 +6,7 @@ mod batch_norm;
 mod conv;
 mod dropout;
 mod embedding;
+pub mod init;
 mod instance_norm;
 mod linear;
 mod mode;
