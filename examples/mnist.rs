@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wgrad::data::Mnist;
 use wgrad::models::LeNet5;
-use wgrad::nn::{Module, Scope};
+use wgrad::nn::Scope;
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{self, Epoch, Position};
 use wgrad::{Device, DeviceOptions, Error};
@@ -133,19 +133,19 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut optimizer: Box<dyn Optimizer> = match arguments.optimizer {
         Kind::Adam => {
-            let options = AdamOptions { lr: arguments.lr.unwrap_or(2e-3), ..AdamOptions::default() };
-            Box::new(Adam::new(model.parameters(), options)?)
+            let options = AdamOptions::default().lr(arguments.lr.unwrap_or(2e-3));
+            Box::new(Adam::new(&model, options)?)
         }
         Kind::Sgd => {
-            let options = SgdOptions { lr: arguments.lr.unwrap_or(1e-2), momentum: 0.9, ..SgdOptions::default() };
-            Box::new(Sgd::new(model.parameters(), options)?)
+            let options = SgdOptions::default().lr(arguments.lr.unwrap_or(1e-2)).momentum(0.9);
+            Box::new(Sgd::new(&model, options)?)
         }
     };
     let mut at = Position { epoch: 0, seed };
     if let Some(path) = &arguments.resume {
         at = train::load(path, &device, &model, optimizer.as_mut())?;
         at.seed = arguments.seed.unwrap_or(at.seed);
-        arguments.lr.map_or(Ok(()), |lr| optimizer.set_lr(lr))?;
+        arguments.lr.map_or(Ok(()), |lr| optimizer.set_lr(0, lr))?;
     }
 
     let (mut trained, mut seconds, mut accuracy) = (0, 0.0, None);
@@ -161,7 +161,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
         bar.finish();
         at.epoch += 1;
-        optimizer.set_lr(optimizer.lr() * DECAY)?;
+        optimizer.set_lr(0, optimizer.lr(0)? * DECAY)?;
         let share = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
         eprintln!("epoch {}: loss {:.4}, test accuracy {share:.4}", at.epoch, epoch.loss);
         if let Some(path) = &arguments.checkpoint {

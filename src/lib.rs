@@ -44,6 +44,7 @@ pub mod nn;
 mod number;
 pub mod ops;
 pub mod optim;
+mod pattern;
 mod plan;
 mod profile;
 mod reference;

@@ -143,6 +143,11 @@ impl Parameter {
         parameters.into_iter().filter(|parameter| met.insert(Arc::as_ptr(&parameter.slot))).collect()
     }
 
+    /// Whether both are clones of one parameter.
+    pub(crate) fn is_same(&self, other: &Parameter) -> bool {
+        Arc::ptr_eq(&self.slot, &other.slot)
+    }
+
     /// The gradient added up since the last [`zero_grad`](Parameter::zero_grad).
     pub fn grad(&self) -> Option<Tensor> {
         self.slot.gradient.lock().clone()

@@ -32,6 +32,7 @@ mod scan;
 mod slice;
 mod softmax;
 mod sort;
+mod table;
 mod unfold;
 mod view;
 
@@ -48,7 +49,7 @@ pub use losses::{
     PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
-pub(crate) use pack::{pack, segments};
+pub(crate) use pack::{PACK_ALIGNMENT, pack, segments};
 pub use pad::PadMode;
 pub(crate) use pointwise::Full;
 pub use pointwise::RoundingMode;
@@ -59,6 +60,7 @@ pub use pool::{
 };
 pub use recurrent::RecurrentOptions;
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
+pub(crate) use table::table;
 pub use unfold::UnfoldOptions;
 
 use case::Case;

@@ -7,7 +7,7 @@ use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
 /// Elements of which each segment's start is a multiple: a part of a buffer may begin there, in f16 too.
-const ALIGNMENT: usize = 128;
+pub(crate) const PACK_ALIGNMENT: usize = 128;
 
 #[derive(Clone, Debug, Hash)]
 struct Pack {
@@ -53,7 +53,7 @@ pub(crate) fn segments(shapes: impl Iterator<Item = Shape>) -> (Vec<Segment>, us
     let segments = shapes
         .map(|shape| {
             let segment = Segment { start, shape };
-            start += shape.numel().next_multiple_of(ALIGNMENT);
+            start += shape.numel().next_multiple_of(PACK_ALIGNMENT);
             segment
         })
         .collect();

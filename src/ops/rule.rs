@@ -12,7 +12,8 @@ use std::hash::Hasher;
 
 /// A formula over tensors of one size and type, and numbers: one recorded call, where each arithmetic operation and each
 /// number would be one.
-pub(crate) struct Rule {
+#[derive(Debug)]
+pub struct Rule {
     name: &'static str,
     formula: Formula,
     /// Of the result, where not that of the tensors.
@@ -25,6 +26,17 @@ impl Rule {
     /// `wgsl` speaks of elements as `{0}`, `{1}`, .. and of numbers as `bitcast<f32>({s0})`, ..
     pub const fn new(name: &'static str, wgsl: &'static str, reference: fn(&[f64], &[f64]) -> f64) -> Rule {
         Rule { name, formula: Formula { name, wgsl, library: &[], constant: false }, dtype: None, reference }
+    }
+
+    /// One whose formula calls functions of these texts.
+    pub const fn library(mut self, library: &'static [&'static str]) -> Rule {
+        self.formula.library = library;
+        self
+    }
+
+    /// The formula in double precision.
+    pub fn exact(&self, elements: &[f64], numbers: &[f64]) -> f64 {
+        (self.reference)(elements, numbers)
     }
 
     /// One whose result has this type.

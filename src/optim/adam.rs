@@ -1,125 +1,199 @@
-//! Adam and AdamW.
+//! Adam, AdamW and AMSGrad.
 
-use super::Optimizer;
-use super::slots::{Slots, Update, at_least_zero, below_one};
+use super::algorithm::{Algorithm, MINUS, Number, Step};
+use super::options::{at_least_zero, below_one, options};
+use super::{Engine, Hyper};
 use crate::error::Result;
-use crate::graph::Parameter;
-use crate::number::nearest;
+use crate::graph::Tensor;
 use crate::ops::rule::Rule;
 
-/// What [`Adam`] is set to; the defaults are PyTorch's.
+options! {
+    /// Options of [`Adam`]; the defaults are PyTorch's.
+    AdamOptions {
+        /// Learning rate.
+        lr: f64 = 1e-3,
+        /// Decay rates of the two moments.
+        betas: (f64, f64) = (0.9, 0.999),
+        /// Keeps the denominator above 0.
+        eps: f64 = 1e-8,
+        /// Pulls the parameters to 0.
+        weight_decay: f64 = 0.0,
+        /// Divides by the largest second moment so far (AMSGrad).
+        amsgrad: bool = false,
+        /// Decays the parameters themselves (AdamW) instead of adding to the gradient.
+        decoupled_weight_decay: bool = false,
+        /// Follows the gradient upwards.
+        maximize: bool = false,
+    }
+}
+
+options! {
+    /// Options of [`AdamW`]; the defaults are PyTorch's.
+    AdamWOptions {
+        /// Learning rate.
+        lr: f64 = 1e-3,
+        /// Decay rates of the two moments.
+        betas: (f64, f64) = (0.9, 0.999),
+        /// Keeps the denominator above 0.
+        eps: f64 = 1e-8,
+        /// Pulls the parameters to 0.
+        weight_decay: f64 = 1e-2,
+        /// Divides by the largest second moment so far (AMSGrad).
+        amsgrad: bool = false,
+        /// Follows the gradient upwards.
+        maximize: bool = false,
+    }
+}
+
+/// Adam (Kingma and Ba, 2015).
+///
+/// At step `t`, with gradient `g' = g + weight_decay p`: `m = m + (1 - beta1) (g' - m)`,
+/// `v = beta2 v + (1 - beta2) g'^2`, and `p` becomes
+/// `p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)`. With `amsgrad` (Reddi et al., 2018) the largest `v`
+/// so far stands in the place of `v`; with `decoupled_weight_decay` it is [`AdamW`].
+pub type Adam = Engine<AdamOptions>;
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): first `p = p - lr weight_decay p`, then a step of
+/// [`Adam`] by the gradient alone.
+pub type AdamW = Engine<AdamWOptions>;
+
+/// What an Adam computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamOptions {
-    /// Learning rate.
-    pub lr: f64,
-    /// Decay rates of the two moments.
-    pub betas: (f64, f64),
-    /// Keeps the denominator above 0.
-    pub eps: f64,
-    /// Pulls the parameters to 0.
-    pub weight_decay: f64,
-    /// Decays the parameters themselves (AdamW) instead of adding to the gradient.
-    pub decoupled: bool,
+pub struct Form {
+    amsgrad: bool,
+    decoupled: bool,
 }
 
-impl Default for AdamOptions {
-    fn default() -> AdamOptions {
-        AdamOptions { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, decoupled: false }
-    }
-}
-
-impl AdamOptions {
-    /// AdamW's defaults: a decoupled weight decay of 0.01.
-    pub fn adamw() -> AdamOptions {
-        AdamOptions { weight_decay: 0.01, decoupled: true, ..AdamOptions::default() }
-    }
-}
-
-static MEAN: Rule =
-    Rule::new("adam_mean", "({0} + ({1} - {0}) * bitcast<f32>({s0}))", |x, n| x[0] + (x[1] - x[0]) * n[0]);
+static MEAN: Rule = Rule::new("adam_mean", "({0} + ({1} - {0}) * {2})", |x, _| x[0] + (x[1] - x[0]) * x[2]);
 
 static SQUARE: Rule =
-    Rule::new("adam_square", "({0} * bitcast<f32>({s0}) + {1} * {1} * bitcast<f32>({s1}))", |x, n| {
-        x[0] * n[0] + x[1] * x[1] * n[1]
-    });
+    Rule::new("adam_square", "({0} * {2} + {1} * {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[1] * x[3]);
 
-static VALUE: Rule = Rule::new(
-    "adam",
-    "({0} - {1} * bitcast<f32>({s0}) / (sqrt({2}) / bitcast<f32>({s1}) + bitcast<f32>({s2})))",
-    |x, n| x[0] - x[1] * n[0] / (x[2].sqrt() / n[1] + n[2]),
-);
+static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2}) / {4} + {5}))", |x, _| {
+    x[0] - x[1] * x[3] / (x[2].sqrt() / x[4] + x[5])
+});
 
-/// Adam (Kingma and Ba, 2015), and AdamW (Loshchilov and Hutter, 2019) where the decay is decoupled.
-///
-/// At step `t`, with gradient `g' = g + weight_decay p` (`g` where decoupled, and first `p = p - lr weight_decay p`):
-/// `m = m + (1 - beta1) (g' - m)`, `v = beta2 v + (1 - beta2) g'^2`, and `p` becomes
-/// `p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)`.
-pub struct Adam {
-    slots: Slots,
-    options: AdamOptions,
+/// `lr / (1 - beta^t)`, of the logarithm of beta.
+static STEP_SIZE: Rule =
+    Rule::new("adam_step_size", "({1} / -exponential_minus1({0} * {2}))", |x, _| x[1] / -(x[0] * x[2]).exp_m1())
+        .library(&[include_str!("../../shaders/lib/exponential_minus1.wgsl")]);
+
+/// `sqrt(1 - beta^t)`, of the logarithm of beta.
+static CORRECTION: Rule =
+    Rule::new("adam_correction", "sqrt(-exponential_minus1({0} * {1}))", |x, _| (-(x[0] * x[1]).exp_m1()).sqrt())
+        .library(&[include_str!("../../shaders/lib/exponential_minus1.wgsl")]);
+
+/// The logarithm of a decay rate; finite, as arithmetic with infinities is not the same everywhere.
+fn logarithm(beta: f64) -> f64 {
+    beta.max(1e-30).ln()
 }
 
-impl Adam {
-    /// An optimizer for the trained ones of `parameters`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where there are none, two have one name, or an option is out of
-    /// its range.
-    pub fn new(parameters: Vec<Parameter>, options: AdamOptions) -> Result<Adam> {
-        const OP: &str = "adam";
-        at_least_zero(OP, "lr", options.lr)?;
-        at_least_zero(OP, "eps", options.eps)?;
-        at_least_zero(OP, "weight_decay", options.weight_decay)?;
-        below_one(OP, "beta1", options.betas.0)?;
-        below_one(OP, "beta2", options.betas.1)?;
-        Ok(Adam { slots: Slots::new(OP, parameters, &["exp_avg", "exp_avg_sq"])?, options })
-    }
-}
+impl Algorithm for AdamOptions {
+    const NAME: &'static str = "adam";
+    type Form = Form;
 
-impl Optimizer for Adam {
-    fn name(&self) -> &'static str {
-        if self.options.decoupled { "adamw" } else { "adam" }
+    fn check(&self) -> Result<()> {
+        at_least_zero(Self::NAME, "lr", self.lr)?;
+        at_least_zero(Self::NAME, "eps", self.eps)?;
+        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
+        below_one(Self::NAME, "beta1", self.betas.0)?;
+        below_one(Self::NAME, "beta2", self.betas.1)
     }
-    #[track_caller]
-    fn step(&mut self) -> Result<()> {
-        let AdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, decoupled } = self.options;
-        self.slots.step(|Update { mut value, mut gradient, buffers, steps }| {
-            if decoupled {
-                value = value.mul_scalar(nearest(1.0 - lr * weight_decay))?;
-            } else if weight_decay != 0.0 {
-                gradient = gradient.add(&value.mul_scalar(nearest(weight_decay))?)?;
-            }
-            let (mean, square) = (&buffers[0], &buffers[1]);
-            let mean = MEAN.of(&[mean, &gradient], [1.0 - beta1])?;
-            let square = SQUARE.of(&[square, &gradient], [beta2, 1.0 - beta2])?;
-            // In double precision on the host: 1 - beta2^t loses digits while t is small.
-            let step_size = lr / (1.0 - beta1.powf(steps as f64));
-            let correction = (1.0 - beta2.powf(steps as f64)).sqrt();
-            let value = VALUE.of(&[&value, &mean, &square], [step_size, correction, eps])?;
-            Ok((value, vec![mean, square]))
+
+    fn form(&self) -> Form {
+        Form { amsgrad: self.amsgrad, decoupled: self.decoupled_weight_decay }
+    }
+
+    fn maximize(&self) -> bool {
+        self.maximize
+    }
+
+    fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
+        Some(match hyper {
+            Hyper::Lr => &mut self.lr,
+            Hyper::Momentum => &mut self.betas.0,
+            Hyper::WeightDecay => &mut self.weight_decay,
         })
     }
-    fn zero_grad(&self) {
-        self.slots.zero_grad();
+
+    fn buffers(&self) -> Vec<(&'static str, f64)> {
+        let mut buffers = vec![("exp_avg", 0.0), ("exp_avg_sq", 0.0)];
+        buffers.extend(self.amsgrad.then_some(("max_exp_avg_sq", 0.0)));
+        buffers
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        self.slots.parameters()
+
+    fn numbers(&self) -> Vec<Number> {
+        let AdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, .. } = *self;
+        let decay = if self.decoupled_weight_decay { lr * weight_decay } else { weight_decay };
+        vec![
+            decay.into(),
+            (1.0 - beta1).into(),
+            beta2.into(),
+            (1.0 - beta2).into(),
+            Number::OfStep(&STEP_SIZE, vec![lr, logarithm(beta1)]),
+            Number::OfStep(&CORRECTION, vec![logarithm(beta2)]),
+            eps.into(),
+        ]
     }
-    fn buffers(&self) -> Vec<Parameter> {
-        self.slots.buffers()
+
+    fn update(form: Form, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
+        let [decay, new_mean, beta2, new_square, step_size, correction, eps] = step.numbers()?;
+        let (value, gradient) = match form.decoupled {
+            true => (MINUS.of(&[&step.value, decay, &step.value], [])?, step.gradient.clone()),
+            false => (step.value.clone(), step.decayed(decay)?),
+        };
+        let mean = MEAN.of(&[&step.buffers[0], &gradient, new_mean], [])?;
+        let square = SQUARE.of(&[&step.buffers[1], &gradient, beta2, new_square], [])?;
+        let mut buffers = vec![mean.clone(), square.clone()];
+        if form.amsgrad {
+            buffers.push(step.buffers[2].maximum(&square)?);
+        }
+        let divisor = &buffers[buffers.len() - 1];
+        let value = VALUE.of(&[&value, &mean, divisor, step_size, correction, eps], [])?;
+        Ok((value, buffers))
     }
-    fn steps(&self) -> Vec<u64> {
-        self.slots.steps()
+}
+
+impl AdamWOptions {
+    fn adam(&self) -> AdamOptions {
+        let AdamWOptions { lr, betas, eps, weight_decay, amsgrad, maximize } = *self;
+        AdamOptions { lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay: true, maximize }
     }
-    fn set_steps(&mut self, steps: &[u64]) -> Result<()> {
-        self.slots.set_steps("adam", steps)
+}
+
+impl Algorithm for AdamWOptions {
+    const NAME: &'static str = "adamw";
+    type Form = Form;
+
+    fn check(&self) -> Result<()> {
+        self.adam().check()
     }
-    fn lr(&self) -> f64 {
-        self.options.lr
+
+    fn form(&self) -> Form {
+        self.adam().form()
     }
-    fn set_lr(&mut self, lr: f64) -> Result<()> {
-        at_least_zero("set_lr", "lr", lr)?;
-        self.options.lr = lr;
-        Ok(())
+
+    fn maximize(&self) -> bool {
+        self.maximize
+    }
+
+    fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
+        Some(match hyper {
+            Hyper::Lr => &mut self.lr,
+            Hyper::Momentum => &mut self.betas.0,
+            Hyper::WeightDecay => &mut self.weight_decay,
+        })
+    }
+
+    fn buffers(&self) -> Vec<(&'static str, f64)> {
+        self.adam().buffers()
+    }
+
+    fn numbers(&self) -> Vec<Number> {
+        self.adam().numbers()
+    }
+
+    fn update(form: Form, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
+        AdamOptions::update(form, step)
     }
 }

@@ -1,29 +1,62 @@
 //! Optimizers: PyTorch's formulas in tensor code, their state on the device.
 
 mod adam;
+mod algorithm;
+mod bundle;
+mod engine;
+mod group;
 pub mod lr_scheduler;
+mod numbers;
+mod options;
 mod sgd;
 mod slots;
 
-pub use adam::{Adam, AdamOptions};
+pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use engine::Engine;
+pub use group::{IntoParameters, ParamGroup, groups_by_name, layer_decay, no_decay_on_norms_and_biases};
 pub use sgd::{Sgd, SgdOptions};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Parameter;
+use std::fmt;
+
+/// An option that schedules change while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hyper {
+    /// The learning rate.
+    Lr,
+    /// The momentum; of Adam and its kin the decay rate of the first moment.
+    Momentum,
+    /// The weight decay.
+    WeightDecay,
+}
+
+impl fmt::Display for Hyper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hyper::Lr => "learning rate",
+            Hyper::Momentum => "momentum",
+            Hyper::WeightDecay => "weight decay",
+        })
+    }
+}
 
 /// Changes parameters by their gradients.
 ///
 /// ```
-/// use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+/// use wgrad::optim::{Adam, AdamOptions, Optimizer};
 /// use wgrad::{Device, Parameter, Tensor};
 ///
 /// let device = Device::reference();
 /// let x = Parameter::new("x", &Tensor::full(&device, &[1], 4.0f32)?);
-/// let mut sgd = Sgd::new(vec![x.clone()], SgdOptions { lr: 0.25, ..SgdOptions::default() })?;
-/// x.value().square()?.backward()?;
-/// sgd.step()?;
-/// sgd.zero_grad();
-/// assert_eq!(x.value().item::<f32>()?, 2.0); // 4 - 0.25 * 8
+/// let mut optimizer: Box<dyn Optimizer> = Box::new(Adam::new(vec![x.clone()], AdamOptions::default().lr(0.5))?);
+/// for step in 0..100 {
+///     x.value().square()?.backward()?;
+///     optimizer.step()?;
+///     optimizer.zero_grad();
+///     optimizer.set_lr(0, 0.5 / f64::from(step + 1))?;
+/// }
+/// assert!(x.value().item::<f32>()?.abs() < 4.0);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Optimizer {
@@ -41,29 +74,72 @@ pub trait Optimizer {
     /// The errors of submitting the work, and those of the device before.
     fn step(&mut self) -> Result<()>;
 
-    /// The trained parameters.
+    /// The trained parameters, group by group.
     fn parameters(&self) -> Vec<Parameter>;
 
     /// The state on the device: for each parameter its buffers, named like `exp_avg.conv1.weight`.
     fn buffers(&self) -> Vec<Parameter>;
 
     /// How many steps each parameter has taken, in the order of [`parameters`](Optimizer::parameters).
-    fn steps(&self) -> Vec<u64>;
+    ///
+    /// # Errors
+    /// What went wrong on the device, where it has to be asked.
+    fn steps(&self) -> Result<Vec<u64>>;
 
     /// Sets the steps taken, from a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where there is not one number a parameter.
+    /// [`Error::Invalid`] where there is not one number a parameter.
     fn set_steps(&mut self, steps: &[u64]) -> Result<()>;
 
-    /// The learning rate.
-    fn lr(&self) -> f64;
+    /// The number of groups.
+    fn groups(&self) -> usize;
 
-    /// Sets the learning rate. It is data: another one makes no other plan.
+    /// An option of a group, where the optimizer has it.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where it is negative or not finite; the old one stays then.
-    fn set_lr(&mut self, lr: f64) -> Result<()>;
+    /// [`Error::Invalid`] where there is no such group.
+    fn hyper(&self, hyper: Hyper, group: usize) -> Result<Option<f64>>;
+
+    /// Sets an option of a group. It is data: another number makes no other plan.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is no such group or option, or the number is out of its range; the old one stays
+    /// then.
+    fn set_hyper(&mut self, hyper: Hyper, group: usize, value: f64) -> Result<()>;
+
+    /// The learning rate of a group.
+    ///
+    /// # Errors
+    /// As [`hyper`](Optimizer::hyper).
+    fn lr(&self, group: usize) -> Result<f64> {
+        let missing = || Error::invalid(self.name(), "it has no learning rate");
+        self.hyper(Hyper::Lr, group)?.ok_or_else(missing)
+    }
+
+    /// Sets the learning rate of a group.
+    ///
+    /// # Errors
+    /// As [`set_hyper`](Optimizer::set_hyper).
+    fn set_lr(&mut self, group: usize, lr: f64) -> Result<()> {
+        self.set_hyper(Hyper::Lr, group, lr)
+    }
+
+    /// The momentum of a group, of Adam and its kin the decay rate of the first moment; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`hyper`](Optimizer::hyper).
+    fn momentum(&self, group: usize) -> Result<Option<f64>> {
+        self.hyper(Hyper::Momentum, group)
+    }
+
+    /// Sets the momentum of a group.
+    ///
+    /// # Errors
+    /// As [`set_hyper`](Optimizer::set_hyper).
+    fn set_momentum(&mut self, group: usize, momentum: f64) -> Result<()> {
+        self.set_hyper(Hyper::Momentum, group, momentum)
+    }
 
     /// Forgets all gradients.
     fn zero_grad(&self) {

@@ -1,29 +1,27 @@
 //! Stochastic gradient descent.
 
-use super::Optimizer;
-use super::slots::{Slots, Update, at_least_zero};
+use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step};
+use super::options::{at_least_zero, options};
+use super::{Engine, Hyper};
 use crate::error::{Error, Result};
-use crate::graph::Parameter;
-use crate::number::nearest;
+use crate::graph::Tensor;
+use crate::ops::rule::Rule;
 
-/// What [`Sgd`] is set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdOptions {
-    /// Learning rate.
-    pub lr: f64,
-    /// How much of the last direction is kept.
-    pub momentum: f64,
-    /// How much less of a new gradient goes into the direction.
-    pub dampening: f64,
-    /// Pulls the parameters to 0.
-    pub weight_decay: f64,
-    /// Looks one step ahead (Nesterov); needs a momentum and no dampening.
-    pub nesterov: bool,
-}
-
-impl Default for SgdOptions {
-    fn default() -> SgdOptions {
-        SgdOptions { lr: 1e-3, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false }
+options! {
+    /// Options of [`Sgd`]; the defaults are PyTorch's.
+    SgdOptions {
+        /// Learning rate.
+        lr: f64 = 1e-3,
+        /// The share of the last direction that is kept.
+        momentum: f64 = 0.0,
+        /// The share of a new gradient that is left out of the direction.
+        dampening: f64 = 0.0,
+        /// Pulls the parameters to 0.
+        weight_decay: f64 = 0.0,
+        /// Looks one step ahead (Nesterov); needs a momentum and no dampening.
+        nesterov: bool = false,
+        /// Follows the gradient upwards.
+        maximize: bool = false,
     }
 }
 
@@ -31,72 +29,92 @@ impl Default for SgdOptions {
 ///
 /// With gradient `g' = g + weight_decay p` and direction `b = momentum b + (1 - dampening) g'` (at the first step
 /// `b = g'`), `p` becomes `p - lr b`; with `nesterov`, `p - lr (g' + momentum b)`; without momentum, `p - lr g'`.
-pub struct Sgd {
-    slots: Slots,
-    options: SgdOptions,
+///
+/// ```
+/// use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+/// use wgrad::{Device, Parameter, Tensor};
+///
+/// let device = Device::reference();
+/// let x = Parameter::new("x", &Tensor::full(&device, &[1], 4.0f32)?);
+/// let mut sgd = Sgd::new(vec![x.clone()], SgdOptions::default().lr(0.25))?;
+/// x.value().square()?.backward()?;
+/// sgd.step()?;
+/// sgd.zero_grad();
+/// assert_eq!(x.value().item::<f32>()?, 2.0); // 4 - 0.25 * 8
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub type Sgd = Engine<SgdOptions>;
+
+/// What an SGD computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Form {
+    has_momentum: bool,
+    nesterov: bool,
 }
 
-impl Sgd {
-    /// An optimizer for the trained ones of `parameters`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where there are none, two have one name, or an option is out of its range.
-    pub fn new(parameters: Vec<Parameter>, options: SgdOptions) -> Result<Sgd> {
-        const OP: &str = "sgd";
-        at_least_zero(OP, "lr", options.lr)?;
-        at_least_zero(OP, "momentum", options.momentum)?;
-        at_least_zero(OP, "weight_decay", options.weight_decay)?;
-        if options.nesterov && (options.momentum == 0.0 || options.dampening != 0.0) {
-            return Err(Error::invalid(OP, "nesterov needs a momentum and no dampening"));
+/// The share of the gradient that enters the direction: all of it at the first step.
+static SHARE: Rule =
+    Rule::new(
+        "sgd_share",
+        "select(F(1.0) - {1}, F(1.0), {0} < F(1.5))",
+        |x, _| {
+            if x[0] < 1.5 { 1.0 } else { 1.0 - x[1] }
+        },
+    );
+
+static DIRECTION: Rule = Rule::new("sgd_direction", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
+
+impl Algorithm for SgdOptions {
+    const NAME: &'static str = "sgd";
+    type Form = Form;
+
+    fn check(&self) -> Result<()> {
+        at_least_zero(Self::NAME, "lr", self.lr)?;
+        at_least_zero(Self::NAME, "momentum", self.momentum)?;
+        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
+        if !self.dampening.is_finite() {
+            return Err(Error::invalid(Self::NAME, format!("dampening is {}; it must be finite", self.dampening)));
         }
-        let buffers: &[&str] = if options.momentum == 0.0 { &[] } else { &["momentum_buffer"] };
-        Ok(Sgd { slots: Slots::new(OP, parameters, buffers)?, options })
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            return Err(Error::invalid(Self::NAME, "nesterov needs a momentum and no dampening"));
+        }
+        Ok(())
     }
-}
 
-impl Optimizer for Sgd {
-    fn name(&self) -> &'static str {
-        "sgd"
+    fn form(&self) -> Form {
+        Form { has_momentum: self.momentum != 0.0, nesterov: self.nesterov }
     }
-    #[track_caller]
-    fn step(&mut self) -> Result<()> {
-        let SgdOptions { lr, momentum, dampening, weight_decay, nesterov } = self.options;
-        self.slots.step(|Update { value, gradient, mut buffers, steps }| {
-            let mut direction = gradient;
-            if weight_decay != 0.0 {
-                direction = direction.add(&value.mul_scalar(nearest(weight_decay))?)?;
-            }
-            if let [buffer] = &mut buffers[..] {
-                // The first step takes the gradient whole; as a number, so that it needs no plan of its own.
-                let share = if steps == 1 { 1.0 } else { 1.0 - dampening };
-                *buffer = buffer.mul_scalar(nearest(momentum))?.add(&direction.mul_scalar(nearest(share))?)?;
-                direction =
-                    if nesterov { direction.add(&buffer.mul_scalar(nearest(momentum))?)? } else { buffer.clone() };
-            }
-            Ok((value.sub(&direction.mul_scalar(nearest(lr))?)?, buffers))
+
+    fn maximize(&self) -> bool {
+        self.maximize
+    }
+
+    fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
+        Some(match hyper {
+            Hyper::Lr => &mut self.lr,
+            Hyper::Momentum => &mut self.momentum,
+            Hyper::WeightDecay => &mut self.weight_decay,
         })
     }
-    fn zero_grad(&self) {
-        self.slots.zero_grad();
+
+    fn buffers(&self) -> Vec<(&'static str, f64)> {
+        if self.form().has_momentum { vec![("momentum_buffer", 0.0)] } else { Vec::new() }
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        self.slots.parameters()
+
+    fn numbers(&self) -> Vec<Number> {
+        let share = Number::OfStep(&SHARE, vec![self.dampening]);
+        vec![self.lr.into(), self.weight_decay.into(), self.momentum.into(), share]
     }
-    fn buffers(&self) -> Vec<Parameter> {
-        self.slots.buffers()
-    }
-    fn steps(&self) -> Vec<u64> {
-        self.slots.steps()
-    }
-    fn set_steps(&mut self, steps: &[u64]) -> Result<()> {
-        self.slots.set_steps("sgd", steps)
-    }
-    fn lr(&self) -> f64 {
-        self.options.lr
-    }
-    fn set_lr(&mut self, lr: f64) -> Result<()> {
-        at_least_zero("set_lr", "lr", lr)?;
-        self.options.lr = lr;
-        Ok(())
+
+    fn update(form: Form, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
+        let [lr, weight_decay, momentum, share] = step.numbers()?;
+        let gradient = step.decayed(weight_decay)?;
+        if !form.has_momentum {
+            return Ok((MINUS.of(&[&step.value, lr, &gradient], [])?, Vec::new()));
+        }
+        let [last] = step.buffers()?;
+        let direction = DIRECTION.of(&[last, &gradient, momentum, share], [])?;
+        let way = if form.nesterov { PLUS.of(&[&gradient, momentum, &direction], [])? } else { direction.clone() };
+        Ok((MINUS.of(&[&step.value, lr, &way], [])?, vec![direction]))
     }
 }

@@ -1,161 +1,103 @@
-//! What every optimizer keeps: parameters, their buffers, and how often each was changed.
+//! The state of an optimizer: parameters, their buffers, and how often each was changed.
 //!
 //! Parameters that are changed alike lie in one pack, and so do their gradients and buffers: a step is a formula over
 //! whole packs, one launch for all of them.
 
+use super::bundle::{Bundle, Slot};
 use crate::error::{Error, Result};
-use crate::graph::{Before, Device, Pack, Parameter, Tensor, ascribe_to_caller, no_grad};
-use crate::ops::{pack, segments};
+use crate::graph::{Before, Device, Parameter, Tensor, ascribe_to_caller, no_grad};
 use std::collections::HashSet;
-use std::iter;
-use std::sync::Arc;
 
-/// Elements of a pack: larger ones would gain nothing, and could meet the limits of a buffer.
-const MOST_ELEMENTS: usize = 1 << 24;
-
-/// One trained parameter.
-struct Slot {
-    parameter: Parameter,
-    buffers: Vec<Parameter>,
-    /// Counted for each parameter: one that gets its first gradient late has its first step late.
-    steps: u64,
-    /// The gradient of its last step, while others of the same call have failed: the call may be made again, and this
-    /// parameter must not move twice. Held, so that no other gradient can be taken for it.
-    stepped_by: Option<Tensor>,
-}
-
-/// Slots that take their steps together.
-struct Group {
-    members: Vec<usize>,
-    parameters: Arc<Pack>,
-    buffers: Vec<Arc<Pack>>,
-}
-
-impl Slot {
-    /// The gradient of the next step.
-    fn gradient(&self) -> Option<Tensor> {
-        let is_new = |gradient: &Tensor| !self.stepped_by.as_ref().is_some_and(|by| by.is_same(gradient));
-        self.parameter.grad().filter(is_new)
-    }
-}
-
-impl Group {
-    /// The packs of the parameters and of each kind of buffer.
-    fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
-        iter::once(&self.parameters).chain(&self.buffers)
-    }
-}
-
-/// A group before its step.
+/// A bundle before its step.
 struct Undo {
-    group: usize,
+    bundle: usize,
     /// Of the parameters, then of the buffers.
     packs: Vec<Before>,
     steps: u64,
 }
 
-/// A step of some parameters, side by side in tensors of one dimension.
-pub(super) struct Update {
-    pub value: Tensor,
+/// A group's parameters on their way in.
+pub(super) struct Entering {
+    pub group: usize,
+    /// The first group of the same form.
+    pub form: usize,
+    pub parameters: Vec<Parameter>,
+    /// Names of the buffers, and the numbers they start with.
+    pub buffers: Vec<(&'static str, f64)>,
+}
+
+/// The pack of a bundle on its way through a step.
+pub(super) struct Part<'a> {
+    pub bundle: &'a mut Bundle,
+    /// The first group of the members' form.
+    pub form: usize,
     pub gradient: Tensor,
-    pub buffers: Vec<Tensor>,
     /// The number of this step, from 1.
     pub steps: u64,
 }
 
+#[derive(Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
-    groups: Vec<Group>,
+    bundles: Vec<Bundle>,
 }
 
 impl Slots {
-    /// Buffers of zeros for every trained parameter; others are left out.
+    /// Takes groups in: their trained parameters, with buffers.
     #[track_caller]
-    pub fn new(op: &'static str, parameters: Vec<Parameter>, buffers: &[&str]) -> Result<Slots> {
-        let mut names = HashSet::new();
+    pub fn add(&mut self, op: &'static str, groups: Vec<Entering>) -> Result<()> {
+        let mut names: HashSet<String> = self.slots.iter().map(|slot| slot.parameter.name().to_string()).collect();
+        let mut known = self.parameters();
         let mut slots = Vec::new();
-        for parameter in Parameter::each_once(parameters).into_iter().filter(Parameter::is_trained) {
-            if !names.insert(parameter.name().to_string()) {
-                return Err(Error::invalid(op, format!("two parameters are called {}", parameter.name())));
+        for Entering { group, form, parameters, buffers } in groups {
+            let trained = Parameter::each_once(parameters).into_iter().filter(Parameter::is_trained);
+            let trained: Vec<Parameter> = trained.collect();
+            if trained.is_empty() {
+                return Err(Error::invalid(op, format!("group {group} has no trained parameters")));
             }
-            let zeros = |kind: &&str| {
-                let zeros = parameter.value().zeros_like()?;
-                Ok(Parameter::buffer(format!("{kind}.{}", parameter.name()), &zeros))
-            };
-            let buffers = buffers.iter().map(zeros).collect::<Result<_>>()?;
-            slots.push(Slot { parameter, buffers, steps: 0, stepped_by: None });
-        }
-        if slots.is_empty() {
-            return Err(Error::invalid(op, "there are no trained parameters"));
-        }
-        let mut slots = Slots { slots, groups: Vec::new() };
-        slots.groups = slots.grouped(&(0..slots.slots.len()).collect::<Vec<_>>())?;
-        // Initial values are a plan of their own, so that the first step is planned as all others are.
-        slots.flush()?;
-        Ok(slots)
-    }
-
-    /// These slots in packs: those of one type and device together.
-    #[track_caller]
-    fn grouped(&self, slots: &[usize]) -> Result<Vec<Group>> {
-        let mut alike: Vec<(Tensor, usize, Vec<usize>)> = Vec::new();
-        for &slot in slots {
-            let value = self.slots[slot].parameter.value();
-            let fits = |(first, numel, _): &&mut (Tensor, usize, Vec<usize>)| {
-                (first.dtype(), first.device()) == (value.dtype(), value.device())
-                    && *numel + value.numel() <= MOST_ELEMENTS
-            };
-            match alike.iter_mut().find(fits) {
-                Some((_, numel, members)) => {
-                    *numel += value.numel();
-                    members.push(slot);
+            for parameter in &trained {
+                let name = parameter.name();
+                if !names.insert(name.to_string()) {
+                    let is_known = known.iter().any(|other| other.is_same(parameter));
+                    let rule = if is_known { "is in two groups" } else { "is the name of two parameters" };
+                    return Err(Error::invalid(op, format!("{name} {rule}")));
                 }
-                None => alike.push((value.clone(), value.numel(), vec![slot])),
+                let (shape, _, device) = parameter.holds();
+                let buffer = |&(kind, start): &(&str, f64)| {
+                    let start = Tensor::from_f64(&device, &[start], &[1])?.expand_to(shape, op)?.copy()?;
+                    Ok(Parameter::buffer(format!("{kind}.{name}"), &start))
+                };
+                let buffers = no_grad(|| buffers.iter().map(buffer).collect::<Result<_>>())?;
+                slots.push(Slot { parameter: parameter.clone(), group, form, buffers, steps: 0, stepped_by: None });
+            }
+            known.extend(trained);
+        }
+        let first = self.slots.len();
+        self.slots.extend(slots);
+        match Bundle::of(&self.slots, &(first..self.slots.len()).collect::<Vec<_>>()) {
+            Ok(bundles) => self.bundles.extend(bundles),
+            Err(error) => {
+                self.slots.truncate(first);
+                return Err(error);
             }
         }
-        alike.into_iter().map(|(_, _, members)| self.packed(members)).collect()
+        // Initial values are a plan of their own, so that the first step is planned as all others are.
+        self.flush()
     }
 
-    #[track_caller]
-    fn packed(&self, members: Vec<usize>) -> Result<Group> {
-        let slots: Vec<&Slot> = members.iter().map(|&member| &self.slots[member]).collect();
-        let shapes = slots.iter().map(|slot| *slot.parameter.value().shape());
-        let (segments, numel) = segments(shapes);
-        let moved = |parameters: Vec<&Parameter>| -> Result<Arc<Pack>> {
-            let values: Vec<Tensor> = parameters.iter().map(|parameter| parameter.value()).collect();
-            let whole = Pack::new(&no_grad(|| pack(&values, &segments, numel))?, segments.clone());
-            parameters.iter().enumerate().for_each(|(index, parameter)| parameter.move_into(&whole, index));
-            Ok(whole)
-        };
-        let parameters = moved(slots.iter().map(|slot| &slot.parameter).collect())?;
-        let buffers =
-            (0..slots[0].buffers.len()).map(|buffer| moved(slots.iter().map(|slot| &slot.buffers[buffer]).collect()));
-        let buffers = buffers.collect::<Result<_>>()?;
-        Ok(Group { members, parameters, buffers })
-    }
-
-    /// Whether the members still lie in the group's packs: an assigned value stands for itself.
-    fn is_whole(&self, group: &Group) -> bool {
-        group.members.iter().enumerate().all(|(index, &member)| {
-            let slot = &self.slots[member];
-            let mut buffers = slot.buffers.iter().zip(&group.buffers);
-            slot.parameter.is_part_of(&group.parameters, index)
-                && buffers.all(|(buffer, pack)| buffer.is_part_of(pack, index))
-        })
-    }
-
-    /// Splits groups until the members of each all have a gradient or none, and are as many steps old.
+    /// Splits bundles until the members of each all have a gradient or none, and are as many steps old.
     #[track_caller]
     fn regroup(&mut self, gradients: &[Option<Tensor>]) -> Result<()> {
         let mut outdated = Vec::new();
         let mut made = Vec::new();
-        for (at, group) in self.groups.iter().enumerate() {
+        for (at, bundle) in self.bundles.iter().enumerate() {
             let key = |member: usize| (gradients[member].is_some(), self.slots[member].steps);
-            if group.members.iter().all(|&member| key(member) == key(group.members[0])) && self.is_whole(group) {
+            let first = key(bundle.members[0]);
+            if bundle.members.iter().all(|&member| key(member) == first) && bundle.is_whole(&self.slots) {
                 continue;
             }
             let mut parts: Vec<((bool, u64), Vec<usize>)> = Vec::new();
-            for &member in &group.members {
+            for &member in &bundle.members {
                 match parts.iter_mut().find(|part| part.0 == key(member)) {
                     Some((_, members)) => members.push(member),
                     None => parts.push((key(member), vec![member])),
@@ -163,21 +105,21 @@ impl Slots {
             }
             outdated.push(at);
             for (_, members) in parts {
-                made.extend(self.grouped(&members)?);
+                made.extend(Bundle::of(&self.slots, &members)?);
             }
         }
-        // After an error above every slot is still in a group; one whose members moved on is made anew by the next step.
+        // After an error above every slot is still in a bundle; one whose members moved on is made anew by the next step.
         for at in outdated.into_iter().rev() {
-            self.groups.remove(at);
+            self.bundles.remove(at);
         }
-        self.groups.extend(made);
+        self.bundles.extend(made);
         Ok(())
     }
 
-    /// Calls `update` for the parameters with a gradient, which returns their new values and buffers; then submits what
-    /// was recorded. After an error what was not carried out is taken back, so that a repeated call is the first one's.
+    /// Calls `update` for each bundle with gradients, which returns new values and buffers; then submits what was
+    /// recorded. After an error what was not carried out is taken back, so that a repeated call is the first one's.
     #[track_caller]
-    pub fn step(&mut self, update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
+    pub fn step(&mut self, update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
         let _line = ascribe_to_caller();
         let mut undo = Vec::new();
         let result = no_grad(|| self.record(update, &mut undo)).and_then(|()| self.flush());
@@ -191,9 +133,9 @@ impl Slots {
     /// Submits what is recorded on the devices of the parameters.
     fn flush(&self) -> Result<()> {
         let mut flushed: Vec<Device> = Vec::new();
-        for group in &self.groups {
+        for bundle in &self.bundles {
             // Not of a parameter's value: that would be one more holder of the pack's memory.
-            let device = group.parameters.value().device().clone();
+            let device = bundle.parameters.value().device().clone();
             if !flushed.contains(&device) {
                 device.flush()?;
                 flushed.push(device);
@@ -203,42 +145,37 @@ impl Slots {
     }
 
     #[track_caller]
-    fn record(
-        &mut self,
-        mut update: impl FnMut(Update) -> Result<(Tensor, Vec<Tensor>)>,
-        undo: &mut Vec<Undo>,
-    ) -> Result<()> {
+    fn record(&mut self, update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>, undo: &mut Vec<Undo>) -> Result<()> {
         let mut gradients: Vec<Option<Tensor>> = self.slots.iter().map(Slot::gradient).collect();
         self.regroup(&gradients)?;
-        for (index, group) in self.groups.iter().enumerate() {
-            let of_members: Vec<Tensor> = group.members.iter().filter_map(|&member| gradients[member].take()).collect();
+        for (index, bundle) in self.bundles.iter_mut().enumerate() {
+            let of_members: Vec<Tensor> =
+                bundle.members.iter().filter_map(|&member| gradients[member].take()).collect();
             if of_members.is_empty() {
                 continue;
             }
-            let value = group.parameters.value();
-            let gradient = pack(&of_members, group.parameters.segments(), value.numel())?;
-            let before = self.slots[group.members[0]].steps;
+            let gradient = bundle.gradient(&of_members)?;
+            let Slot { form, steps: before, .. } = self.slots[bundle.members[0]];
             // A count that a file makes up may be the largest there is.
             let steps = before.saturating_add(1);
-            let buffers = group.buffers.iter().map(|pack| pack.value()).collect();
-            let (value, buffers) = update(Update { value, gradient, buffers, steps })?;
-            let packs = group.packs().map(|pack| pack.before()).collect();
-            undo.push(Undo { group: index, packs, steps: before });
-            group.parameters.assign(&value);
-            group.buffers.iter().zip(&buffers).for_each(|(pack, buffer)| pack.assign(buffer));
-            group.members.iter().for_each(|&member| self.slots[member].steps = steps);
+            let (value, buffers) = update(Part { bundle, form, gradient, steps })?;
+            let packs = bundle.packs().map(|pack| pack.before()).collect();
+            undo.push(Undo { bundle: index, packs, steps: before });
+            bundle.parameters.assign(&value);
+            bundle.buffers.iter().zip(&buffers).for_each(|(pack, buffer)| pack.assign(buffer));
+            bundle.members.iter().for_each(|&member| self.slots[member].steps = steps);
         }
         Ok(())
     }
 
-    /// Takes a group's step back, or remembers that it was carried out before others failed.
+    /// Takes a bundle's step back, or remembers that it was carried out before others failed.
     fn take_back(&mut self, undo: &Undo) {
-        let group = &self.groups[undo.group];
-        let is_done = group.packs().all(|pack| pack.is_computed());
+        let bundle = &self.bundles[undo.bundle];
+        let is_done = bundle.packs().all(|pack| pack.is_computed());
         if !is_done {
-            group.packs().zip(&undo.packs).for_each(|(pack, before)| pack.take_back(before));
+            bundle.packs().zip(&undo.packs).for_each(|(pack, before)| pack.take_back(before));
         }
-        for &member in &group.members {
+        for &member in &bundle.members {
             let slot = &mut self.slots[member];
             match is_done {
                 true => slot.stepped_by = slot.parameter.grad(),
@@ -255,10 +192,6 @@ impl Slots {
         self.slots.iter().flat_map(|slot| slot.buffers.clone()).collect()
     }
 
-    pub fn zero_grad(&self) {
-        self.slots.iter().for_each(|slot| slot.parameter.zero_grad());
-    }
-
     pub fn steps(&self) -> Vec<u64> {
         self.slots.iter().map(|slot| slot.steps).collect()
     }
@@ -273,20 +206,4 @@ impl Slots {
         }
         Ok(())
     }
-}
-
-/// A number that must not be negative.
-pub(super) fn at_least_zero(op: &'static str, name: &str, value: f64) -> Result<()> {
-    if value >= 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(Error::invalid(op, format!("{name} is {value}; it must be finite and not negative")))
-}
-
-/// A decay rate: from 0 up to but without 1.
-pub(super) fn below_one(op: &'static str, name: &str, value: f64) -> Result<()> {
-    if (0.0..1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::invalid(op, format!("{name} is {value}; it must be at least 0 and below 1")))
 }

@@ -205,7 +205,19 @@ impl<'a> Code<'a> {
         for (i, argument) in arguments.iter().enumerate() {
             text = text.replace(&format!("{{{i}}}"), argument);
         }
-        for scalar in 0..self.wiring.schedule.nodes[node].op.scalars().len() {
+        if text.contains("{first}") {
+            let vector = if self.width == 4 { ".x" } else { "" };
+            text = text.replace("{first}", &format!("{}{vector}", arguments[0]));
+        }
+        let count = self.wiring.schedule.nodes[node].op.scalars().len();
+        if text.contains("{words}") {
+            let at = self.scalars.iter().position(|&s| s == (node, 0)).unwrap_or_else(|| {
+                self.scalars.extend((0..count).map(|scalar| (node, scalar)));
+                self.scalars.len() - count
+            });
+            text = text.replace("{words}", &format!("{}u", self.inputs.len() + at));
+        }
+        for scalar in 0..count {
             let placeholder = format!("{{s{scalar}}}");
             if text.contains(&placeholder) {
                 let at = self.scalars.iter().position(|&s| s == (node, scalar)).unwrap_or_else(|| {

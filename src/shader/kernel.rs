@@ -4,8 +4,9 @@ use crate::number::nearest;
 /// A pointwise formula in WGSL.
 ///
 /// `F`, `I`, `U` and `B` are vectors of four floats, signed and unsigned integers and truth values; `{0}`, `{1}`,
-/// `{2}` are the operands, `{s0}`, `{s1}`, .. the call's scalars as `u32` words, `{i}` the indices of the four elements
-/// among the output's, and `quad` the index of the four.
+/// `{2}` are the operands, `{first}` the first element of the first operand, `{s0}`, `{s1}`, .. the call's scalars as `u32`
+/// words, the first of them `word({words})`, `{i}` the indices of the four elements among the output's, and `quad` the
+/// index of the four.
 #[derive(Debug)]
 pub struct Formula {
     /// Name, as in PyTorch.

@@ -20,7 +20,7 @@ use std::fs;
 use std::path::Path;
 
 const TAG: &str = "wgrad.checkpoint";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const STEPS: &str = "optimizer.steps";
 /// The name that safetensors files keep for themselves.
 const METADATA: &str = "__metadata__";
@@ -89,7 +89,8 @@ pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Op
     for (name, parameter) in named("save", model, Some(optimizer))? {
         entries.insert(name, Entry::of(&parameter)?);
     }
-    let steps = optimizer.steps();
+    let steps = optimizer.steps()?;
+    let rates = (0..optimizer.groups()).map(|group| optimizer.lr(group)).collect::<Result<Vec<f64>>>()?;
     let bytes = steps.iter().flat_map(|steps| steps.to_le_bytes()).collect();
     entries.insert(STEPS.to_string(), Entry { dtype: Dtype::U64, shape: vec![steps.len()], bytes });
     let random = device.random_state();
@@ -100,7 +101,7 @@ pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Op
         "random_seed": random.seed,
         "random_counter": random.counter,
         "optimizer": optimizer.name(),
-        "lr": optimizer.lr(),
+        "lr": rates,
     });
     let views = entries
         .iter()
@@ -119,7 +120,8 @@ struct Run {
     position: Position,
     random: RandomState,
     optimizer: String,
-    lr: f64,
+    /// Of each group.
+    lr: Vec<f64>,
 }
 
 /// An open file.
@@ -162,7 +164,7 @@ impl<'a> Checkpoint<'a> {
             position: self.position()?,
             random: RandomState { seed: self.number("random_seed")?, counter: self.number("random_counter")? },
             optimizer: self.about("optimizer", |name| name.as_str().map(str::to_string))?,
-            lr: self.about("lr", |lr| lr.as_f64().filter(|lr| lr.is_finite()))?,
+            lr: self.about("lr", |rates| rates.as_array()?.iter().map(Value::as_f64).collect())?,
         })
     }
 
@@ -261,7 +263,7 @@ pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dy
     let parameters = named("load", model, Some(optimizer))?;
     let values = file.values(&parameters)?;
     let steps = file.entry(STEPS)?;
-    if steps.dtype() != Dtype::U64 || steps.shape() != [optimizer.steps().len()] {
+    if steps.dtype() != Dtype::U64 || steps.shape() != [optimizer.parameters().len()] {
         let reason = format!("{STEPS} is {:?} of {:?} and does not fit the optimizer", steps.dtype(), steps.shape());
         return Err(Error::file(path, reason));
     }
@@ -269,9 +271,13 @@ pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dy
     if let Some(extra) = file.tensors.names().into_iter().find(|name| !known(name)) {
         return Err(Error::file(path, format!("{extra} belongs to nothing here: another model or optimizer")));
     }
-    // Everything has been checked but the learning rate: from here on nothing is left half done.
+    if run.lr.len() != optimizer.groups() {
+        let reason = format!("{} groups of parameters, not {}", run.lr.len(), optimizer.groups());
+        return Err(Error::file(path, reason));
+    }
+    // Everything has been checked but the learning rates: from here on nothing is left half done.
     let steps: Vec<u64> = steps.data().as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-    optimizer.set_lr(run.lr)?;
+    run.lr.iter().enumerate().try_for_each(|(group, &lr)| optimizer.set_lr(group, lr))?;
     optimizer.set_steps(&steps)?;
     assign(&parameters, &values)?;
     device.set_random_state(run.random);

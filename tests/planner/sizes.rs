@@ -85,7 +85,7 @@ impl Net {
         let conv = nn::Conv2d::new(&scope.at("conv"), 3, 8, [3, 3], &Conv2dOptions::default()).unwrap();
         let norm = nn::BatchNorm2d::new(&scope.at("norm"), 8, &nn::BatchNormLayerOptions::default()).unwrap();
         let layers: Vec<Box<dyn Module>> = vec![Box::new(conv), Box::new(norm)];
-        let parameters = layers.iter().flat_map(|layer| layer.parameters()).collect();
+        let parameters: Vec<_> = layers.iter().flat_map(|layer| layer.parameters()).collect();
         Net { device: device.clone(), sgd: Sgd::new(parameters, SgdOptions::default()).unwrap(), layers }
     }
 

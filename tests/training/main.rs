@@ -5,6 +5,7 @@ mod common;
 
 mod checkpoint;
 mod data;
+mod groups;
 mod init;
 mod job;
 mod mnist;

@@ -33,7 +33,7 @@ fn run(device: &Device, images: &Images, epochs: u64) -> (Vec<f64>, f64) {
         assert!(epoch.elapsed >= epoch.first_step && epoch.images_per_second() > 0.0);
         losses.push(epoch.loss);
     }
-    assert_eq!(adam.steps()[0], epochs * images.len().div_ceil(32) as u64);
+    assert_eq!(adam.steps().unwrap()[0], epochs * images.len().div_ceil(32) as u64);
     (losses, train::accuracy(device, &model, images, 150).unwrap())
 }
 

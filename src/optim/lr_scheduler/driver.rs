@@ -17,13 +17,13 @@ const ROUNDING: f64 = 1e-12;
 /// # use wgrad::{Device, Parameter, Tensor};
 /// # let device = Device::reference();
 /// # let parameters = vec![Parameter::new("x", &Tensor::ones(&device, &[1])?)];
-/// let mut sgd = Sgd::new(parameters, SgdOptions { lr: 0.1, ..SgdOptions::default() })?;
+/// let mut sgd = Sgd::new(parameters, SgdOptions::default().lr(0.1))?;
 /// let mut scheduler = LrScheduler::new(&mut sgd, CosineAnnealingLr::new(10))?;
 /// for _epoch in 0..10 {
 ///     // .. the steps of an epoch ..
 ///     scheduler.step(&mut sgd)?;
 /// }
-/// assert!(sgd.lr() < 1e-12);
+/// assert!(sgd.lr(0)? < 1e-12);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct LrScheduler {
@@ -39,7 +39,7 @@ impl LrScheduler {
     /// [`Error::Invalid`] where an option of the schedule is out of its range; the rates stay then.
     pub fn new(optimizer: &mut dyn Optimizer, schedule: impl LrSchedule + 'static) -> Result<LrScheduler> {
         let schedule: Box<dyn LrSchedule> = Box::new(schedule);
-        let mut groups = read(optimizer);
+        let mut groups = read(optimizer)?;
         let base_lrs = groups.iter().map(|group| group.lr).collect();
         begin(&*schedule, &mut groups)?;
         write(optimizer, &groups)?;
@@ -53,7 +53,7 @@ impl LrScheduler {
     /// [`Error::Invalid`] past the end of the schedule, and where a rate would be negative or not finite. The rates stay
     /// then, and no step is counted.
     pub fn step(&mut self, optimizer: &mut dyn Optimizer) -> Result<()> {
-        let mut groups = read(optimizer);
+        let mut groups = read(optimizer)?;
         for (index, group) in groups.iter_mut().enumerate() {
             group.base_lr = self.base_lrs.get(index).copied().unwrap_or(group.lr);
         }
@@ -147,11 +147,32 @@ fn check_rate(op: &'static str, what: &str, group: usize, value: f64, step: u64)
 }
 
 /// The groups as they are.
-pub(super) fn read(optimizer: &dyn Optimizer) -> Vec<GroupRates> {
-    vec![GroupRates::new(optimizer.lr())]
+pub(super) fn read(optimizer: &dyn Optimizer) -> Result<Vec<GroupRates>> {
+    let group = |group| {
+        let lr = optimizer.lr(group)?;
+        Ok(GroupRates { base_lr: lr, lr, momentum: optimizer.momentum(group)? })
+    };
+    (0..optimizer.groups()).map(group).collect()
 }
 
-/// Sets rates that have been checked.
+/// Sets all groups, or after an error none.
 pub(super) fn write(optimizer: &mut dyn Optimizer, groups: &[GroupRates]) -> Result<()> {
-    groups.iter().try_for_each(|group| optimizer.set_lr(group.lr))
+    let before = read(optimizer)?;
+    set(optimizer, groups, &before).inspect_err(|_| {
+        // They have been the optimizer's own, so it takes them.
+        let _ = set(optimizer, &before, groups);
+    })
+}
+
+/// Sets what differs.
+fn set(optimizer: &mut dyn Optimizer, groups: &[GroupRates], before: &[GroupRates]) -> Result<()> {
+    for (index, (group, before)) in groups.iter().zip(before).enumerate() {
+        if group.lr != before.lr {
+            optimizer.set_lr(index, group.lr)?;
+        }
+        if let Some(momentum) = group.momentum.filter(|_| group.momentum != before.momentum) {
+            optimizer.set_momentum(index, momentum)?;
+        }
+    }
+    Ok(())
 }

@@ -35,9 +35,9 @@ impl Anneal {
 /// # use wgrad::{Device, Parameter, Tensor};
 /// # let device = Device::reference();
 /// # let parameters = vec![Parameter::new("x", &Tensor::ones(&device, &[1])?)];
-/// let mut sgd = Sgd::new(parameters, SgdOptions::default())?;
+/// let mut sgd = Sgd::new(parameters, SgdOptions::default().momentum(0.9))?;
 /// let (epochs, batches) = (2, 5);
-/// let mut scheduler = LrScheduler::new(&mut sgd, OneCycleLr::of_epochs(0.1, epochs, batches).cycle_momentum(false))?;
+/// let mut scheduler = LrScheduler::new(&mut sgd, OneCycleLr::of_epochs(0.1, epochs, batches).pct_start(0.5))?;
 /// for _ in 0..epochs * batches {
 ///     sgd.step()?;
 ///     scheduler.step(&mut sgd)?;

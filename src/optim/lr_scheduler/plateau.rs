@@ -38,12 +38,12 @@ pub enum Threshold {
 /// # use wgrad::{Device, Parameter, Tensor};
 /// # let device = Device::reference();
 /// # let parameters = vec![Parameter::new("x", &Tensor::ones(&device, &[1])?)];
-/// let mut sgd = Sgd::new(parameters, SgdOptions { lr: 0.1, ..SgdOptions::default() })?;
+/// let mut sgd = Sgd::new(parameters, SgdOptions::default().lr(0.1))?;
 /// let mut scheduler = ReduceLrOnPlateau::new(Plateau::Max).patience(1).factor(0.5);
 /// for accuracy in [0.7, 0.8, 0.79, 0.8] {
 ///     scheduler.step(&mut sgd, accuracy)?;
 /// }
-/// assert_eq!(sgd.lr(), 0.05);
+/// assert_eq!(sgd.lr(0)?, 0.05);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +140,7 @@ impl ReduceLrOnPlateau {
     /// [`Error::Invalid`] where an option is out of its range, or the measurement is NaN: a training that has come to
     /// nothing gets no better with a lower rate. Nothing changes then.
     pub fn step(&mut self, optimizer: &mut dyn Optimizer, metric: f64) -> Result<()> {
-        let (before, mut groups) = (self.clone(), read(optimizer));
+        let (before, mut groups) = (self.clone(), read(optimizer)?);
         self.follow(&mut groups, metric)?;
         write(optimizer, &groups).inspect_err(|_| *self = before)
     }

@@ -117,7 +117,7 @@ mod tests {
         };
         let blocks: Vec<(Conv2d, BatchNorm2d)> = (0..depth).map(block).collect::<Result<_>>()?;
         let parameters = blocks.iter().flat_map(|(conv, norm)| [conv.parameters(), norm.parameters()].concat());
-        let mut sgd = Sgd::new(parameters.collect(), SgdOptions::default())?;
+        let mut sgd = Sgd::new(parameters.collect::<Vec<_>>(), SgdOptions::default())?;
         let mut y = Tensor::ones(&device, &[8, 16, 16, 16])?;
         device.sync()?;
         FOUND.take();

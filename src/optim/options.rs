@@ -1,0 +1,45 @@
+//! Options of the algorithms: structs with PyTorch's defaults, a builder method for each field, and their ranges.
+
+use crate::error::{Error, Result};
+
+/// A struct of options from its fields and their defaults, with a method for each that returns the options with it set.
+macro_rules! options {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty = $default:expr,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: $kind,)*
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            $($(#[$doc])*
+            #[must_use = "it returns options with the field set"]
+            pub fn $field(self, $field: $kind) -> $name {
+                $name { $field, ..self }
+            })*
+        }
+    };
+}
+pub(super) use options;
+
+/// A number that must not be negative.
+pub(super) fn at_least_zero(op: &'static str, name: &str, value: f64) -> Result<()> {
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::invalid(op, format!("{name} is {value}; it must be finite and not negative")))
+}
+
+/// A decay rate: from 0 up to but without 1.
+pub(super) fn below_one(op: &'static str, name: &str, value: f64) -> Result<()> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::invalid(op, format!("{name} is {value}; it must be at least 0 and below 1")))
+}
