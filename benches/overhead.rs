@@ -91,13 +91,12 @@ const WORKS: [Work; 2] = [
 /// Sixteen convolutions, each with batch normalization and ReLU.
 fn deep(scope: &Scope) -> Result<Box<dyn Module>> {
     let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
-    let mut net = Sequential::new();
-    for layer in 0..16 {
-        let scope = scope.at(layer);
-        net = net.push(Conv2d::without_bias(&scope.at("conv"), 8, 8, [3, 3], &options)?);
-        net = net.push(BatchNorm2d::new(&scope.at("norm"), 8, &BatchNormLayerOptions::default())?).push(Relu);
+    let mut net = Sequential::new(scope);
+    for _ in 0..16 {
+        net = net.make(|s| Conv2d::without_bias(s, 8, 8, [3, 3], &options))?;
+        net = net.make(|s| BatchNorm2d::new(s, 8, &BatchNormLayerOptions::default()))?.push(Relu);
     }
-    Ok(Box::new(net.push(Flatten).push(Linear::new(&scope.at("head"), 8 * 64, 10)?)))
+    Ok(Box::new(net.push(Flatten).make(|s| Linear::new(s, 8 * 64, 10))?))
 }
 
 const PHASES: [&str; 3] = ["record forward", "record backward", "step"];

@@ -59,16 +59,15 @@ const WORKS: [Work; 2] = [
 /// Convolutions of 3 x 3 with 32, 32, 64 and 64 channels, pooled after every second, and two linear layers.
 fn cifar_cnn(scope: &Scope) -> wgrad::Result<Box<dyn Module>> {
     let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
-    let mut net = Sequential::new();
-    for (i, channels) in [[3, 32, 32], [32, 64, 64]].into_iter().enumerate() {
-        for (j, pair) in channels.windows(2).enumerate() {
-            let scope = scope.at(format!("conv{}", 2 * i + j + 1));
-            net = net.push(Conv2d::new(&scope, pair[0], pair[1], [3, 3], &options)?).push(Relu);
+    let mut net = Sequential::new(scope);
+    for channels in [[3, 32, 32], [32, 64, 64]] {
+        for pair in channels.windows(2) {
+            net = net.make(|s| Conv2d::new(s, pair[0], pair[1], [3, 3], &options))?.push(Relu);
         }
         net = net.push(MaxPool2d::new([2, 2]));
     }
-    net = net.push(Flatten).push(Linear::new(&scope.at("fc1"), 64 * 8 * 8, 512)?).push(Relu);
-    Ok(Box::new(net.push(Linear::new(&scope.at("fc2"), 512, 10)?)))
+    net = net.push(Flatten).make(|s| Linear::new(s, 64 * 8 * 8, 512))?.push(Relu);
+    Ok(Box::new(net.make(|s| Linear::new(s, 512, 10))?))
 }
 
 fn now() -> Result<Duration> {

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::nn::{Conv2d, Linear, Module, Scope};
+use crate::nn::{self, Conv2d, Linear, Module, Scope};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions, Padding};
 
 /// Four convolutions and two fully connected layers, for images of 32 x 32: `[N, 3, 32, 32] -> [N, 10]` logits,
@@ -53,7 +53,7 @@ impl CifarCnn {
 }
 
 impl Module for CifarCnn {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let pool = MaxPool2dOptions::default();
         let x = self.conv1.forward(input)?.relu()?;
         let x = self.conv2.forward(&x)?.relu()?.max_pool2d([2, 2], &pool)?;
@@ -61,7 +61,7 @@ impl Module for CifarCnn {
         let x = self.conv4.forward(&x)?.relu()?.max_pool2d([2, 2], &pool)?.flatten(1, -1)?;
         self.fc2.forward(&self.fc1.forward(&x)?.relu()?)
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        vec![&self.conv1, &self.conv2, &self.conv3, &self.conv4, &self.fc1, &self.fc2]
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv1, conv2, conv3, conv4, fc1, fc2]
     }
 }

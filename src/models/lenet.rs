@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::nn::{Conv2d, Linear, Module, Scope};
+use crate::nn::{self, Conv2d, Linear, Module, Scope};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions, Padding};
 
 /// LeNet-5 for images of 28 x 28: `[N, 1, 28, 28] -> [N, 10]` logits, 61,706 parameters.
@@ -51,7 +51,7 @@ impl LeNet5 {
 }
 
 impl Module for LeNet5 {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let pool = MaxPool2dOptions::default();
         let x = self.conv1.forward(input)?.relu()?.max_pool2d([2, 2], &pool)?;
         let x = self.conv2.forward(&x)?.relu()?.max_pool2d([2, 2], &pool)?.flatten(1, -1)?;
@@ -59,7 +59,7 @@ impl Module for LeNet5 {
         let x = self.fc2.forward(&x)?.relu()?;
         self.fc3.forward(&x)
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        vec![&self.conv1, &self.conv2, &self.fc1, &self.fc2, &self.fc3]
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv1, conv2, fc1, fc2, fc3]
     }
 }

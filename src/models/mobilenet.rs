@@ -3,8 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::models::conv_norm::{ConvNorm, Window};
-use crate::nn::{Linear, Module, Scope, Sequential};
+use crate::models::window::Window;
+use crate::nn::{self, Linear, Module, Relu, Scope, Sequential};
 use crate::number::nearest;
 
 /// Channels and stride of each depthwise separable layer, at width 1.
@@ -35,8 +35,7 @@ const LAYERS: [(usize, usize); 13] = [
 /// Batch normalization and ReLU follow each convolution. In a layer, `0` and `1` are the depthwise convolution and its
 /// normalization, `3` and `4` those of 1 x 1.
 pub struct MobileNetV1 {
-    stem: ConvNorm,
-    layers: Sequential,
+    features: Sequential,
     classifier: Linear,
 }
 
@@ -60,55 +59,36 @@ impl MobileNetV1 {
             let rule = format!("the width must be at least 1/32, which leaves one channel; got {width}");
             return Err(Error::invalid("MobileNetV1", rule));
         }
-        let features = scope.at("features");
         let stem = Window { inputs: 3, outputs: scaled(32), size: 3, stride: 2, groups: 1 };
+        let mut features = Sequential::new(&scope.at("features")).make(|s| rectified(Sequential::new(s), stem))?;
         let mut inputs = stem.outputs;
-        let mut layers = Sequential::new();
-        for (i, (channels, stride)) in LAYERS.into_iter().enumerate() {
+        for (channels, stride) in LAYERS {
             let outputs = scaled(channels);
-            layers = layers.push(Separable::new(&features.at(i + 1), inputs, outputs, stride)?);
+            features = features.make(|s| separable(s, inputs, outputs, stride))?;
             inputs = outputs;
         }
-        Ok(MobileNetV1 {
-            stem: ConvNorm::new(&features.at("0.0"), &features.at("0.1"), stem)?,
-            layers,
-            classifier: Linear::new(&scope.at("classifier"), inputs, classes)?,
-        })
+        Ok(MobileNetV1 { features, classifier: Linear::new(&scope.at("classifier"), inputs, classes)? })
     }
 }
 
 impl Module for MobileNetV1 {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let x = self.layers.forward(&self.stem.forward(input)?.relu()?)?;
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        let x = self.features.forward(input)?;
         self.classifier.forward(&x.global_avg_pool()?.flatten(1, -1)?)
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        vec![&self.stem, &self.layers, &self.classifier]
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; features, classifier]
     }
 }
 
 /// A convolution of each channel alone, and one of 1 x 1 across channels.
-struct Separable {
-    depthwise: ConvNorm,
-    pointwise: ConvNorm,
+fn separable(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<Sequential> {
+    let depthwise = Window { inputs, outputs: inputs, size: 3, stride, groups: inputs };
+    let pointwise = Window { inputs, outputs, size: 1, stride: 1, groups: 1 };
+    rectified(rectified(Sequential::new(scope), depthwise)?, pointwise)
 }
 
-impl Separable {
-    fn new(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<Separable> {
-        let depthwise = Window { inputs, outputs: inputs, size: 3, stride, groups: inputs };
-        let pointwise = Window { inputs, outputs, size: 1, stride: 1, groups: 1 };
-        Ok(Separable {
-            depthwise: ConvNorm::new(&scope.at(0), &scope.at(1), depthwise)?,
-            pointwise: ConvNorm::new(&scope.at(3), &scope.at(4), pointwise)?,
-        })
-    }
-}
-
-impl Module for Separable {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        self.pointwise.forward(&self.depthwise.forward(input)?.relu()?)?.relu()
-    }
-    fn children(&self) -> Vec<&dyn Module> {
-        vec![&self.depthwise, &self.pointwise]
-    }
+/// Three more layers: a convolution, its normalization, ReLU.
+fn rectified(layers: Sequential, window: Window) -> Result<Sequential> {
+    Ok(layers.make(|s| window.convolution(s))?.make(|s| window.normalization(s))?.push(Relu))
 }

@@ -1,11 +1,11 @@
 //! Networks, built of nothing but [`nn`](crate::nn).
 
 mod cifar;
-mod conv_norm;
 mod lenet;
 mod mobilenet;
 mod resnet;
 mod unet;
+mod window;
 
 pub use cifar::CifarCnn;
 pub use lenet::LeNet5;

@@ -3,8 +3,8 @@
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::models::conv_norm::{ConvNorm, Window};
-use crate::nn::{Linear, MaxPool2d, Module, Scope, Sequential};
+use crate::models::window::Window;
+use crate::nn::{self, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, Scope, Sequential};
 use crate::ops::MaxPool2dOptions;
 
 /// ResNet-18: `[N, 3, H, W] -> [N, classes]` logits.
@@ -19,9 +19,13 @@ use crate::ops::MaxPool2dOptions;
 /// A block is two convolutions of 3 x 3, each followed by batch normalization, with its input added before the second
 /// ReLU; where channels or size change, the input goes through a 1 x 1 convolution (`downsample`).
 pub struct ResNet18 {
-    stem: ConvNorm,
-    pool: Option<MaxPool2d>,
-    layers: Vec<Sequential>,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    maxpool: Option<MaxPool2d>,
+    layer1: Sequential,
+    layer2: Sequential,
+    layer3: Sequential,
+    layer4: Sequential,
     fc: Linear,
 }
 
@@ -62,80 +66,82 @@ impl ResNet18 {
         ResNet18::with_stem(scope, classes, stem, Some(MaxPool2d { kernel_size: [3, 3], options }))
     }
 
-    fn with_stem(scope: &Scope, classes: usize, stem: Window, pool: Option<MaxPool2d>) -> Result<ResNet18> {
-        let mut layers = Vec::new();
-        let mut inputs = stem.outputs;
-        for (i, (outputs, stride)) in [(64, 1), (128, 2), (256, 2), (512, 2)].into_iter().enumerate() {
-            let layer = scope.at(format!("layer{}", i + 1));
-            layers.push(
-                Sequential::new().push(BasicBlock::new(&layer.at(0), inputs, outputs, stride)?).push(BasicBlock::new(
-                    &layer.at(1),
-                    outputs,
-                    outputs,
-                    1,
-                )?),
-            );
-            inputs = outputs;
-        }
+    fn with_stem(scope: &Scope, classes: usize, stem: Window, maxpool: Option<MaxPool2d>) -> Result<ResNet18> {
+        let layer = |name: &str, inputs, outputs, stride| {
+            Sequential::new(&scope.at(name))
+                .make(|s| BasicBlock::new(s, inputs, outputs, stride))?
+                .make(|s| BasicBlock::new(s, outputs, outputs, 1))
+        };
         Ok(ResNet18 {
-            stem: ConvNorm::new(&scope.at("conv1"), &scope.at("bn1"), stem)?,
-            pool,
-            layers,
-            fc: Linear::new(&scope.at("fc"), inputs, classes)?,
+            conv1: stem.convolution(&scope.at("conv1"))?,
+            bn1: stem.normalization(&scope.at("bn1"))?,
+            maxpool,
+            layer1: layer("layer1", 64, 64, 1)?,
+            layer2: layer("layer2", 64, 128, 2)?,
+            layer3: layer("layer3", 128, 256, 2)?,
+            layer4: layer("layer4", 256, 512, 2)?,
+            fc: Linear::new(&scope.at("fc"), 512, classes)?,
         })
     }
 }
 
 impl Module for ResNet18 {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let mut x = self.stem.forward(input)?.relu()?;
-        if let Some(pool) = &self.pool {
-            x = pool.forward(&x)?;
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        let mut x = self.bn1.forward(&self.conv1.forward(input)?)?.relu()?;
+        if let Some(maxpool) = &self.maxpool {
+            x = maxpool.forward(&x)?;
         }
-        for layer in &self.layers {
+        for layer in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
             x = layer.forward(&x)?;
         }
         self.fc.forward(&x.global_avg_pool()?.flatten(1, -1)?)
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        let layers = self.layers.iter().map(|layer| layer as &dyn Module);
-        std::iter::once(&self.stem as &dyn Module).chain(layers).chain([&self.fc as &dyn Module]).collect()
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv1, bn1, maxpool, layer1, layer2, layer3, layer4, fc]
     }
 }
 
 /// `relu(bn2(conv2(relu(bn1(conv1(x))))) + x)`, with `downsample(x)` for `x` where the shape changes.
 struct BasicBlock {
-    first: ConvNorm,
-    second: ConvNorm,
-    downsample: Option<ConvNorm>,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    conv2: Conv2d,
+    bn2: BatchNorm2d,
+    downsample: Option<Sequential>,
 }
 
 impl BasicBlock {
     fn new(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<BasicBlock> {
         let first = Window { inputs, outputs, size: 3, stride, groups: 1 };
         let second = Window { inputs: outputs, stride: 1, ..first };
-        let downsample = scope.at("downsample");
+        let shortcut = Window { size: 1, ..first };
         Ok(BasicBlock {
-            first: ConvNorm::new(&scope.at("conv1"), &scope.at("bn1"), first)?,
-            second: ConvNorm::new(&scope.at("conv2"), &scope.at("bn2"), second)?,
+            conv1: first.convolution(&scope.at("conv1"))?,
+            bn1: first.normalization(&scope.at("bn1"))?,
+            conv2: second.convolution(&scope.at("conv2"))?,
+            bn2: second.normalization(&scope.at("bn2"))?,
             downsample: match (inputs, stride) == (outputs, 1) {
                 true => None,
-                false => Some(ConvNorm::new(&downsample.at(0), &downsample.at(1), Window { size: 1, ..first })?),
+                false => Some(
+                    Sequential::new(&scope.at("downsample"))
+                        .make(|s| shortcut.convolution(s))?
+                        .make(|s| shortcut.normalization(s))?,
+                ),
             },
         })
     }
 }
 
 impl Module for BasicBlock {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let x = self.second.forward(&self.first.forward(input)?.relu()?)?;
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        let x = self.bn1.forward(&self.conv1.forward(input)?)?.relu()?;
+        let x = self.bn2.forward(&self.conv2.forward(&x)?)?;
         match &self.downsample {
             Some(downsample) => x.add(&downsample.forward(input)?)?.relu(),
             None => x.add(input)?.relu(),
         }
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        let convolutions: [&dyn Module; 2] = [&self.first, &self.second];
-        convolutions.into_iter().chain(self.downsample.as_ref().map(|layer| layer as &dyn Module)).collect()
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv1, bn1, conv2, bn2, downsample]
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::nn::{Conv2d, ConvTranspose2d, Module, Scope};
+use crate::nn::{self, Conv2d, ConvTranspose2d, Module, Scope};
 use crate::ops::{Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions, Padding};
 
 /// What a [`UNet`] is made like. The default is small; the paper's has one input channel, 2 classes, depth 4 and base
@@ -34,8 +34,8 @@ impl Default for UNetOptions {
 pub struct UNet {
     down: Vec<Double>,
     bottom: Double,
-    /// From the lowest up: the transposed convolution, and what follows it.
-    up: Vec<(ConvTranspose2d, Double)>,
+    /// From the lowest up.
+    up: Vec<Up>,
     head: Conv2d,
 }
 
@@ -56,7 +56,6 @@ impl UNet {
     pub fn new(scope: &Scope, options: &UNetOptions) -> Result<UNet> {
         let UNetOptions { in_channels, classes, depth, base_width } = *options;
         let width = |level: usize| base_width << level;
-        let twice = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
         let mut down = Vec::new();
         let mut inputs = in_channels;
         for level in 0..depth {
@@ -64,19 +63,15 @@ impl UNet {
             inputs = width(level);
         }
         let bottom = Double::new(&scope.at("bottom"), inputs, width(depth))?;
-        let mut up = Vec::new();
-        for level in (0..depth).rev() {
-            let scope = scope.at("up").at(depth - 1 - level);
-            let doubled = ConvTranspose2d::new(&scope.at("conv"), width(level + 1), width(level), [2, 2], &twice)?;
-            up.push((doubled, Double::new(&scope, 2 * width(level), width(level))?));
-        }
+        let up = (0..depth).rev().enumerate();
+        let up = up.map(|(i, level)| Up::new(&scope.at("up").at(i), width(level))).collect::<Result<_>>()?;
         let head = Conv2d::new(&scope.at("head"), width(0), classes, [1, 1], &Conv2dOptions::default())?;
         Ok(UNet { down, bottom, up, head })
     }
 }
 
 impl Module for UNet {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let multiple = 1 << self.down.len();
         if input.rank() != 4 || input.shape()[2..].iter().any(|size| !size.is_multiple_of(multiple)) {
             let rule = format!("expected [N, C, H, W] with H and W multiples of {multiple}, got {}", input.shape());
@@ -90,15 +85,13 @@ impl Module for UNet {
             skipped.push(whole);
         }
         x = self.bottom.forward(&x)?;
-        for ((doubled, double), whole) in self.up.iter().zip(skipped.iter().rev()) {
-            x = double.forward(&Tensor::cat(&[whole, &doubled.forward(&x)?], 1)?)?;
+        for (up, whole) in self.up.iter().zip(skipped.iter().rev()) {
+            x = up.forward(&Tensor::cat(&[whole, &up.conv.forward(&x)?], 1)?)?;
         }
         self.head.forward(&x)
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        let down = self.down.iter().map(|double| double as &dyn Module);
-        let up = self.up.iter().flat_map(|(doubled, double)| [doubled as &dyn Module, double]);
-        down.chain([&self.bottom as &dyn Module]).chain(up).chain([&self.head as &dyn Module]).collect()
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; down, bottom, up, head]
     }
 }
 
@@ -110,19 +103,52 @@ struct Double {
 
 impl Double {
     fn new(scope: &Scope, inputs: usize, outputs: usize) -> Result<Double> {
-        let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
         Ok(Double {
-            conv1: Conv2d::new(&scope.at("conv1"), inputs, outputs, [3, 3], &padded)?,
-            conv2: Conv2d::new(&scope.at("conv2"), outputs, outputs, [3, 3], &padded)?,
+            conv1: padded(&scope.at("conv1"), inputs, outputs)?,
+            conv2: padded(&scope.at("conv2"), outputs, outputs)?,
         })
     }
 }
 
 impl Module for Double {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         self.conv2.forward(&self.conv1.forward(input)?.relu()?)?.relu()
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        vec![&self.conv1, &self.conv2]
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv1, conv2]
     }
+}
+
+/// `conv`, which doubles the size and halves the channels, and two convolutions over its result and what `down` had at
+/// that size. The network joins those two; the module's input is what it joined.
+struct Up {
+    conv: ConvTranspose2d,
+    conv1: Conv2d,
+    conv2: Conv2d,
+}
+
+impl Up {
+    fn new(scope: &Scope, outputs: usize) -> Result<Up> {
+        let twice = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        Ok(Up {
+            conv: ConvTranspose2d::new(&scope.at("conv"), 2 * outputs, outputs, [2, 2], &twice)?,
+            conv1: padded(&scope.at("conv1"), 2 * outputs, outputs)?,
+            conv2: padded(&scope.at("conv2"), outputs, outputs)?,
+        })
+    }
+}
+
+impl Module for Up {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        self.conv2.forward(&self.conv1.forward(input)?.relu()?)?.relu()
+    }
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv, conv1, conv2]
+    }
+}
+
+/// A convolution of 3 x 3 that keeps the size.
+fn padded(scope: &Scope, inputs: usize, outputs: usize) -> Result<Conv2d> {
+    let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    Conv2d::new(scope, inputs, outputs, [3, 3], &options)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope};
+use crate::nn::{Module, Scope, parameters};
 
 /// Layers that are one method of a tensor.
 macro_rules! activations {
@@ -14,8 +14,7 @@ macro_rules! activations {
             pub struct $layer;
 
             impl Module for $layer {
-                #[track_caller]
-                fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                fn call(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method()
                 }
             }
@@ -76,8 +75,7 @@ macro_rules! adjustable {
             }
 
             impl Module for $layer {
-                #[track_caller]
-                fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                fn call(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method($(self.$field),*)
                 }
             }
@@ -142,8 +140,7 @@ pub struct Threshold {
 }
 
 impl Module for Threshold {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.threshold(self.threshold, self.value)
     }
 }
@@ -177,12 +174,11 @@ impl Prelu {
 }
 
 impl Module for Prelu {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.prelu(&self.weight.value())
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.weight.clone()]
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight]
     }
 }
 
@@ -191,8 +187,7 @@ impl Module for Prelu {
 pub struct Flatten;
 
 impl Module for Flatten {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.flatten(1, -1)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Linear, Mode, Module, Scope};
+use crate::nn::{Children, Held, Linear, Mode, Module, Scope, children, parameters};
 use crate::number::nearest;
 use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
 
@@ -46,6 +46,15 @@ pub enum InProjectionWeight {
     Packed(Parameter),
     /// `q_proj_weight` `[E, E]`, `k_proj_weight` `[E, kdim]` and `v_proj_weight` `[E, vdim]`.
     Separate([Parameter; 3]),
+}
+
+impl Held for InProjectionWeight {
+    fn list(&self, parameters: &mut Vec<Parameter>) {
+        match self {
+            InProjectionWeight::Packed(weight) => weight.list(parameters),
+            InProjectionWeight::Separate(maps) => maps.list(parameters),
+        }
+    }
 }
 
 /// Attention in several heads (Vaswani et al. 2017): [`Tensor::multi_head_attention_forward`] with learned maps.
@@ -100,7 +109,7 @@ impl MultiheadAttention {
         let xavier = |name: &str, rows: usize, columns: usize| -> Result<Parameter> {
             let bound = nearest::<f32>((6.0 / (rows as f64 + columns as f64)).sqrt());
             let value = Tensor::uniform(device, &[rows, columns], -bound, bound)?;
-            Ok(Parameter::new(scope.at(name).name(), &value))
+            Ok(scope.parameter(name, &value))
         };
         let three = embed_dim.saturating_mul(3);
         let (kdim, vdim) = (options.kdim.unwrap_or(embed_dim), options.vdim.unwrap_or(embed_dim));
@@ -114,12 +123,12 @@ impl MultiheadAttention {
             ])
         };
         let zeros = |name: &str, size: usize| -> Result<Parameter> {
-            Ok(Parameter::new(scope.at(name).name(), &Tensor::zeros(device, &[size])?))
+            Ok(scope.parameter(name, &Tensor::zeros(device, &[size])?))
         };
         let in_proj_bias = if options.bias { Some(zeros("in_proj_bias", three)?) } else { None };
         let normal = |name: &str| -> Result<Parameter> {
             let value = Tensor::normal(device, &[1, 1, embed_dim], 0.0, (1.0 / embed_dim as f32).sqrt())?;
-            Ok(Parameter::new(scope.at(name).name(), &value))
+            Ok(scope.parameter(name, &value))
         };
         let bias_kv = if options.add_bias_kv { Some([normal("bias_k")?, normal("bias_v")?]) } else { None };
         let mut out_proj = Linear::without_bias(&scope.at("out_proj"), embed_dim, embed_dim)?;
@@ -168,22 +177,17 @@ impl MultiheadAttention {
 
 /// Attention of a sequence to itself: the output for it as query, key and value.
 impl Module for MultiheadAttention {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let output_alone = MultiHeadOptions { need_weights: false, ..MultiHeadOptions::default() };
         Ok(self.attend(input, input, input, &output_alone)?.0)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        let mut all = match &self.in_proj_weight {
-            InProjectionWeight::Packed(weight) => vec![weight.clone()],
-            InProjectionWeight::Separate(maps) => maps.to_vec(),
-        };
-        all.extend(self.in_proj_bias.clone());
-        all.extend(self.bias_kv.iter().flatten().cloned());
-        all.extend(self.out_proj.parameters());
-        all
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; in_proj_weight, in_proj_bias, bias_kv]
     }
-    fn train(&self, training: bool) {
-        self.mode.set(training);
+    fn children(&self) -> Children<'_> {
+        children![self; out_proj]
+    }
+    fn mode(&self) -> Option<&Mode> {
+        Some(&self.mode)
     }
 }

@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::norm::affine;
-use crate::nn::{Mode, Module, Scope};
+use crate::nn::{Held, Mode, Module, Scope, parameters};
 use crate::ops::BatchNormOptions;
 
 /// What [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`] are set to; the defaults are PyTorch's.
@@ -90,9 +90,11 @@ impl RunningStatistics {
             num_batches_tracked: scope.buffer("num_batches_tracked", &Tensor::full(device, &[], 0i32)?),
         })
     }
+}
 
-    pub(super) fn parameters(&self) -> Vec<Parameter> {
-        vec![self.mean.clone(), self.var.clone(), self.num_batches_tracked.clone()]
+impl Held for RunningStatistics {
+    fn list(&self, parameters: &mut Vec<Parameter>) {
+        [&self.mean, &self.var, &self.num_batches_tracked].into_iter().for_each(|held| held.list(parameters));
     }
 }
 
@@ -119,8 +121,7 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl<const D: usize> Module for BatchNorm<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let rank = input.rank();
         if rank != D + 2 && !(D == 1 && rank == 2) {
             let expected = if D == 1 { "2 or 3".to_string() } else { (D + 2).to_string() };
@@ -146,11 +147,10 @@ impl<const D: usize> Module for BatchNorm<D> {
         tracked.num_batches_tracked.count_up();
         Ok(output)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        let scale = [&self.weight, &self.bias].into_iter().flatten().cloned();
-        scale.chain(self.running.iter().flat_map(RunningStatistics::parameters)).collect()
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight, bias, running]
     }
-    fn train(&self, training: bool) {
-        self.mode.set(training);
+    fn mode(&self) -> Option<&Mode> {
+        Some(&self.mode)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope};
+use crate::nn::{Module, Scope, parameters};
 use crate::ops::{ConvOptions, ConvTransposeOptions};
 
 /// A convolution with learned filters over `D` dimensions: `[N, in, ..] -> [N, out, ..]`; see [`Conv1d`], [`Conv2d`] and
@@ -163,12 +163,11 @@ impl<const D: usize> ConvTranspose<D> {
 macro_rules! module {
     ($layer:ty, $method:ident) => {
         impl Module for $layer {
-            #[track_caller]
-            fn forward(&self, input: &Tensor) -> Result<Tensor> {
+            fn call(&self, input: &Tensor) -> Result<Tensor> {
                 input.$method(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref(), &self.options)
             }
-            fn parameters(&self) -> Vec<Parameter> {
-                [Some(self.weight.clone()), self.bias.clone()].into_iter().flatten().collect()
+            fn own_parameters(&self) -> Vec<Parameter> {
+                parameters![self; weight, bias]
             }
         }
     };

@@ -31,12 +31,11 @@ macro_rules! dropouts {
             }
 
             impl Module for $layer {
-                #[track_caller]
-                fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                fn call(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method(self.p, self.mode.is_training())
                 }
-                fn train(&self, training: bool) {
-                    self.mode.set(training);
+                fn mode(&self) -> Option<&Mode> {
+                    Some(&self.mode)
                 }
             }
         )*

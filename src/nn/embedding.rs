@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope};
+use crate::nn::{Module, Scope, parameters};
 use crate::ops::EmbeddingOptions;
 
 /// Rows of a learned table by i32 indices: `[..] -> [.., D]` (see [`Tensor::embedding`]).
@@ -48,16 +48,15 @@ impl Embedding {
             let row = Tensor::full(device, &[1, embedding_dim], row)?;
             value = value.scatter_value(0, &row, 0.0)?;
         }
-        Ok(Embedding { weight: Parameter::new(scope.at("weight").name(), &value), options: *options })
+        Ok(Embedding { weight: scope.parameter("weight", &value), options: *options })
     }
 }
 
 impl Module for Embedding {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.embedding(&self.weight.value(), &self.options)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.weight.clone()]
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight]
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::norm::affine;
-use crate::nn::{Mode, Module, RunningStatistics, Scope};
+use crate::nn::{Mode, Module, RunningStatistics, Scope, parameters};
 use crate::ops::InstanceNormOptions;
 
 /// What [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`] are set to; the defaults are PyTorch's.
@@ -82,10 +82,9 @@ impl<const D: usize> InstanceNorm<D> {
 }
 
 impl<const D: usize> Module for InstanceNorm<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         if input.rank() == D + 1 {
-            return self.forward(&input.unsqueeze(0)?)?.squeeze(0);
+            return self.call(&input.unsqueeze(0)?)?.squeeze(0);
         }
         if input.rank() != D + 2 {
             let rule =
@@ -102,11 +101,10 @@ impl<const D: usize> Module for InstanceNorm<D> {
         let (mean, var) = self.running.as_ref().map(|running| (&running.mean, &running.var)).unzip();
         input.instance_norm(mean, var, weight.as_ref(), bias.as_ref(), &options)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        let scale = [&self.weight, &self.bias].into_iter().flatten().cloned();
-        scale.chain(self.running.iter().flat_map(RunningStatistics::parameters)).collect()
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight, bias, running]
     }
-    fn train(&self, training: bool) {
-        self.mode.set(training);
+    fn mode(&self) -> Option<&Mode> {
+        Some(&self.mode)
     }
 }

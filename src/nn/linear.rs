@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope};
+use crate::nn::{Module, Scope, parameters};
 
 /// `y = x weight^T + bias`: `[.., in] -> [.., out]`.
 ///
@@ -44,11 +44,10 @@ impl Linear {
 }
 
 impl Module for Linear {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.linear(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref())
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        [Some(self.weight.clone()), self.bias.clone()].into_iter().flatten().collect()
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight, bias]
     }
 }

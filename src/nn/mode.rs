@@ -17,14 +17,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// }
 ///
 /// impl Module for Noise {
-///     fn forward(&self, input: &Tensor) -> Result<Tensor> {
+///     fn call(&self, input: &Tensor) -> Result<Tensor> {
 ///         if !self.mode.is_training() {
 ///             return Ok(input.clone());
 ///         }
 ///         input.add(&Tensor::randn(input.device(), input.shape())?)
 ///     }
-///     fn train(&self, training: bool) {
-///         self.mode.set(training);
+///     fn mode(&self) -> Option<&Mode> {
+///         Some(&self.mode)
 ///     }
 /// }
 ///

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope};
+use crate::nn::{Module, Scope, parameters};
 
 /// A weight of ones and a bias of zeros, where they are wanted.
 pub(super) fn affine(
@@ -15,10 +15,6 @@ pub(super) fn affine(
     let weight = if weight { Some(make("weight", 1.0)?) } else { None };
     let bias = if bias { Some(make("bias", 0.0)?) } else { None };
     Ok((weight, bias))
-}
-
-fn all(parameters: &[&Option<Parameter>]) -> Vec<Parameter> {
-    parameters.iter().filter_map(|parameter| (*parameter).clone()).collect()
 }
 
 fn value(parameter: &Option<Parameter>) -> Option<Tensor> {
@@ -78,13 +74,12 @@ impl LayerNorm {
 }
 
 impl Module for LayerNorm {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let (weight, bias) = (value(&self.weight), value(&self.bias));
         input.layer_norm(&self.normalized_shape, weight.as_ref(), bias.as_ref(), self.eps)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        all(&[&self.weight, &self.bias])
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight, bias]
     }
 }
 
@@ -134,13 +129,12 @@ impl GroupNorm {
 }
 
 impl Module for GroupNorm {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         let (weight, bias) = (value(&self.weight), value(&self.bias));
         input.group_norm(self.num_groups, weight.as_ref(), bias.as_ref(), self.eps)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        all(&[&self.weight, &self.bias])
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight, bias]
     }
 }
 
@@ -185,12 +179,11 @@ impl RmsNorm {
 }
 
 impl Module for RmsNorm {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.rms_norm(&self.normalized_shape, value(&self.weight).as_ref(), self.eps)
     }
-    fn parameters(&self) -> Vec<Parameter> {
-        all(&[&self.weight])
+    fn own_parameters(&self) -> Vec<Parameter> {
+        parameters![self; weight]
     }
 }
 
@@ -216,8 +209,7 @@ impl LocalResponseNorm {
 }
 
 impl Module for LocalResponseNorm {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.local_response_norm(self.size, self.alpha, self.beta, self.k)
     }
 }

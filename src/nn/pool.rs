@@ -22,8 +22,7 @@ impl<const D: usize> MaxPool<D> {
 }
 
 impl<const D: usize> Module for MaxPool<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         Ok(input.max_pool(self.kernel_size, &self.options)?.0)
     }
 }
@@ -45,8 +44,7 @@ impl<const D: usize> AvgPool<D> {
 }
 
 impl<const D: usize> Module for AvgPool<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.avg_pool(self.kernel_size, &self.options)
     }
 }
@@ -70,8 +68,7 @@ impl<const D: usize> LpPool<D> {
 }
 
 impl<const D: usize> Module for LpPool<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.lp_pool(self.norm_type, self.kernel_size, &self.options)
     }
 }
@@ -91,8 +88,7 @@ impl<const D: usize> AdaptiveAvgPool<D> {
 }
 
 impl<const D: usize> Module for AdaptiveAvgPool<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.adaptive_avg_pool(self.output_size)
     }
 }
@@ -112,8 +108,7 @@ impl<const D: usize> AdaptiveMaxPool<D> {
 }
 
 impl<const D: usize> Module for AdaptiveMaxPool<D> {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         Ok(input.adaptive_max_pool(self.output_size)?.0)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Mode, Module, Scope};
+use crate::nn::{Held, Mode, Module, Scope, parameters};
 use crate::ops::RecurrentOptions;
 
 /// How a recurrent layer is made, with PyTorch's names and defaults.
@@ -248,15 +248,14 @@ macro_rules! modules {
     ($($layer:ident)*) => {
         $(
             impl Module for $layer {
-                #[track_caller]
-                fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                fn call(&self, input: &Tensor) -> Result<Tensor> {
                     Ok(self.run(input, None)?.0)
                 }
-                fn parameters(&self) -> Vec<Parameter> {
-                    self.weights.clone()
+                fn own_parameters(&self) -> Vec<Parameter> {
+                    parameters![self; weights]
                 }
-                fn train(&self, training: bool) {
-                    self.mode.set(training);
+                fn mode(&self) -> Option<&Mode> {
+                    Some(&self.mode)
                 }
             }
         )*
@@ -305,10 +304,12 @@ impl CellWeights {
             _ => Tensor::zeros(input.device(), &[hidden]),
         }
     }
+}
 
-    /// All parameters, under PyTorch's names.
-    pub fn parameters(&self) -> Vec<Parameter> {
-        self.weights.iter().chain(self.biases.iter().flatten()).cloned().collect()
+impl Held for CellWeights {
+    fn list(&self, parameters: &mut Vec<Parameter>) {
+        self.weights.list(parameters);
+        self.biases.list(parameters);
     }
 }
 
@@ -396,4 +397,27 @@ impl LstmCell {
         };
         self.weights.with(|weights, biases| input.lstm_cell(&hidden, &cell, weights, biases))
     }
+}
+
+/// The output for an input after a state of zeros.
+macro_rules! cells {
+    ($($cell:ident, |$state:pat_param| $output:expr;)*) => {
+        $(
+            impl Module for $cell {
+                fn call(&self, input: &Tensor) -> Result<Tensor> {
+                    let $state = self.run(input, None)?;
+                    Ok($output)
+                }
+                fn own_parameters(&self) -> Vec<Parameter> {
+                    parameters![self; weights]
+                }
+            }
+        )*
+    };
+}
+
+cells! {
+    RnnCell, |hidden| hidden;
+    GruCell, |hidden| hidden;
+    LstmCell, |(hidden, _)| hidden;
 }

@@ -24,8 +24,7 @@ macro_rules! softmaxes {
             }
 
             impl Module for $layer {
-                #[track_caller]
-                fn forward(&self, input: &Tensor) -> Result<Tensor> {
+                fn call(&self, input: &Tensor) -> Result<Tensor> {
                     input.$method(self.dim)
                 }
             }

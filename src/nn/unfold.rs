@@ -40,15 +40,13 @@ impl Fold {
 }
 
 impl Module for Unfold {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.unfold(self.kernel_size, &self.options)
     }
 }
 
 impl Module for Fold {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.fold(self.output_size, self.kernel_size, &self.options)
     }
 }

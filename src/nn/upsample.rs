@@ -42,8 +42,7 @@ impl Upsample {
 }
 
 impl Module for Upsample {
-    #[track_caller]
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         input.interpolate(&self.options)
     }
 }

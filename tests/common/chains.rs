@@ -1,7 +1,7 @@
 //! Networks of any depth: chains of equal blocks, as they are counted and measured against depth.
 
-use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Scope};
-use wgrad::{Conv2dOptions, Padding, Parameter, Result, Tensor};
+use wgrad::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Scope};
+use wgrad::{Conv2dOptions, Padding, Result, Tensor};
 
 /// Channels between blocks.
 const CHANNELS: usize = 16;
@@ -44,6 +44,15 @@ struct Block {
     norm: BatchNorm2d,
 }
 
+impl Module for Block {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        self.norm.forward(&self.conv.forward(x)?)?.relu()
+    }
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; conv, norm]
+    }
+}
+
 /// A chain of blocks on images with 16 channels, and a linear layer behind it.
 pub struct Chain {
     shape: Shape,
@@ -62,7 +71,7 @@ impl Chain {
                 Shape::U if at >= depth.div_ceil(2) => (2 * CHANNELS, CHANNELS),
                 _ => (CHANNELS, CHANNELS),
             };
-            let scope = scope.at(at);
+            let scope = scope.at("blocks").at(at);
             let normed = if shape == Shape::PreActivation { from } else { to };
             Ok(Block {
                 conv: Conv2d::without_bias(&scope.at("conv"), from, to, [3, 3], &options)?,
@@ -79,12 +88,12 @@ impl Chain {
     pub fn forward_in_parts(&self, x: &Tensor, part: usize) -> Result<Tensor> {
         let mut y = x.clone();
         let mut skipped = Vec::new();
-        for (at, Block { conv, norm }) in self.blocks.iter().enumerate() {
-            let activated = |y: &Tensor| norm.forward(&conv.forward(y)?)?.relu();
+        for (at, block) in self.blocks.iter().enumerate() {
+            let activated = |y: &Tensor| block.forward(y);
             y = match self.shape {
                 Shape::Plain => activated(&y)?,
                 Shape::Residual => activated(&y)?.add(&y)?,
-                Shape::PreActivation => conv.forward(&norm.forward(&y)?.relu()?)?.add(&y)?,
+                Shape::PreActivation => block.conv.forward(&block.norm.forward(&y)?.relu()?)?.add(&y)?,
                 Shape::Dense if at % DENSE + 1 < DENSE => Tensor::cat(&[&y, &activated(&y)?], 1)?,
                 Shape::Dense => activated(&y)?,
                 Shape::U if at < self.blocks.len() / 2 => {
@@ -107,13 +116,10 @@ impl Chain {
 }
 
 impl Module for Chain {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
         self.forward_in_parts(x, usize::MAX)
     }
-
-    fn parameters(&self) -> Vec<Parameter> {
-        let of_blocks =
-            self.blocks.iter().flat_map(|block| [block.conv.parameters(), block.norm.parameters()].concat());
-        of_blocks.chain(self.head.parameters()).collect()
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; blocks, head]
     }
 }

@@ -115,10 +115,12 @@ fn times_are_those_of_the_work() {
 fn a_training_step_is_ascribed_to_the_lines_that_record_it() {
     let device = Device::reference();
     let scope = Scope::new(&device);
-    let net = Sequential::new()
-        .push(Linear::new(&scope.at(0), 8, 8).unwrap())
+    let net = Sequential::new(&scope)
+        .make(|s| Linear::new(s, 8, 8))
+        .unwrap()
         .push(Relu)
-        .push(Linear::new(&scope.at(2), 8, 4).unwrap());
+        .make(|s| Linear::new(s, 8, 4))
+        .unwrap();
     let mut sgd = Sgd::new(net.parameters(), SgdOptions { momentum: 0.9, ..SgdOptions::default() }).unwrap();
     let labels = Tensor::from_slice(&device, &[0, 1, 2], &[3]).unwrap();
     let line = line!() + 2;

@@ -4,7 +4,7 @@
 use crate::common;
 use crate::common::{Random, own_adapter};
 use wgrad::nn::{
-    AlphaDropout, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions, Dropout, Dropout1d, Dropout2d,
+    self, AlphaDropout, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions, Dropout, Dropout1d, Dropout2d,
     Dropout3d, FeatureAlphaDropout, GroupNorm, GroupNormOptions, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d,
     InstanceNormLayerOptions, LayerNorm, LayerNormOptions, Linear, LocalResponseNorm, Mode, Module, Relu, RmsNorm,
     RmsNormOptions, Scope, Sequential,
@@ -220,11 +220,11 @@ struct Block {
 }
 
 impl Module for Block {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
         self.dropout.forward(&self.first.forward(input)?)
     }
-    fn children(&self) -> Vec<&dyn Module> {
-        vec![&self.first, &self.dropout]
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; first, dropout]
     }
 }
 
@@ -235,9 +235,9 @@ fn the_switch_reaches_every_child() {
         let scope = Scope::new(&device);
         let norm = BatchNorm1d::new(&scope.at("norm"), 4, &BatchNormLayerOptions::default()).unwrap();
         let block = Block {
-            first: Sequential::new()
+            first: Sequential::new(&scope)
                 .push(Linear::new(&scope.at("fc"), 5, 4).unwrap())
-                .push(Sequential::new().push(norm.clone()).push(Relu)),
+                .push(Sequential::new(&scope).push(norm.clone()).push(Relu)),
             dropout: Dropout::new(0.5),
         };
         let names: Vec<String> = block.parameters().iter().map(|p| p.name().to_string()).collect();
@@ -246,7 +246,7 @@ fn the_switch_reaches_every_child() {
         assert_eq!(names[..2], ["fc.weight", "fc.bias"]);
         assert_eq!(names[2..], norms);
         // Clones share the mode and the statistics.
-        let model = Sequential::new().push(block);
+        let model = Sequential::new(&scope).push(block);
         let x = random(&device, &[8, 5], 1);
         let count = || norm.running.as_ref().unwrap().num_batches_tracked.value().item::<i32>().unwrap();
         assert_ne!(values(&model.forward(&x).unwrap()), values(&model.forward(&x).unwrap()), "dropout drops");

@@ -129,15 +129,19 @@ fn steps_on_the_adapter_make_nothing_new() {
 fn regularized(device: &Device) -> Sequential {
     let scope = Scope::new(device);
     let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
-    Sequential::new()
-        .push(Conv2d::without_bias(&scope.at(0), 1, 4, [3, 3], &Conv2dOptions::default()).unwrap())
-        .push(BatchNorm2d::new(&scope.at(1), 4, &BatchNormLayerOptions::default()).unwrap())
+    Sequential::new(&scope)
+        .make(|s| Conv2d::without_bias(s, 1, 4, [3, 3], &Conv2dOptions::default()))
+        .unwrap()
+        .make(|s| BatchNorm2d::new(s, 4, &BatchNormLayerOptions::default()))
+        .unwrap()
         .push(Relu)
         .push(Dropout2d::new(0.25))
-        .push(BatchNorm2d::new(&scope.at(4), 4, &cumulative).unwrap())
+        .make(|s| BatchNorm2d::new(s, 4, &cumulative))
+        .unwrap()
         .push(Flatten)
         .push(Dropout::new(0.5))
-        .push(Linear::new(&scope.at(7), 144, 10).unwrap())
+        .make(|s| Linear::new(s, 144, 10))
+        .unwrap()
 }
 
 #[test]

@@ -50,13 +50,12 @@ fn noop() -> Device {
 /// `blocks` of convolution, batch normalization and ReLU.
 fn net(device: &Device, blocks: usize) -> Sequential {
     let scope = Scope::new(device);
-    let mut net = Sequential::new();
-    for block in 0..blocks {
-        let scope = scope.at(block);
-        net = net.push(Conv2d::without_bias(&scope.at(0), 4, 4, [1, 1], &Conv2dOptions::default()).unwrap());
-        net = net.push(BatchNorm2d::new(&scope.at(1), 4, &BatchNormLayerOptions::default()).unwrap()).push(Relu);
+    let mut net = Sequential::new(&scope);
+    for _ in 0..blocks {
+        net = net.make(|s| Conv2d::without_bias(s, 4, 4, [1, 1], &Conv2dOptions::default())).unwrap();
+        net = net.make(|s| BatchNorm2d::new(s, 4, &BatchNormLayerOptions::default())).unwrap().push(Relu);
     }
-    net.push(Flatten).push(Linear::new(&scope.at("head"), 4 * 16, 10).unwrap())
+    net.push(Flatten).make(|s| Linear::new(s, 4 * 16, 10)).unwrap()
 }
 
 /// Allocations and dispatches of one optimizer step's flush, once it only replays.

@@ -16,10 +16,12 @@ fn devices() -> impl Iterator<Item = Device> {
 
 fn model(device: &Device, hidden: usize) -> Sequential {
     let scope = Scope::new(device);
-    Sequential::new()
-        .push(Linear::new(&scope.at(0), 6, hidden).unwrap())
+    Sequential::new(&scope)
+        .make(|s| Linear::new(s, 6, hidden))
+        .unwrap()
         .push(Relu)
-        .push(Linear::new(&scope.at(2), hidden, 3).unwrap())
+        .make(|s| Linear::new(s, hidden, 3))
+        .unwrap()
 }
 
 fn adam(model: &dyn Module) -> Adam {
@@ -78,13 +80,17 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
 fn normalized(device: &Device) -> Sequential {
     let scope = Scope::new(device);
     let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
-    Sequential::new()
-        .push(Linear::new(&scope.at(0), 6, 8).unwrap())
-        .push(BatchNorm1d::new(&scope.at(1), 8, &BatchNormLayerOptions::default()).unwrap())
+    Sequential::new(&scope)
+        .make(|s| Linear::new(s, 6, 8))
+        .unwrap()
+        .make(|s| BatchNorm1d::new(s, 8, &BatchNormLayerOptions::default()))
+        .unwrap()
         .push(Relu)
         .push(Dropout::new(0.25))
-        .push(Linear::new(&scope.at(4), 8, 3).unwrap())
-        .push(BatchNorm1d::new(&scope.at(5), 3, &cumulative).unwrap())
+        .make(|s| Linear::new(s, 8, 3))
+        .unwrap()
+        .make(|s| BatchNorm1d::new(s, 3, &cumulative))
+        .unwrap()
 }
 
 #[test]
@@ -223,7 +229,7 @@ fn damaged_and_foreign_files_are_refused() {
     refused(&good, &mut adam(&wide), &wide, &device, "0.weight is [8, 6] in the file and [9, 6] here");
     let more = model(&device, 8).push(Linear::new(&Scope::new(&device).at(3), 3, 3).unwrap());
     refused(&good, &mut adam(&more), &more, &device, "3.weight is missing");
-    let less = Sequential::new().push(Linear::new(&Scope::new(&device).at(0), 6, 8).unwrap());
+    let less = Sequential::new(&Scope::new(&device)).make(|s| Linear::new(s, 6, 8)).unwrap();
     let message = load(&good, &device, &less, &mut adam(&less)).unwrap_err().to_string();
     assert!(message.contains("steps") || message.contains("belongs to nothing"), "{message}");
 }
@@ -255,10 +261,10 @@ fn only(parameters: Vec<Parameter>) -> Held {
 struct Held(Vec<Parameter>);
 
 impl Module for Held {
-    fn forward(&self, input: &Tensor) -> wgrad::Result<Tensor> {
+    fn call(&self, input: &Tensor) -> wgrad::Result<Tensor> {
         Ok(input.clone())
     }
-    fn parameters(&self) -> Vec<Parameter> {
+    fn own_parameters(&self) -> Vec<Parameter> {
         self.0.clone()
     }
 }
@@ -362,8 +368,9 @@ fn a_shared_layer_is_one() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("run");
         let tied = || {
-            let layer = Linear::new(&Scope::new(&device).at("l"), 4, 4).unwrap();
-            (Sequential::new().push(layer.clone()).push(Relu).push(layer.clone()), layer)
+            let scope = Scope::new(&device);
+            let layer = Linear::new(&scope.at("l"), 4, 4).unwrap();
+            (Sequential::new(&scope).push(layer.clone()).push(Relu).push(layer.clone()), layer)
         };
         let (first, layer) = tied();
         assert_eq!(first.parameters().len(), 2);

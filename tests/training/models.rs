@@ -5,7 +5,7 @@ use crate::common::{Random, adapter, modules};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
-use wgrad::nn::{Module, Scope};
+use wgrad::nn::{self, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
     Conv2dOptions, CrossEntropyOptions, DType, Debug, Device, DeviceOptions, MaxPool2dOptions, Padding, Parameter,
@@ -59,6 +59,24 @@ fn resnet_has_torchvisions_names() {
     assert_eq!(names[30..42], within("layer2.0"));
     assert_eq!(names[42..44], ["layer2.0.downsample.0.weight", "layer2.0.downsample.1.weight"]);
     assert_eq!(names[120..], ["fc.weight", "fc.bias"]);
+}
+
+#[test]
+fn the_tree_of_modules_gives_parameters_their_names() {
+    for network in ALL {
+        let net = (network.build)(&Scope::new(&Device::reference())).unwrap();
+        let modules = net.named_modules();
+        let of_module = |(place, module): &(String, &dyn Module)| -> Vec<(String, String)> {
+            let own = module.own_parameters().into_iter().map(|p| p.name().to_string());
+            own.map(|name| (format!("{place}.{}", name.rsplit('.').next().unwrap()), name)).collect()
+        };
+        let names: Vec<(String, String)> = modules.iter().flat_map(of_module).collect();
+        for (by_tree, name) in &names {
+            assert_eq!(by_tree, name, "{}", network.name);
+        }
+        let all: Vec<String> = net.named_parameters().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), all, "{}", network.name);
+    }
 }
 
 #[test]
@@ -288,7 +306,7 @@ impl Mixed {
 }
 
 impl Module for Mixed {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
         let half = |parameter: &Parameter| parameter.value().to_dtype(DType::F16);
         let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
         let features = x.to_dtype(DType::F16)?.conv2d(&half(&self.filters)?, None, &options)?.relu()?;
@@ -296,8 +314,8 @@ impl Module for Mixed {
         pooled.matmul(&half(&self.weight)?)?.add(&half(&self.bias)?)?.relu()?.to_dtype(DType::F32)
     }
 
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.filters.clone(), self.weight.clone(), self.bias.clone()]
+    fn own_parameters(&self) -> Vec<Parameter> {
+        nn::parameters![self; filters, weight, bias]
     }
 }
 

@@ -133,7 +133,7 @@ fn layers_compute_what_their_methods_do() {
     same(&Flatten, x.reshape(&[1, 16]));
     same(&MaxPool2d::new([2, 2]), Tensor::from_slice(&device, &[-3.0f32, -1.0, 5.0, 7.0], &[1, 1, 2, 2]));
     same(&AvgPool2d::new([2, 2]), Tensor::from_slice(&device, &[-5.5f32, -3.5, 2.5, 4.5], &[1, 1, 2, 2]));
-    same(&Sequential::new().push(Relu).push(Flatten), x.relu().unwrap().reshape(&[1, 16]));
+    same(&Sequential::new(&Scope::new(&device)).push(Relu).push(Flatten), x.relu().unwrap().reshape(&[1, 16]));
 }
 
 /// The output's shape, and those of the parameters; the output must be what the operation gives with them.
