@@ -10,6 +10,7 @@ mod embedding;
 pub mod init;
 mod instance_norm;
 mod linear;
+mod losses;
 mod mode;
 mod module;
 mod norm;
@@ -33,6 +34,12 @@ pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Featur
 pub use embedding::Embedding;
 pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormLayerOptions};
 pub use linear::Linear;
+pub use losses::{
+    BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, CtcLoss, DiceLoss, GaussianNllLoss,
+    HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, Loss, MarginRankingLoss, MseLoss, MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PoissonNllLoss, SigmoidFocalLoss, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss, TripletMarginWithDistanceLoss,
+};
 pub use mode::Mode;
 pub use module::{AsModule, Children, Module};
 pub use norm::{GroupNorm, GroupNormOptions, LayerNorm, LayerNormOptions, LocalResponseNorm, RmsNorm, RmsNormOptions};

@@ -8,6 +8,7 @@ mod data;
 mod groups;
 mod init;
 mod job;
+mod losses;
 mod mnist;
 mod models;
 mod nn;

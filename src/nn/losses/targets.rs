@@ -1,0 +1,142 @@
+//! Losses of an input and a target.
+
+use super::{Loss, options, with_options};
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::ops::{CrossEntropyOptions, KlDivOptions, MultiMarginOptions, PoissonNllOptions, Reduction};
+
+with_options! {
+    /// Cross entropy of logits; see [`Tensor::cross_entropy`].
+    CrossEntropyLoss(CrossEntropyOptions);
+    /// The negative logarithm of the labels' probabilities; see [`Tensor::nll_loss`].
+    NllLoss(CrossEntropyOptions);
+    /// The divergence from one distribution to another; see [`Tensor::kl_div`].
+    KlDivLoss(KlDivOptions);
+    /// The negative log likelihood of counts; see [`Tensor::poisson_nll_loss`].
+    PoissonNllLoss(PoissonNllOptions);
+    /// A hinge on the margins between a label's score and all others; see [`Tensor::multi_margin_loss`].
+    MultiMarginLoss(MultiMarginOptions);
+}
+
+options! {
+    /// The squared error; see [`Tensor::mse_loss`].
+    MseLoss {
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// The absolute error; see [`Tensor::l1_loss`].
+    L1Loss {
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// The absolute error, squared near 0; see [`Tensor::smooth_l1_loss`].
+    SmoothL1Loss {
+        /// The error at which it becomes linear.
+        beta: f32 = 1.0,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// The squared error, linear far from 0; see [`Tensor::huber_loss`].
+    HuberLoss {
+        /// The error at which it becomes linear.
+        delta: f32 = 1.0,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// Cross entropy of probabilities of yes or no; see [`Tensor::binary_cross_entropy`].
+    BceLoss {
+        /// A weight for each element, of a shape that broadcasts to the input's.
+        weight: Option<Tensor> = None,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// Cross entropy of logits of yes or no; see [`Tensor::binary_cross_entropy_with_logits`].
+    BceWithLogitsLoss {
+        /// A weight for each element, of a shape that broadcasts to the input's.
+        weight: Option<Tensor> = None,
+        /// A weight for each yes, of a shape that broadcasts to the input's.
+        pos_weight: Option<Tensor> = None,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// Cross entropy of logits that easy examples count little for; see [`Tensor::sigmoid_focal_loss`], whose defaults these
+    /// are, but for the reduction, which is a mean as that of all losses here.
+    SigmoidFocalLoss {
+        /// The share of a yes, or below 0 for none.
+        alpha: f32 = 0.25,
+        /// How much less easy examples count.
+        gamma: f32 = 2.0,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// How little two masks overlap; see [`Tensor::dice_loss`].
+    DiceLoss {
+        /// Added to both sides of the fraction.
+        smooth: f32 = 1.0,
+        /// What becomes of the losses of the samples and classes.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// A hinge for distances of pairs, 1 for alike and -1 for not; see [`Tensor::hinge_embedding_loss`].
+    HingeEmbeddingLoss {
+        /// The distance past which different pairs cost nothing.
+        margin: f32 = 1.0,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// Logistic loss of scores and signs; see [`Tensor::soft_margin_loss`].
+    SoftMarginLoss {
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// A hinge between the scores of all labels and all others; see [`Tensor::multilabel_margin_loss`].
+    MultiLabelMarginLoss {
+        /// What becomes of the losses of the samples.
+        reduction: Reduction = Reduction::Mean,
+    }
+    /// Cross entropy of several labels' logits; see [`Tensor::multilabel_soft_margin_loss`].
+    MultiLabelSoftMarginLoss {
+        /// A weight for each class, `[C]`.
+        weight: Option<Tensor> = None,
+        /// What becomes of the losses of the samples.
+        reduction: Reduction = Reduction::Mean,
+    }
+}
+
+macro_rules! losses {
+    ($($loss:ident: |$this:ident, $input:ident, $target:ident| $value:expr;)*) => {$(
+        impl Loss for $loss {
+            #[track_caller]
+            fn forward(&self, $input: &Tensor, $target: &Tensor) -> Result<Tensor> {
+                let $this = self;
+                $value
+            }
+        }
+    )*};
+}
+
+losses! {
+    CrossEntropyLoss: |loss, input, target| input.cross_entropy(target, &loss.options);
+    NllLoss: |loss, input, target| input.nll_loss(target, &loss.options);
+    KlDivLoss: |loss, input, target| input.kl_div(target, &loss.options);
+    PoissonNllLoss: |loss, input, target| input.poisson_nll_loss(target, &loss.options);
+    MultiMarginLoss: |loss, input, target| input.multi_margin_loss(target, &loss.options);
+    MseLoss: |loss, input, target| input.mse_loss(target, loss.reduction);
+    L1Loss: |loss, input, target| input.l1_loss(target, loss.reduction);
+    SmoothL1Loss: |loss, input, target| input.smooth_l1_loss(target, loss.beta, loss.reduction);
+    HuberLoss: |loss, input, target| input.huber_loss(target, loss.delta, loss.reduction);
+    BceLoss: |loss, input, target| input.binary_cross_entropy(target, loss.weight.as_ref(), loss.reduction);
+    BceWithLogitsLoss: |loss, input, target| {
+        let (weight, pos_weight) = (loss.weight.as_ref(), loss.pos_weight.as_ref());
+        input.binary_cross_entropy_with_logits(target, weight, pos_weight, loss.reduction)
+    };
+    SigmoidFocalLoss: |loss, input, target| {
+        input.sigmoid_focal_loss(target, loss.alpha, loss.gamma, loss.reduction)
+    };
+    DiceLoss: |loss, input, target| input.dice_loss(target, loss.smooth, loss.reduction);
+    HingeEmbeddingLoss: |loss, input, target| input.hinge_embedding_loss(target, loss.margin, loss.reduction);
+    SoftMarginLoss: |loss, input, target| input.soft_margin_loss(target, loss.reduction);
+    MultiLabelMarginLoss: |loss, input, target| input.multilabel_margin_loss(target, loss.reduction);
+    MultiLabelSoftMarginLoss: |loss, input, target| {
+        input.multilabel_soft_margin_loss(target, loss.weight.as_ref(), loss.reduction)
+    };
+}
