@@ -1,6 +1,7 @@
 //! IDX files, the format MNIST comes in: two zero bytes, a type, a rank, the sizes as big-endian 32-bit numbers,
 //! the values. Gzipped or not.
 
+use super::file::check_expansion;
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -10,8 +11,7 @@ use std::path::{Path, PathBuf};
 const UNSIGNED_BYTE: u8 = 8;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Most items of a file. A few bytes of a gzipped file can announce and unpack to any number of zeros, so there has to be
-/// a limit; the largest sets in this format have 814,255 images.
+/// Most items of a file; the largest sets in this format have 814,255 images.
 const MOST_ITEMS: usize = 1 << 20;
 
 /// Unsigned bytes of some dimensions.
@@ -62,6 +62,7 @@ fn parse(path: PathBuf, mut input: impl Read, item: &[usize]) -> Result<Idx> {
         return Err(fault(format!("it announces {} items; at most {MOST_ITEMS} are read", sizes[0])));
     }
     let expected: u64 = sizes.iter().map(|&size| size as u64).product();
+    check_expansion(&path, expected)?;
     let mut values = Vec::new();
     // One byte past the end, to see whether there is one.
     let read = input.take(expected.saturating_add(1)).read_to_end(&mut values);

@@ -1,19 +1,13 @@
-//! MNIST: 28 x 28 images of handwritten digits (LeCun, Cortes and Burges).
+//! Sets of the MNIST family: 28 x 28 grey images in IDX files.
 
-use super::batches::{Batches, shuffled};
-use super::idx;
+use super::image::transpose_planes;
+use super::{Array, Images, idx};
 use crate::error::{Error, Result};
-use crate::graph::Device;
 use std::path::Path;
 
-/// Mean and standard deviation of the training set's pixels.
-const MEAN: f32 = 0.1307;
-const STD: f32 = 0.3081;
-
 const SIDE: usize = 28;
-const CLASSES: u8 = 10;
 
-/// The training and the test images.
+/// MNIST: handwritten digits (LeCun, Cortes and Burges).
 #[derive(Clone, Debug)]
 pub struct Mnist {
     /// 60,000 images in the original.
@@ -39,84 +33,137 @@ impl Mnist {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn open(folder: impl AsRef<Path>) -> Result<Mnist> {
-        let folder = folder.as_ref();
-        Ok(Mnist { train: Images::read(folder, "train")?, test: Images::read(folder, "t10k")? })
+        let (train, test) = train_and_test(folder.as_ref(), ["train", "t10k"], &digits(), |_| ())?;
+        Ok(Mnist { train, test })
     }
 }
 
-/// Labelled images, in the host's memory as bytes.
+/// Fashion-MNIST: articles of clothing (Xiao, Rasul and Vollgraf, 2017).
 #[derive(Clone, Debug)]
-pub struct Images {
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
+pub struct FashionMnist {
+    /// 60,000 images in the original.
+    pub train: Images,
+    /// 10,000 images in the original.
+    pub test: Images,
 }
 
-impl Images {
-    fn read(folder: &Path, set: &str) -> Result<Images> {
-        let images = idx::read(folder, &format!("{set}-images-idx3-ubyte"), &[SIDE, SIDE])?;
-        let labels = idx::read(folder, &format!("{set}-labels-idx1-ubyte"), &[])?;
-        if images.sizes[0] == 0 {
-            return Err(Error::file(images.path, "it holds no images"));
-        }
-        if images.sizes[0] != labels.sizes[0] {
-            let reason =
-                format!("{} labels for the {} images of {}", labels.sizes[0], images.sizes[0], images.path.display());
-            return Err(Error::file(labels.path, reason));
-        }
-        if let Some(at) = labels.values.iter().position(|&label| label >= CLASSES) {
-            return Err(Error::file(labels.path, format!("label {at} is {}; expected 0 to 9", labels.values[at])));
-        }
-        Ok(Images { pixels: images.values, labels: labels.values })
-    }
-
-    /// How many images there are.
-    #[allow(clippy::len_without_is_empty, reason = "there is always an image")]
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// The first `count` images, or all where there are fewer.
+impl FashionMnist {
+    /// Reads the four IDX files, whose names are those of [`Mnist`], from a folder.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `count` is 0.
-    pub fn limit(&self, count: usize) -> Result<Images> {
-        if count == 0 {
-            return Err(Error::invalid("limit", "a set needs at least one image"));
+    /// As [`Mnist::open`].
+    pub fn open(folder: impl AsRef<Path>) -> Result<FashionMnist> {
+        let classes =
+            ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+        let classes = classes.map(String::from);
+        let (train, test) = train_and_test(folder.as_ref(), ["train", "t10k"], &classes, |_| ())?;
+        Ok(FashionMnist { train, test })
+    }
+}
+
+/// The parts of EMNIST, which share images; they differ in classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmnistSplit {
+    /// 814,255 characters of 62 classes: digits, capitals and small letters.
+    ByClass,
+    /// 814,255 characters of 47 classes: small letters that look as their capitals do are counted among those.
+    ByMerge,
+    /// 131,600 characters of the same 47 classes, equally many of each.
+    Balanced,
+    /// 145,600 letters of 26 classes, capitals and small ones together. Labels begin at 1; class 0 is "N/A", as in
+    /// torchvision.
+    Letters,
+    /// 280,000 digits.
+    Digits,
+    /// 70,000 digits.
+    Mnist,
+}
+
+impl EmnistSplit {
+    /// As the files are called.
+    fn name(self) -> &'static str {
+        match self {
+            EmnistSplit::ByClass => "byclass",
+            EmnistSplit::ByMerge => "bymerge",
+            EmnistSplit::Balanced => "balanced",
+            EmnistSplit::Letters => "letters",
+            EmnistSplit::Digits => "digits",
+            EmnistSplit::Mnist => "mnist",
         }
-        let count = count.min(self.len());
-        Ok(Images { pixels: self.pixels[..count * SIDE * SIDE].to_vec(), labels: self.labels[..count].to_vec() })
     }
 
-    /// Batches in the order of the files.
+    fn classes(self) -> Vec<String> {
+        let letters = |range: std::ops::RangeInclusive<char>| range.map(String::from).collect::<Vec<_>>();
+        let small = letters('a'..='z');
+        match self {
+            EmnistSplit::ByClass => [digits(), letters('A'..='Z'), small].concat(),
+            EmnistSplit::ByMerge | EmnistSplit::Balanced => {
+                let distinct = ["a", "b", "d", "e", "f", "g", "h", "n", "q", "r", "t"].map(String::from).to_vec();
+                [digits(), letters('A'..='Z'), distinct].concat()
+            }
+            EmnistSplit::Letters => [vec!["N/A".to_string()], small].concat(),
+            EmnistSplit::Digits | EmnistSplit::Mnist => digits(),
+        }
+    }
+}
+
+/// EMNIST: handwritten letters and digits (Cohen, Afshar, Tapson and van Schaik, 2017).
+#[derive(Clone, Debug)]
+pub struct Emnist {
+    /// The training images, upright.
+    pub train: Images,
+    /// The test images, upright.
+    pub test: Images,
+}
+
+impl Emnist {
+    /// Reads the four IDX files of a split under their original names, such as `emnist-letters-train-images-idx3-ubyte.gz`,
+    /// from a folder. The files hold the images column by column; they are turned upright here.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
-    pub fn batches(&self, device: &Device, batch_size: usize) -> Result<Batches<'_>> {
-        Batches::new(self, device, batch_size, (0..self.len()).collect())
+    /// As [`Mnist::open`].
+    pub fn open(folder: impl AsRef<Path>, split: EmnistSplit) -> Result<Emnist> {
+        let stem = |set: &str| format!("emnist-{}-{set}", split.name());
+        let upright = |pixels: &mut [u8]| transpose_planes(pixels, SIDE);
+        let (train, test) =
+            train_and_test(folder.as_ref(), [&stem("train"), &stem("test")], &split.classes(), upright)?;
+        Ok(Emnist { train, test })
     }
+}
 
-    /// Batches in an order that depends on `seed` and `epoch` and on nothing else: an epoch can be repeated without
-    /// those before it.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
-    pub fn shuffled(&self, device: &Device, batch_size: usize, seed: u64, epoch: u64) -> Result<Batches<'_>> {
-        Batches::new(self, device, batch_size, shuffled(self.len(), seed, epoch))
-    }
+fn digits() -> Vec<String> {
+    (0..10).map(|digit: u8| digit.to_string()).collect()
+}
 
-    /// The pixels of some images, normalised.
-    pub(super) fn pixels(&self, indices: &[usize]) -> Vec<f32> {
-        let table: Vec<f32> = (0..=255u8).map(|value| (f32::from(value) / 255.0 - MEAN) / STD).collect();
-        let image = |&index: &usize| &self.pixels[index * SIDE * SIDE..][..SIDE * SIDE];
-        indices.iter().flat_map(image).map(|&value| table[usize::from(value)]).collect()
-    }
+/// Both sets, normalised by the training pixels.
+fn train_and_test(
+    folder: &Path,
+    stems: [&str; 2],
+    classes: &[String],
+    arrange: impl Fn(&mut [u8]),
+) -> Result<(Images, Images)> {
+    let read = |stem| read(folder, stem, classes, &arrange);
+    let (train, test) = (read(stems[0])?, read(stems[1])?);
+    let test = test.with_normalization(train.normalization())?;
+    Ok((train, test))
+}
 
-    pub(super) fn labels(&self, indices: &[usize]) -> Vec<i32> {
-        indices.iter().map(|&index| i32::from(self.labels[index])).collect()
+fn read(folder: &Path, stem: &str, classes: &[String], arrange: impl Fn(&mut [u8])) -> Result<Images> {
+    let mut images = idx::read(folder, &format!("{stem}-images-idx3-ubyte"), &[SIDE, SIDE])?;
+    let labels = idx::read(folder, &format!("{stem}-labels-idx1-ubyte"), &[])?;
+    if images.sizes[0] == 0 {
+        return Err(Error::file(images.path, "it holds no images"));
     }
-
-    /// Sizes of a batch of `count` images.
-    pub(super) fn shape(count: usize) -> [usize; 4] {
-        [count, 1, SIDE, SIDE]
+    if images.sizes[0] != labels.sizes[0] {
+        let reason =
+            format!("{} labels for the {} images of {}", labels.sizes[0], images.sizes[0], images.path.display());
+        return Err(Error::file(labels.path, reason));
     }
+    let last = classes.len() - 1;
+    if let Some(at) = labels.values.iter().position(|&label| usize::from(label) > last) {
+        return Err(Error::file(labels.path, format!("label {at} is {}; expected 0 to {last}", labels.values[at])));
+    }
+    arrange(&mut images.values);
+    let labels = labels.values.into_iter().map(i32::from).collect();
+    Images::new(Array::new(images.sizes, images.values)?, labels, classes.to_vec())
 }

@@ -1,10 +1,9 @@
-//! Layers, optimizers, networks, data and checkpoints.
+//! Layers, optimizers, networks, training and checkpoints.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod checkpoint;
-mod data;
 mod groups;
 mod init;
 mod job;

@@ -6,6 +6,7 @@
 mod activation;
 mod arithmetic;
 mod blend;
+mod bytes;
 mod compare;
 mod create;
 mod division;
@@ -378,6 +379,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(arithmetic::cases());
     cases.extend(division::cases());
     cases.extend(blend::cases());
+    cases.extend(bytes::cases());
     cases.extend(create::cases());
     cases.extend(pattern::cases());
     cases.extend(random::cases());
