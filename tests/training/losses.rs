@@ -19,7 +19,7 @@ fn losses_are_pytorchs() {
     let labels = |values: &[i32], shape: &[usize]| Tensor::from_slice(&device, values, shape).unwrap();
     let x = of(&[0.5, -1.0, 2.0, 1.5, 0.25, -0.75]);
     let y = of(&[0.25, 0.5, 0.75, 1.0, 0.0, 0.5]);
-    let z = y.add(&x.flip(&[0]).unwrap().mul_scalar(0.3).unwrap()).unwrap();
+    let z = y.add(&x.flip([0]).unwrap().mul_scalar(0.3).unwrap()).unwrap();
     let (p, log_p) = (x.sigmoid().unwrap(), x.log_softmax(1).unwrap());
     let sign = of(&[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]);
     let yes = of(&[1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
@@ -35,7 +35,7 @@ fn losses_are_pytorchs() {
         ..CrossEntropyOptions::default()
     };
     let batch_mean = KlDivOptions { reduction: KlDivReduction::BatchMean, ..KlDivOptions::default() };
-    let bce_weights = BceWithLogitsLoss::default().weight(weight.clone()).pos_weight(weight.flip(&[0]).unwrap());
+    let bce_weights = BceWithLogitsLoss::default().weight(weight.clone()).pos_weight(weight.flip([0]).unwrap());
     let weighted = MultiLabelSoftMarginLoss::default().weight(weight.clone());
     let distance = |a: &Tensor, b: &Tensor| -> Result<Tensor> { a.pairwise_distance(b, 1.0, 0.0) };
     let sequence = Tensor::stack(&[&x, &y, &z], 0).unwrap().log_softmax(2).unwrap();
