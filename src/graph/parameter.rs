@@ -74,6 +74,14 @@ impl Parameter {
         *self.slot.value.lock() = Value::Part(pack.clone(), index);
     }
 
+    /// The pack that the value is a segment of.
+    pub(crate) fn pack(&self) -> Option<Arc<Pack>> {
+        match &*self.slot.value.lock() {
+            Value::Part(pack, _) => Some(pack.clone()),
+            Value::Own(_) | Value::Counted(..) => None,
+        }
+    }
+
     /// Whether the value is this segment of the pack.
     pub(crate) fn is_part_of(&self, pack: &Arc<Pack>, index: usize) -> bool {
         matches!(&*self.slot.value.lock(), Value::Part(of, at) if Arc::ptr_eq(of, pack) && *at == index)

@@ -139,7 +139,7 @@ impl<const D: usize> Module for BatchNorm<D> {
         let normalized =
             |momentum: &Tensor| input.batch_norm_moving(mean, var, weight.as_ref(), bias.as_ref(), &options, momentum);
         let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
-        let momentum = match self.momentum {
+        let momentum = match self.mode.share_of_next().or(self.momentum) {
             Some(momentum) => Tensor::full(input.device(), &[], momentum)?,
             None => tracked.num_batches_tracked.value().add_scalar(1.0)?.to_dtype(DType::F32)?.reciprocal()?,
         };

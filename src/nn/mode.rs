@@ -1,7 +1,7 @@
 //! Whether a layer trains or evaluates.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Whether a layer trains, which is how it starts, or evaluates. Clones share it, as those of a parameter do.
 ///
@@ -36,12 +36,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug)]
 pub struct Mode {
     training: Arc<AtomicBool>,
+    /// The number of the next batch whose statistics are averaged; 0 where they are not.
+    averaged: Arc<AtomicU32>,
 }
 
 impl Default for Mode {
     /// Training.
     fn default() -> Mode {
-        Mode { training: Arc::new(AtomicBool::new(true)) }
+        Mode { training: Arc::new(AtomicBool::new(true)), averaged: Arc::default() }
     }
 }
 
@@ -54,5 +56,17 @@ impl Mode {
     /// Training, or evaluation.
     pub fn set(&self, training: bool) {
         self.training.store(training, Ordering::Relaxed);
+    }
+
+    /// Makes running statistics the mean over the batches from here on, or leaves that off again.
+    pub(crate) fn average_statistics(&self, on: bool) {
+        self.averaged.store(u32::from(on), Ordering::Relaxed);
+    }
+
+    /// The share of a batch in the running statistics, where they are the mean over some batches, of which it is the next.
+    pub(crate) fn share_of_next(&self) -> Option<f32> {
+        let next = |batch: u32| (batch > 0).then(|| batch.saturating_add(1));
+        let batch = self.averaged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        Some(1.0 / batch as f32)
     }
 }

@@ -2,18 +2,24 @@
 
 mod adam;
 mod algorithm;
+mod averaged;
 mod bundle;
 mod engine;
 mod group;
+mod lookahead;
 pub mod lr_scheduler;
+mod mirror;
 mod numbers;
 mod options;
 mod sgd;
 mod slots;
+mod wrapper;
 
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use averaged::{Averaged, Averaging};
 pub use engine::Engine;
 pub use group::{IntoParameters, ParamGroup, groups_by_name, layer_decay, no_decay_on_norms_and_biases};
+pub use lookahead::{Lookahead, LookaheadOptions};
 pub use sgd::{Sgd, SgdOptions};
 
 use crate::error::{Error, Result};

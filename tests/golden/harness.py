@@ -14,6 +14,7 @@ import torchvision
 from safetensors.torch import save_file
 
 import schedules
+import trajectories
 
 # Tolerances (rtol, atol).
 SAME = (0.0, 0.0)  # bools, indices: must be equal
@@ -118,6 +119,8 @@ def torch_function(op):
     room, _, name = op.rpartition(".")
     if room == "lr_scheduler":
         return partial(schedules.rates, name)
+    if room == "optim":
+        return partial(trajectories.trajectory, name)
     return next(getattr(room, op) for room in (F, torch, torchvision.ops) if hasattr(room, op))
 
 

@@ -36,6 +36,10 @@ fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
         for mut case in conformance::read(file).unwrap().into_iter().step_by(one_in()) {
             count += 1;
             let name = format!("{stem}/{}", case.name);
+            // A step rounds the numbers it is computed with, and on the reference nothing else.
+            if case.is_trajectory() && device.name() == "reference" {
+                case.tighten();
+            }
             case.signed_zeros &= !different::has_other_zeros(&name);
             let is_different = different::has_other_values(&name);
             let flushes = device.name().contains("SwiftShader") && different::has_subnormals(&name);

@@ -13,3 +13,4 @@ mod models;
 mod nn;
 mod optim;
 mod schedules;
+mod wrappers;

@@ -201,6 +201,17 @@ impl Case {
         })
     }
 
+    /// Whether it is a trajectory of parameters.
+    pub fn is_trajectory(&self) -> bool {
+        self.op.starts_with("optim.")
+    }
+
+    /// Lets results differ by a tenth of what they might.
+    pub fn tighten(&mut self) {
+        self.rtol /= 10.0;
+        self.atol /= 10.0;
+    }
+
     /// Calls the operation on a device and compares outputs and gradients.
     pub fn run(&self, device: &Device) -> Verdict {
         match (self.compute(device), self.raises) {
@@ -217,7 +228,7 @@ impl Case {
 
     /// Outputs, then the gradients that the file has.
     fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
-        if let Some(results) = training::run(self) {
+        if let Some(results) = training::run(self, device) {
             return results;
         }
         let operation = operation(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;

@@ -54,6 +54,15 @@ impl<'a> Attributes<'a> {
         })
     }
 
+    /// A pair of numbers.
+    pub fn pair(&self, name: &'static str, default: (f64, f64)) -> Result<(f64, f64), Refusal> {
+        match self.numbers(name)?.as_deref() {
+            None => Ok(default),
+            Some(&[first, second]) => Ok((first, second)),
+            Some(_) => Err(self.wrong(name)),
+        }
+    }
+
     pub fn counts(&self, name: &'static str) -> Result<Vec<u64>, Refusal> {
         let list = |value: &Value| value.as_array()?.iter().map(Value::as_u64).collect();
         self.map(name, list)?.ok_or_else(|| self.wrong(name))

@@ -1,16 +1,21 @@
 //! Cases of training: optimizers and schedules.
 
 mod attributes;
+mod optimizer;
+mod options;
 mod schedule;
+mod wrap;
 
 use super::{Case, Refusal, Values};
 use attributes::Attributes;
+use wgrad::Device;
 
 /// What a case of training gives, where it is one.
-pub(super) fn run(case: &Case) -> Option<Result<Vec<Values>, Refusal>> {
+pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Refusal>> {
     let (room, name) = case.op.split_once('.')?;
     match room {
         "lr_scheduler" => Some(schedule::run(name, &case.attrs)),
+        "optim" => Some(optimizer::run(name, case, device)),
         _ => None,
     }
 }

@@ -1,0 +1,136 @@
+//! Averages of weights.
+
+use super::mirror::{Mirror, Moved};
+use super::wrapper::left_to;
+use super::{Hyper, Optimizer};
+use crate::error::{Error, Result};
+use crate::graph::Parameter;
+use crate::number::nearest;
+
+/// Which average of the weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Averaging {
+    /// `a = decay a + (1 - decay) p` after every step; the first step's weights as they are.
+    Ema {
+        /// The share that stays.
+        decay: f64,
+    },
+    /// The mean of the weights after each step that follows the first `start` ones (Izmailov et al., 2018).
+    Swa {
+        /// Steps that are left out.
+        start: u64,
+    },
+}
+
+/// Averages the weights that any optimizer goes through, as PyTorch's `AveragedModel` does (by `get_ema_multi_avg_fn`, or
+/// for SWA). It changes nothing about the training: the average is there for
+/// [evaluation](Averaged::with_average), and to be [kept](Averaged::apply) in the end.
+///
+/// Buffers, such as running statistics, are the model's own. Those of SWA don't fit its weights: see
+/// [`update_batch_norm`](crate::train::update_batch_norm). A step takes no launch of its own, but a formula in the kernels
+/// of the next flush.
+///
+/// ```
+/// use wgrad::optim::{Averaged, Averaging, Optimizer, Sgd, SgdOptions};
+/// use wgrad::{Device, Parameter, Tensor};
+///
+/// let device = Device::reference();
+/// let x = Parameter::new("x", &Tensor::full(&device, &[1], 4.0f32)?);
+/// let sgd = Sgd::new(vec![x.clone()], SgdOptions::default().lr(0.25))?;
+/// let mut optimizer = Averaged::new(sgd, Averaging::Ema { decay: 0.5 })?;
+/// for _ in 0..2 {
+///     x.value().square()?.backward()?;
+///     optimizer.step()?;
+///     optimizer.zero_grad();
+/// }
+/// assert_eq!(x.value().item::<f32>()?, 1.0);
+/// assert_eq!(optimizer.with_average(|| x.value().item::<f32>())?, 1.5); // of 2 and 1
+/// assert_eq!(x.value().item::<f32>()?, 1.0);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct Averaged<O> {
+    inner: O,
+    averaging: Averaging,
+    average: Mirror,
+    taken: u64,
+}
+
+impl<O: Optimizer> Averaged<O> {
+    /// Starts with an average that is the parameters.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a decay is not from 0 to 1.
+    #[track_caller]
+    pub fn new(inner: O, averaging: Averaging) -> Result<Averaged<O>> {
+        if let Averaging::Ema { decay } = averaging
+            && !(0.0..=1.0).contains(&decay)
+        {
+            return Err(Error::invalid("averaged", format!("decay is {decay}; it must be from 0 to 1")));
+        }
+        let average = Mirror::new("average", inner.parameters())?;
+        Ok(Averaged { inner, averaging, average, taken: 0 })
+    }
+
+    /// The optimizer inside.
+    pub fn inner(&self) -> &O {
+        &self.inner
+    }
+
+    /// The optimizer inside, to add a group. What enters later is not averaged.
+    pub fn inner_mut(&mut self) -> &mut O {
+        &mut self.inner
+    }
+
+    /// The averages, in the order of the parameters, under the names `average.NAME`.
+    pub fn averages(&self) -> Vec<Parameter> {
+        self.average.values()
+    }
+
+    /// Runs something, such as an evaluation, while the parameters have their averages' values; then they have their own
+    /// again.
+    ///
+    /// # Errors
+    /// Those of `run`.
+    #[track_caller]
+    pub fn with_average<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let lent = self.average.lend()?;
+        let result = run();
+        drop(lent);
+        result
+    }
+
+    /// Gives the parameters their averages' values for good.
+    ///
+    /// # Errors
+    /// What the device meets on the way.
+    #[track_caller]
+    pub fn apply(&self) -> Result<()> {
+        self.average.update(|_, average| Ok(Moved { parameter: Some(average.clone()), value: None }))
+    }
+
+    /// How far the average goes towards the weights of the last step.
+    fn share(&self) -> Option<f64> {
+        match self.averaging {
+            Averaging::Ema { decay } => Some(if self.taken == 1 { 1.0 } else { 1.0 - decay }),
+            Averaging::Swa { start } => self.taken.checked_sub(start).filter(|&n| n > 0).map(|n| 1.0 / n as f64),
+        }
+    }
+}
+
+impl<O: Optimizer> Optimizer for Averaged<O> {
+    left_to!((this) this.inner);
+    /// Takes a step of the inner optimizer, whose errors these are; after one the average has not moved. The average's own
+    /// step is carried out by the flush that comes next.
+    #[track_caller]
+    fn step(&mut self) -> Result<()> {
+        self.inner.step()?;
+        self.taken += 1;
+        let Some(share) = self.share() else { return Ok(()) };
+        let share = nearest(share);
+        self.average
+            .update(|weights, average| Ok(Moved { parameter: None, value: Some(average.lerp(weights, share)?) }))
+    }
+    fn buffers(&self) -> Vec<Parameter> {
+        [self.inner.buffers(), self.average.values()].concat()
+    }
+}

@@ -1,0 +1,99 @@
+//! Lookahead.
+
+use super::mirror::{Mirror, Moved};
+use super::options::options;
+use super::wrapper::left_to;
+use super::{Hyper, Optimizer};
+use crate::error::{Error, Result};
+use crate::graph::Parameter;
+use crate::number::nearest;
+
+options! {
+    /// Options of [`Lookahead`]; the defaults are the paper's.
+    LookaheadOptions {
+        /// Steps of the optimizer for one of the slow weights.
+        k: u64 = 5,
+        /// How far the slow weights go, of the way to the fast ones.
+        alpha: f64 = 0.5,
+    }
+}
+
+/// Lookahead (Zhang et al., 2019) round any optimizer: `k` steps forward, one step back.
+///
+/// The optimizer changes the parameters, the fast weights `p`. After every `k` steps the slow weights `s` go towards them,
+/// `s = s + alpha (p - s)`, and the parameters go on from there: `p = s`. The optimizer's own state stays as it is. A
+/// parameter of a group that is added later has no slow weight.
+///
+/// ```
+/// use wgrad::optim::{Lookahead, LookaheadOptions, Optimizer, Sgd, SgdOptions};
+/// use wgrad::{Device, Parameter, Tensor};
+///
+/// let device = Device::reference();
+/// let x = Parameter::new("x", &Tensor::full(&device, &[1], 4.0f32)?);
+/// let sgd = Sgd::new(vec![x.clone()], SgdOptions::default().lr(0.25))?;
+/// let mut optimizer = Lookahead::new(sgd, LookaheadOptions::default().k(2))?;
+/// for _ in 0..2 {
+///     x.value().square()?.backward()?;
+///     optimizer.step()?;
+///     optimizer.zero_grad();
+/// }
+/// assert_eq!(x.value().item::<f32>()?, 2.5); // half the way from 4 to 1
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct Lookahead<O> {
+    inner: O,
+    options: LookaheadOptions,
+    slow: Mirror,
+    taken: u64,
+}
+
+impl<O: Optimizer> Lookahead<O> {
+    /// Starts with slow weights that are the parameters.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `k` is 0 or `alpha` is not from 0 to 1.
+    #[track_caller]
+    pub fn new(inner: O, options: LookaheadOptions) -> Result<Lookahead<O>> {
+        const OP: &str = "lookahead";
+        if options.k == 0 {
+            return Err(Error::invalid(OP, "k is 0; it must be at least 1"));
+        }
+        if !(0.0..=1.0).contains(&options.alpha) {
+            return Err(Error::invalid(OP, format!("alpha is {}; it must be from 0 to 1", options.alpha)));
+        }
+        let slow = Mirror::new("slow", inner.parameters())?;
+        Ok(Lookahead { inner, options, slow, taken: 0 })
+    }
+
+    /// The optimizer inside.
+    pub fn inner(&self) -> &O {
+        &self.inner
+    }
+
+    /// The optimizer inside, to add a group.
+    pub fn inner_mut(&mut self) -> &mut O {
+        &mut self.inner
+    }
+}
+
+impl<O: Optimizer> Optimizer for Lookahead<O> {
+    left_to!((this) this.inner);
+    /// Takes a step of the inner optimizer, whose errors these are; after one the slow weights have not moved. The slow
+    /// weights' own step is carried out by the flush that comes next.
+    #[track_caller]
+    fn step(&mut self) -> Result<()> {
+        self.inner.step()?;
+        self.taken += 1;
+        if !self.taken.is_multiple_of(self.options.k) {
+            return Ok(());
+        }
+        let alpha = nearest(self.options.alpha);
+        self.slow.update(|fast, slow| {
+            let slow = slow.lerp(fast, alpha)?;
+            Ok(Moved { parameter: Some(slow.clone()), value: Some(slow) })
+        })
+    }
+    fn buffers(&self) -> Vec<Parameter> {
+        [self.inner.buffers(), self.slow.values()].concat()
+    }
+}

@@ -1,0 +1,55 @@
+//! Optimizers that leave their work, or most of it, to another.
+
+use super::{Hyper, Optimizer};
+use crate::error::Result;
+use crate::graph::Parameter;
+
+/// The functions of [`Optimizer`] that are left to another one, which a function of the optimizer finds.
+macro_rules! left_to {
+    (($this:ident) $inner:expr) => {
+        fn name(&self) -> &'static str {
+            let $this = self;
+            $inner.name()
+        }
+        fn parameters(&self) -> Vec<Parameter> {
+            let $this = self;
+            $inner.parameters()
+        }
+        fn steps(&self) -> Result<Vec<u64>> {
+            let $this = self;
+            $inner.steps()
+        }
+        fn set_steps(&mut self, steps: &[u64]) -> Result<()> {
+            let $this = self;
+            $inner.set_steps(steps)
+        }
+        fn groups(&self) -> usize {
+            let $this = self;
+            $inner.groups()
+        }
+        fn hyper(&self, hyper: Hyper, group: usize) -> Result<Option<f64>> {
+            let $this = self;
+            $inner.hyper(hyper, group)
+        }
+        fn set_hyper(&mut self, hyper: Hyper, group: usize, value: f64) -> Result<()> {
+            let $this = self;
+            $inner.set_hyper(hyper, group, value)
+        }
+        fn zero_grad(&self) {
+            let $this = self;
+            $inner.zero_grad();
+        }
+    };
+}
+pub(super) use left_to;
+
+impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
+    left_to!((this)(**this));
+    #[track_caller]
+    fn step(&mut self) -> Result<()> {
+        (**self).step()
+    }
+    fn buffers(&self) -> Vec<Parameter> {
+        (**self).buffers()
+    }
+}

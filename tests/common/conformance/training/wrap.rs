@@ -1,0 +1,43 @@
+//! Wrappers round the optimizer of a case.
+
+use super::{Attributes, Refusal};
+use serde_json::{Map, Value};
+use wgrad::Parameter;
+use wgrad::optim::{Averaged, Averaging, Lookahead, LookaheadOptions, Optimizer};
+
+/// An optimizer with its wrappers, and the averages of its parameters.
+pub(super) struct Wrapped {
+    pub optimizer: Box<dyn Optimizer>,
+    /// By the optimizer's order of the parameters.
+    pub averages: Vec<Parameter>,
+}
+
+impl Wrapped {
+    /// From the inside out.
+    pub fn new(optimizer: Box<dyn Optimizer>, wrappers: &[&Map<String, Value>]) -> Result<Wrapped, Refusal> {
+        let bare = Wrapped { optimizer, averages: Vec::new() };
+        wrappers.iter().try_fold(bare, |wrapped, attrs| {
+            let attributes = Attributes::new(attrs);
+            let wrapped = wrapped.wrap(&attributes)?;
+            attributes.finish()?;
+            Ok(wrapped)
+        })
+    }
+
+    fn wrap(self, a: &Attributes) -> Result<Wrapped, Refusal> {
+        let Wrapped { optimizer, averages } = self;
+        let averaging = match a.text("name", "")? {
+            "Lookahead" => {
+                let options = LookaheadOptions::default();
+                let options = options.k(a.count("k", options.k)?).alpha(a.number("alpha", options.alpha)?);
+                return Ok(Wrapped { optimizer: Box::new(Lookahead::new(optimizer, options)?), averages });
+            }
+            "EMA" => Averaging::Ema { decay: a.number("decay", 0.999)? },
+            "SWA" => Averaging::Swa { start: a.count("start", 0)? },
+            name => return Err(Refusal::Unsupported(format!("wrapper {name}"))),
+        };
+        let averaged = Averaged::new(optimizer, averaging)?;
+        let averages = averaged.averages();
+        Ok(Wrapped { optimizer: Box::new(averaged), averages })
+    }
+}
