@@ -59,8 +59,8 @@ pub use dims::{Dim, Dims};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{
-    BackwardOptions, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Room, Stats, Summing, Tensor,
-    Vjp, apply, grad, no_grad,
+    BackwardOptions, CheckpointResults, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Room,
+    Stats, Summing, Tensor, Vjp, apply, checkpoint, grad, no_grad,
 };
 pub use host_tensor::HostTensor;
 pub use ops::{

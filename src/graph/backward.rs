@@ -1,10 +1,12 @@
 //! The reverse walk: from outputs to the gradients of what they were computed from.
 
 use crate::error::{Error, Result};
+use crate::graph::checkpoint::Checkpoint;
+use crate::graph::list::Few;
 use crate::graph::node::{Node, Tensor, grad_enabled, walking, with_grad};
 use crate::graph::op::Vjp;
 use crate::graph::{ascribe, ascribe_to_caller};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// How [`Tensor::backward_with`] walks.
@@ -118,9 +120,13 @@ impl Tensor {
     }
 }
 
+/// Values and their gradients by node and output, in recording order.
+type Adjoints = BTreeMap<(u64, usize), (Tensor, Tensor)>;
+
+/// What a walk has found.
 struct Walk {
-    /// Gradients of leaves and of the tensors asked for, by node and output, in recording order.
-    adjoints: BTreeMap<(u64, usize), (Tensor, Tensor)>,
+    /// Gradients of leaves and of the tensors asked for.
+    adjoints: Adjoints,
     visited: Vec<Arc<Node>>,
 }
 
@@ -129,80 +135,123 @@ struct Walk {
 fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_graph: bool) -> Result<Walk> {
     let _walking = walking();
     with_grad(create_graph, || {
-        let mut adjoints: BTreeMap<(u64, usize), (Tensor, Tensor)> = BTreeMap::new();
-        let mut nodes: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
-        let mut kept: HashMap<(u64, usize), ()> = HashMap::new();
-        for tensor in keep {
-            kept.insert((tensor.node.id, tensor.output), ());
-        }
-        let add = |op: &'static str,
-                   nodes: &mut BTreeMap<u64, Arc<Node>>,
-                   adjoints: &mut BTreeMap<(u64, usize), (Tensor, Tensor)>,
-                   target: &Tensor,
-                   adjoint: Tensor|
-         -> Result<()> {
-            if (adjoint.shape(), adjoint.dtype()) != (target.shape(), target.dtype()) {
-                let is = format!("{} {}", target.shape(), target.dtype());
-                let rule = format!("a gradient of {} {} for a value of {is}", adjoint.shape(), adjoint.dtype());
-                return Err(Error::invalid(op, rule));
-            }
-            target.device().check_same(op, adjoint.device())?;
-            let key = (target.node.id, target.output);
-            let sum = match adjoints.remove(&key) {
-                Some((_, old)) => {
-                    let _line = ascribe(target.node.source);
-                    old.add(&adjoint)?
-                }
-                None => adjoint,
-            };
-            adjoints.insert(key, (target.clone(), sum));
-            nodes.insert(target.node.id, target.node.clone());
-            Ok(())
-        };
+        let kept = keep.iter().map(|tensor| (tensor.node.id, tensor.output)).collect();
+        let mut walker = Walker { kept, ..Walker::default() };
         for (target, seed) in seeds {
             if target.is_tracked() {
-                add(op, &mut nodes, &mut adjoints, &target, seed)?;
+                walker.add(op, &target, seed)?;
             }
         }
-        let mut visited = Vec::new();
-        let mut done: BTreeMap<(u64, usize), (Tensor, Tensor)> = BTreeMap::new();
-        while let Some((id, node)) = nodes.pop_last() {
-            let outputs: Vec<Tensor> = (0..node.outputs.len()).map(|output| Tensor::of(node.clone(), output)).collect();
-            let mut cotangents: Vec<Option<Tensor>> = vec![None; outputs.len()];
-            for (output, cotangent) in cotangents.iter_mut().enumerate() {
-                if let Some((tensor, adjoint)) = adjoints.remove(&(id, output)) {
-                    if node.gradient.is_some() || kept.contains_key(&(id, output)) {
-                        done.insert((id, output), (tensor, adjoint.clone()));
-                    }
-                    *cotangent = Some(adjoint);
-                }
-            }
-            if !node.is_tracked() {
-                continue;
-            }
-            let inputs = {
-                let state = node.state.lock();
-                if state.released {
-                    return Err(Error::GraphReleased { op: node.op.name() });
-                }
-                state.inputs.clone()
-            };
-            let wanted: Vec<bool> = inputs.iter().map(Tensor::is_tracked).collect();
-            let context = Vjp { inputs: &inputs, outputs: &outputs, cotangents: &cotangents, wanted: &wanted };
-            let line = ascribe(node.source);
-            let gradients = node.op.vjp(&context)?;
-            drop(line);
-            if gradients.len() != inputs.len() {
-                let rule = format!("vjp returned {} gradients for {} inputs", gradients.len(), inputs.len());
-                return Err(Error::invalid(node.op.name(), rule));
-            }
-            for ((input, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
-                if let (Some(gradient), true) = (gradient, wanted) {
-                    add(node.op.name(), &mut nodes, &mut adjoints, input, gradient)?;
-                }
-            }
-            visited.push(node);
+        while let Some((_, node)) = walker.nodes.pop_last() {
+            walker.pass(node)?;
         }
-        Ok(Walk { adjoints: done, visited })
+        Ok(Walk { adjoints: walker.done, visited: walker.visited })
     })
+}
+
+/// A walk under way.
+#[derive(Default)]
+struct Walker {
+    /// Gradients so far of what is still to be walked, and its nodes.
+    adjoints: Adjoints,
+    nodes: BTreeMap<u64, Arc<Node>>,
+    /// Values whose gradient is asked for.
+    kept: HashSet<(u64, usize)>,
+    done: Adjoints,
+    visited: Vec<Arc<Node>>,
+}
+
+impl Walker {
+    /// Adds to a value's gradient.
+    fn add(&mut self, op: &'static str, target: &Tensor, adjoint: Tensor) -> Result<()> {
+        if (adjoint.shape(), adjoint.dtype()) != (target.shape(), target.dtype()) {
+            let is = format!("{} {}", target.shape(), target.dtype());
+            let rule = format!("a gradient of {} {} for a value of {is}", adjoint.shape(), adjoint.dtype());
+            return Err(Error::invalid(op, rule));
+        }
+        target.device().check_same(op, adjoint.device())?;
+        let key = (target.node.id, target.output);
+        let sum = match self.adjoints.remove(&key) {
+            Some((_, old)) => {
+                let _line = ascribe(target.node.source);
+                old.add(&adjoint)?
+            }
+            None => adjoint,
+        };
+        self.adjoints.insert(key, (target.clone(), sum));
+        self.nodes.insert(target.node.id, target.node.clone());
+        Ok(())
+    }
+
+    /// The gradients of a node's outputs, which all of its readers have added to by now.
+    fn cotangents(&mut self, node: &Node) -> Vec<Option<Tensor>> {
+        let cotangent = |output| {
+            let key = (node.id, output);
+            let (tensor, adjoint) = self.adjoints.remove(&key)?;
+            if node.gradient.is_some() || self.kept.contains(&key) {
+                self.done.insert(key, (tensor, adjoint.clone()));
+            }
+            Some(adjoint)
+        };
+        (0..node.outputs.len()).map(cotangent).collect()
+    }
+
+    /// Walks from a node to its inputs.
+    fn pass(&mut self, node: Arc<Node>) -> Result<()> {
+        let cotangents = self.cotangents(&node);
+        if !node.is_tracked() {
+            return Ok(());
+        }
+        let inputs = inputs(&node)?;
+        if let Some(checkpoint) = node.checkpoint() {
+            return self.pass_again(&node, checkpoint, &inputs, cotangents);
+        }
+        let outputs: Vec<Tensor> = (0..node.outputs.len()).map(|output| Tensor::of(node.clone(), output)).collect();
+        let wanted: Vec<bool> = inputs.iter().map(Tensor::is_tracked).collect();
+        let context = Vjp { inputs: &inputs, outputs: &outputs, cotangents: &cotangents, wanted: &wanted };
+        let line = ascribe(node.source);
+        let gradients = node.op.vjp(&context)?;
+        drop(line);
+        if gradients.len() != inputs.len() {
+            let rule = format!("vjp returned {} gradients for {} inputs", gradients.len(), inputs.len());
+            return Err(Error::invalid(node.op.name(), rule));
+        }
+        for ((input, gradient), wanted) in inputs.iter().zip(gradients).zip(wanted) {
+            if let (Some(gradient), true) = (gradient, wanted) {
+                self.add(node.op.name(), input, gradient)?;
+            }
+        }
+        self.visited.push(node);
+        Ok(())
+    }
+
+    /// Walks from a result that is computed again to that computation, which is recorded for it. All results of one pass
+    /// have been recorded one after the other, and go together.
+    fn pass_again(
+        &mut self,
+        node: &Arc<Node>,
+        checkpoint: &Checkpoint,
+        inputs: &[Tensor],
+        cotangents: Vec<Option<Tensor>>,
+    ) -> Result<()> {
+        let mut gradients: Vec<(usize, Tensor)> =
+            cotangents.into_iter().flatten().map(|gradient| (checkpoint.result(), gradient)).collect();
+        self.visited.push(node.clone());
+        while let Some(next) = self.nodes.last_entry() {
+            let Some(other) = next.get().checkpoint().filter(|other| other.is_of_same(checkpoint)) else { break };
+            let (result, next) = (other.result(), next.get().clone());
+            self.nodes.pop_last();
+            gradients.extend(self.cotangents(&next).into_iter().flatten().map(|gradient| (result, gradient)));
+            self.visited.push(next);
+        }
+        let Some((_, after)) = gradients.first() else { return Ok(()) };
+        let results = checkpoint.record_again(inputs, after)?;
+        gradients.into_iter().try_for_each(|(result, gradient)| self.add(node.op.name(), &results[result], gradient))
+    }
+}
+
+/// What a node was computed from.
+fn inputs(node: &Node) -> Result<Few<Tensor>> {
+    let state = node.state.lock();
+    if state.released { Err(Error::GraphReleased { op: node.op.name() }) } else { Ok(state.inputs.clone()) }
 }

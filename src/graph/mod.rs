@@ -2,6 +2,7 @@
 //! reverse walk. Knows no particular operation.
 
 mod backward;
+mod checkpoint;
 mod device;
 mod fingerprint;
 mod list;
@@ -15,6 +16,7 @@ mod schedule;
 mod source;
 
 pub use backward::{BackwardOptions, grad};
+pub use checkpoint::{CheckpointResults, checkpoint};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
 pub(crate) use fingerprint::{Fingerprint, Fingerprinter};

@@ -3,6 +3,7 @@
 use crate::device::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::graph::checkpoint::{Checkpoint, Late};
 use crate::graph::device::Device;
 use crate::graph::fingerprint::{Fingerprint, Fingerprinter};
 use crate::graph::list::{Few, OneOrMore};
@@ -12,6 +13,7 @@ use crate::graph::source::source;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
@@ -32,10 +34,11 @@ pub(crate) enum Storage {
 }
 
 /// The operation of a node.
+#[derive(Clone)]
 pub(crate) enum Operation {
     /// One without attributes, the same in every call.
     Shared(&'static dyn Op),
-    Own(Box<dyn Op>),
+    Own(Arc<dyn Op>),
 }
 
 impl Deref for Operation {
@@ -126,6 +129,18 @@ impl Node {
     /// True where the walk of a gradient goes on to its inputs.
     pub fn is_tracked(&self) -> bool {
         self.requires_grad && self.gradient.is_none()
+    }
+
+    /// Its operation, where it shows a result whose history is computed again.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        let op: &dyn Any = &*self.op;
+        op.downcast_ref()
+    }
+
+    /// True where calls that read what it shows must run after its second input is computed.
+    pub fn is_late(&self) -> bool {
+        let op: &dyn Any = &*self.op;
+        op.is::<Late>()
     }
 }
 
@@ -245,19 +260,19 @@ pub(crate) fn grad_enabled() -> bool {
 /// ```
 #[track_caller]
 pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(None, Operation::Own(Box::new(op)), inputs, true)?))
+    Ok(outputs(record_call(None, Operation::Own(Arc::new(op)), inputs, true)?))
 }
 
 /// Records one call of `op`.
 #[track_caller]
 pub(crate) fn record(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    Ok(outputs(record_call(None, Operation::Own(Box::new(op)), inputs, false)?))
+    Ok(outputs(record_call(None, Operation::Own(Arc::new(op)), inputs, false)?))
 }
 
 /// Records one call of `op` with a single output.
 #[track_caller]
 pub(crate) fn record_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(Tensor::of(record_call(None, Operation::Own(Box::new(op)), inputs, false)?, 0))
+    Ok(Tensor::of(record_call(None, Operation::Own(Arc::new(op)), inputs, false)?, 0))
 }
 
 /// Records one call of an operation that all its calls share, with a single output.
@@ -269,7 +284,13 @@ pub(crate) fn record_shared(op: &'static dyn Op, inputs: &[&Tensor]) -> Result<T
 /// Records one call of `op` with a single output and no inputs on a device.
 #[track_caller]
 pub(crate) fn record_on(device: &Device, op: impl Op) -> Result<Tensor> {
-    Ok(Tensor::of(record_call(Some(device), Operation::Own(Box::new(op)), &[], false)?, 0))
+    Ok(Tensor::of(record_call(Some(device), Operation::Own(Arc::new(op)), &[], false)?, 0))
+}
+
+/// Records a call as it was recorded before, on other inputs.
+#[track_caller]
+pub(super) fn record_again(device: &Device, op: Operation, inputs: &[&Tensor], custom: bool) -> Result<Arc<Node>> {
+    record_call(Some(device), op, inputs, custom)
 }
 
 /// Records one call of `op` on a device, that of its inputs where none is given.
@@ -394,7 +415,7 @@ pub(crate) fn record_leaf(
         id: next_id(),
         device: device.clone(),
         structure: structure(&op, &[layout]),
-        op: Operation::Own(Box::new(op)),
+        op: Operation::Own(Arc::new(op)),
         outputs: OneOrMore::One(layout),
         requires_grad: gradient.is_some(),
         custom: false,
@@ -417,7 +438,7 @@ fn structure(op: &dyn Op, outputs: &[Layout]) -> Fingerprint {
     state.fingerprint()
 }
 
-fn next_id() -> u64 {
+pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 

@@ -1,5 +1,6 @@
 //! What one flush computes, in order, and what of it is kept.
 
+use crate::graph::list::Few;
 use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::op::Class;
 use crate::shape::Layout;
@@ -218,8 +219,9 @@ impl Schedule {
             let is_left = self.remembered[i] && is_cheap(node);
             *kept &= !is_left;
             *retains = is_left || *retains && *kept;
-            let drops = usize::from(!*retains);
-            for edge in &self.edges[i] {
+            for (input, edge) in self.edges[i].iter().enumerate() {
+                // A gradient of what is computed again walks all inputs but the result itself.
+                let drops = usize::from(!*retains || input == 0 && node.checkpoint().is_some());
                 match *edge {
                     Edge::Node { index, .. } => {
                         self.referred[index] += 1;
@@ -288,8 +290,15 @@ impl Schedule {
         // From the last on: most nodes are held by nothing but those after them, and go with their edges.
         while let Some(node) = self.nodes.pop() {
             let index = self.nodes.len();
-            if self.kept[index] && !self.retains[index] {
-                let inputs = std::mem::take(&mut node.state.lock().inputs);
+            if self.kept[index] {
+                let mut state = node.state.lock();
+                let retained = match (self.retains[index], node.checkpoint()) {
+                    (false, _) => Few::None,
+                    (true, None) => continue,
+                    (true, Some(_)) => Few::of(&state.inputs[1..], Tensor::clone),
+                };
+                let inputs = std::mem::replace(&mut state.inputs, retained);
+                drop(state);
                 drop(inputs);
             }
         }
@@ -307,7 +316,8 @@ impl Schedule {
 fn is_cheap(node: &Node) -> bool {
     let is_small = node.outputs.iter().all(|output| output.bytes() <= MOST_SMALL);
     match node.op.class() {
-        Class::View => true,
+        // One that was left would keep the history that it is there to let go of.
+        Class::View => node.checkpoint().is_none(),
         Class::Pointwise(_) => !is_small,
         _ => node.op.is_copy() && !is_small,
     }

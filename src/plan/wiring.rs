@@ -24,6 +24,10 @@ pub(super) struct Wiring<'a> {
     constants: Vec<Vec<usize>>,
     /// For each node the calls that read it, through views too: the call and its argument.
     consumers: Vec<Vec<(usize, usize)>>,
+    /// For each node the calls before which it must not run though it reads nothing of theirs, and for each call the nodes
+    /// that wait for it so.
+    waits: Vec<Vec<usize>>,
+    waiting: Vec<Vec<usize>>,
     /// Whether a node's result is asked for, directly or through others.
     live: Vec<bool>,
     /// Values that a parameter shows after the run.
@@ -39,6 +43,8 @@ impl<'a> Wiring<'a> {
             shown: Vec::with_capacity(count),
             constants: Vec::with_capacity(count),
             consumers: vec![Vec::new(); count],
+            waits: vec![Vec::new(); count],
+            waiting: vec![Vec::new(); count],
             live: vec![false; count],
             assigned: BTreeSet::new(),
         };
@@ -67,7 +73,42 @@ impl<'a> Wiring<'a> {
                 }
             }
         }
+        wiring.find_waits();
         wiring
+    }
+
+    /// Finds the calls that read through views which hold them back.
+    fn find_waits(&mut self) {
+        // For each view the calls that its readers wait for.
+        let mut behind: Vec<Vec<usize>> = vec![Vec::new(); self.live.len()];
+        for node in 0..self.live.len() {
+            let edges = &self.schedule.edges[node];
+            let views = if self.schedule.is_view(node) { &edges[..1] } else { edges };
+            let mut before: Vec<usize> = views
+                .iter()
+                .filter_map(|edge| match *edge {
+                    Edge::Node { index, .. } => Some(&behind[index]),
+                    Edge::Source(_) => None,
+                })
+                .flatten()
+                .copied()
+                .collect();
+            if self.schedule.nodes[node].is_late()
+                && let Edge::Node { index, .. } = self.root(edges[1])
+                && self.live[index]
+                && !self.is_constant(index)
+            {
+                before.push(index);
+            }
+            before.sort_unstable();
+            before.dedup();
+            if self.schedule.is_view(node) {
+                behind[node] = before;
+            } else if self.live[node] {
+                before.iter().for_each(|&call| self.waiting[call].push(node));
+                self.waits[node] = before;
+            }
+        }
     }
 
     /// The calls that a node takes where it is a constant, and none where not.
@@ -141,6 +182,16 @@ impl<'a> Wiring<'a> {
     /// The calls that read a node's results, and which argument of theirs it is.
     pub fn consumers(&self, node: usize) -> &[(usize, usize)] {
         &self.consumers[node]
+    }
+
+    /// The calls after which a call must run though it reads nothing of theirs.
+    pub fn waits(&self, node: usize) -> &[usize] {
+        &self.waits[node]
+    }
+
+    /// The calls that must run after a call though they read nothing of its.
+    pub fn waiting(&self, node: usize) -> &[usize] {
+        &self.waiting[node]
     }
 
     /// Whether a value is a parameter's new one, as far as can be seen.

@@ -11,6 +11,7 @@ mod history;
 mod loads;
 mod memory;
 mod plans;
+mod recompute;
 mod replay;
 mod shaders;
 mod sizes;

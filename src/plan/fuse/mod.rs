@@ -342,13 +342,15 @@ impl<'a> Fusion<'a> {
             .clusters
             .iter()
             .map(|(&key, cluster)| {
-                let from = cluster.inputs(wiring).into_iter().filter_map(|(node, argument)| {
+                let read = cluster.inputs(wiring).into_iter().filter_map(|(node, argument)| {
                     match wiring.argument(node, argument) {
-                        Edge::Node { index, .. } => Some(self.home[index]),
+                        Edge::Node { index, .. } => Some(index),
                         Edge::Source(_) => None,
                     }
                 });
-                (key, from.collect())
+                let waits = cluster.members.iter().flat_map(|&member| wiring.waits(member)).copied();
+                let from = read.chain(waits.filter(|&call| !self.recomputed[call])).map(|call| self.home[call]);
+                (key, from.filter(|&other| other != key).collect())
             })
             .collect();
         let is_kept = |cluster: &Cluster| {

@@ -35,15 +35,34 @@ impl Fusion<'_> {
         }
     }
 
-    /// The clusters that a cluster reads from, itself among them.
-    fn producers(&self, cluster: &Cluster, producers: &mut Vec<usize>) {
+    /// The clusters that must run after a call: its readers, and those that wait for it.
+    fn later(&self, node: usize, later: &mut Vec<usize>) {
+        self.readers(node, later);
+        for &call in self.former.wiring.waiting(node) {
+            if self.recomputed[call] {
+                self.readers(call, later);
+            } else {
+                later.push(self.home[call]);
+            }
+        }
+    }
+
+    /// The clusters that must run before a cluster, itself among them: those that it reads from or waits for.
+    fn earlier(&self, cluster: &Cluster, earlier: &mut Vec<usize>) {
         let wiring = self.former.wiring;
         let mut open: Vec<usize> = cluster.core().collect();
         while let Some(member) = open.pop() {
+            for &call in wiring.waits(member) {
+                if self.recomputed[call] {
+                    open.push(call);
+                } else {
+                    earlier.push(self.home[call]);
+                }
+            }
             for argument in 0..wiring.schedule.edges[member].len() {
                 match wiring.argument(member, argument) {
                     Edge::Node { index, .. } if self.recomputed[index] => open.push(index),
-                    Edge::Node { index, .. } => producers.push(self.home[index]),
+                    Edge::Node { index, .. } => earlier.push(self.home[index]),
                     Edge::Source(_) => {}
                 }
             }
@@ -68,9 +87,9 @@ impl Fusion<'_> {
         }
         let (mut ahead, mut back) = (Search::default(), Search::default());
         let mut found = Vec::new();
-        start.core().for_each(|member| self.readers(member, &mut found));
+        start.core().for_each(|member| self.later(member, &mut found));
         ahead.add(found.drain(..).filter(is_other));
-        self.producers(end, &mut found);
+        self.earlier(end, &mut found);
         back.add(found.drain(..).filter(is_other));
         loop {
             let Some(key) = ahead.open.pop() else { return false };
@@ -80,14 +99,14 @@ impl Fusion<'_> {
             // Numbers grow along every path.
             let cluster = &self.clusters[&key];
             if cluster.core().next().is_some_and(|smallest| smallest <= last) {
-                cluster.core().for_each(|member| self.readers(member, &mut found));
+                cluster.core().for_each(|member| self.later(member, &mut found));
                 ahead.add(found.drain(..).filter(|&reader| reader != key));
             }
             let Some(key) = back.open.pop() else { return false };
             if ahead.seen.contains(&key) {
                 return true;
             }
-            self.producers(&self.clusters[&key], &mut found);
+            self.earlier(&self.clusters[&key], &mut found);
             back.add(found.drain(..).filter(|&producer| producer != key));
         }
     }

@@ -3,7 +3,7 @@
 use crate::graph::Edge;
 use crate::plan::wiring::Wiring;
 
-/// The longest chain of calls of which each reads the one before, and how others lie to it: whatever reaches one of its
+/// The longest chain of calls of which each reads the one before, or waits for it, and how others lie to it: whatever reaches one of its
 /// calls reaches all after that, such as the loss between the forward and the backward pass.
 #[derive(Default)]
 pub(super) struct Trunk {
@@ -19,10 +19,11 @@ impl Trunk {
         let count = wiring.schedule.nodes.len();
         let producers = |call: usize| {
             let arguments = 0..wiring.schedule.edges[call].len();
-            arguments.filter_map(move |argument| match wiring.argument(call, argument) {
+            let read = arguments.filter_map(move |argument| match wiring.argument(call, argument) {
                 Edge::Node { index, .. } => Some(index),
                 Edge::Source(_) => None,
-            })
+            });
+            read.chain(wiring.waits(call).iter().copied())
         };
         let mut lengths = vec![0; count];
         for call in wiring.calls() {
@@ -39,7 +40,8 @@ impl Trunk {
         calls.iter().enumerate().for_each(|(place, &call)| places[call] = Some(place));
         let mut reaches = vec![usize::MAX; count];
         for call in (0..count).rev() {
-            let users = wiring.consumers(call).iter().map(|&(user, _)| reaches[user]).min();
+            let users = wiring.consumers(call).iter().map(|&(user, _)| user);
+            let users = users.chain(wiring.waiting(call).iter().copied()).map(|user| reaches[user]).min();
             reaches[call] = places[call].or(users).unwrap_or(usize::MAX);
         }
         let mut reached_by = vec![None; count];
