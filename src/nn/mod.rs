@@ -3,6 +3,7 @@
 mod activation;
 mod attention;
 mod batch_norm;
+pub mod blocks;
 mod children;
 mod conv;
 mod dropout;

@@ -1,0 +1,182 @@
+//! Blocks round a convolution of each channel alone.
+
+use super::{
+    Activation, ConvNormActivation, ConvNormActivationOptions, SqueezeExcitation, StochasticDepth, StochasticDepthMode,
+};
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::nn::{BatchNormLayerOptions, Children, Module, Scope, Sequential, children};
+
+/// A depthwise separable convolution, `[N, in, H, W] -> [N, out, H', W']` (Howard et al., "MobileNets", 2017): `depthwise`, a
+/// convolution of each channel alone, then `pointwise`, 1 x 1 across channels, each with its normalization and activation.
+///
+/// ```
+/// # use wgrad::{Device, Tensor, nn::{Module, Scope}};
+/// use wgrad::nn::blocks::{ConvNormActivationOptions, DepthwiseSeparable};
+/// # let device = Device::reference();
+/// let options = ConvNormActivationOptions { stride: [2, 2], ..ConvNormActivationOptions::default() };
+/// let block = DepthwiseSeparable::new(&Scope::new(&device), 8, 16, &options)?;
+/// assert_eq!(block.forward(&Tensor::ones(&device, &[2, 8, 6, 6])?)?.shape()[..], [2, 16, 3, 3]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct DepthwiseSeparable {
+    depthwise: ConvNormActivation,
+    pointwise: ConvNormActivation,
+}
+
+impl DepthwiseSeparable {
+    /// A block of new weights. The options' window is that of the depthwise convolution, and `groups` has no meaning.
+    ///
+    /// # Errors
+    /// Those of [`Conv2d::new`](crate::nn::Conv2d::new).
+    pub fn new(
+        scope: &Scope,
+        inputs: usize,
+        outputs: usize,
+        options: &ConvNormActivationOptions,
+    ) -> Result<DepthwiseSeparable> {
+        let ConvNormActivationOptions { norm, activation, bias, .. } = *options;
+        let depthwise = ConvNormActivationOptions { groups: inputs, ..*options };
+        let pointwise = ConvNormActivationOptions {
+            kernel_size: [1; 2],
+            norm,
+            activation,
+            bias,
+            ..ConvNormActivationOptions::default()
+        };
+        Ok(DepthwiseSeparable {
+            depthwise: ConvNormActivation::new(&scope.at("depthwise"), inputs, inputs, &depthwise)?,
+            pointwise: ConvNormActivation::new(&scope.at("pointwise"), inputs, outputs, &pointwise)?,
+        })
+    }
+}
+
+impl Module for DepthwiseSeparable {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        self.pointwise.forward(&self.depthwise.forward(input)?)
+    }
+    fn children(&self) -> Children<'_> {
+        children![self; depthwise, pointwise]
+    }
+}
+
+/// What [`InvertedResidual`] is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct InvertedResidualOptions {
+    /// Height and width of the depthwise filters.
+    pub kernel_size: usize,
+    /// Step of the depthwise convolution.
+    pub stride: usize,
+    /// Step between the elements of its windows.
+    pub dilation: usize,
+    /// Channels of squeeze and excitation, or none.
+    pub squeezed: Option<usize>,
+    /// The activation after all convolutions but the last.
+    pub activation: Activation,
+    /// The activations of squeeze and excitation.
+    pub squeeze_activations: [Activation; 2],
+    /// The batch normalization of all convolutions.
+    pub norm: BatchNormLayerOptions,
+    /// The probability with which the branch is dropped in training, where there is a shortcut; see [`StochasticDepth`].
+    pub stochastic_depth: f32,
+}
+
+impl Default for InvertedResidualOptions {
+    /// MobileNetV2's block: 3 x 3, `Relu6`, neither squeeze and excitation nor stochastic depth.
+    fn default() -> InvertedResidualOptions {
+        InvertedResidualOptions {
+            kernel_size: 3,
+            stride: 1,
+            dilation: 1,
+            squeezed: None,
+            activation: Activation::Relu6,
+            squeeze_activations: [Activation::Relu, Activation::Hardsigmoid],
+            norm: BatchNormLayerOptions::default(),
+            stochastic_depth: 0.0,
+        }
+    }
+}
+
+/// An inverted residual block, `[N, in, H, W] -> [N, out, H', W']` (Sandler et al., "MobileNetV2", 2018): a 1 x 1 convolution
+/// to `expanded` channels (left out where there are as many already), a convolution of each channel alone, squeeze and
+/// excitation where asked for, and a 1 x 1 convolution without an activation. The input is added where stride is 1 and
+/// channels stay.
+///
+/// The layers are `block.0` and on, as those of torchvision's MobileNetV3 and EfficientNet.
+///
+/// ```
+/// # use wgrad::{Device, Tensor, nn::{Module, Scope}};
+/// use wgrad::nn::blocks::{InvertedResidual, InvertedResidualOptions};
+/// # let device = Device::reference();
+/// let options = InvertedResidualOptions { squeezed: Some(4), ..InvertedResidualOptions::default() };
+/// let block = InvertedResidual::new(&Scope::new(&device), 8, 32, 8, &options)?;
+/// assert_eq!(block.forward(&Tensor::ones(&device, &[2, 8, 6, 6])?)?.shape()[..], [2, 8, 6, 6]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct InvertedResidual {
+    block: Sequential,
+    /// Where the input is added.
+    stochastic_depth: Option<StochasticDepth>,
+}
+
+impl InvertedResidual {
+    /// A block of new weights.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `stride` is 0 or `stochastic_depth` not from 0 to 1; those of
+    /// [`Conv2d::new`](crate::nn::Conv2d::new).
+    pub fn new(
+        scope: &Scope,
+        inputs: usize,
+        expanded: usize,
+        outputs: usize,
+        options: &InvertedResidualOptions,
+    ) -> Result<InvertedResidual> {
+        let InvertedResidualOptions {
+            kernel_size, stride, dilation, squeezed, activation, squeeze_activations, ..
+        } = *options;
+        if stride == 0 {
+            return Err(Error::invalid("InvertedResidual", "stride is 0; it must be 1 or more"));
+        }
+        let pointwise = ConvNormActivationOptions {
+            kernel_size: [1; 2],
+            norm: Some(options.norm),
+            activation: Some(activation),
+            ..ConvNormActivationOptions::default()
+        };
+        let depthwise = ConvNormActivationOptions {
+            kernel_size: [kernel_size; 2],
+            stride: [stride; 2],
+            dilation: [dilation; 2],
+            groups: expanded,
+            ..pointwise
+        };
+        let projection = ConvNormActivationOptions { activation: None, ..pointwise };
+        let mut block = Sequential::new(&scope.at("block"));
+        if expanded != inputs {
+            block = block.make(|s| ConvNormActivation::new(s, inputs, expanded, &pointwise))?;
+        }
+        block = block.make(|s| ConvNormActivation::new(s, expanded, expanded, &depthwise))?;
+        if let Some(squeezed) = squeezed {
+            let [activation, scale] = squeeze_activations;
+            block = block.make(|s| SqueezeExcitation::new(s, expanded, squeezed, activation, scale))?;
+        }
+        block = block.make(|s| ConvNormActivation::new(s, expanded, outputs, &projection))?;
+        let stochastic_depth = StochasticDepth::new(options.stochastic_depth, StochasticDepthMode::Row)?;
+        let has_shortcut = stride == 1 && inputs == outputs;
+        Ok(InvertedResidual { block, stochastic_depth: has_shortcut.then_some(stochastic_depth) })
+    }
+}
+
+impl Module for InvertedResidual {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        let output = self.block.forward(input)?;
+        match &self.stochastic_depth {
+            Some(stochastic_depth) => stochastic_depth.forward(&output)?.add(input),
+            None => Ok(output),
+        }
+    }
+    fn children(&self) -> Children<'_> {
+        children![self; block, stochastic_depth]
+    }
+}
