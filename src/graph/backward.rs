@@ -34,7 +34,7 @@ pub struct BackwardOptions {
 /// use wgrad::{Device, Tensor, grad};
 /// let device = Device::reference();
 /// let x = Tensor::from_slice(&device, &[3.0f32], &[1])?.requires_grad();
-/// let y = x.mul(&x)?.mul(&x)?; // x^3
+/// let y = (&x * &x * &x)?;
 /// let one = Tensor::ones(&device, &[1])?;
 /// let first = grad(&[&y], &[&x], &[&one])?.remove(0).unwrap();
 /// let second = grad(&[&first], &[&x], &[&one])?.remove(0).unwrap();

@@ -165,6 +165,24 @@ impl Drop for Node {
 ///
 /// Methods check shapes and types at once and record the work; it is done when a value is read
 /// (`to_vec`, `item`), when an optimizer steps, or at [`Device::flush`].
+///
+/// `+`, `-`, `*` and `/` are the methods `add`, `sub`, `mul` and `div`, and take an `f32` on either side too. They give a
+/// `Result`, which may be a side of the next operator if the other is a tensor. Rust leaves a crate no operators over two
+/// results, nor over a result and a number: one of the two takes a `?`.
+///
+/// ```
+/// # use wgrad::{Device, Result, Tensor};
+/// /// The slope of `x e^(-x^2)`.
+/// fn slope(x: &Tensor) -> Result<Tensor> {
+///     let bell = (-x.square()?)?.exp()?;
+///     &bell - 2.0 * x * x * &bell
+/// }
+/// # let device = Device::reference();
+/// let x = Tensor::from_slice(&device, &[0.0f32, 0.5], &[2])?;
+/// assert_eq!(slope(&x)?.to_vec::<f32>()?, [1.0, 0.389_400_4]);
+/// assert!((&x + Tensor::ones(&device, &[3])?).is_err());
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Tensor {
     pub(crate) node: Arc<Node>,
@@ -249,7 +267,7 @@ pub(crate) fn grad_enabled() -> bool {
 ///         Ok(vec![HostTensor::new(inputs[0].shape, inputs[0].dtype, values)])
 ///     }
 ///     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-///         Ok(vec![context.of(0, |g| g.mul_scalar(2.0))?])
+///         Ok(vec![context.of(0, |g| 2.0 * g)?])
 ///     }
 /// }
 ///

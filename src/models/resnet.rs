@@ -137,8 +137,8 @@ impl Module for BasicBlock {
         let x = self.bn1.forward(&self.conv1.forward(input)?)?.relu()?;
         let x = self.bn2.forward(&self.conv2.forward(&x)?)?;
         match &self.downsample {
-            Some(downsample) => x.add(&downsample.forward(input)?)?.relu(),
-            None => x.add(input)?.relu(),
+            Some(downsample) => (x + downsample.forward(input)?)?.relu(),
+            None => (x + input)?.relu(),
         }
     }
     fn children(&self) -> nn::Children<'_> {

@@ -141,7 +141,7 @@ impl<const D: usize> Module for BatchNorm<D> {
         let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
         let momentum = match self.mode.share_of_next().or(self.momentum) {
             Some(momentum) => Tensor::full(input.device(), &[], momentum)?,
-            None => tracked.num_batches_tracked.value().add_scalar(1.0)?.to_dtype(DType::F32)?.reciprocal()?,
+            None => (tracked.num_batches_tracked.value() + 1.0)?.to_dtype(DType::F32)?.reciprocal()?,
         };
         let output = normalized(&momentum)?;
         tracked.num_batches_tracked.count_up();

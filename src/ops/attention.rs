@@ -109,7 +109,7 @@ fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
 fn scores(query: &Tensor, key: &Tensor, scale: Option<f32>) -> Result<Tensor> {
     let size = query.shape()[query.rank() - 1];
     let scale = scale.unwrap_or(1.0 / (size as f32).sqrt());
-    query.mul_scalar(scale)?.matmul(&key.transpose(-2, -1)?)
+    (query * scale)?.matmul(&key.transpose(-2, -1)?)
 }
 
 /// The softmax over keys, 0 for queries that see none.
@@ -119,7 +119,7 @@ fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let Some(mask) = mask else {
         return scores.softmax(-1);
     };
-    let masked = scores.add(mask)?;
+    let masked = (scores + mask)?;
     if masked.numel() == 0 {
         return masked.softmax(-1);
     }
@@ -308,7 +308,7 @@ fn heads(
         mask = Some(additive(op, &causal(op, &query, key.shape()[1])?, false)?);
     }
     let seen = match (&mask, options.need_weights) {
-        (Some(mask), true) => scores.add(mask)?.softmax(-1)?,
+        (Some(mask), true) => (&scores + mask)?.softmax(-1)?,
         (mask, _) => weights(&scores, mask.as_ref())?,
     };
     let seen = seen.dropout_as(op, options.dropout_p)?;
@@ -350,7 +350,7 @@ fn mask_of(
         let padding = padding.expand_to(Shape::new(&[batch, count, 1, keys])?, op)?;
         let padding = padding.reshape_to(Shape::new(&[batch * count, 1, keys])?)?;
         mask = Some(match mask {
-            Some(mask) => mask.add(&padding)?,
+            Some(mask) => (&mask + &padding)?,
             None => padding,
         });
     }

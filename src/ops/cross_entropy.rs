@@ -138,9 +138,9 @@ impl Labels {
     /// `-weight[label] * log_probability[label]` of each element.
     #[track_caller]
     fn losses(&self, log_probabilities: &Tensor) -> Result<Tensor> {
-        let losses = self.flaw.sub(&self.pick(log_probabilities)?)?;
+        let losses = (&self.flaw - self.pick(log_probabilities)?)?;
         match &self.weight {
-            Some(weight) => losses.mul(weight),
+            Some(weight) => &losses * weight,
             None => Ok(losses),
         }
     }
@@ -155,7 +155,7 @@ impl Labels {
             (Reduction::Mean, None, Some(counted)) => counted.to_dtype(DType::F32)?.sum_all()?,
             (Reduction::Mean, None, None) => return losses.mean_all(),
         };
-        losses.sum_all()?.div(&total)
+        losses.sum_all()? / &total
     }
 }
 
@@ -203,12 +203,12 @@ impl Tensor {
             return Ok(loss);
         }
         let weighted = match &options.weight {
-            Some(weight) => log_probabilities.mul(&along(weight, labels.dim, self.rank())?)?,
+            Some(weight) => (&log_probabilities * along(weight, labels.dim, self.rank())?)?,
             None => log_probabilities,
         };
-        let even = labels.mask(&weighted.sum(labels.dim)?.neg()?)?;
+        let even = labels.mask(&(-weighted.sum(labels.dim)?)?)?;
         let even = labels.reduce(&even, options.reduction)?;
-        loss.mul_scalar(1.0 - smoothing)?.add(&even.mul_scalar(smoothing / self.shape()[labels.dim] as f32)?)
+        (&loss * (1.0 - smoothing))? + &even * (smoothing / self.shape()[labels.dim] as f32)
     }
 
     #[track_caller]
@@ -230,12 +230,12 @@ impl Tensor {
         let mut target = target.clone();
         if options.label_smoothing > 0.0 {
             let smoothing = options.label_smoothing;
-            target = target.mul_scalar(1.0 - smoothing)?.add_scalar(smoothing / classes as f32)?;
+            target = ((target * (1.0 - smoothing))? + (smoothing / classes as f32))?;
         }
         if let Some(weight) = &options.weight {
-            target = target.mul(&along(weight, dim, self.rank())?)?;
+            target = (target * along(weight, dim, self.rank())?)?;
         }
-        let losses = self.log_softmax(dim)?.mul(&target)?.sum(dim)?.neg()?;
+        let losses = (-(self.log_softmax(dim)? * &target)?.sum(dim)?)?;
         options.reduction.of(&losses)
     }
 

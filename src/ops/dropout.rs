@@ -127,7 +127,7 @@ impl Tensor {
         }
         if p == 1.0 {
             // As a product, which is NaN for infinities and NaN.
-            return self.mul_scalar(0.0);
+            return self * 0.0;
         }
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op, expected: "floats", got: self.dtype() });
@@ -148,15 +148,15 @@ impl Tensor {
 /// `x keep / (1 - p)`.
 #[track_caller]
 fn scaled(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
-    x.mul(&keep.mul_scalar(nearest(1.0 / (1.0 - p)))?)
+    x * (keep * nearest::<f32>(1.0 / (1.0 - p)))
 }
 
 /// `a (x keep - depth (1 - keep)) + a depth p`, whose mean and variance are those of `x` where they are 0 and 1.
 #[track_caller]
 fn moved(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
     let a = 1.0 / ((SELU_DEPTH * SELU_DEPTH * p + 1.0) * (1.0 - p)).sqrt();
-    let shift = keep.sub_scalar(1.0)?.mul_scalar(nearest(SELU_DEPTH * a))?.add_scalar(nearest(SELU_DEPTH * a * p))?;
-    x.mul(&keep.mul_scalar(nearest(a))?)?.add(&shift)
+    let shift = (((keep - 1.0)? * nearest::<f32>(SELU_DEPTH * a))? + nearest::<f32>(SELU_DEPTH * a * p))?;
+    x * (keep * nearest::<f32>(a)) + &shift
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -165,12 +165,12 @@ impl Term {
         let of = |term: &Term, group: &[Label]| group.iter().map(|&label| term.size(label)).product::<usize>();
         let (rows_size, depth_size, columns_size) = (of(&left, &rows), of(&left, &depth), of(&right, &columns));
         let product = if depth_size == 1 {
-            left.grouped([&batch, &rows, &depth])?.mul(&right.grouped([&batch, &depth, &columns])?)?
+            (left.grouped([&batch, &rows, &depth])? * right.grouped([&batch, &depth, &columns])?)?
         } else if !left.tensor.dtype().is_float() {
             let left = left.grouped([&batch, &rows, &[], &depth])?;
-            left.mul(&right.grouped([&batch, &[], &columns, &depth])?)?.sum(3)?
+            (&left * right.grouped([&batch, &[], &columns, &depth])?)?.sum(3)?
         } else if rows_size == 1 && columns_size == 1 {
-            left.grouped([&batch, &depth])?.mul(&right.grouped([&batch, &depth])?)?.sum(1)?
+            (left.grouped([&batch, &depth])? * right.grouped([&batch, &depth])?)?.sum(1)?
         } else {
             left.grouped([&batch, &rows, &depth])?.matmul(&right.grouped([&batch, &depth, &columns])?)?
         };

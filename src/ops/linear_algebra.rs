@@ -129,12 +129,12 @@ impl Tensor {
     #[track_caller]
     fn plus_product(&self, op: &'static str, product: &Tensor, beta: f32, alpha: f32) -> Result<Tensor> {
         let bias = self.expand_to(*product.shape(), op)?;
-        let product = if alpha == 1.0 { product.clone() } else { product.mul_scalar(alpha)? };
+        let product = if alpha == 1.0 { product.clone() } else { (product * alpha)? };
         if beta == 0.0 {
             return Ok(product);
         }
-        let bias = if beta == 1.0 { bias } else { bias.mul_scalar(beta)? };
-        bias.add(&product)
+        let bias = if beta == 1.0 { bias } else { (bias * beta)? };
+        bias + &product
     }
 
     /// The product of a matrix and a vector: `[M, K] x [K] -> [M]`.
@@ -175,7 +175,7 @@ impl Tensor {
         expect("dot", &[("the input", self, 1), ("tensor", tensor, 1)])?;
         agree("dot", self, tensor, &[(self.numel(), tensor.numel())])?;
         same_type("dot", &[self, tensor])?;
-        self.mul(tensor)?.sum_all()
+        (self * tensor)?.sum_all()
     }
 
     /// All products of elements of two vectors: `output[i, j] = self[i] vec2[j]`, `[N] x [M] -> [N, M]`.
@@ -193,7 +193,7 @@ impl Tensor {
     #[track_caller]
     pub fn outer(&self, vec2: &Tensor) -> Result<Tensor> {
         expect("outer", &[("the input", self, 1), ("vec2", vec2, 1)])?;
-        self.unsqueeze(1)?.mul(vec2)
+        self.unsqueeze(1)? * vec2
     }
 
     /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]`
@@ -231,7 +231,7 @@ impl Tensor {
         }
         let product = if is_vector { self.matmul(weight)? } else { self.matmul(&weight.t()?)? };
         match bias {
-            Some(bias) => product.add(&bias.expand_to(*product.shape(), OP)?),
+            Some(bias) => &product + bias.expand_to(*product.shape(), OP)?,
             None => Ok(product),
         }
     }
@@ -279,7 +279,7 @@ impl Tensor {
         let half = half.reshape_to(Shape::new(&[samples, out, in2])?)?;
         let product = half.matmul(&other.reshape_to(Shape::new(&[samples, in2, 1])?)?)?;
         let product = product.reshape_to(Shape::new(&[batch, &[out]].concat())?)?;
-        bias.map_or(Ok(product.clone()), |bias| product.add(bias))
+        bias.map_or(Ok(product.clone()), |bias| &product + bias)
     }
 }
 

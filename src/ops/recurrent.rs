@@ -92,19 +92,19 @@ fn step(
     let size = own.shape()[1] / kind.gates();
     let part = |x: &Tensor, gate: usize| x.narrow(1, gate * size, size);
     match (kind, cell) {
-        (Kind::Tanh, _) => Ok((mapped.add(&own)?.tanh()?, None)),
-        (Kind::Relu, _) => Ok((mapped.add(&own)?.relu()?, None)),
+        (Kind::Tanh, _) => Ok(((mapped + &own)?.tanh()?, None)),
+        (Kind::Relu, _) => Ok(((mapped + &own)?.relu()?, None)),
         (Kind::Gru, _) => {
-            let gate = |i: usize| part(mapped, i)?.add(&part(&own, i)?)?.sigmoid();
+            let gate = |i: usize| (part(mapped, i)? + part(&own, i)?)?.sigmoid();
             let (reset, update) = (gate(0)?, gate(1)?);
-            let new = part(mapped, 2)?.add(&reset.mul(&part(&own, 2)?)?)?.tanh()?;
-            Ok((new.add(&update.mul(&hidden.sub(&new)?)?)?, None))
+            let new = (part(mapped, 2)? + &reset * part(&own, 2)?)?.tanh()?;
+            Ok(((&new + &update * (hidden - &new))?, None))
         }
         (Kind::Lstm, Some(cell)) => {
-            let gates = mapped.add(&own)?;
+            let gates = (mapped + &own)?;
             let gate = |i: usize| part(&gates, i)?.sigmoid();
-            let cell = gate(1)?.mul(cell)?.add(&gate(0)?.mul(&part(&gates, 2)?.tanh()?)?)?;
-            let mut hidden = gate(3)?.mul(&cell.tanh()?)?;
+            let cell = ((gate(1)? * cell)? + gate(0)? * part(&gates, 2)?.tanh()?)?;
+            let mut hidden = (gate(3)? * cell.tanh()?)?;
             if let Some(projection) = weights.projection {
                 hidden = hidden.linear(projection, None)?;
             }

@@ -74,10 +74,10 @@ impl Op for Softmax {
             let (g, y) = (g.to_dtype(DType::F32)?, y.to_dtype(DType::F32)?);
             let of_input = if self.log {
                 // g - softmax(x) sum(g)
-                g.sub(&y.exp()?.mul(&g.sum_keepdim(self.dim)?)?)
+                &g - y.exp()? * g.sum_keepdim(self.dim)?
             } else {
                 // y (g - sum(g y))
-                g.sub(&g.mul(&y)?.sum_keepdim(self.dim)?)?.mul(&y)
+                (&g - (&g * &y)?.sum_keepdim(self.dim)?) * &y
             };
             of_input?.to_dtype(context.input(0).dtype())
         })?;
@@ -131,7 +131,7 @@ impl Tensor {
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
         }
-        self.neg()?.softmax_along(OP, dim, false)
+        (-self)?.softmax_along(OP, dim, false)
     }
 
     #[track_caller]
@@ -143,10 +143,10 @@ impl Tensor {
         if self.shape()[at] > LONGEST_ROW && self.dtype().is_float() {
             // The result does not depend on what is subtracted, so no gradient flows through it.
             let x = self.to_dtype(DType::F32)?;
-            let shifted = x.sub(&x.detach().amax_keepdim(dim)?)?;
+            let shifted = (&x - x.detach().amax_keepdim(dim)?)?;
             let powers = shifted.exp()?;
             let sum = powers.sum_keepdim(dim)?;
-            let y = if log { shifted.sub(&sum.log()?) } else { powers.div(&sum) }?;
+            let y = if log { &shifted - sum.log()? } else { &powers / &sum }?;
             return y.to_dtype(self.dtype());
         }
         record_one(Softmax { dim: [at], log }, &[&self.contiguous()?])

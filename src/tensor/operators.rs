@@ -1,47 +1,55 @@
-//! `&a + &b` and its kin.
+//! `+`, `-`, `*` and `/` over tensors and numbers, and unary `-`.
 
-#![allow(clippy::panic)] // Operators can't return a Result.
-
+use crate::error::Result;
 use crate::graph::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// Binary operators over tensors and over a tensor and a number.
-///
-/// Operators can't return a `Result`: they panic, with the text of the error that the method would return.
+/// An operator for each pair of types on its sides.
 macro_rules! operator {
-    ($trait:ident, $method:ident, $scalar:ident) => {
-        impl $trait<&Tensor> for &Tensor {
-            type Output = Tensor;
-            /// # Panics
-            /// Where the method of the same name returns an error.
+    ($trait:ident, $method:ident: $($left:ty, $right:ty;)+ => |$a:ident, $b:ident| $result:expr) => {$(
+        impl $trait<$right> for $left {
+            type Output = Result<Tensor>;
             #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                Tensor::$method(self, other).unwrap_or_else(|error| panic!("{error}"))
+            fn $method(self, other: $right) -> Result<Tensor> {
+                let ($a, $b) = (self, other);
+                $result
             }
         }
-        impl $trait<f32> for &Tensor {
-            type Output = Tensor;
-            /// # Panics
-            /// Where the method of the same name returns an error.
+    )+};
+}
+
+/// A binary operator with its method. Rust leaves a crate those implementations that name a type of its own as one side or
+/// the other, and not only within a `Result`: so two results, or a result and a number, need a `?` on one of them.
+macro_rules! binary {
+    ($($trait:ident, $method:ident, $scalar:ident;)+) => {$(
+        operator! { $trait, $method:
+            Tensor, Tensor; Tensor, &Tensor; &Tensor, Tensor; &Tensor, &Tensor;
+            => |a, b| Tensor::$method(&a, &b)
+        }
+        operator! { $trait, $method: Tensor, Result<Tensor>; &Tensor, Result<Tensor>; => |a, b| Tensor::$method(&a, &b?) }
+        operator! { $trait, $method: Result<Tensor>, Tensor; Result<Tensor>, &Tensor; => |a, b| Tensor::$method(&a?, &b) }
+        operator! { $trait, $method: Tensor, f32; &Tensor, f32; => |a, b| Tensor::$scalar(&a, b) }
+        operator! { $trait, $method: f32, Tensor; f32, &Tensor; => |a, b| Tensor::$method(&b.everywhere(a)?, &b) }
+    )+};
+}
+
+binary! {
+    Add, add, add_scalar;
+    Sub, sub, sub_scalar;
+    Mul, mul, mul_scalar;
+    Div, div, div_scalar;
+}
+
+macro_rules! negation {
+    ($($operand:ty)+) => {$(
+        impl Neg for $operand {
+            type Output = Result<Tensor>;
             #[track_caller]
-            fn $method(self, other: f32) -> Tensor {
-                Tensor::$scalar(self, other).unwrap_or_else(|error| panic!("{error}"))
+            fn neg(self) -> Result<Tensor> {
+                Tensor::neg(&self)
             }
         }
-    };
+    )+};
 }
 
-operator!(Add, add, add_scalar);
-operator!(Sub, sub, sub_scalar);
-operator!(Mul, mul, mul_scalar);
-operator!(Div, div, div_scalar);
-
-impl Neg for &Tensor {
-    type Output = Tensor;
-    /// # Panics
-    /// Where [`Tensor::neg`] returns an error.
-    #[track_caller]
-    fn neg(self) -> Tensor {
-        Tensor::neg(self).unwrap_or_else(|error| panic!("{error}"))
-    }
-}
+negation!(Tensor & Tensor);

@@ -36,7 +36,7 @@ impl RunningMean {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where `value` is not a scalar.
     pub fn add(&mut self, value: &Tensor, weight: usize) -> Result<()> {
-        no_grad(|| self.sum.assign(&self.sum.value().add(&value.mul_scalar(weight as f32)?)?))?;
+        no_grad(|| self.sum.assign(&(self.sum.value() + value * weight as f32)?))?;
         self.weight += weight as u64;
         Ok(())
     }

@@ -65,6 +65,18 @@ fn the_first_result_that_is_not_finite_is_named() {
 }
 
 #[test]
+fn operators_are_recorded_where_they_stand() {
+    let Some(device) = checked(NAN) else { return };
+    let zero = tensor(&device, &[0.0]);
+    let finite = || Ok(zero.clone());
+    let (results, line) = ([&zero / &zero, &zero / 0.0, 1.0 / &zero, finite() / &zero, &zero / finite()], line!());
+    for result in results {
+        let (op, .., at) = not_finite(result.unwrap().to_vec::<f32>().unwrap_err());
+        assert_eq!((op, at), ("div", line));
+    }
+}
+
+#[test]
 fn what_is_handed_in_is_not_blamed_on_an_operation() {
     let Some(device) = checked(NAN) else { return };
     let line = line!() + 1;

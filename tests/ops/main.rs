@@ -22,5 +22,6 @@ mod kernels;
 mod large;
 mod normalization;
 mod operations;
+mod operators;
 mod rows;
 mod textbook;

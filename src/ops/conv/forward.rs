@@ -25,7 +25,7 @@ fn convolve<const D: usize>(
     let shape = |channels| Shape::new(&[&[input.shape()[0], channels][..], &axes.map(|axis| axis.output)].concat());
     if weight.shape()[1] == 0 {
         // Without input channels PyTorch has no output channels either. Both operands stay in the graph.
-        return input.sum_all()?.add(&weight.sum_all()?)?.expand_to(shape(0)?, op);
+        return (input.sum_all()? + weight.sum_all()?)?.expand_to(shape(0)?, op);
     }
     let output = planes(input, weight, options.groups, as_three(axes))?.reshape_to(shape(weight.shape()[0])?)?;
     add_bias(op, output, weight, bias)

@@ -32,7 +32,7 @@ fn spread<const D: usize>(
     let shape = Shape::new(&sizes)?;
     let output = if shape.numel() == 0 {
         // Both operands stay in the graph.
-        input.sum_all()?.add(&weight.sum_all()?)?.expand_to(shape, op)?
+        (input.sum_all()? + weight.sum_all()?)?.expand_to(shape, op)?
     } else {
         planes(input, weight, groups, as_three(axes))?.reshape_to(shape)?
     };

@@ -33,7 +33,7 @@ fn pair(boxes: &Tensor, others: &Tensor, at: usize) -> Result<(Tensor, Tensor)> 
 /// The length of what lies between two sets of coordinates.
 #[track_caller]
 fn length(from: &Tensor, to: &Tensor) -> Result<Tensor> {
-    to.sub(from)?.clamp(Some(0.0), None)
+    (to - from)?.clamp(Some(0.0), None)
 }
 
 /// Sizes, `[.., N, M]`, of the smallest boxes round each two.
@@ -55,9 +55,9 @@ fn intersection_and_union(boxes: &Tensor, others: &Tensor) -> Result<(Tensor, Te
         let (from, to) = (pair(boxes, others, d)?, pair(boxes, others, d + 2)?);
         length(&from.0.maximum(&from.1)?, &to.0.minimum(&to.1)?)
     };
-    let shared = side(0)?.mul(&side(1)?)?;
+    let shared = (side(0)? * side(1)?)?;
     let area = |boxes: &Tensor| boxes.box_area(BoxFormat::Xyxy);
-    let union = area(boxes)?.unsqueeze(-1)?.add(&area(others)?.unsqueeze(-2)?)?.sub(&shared)?;
+    let union = (area(boxes)?.unsqueeze(-1)? + area(others)?.unsqueeze(-2)? - &shared)?;
     Ok((shared, union))
 }
 
@@ -79,8 +79,8 @@ impl Tensor {
         let boxes = upcast("box_area", self)?;
         let [a, b, c, d] = [0, 1, 2, 3].map(|at| column(&boxes, at));
         match fmt {
-            BoxFormat::Xyxy => c?.sub(&a?)?.mul(&d?.sub(&b?)?),
-            _ => c?.mul(&d?),
+            BoxFormat::Xyxy => (c? - a?)? * (d? - b?),
+            _ => c? * d?,
         }
     }
 
@@ -104,7 +104,7 @@ impl Tensor {
         let _line = ascribe_to_caller();
         let corners = |boxes: &Tensor| upcast("box_iou", boxes)?.box_convert(fmt, BoxFormat::Xyxy);
         let (shared, union) = intersection_and_union(&corners(self)?, &corners(other)?)?;
-        shared.div(&union)
+        &shared / &union
     }
 
     /// `iou - (hull - union) / hull` of each two boxes (as corners), with the area of the smallest box round both:
@@ -118,8 +118,8 @@ impl Tensor {
         let (a, b) = (a?, b?);
         let (shared, union) = intersection_and_union(&a, &b)?;
         let [width, height] = hull(&a, &b)?;
-        let hull = width.mul(&height)?;
-        shared.div(&union)?.sub(&hull.sub(&union)?.div(&hull)?)
+        let hull = (&width * &height)?;
+        (&shared / &union)? - (&hull - &union) / &hull
     }
 
     /// `iou - d^2 / (c^2 + eps)` of each two boxes (as corners), with the distance `d` of their centres and the
@@ -134,13 +134,13 @@ impl Tensor {
         let (a, b) = (a?, b?);
         let (shared, union) = intersection_and_union(&a, &b)?;
         let [width, height] = hull(&a, &b)?;
-        let diagonal = width.square()?.add(&height.square()?)?.add_scalar(eps)?;
+        let diagonal = ((width.square()? + height.square()?)? + eps)?;
         let apart = |d: usize| {
             let (from, to) = (pair(&a, &b, d)?, pair(&a, &b, d + 2)?);
-            let centre = |from: &Tensor, to: &Tensor| from.add(to)?.mul_scalar(0.5);
-            centre(&from.0, &to.0)?.sub(&centre(&from.1, &to.1)?)?.square()
+            let centre = |from: &Tensor, to: &Tensor| (from + to)? * 0.5;
+            (centre(&from.0, &to.0)? - centre(&from.1, &to.1)?)?.square()
         };
-        shared.div(&union)?.sub(&apart(0)?.add(&apart(1)?)?.div(&diagonal)?)
+        (&shared / &union)? - (apart(0)? + apart(1)?) / &diagonal
     }
 
     /// The distance overlap, less what the aspect ratios differ: torchvision's `complete_box_iou` (whose `eps` is
@@ -156,13 +156,13 @@ impl Tensor {
         let [a, b] = [self, other].map(|boxes| upcast("complete_box_iou", boxes));
         let iou = self.box_iou(other, BoxFormat::Xyxy)?.detach();
         let angle = |boxes: &Tensor| -> Result<Tensor> {
-            let side = |d: usize| column(boxes, d + 2)?.sub(&column(boxes, d)?);
-            side(0)?.div(&side(1)?)?.atan()
+            let side = |d: usize| column(boxes, d + 2)? - column(boxes, d)?;
+            (side(0)? / side(1)?)?.atan()
         };
-        let turned = angle(&a?)?.unsqueeze(-1)?.sub(&angle(&b?)?.unsqueeze(-2)?)?;
-        let v = turned.square()?.mul_scalar(4.0 / (std::f32::consts::PI * std::f32::consts::PI))?;
-        let alpha = v.detach().div(&v.detach().sub(&iou)?.add_scalar(1.0 + eps)?)?;
-        distance.sub(&alpha.mul(&v)?)
+        let turned = (angle(&a?)?.unsqueeze(-1)? - angle(&b?)?.unsqueeze(-2)?)?;
+        let v = (turned.square()? * (4.0 / (std::f32::consts::PI * std::f32::consts::PI)))?;
+        let alpha = (v.detach() / ((v.detach() - &iou)? + (1.0 + eps)))?;
+        &distance - &alpha * &v
     }
 
     /// Boxes in another form, torchvision's `box_convert`.
@@ -187,16 +187,16 @@ impl Tensor {
             return Ok(self.clone());
         }
         let (a, b) = (self.narrow(-1, 0, 2)?, self.narrow(-1, 2, 2)?);
-        let half = |t: &Tensor| t.mul_scalar(0.5);
+        let half = |t: &Tensor| t * 0.5;
         let (from, to) = match in_fmt {
             BoxFormat::Xyxy => (a, b),
-            BoxFormat::Xywh => (a.clone(), a.add(&b)?),
-            BoxFormat::Cxcywh => (a.sub(&half(&b)?)?, a.add(&half(&b)?)?),
+            BoxFormat::Xywh => (a.clone(), (&a + &b)?),
+            BoxFormat::Cxcywh => ((&a - half(&b)?)?, (&a + half(&b)?)?),
         };
         let (first, second) = match out_fmt {
             BoxFormat::Xyxy => (from, to),
-            BoxFormat::Xywh => (from.clone(), to.sub(&from)?),
-            BoxFormat::Cxcywh => (half(&from.add(&to)?)?, to.sub(&from)?),
+            BoxFormat::Xywh => (from.clone(), (&to - &from)?),
+            BoxFormat::Cxcywh => (half(&(&from + &to)?)?, (&to - &from)?),
         };
         Tensor::cat(&[&first, &second], -1)
     }
@@ -229,7 +229,7 @@ impl Tensor {
         if self.rank() != 2 {
             return Err(crate::Error::invalid(OP, format!("boxes are [N, 4]; got {}", self.shape())));
         }
-        let long = |d: usize| column(self, d + 2)?.sub(&column(self, d)?)?.ge_scalar(min_size);
+        let long = |d: usize| (column(self, d + 2)? - column(self, d)?)?.ge_scalar(min_size);
         let keep = long(0)?.logical_and(&long(1)?)?.to_vec::<bool>()?;
         let kept: Vec<i32> = (0..).zip(keep).filter(|&(_, keep)| keep).map(|(at, _)| at).collect();
         Tensor::from_slice(self.device(), &kept, &[kept.len()])

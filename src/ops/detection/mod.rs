@@ -151,10 +151,10 @@ fn nothing(input: &Tensor, regions: &Regions, boxes: &Tensor) -> Result<Option<T
 /// Boxes for tests, of whole numbers from 0 to 999: images, corners from -2 to 4, and sides of up to 5.
 #[track_caller]
 fn regions_of(x: &Tensor, images: f32) -> Result<Tensor> {
-    let x = x.to_dtype(DType::F32)?.mul_scalar(0.001)?;
-    let image = x.narrow(1, 0, 1)?.mul_scalar(images)?.floor()?;
-    let first = x.narrow(1, 1, 2)?.mul_scalar(6.0)?.sub_scalar(2.0)?;
-    let last = x.narrow(1, 3, 2)?.mul_scalar(5.0)?.add(&first)?;
+    let x = (x.to_dtype(DType::F32)? * 0.001)?;
+    let image = (x.narrow(1, 0, 1)? * images)?.floor()?;
+    let first = ((x.narrow(1, 1, 2)? * 6.0)? - 2.0)?;
+    let last = (x.narrow(1, 3, 2)? * 5.0 + &first)?;
     Tensor::cat(&[&image, &first, &last], 1)
 }
 

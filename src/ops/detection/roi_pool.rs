@@ -142,9 +142,9 @@ impl Op for RoiPoolBackward {
             let channels: Vec<i32> = (0..nearest::<i32>(r.channels)).collect();
             let channels = Tensor::from_slice(g.device(), &channels, &[1, r.channels, 1, 1])?;
             let images = bounds.narrow(1, 0, 1)?.reshape(&[-1, 1, 1, 1])?;
-            let planes = images.mul_scalar(r.channels as f32)?.add(&channels)?;
+            let planes = (&images * r.channels as f32 + &channels)?;
             let is_empty = index.lt_scalar(0.0)?;
-            let places = planes.mul_scalar(plane)?.add(index)?;
+            let places = (&planes * plane + index)?;
             let places = is_empty.where_(&places.zeros_like()?, &places)?.reshape(&[places.numel() as isize])?;
             let picked = g.reshape(&[g.numel() as isize])?.gather_as(OP, 0, &places)?.reshape_to(*index.shape())?;
             is_empty.where_(&picked.zeros_like()?, &picked)
@@ -156,22 +156,22 @@ impl Op for RoiPoolBackward {
 /// The nearest whole number, halves away from 0.
 #[track_caller]
 fn round(x: &Tensor) -> Result<Tensor> {
-    x.abs()?.add_scalar(0.5)?.floor()?.mul(&x.sign()?)
+    (x.abs()? + 0.5)?.floor()? * x.sign()?
 }
 
 /// The first element of each bin along a dimension (1 for y, 0 for x) and one past the last, `[K, 2 bins]`.
 #[track_caller]
 fn bounds(boxes: &Tensor, dim: usize, bins: usize, size: usize, scale: f32) -> Result<Tensor> {
     let _line = ascribe_to_caller();
-    let edge = |column: usize| round(&boxes.narrow(1, column + dim, 1)?.mul_scalar(scale)?);
+    let edge = |column: usize| round(&(boxes.narrow(1, column + dim, 1)? * scale)?);
     let start = edge(1)?;
-    let extent = edge(3)?.sub(&start)?.add_scalar(1.0)?.clamp(Some(1.0), None)?;
+    let extent = ((edge(3)? - &start)? + 1.0)?.clamp(Some(1.0), None)?;
     let numbers: Vec<f32> = (0..=bins).map(|bin| bin as f32).collect();
     let numbers = Tensor::from_slice(boxes.device(), &numbers, &[1, bins + 1])?;
     // Quotients of whole numbers; what is added puts their floors and ceilings out of reach of a division's error.
     let quotient = |from: usize, more: f32| -> Result<Tensor> {
-        let numerator = numbers.narrow(1, from, bins)?.mul(&extent)?.add_scalar(more)?;
-        let place = numerator.div_scalar(bins as f32)?.floor()?.add(&start)?;
+        let numerator = ((numbers.narrow(1, from, bins)? * &extent)? + more)?;
+        let place = ((&numerator / bins as f32)?.floor()? + &start)?;
         let place = place.clamp(Some(0.0), Some(size as f32))?.to_dtype(DType::I32)?;
         // What is not a number becomes any integer.
         place.clamp(Some(0.0), Some(size as f32))

@@ -17,7 +17,7 @@ pub struct EmbeddingOptions {
 
 /// The first operand, whose gradient is scaled by the second.
 static SCALE_GRADIENT: Row =
-    Row::float("scale_gradient", 2, "{0}", |x| x[0], |c| Ok(vec![c.of(0, |g| g.mul(c.input(1)))?, None]));
+    Row::float("scale_gradient", 2, "{0}", |x| x[0], |c| Ok(vec![c.of(0, |g| g * c.input(1))?, None]));
 
 impl EmbeddingOptions {
     /// The row without a gradient, among `rows`.

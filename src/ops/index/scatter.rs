@@ -288,8 +288,8 @@ impl Tensor {
         let [source, index] = call.operands()?;
         let reduced = record_one(ScatterReduce { size: call.size(), kind, asked }, &[&source, &index])?;
         match kind {
-            Kind::Sum => call.onto.add(&call.spread(&reduced, 0.0)?),
-            Kind::Product => call.onto.mul(&call.spread(&reduced, 1.0)?),
+            Kind::Sum => &call.onto + call.spread(&reduced, 0.0)?,
+            Kind::Product => &call.onto * call.spread(&reduced, 1.0)?,
         }?
         .reshape_to(*self.shape())
     }
@@ -346,7 +346,7 @@ impl Tensor {
         let index = index.contiguous()?.reshape(&[-1])?;
         let op = ScatterReduce::sum(onto.shape()[dim], OP);
         let added = record_one(op, &[&three(&from, dim)?, &index])?.reshape_to(*onto.shape())?;
-        let added = if alpha == 1.0 { added } else { added.mul_scalar(alpha)? };
-        onto.add(&added)?.reshape_to(*self.shape())
+        let added = if alpha == 1.0 { added } else { (&added * alpha)? };
+        (&onto + &added)?.reshape_to(*self.shape())
     }
 }

@@ -12,7 +12,7 @@ fn weighted(op: &'static str, losses: Tensor, weight: Option<&Tensor>, reduction
     let losses = match weight {
         Some(weight) => {
             floats(op, &[weight])?;
-            losses.mul(&weight.expand_to(*losses.shape(), op)?)?
+            (&losses * weight.expand_to(*losses.shape(), op)?)?
         }
         None => losses,
     };
@@ -72,9 +72,9 @@ impl Tensor {
         if let Some(pos_weight) = pos_weight {
             floats(OP, &[pos_weight])?;
             let pos_weight = pos_weight.expand_to(*self.shape(), OP)?;
-            log = pos_weight.sub_scalar(1.0)?.mul(target)?.add_scalar(1.0)?.mul(&log)?;
+            log = ((((&pos_weight - 1.0) * target)? + 1.0) * &log)?;
         }
-        let losses = target.neg()?.add_scalar(1.0)?.mul(self)?.sub(&log)?;
+        let losses = ((1.0 - target) * self - &log)?;
         weighted(OP, losses, weight, reduction)
     }
 
@@ -101,13 +101,13 @@ impl Tensor {
         }
         let losses = self.binary_cross_entropy_with_logits(target, None, None, Reduction::None)?;
         // 1 - q = p + t - 2 p t, as p (1 - t) + (1 - p) t, where nothing cancels.
-        let (p, rest) = (self.sigmoid()?, self.neg()?.sigmoid()?);
-        let off = target.neg()?.add_scalar(1.0)?;
-        let mut factor = p.mul(&off)?.add(&rest.mul(target)?)?.pow_scalar(gamma)?;
+        let (p, rest) = (self.sigmoid()?, (-self)?.sigmoid()?);
+        let off = (1.0 - target)?;
+        let mut factor = ((&p * &off)? + &rest * target)?.pow_scalar(gamma)?;
         if alpha >= 0.0 {
-            factor = factor.mul(&target.mul_scalar(alpha)?.add(&off.mul_scalar(1.0 - alpha)?)?)?;
+            factor = (&factor * ((target * alpha)? + &off * (1.0 - alpha)))?;
         }
-        reduction.of(&losses.mul(&factor)?)
+        reduction.of(&(losses * factor)?)
     }
 
     /// The Dice loss (Milletari et al. 2016) of probabilities `[N, C, d1, ..]` and a target of the same shape:
@@ -129,9 +129,9 @@ impl Tensor {
             return Err(Error::invalid(OP, format!("smooth is {smooth}; it must not be below 0")));
         }
         let places: Vec<usize> = (2..self.rank()).collect();
-        let both = self.mul(target)?.sum(&places)?.mul_scalar(2.0)?.add_scalar(smooth)?;
-        let either = self.sum(&places)?.add(&target.sum(&places)?)?.add_scalar(smooth)?;
-        reduction.of(&both.div(&either)?.neg()?.add_scalar(1.0)?)
+        let both = (((self * target)?.sum(&places)? * 2.0)? + smooth)?;
+        let either = ((self.sum(&places)? + target.sum(&places)?)? + smooth)?;
+        reduction.of(&(1.0 - (both / either)?)?)
     }
 }
 

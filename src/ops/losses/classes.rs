@@ -87,7 +87,7 @@ impl Tensor {
         let right = x.gather_as(OP, 1, &index)?;
         let others = numbers(OP, self.device(), classes)?.ne(&index)?;
         // Without the right class before anything else: an infinite score less itself is NaN.
-        let short = x.sub(&right)?.add_scalar(margin)?;
+        let short = ((&x - &right)? + margin)?;
         let mut short = others.where_(&short, &short.zeros_like()?)?.relu()?;
         if p == 2 {
             short = short.square()?;
@@ -98,9 +98,9 @@ impl Tensor {
             if weight.shape()[..] != [classes] {
                 return Err(Error::invalid(OP, format!("weight {} must be [{classes}], one a class", weight.shape())));
             }
-            losses = losses.mul(&weight.gather_as(OP, 0, &target.reshape(&[-1])?)?)?;
+            losses = (&losses * weight.gather_as(OP, 0, &target.reshape(&[-1])?)?)?;
         }
-        reduction.of(&losses.div_scalar(classes as f32)?.reshape_to(*target.shape())?)
+        reduction.of(&(&losses / classes as f32)?.reshape_to(*target.shape())?)
     }
 
     /// How near the wrong classes come to the right ones, of which a sample may have several:
@@ -148,10 +148,10 @@ impl Tensor {
         // [N, right, C]: whether the place lists the class, and by how much the class comes too near.
         let same = listed.where_(&target.unsqueeze(2)?, &whole(-1)?)?.eq(&numbers)?;
         let wrong = same.to_dtype(DType::F32)?.amax_keepdim(1)?.eq_scalar(0.0)?;
-        let near = x.unsqueeze(1)?.sub(&right)?.add_scalar(1.0)?.relu()?;
+        let near = ((x.unsqueeze(1)? - &right)? + 1.0)?.relu()?;
         let zeros = near.zeros_like()?;
         let near = listed.where_(&wrong.where_(&near, &zeros)?, &zeros)?;
-        let losses = near.sum([1, 2])?.div_scalar(classes as f32)?;
+        let losses = (near.sum([1, 2])? / classes as f32)?;
         reduction.of(&if self.rank() < 2 { losses.reshape(&[])? } else { losses })
     }
 
@@ -174,14 +174,14 @@ impl Tensor {
             return Err(Error::DimOutOfRange { op: OP, dim: -1, rank: 0 });
         }
         let target = target.to_dtype(self.dtype())?;
-        let off = target.neg()?.add_scalar(1.0)?;
-        let mut losses = target.mul(&self.logsigmoid()?)?.add(&off.mul(&self.neg()?.logsigmoid()?)?)?.neg()?;
+        let off = (1.0 - &target)?;
+        let mut losses = (-((&target * self.logsigmoid()?)? + &off * (-self)?.logsigmoid()?)?)?;
         if let Some(weight) = weight {
             floats(OP, &[weight])?;
-            losses = losses.mul(weight)?;
+            losses = (&losses * weight)?;
         }
         // Counted from the front in the input, as PyTorch does; targets of more dimensions shift it.
-        reduction.of(&losses.sum(dim)?.div_scalar(self.shape()[dim] as f32)?)
+        reduction.of(&(losses.sum(dim)? / self.shape()[dim] as f32)?)
     }
 
     /// `log(1 + e^(-t x))` with targets `t` of 1 and -1, exact for large scores too; reduced. The target broadcasts
@@ -195,7 +195,7 @@ impl Tensor {
         floats(OP, &[self])?;
         let target = target.to_dtype(self.dtype())?.expand_to(*self.shape(), OP)?;
         same_shape(OP, "target", &target, self)?;
-        reduction.of(&target.mul(self)?.logsigmoid()?.neg()?)
+        reduction.of(&(-(target * self)?.logsigmoid()?)?)
     }
 }
 

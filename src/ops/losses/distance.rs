@@ -43,7 +43,7 @@ impl Tensor {
     #[track_caller]
     pub fn pairwise_distance(&self, other: &Tensor, p: f32, eps: f32) -> Result<Tensor> {
         floats("pairwise_distance", &[self, other])?;
-        self.sub(other)?.add_scalar(eps)?.norm(p, -1)
+        ((self - other)? + eps)?.norm(p, -1)
     }
 
     /// [`pairwise_distance`](Tensor::pairwise_distance) whose last dimension stays, with size 1.
@@ -53,7 +53,7 @@ impl Tensor {
     #[track_caller]
     pub fn pairwise_distance_keepdim(&self, other: &Tensor, p: f32, eps: f32) -> Result<Tensor> {
         floats("pairwise_distance", &[self, other])?;
-        self.sub(other)?.add_scalar(eps)?.norm_keepdim(p, -1)
+        ((self - other)? + eps)?.norm_keepdim(p, -1)
     }
 
     /// The cosine of the angle between vectors along `dim`:
@@ -81,10 +81,10 @@ impl Tensor {
         let unit = |x: &Tensor| -> Result<Tensor> {
             let x = x.expand_to(shape, OP)?;
             let length = x.norm_keepdim(2.0, &dims)?;
-            let missing = no_grad(|| length.maximum_scalar(eps)?.sub(&length))?;
-            x.div(&length.add(&missing)?)
+            let missing = no_grad(|| length.maximum_scalar(eps)? - &length)?;
+            &x / (&length + &missing)
         };
-        unit(self)?.mul(&unit(other)?)?.sum(&dims)
+        (unit(self)? * unit(other)?)?.sum(&dims)
     }
 
     /// `max(0, |self - positive| - |self - negative| + margin)` under any distance, this being the anchor; reduced.
@@ -100,7 +100,7 @@ impl Tensor {
     /// let anchor = Tensor::zeros(&device, &[1, 2])?;
     /// let near = Tensor::full(&device, &[1, 2], 0.5f32)?;
     /// let far = Tensor::full(&device, &[1, 2], 0.75f32)?;
-    /// let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.abs()?.sum(1);
+    /// let distance = |a: &Tensor, b: &Tensor| (&a - b)?.abs()?.sum(1);
     /// let options = TripletMarginWithDistanceOptions::default();
     /// assert_eq!(anchor.triplet_margin_with_distance_loss(&near, &far, distance, &options)?.item::<f32>()?, 0.5);
     /// # Ok::<(), wgrad::Error>(())
@@ -127,7 +127,7 @@ impl Tensor {
         if swap {
             far = far.minimum(&distance(positive, negative)?)?;
         }
-        reduction.of(&hinge(&near.sub(&far)?.add_scalar(margin)?)?)
+        reduction.of(&hinge(&((&near - &far)? + margin)?)?)
     }
 }
 

@@ -50,11 +50,11 @@ impl Tensor {
         const OP: &str = "kl_div";
         floats(OP, &[self, target])?;
         let losses = if options.log_target {
-            target.exp()?.mul(&target.sub(self)?)?
+            (target.exp()? * (target - self))?
         } else {
             let zero = target.eq_scalar(0.0)?;
             let log = zero.where_(&target.ones_like()?, target)?.log()?;
-            target.mul(&log)?.sub(&target.mul(self)?)?
+            ((target * &log)? - target * self)?
         };
         match options.reduction {
             KlDivReduction::Mean => Reduction::Mean.of(&losses),
@@ -62,7 +62,7 @@ impl Tensor {
             KlDivReduction::None => Ok(losses),
             KlDivReduction::BatchMean => {
                 let batch = self.shape().first().copied().unwrap_or(1);
-                losses.sum_all()?.div_scalar(batch as f32)
+                losses.sum_all()? / batch as f32
             }
         }
     }

@@ -65,16 +65,16 @@ impl Tensor {
         floats(OP, &[self])?;
         let target = target.to_dtype(self.dtype())?;
         let mut losses = if options.log_input {
-            self.exp()?.sub(&target.mul(self)?)?
+            (self.exp()? - &target * self)?
         } else {
-            self.sub(&target.mul(&self.add_scalar(options.eps)?.log()?)?)?
+            (self - &target * (self + options.eps)?.log()?)?
         };
         if options.full {
             // Counts up to 1 have no term; 1 in their place keeps their logarithms finite.
             let large = target.gt_scalar(1.0)?;
             let t = large.where_(&target, &target.ones_like()?)?;
-            let term = t.mul(&t.log()?)?.sub(&t)?.add(&t.mul_scalar(TAU)?.log()?.mul_scalar(0.5)?)?;
-            losses = losses.add(&large.where_(&term, &term.zeros_like()?)?)?;
+            let term = ((&t * t.log()? - &t)? + (&t * TAU)?.log()? * 0.5)?;
+            losses = (&losses + large.where_(&term, &term.zeros_like()?)?)?;
         }
         options.reduction.of(&losses)
     }
@@ -113,13 +113,13 @@ impl Tensor {
         let whole = |value: i32| Tensor::full(device, &[], value);
         let place = var.lt_scalar(0.0)?.where_(&whole(-1)?, &whole(0)?)?.reshape(&[-1])?;
         let checked = Tensor::zeros(device, &[1])?.to_dtype(var.dtype())?.gather_as(OP, 0, &place)?;
-        let var = var.add(&checked.reshape_to(*var.shape())?)?;
+        let var = (&var + checked.reshape_to(*var.shape())?)?;
         let low = var.lt_scalar(eps)?;
-        let bound = var.sub(&var.detach())?.add_scalar(eps)?;
+        let bound = ((&var - var.detach())? + eps)?;
         let var = low.where_(&bound, &var)?;
-        let mut losses = var.log()?.add(&self.sub(target)?.square()?.div(&var)?)?.mul_scalar(0.5)?;
+        let mut losses = (0.5 * (var.log()? + (self - target)?.square()? / &var)?)?;
         if full {
-            losses = losses.add_scalar(0.5 * TAU.ln())?;
+            losses = (losses + 0.5 * TAU.ln())?;
         }
         reduction.of(&losses)
     }

@@ -61,13 +61,13 @@ impl Tensor {
             let shapes = format!("{}, {} and target {}", self.shape(), other.shape(), target.shape());
             return Err(Error::invalid(OP, format!("{shapes} must be [N, D], [N, D] and [N], or [D], [D] and []")));
         }
-        let length = |x: &Tensor| x.square()?.sum(-1)?.add_scalar(1e-12);
-        let cos = self.mul(other)?.sum(-1)?.div(&length(self)?.mul(&length(other)?)?.sqrt()?)?;
+        let length = |x: &Tensor| x.square()?.sum(-1)? + 1e-12;
+        let cos = ((self * other)?.sum(-1)? / (length(self)? * length(other)?)?.sqrt()?)?;
         let shape = cos.shape().broadcast(target.shape(), OP)?;
         let cos = cos.expand_to(shape, OP)?;
-        let alike = labelled(target, 1.0, &cos.neg()?.add_scalar(1.0)?)?;
-        let unlike = labelled(target, -1.0, &hinge(&cos.sub_scalar(margin)?)?)?;
-        reduction.of(&alike.add(&unlike)?)
+        let alike = labelled(target, 1.0, &(1.0 - &cos)?)?;
+        let unlike = labelled(target, -1.0, &hinge(&(&cos - margin)?)?)?;
+        reduction.of(&(&alike + &unlike)?)
     }
 
     /// With a distance `x` in this: `x` where the target is 1, `max(0, margin - x)` where it is -1 (PyTorch's default
@@ -81,10 +81,10 @@ impl Tensor {
         floats(OP, &[self])?;
         let shape = self.shape().broadcast(target.shape(), OP)?;
         let x = self.expand_to(shape, OP)?;
-        let apart = hinge(&x.neg()?.add_scalar(margin)?)?;
+        let apart = hinge(&(margin - &x)?)?;
         let zeros = x.zeros_like()?;
         let apart = target.ne_scalar(1.0)?.where_(&apart, &zeros)?;
-        reduction.of(&apart.add(&target.ne_scalar(-1.0)?.where_(&x, &zeros)?)?)
+        reduction.of(&(&apart + target.ne_scalar(-1.0)?.where_(&x, &zeros)?)?)
     }
 
     /// `max(0, margin - t (self - other))`: a target `t` of 1 wants this to be the larger one, -1 the smaller one
@@ -107,7 +107,7 @@ impl Tensor {
             return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
         }
         let target = target.to_dtype(self.dtype())?;
-        reduction.of(&hinge(&target.neg()?.mul(&self.sub(other)?)?.add_scalar(margin)?)?)
+        reduction.of(&hinge(&(((-target)? * (self - other))? + margin)?)?)
     }
 
     /// `max(0, |self - positive| - |self - negative| + margin)`, this being the anchor; reduced. A distance is
@@ -134,13 +134,13 @@ impl Tensor {
             let shapes = format!("{}, {} and {}", self.shape(), positive.shape(), negative.shape());
             return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
         }
-        let distance = |a: &Tensor, b: &Tensor| a.sub(b)?.add_scalar(eps)?.norm(p, -1);
+        let distance = |a: &Tensor, b: &Tensor| ((a - b)? + eps)?.norm(p, -1);
         let near = distance(self, positive)?;
         let mut far = distance(self, negative)?;
         if swap {
             far = far.minimum(&distance(positive, negative)?)?;
         }
-        reduction.of(&hinge(&near.sub(&far)?.add_scalar(margin)?)?)
+        reduction.of(&hinge(&((&near - &far)? + margin)?)?)
     }
 }
 

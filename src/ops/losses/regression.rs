@@ -17,9 +17,9 @@ fn weighted(
 ) -> Result<Tensor> {
     floats(op, &[weight])?;
     same_shape(op, "weight", weight, input)?;
-    let losses = losses.mul(weight)?;
+    let losses = (losses * weight)?;
     match reduction {
-        Reduction::Mean => losses.sum_all()?.div(&weight.sum_all()?),
+        Reduction::Mean => losses.sum_all()? / weight.sum_all()?,
         reduction => reduction.of(&losses),
     }
 }
@@ -29,20 +29,20 @@ fn weighted(
 fn bent(difference: &Tensor, bound: f32) -> Result<Tensor> {
     let size = difference.abs()?;
     let cut = size.minimum_scalar(bound)?;
-    cut.mul(&size.sub(&cut.mul_scalar(0.5)?)?)
+    &cut * (&size - &cut * 0.5)
 }
 
 impl Tensor {
     #[track_caller]
     fn squared_errors(&self, op: &'static str, target: &Tensor) -> Result<Tensor> {
         floats(op, &[self, target])?;
-        self.sub(target)?.square()
+        (self - target)?.square()
     }
 
     #[track_caller]
     fn absolute_errors(&self, op: &'static str, target: &Tensor) -> Result<Tensor> {
         floats(op, &[self, target])?;
-        self.sub(target)?.abs()
+        (self - target)?.abs()
     }
 
     #[track_caller]
@@ -51,7 +51,7 @@ impl Tensor {
         if delta.is_nan() || delta <= 0.0 {
             return Err(Error::invalid(op, format!("delta is {delta}; it must be above 0")));
         }
-        bent(&self.sub(target)?, delta)
+        bent(&(self - target)?, delta)
     }
 
     /// The squared error `(self - target)^2`, reduced; shapes broadcast.
@@ -115,7 +115,7 @@ impl Tensor {
         if beta == 0.0 {
             return reduction.of(&errors);
         }
-        reduction.of(&bent(&self.sub(target)?, beta)?.div_scalar(beta)?)
+        reduction.of(&(bent(&(self - target)?, beta)? / beta)?)
     }
 
     /// With `d = |self - target|`: `d^2 / 2` up to `delta`, `delta (d - delta / 2)` beyond, reduced; shapes
@@ -144,7 +144,7 @@ impl Tensor {
         const OP: &str = "huber_loss";
         floats(OP, &[weight])?;
         same_shape(OP, "weight", weight, self)?;
-        reduction.of(&self.huber_losses(OP, target, delta)?.mul(weight)?)
+        reduction.of(&(self.huber_losses(OP, target, delta)? * weight)?)
     }
 }
 

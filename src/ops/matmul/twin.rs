@@ -136,7 +136,7 @@ fn run(device: &Device, call: &Call) -> Result<Vec<f64>> {
     }
     let bias = Tensor::from_slice(device, &numbers(sums.shape()[2], 3), &[sums.shape()[2]])?;
     let before = device.stats().dispatches;
-    let activated = sums.to_dtype(DType::F32)?.add(&bias)?.relu()?.mul_scalar(0.75)?;
+    let activated = ((sums.to_dtype(DType::F32)? + &bias)?.relu()? * 0.75)?;
     let values = activated.to_f64()?;
     let all = device.stats().dispatches - before;
     assert!(device.is_reference() || call.twin.splits > 1 || all == 1, "{all} dispatches");

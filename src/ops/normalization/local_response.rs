@@ -50,8 +50,8 @@ impl Tensor {
         let squares = x.square()?.reshape(&planes)?;
         // The padding is the same on both sides, so that an even size has one window too many.
         let mean = squares.avg_pool2d([before + after + 1, 1], &options)?.narrow(2, 0, *c)?;
-        let divisor = mean.reshape_to(*self.shape())?.mul_scalar(alpha)?.add_scalar(k)?.pow_scalar(beta)?;
-        x.div(&divisor)?.to_dtype(self.dtype())
+        let divisor = ((mean.reshape_to(*self.shape())? * alpha)? + k)?.pow_scalar(beta)?;
+        (&x / &divisor)?.to_dtype(self.dtype())
     }
 }
 

@@ -64,20 +64,20 @@ impl<'a> Moments<'a> {
     /// `mean(deviations^2) - d^2`. Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
     #[track_caller]
     fn around(about: &Tensor, x: &'a Tensor, dims: &'a [usize]) -> Result<Moments<'a>> {
-        let from_about = x.sub(about)?;
+        let from_about = (x - about)?;
         let off = from_about.mean_keepdim(dims)?;
         let squares = from_about.square()?.mean_keepdim(dims)?;
         // Where all values are the same, rounding must not leave a number below zero.
-        let variance = squares.sub(&off.square()?)?.clamp(Some(0.0), None)?;
+        let variance = (&squares - off.square()?)?.clamp(Some(0.0), None)?;
         // A mean of large values is rounded to more than `off` is.
-        Ok(Moments { x, dims, mean: about.add(&off)?, variance, deviations: from_about.sub(&off)? })
+        Ok(Moments { x, dims, mean: (about + &off)?, variance, deviations: (&from_about - &off)? })
     }
 
     /// The variance of which `count` values are a sample.
     #[track_caller]
     fn unbiased(&self, count: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        no_grad(|| self.variance.mul_scalar(nearest(count as f64 / (count as f64 - 1.0))))
+        no_grad(|| &self.variance * nearest::<f32>(count as f64 / (count as f64 - 1.0)))
     }
 
     /// `(x - mean) / sqrt(variance + eps) * weight`.
@@ -95,9 +95,9 @@ impl<'a> Moments<'a> {
 fn centered(x: &Tensor, dims: &[usize]) -> Result<(Tensor, Tensor)> {
     let _line = ascribe_to_caller();
     let mean = x.mean_keepdim(dims)?;
-    let deviations = x.sub(&mean)?;
+    let deviations = (x - &mean)?;
     let left = no_grad(|| deviations.mean_keepdim(dims))?.detach();
-    Ok((mean.add(&left)?, deviations.sub(&left)?))
+    Ok(((&mean + &left)?, (&deviations - &left)?))
 }
 
 /// A float tensor in f32: sums of squares need the range.
@@ -113,14 +113,14 @@ fn single(op: &'static str, x: &Tensor) -> Result<Tensor> {
 #[track_caller]
 fn scaled(y: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
     let _line = ascribe_to_caller();
-    weight.map_or_else(|| Ok(y.clone()), |weight| y.mul(weight))
+    weight.map_or_else(|| Ok(y.clone()), |weight| &y * weight)
 }
 
 /// `y + bias`, in the element type of the operation's input.
 #[track_caller]
 fn shifted(y: &Tensor, bias: Option<&Tensor>, dtype: DType) -> Result<Tensor> {
     let _line = ascribe_to_caller();
-    bias.map_or_else(|| Ok(y.clone()), |bias| y.add(bias))?.to_dtype(dtype)
+    bias.map_or_else(|| Ok(y.clone()), |bias| y + bias)?.to_dtype(dtype)
 }
 
 /// A value for each channel, `[C]`, as f32 of `shape`.
@@ -176,7 +176,7 @@ fn by_running(
     };
     // For each element: this way it is a part of the kernel that computes `x`, and not a small one before that.
     let variance = variance.expand_to(*x.shape(), op)?;
-    scaled(x.sub(&mean)?.mul(&variance.add_scalar(eps)?.rsqrt()?)?, weight)
+    scaled(((x - &mean) * (&variance + eps)?.rsqrt()?)?, weight)
 }
 
 /// Moves a running statistic towards the batch's: `running (1 - momentum) + batch momentum`.
@@ -186,9 +186,9 @@ fn update(running: Option<&Parameter>, batch: &Tensor, momentum: &Tensor) -> Res
     let Some(running) = running else { return Ok(()) };
     no_grad(|| {
         let old = running.value();
-        let batch = batch.detach().reshape_to(*old.shape())?.mul(momentum)?;
-        let kept = old.to_dtype(DType::F32)?.mul(&momentum.neg()?.add_scalar(1.0)?)?;
-        running.assign(&kept.add(&batch)?.to_dtype(old.dtype())?)
+        let batch = (batch.detach().reshape_to(*old.shape())? * momentum)?;
+        let kept = (old.to_dtype(DType::F32)? * (1.0 - momentum))?;
+        running.assign(&(&kept + &batch)?.to_dtype(old.dtype())?)
     })
 }
 

@@ -29,8 +29,8 @@ impl Tensor {
         let dims = last_dims(OP, self, normalized_shape)?;
         let x = single(OP, self)?;
         let weight = scale(OP, "weight", weight, normalized_shape)?;
-        let square = x.square()?.mean_keepdim(&dims)?.add_scalar(eps.unwrap_or(f32::EPSILON))?;
-        shifted(&scaled(x.mul(&square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())
+        let square = (x.square()?.mean_keepdim(&dims)? + eps.unwrap_or(f32::EPSILON))?;
+        shifted(&scaled((&x * square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())
     }
 }
 

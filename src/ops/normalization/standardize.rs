@@ -12,8 +12,8 @@ use std::hash::Hasher;
 pub(super) fn standardize(moments: &Moments, eps: f32, weight: Option<&Tensor>) -> Result<Tensor> {
     let _line = ascribe_to_caller();
     let Moments { x, dims, variance, deviations, .. } = moments;
-    let scale = no_grad(|| variance.add_scalar(eps)?.rsqrt())?;
-    let y = no_grad(|| deviations.mul(&scale))?;
+    let scale = no_grad(|| (variance + eps)?.rsqrt())?;
+    let y = no_grad(|| deviations * &scale)?;
     let (y, scale) = if x.is_tracked() && grad_enabled() {
         let scale = record_one(Shown::Scale, &[&scale, x, &y])?;
         (record_one(Shown::Standardized, &[&y, x, &scale])?, Some(scale))
@@ -24,10 +24,10 @@ pub(super) fn standardize(moments: &Moments, eps: f32, weight: Option<&Tensor>) 
     let is_of_rows = weight.rank() == x.rank() && dims.iter().all(|&dim| weight.shape()[dim] == 1);
     match scale {
         Some(scale) if is_of_rows => {
-            let weighted = no_grad(|| y.mul(weight))?;
+            let weighted = no_grad(|| &y * weight)?;
             record_one(Shown::Weighted, &[&weighted, x, &scale, &y, weight])
         }
-        _ => y.mul(weight),
+        _ => &y * weight,
     }
 }
 
@@ -53,8 +53,8 @@ fn count(values: &Tensor, scale: &Tensor) -> f32 {
 
 /// `dy - mean(dy) - y mean(dy y)`, with means over the rows.
 fn centered(dy: &Tensor, y: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    let mean = |values: &Tensor| values.sum_to(*scale.shape())?.div_scalar(count(y, scale));
-    dy.sub(&mean(dy)?)?.sub(&y.mul(&mean(&dy.mul(y)?)?)?)
+    let mean = |values: &Tensor| values.sum_to(*scale.shape())? / count(y, scale);
+    (dy - mean(dy)?)? - y * mean(&(dy * y)?)?
 }
 
 impl Op for Shown {
@@ -79,20 +79,20 @@ impl Op for Shown {
             Shown::Scale => {
                 let dx = context.of(1, |dscale| {
                     let y = record_one(Shown::Standardized, &[context.input(2), x, shown])?;
-                    dscale.mul(shown)?.mul(shown)?.mul_scalar(-1.0 / count(x, shown))?.mul(&y)
+                    (&dscale * shown * shown)? * (-1.0 / count(x, shown)) * &y
                 })?;
                 vec![None, dx, None]
             }
             Shown::Standardized => {
                 let scale = context.input(2);
-                let dx = context.of(1, |dy| centered(&dy, shown, scale)?.mul(scale))?;
+                let dx = context.of(1, |dy| centered(&dy, shown, scale)? * scale)?;
                 vec![None, dx, None]
             }
             Shown::Weighted => {
                 let (scale, y, weight) = (context.input(2), context.input(3), context.input(4));
-                let dx = context.of(1, |dz| centered(&dz, y, scale)?.mul(weight)?.mul(scale))?;
+                let dx = context.of(1, |dz| centered(&dz, y, scale)? * weight * scale)?;
                 // By rows first, as for dx.
-                let along = |dz: Tensor| dz.mul(y)?.sum_to(*scale.shape())?.sum_to(*weight.shape());
+                let along = |dz: Tensor| (&dz * y)?.sum_to(*scale.shape())?.sum_to(*weight.shape());
                 vec![None, dx, None, None, context.of(4, along)?]
             }
         })

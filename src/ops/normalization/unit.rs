@@ -25,7 +25,7 @@ impl Tensor {
     pub fn normalize(&self, p: f32, dims: impl Dims, eps: f32) -> Result<Tensor> {
         let x = single("normalize", self)?;
         let norm = x.norm_keepdim(p, dims)?.clamp(Some(eps), None)?;
-        x.div(&norm)?.to_dtype(self.dtype())
+        (&x / &norm)?.to_dtype(self.dtype())
     }
 }
 

@@ -11,7 +11,7 @@ impl Tensor {
     #[track_caller]
     fn var_over(&self, dims: &[usize], correction: f32, keepdim: bool) -> Result<Tensor> {
         let (unit, variance) = self.variance("var", dims, correction, keepdim)?;
-        variance.mul(&unit)?.mul(&unit)?.to_dtype(self.dtype())
+        (&variance * &unit * &unit)?.to_dtype(self.dtype())
     }
 
     #[track_caller]
@@ -20,7 +20,7 @@ impl Tensor {
         // The root's slope at 0 is infinite, and infinity times 0 would be NaN.
         let zero = variance.eq(&variance.zeros_like()?)?;
         let root = zero.where_(&variance.ones_like()?, &variance)?.sqrt()?;
-        zero.where_(&variance.zeros_like()?, &root)?.mul(&unit)?.to_dtype(self.dtype())
+        (zero.where_(&variance.zeros_like()?, &root)? * &unit)?.to_dtype(self.dtype())
     }
 
     /// A unit to measure deviations with, and the variance in its square. In f32, whatever the input's type: f16 may hold
@@ -37,7 +37,7 @@ impl Tensor {
             if count == 0 { deviations.sum_keepdim(dims)? } else { deviations.abs()?.amax_keepdim(dims)? }.detach();
         let fits = largest.gt_scalar(0.0)?.logical_and(&largest.isfinite()?)?;
         let unit = fits.where_(&largest, &largest.ones_like()?)?;
-        let variance = deviations.div(&unit)?.square()?.sum_over(dims, keepdim)?.div_scalar(nearest(left))?;
+        let variance = ((&deviations / &unit)?.square()?.sum_over(dims, keepdim)? / nearest::<f32>(left))?;
         Ok((unit.reshape_to(*variance.shape())?, variance))
     }
 }

@@ -69,8 +69,8 @@ pub(super) static LEAKY_RELU: Row = Row::float(
     "select({0} * {1}, {0}, {0} > F(0.0))",
     |x| if x[0] > 0.0 { x[0] } else { x[0] * x[1] },
     |c| {
-        let of_input = c.of(0, |g| above_zero(c, &g, &g.mul(c.input(1))?))?;
-        let of_slope = c.of(1, |g| above_zero(c, &g.zeros_like()?, &g.mul(c.input(0))?))?;
+        let of_input = c.of(0, |g| above_zero(c, &g, &(&g * c.input(1))?))?;
+        let of_slope = c.of(1, |g| above_zero(c, &g.zeros_like()?, &(&g * c.input(0))?))?;
         Ok(vec![of_input, of_slope])
     },
 )
@@ -84,8 +84,8 @@ static ELU: Row = Row::float(
     |x| if x[0] > 0.0 { x[0] } else { x[1] * x[0].exp_m1() },
     |c| {
         let below = c.input(0).minimum_scalar(0.0)?;
-        let of_input = c.of(0, |g| above_zero(c, &g, &g.mul(c.input(1))?.mul(&below.exp()?)?))?;
-        let of_alpha = c.of(1, |g| above_zero(c, &g.zeros_like()?, &g.mul(&below.expm1()?)?))?;
+        let of_input = c.of(0, |g| above_zero(c, &g, &(&g * c.input(1) * below.exp()?)?))?;
+        let of_alpha = c.of(1, |g| above_zero(c, &g.zeros_like()?, &(&g * below.expm1()?)?))?;
         Ok(vec![of_input, of_alpha])
     },
 )
@@ -100,7 +100,7 @@ static SIGMOID: Row = Row::float(
     |x| sigmoid(x[0]),
     |c| {
         let y = c.output(0);
-        Ok(vec![c.of(0, |g| g.mul(y)?.mul(&y.neg()?.add_scalar(1.0)?))?])
+        Ok(vec![c.of(0, |g| g * y * (1.0 - y)?)?])
     },
 )
 .library(LOGISTIC)
@@ -111,7 +111,7 @@ static TANH: Row = Row::float(
     1,
     "hyperbolic_tangent({0})",
     |x| x[0].tanh(),
-    |c| Ok(vec![c.of(0, |g| g.mul(&c.output(0).square()?.neg()?.add_scalar(1.0)?))?]),
+    |c| Ok(vec![c.of(0, |g| g * (1.0 - c.output(0).square()?))?]),
 )
 .library(HYPERBOLIC_TANGENT)
 .floated();
@@ -124,8 +124,8 @@ static SILU: Row = Row::float(
     |c| {
         // s + x s (1 - s)
         let s = c.input(0).sigmoid()?;
-        let slope = c.input(0).mul(&s.neg()?.add_scalar(1.0)?)?.add_scalar(1.0)?.mul(&s)?;
-        Ok(vec![c.of(0, |g| g.mul(&slope))?])
+        let slope = ((1.0 + (c.input(0) * (1.0 - &s))?) * s)?;
+        Ok(vec![c.of(0, |g| g * &slope)?])
     },
 )
 .library(LOGISTIC);
@@ -139,8 +139,8 @@ static MISH: Row = Row::float(
         // t + x (1 - t^2) s with t = tanh(softplus(x)), s = sigmoid(x)
         let x = c.input(0);
         let t = x.softplus(1.0, 20.0)?.tanh()?;
-        let slope = t.square()?.neg()?.add_scalar(1.0)?.mul(x)?.mul(&x.sigmoid()?)?.add(&t)?;
-        Ok(vec![c.of(0, |g| g.mul(&slope))?])
+        let slope = ((1.0 - t.square()?) * x * x.sigmoid()? + &t)?;
+        Ok(vec![c.of(0, |g| g * &slope)?])
     },
 )
 .library(MISH_LIBRARY);
@@ -151,7 +151,7 @@ static SOFTPLUS: Row = Row::float(
     1,
     "soft_plus({0})",
     |x| softplus(x[0]),
-    |c| Ok(vec![c.of(0, |g| g.mul(&c.input(0).sigmoid()?))?]),
+    |c| Ok(vec![c.of(0, |g| g * c.input(0).sigmoid()?)?]),
 )
 .library(SOFT_PLUS);
 
@@ -161,8 +161,8 @@ static SOFTSIGN: Row = Row::float(
     "({0} / (F(1.0) + abs({0})))",
     |x| x[0] / (1.0 + x[0].abs()),
     |c| {
-        let slope = c.input(0).abs()?.add_scalar(1.0)?.square()?;
-        Ok(vec![c.of(0, |g| g.div(&slope))?])
+        let slope = (1.0 + c.input(0).abs()?)?.square()?;
+        Ok(vec![c.of(0, |g| g / &slope)?])
     },
 )
 .kinks(&[0.0])
@@ -178,9 +178,9 @@ static GELU: Row = Row::float(
     |c| {
         // Phi(x) + x phi(x)
         let x = c.input(0);
-        let phi = x.mul_scalar(std::f32::consts::FRAC_1_SQRT_2)?.erf()?.add_scalar(1.0)?.mul_scalar(0.5)?;
-        let density = x.square()?.mul_scalar(-0.5)?.exp()?.mul_scalar(0.398_942_3)?;
-        Ok(vec![c.of(0, |g| g.mul(&phi.add(&x.mul(&density)?)?))?])
+        let phi = (0.5 * (1.0 + (x * std::f32::consts::FRAC_1_SQRT_2)?.erf()?)?)?;
+        let density = (0.398_942_3 * (-0.5 * x.square()?)?.exp()?)?;
+        Ok(vec![c.of(0, |g| g * (&phi + x * &density))?])
     },
 )
 .library(ERROR_FUNCTION);
@@ -233,8 +233,8 @@ impl Tensor {
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
     pub fn softplus(&self, beta: f32, threshold: f32) -> Result<Tensor> {
-        let scaled = self.mul_scalar(beta)?;
-        let soft = apply(&SOFTPLUS, &[&scaled])?.div_scalar(beta)?;
+        let scaled = (self * beta)?;
+        let soft = (apply(&SOFTPLUS, &[&scaled])? / beta)?;
         scaled.gt_scalar(threshold)?.where_(self, &soft)
     }
 
@@ -244,7 +244,7 @@ impl Tensor {
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
     pub fn logsigmoid(&self) -> Result<Tensor> {
-        apply(&SOFTPLUS, &[&self.neg()?])?.neg()
+        apply(&SOFTPLUS, &[&(-self)?])?.neg()
     }
 
     /// [`gelu`](Tensor::gelu) by `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (PyTorch's `approximate="tanh"`).
@@ -253,8 +253,8 @@ impl Tensor {
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
     pub fn gelu_tanh(&self) -> Result<Tensor> {
-        let cube = self.square()?.mul(self)?.mul_scalar(0.044_715)?;
-        let inner = self.add(&cube)?.mul_scalar(0.797_884_6)?.tanh()?;
-        self.mul_scalar(0.5)?.mul(&inner.add_scalar(1.0)?)
+        let cube = ((self.square()? * self)? * 0.044_715)?;
+        let inner = ((self + &cube)? * 0.797_884_6)?.tanh()?;
+        0.5 * self * (1.0 + inner)?
     }
 }

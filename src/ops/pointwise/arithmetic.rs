@@ -17,15 +17,14 @@ static ADD: Row = Row::float("add", 2, "({0} + {1})", |x| x[0] + x[1], |c| Ok(ve
     .over_truth(&LOGICAL_OR);
 
 static SUB: Row =
-    Row::float("sub", 2, "({0} - {1})", |x| x[0] - x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, |g| g.neg())?]))
-        .never_truth();
+    Row::float("sub", 2, "({0} - {1})", |x| x[0] - x[1], |c| Ok(vec![c.of(0, Ok)?, c.of(1, |g| -g)?])).never_truth();
 
 static MUL: Row = Row::float(
     "mul",
     2,
     "({0} * {1})",
     |x| x[0] * x[1],
-    |c| Ok(vec![c.of(0, |g| g.mul(c.input(1)))?, c.of(1, |g| g.mul(c.input(0)))?]),
+    |c| Ok(vec![c.of(0, |g| g * c.input(1))?, c.of(1, |g| g * c.input(0))?]),
 )
 .numbers()
 .over_truth(&LOGICAL_AND);
@@ -40,15 +39,15 @@ static POW: Row = Row::float(
     |c| {
         let (base, exponent) = (c.input(0), c.input(1));
         let of_base = c.of(0, |g| {
-            let slope = exponent.mul(&base.pow(&exponent.sub_scalar(1.0)?)?)?;
+            let slope = (exponent * base.pow(&(exponent - 1.0)?)?)?;
             let flat = exponent.eq_scalar(0.0)?;
-            g.mul(&flat.where_(&slope.zeros_like()?, &slope)?)
+            g * flat.where_(&slope.zeros_like()?, &slope)?
         })?;
         let of_exponent = c.of(1, |g| {
             let zero = base.eq_scalar(0.0)?.logical_and(&exponent.ge_scalar(0.0)?)?;
             let log = zero.where_(&base.ones_like()?, base)?.log()?;
-            let slope = zero.where_(&log.zeros_like()?, &c.output(0).mul(&log)?)?;
-            g.mul(&slope)
+            let slope = zero.where_(&log.zeros_like()?, &(c.output(0) * &log)?)?;
+            g * slope
         })?;
         Ok(vec![of_base, of_exponent])
     },
@@ -78,7 +77,7 @@ static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})"
 fn extreme(c: &Vjp, lost: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     let (a, b) = (c.input(0), c.input(1));
     let share = |g: Tensor, mine: &Tensor, other: &Tensor| -> Result<Tensor> {
-        let kept = mine.eq(other)?.where_(&g.mul_scalar(0.5)?, &g)?;
+        let kept = mine.eq(other)?.where_(&(&g * 0.5)?, &g)?;
         lost(mine, other)?.where_(&g.zeros_like()?, &kept)
     };
     Ok(vec![c.of(0, |g| share(g, a, b))?, c.of(1, |g| share(g, b, a))?])
@@ -128,10 +127,10 @@ static ATAN2: Row = Row::float(
     |x| x[0].atan2(x[1]),
     |c| {
         let (y, x) = (c.input(0), c.input(1));
-        let length = x.square()?.add(&y.square()?)?;
+        let length = (x.square()? + y.square()?)?;
         // No gradient flows at the origin, as in PyTorch.
         let length = length.eq_scalar(0.0)?.where_(&length.ones_like()?, &length)?;
-        Ok(vec![c.of(0, |g| g.mul(x)?.div(&length))?, c.of(1, |g| g.mul(y)?.div(&length)?.neg())?])
+        Ok(vec![c.of(0, |g| g * x / &length)?, c.of(1, |g| -g * y / &length)?])
     },
 )
 .library(&[
@@ -160,13 +159,12 @@ static WHERE: Row = {
 
 pub(super) static COPY: Row = Row::float("copy", 1, "{0}", |x| x[0], |c| Ok(vec![c.of(0, Ok)?])).anything();
 
-static NEG: Row = Row::float("neg", 1, "(-{0})", |x| -x[0], |c| Ok(vec![c.of(0, |g| g.neg())?])).signed();
+static NEG: Row = Row::float("neg", 1, "(-{0})", |x| -x[0], |c| Ok(vec![c.of(0, |g| -g)?])).signed();
 
-static ABS: Row =
-    Row::float("abs", 1, "abs({0})", |x| x[0].abs(), |c| Ok(vec![c.of(0, |g| g.mul(&c.input(0).sign()?))?]))
-        .signed()
-        .kinks(&[0.0])
-        .first_order();
+static ABS: Row = Row::float("abs", 1, "abs({0})", |x| x[0].abs(), |c| Ok(vec![c.of(0, |g| g * c.input(0).sign()?)?]))
+    .signed()
+    .kinks(&[0.0])
+    .first_order();
 
 /// -1, 0 or 1; NaN gives 0, as in PyTorch.
 static SIGN: Row = Row::float(
@@ -289,7 +287,7 @@ impl Tensor {
 
     /// The same in this tensor's shape, so that nothing has to be expanded.
     #[track_caller]
-    pub(in crate::ops) fn everywhere(&self, value: f32) -> Result<Tensor> {
+    pub(crate) fn everywhere(&self, value: f32) -> Result<Tensor> {
         self.full_number(*self.shape(), value)
     }
 

@@ -16,9 +16,9 @@ static LERP: Row = Row::float(
     |x| if x[2].abs() < 0.5 { x[0] + x[2] * (x[1] - x[0]) } else { x[1] - (x[1] - x[0]) * (1.0 - x[2]) },
     |c| {
         let (start, end, weight) = (c.input(0), c.input(1), c.input(2));
-        let of_start = c.of(0, |g| g.mul(&weight.neg()?.add_scalar(1.0)?))?;
-        let of_end = c.of(1, |g| g.mul(weight))?;
-        Ok(vec![of_start, of_end, c.of(2, |g| g.mul(&end.sub(start)?))?])
+        let of_start = c.of(0, |g| g * (1.0 - weight))?;
+        let of_end = c.of(1, |g| g * weight)?;
+        Ok(vec![of_start, of_end, c.of(2, |g| g * (end - start))?])
     },
 );
 
@@ -67,11 +67,10 @@ impl Tensor {
     pub fn addcmul(&self, tensor1: &Tensor, tensor2: &Tensor, value: f32) -> Result<Tensor> {
         let whole = [self, tensor1, tensor2].iter().all(|tensor| !tensor.dtype().is_float());
         let value = if whole { value.trunc() } else { value };
-        let product = tensor1.mul(tensor2)?;
+        let product = (tensor1 * tensor2)?;
         // True and false have no multiples: they count as 1 and 0.
-        self.add(
-            &if product.dtype() == DType::Bool { product.to_dtype(DType::I32)? } else { product }.mul_scalar(value)?,
-        )
+        let product = if product.dtype() == DType::Bool { product.to_dtype(DType::I32)? } else { product };
+        self + product * value
     }
 
     /// `self + value * tensor1 / tensor2` (PyTorch's default `value` is 1). All three broadcast.
@@ -92,7 +91,7 @@ impl Tensor {
             let expected = "floats to divide (see to_dtype)";
             return Err(Error::WrongDType { op: "addcdiv", expected, got: tensor1.dtype() });
         }
-        self.add(&tensor1.mul_scalar(value)?.div(tensor2)?)
+        self + tensor1 * value / tensor2
     }
 
     /// `value` where the bool tensor `mask` is true, the elements elsewhere. Both broadcast; the type stays, and a

@@ -24,9 +24,9 @@ static DIV: Row = Row::float(
     "({0} / {1})",
     |x| x[0] / x[1],
     |c| {
-        let numerator = c.of(0, |g| g.div(c.input(1)))?;
+        let numerator = c.of(0, |g| g / c.input(1))?;
         // -a / b^2, by way of the quotient.
-        let denominator = c.of(1, |g| g.mul(c.output(0))?.div(c.input(1))?.neg())?;
+        let denominator = c.of(1, |g| -g * c.output(0) / c.input(1))?;
         Ok(vec![numerator, denominator])
     },
 )
@@ -95,7 +95,7 @@ static FMOD: Row = Row::float(
     "remainder_of_first({0}, {1})",
     |x| x[0] % x[1],
     |c| {
-        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div_rounded(c.input(1), RoundingMode::Trunc)?)?.neg())?;
+        let of_divisor = c.of(1, |g| -g * c.input(0).div_rounded(c.input(1), RoundingMode::Trunc)?)?;
         Ok(vec![c.of(0, Ok)?, of_divisor])
     },
 )
@@ -119,7 +119,7 @@ static REMAINDER: Row = Row::float(
         if rest != 0.0 && (rest < 0.0) != (x[1] < 0.0) { rest + x[1] } else { rest }
     },
     |c| {
-        let of_divisor = c.of(1, |g| g.mul(&c.input(0).div_rounded(c.input(1), RoundingMode::Floor)?)?.neg())?;
+        let of_divisor = c.of(1, |g| -g * c.input(0).div_rounded(c.input(1), RoundingMode::Floor)?)?;
         Ok(vec![c.of(0, Ok)?, of_divisor])
     },
 )

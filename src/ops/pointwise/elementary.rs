@@ -46,56 +46,53 @@ macro_rules! row {
     };
 }
 
-static EXP: Row = row!("exp", "exp({0})", |x| x[0].exp(), |g, c| g.mul(c.output(0)));
-static EXPM1: Row = row!("expm1", "exponential_minus1({0})", |x| x[0].exp_m1(), |g, c| g
-    .mul(&c.output(0).add_scalar(1.0)?))
-.library(&[include_str!("../../../shaders/lib/exponential_minus1.wgsl")]);
-static LOG: Row = row!("log", "log({0})", |x| x[0].ln(), |g, c| g.div(c.input(0))).domain(POSITIVE);
-static LOG1P: Row = row!("log1p", "log_plus1({0})", |x| x[0].ln_1p(), |g, c| g.div(&c.input(0).add_scalar(1.0)?))
+static EXP: Row = row!("exp", "exp({0})", |x| x[0].exp(), |g, c| g * c.output(0));
+static EXPM1: Row = row!("expm1", "exponential_minus1({0})", |x| x[0].exp_m1(), |g, c| g * (1.0 + c.output(0)))
+    .library(&[include_str!("../../../shaders/lib/exponential_minus1.wgsl")]);
+static LOG: Row = row!("log", "log({0})", |x| x[0].ln(), |g, c| g / c.input(0)).domain(POSITIVE);
+static LOG1P: Row = row!("log1p", "log_plus1({0})", |x| x[0].ln_1p(), |g, c| g / (1.0 + c.input(0)))
     .library(&[include_str!("../../../shaders/lib/log_plus1.wgsl")])
     .domain(&[(-0.8, 4.0)]);
 static LOG2: Row =
-    row!("log2", "log2({0})", |x| x[0].log2(), |g, c| { g.div(&c.input(0).mul_scalar(std::f32::consts::LN_2)?) })
-        .domain(POSITIVE);
+    row!("log2", "log2({0})", |x| x[0].log2(), |g, c| { g / (std::f32::consts::LN_2 * c.input(0)) }).domain(POSITIVE);
 static LOG10: Row = row!("log10", "(log({0}) * F(0.4342944819))", |x| x[0].log10(), |g, c| {
-    g.div(&c.input(0).mul_scalar(std::f32::consts::LN_10)?)
+    g / (std::f32::consts::LN_10 * c.input(0))
 })
 .domain(POSITIVE);
-static SQRT: Row =
-    row!("sqrt", "sqrt({0})", |x| x[0].sqrt(), |g, c| g.div(&c.output(0).mul_scalar(2.0)?)).domain(POSITIVE);
+static SQRT: Row = row!("sqrt", "sqrt({0})", |x| x[0].sqrt(), |g, c| g / (2.0 * c.output(0))).domain(POSITIVE);
 static RSQRT: Row = row!("rsqrt", "inverseSqrt({0})", |x| 1.0 / x[0].sqrt(), |g, c| {
-    g.mul(&c.output(0).square()?.mul(c.output(0))?)?.mul_scalar(-0.5)
+    -0.5 * g * (c.output(0).square()? * c.output(0))?
 })
 .domain(POSITIVE);
 static RECIPROCAL: Row =
-    row!("reciprocal", "(F(1.0) / {0})", |x| 1.0 / x[0], |g, c| { g.mul(&c.output(0).square()?)?.neg() })
-        .domain(POSITIVE);
-static SQUARE: Row =
-    row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g.mul(&c.input(0).mul_scalar(2.0)?)).counted();
-static SIN: Row = row!("sin", "sin({0})", |x| x[0].sin(), |g, c| g.mul(&c.input(0).cos()?));
-static COS: Row = row!("cos", "cos({0})", |x| x[0].cos(), |g, c| g.mul(&c.input(0).sin()?)?.neg());
-static TAN: Row = row!("tan", "tan({0})", |x| x[0].tan(), |g, c| { g.mul(&c.output(0).square()?.add_scalar(1.0)?) })
-    .domain(&[(-1.2, 1.2)]);
-static ASIN: Row = row!("asin", "arc_sine({0})", |x| x[0].asin(), |g, c| {
-    g.mul(&c.input(0).square()?.neg()?.add_scalar(1.0)?.rsqrt()?)
-})
-.library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl"), include_str!("../../../shaders/lib/arc_sine.wgsl")])
-.domain(&[(-0.8, 0.8)]);
-static ACOS: Row = row!("acos", "arc_cosine({0})", |x| x[0].acos(), |g, c| {
-    g.mul(&c.input(0).square()?.neg()?.add_scalar(1.0)?.rsqrt()?)?.neg()
-})
-.library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl"), include_str!("../../../shaders/lib/arc_sine.wgsl")])
-.domain(&[(-0.8, 0.8)]);
-static ATAN: Row = row!("atan", "arc_tangent({0})", |x| x[0].atan(), |g, c| g
-    .div(&c.input(0).square()?.add_scalar(1.0)?))
-.library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl")]);
-static SINH: Row = row!("sinh", "hyperbolic_sine({0})", |x| x[0].sinh(), |g, c| g.mul(&c.input(0).cosh()?))
+    row!("reciprocal", "(F(1.0) / {0})", |x| 1.0 / x[0], |g, c| { -g * c.output(0).square()? }).domain(POSITIVE);
+static SQUARE: Row = row!("square", "({0} * {0})", |x| x[0] * x[0], |g, c| g * (2.0 * c.input(0))).counted();
+static SIN: Row = row!("sin", "sin({0})", |x| x[0].sin(), |g, c| g * c.input(0).cos()?);
+static COS: Row = row!("cos", "cos({0})", |x| x[0].cos(), |g, c| -g * c.input(0).sin()?);
+static TAN: Row =
+    row!("tan", "tan({0})", |x| x[0].tan(), |g, c| { g * (1.0 + c.output(0).square()?) }).domain(&[(-1.2, 1.2)]);
+static ASIN: Row =
+    row!("asin", "arc_sine({0})", |x| x[0].asin(), |g, c| { g * (1.0 - c.input(0).square()?)?.rsqrt()? })
+        .library(&[
+            include_str!("../../../shaders/lib/arc_tangent.wgsl"),
+            include_str!("../../../shaders/lib/arc_sine.wgsl"),
+        ])
+        .domain(&[(-0.8, 0.8)]);
+static ACOS: Row =
+    row!("acos", "arc_cosine({0})", |x| x[0].acos(), |g, c| { -g * (1.0 - c.input(0).square()?)?.rsqrt()? })
+        .library(&[
+            include_str!("../../../shaders/lib/arc_tangent.wgsl"),
+            include_str!("../../../shaders/lib/arc_sine.wgsl"),
+        ])
+        .domain(&[(-0.8, 0.8)]);
+static ATAN: Row = row!("atan", "arc_tangent({0})", |x| x[0].atan(), |g, c| g / (1.0 + c.input(0).square()?))
+    .library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl")]);
+static SINH: Row = row!("sinh", "hyperbolic_sine({0})", |x| x[0].sinh(), |g, c| g * c.input(0).cosh()?)
     .library(&[include_str!("../../../shaders/lib/hyperbolic_sine.wgsl")]);
-static COSH: Row =
-    row!("cosh", "((exp({0}) + exp(-{0})) * F(0.5))", |x| x[0].cosh(), |g, c| g.mul(&c.input(0).sinh()?));
+static COSH: Row = row!("cosh", "((exp({0}) + exp(-{0})) * F(0.5))", |x| x[0].cosh(), |g, c| g * c.input(0).sinh()?);
 /// The error function, `2/sqrt(pi) * integral of exp(-t^2) from 0 to x`.
 static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c| {
-    g.mul(&c.input(0).square()?.neg()?.exp()?.mul_scalar(std::f32::consts::FRAC_2_SQRT_PI)?)
+    g * (std::f32::consts::FRAC_2_SQRT_PI * (-c.input(0).square()?)?.exp()?)
 })
 .library(ERROR_FUNCTION);
 /// `y` with `erf(y) = x`.
@@ -233,8 +230,8 @@ impl Tensor {
         let power = 10.0f32.powi(decimals.saturating_abs());
         match decimals {
             0 => self.round(),
-            1.. => self.mul_scalar(power)?.round()?.div_scalar(power),
-            _ => self.div_scalar(power)?.round()?.mul_scalar(power),
+            1.. => (self * power)?.round()? / power,
+            _ => (self / power)?.round()? * power,
         }
     }
 }

@@ -261,7 +261,7 @@ impl Tensor {
         let ones = Tensor::full(self.device(), &[classes], 1i32)?;
         let counted = ones.gather_as(OP, 0, &self.reshape(&[-1])?)?.reshape_to(*self.shape())?.unsqueeze(-1)?;
         let places = Tensor::arange(self.device(), 0.0, classes as f64, 1.0, DType::I32)?;
-        self.unsqueeze(-1)?.eq(&places)?.to_dtype(DType::I32)?.mul(&counted)
+        self.unsqueeze(-1)?.eq(&places)?.to_dtype(DType::I32)? * &counted
     }
 }
 

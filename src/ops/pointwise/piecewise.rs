@@ -10,7 +10,7 @@ use crate::ops::case::Case;
 /// `x` inside -3 to 3 becomes 0 to 6; further out, the nearer of both.
 #[track_caller]
 fn ramp(x: &Tensor) -> Result<Tensor> {
-    x.add_scalar(3.0)?.clamp(Some(0.0), Some(6.0))
+    (x + 3.0)?.clamp(Some(0.0), Some(6.0))
 }
 
 impl Tensor {
@@ -46,7 +46,7 @@ impl Tensor {
     #[track_caller]
     pub fn hardsigmoid(&self) -> Result<Tensor> {
         self.floats("hardsigmoid")?;
-        ramp(self)?.div_scalar(6.0)
+        ramp(self)? / 6.0
     }
 
     /// `x min(max(x + 3, 0), 6) / 6`.
@@ -56,7 +56,7 @@ impl Tensor {
     #[track_caller]
     pub fn hardswish(&self) -> Result<Tensor> {
         self.floats("hardswish")?;
-        self.mul(&ramp(self)?.div_scalar(6.0)?)
+        self * (ramp(self)? / 6.0)
     }
 
     /// `x` where it is above 0, `weight x` elsewhere. The weight is learned: `[1]` or `[]`, or `[C]` with one for
@@ -87,7 +87,7 @@ impl Tensor {
     /// [`Error::WrongDType`] for types other than floats.
     #[track_caller]
     pub fn selu(&self) -> Result<Tensor> {
-        self.elu(1.673_263_2)?.mul_scalar(1.050_701)
+        self.elu(1.673_263_2)? * 1.050_701
     }
 
     /// `x` where it is above 0, `alpha (e^(x / alpha) - 1)` elsewhere (PyTorch's default `alpha` is 1).
@@ -103,7 +103,7 @@ impl Tensor {
         }
         let above = self.gt_scalar(0.0)?;
         let below = above.where_(&self.zeros_like()?, self)?;
-        above.where_(self, &below.div_scalar(alpha)?.expm1()?.mul_scalar(alpha)?)
+        above.where_(self, &((&below / alpha)?.expm1()? * alpha)?)
     }
 
     /// `x - tanh(x)`.
@@ -112,7 +112,7 @@ impl Tensor {
     /// [`Error::WrongDType`] for types other than floats.
     #[track_caller]
     pub fn tanhshrink(&self) -> Result<Tensor> {
-        self.sub(&self.tanh()?)
+        self - self.tanh()?
     }
 
     /// 0 from `-lambd` to `lambd` (PyTorch's default is 0.5), and `x` moved towards 0 by that much elsewhere.
@@ -126,7 +126,7 @@ impl Tensor {
         if lambd.is_nan() || lambd < 0.0 {
             return Err(Error::invalid(OP, format!("lambd is {lambd}; it must not be below 0")));
         }
-        self.shrink(lambd, &self.sub(&self.sign()?.mul_scalar(lambd)?)?)
+        self.shrink(lambd, &(self - self.sign()? * lambd)?)
     }
 
     /// 0 from `-lambd` to `lambd` (PyTorch's default is 0.5), and `x` elsewhere.
@@ -172,7 +172,7 @@ impl Tensor {
             return Err(Error::invalid(OP, format!("{} has no even size in dimension {dim} to halve", self.shape())));
         };
         let half = |start| self.narrow(at, start, size / 2);
-        half(0)?.mul(&half(size / 2)?.sigmoid()?)
+        half(0)? * half(size / 2)?.sigmoid()?
     }
 
     /// Numbers as this tensor's type holds them: integers cut their fractions off.

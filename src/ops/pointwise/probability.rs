@@ -15,11 +15,11 @@ static BINARY_CROSS_ENTROPY: Row = Row::float(
     |x| (x[1] - 1.0) * (-x[0]).ln_1p().max(-100.0) - x[1] * x[0].ln().max(-100.0),
     |c| {
         let (x, t) = (c.input(0), c.input(1));
-        let rest = x.neg()?.add_scalar(1.0)?;
-        let of_input = c.of(0, |g| g.mul(&x.sub(t)?)?.div(&x.mul(&rest)?.maximum_scalar(1e-12)?))?;
+        let rest = (1.0 - x)?;
+        let of_input = c.of(0, |g| g * (x - t) / (x * &rest)?.maximum_scalar(1e-12)?)?;
         let of_target = c.of(1, |g| {
-            let odds = x.neg()?.log1p()?.maximum_scalar(-100.0)?.sub(&x.log()?.maximum_scalar(-100.0)?)?;
-            g.mul(&odds)
+            let odds = ((-x)?.log1p()?.maximum_scalar(-100.0)? - x.log()?.maximum_scalar(-100.0)?)?;
+            g * odds
         })?;
         Ok(vec![of_input, of_target])
     },

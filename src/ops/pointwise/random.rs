@@ -237,7 +237,7 @@ impl Tensor {
     /// As [`rand`](Tensor::rand).
     #[track_caller]
     pub fn uniform(device: &Device, shape: &[usize], low: f32, high: f32) -> Result<Tensor> {
-        Tensor::rand(device, shape)?.mul_scalar(high - low)?.add_scalar(low)
+        (Tensor::rand(device, shape)? * (high - low))? + low
     }
 
     /// Numbers from the normal distribution with mean 0 and variance 1.
@@ -258,7 +258,7 @@ impl Tensor {
         if std < 0.0 {
             return Err(Error::invalid("normal", format!("the standard deviation is {std}; it must not be negative")));
         }
-        Tensor::randn(device, shape)?.mul_scalar(std)?.add_scalar(mean)
+        (Tensor::randn(device, shape)? * std)? + mean
     }
 
     /// Whole numbers from `low` up to `high`, which is left out, in i32. Each number's probability is off by less than

@@ -113,7 +113,7 @@ impl Tensor {
         let mean = power(&self.to_dtype(DType::F32)?, norm_type)?.avg_pool(kernel, &means)?;
         let count: f64 = kernel.iter().map(|&size| size as f64).product();
         // The detour does nothing to the value; where it is zero it keeps the root's infinite slope out of the gradient.
-        let sum = mean.sign()?.mul(&mean.abs()?.relu()?)?.mul_scalar(nearest(count))?;
+        let sum = ((mean.sign()? * mean.abs()?.relu()?)? * nearest::<f32>(count))?;
         power(&sum, 1.0 / norm_type)?.to_dtype(self.dtype())
     }
 }

@@ -20,7 +20,7 @@ impl Tensor {
                 let largest = x.amax_keepdim(dims)?;
                 largest.isfinite()?.where_(&largest, &largest.zeros_like()?)
             })?;
-            x.sub(&largest)?.exp()?.sum_keepdim(dims)?.log()?.add(&largest)?
+            ((&x - &largest)?.exp()?.sum_keepdim(dims)?.log()? + &largest)?
         };
         y.reshape_to(kept)?.to_dtype(if self.dtype().is_float() { self.dtype() } else { DType::F32 })
     }

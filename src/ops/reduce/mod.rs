@@ -153,7 +153,7 @@ impl Op for Reduce {
             }
             // Elements that tie share the gradient.
             let taken = x.eq(&context.output(0).reshape_to(broadcast)?)?.to_dtype(x.dtype())?;
-            g.div(&taken.sum_keepdim(&self.dims)?)?.mul(&taken)
+            &g / taken.sum_keepdim(&self.dims)? * &taken
         })?;
         Ok(vec![gradient])
     }
@@ -242,7 +242,7 @@ impl Tensor {
             return self.to_dtype(DType::F32)?.mean_over(dims, keepdim)?.to_dtype(DType::F16);
         }
         let count: usize = dims.iter().map(|&d| self.shape()[d]).product();
-        self.reduce(Kind::Sum, dims, keepdim)?.div_scalar(count as f32)
+        self.reduce(Kind::Sum, dims, keepdim)? / count as f32
     }
 
     #[track_caller]

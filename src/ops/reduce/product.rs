@@ -16,14 +16,14 @@ use crate::ops::case::Case;
 pub(super) fn gradient(x: &Tensor, g: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let zero = x.eq_scalar(0.0)?;
     let nonzero = zero.where_(&x.ones_like()?, x)?;
-    let p = nonzero.prod_keepdim(dims)?.div(&nonzero)?;
+    let p = (nonzero.prod_keepdim(dims)? / &nonzero)?;
     let is_zero = zero.to_dtype(DType::F32)?;
-    let other_zeros = is_zero.sum_keepdim(dims)?.sub(&is_zero)?;
+    let other_zeros = (is_zero.sum_keepdim(dims)? - &is_zero)?;
     let zeros = zero.where_(x, &x.zeros_like()?)?;
-    let the_other = zeros.sum_keepdim(dims)?.sub(&zeros)?;
+    let the_other = (zeros.sum_keepdim(dims)? - &zeros)?;
     let one_other = other_zeros.eq_scalar(1.0)?.where_(&the_other, &x.zeros_like()?)?;
     let none_other = other_zeros.eq_scalar(0.0)?;
-    g.mul(&p)?.mul(&none_other.where_(&x.ones_like()?, &one_other)?)
+    g * &p * none_other.where_(&x.ones_like()?, &one_other)?
 }
 
 impl Tensor {

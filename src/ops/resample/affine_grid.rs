@@ -67,7 +67,7 @@ impl Tensor {
             let mut shape = vec![1; spatial + 2];
             shape[dim] = length;
             let places = Tensor::from_slice(self.device(), &axis(length, align_corners), &shape)?;
-            grid = grid.add(&column(at)?.mul(&places.to_dtype(self.dtype())?)?)?;
+            grid = (&grid + column(at)? * places.to_dtype(self.dtype())?)?;
         }
         Ok(grid)
     }

@@ -66,13 +66,13 @@ impl GridSampleOptions {
     fn reflect(&self, x: &Tensor, size: usize) -> Result<Tensor> {
         let (low, span) = if self.align_corners { (0.0, size as f32 - 1.0) } else { (-0.5, size as f32) };
         if span == 0.0 {
-            return x.mul_scalar(0.0);
+            return x * 0.0;
         }
-        let distance = x.sub_scalar(low)?.abs()?;
-        let flips = distance.detach().div_scalar(span)?.floor()?;
-        let is_odd = flips.sub(&flips.mul_scalar(0.5)?.floor()?.mul_scalar(2.0)?)?.ne_scalar(0.0)?;
+        let distance = (x - low)?.abs()?;
+        let flips = (distance.detach() / span)?.floor()?;
+        let is_odd = (&flips - (&flips * 0.5)?.floor()? * 2.0)?.ne_scalar(0.0)?;
         let extra = distance.fmod_scalar(span)?;
-        is_odd.where_(&extra.neg()?.add_scalar(span)?, &extra)?.add_scalar(low)
+        is_odd.where_(&(span - &extra)?, &extra)? + low
     }
 
     /// A position within the dimension, by the padding; what is not a number becomes an edge, the first in images and
@@ -88,9 +88,9 @@ impl GridSampleOptions {
     /// The taps of places `x` (`[N, 1, P]`, between -1 and 1) along a dimension.
     fn taps(&self, x: &Tensor, size: usize, volume: bool) -> Result<Taps> {
         let x = if self.align_corners {
-            x.add_scalar(1.0)?.mul_scalar(0.5)?.mul_scalar(size as f32 - 1.0)?
+            (((x + 1.0)? * 0.5)? * (size as f32 - 1.0))?
         } else {
-            x.add_scalar(1.0)?.mul_scalar(size as f32)?.sub_scalar(1.0)?.mul_scalar(0.5)?
+            ((((x + 1.0)? * size as f32)? - 1.0)? * 0.5)?
         };
         let zeros = self.padding_mode == GridSamplePadding::Zeros;
         let x = if zeros || self.mode == GridSampleMode::Bicubic { x } else { self.pad(&x, size, volume)? };
@@ -106,12 +106,12 @@ impl GridSampleOptions {
                 (&[0.0, 1.0], LINEAR)
             };
             let base = x.detach().floor()?;
-            let part = x.sub(&base)?;
+            let part = (&x - &base)?;
             let mut weights = row(powers[0])?;
             for power in &powers[1..] {
-                weights = weights.mul(&part)?.add(&row(power)?)?;
+                weights = (&weights * &part + row(power)?)?;
             }
-            (base.add(&row(offsets)?)?, weights)
+            ((&base + row(offsets)?)?, weights)
         };
         let last = size as f32 - 1.0;
         if zeros {
@@ -198,7 +198,7 @@ impl Tensor {
             joint = Some(match joint {
                 None => Taps { places, ..taps },
                 Some(before) => Taps {
-                    places: outer(&before.places.mul_scalar(size as f32)?, &places, Tensor::add)?,
+                    places: outer(&(&before.places * size as f32)?, &places, Tensor::add)?,
                     weights: outer(&before.weights, &taps.weights, Tensor::mul)?,
                     inside: match (before.inside, taps.inside) {
                         (Some(a), Some(b)) => Some(outer(&a, &b, Tensor::logical_and)?),
@@ -223,7 +223,7 @@ impl Tensor {
                 weights = inside.where_(&weights, &weights.number(0.0)?)?;
             }
         }
-        let weighed = picked.mul(&weights)?;
+        let weighed = (&picked * &weights)?;
         let sum = weighed.reshape(&[batch as isize, channels as isize, taps as isize, count as isize])?.sum(2)?;
         sum.reshape_to(output)
     }

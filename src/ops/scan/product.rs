@@ -18,7 +18,7 @@ fn scan(kind: Kind, x: &Tensor, reverse: bool) -> Result<Tensor> {
 /// later zeros is 0, for each of their products has the first one in it; the second zero's still has a slope there,
 /// so the second derivative needs it written out.
 pub(super) fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, reverse: bool) -> Result<Tensor> {
-    let behind = |y: &Tensor| scan(Kind::Sum, &g.mul(y)?, !reverse);
+    let behind = |y: &Tensor| scan(Kind::Sum, &(g * y)?, !reverse);
     let (zeros, ones) = (x.zeros_like()?, x.ones_like()?);
     let zero = x.eq_scalar(0.0)?;
     let number = scan(Kind::Sum, &zero.to_dtype(DType::I32)?, reverse)?;
@@ -26,14 +26,14 @@ pub(super) fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, reverse: bool) -> Res
     let first = numbered(1)?;
     let without_first = first.where_(&ones, x)?;
     let of_first = behind(&scan(Kind::Product, &without_first, reverse)?)?;
-    let of_others = behind(y)?.div(&zero.where_(&ones, x)?)?;
+    let of_others = (behind(y)? / zero.where_(&ones, x)?)?;
     let mut of_zeros = first.where_(&of_first, &zeros)?;
     if grad_enabled() {
         let second = numbered(2)?;
         let without_both = second.where_(&ones, &without_first)?;
         let of_second = behind(&scan(Kind::Product, &without_both, reverse)?)?;
         let the_first = scan(Kind::Sum, &first.where_(x, &zeros)?, reverse)?;
-        of_zeros = second.where_(&of_second.mul(&the_first)?, &of_zeros)?;
+        of_zeros = second.where_(&(&of_second * &the_first)?, &of_zeros)?;
     }
     zero.where_(&of_zeros, &of_others)
 }

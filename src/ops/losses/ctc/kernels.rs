@@ -130,7 +130,7 @@ impl Op for CtcLoss {
             let g = stuck.where_(&g.full_like(f64::NAN)?, &g)?.reshape(&[1, -1, 1])?;
             let times = numbers(OP, x.device(), x.shape()[0])?.reshape(&[-1, 1, 1])?;
             let counts = times.lt(&spans.narrow(0, 0, 1)?.unsqueeze(2)?)?;
-            let slope = x.exp()?.sub(&posterior)?.mul(&g)?;
+            let slope = ((x.exp()? - &posterior) * &g)?;
             counts.where_(&slope, &slope.zeros_like()?)
         })?;
         Ok(vec![gradient, None, None])
@@ -185,8 +185,8 @@ impl Op for CtcPosterior {
             let op = CtcPosterior { weighted: true, ..self.clone() };
             let mean = record_one(op, &[input(0), input(1), input(2), input(3), input(4), &tangent])?;
             let posterior = context.output(0);
-            let whole = posterior.mul(&v)?.sum_keepdim([0, 2])?;
-            mean.add(&v.sub(&whole)?.mul(posterior)?)
+            let whole = (posterior * &v)?.sum_keepdim([0, 2])?;
+            &mean + (&v - &whole) * posterior
         })?;
         Ok(vec![gradient, None, None, None, None])
     }

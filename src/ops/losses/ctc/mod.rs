@@ -196,7 +196,7 @@ impl Tensor {
         }
         match reduction {
             Reduction::None if self.rank() == 2 => losses.reshape(&[]),
-            Reduction::Mean => Reduction::Mean.of(&losses.div(&counts.to_dtype(DType::F32)?.maximum_scalar(1.0)?)?),
+            Reduction::Mean => Reduction::Mean.of(&(&losses / counts.to_dtype(DType::F32)?.maximum_scalar(1.0)?)?),
             reduction => reduction.of(&losses),
         }
     }
