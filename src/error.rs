@@ -255,6 +255,14 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// An item of a data set that could not be fetched.
+    #[error("item {index} of the data set: {source}")]
+    Item {
+        /// Its number.
+        index: usize,
+        /// What went wrong.
+        source: Box<Error>,
+    },
     /// A file that could not be read or written.
     #[error("{}: {reason}", path.display())]
     File {

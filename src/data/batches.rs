@@ -1,8 +1,7 @@
-//! Batches of images of one size.
+//! Batches of labelled images of one size, on the device.
 
-use super::Images;
 use crate::error::{Error, Result};
-use crate::graph::{Device, Tensor};
+use crate::graph::Tensor;
 
 /// Some images and their labels, on the device.
 #[derive(Clone, Debug)]
@@ -13,26 +12,31 @@ pub struct Batch {
     pub labels: Tensor,
 }
 
+/// Images that batches are made of: those from `start` up to `end` in an order.
+pub(super) trait Source {
+    fn batch(&self, start: usize, end: usize) -> Result<Batch>;
+}
+
 /// An iterator over batches; the last may be shorter.
 pub struct Batches<'a> {
-    images: &'a Images,
-    device: Device,
+    source: Box<dyn Source + 'a>,
+    images: usize,
     size: usize,
-    order: Vec<usize>,
     next: usize,
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(images: &'a Images, device: &Device, size: usize, order: Vec<usize>) -> Result<Batches<'a>> {
+    /// Of a source of so many images.
+    pub(super) fn new(source: impl Source + 'a, images: usize, size: usize) -> Result<Batches<'a>> {
         if size == 0 {
             return Err(Error::invalid("batches", "the batch size is 0; it must be at least 1"));
         }
-        Ok(Batches { images, device: device.clone(), size, order, next: 0 })
+        Ok(Batches { source: Box::new(source), images, size, next: 0 })
     }
 
     /// How many images all batches have together.
     pub fn images(&self) -> usize {
-        self.order.len()
+        self.images
     }
 }
 
@@ -40,27 +44,16 @@ impl Iterator for Batches<'_> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
-        let rest = &self.order[self.next..];
-        let indices = &rest[..rest.len().min(self.size)];
-        if indices.is_empty() {
+        let start = self.next;
+        if start == self.images {
             return None;
         }
-        self.next += indices.len();
-        let [channels, height, width] = self.images.image_shape();
-        let pixels: Vec<u8> = indices.iter().flat_map(|&index| self.images.image(index)).copied().collect();
-        let labels: Vec<i32> = indices.iter().map(|&index| self.images.labels()[index]).collect();
-        let batch = || {
-            let shape = [indices.len(), channels, height, width];
-            Ok(Batch {
-                images: self.images.normalization().upload(&self.device, &pixels, shape)?,
-                labels: Tensor::from_slice(&self.device, &labels, &[indices.len()])?,
-            })
-        };
-        Some(batch())
+        self.next = self.images.min(start + self.size);
+        Some(self.source.batch(start, self.next))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.order.len() - self.next).div_ceil(self.size);
+        let left = (self.images - self.next).div_ceil(self.size);
         (left, Some(left))
     }
 }

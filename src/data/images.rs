@@ -1,11 +1,11 @@
 //! Labelled images of one size, in the host's memory.
 
-use super::batches::Batches;
+use super::batches::{Batch, Batches, Source};
 use super::dataset::check_index;
 use super::random::shuffled;
 use super::{Array, Dataset, Image, Normalization, Sample};
 use crate::error::{Error, Result};
-use crate::graph::Device;
+use crate::graph::{Device, Tensor};
 use std::sync::Arc;
 
 /// Labelled images of one size, in the host's memory as bytes.
@@ -122,7 +122,7 @@ impl Images {
     /// # Errors
     /// [`Error::Invalid`] where `batch_size` is 0.
     pub fn batches(&self, device: &Device, batch_size: usize) -> Result<Batches<'_>> {
-        Batches::new(self, device, batch_size, (0..self.len()).collect())
+        self.ordered(device, batch_size, (0..self.len()).collect())
     }
 
     /// Batches in an order that depends on `seed` and `epoch` and on nothing else: an epoch can be repeated without
@@ -131,7 +131,12 @@ impl Images {
     /// # Errors
     /// [`Error::Invalid`] where `batch_size` is 0.
     pub fn shuffled(&self, device: &Device, batch_size: usize, seed: u64, epoch: u64) -> Result<Batches<'_>> {
-        Batches::new(self, device, batch_size, shuffled(self.len(), seed, epoch))
+        self.ordered(device, batch_size, shuffled(self.len(), seed, epoch))
+    }
+
+    fn ordered(&self, device: &Device, batch_size: usize, order: Vec<usize>) -> Result<Batches<'_>> {
+        let count = order.len();
+        Batches::new(Ordered { images: self, device: device.clone(), order }, count, batch_size)
     }
 
     /// Bytes of one image.
@@ -156,5 +161,26 @@ impl Dataset for Images {
         check_index("get", index, self.labels.len())?;
         let image = Image::new(self.shape, self.image(index).to_vec())?;
         Ok(Sample { image, target: self.labels[index] })
+    }
+}
+
+/// Images in the order of an epoch.
+struct Ordered<'a> {
+    images: &'a Images,
+    device: Device,
+    order: Vec<usize>,
+}
+
+impl Source for Ordered<'_> {
+    fn batch(&self, start: usize, end: usize) -> Result<Batch> {
+        let Ordered { images, device, order } = self;
+        let order = &order[start..end];
+        let [channels, height, width] = images.shape;
+        let pixels: Vec<u8> = order.iter().flat_map(|&index| images.image(index)).copied().collect();
+        let labels: Vec<i32> = order.iter().map(|&index| images.labels[index]).collect();
+        Ok(Batch {
+            images: images.normalization.upload(device, &pixels, [order.len(), channels, height, width])?,
+            labels: Tensor::from_slice(device, &labels, &[order.len()])?,
+        })
     }
 }

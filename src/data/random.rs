@@ -32,6 +32,11 @@ impl Words {
         nearest(below)
     }
 
+    /// A number from 0 up to and without 1, of 53 bits.
+    pub fn unit(self, at: usize) -> f64 {
+        (self.word(at) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// Brings some values in a random order: Fisher and Yates' shuffle, from the last place down.
     pub fn shuffle<T>(self, values: &mut [T]) {
         for i in (1..values.len()).rev() {

@@ -1,7 +1,7 @@
 //! One pass over the data: training or counting right answers.
 
 use super::RunningMean;
-use crate::data::{Batch, Batches, Images};
+use crate::data::{Batch, Images};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Device, Tensor, no_grad};
@@ -67,12 +67,12 @@ pub fn epoch(
     device: &Device,
     model: &dyn Module,
     optimizer: &mut dyn Optimizer,
-    batches: Batches<'_>,
+    batches: impl ExactSizeIterator<Item = Result<Batch>>,
     mut after_step: impl FnMut(&Step) -> Result<()>,
 ) -> Result<Epoch> {
     model.train(true);
     let mut mean = RunningMean::new(device)?;
-    let (count, total) = (batches.len(), batches.images());
+    let (count, mut total) = (batches.len(), 0);
     let mut durations = Vec::with_capacity(count);
     let mut first_step = Duration::ZERO;
     let start = Instant::now();
@@ -82,6 +82,7 @@ pub fn epoch(
         let loss = model.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?;
         loss.backward()?;
         mean.add(&loss, labels.numel())?;
+        total += labels.numel();
         optimizer.step()?;
         optimizer.zero_grad();
         if index == 0 {
