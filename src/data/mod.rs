@@ -1,6 +1,7 @@
 //! Data sets, and the batches they come in.
 
 mod array;
+mod balance;
 mod batches;
 mod cifar;
 mod collate;
@@ -18,9 +19,11 @@ mod queue;
 mod random;
 mod resident;
 mod sampler;
+mod split;
 mod stl;
 
 pub use array::Array;
+pub use balance::{class_weights, oversample};
 pub use batches::{Batch, Batches};
 pub use cifar::{Cifar10, Cifar100, Cifar100Labels};
 pub use collate::{ImageBatch, pad_arrays, pad_images, stack_arrays, stack_images, stack_masks};
@@ -34,4 +37,5 @@ pub use npy::NpyArray;
 pub use npz::Npz;
 pub use resident::Resident;
 pub use sampler::{DistributedSampler, RandomSampler, Sampler, SequentialSampler, StratifiedSampler, WeightedSampler};
+pub use split::{Split, group_k_fold, k_fold, stratified_k_fold, stratified_split, train_test_split};
 pub use stl::Stl10;

@@ -10,3 +10,4 @@ mod loader;
 mod mnist;
 mod resident;
 mod samplers;
+mod splits;
