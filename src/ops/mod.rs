@@ -2,6 +2,7 @@
 //! and the cases. This file is the list.
 
 mod attention;
+mod bad_index;
 pub mod case;
 mod cat;
 mod congruence;
@@ -28,6 +29,7 @@ mod reduce;
 mod repeat;
 mod resample;
 pub(crate) mod rule;
+mod run_sums;
 mod scan;
 mod slice;
 mod softmax;
@@ -37,6 +39,7 @@ mod unfold;
 mod view;
 
 pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
+pub(crate) use bad_index::or_bad_index;
 pub use conv::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
     ConvTranspose3dOptions, ConvTransposeOptions, Padding,
@@ -96,6 +99,7 @@ pub fn cases() -> Vec<Case> {
         dropout::cases(),
         attention::cases(),
         recurrent::cases(),
+        run_sums::cases(),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,7 @@
 
 use super::mirror::{Mirror, Moved};
 use super::wrapper::left_to;
-use super::{Hyper, Optimizer};
+use super::{Guard, Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
 use crate::number::nearest;
@@ -122,8 +122,8 @@ impl<O: Optimizer> Optimizer for Averaged<O> {
     /// Takes a step of the inner optimizer, whose errors these are; after one the average has not moved. The average's own
     /// step is carried out by the flush that comes next.
     #[track_caller]
-    fn step(&mut self) -> Result<()> {
-        self.inner.step()?;
+    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+        self.inner.step_with(guard)?;
         self.taken += 1;
         let Some(share) = self.share() else { return Ok(()) };
         let share = nearest(share);

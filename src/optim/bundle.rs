@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Elements of a pack: larger ones would gain nothing, and could meet the limits of a buffer.
 const MOST_ELEMENTS: usize = 1 << 24;
 
+/// Elements that are added up in one piece: an invocation adds up 64 of them.
+const MOST_OF_CHUNK: usize = 4096;
+
 /// One trained parameter.
 pub(super) struct Slot {
     pub parameter: Parameter,
@@ -44,6 +47,9 @@ pub(super) struct Bundle {
     pub group_of: Option<Tensor>,
     /// The numbers that have differed between the groups.
     pub varied: Vec<bool>,
+    /// How many of the steps counted were stopped, `[1, 1]` on the device, where one may have been.
+    pub stopped: Option<Tensor>,
+    runs: Option<Runs>,
 }
 
 impl Bundle {
@@ -90,7 +96,22 @@ impl Bundle {
             1 => None,
             _ => Some(group_of(&slots, &groups, &parameters)?),
         };
-        Ok(Bundle { members, parameters, buffers, groups, group_of, varied: Vec::new() })
+        Ok(Bundle { members, parameters, buffers, groups, group_of, varied: Vec::new(), stopped: None, runs: None })
+    }
+
+    /// The sum over all elements of tensors like the packs, which may hold anything between parameters: `[1, 1]`.
+    pub fn total(&mut self, elements: &Tensor) -> Result<Tensor> {
+        let chunks = &self.runs()?.chunks;
+        elements.run_sums(chunks)?.sum_all()?.reshape(&[1, 1])
+    }
+
+    /// The runs of elements that belong to parameters.
+    fn runs(&mut self) -> Result<&Runs> {
+        let runs = match self.runs.take() {
+            Some(runs) => runs,
+            None => Runs::new(&self.parameters)?,
+        };
+        Ok(self.runs.insert(runs))
     }
 
     /// The packs of the parameters and of each kind of buffer.
@@ -112,6 +133,26 @@ impl Bundle {
     #[track_caller]
     pub fn gradient(&self, of_members: &[Tensor]) -> Result<Tensor> {
         in_blocks(&pack(of_members, self.parameters.segments(), self.parameters.value().numel())?)
+    }
+}
+
+/// Runs of elements that sums are taken over, first element and length each.
+struct Runs {
+    /// Pieces of parameters, of at most [`MOST_OF_CHUNK`] elements.
+    chunks: Tensor,
+}
+
+impl Runs {
+    fn new(pack: &Pack) -> Result<Runs> {
+        let mut chunks = Vec::new();
+        for Segment { start, shape } in pack.segments() {
+            for from in (0..shape.numel()).step_by(MOST_OF_CHUNK) {
+                let length = MOST_OF_CHUNK.min(shape.numel() - from);
+                chunks.extend([start + from, length].map(nearest::<i32>));
+            }
+        }
+        let device = pack.value().device().clone();
+        Ok(Runs { chunks: Tensor::from_slice(&device, &chunks, &[chunks.len() / 2, 2])? })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::algorithm::{Algorithm, Step};
 use super::group::{IntoParameters, ParamGroup};
+use super::guard::kept;
 use super::numbers::numbers;
 use super::slots::{Entering, Part, Slots};
-use super::{Hyper, Optimizer};
+use super::{Guard, Hyper, Optimizer};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
@@ -107,22 +108,25 @@ impl<A: Algorithm> Engine<A> {
     }
 }
 
+/// New values and buffers of a part; the old ones where it has to stop.
+#[track_caller]
 fn update<A: Algorithm>(groups: &[Group<A>], part: Part) -> Result<(Tensor, Vec<Tensor>)> {
-    let Part { bundle, form, gradient, steps } = part;
+    let Part { bundle, form, gradient, steps, stop } = part;
     let Group { form, maximize, .. } = groups[form];
     let numbers = numbers(bundle, steps, |group| groups[group].options.numbers())?;
-    let value = bundle.parameters.value();
-    let dtype = value.dtype();
+    let old = bundle.parameters.value();
     let gradient = if maximize { gradient.neg()? } else { gradient };
-    let step = Step {
-        value: value.to_dtype(DType::F32)?,
-        gradient: gradient.to_dtype(DType::F32)?,
-        buffers: bundle.buffers.iter().map(|pack| pack.value()).collect(),
-        numbers,
-    };
-    drop(value);
-    let (value, buffers) = A::update(form, step)?;
-    Ok((value.to_dtype(dtype)?, buffers))
+    let buffers: Vec<Tensor> = bundle.buffers.iter().map(|pack| pack.value()).collect();
+    let step = Step { value: old.to_dtype(DType::F32)?, gradient, buffers: buffers.clone(), numbers };
+    let (value, mut new) = A::update(form, step)?;
+    let mut value = value.to_dtype(old.dtype())?;
+    if let Some(stop) = stop {
+        value = kept(&old, &value, &stop.to_dtype(old.dtype())?)?;
+        for (new, old) in new.iter_mut().zip(&buffers) {
+            *new = kept(old, new, stop)?;
+        }
+    }
+    Ok((value, new))
 }
 
 impl<A: Algorithm> Optimizer for Engine<A> {
@@ -130,9 +134,9 @@ impl<A: Algorithm> Optimizer for Engine<A> {
         A::NAME
     }
     #[track_caller]
-    fn step(&mut self) -> Result<()> {
+    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
         let Engine { groups, slots } = self;
-        slots.step(|part| update(groups, part))
+        slots.step(guard, |part| update(groups, part))
     }
     fn parameters(&self) -> Vec<Parameter> {
         self.slots.parameters()
@@ -141,7 +145,7 @@ impl<A: Algorithm> Optimizer for Engine<A> {
         self.slots.buffers()
     }
     fn steps(&self) -> Result<Vec<u64>> {
-        Ok(self.slots.steps())
+        self.slots.steps()
     }
     fn set_steps(&mut self, steps: &[u64]) -> Result<()> {
         self.slots.set_steps(A::NAME, steps)

@@ -3,7 +3,7 @@
 use super::mirror::{Mirror, Moved};
 use super::options::options;
 use super::wrapper::left_to;
-use super::{Hyper, Optimizer};
+use super::{Guard, Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
 use crate::number::nearest;
@@ -81,8 +81,8 @@ impl<O: Optimizer> Optimizer for Lookahead<O> {
     /// Takes a step of the inner optimizer, whose errors these are; after one the slow weights have not moved. The slow
     /// weights' own step is carried out by the flush that comes next.
     #[track_caller]
-    fn step(&mut self) -> Result<()> {
-        self.inner.step()?;
+    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+        self.inner.step_with(guard)?;
         self.taken += 1;
         if !self.taken.is_multiple_of(self.options.k) {
             return Ok(());

@@ -6,6 +6,7 @@ mod averaged;
 mod bundle;
 mod engine;
 mod group;
+mod guard;
 mod lookahead;
 pub mod lr_scheduler;
 mod mirror;
@@ -19,6 +20,7 @@ pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
 pub use averaged::{Averaged, Averaging};
 pub use engine::Engine;
 pub use group::{IntoParameters, ParamGroup, groups_by_name, layer_decay, no_decay_on_norms_and_biases};
+pub use guard::Guard;
 pub use lookahead::{Lookahead, LookaheadOptions};
 pub use sgd::{Sgd, SgdOptions};
 
@@ -78,7 +80,25 @@ pub trait Optimizer {
     ///
     /// # Errors
     /// The errors of submitting the work, and those of the device before.
-    fn step(&mut self) -> Result<()>;
+    #[track_caller]
+    fn step(&mut self) -> Result<()> {
+        self.step_with(None)
+    }
+
+    /// As [`step`](Optimizer::step), under a guard: where a gradient is not finite, nothing changes.
+    ///
+    /// # Errors
+    /// As `step`; [`Error::DeviceMismatch`] where the guard belongs to another device than the parameters.
+    #[track_caller]
+    fn step_guarded(&mut self, guard: &mut Guard) -> Result<()> {
+        self.step_with(Some(guard))
+    }
+
+    /// [`step`](Optimizer::step), under a guard where one is given: what an optimizer implements.
+    ///
+    /// # Errors
+    /// As [`step_guarded`](Optimizer::step_guarded).
+    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()>;
 
     /// The trained parameters, group by group.
     fn parameters(&self) -> Vec<Parameter>;

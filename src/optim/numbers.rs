@@ -9,31 +9,76 @@ use crate::ops::table;
 
 /// Tensors of `bundle`'s shape with the numbers of each group's members; `of_group` tells what those are.
 ///
-/// A number that all groups share is a constant; of the others each block looks up its group's. One that has differed once
-/// stays such: schedules bring rates together and apart, and that should make no other plan.
+/// What follows from the number of the step is computed in double precision, where that number is known: the device alone
+/// knows it once a step may have been stopped there.
 #[track_caller]
 pub(super) fn numbers(bundle: &mut Bundle, steps: u64, of_group: impl Fn(usize) -> Vec<Number>) -> Result<Vec<Tensor>> {
-    let known = |number| match number {
-        Number::Known(number) => number,
-        Number::OfStep(rule, numbers) => {
-            let elements: Vec<f64> = [steps as f64].into_iter().chain(numbers).collect();
-            rule.exact(&elements, &[])
+    let groups: Vec<Vec<Number>> = bundle.groups.iter().map(|&group| of_group(group)).collect();
+    let on_device = match &bundle.stopped {
+        Some(stopped) => {
+            let steps = Tensor::full(stopped.device(), stopped.shape(), steps as f32)?.sub(stopped)?;
+            Some(steps.expand_to(*bundle.parameters.value().shape(), "step")?)
         }
+        None => None,
     };
-    let groups: Vec<Vec<f64>> =
-        bundle.groups.iter().map(|&group| of_group(group).into_iter().map(known).collect()).collect();
-    let count = groups[0].len();
-    bundle.varied.resize(count, false);
-    for number in 0..count {
-        bundle.varied[number] |= groups.iter().any(|group| group[number] != groups[0][number]);
+    let mut spread = Spread { bundle, count: 0 };
+    let number = |number: usize| match (&groups[0][number], &on_device) {
+        (&Number::OfStep(rule, ref numbers), Some(steps)) => {
+            let mut elements = vec![steps.clone()];
+            for at in 0..numbers.len() {
+                elements.push(spread.number(groups.iter().map(|group| group[number].numbers()[at]).collect())?);
+            }
+            rule.of(&elements.iter().collect::<Vec<_>>(), [])
+        }
+        _ => spread.number(groups.iter().map(|group| group[number].known(steps)).collect()),
+    };
+    (0..groups[0].len()).map(number).collect()
+}
+
+impl Number {
+    /// The number at a step.
+    fn known(&self, steps: u64) -> f64 {
+        match self {
+            Number::Known(number) => *number,
+            Number::OfStep(rule, numbers) => {
+                let elements: Vec<f64> = [steps as f64].into_iter().chain(numbers.iter().copied()).collect();
+                rule.exact(&elements, &[])
+            }
+        }
     }
-    let like = bundle.parameters.value();
-    let number = |number: usize| match &bundle.group_of {
-        Some(group_of) if bundle.varied[number] => {
-            let of_groups: Vec<f64> = groups.iter().map(|group| group[number]).collect();
-            table(&of_groups, group_of)
+
+    /// The numbers that it is computed from.
+    fn numbers(&self) -> &[f64] {
+        match self {
+            Number::Known(number) => std::slice::from_ref(number),
+            Number::OfStep(_, numbers) => numbers,
         }
-        _ => Tensor::full(like.device(), like.shape(), nearest::<f32>(groups[0][number])),
-    };
-    (0..count).map(number).collect()
+    }
+}
+
+/// Numbers on their way to elements.
+struct Spread<'a> {
+    bundle: &'a mut Bundle,
+    /// How many there were.
+    count: usize,
+}
+
+impl Spread<'_> {
+    /// A number that all groups share is a constant; of the others each block looks up its group's. One that has differed
+    /// once stays such: schedules bring rates together and apart, and that should make no other plan.
+    #[track_caller]
+    fn number(&mut self, of_groups: Vec<f64>) -> Result<Tensor> {
+        let Spread { bundle, count } = self;
+        if bundle.varied.len() <= *count {
+            bundle.varied.push(false);
+        }
+        let varied = &mut bundle.varied[*count];
+        *count += 1;
+        *varied |= of_groups.iter().any(|&number| number != of_groups[0]);
+        let like = bundle.parameters.value();
+        match &bundle.group_of {
+            Some(group_of) if *varied => table(&of_groups, group_of),
+            _ => Tensor::full(like.device(), like.shape(), nearest::<f32>(of_groups[0])),
+        }
+    }
 }

@@ -4,8 +4,11 @@
 //! whole packs, one launch for all of them.
 
 use super::bundle::{Bundle, Slot};
+use super::guard::{Guard, not_finite};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Before, Device, Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::number::nearest;
 use std::collections::HashSet;
 
 /// A bundle before its step.
@@ -14,6 +17,7 @@ struct Undo {
     /// Of the parameters, then of the buffers.
     packs: Vec<Before>,
     steps: u64,
+    stopped: Option<Tensor>,
 }
 
 /// A group's parameters on their way in.
@@ -31,9 +35,12 @@ pub(super) struct Part<'a> {
     pub bundle: &'a mut Bundle,
     /// The first group of the members' form.
     pub form: usize,
+    /// In f32.
     pub gradient: Tensor,
-    /// The number of this step, from 1.
+    /// The number of this step, from 1, if none was stopped.
     pub steps: u64,
+    /// Not 0 where this step has to change nothing, `[1, 1]`.
+    pub stop: Option<&'a Tensor>,
 }
 
 #[derive(Default)]
@@ -105,7 +112,9 @@ impl Slots {
             }
             outdated.push(at);
             for (_, members) in parts {
-                made.extend(Bundle::of(&self.slots, &members)?);
+                let mut parts = Bundle::of(&self.slots, &members)?;
+                parts.iter_mut().for_each(|part| part.stopped.clone_from(&bundle.stopped));
+                made.extend(parts);
             }
         }
         // After an error above every slot is still in a bundle; one whose members moved on is made anew by the next step.
@@ -119,13 +128,21 @@ impl Slots {
     /// Calls `update` for each bundle with gradients, which returns new values and buffers; then submits what was
     /// recorded. After an error what was not carried out is taken back, so that a repeated call is the first one's.
     #[track_caller]
-    pub fn step(&mut self, update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>) -> Result<()> {
+    pub fn step(
+        &mut self,
+        mut guard: Option<&mut Guard>,
+        update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>,
+    ) -> Result<()> {
         let _line = ascribe_to_caller();
-        let mut undo = Vec::new();
-        let result = no_grad(|| self.record(update, &mut undo)).and_then(|()| self.flush());
-        match &result {
-            Ok(()) => self.slots.iter_mut().for_each(|slot| slot.stepped_by = None),
-            Err(_) => undo.iter().for_each(|undo| self.take_back(undo)),
+        let (mut undo, before) = (Vec::new(), guard.as_deref().cloned());
+        let result = no_grad(|| self.record(guard.as_deref_mut(), update, &mut undo)).and_then(|()| self.flush());
+        if result.is_ok() {
+            self.slots.iter_mut().for_each(|slot| slot.stepped_by = None);
+            return result;
+        }
+        undo.into_iter().for_each(|undo| self.take_back(undo));
+        if let (Some(guard), Some(before)) = (guard, before) {
+            *guard = before;
         }
         result
     }
@@ -145,22 +162,39 @@ impl Slots {
     }
 
     #[track_caller]
-    fn record(&mut self, update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>, undo: &mut Vec<Undo>) -> Result<()> {
-        let mut gradients: Vec<Option<Tensor>> = self.slots.iter().map(Slot::gradient).collect();
-        self.regroup(&gradients)?;
-        for (index, bundle) in self.bundles.iter_mut().enumerate() {
-            let of_members: Vec<Tensor> =
-                bundle.members.iter().filter_map(|&member| gradients[member].take()).collect();
-            if of_members.is_empty() {
-                continue;
+    fn record(
+        &mut self,
+        guard: Option<&mut Guard>,
+        update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<()> {
+        let mut of_slots: Vec<Option<Tensor>> = self.slots.iter().map(Slot::gradient).collect();
+        self.regroup(&of_slots)?;
+        let mut gradients = Vec::new();
+        for (index, bundle) in self.bundles.iter().enumerate() {
+            let of_members: Vec<Tensor> = bundle.members.iter().filter_map(|&member| of_slots[member].take()).collect();
+            if !of_members.is_empty() {
+                let gradient = bundle.gradient(&of_members)?.to_dtype(DType::F32)?;
+                gradients
+                    .push((index, guard.as_ref().map_or(Ok(gradient.clone()), |guard| guard.unscaled(&gradient))?));
             }
-            let gradient = bundle.gradient(&of_members)?;
+        }
+        let stop = match guard {
+            Some(guard) => self.stop(guard, &gradients)?,
+            None => None,
+        };
+        for (index, gradient) in gradients {
+            let bundle = &mut self.bundles[index];
             let Slot { form, steps: before, .. } = self.slots[bundle.members[0]];
             // A count that a file makes up may be the largest there is.
             let steps = before.saturating_add(1);
-            let (value, buffers) = update(Part { bundle, form, gradient, steps })?;
+            let stopped = bundle.stopped.clone();
+            let (value, buffers) = update(Part { bundle, form, gradient, steps, stop: stop.as_ref() })?;
+            if let (Some(stopped), Some(stop)) = (&stopped, &stop) {
+                bundle.stopped = Some(stopped.add(stop)?);
+            }
             let packs = bundle.packs().map(|pack| pack.before()).collect();
-            undo.push(Undo { bundle: index, packs, steps: before });
+            undo.push(Undo { bundle: index, packs, steps: before, stopped });
             bundle.parameters.assign(&value);
             bundle.buffers.iter().zip(&buffers).for_each(|(pack, buffer)| pack.assign(buffer));
             bundle.members.iter().for_each(|&member| self.slots[member].steps = steps);
@@ -168,12 +202,28 @@ impl Slots {
         Ok(())
     }
 
+    /// Whether a step by these gradients has to stop, as the guard sees it.
+    #[track_caller]
+    fn stop(&mut self, guard: &mut Guard, gradients: &[(usize, Tensor)]) -> Result<Option<Tensor>> {
+        let mut total: Option<Tensor> = None;
+        for (index, gradient) in gradients {
+            let bundle = &mut self.bundles[*index];
+            if bundle.stopped.is_none() {
+                bundle.stopped = Some(Tensor::from_slice(gradient.device(), &[0.0f32], &[1, 1])?);
+            }
+            let count = bundle.total(&not_finite(gradient)?)?;
+            total = Some(total.map_or(Ok(count.clone()), |total| total.add(&count))?);
+        }
+        total.map(|total| guard.stop(&total)).transpose()
+    }
+
     /// Takes a bundle's step back, or remembers that it was carried out before others failed.
-    fn take_back(&mut self, undo: &Undo) {
-        let bundle = &self.bundles[undo.bundle];
+    fn take_back(&mut self, undo: Undo) {
+        let bundle = &mut self.bundles[undo.bundle];
         let is_done = bundle.packs().all(|pack| pack.is_computed());
         if !is_done {
             bundle.packs().zip(&undo.packs).for_each(|(pack, before)| pack.take_back(before));
+            bundle.stopped = undo.stopped;
         }
         for &member in &bundle.members {
             let slot = &mut self.slots[member];
@@ -192,8 +242,16 @@ impl Slots {
         self.slots.iter().flat_map(|slot| slot.buffers.clone()).collect()
     }
 
-    pub fn steps(&self) -> Vec<u64> {
-        self.slots.iter().map(|slot| slot.steps).collect()
+    /// The steps that were taken, which the device alone knows where some may have been stopped.
+    pub fn steps(&self) -> Result<Vec<u64>> {
+        let mut steps: Vec<u64> = self.slots.iter().map(|slot| slot.steps).collect();
+        for bundle in &self.bundles {
+            if let Some(stopped) = &bundle.stopped {
+                let stopped = nearest::<u64>(f64::from(stopped.item::<f32>()?));
+                bundle.members.iter().for_each(|&member| steps[member] = steps[member].saturating_sub(stopped));
+            }
+        }
+        Ok(steps)
     }
 
     pub fn set_steps(&mut self, op: &'static str, steps: &[u64]) -> Result<()> {
@@ -204,6 +262,7 @@ impl Slots {
         for (slot, &steps) in self.slots.iter_mut().zip(steps) {
             slot.steps = steps;
         }
+        self.bundles.iter_mut().for_each(|bundle| bundle.stopped = None);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Optimizers that leave their work, or most of it, to another.
 
-use super::{Hyper, Optimizer};
+use super::{Guard, Hyper, Optimizer};
 use crate::error::Result;
 use crate::graph::Parameter;
 
@@ -46,8 +46,8 @@ pub(super) use left_to;
 impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
     left_to!((this)(**this));
     #[track_caller]
-    fn step(&mut self) -> Result<()> {
-        (**self).step()
+    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+        (**self).step_with(guard)
     }
     fn buffers(&self) -> Vec<Parameter> {
         (**self).buffers()

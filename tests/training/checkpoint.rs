@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Dropout, Linear, Module, Relu, Scope, Sequential};
-use wgrad::optim::{Adam, AdamOptions, Hyper, Optimizer, Sgd, SgdOptions};
+use wgrad::optim::{Adam, AdamOptions, Guard, Hyper, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{Position, load, load_parameters, save};
 use wgrad::{CrossEntropyOptions, DType, Device, Error, Parameter, RandomState, Tensor};
 
@@ -316,8 +316,8 @@ fn a_checkpoint_that_could_not_be_loaded_is_not_written() {
         fn name(&self) -> &'static str {
             "adam"
         }
-        fn step(&mut self) -> wgrad::Result<()> {
-            self.0.step()
+        fn step_with(&mut self, guard: Option<&mut Guard>) -> wgrad::Result<()> {
+            self.0.step_with(guard)
         }
         fn parameters(&self) -> Vec<Parameter> {
             self.0.parameters()

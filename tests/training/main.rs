@@ -6,6 +6,7 @@ mod common;
 mod blocks;
 mod checkpoint;
 mod groups;
+mod guard;
 mod init;
 mod job;
 mod losses;

@@ -1,0 +1,45 @@
+//! Whether the device has met a bad index.
+
+use crate::device::Adapter;
+use crate::error::Result;
+use crate::graph::{Io, Op, Tensor, record_one};
+use crate::host_tensor::HostTensor;
+use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shape::Layout;
+use std::hash::Hasher;
+
+const TEMPLATE: &str = include_str!("../../shaders/bad_index.wgsl");
+
+/// `output = 1` where a bad index waits to be reported, and the input elsewhere. On the reference such an index is an
+/// error before anybody could ask.
+#[derive(Debug)]
+struct BadIndex;
+
+impl Op for BadIndex {
+    fn name(&self) -> &'static str {
+        "bad_index"
+    }
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![Layout::contiguous(inputs[0].shape, inputs[0].dtype)])
+    }
+    fn kernels(&self, _: &Io, _: &Adapter) -> Result<Kernels> {
+        Ok(Kernel::new("bad_index", TEMPLATE)
+            .bind("input", Operand::Input(0))
+            .bind("output", Operand::Output(0))
+            .words([Word::Offset(0)])
+            .into())
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(inputs.to_vec())
+    }
+    fn differentiable(&self) -> bool {
+        false
+    }
+}
+
+/// `flag`, one number of f32, or 1 where a kernel recorded before has met a bad index that nobody has been told of.
+#[track_caller]
+pub(crate) fn or_bad_index(flag: &Tensor) -> Result<Tensor> {
+    record_one(BadIndex, &[flag])
+}
