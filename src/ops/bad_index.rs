@@ -4,6 +4,7 @@ use crate::device::Adapter;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -42,4 +43,8 @@ impl Op for BadIndex {
 #[track_caller]
 pub(crate) fn or_bad_index(flag: &Tensor) -> Result<Tensor> {
     record_one(BadIndex, &[flag])
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![Case::new("bad_index", &[&[1]], |x| Ok(vec![or_bad_index(&x[0])?])).no_gradient()]
 }

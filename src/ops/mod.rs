@@ -98,6 +98,7 @@ pub fn cases() -> Vec<Case> {
         einsum::cases(),
         dropout::cases(),
         attention::cases(),
+        bad_index::cases(),
         recurrent::cases(),
         run_sums::cases(),
     ]
