@@ -5,12 +5,14 @@ mod attention;
 mod batch_norm;
 pub mod blocks;
 mod children;
+mod compose;
 mod conv;
 mod dropout;
 mod embedding;
 pub mod init;
 mod instance_norm;
 mod linear;
+mod lists;
 mod losses;
 mod mode;
 mod module;
@@ -18,7 +20,6 @@ mod norm;
 mod pool;
 mod recurrent;
 mod scope;
-mod sequential;
 mod softmax;
 mod unfold;
 mod upsample;
@@ -30,11 +31,13 @@ pub use activation::{
 pub use attention::{InProjectionWeight, MultiheadAttention, MultiheadAttentionOptions};
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions, RunningStatistics};
 pub use children::{Child, Held};
+pub use compose::{Identity, Lambda, Residual};
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
 pub use embedding::Embedding;
 pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormLayerOptions};
 pub use linear::Linear;
+pub use lists::{Branches, ModuleList, Sequential};
 pub use losses::{
     BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, CtcLoss, DiceLoss, GaussianNllLoss,
     HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, Loss, MarginRankingLoss, MseLoss, MultiLabelMarginLoss,
@@ -51,7 +54,6 @@ pub use pool::{
 };
 pub use recurrent::{CellWeights, Gru, GruCell, Lstm, LstmCell, Nonlinearity, Rnn, RnnCell, RnnOptions};
 pub use scope::Scope;
-pub use sequential::Sequential;
 pub use softmax::{LogSoftmax, Softmax, Softmin};
 pub use unfold::{Fold, Unfold};
 pub use upsample::Upsample;
