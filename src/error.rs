@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use crate::shape::Shape;
+use std::fmt;
 use std::panic::Location;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,6 +68,24 @@ pub enum Error {
     StateUnknown {
         /// The error that the flush met.
         reason: String,
+    },
+    /// A module that is to be trained doesn't reach parameters that were made in its scope. A module that
+    /// [`children`](crate::nn::Module::children) forgets is such a one; parameters that were dropped are not missed.
+    #[error(
+        "{module} does not reach {} of its scope: {}. Name the fields that hold them in children() and own_parameters(), give another model a Scope::new of its own, or train a list of parameters",
+        parameters.len(), listed(parameters)
+    )]
+    Unreached {
+        /// The module's type.
+        module: String,
+        /// The names of the parameters.
+        parameters: Vec<String>,
+    },
+    /// A state that doesn't fit the module it is to be loaded into.
+    #[error("load_state_dict: {keys}. Pass strict = false to load what fits")]
+    IncompatibleKeys {
+        /// The names that don't fit.
+        keys: Box<IncompatibleKeys>,
     },
     /// A tensor past what can be indexed or what the adapter can bind.
     #[error("{op}: {shape} is too large: the limit is {limit} {unit}")]
@@ -282,5 +301,63 @@ impl Error {
     /// A file that cannot be used.
     pub(crate) fn file(path: impl Into<PathBuf>, reason: impl ToString) -> Error {
         Error::File { path: path.into(), reason: reason.to_string() }
+    }
+}
+
+/// The names by which a state doesn't fit a module; see [`Module::load_state_dict`](crate::nn::Module::load_state_dict).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IncompatibleKeys {
+    /// Parameters without a value in the state.
+    pub missing: Vec<String>,
+    /// Values that belong to no parameter.
+    pub unexpected: Vec<String>,
+    /// Values that don't fit their parameters.
+    pub mismatched: Vec<Mismatch>,
+}
+
+/// A value that doesn't fit its parameter: of another shape, or a float for an integer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The parameter.
+    pub name: String,
+    /// Shape and element type of the parameter.
+    pub expected: (Shape, DType),
+    /// Shape and element type in the state.
+    pub found: (Shape, DType),
+}
+
+impl IncompatibleKeys {
+    /// True where the state fits.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl fmt::Display for IncompatibleKeys {
+    /// `missing: fc.bias; unexpected: head.weight; mismatched: fc.weight is [7, 84] f32 in the state and [10, 84] f32 here`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mismatched: Vec<String> = self.mismatched.iter().map(Mismatch::to_string).collect();
+        let lists = [("missing", &self.missing), ("unexpected", &self.unexpected), ("mismatched", &mismatched)];
+        let parts = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let parts: Vec<String> = parts.map(|(kind, names)| format!("{kind}: {}", listed(names))).collect();
+        f.write_str(if parts.is_empty() { "all keys fit" } else { "" })?;
+        f.write_str(&parts.join("; "))
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { name, expected, found } = self;
+        write!(f, "{name} is {} {} in the state and {} {} here", found.0, found.1, expected.0, expected.1)
+    }
+}
+
+/// The first few names of a list, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

@@ -57,7 +57,7 @@ mod tune;
 pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
 pub use dims::{Dim, Dims};
 pub use dtype::{DType, Element};
-pub use error::{Error, Result};
+pub use error::{Error, IncompatibleKeys, Mismatch, Result};
 pub use graph::{
     BackwardOptions, CheckpointResults, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Room,
     Stats, Summing, Tensor, Vjp, apply, checkpoint, grad, no_grad,

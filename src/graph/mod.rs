@@ -12,6 +12,7 @@ mod pack;
 mod parameter;
 mod print;
 mod profiler;
+mod registry;
 mod schedule;
 mod source;
 
@@ -30,5 +31,6 @@ pub use parameter::Parameter;
 pub use print::Graph;
 pub use profiler::ProfileEvent;
 pub(crate) use profiler::Profiler;
+pub(crate) use registry::Registry;
 pub(crate) use schedule::{Edge, MOST_SMALL, Schedule};
 pub(crate) use source::{ascribe, ascribe_to_caller};

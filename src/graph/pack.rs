@@ -90,6 +90,12 @@ impl Pack {
         &self.segments
     }
 
+    /// Lets a segment be another leaf the next time it is asked for.
+    pub fn forget_part(&self, index: usize) {
+        let part = self.state.lock().parts[index].take();
+        drop(part);
+    }
+
     /// A segment as a leaf of the graph, the same one until the next value is assigned.
     pub fn part(&self, index: usize, gradient: Option<GradientSlot>) -> Tensor {
         let mut state = self.state.lock();

@@ -7,6 +7,7 @@ use crate::graph::list::Few;
 use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::graph::pack::Pack;
+use crate::graph::registry::Registry;
 use crate::host_tensor::HostTensor;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
@@ -26,17 +27,20 @@ pub struct Parameter {
 }
 
 #[derive(Debug)]
-struct Slot {
+pub(super) struct Slot {
     name: String,
-    trained: bool,
+    is_buffer: bool,
     value: Mutex<Value>,
-    gradient: GradientSlot,
+    /// `None` in buffers and frozen parameters.
+    gradient: Mutex<Option<GradientSlot>>,
+    /// The scope it was made in.
+    registry: Option<Arc<Registry>>,
 }
 
 impl Slot {
     /// Where the value's gradient goes, where one reaches it.
     fn gradient(&self) -> Option<GradientSlot> {
-        self.trained.then(|| self.gradient.clone())
+        self.gradient.lock().clone()
     }
 }
 
@@ -53,20 +57,36 @@ impl Parameter {
     /// A trained parameter: gradients reach it, optimizers change it.
     #[track_caller]
     pub fn new(name: impl Into<String>, value: &Tensor) -> Parameter {
-        Parameter::with(name.into(), value, true)
+        Parameter::with(name.into(), value, false, None)
     }
 
     /// State that is kept but not trained, such as running statistics or an optimizer's moments.
     #[track_caller]
     pub fn buffer(name: impl Into<String>, value: &Tensor) -> Parameter {
-        Parameter::with(name.into(), value, false)
+        Parameter::with(name.into(), value, true, None)
+    }
+
+    /// A parameter or a buffer that a registry knows.
+    #[track_caller]
+    pub(crate) fn registered(name: String, value: &Tensor, is_buffer: bool, registry: &Arc<Registry>) -> Parameter {
+        let parameter = Parameter::with(name, value, is_buffer, Some(registry.clone()));
+        registry.enter(&parameter.slot);
+        parameter
     }
 
     #[track_caller]
-    fn with(name: String, value: &Tensor, trained: bool) -> Parameter {
-        let gradient = GradientSlot::default();
-        let value = Value::Own(leaf(value, trained.then(|| gradient.clone())));
-        Parameter { slot: Arc::new(Slot { name, trained, value: Mutex::new(value), gradient }) }
+    fn with(name: String, value: &Tensor, is_buffer: bool, registry: Option<Arc<Registry>>) -> Parameter {
+        let gradient = (!is_buffer).then(GradientSlot::default);
+        let value = Mutex::new(Value::Own(leaf(value, gradient.clone())));
+        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient: Mutex::new(gradient), registry }))
+    }
+
+    pub(super) fn of(slot: Arc<Slot>) -> Parameter {
+        Parameter { slot }
+    }
+
+    pub(super) fn registry(&self) -> Option<&Arc<Registry>> {
+        self.slot.registry.as_ref()
     }
 
     /// From now on the value is a segment of a pack; an assigned one will stand for itself again.
@@ -92,9 +112,37 @@ impl Parameter {
         &self.slot.name
     }
 
-    /// Whether gradients reach it.
-    pub fn is_trained(&self) -> bool {
-        self.slot.trained
+    /// Whether it is [state that is not trained](Parameter::buffer).
+    pub fn is_buffer(&self) -> bool {
+        self.slot.is_buffer
+    }
+
+    /// Whether gradients reach it: it is no buffer, and not frozen.
+    pub fn requires_grad(&self) -> bool {
+        self.slot.gradient.lock().is_some()
+    }
+
+    /// Freezes it with `false`, thaws it with `true`; a buffer stays as it is. The gradient it has is forgotten, and so is
+    /// one that a call from before still leads to. Optimizers leave a frozen parameter where it is, with its moments and
+    /// its number of steps, and go on from there when it is thawed.
+    #[track_caller]
+    pub fn set_requires_grad(&self, requires_grad: bool) {
+        if self.slot.is_buffer || requires_grad == self.requires_grad() {
+            return;
+        }
+        let gradient = requires_grad.then(GradientSlot::default);
+        let old = std::mem::replace(&mut *self.slot.gradient.lock(), gradient.clone());
+        let mut value = self.slot.value.lock();
+        match &*value {
+            Value::Part(pack, index) => pack.forget_part(*index),
+            Value::Own(current) | Value::Counted(current, _) => {
+                let current = leaf(current, gradient);
+                current.device().record_effect(&current);
+                *value = Value::Own(current);
+            }
+        }
+        drop(value);
+        drop(old);
     }
 
     /// The current value, a leaf of the graph.
@@ -158,27 +206,33 @@ impl Parameter {
 
     /// The gradient added up since the last [`zero_grad`](Parameter::zero_grad).
     pub fn grad(&self) -> Option<Tensor> {
-        self.slot.gradient.lock().clone()
+        self.slot.gradient().and_then(|slot| slot.lock().clone())
     }
 
     /// Puts a gradient in the place of the added-up one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shape or element type differ from the value's, [`Error::DeviceMismatch`].
+    /// [`Error::Invalid`] where shape or element type differ from the value's, or it is frozen or a buffer;
+    /// [`Error::DeviceMismatch`].
     pub fn set_grad(&self, gradient: Option<Tensor>) -> Result<()> {
-        if let Some(gradient) = &gradient {
-            self.check("set_grad", gradient)?;
-        }
-        let gradient = gradient.map(|gradient| gradient.edge());
+        let Some(gradient) = gradient else {
+            self.zero_grad();
+            return Ok(());
+        };
+        self.check("set_grad", &gradient)?;
+        let Some(slot) = self.slot.gradient() else {
+            let rule = format!("{} takes no gradient: it is frozen, or a buffer", self.slot.name);
+            return Err(Error::invalid("set_grad", rule));
+        };
         // The old one is dropped without the lock: with a history of its own it may hold much.
-        let old = std::mem::replace(&mut *self.slot.gradient.lock(), gradient);
+        let old = slot.lock().replace(gradient.edge());
         drop(old);
         Ok(())
     }
 
     /// Forgets the gradient.
     pub fn zero_grad(&self) {
-        let old = self.slot.gradient.lock().take();
+        let old = self.slot.gradient().and_then(|slot| slot.lock().take());
         drop(old);
     }
 

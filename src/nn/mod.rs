@@ -21,6 +21,7 @@ mod pool;
 mod recurrent;
 mod scope;
 mod softmax;
+mod state_dict;
 mod unfold;
 mod upsample;
 
@@ -55,6 +56,7 @@ pub use pool::{
 pub use recurrent::{CellWeights, Gru, GruCell, Lstm, LstmCell, Nonlinearity, Rnn, RnnCell, RnnOptions};
 pub use scope::Scope;
 pub use softmax::{LogSoftmax, Softmax, Softmin};
+pub use state_dict::StateDict;
 pub use unfold::{Fold, Unfold};
 pub use upsample::Upsample;
 

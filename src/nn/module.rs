@@ -1,8 +1,9 @@
 //! The trait of layers and networks.
 
-use crate::error::Result;
-use crate::graph::{Parameter, Tensor};
-use crate::nn::Mode;
+use crate::error::{Error, IncompatibleKeys, Result};
+use crate::graph::{Parameter, Registry, Tensor};
+use crate::nn::{Mode, StateDict, state_dict};
+use crate::pattern;
 use std::any::type_name;
 use std::sync::Arc;
 
@@ -118,6 +119,92 @@ pub trait Module: AsModule + Send + Sync {
         short_name(type_name::<Self>())
     }
 
+    /// Freezes the parameters whose names match a pattern, in which `*` stands for any characters, dots among them, and
+    /// `?` for one; see [`Parameter::set_requires_grad`]. At any time: an optimizer leaves them where they are from its
+    /// next step on. The running statistics of a frozen norm still move in training, as in PyTorch.
+    ///
+    /// ```
+    /// # use wgrad::{Device, models::ResNet18, nn::{Module, Scope}};
+    /// let net = ResNet18::cifar(&Scope::new(&Device::reference()), 10)?;
+    /// net.freeze("layer?.*")?;
+    /// net.unfreeze("layer4.*")?;
+    /// let trained = net.named_parameters().into_iter().filter(|(_, parameter)| parameter.requires_grad());
+    /// assert_eq!(trained.map(|(name, _)| name).next().as_deref(), Some("conv1.weight"));
+    /// assert!(net.freeze("layer5.*").is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where no parameter has such a name.
+    fn freeze(&self, pattern: &str) -> Result<()> {
+        require_grad("freeze", &self.parameters(), pattern, false)
+    }
+
+    /// Lets the parameters whose names match a pattern be trained again, from where they stood.
+    ///
+    /// # Errors
+    /// As [`freeze`](Module::freeze).
+    fn unfreeze(&self, pattern: &str) -> Result<()> {
+        require_grad("unfreeze", &self.parameters(), pattern, true)
+    }
+
+    /// Freezes all its parameters with `false`, or lets all be trained with `true` (PyTorch's `requires_grad_`).
+    fn set_requires_grad(&self, requires_grad: bool) {
+        self.parameters().iter().for_each(|parameter| parameter.set_requires_grad(requires_grad));
+    }
+
+    /// Forgets the gradients of all its parameters.
+    fn zero_grad(&self) {
+        self.parameters().iter().for_each(Parameter::zero_grad);
+    }
+
+    /// The values of its parameters, running statistics included, by their names. A parameter that stands in several places
+    /// is there once. The values are those of now: training on does not change them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where two parameters have one name.
+    fn state_dict(&self) -> Result<StateDict> {
+        state_dict::of(self.as_module())
+    }
+
+    /// Sets its parameters to the values of a state, which may be on another device and of another float type. The names
+    /// that fit no parameter, parameters without a value, and shapes that differ are told by the result or, where `strict`,
+    /// by an error. A parameter that stands in several places may have its value under the name of any of them.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Error, nn::{Linear, Module, Scope}};
+    /// # let device = Device::reference();
+    /// let (old, new) = (Linear::new(&Scope::new(&device), 3, 2)?, Linear::new(&Scope::new(&device), 3, 2)?);
+    /// let mut state = old.state_dict()?;
+    /// new.load_state_dict(&state, true)?;
+    /// assert_eq!(new.weight.value().to_vec::<f32>()?, old.weight.value().to_vec::<f32>()?);
+    /// state.remove("bias");
+    /// assert!(matches!(new.load_state_dict(&state, true), Err(Error::IncompatibleKeys { .. })));
+    /// assert_eq!(new.load_state_dict(&state, false)?.missing, ["bias"]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::IncompatibleKeys`] where `strict` and the state does not fit, [`Error::Invalid`] where two parameters have
+    /// one name; what went wrong on the devices. Nothing has changed then.
+    fn load_state_dict(&self, state: &StateDict, strict: bool) -> Result<IncompatibleKeys> {
+        state_dict::load(self.as_module(), state, strict)
+    }
+
+    /// Makes sure that it reaches every parameter that exists in the [scope](crate::nn::Scope) its own were made in. Whoever
+    /// trains a module does.
+    ///
+    /// # Errors
+    /// [`Error::Unreached`], with the names of those it does not reach.
+    fn check_reaches_all(&self) -> Result<()> {
+        let left_out = Registry::left_out(&self.parameters());
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        let parameters = left_out.iter().map(|parameter| parameter.name().to_string()).collect();
+        Err(Error::Unreached { module: self.type_name(), parameters })
+    }
+
     /// Switches it and its children to training, how they start, or with `false` to evaluation: dropout drops and batch
     /// normalization takes the batch's statistics in training only. Calls that were recorded before stay as they are.
     fn train(&self, training: bool) {
@@ -133,6 +220,21 @@ pub trait Module: AsModule + Send + Sync {
     fn eval(&self) {
         self.train(false);
     }
+}
+
+/// Freezes or thaws the parameters whose names match.
+fn require_grad(op: &'static str, parameters: &[Parameter], pattern: &str, requires_grad: bool) -> Result<()> {
+    let trained = parameters.iter().filter(|parameter| !parameter.is_buffer());
+    let matching: Vec<&Parameter> = trained.filter(|parameter| pattern::matches(pattern, parameter.name())).collect();
+    if matching.is_empty() {
+        let mut modules: Vec<&str> =
+            parameters.iter().map(|p| p.name().split('.').next().unwrap_or_default()).collect();
+        modules.dedup();
+        let rule = format!("no parameter's name matches {pattern:?}; they begin with {}", modules.join(", "));
+        return Err(Error::invalid(op, rule));
+    }
+    matching.into_iter().for_each(|parameter| parameter.set_requires_grad(requires_grad));
+    Ok(())
 }
 
 /// Modules by name.
@@ -178,7 +280,7 @@ macro_rules! pointers {
 pointers! { Box Arc }
 
 /// A dotted name of two parts, either of which may be empty.
-fn joined(outer: &str, inner: &str) -> String {
+pub(super) fn joined(outer: &str, inner: &str) -> String {
     match (outer, inner) {
         ("", name) | (name, "") => name.to_string(),
         _ => format!("{outer}.{inner}"),

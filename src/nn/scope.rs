@@ -1,10 +1,15 @@
 //! Where parameters are made, and what they are called.
 
 use crate::error::{Error, Result};
-use crate::graph::{Device, Parameter, Tensor};
+use crate::graph::{Device, Parameter, Registry, Tensor};
 use crate::number::nearest;
+use std::sync::Arc;
 
 /// A device, and the dotted name that the parameters made here begin with.
+///
+/// A scope and the scopes within it know the parameters that were made there. So a module that is trained is refused
+/// where it reaches some of them and not all: a layer that `children()` forgets would silently not train. Give every
+/// model a [`Scope::new`] of its own, also the two of a GAN.
 ///
 /// ```
 /// use wgrad::Device;
@@ -16,17 +21,18 @@ use crate::number::nearest;
 pub struct Scope {
     device: Device,
     name: String,
+    registry: Arc<Registry>,
 }
 
 impl Scope {
     /// The outermost scope, which has no name.
     pub fn new(device: &Device) -> Scope {
-        Scope { device: device.clone(), name: String::new() }
+        Scope { device: device.clone(), name: String::new(), registry: Arc::default() }
     }
 
     /// A scope within: a field's name, or a number in a sequence.
     pub fn at(&self, name: impl ToString) -> Scope {
-        Scope { device: self.device.clone(), name: self.name_of(&name.to_string()) }
+        Scope { name: self.name_of(&name.to_string()), ..self.clone() }
     }
 
     /// The device parameters are made on.
@@ -55,12 +61,12 @@ impl Scope {
 
     /// A trained parameter of this scope that starts with a value.
     pub fn parameter(&self, name: &str, value: &Tensor) -> Parameter {
-        Parameter::new(self.name_of(name), value)
+        Parameter::registered(self.name_of(name), value, false, &self.registry)
     }
 
     /// State of this scope that is kept and not trained, such as running statistics.
     pub fn buffer(&self, name: &str, value: &Tensor) -> Parameter {
-        Parameter::buffer(self.name_of(name), value)
+        Parameter::registered(self.name_of(name), value, true, &self.registry)
     }
 
     fn name_of(&self, name: &str) -> String {

@@ -29,9 +29,11 @@ impl<A: Algorithm> Engine<A> {
     /// An optimizer for the trained ones of `parameters`, those of a module or a list, as one group.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are none, two have one name, or an option is out of its range.
+    /// [`Error::Invalid`] where there are none, two have one name, or an option is out of its range; [`Error::Unreached`] for a
+    /// module that does not reach all parameters of its scope.
     #[track_caller]
     pub fn new(parameters: impl IntoParameters, options: A) -> Result<Engine<A>> {
+        parameters.check()?;
         Engine::with_groups(vec![ParamGroup::new(parameters, options)])
     }
 

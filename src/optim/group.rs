@@ -33,11 +33,21 @@ pub struct ParamGroup<O> {
 pub trait IntoParameters {
     /// The parameters.
     fn into_parameters(self) -> Vec<Parameter>;
+
+    /// Makes sure that none is forgotten: a module must reach every parameter of its [scope](crate::nn::Scope). A list is
+    /// what its caller means.
+    ///
+    /// # Errors
+    /// [`Error::Unreached`].
+    fn check(&self) -> Result<()>;
 }
 
 impl<M: Module + ?Sized> IntoParameters for &M {
     fn into_parameters(self) -> Vec<Parameter> {
         self.parameters()
+    }
+    fn check(&self) -> Result<()> {
+        self.check_reaches_all()
     }
 }
 
@@ -45,12 +55,16 @@ impl IntoParameters for Vec<Parameter> {
     fn into_parameters(self) -> Vec<Parameter> {
         self
     }
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<O> ParamGroup<O> {
-    /// The trained ones of these parameters.
+    /// These parameters without buffers. A module may be a part of a model: nobody looks for parameters that it does not reach.
     pub fn new(parameters: impl IntoParameters, options: O) -> ParamGroup<O> {
-        let parameters = Parameter::each_once(parameters.into_parameters()).into_iter().filter(Parameter::is_trained);
+        let parameters =
+            Parameter::each_once(parameters.into_parameters()).into_iter().filter(|parameter| !parameter.is_buffer());
         ParamGroup { parameters: parameters.collect(), options }
     }
 }
@@ -78,6 +92,7 @@ pub fn groups_by_name<O: Clone>(
     options: O,
     patterns: &[(&str, O)],
 ) -> Result<Vec<ParamGroup<O>>> {
+    parameters.check()?;
     let mut rest = ParamGroup::new(parameters, options);
     let mut groups = Vec::new();
     for (pattern, options) in patterns {

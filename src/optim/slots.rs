@@ -57,7 +57,7 @@ impl Slots {
         let mut known = self.parameters();
         let mut slots = Vec::new();
         for Entering { group, form, parameters, buffers } in groups {
-            let trained = Parameter::each_once(parameters).into_iter().filter(Parameter::is_trained);
+            let trained = Parameter::each_once(parameters).into_iter().filter(|parameter| !parameter.is_buffer());
             let trained: Vec<Parameter> = trained.collect();
             if trained.is_empty() {
                 return Err(Error::invalid(op, format!("group {group} has no trained parameters")));

@@ -51,7 +51,8 @@ impl Epoch {
 /// model is switched to training.
 ///
 /// # Errors
-/// Those of the model, the optimizer, `after_step`, and what went wrong on the device.
+/// [`Error::Unreached`](crate::Error::Unreached) where the model does not reach all parameters of its scope; those of the
+/// model, the optimizer, `after_step`, and what went wrong on the device.
 ///
 /// ```no_run
 /// use wgrad::{Device, data::Mnist, models::LeNet5, nn::{Module, Scope}, optim::{Adam, AdamOptions}, train};
@@ -70,6 +71,7 @@ pub fn epoch(
     batches: impl ExactSizeIterator<Item = Result<Batch>>,
     mut after_step: impl FnMut(&Step) -> Result<()>,
 ) -> Result<Epoch> {
+    model.check_reaches_all()?;
     model.train(true);
     let mut mean = RunningMean::new(device)?;
     let (count, mut total) = (batches.len(), 0);

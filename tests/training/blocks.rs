@@ -5,7 +5,7 @@ use wgrad::nn::blocks::{
     InvertedResidualOptions, SqueezeExcitation, StochasticDepth, StochasticDepthMode,
 };
 use wgrad::nn::{Module, Scope};
-use wgrad::{Device, Error, Parameter, Tensor};
+use wgrad::{Device, Error, Tensor};
 
 /// A block, its shape, three elements of its output, one of the input's gradient, two of the first parameter's.
 type Case = (&'static str, Box<dyn Module>, usize, [usize; 4], [f64; 3], [f64; 3]);
@@ -16,7 +16,7 @@ fn numbers(count: usize, number: impl Fn(f64) -> f64) -> Vec<f64> {
 
 /// Weights that a script gives torchvision's blocks too; those of norms are about 1.
 fn fill(block: &dyn Module) {
-    let trained = block.parameters().into_iter().filter(Parameter::is_trained);
+    let trained = block.parameters().into_iter().filter(|parameter| !parameter.is_buffer());
     for (at, parameter) in trained.enumerate() {
         let value = parameter.value();
         let middle = if value.rank() == 1 && parameter.name().ends_with("weight") { 1.0 } else { 0.0 };

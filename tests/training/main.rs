@@ -12,6 +12,7 @@ mod job;
 mod losses;
 mod mnist;
 mod models;
+mod modules;
 mod nn;
 mod optim;
 mod schedules;

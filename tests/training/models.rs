@@ -13,7 +13,7 @@ use wgrad::{
 };
 
 fn trained(model: &dyn Module) -> usize {
-    model.parameters().iter().filter(|p| p.is_trained()).map(|p| p.value().numel()).sum()
+    model.parameters().iter().filter(|p| !p.is_buffer()).map(|p| p.value().numel()).sum()
 }
 
 fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
@@ -178,13 +178,13 @@ impl Network {
         let mut results = vec![("logits".to_string(), logits.detach())];
         for parameter in net.parameters() {
             let name = parameter.name();
-            assert_eq!(parameter.grad().is_some(), parameter.is_trained(), "{} {name}", self.name);
+            assert_eq!(parameter.grad().is_some(), parameter.requires_grad(), "{} {name}", self.name);
             results.extend(parameter.grad().map(|gradient| (format!("gradient of {name}"), gradient)));
             results.push((name.to_string(), parameter.value()));
         }
         net.eval();
         results.push(("logits in evaluation".to_string(), no_grad(|| net.forward(&images))?));
-        for buffer in net.parameters().iter().filter(|parameter| !parameter.is_trained()) {
+        for buffer in net.parameters().iter().filter(|parameter| parameter.is_buffer()) {
             results.push((format!("{}{AFTERWARDS}", buffer.name()), buffer.value()));
         }
         device.flush()?;

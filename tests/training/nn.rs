@@ -41,7 +41,7 @@ fn lenet_has_the_names_and_shapes_of_a_state_dict() {
     assert_eq!(model.parameters().len(), expected.len());
     for (parameter, (name, sizes)) in model.parameters().iter().zip(expected) {
         assert_eq!((parameter.name(), &shape(parameter)[..]), (name, sizes));
-        assert!(parameter.is_trained());
+        assert!(parameter.requires_grad());
     }
 }
 
