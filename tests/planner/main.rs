@@ -16,3 +16,4 @@ mod replay;
 mod shaders;
 mod sizes;
 mod sizes_calls;
+mod values;
