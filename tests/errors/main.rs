@@ -3,13 +3,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod entering;
+mod found_on_device;
+mod windows;
 
-use common::{adapter, own_adapter};
+use common::adapter;
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose3dOptions,
-    CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, LpPool2dOptions, MaxPool1dOptions,
-    MaxPool2dOptions, MaxPool3dOptions, MaxUnpool1dOptions, Padding, Parameter, Reduction, Result, RoiAlignOptions,
-    Tensor, TripletMarginOptions, UnfoldOptions, grad,
+    BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, Error, InstanceNormOptions, MaxPool2dOptions,
+    Parameter, Reduction, Result, Tensor, TripletMarginOptions, grad,
 };
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -120,138 +120,6 @@ fn losses_that_cannot_be() {
     says(x.triplet_margin_loss(&x, &x, &flat), &["triplet_margin_loss", "margin is 0"]);
     says(x.norm_all(f32::NAN), &["norm", "NaN"]);
     says(x.norm(2.0, 2), &["norm", "dimension 2"]);
-}
-
-#[test]
-fn convolutions_of_other_dimensions_that_cannot_be() {
-    let x = ones(&[1, 4, 5]);
-    let conv = |weight: &[usize], options: Conv1dOptions| x.conv1d(&with(&x, weight), None, &options);
-    says(conv(&[2, 4, 3, 3], Conv1dOptions::default()), &["conv1d", "[N, C, L]", "[C, L]", "[2, 4, 3, 3]"]);
-    says(conv(&[2, 4, 6], Conv1dOptions::default()), &["conv1d", "6", "5"]);
-    let huge = Conv1dOptions { padding: Padding::Explicit([usize::MAX]), ..Conv1dOptions::default() };
-    says(conv(&[2, 4, 3], huge), &["conv1d", "padded"]);
-    let half = with(&x, &[2, 4, 3]).to_dtype(DType::F16).unwrap();
-    says(x.conv1d(&half, None, &Conv1dOptions::default()), &["conv1d", "f16"]);
-    says(with(&x, &[4]).conv1d(&with(&x, &[2, 4, 3]), None, &Conv1dOptions::default()), &["conv1d", "[4]"]);
-
-    let video = with(&x, &[1, 2, 3, 4, 5]);
-    let weight = with(&x, &[2, 2, 2, 2, 2]);
-    let conv = |options: &Conv3dOptions| video.conv3d(&weight, None, options);
-    let same = Conv3dOptions { padding: Padding::Same, stride: [2, 1, 1], ..Conv3dOptions::default() };
-    says(conv(&same), &["conv3d", "stride 1", "[2, 1, 1]"]);
-    let wide = Conv3dOptions { dilation: [3, 1, 1], ..Conv3dOptions::default() };
-    says(conv(&wide), &["conv3d", "dilated by 3"]);
-    let huge = Conv3dOptions { padding: Padding::Explicit([1 << 30, 0, 0]), ..Conv3dOptions::default() };
-    assert!(conv(&huge).is_err());
-    says(video.conv3d(&weight, Some(&with(&x, &[3])), &Conv3dOptions::default()), &["conv3d", "bias", "[3]"]);
-
-    let back = |options: &ConvTranspose3dOptions| video.conv_transpose3d(&weight, None, options);
-    let more = ConvTranspose3dOptions { output_padding: [1, 0, 0], ..ConvTranspose3dOptions::default() };
-    says(back(&more), &["conv_transpose3d", "output_padding"]);
-    for options in [
-        ConvTranspose3dOptions { stride: [usize::MAX, 1, 1], ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions { padding: [usize::MAX, 0, 0], ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions { dilation: [usize::MAX, 1, 1], ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions { groups: usize::MAX, ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions {
-            stride: [usize::MAX; 3],
-            output_padding: [usize::MAX - 1; 3],
-            ..ConvTranspose3dOptions::default()
-        },
-    ] {
-        assert!(back(&options).is_err(), "{options:?}");
-    }
-}
-
-#[test]
-fn windows_that_cannot_be() {
-    let x = ones(&[1, 2, 4, 5]);
-    let plain = UnfoldOptions::default();
-    says(x.unfold([5, 1], &plain), &["unfold", "[5, 1]", "[4, 5]"]);
-    says(x.unfold([0, 1], &plain), &["unfold", "greater than zero"]);
-    says(with(&x, &[4, 5]).unfold([1, 1], &plain), &["unfold", "[4, 5]"]);
-    let huge = UnfoldOptions { padding: [usize::MAX / 2 + 1, 0], ..plain };
-    assert!(x.unfold([1, 1], &huge).is_err());
-    assert!(x.unfold([usize::MAX, usize::MAX], &plain).is_err());
-    let columns = with(&x, &[1, 8, 12]);
-    assert!(columns.fold([4, 5], [2, 2], &plain).is_ok());
-    says(columns.fold([4, 4], [2, 2], &plain), &["fold", "12 windows", "3 x 3"]);
-    says(columns.fold([4, 5], [3, 2], &plain), &["fold", "8 rows", "[3, 2]"]);
-    says(columns.fold([0, 5], [1, 1], &plain), &["fold", "[0, 5]"]);
-    says(columns.fold([1, 1], [2, 2], &UnfoldOptions { padding: [usize::MAX; 2], ..plain }), &["fold", "does not fit"]);
-    says(with(&x, &[8]).fold([4, 5], [2, 2], &plain), &["fold", "[8]"]);
-}
-
-#[test]
-fn convolutions_that_cannot_be() {
-    let x = ones(&[1, 4, 5, 6]);
-    let conv = |weight: &[usize], options: Conv2dOptions| x.conv2d(&with(&x, weight), None, &options);
-    let plain = Conv2dOptions::default;
-    says(conv(&[2, 3, 3, 3], plain()), &["conv2d", "[1, 4, 5, 6]", "[2, 3, 3, 3]"]);
-    says(conv(&[2, 4, 3], plain()), &["conv2d", "[2, 4, 3]"]);
-    says(conv(&[2, 4, 6, 3], plain()), &["conv2d", "6", "5"]);
-    says(conv(&[3, 2, 3, 3], Conv2dOptions { groups: 2, ..plain() }), &["conv2d", "groups", "3"]);
-    says(conv(&[3, 1, 3, 3], Conv2dOptions { groups: 3, ..plain() }), &["conv2d", "groups", "4"]);
-    says(conv(&[2, 4, 3, 3], Conv2dOptions { groups: 0, ..plain() }), &["conv2d", "groups"]);
-    says(conv(&[2, 4, 3, 3], Conv2dOptions { stride: [0, 1], ..plain() }), &["conv2d", "stride"]);
-    says(conv(&[2, 4, 3, 3], Conv2dOptions { dilation: [1, 0], ..plain() }), &["conv2d", "dilation"]);
-    let same = Conv2dOptions { padding: Padding::Same, stride: [2, 1], ..plain() };
-    says(conv(&[2, 4, 3, 3], same), &["conv2d", "stride"]);
-    let bias = with(&x, &[3]);
-    says(x.conv2d(&with(&x, &[2, 4, 3, 3]), Some(&bias), &plain()), &["conv2d", "bias", "[3]"]);
-    says(with(&x, &[5, 6]).conv2d(&with(&x, &[2, 4, 3, 3]), None, &plain()), &["conv2d", "[5, 6]"]);
-    let huge = Conv2dOptions { padding: Padding::Explicit([usize::MAX / 2, 0]), ..plain() };
-    assert!(conv(&[2, 4, 3, 3], huge).is_err());
-    let huge = Conv2dOptions { dilation: [usize::MAX / 2, 1], ..plain() };
-    assert!(conv(&[2, 4, 3, 3], huge).is_err());
-
-    let pool = |kernel, options| x.max_pool2d(kernel, &options);
-    let plain = MaxPool2dOptions::default;
-    says(pool([6, 2], plain()), &["max_pool2d", "6", "5"]);
-    says(pool([2, 2], MaxPool2dOptions { padding: [2, 0], ..plain() }), &["max_pool2d", "padding"]);
-    says(pool([0, 2], plain()), &["max_pool2d", "kernel"]);
-    says(pool([2, 2], MaxPool2dOptions { stride: Some([0, 1]), ..plain() }), &["max_pool2d", "stride"]);
-    let options = AvgPool2dOptions { divisor_override: Some(0), ..AvgPool2dOptions::default() };
-    says(x.avg_pool2d([2, 2], &options), &["avg_pool2d", "divisor"]);
-    assert!(pool([usize::MAX, 2], plain()).is_err());
-}
-
-#[test]
-fn pools_that_cannot_be() {
-    let x = ones(&[2, 5, 6]);
-    says(x.max_pool3d([2, 2, 2], &MaxPool3dOptions::default()), &["max_pool3d", "[C, D, H, W]", "[2, 5, 6]"]);
-    says(x.max_pool1d([7], &MaxPool1dOptions::default()), &["max_pool1d", "7", "6"]);
-    says(x.lp_pool2d(0.0, [2, 2], &LpPool2dOptions::default()), &["lp_pool2d", "norm_type"]);
-    says(x.adaptive_avg_pool3d([Some(1); 3]), &["adaptive_avg_pool3d", "[2, 5, 6]"]);
-    says(ones(&[2, 0, 6]).adaptive_max_pool2d([Some(1); 2]), &["adaptive_max_pool2d", "[2, 0, 6]"]);
-    assert!(x.adaptive_avg_pool1d([Some(usize::MAX)]).is_err());
-    assert!(x.adaptive_max_pool2d([Some(1 << 20), Some(1 << 20)]).is_err());
-    says(ones(&[2, 5]).global_max_pool(), &["global_max_pool", "[2, 5]"]);
-    let plain = MaxUnpool1dOptions::default();
-    let indices = x.to_dtype(DType::I32).unwrap();
-    says(x.max_unpool1d(&x, [2], &plain), &["max_unpool1d", "i32", "f32"]);
-    says(x.max_unpool1d(&indices.narrow(0, 0, 1).unwrap(), [2], &plain), &["max_unpool1d", "[1, 5, 6]"]);
-    let far = MaxUnpool1dOptions { output_size: Some([14]), ..plain };
-    says(x.max_unpool1d(&indices, [2], &far), &["max_unpool1d", "output_size", "14", "12"]);
-    let negative = MaxUnpool1dOptions { padding: [8], ..plain };
-    says(x.max_unpool1d(&indices, [2], &negative), &["max_unpool1d", "-4"]);
-    assert!(x.max_unpool1d(&indices, [usize::MAX], &plain).is_err());
-    let huge = MaxUnpool1dOptions { padding: [usize::MAX], ..plain };
-    assert!(x.max_unpool1d(&indices, [usize::MAX], &huge).is_err());
-}
-
-#[test]
-fn positions_that_an_unpooled_plane_does_not_have() {
-    for device in own_adapter().into_iter().chain([Device::reference()]) {
-        let x = Tensor::ones(&device, &[1, 1, 2]).unwrap();
-        for bad in [4, -1, i32::MAX, i32::MIN] {
-            let indices = Tensor::from_slice(&device, &[0, bad], &[1, 1, 2]).unwrap();
-            let y = x.max_unpool1d(&indices, [2], &MaxUnpool1dOptions::default()).unwrap();
-            let error = y.to_vec::<f32>().unwrap_err();
-            let Error::IndexOutOfRange { op: "max_unpool1d", index, size: 4 } = error else { panic!("{error}") };
-            assert_eq!(index, i64::from(bad));
-        }
-    }
 }
 
 #[test]
@@ -433,61 +301,6 @@ fn empty_batches_and_sizes_of_one_work() {
         assert_eq!(one.transpose(0, 2).unwrap().matmul(&one).unwrap().to_vec::<f32>().unwrap(), [1.0]);
         let scalar = Tensor::scalar(&device, 3.0f32).unwrap();
         assert_eq!(scalar.sum_keepdim(0).unwrap().item::<f32>().unwrap(), 3.0);
-    }
-}
-
-#[test]
-fn labels_and_indices_out_of_range() {
-    // A device of its own: bad indices show at whatever synchronisation of the device comes next.
-    for device in own_adapter().into_iter().chain([Device::reference()]) {
-        let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
-        for bad in [3, -1, i32::MAX, i32::MIN] {
-            let labels = Tensor::from_slice(&device, &[1, bad], &[2]).unwrap();
-            let options = CrossEntropyOptions { reduction: Reduction::None, ..CrossEntropyOptions::default() };
-            // Recording goes well: the labels are on the device. The next synchronisation tells, once.
-            let loss = x.cross_entropy(&labels, &options).unwrap();
-            let error = loss.to_vec::<f32>().unwrap_err();
-            let Error::IndexOutOfRange { op: "cross_entropy", index, size: 3 } = error else { panic!("{error}") };
-            assert_eq!(index, i64::from(bad));
-            assert!(error.to_string().contains(&format!("index {bad} is out of range")), "{error}");
-            let values = loss.to_vec::<f32>().unwrap();
-            assert!(values[1].is_nan(), "{values:?}");
-            let index = Tensor::from_slice(&device, &[0, bad], &[2, 1]).unwrap();
-            let picked = x.gather(1, &index).unwrap();
-            let error = picked.sum_all().unwrap().item::<f32>().unwrap_err();
-            assert!(matches!(error, Error::IndexOutOfRange { op: "gather", size: 3, .. }), "{error}");
-            assert!(picked.to_vec::<f32>().unwrap()[1].is_nan());
-            // The device goes on.
-            assert_eq!(x.sum_all().unwrap().item::<f32>().unwrap(), 21.0);
-            device.sync().unwrap();
-        }
-        // A label that is ignored may be anything.
-        let labels = Tensor::from_slice(&device, &[1, 77], &[2]).unwrap();
-        let options = CrossEntropyOptions { ignore_index: 77, ..CrossEntropyOptions::default() };
-        let loss = x.cross_entropy(&labels, &options).unwrap().item::<f32>().unwrap();
-        approx::assert_relative_eq!(loss, (1f32 + (-1f32).exp() + 1f32.exp()).ln(), max_relative = 1e-6);
-    }
-}
-
-#[test]
-fn regions_of_images_that_are_not_there() {
-    type Pool = fn(&Tensor, &Tensor) -> Result<Tensor>;
-    let pools: [(&str, Pool); 2] = [
-        ("roi_align", |x, boxes| x.roi_align(boxes, [1, 1], &RoiAlignOptions::default())),
-        ("roi_pool", |x, boxes| x.roi_pool(boxes, [1, 1], 1.0)),
-    ];
-    for device in own_adapter().into_iter().chain([Device::reference()]) {
-        let x = Tensor::ones(&device, &[2, 1, 3, 3]).unwrap();
-        for (name, pool) in pools {
-            for bad in [2.0f32, -1.0] {
-                let boxes = [1.0, 0.0, 0.0, 2.0, 2.0, bad, 0.0, 0.0, 2.0, 2.0];
-                let boxes = Tensor::from_slice(&device, &boxes, &[2, 5]).unwrap();
-                let error = pool(&x, &boxes).unwrap().to_vec::<f32>().unwrap_err();
-                let Error::IndexOutOfRange { op, index, size: 2 } = error else { panic!("{error}") };
-                assert_eq!((op, index), (name, bad as i64));
-                device.sync().unwrap();
-            }
-        }
     }
 }
 
