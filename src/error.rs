@@ -187,6 +187,16 @@ pub enum Error {
         /// The size it indexes.
         size: usize,
     },
+    /// An element below 0, where the operand may have none, found on the device.
+    #[error("{op}: element {element} of {operand} is negative, and must be 0 or more")]
+    Negative {
+        /// Operation.
+        op: &'static str,
+        /// Which of its operands.
+        operand: &'static str,
+        /// Which element in row-major order: the first such one.
+        element: i64,
+    },
     /// A result that is not finite though all its inputs are, or a NaN that the caller handed in: what
     /// [`Debug::nan`](crate::Debug::nan) looks for.
     #[error(

@@ -76,6 +76,6 @@ pub use ops::{
     UnfoldOptions,
 };
 pub use profile::{Profile, ProfileRow};
-pub use shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
+pub use shader::{Fault, Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};
 pub use tune::{TuneOutcome, TunedCall, TunedCandidate, Tuning};

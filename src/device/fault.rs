@@ -1,18 +1,19 @@
 //! Bad indices that kernels find: three words on the device, read at every synchronisation point.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::number::nearest;
+use crate::shader::Fault;
 use parking_lot::Mutex;
 
-/// Bytes of the fault words: the code of the operation that met a bad index, one more than the size that it is past, and
+/// Bytes of the fault words: the code of what met a bad index, one more than the size that it is past, and
 /// the index. `shader::specialise` has what kernels do to them.
 pub(super) const FAULT_BYTES: u64 = 4 * FAULT_WORDS as u64;
 const FAULT_WORDS: usize = 3;
 
 pub(super) struct Faults {
     pub buffer: wgpu::Buffer,
-    /// The operations by their codes, of which 0 means that nothing happened.
-    known: Mutex<Vec<&'static str>>,
+    /// What is reported by its code, of which 0 means that nothing happened.
+    known: Mutex<Vec<Fault>>,
 }
 
 impl Faults {
@@ -28,11 +29,11 @@ impl Faults {
 }
 
 impl super::Gpu {
-    /// The code under which a kernel of `op` reports.
-    pub fn fault_code(&self, op: &'static str) -> u32 {
+    /// The code under which a kernel reports.
+    pub fn fault_code(&self, fault: Fault) -> u32 {
         let mut known = self.faults.known.lock();
-        let at = known.iter().position(|&k| k == op).unwrap_or_else(|| {
-            known.push(op);
+        let at = known.iter().position(|&k| k == fault).unwrap_or_else(|| {
+            known.push(fault);
             known.len() - 1
         });
         nearest::<u32>(at) + 1
@@ -46,8 +47,8 @@ impl super::Gpu {
             return Ok(());
         }
         self.write(&self.faults.buffer, &[0; 4 * FAULT_WORDS])?;
-        let op = self.faults.known.lock().get(code - 1).copied().unwrap_or("unknown");
+        let fault = self.faults.known.lock().get(code - 1).copied().unwrap_or(Fault::Index("unknown"));
         let size = word(4).saturating_sub(1) as usize;
-        Err(Error::IndexOutOfRange { op, index: i64::from(word(8) as i32), size })
+        Err(fault.error(i64::from(word(8) as i32), size))
     }
 }

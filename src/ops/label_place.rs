@@ -50,7 +50,7 @@ impl Op for LabelPlace {
             .bind("label", Operand::Input(0))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Fault(self.asked)])
+            .words([Word::Fault(self.asked.into())])
             .values(&[self.classes, self.inner, self.ignored.len()])
             .words([ignored, Word::Offset(0)])
             .grid(fold_groups(count, 64))

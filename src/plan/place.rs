@@ -301,7 +301,7 @@ impl<'a> Placer<'a> {
             let mut patch = |from| patches.push(Patch { at: start + 4 * i, from });
             match *word {
                 Word::Value(value) => return value,
-                Word::Fault(op) => return self.gpu.fault_code(op),
+                Word::Fault(fault) => return self.gpu.fault_code(fault),
                 Word::Offset(input) => {
                     let (node, argument) = unit.written.inputs[input];
                     patch(PatchSource::Offset(node, argument));

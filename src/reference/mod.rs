@@ -125,7 +125,7 @@ impl Reference {
         }
         match outputs {
             // A bad index makes the result NaN and is reported at the next synchronisation, as on an adapter.
-            Err(error @ Error::IndexOutOfRange { .. }) => {
+            Err(error @ (Error::IndexOutOfRange { .. } | Error::Negative { .. })) => {
                 self.fault.lock().get_or_insert(error);
                 let nan =
                     |layout: &Layout| HostTensor::new(layout.shape, layout.dtype, vec![f64::NAN; layout.shape.numel()]);

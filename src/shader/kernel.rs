@@ -1,6 +1,8 @@
 //! What an operation says about a kernel: the template, how to specialise it, what to bind, how often to run.
 
+use crate::error::Error;
 use crate::number::nearest;
+
 /// A pointwise formula in WGSL.
 ///
 /// `F`, `I`, `U` and `B` are vectors of four floats, signed and unsigned integers and truth values; `{0}`, `{1}`,
@@ -104,8 +106,41 @@ pub enum Word {
     Offset(usize),
     /// A data word of the operation ([`Op::scalars`](crate::Op::scalars)); may differ from run to run.
     Scalar(usize),
-    /// The code under which a kernel reports bad indices: that of the operation the caller asked for.
-    Fault(&'static str),
+    /// The code under which a kernel reports a bad index.
+    Fault(Fault),
+}
+
+/// What it means that a kernel meets a bad index. The operation is the one that the caller asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The operation has an index out of range: [`Error::IndexOutOfRange`].
+    Index(&'static str),
+    /// An operand of the operation has an element below 0, the one that is counted from -1 down by the index:
+    /// [`Error::Negative`].
+    Negative(&'static str, &'static str),
+}
+
+impl From<&'static str> for Fault {
+    fn from(op: &'static str) -> Fault {
+        Fault::Index(op)
+    }
+}
+
+impl Fault {
+    /// The operation.
+    pub fn op(self) -> &'static str {
+        match self {
+            Fault::Index(op) | Fault::Negative(op, _) => op,
+        }
+    }
+
+    /// The error that an index of something with this size is.
+    pub fn error(self, index: i64, size: usize) -> Error {
+        match self {
+            Fault::Index(op) => Error::IndexOutOfRange { op, index, size },
+            Fault::Negative(op, operand) => Error::Negative { op, operand, element: !index },
+        }
+    }
 }
 
 /// What a hook that loads is called for.

@@ -12,7 +12,7 @@ mod unroll;
 mod words;
 
 pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
-pub use kernel::{Combine, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
+pub use kernel::{Combine, Fault, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
 pub(crate) use kernel::{LoadHook, Loads};
 pub(crate) use reflect::{Binding, Module, Role};
 pub(crate) use sizes::{Sizes, size};

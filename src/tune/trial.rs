@@ -118,7 +118,7 @@ impl<'a> Bench<'a> {
             Word::Value(value) => value,
             Word::Offset(input) => nearest::<u32>(call.io.inputs[input].offset),
             Word::Scalar(scalar) => call.op.scalars()[scalar],
-            Word::Fault(op) => call.gpu.fault_code(op),
+            Word::Fault(fault) => call.gpu.fault_code(fault),
         }
     }
 

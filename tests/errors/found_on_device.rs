@@ -1,7 +1,10 @@
 //! Indices, labels and numbers that only kernels see: an error at the next synchronisation, after which the device goes on.
 
 use crate::common::own_adapter;
-use wgrad::{CrossEntropyOptions, Device, Error, MaxUnpool1dOptions, Reduction, Result, RoiAlignOptions, Tensor};
+use wgrad::{
+    CrossEntropyOptions, Device, Error, GaussianNllOptions, MaxUnpool1dOptions, Reduction, Result, RoiAlignOptions,
+    Tensor,
+};
 
 #[test]
 fn positions_that_an_unpooled_plane_does_not_have() {
@@ -68,6 +71,29 @@ fn regions_of_images_that_are_not_there() {
                 assert_eq!((op, index), (name, bad as i64));
                 device.sync().unwrap();
             }
+        }
+    }
+}
+
+#[test]
+fn variances_below_0() {
+    for device in own_adapter().into_iter().chain([Device::reference()]) {
+        let x = Tensor::zeros(&device, &[2, 3]).unwrap();
+        // One variance a row, or an element; the first that is negative is named. The bound is no reason to pass a negative one.
+        for (var, shape, first) in
+            [(&[1.0f32, -0.5][..], &[2][..], 1), (&[1.0, 0.0, -1e-9, -1.0, 2.0, 3.0], &[2, 3], 2)]
+        {
+            let var = Tensor::from_slice(&device, var, shape).unwrap();
+            let options = GaussianNllOptions { reduction: Reduction::None, ..GaussianNllOptions::default() };
+            let loss = x.gaussian_nll_loss(&x, &var, &options).unwrap();
+            let error = loss.to_vec::<f32>().unwrap_err();
+            let Error::Negative { op: "gaussian_nll_loss", operand: "var", element } = error else { panic!("{error}") };
+            assert_eq!(element, first);
+            let text = format!("gaussian_nll_loss: element {first} of var is negative");
+            assert!(error.to_string().contains(&text), "{error}");
+            let values = loss.to_vec::<f32>().unwrap();
+            assert!(values[3].is_nan(), "{values:?}");
+            device.sync().unwrap();
         }
     }
 }

@@ -153,7 +153,7 @@ impl Op for RoiAlign {
                 .bind("input", Operand::Input(0))
                 .constant("ALIGNED", self.aligned)
                 .values(&[count, self.regions.images])
-                .words([Word::Scalar(0), Word::Fault(OP)])
+                .words([Word::Scalar(0), Word::Fault(OP.into())])
                 .words((0..4).map(Word::Offset))
                 .work(32 * count)
         };

@@ -53,7 +53,7 @@ impl Op for RoiPool {
             .bind("output", Operand::Output(0))
             .bind("index", Operand::Output(1))
             .values(&[count, self.regions.images])
-            .words([Word::Fault(OP), Word::Offset(0), Word::Offset(1)])
+            .words([Word::Fault(OP.into()), Word::Offset(0), Word::Offset(1)])
             .values(&[0, 0, 0])
             .grid(fold_groups(count, 64))
             .work(32 * count)

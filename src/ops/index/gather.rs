@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::pointwise::{Accepts, Makes, Row, apply};
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Fault, Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -17,8 +17,8 @@ const TEMPLATE: &str = include_str!("../../../shaders/gather.wgsl");
 /// `output[o, j, i] = input[o, index[o, j, i], i]`; an index of one dimension is `index[j]`.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Gather {
-    /// What the caller called, for the error.
-    pub asked: &'static str,
+    /// What a bad index means.
+    pub fault: Fault,
 }
 
 /// The remainder of a division of integers, with the divisor's sign.
@@ -51,7 +51,7 @@ impl Op for Gather {
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Fault(self.asked)])
+            .words([Word::Fault(self.fault)])
             .values(&[g.size, g.taken, g.inner])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(fold_groups(count, 64))
@@ -67,12 +67,12 @@ impl Op for Gather {
         let g = Geometry::new(&shape, input.shape[1], &index.shape);
         let mut values = Vec::with_capacity(shape.numel());
         for source in 0..shape.numel() {
-            values.push(input.values[g.destination(index, source, self.asked)?]);
+            values.push(input.values[g.destination(index, source, self.fault)?]);
         }
         Ok(vec![HostTensor::new(shape, input.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let op = ScatterReduce::sum(context.input(0).shape()[1], self.asked);
+        let op = ScatterReduce::sum(context.input(0).shape()[1], self.fault.op());
         Ok(vec![context.of(0, |g| record_one(op, &[&g.contiguous()?, context.input(1)]))?, None])
     }
 }
@@ -100,14 +100,16 @@ impl Tensor {
         self.gather_as("gather", dim, index)
     }
 
-    /// [`gather`](Tensor::gather) on behalf of another operation, which errors name.
+    /// [`gather`](Tensor::gather) on behalf of another operation, which errors name, and where a bad index means `fault`.
     #[track_caller]
-    pub(crate) fn gather_as(&self, asked: &'static str, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
+    pub(crate) fn gather_as(&self, fault: impl Into<Fault>, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
+        let fault = fault.into();
+        let asked = fault.op();
         check_index(asked, index)?;
         let dim = self.shape().dim(asked, dim)?;
         // A scalar counts as one element of one dimension.
         if self.rank().min(index.rank()) == 0 && self.rank().max(index.rank()) <= 1 {
-            let picked = self.reshape(&[-1])?.gather_as(asked, 0, &index.reshape(&[-1])?)?;
+            let picked = self.reshape(&[-1])?.gather_as(fault, 0, &index.reshape(&[-1])?)?;
             return picked.reshape_to(*index.shape());
         }
         let fits =
@@ -126,7 +128,7 @@ impl Tensor {
         // An empty index picks nothing, whatever the other sizes.
         let shape = *index.shape();
         let source = self.cut_to(&shape, Some(dim))?;
-        record_one(Gather { asked }, &[&three(&source, dim)?, &three(index, dim)?])?.reshape_to(shape)
+        record_one(Gather { fault }, &[&three(&source, dim)?, &three(index, dim)?])?.reshape_to(shape)
     }
 
     /// The first elements along every dimension, as many as `shape` has; all of them along `except`.
@@ -182,7 +184,7 @@ impl Tensor {
         let mut sizes = self.shape().to_vec();
         sizes[dim] = index.numel();
         let shape = Shape::new(&sizes)?;
-        record_one(Gather { asked }, &[&three(self, dim)?, &index])?.reshape_to(shape)
+        record_one(Gather { fault: asked.into() }, &[&three(self, dim)?, &index])?.reshape_to(shape)
     }
 
     /// Elements picked along `dim`, as [`gather`](Tensor::gather) does, where the other dimensions of the two tensors

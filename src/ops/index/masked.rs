@@ -100,6 +100,6 @@ impl Tensor {
             let length = usize::try_from(total).unwrap_or(0).min(joint.numel());
             found.swap_remove(0).narrow(0, 0, length)
         })?;
-        record_one(Gather { asked: OP }, &[&source, &positions])?.reshape_to(*positions.shape())
+        record_one(Gather { fault: OP.into() }, &[&source, &positions])?.reshape_to(*positions.shape())
     }
 }

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
+use crate::shader::Fault;
 use crate::shape::Shape;
 
 /// The sizes of sources `[outer, taken, inner]` and places `[outer, size, inner]`.
@@ -44,12 +45,12 @@ impl Geometry {
     }
 
     /// The place that belongs to a source.
-    fn destination(&self, index: &HostTensor, source: usize, op: &'static str) -> Result<usize> {
+    fn destination(&self, index: &HostTensor, source: usize, fault: Fault) -> Result<usize> {
         let row = source / self.inner;
         let at = if self.shared { row % self.taken } else { source };
         let (value, size) = (index.values[at], self.size);
         if value < 0.0 || value >= size as f64 {
-            return Err(Error::IndexOutOfRange { op, index: nearest::<i64>(value), size });
+            return Err(fault.error(nearest::<i64>(value), size));
         }
         Ok((row / self.taken * size + nearest::<usize>(value)) * self.inner + source % self.inner)
     }

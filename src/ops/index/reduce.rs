@@ -68,7 +68,7 @@ impl ScatterReduce {
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .values(&[count])
-            .words([Word::Fault(self.asked)])
+            .words([Word::Fault(self.asked.into())])
             .values(&[g.size, g.taken, g.inner])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(fold_groups(count, 64))
@@ -87,7 +87,7 @@ impl ScatterReduce {
             .bind("index", Operand::Input(1))
             .bind("keys", keys)
             .values(&[sources])
-            .words([Word::Fault(self.asked)])
+            .words([Word::Fault(self.asked.into())])
             .values(&[g.size, g.taken, g.inner, places])
             .words([Word::Offset(1)])
             .grid(fold_groups(sources, 64))
@@ -158,7 +158,7 @@ impl Op for ScatterReduce {
         let g = Geometry::new(&input.shape, self.size, &index.shape);
         let mut values = vec![if self.kind == Kind::Sum { 0.0 } else { 1.0 }; shape.numel()];
         for (source, &value) in input.values.iter().enumerate() {
-            let to = &mut values[g.destination(index, source, self.asked)?];
+            let to = &mut values[g.destination(index, source, self.asked.into())?];
             *to = input.dtype.quantise(if self.kind == Kind::Sum { *to + value } else { *to * value });
         }
         Ok(vec![HostTensor::new(shape, input.dtype, values)])
@@ -167,7 +167,7 @@ impl Op for ScatterReduce {
         if self.kind == Kind::Product {
             return Err(Error::NotDifferentiable { op: self.name() });
         }
-        let op = Gather { asked: self.asked };
+        let op = Gather { fault: self.asked.into() };
         Ok(vec![context.of(0, |g| record_one(op, &[&g.contiguous()?, context.input(1)]))?, None])
     }
 }

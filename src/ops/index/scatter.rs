@@ -60,7 +60,7 @@ impl Op for Scatter {
             .bind("index", Operand::Input(1))
             .bind("winners", Operand::Output(1))
             .values(&[sources])
-            .words([Word::Fault(self.asked)])
+            .words([Word::Fault(self.asked.into())])
             .values(&[self.size, input.shape[1], input.shape[2]])
             .words([Word::Offset(1)])
             .grid(fold_groups(sources, 64))
@@ -83,14 +83,14 @@ impl Op for Scatter {
         let mut values = vec![0.0; shape.numel()];
         let mut winners = vec![0.0; shape.numel()];
         for (source, &value) in input.values.iter().enumerate() {
-            let to = g.destination(index, source, self.asked)?;
+            let to = g.destination(index, source, self.asked.into())?;
             values[to] = value;
             winners[to] = (source + 1) as f64;
         }
         Ok(vec![HostTensor::new(shape, input.dtype, values), HostTensor::new(shape, DType::I32, winners)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let op = Gather { asked: self.asked };
+        let op = Gather { fault: self.asked.into() };
         Ok(vec![context.of(0, |g| record_one(op, &[&g.contiguous()?, context.input(1)]))?, None])
     }
 }

@@ -1,10 +1,12 @@
 //! Negative log likelihoods of distributions that a network predicts: Poisson's and Gauss's.
 
 use super::floats;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::shader::Fault;
 use std::f32::consts::TAU;
 
 /// How [`Tensor::poisson_nll_loss`] counts.
@@ -87,8 +89,8 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Invalid`] for another shape of `var` or an `eps` not above 0, [`Error::Broadcast`],
-    /// [`Error::WrongDType`]. A variance below 0 makes its loss NaN and is [`Error::IndexOutOfRange`], with index -1,
-    /// at the next synchronisation.
+    /// [`Error::WrongDType`]. A variance below 0 makes its loss NaN and is [`Error::Negative`] at the next
+    /// synchronisation.
     #[track_caller]
     pub fn gaussian_nll_loss(&self, target: &Tensor, var: &Tensor, options: &GaussianNllOptions) -> Result<Tensor> {
         const OP: &str = "gaussian_nll_loss";
@@ -108,11 +110,13 @@ impl Tensor {
             );
             return Err(Error::invalid(OP, rule));
         };
-        // A variance below 0 picks from a place that does not exist, which the device reports.
+        // A variance below 0 picks from a place that does not exist, which the device reports: the element's, from -1 down.
         let device = self.device();
-        let whole = |value: i32| Tensor::full(device, &[], value);
-        let place = var.lt_scalar(0.0)?.where_(&whole(-1)?, &whole(0)?)?.reshape(&[-1])?;
-        let checked = Tensor::zeros(device, &[1])?.to_dtype(var.dtype())?.gather_as(OP, 0, &place)?;
+        let count = var.numel() as f64;
+        let from = Tensor::arange(device, -1.0, -1.0 - count, -1.0, DType::I32)?.reshape_to(*var.shape())?;
+        let place = var.lt_scalar(0.0)?.where_(&from, &from.zeros_like()?)?.reshape(&[-1])?;
+        let fault = Fault::Negative(OP, "var");
+        let checked = Tensor::zeros(device, &[1])?.to_dtype(var.dtype())?.gather_as(fault, 0, &place)?;
         let var = (&var + checked.reshape_to(*var.shape())?)?;
         let low = var.lt_scalar(eps)?;
         let bound = ((&var - var.detach())? + eps)?;

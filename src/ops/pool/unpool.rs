@@ -73,7 +73,7 @@ impl Op for MaxUnpool {
         let mark = over(Kernel::new("max_unpool_mark", MARK), elements)
             .values(&sizes)
             .bind("index", Operand::Input(1))
-            .words([Word::Fault(self.asked), Word::Offset(1)]);
+            .words([Word::Fault(self.asked.into()), Word::Offset(1)]);
         let pick = over(Kernel::new("max_unpool", PICK), places)
             .values(&sizes)
             .alias("Element", input.dtype.wgsl())

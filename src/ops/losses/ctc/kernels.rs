@@ -102,7 +102,7 @@ impl Op for CtcLoss {
         let (time, batch, classes) = (shape[0], shape[1], shape[2]);
         let mut words: Vec<Word> =
             values(&[batch, time, classes, 2 * self.width + 1, self.width, self.labels, self.blank]).collect();
-        words.push(Word::Fault(OP));
+        words.push(Word::Fault(OP.into()));
         words.extend(offsets(3));
         let kernel = Kernel::new("ctc_loss", LOSS)
             .bind("log_probs", Operand::Input(0))
