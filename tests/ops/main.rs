@@ -24,4 +24,5 @@ mod normalization;
 mod operations;
 mod operators;
 mod rows;
+mod series;
 mod textbook;

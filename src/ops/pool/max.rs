@@ -390,6 +390,7 @@ pub(super) fn cases() -> Vec<Case> {
         pool(&[2, 3, 5, 7], [5, 7], plain),
         pool(&[0, 3, 6, 6], [2, 2], plain),
         pool(&[1, 2, 23, 29], [17, 11], stride([1, 2])),
+        pool(&[1, 2, 5, 39], [2, 19], stride([1, 2])),
         pool(&[2, 6, 28, 28], [2, 2], plain),
         pool(&[2, 16, 10, 10], [2, 2], plain),
         Case::new(OP, &[&[3, 6, 5, 2]], through_view).distinct().first_order(),
