@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Templates that no adapter of the suite runs, or whose result means nothing: SwiftShader's arithmetic, which
 # `make test-swiftshader` tests, cooperative matrices, and the loop that measures how fast an adapter is.
 APART = ["driver_math", "matmul_cooperative", "peak"]
+# How many are drawn of each template, in case that the first are refused.
+EACH = 4
 # Files of the planner that write kernels.
 PLANNER = ["access", "code", "combine", "domain", "eights", "epilogue", "loops", "lower", "pack", "pointwise", "rows"]
 
@@ -209,7 +211,7 @@ def files(kind):
 
 
 def draw(kind, seed):
-    """Mutants of a kind: one of each template, and then by size, as long as new ones are found."""
+    """Mutants of a kind: of templates some of each, one after the other; then by size, as long as new ones are found."""
     texts = {path: path.read_text() for path in files(kind)}
     parts = [(path, *part) for path, text in texts.items() for part in regions(kind, text)]
     weights = [end - start for _, start, end in parts]
@@ -219,7 +221,7 @@ def draw(kind, seed):
     operators = {"template": SHADER, "formula": SHADER, "adjoint": HOST, "planner": SHADER + HOST}[kind]
     skipped = {"template": is_declaration, "formula": lambda line: False}.get(kind, is_message)
     seen, misses = set(), 0
-    due = list(parts) if kind == "template" else []
+    due = [part for part in parts for _ in range(EACH)] if kind == "template" else []
     while misses < 1000:
         misses += 1
         path, start, end = due.pop(0) if due else chooser.choices(parts, weights)[0]

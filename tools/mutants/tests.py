@@ -8,7 +8,7 @@ from functools import cache
 from draw import ROOT
 
 # Those that run an operation's cases, or a file of golden values, or an operation over many workgroups.
-LIKELIEST = ["ops"]
+LIKELIEST = ["ops", "planner"]
 # Those that hold for everything, in the order of what they cost.
 REST = [("wgrad", []), ("ops", []), ("planner", ["fusion::", "loads::", "replay::"]), ("training", ["optim::", "nn::", "models::"]),
         ("devices", ["profile::"]), ("programs", []), ("extents", [])]
@@ -119,8 +119,12 @@ def commands(mutant, rest):
     yield from (("ops", ["kernels::"], {"WGRAD_TEST_OP": op}) for op in ops[:8])
     if mutant.kind != "adjoint":
         yield from (("ops", ["golden::golden_values_on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file}) for file in files)
+    # Columns of ones are asked for where the planner joins a bias's gradient to the weight's.
+    if re.search(r"ONES|is_one|is_sum|sees_ones", mutant.before):
+        yield "planner", ["fusion::gradients_of_biases"], {}
+    # The second row of a folded grid takes more groups than an operation's cases have.
     if rest or "group.y" in mutant.before:
-        yield "ops", ["grids::"], {"WGRAD_TEST_OP": ops[0]}
+        yield "ops", ["grids::", "large::"], {"WGRAD_TEST_OP": ops[0]}
     if rest:
         yield "planner", ["sizes::"], {"WGRAD_TEST_OP": ops[0]}
         yield from ((binary, filters, {}) for binary, filters in REST)
