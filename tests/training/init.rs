@@ -1,7 +1,9 @@
 //! Initial values: their moments and extremes by the formulas of the papers, on 10^6 draws.
 
 use crate::common::own_adapter;
+use wgrad::models::ResNet18;
 use wgrad::nn::init::{self, FanMode, Nonlinearity};
+use wgrad::nn::{Linear, Module, Scope};
 use wgrad::{DType, Device, Error, Parameter, Result, Tensor};
 
 fn parameter(device: &Device, shape: &[usize]) -> Parameter {
@@ -212,6 +214,20 @@ fn sparse_columns_have_so_many_zeros() {
         let empty = parameter(&device, &[3, 0]);
         init::sparse(&empty, 1.0, 0.5).unwrap();
     }
+}
+
+#[test]
+fn residual_blocks_start_as_their_shortcuts() {
+    let device = Device::reference();
+    let net = ResNet18::cifar(&Scope::new(&device), 10).unwrap();
+    net.zero_init_residual().unwrap();
+    let of_norms = net.parameters().into_iter().filter(|p| p.name().contains("bn") && p.name().ends_with("weight"));
+    for weight in of_norms {
+        let expected = if weight.name().ends_with("bn2.weight") { 0.0 } else { 1.0 };
+        assert!(values(&weight).iter().all(|&value| value == expected), "{}", weight.name());
+    }
+    let error = init::zero_last_norm(&Linear::new(&Scope::new(&device), 2, 2).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("no norm"), "{error}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod structured;
 pub use distributions::{
     kaiming_normal, kaiming_uniform, normal, trunc_normal, uniform, xavier_normal, xavier_uniform,
 };
-pub use structured::{constant, dirac, eye, ones, orthogonal, sparse, zeros};
+pub use structured::{constant, dirac, eye, ones, orthogonal, sparse, zero_last_norm, zeros};
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};

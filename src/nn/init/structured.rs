@@ -3,6 +3,7 @@
 use super::{set, spread};
 use crate::error::{Error, Result};
 use crate::graph::{Device, Parameter, Tensor};
+use crate::nn::Module;
 use crate::number::nearest;
 
 /// One number everywhere.
@@ -14,14 +15,44 @@ pub fn constant(parameter: &Parameter, value: f64) -> Result<()> {
     set(parameter, |device, shape| Tensor::full(device, shape, nearest::<f32>(value)))
 }
 
-/// Zeros everywhere: what biases often start with, and the weight of the last norm of a residual block, which then starts as
-/// the identity (Goyal et al., "Accurate, Large Minibatch SGD", 2017).
+/// Zeros everywhere.
 ///
 /// # Errors
 /// [`Error::WrongDType`] for a parameter of integers.
 #[track_caller]
 pub fn zeros(parameter: &Parameter) -> Result<()> {
     constant(parameter, 0.0)
+}
+
+/// Zeros in the weight of the last norm of a residual branch, so that the block starts as the identity (Goyal et al.,
+/// "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017).
+///
+/// # Errors
+/// [`Error::Invalid`] where the branch has no norm with a weight.
+///
+/// ```
+/// # use wgrad::{Conv2dOptions, Device, Padding, Tensor};
+/// use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Module, Residual, Scope, Sequential, init};
+///
+/// let device = Device::reference();
+/// let options = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+/// let block = Residual::new(&Scope::new(&device), |s| {
+///     let body = Sequential::new(s)
+///         .make(|s| Conv2d::without_bias(s, 4, 4, [3, 3], &options))?
+///         .make(|s| BatchNorm2d::new(s, 4, &BatchNormLayerOptions::default()))?;
+///     init::zero_last_norm(&body)?;
+///     Ok(body)
+/// })?;
+/// let x = Tensor::ones(&device, &[2, 4, 5, 5])?;
+/// assert_eq!(block.forward(&x)?.to_vec::<f32>()?, x.to_vec::<f32>()?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[track_caller]
+pub fn zero_last_norm(branch: &dyn Module) -> Result<()> {
+    let is_norm = |module: &dyn Module| module.type_name().contains("Norm");
+    let of_norms = branch.named_modules().into_iter().filter(|(_, module)| is_norm(*module));
+    let weight = of_norms.flat_map(|(_, norm)| norm.own_parameters()).rfind(|p| p.name().ends_with("weight"));
+    zeros(&weight.ok_or_else(|| Error::invalid("init", "the branch has no norm with a weight to set to zero"))?)
 }
 
 /// Ones everywhere.

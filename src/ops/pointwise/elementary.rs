@@ -97,7 +97,7 @@ static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c|
 .library(ERROR_FUNCTION);
 /// `y` with `erf(y) = x`.
 static ERFINV: Row = row!("erfinv", "error_function_inverse({0})", |x| error_function_inverse(x[0]), |g, c| {
-    g.mul(&c.output(0).square()?.exp()?.mul_scalar(SQRT_PI_BY_2)?)
+    g * (SQRT_PI_BY_2 * c.output(0).square()?.exp()?)
 })
 .library(&[include_str!("../../../shaders/lib/error_function_inverse.wgsl")])
 .domain(&[(-0.8, 0.8)]);
