@@ -30,6 +30,7 @@
 // Numbers change their kind in `number.rs`.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+pub mod amp;
 pub mod data;
 mod debug;
 mod device;

@@ -22,7 +22,9 @@ pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
 pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
 pub(crate) use list::{Few, OneOrMore};
-pub(crate) use node::{Node, State, Storage, grad_enabled, record, record_leaf, record_on, record_one, record_shared};
+pub(crate) use node::{
+    Node, State, Storage, grad_enabled, is_walking, record, record_leaf, record_on, record_one, record_shared,
+};
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Class, Io, Op, Room, Summing, Vjp};
 pub(crate) use op::{hash_structure, write_operation};

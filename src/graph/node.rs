@@ -231,7 +231,7 @@ pub(super) fn walking() -> Restore {
     Restore(&WALKING, WALKING.replace(true))
 }
 
-fn is_walking() -> bool {
+pub(crate) fn is_walking() -> bool {
     WALKING.get()
 }
 

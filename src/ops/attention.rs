@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::losses::numbers;
 use crate::ops::pad::PadMode;
@@ -91,8 +92,8 @@ fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
             let (hidden, shown) = (value(f32::NEG_INFINITY)?, value(0.0)?);
             if hides { mask.where_(&hidden, &shown) } else { mask.where_(&shown, &hidden) }
         }
-        DType::F32 => Ok(mask.clone()),
-        got => Err(Error::WrongDType { op, expected: "a mask of bool or f32", got }),
+        dtype if dtype.is_float() => Ok(mask.clone()),
+        got => Err(Error::WrongDType { op, expected: "a mask of bools or floats", got }),
     }
 }
 
@@ -183,6 +184,11 @@ impl Tensor {
         options: &AttentionOptions,
     ) -> Result<Tensor> {
         const OP: &str = "scaled_dot_product_attention";
+        if let Some(cast) = autocast::enter(OP)? {
+            let attn_mask = cast.of_some(options.attn_mask.as_ref())?;
+            let options = AttentionOptions { attn_mask, ..options.clone() };
+            return cast.of(self)?.scaled_dot_product_attention(&cast.of(key)?, &cast.of(value)?, &options);
+        }
         let &AttentionOptions { ref attn_mask, dropout_p, is_causal, scale, enable_gqa } = options;
         if [self, key, value].iter().any(|x| x.rank() < 2) {
             let shapes = format!("{}, {} and {}", self.shape(), key.shape(), value.shape());
@@ -201,7 +207,7 @@ impl Tensor {
             None if is_causal => Some(additive(OP, &causal(OP, self, key.shape()[key.rank() - 2])?, false)?),
             None => None,
         };
-        weights(&scores, mask.as_ref())?.dropout_as(OP, dropout_p)?.matmul(&value)
+        weights(&scores, mask.as_ref())?.dropout_as(OP, dropout_p)?.to_dtype(value.dtype())?.matmul(&value)
     }
 
     /// Attention in several heads, each over its part of the elements, between learned maps: PyTorch's

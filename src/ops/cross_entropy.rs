@@ -4,6 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::label_place::{IGNORED, label_flaw, label_mask};
 
@@ -189,6 +190,11 @@ impl Tensor {
     #[track_caller]
     pub fn cross_entropy(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
         const OP: &str = "cross_entropy";
+        if let Some(cast) = autocast::enter(OP)? {
+            let weight = cast.of_some(options.weight.as_ref())?;
+            let options = CrossEntropyOptions { weight, ..options.clone() };
+            return cast.of(self)?.cross_entropy(&cast.of(target)?, &options);
+        }
         let smoothing = options.label_smoothing;
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::invalid(OP, format!("label_smoothing is {smoothing}; it must be from 0 to 1")));
@@ -249,6 +255,11 @@ impl Tensor {
     #[track_caller]
     pub fn nll_loss(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
         const OP: &str = "nll_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            let weight = cast.of_some(options.weight.as_ref())?;
+            let options = CrossEntropyOptions { weight, ..options.clone() };
+            return cast.of(self)?.nll_loss(target, &options);
+        }
         if options.label_smoothing != 0.0 {
             return Err(Error::invalid(OP, "there is no label smoothing; use cross_entropy on logits"));
         }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::linear_algebra::same_type;
 use crate::shape::Shape;
@@ -226,6 +227,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(OP)? {
+            return Tensor::einsum(equation, &cast.all(operands)?.iter().collect::<Vec<_>>());
+        }
         let _line = ascribe_to_caller();
         let (left, right) = match equation.split_once("->") {
             Some((left, right)) => (left, Some(Subscripts::parse(right)?)),

@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -51,6 +52,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn mm(&self, mat2: &Tensor) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("mm")? {
+            return cast.of(self)?.mm(&cast.of(mat2)?);
+        }
         expect("mm", &[("the input", self, 2), ("mat2", mat2, 2)])?;
         agree("mm", self, mat2, &[(self.shape()[1], mat2.shape()[0])])?;
         self.matmul(mat2)
@@ -71,6 +75,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn bmm(&self, mat2: &Tensor) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("bmm")? {
+            return cast.of(self)?.bmm(&cast.of(mat2)?);
+        }
         self.batched("bmm", mat2)
     }
 
@@ -100,6 +107,9 @@ impl Tensor {
     #[track_caller]
     pub fn addmm(&self, mat1: &Tensor, mat2: &Tensor, beta: f32, alpha: f32) -> Result<Tensor> {
         const OP: &str = "addmm";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.addmm(&cast.of(mat1)?, &cast.of(mat2)?, beta, alpha);
+        }
         expect(OP, &[("mat1", mat1, 2), ("mat2", mat2, 2)])?;
         agree(OP, mat1, mat2, &[(mat1.shape()[1], mat2.shape()[0])])?;
         self.plus_product(OP, &mat1.matmul(mat2)?, beta, alpha)
@@ -123,6 +133,9 @@ impl Tensor {
     #[track_caller]
     pub fn baddbmm(&self, batch1: &Tensor, batch2: &Tensor, beta: f32, alpha: f32) -> Result<Tensor> {
         const OP: &str = "baddbmm";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.baddbmm(&cast.of(batch1)?, &cast.of(batch2)?, beta, alpha);
+        }
         self.plus_product(OP, &batch1.batched(OP, batch2)?, beta, alpha)
     }
 
@@ -152,6 +165,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn mv(&self, vec: &Tensor) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("mv")? {
+            return cast.of(self)?.mv(&cast.of(vec)?);
+        }
         expect("mv", &[("the input", self, 2), ("vec", vec, 1)])?;
         agree("mv", self, vec, &[(self.shape()[1], vec.shape()[0])])?;
         self.matmul(vec)
@@ -172,6 +188,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn dot(&self, tensor: &Tensor) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("dot")? {
+            let (left, right) = cast.both(self, tensor)?;
+            return left.dot(&right);
+        }
         expect("dot", &[("the input", self, 1), ("tensor", tensor, 1)])?;
         agree("dot", self, tensor, &[(self.numel(), tensor.numel())])?;
         same_type("dot", &[self, tensor])?;
@@ -216,6 +236,9 @@ impl Tensor {
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         const OP: &str = "linear";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.linear(&cast.of(weight)?, cast.of_some(bias)?.as_ref());
+        }
         let is_vector = weight.rank() == 1 && (bias.is_none() || self.rank() == 1);
         let fits = (weight.rank() == 2 || is_vector) && self.rank() > 0 && self.shape().last() == weight.shape().last();
         if !fits {
@@ -254,6 +277,11 @@ impl Tensor {
     #[track_caller]
     pub fn bilinear(&self, other: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         const OP: &str = "bilinear";
+        if let Some(cast) = autocast::enter(OP)? {
+            let given: Vec<&Tensor> = [self, other, weight].into_iter().chain(bias).collect();
+            let cast = cast.all(&given)?;
+            return cast[0].bilinear(&cast[1], &cast[2], cast.get(3));
+        }
         let _line = ascribe_to_caller();
         expect(OP, &[("weight", weight, 3)])?;
         let (&[out, in1, in2], rank) = (&[weight.shape()[0], weight.shape()[1], weight.shape()[2]], self.rank());

@@ -2,6 +2,7 @@
 //! and the cases. This file is the list.
 
 mod attention;
+pub(crate) mod autocast;
 mod bad_index;
 pub mod case;
 mod cat;

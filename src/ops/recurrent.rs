@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -168,6 +169,11 @@ fn layers(
     params: &[&Tensor],
     options: &RecurrentOptions,
 ) -> Result<(Tensor, Tensor, Option<Tensor>)> {
+    if let Some(cast) = autocast::enter(kind.op())? {
+        let (input, hidden, cell) = (cast.of(input)?, cast.of(hidden)?, cast.of_some(cell)?);
+        let params = cast.all(params)?;
+        return layers(kind, &input, &hidden, cell.as_ref(), &params.iter().collect::<Vec<_>>(), options);
+    }
     let _line = ascribe_to_caller();
     let op = kind.op();
     let &RecurrentOptions { has_biases, num_layers, dropout, train, bidirectional, batch_first } = options;
@@ -248,6 +254,20 @@ fn one(
     cell: Option<&Tensor>,
     weights: &Weights,
 ) -> Result<(Tensor, Option<Tensor>)> {
+    if let Some(cast) = autocast::enter(op)? {
+        let (input, hidden, cell) = (cast.of(input)?, cast.of(hidden)?, cast.of_some(cell)?);
+        let [weight_ih, weight_hh] = [cast.of(weights.input)?, cast.of(weights.hidden)?];
+        let (input_bias, hidden_bias) = (cast.of_some(weights.input_bias)?, cast.of_some(weights.hidden_bias)?);
+        let projection = cast.of_some(weights.projection)?;
+        let weights = Weights {
+            input: &weight_ih,
+            hidden: &weight_hh,
+            input_bias: input_bias.as_ref(),
+            hidden_bias: hidden_bias.as_ref(),
+            projection: projection.as_ref(),
+        };
+        return one(kind, op, &input, &hidden, cell.as_ref(), &weights);
+    }
     let alone = input.rank() == 1;
     if input.rank() == 0 || input.rank() > 2 || hidden.rank() != input.rank() {
         let rule =

@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shader::{Combine, RowFormula};
 use crate::shape::Layout;
@@ -136,6 +137,9 @@ impl Tensor {
 
     #[track_caller]
     fn softmax_along(&self, op: &'static str, dim: impl Dim, log: bool) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(op)? {
+            return cast.of(self)?.softmax_along(op, dim, log);
+        }
         let at = self.shape().dim(op, dim)?;
         if self.rank() == 0 {
             return self.reshape(&[1])?.softmax_along(op, 0, log)?.reshape(&[]);

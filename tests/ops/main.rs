@@ -7,6 +7,7 @@ mod conformance;
 #[path = "../common/conformance/different.rs"]
 mod different;
 
+mod autocast;
 mod constants;
 mod cross_entropy;
 mod custom;

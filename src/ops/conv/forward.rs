@@ -4,6 +4,7 @@ use super::axis::{as_three, as_two, check};
 use super::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, Convolution, Geometry, Pass, add_bias};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::pad::PadMode;
 use crate::ops::unfold::Windows;
 use crate::shape::Shape;
@@ -17,6 +18,9 @@ fn convolve<const D: usize>(
     bias: Option<&Tensor>,
     options: &ConvOptions<D>,
 ) -> Result<Tensor> {
+    if let Some(cast) = autocast::enter(op)? {
+        return convolve(op, shapes, [&cast.of(input)?, &cast.of(weight)?], cast.of_some(bias)?.as_ref(), options);
+    }
     check::<D>(op, shapes, input, weight, bias)?;
     if input.rank() == D + 1 {
         return convolve(op, shapes, [&input.unsqueeze(0)?, weight], bias, options)?.squeeze(0);

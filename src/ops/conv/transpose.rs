@@ -8,6 +8,7 @@ use super::{
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::unfold::Windows;
 use crate::shape::Shape;
@@ -22,6 +23,9 @@ fn spread<const D: usize>(
     bias: Option<&Tensor>,
     options: &ConvTransposeOptions<D>,
 ) -> Result<Tensor> {
+    if let Some(cast) = autocast::enter(op)? {
+        return spread(op, shapes, [&cast.of(input)?, &cast.of(weight)?], cast.of_some(bias)?.as_ref(), options);
+    }
     check::<D>(op, shapes, input, weight, bias)?;
     if input.rank() == D + 1 {
         return spread(op, shapes, [&input.unsqueeze(0)?, weight], bias, options)?.squeeze(0);

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::reduce::{self, MOST_TURNS};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -221,6 +222,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn roi_align(&self, boxes: &Tensor, output_size: [usize; 2], options: &RoiAlignOptions) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(OP)? {
+            let aligned = cast.of(self)?.roi_align(&cast.of(boxes)?, output_size, options)?;
+            return aligned.to_dtype(self.dtype());
+        }
         let _line = ascribe_to_caller();
         let regions = check_regions(OP, self, boxes, output_size)?;
         if options.sampling_ratio.is_some_and(|ratio| !(1..=MOST_TURNS).contains(&ratio)) {

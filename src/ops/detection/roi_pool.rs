@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -203,6 +204,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn roi_pool(&self, boxes: &Tensor, output_size: [usize; 2], spatial_scale: f32) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(OP)? {
+            let pooled = cast.of(self)?.roi_pool(&cast.of(boxes)?, output_size, spatial_scale)?;
+            return pooled.to_dtype(self.dtype());
+        }
         let _line = ascribe_to_caller();
         let regions = check_regions(OP, self, boxes, output_size)?;
         if let Some(empty) = nothing(self, &regions, boxes)? {

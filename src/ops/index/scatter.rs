@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::autocast;
 use crate::ops::pad::PadMode;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -233,6 +234,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn scatter_add(&self, dim: impl Dim, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("scatter_add")? {
+            let (onto, source) = cast.both(self, source)?;
+            return onto.scatter_add(dim, index, &source);
+        }
         self.reduce_onto("scatter_add", dim, index, source, Kind::Sum)
     }
 

@@ -3,6 +3,7 @@
 use super::{floats, same_shape};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -46,6 +47,7 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "binary_cross_entropy";
+        autocast::enter(OP)?;
         floats(OP, &[self, target])?;
         same_shape(OP, "target", target, self)?;
         weighted(OP, self.binary_cross_entropies(target)?, weight, reduction)
@@ -65,6 +67,14 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "binary_cross_entropy_with_logits";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.binary_cross_entropy_with_logits(
+                &cast.of(target)?,
+                cast.of_some(weight)?.as_ref(),
+                cast.of_some(pos_weight)?.as_ref(),
+                reduction,
+            );
+        }
         floats(OP, &[self, target])?;
         same_shape(OP, "target", target, self)?;
         // (1 - t) x - (1 + (pos_weight - 1) t) log sigmoid(x)

@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -71,6 +72,11 @@ impl Tensor {
     #[track_caller]
     pub fn multi_margin_loss(&self, target: &Tensor, options: &MultiMarginOptions) -> Result<Tensor> {
         const OP: &str = "multi_margin_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            let weight = cast.of_some(options.weight.as_ref())?;
+            let options = MultiMarginOptions { weight, ..options.clone() };
+            return cast.of(self)?.multi_margin_loss(target, &options);
+        }
         let &MultiMarginOptions { p, margin, ref weight, reduction } = options;
         floats(OP, &[self])?;
         labels(OP, target)?;
@@ -125,6 +131,9 @@ impl Tensor {
     #[track_caller]
     pub fn multilabel_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "multilabel_margin_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.multilabel_margin_loss(target, reduction);
+        }
         let _line = ascribe_to_caller();
         floats(OP, &[self])?;
         labels(OP, target)?;
@@ -192,6 +201,9 @@ impl Tensor {
     #[track_caller]
     pub fn soft_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "soft_margin_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.soft_margin_loss(target, reduction);
+        }
         floats(OP, &[self])?;
         let target = target.to_dtype(self.dtype())?.expand_to(*self.shape(), OP)?;
         same_shape(OP, "target", &target, self)?;

@@ -5,6 +5,7 @@ use super::margin::hinge;
 use crate::dims::Dim;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -73,6 +74,9 @@ impl Tensor {
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Tensor, dim: impl Dim, eps: f32) -> Result<Tensor> {
         const OP: &str = "cosine_similarity";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.cosine_similarity(&cast.of(other)?, dim, eps);
+        }
         let _line = ascribe_to_caller();
         floats(OP, &[self, other])?;
         let shape = self.shape().broadcast(other.shape(), OP)?;

@@ -3,6 +3,7 @@
 use super::floats;
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -48,6 +49,9 @@ impl Tensor {
     #[track_caller]
     pub fn kl_div(&self, target: &Tensor, options: &KlDivOptions) -> Result<Tensor> {
         const OP: &str = "kl_div";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.kl_div(&cast.of(target)?, options);
+        }
         floats(OP, &[self, target])?;
         let losses = if options.log_target {
             (target.exp()? * (target - self))?

@@ -4,6 +4,7 @@ use super::floats;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 use crate::shader::Fault;
@@ -64,6 +65,9 @@ impl Tensor {
     #[track_caller]
     pub fn poisson_nll_loss(&self, target: &Tensor, options: &PoissonNllOptions) -> Result<Tensor> {
         const OP: &str = "poisson_nll_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.poisson_nll_loss(&cast.of(target)?, options);
+        }
         floats(OP, &[self])?;
         let target = target.to_dtype(self.dtype())?;
         let mut losses = if options.log_input {

@@ -3,6 +3,7 @@
 use super::floats;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -55,6 +56,9 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "cosine_embedding_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.cosine_embedding_loss(&cast.of(other)?, target, margin, reduction);
+        }
         let _line = ascribe_to_caller();
         floats(OP, &[self, other])?;
         if target.rank() > 1 || self.rank() != target.rank() + 1 || other.rank() != self.rank() {
@@ -78,6 +82,9 @@ impl Tensor {
     #[track_caller]
     pub fn hinge_embedding_loss(&self, target: &Tensor, margin: f32, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "hinge_embedding_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.hinge_embedding_loss(target, margin, reduction);
+        }
         floats(OP, &[self])?;
         let shape = self.shape().broadcast(target.shape(), OP)?;
         let x = self.expand_to(shape, OP)?;
@@ -101,6 +108,9 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "margin_ranking_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.margin_ranking_loss(&cast.of(other)?, &cast.of(target)?, margin, reduction);
+        }
         floats(OP, &[self, other])?;
         if other.rank() != self.rank() || target.rank() != self.rank() {
             let shapes = format!("{}, {} and target {}", self.shape(), other.shape(), target.shape());
@@ -124,6 +134,9 @@ impl Tensor {
         options: &TripletMarginOptions,
     ) -> Result<Tensor> {
         const OP: &str = "triplet_margin_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.triplet_margin_loss(&cast.of(positive)?, &cast.of(negative)?, options);
+        }
         let _line = ascribe_to_caller();
         floats(OP, &[self, positive, negative])?;
         let &TripletMarginOptions { margin, p, eps, swap, reduction } = options;

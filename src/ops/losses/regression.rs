@@ -3,6 +3,7 @@
 use super::{floats, same_shape};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 
@@ -69,6 +70,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn mse_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("mse_loss")? {
+            return cast.of(self)?.mse_loss(&cast.of(target)?, reduction);
+        }
         reduction.of(&self.squared_errors("mse_loss", target)?)
     }
 
@@ -79,6 +83,9 @@ impl Tensor {
     /// As `mse_loss`; [`Error::Invalid`] for a weight of another shape.
     #[track_caller]
     pub fn weighted_mse_loss(&self, target: &Tensor, weight: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("mse_loss")? {
+            return cast.of(self)?.weighted_mse_loss(&cast.of(target)?, &cast.of(weight)?, reduction);
+        }
         weighted("mse_loss", self, &self.squared_errors("mse_loss", target)?, weight, reduction)
     }
 
@@ -88,6 +95,9 @@ impl Tensor {
     /// As [`mse_loss`](Tensor::mse_loss).
     #[track_caller]
     pub fn l1_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("l1_loss")? {
+            return cast.of(self)?.l1_loss(&cast.of(target)?, reduction);
+        }
         reduction.of(&self.absolute_errors("l1_loss", target)?)
     }
 
@@ -97,6 +107,9 @@ impl Tensor {
     /// As `weighted_mse_loss`.
     #[track_caller]
     pub fn weighted_l1_loss(&self, target: &Tensor, weight: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("l1_loss")? {
+            return cast.of(self)?.weighted_l1_loss(&cast.of(target)?, &cast.of(weight)?, reduction);
+        }
         weighted("l1_loss", self, &self.absolute_errors("l1_loss", target)?, weight, reduction)
     }
 
@@ -108,6 +121,9 @@ impl Tensor {
     #[track_caller]
     pub fn smooth_l1_loss(&self, target: &Tensor, beta: f32, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "smooth_l1_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.smooth_l1_loss(&cast.of(target)?, beta, reduction);
+        }
         if beta.is_nan() || beta < 0.0 {
             return Err(Error::invalid(OP, format!("beta is {beta}; it must not be below 0")));
         }
@@ -125,6 +141,9 @@ impl Tensor {
     /// As [`mse_loss`](Tensor::mse_loss); [`Error::Invalid`] for a `delta` not above 0.
     #[track_caller]
     pub fn huber_loss(&self, target: &Tensor, delta: f32, reduction: Reduction) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("huber_loss")? {
+            return cast.of(self)?.huber_loss(&cast.of(target)?, delta, reduction);
+        }
         reduction.of(&self.huber_losses("huber_loss", target, delta)?)
     }
 
@@ -142,6 +161,9 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "huber_loss";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.weighted_huber_loss(&cast.of(target)?, delta, &cast.of(weight)?, reduction);
+        }
         floats(OP, &[weight])?;
         same_shape(OP, "weight", weight, self)?;
         reduction.of(&(self.huber_losses(OP, target, delta)? * weight)?)

@@ -20,6 +20,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::autocast;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -163,6 +164,9 @@ impl Tensor {
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         const OP: &str = "matmul";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.matmul(&cast.of(other)?);
+        }
         let _line = ascribe_to_caller();
         if self.rank() == 0 || other.rank() == 0 {
             let rule = format!("both operands need a dimension; got {} and {}", self.shape(), other.shape());

@@ -3,6 +3,7 @@
 use super::{Moments, channels, shifted, single};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -31,6 +32,9 @@ impl Tensor {
         eps: f32,
     ) -> Result<Tensor> {
         const OP: &str = "group_norm";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.group_norm(num_groups, weight, bias, eps);
+        }
         let [n, c, inner @ ..] = &self.shape()[..] else {
             let rule = format!("the input {} must have a batch and channels, [N, C, ..]", self.shape());
             return Err(Error::invalid(OP, rule));

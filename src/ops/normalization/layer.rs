@@ -3,6 +3,7 @@
 use super::{Moments, shifted, single};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -30,6 +31,9 @@ impl Tensor {
         eps: f32,
     ) -> Result<Tensor> {
         const OP: &str = "layer_norm";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.layer_norm(normalized_shape, weight, bias, eps);
+        }
         let dims = last_dims(OP, self, normalized_shape)?;
         let x = single(OP, self)?;
         let (weight, bias) =

@@ -4,6 +4,7 @@ use super::single;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::AvgPool2dOptions;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -27,6 +28,9 @@ impl Tensor {
     #[track_caller]
     pub fn local_response_norm(&self, size: usize, alpha: f32, beta: f32, k: f32) -> Result<Tensor> {
         const OP: &str = "local_response_norm";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.local_response_norm(size, alpha, beta, k);
+        }
         let x = single(OP, self)?;
         let [n, c, places @ ..] = &self.shape()[..] else { return Err(too_few(OP, self)) };
         if places.is_empty() {

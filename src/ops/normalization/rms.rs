@@ -4,6 +4,7 @@ use super::layer::{last_dims, scale};
 use super::{scaled, shifted, single};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -26,6 +27,9 @@ impl Tensor {
     #[track_caller]
     pub fn rms_norm(&self, normalized_shape: &[usize], weight: Option<&Tensor>, eps: Option<f32>) -> Result<Tensor> {
         const OP: &str = "rms_norm";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.rms_norm(normalized_shape, weight, eps);
+        }
         let dims = last_dims(OP, self, normalized_shape)?;
         let x = single(OP, self)?;
         let weight = scale(OP, "weight", weight, normalized_shape)?;

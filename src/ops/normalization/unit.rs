@@ -4,6 +4,7 @@ use super::single;
 use crate::dims::Dims;
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 impl Tensor {
@@ -23,6 +24,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn normalize(&self, p: f32, dims: impl Dims, eps: f32) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("normalize")? {
+            return cast.of(self)?.normalize(p, dims, eps);
+        }
         let x = single("normalize", self)?;
         let norm = x.norm_keepdim(p, dims)?.clamp(Some(eps), None)?;
         (&x / &norm)?.to_dtype(self.dtype())

@@ -5,6 +5,7 @@ use super::elementary::{ERROR_FUNCTION, unary};
 use super::{Accepts, Makes, Row, apply};
 use crate::error::Result;
 use crate::graph::{Tensor, Vjp};
+use crate::ops::autocast;
 use crate::ops::pool::behind_rectifier;
 
 pub(super) const ROWS: &[&Row] =
@@ -244,6 +245,9 @@ impl Tensor {
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
     pub fn logsigmoid(&self) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("logsigmoid")? {
+            return cast.of(self)?.logsigmoid();
+        }
         apply(&SOFTPLUS, &[&(-self)?])?.neg()
     }
 
@@ -253,6 +257,9 @@ impl Tensor {
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
     pub fn gelu_tanh(&self) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter("gelu_tanh")? {
+            return cast.of(self)?.gelu_tanh();
+        }
         let cube = ((self.square()? * self)? * 0.044_715)?;
         let inner = ((self + &cube)? * 0.797_884_6)?.tanh()?;
         0.5 * self * (1.0 + inner)?

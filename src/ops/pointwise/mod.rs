@@ -26,6 +26,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Few, Op, Tensor, Vjp, hash_structure, record_shared};
 use crate::host_tensor::HostTensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shader::Formula;
 use crate::shape::Layout;
@@ -300,6 +301,9 @@ impl Op for Pointwise {
 #[track_caller]
 pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
     let op = row.formula.name;
+    if let Some(cast) = autocast::enter(op)? {
+        return apply(row, &cast.all(operands)?.iter().collect::<Vec<_>>());
+    }
     // Mostly there is nothing to bring together.
     let (shape, dtype) = (operands[0].shape(), operands[0].dtype());
     if dtype.is_float() && operands[1..].iter().all(|other| other.dtype() == dtype && other.shape() == shape) {

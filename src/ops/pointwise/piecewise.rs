@@ -5,6 +5,7 @@ use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 /// `x` inside -3 to 3 becomes 0 to 6; further out, the nearer of both.
@@ -67,6 +68,9 @@ impl Tensor {
     #[track_caller]
     pub fn prelu(&self, weight: &Tensor) -> Result<Tensor> {
         const OP: &str = "prelu";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.prelu(&cast.of(weight)?);
+        }
         let channels = if self.rank() > 1 { self.shape()[1] } else { 1 };
         let fits = weight.rank() == 0 || (weight.rank() == 1 && (weight.numel() == 1 || weight.numel() == channels));
         if !fits {
@@ -97,6 +101,9 @@ impl Tensor {
     #[track_caller]
     pub fn celu(&self, alpha: f32) -> Result<Tensor> {
         const OP: &str = "celu";
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.celu(alpha);
+        }
         self.floats(OP)?;
         if alpha == 0.0 {
             return Err(Error::invalid(OP, "alpha must not be 0"));

@@ -7,6 +7,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 
 /// The attributes of [`Tensor::lp_pool2d`] and its kin, with PyTorch's names and defaults.
@@ -96,6 +97,9 @@ impl Tensor {
         options: &LpPoolOptions<D>,
     ) -> Result<Tensor> {
         let op = named::<D>(["lp_pool1d", "lp_pool2d", "lp_pool3d"]);
+        if let Some(cast) = autocast::enter(op)? {
+            return cast.of(self)?.lp_pool(norm_type, kernel, options);
+        }
         batched::<D>(op, self)?;
         let LpPoolOptions { stride, ceil_mode } = *options;
         if norm_type == 0.0 {

@@ -18,7 +18,10 @@ macro_rules! reduction {
                 $(, $after: $a)*
             ) -> $crate::error::Result<Self> {
                 let dims = self.shape().dims(stringify!($name), dims)?;
-                self.$over($($before,)* &dims $(, $after)*, false)
+                match $crate::ops::autocast::enter(stringify!($name))? {
+                    Some(cast) => cast.of(self)?.$over($($before,)* &dims $(, $after)*, false),
+                    None => self.$over($($before,)* &dims $(, $after)*, false),
+                }
             }
 
             #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]
@@ -34,7 +37,10 @@ macro_rules! reduction {
                 $(, $after: $a)*
             ) -> $crate::error::Result<Self> {
                 let dims = self.shape().dims(stringify!($name), dims)?;
-                self.$over($($before,)* &dims $(, $after)*, true)
+                match $crate::ops::autocast::enter(stringify!($name))? {
+                    Some(cast) => cast.of(self)?.$over($($before,)* &dims $(, $after)*, true),
+                    None => self.$over($($before,)* &dims $(, $after)*, true),
+                }
             }
 
             #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]

@@ -5,6 +5,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
@@ -157,6 +158,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn grid_sample(&self, grid: &Tensor, options: &GridSampleOptions) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(OP)? {
+            let (input, grid) = cast.both(self, grid)?;
+            return input.grid_sample(&grid, options);
+        }
         let _line = ascribe_to_caller();
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });

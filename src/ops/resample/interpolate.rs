@@ -5,6 +5,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::number::nearest;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shape::{Layout, Shape};
 use std::sync::Arc;
@@ -143,6 +144,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn interpolate(&self, options: &InterpolateOptions) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(OP)? {
+            return cast.of(self)?.interpolate(options);
+        }
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: OP, expected: "floats", got: self.dtype() });
         }

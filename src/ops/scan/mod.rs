@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -203,6 +204,9 @@ impl Tensor {
 
     #[track_caller]
     fn scan(&self, kind: Kind, op: &'static str, dim: impl Dim) -> Result<Tensor> {
+        if let Some(cast) = autocast::enter(op)? {
+            return cast.of(self)?.scan(kind, op, dim);
+        }
         let dim = self.shape().dim(op, dim)?;
         let x = if self.dtype() == DType::Bool { self.to_dtype(DType::I32)? } else { self.clone() };
         let rows = x.contiguous()?.reshape_to(self.shape().around(dim)?)?;

@@ -276,6 +276,40 @@ impl Case {
         Ok(results)
     }
 
+    /// The types of the outputs under autocast, of floats in f16 where `is_half` says so of the number of an input. Gradients
+    /// are taken too.
+    pub fn types_under_autocast(
+        &self,
+        device: &Device,
+        is_half: impl Fn(usize) -> bool,
+    ) -> Result<Vec<DType>, Refusal> {
+        let operation = operation(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
+        let floats = self.args.iter().enumerate().filter(|(_, (_, values))| values.dtype.is_float());
+        let floats: Vec<usize> = floats.map(|(at, _)| at).collect();
+        let typed = |(at, (name, values)): (usize, &'_ (String, Values))| {
+            let tensor = values.tensor(device)?;
+            Ok(match floats.iter().position(|&float| float == at) {
+                Some(number) if is_half(number) => (name.clone(), tensor.to_dtype(DType::F16)?.requires_grad()),
+                Some(_) => (name.clone(), tensor.requires_grad()),
+                None => (name.clone(), tensor),
+            })
+        };
+        let inputs = self.args.iter().enumerate().map(typed).collect::<wgrad::Result<Vec<(String, Tensor)>>>()?;
+        let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        let call = Call { op: &self.op, inputs: &inputs, attrs: &self.attrs, device };
+        let mut refusal = None;
+        let outputs = wgrad::amp::autocast(DType::F16, || {
+            Ok((operation.run)(&call).map_err(|error| refusal = Some(error)).unwrap_or_default())
+        })?;
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        for output in outputs.iter().filter(|output| output.is_tracked()) {
+            grad(&[output], &inputs.iter().map(|(_, tensor)| tensor).collect::<Vec<_>>(), &[&output.ones_like()?])?;
+        }
+        Ok(outputs.iter().map(Tensor::dtype).collect())
+    }
+
     /// The first result that differs, if any.
     fn compare(&self, results: &[Values]) -> Option<String> {
         let outputs = self.outputs.iter().enumerate().map(|(i, values)| (format!("out.{i}"), values));

@@ -1,0 +1,101 @@
+//! Operations that choose their types.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::ops::autocast::{Autocast, set};
+
+/// What [`autocast_with`] is set to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AutocastOptions {
+    /// The type of products: f16.
+    pub dtype: DType,
+    /// Whether operations choose their types at all. Without, they take what they are given.
+    pub enabled: bool,
+    /// Where an adapter has no 16-bit floats, stay with f32 instead of an error.
+    pub or_f32: bool,
+}
+
+impl Default for AutocastOptions {
+    /// f16, enabled, and an error where an adapter lacks it.
+    fn default() -> AutocastOptions {
+        AutocastOptions { dtype: DType::F16, enabled: true, or_f32: false }
+    }
+}
+
+impl AutocastOptions {
+    /// Sets [`dtype`](AutocastOptions::dtype).
+    #[must_use = "it returns options with the field set"]
+    pub fn dtype(self, dtype: DType) -> AutocastOptions {
+        AutocastOptions { dtype, ..self }
+    }
+
+    /// Sets [`enabled`](AutocastOptions::enabled).
+    #[must_use = "it returns options with the field set"]
+    pub fn enabled(self, enabled: bool) -> AutocastOptions {
+        AutocastOptions { enabled, ..self }
+    }
+
+    /// Sets [`or_f32`](AutocastOptions::or_f32).
+    #[must_use = "it returns options with the field set"]
+    pub fn or_f32(self, or_f32: bool) -> AutocastOptions {
+        AutocastOptions { or_f32, ..self }
+    }
+}
+
+/// Runs `body` with operations that choose their types (PyTorch's `torch.autocast`; Micikevicius et al. 2018, "Mixed
+/// precision training").
+///
+/// Products and convolutions cast what they are given to f16 and add up in f32; exponentials, logarithms, powers, sums,
+/// losses, softmax, layer and group norm compute in f32; what takes several tensors of one type takes the widest; all others
+/// take what they are given, and compute statistics in f32 in any case. The lists are PyTorch's for CUDA. Weights stay f32:
+/// each is cast once in `body`, and its gradient comes back in f32. `backward` belongs behind `body`; gradients have the types
+/// of what they are gradients of.
+///
+/// It holds for this thread, may lie in another one, and can be switched off inside: [`autocast_with`].
+///
+/// # Errors
+/// Those of `body`; [`Error::Invalid`] for types other than f16. In `body`: [`Error::Unsupported`] where an adapter has no
+/// 16-bit floats (see [`AutocastOptions::or_f32`]), [`Error::Invalid`] from
+/// [`binary_cross_entropy`](crate::Tensor::binary_cross_entropy), whose probabilities f16 would have rounded to 0 or 1.
+///
+/// ```
+/// use wgrad::{DType, Device, Tensor, amp};
+/// let device = Device::reference();
+/// let w = Tensor::full(&device, &[2, 2], 0.5f32)?.requires_grad();
+/// let x = Tensor::ones(&device, &[3, 2])?;
+/// let (y, loss) = amp::autocast(DType::F16, || {
+///     let y = x.matmul(&w)?;
+///     let loss = y.sum_all()?;
+///     Ok((y, loss))
+/// })?;
+/// assert_eq!((y.dtype(), loss.dtype()), (DType::F16, DType::F32));
+/// loss.backward()?;
+/// assert_eq!(w.grad().unwrap().to_vec::<f32>()?, [3.0; 4]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn autocast<R>(dtype: DType, body: impl FnOnce() -> Result<R>) -> Result<R> {
+    autocast_with(&AutocastOptions::default().dtype(dtype), body)
+}
+
+/// [`autocast`] with options.
+///
+/// # Errors
+/// As `autocast`.
+///
+/// ```
+/// use wgrad::amp::{AutocastOptions, autocast, autocast_with};
+/// use wgrad::{DType, Device, Tensor};
+/// let x = Tensor::ones(&Device::reference(), &[2, 2])?;
+/// let exact = autocast(DType::F16, || autocast_with(&AutocastOptions::default().enabled(false), || x.matmul(&x)))?;
+/// assert_eq!(exact.dtype(), DType::F32);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn autocast_with<R>(options: &AutocastOptions, body: impl FnOnce() -> Result<R>) -> Result<R> {
+    let &AutocastOptions { dtype, enabled, or_f32 } = options;
+    if dtype != DType::F16 {
+        let rule = format!("it casts to f16, not to {dtype}; see AutocastOptions::enabled for none");
+        return Err(Error::invalid("autocast", rule));
+    }
+    let _setting = set(enabled.then_some(Autocast { dtype, or_f32 }));
+    body()
+}
