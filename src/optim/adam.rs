@@ -1,7 +1,7 @@
 //! Adam, AdamW and AMSGrad.
 
-use super::algorithm::{Algorithm, MINUS, Number, Step};
-use super::options::{at_least_zero, below_one, options};
+use super::algorithm::{Algorithm, Number, Step};
+use super::options::{at_least_zero, below_one, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -64,9 +64,9 @@ pub struct Form {
     decoupled: bool,
 }
 
-static MEAN: Rule = Rule::new("adam_mean", "({0} + ({1} - {0}) * {2})", |x, _| x[0] + (x[1] - x[0]) * x[2]);
+pub(super) static MEAN: Rule = Rule::new("adam_mean", "({0} + ({1} - {0}) * {2})", |x, _| x[0] + (x[1] - x[0]) * x[2]);
 
-static SQUARE: Rule =
+pub(super) static SQUARE: Rule =
     Rule::new("adam_square", "({0} * {2} + {1} * {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[1] * x[3]);
 
 static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2}) / {4} + {5}))", |x, _| {
@@ -74,17 +74,17 @@ static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2}) / {4} + {5
 });
 
 /// `lr / (1 - beta^t)`, of the logarithm of beta.
-static STEP_SIZE: Rule =
+pub(super) static STEP_SIZE: Rule =
     Rule::new("adam_step_size", "({1} / -exponential_minus1({0} * {2}))", |x, _| x[1] / -(x[0] * x[2]).exp_m1())
         .library(&[include_str!("../../shaders/lib/exponential_minus1.wgsl")]);
 
 /// `sqrt(1 - beta^t)`, of the logarithm of beta.
-static CORRECTION: Rule =
+pub(super) static CORRECTION: Rule =
     Rule::new("adam_correction", "sqrt(-exponential_minus1({0} * {1}))", |x, _| (-(x[0] * x[1]).exp_m1()).sqrt())
         .library(&[include_str!("../../shaders/lib/exponential_minus1.wgsl")]);
 
 /// The logarithm of a decay rate; finite, as arithmetic with infinities is not the same everywhere.
-fn logarithm(beta: f64) -> f64 {
+pub(super) fn logarithm(beta: f64) -> f64 {
     beta.max(1e-30).ln()
 }
 
@@ -108,13 +108,7 @@ impl Algorithm for AdamOptions {
         self.maximize
     }
 
-    fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
-        Some(match hyper {
-            Hyper::Lr => &mut self.lr,
-            Hyper::Momentum => &mut self.betas.0,
-            Hyper::WeightDecay => &mut self.weight_decay,
-        })
-    }
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         let mut buffers = vec![("exp_avg", 0.0), ("exp_avg_sq", 0.0)];
@@ -138,10 +132,7 @@ impl Algorithm for AdamOptions {
 
     fn update(form: Form, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
         let [decay, new_mean, beta2, new_square, step_size, correction, eps] = step.numbers()?;
-        let (value, gradient) = match form.decoupled {
-            true => (MINUS.of(&[&step.value, decay, &step.value], [])?, step.gradient.clone()),
-            false => (step.value.clone(), step.decayed(decay)?),
-        };
+        let (value, gradient) = step.with_decay(form.decoupled, decay)?;
         let mean = MEAN.of(&[&step.buffers[0], &gradient, new_mean], [])?;
         let square = SQUARE.of(&[&step.buffers[1], &gradient, beta2, new_square], [])?;
         let mut buffers = vec![mean.clone(), square.clone()];
@@ -177,13 +168,7 @@ impl Algorithm for AdamWOptions {
         self.maximize
     }
 
-    fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
-        Some(match hyper {
-            Hyper::Lr => &mut self.lr,
-            Hyper::Momentum => &mut self.betas.0,
-            Hyper::WeightDecay => &mut self.weight_decay,
-        })
-    }
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         self.adam().buffers()

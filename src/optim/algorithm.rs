@@ -78,6 +78,14 @@ impl Step {
         all(&self.buffers)
     }
 
+    /// The value, decayed where that is decoupled, and the gradient, with the decay on top where not.
+    pub fn with_decay(&self, decoupled: bool, decay: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok(match decoupled {
+            true => (MINUS.of(&[&self.value, decay, &self.value], [])?, self.gradient.clone()),
+            false => (self.value.clone(), self.decayed(decay)?),
+        })
+    }
+
     /// The gradient with a decay on top: `g + decay p`.
     pub fn decayed(&self, decay: &Tensor) -> Result<Tensor> {
         PLUS.of(&[&self.gradient, decay, &self.value], [])

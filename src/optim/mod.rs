@@ -1,27 +1,43 @@
 //! Optimizers: PyTorch's formulas in tensor code, their state on the device.
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
 mod algorithm;
 mod averaged;
 mod bundle;
 mod engine;
 mod group;
 mod guard;
+mod lion;
 mod lookahead;
 pub mod lr_scheduler;
 mod mirror;
+mod nadam;
 mod numbers;
 mod options;
+mod radam;
+mod rmsprop;
+mod rprop;
 mod sgd;
 mod slots;
 mod wrapper;
 
+pub use adadelta::{Adadelta, AdadeltaOptions};
+pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use adamax::{Adamax, AdamaxOptions};
 pub use averaged::{Averaged, Averaging};
 pub use engine::Engine;
 pub use group::{IntoParameters, ParamGroup, groups_by_name, layer_decay, no_decay_on_norms_and_biases};
 pub use guard::Guard;
+pub use lion::{Lion, LionOptions};
 pub use lookahead::{Lookahead, LookaheadOptions};
+pub use nadam::{NAdam, NAdamOptions};
+pub use radam::{RAdam, RAdamOptions};
+pub use rmsprop::{RmsProp, RmsPropOptions};
+pub use rprop::{Rprop, RpropOptions};
 pub use sgd::{Sgd, SgdOptions};
 
 use crate::error::{Error, Result};

@@ -28,12 +28,34 @@ macro_rules! options {
 }
 pub(super) use options;
 
+/// [`Algorithm::hyper`](super::algorithm::Algorithm::hyper) from the fields that hold these options.
+macro_rules! hyper {
+    ($($hyper:ident => $($field:tt).+),*) => {
+        fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
+            match hyper {
+                $(Hyper::$hyper => Some(&mut self.$($field).+),)*
+                #[allow(unreachable_patterns, reason = "some algorithms have all of them")]
+                _ => None,
+            }
+        }
+    };
+}
+pub(super) use hyper;
+
 /// A number that must not be negative.
 pub(super) fn at_least_zero(op: &'static str, name: &str, value: f64) -> Result<()> {
     if value >= 0.0 && value.is_finite() {
         return Ok(());
     }
     Err(Error::invalid(op, format!("{name} is {value}; it must be finite and not negative")))
+}
+
+/// A share: from 0 to 1.
+pub(super) fn up_to_one(op: &'static str, name: &str, value: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::invalid(op, format!("{name} is {value}; it must be from 0 to 1")))
 }
 
 /// A decay rate: from 0 up to but without 1.

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent.
 
 use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step};
-use super::options::{at_least_zero, options};
+use super::options::{at_least_zero, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -89,13 +89,7 @@ impl Algorithm for SgdOptions {
         self.maximize
     }
 
-    fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
-        Some(match hyper {
-            Hyper::Lr => &mut self.lr,
-            Hyper::Momentum => &mut self.momentum,
-            Hyper::WeightDecay => &mut self.weight_decay,
-        })
-    }
+    hyper!(Lr => lr, Momentum => momentum, WeightDecay => weight_decay);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         if self.form().has_momentum { vec![("momentum_buffer", 0.0)] } else { Vec::new() }
