@@ -141,9 +141,9 @@ fn run(arguments: &Arguments) -> Result<()> {
             Box::new(Sgd::new(&model, options)?)
         }
     };
-    let mut at = Position { epoch: 0, seed };
+    let mut at = Position { seed, ..Position::default() };
     if let Some(path) = &arguments.resume {
-        at = train::load(path, &device, &model, optimizer.as_mut())?;
+        at = train::load(path, &device, &model, &mut [("optimizer", &mut optimizer)])?;
         at.seed = arguments.seed.unwrap_or(at.seed);
         arguments.lr.map_or(Ok(()), |lr| optimizer.set_lr(0, lr))?;
     }
@@ -165,7 +165,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         let share = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
         eprintln!("epoch {}: loss {:.4}, test accuracy {share:.4}", at.epoch, epoch.loss);
         if let Some(path) = &arguments.checkpoint {
-            train::save(path, &device, &model, optimizer.as_ref(), &at)?;
+            train::save(path, &device, &model, &[("optimizer", &optimizer)], &at)?;
         }
         if let Some(file) = &mut metrics_file {
             writeln!(file, "{}", metrics(at.epoch, &epoch, share, &device))

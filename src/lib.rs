@@ -51,6 +51,7 @@ mod profile;
 mod reference;
 mod shader;
 mod shape;
+mod state;
 mod tensor;
 pub mod train;
 mod tune;

@@ -133,4 +133,13 @@ impl<O: Optimizer> Optimizer for Averaged<O> {
     fn buffers(&self) -> Vec<Parameter> {
         [self.inner.buffers(), self.average.values()].concat()
     }
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        [self.inner.counts(), vec![("averaged", self.taken)]].concat()
+    }
+    fn set_counts(&mut self, counts: &[u64]) {
+        if let Some((&taken, inner)) = counts.split_last() {
+            self.taken = taken;
+            self.inner.set_counts(inner);
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod rmsprop;
 mod rprop;
 mod sgd;
 mod slots;
+mod state;
 mod wrapper;
 
 pub use adadelta::{Adadelta, AdadeltaOptions};
@@ -133,6 +134,16 @@ pub trait Optimizer {
     /// # Errors
     /// [`Error::Invalid`] where there is not one number a parameter.
     fn set_steps(&mut self, steps: &[u64]) -> Result<()>;
+
+    /// Steps that wrappers round the optimizer have counted, the innermost first, for checkpoints.
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
+    /// Sets what [`counts`](Optimizer::counts) tells, in its order.
+    fn set_counts(&mut self, counts: &[u64]) {
+        let _ = counts;
+    }
 
     /// The number of groups.
     fn groups(&self) -> usize;

@@ -43,13 +43,28 @@ macro_rules! left_to {
 }
 pub(super) use left_to;
 
-impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
-    left_to!((this)(**this));
-    #[track_caller]
-    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
-        (**self).step_with(guard)
-    }
-    fn buffers(&self) -> Vec<Parameter> {
-        (**self).buffers()
-    }
+/// A pointer to an optimizer is that optimizer.
+macro_rules! pointers {
+    ($($pointer:ty),*) => {
+        $(
+            impl<O: Optimizer + ?Sized> Optimizer for $pointer {
+                left_to!((this) (**this));
+                #[track_caller]
+                fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+                    (**self).step_with(guard)
+                }
+                fn buffers(&self) -> Vec<Parameter> {
+                    (**self).buffers()
+                }
+                fn counts(&self) -> Vec<(&'static str, u64)> {
+                    (**self).counts()
+                }
+                fn set_counts(&mut self, counts: &[u64]) {
+                    (**self).set_counts(counts);
+                }
+            }
+        )*
+    };
 }
+
+pointers! { Box<O>, &mut O }

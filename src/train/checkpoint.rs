@@ -1,8 +1,8 @@
-//! Checkpoints: safetensors files that hold a run at the end of an epoch.
+//! Checkpoints: safetensors files that hold a run.
 //!
-//! Parameters stand under their own names, so that other programs find them; the optimizer's buffers under
-//! `optimizer.`, its step counts as `optimizer.steps`. Everything else is JSON in the file's metadata, under
-//! `wgrad.checkpoint`. A parameter that several modules share stands there once.
+//! Parameters stand under their own names, so that other programs find them; tensors of optimizers and other state under the
+//! name that the program gives each, and a dot. Everything else is JSON in the file's metadata, under `wgrad.checkpoint`.
+//! A parameter that several modules share stands there once.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::file;
 use crate::graph::{Device, Parameter, RandomState, Tensor};
 use crate::nn::Module;
 use crate::number::nearest;
-use crate::optim::Optimizer;
+use crate::state::{Numbers, State};
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -20,8 +20,7 @@ use std::fs;
 use std::path::Path;
 
 const TAG: &str = "wgrad.checkpoint";
-const VERSION: u64 = 2;
-const STEPS: &str = "optimizer.steps";
+const VERSION: u64 = 3;
 /// The name that safetensors files keep for themselves.
 const METADATA: &str = "__metadata__";
 
@@ -30,6 +29,8 @@ const METADATA: &str = "__metadata__";
 pub struct Position {
     /// Epochs done.
     pub epoch: u64,
+    /// Batches done of the epoch after those.
+    pub batch: u64,
     /// The seed of the shuffled order.
     pub seed: u64,
 }
@@ -65,43 +66,91 @@ impl Entry {
     }
 }
 
+/// Parts of a run by their names, such as `("optimizer", &adam)`.
+type Parts<'a> = [(&'a str, &'a dyn State)];
+
 /// Parameters under the names they have in the file, each once.
-fn named(op: &'static str, model: &dyn Module, optimizer: Option<&dyn Optimizer>) -> Result<Vec<(String, Parameter)>> {
+fn named(op: &'static str, model: &dyn Module, parts: &Parts) -> Result<Vec<(String, Parameter)>> {
     let parameters = Parameter::each_once(model.parameters()).into_iter().map(|p| (p.name().to_string(), p));
-    let buffers = optimizer.into_iter().flat_map(|optimizer| optimizer.buffers());
-    let all: Vec<_> = parameters.chain(buffers.map(|b| (format!("optimizer.{}", b.name()), b))).collect();
-    let mut names = HashSet::from([STEPS, METADATA]);
+    let tensors = parts.iter().flat_map(|(part, state)| {
+        state.tensors().into_iter().map(move |tensor| (format!("{part}.{}", tensor.name()), tensor))
+    });
+    let all: Vec<_> = parameters.chain(tensors).collect();
+    let mut names = HashSet::from([METADATA]);
     match all.iter().find(|(name, _)| !names.insert(name)) {
         Some((name, _)) => Err(Error::invalid(op, format!("a checkpoint can't hold two entries called {name}"))),
         None => Ok(all),
     }
 }
 
-/// Writes a run: parameters, optimizer, position, and where the device's random stream stands.
+/// JSON has no infinities, so these are texts. NaN becomes null, which nothing reads.
+fn to_json(number: f64) -> Value {
+    if number.is_infinite() { json!(number.to_string()) } else { json!(number) }
+}
+
+fn from_json(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Writes a run: the model's parameters, all state that goes with it, position, and where the device's random stream stands.
 ///
+/// `parts` are the optimizers, schedules and whatever else has [`State`], each under a name of the program's choice.
 /// The file is written under another name in the same folder, brought to the disk, and renamed: whatever goes wrong,
 /// `path` holds the old checkpoint or the new one. What [`load`] would refuse is not written.
 ///
 /// # Errors
 /// [`Error::File`]; [`Error::Invalid`] where two entries would have one name; and what went wrong on the device.
-pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Optimizer, at: &Position) -> Result<()> {
+///
+/// ```
+/// use wgrad::nn::{Linear, Scope};
+/// use wgrad::optim::lr_scheduler::{CosineAnnealingLr, LrScheduler};
+/// use wgrad::optim::{Averaged, Averaging, Optimizer, Sgd, SgdOptions};
+/// use wgrad::train::{self, Position};
+/// use wgrad::{Device, nn::Module};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("run.safetensors");
+///
+/// let device = Device::reference();
+/// let model = Linear::new(&Scope::new(&device), 4, 2)?;
+/// let sgd = Sgd::new(&model, SgdOptions::default().lr(0.1))?;
+/// let mut optimizer = Averaged::new(sgd, Averaging::Ema { decay: 0.99 })?;
+/// let mut scheduler = LrScheduler::new(&mut optimizer, CosineAnnealingLr::new(100))?;
+///
+/// let at = Position { epoch: 3, batch: 20, seed: 7 };
+/// train::save(&path, &device, &model, &[("optimizer", &optimizer), ("scheduler", &scheduler)], &at)?;
+/// let mut parts: [(&str, &mut dyn train::State); 2] = [("optimizer", &mut optimizer), ("scheduler", &mut scheduler)];
+/// assert_eq!(train::load(&path, &device, &model, &mut parts)?, at);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn save(
+    path: &Path,
+    device: &Device,
+    model: &dyn Module,
+    parts: &[(&str, &dyn State)],
+    at: &Position,
+) -> Result<()> {
     let mut entries = BTreeMap::new();
-    for (name, parameter) in named("save", model, Some(optimizer))? {
+    for (name, parameter) in named("save", model, parts)? {
         entries.insert(name, Entry::of(&parameter)?);
     }
-    let steps = optimizer.steps()?;
-    let rates = (0..optimizer.groups()).map(|group| optimizer.lr(group)).collect::<Result<Vec<f64>>>()?;
-    let bytes = steps.iter().flat_map(|steps| steps.to_le_bytes()).collect();
-    entries.insert(STEPS.to_string(), Entry { dtype: Dtype::U64, shape: vec![steps.len()], bytes });
+    let mut state = serde_json::Map::new();
+    for (part, of) in parts {
+        let lists = of.numbers()?.into_iter();
+        let numbers: serde_json::Map<String, Value> =
+            lists.map(|(name, list)| (name, list.into_iter().map(to_json).collect())).collect();
+        if state.insert(part.to_string(), json!({ "kind": of.kind(), "numbers": numbers })).is_some() {
+            return Err(Error::invalid("save", format!("a checkpoint can't hold two parts called {part}")));
+        }
+    }
     let random = device.random_state();
     let about = json!({
         "version": VERSION,
         "epoch": at.epoch,
+        "batch": at.batch,
         "seed": at.seed,
         "random_seed": random.seed,
         "random_counter": random.counter,
-        "optimizer": optimizer.name(),
-        "lr": rates,
+        "state": state,
     });
     let views = entries
         .iter()
@@ -119,9 +168,16 @@ pub fn save(path: &Path, device: &Device, model: &dyn Module, optimizer: &dyn Op
 struct Run {
     position: Position,
     random: RandomState,
-    optimizer: String,
-    /// Of each group.
-    lr: Vec<f64>,
+    /// Kind and numbers of each part.
+    state: BTreeMap<String, (String, Numbers)>,
+}
+
+fn part_from_json((name, part): (&String, &Value)) -> Option<(String, (String, Numbers))> {
+    let list = |(name, list): (&String, &Value)| {
+        Some((name.clone(), list.as_array()?.iter().map(from_json).collect::<Option<Vec<f64>>>()?))
+    };
+    let numbers = part.get("numbers")?.as_object()?.iter().map(list).collect::<Option<Numbers>>()?;
+    Some((name.clone(), (part.get("kind")?.as_str()?.to_string(), numbers)))
 }
 
 /// An open file.
@@ -163,16 +219,12 @@ impl<'a> Checkpoint<'a> {
         Ok(Run {
             position: self.position()?,
             random: RandomState { seed: self.number("random_seed")?, counter: self.number("random_counter")? },
-            optimizer: self.about("optimizer", |name| name.as_str().map(str::to_string))?,
-            lr: self.about("lr", |rates| rates.as_array()?.iter().map(Value::as_f64).collect())?,
+            state: self.about("state", |parts| parts.as_object()?.iter().map(part_from_json).collect())?,
         })
     }
 
     fn about<T>(&self, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Result<T> {
-        self.about
-            .get(key)
-            .and_then(read)
-            .ok_or_else(|| Error::file(self.path, format!("{TAG} has no valid {key:?}: {}", self.about)))
+        self.about.get(key).and_then(read).ok_or_else(|| Error::file(self.path, format!("{TAG} has no valid {key:?}")))
     }
 
     fn number(&self, key: &str) -> Result<u64> {
@@ -180,7 +232,7 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn position(&self) -> Result<Position> {
-        Ok(Position { epoch: self.number("epoch")?, seed: self.number("seed")? })
+        Ok(Position { epoch: self.number("epoch")?, batch: self.number("batch")?, seed: self.number("seed")? })
     }
 
     fn entry(&self, name: &str) -> Result<TensorView<'a>> {
@@ -245,40 +297,49 @@ fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
     }
 }
 
-/// Brings a run to where the checkpoint stands: parameters, optimizer with its learning rate, and the device's random
-/// stream. What follows is bit for bit what would have followed without the interruption.
+/// Brings a run to where the checkpoint stands: parameters, all of its `parts`, and the device's random stream. What follows
+/// is bit for bit what would have followed without the interruption.
+///
+/// `parts` must have the names and kinds that [`save`] was given. Groups that were added to an optimizer have to be added
+/// before.
 ///
 /// # Errors
-/// [`Error::File`] where the file can't be read, is cut off or no checkpoint, was written by another optimizer,
+/// [`Error::File`] where the file can't be read, is cut off or no checkpoint, was written with other parts,
 /// or a tensor in it is missing, left over, or of another shape; [`Error::Invalid`] where two parameters have one name.
 /// Nothing has changed then.
-pub fn load(path: &Path, device: &Device, model: &dyn Module, optimizer: &mut dyn Optimizer) -> Result<Position> {
+pub fn load(
+    path: &Path,
+    device: &Device,
+    model: &dyn Module,
+    parts: &mut [(&str, &mut dyn State)],
+) -> Result<Position> {
     let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
     let file = Checkpoint::open(path, &bytes)?;
     let run = file.run()?;
-    if run.optimizer != optimizer.name() {
-        let reason = format!("written with the optimizer {}, not {}", run.optimizer, optimizer.name());
-        return Err(Error::file(path, reason));
+    let mut left = run.state;
+    let mut numbers = Vec::new();
+    for (name, part) in parts.iter_mut() {
+        let (kind, own) = left.remove(*name).ok_or_else(|| Error::file(path, format!("there is no {name} in it")))?;
+        if kind != part.kind() {
+            return Err(Error::file(path, format!("{name} was written as {kind}, not {}", part.kind())));
+        }
+        numbers.push(own);
     }
-    let parameters = named("load", model, Some(optimizer))?;
+    if let Some((name, (kind, _))) = left.first_key_value() {
+        return Err(Error::file(path, format!("{name}, {kind}, belongs to nothing here: load it too")));
+    }
+    let tensors_of: Vec<(&str, &dyn State)> = parts.iter().map(|(name, part)| (*name, &**part as &dyn State)).collect();
+    let parameters = named("load", model, &tensors_of)?;
     let values = file.values(&parameters)?;
-    let steps = file.entry(STEPS)?;
-    if steps.dtype() != Dtype::U64 || steps.shape() != [optimizer.parameters().len()] {
-        let reason = format!("{STEPS} is {:?} of {:?} and does not fit the optimizer", steps.dtype(), steps.shape());
-        return Err(Error::file(path, reason));
+    for ((name, part), own) in parts.iter_mut().zip(&numbers) {
+        part.check_numbers(own).map_err(|error| Error::file(path, format!("{name}: {error}")))?;
     }
-    let known = |name: &str| name == STEPS || parameters.iter().any(|(known, _)| known == name);
-    if let Some(extra) = file.tensors.names().into_iter().find(|name| !known(name)) {
+    let known = |name: &str| parameters.iter().any(|(known, _)| known == name);
+    if let Some(extra) = file.tensors.names().into_iter().filter(|name| !known(name)).min() {
         return Err(Error::file(path, format!("{extra} belongs to nothing here: another model or optimizer")));
     }
-    if run.lr.len() != optimizer.groups() {
-        let reason = format!("{} groups of parameters, not {}", run.lr.len(), optimizer.groups());
-        return Err(Error::file(path, reason));
-    }
-    // Everything has been checked but the learning rates: from here on nothing is left half done.
-    let steps: Vec<u64> = steps.data().as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-    run.lr.iter().enumerate().try_for_each(|(group, &lr)| optimizer.set_lr(group, lr))?;
-    optimizer.set_steps(&steps)?;
+    // Everything has been checked: from here on nothing is left half done.
+    parts.iter_mut().zip(&numbers).try_for_each(|((_, part), own)| part.set_numbers(own))?;
     assign(&parameters, &values)?;
     device.set_random_state(run.random);
     device.assume_restored();
@@ -297,7 +358,7 @@ pub fn load_parameters(path: &Path, model: &dyn Module) -> Result<Option<Positio
     let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
     let file = Checkpoint::open(path, &bytes)?;
     let position = if file.is_foreign() { None } else { Some(file.position()?) };
-    let parameters = named("load_parameters", model, None)?;
+    let parameters = named("load_parameters", model, &[])?;
     let values = file.values(&parameters)?;
     assign(&parameters, &values)?;
     Ok(position)

@@ -242,7 +242,7 @@ fn a_flush_that_was_cut_short_leaves_an_unknown_state() {
         let path = folder.path().join("run");
         let layer = Linear::new(&Scope::new(&device), 4, 4).unwrap();
         let mut adam = Adam::new(layer.parameters(), AdamOptions::default()).unwrap();
-        save(&path, &device, &layer, &adam, &Position { epoch: 3, seed: 0 }).unwrap();
+        save(&path, &device, &layer, &[("adam", &adam)], &Position { epoch: 3, ..Position::default() }).unwrap();
         let saved = layer.weight.value().to_vec::<f32>().unwrap();
         let other = Tensor::ones(&device, &[2]).unwrap();
         device.sync().unwrap();
@@ -255,13 +255,13 @@ fn a_flush_that_was_cut_short_leaves_an_unknown_state() {
             assert!(is_unknown(device.sync()));
             assert!(is_unknown(layer.weight.value().to_vec::<f32>().map(drop)));
             assert!(is_unknown(other.to_vec::<f32>().map(drop)));
-            assert!(is_unknown(save(&path, &device, &layer, &adam, &Position::default())));
+            assert!(is_unknown(save(&path, &device, &layer, &[("adam", &adam)], &Position::default())));
             let loss = layer.forward(&Tensor::ones(&device, &[2, 4]).unwrap()).unwrap().sum_all().unwrap();
             loss.backward().unwrap();
             assert!(is_unknown(adam.step()));
             adam.zero_grad();
         }
-        assert_eq!(load(&path, &device, &layer, &mut adam).unwrap().epoch, 3);
+        assert_eq!(load(&path, &device, &layer, &mut [("adam", &mut adam)]).unwrap().epoch, 3);
         assert_eq!(layer.weight.value().to_vec::<f32>().unwrap(), saved);
         layer.weight.value().square().unwrap().sum_all().unwrap().backward().unwrap();
         adam.step().unwrap();

@@ -17,5 +17,6 @@ mod models;
 mod modules;
 mod nn;
 mod optim;
+mod resume;
 mod schedules;
 mod wrappers;

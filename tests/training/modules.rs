@@ -338,7 +338,7 @@ fn tied_weights_train_and_are_saved_once() {
 
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("run");
-        train::save(&path, &device, &net, &sgd, &Position::default()).unwrap();
+        train::save(&path, &device, &net, &[("optimizer", &sgd)], &Position::default()).unwrap();
         let other = Tied::new(&Scope::new(&device));
         train::load_parameters(&path, &other).unwrap();
         assert_eq!(values(&other.decoder.weight.value()), values(&net.encoder.weight.value()));

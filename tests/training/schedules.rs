@@ -6,6 +6,7 @@ use wgrad::optim::lr_scheduler::{
     SequentialLr, StepLr, Threshold, trace,
 };
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+use wgrad::train::State;
 use wgrad::{Device, Error, Parameter, Tensor};
 
 fn sgd(lr: f64) -> Sgd {
@@ -99,7 +100,7 @@ fn a_run_goes_on_from_where_another_stood() {
             if step == 6 {
                 let mut other = sgd(0.2);
                 let mut resumed = LrScheduler::new(&mut other, make()).unwrap();
-                resumed.restore(scheduler.steps(), scheduler.base_lrs()).unwrap();
+                resumed.set_numbers(&scheduler.numbers().unwrap()).unwrap();
                 other.set_lr(0, whole.lr(0).unwrap()).unwrap();
                 rest = Some((other, resumed));
             }
@@ -109,7 +110,9 @@ fn a_run_goes_on_from_where_another_stood() {
                 assert_eq!(optimizer.lr(0).unwrap().to_bits(), whole.lr(0).unwrap().to_bits(), "step {step}");
             }
         }
-        assert!(scheduler.restore(3, &[-1.0]).is_err());
+        let mut wrong = scheduler.numbers().unwrap();
+        wrong.insert("base_lrs".into(), vec![-1.0]);
+        assert!(scheduler.set_numbers(&wrong).unwrap_err().to_string().contains("base_lrs holds -1"));
         assert_eq!(scheduler.steps(), 20);
     }
 }

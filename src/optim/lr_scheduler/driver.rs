@@ -1,10 +1,11 @@
 //! A schedule at work on an optimizer.
 
+use super::group::is_not_negative;
 use super::{GroupRates, LrSchedule};
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use crate::optim::Optimizer;
-
-const OP: &str = "LrScheduler";
+use crate::state::{self, Numbers, State, is_count};
 
 /// The part of a base rate that a rate which falls to 0 step by step may miss it by.
 const ROUNDING: f64 = 1e-12;
@@ -69,23 +70,26 @@ impl LrScheduler {
     pub fn steps(&self) -> u64 {
         self.steps
     }
+}
 
-    /// The rates that the groups started with.
-    pub fn base_lrs(&self) -> &[f64] {
-        &self.base_lrs
+/// The rates themselves are the optimizer's.
+impl State for LrScheduler {
+    fn kind(&self) -> &'static str {
+        self.schedule.name()
     }
-
-    /// Goes on from where another run stood: its [`steps`](LrScheduler::steps) and [`base_lrs`](LrScheduler::base_lrs). The
-    /// rates themselves are the optimizer's.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where a base rate is negative or not finite; nothing changes then.
-    pub fn restore(&mut self, steps: u64, base_lrs: &[f64]) -> Result<()> {
-        for (group, &base_lr) in base_lrs.iter().enumerate() {
-            check_rate(OP, "base rate", group, base_lr, steps)?;
-        }
-        self.steps = steps;
-        self.base_lrs = base_lrs.to_vec();
+    fn numbers(&self) -> Result<Numbers> {
+        let steps = vec![self.steps as f64];
+        Ok(Numbers::from([("steps".to_string(), steps), ("base_lrs".to_string(), self.base_lrs.clone())]))
+    }
+    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        state::number(self.kind(), numbers, "steps", is_count)?;
+        let groups = numbers.get("base_lrs").map_or(0, Vec::len);
+        state::list(self.kind(), numbers, "base_lrs", groups.max(1), is_not_negative).map(drop)
+    }
+    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        self.check_numbers(numbers)?;
+        self.steps = nearest(numbers["steps"][0]);
+        self.base_lrs = numbers["base_lrs"].clone();
         Ok(())
     }
 }

@@ -4,7 +4,9 @@ use super::GroupRates;
 use super::driver::{read, write};
 use super::group::{NOT_NEGATIVE, PerGroup, is_not_negative, not_negative, number};
 use crate::error::{Error, Result};
+use crate::number::nearest;
 use crate::optim::Optimizer;
+use crate::state::{self, Numbers, State, is_count};
 
 const OP: &str = "ReduceLrOnPlateau";
 
@@ -180,5 +182,28 @@ impl ReduceLrOnPlateau {
     /// The best measurement so far; infinite before the first.
     pub fn best(&self) -> f64 {
         self.best
+    }
+}
+
+/// The rates themselves are the optimizer's.
+impl State for ReduceLrOnPlateau {
+    fn kind(&self) -> &'static str {
+        OP
+    }
+    fn numbers(&self) -> Result<Numbers> {
+        let numbers = [("best", self.best), ("bad", self.bad as f64), ("cooling", self.cooling as f64)];
+        Ok(numbers.into_iter().map(|(name, number)| (name.to_string(), vec![number])).collect())
+    }
+    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        state::number(OP, numbers, "best", |best| !best.is_nan())?;
+        state::number(OP, numbers, "bad", is_count)?;
+        state::number(OP, numbers, "cooling", is_count).map(drop)
+    }
+    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        self.check_numbers(numbers)?;
+        self.best = numbers["best"][0];
+        self.bad = nearest(numbers["bad"][0]);
+        self.cooling = nearest(numbers["cooling"][0]);
+        Ok(())
     }
 }
