@@ -56,6 +56,8 @@ pub(crate) struct Autocast {
 
 thread_local! {
     static AUTOCAST: Cell<Option<Autocast>> = const { Cell::new(None) };
+    /// How often it was set to something.
+    static MADE: Cell<u64> = const { Cell::new(0) };
     /// How many settings lie in each other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Casts of leaves by the leaves' nodes, so that a weight is cast once however often it is read.
@@ -70,8 +72,14 @@ pub(crate) struct Setting {
 /// Sets autocast on this thread for as long as the result is held.
 #[must_use]
 pub(crate) fn set(autocast: Option<Autocast>) -> Setting {
+    MADE.set(MADE.get() + u64::from(autocast.is_some()));
     DEPTH.set(DEPTH.get() + 1);
     Setting { outer: AUTOCAST.replace(autocast) }
+}
+
+/// How often autocast was set to something on this thread.
+pub(crate) fn settings_made() -> u64 {
+    MADE.get()
 }
 
 impl Drop for Setting {

@@ -1,7 +1,11 @@
 //! Training in half precision.
 
 use crate::common;
-use wgrad::amp::{AutocastOptions, autocast, autocast_with};
+use serde_json::Value;
+use std::path::Path;
+use wgrad::amp::{AutocastOptions, GradScaler, GradScalerOptions, autocast, autocast_with};
+use wgrad::nn::{Linear, Module, Scope};
+use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
     DType, Device, DeviceOptions, Disable, Error, Graph, Noop, Parameter, Reduction, Result, Tensor, checkpoint,
 };
@@ -79,4 +83,181 @@ fn a_loss_of_probabilities_is_refused() {
     assert!(matches!(error, Error::Invalid { op: "binary_cross_entropy", .. }), "{error}");
     assert!(error.to_string().contains("binary_cross_entropy_with_logits"), "{error}");
     assert!(loss().is_ok());
+}
+
+fn devices() -> impl Iterator<Item = Device> {
+    [Some(Device::reference()), common::own_adapter()].into_iter().flatten().filter(common::has_f16)
+}
+
+#[test]
+fn scales_are_pytorchs_over_steps_with_infinities() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/grad_scaler.json");
+    let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for device in [Some(Device::reference()), common::own_adapter()].into_iter().flatten() {
+        for case in &cases {
+            let option = |name: &str| case["options"][name].as_f64().unwrap();
+            let options = GradScalerOptions::default()
+                .init_scale(option("init_scale"))
+                .growth_factor(option("growth_factor"))
+                .backoff_factor(option("backoff_factor"))
+                .growth_interval(option("growth_interval") as u32);
+            let mut scaler = GradScaler::new(&device, options).unwrap();
+            let parameter = Parameter::new("p", &Tensor::zeros(&device, &[2]).unwrap());
+            let mut sgd = Sgd::new(vec![parameter.clone()], SgdOptions::default().lr(1.0)).unwrap();
+            let mut moved = 0.0;
+            let steps = case["found"].as_array().unwrap().iter().zip(case["scales"].as_array().unwrap());
+            for (step, (found, expected)) in steps.enumerate() {
+                // Its inverse is a denormal past 2^126, which adapters may take for 0.
+                let scale = scaler.scale_value().unwrap();
+                let bad = [f32::INFINITY, f32::NAN][step % 2];
+                let last = if found == 1 { bad } else { scale as f32 };
+                let gradient = Tensor::from_slice(&device, &[scale as f32, last], &[2]).unwrap();
+                parameter.set_grad(Some(gradient)).unwrap();
+                scaler.step(&mut sgd).unwrap();
+                scaler.update().unwrap();
+                // The reference rounds nothing, and PyTorch to f32 at each step.
+                let (got, expected) = (scaler.scale_value().unwrap(), expected.as_f64().unwrap());
+                let rounding = f64::from(f32::EPSILON) * expected * (step + 1) as f64;
+                assert!((got - expected).abs() <= rounding, "{got}, not {expected} at step {step} of {case}");
+                if found == 0 && scale < 1e37 {
+                    moved -= 1.0;
+                    let values = parameter.value().to_f64().unwrap();
+                    // One rounding of the inverse a step.
+                    assert!((values[1] - moved).abs() <= 1e-7 * moved.abs() * (step + 1) as f64, "{values:?}, {moved}");
+                } else {
+                    moved = parameter.value().to_f64().unwrap()[1];
+                }
+            }
+        }
+    }
+}
+
+/// A regression whose loss is a hundred millionth, so that gradients of f16 are 0 without a scale: the error that it ends with.
+fn regression(device: &Device, options: GradScalerOptions) -> f64 {
+    device.manual_seed(4);
+    let x = Tensor::randn(device, &[32, 4]).unwrap();
+    let w = Tensor::from_slice(device, &[1.0f32, -2.0, 0.5, 3.0], &[4, 1]).unwrap();
+    let y = x.matmul(&w).unwrap();
+    let model = Linear::new(&Scope::new(device), 4, 1).unwrap();
+    let mut sgd = Sgd::new(&model, SgdOptions::default().lr(2e7)).unwrap();
+    let mut scaler = GradScaler::new(device, options).unwrap();
+    let error = || model.forward(&x)?.mse_loss(&y, Reduction::Mean);
+    for _ in 0..60 {
+        let loss = autocast(DType::F16, || error()?.mul_scalar(1e-8)).unwrap();
+        scaler.scale(&loss).unwrap().backward().unwrap();
+        scaler.step(&mut sgd).unwrap();
+        scaler.update().unwrap();
+        sgd.zero_grad();
+    }
+    error().unwrap().to_f64().unwrap()[0]
+}
+
+#[test]
+fn gradients_that_underflow_are_learned_from_with_a_scale() {
+    for device in devices() {
+        let scaled = regression(&device, GradScalerOptions::default().init_scale(1e8));
+        let plain = regression(&device, GradScalerOptions::default().enabled(false));
+        assert!(scaled < 0.01 && plain > 3.0, "{scaled} with a scale, {plain} without on {device:?}");
+    }
+}
+
+/// A scale that is far too large is halved until gradients are finite, and steps before that change nothing.
+#[test]
+fn a_scale_that_is_too_large_comes_down_without_a_step() {
+    for device in devices() {
+        device.manual_seed(1);
+        let model = Linear::new(&Scope::new(&device), 4, 2).unwrap();
+        let mut adam = Adam::new(&model, AdamOptions::default()).unwrap();
+        let before = model.weight.value().to_f64().unwrap();
+        let x = Tensor::full(&device, &[8, 4], 3.0f32).unwrap();
+        let mut scaler = GradScaler::new(&device, GradScalerOptions::default().init_scale(2f64.powi(20))).unwrap();
+        let mut skipped = 0;
+        while adam.steps().unwrap()[0] == 0 {
+            assert_eq!(model.weight.value().to_f64().unwrap(), before);
+            let loss = autocast(DType::F16, || model.forward(&x)?.sum_all()).unwrap();
+            scaler.scale(&loss).unwrap().backward().unwrap();
+            scaler.step(&mut adam).unwrap();
+            scaler.update().unwrap();
+            adam.zero_grad();
+            skipped += 1;
+        }
+        // The weight's gradient is 24 times the scale, and f16 ends at 65,504: after nine halvings.
+        assert_eq!((scaler.scale_value().unwrap(), skipped), (2048.0, 10));
+        assert_ne!(model.weight.value().to_f64().unwrap(), before);
+    }
+}
+
+#[test]
+fn a_scaler_goes_on_from_its_state() {
+    let device = Device::reference();
+    let options = GradScalerOptions::default().growth_interval(3);
+    let parameter = Parameter::new("p", &Tensor::zeros(&device, &[2]).unwrap());
+    let mut sgd = Sgd::new(vec![parameter.clone()], SgdOptions::default()).unwrap();
+    let mut step = |scaler: &mut GradScaler| {
+        parameter.set_grad(Some(Tensor::ones(&device, &[2]).unwrap())).unwrap();
+        scaler.step(&mut sgd).unwrap();
+        scaler.update().unwrap();
+    };
+    let mut first = GradScaler::new(&device, options).unwrap();
+    (0..5).for_each(|_| step(&mut first));
+    let mut second = GradScaler::new(&device, options).unwrap();
+    for (to, from) in second.state().into_iter().zip(first.state()) {
+        to.assign(&from.value()).unwrap();
+    }
+    step(&mut second);
+    assert_eq!(second.scale_value().unwrap(), 4.0 * 65536.0);
+}
+
+#[test]
+fn a_scaler_refuses_what_it_can_tell() {
+    let device = Device::reference();
+    let options = GradScalerOptions::default();
+    let wrong = [
+        options.init_scale(0.0),
+        options.init_scale(f64::NAN),
+        options.growth_factor(1.0),
+        options.backoff_factor(1.0),
+        options.growth_interval(0),
+    ];
+    for options in wrong {
+        assert!(matches!(GradScaler::new(&device, options), Err(Error::Invalid { op: "grad_scaler", .. })));
+    }
+    // On a thread of its own, which has made no use of autocast.
+    let told = std::thread::spawn(move || {
+        let mut scaler = GradScaler::new(&device, options).unwrap();
+        let x = Tensor::ones(&device, &[2]).unwrap().requires_grad();
+        let loss = x.square().unwrap().sum_all().unwrap();
+        let without = scaler.scale(&loss).unwrap_err().to_string();
+        let half = x.to_dtype(DType::F16).unwrap().to_dtype(DType::F32).unwrap().sum_all().unwrap();
+        assert!(scaler.scale(&half).is_ok());
+        (without, scaler.update().unwrap_err().to_string())
+    });
+    let (without, unstepped) = told.join().unwrap();
+    assert!(without.contains("amp::autocast") && unstepped.contains("behind step()"), "{without}, {unstepped}");
+}
+
+#[test]
+fn nothing_is_created_after_the_second_step() {
+    let Some(device) = common::own_adapter().filter(common::has_f16) else { return };
+    let model = Linear::new(&Scope::new(&device), 16, 4).unwrap();
+    let mut adam = Adam::new(&model, AdamOptions::default()).unwrap();
+    let mut scaler =
+        GradScaler::new(&device, GradScalerOptions::default().init_scale(1024.0).growth_interval(2)).unwrap();
+    let x = Tensor::randn(&device, &[8, 16]).unwrap();
+    device.sync().unwrap();
+    let mut made = Vec::new();
+    for step in 0..6 {
+        // One of them meets infinities.
+        let factor = Tensor::full(&device, &[], if step == 3 { f32::INFINITY } else { 1.0 }).unwrap();
+        let loss = autocast(DType::F16, || model.forward(&x)?.mul(&factor)?.sum_all()).unwrap();
+        scaler.scale(&loss).unwrap().backward().unwrap();
+        scaler.step(&mut adam).unwrap();
+        scaler.update().unwrap();
+        adam.zero_grad();
+        device.sync().unwrap();
+        let stats = device.stats();
+        made.push((stats.plans, stats.pipelines, stats.buffers, stats.bind_groups));
+    }
+    assert!(made[1..].iter().all(|now| *now == made[1]), "{made:?}");
+    assert_eq!(adam.steps().unwrap()[0], 5);
 }

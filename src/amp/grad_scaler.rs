@@ -1,0 +1,267 @@
+//! Losses scaled such that gradients stay within the range of f16.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Device, Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::number::nearest;
+use crate::ops::autocast::settings_made;
+use crate::ops::rule::Rule;
+use crate::optim::{Guard, Optimizer};
+use std::collections::HashSet;
+
+const OP: &str = "grad_scaler";
+
+/// Counts in f32 are exact up to here.
+const MOST_STEPS: u32 = 1 << 24;
+
+/// What a [`GradScaler`] is set to; the defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GradScalerOptions {
+    /// The first scale.
+    pub init_scale: f64,
+    /// Factor of the scale after `growth_interval` steps in a row without an infinity.
+    pub growth_factor: f64,
+    /// Factor of the scale after a step with one.
+    pub backoff_factor: f64,
+    /// Steps after which the scale grows.
+    pub growth_interval: u32,
+    /// Whether anything is scaled. Without, steps are plain ones.
+    pub enabled: bool,
+}
+
+impl Default for GradScalerOptions {
+    /// 65,536, doubled after 2,000 steps and halved after an infinity.
+    fn default() -> GradScalerOptions {
+        GradScalerOptions {
+            init_scale: 65536.0,
+            growth_factor: 2.0,
+            backoff_factor: 0.5,
+            growth_interval: 2000,
+            enabled: true,
+        }
+    }
+}
+
+impl GradScalerOptions {
+    /// Sets [`init_scale`](GradScalerOptions::init_scale).
+    #[must_use = "it returns options with the field set"]
+    pub fn init_scale(self, init_scale: f64) -> GradScalerOptions {
+        GradScalerOptions { init_scale, ..self }
+    }
+
+    /// Sets [`growth_factor`](GradScalerOptions::growth_factor).
+    #[must_use = "it returns options with the field set"]
+    pub fn growth_factor(self, growth_factor: f64) -> GradScalerOptions {
+        GradScalerOptions { growth_factor, ..self }
+    }
+
+    /// Sets [`backoff_factor`](GradScalerOptions::backoff_factor).
+    #[must_use = "it returns options with the field set"]
+    pub fn backoff_factor(self, backoff_factor: f64) -> GradScalerOptions {
+        GradScalerOptions { backoff_factor, ..self }
+    }
+
+    /// Sets [`growth_interval`](GradScalerOptions::growth_interval).
+    #[must_use = "it returns options with the field set"]
+    pub fn growth_interval(self, growth_interval: u32) -> GradScalerOptions {
+        GradScalerOptions { growth_interval, ..self }
+    }
+
+    /// Sets [`enabled`](GradScalerOptions::enabled).
+    #[must_use = "it returns options with the field set"]
+    pub fn enabled(self, enabled: bool) -> GradScalerOptions {
+        GradScalerOptions { enabled, ..self }
+    }
+
+    fn check(&self) -> Result<()> {
+        let is_positive = |value: f64| value > 0.0 && nearest::<f32>(value).is_finite();
+        let rules = [
+            (is_positive(self.init_scale), "init_scale must be above 0 and finite"),
+            (self.growth_factor > 1.0 && is_positive(self.growth_factor), "growth_factor must be above 1 and finite"),
+            (0.0 < self.backoff_factor && self.backoff_factor < 1.0, "backoff_factor must be between 0 and 1"),
+            ((1..=MOST_STEPS).contains(&self.growth_interval), "growth_interval must be from 1 to 16,777,216"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(Error::invalid(OP, format!("{rule}; options are {self:?}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The next scale, of the scale, the steps in a row without an infinity before this one, and whether this one had any. It
+/// grows up to `s3`, since it must stay finite.
+static SCALE: Rule = Rule::new(
+    "next_scale",
+    "select(select({0}, {0} * bitcast<f32>({s0}), \
+     ({1} + F(1.0) >= F(bitcast<f32>({s2}))) & ({0} <= F(bitcast<f32>({s3})))), \
+     {0} * bitcast<f32>({s1}), {2} > F(0.0))",
+    |x, n| match x {
+        [scale, _, found] if *found > 0.0 => scale * n[1],
+        [scale, streak, _] if streak + 1.0 >= n[2] && *scale <= n[3] => scale * n[0],
+        _ => x[0],
+    },
+);
+
+/// The steps in a row without an infinity, of those before and whether this step had any; from 0 again once the scale grows.
+static STREAK: Rule = Rule::new(
+    "next_streak",
+    "select({0} + F(1.0), F(0.0), ({1} > F(0.0)) | ({0} + F(1.0) >= F(bitcast<f32>({s0}))))",
+    |x, n| if x[1] > 0.0 || x[0] + 1.0 >= n[0] { 0.0 } else { x[0] + 1.0 },
+);
+
+/// Scales losses such that gradients stay within the range of f16, and steps without the scale (PyTorch's
+/// `torch.amp.GradScaler`; Micikevicius et al. 2018).
+///
+/// A step whose gradients hold an infinity or NaN, or that met a bad index, changes nothing: no parameter, no buffer, no
+/// count of steps. [`update`](GradScaler::update) multiplies the scale with `backoff_factor` after such a step, and with
+/// `growth_factor` after `growth_interval` others in a row. All of that is decided on the device, and nothing is
+/// read back. The optimizer takes the scale off before it looks at gradients: clipping sees them as they are.
+///
+/// ```
+/// use wgrad::amp::{self, GradScaler, GradScalerOptions};
+/// use wgrad::nn::{Linear, Module, Scope};
+/// use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+/// use wgrad::{DType, Device, Reduction, Tensor};
+///
+/// let device = Device::reference();
+/// let model = Linear::new(&Scope::new(&device), 4, 1)?;
+/// let mut sgd = Sgd::new(&model, SgdOptions::default().lr(0.1))?;
+/// let mut scaler = GradScaler::new(&device, GradScalerOptions::default())?;
+/// let x = Tensor::randn(&device, &[8, 4])?;
+/// let y = Tensor::zeros(&device, &[8, 1])?;
+/// for _ in 0..3 {
+///     let loss = amp::autocast(DType::F16, || model.forward(&x)?.mse_loss(&y, Reduction::Mean))?;
+///     scaler.scale(&loss)?.backward()?;
+///     scaler.step(&mut sgd)?;
+///     scaler.update()?;
+///     sgd.zero_grad();
+/// }
+/// assert_eq!(scaler.scale_value()?, 65536.0);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct GradScaler {
+    options: GradScalerOptions,
+    scale: Parameter,
+    streak: Parameter,
+    /// Of the steps since the last update.
+    guard: Option<Guard>,
+    /// Settings of autocast that this thread had made before; `None` once a loss is known to have to do with f16.
+    settings: Option<u64>,
+}
+
+impl GradScaler {
+    /// A scaler for losses on a device.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where an option is out of its range.
+    #[track_caller]
+    pub fn new(device: &Device, options: GradScalerOptions) -> Result<GradScaler> {
+        let _line = ascribe_to_caller();
+        options.check()?;
+        let number = |name: &str, value: f64| {
+            Ok::<_, Error>(Parameter::buffer(name, &Tensor::full(device, &[], nearest::<f32>(value))?))
+        };
+        let (scale, streak) = (number("scale", options.init_scale)?, number("growth_tracker", 0.0)?);
+        // Initial values are a plan of their own, so that the first step is planned as all others are.
+        for number in [&scale, &streak] {
+            number.assign(&number.value().copy()?)?;
+        }
+        device.flush()?;
+        Ok(GradScaler { options, scale, streak, guard: None, settings: Some(settings_made()) })
+    }
+
+    /// A loss times the scale, in f32: what to call `backward` of.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the loss has nothing to do with f16: neither is any of what it is computed from, nor has
+    /// this thread made use of [`autocast`](crate::amp::autocast) since the scaler was made. [`Error::WrongDType`] for
+    /// types other than floats.
+    #[track_caller]
+    pub fn scale(&mut self, loss: &Tensor) -> Result<Tensor> {
+        if !self.options.enabled {
+            return Ok(loss.clone());
+        }
+        if !loss.dtype().is_float() {
+            return Err(Error::WrongDType { op: OP, expected: "a loss of floats", got: loss.dtype() });
+        }
+        if self.settings.is_some_and(|settings| settings == settings_made()) && !is_of_halves(loss) {
+            let rule = "nothing that the loss is computed from is f16, so there is nothing to scale for; compute it in \
+                        amp::autocast, or go without a scaler (GradScalerOptions::enabled)";
+            return Err(Error::invalid(OP, rule));
+        }
+        self.settings = None;
+        loss.to_dtype(DType::F32)?.mul(&self.scale.value())
+    }
+
+    /// A step of an optimizer, of the gradients of a scaled loss. Of several optimizers each stops by its own gradients.
+    ///
+    /// # Errors
+    /// As [`Optimizer::step`]; the step can be made again then.
+    #[track_caller]
+    pub fn step(&mut self, optimizer: &mut dyn Optimizer) -> Result<()> {
+        if !self.options.enabled {
+            return optimizer.step();
+        }
+        let inverse = || no_grad(|| self.scale.value().reciprocal());
+        let guard = match self.guard.take() {
+            Some(guard) => guard,
+            None => Guard::new().bad_indices(true).inverse_scale(&inverse()?),
+        };
+        optimizer.step_guarded(self.guard.insert(guard))
+    }
+
+    /// Moves the scale by what the steps since the last update have met. To be called once a turn, behind all steps.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there was no step.
+    #[track_caller]
+    pub fn update(&mut self) -> Result<()> {
+        let _line = ascribe_to_caller();
+        let GradScalerOptions { growth_factor, backoff_factor, growth_interval, enabled, .. } = self.options;
+        if !enabled {
+            return Ok(());
+        }
+        let Some(found) = self.guard.as_ref().and_then(Guard::found) else {
+            return Err(Error::invalid(OP, "update() belongs behind step(), and there was none since the last one"));
+        };
+        let interval = f64::from(growth_interval);
+        let (scale, streak) = (self.scale.value(), self.streak.value());
+        let largest = f64::from(f32::MAX) / growth_factor;
+        let next = SCALE.of(&[&scale, &streak, found], [growth_factor, backoff_factor, interval, largest])?;
+        let streak = STREAK.of(&[&streak, found], [interval])?;
+        self.scale.assign(&next)?;
+        self.streak.assign(&streak)?;
+        self.guard = None;
+        Ok(())
+    }
+
+    /// The scale. Reads it from the device.
+    ///
+    /// # Errors
+    /// What went wrong on the device.
+    pub fn scale_value(&self) -> Result<f64> {
+        if self.options.enabled { Ok(f64::from(self.scale.value().item::<f32>()?)) } else { Ok(1.0) }
+    }
+
+    /// The scale and the steps in a row without an infinity, f32 `[]` each, for a checkpoint: what is assigned to them
+    /// is gone on with.
+    pub fn state(&self) -> [&Parameter; 2] {
+        [&self.scale, &self.streak]
+    }
+}
+
+/// Whether any value that a gradient of `loss` would pass is f16.
+fn is_of_halves(loss: &Tensor) -> bool {
+    let mut met = HashSet::new();
+    let mut open = vec![loss.edge()];
+    while let Some(tensor) = open.pop() {
+        if tensor.dtype() == DType::F16 {
+            return true;
+        }
+        if met.insert(tensor.node.id) {
+            open.extend(tensor.node.state.lock().inputs.iter().cloned());
+        }
+    }
+    false
+}
