@@ -1,6 +1,7 @@
 //! The part of an optimizer that is its own: options, state, and a formula over packs.
 
 use super::Hyper;
+use super::bundle::Bundle;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::rule::Rule;
@@ -23,6 +24,11 @@ pub trait Algorithm: Clone + Debug + Send + Sync + 'static {
     /// True where the gradient is followed upwards.
     fn maximize(&self) -> bool {
         false
+    }
+
+    /// The largest norm of all gradients together, where the options of the first group limit it.
+    fn max_grad_norm(&self) -> Option<f64> {
+        None
     }
 
     /// An option that schedules change, where the algorithm has it.
@@ -53,13 +59,16 @@ impl From<f64> for Number {
 }
 
 /// A step of parameters that lie side by side. All tensors are f32 and of one shape, `[blocks, 128]`.
-pub struct Step {
+pub struct Step<'a> {
     pub value: Tensor,
     pub gradient: Tensor,
     pub buffers: Vec<Tensor>,
     /// For each element what [`Algorithm::numbers`] are.
     pub numbers: Vec<Tensor>,
+    pub(super) bundle: &'a mut Bundle,
 }
+
+static SQUARE: Rule = Rule::new("norm_square", "({0} * {0})", |x, _| x[0] * x[0]);
 
 /// `a + b c`.
 pub static PLUS: Rule = Rule::new("plus", "({0} + {1} * {2})", |x, _| x[0] + x[1] * x[2]);
@@ -67,7 +76,7 @@ pub static PLUS: Rule = Rule::new("plus", "({0} + {1} * {2})", |x, _| x[0] + x[1
 /// `a - b c`.
 pub static MINUS: Rule = Rule::new("minus", "({0} - {1} * {2})", |x, _| x[0] - x[1] * x[2]);
 
-impl Step {
+impl Step<'_> {
     /// The numbers of the step, of which there must be so many.
     pub fn numbers<const N: usize>(&self) -> Result<[&Tensor; N]> {
         all(&self.numbers)
@@ -84,6 +93,11 @@ impl Step {
             true => (MINUS.of(&[&self.value, decay, &self.value], [])?, self.gradient.clone()),
             false => (self.value.clone(), self.decayed(decay)?),
         })
+    }
+
+    /// For each element the norm of its parameter's part of a tensor.
+    pub fn norms(&mut self, elements: &Tensor) -> Result<Tensor> {
+        self.bundle.runs()?.by_parameter(&SQUARE.of(&[elements], [])?)?.sqrt()
     }
 
     /// The gradient with a decay on top: `g + decay p`.

@@ -1,5 +1,6 @@
 //! Parameters side by side in packs, with their buffers: what one launch changes.
 
+use super::runs::{Rows, Runs};
 use crate::error::Result;
 use crate::graph::{Pack, Parameter, Segment, Tensor, no_grad};
 use crate::number::nearest;
@@ -9,9 +10,6 @@ use std::sync::Arc;
 
 /// Elements of a pack: larger ones would gain nothing, and could meet the limits of a buffer.
 const MOST_ELEMENTS: usize = 1 << 24;
-
-/// Elements that are added up in one piece: an invocation adds up 64 of them.
-const MOST_OF_CHUNK: usize = 4096;
 
 /// One trained parameter.
 pub(super) struct Slot {
@@ -50,6 +48,7 @@ pub(super) struct Bundle {
     /// How many of the steps counted were stopped, `[1, 1]` on the device, where one may have been.
     pub stopped: Option<Tensor>,
     runs: Option<Runs>,
+    rows: Option<Rows>,
 }
 
 impl Bundle {
@@ -96,22 +95,35 @@ impl Bundle {
             1 => None,
             _ => Some(group_of(&slots, &groups, &parameters)?),
         };
-        Ok(Bundle { members, parameters, buffers, groups, group_of, varied: Vec::new(), stopped: None, runs: None })
+        Ok(Bundle {
+            members,
+            parameters,
+            buffers,
+            groups,
+            group_of,
+            varied: Vec::new(),
+            stopped: None,
+            runs: None,
+            rows: None,
+        })
     }
 
-    /// The sum over all elements of tensors like the packs, which may hold anything between parameters: `[1, 1]`.
-    pub fn total(&mut self, elements: &Tensor) -> Result<Tensor> {
-        let chunks = &self.runs()?.chunks;
-        elements.run_sums(chunks)?.sum_all()?.reshape(&[1, 1])
-    }
-
-    /// The runs of elements that belong to parameters.
-    fn runs(&mut self) -> Result<&Runs> {
+    /// Which elements belong to which parameter.
+    pub fn runs(&mut self) -> Result<&Runs> {
         let runs = match self.runs.take() {
             Some(runs) => runs,
             None => Runs::new(&self.parameters)?,
         };
         Ok(self.runs.insert(runs))
+    }
+
+    /// Which elements belong to which row of a weight.
+    pub fn rows(&mut self) -> Result<&Rows> {
+        let rows = match self.rows.take() {
+            Some(rows) => rows,
+            None => Rows::new(&self.parameters)?,
+        };
+        Ok(self.rows.insert(rows))
     }
 
     /// The packs of the parameters and of each kind of buffer.
@@ -133,26 +145,6 @@ impl Bundle {
     #[track_caller]
     pub fn gradient(&self, of_members: &[Tensor]) -> Result<Tensor> {
         in_blocks(&pack(of_members, self.parameters.segments(), self.parameters.value().numel())?)
-    }
-}
-
-/// Runs of elements that sums are taken over, first element and length each.
-struct Runs {
-    /// Pieces of parameters, of at most [`MOST_OF_CHUNK`] elements.
-    chunks: Tensor,
-}
-
-impl Runs {
-    fn new(pack: &Pack) -> Result<Runs> {
-        let mut chunks = Vec::new();
-        for Segment { start, shape } in pack.segments() {
-            for from in (0..shape.numel()).step_by(MOST_OF_CHUNK) {
-                let length = MOST_OF_CHUNK.min(shape.numel() - from);
-                chunks.extend([start + from, length].map(nearest::<i32>));
-            }
-        }
-        let device = pack.value().device().clone();
-        Ok(Runs { chunks: Tensor::from_slice(&device, &chunks, &[chunks.len() / 2, 2])? })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all optimizers share: groups, and steps over packs.
 
 use super::algorithm::{Algorithm, Step};
+use super::clip::{Clipping, Norm};
 use super::group::{IntoParameters, ParamGroup};
 use super::guard::kept;
 use super::numbers::numbers;
@@ -16,6 +17,7 @@ use crate::graph::{Parameter, Tensor};
 pub struct Engine<A: Algorithm> {
     groups: Vec<Group<A>>,
     slots: Slots,
+    clipping: Clipping,
 }
 
 struct Group<A: Algorithm> {
@@ -46,7 +48,7 @@ impl<A: Algorithm> Engine<A> {
         if groups.is_empty() {
             return Err(Error::invalid(A::NAME, "there are no groups of parameters"));
         }
-        let mut engine = Engine { groups: Vec::new(), slots: Slots::default() };
+        let mut engine = Engine { groups: Vec::new(), slots: Slots::default(), clipping: Clipping::default() };
         engine.add(groups)?;
         Ok(engine)
     }
@@ -78,6 +80,67 @@ impl<A: Algorithm> Engine<A> {
             self.groups.truncate(before);
         }
         added
+    }
+
+    /// Limits each element of the gradients to `-clip_value ..= clip_value` before a step, as `clip_grad_value_` does.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the limit is not above 0.
+    pub fn clip_grad_value(mut self, clip_value: f64) -> Result<Engine<A>> {
+        self.clipping.value = Some(Clipping::value(clip_value)?);
+        Ok(self)
+    }
+
+    /// Limits the norm of all gradients together before a step, as `clip_grad_norm_` does: they are multiplied by
+    /// `min(1, max_norm / (norm + 1e-6))`. Nothing is read back; see [`grad_norm`](Engine::grad_norm).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the limit is not above 0. The step fails with [`Error::DeviceMismatch`] where the parameters
+    /// belong to several devices.
+    ///
+    /// ```
+    /// use wgrad::optim::{Optimizer, Sgd, SgdOptions};
+    /// use wgrad::{Device, Parameter, Tensor};
+    ///
+    /// let device = Device::reference();
+    /// let x = Parameter::new("x", &Tensor::from_slice(&device, &[3.0f32, 4.0], &[2])?);
+    /// let mut sgd = Sgd::new(vec![x.clone()], SgdOptions::default().lr(1.0))?.clip_grad_norm(1.0)?;
+    /// x.value().square()?.sum_all()?.backward()?; // 6 and 8
+    /// sgd.step()?;
+    /// assert_eq!(sgd.grad_norm().unwrap().item::<f32>()?, 10.0);
+    /// assert!((x.value().to_vec::<f32>()?[0] - 2.4).abs() < 1e-5);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn clip_grad_norm(mut self, max_norm: f64) -> Result<Engine<A>> {
+        self.clipping.norm = Some(Clipping::norm(max_norm, 1e-6)?);
+        Ok(self)
+    }
+
+    /// Limits the gradient of each row of a weight, what enters one output, by the row's norm (AGC, Brock et al., 2021): it
+    /// is multiplied by `min(1, clip_factor max(|w|, eps) / |g|)`. Parameters of one dimension count as one row. timm's
+    /// defaults are 0.01 and 1e-3.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a number is not above 0.
+    pub fn adaptive_clip_grad(mut self, clip_factor: f64, eps: f64) -> Result<Engine<A>> {
+        self.clipping.adaptive = Some(Clipping::adaptive(clip_factor, eps)?);
+        Ok(self)
+    }
+
+    /// Adds normal noise to the clipped gradients (Neelakantan et al., 2015), of variance `eta / (1 + t)^gamma` at step `t`,
+    /// counted from 0; the paper's `gamma` is 0.55. It comes from the device's random stream.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a number is negative.
+    pub fn grad_noise(mut self, eta: f64, gamma: f64) -> Result<Engine<A>> {
+        self.clipping.noise = Some(Clipping::noise(eta, gamma)?);
+        Ok(self)
+    }
+
+    /// The norm of all gradients of the last step before [`clip_grad_norm`](Engine::clip_grad_norm) limited it, a tensor
+    /// without dimensions; `None` where it is not limited.
+    pub fn grad_norm(&self) -> Option<&Tensor> {
+        self.slots.norm()
     }
 
     /// The options of a group.
@@ -119,7 +182,7 @@ fn update<A: Algorithm>(groups: &[Group<A>], part: Part) -> Result<(Tensor, Vec<
     let old = bundle.parameters.value();
     let gradient = if maximize { gradient.neg()? } else { gradient };
     let buffers: Vec<Tensor> = bundle.buffers.iter().map(|pack| pack.value()).collect();
-    let step = Step { value: old.to_dtype(DType::F32)?, gradient, buffers: buffers.clone(), numbers };
+    let step = Step { value: old.to_dtype(DType::F32)?, gradient, buffers: buffers.clone(), numbers, bundle };
     let (value, mut new) = A::update(form, step)?;
     let mut value = value.to_dtype(old.dtype())?;
     if let Some(stop) = stop {
@@ -137,8 +200,10 @@ impl<A: Algorithm> Optimizer for Engine<A> {
     }
     #[track_caller]
     fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
-        let Engine { groups, slots } = self;
-        slots.step(guard, |part| update(groups, part))
+        let Engine { groups, slots, clipping } = self;
+        let of_options = || groups[0].options.max_grad_norm().map(|most| Norm { most, eps: 0.0 });
+        let clipping = Clipping { norm: clipping.norm.or_else(of_options), ..*clipping };
+        slots.step(guard, &clipping, |part| update(groups, part))
     }
     fn parameters(&self) -> Vec<Parameter> {
         self.slots.parameters()

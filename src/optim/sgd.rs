@@ -53,7 +53,7 @@ pub struct Form {
 }
 
 /// The share of the gradient that enters the direction: all of it at the first step.
-static SHARE: Rule =
+pub(super) static SHARE: Rule =
     Rule::new(
         "sgd_share",
         "select(F(1.0) - {1}, F(1.0), {0} < F(1.5))",
@@ -62,7 +62,8 @@ static SHARE: Rule =
         },
     );
 
-static DIRECTION: Rule = Rule::new("sgd_direction", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
+pub(super) static DIRECTION: Rule =
+    Rule::new("sgd_direction", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
 
 impl Algorithm for SgdOptions {
     const NAME: &'static str = "sgd";

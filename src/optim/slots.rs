@@ -4,10 +4,11 @@
 //! whole packs, one launch for all of them.
 
 use super::bundle::{Bundle, Slot};
+use super::clip::Clipping;
 use super::guard::{Guard, not_finite};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Before, Device, Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::graph::{Before, Device, Parameter, RandomState, Tensor, ascribe_to_caller, no_grad};
 use crate::number::nearest;
 use std::collections::HashSet;
 
@@ -47,6 +48,8 @@ pub(super) struct Part<'a> {
 pub(super) struct Slots {
     slots: Vec<Slot>,
     bundles: Vec<Bundle>,
+    /// The norm of the last step's gradients, where it is limited.
+    norm: Option<Tensor>,
 }
 
 impl Slots {
@@ -131,40 +134,63 @@ impl Slots {
     pub fn step(
         &mut self,
         mut guard: Option<&mut Guard>,
+        clipping: &Clipping,
         update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>,
     ) -> Result<()> {
         let _line = ascribe_to_caller();
-        let (mut undo, before) = (Vec::new(), guard.as_deref().cloned());
-        let result = no_grad(|| self.record(guard.as_deref_mut(), update, &mut undo)).and_then(|()| self.flush());
+        let (mut undo, before, streams) = (Vec::new(), guard.as_deref().cloned(), self.streams());
+        let recorded = no_grad(|| self.record(guard.as_deref_mut(), clipping, update, &mut undo));
+        let result = recorded.and_then(|()| self.flush());
         if result.is_ok() {
             self.slots.iter_mut().for_each(|slot| slot.stepped_by = None);
             return result;
         }
         undo.into_iter().for_each(|undo| self.take_back(undo));
+        self.norm = None;
+        streams.iter().for_each(|(device, state)| device.set_random_state(*state));
         if let (Some(guard), Some(before)) = (guard, before) {
             *guard = before;
         }
         result
     }
 
-    /// Submits what is recorded on the devices of the parameters.
-    fn flush(&self) -> Result<()> {
-        let mut flushed: Vec<Device> = Vec::new();
+    /// The devices of the parameters.
+    fn devices(&self) -> Vec<Device> {
+        let mut devices: Vec<Device> = Vec::new();
         for bundle in &self.bundles {
             // Not of a parameter's value: that would be one more holder of the pack's memory.
             let device = bundle.parameters.value().device().clone();
-            if !flushed.contains(&device) {
-                device.flush()?;
-                flushed.push(device);
+            if !devices.contains(&device) {
+                devices.push(device);
             }
         }
-        Ok(())
+        devices
+    }
+
+    /// Submits what is recorded on the devices of the parameters.
+    fn flush(&self) -> Result<()> {
+        self.devices().iter().try_for_each(Device::flush)
+    }
+
+    /// Where their random streams stand.
+    fn streams(&self) -> Vec<(Device, RandomState)> {
+        let stream = |device: Device| {
+            let state = device.random_state();
+            (device, state)
+        };
+        self.devices().into_iter().map(stream).collect()
+    }
+
+    /// The norm of the last step's gradients, where it is limited.
+    pub fn norm(&self) -> Option<&Tensor> {
+        self.norm.as_ref()
     }
 
     #[track_caller]
     fn record(
         &mut self,
         guard: Option<&mut Guard>,
+        clipping: &Clipping,
         update: impl Fn(Part) -> Result<(Tensor, Vec<Tensor>)>,
         undo: &mut Vec<Undo>,
     ) -> Result<()> {
@@ -183,6 +209,8 @@ impl Slots {
             Some(guard) => self.stop(guard, &gradients)?,
             None => None,
         };
+        let slots = &self.slots;
+        self.norm = clipping.apply(&mut self.bundles, &mut gradients, |bundle| slots[bundle.members[0]].steps)?;
         for (index, gradient) in gradients {
             let bundle = &mut self.bundles[index];
             let Slot { form, steps: before, .. } = self.slots[bundle.members[0]];
@@ -211,7 +239,7 @@ impl Slots {
             if bundle.stopped.is_none() {
                 bundle.stopped = Some(Tensor::from_slice(gradient.device(), &[0.0f32], &[1, 1])?);
             }
-            let count = bundle.total(&not_finite(gradient)?)?;
+            let count = bundle.runs()?.total(&not_finite(gradient)?)?;
             total = Some(total.map_or(Ok(count.clone()), |total| total.add(&count))?);
         }
         total.map(|total| guard.stop(&total)).transpose()

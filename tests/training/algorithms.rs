@@ -1,4 +1,4 @@
-//! Every algorithm against PyTorch, and Lion against timm.
+//! Every algorithm against PyTorch, and Lion, LARS and LAMB against timm.
 //!
 //! The expected values come from PyTorch 2.15 and timm 1.0, in double precision:
 //!
@@ -16,8 +16,8 @@
 use crate::common::own_adapter;
 use wgrad::optim::{
     Adadelta, AdadeltaOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW, AdamWOptions, Adamax, AdamaxOptions,
-    Guard, Lion, LionOptions, NAdam, NAdamOptions, Optimizer, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop,
-    RpropOptions, Sgd, SgdOptions,
+    Guard, Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, NAdam, NAdamOptions, Optimizer, RAdam,
+    RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
 };
 use wgrad::{Device, Parameter, Result, Tensor};
 
@@ -59,6 +59,13 @@ fn rows() -> Vec<(Make, [f64; 4])> {
         row(|p| Sgd::new(p, SgdOptions::default().lr(0.01).momentum(0.9).nesterov(true).maximize(true)), [-0.295359046, 0.920369287, 7.6521309, -4.52051026]),
         row(|p| Lion::new(p, LionOptions::default().lr(0.05)), [0.9, -1.4, 1.6, 0.4]),
         row(|p| Lion::new(p, LionOptions::default().lr(0.05).betas((0.7, 0.5)).weight_decay(0.5).maximize(true)), [0.0416295092, -0.449955411, 2.0, -0.366696393]),
+        row(|p| Lars::new(p, LarsOptions::default().lr(0.5).weight_decay(0.1).trust_coeff(0.1).momentum(0.9)), [0.822797699, -2.1634516, 0.318490989, 2.25154523]),
+        row(|p| Lars::new(p, LarsOptions::default().lr(0.1).always_adapt(true).trust_clip(true).trust_coeff(0.05).momentum(0.8).nesterov(true)), [0.825499945, -2.31148665, 0.476961495, 2.14793928]),
+        row(|p| Lars::new(p, LarsOptions::default().lr(0.01).momentum(0.5).dampening(0.5)), [0.612804501, -1.32424629, 1.44028957, 0.764557529]),
+        row(|p| Lamb::new(p, LambOptions::default().lr(0.05)), [0.910928934, -1.46741292, 1.52459463, 0.473000026]),
+        row(|p| Lamb::new(p, LambOptions::default().lr(0.05).max_grad_norm(None).bias_correction(false).betas((0.8, 0.9)).trust_clip(true).grad_averaging(false)), [0.906519583, -1.47501546, 1.5206054, 0.464821667]),
+        row(|p| Lamb::new(p, LambOptions::default().lr(0.05).weight_decay(0.5).decoupled_decay(true).max_grad_norm(Some(3.0))), [0.772869638, -1.19916166, 1.26137315, 0.382484267]),
+        row(|p| Lamb::new(p, LambOptions::default().lr(0.05).weight_decay(0.0)), [0.865709503, -1.40004946, 1.60462436, 0.40076658]),
     ]
 }
 

@@ -2,8 +2,8 @@
 
 use crate::common::{Random, own_adapter};
 use wgrad::optim::{
-    AdamW, AdamWOptions, Hyper, Optimizer, ParamGroup, Sgd, SgdOptions, groups_by_name, layer_decay,
-    no_decay_on_norms_and_biases,
+    AdamW, AdamWOptions, Hyper, Lamb, LambOptions, Lars, LarsOptions, Optimizer, ParamGroup, Sgd, SgdOptions,
+    groups_by_name, layer_decay, no_decay_on_norms_and_biases,
 };
 use wgrad::{Device, Error, Parameter, Result, Tensor};
 
@@ -182,4 +182,34 @@ fn wrong_groups_are_errors() {
     sgd.set_momentum(0, 0.0).unwrap();
     sgd.set_momentum(0, 0.5).unwrap();
     bad(sgd.set_options(0, SgdOptions::default().momentum(0.9).nesterov(true)).err(), "can't become");
+}
+
+/// Norms are those of each parameter, though they are taken of whole packs.
+#[test]
+fn norms_of_parameters_in_one_pack_are_their_own() {
+    let lamb = LambOptions::default().lr(0.05).max_grad_norm(None);
+    let lars = LarsOptions::default().lr(0.5).weight_decay(0.1).trust_coeff(0.1).momentum(0.9);
+    for device in devices() {
+        let make = |parameters: Vec<Parameter>, is_lamb: bool| -> Box<dyn Optimizer> {
+            if is_lamb {
+                Box::new(Lamb::new(parameters, lamb).unwrap())
+            } else {
+                Box::new(Lars::new(parameters, lars).unwrap())
+            }
+        };
+        for is_lamb in [true, false] {
+            let (together, alone) = (parameters(&device), parameters(&device));
+            let mut one = make(together.clone(), is_lamb);
+            let mut many: Vec<_> = alone.iter().map(|parameter| make(vec![parameter.clone()], is_lamb)).collect();
+            for _ in 0..3 {
+                backward(&together);
+                one.step().unwrap();
+                one.zero_grad();
+                backward(&alone);
+                many.iter_mut().for_each(|optimizer| optimizer.step().unwrap());
+                many.iter().for_each(|optimizer| optimizer.zero_grad());
+            }
+            assert_eq!(bits(&together), bits(&alone), "{}", device.name());
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod algorithms;
 mod amp;
 mod blocks;
 mod checkpoint;
+mod clipping;
 mod groups;
 mod guard;
 mod init;
