@@ -6,6 +6,9 @@
 # (benches/LOG.md); other drivers don't read this.
 export LP_NUM_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
+# What isn't built by default and is tested all the same.
+FEATURES = --features images
+
 # Trains LeNet-5 on MNIST, on the CPU reference where no driver can be had. `make mnist ARGS="--epochs 8"`.
 mnist: driver
 	cargo run --release --example mnist -- $(ARGS)
@@ -16,7 +19,7 @@ test test-long test-swiftshader golden-swiftshader mutants: export WGRAD_CACHE_D
 # The whole suite; fails where there is no adapter to test on.
 test:
 	tools/install-driver.sh --require
-	cargo test
+	cargo test $(FEATURES)
 
 # The whole suite with what a sample stands for otherwise, and what takes long.
 test-long: export WGRAD_TEST_ALL = 1
@@ -28,11 +31,11 @@ SAMPLE ?= 1
 golden-swiftshader:
 	manifest=$$(tools/install-swiftshader.sh $(REQUIRE)) && { [ -z "$$manifest" ] || \
 	    VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" WGRAD_TEST_SAMPLE=$(SAMPLE) \
-	    cargo test --test training --test ops -- an_epoch_is_learned golden_values_on_the_adapter; }
+	    cargo test $(FEATURES) --test training --test ops -- an_epoch_is_learned golden_values_on_the_adapter; }
 
 # The whole suite there.
 test-swiftshader:
-	manifest=$$(tools/install-swiftshader.sh --require) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test
+	manifest=$$(tools/install-swiftshader.sh --require) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test $(FEATURES)
 
 # Plants 200 bugs, one at a time, and says in tools/mutants/report.md which test finds each; goes on where it was ended.
 # `make mutants ARGS="--seed 2"` plants others, `ARGS=--rest` runs all tests on those that survived.
@@ -43,13 +46,14 @@ mutants: driver
 check: driver
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	cargo run --example shader-stats
+	cargo clippy $(FEATURES) --lib --test data -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(FEATURES) --no-deps
+	cargo run $(FEATURES) --example shader-stats
 
 # What Mesa's compiler for AMD GPUs makes of the kernels, without such a GPU; `make shader-stats ARGS=matmul`.
 shader-stats:
 	tools/install-driver.sh --require
-	cargo run --example shader-stats -- --require $(ARGS)
+	cargo run $(FEATURES) --example shader-stats -- --require $(ARGS)
 
 # What FXC, DXC, Tint and Vulkan's software drivers make of the kernels (tools/portability/README.md); downloads them.
 portability:

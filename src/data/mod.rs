@@ -6,6 +6,8 @@ mod batches;
 mod cifar;
 mod collate;
 mod dataset;
+#[cfg(feature = "images")]
+mod disk;
 mod file;
 mod idx;
 mod image;
@@ -28,6 +30,11 @@ pub use batches::{Batch, Batches};
 pub use cifar::{Cifar10, Cifar100, Cifar100Labels};
 pub use collate::{ImageBatch, pad_arrays, pad_images, stack_arrays, stack_images, stack_masks};
 pub use dataset::{Dataset, Map, Subset, Zip};
+#[cfg(feature = "images")]
+pub use disk::{
+    BoundingBox, ColorMode, ImageFiles, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
+    multi_label_image_table, voc, yolo,
+};
 pub use image::{Image, Sample};
 pub use images::Images;
 pub use loader::{DataLoader, DataLoaderIter, DataLoaderOptions, LoadTimes};

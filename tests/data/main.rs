@@ -3,8 +3,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod allocations;
 mod arrays;
+#[cfg(feature = "images")]
+mod disk;
 mod files;
+mod fuzz;
+#[cfg(feature = "images")]
+mod fuzz_disk;
 mod image_sets;
 mod loader;
 mod mnist;

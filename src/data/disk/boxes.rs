@@ -1,0 +1,38 @@
+//! Boxes round objects.
+
+use crate::error::{Error, Result};
+
+/// A box round an object of a class, in pixels of its image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoundingBox {
+    /// The number of its class.
+    pub class: i32,
+    /// `[x1, y1, x2, y2]`: the edges on the left, at the top, on the right and at the bottom; pixel `x` lies between `x` and
+    /// `x + 1`.
+    pub corners: [f32; 4],
+    /// The object's pixels, where its outline is annotated, as in COCO; the box's otherwise.
+    pub area: f32,
+    /// Left out where detections are counted: a crowd (COCO) or a difficult object (VOC).
+    pub is_ignored: bool,
+}
+
+impl BoundingBox {
+    /// From edges that are finite and in order; what is wrong otherwise.
+    pub(super) fn new(class: i32, corners: [f32; 4]) -> Result<BoundingBox, String> {
+        let [left, top, right, bottom] = corners;
+        if !corners.iter().all(|edge| edge.is_finite()) || right < left || bottom < top {
+            return Err(format!("{corners:?} are no edges of a box"));
+        }
+        Ok(BoundingBox { class, corners, area: (right - left) * (bottom - top), is_ignored: false })
+    }
+}
+
+/// The names of classes, one a line; empty lines at the end count for nothing.
+pub(super) fn class_names(path: &std::path::Path) -> Result<Vec<String>> {
+    let text = crate::data::file::read_text(path)?;
+    let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_string()).collect();
+    match names.iter().position(String::is_empty) {
+        Some(line) => Err(Error::file(path, format!("line {}: a class without a name", line + 1))),
+        None => Ok(names),
+    }
+}
