@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::profiler::Profiler;
 use crate::graph::schedule::{Marker, Schedule};
+use crate::graph::trace::is_tracing;
 use crate::shape::Layout;
 use parking_lot::Mutex;
 use std::fmt;
@@ -220,7 +221,7 @@ impl Device {
         let mut recorder = self.inner.recorder.lock();
         let state = recorder.random;
         // The stream is a circle.
-        recorder.random.counter = state.counter.wrapping_add(counters);
+        recorder.random.counter = if is_tracing() { state.counter } else { state.counter.wrapping_add(counters) };
         state
     }
 
@@ -297,6 +298,10 @@ impl Device {
 
     /// Computes a tensor and every recorded effect.
     pub(crate) fn run(&self, tensor: &Tensor) -> Result<()> {
+        if is_tracing() {
+            let rule = "a value is read in a forward pass that computes shapes alone, such as a summary's";
+            return Err(Error::invalid(tensor.node.op.name(), rule));
+        }
         self.compute(iter::once(tensor.node.clone()), &mut self.inner.running.lock())
     }
 
@@ -342,6 +347,9 @@ impl Device {
     /// Takes note of bytes that the caller hands in. What reads those before them is carried out first where they are many:
     /// it is whole, or else these would have been there.
     pub(crate) fn hand_in(&self, bytes: usize) {
+        if is_tracing() {
+            return;
+        }
         let is_much = {
             let recorder = self.inner.recorder.lock();
             !recorder.has_history && recorder.handed_in > 0 && recorder.handed_in.saturating_add(bytes) > MOST_HANDED_IN

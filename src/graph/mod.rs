@@ -15,6 +15,7 @@ mod profiler;
 mod registry;
 mod schedule;
 mod source;
+mod trace;
 
 pub use backward::{BackwardOptions, grad};
 pub use checkpoint::{CheckpointResults, checkpoint};
@@ -36,3 +37,4 @@ pub(crate) use profiler::Profiler;
 pub(crate) use registry::Registry;
 pub(crate) use schedule::{Edge, MOST_SMALL, Schedule};
 pub(crate) use source::{ascribe, ascribe_to_caller};
+pub(crate) use trace::{Window, in_place_of, is_tracing, note_multiply_adds, seen_through, tracing, with_trace};

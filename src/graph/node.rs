@@ -10,6 +10,7 @@ use crate::graph::list::{Few, OneOrMore};
 use crate::graph::op::{Class, Op, write_operation};
 use crate::graph::schedule::Mark;
 use crate::graph::source::source;
+use crate::graph::trace::is_tracing;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -356,7 +357,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         mark: Mark::default(),
     };
     let node = Arc::new(node);
-    if node.device.recorded(&node) && !is_walking() {
+    if !is_tracing() && node.device.recorded(&node) && !is_walking() {
         node.device.flush_if_long();
     }
     Ok(node)
@@ -444,8 +445,10 @@ pub(crate) fn record_leaf(
         state: Mutex::new(state),
         mark: Mark::default(),
     });
-    // The next call finds out whether the recording has grown long.
-    device.recorded(&node);
+    if !is_tracing() {
+        // The next call finds out whether the recording has grown long.
+        device.recorded(&node);
+    }
     Tensor { node, output: 0, gradient }
 }
 

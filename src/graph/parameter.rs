@@ -8,6 +8,7 @@ use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::graph::pack::Pack;
 use crate::graph::registry::Registry;
+use crate::graph::trace::is_tracing;
 use crate::host_tensor::HostTensor;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
@@ -162,6 +163,9 @@ impl Parameter {
 
     /// Counts one more in a buffer of i32. Nothing runs on the device for it until the value is asked for.
     pub(crate) fn count_up(&self) {
+        if is_tracing() {
+            return;
+        }
         let mut slot = self.slot.value.lock();
         *slot = match &*slot {
             Value::Own(count) => Value::Counted(count.clone(), 1),
@@ -243,6 +247,9 @@ impl Parameter {
     #[track_caller]
     pub fn assign(&self, value: &Tensor) -> Result<()> {
         self.check("assign", value)?;
+        if is_tracing() {
+            return Ok(());
+        }
         let current = leaf(value, self.slot.gradient());
         value.device().record_effect(&current);
         *self.slot.value.lock() = Value::Own(current);

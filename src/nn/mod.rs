@@ -18,10 +18,13 @@ mod mode;
 mod module;
 mod norm;
 mod pool;
+pub(crate) mod probe;
+mod receptive_field;
 mod recurrent;
 mod scope;
 mod softmax;
 mod state_dict;
+mod summary;
 mod unfold;
 mod upsample;
 
@@ -53,10 +56,13 @@ pub use pool::{
     AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool, AvgPool1d, AvgPool2d, AvgPool3d, LpPool, LpPool1d, LpPool2d,
     LpPool3d, MaxPool, MaxPool1d, MaxPool2d, MaxPool3d, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d,
 };
+pub use probe::{Layer, Probe};
+pub use receptive_field::{ReceptiveField, receptive_field};
 pub use recurrent::{CellWeights, Gru, GruCell, Lstm, LstmCell, Nonlinearity, Rnn, RnnCell, RnnOptions};
 pub use scope::Scope;
 pub use softmax::{LogSoftmax, Softmax, Softmin};
 pub use state_dict::StateDict;
+pub use summary::{Row, Summary};
 pub use unfold::{Fold, Unfold};
 pub use upsample::Upsample;
 

@@ -1,5 +1,6 @@
 //! Whether a layer trains or evaluates.
 
+use crate::graph::is_tracing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -48,9 +49,9 @@ impl Default for Mode {
 }
 
 impl Mode {
-    /// Whether it is training.
+    /// Whether it is training. In a pass that computes shapes alone, such as a summary's, nothing is.
     pub fn is_training(&self) -> bool {
-        self.training.load(Ordering::Relaxed)
+        self.training.load(Ordering::Relaxed) && !is_tracing()
     }
 
     /// Training, or evaluation.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, IncompatibleKeys, Result};
 use crate::graph::{Parameter, Registry, Tensor};
-use crate::nn::{Mode, StateDict, state_dict};
+use crate::nn::{Mode, Probe, StateDict, Summary, probe, state_dict, summary};
 use crate::pattern;
 use std::any::type_name;
 use std::sync::Arc;
@@ -79,7 +79,55 @@ pub trait Module: AsModule + Send + Sync {
     /// Those of the operations it is made of.
     #[track_caller]
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        self.call(input)
+        if !probe::is_looking() {
+            return self.call(input);
+        }
+        probe::enter(self.as_module(), input)?;
+        let output = self.call(input);
+        probe::leave(self.as_module(), input, output)
+    }
+
+    /// The output for an input, while a [`Probe`] looks at every layer that runs by [`forward`](Module::forward), this one
+    /// included, and may put other outputs in the place of theirs. Nothing is left behind.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, nn::{Layer, Linear, Module, Relu, Scope, Sequential}};
+    /// # let device = Device::reference();
+    /// let net = Sequential::new(&Scope::new(&device)).make(|s| Linear::new(s, 4, 8))?.push(Relu);
+    /// let mut shapes = Vec::new();
+    /// let mut probe = |layer: &Layer, _: &Tensor, output: &Tensor| {
+    ///     shapes.push(format!("{} {}", layer.name, output.shape()));
+    ///     Ok(None)
+    /// };
+    /// net.forward_with(&Tensor::ones(&device, &[3, 4])?, &mut probe)?;
+    /// assert_eq!(shapes, ["0 [3, 8]", "1 [3, 8]", " [3, 8]"]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`forward`](Module::forward) and of the probe.
+    fn forward_with(&self, input: &Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
+        probe::forward(self.as_module(), input, probe)
+    }
+
+    /// A table of its layers for an input of this shape: names and types, outputs, parameters, multiply-adds, receptive
+    /// fields. Nothing is computed, and nothing about the module changes.
+    ///
+    /// ```
+    /// # use wgrad::{Device, models::LeNet5, nn::{Module, Scope}};
+    /// let net = LeNet5::new(&Scope::new(&Device::reference()))?;
+    /// let summary = net.summary(&[1, 1, 28, 28])?;
+    /// assert_eq!(summary.trained_parameters, 61_706);
+    /// assert_eq!(summary.rows[1].output[..], [1, 6, 28, 28]);
+    /// println!("{summary}");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a module without parameters, which has no device ([`Summary::new`] takes a tensor), or one
+    /// that reads a value in its forward pass; those of [`forward`](Module::forward).
+    fn summary(&self, input: &[usize]) -> Result<Summary> {
+        summary::of_shape(self.as_module(), input)
     }
 
     /// The parameters of the whole module, its own first and then its children's, under the dotted names of PyTorch's
@@ -112,6 +160,12 @@ pub trait Module: AsModule + Send + Sync {
             all.extend(within.map(|(inner, module)| (joined(&name, &inner), module)));
         }
         all
+    }
+
+    /// What the same module is known by again.
+    #[doc(hidden)]
+    fn identity(&self) -> probe::Identity {
+        (std::ptr::from_ref(self).addr(), type_name::<Self>())
     }
 
     /// The name of its type as summaries print it: without the path, and `Conv2d` for `Conv<2>`.
@@ -271,6 +325,9 @@ macro_rules! pointers {
                 }
                 fn type_name(&self) -> String {
                     (**self).type_name()
+                }
+                fn identity(&self) -> probe::Identity {
+                    (**self).identity()
                 }
             }
         )*

@@ -2,7 +2,7 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, ascribe_to_caller};
+use crate::graph::{Tensor, ascribe_to_caller, in_place_of};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::shape::Shape;
@@ -253,10 +253,11 @@ impl Tensor {
             return Err(Error::WrongDType { op: OP, expected: "a bias of the input's type", got: bias.dtype() });
         }
         let product = if is_vector { self.matmul(weight)? } else { self.matmul(&weight.t()?)? };
-        match bias {
-            Some(bias) => &product + bias.expand_to(*product.shape(), OP)?,
-            None => Ok(product),
-        }
+        let output = match bias {
+            Some(bias) => (&product + bias.expand_to(*product.shape(), OP)?)?,
+            None => product,
+        };
+        Ok(in_place_of(self, output))
     }
 
     /// A form in two inputs for each output, plus a bias:

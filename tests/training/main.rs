@@ -20,4 +20,5 @@ mod nn;
 mod optim;
 mod resume;
 mod schedules;
+mod summary;
 mod wrappers;

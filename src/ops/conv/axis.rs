@@ -3,7 +3,7 @@
 use super::{ConvOptions, ConvTransposeOptions, Padding};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Window};
 use crate::shape::Shape;
 
 /// Positions in a padded input are computed in 32 bits.
@@ -25,6 +25,18 @@ impl Axis {
     /// A dimension along which nothing happens.
     pub fn untouched(size: usize) -> Axis {
         Axis { input: size, output: size, kernel: 1, stride: 1, padding: [0, 0], dilation: 1 }
+    }
+
+    /// The positions of the input that one of the output sees.
+    pub fn window(&self) -> Window {
+        Window::new(self.kernel, self.stride, self.padding[0], self.dilation)
+    }
+
+    /// The same of a transposed one.
+    pub fn transposed_window(&self) -> Window {
+        let (reach, stride) = ((self.kernel - 1) * self.dilation, self.stride as f64);
+        let size = (reach as f64 / stride).floor() + 1.0;
+        Window { size, stride: 1.0 / stride, padding: ((reach as f64 - self.padding[0] as f64) / stride).floor() }
     }
 
     fn is_untouched(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::axis::{as_three, as_two, check};
 use super::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, Convolution, Geometry, Pass, add_bias};
 use crate::error::Result;
-use crate::graph::Tensor;
+use crate::graph::{Tensor, seen_through};
 use crate::ops::autocast;
 use crate::ops::pad::PadMode;
 use crate::ops::unfold::Windows;
@@ -32,7 +32,7 @@ fn convolve<const D: usize>(
         return (input.sum_all()? + weight.sum_all()?)?.expand_to(shape(0)?, op);
     }
     let output = planes(input, weight, options.groups, as_three(axes))?.reshape_to(shape(weight.shape()[0])?)?;
-    add_bias(op, output, weight, bias)
+    Ok(seen_through(|| axes.map(|axis| axis.window()).to_vec(), input, add_bias(op, output, weight, bias)?))
 }
 
 /// The convolution by two-dimensional ones; the result has the right elements in the right order.

@@ -33,7 +33,7 @@ use kernels::Call;
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
+use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, note_multiply_adds, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::congruence::{self, Congruence};
@@ -143,6 +143,8 @@ impl Convolution {
         if channels > 1 && channels * geometry.kernel[0] > LONGEST_SUM {
             return Convolution::record_parts(pass, geometry, channels, first, second);
         }
+        let (batch, positions) = (first.shape()[0], geometry.output[0] * geometry.output[1]);
+        note_multiply_adds(|| (batch * positions * geometry.weights()) as u64);
         record_one(Convolution { pass, geometry }, &[&first.contiguous()?, &second.contiguous()?])
     }
 

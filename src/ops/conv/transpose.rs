@@ -7,7 +7,7 @@ use super::{
 };
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::Tensor;
+use crate::graph::{Tensor, seen_through};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::unfold::Windows;
@@ -40,7 +40,8 @@ fn spread<const D: usize>(
     } else {
         planes(input, weight, groups, as_three(axes))?.reshape_to(shape)?
     };
-    add_bias(op, output, weight, bias)
+    let windows = || axes.map(|axis| axis.transposed_window()).to_vec();
+    Ok(seen_through(windows, input, add_bias(op, output, weight, bias)?))
 }
 
 /// The transposed convolution by two-dimensional ones; the result has the right elements in the right order.

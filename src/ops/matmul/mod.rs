@@ -18,7 +18,7 @@ pub(super) use variants::{Product, Variant};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
+use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, note_multiply_adds, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::autocast;
 use crate::shader::Kernels;
@@ -40,6 +40,7 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let dim = left.rank() - 1;
     let depth = left.shape()[dim];
     if depth <= LONGEST_DEPTH {
+        note_multiply_adds(|| (left.numel() * right.shape()[dim]) as u64);
         return record_one(Matmul, &[left, right]);
     }
     if left.dtype() == DType::F16 {

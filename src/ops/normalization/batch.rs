@@ -2,7 +2,7 @@
 
 use super::{Moments, by_running, channels, running, shifted, single, update};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, ascribe_to_caller};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller, in_place_of};
 use crate::ops::case::Case;
 
 /// How [`batch_norm`](Tensor::batch_norm) goes about it.
@@ -102,7 +102,7 @@ impl Tensor {
         } else {
             by_running(OP, &x, statistics, options.eps, weight.as_ref())?
         };
-        shifted(&y, bias.as_ref(), self.dtype())
+        Ok(in_place_of(self, shifted(&y, bias.as_ref(), self.dtype())?))
     }
 }
 

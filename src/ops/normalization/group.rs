@@ -2,7 +2,7 @@
 
 use super::{Moments, channels, shifted, single};
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, in_place_of};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 
@@ -58,7 +58,8 @@ impl Tensor {
         let bias = channels(OP, "bias", bias, self, &sizes)?;
         let x = single(OP, self)?.reshape(&[*n as isize, sizes[1], sizes[2], inner as isize])?;
         let y = Moments::new(&x, &[2, 3])?.normalized(eps, weight.as_ref())?;
-        shifted(&y, bias.as_ref(), self.dtype())?.reshape_to(*self.shape())
+        let output = shifted(&y, bias.as_ref(), self.dtype())?.reshape_to(*self.shape())?;
+        Ok(in_place_of(self, output))
     }
 }
 

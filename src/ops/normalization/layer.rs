@@ -2,7 +2,7 @@
 
 use super::{Moments, shifted, single};
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, in_place_of};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 
@@ -39,7 +39,7 @@ impl Tensor {
         let (weight, bias) =
             (scale(OP, "weight", weight, normalized_shape)?, scale(OP, "bias", bias, normalized_shape)?);
         let y = Moments::new(&x, &dims)?.normalized(eps, weight.as_ref())?;
-        shifted(&y, bias.as_ref(), self.dtype())
+        Ok(in_place_of(self, shifted(&y, bias.as_ref(), self.dtype())?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::single;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, in_place_of};
 use crate::ops::AvgPool2dOptions;
 use crate::ops::autocast;
 use crate::ops::case::Case;
@@ -55,7 +55,7 @@ impl Tensor {
         // The padding is the same on both sides, so that an even size has one window too many.
         let mean = squares.avg_pool2d([before + after + 1, 1], &options)?.narrow(2, 0, *c)?;
         let divisor = ((mean.reshape_to(*self.shape())? * alpha)? + k)?.pow_scalar(beta)?;
-        (&x / &divisor)?.to_dtype(self.dtype())
+        Ok(in_place_of(self, (&x / &divisor)?.to_dtype(self.dtype())?))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::layer::{last_dims, scale};
 use super::{scaled, shifted, single};
 use crate::error::Result;
-use crate::graph::Tensor;
+use crate::graph::{Tensor, in_place_of};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 
@@ -34,7 +34,8 @@ impl Tensor {
         let x = single(OP, self)?;
         let weight = scale(OP, "weight", weight, normalized_shape)?;
         let square = (x.square()?.mean_keepdim(&dims)? + eps.unwrap_or(f32::EPSILON))?;
-        shifted(&scaled((&x * square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())
+        let output = shifted(&scaled((&x * square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())?;
+        Ok(in_place_of(self, output))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::axis::{Axis, LARGEST_SIZE};
 use super::{Pass, Windows, batched, in_front};
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Window};
 use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::Shape;
 use std::ops::Range;
@@ -35,6 +35,17 @@ const LONGEST_EVEN: usize = 2;
 
 /// The kernels divide products of positions and sizes in 32 bits, with two to spare.
 const LARGEST: usize = 1 << 30;
+
+/// The windows of an adaptive pooling, of which the longest stand for all.
+pub(super) fn windows<const D: usize>(input: &Tensor, sizes: [usize; D]) -> Vec<Window> {
+    let first = input.rank() - D;
+    let along = |(d, to): (usize, usize)| {
+        let from = input.shape()[first + d];
+        let longest = if from.is_multiple_of(to) { from / to } else { longest(from, to) };
+        Window { size: longest as f64, stride: from as f64 / to as f64, padding: 0.0 }
+    };
+    sizes.into_iter().enumerate().map(along).collect()
+}
 
 /// The elements of a window.
 pub(super) fn window(position: usize, from: usize, to: usize) -> Range<usize> {

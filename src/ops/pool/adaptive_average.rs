@@ -1,11 +1,11 @@
 //! Adaptive average pooling: means of windows that cover the input evenly, whatever its size.
 
-use super::adaptive::{Stage, is_wide, longest, nothing, sized, sizes, stages, window};
+use super::adaptive::{Stage, is_wide, longest, nothing, sized, sizes, stages, window, windows};
 use super::{named, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::reduce;
@@ -152,7 +152,8 @@ impl Tensor {
             return nothing(self, &input, sizes);
         }
         if sizes.iter().all(|&size| size == 1) {
-            return shaped(&input.global_avg_pool()?, &input, sizes, self);
+            let output = shaped(&input.global_avg_pool()?, &input, sizes, self)?;
+            return Ok(seen_through(|| windows(&input, sizes), self, output));
         }
         let stages = stages(op, input.shape(), sizes)?;
         let mut result = input.contiguous()?;
@@ -166,7 +167,8 @@ impl Tensor {
                 }
             };
         }
-        shaped(&result, &input, sizes, self)
+        let output = shaped(&result, &input, sizes, self)?;
+        Ok(seen_through(|| windows(&input, sizes), self, output))
     }
 
     /// The mean of each channel: `[N, C, ..] -> [N, C, 1, ..]`, over all dimensions but the first two.

@@ -1,12 +1,12 @@
 //! Adaptive max pooling: maxima of windows that cover the input evenly, whatever its size.
 
-use super::adaptive::{Along, Stage, longest, nothing, sized, sizes, stages, window};
+use super::adaptive::{Along, Stage, longest, nothing, sized, sizes, stages, window, windows};
 use super::adaptive_average::check_channels;
 use super::{named, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
@@ -265,7 +265,9 @@ impl Tensor {
             indices = Some(positions(indices, places, input.shape()[0] * input.shape()[1])?);
         }
         let indices = indices.ok_or_else(|| Error::Internal { op, reason: "no stage".into() })?;
-        Ok((shaped(&values, &input, sizes, self)?, shaped(&indices, &input, sizes, self)?))
+        let values = shaped(&values, &input, sizes, self)?;
+        let values = seen_through(|| windows(&input, sizes), self, values);
+        Ok((values, shaped(&indices, &input, sizes, self)?))
     }
 
     #[track_caller]

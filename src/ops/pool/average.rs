@@ -5,7 +5,7 @@ use super::{Pass, Windows, batched, named, pair, passes, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word};
@@ -221,7 +221,8 @@ impl Tensor {
         let axes = Request { kernel, stride, padding, dilation: [1; D], ceil_mode }.axes(op, input.shape())?;
         let means =
             input.means(&passes(op, input.shape(), axes)?, count_include_pad, divisor_override, self.dtype())?;
-        shaped(&means, &input, axes.map(|a| a.output), self)
+        let output = shaped(&means, &input, axes.map(|a| a.output), self)?;
+        Ok(seen_through(|| axes.map(|axis| axis.seen()).to_vec(), self, output))
     }
 
     /// The means of passes one after the other, in f32 between them; the last one divides by the divisor.

@@ -1,6 +1,7 @@
 //! One dimension of a pooling.
 
 use crate::error::{Error, Result};
+use crate::graph::Window;
 use crate::shape::Shape;
 
 /// Sizes of the windows along one dimension.
@@ -28,6 +29,11 @@ pub(super) struct Request<const D: usize> {
 pub(super) const LARGEST_SIZE: usize = i32::MAX as usize;
 
 impl Axis {
+    /// The positions of the input that one of the output sees.
+    pub fn seen(&self) -> Window {
+        Window::new(self.kernel, self.stride, self.padding, self.dilation)
+    }
+
     /// Windows of one element each.
     pub fn unit(size: usize) -> Axis {
         Axis { input: size, output: size, kernel: 1, stride: 1, padding: 0, dilation: 1 }

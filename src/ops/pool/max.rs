@@ -5,7 +5,7 @@ use super::{Pass, Windows, batched, named, pair, passes, positions, shaped};
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
+use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
@@ -318,7 +318,8 @@ impl Tensor {
         }
         let indices = indices.ok_or_else(|| Error::Internal { op, reason: "no pass".into() })?;
         let shaped = |result: &Tensor| shaped(result, &input, axes.map(|a| a.output), self);
-        Ok((shaped(&values)?, shaped(&indices)?))
+        let values = seen_through(|| axes.map(|axis| axis.seen()).to_vec(), self, shaped(&values)?);
+        Ok((values, shaped(&indices)?))
     }
 
     /// The largest elements of one pass and their positions.

@@ -3,7 +3,7 @@
 use super::taps::{Rule, Taps};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Window, seen_through};
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
@@ -182,6 +182,7 @@ impl Tensor {
             })
             .filter(|(_, taps)| !taps.is_identity())
             .collect();
+        let scales: Vec<(usize, usize)> = sizes.iter().enumerate().map(|(d, &to)| (shape[2 + d], to)).collect();
         let mut result = self.clone();
         let last = tables.len().saturating_sub(1);
         for (at, (dim, taps)) in tables.into_iter().enumerate() {
@@ -192,7 +193,20 @@ impl Tensor {
             sizes[dim] = taps.rows();
             result = three.resample(Arc::new(taps), dtype)?.reshape_to(Shape::new(&sizes)?)?;
         }
-        Ok(result)
+        let taps = match options.mode {
+            InterpolateMode::Nearest | InterpolateMode::NearestExact => 1.0,
+            InterpolateMode::Linear | InterpolateMode::Bilinear | InterpolateMode::Trilinear => 2.0,
+            InterpolateMode::Bicubic => 4.0,
+            InterpolateMode::Lanczos => 6.0,
+            InterpolateMode::Area => 0.0,
+        };
+        // Taps lie further apart, or windows grow, where an image shrinks.
+        let window = |(from, to): (usize, usize)| {
+            let stride = from as f64 / to as f64;
+            let spread = if options.antialias || options.mode == InterpolateMode::Area { stride.max(1.0) } else { 1.0 };
+            Window { size: (f64::max(taps, 1.0) * spread).ceil().max(taps), stride, padding: 0.0 }
+        };
+        Ok(seen_through(|| scales.into_iter().map(window).collect(), self, result))
     }
 }
 

@@ -1,0 +1,171 @@
+//! Looking into a forward pass: every layer's name, type, input and output, and other outputs in their place.
+
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::nn::Module;
+use crate::nn::module::joined;
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+/// A layer at work.
+#[derive(Clone, Copy)]
+pub struct Layer<'a> {
+    /// The dotted name of its place, empty for the model itself. A module that no `children()` names stands by its type,
+    /// in parentheses.
+    pub name: &'a str,
+    /// The layer.
+    pub module: &'a dyn Module,
+    /// How many modules it is in, the model included.
+    pub depth: usize,
+}
+
+/// What looks into a [forward pass](Module::forward_with). A closure of a layer, its input and its output is one, and looks
+/// at layers as they end.
+pub trait Probe {
+    /// A layer begins.
+    ///
+    /// # Errors
+    /// Whatever should end the pass.
+    fn enter(&mut self, layer: &Layer<'_>, input: &Tensor) -> Result<()> {
+        let _ = (layer, input);
+        Ok(())
+    }
+
+    /// A layer has ended. The pass goes on with the tensor that is returned, or with the output.
+    ///
+    /// # Errors
+    /// Whatever should end the pass.
+    fn leave(&mut self, layer: &Layer<'_>, input: &Tensor, output: &Tensor) -> Result<Option<Tensor>>;
+}
+
+impl<F: FnMut(&Layer<'_>, &Tensor, &Tensor) -> Result<Option<Tensor>>> Probe for F {
+    fn leave(&mut self, layer: &Layer<'_>, input: &Tensor, output: &Tensor) -> Result<Option<Tensor>> {
+        self(layer, input, output)
+    }
+}
+
+/// A module as the same one is known again: where it lies, and its type, since a field may lie where its owner does.
+pub type Identity = (usize, &'static str);
+
+/// A module that is running.
+struct Frame {
+    name: String,
+    within: Vec<Place>,
+}
+
+/// The place of a module within a running one.
+struct Place {
+    identity: Identity,
+    name: String,
+    /// How many modules lie between them.
+    depth: usize,
+    ran: bool,
+}
+
+/// A pass that a probe looks into.
+struct Session<'a> {
+    probe: &'a mut dyn Probe,
+    running: Vec<Frame>,
+}
+
+thread_local! {
+    /// The session of this thread; none while its probe looks.
+    static SESSION: Cell<Option<NonNull<Session<'static>>>> = const { Cell::new(None) };
+}
+
+/// Puts a session back.
+struct Restore(Option<NonNull<Session<'static>>>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        SESSION.set(self.0);
+    }
+}
+
+/// Whether a probe looks into this thread's passes.
+pub(super) fn is_looking() -> bool {
+    SESSION.get().is_some()
+}
+
+pub(super) fn forward(module: &dyn Module, input: &Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
+    let mut session = Session { probe, running: Vec::new() };
+    let pointer = NonNull::from(&mut session).cast::<Session<'static>>();
+    let _outer = Restore(SESSION.replace(Some(pointer)));
+    module.forward(input)
+}
+
+/// Runs `body` with the session, during which the thread has none.
+fn with_session<T>(body: impl FnOnce(&mut Session<'_>) -> Result<T>) -> Option<Result<T>> {
+    let mut pointer = SESSION.take()?;
+    let _back = Restore(Some(pointer));
+    // SAFETY: the session is a variable of `forward`, which takes the pointer back before it ends, also by a panic. The pointer
+    // does not leave the thread, and whoever uses it has taken it, so nobody else does.
+    Some(body(unsafe { pointer.as_mut() }))
+}
+
+/// A layer begins.
+pub(super) fn enter(module: &dyn Module, input: &Tensor) -> Result<()> {
+    let entered = with_session(|session| {
+        let name = session.name_of(module);
+        session.running.push(Frame { name, within: within(module, "", 0) });
+        session.look(module, |probe, layer| probe.enter(layer, input))
+    });
+    entered.unwrap_or(Ok(()))
+}
+
+/// A layer has ended; the output that takes its output's place.
+pub(super) fn leave(module: &dyn Module, input: &Tensor, output: Result<Tensor>) -> Result<Tensor> {
+    let left = with_session(|session| {
+        let seen = match &output {
+            Ok(output) => session.look(module, |probe, layer| probe.leave(layer, input, output)),
+            Err(_) => Ok(None),
+        };
+        session.running.pop();
+        seen
+    });
+    match left.transpose()?.flatten() {
+        Some(other) => Ok(other),
+        None => output,
+    }
+}
+
+impl Session<'_> {
+    /// The name of a module that the innermost running one runs: that of a child, or else of a module further within. Two
+    /// that take no memory may lie in one place; they run in the order of their names.
+    fn name_of(&mut self, module: &dyn Module) -> String {
+        let Some(frame) = self.running.last_mut() else { return String::new() };
+        let identity = module.identity();
+        let same = |place: &&Place| place.identity == identity;
+        let depth = frame.within.iter().filter(same).map(|place| place.depth).min();
+        let mut fitting: Vec<&mut Place> =
+            frame.within.iter_mut().filter(|place| place.identity == identity && Some(place.depth) == depth).collect();
+        let at = fitting.iter().position(|place| !place.ran).unwrap_or(0);
+        match fitting.get_mut(at) {
+            Some(place) => {
+                place.ran = true;
+                joined(&frame.name, &place.name)
+            }
+            None => joined(&frame.name, &format!("({})", module.type_name())),
+        }
+    }
+
+    fn look<T>(
+        &mut self,
+        module: &dyn Module,
+        look: impl FnOnce(&mut dyn Probe, &Layer<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let name = self.running.last().map_or("", |frame| &frame.name);
+        look(self.probe, &Layer { name, module, depth: self.running.len() - 1 })
+    }
+}
+
+/// The modules within one.
+fn within(module: &dyn Module, place: &str, depth: usize) -> Vec<Place> {
+    let mut all = Vec::new();
+    for (name, child) in module.children() {
+        let name = joined(place, &name);
+        all.extend(within(child, &name, depth + 1));
+        all.push(Place { identity: child.identity(), name, depth, ran: false });
+    }
+    all
+}
