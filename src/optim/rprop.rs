@@ -23,14 +23,18 @@ options! {
 
 /// Resilient backpropagation (Riedmiller and Braun, 1993), for gradients of whole data sets.
 ///
-/// Each element has a length `s`, which starts at `lr`. Where its gradient has the sign of the last one, `s = etas.1 s`;
+/// Each element has a length `s`, which is `lr` at its first step. Where its gradient has the sign of the last one, `s = etas.1 s`;
 /// where it has the other sign, `s = etas.0 s` and the gradient counts as 0, now and in the next step; `s` stays within
 /// `step_sizes`. Then `p` becomes `p - sign(g) s`.
 pub type Rprop = Engine<RpropOptions>;
 
+/// The first length at the first step, whatever the rate has become by then, and nothing later.
+static FIRST: Rule =
+    Rule::new("rprop_first", "select(F(0.0), {1}, {0} < F(1.5))", |x, _| if x[0] < 1.5 { x[1] } else { 0.0 });
+
 static LENGTH: Rule = Rule::new(
     "rprop_length",
-    "clamp({2} * select(select(F(1.0), {4}, sign({0}) * sign({1}) > F(0.0)), {3}, sign({0}) * sign({1}) < F(0.0)), {5}, {6})",
+    "clamp(({2} + {7}) * select(select(F(1.0), {4}, sign({0}) * sign({1}) > F(0.0)), {3}, sign({0}) * sign({1}) < F(0.0)), {5}, {6})",
     |x, _| {
         let agree = sign(x[0]) * sign(x[1]);
         let factor = if agree > 0.0 {
@@ -40,7 +44,7 @@ static LENGTH: Rule = Rule::new(
         } else {
             1.0
         };
-        (x[2] * factor).max(x[5]).min(x[6])
+        ((x[2] + x[7]) * factor).max(x[5]).min(x[6])
     },
 );
 
@@ -83,18 +87,19 @@ impl Algorithm for RpropOptions {
     hyper!(Lr => lr);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
-        vec![("prev", 0.0), ("step_size", self.lr)]
+        vec![("prev", 0.0), ("step_size", 0.0)]
     }
 
     fn numbers(&self) -> Vec<Number> {
-        let RpropOptions { etas, step_sizes, .. } = *self;
-        [etas.0, etas.1, step_sizes.0, step_sizes.1].map(Number::from).to_vec()
+        let RpropOptions { lr, etas, step_sizes, .. } = *self;
+        let first = Number::OfStep(&FIRST, vec![lr]);
+        [etas.0, etas.1, step_sizes.0, step_sizes.1].map(Number::from).into_iter().chain([first]).collect()
     }
 
     fn update(_: (), step: Step) -> Result<(Tensor, Vec<Tensor>)> {
-        let [less, more, least, most] = step.numbers()?;
+        let [less, more, least, most, first] = step.numbers()?;
         let [last, length] = step.buffers()?;
-        let length = LENGTH.of(&[&step.gradient, last, length, less, more, least, most], [])?;
+        let length = LENGTH.of(&[&step.gradient, last, length, less, more, least, most, first], [])?;
         let gradient = KEPT.of(&[&step.gradient, last], [])?;
         Ok((VALUE.of(&[&step.value, &gradient, &length], [])?, vec![gradient, length]))
     }

@@ -3,10 +3,12 @@
 mod batch_norm;
 mod checkpoint;
 mod epoch;
+mod lr_finder;
 mod mean;
 
 pub use crate::state::{Numbers, State};
 pub use batch_norm::update_batch_norm;
 pub use checkpoint::{Position, load, load_parameters, save};
 pub use epoch::{Epoch, Step, accuracy, epoch};
+pub use lr_finder::{LrCurve, LrFinder, Ramp};
 pub use mean::RunningMean;

@@ -13,6 +13,7 @@ mod guard;
 mod init;
 mod job;
 mod losses;
+mod lr_finder;
 mod mnist;
 mod models;
 mod modules;

@@ -384,7 +384,15 @@ def optim_sam(file):
 
 FAMILIES = [
     optim_sgd,
+    optim_adagrad,
+    optim_adadelta,
+    optim_rmsprop,
+    optim_rprop,
     optim_adam,
     optim_adamw,
+    optim_nadam,
+    optim_radam,
+    optim_adamax,
+    optim_lion,
     optim_wrapped,
 ]

@@ -3,7 +3,11 @@
 use super::{Attributes, Refusal};
 use serde_json::{Map, Value};
 use wgrad::Parameter;
-use wgrad::optim::{Adam, AdamOptions, AdamW, AdamWOptions, Optimizer, ParamGroup, Sgd, SgdOptions};
+use wgrad::optim::{
+    Adadelta, AdadeltaOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW, AdamWOptions, Adamax, AdamaxOptions,
+    Lion, LionOptions, NAdam, NAdamOptions, Optimizer, ParamGroup, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop,
+    RpropOptions, Sgd, SgdOptions,
+};
 
 type Made = Result<Box<dyn Optimizer>, Refusal>;
 
@@ -19,6 +23,14 @@ pub(super) fn make(
         "SGD" => Ok(Box::new(Sgd::with_groups(grouped.read(sgd)?)?)),
         "Adam" => Ok(Box::new(Adam::with_groups(grouped.read(adam)?)?)),
         "AdamW" => Ok(Box::new(AdamW::with_groups(grouped.read(adamw)?)?)),
+        "Adagrad" => Ok(Box::new(Adagrad::with_groups(grouped.read(adagrad)?)?)),
+        "Adadelta" => Ok(Box::new(Adadelta::with_groups(grouped.read(adadelta)?)?)),
+        "RMSprop" => Ok(Box::new(RmsProp::with_groups(grouped.read(rmsprop)?)?)),
+        "Rprop" => Ok(Box::new(Rprop::with_groups(grouped.read(rprop)?)?)),
+        "NAdam" => Ok(Box::new(NAdam::with_groups(grouped.read(nadam)?)?)),
+        "RAdam" => Ok(Box::new(RAdam::with_groups(grouped.read(radam)?)?)),
+        "Adamax" => Ok(Box::new(Adamax::with_groups(grouped.read(adamax)?)?)),
+        "Lion" => Ok(Box::new(Lion::with_groups(grouped.read(lion)?)?)),
         _ => Err(Refusal::Unsupported(format!("optimizer {name}"))),
     }
 }
@@ -67,3 +79,18 @@ fields!(adam: AdamOptions {
     flag: amsgrad decoupled_weight_decay maximize;
 });
 fields!(adamw: AdamWOptions { number: lr eps weight_decay; pair: betas; flag: amsgrad maximize; });
+fields!(adagrad: AdagradOptions {
+    number: lr lr_decay weight_decay initial_accumulator_value eps;
+    flag: maximize;
+});
+fields!(adadelta: AdadeltaOptions { number: lr rho eps weight_decay; flag: maximize; });
+fields!(rmsprop: RmsPropOptions { number: lr alpha eps weight_decay momentum; flag: centered maximize; });
+fields!(rprop: RpropOptions { number: lr; pair: etas step_sizes; flag: maximize; });
+fields!(nadam: NAdamOptions {
+    number: lr eps weight_decay momentum_decay;
+    pair: betas;
+    flag: decoupled_weight_decay maximize;
+});
+fields!(radam: RAdamOptions { number: lr eps weight_decay; pair: betas; flag: decoupled_weight_decay maximize; });
+fields!(adamax: AdamaxOptions { number: lr eps weight_decay; pair: betas; flag: maximize; });
+fields!(lion: LionOptions { number: lr weight_decay; pair: betas; flag: maximize; });
