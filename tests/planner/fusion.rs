@@ -123,6 +123,8 @@ fn parameter_gradients(device: &Device, batch: usize) -> Result<Vec<Vec<f32>>> {
     // Long rows are loaded eight columns at a time.
     let long = random(device, &[batch, 520], 11).linear(w4, Some(b4))?.square()?.sum_all()?;
     linear.add(&convolution)?.add(&depthwise)?.add(&long)?.backward()?;
+    // Reading one carries out no more than that one needs.
+    device.flush()?;
     parameters.iter().map(|parameter| parameter.grad().unwrap().to_vec::<f32>()).collect()
 }
 
@@ -146,6 +148,13 @@ fn gradients_of_biases_come_from_the_kernels_of_the_weights() {
                     assert!(near, "{parameter}[{at}] of {batch}: {got} instead of {exact} with {disable:?}");
                 }
             }
+        }
+        // A column of ones stands for the sums.
+        let sources = device.shader_sources();
+        for kernel in ["matmul", "conv2d_backward_filter"] {
+            let mut texts = sources.iter().filter(|(name, _)| name.starts_with(kernel)).map(|(_, text)| text);
+            let has_ones = texts.any(|text| text.contains("const ONES: u32 = 1u;"));
+            assert_eq!(has_ones, !disable.fuse, "{kernel} with {disable:?}");
         }
     }
 }
