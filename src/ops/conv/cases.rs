@@ -178,5 +178,7 @@ fn two_dimensions() -> Vec<Case> {
     cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(720.0).first_order());
     // No channels.
     cases.push(conv([1, 0, 3, 3], [2, 0, 2, 2], plain));
+    // Winograd's tiles past both edges, and rows that are no eights.
+    cases.push(conv([2, 64, 15, 22], [64, 64, 3, 3], same).tolerance(66.1).first_order().no_differences());
     cases
 }
