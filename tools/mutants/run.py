@@ -262,7 +262,7 @@ Made by `make mutants`: bugs planted in templates, formulas, gradients and the p
     names = {str(path.relative_to(ROOT / "shaders")) for path in draw.files("template")}
     if rest := sorted(names - {one["file"].removeprefix("shaders/") for one in judged}):
         text += f"\nStill without a mutant: {', '.join(rest)}.\n"
-    by = Counter(re.search(r"(\w+)( [a-z_ ]+)?$", one["by"].split(" ", 1)[-1])[1] for one in found)
+    by = Counter(re.search(r"(\w+)::", one["by"])[1] for one in found)
     text += "\nFound by " + ", ".join(f"{name} ({count})" for name, count in by.most_common()) + ".\n"
     last = {"Survived": lambda one: "", "Change nothing": lambda one: reasons[one["key"]],
             "Found": lambda one: f"{one['by']}, {one['seconds']} s"}
@@ -278,12 +278,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", default="1", help="other mutants")
     parser.add_argument("--share", type=float, default=1.0, help="of the 200 mutants")
+    parser.add_argument("--kind", choices=COUNTS, help="of one kind only")
     parser.add_argument("--rest", action="store_true", help="run all tests on those that survived the likeliest")
     parser.add_argument("--again", action="store_true", help="judge those that survived anew")
     options = parser.parse_args()
     os.environ.setdefault("LP_NUM_THREADS", str(2 * os.cpu_count()))
     WORK.mkdir(parents=True, exist_ok=True)
     counts = {kind: max(1, round(count * options.share)) for kind, count in COUNTS.items()}
+    counts = {kind: count if options.kind in (None, kind) else 0 for kind, count in counts.items()}
 
     # Mutants of Rust code are numbered in the order in which they are drawn.
     drawn, numbers = {}, {}

@@ -111,7 +111,7 @@ def commands(mutant, rest):
     files = files_of(set(ops[:12]))
     if mutant.kind == "adjoint":
         yield from (("ops", ["gradients::gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[:2])
-        yield from (("ops", ["on_the_reference"], {"WGRAD_TEST_FILE": file}) for file in files)
+        yield from (("ops", ["golden::golden_values_on_the_reference"], {"WGRAD_TEST_FILE": file}) for file in files)
         yield from (("ops", ["gradients::gradients_agree"], {"WGRAD_TEST_OP": op}) for op in ops[2:8])
     for kind, test in KINDS.items():
         if re.search(kind, mutant.file):
@@ -119,6 +119,8 @@ def commands(mutant, rest):
     yield from (("ops", ["kernels::"], {"WGRAD_TEST_OP": op}) for op in ops[:8])
     if mutant.kind != "adjoint":
         yield from (("ops", ["golden::golden_values_on_the_adapter", "other_kernels"], {"WGRAD_TEST_FILE": file}) for file in files)
+    if mutant.file.startswith("shaders/lib/"):
+        yield "ops", ["series::"], {}
     # Columns of ones are asked for where the planner joins a bias's gradient to the weight's.
     if re.search(r"ONES|is_one|is_sum|sees_ones", mutant.before):
         yield "planner", ["fusion::gradients_of_biases"], {}
