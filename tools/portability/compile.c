@@ -4,7 +4,7 @@
 //
 // LIBRARY is d3dcompiler_47.dll (FXC), dxcompiler.dll or libdxcompiler.so (DXC, 1.8 or later); FOLDER has what
 // `portability modules` wrote; RESULTS is a file of results (results.rs). wgpu takes any message of DXC for an error, and
-// none of FXC's warnings for one. For Windows, and for Linux:
+// none of FXC's warnings, whose codes follow `ok`. For Windows, and for Linux:
 //
 //   x86_64-w64-mingw32-gcc -O2 -static -Wl,--stack,67108864 -o compile.exe compile.c -lpthread
 //   gcc -O2 -o compile compile.c -ldl
@@ -96,6 +96,23 @@ static char *read(const char *path, size_t *size) {
     return text;
 }
 
+// Writes each code of FXC's warnings once, such as X4000.
+static void write_warnings(FILE *out, const char *message, size_t length) {
+    const char *word = "warning X", *end = message + length;
+    char seen[64][6] = {{0}};
+    int known = 0;
+    for (const char *at = message; at + strlen(word) + 4 <= end; at++) {
+        if (strncmp(at, word, strlen(word))) continue;
+        char code[6] = {0};
+        memcpy(code, at + strlen(word) - 1, 5);
+        int number = 0;
+        while (number < known && strcmp(seen[number], code)) number++;
+        if (number < known || known == 64) continue;
+        memcpy(seen[known++], code, sizeof code);
+        fprintf(out, " %s", code);
+    }
+}
+
 static double used(void) {
     struct timespec time;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -143,8 +160,10 @@ int main(int count, char **arguments) {
         length = strnlen(message ? message : "", length);
         // All that DXC for Linux has to say of a good module.
         if (status >= 0 && length && strstr(message, "DXIL signing library") && !strstr(message, "error")) length = 0;
-        if (status >= 0 && object && (*object)->size(object) && (fxc || !length)) fputs("ok", out);
-        else fprintf(out, "error %x: ", (unsigned)status);
+        if (status >= 0 && object && (*object)->size(object) && (fxc || !length)) {
+            fputs("ok", out);
+            if (length) write_warnings(out, message, length);
+        } else fprintf(out, "error %x: ", (unsigned)status);
         if (!fxc || status < 0)
             for (size_t i = 0; i < length; i++) fputc(strchr("\r\n\t", message[i]) ? ' ' : message[i], out);
         fputc('\n', out);

@@ -1,5 +1,5 @@
 //! Files of results, to which every compiler's program appends: a line for each module of its stem, the seconds that
-//! compiling it took, and `ok` or what is wrong, with tabs between. The stem is written before the compiler is called, so a
+//! compiling it took, and `ok` with the codes of its warnings, or what is wrong, with tabs between. The stem is written before the compiler is called, so a
 //! module that ends the program leaves a line without an outcome, and the program goes on behind it when it is started again.
 
 use std::collections::HashSet;
@@ -11,8 +11,16 @@ use std::path::Path;
 pub struct Row {
     pub stem: String,
     pub seconds: f64,
-    /// `ok`, or what is wrong.
+    /// `ok` and the codes of warnings, or what is wrong.
     pub outcome: String,
+}
+
+impl Row {
+    /// The codes of a good module's warnings; none of one that is wrong.
+    pub fn warnings(&self) -> Option<impl Iterator<Item = &str>> {
+        let mut words = self.outcome.split(' ');
+        (words.next() == Some("ok")).then_some(words)
+    }
 }
 
 /// The lines of a file; none where there is no file.
