@@ -41,6 +41,25 @@ impl<T: Element> ImageBatch<T> {
     }
 }
 
+impl ImageBatch<Vec<i32>> {
+    /// Targets of several classes each as `[N, classes]`, for `binary_cross_entropy_with_logits`: 1 where the class is one of
+    /// the image's, else 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a target names no number below `classes`.
+    pub fn multi_hot(&self, classes: usize) -> Result<Array<f32>> {
+        let mut values = vec![0.0; self.targets.len() * classes];
+        for (at, targets) in self.targets.iter().enumerate() {
+            for &target in targets {
+                let class = usize::try_from(target).ok().filter(|&class| class < classes);
+                let rule = || Error::invalid("multi_hot", format!("image {at} is of class {target}, of {classes}"));
+                values[at * classes + class.ok_or_else(rule)?] = 1.0;
+            }
+        }
+        Array::new(vec![self.targets.len(), classes], values)
+    }
+}
+
 /// Samples of images of one size, one after the other.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! An image in the host's memory, and what it is to be told as.
+//! An image in the host's memory, and its target.
 
 use super::array::product;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ impl Image {
 pub struct Sample<T> {
     /// The image.
     pub image: Image,
-    /// What a network is to say of it.
+    /// The answer that a network is to give.
     pub target: T,
 }
 

@@ -62,7 +62,7 @@ impl DataLoaderOptions {
     }
 }
 
-/// How long an epoch waited for data.
+/// Times of an epoch: all of it, and the wait for data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadTimes {
     /// From when the epoch was begun until a batch was last asked for and given.
@@ -103,7 +103,7 @@ pub struct DataLoader<D, F> {
     record: Arc<Record>,
 }
 
-/// What the last epoch was like.
+/// A record of the last epoch.
 #[derive(Default)]
 struct Record {
     times: Mutex<LoadTimes>,
@@ -133,7 +133,7 @@ where
         Ok(DataLoader { set, sampler, collate, options, record: Arc::default() })
     }
 
-    /// How many batches an epoch has.
+    /// Batches of an epoch.
     pub fn batches(&self) -> usize {
         let DataLoaderOptions { batch_size, drop_last, .. } = self.options;
         let count = self.sampler.len();
@@ -175,7 +175,7 @@ where
         Ok(DataLoaderIter { queue, record: self.record.clone(), waited: Duration::ZERO, start: Instant::now() })
     }
 
-    /// How long the last epoch waited for data, or this one has so far.
+    /// Times of the last epoch, or of this one so far.
     pub fn times(&self) -> LoadTimes {
         *self.record.times.lock()
     }

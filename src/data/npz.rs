@@ -36,7 +36,7 @@ struct Member {
     method: u16,
     checksum: u32,
     packed: u64,
-    /// Where its own header begins.
+    /// Place of its own header.
     at: u64,
 }
 

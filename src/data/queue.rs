@@ -94,7 +94,7 @@ impl<B> Shared<B> {
         caught(|| (self.work)(number)).unwrap_or_else(refused)
     }
 
-    /// What each thread does.
+    /// The work of one thread.
     fn run(&self) {
         let mut state = self.state.lock();
         while !state.stopped && state.begun < self.end {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Numbers of items for an epoch. They follow from the epoch and nothing else, so that any epoch can be repeated.
 pub trait Sampler: Send + Sync {
-    /// How many numbers an epoch has.
+    /// Length of an epoch.
     fn len(&self) -> usize;
 
     /// The numbers of an epoch, in their order.

@@ -233,6 +233,11 @@ fn items_are_stacked_and_padded() {
         let message = refusal.unwrap_err().to_string();
         assert!(message.contains(text), "{message}");
     }
+    let several = |targets: &[i32]| Sample { image: sample([1, 1, 1]).image, target: targets.to_vec() };
+    let batch = stack_images(vec![several(&[0, 2]), several(&[]), several(&[1])]).unwrap();
+    let hot = batch.multi_hot(3).unwrap();
+    assert_eq!((hot.shape(), hot.values()), (&[3, 3][..], &[1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0][..]));
+    assert!(batch.multi_hot(2).unwrap_err().to_string().contains("image 0 is of class 2, of 2"));
     let masks =
         stack_masks(&[Image::new([1, 1, 2], vec![0, 255]).unwrap(), Image::new([1, 1, 2], vec![3, 4]).unwrap()]);
     let masks = masks.unwrap();
