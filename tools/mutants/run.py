@@ -218,7 +218,7 @@ def judge(one, number, rest, passed):
 
 
 def prove(judged):
-    """Runs each call that found mutants and never passed with one, without any: it must pass."""
+    """Runs each call that found one of these mutants and passed with none, without any: it must pass."""
     passed = {name for _, result in judged for name in result["passed"]}
     for one, result in judged:
         if result["outcome"] == "found" and result["by"] not in passed:
@@ -301,7 +301,7 @@ def main():
     numbers = {one.key: number for number, one in compiled.items()}
     build([*tests.LIKELIEST, *((name for name, _ in tests.REST) if options.rest else [])])
 
-    results, judged = known_results(), []
+    results, judged, fresh = known_results(), [], []
     for kind, count in counts.items():
         for one in drawn[kind]:
             if sum(mutant.kind == kind for mutant, _ in judged) == count:
@@ -314,13 +314,14 @@ def main():
             if due:
                 passed = [] if options.again or result is None else result["passed"]
                 result = one.told() | judge(one, numbers.get(one.key), options.rest, passed)
+                fresh.append((one, result))
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(result) + "\n")
                 print(result["outcome"], result.get("seconds", ""), result.get("by", ""), one.operator, one.key, sep=" | ", flush=True)
             if result["outcome"] != "refused":
                 judged.append((one, result))
                 report([*known_results().values()])
-    prove(judged)
+    prove(fresh)
 
 
 if __name__ == "__main__":
