@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
 use crate::graph::list::Few;
-use crate::graph::node::{GradientSlot, State, Tensor, record_leaf};
+use crate::graph::node::{GradientSlot, Node, State, Tensor, record_leaf};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::graph::pack::Pack;
 use crate::graph::registry::Registry;
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::hash::Hasher;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A named slot that holds a tensor and can be assigned a new one.
 ///
@@ -34,6 +34,8 @@ pub(super) struct Slot {
     value: Mutex<Value>,
     /// `None` in buffers and frozen parameters.
     gradient: Mutex<Option<GradientSlot>>,
+    /// The optimizer that changed the value last, and the gradient that it did so by.
+    changed_by: Mutex<Option<(u64, Weak<Node>)>>,
     /// The scope it was made in.
     registry: Option<Arc<Registry>>,
 }
@@ -79,7 +81,8 @@ impl Parameter {
     fn with(name: String, value: &Tensor, is_buffer: bool, registry: Option<Arc<Registry>>) -> Parameter {
         let gradient = (!is_buffer).then(GradientSlot::default);
         let value = Mutex::new(Value::Own(leaf(value, gradient.clone())));
-        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient: Mutex::new(gradient), registry }))
+        let (gradient, changed_by) = (Mutex::new(gradient), Mutex::default());
+        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, registry }))
     }
 
     pub(super) fn of(slot: Arc<Slot>) -> Parameter {
@@ -201,6 +204,18 @@ impl Parameter {
     pub(crate) fn each_once(parameters: impl IntoIterator<Item = Parameter>) -> Vec<Parameter> {
         let mut met = HashSet::new();
         parameters.into_iter().filter(|parameter| met.insert(Arc::as_ptr(&parameter.slot))).collect()
+    }
+
+    /// Whether an optimizer other than `optimizer` has changed the value by this gradient.
+    pub(crate) fn is_changed_by_other(&self, optimizer: u64, gradient: &Tensor) -> bool {
+        let changed = self.slot.changed_by.lock();
+        changed.as_ref().is_some_and(|(by, node)| *by != optimizer && node.as_ptr() == Arc::as_ptr(&gradient.node))
+    }
+
+    /// Remembers that an optimizer has changed the value by the gradient.
+    pub(crate) fn changed_by(&self, optimizer: u64) {
+        let gradient = self.grad().map(|gradient| (optimizer, Arc::downgrade(&gradient.node)));
+        *self.slot.changed_by.lock() = gradient;
     }
 
     /// Whether both are clones of one parameter.

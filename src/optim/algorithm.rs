@@ -3,8 +3,9 @@
 use super::Hyper;
 use super::bundle::Bundle;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Segment, Tensor};
 use crate::ops::rule::Rule;
+use crate::shape::Shape;
 use std::fmt::Debug;
 
 /// The options of one kind of optimizer, and the formula they belong to.
@@ -18,6 +19,11 @@ pub trait Algorithm: Clone + Debug + Send + Sync + 'static {
 
     /// Refuses options out of their ranges.
     fn check(&self) -> Result<()>;
+
+    /// Refuses parameters that it can't change.
+    fn check_parameter(_name: &str, _shape: &Shape) -> Result<()> {
+        Ok(())
+    }
 
     fn form(&self) -> Self::Form;
 
@@ -98,6 +104,18 @@ impl Step<'_> {
     /// For each element the norm of its parameter's part of a tensor.
     pub fn norms(&mut self, elements: &Tensor) -> Result<Tensor> {
         self.bundle.runs()?.by_parameter(&SQUARE.of(&[elements], [])?)?.sqrt()
+    }
+
+    /// The parameters' parts of a tensor.
+    pub fn parts(&self, elements: &Tensor) -> Result<Vec<Tensor>> {
+        let flat = elements.reshape(&[-1])?;
+        let part = |&Segment { start, shape }: &Segment| flat.narrow(0, start, shape.numel())?.reshape_to(shape);
+        self.bundle.parameters.segments().iter().map(part).collect()
+    }
+
+    /// Parts for each parameter side by side.
+    pub fn packed(&self, parts: &[Tensor]) -> Result<Tensor> {
+        self.bundle.gradient(parts)
     }
 
     /// The gradient with a decay on top: `g + decay p`.

@@ -48,7 +48,7 @@ impl<A: Algorithm> Engine<A> {
         if groups.is_empty() {
             return Err(Error::invalid(A::NAME, "there are no groups of parameters"));
         }
-        let mut engine = Engine { groups: Vec::new(), slots: Slots::default(), clipping: Clipping::default() };
+        let mut engine = Engine { groups: Vec::new(), slots: Slots::new(), clipping: Clipping::default() };
         engine.add(groups)?;
         Ok(engine)
     }
@@ -70,6 +70,9 @@ impl<A: Algorithm> Engine<A> {
             options.check()?;
             let (group, form, maximize) = (self.groups.len(), options.form(), options.maximize());
             let buffers = options.buffers();
+            for parameter in &parameters {
+                A::check_parameter(parameter.name(), &parameter.holds().0)?;
+            }
             self.groups.push(Group { options, form, maximize });
             let alike = |other: &Group<A>| (other.form, other.maximize) == (form, maximize);
             let form = self.groups.iter().position(alike).unwrap_or(group);

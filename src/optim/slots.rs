@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Before, Device, Parameter, RandomState, Tensor, ascribe_to_caller, no_grad};
 use crate::number::nearest;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A bundle before its step.
 struct Undo {
@@ -44,15 +45,23 @@ pub(super) struct Part<'a> {
     pub stop: Option<&'a Tensor>,
 }
 
-#[derive(Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
     bundles: Vec<Bundle>,
     /// The norm of the last step's gradients, where it is limited.
     norm: Option<Tensor>,
+    /// Tells it from other optimizers.
+    number: u64,
 }
 
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 impl Slots {
+    pub fn new() -> Slots {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Slots { slots: Vec::new(), bundles: Vec::new(), norm: None, number }
+    }
+
     /// Takes groups in: their trained parameters, with buffers.
     #[track_caller]
     pub fn add(&mut self, op: &'static str, groups: Vec<Entering>) -> Result<()> {
@@ -142,7 +151,10 @@ impl Slots {
         let recorded = no_grad(|| self.record(guard.as_deref_mut(), clipping, update, &mut undo));
         let result = recorded.and_then(|()| self.flush());
         if result.is_ok() {
-            self.slots.iter_mut().for_each(|slot| slot.stepped_by = None);
+            for slot in &mut self.slots {
+                slot.stepped_by = None;
+                slot.parameter.changed_by(self.number);
+            }
             return result;
         }
         undo.into_iter().for_each(|undo| self.take_back(undo));
@@ -195,6 +207,13 @@ impl Slots {
         undo: &mut Vec<Undo>,
     ) -> Result<()> {
         let mut of_slots: Vec<Option<Tensor>> = self.slots.iter().map(Slot::gradient).collect();
+        for (slot, gradient) in self.slots.iter().zip(&of_slots) {
+            if gradient.as_ref().is_some_and(|gradient| slot.parameter.is_changed_by_other(self.number, gradient)) {
+                let rule = "has been changed by another optimizer by this gradient: it should belong to one of them, or \
+                            zero_grad be called between their steps";
+                return Err(Error::invalid("step", format!("{} {rule}", slot.parameter.name())));
+            }
+        }
         self.regroup(&of_slots)?;
         let mut gradients = Vec::new();
         for (index, bundle) in self.bundles.iter().enumerate() {
@@ -256,7 +275,10 @@ impl Slots {
         for &member in &bundle.members {
             let slot = &mut self.slots[member];
             match is_done {
-                true => slot.stepped_by = slot.parameter.grad(),
+                true => {
+                    slot.stepped_by = slot.parameter.grad();
+                    slot.parameter.changed_by(self.number);
+                }
                 false => slot.steps = undo.steps,
             }
         }

@@ -213,3 +213,25 @@ fn norms_of_parameters_in_one_pack_are_their_own() {
         }
     }
 }
+
+#[test]
+fn a_parameter_moves_by_a_gradient_in_one_optimizer_only() {
+    for device in devices() {
+        let all = parameters(&device);
+        let sgd = |parameters: &[Parameter]| Sgd::new(parameters.to_vec(), SgdOptions::default().lr(0.1)).unwrap();
+        let (mut first, mut second) = (sgd(&all[..2]), sgd(&all[1..]));
+        backward(&all);
+        first.step().unwrap();
+        let before = bits(&all);
+        let error = second.step().unwrap_err().to_string();
+        assert!(error.contains("p1 has been changed by another optimizer"), "{error}");
+        assert_eq!(bits(&all), before);
+        // One optimizer may do so; and another one by another gradient.
+        first.step().unwrap();
+        first.zero_grad();
+        second.step().unwrap();
+        backward(&all);
+        second.step().unwrap();
+        assert_eq!(second.steps().unwrap(), [1, 2, 2, 2]);
+    }
+}

@@ -17,6 +17,7 @@ mod lr_finder;
 mod mnist;
 mod models;
 mod modules;
+mod muon;
 mod nn;
 mod optim;
 mod resume;
