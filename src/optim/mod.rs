@@ -25,6 +25,7 @@ mod radam;
 mod rmsprop;
 mod rprop;
 mod runs;
+mod sam;
 mod sgd;
 mod slots;
 mod state;
@@ -47,6 +48,7 @@ pub use nadam::{NAdam, NAdamOptions};
 pub use radam::{RAdam, RAdamOptions};
 pub use rmsprop::{RmsProp, RmsPropOptions};
 pub use rprop::{Rprop, RpropOptions};
+pub use sam::{Sam, SamOptions};
 pub use sgd::{Sgd, SgdOptions};
 
 use crate::error::{Error, Result};

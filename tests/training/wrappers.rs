@@ -3,7 +3,9 @@
 
 use crate::common::own_adapter;
 use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Module, Scope};
-use wgrad::optim::{AdamW, AdamWOptions, Averaged, Averaging, Lookahead, LookaheadOptions, Optimizer, Sgd, SgdOptions};
+use wgrad::optim::{
+    AdamW, AdamWOptions, Averaged, Averaging, Lookahead, LookaheadOptions, Optimizer, Sam, SamOptions, Sgd, SgdOptions,
+};
 use wgrad::{Device, Parameter, Result, Tensor, train};
 
 fn parameters(device: &Device) -> Vec<Parameter> {
@@ -130,4 +132,42 @@ fn statistics_are_the_mean_over_the_batches_whatever_they_were() {
         let got = running.mean.value().to_vec::<f32>().unwrap();
         assert!(got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-5), "{got:?}");
     }
+}
+
+#[test]
+fn sam_takes_its_two_steps_in_turns() {
+    for device in devices() {
+        let parameters = parameters(&device);
+        let sgd = Sgd::new(parameters.clone(), SgdOptions::default().lr(0.25)).unwrap();
+        let mut sam = Sam::new(sgd, SamOptions::default().rho(2.0)).unwrap();
+        let backward = || {
+            for parameter in &parameters {
+                parameter.value().square().unwrap().sum_all().unwrap().backward().unwrap();
+            }
+        };
+        let message = sam.step().unwrap_err().to_string();
+        assert_eq!(message, "sam: call first_step(), compute the gradients again, and then step()");
+        assert_eq!(sam.first_step().unwrap_err().to_string(), "sam: no parameter has a gradient to go up by");
+        backward();
+        sam.first_step().unwrap();
+        let message = sam.first_step().unwrap_err().to_string();
+        assert!(message.starts_with("sam: a first_step() follows another"), "{message}");
+        // 207 elements of 1, whose gradient has the length 2 sqrt(207).
+        let up = 1.0 + 2.0 / 207f32.sqrt();
+        assert!(values(&parameters).iter().all(|value| (value - up).abs() < 1e-6));
+        backward();
+        sam.step().unwrap();
+        assert!(values(&parameters).iter().all(|value| (value - (1.0 - 0.5 * up)).abs() < 1e-6));
+        // One without a gradient stays, and counts for nothing.
+        sam.zero_grad();
+        let before = values(&parameters);
+        parameters[0].value().square().unwrap().sum_all().unwrap().backward().unwrap();
+        sam.first_step().unwrap();
+        let climbed = values(&parameters);
+        assert!((climbed[0] - before[0] - 2.0 / 3f32.sqrt()).abs() < 1e-6, "{} to {}", before[0], climbed[0]);
+        assert_eq!(climbed[3..], before[3..]);
+    }
+    let sgd = Sgd::new(parameters(&Device::reference()), SgdOptions::default()).unwrap();
+    let error = Sam::new(sgd, SamOptions::default().rho(f64::NAN)).map(drop).unwrap_err().to_string();
+    assert!(error.contains("rho is NaN"), "{error}");
 }

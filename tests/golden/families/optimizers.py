@@ -394,5 +394,8 @@ FAMILIES = [
     optim_radam,
     optim_adamax,
     optim_lion,
+    optim_lars,
+    optim_lamb,
     optim_wrapped,
+    optim_sam,
 ]

@@ -54,6 +54,12 @@ impl<'a> Attributes<'a> {
         })
     }
 
+    /// A number, or null for none.
+    pub fn optional(&self, name: &'static str, default: Option<f64>) -> Result<Option<f64>, Refusal> {
+        let given = self.map(name, Value::as_f64)?;
+        Ok(if self.all.contains_key(name) { given } else { default })
+    }
+
     /// A pair of numbers.
     pub fn pair(&self, name: &'static str, default: (f64, f64)) -> Result<(f64, f64), Refusal> {
         match self.numbers(name)?.as_deref() {

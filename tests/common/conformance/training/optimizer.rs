@@ -3,7 +3,8 @@
 use super::wrap::Wrapped;
 use super::{Attributes, Case, Refusal, Values, options, schedule};
 use serde_json::Value;
-use wgrad::optim::lr_scheduler::LrScheduler;
+use wgrad::optim::lr_scheduler::{LrSchedule, LrScheduler};
+use wgrad::optim::{Optimizer, Sam};
 use wgrad::{Device, Parameter, Tensor};
 
 /// The parameters after the last step, and their averages where they are averaged.
@@ -22,22 +23,14 @@ pub(super) fn run(name: &str, case: &Case, device: &Device) -> Result<Vec<Values
     let optimizer = options::make(name, &attributes, &groups, &parameters)?;
     let wrappers = attributes.objects("wrap")?;
     attributes.finish()?;
-    let Wrapped { mut optimizer, mut averages } = Wrapped::new(optimizer, &wrappers)?;
+    let Wrapped { mut optimizer, mut averages, sam } = Wrapped::new(optimizer, &wrappers)?;
     // The optimizer has them by groups.
     averages.sort_by_key(|average| parameters.iter().position(|p| average.name().ends_with(p.name())));
-    let mut scheduler = match scheduled {
-        Some(attrs) => Some(LrScheduler::new(&mut *optimizer, schedule::named(attrs)?)?),
-        None => None,
-    };
-    for step in 0..run.steps / run.accumulate {
-        optimizer.zero_grad();
-        for t in step * run.accumulate..(step + 1) * run.accumulate {
-            run.add_gradients(t, &parameters)?;
-        }
-        run.clip(&parameters)?;
-        optimizer.step()?;
-        if let Some(scheduler) = &mut scheduler {
-            scheduler.step(&mut *optimizer)?;
+    let scheduled = scheduled.map(schedule::named).transpose()?;
+    match sam {
+        None => run.train(&mut optimizer, None, scheduled, &parameters)?,
+        Some(options) => {
+            run.train(&mut Sam::new(optimizer, options)?, Some(Sam::first_step), scheduled, &parameters)?;
         }
     }
     parameters.iter().chain(&averages).map(|parameter| Ok(Values::read(&parameter.value())?)).collect()
@@ -49,8 +42,6 @@ struct Run {
     steps: usize,
     accumulate: usize,
     missing: Vec<(usize, usize)>,
-    clip_norm: Option<f64>,
-    clip_value: Option<f64>,
 }
 
 impl Run {
@@ -62,28 +53,30 @@ impl Run {
         }
         let pair = |pair: &Value| Some((pair.get(0)?.as_u64()? as usize, pair.get(1)?.as_u64()? as usize));
         let missing = attributes.map("missing", |value| value.as_array()?.iter().map(pair).collect())?;
-        let (clip_norm, clip_value) =
-            (attributes.map("clip_grad_norm", Value::as_f64)?, attributes.map("clip_grad_value", Value::as_f64)?);
-        Ok(Run { gradients, steps, accumulate, missing: missing.unwrap_or_default(), clip_norm, clip_value })
+        Ok(Run { gradients, steps, accumulate, missing: missing.unwrap_or_default() })
     }
 
-    fn clip(&self, parameters: &[Parameter]) -> wgrad::Result<()> {
-        if let Some(max) = self.clip_norm {
-            let mut sum = 0.0;
-            for gradient in parameters.iter().filter_map(Parameter::grad) {
-                sum += gradient.to_f64()?.iter().map(|v| v * v).sum::<f64>();
+    /// Takes all steps; with a `first_step`, each by the gradient after that.
+    fn train<O: Optimizer>(
+        &self,
+        optimizer: &mut O,
+        first_step: Option<fn(&mut O) -> wgrad::Result<()>>,
+        scheduled: Option<Box<dyn LrSchedule>>,
+        parameters: &[Parameter],
+    ) -> wgrad::Result<()> {
+        let mut scheduler = scheduled.map(|schedule| LrScheduler::new(optimizer, schedule)).transpose()?;
+        let stride = if first_step.is_some() { 2 } else { self.accumulate };
+        for begin in (0..self.steps - self.steps % stride).step_by(stride) {
+            optimizer.zero_grad();
+            for t in begin..begin + stride {
+                self.add_gradients(t, parameters)?;
+                if let Some(first_step) = first_step.filter(|_| t == begin) {
+                    first_step(optimizer)?;
+                }
             }
-            let factor = (max / (sum.sqrt() + 1e-6)).min(1.0) as f32;
-            for parameter in parameters {
-                let clipped = parameter.grad().map(|gradient| gradient.mul_scalar(factor)).transpose()?;
-                parameter.set_grad(clipped)?;
-            }
-        }
-        if let Some(max) = self.clip_value {
-            for parameter in parameters {
-                let max = max as f32;
-                let clipped = parameter.grad().map(|g| g.clamp(Some(-max), Some(max))).transpose()?;
-                parameter.set_grad(clipped)?;
+            optimizer.step()?;
+            if let Some(scheduler) = &mut scheduler {
+                scheduler.step(optimizer)?;
             }
         }
         Ok(())

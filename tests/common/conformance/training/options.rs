@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use wgrad::Parameter;
 use wgrad::optim::{
     Adadelta, AdadeltaOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW, AdamWOptions, Adamax, AdamaxOptions,
-    Lion, LionOptions, NAdam, NAdamOptions, Optimizer, ParamGroup, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop,
-    RpropOptions, Sgd, SgdOptions,
+    Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, NAdam, NAdamOptions, Optimizer, ParamGroup, RAdam,
+    RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
 };
 
 type Made = Result<Box<dyn Optimizer>, Refusal>;
@@ -19,18 +19,34 @@ pub(super) fn make(
     parameters: &[Parameter],
 ) -> Made {
     let grouped = Grouped { attributes, groups, parameters };
+    let norm = attributes.map("clip_grad_norm", Value::as_f64)?;
+    let value = attributes.map("clip_grad_value", Value::as_f64)?;
+    macro_rules! made {
+        ($kind:ident, $read:ident) => {{
+            let mut made = $kind::with_groups(grouped.read($read)?)?;
+            if let Some(norm) = norm {
+                made = made.clip_grad_norm(norm)?;
+            }
+            if let Some(value) = value {
+                made = made.clip_grad_value(value)?;
+            }
+            Ok(Box::new(made))
+        }};
+    }
     match name {
-        "SGD" => Ok(Box::new(Sgd::with_groups(grouped.read(sgd)?)?)),
-        "Adam" => Ok(Box::new(Adam::with_groups(grouped.read(adam)?)?)),
-        "AdamW" => Ok(Box::new(AdamW::with_groups(grouped.read(adamw)?)?)),
-        "Adagrad" => Ok(Box::new(Adagrad::with_groups(grouped.read(adagrad)?)?)),
-        "Adadelta" => Ok(Box::new(Adadelta::with_groups(grouped.read(adadelta)?)?)),
-        "RMSprop" => Ok(Box::new(RmsProp::with_groups(grouped.read(rmsprop)?)?)),
-        "Rprop" => Ok(Box::new(Rprop::with_groups(grouped.read(rprop)?)?)),
-        "NAdam" => Ok(Box::new(NAdam::with_groups(grouped.read(nadam)?)?)),
-        "RAdam" => Ok(Box::new(RAdam::with_groups(grouped.read(radam)?)?)),
-        "Adamax" => Ok(Box::new(Adamax::with_groups(grouped.read(adamax)?)?)),
-        "Lion" => Ok(Box::new(Lion::with_groups(grouped.read(lion)?)?)),
+        "SGD" => made!(Sgd, sgd),
+        "Adam" => made!(Adam, adam),
+        "AdamW" => made!(AdamW, adamw),
+        "Adagrad" => made!(Adagrad, adagrad),
+        "Adadelta" => made!(Adadelta, adadelta),
+        "RMSprop" => made!(RmsProp, rmsprop),
+        "Rprop" => made!(Rprop, rprop),
+        "NAdam" => made!(NAdam, nadam),
+        "RAdam" => made!(RAdam, radam),
+        "Adamax" => made!(Adamax, adamax),
+        "Lion" => made!(Lion, lion),
+        "LARS" => made!(Lars, lars),
+        "LAMB" => made!(Lamb, lamb),
         _ => Err(Refusal::Unsupported(format!("optimizer {name}"))),
     }
 }
@@ -94,3 +110,13 @@ fields!(nadam: NAdamOptions {
 fields!(radam: RAdamOptions { number: lr eps weight_decay; pair: betas; flag: decoupled_weight_decay maximize; });
 fields!(adamax: AdamaxOptions { number: lr eps weight_decay; pair: betas; flag: maximize; });
 fields!(lion: LionOptions { number: lr weight_decay; pair: betas; flag: maximize; });
+fields!(lars: LarsOptions {
+    number: lr momentum dampening weight_decay trust_coeff eps;
+    flag: nesterov trust_clip always_adapt;
+});
+fields!(lamb: LambOptions {
+    number: lr eps weight_decay;
+    pair: betas;
+    optional: max_grad_norm;
+    flag: bias_correction grad_averaging trust_clip always_adapt decoupled_decay;
+});

@@ -1,0 +1,250 @@
+//! Sharpness-aware minimization.
+
+use super::options::options;
+use super::runs::Runs;
+use super::wrapper::left_to;
+use super::{Guard, Hyper, Optimizer};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Pack, Parameter, Tensor, no_grad};
+use crate::number::nearest;
+use crate::ops::pack;
+use std::sync::{Arc, Weak};
+
+const OP: &str = "sam";
+/// Added to the norm, as in the authors' code.
+const EPS: f32 = 1e-12;
+
+options! {
+    /// Options of [`Sam`]; the defaults are the paper's.
+    SamOptions {
+        /// How far the way up is.
+        rho: f64 = 0.05,
+        /// Whether the way is as long for large weights as for small ones, in their own measure (ASAM).
+        adaptive: bool = false,
+    }
+}
+
+/// Sharpness-aware minimization (Foret et al., 2021) round any optimizer: a step by the gradient at the worst place nearby.
+///
+/// With the gradient `g` of all parameters together, [`first_step`](Sam::first_step) goes up to `p + rho g / |g|`; with
+/// `adaptive` (Kwon et al., 2021) to `p + rho p^2 g / |p g|`. There the gradient is computed anew, and
+/// [`step`](Optimizer::step) takes the inner optimizer's step by it, from where the parameters were. Nothing is read back,
+/// and both take a few launches a pack.
+///
+/// ```
+/// use wgrad::optim::{Optimizer, Sam, SamOptions, Sgd, SgdOptions};
+/// use wgrad::{Device, Parameter, Tensor};
+///
+/// let device = Device::reference();
+/// let x = Parameter::new("x", &Tensor::full(&device, &[1], 4.0f32)?);
+/// let sgd = Sgd::new(vec![x.clone()], SgdOptions::default().lr(0.25))?;
+/// let mut optimizer = Sam::new(sgd, SamOptions::default().rho(1.0))?;
+/// x.value().square()?.backward()?;
+/// optimizer.first_step()?; // up to 5
+/// x.value().square()?.backward()?;
+/// optimizer.step()?;
+/// optimizer.zero_grad();
+/// assert_eq!(x.value().item::<f32>()?, 1.5); // 4 - 0.25 * 10
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct Sam<O> {
+    inner: O,
+    options: SamOptions,
+    state: Place,
+    runs: Vec<(Weak<Pack>, Runs)>,
+}
+
+/// Where the parameters are.
+enum Place {
+    /// Where the last step left them.
+    Down,
+    /// Up, and what they were before.
+    Up(Vec<(Values, Tensor)>),
+    /// Where the last step left them, with the gradient of the place above.
+    Back,
+}
+
+/// Parameters that change together.
+enum Values {
+    Pack(Arc<Pack>, Vec<Parameter>),
+    Alone(Parameter),
+}
+
+impl Values {
+    /// All parameters: those of whole packs together.
+    fn of(parameters: Vec<Parameter>) -> Vec<Values> {
+        let mut packs: Vec<(Arc<Pack>, Vec<Parameter>)> = Vec::new();
+        let mut values = Vec::new();
+        for parameter in parameters {
+            match parameter.pack() {
+                Some(of) => match packs.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &of)) {
+                    Some((_, members)) => members.push(parameter),
+                    None => packs.push((of, vec![parameter])),
+                },
+                None => values.push(Values::Alone(parameter)),
+            }
+        }
+        for (of, members) in packs {
+            let at = |segment| members.iter().find(|member| member.is_part_of(&of, segment)).cloned();
+            match (0..of.segments().len()).map(at).collect::<Option<Vec<_>>>() {
+                Some(in_order) => values.push(Values::Pack(of, in_order)),
+                None => values.extend(members.into_iter().map(Values::Alone)),
+            }
+        }
+        values
+    }
+
+    fn value(&self) -> Tensor {
+        match self {
+            Values::Pack(pack, _) => pack.value(),
+            Values::Alone(parameter) => parameter.value(),
+        }
+    }
+
+    fn assign(&self, value: &Tensor) -> Result<()> {
+        match self {
+            Values::Pack(pack, _) => pack.assign(value),
+            Values::Alone(parameter) => parameter.assign(value)?,
+        }
+        Ok(())
+    }
+
+    /// The gradients, in f32 and 0 where there are none; `None` where there are none at all.
+    fn gradient(&self) -> Result<Option<Tensor>> {
+        let (of, members) = match self {
+            Values::Alone(parameter) => {
+                return parameter.grad().map(|gradient| gradient.to_dtype(DType::F32)).transpose();
+            }
+            Values::Pack(of, members) => (of, members),
+        };
+        if members.iter().all(|member| member.grad().is_none()) {
+            return Ok(None);
+        }
+        let given = |member: &Parameter| member.grad().map_or_else(|| member.value().zeros_like(), Ok);
+        let gradients = members.iter().map(given).collect::<Result<Vec<Tensor>>>()?;
+        let whole = of.value();
+        let sizes: Vec<isize> = whole.shape().iter().map(|&size| nearest(size)).collect();
+        pack(&gradients, of.segments(), whole.numel())?.reshape(&sizes)?.to_dtype(DType::F32).map(Some)
+    }
+}
+
+impl<O: Optimizer> Sam<O> {
+    /// Round an optimizer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `rho` is negative or not finite.
+    pub fn new(inner: O, options: SamOptions) -> Result<Sam<O>> {
+        super::options::at_least_zero(OP, "rho", options.rho)?;
+        Ok(Sam { inner, options, state: Place::Down, runs: Vec::new() })
+    }
+
+    /// The optimizer inside.
+    pub fn inner(&self) -> &O {
+        &self.inner
+    }
+
+    /// The optimizer inside, to add a group.
+    pub fn inner_mut(&mut self) -> &mut O {
+        &mut self.inner
+    }
+
+    /// Goes up by the gradients, and forgets them: compute them again, for the same batch, and take the
+    /// [`step`](Optimizer::step). Running statistics of norms take both passes in.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where no parameter has a gradient, or where the parameters are up already; nothing has moved
+    /// then.
+    #[track_caller]
+    pub fn first_step(&mut self) -> Result<()> {
+        if let Place::Up(_) = self.state {
+            return Err(Error::invalid(OP, "a first_step() follows another: compute the gradients and call step()"));
+        }
+        let ways = no_grad(|| self.ways())?;
+        let mut before = Vec::new();
+        for (values, up) in ways {
+            let old = values.value();
+            values.assign(&up)?;
+            before.push((values, old));
+        }
+        self.state = Place::Up(before);
+        self.inner.zero_grad();
+        Ok(())
+    }
+
+    /// The places above.
+    #[track_caller]
+    fn ways(&mut self) -> Result<Vec<(Values, Tensor)>> {
+        self.runs.retain(|(pack, _)| pack.strong_count() > 0);
+        let mut parts = Vec::new();
+        let mut squares: Option<Tensor> = None;
+        for values in Values::of(self.inner.parameters()) {
+            let Some(gradient) = values.gradient()? else { continue };
+            let value = values.value().to_dtype(DType::F32)?;
+            let measured = if self.options.adaptive { gradient.mul(&value)? } else { gradient.clone() };
+            let square = self.total(&values, &measured.square()?)?;
+            squares = Some(match squares {
+                Some(sum) => sum.add(&square)?,
+                None => square,
+            });
+            let way = if self.options.adaptive { measured.mul(&value)? } else { gradient };
+            parts.push((values, value, way));
+        }
+        let squares = squares.ok_or_else(|| Error::invalid(OP, "no parameter has a gradient to go up by"))?;
+        let factor = squares.sqrt()?.add_scalar(EPS)?.reciprocal()?.mul_scalar(nearest(self.options.rho))?;
+        let up = |(values, value, way): (Values, Tensor, Tensor)| {
+            let dtype = values.value().dtype();
+            let rank = value.rank();
+            let factor = if rank == 2 { factor.clone() } else { factor.reshape(&vec![1; rank])? };
+            let up = value.add(&way.mul(&factor)?)?.to_dtype(dtype)?;
+            Ok((values, up))
+        };
+        parts.into_iter().map(up).collect()
+    }
+
+    /// The sum of all elements that belong to parameters, `[1, 1]`.
+    fn total(&mut self, values: &Values, elements: &Tensor) -> Result<Tensor> {
+        let Values::Pack(pack, _) = values else { return elements.sum_all()?.reshape(&[1, 1]) };
+        let known = self.runs.iter().position(|(of, _)| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, pack)));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                self.runs.push((Arc::downgrade(pack), Runs::new(pack)?));
+                self.runs.len() - 1
+            }
+        };
+        self.runs[at].1.total(elements)
+    }
+}
+
+impl<O: Optimizer> Optimizer for Sam<O> {
+    left_to!((this) this.inner);
+    /// Goes back and takes the inner optimizer's step by the gradients that were computed above.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where no [`first_step`](Sam::first_step) came before; those of the inner optimizer, after which
+    /// the call can be made again.
+    #[track_caller]
+    fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
+        match &self.state {
+            Place::Down => {
+                return Err(Error::invalid(OP, "call first_step(), compute the gradients again, and then step()"));
+            }
+            Place::Up(before) => before.iter().try_for_each(|(values, old)| values.assign(old))?,
+            Place::Back => {}
+        }
+        self.state = Place::Back;
+        self.inner.step_with(guard)?;
+        self.state = Place::Down;
+        Ok(())
+    }
+    fn buffers(&self) -> Vec<Parameter> {
+        self.inner.buffers()
+    }
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.inner.counts()
+    }
+    fn set_counts(&mut self, counts: &[u64]) {
+        self.inner.set_counts(counts);
+    }
+}
