@@ -49,16 +49,19 @@ const UNCLIPPED: [f64; 10] = [-0.421896164, 0.527603836, -1.37139616, -0.1686961
 const BY_VALUE: [f64; 10] = [-0.13343, -0.36657, 1.36657, -0.258944475, -0.221989475, -0.108608825, 0.36657, -1.13343, 0.291209037, 0.228616501];
 #[rustfmt::skip]
 const ADAPTIVE: [f64; 10] = [0.380400351, -0.726264298, 1.487065, 0.0856574153, 0.00825078714, -0.146562469, 0.701856209, -0.59252982, 0.225792139, 0.575979737];
+#[rustfmt::skip]
+const ADAPTIVE_FROM_HALF: [f64; 10] = [0.379421959, -0.727736703, 1.48658062, 0.059261598, 0.0126722683, -0.080506391, 0.701335329, -0.591748626, 0.227167794, 0.576265211];
 
 type Clip = fn(Sgd) -> Result<Sgd>;
 
 #[test]
 fn clipping_is_pytorchs_and_timms() {
-    let cases: [(Clip, _, _); 4] = [
+    let cases: [(Clip, _, _); 5] = [
         (|sgd| sgd.clip_grad_norm(0.5), BY_NORM, Some(17.7195)),
         (|sgd| sgd.clip_grad_norm(1e6), UNCLIPPED, Some(17.5271)),
         (|sgd| sgd.clip_grad_value(0.7), BY_VALUE, None),
         (|sgd| sgd.adaptive_clip_grad(0.3, 0.05), ADAPTIVE, None),
+        (|sgd| sgd.adaptive_clip_grad(0.3, 0.5), ADAPTIVE_FROM_HALF, None),
     ];
     for device in devices() {
         for (at, (clip, expected, expected_norm)) in cases.iter().enumerate() {

@@ -145,6 +145,7 @@ fn helpers_split_by_names_dimensions_and_layers() {
     assert_eq!(names(&groups), [vec!["conv.bias"], vec!["conv.weight"], vec!["fc.weight"], vec!["bn.weight"]]);
     assert_eq!(groups.iter().map(|group| group.options.weight_decay).collect::<Vec<_>>(), [0.0, 0.1, 0.1, 0.0]);
     let groups = layer_decay(all.clone(), sgd, 0.5, &["conv.*", "bn.*", "fc.*"]).unwrap();
+    assert_eq!(names(&groups), [vec!["conv.weight", "conv.bias"], vec!["bn.weight"], vec!["fc.weight"]]);
     assert_eq!(groups.iter().map(|group| group.options.lr).collect::<Vec<_>>(), [0.25, 0.5, 1.0]);
     for (error, text) in [
         (groups_by_name(all.clone(), sgd, &[("conv*", sgd), ("conv.bias", sgd)]).err(), "\"conv.bias\" matches no"),
