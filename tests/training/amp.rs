@@ -4,10 +4,13 @@ use crate::common;
 use serde_json::Value;
 use std::path::Path;
 use wgrad::amp::{AutocastOptions, GradScaler, GradScalerOptions, autocast, autocast_with};
+use wgrad::data::{Batch, Mnist};
+use wgrad::models::{CifarCnn, LeNet5};
 use wgrad::nn::{Linear, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    DType, Device, DeviceOptions, Disable, Error, Graph, Noop, Parameter, Reduction, Result, Tensor, checkpoint,
+    CrossEntropyOptions, DType, Device, DeviceOptions, Disable, Error, Graph, Noop, PadMode, Parameter, Reduction,
+    Result, Tensor, checkpoint,
 };
 
 fn noop(f16: bool) -> Device {
@@ -260,4 +263,58 @@ fn nothing_is_created_after_the_second_step() {
     }
     assert!(made[1..].iter().all(|now| *now == made[1]), "{made:?}");
     assert_eq!(adam.steps().unwrap()[0], 5);
+}
+
+/// The accuracy on MNIST's test images after training on so many others, padded to `side` and repeated in `channels`.
+fn accuracy(device: &Device, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 2], is_half: bool) -> f64 {
+    let [channels, side] = input;
+    let (limit, epochs) = if channels == 1 { (60_000, 3) } else { (10_000, 2) };
+    let mnist = Mnist::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist")).unwrap();
+    let train = mnist.train.limit(limit).unwrap();
+    let shown = |images: &Tensor| {
+        let (edge, count) = ((side - 28) as isize / 2, images.shape()[0]);
+        images.pad(&[edge; 4], PadMode::Constant(0.0))?.expand(&[count as isize, channels as isize, -1, -1])
+    };
+    let autocast =
+        |body: &dyn Fn() -> Result<Tensor>| autocast_with(&AutocastOptions::default().enabled(is_half), body);
+    device.manual_seed(0);
+    let model = make(&Scope::new(device)).unwrap();
+    let mut adam = Adam::new(&*model, AdamOptions::default().lr(2e-3)).unwrap();
+    let mut scaler = GradScaler::new(device, GradScalerOptions::default().enabled(is_half)).unwrap();
+    for epoch in 0..epochs {
+        for batch in train.shuffled(device, 64, 0, epoch).unwrap() {
+            let Batch { images, labels } = batch.unwrap();
+            let images = shown(&images).unwrap();
+            let loss = autocast(&|| model.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default()));
+            scaler.scale(&loss.unwrap()).unwrap().backward().unwrap();
+            scaler.step(&mut adam).unwrap();
+            scaler.update().unwrap();
+            adam.zero_grad();
+        }
+        // At a constant rate the accuracy wavers by what is to be told apart here.
+        adam.set_lr(0, 2e-3 * 0.3f64.powi(epoch as i32 + 1)).unwrap();
+    }
+    model.eval();
+    let mut right = 0.0;
+    for batch in mnist.test.batches(device, 500).unwrap() {
+        let Batch { images, labels } = batch.unwrap();
+        let images = shown(&images).unwrap();
+        let guesses = autocast(&|| model.forward(&images)?.argmax(1)).unwrap();
+        right += guesses.eq(&labels).unwrap().to_dtype(DType::F32).unwrap().sum_all().unwrap().item::<f32>().unwrap();
+    }
+    f64::from(right) / mnist.test.len() as f64
+}
+
+/// Minutes long, so behind `WGRAD_TEST_ALL`.
+#[test]
+fn half_precision_is_as_accurate() {
+    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
+    let Some(device) = common::own_adapter().filter(|device| all && common::has_f16(device)) else { return };
+    type Network = (fn(&Scope) -> Result<Box<dyn Module>>, [usize; 2]);
+    let networks: [Network; 2] =
+        [(|scope| Ok(Box::new(LeNet5::new(scope)?)), [1, 28]), (|scope| Ok(Box::new(CifarCnn::new(scope)?)), [3, 32])];
+    for (make, input) in networks {
+        let [single, half] = [false, true].map(|is_half| accuracy(&device, make, input, is_half));
+        assert!((single - half).abs() <= 0.003, "{input:?}: {single} in f32, {half} in f16");
+    }
 }

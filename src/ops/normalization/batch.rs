@@ -93,7 +93,7 @@ impl Tensor {
                 return Err(Error::invalid(OP, rule));
             }
             let dims: Vec<usize> = (0..shape.len()).filter(|&d| d != 1).collect();
-            let moments = Moments::of_batch(&x, &dims, count)?;
+            let moments = Moments::of_batch(self, &x, &dims, count)?;
             if self.numel() > 0 {
                 update(running_mean, &moments.mean, momentum)?;
                 update(running_var, &moments.unbiased(count)?, momentum)?;

@@ -51,13 +51,15 @@ impl<'a> Moments<'a> {
     /// lies further off would make the deviation larger itself. So the variance, a difference of two squares at most
     /// 257 times as large as it is, loses 8 of its 24 bits at worst, and none worth mentioning where samples are alike.
     #[track_caller]
-    fn of_batch(x: &'a Tensor, dims: &'a [usize], count: usize) -> Result<Moments<'a>> {
+    fn of_batch(given: &Tensor, x: &'a Tensor, dims: &'a [usize], count: usize) -> Result<Moments<'a>> {
         if count <= SHORT {
             return Moments::new(x, dims);
         }
         let _line = ascribe_to_caller();
         let first = x.shape()[0].div_ceil(PARTS);
-        no_grad(|| Moments::around(&x.narrow(0, 0, first)?.mean_keepdim(dims)?, x, dims))
+        // Of what was given: read in part, the cast of f16 would be stored, and each of its readers can as well compute it.
+        let samples = || given.narrow(0, 0, first)?.to_dtype(DType::F32);
+        no_grad(|| Moments::around(&samples()?.mean_keepdim(dims)?, x, dims))
     }
 
     /// From the mean `d` and the mean square of the deviations from a value that is about the mean: `about + d` and
