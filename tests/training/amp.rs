@@ -1,6 +1,8 @@
 //! Training in half precision.
 
 use crate::common;
+use crate::common::chains::{Chain, Shape};
+use crate::common::steps::{gpu, software};
 use serde_json::Value;
 use std::path::Path;
 use wgrad::amp::{AutocastOptions, GradScaler, GradScalerOptions, autocast, autocast_with};
@@ -263,6 +265,32 @@ fn nothing_is_created_after_the_second_step() {
     }
     assert!(made[1..].iter().all(|now| *now == made[1]), "{made:?}");
     assert_eq!(adam.steps().unwrap()[0], 5);
+}
+
+/// Peaks of a step of convolutions with norms and rectifiers, in f16 and in f32.
+fn peak(noop: Noop, options: &AutocastOptions) -> u64 {
+    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let chain = Chain::new(&Scope::new(&device), Shape::Plain, 16, 32).unwrap();
+    let mut sgd = Sgd::new(&chain, SgdOptions::default()).unwrap();
+    let x = Tensor::ones(&device, &[32, 16, 32, 32]).unwrap();
+    let labels = Tensor::from_slice(&device, &[1i32; 32], &[32]).unwrap();
+    device.sync().unwrap();
+    device.reset_peak_stats();
+    let loss = || chain.forward(&x)?.cross_entropy(&labels, &CrossEntropyOptions::default());
+    autocast_with(options, loss).unwrap().backward().unwrap();
+    sgd.step().unwrap();
+    device.stats().bytes_live_peak
+}
+
+/// What is kept for gradients is f16; temporaries are not.
+#[test]
+fn half_precision_keeps_half_as_much() {
+    for noop in [software(), gpu()] {
+        let [single, half] =
+            [false, true].map(|is_half| peak(noop.clone(), &AutocastOptions::default().enabled(is_half)));
+        let share = half as f64 / single as f64;
+        assert!(share <= 0.6, "{half} bytes are {share:.3} of {single} on {noop:?}");
+    }
 }
 
 /// The accuracy on MNIST's test images after training on so many others, padded to `side` and repeated in `channels`.

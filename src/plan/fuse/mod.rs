@@ -110,9 +110,14 @@ impl<'a> Fusion<'a> {
                 }
             }
             let large = read.values().filter(|&&bytes| 2 * bytes > output.bytes()).count();
-            // The one user of a value would read it; what that is computed from must be there all the same.
+            // The one user of a value would read it; what that is computed from must be there all the same. Its one user, a cast
+            // say, leaves it to others where each of them computes that.
+            let has_users = |call: usize| wiring.consumers(call).len() > 1;
             let is_there = |root: &Root| match *root {
-                Edge::Node { index, .. } => self.former.kept.contains(root) || wiring.consumers(index).len() > 1,
+                Edge::Node { index, .. } => {
+                    let leaves_it = |&(user, _): &(usize, usize)| self.recomputed[user] && has_users(user);
+                    self.former.kept.contains(root) || has_users(index) || wiring.consumers(index).iter().any(leaves_it)
+                }
                 Edge::Source(_) => true,
             };
             let pays = wiring.consumers(node).len() > 1 || read.keys().all(is_there);
