@@ -10,7 +10,7 @@ use wgrad::nn::{
 };
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{self, Position};
-use wgrad::{DType, Device, Error, Parameter, Result, Tensor};
+use wgrad::{DType, Device, DeviceOptions, Error, Noop, Parameter, Result, Tensor};
 
 fn devices() -> impl Iterator<Item = Device> {
     [Some(Device::reference()), own_adapter()].into_iter().flatten()
@@ -290,6 +290,33 @@ fn freezing_forgets_gradients_and_tells_of_names_that_do_not_exist() {
             assert!(text.contains(pattern) && text.contains("begin with fc, norm"), "{text}");
         }
         assert!(!net.parameters().iter().any(Parameter::requires_grad), "nothing was thawed by an error");
+    }
+}
+
+#[test]
+fn steps_after_a_switch_soon_make_nothing_new() {
+    let device =
+        Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap();
+    let net = Sequential::new(&Scope::new(&device)).make(|s| Linear::new(s, 4, 4)).unwrap();
+    let net = net.push(Relu).make(|s| Linear::new(s, 4, 4)).unwrap();
+    let mut adam = Adam::new(&net, AdamOptions::default()).unwrap();
+    let x = Tensor::ones(&device, &[2, 4]).unwrap();
+    let mut step = || {
+        net.forward(&x).unwrap().square().unwrap().sum_all().unwrap().backward().unwrap();
+        adam.step().unwrap();
+        adam.zero_grad();
+        let stats = device.stats();
+        [stats.plans, stats.pipelines, stats.bind_groups, stats.buffers]
+    };
+    let mut settled = || -> [u64; 4] { (0..4).map(|_| step()).last().unwrap() };
+    for round in 0..2 {
+        let before = settled();
+        assert_eq!(settled(), before);
+        net.freeze("0.*").unwrap();
+        let frozen = settled();
+        assert!(round > 0 || frozen[0] > before[0], "fewer gradients are another plan");
+        assert_eq!(settled(), frozen);
+        net.unfreeze("0.*").unwrap();
     }
 }
 
