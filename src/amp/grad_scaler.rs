@@ -7,6 +7,7 @@ use crate::number::nearest;
 use crate::ops::autocast::settings_made;
 use crate::ops::rule::Rule;
 use crate::optim::{Guard, Optimizer};
+use crate::state::{Numbers, State};
 use std::collections::HashSet;
 
 const OP: &str = "grad_scaler";
@@ -243,11 +244,24 @@ impl GradScaler {
     pub fn scale_value(&self) -> Result<f64> {
         if self.options.enabled { Ok(f64::from(self.scale.value().item::<f32>()?)) } else { Ok(1.0) }
     }
+}
 
-    /// The scale and the steps in a row without an infinity, f32 `[]` each, for a checkpoint: what is assigned to them
-    /// is gone on with.
-    pub fn state(&self) -> [&Parameter; 2] {
-        [&self.scale, &self.streak]
+/// The scale, and the steps in a row without an infinity: all of it is on the device.
+impl State for GradScaler {
+    fn kind(&self) -> &'static str {
+        OP
+    }
+    fn tensors(&self) -> Vec<Parameter> {
+        vec![self.scale.clone(), self.streak.clone()]
+    }
+    fn numbers(&self) -> Result<Numbers> {
+        Ok(Numbers::new())
+    }
+    fn check_numbers(&mut self, _: &Numbers) -> Result<()> {
+        Ok(())
+    }
+    fn set_numbers(&mut self, _: &Numbers) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use wgrad::data::{Batch, Mnist};
 use wgrad::models::{CifarCnn, LeNet5};
 use wgrad::nn::{Linear, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
+use wgrad::train::State;
 use wgrad::{
     CrossEntropyOptions, DType, Device, DeviceOptions, Disable, Error, Graph, Noop, PadMode, Parameter, Reduction,
     Result, Tensor, checkpoint,
@@ -206,7 +207,7 @@ fn a_scaler_goes_on_from_its_state() {
     let mut first = GradScaler::new(&device, options).unwrap();
     (0..5).for_each(|_| step(&mut first));
     let mut second = GradScaler::new(&device, options).unwrap();
-    for (to, from) in second.state().into_iter().zip(first.state()) {
+    for (to, from) in second.tensors().into_iter().zip(first.tensors()) {
         to.assign(&from.value()).unwrap();
     }
     step(&mut second);

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use wgrad::Parameter;
 use wgrad::optim::{
     Adadelta, AdadeltaOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW, AdamWOptions, Adamax, AdamaxOptions,
-    Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, NAdam, NAdamOptions, Optimizer, ParamGroup, RAdam,
-    RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
+    AdjustLr, Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, Muon, MuonOptions, NAdam, NAdamOptions,
+    Optimizer, ParamGroup, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
 };
 
 type Made = Result<Box<dyn Optimizer>, Refusal>;
@@ -45,6 +45,7 @@ pub(super) fn make(
         "RAdam" => made!(RAdam, radam),
         "Adamax" => made!(Adamax, adamax),
         "Lion" => made!(Lion, lion),
+        "Muon" => made!(Muon, muon),
         "LARS" => made!(Lars, lars),
         "LAMB" => made!(Lamb, lamb),
         _ => Err(Refusal::Unsupported(format!("optimizer {name}"))),
@@ -120,3 +121,26 @@ fields!(lamb: LambOptions {
     optional: max_grad_norm;
     flag: bias_correction grad_averaging trust_clip always_adapt decoupled_decay;
 });
+
+fn muon(a: &Attributes, o: MuonOptions) -> Result<MuonOptions, Refusal> {
+    let coefficients = match a.numbers("ns_coefficients")?.as_deref() {
+        None => o.ns_coefficients,
+        Some(&[linear, cubic, quintic]) => (linear, cubic, quintic),
+        Some(_) => return Err(a.wrong("ns_coefficients")),
+    };
+    let adjust = match a.map("adjust_lr_fn", Value::as_str)? {
+        None => o.adjust_lr_fn,
+        Some("original") => AdjustLr::Original,
+        Some("match_rms_adamw") => AdjustLr::MatchRmsAdamw,
+        Some("spectral_unclamped") => AdjustLr::SpectralUnclamped,
+        Some(_) => return Err(a.wrong("adjust_lr_fn")),
+    };
+    Ok(o.lr(a.number("lr", o.lr)?)
+        .weight_decay(a.number("weight_decay", o.weight_decay)?)
+        .momentum(a.number("momentum", o.momentum)?)
+        .nesterov(a.flag("nesterov", o.nesterov)?)
+        .ns_coefficients(coefficients)
+        .eps(a.number("eps", o.eps)?)
+        .ns_steps(a.count("ns_steps", o.ns_steps as u64)? as usize)
+        .adjust_lr_fn(adjust))
+}
