@@ -168,7 +168,7 @@ fn run() -> Outcome<()> {
         for shape in SHAPES.into_iter().filter(|shape| shape.name().contains(&arguments.filter)) {
             for blocks in (3..).map(|power| 1 << power).take_while(|&blocks| blocks <= most) {
                 let noop = Some(Noop::default()).filter(|_| !is_computed);
-                let options = DeviceOptions { noop, ..DeviceOptions::default() };
+                let options = DeviceOptions::default().noop(noop);
                 let row = measure(&options, shape, blocks)?;
                 let [user_ms, kept_ms] = row.user_ms.unwrap_or([f64::NAN; 2]);
                 println!(

@@ -27,9 +27,7 @@ use std::time::Instant;
 use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
-use wgrad::{
-    Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, Noop, Padding, Parameter, Result, Tensor,
-};
+use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, Noop, Parameter, Result, Tensor};
 
 /// Counts what this thread asks of the system's allocator.
 struct Counting;
@@ -90,7 +88,7 @@ const WORKS: [Work; 2] = [
 
 /// Sixteen convolutions, each with batch normalization and ReLU.
 fn deep(scope: &Scope) -> Result<Box<dyn Module>> {
-    let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let options = Conv2dOptions::default().padding(1);
     let mut net = Sequential::new(scope);
     for _ in 0..16 {
         net = net.make(|s| Conv2d::without_bias(s, 8, 8, [3, 3], &options))?;
@@ -113,7 +111,7 @@ struct Training {
 
 impl Training {
     fn new(work: &Work) -> Result<Training> {
-        let options = DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() };
+        let options = DeviceOptions::default().noop(Noop::default());
         let device = Device::with_options(&options)?;
         let net = (work.build)(&Scope::new(&device))?;
         let adam = Adam::new(net.parameters(), AdamOptions::default())?;

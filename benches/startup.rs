@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wgrad::models::LeNet5;
 use wgrad::nn::{Conv2d, Flatten, Linear, MaxPool2d, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
-use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Padding, Tensor};
+use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Tensor};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -58,7 +58,7 @@ const WORKS: [Work; 2] = [
 
 /// Convolutions of 3 x 3 with 32, 32, 64 and 64 channels, pooled after every second, and two linear layers.
 fn cifar_cnn(scope: &Scope) -> wgrad::Result<Box<dyn Module>> {
-    let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let options = Conv2dOptions::default().padding(1);
     let mut net = Sequential::new(scope);
     for channels in [[3, 32, 32], [32, 64, 64]] {
         for pair in channels.windows(2) {
@@ -78,7 +78,7 @@ fn now() -> Result<Duration> {
 fn child(work: &Work, started: Duration, adapter: Option<String>) -> Result<()> {
     let elapsed = || -> Result<f64> { Ok((now()? - started).as_secs_f64() * 1e3) };
     let main = elapsed()?;
-    let device = Device::with_options(&DeviceOptions { adapter_name: adapter, ..DeviceOptions::default() })?;
+    let device = Device::with_options(&DeviceOptions::default().adapter_name(adapter))?;
     let opened = elapsed()?;
     let net = (work.build)(&Scope::new(&device))?;
     let mut optimizer = Adam::new(net.parameters(), AdamOptions::default())?;

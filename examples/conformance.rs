@@ -46,7 +46,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let device = if arguments.reference {
         Device::reference()
     } else {
-        let options = DeviceOptions { adapter_name: arguments.adapter.clone(), ..DeviceOptions::default() };
+        let options = DeviceOptions::default().adapter_name(arguments.adapter.clone());
         Device::with_options(&options).map_err(|error| error.to_string())?
     };
     let (mut passed, mut failed, mut unsupported) = (0, 0, 0);

@@ -191,7 +191,7 @@ fn open(arguments: &Arguments) -> Result<Device> {
     if arguments.reference {
         return Ok(Device::reference());
     }
-    let options = DeviceOptions { adapter_name: arguments.adapter.clone(), ..DeviceOptions::default() };
+    let options = DeviceOptions::default().adapter_name(arguments.adapter.clone());
     let is_named = arguments.adapter.is_some() || std::env::var_os("WGPU_ADAPTER_NAME").is_some();
     match Device::with_options(&options) {
         Err(error @ Error::NoAdapter { .. }) if !is_named => {

@@ -45,6 +45,7 @@ pub mod nn;
 mod number;
 pub mod ops;
 pub mod optim;
+mod options;
 mod pattern;
 mod plan;
 mod profile;
@@ -77,6 +78,7 @@ pub use ops::{
     Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions, TripletMarginWithDistanceOptions,
     UnfoldOptions,
 };
+pub use options::As;
 pub use profile::{Profile, ProfileRow};
 pub use shader::{Fault, Formula, Kernel, Kernels, Operand, Word, fold_groups};
 pub use shape::{Layout, MAX_RANK, Shape};

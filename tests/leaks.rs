@@ -33,7 +33,7 @@ const STATES: [(&str, State); 12] = [
     }),
     ("a new Sgd", |device, _| {
         let layer = Linear::new(&Scope::new(device), 4, 4)?;
-        Ok(Box::new(Sgd::new(layer.parameters(), SgdOptions { momentum: 0.9, ..SgdOptions::default() })?))
+        Ok(Box::new(Sgd::new(layer.parameters(), SgdOptions::default().momentum(0.9))?))
     }),
     ("a new Adam", |device, _| {
         let layer = Linear::new(&Scope::new(device), 4, 4)?;
@@ -71,7 +71,7 @@ const STATES: [(&str, State); 12] = [
     ("gradients with a history in their leaves", |_, x| {
         let leaf = x.requires_grad();
         let y = leaf.square()?.mul(&leaf)?.sum_all()?;
-        y.backward_with(BackwardOptions { create_graph: true, ..BackwardOptions::default() })?;
+        y.backward_with(BackwardOptions::default().create_graph(true))?;
         Ok(Box::new((leaf, y)))
     }),
     ("a backward pass that failed", |_, x| {
@@ -103,7 +103,7 @@ fn open_and_drop(options: &DeviceOptions, state: State) {
 fn a_dropped_device_leaves_nothing_behind() {
     // Nothing is compiled ahead: that takes devices of its own.
     let disable = Disable { ahead: true, ..Disable::default() };
-    let driver = DeviceOptions { disable, ..DeviceOptions::default() };
+    let driver = DeviceOptions::default().disable(disable);
     let noop = DeviceOptions { noop: Some(Noop::default()), ..driver.clone() };
     let kinds = [Some(noop), adapter().map(|_| driver)];
     for (options, count) in kinds.into_iter().zip(DEVICES).filter_map(|(options, count)| Some((options?, count))) {

@@ -41,7 +41,7 @@ fn resident() -> usize {
 
 fn train(device: &Device, sizes: usize) -> Vec<Taken> {
     let net = ResNet18::cifar(&Scope::new(device), 10).unwrap();
-    let mut sgd = Sgd::new(net.parameters(), SgdOptions { lr: 0.01, ..SgdOptions::default() }).unwrap();
+    let mut sgd = Sgd::new(net.parameters(), SgdOptions::default().lr(0.01)).unwrap();
     let mut step = |[height, width]: [usize; 2]| {
         let start = Instant::now();
         let x = Tensor::ones(device, &[1, 3, height, width]).unwrap();
@@ -93,6 +93,6 @@ fn further_sizes_compile_nothing() {
     if std::env::var_os("WGRAD_TEST_ALL").is_none() {
         return;
     }
-    let device = Device::with_options(&DeviceOptions { noop: Some(software()), ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().noop(software())).unwrap();
     further(&train(&device, SIZES));
 }

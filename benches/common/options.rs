@@ -46,7 +46,7 @@ impl Options {
 
     /// The device that was asked for, opened anew.
     pub fn device(&self) -> Outcome<Device> {
-        Ok(Device::with_options(&DeviceOptions { adapter_name: self.adapter.clone(), ..DeviceOptions::default() })?)
+        Ok(Device::with_options(&DeviceOptions::default().adapter_name(self.adapter.clone()))?)
     }
 
     /// How long to time.

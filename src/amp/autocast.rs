@@ -3,42 +3,18 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::autocast::{Autocast, set};
+use crate::options::options;
 
-/// What [`autocast_with`] is set to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AutocastOptions {
-    /// The type of products: f16.
-    pub dtype: DType,
-    /// Whether operations choose their types at all. Without, they take what they are given.
-    pub enabled: bool,
-    /// Where an adapter has no 16-bit floats, stay with f32 instead of an error.
-    pub or_f32: bool,
-}
-
-impl Default for AutocastOptions {
-    /// f16, enabled, and an error where an adapter lacks it.
-    fn default() -> AutocastOptions {
-        AutocastOptions { dtype: DType::F16, enabled: true, or_f32: false }
-    }
-}
-
-impl AutocastOptions {
-    /// Sets [`dtype`](AutocastOptions::dtype).
-    #[must_use = "it returns options with the field set"]
-    pub fn dtype(self, dtype: DType) -> AutocastOptions {
-        AutocastOptions { dtype, ..self }
-    }
-
-    /// Sets [`enabled`](AutocastOptions::enabled).
-    #[must_use = "it returns options with the field set"]
-    pub fn enabled(self, enabled: bool) -> AutocastOptions {
-        AutocastOptions { enabled, ..self }
-    }
-
-    /// Sets [`or_f32`](AutocastOptions::or_f32).
-    #[must_use = "it returns options with the field set"]
-    pub fn or_f32(self, or_f32: bool) -> AutocastOptions {
-        AutocastOptions { or_f32, ..self }
+options! {
+    /// What [`autocast_with`] is set to; by default f16, and an error where an adapter lacks it.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    AutocastOptions {
+        /// The type of products: f16.
+        dtype: DType = DType::F16,
+        /// Whether operations choose their types at all. Without, they take what they are given.
+        enabled: bool = true,
+        /// Where an adapter has no 16-bit floats, stay with f32 instead of an error.
+        or_f32: bool = false,
     }
 }
 

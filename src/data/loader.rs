@@ -4,61 +4,26 @@ use super::dataset::check_index;
 use super::queue::{Queue, caught};
 use super::{Dataset, Sampler};
 use crate::error::{Error, Result};
+use crate::options::options;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Options of a [`DataLoader`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DataLoaderOptions {
-    /// Items of a batch.
-    pub batch_size: usize,
-    /// Threads that fetch items; with none, whoever asks for a batch makes it.
-    pub workers: usize,
-    /// Batches that each thread may be ahead.
-    pub prefetch: usize,
-    /// Leaves off the last batch where it would be shorter.
-    pub drop_last: bool,
-    /// Leaves out items whose [`get`](Dataset::get) is an error, and counts them ([`DataLoader::skipped`]), instead of ending the
-    /// epoch. A batch none of whose items can be had is an error.
-    pub skip_errors: bool,
-}
-
-impl Default for DataLoaderOptions {
-    fn default() -> DataLoaderOptions {
-        DataLoaderOptions { batch_size: 64, workers: 2, prefetch: 2, drop_last: false, skip_errors: false }
-    }
-}
-
-impl DataLoaderOptions {
-    /// Items of a batch.
-    #[must_use = "it returns options with the field set"]
-    pub fn batch_size(self, batch_size: usize) -> DataLoaderOptions {
-        DataLoaderOptions { batch_size, ..self }
-    }
-
-    /// Threads that fetch items.
-    #[must_use = "it returns options with the field set"]
-    pub fn workers(self, workers: usize) -> DataLoaderOptions {
-        DataLoaderOptions { workers, ..self }
-    }
-
-    /// Batches that each thread may be ahead.
-    #[must_use = "it returns options with the field set"]
-    pub fn prefetch(self, prefetch: usize) -> DataLoaderOptions {
-        DataLoaderOptions { prefetch, ..self }
-    }
-
-    /// Leaves off a shorter last batch.
-    #[must_use = "it returns options with the field set"]
-    pub fn drop_last(self, drop_last: bool) -> DataLoaderOptions {
-        DataLoaderOptions { drop_last, ..self }
-    }
-
-    /// Leaves out items that are errors, and counts them.
-    #[must_use = "it returns options with the field set"]
-    pub fn skip_errors(self, skip_errors: bool) -> DataLoaderOptions {
-        DataLoaderOptions { skip_errors, ..self }
+options! {
+    /// Options of a [`DataLoader`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    DataLoaderOptions {
+        /// Items of a batch.
+        batch_size: usize = 64,
+        /// Threads that fetch items; with none, whoever asks for a batch makes it.
+        workers: usize = 2,
+        /// Batches that each thread may be ahead.
+        prefetch: usize = 2,
+        /// Leaves off the last batch where it would be shorter.
+        drop_last: bool = false,
+        /// Leaves out items whose [`get`](Dataset::get) is an error, and counts them ([`DataLoader::skipped`]), instead of ending the
+        /// epoch. A batch none of whose items can be had is an error.
+        skip_errors: bool = false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::device::{Debug, Disable};
 use crate::error::{Error, Result};
+use crate::options::options;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,52 +75,54 @@ pub struct AdapterInfo {
     pub cooperative_matrices: bool,
 }
 
-/// Which adapter to open, and how long to wait for it.
-///
-/// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
-/// first, as `NAME-HASH.wgsl`.
-///
-/// ```
-/// use wgrad::{Device, DeviceOptions};
-/// let missing = DeviceOptions { adapter_name: Some("no such adapter".into()), ..DeviceOptions::default() };
-/// let error = Device::with_options(&missing).unwrap_err();
-/// assert!(error.to_string().contains("no such adapter"));
-/// ```
-#[derive(Clone, Debug)]
-pub struct DeviceOptions {
-    /// Backends to look at; `WGPU_BACKEND` in the environment where this is `None`.
-    pub backends: Option<wgpu::Backends>,
-    /// A part of the adapter's name, in any case; `WGPU_ADAPTER_NAME` where this is `None`.
-    pub adapter_name: Option<String>,
-    /// Who compiles shaders on DX12; `WGPU_DX12_COMPILER` where this is `None`, as `dxc` or `fxc`. Where that is not set either,
-    /// it is DXC if a `dxcompiler.dll` (1.8.2502 or later) lies beside the program or on the `PATH`, else FXC, which comes with
-    /// Windows. FXC takes seconds for some kernels where DXC takes tenths, and has neither subgroups nor 16-bit floats, so
-    /// ship DXC. A DLL somewhere else is `DynamicDxc { dxc_path }`.
-    pub dx12_compiler: Option<wgpu::Dx12Compiler>,
-    /// Integrated before discrete (`LowPower`) or after; `WGPU_POWER_PREF` where this is `None`.
-    pub power_preference: Option<wgpu::PowerPreference>,
-    /// How long a synchronisation point waits for the device before it returns [`Error::Timeout`].
-    pub timeout: Duration,
-    /// Fast paths to leave out; `WGRAD_DISABLE` in the environment adds to them.
-    pub disable: Disable,
-    /// Checks that run with every operation; `WGRAD_DEBUG` in the environment adds to them.
-    pub debug: Debug,
-    /// Tunes whatever is planned first, for ten seconds at most altogether, as [`Device::tune`](crate::Device::tune) does;
-    /// `WGRAD_TUNE=1` in the environment does too.
-    pub tune: bool,
-    /// The folder for the file of tuning's winners; where this is `None`, `WGRAD_CACHE_DIR`, or else wgrad's folder among
-    /// the user's caches.
-    pub cache_folder: Option<PathBuf>,
-    /// The bytes that a plan should take at most, with what it reads: where it takes more, values of the forward pass are
-    /// computed again for the backward pass until it doesn't, whatever that costs. Where this is `None`, that takes at most
-    /// a twentieth of the plan's own time. It is a wish: what cannot be computed again stays.
-    pub memory_budget: Option<u64>,
-    /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
-    /// that is not arithmetic.
-    pub noop: Option<Noop>,
-    /// Fills every buffer with NaN bits when it is taken, and looks after each run whether a kernel wrote past
-    /// the end of one, which is [`Error::Internal`]. Slow: for tests of kernels.
-    pub poison: bool,
+options! {
+    /// Which adapter to open, and how long to wait for it.
+    ///
+    /// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
+    /// first, as `NAME-HASH.wgsl`.
+    ///
+    /// ```
+    /// use wgrad::{Device, DeviceOptions};
+    /// let missing = DeviceOptions::default().adapter_name("no such adapter");
+    /// let error = Device::with_options(&missing).unwrap_err();
+    /// assert!(error.to_string().contains("no such adapter"));
+    /// ```
+    #[derive(Clone, Debug)]
+    DeviceOptions {
+        /// Backends to look at; `WGPU_BACKEND` in the environment where this is `None`.
+        backends: Option<wgpu::Backends> = None,
+        /// A part of the adapter's name, in any case; `WGPU_ADAPTER_NAME` where this is `None`.
+        adapter_name: Option<String> = None,
+        /// Who compiles shaders on DX12; `WGPU_DX12_COMPILER` where this is `None`, as `dxc` or `fxc`. Where that is not set either,
+        /// it is DXC if a `dxcompiler.dll` (1.8.2502 or later) lies beside the program or on the `PATH`, else FXC, which comes with
+        /// Windows. FXC takes seconds for some kernels where DXC takes tenths, and has neither subgroups nor 16-bit floats, so
+        /// ship DXC. A DLL somewhere else is `DynamicDxc { dxc_path }`.
+        dx12_compiler: Option<wgpu::Dx12Compiler> = None,
+        /// Integrated before discrete (`LowPower`) or after; `WGPU_POWER_PREF` where this is `None`.
+        power_preference: Option<wgpu::PowerPreference> = None,
+        /// How long a synchronisation point waits for the device before it returns [`Error::Timeout`].
+        timeout: Duration = Duration::from_secs(600),
+        /// Fast paths to leave out; `WGRAD_DISABLE` in the environment adds to them.
+        disable: Disable = Disable::default(),
+        /// Checks that run with every operation; `WGRAD_DEBUG` in the environment adds to them.
+        debug: Debug = Debug::default(),
+        /// Tunes whatever is planned first, for ten seconds at most altogether, as [`Device::tune`](crate::Device::tune) does;
+        /// `WGRAD_TUNE=1` in the environment does too.
+        tune: bool = false,
+        /// The folder for the file of tuning's winners; where this is `None`, `WGRAD_CACHE_DIR`, or else wgrad's folder among
+        /// the user's caches.
+        cache_folder: Option<PathBuf> = None,
+        /// The bytes that a plan should take at most, with what it reads: where it takes more, values of the forward pass are
+        /// computed again for the backward pass until it doesn't, whatever that costs. Where this is `None`, that takes at most
+        /// a twentieth of the plan's own time. It is a wish: what cannot be computed again stays.
+        memory_budget: Option<u64> = None,
+        /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
+        /// that is not arithmetic.
+        noop: Option<Noop> = None,
+        /// Fills every buffer with NaN bits when it is taken, and looks after each run whether a kernel wrote past
+        /// the end of one, which is [`Error::Internal`]. Slow: for tests of kernels.
+        poison: bool = false,
+    }
 }
 
 /// What the noop adapter claims to be, which decides the variants of kernels.
@@ -173,25 +176,6 @@ impl Noop {
             device_type: Some(if self.software { wgpu::DeviceType::Cpu } else { wgpu::DeviceType::DiscreteGpu }),
             subgroup_min_size: Some(self.subgroup_size.max(4)),
             subgroup_max_size: Some(self.subgroup_size.max(4)),
-        }
-    }
-}
-
-impl Default for DeviceOptions {
-    fn default() -> DeviceOptions {
-        DeviceOptions {
-            backends: None,
-            adapter_name: None,
-            dx12_compiler: None,
-            power_preference: None,
-            timeout: Duration::from_secs(600),
-            disable: Disable::default(),
-            debug: Debug::default(),
-            tune: false,
-            cache_folder: None,
-            memory_budget: None,
-            noop: None,
-            poison: false,
         }
     }
 }
@@ -358,8 +342,7 @@ mod tests {
     #[test]
     fn dx12_compiles_with_what_was_asked_for() {
         let dxc_path = "compilers/dxcompiler.dll".to_string();
-        let options =
-            DeviceOptions { dx12_compiler: Some(Dx12Compiler::DynamicDxc { dxc_path }), ..DeviceOptions::default() };
+        let options = DeviceOptions::default().dx12_compiler(Dx12Compiler::DynamicDxc { dxc_path });
         let chosen = instance_descriptor(&options).backend_options.dx12.shader_compiler;
         assert!(
             matches!(&chosen, Dx12Compiler::DynamicDxc { dxc_path } if dxc_path == "compilers/dxcompiler.dll"),

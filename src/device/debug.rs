@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 ///
 /// ```
 /// use wgrad::{Debug, Device, DeviceOptions, Error, Tensor};
-/// let options = DeviceOptions { debug: Debug { nan: true, ..Debug::default() }, ..DeviceOptions::default() };
+/// let options = DeviceOptions::default().debug(Debug { nan: true, ..Debug::default() });
 /// # if Device::adapters().is_empty() { return Ok(()); }
 /// let device = Device::with_options(&options)?;
 /// let x = Tensor::from_slice(&device, &[1.0f32, -1.0], &[2])?;

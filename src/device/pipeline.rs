@@ -438,7 +438,7 @@ mod tests {
     /// As where one thread measures or tunes while another plans.
     #[test]
     fn whoever_compiles_an_error_is_for_those_that_wait_for_it() {
-        let noop = DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() };
+        let noop = DeviceOptions::default().noop(Noop::default());
         let gpu = Gpu::open(&noop).unwrap();
         let [planned, too_large] = [64, 4096].map(|size| gpu.pipeline(&kernel(size)).unwrap());
         let measured = gpu.pipeline(&kernel(32)).unwrap();

@@ -6,18 +6,21 @@ use crate::graph::list::Few;
 use crate::graph::node::{Node, Tensor, grad_enabled, walking, with_grad};
 use crate::graph::op::Vjp;
 use crate::graph::{ascribe, ascribe_to_caller};
+use crate::options::options;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// How [`Tensor::backward_with`] walks.
-#[derive(Clone, Debug, Default)]
-pub struct BackwardOptions {
-    /// The gradient fed into the tensor, of its shape and type; ones where it is left out, which needs a single element.
-    pub gradient: Option<Tensor>,
-    /// Leaves the graph whole, so that it can be walked again.
-    pub retain_graph: bool,
-    /// Records the gradients' own history, so that they can be differentiated; implies `retain_graph`.
-    pub create_graph: bool,
+options! {
+    /// How [`Tensor::backward_with`] walks.
+    #[derive(Clone, Debug)]
+    BackwardOptions {
+        /// The gradient fed into the tensor, of its shape and type; ones where it is left out, which needs a single element.
+        gradient: Option<Tensor> = None,
+        /// Leaves the graph whole, so that it can be walked again.
+        retain_graph: bool = false,
+        /// Records the gradients' own history, so that they can be differentiated; implies `retain_graph`.
+        create_graph: bool = false,
+    }
 }
 
 /// Gradients of `outputs` with respect to `inputs`: for each input the sum over outputs of

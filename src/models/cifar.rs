@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::{self, Conv2d, Linear, Module, Scope};
-use crate::ops::{Conv2dOptions, MaxPool2dOptions, Padding};
+use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 
 /// Four convolutions and two fully connected layers, for images of 32 x 32: `[N, 3, 32, 32] -> [N, 10]` logits,
 /// 2,168,362 parameters.
@@ -39,8 +39,8 @@ impl CifarCnn {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope) -> Result<CifarCnn> {
-        let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
-        let conv = |name, inputs, outputs| Conv2d::new(&scope.at(name), inputs, outputs, [3, 3], &padded);
+        let padded = Conv2dOptions::default().padding(1);
+        let conv = |name, inputs, outputs| Conv2d::new(&scope.at(name), inputs, outputs, 3, &padded);
         Ok(CifarCnn {
             conv1: conv("conv1", 3, 32)?,
             conv2: conv("conv2", 32, 32)?,
@@ -56,9 +56,9 @@ impl Module for CifarCnn {
     fn call(&self, input: &Tensor) -> Result<Tensor> {
         let pool = MaxPool2dOptions::default();
         let x = self.conv1.forward(input)?.relu()?;
-        let x = self.conv2.forward(&x)?.relu()?.max_pool2d([2, 2], &pool)?;
+        let x = self.conv2.forward(&x)?.relu()?.max_pool2d(2, &pool)?;
         let x = self.conv3.forward(&x)?.relu()?;
-        let x = self.conv4.forward(&x)?.relu()?.max_pool2d([2, 2], &pool)?.flatten(1, -1)?;
+        let x = self.conv4.forward(&x)?.relu()?.max_pool2d(2, &pool)?.flatten(1, -1)?;
         self.fc2.forward(&self.fc1.forward(&x)?.relu()?)
     }
     fn children(&self) -> nn::Children<'_> {

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::{self, Conv2d, Linear, Module, Scope};
-use crate::ops::{Conv2dOptions, MaxPool2dOptions, Padding};
+use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 
 /// LeNet-5 for images of 28 x 28: `[N, 1, 28, 28] -> [N, 10]` logits, 61,706 parameters.
 ///
@@ -39,10 +39,10 @@ impl LeNet5 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope) -> Result<LeNet5> {
-        let padded = Conv2dOptions { padding: Padding::Explicit([2, 2]), ..Conv2dOptions::default() };
+        let padded = Conv2dOptions::default().padding(2);
         Ok(LeNet5 {
-            conv1: Conv2d::new(&scope.at("conv1"), 1, 6, [5, 5], &padded)?,
-            conv2: Conv2d::new(&scope.at("conv2"), 6, 16, [5, 5], &Conv2dOptions::default())?,
+            conv1: Conv2d::new(&scope.at("conv1"), 1, 6, 5, &padded)?,
+            conv2: Conv2d::new(&scope.at("conv2"), 6, 16, 5, &Conv2dOptions::default())?,
             fc1: Linear::new(&scope.at("fc1"), 400, 120)?,
             fc2: Linear::new(&scope.at("fc2"), 120, 84)?,
             fc3: Linear::new(&scope.at("fc3"), 84, 10)?,
@@ -53,8 +53,8 @@ impl LeNet5 {
 impl Module for LeNet5 {
     fn call(&self, input: &Tensor) -> Result<Tensor> {
         let pool = MaxPool2dOptions::default();
-        let x = self.conv1.forward(input)?.relu()?.max_pool2d([2, 2], &pool)?;
-        let x = self.conv2.forward(&x)?.relu()?.max_pool2d([2, 2], &pool)?.flatten(1, -1)?;
+        let x = self.conv1.forward(input)?.relu()?.max_pool2d(2, &pool)?;
+        let x = self.conv2.forward(&x)?.relu()?.max_pool2d(2, &pool)?.flatten(1, -1)?;
         let x = self.fc1.forward(&x)?.relu()?;
         let x = self.fc2.forward(&x)?.relu()?;
         self.fc3.forward(&x)

@@ -62,7 +62,7 @@ impl ResNet18 {
     /// ```
     pub fn imagenet(scope: &Scope, classes: usize) -> Result<ResNet18> {
         let stem = Window { inputs: 3, outputs: 64, size: 7, stride: 2, groups: 1 };
-        let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
+        let options = MaxPool2dOptions::default().stride(2).padding(1);
         ResNet18::with_stem(scope, classes, stem, Some(MaxPool2d { kernel_size: [3, 3], options }))
     }
 

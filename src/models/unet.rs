@@ -4,25 +4,22 @@
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::{self, Conv2d, ConvTranspose2d, Module, Scope};
-use crate::ops::{Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions, Padding};
+use crate::ops::{Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions};
+use crate::options::options;
 
-/// What a [`UNet`] is made like. The default is small; the paper's has one input channel, 2 classes, depth 4 and base
-/// width 64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UNetOptions {
-    /// Channels of the images.
-    pub in_channels: usize,
-    /// Logits a pixel.
-    pub classes: usize,
-    /// How many times the size is halved.
-    pub depth: usize,
-    /// Channels at full size; each halving doubles them.
-    pub base_width: usize,
-}
-
-impl Default for UNetOptions {
-    fn default() -> UNetOptions {
-        UNetOptions { in_channels: 3, classes: 2, depth: 3, base_width: 16 }
+options! {
+    /// What a [`UNet`] is made like. The default is small; the paper's has one input channel, 2 classes, depth 4 and base
+    /// width 64.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    UNetOptions {
+        /// Channels of the images.
+        in_channels: usize = 3,
+        /// Logits a pixel.
+        classes: usize = 2,
+        /// How many times the size is halved.
+        depth: usize = 3,
+        /// Channels at full size; each halving doubles them.
+        base_width: usize = 16,
     }
 }
 
@@ -48,7 +45,7 @@ impl UNet {
     /// ```
     /// # use wgrad::{Device, Tensor, models::{UNet, UNetOptions}, nn::{Module, Scope}};
     /// # let device = Device::reference();
-    /// let options = UNetOptions { depth: 2, base_width: 4, ..UNetOptions::default() };
+    /// let options = UNetOptions::default().depth(2).base_width(4);
     /// let net = UNet::new(&Scope::new(&device), &options)?;
     /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 8, 12])?)?.shape()[..], [1, 2, 8, 12]);
     /// # Ok::<(), wgrad::Error>(())
@@ -65,7 +62,7 @@ impl UNet {
         let bottom = Double::new(&scope.at("bottom"), inputs, width(depth))?;
         let up = (0..depth).rev().enumerate();
         let up = up.map(|(i, level)| Up::new(&scope.at("up").at(i), width(level))).collect::<Result<_>>()?;
-        let head = Conv2d::new(&scope.at("head"), width(0), classes, [1, 1], &Conv2dOptions::default())?;
+        let head = Conv2d::new(&scope.at("head"), width(0), classes, 1, &Conv2dOptions::default())?;
         Ok(UNet { down, bottom, up, head })
     }
 }
@@ -81,7 +78,7 @@ impl Module for UNet {
         let mut skipped = Vec::new();
         for double in &self.down {
             let whole = double.forward(&x)?;
-            x = whole.max_pool2d([2, 2], &MaxPool2dOptions::default())?;
+            x = whole.max_pool2d(2, &MaxPool2dOptions::default())?;
             skipped.push(whole);
         }
         x = self.bottom.forward(&x)?;
@@ -129,9 +126,9 @@ struct Up {
 
 impl Up {
     fn new(scope: &Scope, outputs: usize) -> Result<Up> {
-        let twice = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        let twice = ConvTranspose2dOptions::default().stride(2);
         Ok(Up {
-            conv: ConvTranspose2d::new(&scope.at("conv"), 2 * outputs, outputs, [2, 2], &twice)?,
+            conv: ConvTranspose2d::new(&scope.at("conv"), 2 * outputs, outputs, 2, &twice)?,
             conv1: padded(&scope.at("conv1"), 2 * outputs, outputs)?,
             conv2: padded(&scope.at("conv2"), outputs, outputs)?,
         })
@@ -149,6 +146,6 @@ impl Module for Up {
 
 /// A convolution of 3 x 3 that keeps the size.
 fn padded(scope: &Scope, inputs: usize, outputs: usize) -> Result<Conv2d> {
-    let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
-    Conv2d::new(scope, inputs, outputs, [3, 3], &options)
+    let options = Conv2dOptions::default().padding(1);
+    Conv2d::new(scope, inputs, outputs, 3, &options)
 }

@@ -19,7 +19,7 @@ impl Window {
     pub fn convolution(self, scope: &Scope) -> Result<Conv2d> {
         let Window { inputs, outputs, size, stride, groups } = self;
         let padding = Padding::Explicit([size / 2; 2]);
-        let options = Conv2dOptions { stride: [stride; 2], padding, groups, ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().stride([stride; 2]).padding(padding).groups(groups);
         Conv2d::without_bias(scope, inputs, outputs, [size; 2], &options)
     }
 

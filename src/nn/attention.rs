@@ -5,37 +5,26 @@ use crate::graph::{Parameter, Tensor};
 use crate::nn::{Children, Held, Linear, Mode, Module, Scope, children, parameters};
 use crate::number::nearest;
 use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
+use crate::options::options;
 
-/// How a [`MultiheadAttention`] is made, with PyTorch's names and defaults.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MultiheadAttentionOptions {
-    /// The share of weights set to 0 at random in training.
-    pub dropout: f32,
-    /// Whether all maps have biases.
-    pub bias: bool,
-    /// Whether there is one more, learned, key and value.
-    pub add_bias_kv: bool,
-    /// Whether there is one more key and value of zeros.
-    pub add_zero_attn: bool,
-    /// The size of keys, where it is not that of queries.
-    pub kdim: Option<usize>,
-    /// The size of values, where it is not that of queries.
-    pub vdim: Option<usize>,
-    /// Whether sequences are `[N, L, E]` instead of `[L, N, E]`.
-    pub batch_first: bool,
-}
-
-impl Default for MultiheadAttentionOptions {
-    fn default() -> MultiheadAttentionOptions {
-        MultiheadAttentionOptions {
-            dropout: 0.0,
-            bias: true,
-            add_bias_kv: false,
-            add_zero_attn: false,
-            kdim: None,
-            vdim: None,
-            batch_first: false,
-        }
+options! {
+    /// How a [`MultiheadAttention`] is made, with PyTorch's names and defaults.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    MultiheadAttentionOptions {
+        /// The share of weights set to 0 at random in training.
+        dropout: f32 = 0.0,
+        /// Whether all maps have biases.
+        bias: bool = true,
+        /// Whether there is one more, learned, key and value.
+        add_bias_kv: bool = false,
+        /// Whether there is one more key and value of zeros.
+        add_zero_attn: bool = false,
+        /// The size of keys, where it is not that of queries.
+        kdim: Option<usize> = None,
+        /// The size of values, where it is not that of queries.
+        vdim: Option<usize> = None,
+        /// Whether sequences are `[N, L, E]` instead of `[L, N, E]`.
+        batch_first: bool = false,
     }
 }
 
@@ -178,7 +167,7 @@ impl MultiheadAttention {
 /// Attention of a sequence to itself: the output for it as query, key and value.
 impl Module for MultiheadAttention {
     fn call(&self, input: &Tensor) -> Result<Tensor> {
-        let output_alone = MultiHeadOptions { need_weights: false, ..MultiHeadOptions::default() };
+        let output_alone = MultiHeadOptions::default().need_weights(false);
         Ok(self.attend(input, input, input, &output_alone)?.0)
     }
     fn own_parameters(&self) -> Vec<Parameter> {

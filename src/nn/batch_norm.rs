@@ -6,23 +6,20 @@ use crate::graph::{Parameter, Tensor};
 use crate::nn::norm::affine;
 use crate::nn::{Held, Mode, Module, Scope, parameters};
 use crate::ops::BatchNormOptions;
+use crate::options::options;
 
-/// What [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`] are set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchNormLayerOptions {
-    /// Added to the variance.
-    pub eps: f32,
-    /// How far the running statistics move to the batch's; `None` makes them the mean over all batches so far.
-    pub momentum: Option<f32>,
-    /// Whether there are a weight and a bias.
-    pub affine: bool,
-    /// Whether there are running statistics. Without them, evaluation normalizes by the batch too.
-    pub track_running_stats: bool,
-}
-
-impl Default for BatchNormLayerOptions {
-    fn default() -> BatchNormLayerOptions {
-        BatchNormLayerOptions { eps: 1e-5, momentum: Some(0.1), affine: true, track_running_stats: true }
+options! {
+    /// What [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`] are set to; the defaults are PyTorch's.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    BatchNormLayerOptions {
+        /// Added to the variance.
+        eps: f32 = 1e-5,
+        /// How far the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+        momentum: Option<f32> = Some(0.1),
+        /// Whether there are a weight and a bias.
+        affine: bool = true,
+        /// Whether there are running statistics. Without them, evaluation normalizes by the batch too.
+        track_running_stats: bool = true,
     }
 }
 

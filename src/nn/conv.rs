@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Module, Scope, parameters};
 use crate::ops::{ConvOptions, ConvTransposeOptions};
+use crate::options::As;
 
 /// A convolution with learned filters over `D` dimensions: `[N, in, ..] -> [N, out, ..]`; see [`Conv1d`], [`Conv2d`] and
 /// [`Conv3d`].
@@ -85,7 +86,7 @@ impl<const D: usize> Conv<D> {
     /// ```
     /// # use wgrad::{Conv2dOptions, Device, Tensor, nn::{Conv2d, Module, Scope}};
     /// # let device = Device::reference();
-    /// let layer = Conv2d::new(&Scope::new(&device).at("conv"), 3, 8, [3, 3], &Conv2dOptions::default())?;
+    /// let layer = Conv2d::new(&Scope::new(&device).at("conv"), 3, 8, 3, &Conv2dOptions::default())?;
     /// assert_eq!(layer.weight.name(), "conv.weight");
     /// assert_eq!(layer.forward(&Tensor::ones(&device, &[2, 3, 9, 9])?)?.shape()[..], [2, 8, 7, 7]);
     /// # Ok::<(), wgrad::Error>(())
@@ -94,7 +95,7 @@ impl<const D: usize> Conv<D> {
         scope: &Scope,
         inputs: usize,
         outputs: usize,
-        kernel_size: [usize; D],
+        kernel_size: impl As<[usize; D]>,
         options: &ConvOptions<D>,
     ) -> Result<Conv<D>> {
         let layer = Conv::without_bias(scope, inputs, outputs, kernel_size, options)?;
@@ -109,10 +110,10 @@ impl<const D: usize> Conv<D> {
         scope: &Scope,
         inputs: usize,
         outputs: usize,
-        kernel_size: [usize; D],
+        kernel_size: impl As<[usize; D]>,
         options: &ConvOptions<D>,
     ) -> Result<Conv<D>> {
-        let weight = weight("Conv", scope, [outputs, inputs], kernel_size, options.groups)?;
+        let weight = weight("Conv", scope, [outputs, inputs], kernel_size.convert(), options.groups)?;
         Ok(Conv { weight, bias: None, options: *options })
     }
 }
@@ -126,8 +127,8 @@ impl<const D: usize> ConvTranspose<D> {
     /// ```
     /// # use wgrad::{ConvTranspose2dOptions, Device, Tensor, nn::{ConvTranspose2d, Module, Scope}};
     /// # let device = Device::reference();
-    /// let twice = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
-    /// let layer = ConvTranspose2d::new(&Scope::new(&device).at("up"), 8, 3, [2, 2], &twice)?;
+    /// let twice = ConvTranspose2dOptions::default().stride(2);
+    /// let layer = ConvTranspose2d::new(&Scope::new(&device).at("up"), 8, 3, 2, &twice)?;
     /// assert_eq!(layer.weight.value().shape()[..], [8, 3, 2, 2]);
     /// assert_eq!(layer.forward(&Tensor::ones(&device, &[2, 8, 5, 5])?)?.shape()[..], [2, 3, 10, 10]);
     /// # Ok::<(), wgrad::Error>(())
@@ -136,7 +137,7 @@ impl<const D: usize> ConvTranspose<D> {
         scope: &Scope,
         inputs: usize,
         outputs: usize,
-        kernel_size: [usize; D],
+        kernel_size: impl As<[usize; D]>,
         options: &ConvTransposeOptions<D>,
     ) -> Result<ConvTranspose<D>> {
         let layer = ConvTranspose::without_bias(scope, inputs, outputs, kernel_size, options)?;
@@ -151,10 +152,10 @@ impl<const D: usize> ConvTranspose<D> {
         scope: &Scope,
         inputs: usize,
         outputs: usize,
-        kernel_size: [usize; D],
+        kernel_size: impl As<[usize; D]>,
         options: &ConvTransposeOptions<D>,
     ) -> Result<ConvTranspose<D>> {
-        let weight = weight("ConvTranspose", scope, [inputs, outputs], kernel_size, options.groups)?;
+        let weight = weight("ConvTranspose", scope, [inputs, outputs], kernel_size.convert(), options.groups)?;
         Ok(ConvTranspose { weight, bias: None, options: *options })
     }
 }

@@ -26,7 +26,7 @@ impl Embedding {
     /// # use wgrad::{Device, EmbeddingOptions, Tensor, nn::{Embedding, Module, Scope}};
     /// # let device = Device::reference();
     /// let scope = Scope::new(&device).at("words");
-    /// let layer = Embedding::new(&scope, 100, 8, &EmbeddingOptions { padding_idx: Some(0), ..Default::default() })?;
+    /// let layer = Embedding::new(&scope, 100, 8, &EmbeddingOptions::default().padding_idx(0))?;
     /// let words = Tensor::from_slice(&device, &[7, 0, 42, 7, 9, 0], &[2, 3])?;
     /// let rows = layer.forward(&words)?;
     /// assert_eq!(rows.shape()[..], [2, 3, 8]);

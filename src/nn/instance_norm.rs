@@ -5,23 +5,20 @@ use crate::graph::{Parameter, Tensor};
 use crate::nn::norm::affine;
 use crate::nn::{Mode, Module, RunningStatistics, Scope, parameters};
 use crate::ops::InstanceNormOptions;
+use crate::options::options;
 
-/// What [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`] are set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InstanceNormLayerOptions {
-    /// Added to the variance.
-    pub eps: f32,
-    /// How far the running statistics move; `None` leaves them where they are.
-    pub momentum: Option<f32>,
-    /// Whether there are a weight and a bias.
-    pub affine: bool,
-    /// Whether there are running statistics, by which evaluation normalizes.
-    pub track_running_stats: bool,
-}
-
-impl Default for InstanceNormLayerOptions {
-    fn default() -> InstanceNormLayerOptions {
-        InstanceNormLayerOptions { eps: 1e-5, momentum: Some(0.1), affine: false, track_running_stats: false }
+options! {
+    /// What [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`] are set to; the defaults are PyTorch's.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    InstanceNormLayerOptions {
+        /// Added to the variance.
+        eps: f32 = 1e-5,
+        /// How far the running statistics move; `None` leaves them where they are.
+        momentum: Option<f32> = Some(0.1),
+        /// Whether there are a weight and a bias.
+        affine: bool = false,
+        /// Whether there are running statistics, by which evaluation normalizes.
+        track_running_stats: bool = false,
     }
 }
 

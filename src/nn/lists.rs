@@ -125,7 +125,7 @@ lists! {
     /// use wgrad::{Conv2dOptions, Device, Padding, Tensor};
     ///
     /// let device = Device::reference();
-    /// let same = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+    /// let same = Conv2dOptions::default().padding(Padding::Same);
     /// let block = Branches::new(&Scope::new(&device))
     ///     .make(|s| Conv2d::new(s, 3, 4, [1, 1], &same))?
     ///     .make_named("wide", |s| Conv2d::new(s, 3, 8, [5, 5], &same))?;

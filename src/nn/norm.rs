@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Module, Scope, parameters};
+use crate::options::options;
 
 /// A weight of ones and a bias of zeros, where they are wanted.
 pub(super) fn affine(
@@ -21,20 +22,16 @@ fn value(parameter: &Option<Parameter>) -> Option<Tensor> {
     parameter.as_ref().map(Parameter::value)
 }
 
-/// What [`LayerNorm`] is set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LayerNormOptions {
-    /// Added to the variance.
-    pub eps: f32,
-    /// Whether there is a weight, and with `bias` a bias.
-    pub elementwise_affine: bool,
-    /// Whether there is a bias besides the weight.
-    pub bias: bool,
-}
-
-impl Default for LayerNormOptions {
-    fn default() -> LayerNormOptions {
-        LayerNormOptions { eps: 1e-5, elementwise_affine: true, bias: true }
+options! {
+    /// What [`LayerNorm`] is set to; the defaults are PyTorch's.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    LayerNormOptions {
+        /// Added to the variance.
+        eps: f32 = 1e-5,
+        /// Whether there is a weight, and with `bias` a bias.
+        elementwise_affine: bool = true,
+        /// Whether there is a bias besides the weight.
+        bias: bool = true,
     }
 }
 
@@ -83,18 +80,14 @@ impl Module for LayerNorm {
     }
 }
 
-/// What [`GroupNorm`] is set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GroupNormOptions {
-    /// Added to the variance.
-    pub eps: f32,
-    /// Whether there are a weight and a bias.
-    pub affine: bool,
-}
-
-impl Default for GroupNormOptions {
-    fn default() -> GroupNormOptions {
-        GroupNormOptions { eps: 1e-5, affine: true }
+options! {
+    /// What [`GroupNorm`] is set to; the defaults are PyTorch's.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    GroupNormOptions {
+        /// Added to the variance.
+        eps: f32 = 1e-5,
+        /// Whether there are a weight and a bias.
+        affine: bool = true,
     }
 }
 
@@ -138,18 +131,14 @@ impl Module for GroupNorm {
     }
 }
 
-/// What [`RmsNorm`] is set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RmsNormOptions {
-    /// Added to the mean square; f32's epsilon where it is left out.
-    pub eps: Option<f32>,
-    /// Whether there is a weight.
-    pub elementwise_affine: bool,
-}
-
-impl Default for RmsNormOptions {
-    fn default() -> RmsNormOptions {
-        RmsNormOptions { eps: None, elementwise_affine: true }
+options! {
+    /// What [`RmsNorm`] is set to; the defaults are PyTorch's.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    RmsNormOptions {
+        /// Added to the mean square; f32's epsilon where it is left out.
+        eps: Option<f32> = None,
+        /// Whether there is a weight.
+        elementwise_affine: bool = true,
     }
 }
 

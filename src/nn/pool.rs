@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::Module;
 use crate::ops::{AvgPoolOptions, LpPoolOptions, MaxPoolOptions, MaxUnpoolOptions};
+use crate::options::As;
 
 /// The largest value of each window: `[N, C, ..] -> [N, C, ..']` (see [`Tensor::max_pool2d`]).
 #[derive(Clone, Debug)]
@@ -16,8 +17,8 @@ pub struct MaxPool<const D: usize> {
 
 impl<const D: usize> MaxPool<D> {
     /// Windows side by side.
-    pub fn new(kernel_size: [usize; D]) -> MaxPool<D> {
-        MaxPool { kernel_size, options: MaxPoolOptions::default() }
+    pub fn new(kernel_size: impl As<[usize; D]>) -> MaxPool<D> {
+        MaxPool { kernel_size: kernel_size.convert(), options: MaxPoolOptions::default() }
     }
 }
 
@@ -38,8 +39,8 @@ pub struct AvgPool<const D: usize> {
 
 impl<const D: usize> AvgPool<D> {
     /// Windows side by side.
-    pub fn new(kernel_size: [usize; D]) -> AvgPool<D> {
-        AvgPool { kernel_size, options: AvgPoolOptions::default() }
+    pub fn new(kernel_size: impl As<[usize; D]>) -> AvgPool<D> {
+        AvgPool { kernel_size: kernel_size.convert(), options: AvgPoolOptions::default() }
     }
 }
 
@@ -62,8 +63,8 @@ pub struct LpPool<const D: usize> {
 
 impl<const D: usize> LpPool<D> {
     /// Windows side by side.
-    pub fn new(norm_type: f32, kernel_size: [usize; D]) -> LpPool<D> {
-        LpPool { norm_type, kernel_size, options: LpPoolOptions::default() }
+    pub fn new(norm_type: f32, kernel_size: impl As<[usize; D]>) -> LpPool<D> {
+        LpPool { norm_type, kernel_size: kernel_size.convert(), options: LpPoolOptions::default() }
     }
 }
 
@@ -82,8 +83,8 @@ pub struct AdaptiveAvgPool<const D: usize> {
 
 impl<const D: usize> AdaptiveAvgPool<D> {
     /// To these sizes.
-    pub fn new(output_size: [usize; D]) -> AdaptiveAvgPool<D> {
-        AdaptiveAvgPool { output_size: output_size.map(Some) }
+    pub fn new(output_size: impl As<[Option<usize>; D]>) -> AdaptiveAvgPool<D> {
+        AdaptiveAvgPool { output_size: output_size.convert() }
     }
 }
 
@@ -102,8 +103,8 @@ pub struct AdaptiveMaxPool<const D: usize> {
 
 impl<const D: usize> AdaptiveMaxPool<D> {
     /// To these sizes.
-    pub fn new(output_size: [usize; D]) -> AdaptiveMaxPool<D> {
-        AdaptiveMaxPool { output_size: output_size.map(Some) }
+    pub fn new(output_size: impl As<[Option<usize>; D]>) -> AdaptiveMaxPool<D> {
+        AdaptiveMaxPool { output_size: output_size.convert() }
     }
 }
 
@@ -125,8 +126,8 @@ pub struct MaxUnpool<const D: usize> {
 
 impl<const D: usize> MaxUnpool<D> {
     /// Windows side by side.
-    pub fn new(kernel_size: [usize; D]) -> MaxUnpool<D> {
-        MaxUnpool { kernel_size, options: MaxUnpoolOptions::default() }
+    pub fn new(kernel_size: impl As<[usize; D]>) -> MaxUnpool<D> {
+        MaxUnpool { kernel_size: kernel_size.convert(), options: MaxUnpoolOptions::default() }
     }
 
     /// The values at the indices that the pooling gave.

@@ -4,25 +4,22 @@ use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Held, Mode, Module, Scope, parameters};
 use crate::ops::RecurrentOptions;
+use crate::options::options;
 
-/// How a recurrent layer is made, with PyTorch's names and defaults.
-#[derive(Clone, Copy, Debug)]
-pub struct RnnOptions {
-    /// Layers one upon the other.
-    pub num_layers: usize,
-    /// Whether cells have biases.
-    pub bias: bool,
-    /// Whether sequences are `[N, T, ..]` instead of `[T, N, ..]`.
-    pub batch_first: bool,
-    /// The share of the values between layers set to 0 at random in training.
-    pub dropout: f32,
-    /// Whether each layer also runs from the end.
-    pub bidirectional: bool,
-}
-
-impl Default for RnnOptions {
-    fn default() -> RnnOptions {
-        RnnOptions { num_layers: 1, bias: true, batch_first: false, dropout: 0.0, bidirectional: false }
+options! {
+    /// How a recurrent layer is made, with PyTorch's names and defaults.
+    #[derive(Clone, Copy, Debug)]
+    RnnOptions {
+        /// Layers one upon the other.
+        num_layers: usize = 1,
+        /// Whether cells have biases.
+        bias: bool = true,
+        /// Whether sequences are `[N, T, ..]` instead of `[T, N, ..]`.
+        batch_first: bool = false,
+        /// The share of the values between layers set to 0 at random in training.
+        dropout: f32 = 0.0,
+        /// Whether each layer also runs from the end.
+        bidirectional: bool = false,
     }
 }
 
@@ -148,7 +145,7 @@ impl Rnn {
 /// # use wgrad::nn::{Gru, RnnOptions, Scope};
 /// # use wgrad::{Device, Tensor};
 /// # let device = Device::reference();
-/// let options = RnnOptions { bidirectional: true, ..RnnOptions::default() };
+/// let options = RnnOptions::default().bidirectional(true);
 /// let layer = Gru::new(&Scope::new(&device), 3, 4, &options)?;
 /// let (output, state) = layer.run(&Tensor::ones(&device, &[5, 2, 3])?, None)?;
 /// assert_eq!((&output.shape()[..], &state.shape()[..]), (&[5, 2, 8][..], &[2, 2, 4][..]));

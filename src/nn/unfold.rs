@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::Module;
 use crate::ops::UnfoldOptions;
+use crate::options::As;
 
 /// Sliding windows as columns: `[N, C, H, W] -> [N, C kH kW, L]` (see [`Tensor::unfold`]).
 #[derive(Clone, Copy, Debug)]
@@ -27,15 +28,19 @@ pub struct Fold {
 
 impl Unfold {
     /// Windows of `kernel_size` at every place.
-    pub fn new(kernel_size: [usize; 2]) -> Unfold {
-        Unfold { kernel_size, options: UnfoldOptions::default() }
+    pub fn new(kernel_size: impl As<[usize; 2]>) -> Unfold {
+        Unfold { kernel_size: kernel_size.convert(), options: UnfoldOptions::default() }
     }
 }
 
 impl Fold {
     /// Images of `output_size` from windows of `kernel_size` at every place.
-    pub fn new(output_size: [usize; 2], kernel_size: [usize; 2]) -> Fold {
-        Fold { output_size, kernel_size, options: UnfoldOptions::default() }
+    pub fn new(output_size: impl As<[usize; 2]>, kernel_size: impl As<[usize; 2]>) -> Fold {
+        Fold {
+            output_size: output_size.convert(),
+            kernel_size: kernel_size.convert(),
+            options: UnfoldOptions::default(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ops::{InterpolateMode, InterpolateOptions};
 /// use wgrad::nn::{Module, Upsample};
 /// use wgrad::{Device, InterpolateMode, InterpolateOptions, Tensor};
 ///
-/// let twice = Upsample::new(InterpolateOptions::scale_factor(&[2.0, 2.0], InterpolateMode::Bilinear));
+/// let twice = Upsample::new(InterpolateOptions::default().scale_factor([2.0, 2.0]).mode(InterpolateMode::Bilinear));
 /// let x = Tensor::zeros(&Device::reference(), &[1, 3, 5, 7])?;
 /// assert_eq!(twice.forward(&x)?.shape()[..], [1, 3, 10, 14]);
 /// # Ok::<(), wgrad::Error>(())
@@ -31,12 +31,12 @@ impl Upsample {
 
     /// Height and width multiplied, by repeating elements.
     pub fn nearest_2d(scale_factor: f64) -> Upsample {
-        Upsample::new(InterpolateOptions::scale_factor(&[scale_factor; 2], InterpolateMode::Nearest))
+        Upsample::new(InterpolateOptions::default().scale_factor([scale_factor; 2]).mode(InterpolateMode::Nearest))
     }
 
     /// Height and width multiplied, with straight lines between elements; the corners stay in place.
     pub fn bilinear_2d(scale_factor: f64) -> Upsample {
-        let options = InterpolateOptions::scale_factor(&[scale_factor; 2], InterpolateMode::Bilinear);
+        let options = InterpolateOptions::default().scale_factor([scale_factor; 2]).mode(InterpolateMode::Bilinear);
         Upsample::new(InterpolateOptions { align_corners: Some(true), ..options })
     }
 }

@@ -7,21 +7,24 @@ use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::losses::numbers;
 use crate::ops::pad::PadMode;
+use crate::options::options;
 use crate::shape::Shape;
 
-/// How [`Tensor::scaled_dot_product_attention`] weighs.
-#[derive(Clone, Debug, Default)]
-pub struct AttentionOptions {
-    /// Which keys count for which queries, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
-    pub attn_mask: Option<Tensor>,
-    /// The share of weights set to 0 at random, the others growing in turn.
-    pub dropout_p: f32,
-    /// Whether query `l` sees no key after `l`.
-    pub is_causal: bool,
-    /// What scores are multiplied by; `1 / sqrt(E)` where left out.
-    pub scale: Option<f32>,
-    /// Whether several heads of queries share one of keys and values.
-    pub enable_gqa: bool,
+options! {
+    /// How [`Tensor::scaled_dot_product_attention`] weighs.
+    #[derive(Clone, Debug)]
+    AttentionOptions {
+        /// Which keys count for which queries, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
+        attn_mask: Option<Tensor> = None,
+        /// The share of weights set to 0 at random, the others growing in turn.
+        dropout_p: f32 = 0.0,
+        /// Whether query `l` sees no key after `l`.
+        is_causal: bool = false,
+        /// What scores are multiplied by; `1 / sqrt(E)` where left out.
+        scale: Option<f32> = None,
+        /// Whether several heads of queries share one of keys and values.
+        enable_gqa: bool = false,
+    }
 }
 
 /// The maps of [`Tensor::multi_head_attention_forward`] before its heads.
@@ -52,33 +55,22 @@ pub struct MultiHeadWeights {
     pub out_proj_bias: Option<Tensor>,
 }
 
-/// How one call of [`Tensor::multi_head_attention_forward`] weighs.
-#[derive(Clone, Debug)]
-pub struct MultiHeadOptions {
-    /// Keys that do not count, `[N, S]`: true, or a number added to the scores.
-    pub key_padding_mask: Option<Tensor>,
-    /// Pairs that do not count, `[L, S]` or `[N heads, L, S]`: true, or a number added to the scores.
-    pub attn_mask: Option<Tensor>,
-    /// Whether the weights are returned too.
-    pub need_weights: bool,
-    /// Whether they are their mean over the heads.
-    pub average_attn_weights: bool,
-    /// Says that `attn_mask`, which must be there, is the causal one.
-    pub is_causal: bool,
-    /// The share of weights set to 0 at random.
-    pub dropout_p: f32,
-}
-
-impl Default for MultiHeadOptions {
-    fn default() -> MultiHeadOptions {
-        MultiHeadOptions {
-            key_padding_mask: None,
-            attn_mask: None,
-            need_weights: true,
-            average_attn_weights: true,
-            is_causal: false,
-            dropout_p: 0.0,
-        }
+options! {
+    /// How one call of [`Tensor::multi_head_attention_forward`] weighs.
+    #[derive(Clone, Debug)]
+    MultiHeadOptions {
+        /// Keys that do not count, `[N, S]`: true, or a number added to the scores.
+        key_padding_mask: Option<Tensor> = None,
+        /// Pairs that do not count, `[L, S]` or `[N heads, L, S]`: true, or a number added to the scores.
+        attn_mask: Option<Tensor> = None,
+        /// Whether the weights are returned too.
+        need_weights: bool = true,
+        /// Whether they are their mean over the heads.
+        average_attn_weights: bool = true,
+        /// Says that `attn_mask`, which must be there, is the causal one.
+        is_causal: bool = false,
+        /// The share of weights set to 0 at random.
+        dropout_p: f32 = 0.0,
     }
 }
 
@@ -400,10 +392,6 @@ pub(super) fn cases() -> Vec<Case> {
         attend(&[&[1, 4, 3, 2], &[1, 2, 5, 2], &[1, 2, 5, 3]], AttentionOptions { enable_gqa: true, ..default() }),
         attend(&[&[0, 3, 2], &[0, 4, 2], &[0, 4, 3]], default()),
         many(&[&[3, 2, 4], &[12, 4], &[12], &[4, 4]], MultiHeadOptions::default(), false),
-        many(
-            &[&[3, 4], &[12, 4], &[12], &[3, 4], &[1, 1, 4]],
-            MultiHeadOptions { need_weights: false, ..MultiHeadOptions::default() },
-            true,
-        ),
+        many(&[&[3, 4], &[12, 4], &[12], &[3, 4], &[1, 1, 4]], MultiHeadOptions::default().need_weights(false), true),
     ]
 }

@@ -7,6 +7,7 @@ use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::label_place::{IGNORED, label_flaw, label_mask};
+use crate::options::options;
 
 /// What a loss makes of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,22 +33,18 @@ impl Reduction {
     }
 }
 
-/// How [`Tensor::cross_entropy`] and [`Tensor::nll_loss`] count.
-#[derive(Clone, Debug)]
-pub struct CrossEntropyOptions {
-    /// A weight for each class, `[C]`.
-    pub weight: Option<Tensor>,
-    /// Elements with this label count for nothing. Has no meaning for probabilities.
-    pub ignore_index: i64,
-    /// What becomes of the losses of the elements.
-    pub reduction: Reduction,
-    /// From 0 to 1: how much of each target is spread evenly over all classes.
-    pub label_smoothing: f32,
-}
-
-impl Default for CrossEntropyOptions {
-    fn default() -> CrossEntropyOptions {
-        CrossEntropyOptions { weight: None, ignore_index: -100, reduction: Reduction::Mean, label_smoothing: 0.0 }
+options! {
+    /// How [`Tensor::cross_entropy`] and [`Tensor::nll_loss`] count.
+    #[derive(Clone, Debug)]
+    CrossEntropyOptions {
+        /// A weight for each class, `[C]`.
+        weight: Option<Tensor> = None,
+        /// Elements with this label count for nothing. Has no meaning for probabilities.
+        ignore_index: i64 = -100,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
+        /// From 0 to 1: how much of each target is spread evenly over all classes.
+        label_smoothing: f32 = 0.0,
     }
 }
 
@@ -269,11 +266,8 @@ impl Tensor {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let with = |reduction, ignore_index, label_smoothing| CrossEntropyOptions {
-        reduction,
-        ignore_index,
-        label_smoothing,
-        ..CrossEntropyOptions::default()
+    let with = |reduction, ignore_index, label_smoothing| {
+        CrossEntropyOptions::default().reduction(reduction).ignore_index(ignore_index).label_smoothing(label_smoothing)
     };
     let plain =
         |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
@@ -312,7 +306,7 @@ pub(super) fn cases() -> Vec<Case> {
             .integers(1, 0, 2)
             .first_order(),
         Case::new("nll_loss", &[&[2, 4, 3], &[2, 3], &[4]], |x| {
-            let options = CrossEntropyOptions { weight: Some(x[2].clone()), ignore_index: 1, ..Default::default() };
+            let options = CrossEntropyOptions::default().weight(x[2].clone()).ignore_index(1);
             Ok(vec![x[0].nll_loss(&x[1], &options)?])
         })
         .integers(1, 0, 3)

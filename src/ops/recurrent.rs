@@ -7,35 +7,25 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
+use crate::options::options;
 use crate::shape::Shape;
 
-/// How [`Tensor::lstm`], [`Tensor::gru`], [`Tensor::rnn_tanh`] and [`Tensor::rnn_relu`] run, with PyTorch's names.
-#[derive(Clone, Copy, Debug)]
-pub struct RecurrentOptions {
-    /// Whether each layer has its two biases.
-    pub has_biases: bool,
-    /// Layers one upon the other.
-    pub num_layers: usize,
-    /// The share of the values between layers set to 0 at random in training.
-    pub dropout: f32,
-    /// Whether this is training.
-    pub train: bool,
-    /// Whether each layer also runs from the end, its outputs standing behind the others.
-    pub bidirectional: bool,
-    /// Whether sequences are `[N, T, ..]` instead of `[T, N, ..]`.
-    pub batch_first: bool,
-}
-
-impl Default for RecurrentOptions {
-    fn default() -> RecurrentOptions {
-        RecurrentOptions {
-            has_biases: true,
-            num_layers: 1,
-            dropout: 0.0,
-            train: false,
-            bidirectional: false,
-            batch_first: false,
-        }
+options! {
+    /// How [`Tensor::lstm`], [`Tensor::gru`], [`Tensor::rnn_tanh`] and [`Tensor::rnn_relu`] run, with PyTorch's names.
+    #[derive(Clone, Copy, Debug)]
+    RecurrentOptions {
+        /// Whether each layer has its two biases.
+        has_biases: bool = true,
+        /// Layers one upon the other.
+        num_layers: usize = 1,
+        /// The share of the values between layers set to 0 at random in training.
+        dropout: f32 = 0.0,
+        /// Whether this is training.
+        train: bool = false,
+        /// Whether each layer also runs from the end, its outputs standing behind the others.
+        bidirectional: bool = false,
+        /// Whether sequences are `[N, T, ..]` instead of `[T, N, ..]`.
+        batch_first: bool = false,
     }
 }
 
@@ -372,7 +362,7 @@ impl Tensor {
     /// let x = Tensor::zeros(&device, &[5, 2, 3])?;
     /// let state = Tensor::zeros(&device, &[1, 2, 4])?;
     /// let (wih, whh) = (Tensor::ones(&device, &[16, 3])?, Tensor::ones(&device, &[16, 4])?);
-    /// let options = RecurrentOptions { has_biases: false, ..RecurrentOptions::default() };
+    /// let options = RecurrentOptions::default().has_biases(false);
     /// let (output, hidden, _) = x.lstm(&state, &state, &[&wih, &whh], &options)?;
     /// assert_eq!((&output.shape()[..], &hidden.shape()[..]), (&[5, 2, 4][..], &[1, 2, 4][..]));
     /// # Ok::<(), wgrad::Error>(())
@@ -428,7 +418,7 @@ pub(super) fn cases() -> Vec<Case> {
         with("gru", &[&[2, 3, 3], &[2, 2, 2]], 3, |x| {
             // The same parameters in both directions.
             let params: Vec<&Tensor> = x[2..].iter().chain(&x[2..]).collect();
-            let options = RecurrentOptions { bidirectional: true, batch_first: true, ..RecurrentOptions::default() };
+            let options = RecurrentOptions::default().bidirectional(true).batch_first(true);
             let (output, hidden) = x[0].gru(&x[1], &params, &options)?;
             Ok(vec![output, hidden])
         }),

@@ -12,6 +12,7 @@ use crate::ops::case::Case;
 use crate::ops::congruence::meeting;
 use crate::ops::pad::PadMode;
 use crate::ops::reduce::place;
+use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -133,21 +134,17 @@ impl Op for OverlapAdd {
     }
 }
 
-/// The attributes of [`Tensor::unfold`] and [`Tensor::fold`], with PyTorch's names and defaults; pairs are (height,
-/// width).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnfoldOptions {
-    /// Distance between the taps of a window.
-    pub dilation: [usize; 2],
-    /// Rows and columns of zeros around the image.
-    pub padding: [usize; 2],
-    /// Steps of the window over the padded image.
-    pub stride: [usize; 2],
-}
-
-impl Default for UnfoldOptions {
-    fn default() -> UnfoldOptions {
-        UnfoldOptions { dilation: [1, 1], padding: [0, 0], stride: [1, 1] }
+options! {
+    /// The attributes of [`Tensor::unfold`] and [`Tensor::fold`], with PyTorch's names and defaults; pairs are (height,
+    /// width).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    UnfoldOptions {
+        /// Distance between the taps of a window.
+        dilation: [usize; 2] = [1, 1],
+        /// Rows and columns of zeros around the image.
+        padding: [usize; 2] = [0, 0],
+        /// Steps of the window over the padded image.
+        stride: [usize; 2] = [1, 1],
     }
 }
 
@@ -217,7 +214,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn unfold(&self, kernel_size: [usize; 2], options: &UnfoldOptions) -> Result<Tensor> {
+    pub fn unfold(&self, kernel_size: impl As<[usize; 2]>, options: &UnfoldOptions) -> Result<Tensor> {
+        let kernel_size = kernel_size.convert();
         const OP: &str = "unfold";
         if !matches!(self.rank(), 3 | 4) || self.shape()[self.rank() - 3..].contains(&0) {
             let rule = format!(
@@ -261,7 +259,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn fold(&self, output_size: [usize; 2], kernel_size: [usize; 2], options: &UnfoldOptions) -> Result<Tensor> {
+    pub fn fold(
+        &self,
+        output_size: impl As<[usize; 2]>,
+        kernel_size: impl As<[usize; 2]>,
+        options: &UnfoldOptions,
+    ) -> Result<Tensor> {
+        let (output_size, kernel_size) = (output_size.convert(), kernel_size.convert());
         const OP: &str = "fold";
         let empty = self.rank() >= 2 && self.shape()[self.rank() - 2..].contains(&0);
         if !matches!(self.rank(), 2 | 3) || empty {

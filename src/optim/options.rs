@@ -2,27 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// A struct of options from its fields and their defaults, with a method for each that returns the options with it set.
+/// [Options](crate::options::options) that are numbers and choices, so that they are compared and copied.
 macro_rules! options {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty = $default:expr,)* }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct $name {
-            $($(#[$doc])* pub $field: $kind,)*
-        }
-
-        impl Default for $name {
-            fn default() -> $name {
-                $name { $($field: $default,)* }
-            }
-        }
-
-        impl $name {
-            $($(#[$doc])*
-            #[must_use = "it returns options with the field set"]
-            pub fn $field(self, $field: $kind) -> $name {
-                $name { $field, ..self }
-            })*
+    ($(#[$about:meta])* $name:ident { $($fields:tt)* }) => {
+        crate::options::options! {
+            $(#[$about])*
+            #[derive(Clone, Copy, Debug, PartialEq)]
+            $name { $($fields)* }
         }
     };
 }

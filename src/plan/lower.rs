@@ -262,15 +262,15 @@ mod tests {
     use super::*;
     use crate::device::{DeviceOptions, Disable, Noop};
     use crate::graph::{Device, Tensor};
-    use crate::ops::{BatchNormOptions, Conv2dOptions, Padding};
+    use crate::ops::{BatchNormOptions, Conv2dOptions};
     use crate::plan::Planner;
 
     /// The price of what a step of residual blocks runs.
     fn price(blocks: usize, disable: Disable) -> Result<u64> {
-        let options = DeviceOptions { noop: Some(Noop::default()), disable, ..DeviceOptions::default() };
+        let options = DeviceOptions::default().noop(Noop::default()).disable(disable);
         let device = Device::with_options(&options)?;
-        let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
-        let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+        let padded = Conv2dOptions::default().padding(1);
+        let training = BatchNormOptions::default().training(true);
         let mut y = Tensor::from_slice(&device, &[1f32; 8 << 14], &[8, 16, 32, 32])?;
         let weight = || Ok(Tensor::from_slice(&device, &[1f32; 16 * 16 * 9], &[16, 16, 3, 3])?.requires_grad());
         let weights: Vec<Tensor> = (0..blocks).map(|_| weight()).collect::<Result<_>>()?;

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_kernels_may_take_makes_another_call() -> Result<()> {
-        let device = Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() })?;
+        let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
         let room = Room::default();
         let keys = [room, room, Room { bytes: 1 << 20, ..room }, Room { launches: 4, ..room }].map(|room| {
             let key = |adapter| Key::new(&Nothing, &Io { inputs: &[], outputs: &[], room }, adapter);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn alignment_to_eight_makes_another_call() -> Result<()> {
-        let device = Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() })?;
+        let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
         let shape = Shape::new(&[8])?;
         let keys = [4, 8, 16].map(|offset| {
             let inputs = [Layout::strided(shape, &[1], offset, DType::F32)];

@@ -1,7 +1,7 @@
 //! Networks of any depth: chains of equal blocks, as they are counted and measured against depth.
 
 use wgrad::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Scope};
-use wgrad::{Conv2dOptions, Padding, Result, Tensor};
+use wgrad::{Conv2dOptions, Result, Tensor};
 
 /// Channels between blocks.
 const CHANNELS: usize = 16;
@@ -63,7 +63,7 @@ pub struct Chain {
 impl Chain {
     /// `size` is that of the images, along a side.
     pub fn new(scope: &Scope, shape: Shape, depth: usize, size: usize) -> Result<Chain> {
-        let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(1);
         let block = |at: usize| {
             let (from, to) = match shape {
                 Shape::Dense if at % DENSE + 1 < DENSE => (CHANNELS + GROWTH * (at % DENSE), GROWTH),

@@ -5,7 +5,7 @@ use wgrad::{Device, DeviceOptions, Noop, Result, Tensor};
 
 /// A device that computes nothing.
 pub fn noop() -> Device {
-    Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap()
 }
 
 /// Kernels that computing these tensors takes.

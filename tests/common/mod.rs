@@ -29,7 +29,7 @@ pub fn adapter() -> Option<Device> {
 /// of a buffer is an error. The suites that take it have all cores compile as it is, so nothing is compiled ahead.
 pub fn poisoned(disable: Disable) -> Option<Device> {
     let disable = Disable { ahead: true, ..disable };
-    let options = DeviceOptions { poison: true, disable, ..DeviceOptions::default() };
+    let options = DeviceOptions::default().poison(true).disable(disable);
     adapter().map(|_| Device::with_options(&options).unwrap())
 }
 

@@ -93,8 +93,7 @@ pub struct Kind {
 impl Kind {
     pub fn open(&self) -> Device {
         let disable = Disable { int64: !self.has_int64, ..Disable::default() };
-        Device::with_options(&DeviceOptions { noop: Some(self.noop.clone()), disable, ..DeviceOptions::default() })
-            .unwrap()
+        Device::with_options(&DeviceOptions::default().noop(self.noop.clone()).disable(disable)).unwrap()
     }
 }
 

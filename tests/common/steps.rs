@@ -16,7 +16,7 @@ pub fn gpu() -> Noop {
 
 /// Dispatches and peak bytes of a network's training step with Adam, once nothing is new.
 pub fn of_step(noop: &Noop, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 4]) -> (u64, u64) {
-    let device = Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().noop(noop.clone())).unwrap();
     let network = make(&Scope::new(&device)).unwrap();
     let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();
     let x = Tensor::ones(&device, &input).unwrap();

@@ -11,7 +11,7 @@ use wgrad::{
 
 /// The adapter under test with checks.
 fn checked(debug: Debug) -> Option<Device> {
-    adapter().map(|_| Device::with_options(&DeviceOptions { debug, ..DeviceOptions::default() }).unwrap())
+    adapter().map(|_| Device::with_options(&DeviceOptions::default().debug(debug)).unwrap())
 }
 
 const NAN: Debug = Debug { nan: true, diff: false };
@@ -339,7 +339,7 @@ fn normalized(device: &Device, planted: impl Fn(&Tensor) -> Result<Tensor>) -> R
     let x = Tensor::from_slice(device, &values, &[8, 4, 6, 6])?.requires_grad();
     let mean = Parameter::buffer("mean", &Tensor::zeros(device, &[4])?);
     let var = Parameter::buffer("var", &Tensor::ones(device, &[4])?);
-    let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let options = BatchNormOptions::default().training(true);
     let y = x.batch_norm(Some(&mean), Some(&var), None, None, &options)?;
     let z = y.add(&x.batch_norm(None, None, None, None, &options)?.relu()?.mean_keepdim([2, 3])?)?;
     let more = planted(&y.detach().flatten(0, -1)?)?.mean_all()?;
@@ -422,7 +422,7 @@ fn the_environment_asks_for_checks_and_plans() {
 
 #[test]
 fn notes_and_slots_are_in_the_printed_plan() {
-    let noop = DeviceOptions { noop: Some(wgrad::Noop::default()), ..DeviceOptions::default() };
+    let noop = DeviceOptions::default().noop(wgrad::Noop::default());
     let device = Device::with_options(&noop).unwrap();
     let x = tensor(&device, &[1.0, 2.0, 3.0]);
     let (text, _) = Graph::of(&[&x.exp().unwrap().softmax(0).unwrap()]).unwrap().plan().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wgrad::{Device, DeviceOptions, Error, Graph, Noop, Tensor};
 
 fn noop(noop: Noop) -> Device {
-    Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(noop)).unwrap()
 }
 
 /// A device of its own, for tests that break it.
@@ -15,7 +15,7 @@ fn own(options: &DeviceOptions) -> Option<Device> {
 
 #[test]
 fn an_unknown_adapter_is_an_error_that_lists_what_there_is() {
-    let options = DeviceOptions { adapter_name: Some("no such adapter".into()), ..DeviceOptions::default() };
+    let options = DeviceOptions::default().adapter_name("no such adapter");
     let error = Device::with_options(&options).unwrap_err();
     let Error::NoAdapter { wanted, available } = &error else { panic!("{error}") };
     assert!(wanted.contains("no such adapter"));
@@ -29,7 +29,7 @@ fn an_unknown_adapter_is_an_error_that_lists_what_there_is() {
 fn a_part_of_the_name_in_any_case_is_enough() {
     let Some(device) = adapter() else { return };
     let part: String = device.name().chars().take(5).collect();
-    let options = DeviceOptions { adapter_name: Some(part.to_uppercase()), ..DeviceOptions::default() };
+    let options = DeviceOptions::default().adapter_name(part.to_uppercase());
     let same = Device::with_options(&options).unwrap();
     assert!(same.name().to_lowercase().contains(&part.to_lowercase()));
     assert_ne!(same, device);
@@ -38,7 +38,7 @@ fn a_part_of_the_name_in_any_case_is_enough() {
 #[test]
 fn a_backend_that_is_not_there_is_an_error() {
     let elsewhere = if cfg!(target_os = "linux") { wgpu::Backends::DX12 } else { wgpu::Backends::GL };
-    let options = DeviceOptions { backends: Some(elsewhere), ..DeviceOptions::default() };
+    let options = DeviceOptions::default().backends(elsewhere);
     assert!(matches!(Device::with_options(&options), Err(Error::NoAdapter { .. })));
 }
 
@@ -138,7 +138,7 @@ fn a_lost_device_in_the_middle_of_a_training_loop() {
 
 #[test]
 fn a_timeout_of_nothing_is_a_timeout() {
-    let Some(device) = own(&DeviceOptions { timeout: Duration::ZERO, ..DeviceOptions::default() }) else { return };
+    let Some(device) = own(&DeviceOptions::default().timeout(Duration::ZERO)) else { return };
     // The adapter may be done before the waiting begins, on a busy machine; not time after time.
     let read = || -> wgrad::Result<usize> {
         let mut x = Tensor::rand(&device, &[512, 512])?;

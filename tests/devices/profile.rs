@@ -16,8 +16,8 @@ fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
 /// The adapter under test, the same without timestamp queries, the noop adapter, and the reference.
 fn devices() -> Vec<(&'static str, Device)> {
     let disable = Disable { timestamps: true, ..Disable::default() };
-    let without = DeviceOptions { disable, ..DeviceOptions::default() };
-    let noop = DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() };
+    let without = DeviceOptions::default().disable(disable);
+    let noop = DeviceOptions::default().noop(Noop::default());
     let mut devices = vec![("noop", Device::with_options(&noop).unwrap()), ("reference", Device::reference())];
     if adapter().is_some() {
         devices.push(("adapter", own_adapter().unwrap()));
@@ -121,7 +121,7 @@ fn a_training_step_is_ascribed_to_the_lines_that_record_it() {
         .push(Relu)
         .make(|s| Linear::new(s, 8, 4))
         .unwrap();
-    let mut sgd = Sgd::new(net.parameters(), SgdOptions { momentum: 0.9, ..SgdOptions::default() }).unwrap();
+    let mut sgd = Sgd::new(net.parameters(), SgdOptions::default().momentum(0.9)).unwrap();
     let labels = Tensor::from_slice(&device, &[0, 1, 2], &[3]).unwrap();
     let line = line!() + 2;
     let step = || -> Result<()> {

@@ -102,7 +102,7 @@ impl Op for Double {
 
 /// A device of its own whose winners are kept in `folder`.
 fn open(folder: &Path, disable: Disable) -> Option<Device> {
-    let options = DeviceOptions { cache_folder: Some(folder.into()), disable, ..DeviceOptions::default() };
+    let options = DeviceOptions::default().cache_folder(folder).disable(disable);
     adapter().map(|_| Device::with_options(&options).unwrap())
 }
 
@@ -379,7 +379,7 @@ fn options_tune_what_is_planned_first() {
     if adapter().is_none() {
         return;
     }
-    let options = DeviceOptions { tune: true, cache_folder: Some(folder.path().into()), ..DeviceOptions::default() };
+    let options = DeviceOptions::default().tune(true).cache_folder(folder.path());
     let device = Device::with_options(&options).unwrap();
     double(&device, COUNT, SLOW_FIRST).unwrap();
     assert_eq!(stems(&device), ["double", "double"]);
@@ -390,11 +390,7 @@ fn options_tune_what_is_planned_first() {
 fn adapters_without_anything_to_time_say_so() {
     let folder = tempfile::tempdir().unwrap();
     for software in [false, true] {
-        let options = DeviceOptions {
-            noop: Some(Noop { software, ..Noop::default() }),
-            cache_folder: Some(folder.path().into()),
-            ..DeviceOptions::default()
-        };
+        let options = DeviceOptions::default().noop(Noop { software, ..Noop::default() }).cache_folder(folder.path());
         let device = Device::with_options(&options).unwrap();
         let a = Tensor::ones(&device, &[64, 64]).unwrap().contiguous().unwrap();
         let (_, tuning) = tune(&device, || a.matmul(&a)?.to_vec::<f32>()).unwrap();

@@ -9,7 +9,7 @@ fn gradients_and_values_that_do_not_fit() {
     for device in devices() {
         let elsewhere = Tensor::ones(&Device::reference(), &[4]).unwrap();
         let p = Parameter::new("p", &Tensor::ones(&device, &[4]).unwrap());
-        let mut sgd = Sgd::new(vec![p.clone()], SgdOptions { lr: 1.0, ..SgdOptions::default() }).unwrap();
+        let mut sgd = Sgd::new(vec![p.clone()], SgdOptions::default().lr(1.0)).unwrap();
         // On its own, and in an optimizer's pack.
         let q = Parameter::new("q", &Tensor::ones(&device, &[4]).unwrap());
         for parameter in [&p, &q] {
@@ -42,9 +42,7 @@ fn seeds_that_do_not_fit() {
         let y = x.square().unwrap();
         let count = Tensor::full(&device, &[3], 1i32).unwrap();
         let (short, elsewhere) = (with(&x, &[2]), Tensor::ones(&Device::reference(), &[3]).unwrap());
-        let backward = |seed: &Tensor| {
-            y.backward_with(BackwardOptions { gradient: Some(seed.clone()), ..BackwardOptions::default() })
-        };
+        let backward = |seed: &Tensor| y.backward_with(BackwardOptions::default().gradient(seed.clone()));
         let of = |seed: &Tensor| grad(&[&y], &[&x], &[seed]).map(drop);
         for seeded in [&backward as &dyn Fn(&Tensor) -> Result<()>, &of] {
             says(seeded(&count), &["a gradient of [3] i32 for a value of [3] f32"]);

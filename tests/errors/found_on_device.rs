@@ -27,7 +27,7 @@ fn labels_and_indices_out_of_range() {
         let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
         for bad in [3, -1, i32::MAX, i32::MIN] {
             let labels = Tensor::from_slice(&device, &[1, bad], &[2]).unwrap();
-            let options = CrossEntropyOptions { reduction: Reduction::None, ..CrossEntropyOptions::default() };
+            let options = CrossEntropyOptions::default().reduction(Reduction::None);
             // Recording goes well: the labels are on the device. The next synchronisation tells, once.
             let loss = x.cross_entropy(&labels, &options).unwrap();
             let error = loss.to_vec::<f32>().unwrap_err();
@@ -47,7 +47,7 @@ fn labels_and_indices_out_of_range() {
         }
         // A label that is ignored may be anything.
         let labels = Tensor::from_slice(&device, &[1, 77], &[2]).unwrap();
-        let options = CrossEntropyOptions { ignore_index: 77, ..CrossEntropyOptions::default() };
+        let options = CrossEntropyOptions::default().ignore_index(77);
         let loss = x.cross_entropy(&labels, &options).unwrap().item::<f32>().unwrap();
         approx::assert_relative_eq!(loss, (1f32 + (-1f32).exp() + 1f32.exp()).ln(), max_relative = 1e-6);
     }
@@ -84,7 +84,7 @@ fn variances_below_0() {
             [(&[1.0f32, -0.5][..], &[2][..], 1), (&[1.0, 0.0, -1e-9, -1.0, 2.0, 3.0], &[2, 3], 2)]
         {
             let var = Tensor::from_slice(&device, var, shape).unwrap();
-            let options = GaussianNllOptions { reduction: Reduction::None, ..GaussianNllOptions::default() };
+            let options = GaussianNllOptions::default().reduction(Reduction::None);
             let loss = x.gaussian_nll_loss(&x, &var, &options).unwrap();
             let error = loss.to_vec::<f32>().unwrap_err();
             let Error::Negative { op: "gaussian_nll_loss", operand: "var", element } = error else { panic!("{error}") };

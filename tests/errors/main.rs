@@ -116,7 +116,7 @@ fn losses_that_cannot_be() {
     says(x.hinge_embedding_loss(&other, 1.0, mean), &["hinge_embedding_loss", "[2, 3]", "[2, 4]"]);
     says(x.margin_ranking_loss(&x, &row, 0.0, mean), &["margin_ranking_loss", "target [3]"]);
     says(x.triplet_margin_loss(&x, &row, &Default::default()), &["triplet_margin_loss", "[2, 3]", "[3]"]);
-    let flat = TripletMarginOptions { margin: 0.0, ..Default::default() };
+    let flat = TripletMarginOptions::default().margin(0.0);
     says(x.triplet_margin_loss(&x, &x, &flat), &["triplet_margin_loss", "margin is 0"]);
     says(x.norm_all(f32::NAN), &["norm", "NaN"]);
     says(x.norm(2.0, 2), &["norm", "dimension 2"]);
@@ -272,7 +272,7 @@ fn empty_batches_and_sizes_of_one_work() {
             let y = y.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()?.reshape(&[batch as isize, 2])?;
             let y = y.matmul(&Tensor::ones(&device, &[2, 3])?)?.log_softmax(1)?;
             let labels = Tensor::full(&device, &[batch], 2i32)?;
-            let options = CrossEntropyOptions { reduction: Reduction::Sum, ..CrossEntropyOptions::default() };
+            let options = CrossEntropyOptions::default().reduction(Reduction::Sum);
             let loss = y.cross_entropy(&labels, &options)?;
             loss.backward()?;
             assert_eq!(x.grad().unwrap().shape(), x.shape());

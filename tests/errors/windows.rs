@@ -7,12 +7,22 @@ use wgrad::{
 };
 
 #[test]
+fn paddings_that_no_word_names() {
+    let x = ones(&[1, 4, 5, 5]);
+    let padded = |word: &'static str| x.conv2d(&with(&x, &[2, 4, 3, 3]), None, &Conv2dOptions::default().padding(word));
+    assert_eq!(padded("same").unwrap().shape()[..], [1, 2, 5, 5]);
+    assert_eq!(padded("valid").unwrap().shape()[..], [1, 2, 3, 3]);
+    says(padded("sane"), &["conv2d", "\"sane\" is neither \"same\" nor \"valid\""]);
+    says(Padding::<2>::try_from("SAME"), &["padding", "\"SAME\""]);
+}
+
+#[test]
 fn convolutions_of_other_dimensions_that_cannot_be() {
     let x = ones(&[1, 4, 5]);
     let conv = |weight: &[usize], options: Conv1dOptions| x.conv1d(&with(&x, weight), None, &options);
     says(conv(&[2, 4, 3, 3], Conv1dOptions::default()), &["conv1d", "[N, C, L]", "[C, L]", "[2, 4, 3, 3]"]);
     says(conv(&[2, 4, 6], Conv1dOptions::default()), &["conv1d", "6", "5"]);
-    let huge = Conv1dOptions { padding: Padding::Explicit([usize::MAX]), ..Conv1dOptions::default() };
+    let huge = Conv1dOptions::default().padding([usize::MAX]);
     says(conv(&[2, 4, 3], huge), &["conv1d", "padded"]);
     let half = with(&x, &[2, 4, 3]).to_dtype(DType::F16).unwrap();
     says(x.conv1d(&half, None, &Conv1dOptions::default()), &["conv1d", "f16"]);
@@ -21,27 +31,23 @@ fn convolutions_of_other_dimensions_that_cannot_be() {
     let video = with(&x, &[1, 2, 3, 4, 5]);
     let weight = with(&x, &[2, 2, 2, 2, 2]);
     let conv = |options: &Conv3dOptions| video.conv3d(&weight, None, options);
-    let same = Conv3dOptions { padding: Padding::Same, stride: [2, 1, 1], ..Conv3dOptions::default() };
+    let same = Conv3dOptions::default().padding(Padding::Same).stride([2, 1, 1]);
     says(conv(&same), &["conv3d", "stride 1", "[2, 1, 1]"]);
-    let wide = Conv3dOptions { dilation: [3, 1, 1], ..Conv3dOptions::default() };
+    let wide = Conv3dOptions::default().dilation([3, 1, 1]);
     says(conv(&wide), &["conv3d", "dilated by 3"]);
-    let huge = Conv3dOptions { padding: Padding::Explicit([1 << 30, 0, 0]), ..Conv3dOptions::default() };
+    let huge = Conv3dOptions::default().padding([1 << 30, 0, 0]);
     assert!(conv(&huge).is_err());
     says(video.conv3d(&weight, Some(&with(&x, &[3])), &Conv3dOptions::default()), &["conv3d", "bias", "[3]"]);
 
     let back = |options: &ConvTranspose3dOptions| video.conv_transpose3d(&weight, None, options);
-    let more = ConvTranspose3dOptions { output_padding: [1, 0, 0], ..ConvTranspose3dOptions::default() };
+    let more = ConvTranspose3dOptions::default().output_padding([1, 0, 0]);
     says(back(&more), &["conv_transpose3d", "output_padding"]);
     for options in [
-        ConvTranspose3dOptions { stride: [usize::MAX, 1, 1], ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions { padding: [usize::MAX, 0, 0], ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions { dilation: [usize::MAX, 1, 1], ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions { groups: usize::MAX, ..ConvTranspose3dOptions::default() },
-        ConvTranspose3dOptions {
-            stride: [usize::MAX; 3],
-            output_padding: [usize::MAX - 1; 3],
-            ..ConvTranspose3dOptions::default()
-        },
+        ConvTranspose3dOptions::default().stride([usize::MAX, 1, 1]),
+        ConvTranspose3dOptions::default().padding([usize::MAX, 0, 0]),
+        ConvTranspose3dOptions::default().dilation([usize::MAX, 1, 1]),
+        ConvTranspose3dOptions::default().groups(usize::MAX),
+        ConvTranspose3dOptions::default().stride([usize::MAX; 3]).output_padding([usize::MAX - 1; 3]),
     ] {
         assert!(back(&options).is_err(), "{options:?}");
     }
@@ -95,7 +101,7 @@ fn convolutions_that_cannot_be() {
     says(pool([2, 2], MaxPool2dOptions { padding: [2, 0], ..plain() }), &["max_pool2d", "padding"]);
     says(pool([0, 2], plain()), &["max_pool2d", "kernel"]);
     says(pool([2, 2], MaxPool2dOptions { stride: Some([0, 1]), ..plain() }), &["max_pool2d", "stride"]);
-    let options = AvgPool2dOptions { divisor_override: Some(0), ..AvgPool2dOptions::default() };
+    let options = AvgPool2dOptions::default().divisor_override(0);
     says(x.avg_pool2d([2, 2], &options), &["avg_pool2d", "divisor"]);
     assert!(pool([usize::MAX, 2], plain()).is_err());
 }

@@ -84,13 +84,13 @@ pub fn extents() -> Vec<Extent> {
             x[0].conv3d(&x[1], None, &Conv3dOptions::default())
         }),
         extent("conv_transpose3d, far apart", &[&[1, 1, 3, 2, 2], &[1, 2, 5, 4, 3]], 60, |x| {
-            x[0].conv_transpose3d(&x[1], None, &ConvTranspose3dOptions { stride: [20, 15, 12], ..Default::default() })
+            x[0].conv_transpose3d(&x[1], None, &ConvTranspose3dOptions::default().stride([20, 15, 12]))
         }),
         extent("conv_transpose1d, 256 taps", &[&[1, 4, 20], &[4, 2, 256]], 2048, |x| {
-            x[0].conv_transpose1d(&x[1], None, &ConvTranspose1dOptions { stride: [128], ..Default::default() })
+            x[0].conv_transpose1d(&x[1], None, &ConvTranspose1dOptions::default().stride(128))
         }),
         extent("conv_transpose2d, far apart", &[&[1, 2, 4, 3], &[2, 2, 3, 90]], 540, |x| {
-            let apart = ConvTranspose2dOptions { stride: [60, 70], output_padding: [59, 69], ..Default::default() };
+            let apart = ConvTranspose2dOptions::default().stride([60, 70]).output_padding([59, 69]);
             x[0].conv_transpose2d(&x[1], None, &apart)
         }),
     ]

@@ -6,7 +6,7 @@ use wgrad::*;
 const CLASSES: usize = 50_000;
 
 fn of_classes() -> Vec<Extent> {
-    let smooth = || CrossEntropyOptions { label_smoothing: 0.1, ..CrossEntropyOptions::default() };
+    let smooth = || CrossEntropyOptions::default().label_smoothing(0.1);
     let logits: &[usize] = &[3, CLASSES];
     vec![
         extent("cross_entropy, many classes", &[logits], 1000, |x| {
@@ -25,7 +25,7 @@ fn of_classes() -> Vec<Extent> {
             x[0].nll_loss(&integers(&x[0], &[3], |at| at * 20_000)?, &CrossEntropyOptions::default())
         }),
         extent("multi_margin_loss, many classes", &[logits], 1000, |x| {
-            let options = MultiMarginOptions { p: 2, ..MultiMarginOptions::default() };
+            let options = MultiMarginOptions::default().p(2);
             x[0].multi_margin_loss(&integers(&x[0], &[3], |at| at * 20_000)?, &options)
         }),
         extent("multilabel_margin_loss, many labels", &[&[1, 600]], 600, |x| {
@@ -36,7 +36,7 @@ fn of_classes() -> Vec<Extent> {
             x[0].multilabel_soft_margin_loss(&target, None, Reduction::Mean)
         }),
         extent("triplet_margin_loss, long rows", &[logits, logits, logits], 1000, |x| {
-            x[0].triplet_margin_loss(&x[1], &x[2], &TripletMarginOptions { swap: true, ..Default::default() })
+            x[0].triplet_margin_loss(&x[1], &x[2], &TripletMarginOptions::default().swap(true))
         }),
         extent("cosine_embedding_loss, long rows", &[logits, logits], 1000, |x| {
             let target = integers(&x[0], &[3], |at| at % 2)?.mul_scalar(2.0)?.sub_scalar(1.0)?;

@@ -7,11 +7,11 @@ use wgrad::*;
 fn resampling() -> Vec<Extent> {
     let to = |size: usize, mode, antialias| {
         move |x: &[Tensor]| {
-            x[0].interpolate(&InterpolateOptions { size: Some(vec![size]), mode, antialias, ..Default::default() })
+            x[0].interpolate(&InterpolateOptions::default().size(vec![size]).mode(mode).antialias(antialias))
         }
     };
     let plane = |size: [usize; 2], mode, antialias| {
-        let options = InterpolateOptions { antialias, ..InterpolateOptions::size(&size, mode) };
+        let options = InterpolateOptions::default().size(size).mode(mode).antialias(antialias);
         move |x: &[Tensor]| x[0].interpolate(&options)
     };
     let sample = |mode, padding_mode, reach: f32| {
@@ -45,10 +45,12 @@ fn resampling() -> Vec<Extent> {
             plane([250, 360], InterpolateMode::Bicubic, false),
         ),
         extent("interpolate, a large factor", &[&[1, 1, 3, 2]], 60_000, |x| {
-            x[0].interpolate(&InterpolateOptions::scale_factor(&[100.0, 100.0], InterpolateMode::Bilinear))
+            x[0].interpolate(
+                &InterpolateOptions::default().scale_factor([100.0, 100.0]).mode(InterpolateMode::Bilinear),
+            )
         }),
         extent("interpolate, a small volume to a large one", &[&[1, 1, 2, 2, 2]], 60_000, |x| {
-            x[0].interpolate(&InterpolateOptions::size(&[40, 39, 38], InterpolateMode::Trilinear))
+            x[0].interpolate(&InterpolateOptions::default().size([40, 39, 38]).mode(InterpolateMode::Trilinear))
         }),
         extent("affine_grid, a large plane", &[&[1, 2, 3]], 90_000, |x| x[0].affine_grid(&[1, 1, 300, 300], true)),
         extent(
@@ -95,7 +97,7 @@ fn regions() -> Vec<Extent> {
             x[0].roi_align(&boxes(&x[0], 1, 320.0)?, [1, 1], &RoiAlignOptions::default())
         }),
         extent("roi_align, many samples a bin", many, 200_000, move |x| {
-            let options = RoiAlignOptions { sampling_ratio: Some(200), ..RoiAlignOptions::default() };
+            let options = RoiAlignOptions::default().sampling_ratio(200);
             x[0].roi_align(&boxes(&x[0], 2, 4.0)?, [2, 2], &options)
         }),
         extent("roi_align, many bins", many, 200_000, move |x| {

@@ -71,7 +71,7 @@ fn counted(x: &Tensor, counts: &Tensor) -> Result<Tensor> {
 }
 
 fn norms() -> Vec<Extent> {
-    let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let training = BatchNormOptions::default().training(true);
     vec![
         extent("layer_norm, a long row", &[&[1, 150_000]], 1000, |x| x[0].layer_norm(&[150_000], None, None, 1e-5)),
         extent("rms_norm, a long row", &[&[1, 150_000]], 1000, |x| x[0].rms_norm(&[150_000], None, None)),

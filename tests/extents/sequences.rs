@@ -6,8 +6,8 @@ use wgrad::*;
 fn attention() -> Vec<Extent> {
     let attend =
         |options: AttentionOptions| move |x: &[Tensor]| x[0].scaled_dot_product_attention(&x[1], &x[2], &options);
-    let causal = || AttentionOptions { is_causal: true, ..AttentionOptions::default() };
-    let shared = || AttentionOptions { enable_gqa: true, ..AttentionOptions::default() };
+    let causal = || AttentionOptions::default().is_causal(true);
+    let shared = || AttentionOptions::default().enable_gqa(true);
     vec![
         extent("scaled_dot_product_attention, a long sequence", &[&[1, 600, 4][..]; 3], 600, attend(causal())).long(),
         extent(
@@ -56,7 +56,7 @@ struct Layers {
 impl Layers {
     fn options(&self) -> RecurrentOptions {
         let Layers { num_layers, bidirectional, .. } = *self;
-        RecurrentOptions { has_biases: false, num_layers, bidirectional, ..RecurrentOptions::default() }
+        RecurrentOptions::default().has_biases(false).num_layers(num_layers).bidirectional(bidirectional)
     }
 
     fn inputs(&self) -> Vec<Vec<usize>> {

@@ -5,7 +5,7 @@ use wgrad::*;
 
 fn pools() -> Vec<Extent> {
     let max = |stride, padding, dilation| MaxPool2dOptions { stride, padding, dilation, ceil_mode: false };
-    let average = |stride, padding| AvgPool2dOptions { stride, padding, ..AvgPool2dOptions::default() };
+    let average = |stride, padding| AvgPool2dOptions::default().stride(stride).padding(padding);
     let plane: &[&[usize]] = &[&[1, 1, 224, 224]];
     vec![
         extent("max_pool2d, global", plane, 1, move |x| x[0].max_pool2d([224, 224], &max(None, [0, 0], [1, 1]))),
@@ -27,10 +27,10 @@ fn pools() -> Vec<Extent> {
         })
         .long(),
         extent("max_pool1d, long", &[&[1, 1, 50_000]], 1, |x| {
-            x[0].max_pool1d([50_000], &MaxPool1dOptions { padding: [25_000], ..MaxPool1dOptions::default() })
+            x[0].max_pool1d([50_000], &MaxPool1dOptions::default().padding([25_000]))
         }),
         extent("max_pool1d, dilated", &[&[1, 1, 150_001]], 3, |x| {
-            let options = MaxPool1dOptions { stride: Some([1]), dilation: [75_000], ..MaxPool1dOptions::default() };
+            let options = MaxPool1dOptions::default().stride(1).dilation([75_000]);
             x[0].max_pool1d([3], &options)
         }),
         extent("max_pool3d, global", &[&[1, 1, 32, 32, 32]], 1, |x| {

@@ -81,7 +81,7 @@ fn chains_over_constants_have_any_length() {
 fn text_is_bounded_whatever_is_shared() {
     let kinds = [Noop::default(), Noop { software: false, subgroup_size: 32, ..Noop::default() }];
     for noop in kinds {
-        let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+        let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
         for (name, program) in PROGRAMS {
             program(&device).unwrap_or_else(|e| panic!("{name}: {e}"));
         }

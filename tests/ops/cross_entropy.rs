@@ -45,7 +45,7 @@ fn one_hot_probabilities_are_labels() {
         let x = logits(&device);
         let labels = Tensor::from_slice(&device, &[2, 0], &[2]).unwrap();
         let one_hot = Tensor::from_slice(&device, &[0.0f32, 0.0, 1.0, 1.0, 0.0, 0.0], &[2, 3]).unwrap();
-        let options = CrossEntropyOptions { label_smoothing: 0.2, ..CrossEntropyOptions::default() };
+        let options = CrossEntropyOptions::default().label_smoothing(0.2);
         let (a, b) = (x.cross_entropy(&labels, &options).unwrap(), x.cross_entropy(&one_hot, &options).unwrap());
         assert!((a.item::<f32>().unwrap() - b.item::<f32>().unwrap()).abs() < 1e-6);
     }

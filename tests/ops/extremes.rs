@@ -178,7 +178,7 @@ const CALLS: &[(&str, Call)] = &[
     ("index_add", |x, n| one(x.index_add(n.signed(), &counts(x, &[3])?, x, n.float() as f32))),
     ("take_along_dim", |x, n| one(x.take_along_dim(&counts(x, &[1, 2, 3, 4])?, Some(n.signed())))),
     ("embedding", |x, n| {
-        let options = EmbeddingOptions { padding_idx: Some(n.signed()), ..EmbeddingOptions::default() };
+        let options = EmbeddingOptions::default().padding_idx(n.signed());
         one(counts(x, &[2])?.embedding(&x.reshape(&[6, 4])?, &options))
     }),
     ("one_hot", |x, n| one(counts(x, &[3])?.one_hot(Some(n.size())))),
@@ -206,7 +206,7 @@ const CALLS: &[(&str, Call)] = &[
         one(x.conv2d(&Tensor::ones(x.device(), &[2, 1 + n.size() % 2, 2, 2])?, None, &options))
     }),
     ("conv2d padded", |x, n| {
-        let options = Conv2dOptions { padding: Padding::Explicit(n.sizes()), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(n.sizes());
         one(x.conv2d(&Tensor::ones(x.device(), &[2, 2, 2, 2])?, None, &options))
     }),
     ("conv3d", |x, n| {
@@ -220,7 +220,7 @@ const CALLS: &[(&str, Call)] = &[
         one(x.conv_transpose2d(&Tensor::ones(x.device(), &[2, 1, 2, 2])?, None, &options))
     }),
     ("conv_transpose2d strided", |x, n| {
-        let options = ConvTranspose2dOptions { stride: n.sizes(), ..ConvTranspose2dOptions::default() };
+        let options = ConvTranspose2dOptions::default().stride(n.sizes());
         one(x.conv_transpose2d(&Tensor::ones(x.device(), &[2, 1, 2, 2])?, None, &options))
     }),
     ("max_pool2d", |x, n| {
@@ -233,7 +233,7 @@ const CALLS: &[(&str, Call)] = &[
         one(x.max_pool2d(n.sizes(), &options))
     }),
     ("max_pool2d strided", |x, n| {
-        let options = MaxPool2dOptions { stride: Some(n.sizes()), ceil_mode: n.flag(), ..MaxPool2dOptions::default() };
+        let options = MaxPool2dOptions::default().stride(n.sizes()).ceil_mode(n.flag());
         one(x.max_pool2d([2, 2], &options))
     }),
     ("avg_pool2d", |x, n| {
@@ -272,11 +272,11 @@ const CALLS: &[(&str, Call)] = &[
         let modes =
             [InterpolateMode::Nearest, InterpolateMode::Bilinear, InterpolateMode::Bicubic, InterpolateMode::Area];
         let mode = modes[n.size() % 4];
-        one(x.interpolate(&InterpolateOptions::size(&n.sizes::<2>(), mode)))
+        one(x.interpolate(&InterpolateOptions::default().size(n.sizes::<2>()).mode(mode)))
     }),
     ("interpolate by a factor", |x, n| {
         let mode = if n.flag() { InterpolateMode::Nearest } else { InterpolateMode::Bilinear };
-        one(x.interpolate(&InterpolateOptions::scale_factor(&[n.float(), n.float()], mode)))
+        one(x.interpolate(&InterpolateOptions::default().scale_factor([n.float(), n.float()]).mode(mode)))
     }),
     ("affine_grid", |x, n| one(Tensor::ones(x.device(), &[1, 2, 3])?.affine_grid(&n.sizes::<4>(), n.flag()))),
     ("roi_pool", |x, n| {
@@ -291,7 +291,7 @@ const CALLS: &[(&str, Call)] = &[
     ("clip_boxes_to_image", |x, n| one(x.reshape(&[6, 4])?.clip_boxes_to_image(n.sizes()))),
     ("ctc_loss", |x, n| {
         let (inputs, targets) = ([n.size()], [n.size()]);
-        let options = CtcLossOptions { blank: n.size(), ..CtcLossOptions::default() };
+        let options = CtcLossOptions::default().blank(n.size());
         one(x.reshape(&[6, 1, 4])?.ctc_loss(&counts(x, &[1, 2])?, &inputs[..], &targets[..], &options))
     }),
 ];
@@ -322,7 +322,7 @@ fn no_number_makes_a_call_panic() {
     let cases = std::env::var("WGRAD_TEST_EXTREMES").map_or(100, |cases| cases.parse().unwrap());
     // An adapter with little memory, so that no call is large and right; and one that computes.
     let noop = Noop { max_buffer_bytes: 1 << 24, ..Noop::default() };
-    let noop = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let noop = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
     let devices = [noop, Device::reference()];
     let mut panicked = Vec::new();
     for (name, call) in CALLS {

@@ -104,7 +104,7 @@ fn special_values_by_the_other_kernels() {
     of_types(&mut files, &adapter);
     let software = Disable { software: true, ..Disable::default() };
     for disable in [software, Disable { subgroup: true, int64: true, ..Disable::default() }] {
-        let options = DeviceOptions { disable, ..DeviceOptions::default() };
+        let options = DeviceOptions::default().disable(disable);
         let open = || Device::with_options(&options).unwrap();
         let failures: Vec<String> =
             files.par_iter().flat_map(|file| failures(&open(), std::slice::from_ref(file)).1).collect();

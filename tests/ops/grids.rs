@@ -57,35 +57,20 @@ const CALLS: &[(&str, Call)] = &[
     ("conv2d, width", |d, n| conv(d, [1, 2, 1, n], [3, 2, 1, 3], &Conv2dOptions::default())),
     ("conv2d, height", |d, n| conv(d, [1, 2, n, 2], [3, 2, 3, 1], &Conv2dOptions::default())),
     ("conv2d, pointwise", |d, n| conv(d, [1, 3, 1, n], [2, 3, 1, 1], &Conv2dOptions::default())),
-    ("conv2d, depthwise batch", |d, n| {
-        conv(d, [n, 2, 2, 2], [2, 1, 2, 2], &Conv2dOptions { groups: 2, ..Conv2dOptions::default() })
-    }),
-    ("conv2d, depthwise channels", |d, n| {
-        conv(d, [1, n, 2, 2], [n, 1, 2, 2], &Conv2dOptions { groups: n, ..Conv2dOptions::default() })
-    }),
+    ("conv2d, depthwise batch", |d, n| conv(d, [n, 2, 2, 2], [2, 1, 2, 2], &Conv2dOptions::default().groups(2))),
+    ("conv2d, depthwise channels", |d, n| conv(d, [1, n, 2, 2], [n, 1, 2, 2], &Conv2dOptions::default().groups(n))),
     ("conv2d, output channels", |d, n| conv(d, [2, 1, 1, 1], [n, 1, 1, 1], &Conv2dOptions::default())),
     ("conv2d, input channels", |d, n| conv(d, [2, n, 1, 1], [1, n, 1, 1], &Conv2dOptions::default())),
     ("conv2d, output channels of 3 x 3", |d, n| {
-        conv(d, [1, 1, 1, 1], [n, 1, 3, 3], &Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() })
+        conv(d, [1, 1, 1, 1], [n, 1, 3, 3], &Conv2dOptions::default().padding(Padding::Same))
     }),
-    ("conv2d, groups", |d, n| {
-        conv(d, [1, 2 * n, 1, 1], [2 * n, 2, 1, 1], &Conv2dOptions { groups: n, ..Conv2dOptions::default() })
-    }),
+    ("conv2d, groups", |d, n| conv(d, [1, 2 * n, 1, 1], [2 * n, 2, 1, 1], &Conv2dOptions::default().groups(n))),
     ("conv2d, kernel's height", |d, n| conv(d, [1, 1, n + 1, 1], [2, 1, n, 1], &Conv2dOptions::default())),
     ("conv2d, kernel's width", |d, n| conv(d, [1, 1, 1, n + 1], [2, 1, 1, n], &Conv2dOptions::default())),
-    ("conv2d, strides", |d, n| {
-        conv(d, [1, 1, n + 1, 2], [2, 1, 1, 1], &Conv2dOptions { stride: [n, 1], ..Conv2dOptions::default() })
-    }),
-    ("conv2d, dilation", |d, n| {
-        conv(d, [1, 1, n + 1, 2], [2, 1, 2, 1], &Conv2dOptions { dilation: [n, 1], ..Conv2dOptions::default() })
-    }),
+    ("conv2d, strides", |d, n| conv(d, [1, 1, n + 1, 2], [2, 1, 1, 1], &Conv2dOptions::default().stride([n, 1]))),
+    ("conv2d, dilation", |d, n| conv(d, [1, 1, n + 1, 2], [2, 1, 2, 1], &Conv2dOptions::default().dilation([n, 1]))),
     ("conv2d, 3 x 3 of 16 channels", |d, n| {
-        conv(
-            d,
-            [n / 64, 16, 1, 1],
-            [16, 16, 3, 3],
-            &Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() },
-        )
+        conv(d, [n / 64, 16, 1, 1], [16, 16, 3, 3], &Conv2dOptions::default().padding(Padding::Same))
     }),
     ("conv1d, channels", |d, n| {
         Ok(vec![leaf(d, &[1, 1, 2])?.conv1d(&leaf(d, &[n, 1, 2])?, None, &Default::default())?])
@@ -97,11 +82,11 @@ const CALLS: &[(&str, Call)] = &[
         Ok(vec![leaf(d, &[1, 1, n, 1, 1])?.conv3d(&leaf(d, &[2, 1, 2, 1, 1])?, None, &Default::default())?])
     }),
     ("conv_transpose2d, channels", |d, n| {
-        let options = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        let options = ConvTranspose2dOptions::default().stride(2);
         Ok(vec![leaf(d, &[1, 1, 1, 2])?.conv_transpose2d(&leaf(d, &[1, n, 1, 2])?, None, &options)?])
     }),
     ("conv_transpose2d, batch", |d, n| {
-        let options = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        let options = ConvTranspose2dOptions::default().stride(2);
         Ok(vec![leaf(d, &[n, 2, 1, 2])?.conv_transpose2d(&leaf(d, &[2, 1, 2, 2])?, None, &options)?])
     }),
     ("max_pool2d, batch", |d, n| Ok(vec![leaf(d, &[n, 1, 2, 2])?.max_pool2d([2, 2], &MaxPool2dOptions::default())?])),
@@ -130,7 +115,7 @@ const CALLS: &[(&str, Call)] = &[
     ("pad", |d, n| Ok(vec![leaf(d, &[n, 2])?.pad(&[1, 1], PadMode::Constant(0.0))?])),
     ("cat", |d, n| Ok(vec![Tensor::cat(&[&leaf(d, &[n, 2])?, &leaf(d, &[n, 1])?], 1)?])),
     ("interpolate, batch", |d, n| {
-        let options = InterpolateOptions { size: Some(vec![3, 3]), ..InterpolateOptions::default() };
+        let options = InterpolateOptions::default().size(vec![3, 3]);
         Ok(vec![leaf(d, &[n, 1, 2, 2])?.interpolate(&options)?])
     }),
     ("grid_sample, batch", |d, n| {
@@ -143,7 +128,7 @@ const CALLS: &[(&str, Call)] = &[
     }),
     ("attention, heads", |d, n| {
         let [query, key, value] = [leaf(d, &[2, n, 1, 2])?, leaf(d, &[2, n, 1, 2])?, leaf(d, &[2, n, 1, 2])?];
-        let options = AttentionOptions { is_causal: true, ..AttentionOptions::default() };
+        let options = AttentionOptions::default().is_causal(true);
         Ok(vec![query.scaled_dot_product_attention(&key, &value, &options)?])
     }),
     ("attention, places", |d, n| {
@@ -168,7 +153,7 @@ const CALLS: &[(&str, Call)] = &[
     ("lstm, batch", |d, n| {
         let (input, state) = (leaf(d, &[2, n, 1])?, leaf(d, &[1, n, 1])?);
         let (of_input, of_state) = (leaf(d, &[4, 1])?, leaf(d, &[4, 1])?);
-        let options = RecurrentOptions { has_biases: false, ..RecurrentOptions::default() };
+        let options = RecurrentOptions::default().has_biases(false);
         Ok(vec![input.lstm(&state, &state, &[&of_input, &of_state], &options)?.0])
     }),
     ("gru_cell, batch", |d, n| {
@@ -193,14 +178,14 @@ fn ctc(made: &Made, input: [usize; 3], labels: usize) -> Result<Vec<Tensor>> {
 }
 
 fn norm(made: &Made, shape: [usize; 3]) -> Result<Vec<Tensor>> {
-    let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let options = BatchNormOptions::default().training(true);
     Ok(vec![leaf(made, &shape)?.batch_norm(None, None, None, None, &options)?])
 }
 
 /// On an adapter that computes nothing.
 fn made(software: bool) -> Made {
     let noop = Noop { software, subgroup_size: if software { 8 } else { 32 }, ..Noop::default() };
-    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
     Made { device, leaves: RefCell::default() }
 }
 
@@ -256,11 +241,11 @@ const LIMITS: &[(&str, Recorded)] = &[
     ("roi_pool of many bins", |d| leaf(d, &[1, 1, 3, 3])?.roi_pool(&boxes(d, 1)?, [1, 60_001], 1.0).map(drop)),
     ("roi_pool of large images", |d| leaf(d, &[1, 1, 2000, 1000])?.roi_pool(&boxes(d, 1)?, [1, 1], 1.0).map(drop)),
     ("fold", |d| {
-        let options = UnfoldOptions { stride: [1, 100_003], dilation: [1, 70_001], ..UnfoldOptions::default() };
+        let options = UnfoldOptions::default().stride([1, 100_003]).dilation([1, 70_001]);
         leaf(d, &[1, 2, 2])?.fold([1, 170_005], [1, 2], &options).map(drop)
     }),
     ("gradient of conv2d", |d| {
-        let options = Conv2dOptions { stride: [1, 100_003], dilation: [1, 70_001], ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().stride([1, 100_003]).dilation([1, 70_001]);
         conv(d, [1, 1, 1, 170_005], [1, 1, 1, 2], &options)?[0].sum_all()?.backward()
     }),
 ];
@@ -301,7 +286,7 @@ fn convolutions_of_many_groups_are_right() {
         let tensor = |values: &[f32], sizes: &[usize]| Tensor::from_slice(&device, values, sizes).unwrap();
         let input = tensor(&x, &[1, 2 * GROUPS, 1, 1]).requires_grad();
         let weight = tensor(&w, &[2 * GROUPS, 2, 1, 1]).requires_grad();
-        let options = Conv2dOptions { groups: GROUPS, ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().groups(GROUPS);
         let output = input.conv2d(&weight, None, &options).unwrap();
         let cotangent = tensor(&c, &[1, 2 * GROUPS, 1, 1]);
         let gradients = wgrad::grad(&[&output], &[&input, &weight], &[&cotangent]).unwrap();

@@ -15,9 +15,7 @@ fn adapters() -> Vec<Device> {
 /// Adapters that compute nothing, of both kinds.
 fn noops() -> Vec<Device> {
     let kinds = [Noop::default(), Noop { software: false, subgroup_size: 32, ..Noop::default() }];
-    kinds
-        .map(|noop| Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap())
-        .into()
+    kinds.map(|noop| Device::with_options(&DeviceOptions::default().noop(noop)).unwrap()).into()
 }
 
 /// Values of f16 that are in memory: powers of two and their sums, so that products are exact or far from it.

@@ -132,10 +132,10 @@ fn what_cannot_be_is_an_error_and_no_panic() {
     assert!(empty.gather(0, &index).unwrap().to_vec::<f32>().is_err());
     let nothing = Tensor::full(&device, &[0], 0i32).unwrap();
     let table = Tensor::zeros(&device, &[0, 3]).unwrap();
-    let options = EmbeddingOptions { scale_grad_by_freq: true, ..EmbeddingOptions::default() };
+    let options = EmbeddingOptions::default().scale_grad_by_freq(true);
     assert_eq!(nothing.embedding(&table, &options).unwrap().shape()[..], [0, 3]);
     for padding in [isize::MIN, -3, 2, isize::MAX] {
-        let options = EmbeddingOptions { padding_idx: Some(padding), ..EmbeddingOptions::default() };
+        let options = EmbeddingOptions::default().padding_idx(padding);
         let error = nothing.embedding(&Tensor::zeros(&device, &[2, 3]).unwrap(), &options).unwrap_err();
         assert!(error.to_string().contains(&padding.to_string()), "{error}");
         assert!(Embedding::new(&Scope::new(&device), 2, 3, &options).is_err());
@@ -152,7 +152,7 @@ fn what_cannot_be_is_an_error_and_no_panic() {
 fn an_embedding_learns_all_rows_but_the_padding() {
     for device in adapter().into_iter().chain([Device::reference()]) {
         device.manual_seed(3);
-        let options = EmbeddingOptions { padding_idx: Some(-1), ..EmbeddingOptions::default() };
+        let options = EmbeddingOptions::default().padding_idx(-1);
         let layer = Embedding::new(&Scope::new(&device).at("words"), 50, 40, &options).unwrap();
         assert_eq!(layer.parameters().len(), 1);
         assert_eq!(layer.weight.name(), "words.weight");

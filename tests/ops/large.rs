@@ -181,7 +181,7 @@ fn softmax_and_normalization_of_long_rows() {
     assert_eq!(read(x.std_all(0.0)), [1.0]);
     same("layer_norm", &read(x.layer_norm(&[count], None, None, 0.0)), &signs);
     let batch = x.reshape(&[count as isize / 4, 4]).unwrap();
-    let training = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
+    let training = BatchNormOptions::default().training(true).eps(0.0);
     same("batch_norm", &read(batch.batch_norm(None, None, None, None, &training)), &signs);
 }
 
@@ -195,7 +195,7 @@ fn softmax_and_normalization_of_many_rows() {
     let x = Tensor::from_slice(&device, &signs, &[ROWS, 4]).unwrap();
     near("var", &read(x.var(1, 0.0)), 1.0, 0.0);
     same("layer_norm", &read(x.layer_norm(&[4], None, None, 0.0)), &signs);
-    let training = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
+    let training = BatchNormOptions::default().training(true).eps(0.0);
     same("batch_norm", &read(x.batch_norm(None, None, None, None, &training)), &signs);
 }
 

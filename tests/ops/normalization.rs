@@ -72,7 +72,7 @@ fn a_large_mean_costs_no_digits() {
 }
 
 fn training() -> BatchNormOptions {
-    BatchNormOptions { training: true, ..BatchNormOptions::default() }
+    BatchNormOptions::default().training(true)
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn statistics(x: &[f64], channels: usize, places: usize) -> (Vec<f64>, Vec<f64>)
 #[test]
 fn training_moves_the_statistics_and_evaluation_uses_them() {
     for device in devices() {
-        let layer = batch_norm(&device, &BatchNormLayerOptions { eps: 0.0, ..BatchNormLayerOptions::default() });
+        let layer = batch_norm(&device, &BatchNormLayerOptions::default().eps(0.0));
         let running = layer.running.clone().unwrap();
         let (mut mean, mut var) = (vec![0.0; 3], vec![1.0; 3]);
         for step in 0..3 {
@@ -162,7 +162,7 @@ fn training_moves_the_statistics_and_evaluation_uses_them() {
 #[test]
 fn without_a_momentum_the_statistics_are_the_mean_over_all_batches() {
     for device in devices() {
-        let layer = batch_norm(&device, &BatchNormLayerOptions { momentum: None, ..Default::default() });
+        let layer = batch_norm(&device, &BatchNormLayerOptions::default().momentum(None));
         let (mut mean, mut var) = (vec![0.0; 3], vec![0.0; 3]);
         for step in 0..4 {
             let x = random(&device, &[4, 3, 2, 5], 20 + step);
@@ -182,7 +182,7 @@ fn without_a_momentum_the_statistics_are_the_mean_over_all_batches() {
 #[test]
 fn statistics_that_are_not_tracked_are_the_batchs_in_evaluation_too() {
     let device = Device::reference();
-    let options = BatchNormLayerOptions { track_running_stats: false, affine: false, ..Default::default() };
+    let options = BatchNormLayerOptions::default().track_running_stats(false).affine(false);
     let layer = batch_norm(&device, &options);
     assert!(layer.parameters().is_empty());
     let x = random(&device, &[4, 3, 2, 5], 1);
@@ -194,7 +194,7 @@ fn statistics_that_are_not_tracked_are_the_batchs_in_evaluation_too() {
 #[test]
 fn instance_norm_tracks_the_mean_of_the_samples() {
     for device in devices() {
-        let options = InstanceNormLayerOptions { track_running_stats: true, affine: true, ..Default::default() };
+        let options = InstanceNormLayerOptions::default().track_running_stats(true).affine(true);
         let layer = InstanceNorm1d::new(&Scope::new(&device), 2, &options).unwrap();
         let x = random(&device, &[3, 2, 7], 4);
         layer.forward(&x).unwrap();
@@ -297,7 +297,7 @@ fn layers_have_pytorchs_names_and_initial_values() {
     assert_eq!(state(&InstanceNorm3d::new(&scope, 3, &tracked).unwrap()), all);
     assert_eq!(state(&GroupNorm::new(&scope, 2, 4, &GroupNormOptions::default()).unwrap()), scale(&[4]));
     assert_eq!(state(&LayerNorm::new(&scope, &[2, 3], &LayerNormOptions::default()).unwrap()), scale(&[2, 3]));
-    let no_bias = LayerNormOptions { bias: false, ..LayerNormOptions::default() };
+    let no_bias = LayerNormOptions::default().bias(false);
     assert_eq!(state(&LayerNorm::new(&scope, &[2], &no_bias).unwrap()), scale(&[2])[..1]);
     assert_eq!(state(&RmsNorm::new(&scope, &[2], &RmsNormOptions::default()).unwrap()), scale(&[2])[..1]);
     assert!(matches!(GroupNorm::new(&scope, 3, 4, &GroupNormOptions::default()), Err(Error::Invalid { .. })));
@@ -351,7 +351,7 @@ fn inputs_of_another_rank_or_size_are_errors() {
     let options = BatchNormLayerOptions::default();
     let one = BatchNorm1d::new(&scope, 3, &options).unwrap();
     let two = BatchNorm2d::new(&scope, 3, &options).unwrap();
-    let instance = InstanceNorm1d::new(&scope, 3, &InstanceNormLayerOptions { affine: true, ..Default::default() });
+    let instance = InstanceNorm1d::new(&scope, 3, &InstanceNormLayerOptions::default().affine(true));
     let instance = instance.unwrap();
     for error in [
         one.forward(&ones(&[3])),

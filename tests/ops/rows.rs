@@ -21,7 +21,7 @@ fn cases(device: &Device, rows: usize, length: usize) -> Result<Vec<Case>> {
     let (scale, shift) = (random(device, &[length], 2), random(device, &[length], 3));
     let of_rows = random(device, &[rows, 1], 4);
     let wide = random(device, &[rows, length + 4], 5);
-    let norm = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let norm = BatchNormOptions::default().training(true);
     let channels = random(device, &[3, rows, length], 6);
     let (channel_scale, channel_shift) = (random(device, &[rows], 7), random(device, &[rows], 8));
     let counted: Vec<i32> = (0..rows * length).map(|i| (i * i % 997) as i32 - 400).collect();
@@ -139,7 +139,7 @@ fn no_place_is_counted_past_the_end_of_a_row() {
     // steps of up to 2^30 elements used to pass the end there, wrap and start again.
     for software in [true, false] {
         let noop = Noop { software, max_buffer_bytes: 1 << 40, ..Noop::default() };
-        let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+        let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
         let x = Tensor::from_slice(&device, &[1.0f32], &[1]).unwrap().expand(&[65_535, 65_537]).unwrap();
         x.sum_all().unwrap().item::<f32>().unwrap();
         let sources = device.shader_sources();

@@ -3,8 +3,8 @@
 
 use crate::common::{Random, adapter};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, MaxPool2dOptions, Padding,
-    Parameter, Reduction, Result, Tensor, grad,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, Device, MaxPool2dOptions, Parameter,
+    Reduction, Result, Tensor, grad,
 };
 
 /// Runs a fact on the reference and on the adapter.
@@ -37,7 +37,7 @@ fn close(got: &Tensor, expected: &Tensor, terms: usize) -> Result<()> {
 }
 
 fn padded(padding: usize) -> Conv2dOptions {
-    Conv2dOptions { padding: Padding::Explicit([padding; 2]), ..Conv2dOptions::default() }
+    Conv2dOptions::default().padding([padding; 2])
 }
 
 fn conv_shape(input: &[usize], weight: &[usize], options: &Conv2dOptions) -> Vec<usize> {
@@ -106,8 +106,8 @@ fn effective_kernels_and_receptive_fields() {
         (rows.clone().max().unwrap() - rows.min().unwrap() + 1, used.len())
     };
     let plain = Conv2dOptions::default();
-    let dilated = Conv2dOptions { dilation: [2; 2], ..Conv2dOptions::default() };
-    let strided = Conv2dOptions { stride: [2; 2], ..Conv2dOptions::default() };
+    let dilated = Conv2dOptions::default().dilation(2);
+    let strided = Conv2dOptions::default().stride(2);
     assert_eq!(field(std::slice::from_ref(&dilated), 3), (5, 9), "k + (k - 1)(d - 1), with 9 weights");
     assert_eq!(field(&[plain, plain, plain], 3), (7, 49));
     // r = 1 + 2 * 1 + 2 * 2 + 2 * 2
@@ -212,7 +212,7 @@ fn normalization_by_hand() {
         let x = tensor(device, &[8.0, 2.0, 0.0, 4.0], &[2, 2]);
         close(&x.layer_norm(&[2], None, None, 0.0)?, &tensor(device, &[1.0, -1.0, -1.0, 1.0], &[2, 2]), 4)?;
         let x = tensor(device, &[2.0, 3.0, 4.0, 1.0, 2.0, 2.0], &[2, 3]);
-        let training = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
+        let training = BatchNormOptions::default().training(true).eps(0.0);
         let expected = tensor(device, &[1.0, 1.0, 1.0, -1.0, -1.0, -1.0], &[2, 3]);
         close(&x.batch_norm(None, None, None, None, &training)?, &expected, 4)?;
         // Fresh running statistics change nothing in evaluation.

@@ -4,7 +4,7 @@ use crate::common::own_adapter;
 use wgrad::{Device, DeviceOptions, Noop, Tensor};
 
 fn noop() -> Device {
-    Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap()
 }
 
 #[test]

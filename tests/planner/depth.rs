@@ -8,7 +8,7 @@ use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Disable, Parameter, Result, Stats, Tensor};
 
 fn noop(memory_budget: Option<u64>) -> Device {
-    let options = DeviceOptions { noop: Some(software()), memory_budget, ..DeviceOptions::default() };
+    let options = DeviceOptions::default().noop(software()).memory_budget(memory_budget);
     Device::with_options(&options).unwrap()
 }
 

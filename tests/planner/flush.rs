@@ -105,7 +105,7 @@ fn waits_that_time_out_repeat_nothing() {
     if adapter().is_none() {
         return;
     }
-    let device = Device::with_options(&DeviceOptions { timeout: Duration::ZERO, ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().timeout(Duration::ZERO)).unwrap();
     let p = Parameter::new("p", &Tensor::zeros(&device, &[SIDE, SIDE]).unwrap());
     // Rows of equal numbers have sums that are exact.
     let mean = Tensor::full(&device, &[SIDE, SIDE], 1.0 / SIDE as f32).unwrap();
@@ -172,13 +172,10 @@ fn repeat(device: &Device, optimizer: impl Fn(Vec<Parameter>) -> Box<dyn Optimiz
 fn a_step_that_failed_can_be_repeated() {
     for device in devices() {
         repeat(&device, |parameters| {
-            Box::new(Sgd::new(parameters, SgdOptions { lr: 0.1, momentum: 0.9, ..SgdOptions::default() }).unwrap())
+            Box::new(Sgd::new(parameters, SgdOptions::default().lr(0.1).momentum(0.9)).unwrap())
         })
         .unwrap();
-        repeat(&device, |parameters| {
-            Box::new(Adam::new(parameters, AdamOptions { lr: 0.1, ..AdamOptions::default() }).unwrap())
-        })
-        .unwrap();
+        repeat(&device, |parameters| Box::new(Adam::new(parameters, AdamOptions::default().lr(0.1)).unwrap())).unwrap();
     }
 }
 
@@ -187,7 +184,7 @@ fn a_step_on_two_devices_that_failed_on_one_can_be_repeated() {
     let (a, b) = (Device::reference(), Device::reference());
     let p = Parameter::new("p", &Tensor::full(&a, &[2], 1.0f32).unwrap());
     let q = Parameter::new("q", &Tensor::full(&b, &[2], 1.0f32).unwrap());
-    let mut sgd = Sgd::new(vec![p.clone(), q.clone()], SgdOptions { lr: 1.0, ..SgdOptions::default() }).unwrap();
+    let mut sgd = Sgd::new(vec![p.clone(), q.clone()], SgdOptions::default().lr(1.0)).unwrap();
     p.set_grad(Some(Tensor::full(&a, &[2], 0.25f32).unwrap())).unwrap();
     let (fails, _) = Fails::new(2);
     q.set_grad(Some(apply(fails, &[&Tensor::full(&b, &[2], 0.25f32).unwrap()]).unwrap().remove(0))).unwrap();
@@ -235,8 +232,7 @@ fn cut_short(p: &Parameter) -> Result<Tensor> {
 
 #[test]
 fn a_flush_that_was_cut_short_leaves_an_unknown_state() {
-    let noop =
-        Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap();
+    let noop = Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap();
     for device in adapter().map(|_| Device::open().unwrap()).into_iter().chain([noop]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");

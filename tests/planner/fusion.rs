@@ -18,7 +18,7 @@ fn chains_are_one_kernel() {
     let bias = random(&device, &[8], 3);
     let rows = random(&device, &[64, 40], 4);
     let (scale, shift) = (random(&device, &[40], 5), random(&device, &[40], 6));
-    let options = Conv2dOptions { padding: wgrad::Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let options = Conv2dOptions::default().padding(wgrad::Padding::Explicit([1, 1]));
     let convolution = || x.conv2d(&weight, Some(&bias), &options)?.relu()?.add(&x);
     assert_eq!(dispatches(&device, convolution), 1, "bias, activation and residual in the convolution's stores");
     assert_eq!(dispatches(&device, || rows.matmul(&rows.t()?)?.tanh()), 1, "an activation in a product's stores");
@@ -38,7 +38,7 @@ fn a_loss_of_classes_and_its_gradient_are_four_kernels() {
         let elements = [&shape[..1], &shape[2..]].concat();
         let labels = Tensor::from_slice(&device, &vec![1; elements.iter().product()], &elements).unwrap();
         for (weight, ignore_index) in [(None, -100), (Some(weight.clone()), 3)] {
-            let options = CrossEntropyOptions { weight, ignore_index, ..CrossEntropyOptions::default() };
+            let options = CrossEntropyOptions::default().weight(weight).ignore_index(ignore_index);
             let before = device.stats().dispatches;
             let loss = logits.cross_entropy(&labels, &options).unwrap();
             loss.backward().unwrap();
@@ -72,7 +72,9 @@ const CHAINS: &[Chain] = &[
         x.gather(1, &Tensor::from_slice(x.device(), &[5i32; 96], &[4, 2, 12])?)?.sub(&x.narrow(1, 0, 2)?)
     }),
     ("cat", 2, |x| Tensor::cat(&[x, &x.narrow(0, 0, 2)?], 0)?.square()),
-    ("interpolate", 1, |x| x.interpolate(&InterpolateOptions::scale_factor(&[2.0], InterpolateMode::Linear))?.exp()),
+    ("interpolate", 1, |x| {
+        x.interpolate(&InterpolateOptions::default().scale_factor([2.0]).mode(InterpolateMode::Linear))?.exp()
+    }),
     ("max_pool2d_backward", 3, |x| gradient(x, |x| x.max_pool2d([2, 2], &MaxPool2dOptions::default()))),
     ("avg_pool2d_backward", 2, |x| gradient(x, |x| x.avg_pool2d([2, 3], &AvgPool2dOptions::default()))),
     ("adaptive_max_pool1d_backward", 3, |x| gradient(x, |x| x.adaptive_max_pool1d([Some(5)]))),
@@ -115,8 +117,7 @@ fn parameter_gradients(device: &Device, batch: usize) -> Result<Vec<Vec<f32>>> {
         parameter(&[13], 10),
     ];
     let [w1, b1, w2, b2, w3, b3, w4, b4] = &parameters;
-    let grouped =
-        |groups| Conv2dOptions { groups, padding: wgrad::Padding::Explicit([1, 0]), ..Conv2dOptions::default() };
+    let grouped = |groups| Conv2dOptions::default().groups(groups).padding(wgrad::Padding::Explicit([1, 0]));
     let linear = rows.linear(w1, Some(b1))?.square()?.sum_all()?;
     let convolution = image.conv2d(w2, Some(b2), &grouped(2))?.square()?.sum_all()?;
     let depthwise = image.conv2d(w3, Some(b3), &grouped(6))?.square()?.sum_all()?;
@@ -208,13 +209,13 @@ fn step(device: &Device) -> Result<Vec<f32>> {
     let (scale, shift) = (parameter("scale", &[20], 2), parameter("shift", &[20], 3));
     let last = parameter("last", &[7, 20], 4);
     let parameters = vec![weight.clone(), scale.clone(), shift.clone(), last.clone()];
-    let options = SgdOptions { lr: 0.1, momentum: 0.9, ..SgdOptions::default() };
+    let options = SgdOptions::default().lr(0.1).momentum(0.9);
     let mut sgd = Sgd::new(parameters.clone(), options)?;
     let x = random(device, &[6, 20, 9, 9], 5);
     let labels = Tensor::from_slice(device, &[0i32, 1, 2, 3, 4, 5], &[6])?;
-    let options = Conv2dOptions { padding: wgrad::Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let options = Conv2dOptions::default().padding(wgrad::Padding::Explicit([1, 1]));
     let (scaled, shifted) = (scale.value(), shift.value());
-    let norm = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let norm = BatchNormOptions::default().training(true);
     let y = x.conv2d(&weight.value(), None, &options)?;
     let y = y.batch_norm(None, None, Some(&scaled), Some(&shifted), &norm)?.relu()?.add(&x)?;
     let logits = y.mean([2, 3])?.linear(&last.value(), None)?;
@@ -236,7 +237,7 @@ fn call_by_call_computes_the_same() {
     if common::adapter().is_none() {
         return;
     }
-    let open = |disable| Device::with_options(&DeviceOptions { disable, ..DeviceOptions::default() }).unwrap();
+    let open = |disable| Device::with_options(&DeviceOptions::default().disable(disable)).unwrap();
     let exact = step(&Device::reference()).unwrap();
     let plain = Disable { fuse: true, inplace: true, winograd: true, ..Disable::default() };
     for disable in [Disable::default(), plain, Disable { inplace: true, ..Disable::default() }] {

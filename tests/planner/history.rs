@@ -35,7 +35,7 @@ fn a_released_graph_says_so() {
         // Reading in between changes nothing.
         let y = x.square().unwrap().exp().unwrap();
         y.to_vec::<f32>().unwrap();
-        let retain = BackwardOptions { retain_graph: true, ..BackwardOptions::default() };
+        let retain = BackwardOptions::default().retain_graph(true);
         y.backward_with(retain.clone()).unwrap();
         y.backward_with(retain).unwrap();
         y.backward().unwrap();
@@ -60,7 +60,7 @@ fn history_can_be_cut_off() {
     let vector = Tensor::ones(&device, &[3]).unwrap().requires_grad();
     assert!(matches!(vector.exp().unwrap().backward(), Err(Error::Invalid { .. })));
     let gradient = Some(Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0], &[3]).unwrap());
-    let options = BackwardOptions { gradient, ..BackwardOptions::default() };
+    let options = BackwardOptions::default().gradient(gradient);
     vector.mul_scalar(2.0).unwrap().backward_with(options).unwrap();
     assert_eq!(vector.grad().unwrap().to_vec::<f32>().unwrap(), [2.0, 4.0, 6.0]);
 }
@@ -78,7 +78,7 @@ fn gradients_of_gradients() {
         assert!(grad(&[&y], &[&x], &[&one]).unwrap()[0].as_ref().is_none_or(|g| g.to_vec::<f32>().unwrap() == [0.0]));
         // Through backward, too.
         let y = x.mul(&x).unwrap().mul(&x).unwrap();
-        y.backward_with(BackwardOptions { create_graph: true, ..BackwardOptions::default() }).unwrap();
+        y.backward_with(BackwardOptions::default().create_graph(true)).unwrap();
         let first = x.grad().unwrap();
         x.zero_grad();
         first.backward().unwrap();

@@ -40,7 +40,7 @@ const LOADED: &[Loaded] = &[
         scaled.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()
     }),
     ("max_pool2d, overlapping", [1, 1], |device| {
-        let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
+        let options = MaxPool2dOptions::default().stride(2).padding(1);
         random(device, &[4, 13, 13], 1).permute([1, 0, 2])?.relu()?.max_pool2d([3, 3], &options)
     }),
     ("avg_pool2d", [1, 1], |device| {
@@ -50,7 +50,7 @@ const LOADED: &[Loaded] = &[
         random(device, &[4, 13, 13], 1).narrow(1, 3, 7)?.tanh()?.avg_pool2d([2, 2], &AvgPool2dOptions::default())
     }),
     ("avg_pool2d, overlapping, of a costly value", [2, 2], |device| {
-        let options = AvgPool2dOptions { stride: Some([1, 1]), ..AvgPool2dOptions::default() };
+        let options = AvgPool2dOptions::default().stride(1);
         random(device, &[4, 13, 13], 1).tanh()?.avg_pool2d([3, 3], &options)
     }),
     ("avg_pool2d of what is kept", [3, 3], |device| {
@@ -90,7 +90,7 @@ const LOADED: &[Loaded] = &[
     }),
     ("conv_transpose2d", [1, 2], |device| {
         let (x, weight) = (random(device, &[3, 32, 9, 9], 1), random(device, &[32, 40, 3, 2], 2));
-        let options = ConvTranspose2dOptions { stride: [2, 1], ..ConvTranspose2dOptions::default() };
+        let options = ConvTranspose2dOptions::default().stride([2, 1]);
         x.mul_scalar(2.0)?.conv_transpose2d(&weight.mul_scalar(0.5)?, None, &options)
     }),
     ("two readers", [2, 2], |device| {
@@ -113,7 +113,7 @@ const LOADED: &[Loaded] = &[
     }),
     ("conv_transpose2d in tiles", [1, 1], |device| {
         let (x, weight) = (random(device, &[1, 64, 16, 16], 1), random(device, &[64, 64, 2, 2], 2));
-        let options = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        let options = ConvTranspose2dOptions::default().stride(2);
         x.mul_scalar(2.0)?.conv_transpose2d(&weight.mul_scalar(0.5)?, None, &options)
     }),
     ("conv2d_backward_filter", [1, 2], |device| {
@@ -167,14 +167,13 @@ const LOADED: &[Loaded] = &[
 ];
 
 fn padded(padding: usize) -> Conv2dOptions {
-    Conv2dOptions { padding: wgrad::Padding::Explicit([padding, padding]), ..Conv2dOptions::default() }
+    Conv2dOptions::default().padding(wgrad::Padding::Explicit([padding, padding]))
 }
 
 #[test]
 fn what_stands_in_front_of_a_kernel_goes_into_its_loads() {
     for (at, noop) in [software(), gpu()].into_iter().enumerate() {
-        let device =
-            Device::with_options(&DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() }).unwrap();
+        let device = Device::with_options(&DeviceOptions::default().noop(noop.clone())).unwrap();
         for (name, kernels, chain) in LOADED {
             assert_eq!(dispatches(&device, || chain(&device)), kernels[at], "{name} on {noop:?}");
         }

@@ -5,8 +5,7 @@ use crate::common::steps::{gpu, of_step, software};
 use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{
-    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Padding, Parameter, Result,
-    Tensor,
+    AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Parameter, Result, Tensor,
 };
 
 /// PyTorch 2.15's peaks on the CPU, by its profiler: the steps of `benches/peers/pytorch/peer.py`. Ours are at most 0.8 of
@@ -57,8 +56,8 @@ fn gradients(device: &Device) -> Result<Vec<Vec<f32>>> {
         (0..BLOCKS).map(|seed| Parameter::new("weight", &random(device, &[8, 8, 3, 3], seed))).collect();
     let norms: Vec<Parameter> =
         (0..BLOCKS).map(|seed| Parameter::new("norm", &random(device, &[8], BLOCKS + seed))).collect();
-    let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
-    let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+    let padded = Conv2dOptions::default().padding(1);
+    let training = BatchNormOptions::default().training(true);
     let mut x = random(device, &[32, 8, 64, 64], 99);
     for (block, (weight, norm)) in weights.iter().zip(&norms).enumerate() {
         let (weight, norm) = (weight.value(), norm.value());
@@ -81,7 +80,7 @@ fn side_by_side(device: &Device) -> Result<Vec<Vec<f32>>> {
         .zip(channels)
         .map(|(seed, channels)| Parameter::new("weight", &random(device, &[8, channels, 3, 3], seed)))
         .collect();
-    let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let padded = Conv2dOptions::default().padding(1);
     let activated = |x: &Tensor, at: usize| x.conv2d(&weights[at].value(), None, &padded)?.relu();
     let first = activated(&random(device, &[16, 8, 64, 64], 99), 0)?;
     let second = activated(&first, 1)?;
@@ -97,7 +96,7 @@ fn side_by_side(device: &Device) -> Result<Vec<Vec<f32>>> {
 
 /// What these gradients are and what they take, with less of the planner.
 fn run(gradients: fn(&Device) -> Result<Vec<Vec<f32>>>, disable: Disable) -> (Vec<Vec<f32>>, u64) {
-    let options = DeviceOptions { disable, poison: true, ..DeviceOptions::default() };
+    let options = DeviceOptions::default().disable(disable).poison(true);
     let device = Device::with_options(&options).unwrap();
     let gradients = gradients(&device).unwrap();
     (gradients, device.stats().bytes_live_peak)

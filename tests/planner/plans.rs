@@ -13,7 +13,7 @@ use wgrad::{
 };
 
 fn noop() -> Device {
-    Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap()
 }
 
 pub(super) fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
@@ -50,7 +50,7 @@ impl Net {
 
     fn loss(&self, images: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let w: Vec<Tensor> = self.weights.iter().map(Parameter::value).collect();
-        let options = Conv2dOptions { padding: wgrad::Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(wgrad::Padding::Explicit([1, 1]));
         let x = images.conv2d(&w[0], Some(&w[1]), &options)?.relu()?;
         let x = x.max_pool2d([2, 2], &MaxPool2dOptions::default())?.flatten(1, -1)?;
         let x = x.linear(&w[2], Some(&w[3]))?.mul(&w[4])?;
@@ -127,7 +127,7 @@ fn steps_on_the_adapter_make_nothing_new() {
 /// each step.
 fn regularized(device: &Device) -> Sequential {
     let scope = Scope::new(device);
-    let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
+    let cumulative = BatchNormLayerOptions::default().momentum(None);
     Sequential::new(&scope)
         .make(|s| Conv2d::without_bias(s, 1, 4, [3, 3], &Conv2dOptions::default()))
         .unwrap()
@@ -193,7 +193,7 @@ fn the_second_step_makes_nothing() {
 #[test]
 fn a_shorter_batch_compiles_nothing() {
     let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
-    let gpu = Device::with_options(&DeviceOptions { noop: Some(gpu), ..DeviceOptions::default() }).unwrap();
+    let gpu = Device::with_options(&DeviceOptions::default().noop(gpu)).unwrap();
     for device in [noop(), gpu] {
         let net = Net::new(&device);
         for step in 0..3 {
@@ -211,7 +211,7 @@ fn a_shorter_batch_compiles_nothing() {
 fn a_shorter_batch_of_a_deeper_network_compiles_nothing() {
     let gpu = Noop { software: false, subgroup_size: 32, ..Noop::default() };
     for noop in [Noop { software: true, ..Noop::default() }, gpu] {
-        let options = DeviceOptions { noop: Some(noop.clone()), ..DeviceOptions::default() };
+        let options = DeviceOptions::default().noop(noop.clone());
         let device = Device::with_options(&options).unwrap();
         let network = CifarCnn::new(&Scope::new(&device)).unwrap();
         let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();

@@ -5,8 +5,8 @@ use crate::common::steps::{gpu, software};
 use wgrad::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    BackwardOptions, Conv2dOptions, Device, DeviceOptions, Disable, Error, Noop, Padding, Parameter, Result, Tensor,
-    checkpoint, grad, no_grad,
+    BackwardOptions, Conv2dOptions, Device, DeviceOptions, Disable, Error, Noop, Parameter, Result, Tensor, checkpoint,
+    grad, no_grad,
 };
 
 const CHANNELS: usize = 8;
@@ -20,7 +20,7 @@ struct Block {
 
 impl Block {
     fn new(scope: &Scope, p: f32) -> Result<Block> {
-        let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(1);
         Ok(Block {
             conv: Conv2d::without_bias(&scope.at("conv"), CHANNELS, CHANNELS, [3, 3], &options)?,
             norm: BatchNorm2d::new(&scope.at("norm"), CHANNELS, &BatchNormLayerOptions::default())?,
@@ -96,7 +96,7 @@ fn train(device: &Device, how: How) -> (Vec<Vec<u64>>, u64) {
     device.manual_seed(3);
     let blocks = blocks(device, 6, 0.25);
     let parameters: Vec<Parameter> = blocks.iter().flat_map(Module::parameters).collect();
-    let mut sgd = Sgd::new(parameters.clone(), SgdOptions { lr: 0.1, momentum: 0.9, ..SgdOptions::default() }).unwrap();
+    let mut sgd = Sgd::new(parameters.clone(), SgdOptions::default().lr(0.1).momentum(0.9)).unwrap();
     let x = Tensor::randn(device, &[4, CHANNELS, 7, 5]).unwrap();
     let mut values = Vec::new();
     for _ in 0..2 {
@@ -125,7 +125,7 @@ fn training_has_the_same_bits() {
 fn cost(device: &Device, [batch, size]: [usize; 2], segment: usize, how: How) -> (u64, u64) {
     let blocks = blocks(device, 64, 0.0);
     let parameters: Vec<Parameter> = blocks.iter().flat_map(Module::parameters).collect();
-    let mut sgd = Sgd::new(parameters, SgdOptions { lr: 0.1, momentum: 0.9, ..SgdOptions::default() }).unwrap();
+    let mut sgd = Sgd::new(parameters, SgdOptions::default().lr(0.1).momentum(0.9)).unwrap();
     let x = Tensor::randn(device, &[batch, CHANNELS, size, size]).unwrap();
     device.sync().unwrap();
     device.reset_peak_stats();
@@ -143,7 +143,7 @@ fn cost(device: &Device, [batch, size]: [usize; 2], segment: usize, how: How) ->
 #[test]
 fn a_deep_chain_takes_a_quarter_of_the_memory() {
     let noop = |noop: Noop| {
-        let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+        let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
         (device, [64, 32], &[(How::Nested, 16, 0.2), (How::Segments, 8, 0.28), (How::Cut, 8, 0.29)][..])
     };
     let adapter = common::own_adapter().map(|device| (device, [4, 32], &[(How::Nested, 16, 0.25)][..]));
@@ -187,7 +187,7 @@ fn derivatives(device: &Device, is_again: bool) -> Vec<Vec<f32>> {
     let seconds = grad(&[&squares], &inputs[..3], &[&one]).unwrap();
     let all: Vec<Tensor> = firsts.into_iter().chain(seconds.into_iter().flatten()).collect();
     assert_eq!(all.len(), 7);
-    sum.backward_with(BackwardOptions { retain_graph: true, ..BackwardOptions::default() }).unwrap();
+    sum.backward_with(BackwardOptions::default().retain_graph(true)).unwrap();
     sum.backward().unwrap();
     assert!(matches!(sum.backward(), Err(Error::GraphReleased { .. })));
     all.into_iter().chain([x.grad().unwrap(), w.grad().unwrap()]).map(|value| value.to_vec().unwrap()).collect()

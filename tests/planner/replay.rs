@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 fn noop() -> Device {
-    Device::with_options(&DeviceOptions { noop: Some(Noop::default()), ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap()
 }
 
 /// `blocks` of convolution, batch normalization and ReLU.

@@ -53,7 +53,7 @@ fn templates_with_open_stores_leave_the_libraries_their_names() {
 }
 
 fn open(noop: Noop, disable: Disable) -> Device {
-    Device::with_options(&DeviceOptions { noop: Some(noop), disable, ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(noop).disable(disable)).unwrap()
 }
 
 /// The text of all templates, libraries and formulas, by file.

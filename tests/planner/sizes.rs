@@ -8,7 +8,7 @@ use wgrad::ops::case::Case;
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
     BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, DynamicSizes, MaxPool2dOptions, Noop, PadMode,
-    Padding, Result, Tensor, nn, nn::Module, nn::Scope, ops,
+    Result, Tensor, nn, nn::Module, nn::Scope, ops,
 };
 
 /// Of so many cases one is looked at, and all of them in `make test-long`.
@@ -108,7 +108,7 @@ fn size(step: usize) -> [usize; 2] {
 
 fn noop() -> Device {
     let noop = Some(Noop { software: true, ..Noop::default() });
-    Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(noop)).unwrap()
 }
 
 /// Pipelines after each of some steps, every one with another size.
@@ -156,7 +156,7 @@ fn a_few_sizes_are_written_into_kernels() {
 
 /// Pipelines after convolutions of so many stages of a network, each with half the image and twice the channels, in one plan.
 fn stages(device: &Device, batch: usize, count: u32) -> u64 {
-    let padded = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let padded = Conv2dOptions::default().padding(1);
     let stage = |stage: u32| {
         let (channels, side) = (64 << stage, 32 >> stage);
         let [image, weight] = [[batch, channels, side, side], [2 * channels, channels, 3, 3]]
@@ -190,7 +190,7 @@ fn kernels_of_many_sizes_are_compiled_once_where_that_is_slow() {
 
 fn gpu(subgroup_size: u32) -> Device {
     let noop = Some(Noop { software: false, subgroup_size, ..Noop::default() });
-    Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(noop)).unwrap()
 }
 
 /// True where what takes long is to be run.
@@ -219,14 +219,14 @@ fn works() -> Vec<(&'static str, Work, Vec<Vec<usize>>)> {
         ),
         (
             "depthwise conv2d",
-            |t| t[0].conv2d(&t[1], None, &Conv2dOptions { groups: 16, ..Conv2dOptions::default() }),
+            |t| t[0].conv2d(&t[1], None, &Conv2dOptions::default().groups(16)),
             vec![large(), vec![16, 1, 3, 3]],
         ),
         ("max_pool2d", |t| t[0].max_pool2d([3, 3], &MaxPool2dOptions::default()), vec![large()]),
         (
             "batch_norm",
             |t| {
-                let training = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+                let training = BatchNormOptions::default().training(true);
                 t[0].batch_norm(None, None, None, None, &training)
             },
             vec![image()],

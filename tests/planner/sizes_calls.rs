@@ -38,7 +38,7 @@ fn convolutions() -> Vec<(&'static str, Call)> {
         ("conv2d, depthwise", |x| conv(x, [16, 3], Conv2dOptions { groups: 16, ..PLAIN })),
         ("conv_transpose2d", |x| {
             let weight = Tensor::ones(x.device(), &[16, 8, 2, 2])?.requires_grad();
-            x.conv_transpose2d(&weight, None, &ConvTranspose2dOptions { stride: [2, 2], ..Default::default() })
+            x.conv_transpose2d(&weight, None, &ConvTranspose2dOptions::default().stride(2))
         }),
     ]
 }
@@ -48,12 +48,12 @@ fn others() -> Vec<(&'static str, Call)> {
         ("max_pool2d", |x| x.max_pool2d([2, 2], &MaxPool2dOptions::default())),
         ("adaptive_avg_pool2d", |x| x.adaptive_avg_pool2d([Some(3), Some(2)])),
         ("adaptive_max_pool2d", |x| x.adaptive_max_pool2d([Some(3), Some(2)])),
-        ("interpolate", |x| x.interpolate(&InterpolateOptions::scale_factor(&[2.0, 2.0], InterpolateMode::Bilinear))),
+        ("interpolate", |x| {
+            x.interpolate(&InterpolateOptions::default().scale_factor([2.0, 2.0]).mode(InterpolateMode::Bilinear))
+        }),
         ("pad", |x| x.pad(&[1, 1, 1, 1], PadMode::Reflect)),
         ("cat", |x| Tensor::cat(&[x, &x.relu()?], 1)),
-        ("batch_norm", |x| {
-            x.batch_norm(None, None, None, None, &BatchNormOptions { training: true, ..Default::default() })
-        }),
+        ("batch_norm", |x| x.batch_norm(None, None, None, None, &BatchNormOptions::default().training(true))),
         ("layer_norm", |x| x.layer_norm(&[x.shape()[3]], None, None, 1e-5)),
         ("softmax", |x| x.softmax(-1)),
         ("sum over images", |x| x.sum([2, 3])),
@@ -83,7 +83,7 @@ fn check(calls: Vec<(&'static str, Call)>) {
     for (kind, noop) in [("a software adapter", software()), ("a GPU", gpu())] {
         for (name, call) in &calls {
             let noop = Some(noop.clone());
-            let device = Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() }).unwrap();
+            let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
             let [seen, further] = compiled(&device, *call).unwrap();
             if further > FEW {
                 found.push(format!("{name} on {kind}: {seen} pipelines for {SEEN} sizes, then {further}"));

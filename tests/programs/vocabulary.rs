@@ -187,7 +187,7 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if x.rank() > 0 && last(x, 1) > 1 => x.layer_norm(&[last(x, 1)], None, None, 0.1);
     [x] if image(x) && x.shape()[1].is_multiple_of(2) => x.group_norm(2, None, None, 0.1);
     [x] if x.rank() > 2 && x.numel() > x.shape()[1] =>
-        x.batch_norm(None, None, None, None, &BatchNormOptions { training: true, eps: 0.1, ..BatchNormOptions::default() });
+        x.batch_norm(None, None, None, None, &BatchNormOptions::default().training(true).eps(0.1));
     [x] if x.rank() > 0 && last(x, 1) > 1 => x.rms_norm(&[last(x, 1)], None, Some(0.1));
     [x] if x.rank() > 1 => x.square()?.add_scalar(0.25)?.normalize(2.0, dim(x, a), 1e-6);
     [x] if image(x) => x.local_response_norm(2, 0.1, 0.75, 1.0);
@@ -204,13 +204,13 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x, w] if image(x) && image(w) && x.shape()[1] == w.shape()[1] && last(x, 1) >= last(w, 1) && last(x, 2) >= last(w, 2)
         && w.numel() <= 128 => x.conv2d(w, None, &Conv2dOptions::default())?.mul_scalar(0.5);
     [x, w] if image(x) && image(w) && x.shape()[1] == w.shape()[1] && w.numel() <= 128 && x.numel() <= 256 =>
-        x.conv2d(w, None, &Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() })?.mul_scalar(0.5);
+        x.conv2d(w, None, &Conv2dOptions::default().padding(Padding::Same))?.mul_scalar(0.5);
     [x, w] if image(x) && image(w) && x.shape()[1] == w.shape()[0] && w.numel() <= 128 && x.numel() <= 128 =>
-        x.conv_transpose2d(w, None, &ConvTranspose2dOptions { stride: [2, 1], ..ConvTranspose2dOptions::default() })?
+        x.conv_transpose2d(w, None, &ConvTranspose2dOptions::default().stride([2, 1]))?
             .mul_scalar(0.5);
     [x] if image(x) && last(x, 1) > 1 && last(x, 2) > 1 => x.max_pool2d([2, 2], &MaxPool2dOptions::default());
     [x] if image(x) && last(x, 1) > 1 && last(x, 2) > 1 =>
-        x.avg_pool2d([2, 2], &AvgPool2dOptions { stride: Some([1, 1]), padding: [1, 0], ..AvgPool2dOptions::default() });
+        x.avg_pool2d([2, 2], &AvgPool2dOptions::default().stride(1).padding([1, 0]));
     [x, w] if x.rank() == 3 && w.rank() == 3 && x.shape()[1] == w.shape()[1] && last(x, 1) >= last(w, 1) =>
         x.conv1d(w, None, &Conv1dOptions::default())?.mul_scalar(0.25);
     [x] if x.rank() == 3 && last(x, 1) > 1 => x.max_pool1d([2], &MaxPool1dOptions::default());
@@ -220,7 +220,7 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if image(x) && last(x, 1) > 1 && last(x, 2) > 1 && x.numel() <= 256 =>
         x.unfold([2, 2], &UnfoldOptions::default());
     [x] if image(x) && x.numel() <= 256 =>
-        x.interpolate(&InterpolateOptions::size(&[3, 4], InterpolateMode::Bilinear));
+        x.interpolate(&InterpolateOptions::default().size([3, 4]).mode(InterpolateMode::Bilinear));
     [x] if image(x) && x.numel() <= 256 =>
-        x.interpolate(&InterpolateOptions::scale_factor(&[2.0, 1.0], InterpolateMode::Nearest));
+        x.interpolate(&InterpolateOptions::default().scale_factor([2.0, 1.0]).mode(InterpolateMode::Nearest));
 };

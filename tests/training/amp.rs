@@ -18,7 +18,7 @@ use wgrad::{
 
 fn noop(f16: bool) -> Device {
     let noop = Noop { f16, ..Noop::default() };
-    Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap()
+    Device::with_options(&DeviceOptions::default().noop(noop)).unwrap()
 }
 
 fn product(x: &Tensor) -> Result<DType> {

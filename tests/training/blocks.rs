@@ -112,7 +112,7 @@ fn blocks_are_torchvisions() {
         let y = block.forward(&x).unwrap();
         assert_eq!(y.shape()[..], shape, "{name}");
         let cotangent = Tensor::from_f64(scope.device(), &numbers(y.numel(), f64::sin), &shape).unwrap();
-        let options = wgrad::BackwardOptions { gradient: Some(cotangent), ..Default::default() };
+        let options = wgrad::BackwardOptions::default().gradient(cotangent);
         y.backward_with(options).unwrap();
         let last = |values: &[f64]| values[values.len() - 1];
         let y = y.to_f64().unwrap();
@@ -160,8 +160,8 @@ fn blocks_that_cannot_be_are_refused() {
     says(Cbam::new(&scope, 8, 16, 7).err().unwrap(), "8 channels reduced by 16");
     says(Cbam::new(&scope, 8, 0, 7).err().unwrap(), "reduced by 0");
     says(Cbam::new(&scope, 8, 2, 4).err().unwrap(), "kernel_size is 4");
-    let still = InvertedResidualOptions { stride: 0, ..InvertedResidualOptions::default() };
+    let still = InvertedResidualOptions::default().stride(0);
     says(InvertedResidual::new(&scope, 4, 8, 4, &still).err().unwrap(), "stride is 0");
-    let certain = InvertedResidualOptions { stochastic_depth: 2.0, ..InvertedResidualOptions::default() };
+    let certain = InvertedResidualOptions::default().stochastic_depth(2.0);
     says(InvertedResidual::new(&scope, 4, 8, 4, &certain).err().unwrap(), "p is 2");
 }

@@ -25,7 +25,7 @@ fn model(device: &Device, hidden: usize) -> Sequential {
 }
 
 fn adam(model: &dyn Module) -> Adam {
-    Adam::new(model.parameters(), AdamOptions { lr: 0.02, ..AdamOptions::default() }).unwrap()
+    Adam::new(model.parameters(), AdamOptions::default().lr(0.02)).unwrap()
 }
 
 /// Steps on random data from the device's stream, so that the stream's state matters.
@@ -80,7 +80,7 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
 /// With running statistics, their mean over all batches, a count, and random numbers in each step.
 fn normalized(device: &Device) -> Sequential {
     let scope = Scope::new(device);
-    let cumulative = BatchNormLayerOptions { momentum: None, ..BatchNormLayerOptions::default() };
+    let cumulative = BatchNormLayerOptions::default().momentum(None);
     Sequential::new(&scope)
         .make(|s| Linear::new(s, 6, 8))
         .unwrap()

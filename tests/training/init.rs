@@ -178,7 +178,7 @@ fn dirac_filters_pass_their_input_on() {
     for (filters, groups, kernel, padding) in [(6, 2, [3, 5], [1, 2]), (8, 1, [1, 1], [0, 0])] {
         let weight = parameter(&device, &[filters, 6 / groups, kernel[0], kernel[1]]);
         init::dirac(&weight, groups).unwrap();
-        let options = wgrad::Conv2dOptions { padding: wgrad::Padding::Explicit(padding), groups, ..Default::default() };
+        let options = wgrad::Conv2dOptions::default().padding(wgrad::Padding::Explicit(padding)).groups(groups);
         let y = x.conv2d(&weight.value(), None, &options).unwrap();
         assert_eq!(y.narrow(1, 0, 6).unwrap().to_f64().unwrap(), x.to_f64().unwrap());
         assert!(y.narrow(1, 6, filters - 6).unwrap().to_f64().unwrap().iter().all(|&value| value == 0.0));

@@ -28,13 +28,8 @@ fn losses_are_pytorchs() {
     let class = labels(&[2, 0], &[2]);
     let channel = |t: &Tensor| t.unsqueeze(1).unwrap();
 
-    let smoothed = CrossEntropyOptions {
-        weight: Some(weight.clone()),
-        label_smoothing: 0.1,
-        reduction: Reduction::Sum,
-        ..CrossEntropyOptions::default()
-    };
-    let batch_mean = KlDivOptions { reduction: KlDivReduction::BatchMean, ..KlDivOptions::default() };
+    let smoothed = CrossEntropyOptions::default().weight(weight.clone()).label_smoothing(0.1).reduction(Reduction::Sum);
+    let batch_mean = KlDivOptions::default().reduction(KlDivReduction::BatchMean);
     let bce_weights = BceWithLogitsLoss::default().weight(weight.clone()).pos_weight(weight.flip([0]).unwrap());
     let weighted = MultiLabelSoftMarginLoss::default().weight(weight.clone());
     let distance = |a: &Tensor, b: &Tensor| -> Result<Tensor> { a.pairwise_distance(b, 1.0, 0.0) };

@@ -17,7 +17,7 @@ fn mnist() -> Mnist {
 fn run(device: &Device, images: &Images, epochs: u64) -> (Vec<f64>, f64) {
     device.manual_seed(0);
     let model = LeNet5::new(&Scope::new(device)).unwrap();
-    let options = AdamOptions { lr: 2e-3, ..AdamOptions::default() };
+    let options = AdamOptions::default().lr(2e-3);
     let mut adam = Adam::new(model.parameters(), options).unwrap();
     let mut losses = Vec::new();
     for epoch in 0..epochs {

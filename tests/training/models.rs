@@ -8,8 +8,8 @@ use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
 use wgrad::nn::{self, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
-    Conv2dOptions, CrossEntropyOptions, DType, Debug, Device, DeviceOptions, MaxPool2dOptions, Padding, Parameter,
-    Result, Tensor, no_grad,
+    Conv2dOptions, CrossEntropyOptions, DType, Debug, Device, DeviceOptions, MaxPool2dOptions, Parameter, Result,
+    Tensor, no_grad,
 };
 
 fn trained(model: &dyn Module) -> usize {
@@ -239,7 +239,7 @@ impl Network {
 }
 
 fn sgd(net: &dyn Module) -> Result<Box<dyn Optimizer>> {
-    let options = SgdOptions { momentum: 0.9, weight_decay: 0.01, ..SgdOptions::default() };
+    let options = SgdOptions::default().momentum(0.9).weight_decay(0.01);
     Ok(Box::new(Sgd::new(net.parameters(), options)?))
 }
 
@@ -281,7 +281,7 @@ fn the_debugging_modes_raise_no_alarm() {
     ];
     for ((network, modes), optimizer) in works.iter().zip([adam, sgd].into_iter().cycle()) {
         for &debug in *modes {
-            let device = Device::with_options(&DeviceOptions { debug, ..DeviceOptions::default() }).unwrap();
+            let device = Device::with_options(&DeviceOptions::default().debug(debug)).unwrap();
             let result = network.train(&device, optimizer);
             result.unwrap_or_else(|error| panic!("{} with {debug:?}: {error}", network.name));
         }
@@ -308,7 +308,7 @@ impl Mixed {
 impl Module for Mixed {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
         let half = |parameter: &Parameter| parameter.value().to_dtype(DType::F16);
-        let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(1);
         let features = x.to_dtype(DType::F16)?.conv2d(&half(&self.filters)?, None, &options)?.relu()?;
         let pooled = features.max_pool2d([2, 2], &MaxPool2dOptions::default())?.flatten(1, 3)?;
         pooled.matmul(&half(&self.weight)?)?.add(&half(&self.bias)?)?.relu()?.to_dtype(DType::F32)

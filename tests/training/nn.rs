@@ -50,10 +50,10 @@ fn initial_values_fill_pytorchs_bounds() {
     for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
         device.manual_seed(7);
         let scope = Scope::new(&device);
-        let options = Conv2dOptions { groups: 2, ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().groups(2);
         let conv = Conv2d::new(&scope, 8, 64, [3, 5], &options).unwrap();
         let linear = Linear::new(&scope, 100, 200).unwrap();
-        let transposed = ConvTranspose2dOptions { groups: 4, ..ConvTranspose2dOptions::default() };
+        let transposed = ConvTranspose2dOptions::default().groups(4);
         let transposed = ConvTranspose2d::new(&scope, 64, 96, [2, 2], &transposed).unwrap();
         assert_eq!(shape(&transposed.weight), [64, 24, 2, 2]);
         assert_eq!(shape(&conv.weight), [64, 4, 3, 5]);
@@ -155,34 +155,34 @@ fn shapes(
 fn convolutions_of_all_dimensions() {
     let device = Device::reference();
     let scope = Scope::new(&device).at("conv");
-    let options = Conv1dOptions { stride: [2], groups: 2, ..Conv1dOptions::default() };
+    let options = Conv1dOptions::default().stride(2).groups(2);
     let layer = Conv1d::new(&scope, 4, 6, [3], &options).unwrap();
     assert_eq!(names(&layer), ["conv.weight", "conv.bias"]);
     let got = shapes(&device, &layer, &[5, 4, 9], |x, w| x.conv1d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[5, 6, 4][..], &[6, 2, 3], &[6]]);
 
-    let options = Conv3dOptions { padding: wgrad::Padding::Same, ..Conv3dOptions::default() };
+    let options = Conv3dOptions::default().padding(wgrad::Padding::Same);
     let layer = Conv3d::new(&scope, 2, 3, [3, 2, 1], &options).unwrap();
     let got = shapes(&device, &layer, &[1, 2, 3, 4, 5], |x, w| x.conv3d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[1, 3, 3, 4, 5][..], &[3, 2, 3, 2, 1], &[3]]);
 
-    let options = ConvTranspose1dOptions { stride: [2], output_padding: [1], ..ConvTranspose1dOptions::default() };
+    let options = ConvTranspose1dOptions::default().stride(2).output_padding(1);
     let layer = ConvTranspose1d::new(&scope, 3, 2, [2], &options).unwrap();
     let got = shapes(&device, &layer, &[3, 4], |x, w| x.conv_transpose1d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[2, 9][..], &[3, 2, 2], &[2]]);
 
-    let options = ConvTranspose2dOptions { groups: 3, ..ConvTranspose2dOptions::default() };
+    let options = ConvTranspose2dOptions::default().groups(3);
     let layer = ConvTranspose2d::without_bias(&scope, 3, 6, [2, 3], &options).unwrap();
     assert_eq!(names(&layer), ["conv.weight"]);
     let got = shapes(&device, &layer, &[2, 3, 4, 4], |x, w| x.conv_transpose2d(&w[0], None, &options));
     assert_eq!(got, [&[2, 6, 5, 6][..], &[3, 2, 2, 3]]);
 
-    let options = ConvTranspose3dOptions { stride: [2, 1, 1], ..ConvTranspose3dOptions::default() };
+    let options = ConvTranspose3dOptions::default().stride([2, 1, 1]);
     let layer = ConvTranspose3d::new(&scope, 2, 3, [2, 2, 1], &options).unwrap();
     let got = shapes(&device, &layer, &[1, 2, 2, 2, 2], |x, w| x.conv_transpose3d(&w[0], Some(&w[1]), &options));
     assert_eq!(got, [&[1, 3, 4, 3, 2][..], &[2, 3, 2, 2, 1], &[3]]);
 
-    let options = UnfoldOptions { padding: [1, 0], ..UnfoldOptions::default() };
+    let options = UnfoldOptions::default().padding([1, 0]);
     let got =
         shapes(&device, &Unfold { kernel_size: [2, 2], options }, &[1, 2, 3, 3], |x, _| x.unfold([2, 2], &options));
     assert_eq!(got, [&[1, 8, 8]]);
@@ -213,7 +213,7 @@ fn a_layer_without_bias_has_one_parameter() {
 #[test]
 fn sizes_that_make_no_layer_are_errors() {
     let scope = Scope::new(&Device::reference()).at("x");
-    let options = |groups| Conv2dOptions { groups, ..Conv2dOptions::default() };
+    let options = |groups| Conv2dOptions::default().groups(groups);
     let transposed = ConvTranspose2dOptions::default();
     for error in [
         Linear::new(&scope, 0, 3).unwrap_err(),
@@ -284,7 +284,7 @@ fn layers_over_sequences_name_their_parameters_as_pytorch_does() {
     let names = |all: Vec<Parameter>| -> Vec<String> {
         all.iter().map(|p| format!("{} {:?}", p.name(), &p.value().shape()[..])).collect()
     };
-    let options = RnnOptions { bidirectional: true, ..RnnOptions::default() };
+    let options = RnnOptions::default().bidirectional(true);
     let lstm = Lstm::projected(&scope.at("lstm"), 3, 5, 2, &options).unwrap();
     assert_eq!(
         names(lstm.weights.clone()),
@@ -303,7 +303,7 @@ fn layers_over_sequences_name_their_parameters_as_pytorch_does() {
     );
     let (output, (hidden, cell)) = lstm.run(&Tensor::ones(&device, &[4, 3]).unwrap(), None).unwrap();
     assert_eq!([&output.shape()[..], &hidden.shape()[..], &cell.shape()[..]], [&[4, 4][..], &[2, 2], &[2, 5]]);
-    let options = MultiheadAttentionOptions { kdim: Some(3), add_bias_kv: true, ..Default::default() };
+    let options = MultiheadAttentionOptions::default().kdim(3).add_bias_kv(true);
     let attention = MultiheadAttention::new(&scope.at("a"), 4, 2, &options).unwrap();
     assert_eq!(
         names(attention.parameters()),
@@ -325,9 +325,9 @@ fn layers_over_sequences_drop_out_in_training_only() {
     use wgrad::nn::{Gru, MultiheadAttention, MultiheadAttentionOptions, RnnOptions};
     let device = Device::reference();
     let scope = Scope::new(&device);
-    let options = RnnOptions { num_layers: 2, dropout: 0.5, ..RnnOptions::default() };
+    let options = RnnOptions::default().num_layers(2).dropout(0.5);
     let gru = Gru::new(&scope.at("gru"), 4, 8, &options).unwrap();
-    let options = MultiheadAttentionOptions { dropout: 0.5, ..MultiheadAttentionOptions::default() };
+    let options = MultiheadAttentionOptions::default().dropout(0.5);
     let attention = MultiheadAttention::new(&scope.at("attention"), 4, 2, &options).unwrap();
     let x = Tensor::uniform(&device, &[5, 3, 4], -1.0, 1.0).unwrap();
     let layers: [&dyn Module; 2] = [&gru, &attention];

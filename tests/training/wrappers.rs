@@ -102,7 +102,7 @@ fn options_without_a_meaning_are_refused() {
 #[test]
 fn statistics_are_the_mean_over_the_batches_whatever_they_were() {
     for device in devices() {
-        let options = BatchNormLayerOptions { momentum: Some(0.3), ..BatchNormLayerOptions::default() };
+        let options = BatchNormLayerOptions::default().momentum(0.3);
         let layer = BatchNorm1d::new(&Scope::new(&device), 2, &options).unwrap();
         let net: &dyn Module = &layer;
         net.forward(&Tensor::full(&device, &[5, 2], 100.0f32).unwrap()).unwrap();

@@ -57,6 +57,6 @@ impl Kind {
     /// Opens an adapter of this kind that computes nothing.
     pub fn open(&self, disable: Disable) -> Result<Device> {
         let disable = Disable { int64: self.no_int64, ..disable };
-        Device::with_options(&DeviceOptions { noop: Some((self.noop)()), disable, ..DeviceOptions::default() })
+        Device::with_options(&DeviceOptions::default().noop((self.noop)()).disable(disable))
     }
 }

@@ -77,12 +77,12 @@ pub const CASES: &[Case] = &[
     case("conv 11x11 3 to 64 stride 4", |d| conv(d, [8, 3, 224, 224], [64, 3, 11, 11], [4, 2, 1, 1])),
     case("conv 1x1 256 to 64", |d| conv(d, [16, 256, 32, 32], [64, 256, 1, 1], [1, 0, 1, 1])),
     case("conv transposed 2x2", |d| {
-        let options = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+        let options = ConvTranspose2dOptions::default().stride(2);
         let (images, filters) = (input(d, &[16, 64, 32, 32])?, input(d, &[64, 32, 2, 2])?);
         backward(&images.conv_transpose2d(&filters, None, &options)?)
     }),
     case("conv 3x3x3", |d| {
-        let options = Conv3dOptions { padding: Padding::Same, ..Conv3dOptions::default() };
+        let options = Conv3dOptions::default().padding(Padding::Same);
         backward(&input(d, &[4, 16, 16, 32, 32])?.conv3d(&input(d, &[16, 16, 3, 3, 3])?, None, &options)?)
     }),
     case("conv 3x3 64 to 64 of relu", |d| conv_of_rectified(d, 3)),
@@ -93,7 +93,7 @@ pub const CASES: &[Case] = &[
     }),
     case("max pool 2x2", |d| backward(&input(d, &[16, 64, 32, 32])?.max_pool2d([2, 2], &MaxPool2dOptions::default())?)),
     case("max pool 3x3 stride 2", |d| {
-        let options = MaxPool2dOptions { stride: Some([2, 2]), padding: [1, 1], ..MaxPool2dOptions::default() };
+        let options = MaxPool2dOptions::default().stride(2).padding(1);
         backward(&input(d, &[16, 64, 32, 32])?.max_pool2d([3, 3], &options)?)
     }),
     case("avg pool 2x2", |d| backward(&input(d, &[16, 64, 32, 32])?.avg_pool2d([2, 2], &AvgPool2dOptions::default())?)),
@@ -141,7 +141,7 @@ fn stored(device: &Device, shape: &[usize]) -> Result<Tensor> {
 }
 
 fn conv_of_rectified(device: &Device, size: usize) -> Result<()> {
-    let options = Conv2dOptions { padding: Padding::Explicit([size / 2; 2]), ..Conv2dOptions::default() };
+    let options = Conv2dOptions::default().padding([size / 2; 2]);
     let (images, filters) = (stored(device, &[16, 64, 32, 32])?, stored(device, &[64, 64, size, size])?);
     backward(&images.relu()?.conv2d(&filters, None, &options)?)
 }
@@ -158,7 +158,7 @@ fn run(loss: &Tensor) -> Result<()> {
 }
 
 fn batch_norm(device: &Device, training: bool) -> Result<()> {
-    let options = BatchNormOptions { training, ..BatchNormOptions::default() };
+    let options = BatchNormOptions::default().training(training);
     let (weight, bias) = (input(device, &[64])?, input(device, &[64])?);
     let running = ["mean", "variance"].map(|name| Ok(Parameter::buffer(name, &Tensor::zeros(device, &[64])?)));
     let [mean, variance]: [Result<Parameter>; 2] = running;

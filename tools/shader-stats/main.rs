@@ -93,7 +93,7 @@ fn modules(case: &Case, radv: &Radv, subgroup_size: u32) -> wgrad::Result<Vec<(S
         cooperative_matrices: radv.has_cooperative_matrices,
         ..Noop::default()
     };
-    let options = DeviceOptions { noop: Some(noop), disable: case.disable(), ..DeviceOptions::default() };
+    let options = DeviceOptions::default().noop(noop).disable(case.disable());
     let device = Device::with_options(&options)?;
     (case.run)(&device)?;
     device.sync()?;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::{Children, Conv2d, Module, Scope, children};
-use crate::ops::{Conv2dOptions, Padding};
+use crate::ops::Conv2dOptions;
 
 /// Channels weighted by their means and maxima, `[N, C, H, W] -> [N, C, H, W]`: `x sigmoid(f(mean) + f(max))`, where `f` is
 /// `fc2(relu(fc1(..)))`, 1 x 1 convolutions without a bias, to `C / reduction` channels and back.
@@ -48,8 +48,8 @@ impl ChannelAttention {
         }
         let pointwise = Conv2dOptions::default();
         Ok(ChannelAttention {
-            fc1: Conv2d::without_bias(&scope.at("fc1"), channels, squeezed, [1, 1], &pointwise)?,
-            fc2: Conv2d::without_bias(&scope.at("fc2"), squeezed, channels, [1, 1], &pointwise)?,
+            fc1: Conv2d::without_bias(&scope.at("fc1"), channels, squeezed, 1, &pointwise)?,
+            fc2: Conv2d::without_bias(&scope.at("fc2"), squeezed, channels, 1, &pointwise)?,
         })
     }
 }
@@ -63,7 +63,7 @@ impl SpatialAttention {
         if kernel_size.is_multiple_of(2) {
             return Err(Error::invalid("SpatialAttention", format!("kernel_size is {kernel_size}; it must be odd")));
         }
-        let options = Conv2dOptions { padding: Padding::Explicit([kernel_size / 2; 2]), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding([kernel_size / 2; 2]);
         Ok(SpatialAttention { conv: Conv2d::without_bias(&scope.at("conv"), 2, 1, [kernel_size; 2], &options)? })
     }
 }

@@ -5,40 +5,28 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::{BatchNorm2d, BatchNormLayerOptions, Children, Conv2d, Module, Scope, Sequential};
 use crate::ops::{Conv2dOptions, Padding};
+use crate::options::options;
 
-/// What [`ConvNormActivation`] is made of; the defaults are those of torchvision's `Conv2dNormActivation`.
-#[derive(Clone, Copy, Debug)]
-pub struct ConvNormActivationOptions {
-    /// Height and width of the filters.
-    pub kernel_size: [usize; 2],
-    /// Step between windows.
-    pub stride: [usize; 2],
-    /// Zeros at both ends; `None` for `(kernel_size - 1) / 2 dilation`, which keeps the size at stride 1.
-    pub padding: Option<[usize; 2]>,
-    /// Step between the elements of a window.
-    pub dilation: [usize; 2],
-    /// Groups of channels that don't see each other.
-    pub groups: usize,
-    /// The batch normalization, or none.
-    pub norm: Option<BatchNormLayerOptions>,
-    /// The activation, or none.
-    pub activation: Option<Activation>,
-    /// Adds a bias to the convolution; `None` where no normalization follows, which would take it away again.
-    pub bias: Option<bool>,
-}
-
-impl Default for ConvNormActivationOptions {
-    fn default() -> ConvNormActivationOptions {
-        ConvNormActivationOptions {
-            kernel_size: [3; 2],
-            stride: [1; 2],
-            padding: None,
-            dilation: [1; 2],
-            groups: 1,
-            norm: Some(BatchNormLayerOptions::default()),
-            activation: Some(Activation::Relu),
-            bias: None,
-        }
+options! {
+    /// What [`ConvNormActivation`] is made of; the defaults are those of torchvision's `Conv2dNormActivation`.
+    #[derive(Clone, Copy, Debug)]
+    ConvNormActivationOptions {
+        /// Height and width of the filters.
+        kernel_size: [usize; 2] = [3; 2],
+        /// Step between windows.
+        stride: [usize; 2] = [1; 2],
+        /// Zeros at both ends; `None` for `(kernel_size - 1) / 2 dilation`, which keeps the size at stride 1.
+        padding: Option<[usize; 2]> = None,
+        /// Step between the elements of a window.
+        dilation: [usize; 2] = [1; 2],
+        /// Groups of channels that don't see each other.
+        groups: usize = 1,
+        /// The batch normalization, or none.
+        norm: Option<BatchNormLayerOptions> = Some(BatchNormLayerOptions::default()),
+        /// The activation, or none.
+        activation: Option<Activation> = Some(Activation::Relu),
+        /// Adds a bias to the convolution; `None` where no normalization follows, which would take it away again.
+        bias: Option<bool> = None,
     }
 }
 
@@ -49,7 +37,7 @@ impl Default for ConvNormActivationOptions {
 /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};
 /// use wgrad::nn::blocks::{ConvNormActivation, ConvNormActivationOptions};
 /// # let device = Device::reference();
-/// let options = ConvNormActivationOptions { stride: [2, 2], ..ConvNormActivationOptions::default() };
+/// let options = ConvNormActivationOptions::default().stride(2);
 /// let block = ConvNormActivation::new(&Scope::new(&device).at("stem"), 3, 16, &options)?;
 /// assert_eq!(block.forward(&Tensor::ones(&device, &[2, 3, 8, 8])?)?.shape()[..], [2, 16, 4, 4]);
 /// assert_eq!(block.parameters()[1].name(), "stem.1.weight");

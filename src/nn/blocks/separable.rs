@@ -6,6 +6,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::{BatchNormLayerOptions, Children, Module, Scope, Sequential, children};
+use crate::options::options;
 
 /// A depthwise separable convolution, `[N, in, H, W] -> [N, out, H', W']` (Howard et al., "MobileNets", 2017): `depthwise`, a
 /// convolution of each channel alone, then `pointwise`, 1 x 1 across channels, each with its normalization and activation.
@@ -14,7 +15,7 @@ use crate::nn::{BatchNormLayerOptions, Children, Module, Scope, Sequential, chil
 /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};
 /// use wgrad::nn::blocks::{ConvNormActivationOptions, DepthwiseSeparable};
 /// # let device = Device::reference();
-/// let options = ConvNormActivationOptions { stride: [2, 2], ..ConvNormActivationOptions::default() };
+/// let options = ConvNormActivationOptions::default().stride(2);
 /// let block = DepthwiseSeparable::new(&Scope::new(&device), 8, 16, &options)?;
 /// assert_eq!(block.forward(&Tensor::ones(&device, &[2, 8, 6, 6])?)?.shape()[..], [2, 16, 3, 3]);
 /// # Ok::<(), wgrad::Error>(())
@@ -37,13 +38,8 @@ impl DepthwiseSeparable {
     ) -> Result<DepthwiseSeparable> {
         let ConvNormActivationOptions { norm, activation, bias, .. } = *options;
         let depthwise = ConvNormActivationOptions { groups: inputs, ..*options };
-        let pointwise = ConvNormActivationOptions {
-            kernel_size: [1; 2],
-            norm,
-            activation,
-            bias,
-            ..ConvNormActivationOptions::default()
-        };
+        let pointwise =
+            ConvNormActivationOptions::default().kernel_size(1).norm(norm).activation(activation).bias(bias);
         Ok(DepthwiseSeparable {
             depthwise: ConvNormActivation::new(&scope.at("depthwise"), inputs, inputs, &depthwise)?,
             pointwise: ConvNormActivation::new(&scope.at("pointwise"), inputs, outputs, &pointwise)?,
@@ -60,40 +56,27 @@ impl Module for DepthwiseSeparable {
     }
 }
 
-/// What [`InvertedResidual`] is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct InvertedResidualOptions {
-    /// Height and width of the depthwise filters.
-    pub kernel_size: usize,
-    /// Step of the depthwise convolution.
-    pub stride: usize,
-    /// Step between the elements of its windows.
-    pub dilation: usize,
-    /// Channels of squeeze and excitation, or none.
-    pub squeezed: Option<usize>,
-    /// The activation after all convolutions but the last.
-    pub activation: Activation,
-    /// The activations of squeeze and excitation.
-    pub squeeze_activations: [Activation; 2],
-    /// The batch normalization of all convolutions.
-    pub norm: BatchNormLayerOptions,
-    /// The probability with which the branch is dropped in training, where there is a shortcut; see [`StochasticDepth`].
-    pub stochastic_depth: f32,
-}
-
-impl Default for InvertedResidualOptions {
-    /// MobileNetV2's block: 3 x 3, `Relu6`, neither squeeze and excitation nor stochastic depth.
-    fn default() -> InvertedResidualOptions {
-        InvertedResidualOptions {
-            kernel_size: 3,
-            stride: 1,
-            dilation: 1,
-            squeezed: None,
-            activation: Activation::Relu6,
-            squeeze_activations: [Activation::Relu, Activation::Hardsigmoid],
-            norm: BatchNormLayerOptions::default(),
-            stochastic_depth: 0.0,
-        }
+options! {
+    /// What [`InvertedResidual`] is made of; by default MobileNetV2's block, without squeeze and excitation or stochastic
+    /// depth.
+    #[derive(Clone, Copy, Debug)]
+    InvertedResidualOptions {
+        /// Height and width of the depthwise filters.
+        kernel_size: usize = 3,
+        /// Step of the depthwise convolution.
+        stride: usize = 1,
+        /// Step between the elements of its windows.
+        dilation: usize = 1,
+        /// Channels of squeeze and excitation, or none.
+        squeezed: Option<usize> = None,
+        /// The activation after all convolutions but the last.
+        activation: Activation = Activation::Relu6,
+        /// The activations of squeeze and excitation.
+        squeeze_activations: [Activation; 2] = [Activation::Relu, Activation::Hardsigmoid],
+        /// The batch normalization of all convolutions.
+        norm: BatchNormLayerOptions = BatchNormLayerOptions::default(),
+        /// The probability with which the branch is dropped in training, where there is a shortcut; see [`StochasticDepth`].
+        stochastic_depth: f32 = 0.0,
     }
 }
 
@@ -108,7 +91,7 @@ impl Default for InvertedResidualOptions {
 /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};
 /// use wgrad::nn::blocks::{InvertedResidual, InvertedResidualOptions};
 /// # let device = Device::reference();
-/// let options = InvertedResidualOptions { squeezed: Some(4), ..InvertedResidualOptions::default() };
+/// let options = InvertedResidualOptions::default().squeezed(4);
 /// let block = InvertedResidual::new(&Scope::new(&device), 8, 32, 8, &options)?;
 /// assert_eq!(block.forward(&Tensor::ones(&device, &[2, 8, 6, 6])?)?.shape()[..], [2, 8, 6, 6]);
 /// # Ok::<(), wgrad::Error>(())
@@ -138,12 +121,7 @@ impl InvertedResidual {
         if stride == 0 {
             return Err(Error::invalid("InvertedResidual", "stride is 0; it must be 1 or more"));
         }
-        let pointwise = ConvNormActivationOptions {
-            kernel_size: [1; 2],
-            norm: Some(options.norm),
-            activation: Some(activation),
-            ..ConvNormActivationOptions::default()
-        };
+        let pointwise = ConvNormActivationOptions::default().kernel_size(1).norm(options.norm).activation(activation);
         let depthwise = ConvNormActivationOptions {
             kernel_size: [kernel_size; 2],
             stride: [stride; 2],

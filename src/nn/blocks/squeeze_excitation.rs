@@ -41,9 +41,9 @@ impl SqueezeExcitation {
         let pointwise = Conv2dOptions::default();
         Ok(SqueezeExcitation {
             avgpool: AdaptiveAvgPool2d { output_size: [Some(1); 2] },
-            fc1: Conv2d::new(&scope.at("fc1"), channels, squeezed, [1, 1], &pointwise)?,
+            fc1: Conv2d::new(&scope.at("fc1"), channels, squeezed, 1, &pointwise)?,
             activation,
-            fc2: Conv2d::new(&scope.at("fc2"), squeezed, channels, [1, 1], &pointwise)?,
+            fc2: Conv2d::new(&scope.at("fc2"), squeezed, channels, 1, &pointwise)?,
             scale_activation,
         })
     }

@@ -35,7 +35,7 @@ pub fn zeros(parameter: &Parameter) -> Result<()> {
 /// use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Module, Residual, Scope, Sequential, init};
 ///
 /// let device = Device::reference();
-/// let options = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+/// let options = Conv2dOptions::default().padding(Padding::Same);
 /// let block = Residual::new(&Scope::new(&device), |s| {
 ///     let body = Sequential::new(s)
 ///         .make(|s| Conv2d::without_bias(s, 4, 4, [3, 3], &options))?

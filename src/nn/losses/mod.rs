@@ -24,7 +24,7 @@ use crate::graph::Tensor;
 /// let device = Device::reference();
 /// let logits = Tensor::zeros(&device, &[2, 3])?;
 /// let losses: [Box<dyn Loss>; 2] = [
-///     Box::new(CrossEntropyLoss::new(CrossEntropyOptions { label_smoothing: 0.1, ..CrossEntropyOptions::default() })),
+///     Box::new(CrossEntropyLoss::new(CrossEntropyOptions::default().label_smoothing(0.1))),
 ///     Box::new(MseLoss::default()),
 /// ];
 /// let labels = Tensor::from_slice(&device, &[0i32, 2], &[2])?;
@@ -42,28 +42,11 @@ pub trait Loss: Send + Sync {
 
 /// Structs of options with PyTorch's defaults, and a method to set each.
 macro_rules! options {
-    ($($(#[$doc:meta])* $loss:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $loss {
-            $($(#[$field_doc])* pub $field: $type,)*
-        }
-
-        impl Default for $loss {
-            fn default() -> $loss {
-                $loss { $($field: $default,)* }
-            }
-        }
-
-        impl $loss {
-            $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](", stringify!($loss), "::", stringify!($field), ").")]
-                #[must_use]
-                pub fn $field(mut self, $field: impl Into<$type>) -> $loss {
-                    self.$field = $field.into();
-                    self
-                }
-            )*
+    ($($(#[$doc:meta])* $loss:ident { $($fields:tt)* })*) => {$(
+        crate::options::options! {
+            $(#[$doc])*
+            #[derive(Clone, Debug)]
+            $loss { $($fields)* }
         }
     )*};
 }

@@ -149,6 +149,7 @@ impl<const D: usize> ConvOptions<D> {
                 Padding::Same => reach,
                 Padding::Valid => 0,
                 Padding::Explicit(padding) => padding[d].saturating_mul(2),
+                Padding::Unknown(word) => return fail(format!("padding {word:?} is neither \"same\" nor \"valid\"")),
             };
             let padded = size.saturating_add(total);
             if padded > LARGEST_SIZE {

@@ -142,7 +142,7 @@ fn two_dimensions() -> Vec<Case> {
     };
     let offsets = |x: &[Tensor]| {
         let (input, weight) = (x[0].narrow(0, 1, 2)?, x[1].narrow(0, 1, 4)?);
-        Ok(vec![input.conv2d(&weight, None, &Conv2dOptions { groups: 4, ..Conv2dOptions::default() })?])
+        Ok(vec![input.conv2d(&weight, None, &Conv2dOptions::default().groups(4))?])
     };
     cases.push(Case::new("conv2d", &[&[3, 5, 7], &[4, 3, 3, 3]], unbatched));
     cases.push(Case::new("conv2d", &[&[3, 5, 6, 2], &[4, 2, 3, 2]], views));
@@ -164,7 +164,7 @@ fn two_dimensions() -> Vec<Case> {
     let gradients = |x: &[Tensor]| {
         let [input, weight] = [0, 1].map(|i| Ok(x[i].to_dtype(DType::F16)?.detach().requires_grad()));
         let (input, weight): (Tensor, Tensor) = (input?, weight?);
-        let options = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(Padding::Same);
         let output = input.conv2d(&weight, None, &options)?;
         let cotangent = x[2].to_dtype(DType::F16)?;
         Ok(grad(&[&output], &[&input, &weight], &[&cotangent])?.into_iter().flatten().collect())
@@ -172,7 +172,7 @@ fn two_dimensions() -> Vec<Case> {
     cases.push(Case::new("conv2d", &[&[3, 2, 9, 7], &[4, 2, 3, 3], &[3, 4, 9, 7]], gradients).half());
     // More channels than one loop goes through; equal terms, which all round the same way.
     let deep = |x: &[Tensor]| {
-        let options = Conv2dOptions { groups: 2, ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().groups(2);
         Ok(vec![x[0].expand(&[1, 40_002, 1, 2])?.conv2d(&x[1].expand(&[2, 20_001, 1, 1])?, None, &options)?])
     };
     cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(720.0).first_order());

@@ -119,7 +119,7 @@ impl Tensor {
     /// # let device = Device::reference();
     /// let image = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0], &[1, 1, 2, 2])?;
     /// let blur = Tensor::ones(&device, &[1, 1, 3, 3])?;
-    /// let same = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+    /// let same = Conv2dOptions::default().padding(Padding::Same);
     /// let output = image.conv2d(&blur, None, &same)?;
     /// assert_eq!(output.to_vec::<f32>()?, [10.0, 10.0, 10.0, 10.0]);
     /// # Ok::<(), wgrad::Error>(())

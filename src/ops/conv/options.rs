@@ -1,5 +1,7 @@
 //! The attributes of convolutions, over any number of dimensions.
 
+use crate::options::options;
+
 /// How far a convolution pads its input with zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding<const D: usize = 2> {
@@ -11,26 +13,24 @@ pub enum Padding<const D: usize = 2> {
     Valid,
     /// By so much at both ends of each dimension.
     Explicit([usize; D]),
+    /// A word that names no padding, which no convolution takes.
+    Unknown(&'static str),
 }
 
-/// The attributes of [`conv1d`](crate::Tensor::conv1d), [`conv2d`](crate::Tensor::conv2d) and
-/// [`conv3d`](crate::Tensor::conv3d), with PyTorch's names and defaults; a number for each of the `D` dimensions,
-/// outermost first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvOptions<const D: usize> {
-    /// Steps of the kernel over the padded input.
-    pub stride: [usize; D],
-    /// Zeros around the input.
-    pub padding: Padding<D>,
-    /// Distance between the taps of the kernel.
-    pub dilation: [usize; D],
-    /// Groups of channels that are convolved apart from each other; as many as channels: depthwise.
-    pub groups: usize,
-}
-
-impl<const D: usize> Default for ConvOptions<D> {
-    fn default() -> ConvOptions<D> {
-        ConvOptions { stride: [1; D], padding: Padding::Valid, dilation: [1; D], groups: 1 }
+options! {
+    /// The attributes of [`conv1d`](crate::Tensor::conv1d), [`conv2d`](crate::Tensor::conv2d) and
+    /// [`conv3d`](crate::Tensor::conv3d), with PyTorch's names and defaults; a number for each of the `D` dimensions,
+    /// outermost first.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    ConvOptions<const D: usize> {
+        /// Steps of the kernel over the padded input.
+        stride: [usize; D] = [1; D],
+        /// Zeros around the input.
+        padding: Padding<D> = Padding::Valid,
+        /// Distance between the taps of the kernel.
+        dilation: [usize; D] = [1; D],
+        /// Groups of channels that are convolved apart from each other; as many as channels: depthwise.
+        groups: usize = 1,
     }
 }
 
@@ -41,28 +41,23 @@ pub type Conv2dOptions = ConvOptions<2>;
 /// The attributes of [`conv3d`](crate::Tensor::conv3d); triples are (depth, height, width).
 pub type Conv3dOptions = ConvOptions<3>;
 
-/// The attributes of [`conv_transpose1d`](crate::Tensor::conv_transpose1d),
-/// [`conv_transpose2d`](crate::Tensor::conv_transpose2d) and [`conv_transpose3d`](crate::Tensor::conv_transpose3d), with
-/// PyTorch's names and defaults; a number for each of the `D` dimensions, outermost first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvTransposeOptions<const D: usize> {
-    /// Distance in the output between the places of two neighbouring inputs.
-    pub stride: [usize; D],
-    /// How much is left out at each end of the output.
-    pub padding: [usize; D],
-    /// How much is added at the end of the output: which of the sizes that a strided convolution maps to the input's
-    /// is meant. Less than the stride or the dilation.
-    pub output_padding: [usize; D],
-    /// Distance between the taps of the kernel.
-    pub dilation: [usize; D],
-    /// Groups of channels that are convolved apart from each other.
-    pub groups: usize,
-}
-
-impl<const D: usize> Default for ConvTransposeOptions<D> {
-    fn default() -> ConvTransposeOptions<D> {
-        let (ones, zeros) = ([1; D], [0; D]);
-        ConvTransposeOptions { stride: ones, padding: zeros, output_padding: zeros, dilation: ones, groups: 1 }
+options! {
+    /// The attributes of [`conv_transpose1d`](crate::Tensor::conv_transpose1d),
+    /// [`conv_transpose2d`](crate::Tensor::conv_transpose2d) and [`conv_transpose3d`](crate::Tensor::conv_transpose3d), with
+    /// PyTorch's names and defaults; a number for each of the `D` dimensions, outermost first.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    ConvTransposeOptions<const D: usize> {
+        /// Distance in the output between the places of two neighbouring inputs.
+        stride: [usize; D] = [1; D],
+        /// How much is left out at each end of the output.
+        padding: [usize; D] = [0; D],
+        /// How much is added at the end of the output: which of the sizes that a strided convolution maps to the input's
+        /// is meant. Less than the stride or the dilation.
+        output_padding: [usize; D] = [0; D],
+        /// Distance between the taps of the kernel.
+        dilation: [usize; D] = [1; D],
+        /// Groups of channels that are convolved apart from each other.
+        groups: usize = 1,
     }
 }
 

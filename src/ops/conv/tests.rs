@@ -76,7 +76,7 @@ fn device(disable: Disable) -> Option<Device> {
     if std::env::var("WGRAD_TEST_ADAPTER").is_ok_and(|name| name == "none") {
         return None;
     }
-    Some(Device::with_options(&DeviceOptions { poison: true, disable, ..DeviceOptions::default() }).unwrap())
+    Some(Device::with_options(&DeviceOptions::default().poison(true).disable(disable)).unwrap())
 }
 
 fn random(count: usize, mut seed: u32) -> Vec<f32> {
@@ -437,7 +437,7 @@ fn eights_keep_their_bound() {
 fn eights_are_chosen_where_they_pay() {
     let chosen = |channels: usize, size: usize, disable: Disable, launches: usize| {
         let noop = Some(Noop { software: true, ..Noop::default() });
-        let device = Device::with_options(&DeviceOptions { noop, disable, ..DeviceOptions::default() }).unwrap();
+        let device = Device::with_options(&DeviceOptions::default().noop(noop).disable(disable)).unwrap();
         let g = geometry([1, channels, channels], [size; 2], [3, 3], [1, 1], [1, 1], [1, 1]);
         let image = Layout::contiguous(Shape::new(&[32, channels, size, size]).unwrap(), DType::F32);
         let weight = Layout::contiguous(Shape::new(&[channels, channels, 3, 3]).unwrap(), DType::F32);
@@ -476,7 +476,7 @@ fn winograd_can_be_switched_off() {
     let first = |winograd: bool| {
         let noop = Some(Noop { software: false, ..Noop::default() });
         let disable = Disable { winograd, ..Disable::default() };
-        let device = Device::with_options(&DeviceOptions { noop, disable, ..DeviceOptions::default() }).unwrap();
+        let device = Device::with_options(&DeviceOptions::default().noop(noop).disable(disable)).unwrap();
         let layouts = [[64, 128, 32, 32], [128, 128, 3, 3]]
             .map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
         let convolution = Convolution { pass: Pass::Forward, geometry: g };

@@ -95,7 +95,7 @@ impl Tensor {
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0], &[1, 1, 2])?;
     /// let ones = Tensor::ones(&device, &[1, 1, 3])?;
-    /// let twice = ConvTranspose1dOptions { stride: [2], ..ConvTranspose1dOptions::default() };
+    /// let twice = ConvTranspose1dOptions::default().stride(2);
     /// assert_eq!(x.conv_transpose1d(&ones, None, &twice)?.to_vec::<f32>()?, [1.0, 1.0, 3.0, 2.0, 2.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -130,7 +130,7 @@ impl Tensor {
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0], &[1, 1, 1, 2])?;
     /// let ones = Tensor::ones(&device, &[1, 1, 1, 2])?;
-    /// let twice = ConvTranspose2dOptions { stride: [1, 2], ..ConvTranspose2dOptions::default() };
+    /// let twice = ConvTranspose2dOptions::default().stride([1, 2]);
     /// assert_eq!(x.conv_transpose2d(&ones, None, &twice)?.to_vec::<f32>()?, [1.0, 1.0, 2.0, 2.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```

@@ -13,6 +13,7 @@ use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::reduce::{self, MOST_TURNS};
+use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -23,20 +24,16 @@ const WEIGHTS: &str = include_str!("../../../shaders/roi_weights.wgsl");
 const FORWARD: &str = include_str!("../../../shaders/roi_align.wgsl");
 const BACKWARD: &str = include_str!("../../../shaders/roi_align_backward.wgsl");
 
-/// The options of [`Tensor::roi_align`], with torchvision's names and defaults.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RoiAlignOptions {
-    /// What boxes are multiplied with to be positions in the input.
-    pub spatial_scale: f32,
-    /// Samples a bin in each dimension; where left out, as many as the bin is long, rounded up.
-    pub sampling_ratio: Option<usize>,
-    /// Whether positions are moved by half an element, so that they count from the centres.
-    pub aligned: bool,
-}
-
-impl Default for RoiAlignOptions {
-    fn default() -> RoiAlignOptions {
-        RoiAlignOptions { spatial_scale: 1.0, sampling_ratio: None, aligned: false }
+options! {
+    /// The options of [`Tensor::roi_align`], with torchvision's names and defaults.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    RoiAlignOptions {
+        /// What boxes are multiplied with to be positions in the input.
+        spatial_scale: f32 = 1.0,
+        /// Samples a bin in each dimension; where left out, as many as the bin is long, rounded up.
+        sampling_ratio: Option<usize> = None,
+        /// Whether positions are moved by half an element, so that they count from the centres.
+        aligned: bool = false,
     }
 }
 
@@ -221,7 +218,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn roi_align(&self, boxes: &Tensor, output_size: [usize; 2], options: &RoiAlignOptions) -> Result<Tensor> {
+    pub fn roi_align(
+        &self,
+        boxes: &Tensor,
+        output_size: impl As<[usize; 2]>,
+        options: &RoiAlignOptions,
+    ) -> Result<Tensor> {
+        let output_size = output_size.convert();
         if let Some(cast) = autocast::enter(OP)? {
             let aligned = cast.of(self)?.roi_align(&cast.of(boxes)?, output_size, options)?;
             return aligned.to_dtype(self.dtype());

@@ -10,6 +10,7 @@ use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::reduce;
+use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -203,7 +204,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn roi_pool(&self, boxes: &Tensor, output_size: [usize; 2], spatial_scale: f32) -> Result<Tensor> {
+    pub fn roi_pool(&self, boxes: &Tensor, output_size: impl As<[usize; 2]>, spatial_scale: f32) -> Result<Tensor> {
+        let output_size = output_size.convert();
         if let Some(cast) = autocast::enter(OP)? {
             let pooled = cast.of(self)?.roi_pool(&cast.of(boxes)?, output_size, spatial_scale)?;
             return pooled.to_dtype(self.dtype());

@@ -4,15 +4,18 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::number::nearest;
 use crate::ops::pointwise::{Row, apply};
+use crate::options::options;
 use crate::shape::Shape;
 
-/// Options of [`Tensor::embedding`], with PyTorch's defaults.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EmbeddingOptions {
-    /// A row that gets no gradient; negative numbers count from the end.
-    pub padding_idx: Option<isize>,
-    /// The gradient that reaches a row through each of its uses is divided by the number of uses.
-    pub scale_grad_by_freq: bool,
+options! {
+    /// Options of [`Tensor::embedding`], with PyTorch's defaults.
+    #[derive(Clone, Copy, Debug)]
+    EmbeddingOptions {
+        /// A row that gets no gradient; negative numbers count from the end.
+        padding_idx: Option<isize> = None,
+        /// The gradient that reaches a row through each of its uses is divided by the number of uses.
+        scale_grad_by_freq: bool = false,
+    }
 }
 
 /// The first operand, whose gradient is scaled by the second.

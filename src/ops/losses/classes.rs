@@ -8,23 +8,20 @@ use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::options::options;
 
-/// How [`Tensor::multi_margin_loss`] counts.
-#[derive(Clone, Debug)]
-pub struct MultiMarginOptions {
-    /// The power of each shortfall: 1 or 2.
-    pub p: i32,
-    /// By how much the right class should win.
-    pub margin: f32,
-    /// A weight for each class, `[C]`.
-    pub weight: Option<Tensor>,
-    /// What becomes of the losses of the samples.
-    pub reduction: Reduction,
-}
-
-impl Default for MultiMarginOptions {
-    fn default() -> MultiMarginOptions {
-        MultiMarginOptions { p: 1, margin: 1.0, weight: None, reduction: Reduction::Mean }
+options! {
+    /// How [`Tensor::multi_margin_loss`] counts.
+    #[derive(Clone, Debug)]
+    MultiMarginOptions {
+        /// The power of each shortfall: 1 or 2.
+        p: i32 = 1,
+        /// By how much the right class should win.
+        margin: f32 = 1.0,
+        /// A weight for each class, `[C]`.
+        weight: Option<Tensor> = None,
+        /// What becomes of the losses of the samples.
+        reduction: Reduction = Reduction::Mean,
     }
 }
 
@@ -215,7 +212,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
         for (p, margin) in [(1, 5.0), (2, 6.0), (2, -5.0)] {
-            let options = MultiMarginOptions { p, margin, reduction, ..MultiMarginOptions::default() };
+            let options = MultiMarginOptions::default().p(p).margin(margin).reduction(reduction);
             cases.push(
                 Case::new("multi_margin_loss", &[&[4, 5], &[4], &[5]], move |x| {
                     let options = MultiMarginOptions { weight: Some(x[2].clone()), ..options.clone() };
@@ -245,7 +242,7 @@ pub(super) fn cases() -> Vec<Case> {
     }
     cases.push(
         Case::new("multi_margin_loss", &[&[5], &[]], |x| {
-            Ok(vec![x[0].multi_margin_loss(&x[1], &MultiMarginOptions { margin: 5.0, ..Default::default() })?])
+            Ok(vec![x[0].multi_margin_loss(&x[1], &MultiMarginOptions::default().margin(5.0))?])
         })
         .integers(1, 0, 4)
         .first_order(),
@@ -253,7 +250,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(Case::new("multi_margin_loss", &[&[0, 5], &[0]], |x| {
         Ok(vec![x[0].multi_margin_loss(
             &x[1].to_dtype(DType::I32)?,
-            &MultiMarginOptions { reduction: Reduction::Sum, ..Default::default() },
+            &MultiMarginOptions::default().reduction(Reduction::Sum),
         )?])
     }));
     cases

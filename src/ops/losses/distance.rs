@@ -8,21 +8,18 @@ use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::options::options;
 
-/// How [`Tensor::triplet_margin_with_distance_loss`] counts.
-#[derive(Clone, Copy, Debug)]
-pub struct TripletMarginWithDistanceOptions {
-    /// By how much the negative example should be further away; above 0.
-    pub margin: f32,
-    /// Whether the distance from the positive to the negative example counts where it is the smaller one.
-    pub swap: bool,
-    /// What becomes of the losses of the samples.
-    pub reduction: Reduction,
-}
-
-impl Default for TripletMarginWithDistanceOptions {
-    fn default() -> TripletMarginWithDistanceOptions {
-        TripletMarginWithDistanceOptions { margin: 1.0, swap: false, reduction: Reduction::Mean }
+options! {
+    /// How [`Tensor::triplet_margin_with_distance_loss`] counts.
+    #[derive(Clone, Copy, Debug)]
+    TripletMarginWithDistanceOptions {
+        /// By how much the negative example should be further away; above 0.
+        margin: f32 = 1.0,
+        /// Whether the distance from the positive to the negative example counts where it is the smaller one.
+        swap: bool = false,
+        /// What becomes of the losses of the samples.
+        reduction: Reduction = Reduction::Mean,
     }
 }
 

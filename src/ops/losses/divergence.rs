@@ -6,6 +6,7 @@ use crate::graph::Tensor;
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::options::options;
 
 /// What [`Tensor::kl_div`] makes of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,13 +22,15 @@ pub enum KlDivReduction {
     BatchMean,
 }
 
-/// How [`Tensor::kl_div`] counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KlDivOptions {
-    /// What becomes of the values of the elements.
-    pub reduction: KlDivReduction,
-    /// Whether the target holds logarithms, as the input does.
-    pub log_target: bool,
+options! {
+    /// How [`Tensor::kl_div`] counts.
+    #[derive(Clone, Copy, Debug)]
+    KlDivOptions {
+        /// What becomes of the values of the elements.
+        reduction: KlDivReduction = KlDivReduction::default(),
+        /// Whether the target holds logarithms, as the input does.
+        log_target: bool = false,
+    }
 }
 
 impl Tensor {

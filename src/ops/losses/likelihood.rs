@@ -7,42 +7,35 @@ use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::options::options;
 use crate::shader::Fault;
 use std::f32::consts::TAU;
 
-/// How [`Tensor::poisson_nll_loss`] counts.
-#[derive(Clone, Copy, Debug)]
-pub struct PoissonNllOptions {
-    /// Whether the input is the logarithm of the rate.
-    pub log_input: bool,
-    /// Whether to add Stirling's approximation of `log(target!)`.
-    pub full: bool,
-    /// Added to a rate before its logarithm is taken.
-    pub eps: f32,
-    /// What becomes of the losses of the elements.
-    pub reduction: Reduction,
-}
-
-impl Default for PoissonNllOptions {
-    fn default() -> PoissonNllOptions {
-        PoissonNllOptions { log_input: true, full: false, eps: 1e-8, reduction: Reduction::Mean }
+options! {
+    /// How [`Tensor::poisson_nll_loss`] counts.
+    #[derive(Clone, Copy, Debug)]
+    PoissonNllOptions {
+        /// Whether the input is the logarithm of the rate.
+        log_input: bool = true,
+        /// Whether to add Stirling's approximation of `log(target!)`.
+        full: bool = false,
+        /// Added to a rate before its logarithm is taken.
+        eps: f32 = 1e-8,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
     }
 }
 
-/// How [`Tensor::gaussian_nll_loss`] counts.
-#[derive(Clone, Copy, Debug)]
-pub struct GaussianNllOptions {
-    /// Whether to add the constant `log(2 pi) / 2`.
-    pub full: bool,
-    /// The least variance; above 0.
-    pub eps: f32,
-    /// What becomes of the losses of the elements.
-    pub reduction: Reduction,
-}
-
-impl Default for GaussianNllOptions {
-    fn default() -> GaussianNllOptions {
-        GaussianNllOptions { full: false, eps: 1e-6, reduction: Reduction::Mean }
+options! {
+    /// How [`Tensor::gaussian_nll_loss`] counts.
+    #[derive(Clone, Copy, Debug)]
+    GaussianNllOptions {
+        /// Whether to add the constant `log(2 pi) / 2`.
+        full: bool = false,
+        /// The least variance; above 0.
+        eps: f32 = 1e-6,
+        /// What becomes of the losses of the elements.
+        reduction: Reduction = Reduction::Mean,
     }
 }
 
@@ -146,7 +139,7 @@ pub(super) fn cases() -> Vec<Case> {
                 .domain(1, 1.2, 4.0),
             );
         }
-        let options = GaussianNllOptions { full, reduction, ..GaussianNllOptions::default() };
+        let options = GaussianNllOptions::default().full(full).reduction(reduction);
         for sizes in [&[3, 5][..], &[3], &[1, 5]] {
             cases.push(
                 Case::new("gaussian_nll_loss", &[&[3, 5], &[5], sizes], move |x| {

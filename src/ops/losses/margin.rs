@@ -6,25 +6,22 @@ use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::options::options;
 
-/// How [`Tensor::triplet_margin_loss`] measures.
-#[derive(Clone, Copy, Debug)]
-pub struct TripletMarginOptions {
-    /// By how much the negative example should be further away; above 0.
-    pub margin: f32,
-    /// The norm of the distance.
-    pub p: f32,
-    /// Added to each difference.
-    pub eps: f32,
-    /// Whether the distance from the positive to the negative example counts where it is the smaller one.
-    pub swap: bool,
-    /// What becomes of the losses of the samples.
-    pub reduction: Reduction,
-}
-
-impl Default for TripletMarginOptions {
-    fn default() -> TripletMarginOptions {
-        TripletMarginOptions { margin: 1.0, p: 2.0, eps: 1e-6, swap: false, reduction: Reduction::Mean }
+options! {
+    /// How [`Tensor::triplet_margin_loss`] measures.
+    #[derive(Clone, Copy, Debug)]
+    TripletMarginOptions {
+        /// By how much the negative example should be further away; above 0.
+        margin: f32 = 1.0,
+        /// The norm of the distance.
+        p: f32 = 2.0,
+        /// Added to each difference.
+        eps: f32 = 1e-6,
+        /// Whether the distance from the positive to the negative example counts where it is the smaller one.
+        swap: bool = false,
+        /// What becomes of the losses of the samples.
+        reduction: Reduction = Reduction::Mean,
     }
 }
 
@@ -186,7 +183,7 @@ pub(super) fn cases() -> Vec<Case> {
             );
         }
         for (p, swap) in [(2.0, false), (2.0, true), (3.0, false), (1.0, true)] {
-            let options = TripletMarginOptions { margin: 9.0, p, swap, reduction, ..TripletMarginOptions::default() };
+            let options = TripletMarginOptions::default().margin(9.0).p(p).swap(swap).reduction(reduction);
             // All of one sign: 1 is nowhere near a difference of 0, where some norms have a kink. Gradients of the two distances
             // nearly cancel.
             cases.push(

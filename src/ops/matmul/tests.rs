@@ -111,7 +111,7 @@ fn all_candidates_agree(disable: Disable, dtype: DType) {
     if std::env::var("WGRAD_TEST_ADAPTER").as_deref() == Ok("none") {
         return;
     }
-    let device = Device::with_options(&DeviceOptions { disable, poison: true, ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().disable(disable).poison(true)).unwrap();
     let adapter = device.adapter().unwrap().clone();
     if dtype == DType::F16 && !has_f16(&device) {
         return;
@@ -178,7 +178,7 @@ fn pipeline(left: Layout, right: Layout, adapter: &Adapter) -> String {
 #[test]
 fn a_shorter_batch_chooses_the_same_pipeline() {
     let noop = Noop { software: false, subgroup_size: 32, ..Noop::default() };
-    let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
     let adapter = device.adapter().unwrap();
     let rows = |sizes: [usize; 2]| Layout::contiguous(Shape::new(&[1, sizes[0], sizes[1]]).unwrap(), DType::F32);
     let turned = |sizes: [usize; 2]| {

@@ -148,7 +148,7 @@ fn the_kernel_for_cooperative_matrices_has_the_indices_of_a_product() {
     if std::env::var("WGRAD_TEST_ADAPTER").as_deref() == Ok("none") {
         return;
     }
-    let device = Device::with_options(&DeviceOptions { poison: true, ..DeviceOptions::default() }).unwrap();
+    let device = Device::with_options(&DeviceOptions::default().poison(true)).unwrap();
     if !has_f16(&device) {
         return;
     }

@@ -4,22 +4,18 @@ use super::{Moments, by_running, channels, running, shifted, single, update};
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, ascribe_to_caller, in_place_of};
 use crate::ops::case::Case;
+use crate::options::options;
 
-/// How [`batch_norm`](Tensor::batch_norm) goes about it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchNormOptions {
-    /// Normalize by the batch's own mean and variance, and move the running ones towards them.
-    pub training: bool,
-    /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
-    pub momentum: f32,
-    /// Added to the variance.
-    pub eps: f32,
-}
-
-impl Default for BatchNormOptions {
-    /// Evaluation, momentum 0.1, eps 1e-5.
-    fn default() -> BatchNormOptions {
-        BatchNormOptions { training: false, momentum: 0.1, eps: 1e-5 }
+options! {
+    /// How [`batch_norm`](Tensor::batch_norm) goes about it; by default as in evaluation.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    BatchNormOptions {
+        /// Normalize by the batch's own mean and variance, and move the running ones towards them.
+        training: bool = false,
+        /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
+        momentum: f32 = 0.1,
+        /// Added to the variance.
+        eps: f32 = 1e-5,
     }
 }
 
@@ -42,7 +38,7 @@ impl Tensor {
     /// # use wgrad::{BatchNormOptions, Device, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[2.0f32, 3.0, 4.0, 1.0, 2.0, 2.0], &[2, 3])?;
-    /// let options = BatchNormOptions { training: true, eps: 0.0, ..BatchNormOptions::default() };
+    /// let options = BatchNormOptions::default().training(true).eps(0.0);
     /// let y = x.batch_norm(None, None, None, None, &options)?;
     /// assert_eq!(y.to_vec::<f32>()?, [1.0, 1.0, 1.0, -1.0, -1.0, -1.0]);
     /// # Ok::<(), wgrad::Error>(())

@@ -4,22 +4,18 @@ use super::{Moments, by_running, channels, running, shifted, single, update};
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, ascribe_to_caller, in_place_of};
 use crate::ops::case::Case;
+use crate::options::options;
 
-/// How [`instance_norm`](Tensor::instance_norm) goes about it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InstanceNormOptions {
-    /// Normalize by each sample's own mean and variance, and move the running ones towards them.
-    pub use_input_stats: bool,
-    /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
-    pub momentum: f32,
-    /// Added to the variance.
-    pub eps: f32,
-}
-
-impl Default for InstanceNormOptions {
-    /// The input's statistics, momentum 0.1, eps 1e-5.
-    fn default() -> InstanceNormOptions {
-        InstanceNormOptions { use_input_stats: true, momentum: 0.1, eps: 1e-5 }
+options! {
+    /// How [`instance_norm`](Tensor::instance_norm) goes about it.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    InstanceNormOptions {
+        /// Normalize by each sample's own mean and variance, and move the running ones towards them.
+        use_input_stats: bool = true,
+        /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
+        momentum: f32 = 0.1,
+        /// Added to the variance.
+        eps: f32 = 1e-5,
     }
 }
 
@@ -43,7 +39,7 @@ impl Tensor {
     /// # use wgrad::{Device, InstanceNormOptions, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[8.0f32, 2.0, 0.0, 4.0], &[1, 2, 2])?;
-    /// let options = InstanceNormOptions { eps: 0.0, ..InstanceNormOptions::default() };
+    /// let options = InstanceNormOptions::default().eps(0.0);
     /// let y = x.instance_norm(None, None, None, None, &options)?;
     /// assert_eq!(y.to_vec::<f32>()?, [1.0, -1.0, -1.0, 1.0]);
     /// # Ok::<(), wgrad::Error>(())
@@ -95,7 +91,7 @@ pub(super) fn cases() -> Vec<Case> {
     for (shape, eps) in
         [(&[3, 2, 7][..], 1e-5), (&[2, 3, 4, 5], 1e-3), (&[1, 1, 2, 3, 2], 0.1), (&[0, 3, 2], 1e-5), (&[2, 3, 0], 1e-5)]
     {
-        let options = InstanceNormOptions { momentum: 0.3, eps, ..InstanceNormOptions::default() };
+        let options = InstanceNormOptions::default().momentum(0.3).eps(eps);
         let channels = &shape[1..2];
         let run = move |x: &[Tensor]| Ok(vec![x[0].instance_norm(None, None, x.get(1), x.get(2), &options)?]);
         cases.push(Case::new(OP, &[shape, channels, channels], run));

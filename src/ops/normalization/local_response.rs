@@ -44,12 +44,10 @@ impl Tensor {
         }
         // The mean over a window along the channels. What is past the last channel is 0, however far the window goes.
         let (before, after) = ((size / 2).min(*c), ((size - 1) / 2).min(*c));
-        let options = AvgPool2dOptions {
-            stride: Some([1, 1]),
-            padding: [before, 0],
-            divisor_override: Some(i64::try_from(size).unwrap_or(i64::MAX)),
-            ..AvgPool2dOptions::default()
-        };
+        let options = AvgPool2dOptions::default()
+            .stride(1)
+            .padding([before, 0])
+            .divisor_override(i64::try_from(size).unwrap_or(i64::MAX));
         let planes = [*n as isize, 1, *c as isize, places.iter().product::<usize>() as isize];
         let squares = x.square()?.reshape(&planes)?;
         // The padding is the same on both sides, so that an even size has one window too many.

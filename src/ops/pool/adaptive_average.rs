@@ -9,6 +9,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one, seen_through
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::reduce;
+use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -97,8 +98,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_avg_pool1d(&self, output_size: [Option<usize>; 1]) -> Result<Tensor> {
-        self.adaptive_avg_pool(output_size)
+    pub fn adaptive_avg_pool1d(&self, output_size: impl As<[Option<usize>; 1]>) -> Result<Tensor> {
+        self.adaptive_avg_pool(output_size.convert())
     }
 
     /// A plane pooled to a given size, PyTorch's `adaptive_avg_pool2d`: along each dimension, output `i` of `M` is the
@@ -120,8 +121,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_avg_pool2d(&self, output_size: [Option<usize>; 2]) -> Result<Tensor> {
-        self.adaptive_avg_pool(output_size)
+    pub fn adaptive_avg_pool2d(&self, output_size: impl As<[Option<usize>; 2]>) -> Result<Tensor> {
+        self.adaptive_avg_pool(output_size.convert())
     }
 
     /// A volume pooled to a given size, PyTorch's `adaptive_avg_pool3d`; as
@@ -138,8 +139,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_avg_pool3d(&self, output_size: [Option<usize>; 3]) -> Result<Tensor> {
-        self.adaptive_avg_pool(output_size)
+    pub fn adaptive_avg_pool3d(&self, output_size: impl As<[Option<usize>; 3]>) -> Result<Tensor> {
+        self.adaptive_avg_pool(output_size.convert())
     }
 
     #[track_caller]

@@ -11,6 +11,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::reduce::{self, MOST_TURNS};
+use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -159,8 +160,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_max_pool1d(&self, output_size: [Option<usize>; 1]) -> Result<Tensor> {
-        Ok(self.adaptive_max_pool(output_size)?.0)
+    pub fn adaptive_max_pool1d(&self, output_size: impl As<[Option<usize>; 1]>) -> Result<Tensor> {
+        Ok(self.adaptive_max_pool(output_size.convert())?.0)
     }
 
     /// [`adaptive_max_pool1d`](Tensor::adaptive_max_pool1d), and for each output where in its line its element is
@@ -169,8 +170,11 @@ impl Tensor {
     /// # Errors
     /// As `adaptive_max_pool1d`.
     #[track_caller]
-    pub fn adaptive_max_pool1d_with_indices(&self, output_size: [Option<usize>; 1]) -> Result<(Tensor, Tensor)> {
-        self.adaptive_max_pool(output_size)
+    pub fn adaptive_max_pool1d_with_indices(
+        &self,
+        output_size: impl As<[Option<usize>; 1]>,
+    ) -> Result<(Tensor, Tensor)> {
+        self.adaptive_max_pool(output_size.convert())
     }
 
     /// A plane pooled to a given size, PyTorch's `adaptive_max_pool2d`: along each dimension, output `i` of `M` is the
@@ -192,8 +196,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_max_pool2d(&self, output_size: [Option<usize>; 2]) -> Result<Tensor> {
-        Ok(self.adaptive_max_pool(output_size)?.0)
+    pub fn adaptive_max_pool2d(&self, output_size: impl As<[Option<usize>; 2]>) -> Result<Tensor> {
+        Ok(self.adaptive_max_pool(output_size.convert())?.0)
     }
 
     /// [`adaptive_max_pool2d`](Tensor::adaptive_max_pool2d), and for each output where its element is: i32,
@@ -211,8 +215,11 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_max_pool2d_with_indices(&self, output_size: [Option<usize>; 2]) -> Result<(Tensor, Tensor)> {
-        self.adaptive_max_pool(output_size)
+    pub fn adaptive_max_pool2d_with_indices(
+        &self,
+        output_size: impl As<[Option<usize>; 2]>,
+    ) -> Result<(Tensor, Tensor)> {
+        self.adaptive_max_pool(output_size.convert())
     }
 
     /// A volume pooled to a given size, PyTorch's `adaptive_max_pool3d`; as
@@ -229,8 +236,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn adaptive_max_pool3d(&self, output_size: [Option<usize>; 3]) -> Result<Tensor> {
-        Ok(self.adaptive_max_pool(output_size)?.0)
+    pub fn adaptive_max_pool3d(&self, output_size: impl As<[Option<usize>; 3]>) -> Result<Tensor> {
+        Ok(self.adaptive_max_pool(output_size.convert())?.0)
     }
 
     /// [`adaptive_max_pool3d`](Tensor::adaptive_max_pool3d), and for each output where its element is: i32,
@@ -239,8 +246,11 @@ impl Tensor {
     /// # Errors
     /// As `adaptive_max_pool3d`.
     #[track_caller]
-    pub fn adaptive_max_pool3d_with_indices(&self, output_size: [Option<usize>; 3]) -> Result<(Tensor, Tensor)> {
-        self.adaptive_max_pool(output_size)
+    pub fn adaptive_max_pool3d_with_indices(
+        &self,
+        output_size: impl As<[Option<usize>; 3]>,
+    ) -> Result<(Tensor, Tensor)> {
+        self.adaptive_max_pool(output_size.convert())
     }
 
     #[track_caller]

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
+use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -17,20 +18,22 @@ const BACKWARD: &str = include_str!("../../../shaders/avg_pool2d_backward.wgsl")
 
 const OP: &str = "avg_pool2d";
 
-/// The attributes of [`Tensor::avg_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
-/// the dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AvgPoolOptions<const D: usize> {
-    /// Steps of the window; the window's size where left out.
-    pub stride: Option<[usize; D]>,
-    /// Zeros before and after each dimension of the input, at most half the window.
-    pub padding: [usize; D],
-    /// Whether a last window may reach past the end of the padded input; what is past it does not count.
-    pub ceil_mode: bool,
-    /// Whether the zeros of the padding count as elements.
-    pub count_include_pad: bool,
-    /// What sums are divided by, instead of the number of elements.
-    pub divisor_override: Option<i64>,
+options! {
+    /// The attributes of [`Tensor::avg_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
+    /// the dimensions.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    AvgPoolOptions<const D: usize> {
+        /// Steps of the window; the window's size where left out.
+        stride: Option<[usize; D]> = None,
+        /// Zeros before and after each dimension of the input, at most half the window.
+        padding: [usize; D] = [0; D],
+        /// Whether a last window may reach past the end of the padded input; what is past it does not count.
+        ceil_mode: bool = false,
+        /// Whether the zeros of the padding count as elements.
+        count_include_pad: bool = true,
+        /// What sums are divided by, instead of the number of elements.
+        divisor_override: Option<i64> = None,
+    }
 }
 
 /// The attributes of [`Tensor::avg_pool1d`].
@@ -39,18 +42,6 @@ pub type AvgPool1dOptions = AvgPoolOptions<1>;
 pub type AvgPool2dOptions = AvgPoolOptions<2>;
 /// The attributes of [`Tensor::avg_pool3d`]; triples are (depth, height, width).
 pub type AvgPool3dOptions = AvgPoolOptions<3>;
-
-impl<const D: usize> Default for AvgPoolOptions<D> {
-    fn default() -> AvgPoolOptions<D> {
-        AvgPoolOptions {
-            stride: None,
-            padding: [0; D],
-            ceil_mode: false,
-            count_include_pad: true,
-            divisor_override: None,
-        }
-    }
-}
 
 /// The mean of each window, or the gradient of the input.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -156,8 +147,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn avg_pool1d(&self, kernel_size: [usize; 1], options: &AvgPool1dOptions) -> Result<Tensor> {
-        self.avg_pool(kernel_size, options)
+    pub fn avg_pool1d(&self, kernel_size: impl As<[usize; 1]>, options: &AvgPool1dOptions) -> Result<Tensor> {
+        self.avg_pool(kernel_size.convert(), options)
     }
 
     /// The mean of each window, PyTorch's `avg_pool2d`:
@@ -181,8 +172,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn avg_pool2d(&self, kernel_size: [usize; 2], options: &AvgPool2dOptions) -> Result<Tensor> {
-        self.avg_pool(kernel_size, options)
+    pub fn avg_pool2d(&self, kernel_size: impl As<[usize; 2]>, options: &AvgPool2dOptions) -> Result<Tensor> {
+        self.avg_pool(kernel_size.convert(), options)
     }
 
     /// The mean of each window of a volume, PyTorch's `avg_pool3d`; as [`avg_pool2d`](Tensor::avg_pool2d) for
@@ -199,8 +190,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn avg_pool3d(&self, kernel_size: [usize; 3], options: &AvgPool3dOptions) -> Result<Tensor> {
-        self.avg_pool(kernel_size, options)
+    pub fn avg_pool3d(&self, kernel_size: impl As<[usize; 3]>, options: &AvgPool3dOptions) -> Result<Tensor> {
+        self.avg_pool(kernel_size.convert(), options)
     }
 
     #[track_caller]
@@ -269,12 +260,7 @@ pub(super) fn cases() -> Vec<Case> {
     let volume = |shape: &[usize], kernel: [usize; 3], options: AvgPool3dOptions| {
         Case::new("avg_pool3d", &[shape], move |x| Ok(vec![x[0].avg_pool3d(kernel, &options)?]))
     };
-    let volumes = AvgPool3dOptions {
-        stride: Some([2, 2, 2]),
-        padding: [1, 1, 1],
-        ceil_mode: true,
-        ..AvgPool3dOptions::default()
-    };
+    let volumes = AvgPool3dOptions::default().stride(2).padding(1).ceil_mode(true);
     vec![
         pool(&[2, 3, 6, 8], [2, 2], plain),
         pool(&[2, 3, 7, 9], [2, 2], plain),
@@ -295,23 +281,19 @@ pub(super) fn cases() -> Vec<Case> {
         pool(&[1, 2, 23, 29], [17, 11], stride([1, 2])).first_order(),
         pool(&[2, 6, 28, 28], [2, 2], plain).first_order(),
         Case::new(OP, &[&[3, 7, 8]], |x| {
-            let ceil = AvgPool2dOptions { padding: [1, 1], ceil_mode: true, ..AvgPool2dOptions::default() };
+            let ceil = AvgPool2dOptions::default().padding(1).ceil_mode(true);
             Ok(vec![x[0].to_dtype(DType::F16)?.avg_pool2d([3, 2], &ceil)?])
         })
         .half(),
-        line(&[2, 3, 11], 3, AvgPool1dOptions { padding: [1], ceil_mode: true, ..AvgPool1dOptions::default() }),
-        line(&[3, 7], 2, AvgPool1dOptions { stride: Some([1]), ..AvgPool1dOptions::default() }),
-        volume(&[2, 2, 5, 6, 7], [2, 3, 2], AvgPool3dOptions { padding: [1, 1, 1], ..AvgPool3dOptions::default() }),
+        line(&[2, 3, 11], 3, AvgPool1dOptions::default().padding(1).ceil_mode(true)),
+        line(&[3, 7], 2, AvgPool1dOptions::default().stride(1)),
+        volume(&[2, 2, 5, 6, 7], [2, 3, 2], AvgPool3dOptions::default().padding(1)),
         volume(&[2, 5, 6, 7], [3, 3, 3], AvgPool3dOptions { count_include_pad: false, ..volumes }),
         volume(&[1, 2, 5, 4, 5], [3, 3, 3], AvgPool3dOptions { divisor_override: Some(7), ..volumes }),
-        volume(
-            &[1, 2, 4, 3, 5],
-            [2, 1, 1],
-            AvgPool3dOptions { divisor_override: Some(-3), ..AvgPool3dOptions::default() },
-        ),
+        volume(&[1, 2, 4, 3, 5], [2, 1, 1], AvgPool3dOptions::default().divisor_override(-3)),
         volume(&[0, 2, 4, 4, 4], [2, 2, 2], AvgPool3dOptions::default()),
         Case::new("avg_pool3d", &[&[2, 4, 4, 6]], |x| {
-            let sum = AvgPool3dOptions { divisor_override: Some(9), ..AvgPool3dOptions::default() };
+            let sum = AvgPool3dOptions::default().divisor_override(9);
             Ok(vec![x[0].permute([3, 0, 1, 2])?.to_dtype(DType::F16)?.avg_pool3d([2, 2, 2], &sum)?])
         })
         .half(),

@@ -10,6 +10,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::congruence::Congruence;
+use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::any::Any;
@@ -21,18 +22,20 @@ const BACKWARD: &str = include_str!("../../../shaders/max_pool2d_backward.wgsl")
 
 const OP: &str = "max_pool2d";
 
-/// The attributes of [`Tensor::max_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
-/// the dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPoolOptions<const D: usize> {
-    /// Steps of the window; the window's size where left out.
-    pub stride: Option<[usize; D]>,
-    /// Minus infinities before and after each dimension of the input, at most half the window.
-    pub padding: [usize; D],
-    /// Distance between the elements of a window.
-    pub dilation: [usize; D],
-    /// Whether a last window may reach past the end of the padded input.
-    pub ceil_mode: bool,
+options! {
+    /// The attributes of [`Tensor::max_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
+    /// the dimensions.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    MaxPoolOptions<const D: usize> {
+        /// Steps of the window; the window's size where left out.
+        stride: Option<[usize; D]> = None,
+        /// Minus infinities before and after each dimension of the input, at most half the window.
+        padding: [usize; D] = [0; D],
+        /// Distance between the elements of a window.
+        dilation: [usize; D] = [1; D],
+        /// Whether a last window may reach past the end of the padded input.
+        ceil_mode: bool = false,
+    }
 }
 
 /// The attributes of [`Tensor::max_pool1d`].
@@ -41,12 +44,6 @@ pub type MaxPool1dOptions = MaxPoolOptions<1>;
 pub type MaxPool2dOptions = MaxPoolOptions<2>;
 /// The attributes of [`Tensor::max_pool3d`]; triples are (depth, height, width).
 pub type MaxPool3dOptions = MaxPoolOptions<3>;
-
-impl<const D: usize> Default for MaxPoolOptions<D> {
-    fn default() -> MaxPoolOptions<D> {
-        MaxPoolOptions { stride: None, padding: [0; D], dilation: [1; D], ceil_mode: false }
-    }
-}
 
 /// The largest element of each window, and where in its plane it is.
 #[derive(Clone, Debug, Hash)]
@@ -200,8 +197,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn max_pool1d(&self, kernel_size: [usize; 1], options: &MaxPool1dOptions) -> Result<Tensor> {
-        Ok(self.max_pool(kernel_size, options)?.0)
+    pub fn max_pool1d(&self, kernel_size: impl As<[usize; 1]>, options: &MaxPool1dOptions) -> Result<Tensor> {
+        Ok(self.max_pool(kernel_size.convert(), options)?.0)
     }
 
     /// [`max_pool1d`](Tensor::max_pool1d), and for each output where in its line its element is (i32).
@@ -211,10 +208,10 @@ impl Tensor {
     #[track_caller]
     pub fn max_pool1d_with_indices(
         &self,
-        kernel_size: [usize; 1],
+        kernel_size: impl As<[usize; 1]>,
         options: &MaxPool1dOptions,
     ) -> Result<(Tensor, Tensor)> {
-        self.max_pool(kernel_size, options)
+        self.max_pool(kernel_size.convert(), options)
     }
 
     /// The largest element of each window, PyTorch's `max_pool2d`:
@@ -239,8 +236,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn max_pool2d(&self, kernel_size: [usize; 2], options: &MaxPool2dOptions) -> Result<Tensor> {
-        Ok(self.max_pool(kernel_size, options)?.0)
+    pub fn max_pool2d(&self, kernel_size: impl As<[usize; 2]>, options: &MaxPool2dOptions) -> Result<Tensor> {
+        Ok(self.max_pool(kernel_size.convert(), options)?.0)
     }
 
     /// [`max_pool2d`](Tensor::max_pool2d), and for each output where its element is: i32, `row * W + column` in the
@@ -260,10 +257,10 @@ impl Tensor {
     #[track_caller]
     pub fn max_pool2d_with_indices(
         &self,
-        kernel_size: [usize; 2],
+        kernel_size: impl As<[usize; 2]>,
         options: &MaxPool2dOptions,
     ) -> Result<(Tensor, Tensor)> {
-        self.max_pool(kernel_size, options)
+        self.max_pool(kernel_size.convert(), options)
     }
 
     /// The largest element of each window of a volume, PyTorch's `max_pool3d`; as
@@ -280,8 +277,8 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn max_pool3d(&self, kernel_size: [usize; 3], options: &MaxPool3dOptions) -> Result<Tensor> {
-        Ok(self.max_pool(kernel_size, options)?.0)
+    pub fn max_pool3d(&self, kernel_size: impl As<[usize; 3]>, options: &MaxPool3dOptions) -> Result<Tensor> {
+        Ok(self.max_pool(kernel_size.convert(), options)?.0)
     }
 
     /// [`max_pool3d`](Tensor::max_pool3d), and for each output where its element is: i32,
@@ -292,10 +289,10 @@ impl Tensor {
     #[track_caller]
     pub fn max_pool3d_with_indices(
         &self,
-        kernel_size: [usize; 3],
+        kernel_size: impl As<[usize; 3]>,
         options: &MaxPool3dOptions,
     ) -> Result<(Tensor, Tensor)> {
-        self.max_pool(kernel_size, options)
+        self.max_pool(kernel_size.convert(), options)
     }
 
     #[track_caller]
@@ -370,7 +367,7 @@ pub(super) fn cases() -> Vec<Case> {
     let volumes = MaxPool3dOptions::default();
     // A row of equal elements: the first of them takes everything.
     let ties = |x: &[Tensor]| {
-        let overlapping = MaxPool2dOptions { stride: Some([1, 1]), padding: [1, 1], ..MaxPool2dOptions::default() };
+        let overlapping = MaxPool2dOptions::default().stride(1).padding(1);
         let (output, indices) = x[0].expand(&[2, 2, 7, 8])?.max_pool2d_with_indices([3, 3], &overlapping)?;
         Ok(vec![output, indices])
     };
@@ -398,12 +395,12 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(OP, &[&[3, 2, 7, 6]], offset).distinct().first_order(),
         Case::new(OP, &[&[2, 2, 7, 1]], ties).distinct().first_order(),
         Case::new(OP, &[&[3, 7, 8]], |x| {
-            let options = MaxPool2dOptions { padding: [1, 1], dilation: [2, 1], ..MaxPool2dOptions::default() };
+            let options = MaxPool2dOptions::default().padding(1).dilation([2, 1]);
             Ok(vec![x[0].to_dtype(DType::F16)?.max_pool2d([3, 2], &options)?])
         })
         .half(),
-        line(&[2, 3, 11], 3, MaxPool1dOptions { padding: [1], ceil_mode: true, ..MaxPool1dOptions::default() }),
-        line(&[3, 7], 2, MaxPool1dOptions { stride: Some([1]), dilation: [3], ..MaxPool1dOptions::default() }),
+        line(&[2, 3, 11], 3, MaxPool1dOptions::default().padding(1).ceil_mode(true)),
+        line(&[3, 7], 2, MaxPool1dOptions::default().stride(1).dilation(3)),
         volume(&[2, 2, 5, 6, 7], [2, 3, 2], MaxPool3dOptions { padding: [1, 1, 1], ..volumes }),
         volume(
             &[2, 5, 6, 7],

@@ -9,14 +9,17 @@ use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
+use crate::options::{As, options};
 
-/// The attributes of [`Tensor::lp_pool2d`] and its kin, with PyTorch's names and defaults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LpPoolOptions<const D: usize> {
-    /// Steps of the window; the window's size where left out.
-    pub stride: Option<[usize; D]>,
-    /// Whether a last window may reach past the end of the input.
-    pub ceil_mode: bool,
+options! {
+    /// The attributes of [`Tensor::lp_pool2d`] and its kin, with PyTorch's names and defaults.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    LpPoolOptions<const D: usize> {
+        /// Steps of the window; the window's size where left out.
+        stride: Option<[usize; D]> = None,
+        /// Whether a last window may reach past the end of the input.
+        ceil_mode: bool = false,
+    }
 }
 
 /// The attributes of [`Tensor::lp_pool1d`].
@@ -41,8 +44,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn lp_pool1d(&self, norm_type: f32, kernel_size: [usize; 1], options: &LpPool1dOptions) -> Result<Tensor> {
-        self.lp_pool(norm_type, kernel_size, options)
+    pub fn lp_pool1d(
+        &self,
+        norm_type: f32,
+        kernel_size: impl As<[usize; 1]>,
+        options: &LpPool1dOptions,
+    ) -> Result<Tensor> {
+        self.lp_pool(norm_type, kernel_size.convert(), options)
     }
 
     /// The power average of each window, PyTorch's `lp_pool2d`:
@@ -67,8 +75,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn lp_pool2d(&self, norm_type: f32, kernel_size: [usize; 2], options: &LpPool2dOptions) -> Result<Tensor> {
-        self.lp_pool(norm_type, kernel_size, options)
+    pub fn lp_pool2d(
+        &self,
+        norm_type: f32,
+        kernel_size: impl As<[usize; 2]>,
+        options: &LpPool2dOptions,
+    ) -> Result<Tensor> {
+        self.lp_pool(norm_type, kernel_size.convert(), options)
     }
 
     /// The power average of each window of a volume, PyTorch's `lp_pool3d`; as [`lp_pool2d`](Tensor::lp_pool2d) for
@@ -85,8 +98,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn lp_pool3d(&self, norm_type: f32, kernel_size: [usize; 3], options: &LpPool3dOptions) -> Result<Tensor> {
-        self.lp_pool(norm_type, kernel_size, options)
+    pub fn lp_pool3d(
+        &self,
+        norm_type: f32,
+        kernel_size: impl As<[usize; 3]>,
+        options: &LpPool3dOptions,
+    ) -> Result<Tensor> {
+        self.lp_pool(norm_type, kernel_size.convert(), options)
     }
 
     #[track_caller]
@@ -106,14 +124,14 @@ impl Tensor {
             return Err(Error::invalid(op, "norm_type must not be zero"));
         }
         if norm_type.is_infinite() {
-            let largest = MaxPoolOptions { stride, ceil_mode, ..MaxPoolOptions::default() };
+            let largest = MaxPoolOptions::default().stride(stride).ceil_mode(ceil_mode);
             let magnitude = self.abs()?;
             return Ok(match norm_type > 0.0 {
                 true => magnitude.max_pool(kernel, &largest)?.0,
                 false => magnitude.neg()?.max_pool(kernel, &largest)?.0.neg()?,
             });
         }
-        let means = AvgPoolOptions { stride, ceil_mode, ..AvgPoolOptions::default() };
+        let means = AvgPoolOptions::default().stride(stride).ceil_mode(ceil_mode);
         let mean = power(&self.to_dtype(DType::F32)?, norm_type)?.avg_pool(kernel, &means)?;
         let count: f64 = kernel.iter().map(|&size| size as f64).product();
         // The detour does nothing to the value; where it is zero it keeps the root's infinite slope out of the gradient.

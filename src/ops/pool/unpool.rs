@@ -9,6 +9,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, recor
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
+use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -17,16 +18,18 @@ const CLEAR: &str = include_str!("../../../shaders/max_unpool_clear.wgsl");
 const MARK: &str = include_str!("../../../shaders/max_unpool_mark.wgsl");
 const PICK: &str = include_str!("../../../shaders/max_unpool.wgsl");
 
-/// The attributes of [`Tensor::max_unpool2d`] and its kin, with PyTorch's names and defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxUnpoolOptions<const D: usize> {
-    /// Steps of the window; the window's size where left out.
-    pub stride: Option<[usize; D]>,
-    /// The padding of the pooling.
-    pub padding: [usize; D],
-    /// The sizes of the output, within less than a stride of `(size - 1) stride - 2 padding + kernel`; exactly that
-    /// where left out.
-    pub output_size: Option<[usize; D]>,
+options! {
+    /// The attributes of [`Tensor::max_unpool2d`] and its kin, with PyTorch's names and defaults.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    MaxUnpoolOptions<const D: usize> {
+        /// Steps of the window; the window's size where left out.
+        stride: Option<[usize; D]> = None,
+        /// The padding of the pooling.
+        padding: [usize; D] = [0; D],
+        /// The sizes of the output, within less than a stride of `(size - 1) stride - 2 padding + kernel`; exactly that
+        /// where left out.
+        output_size: Option<[usize; D]> = None,
+    }
 }
 
 /// The attributes of [`Tensor::max_unpool1d`].
@@ -35,12 +38,6 @@ pub type MaxUnpool1dOptions = MaxUnpoolOptions<1>;
 pub type MaxUnpool2dOptions = MaxUnpoolOptions<2>;
 /// The attributes of [`Tensor::max_unpool3d`].
 pub type MaxUnpool3dOptions = MaxUnpoolOptions<3>;
-
-impl<const D: usize> Default for MaxUnpoolOptions<D> {
-    fn default() -> MaxUnpoolOptions<D> {
-        MaxUnpoolOptions { stride: None, padding: [0; D], output_size: None }
-    }
-}
 
 /// `output[v, index[v, e]] = input[v, e]`, of several the last, and zero elsewhere: `[volumes, elements]` to
 /// `[volumes, size]`.
@@ -120,10 +117,10 @@ impl Tensor {
     pub fn max_unpool1d(
         &self,
         indices: &Tensor,
-        kernel_size: [usize; 1],
+        kernel_size: impl As<[usize; 1]>,
         options: &MaxUnpool1dOptions,
     ) -> Result<Tensor> {
-        self.max_unpool(indices, kernel_size, options)
+        self.max_unpool(indices, kernel_size.convert(), options)
     }
 
     /// The inverse of [`max_pool2d`](Tensor::max_pool2d), PyTorch's `max_unpool2d`:
@@ -153,10 +150,10 @@ impl Tensor {
     pub fn max_unpool2d(
         &self,
         indices: &Tensor,
-        kernel_size: [usize; 2],
+        kernel_size: impl As<[usize; 2]>,
         options: &MaxUnpool2dOptions,
     ) -> Result<Tensor> {
-        self.max_unpool(indices, kernel_size, options)
+        self.max_unpool(indices, kernel_size.convert(), options)
     }
 
     /// The inverse of [`max_pool3d`](Tensor::max_pool3d), PyTorch's `max_unpool3d`; as
@@ -178,10 +175,10 @@ impl Tensor {
     pub fn max_unpool3d(
         &self,
         indices: &Tensor,
-        kernel_size: [usize; 3],
+        kernel_size: impl As<[usize; 3]>,
         options: &MaxUnpool3dOptions,
     ) -> Result<Tensor> {
-        self.max_unpool(indices, kernel_size, options)
+        self.max_unpool(indices, kernel_size.convert(), options)
     }
 
     #[track_caller]
@@ -260,7 +257,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("max_unpool2d", &[&[2, 4, 6]], move |x| back(&x[0].to_dtype(DType::F16)?)).half(),
         Case::new("max_unpool1d", &[&[2, 3, 8]], |x| {
             let (y, at) = x[0].max_pool1d_with_indices([3], &crate::MaxPool1dOptions::default())?;
-            let size = MaxUnpool1dOptions { output_size: Some([8]), ..MaxUnpool1dOptions::default() };
+            let size = MaxUnpool1dOptions::default().output_size([8]);
             Ok(vec![y.max_unpool1d(&at, [3], &size)?])
         })
         .distinct()

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
+use crate::options::options;
 use crate::shape::Shape;
 
 const OP: &str = "grid_sample";
@@ -35,15 +36,17 @@ pub enum GridSamplePadding {
     Reflection,
 }
 
-/// The options of [`Tensor::grid_sample`], with PyTorch's names and defaults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct GridSampleOptions {
-    /// How a value is made.
-    pub mode: GridSampleMode,
-    /// What lies past the edges.
-    pub padding_mode: GridSamplePadding,
-    /// Whether -1 and 1 are the centres of the corner elements, instead of their outer edges.
-    pub align_corners: bool,
+options! {
+    /// The options of [`Tensor::grid_sample`], with PyTorch's names and defaults.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    GridSampleOptions {
+        /// How a value is made.
+        mode: GridSampleMode = GridSampleMode::default(),
+        /// What lies past the edges.
+        padding_mode: GridSamplePadding = GridSamplePadding::default(),
+        /// Whether -1 and 1 are the centres of the corner elements, instead of their outer edges.
+        align_corners: bool = false,
+    }
 }
 
 /// The taps along one dimension, `[N, T, P]` for `P` places.

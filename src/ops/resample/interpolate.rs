@@ -7,6 +7,7 @@ use crate::graph::{Tensor, Window, seen_through};
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
+use crate::options::options;
 use crate::shape::{Layout, Shape};
 use std::sync::Arc;
 
@@ -34,36 +35,28 @@ pub enum InterpolateMode {
     Lanczos,
 }
 
-/// The arguments of [`Tensor::interpolate`], with PyTorch's names and defaults. One of `size` and `scale_factor` must
-/// be given, a number for each spatial dimension.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct InterpolateOptions {
-    /// The new sizes.
-    pub size: Option<Vec<usize>>,
-    /// What the old sizes are multiplied with; the product is rounded down.
-    pub scale_factor: Option<Vec<f64>>,
-    /// How new elements are made.
-    pub mode: InterpolateMode,
-    /// Whether the centres of the corner elements stay in place, instead of their outer edges; for the linear and
-    /// cubic modes only.
-    pub align_corners: Option<bool>,
-    /// Whether positions go by the ratio of the sizes where a `scale_factor` is given, instead of by that factor.
-    pub recompute_scale_factor: Option<bool>,
-    /// Whether the filter widens as the image shrinks; for bilinear, bicubic and lanczos.
-    pub antialias: bool,
+options! {
+    /// The arguments of [`Tensor::interpolate`], with PyTorch's names and defaults. One of `size` and `scale_factor` must
+    /// be given, a number for each spatial dimension.
+    #[derive(Clone, Debug, PartialEq)]
+    InterpolateOptions {
+        /// The new sizes.
+        size: Option<Vec<usize>> = None,
+        /// What the old sizes are multiplied with; the product is rounded down.
+        scale_factor: Option<Vec<f64>> = None,
+        /// How new elements are made.
+        mode: InterpolateMode = InterpolateMode::default(),
+        /// Whether the centres of the corner elements stay in place, instead of their outer edges; for the linear and
+        /// cubic modes only.
+        align_corners: Option<bool> = None,
+        /// Whether positions go by the ratio of the sizes where a `scale_factor` is given, instead of by that factor.
+        recompute_scale_factor: Option<bool> = None,
+        /// Whether the filter widens as the image shrinks; for bilinear, bicubic and lanczos.
+        antialias: bool = false,
+    }
 }
 
 impl InterpolateOptions {
-    /// To these sizes.
-    pub fn size(size: &[usize], mode: InterpolateMode) -> InterpolateOptions {
-        InterpolateOptions { size: Some(size.to_vec()), mode, ..InterpolateOptions::default() }
-    }
-
-    /// By these factors.
-    pub fn scale_factor(scale_factor: &[f64], mode: InterpolateMode) -> InterpolateOptions {
-        InterpolateOptions { scale_factor: Some(scale_factor.to_vec()), mode, ..InterpolateOptions::default() }
-    }
-
     /// New sizes of the spatial dimensions, by PyTorch's rules, or the rule that is broken.
     fn sizes(&self, shape: &Shape) -> Result<Vec<usize>> {
         let invalid = |rule: String| Err(Error::invalid(OP, rule));
@@ -136,9 +129,9 @@ impl Tensor {
     /// # use wgrad::{Device, InterpolateMode, InterpolateOptions, Tensor};
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[0.0f32, 4.0], &[1, 1, 2])?;
-    /// let nearest = x.interpolate(&InterpolateOptions::scale_factor(&[2.0], InterpolateMode::Nearest))?;
+    /// let nearest = x.interpolate(&InterpolateOptions::default().scale_factor([2.0]).mode(InterpolateMode::Nearest))?;
     /// assert_eq!(nearest.to_vec::<f32>()?, [0.0, 0.0, 4.0, 4.0]);
-    /// let linear = x.interpolate(&InterpolateOptions::size(&[4], InterpolateMode::Linear))?;
+    /// let linear = x.interpolate(&InterpolateOptions::default().size([4]).mode(InterpolateMode::Linear))?;
     /// assert_eq!(linear.to_vec::<f32>()?, [0.0, 1.0, 3.0, 4.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -215,16 +208,16 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |shape: &[usize], options: InterpolateOptions| {
         Case::new(OP, &[shape], move |x| Ok(vec![x[0].interpolate(&options)?]))
     };
-    let size = InterpolateOptions::size;
-    let scale = InterpolateOptions::scale_factor;
+    let size = |size: &[usize], mode| InterpolateOptions::default().size(size).mode(mode);
+    let scale = |factors: &[f64], mode| InterpolateOptions::default().scale_factor(factors).mode(mode);
     let aligned = |options: InterpolateOptions| InterpolateOptions { align_corners: Some(true), ..options };
     let smoothed = |options: InterpolateOptions| InterpolateOptions { antialias: true, ..options };
     let through_view = |x: &[Tensor]| {
         let view = x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?;
-        Ok(vec![view.interpolate(&InterpolateOptions::size(&[3, 7], InterpolateMode::Bilinear))?])
+        Ok(vec![view.interpolate(&InterpolateOptions::default().size([3, 7]).mode(InterpolateMode::Bilinear))?])
     };
     let half = |x: &[Tensor]| {
-        let options = InterpolateOptions::size(&[7, 3], InterpolateMode::Bilinear);
+        let options = InterpolateOptions::default().size([7, 3]).mode(InterpolateMode::Bilinear);
         Ok(vec![x[0].to_dtype(DType::F16)?.interpolate(&options)?])
     };
     vec![

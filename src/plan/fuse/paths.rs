@@ -116,7 +116,7 @@ impl Fusion<'_> {
 mod tests {
     use crate::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Module, Scope};
     use crate::optim::{Optimizer, Sgd, SgdOptions};
-    use crate::{Conv2dOptions, Device, DeviceOptions, Noop, Padding, Result, Tensor};
+    use crate::{Conv2dOptions, Device, DeviceOptions, Noop, Result, Tensor};
     use std::cell::Cell;
 
     thread_local! {
@@ -127,9 +127,9 @@ mod tests {
     /// Clusters that the plan of a step of so many convolutions with norms looks at for paths.
     fn found(depth: usize) -> Result<usize> {
         let noop = Some(Noop::default());
-        let device = Device::with_options(&DeviceOptions { noop, ..DeviceOptions::default() })?;
+        let device = Device::with_options(&DeviceOptions::default().noop(noop))?;
         let scope = Scope::new(&device);
-        let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+        let options = Conv2dOptions::default().padding(1);
         let block = |at: usize| {
             let conv = Conv2d::without_bias(&scope.at(at).at("conv"), 16, 16, [3, 3], &options)?;
             Ok((conv, BatchNorm2d::new(&scope.at(at).at("norm"), 16, &BatchNormLayerOptions::default())?))

@@ -14,7 +14,7 @@ fn taps(x: &[Input]) -> usize {
 }
 
 pub(super) fn workloads(quick: bool) -> Vec<Workload> {
-    let same = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let same = Conv2dOptions::default().padding(1);
     let strided = Conv2dOptions { stride: [2, 2], ..same };
     let dilated = Conv2dOptions { padding: Padding::Explicit([2, 2]), dilation: [2, 2], ..same };
     let plain = Conv2dOptions::default();
@@ -38,21 +38,21 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
         Workload::new("conv2d", name, &[&input, &weight], quick, run).flops(2.0, taps)
     };
     let mut all: Vec<Workload> = rows.into_iter().map(conv).collect();
-    let twice = ConvTranspose2dOptions { stride: [2, 2], ..ConvTranspose2dOptions::default() };
+    let twice = ConvTranspose2dOptions::default().stride(2);
     let up = move |x: &[Tensor]| x[0].conv_transpose2d(&x[1], None, &twice);
     // Each input pixel goes into pixels of its own: a pixel of the output has one term a channel.
     all.push(
         Workload::new("conv_transpose2d", "conv_transpose2x2", &[&IMAGES, &[64, 32, 2, 2]], quick, up)
             .flops(2.0, |x| 2 * x[0].shape[1]),
     );
-    let line = Conv1dOptions { padding: Padding::Same, ..Conv1dOptions::default() };
+    let line = Conv1dOptions::default().padding(Padding::Same);
     all.push(
         Workload::new("conv1d", "conv1d 3, 64->64", &[&[16, 64, 1024], &[64, 64, 3]], quick, move |x| {
             x[0].conv1d(&x[1], None, &line)
         })
         .flops(2.0, taps),
     );
-    let volume = Conv3dOptions { padding: Padding::Same, ..Conv3dOptions::default() };
+    let volume = Conv3dOptions::default().padding(Padding::Same);
     let volumes: [&[usize]; 2] = [&[4, 16, 16, 32, 32], &[16, 16, 3, 3, 3]];
     all.push(
         Workload::new("conv3d", "conv3d 3x3x3, 16->16", &volumes, quick, move |x| x[0].conv3d(&x[1], None, &volume))
@@ -63,7 +63,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
         x[0].grid_sample(&x[1], &GridSampleOptions::default())
     }));
     all.push(Workload::new("interpolate", "interpolate bilinear 2x", &[&IMAGES], quick, |x| {
-        x[0].interpolate(&InterpolateOptions::scale_factor(&[2.0, 2.0], InterpolateMode::Bilinear))
+        x[0].interpolate(&InterpolateOptions::default().scale_factor([2.0, 2.0]).mode(InterpolateMode::Bilinear))
     }));
     all.push(Workload::new("max_pool2d", "max_pool2x2", &[&IMAGES], quick, |x| {
         x[0].max_pool2d([2, 2], &MaxPool2dOptions::default())
@@ -77,7 +77,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
 
 /// The 3 x 3 convolutions of ResNet-50, which are compared with vendors' libraries.
 pub(super) fn large(quick: bool) -> Vec<Workload> {
-    let same = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let same = Conv2dOptions::default().padding(1);
     let conv = |(channels, size): (usize, usize)| {
         let name = format!("resnet50_conv3x3_{size}");
         let (input, weight) = ([32, channels, size, size], [channels, channels, 3, 3]);

@@ -49,7 +49,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
     let states: [&[usize]; 5] = [&[32, 16, 64], &[1, 16, 64], &[1, 16, 64], &[4, 64, 64], &[4, 64, 64]];
     all.push(Workload::new("lstm", "lstm 32 steps, 16x64", &states, quick, |x| {
         let weights = [x[3].flatten(0, 1)?, x[4].flatten(0, 1)?];
-        let options = RecurrentOptions { has_biases: false, ..RecurrentOptions::default() };
+        let options = RecurrentOptions::default().has_biases(false);
         Ok(x[0].lstm(&x[1], &x[2], &[&weights[0], &weights[1]], &options)?.0)
     }));
     all

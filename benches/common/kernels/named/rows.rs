@@ -17,7 +17,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
         }),
         Workload::new("batch_norm", "batch_norm", &[&IMAGES, &[64], &[64], &[64], &[64]], quick, |x| {
             let running = [("mean", &x[3]), ("var", &x[4])].map(|(name, value)| Parameter::buffer(name, value));
-            let options = BatchNormOptions { training: true, ..BatchNormOptions::default() };
+            let options = BatchNormOptions::default().training(true);
             x[0].batch_norm(Some(&running[0]), Some(&running[1]), Some(&x[1]), Some(&x[2]), &options)
         }),
         Workload::new("group_norm", "group_norm", &[&IMAGES, &[64], &[64]], quick, |x| {

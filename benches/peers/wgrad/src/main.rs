@@ -21,7 +21,7 @@ fn main() -> Result<()> {
             op(&device, move || a.matmul(&b))
         });
     }
-    let same = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let same = Conv2dOptions::default().padding(1);
     for (name, input, weight, options) in [
         ("conv3x3_stride1", [16, 64, 32, 32], [64, 64, 3, 3], same),
         ("conv3x3_stride2", [16, 64, 32, 32], [128, 64, 3, 3], Conv2dOptions { stride: [2, 2], ..same }),

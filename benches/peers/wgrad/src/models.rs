@@ -8,7 +8,7 @@ use wgrad::{Conv2dOptions, Padding, Result, Tensor};
 
 /// Convolutions 32, 32, pool, 64, 64, pool, then 512 and 10.
 pub fn cifar_cnn(scope: &Scope) -> Result<Sequential> {
-    let options = Conv2dOptions { padding: Padding::Explicit([1, 1]), ..Conv2dOptions::default() };
+    let options = Conv2dOptions::default().padding(1);
     let conv = |scope: &Scope, inputs, outputs| Conv2d::new(scope, inputs, outputs, [3, 3], &options);
     Sequential::new(&scope.at("cifar_cnn"))
         .make(|s| conv(s, 3, 32))?
@@ -39,11 +39,7 @@ pub fn resnet18(scope: &Scope) -> Result<Sequential> {
 
 /// A convolution without bias and the batch normalization after it.
 fn conv_bn(scope: &Scope, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Result<Sequential> {
-    let options = Conv2dOptions {
-        stride: [stride, stride],
-        padding: Padding::Explicit([kernel / 2, kernel / 2]),
-        ..Conv2dOptions::default()
-    };
+    let options = Conv2dOptions::default().stride([stride, stride]).padding([kernel / 2, kernel / 2]);
     Sequential::new(scope)
         .make(|s| Conv2d::without_bias(s, inputs, outputs, [kernel, kernel], &options))?
         .make(|s| BatchNorm2d::new(s, outputs, &BatchNormLayerOptions::default()))

@@ -10,18 +10,21 @@ use crate::graph::{Device, Tensor, record};
 use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
+use crate::options::options;
 use crate::shape::Shape;
 use kernels::{CtcLoss, MOST_LABELS, OP};
 
-/// How [`Tensor::ctc_loss`] counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CtcLossOptions {
-    /// The class that stands for no label.
-    pub blank: usize,
-    /// What becomes of the losses of the samples. The mean divides each by the number of its labels first.
-    pub reduction: Reduction,
-    /// Whether samples with more labels than fit into their time, whose loss is infinite, cost nothing.
-    pub zero_infinity: bool,
+options! {
+    /// How [`Tensor::ctc_loss`] counts.
+    #[derive(Clone, Copy, Debug)]
+    CtcLossOptions {
+        /// The class that stands for no label.
+        blank: usize = 0,
+        /// What becomes of the losses of the samples. The mean divides each by the number of its labels first.
+        reduction: Reduction = Reduction::default(),
+        /// Whether samples with more labels than fit into their time, whose loss is infinite, cost nothing.
+        zero_infinity: bool = false,
+    }
 }
 
 /// One length a sample, for [`Tensor::ctc_loss`].

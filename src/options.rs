@@ -1,0 +1,143 @@
+//! Options are structs with a default and a method for each field: `Conv2dOptions::default().padding(1).stride([2, 2])`.
+
+use crate::error::{Error, Result};
+use crate::ops::Padding;
+use std::path::{Path, PathBuf};
+
+/// A value that can stand for a `T`: a `T` itself, and besides
+///
+/// * for sizes of so many dimensions, `[usize; D]`, one number for all of them;
+/// * for an `Option`, what would be in it;
+/// * for a [`Padding`], sizes, or `"same"` and `"valid"`.
+///
+/// ```
+/// use wgrad::{AvgPool2dOptions, Conv2dOptions, Padding};
+///
+/// let options = Conv2dOptions::default().padding(1).stride([2, 1]);
+/// assert_eq!(options.padding, Padding::Explicit([1, 1]));
+/// assert_eq!(Conv2dOptions::default().padding("same").padding, Padding::Same);
+/// assert_eq!(AvgPool2dOptions::default().stride(3).stride, Some([3, 3]));
+/// ```
+pub trait As<T> {
+    /// The `T`.
+    fn convert(self) -> T;
+}
+
+impl<T> As<T> for T {
+    fn convert(self) -> T {
+        self
+    }
+}
+
+impl<T> As<Option<T>> for T {
+    fn convert(self) -> Option<T> {
+        Some(self)
+    }
+}
+
+impl<const D: usize> As<[usize; D]> for usize {
+    fn convert(self) -> [usize; D] {
+        [self; D]
+    }
+}
+
+impl<const D: usize> As<Option<[usize; D]>> for usize {
+    fn convert(self) -> Option<[usize; D]> {
+        Some([self; D])
+    }
+}
+
+impl<const D: usize> As<[Option<usize>; D]> for usize {
+    fn convert(self) -> [Option<usize>; D] {
+        [Some(self); D]
+    }
+}
+
+impl<const D: usize> As<[Option<usize>; D]> for [usize; D] {
+    fn convert(self) -> [Option<usize>; D] {
+        self.map(Some)
+    }
+}
+
+impl<T, const N: usize> As<Option<Vec<T>>> for [T; N] {
+    fn convert(self) -> Option<Vec<T>> {
+        Some(self.into())
+    }
+}
+
+impl<T: Clone> As<Option<Vec<T>>> for &[T] {
+    fn convert(self) -> Option<Vec<T>> {
+        Some(self.to_vec())
+    }
+}
+
+impl As<Option<String>> for &str {
+    fn convert(self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl As<Option<PathBuf>> for &Path {
+    fn convert(self) -> Option<PathBuf> {
+        Some(self.to_path_buf())
+    }
+}
+
+impl<const D: usize> As<Padding<D>> for usize {
+    fn convert(self) -> Padding<D> {
+        Padding::Explicit([self; D])
+    }
+}
+
+impl<const D: usize> As<Padding<D>> for [usize; D] {
+    fn convert(self) -> Padding<D> {
+        Padding::Explicit(self)
+    }
+}
+
+/// `"same"` or `"valid"`. Another word is refused where the convolution is recorded, as other options are that don't fit it.
+impl<const D: usize> As<Padding<D>> for &'static str {
+    fn convert(self) -> Padding<D> {
+        Padding::try_from(self).unwrap_or(Padding::Unknown(self))
+    }
+}
+
+impl<const D: usize> TryFrom<&str> for Padding<D> {
+    type Error = Error;
+    fn try_from(word: &str) -> Result<Padding<D>> {
+        match word {
+            "same" => Ok(Padding::Same),
+            "valid" => Ok(Padding::Valid),
+            _ => Err(Error::invalid("padding", format!("{word:?} is neither \"same\" nor \"valid\""))),
+        }
+    }
+}
+
+/// Structs of options from their fields and defaults, with a method for each field that sets it.
+macro_rules! options {
+    ($(
+        $(#[$about:meta])*
+        $name:ident $(<const $d:ident: usize>)? { $($(#[$doc:meta])* $field:ident: $kind:ty = $default:expr,)* }
+    )*) => {$(
+        $(#[$about])*
+        pub struct $name $(<const $d: usize>)? {
+            $($(#[$doc])* pub $field: $kind,)*
+        }
+
+        impl $(<const $d: usize>)? Default for $name $(<$d>)? {
+            fn default() -> Self {
+                $name { $($field: $default,)* }
+            }
+        }
+
+        impl $(<const $d: usize>)? $name $(<$d>)? {
+            $($(#[$doc])*
+            #[must_use = "it returns options with the field set"]
+            pub fn $field(mut self, $field: impl $crate::options::As<$kind>) -> Self {
+                self.$field = $field.convert();
+                self
+            })*
+        }
+    )*};
+}
+pub(crate) use options;
