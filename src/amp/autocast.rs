@@ -25,7 +25,7 @@ options! {
 /// losses, softmax, layer and group norm compute in f32; what takes several tensors of one type takes the widest; all others
 /// take what they are given, and compute statistics in f32 in any case. The lists are PyTorch's for CUDA. Weights stay f32:
 /// each is cast once in `body`, and its gradient comes back in f32. `backward` belongs behind `body`; gradients have the types
-/// of what they are gradients of.
+/// of what they are gradients of, so that a loss should be scaled first: [`GradScaler`](crate::amp::GradScaler).
 ///
 /// It holds for this thread, may lie in another one, and can be switched off inside: [`autocast_with`].
 ///
