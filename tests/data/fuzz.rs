@@ -1,5 +1,5 @@
 //! Files that were changed at random: no reader panics, blames anything but the file, or allocates what its size does not
-//! justify. `WGRAD_TEST_ALL` tries some hundred times as many.
+//! justify. `WGRAD_TEST_ALL` tries a hundred times as many.
 
 use crate::allocations::peak;
 use crate::files::{made, pattern};
@@ -58,7 +58,7 @@ const EXPANSION: usize = 2048;
 
 /// Reads a folder whose file `name` is one of some good ones, changed.
 pub fn fuzz(folder: &Path, name: &str, good: Vec<Vec<u8>>, allowed: usize, read: impl Fn(&Path) -> Result<()>) {
-    let cases = if std::env::var_os("WGRAD_TEST_ALL").is_some() { 50_000 } else { 200 };
+    let cases = if std::env::var_os("WGRAD_TEST_ALL").is_some() { 20_000 } else { 200 };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[5; 32]));
     let (taken, refused) = (Cell::new(0), Cell::new(0));
