@@ -4,8 +4,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::Module;
 use crate::nn::module::joined;
-use std::cell::Cell;
-use std::ptr::NonNull;
+use scoped_tls_hkt::{ReborrowMut, scoped_thread_local};
 
 /// A layer at work.
 #[derive(Clone, Copy)]
@@ -65,65 +64,50 @@ struct Place {
 /// A pass that a probe looks into.
 struct Session<'a> {
     probe: &'a mut dyn Probe,
-    running: Vec<Frame>,
+    running: &'a mut Vec<Frame>,
 }
 
-thread_local! {
-    /// The session of this thread; none while its probe looks.
-    static SESSION: Cell<Option<NonNull<Session<'static>>>> = const { Cell::new(None) };
-}
-
-/// Puts a session back.
-struct Restore(Option<NonNull<Session<'static>>>);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        SESSION.set(self.0);
+impl<'a> ReborrowMut<'a> for Session<'_> {
+    type Result = Session<'a>;
+    fn reborrow_mut(&'a mut self) -> Session<'a> {
+        Session { probe: &mut *self.probe, running: &mut *self.running }
     }
+}
+
+scoped_thread_local! {
+    /// The session of this thread; none while its probe looks.
+    static mut SESSION: for<'a> Session<'a>
 }
 
 /// Whether a probe looks into this thread's passes.
 pub(super) fn is_looking() -> bool {
-    SESSION.get().is_some()
+    SESSION.is_set()
 }
 
 pub(super) fn forward(module: &dyn Module, input: &Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
-    let mut session = Session { probe, running: Vec::new() };
-    let pointer = NonNull::from(&mut session).cast::<Session<'static>>();
-    let _outer = Restore(SESSION.replace(Some(pointer)));
-    module.forward(input)
-}
-
-/// Runs `body` with the session, during which the thread has none.
-fn with_session<T>(body: impl FnOnce(&mut Session<'_>) -> Result<T>) -> Option<Result<T>> {
-    let mut pointer = SESSION.take()?;
-    let _back = Restore(Some(pointer));
-    // SAFETY: the session is a variable of `forward`, which takes the pointer back before it ends, also by a panic. The pointer
-    // does not leave the thread, and whoever uses it has taken it, so nobody else does.
-    Some(body(unsafe { pointer.as_mut() }))
+    SESSION.set(Session { probe, running: &mut Vec::new() }, || module.forward(input))
 }
 
 /// A layer begins.
 pub(super) fn enter(module: &dyn Module, input: &Tensor) -> Result<()> {
-    let entered = with_session(|session| {
+    SESSION.with(|mut session| {
         let name = session.name_of(module);
         session.running.push(Frame { name, within: within(module, "", 0) });
         session.look(module, |probe, layer| probe.enter(layer, input))
-    });
-    entered.unwrap_or(Ok(()))
+    })
 }
 
 /// A layer has ended; the output that takes its output's place.
 pub(super) fn leave(module: &dyn Module, input: &Tensor, output: Result<Tensor>) -> Result<Tensor> {
-    let left = with_session(|session| {
-        let seen = match &output {
+    let other = SESSION.with(|mut session| {
+        let other = match &output {
             Ok(output) => session.look(module, |probe, layer| probe.leave(layer, input, output)),
             Err(_) => Ok(None),
         };
         session.running.pop();
-        seen
+        other
     });
-    match left.transpose()?.flatten() {
+    match other? {
         Some(other) => Ok(other),
         None => output,
     }
