@@ -4,7 +4,7 @@
 //! replays it backward for the gradients. Names, shapes and semantics are PyTorch's.
 //!
 //! ```
-//! use wgrad::{Device, Tensor};
+//! use wgrad::prelude::*;
 //!
 //! let device = Device::open().unwrap_or_else(|_| Device::reference());
 //! let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0], &[3])?.requires_grad();
@@ -48,6 +48,7 @@ pub mod optim;
 mod options;
 mod pattern;
 mod plan;
+pub mod prelude;
 mod profile;
 mod reference;
 mod shader;

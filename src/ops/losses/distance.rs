@@ -101,7 +101,7 @@ impl Tensor {
     /// let anchor = Tensor::zeros(&device, &[1, 2])?;
     /// let near = Tensor::full(&device, &[1, 2], 0.5f32)?;
     /// let far = Tensor::full(&device, &[1, 2], 0.75f32)?;
-    /// let distance = |a: &Tensor, b: &Tensor| (&a - b)?.abs()?.sum(1);
+    /// let distance = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.sum(1);
     /// let options = TripletMarginWithDistanceOptions::default();
     /// assert_eq!(anchor.triplet_margin_with_distance_loss(&near, &far, distance, &options)?.item::<f32>()?, 0.5);
     /// # Ok::<(), wgrad::Error>(())
