@@ -17,7 +17,7 @@ impl Device {
     ///
     /// let device = Device::open().unwrap_or_else(|_| Device::reference());
     /// # let folder = tempfile::tempdir().unwrap();
-    /// # let options = wgrad::DeviceOptions::default().cache_folder(folder.path().into());
+    /// # let options = wgrad::DeviceOptions::default().cache_folder(folder.path());
     /// # let device = Device::with_options(&options).unwrap_or(device);
     /// let x = Tensor::randn(&device, &[64, 100])?;
     /// let w = Tensor::randn(&device, &[100, 10])?;
