@@ -7,6 +7,7 @@ use crate::number::nearest;
 use crate::ops::autocast::settings_made;
 use crate::ops::rule::Rule;
 use crate::optim::{Guard, Optimizer};
+use crate::options::options;
 use crate::state::{Numbers, State};
 use std::collections::HashSet;
 
@@ -15,65 +16,24 @@ const OP: &str = "grad_scaler";
 /// Counts in f32 are exact up to here.
 const MOST_STEPS: u32 = 1 << 24;
 
-/// What a [`GradScaler`] is set to; the defaults are PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GradScalerOptions {
-    /// The first scale.
-    pub init_scale: f64,
-    /// Factor of the scale after `growth_interval` steps in a row without an infinity.
-    pub growth_factor: f64,
-    /// Factor of the scale after a step with one.
-    pub backoff_factor: f64,
-    /// Steps after which the scale grows.
-    pub growth_interval: u32,
-    /// Whether anything is scaled. Without, steps are plain ones.
-    pub enabled: bool,
-}
-
-impl Default for GradScalerOptions {
-    /// 65,536, doubled after 2,000 steps and halved after an infinity.
-    fn default() -> GradScalerOptions {
-        GradScalerOptions {
-            init_scale: 65536.0,
-            growth_factor: 2.0,
-            backoff_factor: 0.5,
-            growth_interval: 2000,
-            enabled: true,
-        }
+options! {
+    /// What a [`GradScaler`] is set to; the defaults are PyTorch's: 65,536, doubled after 2,000 steps and halved after an infinity.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    GradScalerOptions {
+        /// The first scale.
+        init_scale: f64 = 65536.0,
+        /// Factor of the scale after `growth_interval` steps in a row without an infinity.
+        growth_factor: f64 = 2.0,
+        /// Factor of the scale after a step with one.
+        backoff_factor: f64 = 0.5,
+        /// Steps after which the scale grows.
+        growth_interval: u32 = 2000,
+        /// Scales losses. Without, steps are plain ones.
+        enabled: bool = true,
     }
 }
 
 impl GradScalerOptions {
-    /// Sets [`init_scale`](GradScalerOptions::init_scale).
-    #[must_use = "it returns options with the field set"]
-    pub fn init_scale(self, init_scale: f64) -> GradScalerOptions {
-        GradScalerOptions { init_scale, ..self }
-    }
-
-    /// Sets [`growth_factor`](GradScalerOptions::growth_factor).
-    #[must_use = "it returns options with the field set"]
-    pub fn growth_factor(self, growth_factor: f64) -> GradScalerOptions {
-        GradScalerOptions { growth_factor, ..self }
-    }
-
-    /// Sets [`backoff_factor`](GradScalerOptions::backoff_factor).
-    #[must_use = "it returns options with the field set"]
-    pub fn backoff_factor(self, backoff_factor: f64) -> GradScalerOptions {
-        GradScalerOptions { backoff_factor, ..self }
-    }
-
-    /// Sets [`growth_interval`](GradScalerOptions::growth_interval).
-    #[must_use = "it returns options with the field set"]
-    pub fn growth_interval(self, growth_interval: u32) -> GradScalerOptions {
-        GradScalerOptions { growth_interval, ..self }
-    }
-
-    /// Sets [`enabled`](GradScalerOptions::enabled).
-    #[must_use = "it returns options with the field set"]
-    pub fn enabled(self, enabled: bool) -> GradScalerOptions {
-        GradScalerOptions { enabled, ..self }
-    }
-
     fn check(&self) -> Result<()> {
         let is_positive = |value: f64| value > 0.0 && nearest::<f32>(value).is_finite();
         let rules = [
