@@ -262,6 +262,22 @@ pub enum Error {
         /// Operation.
         op: &'static str,
     },
+    /// A gradient that is not the slope: see [`gradcheck`](crate::custom::gradcheck).
+    #[error(
+        "gradcheck: the gradient at element {element} of input {input} is {got}, and the slope there {expected}; they may differ by {allowed:e}"
+    )]
+    WrongGradient {
+        /// Which input.
+        input: usize,
+        /// Which element of it.
+        element: usize,
+        /// The slope by differences.
+        expected: f64,
+        /// The gradient.
+        got: f64,
+        /// How far apart they may be.
+        allowed: f64,
+    },
     /// `backward` a second time through a graph that the first call released.
     #[error("{op}: this graph was released by an earlier backward(); use retain_graph to walk it twice")]
     GraphReleased {
@@ -303,8 +319,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// A broken rule, with the numbers in the text.
-    pub(crate) fn invalid(op: &'static str, rule: impl Into<String>) -> Error {
+    /// A broken rule of an operation, with the numbers in the text; operations of one's own return it too.
+    pub fn invalid(op: &'static str, rule: impl Into<String>) -> Error {
         Error::Invalid { op, rule: rule.into() }
     }
 

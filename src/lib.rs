@@ -17,7 +17,7 @@
 //! Rooms, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`,
 //! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `tune`, which
 //! chooses kernels by measuring; `plan`, which turns a graph into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
-//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`].
+//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`]; [`custom`], for operations of one's own.
 
 #![warn(
     clippy::unwrap_used,
@@ -31,6 +31,7 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod amp;
+pub mod custom;
 pub mod data;
 mod debug;
 mod device;
@@ -58,15 +59,14 @@ mod tensor;
 pub mod train;
 mod tune;
 
-pub use device::{Adapter, AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
+pub use device::{AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
 pub use dims::{Dim, Dims};
 pub use dtype::{DType, Element};
 pub use error::{Error, IncompatibleKeys, Mismatch, Result};
 pub use graph::{
-    BackwardOptions, CheckpointResults, Class, Device, Graph, Io, Op, Parameter, ProfileEvent, RandomState, Room,
-    Stats, Summing, Tensor, Vjp, apply, checkpoint, grad, no_grad,
+    BackwardOptions, CheckpointResults, Device, Graph, Parameter, ProfileEvent, RandomState, Stats, Tensor, checkpoint,
+    grad, no_grad,
 };
-pub use host_tensor::HostTensor;
 pub use ops::{
     AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, BatchNormOptions,
     BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions,
@@ -81,6 +81,5 @@ pub use ops::{
 };
 pub use options::As;
 pub use profile::{Profile, ProfileRow};
-pub use shader::{Fault, Formula, Kernel, Kernels, Operand, Word, fold_groups};
-pub use shape::{Layout, MAX_RANK, Shape};
+pub use shape::{MAX_RANK, Shape};
 pub use tune::{TuneOutcome, TunedCall, TunedCandidate, Tuning};

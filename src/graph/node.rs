@@ -252,7 +252,8 @@ pub(crate) fn grad_enabled() -> bool {
 ///
 /// ```
 /// use std::hash::Hasher;
-/// use wgrad::{Device, HostTensor, Layout, Op, Result, Tensor, Vjp, apply};
+/// use wgrad::custom::{HostTensor, Layout, Op, Vjp, apply};
+/// use wgrad::{Device, Result, Tensor};
 ///
 /// #[derive(Debug)]
 /// struct Double;

@@ -15,7 +15,7 @@ impl Device {
     ///
     /// Work recorded before is finished first, and what `body` records is finished too, so that exactly its work is
     /// measured; so is what other threads do on this device at the same time. Kernels are timed by timestamp queries
-    /// where the adapter has them ([`Adapter::has_timestamps`](crate::Adapter::has_timestamps)), and otherwise
+    /// where the adapter has them ([`Adapter::has_timestamps`](crate::custom::Adapter::has_timestamps)), and otherwise
     /// submitted one by one and timed on the host, which adds the cost of a submission to each. Either way the host
     /// waits for each flush, so the whole takes longer than without a profile. The first run of a program also plans
     /// it and compiles its kernels: profile a later one.

@@ -104,7 +104,7 @@ pub enum Word {
     Value(u32),
     /// First element of an input in its storage; may differ from run to run.
     Offset(usize),
-    /// A data word of the operation ([`Op::scalars`](crate::Op::scalars)); may differ from run to run.
+    /// A data word of the operation ([`Op::scalars`](crate::custom::Op::scalars)); may differ from run to run.
     Scalar(usize),
     /// The code under which a kernel reports a bad index.
     Fault(Fault),

@@ -64,7 +64,7 @@ impl Device {
     }
 
     /// What kernels are chosen by, `None` on the reference.
-    pub fn adapter(&self) -> Option<&crate::Adapter> {
+    pub fn adapter(&self) -> Option<&crate::device::Adapter> {
         self.planner().map(|planner| planner.gpu().adapter())
     }
 

@@ -3,10 +3,10 @@
 use crate::common::{Outcome, adapter, alone, has_f16, numbered, results};
 use std::hash::Hasher;
 use std::process::Output;
+use wgrad::custom::{Adapter, Class, Formula, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Word, apply};
 use wgrad::ops::case::Case;
 use wgrad::{
-    Adapter, BatchNormOptions, Class, DType, Debug, Device, DeviceOptions, Error, Formula, Graph, HostTensor, Io,
-    Kernel, Kernels, Layout, Op, Operand, Parameter, Result, Tensor, Word, apply, grad, ops,
+    BatchNormOptions, DType, Debug, Device, DeviceOptions, Error, Graph, Parameter, Result, Tensor, grad, ops,
 };
 
 /// The adapter under test with checks.

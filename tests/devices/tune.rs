@@ -4,10 +4,8 @@ use crate::common::adapter;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
-use wgrad::{
-    Adapter, Device, DeviceOptions, Disable, Error, HostTensor, Io, Kernel, Kernels, Layout, Noop, Op, Operand, Result,
-    Tensor, TuneOutcome, Tuning, Word, apply, fold_groups, grad,
-};
+use wgrad::custom::{Adapter, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Word, apply, fold_groups};
+use wgrad::{Device, DeviceOptions, Disable, Error, Noop, Result, Tensor, TuneOutcome, Tuning, grad};
 
 /// Multiplies by two, again and again.
 const DOUBLE: &str = "

@@ -3,10 +3,11 @@
 
 use crate::common::adapter;
 use std::hash::Hasher;
-use wgrad::{
-    Adapter, Class, DType, Device, Error, Formula, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Result, Shape,
-    Tensor, Vjp, apply,
+use wgrad::custom::{
+    Adapter, Class, Formula, GradcheckOptions, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Vjp, apply,
+    gradcheck, gradgradcheck,
 };
+use wgrad::{DType, Device, Error, Result, Shape, Tensor};
 
 fn devices() -> impl Iterator<Item = Device> {
     adapter().into_iter().chain([Device::reference()])
@@ -276,4 +277,60 @@ fn workgroup_memory_begins_as_zeros() {
             assert!(held.iter().all(|&held| held == 0.0));
         }
     }
+}
+
+/// The gradient that a check finds wrong: input, element, slope, gradient.
+fn found(checked: Result<()>) -> (usize, usize, f64, f64) {
+    match checked.unwrap_err() {
+        Error::WrongGradient { input, element, expected, got, .. } => (input, element, expected, got),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn wrong_gradients_are_found() {
+    let options = GradcheckOptions::default();
+    let device = Device::reference();
+    let x = Tensor::from_slice(&device, &[0.5f32, -1.0, 0.0, 2.0], &[4]).unwrap();
+    let index = Tensor::from_slice(&device, &[1i32, 2], &[2]).unwrap();
+    type Function = fn(&[Tensor]) -> Result<Vec<Tensor>>;
+    let right: [Function; 3] = [
+        |x| Ok(vec![x[0].sin()?, (&x[0] * x[0].exp()?)?]),
+        |x| Ok(vec![x[0].index_select(0, &x[1])?.square()?, x[1].clone()]),
+        // No result depends on the input, and no slope either.
+        |x| x[0].detach().zeros_like().map(|zeros| vec![zeros]),
+    ];
+    for function in right {
+        gradcheck(function, &[x.clone(), index.clone()], &options).unwrap();
+    }
+    gradgradcheck(right[0], &[x.clone(), index.clone()], &options).unwrap();
+
+    // A factor without its history: half the slope.
+    let detached = |x: &[Tensor]| Ok(vec![(&x[1] * x[1].detach())?]);
+    let (input, element, slope, gradient) = found(gradcheck(detached, &[index.clone(), x.clone()], &options));
+    assert_eq!((input, element), (1, 0));
+    assert!((slope - 2.0 * gradient).abs() < 1e-9 && slope != 0.0, "{slope} {gradient}");
+    let (input, element, _, gradient) = found(gradgradcheck(detached, &[index.clone(), x.clone()], &options));
+    assert_eq!((input, element, gradient), (1, 0, 0.0));
+
+    // One part in a hundred too much, in one element, and no number at all.
+    let slightly = |factor: &'static [f32]| {
+        move |x: &[Tensor]| {
+            let scale = Tensor::from_slice(x[0].device(), factor, &[4])?;
+            Ok(vec![(x[0].detach() + (&x[0] - x[0].detach())? * scale)?])
+        }
+    };
+    let (input, element, slope, gradient) =
+        found(gradcheck(slightly(&[1.0, 1.0, 1.01, 1.0]), std::slice::from_ref(&x), &options));
+    assert_eq!((input, element), (0, 2));
+    assert!((gradient / slope - 1.01).abs() < 1e-6, "{slope} {gradient}");
+    let (.., slope, _) = found(gradcheck(slightly(&[1.0, f32::NAN, 1.0, 1.0]), std::slice::from_ref(&x), &options));
+    assert!(slope.is_nan());
+
+    let refused = |checked: Result<()>, part: &str| {
+        let error = checked.unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains(part), "{error}");
+    };
+    refused(gradcheck(|x| Ok(x.to_vec()), &[index], &options), "none of the inputs");
+    refused(gradcheck(|x| Ok(vec![x[0].sin()?]), &[x], &options.eps(0.0)), "does not move element 0 of input 0, 0.5");
 }

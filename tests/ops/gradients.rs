@@ -5,8 +5,9 @@
 use crate::common;
 use crate::common::{Random, inputs, numbered, tensor};
 use std::hash::Hasher;
+use wgrad::custom::{HostTensor, Layout, Op, Vjp, apply};
 use wgrad::ops::case::Case;
-use wgrad::{Device, Error, HostTensor, Layout, Op, Result, Tensor, Vjp, apply, grad, ops};
+use wgrad::{Device, Error, Result, Tensor, grad, ops};
 
 /// Distance of the outer points of the stencil from the inner ones; a power of two, so that values in f32's
 /// precision move by exactly as much as is measured after rounding.

@@ -3,11 +3,9 @@
 
 use crate::common::{Outcome, differences, poisoned};
 use std::hash::Hasher;
+use wgrad::custom::{Adapter, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Vjp, Word, apply};
 use wgrad::ops::case::{Case, Input};
-use wgrad::{
-    Adapter, DType, Device, Disable, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Result, Shape, Tensor, Vjp,
-    Word, apply,
-};
+use wgrad::{DType, Device, Disable, Result, Shape, Tensor};
 
 /// Row sums of `[rows, 64]`, a workgroup a row, its invocations passing partial sums through workgroup memory.
 const TEMPLATE: &str = r"

@@ -5,13 +5,11 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use wgrad::custom::{Adapter, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, apply};
 use wgrad::nn::{Linear, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{Position, load, save};
-use wgrad::{
-    Adapter, DType, Device, DeviceOptions, Error, HostTensor, Io, Kernel, Kernels, Layout, Noop, Op, Operand,
-    Parameter, Result, Tensor, apply,
-};
+use wgrad::{DType, Device, DeviceOptions, Error, Noop, Parameter, Result, Tensor};
 
 /// A copy that can't be planned, or that the reference can't compute, as often as told; after that it is right.
 #[derive(Debug)]

@@ -7,13 +7,11 @@ use std::future::Future;
 use std::hash::Hasher;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use wgrad::custom::{Adapter, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, apply};
 use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
-use wgrad::{
-    Adapter, Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, HostTensor, Io, Kernel, Kernels, Layout,
-    Noop, Op, Operand, Parameter, Result, Tensor, apply,
-};
+use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, Noop, Parameter, Result, Tensor};
 
 /// Counts each thread's own allocations.
 struct Counting;

@@ -7,10 +7,8 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::hash::Hasher;
 use std::path::Path;
-use wgrad::{
-    Class, Conv2dOptions, DType, Device, DeviceOptions, Disable, DynamicSizes, Formula, HostTensor, Layout, Noop, Op,
-    Tensor, apply, ops,
-};
+use wgrad::custom::{Class, Formula, HostTensor, Layout, Op, apply};
+use wgrad::{Conv2dOptions, DType, Device, DeviceOptions, Disable, DynamicSizes, Noop, Tensor, ops};
 
 #[test]
 fn templates_are_modules_as_they_are() {

@@ -5,16 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// The example's program lies beside the folder of this test's.
+/// Runs `examples/mnist.rs`.
 fn job(arguments: &[&str]) -> Output {
+    example("mnist", arguments)
+}
+
+/// An example's program lies beside the folder of this test's.
+fn example(name: &str, arguments: &[&str]) -> Output {
     let test = std::env::current_exe().unwrap();
     let target = test.parent().and_then(Path::parent).unwrap();
-    let program: PathBuf = target.join("examples").join(format!("mnist{}", std::env::consts::EXE_SUFFIX));
+    let program: PathBuf = target.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     Command::new(&program)
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .unwrap_or_else(|error| panic!("{}: {error}; cargo build --example mnist makes it", program.display()))
+        .unwrap_or_else(|error| panic!("{}: {error}; cargo build --example {name} makes it", program.display()))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -24,6 +29,13 @@ fn text(bytes: &[u8]) -> String {
 fn last_line(output: &Output) -> String {
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout).lines().last().unwrap().to_string()
+}
+
+#[test]
+fn an_operation_of_ones_own_is_what_its_reference_is() {
+    let Some(expected) = adapter() else { return };
+    let line = last_line(&example("custom_op", &[]));
+    assert!(line.starts_with(&format!("{} and the reference differ by at most ", expected.name())), "{line}");
 }
 
 #[test]

@@ -3,10 +3,8 @@
 use crate::common::Outcome;
 use crate::common::timing::{Effort, Work, time_of};
 use std::hash::Hasher;
-use wgrad::{
-    Adapter, DType, Device, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Result, Shape, Tensor, apply,
-    fold_groups,
-};
+use wgrad::custom::{Adapter, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, apply, fold_groups};
+use wgrad::{DType, Device, Result, Shape, Tensor};
 
 /// Multiply-adds of one invocation, as the shader's constants have them.
 const CHAINED: usize = 8 * 16 * 256;

@@ -81,7 +81,7 @@ pub(super) fn product(pass: Pass, g: &Geometry) -> [usize; 3] {
 }
 
 impl Call<'_> {
-    /// The pass with one tile; operands are the two that [`Op`](crate::Op) calls its inputs, or others in their place.
+    /// The pass with one tile; operands are the two that [`Op`](crate::custom::Op) calls its inputs, or others in their place.
     pub fn tiled(&self, tile: &Tile) -> Result<Kernels> {
         match self.pass {
             Pass::Forward => Ok(self.tiled_forward(tile)?.into()),

@@ -1,0 +1,18 @@
+//! Operations of one's own: what only their authors need.
+//!
+//! An operation is a type that implements [`Op`]: its shape rule, its kernels in WGSL, a reference in plain Rust, and its
+//! gradient. [`apply`] records a call of it, which is then planned, fused, profiled and checked as the built-in ones are;
+//! `examples/custom_op.rs` is one from end to end. [`gradcheck`] compares a gradient with differences.
+//!
+//! An operation whose elements depend on those at the same place alone is a [`Formula`], and one that reduces rows a
+//! [`RowFormula`]: the planner writes their kernels, together with what stands before and after them.
+
+mod gradcheck;
+
+pub use gradcheck::{GradcheckOptions, gradcheck, gradgradcheck};
+
+pub use crate::device::Adapter;
+pub use crate::graph::{Class, Io, Op, Room, Summing, Vjp, apply};
+pub use crate::host_tensor::HostTensor;
+pub use crate::shader::{Combine, Fault, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
+pub use crate::shape::Layout;
