@@ -50,7 +50,7 @@ fn every_kernel_is_timed_and_named() {
             |name: &str| ops.iter().find(|row| row.name.contains(name)).unwrap_or_else(|| panic!("{what}: {name}"));
         assert_eq!(named("matmul").count + named("softmax").count, profile.events().len(), "{what}");
         let lines = profile.by_line();
-        for expected in [format!("tests/devices/profile.rs:{line}"), format!("tests/profile.rs:{}", line + 1)] {
+        for expected in [format!("tests/devices/profile.rs:{line}"), format!("tests/devices/profile.rs:{}", line + 1)] {
             assert!(lines.iter().any(|row| row.name == expected), "{what}: {expected} is not in {lines:?}");
         }
         consistent(what, &profile);
