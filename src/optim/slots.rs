@@ -83,7 +83,7 @@ impl Slots {
                 }
                 let (shape, _, device) = parameter.holds();
                 let buffer = |&(kind, start): &(&str, f64)| {
-                    let start = Tensor::from_f64(&device, &[start], &[1])?.expand_to(shape, op)?.copy()?;
+                    let start = Tensor::from_f64(&device, &[start], &[])?.expand_to(shape, op)?.copy()?;
                     Ok(Parameter::buffer(format!("{kind}.{name}"), &start))
                 };
                 let buffers = no_grad(|| buffers.iter().map(buffer).collect::<Result<_>>())?;
