@@ -1,9 +1,11 @@
 //! The part of an optimizer that is its own: options, state, and a formula over packs.
 
 use super::Hyper;
-use super::bundle::Bundle;
+use super::bundle::{Bundle, packed};
+use super::numbers::numbers;
 use crate::error::{Error, Result};
-use crate::graph::{Segment, Tensor};
+use crate::graph::{Pack, Segment, Tensor};
+use crate::ops::PACK_ALIGNMENT;
 use crate::ops::rule::Rule;
 use crate::shape::Shape;
 use std::fmt::Debug;
@@ -43,6 +45,12 @@ pub trait Algorithm: Clone + Debug + Send + Sync + 'static {
     /// The state of each parameter, and the number it starts with; as many for all options of one form.
     fn buffers(&self) -> Vec<(&'static str, f64)>;
 
+    /// The shape of a buffer of a parameter of this shape, or `None` where such a parameter does without. Parameters with
+    /// as many buffers lie in one pack, so those must be the same buffers.
+    fn buffer_shape(_buffer: &str, shape: &Shape) -> Option<Shape> {
+        Some(*shape)
+    }
+
     /// The numbers of a step; as many for all options of one form.
     fn numbers(&self) -> Vec<Number>;
 
@@ -64,13 +72,18 @@ impl From<f64> for Number {
     }
 }
 
-/// A step of parameters that lie side by side. All tensors are f32 and of one shape, `[blocks, 128]`.
+/// A step of parameters that lie side by side. All tensors are f32, `[blocks, 128]`; buffers of shapes of their own have a
+/// number of blocks of their own.
 pub struct Step<'a> {
     pub value: Tensor,
     pub gradient: Tensor,
     pub buffers: Vec<Tensor>,
     /// For each element what [`Algorithm::numbers`] are.
     pub numbers: Vec<Tensor>,
+    /// The number of this step, from 1, if none was stopped.
+    pub(super) steps: u64,
+    /// [`Algorithm::numbers`] of the groups.
+    pub(super) of_groups: Vec<Vec<Number>>,
     pub(super) bundle: &'a mut Bundle,
 }
 
@@ -103,25 +116,83 @@ impl Step<'_> {
 
     /// For each element the norm of its parameter's part of a tensor.
     pub fn norms(&mut self, elements: &Tensor) -> Result<Tensor> {
-        self.bundle.runs()?.by_parameter(&SQUARE.of(&[elements], [])?)?.sqrt()
+        self.bundle.runs()?.sum_by_parameter(&SQUARE.of(&[elements], [])?)?.sqrt()
+    }
+
+    /// For each element the mean square of its parameter's part of a tensor.
+    pub fn mean_squares(&mut self, elements: &Tensor) -> Result<Tensor> {
+        self.bundle.runs()?.mean_by_parameter(&SQUARE.of(&[elements], [])?)
     }
 
     /// The parameters' parts of a tensor.
     pub fn parts(&self, elements: &Tensor) -> Result<Vec<Tensor>> {
-        let flat = elements.reshape(&[-1])?;
-        let part = |&Segment { start, shape }: &Segment| flat.narrow(0, start, shape.numel())?.reshape_to(shape);
-        self.bundle.parameters.segments().iter().map(part).collect()
+        parts(&self.bundle.parameters, elements)
     }
 
     /// Parts for each parameter side by side.
     pub fn packed(&self, parts: &[Tensor]) -> Result<Tensor> {
-        self.bundle.gradient(parts)
+        packed(&self.bundle.parameters, parts)
+    }
+
+    /// For each of [`Algorithm::numbers`] what it is for each parameter, `[1, 1]`.
+    pub fn part_numbers<const N: usize>(&mut self) -> Result<[Vec<Tensor>; N]> {
+        // As few of a block as a table can hold.
+        let numbers = numbers(self.bundle, self.steps, &self.of_groups, 4)?;
+        let segments = self.bundle.parameters.segments();
+        let first =
+            |number: &Tensor, segment: &Segment| number.narrow(0, segment.start / PACK_ALIGNMENT, 1)?.narrow(1, 0, 1);
+        let of_each = all::<N>(&numbers)?.map(|number| segments.iter().map(|segment| first(number, segment)).collect());
+        let of_each: Vec<Vec<Tensor>> = of_each.into_iter().collect::<Result<_>>()?;
+        Ok(std::array::from_fn(|number| of_each[number].clone()))
+    }
+
+    /// The parameters' parts of a buffer.
+    pub fn buffer_parts(&self, buffer: usize) -> Result<Vec<Tensor>> {
+        parts(&self.bundle.buffers[buffer], &self.buffers[buffer])
+    }
+
+    /// Parts of a buffer side by side.
+    pub fn packed_buffer(&self, buffer: usize, parts: &[Tensor]) -> Result<Tensor> {
+        packed(&self.bundle.buffers[buffer], parts)
     }
 
     /// The gradient with a decay on top: `g + decay p`.
     pub fn decayed(&self, decay: &Tensor) -> Result<Tensor> {
         PLUS.of(&[&self.gradient, decay, &self.value], [])
     }
+}
+
+/// The members' parts of a tensor that is laid out as a pack.
+fn parts(like: &Pack, elements: &Tensor) -> Result<Vec<Tensor>> {
+    let flat = elements.reshape(&[-1])?;
+    let part = |&Segment { start, shape }: &Segment| flat.narrow(0, start, shape.numel())?.reshape_to(shape);
+    like.segments().iter().map(part).collect()
+}
+
+/// Calls `formula` once for all parameters whose first parts are `[n, ..]` of the same sizes behind `n`. It gets the parts
+/// one after the other along the first dimension, and its results are taken apart likewise: parts for each parameter.
+#[track_caller]
+pub fn by_sizes<const I: usize, const O: usize>(
+    parts: &[[Tensor; I]],
+    formula: impl Fn([&Tensor; I]) -> Result<[Tensor; O]>,
+) -> Result<[Vec<Tensor>; O]> {
+    let mut results: Vec<Vec<Tensor>> = vec![Vec::new(); parts.len()];
+    let sizes = |at: usize| &parts[at][0].shape()[1..];
+    for first in 0..parts.len() {
+        if !results[first].is_empty() {
+            continue;
+        }
+        let alike: Vec<usize> = (first..parts.len()).filter(|&at| sizes(at) == sizes(first)).collect();
+        let joined = |input: usize| Tensor::cat(&alike.iter().map(|&at| &parts[at][input]).collect::<Vec<_>>(), 0);
+        let outputs = formula(all(&(0..I).map(joined).collect::<Result<Vec<_>>>()?)?)?;
+        let mut start = 0;
+        for at in alike {
+            let count = parts[at][0].shape()[0];
+            results[at] = outputs.iter().map(|output| output.narrow(0, start, count)).collect::<Result<_>>()?;
+            start += count;
+        }
+    }
+    Ok(std::array::from_fn(|output| results.iter().map(|of_part| of_part[output].clone()).collect()))
 }
 
 fn all<const N: usize>(tensors: &[Tensor]) -> Result<[&Tensor; N]> {

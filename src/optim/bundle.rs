@@ -34,7 +34,7 @@ impl Slot {
     }
 }
 
-/// Slots of one form, type and device that take their steps together.
+/// Slots of one form, type and device, with as many buffers, that take their steps together.
 pub(super) struct Bundle {
     pub members: Vec<usize>,
     pub parameters: Arc<Pack>,
@@ -52,7 +52,7 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// These slots in bundles: those of one form, type and device together.
+    /// These slots in bundles: those of one form, type and device, with as many buffers, together.
     #[track_caller]
     pub fn of(slots: &[Slot], members: &[usize]) -> Result<Vec<Bundle>> {
         let mut alike: Vec<(Tensor, usize, Vec<usize>)> = Vec::new();
@@ -61,6 +61,7 @@ impl Bundle {
             let fits = |(first, numel, others): &&mut (Tensor, usize, Vec<usize>)| {
                 (first.dtype(), first.device()) == (value.dtype(), value.device())
                     && slots[others[0]].form == slots[member].form
+                    && slots[others[0]].buffers.len() == slots[member].buffers.len()
                     && *numel + value.numel() <= MOST_ELEMENTS
             };
             match alike.iter_mut().find(fits) {
@@ -144,8 +145,14 @@ impl Bundle {
     /// The gradients of the members as the packs are laid out.
     #[track_caller]
     pub fn gradient(&self, of_members: &[Tensor]) -> Result<Tensor> {
-        in_blocks(&pack(of_members, self.parameters.segments(), self.parameters.value().numel())?)
+        packed(&self.parameters, of_members)
     }
+}
+
+/// Tensors side by side, as a pack is laid out.
+#[track_caller]
+pub(super) fn packed(like: &Pack, of_members: &[Tensor]) -> Result<Tensor> {
+    in_blocks(&pack(of_members, like.segments(), like.value().numel())?)
 }
 
 /// The elements of a pack as `[blocks, 128]`: a block belongs to one parameter.

@@ -1,6 +1,6 @@
 //! What all optimizers share: groups, and steps over packs.
 
-use super::algorithm::{Algorithm, Step};
+use super::algorithm::{Algorithm, Number, Step};
 use super::clip::{Clipping, Norm};
 use super::group::{IntoParameters, ParamGroup};
 use super::guard::kept;
@@ -10,6 +10,7 @@ use super::{Guard, Hyper, Optimizer};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
+use crate::ops::PACK_ALIGNMENT;
 
 /// An optimizer with the options and the formula of an algorithm, such as [`Sgd`](super::Sgd) or [`Adam`](super::Adam).
 ///
@@ -76,7 +77,7 @@ impl<A: Algorithm> Engine<A> {
             self.groups.push(Group { options, form, maximize });
             let alike = |other: &Group<A>| (other.form, other.maximize) == (form, maximize);
             let form = self.groups.iter().position(alike).unwrap_or(group);
-            entering.push(Entering { group, form, parameters, buffers });
+            entering.push(Entering { group, form, parameters, buffers, buffer_shape: A::buffer_shape });
         }
         let added = self.slots.add(A::NAME, entering);
         if added.is_err() {
@@ -181,11 +182,20 @@ impl<A: Algorithm> Engine<A> {
 fn update<A: Algorithm>(groups: &[Group<A>], part: Part) -> Result<(Tensor, Vec<Tensor>)> {
     let Part { bundle, form, gradient, steps, stop } = part;
     let Group { form, maximize, .. } = groups[form];
-    let numbers = numbers(bundle, steps, |group| groups[group].options.numbers())?;
+    let of_groups: Vec<Vec<Number>> = bundle.groups.iter().map(|&group| groups[group].options.numbers()).collect();
+    let numbers = numbers(bundle, steps, &of_groups, PACK_ALIGNMENT)?;
     let old = bundle.parameters.value();
     let gradient = if maximize { gradient.neg()? } else { gradient };
     let buffers: Vec<Tensor> = bundle.buffers.iter().map(|pack| pack.value()).collect();
-    let step = Step { value: old.to_dtype(DType::F32)?, gradient, buffers: buffers.clone(), numbers, bundle };
+    let step = Step {
+        value: old.to_dtype(DType::F32)?,
+        gradient,
+        buffers: buffers.clone(),
+        numbers,
+        steps,
+        of_groups,
+        bundle,
+    };
     let (value, mut new) = A::update(form, step)?;
     let mut value = value.to_dtype(old.dtype())?;
     if let Some(stop) = stop {

@@ -1,7 +1,7 @@
 //! Muon.
 
 use super::adam::MEAN;
-use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step};
+use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step, by_sizes};
 use super::options::{at_least_zero, below_one, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ pub struct Form {
 }
 
 impl Form {
-    fn factor(&self, [rows, columns]: [usize; 2]) -> f64 {
+    fn factor(&self, rows: usize, columns: usize) -> f64 {
         let (rows, columns) = (rows as f64, columns as f64);
         match self.adjust {
             AdjustLr::Original => (rows / columns).max(1.0).sqrt(),
@@ -91,9 +91,9 @@ impl Form {
     }
 }
 
-/// The matrix that a parameter is.
-fn matrix(shape: &Shape) -> [usize; 2] {
-    [shape[0], shape.iter().skip(1).product()]
+/// The matrix that a parameter is, as one of a batch.
+fn matrix(shape: &Shape) -> Result<Shape> {
+    Shape::new(&[1, shape[0], shape.iter().skip(1).product()])
 }
 
 impl Algorithm for MuonOptions {
@@ -147,22 +147,11 @@ impl Algorithm for MuonOptions {
         let ahead = || PLUS.of(&[&step.gradient, momentum, &mean.sub(&step.gradient)?], []);
         let direction = if form.nesterov { ahead()? } else { mean.clone() };
         let parts = step.parts(&direction)?;
-        let mut orthogonal: Vec<Option<Tensor>> = vec![None; parts.len()];
-        for first in 0..parts.len() {
-            let sizes = matrix(parts[first].shape());
-            if orthogonal[first].is_some() {
-                continue;
-            }
-            let alike: Vec<usize> = (first..parts.len()).filter(|&at| matrix(parts[at].shape()) == sizes).collect();
-            let matrices = alike.iter().map(|&at| parts[at].reshape_to(Shape::new(&sizes)?));
-            let matrices = matrices.collect::<Result<Vec<Tensor>>>()?;
-            let stacked = Tensor::stack(&matrices.iter().collect::<Vec<_>>(), 0)?;
-            let result = form.orthogonal(&stacked)?.mul_scalar(nearest(form.factor(sizes)))?;
-            for (index, &at) in alike.iter().enumerate() {
-                orthogonal[at] = Some(result.narrow(0, index, 1)?.reshape_to(*parts[at].shape())?);
-            }
-        }
-        let orthogonal: Vec<Tensor> = orthogonal.into_iter().flatten().collect();
+        let matrices = parts.iter().map(|part| Ok([part.reshape_to(matrix(part.shape())?)?]));
+        let [orthogonal] = by_sizes(&matrices.collect::<Result<Vec<_>>>()?, |[matrices]| {
+            let factor = form.factor(matrices.shape()[1], matrices.shape()[2]);
+            Ok([form.orthogonal(matrices)?.mul_scalar(nearest(factor))?])
+        })?;
         let value = MINUS.of(&[&step.value, decay, &step.value], [])?;
         Ok((MINUS.of(&[&value, lr, &step.packed(&orthogonal)?], [])?, vec![mean]))
     }

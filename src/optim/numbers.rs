@@ -6,22 +6,25 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::ops::table;
+use crate::shape::Shape;
 
-/// Tensors of `bundle`'s shape with the numbers of each group's members; `of_group` tells what those are.
+/// The numbers of `groups`, those of the bundle, as `[blocks, of_block]`: each block has its group's, `of_block` times. That
+/// is a multiple of 4, as [`table`] wants it.
 ///
 /// What follows from the number of the step is computed in double precision, where that number is known: the device alone
 /// knows it once a step may have been stopped there.
 #[track_caller]
-pub(super) fn numbers(bundle: &mut Bundle, steps: u64, of_group: impl Fn(usize) -> Vec<Number>) -> Result<Vec<Tensor>> {
-    let groups: Vec<Vec<Number>> = bundle.groups.iter().map(|&group| of_group(group)).collect();
+pub(super) fn numbers(bundle: &mut Bundle, steps: u64, groups: &[Vec<Number>], of_block: usize) -> Result<Vec<Tensor>> {
+    let blocks = bundle.parameters.value().shape()[0];
+    let shape = Shape::new(&[blocks, of_block])?;
     let on_device = match &bundle.stopped {
         Some(stopped) => {
             let steps = Tensor::full(stopped.device(), stopped.shape(), steps as f32)?.sub(stopped)?;
-            Some(steps.expand_to(*bundle.parameters.value().shape(), "step")?)
+            Some(steps.expand_to(shape, "step")?)
         }
         None => None,
     };
-    let mut spread = Spread { bundle, count: 0 };
+    let mut spread = Spread { bundle, shape, count: 0 };
     let number = |number: usize| match (&groups[0][number], &on_device) {
         (&Number::OfStep(rule, ref numbers), Some(steps)) => {
             let mut elements = vec![steps.clone()];
@@ -59,6 +62,8 @@ impl Number {
 /// Numbers on their way to elements.
 struct Spread<'a> {
     bundle: &'a mut Bundle,
+    /// Of the result.
+    shape: Shape,
     /// How many there were.
     count: usize,
 }
@@ -68,17 +73,16 @@ impl Spread<'_> {
     /// once stays such: schedules bring rates together and apart, and that should make no other plan.
     #[track_caller]
     fn number(&mut self, of_groups: Vec<f64>) -> Result<Tensor> {
-        let Spread { bundle, count } = self;
+        let Spread { bundle, shape, count } = self;
         if bundle.varied.len() <= *count {
             bundle.varied.push(false);
         }
         let varied = &mut bundle.varied[*count];
         *count += 1;
         *varied |= of_groups.iter().any(|&number| number != of_groups[0]);
-        let like = bundle.parameters.value();
         match &bundle.group_of {
-            Some(group_of) if *varied => table(&of_groups, group_of),
-            _ => Tensor::full(like.device(), like.shape(), nearest::<f32>(of_groups[0])),
+            Some(group_of) if *varied => table(&of_groups, &group_of.narrow(1, 0, shape[1])?),
+            _ => Tensor::full(bundle.parameters.value().device(), shape, nearest::<f32>(of_groups[0])),
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Runs {
     chunks: Tensor,
     /// The pieces of each parameter, `[P, 2]`.
     parameters: Tensor,
+    /// How many elements each parameter has, `[P]`.
+    numels: Tensor,
     /// The parameter of each block, `[blocks]`.
     of_block: Tensor,
 }
@@ -37,6 +39,7 @@ impl Runs {
     pub fn new(pack: &Pack) -> Result<Runs> {
         let whole = pack.value();
         let (mut chunks, mut parameters, mut of_block) = (Vec::new(), Vec::new(), Vec::new());
+        let numels: Vec<f32> = pack.segments().iter().map(|segment| segment.shape.numel() as f32).collect();
         for (parameter, &Segment { start, shape }) in pack.segments().iter().enumerate() {
             let (numel, first) = (shape.numel(), chunks.len());
             let pieces = (0..numel).step_by(MOST_OF_CHUNK);
@@ -45,7 +48,8 @@ impl Runs {
             of_block.extend(iter::repeat_n(nearest::<i32>(parameter), numel.div_ceil(PACK_ALIGNMENT)));
         }
         let of_block = Tensor::from_slice(whole.device(), &of_block, &[of_block.len()])?;
-        Ok(Runs { chunks: pairs(&whole, &chunks)?, parameters: pairs(&whole, &parameters)?, of_block })
+        let numels = Tensor::from_slice(whole.device(), &numels, &[numels.len()])?;
+        Ok(Runs { chunks: pairs(&whole, &chunks)?, parameters: pairs(&whole, &parameters)?, numels, of_block })
     }
 
     /// The sum over all parameters, `[1, 1]`.
@@ -54,9 +58,23 @@ impl Runs {
     }
 
     /// For each element the sum over its parameter, in the shape of the elements.
-    pub fn by_parameter(&self, elements: &Tensor) -> Result<Tensor> {
-        let sums = elements.run_sums(&self.chunks)?.run_sums(&self.parameters)?;
-        sums.index_select(0, &self.of_block)?.unsqueeze(1)?.expand_to(*elements.shape(), "sums")
+    pub fn sum_by_parameter(&self, elements: &Tensor) -> Result<Tensor> {
+        self.spread(&self.sums(elements)?, elements)
+    }
+
+    /// For each element the mean over its parameter, in the shape of the elements.
+    pub fn mean_by_parameter(&self, elements: &Tensor) -> Result<Tensor> {
+        self.spread(&self.sums(elements)?.div(&self.numels)?, elements)
+    }
+
+    /// The sum over each parameter, `[P]`.
+    fn sums(&self, elements: &Tensor) -> Result<Tensor> {
+        elements.run_sums(&self.chunks)?.run_sums(&self.parameters)
+    }
+
+    /// For each element the number of its parameter, in the shape of `like`.
+    fn spread(&self, numbers: &Tensor, like: &Tensor) -> Result<Tensor> {
+        numbers.index_select(0, &self.of_block)?.unsqueeze(1)?.expand_to(*like.shape(), "parameters")
     }
 }
 

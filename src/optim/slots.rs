@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Before, Device, Parameter, RandomState, Tensor, ascribe_to_caller, no_grad};
 use crate::number::nearest;
+use crate::shape::Shape;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +31,8 @@ pub(super) struct Entering {
     pub parameters: Vec<Parameter>,
     /// Names of the buffers, and the numbers they start with.
     pub buffers: Vec<(&'static str, f64)>,
+    /// The shape of a buffer, by its name and the parameter's shape, where such a parameter has it.
+    pub buffer_shape: fn(&str, &Shape) -> Option<Shape>,
 }
 
 /// The pack of a bundle on its way through a step.
@@ -68,7 +71,7 @@ impl Slots {
         let mut names: HashSet<String> = self.slots.iter().map(|slot| slot.parameter.name().to_string()).collect();
         let mut known = self.parameters();
         let mut slots = Vec::new();
-        for Entering { group, form, parameters, buffers } in groups {
+        for Entering { group, form, parameters, buffers, buffer_shape } in groups {
             let trained = Parameter::each_once(parameters).into_iter().filter(|parameter| !parameter.is_buffer());
             let trained: Vec<Parameter> = trained.collect();
             if trained.is_empty() {
@@ -82,11 +85,13 @@ impl Slots {
                     return Err(Error::invalid(op, format!("{name} {rule}")));
                 }
                 let (shape, _, device) = parameter.holds();
-                let buffer = |&(kind, start): &(&str, f64)| {
+                let buffer = |(kind, start, shape): (&str, f64, Shape)| {
                     let start = Tensor::from_f64(&device, &[start], &[])?.expand_to(shape, op)?.copy()?;
                     Ok(Parameter::buffer(format!("{kind}.{name}"), &start))
                 };
-                let buffers = no_grad(|| buffers.iter().map(buffer).collect::<Result<_>>())?;
+                let shaped =
+                    buffers.iter().filter_map(|&(kind, start)| Some((kind, start, buffer_shape(kind, &shape)?)));
+                let buffers = no_grad(|| shaped.map(buffer).collect::<Result<_>>())?;
                 slots.push(Slot { parameter: parameter.clone(), group, form, buffers, steps: 0, stepped_by: None });
             }
             known.extend(trained);

@@ -15,9 +15,9 @@
 
 use crate::common::own_adapter;
 use wgrad::optim::{
-    Adadelta, AdadeltaOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW, AdamWOptions, Adamax, AdamaxOptions,
-    Guard, Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, NAdam, NAdamOptions, Optimizer, RAdam,
-    RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
+    Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW,
+    AdamWOptions, Adamax, AdamaxOptions, Guard, Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, NAdam,
+    NAdamOptions, Optimizer, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
 };
 use wgrad::{Device, Parameter, Result, Tensor};
 
@@ -66,6 +66,8 @@ fn rows() -> Vec<(Make, [f64; 4])> {
         row(|p| Lamb::new(p, LambOptions::default().lr(0.05).max_grad_norm(None).bias_correction(false).betas((0.8, 0.9)).trust_clip(true).grad_averaging(false)), [0.906519583, -1.47501546, 1.5206054, 0.464821667]),
         row(|p| Lamb::new(p, LambOptions::default().lr(0.05).weight_decay(0.5).decoupled_decay(true).max_grad_norm(Some(3.0))), [0.772869638, -1.19916166, 1.26137315, 0.382484267]),
         row(|p| Lamb::new(p, LambOptions::default().lr(0.05).weight_decay(0.0)), [0.865709503, -1.40004946, 1.60462436, 0.40076658]),
+        row(|p| Adafactor::new(p, AdafactorOptions::default().lr(0.1)), [0.862041465, -1.84710508, 1.223793, 0.817768815]),
+        row(|p| Adafactor::new(p, AdafactorOptions::default().lr(0.4).beta2_decay(-0.5).eps((Some(0.5), 0.1)).d(1.5).weight_decay(0.1).maximize(true)), [-5.36940978, 9.93034234, 12.1430042, -6.27495669]),
     ]
 }
 

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adafactor;
 mod algorithms;
 mod amp;
 mod blocks;

@@ -14,7 +14,7 @@
 //! ```
 
 use crate::common::{Random, own_adapter, poisoned};
-use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
+use wgrad::optim::{Adafactor, AdafactorOptions, Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{Device, Disable, Error, Parameter, Result, Tensor};
 
 fn check(expected: [f64; 4], make: impl Fn(Vec<Parameter>) -> Box<dyn Optimizer>) {
@@ -248,8 +248,15 @@ fn parameters_changed_together_are_what_they_are_alone() {
     let Some(device) = poisoned(Disable::default()) else { return };
     let adamw = adam(AdamOptions { lr: 0.01, weight_decay: 0.01, decoupled_weight_decay: true, ..ADAM });
     let sgd = sgd(SgdOptions { momentum: 0.9, ..SGD });
-    for name in ["adamw", "sgd"] {
-        let make = |parameters| if name == "adamw" { adamw(parameters) } else { sgd(parameters) };
+    let adafactor = |parameters| -> Box<dyn Optimizer> {
+        Box::new(Adafactor::new(parameters, AdafactorOptions::default().lr(0.1)).unwrap())
+    };
+    for name in ["adamw", "sgd", "adafactor"] {
+        let make = |parameters| match name {
+            "adamw" => adamw(parameters),
+            "sgd" => sgd(parameters),
+            _ => adafactor(parameters),
+        };
         let together = parameters(&device);
         let together = wander(&device, &together, &mut [make(together.clone())]).unwrap();
         let alone = parameters(&device);

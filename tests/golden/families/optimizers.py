@@ -396,6 +396,7 @@ FAMILIES = [
     optim_lion,
     optim_lars,
     optim_lamb,
+    optim_adafactor,
     optim_muon,
     optim_wrapped,
     optim_sam,

@@ -4,9 +4,10 @@ use super::{Attributes, Refusal};
 use serde_json::{Map, Value};
 use wgrad::Parameter;
 use wgrad::optim::{
-    Adadelta, AdadeltaOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW, AdamWOptions, Adamax, AdamaxOptions,
-    AdjustLr, Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, Muon, MuonOptions, NAdam, NAdamOptions,
-    Optimizer, ParamGroup, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop, RpropOptions, Sgd, SgdOptions,
+    Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW,
+    AdamWOptions, Adamax, AdamaxOptions, AdjustLr, Lamb, LambOptions, Lars, LarsOptions, Lion, LionOptions, Muon,
+    MuonOptions, NAdam, NAdamOptions, Optimizer, ParamGroup, RAdam, RAdamOptions, RmsProp, RmsPropOptions, Rprop,
+    RpropOptions, Sgd, SgdOptions,
 };
 
 type Made = Result<Box<dyn Optimizer>, Refusal>;
@@ -45,6 +46,7 @@ pub(super) fn make(
         "RAdam" => made!(RAdam, radam),
         "Adamax" => made!(Adamax, adamax),
         "Lion" => made!(Lion, lion),
+        "Adafactor" => made!(Adafactor, adafactor),
         "Muon" => made!(Muon, muon),
         "LARS" => made!(Lars, lars),
         "LAMB" => made!(Lamb, lamb),
@@ -121,6 +123,21 @@ fields!(lamb: LambOptions {
     optional: max_grad_norm;
     flag: bias_correction grad_averaging trust_clip always_adapt decoupled_decay;
 });
+
+fn adafactor(a: &Attributes, o: AdafactorOptions) -> Result<AdafactorOptions, Refusal> {
+    let eps = match a.map("eps", |eps| Some(eps.as_array()?.iter().map(Value::as_f64).collect::<Vec<_>>()))?.as_deref()
+    {
+        None => o.eps,
+        Some(&[least_root, Some(least_rms)]) => (least_root, least_rms),
+        Some(_) => return Err(a.wrong("eps")),
+    };
+    Ok(o.lr(a.number("lr", o.lr)?)
+        .beta2_decay(a.number("beta2_decay", o.beta2_decay)?)
+        .eps(eps)
+        .d(a.number("d", o.d)?)
+        .weight_decay(a.number("weight_decay", o.weight_decay)?)
+        .maximize(a.flag("maximize", o.maximize)?))
+}
 
 fn muon(a: &Attributes, o: MuonOptions) -> Result<MuonOptions, Refusal> {
     let coefficients = match a.numbers("ns_coefficients")?.as_deref() {
