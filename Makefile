@@ -21,9 +21,10 @@ test:
 	tools/install-driver.sh --require
 	cargo test $(FEATURES)
 
-# The whole suite with what a sample stands for otherwise, and what takes long.
+# The whole suite with what a sample stands for otherwise, and what takes long; every optimizer learns MNIST.
 test-long: export WGRAD_TEST_ALL = 1
 test-long: test golden-swiftshader
+	cargo run $(FEATURES) --example optimizers
 
 # What a second driver is likely to break, on SwiftShader where it can be had: the golden cases, or one in SAMPLE of them, and a
 # short training. `make golden-swiftshader REQUIRE=--require` fails where it can't.
