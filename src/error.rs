@@ -72,7 +72,7 @@ pub enum Error {
     /// A module that is to be trained doesn't reach parameters that were made in its scope. A module that
     /// [`children`](crate::nn::Module::children) forgets is such a one; parameters that were dropped are not missed.
     #[error(
-        "{module} does not reach {} of its scope: {}. Name the fields that hold them in children() and own_parameters(), give another model a Scope::new of its own, or train a list of parameters",
+        "{module} does not reach these parameters of its scope ({} in all): {}. Name the fields that hold them in children() and own_parameters(), give another model a Scope::new of its own, or train a list of parameters",
         parameters.len(), listed(parameters)
     )]
     Unreached {
