@@ -57,7 +57,7 @@ pub type Adam = Engine<AdamOptions>;
 /// [`Adam`] by the gradient alone.
 pub type AdamW = Engine<AdamWOptions>;
 
-/// What an Adam computes.
+/// The formula of an Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Form {
     amsgrad: bool,
@@ -69,7 +69,7 @@ pub(super) static MEAN: Rule = Rule::new("adam_mean", "({0} + ({1} - {0}) * {2})
 pub(super) static SQUARE: Rule =
     Rule::new("adam_square", "({0} * {2} + {1} * {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[1] * x[3]);
 
-static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2}) / {4} + {5}))", |x, _| {
+pub(super) static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2}) / {4} + {5}))", |x, _| {
     x[0] - x[1] * x[3] / (x[2].sqrt() / x[4] + x[5])
 });
 
@@ -88,16 +88,37 @@ pub(super) fn logarithm(beta: f64) -> f64 {
     beta.max(1e-30).ln()
 }
 
+/// Refuses options of Adam and its kin that are out of their ranges.
+pub(super) fn check(op: &'static str, lr: f64, eps: f64, weight_decay: f64, betas: (f64, f64)) -> Result<()> {
+    at_least_zero(op, "lr", lr)?;
+    at_least_zero(op, "eps", eps)?;
+    at_least_zero(op, "weight_decay", weight_decay)?;
+    below_one(op, "beta1", betas.0)?;
+    below_one(op, "beta2", betas.1)
+}
+
+/// The numbers of a decay, decoupled or not, and of [`moments`].
+pub(super) fn numbers(lr: f64, weight_decay: f64, decoupled: bool, (beta1, beta2): (f64, f64)) -> Vec<Number> {
+    let decay = if decoupled { lr * weight_decay } else { weight_decay };
+    [decay, 1.0 - beta1, beta2, 1.0 - beta2].map(Number::from).to_vec()
+}
+
+/// The two moments, moved by a gradient.
+pub(super) fn moments(
+    [mean, square]: [&Tensor; 2],
+    gradient: &Tensor,
+    [new_mean, beta2, new_square]: [&Tensor; 3],
+) -> Result<[Tensor; 2]> {
+    let mean = MEAN.of(&[mean, gradient, new_mean], [])?;
+    Ok([mean, SQUARE.of(&[square, gradient, beta2, new_square], [])?])
+}
+
 impl Algorithm for AdamOptions {
     const NAME: &'static str = "adam";
     type Form = Form;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        below_one(Self::NAME, "beta1", self.betas.0)?;
-        below_one(Self::NAME, "beta2", self.betas.1)
+        check(Self::NAME, self.lr, self.eps, self.weight_decay, self.betas)
     }
 
     fn form(&self) -> Form {
@@ -118,23 +139,19 @@ impl Algorithm for AdamOptions {
 
     fn numbers(&self) -> Vec<Number> {
         let AdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, .. } = *self;
-        let decay = if self.decoupled_weight_decay { lr * weight_decay } else { weight_decay };
-        vec![
-            decay.into(),
-            (1.0 - beta1).into(),
-            beta2.into(),
-            (1.0 - beta2).into(),
+        let mut numbers = numbers(lr, weight_decay, self.decoupled_weight_decay, self.betas);
+        numbers.extend([
             Number::OfStep(&STEP_SIZE, vec![lr, logarithm(beta1)]),
             Number::OfStep(&CORRECTION, vec![logarithm(beta2)]),
             eps.into(),
-        ]
+        ]);
+        numbers
     }
 
     fn update(form: Form, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
         let [decay, new_mean, beta2, new_square, step_size, correction, eps] = step.numbers()?;
         let (value, gradient) = step.with_decay(form.decoupled, decay)?;
-        let mean = MEAN.of(&[&step.buffers[0], &gradient, new_mean], [])?;
-        let square = SQUARE.of(&[&step.buffers[1], &gradient, beta2, new_square], [])?;
+        let [mean, square] = moments([&step.buffers[0], &step.buffers[1]], &gradient, [new_mean, beta2, new_square])?;
         let mut buffers = vec![mean.clone(), square.clone()];
         if form.amsgrad {
             buffers.push(step.buffers[2].maximum(&square)?);

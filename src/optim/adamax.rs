@@ -1,8 +1,8 @@
 //! Adamax.
 
-use super::adam::{MEAN, STEP_SIZE, logarithm};
+use super::adam::{self, MEAN, STEP_SIZE, logarithm};
 use super::algorithm::{Algorithm, Number, Step};
-use super::options::{at_least_zero, below_one, hyper, options};
+use super::options::{hyper, options};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -40,11 +40,7 @@ impl Algorithm for AdamaxOptions {
     type Form = ();
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        below_one(Self::NAME, "beta1", self.betas.0)?;
-        below_one(Self::NAME, "beta2", self.betas.1)
+        adam::check(Self::NAME, self.lr, self.eps, self.weight_decay, self.betas)
     }
 
     fn form(&self) {}

@@ -1,8 +1,8 @@
 //! LAMB.
 
-use super::adam::{CORRECTION, SQUARE, STEP_SIZE, logarithm};
+use super::adam::{self, CORRECTION, SQUARE, STEP_SIZE, logarithm};
 use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step};
-use super::options::{at_least_zero, below_one, hyper, options};
+use super::options::{hyper, options};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -41,7 +41,7 @@ options! {
 /// becomes `p - lr r u` with `r = |p| / |u|`, or 1 where a norm is 0. All norms of a pack take four launches.
 pub type Lamb = Engine<LambOptions>;
 
-/// What a LAMB computes.
+/// The formula of a LAMB.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Form {
     trust_clip: bool,
@@ -67,11 +67,7 @@ impl Algorithm for LambOptions {
     type Form = Form;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        below_one(Self::NAME, "beta1", self.betas.0)?;
-        below_one(Self::NAME, "beta2", self.betas.1)?;
+        adam::check(Self::NAME, self.lr, self.eps, self.weight_decay, self.betas)?;
         match self.max_grad_norm {
             Some(most) if !(most > 0.0 && most.is_finite()) => {
                 Err(Error::invalid(Self::NAME, format!("max_grad_norm is {most}; it must be finite and above 0")))

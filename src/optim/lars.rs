@@ -1,10 +1,10 @@
 //! LARS.
 
-use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step};
+use super::algorithm::{Algorithm, Number, Step};
 use super::options::{at_least_zero, hyper, options};
-use super::sgd::{DIRECTION, SHARE};
+use super::sgd;
 use super::{Engine, Hyper};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::rule::Rule;
 
@@ -21,7 +21,7 @@ options! {
         weight_decay: f64 = 0.0,
         /// Looks one step ahead (Nesterov); needs a momentum and no dampening.
         nesterov: bool = false,
-        /// How far a parameter moves, as a share of its norm.
+        /// Distance that a parameter moves, as a share of its norm.
         trust_coeff: f64 = 1e-3,
         /// Keeps the denominator above 0.
         eps: f64 = 1e-8,
@@ -39,11 +39,10 @@ options! {
 /// four launches.
 pub type Lars = Engine<LarsOptions>;
 
-/// What a LARS computes.
+/// The formula of a LARS.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Form {
-    has_momentum: bool,
-    nesterov: bool,
+    sgd: sgd::Form,
     trust_clip: bool,
 }
 
@@ -64,35 +63,28 @@ impl Algorithm for LarsOptions {
 
     fn check(&self) -> Result<()> {
         at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "momentum", self.momentum)?;
         at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
         at_least_zero(Self::NAME, "trust_coeff", self.trust_coeff)?;
         at_least_zero(Self::NAME, "eps", self.eps)?;
-        if !self.dampening.is_finite() {
-            return Err(Error::invalid(Self::NAME, format!("dampening is {}; it must be finite", self.dampening)));
-        }
-        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
-            return Err(Error::invalid(Self::NAME, "nesterov needs a momentum and no dampening"));
-        }
-        Ok(())
+        sgd::check_direction(Self::NAME, self.momentum, self.dampening, self.nesterov)
     }
 
     fn form(&self) -> Form {
         let LarsOptions { momentum, nesterov, trust_clip, .. } = *self;
-        Form { has_momentum: momentum != 0.0, nesterov, trust_clip }
+        Form { sgd: sgd::Form { has_momentum: momentum != 0.0, nesterov }, trust_clip }
     }
 
     hyper!(Lr => lr, Momentum => momentum, WeightDecay => weight_decay);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
-        if self.form().has_momentum { vec![("momentum_buffer", 0.0)] } else { Vec::new() }
+        if self.form().sgd.has_momentum { vec![("momentum_buffer", 0.0)] } else { Vec::new() }
     }
 
     fn numbers(&self) -> Vec<Number> {
         let LarsOptions { lr, momentum, dampening, weight_decay, trust_coeff, eps, always_adapt, .. } = *self;
         let adapts = f64::from(u8::from(weight_decay != 0.0 || always_adapt));
         let mut numbers = [lr, weight_decay, trust_coeff, eps, adapts, momentum].map(Number::from).to_vec();
-        numbers.push(Number::OfStep(&SHARE, vec![dampening]));
+        numbers.push(sgd::share(dampening));
         numbers
     }
 
@@ -105,12 +97,6 @@ impl Algorithm for LarsOptions {
             ratio = LIMITED.of(&[&ratio, lr, adapts], [])?;
         }
         let gradient = step.decayed(weight_decay)?.mul(&ratio)?;
-        if !form.has_momentum {
-            return Ok((MINUS.of(&[&value, lr, &gradient], [])?, Vec::new()));
-        }
-        let [last] = step.buffers()?;
-        let direction = DIRECTION.of(&[last, &gradient, momentum, share], [])?;
-        let way = if form.nesterov { PLUS.of(&[&gradient, momentum, &direction], [])? } else { direction.clone() };
-        Ok((MINUS.of(&[&value, lr, &way], [])?, vec![direction]))
+        sgd::moved(form.sgd, &step, &gradient, [lr, momentum, share])
     }
 }

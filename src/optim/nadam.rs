@@ -1,8 +1,8 @@
 //! NAdam.
 
-use super::adam::{CORRECTION, MEAN, SQUARE, logarithm};
+use super::adam::{self, CORRECTION, VALUE, logarithm};
 use super::algorithm::{Algorithm, Number, Step};
-use super::options::{at_least_zero, below_one, hyper, options};
+use super::options::{at_least_zero, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -19,7 +19,7 @@ options! {
         eps: f64 = 1e-8,
         /// Pulls the parameters to 0.
         weight_decay: f64 = 0.0,
-        /// How fast the momentum rises to beta1.
+        /// Speed at which the momentum rises to beta1.
         momentum_decay: f64 = 4e-3,
         /// Decays the parameters themselves, as AdamW does, instead of adding to the gradient.
         decoupled_weight_decay: bool = false,
@@ -52,22 +52,14 @@ static DIRECTION: Rule = Rule::new(
     |x, _| x[0] * (1.0 - x[3]) / (1.0 - x[2]) + x[1] * x[4] / (1.0 - x[2] * x[4]),
 );
 
-static VALUE: Rule = Rule::new("nadam", "({0} - {3} * {1} / (sqrt({2}) / {4} + {5}))", |x, _| {
-    x[0] - x[3] * x[1] / (x[2].sqrt() / x[4] + x[5])
-});
-
 impl Algorithm for NAdamOptions {
     const NAME: &'static str = "nadam";
-    /// Whether the decay is decoupled.
+    /// True where the decay is decoupled.
     type Form = bool;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        at_least_zero(Self::NAME, "momentum_decay", self.momentum_decay)?;
-        below_one(Self::NAME, "beta1", self.betas.0)?;
-        below_one(Self::NAME, "beta2", self.betas.1)
+        adam::check(Self::NAME, self.lr, self.eps, self.weight_decay, self.betas)?;
+        at_least_zero(Self::NAME, "momentum_decay", self.momentum_decay)
     }
 
     fn form(&self) -> bool {
@@ -86,19 +78,16 @@ impl Algorithm for NAdamOptions {
 
     fn numbers(&self) -> Vec<Number> {
         let NAdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, momentum_decay, .. } = *self;
-        let decay = if self.decoupled_weight_decay { lr * weight_decay } else { weight_decay };
         let momentum = vec![beta1, momentum_decay * 0.96f64.log2()];
-        vec![
-            decay.into(),
-            (1.0 - beta1).into(),
-            beta2.into(),
-            (1.0 - beta2).into(),
+        let mut numbers = adam::numbers(lr, weight_decay, self.decoupled_weight_decay, self.betas);
+        numbers.extend([
             Number::OfStep(&MOMENTUM, momentum.clone()),
             Number::OfStep(&NEXT_MOMENTUM, momentum),
             Number::OfStep(&CORRECTION, vec![logarithm(beta2)]),
             eps.into(),
             lr.into(),
-        ]
+        ]);
+        numbers
     }
 
     fn update(decoupled: bool, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
@@ -106,8 +95,7 @@ impl Algorithm for NAdamOptions {
         let [mean, square, product] = step.buffers()?;
         let (value, gradient) = step.with_decay(decoupled, decay)?;
         let product = product.mul(momentum)?;
-        let mean = MEAN.of(&[mean, &gradient, new_mean], [])?;
-        let square = SQUARE.of(&[square, &gradient, beta2, new_square], [])?;
+        let [mean, square] = adam::moments([mean, square], &gradient, [new_mean, beta2, new_square])?;
         let direction = DIRECTION.of(&[&gradient, &mean, &product, momentum, next_momentum], [])?;
         let value = VALUE.of(&[&value, &direction, &square, lr, correction, eps], [])?;
         Ok((value, vec![mean, square, product]))

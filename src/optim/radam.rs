@@ -1,8 +1,8 @@
 //! RAdam.
 
-use super::adam::{MEAN, SQUARE, STEP_SIZE, logarithm};
+use super::adam::{self, STEP_SIZE, logarithm};
 use super::algorithm::{Algorithm, Number, Step};
-use super::options::{at_least_zero, below_one, hyper, options};
+use super::options::{hyper, options};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -68,15 +68,11 @@ static VALUE: Rule =
 
 impl Algorithm for RAdamOptions {
     const NAME: &'static str = "radam";
-    /// Whether the decay is decoupled.
+    /// True where the decay is decoupled.
     type Form = bool;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        below_one(Self::NAME, "beta1", self.betas.0)?;
-        below_one(Self::NAME, "beta2", self.betas.1)
+        adam::check(Self::NAME, self.lr, self.eps, self.weight_decay, self.betas)
     }
 
     fn form(&self) -> bool {
@@ -95,25 +91,20 @@ impl Algorithm for RAdamOptions {
 
     fn numbers(&self) -> Vec<Number> {
         let RAdamOptions { lr, betas: (beta1, beta2), eps, weight_decay, .. } = *self;
-        let decay = if self.decoupled_weight_decay { lr * weight_decay } else { weight_decay };
         let (rho, of_beta2) = (2.0 / (1.0 - beta2) - 1.0, logarithm(beta2));
-        vec![
-            decay.into(),
-            (1.0 - beta1).into(),
-            beta2.into(),
-            (1.0 - beta2).into(),
+        let mut numbers = adam::numbers(lr, weight_decay, self.decoupled_weight_decay, self.betas);
+        numbers.extend([
             Number::OfStep(&STEP_SIZE, vec![lr, logarithm(beta1)]),
             Number::OfStep(&RECTIFIED, vec![of_beta2, rho, rho + 2.0 / of_beta2]),
             eps.into(),
-        ]
+        ]);
+        numbers
     }
 
     fn update(decoupled: bool, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
         let [decay, new_mean, beta2, new_square, step_size, rectified, eps] = step.numbers()?;
-        let [mean, square] = step.buffers()?;
         let (value, gradient) = step.with_decay(decoupled, decay)?;
-        let mean = MEAN.of(&[mean, &gradient, new_mean], [])?;
-        let square = SQUARE.of(&[square, &gradient, beta2, new_square], [])?;
+        let [mean, square] = adam::moments(step.buffers()?, &gradient, [new_mean, beta2, new_square])?;
         let value = VALUE.of(&[&value, &mean, &square, step_size, rectified, eps], [])?;
         Ok((value, vec![mean, square]))
     }

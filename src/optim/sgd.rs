@@ -45,15 +45,15 @@ options! {
 /// ```
 pub type Sgd = Engine<SgdOptions>;
 
-/// What an SGD computes.
+/// The formula of an SGD.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Form {
-    has_momentum: bool,
-    nesterov: bool,
+    pub(super) has_momentum: bool,
+    pub(super) nesterov: bool,
 }
 
 /// The share of the gradient that enters the direction: all of it at the first step.
-pub(super) static SHARE: Rule =
+static SHARE: Rule =
     Rule::new(
         "sgd_share",
         "select(F(1.0) - {1}, F(1.0), {0} < F(1.5))",
@@ -62,8 +62,40 @@ pub(super) static SHARE: Rule =
         },
     );
 
-pub(super) static DIRECTION: Rule =
-    Rule::new("sgd_direction", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
+static DIRECTION: Rule = Rule::new("sgd_direction", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
+
+/// Refuses options of the direction that are out of their ranges or don't go together.
+pub(super) fn check_direction(op: &'static str, momentum: f64, dampening: f64, nesterov: bool) -> Result<()> {
+    at_least_zero(op, "momentum", momentum)?;
+    if !dampening.is_finite() {
+        return Err(Error::invalid(op, format!("dampening is {dampening}; it must be finite")));
+    }
+    if nesterov && (momentum == 0.0 || dampening != 0.0) {
+        return Err(Error::invalid(op, "nesterov needs a momentum and no dampening"));
+    }
+    Ok(())
+}
+
+/// The share of a gradient that enters the direction, a number of a step.
+pub(super) fn share(dampening: f64) -> Number {
+    Number::OfStep(&SHARE, vec![dampening])
+}
+
+/// A step along the direction that a gradient, decays and ratios included, moves on.
+pub(super) fn moved(
+    form: Form,
+    step: &Step,
+    gradient: &Tensor,
+    [lr, momentum, share]: [&Tensor; 3],
+) -> Result<(Tensor, Vec<Tensor>)> {
+    if !form.has_momentum {
+        return Ok((MINUS.of(&[&step.value, lr, gradient], [])?, Vec::new()));
+    }
+    let [last] = step.buffers()?;
+    let direction = DIRECTION.of(&[last, gradient, momentum, share], [])?;
+    let way = if form.nesterov { PLUS.of(&[gradient, momentum, &direction], [])? } else { direction.clone() };
+    Ok((MINUS.of(&[&step.value, lr, &way], [])?, vec![direction]))
+}
 
 impl Algorithm for SgdOptions {
     const NAME: &'static str = "sgd";
@@ -71,15 +103,8 @@ impl Algorithm for SgdOptions {
 
     fn check(&self) -> Result<()> {
         at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "momentum", self.momentum)?;
         at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        if !self.dampening.is_finite() {
-            return Err(Error::invalid(Self::NAME, format!("dampening is {}; it must be finite", self.dampening)));
-        }
-        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
-            return Err(Error::invalid(Self::NAME, "nesterov needs a momentum and no dampening"));
-        }
-        Ok(())
+        check_direction(Self::NAME, self.momentum, self.dampening, self.nesterov)
     }
 
     fn form(&self) -> Form {
@@ -97,19 +122,11 @@ impl Algorithm for SgdOptions {
     }
 
     fn numbers(&self) -> Vec<Number> {
-        let share = Number::OfStep(&SHARE, vec![self.dampening]);
-        vec![self.lr.into(), self.weight_decay.into(), self.momentum.into(), share]
+        vec![self.lr.into(), self.weight_decay.into(), self.momentum.into(), share(self.dampening)]
     }
 
     fn update(form: Form, step: Step) -> Result<(Tensor, Vec<Tensor>)> {
         let [lr, weight_decay, momentum, share] = step.numbers()?;
-        let gradient = step.decayed(weight_decay)?;
-        if !form.has_momentum {
-            return Ok((MINUS.of(&[&step.value, lr, &gradient], [])?, Vec::new()));
-        }
-        let [last] = step.buffers()?;
-        let direction = DIRECTION.of(&[last, &gradient, momentum, share], [])?;
-        let way = if form.nesterov { PLUS.of(&[&gradient, momentum, &direction], [])? } else { direction.clone() };
-        Ok((MINUS.of(&[&step.value, lr, &way], [])?, vec![direction]))
+        moved(form, &step, &step.decayed(weight_decay)?, [lr, momentum, share])
     }
 }
