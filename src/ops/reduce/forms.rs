@@ -17,11 +17,7 @@ macro_rules! reduction {
                 dims: impl $crate::dims::Dims
                 $(, $after: $a)*
             ) -> $crate::error::Result<Self> {
-                let dims = self.shape().dims(stringify!($name), dims)?;
-                match $crate::ops::autocast::enter(stringify!($name))? {
-                    Some(cast) => cast.of(self)?.$over($($before,)* &dims $(, $after)*, false),
-                    None => self.$over($($before,)* &dims $(, $after)*, false),
-                }
+                $crate::ops::reduce::forms::reduced!(self, $name, dims, |of, dims| of.$over($($before,)* dims $(, $after)*, false))
             }
 
             #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]
@@ -36,11 +32,7 @@ macro_rules! reduction {
                 dims: impl $crate::dims::Dims
                 $(, $after: $a)*
             ) -> $crate::error::Result<Self> {
-                let dims = self.shape().dims(stringify!($name), dims)?;
-                match $crate::ops::autocast::enter(stringify!($name))? {
-                    Some(cast) => cast.of(self)?.$over($($before,)* &dims $(, $after)*, true),
-                    None => self.$over($($before,)* &dims $(, $after)*, true),
-                }
+                $crate::ops::reduce::forms::reduced!(self, $name, dims, |of, dims| of.$over($($before,)* dims $(, $after)*, true))
             }
 
             #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]
@@ -56,4 +48,21 @@ macro_rules! reduction {
     };
 }
 
-pub(in crate::ops) use reduction;
+/// A reduction of a tensor, in the type that autocast has it computed in.
+macro_rules! reduced {
+    ($tensor:expr, $name:ident, $dims:ident, |$of:ident, $over:ident| $reduction:expr) => {{
+        let $over = &$tensor.shape().dims(stringify!($name), $dims)?;
+        match $crate::ops::autocast::enter(stringify!($name))? {
+            Some(cast) => {
+                let $of = &cast.of($tensor)?;
+                $reduction
+            }
+            None => {
+                let $of = $tensor;
+                $reduction
+            }
+        }
+    }};
+}
+
+pub(in crate::ops) use {reduced, reduction};
