@@ -16,10 +16,11 @@
 //! * `wgpu alone`: as many dispatches submitted without wgrad, which no replay can be cheaper than.
 #![allow(clippy::print_stdout)]
 
+#[path = "../tests/common/allocations.rs"]
+mod allocations;
+
 use clap::Parser;
 use serde_json::json;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,34 +29,6 @@ use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, Noop, Parameter, Result, Tensor};
-
-/// Counts what this thread asks of the system's allocator.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call goes on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[derive(Parser)]
 #[command(about = "Measures what a training step costs the CPU")]
@@ -162,14 +135,14 @@ struct Clock {
 
 impl Clock {
     fn start() -> Clock {
-        Clock { laps: Step::default(), lap: 0, time: Instant::now(), allocations: ALLOCATIONS.get() }
+        Clock { laps: Step::default(), lap: 0, time: Instant::now(), allocations: allocations::count() }
     }
 
     fn lap(&mut self) {
         let nanoseconds = self.time.elapsed().as_nanos() as u64;
-        self.laps[self.lap] = (nanoseconds, ALLOCATIONS.get() - self.allocations);
+        self.laps[self.lap] = (nanoseconds, allocations::count() - self.allocations);
         self.lap += 1;
-        self.allocations = ALLOCATIONS.get();
+        self.allocations = allocations::count();
         self.time = Instant::now();
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/allocations.rs"]
 mod allocations;
 mod arrays;
 #[cfg(feature = "images")]

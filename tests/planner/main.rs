@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/allocations.rs"]
+mod allocations;
 mod caches;
 mod depth;
 mod flush;

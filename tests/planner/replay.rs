@@ -1,7 +1,6 @@
 //! What replaying a cached plan may cost, in counts that no machine's speed changes.
 
-use std::alloc::{GlobalAlloc, Layout as Memory, System};
-use std::cell::Cell;
+use crate::allocations;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::Hasher;
@@ -12,34 +11,6 @@ use wgrad::models::LeNet5;
 use wgrad::nn::{BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, DeviceOptions, Graph, Noop, Parameter, Result, Tensor};
-
-/// Counts each thread's own allocations.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call goes on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(memory) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, memory: Memory) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, memory) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, memory: Memory, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(pointer, memory, size) }
-    }
-}
 
 fn noop() -> Device {
     Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap()
@@ -67,9 +38,9 @@ fn replayed(blocks: usize) -> (u64, u64) {
         let loss = net.forward(&images).unwrap().cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
         loss.backward().unwrap();
         // Recorded already, so that the flush below is all that is counted.
-        let (allocations, dispatches) = (ALLOCATIONS.get(), device.stats().dispatches);
+        let (allocations, dispatches) = (allocations::count(), device.stats().dispatches);
         device.flush().unwrap();
-        let counts = (ALLOCATIONS.get() - allocations, device.stats().dispatches - dispatches);
+        let counts = (allocations::count() - allocations, device.stats().dispatches - dispatches);
         optimizer.step().unwrap();
         optimizer.zero_grad();
         counts
@@ -109,9 +80,9 @@ fn recorded_calls_cost_a_replay_no_allocations() {
             for call in 0..calls {
                 y = y.mul_scalar((step + call) as f32).unwrap().detach();
             }
-            let before = (ALLOCATIONS.get(), device.stats().dispatches);
+            let before = (allocations::count(), device.stats().dispatches);
             device.flush().unwrap();
-            (device.stats().dispatches - before.1, ALLOCATIONS.get() - before.0)
+            (device.stats().dispatches - before.1, allocations::count() - before.0)
         })
     };
     let (few, many) = (replayed(2), replayed(40));
@@ -220,7 +191,7 @@ fn alone(device: &wgpu::Device, queue: &wgpu::Queue, dispatches: usize) -> u64 {
     let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
     let mut in_flight = VecDeque::new();
     least(|| {
-        let before = ALLOCATIONS.get();
+        let before = allocations::count();
         let [first, second, third] = filters.map(|filter| device.push_error_scope(filter));
         let label = Some("flush");
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
@@ -242,7 +213,7 @@ fn alone(device: &wgpu::Device, queue: &wgpu::Queue, dispatches: usize) -> u64 {
             let submission_index = in_flight.pop_front();
             device.poll(wgpu::PollType::Wait { submission_index, timeout: None }).unwrap();
         }
-        ALLOCATIONS.get() - before
+        allocations::count() - before
     })
 }
 
@@ -264,9 +235,9 @@ fn a_replay_allocates_nothing_itself() {
             for _ in 0..dispatches {
                 chain.push(apply(RELAY, &[&chain[chain.len() - 1]]).unwrap().remove(0));
             }
-            let before = (ALLOCATIONS.get(), device.stats().dispatches);
+            let before = (allocations::count(), device.stats().dispatches);
             device.flush().unwrap();
-            let after = (ALLOCATIONS.get(), device.stats().dispatches);
+            let after = (allocations::count(), device.stats().dispatches);
             assert_eq!(after.1 - before.1, dispatches as u64);
             after.0 - before.0
         });

@@ -1,4 +1,6 @@
-//! How much a thread has allocated at once.
+//! Counts of what each thread asks of the allocator: how often, and how much at once. A program names this module itself, as it
+//! has one allocator.
+#![allow(dead_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -6,6 +8,7 @@ use std::cell::Cell;
 struct Counting;
 
 thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static LIVE: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };
 }
@@ -14,7 +17,8 @@ thread_local! {
 static ALLOCATOR: Counting = Counting;
 
 /// Memory that another thread allocated may be freed here, so that the count may fall below 0 and wrap round.
-fn count(freed: usize, allocated: usize) {
+fn note(freed: usize, allocated: usize) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + u64::from(allocated > 0));
     let live = LIVE.get().wrapping_sub(freed).wrapping_add(allocated);
     LIVE.set(live);
     if live.cast_signed() > PEAK.get().cast_signed() {
@@ -25,25 +29,30 @@ fn count(freed: usize, allocated: usize) {
 // SAFETY: every call goes on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, memory: Layout) -> *mut u8 {
-        count(0, memory.size());
+        note(0, memory.size());
         // SAFETY: the caller's promise.
         unsafe { System.alloc(memory) }
     }
     unsafe fn alloc_zeroed(&self, memory: Layout) -> *mut u8 {
-        count(0, memory.size());
+        note(0, memory.size());
         // SAFETY: the caller's promise.
         unsafe { System.alloc_zeroed(memory) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, memory: Layout) {
-        count(memory.size(), 0);
+        note(memory.size(), 0);
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(pointer, memory) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, memory: Layout, size: usize) -> *mut u8 {
-        count(memory.size(), size);
+        note(memory.size(), size);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(pointer, memory, size) }
     }
+}
+
+/// Allocations of this thread so far.
+pub fn count() -> u64 {
+    ALLOCATIONS.get()
 }
 
 /// The bytes that a function allocated at once, at most, and what it returned.
