@@ -3,6 +3,7 @@
 
 mod backward;
 mod checkpoint;
+mod custom;
 mod device;
 mod fingerprint;
 mod list;
