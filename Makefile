@@ -6,7 +6,7 @@
 # (benches/LOG.md); other drivers don't read this.
 export LP_NUM_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-# What isn't built by default and is tested all the same.
+# Features that aren't built by default and are tested all the same.
 FEATURES = --features images
 
 # Trains LeNet-5 on MNIST, on the CPU reference where no driver can be had. `make mnist ARGS="--epochs 8"`.

@@ -95,7 +95,7 @@ fn muon(model: &LeNet5, lr: f64) -> Result<Trainer> {
     Ok(Trainer::Each(vec![Box::new(muon), Box::new(adamw)]))
 }
 
-/// What changes the weights.
+/// An optimizer, or two that share the weights.
 enum Trainer {
     /// Each has parameters of its own.
     Each(Vec<Box<dyn Optimizer>>),
@@ -144,7 +144,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all have learned enough.
+/// True where all have learned enough.
 fn run_all(arguments: &Arguments) -> Result<bool> {
     let mnist = Mnist::open(&arguments.data)?;
     let images = mnist.train.limit(TRAINING_IMAGES)?;

@@ -1,4 +1,4 @@
-//! How a call names dimensions: by a number, by several, or all of them.
+//! The dimensions of a call: a number, several, or all of them.
 
 use crate::number::nearest;
 use std::fmt::Display;

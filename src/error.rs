@@ -192,9 +192,9 @@ pub enum Error {
     Negative {
         /// Operation.
         op: &'static str,
-        /// Which of its operands.
+        /// The operand.
         operand: &'static str,
-        /// Which element in row-major order: the first such one.
+        /// The first such element, in row-major order.
         element: i64,
     },
     /// A result that is not finite though all its inputs are, or a NaN that the caller handed in: what
@@ -267,15 +267,15 @@ pub enum Error {
         "gradcheck: the gradient at element {element} of input {input} is {got}, and the slope there {expected}; they may differ by {allowed:e}"
     )]
     WrongGradient {
-        /// Which input.
+        /// The input, counted from 0.
         input: usize,
-        /// Which element of it.
+        /// Its element, in row-major order.
         element: usize,
         /// The slope by differences.
         expected: f64,
         /// The gradient.
         got: f64,
-        /// How far apart they may be.
+        /// The largest difference allowed.
         allowed: f64,
     },
     /// `backward` a second time through a graph that the first call released.

@@ -1,6 +1,6 @@
 //! Patterns of names.
 
-/// Whether a name is one that a pattern stands for: `*` is any number of characters, `?` is one.
+/// True where a pattern stands for a name: `*` is any number of characters, `?` is one.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);

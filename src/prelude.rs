@@ -1,4 +1,4 @@
-//! What nearly every program that trains something uses: `use wgrad::prelude::*;`.
+//! Names that nearly every program that trains something uses: `use wgrad::prelude::*;`.
 //!
 //! Layers, optimizers and options are named where they are used; they are in [`nn`](crate::nn), [`optim`](crate::optim) and at
 //! the crate's root.

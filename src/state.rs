@@ -11,7 +11,7 @@ pub type Numbers = BTreeMap<String, Vec<f64>>;
 /// [`Optimizer`](crate::optim::Optimizer), with its wrappers, and every schedule. Tensors come back by their names,
 /// numbers by [`set_numbers`](State::set_numbers).
 pub trait State {
-    /// What it is, such as `adam`: a checkpoint is loaded into the same kind only.
+    /// Its kind, such as `adam`: a checkpoint is loaded into the same kind only.
     fn kind(&self) -> &'static str;
 
     /// State on the device.
@@ -22,7 +22,7 @@ pub trait State {
     /// State on the host.
     ///
     /// # Errors
-    /// What went wrong on the device, where that has to be asked.
+    /// Errors of the device, where that has to be asked.
     fn numbers(&self) -> Result<Numbers>;
 
     /// Refuses numbers that can't be its own.
@@ -61,7 +61,7 @@ pub(crate) fn number(op: &'static str, numbers: &Numbers, name: &str, fits: impl
     Ok(list(op, numbers, name, 1, fits)?[0])
 }
 
-/// Whether a number is a count.
+/// True where a number is a count.
 pub(crate) fn is_count(number: f64) -> bool {
     number >= 0.0 && number.fract() == 0.0
 }

@@ -6,14 +6,14 @@ use crate::ops::autocast::{Autocast, set};
 use crate::options::options;
 
 options! {
-    /// What [`autocast_with`] is set to; by default f16, and an error where an adapter lacks it.
+    /// Options of [`autocast_with`]; by default f16, and an error where an adapter lacks it.
     #[derive(Clone, Copy, Debug, PartialEq)]
     AutocastOptions {
         /// The type of products: f16.
         dtype: DType = DType::F16,
-        /// Whether operations choose their types at all. Without, they take what they are given.
+        /// Lets operations choose their types. Without, they take what they are given.
         enabled: bool = true,
-        /// Where an adapter has no 16-bit floats, stay with f32 instead of an error.
+        /// Stays with f32 where an adapter has no 16-bit floats, instead of an error.
         or_f32: bool = false,
     }
 }

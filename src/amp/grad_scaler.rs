@@ -17,7 +17,7 @@ const OP: &str = "grad_scaler";
 const MOST_STEPS: u32 = 1 << 24;
 
 options! {
-    /// What a [`GradScaler`] is set to; the defaults are PyTorch's: 65,536, doubled after 2,000 steps and halved after an infinity.
+    /// Options of a [`GradScaler`]; the defaults are PyTorch's: 65,536, doubled after 2,000 steps and halved after an infinity.
     #[derive(Clone, Copy, Debug, PartialEq)]
     GradScalerOptions {
         /// The first scale.
@@ -200,7 +200,7 @@ impl GradScaler {
     /// The scale. Reads it from the device.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Errors of the device.
     pub fn scale_value(&self) -> Result<f64> {
         if self.options.enabled { Ok(f64::from(self.scale.value().item::<f32>()?)) } else { Ok(1.0) }
     }
@@ -225,7 +225,7 @@ impl State for GradScaler {
     }
 }
 
-/// Whether any value that a gradient of `loss` would pass is f16.
+/// True where any value that a gradient of `loss` would pass is f16.
 fn is_of_halves(loss: &Tensor) -> bool {
     let mut met = HashSet::new();
     let mut open = vec![loss.edge()];

@@ -5,10 +5,10 @@ use crate::graph::{Tensor, grad};
 use crate::options::options;
 
 options! {
-    /// How [`gradcheck`] compares; the defaults are PyTorch's, for double precision: the reference.
+    /// Options of [`gradcheck`]; the defaults are PyTorch's, for double precision: the reference.
     #[derive(Clone, Copy, Debug, PartialEq)]
     GradcheckOptions {
-        /// How far elements are moved to both sides.
+        /// Distance by which elements are moved to both sides.
         eps: f64 = 1e-6,
         /// Allowed difference.
         atol: f64 = 1e-5,

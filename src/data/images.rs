@@ -72,7 +72,7 @@ impl Images {
         Ok(self)
     }
 
-    /// How many images there are.
+    /// The number of images.
     #[allow(clippy::len_without_is_empty, reason = "there is always an image")]
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -130,7 +130,7 @@ pub(super) fn caught<T>(function: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(function)).map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        // What was thrown may panic again when it is dropped.
+        // A thrown value may panic again when it is dropped.
         mem::forget(panic);
         text.unwrap_or_else(|| "no message".to_string())
     })

@@ -54,7 +54,7 @@ impl Resident {
         })
     }
 
-    /// How many images there are.
+    /// The number of images.
     #[allow(clippy::len_without_is_empty, reason = "there is always an image")]
     pub fn len(&self) -> usize {
         self.labels.numel()

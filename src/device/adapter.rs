@@ -76,7 +76,7 @@ pub struct AdapterInfo {
 }
 
 options! {
-    /// Which adapter to open, and how long to wait for it.
+    /// Options of a device: its adapter, checks, limits and time-out.
     ///
     /// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
     /// first, as `NAME-HASH.wgsl`.

@@ -12,7 +12,7 @@ const FAULT_WORDS: usize = 3;
 
 pub(super) struct Faults {
     pub buffer: wgpu::Buffer,
-    /// What is reported by its code, of which 0 means that nothing happened.
+    /// Faults by their codes, of which 0 means that nothing happened.
     known: Mutex<Vec<Fault>>,
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 options! {
-    /// How [`Tensor::backward_with`] walks.
+    /// Options of [`Tensor::backward_with`].
     #[derive(Clone, Debug)]
     BackwardOptions {
         /// The gradient fed into the tensor, of its shape and type; ones where it is left out, which needs a single element.
@@ -126,7 +126,7 @@ impl Tensor {
 /// Values and their gradients by node and output, in recording order.
 type Adjoints = BTreeMap<(u64, usize), (Tensor, Tensor)>;
 
-/// What a walk has found.
+/// Gradients of a walk, and the nodes it visited.
 struct Walk {
     /// Gradients of leaves and of the tensors asked for.
     adjoints: Adjoints,
@@ -253,7 +253,7 @@ impl Walker {
     }
 }
 
-/// What a node was computed from.
+/// The inputs of a node.
 fn inputs(node: &Node) -> Result<Few<Tensor>> {
     let state = node.state.lock();
     if state.released { Err(Error::GraphReleased { op: node.op.name() }) } else { Ok(state.inputs.clone()) }

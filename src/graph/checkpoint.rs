@@ -67,7 +67,7 @@ pub fn checkpoint<I: ?Sized, O: CheckpointResults>(body: impl FnOnce(&I) -> Resu
     Ok(results)
 }
 
-/// What a [`checkpoint`] may return: tensors.
+/// Results of a [`checkpoint`]: tensors.
 pub trait CheckpointResults {
     /// Hands each tensor to `visit`, in a fixed order.
     fn each(&mut self, visit: &mut dyn FnMut(&mut Tensor));
@@ -101,7 +101,7 @@ impl<R: CheckpointResults, S: CheckpointResults> CheckpointResults for (R, S) {
 /// Calls in order, each after those it reads.
 struct Program {
     calls: Vec<Call>,
-    /// What the body returned, by its call and its output.
+    /// The body's results, by call and output.
     results: Vec<(usize, usize)>,
     /// The number of values that they read from outside.
     outside: usize,
@@ -117,7 +117,7 @@ struct Call {
     inputs: Vec<Input>,
 }
 
-/// What a call of a program reads.
+/// An operand of a call in a program.
 #[derive(Clone, Copy)]
 enum Input {
     /// An output of another call.
@@ -233,7 +233,7 @@ impl Op for Checkpoint {
     fn name(&self) -> &'static str {
         "checkpoint"
     }
-    /// What it shows has no part in what it takes to show it.
+    /// No kernel depends on the value that is shown.
     fn structure(&self, _: &mut dyn Hasher) {}
     fn class(&self) -> Class {
         Class::View

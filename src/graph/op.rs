@@ -149,7 +149,7 @@ pub trait Op: Any + Debug + Send + Sync {
 /// as if these were elements that follow those of the first output.
 #[derive(Clone, Debug)]
 pub struct Summing {
-    /// Which input.
+    /// The input, counted from 0.
     pub input: usize,
     /// The dimension that is left.
     pub dim: usize,

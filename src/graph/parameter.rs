@@ -116,12 +116,12 @@ impl Parameter {
         &self.slot.name
     }
 
-    /// Whether it is [state that is not trained](Parameter::buffer).
+    /// True for [state that is not trained](Parameter::buffer).
     pub fn is_buffer(&self) -> bool {
         self.slot.is_buffer
     }
 
-    /// Whether gradients reach it: it is no buffer, and not frozen.
+    /// True where gradients reach it: it is no buffer, and not frozen.
     pub fn requires_grad(&self) -> bool {
         self.slot.gradient.lock().is_some()
     }
@@ -206,7 +206,7 @@ impl Parameter {
         parameters.into_iter().filter(|parameter| met.insert(Arc::as_ptr(&parameter.slot))).collect()
     }
 
-    /// Whether an optimizer other than `optimizer` has changed the value by this gradient.
+    /// True where an optimizer other than `optimizer` has changed the value by this gradient.
     pub(crate) fn is_changed_by_other(&self, optimizer: u64, gradient: &Tensor) -> bool {
         let changed = self.slot.changed_by.lock();
         changed.as_ref().is_some_and(|(by, node)| *by != optimizer && node.as_ptr() == Arc::as_ptr(&gradient.node))
@@ -218,7 +218,7 @@ impl Parameter {
         *self.slot.changed_by.lock() = gradient;
     }
 
-    /// Whether both are clones of one parameter.
+    /// True where both are clones of one parameter.
     pub(crate) fn is_same(&self, other: &Parameter) -> bool {
         Arc::ptr_eq(&self.slot, &other.slot)
     }

@@ -63,7 +63,7 @@ impl Drop for Restore {
     }
 }
 
-/// Whether this thread traces.
+/// True while this thread traces.
 pub(crate) fn is_tracing() -> bool {
     IS_TRACING.get()
 }

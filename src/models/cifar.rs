@@ -29,7 +29,7 @@ impl CifarCnn {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// What the device meets on the way.
+    /// Errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::CifarCnn, nn::{Module, Scope}};

@@ -28,7 +28,7 @@ impl LeNet5 {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// What the device meets on the way.
+    /// Errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::LeNet5, nn::{Module, Scope}};

@@ -33,7 +33,7 @@ impl ResNet18 {
     /// For images of about 32 x 32: the stem is 3 x 3 and keeps the size. 11,173,962 parameters for 10 classes.
     ///
     /// # Errors
-    /// What the device meets on the way.
+    /// Errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::ResNet18, nn::{Module, Scope}};
@@ -70,7 +70,7 @@ impl ResNet18 {
     /// Goyal et al., 2017). Deep networks train faster so at first.
     ///
     /// # Errors
-    /// What the device meets on the way.
+    /// Errors of the device.
     pub fn zero_init_residual(&self) -> Result<()> {
         self.parameters().iter().filter(|p| p.name().ends_with("bn2.weight")).try_for_each(nn::init::zeros)
     }

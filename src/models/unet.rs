@@ -8,7 +8,7 @@ use crate::ops::{Conv2dOptions, ConvTranspose2dOptions, MaxPool2dOptions};
 use crate::options::options;
 
 options! {
-    /// What a [`UNet`] is made like. The default is small; the paper's has one input channel, 2 classes, depth 4 and base
+    /// Options of a [`UNet`]. The default is small; the paper's has one input channel, 2 classes, depth 4 and base
     /// width 64.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     UNetOptions {
@@ -16,7 +16,7 @@ options! {
         in_channels: usize = 3,
         /// Logits a pixel.
         classes: usize = 2,
-        /// How many times the size is halved.
+        /// Number of times the size is halved.
         depth: usize = 3,
         /// Channels at full size; each halving doubles them.
         base_width: usize = 16,

@@ -8,22 +8,22 @@ use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
 use crate::options::options;
 
 options! {
-    /// How a [`MultiheadAttention`] is made, with PyTorch's names and defaults.
+    /// Options of a [`MultiheadAttention`], with PyTorch's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq)]
     MultiheadAttentionOptions {
         /// The share of weights set to 0 at random in training.
         dropout: f32 = 0.0,
-        /// Whether all maps have biases.
+        /// Adds biases to all maps.
         bias: bool = true,
-        /// Whether there is one more, learned, key and value.
+        /// Adds one more, learned, key and value.
         add_bias_kv: bool = false,
-        /// Whether there is one more key and value of zeros.
+        /// Adds one more key and value of zeros.
         add_zero_attn: bool = false,
         /// The size of keys, where it is not that of queries.
         kdim: Option<usize> = None,
         /// The size of values, where it is not that of queries.
         vdim: Option<usize> = None,
-        /// Whether sequences are `[N, L, E]` instead of `[L, N, E]`.
+        /// Takes sequences as `[N, L, E]` instead of `[L, N, E]`.
         batch_first: bool = false,
     }
 }

@@ -9,16 +9,16 @@ use crate::ops::BatchNormOptions;
 use crate::options::options;
 
 options! {
-    /// What [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`] are set to; the defaults are PyTorch's.
+    /// Options of [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`]; the defaults are PyTorch's.
     #[derive(Clone, Copy, Debug, PartialEq)]
     BatchNormLayerOptions {
         /// Added to the variance.
         eps: f32 = 1e-5,
-        /// How far the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+        /// Share by which the running statistics move to the batch's; `None` makes them the mean over all batches so far.
         momentum: Option<f32> = Some(0.1),
-        /// Whether there are a weight and a bias.
+        /// Adds a weight and a bias.
         affine: bool = true,
-        /// Whether there are running statistics. Without them, evaluation normalizes by the batch too.
+        /// Keeps running statistics. Without them, evaluation normalizes by the batch too.
         track_running_stats: bool = true,
     }
 }
@@ -61,7 +61,7 @@ pub struct BatchNorm<const D: usize> {
     pub running: Option<RunningStatistics>,
     /// Added to the variance.
     pub eps: f32,
-    /// How far the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+    /// Share by which the running statistics move to the batch's; `None` makes them the mean over all batches so far.
     pub momentum: Option<f32>,
     mode: Mode,
 }

@@ -8,16 +8,16 @@ use crate::ops::InstanceNormOptions;
 use crate::options::options;
 
 options! {
-    /// What [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`] are set to; the defaults are PyTorch's.
+    /// Options of [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`]; the defaults are PyTorch's.
     #[derive(Clone, Copy, Debug, PartialEq)]
     InstanceNormLayerOptions {
         /// Added to the variance.
         eps: f32 = 1e-5,
-        /// How far the running statistics move; `None` leaves them where they are.
+        /// Share by which the running statistics move; `None` leaves them where they are.
         momentum: Option<f32> = Some(0.1),
-        /// Whether there are a weight and a bias.
+        /// Adds a weight and a bias.
         affine: bool = false,
-        /// Whether there are running statistics, by which evaluation normalizes.
+        /// Keeps running statistics, by which evaluation normalizes.
         track_running_stats: bool = false,
     }
 }
@@ -51,7 +51,7 @@ pub struct InstanceNorm<const D: usize> {
     pub running: Option<RunningStatistics>,
     /// Added to the variance.
     pub eps: f32,
-    /// How far the running statistics move; `None` leaves them where they are.
+    /// Share by which the running statistics move; `None` leaves them where they are.
     pub momentum: Option<f32>,
     mode: Mode,
 }

@@ -57,12 +57,12 @@ macro_rules! lists {
                     self
                 }
 
-                /// How many modules it holds.
+                /// The number of modules.
                 pub fn len(&self) -> usize {
                     self.modules.len()
                 }
 
-                /// Whether it holds none.
+                /// True where it holds none.
                 pub fn is_empty(&self) -> bool {
                     self.modules.is_empty()
                 }

@@ -49,7 +49,7 @@ impl Default for Mode {
 }
 
 impl Mode {
-    /// Whether it is training. In a pass that computes shapes alone, such as a summary's, nothing is.
+    /// True in training. In a pass that computes shapes alone, such as a summary's, nothing is.
     pub fn is_training(&self) -> bool {
         self.training.load(Ordering::Relaxed) && !is_tracing()
     }

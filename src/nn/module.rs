@@ -162,7 +162,7 @@ pub trait Module: AsModule + Send + Sync {
         all
     }
 
-    /// What the same module is known by again.
+    /// The identity by which a module is known again.
     #[doc(hidden)]
     fn identity(&self) -> probe::Identity {
         (std::ptr::from_ref(self).addr(), type_name::<Self>())

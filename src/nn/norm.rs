@@ -23,14 +23,14 @@ fn value(parameter: &Option<Parameter>) -> Option<Tensor> {
 }
 
 options! {
-    /// What [`LayerNorm`] is set to; the defaults are PyTorch's.
+    /// Options of [`LayerNorm`]; the defaults are PyTorch's.
     #[derive(Clone, Copy, Debug, PartialEq)]
     LayerNormOptions {
         /// Added to the variance.
         eps: f32 = 1e-5,
-        /// Whether there is a weight, and with `bias` a bias.
+        /// Adds a weight, and with `bias` a bias.
         elementwise_affine: bool = true,
-        /// Whether there is a bias besides the weight.
+        /// Adds a bias besides the weight.
         bias: bool = true,
     }
 }
@@ -81,12 +81,12 @@ impl Module for LayerNorm {
 }
 
 options! {
-    /// What [`GroupNorm`] is set to; the defaults are PyTorch's.
+    /// Options of [`GroupNorm`]; the defaults are PyTorch's.
     #[derive(Clone, Copy, Debug, PartialEq)]
     GroupNormOptions {
         /// Added to the variance.
         eps: f32 = 1e-5,
-        /// Whether there are a weight and a bias.
+        /// Adds a weight and a bias.
         affine: bool = true,
     }
 }
@@ -132,12 +132,12 @@ impl Module for GroupNorm {
 }
 
 options! {
-    /// What [`RmsNorm`] is set to; the defaults are PyTorch's.
+    /// Options of [`RmsNorm`]; the defaults are PyTorch's.
     #[derive(Clone, Copy, Debug, PartialEq)]
     RmsNormOptions {
         /// Added to the mean square; f32's epsilon where it is left out.
         eps: Option<f32> = None,
-        /// Whether there is a weight.
+        /// Adds a weight.
         elementwise_affine: bool = true,
     }
 }

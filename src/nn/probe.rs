@@ -14,11 +14,11 @@ pub struct Layer<'a> {
     pub name: &'a str,
     /// The layer.
     pub module: &'a dyn Module,
-    /// How many modules it is in, the model included.
+    /// The number of modules it is in, the model included.
     pub depth: usize,
 }
 
-/// What looks into a [forward pass](Module::forward_with). A closure of a layer, its input and its output is one, and looks
+/// An observer of a [forward pass](Module::forward_with). A closure of a layer, its input and its output is one, and looks
 /// at layers as they end.
 pub trait Probe {
     /// A layer begins.
@@ -56,7 +56,7 @@ struct Frame {
 struct Place {
     identity: Identity,
     name: String,
-    /// How many modules lie between them.
+    /// The number of modules between them.
     depth: usize,
     ran: bool,
 }
@@ -79,7 +79,7 @@ scoped_thread_local! {
     static mut SESSION: for<'a> Session<'a>
 }
 
-/// Whether a probe looks into this thread's passes.
+/// True while a probe looks into this thread's passes.
 pub(super) fn is_looking() -> bool {
     SESSION.is_set()
 }

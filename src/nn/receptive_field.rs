@@ -1,4 +1,4 @@
-//! How much of an input one output of a network sees (Araujo et al., "Computing Receptive Fields of Convolutional Neural
+//! The part of an input that one output of a network sees (Araujo et al., "Computing Receptive Fields of Convolutional Neural
 //! Networks", 2019).
 
 use crate::error::{Error, Result};
@@ -16,9 +16,9 @@ pub struct ReceptiveField {
     /// Positions from the first to the last that it depends on, those of paddings included, so that it may be more than the
     /// input has.
     pub size: Vec<usize>,
-    /// How far it moves from one output to the next; below 1 where the output is larger than the input.
+    /// Step from one output's to the next one's; below 1 where the output is larger than the input.
     pub stride: Vec<f64>,
-    /// How far that of the first output begins before the input's first position.
+    /// Distance by which the first output's begins before the input's first position.
     pub padding: Vec<f64>,
 }
 
@@ -144,7 +144,7 @@ impl Fields {
     }
 }
 
-/// What a call reads, and through which windows where it was noted.
+/// The operands of a call, and their windows where those were noted.
 fn inputs(node: &Node) -> Vec<(Tensor, Option<Vec<Window>>)> {
     if let Some(seen) = with_trace(|trace| {
         let seen = trace.seen.get(&node.id)?;
@@ -186,7 +186,7 @@ fn step(field: Field, input: &Tensor, node: &Node, windows: Option<Vec<Window>>)
     }
 }
 
-/// Whether a dimension still tells the same positions apart.
+/// True where a dimension still tells the same positions apart.
 fn is_kept(from: &[usize], to: &[usize], old: usize, new: usize) -> bool {
     from[old] == to[new] || (from.len() == to.len() && to[new] != 1) || from[old] == 1
 }

@@ -7,18 +7,18 @@ use crate::ops::RecurrentOptions;
 use crate::options::options;
 
 options! {
-    /// How a recurrent layer is made, with PyTorch's names and defaults.
+    /// Options of a recurrent layer, with PyTorch's names and defaults.
     #[derive(Clone, Copy, Debug)]
     RnnOptions {
         /// Layers one upon the other.
         num_layers: usize = 1,
-        /// Whether cells have biases.
+        /// Adds biases to the cells.
         bias: bool = true,
-        /// Whether sequences are `[N, T, ..]` instead of `[T, N, ..]`.
+        /// Takes sequences as `[N, T, ..]` instead of `[T, N, ..]`.
         batch_first: bool = false,
         /// The share of the values between layers set to 0 at random in training.
         dropout: f32 = 0.0,
-        /// Whether each layer also runs from the end.
+        /// Runs each layer from the end too.
         bidirectional: bool = false,
     }
 }

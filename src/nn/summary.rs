@@ -38,7 +38,7 @@ pub struct Row {
     pub name: String,
     /// Its type.
     pub type_name: String,
-    /// How many modules it is in.
+    /// The number of modules it is in.
     pub depth: usize,
     /// Shape of its input.
     pub input: Shape,
@@ -51,13 +51,13 @@ pub struct Row {
     pub trained_parameters: usize,
     /// Numbers in its own frozen parameters.
     pub frozen_parameters: usize,
-    /// Whether all its own parameters are an earlier row's: it ran before, or its weights are tied.
+    /// True where all its own parameters are an earlier row's: it ran before, or its weights are tied.
     pub is_repeated: bool,
     /// Multiply-adds of its own, without those of layers within it.
     pub multiply_adds: u64,
     /// The part of the module's input that one of its outputs depends on, where positions are told apart.
     pub receptive_field: Option<ReceptiveField>,
-    /// Whether layers ran within it.
+    /// True where layers ran within it.
     pub has_children: bool,
 }
 
@@ -218,7 +218,7 @@ impl Summary {
         [layer, row.output.to_string(), parameters, multiply_adds, field]
     }
 
-    /// Whether more rows of this depth follow in the same layer.
+    /// True where more rows of this depth follow in the same layer.
     fn corner(&self, at: usize) -> &'static str {
         let depth = self.rows[at].depth;
         let next = self.rows[at + 1..].iter().find(|row| row.depth <= depth);

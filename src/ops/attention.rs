@@ -11,18 +11,18 @@ use crate::options::options;
 use crate::shape::Shape;
 
 options! {
-    /// How [`Tensor::scaled_dot_product_attention`] weighs.
+    /// Options of [`Tensor::scaled_dot_product_attention`].
     #[derive(Clone, Debug)]
     AttentionOptions {
-        /// Which keys count for which queries, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
+        /// The keys that count for each query, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
         attn_mask: Option<Tensor> = None,
         /// The share of weights set to 0 at random, the others growing in turn.
         dropout_p: f32 = 0.0,
-        /// Whether query `l` sees no key after `l`.
+        /// Hides the keys after `l` from query `l`.
         is_causal: bool = false,
-        /// What scores are multiplied by; `1 / sqrt(E)` where left out.
+        /// Factor of the scores; `1 / sqrt(E)` where left out.
         scale: Option<f32> = None,
-        /// Whether several heads of queries share one of keys and values.
+        /// Lets several heads of queries share one of keys and values.
         enable_gqa: bool = false,
     }
 }
@@ -47,7 +47,7 @@ pub struct MultiHeadWeights {
     pub in_proj_bias: Option<Tensor>,
     /// One more key and value for every sample, `[1, 1, E]` each.
     pub bias_kv: Option<[Tensor; 2]>,
-    /// Whether there is one more key and value of zeros.
+    /// Adds one more key and value of zeros.
     pub add_zero_attn: bool,
     /// The map behind the heads, `[out, E]`.
     pub out_proj_weight: Tensor,
@@ -56,16 +56,16 @@ pub struct MultiHeadWeights {
 }
 
 options! {
-    /// How one call of [`Tensor::multi_head_attention_forward`] weighs.
+    /// Options of one call of [`Tensor::multi_head_attention_forward`].
     #[derive(Clone, Debug)]
     MultiHeadOptions {
         /// Keys that do not count, `[N, S]`: true, or a number added to the scores.
         key_padding_mask: Option<Tensor> = None,
         /// Pairs that do not count, `[L, S]` or `[N heads, L, S]`: true, or a number added to the scores.
         attn_mask: Option<Tensor> = None,
-        /// Whether the weights are returned too.
+        /// Returns the weights too.
         need_weights: bool = true,
-        /// Whether they are their mean over the heads.
+        /// Returns their mean over the heads.
         average_attn_weights: bool = true,
         /// Says that `attn_mask`, which must be there, is the causal one.
         is_causal: bool = false,

@@ -6,7 +6,7 @@ use crate::graph::{Tensor, is_walking};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-/// What becomes of the floats that an operation is given.
+/// The treatment of the floats that an operation is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Policy {
     /// They are cast to f16: much arithmetic for what is loaded and stored, summed in f32.
@@ -45,7 +45,7 @@ fn policy(op: &str) -> Option<Policy> {
     LISTS.iter().find(|(_, ops)| ops.split(' ').any(|listed| listed == op)).map(|&(policy, _)| policy)
 }
 
-/// What autocast is set to on a thread.
+/// The setting of autocast on a thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Autocast {
     /// The narrow type.
@@ -56,9 +56,9 @@ pub(crate) struct Autocast {
 
 thread_local! {
     static AUTOCAST: Cell<Option<Autocast>> = const { Cell::new(None) };
-    /// How often it was set to something.
+    /// Number of times it was set to something.
     static MADE: Cell<u64> = const { Cell::new(0) };
-    /// How many settings lie in each other.
+    /// Number of settings that lie in each other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Casts of leaves by the leaves' nodes, so that a weight is cast once however often it is read.
     static WEIGHTS: RefCell<HashMap<u64, Tensor>> = RefCell::default();
@@ -77,7 +77,7 @@ pub(crate) fn set(autocast: Option<Autocast>) -> Setting {
     Setting { outer: AUTOCAST.replace(autocast) }
 }
 
-/// How often autocast was set to something on this thread.
+/// Number of times autocast was set to something on this thread.
 pub(crate) fn settings_made() -> u64 {
     MADE.get()
 }
@@ -93,7 +93,7 @@ impl Drop for Setting {
     }
 }
 
-/// What an operation under autocast does with what it is given. While it is held autocast is off, since an operation's own
+/// The casts of an operation under autocast. While it is held autocast is off, since an operation's own
 /// calls are of the types that it has chosen.
 pub(in crate::ops) struct Casting {
     policy: Option<Policy>,

@@ -1,4 +1,4 @@
-//! Whether the device has met a bad index.
+//! The flag of bad indices that the device has met.
 
 use crate::device::Adapter;
 use crate::error::Result;

@@ -34,14 +34,14 @@ impl Reduction {
 }
 
 options! {
-    /// How [`Tensor::cross_entropy`] and [`Tensor::nll_loss`] count.
+    /// Options of [`Tensor::cross_entropy`] and [`Tensor::nll_loss`].
     #[derive(Clone, Debug)]
     CrossEntropyOptions {
         /// A weight for each class, `[C]`.
         weight: Option<Tensor> = None,
         /// Elements with this label count for nothing. Has no meaning for probabilities.
         ignore_index: i64 = -100,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
         /// From 0 to 1: how much of each target is spread evenly over all classes.
         label_smoothing: f32 = 0.0,

@@ -11,20 +11,20 @@ use crate::options::options;
 use crate::shape::Shape;
 
 options! {
-    /// How [`Tensor::lstm`], [`Tensor::gru`], [`Tensor::rnn_tanh`] and [`Tensor::rnn_relu`] run, with PyTorch's names.
+    /// Options of [`Tensor::lstm`], [`Tensor::gru`], [`Tensor::rnn_tanh`] and [`Tensor::rnn_relu`], with PyTorch's names.
     #[derive(Clone, Copy, Debug)]
     RecurrentOptions {
-        /// Whether each layer has its two biases.
+        /// Adds its two biases to each layer.
         has_biases: bool = true,
         /// Layers one upon the other.
         num_layers: usize = 1,
         /// The share of the values between layers set to 0 at random in training.
         dropout: f32 = 0.0,
-        /// Whether this is training.
+        /// Drops out, as in training.
         train: bool = false,
-        /// Whether each layer also runs from the end, its outputs standing behind the others.
+        /// Runs each layer from the end too, its outputs standing behind the others.
         bidirectional: bool = false,
-        /// Whether sequences are `[N, T, ..]` instead of `[T, N, ..]`.
+        /// Takes sequences as `[N, T, ..]` instead of `[T, N, ..]`.
         batch_first: bool = false,
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::Parameter;
 use crate::number::nearest;
 
-/// Which average of the weights.
+/// The kind of an average of weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Averaging {
     /// `a = decay a + (1 - decay) p` after every step; the first step's weights as they are.
@@ -102,13 +102,13 @@ impl<O: Optimizer> Averaged<O> {
     /// Gives the parameters their averages' values for good.
     ///
     /// # Errors
-    /// What the device meets on the way.
+    /// Errors of the device.
     #[track_caller]
     pub fn apply(&self) -> Result<()> {
         self.average.update(|_, average| Ok(Moved { parameter: Some(average.clone()), value: None }))
     }
 
-    /// How far the average goes towards the weights of the last step.
+    /// Share of the way that the average goes towards the weights of the last step.
     fn share(&self) -> Option<f64> {
         match self.averaging {
             Averaging::Ema { decay } => Some(if self.taken == 1 { 1.0 } else { 1.0 - decay }),

@@ -45,7 +45,7 @@ pub(super) struct Bundle {
     pub group_of: Option<Tensor>,
     /// The numbers that have differed between the groups.
     pub varied: Vec<bool>,
-    /// How many of the steps counted were stopped, `[1, 1]` on the device, where one may have been.
+    /// The number of counted steps that were stopped, `[1, 1]` on the device, where one may have been.
     pub stopped: Option<Tensor>,
     runs: Option<Runs>,
     rows: Option<Rows>,
@@ -109,7 +109,7 @@ impl Bundle {
         })
     }
 
-    /// Which elements belong to which parameter.
+    /// The parameter of each element.
     pub fn runs(&mut self) -> Result<&Runs> {
         let runs = match self.runs.take() {
             Some(runs) => runs,
@@ -118,7 +118,7 @@ impl Bundle {
         Ok(self.runs.insert(runs))
     }
 
-    /// Which elements belong to which row of a weight.
+    /// The row of a weight of each element.
     pub fn rows(&mut self) -> Result<&Rows> {
         let rows = match self.rows.take() {
             Some(rows) => rows,
@@ -132,7 +132,7 @@ impl Bundle {
         iter::once(&self.parameters).chain(&self.buffers)
     }
 
-    /// Whether the members still lie in the packs: an assigned value stands for itself.
+    /// True where the members still lie in the packs: an assigned value stands for itself.
     pub fn is_whole(&self, slots: &[Slot]) -> bool {
         self.members.iter().enumerate().all(|(index, &member)| {
             let slot = &slots[member];

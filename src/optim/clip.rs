@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::ops::rule::Rule;
 
-/// How gradients are changed before a step, in this order.
+/// Changes of gradients before a step, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Clipping {
     pub value: Option<f64>,

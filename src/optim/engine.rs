@@ -1,4 +1,4 @@
-//! What all optimizers share: groups, and steps over packs.
+//! The engine of all optimizers: groups, and steps over packs.
 
 use super::algorithm::{Algorithm, Number, Step};
 use super::clip::{Clipping, Norm};

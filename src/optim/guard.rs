@@ -67,7 +67,7 @@ impl Guard {
         Guard { bad_indices, ..self }
     }
 
-    /// Whether a step was stopped since the guard was made: one number on the device, 1 if so and 0 if not; `None` before
+    /// The flag of a step stopped since the guard was made: one number on the device, 1 if so and 0 if not; `None` before
     /// the first step.
     pub fn found(&self) -> Option<&Tensor> {
         self.found.as_ref()
@@ -81,7 +81,7 @@ impl Guard {
         }
     }
 
-    /// Whether a step with so many elements that are not finite has to stop: 1 or 0. Remembers it too.
+    /// 1 where a step with so many elements that are not finite has to stop, or 0. Remembers it too.
     pub(super) fn stop(&mut self, not_finite: &Tensor) -> Result<Tensor> {
         let mut stop = ABOVE_ZERO.of(&[not_finite], [])?;
         if self.bad_indices {

@@ -13,7 +13,7 @@ options! {
     LookaheadOptions {
         /// Steps of the optimizer for one of the slow weights.
         k: u64 = 5,
-        /// How far the slow weights go, of the way to the fast ones.
+        /// Share of the way that the slow weights go to the fast ones.
         alpha: f64 = 0.5,
     }
 }

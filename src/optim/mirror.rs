@@ -25,7 +25,7 @@ pub(super) struct Lent {
     before: Vec<(Place, Tensor)>,
 }
 
-/// What is assigned to as a whole.
+/// A value that is assigned to as a whole.
 enum Place {
     Pack(Arc<Pack>),
     Alone(Parameter),

@@ -138,7 +138,7 @@ pub trait Optimizer {
     /// How many steps each parameter has taken, in the order of [`parameters`](Optimizer::parameters).
     ///
     /// # Errors
-    /// What went wrong on the device, where it has to be asked.
+    /// Errors of the device, where it has to be asked.
     fn steps(&self) -> Result<Vec<u64>>;
 
     /// Sets the steps taken, from a checkpoint.

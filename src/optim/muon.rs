@@ -9,7 +9,7 @@ use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::shape::Shape;
 
-/// How far [`Muon`] moves a matrix of `rows` by `columns`, as a multiple of the rate.
+/// Distance that [`Muon`] moves a matrix of `rows` by `columns`, as a multiple of the rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AdjustLr {
     /// `sqrt(max(1, rows / columns))`.
@@ -38,7 +38,7 @@ options! {
         eps: f64 = 1e-7,
         /// Iterations.
         ns_steps: usize = 5,
-        /// How the rate follows from the sizes of a matrix.
+        /// Rule by which the rate follows from the sizes of a matrix.
         adjust_lr_fn: AdjustLr = AdjustLr::Original,
     }
 }
@@ -54,7 +54,7 @@ options! {
 /// Parameters of fewer dimensions are an error: they belong to another optimizer, such as [`AdamW`](super::AdamW).
 pub type Muon = Engine<MuonOptions>;
 
-/// What a Muon computes.
+/// The formula of a Muon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Form {
     nesterov: bool,

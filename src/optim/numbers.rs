@@ -11,7 +11,7 @@ use crate::shape::Shape;
 /// The numbers of `groups`, those of the bundle, as `[blocks, of_block]`: each block has its group's, `of_block` times. That
 /// is a multiple of 4, as [`table`] wants it.
 ///
-/// What follows from the number of the step is computed in double precision, where that number is known: the device alone
+/// Numbers that follow from that of the step are computed in double precision, where that number is known: the device alone
 /// knows it once a step may have been stopped there.
 #[track_caller]
 pub(super) fn numbers(bundle: &mut Bundle, steps: u64, groups: &[Vec<Number>], of_block: usize) -> Result<Vec<Tensor>> {
@@ -64,7 +64,7 @@ struct Spread<'a> {
     bundle: &'a mut Bundle,
     /// Of the result.
     shape: Shape,
-    /// How many there were.
+    /// The number of them.
     count: usize,
 }
 

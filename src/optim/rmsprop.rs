@@ -35,7 +35,7 @@ options! {
 /// `b = momentum b + g' / d`, and `p` becomes `p - lr b`.
 pub type RmsProp = Engine<RmsPropOptions>;
 
-/// Whether there is a momentum and whether it is centred.
+/// The formula of an RMSprop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Form {
     has_momentum: bool,

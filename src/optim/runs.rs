@@ -9,13 +9,13 @@ use std::iter;
 /// Elements that are added up in one piece: an invocation adds up 64 of them.
 const MOST_OF_CHUNK: usize = 4096;
 
-/// Which elements of a pack belong together. What lies between parameters may be anything and belongs to none.
+/// Runs of elements of a pack that belong together. Elements between parameters may be anything and belong to none.
 pub(super) struct Runs {
     /// Pieces of parameters, `[C, 2]`: first element and length.
     chunks: Tensor,
     /// The pieces of each parameter, `[P, 2]`.
     parameters: Tensor,
-    /// How many elements each parameter has, `[P]`.
+    /// The number of elements of each parameter, `[P]`.
     numels: Tensor,
     /// The parameter of each block, `[blocks]`.
     of_block: Tensor,

@@ -18,9 +18,9 @@ const EPS: f32 = 1e-12;
 options! {
     /// Options of [`Sam`]; the defaults are the paper's.
     SamOptions {
-        /// How far the way up is.
+        /// Length of the way up.
         rho: f64 = 0.05,
-        /// Whether the way is as long for large weights as for small ones, in their own measure (ASAM).
+        /// Makes the way as long for large weights as for small ones, in their own measure (ASAM).
         adaptive: bool = false,
     }
 }
@@ -55,13 +55,13 @@ pub struct Sam<O> {
     runs: Vec<(Weak<Pack>, Runs)>,
 }
 
-/// Where the parameters are.
+/// The place of the parameters.
 enum Place {
-    /// Where the last step left them.
+    /// The place where the last step left them.
     Down,
     /// Up, and what they were before.
     Up(Vec<(Values, Tensor)>),
-    /// Where the last step left them, with the gradient of the place above.
+    /// The place where the last step left them, with the gradient of the place above.
     Back,
 }
 

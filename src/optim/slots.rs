@@ -189,7 +189,7 @@ impl Slots {
         self.devices().iter().try_for_each(Device::flush)
     }
 
-    /// Where their random streams stand.
+    /// The states of their random streams.
     fn streams(&self) -> Vec<(Device, RandomState)> {
         let stream = |device: Device| {
             let state = device.random_state();
@@ -254,7 +254,7 @@ impl Slots {
         Ok(())
     }
 
-    /// Whether a step by these gradients has to stop, as the guard sees it.
+    /// The guard's flag for a step by these gradients.
     #[track_caller]
     fn stop(&mut self, guard: &mut Guard, gradients: &[(usize, Tensor)]) -> Result<Option<Tensor>> {
         let mut total: Option<Tensor> = None;

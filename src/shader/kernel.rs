@@ -110,7 +110,7 @@ pub enum Word {
     Fault(Fault),
 }
 
-/// What it means that a kernel meets a bad index. The operation is the one that the caller asked for.
+/// Meaning of a bad index that a kernel meets. The operation is the one that the caller asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The operation has an index out of range: [`Error::IndexOutOfRange`].

@@ -71,7 +71,7 @@ impl LrFinder {
         LrFinder { end_lr, ..self }
     }
 
-    /// How many steps there are, at least 2.
+    /// The number of steps, at least 2.
     #[must_use]
     pub fn steps(self, steps: usize) -> LrFinder {
         LrFinder { steps, ..self }
@@ -89,7 +89,7 @@ impl LrFinder {
         LrFinder { smoothing, ..self }
     }
 
-    /// How many times the best smoothed loss ends the test: 4 unless set.
+    /// Multiple of the best smoothed loss that ends the test: 4 unless set.
     #[must_use]
     pub fn divergence(self, divergence: f64) -> LrFinder {
         LrFinder { divergence, ..self }
@@ -203,7 +203,7 @@ impl Before {
     }
 }
 
-/// What a range test has found.
+/// Results of a range test.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LrCurve {
@@ -213,7 +213,7 @@ pub struct LrCurve {
     pub losses: Vec<f64>,
     /// The same, smoothed.
     pub smoothed: Vec<f64>,
-    /// Whether the test ended because the loss diverged.
+    /// True where the test ended because the loss diverged.
     pub diverged: bool,
 }
 

@@ -23,7 +23,7 @@ impl RunningMean {
     /// The mean of nothing yet.
     ///
     /// # Errors
-    /// What the device meets on the way.
+    /// Errors of the device.
     pub fn new(device: &Device) -> Result<RunningMean> {
         // Values handed in, not computed: the first addition has the same plan as all later ones.
         let sum = Parameter::buffer("running_mean", &Tensor::scalar(device, 0.0f32)?);

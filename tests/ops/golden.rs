@@ -28,7 +28,7 @@ fn one_in() -> usize {
     std::env::var("WGRAD_TEST_SAMPLE").map_or(1, |text| text.parse().expect("WGRAD_TEST_SAMPLE is a number"))
 }
 
-/// Whether an adapter runs every trajectory, and not every third one of each file as it does otherwise.
+/// True where an adapter runs every trajectory, and not every third one of each file as it does otherwise.
 fn all_trajectories() -> bool {
     std::env::var_os("WGRAD_TEST_ALL").is_some() || std::env::var_os("WGRAD_TEST_FILE").is_some()
 }

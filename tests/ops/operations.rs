@@ -88,7 +88,7 @@ fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// How many golden cases each operation has. Those of training have a dot in their names.
+/// The number of golden cases of each operation. Those of training have a dot in their names.
 fn golden() -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for entry in std::fs::read_dir(root("tests/golden")).unwrap() {

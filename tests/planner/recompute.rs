@@ -52,7 +52,7 @@ fn devices() -> Vec<Device> {
     [Some(Device::reference()), common::poisoned(Disable::default())].into_iter().flatten().collect()
 }
 
-/// How a chain is run.
+/// A way to run a chain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum How {
     Kept,

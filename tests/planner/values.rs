@@ -57,7 +57,7 @@ fn fusing_and_reusing_memory_change_no_value() {
             let error = (f64::from(got) - expected).abs();
             assert!(error <= allowed, "seed {seed}, {how}: expected {expected}, got {got}");
         }
-        // What is held reads the same as what the reference computes.
+        // Held values read the same as the reference's.
         let mut reference = Vec::new();
         program(&Device::reference(), seed, |t| reference.push(t.clone())).unwrap();
         for (i, (got, expected)) in held.iter().zip(&reference).enumerate() {

@@ -110,7 +110,7 @@ fn algorithms_are_pytorchs() {
     }
 }
 
-/// What follows from the number of a step is computed on the device then.
+/// The device computes then what follows from the number of a step.
 #[test]
 fn a_stopped_step_changes_no_algorithm() {
     for device in devices() {

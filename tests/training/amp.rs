@@ -283,7 +283,7 @@ fn peak(noop: Noop, options: &AutocastOptions) -> u64 {
     device.stats().bytes_live_peak
 }
 
-/// What is kept for gradients is f16; temporaries are not.
+/// Values kept for gradients are f16; temporaries are not.
 #[test]
 fn half_precision_keeps_half_as_much() {
     for noop in [software(), gpu()] {

@@ -11,7 +11,7 @@ use wgrad::{
     Tensor, TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 
-/// What PyTorch 2.15 (torchvision 0.29 for focal losses) computes in double precision with the modules of the same names.
+/// Expected values are those of PyTorch 2.15 (torchvision 0.29 for focal losses) in double precision, by the modules of the same names.
 #[test]
 fn losses_are_pytorchs() {
     let device = Device::reference();

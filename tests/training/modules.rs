@@ -173,7 +173,7 @@ fn a_forgotten_child_is_refused_by_name() {
     assert!(replaced.check_reaches_all().unwrap_err().to_string().contains(buffer.name()));
 }
 
-/// What PyTorch does with two numbers `p` and losses `p^2 / 2` where the first has no gradient in some of the steps.
+/// PyTorch's results for two numbers `p` and losses `p^2 / 2` where the first has no gradient in some of the steps.
 fn expected(adam: bool, frozen: [bool; 6]) -> [f64; 2] {
     let mut p = [3.0f64, -2.0];
     let (mut m, mut v, mut steps) = ([0.0f64; 2], [0.0f64; 2], [0i32; 2]);

@@ -17,7 +17,7 @@ use wgrad::{CrossEntropyOptions, Device, Tensor};
 
 const STEPS: u64 = 24;
 const BATCHES: u64 = 7;
-/// When the last layer joins the training.
+/// The step at which the last layer joins the training.
 const JOINS: u64 = 5;
 
 struct Net {
@@ -202,7 +202,7 @@ fn parts_that_do_not_fit_change_nothing() {
     let unknown = |run: &mut Run| train::load(&path, &run.device, &run.net, &mut [("scaler", &mut run.body)]).map(drop);
     refused(&mut { unknown }, "there is no scaler in it");
 
-    // What the host checks last is refused before anything has moved: a rate that the last part does not take.
+    // The host's last check refuses before anything has moved: a rate that the last part does not take.
     let mut numbers = second.head.numbers().unwrap();
     numbers.insert("lr".into(), vec![-1.0]);
     assert!(second.head.check_numbers(&numbers).is_err());

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Templates that no adapter of the suite runs, or whose result means nothing: SwiftShader's arithmetic, which
 # `make test-swiftshader` tests, cooperative matrices, and the loop that measures how fast an adapter is.
 APART = ["driver_math", "matmul_cooperative", "peak"]
-# How many are drawn of each template, in case that the first are refused.
+# Number drawn of each template, in case the first are refused.
 EACH = 4
 # Files of the planner that write kernels.
 PLANNER = ["access", "code", "combine", "domain", "eights", "epilogue", "loops", "lower", "pack", "pointwise", "rows"]

@@ -8,7 +8,7 @@ use crate::ops::{Conv2dOptions, Padding};
 use crate::options::options;
 
 options! {
-    /// What [`ConvNormActivation`] is made of; the defaults are those of torchvision's `Conv2dNormActivation`.
+    /// Options of [`ConvNormActivation`]; the defaults are those of torchvision's `Conv2dNormActivation`.
     #[derive(Clone, Copy, Debug)]
     ConvNormActivationOptions {
         /// Height and width of the filters.

@@ -57,7 +57,7 @@ impl Module for DepthwiseSeparable {
 }
 
 options! {
-    /// What [`InvertedResidual`] is made of; by default MobileNetV2's block, without squeeze and excitation or stochastic
+    /// Options of [`InvertedResidual`]; by default MobileNetV2's block, without squeeze and excitation or stochastic
     /// depth.
     #[derive(Clone, Copy, Debug)]
     InvertedResidualOptions {
@@ -98,7 +98,7 @@ options! {
 /// ```
 pub struct InvertedResidual {
     block: Sequential,
-    /// Where the input is added.
+    /// Present where the input is added.
     stochastic_depth: Option<StochasticDepth>,
 }
 

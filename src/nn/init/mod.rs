@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};
 use crate::shape::Shape;
 
-/// Which side's variance [`kaiming_normal`] and [`kaiming_uniform`] preserve.
+/// The side whose variance [`kaiming_normal`] and [`kaiming_uniform`] preserve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FanMode {
     /// That of values in the forward pass.
@@ -36,7 +36,7 @@ pub enum FanMode {
     FanOut,
 }
 
-/// What follows a layer, by which its weights are scaled.
+/// The function behind a layer, by which its weights are scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Nonlinearity {
     /// Nothing: linear and convolutional layers themselves.
@@ -67,7 +67,7 @@ impl Nonlinearity {
     }
 }
 
-/// How many numbers an output of a weight `[out, in, ..kernel]` is computed from, and how many outputs a number goes into:
+/// Fans of a weight `[out, in, ..kernel]`: the numbers that an output is computed from, and the outputs that a number goes into,
 /// `in * kernel` and `out * kernel`.
 ///
 /// # Errors

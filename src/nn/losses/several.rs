@@ -22,14 +22,14 @@ options! {
     CosineEmbeddingLoss {
         /// The cosine below which different pairs cost nothing.
         margin: f32 = 0.0,
-        /// What becomes of the losses of the pairs.
+        /// Reduction of the losses of the pairs.
         reduction: Reduction = Reduction::Mean,
     }
     /// A hinge on the order of two scores; see [`Tensor::margin_ranking_loss`].
     MarginRankingLoss {
-        /// How far apart the scores should be.
+        /// Distance that the scores should have.
         margin: f32 = 0.0,
-        /// What becomes of the losses of the pairs.
+        /// Reduction of the losses of the pairs.
         reduction: Reduction = Reduction::Mean,
     }
 }

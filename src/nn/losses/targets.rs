@@ -21,33 +21,33 @@ with_options! {
 options! {
     /// The squared error; see [`Tensor::mse_loss`].
     MseLoss {
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// The absolute error; see [`Tensor::l1_loss`].
     L1Loss {
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// The absolute error, squared near 0; see [`Tensor::smooth_l1_loss`].
     SmoothL1Loss {
         /// The error at which it becomes linear.
         beta: f32 = 1.0,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// The squared error, linear far from 0; see [`Tensor::huber_loss`].
     HuberLoss {
         /// The error at which it becomes linear.
         delta: f32 = 1.0,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// Cross entropy of probabilities of yes or no; see [`Tensor::binary_cross_entropy`].
     BceLoss {
         /// A weight for each element, of a shape that broadcasts to the input's.
         weight: Option<Tensor> = None,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// Cross entropy of logits of yes or no; see [`Tensor::binary_cross_entropy_with_logits`].
@@ -56,7 +56,7 @@ options! {
         weight: Option<Tensor> = None,
         /// A weight for each yes, of a shape that broadcasts to the input's.
         pos_weight: Option<Tensor> = None,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// Cross entropy of logits that easy examples count little for; see [`Tensor::sigmoid_focal_loss`], whose defaults these
@@ -64,40 +64,40 @@ options! {
     SigmoidFocalLoss {
         /// The share of a yes, or below 0 for none.
         alpha: f32 = 0.25,
-        /// How much less easy examples count.
+        /// Strength by which easy examples count less.
         gamma: f32 = 2.0,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
-    /// How little two masks overlap; see [`Tensor::dice_loss`].
+    /// One minus the overlap of two masks; see [`Tensor::dice_loss`].
     DiceLoss {
         /// Added to both sides of the fraction.
         smooth: f32 = 1.0,
-        /// What becomes of the losses of the samples and classes.
+        /// Reduction of the losses of the samples and classes.
         reduction: Reduction = Reduction::Mean,
     }
     /// A hinge for distances of pairs, 1 for alike and -1 for not; see [`Tensor::hinge_embedding_loss`].
     HingeEmbeddingLoss {
         /// The distance past which different pairs cost nothing.
         margin: f32 = 1.0,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// Logistic loss of scores and signs; see [`Tensor::soft_margin_loss`].
     SoftMarginLoss {
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// A hinge between the scores of all labels and all others; see [`Tensor::multilabel_margin_loss`].
     MultiLabelMarginLoss {
-        /// What becomes of the losses of the samples.
+        /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }
     /// Cross entropy of several labels' logits; see [`Tensor::multilabel_soft_margin_loss`].
     MultiLabelSoftMarginLoss {
         /// A weight for each class, `[C]`.
         weight: Option<Tensor> = None,
-        /// What becomes of the losses of the samples.
+        /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }
 }

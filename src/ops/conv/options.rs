@@ -49,9 +49,9 @@ options! {
     ConvTransposeOptions<const D: usize> {
         /// Distance in the output between the places of two neighbouring inputs.
         stride: [usize; D] = [1; D],
-        /// How much is left out at each end of the output.
+        /// Elements left out at each end of the output.
         padding: [usize; D] = [0; D],
-        /// How much is added at the end of the output: which of the sizes that a strided convolution maps to the input's
+        /// Elements added at the end of the output: the one of the sizes that a strided convolution maps to the input's
         /// is meant. Less than the stride or the dilation.
         output_padding: [usize; D] = [0; D],
         /// Distance between the taps of the kernel.

@@ -28,11 +28,11 @@ options! {
     /// The options of [`Tensor::roi_align`], with torchvision's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq)]
     RoiAlignOptions {
-        /// What boxes are multiplied with to be positions in the input.
+        /// Factor that makes boxes positions in the input.
         spatial_scale: f32 = 1.0,
         /// Samples a bin in each dimension; where left out, as many as the bin is long, rounded up.
         sampling_ratio: Option<usize> = None,
-        /// Whether positions are moved by half an element, so that they count from the centres.
+        /// Moves positions by half an element, so that they count from the centres.
         aligned: bool = false,
     }
 }

@@ -17,7 +17,7 @@ const TEMPLATE: &str = include_str!("../../../shaders/gather.wgsl");
 /// `output[o, j, i] = input[o, index[o, j, i], i]`; an index of one dimension is `index[j]`.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Gather {
-    /// What a bad index means.
+    /// Meaning of a bad index.
     pub fault: Fault,
 }
 

@@ -11,7 +11,7 @@ use crate::ops::cross_entropy::Reduction;
 use crate::options::options;
 
 options! {
-    /// How [`Tensor::multi_margin_loss`] counts.
+    /// Options of [`Tensor::multi_margin_loss`].
     #[derive(Clone, Debug)]
     MultiMarginOptions {
         /// The power of each shortfall: 1 or 2.
@@ -20,7 +20,7 @@ options! {
         margin: f32 = 1.0,
         /// A weight for each class, `[C]`.
         weight: Option<Tensor> = None,
-        /// What becomes of the losses of the samples.
+        /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }
 }

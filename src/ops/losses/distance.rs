@@ -11,14 +11,14 @@ use crate::ops::cross_entropy::Reduction;
 use crate::options::options;
 
 options! {
-    /// How [`Tensor::triplet_margin_with_distance_loss`] counts.
+    /// Options of [`Tensor::triplet_margin_with_distance_loss`].
     #[derive(Clone, Copy, Debug)]
     TripletMarginWithDistanceOptions {
         /// By how much the negative example should be further away; above 0.
         margin: f32 = 1.0,
-        /// Whether the distance from the positive to the negative example counts where it is the smaller one.
+        /// Counts the distance from the positive to the negative example where it is the smaller one.
         swap: bool = false,
-        /// What becomes of the losses of the samples.
+        /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }
 }

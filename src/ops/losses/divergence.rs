@@ -23,12 +23,12 @@ pub enum KlDivReduction {
 }
 
 options! {
-    /// How [`Tensor::kl_div`] counts.
+    /// Options of [`Tensor::kl_div`].
     #[derive(Clone, Copy, Debug)]
     KlDivOptions {
-        /// What becomes of the values of the elements.
+        /// Reduction of the values of the elements.
         reduction: KlDivReduction = KlDivReduction::default(),
-        /// Whether the target holds logarithms, as the input does.
+        /// Takes a target of logarithms, as the input is.
         log_target: bool = false,
     }
 }

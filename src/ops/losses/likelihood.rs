@@ -12,29 +12,29 @@ use crate::shader::Fault;
 use std::f32::consts::TAU;
 
 options! {
-    /// How [`Tensor::poisson_nll_loss`] counts.
+    /// Options of [`Tensor::poisson_nll_loss`].
     #[derive(Clone, Copy, Debug)]
     PoissonNllOptions {
-        /// Whether the input is the logarithm of the rate.
+        /// Takes the logarithm of the rate as the input.
         log_input: bool = true,
-        /// Whether to add Stirling's approximation of `log(target!)`.
+        /// Adds Stirling's approximation of `log(target!)`.
         full: bool = false,
         /// Added to a rate before its logarithm is taken.
         eps: f32 = 1e-8,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
 }
 
 options! {
-    /// How [`Tensor::gaussian_nll_loss`] counts.
+    /// Options of [`Tensor::gaussian_nll_loss`].
     #[derive(Clone, Copy, Debug)]
     GaussianNllOptions {
-        /// Whether to add the constant `log(2 pi) / 2`.
+        /// Adds the constant `log(2 pi) / 2`.
         full: bool = false,
         /// The least variance; above 0.
         eps: f32 = 1e-6,
-        /// What becomes of the losses of the elements.
+        /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
 }

@@ -9,7 +9,7 @@ use crate::ops::cross_entropy::Reduction;
 use crate::options::options;
 
 options! {
-    /// How [`Tensor::triplet_margin_loss`] measures.
+    /// Options of [`Tensor::triplet_margin_loss`].
     #[derive(Clone, Copy, Debug)]
     TripletMarginOptions {
         /// By how much the negative example should be further away; above 0.
@@ -18,9 +18,9 @@ options! {
         p: f32 = 2.0,
         /// Added to each difference.
         eps: f32 = 1e-6,
-        /// Whether the distance from the positive to the negative example counts where it is the smaller one.
+        /// Counts the distance from the positive to the negative example where it is the smaller one.
         swap: bool = false,
-        /// What becomes of the losses of the samples.
+        /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }
 }

@@ -7,12 +7,12 @@ use crate::ops::case::Case;
 use crate::options::options;
 
 options! {
-    /// How [`batch_norm`](Tensor::batch_norm) goes about it; by default as in evaluation.
+    /// Options of [`batch_norm`](Tensor::batch_norm); by default as in evaluation.
     #[derive(Clone, Copy, Debug, PartialEq)]
     BatchNormOptions {
         /// Normalize by the batch's own mean and variance, and move the running ones towards them.
         training: bool = false,
-        /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
+        /// Share by which the running statistics move: `running (1 - momentum) + batch momentum`.
         momentum: f32 = 0.1,
         /// Added to the variance.
         eps: f32 = 1e-5,

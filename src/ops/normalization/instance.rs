@@ -7,12 +7,12 @@ use crate::ops::case::Case;
 use crate::options::options;
 
 options! {
-    /// How [`instance_norm`](Tensor::instance_norm) goes about it.
+    /// Options of [`instance_norm`](Tensor::instance_norm).
     #[derive(Clone, Copy, Debug, PartialEq)]
     InstanceNormOptions {
         /// Normalize by each sample's own mean and variance, and move the running ones towards them.
         use_input_stats: bool = true,
-        /// How far the running statistics move: `running (1 - momentum) + batch momentum`.
+        /// Share by which the running statistics move: `running (1 - momentum) + batch momentum`.
         momentum: f32 = 0.1,
         /// Added to the variance.
         eps: f32 = 1e-5,

@@ -27,11 +27,11 @@ options! {
         stride: Option<[usize; D]> = None,
         /// Zeros before and after each dimension of the input, at most half the window.
         padding: [usize; D] = [0; D],
-        /// Whether a last window may reach past the end of the padded input; what is past it does not count.
+        /// Lets a last window reach past the end of the padded input; what is past it does not count.
         ceil_mode: bool = false,
-        /// Whether the zeros of the padding count as elements.
+        /// Counts the zeros of the padding as elements.
         count_include_pad: bool = true,
-        /// What sums are divided by, instead of the number of elements.
+        /// Divisor of the sums, instead of the number of elements.
         divisor_override: Option<i64> = None,
     }
 }

@@ -33,7 +33,7 @@ options! {
         padding: [usize; D] = [0; D],
         /// Distance between the elements of a window.
         dilation: [usize; D] = [1; D],
-        /// Whether a last window may reach past the end of the padded input.
+        /// Lets a last window reach past the end of the padded input.
         ceil_mode: bool = false,
     }
 }

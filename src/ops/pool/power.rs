@@ -17,7 +17,7 @@ options! {
     LpPoolOptions<const D: usize> {
         /// Steps of the window; the window's size where left out.
         stride: Option<[usize; D]> = None,
-        /// Whether a last window may reach past the end of the input.
+        /// Lets a last window reach past the end of the input.
         ceil_mode: bool = false,
     }
 }

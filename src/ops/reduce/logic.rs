@@ -25,7 +25,7 @@ impl Tensor {
 }
 
 reduction! {
-    /// Whether all elements over `dims` are true, that is, not 0; true over nothing.
+    /// True where all elements over `dims` are true, that is, not 0; true over nothing.
     ///
     /// Takes any element type and gives bool. NaN is not 0.
     ///
@@ -43,7 +43,7 @@ reduction! {
 }
 
 reduction! {
-    /// Whether any element over `dims` is true, that is, not 0; false over nothing.
+    /// True where any element over `dims` is true, that is, not 0; false over nothing.
     ///
     /// # Errors
     /// As [`all`](Tensor::all).
@@ -59,7 +59,7 @@ reduction! {
 }
 
 reduction! {
-    /// How many elements over `dims` are not 0, in i32.
+    /// The number of elements over `dims` that are not 0, in i32.
     ///
     /// # Errors
     /// As [`all`](Tensor::all).

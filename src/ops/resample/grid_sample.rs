@@ -40,11 +40,11 @@ options! {
     /// The options of [`Tensor::grid_sample`], with PyTorch's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     GridSampleOptions {
-        /// How a value is made.
+        /// Interpolation between elements.
         mode: GridSampleMode = GridSampleMode::default(),
-        /// What lies past the edges.
+        /// Values past the edges.
         padding_mode: GridSamplePadding = GridSamplePadding::default(),
-        /// Whether -1 and 1 are the centres of the corner elements, instead of their outer edges.
+        /// Takes -1 and 1 for the centres of the corner elements, instead of their outer edges.
         align_corners: bool = false,
     }
 }

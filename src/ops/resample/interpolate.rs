@@ -42,16 +42,16 @@ options! {
     InterpolateOptions {
         /// The new sizes.
         size: Option<Vec<usize>> = None,
-        /// What the old sizes are multiplied with; the product is rounded down.
+        /// Factors of the old sizes; the product is rounded down.
         scale_factor: Option<Vec<f64>> = None,
-        /// How new elements are made.
+        /// Interpolation between elements.
         mode: InterpolateMode = InterpolateMode::default(),
-        /// Whether the centres of the corner elements stay in place, instead of their outer edges; for the linear and
+        /// Keeps the centres of the corner elements in place, instead of their outer edges; for the linear and
         /// cubic modes only.
         align_corners: Option<bool> = None,
-        /// Whether positions go by the ratio of the sizes where a `scale_factor` is given, instead of by that factor.
+        /// Lets positions go by the ratio of the sizes where a `scale_factor` is given, instead of by that factor.
         recompute_scale_factor: Option<bool> = None,
-        /// Whether the filter widens as the image shrinks; for bilinear, bicubic and lanczos.
+        /// Widens the filter as the image shrinks; for bilinear, bicubic and lanczos.
         antialias: bool = false,
     }
 }

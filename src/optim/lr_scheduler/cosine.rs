@@ -74,7 +74,7 @@ impl CosineAnnealingWarmRestarts {
         CosineAnnealingWarmRestarts { t_0, t_mult: 1, eta_min: 0.0 }
     }
 
-    /// How many times as long each half is as the one before.
+    /// Factor of each half's length to the one before.
     #[must_use]
     pub fn t_mult(self, t_mult: u64) -> CosineAnnealingWarmRestarts {
         CosineAnnealingWarmRestarts { t_mult, ..self }

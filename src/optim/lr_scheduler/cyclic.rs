@@ -8,7 +8,7 @@ use std::fmt;
 
 type Scale = Box<dyn Fn(f64) -> f64 + Send + Sync>;
 
-/// How the peaks of [`CyclicLr`] change.
+/// Change of [`CyclicLr`]'s peaks.
 pub enum CyclicMode {
     /// They stay as high.
     Triangular,
@@ -88,13 +88,13 @@ impl CyclicLr {
         CyclicLr { step_size_down, ..self }
     }
 
-    /// How the peaks change: not at all unless set.
+    /// Change of the peaks: none unless set.
     #[must_use]
     pub fn mode(self, mode: CyclicMode) -> CyclicLr {
         CyclicLr { mode, ..self }
     }
 
-    /// Whether the momentum goes the other way: true unless set.
+    /// Moves the momentum the other way: true unless set.
     #[must_use]
     pub fn cycle_momentum(self, cycle_momentum: bool) -> CyclicLr {
         CyclicLr { cycle_momentum, ..self }

@@ -66,7 +66,7 @@ impl LrScheduler {
         Ok(())
     }
 
-    /// How many steps were taken.
+    /// The number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
     }

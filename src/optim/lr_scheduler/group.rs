@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// What a schedule sees of a group of parameters.
+/// A group of parameters as a schedule sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupRates {
     /// The rate that the group started with (PyTorch's `initial_lr`).

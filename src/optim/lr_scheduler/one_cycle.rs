@@ -58,7 +58,7 @@ pub struct OneCycleLr {
     three_phase: bool,
 }
 
-/// Where a phase of [`OneCycleLr`] starts or ends.
+/// An end of a phase of [`OneCycleLr`].
 #[derive(Clone, Copy)]
 enum Corner {
     Initial,
@@ -99,7 +99,7 @@ impl OneCycleLr {
         OneCycleLr { anneal, ..self }
     }
 
-    /// Whether the momentum goes the other way: true unless set.
+    /// Moves the momentum the other way: true unless set.
     #[must_use]
     pub fn cycle_momentum(self, cycle_momentum: bool) -> OneCycleLr {
         OneCycleLr { cycle_momentum, ..self }
@@ -117,19 +117,19 @@ impl OneCycleLr {
         OneCycleLr { momenta: Momenta { max: max_momentum.into(), ..self.momenta }, ..self }
     }
 
-    /// How many times as large `max_lr` is as the first rate: 25 unless set.
+    /// Ratio of `max_lr` to the first rate: 25 unless set.
     #[must_use]
     pub fn div_factor(self, div_factor: f64) -> OneCycleLr {
         OneCycleLr { div_factor, ..self }
     }
 
-    /// How many times as large the first rate is as the last: 10,000 unless set.
+    /// Ratio of the first rate to the last: 10,000 unless set.
     #[must_use]
     pub fn final_div_factor(self, final_div_factor: f64) -> OneCycleLr {
         OneCycleLr { final_div_factor, ..self }
     }
 
-    /// Whether the rate falls to the first one in the same time as it rose, and from there to the last: false unless set.
+    /// Lets the rate fall to the first one in the same time as it rose, and from there to the last: false unless set.
     #[must_use]
     pub fn three_phase(self, three_phase: bool) -> OneCycleLr {
         OneCycleLr { three_phase, ..self }

@@ -10,7 +10,7 @@ use crate::state::{self, Numbers, State, is_count};
 
 const OP: &str = "ReduceLrOnPlateau";
 
-/// Which measurements are better.
+/// The better of two measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plateau {
     /// Smaller ones, such as a loss.
@@ -89,7 +89,7 @@ impl ReduceLrOnPlateau {
         ReduceLrOnPlateau { factor, ..self }
     }
 
-    /// How many measurements in a row may be no better.
+    /// Number of measurements in a row that may be no better.
     #[must_use]
     pub fn patience(self, patience: u64) -> ReduceLrOnPlateau {
         ReduceLrOnPlateau { patience, ..self }

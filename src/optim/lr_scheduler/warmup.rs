@@ -37,7 +37,7 @@ impl LinearWarmup {
         LinearWarmup { warmup_lr_init, ..self }
     }
 
-    /// Whether the schedule begins after the warm-up: false unless set.
+    /// Begins the schedule after the warm-up: false unless set.
     #[must_use]
     pub fn warmup_prefix(self, warmup_prefix: bool) -> LinearWarmup {
         LinearWarmup { warmup_prefix, ..self }

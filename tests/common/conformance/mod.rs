@@ -201,7 +201,7 @@ impl Case {
         })
     }
 
-    /// Whether it is a trajectory of parameters.
+    /// True for a trajectory of parameters.
     pub fn is_trajectory(&self) -> bool {
         self.op.starts_with("optim.")
     }

@@ -15,14 +15,14 @@ use crate::shape::Shape;
 use kernels::{CtcLoss, MOST_LABELS, OP};
 
 options! {
-    /// How [`Tensor::ctc_loss`] counts.
+    /// Options of [`Tensor::ctc_loss`].
     #[derive(Clone, Copy, Debug)]
     CtcLossOptions {
         /// The class that stands for no label.
         blank: usize = 0,
-        /// What becomes of the losses of the samples. The mean divides each by the number of its labels first.
+        /// Reduction of the losses of the samples. The mean divides each by the number of its labels first.
         reduction: Reduction = Reduction::default(),
-        /// Whether samples with more labels than fit into their time, whose loss is infinite, cost nothing.
+        /// Lets samples with more labels than fit into their time, whose loss is infinite, cost nothing.
         zero_infinity: bool = false,
     }
 }

@@ -10,7 +10,7 @@ use super::{Case, Refusal, Values};
 use attributes::Attributes;
 use wgrad::Device;
 
-/// What a case of training gives, where it is one.
+/// Results of a case of training, where it is one.
 pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Refusal>> {
     let (room, name) = case.op.split_once('.')?;
     match room {
