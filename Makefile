@@ -7,7 +7,7 @@
 export LP_NUM_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 # Features that aren't built by default and are tested all the same.
-FEATURES = --features images
+FEATURES = --features cli
 
 # Trains LeNet-5 on MNIST, on the CPU reference where no driver can be had. `make mnist ARGS="--epochs 8"`.
 mnist: driver
@@ -46,8 +46,8 @@ mutants: driver
 # What CI runs besides the tests; kernels are looked at where there is Mesa's compiler for AMD GPUs.
 check: driver
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
-	cargo clippy $(FEATURES) --lib --test data -- -D warnings
+	cargo clippy --lib -- -D warnings
+	cargo clippy $(FEATURES) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(FEATURES) --no-deps
 	cargo run $(FEATURES) --example shader-stats
 

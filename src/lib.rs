@@ -41,6 +41,8 @@ mod error;
 mod file;
 mod graph;
 mod host_tensor;
+pub mod logs;
+pub mod metrics;
 pub mod models;
 pub mod nn;
 mod number;
@@ -52,12 +54,16 @@ mod plan;
 pub mod prelude;
 mod profile;
 mod reference;
+#[cfg(feature = "report")]
+pub mod report;
 mod shader;
 mod shape;
 mod state;
 mod tensor;
 pub mod train;
+pub mod transforms;
 mod tune;
+pub mod weights;
 
 pub use device::{AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
 pub use dims::{Dim, Dims};

@@ -1,0 +1,1 @@
+//! Records of a training run: files, event files and progress.

@@ -1,0 +1,1 @@
+//! Metrics that add up on the device, and are read once.

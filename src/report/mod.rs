@@ -1,0 +1,1 @@
+//! Curves and matrices as pictures, and a page about a run.

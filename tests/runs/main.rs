@@ -1,0 +1,1 @@
+//! Everything round a training run: transforms, metrics, runs and what they leave behind.
