@@ -30,7 +30,7 @@ pub(crate) use node::{
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Class, Io, Op, Room, Summing, Vjp};
 pub(crate) use op::{hash_structure, write_operation};
-pub(crate) use pack::{Before, Pack, Segment};
+pub(crate) use pack::{Before, Pack, Segment, whole_of};
 pub use parameter::Parameter;
 pub use print::Graph;
 pub use profiler::ProfileEvent;

@@ -7,6 +7,7 @@ use crate::graph::op::{Class, Op};
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::hash::Hasher;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
@@ -102,6 +103,12 @@ impl Pack {
         let Packed { whole, parts } = &mut *state;
         parts[index].get_or_insert_with(|| part(whole, self.segments[index], gradient)).clone()
     }
+}
+
+/// The elements that a parameter lies among, where it lies in a pack.
+pub(crate) fn whole_of(leaf: &Tensor) -> Option<Tensor> {
+    let op: &dyn Any = &*leaf.node.op;
+    op.is::<Part>().then(|| leaf.node.state.lock().inputs.first().cloned()).flatten()
 }
 
 /// Elements of a pack.

@@ -2,7 +2,8 @@
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, is_walking};
+use crate::graph::{Tensor, is_walking, no_grad, whole_of};
+use crate::ops::pack::cast_part;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
@@ -60,8 +61,8 @@ thread_local! {
     static MADE: Cell<u64> = const { Cell::new(0) };
     /// Number of settings that lie in each other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// Casts of leaves by the leaves' nodes, so that a weight is cast once however often it is read.
-    static WEIGHTS: RefCell<HashMap<u64, Tensor>> = RefCell::default();
+    /// Casts by the nodes of what they are of, weights and packs, so that a weight is cast once however often it is read.
+    static WEIGHTS: RefCell<HashMap<(u64, usize), Tensor>> = RefCell::default();
 }
 
 /// A setting while it is held.
@@ -179,11 +180,21 @@ fn narrowed(tensor: &Tensor, Autocast { dtype, or_f32 }: Autocast) -> Result<Ten
     if !is_weight {
         return tensor.to_dtype(dtype);
     }
-    let known = WEIGHTS.with_borrow(|weights| weights.get(&tensor.node.id).cloned());
+    match whole_of(tensor) {
+        // All that lies in the pack is cast by one launch; the history is that of its part.
+        Some(whole) => cast_part(&no_grad(|| cast_once(&whole, dtype))?, tensor),
+        None => cast_once(tensor, dtype),
+    }
+}
+
+#[track_caller]
+fn cast_once(tensor: &Tensor, dtype: DType) -> Result<Tensor> {
+    let key = (tensor.node.id, tensor.output);
+    let known = WEIGHTS.with_borrow(|weights| weights.get(&key).cloned());
     let cast = known.map_or_else(|| tensor.to_dtype(dtype), Ok)?;
     // One that is recorded without a history must not be taken for one with a history.
-    if cast.is_tracked() {
-        WEIGHTS.with_borrow_mut(|weights| weights.insert(tensor.node.id, cast.clone()));
+    if cast.is_tracked() == tensor.is_tracked() {
+        WEIGHTS.with_borrow_mut(|weights| weights.insert(key, cast.clone()));
     }
     Ok(cast)
 }

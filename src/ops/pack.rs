@@ -1,7 +1,8 @@
-//! Tensors side by side in one of one dimension: what an optimizer changes in one launch.
+//! Tensors side by side in one of one dimension: what an optimizer changes in one launch, and autocast casts in one.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Class, Op, Segment, Tensor, hash_structure, record_one};
+use crate::graph::{Class, Op, Segment, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -58,6 +59,44 @@ pub(crate) fn segments(shapes: impl Iterator<Item = Shape>) -> (Vec<Segment>, us
         })
         .collect();
     (segments, start)
+}
+
+/// Shows a part of a cast pack: the cast of its second input, a parameter of which only the gradient reads.
+#[derive(Debug, Hash)]
+struct CastPart {
+    offset: usize,
+}
+
+impl CastPart {
+    fn layout(&self, shape: Shape, dtype: DType) -> Layout {
+        Layout::strided(shape, Layout::contiguous(shape, dtype).strides(), self.offset, dtype)
+    }
+}
+
+impl Op for CastPart {
+    fn name(&self) -> &'static str {
+        "cast_part"
+    }
+    /// The layout says it all.
+    fn structure(&self, _: &mut dyn Hasher) {}
+    fn class(&self) -> Class {
+        Class::View
+    }
+    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+        Ok(vec![self.layout(inputs[1].shape, inputs[0].dtype)])
+    }
+    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+        Ok(vec![inputs[0].view(&self.layout(inputs[1].shape, inputs[0].dtype))])
+    }
+    fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![None, context.of(1, |dy| dy.to_dtype(context.input(1).dtype()))?])
+    }
+}
+
+/// The cast of a parameter that lies in a pack, as a part of that pack's cast.
+#[track_caller]
+pub(crate) fn cast_part(whole: &Tensor, parameter: &Tensor) -> Result<Tensor> {
+    record_one(CastPart { offset: parameter.layout().offset }, &[whole, parameter])
 }
 
 /// Tensors of one type side by side, as [`segments`] says. What lies between them may be anything.
