@@ -3,6 +3,7 @@
 mod array;
 mod balance;
 mod batches;
+mod boxes;
 mod cifar;
 mod collate;
 mod dataset;
@@ -18,7 +19,7 @@ mod normalization;
 mod npy;
 mod npz;
 mod queue;
-mod random;
+pub(crate) mod random;
 mod resident;
 mod sampler;
 mod split;
@@ -27,12 +28,13 @@ mod stl;
 pub use array::Array;
 pub use balance::{class_weights, oversample};
 pub use batches::{Batch, Batches};
+pub use boxes::BoundingBox;
 pub use cifar::{Cifar10, Cifar100, Cifar100Labels};
 pub use collate::{ImageBatch, pad_arrays, pad_images, stack_arrays, stack_images, stack_masks};
 pub use dataset::{Dataset, Map, Subset, Zip};
 #[cfg(feature = "images")]
 pub use disk::{
-    BoundingBox, ColorMode, ImageFiles, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
+    ColorMode, ImageFiles, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
     multi_label_image_table, voc, yolo,
 };
 pub use image::{Image, Sample};

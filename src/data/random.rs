@@ -13,7 +13,7 @@ fn mix(value: u64) -> u64 {
 
 /// The words of a seed and an epoch: word `i` is `mix(key + i * golden)` with `key = mix(mix(seed + golden) + epoch)`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Words {
+pub(crate) struct Words {
     key: u64,
 }
 
@@ -22,7 +22,12 @@ impl Words {
         Words { key: mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(epoch)) }
     }
 
-    fn word(self, at: usize) -> u64 {
+    /// Other words, which follow from these and a number.
+    pub fn under(self, place: u64) -> Words {
+        Words::new(self.key, place)
+    }
+
+    pub fn word(self, at: usize) -> u64 {
         mix(self.key.wrapping_add((at as u64).wrapping_mul(GOLDEN)))
     }
 

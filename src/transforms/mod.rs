@@ -1,1 +1,39 @@
-//! Transforms of images and of the targets that go along with them.
+//! Transforms of images and of the targets that go along with them, with the names and meanings of torchvision's v2.
+//!
+//! A [`Views`] is a batch on its way: images `[N, C, H, W]` on the device, f32 between 0 and 1 or i32 holding bytes, with labels,
+//! boxes, masks and key points. A [`Transform`] changes it, each image by numbers of its own that [`Draws`] gives.
+//! [`functional`] holds the transforms that nothing is drawn for.
+//!
+//! ```
+//! use wgrad::transforms::{Compose, Draws, RandomHorizontalFlip, Transform, Views};
+//! use wgrad::{Device, Tensor};
+//! let device = Device::reference();
+//! let augment = Compose::new().with(RandomHorizontalFlip::new(1.0)?);
+//! let images = Tensor::from_slice(&device, &[1, 2, 3, 4], &[2, 1, 1, 2])?;
+//! let mut views = Views::new(images)?;
+//! // The first epoch of seed 0, of the items 5 and 9 of a set.
+//! augment.apply(&mut views, &mut Draws::new(0, 0, &[5, 9]))?;
+//! assert_eq!(views.images()?.to_vec::<i32>()?, [2, 1, 4, 3]);
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod compose;
+mod draws;
+mod flip;
+pub mod functional;
+mod views;
+
+pub use compose::{Compose, Transform};
+pub use draws::{Draws, Stream};
+pub use flip::RandomHorizontalFlip;
+pub use views::Views;
+
+use crate::error::{Error, Result};
+
+/// A probability, checked.
+fn check_probability(op: &'static str, p: f64) -> Result<f64> {
+    if (0.0..=1.0).contains(&p) {
+        return Ok(p);
+    }
+    Err(Error::invalid(op, format!("the probability {p} is not between 0 and 1")))
+}

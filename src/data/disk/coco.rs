@@ -1,6 +1,7 @@
 //! Annotations in COCO's format (Lin et al., "Microsoft COCO: common objects in context", 2014).
 
-use super::{BoundingBox, ColorMode, ImageFiles};
+use super::{ColorMode, ImageFiles};
+use crate::data::BoundingBox;
 use crate::error::{Error, Result};
 use crate::number::nearest;
 use serde::Deserialize;

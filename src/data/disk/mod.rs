@@ -1,16 +1,15 @@
 //! Images that stay in their files until they are asked for: folders, tables and annotations of boxes.
 
-mod boxes;
 mod coco;
 mod decode;
 mod files;
 mod folder;
 mod masks;
+mod names;
 mod table;
 mod voc;
 mod yolo;
 
-pub use boxes::BoundingBox;
 pub use coco::coco;
 pub use decode::ColorMode;
 pub use files::ImageFiles;

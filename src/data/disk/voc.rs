@@ -2,8 +2,8 @@
 //! challenge", 2010).
 
 use super::table::{classes, number};
-use super::{BoundingBox, ColorMode, ImageFiles};
-use crate::data::file;
+use super::{ColorMode, ImageFiles};
+use crate::data::{BoundingBox, file};
 use crate::error::{Error, Result};
 use roxmltree::{Document, Node};
 use std::fs;

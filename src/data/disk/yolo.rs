@@ -1,10 +1,10 @@
 //! Annotations in YOLO's format: a text file for each image.
 
-use super::boxes::class_names;
 use super::decode::size;
 use super::folder::{images_below, stem};
-use super::{BoundingBox, ColorMode, ImageFiles};
-use crate::data::{Dataset, Sample, file};
+use super::names::class_names;
+use super::{ColorMode, ImageFiles};
+use crate::data::{BoundingBox, Dataset, Sample, file};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 

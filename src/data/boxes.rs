@@ -1,7 +1,5 @@
 //! Boxes round objects.
 
-use crate::error::{Error, Result};
-
 /// A box round an object of a class, in pixels of its image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoundingBox {
@@ -18,21 +16,12 @@ pub struct BoundingBox {
 
 impl BoundingBox {
     /// From edges that are finite and in order; what is wrong otherwise.
+    #[cfg(feature = "images")]
     pub(super) fn new(class: i32, corners: [f32; 4]) -> Result<BoundingBox, String> {
         let [left, top, right, bottom] = corners;
         if !corners.iter().all(|edge| edge.is_finite()) || right < left || bottom < top {
             return Err(format!("{corners:?} are no edges of a box"));
         }
         Ok(BoundingBox { class, corners, area: (right - left) * (bottom - top), is_ignored: false })
-    }
-}
-
-/// The names of classes, one a line; empty lines at the end count for nothing.
-pub(super) fn class_names(path: &std::path::Path) -> Result<Vec<String>> {
-    let text = crate::data::file::read_text(path)?;
-    let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_string()).collect();
-    match names.iter().position(String::is_empty) {
-        Some(line) => Err(Error::file(path, format!("line {}: a class without a name", line + 1))),
-        None => Ok(names),
     }
 }

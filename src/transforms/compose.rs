@@ -1,0 +1,61 @@
+//! What a transform is, and several one after the other.
+
+use super::{Draws, Views};
+use crate::error::Result;
+
+/// A change of images and of what goes along with them.
+///
+/// ```
+/// use wgrad::Result;
+/// use wgrad::transforms::{Draws, Transform, Views};
+///
+/// /// Each image brighter or darker by up to a tenth.
+/// struct Dim;
+///
+/// impl Transform for Dim {
+///     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+///         let factors: Vec<f32> = draws.each(|image| image.uniform(0.9, 1.1) as f32);
+///         let factors = views.column(&factors)?;
+///         views.change_images(|images| images.mul(&factors))
+///     }
+/// }
+/// ```
+pub trait Transform: Send + Sync {
+    /// Changes a batch. Random numbers come from `draws` alone.
+    ///
+    /// # Errors
+    /// The transform's own; those of the operations it records.
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()>;
+}
+
+impl<T: Transform + ?Sized> Transform for Box<T> {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        (**self).apply(views, draws)
+    }
+}
+
+/// Transforms one after the other; a transform itself. Each draws numbers that follow from its place among them.
+#[derive(Default)]
+pub struct Compose {
+    transforms: Vec<Box<dyn Transform>>,
+}
+
+impl Compose {
+    /// None yet: the images stay.
+    pub fn new() -> Compose {
+        Compose::default()
+    }
+
+    /// With one more at the end.
+    #[must_use = "it returns the longer composition"]
+    pub fn with(mut self, transform: impl Transform + 'static) -> Compose {
+        self.transforms.push(Box::new(transform));
+        self
+    }
+}
+
+impl Transform for Compose {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        self.transforms.iter().enumerate().try_for_each(|(place, one)| one.apply(views, &mut draws.at(place)))
+    }
+}

@@ -1,0 +1,114 @@
+//! A batch of images on its way through transforms.
+
+use crate::dtype::{DType, Element};
+use crate::error::{Error, Result};
+use crate::graph::{Device, Tensor};
+
+const OP: &str = "Views";
+
+/// Images on a device, and what goes along with them.
+///
+/// Images are `[N, C, H, W]`: f32 between 0 and 1, with the semantics that torchvision has for floats, or i32 that hold bytes,
+/// with those it has for uint8.
+#[derive(Clone, Debug)]
+pub struct Views {
+    images: Tensor,
+    labels: Option<Tensor>,
+}
+
+impl Views {
+    /// Images without targets.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where they are not `[N, C, H, W]`; [`Error::WrongDType`] for types other than f32 and i32.
+    pub fn new(images: Tensor) -> Result<Views> {
+        if images.rank() != 4 {
+            return Err(Error::invalid(OP, format!("expected images [N, C, H, W]; got {}", images.shape())));
+        }
+        if !matches!(images.dtype(), DType::F32 | DType::I32) {
+            return Err(Error::WrongDType { op: OP, expected: "f32 or i32", got: images.dtype() });
+        }
+        Ok(Views { images, labels: None })
+    }
+
+    /// With labels: class numbers `[N]` in i32, or shares of classes `[N, classes]` in f32.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where they are not as many as the images.
+    pub fn with_labels(mut self, labels: Tensor) -> Result<Views> {
+        if labels.rank() == 0 || labels.shape()[0] != self.len() {
+            return Err(Error::invalid(OP, format!("labels {} for {} images", labels.shape(), self.len())));
+        }
+        self.labels = Some(labels);
+        Ok(self)
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.images.shape()[0]
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels of each image.
+    pub fn channels(&self) -> usize {
+        self.images.shape()[1]
+    }
+
+    /// Height and width of the images as they are by now.
+    pub fn size(&self) -> [usize; 2] {
+        [self.images.shape()[2], self.images.shape()[3]]
+    }
+
+    /// Where the images are.
+    pub fn device(&self) -> &Device {
+        self.images.device()
+    }
+
+    /// The images as they are by now, `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// Those of the operations that are recorded.
+    pub fn images(&mut self) -> Result<Tensor> {
+        Ok(self.images.clone())
+    }
+
+    /// Other pixels, of as many images.
+    ///
+    /// # Errors
+    /// Those of `change`; [`Error::Invalid`] where it makes images of another number or size.
+    pub fn change_images(&mut self, change: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
+        let changed = change(&self.images()?)?;
+        let (old, new) = (self.images.shape(), changed.shape());
+        if new.len() != 4 || [new[0], new[2], new[3]] != [old[0], old[2], old[3]] {
+            return Err(Error::invalid(OP, format!("images {old} became {new}; only channels may change so")));
+        }
+        self.images = changed;
+        Ok(())
+    }
+
+    /// The labels, where there are any.
+    pub fn labels(&self) -> Option<&Tensor> {
+        self.labels.as_ref()
+    }
+
+    /// Other labels, of as many images.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where they are not as many as the images.
+    pub fn set_labels(&mut self, labels: Tensor) -> Result<()> {
+        *self = self.clone().with_labels(labels)?;
+        Ok(())
+    }
+
+    /// A number an image on the device, `[N, 1, 1, 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there are not as many as images.
+    pub fn column<T: Element>(&self, values: &[T]) -> Result<Tensor> {
+        Tensor::from_slice(self.device(), values, &[self.len(), 1, 1, 1])
+    }
+}
