@@ -1,1 +1,3 @@
 //! Everything round a training run: transforms, metrics, runs and what they leave behind.
+
+mod logs;
