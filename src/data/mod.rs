@@ -34,7 +34,7 @@ pub use collate::{ImageBatch, pad_arrays, pad_images, stack_arrays, stack_images
 pub use dataset::{Dataset, Map, Subset, Zip};
 #[cfg(feature = "images")]
 pub use disk::{
-    ColorMode, ImageFiles, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
+    ColorMode, ImageFiles, ImageHeader, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
     multi_label_image_table, voc, yolo,
 };
 pub use image::{Image, Sample};

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 use wgrad::data::{
-    Array, BoundingBox, ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, ImageBatch, MaskFolder, Npz,
-    SequentialSampler, TableColumns, coco, image_folder, image_table, multi_label_image_table, pad_images, voc, yolo,
+    Array, BoundingBox, ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, ImageBatch, ImageHeader, MaskFolder,
+    Npz, SequentialSampler, TableColumns, coco, image_folder, image_table, multi_label_image_table, pad_images, voc,
+    yolo,
 };
 use wgrad::{Error, Result};
 
@@ -31,8 +32,10 @@ fn files_of_each_format_are_read_as_pillow_does() {
         fs::read_dir(made("images")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(names.len(), 25);
     for name in names {
+        let header = ImageHeader::read(made("images").join(&name)).unwrap();
         for (mode, letters) in MODES {
             let image = Image::open(made("images").join(&name), mode).unwrap();
+            assert_eq!(header.size[..], image.shape()[1..], "{name}");
             let expected: Array<u8> = expected.read(&format!("{name}.{letters}")).unwrap().try_into().unwrap();
             assert_eq!(image.shape()[..], *expected.shape(), "{name} as {letters}");
             // Decoders of lossy formats round a few times, and the rest are exact.
@@ -41,6 +44,21 @@ fn files_of_each_format_are_read_as_pillow_does() {
             let most = image.pixels().iter().zip(expected.values()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
             assert!(most <= allowed, "{name} as {letters}: a pixel is {most} off");
         }
+    }
+}
+
+#[test]
+fn headers_tell_channels_and_bits() {
+    for (name, channels, has_alpha, bits) in [
+        ("grey.png", 1, false, 8),
+        ("deep.png", 1, false, 16),
+        ("rgb.webp", 3, false, 8),
+        ("rgba.png", 4, true, 8),
+        ("palette.bmp", 3, false, 8),
+        ("smooth_grey.jpg", 1, false, 8),
+    ] {
+        let header = ImageHeader::read(made("images").join(name)).unwrap();
+        assert_eq!((header.channels, header.has_alpha, header.bits), (channels, has_alpha, bits), "{name}");
     }
 }
 

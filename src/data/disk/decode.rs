@@ -60,13 +60,47 @@ impl Image {
     }
 }
 
-/// Height and width of an image file as it is read, from its header.
-pub(super) fn size(path: &Path) -> Result<[usize; 2]> {
-    let mut decoder = decoder(path)?;
-    let orientation = decoder.orientation().map_err(|error| Error::file(path, error))?;
-    let (width, height) = decoder.dimensions();
-    // The last four orientations lie on their side.
-    Ok(if orientation.to_exif() > 4 { [width, height] } else { [height, width] }.map(|size| size as usize))
+/// What an image file says of itself before its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImageHeader {
+    /// Height and width, as the file is read.
+    pub size: [usize; 2],
+    /// Channels: 1 (grey) to 4. Palettes count as the colours they stand for.
+    pub channels: usize,
+    /// True where one of the channels is transparency.
+    pub has_alpha: bool,
+    /// Bits of a number: 8, 16 or 32.
+    pub bits: usize,
+}
+
+impl ImageHeader {
+    /// Reads no more of a file than its header.
+    ///
+    /// # Errors
+    /// As [`Image::open`], except that damaged pixels are not found.
+    ///
+    /// ```no_run
+    /// use wgrad::data::ImageHeader;
+    /// let [height, width] = ImageHeader::read("cat.jpg")?.size;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn read(path: impl AsRef<Path>) -> Result<ImageHeader> {
+        let path = path.as_ref();
+        let mut decoder = decoder(path)?;
+        let orientation = decoder.orientation().map_err(|error| Error::file(path, error))?;
+        let (width, height) = decoder.dimensions();
+        // The last four orientations lie on their side.
+        let size = if orientation.to_exif() > 4 { [width, height] } else { [height, width] };
+        let color = decoder.color_type();
+        let channels = usize::from(color.channel_count());
+        Ok(ImageHeader {
+            size: size.map(|size| size as usize),
+            channels,
+            has_alpha: color.has_alpha(),
+            bits: usize::from(color.bits_per_pixel()) / channels,
+        })
+    }
 }
 
 /// The decoder of a file, whose header was read.

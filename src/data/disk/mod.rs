@@ -11,7 +11,7 @@ mod voc;
 mod yolo;
 
 pub use coco::coco;
-pub use decode::ColorMode;
+pub use decode::{ColorMode, ImageHeader};
 pub use files::ImageFiles;
 pub use folder::image_folder;
 pub use masks::MaskFolder;

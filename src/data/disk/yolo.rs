@@ -1,6 +1,6 @@
 //! Annotations in YOLO's format: a text file for each image.
 
-use super::decode::size;
+use super::decode::ImageHeader;
 use super::folder::{images_below, stem};
 use super::names::class_names;
 use super::{ColorMode, ImageFiles};
@@ -70,7 +70,7 @@ impl YoloFolder {
     /// [`Error::File`] where it can't be; [`Error::IndexOutOfRange`].
     pub fn boxes(&self, index: usize) -> Result<Vec<BoundingBox>> {
         crate::data::dataset::check_index("boxes", index, self.len())?;
-        Ok(scaled(&self.files.targets()[index], size(&self.files.paths()[index])?))
+        Ok(scaled(&self.files.targets()[index], ImageHeader::read(&self.files.paths()[index])?.size))
     }
 }
 
