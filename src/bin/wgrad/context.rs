@@ -1,0 +1,64 @@
+//! Options of every subcommand, and what follows from them: where output goes, and the device.
+
+use crate::failure::Outcome;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::Write;
+
+#[derive(Args)]
+pub struct Globals {
+    /// Say nothing but the answer
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Write the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+pub struct Context {
+    globals: Globals,
+}
+
+impl Context {
+    pub fn new(globals: Globals) -> Context {
+        Context { globals }
+    }
+
+    /// True where the answer is to be JSON.
+    pub fn json(&self) -> bool {
+        self.globals.json
+    }
+
+    /// Writes to standard output: the answer, or a part of it.
+    pub fn answer(&self, text: impl Display) -> Outcome {
+        Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    }
+
+    /// Writes the answer as JSON.
+    pub fn answer_json(&self, value: &impl Serialize) -> Outcome {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
+        Ok(writeln!(out)?)
+    }
+
+    /// Writes to standard error, unless that is too much.
+    pub fn note(&self, text: impl Display) {
+        if !self.globals.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A bar on the terminal, where standard error is one and wanted.
+    pub fn progress(&self, total: usize, unit: &str) -> ProgressBar {
+        if self.globals.quiet {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(total as u64);
+        match ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left")) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
+    }
+}

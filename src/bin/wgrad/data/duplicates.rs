@@ -1,0 +1,110 @@
+//! Pictures that a set holds more than once.
+//!
+//! Differences between neighbours in small thumbnails are a hash that scaling and recompressing hardly change (Krawetz's
+//! dHash). Two pictures whose hashes differ in a few bits are compared as thumbnails.
+
+use super::look::{Facts, Looked, SIDE};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Bits of 256 that may differ.
+const MOST_BITS: u32 = 12;
+/// The mean difference of thumbnails, in bytes of 256, below which pictures are nearly identical.
+const MOST_DIFFERENCE: f64 = 3.0;
+/// A difference between neighbours below which it is noise of the compression.
+const NOISE: u8 = 2;
+
+/// Pictures that are one and the same, or nearly.
+#[derive(Debug, Serialize)]
+pub struct Group {
+    /// Pixel by pixel.
+    pub identical: bool,
+    pub pictures: Vec<String>,
+    /// They are in several parts, so that a validation on them measures memory.
+    pub across_parts: bool,
+    /// They have several classes, of which all but one are wrong.
+    pub across_classes: bool,
+}
+
+/// Groups of identical pictures, and then of nearly identical ones of those that are left.
+pub fn find(looked: &[Looked]) -> Vec<Group> {
+    let readable = looked.iter().filter_map(|picture| Some((picture, picture.facts.as_ref().ok()?)));
+    let mut by_hash = BTreeMap::<u64, Vec<(&Looked, &Facts)>>::new();
+    for (picture, facts) in readable {
+        by_hash.entry(facts.hash).or_default().push((picture, facts));
+    }
+    let mut first: Vec<(&Looked, &Facts)> = by_hash.values().map(|group| group[0]).collect();
+    // In the order of the set, and not in that of hashes.
+    first.sort_by_key(|(picture, _)| (picture.part, picture.index));
+    let mut groups: Vec<Group> =
+        by_hash.into_values().filter(|group| group.len() > 1).map(|group| Group::of(true, &group)).collect();
+    groups.sort_by(|a, b| a.pictures.cmp(&b.pictures));
+    groups.extend(alike(&first).into_iter().map(|group| Group::of(false, &group)));
+    groups
+}
+
+impl Group {
+    fn of(identical: bool, members: &[(&Looked, &Facts)]) -> Group {
+        let (first, rest) = (members[0].0, &members[1..]);
+        Group {
+            identical,
+            pictures: members.iter().map(|(picture, _)| picture.name.clone()).collect(),
+            across_parts: rest.iter().any(|(picture, _)| picture.part != first.part),
+            across_classes: rest.iter().any(|(picture, _)| picture.label != first.label),
+        }
+    }
+}
+
+/// Groups of pictures that are nearly identical to the first of the group.
+fn alike<'a>(pictures: &[(&'a Looked, &'a Facts)]) -> Vec<Vec<(&'a Looked, &'a Facts)>> {
+    let hashes: Vec<[u64; 4]> = pictures.iter().map(|(_, facts)| difference_hash(facts)).collect();
+    let mut is_taken = vec![false; pictures.len()];
+    let mut groups = Vec::new();
+    for first in 0..pictures.len() {
+        if is_taken[first] {
+            continue;
+        }
+        let near = |&at: &usize| !is_taken[at] && are_near(&hashes[first], &hashes[at]);
+        let same =
+            |&at: &usize| difference(pictures[first].1, pictures[at].1).is_some_and(|mean| mean < MOST_DIFFERENCE);
+        let others: Vec<usize> = (first + 1..pictures.len()).filter(near).filter(same).collect();
+        if !others.is_empty() {
+            others.iter().for_each(|&at| is_taken[at] = true);
+            groups.push([first].into_iter().chain(others).map(|at| pictures[at]).collect());
+        }
+    }
+    groups
+}
+
+/// A bit for each place of 16 x 16: set where it is brighter than its neighbour on the right.
+fn difference_hash(facts: &Facts) -> [u64; 4] {
+    let plane = SIDE * (SIDE + 1);
+    let grey = |at: usize| {
+        let channels = facts.thumbnail.chunks_exact(plane).take(3);
+        let (count, sum) = channels.fold((0, 0), |(count, sum), plane| (count + 1, sum + u16::from(plane[at])));
+        sum / u16::max(count, 1)
+    };
+    let mut hash = [0; 4];
+    for place in 0..SIDE * SIDE {
+        let at = place / SIDE * (SIDE + 1) + place % SIDE;
+        hash[place / 64] |= u64::from(grey(at) > grey(at + 1) + u16::from(NOISE)) << (place % 64);
+    }
+    hash
+}
+
+fn are_near(left: &[u64; 4], right: &[u64; 4]) -> bool {
+    let mut bits = 0;
+    left.iter().zip(right).all(|(left, right)| {
+        bits += (left ^ right).count_ones();
+        bits <= MOST_BITS
+    })
+}
+
+/// The mean difference of two thumbnails of as many channels.
+fn difference(left: &Facts, right: &Facts) -> Option<f64> {
+    if left.thumbnail.len() != right.thumbnail.len() {
+        return None;
+    }
+    let sum: f64 = left.thumbnail.iter().zip(&right.thumbnail).map(|(l, r)| f64::from(l.abs_diff(*r))).sum();
+    Some(sum / left.thumbnail.len() as f64)
+}

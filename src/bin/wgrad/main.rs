@@ -1,0 +1,60 @@
+//! The command `wgrad`: trains a classifier on a folder of pictures, and looks at what it takes and what it made.
+//!
+//! Each subcommand has a file, which puts parts of the library together. Standard output holds the answer, standard error
+//! everything else. It ends with 0, with 1 after a failure, with 2 where it was not called right, and with 130 after Ctrl-C.
+
+mod adapters;
+mod collection;
+mod completions;
+mod context;
+mod data;
+mod failure;
+mod table;
+
+use clap::{Parser, Subcommand};
+use context::{Context, Globals};
+use std::process::ExitCode;
+
+/// Trains convolutional networks on any GPU, from a folder of pictures.
+#[derive(Parser)]
+#[command(version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wgrad data flowers                 look at a folder of class folders
+  wgrad train flowers --out runs/1   train on it
+  wgrad predict runs/1 new/*.jpg     name the class of other pictures";
+
+#[derive(Subcommand)]
+enum Command {
+    Data(data::Arguments),
+    Adapters(adapters::Arguments),
+    Completions(completions::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where even this can't be written, there is nobody to tell.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let context = Context::new(cli.globals);
+    let outcome = match cli.command {
+        Command::Data(arguments) => data::run(&arguments, &context),
+        Command::Adapters(_) => adapters::run(&context),
+        Command::Completions(arguments) => completions::run(&arguments, &context),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

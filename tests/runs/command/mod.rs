@@ -1,0 +1,62 @@
+//! The command `wgrad`, as a shell runs it.
+
+mod data;
+mod usage;
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// The command with arguments, without looking at or leaving behind anything of this machine's.
+fn wgrad<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.args(arguments).env_remove("WGPU_ADAPTER_NAME");
+    command
+}
+
+/// The output, and standard output and error as texts. A shell's exit code comes first.
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// Standard output of a command that is to end well.
+fn answer(command: &mut Command) -> String {
+    let (code, stdout, stderr) = run(command);
+    assert_eq!(code, Some(0), "{stderr}");
+    stdout
+}
+
+/// The same as JSON.
+fn json(command: &mut Command) -> Value {
+    serde_json::from_str(&answer(command.arg("--json"))).unwrap()
+}
+
+/// A folder of drawn pictures of 12 x 12: `bars` with a bright bar upright, `lines` with one lying, ten of each. No two are
+/// equal.
+fn pictures() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, is_upright) in [("bars", true), ("lines", false)] {
+        for number in 0..10u32 {
+            let picture = RgbImage::from_fn(12, 12, |x, y| {
+                let across = if is_upright { x } else { y };
+                let noise = ((x * 31 + y * 17 + number * 57) % 40) as u8;
+                let bright = u8::from(across.abs_diff(number + 1) <= 1) * 180;
+                Rgb([bright + noise, bright / 2 + noise, noise])
+            });
+            save(&picture, &folder.path().join(class).join(format!("{number}.png")));
+        }
+    }
+    folder
+}
+
+fn save(picture: &RgbImage, path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    picture.save(path).unwrap();
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
