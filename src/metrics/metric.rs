@@ -44,6 +44,21 @@ impl Metric for Box<dyn Metric> {
 
 /// Metrics that are updated together, with a prefix before their names. It is a metric itself, so a collection within another
 /// one gives some names a prefix of their own.
+///
+/// ```
+/// use wgrad::metrics::{Average, Metric, MetricCollection, Score, StatScores, Task};
+/// # use wgrad::{Device, Tensor};
+/// # let device = Device::reference();
+/// let scores = StatScores::new(&device, Task::Multiclass(3), &Default::default())?
+///     .report(Score::Accuracy, Average::Micro)
+///     .report(Score::F1, Average::Macro);
+/// let mut metrics = MetricCollection::new("val/").with(scores);
+/// let preds = Tensor::from_slice(&device, &[0, 1, 2, 2], &[4])?;
+/// let target = Tensor::from_slice(&device, &[0, 1, 2, 0], &[4])?;
+/// metrics.update(&preds, &target)?;
+/// assert_eq!(metrics.compute()?[0], ("val/accuracy".to_string(), 0.75));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Default)]
 pub struct MetricCollection {
     prefix: String,

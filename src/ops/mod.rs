@@ -8,6 +8,7 @@ pub mod case;
 mod cat;
 mod congruence;
 mod conv;
+mod count_labels;
 mod cross_entropy;
 mod detection;
 mod diagonal;
@@ -45,6 +46,7 @@ pub use conv::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
     ConvTranspose3dOptions, ConvTransposeOptions, Padding,
 };
+pub(crate) use count_labels::CountLabels;
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
@@ -102,6 +104,7 @@ pub fn cases() -> Vec<Case> {
         bad_index::cases(),
         recurrent::cases(),
         run_sums::cases(),
+        count_labels::cases(),
     ]
     .into_iter()
     .flatten()

@@ -14,6 +14,7 @@ import torchvision
 from safetensors.torch import save_file
 
 import schedules
+import scores
 import trajectories
 
 # Tolerances (rtol, atol).
@@ -119,6 +120,8 @@ def torch_function(op):
     room, _, name = op.rpartition(".")
     if room == "lr_scheduler":
         return partial(schedules.rates, name)
+    if room == "metrics":
+        return scores.metric(name)
     if room == "optim":
         return partial(trajectories.trajectory, name)
     return next(getattr(room, op) for room in (F, torch, torchvision.ops) if hasattr(room, op))
@@ -353,11 +356,11 @@ class Op:
         self.file.tensors.update({f"{name}.{k}": to_stored(result, own[k]) for k, result in exact.items()})
         self.file.tensors.update({f"{name}.cot.{i}": c for i, c in cotangents.items()})
 
-    def raises(self, args, **attrs):
-        """Adds a case of a call that is an error."""
+    def raises(self, args, *, error=None, **attrs):
+        """Adds a case of a call that is an error: of the variant `error`, or that which the message asks for."""
         args = flat(args)
-        error = refusal(self.name, {k: v.clone() for k, v in args.items()}, attrs)
-        error = variant(f"{self.name}.{self.count}", error)
+        raised = refusal(self.name, {k: v.clone() for k, v in args.items()}, attrs)
+        error = error or variant(f"{self.name}.{self.count}", raised)
         self._add(args, attrs, {"outputs": 0, "grad": False, "raises": True, "error": error})
 
     def _add(self, args, attrs, rest):

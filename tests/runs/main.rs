@@ -2,4 +2,7 @@
 
 #[cfg(feature = "cli")]
 mod command;
+#[path = "../common/mod.rs"]
+mod common;
 mod logs;
+mod metrics;

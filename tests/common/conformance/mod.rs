@@ -1,7 +1,9 @@
 //! Conformance case files (`docs/CONFORMANCE.md`): reading them and running a case on a device.
 #![allow(dead_code)]
 
+mod attributes;
 mod call;
+mod metrics;
 mod training;
 
 use call::{Call, Operation};
@@ -228,7 +230,7 @@ impl Case {
 
     /// Outputs, then the gradients that the file has.
     fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
-        if let Some(results) = training::run(self, device) {
+        if let Some(results) = training::run(self, device).or_else(|| metrics::run(self, device)) {
             return results;
         }
         let operation = operation(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;

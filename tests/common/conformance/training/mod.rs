@@ -1,13 +1,12 @@
 //! Cases of training: optimizers and schedules.
 
-mod attributes;
 mod optimizer;
 mod options;
 mod schedule;
 mod wrap;
 
+use super::attributes::Attributes;
 use super::{Case, Refusal, Values};
-use attributes::Attributes;
 use wgrad::Device;
 
 /// Results of a case of training, where it is one.

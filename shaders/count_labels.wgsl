@@ -1,0 +1,71 @@
+// How often each predicted class meets each true one, in groups of elements; element at belongs to group
+// g = at / inner % groups:
+//
+//   MATRIX:    output[g, t, p] = number of elements with target t and prediction p
+//   otherwise: output[g, 0, c] = elements of class c that were predicted as such, output[g, 1, c] = elements predicted as c,
+//              output[g, 2, c] = elements of class c
+//
+// Elements whose target is to be ignored count nowhere; neither do those with a class outside 0..classes, which are reported
+// in `fault`. Operands are contiguous from their offsets, output is zero before.
+//
+// One invocation counts one element. Sums of integers, so their order does not matter.
+
+const MATRIX: bool = true;
+
+struct Params {
+    count: u32,
+    fault: u32,
+    classes: u32,
+    groups: u32,
+    inner: u32,
+    // Whether there is a class to ignore, and which.
+    ignores: u32,
+    ignored: i32,
+    preds_offset: u32,
+    target_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> preds: array<i32>;
+@group(0) @binding(2) var<storage, read> labels: array<i32>;
+@group(0) @binding(3) var<storage, read_write> output: array<atomic<u32>>;
+@group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
+
+// Set by the specialiser where faults are reported.
+fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
+
+fn load_preds(index: u32) -> i32 { return preds[params.preds_offset + index]; }
+
+fn load_labels(index: u32) -> i32 { return labels[params.target_offset + index]; }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let at = (group.x + group.y * groups.x) * 64u + lane;
+    if (at >= params.count) {
+        return;
+    }
+    let is = load_labels(at);
+    if (params.ignores != 0u && is == params.ignored) {
+        return;
+    }
+    let said = load_preds(at);
+    if (u32(is) >= params.classes) {
+        report(params.fault, params.classes, is);
+        return;
+    }
+    if (u32(said) >= params.classes) {
+        report(params.fault, params.classes, said);
+        return;
+    }
+    let g = at / params.inner % params.groups;
+    if (MATRIX) {
+        atomicAdd(&output[(g * params.classes + u32(is)) * params.classes + u32(said)], 1u);
+    } else {
+        let first = g * 3u * params.classes;
+        if (is == said) {
+            atomicAdd(&output[first + u32(is)], 1u);
+        }
+        atomicAdd(&output[first + params.classes + u32(said)], 1u);
+        atomicAdd(&output[first + 2u * params.classes + u32(is)], 1u);
+    }
+}

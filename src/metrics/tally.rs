@@ -1,0 +1,178 @@
+//! The state of metrics of labels: counts on the device, and the scores that are asked of them.
+
+use super::counter::Counter;
+use super::counts::{Counts, mean_over_groups};
+use super::labels::Labels;
+use super::score::Score;
+use super::task::{Average, ClassificationOptions, MultidimAverage, Task};
+use crate::error::{Error, Result};
+use crate::graph::{Device, Tensor, no_grad};
+use crate::ops::CountLabels;
+
+/// Counts of a task's labels.
+pub(super) struct Tally {
+    op: &'static str,
+    task: Task,
+    options: ClassificationOptions,
+    is_matrix: bool,
+    state: State,
+    report: Vec<(Score, Average)>,
+    names: Vec<String>,
+}
+
+enum State {
+    Global(Counter),
+    /// Of the items of each batch.
+    Samplewise(Vec<Tensor>),
+}
+
+impl Tally {
+    pub fn new(
+        op: &'static str,
+        device: &Device,
+        task: Task,
+        options: &ClassificationOptions,
+        is_matrix: bool,
+    ) -> Result<Tally> {
+        options.check(op, task)?;
+        let (groups, rows, classes) = match task {
+            Task::Binary => (1, 2, 2),
+            Task::Multilabel(labels) => (labels, 2, 2),
+            Task::Multiclass(classes) => (1, if is_matrix { classes } else { 3 }, classes),
+        };
+        let state = match options.multidim_average {
+            MultidimAverage::Global => State::Global(Counter::new(device, &[groups, rows, classes])?),
+            MultidimAverage::Samplewise => State::Samplewise(Vec::new()),
+        };
+        let is_matrix = is_matrix || !matches!(task, Task::Multiclass(_));
+        let (report, names) = (Vec::new(), (0..task.columns()).map(|class| class.to_string()).collect());
+        Ok(Tally { op, task, options: options.clone(), is_matrix, state, report, names })
+    }
+
+    pub fn report(&mut self, score: Score, average: Average) {
+        self.report.push((score, average));
+    }
+
+    pub fn class_names(&mut self, names: &[String]) -> Result<()> {
+        if names.len() != self.names.len() {
+            let rule = format!("{} names for {} classes", names.len(), self.names.len());
+            return Err(Error::invalid(self.op, rule));
+        }
+        self.names = names.to_vec();
+        Ok(())
+    }
+
+    #[track_caller]
+    pub fn update(&mut self, preds: &Tensor, target: &Tensor) -> Result<()> {
+        no_grad(|| {
+            let masked = self.is_matrix && self.task == Task::Binary;
+            let labels = Labels::new(self.op, self.task, &self.options, [preds, target], masked)?;
+            let (parts, classes) = match self.task {
+                Task::Binary => (1, 2),
+                Task::Multilabel(labels) => (labels, 2),
+                Task::Multiclass(classes) => (1, classes),
+            };
+            let count = CountLabels::new(self.op, classes, self.is_matrix, self.options.ignore_index);
+            match &mut self.state {
+                State::Global(counter) => {
+                    counter.add(&count.grouped(parts, labels.inner).of(&labels.preds, &labels.target)?)
+                }
+                State::Samplewise(batches) => {
+                    let groups = labels.items * parts;
+                    batches.push(count.grouped(groups, labels.inner).of(&labels.preds, &labels.target)?);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    pub fn counts(&self) -> Result<Counts> {
+        let counted = match &self.state {
+            State::Global(counter) => counter.read()?,
+            State::Samplewise(batches) if batches.is_empty() => Vec::new(),
+            State::Samplewise(batches) => {
+                let all = no_grad(|| Tensor::cat(&batches.iter().collect::<Vec<_>>(), 0))?.to_vec::<i32>()?;
+                all.into_iter().map(|count| u64::from(count.cast_unsigned())).collect()
+            }
+        };
+        Ok(Counts::new(self.task, &self.options, counted, self.is_matrix))
+    }
+
+    pub fn compute(&self) -> Result<Vec<(String, f64)>> {
+        let counts = self.counts()?;
+        let mut named = Vec::new();
+        for &(score, average) in &self.report {
+            let values = mean_over_groups(&counts.score(score, average)?, counts.groups());
+            let mut name = score.name();
+            if self.options.top_k > 1 {
+                name = format!("{name}/top{}", self.options.top_k);
+            }
+            let has_average = self.task != Task::Binary && !score.is_of_all();
+            match average {
+                Average::None if has_average => {
+                    named.extend(self.names.iter().map(|class| format!("{name}/{class}")).zip(values));
+                }
+                Average::Macro if has_average => named.push((format!("{name}/macro"), values[0])),
+                Average::Weighted if has_average => named.push((format!("{name}/weighted"), values[0])),
+                _ => named.push((name, values[0])),
+            }
+        }
+        Ok(named)
+    }
+
+    pub fn reset(&mut self) -> Result<()> {
+        match &mut self.state {
+            State::Global(counter) => counter.reset(),
+            State::Samplewise(batches) => {
+                batches.clear();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A metric that is a tally: what both kinds of it share.
+macro_rules! tallied {
+    ($name:ident) => {
+        impl $name {
+            /// Has [`compute`](Metric::compute) tell a score too, as `"accuracy"` (micro, and what has no average),
+            /// `"f1/macro"`, `"recall/weighted"` or, with [`Average::None`], `"iou/CLASS"` for each class; with `top_k` as
+            /// `"accuracy/top5"`. Of counts of each item it is the mean over items.
+            #[must_use = "it returns the metric with the score"]
+            pub fn report(mut self, score: Score, average: Average) -> $name {
+                self.tally.report(score, average);
+                self
+            }
+
+            /// The names of classes or labels in what is told of each; their numbers otherwise.
+            ///
+            /// # Errors
+            /// [`Error::Invalid`](crate::Error::Invalid) where there are more or fewer classes.
+            pub fn class_names(mut self, names: &[String]) -> Result<$name> {
+                self.tally.class_names(names)?;
+                Ok(self)
+            }
+
+            /// Waits for the counts since the last reset.
+            ///
+            /// # Errors
+            /// Everything that went wrong on the device since the last synchronisation.
+            pub fn counts(&self) -> Result<Counts> {
+                self.tally.counts()
+            }
+        }
+
+        impl Metric for $name {
+            fn update(&mut self, preds: &Tensor, target: &Tensor) -> Result<()> {
+                self.tally.update(preds, target)
+            }
+            fn compute(&self) -> Result<Vec<(String, f64)>> {
+                self.tally.compute()
+            }
+            fn reset(&mut self) -> Result<()> {
+                self.tally.reset()
+            }
+        }
+    };
+}
+pub(super) use tallied;

@@ -1,0 +1,63 @@
+//! Cases of metrics: `metrics.NAME`, by torchmetrics' functional names.
+
+mod classification;
+
+use super::attributes::Attributes;
+use super::{Case, Refusal, Values};
+use wgrad::{DType, Device, Tensor};
+
+/// Results of a case of metrics, where it is one.
+pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Refusal>> {
+    let name = case.op.strip_prefix("metrics.")?;
+    let call = Call { name, attributes: Attributes::new(&case.attrs), case, device };
+    let unknown = || Err(Refusal::Unsupported(format!("operation {}", case.op)));
+    Some(call.answers().unwrap_or_else(unknown).and_then(|answers| {
+        call.attributes.finish()?;
+        Ok(answers.into_iter().enumerate().map(|(at, answer)| call.values(at, answer)).collect())
+    }))
+}
+
+/// A metric's answer: a number, or several in row-major order.
+struct Answer {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Answer {
+    fn number(value: f64) -> Answer {
+        Answer { shape: Vec::new(), values: vec![value] }
+    }
+
+    fn list(values: Vec<f64>) -> Answer {
+        Answer { shape: vec![values.len()], values }
+    }
+}
+
+type Answers = Result<Vec<Answer>, Refusal>;
+
+/// A metric's call: its name without the room, attributes and tensors.
+struct Call<'a> {
+    name: &'a str,
+    attributes: Attributes<'a>,
+    case: &'a Case,
+    device: &'a Device,
+}
+
+impl Call<'_> {
+    /// The answers of the room that knows the name.
+    fn answers(&self) -> Option<Answers> {
+        classification::run(self)
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor, Refusal> {
+        let found = self.case.args.iter().find(|(arg, _)| arg == name);
+        let (_, values) = found.ok_or_else(|| Refusal::Argument(format!("{}: no {name} given", self.name)))?;
+        Ok(values.tensor(self.device)?)
+    }
+
+    /// The answer in the type of the result that is expected in its place: on the host, numbers are numbers.
+    fn values(&self, at: usize, Answer { shape, values }: Answer) -> Values {
+        let dtype = self.case.outputs.get(at).map_or(DType::F32, |expected| expected.dtype);
+        Values { shape, dtype, values }
+    }
+}

@@ -1,0 +1,28 @@
+"""Metrics by the names of case files: torchmetrics', and scikit-learn's where torchmetrics has none."""
+
+import sklearn.metrics
+import torch
+import torchmetrics.functional
+
+
+def flattened(results):
+    """Tensors in the order of nested tuples and lists."""
+    if isinstance(results, (tuple, list)):
+        return [tensor for result in results for tensor in flattened(result)]
+    return [results]
+
+
+def metric(name):
+    """The function of `metrics.NAME`."""
+    if name in OWN:
+        return OWN[name]
+    function = getattr(torchmetrics.functional, name, None) or getattr(torchmetrics.functional.classification, name)
+    return lambda **args: flattened(function(**args))
+
+
+def balanced_accuracy_score(preds, target, task="binary", num_classes=None):
+    score = sklearn.metrics.balanced_accuracy_score(target.numpy(), preds.numpy())
+    return torch.tensor(score, dtype=torch.float32)
+
+
+OWN = {"balanced_accuracy_score": balanced_accuracy_score}
