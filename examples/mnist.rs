@@ -15,6 +15,7 @@ use wgrad::models::LeNet5;
 use wgrad::nn::Scope;
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{self, Epoch, Position};
+use wgrad::weights::{self, LoadOptions};
 use wgrad::{Device, DeviceOptions, Error};
 
 /// Steps between two readings of the loss: reading waits for the device.
@@ -115,7 +116,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let model = LeNet5::new(&Scope::new(&device))?;
 
     if let Some(path) = &arguments.eval {
-        let at = train::load_parameters(path, &model)?;
+        weights::load(path, &model, &LoadOptions::default())?;
+        let at = Position::read(path)?;
         let start = Instant::now();
         let accuracy = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
         report(

@@ -87,6 +87,16 @@ pub enum Error {
         /// The names that don't fit.
         keys: Box<IncompatibleKeys>,
     },
+    /// A file of weights that doesn't fit its model; see [`weights::load`](crate::weights::load).
+    #[error(
+        "{}: {keys}. LoadOptions::partial loads what fits, LoadOptions::rename gives names of the file others", path.display()
+    )]
+    UnfitWeights {
+        /// The file.
+        path: PathBuf,
+        /// The names that don't fit.
+        keys: Box<IncompatibleKeys>,
+    },
     /// A tensor past what can be indexed or what the adapter can bind.
     #[error("{op}: {shape} is too large: the limit is {limit} {unit}")]
     TooLarge {

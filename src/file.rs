@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// The longest chain of links that is followed; Linux allows as many.
@@ -15,10 +15,23 @@ const MOST_LINKS: usize = 40;
 /// # Errors
 /// [`Error::File`].
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    try_replace(path, bytes).map_err(|error| Error::file(path, format!("not written: {error}")))
+    replace_by(path, |file| file.write_all(bytes).map_err(|error| not_written(path, &error)))
 }
 
-fn try_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// [`replace`] for bytes that come one after the other.
+///
+/// # Errors
+/// [`Error::File`]; those of `write`.
+pub(crate) fn replace_by(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    try_replace(path, write).map_err(|error| not_written(path, &error))?
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Error {
+    Error::file(path, format!("not written: {error}"))
+}
+
+/// What went wrong here, or else the result of `write`.
+fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> io::Result<Result<()>> {
     let path = behind_links(path)?;
     if path.file_name().is_none() {
         return Err(io::Error::other("the path has no file name"));
@@ -33,14 +46,19 @@ fn try_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Ok(old) = fs::metadata(&path) {
         file.as_file().set_permissions(old.permissions())?;
     }
-    file.write_all(bytes)?;
+    let mut writer = BufWriter::new(file.as_file_mut());
+    if let Err(error) = write(&mut writer) {
+        return Ok(Err(error));
+    }
+    writer.flush()?;
+    drop(writer);
     file.as_file().sync_all()?;
     file.persist(&path)?;
     // The new name is on the disk when the folder is. Not every file system lets a folder be opened for that.
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 fn create_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {

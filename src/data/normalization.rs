@@ -4,13 +4,29 @@ use super::{Dataset, Image, Sample};
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 use crate::number::nearest;
+use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of each channel, of pixels between 0 and 1: `y = (x / 255 - mean) / std`, as torchvision's
 /// `Normalize`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Moments")]
 pub struct Normalization {
     mean: Vec<f32>,
     std: Vec<f32>,
+}
+
+/// A [`Normalization`] as it is written, which may be none.
+#[derive(Deserialize)]
+struct Moments {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl TryFrom<Moments> for Normalization {
+    type Error = Error;
+    fn try_from(Moments { mean, std }: Moments) -> Result<Normalization> {
+        Normalization::new(&mean, &std)
+    }
 }
 
 impl Normalization {

@@ -1,8 +1,9 @@
 //! A plain convolutional network for CIFAR-10, small enough for any machine and large enough that its convolutions
 //! decide its speed.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::models::ModelOptions;
 use crate::nn::{self, Conv2d, Linear, Module, Scope};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 
@@ -39,15 +40,28 @@ impl CifarCnn {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope) -> Result<CifarCnn> {
+        CifarCnn::with_options(scope, &ModelOptions::default().classes(10).size(32))
+    }
+
+    /// The network for other images or classes; `fc1` takes as many inputs as are left.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for images of fewer than 4 pixels a side, of which nothing would be left; errors of the device.
+    pub fn with_options(scope: &Scope, options: &ModelOptions) -> Result<CifarCnn> {
+        let ModelOptions { classes, channels, size: [height, width], .. } = *options;
+        if height.min(width) < 4 {
+            let rule = format!("images of {height} x {width} are too small: 4 x 4 leave one pixel to fc1");
+            return Err(Error::invalid("CifarCnn", rule));
+        }
         let padded = Conv2dOptions::default().padding(1);
         let conv = |name, inputs, outputs| Conv2d::new(&scope.at(name), inputs, outputs, 3, &padded);
         Ok(CifarCnn {
-            conv1: conv("conv1", 3, 32)?,
+            conv1: conv("conv1", channels, 32)?,
             conv2: conv("conv2", 32, 32)?,
             conv3: conv("conv3", 32, 64)?,
             conv4: conv("conv4", 64, 64)?,
-            fc1: Linear::new(&scope.at("fc1"), 64 * 8 * 8, 512)?,
-            fc2: Linear::new(&scope.at("fc2"), 512, 10)?,
+            fc1: Linear::new(&scope.at("fc1"), 64 * (height / 4) * (width / 4), 512)?,
+            fc2: Linear::new(&scope.at("fc2"), 512, classes)?,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", 1998), with today's ReLU
 //! and max pooling.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::models::ModelOptions;
 use crate::nn::{self, Conv2d, Linear, Module, Scope};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 
@@ -39,13 +40,28 @@ impl LeNet5 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope) -> Result<LeNet5> {
+        LeNet5::with_options(scope, &ModelOptions::default().classes(10).channels(1).size(28))
+    }
+
+    /// The network for other images or classes; `fc1` takes as many inputs as are left.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for images of fewer than 12 pixels a side, of which nothing would be left; errors of the device.
+    pub fn with_options(scope: &Scope, options: &ModelOptions) -> Result<LeNet5> {
+        let ModelOptions { classes, channels, size, .. } = *options;
+        let [height, width] = size;
+        if height.min(width) < 12 {
+            let rule = format!("images of {height} x {width} are too small: 12 x 12 leave one pixel to fc1");
+            return Err(Error::invalid("LeNet5", rule));
+        }
+        let left = size.map(|size| (size / 2 - 4) / 2);
         let padded = Conv2dOptions::default().padding(2);
         Ok(LeNet5 {
-            conv1: Conv2d::new(&scope.at("conv1"), 1, 6, 5, &padded)?,
+            conv1: Conv2d::new(&scope.at("conv1"), channels, 6, 5, &padded)?,
             conv2: Conv2d::new(&scope.at("conv2"), 6, 16, 5, &Conv2dOptions::default())?,
-            fc1: Linear::new(&scope.at("fc1"), 400, 120)?,
+            fc1: Linear::new(&scope.at("fc1"), 16 * left[0] * left[1], 120)?,
             fc2: Linear::new(&scope.at("fc2"), 120, 84)?,
-            fc3: Linear::new(&scope.at("fc3"), 84, 10)?,
+            fc3: Linear::new(&scope.at("fc3"), 84, classes)?,
         })
     }
 }

@@ -54,12 +54,20 @@ impl MobileNetV1 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, classes: usize, width: f64) -> Result<MobileNetV1> {
+        MobileNetV1::with_channels(scope, 3, classes, width)
+    }
+
+    /// The network for images of so many channels.
+    ///
+    /// # Errors
+    /// As [`new`](MobileNetV1::new).
+    pub(super) fn with_channels(scope: &Scope, channels: usize, classes: usize, width: f64) -> Result<MobileNetV1> {
         let scaled = |channels: usize| nearest::<usize>(channels as f64 * width);
         if scaled(32) == 0 {
             let rule = format!("the width must be at least 1/32, which leaves one channel; got {width}");
             return Err(Error::invalid("MobileNetV1", rule));
         }
-        let stem = Window { inputs: 3, outputs: scaled(32), size: 3, stride: 2, groups: 1 };
+        let stem = Window { inputs: channels, outputs: scaled(32), size: 3, stride: 2, groups: 1 };
         let mut features = Sequential::new(&scope.at("features")).make(|s| rectified(Sequential::new(s), stem))?;
         let mut inputs = stem.outputs;
         for (channels, stride) in LAYERS {

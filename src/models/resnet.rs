@@ -43,8 +43,7 @@ impl ResNet18 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn cifar(scope: &Scope, classes: usize) -> Result<ResNet18> {
-        let stem = Window { inputs: 3, outputs: 64, size: 3, stride: 1, groups: 1 };
-        ResNet18::with_stem(scope, classes, stem, None)
+        ResNet18::small(scope, 3, classes)
     }
 
     /// For images of about 224 x 224, as torchvision's: the stem is 7 x 7 and quarters the size together with max
@@ -61,7 +60,18 @@ impl ResNet18 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn imagenet(scope: &Scope, classes: usize) -> Result<ResNet18> {
-        let stem = Window { inputs: 3, outputs: 64, size: 7, stride: 2, groups: 1 };
+        ResNet18::large(scope, 3, classes)
+    }
+
+    /// [`cifar`](ResNet18::cifar) for images of so many channels.
+    pub(super) fn small(scope: &Scope, channels: usize, classes: usize) -> Result<ResNet18> {
+        let stem = Window { inputs: channels, outputs: 64, size: 3, stride: 1, groups: 1 };
+        ResNet18::with_stem(scope, classes, stem, None)
+    }
+
+    /// [`imagenet`](ResNet18::imagenet) for images of so many channels.
+    pub(super) fn large(scope: &Scope, channels: usize, classes: usize) -> Result<ResNet18> {
+        let stem = Window { inputs: channels, outputs: 64, size: 7, stride: 2, groups: 1 };
         let options = MaxPool2dOptions::default().stride(2).padding(1);
         ResNet18::with_stem(scope, classes, stem, Some(MaxPool2d { kernel_size: [3, 3], options }))
     }

@@ -23,7 +23,7 @@ mod receptive_field;
 mod recurrent;
 mod scope;
 mod softmax;
-mod state_dict;
+pub(crate) mod state_dict;
 mod summary;
 mod unfold;
 mod upsample;

@@ -5,6 +5,7 @@ use crate::error::{Error, IncompatibleKeys, Mismatch, Result};
 use crate::graph::{Device, Parameter, Tensor, no_grad};
 use crate::nn::Module;
 use crate::nn::module::joined;
+use crate::shape::Shape;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values by name, PyTorch's `state_dict`.
@@ -34,30 +35,54 @@ fn places(module: &dyn Module) -> Vec<(String, Parameter)> {
     module.named_modules().into_iter().flat_map(of_module).collect()
 }
 
-pub(super) fn load(module: &dyn Module, state: &StateDict, strict: bool) -> Result<IncompatibleKeys> {
+/// The names under which a module may find its values.
+pub(crate) fn names(module: &dyn Module) -> Result<BTreeSet<String>> {
+    Ok(named("weights::load", module)?.into_iter().chain(places(module)).map(|(name, _)| name).collect())
+}
+
+/// The way in which values fit a module.
+pub(crate) struct Fit<'a> {
+    /// Parameters with a value that fits, and the name it is held under.
+    pub found: Vec<(Parameter, &'a str)>,
+    /// The rest.
+    pub keys: IncompatibleKeys,
+}
+
+/// Looks for the values of a module among some whose shapes and types are known.
+pub(crate) fn fit<'a>(module: &dyn Module, held: &BTreeMap<&'a str, (Shape, DType)>) -> Result<Fit<'a>> {
     let parameters = named("load_state_dict", module)?;
     let places = places(module);
     let mut keys = IncompatibleKeys::default();
-    let known: BTreeSet<&String> = parameters.iter().chain(&places).map(|(name, _)| name).collect();
-    keys.unexpected.extend(state.keys().filter(|name| !known.contains(name)).cloned());
-    let mut values = Vec::new();
+    let known: BTreeSet<&str> = parameters.iter().chain(&places).map(|(name, _)| name.as_str()).collect();
+    keys.unexpected.extend(held.keys().filter(|name| !known.contains(*name)).map(|name| name.to_string()));
+    let mut found = Vec::new();
     for (name, parameter) in &parameters {
         let elsewhere = places.iter().filter(|(_, other)| other.is_same(parameter));
         let mut names = std::iter::once(name).chain(elsewhere.map(|(place, _)| place));
-        let Some(value) = names.find_map(|name| state.get(name)) else {
+        let Some((at, value)) = names.find_map(|name| held.get_key_value(name.as_str())) else {
             keys.missing.push(name.clone());
             continue;
         };
-        let (shape, dtype, device) = parameter.holds();
-        if *value.shape() != shape || value.dtype().is_float() != dtype.is_float() {
-            let found = (*value.shape(), value.dtype());
-            keys.mismatched.push(Mismatch { name: name.clone(), expected: (shape, dtype), found });
+        let (shape, dtype, _) = parameter.holds();
+        if value.0 != shape || value.1.is_float() != dtype.is_float() {
+            keys.mismatched.push(Mismatch { name: name.clone(), expected: (shape, dtype), found: *value });
             continue;
         }
-        values.push((parameter, no_grad(|| moved(value, &device, dtype))?));
+        found.push((parameter.clone(), *at));
     }
+    Ok(Fit { found, keys })
+}
+
+pub(super) fn load(module: &dyn Module, state: &StateDict, strict: bool) -> Result<IncompatibleKeys> {
+    let held = state.iter().map(|(name, value)| (name.as_str(), (*value.shape(), value.dtype()))).collect();
+    let Fit { found, keys } = fit(module, &held)?;
     if strict && !keys.is_empty() {
         return Err(Error::IncompatibleKeys { keys: Box::new(keys) });
+    }
+    let mut values = Vec::new();
+    for (parameter, name) in found {
+        let (_, dtype, device) = parameter.holds();
+        values.push((parameter, no_grad(|| moved(&state[name], &device, dtype))?));
     }
     values.into_iter().try_for_each(|(parameter, value)| parameter.assign(&value))?;
     Ok(keys)

@@ -50,18 +50,18 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn from_slice<T: Element>(device: &Device, values: &[T], shape: &[usize]) -> Result<Tensor> {
-        let shape = Shape::new(shape)?;
-        if shape.numel() != values.len() {
-            let rule = format!("{} values do not fill shape {shape}, which has {}", values.len(), shape.numel());
-            return Err(Error::invalid("from_slice", rule));
-        }
-        let layout = Layout::contiguous(shape, T::DTYPE);
-        device.check_size("from_slice", &layout)?;
-        device.check_dtype("from_slice", T::DTYPE)?;
-        device.hand_in(layout.bytes());
-        let storage = Some(OneOrMore::One(Storage::Pending(Arc::new(T::device_bytes(values)))));
-        let state = State { storage, ..State::default() };
-        Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
+        let shape = fitting(values.len(), shape)?;
+        from_bytes(device, || T::device_bytes(values), Layout::contiguous(shape, T::DTYPE))
+    }
+
+    /// A tensor from elements as the device stores them, which are not copied. It is uploaded at the next flush.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Tensor::from_slice).
+    #[track_caller]
+    pub(crate) fn from_bytes(device: &Device, bytes: Vec<u8>, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        let shape = fitting(bytes.len() / dtype.size(), shape)?;
+        from_bytes(device, || bytes, Layout::contiguous(shape, dtype))
     }
 
     /// An f32 tensor from double precision, which only the reference device keeps: the way back from
@@ -142,6 +142,25 @@ impl Tensor {
     pub fn full_like(&self, value: f64) -> Result<Tensor> {
         full(self.device(), *self.shape(), value, self.dtype())
     }
+}
+
+/// A shape of so many elements.
+fn fitting(elements: usize, shape: &[usize]) -> Result<Shape> {
+    let shape = Shape::new(shape)?;
+    if shape.numel() != elements {
+        let rule = format!("{elements} values do not fill shape {shape}, which has {}", shape.numel());
+        return Err(Error::invalid("from_slice", rule));
+    }
+    Ok(shape)
+}
+
+#[track_caller]
+fn from_bytes(device: &Device, bytes: impl FnOnce() -> Vec<u8>, layout: Layout) -> Result<Tensor> {
+    device.check_size("from_slice", &layout)?;
+    device.check_dtype("from_slice", layout.dtype)?;
+    device.hand_in(layout.bytes());
+    let state = State { storage: Some(OneOrMore::One(Storage::Pending(Arc::new(bytes())))), ..State::default() };
+    Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
 }
 
 #[track_caller]

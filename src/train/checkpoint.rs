@@ -4,14 +4,13 @@
 //! name that the program gives each, and a dot. Everything else is JSON in the file's metadata, under `wgrad.checkpoint`.
 //! A parameter that several modules share stands there once.
 
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::graph::{Device, Parameter, RandomState, Tensor};
 use crate::nn::Module;
 use crate::number::nearest;
 use crate::state::{Numbers, State};
-use half::{bf16, f16};
+use crate::weights::{CHECKPOINT as TAG, to_tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
@@ -19,7 +18,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-const TAG: &str = "wgrad.checkpoint";
 const VERSION: u64 = 3;
 /// The name that safetensors files keep for themselves.
 const METADATA: &str = "__metadata__";
@@ -33,6 +31,19 @@ pub struct Position {
     pub batch: u64,
     /// The seed of the shuffled order.
     pub seed: u64,
+}
+
+impl Position {
+    /// Where a checkpoint's run stands, whose weights alone [`weights::load`](crate::weights::load) loads; `None` where another
+    /// program wrote the file.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file can't be read or is damaged.
+    pub fn read(path: &Path) -> Result<Option<Position>> {
+        let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
+        let file = Checkpoint::open(path, &bytes)?;
+        if file.is_foreign() { Ok(None) } else { file.position().map(Some) }
+    }
 }
 
 /// One entry of the file.
@@ -246,54 +257,14 @@ impl<'a> Checkpoint<'a> {
             let reason = format!("{name} is {:?} in the file and {shape} here", entry.shape());
             return Err(Error::file(self.path, reason));
         }
-        let values = numbers(entry.dtype(), entry.data())
-            .ok_or_else(|| Error::file(self.path, format!("{name} is {:?}, which is not read", entry.dtype())))?;
-        let exact = |low: f64, high: f64| match values.iter().find(|v| v.fract() != 0.0 || **v < low || **v > high) {
-            Some(value) => Err(Error::file(self.path, format!("{name} holds {value}, which is no {dtype}"))),
-            None => Ok(()),
-        };
-        match dtype {
-            DType::I32 => {
-                exact(i32::MIN.into(), i32::MAX.into())?;
-                Tensor::from_slice(&device, &values.iter().map(|&v| nearest::<i32>(v)).collect::<Vec<_>>(), &shape)
-            }
-            DType::U32 => {
-                exact(0.0, u32::MAX.into())?;
-                Tensor::from_slice(&device, &values.iter().map(|&v| nearest::<u32>(v)).collect::<Vec<_>>(), &shape)
-            }
-            DType::Bool => {
-                exact(0.0, 1.0)?;
-                Tensor::from_slice(&device, &values.iter().map(|&v| v != 0.0).collect::<Vec<_>>(), &shape)
-            }
-            DType::F32 | DType::F16 => Tensor::from_f64(&device, &values, &shape)?.to_dtype(dtype),
-        }
+        to_tensor(entry.dtype(), entry.data().to_vec(), &device, &shape, dtype).map_err(|error| match error {
+            Error::Invalid { rule, .. } => Error::file(self.path, format!("{name} {rule}")),
+            other => other,
+        })
     }
 
     fn values(&self, parameters: &[(String, Parameter)]) -> Result<Vec<Tensor>> {
         parameters.iter().map(|(name, parameter)| self.value(name, parameter)).collect()
-    }
-}
-
-/// The numbers of an entry, `None` for types that are not read. Integers past 2^53 are rounded: no type here holds them.
-fn numbers(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
-    fn each<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f64) -> Option<Vec<f64>> {
-        Some(data.as_chunks().0.iter().map(|bytes| number(*bytes)).collect())
-    }
-    match dtype {
-        Dtype::F64 => each(data, f64::from_le_bytes),
-        Dtype::F32 => each(data, |bytes| f32::from_le_bytes(bytes).into()),
-        Dtype::F16 => each(data, |bytes| f16::from_le_bytes(bytes).into()),
-        Dtype::BF16 => each(data, |bytes| bf16::from_le_bytes(bytes).into()),
-        Dtype::I64 => each(data, |bytes| i64::from_le_bytes(bytes) as f64),
-        Dtype::U64 => each(data, |bytes| u64::from_le_bytes(bytes) as f64),
-        Dtype::I32 => each(data, |bytes| i32::from_le_bytes(bytes).into()),
-        Dtype::U32 => each(data, |bytes| u32::from_le_bytes(bytes).into()),
-        Dtype::I16 => each(data, |bytes| i16::from_le_bytes(bytes).into()),
-        Dtype::U16 => each(data, |bytes| u16::from_le_bytes(bytes).into()),
-        Dtype::I8 => each(data, |bytes| i8::from_le_bytes(bytes).into()),
-        Dtype::U8 => each(data, |bytes| u8::from_le_bytes(bytes).into()),
-        Dtype::BOOL => each(data, |[byte]: [u8; 1]| f64::from(u8::from(byte != 0))),
-        _ => None,
     }
 }
 
@@ -345,23 +316,6 @@ pub fn load(
     device.assume_restored();
     device.flush()?;
     Ok(run.position)
-}
-
-/// Loads parameters and nothing else, to evaluate, to use or to fine-tune a model: from a checkpoint, whose position it
-/// returns, or from any safetensors file, such as PyTorch's `state_dict` saved by `safetensors.torch`. Numbers are
-/// converted to the parameters' types; entries that the model has no parameter for are left out.
-///
-/// # Errors
-/// [`Error::File`] where the file can't be read or is cut off, or a tensor is missing, of another shape, or holds numbers
-/// that the parameter's type does not have; [`Error::Invalid`] where two parameters have one name. Nothing has changed then.
-pub fn load_parameters(path: &Path, model: &dyn Module) -> Result<Option<Position>> {
-    let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
-    let file = Checkpoint::open(path, &bytes)?;
-    let position = if file.is_foreign() { None } else { Some(file.position()?) };
-    let parameters = named("load_parameters", model, &[])?;
-    let values = file.values(&parameters)?;
-    assign(&parameters, &values)?;
-    Ok(position)
 }
 
 fn assign(parameters: &[(String, Parameter)], values: &[Tensor]) -> Result<()> {

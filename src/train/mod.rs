@@ -11,7 +11,7 @@ mod run;
 pub use crate::state::{Numbers, State};
 pub use batch_norm::update_batch_norm;
 pub use callback::{Callback, Callbacks};
-pub use checkpoint::{Position, load, load_parameters, save};
+pub use checkpoint::{Position, load, save};
 pub use epoch::{Epoch, Step, accuracy, epoch};
 pub use lr_finder::{LrCurve, LrFinder, Ramp};
 pub use mean::RunningMean;

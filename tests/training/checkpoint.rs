@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Dropout, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adafactor, AdafactorOptions, Adam, AdamOptions, Guard, Hyper, Optimizer, Sgd, SgdOptions};
-use wgrad::train::{Position, load, load_parameters, save};
+use wgrad::train::{Position, load, save};
+use wgrad::weights::{self, LoadOptions, Report};
 use wgrad::{CrossEntropyOptions, DType, Device, Error, Parameter, RandomState, Tensor};
 
 fn devices() -> impl Iterator<Item = Device> {
@@ -142,8 +143,8 @@ fn running_statistics_and_dropout_resume_to_the_same_bits() {
 
         // To evaluate, the statistics are what counts.
         let third = normalized(&device);
-        load_parameters(&path, &third).unwrap();
-        load_parameters(&path, &second).unwrap();
+        load_weights(&path, &third).unwrap();
+        load_weights(&path, &second).unwrap();
         let x = Tensor::randn(&device, &[4, 6]).unwrap();
         let evaluated = |model: &Sequential| {
             model.eval();
@@ -184,11 +185,16 @@ fn parameters_alone_need_no_optimizer() {
         save(&path, &device, &first, &[("optimizer", &adam(&first))], &Position { epoch: 2, ..Position::default() })
             .unwrap();
         let second = model(&device, 8);
-        assert_eq!(load_parameters(&path, &second).unwrap().unwrap().epoch, 2);
+        load_weights(&path, &second).unwrap();
+        assert_eq!(Position::read(&path).unwrap().unwrap().epoch, 2);
         for (a, b) in first.parameters().iter().zip(second.parameters()) {
             assert_eq!(a.value().to_f64().unwrap(), b.value().to_f64().unwrap());
         }
     }
+}
+
+fn load_weights(path: &Path, model: &dyn Module) -> wgrad::Result<Report> {
+    weights::load(path, model, &LoadOptions::default())
 }
 
 /// A file that a fresh run on the reference refuses, with this text, and without changing.
@@ -298,7 +304,7 @@ fn integers_are_exact() {
         let first = held([i32::MIN, i32::MAX, -16_777_217, 16_777_217], [16_777_217, u32::MAX, 0], true);
         save(&path, &device, &first, &[("optimizer", &adam(&first))], &Position::default()).unwrap();
         let second = held([0; 4], [0; 3], false);
-        load_parameters(&path, &second).unwrap();
+        load_weights(&path, &second).unwrap();
         for (a, b) in first.0.iter().zip(&second.0) {
             assert_eq!(
                 (a.value().dtype(), a.value().to_f64().unwrap()),
@@ -307,7 +313,7 @@ fn integers_are_exact() {
         }
         // Values that a type does not have are refused: 4294967295 is no i32.
         let narrow = only(vec![Parameter::buffer("u", &Tensor::from_slice(&device, &[1i32; 3], &[3]).unwrap())]);
-        let error = load_parameters(&path, &narrow).unwrap_err().to_string();
+        let error = weights::load(&path, &narrow, &LoadOptions::default().partial(true)).unwrap_err().to_string();
         assert!(error.contains("u holds 4294967295, which is no i32"), "{error}");
         assert_eq!(narrow.0[0].value().to_vec::<i32>().unwrap(), [1; 3]);
     }
@@ -372,7 +378,7 @@ fn a_checkpoint_that_could_not_be_loaded_is_not_written() {
         save(&path, &device, &two, &[("optimizer", &optimizer)], &Position::default()),
         Err(Error::Invalid { .. })
     ));
-    assert!(matches!(load_parameters(&path, &two), Err(Error::Invalid { .. })));
+    assert!(matches!(load_weights(&path, &two), Err(Error::Invalid { .. })));
     assert!(std::fs::read(&path).unwrap() == good);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -427,14 +433,16 @@ fn weights_of_other_programs_are_read() {
                 Parameter::new("w", &Tensor::zeros(&device, &[2, 2]).unwrap()),
                 Parameter::buffer("num_batches_tracked", &Tensor::scalar(&device, 0i32).unwrap()),
             ]);
-            assert_eq!(load_parameters(&path, &model).unwrap(), None);
+            let report = weights::load(&path, &model, &LoadOptions::default().partial(true)).unwrap();
+            assert_eq!(report.keys.unexpected, ["not.of.this.model"]);
+            assert_eq!(Position::read(&path).unwrap(), None);
             assert_eq!(model.0[0].value().to_vec::<f32>().unwrap(), numbers, "{dtype:?}");
             assert_eq!(model.0[1].value().item::<i32>().unwrap(), 7);
         }
         let half = only(vec![Parameter::new("w", &Tensor::zeros(&device, &[2, 2]).unwrap())]);
         let complex = [("w", TensorView::new(Dtype::F8_E4M3, vec![2, 2], &[0; 4]).unwrap())];
         std::fs::write(&path, safetensors::serialize(complex, None).unwrap()).unwrap();
-        let error = load_parameters(&path, &half).unwrap_err().to_string();
+        let error = load_weights(&path, &half).unwrap_err().to_string();
         assert!(error.contains("F8_E4M3, which is not read"), "{error}");
     }
 }
@@ -453,7 +461,7 @@ fn writers_of_one_path_do_not_meet() {
             scope.spawn(|| {
                 for _ in 0..25 {
                     write();
-                    load_parameters(&path, &model).unwrap();
+                    load_weights(&path, &model).unwrap();
                 }
             });
         }
@@ -477,7 +485,7 @@ fn links_and_permissions_stay() {
     for _ in 0..2 {
         write(&path).unwrap();
         assert!(path.symlink_metadata().unwrap().is_symlink());
-        load_parameters(&real.join("new"), &model).unwrap();
+        load_weights(&real.join("new"), &model).unwrap();
     }
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     let plain = folder.path().join("plain");

@@ -24,4 +24,5 @@ mod optim;
 mod resume;
 mod schedules;
 mod summary;
+mod weights;
 mod wrappers;

@@ -10,6 +10,7 @@ use wgrad::nn::{
 };
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{self, Position};
+use wgrad::weights::{self, LoadOptions};
 use wgrad::{DType, Device, DeviceOptions, Error, Noop, Parameter, Result, Tensor};
 
 fn devices() -> impl Iterator<Item = Device> {
@@ -367,7 +368,7 @@ fn tied_weights_train_and_are_saved_once() {
         let path = folder.path().join("run");
         train::save(&path, &device, &net, &[("optimizer", &sgd)], &Position::default()).unwrap();
         let other = Tied::new(&Scope::new(&device));
-        train::load_parameters(&path, &other).unwrap();
+        weights::load(&path, &other, &LoadOptions::default()).unwrap();
         assert_eq!(values(&other.decoder.weight.value()), values(&net.encoder.weight.value()));
 
         // PyTorch's states have it under both names, and files of them under either.

@@ -1,0 +1,183 @@
+//! Values from a file into a model.
+
+use super::{Metadata, Reader};
+use crate::dtype::DType;
+use crate::error::{Error, IncompatibleKeys, Result};
+use crate::graph::{Device, no_grad};
+use crate::models;
+use crate::nn::{Module, Scope, state_dict};
+use crate::options::options;
+use crate::pattern;
+use crate::shape::Shape;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The key of safetensors' metadata by which a checkpoint is known.
+pub(crate) const CHECKPOINT: &str = "wgrad.checkpoint";
+
+/// A count that files from before PyTorch 0.4.1 don't have. Nothing is computed from it, unless a norm has no momentum.
+const COUNT: &str = "num_batches_tracked";
+
+options! {
+    /// Options of [`load`].
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    LoadOptions {
+        /// Whether to load what fits and leave the rest of the model as it is, such as a head with another number of
+        /// classes. Without it, a file that doesn't fit is an error.
+        partial: bool = false,
+        /// Pairs of patterns; see [`rename`](LoadOptions::rename).
+        renames: Vec<(String, String)> = Vec::new(),
+    }
+}
+
+impl LoadOptions {
+    /// Gives names of the file that match a pattern another name, before they are looked for in the model. `*` stands for any
+    /// characters, as few as possible, `?` for one; the other name has in its stars what those stand for, in their order.
+    /// Of several patterns that match the first counts.
+    ///
+    /// ```
+    /// use wgrad::weights::LoadOptions;
+    /// // `layer1.0.conv1.weight` is `blocks.1.0.conv1.weight` here, and the head has another name.
+    /// let options = LoadOptions::default().rename("layer?.*", "blocks.*.*").rename("fc.*", "head.*");
+    /// ```
+    #[must_use = "it returns options with the pattern"]
+    pub fn rename(mut self, from: impl Into<String>, to: impl Into<String>) -> LoadOptions {
+        self.renames.push((from.into(), to.into()));
+        self
+    }
+}
+
+/// The way in which a file fitted a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Parameters that have their values from the file, by their names in the model.
+    pub loaded: Vec<String>,
+    /// The names that don't fit. They are empty unless [`LoadOptions::partial`] is set.
+    pub keys: IncompatibleKeys,
+    /// The beginning that all names of the file have and the model's don't, such as `module.` after PyTorch's
+    /// `DataParallel`.
+    pub prefix: String,
+}
+
+/// Loads the values of a model's parameters from a file of weights, wherever it was written: by [`save`](super::save), by
+/// `safetensors` for PyTorch, or a checkpoint of [`train::save`](crate::train::save), of which the optimizer's state is left
+/// out. Numbers are converted to the parameters' types. One tensor at a time is in the host's memory.
+///
+/// A prefix that the file's names have before the model's is found by itself. A parameter that stands in several places of the
+/// model may have its value under the name of any.
+///
+/// ```
+/// use wgrad::nn::{Linear, Module, Scope};
+/// use wgrad::weights::{self, LoadOptions, SaveOptions};
+/// use wgrad::{Device, Error};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("linear.safetensors");
+///
+/// let device = Device::reference();
+/// weights::save(&path, &Linear::new(&Scope::new(&device), 4, 10)?, &SaveOptions::default())?;
+/// let model = Linear::new(&Scope::new(&device), 4, 10)?;
+/// assert_eq!(weights::load(&path, &model, &LoadOptions::default())?.loaded, ["weight", "bias"]);
+///
+/// let other = Linear::without_bias(&Scope::new(&device), 4, 10)?;
+/// assert!(matches!(weights::load(&path, &other, &LoadOptions::default()), Err(Error::UnfitWeights { .. })));
+/// let report = weights::load(&path, &other, &LoadOptions::default().partial(true))?;
+/// assert_eq!(report.keys.unexpected, ["bias"]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::File`] where the file can't be read, is damaged, or holds numbers that a parameter's type does not have;
+/// [`Error::UnfitWeights`] where it doesn't fit, or with [`partial`](LoadOptions::partial) where nothing does;
+/// [`Error::Invalid`] where two parameters have one name, or two names of the file become one. Nothing has changed then, unless
+/// reading fails in the middle of the file.
+pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -> Result<Report> {
+    let mut reader = Reader::open(path)?;
+    load_from(&mut reader, model, options)
+}
+
+/// Builds the network that a file says its weights belong to, and loads them.
+///
+/// # Errors
+/// As [`Metadata::read`], [`models::by_name`] and [`load`].
+pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Box<dyn Module>, Metadata)> {
+    let metadata = Metadata::read(&path)?;
+    let model = models::by_name(&metadata.architecture, &Scope::new(device), &metadata.options)?;
+    load(path, &*model, &LoadOptions::default())?;
+    Ok((model, metadata))
+}
+
+fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> Result<Report> {
+    let known = state_dict::names(model)?;
+    let (prefix, names) = names(reader, &known, options)?;
+    let mut held = BTreeMap::new();
+    for (name, &at) in &names {
+        let entry = &reader.entries()[at];
+        // A type that is not read counts where it is needed.
+        let dtype = entry.held_as().unwrap_or(DType::F32);
+        let shape = Shape::new(entry.shape());
+        held.insert(
+            name.as_str(),
+            (shape.map_err(|error| Error::file(reader.path(), format!("{name}: {error}")))?, dtype),
+        );
+    }
+    let parts = parts_of_checkpoint(reader);
+    let state_dict::Fit { mut found, mut keys } = state_dict::fit(model, &held)?;
+    keys.unexpected.retain(|name| !parts.iter().any(|part| name.starts_with(part)));
+    keys.missing.retain(|name| name.rsplit('.').next() != Some(COUNT));
+    let fits = if options.partial { !found.is_empty() } else { keys.is_empty() };
+    if !fits {
+        return Err(Error::UnfitWeights { path: reader.path().to_path_buf(), keys: Box::new(keys) });
+    }
+    let loaded = found.iter().map(|(parameter, _)| parameter.name().to_string()).collect();
+    // Integers may be out of their type's range, so they are first.
+    found.sort_by_key(|(parameter, _)| parameter.holds().1.is_float());
+    for (parameter, name) in found {
+        let (_, dtype, device) = parameter.holds();
+        parameter.assign(&no_grad(|| reader.read_as(names[name], &device, dtype))?)?;
+    }
+    Ok(Report { loaded, keys, prefix })
+}
+
+/// The entries of a file under the names that are looked for in the model, and the prefix that was taken away.
+fn names(
+    reader: &Reader,
+    known: &BTreeSet<String>,
+    options: &LoadOptions,
+) -> Result<(String, BTreeMap<String, usize>)> {
+    let mut renamed = Vec::new();
+    for (at, entry) in reader.entries().iter().enumerate() {
+        let other = options.renames.iter().find_map(|(from, to)| pattern::rename(from, to, entry.name()));
+        renamed.push((other.transpose()?.unwrap_or_else(|| entry.name().to_string()), at));
+    }
+    let prefix = prefix(renamed.iter().map(|(name, _)| name.as_str()), known);
+    let mut names = BTreeMap::new();
+    for (name, at) in renamed {
+        let name = name.strip_prefix(&prefix).map(str::to_string).unwrap_or(name);
+        if let Some(other) = names.insert(name.clone(), at) {
+            let (one, two) = (reader.entries()[other].name(), reader.entries()[at].name());
+            return Err(Error::invalid("weights::load", format!("{one} and {two} would both be {name}")));
+        }
+    }
+    Ok((prefix, names))
+}
+
+/// The beginning without which most names are known; the shortest of several.
+fn prefix<'a>(names: impl Iterator<Item = &'a str>, known: &BTreeSet<String>) -> String {
+    let mut fitting: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        let ends = name.match_indices('.').map(|(at, _)| at + 1);
+        for end in std::iter::once(0).chain(ends).filter(|&end| known.contains(&name[end..])) {
+            *fitting.entry(&name[..end]).or_default() += 1;
+        }
+    }
+    let best = fitting.into_iter().max_by_key(|(prefix, count)| (*count, std::cmp::Reverse(prefix.len())));
+    best.map(|(prefix, _)| prefix.to_string()).unwrap_or_default()
+}
+
+/// The beginnings of names that belong to a checkpoint's other parts.
+fn parts_of_checkpoint(reader: &Reader) -> Vec<String> {
+    let about = reader.about(CHECKPOINT).and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let state = about.as_ref().and_then(|about| about.get("state")?.as_object());
+    state.map(|parts| parts.keys().map(|part| format!("{part}.")).collect()).unwrap_or_default()
+}
