@@ -50,6 +50,8 @@ pub mod ops;
 pub mod optim;
 mod options;
 mod pattern;
+#[cfg(any(feature = "report", feature = "tensorboard"))]
+mod picture;
 mod plan;
 pub mod prelude;
 mod profile;

@@ -1,6 +1,6 @@
 //! A log as CSV: a column a name.
 
-use super::lines::{self, Lines};
+use super::lines::{self, Growing};
 use super::record::{EPOCH, Record, STEP};
 use crate::error::Result;
 use std::path::Path;
@@ -26,7 +26,7 @@ use std::path::Path;
 /// ```
 #[derive(Debug)]
 pub struct CsvLog {
-    lines: Lines,
+    file: Growing,
     /// The names of the columns behind `epoch` and `step`.
     columns: Vec<String>,
 }
@@ -57,7 +57,7 @@ impl CsvLog {
             text += &line(&columns, row);
             text += "\n";
         }
-        Ok(CsvLog { lines: Lines::start(path, &text)?, columns })
+        Ok(CsvLog { file: Growing::start(path, &text)?, columns })
     }
 
     /// Puts a row behind the others.
@@ -70,11 +70,11 @@ impl CsvLog {
         let is_new = |name: &&String| !self.columns.contains(name);
         let new: Vec<String> = row.scalars.iter().map(|(name, _)| name).filter(is_new).cloned().collect();
         if !new.is_empty() {
-            let path = self.lines.path().to_path_buf();
+            let path = self.file.path().to_path_buf();
             let (_, rows) = read(&path)?;
             *self = CsvLog::start(&path, [self.columns.as_slice(), &new].concat(), &rows)?;
         }
-        self.lines.append(&line(&self.columns, row))
+        self.file.append(format!("{}\n", line(&self.columns, row)).as_bytes())
     }
 
     /// The rows of a file; none where there is no file.

@@ -1,6 +1,6 @@
 //! A log as JSON lines: an object a row.
 
-use super::lines::{self, Lines};
+use super::lines::{self, Growing};
 use super::record::{EPOCH, Record, STEP};
 use crate::error::Result;
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ use std::path::Path;
 /// ```
 #[derive(Debug)]
 pub struct JsonLinesLog {
-    lines: Lines,
+    file: Growing,
 }
 
 impl JsonLinesLog {
@@ -32,7 +32,7 @@ impl JsonLinesLog {
     /// # Errors
     /// [`Error::File`](crate::Error::File).
     pub fn create(path: &Path) -> Result<JsonLinesLog> {
-        Ok(JsonLinesLog { lines: Lines::start(path, "")? })
+        Ok(JsonLinesLog { file: Growing::start(path, "")? })
     }
 
     /// Goes on with a log behind the rows up to this step. Later rows are dropped, since the run repeats them, and so is half a
@@ -49,7 +49,7 @@ impl JsonLinesLog {
                 kept += "\n";
             }
         }
-        Ok(JsonLinesLog { lines: Lines::start(path, &kept)? })
+        Ok(JsonLinesLog { file: Growing::start(path, &kept)? })
     }
 
     /// Puts a row behind the others.
@@ -59,7 +59,7 @@ impl JsonLinesLog {
     /// [`Error::File`](crate::Error::File).
     pub fn write(&mut self, row: &Record) -> Result<()> {
         row.check("JsonLinesLog")?;
-        self.lines.append(&to_json(row))
+        self.file.append(format!("{}\n", to_json(row)).as_bytes())
     }
 
     /// The rows of a file, the scalars of each in the order of their names; none where there is no file.

@@ -1,4 +1,4 @@
-//! A file of lines that grows and never holds half of one for long.
+//! Files that grow, and never hold half a row for long.
 
 use crate::error::{Error, Result};
 use crate::file;
@@ -6,35 +6,40 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A file that lines are put behind.
+/// A file that bytes are put behind.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct Growing {
     path: PathBuf,
     file: File,
     length: u64,
 }
 
-impl Lines {
-    /// Gives the file this content, whatever was in it, and stays open to put lines behind that.
-    pub fn start(path: &Path, content: &str) -> Result<Lines> {
+impl Growing {
+    /// Gives the file this content, whatever was in it, and stays open to put more behind that.
+    pub fn start(path: &Path, content: &str) -> Result<Growing> {
         file::replace(path, content.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path).map_err(|error| Error::file(path, error))?;
-        Ok(Lines { path: path.to_path_buf(), file, length: content.len() as u64 })
+        Ok(Growing { path: path.to_path_buf(), file, length: content.len() as u64 })
+    }
+
+    /// An empty file that was just created.
+    #[cfg(feature = "tensorboard")]
+    pub fn empty(path: PathBuf, file: File) -> Growing {
+        Growing { path, file, length: 0 }
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Hands a line to the system at once, so that it outlives the program. Half of a line, as a full disk leaves, is taken back:
-    /// the next one would stand behind it.
-    pub fn append(&mut self, line: &str) -> Result<()> {
-        let line = format!("{line}\n");
-        self.file.write_all(line.as_bytes()).map_err(|error| {
+    /// Hands bytes to the system at once, so that they outlive the program. A part of them, as a full disk leaves, is taken back:
+    /// the next ones would stand behind it.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| {
             let _ = self.file.set_len(self.length);
-            Error::file(&self.path, format!("a row was not written: {error}"))
+            Error::file(&self.path, format!("{} bytes were not written: {error}", bytes.len()))
         })?;
-        self.length += line.len() as u64;
+        self.length += bytes.len() as u64;
         Ok(())
     }
 }

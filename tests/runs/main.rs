@@ -1,8 +1,12 @@
 //! Everything round a training run: transforms, metrics, runs and what they leave behind.
 
-#[cfg(feature = "cli")]
-mod command;
 #[path = "../common/mod.rs"]
 mod common;
+
+#[cfg(feature = "cli")]
+mod command;
+mod histogram;
 mod logs;
 mod metrics;
+#[cfg(feature = "tensorboard")]
+mod tensorboard;
