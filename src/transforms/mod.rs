@@ -21,6 +21,8 @@ mod compose;
 mod draws;
 mod flip;
 pub mod functional;
+mod maps;
+mod pixels;
 mod views;
 
 pub use compose::{Compose, Transform};

@@ -4,13 +4,17 @@ mod affine_grid;
 mod along;
 mod grid_sample;
 mod interpolate;
+mod projective;
 mod taps;
+mod warp;
 
 pub use grid_sample::{GridSampleMode, GridSampleOptions, GridSamplePadding};
 pub use interpolate::{InterpolateMode, InterpolateOptions};
+pub(crate) use projective::Projective;
+pub(crate) use warp::{Beyond, Filter, ImageMap, Sampling};
 
 use crate::ops::case::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    [interpolate::cases(), grid_sample::cases(), affine_grid::cases()].into_iter().flatten().collect()
+    [interpolate::cases(), grid_sample::cases(), affine_grid::cases(), warp::cases()].into_iter().flatten().collect()
 }

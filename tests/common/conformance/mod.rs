@@ -36,7 +36,8 @@ pub fn is_pointwise(op: &str) -> bool {
 
 /// What an operation takes.
 pub fn operation(op: &str) -> Option<&'static Operation> {
-    operations().find(|operation| operation.names.contains(&op))
+    let transforms = call::TRANSFORMS.iter().copied().flatten();
+    operations().chain(transforms).find(|operation| operation.names.contains(&op))
 }
 
 /// A tensor of a file, in double precision.
@@ -162,7 +163,8 @@ impl Case {
                 }
                 None => {
                     let mut values = load(file, &format!("{name}.arg.{arg}"))?;
-                    if values.dtype == DType::Bool && matches!(arg.as_str(), "index" | "target") {
+                    // Bytes of an image are numbers.
+                    if values.dtype == DType::Bool && matches!(arg.as_str(), "index" | "target" | "inpt") {
                         values.dtype = DType::I32;
                     }
                     args.push((arg, values));
@@ -172,7 +174,14 @@ impl Case {
         let raises = json["raises"].as_bool().unwrap_or(false);
         let has_grad = json["grad"].as_bool().unwrap_or(false);
         let count = if raises { 0 } else { json["outputs"].as_u64().unwrap_or(1) };
-        let outputs = (0..count).map(|i| load(file, &format!("{name}.out.{i}"))).collect::<Result<_, _>>()?;
+        let mut outputs: Vec<Values> =
+            (0..count).map(|i| load(file, &format!("{name}.out.{i}"))).collect::<Result<_, _>>()?;
+        if op.starts_with("transforms.") {
+            outputs
+                .iter_mut()
+                .filter(|output| output.dtype == DType::Bool)
+                .for_each(|output| output.dtype = DType::I32);
+        }
         let cotangents =
             (0..count).map(|i| if has_grad { load(file, &format!("{name}.cot.{i}")).ok() } else { None }).collect();
         let gradients = args

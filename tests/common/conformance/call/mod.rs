@@ -3,6 +3,7 @@
 mod conv;
 mod create;
 mod detection;
+mod geometry;
 mod index;
 mod linear;
 mod losses;
@@ -48,6 +49,9 @@ pub(super) const TABLES: &[&[Operation]] = &[
     losses::OPERATIONS,
     sequence::OPERATIONS,
 ];
+
+/// Transforms of images, which have a table of their own: they are no operations of tensors.
+pub(super) const TRANSFORMS: &[&[Operation]] = &[geometry::OPERATIONS];
 
 /// A call: its operation, tensors and attributes.
 pub struct Call<'a> {

@@ -1,0 +1,74 @@
+//! What is said of an image's map, and its words on the device.
+
+use super::Projective;
+use crate::number::nearest;
+
+/// A map from places of an output to places of an input. Places count elements from the upper left corner, the centre of the
+/// first being at (1/2, 1/2).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ImageMap {
+    /// Width and height of the output's part that is drawn; zeros lie beyond.
+    pub size: [f64; 2],
+    /// From the output, or from what it is displaced to, to the input.
+    pub map: Projective,
+    /// Left, upper, right and lower edge of what is read.
+    pub window: [f64; 4],
+    /// Those of the canvas round it, which is `inner_fill` outside the window.
+    pub canvas: [f64; 4],
+    /// Factors by which the filter is wider in x and in y than for neighbours one apart.
+    pub widths: [f64; 2],
+    /// A number a channel.
+    pub inner_fill: Vec<f32>,
+    /// What lies beyond the canvas, a number a channel.
+    pub fill: Vec<f32>,
+    /// From the output to the frame of the displacements, where there are some.
+    pub outer: Option<Projective>,
+    /// Frames that cut off what lies outside of them, the innermost first.
+    pub clips: Vec<Clip>,
+}
+
+/// A frame on the way from the input to the output.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Clip {
+    /// To the frame.
+    pub map: Projective,
+    /// Whether `map` begins at what an output is displaced to, and not at the output.
+    pub is_inner: bool,
+    /// Width and height.
+    pub size: [f64; 2],
+    /// What lies outside, a number a channel.
+    pub fill: Vec<f32>,
+}
+
+impl ImageMap {
+    /// The words, as the shader lists them.
+    pub(super) fn words(&self, [height, width]: [usize; 2]) -> Vec<f32> {
+        // Small numbers round the middle keep more of their fraction than large ones from a corner on.
+        let origin = [(width / 2) as f64, (height / 2) as f64];
+        let centred = Projective::translation(self.size.map(|size| 0.5 * size));
+        let inwards = Projective::translation(origin.map(|at| -at)).after(&self.map);
+        let map = if self.outer.is_some() { inwards } else { inwards.after(&centred) };
+        let moved =
+            |edges: [f64; 4]| [edges[0] - origin[0], edges[1] - origin[1], edges[2] - origin[0], edges[3] - origin[1]];
+        let mut words: Vec<f32> = Vec::new();
+        let mut push = |values: &[f64]| words.extend(values.iter().map(|&value| nearest::<f32>(value)));
+        push(&self.size);
+        push(&map.0);
+        push(&moved(self.window));
+        push(&moved(self.canvas));
+        push(&self.widths);
+        let fills = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+        push(&fills(&self.inner_fill));
+        push(&fills(&self.fill));
+        push(&map.inverse().0);
+        push(&self.outer.unwrap_or(Projective::IDENTITY).after(&centred).0);
+        for clip in &self.clips {
+            let map = if clip.is_inner { clip.map } else { clip.map.after(&centred) };
+            push(&map.0);
+            push(&clip.size);
+            push(&[f64::from(u8::from(clip.is_inner))]);
+            push(&fills(&clip.fill));
+        }
+        words
+    }
+}
