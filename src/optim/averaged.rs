@@ -1,6 +1,6 @@
 //! Averages of weights.
 
-use super::mirror::{Mirror, Moved};
+use super::mirror::{Lent, Mirror, Moved};
 use super::wrapper::left_to;
 use super::{Guard, Hyper, Optimizer};
 use crate::error::{Error, Result};
@@ -93,10 +93,8 @@ impl<O: Optimizer> Averaged<O> {
     /// Those of `run`.
     #[track_caller]
     pub fn with_average<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
-        let lent = self.average.lend()?;
-        let result = run();
-        drop(lent);
-        result
+        let _lent = self.average.lend()?;
+        run()
     }
 
     /// Gives the parameters their averages' values for good.
@@ -132,6 +130,10 @@ impl<O: Optimizer> Optimizer for Averaged<O> {
     }
     fn buffers(&self) -> Vec<Parameter> {
         [self.inner.buffers(), self.average.values()].concat()
+    }
+    #[track_caller]
+    fn lend_average(&self) -> Result<Option<Lent>> {
+        self.average.lend().map(Some)
     }
     fn counts(&self) -> Vec<(&'static str, u64)> {
         [self.inner.counts(), vec![("averaged", self.taken)]].concat()

@@ -3,7 +3,7 @@
 use super::mirror::{Mirror, Moved};
 use super::options::options;
 use super::wrapper::left_to;
-use super::{Guard, Hyper, Optimizer};
+use super::{Guard, Hyper, Lent, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
 use crate::number::nearest;
@@ -95,6 +95,10 @@ impl<O: Optimizer> Optimizer for Lookahead<O> {
     }
     fn buffers(&self) -> Vec<Parameter> {
         [self.inner.buffers(), self.slow.values()].concat()
+    }
+    #[track_caller]
+    fn lend_average(&self) -> Result<Option<Lent>> {
+        self.inner.lend_average()
     }
     fn counts(&self) -> Vec<(&'static str, u64)> {
         [self.inner.counts(), vec![("lookahead", self.taken)]].concat()

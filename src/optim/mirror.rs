@@ -20,8 +20,8 @@ pub(super) struct Moved {
     pub value: Option<Tensor>,
 }
 
-/// Parameters that have other values for as long as it lives.
-pub(super) struct Lent {
+/// Parameters that have other values for as long as it lives: see [`Optimizer::lend_average`](super::Optimizer::lend_average).
+pub struct Lent {
     before: Vec<(Place, Tensor)>,
 }
 

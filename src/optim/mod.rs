@@ -45,6 +45,7 @@ pub use lamb::{Lamb, LambOptions};
 pub use lars::{Lars, LarsOptions};
 pub use lion::{Lion, LionOptions};
 pub use lookahead::{Lookahead, LookaheadOptions};
+pub use mirror::Lent;
 pub use muon::{AdjustLr, Muon, MuonOptions};
 pub use nadam::{NAdam, NAdamOptions};
 pub use radam::{RAdam, RAdamOptions};
@@ -204,6 +205,15 @@ pub trait Optimizer {
     /// As [`set_hyper`](Optimizer::set_hyper).
     fn set_momentum(&mut self, group: usize, momentum: f64) -> Result<()> {
         self.set_hyper(Hyper::Momentum, group, momentum)
+    }
+
+    /// Lends the parameters the values of their averages, where an [`Averaged`] keeps some, for as long as the loan lives.
+    ///
+    /// # Errors
+    /// Errors of the device.
+    #[track_caller]
+    fn lend_average(&self) -> Result<Option<Lent>> {
+        Ok(None)
     }
 
     /// Forgets all gradients.

@@ -3,7 +3,7 @@
 use super::options::options;
 use super::runs::Runs;
 use super::wrapper::left_to;
-use super::{Guard, Hyper, Optimizer};
+use super::{Guard, Hyper, Lent, Optimizer};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Pack, Parameter, Tensor, no_grad};
@@ -240,6 +240,10 @@ impl<O: Optimizer> Optimizer for Sam<O> {
     }
     fn buffers(&self) -> Vec<Parameter> {
         self.inner.buffers()
+    }
+    #[track_caller]
+    fn lend_average(&self) -> Result<Option<Lent>> {
+        self.inner.lend_average()
     }
     fn counts(&self) -> Vec<(&'static str, u64)> {
         self.inner.counts()

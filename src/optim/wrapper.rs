@@ -1,6 +1,6 @@
 //! Optimizers that leave their work, or most of it, to another.
 
-use super::{Guard, Hyper, Optimizer};
+use super::{Guard, Hyper, Lent, Optimizer};
 use crate::error::Result;
 use crate::graph::Parameter;
 
@@ -55,6 +55,10 @@ macro_rules! pointers {
                 }
                 fn buffers(&self) -> Vec<Parameter> {
                     (**self).buffers()
+                }
+                #[track_caller]
+                fn lend_average(&self) -> Result<Option<Lent>> {
+                    (**self).lend_average()
                 }
                 fn counts(&self) -> Vec<(&'static str, u64)> {
                     (**self).counts()
