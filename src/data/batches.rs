@@ -52,6 +52,12 @@ impl Iterator for Batches<'_> {
         Some(self.source.batch(start, self.next))
     }
 
+    /// Makes none of the batches before.
+    fn nth(&mut self, count: usize) -> Option<Result<Batch>> {
+        self.next = self.images.min(self.next.saturating_add(count.saturating_mul(self.size)));
+        self.next()
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = (self.images - self.next).div_ceil(self.size);
         (left, Some(left))

@@ -1,32 +1,27 @@
 //! Statistics for weights that no training step has seen.
 
+use super::modes::Modes;
 use crate::error::Result;
 use crate::graph::{Tensor, no_grad};
-use crate::nn::{Mode, Module};
+use crate::nn::Module;
 
 /// The layers that normalize by the batch average its statistics for as long as it lives.
 struct Averaging {
-    modes: Vec<(Mode, bool)>,
+    modes: Modes,
 }
 
 impl Averaging {
     fn new(model: &dyn Module) -> Averaging {
-        let modes = model.named_modules().into_iter().filter_map(|(_, module)| module.mode().cloned());
-        let averaging = Averaging { modes: modes.map(|mode| (mode.clone(), mode.is_training())).collect() };
-        for (mode, _) in &averaging.modes {
-            mode.set(true);
-            mode.average_statistics(true);
-        }
-        averaging
+        let modes = Modes::of(model);
+        modes.set(true);
+        modes.each().for_each(|mode| mode.average_statistics(true));
+        Averaging { modes }
     }
 }
 
 impl Drop for Averaging {
     fn drop(&mut self) {
-        for (mode, was_training) in &self.modes {
-            mode.set(*was_training);
-            mode.average_statistics(false);
-        }
+        self.modes.each().for_each(|mode| mode.average_statistics(false));
     }
 }
 

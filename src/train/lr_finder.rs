@@ -1,10 +1,10 @@
 //! The learning-rate range test.
 
+use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
-use crate::graph::{Device, Parameter, RandomState, Tensor};
+use crate::graph::{Device, Tensor};
 use crate::nn::Module;
 use crate::optim::Optimizer;
-use crate::state::{Numbers, State};
 
 const OP: &str = "LrFinder";
 
@@ -139,10 +139,10 @@ impl LrFinder {
         if largest == 0.0 {
             return Err(Error::invalid(OP, "all rates of the optimizer are 0, so none can grow"));
         }
-        let before = Before::new(device, model, &*optimizer)?;
+        let before = Snapshot::new(device, model, &*optimizer)?;
         let shares: Vec<f64> = rates.iter().map(|lr| lr / largest).collect();
         let curve = self.climb(optimizer, &shares, &mut loss);
-        before.restore(device, optimizer)?;
+        before.restore(optimizer)?;
         curve
     }
 
@@ -175,31 +175,6 @@ impl LrFinder {
             curve.smoothed.push(smoothed);
         }
         Ok(curve)
-    }
-}
-
-/// Everything that a range test changes.
-struct Before {
-    values: Vec<(Parameter, Tensor)>,
-    gradients: Vec<(Parameter, Option<Tensor>)>,
-    numbers: Numbers,
-    random: RandomState,
-}
-
-impl Before {
-    fn new(device: &Device, model: &dyn Module, optimizer: &dyn Optimizer) -> Result<Before> {
-        let parameters = Parameter::each_once([model.parameters(), optimizer.parameters()].concat());
-        let gradients = parameters.iter().map(|parameter| (parameter.clone(), parameter.grad())).collect();
-        let all = Parameter::each_once([parameters, optimizer.buffers()].concat());
-        let values = all.into_iter().map(|parameter| (parameter.clone(), parameter.value().detach())).collect();
-        Ok(Before { values, gradients, numbers: optimizer.numbers()?, random: device.random_state() })
-    }
-
-    fn restore(self, device: &Device, optimizer: &mut dyn Optimizer) -> Result<()> {
-        self.values.iter().try_for_each(|(parameter, value)| parameter.assign(value))?;
-        self.gradients.into_iter().try_for_each(|(parameter, gradient)| parameter.set_grad(gradient))?;
-        device.set_random_state(self.random);
-        optimizer.set_numbers(&self.numbers)
     }
 }
 

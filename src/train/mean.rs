@@ -2,6 +2,10 @@
 
 use crate::error::Result;
 use crate::graph::{Device, Parameter, Tensor, no_grad};
+use crate::number::nearest;
+use crate::state::{self, Numbers, State, is_count};
+
+const OP: &str = "running_mean";
 
 /// A weighted mean of scalars that adds up on the device: nothing waits until it is read.
 ///
@@ -26,7 +30,7 @@ impl RunningMean {
     /// Errors of the device.
     pub fn new(device: &Device) -> Result<RunningMean> {
         // Values handed in, not computed: the first addition has the same plan as all later ones.
-        let sum = Parameter::buffer("running_mean", &Tensor::scalar(device, 0.0f32)?);
+        let sum = Parameter::buffer(OP, &Tensor::scalar(device, 0.0f32)?);
         device.flush()?;
         Ok(RunningMean { sum, weight: 0 })
     }
@@ -41,11 +45,41 @@ impl RunningMean {
         Ok(())
     }
 
+    /// Forgets all values.
+    ///
+    /// # Errors
+    /// Errors of the device.
+    pub fn reset(&mut self) -> Result<()> {
+        let zero = Tensor::scalar(&self.sum.holds().2, 0.0f32)?;
+        self.sum.assign(&zero)?;
+        self.weight = 0;
+        Ok(())
+    }
+
     /// Waits for the mean; NaN of nothing.
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.
     pub fn read(&self) -> Result<f64> {
         Ok(f64::from(self.sum.value().item::<f32>()?) / self.weight as f64)
+    }
+}
+
+impl State for RunningMean {
+    fn kind(&self) -> &'static str {
+        OP
+    }
+    fn tensors(&self) -> Vec<Parameter> {
+        vec![self.sum.clone()]
+    }
+    fn numbers(&self) -> Result<Numbers> {
+        Ok(Numbers::from([("weight".to_string(), vec![self.weight as f64])]))
+    }
+    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        state::number(OP, numbers, "weight", is_count).map(drop)
+    }
+    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        self.weight = nearest(state::number(OP, numbers, "weight", is_count)?);
+        Ok(())
     }
 }

@@ -1,18 +1,36 @@
-//! Training: an epoch, its measurements, accuracy, checkpoints. Prints nothing.
+//! Training: runs and their parts, and checkpoints. Prints nothing.
 
 mod batch_norm;
 mod callback;
+mod callbacks;
 mod checkpoint;
 mod epoch;
+mod evaluate;
+mod loader;
 mod lr_finder;
 mod mean;
+mod modes;
+mod progress;
 mod run;
+mod session;
+mod snapshot;
+mod stepper;
+mod supervised;
+mod task;
+mod trainer;
 
 pub use crate::state::{Numbers, State};
 pub use batch_norm::update_batch_norm;
 pub use callback::{Callback, Callbacks};
+pub use callbacks::{ByMetric, Checkpoints, EarlyStopping, Estimate, Monitor, Scheduled, StopFlag, TimeLimit};
 pub use checkpoint::{Position, load, save};
 pub use epoch::{Epoch, Step, accuracy, epoch};
+pub use evaluate::{Evaluation, Predictions, evaluate, predict};
+pub use loader::{BatchPlace, FirstBatches, ImageLoader, Loader, LoaderIter, MapLoader, ResidentLoader};
 pub use lr_finder::{LrCurve, LrFinder, Ramp};
 pub use mean::RunningMean;
 pub use run::{Phase, Requests, Run, Scalars};
+pub use stepper::Stepper;
+pub use supervised::Supervised;
+pub use task::{FnTask, Outcome, Task, task};
+pub use trainer::{Every, Fit, Trainer, TrainerOptions};

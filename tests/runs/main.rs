@@ -8,5 +8,8 @@ mod command;
 mod histogram;
 mod logs;
 mod metrics;
+mod moments;
+mod resume;
+mod setting;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;

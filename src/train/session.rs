@@ -1,0 +1,277 @@
+//! The loop of a run.
+
+use super::evaluate::timed;
+use super::loader::Loader;
+use super::progress::Pace;
+use super::task::{self, Task};
+use super::{Callback, Fit, Phase, Requests, Run, Scalars, State, Trainer, checkpoint};
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::nn::Module;
+use crate::optim::Optimizer;
+use std::path::Path;
+
+/// A run under way.
+pub(super) struct Session<'s, 'a, T: Task> {
+    trainer: &'s mut Trainer<'a>,
+    model: &'s dyn Module,
+    optimizer: &'s mut dyn Optimizer,
+    task: &'s mut T,
+    train: &'s dyn Loader<Batch = T::Batch>,
+    validation: Option<&'s dyn Loader<Batch = T::Batch>>,
+    requests: Requests,
+    /// The numbers of the last validation, and the step they are of.
+    validated: (u64, Scalars),
+    /// True while weights, counts and the place belong together.
+    is_whole: bool,
+    fit: Fit,
+}
+
+/// What a moment is about.
+struct Moment<'m> {
+    epoch: u64,
+    batch: usize,
+    items: usize,
+    phase: Phase,
+    scalars: &'m [(String, f64)],
+}
+
+impl<'s, 'a, T: Task> Session<'s, 'a, T> {
+    pub fn new(
+        trainer: &'s mut Trainer<'a>,
+        model: &'s dyn Module,
+        optimizer: &'s mut dyn Optimizer,
+        task: &'s mut T,
+        train: &'s dyn Loader<Batch = T::Batch>,
+        validation: Option<&'s dyn Loader<Batch = T::Batch>>,
+    ) -> Session<'s, 'a, T> {
+        let (requests, validated, fit) = (Requests::default(), (0, Scalars::new()), Fit::default());
+        Session { trainer, model, optimizer, task, train, validation, requests, validated, is_whole: true, fit }
+    }
+
+    /// Runs to the end. After an error callbacks are told, and a checkpoint is written where one asks for it and the run is
+    /// whole.
+    pub fn run(mut self) -> Result<Fit> {
+        let result = self.epochs();
+        if let Err(error) = &result {
+            // The first error is the one to tell of.
+            let is_whole = self.is_whole;
+            let _ = self.tell(self.now(&[]), |callback, run| callback.on_error(run, error));
+            if is_whole {
+                let _ = self.write_checkpoints();
+            }
+        }
+        result?;
+        self.fit.epochs = self.trainer.progress.epoch;
+        self.fit.steps = self.trainer.progress.counts.step;
+        self.fit.stopped = self.requests.stopped().map(str::to_string);
+        Ok(self.fit)
+    }
+
+    fn epochs(&mut self) -> Result<()> {
+        self.tell(self.now(&[]), |callback, run| callback.on_fit_start(run))?;
+        if self.trainer.progress.counts.step == 0 {
+            self.check_sanity()?;
+        }
+        self.model.train(true);
+        self.task.reset(Phase::Train)?;
+        while !self.is_to_stop()? && self.trainer.progress.epoch < self.trainer.options.epochs {
+            self.epoch()?;
+        }
+        self.tell(self.now(&[]), |callback, run| callback.on_fit_end(run))?;
+        self.write_checkpoints()
+    }
+
+    /// A moment between two steps.
+    fn now<'m>(&self, scalars: &'m [(String, f64)]) -> Moment<'m> {
+        let (epoch, batch) = (self.trainer.progress.epoch, self.trainer.progress.batch);
+        Moment { epoch, batch, items: 0, phase: Phase::Train, scalars }
+    }
+
+    fn tell(&mut self, moment: Moment, of: impl FnMut(&mut dyn Callback, &mut Run) -> Result<()>) -> Result<()> {
+        let Trainer { device, options, progress, callbacks, .. } = &mut *self.trainer;
+        let Moment { epoch, batch, items, phase, scalars } = moment;
+        let mut run = Run {
+            folder: options.folder.as_deref(),
+            epoch,
+            epochs: options.epochs,
+            batch,
+            batches: self.train.batches(),
+            step: progress.counts.step,
+            items,
+            phase,
+            scalars,
+            ..Run::new(device, self.model, &mut *self.optimizer, &mut self.requests)
+        };
+        callbacks.each(&mut run, of)
+    }
+
+    /// Evaluates a little before the first step, without a trace.
+    fn check_sanity(&mut self) -> Result<()> {
+        let (Some(validation), batches) = (self.validation, self.trainer.options.sanity_batches) else { return Ok(()) };
+        if batches == 0 {
+            return Ok(());
+        }
+        let random = self.trainer.device.random_state();
+        self.trainer.evaluate(self.model, self.task, &validation.first(batches))?;
+        self.trainer.device.set_random_state(random);
+        Ok(())
+    }
+
+    /// An epoch, or what is left of it; returns early where somebody asks to stop.
+    fn epoch(&mut self) -> Result<()> {
+        if self.trainer.progress.batch == 0 {
+            self.tell(self.now(&[]), |callback, run| callback.on_epoch_start(run))?;
+        }
+        let mut pace = Pace::new();
+        let train = self.train;
+        let mut batches = train.resume(self.trainer.progress.epoch, self.trainer.progress.batch)?;
+        let ended = loop {
+            let has_more = self.trainer.progress.batch < train.batches();
+            if pace.apart(|| self.between_steps(!has_more))? {
+                break false;
+            }
+            if !has_more || !self.step(&mut *batches, &mut pace)? {
+                break true;
+            }
+        };
+        self.trainer.device.sync()?;
+        let times = pace.times();
+        self.fit.items += pace.items;
+        self.fit.times.elapsed += times.elapsed;
+        self.fit.times.waited += times.waited;
+        if ended { self.end_epoch(pace) } else { Ok(()) }
+    }
+
+    /// Validates where that is due, and carries out requests; true where the run is to stop. At the end of an epoch requests
+    /// wait until it is closed.
+    fn between_steps(&mut self, at_end: bool) -> Result<bool> {
+        let (step, epoch) = (self.trainer.progress.counts.step, self.trainer.progress.epoch);
+        let is_due = self.trainer.options.validate.is_due(step, epoch, at_end);
+        if is_due && self.trainer.progress.counts.validated != step {
+            self.validate()?;
+        }
+        Ok(!at_end && self.is_to_stop()?)
+    }
+
+    /// A pass over the validation set. Callbacks find the parameters that were evaluated.
+    fn validate(&mut self) -> Result<()> {
+        let Some(validation) = self.validation else { return Ok(()) };
+        let validating = |session: &Self| Moment { phase: Phase::Validation, ..session.now(&[]) };
+        self.tell(validating(self), |callback, run| callback.on_validation_start(run))?;
+        self.is_whole = false;
+        let average = match self.trainer.options.evaluate_average {
+            true => self.optimizer.lend_average()?,
+            false => None,
+        };
+        let evaluation = self.trainer.evaluate(self.model, self.task, validation)?;
+        self.is_whole = true;
+        let named = |(name, value): &(String, f64)| (format!("val/{name}"), *value);
+        let scalars: Scalars = evaluation.scalars.iter().map(named).collect();
+        self.trainer.progress.counts.validated = self.trainer.progress.counts.step;
+        let moment = Moment { items: evaluation.items, scalars: &scalars, ..validating(self) };
+        let told = self.tell(moment, |callback, run| callback.on_validation_end(run));
+        drop(average);
+        self.validated = (self.trainer.progress.counts.step, scalars);
+        told
+    }
+
+    /// Carries out what callbacks have asked for; true where the run is to stop.
+    fn is_to_stop(&mut self) -> Result<bool> {
+        self.write_checkpoints()?;
+        Ok(self.requests.stopped().is_some())
+    }
+
+    fn write_checkpoints(&mut self) -> Result<()> {
+        for path in self.requests.take_checkpoints() {
+            self.save(&path)?;
+            self.tell(self.now(&[]), |callback, run| callback.on_checkpoint(run, &path))?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, path: &Path) -> Result<()> {
+        let at = self.trainer.position();
+        let optimizer = &self.optimizer;
+        let Trainer { device, stepper, callbacks, progress, .. } = &mut *self.trainer;
+        let mut parts: Vec<(String, &dyn State)> = vec![("optimizer".into(), optimizer)];
+        parts.extend(stepper.scaler().map(|scaler| ("scaler".into(), &*scaler as &dyn State)));
+        parts.extend(self.task.state().map(|state| ("task".into(), &*state)));
+        parts.extend(progress.states().map(|(name, state)| (name, &*state)));
+        parts.extend(callbacks.states().into_iter().map(|(name, state)| (name, &*state)));
+        let parts: Vec<(&str, &dyn State)> = parts.iter().map(|(name, state)| (&**name, *state)).collect();
+        checkpoint::save(path, device, self.model, &parts, &at)
+    }
+
+    /// One step of the optimizer; false where the loader has no batch for it.
+    fn step(&mut self, batches: &mut dyn Iterator<Item = Result<T::Batch>>, pace: &mut Pace) -> Result<bool> {
+        let left = self.train.batches() - self.trainer.progress.batch;
+        let accumulate = self.trainer.options.accumulate.min(left);
+        let (mut taken, mut items, mut last) = (0, 0, None);
+        while taken < accumulate {
+            let Some(batch) = timed(&mut pace.waited, || batches.next()) else { break };
+            let batch = batch?;
+            self.is_whole = false;
+            let outcome = self.trainer.stepper.forward(|| self.task.forward(self.model, &batch))?;
+            self.trainer.stepper.backward(&outcome.loss, 1.0 / accumulate as f64)?;
+            self.trainer.progress.loss.add(&outcome.loss, outcome.items)?;
+            task::update(self.task, &outcome, &batch, Phase::Train)?;
+            (taken, items, last) = (taken + 1, items + outcome.items, Some(outcome.loss));
+        }
+        let Some(loss) = last else { return Ok(false) };
+        self.trainer.stepper.step(&mut *self.optimizer)?;
+        self.trainer.progress.batch += taken;
+        self.trainer.progress.counts.step += 1;
+        pace.step(&self.trainer.device, items)?;
+        let scalars = self.read(&loss, pace)?;
+        drop(loss);
+        self.is_whole = true;
+        let moment = Moment { items, ..self.now(&scalars) };
+        self.tell(moment, |callback, run| callback.on_step_end(run))?;
+        Ok(true)
+    }
+
+    /// Numbers of the last step, where they are due: after the first, every so many, and the last of an epoch.
+    fn read(&self, loss: &Tensor, pace: &Pace) -> Result<Scalars> {
+        let (step, every) = (self.trainer.progress.counts.step, self.trainer.options.log_every);
+        let is_last = self.trainer.progress.batch == self.train.batches();
+        if step != 1 && !step.is_multiple_of(every) && !is_last {
+            return Ok(Scalars::new());
+        }
+        let mut scalars = vec![("train/loss".to_string(), f64::from(loss.item::<f32>()?))];
+        scalars.extend(self.lrs()?);
+        scalars.push(("items/s".into(), pace.items_per_second()));
+        scalars.push(("wait".into(), pace.times().wait_share()));
+        Ok(scalars)
+    }
+
+    /// The rate of each group.
+    fn lrs(&self) -> Result<Scalars> {
+        let name = |group| if group == 0 { "lr".to_string() } else { format!("lr/{group}") };
+        (0..self.optimizer.groups()).map(|group| Ok((name(group), self.optimizer.lr(group)?))).collect()
+    }
+
+    fn end_epoch(&mut self, mut pace: Pace) -> Result<()> {
+        let mut scalars = vec![("train/loss".to_string(), self.trainer.progress.loss.read()?)];
+        let metrics = self.task.compute(Phase::Train)?;
+        scalars.extend(metrics.into_iter().map(|(name, value)| (format!("train/{name}"), value)));
+        if self.validated.0 == self.trainer.progress.counts.step {
+            scalars.append(&mut self.validated.1);
+        }
+        scalars.extend(self.lrs()?);
+        let [first, median] = pace.step_ms();
+        scalars.extend([
+            ("items/s".to_string(), pace.items_per_second()),
+            ("wait".to_string(), pace.times().wait_share()),
+            ("first_step_ms".to_string(), first),
+            ("step_ms".to_string(), median),
+            ("peak_bytes".to_string(), self.trainer.device.stats().bytes_peak as f64),
+        ]);
+        let moment = Moment { items: pace.items, ..self.now(&scalars) };
+        self.task.reset(Phase::Train)?;
+        self.trainer.progress.end_epoch()?;
+        let told = self.tell(moment, |callback, run| callback.on_epoch_end(run));
+        self.fit.scalars = scalars;
+        told
+    }
+}

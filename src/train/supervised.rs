@@ -1,0 +1,140 @@
+//! Ready-made tasks of one output and one target.
+
+use super::run::{Phase, Scalars};
+use super::task::{Outcome, Task};
+use crate::data::Batch;
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::metrics::{Metric, MetricCollection};
+use crate::nn::Module;
+use crate::ops::{CrossEntropyOptions, Reduction};
+
+type OfTwo = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>;
+type OfOne = fn(&Tensor) -> Result<Tensor>;
+
+/// Tasks of labelled images: the model's output for the images of a [`Batch`] is compared with its labels.
+///
+/// | constructor | outputs | labels | loss | answers |
+/// |---|---|---|---|---|
+/// | [`classification`](Supervised::classification) | `[N, C]` | `[N]` i32, or `[N, C]` f32 | cross entropy | softmax |
+/// | [`multi_label`](Supervised::multi_label) | `[N, C]` | `[N, C]` f32 | binary cross entropy | sigmoid |
+/// | [`regression`](Supervised::regression) | any | as the outputs | mean squared error | the outputs |
+/// | [`segmentation`](Supervised::segmentation) | `[N, C, H, W]` | `[N, H, W]` i32 | cross entropy | class of each pixel |
+///
+/// Metrics get the answers before softmax and sigmoid, and the labels; those of classification and segmentation get class
+/// numbers, also where labels are mixed.
+///
+/// ```
+/// use wgrad::CrossEntropyOptions;
+/// use wgrad::train::Supervised;
+/// let smooth = CrossEntropyOptions::default().label_smoothing(0.1);
+/// let task = Supervised::classification().loss(move |outputs, labels| outputs.cross_entropy(labels, &smooth));
+/// ```
+pub struct Supervised {
+    loss: OfTwo,
+    answer: OfOne,
+    /// The labels as metrics take them.
+    target: OfOne,
+    training: MetricCollection,
+    validation: MetricCollection,
+}
+
+fn as_they_are(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.clone())
+}
+
+/// Class numbers of labels that may be mixtures.
+fn class_numbers(labels: &Tensor) -> Result<Tensor> {
+    if labels.dtype().is_float() { labels.argmax(1) } else { Ok(labels.clone()) }
+}
+
+fn cross_entropy(outputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    outputs.cross_entropy(labels, &CrossEntropyOptions::default())
+}
+
+impl Supervised {
+    fn new(loss: OfTwo, answer: OfOne, target: OfOne) -> Supervised {
+        let metrics = || MetricCollection::new("");
+        Supervised { loss, answer, target, training: metrics(), validation: metrics() }
+    }
+
+    /// One class for each image.
+    pub fn classification() -> Supervised {
+        Supervised::new(Box::new(cross_entropy), |outputs| outputs.softmax(1), class_numbers)
+    }
+
+    /// Any number of classes for each image.
+    pub fn multi_label() -> Supervised {
+        let loss = |outputs: &Tensor, labels: &Tensor| {
+            outputs.binary_cross_entropy_with_logits(labels, None, None, Reduction::Mean)
+        };
+        Supervised::new(Box::new(loss), Tensor::sigmoid, as_they_are)
+    }
+
+    /// Numbers.
+    pub fn regression() -> Supervised {
+        let loss = |outputs: &Tensor, labels: &Tensor| outputs.mse_loss(labels, Reduction::Mean);
+        Supervised::new(Box::new(loss), as_they_are, as_they_are)
+    }
+
+    /// A class for each pixel.
+    pub fn segmentation() -> Supervised {
+        Supervised::new(Box::new(cross_entropy), |outputs| outputs.argmax(1), class_numbers)
+    }
+
+    /// Another loss, of outputs and labels: the mean over the items of a batch.
+    #[must_use = "it returns the task with the loss"]
+    pub fn loss(self, loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static) -> Supervised {
+        Supervised { loss: Box::new(loss), ..self }
+    }
+
+    /// A metric of evaluations.
+    #[must_use = "it returns the task with the metric"]
+    pub fn metric(self, metric: impl Metric + 'static) -> Supervised {
+        Supervised { validation: self.validation.with(metric), ..self }
+    }
+
+    /// A metric of the training batches, whose forward pass each step computes anyway. In a run that was resumed within an
+    /// epoch it counts the rest of that.
+    #[must_use = "it returns the task with the metric"]
+    pub fn train_metric(self, metric: impl Metric + 'static) -> Supervised {
+        Supervised { training: self.training.with(metric), ..self }
+    }
+
+    fn metrics(&mut self, phase: Phase) -> &mut MetricCollection {
+        match phase {
+            Phase::Train => &mut self.training,
+            Phase::Validation => &mut self.validation,
+        }
+    }
+}
+
+impl Task for Supervised {
+    type Batch = Batch;
+
+    fn forward(&self, model: &dyn Module, batch: &Batch) -> Result<Outcome> {
+        let outputs = model.forward(&batch.images)?;
+        let loss = (self.loss)(&outputs, &batch.labels)?;
+        Ok(Outcome { loss, outputs, items: batch.images.shape()[0] })
+    }
+
+    fn update(&mut self, outcome: &Outcome, batch: &Batch, phase: Phase) -> Result<()> {
+        let target = (self.target)(&batch.labels)?;
+        self.metrics(phase).update(&outcome.outputs, &target)
+    }
+
+    fn compute(&self, phase: Phase) -> Result<Scalars> {
+        match phase {
+            Phase::Train => self.training.compute(),
+            Phase::Validation => self.validation.compute(),
+        }
+    }
+
+    fn reset(&mut self, phase: Phase) -> Result<()> {
+        self.metrics(phase).reset()
+    }
+
+    fn predict(&self, model: &dyn Module, batch: &Batch) -> Result<Tensor> {
+        (self.answer)(&model.forward(&batch.images)?)
+    }
+}
