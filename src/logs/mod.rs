@@ -1,17 +1,26 @@
 //! Records of a training run: files, event files and progress.
 //!
 //! Writers take numbers by their names and know nothing of a run. [`CsvLog`] and [`JsonLinesLog`] hand each row to the system at
-//! once, so that a run that is ended leaves whole rows, and go on where a resumed run does.
+//! once, so that a run that is ended leaves whole rows, and go on where a resumed run does. [`CsvLogger`], [`JsonLinesLogger`] and
+//! their kin are [callbacks](crate::train::Callback), which give a run's numbers to them.
 
 mod csv;
 mod histogram;
 mod json_lines;
 mod lines;
+mod logger;
+#[cfg(feature = "progress")]
+mod progress;
 mod record;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
+#[cfg(any(feature = "progress", feature = "report"))]
+pub(crate) mod text;
 
 pub use csv::CsvLog;
 pub use histogram::Histogram;
 pub use json_lines::JsonLinesLog;
+pub use logger::{CsvLogger, JsonLinesLogger, RowLog, RowLogger};
+#[cfg(feature = "progress")]
+pub use progress::Progress;
 pub use record::Record;

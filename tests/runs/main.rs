@@ -6,6 +6,7 @@ mod common;
 #[cfg(feature = "cli")]
 mod command;
 mod histogram;
+mod loggers;
 mod logs;
 mod metrics;
 mod moments;

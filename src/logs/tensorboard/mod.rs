@@ -2,6 +2,7 @@
 //!
 //! [`SummaryWriter`] writes them under the names that PyTorch's has; [`read`] reads them.
 
+mod logger;
 mod name;
 mod proto;
 mod reader;
@@ -9,6 +10,7 @@ mod record;
 mod summary;
 mod writer;
 
+pub use logger::TensorBoardLogger;
 pub use reader::{Entry, Value, read};
 pub use summary::{ChartGroup, HyperParameter};
 pub use writer::{SummaryWriter, SummaryWriterOptions};

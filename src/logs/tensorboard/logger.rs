@@ -1,0 +1,148 @@
+//! A run in an event file.
+
+use super::{HyperParameter, SummaryWriter, SummaryWriterOptions};
+use crate::error::{Error, Result};
+use crate::logs::Histogram;
+use crate::logs::logger::of_step;
+use crate::train::{Callback, Run, Scalars};
+use crate::{Parameter, Tensor};
+use std::path::PathBuf;
+
+/// The number of bins that TensorBoard's own histograms have.
+const BINS: usize = 30;
+
+/// Writes a run for TensorBoard: numbers of steps (`step/loss`), of epochs and validations (`train/loss`, `val/accuracy`),
+/// histograms of the parameters, and the run's notes.
+///
+/// A resumed run writes a file more, which replaces the steps that come again.
+///
+/// ```
+/// use wgrad::logs::tensorboard::{self, TensorBoardLogger};
+/// use wgrad::train::{ImageLoader, Supervised, Trainer, TrainerOptions};
+/// # use wgrad::{Device, data::{Array, Images}, nn::{Flatten, Linear, Scope, Sequential}, optim::{Sgd, SgdOptions}};
+/// # let device = Device::reference();
+/// # let images = Images::new(Array::new(vec![2, 1, 2], vec![0, 10, 20, 30])?, vec![0, 1], vec!["a".into(), "b".into()])?;
+/// # let model = Sequential::new(&Scope::new(&device)).push(Flatten).make(|s| Linear::new(s, 2, 2))?;
+/// # let mut sgd = Sgd::new(&model, SgdOptions::default().lr(0.1))?;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let train = ImageLoader::shuffled(&images, &device, 1, 0)?;
+/// Trainer::new(&device, TrainerOptions::default().folder(folder))?
+///     .callback(TensorBoardLogger::new())
+///     .fit(&model, &mut sgd, &mut Supervised::classification(), &train, None)?;
+///
+/// let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+/// let tags: Vec<String> = tensorboard::read(&file)?.into_iter().map(|entry| entry.tag).collect();
+/// assert!(tags.contains(&"train/loss".to_string()) && tags.contains(&"parameters/1.weight".to_string()));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TensorBoardLogger {
+    folder: Option<PathBuf>,
+    histogram_epochs: u64,
+    hparams: Vec<(String, HyperParameter)>,
+    writer: Option<SummaryWriter>,
+    last: Scalars,
+}
+
+impl TensorBoardLogger {
+    /// Into the run's folder, with histograms of each epoch.
+    pub fn new() -> TensorBoardLogger {
+        TensorBoardLogger { folder: None, histogram_epochs: 1, hparams: Vec::new(), writer: None, last: Scalars::new() }
+    }
+
+    /// Into another folder.
+    #[must_use = "it returns the logger with the folder"]
+    pub fn folder(self, folder: impl Into<PathBuf>) -> TensorBoardLogger {
+        TensorBoardLogger { folder: Some(folder.into()), ..self }
+    }
+
+    /// Writes histograms after every so many epochs; 0 leaves them out.
+    #[must_use = "it returns the logger with the choice"]
+    pub fn histogram_epochs(self, histogram_epochs: u64) -> TensorBoardLogger {
+        TensorBoardLogger { histogram_epochs, ..self }
+    }
+
+    /// Hyperparameters, by which TensorBoard compares runs; they are written at the end of the run, with the last epoch's numbers.
+    #[must_use = "it returns the logger with the hyperparameters"]
+    pub fn hparams(self, hparams: Vec<(String, HyperParameter)>) -> TensorBoardLogger {
+        TensorBoardLogger { hparams, ..self }
+    }
+
+    /// Does something with the file, which is there from the start of the run on.
+    fn write(&mut self, write: impl FnOnce(&mut SummaryWriter) -> Result<()>) -> Result<()> {
+        self.writer.as_mut().map_or(Ok(()), write)
+    }
+
+    fn histograms(&mut self, group: &str, tensors: &[(String, Tensor)], step: u64) -> Result<()> {
+        let values: Vec<&Tensor> = tensors.iter().map(|(_, tensor)| tensor).collect();
+        let histograms = Histogram::of_each(&values, BINS)?;
+        self.write(|writer| {
+            tensors.iter().zip(&histograms).try_for_each(|((name, _), histogram)| {
+                writer.add_histogram(&format!("{group}/{name}"), histogram, step)
+            })
+        })
+    }
+}
+
+impl Default for TensorBoardLogger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn add_scalars(writer: &mut SummaryWriter, scalars: &[(String, f64)], step: u64) -> Result<()> {
+    scalars.iter().try_for_each(|(name, value)| writer.add_scalar(name, *value, step))
+}
+
+impl Callback for TensorBoardLogger {
+    fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
+        let no_folder =
+            || Error::invalid("TensorBoardLogger", "the run has no folder; give it one, or give this callback one");
+        let folder = self.folder.as_deref().or(run.folder).ok_or_else(no_folder)?;
+        let purge_step = (run.step > 0).then_some(run.step + 1);
+        let options = SummaryWriterOptions { purge_step, ..SummaryWriterOptions::default() };
+        self.writer = Some(SummaryWriter::new(folder, options)?);
+        Ok(())
+    }
+
+    fn on_step_end(&mut self, run: &mut Run) -> Result<()> {
+        self.write(|writer| add_scalars(writer, &of_step(run), run.step))
+    }
+
+    fn on_validation_end(&mut self, run: &mut Run) -> Result<()> {
+        // The end of the epoch has these numbers, too.
+        let scalars = if run.batch == run.batches { &[] } else { run.scalars };
+        self.write(|writer| add_scalars(writer, scalars, run.step))
+    }
+
+    fn on_epoch_end(&mut self, run: &mut Run) -> Result<()> {
+        self.last = run.scalars.to_vec();
+        self.write(|writer| add_scalars(writer, run.scalars, run.step))?;
+        if self.histogram_epochs > 0 && (run.epoch + 1).is_multiple_of(self.histogram_epochs) {
+            let parameters = Parameter::each_once(run.model.parameters()).into_iter();
+            let trained = parameters.filter(|parameter| !parameter.is_buffer());
+            let values: Vec<_> = trained.map(|parameter| (parameter.name().to_string(), parameter.value())).collect();
+            self.histograms("parameters", &values, run.step)?;
+        }
+        self.write(SummaryWriter::flush)
+    }
+
+    fn on_note(&mut self, run: &mut Run, note: &str) -> Result<()> {
+        self.write(|writer| writer.add_text("notes", note, run.step))
+    }
+
+    fn on_fit_end(&mut self, run: &mut Run) -> Result<()> {
+        if !self.hparams.is_empty() {
+            let given: Vec<_> = self.hparams.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            let last: Vec<_> = self.last.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            self.writer.as_mut().map_or(Ok(()), |writer| writer.add_hparams(&given, &last, run.step))?;
+        }
+        self.write(SummaryWriter::flush)
+    }
+
+    fn on_error(&mut self, run: &mut Run, error: &Error) -> Result<()> {
+        let text = error.to_string();
+        self.write(|writer| writer.add_text("error", &text, run.step).and_then(|()| writer.flush()))
+    }
+}
