@@ -1,16 +1,17 @@
 // How often each predicted class meets each true one, in groups of elements; element at belongs to group
 // g = at / inner % groups:
 //
-//   MATRIX:    output[g, t, p] = number of elements with target t and prediction p
-//   otherwise: output[g, 0, c] = elements of class c that were predicted as such, output[g, 1, c] = elements predicted as c,
+//   TALLIED 0: output[g, t, p] = number of elements with target t and prediction p
+//   TALLIED 1: output[g, 0, c] = elements of class c that were predicted as such, output[g, 1, c] = elements predicted as c,
 //              output[g, 2, c] = elements of class c
+//   TALLIED 2: output[g, 0, c] = elements of class c
 //
 // Elements whose target is to be ignored count nowhere; neither do those with a class outside 0..classes, which are reported
 // in `fault`. Operands are contiguous from their offsets, output is zero before.
 //
 // One invocation counts one element. Sums of integers, so their order does not matter.
 
-const MATRIX: bool = true;
+const TALLIED: u32 = 0u;
 
 struct Params {
     count: u32,
@@ -58,14 +59,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let g = at / params.inner % params.groups;
-    if (MATRIX) {
-        atomicAdd(&output[(g * params.classes + u32(is)) * params.classes + u32(said)], 1u);
-    } else {
-        let first = g * 3u * params.classes;
+    let first = g * params.classes;
+    if (TALLIED == 0u) {
+        atomicAdd(&output[(first + u32(is)) * params.classes + u32(said)], 1u);
+    } else if (TALLIED == 1u) {
         if (is == said) {
-            atomicAdd(&output[first + u32(is)], 1u);
+            atomicAdd(&output[3u * first + u32(is)], 1u);
         }
-        atomicAdd(&output[first + params.classes + u32(said)], 1u);
-        atomicAdd(&output[first + 2u * params.classes + u32(is)], 1u);
+        atomicAdd(&output[3u * first + params.classes + u32(said)], 1u);
+        atomicAdd(&output[3u * first + 2u * params.classes + u32(is)], 1u);
+    } else {
+        atomicAdd(&output[first + u32(is)], 1u);
     }
 }

@@ -3,11 +3,12 @@
 use super::counter::Counter;
 use super::counts::{Counts, mean_over_groups};
 use super::labels::Labels;
+use super::naming::Naming;
 use super::score::Score;
 use super::task::{Average, ClassificationOptions, MultidimAverage, Task};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Device, Tensor, no_grad};
-use crate::ops::CountLabels;
+use crate::ops::{CountLabels, Tallied};
 
 /// Counts of a task's labels.
 pub(super) struct Tally {
@@ -17,7 +18,7 @@ pub(super) struct Tally {
     is_matrix: bool,
     state: State,
     report: Vec<(Score, Average)>,
-    names: Vec<String>,
+    naming: Naming,
 }
 
 enum State {
@@ -45,8 +46,8 @@ impl Tally {
             MultidimAverage::Samplewise => State::Samplewise(Vec::new()),
         };
         let is_matrix = is_matrix || !matches!(task, Task::Multiclass(_));
-        let (report, names) = (Vec::new(), (0..task.columns()).map(|class| class.to_string()).collect());
-        Ok(Tally { op, task, options: options.clone(), is_matrix, state, report, names })
+        let (report, naming) = (Vec::new(), Naming::new(task));
+        Ok(Tally { op, task, options: options.clone(), is_matrix, state, report, naming })
     }
 
     pub fn report(&mut self, score: Score, average: Average) {
@@ -54,12 +55,7 @@ impl Tally {
     }
 
     pub fn class_names(&mut self, names: &[String]) -> Result<()> {
-        if names.len() != self.names.len() {
-            let rule = format!("{} names for {} classes", names.len(), self.names.len());
-            return Err(Error::invalid(self.op, rule));
-        }
-        self.names = names.to_vec();
-        Ok(())
+        self.naming.set_classes(self.op, names)
     }
 
     #[track_caller]
@@ -72,7 +68,8 @@ impl Tally {
                 Task::Multilabel(labels) => (labels, 2),
                 Task::Multiclass(classes) => (1, classes),
             };
-            let count = CountLabels::new(self.op, classes, self.is_matrix, self.options.ignore_index);
+            let tallied = if self.is_matrix { Tallied::Pairs } else { Tallied::Sums };
+            let count = CountLabels::new(self.op, classes, tallied, self.options.ignore_index);
             match &mut self.state {
                 State::Global(counter) => {
                     counter.add(&count.grouped(parts, labels.inner).of(&labels.preds, &labels.target)?)
@@ -107,15 +104,8 @@ impl Tally {
             if self.options.top_k > 1 {
                 name = format!("{name}/top{}", self.options.top_k);
             }
-            let has_average = self.task != Task::Binary && !score.is_of_all();
-            match average {
-                Average::None if has_average => {
-                    named.extend(self.names.iter().map(|class| format!("{name}/{class}")).zip(values));
-                }
-                Average::Macro if has_average => named.push((format!("{name}/macro"), values[0])),
-                Average::Weighted if has_average => named.push((format!("{name}/weighted"), values[0])),
-                _ => named.push((name, values[0])),
-            }
+            let average = if score.is_of_all() { Average::Micro } else { average };
+            named.extend(self.naming.tell(&name, average, &values));
         }
         Ok(named)
     }

@@ -14,6 +14,17 @@ use std::hash::{Hash, Hasher};
 const CLEAR: &str = include_str!("../../shaders/scatter_clear.wgsl");
 const TEMPLATE: &str = include_str!("../../shaders/count_labels.wgsl");
 
+/// What of classes and predicted classes is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tallied {
+    /// How often each true class met each predicted one: `[groups, classes, classes]`.
+    Pairs,
+    /// Right ones, predicted ones and true ones of each class: `[groups, 3, classes]`.
+    Sums,
+    /// True ones of each class: `[groups, 1, classes]`.
+    Targets,
+}
+
 /// Counts elements by their group, class and predicted class. Element `at` belongs to group `at / inner % groups`.
 #[derive(Clone, Debug)]
 pub(crate) struct CountLabels {
@@ -22,23 +33,29 @@ pub(crate) struct CountLabels {
     pub classes: usize,
     pub groups: usize,
     pub inner: usize,
-    /// `[groups, classes, classes]`, true by predicted ones; or else `[groups, 3, classes]`: right ones, predicted ones, true
-    /// ones.
-    pub matrix: bool,
+    pub tallied: Tallied,
     /// The class to ignore, if there is one.
     ignored: Vec<u32>,
 }
 
 impl CountLabels {
-    /// Pairs and triples of one group.
-    pub fn new(asked: &'static str, classes: usize, matrix: bool, ignored: Option<i32>) -> CountLabels {
+    /// Of one group.
+    pub fn new(asked: &'static str, classes: usize, tallied: Tallied, ignored: Option<i32>) -> CountLabels {
         let ignored = ignored.into_iter().map(i32::cast_unsigned).collect();
-        CountLabels { asked, classes, groups: 1, inner: 1, matrix, ignored }
+        CountLabels { asked, classes, groups: 1, inner: 1, tallied, ignored }
     }
 
     /// So many groups, of so many neighbours each, again and again.
     pub fn grouped(self, groups: usize, inner: usize) -> CountLabels {
         CountLabels { groups, inner: inner.max(1), ..self }
+    }
+
+    fn rows(&self) -> usize {
+        match self.tallied {
+            Tallied::Pairs => self.classes,
+            Tallied::Sums => 3,
+            Tallied::Targets => 1,
+        }
     }
 
     /// The counts of i32 predictions and labels of equal shapes. A class out of range is an error at the next
@@ -54,7 +71,7 @@ impl Op for CountLabels {
         "count_labels"
     }
     fn structure(&self, mut state: &mut dyn Hasher) {
-        (self.asked, self.classes, self.groups, self.inner, self.matrix).hash(&mut state);
+        (self.asked, self.classes, self.groups, self.inner, self.tallied).hash(&mut state);
     }
     fn scalars(&self) -> &[u32] {
         &self.ignored
@@ -64,7 +81,7 @@ impl Op for CountLabels {
             let rule = format!("i32 classes of one shape, not {} and {}", inputs[0].shape, inputs[1].shape);
             return Err(Error::invalid(self.asked, rule));
         }
-        let rows = if self.matrix { self.classes } else { 3 };
+        let rows = self.rows();
         Ok(vec![Layout::contiguous(Shape::new(&[self.groups, rows, self.classes])?, DType::I32)])
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
@@ -76,7 +93,7 @@ impl Op for CountLabels {
             .grid(fold_groups(places, 64))
             .work(places);
         let tally = Kernel::new("count_labels", TEMPLATE)
-            .constant("MATRIX", self.matrix)
+            .constant("TALLIED", format!("{}u", self.tallied as u32))
             .bind("preds", Operand::Input(0))
             .bind("labels", Operand::Input(1))
             .bind("output", Operand::Output(0))
@@ -99,7 +116,7 @@ impl Op for CountLabels {
             }
             _ => Ok(nearest::<usize>(value)),
         };
-        let rows = if self.matrix { size } else { 3 };
+        let rows = self.rows();
         let mut counts = vec![0.0; self.groups * rows * size];
         for (at, (&said, &is)) in inputs[0].values.iter().zip(&inputs[1].values).enumerate() {
             if Some(is) == ignored {
@@ -107,12 +124,14 @@ impl Op for CountLabels {
             }
             let (is, said) = (class(is)?, class(said)?);
             let first = at / self.inner % self.groups * rows;
-            if self.matrix {
-                counts[(first + is) * size + said] += 1.0;
-            } else {
-                counts[first * size + is] += f64::from(is == said);
-                counts[(first + 1) * size + said] += 1.0;
-                counts[(first + 2) * size + is] += 1.0;
+            match self.tallied {
+                Tallied::Pairs => counts[(first + is) * size + said] += 1.0,
+                Tallied::Sums => {
+                    counts[first * size + is] += f64::from(is == said);
+                    counts[(first + 1) * size + said] += 1.0;
+                    counts[(first + 2) * size + is] += 1.0;
+                }
+                Tallied::Targets => counts[first * size + is] += 1.0,
             }
         }
         Ok(vec![HostTensor::new(Shape::new(&[self.groups, rows, size])?, DType::I32, counts)])
@@ -123,23 +142,25 @@ impl Op for CountLabels {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let count = |shape: &[usize], classes: usize, matrix: bool, ignored: Option<i32>, [groups, inner]: [usize; 2]| {
-        let counted = CountLabels::new("count_labels", classes, matrix, ignored).grouped(groups, inner);
-        let of = move |x: &[Tensor]| Ok(vec![counted.clone().of(&x[0], &x[1])?]);
-        let last = i32::try_from(classes).unwrap_or(i32::MAX) - 1;
-        let low = ignored.map_or(0, |ignored| ignored.min(0));
-        Case::new("count_labels", &[shape, shape], of).integers(0, 0, last).integers(1, low, last).no_gradient()
-    };
+    let count =
+        |shape: &[usize], classes: usize, tallied: Tallied, ignored: Option<i32>, [groups, inner]: [usize; 2]| {
+            let counted = CountLabels::new("count_labels", classes, tallied, ignored).grouped(groups, inner);
+            let of = move |x: &[Tensor]| Ok(vec![counted.clone().of(&x[0], &x[1])?]);
+            let last = i32::try_from(classes).unwrap_or(i32::MAX) - 1;
+            let low = ignored.map_or(0, |ignored| ignored.min(0));
+            Case::new("count_labels", &[shape, shape], of).integers(0, 0, last).integers(1, low, last).no_gradient()
+        };
     let of_scores = |x: &[Tensor]| {
         let preds = x[0].gt_scalar(0.0)?.to_dtype(DType::I32)?;
-        Ok(vec![CountLabels::new("count_labels", 2, true, None).of(&preds, &x[1].t()?)?])
+        Ok(vec![CountLabels::new("count_labels", 2, Tallied::Pairs, None).of(&preds, &x[1].t()?)?])
     };
     vec![
-        count(&[1000], 5, true, None, [1, 1]),
-        count(&[1000], 5, false, Some(-1), [1, 1]),
-        count(&[3, 4, 5], 2, true, Some(1), [4, 5]),
-        count(&[3, 4, 5], 3, false, None, [12, 5]),
-        count(&[3, 0], 3, true, None, [3, 0]),
+        count(&[1000], 5, Tallied::Pairs, None, [1, 1]),
+        count(&[1000], 5, Tallied::Sums, Some(-1), [1, 1]),
+        count(&[3, 4, 5], 2, Tallied::Pairs, Some(1), [4, 5]),
+        count(&[3, 4, 5], 3, Tallied::Sums, None, [12, 5]),
+        count(&[3, 0], 3, Tallied::Pairs, None, [3, 0]),
+        count(&[2, 500], 7, Tallied::Targets, Some(-1), [2, 500]),
         Case::new("count_labels", &[&[4, 7], &[7, 4]], of_scores).integers(1, 0, 1).no_gradient(),
     ]
 }

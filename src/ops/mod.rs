@@ -46,7 +46,7 @@ pub use conv::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
     ConvTranspose3dOptions, ConvTransposeOptions, Padding,
 };
-pub(crate) use count_labels::CountLabels;
+pub(crate) use count_labels::{CountLabels, Tallied};
 pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};

@@ -4,8 +4,8 @@ use crate::common::Random;
 use crate::common::launches::noop;
 use crate::common::own_adapter;
 use wgrad::metrics::{
-    Average, ClassificationOptions, ConfusionMatrix, KappaWeights, Metric, MetricCollection, MultidimAverage,
-    Normalize, Score, StatScores, Task,
+    Average, ClassificationOptions, ConfusionMatrix, CurveOptions, Curves, KappaWeights, Metric, MetricCollection,
+    MultidimAverage, Normalize, RankingScore, Score, StatScores, Task, Thresholds,
 };
 use wgrad::{Device, Result, Tensor};
 
@@ -22,7 +22,15 @@ fn all(device: &Device, task: Task) -> Result<MetricCollection> {
     if !matches!(task, Task::Multilabel(_)) {
         matrix = matrix.report(Score::CohenKappa(KappaWeights::Linear), Average::Micro);
     }
+    let curves = |thresholds: Thresholds| -> Result<Curves> {
+        let options = CurveOptions::default().thresholds(thresholds).ignore_index(-1);
+        Ok(Curves::new(device, task, &options)?
+            .report(RankingScore::Auroc, Average::None)
+            .report(RankingScore::AveragePrecision, Average::Macro))
+    };
     Ok(MetricCollection::new("")
+        .with(MetricCollection::new("exact/").with(curves(Thresholds::Exact)?))
+        .with(MetricCollection::new("binned/").with(curves(Thresholds::Count(20))?))
         .with(MetricCollection::new("scores/").with(scores))
         .with(MetricCollection::new("items/").with(items))
         .with(MetricCollection::new("matrix/").with(matrix)))
@@ -76,27 +84,47 @@ fn batches_add_up_to_the_whole_in_every_epoch() -> Result<()> {
     Ok(())
 }
 
+/// Kernels that a batch takes, once the first has been planned; nothing may run before the flush that carries it out.
+fn launches(task: Task, make: impl Fn(&Device) -> Result<Box<dyn Metric>>) -> Result<u64> {
+    let device = noop();
+    let mut metric = make(&device)?;
+    let mut dispatches = 0;
+    for nth in 0..4 {
+        let (preds, target) = batch(&device, task, 6, &mut Random(1))?;
+        device.flush()?;
+        let before = device.stats();
+        metric.update(&preds, &target)?;
+        let recorded = device.stats();
+        assert_eq!((recorded.runs, recorded.submits), (before.runs, before.submits), "{task:?} waited");
+        device.flush()?;
+        let after = device.stats();
+        if nth > 0 {
+            assert_eq!((after.plans, after.runs), (before.plans, before.runs + 1), "{task:?} planned or ran again");
+        }
+        dispatches = after.dispatches - before.dispatches;
+    }
+    Ok(dispatches)
+}
+
 #[test]
 fn updates_read_nothing_back_and_launch_little() -> Result<()> {
-    // Scores to labels, counts to zero, counting, adding to what there is; fewer where they fuse.
-    for (task, most) in [(Task::Binary, 5), (Task::Multiclass(5), 4), (Task::Multilabel(3), 5)] {
-        let device = noop();
-        let mut metrics = StatScores::new(&device, task, &ClassificationOptions::default().ignore_index(-1))?;
-        let mut counts = Vec::new();
-        for _ in 0..3 {
-            let (preds, target) = batch(&device, task, 6, &mut Random(1))?;
-            device.flush()?;
-            let before = device.stats();
-            metrics.update(&preds, &target)?;
-            let recorded = device.stats();
-            assert_eq!((recorded.runs, recorded.submits), (before.runs, before.submits), "{task:?} waited");
-            device.flush()?;
-            let after = device.stats();
-            counts.push((after.dispatches - before.dispatches, after.plans - before.plans, after.runs - before.runs));
-        }
-        assert!(counts.iter().all(|count| count.0 <= most), "{task:?}: {counts:?}");
-        assert_eq!(counts[1..], [(counts[1].0, 0, 1); 2], "{task:?} planned or ran again");
+    let options = ClassificationOptions::default().ignore_index(-1);
+    let exact = CurveOptions::default().ignore_index(-1);
+    let binned = exact.clone().thresholds(Thresholds::Count(20));
+    // Scores to labels, counts to zero, counting, adding to what there is; a count of labels besides for curves.
+    let mut counts = Vec::new();
+    for task in TASKS {
+        let scores = launches(task, |device| Ok(Box::new(StatScores::new(device, task, &options)?)))?;
+        let matrix = launches(task, |device| Ok(Box::new(ConfusionMatrix::new(device, task, &options)?)))?;
+        let exact = launches(task, |device| Ok(Box::new(Curves::new(device, task, &exact)?)))?;
+        let binned = launches(task, |device| Ok(Box::new(Curves::new(device, task, &binned)?)))?;
+        counts.push([scores, matrix, exact, binned]);
     }
+    let most = [[4, 4, 7, 9], [4, 4, 11, 13], [4, 4, 9, 11]];
+    assert!(
+        counts.iter().zip(&most).all(|(counts, most)| counts.iter().zip(most).all(|(n, most)| n <= most)),
+        "{counts:?}"
+    );
     Ok(())
 }
 
@@ -113,6 +141,10 @@ fn nothing_has_the_scores_that_torchmetrics_gives_it() -> Result<()> {
     assert!(scores.score(Score::CohenKappa(KappaWeights::None), Average::Micro)?[0].is_nan());
     let matrix = ConfusionMatrix::new(&device, Task::Binary, &ClassificationOptions::default())?;
     assert_eq!(matrix.matrix(Normalize::True)?, [0.0; 4]);
+    let curves = Curves::new(&device, Task::Multilabel(2), &CurveOptions::default())?;
+    assert_eq!(curves.auroc(Average::None, None)?, [0.0; 2]);
+    assert_eq!(curves.average_precision(Average::Macro)?, [0.0]);
+    assert_eq!(curves.roc(Average::Micro)?[0].thresholds, [1.0]);
     Ok(())
 }
 

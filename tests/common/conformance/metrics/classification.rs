@@ -49,9 +49,12 @@ pub(super) fn task(call: &Call) -> Result<Task, Refusal> {
     }
 }
 
-/// The average that is given, or that of functions with a `task`; those that have it in their name average by class.
+/// The default average of a function with a `task`; those that have it in their name average by class.
+fn own_default<'a>(call: &Call, default: &'a str) -> &'a str {
+    if named(call.name).1.is_some() { "macro" } else { default }
+}
+
 pub(super) fn average(call: &Call, default: &str) -> Result<Average, Refusal> {
-    let default = if named(call.name).1.is_some() { "macro" } else { default };
     let text = match call.case.attrs.get("average") {
         Some(Value::Null) => "none",
         _ => call.attributes.text("average", default)?,
@@ -121,7 +124,7 @@ fn scored(call: &Call, score: Score, default: &str) -> Answers {
     let task = task(call)?;
     let options = options(call, task)?;
     let has_none = matches!(score, Score::MatthewsCorrCoef | Score::BalancedAccuracy);
-    let average = if has_none { Average::Micro } else { average(call, default)? };
+    let average = if has_none { Average::Micro } else { average(call, own_default(call, default))? };
     let values = counts(call, task, &options)?.score(score, average)?;
     Ok(answer(task, &options, values, &columns(task, average)))
 }
@@ -130,7 +133,7 @@ fn scored(call: &Call, score: Score, default: &str) -> Answers {
 fn stat_scores(call: &Call) -> Answers {
     let task = task(call)?;
     let options = options(call, task)?;
-    let average = average(call, "micro")?;
+    let average = average(call, own_default(call, "micro"))?;
     let counts = counts(call, task, &options)?;
     let support = counts.support();
     let each =

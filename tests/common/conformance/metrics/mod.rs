@@ -1,6 +1,7 @@
 //! Cases of metrics: `metrics.NAME`, by torchmetrics' functional names.
 
 mod classification;
+mod curves;
 
 use super::attributes::Attributes;
 use super::{Case, Refusal, Values};
@@ -46,7 +47,7 @@ struct Call<'a> {
 impl Call<'_> {
     /// The answers of the room that knows the name.
     fn answers(&self) -> Option<Answers> {
-        classification::run(self)
+        classification::run(self).or_else(|| curves::run(self))
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor, Refusal> {
