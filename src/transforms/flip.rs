@@ -1,5 +1,7 @@
 //! Mirror images.
 
+use super::functional::InterpolationMode;
+use super::pending::Step;
 use super::{Draws, Transform, Views, check_probability};
 use crate::error::Result;
 
@@ -21,7 +23,33 @@ impl RandomHorizontalFlip {
 
 impl Transform for RandomHorizontalFlip {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
-        let flips = views.column(&draws.each(|image| image.chance(self.p)))?;
-        views.change_images(|images| flips.where_(&images.flip(3)?, images))
+        mirror(views, draws, self.p, true)
     }
+}
+
+/// Each image, with what goes along, turned upside down as in a mirror with probability `p`.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomVerticalFlip {
+    p: f64,
+}
+
+impl RandomVerticalFlip {
+    /// With a probability; torchvision's default is 0.5.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) where it is not between 0 and 1.
+    pub fn new(p: f64) -> Result<RandomVerticalFlip> {
+        Ok(RandomVerticalFlip { p: check_probability("RandomVerticalFlip", p)? })
+    }
+}
+
+impl Transform for RandomVerticalFlip {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        mirror(views, draws, self.p, false)
+    }
+}
+
+fn mirror(views: &mut Views, draws: &mut Draws, p: f64, along_x: bool) -> Result<()> {
+    let steps = draws.each(|image| if image.chance(p) { Step::Mirror { along_x } } else { Step::Stay });
+    views.step(steps, InterpolationMode::Nearest, false)
 }

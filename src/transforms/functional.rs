@@ -10,7 +10,9 @@ mod warp;
 pub use super::maps::{AffineNumbers, Corners};
 use crop::crop_one;
 pub use crop::{PaddingMode, Region, center_crop, crop, five_crop, horizontal_flip, pad, ten_crop, vertical_flip};
+pub(in crate::transforms) use size::widened;
 pub use size::{ImageSize, InterpolationMode, ResizeOptions, resize, resized_crop};
+pub(in crate::transforms) use warp::spread;
 pub use warp::{RotateOptions, WarpOptions, affine, elastic, perspective, rotate};
 
 use crate::dtype::DType;

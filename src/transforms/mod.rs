@@ -17,17 +17,34 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 
+mod affine;
+mod boxes;
 mod compose;
+mod crop;
 mod draws;
+mod elastic;
 mod flip;
 pub mod functional;
+mod geometric;
 mod maps;
+mod pending;
 mod pixels;
+mod resize;
+mod targets;
 mod views;
 
+pub use affine::{
+    RandomAffine, RandomAffineOptions, RandomPerspective, RandomPerspectiveOptions, RandomRotation,
+    RandomRotationOptions,
+};
+pub use boxes::{RandomIoUCrop, RandomIoUCropOptions, SanitizeBoundingBoxes};
 pub use compose::{Compose, Transform};
+pub use crop::{CenterCrop, Pad, RandomCrop, RandomCropOptions, RandomZoomOut, RandomZoomOutOptions};
 pub use draws::{Draws, Stream};
-pub use flip::RandomHorizontalFlip;
+pub use elastic::{ElasticTransform, ElasticTransformOptions};
+pub use flip::{RandomHorizontalFlip, RandomVerticalFlip};
+pub use resize::{Letterbox, RandomResizedCrop, RandomResizedCropOptions, Resize, ScaleJitter, ScaleJitterOptions};
+pub use targets::BoxTensors;
 pub use views::Views;
 
 use crate::error::{Error, Result};

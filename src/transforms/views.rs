@@ -1,5 +1,7 @@
 //! A batch of images on its way through transforms.
 
+use super::pending::Pending;
+use super::targets::Targets;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
@@ -12,7 +14,12 @@ const OP: &str = "Views";
 /// with those it has for uint8.
 #[derive(Clone, Debug)]
 pub struct Views {
-    images: Tensor,
+    /// Before the steps that wait.
+    pub(super) images: Tensor,
+    /// Height and width of each of them.
+    pub(super) sizes: Vec<[usize; 2]>,
+    pub(super) pending: Option<Pending>,
+    pub(super) targets: Targets,
     labels: Option<Tensor>,
 }
 
@@ -28,7 +35,8 @@ impl Views {
         if !matches!(images.dtype(), DType::F32 | DType::I32) {
             return Err(Error::WrongDType { op: OP, expected: "f32 or i32", got: images.dtype() });
         }
-        Ok(Views { images, labels: None })
+        let sizes = vec![[images.shape()[2], images.shape()[3]]; images.shape()[0]];
+        Ok(Views { images, sizes, pending: None, targets: Targets::default(), labels: None })
     }
 
     /// With labels: class numbers `[N]` in i32, or shares of classes `[N, classes]` in f32.
@@ -58,9 +66,12 @@ impl Views {
         self.images.shape()[1]
     }
 
-    /// Height and width of the images as they are by now.
+    /// Height and width of the batch as it is by now: the most of its images.
     pub fn size(&self) -> [usize; 2] {
-        [self.images.shape()[2], self.images.shape()[3]]
+        match &self.pending {
+            None => [self.images.shape()[2], self.images.shape()[3]],
+            Some(pending) => pending.sizes().iter().fold([0, 0], |[h, w], size| [h.max(size[0]), w.max(size[1])]),
+        }
     }
 
     /// Where the images are.
@@ -73,6 +84,7 @@ impl Views {
     /// # Errors
     /// Those of the operations that are recorded.
     pub fn images(&mut self) -> Result<Tensor> {
+        self.sample()?;
         Ok(self.images.clone())
     }
 

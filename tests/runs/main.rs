@@ -5,6 +5,7 @@ mod common;
 
 #[cfg(feature = "cli")]
 mod command;
+mod geometric;
 mod histogram;
 mod loggers;
 mod logs;

@@ -11,7 +11,7 @@ mod warp;
 pub use grid_sample::{GridSampleMode, GridSampleOptions, GridSamplePadding};
 pub use interpolate::{InterpolateMode, InterpolateOptions};
 pub(crate) use projective::Projective;
-pub(crate) use warp::{Beyond, Filter, ImageMap, Sampling};
+pub(crate) use warp::{Beyond, Clip, Filter, ImageMap, Sampling};
 
 use crate::ops::case::Case;
 

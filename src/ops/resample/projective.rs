@@ -50,6 +50,13 @@ impl Projective {
         let w = g * x + h * y + i;
         (w >= 1e-6).then(|| [(a * x + b * y + c) / w, (d * x + e * y + f) / w])
     }
+
+    /// Elements of the target that one of the source spans in x and in y at a place.
+    pub fn spans(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let [a, b, _, d, e, _, g, h, i] = self.0;
+        let (w, [to_x, to_y]) = (g * x + h * y + i, self.apply([x, y]).unwrap_or([0.0; 2]));
+        [(a - g * to_x).hypot(b - h * to_x) / w, (d - g * to_y).hypot(e - h * to_y) / w]
+    }
 }
 
 #[cfg(test)]
@@ -62,6 +69,8 @@ mod tests {
         let there = map.apply([5.0, 7.0]).unwrap();
         let back = map.inverse().apply(there).unwrap();
         assert!((back[0] - 5.0).abs() < 1e-9 && (back[1] - 7.0).abs() < 1e-9, "{back:?}");
+        let spans = Projective::scaling([2.0, 0.5], [1.0, 1.0]).spans([3.0, 3.0]);
+        assert_eq!(spans, [2.0, 0.5]);
         let both = map.inverse().after(&map).apply([1.0, 2.0]).unwrap();
         assert!((both[0] - 1.0).abs() < 1e-9 && (both[1] - 2.0).abs() < 1e-9, "{both:?}");
     }

@@ -5,8 +5,7 @@
 mod maps;
 mod reference;
 
-use maps::Clip;
-pub(crate) use maps::ImageMap;
+pub(crate) use maps::{Clip, ImageMap};
 
 use super::projective::Projective;
 use crate::device::Adapter;

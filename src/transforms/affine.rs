@@ -1,0 +1,222 @@
+//! Images turned, moved and leaned at random.
+
+use super::functional::{AffineNumbers, InterpolationMode, spread};
+use super::pending::Step;
+use super::{Draws, Stream, Transform, Views, check_probability, maps};
+use crate::error::{Error, Result};
+use crate::number::nearest;
+use crate::options::options;
+
+/// An error for a mode that places anywhere can't be sampled by.
+pub(super) fn check_mode(op: &'static str, mode: InterpolationMode) -> Result<()> {
+    if matches!(mode, InterpolationMode::Nearest | InterpolationMode::Bilinear) {
+        return Ok(());
+    }
+    Err(Error::invalid(op, format!("{mode:?} is neither Nearest nor Bilinear")))
+}
+
+/// An error for a range that descends.
+fn check_range(op: &'static str, name: &str, [low, high]: [f64; 2]) -> Result<()> {
+    if low <= high && low.is_finite() && high.is_finite() {
+        return Ok(());
+    }
+    Err(Error::invalid(op, format!("{name} is [{low}, {high}]; it must ascend")))
+}
+
+options! {
+    /// Options of [`RandomAffine`], with torchvision's defaults but for the interpolation, which is nearest there.
+    #[derive(Clone, Debug, PartialEq)]
+    RandomAffineOptions {
+        /// Most shares of the width and of the height to move by, to either side.
+        translate: [f64; 2] = [0.0; 2],
+        /// Least and largest factor.
+        scale: [f64; 2] = [1.0; 2],
+        /// Least and largest angle by which x leans along y, and y along x, in degrees: `[x low, x high, y low, y high]`.
+        shear: [f64; 4] = [0.0; 4],
+        /// Elements between elements: nearest or bilinear.
+        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        /// What lies past the edges: one number, or one a channel.
+        fill: Vec<f32> = vec![0.0],
+        /// What stays where it is, `[x, y]`; the middle where left out.
+        center: Option<[f64; 2]> = None,
+    }
+}
+
+/// Each image turned, moved, scaled and leaned by random numbers, all of them drawn evenly. Moves are of whole elements.
+///
+/// ```
+/// use wgrad::transforms::{Draws, RandomAffine, RandomAffineOptions, Transform, Views};
+/// use wgrad::{Device, Tensor};
+/// let affine = RandomAffine::new([-10.0, 10.0], RandomAffineOptions::default().translate([0.1, 0.1]))?;
+/// let mut views = Views::new(Tensor::ones(&Device::reference(), &[2, 3, 32, 32])?)?;
+/// affine.apply(&mut views, &mut Draws::new(0, 0, &[0, 1]))?;
+/// assert_eq!(views.images()?.shape()[..], [2, 3, 32, 32]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RandomAffine {
+    degrees: [f64; 2],
+    options: RandomAffineOptions,
+}
+
+impl RandomAffine {
+    /// With the least and the largest angle, clockwise and in degrees.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for ranges that descend, shares that are not between 0 and 1, factors that are not positive, and modes
+    /// other than nearest and bilinear.
+    pub fn new(degrees: [f64; 2], options: RandomAffineOptions) -> Result<RandomAffine> {
+        const OP: &str = "RandomAffine";
+        check_mode(OP, options.interpolation)?;
+        let [x0, x1, y0, y1] = options.shear;
+        let ranges = [("degrees", degrees), ("scale", options.scale), ("shear", [x0, x1]), ("shear", [y0, y1])];
+        ranges.into_iter().try_for_each(|(name, range)| check_range(OP, name, range))?;
+        if options.scale[0] <= 0.0 || !options.translate.iter().all(|share| (0.0..=1.0).contains(share)) {
+            let rule = format!(
+                "scale is {:?} and translate {:?}; factors must be positive, and shares between 0 and 1",
+                options.scale, options.translate
+            );
+            return Err(Error::invalid(OP, rule));
+        }
+        Ok(RandomAffine { degrees, options })
+    }
+
+    fn numbers(&self, image: &mut Stream, [height, width]: [usize; 2]) -> AffineNumbers {
+        let RandomAffineOptions { translate, scale, shear, .. } = self.options;
+        let angle = image.uniform(self.degrees[0], self.degrees[1]);
+        let most = [translate[0] * width as f64, translate[1] * height as f64];
+        let translate = most.map(|most| image.uniform(-most, most).round_ties_even());
+        let scale = image.uniform(scale[0], scale[1]);
+        let shear = [image.uniform(shear[0], shear[1]), image.uniform(shear[2], shear[3])];
+        AffineNumbers { angle, translate, scale, shear }
+    }
+}
+
+impl Transform for RandomAffine {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        let fill = spread("RandomAffine", &self.options.fill, views.channels())?;
+        let mut sizes = views.sizes().into_iter();
+        let steps = draws.each(|image| {
+            let Some(size) = sizes.next() else { return Step::Stay };
+            let map = maps::affine(&self.numbers(image, size), self.options.center, size);
+            Step::Warp(map, size, Some(fill.clone()))
+        });
+        views.step(steps, self.options.interpolation, false)
+    }
+}
+
+options! {
+    /// Options of [`RandomRotation`], with torchvision's defaults but for the interpolation, which is nearest there.
+    #[derive(Clone, Debug, PartialEq)]
+    RandomRotationOptions {
+        /// Elements between elements: nearest or bilinear.
+        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        /// Makes room for all corners. Images come to have several sizes.
+        expand: bool = false,
+        /// What stays where it is, `[x, y]`; the middle where left out.
+        center: Option<[f64; 2]> = None,
+        /// What lies past the edges: one number, or one a channel.
+        fill: Vec<f32> = vec![0.0],
+    }
+}
+
+/// Each image turned by a random angle.
+#[derive(Clone, Debug)]
+pub struct RandomRotation {
+    degrees: [f64; 2],
+    options: RandomRotationOptions,
+}
+
+impl RandomRotation {
+    /// With the least and the largest angle, against the clock and in degrees.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where they descend, and for modes other than nearest and bilinear.
+    pub fn new(degrees: [f64; 2], options: RandomRotationOptions) -> Result<RandomRotation> {
+        const OP: &str = "RandomRotation";
+        check_mode(OP, options.interpolation)?;
+        check_range(OP, "degrees", degrees)?;
+        Ok(RandomRotation { degrees, options })
+    }
+}
+
+impl Transform for RandomRotation {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        let RandomRotationOptions { interpolation, expand, center, ref fill } = self.options;
+        let fill = spread("RandomRotation", fill, views.channels())?;
+        let mut sizes = views.sizes().into_iter();
+        let steps = draws.each(|image| {
+            let Some(size) = sizes.next() else { return Step::Stay };
+            let angle = image.uniform(self.degrees[0], self.degrees[1]);
+            let (map, out) = maps::rotation(angle, center, expand, size);
+            Step::Warp(map, out, Some(fill.clone()))
+        });
+        views.step(steps, interpolation, false)
+    }
+}
+
+options! {
+    /// Options of [`RandomPerspective`], with torchvision's defaults.
+    #[derive(Clone, Debug, PartialEq)]
+    RandomPerspectiveOptions {
+        /// How far corners move, of half the sides.
+        distortion_scale: f64 = 0.5,
+        /// Probability.
+        p: f64 = 0.5,
+        /// Elements between elements: nearest or bilinear.
+        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        /// What lies past the edges: one number, or one a channel.
+        fill: Vec<f32> = vec![0.0],
+    }
+}
+
+/// Each image seen from a random side, with a probability: its corners move inwards by random numbers of elements.
+#[derive(Clone, Debug)]
+pub struct RandomPerspective {
+    options: RandomPerspectiveOptions,
+}
+
+impl RandomPerspective {
+    /// By options.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a probability or a distortion that is not between 0 and 1, and for modes other than nearest and
+    /// bilinear.
+    pub fn new(options: RandomPerspectiveOptions) -> Result<RandomPerspective> {
+        const OP: &str = "RandomPerspective";
+        check_mode(OP, options.interpolation)?;
+        check_probability(OP, options.p)?;
+        if !(0.0..=1.0).contains(&options.distortion_scale) {
+            let rule = format!("distortion_scale is {}; it must be between 0 and 1", options.distortion_scale);
+            return Err(Error::invalid(OP, rule));
+        }
+        Ok(RandomPerspective { options })
+    }
+
+    /// The places of the four corners afterwards.
+    fn corners(&self, image: &mut Stream, [height, width]: [usize; 2]) -> [[f64; 2]; 4] {
+        let bound = |size: usize| nearest::<usize>(self.options.distortion_scale * (size / 2) as f64) + 1;
+        let mut near = |size: usize| image.below(bound(size)) as f64;
+        let far = |size: usize, near: f64| size as f64 - 1.0 - near;
+        let upper_left = [near(width), near(height)];
+        let upper_right = [far(width, near(width)), near(height)];
+        let lower_right = [far(width, near(width)), far(height, near(height))];
+        let lower_left = [near(width), far(height, near(height))];
+        [upper_left, upper_right, lower_right, lower_left]
+    }
+}
+
+impl Transform for RandomPerspective {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        let fill = spread("RandomPerspective", &self.options.fill, views.channels())?;
+        let mut sizes = views.sizes().into_iter();
+        let steps = draws.each(|image| {
+            let Some(size) = sizes.next().filter(|_| image.chance(self.options.p)) else { return Ok(Step::Stay) };
+            let [right, bottom] = [size[1] as f64 - 1.0, size[0] as f64 - 1.0];
+            let start = [[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]];
+            let map = maps::perspective(&start, &self.corners(image, size))?;
+            Ok(Step::Warp(map, size, Some(fill.clone())))
+        });
+        views.step(steps.into_iter().collect::<Result<_>>()?, self.options.interpolation, false)
+    }
+}

@@ -1,0 +1,88 @@
+//! Images bent at random.
+
+use super::affine::check_mode;
+use super::functional::{InterpolationMode, spread};
+use super::{Draws, Transform, Views};
+use crate::error::{Error, Result};
+use crate::graph::{Device, Tensor};
+use crate::number::nearest;
+use crate::ops::{Conv2dOptions, PadMode};
+use crate::options::options;
+
+options! {
+    /// Options of [`ElasticTransform`], with torchvision's defaults.
+    #[derive(Clone, Debug, PartialEq)]
+    ElasticTransformOptions {
+        /// How far elements move in x and in y, in elements, before neighbours are averaged.
+        alpha: [f64; 2] = [50.0; 2],
+        /// How far neighbours move alike in x and in y: standard deviations, in elements.
+        sigma: [f64; 2] = [5.0; 2],
+        /// Elements between elements: nearest or bilinear.
+        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        /// What lies past the edges: one number, or one a channel.
+        fill: Vec<f32> = vec![0.0],
+    }
+}
+
+/// Each image bent by a random displacement of each element (Simard, Steinkraus and Platt, "Best practices for convolutional
+/// neural networks applied to visual document analysis", 2003): numbers between -1 and 1, averaged by a Gaussian and multiplied
+/// by `alpha`.
+///
+/// Boxes and key points follow as in torchvision, by the displacement where they are, which is then read from the device.
+#[derive(Clone, Debug)]
+pub struct ElasticTransform {
+    options: ElasticTransformOptions,
+}
+
+impl ElasticTransform {
+    /// By options.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for deviations that are not positive, and for modes other than nearest and bilinear.
+    pub fn new(options: ElasticTransformOptions) -> Result<ElasticTransform> {
+        const OP: &str = "ElasticTransform";
+        check_mode(OP, options.interpolation)?;
+        if !options.sigma.iter().all(|sigma| *sigma > 0.0 && sigma.is_finite()) {
+            return Err(Error::invalid(OP, format!("sigma is {:?}; it must be positive", options.sigma)));
+        }
+        Ok(ElasticTransform { options })
+    }
+
+    /// The displacements of all images, `[N, H, W, 2]`, in elements.
+    fn field(&self, draws: &mut Draws, device: &Device, [height, width]: [usize; 2]) -> Result<Tensor> {
+        let count = height * width;
+        let numbers =
+            draws.each(|image| (0..2 * count).map(|_| nearest(image.uniform(-1.0, 1.0))).collect::<Vec<f32>>());
+        let numbers = Tensor::from_slice(device, &numbers.concat(), &[draws.len(), 2, height, width])?;
+        let [alpha, sigma] = [self.options.alpha, self.options.sigma];
+        let by = |d: usize| {
+            // torchvision's size of the Gaussian goes by one deviation, and its width by both.
+            let taps = nearest::<usize>(8.0 * sigma[d] + 1.0) | 1;
+            let blurred = gaussian_blur(&numbers.narrow(1, d, 1)?, taps, sigma)?;
+            blurred.mul_scalar(nearest(alpha[d] / 2.0))
+        };
+        Tensor::cat(&[&by(0)?, &by(1)?], 1)?.permute([0, 2, 3, 1])
+    }
+}
+
+impl Transform for ElasticTransform {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        let fill = spread("ElasticTransform", &self.options.fill, views.channels())?;
+        let field = self.field(draws, views.device(), views.size())?;
+        views.bend(&field, self.options.interpolation, &fill)
+    }
+}
+
+/// Images of one channel with each element averaged over its neighbours, reflected at the edges.
+fn gaussian_blur(images: &Tensor, taps: usize, sigma: [f64; 2]) -> Result<Tensor> {
+    let half = taps / 2;
+    let weights = |sigma: f64, shape: &[usize; 4]| {
+        let at: Vec<f64> = (0..taps).map(|i| (-0.5 * ((i as f64 - half as f64) / sigma).powi(2)).exp()).collect();
+        let total: f64 = at.iter().sum();
+        let weights: Vec<f32> = at.iter().map(|weight| nearest(weight / total)).collect();
+        Tensor::from_slice(images.device(), &weights, shape)
+    };
+    let padded = images.pad(&[half as isize; 4], PadMode::Reflect)?;
+    let along_x = padded.conv2d(&weights(sigma[0], &[1, 1, 1, taps])?, None, &Conv2dOptions::default())?;
+    along_x.conv2d(&weights(sigma[1], &[1, 1, taps, 1])?, None, &Conv2dOptions::default())
+}

@@ -1,0 +1,215 @@
+//! Images in other sizes.
+
+use super::functional::{ImageSize, InterpolationMode, Region, ResizeOptions, spread};
+use super::pending::Step;
+use super::{Draws, Stream, Transform, Views};
+use crate::error::{Error, Result};
+use crate::number::nearest;
+use crate::options::options;
+
+/// Each image in another size.
+#[derive(Clone, Copy, Debug)]
+pub struct Resize {
+    size: ImageSize,
+    options: ResizeOptions,
+}
+
+impl Resize {
+    /// To a size, such as `[height, width]`, or one number for the shorter side.
+    pub fn new(size: impl Into<ImageSize>, options: ResizeOptions) -> Resize {
+        Resize { size: size.into(), options }
+    }
+}
+
+impl Transform for Resize {
+    fn apply(&self, views: &mut Views, _: &mut Draws) -> Result<()> {
+        let size = |&size: &[usize; 2]| self.size.of(size, self.options.max_size);
+        let sizes = views.sizes().iter().map(size).collect::<Result<Vec<_>>>()?;
+        resize(views, sizes, &self.options)
+    }
+}
+
+/// Each image in a size of its own; those that have it stay.
+fn resize(views: &mut Views, sizes: Vec<[usize; 2]>, options: &ResizeOptions) -> Result<()> {
+    let step = |(to, from)| if to == from { Step::Stay } else { Step::Resize(to) };
+    let steps = sizes.into_iter().zip(views.sizes()).map(step).collect();
+    views.step(steps, options.interpolation, options.antialias)
+}
+
+options! {
+    /// Options of [`RandomResizedCrop`], with torchvision's defaults.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    RandomResizedCropOptions {
+        /// Least and largest area of the part, of the image's.
+        scale: [f64; 2] = [0.08, 1.0],
+        /// Least and largest ratio of its width to its height.
+        ratio: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0],
+        /// Elements between elements.
+        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        /// Widens the filter where an image shrinks.
+        antialias: bool = true,
+    }
+}
+
+/// A part of each image, of random size, proportion and place, in one size (Szegedy et al., "Going deeper with convolutions", 2015).
+///
+/// The area is drawn evenly and the ratio evenly on a scale of logarithms; where ten such parts are not within the image, it is
+/// the largest in the middle whose ratio is allowed.
+///
+/// ```
+/// use wgrad::transforms::{Draws, RandomResizedCrop, RandomResizedCropOptions, Transform, Views};
+/// use wgrad::{Device, Tensor};
+/// let crop = RandomResizedCrop::new([24, 24], RandomResizedCropOptions::default().scale([0.5, 1.0]))?;
+/// let mut views = Views::new(Tensor::ones(&Device::reference(), &[2, 3, 32, 48])?)?;
+/// crop.apply(&mut views, &mut Draws::new(0, 0, &[0, 1]))?;
+/// assert_eq!(views.images()?.shape()[..], [2, 3, 24, 24]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RandomResizedCrop {
+    size: [usize; 2],
+    options: RandomResizedCropOptions,
+}
+
+impl RandomResizedCrop {
+    /// With the height and width that come out.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an empty size, and for areas and ratios that descend or are not positive.
+    pub fn new(size: [usize; 2], options: RandomResizedCropOptions) -> Result<RandomResizedCrop> {
+        const OP: &str = "RandomResizedCrop";
+        let ascends = |[low, high]: [f64; 2]| 0.0 < low && low <= high && high.is_finite();
+        if size.contains(&0) || !ascends(options.scale) || !ascends(options.ratio) {
+            let rule = format!(
+                "a size of {size:?}, areas {:?} and ratios {:?}; sizes must not be 0, and the others ascend from above 0",
+                options.scale, options.ratio
+            );
+            return Err(Error::invalid(OP, rule));
+        }
+        Ok(RandomResizedCrop { size, options })
+    }
+
+    fn region(&self, image: &mut Stream, [height, width]: [usize; 2]) -> Region {
+        let RandomResizedCropOptions { scale, ratio, .. } = self.options;
+        let (all, rounded) = ((height * width) as f64, |x: f64| nearest::<usize>(x.round_ties_even()));
+        for _ in 0..10 {
+            let area = all * image.uniform(scale[0], scale[1]);
+            let ratio = image.uniform(ratio[0].ln(), ratio[1].ln()).exp();
+            let [w, h] = [area * ratio, area / ratio].map(|square| rounded(square.sqrt()));
+            if (1..=width).contains(&w) && (1..=height).contains(&h) {
+                let top = image.below(height - h + 1) as isize;
+                return Region { top, left: image.below(width - w + 1) as isize, height: h, width: w };
+            }
+        }
+        let [h, w] = match width as f64 / height as f64 {
+            own if own < ratio[0] => [rounded(width as f64 / ratio[0]), width],
+            own if own > ratio[1] => [height, rounded(height as f64 * ratio[1])],
+            _ => [height, width],
+        };
+        Region { top: ((height - h) / 2) as isize, left: ((width - w) / 2) as isize, height: h, width: w }
+    }
+}
+
+impl Transform for RandomResizedCrop {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        let mut sizes = views.sizes().into_iter();
+        let cuts = draws.each(|image| match sizes.next() {
+            Some(size) => Step::Cut(self.region(image, size), None),
+            None => Step::Stay,
+        });
+        views.step(cuts, InterpolationMode::Nearest, false)?;
+        let resized = vec![Step::Resize(self.size); views.len()];
+        views.step(resized, self.options.interpolation, self.options.antialias)
+    }
+}
+
+options! {
+    /// Options of [`ScaleJitter`], with torchvision's defaults.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    ScaleJitterOptions {
+        /// Least and largest factor.
+        scale_range: [f64; 2] = [0.1, 2.0],
+        /// Elements between elements.
+        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        /// Widens the filter where an image shrinks.
+        antialias: bool = true,
+    }
+}
+
+/// Each image larger or smaller by a random factor of what fits a size (Ghiasi et al., "Simple Copy-Paste is a Strong Data
+/// Augmentation Method for Instance Segmentation", 2021). Images come to have several sizes; a crop makes them equal again.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleJitter {
+    target_size: [usize; 2],
+    options: ScaleJitterOptions,
+}
+
+impl ScaleJitter {
+    /// With the size that a factor of 1 fits into. As in torchvision, the first number bounds the width and the second the height.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for factors that descend or are not positive.
+    pub fn new(target_size: [usize; 2], options: ScaleJitterOptions) -> Result<ScaleJitter> {
+        let [low, high] = options.scale_range;
+        if !(0.0 < low && low <= high && high.is_finite()) {
+            let rule = format!("scale_range is {:?}; it must ascend from above 0", options.scale_range);
+            return Err(Error::invalid("ScaleJitter", rule));
+        }
+        Ok(ScaleJitter { target_size, options })
+    }
+
+    fn size(&self, image: &mut Stream, [height, width]: [usize; 2]) -> [usize; 2] {
+        let fits = f64::min(self.target_size[1] as f64 / height as f64, self.target_size[0] as f64 / width as f64);
+        let factor = fits * image.uniform(self.options.scale_range[0], self.options.scale_range[1]);
+        [height, width].map(|size| nearest::<usize>(size as f64 * factor).max(1))
+    }
+}
+
+impl Transform for ScaleJitter {
+    fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        let mut sizes = views.sizes().into_iter();
+        let sizes = draws.each(|image| sizes.next().map_or([1, 1], |size| self.size(image, size)));
+        let ScaleJitterOptions { interpolation, antialias, .. } = self.options;
+        resize(views, sizes, &ResizeOptions { interpolation, antialias, max_size: None })
+    }
+}
+
+/// Each image in a size whose proportion may be another: as large as fits, in the middle.
+#[derive(Clone, Debug)]
+pub struct Letterbox {
+    size: [usize; 2],
+    fill: Vec<f32>,
+    options: ResizeOptions,
+}
+
+impl Letterbox {
+    /// With a height and a width, and what lies round an image: one number, or one a channel.
+    pub fn new(size: [usize; 2], fill: &[f32], options: ResizeOptions) -> Letterbox {
+        Letterbox { size, fill: fill.to_vec(), options }
+    }
+}
+
+/// Height and width of an image that fits a size, and the rows and columns above it and to its left.
+pub(super) fn letterboxed([height, width]: [usize; 2], size: [usize; 2]) -> ([usize; 2], [usize; 2]) {
+    let factor = f64::min(size[0] as f64 / height as f64, size[1] as f64 / width as f64);
+    let fits = |own: usize, most: usize| nearest::<usize>((own as f64 * factor).round()).clamp(1, most);
+    let inner = [fits(height, size[0]), fits(width, size[1])];
+    (inner, [(size[0] - inner[0]) / 2, (size[1] - inner[1]) / 2])
+}
+
+impl Transform for Letterbox {
+    fn apply(&self, views: &mut Views, _: &mut Draws) -> Result<()> {
+        if self.size.contains(&0) {
+            return Err(Error::invalid("Letterbox", format!("a size of {:?}", self.size)));
+        }
+        let fill = spread("Letterbox", &self.fill, views.channels())?;
+        let (inner, corners): (Vec<_>, Vec<_>) =
+            views.sizes().into_iter().map(|size| letterboxed(size, self.size)).unzip();
+        resize(views, inner, &self.options)?;
+        let cut = |[top, left]: [usize; 2]| {
+            let (top, left) = (-(top as isize), -(left as isize));
+            Step::Cut(Region { top, left, height: self.size[0], width: self.size[1] }, Some(fill.clone()))
+        };
+        views.step(corners.into_iter().map(cut).collect(), InterpolationMode::Nearest, false)
+    }
+}
