@@ -87,6 +87,18 @@ impl<L: Loader + ?Sized> Loader for &L {
     }
 }
 
+impl<L: Loader + ?Sized> Loader for Box<L> {
+    type Batch = L::Batch;
+
+    fn batches(&self) -> usize {
+        (**self).batches()
+    }
+
+    fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, L::Batch>> {
+        (**self).resume(epoch, batch)
+    }
+}
+
 impl<D, B, F> Loader for DataLoader<D, F>
 where
     D: Dataset + Send + Sync + 'static,

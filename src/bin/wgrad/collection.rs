@@ -33,6 +33,16 @@ pub enum Channels {
 }
 
 impl Channels {
+    /// That of so many.
+    pub fn of(count: usize) -> Option<Channels> {
+        match count {
+            1 => Some(Channels::Grey),
+            3 => Some(Channels::Rgb),
+            4 => Some(Channels::Rgba),
+            _ => None,
+        }
+    }
+
     pub fn mode(self) -> ColorMode {
         match self {
             Channels::Grey => ColorMode::Grey,
@@ -134,10 +144,11 @@ const TEST: [&str; 2] = ["test", "testing"];
 
 impl Collection {
     /// Finds out what DATA is and lists it; reads pictures of known data sets, and no more than headers of others.
-    pub fn open(source: &Source) -> Outcome<Collection> {
+    /// A network that is there already may want channels.
+    pub fn open(source: &Source, wanted: Option<Channels>) -> Outcome<Collection> {
         let folder = Path::new(&source.data);
         if folder.is_dir() && source.data_dir.is_none() {
-            return Collection::of_folder(folder, source.channels);
+            return Collection::of_folder(folder, source.channels.or(wanted));
         }
         match known(source)? {
             Some(collection) => Ok(collection),

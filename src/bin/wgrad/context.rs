@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::Write;
+use wgrad::{Device, DeviceOptions, Error};
 
 #[derive(Args)]
 pub struct Globals {
@@ -15,6 +16,12 @@ pub struct Globals {
     /// Write the answer as JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Run on the adapter whose name has NAME in it; `wgrad adapters` lists them
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "reference")]
+    adapter: Option<String>,
+    /// Run on the CPU in double precision, without a driver: slow
+    #[arg(long, global = true)]
+    reference: bool,
 }
 
 pub struct Context {
@@ -29,6 +36,11 @@ impl Context {
     /// True where the answer is to be JSON.
     pub fn json(&self) -> bool {
         self.globals.json
+    }
+
+    /// True where only the answer is wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.globals.quiet
     }
 
     /// Writes to standard output: the answer, or a part of it.
@@ -59,6 +71,22 @@ impl Context {
         match ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left")) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
+        }
+    }
+
+    /// The adapter that was asked for, else the best, else the reference. Asking in the environment counts, too.
+    pub fn device(&self) -> Outcome<Device> {
+        if self.globals.reference {
+            return Ok(Device::reference());
+        }
+        let options = DeviceOptions::default().adapter_name(self.globals.adapter.clone());
+        let is_named = self.globals.adapter.is_some() || std::env::var_os("WGPU_ADAPTER_NAME").is_some();
+        match Device::with_options(&options) {
+            Err(error @ Error::NoAdapter { .. }) if !is_named => {
+                self.note(format!("running on the CPU reference, which is slow: {error}"));
+                Ok(Device::reference())
+            }
+            device => Ok(device?),
         }
     }
 }

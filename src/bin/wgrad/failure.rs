@@ -32,6 +32,11 @@ impl Failure {
         Failure { hint: Some(hint.to_string()), ..self }
     }
 
+    /// The same with another exit code.
+    pub fn code(self, code: u8) -> Failure {
+        Failure { code, ..self }
+    }
+
     /// Writes the message to standard error. A reader who closed standard output early, as `head` does, is no failure.
     pub fn report(self) -> ExitCode {
         if self.message.is_empty() {

@@ -8,8 +8,17 @@ mod collection;
 mod completions;
 mod context;
 mod data;
+mod evaluate;
 mod failure;
+mod fit;
+mod interrupt;
+mod models;
+mod network;
+mod predict;
+mod run_folder;
+mod summary;
 mod table;
+mod train;
 
 use clap::{Parser, Subcommand};
 use context::{Context, Globals};
@@ -33,7 +42,12 @@ Examples:
 
 #[derive(Subcommand)]
 enum Command {
+    Train(Box<train::Arguments>),
+    Predict(predict::Arguments),
+    Evaluate(evaluate::Arguments),
     Data(data::Arguments),
+    Models(models::Arguments),
+    Summary(summary::Arguments),
     Adapters(adapters::Arguments),
     Completions(completions::Arguments),
 }
@@ -49,7 +63,12 @@ fn main() -> ExitCode {
     };
     let context = Context::new(cli.globals);
     let outcome = match cli.command {
+        Command::Train(arguments) => train::run(&arguments, &context),
+        Command::Predict(arguments) => predict::run(&arguments, &context),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, &context),
         Command::Data(arguments) => data::run(&arguments, &context),
+        Command::Models(arguments) => models::run(&arguments, &context),
+        Command::Summary(arguments) => summary::run(&arguments, &context),
         Command::Adapters(_) => adapters::run(&context),
         Command::Completions(arguments) => completions::run(&arguments, &context),
     };

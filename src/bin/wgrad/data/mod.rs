@@ -31,7 +31,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
-    let collection = Collection::open(&arguments.source)?;
+    let collection = Collection::open(&arguments.source, None)?;
     let survey = Survey::of(&collection, context)?;
     if context.json() {
         context.answer_json(&survey)?;

@@ -1,0 +1,52 @@
+//! `wgrad models`: the networks there are.
+
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::summary;
+use crate::table::Table;
+use clap::Args;
+use serde_json::json;
+use wgrad::models;
+use wgrad::nn::Summary;
+
+/// List the networks that can be trained, with their sizes
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  wgrad models
+  wgrad models --size 32 --classes 10")]
+pub struct Arguments {
+    #[command(flatten)]
+    shape: summary::Shape,
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
+    let options = arguments.shape.options();
+    let summaries = models::names().map(|name| Ok((name, summary::of_name(name, &options, 1)?)));
+    let summaries = summaries.collect::<Outcome<Vec<(&str, Summary)>>>()?;
+    if context.json() {
+        let each = summaries.iter().map(|(name, summary)| {
+            json!({
+                "name": name,
+                "parameters": summary.trained_parameters,
+                "multiply_adds": summary.multiply_adds,
+                "activation_bytes": summary.activation_bytes,
+            })
+        });
+        return context.answer_json(&each.collect::<Vec<_>>());
+    }
+    let mut table = Table::new(&["model", "million parameters", "million multiply-adds", "MB an image, training"]);
+    let millions = |count: f64| format!("{:.2}", count / 1e6);
+    for (name, summary) in summaries {
+        table.row([
+            name.to_string(),
+            millions(summary.trained_parameters as f64),
+            millions(summary.multiply_adds as f64),
+            millions(summary.activation_bytes as f64),
+        ]);
+    }
+    context.answer(table)?;
+    let (size, channels) = (options.size[0], options.channels);
+    context.note(format!("of {} classes and images of {channels} x {size} x {size}", options.classes));
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `wgrad train`: from a folder of pictures to a network.
+
+mod arguments;
+mod augment;
+mod batches;
+mod best;
+mod optimizer;
+mod pictures;
+mod plan;
+mod settings;
+
+pub use arguments::Arguments;
+
+use crate::collection::Collection;
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::interrupt;
+use crate::run_folder::{self, CLASSES, CONFIG, LAST};
+use batches::Feeder;
+use best::{Best, BestSoFar};
+use plan::Plan;
+use serde_json::{Map, Value, json};
+use settings::Settings;
+use std::path::Path;
+use std::time::Duration;
+use wgrad::amp::AutocastOptions;
+use wgrad::logs::tensorboard::TensorBoardLogger;
+use wgrad::logs::{CsvLogger, JsonLinesLogger, Progress};
+use wgrad::train::{
+    Checkpoints, EarlyStopping, Estimate, Fit, Loader, Monitor, Scheduled, TimeLimit, Trainer, TrainerOptions,
+};
+
+/// Steps between two readings of the loss.
+const READ_EVERY: u64 = 10;
+
+pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
+    let stop = interrupt::listen()?;
+    let folder = arguments.out.clone().unwrap_or_else(run_folder::next);
+    let settings = match arguments.resume {
+        true => Settings::resumed(&folder, arguments)?,
+        false => Settings::new(arguments)?,
+    };
+    let collection = Collection::open(&arguments.source, settings.channels())?;
+    let plan = Plan::new(settings, &collection, arguments.workers, context)?;
+    match arguments.resume {
+        true => context.note(format!("going on with {}", folder.display())),
+        false => run_folder::create(&folder)?,
+    }
+    run_folder::write(&folder, CONFIG, &plan.config()?)?;
+    run_folder::write(&folder, CLASSES, &(plan.pictures.classes.join("\n") + "\n"))?;
+    context.note(plan.described(&collection));
+
+    let (best, so_far) = Best::new(plan.metadata());
+    let augment = plan.augment()?;
+    let Plan { device, settings, pictures, batch_size, model, mut optimizer, mut task, workers } = plan;
+    let feeder = Feeder { device: &device, pictures: &pictures, workers, seed: settings.seed };
+    let (train, val) = (feeder.train(batch_size, augment)?, feeder.val(batch_size)?);
+    let options = TrainerOptions {
+        epochs: settings.epochs,
+        autocast: settings.amp.then(AutocastOptions::default),
+        log_every: READ_EVERY,
+        folder: Some(folder.clone()),
+        seed: settings.seed,
+        ..TrainerOptions::default()
+    };
+    let steps = settings.epochs * train.batches() as u64;
+    let schedule = optimizer::schedule(&settings, &mut *optimizer, steps)?;
+    let mut trainer = Trainer::new(&device, options)?
+        .callback(Scheduled::by_step(schedule))
+        .callback(best)
+        .callback(Checkpoints::default())
+        .callback(stop.clone())
+        .callback(Estimate::default())
+        .callback(CsvLogger::new())
+        .callback(JsonLinesLogger::new())
+        .callback(TensorBoardLogger::new())
+        .callback(if context.is_quiet() { Progress::quiet() } else { Progress::new() });
+    if let Some(epochs) = settings.early_stop {
+        trainer = trainer.callback(EarlyStopping::new(Monitor::min("val/loss")).patience(epochs));
+    }
+    if let Some(time) = settings.max_time {
+        trainer = trainer.callback(TimeLimit::new(Duration::from_secs_f64(time.0)));
+    }
+    if arguments.resume {
+        trainer.resume(&folder.join(LAST), &*model, &mut *optimizer, &mut task)?;
+    }
+    let fit = match settings.overfit_one_batch {
+        true => trainer.fit(&*model, &mut *optimizer, &mut task, &train.overfit(1), None),
+        false => trainer.fit(&*model, &mut *optimizer, &mut task, &train, Some(&val)),
+    }?;
+    finish(&fit, &so_far, &folder, arguments, context)?;
+    match stop.is_requested() {
+        true => Err(interrupt::failure(&resume_line(&folder, arguments))),
+        false => Ok(()),
+    }
+}
+
+/// The numbers of the pictures that the run in a folder held back to validate on, where it did so.
+pub fn validated(folder: &Path, collection: &Collection) -> Outcome<Option<Vec<usize>>> {
+    if !folder.join(CONFIG).is_file() {
+        return Ok(None);
+    }
+    let [_, (_, validated)] = pictures::split(collection, &Settings::read(folder)?)?;
+    Ok(Some(validated))
+}
+
+/// Tells what came out, and what to do with it.
+fn finish(fit: &Fit, best: &BestSoFar, folder: &Path, arguments: &Arguments, context: &Context) -> Outcome {
+    if context.json() {
+        let scalars: Map<String, Value> =
+            fit.scalars.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        return context.answer_json(&json!({
+            "folder": folder,
+            "epochs": fit.epochs,
+            "steps": fit.steps,
+            "images_per_second": fit.items_per_second(),
+            "last": scalars,
+            "best": best.borrow().as_ref().map(|best| json!({ "epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss })),
+            "stopped": fit.stopped,
+        }));
+    }
+    if let Some(best) = &*best.borrow() {
+        let text = format!("validation accuracy {:.4} after epoch {} of {}", best.accuracy, best.epoch, fit.epochs);
+        context.answer(format!("{text}, {:.0} images/s, in {}", fit.items_per_second(), folder.display()))?;
+    }
+    let folder_text = folder.display();
+    context.note(format!(
+        "\nnext:\n  wgrad predict {folder_text} PICTURE...\n  wgrad evaluate {folder_text} {}\n  {} --epochs {}",
+        arguments.source.data,
+        resume_line(folder, arguments),
+        2 * fit.epochs.max(1),
+    ));
+    Ok(())
+}
+
+fn resume_line(folder: &Path, arguments: &Arguments) -> String {
+    format!("wgrad train {} --out {} --resume", arguments.source.data, folder.display())
+}

@@ -1,0 +1,60 @@
+//! The optimizer of a run and its schedule.
+
+use super::arguments::{OptimizerKind, Schedule};
+use super::settings::Settings;
+use std::f64::consts::PI;
+use wgrad::Result;
+use wgrad::nn::Module;
+use wgrad::optim::lr_scheduler::{LambdaLr, LrScheduler};
+use wgrad::optim::{
+    Adam, AdamOptions, AdamW, AdamWOptions, Averaged, Averaging, Lion, LionOptions, Optimizer, ParamGroup, Sgd,
+    SgdOptions, no_decay_on_norms_and_biases as split,
+};
+
+/// The steps in which the warm-up takes one, and the most that it takes.
+const WARM_UP: u64 = 20;
+const LONGEST_WARM_UP: u64 = 1000;
+
+/// The optimizer that the settings ask for, without weight decay on norms and biases.
+pub fn build(settings: &Settings, model: &dyn Module, lr: f64) -> Result<Box<dyn Optimizer>> {
+    let decay = settings.weight_decay;
+    let optimizer: Box<dyn Optimizer> = match settings.optimizer {
+        OptimizerKind::AdamW => {
+            let options = AdamWOptions::default().lr(lr).weight_decay(decay);
+            Box::new(AdamW::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+        }
+        OptimizerKind::Adam => {
+            let options = AdamOptions::default().lr(lr).weight_decay(decay);
+            Box::new(Adam::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+        }
+        OptimizerKind::Sgd => {
+            let options = SgdOptions::default().lr(lr).momentum(0.9).weight_decay(decay);
+            Box::new(Sgd::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+        }
+        OptimizerKind::Lion => {
+            let options = LionOptions::default().lr(lr).weight_decay(decay);
+            Box::new(Lion::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+        }
+    };
+    Ok(match settings.ema {
+        Some(decay) => Box::new(Averaged::new(optimizer, Averaging::Ema { decay })?),
+        None => optimizer,
+    })
+}
+
+/// The schedule over so many steps, from a warm-up on. It is a formula of the step alone, so that a run that is resumed with
+/// more epochs goes on where the longer run would be.
+pub fn schedule(settings: &Settings, optimizer: &mut dyn Optimizer, steps: u64) -> Result<LrScheduler> {
+    let (schedule, warm_up) = (settings.schedule, (steps / WARM_UP).min(LONGEST_WARM_UP));
+    let factor = move |step: u64| {
+        let share = step.min(steps) as f64 / steps.max(1) as f64;
+        let fallen = match schedule {
+            Schedule::Cosine => (1.0 + (PI * share).cos()) / 2.0,
+            Schedule::Linear => 1.0 - share,
+            Schedule::Step => 0.1f64.powf((3.0 * share).floor()),
+            Schedule::Constant => 1.0,
+        };
+        fallen * ((step + 1) as f64 / (warm_up + 1) as f64).min(1.0)
+    };
+    LrScheduler::new(optimizer, LambdaLr::new(factor))
+}

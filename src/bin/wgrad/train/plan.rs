@@ -1,0 +1,204 @@
+//! Everything that a run needs, made of its settings and its pictures.
+
+use super::arguments::{Auto, ClassWeights};
+use super::batches::Feeder;
+use super::pictures::Pictures;
+use super::settings::Settings;
+use super::{augment, optimizer};
+use crate::collection::Collection;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use wgrad::data::class_weights;
+use wgrad::metrics::{self, Average, ClassificationOptions, Score, StatScores};
+use wgrad::models::{self, ModelOptions};
+use wgrad::nn::{Module, Scope};
+use wgrad::optim::Optimizer;
+use wgrad::train::{Loader, LrFinder, Supervised, Task};
+use wgrad::transforms::Compose;
+use wgrad::weights::{self, LoadOptions, Metadata};
+use wgrad::{CrossEntropyOptions, Device, Result, Tensor};
+
+/// The largest class is so many times as large as the smallest where weights make up for it.
+const UNEQUAL: usize = 2;
+/// Steps that an epoch should have at least, as far as batches may shrink for it.
+const STEPS: usize = 16;
+const BATCH_SIZES: (usize, usize) = (4, 64);
+
+pub struct Plan {
+    pub device: Device,
+    pub settings: Settings,
+    pub pictures: Pictures,
+    pub batch_size: usize,
+    pub model: Box<dyn Module>,
+    pub optimizer: Box<dyn Optimizer>,
+    pub task: Supervised,
+    pub workers: usize,
+}
+
+impl Plan {
+    pub fn new(
+        mut settings: Settings,
+        collection: &Collection,
+        workers: Option<usize>,
+        context: &Context,
+    ) -> Outcome<Plan> {
+        let given =
+            settings.weights.as_ref().and_then(|path| Metadata::read(path).ok()).and_then(|about| about.normalization);
+        let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+        let device = context.device()?;
+        device.manual_seed(settings.seed);
+        let pictures = Pictures::read(collection, &settings, workers, given, context)?;
+        settings.size = Some(pictures.size);
+        let model = model(&settings, &pictures, &device, context)?;
+        let batch_size = match settings.batch_size {
+            Auto::Value(batch_size) => batch_size,
+            Auto::Auto => batch_size(pictures.train.labels().len()),
+        };
+        let task = task(&settings, &pictures, &device)?;
+        let first = if let Auto::Value(lr) = settings.lr { lr } else { 1e-3 };
+        let optimizer = optimizer::build(&settings, &*model, first)?;
+        let mut plan = Plan { device, settings, pictures, batch_size, model, optimizer, task, workers };
+        if plan.settings.lr == Auto::Auto {
+            plan.find_lr(context)?;
+        }
+        Ok(plan)
+    }
+
+    /// The random changes; none where one batch is to be learned by heart.
+    pub fn augment(&self) -> Result<Arc<Compose>> {
+        let Plan { settings, pictures, .. } = self;
+        Ok(Arc::new(match settings.overfit_one_batch {
+            true => Compose::new(),
+            false => augment::compose(settings, pictures.channels, pictures.size)?,
+        }))
+    }
+
+    /// All that the file of weights says.
+    pub fn metadata(&self) -> Metadata {
+        Metadata::new(&self.settings.model, options(&self.pictures))
+            .with_classes(self.pictures.classes.clone())
+            .with_normalization(self.pictures.normalization.clone())
+    }
+
+    /// The settings as `config.json` holds them.
+    pub fn config(&self) -> Outcome<String> {
+        serde_json::to_string_pretty(&self.settings).map_err(Failure::new)
+    }
+
+    /// The plan in a few lines.
+    pub fn described(&self, collection: &Collection) -> String {
+        let Plan { pictures, settings, .. } = self;
+        let (train, val) = (pictures.train.labels().len(), pictures.val.labels().len());
+        let parameters = self.model.parameters();
+        let numbers = parameters.iter().filter(|p| !p.is_buffer() && p.requires_grad()).map(|p| p.value().numel());
+        let lr = if let Auto::Value(lr) = settings.lr { lr } else { 0.0 };
+        format!(
+            "{}: {} classes, {train} pictures to train on and {val} to validate on, as {} x {} x {}\n\
+             {}: {:.2} million parameters to train on {}\n\
+             {} epochs of {} steps of {}, learning rate {lr:.2e}",
+            collection.layout.name(),
+            pictures.classes.len(),
+            pictures.channels,
+            pictures.size,
+            pictures.size,
+            settings.model,
+            numbers.sum::<usize>() as f64 / 1e6,
+            self.device.name(),
+            settings.epochs,
+            train.div_ceil(self.batch_size),
+            self.batch_size,
+        )
+    }
+
+    /// Sets the learning rate to that of a range test, which changes nothing else.
+    fn find_lr(&mut self, context: &Context) -> Outcome {
+        let feeder =
+            Feeder { device: &self.device, pictures: &self.pictures, workers: self.workers, seed: self.settings.seed };
+        let train = feeder.train(self.batch_size, self.augment()?)?;
+        let (mut epoch, mut batches) = (0, train.resume(0, 0)?);
+        let mut next = || loop {
+            if let Some(batch) = batches.next() {
+                return batch;
+            }
+            epoch += 1;
+            batches = train.resume(epoch, 0)?;
+        };
+        let (model, task, optimizer) = (&*self.model, &self.task, &mut *self.optimizer);
+        let curve =
+            LrFinder::default().run(&self.device, model, optimizer, || Ok(task.forward(model, &next()?)?.loss))?;
+        let lr = curve.valley().or(curve.steepest()).ok_or_else(|| {
+            Failure::new("the range test found no learning rate: the loss did not fall").hint("--lr sets one")
+        })?;
+        (0..optimizer.groups()).try_for_each(|group| optimizer.set_lr(group, lr))?;
+        context.note(format!("learning rate {lr:.2e}, by a range test"));
+        self.settings.lr = Auto::Value(lr);
+        Ok(())
+    }
+}
+
+fn options(pictures: &Pictures) -> ModelOptions {
+    ModelOptions::default().classes(pictures.classes.len()).channels(pictures.channels).size(pictures.size)
+}
+
+fn batch_size(pictures: usize) -> usize {
+    let (least, most) = BATCH_SIZES;
+    (pictures / STEPS).max(1).next_power_of_two().clamp(least, most)
+}
+
+/// The network with the weights that were given, and without training for what is frozen.
+fn model(settings: &Settings, pictures: &Pictures, device: &Device, context: &Context) -> Outcome<Box<dyn Module>> {
+    let model = models::by_name(&settings.model, &Scope::new(device), &options(pictures))
+        .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
+    if let Some(path) = &settings.weights {
+        let report = weights::load(path, &*model, &LoadOptions::default().partial(true))?;
+        let all = model.parameters().len();
+        context.note(format!("{}: {} of {all} tensors", path.display(), report.loaded.len()));
+        if !report.keys.is_empty() {
+            context.note(format!("  {}", report.keys));
+        }
+    }
+    for pattern in &settings.freeze {
+        match pattern.as_str() {
+            "backbone" => freeze_backbone(&*model)?,
+            pattern => model.freeze(pattern)?,
+        }
+    }
+    Ok(model)
+}
+
+/// Freezes all but the layer that the last parameter belongs to.
+fn freeze_backbone(model: &dyn Module) -> Result<()> {
+    let parameters = model.parameters();
+    let Some(last) = parameters.iter().rfind(|parameter| !parameter.is_buffer()) else { return Ok(()) };
+    let layer = last.name().rsplit_once('.').map_or("", |(layer, _)| layer);
+    model.set_requires_grad(false);
+    model.unfreeze(&format!("{layer}.*"))
+}
+
+/// Cross entropy, with weights of the classes where they are unequal.
+fn task(settings: &Settings, pictures: &Pictures, device: &Device) -> Result<Supervised> {
+    let classes = pictures.classes.len();
+    let labels = pictures.train.labels();
+    let counts: Vec<usize> =
+        (0..).take(classes).map(|class| labels.iter().filter(|&&label| label == class).count()).collect();
+    let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+    let is_weighted = match settings.class_weights {
+        ClassWeights::Auto => most >= UNEQUAL * least && least > 0,
+        ClassWeights::Balanced => true,
+        ClassWeights::None => false,
+    };
+    let smoothing = if settings.overfit_one_batch { 0.0 } else { settings.label_smoothing };
+    let mut loss = CrossEntropyOptions::default().label_smoothing(smoothing);
+    if is_weighted {
+        let weights = class_weights(labels, classes)?;
+        loss = loss.weight(Tensor::from_slice(device, &weights, &[classes])?);
+    }
+    let accuracy = || -> Result<StatScores> {
+        let scores = StatScores::new(device, metrics::Task::Multiclass(classes), &ClassificationOptions::default())?;
+        Ok(scores.report(Score::Accuracy, Average::Micro))
+    };
+    let task = Supervised::classification().loss(move |outputs, labels| outputs.cross_entropy(labels, &loss));
+    Ok(task.metric(accuracy()?).train_metric(accuracy()?))
+}

@@ -1,0 +1,148 @@
+//! What a run does: the options, with defaults for those that were not given. It is the run's `config.json`.
+
+use super::arguments::{Arguments, Augment, Auto, ClassWeights, Duration, OptimizerKind, Schedule};
+use crate::collection::Channels;
+use crate::failure::{Failure, Outcome};
+use crate::run_folder::CONFIG;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+use wgrad::weights::Metadata;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// The version that wrote the file.
+    pub version: String,
+    pub data: String,
+    pub model: String,
+    pub weights: Option<PathBuf>,
+    pub freeze: Vec<String>,
+    pub epochs: u64,
+    /// `None` until the pictures are known.
+    pub size: Option<usize>,
+    pub batch_size: Auto<usize>,
+    pub augment: Augment,
+    pub flip: bool,
+    pub optimizer: OptimizerKind,
+    pub lr: Auto<f64>,
+    pub schedule: Schedule,
+    pub weight_decay: f64,
+    pub label_smoothing: f32,
+    pub class_weights: ClassWeights,
+    pub ema: Option<f64>,
+    pub amp: bool,
+    pub val_split: f64,
+    pub early_stop: Option<u64>,
+    pub max_time: Option<Duration>,
+    pub overfit_one_batch: bool,
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Those of a new run.
+    pub fn new(arguments: &Arguments) -> Outcome<Settings> {
+        let optimizer = arguments.optimizer.unwrap_or(OptimizerKind::AdamW);
+        let (lr, weight_decay) = match optimizer {
+            OptimizerKind::Sgd => (0.05, 5e-4),
+            OptimizerKind::Lion => (1e-4, 0.1),
+            _ => (1e-3, 0.01),
+        };
+        let lr = if arguments.weights.is_some() { lr / 10.0 } else { lr };
+        let settings = Settings {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            data: arguments.source.data.clone(),
+            model: "resnet18".to_string(),
+            weights: arguments.weights.clone(),
+            freeze: Vec::new(),
+            epochs: 10,
+            size: None,
+            batch_size: Auto::Auto,
+            augment: Augment::Light,
+            flip: false,
+            optimizer,
+            lr: Auto::Value(lr),
+            schedule: Schedule::Cosine,
+            weight_decay,
+            label_smoothing: 0.1,
+            class_weights: ClassWeights::Auto,
+            ema: None,
+            amp: false,
+            val_split: 0.2,
+            early_stop: None,
+            max_time: None,
+            overfit_one_batch: false,
+            seed: 0,
+        };
+        settings.with(arguments)
+    }
+
+    /// Those of the run in a folder, and in their place the ones that were given now.
+    pub fn resumed(folder: &Path, arguments: &Arguments) -> Outcome<Settings> {
+        Settings::read(folder)?.with(arguments)
+    }
+
+    /// Those of the run in a folder.
+    pub fn read(folder: &Path) -> Outcome<Settings> {
+        let path = folder.join(CONFIG);
+        let fault = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("{}: {error}", path.display()))
+                .hint("it is a run's folder where `wgrad train` began a run")
+        };
+        let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
+        serde_json::from_str(&text).map_err(|error| fault(&error))
+    }
+
+    /// The channels that weights are for, where training begins with some that say so.
+    pub fn channels(&self) -> Option<Channels> {
+        let about = Metadata::read(self.weights.as_ref()?).ok()?;
+        Channels::of(about.options.channels)
+    }
+
+    fn with(self, given: &Arguments) -> Outcome<Settings> {
+        let settings = Settings {
+            model: given.model.clone().unwrap_or(self.model),
+            freeze: if given.freeze.is_empty() { self.freeze } else { given.freeze.clone() },
+            epochs: given.epochs.unwrap_or(self.epochs),
+            size: given.size.or(self.size),
+            batch_size: given.batch_size.unwrap_or(self.batch_size),
+            augment: given.augment.unwrap_or(self.augment),
+            flip: given.flip || self.flip,
+            optimizer: given.optimizer.unwrap_or(self.optimizer),
+            lr: given.lr.unwrap_or(self.lr),
+            schedule: given.schedule.unwrap_or(self.schedule),
+            weight_decay: given.weight_decay.unwrap_or(self.weight_decay),
+            label_smoothing: given.label_smoothing.unwrap_or(self.label_smoothing),
+            class_weights: given.class_weights.unwrap_or(self.class_weights),
+            ema: given.ema.or(self.ema),
+            amp: given.amp || self.amp,
+            val_split: given.val_split.unwrap_or(self.val_split),
+            early_stop: given.early_stop.or(self.early_stop),
+            max_time: given.max_time.or(self.max_time),
+            overfit_one_batch: given.overfit_one_batch || self.overfit_one_batch,
+            seed: given.seed.unwrap_or(self.seed),
+            ..self
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Refuses numbers that make no run, before anything is read.
+    fn check(&self) -> Outcome {
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        let rules = [
+            (self.epochs > 0, "--epochs must be at least 1"),
+            (self.size != Some(0), "--size must be at least 1"),
+            (self.batch_size != Auto::Value(0), "--batch-size must be at least 1"),
+            (share(self.label_smoothing.into()), "--label-smoothing must be at least 0 and below 1"),
+            (share(self.val_split) && self.val_split > 0.0, "--val-split must be above 0 and below 1"),
+            (self.ema.is_none_or(share), "--ema must be at least 0 and below 1"),
+            (self.weight_decay >= 0.0 && self.weight_decay.is_finite(), "--weight-decay must not be negative"),
+            (!matches!(self.lr, Auto::Value(lr) if !(lr > 0.0 && lr.is_finite())), "--lr must be above 0"),
+            (self.early_stop != Some(0), "--early-stop must be at least 1"),
+        ];
+        match rules.into_iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(Failure::usage(rule)),
+            None => Ok(()),
+        }
+    }
+}
