@@ -1,6 +1,6 @@
 //! The handle to a device: what tensors are recorded on, and who carries the recording out.
 
-use crate::device::{DynamicSizes, Waiting};
+use crate::device::{Debug, DynamicSizes, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::profiler::Profiler;
@@ -55,6 +55,11 @@ pub(crate) trait Executor: Send + Sync {
     fn empty_cache(&self);
     /// Sets which kernels of further plans read sizes from their parameters.
     fn dynamic_sizes(&self, _choice: DynamicSizes) {}
+    /// Sets the checks of what it carries out from now on, where it can check; returns those before.
+    fn set_debug(&self, debug: Result<Debug>) -> Result<Debug> {
+        let _ = debug;
+        Ok(Debug::default())
+    }
     /// The plan it would run for a schedule, as text and as DOT.
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)>;
     /// Where it puts the times of its kernels while a profile is taken.
@@ -198,6 +203,37 @@ impl Device {
     /// ```
     pub fn dynamic_sizes(&self, choice: DynamicSizes) {
         self.inner.executor.dynamic_sizes(choice);
+    }
+
+    /// Runs `body` with checks after every operation; they are many times slower than a kernel. What was recorded before runs
+    /// first, without them, and what `body` records runs at the latest when it ends.
+    ///
+    /// ```
+    /// use wgrad::{Debug, Device, Error, Tensor};
+    /// let device = Device::reference();
+    /// let x = Tensor::from_slice(&device, &[1.0f32, -1.0], &[2])?;
+    /// let debug = Debug { nan: true, ..Debug::default() };
+    /// let error = device.with_debug(debug, || x.log()?.to_vec::<f32>()).unwrap_err();
+    /// assert!(matches!(error, Error::NotFinite { op: "log", .. }));
+    /// assert!(x.log()?.to_vec::<f32>()?[1].is_nan());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `body` and of the flushes before and after it.
+    pub fn with_debug<R>(&self, debug: Debug, body: impl FnOnce() -> Result<R>) -> Result<R> {
+        /// Puts the checks back, also behind a panic.
+        struct Restored<'a>(&'a Device, Result<Debug>);
+        impl Drop for Restored<'_> {
+            fn drop(&mut self) {
+                let _ = self.0.executor().set_debug(self.1.clone());
+            }
+        }
+        self.flush()?;
+        let _restored = Restored(self, self.executor().set_debug(Ok(debug)));
+        let result = body()?;
+        self.flush()?;
+        Ok(result)
     }
 
     /// Starts the device's random stream anew (PyTorch's `manual_seed`). The same seed gives the same

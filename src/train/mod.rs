@@ -1,11 +1,13 @@
 //! Training: runs and their parts, and checkpoints. Prints nothing.
 
 mod batch_norm;
+mod batch_size;
 mod callback;
 mod callbacks;
 mod checkpoint;
 mod epoch;
 mod evaluate;
+mod finite;
 mod loader;
 mod lr_finder;
 mod mean;
@@ -21,8 +23,11 @@ mod trainer;
 
 pub use crate::state::{Numbers, State};
 pub use batch_norm::update_batch_norm;
+pub use batch_size::BatchSizeFinder;
 pub use callback::{Callback, Callbacks};
-pub use callbacks::{ByMetric, Checkpoints, EarlyStopping, Estimate, Monitor, Scheduled, StopFlag, TimeLimit};
+pub use callbacks::{
+    BestWeights, ByMetric, Checkpoints, Config, EarlyStopping, Estimate, Monitor, Scheduled, StopFlag, TimeLimit,
+};
 pub use checkpoint::{Position, load, save};
 pub use epoch::{Epoch, Step, accuracy, epoch};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};

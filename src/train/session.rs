@@ -1,7 +1,8 @@
 //! The loop of a run.
 
 use super::evaluate::timed;
-use super::loader::Loader;
+use super::finite::Finite;
+use super::loader::{Loader, LoaderIter};
 use super::progress::Pace;
 use super::task::{self, Task};
 use super::{Callback, Fit, Phase, Requests, Run, Scalars, State, Trainer, checkpoint};
@@ -10,20 +11,25 @@ use crate::graph::Tensor;
 use crate::nn::Module;
 use crate::optim::Optimizer;
 use std::path::Path;
+use std::time::Duration;
 
 /// A run under way.
 pub(super) struct Session<'s, 'a, T: Task> {
-    trainer: &'s mut Trainer<'a>,
-    model: &'s dyn Module,
-    optimizer: &'s mut dyn Optimizer,
+    pub(super) trainer: &'s mut Trainer<'a>,
+    pub(super) model: &'s dyn Module,
+    pub(super) optimizer: &'s mut dyn Optimizer,
     task: &'s mut T,
-    train: &'s dyn Loader<Batch = T::Batch>,
+    pub(super) train: &'s dyn Loader<Batch = T::Batch>,
     validation: Option<&'s dyn Loader<Batch = T::Batch>>,
     requests: Requests,
     /// The numbers of the last validation, and the step they are of.
     validated: (u64, Scalars),
     /// True while weights, counts and the place belong together.
     is_whole: bool,
+    /// Where the last reading found a finite loss.
+    pub(super) finite: Option<Finite>,
+    /// Readings since then.
+    pub(super) not_finite: u32,
     fit: Fit,
 }
 
@@ -46,7 +52,20 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         validation: Option<&'s dyn Loader<Batch = T::Batch>>,
     ) -> Session<'s, 'a, T> {
         let (requests, validated, fit) = (Requests::default(), (0, Scalars::new()), Fit::default());
-        Session { trainer, model, optimizer, task, train, validation, requests, validated, is_whole: true, fit }
+        Session {
+            trainer,
+            model,
+            optimizer,
+            task,
+            train,
+            validation,
+            requests,
+            validated,
+            is_whole: true,
+            finite: None,
+            not_finite: 0,
+            fit,
+        }
     }
 
     /// Runs to the end. After an error callbacks are told, and a checkpoint is written where one asks for it and the run is
@@ -131,7 +150,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
             if pace.apart(|| self.between_steps(!has_more))? {
                 break false;
             }
-            if !has_more || !self.step(&mut *batches, &mut pace)? {
+            if !has_more || !self.step(&mut batches, &mut pace)? {
                 break true;
             }
         };
@@ -203,25 +222,9 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         checkpoint::save(path, device, self.model, &parts, &at)
     }
 
-    /// One step of the optimizer; false where the loader has no batch for it.
-    fn step(&mut self, batches: &mut dyn Iterator<Item = Result<T::Batch>>, pace: &mut Pace) -> Result<bool> {
-        let left = self.train.batches() - self.trainer.progress.batch;
-        let accumulate = self.trainer.options.accumulate.min(left);
-        let (mut taken, mut items, mut last) = (0, 0, None);
-        while taken < accumulate {
-            let Some(batch) = timed(&mut pace.waited, || batches.next()) else { break };
-            let batch = batch?;
-            self.is_whole = false;
-            let outcome = self.trainer.stepper.forward(|| self.task.forward(self.model, &batch))?;
-            self.trainer.stepper.backward(&outcome.loss, 1.0 / accumulate as f64)?;
-            self.trainer.progress.loss.add(&outcome.loss, outcome.items)?;
-            task::update(self.task, &outcome, &batch, Phase::Train)?;
-            (taken, items, last) = (taken + 1, items + outcome.items, Some(outcome.loss));
-        }
-        let Some(loss) = last else { return Ok(false) };
-        self.trainer.stepper.step(&mut *self.optimizer)?;
-        self.trainer.progress.batch += taken;
-        self.trainer.progress.counts.step += 1;
+    /// One step, and what belongs to it; false where the loader has no batch for it.
+    fn step(&mut self, batches: &mut LoaderIter<'_, T::Batch>, pace: &mut Pace) -> Result<bool> {
+        let Some((loss, items)) = self.take_step(batches, &mut pace.waited)? else { return Ok(false) };
         pace.step(&self.trainer.device, items)?;
         let scalars = self.read(&loss, pace)?;
         drop(loss);
@@ -231,14 +234,42 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         Ok(true)
     }
 
+    /// A step of the optimizer by one batch or several: the loss of the last, and the items of all.
+    pub(super) fn take_step(
+        &mut self,
+        batches: &mut LoaderIter<'_, T::Batch>,
+        waited: &mut Duration,
+    ) -> Result<Option<(Tensor, usize)>> {
+        let left = self.train.batches() - self.trainer.progress.batch;
+        let accumulate = self.trainer.options.accumulate.min(left);
+        let (mut taken, mut items, mut last) = (0, 0, None);
+        while taken < accumulate {
+            let Some(batch) = timed(waited, || batches.next()) else { break };
+            let batch = batch?;
+            self.is_whole = false;
+            let outcome = self.trainer.stepper.forward(|| self.task.forward(self.model, &batch))?;
+            self.trainer.stepper.backward(&outcome.loss, 1.0 / accumulate as f64)?;
+            self.trainer.progress.loss.add(&outcome.loss, outcome.items)?;
+            task::update(self.task, &outcome, &batch, Phase::Train)?;
+            (taken, items, last) = (taken + 1, items + outcome.items, Some(outcome.loss));
+        }
+        let Some(loss) = last else { return Ok(None) };
+        self.trainer.stepper.step(&mut *self.optimizer)?;
+        self.trainer.progress.batch += taken;
+        self.trainer.progress.counts.step += 1;
+        Ok(Some((loss, items)))
+    }
+
     /// Numbers of the last step, where they are due: after the first, every so many, and the last of an epoch.
-    fn read(&self, loss: &Tensor, pace: &Pace) -> Result<Scalars> {
+    fn read(&mut self, loss: &Tensor, pace: &Pace) -> Result<Scalars> {
         let (step, every) = (self.trainer.progress.counts.step, self.trainer.options.log_every);
         let is_last = self.trainer.progress.batch == self.train.batches();
         if step != 1 && !step.is_multiple_of(every) && !is_last {
             return Ok(Scalars::new());
         }
-        let mut scalars = vec![("train/loss".to_string(), f64::from(loss.item::<f32>()?))];
+        let value = f64::from(loss.item::<f32>()?);
+        self.check_finite(value)?;
+        let mut scalars = vec![("train/loss".to_string(), value)];
         scalars.extend(self.lrs()?);
         scalars.push(("items/s".into(), pace.items_per_second()));
         scalars.push(("wait".into(), pace.times().wait_share()));

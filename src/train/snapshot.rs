@@ -26,9 +26,9 @@ impl Snapshot {
     }
 
     /// Brings all of it back.
-    pub fn restore(self, optimizer: &mut dyn Optimizer) -> Result<()> {
+    pub fn restore(&self, optimizer: &mut dyn Optimizer) -> Result<()> {
         self.values.iter().try_for_each(|(parameter, value)| parameter.assign(value))?;
-        self.gradients.into_iter().try_for_each(|(parameter, gradient)| parameter.set_grad(gradient))?;
+        self.gradients.iter().try_for_each(|(parameter, gradient)| parameter.set_grad(gradient.clone()))?;
         self.device.set_random_state(self.random);
         optimizer.set_numbers(&self.numbers)
     }

@@ -60,6 +60,10 @@ options! {
         scaler: GradScalerOptions = GradScalerOptions::default(),
         /// Steps between two readings of the loss, each of which waits for the device.
         log_every: u64 = 50,
+        /// Names the operation that first gave a loss that is not finite where a reading finds one: the steps since
+        /// the last reading are made again with [checks](crate::Debug::nan). The weights and the optimizer's state of that reading
+        /// are held for it, so they take their memory twice. Not under a loss scaler, whose steps meet infinities as a rule.
+        find_nan: bool = false,
         /// When the validation set is gone through.
         validate: Every = Every::Epochs(1),
         /// Batches of the validation set that a new run evaluates before its first step, so that a fault there shows at once.

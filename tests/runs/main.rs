@@ -5,6 +5,9 @@ mod common;
 
 #[cfg(feature = "cli")]
 mod command;
+mod finders;
+mod finite;
+mod folder;
 mod geometric;
 mod histogram;
 mod loggers;

@@ -136,9 +136,8 @@ fn an_error_of_a_step_writes_no_checkpoint() {
 
 #[test]
 fn runs_stop_after_a_time_and_when_asked() {
-    let folder = TempDir::new().unwrap();
     let stopped = |add: &dyn Fn(Trainer<'static>) -> Trainer<'static>| {
-        let moments = Box::leak(Box::default());
+        let (folder, moments) = (TempDir::new().unwrap(), Box::leak(Box::default()));
         let options = in_folder(&folder).epochs(3);
         let callbacks = |trainer| add(trainer).callback(Checkpoints::default()).callback(Recorder(moments));
         let fit = fit(options, callbacks).unwrap();

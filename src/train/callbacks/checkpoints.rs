@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const OP: &str = "checkpoints";
 
 /// Has checkpoints written: `last.safetensors` in the run's folder, every so many epochs or steps, and where the run ends, also by
-/// an error or a request to stop. With [`keep`](Checkpoints::keep) the last few stay besides, as `step-000123.safetensors`.
+/// an error or a request to stop. A new run in a folder that holds one is refused. With [`keep`](Checkpoints::keep) the last few stay besides, as `step-000123.safetensors`.
 ///
 /// ```
 /// use wgrad::train::{Checkpoints, Every};
@@ -86,6 +86,12 @@ impl Callback for Checkpoints {
     fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
         self.every.check(OP, "every")?;
         let last = self.last(run)?;
+        // The state as it is now is nobody's loss.
+        self.written = Some((run.epoch, run.batch));
+        if self.path.is_none() && run.step == 0 && last.exists() {
+            let reason = "a checkpoint of another run: resume that, or choose another folder";
+            return Err(Error::file(&last, reason));
+        }
         let folder = last.parent().filter(|folder| !folder.as_os_str().is_empty());
         match folder.filter(|folder| !folder.is_dir()) {
             Some(folder) => Err(Error::file(&last, format!("there is no folder {}", folder.display()))),

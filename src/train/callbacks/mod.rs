@@ -1,13 +1,17 @@
 //! Callbacks of runs.
 
+mod best_weights;
 mod checkpoints;
+mod config;
 mod early_stopping;
 mod estimate;
 mod monitor;
 mod schedule;
 mod stop;
 
+pub use best_weights::BestWeights;
 pub use checkpoints::Checkpoints;
+pub use config::Config;
 pub use early_stopping::EarlyStopping;
 pub use estimate::Estimate;
 pub use monitor::Monitor;
