@@ -5,13 +5,17 @@ mod counter;
 mod counts;
 mod curve;
 mod curves;
+mod detection;
+mod image;
 mod labels;
 mod metric;
 mod naming;
 mod ranking;
+mod regression;
 mod score;
 mod stat_scores;
 mod steps;
+mod sums;
 mod tally;
 mod task;
 mod thresholds;
@@ -20,7 +24,22 @@ pub use confusion_matrix::{ConfusionMatrix, Normalize};
 pub use counts::Counts;
 pub use curve::{PrecisionRecallCurve, RocCurve};
 pub use curves::{CurveOptions, Curves, RankingScore};
+pub use detection::{
+    ClassPrecision, Detection, GroundTruth, MeanAveragePrecision, MeanAveragePrecisionOptions,
+    MeanAveragePrecisionSummary, PrecisionAverage, VocAveragePrecision, VocAveragePrecisionOptions, VocInterpolation,
+    VocSummary,
+};
+pub use image::{
+    DataRange, MultiscaleNormalize, MultiscaleStructuralSimilarity, MultiscaleStructuralSimilarityOptions,
+    PeakSignalNoiseRatio, PeakSignalNoiseRatioOptions, StructuralSimilarity, StructuralSimilarityOptions,
+    multiscale_structural_similarity, peak_signal_noise_ratio, structural_similarity, total_variation,
+};
 pub use metric::{Metric, MetricCollection};
+pub use regression::{
+    ExplainedVariance, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredErrorOptions,
+    MeanSquaredLogError, MultiOutput, PearsonCorrCoef, R2Score, R2ScoreOptions, SymmetricMeanAbsolutePercentageError,
+    WeightedMeanAbsolutePercentageError,
+};
 pub use score::{KappaWeights, Score};
 pub use stat_scores::StatScores;
 pub use task::{Average, ClassificationOptions, MultidimAverage, Task};

@@ -12,6 +12,7 @@ mod geometric;
 mod histogram;
 mod loggers;
 mod logs;
+mod measures;
 mod metrics;
 mod moments;
 mod resume;
