@@ -127,15 +127,20 @@ def torch_function(op):
     return next(getattr(room, op) for room in (F, torch, torchvision.ops) if hasattr(room, op))
 
 
+def list_of(key):
+    """The list that a `flat` argument `NAME.I` is an element of, and nothing for other arguments."""
+    name, _, element = key.rpartition(".")
+    return name if element.isdigit() else None
+
+
 def call(op, args, attrs):
     """Calls PyTorch and returns the outputs as a list. Arguments `NAME.0`, `NAME.1`, .. are the list `NAME`."""
     grouped = {}
     for key, value in args.items():
-        name, element, _ = key.partition(".")
-        if element:
+        if name := list_of(key):
             grouped.setdefault(name, []).append(value)
         else:
-            grouped[name] = value
+            grouped[key] = value
     # JSON has no infinities and no NaN.
     attrs = {k: float(v) if isinstance(v, str) and v in ("inf", "-inf", "nan") else v for k, v in attrs.items()}
     result = torch_function(op)(**grouped, **attrs)
@@ -180,8 +185,8 @@ def flat(args):
 
 def listed(args):
     """The names of `flat` arguments in a case: a list of N is `NAME[N]`."""
-    counts = Counter(key.partition(".")[0] for key in args)
-    is_list = {key.partition(".")[0] for key in args if "." in key}
+    counts = Counter(list_of(key) or key for key in args)
+    is_list = {list_of(key) for key in args}
     return [f"{name}[{count}]" if name in is_list else name for name, count in counts.items()]
 
 
@@ -215,6 +220,7 @@ OTHERWISE = {
     "Invalid": """avg_pool2d.41 baddbmm.23 batch_norm.39 instance_norm.61 lp_pool2d.59 roi_align.37 roi_pool.33
         scaled_dot_product_attention.69 scatter.64 take_along_dim.29 unfold.34
         box_area.20 box_iou.20 generalized_box_iou.20 distance_box_iou.20 complete_box_iou.20
+        metrics.peak_signal_noise_ratio.19
     """
     # Shapes that must be equal, or of which one must expand to the other.
     """dice_loss.28 einsum.75 einsum.92 expand.23 scaled_dot_product_attention.65 soft_margin_loss.22

@@ -4,6 +4,8 @@ import sklearn.metrics
 import torch
 import torchmetrics.functional
 
+import measures
+
 
 def flattened(results):
     """Tensors in the order of nested tuples and lists."""
@@ -16,6 +18,8 @@ def metric(name):
     """The function of `metrics.NAME`."""
     if name in OWN:
         return OWN[name]
+    if name in measures.OWN:
+        return measures.OWN[name]
     function = getattr(torchmetrics.functional, name, None) or getattr(torchmetrics.functional.classification, name)
     return lambda **args: flattened(function(**args))
 

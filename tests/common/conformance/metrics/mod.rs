@@ -1,7 +1,9 @@
 //! Cases of metrics: `metrics.NAME`, by torchmetrics' functional names.
 
+mod boxes;
 mod classification;
 mod curves;
+mod numbers;
 
 use super::attributes::Attributes;
 use super::{Case, Refusal, Values};
@@ -47,7 +49,8 @@ struct Call<'a> {
 impl Call<'_> {
     /// The answers of the room that knows the name.
     fn answers(&self) -> Option<Answers> {
-        classification::run(self).or_else(|| curves::run(self))
+        let rooms = [classification::run, curves::run, numbers::run, boxes::run];
+        rooms.iter().find_map(|run| run(self))
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor, Refusal> {
