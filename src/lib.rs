@@ -66,6 +66,7 @@ pub mod train;
 pub mod transforms;
 mod tune;
 pub mod weights;
+mod zip;
 
 pub use device::{AdapterInfo, Debug, DeviceOptions, Disable, DynamicSizes, Noop};
 pub use dims::{Dim, Dims};

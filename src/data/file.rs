@@ -11,7 +11,7 @@ const ALWAYS_ALLOWED: u64 = 1 << 26;
 const MOST_EXPANSION: u64 = 256;
 
 /// A file that announces more bytes than one of its size can be trusted to hold is an error, before any are unpacked.
-pub(super) fn check_expansion(path: &Path, announced: u64) -> Result<()> {
+pub(crate) fn check_expansion(path: &Path, announced: u64) -> Result<()> {
     let size = fs::metadata(path).map_err(|error| Error::file(path, error))?.len();
     if announced <= ALWAYS_ALLOWED || announced / MOST_EXPANSION <= size {
         return Ok(());

@@ -9,14 +9,14 @@ mod collate;
 mod dataset;
 #[cfg(feature = "images")]
 mod disk;
-mod file;
+pub(crate) mod file;
 mod idx;
 mod image;
 mod images;
 mod loader;
 mod mnist;
 mod normalization;
-mod npy;
+pub(crate) mod npy;
 mod npz;
 mod queue;
 pub(crate) mod random;

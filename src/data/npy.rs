@@ -6,6 +6,7 @@ use super::file::check_expansion;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 use crate::number::nearest;
+use half::f16;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -21,6 +22,8 @@ const LONGEST_HEADER: usize = 1 << 14;
 pub enum NpyArray {
     /// `float32`.
     F32(Array<f32>),
+    /// `float16`.
+    F16(Array<f16>),
     /// `float64`.
     F64(Array<f64>),
     /// `uint8`.
@@ -57,6 +60,7 @@ impl NpyArray {
     pub fn shape(&self) -> &[usize] {
         match self {
             NpyArray::F32(array) => array.shape(),
+            NpyArray::F16(array) => array.shape(),
             NpyArray::F64(array) => array.shape(),
             NpyArray::U8(array) => array.shape(),
             NpyArray::I32(array) => array.shape(),
@@ -65,7 +69,7 @@ impl NpyArray {
         }
     }
 
-    /// The array on a device: floats as f32, truth values as such, integers as i32.
+    /// The array on a device: floats of 64 bits as f32, truth values as such, integers as i32.
     ///
     /// # Errors
     /// [`Error::Invalid`] where an integer does not fit; as [`Tensor::from_slice`].
@@ -73,6 +77,7 @@ impl NpyArray {
     pub fn to_tensor(&self, device: &Device) -> Result<Tensor> {
         match self {
             NpyArray::F32(array) => array.to_tensor(device),
+            NpyArray::F16(array) => array.to_tensor(device),
             NpyArray::F64(array) => {
                 let values: Vec<f32> = array.values().iter().map(|&value| nearest(value)).collect();
                 Tensor::from_slice(device, &values, array.shape())
@@ -113,6 +118,7 @@ impl NpyArray {
         }
         Ok(match kind {
             Kind::F32 => NpyArray::F32(header.array(&bytes, f32::from_le_bytes)),
+            Kind::F16 => NpyArray::F16(header.array(&bytes, f16::from_le_bytes)),
             Kind::F64 => NpyArray::F64(header.array(&bytes, f64::from_le_bytes)),
             Kind::U8 => NpyArray::U8(header.array(&bytes, |[byte]| byte)),
             Kind::I32 => NpyArray::I32(header.array(&bytes, i32::from_le_bytes)),
@@ -139,11 +145,13 @@ macro_rules! into_array {
     )*};
 }
 
-into_array!(F32 f32, F64 f64, U8 u8, I32 i32, I64 i64, Bool bool);
+into_array!(F32 f32, F16 f16, F64 f64, U8 u8, I32 i32, I64 i64, Bool bool);
 
+/// An element type.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     F32,
+    F16,
     F64,
     U8,
     I32,
@@ -155,21 +163,26 @@ impl Kind {
     fn size(self) -> usize {
         match self {
             Kind::U8 | Kind::Bool => 1,
+            Kind::F16 => 2,
             Kind::F32 | Kind::I32 => 4,
             Kind::F64 | Kind::I64 => 8,
         }
     }
 }
 
-struct Header {
-    kind: Kind,
-    big_endian: bool,
-    fortran_order: bool,
-    shape: Vec<usize>,
+/// The header of an array.
+pub(crate) struct Header {
+    pub kind: Kind,
+    pub big_endian: bool,
+    pub fortran_order: bool,
+    pub shape: Vec<usize>,
+    /// Bytes of the header itself.
+    pub length: usize,
 }
 
 impl Header {
-    fn read(input: &mut impl Read) -> Result<Header, String> {
+    /// Reads a header; what follows are the values.
+    pub fn read(input: &mut impl Read) -> Result<Header, String> {
         let mut fill =
             |to: &mut [u8]| input.read_exact(to).map_err(|error| format!("it ends within the header: {error}"));
         let mut start = [0; 8];
@@ -177,16 +190,16 @@ impl Header {
         if start[..6] != *MAGIC {
             return Err(format!("not an array of NumPy: it begins with {:02x?}", &start[..6]));
         }
-        let length = match start[6] {
+        let (digits, length) = match start[6] {
             1 => {
                 let mut length = [0; 2];
                 fill(&mut length)?;
-                usize::from(u16::from_le_bytes(length))
+                (2, usize::from(u16::from_le_bytes(length)))
             }
             2 | 3 => {
                 let mut length = [0; 4];
                 fill(&mut length)?;
-                u32::from_le_bytes(length) as usize
+                (4, u32::from_le_bytes(length) as usize)
             }
             version => return Err(format!("its version is {version}; expected 1 to 3")),
         };
@@ -196,7 +209,8 @@ impl Header {
         let mut text = vec![0; length];
         fill(&mut text)?;
         let text = String::from_utf8(text).map_err(|_| "its header is no text".to_string())?;
-        Header::parse(&text).ok_or_else(|| format!("its header is not understood: {}", text.trim()))?
+        let header = Header::parse(&text).ok_or_else(|| format!("its header is not understood: {}", text.trim()))??;
+        Ok(Header { length: start.len() + digits + length, ..header })
     }
 
     /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order; `None` where it is nothing like that.
@@ -232,17 +246,18 @@ impl Header {
         let (descr, fortran_order, shape) = (descr?, fortran_order?, shape?);
         let kind = match descr.trim_start_matches(['<', '>', '|', '=']) {
             "f4" => Kind::F32,
+            "f2" => Kind::F16,
             "f8" => Kind::F64,
             "u1" => Kind::U8,
             "i4" => Kind::I32,
             "i8" => Kind::I64,
             "b1" => Kind::Bool,
             _ => {
-                let expected = "float32, float64, uint8, int32, int64 or bool";
+                let expected = "float32, float16, float64, uint8, int32, int64 or bool";
                 return Some(Err(format!("its type is {descr}; expected {expected} (see NumPy's astype)")));
             }
         };
-        Some(Ok(Header { kind, big_endian: descr.starts_with('>'), fortran_order, shape }))
+        Some(Ok(Header { kind, big_endian: descr.starts_with('>'), fortran_order, shape, length: 0 }))
     }
 
     /// The values in C order.

@@ -9,7 +9,8 @@ use crate::nn::{Module, Scope, state_dict};
 use crate::options::options;
 use crate::pattern;
 use crate::shape::Shape;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// The key of safetensors' metadata by which a checkpoint is known.
@@ -25,6 +26,9 @@ options! {
         /// Whether to load what fits and leave the rest of the model as it is, such as a head with another number of
         /// classes. Without it, a file that doesn't fit is an error.
         partial: bool = false,
+        /// The dictionary of a file that holds several, such as `ema`; `a.b` is one within another. Otherwise it is the one of
+        /// which most names fit.
+        dictionary: Option<String> = None,
         /// Pairs of patterns; see [`rename`](LoadOptions::rename).
         renames: Vec<(String, String)> = Vec::new(),
     }
@@ -55,17 +59,19 @@ pub struct Report {
     pub loaded: Vec<String>,
     /// The names that don't fit. They are empty unless [`LoadOptions::partial`] is set.
     pub keys: IncompatibleKeys,
-    /// The beginning that all names of the file have and the model's don't, such as `module.` after PyTorch's
+    /// The beginning that the names have in the file and not in the model, such as `state_dict.`, and `module.` after PyTorch's
     /// `DataParallel`.
     pub prefix: String,
 }
 
 /// Loads the values of a model's parameters from a file of weights, wherever it was written: by [`save`](super::save), by
-/// `safetensors` for PyTorch, or a checkpoint of [`train::save`](crate::train::save), of which the optimizer's state is left
-/// out. Numbers are converted to the parameters' types. One tensor at a time is in the host's memory.
+/// `safetensors` for PyTorch or by `torch.save`, a `.npz` file, or a checkpoint of [`train::save`](crate::train::save), of which
+/// the optimizer's state is left out ([`Reader`] says more about files). Numbers are converted to the parameters' types. One
+/// tensor at a time is in the host's memory.
 ///
-/// A prefix that the file's names have before the model's is found by itself. A parameter that stands in several places of the
-/// model may have its value under the name of any.
+/// The dictionary of a file that holds others besides, such as `state_dict`, and a prefix that its names have before the
+/// model's are found by themselves. A parameter that stands in several places of the model may have its value under the name of
+/// any.
 ///
 /// ```
 /// use wgrad::nn::{Linear, Module, Scope};
@@ -147,32 +153,52 @@ fn names(
 ) -> Result<(String, BTreeMap<String, usize>)> {
     let mut renamed = Vec::new();
     for (at, entry) in reader.entries().iter().enumerate() {
-        let other = options.renames.iter().find_map(|(from, to)| pattern::rename(from, to, entry.name()));
-        renamed.push((other.transpose()?.unwrap_or_else(|| entry.name().to_string()), at));
+        let (dictionary, key) = (entry.dictionary(), &entry.name()[entry.dictionary().len()..]);
+        if options.dictionary.as_ref().is_none_or(|asked| dictionary.trim_end_matches('.') == asked) {
+            let other = options.renames.iter().find_map(|(from, to)| pattern::rename(from, to, key)).transpose()?;
+            renamed.push((dictionary, other.unwrap_or_else(|| key.to_string()), at));
+        }
     }
-    let prefix = prefix(renamed.iter().map(|(name, _)| name.as_str()), known);
+    if let (Some(asked), []) = (&options.dictionary, &renamed[..]) {
+        let mut there: Vec<&str> =
+            reader.entries().iter().map(|entry| entry.dictionary().trim_end_matches('.')).collect();
+        there.dedup();
+        let reason = format!("it has no dictionary {asked:?} of tensors, but {there:?}");
+        return Err(Error::file(reader.path(), reason));
+    }
+    let keys = renamed.iter().map(|(dictionary, key, _)| (*dictionary, key.as_str()));
+    let (dictionary, prefix) = place(keys, known);
     let mut names = BTreeMap::new();
-    for (name, at) in renamed {
-        let name = name.strip_prefix(&prefix).map(str::to_string).unwrap_or(name);
-        if let Some(other) = names.insert(name.clone(), at) {
-            let (one, two) = (reader.entries()[other].name(), reader.entries()[at].name());
+    for (_, key, at) in renamed.iter().filter(|(within, ..)| *within == dictionary) {
+        let name = key.strip_prefix(prefix).unwrap_or(key);
+        if let Some(other) = names.insert(name.to_string(), *at) {
+            let (one, two) = (reader.entries()[other].name(), reader.entries()[*at].name());
             return Err(Error::invalid("weights::load", format!("{one} and {two} would both be {name}")));
         }
     }
-    Ok((prefix, names))
+    Ok((format!("{dictionary}{prefix}"), names))
 }
 
-/// The beginning without which most names are known; the shortest of several.
-fn prefix<'a>(names: impl Iterator<Item = &'a str>, known: &BTreeSet<String>) -> String {
-    let mut fitting: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in names {
-        let ends = name.match_indices('.').map(|(at, _)| at + 1);
-        for end in std::iter::once(0).chain(ends).filter(|&end| known.contains(&name[end..])) {
-            *fitting.entry(&name[..end]).or_default() += 1;
+/// The dictionary, and the beginning of its keys without which most of them are known. Of several those that come first,
+/// and the shortest.
+fn place<'a>(keys: impl Iterator<Item = (&'a str, &'a str)>, known: &BTreeSet<String>) -> (&'a str, &'a str) {
+    let mut dictionaries: Vec<&str> = Vec::new();
+    let mut orders: HashMap<&str, usize> = HashMap::new();
+    let mut fitting: BTreeMap<(usize, &str), usize> = BTreeMap::new();
+    for (dictionary, key) in keys {
+        let order = *orders.entry(dictionary).or_insert_with(|| {
+            dictionaries.push(dictionary);
+            dictionaries.len() - 1
+        });
+        let ends = key.match_indices('.').map(|(at, _)| at + 1);
+        for end in std::iter::once(0).chain(ends).filter(|&end| known.contains(&key[end..])) {
+            *fitting.entry((order, &key[..end])).or_default() += 1;
         }
     }
-    let best = fitting.into_iter().max_by_key(|(prefix, count)| (*count, std::cmp::Reverse(prefix.len())));
-    best.map(|(prefix, _)| prefix.to_string()).unwrap_or_default()
+    let best =
+        fitting.into_iter().max_by_key(|((order, prefix), count)| (*count, Reverse(*order), Reverse(prefix.len())));
+    let (order, prefix) = best.map_or((0, ""), |(place, _)| place);
+    (dictionaries.get(order).copied().unwrap_or_default(), prefix)
 }
 
 /// The beginnings of names that belong to a checkpoint's other parts.

@@ -9,11 +9,15 @@
 //! | values in memory, from one model to another | [`state_dict`](crate::nn::Module::state_dict), [`load_state_dict`](crate::nn::Module::load_state_dict) |
 //! | a run that is to go on where it was, with its optimizer | [`train::save`](crate::train::save), [`train::load`](crate::train::load) |
 
+mod content;
 mod load;
 mod metadata;
+mod npz;
+mod pickle;
 mod reader;
 mod safetensors;
 mod save;
+mod torch;
 mod values;
 
 pub(crate) use load::CHECKPOINT;

@@ -1,15 +1,18 @@
 //! An open file of weights, of which one tensor is read at a time.
 
+use super::content::Content;
 use super::metadata::{Metadata, TAG};
-use super::safetensors;
 use super::values::{held_as, to_tensor};
+use super::{npz, safetensors, torch};
+use crate::data::file::check_expansion;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
+use crate::shape::Shape;
 use ::safetensors::Dtype;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// An open file of weights. Its directory has been read and checked; of its values only those are in memory that are asked
@@ -38,14 +41,20 @@ pub struct Entry {
     pub(super) name: String,
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
-    /// Place of the first byte in the file.
-    pub(super) at: u64,
+    /// The length of the part of the name that is the dictionary's.
+    pub(super) dictionary: usize,
+    pub(super) content: Content,
 }
 
 impl Entry {
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The dictionary it is in, as it begins the name: empty, or such as `state_dict.` in a file that holds more than that.
+    pub fn dictionary(&self) -> &str {
+        &self.name[..self.dictionary]
     }
 
     /// Sizes.
@@ -62,21 +71,22 @@ impl Entry {
     pub(super) fn held_as(&self) -> Option<DType> {
         held_as(self.dtype)
     }
-
-    fn bytes(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
-    }
 }
 
 impl Reader {
-    /// Opens a safetensors file.
+    /// Opens a safetensors file, a file of `torch.save` in the one form or the other (`.pth`, `.pt`), or a `.npz` file; its
+    /// first bytes tell. Nothing that a pickle would call is called.
+    ///
+    /// Of a file of `torch.save` that holds dictionaries within others, the names of the tensors are the keys on the way to
+    /// them with dots between: `state_dict.conv1.weight`.
     ///
     /// # Errors
-    /// [`Error::File`] where it is missing or damaged.
+    /// [`Error::File`] where it is missing, of another kind or damaged, or its pickle calls what a state dictionary doesn't
+    /// need.
     pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
         let path = path.as_ref().to_path_buf();
         let mut file = File::open(&path).map(BufReader::new).map_err(|error| Error::file(&path, error))?;
-        let (entries, about) = safetensors::directory(&mut file).map_err(|reason| Error::file(&path, reason))?;
+        let (entries, about) = directory(&mut file).map_err(|reason| Error::file(&path, reason))?;
         Ok(Reader { path, file, entries, about })
     }
 
@@ -122,13 +132,39 @@ impl Reader {
     /// Reads the entry of this number as a type.
     pub(super) fn read_as(&mut self, at: usize, device: &Device, to: DType) -> Result<Tensor> {
         let entry = &self.entries[at];
-        let fault = |reason: std::io::Error| Error::file(&self.path, format!("{}: {reason}", entry.name));
-        let mut bytes = vec![0; entry.bytes()];
-        self.file.seek(SeekFrom::Start(entry.at)).map_err(fault)?;
-        self.file.read_exact(&mut bytes).map_err(fault)?;
+        let fault = |reason: String| Error::file(&self.path, format!("{} {reason}", entry.name));
+        Shape::new(&entry.shape).map_err(|error| fault(format!("does not fit a tensor: {error}")))?;
+        let width = entry.dtype.bitsize() / 8;
+        check_expansion(&self.path, entry.shape.iter().product::<usize>().saturating_mul(width) as u64)?;
+        let bytes = entry.content.read(&mut self.file, &entry.shape, width).map_err(fault)?;
         to_tensor(entry.dtype, bytes, device, &entry.shape, to).map_err(|error| match error {
             Error::Invalid { rule, .. } => Error::file(&self.path, format!("{} {rule}", entry.name)),
             other => other,
         })
     }
+}
+
+/// The tensors of a file of any kind, and the texts that it says about itself.
+fn directory(file: &mut BufReader<File>) -> Result<(Vec<Entry>, HashMap<String, String>), String> {
+    if let Some(members) = torch::members(file)? {
+        let entries = match torch::of_zip(file, &members)? {
+            Some(entries) => entries,
+            None => npz::of_zip(file, &members)?,
+        };
+        if entries.is_empty() {
+            return Err("a ZIP file without tensors: neither torch.save nor NumPy wrote it".to_string());
+        }
+        return Ok((entries, HashMap::new()));
+    }
+    let start = file.fill_buf().map_err(|error| error.to_string())?;
+    if start[..start.len().min(64)].windows(torch::MAGIC.len()).any(|at| at == torch::MAGIC) {
+        return Ok((torch::of_pickles(file)?, HashMap::new()));
+    }
+    if start.first() == Some(&0x80) && start.get(8) != Some(&b'{') {
+        return Err("a pickle that torch.save did not write".to_string());
+    }
+    if start.get(257..262) == Some(b"ustar") {
+        return Err("a TAR file, as PyTorch wrote before 0.1.10: load and save it with a later one".to_string());
+    }
+    safetensors::directory(file)
 }

@@ -1,5 +1,6 @@
 //! The format safetensors: the length of a JSON directory, that directory, and the values.
 
+use super::content::Content;
 use super::reader::Entry;
 use crate::error::{Error, Result};
 use crate::file;
@@ -36,7 +37,8 @@ pub(super) fn directory(file: &mut BufReader<File>) -> Result<(Vec<Entry>, HashM
     }
     let entry = |name: String| {
         let TensorInfo { dtype, shape, data_offsets } = metadata.info(&name)?;
-        Some(Entry { dtype: *dtype, shape: shape.clone(), at: LENGTH as u64 + length + data_offsets.0 as u64, name })
+        let content = Content::at(LENGTH as u64 + length + data_offsets.0 as u64);
+        Some(Entry { name, dictionary: 0, dtype: *dtype, shape: shape.clone(), content })
     };
     let entries = metadata.offset_keys().into_iter().filter_map(entry).collect();
     Ok((entries, metadata.metadata().clone().unwrap_or_default()))

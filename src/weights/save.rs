@@ -2,15 +2,15 @@
 
 use super::Metadata;
 use super::metadata::TAG;
-use super::safetensors::write;
-use crate::dtype::DType;
+use super::{npz, safetensors};
+use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
 use crate::nn::Module;
 use crate::number::nearest;
 use crate::options::options;
+use ::safetensors::Dtype;
 use half::f16;
-use safetensors::Dtype;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -25,8 +25,11 @@ options! {
     }
 }
 
-/// Writes the values of a model's parameters as a safetensors file, running statistics included, under the names of PyTorch's
-/// `state_dict`. Counts and other integers are 64-bit, as PyTorch's are. One tensor at a time is read from the device.
+/// Writes the values of a model's parameters, running statistics included, under the names of PyTorch's `state_dict`: as a
+/// safetensors file, or for NumPy where the path ends in `.npz`. Counts and other integers are 64-bit, as PyTorch's are. One
+/// tensor at a time is read from the device.
+///
+/// In Python, `model.load_state_dict(safetensors.torch.load_file(path))` loads them.
 ///
 /// The file is written under another name in the same folder, brought to the disk, and renamed: whatever goes wrong, `path`
 /// holds the old file or the new one.
@@ -51,8 +54,8 @@ options! {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::Invalid`] where two parameters have one name, the metadata contradicts itself, or `dtype` is
-/// no float; and what went wrong on the device.
+/// [`Error::File`]; [`Error::Invalid`] where two parameters have one name, the metadata contradicts itself or is for a `.npz`
+/// file, or `dtype` is no float; and what went wrong on the device.
 pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -> Result<()> {
     const OP: &str = "weights::save";
     let path = path.as_ref();
@@ -76,14 +79,21 @@ pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -
             return Err(Error::invalid(OP, format!("a file can't hold two entries called {name}")));
         }
     }
-    write(path, &listed, about, |name| encode(&parameters[name], float))
+    let bytes = |name: &str| encode(&parameters[name], float);
+    match path.extension() {
+        Some(extension) if extension == "npz" && !about.is_empty() => {
+            Err(Error::invalid(OP, "a .npz file holds no metadata: write a .safetensors file"))
+        }
+        Some(extension) if extension == "npz" => npz::write(path, &listed, bytes),
+        _ => safetensors::write(path, &listed, about, bytes),
+    }
 }
 
 /// The bytes of a parameter's value.
 fn encode(parameter: &Parameter, float: Dtype) -> Result<Vec<u8>> {
     let value = parameter.value();
     Ok(match (value.dtype(), float) {
-        (DType::F32, Dtype::F32) => value.to_vec::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect(),
+        (DType::F32, Dtype::F32) => f32::device_bytes(&value.to_vec::<f32>()?),
         (dtype, _) if !dtype.is_float() => {
             value.to_f64()?.into_iter().flat_map(|v| nearest::<i64>(v).to_le_bytes()).collect()
         }

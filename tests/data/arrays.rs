@@ -128,7 +128,7 @@ fn bad_numpy_files_are_errors_that_name_the_file() {
         (header("(2, 3, 4)", "(2, -3, 4)"), "not understood"),
         (header("'shape'", "'sharp'"), "not understood"),
         (header("False", "Maybe"), "not understood"),
-        (header("<f4", "<f2"), "type is <f2"),
+        (header("<f4", "<u2"), "type is <u2"),
         (read("complex.npy"), "type is <c8"),
         (read("records.npy"), "not understood"),
     ] {

@@ -18,3 +18,6 @@ mod mnist;
 mod resident;
 mod samplers;
 mod splits;
+mod weights;
+mod weights_hostile;
+mod weights_pytorch;

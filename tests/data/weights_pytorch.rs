@@ -1,0 +1,122 @@
+//! Weights that go to PyTorch and come back, and trained ones that other people's packages hold (`weights_pytorch.py`). They
+//! need a Python that has PyTorch, which `PYTHON` names, and belong to `make test-long`.
+
+use flate2::Crc;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use wgrad::models::{self, ModelOptions};
+use wgrad::nn::{Module, Scope};
+use wgrad::weights::{self, LoadOptions, Reader, SaveOptions};
+use wgrad::{DType, Device, Tensor};
+
+/// Whether `make test-long` asks.
+fn is_long() -> bool {
+    std::env::var_os("WGRAD_TEST_ALL").is_some()
+}
+
+/// The script's answer; `None`, and why, where it has none.
+fn ask(command: &str, folder: &Path) -> Option<Value> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/weights_pytorch.py");
+    let output = match Command::new(&python).arg(script).arg(command).arg(folder).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("{command} was left out: {python}: {error}");
+            return None;
+        }
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(3) {
+        eprintln!("{command} was left out: {text}");
+        return None;
+    }
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn values(model: &dyn Module) -> Vec<Vec<f64>> {
+    model.parameters().iter().map(|p| p.value().to_f64().unwrap()).collect()
+}
+
+#[test]
+fn pytorch_loads_what_was_saved_and_saves_what_is_loaded() {
+    if !is_long() {
+        return;
+    }
+    let device = Device::reference();
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let build = || {
+        let options = ModelOptions::default().classes(5).size(32);
+        models::by_name("resnet18_imagenet", &Scope::new(&device), &options).unwrap()
+    };
+    let model = build();
+    // Statistics that are not those of a new network.
+    for parameter in model.parameters().iter().filter(|p| p.is_buffer() && p.value().dtype() == DType::F32) {
+        parameter.assign(&Tensor::uniform(&device, parameter.value().shape(), 0.5, 1.5).unwrap()).unwrap();
+    }
+    weights::save(file("resnet18.safetensors"), &model, &SaveOptions::default()).unwrap();
+    weights::save(file("resnet18.npz"), &model, &SaveOptions::default()).unwrap();
+    weights::save(file("resnet18_f16.safetensors"), &model, &SaveOptions::default().dtype(DType::F16)).unwrap();
+    let Some(answer) = ask("round-trip", folder.path()) else { return };
+    let expected: Vec<f64> = serde_json::from_value(answer["logits"].clone()).unwrap();
+    let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let images: Vec<f64> = (0..2 * 3 * 32 * 32).map(|i| (f64::from(i) * 0.7).sin()).collect();
+    let images = Tensor::from_f64(&device, &images, &[2, 3, 32, 32]).unwrap();
+    let load = |name: &str, prefix: &str| {
+        let model = build();
+        let report = weights::load(file(name), &model, &LoadOptions::default()).unwrap();
+        assert_eq!(report.prefix, prefix);
+        model
+    };
+    let saved = load("resnet18.safetensors", "");
+    saved.eval();
+    let logits = saved.forward(&images).unwrap().to_f64().unwrap();
+    for (logit, expected) in logits.iter().zip(&expected) {
+        assert!((logit - expected).abs() <= 1e-9 * largest, "{logits:?}, not {expected:?}");
+    }
+    for (name, prefix) in [("zip.pth", ""), ("older.pth", "model.module."), ("resnet18.npz", "")] {
+        assert!(values(&load(name, prefix)) == values(&saved), "{name}");
+    }
+    compare(&file("zip.pth"), &answer["state"]);
+}
+
+#[test]
+fn weights_of_packages_are_read_whole() {
+    if !is_long() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let Some(answer) = ask("packages", folder.path()) else { return };
+    let files = answer.as_object().unwrap();
+    assert_eq!(files.len(), 6);
+    for (path, state) in files {
+        compare(Path::new(path), state);
+    }
+}
+
+/// Every tensor of a file, by shape, type and the checksum that PyTorch's bytes have.
+fn compare(path: &Path, state: &Value) {
+    let device = Device::reference();
+    let mut reader = Reader::open(path).unwrap();
+    let state = state.as_object().unwrap();
+    let names: Vec<String> = reader.entries().iter().map(|entry| entry.name().to_string()).collect();
+    assert!(names.len() == state.len() && !names.is_empty(), "{}: {names:?}", path.display());
+    for name in names {
+        let (tensor, expected) = (reader.read(&name, &device).unwrap(), &state[&name]);
+        let shape: Vec<usize> = serde_json::from_value(expected["shape"].clone()).unwrap();
+        assert_eq!(tensor.shape()[..], shape[..], "{}: {name}", path.display());
+        let values = tensor.to_f64().unwrap();
+        let bytes: Vec<u8> = match expected["dtype"].as_str().unwrap() {
+            "float32" => values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect(),
+            "float64" => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            "int64" => values.iter().flat_map(|&v| (v as i64).to_le_bytes()).collect(),
+            other => panic!("{}: {name} is {other}", path.display()),
+        };
+        let mut checksum = Crc::new();
+        checksum.update(&bytes);
+        assert_eq!(Some(u64::from(checksum.sum())), expected["crc"].as_u64(), "{}: {name}", path.display());
+    }
+}
