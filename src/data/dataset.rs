@@ -67,6 +67,20 @@ pub trait Dataset {
         Map { set: self, function }
     }
 
+    /// Each item with its number, which tells random transforms which item a batch's is.
+    ///
+    /// ```
+    /// use wgrad::data::Dataset;
+    /// assert_eq!(vec!['a', 'b'].enumerate().get(1)?, (1, 'b'));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    fn enumerate(self) -> Enumerate<Self>
+    where
+        Self: Sized,
+    {
+        Enumerate { set: self }
+    }
+
     /// Pairs of the items of two sets with the same number.
     ///
     /// # Errors
@@ -126,6 +140,24 @@ impl<D: Dataset, T, F: Fn(D::Item) -> Result<T>> Dataset for Map<D, F> {
 
     fn get(&self, index: usize) -> Result<T> {
         (self.function)(self.set.get(index)?)
+    }
+}
+
+/// Items with their numbers: see [`Dataset::enumerate`].
+#[derive(Clone, Debug)]
+pub struct Enumerate<D> {
+    set: D,
+}
+
+impl<D: Dataset> Dataset for Enumerate<D> {
+    type Item = (usize, D::Item);
+
+    fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    fn get(&self, index: usize) -> Result<(usize, D::Item)> {
+        Ok((index, self.set.get(index)?))
     }
 }
 

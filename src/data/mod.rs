@@ -31,7 +31,7 @@ pub use batches::{Batch, Batches};
 pub use boxes::BoundingBox;
 pub use cifar::{Cifar10, Cifar100, Cifar100Labels};
 pub use collate::{ImageBatch, pad_arrays, pad_images, stack_arrays, stack_images, stack_masks};
-pub use dataset::{Dataset, Map, Subset, Zip};
+pub use dataset::{Dataset, Enumerate, Map, Subset, Zip};
 #[cfg(feature = "images")]
 pub use disk::{
     ColorMode, ImageFiles, ImageHeader, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
@@ -42,6 +42,7 @@ pub use images::Images;
 pub use loader::{DataLoader, DataLoaderIter, DataLoaderOptions, LoadTimes};
 pub use mnist::{Emnist, EmnistSplit, FashionMnist, Mnist};
 pub use normalization::Normalization;
+pub(crate) use normalization::pack_words;
 pub use npy::NpyArray;
 pub use npz::Npz;
 pub use resident::Resident;

@@ -149,7 +149,7 @@ impl Normalization {
 }
 
 /// Bytes as words, the first byte lowest; zeros fill the last.
-pub(super) fn pack_words(bytes: &[u8]) -> Vec<u32> {
+pub(crate) fn pack_words(bytes: &[u8]) -> Vec<u32> {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut last = [0; 4];
     last[..rest.len()].copy_from_slice(rest);

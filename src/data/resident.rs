@@ -4,7 +4,7 @@ use super::batches::{Batch, Batches, Source};
 use super::dataset::check_index;
 use super::normalization::pack_words;
 use super::{Images, Normalization, Sampler};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 use crate::number::nearest;
 
@@ -66,14 +66,38 @@ impl Resident {
     /// [`Error::Invalid`](crate::Error::Invalid) where `batch_size` is 0, [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) where the sampler names
     /// an image that there is not.
     pub fn batches(&self, batch_size: usize, sampler: &dyn Sampler, epoch: u64) -> Result<Batches<'_>> {
-        let order = sampler.order(epoch);
-        for &index in &order {
-            check_index("batches", index, self.len())?;
+        let (items, order) = self.order("batches", batch_size, sampler, epoch)?;
+        Batches::new(Ordered { resident: self, order }, items.len(), batch_size)
+    }
+
+    /// Channels, height and width of each image.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The numbers of an epoch's images, in the order of a sampler, and the same on the device.
+    pub(crate) fn order(
+        &self,
+        op: &'static str,
+        batch_size: usize,
+        sampler: &dyn Sampler,
+        epoch: u64,
+    ) -> Result<(Vec<usize>, Tensor)> {
+        if batch_size == 0 {
+            return Err(Error::invalid(op, "the batch size is 0; it must be at least 1"));
         }
-        let count = order.len();
-        let order: Vec<i32> = order.into_iter().map(nearest).collect();
-        let order = Tensor::from_slice(self.words.device(), &order, &[count])?;
-        Batches::new(Ordered { resident: self, order }, count, batch_size)
+        let items = sampler.order(epoch);
+        for &index in &items {
+            check_index(op, index, self.len())?;
+        }
+        let order: Vec<i32> = items.iter().copied().map(nearest).collect();
+        let order = Tensor::from_slice(self.words.device(), &order, &[items.len()])?;
+        Ok((items, order))
+    }
+
+    /// The bytes of some images, four in a word, and their labels.
+    pub(crate) fn gather(&self, index: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((self.words.index_select(0, index)?, self.labels.index_select(0, index)?))
     }
 }
 
@@ -85,12 +109,9 @@ struct Ordered<'a> {
 
 impl Source for Ordered<'_> {
     fn batch(&self, start: usize, end: usize) -> Result<Batch> {
-        let Resident { words, labels, shape: [channels, height, width], normalization } = self.resident;
-        let index = self.order.narrow(0, start, end - start)?;
-        let shape = [end - start, *channels, *height, *width];
-        Ok(Batch {
-            images: normalization.apply(&words.index_select(0, &index)?, shape)?,
-            labels: labels.index_select(0, &index)?,
-        })
+        let [channels, height, width] = self.resident.shape;
+        let (words, labels) = self.resident.gather(&self.order.narrow(0, start, end - start)?)?;
+        let images = self.resident.normalization.apply(&words, [end - start, channels, height, width])?;
+        Ok(Batch { images, labels })
     }
 }

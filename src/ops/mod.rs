@@ -65,7 +65,7 @@ pub use pool::{
     MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
 };
 pub use recurrent::RecurrentOptions;
-pub(crate) use resample::{Beyond, Clip, Filter, ImageMap, Projective, Sampling};
+pub(crate) use resample::{Beyond, Clip, Filter, ImageMap, Projective, Sampling, TapRule, Taps};
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
 pub(crate) use table::table;
 pub use unfold::UnfoldOptions;

@@ -31,11 +31,6 @@ impl Transform for CenterCrop {
 /// Widths of a border: `[left, top, right, bottom]`.
 type Border = [usize; 4];
 
-/// An image with a border.
-fn bordered([height, width]: [usize; 2], [left, top, right, bottom]: Border) -> Region {
-    Region { top: -(top as isize), left: -(left as isize), height: height + top + bottom, width: width + left + right }
-}
-
 /// Each image with a border.
 #[derive(Clone, Debug)]
 pub struct Pad {
@@ -54,7 +49,7 @@ impl Transform for Pad {
     fn apply(&self, views: &mut Views, _: &mut Draws) -> Result<()> {
         let PaddingMode::Constant(fill) = &self.mode else { return views.pad_now(self.padding, &self.mode) };
         let fill = spread("Pad", fill, views.channels())?;
-        let cut = |&size: &[usize; 2]| Step::Cut(bordered(size, self.padding), Some(fill.clone()));
+        let cut = |&size: &[usize; 2]| Step::Cut(Region::bordered(size, self.padding), Some(fill.clone()));
         views.step(views.sizes().iter().map(cut).collect(), InterpolationMode::Nearest, false)
     }
 }
@@ -138,7 +133,7 @@ impl Transform for RandomCrop {
         let mut sizes = views.sizes().into_iter().zip(borders);
         let steps = draws.each(|image| {
             let Some((size, border)) = sizes.next() else { return Step::Stay };
-            let whole = if is_padded { bordered(size, [0; 4]) } else { bordered(size, border) };
+            let whole = if is_padded { Region::bordered(size, [0; 4]) } else { Region::bordered(size, border) };
             let [top, left] = self.corner(image, [whole.height, whole.width]);
             let (top, left) = (whole.top + top as isize, whole.left + left as isize);
             Step::Cut(Region { top, left, height: self.size[0], width: self.size[1] }, fill.clone())
@@ -202,7 +197,7 @@ impl Transform for RandomZoomOut {
         let mut sizes = views.sizes().into_iter();
         let steps = draws.each(|image| {
             let Some(size) = sizes.next() else { return Step::Stay };
-            Step::Cut(bordered(size, self.border(image, size)), Some(fill.clone()))
+            Step::Cut(Region::bordered(size, self.border(image, size)), Some(fill.clone()))
         });
         views.step(steps, InterpolationMode::Nearest, false)
     }

@@ -1,7 +1,7 @@
 //! Geometric steps of a batch: added to the map that waits, and carried out at once where that can't be.
 
 use super::Views;
-use super::functional::{self, InterpolationMode, PaddingMode, WarpOptions};
+use super::functional::{self, InterpolationMode, PaddingMode, Region, WarpOptions};
 use super::pending::{Pending, Step, for_masks};
 use super::{pixels, targets};
 use crate::dtype::DType;
@@ -87,13 +87,7 @@ impl Views {
         if sizes.iter().any(|&size| size != [height, width]) {
             return Err(Error::invalid("pad", format!("{mode:?} pads images of one size; resize them first")));
         }
-        let [left, top, right, bottom] = padding;
-        let region = functional::Region {
-            top: -(top as isize),
-            left: -(left as isize),
-            height: height + top + bottom,
-            width: width + left + right,
-        };
+        let region = Region::bordered([height, width], padding);
         self.targets.follow(&vec![Step::Cut(region, None); self.len()], &sizes);
         self.images = functional::pad(&images, padding, mode)?;
         self.targets.masks =

@@ -47,7 +47,11 @@ impl Targets {
 }
 
 /// The box round a box's moved corners, within an image. Its object's area changes in proportion to the box's.
-fn moved(one: &BoundingBox, [height, width]: [usize; 2], to: impl Fn([f64; 2]) -> Option<[f64; 2]>) -> BoundingBox {
+pub(super) fn moved(
+    one: &BoundingBox,
+    [height, width]: [usize; 2],
+    to: impl Fn([f64; 2]) -> Option<[f64; 2]>,
+) -> BoundingBox {
     let [left, top, right, bottom] = one.corners.map(f64::from);
     let corners = [[left, top], [right, top], [right, bottom], [left, bottom]];
     let places = corners.map(|corner| to(corner).unwrap_or(corner));

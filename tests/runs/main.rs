@@ -10,6 +10,7 @@ mod finite;
 mod folder;
 mod geometric;
 mod histogram;
+mod host;
 mod loggers;
 mod logs;
 mod measures;

@@ -11,6 +11,7 @@ mod warp;
 pub use grid_sample::{GridSampleMode, GridSampleOptions, GridSamplePadding};
 pub use interpolate::{InterpolateMode, InterpolateOptions};
 pub(crate) use projective::Projective;
+pub(crate) use taps::{Rule as TapRule, Taps};
 pub(crate) use warp::{Beyond, Clip, Filter, ImageMap, Sampling};
 
 use crate::ops::case::Case;

@@ -9,7 +9,7 @@ use crate::number::nearest;
 /// A sparse matrix along a dimension: row `m` takes `weights[t]` of element `places[t]`, `t` from `ends[m]` to
 /// `ends[m + 1]`.
 #[derive(Debug, PartialEq)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     /// Elements that rows take from.
     pub sources: usize,
     pub ends: Vec<i32>,
@@ -73,7 +73,7 @@ impl Taps {
 
 /// One dimension of an interpolation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     pub mode: InterpolateMode,
     pub input: usize,
     pub output: usize,

@@ -21,6 +21,13 @@ pub struct Region {
 }
 
 impl Region {
+    /// An image with a border, whose widths are `[left, top, right, bottom]`.
+    pub(in crate::transforms) fn bordered([height, width]: [usize; 2], border: [usize; 4]) -> Region {
+        let [left, top, right, bottom] = border;
+        let (first_row, first_column) = (-(top as isize), -(left as isize));
+        Region { top: first_row, left: first_column, height: height + top + bottom, width: width + left + right }
+    }
+
     /// The part in the middle, by torchvision's rounding.
     pub(in crate::transforms) fn central([height, width]: [usize; 2], [rows, columns]: [usize; 2]) -> Region {
         let first = |all: usize, part: usize| match all.checked_sub(part) {

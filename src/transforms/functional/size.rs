@@ -108,6 +108,18 @@ options! {
     }
 }
 
+impl ResizeOptions {
+    /// The mode and `antialias` of [`Tensor::interpolate`].
+    pub(in crate::transforms) fn of_interpolate(&self) -> (InterpolateMode, bool) {
+        match self.interpolation {
+            InterpolationMode::Nearest => (InterpolateMode::Nearest, false),
+            InterpolationMode::NearestExact => (InterpolateMode::NearestExact, false),
+            InterpolationMode::Bilinear => (InterpolateMode::Bilinear, self.antialias),
+            InterpolationMode::Bicubic => (InterpolateMode::Bicubic, self.antialias),
+        }
+    }
+}
+
 /// Images in another size: `[N, C, H, W]` becomes `[N, C, H', W']`.
 ///
 /// # Errors
@@ -130,12 +142,7 @@ pub fn resize(images: &Tensor, size: impl Into<ImageSize>, options: &ResizeOptio
     if size == [height, width] {
         return Ok(images.clone());
     }
-    let (mode, antialias) = match options.interpolation {
-        InterpolationMode::Nearest => (InterpolateMode::Nearest, false),
-        InterpolationMode::NearestExact => (InterpolateMode::NearestExact, false),
-        InterpolationMode::Bilinear => (InterpolateMode::Bilinear, options.antialias),
-        InterpolationMode::Bicubic => (InterpolateMode::Bicubic, options.antialias),
-    };
+    let (mode, antialias) = options.of_interpolate();
     let overshoots = mode == InterpolateMode::Bicubic;
     let to = |images: &Tensor, size: [usize; 2]| {
         let options = InterpolateOptions::default().size(size).mode(mode).antialias(antialias);
