@@ -6,8 +6,10 @@ pub(crate) mod autocast;
 mod bad_index;
 pub mod case;
 mod cat;
+mod colour;
 mod congruence;
 mod conv;
+mod correlate1d;
 mod count_labels;
 mod cross_entropy;
 mod detection;
@@ -42,6 +44,7 @@ mod view;
 
 pub use attention::{AttentionOptions, InProjection, MultiHeadOptions, MultiHeadWeights};
 pub(crate) use bad_index::or_bad_index;
+pub(crate) use colour::ColourStep;
 pub use conv::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
     ConvTranspose3dOptions, ConvTransposeOptions, Padding,
@@ -106,6 +109,8 @@ pub fn cases() -> Vec<Case> {
         recurrent::cases(),
         run_sums::cases(),
         count_labels::cases(),
+        colour::cases(),
+        correlate1d::cases(),
     ]
     .into_iter()
     .flatten()

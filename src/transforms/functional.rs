@@ -1,15 +1,29 @@
 //! Transforms of images `[N, C, H, W]` by given numbers: `torchvision.transforms.v2.functional`.
 //!
 //! Images are f32 between 0 and 1, or i32 that hold bytes and are rounded after each transform. Numbers are one for all images or
-//! one for each. Gradients flow through all of them.
+//! one for each. Gradients flow through those that move pixels or add up neighbours, and not through those of colours.
 
+mod blur;
+mod colour;
 mod crop;
+mod histogram;
+mod misc;
+mod numbers;
 mod size;
 mod warp;
 
 pub use super::maps::{AffineNumbers, Corners};
+pub(super) use blur::add_noise;
+pub use blur::{adjust_sharpness, gaussian_blur, gaussian_noise};
+pub use colour::{
+    adjust_brightness, adjust_contrast, adjust_gamma, adjust_hue, adjust_saturation, invert, permute_channels,
+    posterize, rgb_to_grayscale, solarize,
+};
 use crop::crop_one;
 pub use crop::{PaddingMode, Region, center_crop, crop, five_crop, horizontal_flip, pad, ten_crop, vertical_flip};
+pub use histogram::{autocontrast, equalize};
+pub use misc::{Rectangle, erase, normalize, to_dtype};
+pub use numbers::Numbers;
 pub(in crate::transforms) use size::widened;
 pub use size::{ImageSize, InterpolationMode, ResizeOptions, resize, resized_crop};
 pub(in crate::transforms) use warp::spread;

@@ -11,6 +11,7 @@ mod compare;
 mod create;
 mod division;
 mod elementary;
+mod noise;
 mod pattern;
 mod piecewise;
 mod probability;
@@ -387,6 +388,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(create::cases());
     cases.extend(pattern::cases());
     cases.extend(random::cases());
+    cases.extend(noise::cases());
     cases.extend(piecewise::cases());
     cases.extend(promote::cases());
     cases

@@ -108,7 +108,7 @@ impl Op for Random {
 }
 
 /// Philox4x32-10 at counter `first + quad`: ten rounds of two multiplications, with a key that steps.
-fn philox(quad: u32, [key0, key1, low, high]: [u32; 4]) -> [u32; 4] {
+pub(super) fn philox(quad: u32, [key0, key1, low, high]: [u32; 4]) -> [u32; 4] {
     let (low, carry) = low.overflowing_add(quad);
     let mut x = [low, high.wrapping_add(u32::from(carry)), 0, 0];
     let (mut key0, mut key1) = (key0, key1);

@@ -1,5 +1,6 @@
 //! A case's call by PyTorch's names, as a call by wgrad's: a table of operations for each kind of them.
 
+mod colours;
 mod conv;
 mod create;
 mod detection;
@@ -51,7 +52,7 @@ pub(super) const TABLES: &[&[Operation]] = &[
 ];
 
 /// Transforms of images, which have a table of their own: they are no operations of tensors.
-pub(super) const TRANSFORMS: &[&[Operation]] = &[geometry::OPERATIONS];
+pub(super) const TRANSFORMS: &[&[Operation]] = &[colours::OPERATIONS, geometry::OPERATIONS];
 
 /// A call: its operation, tensors and attributes.
 pub struct Call<'a> {
