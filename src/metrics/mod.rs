@@ -7,6 +7,7 @@ mod curve;
 mod curves;
 mod detection;
 mod image;
+mod exact_match;
 mod labels;
 mod metric;
 mod naming;
@@ -34,6 +35,7 @@ pub use image::{
     PeakSignalNoiseRatio, PeakSignalNoiseRatioOptions, StructuralSimilarity, StructuralSimilarityOptions,
     multiscale_structural_similarity, peak_signal_noise_ratio, structural_similarity, total_variation,
 };
+pub use exact_match::ExactMatch;
 pub use metric::{Metric, MetricCollection};
 pub use regression::{
     ExplainedVariance, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredErrorOptions,

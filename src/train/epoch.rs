@@ -2,9 +2,9 @@
 
 use super::RunningMean;
 use crate::data::{Batch, Images};
-use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Device, Tensor, no_grad};
+use crate::metrics::{self, Average, ClassificationOptions, Metric, Score, StatScores};
 use crate::nn::Module;
 use crate::ops::CrossEntropyOptions;
 use crate::optim::Optimizer;
@@ -112,13 +112,20 @@ pub fn epoch(
 pub fn accuracy(device: &Device, model: &dyn Module, images: &Images, batch_size: usize) -> Result<f64> {
     model.eval();
     no_grad(|| {
-        let mut right = Tensor::scalar(device, 0i32)?;
+        let mut scores: Option<StatScores> = None;
         for batch in images.batches(device, batch_size)? {
             let Batch { images, labels } = batch?;
-            let guesses = model.forward(&images)?.argmax(1)?;
-            right = right.add(&guesses.eq(&labels)?.to_dtype(DType::I32)?.sum_all()?)?;
+            let logits = model.forward(&images)?;
+            let scores = match &mut scores {
+                Some(scores) => scores,
+                empty => {
+                    let task = metrics::Task::Multiclass(logits.shape().get(1).copied().unwrap_or(0));
+                    empty.insert(StatScores::new(device, task, &ClassificationOptions::default())?)
+                }
+            };
+            scores.update(&logits, &labels)?;
             device.flush()?;
         }
-        Ok(f64::from(right.item::<i32>()?) / images.len() as f64)
+        scores.map_or(Ok(f64::NAN), |scores| Ok(scores.counts()?.score(Score::Accuracy, Average::Micro)?[0]))
     })
 }

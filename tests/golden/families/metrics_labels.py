@@ -168,4 +168,19 @@ def metrics_matrices(file):
             op.case({"preds": preds, "target": target}, grad=False, task="multiclass", num_classes=size)
 
 
-FAMILIES = [metrics_accuracy, metrics_ratios, metrics_matrices]
+def metrics_exact_match(file):
+    op = file.op("metrics.exact_match")
+    for task, form in itertools.product(TASKS[1:], FORMS):
+        common = {"task": task, **sizes(task, 2)}
+        for average in ("global", "samplewise"):
+            more = {**common, "multidim_average": average}
+            op.case(batch(op, task, form, (7, 2), 2), grad=False, **more)
+            op.case(batch(op, task, form, (7, 3), 2, ignored=-1), grad=False, **more, ignore_index=-1)
+            op.case(batch(op, task, form, (3, 2, 2), 2, absent=True), grad=False, **more)
+        op.case(batch(op, task, form, (9,), 2), grad=False, **common)
+        op.case(batch(op, task, form, (9, 2), 2, ignored=1), grad=False, **common, ignore_index=1)
+    op.raises(batch(op, "multiclass", "labels"), task="binary")
+    op.raises(batch(op, "multiclass", "labels"), task="multiclass", num_classes=4, multidim_average="samplewise")
+
+
+FAMILIES = [metrics_exact_match, metrics_accuracy, metrics_ratios, metrics_matrices]

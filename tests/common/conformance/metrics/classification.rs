@@ -3,8 +3,8 @@
 use super::{Answer, Answers, Call, Refusal};
 use serde_json::Value;
 use wgrad::metrics::{
-    Average, ClassificationOptions, ConfusionMatrix, Counts, KappaWeights, Metric, MultidimAverage, Normalize, Score,
-    StatScores, Task,
+    Average, ClassificationOptions, ConfusionMatrix, Counts, ExactMatch, KappaWeights, Metric, MultidimAverage,
+    Normalize, Score, StatScores, Task,
 };
 
 /// The answers of a metric of labels, where it is one.
@@ -25,6 +25,7 @@ pub(super) fn run(call: &Call) -> Option<Answers> {
         "stat_scores" => stat_scores(call),
         "confusion_matrix" => confusion_matrix(call),
         "cohen_kappa" => cohen_kappa(call),
+        "exact_match" => exact_match(call),
         _ => return None,
     })
 }
@@ -200,4 +201,17 @@ fn cohen_kappa(call: &Call) -> Answers {
     let mut matrix = ConfusionMatrix::new(call.device, task, &options)?;
     matrix.update(&call.tensor("preds")?, &call.tensor("target")?)?;
     Ok(vec![Answer::number(matrix.counts()?.score(Score::CohenKappa(weights), Average::Micro)?[0])])
+}
+
+fn exact_match(call: &Call) -> Answers {
+    let task = task(call)?;
+    let options = options(call, task)?;
+    let mut exact = ExactMatch::new(call.device, task, &options)?;
+    exact.update(&call.tensor("preds")?, &call.tensor("target")?)?;
+    let shares = exact.shares()?;
+    Ok(vec![if options.multidim_average == MultidimAverage::Global {
+        Answer::number(shares[0])
+    } else {
+        Answer::list(shares)
+    }])
 }
