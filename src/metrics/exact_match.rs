@@ -1,13 +1,13 @@
 //! The share of items that are right as a whole.
 
 use super::counter::Counter;
+use super::label_check::LabelCheck;
 use super::labels::{Labels, counted};
 use super::metric::Metric;
 use super::task::{ClassificationOptions, MultidimAverage, Task};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor, no_grad};
-use crate::ops::{CountLabels, Tallied};
 
 const OP: &str = "ExactMatch";
 
@@ -28,8 +28,7 @@ const OP: &str = "ExactMatch";
 pub struct ExactMatch {
     task: Task,
     options: ClassificationOptions,
-    /// How often each class was predicted and there: so labels are checked.
-    labels: Counter,
+    labels: LabelCheck,
     right: Counter,
     total: u64,
     /// For each batch of items the number that are right of each, and of how many.
@@ -49,7 +48,7 @@ impl ExactMatch {
                 format!("a task {task:?} with top_k {}; it is for multiclass and multilabel labels", options.top_k);
             return Err(Error::invalid(OP, rule));
         }
-        let (labels, right) = (Counter::new(device, &[1, 3, classes(task)])?, Counter::new(device, &[])?);
+        let (labels, right) = (LabelCheck::new(device, OP, task, options.ignore_index)?, Counter::new(device, &[])?);
         Ok(ExactMatch { task, options: options.clone(), labels, right, total: 0, items: Vec::new() })
     }
 
@@ -71,17 +70,12 @@ impl ExactMatch {
     }
 }
 
-fn classes(task: Task) -> usize {
-    if let Task::Multiclass(classes) = task { classes } else { 2 }
-}
-
 impl Metric for ExactMatch {
     fn update(&mut self, preds: &Tensor, target: &Tensor) -> Result<()> {
         no_grad(|| {
             let Labels { preds, target, items, .. } =
                 Labels::new(OP, self.task, &self.options, [preds, target], false)?;
-            let count = CountLabels::new(OP, classes(self.task), Tallied::Sums, self.options.ignore_index);
-            self.labels.add(&count.of(&preds, &target)?)?;
+            self.labels.add(&target)?;
             let mut is_right = preds.eq(&target)?;
             if let Some(counted) = counted(&target, self.options.ignore_index)? {
                 is_right = is_right.logical_or(&counted.logical_not()?)?;

@@ -60,11 +60,13 @@ pub(super) fn scores(op: &'static str, preds: &Tensor) -> Result<Tensor> {
 }
 
 /// Scores as probabilities along `dim` (softmax), or each by itself (sigmoid): as they are where all of those that `counted`
-/// says lie in 0..1, and computed of logits otherwise.
+/// says, which has no dimension `dim`, lie in 0..1, and computed of logits otherwise.
 pub(super) fn probabilities(scores: &Tensor, dim: Option<usize>, counted: Option<&Tensor>) -> Result<Tensor> {
     let mut is_probability = scores.ge_scalar(0.0)?.logical_and(&scores.le_scalar(1.0)?)?;
     if let Some(counted) = counted {
-        is_probability = is_probability.logical_or(&counted.logical_not()?)?;
+        let ignored = counted.logical_not()?;
+        let ignored = dim.map_or(Ok(ignored.clone()), |dim| ignored.unsqueeze(dim))?;
+        is_probability = is_probability.logical_or(&ignored)?;
     }
     let computed = match dim {
         Some(dim) => scores.softmax(dim)?,
@@ -76,6 +78,17 @@ pub(super) fn probabilities(scores: &Tensor, dim: Option<usize>, counted: Option
 /// False for elements that are to be ignored.
 pub(super) fn counted(target: &Tensor, ignore_index: Option<i32>) -> Result<Option<Tensor>> {
     ignore_index.map(|ignored| target.ne(&target.full_like(f64::from(ignored))?)).transpose()
+}
+
+/// The classes' numbers along dimension 1 of scores.
+fn class_numbers(scores: &Tensor) -> Result<Tensor> {
+    let numbers = Tensor::arange(scores.device(), 0.0, scores.shape()[1] as f64, 1.0, DType::I32)?;
+    numbers.reshape(&[&[-1], &vec![1; scores.rank() - 2][..]].concat())
+}
+
+/// True for the score, along dimension 1, of each target's own class.
+pub(super) fn class_mask(scores: &Tensor, target: &Tensor) -> Result<Tensor> {
+    class_numbers(scores)?.eq(&target.unsqueeze(1)?)
 }
 
 impl Labels {
@@ -124,12 +137,9 @@ fn classes(scores: &Tensor, target: &Tensor, top_k: usize) -> Result<Tensor> {
     if top_k == 1 {
         return Ok(largest);
     }
-    let count = scores.shape()[1];
-    let numbers = Tensor::arange(scores.device(), 0.0, count as f64, 1.0, DType::I32)?;
-    let behind = vec![1; scores.rank() - 2];
-    let numbers = numbers.reshape(&[&[-1], &behind[..]].concat())?;
+    let numbers = class_numbers(scores)?;
     let label = target.unsqueeze(1)?;
-    let own = numbers.eq(&label)?.where_(scores, &scores.zeros_like()?)?.sum_keepdim(1)?;
+    let own = class_mask(scores, target)?.where_(scores, &scores.zeros_like()?)?.sum_keepdim(1)?;
     let comes_later = scores.eq(&own)?.logical_and(&numbers.ge(&label)?)?;
     let is_behind = scores.lt(&own)?.logical_or(&comes_later)?;
     let ahead = is_behind.logical_not()?.to_dtype(DType::I32)?.sum(1)?;

@@ -1,14 +1,17 @@
 //! Metrics that add up on the device, and are read once.
 
+mod calibration_error;
 mod confusion_matrix;
 mod counter;
 mod counts;
 mod curve;
 mod curves;
 mod detection;
-mod image;
 mod exact_match;
+mod image;
+mod label_check;
 mod labels;
+mod log_loss;
 mod metric;
 mod naming;
 mod ranking;
@@ -21,6 +24,7 @@ mod tally;
 mod task;
 mod thresholds;
 
+pub use calibration_error::{CalibrationError, CalibrationNorm, CalibrationOptions};
 pub use confusion_matrix::{ConfusionMatrix, Normalize};
 pub use counts::Counts;
 pub use curve::{PrecisionRecallCurve, RocCurve};
@@ -30,12 +34,13 @@ pub use detection::{
     MeanAveragePrecisionSummary, PrecisionAverage, VocAveragePrecision, VocAveragePrecisionOptions, VocInterpolation,
     VocSummary,
 };
+pub use exact_match::ExactMatch;
 pub use image::{
     DataRange, MultiscaleNormalize, MultiscaleStructuralSimilarity, MultiscaleStructuralSimilarityOptions,
     PeakSignalNoiseRatio, PeakSignalNoiseRatioOptions, StructuralSimilarity, StructuralSimilarityOptions,
     multiscale_structural_similarity, peak_signal_noise_ratio, structural_similarity, total_variation,
 };
-pub use exact_match::ExactMatch;
+pub use log_loss::LogLoss;
 pub use metric::{Metric, MetricCollection};
 pub use regression::{
     ExplainedVariance, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredErrorOptions,

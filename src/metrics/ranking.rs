@@ -2,6 +2,7 @@
 
 use super::counter::Counter;
 use super::curves::CurveOptions;
+use super::label_check::LabelCheck;
 use super::labels::{check_shapes, counted, probabilities, scores, whole};
 use super::steps::Steps;
 use super::task::Task;
@@ -16,8 +17,7 @@ const OP: &str = "Curves";
 pub(super) struct Ranking {
     task: Task,
     ignore_index: Option<i32>,
-    /// How often each label was there: so labels are checked.
-    labels: Counter,
+    labels: LabelCheck,
     state: State,
 }
 
@@ -53,7 +53,7 @@ impl Ranking {
                 State::Binned(Box::new(Bins { thresholds, sorted, ranks, counts }))
             }
         };
-        let labels = Counter::new(device, &[1, 1, label_count(task)])?;
+        let labels = LabelCheck::new(device, OP, task, options.ignore_index)?;
         Ok(Ranking { task, ignore_index: options.ignore_index, labels, state })
     }
 
@@ -65,8 +65,7 @@ impl Ranking {
                 return Err(Error::invalid(OP, rule));
             }
             let (scores, target) = (scores(OP, preds)?, whole(target)?);
-            let labels = CountLabels::new(OP, label_count(self.task), Tallied::Targets, self.ignore_index);
-            self.labels.add(&labels.of(&target, &target)?)?;
+            self.labels.add(&target)?;
             let (scores, flags) = columns(self.task, &scores, &target, self.ignore_index)?;
             match &mut self.state {
                 State::Exact(batches) => batches.push(Tensor::stack(&[&scores, &flags.to_dtype(DType::F32)?], 0)?),
@@ -109,10 +108,6 @@ impl Ranking {
     }
 }
 
-fn label_count(task: Task) -> usize {
-    if let Task::Multiclass(classes) = task { classes } else { 2 }
-}
-
 /// Probabilities `[columns, elements]`, and for each whether it is positive (1), negative (0) or to be ignored (-1).
 fn columns(task: Task, scores: &Tensor, target: &Tensor, ignore_index: Option<i32>) -> Result<(Tensor, Tensor)> {
     let count = task.columns();
@@ -134,9 +129,7 @@ fn columns(task: Task, scores: &Tensor, target: &Tensor, ignore_index: Option<i3
             (by_column(&scores)?, by_column(target)?, counted.as_ref().map(by_column).transpose()?)
         }
         Task::Multiclass(_) => {
-            let by_class =
-                counted.as_ref().map(|counted| counted.unsqueeze(1)?.expand_to(*scores.shape(), OP)).transpose()?;
-            let scores = probabilities(scores, Some(1), by_class.as_ref())?;
+            let scores = probabilities(scores, Some(1), counted.as_ref())?;
             let classes = Tensor::arange(target.device(), 0.0, count as f64, 1.0, DType::I32)?.unsqueeze(1)?;
             let row = |of: &Tensor| of.contiguous()?.reshape(&[1, of.numel() as isize]);
             let positive = row(target)?.eq(&classes)?.to_dtype(DType::I32)?;

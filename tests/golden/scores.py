@@ -29,4 +29,10 @@ def balanced_accuracy_score(preds, target, task="binary", num_classes=None):
     return torch.tensor(score, dtype=torch.float32)
 
 
-OWN = {"balanced_accuracy_score": balanced_accuracy_score}
+def log_loss(preds, target, task, num_classes=2):
+    labels = list(range(num_classes))
+    loss = sklearn.metrics.log_loss(target.numpy(), preds.float().numpy(), labels=labels)
+    return torch.tensor(loss, dtype=torch.float32)
+
+
+OWN = {"balanced_accuracy_score": balanced_accuracy_score, "log_loss": log_loss}
