@@ -41,7 +41,23 @@ impl Views {
         self.add(steps, mode, antialias, None)
     }
 
-    fn add(&mut self, steps: Vec<Step>, mode: InterpolationMode, antialias: bool, field: Option<Tensor>) -> Result<()> {
+    fn add(
+        &mut self,
+        mut steps: Vec<Step>,
+        mode: InterpolationMode,
+        antialias: bool,
+        field: Option<Tensor>,
+    ) -> Result<()> {
+        if !self.colours.is_empty() {
+            self.images()?;
+        }
+        // A displacement has been made nothing where an image stays.
+        let stays = |step: &Step, image: usize| !self.is_selected(image) && !matches!(step, Step::Bend(_));
+        for (image, step) in steps.iter_mut().enumerate() {
+            if stays(step, image) {
+                *step = Step::Stay;
+            }
+        }
         if self.pending.as_ref().is_some_and(|pending| !pending.takes(&steps)) {
             self.images()?;
         }
@@ -56,6 +72,11 @@ impl Views {
     /// Moves each element by a displacement `[N, H, W, 2]`, in elements.
     pub(super) fn bend(&mut self, field: &Tensor, mode: InterpolationMode, fill: &[f32]) -> Result<()> {
         let sizes = self.sizes();
+        let kept = match &self.selected {
+            Some(selected) => field.mul(&self.column(selected)?.to_dtype(DType::F32)?)?,
+            None => field.clone(),
+        };
+        let field = &kept;
         if self.boxes().is_some() || self.key_points().is_some() {
             let values = field.to_vec::<f32>()?;
             let each = values.len() / self.len().max(1);
@@ -82,6 +103,7 @@ impl Views {
 
     /// A border that is made of the images, for which all must have one size.
     pub(super) fn pad_now(&mut self, padding: [usize; 4], mode: &PaddingMode) -> Result<()> {
+        self.whole_batch("pad")?;
         let images = self.images()?;
         let (sizes, [height, width]) = (self.sizes(), self.size());
         if sizes.iter().any(|&size| size != [height, width]) {

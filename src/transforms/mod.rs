@@ -18,20 +18,31 @@
 //! ```
 
 mod affine;
+mod blur;
 mod boxes;
+mod choice;
+mod colour;
 mod compose;
 mod crop;
 mod draws;
 mod elastic;
 mod ends;
+mod erasing;
 mod flip;
 pub mod functional;
 mod geometric;
 mod host;
+mod jitter;
 mod maps;
+mod mix;
+#[cfg(test)]
+mod moments;
+mod normalize;
 mod pending;
 mod pixels;
+mod program;
 mod resize;
+mod selection;
 mod targets;
 mod views;
 
@@ -39,13 +50,23 @@ pub use affine::{
     RandomAffine, RandomAffineOptions, RandomPerspective, RandomPerspectiveOptions, RandomRotation,
     RandomRotationOptions,
 };
+pub use blur::{GaussianBlur, GaussianNoise, RandomAdjustSharpness};
 pub use boxes::{RandomIoUCrop, RandomIoUCropOptions, SanitizeBoundingBoxes};
+pub use choice::{RandomApply, RandomChoice, RandomOrder};
+pub use colour::{
+    RandomAutocontrast, RandomChannelPermutation, RandomEqualize, RandomGrayscale, RandomInvert, RandomPosterize,
+    RandomSolarize,
+};
 pub use compose::{Compose, Transform};
 pub use crop::{CenterCrop, Pad, RandomCrop, RandomCropOptions, RandomZoomOut, RandomZoomOutOptions};
 pub use draws::{Draws, Stream};
 pub use elastic::{ElasticTransform, ElasticTransformOptions};
+pub use erasing::{Cutout, ErasingValue, RandomErasing, RandomErasingOptions};
 pub use flip::{RandomHorizontalFlip, RandomVerticalFlip};
 pub use host::Target;
+pub use jitter::{ColorJitter, ColorJitterOptions, Jitter, RandomPhotometricDistort, RandomPhotometricDistortOptions};
+pub use mix::{CutMix, MixUp};
+pub use normalize::{Normalize, ToDtype};
 pub use resize::{Letterbox, RandomResizedCrop, RandomResizedCropOptions, Resize, ScaleJitter, ScaleJitterOptions};
 pub use targets::BoxTensors;
 pub use views::Views;

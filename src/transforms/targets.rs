@@ -150,9 +150,11 @@ impl Views {
     /// Keeps those boxes that `keeps` is true of, given an image's height and width.
     pub(super) fn retain_boxes(&mut self, keeps: impl Fn(usize, &BoundingBox, [usize; 2]) -> bool) {
         let sizes = self.sizes();
+        let selected = self.selected.clone();
+        let is_selected = |image: usize| selected.as_ref().is_none_or(|selected| selected[image]);
         let Some(boxes) = &mut self.targets.boxes else { return };
         for (image, (boxes, size)) in boxes.iter_mut().zip(sizes).enumerate() {
-            boxes.retain(|one| keeps(image, one, size));
+            boxes.retain(|one| !is_selected(image) || keeps(image, one, size));
         }
     }
 

@@ -5,6 +5,7 @@ use super::targets::Targets;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
+use crate::ops::ColourStep;
 
 const OP: &str = "Views";
 
@@ -21,6 +22,10 @@ pub struct Views {
     pub(super) pending: Option<Pending>,
     pub(super) targets: Targets,
     labels: Option<Tensor>,
+    /// What is still to be done to the colours of each image, in one kernel.
+    pub(super) colours: Vec<Vec<ColourStep>>,
+    /// The images that transforms change for now, where they are not all.
+    pub(super) selected: Option<Vec<bool>>,
 }
 
 impl Views {
@@ -36,7 +41,15 @@ impl Views {
             return Err(Error::WrongDType { op: OP, expected: "f32 or i32", got: images.dtype() });
         }
         let sizes = vec![[images.shape()[2], images.shape()[3]]; images.shape()[0]];
-        Ok(Views { images, sizes, pending: None, targets: Targets::default(), labels: None })
+        Ok(Views {
+            images,
+            sizes,
+            pending: None,
+            targets: Targets::default(),
+            labels: None,
+            colours: Vec::new(),
+            selected: None,
+        })
     }
 
     /// With labels: class numbers `[N]` in i32, or shares of classes `[N, classes]` in f32.
@@ -74,6 +87,11 @@ impl Views {
         }
     }
 
+    /// The type of the pixels.
+    pub fn dtype(&self) -> DType {
+        self.images.dtype()
+    }
+
     /// Where the images are.
     pub fn device(&self) -> &Device {
         self.images.device()
@@ -85,6 +103,10 @@ impl Views {
     /// Those of the operations that are recorded.
     pub fn images(&mut self) -> Result<Tensor> {
         self.sample()?;
+        let programs = std::mem::take(&mut self.colours);
+        if !programs.is_empty() {
+            self.images = super::program::recoloured(&self.images, &programs)?;
+        }
         Ok(self.images.clone())
     }
 
@@ -93,10 +115,19 @@ impl Views {
     /// # Errors
     /// Those of `change`; [`Error::Invalid`] where it makes images of another number or size.
     pub fn change_images(&mut self, change: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
-        let changed = change(&self.images()?)?;
-        let (old, new) = (self.images.shape(), changed.shape());
+        let before = self.images()?;
+        let mut changed = change(&before)?;
+        if let Some(selected) = &self.selected
+            && changed.shape() == before.shape()
+        {
+            changed = self.column(selected)?.where_(&changed, &before)?;
+        }
+        let (old, new) = (before.shape(), changed.shape());
         if new.len() != 4 || [new[0], new[2], new[3]] != [old[0], old[2], old[3]] {
             return Err(Error::invalid(OP, format!("images {old} became {new}; only channels may change so")));
+        }
+        if self.selected.is_some() && new != old {
+            return Err(Error::invalid(OP, format!("some of the images {old} became {new}, and others not")));
         }
         self.images = changed;
         Ok(())

@@ -1,0 +1,27 @@
+//! The steps that transforms of colours leave for each image, as one call.
+
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::ColourStep;
+
+/// Programs are filled up to a multiple of so many steps, so that batches differ in few sizes, and plans with them.
+const ROUND: usize = 4;
+
+/// Images after a program for each.
+pub(super) fn recoloured(images: &Tensor, programs: &[Vec<ColourStep>]) -> Result<Tensor> {
+    let channels = images.shape()[1];
+    let mut steps = programs.iter().flatten();
+    if let Some(step) = steps.find(|step| step.mixes_channels() && !matches!(channels, 1 | 3)) {
+        let rule = format!("{step:?} is for images of 1 or 3 channels; got {}", images.shape());
+        return Err(Error::invalid("colour", rule));
+    }
+    let length = programs.iter().map(Vec::len).max().unwrap_or(0).next_multiple_of(ROUND);
+    let statistics = |program: &Vec<ColourStep>| program.iter().filter(|step| step.needs_statistic()).count();
+    let stages = programs.iter().map(statistics).max().unwrap_or(0);
+    let filled = |program: &Vec<ColourStep>| {
+        let rest = std::iter::repeat_n(ColourStep::Identity, length - program.len());
+        program.clone().into_iter().chain(rest).flat_map(ColourStep::words).collect::<Vec<f32>>()
+    };
+    let words: Vec<f32> = programs.iter().flat_map(filled).collect();
+    images.recolour(&Tensor::from_slice(images.device(), &words, &[programs.len(), length, 4])?, stages)
+}

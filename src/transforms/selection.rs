@@ -1,0 +1,68 @@
+//! Some of a batch's images changed, and the others left as they are.
+
+use super::Views;
+use crate::error::{Error, Result};
+use crate::ops::ColourStep;
+
+impl Views {
+    /// Whether transforms change an image for now.
+    pub(super) fn is_selected(&self, image: usize) -> bool {
+        self.selected.as_ref().is_none_or(|selected| selected[image])
+    }
+
+    /// Changes some of the images.
+    ///
+    /// Geometric steps that wait are carried out before and after, whichever images are chosen, so that an image does not depend on
+    /// what the others of its batch drew.
+    pub(super) fn among(&mut self, some: &[bool], change: impl FnOnce(&mut Views) -> Result<()>) -> Result<()> {
+        self.sample()?;
+        let both: Vec<bool> =
+            some.iter().enumerate().map(|(image, &chosen)| chosen && self.is_selected(image)).collect();
+        if !both.contains(&true) {
+            return Ok(());
+        }
+        let selected = both.contains(&false).then_some(both);
+        let outer = std::mem::replace(&mut self.selected, selected);
+        let changed = change(self).and_then(|()| self.sample());
+        self.selected = outer;
+        changed
+    }
+
+    /// An error for transforms that can't be applied to some of the images alone.
+    pub(super) fn whole_batch(&self, op: &'static str) -> Result<()> {
+        if self.selected.is_none() {
+            return Ok(());
+        }
+        Err(Error::invalid(op, "it changes the batch as a whole, so it can't be applied to some of its images"))
+    }
+
+    /// An error for transforms of images that have no targets with places in them.
+    pub(super) fn images_alone(&self, op: &'static str) -> Result<()> {
+        let targets = &self.targets;
+        if targets.masks.is_none() && targets.boxes.is_none() && targets.key_points.is_none() {
+            return Ok(());
+        }
+        Err(Error::invalid(op, "it is for images without boxes, masks and key points, which would not go along"))
+    }
+
+    /// More steps for the colours of each image. Those of transforms that follow one another are carried out together.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where images are of several sizes and their statistics would be those of what lies outside, too.
+    pub(super) fn recolour(&mut self, steps: Vec<Vec<ColourStep>>) -> Result<()> {
+        self.sample()?;
+        let size = self.size();
+        let needs_statistic = steps.iter().flatten().any(|step| step.needs_statistic());
+        if needs_statistic && self.sizes.iter().any(|&other| other != size) {
+            let rule = format!("images of several sizes in a batch of {} x {}; resize them first", size[0], size[1]);
+            return Err(Error::invalid("colour", rule));
+        }
+        self.colours.resize(self.len(), Vec::new());
+        for (image, steps) in steps.into_iter().enumerate() {
+            if self.is_selected(image) {
+                self.colours[image].extend(steps);
+            }
+        }
+        Ok(())
+    }
+}
