@@ -40,6 +40,7 @@ mod moments;
 mod normalize;
 mod pending;
 mod pixels;
+mod policies;
 mod program;
 mod resize;
 mod selection;
@@ -67,6 +68,10 @@ pub use host::Target;
 pub use jitter::{ColorJitter, ColorJitterOptions, Jitter, RandomPhotometricDistort, RandomPhotometricDistortOptions};
 pub use mix::{CutMix, MixUp};
 pub use normalize::{Normalize, ToDtype};
+pub use policies::{
+    AugMix, AugMixOptions, AutoAugment, AutoAugmentOptions, AutoAugmentPolicy, RandAugment, RandAugmentOptions,
+    TrivialAugmentWide, TrivialAugmentWideOptions,
+};
 pub use resize::{Letterbox, RandomResizedCrop, RandomResizedCropOptions, Resize, ScaleJitter, ScaleJitterOptions};
 pub use targets::BoxTensors;
 pub use views::Views;

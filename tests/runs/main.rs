@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod colours;
 #[cfg(feature = "cli")]
 mod command;
 mod finders;
