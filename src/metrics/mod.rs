@@ -17,6 +17,7 @@ mod naming;
 mod ranking;
 mod regression;
 mod score;
+mod segmentation;
 mod stat_scores;
 mod steps;
 mod sums;
@@ -48,6 +49,7 @@ pub use regression::{
     WeightedMeanAbsolutePercentageError,
 };
 pub use score::{KappaWeights, Score};
+pub use segmentation::{AggregationLevel, SegmentationOptions, SegmentationScores};
 pub use stat_scores::StatScores;
 pub use task::{Average, ClassificationOptions, MultidimAverage, Task};
 pub use thresholds::Thresholds;

@@ -7,6 +7,7 @@ import numpy as np
 import sklearn.metrics
 import torch
 import torchmetrics.functional as functional
+import torchmetrics.functional.segmentation as segmentation
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection import MeanAveragePrecision
@@ -157,6 +158,8 @@ OWN = {
     "peak_signal_noise_ratio": ranged(functional.peak_signal_noise_ratio),
     "structural_similarity_index_measure": ranged(functional.structural_similarity_index_measure),
     "multiscale_structural_similarity_index_measure": ranged(functional.multiscale_structural_similarity_index_measure),
+    "mean_iou": segmentation.mean_iou,
+    "dice_score": segmentation.dice_score,
     "mean_average_precision": mean_average_precision,
     "coco_evaluation": coco_evaluation,
     "voc_average_precision": voc_average_precision,

@@ -2,11 +2,11 @@
 
 use crate::common::{self, Random};
 use wgrad::metrics::{
-    DataRange, Detection, ExplainedVariance, GroundTruth, MeanAbsoluteError, MeanAveragePrecision,
+    AggregationLevel, DataRange, Detection, ExplainedVariance, GroundTruth, MeanAbsoluteError, MeanAveragePrecision,
     MeanAveragePrecisionOptions, MeanSquaredError, MeanSquaredErrorOptions, Metric, MultiOutput, PeakSignalNoiseRatio,
-    PeakSignalNoiseRatioOptions, PearsonCorrCoef, R2Score, R2ScoreOptions, StructuralSimilarity,
-    StructuralSimilarityOptions, VocAveragePrecision, VocAveragePrecisionOptions, structural_similarity,
-    total_variation,
+    PeakSignalNoiseRatioOptions, PearsonCorrCoef, R2Score, R2ScoreOptions, SegmentationOptions, SegmentationScores,
+    StructuralSimilarity, StructuralSimilarityOptions, VocAveragePrecision, VocAveragePrecisionOptions,
+    structural_similarity, total_variation,
 };
 use wgrad::{BoxFormat, DType, Device, Error, Tensor, amp};
 
@@ -175,6 +175,44 @@ fn scores_of_constants_are_defined() {
         let mut r2 = R2Score::new(R2ScoreOptions::default().adjusted(1));
         r2.update(&numbers(&device, &[1.0], &[1]), &numbers(&device, &[2.0], &[1])).unwrap();
         assert!(value(&r2).is_nan());
+    }
+}
+
+/// Whatever the level, images are counted once: of one image both say the same, and of unequal ones each what it should.
+#[test]
+fn segmentations_count_by_image_or_all_together() {
+    for device in devices() {
+        // 9 of 10 pixels of the first image are right, of the second 1 of 2, and the rest is ignored.
+        let preds: Vec<i32> = vec![1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let target: Vec<i32> = vec![1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 9, 9, 9, 9, 9, 9, 9, 9];
+        let image = |of: &[i32]| Tensor::from_slice(&device, of, &[2, 2, 5]).unwrap();
+        let scores = |level| {
+            let options = SegmentationOptions::default().ignore_index(9).aggregation_level(level).per_class(true);
+            let names = ["road".to_string(), "car".to_string(), "sky".to_string()];
+            let mut scores = SegmentationScores::new(&device, 3, options).unwrap().class_names(&names).unwrap();
+            assert!(scores.compute().unwrap().iter().all(|(_, value)| value.is_nan()));
+            scores.update(&image(&preds), &image(&target)).unwrap();
+            scores.compute().unwrap()
+        };
+        let named = |values: [f64; 6]| {
+            let names = ["pixel_accuracy", "mean_iou", "dice_score", "iou/road", "iou/car", "iou/sky"];
+            names.map(String::from).into_iter().zip(values).collect::<Vec<_>>()
+        };
+        let close = |got: Vec<(String, f64)>, expected: Vec<(String, f64)>| {
+            for ((name, got), (expected_name, expected)) in got.iter().zip(&expected) {
+                let same = (got - expected).abs() < 1e-12 || got.is_nan() && expected.is_nan();
+                assert!(name == expected_name && same, "{name}: {got}, expected {expected_name}: {expected}");
+            }
+            assert_eq!(got.len(), expected.len());
+        };
+        // By image: road 0/1, car 9/10; road 0/1, car 1/2. Together: road 0/2, car 10/12.
+        let (first, second) = ((0.0 + 0.9) / 2.0, (0.0 + 0.5) / 2.0);
+        let dice = (18.0 / 19.0 / 2.0 + 2.0 / 3.0 / 2.0) / 2.0;
+        let expected = [10.0 / 12.0, (first + second) / 2.0, dice, 0.0, (0.9 + 0.5) / 2.0, f64::NAN];
+        close(scores(AggregationLevel::Samplewise), named(expected));
+        let iou = 10.0 / 12.0;
+        let expected = [iou, iou / 2.0, 20.0 / 22.0 / 2.0, 0.0, iou, f64::NAN];
+        close(scores(AggregationLevel::Global), named(expected));
     }
 }
 

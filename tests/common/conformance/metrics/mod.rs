@@ -4,6 +4,7 @@ mod boxes;
 mod classification;
 mod curves;
 mod numbers;
+mod pixels;
 mod probabilities;
 
 use super::attributes::Attributes;
@@ -50,7 +51,7 @@ struct Call<'a> {
 impl Call<'_> {
     /// The answers of the room that knows the name.
     fn answers(&self) -> Option<Answers> {
-        let rooms = [classification::run, curves::run, probabilities::run, numbers::run, boxes::run];
+        let rooms = [classification::run, curves::run, probabilities::run, numbers::run, boxes::run, pixels::run];
         rooms.iter().find_map(|run| run(self))
     }
 
