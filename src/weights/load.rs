@@ -105,10 +105,15 @@ pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -
 /// Builds the network that a file says its weights belong to, and loads them.
 ///
 /// # Errors
-/// As [`Metadata::read`], [`models::by_name`] and [`load`].
+/// As [`Metadata::read`] and [`load`]; [`Error::File`] too where there is no network as the file says.
 pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Box<dyn Module>, Metadata)> {
     let metadata = Metadata::read(&path)?;
-    let model = models::by_name(&metadata.architecture, &Scope::new(device), &metadata.options)?;
+    let built = models::by_name(&metadata.architecture, &Scope::new(device), &metadata.options);
+    // A network that can't be is the file's fault.
+    let model = built.map_err(|error| match error {
+        Error::Invalid { .. } | Error::TooLarge { .. } => Error::file(path.as_ref(), error),
+        error => error,
+    })?;
     load(path, &*model, &LoadOptions::default())?;
     Ok((model, metadata))
 }

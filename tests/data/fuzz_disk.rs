@@ -5,7 +5,9 @@ use crate::fuzz::fuzz;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
-use wgrad::data::{ColorMode, Dataset, Image, MaskFolder, TableColumns, coco, multi_label_image_table, voc, yolo};
+use wgrad::data::{
+    ColorMode, Dataset, Image, ImageHeader, MaskFolder, TableColumns, coco, multi_label_image_table, voc, yolo,
+};
 
 /// Parsers keep text several times over.
 const ALLOWED: usize = 1 << 20;
@@ -28,6 +30,14 @@ fn images() {
     fuzz(root(&[]).path(), "image", good, ALLOWED_PIXELS, |folder| {
         Image::open(folder.join("image"), ColorMode::Rgb).map(|_| ())
     });
+}
+
+#[test]
+fn image_headers() {
+    let names =
+        ["rgb.png", "deep.png", "turned.png", "smooth.jpg", "turned6.jpg", "smooth.webp", "rgb.bmp", "rgb.tiff"];
+    let good = names.map(|name| fs::read(made("images").join(name)).unwrap()).to_vec();
+    fuzz(root(&[]).path(), "image", good, ALLOWED_PIXELS, |folder| ImageHeader::read(folder.join("image")).map(|_| ()));
 }
 
 #[test]

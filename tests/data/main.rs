@@ -12,6 +12,7 @@ mod files;
 mod fuzz;
 #[cfg(feature = "images")]
 mod fuzz_disk;
+mod fuzz_runs;
 mod image_sets;
 mod loader;
 mod mnist;
