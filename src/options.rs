@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// A value that can stand for a `T`: a `T` itself, and besides
 ///
 /// * for sizes of so many dimensions, `[usize; D]`, one number for all of them;
+/// * for a `Vec`, an array;
 /// * for an `Option`, what would be in it;
 /// * for a [`Padding`], sizes, or `"same"` and `"valid"`.
 ///
@@ -56,6 +57,12 @@ impl<const D: usize> As<[Option<usize>; D]> for usize {
 impl<const D: usize> As<[Option<usize>; D]> for [usize; D] {
     fn convert(self) -> [Option<usize>; D] {
         self.map(Some)
+    }
+}
+
+impl<T, const N: usize> As<Vec<T>> for [T; N] {
+    fn convert(self) -> Vec<T> {
+        self.into()
     }
 }
 

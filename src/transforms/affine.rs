@@ -220,3 +220,55 @@ impl Transform for RandomPerspective {
         views.step(steps.into_iter().collect::<Result<_>>()?, self.options.interpolation, false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::moments::{check, check_frequency, drawn};
+    use super::*;
+
+    /// The mean and the deviation of numbers that are even between two.
+    fn even(low: f64, high: f64) -> (f64, f64) {
+        ((low + high) / 2.0, (high - low) / 12.0f64.sqrt())
+    }
+
+    #[test]
+    fn numbers_are_even_within_their_ranges() {
+        let options =
+            RandomAffineOptions::default().translate([0.1, 0.3]).scale([0.5, 1.5]).shear([-5.0, 5.0, 10.0, 20.0]);
+        let affine = RandomAffine::new([-30.0, 30.0], options).unwrap();
+        let numbers = drawn(|image| affine.numbers(image, [48, 64]));
+        let all: [(&str, fn(&AffineNumbers) -> f64, (f64, f64)); 6] = [
+            ("angle", |n| n.angle, even(-30.0, 30.0)),
+            ("x", |n| n.translate[0], even(-6.4, 6.4)),
+            ("y", |n| n.translate[1], even(-14.4, 14.4)),
+            ("scale", |n| n.scale, even(0.5, 1.5)),
+            ("shear x", |n| n.shear[0], even(-5.0, 5.0)),
+            ("shear y", |n| n.shear[1], even(10.0, 20.0)),
+        ];
+        for (what, number, (mean, std)) in all {
+            check(what, numbers.iter().map(number), mean, std);
+        }
+        assert!(numbers.iter().all(|numbers| numbers.translate.iter().all(|by| by.fract() == 0.0)));
+    }
+
+    /// Corners move by 0 to 16 elements in x and 0 to 12 in y, each as likely.
+    #[test]
+    fn corners_move_inwards() {
+        let perspective = RandomPerspective::new(RandomPerspectiveOptions::default()).unwrap();
+        let corners = drawn(|image| perspective.corners(image, [48, 64]));
+        let start = [[0.0, 0.0], [63.0, 0.0], [63.0, 47.0], [0.0, 47.0]];
+        for (at, start) in start.into_iter().enumerate() {
+            for (d, count) in [17.0f64, 13.0].into_iter().enumerate() {
+                let by = corners.iter().map(|corners| (corners[at][d] - start[d]).abs());
+                check("corner", by, (count - 1.0) / 2.0, ((count * count - 1.0) / 12.0).sqrt());
+            }
+        }
+        let mut views =
+            Views::new(crate::Tensor::ones(&crate::Device::reference(), &[1000, 1, 8, 8]).unwrap()).unwrap();
+        let some = RandomPerspective::new(RandomPerspectiveOptions::default().p(0.3).fill([-1.0])).unwrap();
+        some.apply(&mut views, &mut Draws::new(0, 0, &(0..1000).collect::<Vec<_>>())).unwrap();
+        // Whichever way an image leans, some of its corner elements are no more what they were, but for a few.
+        let pixels = views.images().unwrap().to_vec::<f32>().unwrap();
+        check_frequency("p", pixels.chunks(64).map(|image| image.iter().any(|&pixel| pixel != 1.0)), 0.3);
+    }
+}

@@ -164,3 +164,25 @@ impl Transform for SanitizeBoundingBoxes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::moments::{check, check_frequency, drawn};
+    use super::*;
+
+    /// Moments of 6,000 regions that torchvision 0.29 draws for these boxes.
+    #[test]
+    fn regions_are_torchvisions() {
+        let one = |corners| BoundingBox { class: 0, corners, area: 1.0, is_ignored: false };
+        let boxes = [one([10.0, 10.0, 30.0, 30.0]), one([40.0, 5.0, 60.0, 40.0])];
+        let crop = RandomIoUCrop::new(RandomIoUCropOptions::default()).unwrap();
+        let regions = drawn(|image| crop.region(image, [48, 64], &boxes));
+        check_frequency("stay", regions.iter().map(Option::is_none), 0.1958);
+        let regions: Vec<Region> = regions.into_iter().flatten().collect();
+        check("top", regions.iter().map(|region| region.top as f64), 6.145, 5.006);
+        check("left", regions.iter().map(|region| region.left as f64), 16.682, 13.012);
+        check("height", regions.iter().map(|region| region.height as f64), 33.3, 8.023);
+        check("width", regions.iter().map(|region| region.width as f64), 34.968, 12.124);
+        assert!(drawn(|image| crop.region(image, [48, 64], &[])).iter().all(Option::is_none));
+    }
+}

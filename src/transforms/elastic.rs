@@ -1,12 +1,11 @@
 //! Images bent at random.
 
 use super::affine::check_mode;
-use super::functional::{InterpolationMode, spread};
+use super::functional::{InterpolationMode, gaussian_blur, spread};
 use super::{Draws, Transform, Views};
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 use crate::number::nearest;
-use crate::ops::{Conv2dOptions, PadMode};
 use crate::options::options;
 
 options! {
@@ -58,7 +57,7 @@ impl ElasticTransform {
         let by = |d: usize| {
             // torchvision's size of the Gaussian goes by one deviation, and its width by both.
             let taps = nearest::<usize>(8.0 * sigma[d] + 1.0) | 1;
-            let blurred = gaussian_blur(&numbers.narrow(1, d, 1)?, taps, sigma)?;
+            let blurred = gaussian_blur(&numbers.narrow(1, d, 1)?, taps, Some(sigma.map(Into::into)))?;
             blurred.mul_scalar(nearest(alpha[d] / 2.0))
         };
         Tensor::cat(&[&by(0)?, &by(1)?], 1)?.permute([0, 2, 3, 1])
@@ -73,16 +72,29 @@ impl Transform for ElasticTransform {
     }
 }
 
-/// Images of one channel with each element averaged over its neighbours, reflected at the edges.
-fn gaussian_blur(images: &Tensor, taps: usize, sigma: [f64; 2]) -> Result<Tensor> {
-    let half = taps / 2;
-    let weights = |sigma: f64, shape: &[usize; 4]| {
-        let at: Vec<f64> = (0..taps).map(|i| (-0.5 * ((i as f64 - half as f64) / sigma).powi(2)).exp()).collect();
-        let total: f64 = at.iter().sum();
-        let weights: Vec<f32> = at.iter().map(|weight| nearest(weight / total)).collect();
-        Tensor::from_slice(images.device(), &weights, shape)
-    };
-    let padded = images.pad(&[half as isize; 4], PadMode::Reflect)?;
-    let along_x = padded.conv2d(&weights(sigma[0], &[1, 1, 1, taps])?, None, &Conv2dOptions::default())?;
-    along_x.conv2d(&weights(sigma[1], &[1, 1, taps, 1])?, None, &Conv2dOptions::default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Away from the edges, each displacement is a sum of numbers of variance 1/3 by the products of two Gaussians.
+    #[test]
+    fn displacements_are_as_large_as_they_should_be() {
+        let elastic =
+            ElasticTransform::new(ElasticTransformOptions::default().alpha([30.0, 60.0]).sigma([1.5, 0.8])).unwrap();
+        let device = Device::reference();
+        let items: Vec<usize> = (0..8).collect();
+        let field = elastic.field(&mut Draws::new(0, 0, &items), &device, [40, 40]).unwrap();
+        let field = field.narrow(1, 8, 24).unwrap().narrow(2, 8, 24).unwrap().to_vec::<f32>().unwrap();
+        let squares = |sigma: f64| {
+            let weights = (-20..=20).map(|x| (-0.5 * (f64::from(x) / sigma).powi(2)).exp());
+            let total: f64 = weights.clone().sum();
+            weights.map(|weight| (weight / total).powi(2)).sum::<f64>()
+        };
+        for (d, alpha) in [30.0, 60.0].into_iter().enumerate() {
+            let values = field.iter().skip(d).step_by(2).map(|&by| f64::from(by));
+            let variance = values.clone().map(|by| by * by).sum::<f64>() / values.count() as f64;
+            let expected = (alpha / 2.0f64).powi(2) / 3.0 * squares(1.5) * squares(0.8);
+            assert!((variance / expected - 1.0).abs() < 0.15, "{variance}, expected {expected}");
+        }
+    }
 }

@@ -80,7 +80,9 @@ impl Views {
         if self.boxes().is_some() || self.key_points().is_some() {
             let values = field.to_vec::<f32>()?;
             let each = values.len() / self.len().max(1);
-            for (image, (&size, field)) in sizes.iter().zip(values.chunks(each.max(1))).enumerate() {
+            let fields = sizes.iter().zip(values.chunks(each.max(1))).enumerate();
+            let moving: Vec<_> = fields.filter(|(image, _)| self.is_selected(*image)).collect();
+            for (image, (&size, field)) in moving {
                 self.targets.move_image(image, size, |place| targets::displaced(field, size, place));
             }
         }

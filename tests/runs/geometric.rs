@@ -1,12 +1,13 @@
 //! Geometric transforms of batches: a chain is sampled once, targets go along, and what is drawn follows from seed and item.
 
-use crate::common::{Random, adapter};
-use wgrad::data::BoundingBox;
+use crate::common::launches::dispatches;
+use crate::common::{Random, adapter, steps};
+use wgrad::data::{Array, BoundingBox, Images, Resident, SequentialSampler};
 use wgrad::transforms::functional::{
     self, AffineNumbers, InterpolationMode, PaddingMode, ResizeOptions, RotateOptions, WarpOptions,
 };
 use wgrad::transforms::*;
-use wgrad::{Device, Result, Tensor};
+use wgrad::{DType, Device, DeviceOptions, Result, Tensor};
 
 /// Images of random numbers.
 fn noise(device: &Device, shape: [usize; 4]) -> Tensor {
@@ -250,4 +251,37 @@ fn wrong_options_are_errors() {
     let padded = RandomCrop::new([5, 4], RandomCropOptions::default().pad_if_needed(true));
     assert_eq!(apply(&padded, &small, &[0]).unwrap().shape()[..], [1, 1, 5, 4]);
     assert!(apply(&RandomIoUCrop::new(RandomIoUCropOptions::default()).unwrap(), &small, &[0]).is_err());
+}
+
+#[test]
+fn the_usual_augmentations_take_few_launches() {
+    for options in [steps::gpu(), steps::software()] {
+        let device = Device::with_options(&DeviceOptions::default().noop(options)).unwrap();
+        let pixels = Array::new(vec![8, 3, 32, 32], vec![9; 8 * 3 * 1024]).unwrap();
+        let images = Images::new(pixels, vec![0; 8], vec!["cat".into()]).unwrap();
+        let resident = Resident::new(&device, &images).unwrap();
+        let colours = ColorJitterOptions::default().brightness(0.4).contrast(0.4).saturation(0.4).hue(0.1);
+        let chain = Compose::new()
+            .with(RandomResizedCrop::new([24, 24], RandomResizedCropOptions::default()).unwrap())
+            .with(RandomHorizontalFlip::new(0.5).unwrap())
+            .with(ColorJitter::new(colours).unwrap())
+            .with(Normalize::new(&[0.5; 3], &[0.2; 3]).unwrap());
+        let order = SequentialSampler::new(8);
+        // All that it takes from bytes in the device's memory to what a network reads.
+        let launches = dispatches(&device, || {
+            let mut batches = resident.views(8, &order, 0, DType::F32)?;
+            let (items, mut views) = batches.next().unwrap()?;
+            chain.apply(&mut views, &mut Draws::new(0, 0, &items))?;
+            views.images()
+        });
+        assert!(launches <= 8, "{launches}");
+        let moves = Compose::new()
+            .with(RandomCrop::new([32, 32], RandomCropOptions::default().padding([4; 4])))
+            .with(RandomRotation::new([-10.0, 10.0], RandomRotationOptions::default()).unwrap())
+            .with(RandomPerspective::new(RandomPerspectiveOptions::default()).unwrap())
+            .with(RandomAffine::new([-10.0, 10.0], RandomAffineOptions::default()).unwrap())
+            .with(Resize::new([24, 24], ResizeOptions::default()));
+        let images = Tensor::ones(&device, &[8, 3, 32, 32]).unwrap();
+        assert_eq!(dispatches(&device, || apply(&moves, &images, &[0, 1, 2, 3, 4, 5, 6, 7])), 1);
+    }
 }
