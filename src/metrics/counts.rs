@@ -133,7 +133,7 @@ impl Counts {
             if score == Score::HammingDistance { 1.0 - share } else { share }
         };
         let ignored = self.options.ignore_index.and_then(|class| usize::try_from(class).ok());
-        let takes_no_part = |class: usize| multiclass && score == Score::JaccardIndex && Some(class) == ignored;
+        let takes_no_part = |class: usize| score == Score::JaccardIndex && Some(class) == ignored;
         if self.task == Task::Binary {
             return vec![value(score.ratio(group[0], false))];
         }

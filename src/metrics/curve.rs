@@ -57,18 +57,24 @@ impl RocCurve {
 
     /// The area up to a false positive rate, standardised to be 1 at best and 1/2 by chance (McClish 1989):
     /// `(1 + (area - m^2 / 2) / (m - m^2 / 2)) / 2` for the rate `m`. The whole [`area`](RocCurve::area) where `m` is 1 or more,
-    /// and where the curve stays at 0.
+    /// and where the curve stays at 0. A curve of given thresholds begins at its first point, with no area before it.
     pub fn partial_area(&self, max_fpr: f64) -> f64 {
         let (fpr, tpr) = (&self.false_positive_rate, &self.true_positive_rate);
         let stop = fpr.partition_point(|&rate| rate <= max_fpr);
-        if [fpr, tpr].iter().any(|rates| rates.iter().sum::<f64>() == 0.0) || stop == fpr.len() || stop == 0 {
+        if [fpr, tpr].iter().any(|rates| rates.iter().sum::<f64>() == 0.0) || stop == fpr.len() {
             return self.area();
         }
-        let along = (max_fpr - fpr[stop - 1]) / (fpr[stop] - fpr[stop - 1]);
-        let last = tpr[stop - 1] + along * (tpr[stop] - tpr[stop - 1]);
-        let area = trapezoids(&[&fpr[..stop], &[max_fpr]].concat(), &[&tpr[..stop], &[last]].concat());
+        let area = if stop == 0 { 0.0 } else { self.area_until(stop, max_fpr) };
         let least = 0.5 * max_fpr * max_fpr;
         0.5 * (1.0 + (area - least) / (max_fpr - least))
+    }
+
+    /// The area below the points before `stop`, and up to a rate between the last of them and the next.
+    fn area_until(&self, stop: usize, max_fpr: f64) -> f64 {
+        let (fpr, tpr) = (&self.false_positive_rate, &self.true_positive_rate);
+        let along = (max_fpr - fpr[stop - 1]) / (fpr[stop] - fpr[stop - 1]);
+        let last = tpr[stop - 1] + along * (tpr[stop] - tpr[stop - 1]);
+        trapezoids(&[&fpr[..stop], &[max_fpr]].concat(), &[&tpr[..stop], &[last]].concat())
     }
 }
 

@@ -1,6 +1,6 @@
 """Makes wgrad's golden test values: one conformance case file per family of operations.
 
-    python -m venv venv && venv/bin/pip install torch torchvision timm numpy safetensors
+    python -m venv venv && venv/bin/pip install torch torchvision timm torchmetrics scikit-learn numpy safetensors
     venv/bin/python make_golden.py [OUTDIR]
 
 The files are written to OUTDIR (this script's folder by default), then read back and checked. CPU PyTorch is

@@ -58,7 +58,9 @@ impl Call<'_> {
     fn tensor(&self, name: &str) -> Result<Tensor, Refusal> {
         let found = self.case.args.iter().find(|(arg, _)| arg == name);
         let (_, values) = found.ok_or_else(|| Refusal::Argument(format!("{}: no {name} given", self.name)))?;
-        Ok(values.tensor(self.device)?)
+        // Bytes are class numbers as well as truth values.
+        let dtype = if values.dtype == DType::Bool { DType::I32 } else { values.dtype };
+        Ok(Values { dtype, ..values.clone() }.tensor(self.device)?)
     }
 
     /// The answer in the type of the result that is expected in its place: on the host, numbers are numbers.
