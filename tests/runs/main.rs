@@ -12,6 +12,7 @@ mod folder;
 mod geometric;
 mod histogram;
 mod host;
+mod interrupted;
 mod loggers;
 mod logs;
 mod measures;
