@@ -10,16 +10,17 @@ pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         0.0 => "0".to_string(),
-        _ if !(1e-3..1e6).contains(&size) => format!("{value:.2e}").replace(".00e", "e"),
+        _ if !(1e-3..1e6).contains(&size) => {
+            let text = format!("{value:.2e}");
+            let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+            return format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'));
+        }
         _ if size >= 1000.0 => format!("{value:.0}"),
         _ if size >= 100.0 => format!("{value:.1}"),
         _ if size >= 10.0 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     };
-    match text.contains('.') && !text.contains('e') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
-        false => text,
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
 }
 
 /// `48 s`, `12 min 5 s`, `3 h 5 min`.
@@ -49,6 +50,7 @@ mod tests {
             (0.000_012_3, "1.23e-5"),
             (0.001, "0.001"),
             (2e9, "2e9"),
+            (3.1e8, "3.1e8"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-inf"),
         ] {

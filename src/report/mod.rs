@@ -1,1 +1,21 @@
 //! Curves and matrices as pictures, and a page about a run.
+//!
+//! A chart's `draw` makes a [`Drawing`], which is saved as SVG or PNG. Backgrounds are light; the colours of curves are those of Okabe
+//! and Ito, which people with any kind of colour vision tell apart.
+
+mod axis;
+mod bars;
+mod colour;
+mod drawing;
+mod font;
+mod known;
+mod line_chart;
+mod matrix;
+#[cfg(test)]
+mod tests;
+
+pub use bars::{BarChart, histogram};
+pub use drawing::Drawing;
+pub use known::{lr_curve, precision_recall, reliability, roc};
+pub use line_chart::LineChart;
+pub use matrix::MatrixChart;

@@ -1,0 +1,87 @@
+//! Charts that have a name.
+
+use super::drawing::Drawing;
+use super::line_chart::LineChart;
+use crate::logs::text::short;
+use crate::train::LrCurve;
+
+/// Points of a curve.
+type Points = Vec<(f64, f64)>;
+
+/// From 0 to 1 in both directions.
+fn square(title: &str, x: &str, y: &str) -> LineChart {
+    LineChart::new(title, x, y).ranges(Some((0.0, 1.0)), Some((0.0, 1.0))).size(520.0, 500.0)
+}
+
+fn with_curves(chart: LineChart, curves: &[(String, Points)]) -> Drawing {
+    curves.iter().fold(chart, |chart, (name, points)| chart.series(name, points.clone())).without_dots().draw()
+}
+
+/// Receiver operating characteristics: points (false positive rate, true positive rate) for each threshold, for each class or
+/// model; a guess is on the diagonal.
+///
+/// ```
+/// let curve = ("cat".to_string(), vec![(0.0, 0.0), (0.1, 0.7), (1.0, 1.0)]);
+/// assert!(wgrad::report::roc("ROC", &[curve]).svg()?.contains("cat"));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn roc(title: &str, curves: &[(String, Vec<(f64, f64)>)]) -> Drawing {
+    let chart = square(title, "false positive rate", "true positive rate");
+    with_curves(chart.reference("chance", vec![(0.0, 0.0), (1.0, 1.0)]), curves)
+}
+
+/// Points (recall, precision) for each threshold, for each class or model.
+///
+/// ```
+/// let curve = ("cat".to_string(), vec![(0.0, 1.0), (0.7, 0.9), (1.0, 0.4)]);
+/// assert!(wgrad::report::precision_recall("Precision and recall", &[curve]).svg()?.contains("recall"));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn precision_recall(title: &str, curves: &[(String, Vec<(f64, f64)>)]) -> Drawing {
+    with_curves(square(title, "recall", "precision"), curves)
+}
+
+/// A reliability diagram: for answers of about one confidence, the mean confidence and the share that was right. A network that
+/// is sure of itself too often is below the diagonal.
+///
+/// ```
+/// assert!(wgrad::report::reliability("Calibration", &[(0.55, 0.6), (0.95, 0.9)]).svg()?.contains("confidence"));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn reliability(title: &str, bins: &[(f64, f64)]) -> Drawing {
+    square(title, "confidence", "accuracy")
+        .reference("perfectly calibrated", vec![(0.0, 0.0), (1.0, 1.0)])
+        .series("answers", bins.to_vec())
+        .draw()
+}
+
+/// A learning-rate range test, with the rates that it suggests.
+///
+/// ```
+/// # use wgrad::train::LrCurve;
+/// let lrs = (0..20).map(|step| 1e-5 * 2f64.powi(step)).collect::<Vec<_>>();
+/// let losses: Vec<f64> = lrs.iter().map(|lr| 1.0 / (1.0 + 100.0 * lr) + 0.02 * lr * lr).collect();
+/// let curve = LrCurve { lrs, smoothed: losses.clone(), losses, diverged: false };
+/// assert!(wgrad::report::lr_curve(&curve).svg()?.contains("learning rate"));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn lr_curve(curve: &LrCurve) -> Drawing {
+    let points = |losses: &[f64]| curve.lrs.iter().copied().zip(losses.iter().copied()).collect::<Points>();
+    // The last losses of a test that diverged would squeeze all others together.
+    let lowest = curve.smoothed.iter().copied().filter(|loss| loss.is_finite()).fold(f64::INFINITY, f64::min);
+    let first = curve.smoothed.first().copied().filter(|loss| loss.is_finite());
+    let top = first.filter(|first| *first > lowest).map(|first| first + (first - lowest) * 0.6);
+    let shown = |points: Points| match top {
+        Some(top) => points.into_iter().filter(|point| point.1 <= top).collect(),
+        None => points,
+    };
+    let mut chart = LineChart::new("Learning-rate range test", "learning rate", "loss")
+        .series("smoothed", shown(points(&curve.smoothed)))
+        .series("loss", shown(points(&curve.losses)))
+        .without_dots()
+        .log_x();
+    if let Some(lr) = curve.valley().or(curve.steepest()) {
+        chart = chart.mark(&format!("suggested: {}", short(lr)), lr);
+    }
+    chart.draw()
+}
