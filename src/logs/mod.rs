@@ -20,6 +20,8 @@ pub(crate) mod text;
 pub use csv::CsvLog;
 pub use histogram::Histogram;
 pub use json_lines::JsonLinesLog;
+#[cfg(feature = "report")]
+pub(crate) use logger::in_folder;
 pub use logger::{CsvLogger, JsonLinesLogger, RowLog, RowLogger};
 #[cfg(feature = "progress")]
 pub use progress::Progress;

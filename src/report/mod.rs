@@ -3,6 +3,7 @@
 //! A chart's `draw` makes a [`Drawing`], which is saved as SVG or PNG. Backgrounds are light; the colours of curves are those of Okabe
 //! and Ito, which people with any kind of colour vision tell apart.
 
+mod answers;
 mod axis;
 mod bars;
 mod colour;
@@ -11,11 +12,15 @@ mod font;
 mod known;
 mod line_chart;
 mod matrix;
+mod page;
 #[cfg(test)]
 mod tests;
+mod writer;
 
+pub use answers::{Answer, Answers};
 pub use bars::{BarChart, histogram};
 pub use drawing::Drawing;
 pub use known::{lr_curve, precision_recall, reliability, roc};
 pub use line_chart::LineChart;
 pub use matrix::MatrixChart;
+pub use writer::ReportWriter;

@@ -18,6 +18,8 @@ mod logs;
 mod measures;
 mod metrics;
 mod moments;
+#[cfg(feature = "report")]
+mod report;
 mod resume;
 mod setting;
 #[cfg(feature = "tensorboard")]

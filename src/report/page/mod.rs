@@ -1,0 +1,56 @@
+//! `report.html`: one file, which needs nothing else.
+
+mod history;
+mod pictures;
+mod sections;
+
+use super::drawing::escape;
+use crate::error::Result;
+use crate::logs::Record;
+
+pub(super) use history::History;
+pub(super) use pictures::Mistake;
+
+/// What a page tells.
+pub(super) struct Page<'a> {
+    pub title: &'a str,
+    /// `running`, `finished`, `stopped: ...`, `failed: ...`.
+    pub status: String,
+    pub history: &'a History,
+    pub classes: &'a [String],
+    /// Of the last evaluation; none before the first.
+    pub tally: Option<super::answers::Tally>,
+    pub mistakes: Vec<Mistake>,
+    /// Tables of names and values, each with a heading.
+    pub facts: Vec<(&'static str, Vec<(String, String)>)>,
+}
+
+impl Page<'_> {
+    /// The whole file.
+    pub fn html(&self) -> Result<String> {
+        let sections = [
+            sections::tiles(self),
+            sections::curves(self)?,
+            sections::confusion(self)?,
+            sections::by_class(self),
+            sections::mistakes(self),
+            sections::facts(self),
+        ];
+        Ok(format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n\
+             <body>\n<header>\n<h1>{title}</h1>\n<p class=\"status\">{status}</p>\n</header>\n<main>\n{sections}</main>\n\
+             <script>\n{script}</script>\n</body>\n</html>\n",
+            title = escape(self.title),
+            status = escape(&self.status),
+            style = include_str!("style.css"),
+            script = include_str!("sort.js"),
+            sections = sections.concat(),
+        ))
+    }
+
+    fn last(&self) -> Option<&Record> {
+        self.history.epochs.last()
+    }
+}

@@ -1,0 +1,59 @@
+//! Pictures of items, small enough for a page.
+
+use super::super::answers::Answer;
+use crate::data::Image;
+use crate::error::Result;
+use crate::number::nearest;
+use crate::picture::Picture;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// The longest side of a picture on the page.
+const LONGEST: usize = 224;
+/// Pictures of up to so many pixels are enlarged without smoothing.
+const MOST_SEEN: usize = 64;
+
+/// A wrong answer, and the picture it was about, where there is one.
+pub(in crate::report) struct Mistake {
+    pub answer: Answer,
+    /// A PNG as a `data:` address, and whether its pixels are to be seen one by one.
+    pub picture: Option<(String, bool)>,
+}
+
+impl Mistake {
+    /// With the image that was answered about.
+    ///
+    /// # Errors
+    /// Where the image can't be shown.
+    pub fn new(answer: Answer, image: Option<&Image>) -> Result<Mistake> {
+        let picture = |image: &Image| {
+            let small = small(image);
+            let address = format!("data:image/png;base64,{}", STANDARD.encode(small.png()?));
+            Ok((address, small.width.max(small.height) <= MOST_SEEN))
+        };
+        Ok(Mistake { answer, picture: image.map(picture).transpose()? })
+    }
+}
+
+/// The image with no side above [`LONGEST`]: means of squares of pixels.
+fn small(image: &Image) -> Picture {
+    let [channels, height, width] = image.shape();
+    let square = height.max(width).div_ceil(LONGEST).max(1);
+    let (down, across) = (height.div_ceil(square), width.div_ceil(square));
+    let mut pixels = Vec::with_capacity(down * across * channels);
+    for y in 0..down {
+        for x in 0..across {
+            for channel in 0..channels {
+                let (mut sum, mut count) = (0, 0);
+                for row in y * square..((y + 1) * square).min(height) {
+                    for column in x * square..((x + 1) * square).min(width) {
+                        sum += usize::from(image.pixels()[(channel * height + row) * width + column]);
+                        count += 1;
+                    }
+                }
+                pixels.push(nearest::<u8>((sum + count / 2) / count.max(1)));
+            }
+        }
+    }
+    Picture { width: across, height: down, channels, pixels }
+}

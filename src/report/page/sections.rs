@@ -1,0 +1,172 @@
+//! The parts of a page.
+
+use super::super::LineChart;
+use super::super::drawing::escape;
+use super::{Mistake, Page};
+use crate::error::Result;
+use crate::logs::text::short;
+
+/// Measures of a run that get a chart; the others are in the table of the last epoch.
+const MOST_CHARTS: usize = 12;
+
+fn section(title: &str, body: &str) -> String {
+    if body.is_empty() { String::new() } else { format!("<section>\n<h2>{title}</h2>\n{body}</section>\n") }
+}
+
+/// The numbers that one looks for first.
+pub(super) fn tiles(page: &Page) -> String {
+    let mut tiles: Vec<(String, String)> = Vec::new();
+    if let Some(last) = page.last() {
+        tiles.push((last.epoch.to_string(), if last.epoch == 1 { "epoch" } else { "epochs" }.to_string()));
+        tiles.push((last.step.to_string(), "steps".to_string()));
+    }
+    for name in ["val/accuracy", "val/iou/macro", "val/map", "val/loss", "train/loss"] {
+        if let Some((value, row)) = page.history.best(name) {
+            tiles.push((short(value), format!("best {name}, epoch {}", row.epoch.max(1))));
+        }
+    }
+    let number = |name: &str| page.last().and_then(|row| row.get(name));
+    tiles.extend(number("items/s").map(|rate| (format!("{rate:.0}"), "items/s in training".to_string())));
+    tiles.extend(number("wait").map(|share| (percent(share), "of the time waited for data".to_string())));
+    let megabytes =
+        number("peak_bytes").map(|bytes| (format!("{:.0} MB", bytes / 1e6), "of device memory".to_string()));
+    tiles.extend(megabytes);
+    let tile = |(value, name): &(String, String)| {
+        format!("<div><b>{}</b><span>{}</span></div>\n", escape(value), escape(name))
+    };
+    match tiles.is_empty() {
+        true => "<p>No epoch has ended yet.</p>\n".to_string(),
+        false => format!("<div class=\"tiles\">\n{}</div>\n", tiles.iter().map(tile).collect::<String>()),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", short((share * 1000.0).round() / 10.0))
+}
+
+/// Charts of what was measured, training and validation together.
+pub(super) fn curves(page: &Page) -> Result<String> {
+    let history = page.history;
+    let chart = |title: &str, y: &str| LineChart::new(title, history.axis(), y).size(500.0, 330.0);
+    let mut charts = Vec::new();
+    for measure in history.measures().iter().take(MOST_CHARTS) {
+        let series = [("training", format!("train/{measure}")), ("validation", format!("val/{measure}"))];
+        // A curve has the same colour in all charts.
+        let drawn = series.iter().fold(chart(measure, ""), |chart, (name, of)| match history.curve(of) {
+            points if points.is_empty() => chart.series("", points),
+            points => chart.series(name, points),
+        });
+        charts.push(drawn);
+    }
+    for (title, name) in
+        [("Learning rate", "lr"), ("Items a second", "items/s"), ("Share of time waited for data", "wait")]
+    {
+        let points = history.curve(name);
+        if points.len() > 1 {
+            charts.push(chart(title, "").series("", points));
+        }
+    }
+    if history.steps.len() > 1 {
+        let steps = LineChart::new("Loss of single steps", "step", "").size(500.0, 330.0);
+        charts.push(steps.series("", history.steps.clone()).without_dots());
+    }
+    let figures: Vec<String> = charts.iter().map(|chart| figure(&chart.draw().svg()?)).collect::<Result<_>>()?;
+    let figures = figures.concat();
+    Ok(section(
+        "Curves",
+        &if figures.is_empty() { figures } else { format!("<div class=\"charts\">\n{figures}</div>\n") },
+    ))
+}
+
+fn figure(svg: &str) -> Result<String> {
+    Ok(format!("<figure>\n{svg}</figure>\n"))
+}
+
+/// The matrix, the pairs that are most often mistaken, and the calibration.
+pub(super) fn confusion(page: &Page) -> Result<String> {
+    let Some(tally) = &page.tally else { return Ok(String::new()) };
+    let pair = |&(truth, prediction, number): &(usize, usize, f64)| {
+        let name = |class: usize| escape(&page.classes[class]);
+        format!("<tr><td>{} taken for {}</td><td>{number}</td></tr>\n", name(truth), name(prediction))
+    };
+    let pairs: String = tally.confusions(10).iter().map(pair).collect();
+    let pairs = match pairs.is_empty() {
+        true => String::new(),
+        false => format!(
+            "<div class=\"scroll\"><table>\n<thead><tr><th>Most frequent mistakes</th><th>times</th></tr></thead>\n\
+             <tbody>\n{pairs}</tbody>\n</table></div>\n"
+        ),
+    };
+    let matrix = tally.matrix(page.classes)?.svg()?;
+    let calibration = figure(&tally.reliability().svg()?)?;
+    let body = format!(
+        "<div class=\"scroll\">\n{matrix}</div>\n<div class=\"charts\">\n<div>{pairs}</div>\n{calibration}</div>\n"
+    );
+    Ok(section("Right and wrong answers", &body))
+}
+
+/// A table that a click on a heading sorts.
+pub(super) fn by_class(page: &Page) -> String {
+    let Some(tally) = &page.tally else { return String::new() };
+    let row = |(name, score): (&String, super::super::answers::ClassScore)| {
+        let numbers = [score.support, score.precision, score.recall, score.f1];
+        let cells: String = numbers.iter().map(|n| format!("<td data-value=\"{n}\">{}</td>", short(*n))).collect();
+        format!("<tr><td>{}</td>{cells}</tr>\n", escape(name))
+    };
+    let rows: String = page.classes.iter().zip(tally.scores()).map(row).collect();
+    let headings: String = ["class", "images", "precision", "recall", "F1"]
+        .iter()
+        .map(|name| format!("<th><button type=\"button\">{name}</button></th>"))
+        .collect();
+    let table = format!(
+        "<div class=\"scroll\"><table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+    );
+    section("Metrics by class", &table)
+}
+
+/// Pictures of wrong answers that the network was sure of.
+pub(super) fn mistakes(page: &Page) -> String {
+    let figure = |mistake: &Mistake| {
+        let answer = mistake.answer;
+        let name = |class: usize| page.classes.get(class).map_or_else(|| class.to_string(), |name| escape(name));
+        let (truth, prediction) = (name(answer.truth), name(answer.prediction));
+        let picture = mistake.picture.as_ref().map_or_else(String::new, |(address, pixelated)| {
+            let class = if *pixelated { " class=\"pixels\"" } else { "" };
+            format!("<img{class} src=\"{address}\" alt=\"item {}, {truth}\">\n", answer.item)
+        });
+        format!(
+            "<figure>\n{picture}<figcaption><b>{prediction}</b> <span>{}</span><br><span>is</span> {truth}<br>\
+             <span>item {}</span></figcaption>\n</figure>\n",
+            percent(answer.confidence),
+            answer.item
+        )
+    };
+    let figures: String = page.mistakes.iter().map(figure).collect();
+    section(
+        "Worst mistakes",
+        &if figures.is_empty() { figures } else { format!("<div class=\"pictures\">\n{figures}</div>\n") },
+    )
+}
+
+/// Numbers of the last epoch, configuration, machine.
+pub(super) fn facts(page: &Page) -> String {
+    let mut tables = Vec::new();
+    if let Some(last) = page.last() {
+        let numbers = last.scalars.iter().map(|(name, value)| (name.clone(), short(*value))).collect();
+        tables.push(("Last epoch", numbers));
+    }
+    tables.extend(page.facts.iter().cloned());
+    let table = |(title, rows): &(&str, Vec<(String, String)>)| {
+        let row = |(name, value): &(String, String)| {
+            format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(name), escape(value))
+        };
+        let rows: String = rows.iter().map(row).collect();
+        match rows.is_empty() {
+            true => String::new(),
+            false => format!(
+                "<h3>{title}</h3>\n<div class=\"scroll\"><table class=\"facts\">\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+            ),
+        }
+    };
+    section("The run", &tables.iter().map(table).collect::<String>())
+}
