@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use wgrad::data::{Batch, Images, Mnist};
+use wgrad::metrics::{Average, Score, StatScores, Task};
 use wgrad::models::LeNet5;
 use wgrad::optim::{
     Adadelta, AdadeltaOptions, Adafactor, AdafactorOptions, Adagrad, AdagradOptions, Adam, AdamOptions, AdamW,
@@ -18,7 +19,8 @@ use wgrad::optim::{
     Rprop, RpropOptions, Sam, SamOptions, Sgd, SgdOptions,
 };
 use wgrad::prelude::*;
-use wgrad::{CrossEntropyOptions, DeviceOptions, train};
+use wgrad::train::{self, ImageLoader, Supervised};
+use wgrad::{CrossEntropyOptions, DeviceOptions};
 
 const TRAINING_IMAGES: usize = 10_000;
 const EVALUATION_BATCH: usize = 500;
@@ -153,13 +155,16 @@ fn run_all(arguments: &Arguments) -> Result<bool> {
         false => Device::with_options(&DeviceOptions::default().adapter_name(arguments.adapter.clone()))?,
     };
     let is_asked = |run: &&Run| arguments.only.as_ref().is_none_or(|only| only.eq_ignore_ascii_case(run.0));
+    let accuracy = StatScores::new(&device, Task::Multiclass(10), &Default::default())?;
+    let mut classify = Supervised::classification().metric(accuracy.report(Score::Accuracy, Average::Micro));
+    let test = ImageLoader::in_order(&mnist.test, &device, EVALUATION_BATCH)?;
     println!("{:<10} {:>7} {:>6} {:>9} {:>8}", "optimizer", "rate", "batch", "accuracy", "seconds");
     let mut all_learned = true;
     for run in RUNS.iter().filter(is_asked) {
         let start = Instant::now();
         let model = trained(run, &device, &images)?;
         let seconds = start.elapsed().as_secs_f64();
-        let accuracy = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
+        let accuracy = train::evaluate(&model, &mut classify, &test)?.scalar("accuracy").unwrap_or_default();
         let (name, lr, batch_size, _) = run;
         println!("{name:<10} {lr:>7} {batch_size:>6} {accuracy:>9.4} {seconds:>8.1}");
         if accuracy < LEAST_ACCURACY {

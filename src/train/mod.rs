@@ -5,7 +5,6 @@ mod batch_size;
 mod callback;
 mod callbacks;
 mod checkpoint;
-mod epoch;
 mod evaluate;
 mod finite;
 mod loader;
@@ -29,7 +28,6 @@ pub use callbacks::{
     BestWeights, ByMetric, Checkpoints, Config, EarlyStopping, Estimate, Monitor, Scheduled, StopFlag, TimeLimit,
 };
 pub use checkpoint::{Position, load, save};
-pub use epoch::{Epoch, Step, accuracy, epoch};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use loader::{BatchPlace, FirstBatches, ImageLoader, Loader, LoaderIter, MapLoader, ResidentLoader};
 pub use lr_finder::{LrCurve, LrFinder, Ramp};

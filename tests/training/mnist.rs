@@ -3,14 +3,27 @@
 use crate::common::own_adapter;
 use std::path::Path;
 use wgrad::data::{Images, Mnist};
+use wgrad::metrics::{self, Average, Score, StatScores};
 use wgrad::models::LeNet5;
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
-use wgrad::train;
-use wgrad::{Device, Error};
+use wgrad::train::{Callback, ImageLoader, Run, Supervised, Trainer, TrainerOptions};
+use wgrad::{Device, Result};
 
 fn mnist() -> Mnist {
     Mnist::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist")).unwrap()
+}
+
+/// Looks at each step and each epoch.
+struct Watch<S, E>(S, E);
+
+impl<S: FnMut(&mut Run) -> Result<()>, E: FnMut(&mut Run) -> Result<()>> Callback for Watch<S, E> {
+    fn on_step_end(&mut self, run: &mut Run) -> Result<()> {
+        (self.0)(run)
+    }
+    fn on_epoch_end(&mut self, run: &mut Run) -> Result<()> {
+        (self.1)(run)
+    }
 }
 
 /// Losses and the accuracy on `images` of a training on them.
@@ -19,22 +32,29 @@ fn run(device: &Device, images: &Images, epochs: u64) -> (Vec<f64>, f64) {
     let model = LeNet5::new(&Scope::new(device)).unwrap();
     let options = AdamOptions::default().lr(2e-3);
     let mut adam = Adam::new(model.parameters(), options).unwrap();
-    let mut losses = Vec::new();
-    for epoch in 0..epochs {
-        let batches = images.shuffled(device, 32, 0, epoch).unwrap();
-        let mut steps = 0;
-        let result = train::epoch(device, &model, &mut adam, batches, |step| {
-            assert_eq!(step.index, steps);
-            steps += 1;
-            Ok(())
-        });
-        let epoch = result.unwrap();
-        assert_eq!((steps, epoch.images), (images.len().div_ceil(32), images.len()));
-        assert!(epoch.elapsed >= epoch.first_step && epoch.images_per_second() > 0.0);
-        losses.push(epoch.loss);
-    }
+    let (mut losses, mut steps) = (Vec::new(), 0);
+    let of_step = |run: &mut Run| {
+        steps += 1;
+        assert_eq!((run.step, run.batch as u64), (steps, (steps - 1) % run.batches as u64 + 1));
+        Ok(())
+    };
+    let of_epoch = |run: &mut Run| {
+        assert_eq!((run.batch, run.items), (images.len().div_ceil(32), images.len()));
+        assert!(run.scalar("first_step_ms").unwrap() > 0.0 && run.scalar("items/s").unwrap() > 0.0);
+        losses.push(run.scalar("train/loss").unwrap());
+        Ok(())
+    };
+    let accuracy = StatScores::new(device, metrics::Task::Multiclass(10), &Default::default()).unwrap();
+    let mut task = Supervised::classification().metric(accuracy.report(Score::Accuracy, Average::Micro));
+    let train = ImageLoader::shuffled(images, device, 32, 0).unwrap();
+    let test = ImageLoader::in_order(images, device, 150).unwrap();
+    let options = TrainerOptions::default().epochs(epochs);
+    let mut trainer = Trainer::new(device, options).unwrap().callback(Watch(of_step, of_epoch));
+    trainer.fit(&model, &mut adam, &mut task, &train, None).unwrap();
+    let accuracy = trainer.evaluate(&model, &mut task, &test).unwrap().scalar("accuracy").unwrap();
+    drop(trainer);
     assert_eq!(adam.steps().unwrap()[0], epochs * images.len().div_ceil(32) as u64);
-    (losses, train::accuracy(device, &model, images, 150).unwrap())
+    (losses, accuracy)
 }
 
 /// `make golden-swiftshader` runs this on a second driver.
@@ -71,32 +91,21 @@ fn nothing_is_created_after_the_second_step() {
     let model = LeNet5::new(&Scope::new(&device)).unwrap();
     let mut adam = Adam::new(model.parameters(), AdamOptions::default()).unwrap();
     let mut seen = Vec::new();
-    for epoch in 0..2 {
-        let batches = images.shuffled(&device, 16, 0, epoch).unwrap();
-        train::epoch(&device, &model, &mut adam, batches, |step| {
-            device.sync()?;
-            let stats = device.stats();
-            seen.push((step.index, stats.pipelines, stats.plans, stats.buffers, stats.bind_groups));
-            Ok(())
-        })
-        .unwrap();
-    }
+    let look = |run: &mut Run| {
+        run.device.sync()?;
+        let stats = run.device.stats();
+        seen.push((run.batch, stats.pipelines, stats.plans, stats.buffers, stats.bind_groups));
+        Ok(())
+    };
+    let train = ImageLoader::shuffled(&images, &device, 16, 0).unwrap();
+    let options = TrainerOptions::default().epochs(2);
+    let mut trainer = Trainer::new(&device, options).unwrap().callback(Watch(look, |_: &mut Run| Ok(())));
+    trainer.fit(&model, &mut adam, &mut Supervised::classification(), &train, None).unwrap();
+    drop(trainer);
     // The last, shorter batch plans once more and compiles nothing; the second epoch does neither.
     let pipelines = |at: usize| seen[at].1;
     assert_eq!(pipelines(2), pipelines(40), "{seen:?}");
     assert_eq!((seen[2].2, seen[2].3, seen[2].4), (seen[39].2, seen[39].3, seen[39].4), "{seen:?}");
     let last = seen.len() - 1;
     assert_eq!((seen[42].1, seen[42].2, seen[42].3), (seen[last].1, seen[last].2, seen[last].3), "{seen:?}");
-}
-
-#[test]
-fn an_epoch_reports_what_its_caller_refuses() {
-    let device = Device::reference();
-    let images = mnist().train.limit(4).unwrap();
-    let model = LeNet5::new(&Scope::new(&device)).unwrap();
-    let mut adam = Adam::new(model.parameters(), AdamOptions::default()).unwrap();
-    let stop = || Err(Error::Invalid { op: "test", rule: "enough".into() });
-    let batches = images.batches(&device, 2).unwrap();
-    let error = train::epoch(&device, &model, &mut adam, batches, |_| stop()).unwrap_err();
-    assert!(error.to_string().contains("enough"));
 }

@@ -9,7 +9,7 @@ use wgrad::nn::{
     Scope, Sequential,
 };
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
-use wgrad::train::{self, Position};
+use wgrad::train::{self, ImageLoader, Position, Supervised, Trainer, TrainerOptions};
 use wgrad::weights::{self, LoadOptions};
 use wgrad::{DType, Device, DeviceOptions, Error, Noop, Parameter, Result, Tensor};
 
@@ -161,8 +161,9 @@ fn a_forgotten_child_is_refused_by_name() {
     )
     .unwrap();
     let mut sgd = Sgd::new(net.parameters(), SgdOptions::default()).unwrap();
-    let batches = images.batches(&device, 2).unwrap();
-    refused(train::epoch(&device, &net, &mut sgd, batches, |_| Ok(())).unwrap_err());
+    let train = ImageLoader::in_order(&images, &device, 2).unwrap();
+    let mut trainer = Trainer::new(&device, TrainerOptions::default()).unwrap();
+    refused(trainer.fit(&net, &mut sgd, &mut Supervised::classification(), &train, None).err().unwrap());
 
     // A layer that was replaced is not missed, and a model in another scope is nobody's concern.
     let scope = Scope::new(&device);
