@@ -9,17 +9,18 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 use wgrad::data::Mnist;
+use wgrad::metrics::{Average, Score, StatScores, Task};
 use wgrad::models::LeNet5;
 use wgrad::nn::Scope;
+use wgrad::optim::lr_scheduler::{ExponentialLr, LrScheduler};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
-use wgrad::train::{self, Epoch, Position};
+use wgrad::train::{
+    self, Callback, Checkpoints, ImageLoader, Position, Run, Scheduled, Supervised, Trainer, TrainerOptions,
+};
 use wgrad::weights::{self, LoadOptions};
 use wgrad::{Device, DeviceOptions, Error};
 
-/// Steps between two readings of the loss: reading waits for the device.
-const STEPS_PER_READING: usize = 50;
 const EVALUATION_BATCH: usize = 500;
 /// What the learning rate is multiplied by after an epoch: at a constant rate the accuracy wavers round 0.987.
 const DECAY: f64 = 0.7;
@@ -103,29 +104,22 @@ fn run(arguments: &Arguments) -> Result<()> {
     if arguments.epochs == 0 && arguments.eval.is_none() {
         return Err("--epochs is 0; it must be at least 1".into());
     }
-    // Found out now, and not after an epoch.
-    let folder = arguments.checkpoint.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(format!("--checkpoint: there is no folder {}", folder.display()).into());
-    }
-    let mut metrics_file = arguments.metrics.as_deref().map(append_to).transpose()?;
+    let metrics = arguments.metrics.as_deref().map(append_to).transpose()?;
     let mnist = Mnist::open(&arguments.data)?;
     let device = open(arguments)?;
-    let seed = arguments.seed.unwrap_or(0);
+    let resumed = arguments.resume.as_deref().map(Position::read).transpose()?.flatten();
+    let seed = arguments.seed.or(resumed.map(|at| at.seed)).unwrap_or(0);
     device.manual_seed(seed);
     let model = LeNet5::new(&Scope::new(&device))?;
+    let accuracy = StatScores::new(&device, Task::Multiclass(10), &Default::default())?;
+    let mut classify = Supervised::classification().metric(accuracy.report(Score::Accuracy, Average::Micro));
+    let test = ImageLoader::in_order(&mnist.test, &device, EVALUATION_BATCH)?;
 
     if let Some(path) = &arguments.eval {
         weights::load(path, &model, &LoadOptions::default())?;
-        let at = Position::read(path)?;
-        let start = Instant::now();
-        let accuracy = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
-        report(
-            accuracy,
-            at.unwrap_or_default().epoch,
-            mnist.test.len() as f64 / start.elapsed().as_secs_f64(),
-            &device,
-        );
+        let at = Position::read(path)?.unwrap_or_default();
+        let tested = train::evaluate(&model, &mut classify, &test)?;
+        report(tested.scalar("accuracy"), at.epoch, tested.items_per_second(), &device);
         return Ok(());
     }
 
@@ -134,57 +128,28 @@ fn run(arguments: &Arguments) -> Result<()> {
         None => mnist.train.clone(),
     };
     let mut optimizer: Box<dyn Optimizer> = match arguments.optimizer {
-        Kind::Adam => {
-            let options = AdamOptions::default().lr(arguments.lr.unwrap_or(2e-3));
-            Box::new(Adam::new(&model, options)?)
-        }
-        Kind::Sgd => {
-            let options = SgdOptions::default().lr(arguments.lr.unwrap_or(1e-2)).momentum(0.9);
-            Box::new(Sgd::new(&model, options)?)
-        }
+        Kind::Adam => Box::new(Adam::new(&model, AdamOptions::default().lr(arguments.lr.unwrap_or(2e-3)))?),
+        Kind::Sgd => Box::new(Sgd::new(&model, SgdOptions::default().lr(arguments.lr.unwrap_or(1e-2)).momentum(0.9))?),
     };
-    let mut at = Position { seed, ..Position::default() };
+    let decay = LrScheduler::new(&mut optimizer, ExponentialLr::new(DECAY))?;
+    let train = ImageLoader::shuffled(&images, &device, arguments.batch_size, seed)?;
+    let options = TrainerOptions::default().epochs(arguments.epochs).seed(seed);
+    let watch = Watch { images: images.len() as u64, bar: ProgressBar::hidden(), metrics };
+    let mut trainer = Trainer::new(&device, options)?.callback(watch).callback(Scheduled::by_epoch(decay));
+    if let Some(path) = &arguments.checkpoint {
+        trainer = trainer.callback(Checkpoints::at(path));
+    }
     if let Some(path) = &arguments.resume {
-        at = train::load(path, &device, &model, &mut [("optimizer", &mut optimizer)])?;
-        at.seed = arguments.seed.unwrap_or(at.seed);
+        trainer.resume(path, &model, &mut optimizer, &mut classify)?;
         arguments.lr.map_or(Ok(()), |lr| optimizer.set_lr(0, lr))?;
     }
-
-    let (mut trained, mut seconds, mut accuracy) = (0, 0.0, None);
-    while at.epoch < arguments.epochs {
-        let batches = images.shuffled(&device, arguments.batch_size, at.seed, at.epoch)?;
-        let bar = progress(images.len() as u64, at.epoch + 1, arguments.epochs);
-        let epoch = train::epoch(&device, &model, optimizer.as_mut(), batches, |step| {
-            if step.index % STEPS_PER_READING == 0 || step.index + 1 == step.count {
-                bar.set_message(format!("{:.4}", step.loss.item::<f32>()?));
-            }
-            bar.inc(step.images as u64);
-            Ok(())
-        })?;
-        bar.finish();
-        at.epoch += 1;
-        optimizer.set_lr(0, optimizer.lr(0)? * DECAY)?;
-        let share = train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?;
-        eprintln!("epoch {}: loss {:.4}, test accuracy {share:.4}", at.epoch, epoch.loss);
-        if let Some(path) = &arguments.checkpoint {
-            train::save(path, &device, &model, &[("optimizer", &optimizer)], &at)?;
-        }
-        if let Some(file) = &mut metrics_file {
-            writeln!(file, "{}", metrics(at.epoch, &epoch, share, &device))
-                .map_err(|error| format!("--metrics: {error}"))?;
-        }
-        trained += epoch.images;
-        seconds += epoch.elapsed.as_secs_f64();
-        accuracy = Some(share);
+    let fit = trainer.fit(&model, &mut optimizer, &mut classify, &train, Some(&test))?;
+    let mut accuracy = fit.scalar("val/accuracy");
+    if accuracy.is_none() {
+        eprintln!("nothing to train: the checkpoint is at epoch {} of {}", fit.epochs, arguments.epochs);
+        accuracy = train::evaluate(&model, &mut classify, &test)?.scalar("accuracy");
     }
-    let accuracy = match accuracy {
-        Some(accuracy) => accuracy,
-        None => {
-            eprintln!("nothing to train: the checkpoint is at epoch {} of {}", at.epoch, arguments.epochs);
-            train::accuracy(&device, &model, &mnist.test, EVALUATION_BATCH)?
-        }
-    };
-    report(accuracy, at.epoch, if trained > 0 { trained as f64 / seconds } else { 0.0 }, &device);
+    report(accuracy, fit.epochs, fit.items_per_second(), &device);
     Ok(())
 }
 
@@ -204,29 +169,52 @@ fn open(arguments: &Arguments) -> Result<Device> {
     }
 }
 
-fn report(accuracy: f64, epochs: u64, images_per_second: f64, device: &Device) {
+fn report(accuracy: Option<f64>, epochs: u64, images_per_second: f64, device: &Device) {
+    let accuracy = accuracy.unwrap_or_default();
     println!("test accuracy {accuracy:.4} after {epochs} epochs, {images_per_second:.0} images/s on {}", device.name());
 }
 
-fn progress(images: u64, epoch: u64, epochs: u64) -> ProgressBar {
-    let bar = ProgressBar::new(images).with_prefix(format!("epoch {epoch}/{epochs}"));
-    let template = "{prefix} {wide_bar} {pos}/{len} loss {msg} {per_sec} {eta} left";
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+/// Shows a run as it goes: a bar, a line an epoch, and a JSON object an epoch where a file is given.
+struct Watch {
+    /// Images of an epoch.
+    images: u64,
+    bar: ProgressBar,
+    metrics: Option<File>,
 }
 
-fn metrics(number: u64, epoch: &Epoch, accuracy: f64, device: &Device) -> serde_json::Value {
-    serde_json::json!({
-        "epoch": number,
-        "train_loss": epoch.loss,
-        "test_accuracy": accuracy,
-        "images_per_second": epoch.images_per_second(),
-        "first_step_ms": epoch.first_step.as_secs_f64() * 1e3,
-        "step_ms_median": epoch.median_step.as_secs_f64() * 1e3,
-        "peak_device_bytes": device.stats().bytes_peak,
-    })
+impl Callback for Watch {
+    fn on_epoch_start(&mut self, run: &mut Run) -> wgrad::Result<()> {
+        let template = "{prefix} {wide_bar} {pos}/{len} loss {msg} {per_sec} {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let prefix = format!("epoch {}/{}", run.epoch + 1, run.epochs);
+        self.bar = ProgressBar::new(self.images).with_prefix(prefix).with_style(style);
+        Ok(())
+    }
+
+    fn on_step_end(&mut self, run: &mut Run) -> wgrad::Result<()> {
+        if let Some(loss) = run.scalar("train/loss") {
+            self.bar.set_message(format!("{loss:.4}"));
+        }
+        self.bar.inc(run.items as u64);
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, run: &mut Run) -> wgrad::Result<()> {
+        self.bar.finish();
+        let (epoch, number) = (run.epoch + 1, |name| run.scalar(name).unwrap_or(f64::NAN));
+        eprintln!("epoch {epoch}: loss {:.4}, test accuracy {:.4}", number("train/loss"), number("val/accuracy"));
+        let Some(file) = &mut self.metrics else { return Ok(()) };
+        let line = serde_json::json!({
+            "epoch": epoch,
+            "train_loss": number("train/loss"),
+            "test_accuracy": number("val/accuracy"),
+            "images_per_second": number("items/s"),
+            "first_step_ms": number("first_step_ms"),
+            "step_ms_median": number("step_ms"),
+            "peak_device_bytes": run.device.stats().bytes_peak,
+        });
+        writeln!(file, "{line}").map_err(|error| Error::invalid("--metrics", error.to_string()))
+    }
 }
 
 fn append_to(path: &Path) -> Result<File> {

@@ -3,14 +3,15 @@
 use super::run::{Phase, Scalars};
 use super::task::{Outcome, Task};
 use crate::data::Batch;
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::metrics::{Metric, MetricCollection};
 use crate::nn::Module;
 use crate::ops::{CrossEntropyOptions, Reduction};
 
-type OfTwo = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>;
-type OfOne = fn(&Tensor) -> Result<Tensor>;
+type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>;
+type Answer = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
 /// Tasks of labelled images: the model's output for the images of a [`Batch`] is compared with its labels.
 ///
@@ -20,9 +21,10 @@ type OfOne = fn(&Tensor) -> Result<Tensor>;
 /// | [`multi_label`](Supervised::multi_label) | `[N, C]` | `[N, C]` f32 | binary cross entropy | sigmoid |
 /// | [`regression`](Supervised::regression) | any | as the outputs | mean squared error | the outputs |
 /// | [`segmentation`](Supervised::segmentation) | `[N, C, H, W]` | `[N, H, W]` i32 | cross entropy | class of each pixel |
+/// | [`detection`](Supervised::detection) | any | `[N, G, 5]` f32 | the detector's | boxes `[N, M, 6]` |
 ///
-/// Metrics get the answers before softmax and sigmoid, and the labels; those of classification and segmentation get class
-/// numbers, also where labels are mixed.
+/// Metrics get the outputs and the labels; those of a detection get its answers, those of classification and segmentation
+/// class numbers also where labels are mixed, and those of several labels whole numbers.
 ///
 /// ```
 /// use wgrad::CrossEntropyOptions;
@@ -31,10 +33,12 @@ type OfOne = fn(&Tensor) -> Result<Tensor>;
 /// let task = Supervised::classification().loss(move |outputs, labels| outputs.cross_entropy(labels, &smooth));
 /// ```
 pub struct Supervised {
-    loss: OfTwo,
-    answer: OfOne,
+    loss: Loss,
+    answer: Answer,
+    /// True where metrics take answers, and not outputs.
+    measures_answers: bool,
     /// The labels as metrics take them.
-    target: OfOne,
+    target: fn(&Tensor) -> Result<Tensor>,
     training: MetricCollection,
     validation: MetricCollection,
 }
@@ -48,19 +52,28 @@ fn class_numbers(labels: &Tensor) -> Result<Tensor> {
     if labels.dtype().is_float() { labels.argmax(1) } else { Ok(labels.clone()) }
 }
 
+fn whole_numbers(labels: &Tensor) -> Result<Tensor> {
+    labels.round()?.to_dtype(DType::I32)
+}
+
 fn cross_entropy(outputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
     outputs.cross_entropy(labels, &CrossEntropyOptions::default())
 }
 
 impl Supervised {
-    fn new(loss: OfTwo, answer: OfOne, target: OfOne) -> Supervised {
+    fn new(
+        loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static,
+        answer: impl Fn(&Tensor) -> Result<Tensor> + 'static,
+        target: fn(&Tensor) -> Result<Tensor>,
+    ) -> Supervised {
         let metrics = || MetricCollection::new("");
-        Supervised { loss, answer, target, training: metrics(), validation: metrics() }
+        let (loss, answer): (Loss, Answer) = (Box::new(loss), Box::new(answer));
+        Supervised { loss, answer, measures_answers: false, target, training: metrics(), validation: metrics() }
     }
 
     /// One class for each image.
     pub fn classification() -> Supervised {
-        Supervised::new(Box::new(cross_entropy), |outputs| outputs.softmax(1), class_numbers)
+        Supervised::new(cross_entropy, |outputs| outputs.softmax(1), class_numbers)
     }
 
     /// Any number of classes for each image.
@@ -68,18 +81,28 @@ impl Supervised {
         let loss = |outputs: &Tensor, labels: &Tensor| {
             outputs.binary_cross_entropy_with_logits(labels, None, None, Reduction::Mean)
         };
-        Supervised::new(Box::new(loss), Tensor::sigmoid, as_they_are)
+        Supervised::new(loss, Tensor::sigmoid, whole_numbers)
     }
 
     /// Numbers.
     pub fn regression() -> Supervised {
         let loss = |outputs: &Tensor, labels: &Tensor| outputs.mse_loss(labels, Reduction::Mean);
-        Supervised::new(Box::new(loss), as_they_are, as_they_are)
+        Supervised::new(loss, as_they_are, as_they_are)
     }
 
     /// A class for each pixel.
     pub fn segmentation() -> Supervised {
-        Supervised::new(Box::new(cross_entropy), |outputs| outputs.argmax(1), class_numbers)
+        Supervised::new(cross_entropy, |outputs| outputs.argmax(1), class_numbers)
+    }
+
+    /// Boxes. A detector has a loss of its outputs and the labels, and a way from its outputs to boxes `[N, M, 6]`, each with its
+    /// score and the number of its class; rows with a class below 0 are none. Labels `[N, G, 5]` are boxes with class numbers, filled
+    /// up in the same way: what [`MeanAveragePrecision`](crate::metrics::MeanAveragePrecision) takes.
+    pub fn detection(
+        loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static,
+        boxes: impl Fn(&Tensor) -> Result<Tensor> + 'static,
+    ) -> Supervised {
+        Supervised { measures_answers: true, ..Supervised::new(loss, boxes, as_they_are) }
     }
 
     /// Another loss, of outputs and labels: the mean over the items of a batch.
@@ -89,6 +112,15 @@ impl Supervised {
     }
 
     /// A metric of evaluations.
+    ///
+    /// ```
+    /// use wgrad::metrics::{Average, Score, StatScores, Task};
+    /// use wgrad::train::Supervised;
+    /// # let device = wgrad::Device::reference();
+    /// let accuracy = StatScores::new(&device, Task::Multiclass(10), &Default::default())?;
+    /// let task = Supervised::classification().metric(accuracy.report(Score::Accuracy, Average::Micro));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     #[must_use = "it returns the task with the metric"]
     pub fn metric(self, metric: impl Metric + 'static) -> Supervised {
         Supervised { validation: self.validation.with(metric), ..self }
@@ -120,7 +152,9 @@ impl Task for Supervised {
 
     fn update(&mut self, outcome: &Outcome, batch: &Batch, phase: Phase) -> Result<()> {
         let target = (self.target)(&batch.labels)?;
-        self.metrics(phase).update(&outcome.outputs, &target)
+        let outputs = &outcome.outputs;
+        let measured = if self.measures_answers { (self.answer)(outputs)? } else { outputs.clone() };
+        self.metrics(phase).update(&measured, &target)
     }
 
     fn compute(&self, phase: Phase) -> Result<Scalars> {

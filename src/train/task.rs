@@ -21,8 +21,7 @@ pub struct Outcome {
 
 /// What a model is trained for: a loss, and the metrics that tell how good it is.
 ///
-/// [`Supervised`](super::Supervised) holds ready-made ones, [`task`] makes one of a closure, and [`Detection`](super::Detection)
-/// one of several.
+/// [`Supervised`](super::Supervised) holds ready-made ones, and [`task`] makes one of a closure.
 pub trait Task {
     /// A batch, as the loader gives it.
     type Batch;

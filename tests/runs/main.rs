@@ -22,5 +22,6 @@ mod moments;
 mod report;
 mod resume;
 mod setting;
+mod tasks;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
