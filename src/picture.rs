@@ -1,7 +1,9 @@
 //! Images of tensors as PNG files.
 
+#[cfg(feature = "tensorboard")]
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+#[cfg(feature = "tensorboard")]
 use crate::graph::Tensor;
 use crate::number::nearest;
 
@@ -14,6 +16,26 @@ pub(crate) struct Picture {
     pub pixels: Vec<u8>,
 }
 
+impl Picture {
+    /// As a PNG file.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, nearest(self.width), nearest(self.height));
+        encoder.set_color(match self.channels {
+            1 => png::ColorType::Grayscale,
+            2 => png::ColorType::GrayscaleAlpha,
+            3 => png::ColorType::Rgb,
+            _ => png::ColorType::Rgba,
+        });
+        let written = encoder.write_header().and_then(|mut writer| {
+            writer.write_image_data(&self.pixels)?;
+            writer.finish()
+        });
+        written.map(|()| file).map_err(|error| Error::invalid("png", error.to_string()))
+    }
+}
+
+#[cfg(feature = "tensorboard")]
 impl Picture {
     /// The images of `[N, C, H, W]`, read once: floats of 0 to 1, beyond which they are cut, or integers that hold bytes.
     pub fn read(op: &'static str, images: &Tensor) -> Result<Vec<Picture>> {
@@ -54,22 +76,5 @@ impl Picture {
             }
         }
         Some(Picture { width, height, channels, pixels })
-    }
-
-    /// As a PNG file.
-    pub fn png(&self) -> Result<Vec<u8>> {
-        let mut file = Vec::new();
-        let mut encoder = png::Encoder::new(&mut file, nearest(self.width), nearest(self.height));
-        encoder.set_color(match self.channels {
-            1 => png::ColorType::Grayscale,
-            2 => png::ColorType::GrayscaleAlpha,
-            3 => png::ColorType::Rgb,
-            _ => png::ColorType::Rgba,
-        });
-        let written = encoder.write_header().and_then(|mut writer| {
-            writer.write_image_data(&self.pixels)?;
-            writer.finish()
-        });
-        written.map(|()| file).map_err(|error| Error::invalid("png", error.to_string()))
     }
 }

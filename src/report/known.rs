@@ -58,10 +58,13 @@ pub fn reliability(title: &str, bins: &[(f64, f64)]) -> Drawing {
 /// A learning-rate range test, with the rates that it suggests.
 ///
 /// ```
-/// # use wgrad::train::LrCurve;
-/// let lrs = (0..20).map(|step| 1e-5 * 2f64.powi(step)).collect::<Vec<_>>();
-/// let losses: Vec<f64> = lrs.iter().map(|lr| 1.0 / (1.0 + 100.0 * lr) + 0.02 * lr * lr).collect();
-/// let curve = LrCurve { lrs, smoothed: losses.clone(), losses, diverged: false };
+/// # use wgrad::{Device, Tensor, nn::{Linear, Module, Scope}, optim::{Sgd, SgdOptions}, train::LrFinder};
+/// # let device = Device::reference();
+/// # let model = Linear::new(&Scope::new(&device), 4, 1)?;
+/// # let mut sgd = Sgd::new(&model, SgdOptions::default())?;
+/// # let x = Tensor::randn(&device, &[16, 4])?;
+/// # let loss = || model.forward(&x)?.square()?.mean_all();
+/// let curve = LrFinder::default().start_lr(1e-4).end_lr(10.0).steps(40).run(&device, &model, &mut sgd, loss)?;
 /// assert!(wgrad::report::lr_curve(&curve).svg()?.contains("learning rate"));
 /// # Ok::<(), wgrad::Error>(())
 /// ```

@@ -12,7 +12,8 @@ use std::path::Path;
 /// ```text
 /// on_fit_start
 ///   on_epoch_start
-///     on_step_end               after each step of the optimizer
+///     on_gradients              before each step of the optimizer
+///     on_step_end               after it
 ///     [on_validation_start, on_validation_end]
 ///     [on_checkpoint]
 ///   on_epoch_end
@@ -67,6 +68,16 @@ pub trait Callback {
     /// # Errors
     /// The callback's own.
     fn on_epoch_start(&mut self, run: &mut Run) -> Result<()> {
+        let _ = run;
+        Ok(())
+    }
+
+    /// Before a step: the parameters have the gradients that it will take, recorded and not yet computed. Where half precision
+    /// scales the loss, they are scaled, too. `run.batch` and `run.step` are those before the step.
+    ///
+    /// # Errors
+    /// The callback's own.
+    fn on_gradients(&mut self, run: &mut Run) -> Result<()> {
         let _ = run;
         Ok(())
     }

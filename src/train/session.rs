@@ -254,6 +254,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
             (taken, items, last) = (taken + 1, items + outcome.items, Some(outcome.loss));
         }
         let Some(loss) = last else { return Ok(None) };
+        self.tell(Moment { items, ..self.now(&[]) }, |callback, run| callback.on_gradients(run))?;
         self.trainer.stepper.step(&mut *self.optimizer)?;
         self.trainer.progress.batch += taken;
         self.trainer.progress.counts.step += 1;

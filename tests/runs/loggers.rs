@@ -5,7 +5,7 @@ use wgrad::logs::{CsvLog, CsvLogger, JsonLinesLog, JsonLinesLogger, Record};
 use wgrad::nn::{Linear, Scope};
 use wgrad::optim::{Sgd, SgdOptions};
 use wgrad::train::{Callback, Phase, Requests, Run};
-use wgrad::{Device, Error};
+use wgrad::{Device, Error, Tensor};
 
 /// Numbers that live as long as any view of a run.
 fn scalars(list: &[(&str, f64)]) -> &'static [(String, f64)] {
@@ -16,6 +16,7 @@ fn scalars(list: &[(&str, f64)]) -> &'static [(String, f64)] {
 fn run(callback: &mut dyn Callback, folder: Option<&Path>, from: u64, to: u64) -> Result<(), Error> {
     let device = Device::reference();
     let model = Linear::new(&Scope::new(&device), 4, 2).unwrap();
+    model.weight.set_grad(Some(Tensor::ones(&device, &[2, 4]).unwrap())).unwrap();
     let mut sgd = Sgd::new(&model, SgdOptions::default()).unwrap();
     let mut requests = Requests::default();
     let mut run = Run::new(&device, &model, &mut sgd, &mut requests);
@@ -23,6 +24,8 @@ fn run(callback: &mut dyn Callback, folder: Option<&Path>, from: u64, to: u64) -
     callback.on_fit_start(&mut run)?;
     for step in from + 1..=to {
         let value = |value: f64| value + from as f64;
+        (run.epoch, run.batch) = ((step - 1) / 2, (step as usize - 1) % 2);
+        callback.on_gradients(&mut run)?;
         (run.step, run.epoch, run.batch) = (step, (step - 1) / 2, (step as usize - 1) % 2 + 1);
         // The loss is not read after every step.
         let read = scalars(&[("train/loss", value(step as f64)), ("lr", 0.5)]);
@@ -129,7 +132,17 @@ fn event_files_have_numbers_notes_and_histograms() {
             (2, "val/loss", 102.0),
         ]
     );
-    let weights = entries.iter().find(|entry| entry.tag == "parameters/weight").unwrap();
-    let Value::Histogram(bins) = &weights.value else { panic!("{weights:?}") };
-    assert_eq!((bins.len(), bins.iter().map(|bin| bin[2]).sum::<f64>()), (30, 8.0));
+    let bins: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| match &entry.value {
+            Value::Histogram(bins) => {
+                Some((entry.step, entry.tag.as_str(), bins.len(), bins.iter().map(|bin| bin[2]).sum::<f64>()))
+            }
+            _ => None,
+        })
+        .collect();
+    // The bias has no gradient.
+    let expected =
+        [(1, "gradients/weight", 30, 8.0), (2, "parameters/weight", 30, 8.0), (2, "parameters/bias", 30, 2.0)];
+    assert_eq!(bins, expected);
 }

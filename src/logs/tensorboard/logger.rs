@@ -12,7 +12,8 @@ use std::path::PathBuf;
 const BINS: usize = 30;
 
 /// Writes a run for TensorBoard: numbers of steps (`step/loss`), of epochs and validations (`train/loss`, `val/accuracy`),
-/// histograms of the parameters, and the run's notes.
+/// histograms of the parameters, and of the gradients of an epoch's first step, and the run's notes. Where half precision scales the
+/// loss, the gradients are scaled, too.
 ///
 /// A resumed run writes a file more, which replaces the steps that come again.
 ///
@@ -34,6 +35,7 @@ const BINS: usize = 30;
 /// let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
 /// let tags: Vec<String> = tensorboard::read(&file)?.into_iter().map(|entry| entry.tag).collect();
 /// assert!(tags.contains(&"train/loss".to_string()) && tags.contains(&"parameters/1.weight".to_string()));
+/// assert!(tags.contains(&"gradients/1.weight".to_string()));
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Debug)]
@@ -57,7 +59,7 @@ impl TensorBoardLogger {
         TensorBoardLogger { folder: Some(folder.into()), ..self }
     }
 
-    /// Writes histograms after every so many epochs; 0 leaves them out.
+    /// Writes histograms of every so many epochs; 0 leaves them out.
     #[must_use = "it returns the logger with the choice"]
     pub fn histogram_epochs(self, histogram_epochs: u64) -> TensorBoardLogger {
         TensorBoardLogger { histogram_epochs, ..self }
@@ -72,6 +74,10 @@ impl TensorBoardLogger {
     /// Does something with the file, which is there from the start of the run on.
     fn write(&mut self, write: impl FnOnce(&mut SummaryWriter) -> Result<()>) -> Result<()> {
         self.writer.as_mut().map_or(Ok(()), write)
+    }
+
+    fn is_due(&self, run: &Run) -> bool {
+        self.histogram_epochs > 0 && (run.epoch + 1).is_multiple_of(self.histogram_epochs)
     }
 
     fn histograms(&mut self, group: &str, tensors: &[(String, Tensor)], step: u64) -> Result<()> {
@@ -95,6 +101,11 @@ fn add_scalars(writer: &mut SummaryWriter, scalars: &[(String, f64)], step: u64)
     scalars.iter().try_for_each(|(name, value)| writer.add_scalar(name, *value, step))
 }
 
+/// Parameters that are no buffers.
+fn trained(run: &Run) -> impl Iterator<Item = Parameter> + use<> {
+    Parameter::each_once(run.model.parameters()).into_iter().filter(|parameter| !parameter.is_buffer())
+}
+
 impl Callback for TensorBoardLogger {
     fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
         let no_folder =
@@ -104,6 +115,15 @@ impl Callback for TensorBoardLogger {
         let options = SummaryWriterOptions { purge_step, ..SummaryWriterOptions::default() };
         self.writer = Some(SummaryWriter::new(folder, options)?);
         Ok(())
+    }
+
+    fn on_gradients(&mut self, run: &mut Run) -> Result<()> {
+        if run.batch > 0 || !self.is_due(run) {
+            return Ok(());
+        }
+        let gradient = |parameter: Parameter| Some((parameter.name().to_string(), parameter.grad()?));
+        let gradients: Vec<_> = trained(run).filter_map(gradient).collect();
+        self.histograms("gradients", &gradients, run.step + 1)
     }
 
     fn on_step_end(&mut self, run: &mut Run) -> Result<()> {
@@ -119,10 +139,9 @@ impl Callback for TensorBoardLogger {
     fn on_epoch_end(&mut self, run: &mut Run) -> Result<()> {
         self.last = run.scalars.to_vec();
         self.write(|writer| add_scalars(writer, run.scalars, run.step))?;
-        if self.histogram_epochs > 0 && (run.epoch + 1).is_multiple_of(self.histogram_epochs) {
-            let parameters = Parameter::each_once(run.model.parameters()).into_iter();
-            let trained = parameters.filter(|parameter| !parameter.is_buffer());
-            let values: Vec<_> = trained.map(|parameter| (parameter.name().to_string(), parameter.value())).collect();
+        if self.is_due(run) {
+            let values: Vec<_> =
+                trained(run).map(|parameter| (parameter.name().to_string(), parameter.value())).collect();
             self.histograms("parameters", &values, run.step)?;
         }
         self.write(SummaryWriter::flush)
