@@ -19,6 +19,9 @@ pub(crate) const CHECKPOINT: &str = "wgrad.checkpoint";
 /// A count that files from before PyTorch 0.4.1 don't have. Nothing is computed from it, unless a norm has no momentum.
 const COUNT: &str = "num_batches_tracked";
 
+/// Bytes on their way to a device are in the host's memory until they have arrived, so nobody goes on past this many.
+const MOST_ON_THE_WAY: usize = 1 << 26;
+
 options! {
     /// Options of [`load`].
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +146,15 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
     let loaded = found.iter().map(|(parameter, _)| parameter.name().to_string()).collect();
     // Integers may be out of their type's range, so they are first.
     found.sort_by_key(|(parameter, _)| parameter.holds().1.is_float());
+    let mut on_the_way = 0;
     for (parameter, name) in found {
-        let (_, dtype, device) = parameter.holds();
+        let (shape, dtype, device) = parameter.holds();
         parameter.assign(&no_grad(|| reader.read_as(names[name], &device, dtype))?)?;
+        on_the_way += shape.numel() * dtype.size();
+        if on_the_way > MOST_ON_THE_WAY && !device.is_reference() {
+            device.sync()?;
+            on_the_way = 0;
+        }
     }
     Ok(Report { loaded, keys, prefix })
 }
