@@ -4,6 +4,7 @@
 pub mod chains;
 pub mod launches;
 pub mod modules;
+pub mod python;
 pub mod steps;
 
 use std::collections::HashMap;

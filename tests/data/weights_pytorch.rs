@@ -1,38 +1,19 @@
 //! Weights that go to PyTorch and come back, and trained ones that other people's packages hold (`weights_pytorch.py`). They
 //! need a Python that has PyTorch, which `PYTHON` names, and belong to `make test-long`.
 
+use crate::common::python::{ask, is_long};
 use flate2::Crc;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use tempfile::TempDir;
 use wgrad::models::{self, ModelOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::weights::{self, LoadOptions, Reader, SaveOptions};
 use wgrad::{DType, Device, Tensor};
 
-/// Whether `make test-long` asks.
-fn is_long() -> bool {
-    std::env::var_os("WGRAD_TEST_ALL").is_some()
-}
-
-/// The script's answer; `None`, and why, where it has none.
-fn ask(command: &str, folder: &Path) -> Option<Value> {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_string());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/weights_pytorch.py");
-    let output = match Command::new(&python).arg(script).arg(command).arg(folder).output() {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!("{command} was left out: {python}: {error}");
-            return None;
-        }
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    if output.status.code() == Some(3) {
-        eprintln!("{command} was left out: {text}");
-        return None;
-    }
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+/// The script's answer.
+fn answer(command: &str, folder: &Path) -> Option<Value> {
+    let text = ask("data/weights_pytorch.py", &[command.as_ref(), folder.as_os_str()])?;
     Some(serde_json::from_str(&text).unwrap())
 }
 
@@ -60,7 +41,7 @@ fn pytorch_loads_what_was_saved_and_saves_what_is_loaded() {
     weights::save(file("resnet18.safetensors"), &model, &SaveOptions::default()).unwrap();
     weights::save(file("resnet18.npz"), &model, &SaveOptions::default()).unwrap();
     weights::save(file("resnet18_f16.safetensors"), &model, &SaveOptions::default().dtype(DType::F16)).unwrap();
-    let Some(answer) = ask("round-trip", folder.path()) else { return };
+    let Some(answer) = answer("round-trip", folder.path()) else { return };
     let expected: Vec<f64> = serde_json::from_value(answer["logits"].clone()).unwrap();
     let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     let images: Vec<f64> = (0..2 * 3 * 32 * 32).map(|i| (f64::from(i) * 0.7).sin()).collect();
@@ -89,7 +70,7 @@ fn weights_of_packages_are_read_whole() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    let Some(answer) = ask("packages", folder.path()) else { return };
+    let Some(answer) = answer("packages", folder.path()) else { return };
     let files = answer.as_object().unwrap();
     assert_eq!(files.len(), 6);
     for (path, state) in files {

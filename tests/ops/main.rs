@@ -21,6 +21,7 @@ mod harness;
 mod index;
 mod kernels;
 mod large;
+mod networks;
 mod normalization;
 mod operations;
 mod operators;

@@ -4,6 +4,7 @@
 mod attributes;
 mod call;
 mod metrics;
+mod network;
 mod training;
 
 use call::{Call, Operation};
@@ -55,6 +56,8 @@ pub struct Case {
     pub name: String,
     pub op: String,
     args: Vec<(String, Values)>,
+    /// The values of a network, by its names.
+    state: Vec<(String, Values)>,
     attrs: Map<String, Value>,
     outputs: Vec<Values>,
     cotangents: Vec<Option<Values>>,
@@ -184,8 +187,15 @@ impl Case {
         }
         let cotangents =
             (0..count).map(|i| if has_grad { load(file, &format!("{name}.cot.{i}")).ok() } else { None }).collect();
+        let within = format!("{name}.state.");
+        let names = if op.starts_with("models.") { file.names() } else { Vec::new() };
+        let mut keys: Vec<&str> = names.into_iter().filter_map(|key| key.strip_prefix(&within)).collect();
+        keys.sort_unstable();
+        let state = keys.into_iter().map(|key| Ok((key.to_string(), load(file, &format!("{within}{key}"))?)));
+        let state = state.collect::<Result<Vec<(String, Values)>, String>>()?;
         let gradients = args
             .iter()
+            .chain(&state)
             .filter_map(|(arg, _)| load(file, &format!("{name}.grad.{arg}")).ok().map(|g| (arg.clone(), g)))
             .filter(|_| has_grad && !raises)
             .collect();
@@ -199,6 +209,7 @@ impl Case {
             name,
             op,
             args,
+            state,
             attrs,
             outputs,
             cotangents,
@@ -239,7 +250,9 @@ impl Case {
 
     /// Outputs, then the gradients that the file has.
     fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
-        if let Some(results) = training::run(self, device).or_else(|| metrics::run(self, device)) {
+        if let Some(results) =
+            training::run(self, device).or_else(|| metrics::run(self, device)).or_else(|| network::run(self, device))
+        {
             return results;
         }
         let operation = operation(&self.op).ok_or_else(|| Refusal::Unsupported(format!("operation {}", self.op)))?;
