@@ -3,8 +3,11 @@
 //
 // A step may need a statistic of the image as it is by then: the mean of its grey values, the least and the largest value of
 // each channel, or their counts. With STATISTICS, the image's step number `stage` of this kind is the last, and each chunk of
-// an image stores what it comes to there: [images, chunks, 8 + 256 CHANNELS], of which `colour_tables` makes a table,
+// an image stores what it comes to there: [images, chunks, 9 + 256 CHANNELS], of which `colour_tables` makes a table,
 // [images, stages, 256 CHANNELS].
+//
+// A program may begin with the height and width of the image, in the upper left corner: what lies outside stays, and is no part
+// of its statistics.
 //
 // A workgroup takes a chunk of an image. Bytes are whole numbers from 0 to 255, cut after each step as torchvision cuts
 // them; other values reach from 0 to 1. Accumulator: f32.
@@ -25,14 +28,16 @@ const POSTERIZE: u32 = 6u;
 const SOLARIZE: u32 = 7u;
 const GRAYSCALE: u32 = 8u;
 const PERMUTE: u32 = 9u;
+const EXTENT: u32 = 10u;
 // Those from here on need a statistic.
-const CONTRAST: u32 = 10u;
-const AUTOCONTRAST: u32 = 11u;
-const EQUALIZE: u32 = 12u;
+const CONTRAST: u32 = 11u;
+const AUTOCONTRAST: u32 = 12u;
+const EQUALIZE: u32 = 13u;
 
 struct Params {
     images: u32,
     pixels: u32,
+    width: u32,
     // Pixels of a chunk, and chunks of an image.
     chunk: u32,
     chunks: u32,
@@ -52,6 +57,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> output: array<Stored>;
 
 var<workgroup> sums: array<f32, 256>;
+var<workgroup> counted: array<u32, 256>;
 var<workgroup> lows: array<vec3<f32>, 256>;
 var<workgroup> highs: array<vec3<f32>, 256>;
 var<workgroup> counts: array<atomic<u32>, 768>;
@@ -214,6 +220,14 @@ fn step_of(image: u32) -> u32 {
     return 0u;
 }
 
+fn is_inside(pixel: u32, image: u32) -> bool {
+    let at = params.program_offset + image * params.stride;
+    if (program[at] != f32(EXTENT)) {
+        return true;
+    }
+    return (f32(pixel / params.width) < program[at + 1u]) & (f32(pixel % params.width) < program[at + 2u]);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.x + group.y * groups.x;
@@ -230,6 +244,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         workgroupBarrier();
     }
+    var count = 0u;
     var sum = 0.0;
     var low = vec3(3.4028234e38);
     var high = vec3(-3.4028234e38);
@@ -240,13 +255,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             color.y = load_input(at + params.pixels);
             color.z = load_input(at + 2u * params.pixels);
         }
-        color = changed(color, image);
+        let inside = is_inside(pixel, image);
+        if (inside) {
+            color = changed(color, image);
+            count++;
+        }
         if (!STATISTICS) {
             store_output(at, color.x);
             if (CHANNELS == 3u) {
                 store_output(at + params.pixels, color.y);
                 store_output(at + 2u * params.pixels, color.z);
             }
+        } else if (!inside) {
+            continue;
         } else if (code == EQUALIZE) {
             atomicAdd(&counts[byte_of(color.x)], 1u);
             atomicAdd(&counts[256u + byte_of(color.y)], 1u);
@@ -259,28 +280,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     if (STATISTICS) {
         sums[lane] = sum;
+        counted[lane] = count;
         lows[lane] = low;
         highs[lane] = high;
         workgroupBarrier();
         for (var reach = 128u; reach > 0u; reach /= 2u) {
             if (lane < reach) {
                 sums[lane] += sums[lane + reach];
+                counted[lane] += counted[lane + reach];
                 lows[lane] = min(lows[lane], lows[lane + reach]);
                 highs[lane] = max(highs[lane], highs[lane + reach]);
             }
             workgroupBarrier();
         }
-        let partial = row * (8u + 256u * CHANNELS);
+        let partial = row * (9u + 256u * CHANNELS);
         if (lane == 0u) {
             store_output(partial, f32(code));
-            store_output(partial + 1u, sums[0]);
+            store_output(partial + 1u, f32(counted[0]));
+            store_output(partial + 2u, sums[0]);
         }
         if (lane < 3u) {
-            store_output(partial + 2u + lane, lows[0][lane]);
-            store_output(partial + 5u + lane, highs[0][lane]);
+            store_output(partial + 3u + lane, lows[0][lane]);
+            store_output(partial + 6u + lane, highs[0][lane]);
         }
         for (var at = lane; at < 256u * CHANNELS; at += 256u) {
-            store_output(partial + 8u + at, f32(atomicLoad(&counts[at])));
+            store_output(partial + 9u + at, f32(atomicLoad(&counts[at])));
         }
     }
 }

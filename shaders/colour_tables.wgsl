@@ -1,6 +1,6 @@
 // Tables for the steps of `colour` that need a statistic, of what the chunks of the images come to. partials
-// [images, chunks, 8 + 256 CHANNELS] holds of each chunk the step's code, the sum of its grey values, the least and the largest
-// value of three channels, and how often each byte is there; tables [images, stages, 256 CHANNELS].
+// [images, chunks, 9 + 256 CHANNELS] holds of each chunk the step's code, its pixels, the sum of their grey values, the least and
+// the largest value of three channels, and how often each byte is there; tables [images, stages, 256 CHANNELS].
 //
 // A workgroup makes a table, an invocation what a byte becomes. Sums of chunks in order. Accumulators: f32, u32.
 
@@ -8,13 +8,12 @@ const CHANNELS: u32 = 3u;
 // The largest value.
 const BOUND: f32 = 1.0;
 
-const CONTRAST: u32 = 10u;
-const AUTOCONTRAST: u32 = 11u;
-const EQUALIZE: u32 = 12u;
+const CONTRAST: u32 = 11u;
+const AUTOCONTRAST: u32 = 12u;
+const EQUALIZE: u32 = 13u;
 
 struct Params {
     images: u32,
-    pixels: u32,
     chunks: u32,
     stage: u32,
     stages: u32,
@@ -27,11 +26,11 @@ struct Params {
 var<workgroup> counts: array<u32, 768>;
 
 fn partial(image: u32, chunk: u32, word: u32) -> f32 {
-    return partials[(image * params.chunks + chunk) * (8u + 256u * CHANNELS) + word];
+    return partials[(image * params.chunks + chunk) * (9u + 256u * CHANNELS) + word];
 }
 
 // As Pillow equalizes: equally many of a channel's pixels for each byte, all but those of the largest.
-fn equalized(channel: u32, byte: u32) -> f32 {
+fn equalized(channel: u32, byte: u32, pixels: u32) -> f32 {
     var below = 0u;
     var largest = 0u;
     for (var other = 0u; other < 256u; other++) {
@@ -39,7 +38,7 @@ fn equalized(channel: u32, byte: u32) -> f32 {
         below += select(0u, count, other < byte);
         largest = select(largest, count, count > 0u);
     }
-    let step = (params.pixels - largest) / 255u;
+    let step = (pixels - largest) / 255u;
     if (step == 0u) {
         return f32(byte);
     }
@@ -56,30 +55,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var channel = 0u; channel < CHANNELS; channel++) {
         var count = 0u;
         for (var chunk = 0u; chunk < params.chunks; chunk++) {
-            count += u32(partial(image, chunk, 8u + channel * 256u + lane));
+            count += u32(partial(image, chunk, 9u + channel * 256u + lane));
         }
         counts[channel * 256u + lane] = count;
     }
     workgroupBarrier();
     let code = u32(partial(image, 0u, 0u));
+    var pixels = 0u;
+    for (var chunk = 0u; chunk < params.chunks; chunk++) {
+        pixels += u32(partial(image, chunk, 1u));
+    }
     if (code == EQUALIZE) {
         for (var channel = 0u; channel < CHANNELS; channel++) {
-            tables[table + channel * 256u + lane] = equalized(channel, lane);
+            tables[table + channel * 256u + lane] = equalized(channel, lane, pixels);
         }
     }
     if (code == CONTRAST && lane == 0u) {
         var sum = 0.0;
         for (var chunk = 0u; chunk < params.chunks; chunk++) {
-            sum += partial(image, chunk, 1u);
+            sum += partial(image, chunk, 2u);
         }
-        tables[table] = sum / f32(params.pixels);
+        tables[table] = sum / f32(pixels);
     }
     if (code == AUTOCONTRAST && lane < 3u) {
-        var low = partial(image, 0u, 2u + lane);
-        var high = partial(image, 0u, 5u + lane);
+        var low = partial(image, 0u, 3u + lane);
+        var high = partial(image, 0u, 6u + lane);
         for (var chunk = 1u; chunk < params.chunks; chunk++) {
-            low = min(low, partial(image, chunk, 2u + lane));
-            high = max(high, partial(image, chunk, 5u + lane));
+            low = min(low, partial(image, chunk, 3u + lane));
+            high = max(high, partial(image, chunk, 6u + lane));
         }
         let is_even = low >= high;
         tables[table + lane] = select(low, 0.0, is_even);

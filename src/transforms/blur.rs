@@ -37,6 +37,7 @@ impl GaussianBlur {
 
 impl Transform for GaussianBlur {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        views.one_size("GaussianBlur")?;
         let sigma: Vec<f64> = draws.each(|image| image.uniform(self.sigma[0], self.sigma[1]));
         views.change_images(|images| {
             let sigma = Numbers::Each(Tensor::from_f64(images.device(), &sigma, &[sigma.len()])?);
@@ -112,6 +113,7 @@ impl RandomAdjustSharpness {
 
 impl Transform for RandomAdjustSharpness {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
+        views.one_size("RandomAdjustSharpness")?;
         let chosen = draws.each(|image| image.chance(self.p));
         views.among(&chosen, |views| {
             views.change_images(|images| functional::adjust_sharpness(images, self.sharpness_factor))

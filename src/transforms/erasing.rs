@@ -97,8 +97,8 @@ impl RandomErasing {
 
 impl Transform for RandomErasing {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
-        let size = views.size();
-        let rectangles = draws.each(|image| self.rectangle(image, size));
+        let mut sizes = views.sizes().into_iter();
+        let rectangles = draws.each(|image| self.rectangle(image, sizes.next().unwrap_or_default()));
         let keys = noise_keys(draws);
         erased(views, &rectangles, |images| match &self.options.value {
             ErasingValue::Random => noise(images, &keys),
@@ -130,14 +130,15 @@ impl Cutout {
 
 impl Transform for Cutout {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
-        let [height, width] = views.size();
         let reach = self.length / 2;
         let span = |image: &mut Stream, size: usize| {
             let middle = image.below(size);
             let start = middle.saturating_sub(reach);
             [start, (middle + self.length - reach).min(size) - start]
         };
+        let mut sizes = views.sizes().into_iter();
         let rectangles = draws.each(|image| {
+            let [height, width] = sizes.next().unwrap_or_default();
             let ([top, rows], [left, columns]) = (span(image, height), span(image, width));
             [top, left, rows, columns]
         });

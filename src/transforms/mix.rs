@@ -91,6 +91,7 @@ impl Transform for MixUp {
         let op = self.mixing.op;
         views.whole_batch(op)?;
         views.images_alone(op)?;
+        views.one_size(op)?;
         let shares = self.mixing.shares(draws)?;
         views.change_images(|images| {
             if images.dtype() != DType::F32 {
@@ -139,6 +140,7 @@ impl Transform for CutMix {
         let op = self.mixing.op;
         views.whole_batch(op)?;
         views.images_alone(op)?;
+        views.one_size(op)?;
         let size = views.size();
         let mut shares = self.mixing.shares(draws)?.into_iter();
         let rectangles = draws.each(|image| rectangle(image, size, shares.next().unwrap_or(1.0)));

@@ -2,14 +2,22 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::number::nearest;
 use crate::ops::ColourStep;
 
 /// Programs are filled up to a multiple of so many steps, so that batches differ in few sizes, and plans with them.
 const ROUND: usize = 4;
 
-/// Images after a program for each.
-pub(super) fn recoloured(images: &Tensor, programs: &[Vec<ColourStep>]) -> Result<Tensor> {
+/// Images of some heights and widths after a program for each.
+pub(super) fn recoloured(images: &Tensor, sizes: &[[usize; 2]], mut programs: Vec<Vec<ColourStep>>) -> Result<Tensor> {
+    if programs.iter().all(Vec::is_empty) {
+        return Ok(images.clone());
+    }
     let channels = images.shape()[1];
+    if sizes.iter().any(|size| size[..] != images.shape()[2..]) {
+        let extent = |size: [usize; 2]| ColourStep::Extent(size.map(|length| nearest(length as f64)));
+        programs.iter_mut().zip(sizes).for_each(|(program, &size)| program.insert(0, extent(size)));
+    }
     let mut steps = programs.iter().flatten();
     if let Some(step) = steps.find(|step| step.mixes_channels() && !matches!(channels, 1 | 3)) {
         let rule = format!("{step:?} is for images of 1 or 3 channels; got {}", images.shape());

@@ -1,7 +1,9 @@
 //! Some of a batch's images changed, and the others left as they are.
 
 use super::Views;
+use super::functional::Rectangle;
 use crate::error::{Error, Result};
+use crate::graph::Tensor;
 use crate::ops::ColourStep;
 
 impl Views {
@@ -45,18 +47,38 @@ impl Views {
         Err(Error::invalid(op, "it is for images without boxes, masks and key points, which would not go along"))
     }
 
+    /// An error for transforms that look at a pixel's neighbours, where images are of several sizes: past the edge of one lies
+    /// what is no part of it.
+    pub(super) fn one_size(&self, op: &'static str) -> Result<()> {
+        if !self.has_several_sizes() {
+            return Ok(());
+        }
+        let [height, width] = self.size();
+        let rule =
+            format!("images of several sizes in a batch of {height} x {width}; resize or crop them to one first");
+        Err(Error::invalid(op, rule))
+    }
+
+    fn has_several_sizes(&self) -> bool {
+        let size = self.size();
+        self.sizes().iter().any(|&other| other != size)
+    }
+
+    /// The pixels that a transform changes, truth values that broadcast with the images, where these are not all: those of
+    /// selected images, as far as they reach.
+    pub(super) fn changing(&self, images: &Tensor) -> Result<Option<Tensor>> {
+        let selected = self.selected.as_ref().map(|selected| self.column(selected)).transpose()?;
+        if !self.has_several_sizes() {
+            return Ok(selected);
+        }
+        let whole: Vec<[usize; 4]> = self.sizes.iter().map(|size| [0, 0, size[0], size[1]]).collect();
+        let inside = Rectangle::each(images, &whole)?.mask("Views", images)?;
+        selected.map_or(Ok(inside.clone()), |selected| inside.logical_and(&selected)).map(Some)
+    }
+
     /// More steps for the colours of each image. Those of transforms that follow one another are carried out together.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where images are of several sizes and their statistics would be those of what lies outside, too.
     pub(super) fn recolour(&mut self, steps: Vec<Vec<ColourStep>>) -> Result<()> {
         self.sample()?;
-        let size = self.size();
-        let needs_statistic = steps.iter().flatten().any(|step| step.needs_statistic());
-        if needs_statistic && self.sizes.iter().any(|&other| other != size) {
-            let rule = format!("images of several sizes in a batch of {} x {}; resize them first", size[0], size[1]);
-            return Err(Error::invalid("colour", rule));
-        }
         self.colours.resize(self.len(), Vec::new());
         for (image, steps) in steps.into_iter().enumerate() {
             if self.is_selected(image) {

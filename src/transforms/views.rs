@@ -105,7 +105,7 @@ impl Views {
         self.sample()?;
         let programs = std::mem::take(&mut self.colours);
         if !programs.is_empty() {
-            self.images = super::program::recoloured(&self.images, &programs)?;
+            self.images = super::program::recoloured(&self.images, &self.sizes, programs)?;
         }
         Ok(self.images.clone())
     }
@@ -117,10 +117,10 @@ impl Views {
     pub fn change_images(&mut self, change: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
         let before = self.images()?;
         let mut changed = change(&before)?;
-        if let Some(selected) = &self.selected
-            && changed.shape() == before.shape()
+        if changed.shape() == before.shape()
+            && let Some(mask) = self.changing(&before)?
         {
-            changed = self.column(selected)?.where_(&changed, &before)?;
+            changed = mask.where_(&changed, &before.to_dtype(changed.dtype())?)?;
         }
         let (old, new) = (before.shape(), changed.shape());
         if new.len() != 4 || [new[0], new[2], new[3]] != [old[0], old[2], old[3]] {

@@ -11,7 +11,7 @@ use wgrad::transforms::{
     RandomGrayscale, RandomHorizontalFlip, RandomInvert, RandomOrder, RandomPhotometricDistort,
     RandomPhotometricDistortOptions, RandomPosterize, RandomResizedCrop, RandomResizedCropOptions, RandomRotation,
     RandomRotationOptions, RandomSolarize, RandomVerticalFlip, Transform, TrivialAugmentWide,
-    TrivialAugmentWideOptions, Views,
+    TrivialAugmentWideOptions, Views, functional,
 };
 use wgrad::{DType, Device, Error, Result, Tensor};
 
@@ -269,15 +269,52 @@ fn targets_of_images_that_stay_stay() {
     assert!(matches!(policy, Err(Error::Invalid { .. })));
 }
 
+/// An image in the corner of a larger batch becomes what it becomes alone, and what lies outside stays.
 #[test]
-fn images_of_several_sizes_have_no_statistics() {
-    let views = || {
-        let images = Tensor::zeros(&Device::reference(), &[2, 3, 4, 4]).unwrap();
-        Views::new(images).unwrap().with_sizes(vec![[4, 4], [2, 3]]).unwrap()
-    };
-    assert!(RandomInvert::new(1.0).unwrap().apply(&mut views(), &mut Draws::new(0, 0, &[0, 1])).is_ok());
-    let refused = jitter().apply(&mut views(), &mut Draws::new(0, 0, &[0, 1]));
-    assert!(matches!(refused, Err(Error::Invalid { .. })));
+fn images_of_several_sizes_are_changed_each_as_it_is() {
+    let device = Device::reference();
+    let equalize = || RandomEqualize::new(0.5).unwrap();
+    let normalize = || Normalize::new(&[0.5, 0.4, 0.3], &[0.1, 0.2, 0.3]).unwrap();
+    let erasing = || erasing(ErasingValue::Constant(vec![0.7]));
+    let chain = Compose::new().with(jitter()).with(equalize()).with(erasing()).with(normalize());
+    let sizes = [[4, 6], [7, 3], [7, 6]];
+    let mut random = Random(3);
+    let mut canvas = vec![0.0f32; 3 * 3 * 7 * 6];
+    let mut alone = Vec::new();
+    for (image, [height, width]) in sizes.into_iter().enumerate() {
+        let values: Vec<f32> = (0..3 * height * width).map(|_| random.unit() as f32).collect();
+        for (at, &value) in values.iter().enumerate() {
+            let (channel, y, x) = (at / (height * width), at / width % height, at % width);
+            canvas[((image * 3 + channel) * 7 + y) * 6 + x] = value;
+        }
+        let mut views = Views::new(Tensor::from_slice(&device, &values, &[1, 3, height, width]).unwrap()).unwrap();
+        chain.apply(&mut views, &mut Draws::new(4, 0, &[image])).unwrap();
+        alone.push(views.images().unwrap().to_vec::<f32>().unwrap());
+    }
+    let batch = Tensor::from_slice(&device, &canvas, &[3, 3, 7, 6]).unwrap();
+    let mut views = Views::new(batch).unwrap().with_sizes(sizes.to_vec()).unwrap();
+    chain.apply(&mut views, &mut Draws::new(4, 0, &[0, 1, 2])).unwrap();
+    let got = views.images().unwrap().to_vec::<f32>().unwrap();
+    for (at, got) in got.into_iter().enumerate() {
+        let (image, channel, y, x) = (at / 126, at / 42 % 3, at / 6 % 7, at % 6);
+        let [height, width] = sizes[image];
+        let is_inside = y < height && x < width;
+        let expected = if is_inside { alone[image][(channel * height + y) * width + x] } else { 0.0 };
+        assert!((got - expected).abs() < 1e-6, "image {image}, channel {channel}, ({x}, {y}): {got}, {expected}");
+    }
+    for transform in [boxed(GaussianBlur::new(3, [1.0, 1.0]).unwrap()), boxed(rand_augment())] {
+        let refused = transform.apply(&mut views, &mut Draws::new(0, 0, &[0, 1, 2]));
+        assert!(matches!(refused, Err(Error::Invalid { .. })));
+    }
+}
+
+#[test]
+fn numbers_are_as_many_as_images() {
+    let device = Device::reference();
+    let images = Tensor::zeros(&device, &[2, 3, 4, 4]).unwrap();
+    let numbers = Tensor::ones(&device, &[3]).unwrap();
+    assert!(matches!(functional::adjust_brightness(&images, &numbers), Err(Error::Invalid { .. })));
+    assert!(matches!(functional::adjust_sharpness(&images, &numbers), Err(Error::Invalid { .. })));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -49,7 +50,7 @@ impl Colour {
             .bind("program", Operand::Input(1))
             .bind("tables", tables.unwrap_or(Operand::Input(1)))
             .loads("load_input", Operand::Input(0), images.shape.numel())
-            .values(&[count, pixels, chunk, chunks, steps, stride, stage.unwrap_or(0), self.stages])
+            .values(&[count, pixels, images.shape[3], chunk, chunks, steps, stride, stage.unwrap_or(0), self.stages])
             .words([Word::Offset(0), Word::Offset(1)])
             .grid(fold_groups(count * chunks, 1))
             .work(images.shape.numel() * 16 * steps);
@@ -83,7 +84,7 @@ impl Op for Colour {
         let (partials, tables) = (Operand::Temporary(0), Operand::Temporary(1));
         if self.stages > 0 {
             kernels.temporaries =
-                vec![4 * count * chunks * (8 + 256 * channels), 4 * count * self.stages * 256 * channels];
+                vec![4 * count * chunks * (9 + 256 * channels), 4 * count * self.stages * 256 * channels];
         }
         for stage in 0..self.stages {
             let before = (stage > 0).then_some(tables);
@@ -94,7 +95,7 @@ impl Op for Colour {
                 .constant("BOUND", bound)
                 .bind("partials", partials)
                 .bind("tables", tables)
-                .values(&[count, pixels, chunks, stage, self.stages])
+                .values(&[count, chunks, stage, self.stages])
                 .grid(fold_groups(count, 1))
                 .work(count * 256 * (chunks + 256));
             kernels.kernels.push(kernel);
@@ -105,16 +106,25 @@ impl Op for Colour {
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (images, program) = (&inputs[0], &inputs[1]);
         let [channels, steps] = [images.shape[1], program.shape[1]];
-        let pixels = images.shape[2] * images.shape[3];
-        let mut values = Vec::with_capacity(images.values.len());
-        for (at, image) in images.values.chunks_exact((channels * pixels).max(1)).enumerate() {
-            let channels = image.chunks_exact(pixels).map(<[f64]>::to_vec).collect();
-            let mut image = step::Image { channels, bytes: !images.dtype.is_float() };
+        let [height, width] = [images.shape[2], images.shape[3]];
+        let pixels = height * width;
+        let mut values = images.values.clone();
+        for (at, image) in values.chunks_exact_mut((channels * pixels).max(1)).enumerate() {
             let first = if program.shape[0] == 1 { 0 } else { at * steps };
-            for step in first..first + steps {
-                image.step(ColourStep::from_words(&program.values[4 * step..4 * step + 4]));
+            let step = |step: usize| ColourStep::from_words(&program.values[4 * step..4 * step + 4]);
+            let extent = match step(first) {
+                ColourStep::Extent(size) => size.map(nearest::<usize>),
+                _ => [height, width],
+            };
+            let inside: Vec<usize> =
+                (0..pixels).filter(|pixel| pixel / width < extent[0] && pixel % width < extent[1]).collect();
+            let channel = |channel: &[f64]| inside.iter().map(|&pixel| channel[pixel]).collect();
+            let channels = image.chunks_exact(pixels).map(channel).collect();
+            let mut part = step::Image { channels, bytes: !images.dtype.is_float() };
+            (first..first + steps).for_each(|at| part.step(step(at)));
+            for (channel, part) in image.chunks_exact_mut(pixels).zip(part.channels) {
+                inside.iter().zip(part).for_each(|(&pixel, value)| channel[pixel] = value);
             }
-            values.extend(image.channels.concat());
         }
         Ok(vec![HostTensor::new(images.shape, images.dtype, values)])
     }
@@ -213,5 +223,14 @@ pub(super) fn cases() -> Vec<Case> {
         vec![ColourStep::Grayscale, ColourStep::Solarize(0.5), ColourStep::Autocontrast, ColourStep::Equalize],
     ];
     cases.push(case(&[3, 3, 9, 11], mixed));
+    // Smaller than their batch.
+    let small = |size: [f32; 2], step: ColourStep| vec![ColourStep::Extent(size), ColourStep::Invert, step];
+    let parts = vec![
+        small([9.0, 4.0], ColourStep::Contrast(0.7)),
+        small([3.0, 11.0], ColourStep::Autocontrast),
+        small([8.0, 10.0], ColourStep::Equalize),
+        small([9.0, 11.0], ColourStep::Contrast(1.7)),
+    ];
+    cases.push(case(&[4, 3, 9, 11], parts));
     cases
 }

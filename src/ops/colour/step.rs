@@ -22,6 +22,8 @@ pub(crate) enum ColourStep {
     Grayscale,
     /// Where each channel comes from.
     Permute([f32; 3]),
+    /// Height and width, where the image is smaller than its batch: the first step, if at all.
+    Extent([f32; 2]),
     Contrast(f32),
     Autocontrast,
     Equalize,
@@ -41,9 +43,10 @@ impl ColourStep {
             ColourStep::Solarize(threshold) => [7.0, threshold, 0.0, 0.0],
             ColourStep::Grayscale => [8.0, 0.0, 0.0, 0.0],
             ColourStep::Permute([x, y, z]) => [9.0, x, y, z],
-            ColourStep::Contrast(factor) => [10.0, factor, 0.0, 0.0],
-            ColourStep::Autocontrast => [11.0, 0.0, 0.0, 0.0],
-            ColourStep::Equalize => [12.0, 0.0, 0.0, 0.0],
+            ColourStep::Extent([height, width]) => [10.0, height, width, 0.0],
+            ColourStep::Contrast(factor) => [11.0, factor, 0.0, 0.0],
+            ColourStep::Autocontrast => [12.0, 0.0, 0.0, 0.0],
+            ColourStep::Equalize => [13.0, 0.0, 0.0, 0.0],
         }
     }
 
@@ -60,9 +63,10 @@ impl ColourStep {
             7 => ColourStep::Solarize(x),
             8 => ColourStep::Grayscale,
             9 => ColourStep::Permute([x, y, z]),
-            10 => ColourStep::Contrast(x),
-            11 => ColourStep::Autocontrast,
-            12 => ColourStep::Equalize,
+            10 => ColourStep::Extent([x, y]),
+            11 => ColourStep::Contrast(x),
+            12 => ColourStep::Autocontrast,
+            13 => ColourStep::Equalize,
             _ => ColourStep::Identity,
         }
     }
@@ -181,7 +185,7 @@ impl Image {
     /// Carries out a step.
     pub(super) fn step(&mut self, step: ColourStep) {
         match step {
-            ColourStep::Identity => {}
+            ColourStep::Identity | ColourStep::Extent(_) => {}
             // What is grey has no saturation and no hue.
             ColourStep::Saturation(_) | ColourStep::Hue(_) if self.channels.len() == 1 => {}
             ColourStep::Brightness(factor) => self.map(|image, value| image.bounded(value * f64::from(factor))),

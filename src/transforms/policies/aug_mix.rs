@@ -153,6 +153,7 @@ impl AugMix {
 impl Transform for AugMix {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
         views.images_alone("AugMix")?;
+        views.one_size("AugMix")?;
         let size = views.size();
         let mixtures = draws.each(|image| self.mixture(image, size));
         views.change_images(|images| self.mixed(images, &mixtures))

@@ -80,6 +80,7 @@ impl AutoAugment {
 impl Transform for AutoAugment {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
         views.images_alone("AutoAugment")?;
+        views.one_size("AutoAugment")?;
         let size = views.size();
         let pairs = draws.each(|image| self.draw(image, size));
         for at in 0..2 {

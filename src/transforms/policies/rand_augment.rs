@@ -80,6 +80,7 @@ impl RandAugment {
 impl Transform for RandAugment {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
         views.images_alone("RandAugment")?;
+        views.one_size("RandAugment")?;
         let size = views.size();
         for _ in 0..self.num_ops {
             carry_out(views, &draws.each(|image| self.draw(image, size)), &self.moves)?;
@@ -129,6 +130,7 @@ impl TrivialAugmentWide {
 impl Transform for TrivialAugmentWide {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
         views.images_alone("TrivialAugmentWide")?;
+        views.one_size("TrivialAugmentWide")?;
         let size = views.size();
         carry_out(views, &draws.each(|image| self.draw(image, size)), &self.moves)
     }

@@ -87,8 +87,8 @@ fn gaussian_blur(call: &Call, images: &Tensor) -> Result<Tensor, Refusal> {
 
 fn to_dtype(call: &Call, images: &Tensor) -> Result<Tensor, Refusal> {
     let dtype = match call.attr("dtype").and_then(Value::as_str) {
-        Some("float32") => DType::F32,
-        Some("uint8") => DType::I32,
+        Some("float32" | "torch.float32") => DType::F32,
+        Some("uint8" | "torch.uint8") => DType::I32,
         _ => return Err(call.wrong("dtype")),
     };
     Ok(functional::to_dtype(images, dtype, call.flag("scale", false)?)?)
