@@ -163,6 +163,43 @@ pub trait Callback {
     }
 }
 
+/// A callback that its owner asks afterwards, such as [`BestWeights`](super::BestWeights) for its number.
+impl<C: Callback + ?Sized> Callback for &mut C {
+    fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_fit_start(run)
+    }
+    fn on_epoch_start(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_epoch_start(run)
+    }
+    fn on_step_end(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_step_end(run)
+    }
+    fn on_validation_start(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_validation_start(run)
+    }
+    fn on_validation_end(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_validation_end(run)
+    }
+    fn on_epoch_end(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_epoch_end(run)
+    }
+    fn on_checkpoint(&mut self, run: &mut Run, path: &Path) -> Result<()> {
+        (**self).on_checkpoint(run, path)
+    }
+    fn on_fit_end(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_fit_end(run)
+    }
+    fn on_error(&mut self, run: &mut Run, error: &Error) -> Result<()> {
+        (**self).on_error(run, error)
+    }
+    fn on_note(&mut self, run: &mut Run, note: &str) -> Result<()> {
+        (**self).on_note(run, note)
+    }
+    fn state(&mut self) -> Option<&mut dyn State> {
+        (**self).state()
+    }
+}
+
 /// Callbacks in their order.
 ///
 /// ```

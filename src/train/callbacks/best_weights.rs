@@ -2,7 +2,7 @@
 
 use super::Monitor;
 use crate::error::{Error, Result};
-use crate::state::{Numbers, State, number};
+use crate::state::{self, Numbers, State};
 use crate::train::{Callback, Run};
 use crate::weights::{self, SaveOptions};
 use std::path::PathBuf;
@@ -25,18 +25,28 @@ pub struct BestWeights {
     options: SaveOptions,
     path: Option<PathBuf>,
     best: f64,
+    /// The number that decides between equal ones, and what it was at the best.
+    tie: Option<(Monitor, f64)>,
 }
 
 impl BestWeights {
     /// By a number that validations have.
     pub fn new(monitor: Monitor, options: SaveOptions) -> BestWeights {
-        BestWeights { options, path: None, best: monitor.worst(), monitor }
+        BestWeights { options, path: None, best: monitor.worst(), tie: None, monitor }
     }
 
     /// At this path, in place of `best.safetensors` in the folder.
     #[must_use]
     pub fn at(self, path: impl Into<PathBuf>) -> BestWeights {
         BestWeights { path: Some(path.into()), ..self }
+    }
+
+    /// By another number where several validations are as good, as they often are on a few hundred images: `val/loss` behind an
+    /// accuracy.
+    #[must_use]
+    pub fn then(self, monitor: Monitor) -> BestWeights {
+        let worst = monitor.worst();
+        BestWeights { tie: Some((monitor, worst)), ..self }
     }
 
     /// The best number so far; infinite before the first.
@@ -61,9 +71,17 @@ impl Callback for BestWeights {
 
     fn on_validation_end(&mut self, run: &mut Run) -> Result<()> {
         let value = self.monitor.value(OP, run)?;
-        if self.monitor.is_better(value, self.best) {
+        let second = self.tie.as_ref().map(|(monitor, _)| monitor.value(OP, run)).transpose()?;
+        let is_tie_won = || {
+            let decided = self.tie.as_ref().zip(second);
+            decided.is_some_and(|((monitor, best), second)| value == self.best && monitor.is_better(second, *best))
+        };
+        if self.monitor.is_better(value, self.best) || is_tie_won() {
             weights::save(self.path(run)?, run.model, &self.options)?;
             self.best = value;
+            if let Some(((_, best), second)) = self.tie.as_mut().zip(second) {
+                *best = second;
+            }
         }
         Ok(())
     }
@@ -78,13 +96,18 @@ impl State for BestWeights {
         OP
     }
     fn numbers(&self) -> Result<Numbers> {
-        Ok(Numbers::from([("best".to_string(), vec![self.best])]))
+        let tie = self.tie.iter().map(|&(_, best)| best);
+        Ok(Numbers::from([("best".to_string(), [self.best].into_iter().chain(tie).collect())]))
     }
     fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
-        number(OP, numbers, "best", |best| !best.is_nan()).map(drop)
+        state::list(OP, numbers, "best", 1 + self.tie.iter().len(), |best| !best.is_nan()).map(drop)
     }
     fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
-        self.best = number(OP, numbers, "best", |best| !best.is_nan())?;
+        self.check_numbers(numbers)?;
+        self.best = numbers["best"][0];
+        if let Some((_, best)) = &mut self.tie {
+            *best = numbers["best"][1];
+        }
         Ok(())
     }
 }
