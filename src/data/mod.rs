@@ -35,7 +35,7 @@ pub use dataset::{Dataset, Enumerate, Map, Subset, Zip};
 #[cfg(feature = "images")]
 pub use disk::{
     ColorMode, ImageFiles, ImageHeader, MaskFolder, TableColumns, YoloFolder, coco, image_folder, image_table,
-    multi_label_image_table, voc, yolo,
+    images_below, multi_label_image_table, voc, yolo,
 };
 pub use image::{Image, Sample};
 pub use images::Images;

@@ -42,8 +42,12 @@ pub fn image_folder(folder: impl AsRef<Path>, mode: ColorMode) -> Result<ImageFi
     Ok(ImageFiles::new(files, names.collect(), mode))
 }
 
-/// The images of a folder and of those in it, by folder and name.
-pub(super) fn images_below(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The image files of a folder and of those in it, by folder and name.
+///
+/// # Errors
+/// [`Error::File`] where a folder can't be read.
+pub fn images_below(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let folder = folder.as_ref();
     let mut folders = vec![folder.to_path_buf()];
     let mut level = folders.clone();
     for _ in 0..DEEPEST {

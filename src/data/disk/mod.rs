@@ -13,7 +13,7 @@ mod yolo;
 pub use coco::coco;
 pub use decode::{ColorMode, ImageHeader};
 pub use files::ImageFiles;
-pub use folder::image_folder;
+pub use folder::{image_folder, images_below};
 pub use masks::MaskFolder;
 pub use table::{TableColumns, image_table, multi_label_image_table};
 pub use voc::voc;
