@@ -1,6 +1,6 @@
-# Two commands do everything on a fresh machine: `make mnist` and `make test`.
+# Three commands do everything on a fresh machine: `make mnist`, `make train` and `make test`.
 
-.PHONY: mnist test test-long test-swiftshader golden-swiftshader mutants check bench-peers shader-stats portability driver
+.PHONY: mnist train test test-long test-swiftshader golden-swiftshader mutants check bench-peers shader-stats portability driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -12,6 +12,11 @@ FEATURES = --features cli
 # Trains LeNet-5 on MNIST, on the CPU reference where no driver can be had. `make mnist ARGS="--epochs 8"`.
 mnist: driver
 	cargo run --release --example mnist -- $(ARGS)
+
+# Trains a network on a folder of class folders (docs/GUIDE.md). `make train DATA=flowers ARGS="--epochs 30"`.
+train: driver
+	$(if $(DATA),,$(error DATA names a folder of class folders: make train DATA=flowers))
+	cargo run --release $(FEATURES) -- train $(DATA) $(ARGS)
 
 # Tests neither see nor touch what this machine was tuned to.
 test test-long test-swiftshader golden-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wgrad::Result;
@@ -24,7 +24,8 @@ pub struct Source {
     pub channels: Option<Channels>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Channels {
     Grey,
     Rgb,

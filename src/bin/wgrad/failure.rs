@@ -73,3 +73,10 @@ impl From<std::io::Error> for Failure {
         }
     }
 }
+
+/// Of writing values as JSON.
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Failure {
+        Failure::new(format!("JSON: {error}"))
+    }
+}

@@ -7,10 +7,10 @@ use crate::table::Table;
 use clap::Args;
 use serde::Serialize;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use wgrad::Result;
-use wgrad::data::{ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, SequentialSampler};
+use wgrad::data::{ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, SequentialSampler, images_below};
 
 /// Name the class of pictures by a trained network
 #[derive(Args)]
@@ -70,31 +70,22 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
 }
 
-/// The files that are named, and the images in folders that are, by name.
+/// The files that are named, and the images in folders that are.
 fn files(paths: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
-        let fault = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
         if !path.is_dir() {
-            fs::metadata(path).map_err(fault)?;
+            fs::metadata(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
             files.push(path.clone());
             continue;
         }
-        let entries = fs::read_dir(path).map_err(fault)?;
-        let mut inside = entries.map(|entry| Ok(entry.map_err(fault)?.path())).collect::<Outcome<Vec<PathBuf>>>()?;
-        inside.retain(|path| is_image(path));
-        inside.sort();
+        let inside = images_below(path)?;
         if inside.is_empty() {
             return Err(Failure::new(format!("{}: there are no pictures in this folder", path.display())));
         }
-        files.append(&mut inside);
+        files.extend(inside);
     }
     Ok(files)
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"].contains(&&*extension))
 }
 
 /// Files that are read and brought to one size by threads; those that can't be are no errors of the set.

@@ -1,11 +1,9 @@
 //! The folder that a run leaves behind.
 
 use crate::failure::{Failure, Outcome};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 pub const CONFIG: &str = "config.json";
-pub const CLASSES: &str = "classes.txt";
 pub const BEST: &str = "best.safetensors";
 pub const LAST: &str = "last.safetensors";
 
@@ -23,17 +21,11 @@ pub fn next() -> PathBuf {
     numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| PathBuf::from("runs/new"))
 }
 
-/// Makes a folder for a new run, which must not hold one yet.
-pub fn create(folder: &Path) -> Outcome {
+/// Refuses a folder that holds a run already.
+pub fn check_free(folder: &Path) -> Outcome {
     if folder.join(LAST).exists() || folder.join(CONFIG).exists() {
         let message = format!("{} holds a run already", folder.display());
         return Err(Failure::new(message).hint("--resume goes on with it, and --out names another folder"));
     }
-    fs::create_dir_all(folder).map_err(|error| Failure::new(format!("{}: {error}", folder.display())))
-}
-
-/// Writes a small file of the run.
-pub fn write(folder: &Path, name: &str, text: &str) -> Outcome {
-    let path = folder.join(name);
-    fs::write(&path, text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    Ok(())
 }

@@ -146,6 +146,12 @@ impl Survey {
         listed(f, "groups of identical pictures", groups(true))?;
         listed(f, "groups of nearly identical pictures", groups(false))?;
         let is_flagged = |flag: fn(&Group) -> bool| self.duplicates.iter().any(flag);
+        if self.parts.len() == 1 && is_flagged(|group| group.identical) {
+            write!(
+                f,
+                "\nA split may put a picture on both sides, and the validation is too good then; leave one of each."
+            )?;
+        }
         if is_flagged(|group| group.across_parts) {
             write!(f, "\nPictures that are in two parts make the validation too good; leave each in one.")?;
         }

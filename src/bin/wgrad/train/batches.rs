@@ -7,6 +7,7 @@ use wgrad::data::{
     SequentialSampler, stack_images,
 };
 use wgrad::train::{Loader, ResidentLoader};
+use wgrad::transforms::functional::normalize;
 use wgrad::transforms::{Compose, Draws, Transform, Views};
 use wgrad::{Device, Result, Tensor};
 
@@ -88,6 +89,6 @@ impl<'a> Feeder<'a> {
 }
 
 fn normalized(images: &Tensor, normalization: &Normalization) -> Result<Tensor> {
-    let column = |values: &[f32]| Tensor::from_slice(images.device(), values, &[1, values.len(), 1, 1]);
-    images.sub(&column(normalization.mean())?)?.div(&column(normalization.std())?)
+    let numbers = |numbers: &[f32]| numbers.iter().copied().map(f64::from).collect::<Vec<f64>>();
+    normalize(images, &numbers(normalization.mean()), &numbers(normalization.std()))
 }

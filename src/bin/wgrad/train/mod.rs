@@ -3,7 +3,6 @@
 mod arguments;
 mod augment;
 mod batches;
-mod best;
 mod optimizer;
 mod pictures;
 mod plan;
@@ -15,20 +14,23 @@ use crate::collection::Collection;
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::interrupt;
-use crate::run_folder::{self, CLASSES, CONFIG, LAST};
+use crate::run_folder::{self, CONFIG, LAST};
 use batches::Feeder;
-use best::{Best, BestSoFar};
 use plan::Plan;
 use serde_json::{Map, Value, json};
-use settings::Settings;
+use settings::{SETTINGS, Settings};
 use std::path::Path;
 use std::time::Duration;
 use wgrad::amp::AutocastOptions;
+use wgrad::data::Dataset;
 use wgrad::logs::tensorboard::TensorBoardLogger;
 use wgrad::logs::{CsvLogger, JsonLinesLogger, Progress};
+use wgrad::report::{Answers, ReportWriter};
 use wgrad::train::{
-    Checkpoints, EarlyStopping, Estimate, Fit, Loader, Monitor, Scheduled, TimeLimit, Trainer, TrainerOptions,
+    BestWeights, Checkpoints, Config, EarlyStopping, Estimate, Fit, Loader, Monitor, Scheduled, TimeLimit, Trainer,
+    TrainerOptions,
 };
+use wgrad::weights::SaveOptions;
 
 /// Steps between two readings of the loss.
 const READ_EVERY: u64 = 10;
@@ -40,19 +42,26 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
         true => Settings::resumed(&folder, arguments)?,
         false => Settings::new(arguments)?,
     };
-    let collection = Collection::open(&arguments.source, settings.channels())?;
-    let plan = Plan::new(settings, &collection, arguments.workers, context)?;
     match arguments.resume {
         true => context.note(format!("going on with {}", folder.display())),
-        false => run_folder::create(&folder)?,
+        false => run_folder::check_free(&folder)?,
     }
-    run_folder::write(&folder, CONFIG, &plan.config()?)?;
-    run_folder::write(&folder, CLASSES, &(plan.pictures.classes.join("\n") + "\n"))?;
+    let collection = Collection::open(&arguments.source, settings.wanted_channels())?;
+    let plan = Plan::new(settings, &collection, arguments.workers, arguments.resume.then_some(&*folder), context)?;
     context.note(plan.described(&collection));
 
-    let (best, so_far) = Best::new(plan.metadata());
+    let weights = SaveOptions::default().metadata(plan.metadata());
+    let mut best = BestWeights::new(Monitor::max("val/accuracy"), weights).then(Monitor::min("val/loss"));
+    let config = Config::default().with(SETTINGS, &plan.settings)?.classes(plan.pictures.classes.clone());
     let augment = plan.augment()?;
-    let Plan { device, settings, pictures, batch_size, model, mut optimizer, mut task, workers } = plan;
+    let Plan { device, settings, pictures, batch_size, model, mut optimizer, task, workers } = plan;
+    let answers = Answers::new(pictures.classes.clone());
+    let shown = pictures.val.set();
+    let report = ReportWriter::new(format!("{} on {}", settings.model, settings.data))
+        .answers(&answers)
+        .images(move |item| Ok(shown.get(item)?.image))
+        .configuration(settings.listed()?);
+    let mut task = task.metric(answers);
     let feeder = Feeder { device: &device, pictures: &pictures, workers, seed: settings.seed };
     let (train, val) = (feeder.train(batch_size, augment)?, feeder.val(batch_size)?);
     let options = TrainerOptions {
@@ -67,13 +76,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let schedule = optimizer::schedule(&settings, &mut *optimizer, steps)?;
     let mut trainer = Trainer::new(&device, options)?
         .callback(Scheduled::by_step(schedule))
-        .callback(best)
+        .callback(config)
+        .callback(&mut best)
         .callback(Checkpoints::default())
         .callback(stop.clone())
         .callback(Estimate::default())
         .callback(CsvLogger::new())
         .callback(JsonLinesLogger::new())
         .callback(TensorBoardLogger::new())
+        .callback(report)
         .callback(if context.is_quiet() { Progress::quiet() } else { Progress::new() });
     if let Some(epochs) = settings.early_stop {
         trainer = trainer.callback(EarlyStopping::new(Monitor::min("val/loss")).patience(epochs));
@@ -88,7 +99,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
         true => trainer.fit(&*model, &mut *optimizer, &mut task, &train.overfit(1), None),
         false => trainer.fit(&*model, &mut *optimizer, &mut task, &train, Some(&val)),
     }?;
-    finish(&fit, &so_far, &folder, arguments, context)?;
+    drop(trainer);
+    let best = Some(best.best()).filter(|best| best.is_finite());
+    finish(&fit, best, &folder, arguments, context)?;
     match stop.is_requested() {
         true => Err(interrupt::failure(&resume_line(&folder, arguments))),
         false => Ok(()),
@@ -105,7 +118,7 @@ pub fn validated(folder: &Path, collection: &Collection) -> Outcome<Option<Vec<u
 }
 
 /// Tells what came out, and what to do with it.
-fn finish(fit: &Fit, best: &BestSoFar, folder: &Path, arguments: &Arguments, context: &Context) -> Outcome {
+fn finish(fit: &Fit, best: Option<f64>, folder: &Path, arguments: &Arguments, context: &Context) -> Outcome {
     if context.json() {
         let scalars: Map<String, Value> =
             fit.scalars.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
@@ -115,17 +128,19 @@ fn finish(fit: &Fit, best: &BestSoFar, folder: &Path, arguments: &Arguments, con
             "steps": fit.steps,
             "images_per_second": fit.items_per_second(),
             "last": scalars,
-            "best": best.borrow().as_ref().map(|best| json!({ "epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss })),
+            "best": { "accuracy": best },
             "stopped": fit.stopped,
         }));
     }
-    if let Some(best) = &*best.borrow() {
-        let text = format!("validation accuracy {:.4} after epoch {} of {}", best.accuracy, best.epoch, fit.epochs);
-        context.answer(format!("{text}, {:.0} images/s, in {}", fit.items_per_second(), folder.display()))?;
-    }
-    let folder_text = folder.display();
+    let (folder_text, rate) = (folder.display(), fit.items_per_second());
+    let Some(best) = best else {
+        // One batch was learned by heart, or the run was interrupted before the first validation.
+        let Some(loss) = fit.scalar("train/loss") else { return Ok(()) };
+        return context.answer(format!("training loss {loss:.4} after {} epochs, {rate:.0} images/s", fit.epochs));
+    };
+    context.answer(format!("validation accuracy {best:.4} at best in {} epochs, {rate:.0} images/s", fit.epochs))?;
     context.note(format!(
-        "\nnext:\n  wgrad predict {folder_text} PICTURE...\n  wgrad evaluate {folder_text} {}\n  {} --epochs {}",
+        "\nnext:\n  open {folder_text}/report.html\n  wgrad predict {folder_text} PICTURE...\n  wgrad evaluate {folder_text} {}\n  {} --epochs {}",
         arguments.source.data,
         resume_line(folder, arguments),
         2 * fit.epochs.max(1),

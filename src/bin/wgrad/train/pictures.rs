@@ -64,7 +64,7 @@ impl Pictures {
         given: Option<Normalization>,
         context: &Context,
     ) -> Outcome<Pictures> {
-        let size = settings.size.map_or_else(|| size(&collection.train), Ok)?;
+        let size = settings.size.unwrap_or_else(|| size(&collection.train));
         let sides = split(collection, settings)?.map(|(part, indices)| {
             let labels: Vec<i32> = indices.iter().map(|&index| part.labels()[index]).collect();
             Ok::<_, Failure>((Fitted { set: part.clone().subset(indices)?, size }, labels))
@@ -118,7 +118,7 @@ pub fn split<'a>(collection: &'a Collection, settings: &Settings) -> Outcome<[Si
 }
 
 /// The size of a network's images: that of the pictures where they are small.
-fn size(part: &Part) -> Outcome<usize> {
+fn size(part: &Part) -> usize {
     let some = (0..part.len()).step_by(part.len().div_ceil(256).max(1));
     let shortest = |index: usize| match part.path(index) {
         Some(path) => ImageHeader::read(path).ok().and_then(|header| header.size.into_iter().min()),
@@ -127,10 +127,10 @@ fn size(part: &Part) -> Outcome<usize> {
     let mut sides: Vec<usize> = some.filter_map(shortest).collect();
     sides.sort_unstable();
     let median = sides[..].get(sides.len() / 2).copied().unwrap_or(PHOTOGRAPH);
-    Ok(match median {
+    match median {
         0..=SMALL => median.max(8).next_multiple_of(4),
         _ => median.next_multiple_of(32).min(PHOTOGRAPH),
-    })
+    }
 }
 
 /// Reads pictures into memory by threads; those that can't be read are left out, and listed.

@@ -5,9 +5,11 @@ use super::batches::Feeder;
 use super::pictures::Pictures;
 use super::settings::Settings;
 use super::{augment, optimizer};
-use crate::collection::Collection;
+use crate::collection::{Channels, Collection};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::run_folder::BEST;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use wgrad::data::class_weights;
@@ -15,10 +17,10 @@ use wgrad::metrics::{self, Average, ClassificationOptions, Score, StatScores};
 use wgrad::models::{self, ModelOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::Optimizer;
-use wgrad::train::{Loader, LrFinder, Supervised, Task};
+use wgrad::train::{BatchSizeFinder, Loader, LrFinder, Supervised, Task};
 use wgrad::transforms::Compose;
 use wgrad::weights::{self, LoadOptions, Metadata};
-use wgrad::{CrossEntropyOptions, Device, Result, Tensor};
+use wgrad::{CrossEntropyOptions, Device, Error, Result, Tensor};
 
 /// The largest class is so many times as large as the smallest where weights make up for it.
 const UNEQUAL: usize = 2;
@@ -38,27 +40,39 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A run that is resumed in a folder has its weights and its normalization from there.
     pub fn new(
         mut settings: Settings,
         collection: &Collection,
         workers: Option<usize>,
+        resumed: Option<&Path>,
         context: &Context,
     ) -> Outcome<Plan> {
-        let given =
-            settings.weights.as_ref().and_then(|path| Metadata::read(path).ok()).and_then(|about| about.normalization);
+        let start = match resumed {
+            Some(folder) => Some(folder.join(BEST)),
+            None => settings.weights.clone(),
+        };
+        let given = start.and_then(|path| Metadata::read(path).ok()).and_then(|about| about.normalization);
         let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
         let device = context.device()?;
         device.manual_seed(settings.seed);
         let pictures = Pictures::read(collection, &settings, workers, given, context)?;
         settings.size = Some(pictures.size);
-        let model = model(&settings, &pictures, &device, context)?;
-        let batch_size = match settings.batch_size {
-            Auto::Value(batch_size) => batch_size,
-            Auto::Auto => batch_size(pictures.train.labels().len()),
-        };
+        settings.channels = Channels::of(pictures.channels);
+        let model = models::by_name(&settings.model, &Scope::new(&device), &options(&pictures))
+            .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
+        if let Some(path) = settings.weights.as_ref().filter(|_| resumed.is_none()) {
+            load(&*model, path, context)?;
+        }
+        settings.freeze.iter().try_for_each(|pattern| freeze(&*model, pattern))?;
         let task = task(&settings, &pictures, &device)?;
         let first = if let Auto::Value(lr) = settings.lr { lr } else { 1e-3 };
-        let optimizer = optimizer::build(&settings, &*model, first)?;
+        let mut optimizer = optimizer::build(&settings, &*model, first)?;
+        let batch_size = match settings.batch_size {
+            Auto::Value(batch_size) => batch_size,
+            Auto::Auto => batch_size(&device, &*model, &mut *optimizer, &pictures)?,
+        };
+        settings.batch_size = Auto::Value(batch_size);
         let mut plan = Plan { device, settings, pictures, batch_size, model, optimizer, task, workers };
         if plan.settings.lr == Auto::Auto {
             plan.find_lr(context)?;
@@ -67,11 +81,11 @@ impl Plan {
     }
 
     /// The random changes; none where one batch is to be learned by heart.
-    pub fn augment(&self) -> Result<Arc<Compose>> {
+    pub fn augment(&self) -> Outcome<Arc<Compose>> {
         let Plan { settings, pictures, .. } = self;
         Ok(Arc::new(match settings.overfit_one_batch {
             true => Compose::new(),
-            false => augment::compose(settings, pictures.channels, pictures.size)?,
+            false => augment::compose(settings, &pictures.normalization, pictures.size)?,
         }))
     }
 
@@ -80,11 +94,6 @@ impl Plan {
         Metadata::new(&self.settings.model, options(&self.pictures))
             .with_classes(self.pictures.classes.clone())
             .with_normalization(self.pictures.normalization.clone())
-    }
-
-    /// The settings as `config.json` holds them.
-    pub fn config(&self) -> Outcome<String> {
-        serde_json::to_string_pretty(&self.settings).map_err(Failure::new)
     }
 
     /// The plan in a few lines.
@@ -97,7 +106,7 @@ impl Plan {
         format!(
             "{}: {} classes, {train} pictures to train on and {val} to validate on, as {} x {} x {}\n\
              {}: {:.2} million parameters to train on {}\n\
-             {} epochs of {} steps of {}, learning rate {lr:.2e}",
+             {} epochs in batches of {}, learning rate {lr:.2e}",
             collection.layout.name(),
             pictures.classes.len(),
             pictures.channels,
@@ -107,7 +116,6 @@ impl Plan {
             numbers.sum::<usize>() as f64 / 1e6,
             self.device.name(),
             settings.epochs,
-            train.div_ceil(self.batch_size),
             self.batch_size,
         )
     }
@@ -142,34 +150,42 @@ fn options(pictures: &Pictures) -> ModelOptions {
     ModelOptions::default().classes(pictures.classes.len()).channels(pictures.channels).size(pictures.size)
 }
 
-fn batch_size(pictures: usize) -> usize {
+/// A batch of which an epoch has some, or the largest that fits into memory where that does not.
+fn batch_size(
+    device: &Device,
+    model: &dyn Module,
+    optimizer: &mut dyn Optimizer,
+    pictures: &Pictures,
+) -> Result<usize> {
     let (least, most) = BATCH_SIZES;
-    (pictures / STEPS).max(1).next_power_of_two().clamp(least, most)
+    let wanted = (pictures.train.labels().len() / STEPS).max(1).next_power_of_two().clamp(least, most);
+    let loss = |size: usize| {
+        let shape = [size, pictures.channels, pictures.size, pictures.size];
+        model.forward(&Tensor::zeros(device, &shape)?)?.square()?.mean_all()
+    };
+    match BatchSizeFinder::default().smallest(wanted).largest(wanted).run(device, model, optimizer, loss) {
+        Err(Error::OutOfMemory { .. } | Error::TooLarge { .. } | Error::StateUnknown { .. }) => {
+            BatchSizeFinder::default().smallest(1).largest(wanted).run(device, model, optimizer, loss)
+        }
+        found => found,
+    }
 }
 
-/// The network with the weights that were given, and without training for what is frozen.
-fn model(settings: &Settings, pictures: &Pictures, device: &Device, context: &Context) -> Outcome<Box<dyn Module>> {
-    let model = models::by_name(&settings.model, &Scope::new(device), &options(pictures))
-        .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
-    if let Some(path) = &settings.weights {
-        let report = weights::load(path, &*model, &LoadOptions::default().partial(true))?;
-        let all = model.parameters().len();
-        context.note(format!("{}: {} of {all} tensors", path.display(), report.loaded.len()));
-        if !report.keys.is_empty() {
-            context.note(format!("  {}", report.keys));
-        }
+/// Loads what fits of a file of weights, and tells of the rest.
+fn load(model: &dyn Module, path: &Path, context: &Context) -> Outcome {
+    let report = weights::load(path, model, &LoadOptions::default().partial(true))?;
+    context.note(format!("{}: {} of {} tensors", path.display(), report.loaded.len(), model.parameters().len()));
+    if !report.keys.is_empty() {
+        context.note(format!("  {}", report.keys));
     }
-    for pattern in &settings.freeze {
-        match pattern.as_str() {
-            "backbone" => freeze_backbone(&*model)?,
-            pattern => model.freeze(pattern)?,
-        }
-    }
-    Ok(model)
+    Ok(())
 }
 
-/// Freezes all but the layer that the last parameter belongs to.
-fn freeze_backbone(model: &dyn Module) -> Result<()> {
+/// Freezes the parameters of a pattern, or all but the layer that the last one belongs to.
+fn freeze(model: &dyn Module, pattern: &str) -> Result<()> {
+    if pattern != "backbone" {
+        return model.freeze(pattern);
+    }
     let parameters = model.parameters();
     let Some(last) = parameters.iter().rfind(|parameter| !parameter.is_buffer()) else { return Ok(()) };
     let layer = last.name().rsplit_once('.').map_or("", |(layer, _)| layer);

@@ -1,19 +1,23 @@
-//! What a run does: the options, with defaults for those that were not given. It is the run's `config.json`.
+//! What a run does: the options, with defaults for those that were not given. They are a part of the run's `config.json`.
 
 use super::arguments::{Arguments, Augment, Auto, ClassWeights, Duration, OptimizerKind, Schedule};
 use crate::collection::Channels;
 use crate::failure::{Failure, Outcome};
 use crate::run_folder::CONFIG;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wgrad::weights::Metadata;
 
+/// Their name in `config.json`.
+pub const SETTINGS: &str = "settings";
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
-    /// The version that wrote the file.
-    pub version: String,
     pub data: String,
+    /// `None` until the pictures are known, as `size` is.
+    pub channels: Option<Channels>,
     pub model: String,
     pub weights: Option<PathBuf>,
     pub freeze: Vec<String>,
@@ -49,8 +53,8 @@ impl Settings {
         };
         let lr = if arguments.weights.is_some() { lr / 10.0 } else { lr };
         let settings = Settings {
-            version: env!("CARGO_PKG_VERSION").to_string(),
             data: arguments.source.data.clone(),
+            channels: None,
             model: "resnet18".to_string(),
             weights: arguments.weights.clone(),
             freeze: Vec::new(),
@@ -89,17 +93,30 @@ impl Settings {
                 .hint("it is a run's folder where `wgrad train` began a run")
         };
         let text = fs::read_to_string(&path).map_err(|error| fault(&error))?;
-        serde_json::from_str(&text).map_err(|error| fault(&error))
+        let config: Value = serde_json::from_str(&text).map_err(|error| fault(&error))?;
+        Settings::deserialize(&config[SETTINGS]).map_err(|error| fault(&error))
     }
 
-    /// The channels that weights are for, where training begins with some that say so.
-    pub fn channels(&self) -> Option<Channels> {
+    /// The channels that were asked for, or those that weights are for, where training begins with some that say so.
+    pub fn wanted_channels(&self) -> Option<Channels> {
+        if self.channels.is_some() {
+            return self.channels;
+        }
         let about = Metadata::read(self.weights.as_ref()?).ok()?;
         Channels::of(about.options.channels)
     }
 
+    /// Names and values of those that are set.
+    pub fn listed(&self) -> Outcome<Vec<(String, String)>> {
+        let settings: Map<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        let set = settings.iter().filter(|(_, value)| !value.is_null());
+        Ok(set.map(|(name, value)| (name.clone(), text(value))).collect())
+    }
+
     fn with(self, given: &Arguments) -> Outcome<Settings> {
         let settings = Settings {
+            channels: given.source.channels.or(self.channels),
             model: given.model.clone().unwrap_or(self.model),
             freeze: if given.freeze.is_empty() { self.freeze } else { given.freeze.clone() },
             epochs: given.epochs.unwrap_or(self.epochs),
