@@ -226,6 +226,9 @@ mod tests {
     use super::super::moments::{check, check_frequency, drawn};
     use super::*;
 
+    /// One of the numbers of an affine transform.
+    type Number = fn(&AffineNumbers) -> f64;
+
     /// The mean and the deviation of numbers that are even between two.
     fn even(low: f64, high: f64) -> (f64, f64) {
         ((low + high) / 2.0, (high - low) / 12.0f64.sqrt())
@@ -237,7 +240,7 @@ mod tests {
             RandomAffineOptions::default().translate([0.1, 0.3]).scale([0.5, 1.5]).shear([-5.0, 5.0, 10.0, 20.0]);
         let affine = RandomAffine::new([-30.0, 30.0], options).unwrap();
         let numbers = drawn(|image| affine.numbers(image, [48, 64]));
-        let all: [(&str, fn(&AffineNumbers) -> f64, (f64, f64)); 6] = [
+        let all: [(&str, Number, (f64, f64)); 6] = [
             ("angle", |n| n.angle, even(-30.0, 30.0)),
             ("x", |n| n.translate[0], even(-6.4, 6.4)),
             ("y", |n| n.translate[1], even(-14.4, 14.4)),
