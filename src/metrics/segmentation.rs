@@ -95,6 +95,11 @@ fn mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     sum / weights
 }
 
+fn accuracy(counts: &Counts) -> f64 {
+    let (right, all) = (counts.true_positives.iter().sum::<u64>(), counts.support().into_iter().sum::<u64>());
+    right as f64 / all as f64
+}
+
 fn plain(values: &[f64]) -> f64 {
     mean(values.iter().map(|&value| (value, 1.0)))
 }
@@ -134,8 +139,7 @@ impl SegmentationScores {
     }
 
     /// The pixels of each class that counts, of each image or of all.
-    fn groups(&self) -> Result<Vec<Vec<Pixels>>> {
-        let counts = self.pixels.counts()?;
+    fn groups(&self, counts: &Counts) -> Vec<Vec<Pixels>> {
         let of = |at: usize| Pixels {
             both: counts.true_positives[at] as f64,
             predicted: (counts.true_positives[at] + counts.false_positives[at]) as f64,
@@ -143,7 +147,7 @@ impl SegmentationScores {
         };
         let groups = counts.true_positives.len() / self.classes;
         let group = |group: usize| (self.first()..self.classes).map(|class| of(group * self.classes + class)).collect();
-        Ok((0..groups).map(group).collect())
+        (0..groups).map(group).collect()
     }
 
     /// The share of pixels whose class is right; NaN of none.
@@ -151,9 +155,7 @@ impl SegmentationScores {
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.
     pub fn pixel_accuracy(&self) -> Result<f64> {
-        let Counts { true_positives, false_negatives, .. } = self.pixels.counts()?;
-        let (right, wrong) = (true_positives.iter().sum::<u64>(), false_negatives.iter().sum::<u64>());
-        Ok(right as f64 / (right + wrong) as f64)
+        Ok(accuracy(&self.pixels.counts()?))
     }
 
     /// Intersection over union of each class that counts, of each image after the other or of all; NaN where the class is nowhere
@@ -162,7 +164,7 @@ impl SegmentationScores {
     /// # Errors
     /// As [`pixel_accuracy`](SegmentationScores::pixel_accuracy).
     pub fn iou(&self) -> Result<Vec<f64>> {
-        Ok(self.groups()?.into_iter().flatten().map(Pixels::iou).collect())
+        Ok(self.groups(&self.pixels.counts()?).into_iter().flatten().map(Pixels::iou).collect())
     }
 
     /// The mean of intersection over union over the classes that are there, of each image or of all.
@@ -170,7 +172,11 @@ impl SegmentationScores {
     /// # Errors
     /// As [`pixel_accuracy`](SegmentationScores::pixel_accuracy).
     pub fn mean_iou(&self) -> Result<Vec<f64>> {
-        Ok(self.groups()?.iter().map(|group| mean(group.iter().map(|of| (of.iou(), 1.0)))).collect())
+        Ok(self
+            .groups(&self.pixels.counts()?)
+            .iter()
+            .map(|group| mean(group.iter().map(|of| (of.iou(), 1.0))))
+            .collect())
     }
 
     /// The Dice score of each image or of all: one number, or with [`Average::None`] one for each class that counts.
@@ -191,7 +197,7 @@ impl SegmentationScores {
                 vec![group.iter().fold(Pixels::default(), add).dice()]
             }
         };
-        Ok(self.groups()?.into_iter().flat_map(score).collect())
+        Ok(self.groups(&self.pixels.counts()?).into_iter().flat_map(score).collect())
     }
 }
 
@@ -201,13 +207,14 @@ impl Metric for SegmentationScores {
     }
 
     fn compute(&self) -> Result<Vec<(String, f64)>> {
-        let groups = self.groups()?;
+        let counts = self.pixels.counts()?;
+        let groups = self.groups(&counts);
         let over_images =
             |score: &dyn Fn(&[Pixels]) -> f64| plain(&groups.iter().map(|group| score(group)).collect::<Vec<_>>());
         let over_classes =
             |score: fn(Pixels) -> f64| over_images(&|group| mean(group.iter().map(|&of| (score(of), 1.0))));
         let mut values = vec![
-            ("pixel_accuracy".to_string(), self.pixel_accuracy()?),
+            ("pixel_accuracy".to_string(), accuracy(&counts)),
             ("mean_iou".to_string(), over_classes(Pixels::iou)),
             ("dice_score".to_string(), over_classes(Pixels::dice)),
         ];

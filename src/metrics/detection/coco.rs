@@ -110,7 +110,7 @@ struct ClassCurves {
 ///   area (0 where it is the box's).
 ///
 /// Rows with a class below 0 fill up a batch and count for nothing. Tensors stay on the device until [`Metric::compute`], which
-/// matches them on the host: of 5,000 images with 100 detections each that takes less time than finding them.
+/// matches them on the host.
 ///
 /// Scores are -1 where there was nothing to find, and classes without objects don't count. Where pycocotools is told other
 /// `maxDets` than up to 100, its summary answers -1 for the mean; here it is that of the last. Computed as `map`, `map_50`, `map_75`,
