@@ -5,7 +5,7 @@ mod common;
 
 use common::steps::software;
 use std::time::{Duration, Instant};
-use wgrad::models::ResNet18;
+use wgrad::models::{ResNet, ResNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Tensor};
@@ -40,7 +40,7 @@ fn resident() -> usize {
 }
 
 fn train(device: &Device, sizes: usize) -> Vec<Taken> {
-    let net = ResNet18::cifar(&Scope::new(device), 10).unwrap();
+    let net = ResNet::new(&Scope::new(device), &ResNetOptions::resnet18_cifar().classes(10)).unwrap();
     let mut sgd = Sgd::new(net.parameters(), SgdOptions::default().lr(0.01)).unwrap();
     let mut step = |[height, width]: [usize; 2]| {
         let start = Instant::now();

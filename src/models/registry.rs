@@ -1,6 +1,6 @@
 //! Networks by name.
 
-use super::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
+use super::*;
 use crate::error::{Error, Result};
 use crate::nn::{Module, Scope};
 use crate::number::nearest;
@@ -59,6 +59,14 @@ impl ModelOptions {
         self.other.get(name).copied().unwrap_or(default)
     }
 
+    /// The side of square images.
+    fn side(&self, network: &'static str) -> Result<usize> {
+        match self.size {
+            [height, width] if height == width => Ok(height),
+            [height, width] => Err(Error::invalid(network, format!("it takes square images, not {height} x {width}"))),
+        }
+    }
+
     fn count(&self, network: &'static str, name: &str, default: usize) -> Result<usize> {
         let value = self.number(name, default as f64);
         if value.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&value) {
@@ -70,8 +78,104 @@ impl ModelOptions {
 
 type Build = fn(&'static str, &Scope, &ModelOptions) -> Result<Box<dyn Module>>;
 
-/// The networks that are known by name, in the order of their names.
-const NETWORKS: &[(&str, Build)] = &[
+/// The names of fields.
+macro_rules! known {
+    ([$($field:ident)*]) => {
+        &[$(stringify!($field)),*]
+    };
+}
+
+/// Sets the fields for which there are numbers.
+macro_rules! set {
+    ($network:ident, $options:ident, [$($field:ident)*]) => {
+        $($network.$field = nearest($options.number(stringify!($field), f64::from($network.$field)));)*
+    };
+}
+
+/// Networks of one type, whose options have a constructor for each name, and fields that [`ModelOptions::set`] may set.
+macro_rules! family {
+    ($network:ident, $options:ident, $fields:tt, $($name:ident)*) => {
+        [$((stringify!($name), (|name, scope, options| {
+            options.check(name, known!($fields))?;
+            #[allow(unused_mut, reason = "some have no fields to set")]
+            let mut network = $options::$name().classes(options.classes).channels(options.channels);
+            set!(network, options, $fields);
+            Ok(Box::new($network::new(scope, &network)?))
+        }) as Build)),*]
+    };
+}
+
+/// The same for square images of a given size.
+macro_rules! sized_family {
+    ($network:ident, $options:ident, $fields:tt, $($name:ident)*) => {
+        [$((stringify!($name), (|name, scope, options| {
+            options.check(name, known!($fields))?;
+            let mut network = $options::$name().classes(options.classes).channels(options.channels);
+            network.image_size = options.side(name)?;
+            set!(network, options, $fields);
+            Ok(Box::new($network::new(scope, &network)?))
+        }) as Build)),*]
+    };
+}
+
+/// Residual networks, whose stem goes by the size of the images.
+macro_rules! residual {
+    ($($name:ident)*) => {
+        [$((stringify!($name), (|name, scope, options| {
+            options.check(name, &["large_stem"])?;
+            let is_small = options.size.iter().all(|&size| size <= SMALL);
+            let is_large = options.number("large_stem", if is_small { 0.0 } else { 1.0 }) != 0.0;
+            let stem = if is_large { ResNetStem::Large } else { ResNetStem::Small };
+            let network = ResNetOptions::$name().stem(stem).classes(options.classes).channels(options.channels);
+            Ok(Box::new(ResNet::new(scope, &network)?))
+        }) as Build)),*]
+    };
+}
+
+/// The networks that are known by name.
+const NETWORKS: &[&[(&str, Build)]] = &[
+    &OWN,
+    &residual!(
+        resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d wide_resnet50_2
+        wide_resnet101_2 se_resnet18 se_resnet50 cbam_resnet18 cbam_resnet50
+    ),
+    &family!(CifarResNet, CifarResNetOptions, [], resnet20 resnet32 resnet44 resnet56 resnet110 preact_resnet20 preact_resnet56 preact_resnet110),
+    &family!(Vgg, VggOptions, [dropout], vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn),
+    &family!(AlexNet, AlexNetOptions, [dropout], alexnet alexnet_lrn),
+    &family!(SqueezeNet, SqueezeNetOptions, [dropout], squeezenet1_0 squeezenet1_1),
+    &family!(DenseNet, DenseNetOptions, [drop_rate], densenet121 densenet161 densenet169 densenet201),
+    &family!(GoogLeNet, GoogLeNetOptions, [dropout dropout_aux], googlenet),
+    &family!(InceptionV3, InceptionV3Options, [dropout], inception_v3),
+    &family!(MobileNetV2, MobileNetV2Options, [dropout width_mult], mobilenet_v2),
+    &family!(MobileNetV3, MobileNetV3Options, [dropout width_mult], mobilenet_v3_small mobilenet_v3_large),
+    &family!(
+        ShuffleNetV2, ShuffleNetV2Options, [], shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0
+    ),
+    &family!(MnasNet, MnasNetOptions, [dropout], mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3),
+    &family!(
+        EfficientNet, EfficientNetOptions, [dropout stochastic_depth],
+        efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
+        efficientnet_b7 efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l
+    ),
+    &family!(
+        RegNet, RegNetOptions, [],
+        regnet_y_400mf regnet_y_800mf regnet_y_1_6gf regnet_y_3_2gf regnet_y_8gf regnet_y_16gf regnet_y_32gf regnet_y_128gf
+        regnet_x_400mf regnet_x_800mf regnet_x_1_6gf regnet_x_3_2gf regnet_x_8gf regnet_x_16gf regnet_x_32gf
+    ),
+    &family!(
+        ConvNeXt, ConvNeXtOptions, [stochastic_depth], convnext_tiny convnext_small convnext_base convnext_large
+    ),
+    &sized_family!(
+        VisionTransformer, VisionTransformerOptions, [dropout attention_dropout], vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14
+    ),
+    &family!(SwinTransformer, SwinTransformerOptions, [dropout attention_dropout stochastic_depth], swin_t swin_s swin_b),
+    &sized_family!(MaxVit, MaxVitOptions, [dropout attention_dropout stochastic_depth], maxvit_t),
+    &family!(NetworkInNetwork, AllConvolutionalOptions, [dropout], network_in_network),
+    &family!(AllConvolutional, AllConvolutionalOptions, [dropout], all_convolutional),
+];
+
+/// Networks whose options are not of torchvision's kind.
+const OWN: [(&str, Build); 5] = [
     ("cifar_cnn", |name, scope, options| {
         options.check(name, &[])?;
         Ok(Box::new(CifarCnn::with_options(scope, options)?))
@@ -85,19 +189,13 @@ const NETWORKS: &[(&str, Build)] = &[
         let width = options.number("width", 1.0);
         Ok(Box::new(MobileNetV1::with_channels(scope, options.channels, options.classes, width)?))
     }),
-    ("resnet18", |name, scope, options| {
-        options.check(name, &[])?;
-        let small = options.size.iter().all(|&size| size <= SMALL);
-        let build = if small { ResNet18::small } else { ResNet18::large };
-        Ok(Box::new(build(scope, options.channels, options.classes)?))
-    }),
-    ("resnet18_cifar", |name, scope, options| {
-        options.check(name, &[])?;
-        Ok(Box::new(ResNet18::small(scope, options.channels, options.classes)?))
-    }),
-    ("resnet18_imagenet", |name, scope, options| {
-        options.check(name, &[])?;
-        Ok(Box::new(ResNet18::large(scope, options.channels, options.classes)?))
+    ("simple_cnn", |name, scope, options| {
+        options.check(name, &["depth", "base_width", "dropout"])?;
+        let plain = SimpleCnnOptions::default();
+        let depth = options.count(name, "depth", plain.depth)?;
+        let base_width = options.count(name, "base_width", plain.base_width)?;
+        let plain = plain.depth(depth).base_width(base_width).dropout(nearest::<f32>(options.number("dropout", 0.0)));
+        Ok(Box::new(SimpleCnn::new(scope, &plain.classes(options.classes).channels(options.channels))?))
     }),
     ("unet", |name, scope, options| {
         options.check(name, &["depth", "base_width"])?;
@@ -114,19 +212,36 @@ const NETWORKS: &[(&str, Build)] = &[
 
 /// Names of the networks that [`by_name`] builds, in alphabetical order.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NETWORKS.iter().map(|(name, _)| *name)
+    let mut names: Vec<&str> = NETWORKS.iter().copied().flatten().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names.into_iter()
 }
 
 /// A network with new weights from the device's random stream.
 ///
-/// | name | network | other options |
+/// | names | network | other options |
 /// |---|---|---|
-/// | `cifar_cnn` | [`CifarCnn`] | |
-/// | `lenet5` | [`LeNet5`] | |
-/// | `mobilenet_v1` | [`MobileNetV1`] | `width` = 1 |
-/// | `resnet18` | [`ResNet18`], with the stem for CIFAR's images where they have at most 64 pixels a side, or else ImageNet's | |
-/// | `resnet18_cifar`, `resnet18_imagenet` | [`ResNet18`] with the one stem or the other, for images of any size | |
-/// | `unet` | [`UNet`] | `depth` = 3, `base_width` = 16 |
+/// | `alexnet`, `alexnet_lrn` (with local response norms) | [`AlexNet`] | `dropout` |
+/// | `all_convolutional`, `network_in_network` | [`AllConvolutional`], [`NetworkInNetwork`] | `dropout` |
+/// | `cifar_cnn`, `lenet5` | [`CifarCnn`], [`LeNet5`] | |
+/// | `convnext_tiny`, `_small`, `_base`, `_large` | [`ConvNeXt`] | `stochastic_depth` |
+/// | `densenet121`, `161`, `169`, `201` | [`DenseNet`] | `drop_rate` |
+/// | `efficientnet_b0` to `_b7`, `efficientnet_v2_s`, `_m`, `_l` | [`EfficientNet`] | `dropout`, `stochastic_depth` |
+/// | `googlenet`, `inception_v3` | [`GoogLeNet`], [`InceptionV3`] | `dropout`; `dropout_aux` of the former |
+/// | `maxvit_t` | [`MaxVit`], for square images | `dropout`, `attention_dropout`, `stochastic_depth` |
+/// | `mnasnet0_5`, `0_75`, `1_0`, `1_3` | [`MnasNet`] | `dropout` |
+/// | `mobilenet_v1` | [`MobileNetV1`] | `width` |
+/// | `mobilenet_v2`, `mobilenet_v3_small`, `_large` | [`MobileNetV2`], [`MobileNetV3`] | `dropout`, `width_mult` |
+/// | `regnet_x_400mf` to `_32gf`, `regnet_y_400mf` to `_128gf` | [`RegNet`] | |
+/// | `resnet18`, `34`, `50`, `101`, `152`, `resnext50_32x4d`, `resnext101_32x8d`, `_64x4d`, `wide_resnet50_2`, `101_2`, `se_resnet18`, `50`, `cbam_resnet18`, `50` | [`ResNet`], with the small stem where images have at most 64 pixels a side | `large_stem`: 1 or 0 |
+/// | `resnet20`, `32`, `44`, `56`, `110`, `preact_resnet20`, `56`, `110` | [`CifarResNet`] | |
+/// | `shufflenet_v2_x0_5` to `_x2_0` | [`ShuffleNetV2`] | |
+/// | `simple_cnn` | [`SimpleCnn`] | `depth`, `base_width`, `dropout` |
+/// | `squeezenet1_0`, `1_1` | [`SqueezeNet`] | `dropout` |
+/// | `swin_t`, `_s`, `_b` | [`SwinTransformer`] | `dropout`, `attention_dropout`, `stochastic_depth` |
+/// | `unet` | [`UNet`] | `depth`, `base_width` |
+/// | `vgg11` to `vgg19`, also with `_bn` | [`Vgg`] | `dropout` |
+/// | `vit_b_16`, `_b_32`, `_l_16`, `_l_32`, `_h_14` | [`VisionTransformer`], for square images | `dropout`, `attention_dropout` |
 ///
 /// ```
 /// use wgrad::models::{self, ModelOptions};
@@ -142,7 +257,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// [`Error::Invalid`] where there is no such network, it has no such option, or a number doesn't suit it; errors of the device.
 pub fn by_name(name: &str, scope: &Scope, options: &ModelOptions) -> Result<Box<dyn Module>> {
-    let Some((name, build)) = NETWORKS.iter().find(|(known, _)| *known == name) else {
+    let Some((name, build)) = NETWORKS.iter().copied().flatten().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = names().collect();
         return Err(Error::invalid(
             "by_name",

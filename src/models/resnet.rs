@@ -1,24 +1,136 @@
-//! Residual networks (He et al., "Deep Residual Learning for Image Recognition", 2015). The names of the parameters
-//! are torchvision's.
+//! Residual networks (He et al., "Deep Residual Learning for Image Recognition", 2015) and their kin: ResNeXt (Xie et al. 2017),
+//! Wide ResNet (Zagoruyko and Komodakis 2016), and with attention to channels and places. The names of the parameters are
+//! torchvision's.
 
-use crate::error::Result;
+use super::{Backbone, initial};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::models::window::Window;
-use crate::nn::{self, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, Scope, Sequential};
-use crate::ops::MaxPool2dOptions;
+use crate::nn::blocks::{Activation, Cbam, SqueezeExcitation};
+use crate::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Linear, MaxPool2d, Module, Scope, Sequential};
+use crate::ops::{Conv2dOptions, MaxPool2dOptions};
+use crate::options::options;
 
-/// ResNet-18: `[N, 3, H, W] -> [N, classes]` logits.
+/// The first layers of a [`ResNet`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResNetStem {
+    /// A convolution of 7 x 7 with stride 2 and max pooling, which quarter the size: for images of about 224 x 224.
+    #[default]
+    Large,
+    /// A convolution of 3 x 3 that keeps the size: for images of about 32 x 32.
+    Small,
+}
+
+/// Attention at the end of each branch of a [`ResNet`], which reduces channels to a sixteenth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResNetAttention {
+    /// To channels (Hu et al., "Squeeze-and-Excitation Networks", 2018).
+    SqueezeExcitation,
+    /// To channels and places (Woo et al., "CBAM", 2018).
+    Cbam,
+}
+
+const REDUCTION: usize = 16;
+
+options! {
+    /// Options of a [`ResNet`]; the default is torchvision's `resnet18`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    ResNetOptions {
+        /// Blocks of three convolutions, 1 x 1, 3 x 3 and 1 x 1 to four times the channels, instead of two of 3 x 3.
+        bottleneck: bool = false,
+        /// Blocks of each layer.
+        layers: [usize; 4] = [2, 2, 2, 2],
+        /// Groups of the convolutions of 3 x 3 in bottlenecks.
+        groups: usize = 1,
+        /// Channels of each of those groups in `layer1`.
+        width_per_group: usize = 64,
+        /// Keeps the size in `layer2`, `layer3`, `layer4`, and dilates the windows instead: for segmentation.
+        replace_stride_with_dilation: [bool; 3] = [false; 3],
+        /// The first layers.
+        stem: ResNetStem = ResNetStem::Large,
+        /// Attention at the end of each branch.
+        attention: Option<ResNetAttention> = None,
+        /// Lets each block start as its shortcut, by zeros in the weight of its last norm (Goyal et al. 2017). Deep networks
+        /// train faster so at first.
+        zero_init_residual: bool = false,
+        /// Logits.
+        classes: usize = 1000,
+        /// Channels of the images.
+        channels: usize = 3,
+    }
+}
+
+/// torchvision's networks.
+macro_rules! networks {
+    ($($name:ident, $parameters:literal: $options:expr;)*) => {
+        impl ResNetOptions {
+            $(
+                #[doc = concat!("torchvision's `", stringify!($name), "`: ", $parameters, " parameters.")]
+                pub fn $name() -> ResNetOptions {
+                    $options
+                }
+            )*
+        }
+    };
+}
+
+networks! {
+    resnet18, "11,689,512": ResNetOptions::default();
+    resnet34, "21,797,672": ResNetOptions::default().layers([3, 4, 6, 3]);
+    resnet50, "25,557,032": ResNetOptions::resnet34().bottleneck(true);
+    resnet101, "44,549,160": ResNetOptions::resnet50().layers([3, 4, 23, 3]);
+    resnet152, "60,192,808": ResNetOptions::resnet50().layers([3, 8, 36, 3]);
+    resnext50_32x4d, "25,028,904": ResNetOptions::resnet50().groups(32).width_per_group(4);
+    resnext101_32x8d, "88,791,336": ResNetOptions::resnet101().groups(32).width_per_group(8);
+    resnext101_64x4d, "83,455,272": ResNetOptions::resnet101().groups(64).width_per_group(4);
+    wide_resnet50_2, "68,883,240": ResNetOptions::resnet50().width_per_group(128);
+    wide_resnet101_2, "126,886,696": ResNetOptions::resnet101().width_per_group(128);
+}
+
+/// Networks with attention.
+macro_rules! attentive {
+    ($($name:ident: $of:ident, $attention:ident;)*) => {
+        impl ResNetOptions {
+            $(
+                #[doc = concat!("[`", stringify!($of), "`](ResNetOptions::", stringify!($of), ") with [`ResNetAttention::", stringify!($attention), "`].")]
+                pub fn $name() -> ResNetOptions {
+                    ResNetOptions::$of().attention(ResNetAttention::$attention)
+                }
+            )*
+        }
+    };
+}
+
+attentive! {
+    se_resnet18: resnet18, SqueezeExcitation;
+    se_resnet50: resnet50, SqueezeExcitation;
+    cbam_resnet18: resnet18, Cbam;
+    cbam_resnet50: resnet50, Cbam;
+}
+
+impl ResNetOptions {
+    /// [`resnet18`](ResNetOptions::resnet18) for images of about 32 x 32 and 10 classes: 11,173,962 parameters.
+    pub fn resnet18_cifar() -> ResNetOptions {
+        ResNetOptions::default().stem(ResNetStem::Small).classes(10)
+    }
+
+    /// Channels of a layer's output by those of its convolutions of 3 x 3.
+    fn expansion(&self) -> usize {
+        if self.bottleneck { 4 } else { 1 }
+    }
+}
+
+/// A residual network: `[N, channels, H, W] -> [N, classes]` logits.
 ///
 /// | layer | channels | size |
 /// |---|---|---|
-/// | `conv1`, `bn1`; ReLU | 64 | `H`; for ImageNet `H / 4`, after max pooling 3 x 3 |
-/// | `layer1`, two blocks | 64 | the same |
-/// | `layer2`, `layer3`, `layer4`, two blocks each | 128, 256, 512 | half the size, each |
+/// | `conv1`, `bn1`; ReLU; max pooling with the large stem | 64 | `H / 4`, or `H` with the small stem |
+/// | `layer1` | 64, in bottlenecks 256 | the same |
+/// | `layer2`, `layer3`, `layer4` | 128, 256, 512, in bottlenecks four times as many | half the size, each |
 /// | the mean of each channel; `fc` | `classes` | |
 ///
-/// A block is two convolutions of 3 x 3, each followed by batch normalization, with its input added before the second
+/// A block is two or three convolutions, each followed by batch normalization, with its input added before the last
 /// ReLU; where channels or size change, the input goes through a 1 x 1 convolution (`downsample`).
-pub struct ResNet18 {
+pub struct ResNet {
     conv1: Conv2d,
     bn1: BatchNorm2d,
     maxpool: Option<MaxPool2d>,
@@ -29,138 +141,172 @@ pub struct ResNet18 {
     fc: Linear,
 }
 
-impl ResNet18 {
-    /// For images of about 32 x 32: the stem is 3 x 3 and keeps the size. 11,173,962 parameters for 10 classes.
+impl ResNet {
+    /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// Errors of the device.
+    /// [`Error::Invalid`] for groups or widths of blocks that are no bottlenecks.
     ///
     /// ```
-    /// # use wgrad::{Device, Tensor, models::ResNet18, nn::{Module, Scope}};
+    /// # use wgrad::{Device, Tensor, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
     /// # let device = Device::reference();
-    /// let net = ResNet18::cifar(&Scope::new(&device), 10)?;
+    /// let net = ResNet::new(&Scope::new(&device), &ResNetOptions::resnet18_cifar())?;
     /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 8, 8])?)?.shape()[..], [2, 10]);
+    /// let options = ResNetOptions::resnet50().classes(5).zero_init_residual(true);
+    /// let net = ResNet::new(&Scope::new(&device), &options)?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn cifar(scope: &Scope, classes: usize) -> Result<ResNet18> {
-        ResNet18::small(scope, 3, classes)
-    }
-
-    /// For images of about 224 x 224, as torchvision's: the stem is 7 x 7 and quarters the size together with max
-    /// pooling. 11,689,512 parameters for 1,000 classes.
-    ///
-    /// # Errors
-    /// As [`cifar`](ResNet18::cifar).
-    ///
-    /// ```
-    /// # use wgrad::{Device, Tensor, models::ResNet18, nn::{Module, Scope}};
-    /// # let device = Device::reference();
-    /// let net = ResNet18::imagenet(&Scope::new(&device), 1000)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 1000]);
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    pub fn imagenet(scope: &Scope, classes: usize) -> Result<ResNet18> {
-        ResNet18::large(scope, 3, classes)
-    }
-
-    /// [`cifar`](ResNet18::cifar) for images of so many channels.
-    pub(super) fn small(scope: &Scope, channels: usize, classes: usize) -> Result<ResNet18> {
-        let stem = Window { inputs: channels, outputs: 64, size: 3, stride: 1, groups: 1 };
-        ResNet18::with_stem(scope, classes, stem, None)
-    }
-
-    /// [`imagenet`](ResNet18::imagenet) for images of so many channels.
-    pub(super) fn large(scope: &Scope, channels: usize, classes: usize) -> Result<ResNet18> {
-        let stem = Window { inputs: channels, outputs: 64, size: 7, stride: 2, groups: 1 };
-        let options = MaxPool2dOptions::default().stride(2).padding(1);
-        ResNet18::with_stem(scope, classes, stem, Some(MaxPool2d { kernel_size: [3, 3], options }))
-    }
-
-    /// Lets each block start as its shortcut, by zeros in the weight of its last norm (torchvision's `zero_init_residual`;
-    /// Goyal et al., 2017). Deep networks train faster so at first.
-    ///
-    /// # Errors
-    /// Errors of the device.
-    pub fn zero_init_residual(&self) -> Result<()> {
-        self.parameters().iter().filter(|p| p.name().ends_with("bn2.weight")).try_for_each(nn::init::zeros)
-    }
-
-    fn with_stem(scope: &Scope, classes: usize, stem: Window, maxpool: Option<MaxPool2d>) -> Result<ResNet18> {
-        let layer = |name: &str, inputs, outputs, stride| {
-            Sequential::new(&scope.at(name))
-                .make(|s| BasicBlock::new(s, inputs, outputs, stride))?
-                .make(|s| BasicBlock::new(s, outputs, outputs, 1))
+    pub fn new(scope: &Scope, options: &ResNetOptions) -> Result<ResNet> {
+        let ResNetOptions { bottleneck, layers, groups, width_per_group, stem, classes, channels, .. } = *options;
+        if !bottleneck && (groups != 1 || width_per_group != 64) {
+            let rule = format!("groups {groups} and width_per_group {width_per_group} need bottlenecks");
+            return Err(Error::invalid("ResNet", rule));
+        }
+        let (size, stride) = if stem == ResNetStem::Large { (7, 2) } else { (3, 1) };
+        let pooling = MaxPool2d { kernel_size: [3; 2], options: MaxPool2dOptions::default().stride(2).padding(1) };
+        let (mut inputs, mut dilation) = (64, 1);
+        let mut layer = |number: usize| {
+            let channels = 64 << number;
+            let is_dilated = number > 0 && options.replace_stride_with_dilation[number - 1];
+            let shape = Shape { inputs, channels, stride: if number > 0 && !is_dilated { 2 } else { 1 }, dilation };
+            dilation *= if is_dilated { 2 } else { 1 };
+            inputs = channels * options.expansion();
+            let scope = Sequential::new(&scope.at(format!("layer{}", number + 1)));
+            let first = scope.make(|s| Block::new(s, shape, options))?;
+            let rest = Shape { inputs, stride: 1, dilation, ..shape };
+            (1..layers[number]).try_fold(first, |layer, _| layer.make(|s| Block::new(s, rest, options)))
         };
-        Ok(ResNet18 {
-            conv1: stem.convolution(&scope.at("conv1"))?,
-            bn1: stem.normalization(&scope.at("bn1"))?,
-            maxpool,
-            layer1: layer("layer1", 64, 64, 1)?,
-            layer2: layer("layer2", 64, 128, 2)?,
-            layer3: layer("layer3", 128, 256, 2)?,
-            layer4: layer("layer4", 256, 512, 2)?,
-            fc: Linear::new(&scope.at("fc"), 512, classes)?,
-        })
+        let net = ResNet {
+            conv1: convolution(&scope.at("conv1"), channels, 64, size, Conv2dOptions::default().stride(stride))?,
+            bn1: norm(&scope.at("bn1"), 64)?,
+            maxpool: (stem == ResNetStem::Large).then_some(pooling),
+            layer1: layer(0)?,
+            layer2: layer(1)?,
+            layer3: layer(2)?,
+            layer4: layer(3)?,
+            fc: Linear::new(&scope.at("fc"), 512 * options.expansion(), classes)?,
+        };
+        initial::draw_weights(&net, initial::kaiming_fan_out, initial::kept)?;
+        if options.zero_init_residual {
+            let last = if bottleneck { "bn3.weight" } else { "bn2.weight" };
+            net.parameters().iter().filter(|p| p.name().ends_with(last)).try_for_each(nn::init::zeros)?;
+        }
+        Ok(net)
     }
 }
 
-impl Module for ResNet18 {
-    fn call(&self, input: &Tensor) -> Result<Tensor> {
+impl Backbone for ResNet {
+    fn features(&self, input: &Tensor) -> Result<Tensor> {
         let mut x = self.bn1.forward(&self.conv1.forward(input)?)?.relu()?;
         if let Some(maxpool) = &self.maxpool {
             x = maxpool.forward(&x)?;
         }
-        for layer in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
-            x = layer.forward(&x)?;
-        }
-        self.fc.forward(&x.global_avg_pool()?.flatten(1, -1)?)
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().try_fold(x, |x, layer| layer.forward(&x))
+    }
+}
+
+impl Module for ResNet {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        self.fc.forward(&self.features(input)?.global_avg_pool()?.flatten(1, -1)?)
     }
     fn children(&self) -> nn::Children<'_> {
         nn::children![self; conv1, bn1, maxpool, layer1, layer2, layer3, layer4, fc]
     }
 }
 
-/// `relu(bn2(conv2(relu(bn1(conv1(x))))) + x)`, with `downsample(x)` for `x` where the shape changes.
-struct BasicBlock {
+/// A convolution without a bias that keeps the size at stride 1.
+pub(super) fn convolution(
+    scope: &Scope,
+    inputs: usize,
+    outputs: usize,
+    size: usize,
+    options: Conv2dOptions,
+) -> Result<Conv2d> {
+    let padding = size / 2 * options.dilation[0];
+    Conv2d::without_bias(scope, inputs, outputs, size, &options.padding(padding))
+}
+
+pub(super) fn norm(scope: &Scope, channels: usize) -> Result<BatchNorm2d> {
+    BatchNorm2d::new(scope, channels, &BatchNormLayerOptions::default())
+}
+
+/// Channels of a block's input and of its convolutions, and step and dilation of its windows.
+#[derive(Clone, Copy)]
+struct Shape {
+    inputs: usize,
+    channels: usize,
+    stride: usize,
+    dilation: usize,
+}
+
+/// The convolutions of a block's branch, and its shortcut.
+struct Block {
     conv1: Conv2d,
     bn1: BatchNorm2d,
     conv2: Conv2d,
     bn2: BatchNorm2d,
+    conv3: Option<Conv2d>,
+    bn3: Option<BatchNorm2d>,
+    se: Option<SqueezeExcitation>,
+    cbam: Option<Cbam>,
     downsample: Option<Sequential>,
 }
 
-impl BasicBlock {
-    fn new(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<BasicBlock> {
-        let first = Window { inputs, outputs, size: 3, stride, groups: 1 };
-        let second = Window { inputs: outputs, stride: 1, ..first };
-        let shortcut = Window { size: 1, ..first };
-        Ok(BasicBlock {
-            conv1: first.convolution(&scope.at("conv1"))?,
-            bn1: first.normalization(&scope.at("bn1"))?,
-            conv2: second.convolution(&scope.at("conv2"))?,
-            bn2: second.normalization(&scope.at("bn2"))?,
-            downsample: match (inputs, stride) == (outputs, 1) {
-                true => None,
-                false => Some(
-                    Sequential::new(&scope.at("downsample"))
-                        .make(|s| shortcut.convolution(s))?
-                        .make(|s| shortcut.normalization(s))?,
-                ),
+impl Block {
+    fn new(scope: &Scope, shape: Shape, options: &ResNetOptions) -> Result<Block> {
+        let Shape { inputs, channels, stride, dilation } = shape;
+        let (plain, outputs) = (Conv2dOptions::default(), channels * options.expansion());
+        let strided = plain.stride(stride).dilation(dilation);
+        let downsample = || {
+            Sequential::new(&scope.at("downsample"))
+                .make(|s| convolution(s, inputs, outputs, 1, plain.stride(stride)))?
+                .make(|s| norm(s, outputs))
+        };
+        let is_changed = stride != 1 || inputs != outputs;
+        let at = |name: &str| scope.at(name);
+        let has = |attention| options.attention == Some(attention);
+        let squeezed = outputs / REDUCTION;
+        let se = || SqueezeExcitation::new(&at("se"), outputs, squeezed, Activation::Relu, Activation::Sigmoid);
+        let width = channels * options.width_per_group / 64 * options.groups;
+        let is_bottleneck = options.bottleneck;
+        let grouped = strided.groups(options.groups);
+        Ok(Block {
+            conv1: match is_bottleneck {
+                true => convolution(&at("conv1"), inputs, width, 1, plain)?,
+                false => convolution(&at("conv1"), inputs, channels, 3, strided)?,
             },
+            bn1: norm(&at("bn1"), width)?,
+            conv2: match is_bottleneck {
+                true => convolution(&at("conv2"), width, width, 3, grouped)?,
+                false => convolution(&at("conv2"), channels, channels, 3, plain)?,
+            },
+            bn2: norm(&at("bn2"), width)?,
+            conv3: is_bottleneck.then(|| convolution(&at("conv3"), width, outputs, 1, plain)).transpose()?,
+            bn3: is_bottleneck.then(|| norm(&at("bn3"), outputs)).transpose()?,
+            se: has(ResNetAttention::SqueezeExcitation).then(se).transpose()?,
+            cbam: has(ResNetAttention::Cbam).then(|| Cbam::new(&at("cbam"), outputs, REDUCTION, 7)).transpose()?,
+            downsample: is_changed.then(downsample).transpose()?,
         })
     }
 }
 
-impl Module for BasicBlock {
+impl Module for Block {
     fn call(&self, input: &Tensor) -> Result<Tensor> {
-        let x = self.bn1.forward(&self.conv1.forward(input)?)?.relu()?;
-        let x = self.bn2.forward(&self.conv2.forward(&x)?)?;
-        match &self.downsample {
-            Some(downsample) => (x + downsample.forward(input)?)?.relu(),
-            None => (x + input)?.relu(),
+        let mut x = self.bn1.forward(&self.conv1.forward(input)?)?.relu()?;
+        x = self.bn2.forward(&self.conv2.forward(&x)?)?;
+        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
+            x = bn3.forward(&conv3.forward(&x.relu()?)?)?;
         }
+        if let Some(se) = &self.se {
+            x = se.forward(&x)?;
+        }
+        if let Some(cbam) = &self.cbam {
+            x = cbam.forward(&x)?;
+        }
+        let shortcut = self.downsample.as_ref().map_or_else(|| Ok(input.clone()), |layers| layers.forward(input))?;
+        x.add(&shortcut)?.relu()
     }
     fn children(&self) -> nn::Children<'_> {
-        nn::children![self; conv1, bn1, conv2, bn2, downsample]
+        nn::children![self; conv1, bn1, conv2, bn2, conv3, bn3, se, cbam, downsample]
     }
 }

@@ -147,8 +147,8 @@ pub trait Module: AsModule + Send + Sync {
     /// before their children.
     ///
     /// ```
-    /// # use wgrad::{Device, models::ResNet18, nn::{Module, Scope}};
-    /// let net = ResNet18::cifar(&Scope::new(&Device::reference()), 10)?;
+    /// # use wgrad::{Device, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
+    /// let net = ResNet::new(&Scope::new(&Device::reference()), &ResNetOptions::resnet18_cifar().classes(10))?;
     /// let names: Vec<String> = net.named_modules().into_iter().map(|(name, _)| name).collect();
     /// assert_eq!(names[..6], ["", "conv1", "bn1", "layer1", "layer1.0", "layer1.0.conv1"]);
     /// # Ok::<(), wgrad::Error>(())
@@ -178,8 +178,8 @@ pub trait Module: AsModule + Send + Sync {
     /// next step on. The running statistics of a frozen norm still move in training, as in PyTorch.
     ///
     /// ```
-    /// # use wgrad::{Device, models::ResNet18, nn::{Module, Scope}};
-    /// let net = ResNet18::cifar(&Scope::new(&Device::reference()), 10)?;
+    /// # use wgrad::{Device, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
+    /// let net = ResNet::new(&Scope::new(&Device::reference()), &ResNetOptions::resnet18_cifar().classes(10))?;
     /// net.freeze("layer?.*")?;
     /// net.unfreeze("layer4.*")?;
     /// let trained = net.named_parameters().into_iter().filter(|(_, parameter)| parameter.requires_grad());

@@ -30,8 +30,8 @@ fn pytorch_loads_what_was_saved_and_saves_what_is_loaded() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str| folder.path().join(name);
     let build = || {
-        let options = ModelOptions::default().classes(5).size(32);
-        models::by_name("resnet18_imagenet", &Scope::new(&device), &options).unwrap()
+        let options = ModelOptions::default().classes(5).size(32).set("large_stem", 1.0);
+        models::by_name("resnet18", &Scope::new(&device), &options).unwrap()
     };
     let model = build();
     // Statistics that are not those of a new network.

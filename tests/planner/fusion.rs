@@ -3,7 +3,7 @@
 use crate::common;
 use crate::common::launches::{dispatches, noop, random};
 use crate::common::steps::{gpu, of_step, software};
-use wgrad::models::{CifarCnn, LeNet5, ResNet18};
+use wgrad::models::{CifarCnn, LeNet5, ResNet, ResNetOptions};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, CrossEntropyOptions, DType, Device, DeviceOptions, Disable,
@@ -197,7 +197,11 @@ fn networks_take_few_dispatches() {
     // launches that a plan may have anyway.
     let (few, many) = ((&software, 8, 260), (&software, 128, 165));
     for (noop, batch, most) in [few, many, (&plain, 8, 120), (&plain, 128, 165), (&gpu, 8, 154), (&gpu, 128, 218)] {
-        let (resnet, _) = of_step(noop, |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [batch, 3, 32, 32]);
+        let (resnet, _) = of_step(
+            noop,
+            |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18_cifar().classes(10))?)),
+            [batch, 3, 32, 32],
+        );
         assert!(resnet <= most, "ResNet-18, batch {batch} on {noop:?}: {resnet}");
     }
 }

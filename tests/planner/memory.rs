@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::common::steps::{gpu, of_step, software};
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Parameter, Result, Tensor,
@@ -18,7 +18,13 @@ fn steps_take_less_memory_than_pytorchs() {
     let networks: [Step; 5] = [
         ("LeNet-5", |scope| Ok(Box::new(LeNet5::new(scope)?)), [64, 1, 28, 28], 5_627_576, [0.6, 0.66]),
         ("CIFAR CNN", |scope| Ok(Box::new(CifarCnn::new(scope)?)), [64, 3, 32, 32], 79_562_456, [0.8, 0.8]),
-        ("ResNet-18", |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [128, 3, 32, 32], 764_904_768, [0.73, 0.75]),
+        (
+            "ResNet-18",
+            |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18_cifar().classes(10))?)),
+            [128, 3, 32, 32],
+            764_904_768,
+            [0.73, 0.75],
+        ),
         (
             "MobileNetV1",
             |scope| Ok(Box::new(MobileNetV1::new(scope, 10, 1.0)?)),

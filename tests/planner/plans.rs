@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::common::{Random, adapter};
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions};
 use wgrad::nn::{
     BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Dropout2d, Flatten, Linear, Module, Relu, Scope, Sequential,
 };
@@ -374,7 +374,7 @@ fn the_first_step_is_planned_as_all_others() {
     let networks: [(Box<dyn Module>, [usize; 4]); 3] = [
         (Box::new(LeNet5::new(&scope).unwrap()), [4, 1, 28, 28]),
         (Box::new(MobileNetV1::new(&scope, 10, 0.25).unwrap()), [4, 3, 32, 32]),
-        (Box::new(ResNet18::cifar(&scope, 10).unwrap()), [2, 3, 32, 32]),
+        (Box::new(ResNet::new(&scope, &ResNetOptions::resnet18_cifar().classes(10)).unwrap()), [2, 3, 32, 32]),
     ];
     for (network, images) in networks {
         let mut adam = Adam::new(network.parameters(), AdamOptions::default()).unwrap();

@@ -13,7 +13,7 @@
 
 use crate::common::launches::noop;
 use crate::common::own_adapter;
-use wgrad::models::ResNet18;
+use wgrad::models::{ResNet, ResNetOptions};
 use wgrad::nn::{Linear, Module, Scope};
 use wgrad::optim::{AdamW, AdamWOptions, Averaged, Averaging, Optimizer, Sgd, SgdOptions};
 use wgrad::{CrossEntropyOptions, Device, Error, Parameter, Result, Tensor};
@@ -84,7 +84,7 @@ fn a_step_that_clips_and_averages_takes_few_launches_more() {
     let labels = Tensor::from_slice(&device, &[1i32, 2], &[2]).unwrap();
     let mut counts = Vec::new();
     for clips in [false, true] {
-        let net = ResNet18::cifar(&Scope::new(&device), 10).unwrap();
+        let net = ResNet::new(&Scope::new(&device), &ResNetOptions::resnet18_cifar().classes(10)).unwrap();
         let mut optimizer: Box<dyn Optimizer> = if clips {
             let adamw = AdamW::new(&net, AdamWOptions::default()).unwrap().clip_grad_norm(1.0).unwrap();
             Box::new(Averaged::new(adamw, Averaging::Ema { decay: 0.99 }).unwrap())

@@ -1,7 +1,7 @@
 //! Initial values: their moments and extremes by the formulas of the papers, on 10^6 draws.
 
 use crate::common::own_adapter;
-use wgrad::models::ResNet18;
+use wgrad::models::{ResNet, ResNetOptions};
 use wgrad::nn::init::{self, FanMode, Nonlinearity};
 use wgrad::nn::{Linear, Module, Scope};
 use wgrad::{DType, Device, Error, Parameter, Result, Tensor};
@@ -219,8 +219,8 @@ fn sparse_columns_have_so_many_zeros() {
 #[test]
 fn residual_blocks_start_as_their_shortcuts() {
     let device = Device::reference();
-    let net = ResNet18::cifar(&Scope::new(&device), 10).unwrap();
-    net.zero_init_residual().unwrap();
+    let options = ResNetOptions::resnet18_cifar().zero_init_residual(true);
+    let net = ResNet::new(&Scope::new(&device), &options).unwrap();
     let of_norms = net.parameters().into_iter().filter(|p| p.name().contains("bn") && p.name().ends_with("weight"));
     for weight in of_norms {
         let expected = if weight.name().ends_with("bn2.weight") { 0.0 } else { 1.0 };

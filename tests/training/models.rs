@@ -4,7 +4,7 @@
 use crate::common::{Random, adapter, modules};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
 use wgrad::nn::{self, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
@@ -32,8 +32,8 @@ fn parameters_are_as_many_as_elsewhere() {
     };
     assert_eq!(trained(&LeNet5::new(&scope).unwrap()), 61_706);
     assert_eq!(trained(&CifarCnn::new(&scope).unwrap()), 2_168_362);
-    assert_eq!(trained(&ResNet18::cifar(&scope, 10).unwrap()), 11_173_962);
-    assert_eq!(trained(&ResNet18::imagenet(&scope, 1000).unwrap()), 11_689_512);
+    assert_eq!(trained(&ResNet::new(&scope, &ResNetOptions::resnet18_cifar().classes(10)).unwrap()), 11_173_962);
+    assert_eq!(trained(&ResNet::new(&scope, &ResNetOptions::resnet18().classes(1000)).unwrap()), 11_689_512);
     for (width, count) in [(1.0, 4_231_976), (0.75, 2_585_560), (0.5, 1_331_592), (0.25, 470_072)] {
         assert_eq!(trained(&MobileNetV1::new(&scope, 1000, width).unwrap()), count, "width {width}");
     }
@@ -43,7 +43,7 @@ fn parameters_are_as_many_as_elsewhere() {
 
 #[test]
 fn resnet_has_torchvisions_names() {
-    let model = ResNet18::imagenet(&Scope::new(&Device::reference()), 1000).unwrap();
+    let model = ResNet::new(&Scope::new(&Device::reference()), &ResNetOptions::resnet18().classes(1000)).unwrap();
     let names: Vec<String> = model.parameters().iter().map(|p| p.name().to_string()).collect();
     assert_eq!(names.len(), 122);
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), 122);
@@ -118,15 +118,15 @@ const CIFAR: Network = Network {
     apart: 3.8e-6,
 };
 const RESNET_CIFAR: Network = Network {
-    name: "ResNet18::cifar",
-    build: |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)),
+    name: "resnet18 cifar",
+    build: |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18_cifar().classes(10))?)),
     images: [2, 3, 9, 9],
     logits: &[2, 10],
     apart: 7.4e-6,
 };
 const RESNET_IMAGENET: Network = Network {
-    name: "ResNet18::imagenet",
-    build: |scope| Ok(Box::new(ResNet18::imagenet(scope, 10)?)),
+    name: "resnet18 imagenet",
+    build: |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18().classes(10))?)),
     images: [2, 3, 33, 33],
     logits: &[2, 10],
     apart: 1.2e-5,

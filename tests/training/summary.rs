@@ -2,7 +2,7 @@
 
 use crate::common::{adapter, own_adapter};
 use serde_json::Value;
-use wgrad::models::{LeNet5, MobileNetV1, ResNet18};
+use wgrad::models::{LeNet5, MobileNetV1, ResNet, ResNetOptions};
 use wgrad::nn::{
     self, AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, BatchNormLayerOptions, Branches, Conv1d, Conv2d, Conv3d,
     ConvTranspose2d, Dropout, Flatten, Lambda, Layer, LayerNorm, LayerNormOptions, Linear, MaxPool2d, Module,
@@ -30,7 +30,7 @@ fn tables_are_torchinfos() {
     let networks: [(&str, Box<dyn Module>); 3] = [
         ("LeNet5", Box::new(LeNet5::new(&scope()).unwrap())),
         ("MobileNetV1", Box::new(MobileNetV1::new(&scope(), 10, 0.25).unwrap())),
-        ("ResNet18", Box::new(ResNet18::imagenet(&scope(), 1000).unwrap())),
+        ("ResNet18", Box::new(ResNet::new(&scope(), &ResNetOptions::resnet18().classes(1000)).unwrap())),
     ];
     for (name, net) in networks {
         let table = &golden[name];
@@ -299,7 +299,8 @@ fn receptive_fields_are_those_of_the_paper() {
     assert_eq!((of(&mobilenet, "features").size, of(&mobilenet, "features").stride), (vec![315; 2], vec![32.0; 2]));
     // The mean of 7 x 7 positions, 32 apart, sees that much more; so does every layer behind it.
     assert_eq!(of(&mobilenet, "classifier").size, [315 + 6 * 32; 2]);
-    let resnet = ResNet18::imagenet(&scope(), 10).unwrap().summary(&[1, 3, 224, 224]).unwrap();
+    let resnet =
+        ResNet::new(&scope(), &ResNetOptions::resnet18().classes(10)).unwrap().summary(&[1, 3, 224, 224]).unwrap();
     assert_eq!(of(&resnet, "layer4").size, [435; 2]);
 }
 

@@ -45,8 +45,10 @@ fn networks_are_built_by_name() {
         // 11,173,962 and 11,689,512 for three channels and 10 and 1,000 classes.
         ("resnet18", options(10, 1, 32), vec![2, 10], 11_173_962 - 2 * 64 * 9),
         ("resnet18", options(1000, 3, 65), vec![2, 1000], 11_689_512),
-        ("resnet18_cifar", options(10, 3, 65), vec![2, 10], 11_173_962),
-        ("resnet18_imagenet", options(1000, 4, 32), vec![2, 1000], 11_689_512 + 64 * 49),
+        ("resnet18", options(10, 3, 65).set("large_stem", 0.0), vec![2, 10], 11_173_962),
+        ("resnet18", options(1000, 4, 32).set("large_stem", 1.0), vec![2, 1000], 11_689_512 + 64 * 49),
+        ("simple_cnn", options(3, 1, 8).set("depth", 1.0), vec![2, 3], 32 * 9 + 64 + 99),
+        ("vit_b_16", options(1000, 3, 224), vec![2, 1000], 86_567_656),
         ("mobilenet_v1", options(1000, 3, 32).set("width", 0.25), vec![2, 1000], 470_072),
         ("unet", options(2, 3, 8), vec![2, 2, 8, 8], 482_050),
         ("unet", options(2, 1, 16).set("depth", 4.0).set("base_width", 64.0), vec![2, 2, 16, 16], 31_030_658),
@@ -61,10 +63,11 @@ fn networks_are_built_by_name() {
     let names: Vec<&str> = models::names().collect();
     assert!(names.is_sorted() && names.contains(&"resnet18"));
     for (name, options, text) in [
-        ("resnet19", options(2, 3, 32), "no network is called \"resnet19\"; there are cifar_cnn, "),
+        ("resnet19", options(2, 3, 32), "no network is called \"resnet19\"; there are alexnet, "),
         ("resnet18", options(0, 3, 32), "resnet18: 0 classes, 3 channels, images of 32 x 32: none may be 0"),
         ("lenet5", options(2, 3, 11), "images of 11 x 11 are too small"),
         ("cifar_cnn", options(2, 3, 3), "images of 3 x 3 are too small"),
+        ("vit_b_16", ModelOptions::default().size([32, 48]), "it takes square images, not 32 x 48"),
         ("lenet5", options(2, 3, 32).set("width", 2.0), "lenet5: width is none of its options"),
         ("unet", options(2, 3, 32).set("width", 2.0), "classes, channels, size, depth, base_width"),
         ("unet", options(2, 3, 32).set("depth", 2.5), "depth is a count, not 2.5"),

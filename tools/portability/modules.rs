@@ -14,7 +14,7 @@ use std::error::Error;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::{CrossEntropyOptions, Device, Disable, DynamicSizes, Result, Tensor, ops};
@@ -24,8 +24,16 @@ type Make = fn(&Scope) -> Result<Box<dyn Module>>;
 const NETWORKS: [(&str, Make, [usize; 4]); 6] = [
     ("LeNet-5", |scope| Ok(Box::new(LeNet5::new(scope)?)), [64, 1, 28, 28]),
     ("CIFAR CNN", |scope| Ok(Box::new(CifarCnn::new(scope)?)), [64, 3, 32, 32]),
-    ("ResNet-18", |scope| Ok(Box::new(ResNet18::cifar(scope, 10)?)), [128, 3, 32, 32]),
-    ("ResNet-18 ImageNet", |scope| Ok(Box::new(ResNet18::imagenet(scope, 1000)?)), [8, 3, 224, 224]),
+    (
+        "ResNet-18",
+        |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18_cifar().classes(10))?)),
+        [128, 3, 32, 32],
+    ),
+    (
+        "ResNet-18 ImageNet",
+        |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18().classes(1000))?)),
+        [8, 3, 224, 224],
+    ),
     ("MobileNetV1", |scope| Ok(Box::new(MobileNetV1::new(scope, 10, 1.0)?)), [64, 3, 64, 64]),
     ("U-Net", |scope| Ok(Box::new(UNet::new(scope, &UNetOptions::default())?)), [16, 3, 64, 64]),
 ];

@@ -1,6 +1,6 @@
 //! The networks that are trained, with the batches they are trained on.
 
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet18, UNet, UNetOptions};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{Device, Result, Tensor};
 
@@ -40,7 +40,7 @@ pub const NETWORKS: [Network; 5] = [
         batches: [128, 8],
         image: [3, 32, 32],
         labels_pixels: false,
-        make: |scope| Ok(Box::new(ResNet18::cifar(scope, CLASSES)?)),
+        make: |scope| Ok(Box::new(ResNet::new(scope, &ResNetOptions::resnet18_cifar().classes(CLASSES))?)),
     },
     Network {
         name: "mobilenet_v1",

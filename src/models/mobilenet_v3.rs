@@ -1,0 +1,168 @@
+//! MobileNetV3 (Howard et al., "Searching for MobileNetV3", 2019). The names of the parameters are torchvision's.
+
+use super::divisible::make_divisible;
+use super::{Backbone, initial};
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::nn::blocks::{
+    Activation, ConvNormActivation, ConvNormActivationOptions, InvertedResidual, InvertedResidualOptions,
+};
+use crate::nn::{self, BatchNormLayerOptions, Dropout, Hardswish, Linear, Module, Scope, Sequential};
+use crate::options::options;
+
+/// The two published networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MobileNetV3Size {
+    /// Of 2,542,856 parameters for 1,000 classes.
+    Small,
+    /// Of 5,483,032 parameters for 1,000 classes.
+    #[default]
+    Large,
+}
+
+options! {
+    /// Options of a [`MobileNetV3`].
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    MobileNetV3Options {
+        /// The network.
+        size: MobileNetV3Size = MobileNetV3Size::Large,
+        /// Factor of all numbers of channels.
+        width_mult: f64 = 1.0,
+        /// Keeps the size in the last stage and dilates its windows instead, for segmentation.
+        dilated: bool = false,
+        /// Logits.
+        classes: usize = 1000,
+        /// Channels of the images.
+        channels: usize = 3,
+        /// Share of the last features dropped in training.
+        dropout: f32 = 0.2,
+    }
+}
+
+impl MobileNetV3Options {
+    /// torchvision's `mobilenet_v3_small`.
+    pub fn mobilenet_v3_small() -> MobileNetV3Options {
+        MobileNetV3Options::default().size(MobileNetV3Size::Small)
+    }
+
+    /// torchvision's `mobilenet_v3_large`.
+    pub fn mobilenet_v3_large() -> MobileNetV3Options {
+        MobileNetV3Options::default()
+    }
+}
+
+/// Window, expanded channels, channels, squeeze and excitation, hardswish, stride of a block.
+type Row = (usize, usize, usize, bool, bool, usize);
+
+const LARGE: [Row; 15] = [
+    (3, 16, 16, false, false, 1),
+    (3, 64, 24, false, false, 2),
+    (3, 72, 24, false, false, 1),
+    (5, 72, 40, true, false, 2),
+    (5, 120, 40, true, false, 1),
+    (5, 120, 40, true, false, 1),
+    (3, 240, 80, false, true, 2),
+    (3, 200, 80, false, true, 1),
+    (3, 184, 80, false, true, 1),
+    (3, 184, 80, false, true, 1),
+    (3, 480, 112, true, true, 1),
+    (3, 672, 112, true, true, 1),
+    (5, 672, 160, true, true, 2),
+    (5, 960, 160, true, true, 1),
+    (5, 960, 160, true, true, 1),
+];
+
+const SMALL: [Row; 11] = [
+    (3, 16, 16, true, false, 2),
+    (3, 72, 24, false, false, 2),
+    (3, 88, 24, false, false, 1),
+    (5, 96, 40, true, true, 2),
+    (5, 240, 40, true, true, 1),
+    (5, 240, 40, true, true, 1),
+    (5, 120, 48, true, true, 1),
+    (5, 144, 48, true, true, 1),
+    (5, 288, 96, true, true, 2),
+    (5, 576, 96, true, true, 1),
+    (5, 576, 96, true, true, 1),
+];
+
+/// Blocks of the last stage, which is the one that `dilated` concerns.
+const LAST_STAGE: usize = 3;
+
+/// MobileNetV3: `[N, channels, H, W] -> [N, classes]` logits.
+///
+/// `features` are a convolution of stride 2, inverted residual blocks down to `H / 32`, some with squeeze and excitation, and a
+/// convolution of 1 x 1; `classifier` is two linear layers with hardswish between.
+pub struct MobileNetV3 {
+    features: Sequential,
+    classifier: Sequential,
+}
+
+impl MobileNetV3 {
+    /// A network with new weights from the device's random stream.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where `width_mult` is not a positive number.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, models::{MobileNetV3, MobileNetV3Options}, nn::{Module, Scope}};
+    /// # let device = Device::reference();
+    /// let options = MobileNetV3Options::mobilenet_v3_small().width_mult(0.25).classes(10);
+    /// let net = MobileNetV3::new(&Scope::new(&device), &options)?;
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn new(scope: &Scope, options: &MobileNetV3Options) -> Result<MobileNetV3> {
+        let MobileNetV3Options { size, width_mult, dilated, classes, channels, dropout } = *options;
+        if !(width_mult.is_finite() && width_mult > 0.0) {
+            return Err(Error::invalid("MobileNetV3", format!("width_mult is {width_mult}; it must be above 0")));
+        }
+        let scaled = |channels: usize| make_divisible(channels as f64 * width_mult, 8);
+        let (rows, last) = match size {
+            MobileNetV3Size::Large => (&LARGE[..], scaled(1280)),
+            MobileNetV3Size::Small => (&SMALL[..], scaled(1024)),
+        };
+        let norm = BatchNormLayerOptions::default().eps(1e-3).momentum(0.01);
+        let plain = ConvNormActivationOptions::default().norm(norm).activation(Activation::Hardswish);
+        let mut width = scaled(16);
+        let mut features = Sequential::new(&scope.at("features"))
+            .make(|s| ConvNormActivation::new(s, channels, width, &plain.stride(2)))?;
+        for (number, &(kernel_size, expanded, outputs, is_squeezed, is_hardswish, stride)) in rows.iter().enumerate() {
+            let (expanded, outputs) = (scaled(expanded), scaled(outputs));
+            let is_dilated = dilated && number + LAST_STAGE >= rows.len();
+            let block = InvertedResidualOptions::default()
+                .kernel_size(kernel_size)
+                .stride(if is_dilated { 1 } else { stride })
+                .dilation(if is_dilated { 2 } else { 1 })
+                .squeezed(is_squeezed.then(|| make_divisible((expanded / 4) as f64, 8)))
+                .activation(if is_hardswish { Activation::Hardswish } else { Activation::Relu })
+                .norm(norm);
+            features = features.make(|s| InvertedResidual::new(s, width, expanded, outputs, &block))?;
+            width = outputs;
+        }
+        let features = features.make(|s| ConvNormActivation::new(s, width, 6 * width, &plain.kernel_size(1)))?;
+        let classifier = Sequential::new(&scope.at("classifier"))
+            .make(|s| Linear::new(s, 6 * width, last))?
+            .push(Hardswish)
+            .push(Dropout::new(dropout))
+            .make(|s| Linear::new(s, last, classes))?;
+        let net = MobileNetV3 { features, classifier };
+        initial::draw(&net, initial::kaiming_fan_out, initial::normal(0.01))?;
+        Ok(net)
+    }
+}
+
+impl Backbone for MobileNetV3 {
+    fn features(&self, input: &Tensor) -> Result<Tensor> {
+        self.features.forward(input)
+    }
+}
+
+impl Module for MobileNetV3 {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        self.classifier.forward(&self.features(input)?.global_avg_pool()?.flatten(1, -1)?)
+    }
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; features, classifier]
+    }
+}

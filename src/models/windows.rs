@@ -1,0 +1,59 @@
+//! Attention within windows: positions relative to each other, and cutting an image into windows.
+
+use crate::error::Result;
+use crate::graph::{Parameter, Tensor};
+use crate::nn::{Scope, init};
+
+/// A learned bias for each head and each offset of two places in a window.
+pub(super) struct RelativePositionBias {
+    /// `[(2 H - 1) (2 W - 1), heads]`.
+    pub table: Parameter,
+    /// The row of the table for each pair of places.
+    pub index: Parameter,
+    places: usize,
+}
+
+impl RelativePositionBias {
+    /// One for windows of so many rows and columns; `index_shape` is the shape that the index has in files.
+    pub fn new(scope: &Scope, [height, width]: [usize; 2], heads: usize, index_shape: &[usize]) -> Result<Self> {
+        let table = Tensor::zeros(scope.device(), &[(2 * height - 1) * (2 * width - 1), heads])?;
+        let table = scope.parameter("relative_position_bias_table", &table);
+        init::trunc_normal(&table, 0.0, 0.02, -2.0, 2.0)?;
+        let places = height * width;
+        let row = |from: usize, to: usize| {
+            let (y, x) = (from / width + height - 1 - to / width, from % width + width - 1 - to % width);
+            (y * (2 * width - 1) + x) as i32
+        };
+        let rows: Vec<i32> = (0..places * places).map(|pair| row(pair / places, pair % places)).collect();
+        let index = scope.buffer("relative_position_index", &Tensor::from_slice(scope.device(), &rows, index_shape)?);
+        Ok(RelativePositionBias { table, index, places })
+    }
+
+    /// The biases, `[heads, places, places]`.
+    pub fn value(&self) -> Result<Tensor> {
+        let places = self.places as isize;
+        let rows = self.table.value().index_select(0, &self.index.value().flatten(0, -1)?)?;
+        rows.reshape(&[places, places, -1])?.permute([2, 0, 1])
+    }
+}
+
+/// Windows of an image, `[N, H, W, C] -> [N, windows, places, C]`.
+pub(super) fn cut(image: &Tensor, window: [usize; 2]) -> Result<Tensor> {
+    let (shape, [height, width]) = (*image.shape(), window.map(|size| size as isize));
+    image.unflatten(2, &[-1, width])?.unflatten(1, &[-1, height])?.permute([0, 1, 3, 2, 4, 5])?.reshape(&[
+        shape[0] as isize,
+        -1,
+        height * width,
+        shape[3] as isize,
+    ])
+}
+
+/// The image that windows are of: the inverse of [`cut`].
+pub(super) fn join(windows: &Tensor, window: [usize; 2], [height, width]: [usize; 2]) -> Result<Tensor> {
+    let (rows, columns) = ((height / window[0]) as isize, (width / window[1]) as isize);
+    windows
+        .unflatten(2, &window.map(|size| size as isize))?
+        .unflatten(1, &[rows, columns])?
+        .permute([0, 1, 3, 2, 4, 5])?
+        .reshape(&[windows.shape()[0] as isize, height as isize, width as isize, -1])
+}
