@@ -19,6 +19,7 @@ mod mnist;
 mod models;
 mod modules;
 mod muon;
+mod networks;
 mod nn;
 mod optim;
 mod resume;

@@ -1,0 +1,331 @@
+//! torchvision's networks: the names and shapes of all variants, and logits, losses and gradients of one of each family,
+//! compared with PyTorch's in float64 (`tests/golden/networks.py`).
+
+use crate::common::adapter;
+use rayon::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use wgrad::models::*;
+use wgrad::nn::{Module, Scope, StateDict};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Result, Tensor};
+
+type Build = fn(&Scope, usize) -> Result<Box<dyn Module>>;
+
+/// Networks by torchvision's names.
+macro_rules! networks {
+    ($($network:ident, $options:ident: $($name:ident)*;)*) => {
+        &[$($((stringify!($name), |scope, classes| {
+            Ok(Box::new($network::new(scope, &$options::$name().classes(classes))?))
+        })),*),*]
+    };
+}
+
+const VARIANTS: &[(&str, Build)] = networks! {
+    ResNet, ResNetOptions:
+        resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d wide_resnet50_2
+        wide_resnet101_2;
+    Vgg, VggOptions: vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn;
+    AlexNet, AlexNetOptions: alexnet;
+    GoogLeNet, GoogLeNetOptions: googlenet;
+    InceptionV3, InceptionV3Options: inception_v3;
+    MobileNetV2, MobileNetV2Options: mobilenet_v2;
+    SqueezeNet, SqueezeNetOptions: squeezenet1_0 squeezenet1_1;
+    DenseNet, DenseNetOptions: densenet121 densenet161 densenet169 densenet201;
+    MobileNetV3, MobileNetV3Options: mobilenet_v3_small mobilenet_v3_large;
+    ShuffleNetV2, ShuffleNetV2Options: shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0;
+    MnasNet, MnasNetOptions: mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3;
+    EfficientNet, EfficientNetOptions:
+        efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
+        efficientnet_b7 efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l;
+    RegNet, RegNetOptions:
+        regnet_y_400mf regnet_y_800mf regnet_y_1_6gf regnet_y_3_2gf regnet_y_8gf regnet_y_16gf regnet_y_32gf regnet_y_128gf
+        regnet_x_400mf regnet_x_800mf regnet_x_1_6gf regnet_x_3_2gf regnet_x_8gf regnet_x_16gf regnet_x_32gf;
+    ConvNeXt, ConvNeXtOptions: convnext_tiny convnext_small convnext_base convnext_large;
+    VisionTransformer, VisionTransformerOptions: vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14;
+    SwinTransformer, SwinTransformerOptions: swin_t swin_s swin_b;
+    MaxVit, MaxVitOptions: maxvit_t;
+};
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("../golden/networks.json")).unwrap()
+}
+
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
+}
+
+#[test]
+fn names_and_shapes_are_torchvisions() {
+    let golden = golden();
+    let device = Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap();
+    for (name, build) in VARIANTS {
+        let expected = &golden["variants"][*name];
+        let net = build(&Scope::new(&device), 1000).unwrap();
+        let parameters = net.named_parameters();
+        let line =
+            |(name, parameter): &(String, wgrad::Parameter)| format!("{name} {:?}", &parameter.value().shape()[..]);
+        let mut lines: Vec<String> = parameters.iter().map(line).collect();
+        lines.sort();
+        let trained = parameters.iter().filter(|(_, p)| !p.is_buffer()).map(|(_, p)| p.value().numel()).sum::<usize>();
+        assert_eq!(expected["parameters"], trained, "{name}");
+        assert_eq!(expected["entries"], lines.len(), "{name}");
+        assert_eq!(expected["names"], format!("{:016x}", fnv(&lines.join("\n"))), "{name}: {}", lines[..9].join(", "));
+    }
+    assert_eq!(golden["variants"].as_object().unwrap().len(), VARIANTS.len());
+}
+
+/// Numbers from -1 to 1 that follow from a name.
+fn numbers(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let seed = fnv(name);
+    (1..=count as u64).map(move |at| {
+        let word = seed.wrapping_add(GOLDEN.wrapping_mul(at));
+        let word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((word ^ (word >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    })
+}
+
+/// The value of a parameter in the golden runs.
+fn value(name: &str, shape: &[usize]) -> Vec<f32> {
+    let count: usize = shape.iter().product();
+    let (offset, scale) = match (name.rsplit('.').next().unwrap(), shape.len()) {
+        ("running_var", _) => (1.0, 0.5),
+        ("running_mean" | "bias" | "in_proj_bias", _) => (0.0, 0.1),
+        ("layer_scale", _) | (_, 1) => (1.0, 0.2),
+        ("weight" | "in_proj_weight", _) => (0.0, (3.0 / (count / shape[0]) as f64).sqrt()),
+        _ => (0.0, 1.0),
+    };
+    numbers(name, count).map(|unit| (offset + scale * unit) as f32).collect()
+}
+
+fn fill(net: &dyn Module, device: &Device) {
+    let mut state = StateDict::new();
+    for (name, parameter) in net.named_parameters() {
+        let old = parameter.value();
+        let shape = old.shape().to_vec();
+        let is_float = old.dtype().is_float();
+        let new =
+            if is_float { Tensor::from_slice(device, &value(&name, &shape), &shape).unwrap() } else { old.detach() };
+        state.insert(name, new);
+    }
+    net.load_state_dict(&state, true).unwrap();
+}
+
+/// A network of the golden file, with all dropout left out, and its outputs in torchvision's order.
+trait Golden: Module {
+    fn outputs_in_order(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(vec![self.forward(images)?])
+    }
+}
+
+struct Plain(Box<dyn Module>);
+
+struct WithHeads(GoogLeNet);
+
+macro_rules! delegates {
+    ($($type:ident)*) => {$(
+        impl Module for $type {
+            fn call(&self, input: &Tensor) -> Result<Tensor> {
+                self.0.call(input)
+            }
+            fn children(&self) -> wgrad::nn::Children<'_> {
+                self.0.children()
+            }
+            fn own_parameters(&self) -> Vec<wgrad::Parameter> {
+                self.0.own_parameters()
+            }
+        }
+    )*};
+}
+
+delegates!(Plain WithHeads);
+
+impl Golden for Plain {}
+
+impl Golden for WithHeads {
+    fn outputs_in_order(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        let outputs = self.0.outputs(images)?;
+        Ok([Some(outputs.logits), outputs.aux2, outputs.aux1].into_iter().flatten().collect())
+    }
+}
+
+fn plain(module: impl Module + 'static) -> Result<Box<dyn Golden>> {
+    Ok(Box::new(Plain(Box::new(module))))
+}
+
+fn build(name: &str, s: &Scope, classes: usize) -> Result<Box<dyn Golden>> {
+    match name {
+        "resnet18" => plain(ResNet::new(s, &ResNetOptions::resnet18().classes(classes))?),
+        "resnet50" => plain(ResNet::new(s, &ResNetOptions::resnet50().classes(classes))?),
+        "resnext50_32x4d" => plain(ResNet::new(s, &ResNetOptions::resnext50_32x4d().classes(classes))?),
+        "vgg11_bn" => plain(Vgg::new(s, &VggOptions::vgg11_bn().dropout(0.0).classes(classes))?),
+        "alexnet" => plain(AlexNet::new(s, &AlexNetOptions::alexnet().dropout(0.0).classes(classes))?),
+        "squeezenet1_0" | "squeezenet1_1" => {
+            let version = if name == "squeezenet1_0" { SqueezeNetVersion::V1_0 } else { SqueezeNetVersion::V1_1 };
+            plain(SqueezeNet::new(s, &SqueezeNetOptions::default().version(version).dropout(0.0).classes(classes))?)
+        }
+        "densenet121" => plain(DenseNet::new(s, &DenseNetOptions::densenet121().classes(classes))?),
+        "googlenet" => {
+            let options = GoogLeNetOptions::default().dropout(0.0).dropout_aux(0.0).classes(classes);
+            Ok(Box::new(WithHeads(GoogLeNet::new(s, &options)?)))
+        }
+        "inception_v3" => {
+            let options = InceptionV3Options::default().aux_logits(false).dropout(0.0).classes(classes);
+            plain(InceptionV3::new(s, &options)?)
+        }
+        "mobilenet_v2" => plain(MobileNetV2::new(s, &MobileNetV2Options::default().dropout(0.0).classes(classes))?),
+        "mobilenet_v3_small" | "mobilenet_v3_large" => {
+            let size = if name == "mobilenet_v3_small" { MobileNetV3Size::Small } else { MobileNetV3Size::Large };
+            plain(MobileNetV3::new(s, &MobileNetV3Options::default().size(size).dropout(0.0).classes(classes))?)
+        }
+        "shufflenet_v2_x0_5" => {
+            plain(ShuffleNetV2::new(s, &ShuffleNetV2Options::shufflenet_v2_x0_5().classes(classes))?)
+        }
+        "mnasnet0_5" => plain(MnasNet::new(s, &MnasNetOptions::mnasnet0_5().dropout(0.0).classes(classes))?),
+        "efficientnet_b0" | "efficientnet_v2_s" => {
+            let options = if name == "efficientnet_b0" {
+                EfficientNetOptions::efficientnet_b0()
+            } else {
+                EfficientNetOptions::efficientnet_v2_s()
+            };
+            plain(EfficientNet::new(s, &options.stochastic_depth(0.0).dropout(0.0).classes(classes))?)
+        }
+        "regnet_y_400mf" => plain(RegNet::new(s, &RegNetOptions::regnet_y_400mf().classes(classes))?),
+        "regnet_x_400mf" => plain(RegNet::new(s, &RegNetOptions::regnet_x_400mf().classes(classes))?),
+        "convnext" => {
+            let options = ConvNeXtOptions::default().widths([8, 16, 24, 32]).depths([1, 1, 2, 1]);
+            plain(ConvNeXt::new(s, &options.stochastic_depth(0.0).classes(classes))?)
+        }
+        "vit" => {
+            let options = VisionTransformerOptions::default().image_size(32).patch_size(8).layers(3).heads(3);
+            plain(VisionTransformer::new(s, &options.hidden_dim(24).mlp_dim(40).classes(classes))?)
+        }
+        "swin" => {
+            let options = SwinTransformerOptions::default().embed_dim(12).depths([2, 2, 2, 1]).heads([1, 2, 3, 4]);
+            plain(SwinTransformer::new(s, &options.window_size(3).stochastic_depth(0.0).classes(classes))?)
+        }
+        "maxvit" => {
+            let options = MaxVitOptions::default().image_size(64).stem(8).partition_size(2).widths([8, 16, 16, 16]);
+            plain(MaxVit::new(s, &options.depths([1, 1, 2, 1]).head_dim(4).stochastic_depth(0.0).classes(classes))?)
+        }
+        _ => unreachable!("{name}"),
+    }
+}
+
+/// The norm of a gradient and its product with numbers that follow from its name.
+fn digest(name: &str, gradient: &Tensor) -> [f64; 2] {
+    let values = gradient.to_f64().unwrap();
+    let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
+    let weights = numbers(&format!("{name}@"), values.len());
+    [norm, values.iter().zip(weights).map(|(value, weight)| value * weight).sum()]
+}
+
+/// The largest differences of logits, in their largest value, and of gradients' products, in their norms, each by the bound
+/// that it has.
+fn difference(
+    name: &str,
+    case: &Value,
+    mode: &str,
+    device: &Device,
+    bound: impl Fn(&str, f64) -> f64,
+) -> Option<String> {
+    let (side, batch, classes) = (case["side"].as_u64().unwrap() as usize, case["batch"].as_u64().unwrap() as usize, 7);
+    let net = build(name, &Scope::new(device), classes).unwrap();
+    net.train(mode == "train");
+    fill(&*net, device);
+    let images: Vec<f32> = numbers("images", batch * 3 * side * side).map(|value| value as f32).collect();
+    let images = Tensor::from_slice(device, &images, &[batch, 3, side, side]).unwrap().requires_grad();
+    let labels: Vec<i32> = (0..batch).map(|at| ((3 * at + 1) % classes) as i32).collect();
+    let labels = Tensor::from_slice(device, &labels, &[batch]).unwrap();
+    let outputs =
+        if mode == "train" { net.outputs_in_order(&images) } else { net.forward(&images).map(|y| vec![y]) }.unwrap();
+    let losses = outputs.iter().map(|y| y.cross_entropy(&labels, &CrossEntropyOptions::default()));
+    let loss = losses.reduce(|a, b| a?.add(&b?)).unwrap().unwrap();
+    loss.backward().unwrap();
+
+    let expected = &case[mode];
+    let golden_outputs: Vec<Vec<f64>> = serde_json::from_value(expected["logits"].clone()).unwrap();
+    assert_eq!(outputs.len(), golden_outputs.len(), "{name} {mode}");
+    let scale = golden_outputs.iter().flatten().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let got: Vec<f64> = outputs.iter().flat_map(|y| y.to_f64().unwrap()).collect();
+    let apart = got.iter().zip(golden_outputs.iter().flatten()).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f64::max);
+
+    let digests: Vec<[f64; 2]> = serde_json::from_value(expected["gradients"].clone()).unwrap();
+    let largest = digests.iter().fold(0.0f64, |largest, [norm, _]| largest.max(*norm));
+    let mut gradients: BTreeMap<String, Tensor> =
+        net.named_parameters().into_iter().filter_map(|(name, p)| Some((name, p.grad()?))).collect();
+    gradients.insert("input".to_string(), images.grad().unwrap());
+    assert_eq!(gradients.len(), digests.len(), "{name} {mode}");
+    let mut worst = (0.0, String::new());
+    for ((parameter, gradient), [norm, product]) in gradients.iter().zip(&digests) {
+        let [got_norm, got] = digest(parameter, gradient);
+        let apart = (got - product).abs().max((got_norm - norm).abs()) / norm.max(1e-3 * largest);
+        if apart > worst.0 || apart.is_nan() {
+            worst = (apart, parameter.clone());
+        }
+    }
+    let of_float32: [f64; 2] = serde_json::from_value(expected["f32"].clone()).unwrap();
+    let wrong = apart.is_nan()
+        || apart > bound(name, of_float32[0])
+        || worst.0 > bound(name, of_float32[1])
+        || worst.0.is_nan();
+    let text = format!(
+        "{name} {mode}: logits {apart:.1e}, {} {:.1e}; PyTorch's float32 {:.1e} and {:.1e}",
+        worst.1, worst.0, of_float32[0], of_float32[1]
+    );
+    if std::env::var_os("WGRAD_TEST_PRINT").is_some() {
+        println!("{text}");
+    }
+    wrong.then_some(text)
+}
+
+/// Networks that stand for the others, in training; `make test-long` takes all, and evaluation.
+const SAMPLE: [&str; 8] =
+    ["convnext", "googlenet", "maxvit", "mobilenet_v3_small", "regnet_y_400mf", "shufflenet_v2_x0_5", "swin", "vit"];
+
+fn compare(device: impl Fn() -> Option<Device> + Sync, bound: impl Fn(&str, f64) -> f64 + Sync) {
+    let golden = golden();
+    let only = std::env::var("WGRAD_TEST_OP").ok();
+    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
+    let cases: Vec<(&String, &Value, &str)> = golden["cases"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(name, case)| ["eval", "train"].map(|mode| (name, case, mode)))
+        .filter(|(name, _, _)| only.as_ref().is_none_or(|only| only == *name))
+        .filter(|(name, _, mode)| all || only.is_some() || (SAMPLE.contains(&name.as_str()) && *mode == "train"))
+        .collect();
+    let wrong: Vec<String> =
+        cases.par_iter().filter_map(|(name, case, mode)| difference(name, case, mode, &device()?, &bound)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Networks whose norms add an `eps` that is no float32, or which scale by one: the reference rounds these numbers.
+const ROUNDED: [&str; 10] = [
+    "convnext",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "googlenet",
+    "inception_v3",
+    "maxvit",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "swin",
+    "vit",
+];
+
+#[test]
+fn values_are_pytorchs_on_the_reference() {
+    let bound = |name: &str, of_float32: f64| match ROUNDED.contains(&name) {
+        true => f64::max(6e-8, 1e-3 * of_float32),
+        false => 1e-9,
+    };
+    compare(|| Some(Device::reference()), bound);
+}
+
+/// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.
+#[test]
+fn values_are_pytorchs_on_the_adapter() {
+    compare(adapter, |_, of_float32| f64::max(1e-4, 4.0 * of_float32));
+}
