@@ -1,4 +1,4 @@
-// How often each predicted class meets each true one, in groups of elements; element at belongs to group
+// Counts of predicted classes by true class, in groups of elements; element at belongs to group
 // g = at / inner % groups:
 //
 //   TALLIED 0: output[g, t, p] = number of elements with target t and prediction p
@@ -7,9 +7,9 @@
 //   TALLIED 2: output[g, 0, c] = elements of class c
 //
 // Elements whose target is to be ignored count nowhere; neither do those with a class outside 0..classes, which are reported
-// in `fault`. Operands are contiguous from their offsets, output is zero before.
+// in `fault`. Operands are contiguous from their offsets, output starts at zero.
 //
-// One invocation counts one element. Sums of integers, so their order does not matter.
+// One invocation counts one element. The sums are of integers, so their order does not matter.
 
 const TALLIED: u32 = 0u;
 
@@ -19,7 +19,7 @@ struct Params {
     classes: u32,
     groups: u32,
     inner: u32,
-    // Whether there is a class to ignore, and which.
+    // 1 where there is a class to ignore, and that class.
     ignores: u32,
     ignored: i32,
     preds_offset: u32,

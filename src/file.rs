@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// The longest chain of links that is followed; Linux allows as many.
 const MOST_LINKS: usize = 40;
 
-/// Writes a file under a new name in the same folder, brings it to the disk and renames it: whatever goes wrong, and
-/// however many write to one path at once, it holds what it held before or all of somebody's bytes. A file that was there
-/// passes its permissions on, and a link stays and leads to the new file.
+/// Writes a file under a new name in the same folder, flushes it to the disk and renames it: whatever goes wrong, and
+/// however many writers share the path, it holds its old contents or all bytes of one writer. An existing file passes
+/// its permissions on, and a link stays and leads to the new file.
 ///
 /// # Errors
 /// [`Error::File`].
@@ -30,7 +30,7 @@ fn not_written(path: &Path, error: &io::Error) -> Error {
     Error::file(path, format!("not written: {error}"))
 }
 
-/// What went wrong here, or else the result of `write`.
+/// The error of the replacement, or else the result of `write`.
 fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> io::Result<Result<()>> {
     let path = behind_links(path)?;
     if path.file_name().is_none() {
@@ -40,8 +40,8 @@ fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) ->
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // A name that nobody can foresee, for a file that did not exist: no link is followed, and no other writer has it. It is
-    // removed where the renaming is not reached.
+    // A name that nobody can foresee, for a file that did not exist: no link is followed, and no other writer has it.
+    // The file is removed if the renaming is not reached.
     let mut file = create_in(folder)?;
     if let Ok(old) = fs::metadata(&path) {
         file.as_file().set_permissions(old.permissions())?;
@@ -70,7 +70,7 @@ fn create_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// Where a path leads, which need not exist.
+/// The target of a path, which need not exist.
 fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     for _ in 0..MOST_LINKS {

@@ -12,12 +12,12 @@ const LONGEST_END: u64 = END as u64 + 0xffff;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
-/// A member of a ZIP file, by what the directory says of it. Its name is a name and no path: nothing is written to a disk.
+/// A member of a ZIP file, as the directory describes it. Its name is a name, not a path: nothing is written to a disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub name: String,
     pub checksum: u32,
-    /// The number of bytes that are said to come of it.
+    /// The number of bytes that it unpacks to, by the directory.
     pub unpacked: u64,
     method: u16,
     packed: u64,
@@ -42,7 +42,7 @@ impl Member {
         }
     }
 
-    /// Goes to its first byte, and says which that is.
+    /// Goes to its first byte, and returns the place of that.
     fn content(&self, file: &mut BufReader<File>) -> Result<u64, String> {
         file.seek(SeekFrom::Start(self.at)).map_err(|error| error.to_string())?;
         let header: [u8; 30] = fill(file)?;
@@ -69,8 +69,8 @@ pub(crate) fn directory(file: &mut BufReader<File>) -> Result<Vec<Member>, Strin
     let mut count = u64::from(word(&tail, end + 10));
     let mut at = u64::from(double(&tail, end + 16));
     if count == 0xffff || at == 0xffff_ffff {
-        // Files past 4 GB, and such as could have become that, have a second end record; a locator before the first says
-        // where it is.
+        // Files past 4 GB, and files that could have grown past it, have a second end record; a locator before the
+        // first says where it is.
         let locator = end.checked_sub(20).filter(|&at| tail[at..].starts_with(b"PK\x06\x07"));
         let locator = locator.ok_or("its end record is damaged")?;
         seek(file, SeekFrom::Start(quad(&tail, locator + 8)))?;

@@ -52,7 +52,7 @@ impl Iterator for Batches<'_> {
         Some(self.source.batch(start, self.next))
     }
 
-    /// Makes none of the batches before.
+    /// Skips batches without making them.
     fn nth(&mut self, count: usize) -> Option<Result<Batch>> {
         self.next = self.images.min(self.next.saturating_add(count.saturating_mul(self.size)));
         self.next()

@@ -67,7 +67,7 @@ pub trait Dataset {
         Map { set: self, function }
     }
 
-    /// Each item with its number, which tells random transforms which item a batch's is.
+    /// Each item with its number, by which random transforms know the items of a batch.
     ///
     /// ```
     /// use wgrad::data::Dataset;

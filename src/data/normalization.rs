@@ -15,7 +15,7 @@ pub struct Normalization {
     std: Vec<f32>,
 }
 
-/// A [`Normalization`] as it is written, which may be none.
+/// A [`Normalization`] as it is written, valid or not.
 #[derive(Deserialize)]
 struct Moments {
     mean: Vec<f32>,

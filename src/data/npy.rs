@@ -181,7 +181,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads a header; what follows are the values.
+    /// Reads a header, up to the values.
     pub fn read(input: &mut impl Read) -> Result<Header, String> {
         let mut fill =
             |to: &mut [u8]| input.read_exact(to).map_err(|error| format!("it ends within the header: {error}"));

@@ -22,7 +22,7 @@ impl Words {
         Words { key: mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(epoch)) }
     }
 
-    /// Other words, which follow from these and a number.
+    /// Other words, derived from these and a number.
     pub fn under(self, place: u64) -> Words {
         Words::new(self.key, place)
     }

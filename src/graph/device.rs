@@ -55,7 +55,7 @@ pub(crate) trait Executor: Send + Sync {
     fn empty_cache(&self);
     /// Sets which kernels of further plans read sizes from their parameters.
     fn dynamic_sizes(&self, _choice: DynamicSizes) {}
-    /// Sets the checks of what it carries out from now on, where it can check; returns those before.
+    /// Sets the checks of all that the executor carries out from now on, if it can check; returns the earlier ones.
     fn set_debug(&self, debug: Result<Debug>) -> Result<Debug> {
         let _ = debug;
         Ok(Debug::default())
@@ -205,8 +205,8 @@ impl Device {
         self.inner.executor.dynamic_sizes(choice);
     }
 
-    /// Runs `body` with checks after every operation; they are many times slower than a kernel. What was recorded before runs
-    /// first, without them, and what `body` records runs at the latest when it ends.
+    /// Runs `body` with checks after every operation; they are many times slower than a kernel. Operations recorded
+    /// before run first, without checks; those that `body` records run at the latest when it ends.
     ///
     /// ```
     /// use wgrad::{Debug, Device, Error, Tensor};
@@ -222,7 +222,7 @@ impl Device {
     /// # Errors
     /// Those of `body` and of the flushes before and after it.
     pub fn with_debug<R>(&self, debug: Debug, body: impl FnOnce() -> Result<R>) -> Result<R> {
-        /// Puts the checks back, also behind a panic.
+        /// Puts the checks back, also after a panic.
         struct Restored<'a>(&'a Device, Result<Debug>);
         impl Drop for Restored<'_> {
             fn drop(&mut self) {

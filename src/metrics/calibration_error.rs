@@ -1,4 +1,4 @@
-//! How far a model's confidence is from how often it is right.
+//! The calibration error: the distance between a model's confidence and its share of right answers.
 
 use super::counter::Counter;
 use super::label_check::LabelCheck;
@@ -16,22 +16,22 @@ use crate::options::options;
 const OP: &str = "CalibrationError";
 
 options! {
-    /// How confidences are binned and compared.
+    /// Binning and comparison of confidences.
     #[derive(Clone, Debug, PartialEq)]
     CalibrationOptions {
         /// Bins of equal width between 0 and 1. A confidence of exactly 1 is a bin of its own, as in torchmetrics.
         n_bins: usize = 15,
-        /// How differences become one number.
+        /// The norm that makes one number of the bins' differences.
         norm: CalibrationNorm = CalibrationNorm::L1,
         /// Elements with this target count nowhere.
         ignore_index: Option<i32> = None,
     }
 }
 
-/// How the bins' differences between confidence and accuracy become one number.
+/// The norm that makes one number of the bins' differences between confidence and accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalibrationNorm {
-    /// Their mean, weighted by how many elements a bin has: the expected calibration error.
+    /// Their mean, weighted by the number of elements in each bin: the expected calibration error.
     L1,
     /// The root of the weighted mean of their squares.
     L2,
@@ -43,8 +43,8 @@ pub enum CalibrationNorm {
 /// mean is compared with the share of right answers, `|acc_b - conf_b|`.
 ///
 /// In a binary task the confidence is the probability of yes, and yes is right; in a multiclass task it is the largest
-/// probability, and its class is right where it is the target. Scores of a batch are probabilities where all lie in 0..1 and
-/// logits otherwise. Of nothing it is NaN, and 0 with the norms L2 and Max.
+/// probability, and its class is right where it is the target. Scores of a batch are probabilities where all lie in
+/// 0..1 and logits otherwise. Without elements the error is NaN, or 0 with the norms L2 and Max.
 ///
 /// ```
 /// use wgrad::metrics::{CalibrationError, CalibrationOptions, Metric, Task};
@@ -70,7 +70,7 @@ pub struct CalibrationError {
 }
 
 impl CalibrationError {
-    /// Of nothing yet.
+    /// An empty metric.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a multilabel task, fewer than two classes, or no bins; errors of the device.
@@ -89,8 +89,8 @@ impl CalibrationError {
         })
     }
 
-    /// Waits for the bins: of each the number of elements, the share of right ones and the mean confidence (0 in an empty bin).
-    /// What a reliability diagram shows.
+    /// Waits for the bins of a reliability diagram: the number of elements in each, the share of right ones and the
+    /// mean confidence (0 in an empty bin).
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.

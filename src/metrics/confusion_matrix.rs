@@ -8,8 +8,8 @@ use super::task::{Average, ClassificationOptions, Task};
 use crate::error::Result;
 use crate::graph::{Device, Tensor};
 
-/// How often each class was taken for which: `[C, C]`, the true class by the predicted one, or `[2, 2]`, or `[L, 2, 2]`. All
-/// [`Score`]s follow from it.
+/// Counts of each true class by predicted class: `[C, C]`, or `[2, 2]` in a binary task, or `[L, 2, 2]` in a multilabel
+/// one. All [`Score`]s follow from it.
 ///
 /// ```
 /// use wgrad::metrics::{ConfusionMatrix, Metric, Normalize, Task};
@@ -27,7 +27,7 @@ pub struct ConfusionMatrix {
     task: Task,
 }
 
-/// What the counts of a confusion matrix are divided by.
+/// The divisor of a confusion matrix's counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Normalize {
     /// Nothing: they are counts.
@@ -41,7 +41,7 @@ pub enum Normalize {
 }
 
 impl ConfusionMatrix {
-    /// Zeros.
+    /// A matrix of zeros.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where the options don't fit the task; errors of the device.
@@ -49,7 +49,8 @@ impl ConfusionMatrix {
         Ok(ConfusionMatrix { tally: Tally::new("ConfusionMatrix", device, task, options, true)?, task })
     }
 
-    /// Waits for the matrix, in row-major order, that of each label or item after the other. A share of nothing is 0.
+    /// Waits for the matrix, in row-major order; those of several labels or items follow one another. A share of
+    /// nothing is 0.
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.

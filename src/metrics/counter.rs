@@ -4,21 +4,21 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Device, Parameter, Tensor, no_grad};
 
-/// A number from which on the upper half counts: what is below it, and as much again, fits into an i32.
+/// The base of the upper half: a lower half, which stays below it, and as much again fit into an i32.
 const BASE: i32 = 1 << 30;
 
-/// Whole numbers that add up on the device in 61 bits, since those of a long epoch of pixels are more than 2^31, and f32 counts
-/// to 2^24. Two i32 each: `lower` is below 2^30, and `upper` counts how often it got there.
+/// Whole numbers that add up on the device in 61 bits, since those of a long epoch of pixels are more than 2^31, and
+/// f32 counts to 2^24. Each is two i32: `lower` stays below 2^30, and `upper` counts its carries.
 pub(super) struct Counter {
     lower: Parameter,
     upper: Parameter,
 }
 
 impl Counter {
-    /// Zeros.
+    /// Counts of zero.
     pub fn new(device: &Device, shape: &[usize]) -> Result<Counter> {
         let zeros = || Tensor::from_slice(device, &vec![0i32; shape.iter().product()], shape);
-        // Values handed in, not computed: the first addition has the same plan as all later ones.
+        // Values handed in, not computed, so that the first addition has the same plan as all later ones.
         let lower = Parameter::buffer("lower", &zeros()?);
         let upper = Parameter::buffer("upper", &zeros()?);
         device.flush()?;
@@ -45,7 +45,7 @@ impl Counter {
         Ok(lower.iter().zip(upper).map(join).collect())
     }
 
-    /// Zeros again.
+    /// Sets the counts to zero.
     pub fn reset(&self) -> Result<()> {
         for half in [&self.lower, &self.upper] {
             let value = half.value();

@@ -4,18 +4,18 @@ use super::score::{Cell, KappaWeights, Score, matthews_of_two};
 use super::task::{Average, ClassificationOptions, Task};
 use crate::error::{Error, Result};
 
-/// Counts of right and wrong answers by class: what [`StatScores`](super::StatScores) and
-/// [`ConfusionMatrix`](super::ConfusionMatrix) add up. In groups of one number a class or label (one in all in a binary task);
-/// there is one group, or one for each item with [`Samplewise`](super::MultidimAverage::Samplewise).
+/// Counts of right and wrong answers by class: the numbers that [`StatScores`](super::StatScores) and
+/// [`ConfusionMatrix`](super::ConfusionMatrix) add up. Each group has one number a class or label (a single one in a
+/// binary task); there is one group, or one for each item with [`Samplewise`](super::MultidimAverage::Samplewise).
 #[derive(Clone, Debug)]
 pub struct Counts {
-    /// What was rightly called so.
+    /// Elements of the class that were predicted as such.
     pub true_positives: Vec<u64>,
-    /// What was wrongly called so.
+    /// Elements of other classes that were predicted as this one.
     pub false_positives: Vec<u64>,
-    /// What was rightly not called so.
+    /// Elements of other classes that were not predicted as this one.
     pub true_negatives: Vec<u64>,
-    /// What was wrongly not called so.
+    /// Elements of the class that were not predicted as such.
     pub false_negatives: Vec<u64>,
     task: Task,
     options: ClassificationOptions,
@@ -24,7 +24,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Of confusion matrices, one after the other: `[2, 2]` a label, or `[C, C]`; or of right, predicted and true ones `[3, C]`.
+    /// Counts from confusion matrices, one after the other: `[2, 2]` a label, or `[C, C]`; or from numbers of right,
+    /// predicted and true elements, `[3, C]`.
     pub(super) fn new(task: Task, options: &ClassificationOptions, counted: Vec<u64>, is_matrix: bool) -> Counts {
         let mut counts = Counts {
             true_positives: Vec::new(),
@@ -97,18 +98,18 @@ impl Counts {
         all.chunks(self.columns()).map(<[Cell]>::to_vec).collect()
     }
 
-    /// Groups that are counted by themselves: 1, or the number of items.
+    /// Groups counted apart: 1, or the number of items.
     pub(super) fn groups(&self) -> usize {
         self.true_positives.len() / self.columns()
     }
 
-    /// How often each class was there: `tp + fn`.
+    /// Elements of each class: `tp + fn`.
     pub fn support(&self) -> Vec<u64> {
         self.true_positives.iter().zip(&self.false_negatives).map(|(tp, fn_)| tp + fn_).collect()
     }
 
-    /// A score of each group: one number, or with [`Average::None`] one for each class or label. A binary task, and a score that
-    /// has no average, give one whatever the average.
+    /// A score of each group: one number, or with [`Average::None`] one for each class or label. A binary task and a
+    /// score without an average give one number, whatever the average.
     ///
     /// # Errors
     /// [`Error::Invalid`] for Cohen's kappa of a multilabel task, or with weights and without the matrix; and for an F-beta score
@@ -214,7 +215,7 @@ impl Counts {
     }
 }
 
-/// The counts of no where these are those of yes.
+/// The counts of the answer no, from those of yes.
 fn turned(yes: Cell) -> Cell {
     Cell { tp: yes.tn, fp: yes.fn_, tn: yes.tp, fn_: yes.fp }
 }
@@ -248,7 +249,7 @@ fn weighted_kappa(matrix: &[u64], classes: usize, weights: KappaWeights) -> f64 
     1.0 - seen / expected
 }
 
-/// Mean of a score over groups that have one number a class each: by class.
+/// The mean of a score over groups, by class.
 pub(super) fn mean_over_groups(values: &[f64], groups: usize) -> Vec<f64> {
     let columns = values.len() / groups.max(1);
     let mean = |column: usize| values.iter().skip(column).step_by(columns.max(1)).sum::<f64>() / groups as f64;

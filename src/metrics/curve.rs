@@ -14,17 +14,17 @@ pub struct RocCurve {
     pub thresholds: Vec<f64>,
 }
 
-/// Precision and recall at each threshold, from the lowest up, and behind them a last point of precision 1 and recall 0.
+/// Precision and recall at each threshold, from the lowest up, followed by a last point of precision 1 and recall 0.
 ///
-/// Without positives recall is 1 everywhere in binary and multilabel tasks, and NaN for a class in multiclass ones (where all
-/// is of class 0, recall is 1 for every class, as in torchmetrics). With given thresholds, what is 0 / 0 is NaN.
+/// Without positives recall is 1 everywhere in binary and multilabel tasks, and NaN for a class in multiclass ones
+/// (where all is of class 0, recall is 1 for every class, as in torchmetrics). With given thresholds, 0 / 0 is NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrecisionRecallCurve {
     /// `tp / (tp + fp)`.
     pub precision: Vec<f64>,
     /// `tp / (tp + fn)`.
     pub recall: Vec<f64>,
-    /// The thresholds, one less than points.
+    /// The thresholds, one fewer than the points.
     pub thresholds: Vec<f64>,
 }
 
@@ -79,7 +79,7 @@ impl RocCurve {
 }
 
 impl PrecisionRecallCurve {
-    /// `always`: whether recall is 1 everywhere.
+    /// `always`: recall is 1 everywhere.
     pub(super) fn new(steps: &Steps, always: bool) -> PrecisionRecallCurve {
         let precision = steps.tps.iter().zip(&steps.fps).map(|(tp, fp)| tp / (tp + fp));
         let recall = steps.tps.iter().map(|tp| if always { 1.0 } else { tp / steps.positives });
@@ -98,8 +98,8 @@ impl PrecisionRecallCurve {
         curve
     }
 
-    /// `sum (r_n - r_(n-1)) p_n` over the thresholds: the precision at each, weighted by how much recall it adds. NaN where recall
-    /// is.
+    /// `sum (r_n - r_(n-1)) p_n` over the thresholds: the precision at each, weighted by the recall that it adds. NaN
+    /// where recall is NaN.
     pub fn average_precision(&self) -> f64 {
         let term = |(recall, precision): (&[f64], &f64)| (recall[0] - recall[1]) * precision;
         self.recall.windows(2).zip(&self.precision).map(term).sum()

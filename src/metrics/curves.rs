@@ -12,7 +12,7 @@ use crate::graph::{Device, Tensor};
 use crate::options::options;
 
 options! {
-    /// At which thresholds a ranking is looked at, and what of it counts.
+    /// Thresholds of a ranking, and the elements that count.
     #[derive(Clone, Debug, PartialEq)]
     CurveOptions {
         /// Every score, or given thresholds.
@@ -22,8 +22,8 @@ options! {
     }
 }
 
-/// How well scores rank: ROC and precision-recall curves, the area below the ROC curve (AUROC, the chance that a positive one
-/// ranks before a negative one) and average precision. One state serves all of them.
+/// The quality of a ranking by scores: ROC and precision-recall curves, the area below the ROC curve (AUROC, the chance
+/// that a positive one ranks before a negative one) and average precision. One state serves all of them.
 ///
 /// Scores of a batch are probabilities where all lie in 0..1 and logits otherwise. With [`Thresholds::Exact`] they stay on the
 /// device, one number a class and element, until they are sorted there; with given thresholds, counts by bin are all there is.
@@ -49,7 +49,7 @@ pub struct Curves {
     naming: Naming,
 }
 
-/// A number that a ranking has.
+/// A number computed from a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RankingScore {
     /// [`Curves::auroc`].
@@ -59,7 +59,7 @@ pub enum RankingScore {
 }
 
 impl Curves {
-    /// A ranking of nothing yet.
+    /// An empty ranking.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two classes, labels or thresholds, and for thresholds outside 0..1; errors of the
@@ -69,15 +69,15 @@ impl Curves {
         Ok(Curves { task, ranking, report: Vec::new(), naming: Naming::new(task) })
     }
 
-    /// Has [`compute`](Metric::compute) tell a number too, as `"auroc"` (of a binary task, and micro), `"auroc/macro"`,
-    /// `"average_precision/weighted"` or `"auroc/CLASS"` for each class.
+    /// Makes [`compute`](Metric::compute) report a number too, as `"auroc"` (of a binary task, and micro),
+    /// `"auroc/macro"`, `"average_precision/weighted"` or `"auroc/CLASS"` for each class.
     #[must_use = "it returns the metric with the number"]
     pub fn report(mut self, score: RankingScore, average: Average) -> Curves {
         self.report.push((score, average));
         self
     }
 
-    /// The names of classes or labels in what is told of each; their numbers otherwise.
+    /// Names the classes or labels in the values reported for each; without names their numbers stand there.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are more or fewer classes.
@@ -122,12 +122,12 @@ impl Curves {
     }
 
     /// Waits for the area below the ROC curve: a number in a binary task, with `max_fpr` its
-    /// [`partial_area`](RocCurve::partial_area); of all scores together (micro), the mean of classes or labels (macro), weighted
-    /// by how often each was there, or one for each. 0 where there was nothing positive, or nothing negative.
+    /// [`partial_area`](RocCurve::partial_area); of all scores together (micro), the mean of classes or labels (macro),
+    /// weighted by the number of elements of each, or one for each. 0 where nothing was positive, or nothing negative.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `max_fpr` of another task than a binary one or outside 0..1; everything that went wrong on the device
-    /// since the last synchronisation.
+    /// [`Error::Invalid`] for a `max_fpr` outside 0..1 or in a task that is not binary; everything that went wrong on
+    /// the device since the last synchronisation.
     pub fn auroc(&self, average: Average, max_fpr: Option<f64>) -> Result<Vec<f64>> {
         let fault = |rule: String| Err(Error::invalid("auroc", rule));
         match max_fpr {
@@ -144,8 +144,9 @@ impl Curves {
         }
     }
 
-    /// Waits for the [`average precision`](PrecisionRecallCurve::average_precision), averaged as [`auroc`](Curves::auroc) is. A
-    /// class that was not there has NaN in a multiclass task, and macro and weighted leave it out; with given thresholds it has 0.
+    /// Waits for the [`average precision`](PrecisionRecallCurve::average_precision), averaged as
+    /// [`auroc`](Curves::auroc) is. A class without elements has NaN in a multiclass task, and the macro and weighted
+    /// averages leave it out; with given thresholds it has 0.
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.

@@ -11,9 +11,9 @@ use crate::graph::{Device, Tensor, no_grad};
 
 const OP: &str = "ExactMatch";
 
-/// The share of items all of whose elements are right (the subset accuracy): in a multiclass task over all dimensions behind the
-/// first, in a multilabel task over the labels, with each place of further dimensions an item of its own. Elements to be ignored
-/// are right. 0 of nothing.
+/// The share of items all of whose elements are right (the subset accuracy): in a multiclass task over all dimensions
+/// behind the first, in a multilabel task over the labels, with each place of further dimensions an item of its own.
+/// Ignored elements count as right. The share is 0 without items.
 ///
 /// ```
 /// use wgrad::metrics::{ExactMatch, Metric, Task};
@@ -31,16 +31,16 @@ pub struct ExactMatch {
     labels: LabelCheck,
     right: Counter,
     total: u64,
-    /// For each batch of items the number that are right of each, and of how many.
+    /// For each batch, the number of right wholes in each item, and the number of wholes that an item has.
     items: Vec<(Tensor, usize)>,
 }
 
 impl ExactMatch {
-    /// Of nothing yet.
+    /// An empty metric.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a binary task, which has nothing that is a whole, and where the options don't fit the task; errors
-    /// of the device.
+    /// [`Error::Invalid`] for a binary task, which has no wholes, and where the options don't fit the task; errors of
+    /// the device.
     pub fn new(device: &Device, task: Task, options: &ClassificationOptions) -> Result<ExactMatch> {
         options.check(OP, task)?;
         if task == Task::Binary || options.top_k != 1 {
@@ -52,7 +52,7 @@ impl ExactMatch {
         Ok(ExactMatch { task, options: options.clone(), labels, right, total: 0, items: Vec::new() })
     }
 
-    /// Waits for the share; that of each item with [`Samplewise`](MultidimAverage::Samplewise).
+    /// Waits for the share, or for that of each item with [`Samplewise`](MultidimAverage::Samplewise).
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.
@@ -98,7 +98,7 @@ impl Metric for ExactMatch {
         })
     }
 
-    /// The share, of counts of each item the mean over items.
+    /// The share; with counts of each item, the mean over items.
     fn compute(&self) -> Result<Vec<(String, f64)>> {
         let shares = self.shares()?;
         let mean = shares.iter().sum::<f64>() / shares.len().max(1) as f64;

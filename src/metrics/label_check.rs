@@ -1,4 +1,4 @@
-//! Labels that are checked by being counted.
+//! A check of labels by counting them.
 
 use super::counter::Counter;
 use super::task::Task;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::graph::{Device, Tensor};
 use crate::ops::{CountLabels, Tallied};
 
-/// How often each label was there, for metrics that only compare labels: the kernel that counts reports those out of range.
+/// Counts of each label, for metrics that only compare labels: the counting kernel reports labels out of range.
 pub(super) struct LabelCheck {
     count: CountLabels,
     counter: Counter,
@@ -25,7 +25,7 @@ impl LabelCheck {
         self.counter.add(&self.count.clone().of(target, target)?)
     }
 
-    /// Waits for how many there were, without those to be ignored.
+    /// Waits for the number of labels, without the ignored ones.
     pub fn total(&self) -> Result<u64> {
         Ok(self.counter.read()?.iter().sum())
     }

@@ -41,7 +41,7 @@ pub(super) fn check_shapes(op: &'static str, task: Task, preds: &Tensor, target:
     }
 }
 
-/// Targets as i32; floats must be whole numbers, and others become one that is no class.
+/// Targets as i32; floats must be whole numbers, and any others become a number that is no class.
 pub(super) fn whole(target: &Tensor) -> Result<Tensor> {
     let integers = target.to_dtype(DType::I32)?;
     if !target.dtype().is_float() {
@@ -59,8 +59,8 @@ pub(super) fn scores(op: &'static str, preds: &Tensor) -> Result<Tensor> {
     preds.detach().to_dtype(DType::F32)
 }
 
-/// Scores as probabilities along `dim` (softmax), or each by itself (sigmoid): as they are where all of those that `counted`
-/// says, which has no dimension `dim`, lie in 0..1, and computed of logits otherwise.
+/// Scores as probabilities along `dim` (softmax), or each by itself (sigmoid): unchanged where all that count lie in
+/// 0..1, and computed from logits otherwise. `counted` has no dimension `dim`.
 pub(super) fn probabilities(scores: &Tensor, dim: Option<usize>, counted: Option<&Tensor>) -> Result<Tensor> {
     let mut is_probability = scores.ge_scalar(0.0)?.logical_and(&scores.le_scalar(1.0)?)?;
     if let Some(counted) = counted {
@@ -75,7 +75,7 @@ pub(super) fn probabilities(scores: &Tensor, dim: Option<usize>, counted: Option
     is_probability.all_all()?.where_(scores, &computed)
 }
 
-/// False for elements that are to be ignored.
+/// False for ignored elements.
 pub(super) fn counted(target: &Tensor, ignore_index: Option<i32>) -> Result<Option<Tensor>> {
     ignore_index.map(|ignored| target.ne(&target.full_like(f64::from(ignored))?)).transpose()
 }
@@ -92,7 +92,7 @@ pub(super) fn class_mask(scores: &Tensor, target: &Tensor) -> Result<Tensor> {
 }
 
 impl Labels {
-    /// `masked`: whether ignored elements have no say in whether scores are logits.
+    /// `masked`: ignored elements have no say in the choice between probabilities and logits.
     pub fn new(
         op: &'static str,
         task: Task,

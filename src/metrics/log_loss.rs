@@ -10,9 +10,10 @@ use crate::graph::{Device, Tensor, no_grad};
 
 const OP: &str = "LogLoss";
 
-/// The mean of `-log p` over elements, `p` the probability that the model gave the true class, at least f32's epsilon and at most
-/// 1 less that, as in scikit-learn (16 at worst, then). In a multilabel task over all labels. Scores of a batch are probabilities
-/// where all lie in 0..1 and logits otherwise. NaN of nothing.
+/// The mean of `-log p` over elements, `p` the probability that the model gave the true class, clamped to at least
+/// f32's epsilon and at most 1 less that, as in scikit-learn (so an element adds at most 16). In a multilabel task the
+/// mean is over all labels. Scores of a batch are probabilities where all lie in 0..1 and logits otherwise. NaN of
+/// nothing.
 ///
 /// ```
 /// use wgrad::metrics::{LogLoss, Metric, Task};
@@ -33,7 +34,7 @@ pub struct LogLoss {
 }
 
 impl LogLoss {
-    /// Of nothing yet; elements whose target is `ignore_index` count nowhere.
+    /// An empty metric; elements whose target is `ignore_index` count nowhere.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two classes or labels; errors of the device.

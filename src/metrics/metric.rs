@@ -1,4 +1,4 @@
-//! The measure of a run that adds up batch by batch, and a list of them.
+//! Measures of a run that add up batch by batch, and lists of them.
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -9,7 +9,7 @@ use std::collections::HashSet;
 /// [`update`](Metric::update) launches work and waits for nothing; [`compute`](Metric::compute) waits and reads once. Metrics
 /// keep no history: gradients do not flow into them.
 pub trait Metric: Send {
-    /// Counts a batch: predictions and what they should have been. Reads nothing back.
+    /// Counts a batch: predictions and their targets. Reads nothing back.
     ///
     /// # Errors
     /// Shapes and types that the metric does not take. A label out of range is found on the device, and is
@@ -71,7 +71,7 @@ impl MetricCollection {
         MetricCollection { prefix: prefix.into(), metrics: Vec::new() }
     }
 
-    /// One metric more, at the end.
+    /// Adds a metric at the end.
     #[must_use = "it returns the collection with the metric"]
     pub fn with(mut self, metric: impl Metric + 'static) -> MetricCollection {
         self.metrics.push(Box::new(metric));

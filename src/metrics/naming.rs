@@ -10,7 +10,7 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    /// Numbers for names.
+    /// Numbers as names.
     pub fn new(task: Task) -> Naming {
         let classes = (0..task.columns()).map(|class| class.to_string()).collect();
         Naming { classes, is_binary: task == Task::Binary }
@@ -24,7 +24,7 @@ impl Naming {
         Ok(())
     }
 
-    /// Values with the name of their average or class: plain where there is one, and for micro.
+    /// Values with the name of their average or class: the plain name for a single value, and for micro.
     pub fn tell(&self, name: &str, average: Average, values: &[f64]) -> Vec<(String, f64)> {
         match average {
             Average::None if values.len() > 1 => {

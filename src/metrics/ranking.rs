@@ -13,7 +13,7 @@ use crate::ops::{CountLabels, Tallied};
 
 const OP: &str = "Curves";
 
-/// Scores with what they should have been.
+/// Scores with their targets.
 pub(super) struct Ranking {
     task: Task,
     ignore_index: Option<i32>,
@@ -28,12 +28,12 @@ enum State {
 }
 
 struct Bins {
-    /// As they were given, and by size on the device.
+    /// The thresholds in the given order; `sorted` has them by size, on the device.
     thresholds: Vec<f32>,
     sorted: Tensor,
-    /// Which of the sorted ones each is.
+    /// The place of each among the sorted ones.
     ranks: Vec<usize>,
-    /// `[columns, 2, T + 1]`: negatives and positives at or above so many of the thresholds.
+    /// `[columns, 2, T + 1]`: negatives and positives by the number of thresholds that they reach.
     counts: Counter,
 }
 

@@ -1,7 +1,7 @@
 //! The scores that follow from counts of right and wrong answers.
 
-/// A score of a classification. With `tp`, `fp`, `tn` and `fn` for what was rightly and wrongly called one of a class, and
-/// rightly and wrongly not (true and false positives and negatives):
+/// A score of a classification. With `tp`, `fp`, `tn` and `fn` for the true and false positives and the true and false
+/// negatives of a class:
 ///
 /// ```
 /// use wgrad::metrics::{Average, Score, StatScores, Task};

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 use crate::options::options;
 
-/// Over what a segmentation's pixels are counted.
+/// The images whose pixels are counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AggregationLevel {
     /// Each image by itself; a score is the mean over images: torchmetrics' default.
@@ -19,7 +19,7 @@ pub enum AggregationLevel {
 }
 
 options! {
-    /// How [`SegmentationScores`] counts.
+    /// Options of [`SegmentationScores`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     SegmentationOptions {
@@ -34,19 +34,20 @@ options! {
     }
 }
 
-/// Pixel accuracy, intersection over union and Dice score, all of one count on the device.
+/// Pixel accuracy, intersection over union and Dice score, all from one count on the device.
 ///
-/// With the pixels rightly called of a class, wrongly called so and wrongly not (`tp`, `fp`, `fn`):
+/// With the true positives, false positives and false negatives of a class in pixels (`tp`, `fp`, `fn`):
 /// * pixel accuracy, `sum tp / pixels`, of all images together,
 /// * intersection over union, `tp / (tp + fp + fn)` (Jaccard index), and its mean over classes,
 /// * Dice score, `2 tp / (2 tp + fp + fn)` (F1), by class or averaged.
 ///
 /// Predictions are scores `[N, C, H, W]`, of which the largest counts, or class numbers `[N, H, W]` (i32) as targets are.
 ///
-/// A class that is neither in an image's target nor in its prediction has no score there and is left out of the means, in which
-/// wgrad follows torchmetrics' `mean_iou` and `dice_score`. A score is NaN where nothing is left, and such images are left out of the
-/// mean over images. Computed as `pixel_accuracy`, `mean_iou` and `dice_score` (macro), and `iou/CLASS` with `per_class`.
-/// Other scores of pixels are those of [`StatScores`](super::StatScores) and [`ConfusionMatrix`](super::ConfusionMatrix).
+/// A class that is neither in an image's target nor in its prediction has no score there and is left out of the means,
+/// as in torchmetrics' `mean_iou` and `dice_score`. A score is NaN where nothing is left, and such images are left out
+/// of the mean over images. Computed as `pixel_accuracy`, `mean_iou` and `dice_score` (macro), and `iou/CLASS` with
+/// `per_class`. Other scores of pixels are those of [`StatScores`](super::StatScores) and
+/// [`ConfusionMatrix`](super::ConfusionMatrix).
 ///
 /// ```
 /// use wgrad::metrics::{Average, Metric, SegmentationScores};
@@ -105,10 +106,10 @@ fn plain(values: &[f64]) -> f64 {
 }
 
 impl SegmentationScores {
-    /// Of no images yet.
+    /// An empty metric.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for less than two classes; errors of the device.
+    /// [`Error::Invalid`] for fewer than two classes; errors of the device.
     pub fn new(device: &Device, classes: usize, options: SegmentationOptions) -> Result<SegmentationScores> {
         let multidim = match options.aggregation_level {
             AggregationLevel::Samplewise => MultidimAverage::Samplewise,
@@ -120,7 +121,7 @@ impl SegmentationScores {
         Ok(SegmentationScores { pixels, classes, options, names })
     }
 
-    /// The names of classes in what is told of each; their numbers otherwise.
+    /// Names the classes in the values reported for each; without names their numbers stand there.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are more or fewer classes.

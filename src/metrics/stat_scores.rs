@@ -8,8 +8,8 @@ use super::task::{Average, ClassificationOptions, Task};
 use crate::error::Result;
 use crate::graph::{Device, Tensor};
 
-/// True and false positives and negatives by class, and the [`Score`]s that follow from them: accuracy, precision, recall, F-beta,
-/// specificity and others, all of one count on the device.
+/// True and false positives and negatives by class, and the [`Score`]s that follow from them: accuracy, precision,
+/// recall, F-beta, specificity and others, all from one count on the device.
 ///
 /// In a multiclass task it holds `[3, C]` numbers, so it serves any number of classes; a
 /// [`ConfusionMatrix`](super::ConfusionMatrix) holds all `[C, C]`. Scores as predictions are probabilities where all of a batch lie

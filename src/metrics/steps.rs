@@ -1,4 +1,4 @@
-//! What is above each threshold: the steps of a ranking, of which all its curves are made.
+//! The steps of a ranking, from which all its curves are made: counts above each threshold.
 
 use std::cmp::Ordering;
 
@@ -11,13 +11,13 @@ pub(super) struct Steps {
     pub fps: Vec<f64>,
     pub positives: f64,
     pub negatives: f64,
-    /// Whether the thresholds are given ones, rather than the scores themselves in descending order.
+    /// True for given thresholds, false where they are the scores themselves in descending order.
     pub is_binned: bool,
 }
 
 impl Steps {
-    /// Of scores in descending order, with 1 for a positive one, 0 for a negative one and less for one that doesn't count. Equal
-    /// scores are one step.
+    /// Steps of scores in descending order, with 1 for a positive one, 0 for a negative one and less for one that
+    /// doesn't count. Equal scores are one step.
     pub fn ranked(scores: &[f32], flags: &[f32]) -> Steps {
         let mut steps = Steps::empty(false);
         let mut counted = scores.iter().zip(flags).filter(|(_, flag)| **flag >= 0.0).peekable();
@@ -34,8 +34,8 @@ impl Steps {
         steps
     }
 
-    /// Of counts by bin, `[2, T + 1]`: negatives and positives that are at or above so many of the thresholds, which are given
-    /// in an order of their own and by rank.
+    /// Steps of counts by bin, `[2, T + 1]`: negatives and positives by the number of thresholds that they reach. The
+    /// thresholds are in the caller's order, and `ranks` are their places by size.
     pub fn binned(thresholds: &[f32], ranks: &[usize], bins: &[u64]) -> Steps {
         let mut steps = Steps::empty(true);
         let (negatives, positives) = bins.split_at(bins.len() / 2);
@@ -71,8 +71,8 @@ fn ascending(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
-/// The mean of curves over what all of them have on their first axis, in order, interpolated linearly, as torchmetrics
-/// averages curves: the segment of a curve is the one after as many points as lie at or before the place.
+/// The mean of curves over the values of all their first axes, in order, interpolated linearly, as torchmetrics
+/// averages curves: a value lies in the segment after as many points of a curve as lie at or before it.
 pub(super) fn mean_curve(curves: &[(&[f64], &[f64])]) -> (Vec<f64>, Vec<f64>) {
     let mut x: Vec<f64> = curves.iter().flat_map(|(x, _)| x.iter().copied()).collect();
     x.sort_by(ascending);
@@ -92,7 +92,7 @@ pub(super) fn mean_curve(curves: &[(&[f64], &[f64])]) -> (Vec<f64>, Vec<f64>) {
     (x, mean)
 }
 
-/// An average of numbers by class, of those that are numbers.
+/// An average of numbers by class, without those that are NaN.
 pub(super) fn mean_of_numbers(values: &[f64], weights: Option<&[f64]>) -> f64 {
     let numbers = || values.iter().enumerate().filter(|(_, value)| !value.is_nan());
     match weights {

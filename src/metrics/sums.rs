@@ -3,16 +3,16 @@
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};
 
-/// Sums of a place before they move up to the next.
+/// Sums that a place takes before their total moves up to the next.
 const BLOCK: u64 = 32;
 const PLACES: usize = 4;
 
 /// Sums over batches, of f32 on the device.
 ///
-/// A single running sum of 10^6 terms loses each term's lower digits to its own size. So the sums of 32 batches add up in a
-/// first place, those of 32 such blocks in a second, and so on; the last takes all the rest. An addition's rounding counts in
-/// the size of its block. What batches add is itself summed in blocks. Compensated sums would need arithmetic that compilers for
-/// GPUs are free to simplify away.
+/// A single running sum of 10^6 terms loses each term's lower digits to its own size. So the sums of 32 batches add up
+/// in a first place, those of 32 such blocks in a second, and so on; the last takes all the rest. An addition is
+/// rounded by the size of its block. The sums that batches add are themselves computed in blocks. Compensated sums
+/// would need arithmetic that compilers for GPUs are free to simplify away.
 #[derive(Default)]
 pub(super) struct Sums {
     places: Option<[Parameter; PLACES]>,
@@ -25,7 +25,7 @@ impl Sums {
         let places = match &self.places {
             Some(places) => places,
             None => {
-                // Values handed in, not computed: the first addition has the same plan as all later ones.
+                // Values handed in, not computed, so that the first addition has the same plan as all later ones.
                 let zeros = Tensor::zeros(batch.device(), batch.shape())?;
                 self.places.insert([(); PLACES].map(|()| Parameter::buffer("sums", &zeros)))
             }

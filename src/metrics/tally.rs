@@ -1,4 +1,4 @@
-//! The state of metrics of labels: counts on the device, and the scores that are asked of them.
+//! The state of metrics of labels: counts on the device, and the scores asked of them.
 
 use super::counter::Counter;
 use super::counts::{Counts, mean_over_groups};
@@ -23,7 +23,7 @@ pub(super) struct Tally {
 
 enum State {
     Global(Counter),
-    /// Of the items of each batch.
+    /// Counts of the items of each batch.
     Samplewise(Vec<Tensor>),
 }
 
@@ -121,20 +121,20 @@ impl Tally {
     }
 }
 
-/// A metric that is a tally: what both kinds of it share.
+/// A metric that is a tally: the methods that both kinds share.
 macro_rules! tallied {
     ($name:ident) => {
         impl $name {
-            /// Has [`compute`](Metric::compute) tell a score too, as `"accuracy"` (micro, and what has no average),
-            /// `"f1/macro"`, `"recall/weighted"` or, with [`Average::None`], `"iou/CLASS"` for each class; with `top_k` as
-            /// `"accuracy/top5"`. Of counts of each item it is the mean over items.
+            /// Makes [`compute`](Metric::compute) report a score too, as `"accuracy"` (micro, and scores without an
+            /// average), `"f1/macro"`, `"recall/weighted"` or, with [`Average::None`], `"iou/CLASS"` for each class;
+            /// with `top_k` as `"accuracy/top5"`. With counts of each item the value is the mean over items.
             #[must_use = "it returns the metric with the score"]
             pub fn report(mut self, score: Score, average: Average) -> $name {
                 self.tally.report(score, average);
                 self
             }
 
-            /// The names of classes or labels in what is told of each; their numbers otherwise.
+            /// Names the classes or labels in the values reported for each; without names their numbers stand there.
             ///
             /// # Errors
             /// [`Error::Invalid`](crate::Error::Invalid) where there are more or fewer classes.

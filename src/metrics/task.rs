@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::options::options;
 
-/// What a label says of an item.
+/// The meaning of an item's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
     /// No or yes, 0 or 1. Predictions are truth values, or scores of yes, of the target's shape.
@@ -16,7 +16,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// Numbers a group of elements is counted for: one in a binary task, else one a class or label.
+    /// Numbers counted for a group of elements: one in a binary task, else one a class or label.
     pub(super) fn columns(self) -> usize {
         match self {
             Task::Binary => 1,
@@ -35,21 +35,21 @@ impl Task {
     }
 }
 
-/// How numbers by class become one.
+/// The average of numbers by class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Average {
     /// The score of all classes' counts added up.
     Micro,
-    /// The mean over classes, each the same weight. In a multiclass task, classes that were neither there nor predicted are left
-    /// out.
+    /// The mean over classes, each with the same weight. In a multiclass task, classes that were neither there nor
+    /// predicted are left out.
     Macro,
-    /// The mean over classes, each weighted by how often it was there.
+    /// The mean over classes, each weighted by its number of elements.
     Weighted,
     /// None: one number a class.
     None,
 }
 
-/// Over what a multidimensional prediction is counted.
+/// The elements of a multidimensional prediction that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MultidimAverage {
     /// All dimensions together.
@@ -59,7 +59,7 @@ pub enum MultidimAverage {
 }
 
 options! {
-    /// How scores become labels, and what is counted.
+    /// The conversion of scores to labels, and the elements that count.
     #[derive(Clone, Debug, PartialEq)]
     ClassificationOptions {
         /// In binary and multilabel tasks a probability above it is a yes.
@@ -71,7 +71,7 @@ options! {
         ignore_index: Option<i32> = None,
         /// Counts of everything, or of each item.
         multidim_average: MultidimAverage = MultidimAverage::Global,
-        /// Precision, recall, F-beta, Jaccard index and negative predictive value where they are 0 / 0.
+        /// The value of precision, recall, F-beta, Jaccard index and negative predictive value where they are 0 / 0.
         zero_division: f64 = 0.0,
     }
 }

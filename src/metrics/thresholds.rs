@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// At which scores a ranking is cut.
+/// The scores at which a ranking is cut.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Thresholds {
     /// At each: the whole ranking is kept.

@@ -1,4 +1,4 @@
-//! How often predicted classes meet true ones.
+//! Counts of predicted classes by true class.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -14,10 +14,10 @@ use std::hash::{Hash, Hasher};
 const CLEAR: &str = include_str!("../../shaders/scatter_clear.wgsl");
 const TEMPLATE: &str = include_str!("../../shaders/count_labels.wgsl");
 
-/// What of classes and predicted classes is counted.
+/// The counts made of classes and predicted classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tallied {
-    /// How often each true class met each predicted one: `[groups, classes, classes]`.
+    /// Elements of each true class by predicted class: `[groups, classes, classes]`.
     Pairs,
     /// Right ones, predicted ones and true ones of each class: `[groups, 3, classes]`.
     Sums,
@@ -28,7 +28,7 @@ pub(crate) enum Tallied {
 /// Counts elements by their group, class and predicted class. Element `at` belongs to group `at / inner % groups`.
 #[derive(Clone, Debug)]
 pub(crate) struct CountLabels {
-    /// What the caller called, for the error.
+    /// The operation that the caller called, for the error.
     pub asked: &'static str,
     pub classes: usize,
     pub groups: usize,
@@ -39,13 +39,13 @@ pub(crate) struct CountLabels {
 }
 
 impl CountLabels {
-    /// Of one group.
+    /// Counts in one group.
     pub fn new(asked: &'static str, classes: usize, tallied: Tallied, ignored: Option<i32>) -> CountLabels {
         let ignored = ignored.into_iter().map(i32::cast_unsigned).collect();
         CountLabels { asked, classes, groups: 1, inner: 1, tallied, ignored }
     }
 
-    /// So many groups, of so many neighbours each, again and again.
+    /// Counts in `groups` groups, in turn, each of `inner` neighbouring elements.
     pub fn grouped(self, groups: usize, inner: usize) -> CountLabels {
         CountLabels { groups, inner: inner.max(1), ..self }
     }

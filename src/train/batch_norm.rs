@@ -26,9 +26,9 @@ impl Drop for Averaging {
 }
 
 /// Makes the running statistics of batch normalization anew: the mean over these batches, each through the model in
-/// training mode, as PyTorch's `update_bn`. Averages of weights, such as those of
-/// [SWA](crate::optim::Averaging::Swa), need it, since the running statistics are those of other weights. The layers'
-/// momenta don't matter, nor do the statistics before. Modes are as before in the end; no weight changes.
+/// training mode, as PyTorch's `update_bn`. Averages of weights, such as those of [SWA](crate::optim::Averaging::Swa),
+/// need it, since the running statistics are those of other weights. The layers' momenta don't matter, nor do the
+/// statistics before. Modes are restored in the end; no weight changes.
 ///
 /// # Errors
 /// Those of the batches and of the model. The statistics may be of some of the batches then.

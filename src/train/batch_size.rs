@@ -9,17 +9,18 @@ use crate::options::options;
 
 const OP: &str = "BatchSizeFinder";
 
-/// Steps of a trial: the first one packs the parameters anew, and the second one is as all that follow.
+/// Steps of a trial: the first one packs the parameters anew, and the second one is like all that follow.
 const STEPS: usize = 2;
 
 options! {
-    /// Finds the largest batch whose steps fit into memory: doubles the size as long as they do, and then halves the gap until it
-    /// is an eighth of the size. The model, the optimizer and the device's random stream are afterwards what they were, to the bit.
+    /// Finds the largest batch whose steps fit into memory: doubles the size as long as they do, and then halves the
+    /// gap until it is an eighth of the size. The model, the optimizer and the device's random stream are restored
+    /// afterwards, to the bit.
     ///
-    /// A step does not fit where the device runs out of memory, where a tensor is larger than the adapter takes, or where it needs
-    /// more than `memory`. Not every driver says that its memory is full before it slows down: give `memory` where
-    /// you know it. The values from before are held meanwhile, so the result errs on the side of safety by the size of the weights
-    /// and the optimizer's state.
+    /// A step does not fit where the device runs out of memory, where a tensor is larger than the adapter takes, or
+    /// where it needs more than `memory`. Not every driver says that its memory is full before it slows down: give
+    /// `memory` where you know the limit. The earlier values are held meanwhile, so the result errs on the side of
+    /// safety by the size of the weights and the optimizer's state.
     ///
     /// ```
     /// use wgrad::nn::{Linear, Module, Scope};
@@ -47,11 +48,11 @@ options! {
 }
 
 impl BatchSizeFinder {
-    /// Runs the trials. `loss` is asked for the loss of a batch of a size; what the batch holds does not matter.
+    /// Runs the trials. `loss` gives the loss of a batch of a size; the contents of the batch do not matter.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is out of its range; where the smallest size does not fit, the error that says so;
-    /// those of `loss` and of the steps that have to do with no memory.
+    /// [`Error::Invalid`] where an option is out of its range; where the smallest size does not fit, the error that
+    /// says so; those of `loss` and of the steps that have nothing to do with memory.
     pub fn run(
         &self,
         device: &Device,
@@ -69,7 +70,7 @@ impl BatchSizeFinder {
         let before = Snapshot::new(device, model, &*optimizer)?;
         let mut fits = |size: usize| {
             let trial = self.trial(device, optimizer, || loss(size));
-            // What a flush that ran out of memory has left half done is replaced here.
+            // This replaces everything that a flush left half done when it ran out of memory.
             device.assume_restored();
             before.restore(optimizer)?;
             device.empty_cache();
@@ -80,7 +81,7 @@ impl BatchSizeFinder {
         found
     }
 
-    /// Steps with one size; the error that tells why they don't fit, where they don't.
+    /// Steps with one size; returns the reason as an error where they don't fit.
     fn trial(
         &self,
         device: &Device,

@@ -1,11 +1,11 @@
-//! What a training run tells at its moments, and to whom.
+//! The moments of a training run, and the callbacks that are told of them.
 
 use super::State;
 use super::run::Run;
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// A part of a run that acts at its moments: a log, a schedule, a rule when to stop.
+/// A part of a run that acts at its moments: a log, a schedule, a rule for stopping.
 ///
 /// The moments come in this order; those in brackets as they are due:
 ///
@@ -72,8 +72,8 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Before a step: the parameters have the gradients that it will take, recorded and not yet computed. Where half precision
-    /// scales the loss, they are scaled, too. `run.batch` and `run.step` are those before the step.
+    /// Before a step: the parameters have the gradients that the step will take, recorded and not yet computed, and
+    /// scaled where half precision scales the loss. `run.batch` and `run.step` are those before the step.
     ///
     /// # Errors
     /// The callback's own.
@@ -82,7 +82,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// After a step, which is submitted and not waited for. Where the loss was read, `run.scalars` has `train/loss`, `lr`,
+    /// After a step, which is submitted and not waited for. If the loss was read, `run.scalars` has `train/loss`, `lr`,
     /// `items/s` and `wait`, the share of the time spent waiting for data.
     ///
     /// # Errors
@@ -142,13 +142,13 @@ pub trait Callback {
     /// In place of `on_fit_end`, where an error ends the run.
     ///
     /// # Errors
-    /// None is told of: the run ends with the first error.
+    /// Not reported: the run ends with the first error.
     fn on_error(&mut self, run: &mut Run, error: &Error) -> Result<()> {
         let _ = (run, error);
         Ok(())
     }
 
-    /// For a line that another callback or the run itself has for whoever watches, such as an estimate of the time.
+    /// At a note: a line from another callback or the run itself for whoever watches, such as an estimate of the time.
     ///
     /// # Errors
     /// The callback's own.
@@ -157,7 +157,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// What it must remember when the run is resumed; it stands in checkpoints by its kind.
+    /// The state that a resumed run must restore; checkpoints hold it by the callback's kind.
     fn state(&mut self) -> Option<&mut dyn State> {
         None
     }
@@ -223,7 +223,7 @@ pub struct Callbacks<'a> {
 }
 
 impl<'a> Callbacks<'a> {
-    /// Adds one behind those there are.
+    /// Adds a callback at the end.
     pub fn push(&mut self, callback: impl Callback + 'a) {
         self.list.push(Box::new(callback));
     }
@@ -231,7 +231,7 @@ impl<'a> Callbacks<'a> {
     /// Tells all of them of a moment, and then of the notes that they left at it.
     ///
     /// # Errors
-    /// The first error of one of them; all have been called then.
+    /// The first error of a callback; all are called nevertheless.
     pub fn each(
         &mut self,
         run: &mut Run,
@@ -249,8 +249,8 @@ impl<'a> Callbacks<'a> {
         result
     }
 
-    /// The states that a checkpoint holds, with their names: `callback.KIND`, and a number behind it from the second of a kind
-    /// on.
+    /// The states that a checkpoint holds, with their names: `callback.KIND`, followed by a number from the second of a
+    /// kind on.
     pub fn states(&mut self) -> Vec<(String, &mut dyn State)> {
         let mut states: Vec<(String, &mut dyn State)> = Vec::new();
         for state in self.list.iter_mut().filter_map(|callback| callback.state()) {

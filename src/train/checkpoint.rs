@@ -1,8 +1,8 @@
 //! Checkpoints: safetensors files that hold a run.
 //!
-//! Parameters stand under their own names, so that other programs find them; tensors of optimizers and other state under the
-//! name that the program gives each, and a dot. Everything else is JSON in the file's metadata, under `wgrad.checkpoint`.
-//! A parameter that several modules share stands there once.
+//! Parameters stand under their own names, so that other programs find them; tensors of optimizers and other state
+//! under the name that the program gives each part, followed by a dot. Everything else is JSON in the file's metadata,
+//! under `wgrad.checkpoint`. A parameter that several modules share stands there once.
 
 use crate::error::{Error, Result};
 use crate::file;
@@ -22,7 +22,7 @@ const VERSION: u64 = 3;
 /// The name that safetensors files keep for themselves.
 const METADATA: &str = "__metadata__";
 
-/// Where a run stands.
+/// The position of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Epochs done.
@@ -34,8 +34,8 @@ pub struct Position {
 }
 
 impl Position {
-    /// Where a checkpoint's run stands, whose weights alone [`weights::load`](crate::weights::load) loads; `None` where another
-    /// program wrote the file.
+    /// Reads the position of a checkpoint's run; `None` where another program wrote the file.
+    /// [`weights::load`](crate::weights::load) loads a checkpoint's weights alone.
     ///
     /// # Errors
     /// [`Error::File`] where the file can't be read or is damaged.
@@ -103,11 +103,12 @@ fn from_json(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// Writes a run: the model's parameters, all state that goes with it, position, and where the device's random stream stands.
+/// Writes a run: the model's parameters, all state that goes with it, its position, and that of the device's random
+/// stream.
 ///
 /// `parts` are the optimizers, schedules and whatever else has [`State`], each under a name of the program's choice.
-/// The file is written under another name in the same folder, brought to the disk, and renamed: whatever goes wrong,
-/// `path` holds the old checkpoint or the new one. What [`load`] would refuse is not written.
+/// The file is written under another name in the same folder, flushed to the disk, and renamed: whatever goes wrong,
+/// `path` holds the old checkpoint or the new one. A checkpoint that [`load`] would refuse is not written.
 ///
 /// # Errors
 /// [`Error::File`]; [`Error::Invalid`] where two entries would have one name; and what went wrong on the device.
@@ -268,8 +269,8 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// Brings a run to where the checkpoint stands: parameters, all of its `parts`, and the device's random stream. What follows
-/// is bit for bit what would have followed without the interruption.
+/// Brings a run to the position of the checkpoint: parameters, all of its `parts`, and the device's random stream. The
+/// run then goes on bit for bit as it would have without the interruption.
 ///
 /// `parts` must have the names and kinds that [`save`] was given. Groups that were added to an optimizer have to be added
 /// before.

@@ -12,7 +12,7 @@ use crate::graph::{Tensor, no_grad};
 use crate::nn::Module;
 use std::time::{Duration, Instant};
 
-/// What a pass over a set came to.
+/// The result of a pass over a set.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Evaluation {
@@ -20,12 +20,12 @@ pub struct Evaluation {
     pub scalars: Scalars,
     /// Items of the set.
     pub items: usize,
-    /// How long it took, and how much of that it waited for data.
+    /// The time that the pass took, and the part of it spent waiting for data.
     pub times: LoadTimes,
 }
 
 impl Evaluation {
-    /// The number of a name.
+    /// The number with this name.
     pub fn scalar(&self, name: &str) -> Option<f64> {
         scalar(&self.scalars, name)
     }
@@ -36,8 +36,8 @@ impl Evaluation {
     }
 }
 
-/// The mean loss and the metrics of a task over a set, without recording history and with the model in evaluation; its modes are
-/// afterwards what they were. The device is read once, at the end.
+/// The mean loss and the metrics of a task over a set, without recording history and with the model in evaluation; its
+/// modes are restored afterwards. The device is read once, at the end.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the set has no batches; those of the loader, the task, and what went wrong on the device.
@@ -84,7 +84,7 @@ pub fn evaluate<T: Task>(
     Ok(Evaluation { scalars, items, times: LoadTimes { elapsed: start.elapsed(), waited } })
 }
 
-/// Runs something that is waited for.
+/// Runs something, and adds its time to `waited`.
 pub(super) fn timed<R>(waited: &mut Duration, run: impl FnOnce() -> R) -> R {
     let start = Instant::now();
     let result = run();
@@ -132,7 +132,7 @@ pub struct Predictions<'a, T: Task> {
 }
 
 impl<'a, T: Task> Predictions<'a, T> {
-    /// With forward passes of a run.
+    /// With the forward passes of a run.
     pub(super) fn within(self, stepper: &'a Stepper) -> Predictions<'a, T> {
         Predictions { stepper: Some(stepper), ..self }
     }

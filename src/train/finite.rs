@@ -17,8 +17,8 @@ pub(super) struct Finite {
 }
 
 impl<T: Task> Session<'_, '_, T> {
-    /// Ends a run that has come to nothing. A scaler leaves out steps, and the weights stay finite, so there a single reading
-    /// counts for nothing.
+    /// Ends a run whose loss is not finite. A scaler skips steps and keeps the weights finite, so with one a single
+    /// such reading does not end the run.
     pub(super) fn check_finite(&mut self, loss: f64) -> Result<()> {
         let is_scaled = self.trainer.stepper.scaler().is_some();
         if loss.is_finite() {
@@ -45,7 +45,7 @@ impl<T: Task> Session<'_, '_, T> {
         Err(Error::invalid("fit", rule))
     }
 
-    /// Makes the steps since a reading again, with checks that name the first operation whose result is not finite.
+    /// Repeats the steps since a reading, with checks that name the first operation whose result is not finite.
     fn repeat(&mut self, from: &Finite) -> Result<()> {
         let end = self.trainer.progress.counts.step;
         from.snapshot.restore(&mut *self.optimizer)?;

@@ -1,4 +1,4 @@
-//! Where the batches of a run come from.
+//! Sources of a run's batches.
 
 use crate::data::{Batch, Batches, DataLoader, Dataset, Images, Resident, Sampler};
 use crate::error::{Error, Result};
@@ -7,8 +7,8 @@ use crate::graph::Device;
 /// The batches of an epoch.
 pub type LoaderIter<'a, B> = Box<dyn Iterator<Item = Result<B>> + 'a>;
 
-/// Batches for any epoch, from any of them on: what a [`Trainer`](super::Trainer) needs of a set. The batches follow from the
-/// epoch and nothing else, so that a run can be resumed in the middle of one.
+/// Batches for any epoch, from any of them on: all that a [`Trainer`](super::Trainer) needs from a set. The batches
+/// depend on the epoch alone, so that a run can be resumed in the middle of one.
 ///
 /// [`DataLoader`] is one; [`ImageLoader`] and [`ResidentLoader`] make them of sets in the host's and the device's memory.
 ///
@@ -39,8 +39,8 @@ pub trait Loader {
     /// [`Error::Invalid`] where the epoch has fewer; the loader's own.
     fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, Self::Batch>>;
 
-    /// Each batch changed by a function as it comes, such as one that uploads and transforms it. The function is told the
-    /// batch's place.
+    /// Changes each batch by a function as it comes, such as one that uploads and transforms it. The function is told
+    /// the batch's place.
     fn map<B, F: Fn(Self::Batch, BatchPlace) -> Result<B>>(self, function: F) -> MapLoader<Self, F>
     where
         Self: Sized,
@@ -180,7 +180,7 @@ fn check_batch_size(batch_size: usize) -> Result<()> {
     Err(Error::invalid("batches", "the batch size is 0; it must be at least 1"))
 }
 
-/// Batches of [`Images`], which are uploaded as they come.
+/// Batches of [`Images`], uploaded as they come.
 ///
 /// ```
 /// use wgrad::data::{Array, Images};
@@ -256,7 +256,7 @@ pub struct ResidentLoader {
 }
 
 impl ResidentLoader {
-    /// Batches of `batch_size` images, of which the last of an epoch may be shorter.
+    /// Batches of `batch_size` images; the last one of an epoch may be smaller.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `batch_size` is 0.

@@ -18,7 +18,7 @@ pub enum Ramp {
 }
 
 /// Finds a learning rate by a range test (Smith, 2017): trains with a rate that grows from step to step, until the loss
-/// diverges. The model, the optimizer and the device's random stream are then what they were before, to the bit.
+/// diverges. The model, the optimizer and the device's random stream are restored afterwards, to the bit.
 ///
 /// Groups with rates of their own keep their ratios: the largest one follows the ramp.
 ///
@@ -121,11 +121,11 @@ impl LrFinder {
         }
     }
 
-    /// Runs the test. `loss` is asked for the loss of a batch at each step, another one each time as a rule.
+    /// Runs the test. `loss` gives the loss of a batch at each step, as a rule of another batch each time.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is out of its range or all rates of the optimizer are 0; those of `loss` and of
-    /// the steps. Model and optimizer are what they were before in any case.
+    /// [`Error::Invalid`] where an option is out of its range or all rates of the optimizer are 0; those of `loss` and
+    /// of the steps. Model and optimizer are restored in any case.
     pub fn run(
         &self,
         device: &Device,

@@ -24,12 +24,12 @@ pub struct RunningMean {
 }
 
 impl RunningMean {
-    /// The mean of nothing yet.
+    /// An empty mean.
     ///
     /// # Errors
     /// Errors of the device.
     pub fn new(device: &Device) -> Result<RunningMean> {
-        // Values handed in, not computed: the first addition has the same plan as all later ones.
+        // Values handed in, not computed, so that the first addition has the same plan as all later ones.
         let sum = Parameter::buffer(OP, &Tensor::scalar(device, 0.0f32)?);
         device.flush()?;
         Ok(RunningMean { sum, weight: 0 })

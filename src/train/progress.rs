@@ -1,4 +1,4 @@
-//! How far a run has come, and its pace.
+//! The progress of a run, and its pace.
 
 use super::{Position, RunningMean, State};
 use crate::data::LoadTimes;
@@ -25,7 +25,7 @@ pub(super) struct Progress {
 pub(super) struct Counts {
     /// Steps of the optimizer.
     pub step: u64,
-    /// The step after which the validation set was last gone through.
+    /// The step of the last validation.
     pub validated: u64,
 }
 
@@ -43,7 +43,7 @@ impl Progress {
         self.batch = nearest(at.batch);
     }
 
-    /// On to the next epoch.
+    /// Goes on to the next epoch.
     pub fn end_epoch(&mut self) -> Result<()> {
         self.epoch += 1;
         self.batch = 0;
@@ -70,14 +70,14 @@ impl State for Counts {
     }
 }
 
-/// The pace of an epoch, or of what is left of it.
+/// The pace of an epoch, or of the rest of one.
 pub(super) struct Pace {
     start: Instant,
     /// Time that belongs to no step: evaluations, checkpoints.
     apart: Duration,
     pub waited: Duration,
     pub items: usize,
-    /// When the last step was submitted.
+    /// The time of the last step's submission.
     last: Instant,
     first_step: Duration,
     steps: Vec<Duration>,
@@ -109,7 +109,7 @@ impl Pace {
         Ok(())
     }
 
-    /// Does what belongs to no step.
+    /// Runs work that belongs to no step.
     pub fn apart<R>(&mut self, run: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = run();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Named numbers, such as `("val/accuracy", 0.99)`.
 pub type Scalars = Vec<(String, f64)>;
 
-/// The number of a name.
+/// The number with this name.
 pub(super) fn scalar(scalars: &[(String, f64)], name: &str) -> Option<f64> {
     scalars.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
 }
@@ -22,7 +22,7 @@ pub enum Phase {
     Validation,
 }
 
-/// What callbacks ask of a run. Whoever runs the loop carries it out between two steps.
+/// Requests of callbacks to a run. The loop carries them out between two steps.
 ///
 /// ```
 /// use wgrad::train::Requests;
@@ -62,7 +62,7 @@ impl Requests {
         std::mem::take(&mut self.checkpoints)
     }
 
-    /// Has a line told to whoever watches the run: see [`Callback::on_note`](super::Callback::on_note).
+    /// Passes a line to whoever watches the run: see [`Callback::on_note`](super::Callback::on_note).
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
@@ -117,10 +117,9 @@ pub struct Run<'a> {
     pub items: usize,
     /// The part of the run under way.
     pub phase: Phase,
-    /// The numbers of the moment. After a step there are some where the loss was read, and none else: reading
-    /// waits for the device.
+    /// The numbers of the moment. After a step there are some only if the loss was read: reading waits for the device.
     pub scalars: &'a [(String, f64)],
-    /// What the callback asks for.
+    /// The callback's requests.
     pub requests: &'a mut Requests,
 }
 
@@ -149,7 +148,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The number of a name, where the moment has it.
+    /// The number with this name, where the moment has one.
     pub fn scalar(&self, name: &str) -> Option<f64> {
         scalar(self.scalars, name)
     }

@@ -22,18 +22,18 @@ pub(super) struct Session<'s, 'a, T: Task> {
     pub(super) train: &'s dyn Loader<Batch = T::Batch>,
     validation: Option<&'s dyn Loader<Batch = T::Batch>>,
     requests: Requests,
-    /// The numbers of the last validation, and the step they are of.
+    /// The numbers of the last validation, and its step.
     validated: (u64, Scalars),
     /// True while weights, counts and the place belong together.
     is_whole: bool,
-    /// Where the last reading found a finite loss.
+    /// The run at the last reading that found a finite loss.
     pub(super) finite: Option<Finite>,
     /// Readings since then.
     pub(super) not_finite: u32,
     fit: Fit,
 }
 
-/// What a moment is about.
+/// The place and the numbers of a moment.
 struct Moment<'m> {
     epoch: u64,
     batch: usize,
@@ -73,7 +73,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
     pub fn run(mut self) -> Result<Fit> {
         let result = self.epochs();
         if let Err(error) = &result {
-            // The first error is the one to tell of.
+            // The first error is the one to report.
             let is_whole = self.is_whole;
             let _ = self.tell(self.now(&[]), |callback, run| callback.on_error(run, error));
             if is_whole {
@@ -125,7 +125,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         callbacks.each(&mut run, of)
     }
 
-    /// Evaluates a little before the first step, without a trace.
+    /// Evaluates a few batches before the first step, and leaves no trace.
     fn check_sanity(&mut self) -> Result<()> {
         let (Some(validation), batches) = (self.validation, self.trainer.options.sanity_batches) else { return Ok(()) };
         if batches == 0 {
@@ -137,7 +137,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         Ok(())
     }
 
-    /// An epoch, or what is left of it; returns early where somebody asks to stop.
+    /// Runs an epoch, or the rest of one; returns early where somebody asks to stop.
     fn epoch(&mut self) -> Result<()> {
         if self.trainer.progress.batch == 0 {
             self.tell(self.now(&[]), |callback, run| callback.on_epoch_start(run))?;
@@ -195,7 +195,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         told
     }
 
-    /// Carries out what callbacks have asked for; true where the run is to stop.
+    /// Carries out the requests of callbacks; true where the run is to stop.
     fn is_to_stop(&mut self) -> Result<bool> {
         self.write_checkpoints()?;
         Ok(self.requests.stopped().is_some())
@@ -222,7 +222,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         checkpoint::save(path, device, self.model, &parts, &at)
     }
 
-    /// One step, and what belongs to it; false where the loader has no batch for it.
+    /// Takes one step, with all that belongs to it; false where the loader has no batch for it.
     fn step(&mut self, batches: &mut LoaderIter<'_, T::Batch>, pace: &mut Pace) -> Result<bool> {
         let Some((loss, items)) = self.take_step(batches, &mut pace.waited)? else { return Ok(false) };
         pace.step(&self.trainer.device, items)?;

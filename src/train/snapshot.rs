@@ -25,7 +25,7 @@ impl Snapshot {
         Ok(Snapshot { device, values, gradients, numbers: optimizer.numbers()?, random })
     }
 
-    /// Brings all of it back.
+    /// Restores all of it.
     pub fn restore(&self, optimizer: &mut dyn Optimizer) -> Result<()> {
         self.values.iter().try_for_each(|(parameter, value)| parameter.assign(value))?;
         self.gradients.iter().try_for_each(|(parameter, gradient)| parameter.set_grad(gradient.clone()))?;

@@ -9,8 +9,8 @@ use crate::optim::Optimizer;
 /// Takes the steps of a run: forward passes under autocast where it is asked for, gradients of one or several batches, and
 /// the optimizer's step with or without a [`GradScaler`].
 ///
-/// Clipping belongs to the optimizer ([`clip_grad_norm`](crate::optim::Engine::clip_grad_norm) and its kin), which clips on the
-/// device, and behind the scaler.
+/// Clipping belongs to the optimizer ([`clip_grad_norm`](crate::optim::Engine::clip_grad_norm) and its kin), which
+/// clips on the device, after the scaler.
 ///
 /// ```
 /// use wgrad::nn::{Linear, Module, Scope};

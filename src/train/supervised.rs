@@ -23,8 +23,9 @@ type Answer = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 /// | [`segmentation`](Supervised::segmentation) | `[N, C, H, W]` | `[N, H, W]` i32 | cross entropy | class of each pixel |
 /// | [`detection`](Supervised::detection) | any | `[N, G, 5]` f32 | the detector's | boxes `[N, M, 6]` |
 ///
-/// Metrics get the outputs and the labels; those of a detection get its answers, those of classification and segmentation
-/// class numbers also where labels are mixed, and those of several labels whole numbers.
+/// Metrics get the outputs and the labels. Those of a detection get its answers in place of outputs. As labels, those
+/// of classification and segmentation get class numbers, even where labels are mixed, and those of several labels get
+/// whole numbers.
 ///
 /// ```
 /// use wgrad::CrossEntropyOptions;
@@ -95,9 +96,10 @@ impl Supervised {
         Supervised::new(cross_entropy, |outputs| outputs.argmax(1), class_numbers)
     }
 
-    /// Boxes. A detector has a loss of its outputs and the labels, and a way from its outputs to boxes `[N, M, 6]`, each with its
-    /// score and the number of its class; rows with a class below 0 are none. Labels `[N, G, 5]` are boxes with class numbers, filled
-    /// up in the same way: what [`MeanAveragePrecision`](crate::metrics::MeanAveragePrecision) takes.
+    /// Boxes. A detector has a loss of its outputs and the labels, and a way from its outputs to boxes `[N, M, 6]`,
+    /// each with its score and the number of its class; rows with a class below 0 are padding. Labels `[N, G, 5]` are
+    /// boxes with class numbers, padded in the same way, as
+    /// [`MeanAveragePrecision`](crate::metrics::MeanAveragePrecision) takes them.
     pub fn detection(
         loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static,
         boxes: impl Fn(&Tensor) -> Result<Tensor> + 'static,
@@ -105,13 +107,13 @@ impl Supervised {
         Supervised { measures_answers: true, ..Supervised::new(loss, boxes, as_they_are) }
     }
 
-    /// Another loss, of outputs and labels: the mean over the items of a batch.
+    /// Sets another loss, of outputs and labels: the mean over the items of a batch.
     #[must_use = "it returns the task with the loss"]
     pub fn loss(self, loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static) -> Supervised {
         Supervised { loss: Box::new(loss), ..self }
     }
 
-    /// A metric of evaluations.
+    /// Adds a metric of evaluations.
     ///
     /// ```
     /// use wgrad::metrics::{Average, Score, StatScores, Task};
@@ -126,8 +128,8 @@ impl Supervised {
         Supervised { validation: self.validation.with(metric), ..self }
     }
 
-    /// A metric of the training batches, whose forward pass each step computes anyway. In a run that was resumed within an
-    /// epoch it counts the rest of that.
+    /// Adds a metric of the training batches, whose forward pass each step computes anyway. In a run that was resumed
+    /// within an epoch it counts only the rest of the epoch.
     #[must_use = "it returns the task with the metric"]
     pub fn train_metric(self, metric: impl Metric + 'static) -> Supervised {
         Supervised { training: self.training.with(metric), ..self }

@@ -1,4 +1,4 @@
-//! What is learned: from a batch to a loss and to what metrics compare.
+//! Tasks of training: from a batch to a loss, and to the outputs that metrics compare.
 
 use super::State;
 use super::run::{Phase, Scalars};
@@ -8,7 +8,7 @@ use crate::graph::{Tensor, no_grad};
 use crate::nn::Module;
 use std::marker::PhantomData;
 
-/// What comes of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The mean loss of the items, a scalar.
@@ -19,7 +19,7 @@ pub struct Outcome {
     pub items: usize,
 }
 
-/// What a model is trained for: a loss, and the metrics that tell how good it is.
+/// The task that a model is trained for: a loss, and metrics of the model's quality.
 ///
 /// [`Supervised`](super::Supervised) holds ready-made ones, and [`task`] makes one of a closure.
 pub trait Task {
@@ -67,7 +67,7 @@ pub trait Task {
         Ok(self.forward(model, batch)?.outputs)
     }
 
-    /// What it must remember when a run is resumed.
+    /// The state that a resumed run must restore.
     fn state(&mut self) -> Option<&mut dyn State> {
         None
     }

@@ -18,7 +18,7 @@ use crate::optim::Optimizer;
 use crate::options::options;
 use std::path::{Path, PathBuf};
 
-/// How often something happens.
+/// The interval at which something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
     /// After so many epochs.
@@ -28,7 +28,8 @@ pub enum Every {
 }
 
 impl Every {
-    /// True after a step that made it so many. `at_end` says that it was the last one of this epoch, counted from 0.
+    /// True after the step that completes an interval. `at_end` says that it was the last one of `epoch`, which counts
+    /// from 0.
     pub(super) fn is_due(self, step: u64, epoch: u64, at_end: bool) -> bool {
         match self {
             Every::Epochs(epochs) => at_end && (epoch + 1).is_multiple_of(epochs),
@@ -50,7 +51,7 @@ options! {
     /// Options of a [`Trainer`].
     #[derive(Clone, Debug, PartialEq)]
     TrainerOptions {
-        /// Passes over the training set, those before a checkpoint that the run goes on from included.
+        /// Passes over the training set, including those before the checkpoint of a resumed run.
         epochs: u64 = 1,
         /// Batches whose gradients one step adds up.
         accumulate: usize = 1,
@@ -60,24 +61,25 @@ options! {
         scaler: GradScalerOptions = GradScalerOptions::default(),
         /// Steps between two readings of the loss, each of which waits for the device.
         log_every: u64 = 50,
-        /// Names the operation that first gave a loss that is not finite where a reading finds one: the steps since
-        /// the last reading are made again with [checks](crate::Debug::nan). The weights and the optimizer's state of that reading
-        /// are held for it, so they take their memory twice. Not under a loss scaler, whose steps meet infinities as a rule.
+        /// Names the first operation whose result is not finite, when a reading finds a loss that is not: the steps
+        /// since the reading before are repeated with [checks](crate::Debug::nan). The weights and the optimizer's
+        /// state of that reading are held for this, so they take their memory twice. Not under a loss scaler, whose
+        /// steps meet infinities as a rule.
         find_nan: bool = false,
-        /// When the validation set is gone through.
+        /// The interval between validations.
         validate: Every = Every::Epochs(1),
         /// Batches of the validation set that a new run evaluates before its first step, so that a fault there shows at once.
         sanity_batches: usize = 1,
         /// Evaluates the averages of weights, where the optimizer keeps some.
         evaluate_average: bool = true,
-        /// The folder of the run's files; it is made.
+        /// The folder of the run's files, which is created.
         folder: Option<PathBuf> = None,
         /// The seed of the data's order, for checkpoints: a program reads it from there before it makes its loader.
         seed: u64 = 0,
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Fit {
@@ -89,14 +91,14 @@ pub struct Fit {
     pub scalars: Scalars,
     /// Items that this call trained on.
     pub items: usize,
-    /// The time that took, without evaluations, and the part of it that was spent waiting for data.
+    /// The time of that training, without evaluations, and the part of it spent waiting for data.
     pub times: LoadTimes,
-    /// The reason why it ended early, where it did.
+    /// The reason for an early end, if there was one.
     pub stopped: Option<String>,
 }
 
 impl Fit {
-    /// The number of a name.
+    /// The number with this name.
     pub fn scalar(&self, name: &str) -> Option<f64> {
         scalar(&self.scalars, name)
     }
@@ -170,21 +172,21 @@ impl<'a> Trainer<'a> {
         Ok(Trainer { device: device.clone(), options, stepper, callbacks: Callbacks::default(), progress })
     }
 
-    /// A callback more, behind those there are.
+    /// Adds a callback at the end.
     #[must_use = "it returns the trainer with the callback"]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Trainer<'a> {
         self.callbacks.push(callback);
         self
     }
 
-    /// The place that the run has come to.
+    /// The position of the run.
     pub fn position(&self) -> Position {
         let Progress { epoch, batch, .. } = self.progress;
         Position { epoch, batch: batch as u64, seed: self.options.seed }
     }
 
-    /// Brings a run to where a checkpoint of it stands; what [`fit`](Trainer::fit) then does is bit for bit what would have
-    /// followed. Model, optimizer, task and callbacks have to be made as they were.
+    /// Brings a run to the position of its checkpoint; [`fit`](Trainer::fit) then goes on bit for bit as the
+    /// uninterrupted run. Model, optimizer, task and callbacks have to be made as they were.
     ///
     /// # Errors
     /// Those of [`load`](super::load). Nothing has changed then.

@@ -1,23 +1,23 @@
-//! The place of a tensor's values in a file, and how they lie there.
+//! The place of a tensor's values in a file, and their layout there.
 
 use crate::zip::Member;
 use flate2::CrcReader;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-/// Where values are.
+/// The place of values.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub source: Source,
     /// Bytes before the first value.
     pub offset: u64,
-    /// Elements from one to the next of each dimension; `None` in row-major order.
+    /// Elements between neighbours along each dimension; `None` in row-major order.
     pub strides: Option<Vec<usize>>,
-    /// Whether the highest byte of each is the first.
+    /// True where the highest byte of each value comes first.
     pub big_endian: bool,
 }
 
-/// The bytes that values are among.
+/// The bytes that hold the values.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// Those of the file.

@@ -19,18 +19,18 @@ pub(crate) const CHECKPOINT: &str = "wgrad.checkpoint";
 /// A count that files from before PyTorch 0.4.1 don't have. Nothing is computed from it, unless a norm has no momentum.
 const COUNT: &str = "num_batches_tracked";
 
-/// Bytes on their way to a device are in the host's memory until they have arrived, so nobody goes on past this many.
+/// Bytes on their way to a device are in the host's memory until they have arrived, so loading waits past this many.
 const MOST_ON_THE_WAY: usize = 1 << 26;
 
 options! {
     /// Options of [`load`].
     #[derive(Clone, Debug, PartialEq, Eq)]
     LoadOptions {
-        /// Whether to load what fits and leave the rest of the model as it is, such as a head with another number of
+        /// Loads everything that fits and leaves the rest of the model as it is, such as a head with another number of
         /// classes. Without it, a file that doesn't fit is an error.
         partial: bool = false,
-        /// The dictionary of a file that holds several, such as `ema`; `a.b` is one within another. Otherwise it is the one of
-        /// which most names fit.
+        /// The dictionary of a file that holds several, such as `ema`; `a.b` is one within another. By default it is
+        /// the one with the most names that fit.
         dictionary: Option<String> = None,
         /// Pairs of patterns; see [`rename`](LoadOptions::rename).
         renames: Vec<(String, String)> = Vec::new(),
@@ -38,9 +38,9 @@ options! {
 }
 
 impl LoadOptions {
-    /// Gives names of the file that match a pattern another name, before they are looked for in the model. `*` stands for any
-    /// characters, as few as possible, `?` for one; the other name has in its stars what those stand for, in their order.
-    /// Of several patterns that match the first counts.
+    /// Renames the names of the file that match a pattern, before they are looked up in the model. `*` stands for any
+    /// characters, as few as possible, `?` for one; the stars of the new name take the texts that these stand for, in
+    /// order. Of several patterns that match, the first counts.
     ///
     /// ```
     /// use wgrad::weights::LoadOptions;
@@ -54,11 +54,11 @@ impl LoadOptions {
     }
 }
 
-/// The way in which a file fitted a model.
+/// The fit of a file to a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Parameters that have their values from the file, by their names in the model.
+    /// Parameters whose values came from the file, by their names in the model.
     pub loaded: Vec<String>,
     /// The names that don't fit. They are empty unless [`LoadOptions::partial`] is set.
     pub keys: IncompatibleKeys,
@@ -67,14 +67,13 @@ pub struct Report {
     pub prefix: String,
 }
 
-/// Loads the values of a model's parameters from a file of weights, wherever it was written: by [`save`](super::save), by
-/// `safetensors` for PyTorch or by `torch.save`, a `.npz` file, or a checkpoint of [`train::save`](crate::train::save), of which
-/// the optimizer's state is left out ([`Reader`] says more about files). Numbers are converted to the parameters' types. One
-/// tensor at a time is in the host's memory.
+/// Loads the values of a model's parameters from a file of weights of any origin: one written by [`save`](super::save),
+/// by `safetensors` for PyTorch or by `torch.save`, a `.npz` file, or a checkpoint of
+/// [`train::save`](crate::train::save), whose optimizer state is left out ([`Reader`] says more about files). Numbers
+/// are converted to the parameters' types. One tensor at a time is in the host's memory.
 ///
-/// The dictionary of a file that holds others besides, such as `state_dict`, and a prefix that its names have before the
-/// model's are found by themselves. A parameter that stands in several places of the model may have its value under the name of
-/// any.
+/// `load` finds the right dictionary of a file that holds others besides, such as `state_dict`, and a prefix before the
+/// model's names. A parameter that stands in several places of the model may have its value under any of their names.
 ///
 /// ```
 /// use wgrad::nn::{Linear, Module, Scope};
@@ -108,11 +107,11 @@ pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -
 /// Builds the network that a file says its weights belong to, and loads them.
 ///
 /// # Errors
-/// As [`Metadata::read`] and [`load`]; [`Error::File`] too where there is no network as the file says.
+/// As [`Metadata::read`] and [`load`]; [`Error::File`] too where no network fits the file's description.
 pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Box<dyn Module>, Metadata)> {
     let metadata = Metadata::read(&path)?;
     let built = models::by_name(&metadata.architecture, &Scope::new(device), &metadata.options);
-    // A network that can't be is the file's fault.
+    // A network that can't be built is the file's fault.
     let model = built.map_err(|error| match error {
         Error::Invalid { .. } | Error::TooLarge { .. } => Error::file(path.as_ref(), error),
         error => error,
@@ -127,7 +126,7 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
     let mut held = BTreeMap::new();
     for (name, &at) in &names {
         let entry = &reader.entries()[at];
-        // A type that is not read counts where it is needed.
+        // A type that can't be read matters only where it is needed.
         let dtype = entry.held_as().unwrap_or(DType::F32);
         let shape = Shape::new(entry.shape());
         held.insert(
@@ -144,7 +143,7 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
         return Err(Error::UnfitWeights { path: reader.path().to_path_buf(), keys: Box::new(keys) });
     }
     let loaded = found.iter().map(|(parameter, _)| parameter.name().to_string()).collect();
-    // Integers may be out of their type's range, so they are first.
+    // Integers may be out of their type's range, so they come first.
     found.sort_by_key(|(parameter, _)| parameter.holds().1.is_float());
     let mut on_the_way = 0;
     for (parameter, name) in found {
@@ -193,8 +192,8 @@ fn names(
     Ok((format!("{dictionary}{prefix}"), names))
 }
 
-/// The dictionary, and the beginning of its keys without which most of them are known. Of several those that come first,
-/// and the shortest.
+/// The dictionary, and the prefix without which most of its keys are known. Among equals, the first dictionary and the
+/// shortest prefix.
 fn place<'a>(keys: impl Iterator<Item = (&'a str, &'a str)>, known: &BTreeSet<String>) -> (&'a str, &'a str) {
     let mut dictionaries: Vec<&str> = Vec::new();
     let mut orders: HashMap<&str, usize> = HashMap::new();

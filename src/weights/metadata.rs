@@ -1,4 +1,4 @@
-//! The part of a file of weights that is no tensor: how to build the network again.
+//! The part of a file of weights that is no tensor: a description to build the network from.
 
 use super::reader::Reader;
 use crate::data::Normalization;
@@ -7,7 +7,7 @@ use crate::models::ModelOptions;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The key of safetensors' metadata under which it stands, as JSON.
+/// The key of safetensors' metadata under which the description stands, as JSON.
 pub(super) const TAG: &str = "wgrad.model";
 
 /// All that a file of weights says about its network, so that the file alone is enough to use it: see
@@ -27,18 +27,18 @@ pub struct Metadata {
     pub version: String,
     /// The network's name among [`models::names`](crate::models::names).
     pub architecture: String,
-    /// Numbers of classes and channels, size of the images, and what else the network was built with.
+    /// Numbers of classes and channels, size of the images, and all else that the network was built with.
     pub options: ModelOptions,
     /// Names of the classes, in the order of the logits; empty where they have none.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// What is to be done to an image's pixels first.
+    /// The normalization of an image's pixels, which comes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
 }
 
 impl Metadata {
-    /// That of a network as [`models::by_name`](crate::models::by_name) builds it.
+    /// The metadata of a network as [`models::by_name`](crate::models::by_name) builds it.
     pub fn new(architecture: &str, options: ModelOptions) -> Metadata {
         Metadata {
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -63,7 +63,7 @@ impl Metadata {
         self
     }
 
-    /// Reads that of a file; no tensor is read.
+    /// Reads the metadata of a file, and no tensor.
     ///
     /// # Errors
     /// [`Error::File`] where the file can't be read or holds none: then it was written by another program.
@@ -77,7 +77,7 @@ impl Metadata {
         })
     }
 
-    /// Refuses what contradicts itself.
+    /// Refuses metadata that contradicts itself.
     pub(super) fn check(&self) -> Result<(), String> {
         let (named, classes, channels) = (self.classes.len(), self.options.classes, self.options.channels);
         if named != 0 && named != classes {

@@ -2,10 +2,10 @@
 //!
 //! | for | there is |
 //! |---|---|
-//! | values in a file, of whatever program, into a model | [`load`] |
+//! | values from a file of any program into a model | [`load`] |
 //! | a model's values into a file that others read | [`save`] |
 //! | a network from nothing but its file | [`open`] |
-//! | what a file holds, and single tensors of it | [`Reader`], [`Metadata::read`] |
+//! | the contents of a file, and single tensors of it | [`Reader`], [`Metadata::read`] |
 //! | values in memory, from one model to another | [`state_dict`](crate::nn::Module::state_dict), [`load_state_dict`](crate::nn::Module::load_state_dict) |
 //! | a run that is to go on where it was, with its optimizer | [`train::save`](crate::train::save), [`train::load`](crate::train::load) |
 

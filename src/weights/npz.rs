@@ -52,10 +52,10 @@ fn column_major(shape: &[usize]) -> Vec<usize> {
     strides.collect()
 }
 
-/// Writes a file of the tensors that are listed, whose bytes are asked for one after the other.
+/// Writes a file of the listed tensors, and asks for their bytes one after the other.
 ///
 /// # Errors
-/// [`Error::File`]; those of `bytes`. `path` holds what it held before then.
+/// [`Error::File`]; those of `bytes`. After an error `path` has its old contents.
 pub(super) fn write(
     path: &Path,
     tensors: &[(String, Dtype, Vec<usize>)],
@@ -76,7 +76,7 @@ pub(super) fn write(
     })
 }
 
-/// The header of an array in row-major order, whose length 64 divides.
+/// The header of an array in row-major order, whose length is a multiple of 64.
 fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());

@@ -15,8 +15,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// An open file of weights. Its directory has been read and checked; of its values only those are in memory that are asked
-/// for.
+/// An open file of weights. Its directory has been read and checked; only the values asked for are in memory.
 ///
 /// ```no_run
 /// use wgrad::{Device, weights::Reader};
@@ -52,7 +51,8 @@ impl Entry {
         &self.name
     }
 
-    /// The dictionary it is in, as it begins the name: empty, or such as `state_dict.` in a file that holds more than that.
+    /// The dictionary that the tensor is in, which begins the name: empty, or a text such as `state_dict.` in a file
+    /// that holds more than that.
     pub fn dictionary(&self) -> &str {
         &self.name[..self.dictionary]
     }
@@ -74,11 +74,11 @@ impl Entry {
 }
 
 impl Reader {
-    /// Opens a safetensors file, a file of `torch.save` in the one form or the other (`.pth`, `.pt`), or a `.npz` file; its
-    /// first bytes tell. Nothing that a pickle would call is called.
+    /// Opens a safetensors file, a file of `torch.save` in either form (`.pth`, `.pt`), or a `.npz` file, by its first
+    /// bytes. Nothing that a pickle would call is called.
     ///
-    /// Of a file of `torch.save` that holds dictionaries within others, the names of the tensors are the keys on the way to
-    /// them with dots between: `state_dict.conv1.weight`.
+    /// In a file of `torch.save` with nested dictionaries, a tensor's name is the keys on the way to it, joined by
+    /// dots: `state_dict.conv1.weight`.
     ///
     /// # Errors
     /// [`Error::File`] where it is missing, of another kind or damaged, or its pickle calls what a state dictionary doesn't
@@ -100,7 +100,7 @@ impl Reader {
         &self.entries
     }
 
-    /// What the file says about its network, where wgrad wrote it.
+    /// The file's description of its network, where wgrad wrote it.
     ///
     /// # Errors
     /// [`Error::File`] where that is not understood.

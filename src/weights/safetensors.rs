@@ -44,17 +44,17 @@ pub(super) fn directory(file: &mut BufReader<File>) -> Result<(Vec<Entry>, HashM
     Ok((entries, metadata.metadata().clone().unwrap_or_default()))
 }
 
-/// Writes a file of the tensors that are listed, whose bytes are asked for one after the other.
+/// Writes a file of the listed tensors, and asks for their bytes one after the other.
 ///
 /// # Errors
-/// [`Error::File`]; those of `bytes`. `path` holds what it held before then.
+/// [`Error::File`]; those of `bytes`. After an error `path` has its old contents.
 pub(crate) fn write(
     path: &Path,
     tensors: &[(String, Dtype, Vec<usize>)],
     about: HashMap<String, String>,
     mut bytes: impl FnMut(&str) -> Result<Vec<u8>>,
 ) -> Result<()> {
-    // Wide types first, so that each value lies where its size divides its place.
+    // Wide types first, so that each value lies at a multiple of its size.
     let mut order: Vec<_> = tensors.iter().collect();
     order.sort_by(|a, b| b.1.bitsize().cmp(&a.1.bitsize()).then_with(|| a.0.cmp(&b.0)));
     let mut end = 0;

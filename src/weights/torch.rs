@@ -127,12 +127,13 @@ fn entry(
     Ok(Entry { name, dictionary, dtype: *dtype, shape: shape.clone(), content })
 }
 
-/// Every tensor of a pickle, with its name and how much of that names the dictionary it is in.
+/// Every tensor of a pickle, with its name and the length of the name's part that is the dictionary's.
 fn tensors(pickle: &Pickle) -> Result<Vec<(String, usize, &Tensor)>, String> {
     let mut found: Vec<(String, usize, &Tensor)> = Vec::new();
     let mut met = HashSet::new();
     let mut waiting = vec![(String::new(), pickle.root, 0)];
-    // Each dictionary counts once, whoever refers to it, so that there are no more tensors than the file wrote down.
+    // Each dictionary counts once, however often it is referred to, so that there are no more tensors than the file
+    // wrote down.
     while let Some((prefix, value, depth)) = waiting.pop() {
         if depth > DEEPEST {
             return Err(format!("more than {DEEPEST} of its dictionaries are within one another"));

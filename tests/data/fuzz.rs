@@ -53,14 +53,14 @@ fn edited(mut bytes: Vec<u8>, edits: Vec<(Index, Edit)>) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that any reader may take, and such as unpacking takes.
+/// Bytes that any reader may take, and the factor by which unpacking may multiply a file's.
 const ALLOWED: usize = 1 << 20;
 const EXPANSION: usize = 2048;
 
 /// Seeds that are always tried: the first, and those with which a reader failed.
 const SEEDS: [u64; 1] = [5];
 
-/// How long further seeds are tried.
+/// The time for further seeds.
 fn time() -> Option<Duration> {
     std::env::var_os("WGRAD_TEST_ALL")?;
     let seconds = std::env::var("WGRAD_FUZZ_SECONDS").map(|text| text.parse().expect("WGRAD_FUZZ_SECONDS is a number"));

@@ -1,4 +1,4 @@
-//! Data sets, and what brings them to the device.
+//! Data sets, and their way to the device.
 
 #[path = "../common/mod.rs"]
 mod common;

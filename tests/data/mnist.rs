@@ -114,7 +114,7 @@ fn batches_cover_every_image_once() {
 
 #[test]
 fn a_shuffle_favours_no_place() {
-    // How often each of 5 images comes first in 5,000 epochs; four standard deviations are 113.
+    // Counts of each of 5 images in first place over 5,000 epochs; four standard deviations are 113.
     let folder = folder();
     let images = Mnist::open(folder.path()).unwrap().train.limit(5).unwrap();
     let device = Device::reference();

@@ -1,4 +1,4 @@
-//! Orders of epochs: what they hold, how often, and that they can be had again.
+//! Orders of epochs: their items, the counts of each, and their repetition.
 
 use std::collections::BTreeMap;
 use wgrad::data::{DistributedSampler, RandomSampler, Sampler, SequentialSampler, StratifiedSampler, WeightedSampler};

@@ -1,5 +1,5 @@
-//! Files of weights that mean harm, and such as were changed at random: errors, nothing that runs, and no memory beyond what
-//! the file's size justifies.
+//! Files of weights that mean harm, and files that were changed at random: errors, nothing that runs, and no memory
+//! beyond what the file's size justifies.
 
 use crate::allocations::peak;
 use crate::files::made;

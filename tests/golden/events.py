@@ -64,7 +64,7 @@ def read(folder):
     accumulator = event_accumulator.EventAccumulator(folder, size_guidance=dict.fromkeys(
         ["scalars", "images", "tensors", "histograms"], 0))
     accumulator.Reload()
-    # What a browser asks for.
+    # The histograms as a browser asks for them.
     multiplexer = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance={"histograms": 0})
     multiplexer.AddRun(folder, "run")
     multiplexer.Reload()

@@ -155,7 +155,7 @@ fn some_images_change_with_the_probability_and_the_others_stay() {
     }
 }
 
-/// Inverting, then posterizing, is not what it is the other way round.
+/// Inverting, then posterizing, differs from posterizing, then inverting.
 #[test]
 fn each_image_has_an_order_of_its_own() {
     let count = 10_000;
@@ -269,7 +269,7 @@ fn targets_of_images_that_stay_stay() {
     assert!(matches!(policy, Err(Error::Invalid { .. })));
 }
 
-/// An image in the corner of a larger batch becomes what it becomes alone, and what lies outside stays.
+/// An image in the corner of a larger batch becomes the same as alone, and everything outside it stays.
 #[test]
 fn images_of_several_sizes_are_changed_each_as_it_is() {
     let device = Device::reference();
@@ -333,7 +333,7 @@ fn batch(device: &Device, transform: &dyn Transform, count: usize) -> Result<Ten
     views.images()
 }
 
-/// However many images there are.
+/// The bound holds for any number of images.
 #[test]
 fn launches_of_policies_are_bounded_by_their_operations() {
     let device = noop();

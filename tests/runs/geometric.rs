@@ -1,4 +1,4 @@
-//! Geometric transforms of batches: a chain is sampled once, targets go along, and what is drawn follows from seed and item.
+//! Geometric transforms of batches: a chain is sampled once, targets go along, and draws follow from seed and item.
 
 use crate::common::launches::dispatches;
 use crate::common::{Random, adapter, steps};
@@ -87,7 +87,7 @@ fn whole_elements_move_as_by_functions_one_after_the_other() {
         .with(Pad::new([1, 2, 3, 0], padding.clone()))
         .with(CenterCrop::new([6, 8]))
         .with(RandomVerticalFlip::new(1.0).unwrap())
-        // Another fill value than before: what waits is carried out first.
+        // Another fill value than before: pending transforms are carried out first.
         .with(CenterCrop::new([12, 12]))
         .with(Pad::new([1; 4], PaddingMode::Reflect));
     let mut expected = functional::horizontal_flip(&images).unwrap();
@@ -267,7 +267,7 @@ fn the_usual_augmentations_take_few_launches() {
             .with(ColorJitter::new(colours).unwrap())
             .with(Normalize::new(&[0.5; 3], &[0.2; 3]).unwrap());
         let order = SequentialSampler::new(8);
-        // All that it takes from bytes in the device's memory to what a network reads.
+        // All the way from bytes in the device's memory to a network's input.
         let launches = dispatches(&device, || {
             let mut batches = resident.views(8, &order, 0, DType::F32)?;
             let (items, mut views) = batches.next().unwrap()?;

@@ -19,7 +19,7 @@ use wgrad::{Device, Result};
 
 const EPOCHS: u64 = 4;
 const STEPS: u64 = 6 * EPOCHS;
-/// Anybody but root, whom permissions don't hold.
+/// A user other than root, whom permissions don't stop.
 const NOBODY: u32 = 65534;
 
 fn last(folder: &Path) -> PathBuf {
@@ -75,7 +75,7 @@ fn run_alone(folder: &Path) -> Command {
     command
 }
 
-/// What a command says, which ends by itself.
+/// The output of a command that ends by itself.
 fn said(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -143,7 +143,7 @@ fn begun() -> TempDir {
     folder
 }
 
-/// A file may have 512 bytes, which is less than a checkpoint has.
+/// Files may have at most 512 bytes, fewer than a checkpoint has.
 #[test]
 fn a_disk_without_room_for_a_checkpoint_leaves_the_one_before() {
     let folder = begun();

@@ -1,4 +1,4 @@
-//! Logs of numbers: what is in the files, and what of it a resumed run finds.
+//! Logs of numbers: the contents of the files, and the part of them that a resumed run finds.
 
 use std::fs;
 use std::path::{Path, PathBuf};

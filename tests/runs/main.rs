@@ -1,4 +1,4 @@
-//! Everything round a training run: transforms, metrics, runs and what they leave behind.
+//! Everything around a training run: transforms, metrics, runs and the files that they leave behind.
 
 #[path = "../common/mod.rs"]
 mod common;

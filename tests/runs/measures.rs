@@ -178,7 +178,8 @@ fn scores_of_constants_are_defined() {
     }
 }
 
-/// Whatever the level, images are counted once: of one image both say the same, and of unequal ones each what it should.
+/// Whatever the level, images are counted once: for one image both levels agree, and for unequal ones each gives its
+/// own mean.
 #[test]
 fn segmentations_count_by_image_or_all_together() {
     for device in devices() {
@@ -344,7 +345,7 @@ fn boxes_count_the_same_however_they_come() {
     }
 }
 
-/// Annotations of files are objects of the metrics: what is annotated is found.
+/// Annotations of files are objects of the metrics: detections equal to them are right.
 #[cfg(feature = "images")]
 #[test]
 fn annotations_find_themselves() {

@@ -47,7 +47,7 @@ fn all(device: &Device, task: Task) -> Result<MetricCollection> {
     })
 }
 
-/// Scores and targets of so many items, with some that are to be ignored. Half the scores are 0 to 1 in every batch.
+/// Scores and targets of so many items, some of them ignored. Half the scores are 0 to 1 in every batch.
 fn batch(device: &Device, task: Task, items: usize, random: &mut Random) -> Result<(Tensor, Tensor)> {
     const PLACES: usize = 3;
     let (preds, target, classes) = match task {
@@ -63,7 +63,7 @@ fn batch(device: &Device, task: Task, items: usize, random: &mut Random) -> Resu
 
 const TASKS: [Task; 3] = [Task::Binary, Task::Multiclass(5), Task::Multilabel(3)];
 
-/// Whether the names are the same and the values too: of counts exactly, of sums of f32 to some of their roundings.
+/// True where names and values agree: counts exactly, sums of f32 to a few of their roundings.
 fn agree(got: &[(String, f64)], expected: &[(String, f64)]) -> bool {
     let equal = |((name, got), (other, expected)): (&(String, f64), &(String, f64))| {
         let is_sum = ["log_loss", "calibration_error"].contains(&name.as_str());

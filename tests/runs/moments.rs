@@ -1,4 +1,4 @@
-//! The moments of runs: their order, ends of all kinds, and what callbacks make of them.
+//! The moments of runs: their order, ends of all kinds, and the callbacks' use of them.
 
 use crate::setting::{AfterEpoch, AfterStep, Net, images};
 use std::cell::RefCell;

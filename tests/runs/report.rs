@@ -1,4 +1,4 @@
-//! Reports of runs: what is on the page, and that nothing in it is taken for markup.
+//! Reports of runs: the contents of the page, none of which is taken for markup.
 
 use std::path::Path;
 use wgrad::data::{Array, Image, Images};

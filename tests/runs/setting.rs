@@ -1,4 +1,5 @@
-//! What the tests of runs share: a network with everything that can go on differently, and images to learn.
+//! Common parts of the tests of runs: a network with every state that a resumed run could get wrong, and images to
+//! learn.
 
 use crate::common::Random;
 use wgrad::data::{Array, Images};

@@ -60,7 +60,7 @@ impl Image {
     }
 }
 
-/// What an image file says of itself before its pixels.
+/// The header of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageHeader {

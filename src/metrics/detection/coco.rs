@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 const ALL: usize = 0;
 
-/// A score that is not defined: pycocotools' answer where there was nothing to find.
+/// An undefined score: pycocotools' answer where there was nothing to find.
 const UNDEFINED: f64 = -1.0;
 
-/// Whether classes count apart.
+/// The average over classes, or over all objects as one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PrecisionAverage {
     /// The mean over classes.
@@ -28,35 +28,35 @@ pub enum PrecisionAverage {
 }
 
 options! {
-    /// How [`MeanAveragePrecision`] counts.
+    /// Options of [`MeanAveragePrecision`].
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     MeanAveragePrecisionOptions {
-        /// What the four numbers of a box are.
+        /// The format of a box's four numbers.
         box_format: BoxFormat = BoxFormat::Xyxy,
-        /// Overlaps from which an object is found; 0.5, 0.55, .., 0.95 where `None`.
+        /// The least overlaps at which an object counts as found; 0.5, 0.55, .., 0.95 where `None`.
         iou_thresholds: Option<Vec<f64>> = None,
-        /// Recalls at which precision is looked at; 0, 0.01, .., 1 where `None`.
+        /// Recalls at which precision is read; 0, 0.01, .., 1 where `None`.
         rec_thresholds: Option<Vec<f64>> = None,
-        /// How many detections of an image and class count, those with the highest scores, in rising order: average precision
-        /// takes the last.
+        /// Limits on the detections of an image and class, highest scores first. They are in rising order; average
+        /// precision takes the last.
         max_detection_thresholds: [usize; 3] = [1, 10, 100],
-        /// Whether classes count apart.
+        /// The average over classes.
         average: PrecisionAverage = PrecisionAverage::Macro,
         /// True to report each class too.
         class_metrics: bool = false,
     }
 }
 
-/// What [`MeanAveragePrecision`] comes to. Numbers are -1 where there were no objects to find.
+/// The scores of [`MeanAveragePrecision`]. Numbers are -1 where there were no objects to find.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MeanAveragePrecisionSummary {
     /// Average precision over thresholds and classes.
     pub map: f64,
-    /// At the threshold 0.5, if it is one.
+    /// At the threshold 0.5, if it is among them.
     pub map_50: f64,
-    /// At the threshold 0.75, if it is one.
+    /// At the threshold 0.75, if it is among them.
     pub map_75: f64,
     /// Of objects of at most 32 x 32 pixels.
     pub map_small: f64,
@@ -64,7 +64,7 @@ pub struct MeanAveragePrecisionSummary {
     pub map_medium: f64,
     /// Of objects of at least 96 x 96 pixels.
     pub map_large: f64,
-    /// Average recall over thresholds and classes, of as many detections as `max_detection_thresholds` says.
+    /// Average recall over thresholds and classes, for each limit of `max_detection_thresholds`.
     pub mar: [f64; 3],
     /// Of objects of at most 32 x 32 pixels.
     pub mar_small: f64,
@@ -88,34 +88,35 @@ pub struct ClassPrecision {
     pub mar: f64,
 }
 
-/// Curves of a class: by area, each threshold's. What had nothing to find has none.
+/// Curves of a class at each threshold, by area; none where there was nothing to find.
 struct ClassCurves {
-    /// Of the most detections.
+    /// With the highest limit of detections.
     by_area: [Option<Vec<Curve>>; 4],
-    /// Of all areas, with fewer detections.
+    /// Of all areas, with the lower limits.
     fewer: [Option<Vec<Curve>>; 2],
 }
 
 /// Mean average precision and recall as COCO computes them (Lin et al. 2014; pycocotools' `COCOeval` for boxes).
 ///
-/// For each class and each threshold of intersection over union, an image's detections, from the highest score on, take the object
-/// that they overlap most of those left. `precision = right / (right + wrong)` and `recall = right / objects` are computed after
-/// each detection of all images, by falling score; average precision is the mean over 101 recalls of the highest precision at that
-/// recall or beyond. Crowds, and objects outside a range of areas, are neither right nor wrong; a crowd may be found often, and is
-/// overlapped where it covers the detection.
+/// For each class and each threshold of intersection over union, each of an image's detections, from the highest score
+/// down, takes the remaining object that it overlaps most. `precision = right / (right + wrong)` and
+/// `recall = right / objects` are computed after each detection of all images, in order of falling score; average
+/// precision is the mean over 101 recalls of the highest precision at that recall or beyond. Crowds, and objects
+/// outside a range of areas, are neither right nor wrong; a crowd may be found several times, and its overlap is the
+/// share of the detection that it covers.
 ///
 /// Images are given as tensors by [`Metric::update`], or one by one with [`MeanAveragePrecision::add`]:
 /// * `preds`, `[N, M, 6]`: a box, its score and the number of its class,
-/// * `target`, `[N, G, 5]`: a box and the number of its class; then, as far as there are such columns, 1 for a crowd, and the object's
-///   area (0 where it is the box's).
+/// * `target`, `[N, G, 5]`: a box and the number of its class; then, where there are such columns, 1 for a crowd, and
+///   the object's area (0 where it is the box's).
 ///
 /// Rows with a class below 0 fill up a batch and count for nothing. Tensors stay on the device until [`Metric::compute`], which
 /// matches them on the host.
 ///
-/// Scores are -1 where there was nothing to find, and classes without objects don't count. Where pycocotools is told other
-/// `maxDets` than up to 100, its summary answers -1 for the mean; here it is that of the last. Computed as `map`, `map_50`, `map_75`,
-/// `map_small`, `map_medium`, `map_large`, `mar_1`, `mar_10`, `mar_100`, `mar_small`, `mar_medium`, `mar_large`, with
-/// `class_metrics` also `map/3`, `mar_100/3`, .. for class 3.
+/// Scores are -1 where there was nothing to find, and classes without objects don't count. With `maxDets` that do not
+/// go up to 100, pycocotools' summary answers -1 for the mean; here the mean is that of the last. Computed as `map`,
+/// `map_50`, `map_75`, `map_small`, `map_medium`, `map_large`, `mar_1`, `mar_10`, `mar_100`, `mar_small`, `mar_medium`,
+/// `mar_large`, with `class_metrics` also `map/3`, `mar_100/3`, .. for class 3.
 ///
 /// ```
 /// use wgrad::metrics::{Detection, GroundTruth, MeanAveragePrecision, MeanAveragePrecisionOptions, Metric};
@@ -142,12 +143,13 @@ pub struct MeanAveragePrecision {
 }
 
 impl MeanAveragePrecision {
-    /// Of no images yet.
+    /// An empty metric.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for thresholds that are none, or not in rising order.
+    /// [`Error::Invalid`] for empty lists of thresholds, recalls that are not in rising order, and limits of detections
+    /// that are below 1 or not in rising order.
     pub fn new(options: MeanAveragePrecisionOptions) -> Result<MeanAveragePrecision> {
-        // As NumPy's `linspace` has them.
+        // The values of NumPy's `linspace`.
         let steps = |low: f64, high: f64, count: i32| {
             let step = (high - low) / f64::from(count);
             (0..count).map(|at| low + f64::from(at) * step).chain([high]).collect()
@@ -179,7 +181,7 @@ impl MeanAveragePrecision {
     /// Waits for the images, and matches them.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn summary(&self) -> Result<MeanAveragePrecisionSummary> {
         let scenes = self.scenes.read()?;
         let apart = self.by_class(&scenes, false);

@@ -1,9 +1,10 @@
-//! Who found whom: COCO's matching of an image's boxes of one class.
+//! COCO's matching of an image's boxes of one class: detections, and the objects that they find.
 
 use super::scenes::{Detection, GroundTruth};
 use super::{mean, ranking};
 
-/// Intersection over union of two boxes (corner and size), or over the box that was found where the other one is a crowd's.
+/// Intersection over union of two boxes (corner and size); where the object is a crowd, intersection over the
+/// detection's box.
 pub(super) fn overlap(found: &Detection, truth: &GroundTruth, is_crowd: bool) -> f64 {
     let ([dx, dy, dw, dh], [gx, gy, gw, gh]) = (found.bounds, truth.bounds);
     let width = (dx + dw).min(gx + gw) - dx.max(gx);
@@ -15,7 +16,7 @@ pub(super) fn overlap(found: &Detection, truth: &GroundTruth, is_crowd: bool) ->
     both / if is_crowd { dw * dh } else { dw * dh + gw * gh - both }
 }
 
-/// The objects of a class in an image, those found from the highest score on, and how they overlap.
+/// The objects of a class in an image, the detections from the highest score down, and their overlaps.
 pub(super) struct Pairs {
     pub found: Vec<Detection>,
     truths: Vec<GroundTruth>,
@@ -23,7 +24,7 @@ pub(super) struct Pairs {
     overlaps: Vec<Vec<f64>>,
 }
 
-/// What a detection is at a threshold.
+/// The outcome of a detection at a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Right,
@@ -31,7 +32,7 @@ pub(super) enum Outcome {
     Ignored,
 }
 
-/// An image's part in a score: outcomes of its detections by threshold, and how many objects there were to find.
+/// An image's part in a score: outcomes of its detections by threshold, and the number of objects to find.
 pub(super) struct Matched {
     pub outcomes: Vec<Vec<Outcome>>,
     pub objects: usize,
@@ -50,7 +51,7 @@ impl Pairs {
         Some(Pairs { found, truths, overlaps })
     }
 
-    /// Who is found of the objects with an area in `[low, high]`, at each threshold.
+    /// The match at each threshold; objects with an area outside `[low, high]` are ignored.
     pub fn matched(&self, thresholds: &[f64], [low, high]: [f64; 2]) -> Matched {
         let outside = |area: f64| area < low || area > high;
         let area = |bounds: [f64; 4]| bounds[2] * bounds[3];
@@ -81,7 +82,7 @@ impl Pairs {
         Matched { outcomes, objects: ignores.iter().filter(|ignored| !**ignored).count() }
     }
 
-    /// The object that a detection overlaps most, of those that are left; one that counts where there is any.
+    /// The remaining object that a detection overlaps most; one that counts, if there is any.
     fn best(
         &self,
         found: usize,
@@ -108,7 +109,7 @@ impl Pairs {
     }
 }
 
-/// Precision averaged over recalls, and the recall that is reached, at a threshold.
+/// Precision averaged over recalls, and the recall reached, at a threshold.
 pub(super) struct Curve {
     pub precision: f64,
     pub recall: f64,

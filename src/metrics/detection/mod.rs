@@ -25,7 +25,7 @@ fn ranking(scores: &[f64]) -> Vec<usize> {
     order
 }
 
-/// Each precision, or a later and higher one: precision never rises with recall then.
+/// Raises each precision to the highest at it or later, so that precision never rises with recall.
 fn envelope(precision: &mut [f64]) {
     for at in (1..precision.len()).rev() {
         precision[at - 1] = precision[at - 1].max(precision[at]);

@@ -1,4 +1,4 @@
-//! Images with what was found in them and what should have been.
+//! Images with their detections and their objects.
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -10,7 +10,7 @@ use crate::ops::BoxFormat;
 pub struct Detection {
     /// The number of its class.
     pub label: i32,
-    /// How sure the detector is of it.
+    /// The detector's confidence.
     pub score: f64,
     /// Its box, in the metric's format.
     pub bounds: [f64; 4],
@@ -23,9 +23,9 @@ pub struct GroundTruth {
     pub label: i32,
     /// Its box, in the metric's format.
     pub bounds: [f64; 4],
-    /// A crowd (COCO) or a difficult object (VOC): to find it is neither right nor wrong.
+    /// A crowd (COCO) or a difficult object (VOC): finding it is neither right nor wrong.
     pub is_ignored: bool,
-    /// The object's pixels, which COCO tells its sizes by; the box's where it is `None`.
+    /// The object's area in pixels, by which COCO tells small objects from large ones; the box's area where `None`.
     pub area: Option<f64>,
 }
 
@@ -58,7 +58,7 @@ enum Batch {
     Device { found: Tensor, truths: Tensor },
 }
 
-/// All images so far, in order. Tensors stay on the device until somebody asks.
+/// All images so far, in order. Tensors stay on the device until they are read.
 pub(super) struct Scenes {
     format: BoxFormat,
     batches: Vec<Batch>,
@@ -82,7 +82,7 @@ impl Scenes {
         Scenes { format, batches: Vec::new() }
     }
 
-    /// One image more.
+    /// Adds an image.
     pub fn add(&mut self, found: &[Detection], truths: &[GroundTruth]) {
         let bounds = |of| corner_and_size(self.format, of, |exact| exact);
         let found = found.iter().map(|of| Detection { bounds: bounds(of.bounds), ..*of }).collect();
@@ -90,7 +90,7 @@ impl Scenes {
         self.batches.push(Batch::Host(Scene { found, truths }));
     }
 
-    /// Images more: `[N, M, 6]` and `[N, G, 5]` to `[N, G, 7]`.
+    /// Adds images: `[N, M, 6]` and `[N, G, 5]` to `[N, G, 7]`.
     pub fn update(&mut self, op: &'static str, found: &Tensor, truths: &Tensor) -> Result<()> {
         match (&found.shape()[..], &truths.shape()[..]) {
             ([images, _, 6], [same, _, 5..=7]) if images == same => {
@@ -131,7 +131,7 @@ impl Scenes {
         Some(corner_and_size(self.format, *row.first_chunk()?, single))
     }
 
-    /// The object of a row; rows with a label below 0 fill up a batch.
+    /// The object of a row; rows with a label below 0 are padding.
     fn detection(&self, row: &[f64]) -> Option<Detection> {
         let &[_, _, _, _, score, label] = row else { return None };
         (label >= 0.0).then_some(Detection { label: nearest(label), score, bounds: self.bounds(row)? })

@@ -10,7 +10,7 @@ use crate::ops::BoxFormat;
 use crate::options::options;
 use std::collections::BTreeSet;
 
-/// What the average precision of a curve is.
+/// The definition of a curve's average precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VocInterpolation {
     /// The mean over the recalls 0, 0.1, .., 1 of the highest precision at that recall or beyond: until VOC2009.
@@ -21,20 +21,20 @@ pub enum VocInterpolation {
 }
 
 options! {
-    /// How [`VocAveragePrecision`] counts.
+    /// Options of [`VocAveragePrecision`].
     #[derive(Clone, Copy, Debug, PartialEq)]
     #[non_exhaustive]
     VocAveragePrecisionOptions {
-        /// What the four numbers of a box are.
+        /// The format of a box's four numbers.
         box_format: BoxFormat = BoxFormat::Xyxy,
-        /// The overlap from which an object is found.
+        /// The least overlap at which an object counts as found.
         iou_threshold: f64 = 0.5,
-        /// What the average precision of a curve is.
+        /// The definition of a curve's average precision.
         interpolation: VocInterpolation = VocInterpolation::Area,
     }
 }
 
-/// What [`VocAveragePrecision`] comes to.
+/// The scores of [`VocAveragePrecision`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VocSummary {
@@ -46,13 +46,14 @@ pub struct VocSummary {
 
 /// Average precision as PASCAL VOC computes it (Everingham et al. 2010; the development kit's `VOCevaldet`).
 ///
-/// All detections of a class, from the highest score on, are compared with the object of their image that they overlap most: right
-/// where the overlap reaches the threshold and nothing found it before, wrong where it does not or something did, and neither where
-/// the object is difficult. `precision = right / (right + wrong)`, `recall = right / objects`, difficult ones left out.
+/// Each detection of a class, from the highest score down, is compared with the object of its image that it overlaps
+/// most. It is right where the overlap reaches the threshold and no earlier detection found the object, wrong where the
+/// overlap falls short or an earlier one did, and neither where the object is difficult.
+/// `precision = right / (right + wrong)`, `recall = right / objects`, difficult ones left out.
 ///
-/// Boxes are edges: VOC's `xmin` and `xmax` are the first and last pixel, so that `xmin - 1` and `xmax` are the edges, which is
-/// what `data::voc` reads. Images are given as to [`MeanAveragePrecision`](super::MeanAveragePrecision); its column of crowds
-/// holds the difficult ones.
+/// Boxes are edges: VOC's `xmin` and `xmax` are the first and last pixel, so that `xmin - 1` and `xmax` are the edges,
+/// as `data::voc` reads them. Images are given as for [`MeanAveragePrecision`](super::MeanAveragePrecision); its column
+/// of crowds marks the difficult objects.
 ///
 /// Classes without an object that isn't difficult count for nothing. Computed as `voc_map`, NaN where there is no class.
 ///
@@ -71,7 +72,7 @@ pub struct VocAveragePrecision {
 }
 
 impl VocAveragePrecision {
-    /// Of no images yet.
+    /// An empty metric.
     pub fn new(options: VocAveragePrecisionOptions) -> VocAveragePrecision {
         VocAveragePrecision { scenes: Scenes::new(options.box_format), options }
     }
@@ -84,7 +85,7 @@ impl VocAveragePrecision {
     /// Waits for the images, and matches them.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn summary(&self) -> Result<VocSummary> {
         let scenes = self.scenes.read()?;
         let counted = scenes.iter().flat_map(|scene| &scene.truths).filter(|truth| !truth.is_ignored);
@@ -124,7 +125,7 @@ impl VocAveragePrecision {
                 _ => wrong += 1.0,
             }
             recall.push(right / objects);
-            // Before anything is right or wrong precision is undefined, and recall is 0.
+            // Before anything is right or wrong, precision is undefined and recall is 0.
             precision.push(if right + wrong > 0.0 { right / (right + wrong) } else { 0.0 });
         }
         envelope(&mut precision);

@@ -21,11 +21,11 @@ use crate::options::As;
 /// The range of an image's numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DataRange {
-    /// The larger one of largest less smallest number of the predictions, and of the targets.
+    /// The wider of two spans from smallest to largest number, that of the predictions and that of the targets.
     OfData,
     /// This wide: 1 for images of 0 to 1, 255 for bytes.
     Width(f32),
-    /// From a number to another one; what lies outside is clamped.
+    /// From one number to another; numbers outside are clamped.
     Between(f32, f32),
 }
 

@@ -10,7 +10,7 @@ use crate::options::options;
 
 const OP: &str = "multiscale_structural_similarity";
 
-/// What is done with similarities below 0, which have no powers.
+/// The treatment of similarities below 0, which have no powers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MultiscaleNormalize {
     /// Nothing: their powers are NaN.
@@ -23,15 +23,15 @@ pub enum MultiscaleNormalize {
 }
 
 options! {
-    /// How [`multiscale_structural_similarity`] is computed.
+    /// Options of [`multiscale_structural_similarity`].
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     MultiscaleStructuralSimilarityOptions {
-        /// Those of each scale.
+        /// Options of each scale.
         ssim: StructuralSimilarityOptions = StructuralSimilarityOptions::default(),
         /// The exponent of each scale, from the finest on.
         betas: Vec<f32> = vec![0.0448, 0.2856, 0.3001, 0.2363, 0.1333],
-        /// What is done with similarities below 0.
+        /// The treatment of similarities below 0.
         normalize: MultiscaleNormalize = MultiscaleNormalize::Relu,
     }
 }
@@ -138,7 +138,7 @@ pub struct MultiscaleStructuralSimilarity {
 }
 
 impl MultiscaleStructuralSimilarity {
-    /// Of no images yet.
+    /// An empty metric.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an even `kernel_size` or a `sigma` of 0.

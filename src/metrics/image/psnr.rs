@@ -13,7 +13,7 @@ use crate::options::options;
 const OP: &str = "peak_signal_noise_ratio";
 
 options! {
-    /// How [`PeakSignalNoiseRatio`] is computed.
+    /// Options of [`PeakSignalNoiseRatio`].
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     PeakSignalNoiseRatioOptions {
@@ -21,7 +21,8 @@ options! {
         data_range: DataRange = DataRange::Width(1.0),
         /// The base of the logarithm.
         base: f32 = 10.0,
-        /// Dimensions that share one ratio, such as `[1, 2, 3]` for a ratio an image; all elements of all batches where `None`.
+        /// Dimensions that share one ratio, such as `[1, 2, 3]` for one ratio per image; all elements of all batches
+        /// where `None`.
         dim: Option<Vec<isize>> = None,
     }
 }
@@ -53,8 +54,8 @@ fn squares(preds: &Tensor, target: &Tensor, range: DataRange) -> Result<Tensor> 
     preds.sub(&target)?.square()
 }
 
-/// Peak signal-to-noise ratio in decibels, `10 log(range^2 / MSE)`, of the elements of these dimensions: one for each place in the
-/// others. [`PeakSignalNoiseRatioOptions::dim`] has no part in it.
+/// Peak signal-to-noise ratio in decibels, `10 log(range^2 / MSE)`, of the elements of these dimensions: one for each
+/// place in the others. [`PeakSignalNoiseRatioOptions::dim`] is not used here.
 ///
 /// Infinite where predictions and targets are equal.
 ///
@@ -110,7 +111,7 @@ pub struct PeakSignalNoiseRatio {
 }
 
 impl PeakSignalNoiseRatio {
-    /// Of no images yet.
+    /// An empty metric.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a range or base that is not positive, and for [`DataRange::OfData`].

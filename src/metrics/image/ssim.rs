@@ -12,7 +12,7 @@ use crate::options::options;
 pub(super) const OP: &str = "structural_similarity";
 
 options! {
-    /// How [`structural_similarity`] is computed. Pairs are (height, width).
+    /// Options of [`structural_similarity`]. Pairs are (height, width).
     #[derive(Clone, Copy, Debug, PartialEq)]
     #[non_exhaustive]
     StructuralSimilarityOptions {
@@ -59,8 +59,8 @@ fn gaussian(sigma: f32) -> Vec<f32> {
     weights.into_iter().map(|weight| nearest(weight / sum)).collect()
 }
 
-/// The similarity of each pixel, and the part of it that is contrast and structure; what the kernel reaches past an edge for is
-/// mirrored.
+/// The similarity of each pixel, and the part of it that is contrast and structure; the image is mirrored where the
+/// kernel reaches past an edge.
 pub(super) fn maps(
     op: &'static str,
     preds: &Tensor,
@@ -112,8 +112,8 @@ pub(super) fn maps(
 ///
 /// `(2 mx my + c1) (2 vxy + c2) / ((mx^2 + my^2 + c1) (vx + vy + c2))`, with `c1 = (k1 range)^2` and `c2 = (k2 range)^2`,
 ///
-/// where means, variances and the covariance are those around the pixel, weighted by the kernel; images are mirrored at their edges.
-/// 1 for equal images. It has a gradient, so that 1 less it is a loss.
+/// where means, variances and the covariance are those around the pixel, weighted by the kernel; images are mirrored at
+/// their edges. 1 for equal images. It has a gradient, so 1 less the similarity is a loss.
 ///
 /// As in torchmetrics; a Gaussian has a kernel of `2 floor(3.5 sigma + 0.5) + 1` pixels whatever `kernel_size` is.
 ///
@@ -158,7 +158,7 @@ pub struct StructuralSimilarity {
 }
 
 impl StructuralSimilarity {
-    /// Of no images yet.
+    /// An empty metric.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an even `kernel_size` or a `sigma` of 0.

@@ -15,7 +15,8 @@ struct Terms {
 }
 
 impl Terms {
-    /// Adds a batch, `[N, outputs]` or of any shape where there is one output; `terms` makes of it what is added up.
+    /// Adds a batch, `[N, outputs]` or of any shape where there is one output; `terms` computes the numbers that are
+    /// added up.
     fn add<const S: usize>(
         &mut self,
         op: &'static str,
@@ -50,13 +51,13 @@ impl Terms {
 }
 
 options! {
-    /// What [`MeanSquaredError`] computes.
+    /// Options of [`MeanSquaredError`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     MeanSquaredErrorOptions {
         /// False for the root of the mean.
         squared: bool = true,
-        /// Columns of `[N, outputs]` that count apart; 1 for the mean of all elements.
+        /// Columns of `[N, outputs]` that are counted apart; 1 for the mean of all elements.
         num_outputs: usize = 1,
     }
 }
@@ -83,7 +84,7 @@ pub struct MeanSquaredError {
 }
 
 impl MeanSquaredError {
-    /// Of no items yet.
+    /// An empty metric.
     pub fn new(options: MeanSquaredErrorOptions) -> MeanSquaredError {
         MeanSquaredError { options, terms: Terms::default() }
     }
@@ -91,7 +92,7 @@ impl MeanSquaredError {
     /// The value of each output.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let means = self.terms.means(self.options.num_outputs)?;
         Ok(if self.options.squared { means } else { means.into_iter().map(f64::sqrt).collect() })
@@ -141,7 +142,8 @@ impl Default for MeanAbsoluteError {
 }
 
 impl MeanAbsoluteError {
-    /// Of no items yet; 1 for the mean of all elements, or else the columns of `[N, outputs]`.
+    /// An empty metric; `num_outputs` is 1 for the mean of all elements, or else the number of columns of
+    /// `[N, outputs]`.
     pub fn new(num_outputs: usize) -> MeanAbsoluteError {
         MeanAbsoluteError { num_outputs, terms: Terms::default() }
     }
@@ -149,7 +151,7 @@ impl MeanAbsoluteError {
     /// The value of each output.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         self.terms.means(self.num_outputs)
     }
@@ -171,7 +173,7 @@ impl Metric for MeanAbsoluteError {
     }
 }
 
-/// Means over all elements of what a formula makes of each.
+/// Means of a formula over all elements.
 macro_rules! means {
     ($($(#[$about:meta])* $name:ident, $op:literal, $label:literal = $formula:expr;)*) => {$(
         $(#[$about])*
@@ -199,8 +201,8 @@ macro_rules! means {
 }
 
 means! {
-    /// Mean absolute percentage error, `sum |preds - target| / max(|target|, 1.17e-6) / N`, of tensors of any shape. A share and
-    /// no percentage: 0.1 stands for 10 %.
+    /// Mean absolute percentage error, `sum |preds - target| / max(|target|, 1.17e-6) / N`, of tensors of any shape. A
+    /// share, not a percentage: 0.1 stands for 10 %.
     ///
     /// NaN before the first item. Computed as `mape`.
     ///

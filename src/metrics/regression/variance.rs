@@ -9,9 +9,9 @@ use crate::options::options;
 
 /// Moments of pairs (u, v), by output.
 ///
-/// Sums of squares of numbers far from 0 cancel in their variance. So numbers count from the first one on, which makes those exactly
-/// 0 that are all equal; each batch adds its squares around its own mean, and those of its mean around the first batch's (Chan et
-/// al. 1979).
+/// Sums of squares of numbers far from 0 cancel in their variance. So numbers are taken relative to the first one,
+/// which makes equal ones exactly 0. Each batch adds squares around its own mean, and the square of that mean around
+/// the first batch's (Chan et al. 1979).
 #[derive(Default)]
 struct Moments {
     sums: Sums,
@@ -19,13 +19,13 @@ struct Moments {
     items: u64,
 }
 
-/// The first pair, and what the first batch's mean is further on.
+/// The first pair, and the first batch's mean relative to it.
 struct Origin {
     first: [Tensor; 2],
     mean: [Tensor; 2],
 }
 
-/// What the moments of an output come to, each divided by the number of pairs.
+/// The moments of an output, each divided by the number of pairs.
 struct Spread {
     variance_u: f64,
     variance_v: f64,
@@ -77,7 +77,7 @@ impl Moments {
         Ok(())
     }
 
-    /// What they come to for each output; nothing where there are no pairs.
+    /// The moments of each output; none where there are no pairs.
     fn read(&self) -> Result<Vec<Spread>> {
         let sums = self.sums.read()?.unwrap_or_default();
         let (outputs, n) = (sums.len() / 9, self.items as f64);
@@ -95,10 +95,10 @@ impl Moments {
     }
 }
 
-/// How the scores of several outputs become one.
+/// The average of the scores of several outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MultiOutput {
-    /// They don't: one score an output.
+    /// None: one score an output.
     RawValues,
     /// Their mean.
     #[default]
@@ -121,7 +121,7 @@ impl MultiOutput {
     }
 }
 
-/// 1 less the share of the variance that is left: 1 where nothing is left of nothing, 0 where something is.
+/// 1 less the share of the variance that is left. Without variance, 1 where nothing is left and 0 where something is.
 fn explained(left: f64, variance: f64) -> f64 {
     match (left == 0.0, variance == 0.0) {
         (true, true) => 1.0,
@@ -131,23 +131,23 @@ fn explained(left: f64, variance: f64) -> f64 {
 }
 
 options! {
-    /// What [`R2Score`] computes.
+    /// Options of [`R2Score`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     R2ScoreOptions {
         /// Independent regressors k, for the adjusted score `1 - (1 - R2) (N - 1) / (N - k - 1)`; the plain score for 0, and where
         /// there are no more than k + 1 items.
         adjusted: usize = 0,
-        /// How outputs are averaged.
+        /// The average over outputs.
         multioutput: MultiOutput = MultiOutput::UniformAverage,
     }
 }
 
 /// Coefficient of determination, `R2 = 1 - sum (target - preds)^2 / sum (target - mean)^2`, of `[N]` or `[N, outputs]`.
 ///
-/// Of an output whose targets are all equal it is 1 where the predictions are right and 0 elsewhere, as in scikit-learn;
-/// torchmetrics takes sums of squares below 1e-4 for 0, which makes the score of small numbers another one. NaN of fewer than two
-/// items. Computed as `r2`, or `r2/0`, `r2/1`, .. for raw values.
+/// For an output whose targets are all equal the score is 1 where the predictions are right and 0 elsewhere, as in
+/// scikit-learn; torchmetrics takes sums of squares below 1e-4 for 0, which changes the score of small numbers. NaN for
+/// fewer than two items. Computed as `r2`, or `r2/0`, `r2/1`, .. for raw values.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};
@@ -167,7 +167,7 @@ pub struct R2Score {
 }
 
 impl R2Score {
-    /// Of no items yet.
+    /// An empty metric.
     pub fn new(options: R2ScoreOptions) -> R2Score {
         R2Score { options, moments: Moments::default() }
     }
@@ -175,7 +175,7 @@ impl R2Score {
     /// The score, or one for each output.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let (outputs, n) = (self.moments.read()?, self.moments.items as f64);
         if self.moments.items < 2 {
@@ -210,8 +210,8 @@ impl Metric for R2Score {
 
 /// Explained variance, `1 - Var(target - preds) / Var(target)`, of `[N]` or `[N, outputs]`: R2 of predictions without their bias.
 ///
-/// Of an output whose targets are all equal it is 1 where the errors are equal too and 0 elsewhere. NaN before the first item.
-/// Computed as `explained_variance`, or `explained_variance/0`, .. for raw values.
+/// For an output whose targets are all equal the score is 1 where the errors are equal too and 0 elsewhere. NaN before
+/// the first item. Computed as `explained_variance`, or `explained_variance/0`, .. for raw values.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};
@@ -232,7 +232,7 @@ pub struct ExplainedVariance {
 }
 
 impl ExplainedVariance {
-    /// Of no items yet.
+    /// An empty metric.
     pub fn new(multioutput: MultiOutput) -> ExplainedVariance {
         ExplainedVariance { multioutput, moments: Moments::default() }
     }
@@ -240,7 +240,7 @@ impl ExplainedVariance {
     /// The value, or one for each output.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let outputs = self.moments.read()?;
         let scores = outputs.iter().map(|of| explained(of.variance_v, of.variance_u)).collect();
@@ -291,7 +291,7 @@ impl PearsonCorrCoef {
     /// The coefficient of each output.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Everything that went wrong on the device since the last synchronisation.
     pub fn values(&self) -> Result<Vec<f64>> {
         let correlation = |of: Spread| (of.covariance / (of.variance_u * of.variance_v).sqrt()).clamp(-1.0, 1.0);
         let values: Vec<f64> = self.moments.read()?.into_iter().map(correlation).collect();

@@ -25,24 +25,24 @@ pub struct BestWeights {
     options: SaveOptions,
     path: Option<PathBuf>,
     best: f64,
-    /// The number that decides between equal ones, and what it was at the best.
+    /// The number that decides between equal ones, and its value at the best.
     tie: Option<(Monitor, f64)>,
 }
 
 impl BestWeights {
-    /// By a number that validations have.
+    /// Judges by a number of the validations.
     pub fn new(monitor: Monitor, options: SaveOptions) -> BestWeights {
         BestWeights { options, path: None, best: monitor.worst(), tie: None, monitor }
     }
 
-    /// At this path, in place of `best.safetensors` in the folder.
+    /// Writes to this path, in place of `best.safetensors` in the folder.
     #[must_use]
     pub fn at(self, path: impl Into<PathBuf>) -> BestWeights {
         BestWeights { path: Some(path.into()), ..self }
     }
 
-    /// By another number where several validations are as good, as they often are on a few hundred images: `val/loss` behind an
-    /// accuracy.
+    /// Breaks ties by another number, such as `val/loss` after an accuracy: validations on a few hundred images are
+    /// often equally good.
     #[must_use]
     pub fn then(self, monitor: Monitor) -> BestWeights {
         let worst = monitor.worst();

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 const OP: &str = "checkpoints";
 
-/// Has checkpoints written: `last.safetensors` in the run's folder, every so many epochs or steps, and where the run ends, also by
-/// an error or a request to stop. A new run in a folder that holds one is refused. With [`keep`](Checkpoints::keep) the last few stay besides, as `step-000123.safetensors`.
+/// Asks for checkpoints: `last.safetensors` in the run's folder, every so many epochs or steps, and at the end of the
+/// run, also after an error or a request to stop. A new run in a folder that holds one is refused. With
+/// [`keep`](Checkpoints::keep) the last few stay too, as `step-000123.safetensors`.
 ///
 /// ```
 /// use wgrad::train::{Checkpoints, Every};
@@ -21,9 +22,9 @@ pub struct Checkpoints {
     path: Option<PathBuf>,
     every: Every,
     keep: usize,
-    /// Steps of those that are kept, in their order.
+    /// Steps of the kept checkpoints, in order.
     kept: Vec<u64>,
-    /// The place of the last one.
+    /// The epoch and the batch of the last one.
     written: Option<(u64, usize)>,
 }
 
@@ -35,12 +36,12 @@ impl Default for Checkpoints {
 }
 
 impl Checkpoints {
-    /// At this path, in place of `last.safetensors` in the folder.
+    /// Checkpoints at this path, in place of `last.safetensors` in the folder.
     pub fn at(path: impl Into<PathBuf>) -> Checkpoints {
         Checkpoints { path: Some(path.into()), ..Checkpoints::default() }
     }
 
-    /// How often.
+    /// Sets the interval.
     #[must_use]
     pub fn every(self, every: Every) -> Checkpoints {
         Checkpoints { every, ..self }
@@ -82,11 +83,11 @@ impl Checkpoints {
 }
 
 impl Callback for Checkpoints {
-    /// Finds out now, and not after an epoch, that there is no place for them.
+    /// Finds out now, and not after an epoch, that checkpoints have no place.
     fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
         self.every.check(OP, "every")?;
         let last = self.last(run)?;
-        // The state as it is now is nobody's loss.
+        // The state at the start counts as written: nothing would be lost.
         self.written = Some((run.epoch, run.batch));
         if self.path.is_none() && run.step == 0 && last.exists() {
             let reason = "a checkpoint of another run: resume that, or choose another folder";
@@ -116,7 +117,7 @@ impl Callback for Checkpoints {
         while self.kept.len() > self.keep {
             let step = self.kept.remove(0);
             let oldest = self.numbered(run, step)?;
-            // One that somebody has taken away is gone as well.
+            // One that somebody has removed is gone already.
             if oldest.exists() {
                 std::fs::remove_file(&oldest).map_err(|error| Error::file(&oldest, error))?;
             }

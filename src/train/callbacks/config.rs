@@ -1,4 +1,4 @@
-//! What a run was made with.
+//! A record of a run's settings.
 
 use crate::error::{Error, Result};
 use crate::file;
@@ -23,7 +23,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// One entry more; one of the same name gives way.
+    /// Adds an entry, or replaces the one of the same name.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the value has no form in JSON.
@@ -33,7 +33,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Names of classes.
+    /// Sets the names of classes.
     #[must_use]
     pub fn classes<S: Into<String>>(self, classes: impl IntoIterator<Item = S>) -> Config {
         Config { classes: classes.into_iter().map(Into::into).collect(), ..self }

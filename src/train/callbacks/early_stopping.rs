@@ -8,7 +8,8 @@ use crate::train::{Callback, Run};
 
 const OP: &str = "early_stopping";
 
-/// Stops when more than `patience` validations in a row were not better than the best one before, by more than `min_delta`.
+/// Stops after more than `patience` validations in a row that did not beat the best one before by more than
+/// `min_delta`.
 ///
 /// ```
 /// use wgrad::train::{EarlyStopping, Monitor};
@@ -24,18 +25,18 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Of a number that validations have, with a patience of 3.
+    /// Watches a number of the validations, with a patience of 3.
     pub fn new(monitor: Monitor) -> EarlyStopping {
         EarlyStopping { patience: 3, min_delta: 0.0, best: monitor.worst(), bad: 0, monitor }
     }
 
-    /// Number of validations in a row that may be no better.
+    /// Sets the number of validations in a row that may be no better.
     #[must_use]
     pub fn patience(self, patience: u64) -> EarlyStopping {
         EarlyStopping { patience, ..self }
     }
 
-    /// By how much a validation must be better to count.
+    /// Sets the margin by which a validation must be better to count.
     #[must_use]
     pub fn min_delta(self, min_delta: f64) -> EarlyStopping {
         EarlyStopping { min_delta, ..self }

@@ -1,4 +1,4 @@
-//! How long a run will take, and what memory it has taken.
+//! An estimate of a run's time, and its memory so far.
 
 use crate::error::Result;
 use crate::train::{Callback, Run};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 /// Steps before the measurement, in which kernels are compiled, and steps that are measured.
 const STEPS: (u64, u64) = (3, 10);
 
-/// Notes after a few steps how long the rest of the run will take without its validations, and the peak of the device's memory.
-/// It waits for the device twice.
+/// Notes, after a few steps, the time that the rest of the run will take without its validations, and the peak of the
+/// device's memory. It waits for the device twice.
 ///
 /// ```
 /// use wgrad::train::{Callback, Estimate};

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::optim::lr_scheduler::Plateau;
 use crate::train::Run;
 
-/// The name of a number, and which way is better.
+/// The name of a number, and the better direction.
 ///
 /// ```
 /// use wgrad::train::Monitor;
@@ -42,7 +42,7 @@ impl Monitor {
         }
     }
 
-    /// What any value but itself and NaN is better than.
+    /// The worst value: any other but NaN is better.
     pub(super) fn worst(&self) -> f64 {
         match self.goal {
             Plateau::Min => f64::INFINITY,

@@ -49,7 +49,7 @@ impl Callback for Scheduled {
     }
 }
 
-/// Steps a [`ReduceLrOnPlateau`] by a number that each validation has.
+/// Steps a [`ReduceLrOnPlateau`] by a number of each validation.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{Plateau, ReduceLrOnPlateau};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Stops when a time is over, counted from the beginning of [`fit`](crate::train::Trainer::fit), with the step that is under
-/// way.
+/// Stops the run when a time is over, counted from the beginning of [`fit`](crate::train::Trainer::fit), after the step
+/// that is under way.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct TimeLimit {
 }
 
 impl TimeLimit {
-    /// After so long.
+    /// A limit of this duration.
     pub fn new(limit: Duration) -> TimeLimit {
         TimeLimit { limit, start: None }
     }
@@ -41,8 +41,8 @@ impl Callback for TimeLimit {
     }
 }
 
-/// Stops when it is asked to, from another thread or a handler of signals, with the step that is under way. Its clones are one
-/// flag.
+/// Stops the run on request, from another thread or a handler of signals, after the step that is under way. Clones
+/// share one flag.
 ///
 /// ```
 /// use wgrad::train::StopFlag;
@@ -65,7 +65,7 @@ impl StopFlag {
         self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// True once it was asked.
+    /// True once the run was asked to stop.
     pub fn is_requested(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }

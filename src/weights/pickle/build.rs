@@ -1,4 +1,4 @@
-//! What comes of the calls of a pickle.
+//! The results of a pickle's calls.
 
 use super::{Known, Machine, Object, Storage, Tensor, Value, pairs};
 use safetensors::Dtype;
@@ -41,8 +41,8 @@ impl Machine<'_> {
         Ok(dict)
     }
 
-    /// `storage, offset, size, stride` and what is not needed: whether it takes a gradient, hooks. With `typed`, the element
-    /// type follows.
+    /// `storage, offset, size, stride` and arguments that are not needed: the gradient flag, hooks. With `typed`, the
+    /// element type follows.
     fn tensor(&self, arguments: &[Value], typed: bool) -> Result<Tensor, String> {
         let at = |at: usize| arguments.get(at).copied().ok_or("a tensor of its pickle lacks arguments");
         let Some(Object::Storage(storage)) = self.object(at(0)?) else {
@@ -72,7 +72,8 @@ impl Machine<'_> {
         Ok(tensor)
     }
 
-    /// `("storage", type, key, location, elements)` and, in files of the older form, the part that it is of another.
+    /// `("storage", type, key, location, elements)` and, in files of the older form, the part of another storage that
+    /// it is.
     pub(super) fn storage(&self, id: Value) -> Result<Storage, String> {
         let fault = || "its pickle refers to what is no storage".to_string();
         let id = self.sequence(id).ok_or_else(fault)?;
@@ -122,7 +123,7 @@ impl Machine<'_> {
 }
 
 impl Tensor {
-    /// One more than the last element that it has of its storage; `None` where that is no number.
+    /// One past the tensor's last element in its storage; `None` where that overflows.
     fn end(&self) -> Option<usize> {
         if self.shape.contains(&0) {
             return Some(0);
@@ -133,7 +134,7 @@ impl Tensor {
         last.chain([Some(self.offset)]).try_fold(1usize, |end, step| end.checked_add(step?))
     }
 
-    /// Elements of its storage.
+    /// The number of elements in its storage.
     fn length(&self) -> usize {
         let width = |dtype: Dtype| dtype.bitsize() / 8;
         match self.storage.dtype {

@@ -1,5 +1,5 @@
-//! A reader of pickles that runs nothing: it knows the few callables that a state dictionary needs, makes of them what they
-//! would make, and refuses every other by its name.
+//! A reader of pickles that runs nothing: it knows the few callables that a state dictionary needs, builds their
+//! results itself, and refuses every other by its name.
 
 mod build;
 mod value;
@@ -23,7 +23,7 @@ pub struct Pickle {
 }
 
 impl Pickle {
-    /// Reads a pickle up to its end; what follows is left.
+    /// Reads a pickle up to its end, and leaves all bytes after it.
     pub fn read(input: &mut dyn BufRead) -> Result<Pickle, String> {
         let machine =
             Machine { input, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() };
@@ -144,7 +144,7 @@ impl Machine<'_> {
                 let result = self.call(callable, arguments)?;
                 self.push_value(result)
             }
-            // State that is set on an object: of a dictionary or a tensor nothing that is needed.
+            // The state set on an object: a dictionary's or a tensor's has nothing that is needed.
             b'b' => self.pop().map(drop),
             b'Q' => {
                 let id = self.pop()?;
@@ -267,7 +267,7 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self) -> Result<Value, String> {
-        // What lies below a mark belongs to somebody else.
+        // Values below a mark belong to another operation.
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
             return Err(EMPTY.to_string());

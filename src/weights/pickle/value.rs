@@ -1,9 +1,9 @@
-//! What a pickle of a state dictionary is made of.
+//! The parts of a state dictionary's pickle.
 
 use safetensors::Dtype;
 
-/// A value on the stack. Those with parts are numbers of objects, so that nothing nests in memory, however deep the pickle
-/// does.
+/// A value on the stack. Values with parts are numbers of objects, so that nothing nests in memory, however deeply the
+/// pickle does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     None,
@@ -30,7 +30,7 @@ pub enum Object {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
     pub key: String,
-    /// `None` where tensors say of which type they are.
+    /// `None` where the tensors name their type.
     pub dtype: Option<Dtype>,
     /// Elements, or bytes without a type.
     pub length: usize,

@@ -14,7 +14,7 @@ pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Re
 
 fn network(name: &str, case: &Case, device: &Device) -> Result<Vec<Values>, Refusal> {
     let (options, is_training) = options(case)?;
-    // A network or an option that there isn't here.
+    // A network or an option that wgrad does not have.
     let unsupported = |error: wgrad::Error| Refusal::Unsupported(error.to_string());
     let model = models::by_name(name, &Scope::new(device), &options).map_err(unsupported)?;
     if case.outputs.len() != 1 {
@@ -45,7 +45,7 @@ fn network(name: &str, case: &Case, device: &Device) -> Result<Vec<Values>, Refu
     Ok(results)
 }
 
-/// The constructor's arguments, and whether the network is trained. The size of the images is no argument of most
+/// The constructor's arguments, and true where the network is trained. The size of the images is no argument of most
 /// constructors, and so not taken from the input.
 fn options(case: &Case) -> Result<(ModelOptions, bool), Refusal> {
     let mut options = ModelOptions::default();

@@ -1,4 +1,4 @@
-//! `wgrad train`, and what it leaves behind.
+//! `wgrad train`, and the files that it leaves behind.
 
 use super::{answer, json, pictures, run, text, wgrad};
 use serde_json::Value;
@@ -27,7 +27,7 @@ fn a_folder_becomes_a_network_that_tells_its_classes() {
     assert_eq!((&fit["epochs"], &fit["steps"], &fit["stopped"]), (&8.into(), &16.into(), &Value::Null));
     assert!(fit["best"]["accuracy"].as_f64().unwrap() > 0.9, "{fit}");
 
-    // What the weights say is enough to use them.
+    // The weights' metadata is enough to use them.
     let about = Metadata::read(out.join("best.safetensors")).unwrap();
     assert_eq!(
         (about.architecture.as_str(), &about.classes),
@@ -66,7 +66,7 @@ fn a_folder_becomes_a_network_that_tells_its_classes() {
     let layers = json(&mut wgrad(["summary", text(&out)]));
     assert_eq!(layers["layers"][0]["input"], serde_json::json!([1, 3, 12, 12]));
 
-    // A run that is there is not written over, and goes on with its settings.
+    // An existing run is not overwritten, and goes on with its settings.
     let (code, _, stderr) = run(&mut train(data, &out));
     assert_eq!(code, Some(1));
     assert!(stderr.contains("holds a run already") && stderr.contains("hint: --resume"), "{stderr}");

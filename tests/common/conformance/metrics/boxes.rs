@@ -17,7 +17,7 @@ pub(super) fn run(call: &Call) -> Option<Answers> {
     })
 }
 
-/// Boxes, each with what else is known of it.
+/// Boxes, each with its other numbers.
 type Rows = Vec<Vec<f64>>;
 
 /// The numbers of an argument for an image.
@@ -26,7 +26,7 @@ fn numbers<'a>(call: &'a Call, argument: &str, image: usize) -> Option<&'a [f64]
     call.case.args.iter().find(|(arg, _)| *arg == name).map(|(_, values)| &values.values[..])
 }
 
-/// Rows `[x1, y1, x2, y2, ..]` of an image's boxes with what else is known of them.
+/// Rows `[x1, y1, x2, y2, ..]` of an image's boxes with their other numbers.
 fn rows(call: &Call, image: usize, boxes: &str, rest: &[&str]) -> Option<Rows> {
     let boxes = numbers(call, boxes, image)?;
     let rest: Vec<Option<&[f64]>> = rest.iter().map(|name| numbers(call, name, image)).collect();
@@ -37,7 +37,7 @@ fn rows(call: &Call, image: usize, boxes: &str, rest: &[&str]) -> Option<Rows> {
     Some(boxes.as_chunks().0.iter().enumerate().map(row).collect())
 }
 
-/// The boxes of an image in rows of a tensor, after a row that fills it up.
+/// The boxes of an image in rows of a tensor, after a row of padding.
 fn tensor(call: &Call, rows: &[Vec<f64>], columns: usize, label: usize) -> wgrad::Result<Tensor> {
     let mut filling = vec![0.0; columns];
     filling[label] = -1.0;
@@ -45,7 +45,7 @@ fn tensor(call: &Call, rows: &[Vec<f64>], columns: usize, label: usize) -> wgrad
     Tensor::from_slice(call.device, &values, &[1, rows.len() + 1, columns])
 }
 
-/// What was found in each image, and what should have been.
+/// The detections and the objects of each image.
 fn scenes(call: &Call, ignored: &str) -> Vec<(Rows, Rows)> {
     let scene = |image| {
         let found = rows(call, image, "preds.boxes", &["preds.scores", "preds.labels"])?;

@@ -30,7 +30,7 @@ pub(super) fn run(call: &Call) -> Option<Answers> {
     })
 }
 
-/// A function's name without the task that it may begin with, and that.
+/// A function's name without the task that it may begin with, and that task.
 pub(super) fn named(name: &str) -> (&str, Option<&str>) {
     let tasks = ["binary", "multiclass", "multilabel"];
     let split = tasks.iter().find_map(|task| Some((name.strip_prefix(task)?.strip_prefix('_')?, Some(*task))));
@@ -50,7 +50,7 @@ pub(super) fn task(call: &Call) -> Result<Task, Refusal> {
     }
 }
 
-/// The default average of a function with a `task`; those that have it in their name average by class.
+/// The default average of a function with a `task`; those with the task in their name average by class.
 fn own_default<'a>(call: &Call, default: &'a str) -> &'a str {
     if named(call.name).1.is_some() { "macro" } else { default }
 }
@@ -89,10 +89,10 @@ pub(super) fn options(call: &Call, task: Task) -> Result<ClassificationOptions, 
         .zero_division(call.attributes.number("zero_division", 0.0)?))
 }
 
-/// The counts of the call's one batch, and how many numbers each of its items has.
+/// The counts of the call's one batch, and the count of numbers for each item.
 fn counts(call: &Call, task: Task, options: &ClassificationOptions) -> Result<Counts, Refusal> {
     let (preds, target) = (call.tensor("preds")?, call.tensor("target")?);
-    // Those that torchmetrics computes of a confusion matrix.
+    // The scores that torchmetrics computes from a confusion matrix.
     if matches!(named(call.name).0, "jaccard_index" | "matthews_corrcoef") {
         let mut matrix = ConfusionMatrix::new(call.device, task, options)?;
         matrix.update(&preds, &target)?;

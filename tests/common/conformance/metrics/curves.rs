@@ -44,7 +44,7 @@ fn ranked(call: &Call, task: Task) -> Result<(Curves, bool), Refusal> {
     Ok((curves, is_binned))
 }
 
-/// All curves' first axes, then the second ones, then the thresholds: stacked where these are given ones.
+/// All curves' first axes, then the second ones, then the thresholds: stacked where the thresholds are given.
 fn curves(call: &Call, of: impl Fn(&Curves, Average) -> wgrad::Result<Vec<[Vec<f64>; 3]>>) -> Answers {
     let task = task(call)?;
     // Other tasks have no average, and torchmetrics looks at none.

@@ -40,7 +40,7 @@ impl Answer {
 
 type Answers = Result<Vec<Answer>, Refusal>;
 
-/// A metric's call: its name without the room, attributes and tensors.
+/// A metric's call: its name without `metrics.`, its attributes and its tensors.
 struct Call<'a> {
     name: &'a str,
     attributes: Attributes<'a>,
@@ -49,7 +49,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The answers of the room that knows the name.
+    /// The answers of the module that knows the name.
     fn answers(&self) -> Option<Answers> {
         let rooms = [classification::run, curves::run, probabilities::run, numbers::run, boxes::run, pixels::run];
         rooms.iter().find_map(|run| run(self))

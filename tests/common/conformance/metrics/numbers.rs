@@ -115,7 +115,7 @@ fn data_range(call: &Call) -> Result<DataRange, Refusal> {
     })
 }
 
-/// The scores of images, or what becomes of them.
+/// The scores of images, or the reduction of them.
 fn reduced(call: &Call, scores: &Tensor, default: &str) -> Answers {
     let none = call.case.attrs.get("reduction") == Some(&Value::Null);
     let reduction = match call.attributes.text("reduction", if none { "none" } else { default })? {
