@@ -22,7 +22,7 @@ use wgrad::weights::{self, LoadOptions};
 use wgrad::{Device, DeviceOptions, Error};
 
 const EVALUATION_BATCH: usize = 500;
-/// What the learning rate is multiplied by after an epoch: at a constant rate the accuracy wavers round 0.987.
+/// The factor of the learning rate after each epoch: at a constant rate the accuracy wavers round 0.987.
 const DECAY: f64 = 0.7;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -30,17 +30,17 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Trains LeNet-5 on MNIST.
 #[derive(Parser)]
 struct Arguments {
-    /// Passes over the training images, those before a resumed checkpoint included
+    /// Passes over the training images, including those before a resumed checkpoint
     #[arg(long, default_value_t = 1)]
     epochs: u64,
-    /// Images of a training step
+    /// Images per training step
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
     /// Learning rate of the first epoch, multiplied by 0.7 after each [default: 0.002, for SGD 0.01; the checkpoint's
     /// when resuming]
     #[arg(long, allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// What changes the weights
+    /// Optimizer of the weights
     #[arg(long, value_enum, default_value_t = Kind::Adam)]
     optimizer: Kind,
     /// Seed of the initial weights and of the order of the images [default: 0; the checkpoint's when resuming]
@@ -61,13 +61,13 @@ struct Arguments {
     /// Write a checkpoint here after every epoch
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Go on from this checkpoint
+    /// Continue from this checkpoint
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Only test this checkpoint
     #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "checkpoint"])]
     eval: Option<PathBuf>,
-    /// Append a JSON object an epoch to this file
+    /// Append a JSON object per epoch to this file
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 }
@@ -153,7 +153,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The adapter that was asked for, else the best, else the reference. Asking in the environment counts, too.
+/// The adapter asked for, else the best, else the reference. A request in the environment counts, too.
 fn open(arguments: &Arguments) -> Result<Device> {
     if arguments.reference {
         return Ok(Device::reference());
@@ -174,9 +174,9 @@ fn report(accuracy: Option<f64>, epochs: u64, images_per_second: f64, device: &D
     println!("test accuracy {accuracy:.4} after {epochs} epochs, {images_per_second:.0} images/s on {}", device.name());
 }
 
-/// Shows a run as it goes: a bar, a line an epoch, and a JSON object an epoch where a file is given.
+/// Shows a run's progress: a bar, a line per epoch, and a JSON object per epoch where a file is given.
 struct Watch {
-    /// Images of an epoch.
+    /// Images per epoch.
     images: u64,
     bar: ProgressBar,
     metrics: Option<File>,

@@ -1,13 +1,13 @@
 // Images after a program of steps, each of which changes the colour of a pixel: input and output
 // [images, CHANNELS, pixels], program [images, steps, 4] of a code and three numbers a step.
 //
-// A step may need a statistic of the image as it is by then: the mean of its grey values, the least and the largest value of
-// each channel, or their counts. With STATISTICS, the image's step number `stage` of this kind is the last, and each chunk of
-// an image stores what it comes to there: [images, chunks, 9 + 256 CHANNELS], of which `colour_tables` makes a table,
-// [images, stages, 256 CHANNELS].
+// A step may need a statistic of the image at that point: the mean of its grey values, the least and the largest value
+// of each channel, or their counts. With STATISTICS, the image's step number `stage` of this kind is the last, and each
+// chunk of an image stores its share of the statistic: [images, chunks, 9 + 256 CHANNELS], of which `colour_tables`
+// makes a table, [images, stages, 256 CHANNELS].
 //
-// A program may begin with the height and width of the image, in the upper left corner: what lies outside stays, and is no part
-// of its statistics.
+// A program may begin with the height and width of the image, in the upper left corner: pixels outside stay, and are no
+// part of its statistics.
 //
 // A workgroup takes a chunk of an image. Bytes are whole numbers from 0 to 255, cut after each step as torchvision cuts
 // them; other values reach from 0 to 1. Accumulator: f32.
@@ -38,11 +38,11 @@ struct Params {
     images: u32,
     pixels: u32,
     width: u32,
-    // Pixels of a chunk, and chunks of an image.
+    // Pixels per chunk, and chunks per image.
     chunk: u32,
     chunks: u32,
     steps: u32,
-    // From the program of an image to the next one's: 0 where all have one.
+    // Distance between the programs of two images: 0 where all share one.
     stride: u32,
     stage: u32,
     stages: u32,
@@ -68,7 +68,7 @@ fn store_output(index: u32, value: f32) { output[index] = Stored(value); }
 
 fn bound() -> f32 { return select(1.0, 255.0, BYTES); }
 
-// What is left of numbers that are stored as bytes.
+// Values that are stored as bytes lose their fraction.
 fn cut(color: vec3<f32>) -> vec3<f32> {
     if (BYTES) {
         return floor(color);
@@ -94,7 +94,7 @@ fn blend(color: vec3<f32>, other: f32, share: f32) -> vec3<f32> {
     return bounded(color * share + vec3(other * (1.0 - share)));
 }
 
-// As Pillow turns colours: hue from 0 to 1, saturation and value.
+// Hue turns as in Pillow: hue from 0 to 1, saturation and value.
 fn turned(color: vec3<f32>, turn: f32) -> vec3<f32> {
     let high = max(max(color.x, color.y), color.z);
     let low = min(min(color.x, color.y), color.z);
@@ -143,7 +143,7 @@ fn posterized(color: vec3<f32>, bits: u32) -> vec3<f32> {
 fn stepped(color: vec3<f32>, at: u32) -> vec3<f32> {
     let numbers = vec3(program[at + 1u], program[at + 2u], program[at + 3u]);
     let code = u32(program[at]);
-    // What is grey has no saturation and no hue.
+    // Grey images have no saturation and no hue.
     if ((CHANNELS == 1u) & ((code == SATURATION) | (code == HUE))) {
         return color;
     }
@@ -174,8 +174,8 @@ fn equalized(color: vec3<f32>, table: u32) -> vec3<f32> {
     return vec3(x, y, z) * select(0.003921569, 1.0, BYTES);
 }
 
-// A step whose statistic is in a table: the mean; or the least values and the divisors of the three channels; or what becomes
-// of each byte in each of them.
+// A step with its statistic in a table: the mean; or the least values and the divisors of the three channels; or the
+// result for each byte in each of them.
 fn with_table(color: vec3<f32>, at: u32, table: u32) -> vec3<f32> {
     switch (u32(program[at])) {
         case CONTRAST: { return blend(color, tables[table], program[at + 1u]); }
@@ -205,7 +205,7 @@ fn changed(first: vec3<f32>, image: u32) -> vec3<f32> {
     return color;
 }
 
-// The code of the step that the statistic is for; 0 where the image has no such step.
+// The code of the step that needs the statistic; 0 where the image has no such step.
 fn step_of(image: u32) -> u32 {
     var stage = 0u;
     for (var step = 0u; step < params.steps; step++) {

@@ -1,4 +1,4 @@
-// A correlation along one dimension with weights by image: output[n, o, l, i] = sum over k of weights[n, k]
+// A correlation along one dimension, with weights for each image: output[n, o, l, i] = sum over k of weights[n, k]
 // input[n, o, l + k, i], of input [images, outer, length + TAPS - 1, inner].
 //
 // One invocation computes one element. Accumulator: f32.

@@ -17,7 +17,7 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    /// As a PNG file.
+    /// Encodes it as a PNG file.
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, nearest(self.width), nearest(self.height));
@@ -37,7 +37,7 @@ impl Picture {
 
 #[cfg(feature = "tensorboard")]
 impl Picture {
-    /// The images of `[N, C, H, W]`, read once: floats of 0 to 1, beyond which they are cut, or integers that hold bytes.
+    /// The images of `[N, C, H, W]`, in one read: floats, clamped to 0 to 1, or integers that hold bytes.
     pub fn read(op: &'static str, images: &Tensor) -> Result<Vec<Picture>> {
         let &[count, channels, height, width] = &images.shape()[..] else {
             return Err(Error::invalid(op, format!("images are [N, C, H, W], not {}", images.shape())));
@@ -61,7 +61,7 @@ impl Picture {
         Ok((0..count).map(picture).collect())
     }
 
-    /// Pictures of one size in rows of so many, a black pixel between two.
+    /// Pictures of one size in rows of so many, with a black pixel between two.
     pub fn grid(pictures: &[Picture], columns: usize) -> Option<Picture> {
         let first = pictures.first()?;
         let (columns, channels) = (columns.clamp(1, pictures.len()), first.channels);

@@ -1,4 +1,4 @@
-//! A log as CSV: a column a name.
+//! A log as CSV: a column per name.
 
 use super::lines::{self, Growing};
 use super::record::{EPOCH, Record, STEP};
@@ -7,8 +7,8 @@ use std::path::Path;
 
 /// A log as a table of comma-separated values (RFC 4180): `epoch`, `step`, and a column for each name.
 ///
-/// A name that is new gets a column behind the others; the file is written anew for that, at once or not at all. A cell
-/// without a value is empty. NaN and infinities are `NaN`, `inf` and `-inf`, which pandas, polars and R read as numbers.
+/// A new name gets a column behind the others; the file is rewritten for that, completely or not at all. A cell without
+/// a value is empty. NaN and infinities are `NaN`, `inf` and `-inf`, which pandas, polars and R read as numbers.
 ///
 /// ```
 /// use wgrad::logs::{CsvLog, Record};
@@ -32,7 +32,7 @@ pub struct CsvLog {
 }
 
 impl CsvLog {
-    /// Begins a log; one that was there is replaced.
+    /// Begins a log and replaces one that was there.
     ///
     /// # Errors
     /// [`Error::File`](crate::Error::File).
@@ -40,8 +40,8 @@ impl CsvLog {
         CsvLog::start(path, Vec::new(), &[])
     }
 
-    /// Goes on with a log behind the rows up to this step. Later rows are dropped, since the run repeats them, and so is half a
-    /// line, which a run that was ended may leave. Where there is no file yet, this is [`create`](CsvLog::create).
+    /// Continues a log behind the rows up to this step. Later rows are dropped, since the run repeats them, and so is
+    /// half a line, which an aborted run may leave. Without a file, this is [`create`](CsvLog::create).
     ///
     /// # Errors
     /// [`Error::File`](crate::Error::File), also where a line is no row of such a log.
@@ -60,7 +60,7 @@ impl CsvLog {
         Ok(CsvLog { file: Growing::start(path, &text)?, columns })
     }
 
-    /// Puts a row behind the others.
+    /// Appends a row.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where a name appears twice, or is `epoch` or `step`;
@@ -134,7 +134,7 @@ fn to_row(columns: &[String], cells: &[&str]) -> Option<Record> {
     })
 }
 
-/// The cells of the first record, which may be quoted and hold line breaks then, and what follows it.
+/// The cells of the first record, which may be quoted and then hold line breaks, and the text after it.
 fn split_header(text: &str) -> (Vec<String>, &str) {
     let (mut cells, mut is_quoted) = (vec![String::new()], false);
     let mut characters = text.char_indices().peekable();

@@ -6,9 +6,10 @@ use crate::graph::{Tensor, no_grad};
 use crate::number::nearest;
 
 const OP: &str = "Histogram";
-/// Counts are read as floats, which hold integers up to 2^24: the upper and the lower half of each.
+/// Counts are read as floats, which hold integers up to 2^24: hence the upper and the lower half of each.
 const HALF: f32 = 65_536.0;
-/// Elements that every adapter allows in a tensor. Comparisons of elements with bins are one, though nothing stores it.
+/// Elements that every adapter allows in a tensor. The comparison of elements with bins is such a tensor, though
+/// nothing stores it.
 const MOST: usize = 1 << 25;
 
 /// The distribution of a tensor's elements over bins of equal width from the smallest to the largest, as TensorBoard counts
@@ -31,7 +32,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Of one tensor.
+    /// The histogram of one tensor.
     ///
     /// # Errors
     /// As [`of_each`](Histogram::of_each).
@@ -39,11 +40,12 @@ impl Histogram {
         Ok(Histogram::of_each(&[tensor], bins)?.swap_remove(0))
     }
 
-    /// Of each of many tensors of one device, such as a model's weights: they are counted there, and all counts are read at once.
-    /// Without finite elements all counts and both ends are 0; where all elements are equal, the last bin has them.
+    /// The histogram of each of many tensors of one device, such as a model's weights: they are counted there, and all
+    /// counts are read at once. Without finite elements all counts and both ends are 0; where all elements are equal,
+    /// the last bin has them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for 0 bins; [`Error::DeviceMismatch`]; what went wrong on the device.
+    /// [`Error::Invalid`] for 0 bins; [`Error::DeviceMismatch`]; errors that the device met.
     pub fn of_each(tensors: &[&Tensor], bins: usize) -> Result<Vec<Histogram>> {
         if bins == 0 {
             return Err(Error::invalid(OP, "a histogram has at least 1 bin"));
@@ -71,12 +73,13 @@ impl Histogram {
         self.range.1
     }
 
-    /// Elements of each bin, the lowest first.
+    /// The count of each bin, the lowest first.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// Where a bin begins and ends: its elements are from the left edge on and less than the right one, the last bin's up to it.
+    /// The edges of a bin: its elements are at least the left one and less than the right one; the last bin includes
+    /// its right edge.
     pub fn edges(&self, bin: usize) -> (f64, f64) {
         let (min, max) = self.range;
         let edge = |number: usize| match number == self.counts.len() {
@@ -92,22 +95,22 @@ fn from_numbers(numbers: &[f64], bins: usize) -> Histogram {
     let (upper, lower) = halves.split_at(bins);
     let count = |(upper, lower): (&f64, &f64)| nearest::<u64>(upper * f64::from(HALF) + lower);
     let counts: Vec<u64> = upper.iter().zip(lower).map(count).collect();
-    // Without a finite element the ends are those that the search began with.
+    // Without a finite element the ends still hold the initial values of the search.
     let range = if counts.iter().all(|&count| count == 0) { (0.0, 0.0) } else { (ends[0], ends[1]) };
     Histogram { range, counts }
 }
 
-/// Minimum, maximum, upper and lower halves of the counts.
+/// Minimum, maximum, and upper and lower halves of the counts.
 fn count(tensor: &Tensor, bins: usize) -> Result<Tensor> {
     let x = tensor.detach().to_dtype(DType::F32)?.reshape(&[1, -1])?;
     let is_finite = x.isfinite()?;
     let min = is_finite.where_(&x, &x.full_like(f32::MAX.into())?)?.amin_all()?;
     let max = is_finite.where_(&x, &x.full_like(f32::MIN.into())?)?.amax_all()?;
-    // Halves, since the difference of two finite numbers may be none.
+    // Halves, since the difference of two finite numbers may overflow.
     let (half, last) = (min.mul_scalar(0.5)?, nearest::<i32>(bins - 1));
     let range = max.mul_scalar(0.5)?.sub(&half)?;
     let place = x.mul_scalar(0.5)?.sub(&half)?.div(&range)?.mul_scalar(bins as f32)?.floor()?;
-    // One value alone is in the last bin; what is not finite in none.
+    // A single value lies in the last bin; elements that are not finite lie in none.
     let place = range.gt_scalar(0.0)?.where_(&place, &place.full_like(f64::from(last))?)?;
     let place = place.clamp(None, Some(last as f32))?;
     let place = is_finite.where_(&place, &place.full_like(-1.0)?)?;

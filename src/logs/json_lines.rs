@@ -1,4 +1,4 @@
-//! A log as JSON lines: an object a row.
+//! A log as JSON lines: an object per row.
 
 use super::lines::{self, Growing};
 use super::record::{EPOCH, Record, STEP};
@@ -6,10 +6,10 @@ use crate::error::Result;
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// A log of which each line is a JSON object: `{"epoch":1,"step":938,"train/loss":0.21}`.
+/// A log with a JSON object per line: `{"epoch":1,"step":938,"train/loss":0.21}`.
 ///
-/// JSON has no NaN and no infinities. They are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`, as protocol buffers have them
-/// in JSON; pandas and `Number()` take those for what they mean.
+/// JSON has no NaN and no infinities. They are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`, as in the JSON of
+/// protocol buffers; pandas and `Number()` read them as numbers.
 ///
 /// ```
 /// use wgrad::logs::{JsonLinesLog, Record};
@@ -27,7 +27,7 @@ pub struct JsonLinesLog {
 }
 
 impl JsonLinesLog {
-    /// Begins a log; one that was there is replaced.
+    /// Begins a log and replaces one that was there.
     ///
     /// # Errors
     /// [`Error::File`](crate::Error::File).
@@ -35,8 +35,8 @@ impl JsonLinesLog {
         Ok(JsonLinesLog { file: Growing::start(path, "")? })
     }
 
-    /// Goes on with a log behind the rows up to this step. Later rows are dropped, since the run repeats them, and so is half a
-    /// line, which a run that was ended may leave. Where there is no file yet, this is [`create`](JsonLinesLog::create).
+    /// Continues a log behind the rows up to this step. Later rows are dropped, since the run repeats them, and so is
+    /// half a line, which an aborted run may leave. Without a file, this is [`create`](JsonLinesLog::create).
     ///
     /// # Errors
     /// [`Error::File`](crate::Error::File), also where a line is no row of such a log.
@@ -52,7 +52,7 @@ impl JsonLinesLog {
         Ok(JsonLinesLog { file: Growing::start(path, &kept)? })
     }
 
-    /// Puts a row behind the others.
+    /// Appends a row.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where a name appears twice, or is `epoch` or `step`;
@@ -71,7 +71,7 @@ impl JsonLinesLog {
     }
 }
 
-/// Each line and the row it is.
+/// Each line and its row.
 fn rows<'a>(path: &'a Path, text: &'a str) -> impl Iterator<Item = (&'a str, Result<Record>)> {
     text.lines()
         .enumerate()
@@ -79,7 +79,8 @@ fn rows<'a>(path: &'a Path, text: &'a str) -> impl Iterator<Item = (&'a str, Res
 }
 
 fn to_json(row: &Record) -> String {
-    // A serde_json map sorts its keys, unless another crate of the program has that changed; the text is put together here.
+    // A serde_json map sorts its keys, unless another crate of the program changes that; so the text is put together
+    // here.
     let texts = row.scalars.iter().map(|(name, value)| format!(",{}:{}", Value::from(name.as_str()), number(*value)));
     format!("{{\"{EPOCH}\":{},\"{STEP}\":{}{}}}", row.epoch, row.step, texts.collect::<String>())
 }
@@ -88,7 +89,7 @@ fn number(value: f64) -> Value {
     match value {
         f64::INFINITY => "Infinity".into(),
         f64::NEG_INFINITY => "-Infinity".into(),
-        // The text of a NaN, too.
+        // Also the text of a NaN.
         _ => serde_json::Number::from_f64(value).map_or_else(|| "NaN".into(), Value::Number),
     }
 }

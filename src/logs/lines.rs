@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A file that bytes are put behind.
+/// A file that grows at its end.
 #[derive(Debug)]
 pub(super) struct Growing {
     path: PathBuf,
@@ -15,14 +15,14 @@ pub(super) struct Growing {
 }
 
 impl Growing {
-    /// Gives the file this content, whatever was in it, and stays open to put more behind that.
+    /// Replaces the file's content and keeps it open for more.
     pub fn start(path: &Path, content: &str) -> Result<Growing> {
         file::replace(path, content.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path).map_err(|error| Error::file(path, error))?;
         Ok(Growing { path: path.to_path_buf(), file, length: content.len() as u64 })
     }
 
-    /// An empty file that was just created.
+    /// An empty, newly created file.
     #[cfg(feature = "tensorboard")]
     pub fn empty(path: PathBuf, file: File) -> Growing {
         Growing { path, file, length: 0 }
@@ -32,8 +32,8 @@ impl Growing {
         &self.path
     }
 
-    /// Hands bytes to the system at once, so that they outlive the program. A part of them, as a full disk leaves, is taken back:
-    /// the next ones would stand behind it.
+    /// Hands bytes to the system at once, so that they outlive the program. If only a part was written, as on a full
+    /// disk, it is taken back: the next bytes would stand behind it.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|error| {
             let _ = self.file.set_len(self.length);
@@ -44,8 +44,8 @@ impl Growing {
     }
 }
 
-/// The whole lines of a file, empty where there is none. A last line without its end is no whole one: the program was ended
-/// while it wrote that, and a number may have lost digits.
+/// The whole lines of a file, empty where there is none. A last line without its end is dropped: the program ended
+/// while writing it, and a number may have lost digits.
 pub(super) fn read_whole(path: &Path) -> Result<String> {
     let mut bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -56,7 +56,7 @@ pub(super) fn read_whole(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| Error::file(path, error))
 }
 
-/// What a log says of a line that it can't have written.
+/// The error for a line that this log can't have written.
 pub(super) fn foreign(path: &Path, line: usize, reason: &str) -> Error {
     Error::file(path, format!("line {line} is no row of this log: {reason}. Move the file away to begin a new one"))
 }

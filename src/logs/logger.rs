@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 
 /// A log that takes rows.
 pub trait RowLog: Sized {
-    /// Its name in a run's folder.
+    /// The file's name in a run's folder.
     const FILE: &'static str;
 
-    /// Begins a log, in the place of one that was there.
+    /// Begins a log and replaces one that was there.
     ///
     /// # Errors
     /// [`Error::File`].
     fn create(path: &Path) -> Result<Self>;
 
-    /// Goes on with a log behind the rows up to a step.
+    /// Continues a log behind the rows up to a step.
     ///
     /// # Errors
     /// [`Error::File`].
     fn resume(path: &Path, step: u64) -> Result<Self>;
 
-    /// Puts a row behind the others.
+    /// Appends a row.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::File`].
@@ -51,16 +51,16 @@ row_logs! {
     JsonLinesLog, "metrics.jsonl";
 }
 
-/// Writes the numbers of a run into `metrics.csv`: a row an epoch, and one for each validation within an epoch.
+/// Writes the numbers of a run into `metrics.csv`: a row per epoch, and one for each validation within an epoch.
 pub type CsvLogger = RowLogger<CsvLog>;
 
-/// Writes the numbers of a run into `metrics.jsonl`: those of [`CsvLogger`], and where the loss of a step was read a row with
-/// `step/loss`, `step/lr` and the others.
+/// Writes the numbers of a run into `metrics.jsonl`: those of [`CsvLogger`], and for each step with a loss reading a
+/// row with `step/loss`, `step/lr` and the others.
 pub type JsonLinesLogger = RowLogger<JsonLinesLog>;
 
 /// Writes the numbers of a run into a log: [`CsvLogger`], [`JsonLinesLogger`].
 ///
-/// A resumed run goes on with the log that is there, without the rows of steps that come again.
+/// A resumed run continues the existing log, without the rows of repeated steps.
 ///
 /// ```
 /// use wgrad::logs::{CsvLog, CsvLogger, JsonLinesLogger};
@@ -152,7 +152,7 @@ impl<L: RowLog> Callback for RowLogger<L> {
     }
 
     fn on_validation_end(&mut self, run: &mut Run) -> Result<()> {
-        // The end of the epoch has these numbers, too.
+        // The row of the epoch has these numbers, too.
         if run.batch == run.batches { Ok(()) } else { self.write(run, run.epoch, run.scalars.to_vec()) }
     }
 
@@ -167,7 +167,7 @@ pub(crate) fn in_folder(run: &Run, file: &'static str) -> Result<PathBuf> {
     Ok(run.folder.ok_or_else(no_folder)?.join(file))
 }
 
-/// The numbers of a step under `step/`: those of an epoch are called `train/loss`, too, and are means.
+/// The numbers of a step under `step/`: those of an epoch are also called `train/loss`, but are means.
 pub(super) fn of_step(run: &Run) -> Scalars {
     let name = |name: &str| format!("step/{}", name.strip_prefix("train/").unwrap_or(name));
     run.scalars.iter().map(|(known, value)| (name(known), *value)).collect()

@@ -1,8 +1,8 @@
 //! Records of a training run: files, event files and progress.
 //!
-//! Writers take numbers by their names and know nothing of a run. [`CsvLog`] and [`JsonLinesLog`] hand each row to the system at
-//! once, so that a run that is ended leaves whole rows, and go on where a resumed run does. [`CsvLogger`], [`JsonLinesLogger`] and
-//! their kin are [callbacks](crate::train::Callback), which give a run's numbers to them.
+//! Writers take numbers by their names and know nothing of a run. [`CsvLog`] and [`JsonLinesLog`] hand each row to the
+//! system at once, so that an aborted run leaves whole rows, and continue where a resumed run does. [`CsvLogger`],
+//! [`JsonLinesLogger`] and their kin are [callbacks](crate::train::Callback), which feed a run's numbers to them.
 
 mod csv;
 mod histogram;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 const OP: &str = "Progress";
 
-/// Tells how far a run is: a bar on a terminal, and elsewhere, as in a file, a line every few seconds. Both are followed by a
-/// line an epoch with its numbers. Everything goes to standard error, or wherever the program wants it.
+/// Shows the progress of a run: a bar on a terminal, and elsewhere, as in a file, a line every few seconds. Both add a
+/// line per epoch with its numbers. All output goes to standard error, or to a writer of the program's choice.
 ///
 /// ```
 /// use wgrad::logs::Progress;
@@ -31,9 +31,9 @@ const OP: &str = "Progress";
 /// ```
 pub struct Progress<'a> {
     out: Out<'a>,
-    /// Numbers of the last step that was read.
+    /// Numbers of the last reading.
     last: Scalars,
-    /// When this call of the run began, the epoch began, and the batches that were done then.
+    /// The start of this call of the run, and the batches done by then.
     start: Option<(Instant, u64)>,
     epoch: Instant,
 }
@@ -49,12 +49,12 @@ impl<'a> Progress<'a> {
         Progress { out, last: Scalars::new(), start: None, epoch: Instant::now() }
     }
 
-    /// A bar where standard error is a terminal, and lines to it where not.
+    /// A bar where standard error is a terminal, else lines to it.
     pub fn new() -> Progress<'a> {
         if stderr().is_terminal() { Progress::to(Out::Bar(ProgressBar::new(0))) } else { Progress::lines(stderr()) }
     }
 
-    /// Nothing.
+    /// No output.
     pub fn quiet() -> Progress<'a> {
         Progress::to(Out::Nothing)
     }
@@ -64,7 +64,7 @@ impl<'a> Progress<'a> {
         Progress::to(Out::Lines { out: Box::new(out), every: Duration::from_secs(5), told: Instant::now() })
     }
 
-    /// Another time between two lines within an epoch. A bar draws itself anew as often as terminals show it.
+    /// Sets the time between two lines within an epoch. A bar redraws itself as often as terminals show it.
     #[must_use = "it returns the progress with the time"]
     pub fn every(mut self, time: Duration) -> Progress<'a> {
         if let Out::Lines { every, .. } = &mut self.out {
@@ -86,7 +86,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// The time that is left of the run, by the pace of this call, evaluations included.
+    /// The remaining time of the run, by the pace of this call, evaluations included.
     fn left(&self, run: &Run) -> Option<Duration> {
         let (start, before) = self.start?;
         let done = batches_done(run).checked_sub(before).filter(|&done| done > 0)?;

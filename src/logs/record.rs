@@ -3,11 +3,11 @@
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
-/// The two columns that every row has.
+/// The two columns of every row.
 pub(super) const EPOCH: &str = "epoch";
 pub(super) const STEP: &str = "step";
 
-/// Numbers of a run, and where it stood: a row of a log.
+/// Numbers of a run, and its position: a row of a log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// Epochs done.
@@ -24,7 +24,7 @@ impl Record {
         self.scalars.iter().find(|(other, _)| other == name).map(|&(_, value)| value)
     }
 
-    /// Each name stands for one column, and two columns are taken.
+    /// Rejects names that appear twice or are those of the first two columns.
     pub(super) fn check(&self, op: &'static str) -> Result<()> {
         let mut names = HashSet::from([EPOCH, STEP]);
         match self.scalars.iter().find(|(name, _)| !names.insert(name)) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Four digits that count: `0.2134`, `12.35`, `1876`, `1.2e-5`.
+/// Four significant digits: `0.2134`, `12.35`, `1876`, `1.2e-5`.
 pub(crate) fn short(value: f64) -> String {
     if !value.is_finite() {
         return value.to_string();

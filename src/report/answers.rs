@@ -36,8 +36,9 @@ pub(super) struct ClassScore {
     pub f1: f64,
 }
 
-/// Keeps the answers of a classifier over a validation set on the device: a metric without numbers, which a [`ReportWriter`](super::ReportWriter)
-/// reads once an epoch. Clones share the answers, so one goes to the task and one to the report.
+/// Keeps the answers of a classifier over a validation set on the device: a metric without numbers, which a
+/// [`ReportWriter`](super::ReportWriter) reads once an epoch. Clones share the answers, so one goes to the task and one
+/// to the report.
 ///
 /// ```
 /// use wgrad::metrics::Metric;
@@ -55,7 +56,7 @@ pub(super) struct ClassScore {
 #[derive(Clone, Debug)]
 pub struct Answers {
     classes: Vec<String>,
-    /// `[N, 3]` a batch: truth, prediction, confidence.
+    /// `[N, 3]` per batch: truth, prediction, confidence.
     batches: Arc<Mutex<Vec<Tensor>>>,
 }
 
@@ -70,10 +71,10 @@ impl Answers {
         &self.classes
     }
 
-    /// Waits for all answers, in the order in which their items came.
+    /// Waits for all answers, and returns them in the order of their items.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// Errors that the device met.
     pub fn read(&self) -> Result<Vec<Answer>> {
         let batches = self.batches.lock().clone();
         if batches.is_empty() {
@@ -89,7 +90,7 @@ impl Answers {
         Ok(numbers.as_chunks().0.iter().enumerate().map(answer).collect())
     }
 
-    /// Wrong answers, the most confident first, at most so many.
+    /// Wrong answers, the most confident first, at most `most`.
     ///
     /// # Errors
     /// As [`read`](Answers::read).
@@ -127,7 +128,7 @@ pub(super) struct Tally {
     count: usize,
     /// `[classes, classes]`, the true class by the predicted one.
     matrix: Vec<f64>,
-    /// Answers by confidence: how many, the sum of their confidences, how many right ones.
+    /// Answers by confidence: their number, the sum of their confidences, the number of right ones.
     bins: [(f64, f64, f64); BINS],
 }
 
@@ -143,7 +144,7 @@ impl Tally {
         reliability("Calibration", &points)
     }
 
-    /// Scores of each class; one of nothing is 0.
+    /// Scores of each class; a score of nothing is 0.
     pub fn scores(&self) -> Vec<ClassScore> {
         let score = |class: usize| {
             let right = self.matrix[class * (self.count + 1)];
@@ -156,7 +157,7 @@ impl Tally {
         (0..self.count).map(score).collect()
     }
 
-    /// Pairs of classes that are taken for each other, the most frequent first: true class, predicted one, how often.
+    /// Pairs of classes mistaken for each other, the most frequent first: true class, predicted one, count.
     pub fn confusions(&self, most: usize) -> Vec<(usize, usize, f64)> {
         let pair = |(at, &number): (usize, &f64)| (at / self.count, at % self.count, number);
         let mut pairs: Vec<_> = self.matrix.iter().enumerate().map(pair).collect();

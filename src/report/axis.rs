@@ -1,4 +1,4 @@
-//! Axes: from numbers to places, and the numbers that are named on them.
+//! Axes: from numbers to places, and the numbers at their ticks.
 
 use crate::logs::text::short;
 use crate::number::nearest;
@@ -24,7 +24,7 @@ impl Axis {
             let room = (high / low).powf(0.03).max(1.05);
             return Axis { low: (low / room).max(f64::MIN_POSITIVE), high: (high * room).min(f64::MAX), log };
         }
-        // Halves, since the difference may be past the largest number.
+        // Halves, since the difference may overflow.
         let room = match (high / 2.0 - low / 2.0) * 0.06 {
             0.0 => {
                 if low == 0.0 {
@@ -35,7 +35,7 @@ impl Axis {
             }
             room => room,
         };
-        // What begins at 0, as most measures do, does so in the picture.
+        // Numbers from 0 up, as in most measures, get an axis from 0.
         let bottom = if low >= 0.0 && low - room < 0.0 { 0.0 } else { low - room };
         Axis { low: bottom.max(f64::MIN), high: (high + room).min(f64::MAX), log }
     }
@@ -45,7 +45,7 @@ impl Axis {
         Axis { low, high, log: false }
     }
 
-    /// Where a number is, from 0 to 1; `None` for what the axis can't show.
+    /// The place of a number, from 0 to 1; `None` for one that the axis can't show.
     pub fn place(&self, number: f64) -> Option<f64> {
         let along = |number: f64| if self.log { number.ln() } else { number };
         if !number.is_finite() || (self.log && number <= 0.0) {
@@ -55,19 +55,19 @@ impl Axis {
         Some((along(number) / 2.0 - low) / (high - low))
     }
 
-    /// Numbers to be named, at most about so many, with their names.
+    /// Numbers to label, about `most` of them at most, with their labels.
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         let most = most.max(2);
         let numbers = match self.log {
             true => self.decades(most),
             false => Vec::new(),
         };
-        // A logarithmic axis of less than two decades has no two powers of ten: it is named as a linear one.
+        // A logarithmic axis of less than two decades lacks two powers of ten: it is labelled like a linear one.
         let numbers = if numbers.len() < 2 { self.steps(most) } else { numbers };
         names(&numbers)
     }
 
-    /// 1, 2 and 5, or 1 alone, of each decade or of every so many.
+    /// 1, 2 and 5, or 1 alone, of each decade or of one in several.
     fn decades(&self, most: usize) -> Vec<f64> {
         let (low, high) = (nearest::<i32>(self.low.log10().floor()), nearest::<i32>(self.high.log10().ceil()));
         let inside = |number: &f64| (self.low..=self.high).contains(number);
@@ -98,7 +98,7 @@ impl Axis {
     }
 }
 
-/// Names with as many digits as tell neighbours apart.
+/// Names with just enough digits to tell neighbours apart.
 fn names(numbers: &[f64]) -> Vec<(f64, String)> {
     let short_names: Vec<String> = numbers.iter().map(|&number| short(number)).collect();
     let same = short_names.windows(2).any(|pair| pair[0] == pair[1]);

@@ -1,4 +1,4 @@
-//! Bars: a number a name, and counts of ranges.
+//! Bars: a number per name, and counts of ranges.
 
 use super::axis::Axis;
 use super::colour::Colour;
@@ -9,7 +9,7 @@ use crate::logs::Histogram;
 use crate::logs::text::short;
 use crate::number::nearest;
 
-/// Bars that lie, one below the other, so that long names stay legible.
+/// Horizontal bars, one below the other, so that long names stay legible.
 ///
 /// ```
 /// use wgrad::report::BarChart;
@@ -32,7 +32,7 @@ impl BarChart {
         BarChart { title: title.to_string(), label: label.to_string(), bars: Vec::new(), range: None }
     }
 
-    /// A bar below those there are.
+    /// Adds a bar below the others.
     #[must_use = "it returns the chart with the bar"]
     pub fn bar(mut self, name: &str, value: f64) -> BarChart {
         self.bars.push((name.to_string(), value));
@@ -86,7 +86,7 @@ impl BarChart {
     }
 }
 
-/// Draws a histogram, with the name of what was counted.
+/// Draws a histogram, with the name of the counted quantity.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, logs::Histogram, report::histogram};

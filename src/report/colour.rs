@@ -1,4 +1,4 @@
-//! Colours that people with any eyes can tell apart.
+//! Colours that people with any colour vision can tell apart.
 
 use crate::number::nearest;
 use plotters_backend::BackendColor;
@@ -7,7 +7,7 @@ use plotters_backend::BackendColor;
 pub(super) struct Colour(pub [u8; 3]);
 
 impl Colour {
-    /// A page gives these four other values in the dark, so nothing else has them.
+    /// A page replaces these four values in dark mode, so nothing else has them.
     pub const PAPER: Colour = Colour([0xff, 0xff, 0xff]);
     pub const INK: Colour = Colour([0x24, 0x29, 0x2f]);
     pub const FAINT: Colour = Colour([0x57, 0x60, 0x6a]);
@@ -16,10 +16,10 @@ impl Colour {
     pub const ON_LIGHT: Colour = Colour([0x10, 0x18, 0x20]);
     pub const ON_DARK: Colour = Colour([0xfe, 0xfe, 0xfe]);
 
-    /// Colours of series.
+    /// The number of colours for series.
     pub const SERIES: usize = 7;
 
-    /// Of a series, from the palette of Okabe and Ito (2008) without its yellow, which is faint on white.
+    /// The colour of a series, from the palette of Okabe and Ito (2008) without its yellow, which is faint on white.
     pub fn series(index: usize) -> Colour {
         const PALETTE: [[u8; 3]; Colour::SERIES] = [
             [0x00, 0x72, 0xb2],
@@ -33,7 +33,7 @@ impl Colour {
         Colour(PALETTE[index % PALETTE.len()])
     }
 
-    /// Of a share from 0 to 1: light to dark blue, evenly in lightness.
+    /// The colour of a share from 0 to 1: light to dark blue, evenly in lightness.
     pub fn share(share: f64) -> Colour {
         const STOPS: [[f64; 3]; 4] =
             [[246.0, 249.0, 253.0], [172.0, 203.0, 232.0], [62.0, 135.0, 196.0], [8.0, 48.0, 107.0]];

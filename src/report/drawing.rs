@@ -12,7 +12,7 @@ use plotters_bitmap::BitMapBackend;
 use plotters_svg::SVGBackend;
 use std::path::Path;
 
-/// Backends take whole numbers: so many make a pixel of an SVG.
+/// Backends take whole numbers: this many make a pixel of an SVG.
 const SVG_UNITS: f64 = 10.0;
 /// A PNG is drawn this many times as large in each direction, and averaged.
 const SAMPLES: usize = 2;
@@ -22,7 +22,7 @@ const MOST_PIXELS: f64 = 16_384.0;
 /// A place, in pixels from the upper left corner.
 pub(super) type Point = (f64, f64);
 
-/// Where a text's place is in the text.
+/// The part of a text that lies at its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Anchor {
     Start,
@@ -82,7 +82,7 @@ impl Drawing {
         Drawing { title: title.to_string(), width: width.ceil(), height: height.ceil(), shapes: Vec::new() }
     }
 
-    /// Charts whose heading decides what follows learn their height late.
+    /// For charts that know their height only after drawing the heading.
     pub(super) fn set_height(&mut self, height: f64) {
         self.height = height.ceil();
     }
@@ -113,12 +113,12 @@ impl Drawing {
         self.shapes.push(Shape::Text { text: text.into(), at, size, anchor, upright: false, colour });
     }
 
-    /// A text that reads upwards.
+    /// Adds a text that reads upwards.
     pub(super) fn upright(&mut self, text: impl Into<String>, at: Point, size: f64, anchor: Anchor, colour: Colour) {
         self.shapes.push(Shape::Text { text: text.into(), at, size, anchor, upright: true, colour });
     }
 
-    /// As an SVG, in which texts stay texts.
+    /// Draws an SVG, in which texts stay texts.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a text can't be drawn.
@@ -126,7 +126,7 @@ impl Drawing {
         let mut svg = String::new();
         let backend = SVGBackend::with_string(&mut svg, self.size(SVG_UNITS));
         self.render(backend, SVG_UNITS, |backend, points, stroke| backend.draw_path(points.iter().copied(), stroke))?;
-        // The backend's own head says units and not pixels.
+        // The backend's own head names units instead of pixels.
         let body = svg.split_once(">\n").map_or("", |(_, body)| body);
         let (width, height) = (self.width, self.height);
         let (units_across, units_down) = self.size(SVG_UNITS);
@@ -137,7 +137,7 @@ impl Drawing {
         ))
     }
 
-    /// As a PNG of so many pixels for each of an SVG: 2 is right for most screens.
+    /// Draws a PNG with this many pixels for each of an SVG: 2 is right for most screens.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the picture would have no pixel, or more than 16,384 in a direction.
@@ -158,10 +158,10 @@ impl Drawing {
         Picture { width, height, channels: 3, pixels }.png()
     }
 
-    /// Writes a file: an SVG, or by the ending `.png` a PNG of twice as many pixels.
+    /// Writes a file: an SVG, or for the extension `.png` a PNG of twice as many pixels.
     ///
     /// # Errors
-    /// [`Error::File`], also for other endings; those of [`svg`](Drawing::svg) and [`png`](Drawing::png).
+    /// [`Error::File`], also for other extensions; those of [`svg`](Drawing::svg) and [`png`](Drawing::png).
     pub fn save(&self, path: &Path) -> Result<()> {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("svg") => file::replace(path, self.svg()?.as_bytes()),
@@ -174,7 +174,7 @@ impl Drawing {
         (nearest(nearest::<usize>(self.width * units)), nearest(nearest::<usize>(self.height * units)))
     }
 
-    /// Has a backend draw it, lines by `line`.
+    /// Renders it with a backend, lines by `line`.
     fn render<B: DrawingBackend>(
         &self,
         mut backend: B,
@@ -219,7 +219,7 @@ impl Drawing {
 
 type Drawn<B> = std::result::Result<(), DrawingErrorKind<<B as DrawingBackend>::ErrorType>>;
 
-/// A line whose pieces meet in round corners: those that plotters gives lines of pixels are spikes where they are sharp.
+/// A line with round corners: plotters draws sharp corners of lines of pixels as spikes.
 fn round_line<B: DrawingBackend>(backend: &mut B, points: &[BackendCoord], stroke: &Stroke) -> Drawn<B> {
     if stroke.width == 1 {
         return backend.draw_path(points.iter().copied(), stroke);

@@ -8,11 +8,11 @@ use plotters_backend::{BackendColor, BackendCoord, BackendTextStyle, FontFamily,
 use std::sync::OnceLock;
 
 const BYTES: &[u8] = include_bytes!("font/DejaVuSans.ttf");
-/// Where an SVG's viewer has no DejaVu, fonts with letters as wide, or narrower ones.
+/// Fonts with letters as wide, or narrower ones, for viewers without DejaVu.
 const FAMILY: &str = "DejaVu Sans, Verdana, Geneva, sans-serif";
 /// Plotters divides the size of a font by this in SVGs.
 const PLOTTERS_SIZE: f64 = 1.24;
-/// How far the base line is below the middle of small letters, in font sizes: half of an `x`, as plotters has it in SVGs.
+/// Distance of the base line below the middle of small letters, in font sizes: half of an `x`, as in plotters's SVGs.
 const MIDDLE: f64 = 0.27;
 
 fn font() -> Option<&'static FontRef<'static>> {
@@ -20,19 +20,19 @@ fn font() -> Option<&'static FontRef<'static>> {
     FONT.get_or_init(|| FontRef::try_from_slice(BYTES).ok()).as_ref()
 }
 
-/// The font at so many pixels an em.
+/// The font at so many pixels per em.
 fn scale(font: &FontRef, size: f64) -> PxScale {
     let em = font.units_per_em().unwrap_or(2048.0);
     PxScale::from(nearest::<f32>(size) * font.height_unscaled() / em)
 }
 
-/// Text without what no picture and no XML can show.
+/// Text with a replacement for characters that no picture and no XML can show.
 pub(super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
 
-/// The glyphs of a line that begins at 0, and where it ends.
+/// The glyphs of a line that begins at 0, and its end.
 fn glyphs(text: &str, size: f64) -> (Vec<Glyph>, f64) {
     let Some(font) = font() else { return (Vec::new(), 0.0) };
     let scale = scale(font, size);
@@ -42,7 +42,7 @@ fn glyphs(text: &str, size: f64) -> (Vec<Glyph>, f64) {
         let id = font.glyph_id(character);
         end += last.map_or(0.0, |last| scaled.kern(last, id));
         glyphs.push(id.with_scale_and_position(scale, point(end, 0.0)));
-        // A viewer's other fonts have letters up to an em wide for what this one lacks.
+        // Other fonts of a viewer have letters up to an em wide for characters that this one lacks.
         end += if id.0 == 0 { nearest::<f32>(size) } else { scaled.h_advance(id) };
         last = Some(id);
     }
@@ -54,7 +54,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     glyphs(&printable(text), size).1
 }
 
-/// The text, or as much of its beginning and end as fits, so that names that differ there stay different.
+/// The text, or as much of its beginning and end as fits, so that similar names stay different.
 pub(super) fn fit(text: &str, size: f64, room: f64) -> String {
     if width(text, size) <= room {
         return text.to_string();
@@ -69,7 +69,7 @@ pub(super) fn fit(text: &str, size: f64, room: f64) -> String {
     shortened(kept.unwrap_or(0))
 }
 
-/// Lines of whole words that fit, at most so many; the last one is shortened where that is not enough.
+/// Lines of whole words that fit, at most `most`; the last one is shortened if necessary.
 pub(super) fn wrap(text: &str, size: f64, room: f64, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -84,7 +84,7 @@ pub(super) fn wrap(text: &str, size: f64, room: f64, most: usize) -> Vec<String>
     lines.iter().map(|line| fit(line, size, room)).collect()
 }
 
-/// How a backend of plotters shows a text.
+/// The style of a text for plotters's backends.
 pub(super) struct Label {
     pub size: f64,
     pub anchor: HPos,
@@ -119,7 +119,7 @@ impl BackendTextStyle for Label {
         Ok(((0, 0), (nearest::<i32>(width(text, self.size).round()), nearest::<i32>(self.size.round()))))
     }
 
-    /// Blends the colour into pixels. Lines are laid out to a fraction of one.
+    /// Blends the colour into pixels. Lines are laid out to fractions of a pixel.
     fn draw<E, D: FnMut(i32, i32, BackendColor) -> Result<(), E>>(
         &self,
         text: &str,

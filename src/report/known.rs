@@ -1,4 +1,4 @@
-//! Charts that have a name.
+//! Well-known charts.
 
 use super::drawing::Drawing;
 use super::line_chart::LineChart;
@@ -41,8 +41,8 @@ pub fn precision_recall(title: &str, curves: &[(String, Vec<(f64, f64)>)]) -> Dr
     with_curves(square(title, "recall", "precision"), curves)
 }
 
-/// A reliability diagram: for answers of about one confidence, the mean confidence and the share that was right. A network that
-/// is sure of itself too often is below the diagonal.
+/// A reliability diagram: for answers of similar confidence, the mean confidence and the share of right ones. An
+/// overconfident network is below the diagonal.
 ///
 /// ```
 /// assert!(wgrad::report::reliability("Calibration", &[(0.55, 0.6), (0.95, 0.9)]).svg()?.contains("confidence"));
@@ -55,7 +55,7 @@ pub fn reliability(title: &str, bins: &[(f64, f64)]) -> Drawing {
         .draw()
 }
 
-/// A learning-rate range test, with the rates that it suggests.
+/// A learning-rate range test, with its suggested rates.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, nn::{Linear, Module, Scope}, optim::{Sgd, SgdOptions}, train::LrFinder};

@@ -10,7 +10,7 @@ pub(super) const TITLE: f64 = 16.0;
 pub(super) const TEXT: f64 = 12.0;
 const LINE: f64 = 18.0;
 const DASH: f64 = 6.0;
-/// Points of a series that get a dot each.
+/// The most points of a series with a dot each.
 const MOST_DOTS: usize = 30;
 
 #[derive(Clone, Debug)]
@@ -61,18 +61,18 @@ impl LineChart {
         }
     }
 
-    /// A curve through points in their order.
+    /// Adds a curve through points in their order.
     #[must_use = "it returns the chart with the curve"]
     pub fn series(mut self, name: &str, points: Vec<(f64, f64)>) -> LineChart {
         let index = self.series.iter().filter(|series| !series.is_reference).count();
         let dots = points.len() <= MOST_DOTS;
-        // When all colours are taken, they come again with dashes.
+        // After the last colour, the colours repeat with dashes.
         let (colour, dashed) = (Colour::series(index), index / Colour::SERIES % 2 == 1);
         self.series.push(Series { name: name.to_string(), points, is_reference: false, dashed, dots, colour });
         self
     }
 
-    /// A dashed grey line to compare with.
+    /// Adds a dashed grey line for comparison.
     #[must_use = "it returns the chart with the line"]
     pub fn reference(mut self, name: &str, points: Vec<(f64, f64)>) -> LineChart {
         let name = name.to_string();
@@ -80,14 +80,14 @@ impl LineChart {
         self
     }
 
-    /// An upright line at a number of the lower axis, with a name.
+    /// Adds a named upright line at a number of the lower axis.
     #[must_use = "it returns the chart with the line"]
     pub fn mark(mut self, name: &str, x: f64) -> LineChart {
         self.marks.push((x, name.to_string()));
         self
     }
 
-    /// Without dots, for curves of many corners.
+    /// Leaves out dots, for curves of many corners.
     #[must_use = "it returns the chart without dots"]
     pub fn without_dots(mut self) -> LineChart {
         self.series.iter_mut().for_each(|series| series.dots = false);
@@ -108,14 +108,14 @@ impl LineChart {
         self
     }
 
-    /// Fixes the ends of the axes, in the place of those that the points have.
+    /// Fixes the ends of the axes, which otherwise follow from the points.
     #[must_use = "it returns the chart with the ends"]
     pub fn ranges(mut self, x: Option<(f64, f64)>, y: Option<(f64, f64)>) -> LineChart {
         self.ranges = [x, y];
         self
     }
 
-    /// Another size, in pixels of an SVG; 720 x 420 otherwise.
+    /// Sets the size, in pixels of an SVG; 720 x 420 by default.
     #[must_use = "it returns the chart with the size"]
     pub fn size(mut self, width: f64, height: f64) -> LineChart {
         self.size = (width.max(200.0), height.max(160.0));
@@ -172,7 +172,7 @@ impl LineChart {
         drawing
     }
 
-    /// Names of the curves in rows; where they end.
+    /// Draws the names of the curves in rows; returns the end of the last row.
     fn legend(&self, drawing: &mut Drawing, left: f64, top: f64) -> f64 {
         let named: Vec<&Series> = self.series.iter().filter(|series| !series.name.is_empty()).collect();
         if named.is_empty() {
@@ -198,7 +198,7 @@ impl LineChart {
 
     fn lower_axis(&self, drawing: &mut Drawing, x: &Axis, area: &Area) {
         let mut ticks = x.ticks(nearest((area.right - area.left) / 80.0));
-        // Epochs and steps have no halves.
+        // Epochs and steps have no fractions.
         let whole = self.series.iter().flat_map(|series| &series.points).all(|point| point.0.fract() == 0.0);
         ticks.retain(|(number, _)| !whole || number.fract() == 0.0);
         let mut free = f64::NEG_INFINITY;
@@ -206,7 +206,7 @@ impl LineChart {
             let across = area.x(x.place(number).unwrap_or(0.0));
             drawing.line(vec![(across, area.bottom), (across, area.bottom + 5.0)], 1.0, Colour::FAINT);
             let half = width(&name, TEXT) / 2.0;
-            // A name that would touch the last one is left out.
+            // A name that would touch the previous one is left out.
             if across - half > free + 8.0 {
                 let at = across.min(self.size.0 - half - 2.0);
                 drawing.text(name, (at, area.bottom + 15.0), TEXT, Anchor::Middle, Colour::FAINT);
@@ -219,7 +219,7 @@ impl LineChart {
     }
 }
 
-/// The title, in at most two lines; where it ends.
+/// Draws the title, in at most two lines; returns its end.
 pub(super) fn heading(drawing: &mut Drawing, title: &str, across: f64) -> f64 {
     let lines = wrap(title, TITLE, across - 28.0, 2);
     for (index, line) in lines.iter().enumerate() {
@@ -228,7 +228,7 @@ pub(super) fn heading(drawing: &mut Drawing, title: &str, across: f64) -> f64 {
     14.0 + 21.0 * lines.len() as f64
 }
 
-/// Where curves are.
+/// The area of the curves.
 pub(super) struct Area {
     pub left: f64,
     pub right: f64,
@@ -246,7 +246,7 @@ impl Area {
     }
 }
 
-/// A series in its pieces without gaps. What is outside fixed ends is drawn at the end.
+/// Draws a series in its pieces without gaps. Points outside fixed ends are drawn at the end.
 fn curve(drawing: &mut Drawing, series: &Series, x: &Axis, y: &Axis, area: &Area) {
     let place = |&(across, height): &Point| {
         let (across, height) = (x.place(across)?, y.place(height)?);
@@ -265,7 +265,8 @@ fn curve(drawing: &mut Drawing, series: &Series, x: &Axis, y: &Axis, area: &Area
     }
 }
 
-/// Of points that share a column of pixels the first, the lowest, the highest and the last: the same picture, of fewer points.
+/// The first, the lowest, the highest and the last of the points in each column of pixels: the same picture with fewer
+/// points.
 fn thinned(points: &[Point]) -> Vec<Point> {
     let mut kept: Vec<Point> = Vec::new();
     for column in points.chunk_by(|a, b| a.0.floor() == b.0.floor()) {

@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 const NAME: f64 = 170.0;
 /// Numbers are legible from this size on.
 const SMALLEST: f64 = 7.5;
-/// Up to so many classes, cells are as large as their numbers need.
+/// Up to this many classes, cells are as large as their numbers need.
 const MOST_NUMBERED: usize = 40;
 
-/// A confusion matrix: how often each class (a row) was taken for which (a column). Colours show shares of the true class, so that
-/// rare classes are seen as well as frequent ones; numbers are counts, where cells have room for them.
+/// A confusion matrix: counts by true class (a row) and predicted class (a column). Colours show shares of the true
+/// class, so that rare classes are seen as well as frequent ones; numbers are counts, where cells have room for them.
 ///
 /// ```
 /// use wgrad::report::MatrixChart;
@@ -32,10 +32,10 @@ pub struct MatrixChart {
 }
 
 impl MatrixChart {
-    /// Counts `[classes, classes]` in row-major order, the true class by the predicted one.
+    /// With counts `[classes, classes]` in row-major order, the true class by the predicted one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no classes, or the numbers are not so many.
+    /// [`Error::Invalid`] where there are no classes, or the counts are not so many.
     pub fn new(title: &str, classes: &[String], counts: &[f64]) -> Result<MatrixChart> {
         if classes.is_empty() || counts.len() != classes.len() * classes.len() {
             let rule = format!("{} numbers are no square matrix of {} classes", counts.len(), classes.len());
@@ -59,7 +59,7 @@ impl MatrixChart {
         let across = (left + side + 84.0).max(320.0);
         let mut drawing = Drawing::new(&self.title, across, 0.0);
         let top = heading(&mut drawing, &self.title, across) + 12.0;
-        // Names of columns lie where they have room, and stand where not.
+        // Names of columns are horizontal where they have room, else upright.
         let lying = widest <= cell - 6.0;
         let under = if lying { size + 12.0 } else { widest + 14.0 };
         drawing.set_height(top + side + under + 30.0);
@@ -101,7 +101,7 @@ impl MatrixChart {
     }
 }
 
-/// A count, and the share below it where there is room for both.
+/// A count, and its share below where there is room for both.
 fn label(drawing: &mut Drawing, (x, y): Point, cell: f64, size: f64, (count, share): (f64, f64)) {
     let colour = if share > 0.5 { Colour::ON_DARK } else { Colour::ON_LIGHT };
     if cell < 46.0 {
@@ -112,7 +112,7 @@ fn label(drawing: &mut Drawing, (x, y): Point, cell: f64, size: f64, (count, sha
     drawing.text(share, (x, y + 9.0), 10.0, Anchor::Middle, colour);
 }
 
-/// What the colours mean.
+/// The legend of the colours.
 fn scale(drawing: &mut Drawing, left: f64, top: f64, height: f64) {
     const STEPS: usize = 40;
     for step in 0..STEPS {

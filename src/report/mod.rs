@@ -1,7 +1,7 @@
 //! Curves and matrices as pictures, and a page about a run.
 //!
-//! A chart's `draw` makes a [`Drawing`], which is saved as SVG or PNG. Backgrounds are light; the colours of curves are those of Okabe
-//! and Ito, which people with any kind of colour vision tell apart.
+//! A chart's `draw` makes a [`Drawing`], which is saved as SVG or PNG. Backgrounds are light; the colours of curves are
+//! those of Okabe and Ito, which people with any kind of colour vision can tell apart.
 
 mod answers;
 mod axis;

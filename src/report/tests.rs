@@ -1,4 +1,4 @@
-//! Every chart, with names that are long, many or odd: what is legible, and what is well-formed.
+//! Every chart, with long, many and odd names: texts are legible, and files well-formed.
 
 use super::drawing::{Anchor, Shape};
 use super::{BarChart, Drawing, LineChart, MatrixChart, font, histogram, lr_curve, precision_recall, reliability, roc};
@@ -106,7 +106,7 @@ fn pictures_are_whole_files() {
         let svg = drawing.svg().unwrap();
         let document = roxmltree::Document::parse(&svg).unwrap();
         assert!(document.descendants().all(|node| node.tag_name().name() != "script"));
-        // Large ones take long.
+        // Large drawings take long.
         if drawing.width() < 800.0 {
             let png = image::load_from_memory(&drawing.png(1.0).unwrap()).unwrap();
             assert_eq!((f64::from(png.width()), f64::from(png.height())), (drawing.width(), drawing.height()));
@@ -127,7 +127,7 @@ fn pixels_are_where_the_shapes_are() {
     assert_eq!([pixel(4.5, 5.5), pixel(9.5, 7.5)], [Colour::series(0).0; 2]);
     assert_eq!([pixel(3.0, 5.5), pixel(11.5, 7.0), pixel(30.0, 1.0)], [Colour::PAPER.0; 3]);
     assert_eq!([pixel(20.0, 3.0), pixel(19.5, 27.0)], [Colour::series(1).0; 2]);
-    // The one stroke of an l: from the top of tall letters to the base line, which is below the middle.
+    // The only stroke of an l: from the top of tall letters to the base line, below the middle.
     let dark: Vec<u32> = (0..60).filter(|&y| (60..72).any(|x| png.get_pixel(x, y).0[0] < 100)).collect();
     let (top, bottom) = (f64::from(dark[0]) / 2.0, f64::from(dark[dark.len() - 1] + 1) / 2.0);
     assert!(

@@ -18,12 +18,12 @@ const MISTAKES: usize = 24;
 /// Gives the image of an item.
 type Images<'a> = Box<dyn Fn(usize) -> Result<Image> + 'a>;
 
-/// Writes `report.html` into the run's folder after each epoch and at the end: one file that needs no other and no network, with
-/// curves, confusion matrix, calibration, metrics by class, the worst mistakes as pictures, throughput, configuration,
-/// adapter, versions and the command line. A resumed run has the curves of `metrics.csv` before it, if there is a
-/// [`CsvLogger`](crate::logs::CsvLogger) among the callbacks.
+/// Writes `report.html` into the run's folder after each epoch and at the end: one self-contained file, readable
+/// offline, with curves, confusion matrix, calibration, metrics by class, the worst mistakes as pictures, throughput,
+/// configuration, adapter, versions and the command line. A resumed run shows the earlier curves from `metrics.csv`, if
+/// there is a [`CsvLogger`](crate::logs::CsvLogger) among the callbacks.
 ///
-/// What it shows of single answers comes from [`Answers`], which is one of the task's metrics.
+/// Its parts about single answers come from [`Answers`], which is one of the task's metrics.
 ///
 /// ```
 /// use wgrad::report::{Answers, ReportWriter};
@@ -76,7 +76,7 @@ impl<'a> ReportWriter<'a> {
         }
     }
 
-    /// Into another file than `report.html` of the run's folder.
+    /// Writes to another file than `report.html` of the run's folder.
     #[must_use = "it returns the report with the path"]
     pub fn path(self, path: impl Into<PathBuf>) -> ReportWriter<'a> {
         ReportWriter { path: Some(path.into()), ..self }
@@ -88,13 +88,13 @@ impl<'a> ReportWriter<'a> {
         ReportWriter { answers: Some(answers.clone()), ..self }
     }
 
-    /// Shows wrong answers with the image of an item of the validation set, by its place in there.
+    /// Shows wrong answers with the images of their items, by place in the validation set.
     #[must_use = "it returns the report with the images"]
     pub fn images(self, images: impl Fn(usize) -> Result<Image> + 'a) -> ReportWriter<'a> {
         ReportWriter { images: Some(Box::new(images)), ..self }
     }
 
-    /// Names and values of what the run was given.
+    /// Names and values of the run's settings.
     #[must_use = "it returns the report with the configuration"]
     pub fn configuration(self, configuration: Vec<(String, String)>) -> ReportWriter<'a> {
         ReportWriter { configuration, ..self }
@@ -193,7 +193,7 @@ impl Callback for ReportWriter<'_> {
     }
 
     fn on_validation_end(&mut self, run: &mut Run) -> Result<()> {
-        // The end of the epoch has these numbers, too.
+        // The row of the epoch has these numbers, too.
         if run.batch < run.batches {
             self.row(run, run.epoch);
         }
@@ -219,7 +219,7 @@ impl Callback for ReportWriter<'_> {
     }
 
     fn on_error(&mut self, run: &mut Run, error: &Error) -> Result<()> {
-        // The device may be what failed.
+        // The device itself may have failed.
         self.write(run, format!("failed: {error}"), &self.read().unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! Images turned, moved and leaned at random.
+//! Random affine, rotation and perspective transforms.
 
 use super::functional::{AffineNumbers, InterpolationMode, spread};
 use super::pending::Step;
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::number::nearest;
 use crate::options::options;
 
-/// An error for a mode that places anywhere can't be sampled by.
+/// Rejects modes that can't sample at arbitrary places.
 pub(super) fn check_mode(op: &'static str, mode: InterpolationMode) -> Result<()> {
     if matches!(mode, InterpolationMode::Nearest | InterpolationMode::Bilinear) {
         return Ok(());
@@ -15,7 +15,7 @@ pub(super) fn check_mode(op: &'static str, mode: InterpolationMode) -> Result<()
     Err(Error::invalid(op, format!("{mode:?} is neither Nearest nor Bilinear")))
 }
 
-/// An error for a range that descends.
+/// Rejects a descending range.
 fn check_range(op: &'static str, name: &str, [low, high]: [f64; 2]) -> Result<()> {
     if low <= high && low.is_finite() && high.is_finite() {
         return Ok(());
@@ -24,25 +24,26 @@ fn check_range(op: &'static str, name: &str, [low, high]: [f64; 2]) -> Result<()
 }
 
 options! {
-    /// Options of [`RandomAffine`], with torchvision's defaults but for the interpolation, which is nearest there.
+    /// Options of [`RandomAffine`], with torchvision's defaults except for the interpolation, which is nearest there.
     #[derive(Clone, Debug, PartialEq)]
     RandomAffineOptions {
-        /// Most shares of the width and of the height to move by, to either side.
+        /// Largest moves to either side, as shares of the width and of the height.
         translate: [f64; 2] = [0.0; 2],
         /// Least and largest factor.
         scale: [f64; 2] = [1.0; 2],
-        /// Least and largest angle by which x leans along y, and y along x, in degrees: `[x low, x high, y low, y high]`.
+        /// Least and largest angle by which x leans along y, and y along x, in degrees:
+        /// `[x low, x high, y low, y high]`.
         shear: [f64; 4] = [0.0; 4],
-        /// Elements between elements: nearest or bilinear.
+        /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// What lies past the edges: one number, or one a channel.
+        /// Values past the edges: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
-        /// What stays where it is, `[x, y]`; the middle where left out.
+        /// The fixed point, `[x, y]`; the middle if left out.
         center: Option<[f64; 2]> = None,
     }
 }
 
-/// Each image turned, moved, scaled and leaned by random numbers, all of them drawn evenly. Moves are of whole elements.
+/// Each image turned, moved, scaled and sheared by random numbers, all drawn evenly. Moves are of whole elements.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandomAffine, RandomAffineOptions, Transform, Views};
@@ -106,16 +107,16 @@ impl Transform for RandomAffine {
 }
 
 options! {
-    /// Options of [`RandomRotation`], with torchvision's defaults but for the interpolation, which is nearest there.
+    /// Options of [`RandomRotation`], with torchvision's defaults except for the interpolation, which is nearest there.
     #[derive(Clone, Debug, PartialEq)]
     RandomRotationOptions {
-        /// Elements between elements: nearest or bilinear.
+        /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// Makes room for all corners. Images come to have several sizes.
+        /// Makes room for all corners. The sizes of images then differ.
         expand: bool = false,
-        /// What stays where it is, `[x, y]`; the middle where left out.
+        /// The fixed point, `[x, y]`; the middle if left out.
         center: Option<[f64; 2]> = None,
-        /// What lies past the edges: one number, or one a channel.
+        /// Values past the edges: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
     }
 }
@@ -128,10 +129,10 @@ pub struct RandomRotation {
 }
 
 impl RandomRotation {
-    /// With the least and the largest angle, against the clock and in degrees.
+    /// With the least and the largest angle, anticlockwise and in degrees.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they descend, and for modes other than nearest and bilinear.
+    /// [`Error::Invalid`] for angles that descend, and for modes other than nearest and bilinear.
     pub fn new(degrees: [f64; 2], options: RandomRotationOptions) -> Result<RandomRotation> {
         const OP: &str = "RandomRotation";
         check_mode(OP, options.interpolation)?;
@@ -159,25 +160,25 @@ options! {
     /// Options of [`RandomPerspective`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomPerspectiveOptions {
-        /// How far corners move, of half the sides.
+        /// Largest move of a corner, as a share of half the sides.
         distortion_scale: f64 = 0.5,
         /// Probability.
         p: f64 = 0.5,
-        /// Elements between elements: nearest or bilinear.
+        /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// What lies past the edges: one number, or one a channel.
+        /// Values past the edges: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
     }
 }
 
-/// Each image seen from a random side, with a probability: its corners move inwards by random numbers of elements.
+/// Each image in a random perspective, with a probability: its corners move inwards by random numbers of elements.
 #[derive(Clone, Debug)]
 pub struct RandomPerspective {
     options: RandomPerspectiveOptions,
 }
 
 impl RandomPerspective {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a probability or a distortion that is not between 0 and 1, and for modes other than nearest and
@@ -193,7 +194,7 @@ impl RandomPerspective {
         Ok(RandomPerspective { options })
     }
 
-    /// The places of the four corners afterwards.
+    /// The new places of the four corners.
     fn corners(&self, image: &mut Stream, [height, width]: [usize; 2]) -> [[f64; 2]; 4] {
         let bound = |size: usize| nearest::<usize>(self.options.distortion_scale * (size / 2) as f64) + 1;
         let mut near = |size: usize| image.below(bound(size)) as f64;
@@ -229,7 +230,7 @@ mod tests {
     /// One of the numbers of an affine transform.
     type Number = fn(&AffineNumbers) -> f64;
 
-    /// The mean and the deviation of numbers that are even between two.
+    /// The mean and the deviation of numbers drawn evenly between two.
     fn even(low: f64, high: f64) -> (f64, f64) {
         ((low + high) / 2.0, (high - low) / 12.0f64.sqrt())
     }
@@ -270,7 +271,7 @@ mod tests {
             Views::new(crate::Tensor::ones(&crate::Device::reference(), &[1000, 1, 8, 8]).unwrap()).unwrap();
         let some = RandomPerspective::new(RandomPerspectiveOptions::default().p(0.3).fill([-1.0])).unwrap();
         some.apply(&mut views, &mut Draws::new(0, 0, &(0..1000).collect::<Vec<_>>())).unwrap();
-        // Whichever way an image leans, some of its corner elements are no more what they were, but for a few.
+        // Any perspective changes some corner elements of an image, with few exceptions.
         let pixels = views.images().unwrap().to_vec::<f32>().unwrap();
         check_frequency("p", pixels.chunks(64).map(|image| image.iter().any(|&pixel| pixel != 1.0)), 0.3);
     }

@@ -8,7 +8,7 @@ use crate::number::nearest;
 use crate::options::As;
 use rand::RngCore;
 
-/// Each image blurred by a Gaussian of a width of its own; see [`gaussian_blur`](functional::gaussian_blur).
+/// Each image blurred by a Gaussian of its own width; see [`gaussian_blur`](functional::gaussian_blur).
 #[derive(Clone, Copy, Debug)]
 pub struct GaussianBlur {
     kernel_size: [usize; 2],
@@ -16,8 +16,8 @@ pub struct GaussianBlur {
 }
 
 impl GaussianBlur {
-    /// With the kernel's sizes in x and y, and the least and the largest deviation, evenly drawn; torchvision's default is 0.1
-    /// to 2.
+    /// With the kernel's sizes in x and y, and the least and the largest deviation, drawn evenly; torchvision's default
+    /// is 0.1 to 2.
     ///
     /// # Errors
     /// [`Error::Invalid`] for sizes that are even, and deviations that descend or are not positive.
@@ -55,8 +55,8 @@ pub struct GaussianNoise {
 }
 
 impl GaussianNoise {
-    /// With the noise's mean and deviation, in units of the range of the values, and whether these are kept in it; torchvision's
-    /// defaults are 0, 0.1 and true.
+    /// With the noise's mean and deviation, in units of the values' range, and a flag that keeps values within this
+    /// range; torchvision's defaults are 0, 0.1 and true.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a negative deviation.
@@ -83,7 +83,7 @@ pub(super) fn noise_keys(draws: &mut Draws) -> Vec<i32> {
     draws.each(|image| [image.next_u32().cast_signed(), image.next_u32().cast_signed()]).concat()
 }
 
-/// Numbers by the normal distribution for images, made of keys.
+/// Normally distributed numbers for images, generated from keys.
 pub(super) fn noise(images: &Tensor, keys: &[i32]) -> Result<Tensor> {
     let keys = Tensor::from_slice(images.device(), keys, &[images.shape()[0], 2])?;
     Tensor::image_noise(*images.shape(), &keys)

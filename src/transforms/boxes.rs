@@ -12,33 +12,34 @@ options! {
     /// Options of [`RandomIoUCrop`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomIoUCropOptions {
-        /// Least side of the part, of the image's.
+        /// Least side of the part, relative to the image's.
         min_scale: f64 = 0.3,
-        /// Largest side of the part, of the image's.
+        /// Largest side of the part, relative to the image's.
         max_scale: f64 = 1.0,
         /// Least ratio of its width to its height.
         min_aspect_ratio: f64 = 0.5,
         /// Largest ratio of its width to its height.
         max_aspect_ratio: f64 = 2.0,
-        /// Overlaps that some box must have with the part, one of which is drawn; 1 and more leave the image as it is.
+        /// Overlaps to draw from, which some box must have with the part; 1 and more leave the image as it is.
         sampler_options: Vec<f64> = vec![0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0],
-        /// Parts that are tried for an overlap before another is drawn.
+        /// Parts tried for an overlap before another overlap is drawn.
         trials: usize = 40,
     }
 }
 
-/// A part of each image that overlaps some box by a random measure (Liu et al., "SSD: Single Shot MultiBox Detector", 2016).
-/// Boxes whose middle is outside go. Images come to have several sizes; an image without boxes stays.
+/// A part of each image that overlaps some box by a random measure (Liu et al., "SSD: Single Shot MultiBox Detector",
+/// 2016). Boxes with their middle outside are dropped. The sizes of images then differ; an image without boxes stays.
 #[derive(Clone, Debug)]
 pub struct RandomIoUCrop {
     options: RandomIoUCropOptions,
 }
 
 impl RandomIoUCrop {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for scales or ratios that descend or are not positive, scales above 1, and where there is no overlap to draw.
+    /// [`Error::Invalid`] for scales or ratios that descend or are not positive, scales above 1, and an empty list of
+    /// overlaps.
     pub fn new(options: RandomIoUCropOptions) -> Result<RandomIoUCrop> {
         let o = &options;
         let scales = 0.0 < o.min_scale && o.min_scale <= o.max_scale && o.max_scale <= 1.0;
@@ -52,13 +53,13 @@ impl RandomIoUCrop {
         Ok(RandomIoUCrop { options })
     }
 
-    /// The part of an image, where it does not stay.
+    /// The part of an image; none where the image stays as it is.
     fn region(&self, image: &mut Stream, [height, width]: [usize; 2], boxes: &[BoundingBox]) -> Option<Region> {
         let o = &self.options;
         if boxes.is_empty() {
             return None;
         }
-        // As many rounds as make it all but certain that each overlap had its turn.
+        // Enough rounds to make it all but certain that each overlap had its turn.
         for _ in 0..100 * o.sampler_options.len() {
             let overlap = o.sampler_options[image.below(o.sampler_options.len())];
             if overlap >= 1.0 {
@@ -121,7 +122,7 @@ impl Transform for RandomIoUCrop {
     }
 }
 
-/// Boxes that are too small removed, and with them their classes.
+/// Removes boxes that are too small, with their classes.
 ///
 /// ```
 /// use wgrad::data::BoundingBox;

@@ -1,9 +1,9 @@
-//! Transforms that some images go through and others do not, or each in an order of its own.
+//! Transforms that only some images go through, or each image in an order of its own.
 
 use super::{Compose, Draws, Transform, Views, check_probability};
 use crate::error::{Error, Result};
 
-/// All of several transforms for each image with a probability.
+/// Several transforms, all applied to each image with a probability.
 ///
 /// ```
 /// use wgrad::transforms::{Compose, Draws, RandomApply, RandomInvert, Transform, Views};
@@ -24,7 +24,7 @@ impl RandomApply {
     /// With transforms and a probability; torchvision's default is 0.5.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is not between 0 and 1.
+    /// [`Error::Invalid`] for a probability that is not between 0 and 1.
     pub fn new(transforms: Compose, p: f64) -> Result<RandomApply> {
         Ok(RandomApply { transforms, p: check_probability("RandomApply", p)? })
     }
@@ -47,7 +47,7 @@ impl RandomChoice {
     /// With transforms and, where they are not equally likely, a weight for each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no transforms, not as many weights, or none of these is positive.
+    /// [`Error::Invalid`] without transforms, with another number of weights, and where no weight is positive.
     pub fn new(transforms: Vec<Box<dyn Transform>>, p: Option<&[f64]>) -> Result<RandomChoice> {
         const OP: &str = "RandomChoice";
         if transforms.is_empty() {
@@ -74,7 +74,7 @@ impl Transform for RandomChoice {
     }
 }
 
-/// All of several transforms, for each image in an order of its own.
+/// Several transforms, all applied to each image in an order of its own.
 pub struct RandomOrder {
     transforms: Vec<Box<dyn Transform>>,
 }

@@ -1,11 +1,11 @@
-//! Colours changed with some probability.
+//! Colours changed with a probability.
 
 use super::{Draws, Transform, Views, check_probability};
 use crate::error::{Error, Result};
 use crate::number::nearest;
 use crate::ops::ColourStep;
 
-/// The steps of a transform that an image gets with probability `p`.
+/// A step that each image gets with probability `p`.
 fn some(draws: &mut Draws, p: f64, step: ColourStep) -> Vec<Vec<ColourStep>> {
     draws.each(|image| if image.chance(p) { vec![step] } else { Vec::new() })
 }
@@ -49,7 +49,7 @@ by_chance! {
     RandomGrayscale "0.1" ColourStep::Grayscale;
 }
 
-/// Each image with fewer bits with probability `p`; see [`posterize`](super::functional::posterize).
+/// Each image reduced to fewer bits with probability `p`; see [`posterize`](super::functional::posterize).
 #[derive(Clone, Copy, Debug)]
 pub struct RandomPosterize {
     bits: f32,
@@ -76,7 +76,7 @@ impl Transform for RandomPosterize {
     }
 }
 
-/// Each image with its values from a threshold on inverted, with probability `p`; see
+/// Each image with its values at or above a threshold inverted, with probability `p`; see
 /// [`solarize`](super::functional::solarize).
 #[derive(Clone, Copy, Debug)]
 pub struct RandomSolarize {
@@ -89,7 +89,7 @@ impl RandomSolarize {
     /// 0.5.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the probability is not between 0 and 1, or the threshold no number.
+    /// [`Error::Invalid`] where the probability is not between 0 and 1, or the threshold is not a number.
     pub fn new(threshold: f64, p: f64) -> Result<RandomSolarize> {
         const OP: &str = "RandomSolarize";
         if threshold.is_nan() {

@@ -1,9 +1,9 @@
-//! What a transform is, and several one after the other.
+//! The trait of transforms, and several of them one after the other.
 
 use super::{Draws, Views};
 use crate::error::Result;
 
-/// A change of images and of what goes along with them.
+/// A change of images and of their targets.
 ///
 /// ```
 /// use wgrad::Result;
@@ -34,19 +34,19 @@ impl<T: Transform + ?Sized> Transform for Box<T> {
     }
 }
 
-/// Transforms one after the other; a transform itself. Each draws numbers that follow from its place among them.
+/// Transforms one after the other; itself a transform. The numbers that each draws depend on its place among them.
 #[derive(Default)]
 pub struct Compose {
     transforms: Vec<Box<dyn Transform>>,
 }
 
 impl Compose {
-    /// None yet: the images stay.
+    /// An empty composition, which leaves images as they are.
     pub fn new() -> Compose {
         Compose::default()
     }
 
-    /// With one more at the end.
+    /// Adds a transform at the end.
     #[must_use = "it returns the longer composition"]
     pub fn with(mut self, transform: impl Transform + 'static) -> Compose {
         self.transforms.push(Box::new(transform));

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::number::nearest;
 use crate::options::options;
 
-/// The middle of each image; zeros lie where it is smaller.
+/// The middle of each image, with zeros round images that are smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct CenterCrop {
     size: [usize; 2],
@@ -39,7 +39,7 @@ pub struct Pad {
 }
 
 impl Pad {
-    /// With the border's widths `[left, top, right, bottom]`, and what lies there.
+    /// With the border's widths `[left, top, right, bottom]`, and its content.
     pub fn new(padding: [usize; 4], mode: PaddingMode) -> Pad {
         Pad { padding, mode }
     }
@@ -60,14 +60,14 @@ options! {
     RandomCropOptions {
         /// A border that is added first: `[left, top, right, bottom]`.
         padding: [usize; 4] = [0; 4],
-        /// Adds to the border what an image is too small by, on both sides.
+        /// Widens the border on both sides by as much as an image is too small.
         pad_if_needed: bool = false,
-        /// What lies in the border.
+        /// Content of the border.
         padding_mode: PaddingMode = PaddingMode::default(),
     }
 }
 
-/// A part of each image of a size, anywhere in it and in a border round it.
+/// A part of given size of each image, anywhere in the image and a border round it.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandomCrop, RandomCropOptions, Transform, Views};
@@ -108,7 +108,7 @@ impl RandomCrop {
         Ok([left, top, right, bottom])
     }
 
-    /// The upper left corner in an image with its border.
+    /// The upper left corner of the part, in an image with its border.
     fn corner(&self, image: &mut Stream, [height, width]: [usize; 2]) -> [usize; 2] {
         let first = |image: &mut Stream, rest: usize| if rest > 0 { image.below(rest + 1) } else { 0 };
         let top = first(image, height - self.size[0]);
@@ -146,24 +146,24 @@ options! {
     /// Options of [`RandomZoomOut`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomZoomOutOptions {
-        /// What lies round the image: one number, or one a channel.
+        /// Values round the image: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
-        /// Least and largest side of what comes out, of the image's.
+        /// Least and largest side of the result, relative to the image's.
         side_range: [f64; 2] = [1.0, 4.0],
         /// Probability.
         p: f64 = 0.5,
     }
 }
 
-/// Each image anywhere in a larger one, with a probability (Liu et al., "SSD: Single Shot MultiBox Detector", 2016). Images come
-/// to have several sizes.
+/// Each image anywhere in a larger one, with a probability (Liu et al., "SSD: Single Shot MultiBox Detector", 2016).
+/// The sizes of images then differ.
 #[derive(Clone, Debug)]
 pub struct RandomZoomOut {
     options: RandomZoomOutOptions,
 }
 
 impl RandomZoomOut {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a probability that is not between 0 and 1, and for sides that descend or are below 1.
@@ -208,7 +208,7 @@ mod tests {
     use super::super::moments::{check, check_frequency, drawn};
     use super::*;
 
-    /// Corners are even among all that there are: `(n^2 - 1) / 12` is the variance of `n` whole numbers.
+    /// Corners are even among all possible ones: `(n^2 - 1) / 12` is the variance of `n` whole numbers.
     #[test]
     fn crops_are_anywhere() {
         let crop = RandomCrop::new([40, 50], RandomCropOptions::default().padding([3, 4, 5, 6]));

@@ -8,8 +8,8 @@ use rand_distr::{Beta, Distribution, StandardNormal};
 
 /// Random numbers for a batch: a [`Stream`] for each image, and one for all of them.
 ///
-/// An image's numbers follow from the seed, the epoch, its number in the set and the transform's place in the composition, and
-/// from nothing else: not from the batch that it is in, nor from threads or adapters.
+/// An image's numbers depend on the seed, the epoch, its number in the set and the transform's place in the composition
+/// alone: neither on its batch nor on threads or adapters.
 #[derive(Clone, Debug)]
 pub struct Draws {
     images: Vec<Stream>,
@@ -17,45 +17,45 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Those of some items of a set. Where a sampler repeats items, their places in the epoch tell them apart better than their
-    /// numbers do.
+    /// Numbers for some items of a set. If a sampler repeats items, pass their places in the epoch, since equal
+    /// items draw equal numbers.
     pub fn new(seed: u64, epoch: u64, items: &[usize]) -> Draws {
         let words = Words::new(seed, epoch);
-        // Items take the even numbers, so that the batch's is nobody else's.
+        // Items take the even numbers, so that the batch's own number is unique.
         let images = items.iter().map(|&item| Stream::new(words.under(2 * item as u64))).collect();
         let first = items.first().map_or(0, |&item| 2 * item as u64);
         Draws { images, batch: Stream::new(words.under(first + 1)) }
     }
 
-    /// Images of the batch.
+    /// The number of images in the batch.
     pub fn len(&self) -> usize {
         self.images.len()
     }
 
-    /// True where there are none.
+    /// True for an empty batch.
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
     }
 
-    /// Those of a part of a transform: other numbers for each place, however many were drawn before.
+    /// Draws for a part of a transform: other numbers for each place, however many were drawn before.
     #[must_use]
     pub fn at(&self, place: usize) -> Draws {
         let under = |stream: &Stream| Stream::new(stream.words.under(place as u64));
         Draws { images: self.images.iter().map(under).collect(), batch: under(&self.batch) }
     }
 
-    /// A value for each image, made of numbers of its own.
+    /// A value for each image, made from numbers of its own.
     pub fn each<T>(&mut self, draw: impl FnMut(&mut Stream) -> T) -> Vec<T> {
         self.images.iter_mut().map(draw).collect()
     }
 
-    /// The numbers of the whole batch, for transforms that mix its images: they follow from its first item.
+    /// The numbers of the whole batch, for transforms that mix its images; they depend on its first item.
     pub fn batch(&mut self) -> &mut Stream {
         &mut self.batch
     }
 }
 
-/// Random numbers one after the other: SplitMix64's. It also is a generator for the crate `rand`.
+/// A stream of random numbers by SplitMix64, also a generator for the crate `rand`.
 #[derive(Clone, Debug)]
 pub struct Stream {
     words: Words,
@@ -73,18 +73,18 @@ impl Stream {
         self.next - 1
     }
 
-    /// Evenly from `low` up to and without `high`, of 53 bits; `low` where both are equal.
+    /// A number evenly distributed from `low` up to but not including `high`, with 53 bits; `low` where both are equal.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.words.unit(self.place())
     }
 
-    /// By the normal distribution.
+    /// A normally distributed number.
     pub fn normal(&mut self, mean: f64, std: f64) -> f64 {
         let normal: f64 = StandardNormal.sample(self);
         mean + std * normal
     }
 
-    /// By the beta distribution.
+    /// A beta-distributed number.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a shape is not a positive number.
@@ -99,12 +99,12 @@ impl Stream {
         self.uniform(0.0, 1.0) < p
     }
 
-    /// A whole number below `end`, each as likely; 0 where `end` is.
+    /// A whole number below `end`, each equally likely; 0 where `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         self.words.below(self.place(), end)
     }
 
-    /// A place in `weights`, in proportion to what is there; the last where all are 0.
+    /// A place in `weights`, with a probability in proportion to its weight; the last where all are 0.
     pub fn choice(&mut self, weights: &[f64]) -> usize {
         let mut left = self.uniform(0.0, weights.iter().sum());
         for (place, weight) in weights.iter().enumerate() {

@@ -12,13 +12,13 @@ options! {
     /// Options of [`ElasticTransform`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     ElasticTransformOptions {
-        /// How far elements move in x and in y, in elements, before neighbours are averaged.
+        /// Size of displacements in x and in y, in elements, before neighbours are averaged.
         alpha: [f64; 2] = [50.0; 2],
-        /// How far neighbours move alike in x and in y: standard deviations, in elements.
+        /// Standard deviations of the averaging Gaussian in x and in y, in elements.
         sigma: [f64; 2] = [5.0; 2],
-        /// Elements between elements: nearest or bilinear.
+        /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// What lies past the edges: one number, or one a channel.
+        /// Values past the edges: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
     }
 }
@@ -27,14 +27,14 @@ options! {
 /// neural networks applied to visual document analysis", 2003): numbers between -1 and 1, averaged by a Gaussian and multiplied
 /// by `alpha`.
 ///
-/// Boxes and key points follow as in torchvision, by the displacement where they are, which is then read from the device.
+/// Boxes and key points follow as in torchvision, by the displacement at their places. The device is read for that.
 #[derive(Clone, Debug)]
 pub struct ElasticTransform {
     options: ElasticTransformOptions,
 }
 
 impl ElasticTransform {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// [`Error::Invalid`] for deviations that are not positive, and for modes other than nearest and bilinear.
@@ -55,7 +55,7 @@ impl ElasticTransform {
         let numbers = Tensor::from_slice(device, &numbers.concat(), &[draws.len(), 2, height, width])?;
         let [alpha, sigma] = [self.options.alpha, self.options.sigma];
         let by = |d: usize| {
-            // torchvision's size of the Gaussian goes by one deviation, and its width by both.
+            // torchvision takes the Gaussian's size from one deviation, and its width from both.
             let taps = nearest::<usize>(8.0 * sigma[d] + 1.0) | 1;
             let blurred = gaussian_blur(&numbers.narrow(1, d, 1)?, taps, Some(sigma.map(Into::into)))?;
             blurred.mul_scalar(nearest(alpha[d] / 2.0))

@@ -22,8 +22,8 @@ fn unpacked(words: &Tensor, shape: [usize; 4], dtype: DType) -> Result<Tensor> {
 }
 
 impl<T: Target> ImageBatch<T> {
-    /// Images and targets on a device, to be transformed: i32 that hold bytes, or f32 between 0 and 1. They are uploaded as bytes,
-    /// and those that [`pad_images`](crate::data::pad_images) padded have their own sizes.
+    /// Images and targets on a device, ready for transforms: i32 that hold bytes, or f32 between 0 and 1. They are
+    /// uploaded as bytes, and those that [`pad_images`](crate::data::pad_images) padded keep their own sizes.
     ///
     /// # Errors
     /// [`Error::WrongDType`] for other types; as [`Target::attach`].

@@ -8,12 +8,12 @@ use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::options::options;
 
-/// What stands where pixels were.
+/// The content of an erased rectangle.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ErasingValue {
     /// A number for each channel, or one for all.
     Constant(Vec<f64>),
-    /// Numbers by the normal distribution.
+    /// Normally distributed numbers.
     Random,
 }
 
@@ -23,24 +23,24 @@ options! {
     RandomErasingOptions {
         /// Probability.
         p: f64 = 0.5,
-        /// Least and largest area of the rectangle, of the image's.
+        /// Least and largest area of the rectangle, relative to the image's.
         scale: [f64; 2] = [0.02, 0.33],
         /// Least and largest ratio of its height to its width.
         ratio: [f64; 2] = [0.3, 3.3],
-        /// What stands there.
+        /// Content of the rectangle.
         value: ErasingValue = ErasingValue::Constant(vec![0.0]),
     }
 }
 
-/// Rectangles of images: top, left, height and width of each. Those of no height change nothing.
+/// Erases a rectangle of each image: top, left, height and width. One of no height changes nothing.
 fn erased(views: &mut Views, rectangles: &[[usize; 4]], value: impl Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
     views.change_images(|images| erase(images, &Rectangle::each(images, rectangles)?, &value(images)?))
 }
 
 /// A rectangle of each image erased with a probability, by Zhong et al., "Random Erasing Data Augmentation", 2017.
 ///
-/// Its area is drawn evenly, and its ratio evenly on a scale of logarithms; where ten such rectangles are not within the image,
-/// it stays as it is.
+/// Its area is drawn evenly, and its ratio evenly on a logarithmic scale; where none of ten such rectangles fits into
+/// the image, it stays as it is.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandomErasing, RandomErasingOptions, Transform, Views};
@@ -57,11 +57,11 @@ pub struct RandomErasing {
 }
 
 impl RandomErasing {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a probability that is not between 0 and 1, areas that descend or lie outside of 0 to 1, and ratios
-    /// that descend or are not positive.
+    /// [`Error::Invalid`] for a probability that is not between 0 and 1, areas that descend or lie outside 0 to 1, and
+    /// ratios that descend or are not positive.
     pub fn new(options: RandomErasingOptions) -> Result<RandomErasing> {
         const OP: &str = "RandomErasing";
         check_probability(OP, options.p)?;

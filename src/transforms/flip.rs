@@ -5,7 +5,7 @@ use super::pending::Step;
 use super::{Draws, Transform, Views, check_probability};
 use crate::error::Result;
 
-/// Each image, with what goes along, mirrored from left to right with probability `p`.
+/// Each image, with its targets, mirrored from left to right with probability `p`.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomHorizontalFlip {
     p: f64,
@@ -27,7 +27,7 @@ impl Transform for RandomHorizontalFlip {
     }
 }
 
-/// Each image, with what goes along, turned upside down as in a mirror with probability `p`.
+/// Each image, with its targets, mirrored from top to bottom with probability `p`.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomVerticalFlip {
     p: f64,

@@ -1,7 +1,8 @@
 //! Transforms of images `[N, C, H, W]` by given numbers: `torchvision.transforms.v2.functional`.
 //!
-//! Images are f32 between 0 and 1, or i32 that hold bytes and are rounded after each transform. Numbers are one for all images or
-//! one for each. Gradients flow through those that move pixels or add up neighbours, and not through those of colours.
+//! Images are f32 between 0 and 1, or i32 that hold bytes and are rounded after each transform. Numbers are one for all
+//! images or one for each. Gradients flow through transforms that move pixels or add up neighbours, not through those
+//! of colours.
 
 mod blur;
 mod colour;

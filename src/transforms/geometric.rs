@@ -1,4 +1,4 @@
-//! Geometric steps of a batch: added to the map that waits, and carried out at once where that can't be.
+//! Geometric steps of a batch: added to the pending map, or carried out at once where that can't be.
 
 use super::Views;
 use super::functional::{self, InterpolationMode, PaddingMode, Region, WarpOptions};
@@ -10,16 +10,16 @@ use crate::graph::Tensor;
 use crate::ops::Filter;
 
 impl Views {
-    /// Height and width of each image as they are by now. Where they differ, images lie in the upper left corners of zeros.
+    /// The current height and width of each image. If they differ, images lie in the upper left corners of zeros.
     pub fn sizes(&self) -> Vec<[usize; 2]> {
         self.pending.as_ref().map_or_else(|| self.sizes.clone(), Pending::sizes)
     }
 
-    /// With heights and widths of images that are smaller than the batch's: what lies below and to the right of them is no part
-    /// of them.
+    /// With heights and widths of images that are smaller than the batch's: elements below and to the right of an image
+    /// are no part of it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is not one for each image, or one is empty or larger than the batch's.
+    /// [`Error::Invalid`] where sizes are not one for each image, or one is empty or larger than the batch's.
     pub fn with_sizes(mut self, sizes: Vec<[usize; 2]>) -> Result<Views> {
         let [height, width] = self.size();
         let fits = |size: &[usize; 2]| (1..=height).contains(&size[0]) && (1..=width).contains(&size[1]);
@@ -31,12 +31,12 @@ impl Views {
         Ok(self)
     }
 
-    /// Whether geometric steps wait.
+    /// True while geometric steps are pending.
     pub(super) fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Adds a step of each image.
+    /// Adds a step for each image.
     pub(super) fn step(&mut self, steps: Vec<Step>, mode: InterpolationMode, antialias: bool) -> Result<()> {
         self.add(steps, mode, antialias, None)
     }
@@ -51,7 +51,7 @@ impl Views {
         if !self.colours.is_empty() {
             self.images()?;
         }
-        // A displacement has been made nothing where an image stays.
+        // Displacements are zero already for images that stay.
         let stays = |step: &Step, image: usize| !self.is_selected(image) && !matches!(step, Step::Bend(_));
         for (image, step) in steps.iter_mut().enumerate() {
             if stays(step, image) {
@@ -103,7 +103,7 @@ impl Views {
         Ok(())
     }
 
-    /// A border that is made of the images, for which all must have one size.
+    /// Adds a border made from the images' elements, for which all must have one size.
     pub(super) fn pad_now(&mut self, padding: [usize; 4], mode: &PaddingMode) -> Result<()> {
         self.whole_batch("pad")?;
         let images = self.images()?;
@@ -120,7 +120,7 @@ impl Views {
         Ok(())
     }
 
-    /// Carries out the steps that wait: one kernel, and one for masks.
+    /// Carries out the pending steps: one kernel, and one for masks.
     pub(super) fn sample(&mut self) -> Result<()> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         if pending.is_nothing(&self.sizes) {

@@ -7,10 +7,10 @@ use crate::number::nearest;
 use crate::ops::ColourStep;
 use crate::options::{As, options};
 
-/// How far a number may go: as much as so much away from the middle, or between two numbers.
+/// The range of a random number: an amount to either side of the middle, or between two numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Jitter {
-    /// From the middle less it to the middle plus it.
+    /// From the middle minus the amount to the middle plus the amount.
     By(f64),
     /// From the first to the second.
     Between(f64, f64),
@@ -29,10 +29,11 @@ impl As<Option<Jitter>> for [f64; 2] {
 }
 
 options! {
-    /// Options of [`ColorJitter`]; what is left out stays.
+    /// Options of [`ColorJitter`]; properties that are left out stay.
     #[derive(Clone, Copy, Debug, PartialEq)]
     ColorJitterOptions {
-        /// Factors of [`adjust_brightness`](super::functional::adjust_brightness): `b` for those from `max(0, 1 - b)` to `1 + b`.
+        /// Factors of [`adjust_brightness`](super::functional::adjust_brightness): `b` for those from `max(0, 1 - b)`
+        /// to `1 + b`.
         brightness: Option<Jitter> = None,
         /// Factors of [`adjust_contrast`](super::functional::adjust_contrast), likewise.
         contrast: Option<Jitter> = None,
@@ -60,7 +61,7 @@ options! {
 
 type Range = Option<[f64; 2]>;
 
-/// The range of a factor around 1, from 0 on, or of a part of a turn around 0, of half a turn.
+/// The range of a factor round 1, at least 0, or of a share of a turn round 0, at most half a turn.
 fn range(op: &'static str, name: &str, jitter: Option<Jitter>, is_hue: bool) -> Result<Range> {
     let (middle, bounds) = if is_hue { (0.0, [-0.5, 0.5]) } else { (1.0, [0.0, f64::INFINITY]) };
     let [low, high] = match jitter {
@@ -104,7 +105,7 @@ pub struct ColorJitter {
 }
 
 impl ColorJitter {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// [`Error::Invalid`] for ranges that descend or reach below 0, and for hues past half a turn.
@@ -144,7 +145,7 @@ pub struct RandomPhotometricDistort {
 }
 
 impl RandomPhotometricDistort {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// As [`ColorJitter::new`]; [`Error::Invalid`] for a probability that is not between 0 and 1.
@@ -196,7 +197,7 @@ mod tests {
     use super::super::moments::{check, check_frequency, drawn};
     use super::*;
 
-    /// A number evenly between two: its mean and deviation.
+    /// Checks the mean and the deviation of numbers drawn evenly between two.
     fn check_even(what: &str, numbers: Vec<f32>, [low, high]: [f64; 2]) {
         assert!(numbers.iter().all(|&number| (low..=high).contains(&f64::from(number))), "{what}");
         check(what, numbers.into_iter().map(f64::from), (low + high) / 2.0, (high - low) / 12f64.sqrt());
@@ -238,7 +239,7 @@ mod tests {
         for (at, is_kind) in kinds.into_iter().enumerate() {
             check_frequency(&format!("kind {at}"), programs.iter().map(|steps| steps.iter().any(is_kind)), 0.3);
         }
-        // Where both are there, the contrast is before the saturation as often as behind it.
+        // If both occur, the contrast comes before the saturation as often as after it.
         let place = |steps: &Vec<ColourStep>, is_kind: fn(&ColourStep) -> bool| steps.iter().position(is_kind);
         let both = programs.iter().filter_map(|steps| Some(place(steps, kinds[1])? < place(steps, kinds[2])?));
         check_frequency("contrast before", both, 0.5);

@@ -1,4 +1,4 @@
-//! The maps of geometric transforms, from places in what comes out to places in what goes in, by torchvision's formulae.
+//! The maps of geometric transforms, from places in the output to places in the input, by torchvision's formulae.
 //!
 //! Places count elements from the upper left corner; the centre of the first is (1/2, 1/2). Sizes are height and width.
 
@@ -11,7 +11,7 @@ fn middle([height, width]: [usize; 2]) -> [f64; 2] {
     [0.5 * width as f64, 0.5 * height as f64]
 }
 
-/// A quarter turn is exact.
+/// Sine and cosine, exact at quarter turns.
 fn sin_cos(degrees: f64) -> (f64, f64) {
     match degrees.rem_euclid(360.0) {
         0.0 => (0.0, 1.0),
@@ -41,7 +41,7 @@ impl Default for AffineNumbers {
     }
 }
 
-/// torchvision's inverse affine matrix, `C (R S Hy Hx)^-1 C^-1 T^-1`, around a centre that counts from the image's middle.
+/// torchvision's inverse affine matrix, `C (R S Hy Hx)^-1 C^-1 T^-1`, about a centre counted from the image's middle.
 fn about_middle(numbers: &AffineNumbers, [cx, cy]: [f64; 2]) -> Projective {
     let AffineNumbers { angle, translate: [tx, ty], scale, shear } = *numbers;
     let ((sin, cos), (lean_sin, lean_cos)) = (sin_cos(angle), sin_cos(angle - shear[1]));
@@ -56,7 +56,7 @@ fn about_middle(numbers: &AffineNumbers, [cx, cy]: [f64; 2]) -> Projective {
     Projective([m0, m1, m2, m3, m4, m5, 0.0, 0.0, 1.0])
 }
 
-/// The map of an affine transform of an image of a size to one of another, both counted from their middles.
+/// The map of an affine transform between images of two sizes, both counted from their middles.
 fn affine_to(numbers: &AffineNumbers, center: Option<[f64; 2]>, size: [usize; 2], out: [usize; 2]) -> Projective {
     let [x, y] = middle(size);
     let center = center.map_or([0.0; 2], |[cx, cy]| [cx - x, cy - y]);
@@ -68,7 +68,7 @@ pub(super) fn affine(numbers: &AffineNumbers, center: Option<[f64; 2]>, size: [u
     affine_to(numbers, center, size, size)
 }
 
-/// The map of a rotation against the clock and the size of what comes out, which holds all corners with `expand`.
+/// The map of an anticlockwise rotation and the size of its output, which holds all corners with `expand`.
 pub(super) fn rotation(
     angle: f64,
     center: Option<[f64; 2]>,
@@ -82,7 +82,7 @@ pub(super) fn rotation(
 
 /// Height and width that hold the corners of a rotated image.
 fn expanded(numbers: &AffineNumbers, center: Option<[f64; 2]>, size: [usize; 2]) -> [usize; 2] {
-    // A quarter turn about the middle changes nothing but the order of the sides.
+    // A quarter turn about the middle only swaps the sides.
     if center.is_none() && numbers.angle.rem_euclid(180.0) == 90.0 {
         return [size[1], size[0]];
     }
@@ -92,7 +92,7 @@ fn expanded(numbers: &AffineNumbers, center: Option<[f64; 2]>, size: [usize; 2])
     let corners = [[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]];
     let extent = |d: usize| {
         let place = |[x, y]: [f64; 2]| m[3 * d] * x * half[0] + m[3 * d + 1] * y * half[1] + m[3 * d + 2] + half[d];
-        // What rounding adds to a whole number counts for nothing.
+        // Rounding errors above a whole number count for nothing.
         let cut = |x: f64| (x * 1e4).trunc() * 1e-4;
         let (low, high) = corners.map(place).into_iter().fold((f64::MAX, f64::MIN), |(l, h), x| (l.min(x), h.max(x)));
         nearest::<usize>(cut(high).ceil() - cut(low).floor())
@@ -110,7 +110,7 @@ pub(super) fn perspective(start: &Corners, end: &Corners) -> Result<Projective> 
         rows.push([x, y, 1.0, 0.0, 0.0, 0.0, -to_x * x, -to_x * y, to_x]);
         rows.push([0.0, 0.0, 0.0, x, y, 1.0, -to_y * x, -to_y * y, to_y]);
     }
-    // Gauss's elimination with the largest pivots.
+    // Gaussian elimination with the largest pivots.
     for column in 0..8 {
         let largest = (column..8)
             .fold(column, |best, row| if rows[row][column].abs() > rows[best][column].abs() { row } else { best });

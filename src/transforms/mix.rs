@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::number::nearest;
 
-/// What both need: the shape of the beta distribution, and into how many classes labels become shares.
+/// The settings that both share: the shape of the beta distribution, and the number of classes that labels are shared
+/// among.
 #[derive(Clone, Copy, Debug)]
 struct Mixing {
     op: &'static str,
@@ -26,12 +27,12 @@ impl Mixing {
         Ok(Mixing { op, alpha, num_classes })
     }
 
-    /// How much of itself each image keeps.
+    /// The share of itself that each image keeps.
     fn shares(&self, draws: &mut Draws) -> Result<Vec<f64>> {
         draws.each(|image| image.beta(self.alpha, self.alpha)).into_iter().collect()
     }
 
-    /// Labels `[N]` or `[N, classes]` as shares of classes, mixed with those of the images before.
+    /// Labels `[N]` or `[N, classes]` as shares of classes, mixed with those of the preceding images.
     fn mix_labels(&self, views: &mut Views, shares: &[f64]) -> Result<()> {
         let Some(labels) = views.labels() else {
             return Err(Error::invalid(self.op, "the images have no labels to mix; see Views::with_labels"));
@@ -49,7 +50,7 @@ impl Mixing {
     }
 }
 
-/// Each row, and the one before it, in shares: `shares * x + (1 - shares) * x[n - 1]`. The first row's is the last.
+/// Each row mixed with the one before it: `shares * x + (1 - shares) * x[n - 1]`. The first row mixes with the last.
 fn mixed(x: &Tensor, shares: &Tensor) -> Result<Tensor> {
     let others = x.roll(&[1], &[0])?;
     x.mul(shares)?.add(&others.mul(&shares.neg()?.add_scalar(1.0)?)?)
@@ -77,7 +78,7 @@ pub struct MixUp {
 }
 
 impl MixUp {
-    /// With the shape of the distribution, torchvision's default is 1, and the number of classes.
+    /// With the shape of the distribution, 1 by default in torchvision, and the number of classes.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `alpha` is not positive, or there are no classes.
@@ -106,16 +107,16 @@ impl Transform for MixUp {
 /// A rectangle of each image taken from the one before it in the batch, and the labels mixed by its area, by Yun et al.,
 /// "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", 2019.
 ///
-/// Its sides are `sqrt(1 - lambda)` of the image's, with `lambda` drawn for each image from `Beta(alpha, alpha)`, and its
-/// middle any pixel; what lies outside is cut off. Labels become shares of classes, `[N, classes]` in f32, by the pixels that
-/// were taken. Batches should be shuffled.
+/// Its sides are `sqrt(1 - lambda)` of the image's, with `lambda` drawn for each image from `Beta(alpha, alpha)`, and
+/// its middle is any pixel; the part outside the image is cut off. Labels become shares of classes, `[N, classes]` in
+/// f32, by the pixels taken. Batches should be shuffled.
 #[derive(Clone, Copy, Debug)]
 pub struct CutMix {
     mixing: Mixing,
 }
 
 impl CutMix {
-    /// With the shape of the distribution, torchvision's default is 1, and the number of classes.
+    /// With the shape of the distribution, 1 by default in torchvision, and the number of classes.
     ///
     /// # Errors
     /// As [`MixUp::new`].

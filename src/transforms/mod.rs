@@ -1,8 +1,8 @@
-//! Transforms of images and of the targets that go along with them, with the names and meanings of torchvision's v2.
+//! Transforms of images and their targets, with the names and meanings of torchvision's v2.
 //!
-//! A [`Views`] is a batch on its way: images `[N, C, H, W]` on the device, f32 between 0 and 1 or i32 holding bytes, with labels,
-//! boxes, masks and key points. A [`Transform`] changes it, each image by numbers of its own that [`Draws`] gives.
-//! [`functional`] holds the transforms that nothing is drawn for.
+//! A [`Views`] is a batch on its way: images `[N, C, H, W]` on the device, f32 between 0 and 1 or i32 holding bytes,
+//! with labels, boxes, masks and key points. A [`Transform`] changes each image by numbers of its own, which [`Draws`]
+//! gives. [`functional`] holds the transforms without random numbers.
 //!
 //! ```
 //! use wgrad::transforms::{Compose, Draws, RandomHorizontalFlip, Transform, Views};

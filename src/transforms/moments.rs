@@ -1,4 +1,4 @@
-//! Whether random numbers have the distribution that they should.
+//! Checks of the distribution of random numbers.
 
 use super::{Draws, Stream};
 
@@ -7,7 +7,7 @@ pub(super) fn drawn<T>(draw: impl FnMut(&mut Stream) -> T) -> Vec<T> {
     Draws::new(7, 3, &(0..10_000).collect::<Vec<_>>()).each(draw)
 }
 
-/// Fails where the mean is five standard errors from what it should be, or the deviation 4 % of it.
+/// Fails where the mean is off by five standard errors, or the deviation by 4 %.
 pub(super) fn check(what: &str, numbers: impl IntoIterator<Item = f64>, mean: f64, std: f64) {
     let numbers: Vec<f64> = numbers.into_iter().collect();
     let count = numbers.len() as f64;
@@ -17,7 +17,7 @@ pub(super) fn check(what: &str, numbers: impl IntoIterator<Item = f64>, mean: f6
     assert!((spread - std).abs() <= 0.04 * std, "{what}: deviation {spread}, expected {std}");
 }
 
-/// Fails where something of probability `p` was not as frequent.
+/// Fails where the frequency of something does not match its probability `p`.
 pub(super) fn check_frequency(what: &str, happened: impl IntoIterator<Item = bool>, p: f64) {
     check(what, happened.into_iter().map(f64::from), p, (p * (1.0 - p)).sqrt());
 }

@@ -16,7 +16,7 @@ impl Normalize {
     /// With the mean and the deviation of each channel, or of all.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a deviation is 0 or there are not as many as means.
+    /// [`Error::Invalid`] where a deviation is 0, or means and deviations are not equally many.
     pub fn new(mean: &[f64], std: &[f64]) -> Result<Normalize> {
         if mean.len() != std.len() || std.contains(&0.0) {
             let rule = format!("expected a deviation other than 0 for each mean; got {mean:?} and {std:?}");
@@ -32,7 +32,7 @@ impl Transform for Normalize {
     }
 }
 
-/// Images in another type, bytes and values from 0 to 1 as one another where `scale` is set; see [`to_dtype`].
+/// Images in another type; with `scale`, bytes become values from 0 to 1 and the reverse; see [`to_dtype`].
 #[derive(Clone, Copy, Debug)]
 pub struct ToDtype {
     dtype: DType,

@@ -1,10 +1,10 @@
-//! Geometric steps that wait: a map for each image, to which each step is added, so that a chain is sampled once.
+//! Pending geometric steps: a map for each image, to which each step is added, so that a chain is sampled once.
 
 use super::functional::{InterpolationMode, Region, widened};
 use crate::graph::Tensor;
 use crate::ops::{Beyond, Clip, Filter, ImageMap, Projective, Sampling};
 
-/// What happens to an image next.
+/// The next change of an image.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// Nothing.
@@ -15,20 +15,20 @@ pub(super) enum Step {
     Mirror { along_x: bool },
     /// Another height and width.
     Resize([usize; 2]),
-    /// Sampled where a map sends the elements of what has a height and a width. Fill values lie past the edges: zeros, where
-    /// none are given.
+    /// Sampled where a map sends the elements of an output of this height and width. Fill values lie past the edges:
+    /// zeros, where none are given.
     Warp(Projective, [usize; 2], Option<Vec<f32>>),
     /// Each element from where a displacement sends it, and fill values as for `Warp`.
     Bend(Option<Vec<f32>>),
 }
 
 impl Step {
-    /// Whether it takes elements from between elements.
+    /// True where it interpolates between elements.
     fn resamples(&self) -> bool {
         matches!(self, Step::Resize(_) | Step::Warp(..) | Step::Bend(_))
     }
 
-    /// The map from what comes out to what goes in, and the height and width that come out.
+    /// The map from the output to the input, and the output's height and width.
     pub fn map(&self, [height, width]: [usize; 2]) -> (Projective, [usize; 2]) {
         let size = [height, width];
         match self {
@@ -53,11 +53,11 @@ impl Step {
 pub(super) struct Pending {
     images: Vec<Frame>,
     mode: InterpolationMode,
-    /// Whether filters widen where images shrink.
+    /// Widens filters where images shrink.
     smooth: bool,
-    /// Of the first step that takes elements from between elements.
+    /// Of the first step that interpolates between elements.
     beyond: Option<Beyond>,
-    /// Fill values round what is read, of the first step that may reach past it.
+    /// Fill values round the window, of the first step that may reach past it.
     inner_fill: Option<Vec<f32>>,
     /// The displacements, in elements.
     field: Option<Tensor>,
@@ -68,7 +68,8 @@ pub(super) struct Pending {
 struct Frame {
     size: [usize; 2],
     map: Projective,
-    /// Of the source: what is read, and the canvas round it. Both are cut until something is sampled between elements.
+    /// In the source: the window that is read, and the canvas round it. Both are cut until a step samples between
+    /// elements.
     window: [f64; 4],
     canvas: [f64; 4],
     fill: Vec<f32>,
@@ -77,7 +78,7 @@ struct Frame {
 }
 
 impl Pending {
-    /// Nothing yet, for images of these heights and widths.
+    /// No steps yet, for images of these heights and widths.
     pub fn new(sizes: &[[usize; 2]], channels: usize) -> Pending {
         let frame = |&size: &[usize; 2]| {
             let whole = [0.0, 0.0, size[1] as f64, size[0] as f64];
@@ -101,8 +102,8 @@ impl Pending {
         self.images.iter().map(|frame| frame.size).collect()
     }
 
-    /// Whether these steps can join: there is room for one displacement, and for one fill value round what is read. That depends
-    /// on the transform and not on what an image drew, or a batch would change what becomes of an image.
+    /// True where these steps can join: there is room for one displacement, and for one fill value round the window.
+    /// That depends on the transform and not on an image's draws, or a batch would change the result of an image.
     pub fn takes(&self, steps: &[Step]) -> bool {
         let bends = steps.iter().any(|step| matches!(step, Step::Bend(_)));
         let refills = |step: &Step| match step {
@@ -113,8 +114,8 @@ impl Pending {
         !is_full
     }
 
-    /// Adds a step of each image. Those that resample do so by a mode, and with a filter that widens where `antialias` says so; of
-    /// several modes in a chain the smoothest counts.
+    /// Adds a step for each image. Steps that resample use a mode, and a filter that widens with `antialias`; the
+    /// smoothest of a chain's modes counts.
     pub fn add(&mut self, steps: &[Step], mode: InterpolationMode, antialias: bool, field: Option<Tensor>) {
         let samples = steps.iter().find(|step| step.resamples());
         let is_open = self.beyond.is_none();
@@ -130,7 +131,8 @@ impl Pending {
         if let Some(Step::Cut(_, Some(fill))) = steps.iter().find(|step| matches!(step, Step::Cut(_, Some(_)))) {
             self.inner_fill.get_or_insert_with(|| fill.clone());
         }
-        // Frames that are left cut off what lies outside. All images have as many, some of which cut off nothing.
+        // Frames that a step reads outside of cut off what lies there. All images have as many, some of which cut off
+        // nothing.
         let leaves = self.images.iter().zip(steps).any(|(frame, step)| frame.is_left_by(step));
         for (frame, step) in self.images.iter_mut().zip(steps) {
             frame.add(step, is_open, leaves);
@@ -140,7 +142,7 @@ impl Pending {
         }
     }
 
-    /// Whether the images stay as they are.
+    /// True where the images stay as they are.
     pub fn is_nothing(&self, sizes: &[[usize; 2]]) -> bool {
         let stays = |(frame, &size): (&Frame, &[usize; 2])| frame.size == size && frame.map == Projective::IDENTITY;
         self.field.is_none() && self.beyond.is_none() && self.images.iter().zip(sizes).all(stays)
@@ -193,7 +195,7 @@ impl Frame {
         within(region.top, region.height, self.size[0]) && within(region.left, region.width, self.size[1])
     }
 
-    /// Whether a step takes from outside of it.
+    /// True where a step reads outside the frame.
     fn is_left_by(&self, step: &Step) -> bool {
         let [height, width] = self.size.map(|size| size as f64);
         match step {
@@ -248,7 +250,7 @@ impl Frame {
         self.size = size;
     }
 
-    /// Cuts what is read and the canvas, while places are those of whole elements.
+    /// Cuts the window and the canvas, while places are those of whole elements.
     fn cut(&mut self, region: &Region) {
         let far = [(region.left + region.width as isize) as f64, (region.top + region.height as isize) as f64];
         let corners = [[region.left as f64, region.top as f64], far];

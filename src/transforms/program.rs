@@ -1,14 +1,14 @@
-//! The steps that transforms of colours leave for each image, as one call.
+//! The pending colour steps of each image, carried out in one call.
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::ops::ColourStep;
 
-/// Programs are filled up to a multiple of so many steps, so that batches differ in few sizes, and plans with them.
+/// Programs are filled up to a multiple of so many steps, so that batches, and with them plans, come in few sizes.
 const ROUND: usize = 4;
 
-/// Images of some heights and widths after a program for each.
+/// Images of given heights and widths, each after its own program.
 pub(super) fn recoloured(images: &Tensor, sizes: &[[usize; 2]], mut programs: Vec<Vec<ColourStep>>) -> Result<Tensor> {
     if programs.iter().all(Vec::is_empty) {
         return Ok(images.clone());

@@ -29,7 +29,7 @@ impl Transform for Resize {
     }
 }
 
-/// Each image in a size of its own; those that have it stay.
+/// Each image in a size of its own; images of that size stay.
 fn resize(views: &mut Views, sizes: Vec<[usize; 2]>, options: &ResizeOptions) -> Result<()> {
     let step = |(to, from)| if to == from { Step::Stay } else { Step::Resize(to) };
     let steps = sizes.into_iter().zip(views.sizes()).map(step).collect();
@@ -40,11 +40,11 @@ options! {
     /// Options of [`RandomResizedCrop`], with torchvision's defaults.
     #[derive(Clone, Copy, Debug, PartialEq)]
     RandomResizedCropOptions {
-        /// Least and largest area of the part, of the image's.
+        /// Least and largest area of the part, relative to the image's.
         scale: [f64; 2] = [0.08, 1.0],
         /// Least and largest ratio of its width to its height.
         ratio: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0],
-        /// Elements between elements.
+        /// Interpolation between elements.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
         /// Widens the filter where an image shrinks.
         antialias: bool = true,
@@ -53,8 +53,8 @@ options! {
 
 /// A part of each image, of random size, proportion and place, in one size (Szegedy et al., "Going deeper with convolutions", 2015).
 ///
-/// The area is drawn evenly and the ratio evenly on a scale of logarithms; where ten such parts are not within the image, it is
-/// the largest in the middle whose ratio is allowed.
+/// The area is drawn evenly and the ratio evenly on a logarithmic scale; where none of ten such parts fits into the
+/// image, the part is the largest in the middle with an allowed ratio.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandomResizedCrop, RandomResizedCropOptions, Transform, Views};
@@ -72,7 +72,7 @@ pub struct RandomResizedCrop {
 }
 
 impl RandomResizedCrop {
-    /// With the height and width that come out.
+    /// With the height and width of the result.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty size, and for areas and ratios that descend or are not positive.
@@ -129,15 +129,16 @@ options! {
     ScaleJitterOptions {
         /// Least and largest factor.
         scale_range: [f64; 2] = [0.1, 2.0],
-        /// Elements between elements.
+        /// Interpolation between elements.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
         /// Widens the filter where an image shrinks.
         antialias: bool = true,
     }
 }
 
-/// Each image larger or smaller by a random factor of what fits a size (Ghiasi et al., "Simple Copy-Paste is a Strong Data
-/// Augmentation Method for Instance Segmentation", 2021). Images come to have several sizes; a crop makes them equal again.
+/// Each image scaled by a random factor, where 1 just fits a given size (Ghiasi et al., "Simple Copy-Paste is a Strong
+/// Data Augmentation Method for Instance Segmentation", 2021). The sizes of images then differ; a crop makes them equal
+/// again.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleJitter {
     target_size: [usize; 2],
@@ -174,7 +175,7 @@ impl Transform for ScaleJitter {
     }
 }
 
-/// Each image in a size whose proportion may be another: as large as fits, in the middle.
+/// Each image in a size of any proportion: as large as fits, in the middle.
 #[derive(Clone, Debug)]
 pub struct Letterbox {
     size: [usize; 2],
@@ -183,7 +184,7 @@ pub struct Letterbox {
 }
 
 impl Letterbox {
-    /// With a height and a width, and what lies round an image: one number, or one a channel.
+    /// With a height and a width, and values round an image: one number, or one per channel.
     pub fn new(size: [usize; 2], fill: &[f32], options: ResizeOptions) -> Letterbox {
         Letterbox { size, fill: fill.to_vec(), options }
     }
@@ -231,7 +232,7 @@ mod tests {
         check("height", regions.iter().map(|region| region.height as f64), 34.846, 9.123);
         check("width", regions.iter().map(|region| region.width as f64), 36.387, 11.201);
         let large = RandomResizedCrop::new([24, 24], RandomResizedCropOptions::default().scale([0.5, 1.0])).unwrap();
-        // No such part is within a strip: what is left is its middle.
+        // No such part fits into a strip; its middle is taken instead.
         let middle = Region { top: 0, left: 31, height: 20, width: 27 };
         assert!(drawn(|image| large.region(image, [20, 90])).into_iter().all(|region| region == middle));
     }
@@ -244,7 +245,7 @@ mod tests {
         check("width", sizes.iter().map(|size| size[1] as f64), 41.426, 21.916);
     }
 
-    /// Of floats and of bytes, by each mode: what torchvision's function gives for the regions that are drawn.
+    /// Floats and bytes in each mode, against the results of torchvision's function for the drawn regions.
     #[test]
     fn the_crops_of_a_batch_are_those_of_the_function() {
         let device = Device::reference();

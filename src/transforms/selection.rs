@@ -7,15 +7,15 @@ use crate::graph::Tensor;
 use crate::ops::ColourStep;
 
 impl Views {
-    /// Whether transforms change an image for now.
+    /// True for an image that transforms change for now.
     pub(super) fn is_selected(&self, image: usize) -> bool {
         self.selected.as_ref().is_none_or(|selected| selected[image])
     }
 
     /// Changes some of the images.
     ///
-    /// Geometric steps that wait are carried out before and after, whichever images are chosen, so that an image does not depend on
-    /// what the others of its batch drew.
+    /// Pending geometric steps are carried out before and after, whichever images are chosen, so that an image does not
+    /// depend on the draws of the others in its batch.
     pub(super) fn among(&mut self, some: &[bool], change: impl FnOnce(&mut Views) -> Result<()>) -> Result<()> {
         self.sample()?;
         let both: Vec<bool> =
@@ -47,8 +47,8 @@ impl Views {
         Err(Error::invalid(op, "it is for images without boxes, masks and key points, which would not go along"))
     }
 
-    /// An error for transforms that look at a pixel's neighbours, where images are of several sizes: past the edge of one lies
-    /// what is no part of it.
+    /// An error for transforms that look at a pixel's neighbours, where images are of several sizes: elements past an
+    /// image's edge are no part of it.
     pub(super) fn one_size(&self, op: &'static str) -> Result<()> {
         if !self.has_several_sizes() {
             return Ok(());
@@ -64,8 +64,8 @@ impl Views {
         self.sizes().iter().any(|&other| other != size)
     }
 
-    /// The pixels that a transform changes, truth values that broadcast with the images, where these are not all: those of
-    /// selected images, as far as they reach.
+    /// The pixels that a transform changes, as truth values that broadcast with the images, where not all change: those
+    /// of selected images, within their sizes.
     pub(super) fn changing(&self, images: &Tensor) -> Result<Option<Tensor>> {
         let selected = self.selected.as_ref().map(|selected| self.column(selected)).transpose()?;
         if !self.has_several_sizes() {
@@ -76,7 +76,7 @@ impl Views {
         selected.map_or(Ok(inside.clone()), |selected| inside.logical_and(&selected)).map(Some)
     }
 
-    /// More steps for the colours of each image. Those of transforms that follow one another are carried out together.
+    /// Adds colour steps for each image. Steps of transforms that follow one another are carried out together.
     pub(super) fn recolour(&mut self, steps: Vec<Vec<ColourStep>>) -> Result<()> {
         self.sample()?;
         self.colours.resize(self.len(), Vec::new());

@@ -1,4 +1,4 @@
-//! What goes along with images: boxes, masks and key points.
+//! Targets of images: boxes, masks and key points.
 
 use super::Views;
 use super::pending::Step;
@@ -32,7 +32,7 @@ impl Targets {
         }
     }
 
-    /// Moves the boxes and key points of an image. What comes from nowhere stays.
+    /// Moves the boxes and key points of an image. Points that go nowhere stay.
     pub fn move_image(&mut self, image: usize, size: [usize; 2], to: impl Fn([f64; 2]) -> Option<[f64; 2]>) {
         if let Some(boxes) = &mut self.boxes {
             boxes[image].iter_mut().for_each(|one| *one = moved(one, size, &to));
@@ -69,7 +69,7 @@ pub(super) fn moved(
 /// Boxes on a device.
 #[derive(Clone, Debug)]
 pub struct BoxTensors {
-    /// `[N, M, 4]` in f32, x1, y1, x2 and y2 in elements; zeros where an image has fewer than the most.
+    /// `[N, M, 4]` in f32, x1, y1, x2 and y2 in elements; zeros for images with fewer boxes than the most.
     pub boxes: Tensor,
     /// `[N, M]` in i32, the numbers of their classes; -1 where there is no box.
     pub classes: Tensor,
@@ -79,7 +79,7 @@ impl Views {
     /// With boxes for each image.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they are not as many as the images.
+    /// [`Error::Invalid`] where lists of boxes are not as many as the images.
     pub fn with_boxes(mut self, boxes: Vec<Vec<BoundingBox>>) -> Result<Views> {
         self.check_count("boxes", boxes.len())?;
         self.targets.boxes = Some(boxes);
@@ -103,10 +103,10 @@ impl Views {
         Ok(self)
     }
 
-    /// With key points for each image, `[x, y]` in elements. They may leave the image.
+    /// With key points for each image, `[x, y]` in elements. They may lie outside the image.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they are not as many as the images.
+    /// [`Error::Invalid`] where lists of key points are not as many as the images.
     pub fn with_key_points(mut self, points: Vec<Vec<[f32; 2]>>) -> Result<Views> {
         self.check_count("key points", points.len())?;
         self.targets.key_points = Some(points);
@@ -120,7 +120,7 @@ impl Views {
         Err(Error::invalid(OP, format!("{what} of {count} images for {}", self.len())))
     }
 
-    /// The boxes of each image as they are by now.
+    /// The current boxes of each image.
     pub fn boxes(&self) -> Option<&[Vec<BoundingBox>]> {
         self.targets.boxes.as_deref()
     }
@@ -147,7 +147,7 @@ impl Views {
         }))
     }
 
-    /// Keeps those boxes that `keeps` is true of, given an image's height and width.
+    /// Keeps the boxes for which `keeps` is true, given an image's height and width.
     pub(super) fn retain_boxes(&mut self, keeps: impl Fn(usize, &BoundingBox, [usize; 2]) -> bool) {
         let sizes = self.sizes();
         let selected = self.selected.clone();
@@ -158,7 +158,7 @@ impl Views {
         }
     }
 
-    /// The masks as they are by now.
+    /// The current masks.
     ///
     /// # Errors
     /// Those of the operations that are recorded.
@@ -167,14 +167,14 @@ impl Views {
         Ok(self.targets.masks.clone())
     }
 
-    /// The key points of each image as they are by now.
+    /// The current key points of each image.
     pub fn key_points(&self) -> Option<&[Vec<[f32; 2]>]> {
         self.targets.key_points.as_deref()
     }
 }
 
-/// Where displacements on the host, in elements, send places: torchvision takes the displacement at a place for that of the place
-/// it comes from.
+/// The place to which displacements on the host, in elements, send a place. Like torchvision, it takes the displacement
+/// at a place for that of the place it comes from.
 pub(super) fn displaced(field: &[f32], [height, width]: [usize; 2], place: [f64; 2]) -> Option<[f64; 2]> {
     let at = |x: f64, most: usize| nearest::<usize>(x.ceil()).min(most.saturating_sub(1));
     let (x, y) = (at(place[0], width), at(place[1], height));

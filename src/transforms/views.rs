@@ -9,20 +9,20 @@ use crate::ops::ColourStep;
 
 const OP: &str = "Views";
 
-/// Images on a device, and what goes along with them.
+/// Images on a device, with their targets.
 ///
 /// Images are `[N, C, H, W]`: f32 between 0 and 1, with the semantics that torchvision has for floats, or i32 that hold bytes,
 /// with those it has for uint8.
 #[derive(Clone, Debug)]
 pub struct Views {
-    /// Before the steps that wait.
+    /// Before the pending steps.
     pub(super) images: Tensor,
     /// Height and width of each of them.
     pub(super) sizes: Vec<[usize; 2]>,
     pub(super) pending: Option<Pending>,
     pub(super) targets: Targets,
     labels: Option<Tensor>,
-    /// What is still to be done to the colours of each image, in one kernel.
+    /// Pending changes of each image's colours, for one kernel.
     pub(super) colours: Vec<Vec<ColourStep>>,
     /// The images that transforms change for now, where they are not all.
     pub(super) selected: Option<Vec<bool>>,
@@ -79,7 +79,7 @@ impl Views {
         self.images.shape()[1]
     }
 
-    /// Height and width of the batch as it is by now: the most of its images.
+    /// The current height and width of the batch: the largest of its images.
     pub fn size(&self) -> [usize; 2] {
         match &self.pending {
             None => [self.images.shape()[2], self.images.shape()[3]],
@@ -92,12 +92,12 @@ impl Views {
         self.images.dtype()
     }
 
-    /// Where the images are.
+    /// The device of the images.
     pub fn device(&self) -> &Device {
         self.images.device()
     }
 
-    /// The images as they are by now, `[N, C, H, W]`.
+    /// The current images, `[N, C, H, W]`.
     ///
     /// # Errors
     /// Those of the operations that are recorded.
@@ -110,10 +110,10 @@ impl Views {
         Ok(self.images.clone())
     }
 
-    /// Other pixels, of as many images.
+    /// Replaces the pixels; images keep their number and size.
     ///
     /// # Errors
-    /// Those of `change`; [`Error::Invalid`] where it makes images of another number or size.
+    /// Those of `change`; [`Error::Invalid`] where it returns images of another number or size.
     pub fn change_images(&mut self, change: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
         let before = self.images()?;
         let mut changed = change(&before)?;
@@ -138,7 +138,7 @@ impl Views {
         self.labels.as_ref()
     }
 
-    /// Other labels, of as many images.
+    /// Replaces the labels.
     ///
     /// # Errors
     /// [`Error::Invalid`] where they are not as many as the images.
@@ -147,10 +147,10 @@ impl Views {
         Ok(())
     }
 
-    /// A number an image on the device, `[N, 1, 1, 1]`.
+    /// A number for each image on the device, `[N, 1, 1, 1]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many as images.
+    /// [`Error::Invalid`] where values are not as many as the images.
     pub fn column<T: Element>(&self, values: &[T]) -> Result<Tensor> {
         Tensor::from_slice(self.device(), values, &[self.len(), 1, 1, 1])
     }

@@ -1,4 +1,4 @@
-//! The pictures that DATA stands for, told by what lies there.
+//! The pictures of DATA, recognised by its layout on disk.
 
 use crate::failure::{Failure, Outcome};
 use clap::{Args, ValueEnum};
@@ -19,7 +19,7 @@ pub struct Source {
     /// Folder of a known data set's files [default: data/NAME]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Channels to read pictures as [default: grey where all are, else rgb]
+    /// Channels to read pictures as [default: grey if all are, else rgb]
     #[arg(long, value_enum)]
     pub channels: Option<Channels>,
 }
@@ -34,7 +34,7 @@ pub enum Channels {
 }
 
 impl Channels {
-    /// That of so many.
+    /// The mode with this many channels.
     pub fn of(count: usize) -> Option<Channels> {
         match count {
             1 => Some(Channels::Grey),
@@ -62,7 +62,7 @@ pub struct Collection {
     pub test: Option<Part>,
 }
 
-/// What DATA turned out to be.
+/// The layout of DATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
@@ -94,7 +94,7 @@ impl Part {
         &self.labels
     }
 
-    /// The file of a picture, where it has one of its own.
+    /// The file of a picture, if it has one of its own.
     pub fn path(&self, index: usize) -> Option<&Path> {
         self.paths.as_ref().map(|paths| paths[index].as_path())
     }
@@ -109,7 +109,7 @@ impl Part {
         Part { labels: images.labels().into(), paths: None, set: Arc::new(images) }
     }
 
-    /// Files whose classes have the numbers of other `classes` of the same names.
+    /// Files with the numbers of those of `classes` that have the same names.
     fn of_files(files: ImageFiles<i32>, classes: &[String], folder: &Path) -> Outcome<Part> {
         let number = |name: &String| {
             let at = classes.iter().position(|class| class == name);
@@ -144,8 +144,8 @@ const VAL: [&str; 3] = ["val", "valid", "validation"];
 const TEST: [&str; 2] = ["test", "testing"];
 
 impl Collection {
-    /// Finds out what DATA is and lists it; reads pictures of known data sets, and no more than headers of others.
-    /// A network that is there already may want channels.
+    /// Detects the layout of DATA and lists its pictures; reads pictures of known data sets, and only headers of
+    /// others. An existing network may demand its own channels.
     pub fn open(source: &Source, wanted: Option<Channels>) -> Outcome<Collection> {
         let folder = Path::new(&source.data);
         if folder.is_dir() && source.data_dir.is_none() {
@@ -183,21 +183,21 @@ impl Collection {
 
 fn list(folder: &Path, mode: ColorMode) -> Outcome<ImageFiles<i32>> {
     image_folder(folder, mode).map_err(|error| {
-        Failure::from(error).hint("the pictures of each class belong into a folder called as the class: DATA/cat/1.jpg")
+        Failure::from(error).hint("the pictures of each class go into a folder named after it: DATA/cat/1.jpg")
     })
 }
 
-/// Grey where some files from all over the set are, so that a network of one channel does.
+/// Grey where some files from all over the set are grey, so that a network of one channel is enough.
 fn mode(paths: &[PathBuf]) -> ColorMode {
     const LOOKED_AT: usize = 256;
     let mut some = paths.iter().step_by(paths.len().div_ceil(LOOKED_AT).max(1));
-    // A file without a readable header decides nothing here; it is met again where pictures are read.
+    // A file without a readable header decides nothing here; reading pictures meets it again.
     let is_grey = |path: &PathBuf| ImageHeader::read(path).map_or(true, |header| header.channels == 1);
     if some.all(is_grey) { ColorMode::Grey } else { ColorMode::Rgb }
 }
 
 fn not_there(path: &Path) -> Failure {
-    let message = format!("{}: there is no such folder, and no known data set is called so", path.display());
+    let message = format!("{}: there is no such folder, and no known data set of this name", path.display());
     Failure::new(message).hint(format!("known are {}", KNOWN.map(|(name, _)| name).join(", ")))
 }
 

@@ -1,4 +1,4 @@
-//! `wgrad completions`: scripts that let a shell complete the command's words.
+//! `wgrad completions`: scripts with which a shell completes the command's words.
 
 use crate::Cli;
 use crate::context::Context;
@@ -6,7 +6,7 @@ use crate::failure::Outcome;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-/// Write a script that lets a shell complete wgrad's words
+/// Write a script with which a shell completes wgrad's words
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! Options of every subcommand, and what follows from them: where output goes, and the device.
+//! Options of every subcommand, and their consequences: the destination of output, and the device.
 
 use crate::failure::Outcome;
 use clap::Args;
@@ -10,13 +10,13 @@ use wgrad::{Device, DeviceOptions, Error};
 
 #[derive(Args)]
 pub struct Globals {
-    /// Say nothing but the answer
+    /// Print nothing but the answer
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Write the answer as JSON
+    /// Print the answer as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Run on the adapter whose name has NAME in it; `wgrad adapters` lists them
+    /// Run on the adapter with NAME in its name; `wgrad adapters` lists them
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "reference")]
     adapter: Option<String>,
     /// Run on the CPU in double precision, without a driver: slow
@@ -33,7 +33,7 @@ impl Context {
         Context { globals }
     }
 
-    /// True where the answer is to be JSON.
+    /// True for an answer in JSON.
     pub fn json(&self) -> bool {
         self.globals.json
     }
@@ -55,14 +55,14 @@ impl Context {
         Ok(writeln!(out)?)
     }
 
-    /// Writes to standard error, unless that is too much.
+    /// Writes to standard error, unless quiet.
     pub fn note(&self, text: impl Display) {
         if !self.globals.quiet {
             eprintln!("{text}");
         }
     }
 
-    /// A bar on the terminal, where standard error is one and wanted.
+    /// A bar on the terminal, where standard error is one and progress is wanted.
     pub fn progress(&self, total: usize, unit: &str) -> ProgressBar {
         if self.globals.quiet {
             return ProgressBar::hidden();
@@ -74,7 +74,7 @@ impl Context {
         }
     }
 
-    /// The adapter that was asked for, else the best, else the reference. Asking in the environment counts, too.
+    /// The adapter asked for, else the best, else the reference. A request in the environment counts, too.
     pub fn device(&self) -> Outcome<Device> {
         if self.globals.reference {
             return Ok(Device::reference());

@@ -1,4 +1,4 @@
-//! `wgrad evaluate`: how good a network is on labelled pictures.
+//! `wgrad evaluate`: the scores of a network on labelled pictures.
 
 use crate::collection::{Channels, Collection, Part, Source};
 use crate::context::Context;
@@ -19,10 +19,10 @@ use wgrad::metrics::{
 use wgrad::train::RunningMean;
 use wgrad::{CrossEntropyOptions, no_grad};
 
-/// Columns of a matrix that a terminal shows.
+/// The most columns of a matrix on a terminal.
 const MOST_COLUMNS: usize = 12;
 
-/// Tell how good a network is: metrics, by class, confusion matrix
+/// Score a network: metrics, scores by class, confusion matrix
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -34,11 +34,11 @@ pub struct Arguments {
     network: PathBuf,
     #[command(flatten)]
     source: Source,
-    /// The part of the pictures [default: test where there is one, else val, else what the run in the folder validated on,
-    /// else all]
+    /// The part of the pictures [default: test if there is one, else val, else the pictures that the run in the folder
+    /// validated on, else all]
     #[arg(long, value_enum)]
     part: Option<PartName>,
-    /// Pictures of a batch
+    /// Pictures per batch
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
 }
@@ -56,7 +56,7 @@ struct Report {
     part: String,
     pictures: usize,
     accuracy: f64,
-    /// Where there are more than five classes.
+    /// Only with more than five classes.
     top5_accuracy: Option<f64>,
     balanced_accuracy: f64,
     macro_f1: f64,
@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
 }
 
-/// The network's number of each class of the pictures.
+/// The network's number for each class of the pictures.
 fn numbers(collection: &Collection, network: &Network) -> Outcome<Vec<i32>> {
     let of = |class: &String| {
         let at = network.about.classes.iter().position(|known| known == class);
@@ -103,7 +103,7 @@ fn numbers(collection: &Collection, network: &Network) -> Outcome<Vec<i32>> {
     collection.classes.iter().map(of).collect()
 }
 
-/// Parts by their names, with the numbers of their pictures.
+/// The parts to evaluate by name, with the numbers of their pictures.
 type Chosen<'a> = Vec<(String, &'a Part, Vec<usize>)>;
 
 fn chosen<'a>(collection: &'a Collection, arguments: &Arguments) -> Outcome<Chosen<'a>> {
@@ -222,7 +222,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// The matrix where it is small enough to read, else its largest wrong numbers.
+    /// The matrix where it is small enough to read, else the most frequent confusions.
     fn confusions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells = |row: &[u64]| row.iter().map(u64::to_string).collect::<Vec<_>>();
         if self.classes.len() <= MOST_COLUMNS {

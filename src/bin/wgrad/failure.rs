@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 use wgrad::Error;
 
-/// A message, advice where there is some, and the exit code.
+/// A message, advice if there is any, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
     message: String,
@@ -22,7 +22,7 @@ impl Failure {
         Failure { message: message.to_string(), hint: None, code: 1 }
     }
 
-    /// Arguments that don't fit together, which clap can't see.
+    /// Arguments that don't fit together, in a way that clap can't check.
     pub fn usage(message: impl Display) -> Failure {
         Failure { code: 2, ..Failure::new(message) }
     }
@@ -54,7 +54,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let hint = match &error {
             Error::NoAdapter { .. } => {
-                Some("`wgrad adapters` lists what there is; --reference runs on the CPU, slowly")
+                Some("`wgrad adapters` lists the available adapters; --reference runs on the CPU, slowly")
             }
             Error::OutOfMemory { .. } => Some("a smaller --batch-size or --size takes less memory, and so does --amp"),
             Error::Item { .. } => Some("`wgrad data DATA` lists the files that can't be read"),
@@ -64,7 +64,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Of writing to standard output.
+/// From writing to standard output.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         match error.kind() {
@@ -74,7 +74,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Of writing values as JSON.
+/// From writing values as JSON.
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Failure {
         Failure::new(format!("JSON: {error}"))

@@ -1,10 +1,10 @@
-//! Pictures of any size as images of the network's size, on the host.
+//! Pictures of any size, cut and resized to the network's size on the host.
 
 use wgrad::Result;
 use wgrad::data::{Dataset, Image, Sample};
 use wgrad::transforms::functional::ResizeOptions;
 
-/// A set whose images all have one size: see [`fitted`].
+/// A set with images all of one size: see [`fitted`].
 pub struct Fitted<D> {
     pub set: D,
     pub size: usize,
@@ -23,8 +23,8 @@ impl<D: Dataset<Item = Sample<i32>>> Dataset for Fitted<D> {
     }
 }
 
-/// The middle of an image, as wide as it is high, in another size. Cutting comes first, so that a picture a thousand times as
-/// wide as high takes no more memory than others.
+/// The square in the middle of an image, resized. Cutting comes first, so that a picture a thousand times as wide as
+/// high takes no more memory than others.
 pub fn fitted(image: Image, size: usize) -> Result<Image> {
     let [_, height, width] = image.shape();
     if [height, width] == [size, size] {

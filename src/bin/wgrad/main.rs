@@ -1,7 +1,7 @@
-//! The command `wgrad`: trains a classifier on a folder of pictures, and looks at what it takes and what it made.
+//! The command `wgrad`: trains a classifier on a folder of pictures, and inspects data sets and trained networks.
 //!
-//! Each subcommand has a file, which puts parts of the library together. Standard output holds the answer, standard error
-//! everything else. It ends with 0, with 1 after a failure, with 2 where it was not called right, and with 130 after Ctrl-C.
+//! Each subcommand has a file, which puts parts of the library together. Standard output holds the answer, standard
+//! error everything else. The exit code is 0, 1 after a failure, 2 after a wrong call, and 130 after Ctrl-C.
 
 mod adapters;
 mod collection;
@@ -38,7 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   wgrad data flowers                 look at a folder of class folders
   wgrad train flowers --out runs/1   train on it
-  wgrad predict runs/1 new/*.jpg     name the class of other pictures";
+  wgrad predict runs/1 new/*.jpg     name the classes of other pictures";
 
 #[derive(Subcommand)]
 enum Command {
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Where even this can't be written, there is nobody to tell.
+            // If even this can't be written, there is nobody to tell.
             let _ = error.print();
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }

@@ -1,4 +1,4 @@
-//! `wgrad models`: the networks there are.
+//! `wgrad models`: the available networks.
 
 use crate::context::Context;
 use crate::failure::Outcome;
@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
         });
         return context.answer_json(&each.collect::<Vec<_>>());
     }
-    let mut table = Table::new(&["model", "million parameters", "million multiply-adds", "MB an image, training"]);
+    let mut table = Table::new(&["model", "million parameters", "million multiply-adds", "MB per image, training"]);
     let millions = |count: f64| format!("{:.2}", count / 1e6);
     for (name, summary) in summaries {
         table.row([
@@ -47,6 +47,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
     context.answer(table)?;
     let (size, channels) = (options.size[0], options.channels);
-    context.note(format!("of {} classes and images of {channels} x {size} x {size}", options.classes));
+    context.note(format!("for {} classes and images of {channels} x {size} x {size}", options.classes));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A trained network, as its file of weights describes it.
+//! A trained network, as described by its file of weights.
 
 use crate::collection::Channels;
 use crate::failure::{Failure, Outcome};
@@ -27,7 +27,7 @@ impl Network {
         Ok(Network { model, about, device: device.clone() })
     }
 
-    /// The device that it is on.
+    /// The network's device.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -37,7 +37,7 @@ impl Network {
         self.about.classes.get(number).cloned().unwrap_or_else(|| number.to_string())
     }
 
-    /// The colours that it sees.
+    /// The colours of its images.
     pub fn mode(&self) -> Outcome<ColorMode> {
         let channels = self.about.options.channels;
         let refused = || Failure::new(format!("the network takes images of {channels} channels, which no file has"));
@@ -54,7 +54,7 @@ impl Network {
         }
     }
 
-    /// The normalization of its images: none where the file tells none.
+    /// The normalization of its images: none where the file names none.
     pub fn normalization(&self) -> Outcome<Normalization> {
         let channels = self.about.options.channels;
         let plain = || Normalization::new(&vec![0.0; channels], &vec![1.0; channels]);

@@ -12,7 +12,7 @@ use std::thread::available_parallelism;
 use wgrad::Result;
 use wgrad::data::{ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, SequentialSampler, images_below};
 
-/// Name the class of pictures by a trained network
+/// Name the classes of pictures with a trained network
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -20,18 +20,18 @@ Examples:
   wgrad predict runs/1/best.safetensors holiday/ --top 3
   wgrad predict runs/1 holiday/ --csv > holiday.csv")]
 pub struct Arguments {
-    /// A run's folder or a file of weights, which says itself what network it belongs to
+    /// A run's folder, or a file of weights, which also describes its network
     network: PathBuf,
-    /// Pictures, and folders of them
+    /// Pictures, or folders of pictures
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// Classes to tell of each picture
+    /// Classes to list for each picture
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
     /// Write lines of file, rank, class and probability
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Pictures of a batch
+    /// Pictures per batch
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch_size: usize,
 }
@@ -39,7 +39,7 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Prediction {
     file: String,
-    /// Those with the largest probabilities, the largest first; none where the file can't be read.
+    /// The classes with the largest probabilities, the largest first; none where the file can't be read.
     classes: Vec<Ranked>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
 }
 
-/// The files that are named, and the images in folders that are.
+/// The named files, and the images in named folders.
 fn files(paths: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -88,7 +88,7 @@ fn files(paths: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Files that are read and brought to one size by threads; those that can't be are no errors of the set.
+/// Files that threads read and resize; unreadable ones are no errors of the set.
 struct Files {
     paths: Vec<PathBuf>,
     mode: ColorMode,

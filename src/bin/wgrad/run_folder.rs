@@ -1,4 +1,4 @@
-//! The folder that a run leaves behind.
+//! The folder of a run.
 
 use crate::failure::{Failure, Outcome};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ pub const CONFIG: &str = "config.json";
 pub const BEST: &str = "best.safetensors";
 pub const LAST: &str = "last.safetensors";
 
-/// The file of weights that a path means: itself, or the best of a run's folder.
+/// The file of weights for a path: the path itself, or the best weights in a run's folder.
 pub fn weights_of(path: &Path) -> Option<PathBuf> {
     match path.is_dir() {
         true => Some(path.join(BEST)),
@@ -15,7 +15,7 @@ pub fn weights_of(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The first of `runs/1`, `runs/2` and so on that is not there.
+/// The first of `runs/1`, `runs/2` and so on that does not exist.
 pub fn next() -> PathBuf {
     let numbered = (1u32..).map(|number| Path::new("runs").join(number.to_string()));
     numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| PathBuf::from("runs/new"))
@@ -25,7 +25,7 @@ pub fn next() -> PathBuf {
 pub fn check_free(folder: &Path) -> Outcome {
     if folder.join(LAST).exists() || folder.join(CONFIG).exists() {
         let message = format!("{} holds a run already", folder.display());
-        return Err(Failure::new(message).hint("--resume goes on with it, and --out names another folder"));
+        return Err(Failure::new(message).hint("--resume continues it, and --out names another folder"));
     }
     Ok(())
 }

@@ -22,12 +22,12 @@ pub struct Arguments {
     model: String,
     #[command(flatten)]
     shape: Shape,
-    /// Images of a batch
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch_size: usize,
 }
 
-/// What a network is built for.
+/// The settings of a network's constructor.
 #[derive(Args)]
 pub struct Shape {
     /// Classes
@@ -62,7 +62,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
 }
 
-/// The summary of a network by its name. It is built on a device that computes nothing, so that no driver is needed.
+/// The summary of a network by its name. The network is built on a device that computes nothing, so no driver is
+/// needed.
 pub fn of_name(name: &str, options: &ModelOptions, batch_size: usize) -> Outcome<Summary> {
     let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
     let model = models::by_name(name, &Scope::new(&device), options)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Rows of cells, the first of which are titles. Columns that are numbers throughout stand at the right.
+/// Rows of cells, the first of which are titles. Columns of numbers are aligned right.
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -12,7 +12,7 @@ impl Table {
         Table { rows: vec![titles.iter().map(ToString::to_string).collect()] }
     }
 
-    /// A row of as many cells as there are titles.
+    /// Adds a row of as many cells as there are titles.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }

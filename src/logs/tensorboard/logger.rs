@@ -8,14 +8,14 @@ use crate::train::{Callback, Run, Scalars};
 use crate::{Parameter, Tensor};
 use std::path::PathBuf;
 
-/// The number of bins that TensorBoard's own histograms have.
+/// The number of bins in TensorBoard's own histograms.
 const BINS: usize = 30;
 
-/// Writes a run for TensorBoard: numbers of steps (`step/loss`), of epochs and validations (`train/loss`, `val/accuracy`),
-/// histograms of the parameters, and of the gradients of an epoch's first step, and the run's notes. Where half precision scales the
-/// loss, the gradients are scaled, too.
+/// Writes a run for TensorBoard: numbers of steps (`step/loss`), of epochs and validations (`train/loss`,
+/// `val/accuracy`), histograms of the parameters, and of the gradients of an epoch's first step, and the run's notes.
+/// Gradients include the factor by which half precision scales the loss.
 ///
-/// A resumed run writes a file more, which replaces the steps that come again.
+/// A resumed run writes another file, which replaces the repeated steps.
 ///
 /// ```
 /// use wgrad::logs::tensorboard::{self, TensorBoardLogger};
@@ -59,7 +59,7 @@ impl TensorBoardLogger {
         TensorBoardLogger { folder: Some(folder.into()), ..self }
     }
 
-    /// Writes histograms of every so many epochs; 0 leaves them out.
+    /// Writes histograms once in so many epochs; 0 leaves them out.
     #[must_use = "it returns the logger with the choice"]
     pub fn histogram_epochs(self, histogram_epochs: u64) -> TensorBoardLogger {
         TensorBoardLogger { histogram_epochs, ..self }
@@ -71,7 +71,7 @@ impl TensorBoardLogger {
         TensorBoardLogger { hparams, ..self }
     }
 
-    /// Does something with the file, which is there from the start of the run on.
+    /// Calls `write` with the file, which exists from the start of the run on.
     fn write(&mut self, write: impl FnOnce(&mut SummaryWriter) -> Result<()>) -> Result<()> {
         self.writer.as_mut().map_or(Ok(()), write)
     }
@@ -101,7 +101,7 @@ fn add_scalars(writer: &mut SummaryWriter, scalars: &[(String, f64)], step: u64)
     scalars.iter().try_for_each(|(name, value)| writer.add_scalar(name, *value, step))
 }
 
-/// Parameters that are no buffers.
+/// Parameters, without buffers.
 fn trained(run: &Run) -> impl Iterator<Item = Parameter> + use<> {
     Parameter::each_once(run.model.parameters()).into_iter().filter(|parameter| !parameter.is_buffer())
 }
@@ -131,7 +131,7 @@ impl Callback for TensorBoardLogger {
     }
 
     fn on_validation_end(&mut self, run: &mut Run) -> Result<()> {
-        // The end of the epoch has these numbers, too.
+        // The entry of the epoch has these numbers, too.
         let scalars = if run.batch == run.batches { &[] } else { run.scalars };
         self.write(|writer| add_scalars(writer, scalars, run.step))
     }

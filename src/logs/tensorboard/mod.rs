@@ -1,6 +1,6 @@
-//! Event files, which [TensorBoard](https://github.com/tensorflow/tensorboard) shows: `tensorboard --logdir runs`.
+//! Event files for [TensorBoard](https://github.com/tensorflow/tensorboard): `tensorboard --logdir runs`.
 //!
-//! [`SummaryWriter`] writes them under the names that PyTorch's has; [`read`] reads them.
+//! [`SummaryWriter`] writes them with PyTorch's method names; [`read`] reads them.
 
 mod logger;
 mod name;

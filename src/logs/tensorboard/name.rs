@@ -12,8 +12,8 @@ pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Creates a file with a name that nobody has, such as `events.out.tfevents.1764504000.host.1234.0`. TensorBoard reads files in
-/// the order of their names, so this one's time is later than that of any other in the folder.
+/// Creates a file with a new name, such as `events.out.tfevents.1764504000.host.1234.0`. TensorBoard reads files in the
+/// order of their names, so this one's time is later than that of any other in the folder.
 pub(super) fn create(folder: &Path) -> Result<(PathBuf, fs::File)> {
     let failed = |path: &Path, error| Error::file(path, error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;

@@ -133,7 +133,7 @@ impl TensorShape {
     }
 }
 
-/// What the plugin `hparams` reads from a value's metadata.
+/// The metadata of a value for the plugin `hparams`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct HparamsData {
     #[prost(oneof = "Hparams", tags = "2, 3, 4")]
@@ -220,7 +220,7 @@ impl HparamKind {
     }
 }
 
-/// What the plugin `custom_scalars` reads from a tensor.
+/// The content of a tensor for the plugin `custom_scalars`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Layout {
     #[prost(message, repeated, tag = "2")]

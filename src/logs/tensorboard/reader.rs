@@ -39,12 +39,12 @@ pub enum Value {
     },
     /// Texts.
     Text(Vec<String>),
-    /// For the plugin of this name.
+    /// A value for the plugin of this name.
     Other(String),
 }
 
-/// The values of an event file in their order, of this crate or another program. Half an event at the end, as a run that goes on
-/// or was ended leaves, is left out.
+/// The values of an event file in their order, whether this crate or another program wrote it. Half an event at the
+/// end, left by a running or an aborted program, is left out.
 ///
 /// # Errors
 /// [`Error::File`], also where a record is damaged.
@@ -88,7 +88,7 @@ fn to_value(value: SummaryValue) -> Value {
     }
 }
 
-/// The numbers of a tensor, which stand in its bytes or one by one.
+/// The numbers of a tensor, stored as bytes or one by one.
 fn numbers(tensor: &Tensor) -> Vec<f64> {
     let bytes = &tensor.tensor_content;
     match tensor.dtype {

@@ -1,6 +1,6 @@
-//! TFRecord: a length, its checksum, so many bytes, their checksum.
+//! TFRecord: a length, its checksum, the bytes, their checksum.
 
-/// CRC-32C, turned and added to, since bytes that contain their own checksum would have a weak one.
+/// CRC-32C, rotated and offset, since bytes that contain their own checksum would have a weak one.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -18,7 +18,8 @@ pub(super) struct Damaged {
     pub at: usize,
 }
 
-/// The records of a file, of which the last may still be written: it is left out if it ends before its end. An error is the last.
+/// The records of a file. The last one is left out if it is incomplete, since it may still be written. An error is the
+/// last item.
 pub(super) struct Records<'a> {
     file: &'a [u8],
     at: usize,

@@ -1,4 +1,4 @@
-//! What the plugins of TensorBoard expect of a value.
+//! Values in the form that TensorBoard's plugins expect.
 
 use super::proto::{
     self, Content, DT_DOUBLE, DT_STRING, Experiment, Hparam, HparamInfo, HparamKind, Hparams, HparamsData, Layout,
@@ -27,7 +27,7 @@ pub enum HyperParameter {
 pub struct ChartGroup {
     /// Its heading.
     pub title: String,
-    /// The title of each chart, and regular expressions for the tags whose curves it shows.
+    /// The title of each chart, and regular expressions for the tags of its curves.
     pub charts: Vec<(String, Vec<String>)>,
 }
 
@@ -42,7 +42,7 @@ fn strings(strings: Vec<Vec<u8>>, sizes: &[i64]) -> Option<Content> {
     Some(Content::Tensor(Tensor { dtype: DT_STRING, tensor_shape, string_val: strings, ..Tensor::default() }))
 }
 
-/// A number in the form that all readers know. TensorBoard has single precision.
+/// A number in the form that all readers know, in TensorBoard's single precision.
 pub(super) fn scalar(tag: &str, value: f64) -> Summary {
     summary(tag, None, Some(Content::SimpleValue(nearest(value))))
 }
@@ -78,7 +78,7 @@ pub(super) fn text(tag: &str, text: &str) -> Summary {
     summary(&format!("{tag}/text_summary"), Some(("text", Vec::new())), strings(vec![text.into()], &[1]))
 }
 
-/// What is compared, what a run was given, and that it ended well.
+/// The metrics to compare, a run's hyperparameters, and its successful end.
 pub(super) fn hparams(given: &[(&str, HyperParameter)], metrics: &[(&str, f64)]) -> [Summary; 3] {
     let kind = |value: &HyperParameter| match value {
         HyperParameter::Number(number) => HparamKind::Number(*number),

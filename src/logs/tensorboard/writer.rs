@@ -21,12 +21,12 @@ options! {
     /// Options of a [`SummaryWriter`].
     #[derive(Clone, Debug, PartialEq)]
     SummaryWriterOptions {
-        /// The step from which on this file replaces what older ones in the folder say; TensorBoard hides that. A resumed run
-        /// gives the first step that it takes.
+        /// The step from which on this file replaces older ones in the folder; TensorBoard hides their values. A
+        /// resumed run passes its first step.
         purge_step: Option<u64> = None,
-        /// Events that may wait before they are written to the file.
+        /// The number of events that may wait before they are written to the file.
         max_queue: usize = 10,
-        /// The time after which the next event has all written to the file.
+        /// The time after which the next event causes a write to the file.
         flush_every: Duration = Duration::from_secs(10),
     }
 }
@@ -60,7 +60,7 @@ options! {
 #[derive(Debug)]
 pub struct SummaryWriter {
     file: Growing,
-    /// Records that wait, and how many there are.
+    /// Waiting records, and their number.
     waiting: Vec<u8>,
     events: usize,
     flushed: Instant,
@@ -68,7 +68,7 @@ pub struct SummaryWriter {
 }
 
 impl SummaryWriter {
-    /// Creates an event file in a folder, which is made where there is none.
+    /// Creates an event file in a folder, and the folder where there is none.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -95,7 +95,7 @@ impl SummaryWriter {
         self.file.path()
     }
 
-    /// A number at a step.
+    /// Adds a number at a step.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -103,7 +103,7 @@ impl SummaryWriter {
         self.add(summary::scalar(tag, value), step)
     }
 
-    /// A histogram at a step. TensorBoard's own have 30 bins.
+    /// Adds a histogram at a step. TensorBoard's own have 30 bins.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -111,15 +111,15 @@ impl SummaryWriter {
         self.add(summary::histogram(tag, histogram), step)
     }
 
-    /// An image `[C, H, W]` of 1 to 4 channels: floats of 0 to 1, or i32 that holds bytes.
+    /// Adds an image `[C, H, W]` of 1 to 4 channels: floats of 0 to 1, or i32 that holds bytes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, [`Error::File`]; what went wrong on the device.
+    /// [`Error::Invalid`] for other shapes, [`Error::File`]; errors that the device met.
     pub fn add_image(&mut self, tag: &str, image: &Tensor, step: u64) -> Result<()> {
         self.add_images(tag, &image.unsqueeze(0)?, step)
     }
 
-    /// Images `[N, C, H, W]` as one picture, in about as many rows as columns.
+    /// Adds images `[N, C, H, W]` as one picture, in about as many rows as columns.
     ///
     /// # Errors
     /// As [`add_image`](SummaryWriter::add_image); [`Error::Invalid`] where there is none.
@@ -131,7 +131,7 @@ impl SummaryWriter {
         self.add(summary::image(tag, &grid)?, step)
     }
 
-    /// A text, in Markdown.
+    /// Adds a text, in Markdown.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -139,7 +139,8 @@ impl SummaryWriter {
         self.add(summary::text(tag, text), step)
     }
 
-    /// Hyperparameters and final metrics, by which TensorBoard compares runs. The metrics are written as scalars, too.
+    /// Adds hyperparameters and final metrics, by which TensorBoard compares runs. The metrics are written as scalars,
+    /// too.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -148,7 +149,7 @@ impl SummaryWriter {
         metrics.iter().try_for_each(|&(tag, value)| self.add_scalar(tag, value, step))
     }
 
-    /// Charts of several curves, for "Custom Scalars".
+    /// Adds charts of several curves, for "Custom Scalars".
     ///
     /// # Errors
     /// [`Error::File`].
@@ -167,10 +168,10 @@ impl SummaryWriter {
         self.add(summary::layout(groups), 0)
     }
 
-    /// Writes what waits to the file.
+    /// Writes all waiting events to the file.
     ///
     /// # Errors
-    /// [`Error::File`]; what could not be written is given up.
+    /// [`Error::File`]; events that can't be written are lost.
     pub fn flush(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         (self.events, self.flushed) = (0, Instant::now());
@@ -195,7 +196,7 @@ impl SummaryWriter {
     }
 }
 
-/// What waits is written, if that can be; [`flush`](SummaryWriter::flush) would tell.
+/// Writes waiting events if possible; an error goes unreported, unlike that of [`flush`](SummaryWriter::flush).
 impl Drop for SummaryWriter {
     fn drop(&mut self) {
         let _ = self.flush();

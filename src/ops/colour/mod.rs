@@ -1,5 +1,5 @@
-//! Colours of images changed by a program: a list of steps for each image, carried out in one kernel, and in two more for
-//! each step of an image that needs a statistic of it.
+//! Colours of images changed by a program: a list of steps for each image, carried out in one kernel, plus two kernels
+//! for each step that needs a statistic of its image.
 
 mod step;
 
@@ -21,7 +21,7 @@ const TABLES: &str = include_str!("../../../shaders/colour_tables.wgsl");
 
 const OP: &str = "colour";
 
-/// Pixels that a workgroup takes: with statistics, few enough that f32 counts them.
+/// Pixels per workgroup: with statistics, few enough for exact counts in f32.
 const CHUNK: usize = 1024;
 const STATISTICS_CHUNK: usize = 16_384;
 
@@ -29,7 +29,7 @@ const STATISTICS_CHUNK: usize = 16_384;
 /// `[N, S, 4]`, or `[1, S, 4]` for all.
 #[derive(Clone, Debug, Hash)]
 struct Colour {
-    /// Most steps of an image that need a statistic.
+    /// The most steps with a statistic in an image's program.
     stages: usize,
 }
 
@@ -134,9 +134,9 @@ impl Op for Colour {
 }
 
 impl Tensor {
-    /// These images `[N, C, H, W]` after the steps of programs `[N, S, 4]` or `[1, S, 4]`, of which at most `stages` of an image
-    /// need a statistic. Images of other than one or three channels count as so many images of one each, whose steps must not
-    /// mix channels.
+    /// These images `[N, C, H, W]` after the steps of programs `[N, S, 4]` or `[1, S, 4]`, at most `stages` of which
+    /// need a statistic in any image. Images of other than one or three channels count as so many images of one each,
+    /// whose steps must not mix channels.
     #[track_caller]
     pub(crate) fn recolour(&self, program: &Tensor, stages: usize) -> Result<Tensor> {
         if self.rank() != 4 {
@@ -199,7 +199,7 @@ pub(super) fn cases() -> Vec<Case> {
     for step in steps {
         cases.push(case(&[2, 3, 5, 7], one(step)));
     }
-    // Of one channel, of bytes, without images, and past a chunk and a workgroup's turn.
+    // One channel, bytes, no images, and more than a chunk and a workgroup's turn.
     cases.push(case(&[2, 1, 5, 7], one(ColourStep::Contrast(1.6))));
     cases.push(case(&[0, 3, 5, 7], one(ColourStep::Equalize)));
     cases.push(case(

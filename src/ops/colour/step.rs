@@ -1,9 +1,8 @@
-//! What may happen to the colour of a pixel, one step after the other, and the obvious code for it.
+//! Changes of a pixel's colour, one step after the other, and the obvious code for them.
 
 use crate::number::nearest;
 
-/// A change of colour with torchvision's meaning. Factors and thresholds count as they do there: a threshold of bytes is one
-/// from 0 to 255.
+/// A change of colour with torchvision's meaning and units: for bytes, a threshold is from 0 to 255.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ColourStep {
     Identity,
@@ -16,13 +15,13 @@ pub(crate) enum ColourStep {
         gain: f32,
     },
     Invert,
-    /// Bits that are kept.
+    /// The number of bits to keep.
     Posterize(f32),
     Solarize(f32),
     Grayscale,
-    /// Where each channel comes from.
+    /// The source of each channel.
     Permute([f32; 3]),
-    /// Height and width, where the image is smaller than its batch: the first step, if at all.
+    /// Height and width, where the image is smaller than its batch: always the first step.
     Extent([f32; 2]),
     Contrast(f32),
     Autocontrast,
@@ -50,7 +49,7 @@ impl ColourStep {
         }
     }
 
-    /// The step of such words.
+    /// The step for these words.
     pub(super) fn from_words(words: &[f64]) -> ColourStep {
         let [code, x, y, z] = [0, 1, 2, 3].map(|at| nearest::<f32>(words[at]));
         match nearest::<u32>(code) {
@@ -71,12 +70,12 @@ impl ColourStep {
         }
     }
 
-    /// Whether it depends on the whole image.
+    /// True where it depends on the whole image.
     pub(crate) fn needs_statistic(self) -> bool {
         matches!(self, ColourStep::Contrast(_) | ColourStep::Autocontrast | ColourStep::Equalize)
     }
 
-    /// Whether what becomes of a channel depends on others.
+    /// True where a channel's result depends on other channels.
     pub(crate) fn mixes_channels(self) -> bool {
         matches!(
             self,
@@ -89,7 +88,7 @@ impl ColourStep {
     }
 }
 
-/// An image whose colours are changed in double precision: the values of each channel.
+/// An image in double precision: the values of each channel.
 pub(super) struct Image {
     pub channels: Vec<Vec<f64>>,
     pub bytes: bool,
@@ -108,7 +107,7 @@ impl Image {
         self.cut(value.clamp(0.0, self.bound()))
     }
 
-    /// Every value replaced.
+    /// Replaces every value.
     fn map(&mut self, change: impl Fn(&Image, f64) -> f64) {
         for channel in 0..self.channels.len() {
             let changed = self.channels[channel].iter().map(|&value| change(self, value)).collect();
@@ -126,7 +125,7 @@ impl Image {
         }
     }
 
-    /// Each value times `share`, and of another image the rest.
+    /// Each value times `share`, plus the rest of another image.
     fn blend(&mut self, other: &[f64], share: f64) {
         for channel in 0..self.channels.len() {
             let pairs = self.channels[channel].iter().zip(other);
@@ -186,7 +185,7 @@ impl Image {
     pub(super) fn step(&mut self, step: ColourStep) {
         match step {
             ColourStep::Identity | ColourStep::Extent(_) => {}
-            // What is grey has no saturation and no hue.
+            // Grey images have no saturation and no hue.
             ColourStep::Saturation(_) | ColourStep::Hue(_) if self.channels.len() == 1 => {}
             ColourStep::Brightness(factor) => self.map(|image, value| image.bounded(value * f64::from(factor))),
             ColourStep::Saturation(factor) => self.blend(&self.gray(), f64::from(factor)),

@@ -7,7 +7,7 @@ pub(crate) struct Projective(pub [f64; 9]);
 impl Projective {
     pub const IDENTITY: Projective = Projective([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
 
-    /// `(x, y)` to `(scale x + shift)`, a number for each dimension.
+    /// `(x, y)` to `(scale x + shift)`, with a number for each dimension.
     pub fn scaling(scale: [f64; 2], shift: [f64; 2]) -> Projective {
         Projective([scale[0], 0.0, shift[0], 0.0, scale[1], shift[1], 0.0, 0.0, 1.0])
     }
@@ -26,7 +26,7 @@ impl Projective {
         Projective(product)
     }
 
-    /// The map back, but for a factor, which counts for nothing; not finite where there is none.
+    /// The inverse map, up to a factor without effect; not finite where there is none.
     pub fn inverse(&self) -> Projective {
         let [a, b, c, d, e, f, g, h, i] = self.0;
         let adjugate = [
@@ -44,14 +44,14 @@ impl Projective {
         Projective(adjugate.map(|value| value / determinant))
     }
 
-    /// The place that a place goes to; none for one behind the horizon.
+    /// Maps a place; none for one behind the horizon.
     pub fn apply(&self, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
         let [a, b, c, d, e, f, g, h, i] = self.0;
         let w = g * x + h * y + i;
         (w >= 1e-6).then(|| [(a * x + b * y + c) / w, (d * x + e * y + f) / w])
     }
 
-    /// Elements of the target that one of the source spans in x and in y at a place.
+    /// The elements of the target in x and in y that one of the source spans at a place.
     pub fn spans(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [a, b, _, d, e, _, g, h, i] = self.0;
         let (w, [to_x, to_y]) = (g * x + h * y + i, self.apply([x, y]).unwrap_or([0.0; 2]));

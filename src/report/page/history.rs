@@ -3,7 +3,7 @@
 use crate::logs::Record;
 use std::collections::HashSet;
 
-/// Rows of epochs and of validations within, and losses of single steps.
+/// Rows of epochs and of validations within them, and losses of single steps.
 #[derive(Clone, Debug, Default)]
 pub(in crate::report) struct History {
     pub epochs: Vec<Record>,
@@ -23,7 +23,7 @@ impl History {
         names
     }
 
-    /// The name of the axis of [`curve`](History::curve): steps where there are validations within epochs.
+    /// The label of the axis of [`curve`](History::curve): steps where there are validations within epochs.
     pub fn axis(&self) -> &'static str {
         let is_within = self.epochs.windows(2).any(|pair| pair[0].epoch == pair[1].epoch)
             || self.epochs.first().is_some_and(|row| row.epoch == 0);
@@ -37,7 +37,7 @@ impl History {
         self.epochs.iter().filter_map(|row| Some((place(row), row.get(name)?))).collect()
     }
 
-    /// The best value of a number and the row it is of: the smallest of losses and errors, the largest of others.
+    /// The best value of a number and its row: the smallest of losses and errors, the largest of others.
     pub fn best(&self, name: &str) -> Option<(f64, &Record)> {
         let is_error = ["loss", "mse", "mae", "error"].iter().any(|error| name.ends_with(error));
         let values = self.epochs.iter().filter_map(|row| Some((row.get(name).filter(|value| value.is_finite())?, row)));

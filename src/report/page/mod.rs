@@ -1,4 +1,4 @@
-//! `report.html`: one file, which needs nothing else.
+//! `report.html`: one self-contained file.
 
 mod history;
 mod pictures;
@@ -11,7 +11,7 @@ use crate::logs::Record;
 pub(super) use history::History;
 pub(super) use pictures::Mistake;
 
-/// What a page tells.
+/// The content of a page.
 pub(super) struct Page<'a> {
     pub title: &'a str,
     /// `running`, `finished`, `stopped: ...`, `failed: ...`.

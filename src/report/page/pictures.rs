@@ -10,18 +10,18 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The longest side of a picture on the page.
 const LONGEST: usize = 224;
-/// Pictures of up to so many pixels are enlarged without smoothing.
+/// Pictures of up to this many pixels are enlarged without smoothing.
 const MOST_SEEN: usize = 64;
 
-/// A wrong answer, and the picture it was about, where there is one.
+/// A wrong answer, and its picture, where there is one.
 pub(in crate::report) struct Mistake {
     pub answer: Answer,
-    /// A PNG as a `data:` address, and whether its pixels are to be seen one by one.
+    /// A PNG as a `data:` address, and a flag for pixels that are to be seen one by one.
     pub picture: Option<(String, bool)>,
 }
 
 impl Mistake {
-    /// With the image that was answered about.
+    /// With the image of the item.
     ///
     /// # Errors
     /// Where the image can't be shown.

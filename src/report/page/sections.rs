@@ -13,7 +13,7 @@ fn section(title: &str, body: &str) -> String {
     if body.is_empty() { String::new() } else { format!("<section>\n<h2>{title}</h2>\n{body}</section>\n") }
 }
 
-/// The numbers that one looks for first.
+/// The numbers to look at first.
 pub(super) fn tiles(page: &Page) -> String {
     let mut tiles: Vec<(String, String)> = Vec::new();
     if let Some(last) = page.last() {
@@ -44,7 +44,7 @@ fn percent(share: f64) -> String {
     format!("{} %", short((share * 1000.0).round() / 10.0))
 }
 
-/// Charts of what was measured, training and validation together.
+/// Charts of the measures, training and validation together.
 pub(super) fn curves(page: &Page) -> Result<String> {
     let history = page.history;
     let chart = |title: &str, y: &str| LineChart::new(title, history.axis(), y).size(500.0, 330.0);
@@ -124,7 +124,7 @@ pub(super) fn by_class(page: &Page) -> String {
     section("Metrics by class", &table)
 }
 
-/// Pictures of wrong answers that the network was sure of.
+/// Pictures of wrong answers with high confidence.
 pub(super) fn mistakes(page: &Page) -> String {
     let figure = |mistake: &Mistake| {
         let answer = mistake.answer;

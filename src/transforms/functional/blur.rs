@@ -9,13 +9,14 @@ use crate::number::nearest;
 use crate::ops::{Conv2dOptions, PadMode};
 use crate::options::As;
 
-/// Images convolved with a Gaussian, of reflected borders.
+/// Images convolved with a Gaussian, with reflected borders.
 ///
-/// The weight at distance `x` from the middle is proportional to `exp(-x^2 / (2 sigma^2))`, in each of the two directions.
-/// `kernel_size` and `sigma` are those of x and y; without a sigma it is `0.15 kernel_size + 0.35`. Bytes are rounded.
+/// The weight at distance `x` from the middle is proportional to `exp(-x^2 / (2 sigma^2))`, in each of the two
+/// directions. `kernel_size` and `sigma` are given for x and y; sigma defaults to `0.15 kernel_size + 0.35`. Bytes are
+/// rounded.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a size of the kernel that is even, a sigma that is not positive, images that are not `[N, C, H, W]` or
+/// [`Error::Invalid`] for an even kernel size, a sigma that is not positive, and images that are not `[N, C, H, W]` or
 /// smaller than half of the kernel; [`Error::WrongDType`] for types other than f32 and i32.
 ///
 /// ```
@@ -57,9 +58,9 @@ fn gaussian(images: &Tensor, size: usize, sigma: &Numbers) -> Result<Tensor> {
     distances.div(&sigma)?.square()?.neg()?.softmax(1)
 }
 
-/// Images blurred or sharpened: 0 gives the image blurred by the kernel `[[1, 1, 1], [1, 5, 1], [1, 1, 1]] / 13`, 1 the image
-/// itself, more a sharper one: `output = clamp(blurred + factor (images - blurred))`. The outermost pixels stay, and so do
-/// images of less than three rows or columns.
+/// Images blurred or sharpened: 0 gives the image blurred by the kernel `[[1, 1, 1], [1, 5, 1], [1, 1, 1]] / 13`, 1 the
+/// image itself, a larger factor a sharper one: `output = clamp(blurred + factor (images - blurred))`. The outermost
+/// pixels stay, and so do images of fewer than three rows or columns.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a negative factor, and for images that are not `[N, C, H, W]` of 1 or 3 channels;
@@ -98,8 +99,9 @@ pub fn adjust_sharpness(images: &Tensor, sharpness_factor: impl Into<Numbers>) -
     x.add(&change)?.clamp(Some(0.0), Some(255.0))?.to_dtype(images.dtype())
 }
 
-/// Images with noise by the normal distribution, from the device's random stream: `output = images + mean + sigma * noise`,
-/// between 0 and 1 where `clip` is set. For bytes mean and sigma count in 255ths, and noise is cut to whole numbers.
+/// Images with normally distributed noise from the device's random stream: `output = images + mean + sigma * noise`,
+/// between 0 and 1 where `clip` is set. For bytes, mean and sigma are multiplied by 255, and noise is cut to whole
+/// numbers.
 ///
 /// # Errors
 /// As [`gaussian_blur`]; [`Error::Invalid`] for a negative sigma.
@@ -127,7 +129,7 @@ pub fn gaussian_noise(
     add_noise(images, &noise, clip)
 }
 
-/// Images and noise in units of their range, together.
+/// Adds noise, in units of the images' range.
 pub(in crate::transforms) fn add_noise(images: &Tensor, noise: &Tensor, clip: bool) -> Result<Tensor> {
     let is_float = images.dtype().is_float();
     let noisy = match is_float {

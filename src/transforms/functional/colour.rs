@@ -1,13 +1,13 @@
 //! Colours changed pixel by pixel.
 //!
-//! Each of these is a program of one step. They have no gradient.
+//! Each function is a program of one step, without a gradient.
 
 use super::{Numbers, is_images};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::ColourStep;
 
-/// An error where images have neither one channel nor three.
+/// Rejects images with neither one channel nor three.
 pub(super) fn check_channels(op: &'static str, images: &Tensor) -> Result<()> {
     is_images(op, images)?;
     match images.shape()[1] {
@@ -16,7 +16,7 @@ pub(super) fn check_channels(op: &'static str, images: &Tensor) -> Result<()> {
     }
 }
 
-/// Images after one step, whose numbers are its own, or one for each image where there is a tensor of them.
+/// Images after one step, with its own numbers, or with one for each image where `numbers` has a tensor of them.
 pub(super) fn step(op: &'static str, images: &Tensor, step: ColourStep, numbers: &[&Numbers]) -> Result<Tensor> {
     is_images(op, images)?;
     let mut program = Tensor::from_slice(images.device(), &step.words(), &[1, 1, 4])?;
@@ -101,7 +101,7 @@ pub fn adjust_saturation(images: &Tensor, saturation_factor: impl Into<Numbers>)
     step(OP, images, ColourStep::Saturation(factor.all()), &[&factor])
 }
 
-/// Colours turned on the wheel of hues, by a part of a turn from -0.5 to 0.5. Images of one channel stay.
+/// Colours turned on the wheel of hues, by a share of a turn from -0.5 to 0.5. Images of one channel stay.
 ///
 /// # Errors
 /// As [`adjust_brightness`].
@@ -169,7 +169,7 @@ pub fn rgb_to_grayscale(images: &Tensor, num_output_channels: usize) -> Result<T
     }
 }
 
-/// The largest value less each value.
+/// The largest value minus each value.
 ///
 /// # Errors
 /// As [`adjust_brightness`], for any number of channels.
@@ -186,7 +186,7 @@ pub fn invert(images: &Tensor) -> Result<Tensor> {
     step("invert", images, ColourStep::Invert, &[])
 }
 
-/// The highest bits of each value, from 0 to 8 of them.
+/// The highest bits of each value, 0 to 8 of them.
 ///
 /// # Errors
 /// As [`adjust_brightness`], for any number of channels; [`Error::Invalid`] for another number of bits.
@@ -209,7 +209,7 @@ pub fn posterize(images: &Tensor, bits: impl Into<Numbers>) -> Result<Tensor> {
     step(OP, images, ColourStep::Posterize(bits.all()), &[&bits])
 }
 
-/// Values from a threshold on inverted.
+/// Images with values at or above a threshold inverted.
 ///
 /// # Errors
 /// As [`adjust_brightness`], for any number of channels; [`Error::Invalid`] for a threshold past the largest value.

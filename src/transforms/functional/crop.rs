@@ -7,7 +7,7 @@ use crate::number::nearest;
 use crate::ops::{Beyond, Filter, ImageMap, PadMode, Projective, Sampling};
 use crate::transforms::pixels;
 
-/// A part of an image. It may reach past the edges: there are zeros.
+/// A part of an image. Zeros fill it where it reaches past the edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// The first row.
@@ -38,7 +38,7 @@ impl Region {
     }
 }
 
-/// A region of each image: one for all, or one for each, of one size.
+/// A region of each image: one for all, or one for each, all of one size.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the regions' sizes differ, or there is neither one nor one for each image.
@@ -90,11 +90,11 @@ pub fn crop(images: &Tensor, regions: &[Region]) -> Result<Tensor> {
 #[track_caller]
 pub(in crate::transforms) fn crop_one(images: &Tensor, region: Region) -> Result<Tensor> {
     let [_, _, height, width] = is_images("crop", images)?;
-    // What lies on both sides of an edge: elements that are cut off count as less than none.
+    // The padding on both sides of an edge; elements that are cut off count as negative padding.
     let sides = |first: isize, size: usize, all: usize| [-first, first + size as isize - all as isize];
     let ([left, right], [top, bottom]) =
         (sides(region.left, region.width, width), sides(region.top, region.height, height));
-    // A region that is all outside touches no element: it is cut to one side first.
+    // A region entirely outside touches no element: it is cut to one side first.
     let within = |before: isize, size: usize, all: usize| before < size as isize && -before < all as isize;
     if within(left, region.width, width) && within(top, region.height, height) {
         return images.pad(&[left, right, top, bottom], PadMode::Constant(0.0));
@@ -108,7 +108,7 @@ pub(in crate::transforms) fn crop_one(images: &Tensor, region: Region) -> Result
         .reshape(&[n as isize, c as isize, region.height as isize, region.width as isize])
 }
 
-/// The middle of each image, `[height, width]`; zeros lie where an image is smaller.
+/// The middle of each image, `[height, width]`, with zeros round images that are smaller.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes than `[N, C, H, W]`.
@@ -128,16 +128,16 @@ pub fn center_crop(images: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     crop_one(images, Region::central([height, width], size))
 }
 
-/// What lies round an image that is padded.
+/// The content of an image's border.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PaddingMode {
-    /// A number, or one a channel.
+    /// A number, or one per channel.
     Constant(Vec<f32>),
     /// The nearest element.
     Edge,
-    /// The image in a mirror that stands on the outermost element: `c b | a b c | b a`.
+    /// The image mirrored at its outermost element: `c b | a b c | b a`.
     Reflect,
-    /// The image in a mirror that stands on the edge: `b a | a b c | c b`.
+    /// The image mirrored at its edge: `b a | a b c | c b`.
     Symmetric,
 }
 
@@ -150,8 +150,8 @@ impl Default for PaddingMode {
 /// Images with a border, whose widths are `[left, top, right, bottom]`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a reflected border is not smaller than the image, a symmetric one is larger, or fill values are
-/// neither one nor one a channel.
+/// [`Error::Invalid`] where a reflected border is not smaller than the image, a symmetric one is larger, or fill values
+/// are neither one nor one per channel.
 ///
 /// ```
 /// use wgrad::transforms::functional::{PaddingMode, pad};
@@ -172,7 +172,7 @@ pub fn pad(images: &Tensor, padding: [usize; 4], mode: &PaddingMode) -> Result<T
     match mode {
         PaddingMode::Constant(fill) if fill.len() == 1 => images.pad(&pads, PadMode::Constant(fill[0])),
         PaddingMode::Constant(fill) if fill.len() == channels => {
-            // Integers are cut to their type before they are added.
+            // Fill values are cut to the images' type before they are added.
             let values = Tensor::from_slice(images.device(), fill, &[1, channels, 1, 1])?.to_dtype(images.dtype())?;
             let inside = images.ones_like()?.pad(&pads, PadMode::Constant(0.0))?.gt_scalar(0.0)?;
             inside.where_(&images.pad(&pads, PadMode::Constant(0.0))?, &values)
@@ -211,7 +211,7 @@ pub fn horizontal_flip(images: &Tensor) -> Result<Tensor> {
     images.flip(3)
 }
 
-/// Images turned upside down, as in a mirror below them.
+/// Images mirrored from top to bottom.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes than `[N, C, H, W]`.

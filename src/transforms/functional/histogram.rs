@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::ColourStep;
 
-/// Each channel of each image stretched, so that its least value becomes 0 and its largest the largest there is. Channels of one
-/// value stay. No gradient.
+/// Each channel of each image stretched, so that its least value becomes 0 and its largest the largest possible one.
+/// Channels of one value stay. No gradient.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) for images that are not `[N, C, H, W]` of 1 or 3 channels;
@@ -26,8 +26,8 @@ pub fn autocontrast(images: &Tensor) -> Result<Tensor> {
     step(OP, images, ColourStep::Autocontrast, &[])
 }
 
-/// The values of each channel of each image replaced, so that all are about equally frequent, by the histogram of its bytes, as
-/// Pillow does; floats are rounded down to 256 levels. No gradient.
+/// Each channel of each image equalized by the histogram of its bytes, so that all values become about equally
+/// frequent, as in Pillow; floats are rounded down to 256 levels. No gradient.
 ///
 /// # Errors
 /// As [`autocontrast`], for any number of channels.

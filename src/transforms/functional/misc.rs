@@ -8,8 +8,8 @@ use crate::graph::Tensor;
 /// `output[n, c] = (images[n, c] - mean[c]) / std[c]`, with a mean and a deviation for each channel, or one for all.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are others than one or as many as channels, or a deviation is 0; [`Error::WrongDType`] for
-/// types other than f32.
+/// [`Error::Invalid`] where means or deviations are neither one nor one per channel, or a deviation is 0;
+/// [`Error::WrongDType`] for types other than f32.
 ///
 /// ```
 /// use wgrad::transforms::functional::normalize;
@@ -39,7 +39,8 @@ pub fn normalize(images: &Tensor, mean: &[f64], std: &[f64]) -> Result<Tensor> {
     images.sub(&by_channel(mean)?)?.div(&by_channel(std)?)
 }
 
-/// Images of another type: f32, or i32 for bytes. With `scale`, values from 0 to 1 become bytes, and bytes become such values.
+/// Images of another type: f32, or i32 for bytes. With `scale`, values from 0 to 1 become bytes and bytes values from 0
+/// to 1.
 ///
 /// # Errors
 /// [`Error::WrongDType`] for other types; [`Error::Invalid`] for images that are not `[N, C, H, W]`.
@@ -57,14 +58,14 @@ pub fn to_dtype(images: &Tensor, dtype: DType, scale: bool) -> Result<Tensor> {
     is_images(OP, images)?;
     match (images.dtype(), dtype) {
         (DType::I32, DType::F32) if scale => images.to_dtype(dtype)?.mul_scalar(1.0 / 255.0),
-        // 1 becomes 255, and so does what is less by up to a 256th.
+        // 1 becomes 255, and so do values that are less by up to a 256th.
         (DType::F32, DType::I32) if scale => images.mul_scalar(255.999)?.to_dtype(dtype),
         (_, DType::F32 | DType::I32) => images.to_dtype(dtype),
         (_, got) => Err(Error::WrongDType { op: OP, expected: "f32 or i32", got }),
     }
 }
 
-/// A rectangle of images: its top, left, height and width in pixels, each for all images or one for each.
+/// A rectangle of images, in pixels; each number is one for all images or one for each.
 #[derive(Clone, Debug)]
 pub struct Rectangle {
     /// First row.
@@ -78,7 +79,7 @@ pub struct Rectangle {
 }
 
 impl Rectangle {
-    /// Top, left, height and width of one for each image.
+    /// A rectangle for each image, from its top, left, height and width.
     pub(in crate::transforms) fn each(images: &Tensor, rectangles: &[[usize; 4]]) -> Result<Rectangle> {
         let numbers = |at: usize| {
             let numbers: Vec<f64> = rectangles.iter().map(|rectangle| rectangle[at] as f64).collect();
@@ -87,7 +88,7 @@ impl Rectangle {
         Ok(Rectangle { top: numbers(0)?, left: numbers(1)?, height: numbers(2)?, width: numbers(3)? })
     }
 
-    /// The pixels of images that lie in it, truth values `[N, 1, H, W]` or `[1, 1, H, W]`.
+    /// The pixels of images inside the rectangle, as truth values `[N, 1, H, W]` or `[1, 1, H, W]`.
     pub(in crate::transforms) fn mask(&self, op: &'static str, images: &Tensor) -> Result<Tensor> {
         let within = |dim: usize, start: &Numbers, length: &Numbers| {
             let places: Vec<f64> = (0..images.shape()[dim]).map(|place| place as f64).collect();
@@ -102,7 +103,8 @@ impl Rectangle {
     }
 }
 
-/// Images whose pixels in a rectangle are those of `value`: `[N, C, H, W]`, or of 1 where it is the same for all.
+/// Images with the pixels of a rectangle replaced by `value`: `[N, C, H, W]`, or 1 in dimensions along which it does
+/// not vary.
 ///
 /// # Errors
 /// [`Error::Invalid`] for images that are not `[N, C, H, W]`; [`Error::Broadcast`] where the value does not fit them.

@@ -1,4 +1,4 @@
-//! Numbers that transforms are told.
+//! Numbers as arguments of transforms.
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -19,9 +19,10 @@ use std::ops::RangeInclusive;
 /// ```
 #[derive(Clone, Debug)]
 pub enum Numbers {
-    /// For all.
+    /// One for all.
     All(f64),
-    /// `[N]`. They are not looked at, since that would wait for the device: what is out of range gives pixels without meaning.
+    /// One for each, `[N]`. They are not checked, since that would wait for the device; numbers out of range give
+    /// meaningless pixels.
     Each(Tensor),
 }
 
@@ -38,7 +39,7 @@ impl From<&Tensor> for Numbers {
 }
 
 impl Numbers {
-    /// An error where the number for all is out of range.
+    /// Rejects a number for all that is out of range.
     pub(super) fn check(&self, op: &'static str, name: &str, range: RangeInclusive<f64>) -> Result<()> {
         match self {
             Numbers::All(number) if !range.contains(number) => {
@@ -59,7 +60,7 @@ impl Numbers {
         }
     }
 
-    /// Them beside images, `[N, 1, 1, 1]` or `[1, 1, 1, 1]`.
+    /// The numbers in a shape that broadcasts with images, `[N, 1, 1, 1]` or `[1, 1, 1, 1]`.
     pub(super) fn column(&self, op: &'static str, images: &Tensor) -> Result<Tensor> {
         match self {
             Numbers::All(_) => Tensor::full(images.device(), &[1, 1, 1, 1], self.all()),

@@ -1,4 +1,4 @@
-//! Other sizes.
+//! Images in other sizes.
 
 use super::{Region, crop_one, each, is_images};
 use crate::error::{Error, Result};
@@ -7,18 +7,18 @@ use crate::ops::{Beyond, Filter, ImageMap, InterpolateMode, InterpolateOptions, 
 use crate::options::options;
 use crate::transforms::pixels;
 
-/// How elements between elements are made.
+/// Interpolation between elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InterpolationMode {
-    /// The nearest; where images are resized, the one at `floor(position)` with positions counted from edges, as in
+    /// The nearest; in resizing, the one at `floor(position)` with positions counted from edges, as in
     /// [`InterpolateMode::Nearest`].
     Nearest,
     /// The one whose centre is nearest.
     NearestExact,
-    /// A straight line between two neighbours a dimension.
+    /// A straight line between two neighbours per dimension.
     #[default]
     Bilinear,
-    /// Cubic convolution over four neighbours a dimension.
+    /// Cubic convolution over four neighbours per dimension.
     Bicubic,
 }
 
@@ -61,10 +61,10 @@ impl From<[usize; 2]> for ImageSize {
 }
 
 impl ImageSize {
-    /// Height and width of what becomes of an image, by torchvision's rules; `max_size` bounds the longer side.
+    /// Height and width of a resized image, by torchvision's rules; `max_size` bounds the longer side.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a size is 0, where `max_size` is not above the shorter side, or given with another rule.
+    /// [`Error::Invalid`] where a size is 0, or `max_size` is not above the shorter side or is given with another rule.
     pub fn of(self, [height, width]: [usize; 2], max_size: Option<usize>) -> Result<[usize; 2]> {
         const OP: &str = "resize";
         let (short, long) = (height.min(width), height.max(width));
@@ -99,9 +99,9 @@ options! {
     /// The options of [`resize`] and [`resized_crop`], with torchvision's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     ResizeOptions {
-        /// Elements between elements.
+        /// Interpolation between elements.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// The most that the longer side may have, where the shorter is given.
+        /// Upper bound of the longer side, where the shorter is given.
         max_size: Option<usize> = None,
         /// Widens the filter as the image shrinks; for bilinear and bicubic.
         antialias: bool = true,
@@ -148,12 +148,13 @@ pub fn resize(images: &Tensor, size: impl Into<ImageSize>, options: &ResizeOptio
         let options = InterpolateOptions::default().size(size).mode(mode).antialias(antialias);
         pixels::rounded(&pixels::as_floats(images)?.interpolate(&options)?, images.dtype(), overshoots)
     };
-    // Where it may overshoot, bytes are rows and then columns, cut to bytes in between, as PyTorch has it.
+    // A filter that may overshoot resizes bytes in rows and then in columns, and cuts them to bytes in between, as in
+    // PyTorch.
     let images = if overshoots && !images.dtype().is_float() { to(images, [height, size[1]])? } else { images.clone() };
     to(&images, size)
 }
 
-/// A region of each image in a size: one region for all images, or one for each.
+/// A region of each image, resized: one region for all images, or one for each.
 ///
 /// # Errors
 /// As [`crop`](super::crop) and [`resize`]; [`Error::Invalid`] where there is neither one region nor one for each image.
@@ -197,7 +198,7 @@ pub fn resized_crop(
 }
 
 impl Region {
-    /// The map from an output of a size to the region in an image of another.
+    /// The map from an output of size `size` to the region in an image of size `source`.
     fn map(&self, source: [usize; 2], size: [usize; 2], channels: usize, options: &ResizeOptions) -> ImageMap {
         let region = [self.height as f64, self.width as f64];
         let scale = [region[1] / size[1] as f64, region[0] / size[0] as f64];
@@ -205,7 +206,7 @@ impl Region {
         let [height, width] = source.map(|size| size as f64);
         let window = [canvas[0].max(0.0), canvas[1].max(0.0), canvas[2].min(width), canvas[3].min(height)];
         let smooth = options.antialias && !options.interpolation.is_nearest();
-        // Positions of the plain nearest mode are those of an element's edge.
+        // The plain nearest mode takes the positions of an element's edge.
         let edge = if options.interpolation == InterpolationMode::Nearest { 0.5 } else { 0.0 };
         ImageMap {
             size: [size[1] as f64, size[0] as f64],
@@ -221,8 +222,8 @@ impl Region {
     }
 }
 
-/// How much wider a filter is where this many elements become one. It reaches 120 to each side at most, since an invocation's
-/// loops must end after 65,535 turns.
+/// The factor by which a filter widens where this many elements become one. The filter reaches 120 elements to each
+/// side at most, since an invocation's loops must end after 65,535 turns.
 pub(in crate::transforms) fn widened(scale: f64) -> f64 {
     scale.clamp(1.0, 60.0)
 }

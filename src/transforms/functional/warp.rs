@@ -1,4 +1,4 @@
-//! Images turned, leaned and bent.
+//! Images turned, sheared and bent.
 
 use super::{InterpolationMode, each, is_images};
 use crate::error::{Error, Result};
@@ -12,31 +12,31 @@ options! {
     /// The options of [`affine`], [`perspective`] and [`elastic`], with torchvision's names.
     #[derive(Clone, Debug, PartialEq)]
     WarpOptions {
-        /// Elements between elements: nearest or bilinear. torchvision's default is bilinear for `perspective` and `elastic`
-        /// and nearest for the others.
+        /// Interpolation between elements: nearest or bilinear. torchvision's default is bilinear for `perspective` and
+        /// `elastic` and nearest for the others.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// What lies past the edges: one number, or one a channel. Zeros where left out, as with a 0; a given number is blended
-        /// by the square of what is missing at an edge, as torchvision does.
+        /// Values past the edges: one number, or one per channel. Zeros if left out, as with a 0; a given number is
+        /// blended by the square of the weight that is missing at an edge, as in torchvision.
         fill: Option<Vec<f32>> = None,
-        /// What stays where it is, `[x, y]`; the middle where left out. For `affine` alone.
+        /// The fixed point, `[x, y]`; the middle if left out. For `affine` alone.
         center: Option<[f64; 2]> = None,
     }
 
     /// The options of [`rotate`], with torchvision's names.
     #[derive(Clone, Debug, PartialEq)]
     RotateOptions {
-        /// Elements between elements: nearest or bilinear.
+        /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Nearest,
         /// Makes room for all corners.
         expand: bool = false,
-        /// What stays where it is, `[x, y]`; the middle where left out.
+        /// The fixed point, `[x, y]`; the middle if left out.
         center: Option<[f64; 2]> = None,
         /// As [`WarpOptions::fill`].
         fill: Option<Vec<f32>> = None,
     }
 }
 
-/// Images through a map each.
+/// Images sampled through a map each.
 #[track_caller]
 fn warp(
     op: &'static str,
@@ -83,8 +83,8 @@ pub(in crate::transforms) fn spread(op: &'static str, fill: &[f32], channels: us
     }
 }
 
-/// Images turned against the clock by angles in degrees: one for all, or one for each. With `expand` and several angles, smaller
-/// results lie in the upper left corner of zeros.
+/// Images turned anticlockwise by angles in degrees: one for all, or one for each. With `expand` and several angles,
+/// smaller results lie in the upper left corner, with zeros round them.
 ///
 /// # Errors
 /// [`Error::Invalid`] for modes other than nearest and bilinear, and where angles or fill values are too few or too many.
@@ -106,7 +106,7 @@ pub fn rotate(images: &Tensor, angles: &[f64], options: &RotateOptions) -> Resul
     warp(OP, images, maps, options.interpolation, options.fill.as_deref())
 }
 
-/// Images turned, scaled, leaned and moved, by numbers for all or for each.
+/// Images turned, scaled, sheared and moved, by numbers for all or for each.
 ///
 /// # Errors
 /// As [`rotate`]; [`Error::Invalid`] where a scale is not positive.
@@ -133,7 +133,8 @@ pub fn affine(images: &Tensor, numbers: &[AffineNumbers], options: &WarpOptions)
     warp(OP, images, maps, options.interpolation, options.fill.as_deref())
 }
 
-/// Images leaned such that what is at the corners `start` comes to lie at `end`: pairs of them for all images, or for each.
+/// Images in another perspective, where the content at the corners `start` comes to lie at `end`: a pair of them for
+/// all images, or one for each.
 ///
 /// # Errors
 /// As [`rotate`]; [`Error::Invalid`] where three corners lie in a line.
@@ -157,8 +158,8 @@ pub fn perspective(images: &Tensor, corners: &[(Corners, Corners)], options: &Wa
     warp(OP, images, maps, options.interpolation, options.fill.as_deref())
 }
 
-/// Images whose element `(x, y)` is what was at `(x, y)` plus a displacement: `[1, H, W, 2]` for all, or `[N, H, W, 2]`, in halves of
-/// the width and the height. Gradients flow to the displacement too.
+/// Images whose element `(x, y)` comes from `(x, y)` plus a displacement: `[1, H, W, 2]` for all, or `[N, H, W, 2]`, in
+/// halves of the width and the height. Gradients flow to the displacement too.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes, and for modes other than nearest and bilinear; as [`Tensor::grid_sample`].

@@ -1,5 +1,5 @@
-//! Images in the host's memory in other sizes, for [`Dataset::map`](crate::data::Dataset::map): what has to happen before images
-//! are batched.
+//! Images in the host's memory resized and cut, for [`Dataset::map`](crate::data::Dataset::map), before they are
+//! batched.
 
 mod sample;
 
@@ -45,10 +45,10 @@ impl Image {
         Image::new([channels, rows, columns], pixels)
     }
 
-    /// A region of the image; `fill` lies past the edges: one number, or one a channel.
+    /// A region of the image; `fill` lies past the edges: one number, or one per channel.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where fill values are neither one nor one a channel.
+    /// [`Error::Invalid`] where fill values are neither one nor one per channel.
     ///
     /// ```
     /// use wgrad::data::Image;
@@ -65,7 +65,7 @@ impl Image {
         }
         let Region { top, left, height: rows, width: columns } = region;
         let mut pixels = Vec::with_capacity(channels * rows * columns);
-        // The columns of the image that the region has, and the first column of the region that has one.
+        // The image's columns inside the region, and the region's first column inside the image.
         let first = left.max(0);
         let count = nearest::<usize>((left + columns as isize).min(width as isize) - first);
         let (from, to) = (nearest::<usize>(first), nearest::<usize>(first - left));
@@ -84,10 +84,10 @@ impl Image {
         Image::new([channels, rows, columns], pixels)
     }
 
-    /// The middle of the image, `[height, width]`; zeros lie where it is smaller.
+    /// The middle of the image, `[height, width]`, with zeros round an image that is smaller.
     ///
     /// # Errors
-    /// None that its arguments can bring about.
+    /// None that its arguments can cause.
     pub fn center_crop(&self, size: [usize; 2]) -> Result<Image> {
         let [_, height, width] = self.shape();
         self.crop(Region::central([height, width], size), &[0])
@@ -122,7 +122,7 @@ impl Image {
     }
 }
 
-/// The size of an image that fits another, and the region of it that has that size.
+/// An image's size once it fits `size`, and the region of it that has `size`.
 fn fitted(own: [usize; 2], size: [usize; 2]) -> Result<([usize; 2], Region)> {
     if own.contains(&0) || size.contains(&0) {
         return Err(Error::invalid("letterbox", format!("an image of {own:?} in one of {size:?}")));
@@ -136,7 +136,7 @@ fn byte(value: f32) -> u8 {
     nearest(nearest::<usize>(value.round_ties_even()))
 }
 
-/// Each row of a plane made of taps.
+/// Applies taps along each row of a plane.
 fn along_rows(plane: &[u8], width: usize, taps: &Taps) -> Vec<u8> {
     let columns: Vec<Vec<(usize, f32)>> = (0..taps.rows()).map(|at| taps.row(at).collect()).collect();
     let of_row = |row: &[u8], taps: &[(usize, f32)]| {
@@ -145,7 +145,7 @@ fn along_rows(plane: &[u8], width: usize, taps: &Taps) -> Vec<u8> {
     plane.chunks_exact(width).flat_map(|row| columns.iter().map(move |taps| of_row(row, taps))).collect()
 }
 
-/// Rows of a plane made of taps.
+/// Applies taps along the columns of a plane.
 fn along_columns(plane: &[u8], width: usize, taps: &Taps) -> Vec<u8> {
     let mut made = Vec::with_capacity(taps.rows() * width);
     let mut sums = vec![0.0f32; width];

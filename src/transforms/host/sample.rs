@@ -1,4 +1,4 @@
-//! Samples in other sizes: images and what goes along with them.
+//! Samples in other sizes: images and their targets.
 
 use super::fitted;
 use crate::data::{BoundingBox, Image, Sample};
@@ -9,9 +9,9 @@ use crate::transforms::Views;
 use crate::transforms::functional::{ImageSize, InterpolationMode, Region, ResizeOptions};
 use crate::transforms::targets::moved;
 
-/// What a sample's image is to be taken for, as far as it has places in the image.
+/// A sample's target, as far as it has places in the image.
 pub trait Target: Clone {
-    /// What becomes of it where an image, of a height and a width, comes to have others.
+    /// The target of an image that goes from one height and width to another.
     ///
     /// # Errors
     /// The target's own.
@@ -20,7 +20,7 @@ pub trait Target: Clone {
         Ok(self)
     }
 
-    /// What becomes of it in a region of an image.
+    /// The target of a region of an image.
     ///
     /// # Errors
     /// The target's own.
@@ -51,7 +51,7 @@ impl Target for i32 {
     }
 }
 
-/// A mask, whose elements are taken from the nearest; zeros lie past its edges.
+/// A mask, resized by its nearest elements; zeros lie past its edges.
 impl Target for Image {
     fn resized(self, _: [usize; 2], to: [usize; 2]) -> Result<Image> {
         self.resize(to, &ResizeOptions::default().interpolation(InterpolationMode::NearestExact))
@@ -76,7 +76,7 @@ impl Target for Image {
     }
 }
 
-/// Boxes, cut to the image. Those that nothing is left of stay, of no size.
+/// Boxes, cut to the image. Boxes that lie outside stay, with no size.
 impl Target for Vec<BoundingBox> {
     fn resized(self, from: [usize; 2], to: [usize; 2]) -> Result<Vec<BoundingBox>> {
         let scale = [to[1] as f64 / from[1] as f64, to[0] as f64 / from[0] as f64];
@@ -98,7 +98,7 @@ fn moved_by(boxes: &[BoundingBox], map: &Projective, size: [usize; 2]) -> Vec<Bo
 }
 
 impl<T: Target> Sample<T> {
-    /// The image in another size, and its target.
+    /// The image in another size, with its target.
     ///
     /// # Errors
     /// As [`Image::resize`].
@@ -118,7 +118,7 @@ impl<T: Target> Sample<T> {
         Ok(Sample { image, target: self.target.resized([height, width], [rows, columns])? })
     }
 
-    /// A region of the image, and what of the target lies there.
+    /// A region of the image, with its target.
     ///
     /// # Errors
     /// As [`Image::crop`].
@@ -126,7 +126,7 @@ impl<T: Target> Sample<T> {
         Ok(Sample { image: self.image.crop(region, fill)?, target: self.target.cut(region)? })
     }
 
-    /// The middle of the image, `[height, width]`; zeros lie where it is smaller.
+    /// The middle of the image, `[height, width]`, with zeros round an image that is smaller.
     ///
     /// # Errors
     /// As [`Image::crop`].

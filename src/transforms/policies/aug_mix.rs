@@ -11,7 +11,7 @@ use crate::transforms::functional::InterpolationMode;
 use crate::transforms::{Draws, Stream, Transform, Views};
 use rand_distr::{Distribution, Gamma};
 
-/// Those without brightness, saturation, contrast and sharpness come first.
+/// The operations without brightness, saturation, contrast and sharpness come first.
 const OPERATIONS: [Operation; 13] = [
     ShearX,
     ShearY,
@@ -31,32 +31,32 @@ const OPERATIONS: [Operation; 13] = [
 /// Steps from the weakest to the strongest.
 const BINS: usize = 10;
 
-/// The longest chain, where its length is random.
+/// The longest chain of random length.
 const DEPTH: usize = 3;
 
 options! {
     /// Options of [`AugMix`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     AugMixOptions {
-        /// How strong operations may be, from 1 to 10.
+        /// Largest strength of operations, from 1 to 10.
         severity: usize = 3,
-        /// Chains.
+        /// Number of chains.
         mixture_width: usize = 3,
-        /// Operations of a chain; from 1 to 3 at random where left out.
+        /// Operations per chain; from 1 to 3 at random if left out.
         chain_depth: Option<usize> = None,
         /// The shape of the distributions of the shares.
         alpha: f64 = 1.0,
-        /// Takes brightness, saturation, contrast and sharpness too.
+        /// Also takes brightness, saturation, contrast and sharpness.
         all_ops: bool = true,
-        /// Elements between elements, where pixels are moved.
+        /// Interpolation of moved pixels.
         interpolation: InterpolationMode = InterpolationMode::Bilinear,
-        /// What lies past the edges then: one number, or one a channel. Zeros where left out.
+        /// Values past the edges of moved images: one number, or one per channel. Zeros if left out.
         fill: Option<Vec<f32>> = None,
     }
 }
 
-/// Each image mixed with what chains of operations of its own make of it, by Hendrycks et al., "AugMix: A Simple Data Processing
-/// Method to Improve Robustness and Uncertainty", 2019: `m x + (1 - m) sum over i of w[i] chain[i](x)`.
+/// Each image mixed with the results of its own chains of operations, by Hendrycks et al., "AugMix: A Simple Data
+/// Processing Method to Improve Robustness and Uncertainty", 2019: `m x + (1 - m) sum over i of w[i] chain[i](x)`.
 ///
 /// `m` is drawn from `Beta(alpha, alpha)` and `w` from `Dirichlet(alpha, .., alpha)`.
 ///
@@ -76,18 +76,18 @@ pub struct AugMix {
     moves: Moves,
 }
 
-/// What becomes of an image: its own share, and a share and the operations of each chain.
+/// The mixture of an image: its own share, and a share and the operations of each chain.
 struct Mixture {
     own: f64,
     chains: Vec<(f64, Vec<Applied>)>,
 }
 
 impl AugMix {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a severity that is not between 1 and 10, and where there are no chains, chains have no operations, or
-    /// `alpha` is not positive.
+    /// [`Error::Invalid`] for a severity that is not between 1 and 10, no chains, chains without operations, and an
+    /// `alpha` that is not positive.
     pub fn new(options: AugMixOptions) -> Result<AugMix> {
         const OP: &str = "AugMix";
         let AugMixOptions { severity, mixture_width, chain_depth, alpha, interpolation, fill, .. } = options.clone();
@@ -102,11 +102,11 @@ impl AugMix {
         Ok(AugMix { options, gamma, moves: Moves { interpolation, fill } })
     }
 
-    /// Shares of so many that add up to 1, by the distribution of Dirichlet.
+    /// `count` shares that add up to 1, by the Dirichlet distribution.
     fn shares(&self, image: &mut Stream, count: usize) -> Vec<f64> {
         let parts: Vec<f64> = (0..count).map(|_| self.gamma.sample(image)).collect();
         let sum: f64 = parts.iter().sum();
-        // Of a tiny alpha all may be 0.
+        // With a tiny alpha all may be 0.
         parts.iter().map(|part| if sum > 0.0 { part / sum } else { 1.0 / count as f64 }).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Policies that were learned.
+//! Learned policies.
 
 use super::operation::Operation::{self, *};
 use super::operation::{Applied, Moves, carry_out};
@@ -8,7 +8,7 @@ use crate::options::options;
 use crate::transforms::functional::InterpolationMode;
 use crate::transforms::{Draws, Stream, Transform, Views};
 
-/// An operation, its probability, and its strength as a step of ten.
+/// An operation, its probability, and its strength as one of ten steps.
 type Part = (Operation, f64, usize);
 
 /// Steps from the weakest to the strongest.
@@ -22,7 +22,7 @@ pub enum AutoAugmentPolicy {
     ImageNet,
     /// CIFAR-10.
     Cifar10,
-    /// SVHN, numbers of houses.
+    /// SVHN, house numbers.
     Svhn,
 }
 
@@ -32,9 +32,9 @@ options! {
     AutoAugmentOptions {
         /// The policy.
         policy: AutoAugmentPolicy = AutoAugmentPolicy::ImageNet,
-        /// Elements between elements, where pixels are moved.
+        /// Interpolation of moved pixels.
         interpolation: InterpolationMode = InterpolationMode::Nearest,
-        /// What lies past the edges then: one number, or one a channel. Zeros where left out.
+        /// Values past the edges of moved images: one number, or one per channel. Zeros if left out.
         fill: Option<Vec<f32>> = None,
     }
 }
@@ -58,7 +58,7 @@ pub struct AutoAugment {
 }
 
 impl AutoAugment {
-    /// By options.
+    /// From options.
     pub fn new(options: AutoAugmentOptions) -> AutoAugment {
         let AutoAugmentOptions { policy, interpolation, fill } = options;
         let pairs = match policy {

@@ -1,4 +1,5 @@
-//! Policies: each image goes through operations of its own, drawn from a list. They are of images alone, as torchvision's are.
+//! Policies: each image goes through operations of its own, drawn from a list. They change images alone, as in
+//! torchvision.
 
 mod aug_mix;
 mod auto_augment;

@@ -1,4 +1,4 @@
-//! What a policy may do to an image, and how a batch goes through it.
+//! The operations of policies, and their application to a batch.
 
 use crate::dtype::DType;
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub(super) enum Operation {
 
 use Operation::*;
 
-/// How pixels are moved: where between elements they are taken from, and what lies past the edges.
+/// The sampling of moved pixels: interpolation, and values past the edges.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Moves {
     pub interpolation: InterpolationMode,
@@ -56,13 +56,13 @@ impl Operation {
         match self {
             TranslateX => Some(AffineNumbers { translate: [magnitude.trunc(), 0.0], ..still }),
             TranslateY => Some(AffineNumbers { translate: [0.0, magnitude.trunc()], ..still }),
-            // Against the clock, as torchvision's rotate turns.
+            // Anticlockwise, as torchvision's rotate turns.
             Rotate => Some(AffineNumbers { angle: -magnitude, ..still }),
             _ => None,
         }
     }
 
-    /// The step that changes colours so.
+    /// The colour step of the operation.
     fn step(self, magnitude: f64, dtype: DType) -> Option<ColourStep> {
         let number = |number: f64| nearest::<f32>(number);
         let bound = if dtype.is_float() { 1.0 } else { 255.0 };
@@ -80,11 +80,12 @@ impl Operation {
     }
 }
 
-/// An operation and how strong it is.
+/// An operation and its strength.
 pub(super) type Applied = (Operation, f64);
 
-/// Takes each image of a batch through an operation of its own. Images with like operations go together, so the launches are
-/// bounded by the kinds of operations and not by the images. Each time pixels are sampled, whichever images are moved.
+/// Takes each image of a batch through an operation of its own. Images with like operations go together, so the
+/// launches are bounded by the kinds of operations and not by the images. Pixels are sampled each time, whichever
+/// images are moved.
 pub(super) fn carry_out(views: &mut Views, operations: &[Applied], moves: &Moves) -> Result<()> {
     views.sample()?;
     let fill = moves.fill.as_ref().map(|fill| spread("fill", fill, views.channels())).transpose()?;

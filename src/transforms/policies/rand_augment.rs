@@ -1,4 +1,4 @@
-//! Operations drawn evenly.
+//! Evenly drawn operations.
 
 use super::operation::{Applied, Moves, carry_out};
 use super::space::{OPERATIONS, USUAL, WIDE};
@@ -11,15 +11,15 @@ options! {
     /// Options of [`RandAugment`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandAugmentOptions {
-        /// Operations an image goes through.
+        /// Operations per image.
         num_ops: usize = 2,
-        /// How strong they are: a step below `num_magnitude_bins`.
+        /// Their strength: a step below `num_magnitude_bins`.
         magnitude: usize = 9,
         /// Steps from the weakest to the strongest.
         num_magnitude_bins: usize = 31,
-        /// Elements between elements, where pixels are moved.
+        /// Interpolation of moved pixels.
         interpolation: InterpolationMode = InterpolationMode::Nearest,
-        /// What lies past the edges then: one number, or one a channel. Zeros where left out.
+        /// Values past the edges of moved images: one number, or one per channel. Zeros if left out.
         fill: Option<Vec<f32>> = None,
     }
 
@@ -38,8 +38,8 @@ options! {
 /// Each image through some operations of its own, all of one strength, by Cubuk et al., "RandAugment: Practical automated data
 /// augmentation with a reduced search space", 2019.
 ///
-/// An operation is one of 14, as likely as any other: shears, translations, rotation, brightness, saturation, contrast, sharpness,
-/// posterize, solarize, autocontrast, equalize, and none.
+/// An operation is one of 14, each equally likely: shears, translations, rotation, brightness, saturation, contrast,
+/// sharpness, posterize, solarize, autocontrast, equalize, and none.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandAugment, RandAugmentOptions, Transform, Views};
@@ -58,7 +58,7 @@ pub struct RandAugment {
 }
 
 impl RandAugment {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the magnitude is not below the number of steps.
@@ -90,7 +90,8 @@ impl Transform for RandAugment {
 }
 
 /// Each image through one operation of its own, of any strength, by Müller and Hutter, "TrivialAugment: Tuning-free Yet
-/// State-of-the-Art Data Augmentation", 2021. Operations are those of [`RandAugment`], up to stronger ones.
+/// State-of-the-Art Data Augmentation", 2021. The operations are those of [`RandAugment`], over wider ranges of
+/// strength.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, Transform, TrivialAugmentWide, TrivialAugmentWideOptions, Views};
@@ -108,7 +109,7 @@ pub struct TrivialAugmentWide {
 }
 
 impl TrivialAugmentWide {
-    /// By options.
+    /// From options.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are no steps.
@@ -159,7 +160,8 @@ mod tests {
         assert!(applied.iter().filter(|one| one.0 == Solarize).all(|one| one.1 == 0.7));
     }
 
-    /// Steps are drawn evenly: magnitudes are even between the largest in both directions, of a little more than usual spread.
+    /// Steps are drawn evenly: magnitudes are even between the largest in both directions, with a slightly larger
+    /// spread than usual.
     #[test]
     fn trivial_augment_draws_any_strength() {
         let augment = TrivialAugmentWide::new(TrivialAugmentWideOptions::default()).unwrap();

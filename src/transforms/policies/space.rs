@@ -1,21 +1,21 @@
-//! How strong operations are, in steps from the weakest to the strongest.
+//! Strengths of operations, in steps from the weakest to the strongest.
 
 use super::operation::Applied;
 use super::operation::Operation::{self, *};
 use crate::transforms::Stream;
 
-/// A number of steps evenly from one magnitude to another.
+/// A range of magnitudes, in even steps.
 #[derive(Clone, Copy, Debug)]
 enum Magnitude {
-    /// Has none.
+    /// No magnitude.
     None,
-    /// Between two.
+    /// Between two numbers.
     Between(f64, f64),
-    /// From 0 to a part of the width.
+    /// From 0 to a share of the width.
     OfWidth(f64),
-    /// From 0 to a part of the height.
+    /// From 0 to a share of the height.
     OfHeight(f64),
-    /// Bits, from so many down to so many less.
+    /// Bits, from the first number down by the second.
     Bits(f64, f64),
 }
 
@@ -24,12 +24,12 @@ use Magnitude::*;
 /// Operations and their magnitudes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Space {
-    /// Of shears, translations and rotation, and of changes of colour.
+    /// Largest magnitudes of shears, translations and rotation, and of changes of colour.
     shear: f64,
     translate: Translate,
     rotate: f64,
     enhance: f64,
-    /// From so many bits down, by so many.
+    /// Bits, from the first number down by the second.
     posterize: [f64; 2],
 }
 

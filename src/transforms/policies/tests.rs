@@ -1,4 +1,4 @@
-//! Policies against torchvision's tables, and operations against what it makes of an image.
+//! Policies against torchvision's tables, and operations against its results for an image.
 
 use super::auto_augment::{CIFAR10, IMAGENET, SVHN};
 use super::operation::Operation::{self, *};
@@ -75,7 +75,7 @@ fn pairs_are_torchvisions() {
     }
 }
 
-/// All of the cases go through at once, as images of one batch: those with the same interpolation, of bytes and of floats.
+/// Runs all cases with the same interpolation at once, as images of one batch, for bytes and for floats.
 #[test]
 fn operations_are_torchvisions() {
     let golden = golden();

@@ -1,7 +1,7 @@
 //! Pictures that a set holds more than once.
 //!
-//! Differences between neighbours in small thumbnails are a hash that scaling and recompressing hardly change (Krawetz's
-//! dHash). Two pictures whose hashes differ in a few bits are compared as thumbnails.
+//! The signs of differences between neighbours in small thumbnails are a hash that scaling and recompressing hardly
+//! change (Krawetz's dHash). Pictures with hashes that differ in a few bits are then compared by their thumbnails.
 
 use super::look::{Facts, Looked, SIDE};
 use serde::Serialize;
@@ -11,22 +11,22 @@ use std::collections::BTreeMap;
 const MOST_BITS: u32 = 12;
 /// The mean difference of thumbnails, in bytes of 256, below which pictures are nearly identical.
 const MOST_DIFFERENCE: f64 = 3.0;
-/// A difference between neighbours below which it is noise of the compression.
+/// A difference between neighbours up to which it is noise of the compression.
 const NOISE: u8 = 2;
 
-/// Pictures that are one and the same, or nearly.
+/// Identical or nearly identical pictures.
 #[derive(Debug, Serialize)]
 pub struct Group {
-    /// Pixel by pixel.
+    /// Identical pixel by pixel.
     pub identical: bool,
     pub pictures: Vec<String>,
-    /// They are in several parts, so that a validation on them measures memory.
+    /// The pictures are in several parts, so that a validation on them measures memory.
     pub across_parts: bool,
-    /// They have several classes, of which all but one are wrong.
+    /// The pictures have several classes, of which all but one are wrong.
     pub across_classes: bool,
 }
 
-/// Groups of identical pictures, and then of nearly identical ones of those that are left.
+/// Groups of identical pictures, then groups of nearly identical ones among the rest.
 pub fn find(looked: &[Looked]) -> Vec<Group> {
     let readable = looked.iter().filter_map(|picture| Some((picture, picture.facts.as_ref().ok()?)));
     let mut by_hash = BTreeMap::<u64, Vec<(&Looked, &Facts)>>::new();
@@ -34,7 +34,7 @@ pub fn find(looked: &[Looked]) -> Vec<Group> {
         by_hash.entry(facts.hash).or_default().push((picture, facts));
     }
     let mut first: Vec<(&Looked, &Facts)> = by_hash.values().map(|group| group[0]).collect();
-    // In the order of the set, and not in that of hashes.
+    // In the order of the set, not of hashes.
     first.sort_by_key(|(picture, _)| (picture.part, picture.index));
     let mut groups: Vec<Group> =
         by_hash.into_values().filter(|group| group.len() > 1).map(|group| Group::of(true, &group)).collect();
@@ -55,7 +55,7 @@ impl Group {
     }
 }
 
-/// Groups of pictures that are nearly identical to the first of the group.
+/// Groups of pictures nearly identical to the first of the group.
 fn alike<'a>(pictures: &[(&'a Looked, &'a Facts)]) -> Vec<Vec<(&'a Looked, &'a Facts)>> {
     let hashes: Vec<[u64; 4]> = pictures.iter().map(|(_, facts)| difference_hash(facts)).collect();
     let mut is_taken = vec![false; pictures.len()];
@@ -76,7 +76,7 @@ fn alike<'a>(pictures: &[(&'a Looked, &'a Facts)]) -> Vec<Vec<(&'a Looked, &'a F
     groups
 }
 
-/// A bit for each place of 16 x 16: set where it is brighter than its neighbour on the right.
+/// A bit for each place of 16 x 16: set where it is brighter than its right neighbour.
 fn difference_hash(facts: &Facts) -> [u64; 4] {
     let plane = SIDE * (SIDE + 1);
     let grey = |at: usize| {
@@ -100,7 +100,7 @@ fn are_near(left: &[u64; 4], right: &[u64; 4]) -> bool {
     })
 }
 
-/// The mean difference of two thumbnails of as many channels.
+/// The mean difference of two thumbnails with equally many channels.
 fn difference(left: &Facts, right: &Facts) -> Option<f64> {
     if left.thumbnail.len() != right.thumbnail.len() {
         return None;

@@ -1,4 +1,4 @@
-//! A look at every picture of a set, by threads.
+//! A look at every picture of a set, by several threads.
 
 use crate::collection::{Collection, Part};
 use crate::context::Context;
@@ -9,22 +9,22 @@ use std::thread::available_parallelism;
 use wgrad::Result;
 use wgrad::data::{DataLoader, DataLoaderOptions, Dataset, Image, ImageHeader, SequentialSampler};
 
-/// Height and width that pictures are shrunk to for comparing them, with one column more for differences.
+/// Height and width of thumbnails for comparing pictures, with one more column for differences.
 pub const SIDE: usize = 16;
 
-/// A picture as far as it matters here.
+/// The facts about a picture that matter here.
 pub struct Facts {
     pub size: [usize; 2],
-    /// As the file has them, whatever it is read as.
+    /// Channels in the file, whatever it is read as.
     pub channels: usize,
     pub has_alpha: bool,
     /// Of shape and pixels.
     pub hash: u64,
-    /// `[C, 16, 17]`, channel by channel.
+    /// The thumbnail, `[C, 16, 17]`, channel by channel.
     pub thumbnail: Vec<u8>,
 }
 
-/// A picture that was looked at, or the error that it is.
+/// A picture's facts, or the error of reading it.
 pub struct Looked {
     pub part: &'static str,
     pub index: usize,
@@ -65,7 +65,7 @@ pub fn look(collection: &Collection, context: &Context) -> Outcome<Vec<Looked>> 
     Ok(looked)
 }
 
-/// A set of facts about pictures; those that can't be read are no errors of the set.
+/// A set of facts about pictures; unreadable pictures are no errors of the set.
 struct Eye {
     part: Part,
 }
@@ -99,7 +99,7 @@ impl Eye {
     }
 }
 
-/// An image at another size, each pixel the mean of those it stands for; nearest ones where it grows.
+/// An image at another size: means of the pixels that shrink to one, nearest pixels where it grows.
 pub fn shrink(image: &Image, [rows, columns]: [usize; 2]) -> Vec<u8> {
     let [channels, height, width] = image.shape();
     let span = |at: usize, of: usize, size: usize| (at * size / of)..((at + 1) * size / of).max(at * size / of + 1);

@@ -12,7 +12,7 @@ use clap::Args;
 use std::path::PathBuf;
 use survey::Survey;
 
-/// Look at a data set: classes, sizes, duplicates, files that can't be read
+/// Look at a data set: classes, sizes, duplicates, unreadable files
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -22,10 +22,10 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// Write a PNG with samples of each class, a row each
+    /// Write a PNG with samples of each class, one row each
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// Samples of a class on the sheet
+    /// Samples per class on the sheet
     #[arg(long, value_name = "N", default_value_t = 10)]
     samples: usize,
 }

@@ -12,10 +12,10 @@ const PLACE: usize = 64;
 /// Pixels between places.
 const GAP: usize = 4;
 const BACKGROUND: u8 = 24;
-/// Rows that a sheet has at most.
+/// The most rows of a sheet.
 const MOST_ROWS: usize = 100;
 
-/// Writes the sheet, and says what its rows are.
+/// Writes the sheet, and returns a description of its rows.
 pub fn write(path: &Path, collection: &Collection, samples: usize) -> Outcome<String> {
     let classes = &collection.classes[..collection.classes.len().min(MOST_ROWS)];
     let columns = samples.max(1);
@@ -24,10 +24,10 @@ pub fn write(path: &Path, collection: &Collection, samples: usize) -> Outcome<St
     let labels = collection.train.labels();
     for row in 0..classes.len() {
         let members: Vec<usize> = (0..labels.len()).filter(|&at| usize::try_from(labels[at]) == Ok(row)).collect();
-        // From all over the class, since neighbours in a folder are often pictures of one thing.
+        // Samples from all over the class, since neighbours in a folder often show one thing.
         let some = (0..members.len().min(columns)).map(|at| members[at * members.len() / members.len().min(columns)]);
         for (column, index) in some.enumerate() {
-            // A picture that can't be read leaves its place empty; it is in the list of those.
+            // An unreadable picture leaves its place empty; the list of unreadable files has it.
             if let Ok(sample) = collection.train.get(index) {
                 place(&mut sheet, &sample.image, [row, column]);
             }

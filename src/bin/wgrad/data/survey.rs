@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use wgrad::data::Dataset;
 
-/// Lines that a list has at most on the terminal; JSON has all.
+/// The most lines of a list on the terminal; JSON has all.
 const SHOWN: usize = 10;
 
 #[derive(Serialize)]
@@ -21,9 +21,9 @@ pub struct Survey {
     parts: Vec<PartCount>,
     classes: Vec<ClassCount>,
     sizes: Option<Sizes>,
-    /// Pictures by channels of their files.
+    /// Numbers of pictures by the channels of their files.
     channels: BTreeMap<usize, usize>,
-    /// Pictures with transparency, which reading them as RGB leaves out.
+    /// Pictures with transparency, which is lost when they are read as RGB.
     transparent: usize,
     unreadable: Vec<Unreadable>,
     duplicates: Vec<Group>,
@@ -38,7 +38,7 @@ struct PartCount {
 #[derive(Serialize)]
 struct ClassCount {
     name: String,
-    /// In the order of the parts.
+    /// Numbers of pictures, in the order of the parts.
     pictures: Vec<usize>,
 }
 
@@ -135,7 +135,7 @@ impl Survey {
         table
     }
 
-    /// Files that can't be read, and duplicates.
+    /// Unreadable files, and duplicates.
     fn lists(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reasons = self.unreadable.iter().map(|file| file.reason.clone());
         listed(f, "can't be read", reasons.collect())?;
@@ -149,14 +149,14 @@ impl Survey {
         if self.parts.len() == 1 && is_flagged(|group| group.identical) {
             write!(
                 f,
-                "\nA split may put a picture on both sides, and the validation is too good then; leave one of each."
+                "\nA split may put a picture on both sides, which makes the validation too good; keep one of each."
             )?;
         }
         if is_flagged(|group| group.across_parts) {
-            write!(f, "\nPictures that are in two parts make the validation too good; leave each in one.")?;
+            write!(f, "\nPictures that are in two parts make the validation too good; keep each in one.")?;
         }
         if is_flagged(|group| group.across_classes) {
-            write!(f, "\nPictures that are in two classes teach the network a wrong one; leave each in one.")?;
+            write!(f, "\nPictures that are in two classes teach the network a wrong one; keep each in one.")?;
         }
         Ok(())
     }

@@ -21,25 +21,25 @@ pub struct Arguments {
     /// The network; `wgrad models` lists them [default: resnet18, with a small stem for pictures up to 64]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Begin with the weights of this file, which need not have the same classes
+    /// Start from the weights in this file, which may have other classes
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Keep the parameters whose names match as they are, such as 'layer?.*'; `backbone` is all but the last layer
+    /// Freeze the parameters whose names match, such as 'layer?.*'; `backbone` is all but the last layer
     #[arg(long, value_name = "PATTERN")]
     pub freeze: Vec<String>,
     /// Passes over the training pictures [default: 10]
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
-    /// Height and width that pictures are brought to [default: 224, or less where the pictures are small]
+    /// Height and width to which pictures are resized [default: 224, or less if the pictures are small]
     #[arg(long, value_name = "N")]
     pub size: Option<usize>,
-    /// Pictures of a step, or auto [default: auto: up to 64, as many as fit]
+    /// Pictures per step, or auto [default: auto: up to 64, as many as fit]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<Auto<usize>>,
     /// Random changes of the training pictures [default: light]
     #[arg(long, value_enum)]
     pub augment: Option<Augment>,
-    /// Let training pictures be mirrored from left to right, where that leaves the class the same
+    /// Mirror training pictures from left to right at random, where that leaves their class the same
     #[arg(long)]
     pub flip: bool,
     /// [default: adamw]
@@ -48,35 +48,35 @@ pub struct Arguments {
     /// Highest learning rate, or auto to find one by a range test [default: 0.001, for sgd 0.05; a tenth with --weights]
     #[arg(long, value_name = "LR")]
     pub lr: Option<Auto<f64>>,
-    /// The learning rate's way, after a warm-up of a twentieth of the steps [default: cosine]
+    /// Course of the learning rate after a warm-up of a twentieth of the steps [default: cosine]
     #[arg(long, value_enum)]
     pub schedule: Option<Schedule>,
     /// [default: 0.01, for sgd 0.0005]
     #[arg(long, value_name = "X")]
     pub weight_decay: Option<f64>,
-    /// Share of each target that all classes share [default: 0.1]
+    /// Label smoothing: the share of each target that is spread over all classes [default: 0.1]
     #[arg(long, value_name = "X")]
     pub label_smoothing: Option<f32>,
-    /// Weight of a class in the loss: auto weighs rare ones more where the largest has twice the pictures of the smallest
-    /// [default: auto]
+    /// Weights of the classes in the loss: auto weighs rare ones more if the largest has twice the pictures of the
+    /// smallest [default: auto]
     #[arg(long, value_enum)]
     pub class_weights: Option<ClassWeights>,
-    /// Evaluate and keep averages of the weights with this decay, such as 0.99
+    /// Evaluate and keep moving averages of the weights with this decay, such as 0.99
     #[arg(long, value_name = "DECAY")]
     pub ema: Option<f64>,
     /// Compute in half precision where it is safe
     #[arg(long)]
     pub amp: bool,
-    /// Share of the training pictures to validate on, where there is no val/ [default: 0.2]
+    /// Share of the training pictures to validate on, if there is no val/ [default: 0.2]
     #[arg(long, value_name = "X")]
     pub val_split: Option<f64>,
-    /// End where the validation loss has not fallen for N epochs
+    /// Stop when the validation loss has not fallen for N epochs
     #[arg(long, value_name = "N")]
     pub early_stop: Option<u64>,
-    /// End after a time, such as 90s, 30m or 2h
+    /// Stop after a time, such as 90s, 30m or 2h
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<Duration>,
-    /// Train on one batch over and over: a network that can't learn that has a fault
+    /// Train on one batch over and over: a network that can't learn it is faulty
     #[arg(long)]
     pub overfit_one_batch: bool,
     /// Threads that read pictures [default: the processor's]
@@ -88,7 +88,7 @@ pub struct Arguments {
     /// The run's folder [default: the next free of runs/1, runs/2 ...]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run in --out, with its settings; those given now replace them
+    /// Continue the run in --out with its settings; options given now replace them
     #[arg(long, requires = "out")]
     pub resume: bool,
 }
@@ -123,9 +123,9 @@ pub enum OptimizerKind {
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
     Cosine,
-    /// Down to nothing in a straight line
+    /// Falls to 0 in a straight line
     Linear,
-    /// A tenth after each third of the epochs
+    /// Falls to a tenth after each third of the epochs
     Step,
     Constant,
 }
@@ -172,7 +172,7 @@ impl FromStr for Duration {
         let (number, seconds) = with_unit.unwrap_or((text, 1.0));
         match number.parse::<f64>() {
             Ok(number) if number > 0.0 && number.is_finite() => Ok(Duration(number * seconds)),
-            _ => Err("a time is a number above 0 with s, m or h behind it, such as 30m".to_string()),
+            _ => Err("a time is a number above 0 with s, m or h after it, such as 30m".to_string()),
         }
     }
 }

@@ -10,17 +10,18 @@ use wgrad::transforms::{
     TrivialAugmentWideOptions,
 };
 
-/// The largest size that CIFAR-10's policy is for.
+/// The largest size for CIFAR-10's policy.
 const SMALL: usize = 64;
 
-/// The changes that the settings ask for, of pictures with values from 0 to 1. Their mean lies where a picture was moved away.
+/// The changes by the settings, for pictures with values from 0 to 1. The mean of the pictures fills the places from
+/// which a picture moved away.
 pub fn compose(settings: &Settings, pictures: &Normalization, size: usize) -> Outcome<Compose> {
     let fill = pictures.mean();
     let has_colors = fill.len() <= 3;
     if !has_colors && matches!(settings.augment, Augment::Trivial | Augment::Rand | Augment::Auto) {
-        let message = format!("pictures of {} channels can't be changed so", fill.len());
+        let message = format!("this --augment can't change pictures of {} channels", fill.len());
         return Err(Failure::usage(message)
-            .hint("--augment light and none take transparent ones; so do all with --channels rgb"));
+            .hint("--augment light and none take transparent pictures; with --channels rgb all do"));
     }
     let compose = match settings.augment {
         Augment::None => Compose::new(),
@@ -40,7 +41,7 @@ pub fn compose(settings: &Settings, pictures: &Normalization, size: usize) -> Ou
     })
 }
 
-/// Small turns, shifts and scales, and of colours small changes of brightness, contrast and saturation.
+/// Small turns, shifts and scales, and small changes of brightness, contrast and saturation.
 fn light(fill: &[f32], has_colors: bool) -> Outcome<Compose> {
     let moves = RandomAffineOptions::default().translate([0.08, 0.08]).scale([0.9, 1.1]).fill(fill.to_vec());
     let compose = Compose::new().with(RandomAffine::new([-10.0, 10.0], moves)?);

@@ -1,4 +1,4 @@
-//! Batches of pictures for a network: in their order, changed at random, normalised.
+//! Batches of pictures for a network: ordered, changed at random, and normalised.
 
 use super::pictures::{Pictures, Store};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use wgrad::transforms::functional::normalize;
 use wgrad::transforms::{Compose, Draws, Transform, Views};
 use wgrad::{Device, Result, Tensor};
 
-/// Bytes up to which pictures lie on the device: every adapter binds as many.
+/// The most bytes of pictures on the device: every adapter binds as many.
 const RESIDENT: usize = 1 << 27;
 
 pub type Batches<'a> = Box<dyn Loader<Batch = Batch> + 'a>;
 
-/// An order that leaves off the last item where it would be a batch of its own: normalization over a batch of one says nothing.
+/// An order without the last item where it would be a batch of its own: normalization over a batch of one says nothing.
 struct NoneAlone<S> {
     sampler: S,
     batch_size: usize,
@@ -44,7 +44,7 @@ pub struct Feeder<'a> {
 }
 
 impl<'a> Feeder<'a> {
-    /// Training batches, in another order each epoch, changed by `augment`.
+    /// Training batches, in a new order each epoch, changed by `augment`.
     pub fn train(&self, batch_size: usize, augment: Arc<Compose>) -> Result<Batches<'a>> {
         let store = &self.pictures.train;
         let sampler = NoneAlone { sampler: RandomSampler::new(store.labels().len(), self.seed), batch_size };

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
         false => Settings::new(arguments)?,
     };
     match arguments.resume {
-        true => context.note(format!("going on with {}", folder.display())),
+        true => context.note(format!("resuming {}", folder.display())),
         false => run_folder::check_free(&folder)?,
     }
     let collection = Collection::open(&arguments.source, settings.wanted_channels())?;
@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
 }
 
-/// The numbers of the pictures that the run in a folder held back to validate on, where it did so.
+/// The numbers of the pictures that the run in a folder held back for validation, if it did.
 pub fn validated(folder: &Path, collection: &Collection) -> Outcome<Option<Vec<usize>>> {
     if !folder.join(CONFIG).is_file() {
         return Ok(None);
@@ -117,7 +117,7 @@ pub fn validated(folder: &Path, collection: &Collection) -> Outcome<Option<Vec<u
     Ok(Some(validated))
 }
 
-/// Tells what came out, and what to do with it.
+/// Prints the result, and the next commands.
 fn finish(fit: &Fit, best: Option<f64>, folder: &Path, arguments: &Arguments, context: &Context) -> Outcome {
     if context.json() {
         let scalars: Map<String, Value> =

@@ -11,11 +11,11 @@ use wgrad::optim::{
     SgdOptions, no_decay_on_norms_and_biases as split,
 };
 
-/// The steps in which the warm-up takes one, and the most that it takes.
+/// The warm-up takes one step in `WARM_UP`, and at most `LONGEST_WARM_UP` steps.
 const WARM_UP: u64 = 20;
 const LONGEST_WARM_UP: u64 = 1000;
 
-/// The optimizer that the settings ask for, without weight decay on norms and biases.
+/// The optimizer by the settings, without weight decay on norms and biases.
 pub fn build(settings: &Settings, model: &dyn Module, lr: f64) -> Result<Box<dyn Optimizer>> {
     let decay = settings.weight_decay;
     let optimizer: Box<dyn Optimizer> = match settings.optimizer {
@@ -42,8 +42,8 @@ pub fn build(settings: &Settings, model: &dyn Module, lr: f64) -> Result<Box<dyn
     })
 }
 
-/// The schedule over so many steps, from a warm-up on. It is a formula of the step alone, so that a run that is resumed with
-/// more epochs goes on where the longer run would be.
+/// The schedule over this many steps, including the warm-up. It is a formula of the step alone, so that a run resumed
+/// with more epochs continues where the longer run would be.
 pub fn schedule(settings: &Settings, optimizer: &mut dyn Optimizer, steps: u64) -> Result<LrScheduler> {
     let (schedule, warm_up) = (settings.schedule, (steps / WARM_UP).min(LONGEST_WARM_UP));
     let factor = move |step: u64| {

@@ -1,4 +1,4 @@
-//! Pictures split, brought to one size, and read into memory where they fit.
+//! Pictures, split, resized, and read into memory where they fit.
 
 use super::settings::Settings;
 use crate::collection::{Collection, Part};
@@ -11,16 +11,17 @@ use wgrad::data::{
     Subset, stack_images, stratified_split,
 };
 
-/// Bytes up to which pictures are read once and kept.
+/// The most bytes of pictures that are read once and kept.
 const KEPT: usize = 1 << 31;
-/// Pictures that mean and deviation are taken of, where all are too many.
+/// The most pictures to compute mean and deviation from.
 const MEASURED: usize = 2000;
-/// The size that photographs are brought to.
+/// The size of photographs for the network.
 const PHOTOGRAPH: usize = 224;
-/// The largest size for which networks have a stem of their own; larger ones are multiples of 32, as networks halve them.
+/// The largest size for which networks have a stem of their own; larger ones are multiples of 32, as networks halve
+/// them.
 const SMALL: usize = 64;
 
-/// Pictures that a run trains on and is judged by.
+/// Pictures to train on and to validate on.
 pub struct Pictures {
     pub classes: Vec<String>,
     pub channels: usize,
@@ -30,7 +31,7 @@ pub struct Pictures {
     pub val: Store,
 }
 
-/// Images of one size with values from 0 to 1 until they are normalised.
+/// Images of one size, with values from 0 to 1 until they are normalised.
 pub enum Store {
     Kept(Arc<Images>),
     Files { set: Arc<Fitted<Subset<Part>>>, labels: Vec<i32> },
@@ -56,7 +57,7 @@ impl Store {
 }
 
 impl Pictures {
-    /// Reads what is to be kept. A normalization that was given comes from weights that are to be trained on.
+    /// Reads the pictures that are kept. A given normalization comes from the weights to start from.
     pub fn read(
         collection: &Collection,
         settings: &Settings,
@@ -90,7 +91,7 @@ impl Pictures {
     }
 }
 
-/// The first of some pictures that can be read.
+/// The first readable picture of some.
 fn first_readable(set: &Fitted<Subset<Part>>) -> Outcome<usize> {
     let found = (0..set.len().min(100)).find(|&index| set.get(index).is_ok());
     found.ok_or_else(|| Failure::new("none of the first pictures can be read").hint("`wgrad data DATA` says why"))
@@ -99,25 +100,25 @@ fn first_readable(set: &Fitted<Subset<Part>>) -> Outcome<usize> {
 /// Pictures of a part, by their numbers.
 pub type Side<'a> = (&'a Part, Vec<usize>);
 
-/// Training and validation pictures: val/ where there is one, or a share of each class.
+/// Training and validation pictures: val/ where there is one, else a share of each class.
 pub fn split<'a>(collection: &'a Collection, settings: &Settings) -> Outcome<[Side<'a>; 2]> {
     let train = &collection.train;
     if collection.classes.len() < 2 {
         let message =
-            format!("there is one class, {:?}, and a classifier tells two apart", collection.classes.join(""));
-        return Err(Failure::new(message).hint("the pictures of each class belong into a folder called as the class"));
+            format!("there is only one class, {:?}, and a classifier needs at least two", collection.classes.join(""));
+        return Err(Failure::new(message).hint("the pictures of each class go into a folder named after it"));
     }
     if let Some(val) = &collection.val {
         return Ok([train, val].map(|part| (part, (0..part.len()).collect())));
     }
     let split = stratified_split(train.labels(), settings.val_split, settings.seed).map_err(|error| {
         Failure::from(error)
-            .hint("each class needs pictures to train and to validate on; --val-split sets the share of these")
+            .hint("each class needs pictures to train and to validate on; --val-split sets the share of the latter")
     })?;
     Ok([(train, split.train), (train, split.test)])
 }
 
-/// The size of a network's images: that of the pictures where they are small.
+/// The size of a network's images: that of the pictures if they are small.
 fn size(part: &Part) -> usize {
     let some = (0..part.len()).step_by(part.len().div_ceil(256).max(1));
     let shortest = |index: usize| match part.path(index) {
@@ -133,7 +134,7 @@ fn size(part: &Part) -> usize {
     }
 }
 
-/// Reads pictures into memory by threads; those that can't be read are left out, and listed.
+/// Reads pictures into memory by threads; unreadable ones are left out and listed.
 fn keep(
     set: Fitted<Subset<Part>>,
     classes: &[String],

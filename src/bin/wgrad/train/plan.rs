@@ -1,4 +1,4 @@
-//! Everything that a run needs, made of its settings and its pictures.
+//! Everything that a run needs, built from its settings and its pictures.
 
 use super::arguments::{Auto, ClassWeights};
 use super::batches::Feeder;
@@ -22,9 +22,9 @@ use wgrad::transforms::Compose;
 use wgrad::weights::{self, LoadOptions, Metadata};
 use wgrad::{CrossEntropyOptions, Device, Error, Result, Tensor};
 
-/// The largest class is so many times as large as the smallest where weights make up for it.
+/// Classes are weighted where the largest is at least this many times as large as the smallest.
 const UNEQUAL: usize = 2;
-/// Steps that an epoch should have at least, as far as batches may shrink for it.
+/// The least steps of an epoch, as far as smaller batches can provide them.
 const STEPS: usize = 16;
 const BATCH_SIZES: (usize, usize) = (4, 64);
 
@@ -40,7 +40,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A run that is resumed in a folder has its weights and its normalization from there.
+    /// A run resumed from a folder takes its weights and its normalization from there.
     pub fn new(
         mut settings: Settings,
         collection: &Collection,
@@ -80,7 +80,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The random changes; none where one batch is to be learned by heart.
+    /// The random changes; none for a run that learns one batch by heart.
     pub fn augment(&self) -> Outcome<Arc<Compose>> {
         let Plan { settings, pictures, .. } = self;
         Ok(Arc::new(match settings.overfit_one_batch {
@@ -89,7 +89,7 @@ impl Plan {
         }))
     }
 
-    /// All that the file of weights says.
+    /// The metadata of the file of weights.
     pub fn metadata(&self) -> Metadata {
         Metadata::new(&self.settings.model, options(&self.pictures))
             .with_classes(self.pictures.classes.clone())
@@ -120,7 +120,7 @@ impl Plan {
         )
     }
 
-    /// Sets the learning rate to that of a range test, which changes nothing else.
+    /// Sets the learning rate by a range test, which changes nothing else.
     fn find_lr(&mut self, context: &Context) -> Outcome {
         let feeder =
             Feeder { device: &self.device, pictures: &self.pictures, workers: self.workers, seed: self.settings.seed };
@@ -150,7 +150,7 @@ fn options(pictures: &Pictures) -> ModelOptions {
     ModelOptions::default().classes(pictures.classes.len()).channels(pictures.channels).size(pictures.size)
 }
 
-/// A batch of which an epoch has some, or the largest that fits into memory where that does not.
+/// A batch size that gives an epoch some steps, or the largest that fits into memory.
 fn batch_size(
     device: &Device,
     model: &dyn Module,
@@ -171,7 +171,7 @@ fn batch_size(
     }
 }
 
-/// Loads what fits of a file of weights, and tells of the rest.
+/// Loads the weights that fit, and reports the rest.
 fn load(model: &dyn Module, path: &Path, context: &Context) -> Outcome {
     let report = weights::load(path, model, &LoadOptions::default().partial(true))?;
     context.note(format!("{}: {} of {} tensors", path.display(), report.loaded.len(), model.parameters().len()));
@@ -181,7 +181,7 @@ fn load(model: &dyn Module, path: &Path, context: &Context) -> Outcome {
     Ok(())
 }
 
-/// Freezes the parameters of a pattern, or all but the layer that the last one belongs to.
+/// Freezes the parameters of a pattern, or all but the layer with the last parameter.
 fn freeze(model: &dyn Module, pattern: &str) -> Result<()> {
     if pattern != "backbone" {
         return model.freeze(pattern);

@@ -1,4 +1,4 @@
-//! What a run does: the options, with defaults for those that were not given. They are a part of the run's `config.json`.
+//! The options of a run, with defaults for those not given. They are a part of the run's `config.json`.
 
 use super::arguments::{Arguments, Augment, Auto, ClassWeights, Duration, OptimizerKind, Schedule};
 use crate::collection::Channels;
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use wgrad::weights::Metadata;
 
-/// Their name in `config.json`.
+/// Key of the settings in `config.json`.
 pub const SETTINGS: &str = "settings";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of a new run.
+    /// The settings of a new run.
     pub fn new(arguments: &Arguments) -> Outcome<Settings> {
         let optimizer = arguments.optimizer.unwrap_or(OptimizerKind::AdamW);
         let (lr, weight_decay) = match optimizer {
@@ -80,12 +80,12 @@ impl Settings {
         settings.with(arguments)
     }
 
-    /// Those of the run in a folder, and in their place the ones that were given now.
+    /// The settings of the run in a folder, replaced by those given now.
     pub fn resumed(folder: &Path, arguments: &Arguments) -> Outcome<Settings> {
         Settings::read(folder)?.with(arguments)
     }
 
-    /// Those of the run in a folder.
+    /// The settings of the run in a folder.
     pub fn read(folder: &Path) -> Outcome<Settings> {
         let path = folder.join(CONFIG);
         let fault = |error: &dyn std::fmt::Display| {
@@ -97,7 +97,7 @@ impl Settings {
         Settings::deserialize(&config[SETTINGS]).map_err(|error| fault(&error))
     }
 
-    /// The channels that were asked for, or those that weights are for, where training begins with some that say so.
+    /// The channels asked for, or those of the weights to start from, if these name any.
     pub fn wanted_channels(&self) -> Option<Channels> {
         if self.channels.is_some() {
             return self.channels;
@@ -106,7 +106,7 @@ impl Settings {
         Channels::of(about.options.channels)
     }
 
-    /// Names and values of those that are set.
+    /// Names and values of the settings that are set.
     pub fn listed(&self) -> Outcome<Vec<(String, String)>> {
         let settings: Map<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
@@ -143,7 +143,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Refuses numbers that make no run, before anything is read.
+    /// Rejects numbers that make no run, before anything is read.
     fn check(&self) -> Outcome {
         let share = |value: f64| (0.0..1.0).contains(&value);
         let rules = [

@@ -1,4 +1,4 @@
-//! What is said of an image's map, and its words on the device.
+//! The description of an image's map, and its words on the device.
 
 use super::Projective;
 use crate::number::nearest;
@@ -7,23 +7,23 @@ use crate::number::nearest;
 /// first being at (1/2, 1/2).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ImageMap {
-    /// Width and height of the output's part that is drawn; zeros lie beyond.
+    /// Width and height of the drawn part of the output; zeros lie beyond.
     pub size: [f64; 2],
-    /// From the output, or from what it is displaced to, to the input.
+    /// From the output, or from the displaced place, to the input.
     pub map: Projective,
-    /// Left, upper, right and lower edge of what is read.
+    /// Left, upper, right and lower edge of the window that is read.
     pub window: [f64; 4],
-    /// Those of the canvas round it, which is `inner_fill` outside the window.
+    /// Edges of the canvas round it, which is `inner_fill` outside the window.
     pub canvas: [f64; 4],
-    /// Factors by which the filter is wider in x and in y than for neighbours one apart.
+    /// Factors by which the filter is wider in x and in y than for adjacent elements.
     pub widths: [f64; 2],
-    /// A number a channel.
+    /// A number per channel.
     pub inner_fill: Vec<f32>,
-    /// What lies beyond the canvas, a number a channel.
+    /// Values beyond the canvas, one per channel.
     pub fill: Vec<f32>,
-    /// From the output to the frame of the displacements, where there are some.
+    /// From the output to the frame of the displacements, if there are any.
     pub outer: Option<Projective>,
-    /// Frames that cut off what lies outside of them, the innermost first.
+    /// Frames that cut off everything outside, the innermost first.
     pub clips: Vec<Clip>,
 }
 
@@ -32,18 +32,18 @@ pub(crate) struct ImageMap {
 pub(crate) struct Clip {
     /// To the frame.
     pub map: Projective,
-    /// Whether `map` begins at what an output is displaced to, and not at the output.
+    /// True where `map` begins at the displaced place of an output, and not at the output.
     pub is_inner: bool,
     /// Width and height.
     pub size: [f64; 2],
-    /// What lies outside, a number a channel.
+    /// Values outside, one per channel.
     pub fill: Vec<f32>,
 }
 
 impl ImageMap {
     /// The words, as the shader lists them.
     pub(super) fn words(&self, [height, width]: [usize; 2]) -> Vec<f32> {
-        // Small numbers round the middle keep more of their fraction than large ones from a corner on.
+        // Small numbers round the middle keep more of their fraction than large ones counted from a corner.
         let origin = [(width / 2) as f64, (height / 2) as f64];
         let centred = Projective::translation(self.size.map(|size| 0.5 * size));
         let inwards = Projective::translation(origin.map(|at| -at)).after(&self.map);

@@ -48,20 +48,20 @@ impl Filter {
         if self == Filter::Cubic { -0.75 } else { -0.5 }
     }
 
-    /// Elements that it reaches to each side, for a width of 1.
+    /// Elements within its reach on each side, for a width of 1.
     fn reach(self) -> f64 {
         if self.code() == 2 { 2.0 } else { 1.0 }
     }
 }
 
-/// What taps past the canvas count for.
+/// The treatment of taps past the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Beyond {
-    /// Nothing: the weights of the others add up to 1, as where an image is resized.
+    /// They are ignored: the weights of the others add up to 1, as where an image is resized.
     Ignore,
-    /// Their fill value, as where an image is rotated and zeros lie round it.
+    /// They take their fill value, as where an image is rotated and zeros lie round it.
     Fill,
-    /// Their fill value, by twice the weight that is missing, as torchvision blends a given fill value.
+    /// They take their fill value by twice the missing weight, as torchvision blends a given fill value.
     Twice,
 }
 
@@ -73,7 +73,7 @@ enum Direction {
     Transposed,
 }
 
-/// How images are sampled.
+/// The sampling of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sampling {
     pub filter: Filter,
@@ -87,7 +87,7 @@ struct Warp {
     sampling: Sampling,
     clips: usize,
     displaced: bool,
-    /// Rows are rounded and cut to bytes before they are added up: where a filter may overshoot those.
+    /// Rounds rows and cuts them to bytes before they are added up: for bytes and filters that may overshoot.
     bytes: bool,
     direction: Direction,
     /// Height and width of the inputs of the forward pass.
@@ -193,7 +193,7 @@ impl Tensor {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    // Numbers by which no place lies between two elements.
+    // Numbers that put no place between two elements.
     let turned = Projective([0.913, 0.307, -0.731, -0.253, 0.817, 1.329, 0.0, 0.0, 1.0]);
     let leaning = Projective([0.811, 0.103, 0.309, -0.107, 0.907, 0.411, 0.021, -0.029, 1.0]);
     let map = |map: Projective, size: [usize; 2], source: [usize; 2]| ImageMap {

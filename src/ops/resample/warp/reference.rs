@@ -1,4 +1,4 @@
-//! The same in double precision, from the words that a device gets.
+//! The warp in double precision, from the words for the device.
 
 use super::{Beyond, Direction, Filter, Projective, Sampling, Warp};
 use crate::dtype::DType;
@@ -16,13 +16,13 @@ impl Words<'_> {
         std::array::from_fn(|at| self.0[first + at])
     }
 
-    /// The place that a place goes to by the matrix at `first`; one far outside for nowhere.
+    /// Maps a place by the matrix at `first`; far outside where it leads nowhere.
     fn project(&self, first: usize, place: [f64; 2]) -> [f64; 2] {
         Projective(self.at(first)).apply(place).unwrap_or([-1e6; 2]).map(|x| x.clamp(-1e6, 1e6))
     }
 }
 
-/// The elements along a dimension that a place takes from.
+/// The elements along a dimension that a place reads.
 struct Taps {
     filter: Filter,
     place: f64,
@@ -58,7 +58,7 @@ impl Taps {
         }
     }
 
-    /// Those between two places.
+    /// The taps between two places.
     fn within(&self, low: f64, high: f64) -> Range<i64> {
         self.range.start.max(nearest(low))..self.range.end.min(nearest(high))
     }
@@ -116,7 +116,7 @@ pub(super) fn warp(op: &Warp, inputs: &[HostTensor]) -> Result<HostTensor> {
     Ok(HostTensor::new(Shape::new(&[count, channels, made_height, made_width])?, DType::F32, values))
 }
 
-/// What an output takes: the weighted sum of its taps, times `slope`, plus `rest`.
+/// The ingredients of an output: the weighted sum of its taps, times `slope`, plus `rest`.
 struct Sampled {
     across: Taps,
     down: Taps,
