@@ -68,7 +68,7 @@ impl ConvNeXt {
     /// # let device = Device::reference();
     /// let options = ConvNeXtOptions::convnext_tiny().widths([8, 16, 24, 32]).depths([1, 1, 2, 1]).classes(10);
     /// let net = ConvNeXt::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &ConvNeXtOptions) -> Result<ConvNeXt> {

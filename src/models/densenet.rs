@@ -76,7 +76,7 @@ impl DenseNet {
     /// # let device = Device::reference();
     /// let options = DenseNetOptions::densenet121().block_config([2, 2, 2, 2]).growth_rate(4).classes(10);
     /// let net = DenseNet::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &DenseNetOptions) -> Result<DenseNet> {

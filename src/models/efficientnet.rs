@@ -218,7 +218,7 @@ impl EfficientNet {
     /// let mut options = EfficientNetOptions::efficientnet_b0().classes(10);
     /// options.stages.truncate(3);
     /// let net = EfficientNet::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &EfficientNetOptions) -> Result<EfficientNet> {

@@ -80,7 +80,7 @@ impl GoogLeNet {
     /// # let device = Device::reference();
     /// let options = GoogLeNetOptions::default().classes(10).aux_logits(false);
     /// let net = GoogLeNet::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &GoogLeNetOptions) -> Result<GoogLeNet> {

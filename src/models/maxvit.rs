@@ -74,7 +74,7 @@ impl MaxVit {
     /// # let device = Device::reference();
     /// let options = MaxVitOptions::maxvit_t().image_size(32).partition_size(1).widths([8; 4]).depths([1; 4]).head_dim(4);
     /// let net = MaxVit::new(&Scope::new(&device), &options.stem(8).classes(10))?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &MaxVitOptions) -> Result<MaxVit> {

@@ -71,7 +71,7 @@ impl MnasNet {
     /// # use wgrad::{Device, Tensor, models::{MnasNet, MnasNetOptions}, nn::{Module, Scope}};
     /// # let device = Device::reference();
     /// let net = MnasNet::new(&Scope::new(&device), &MnasNetOptions::mnasnet0_5().classes(10))?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &MnasNetOptions) -> Result<MnasNet> {

@@ -56,7 +56,7 @@ impl MobileNetV2 {
     /// # let device = Device::reference();
     /// let options = MobileNetV2Options::default().width_mult(0.25).classes(10);
     /// let net = MobileNetV2::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &MobileNetV2Options) -> Result<MobileNetV2> {

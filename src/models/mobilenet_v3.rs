@@ -109,7 +109,7 @@ impl MobileNetV3 {
     /// # let device = Device::reference();
     /// let options = MobileNetV3Options::mobilenet_v3_small().width_mult(0.25).classes(10);
     /// let net = MobileNetV3::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &MobileNetV3Options) -> Result<MobileNetV3> {

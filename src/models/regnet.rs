@@ -130,7 +130,7 @@ impl RegNet {
     /// # use wgrad::{Device, Tensor, models::{RegNet, RegNetOptions}, nn::{Module, Scope}};
     /// # let device = Device::reference();
     /// let net = RegNet::new(&Scope::new(&device), &RegNetOptions::regnet_x_400mf().depth(6).classes(10))?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &RegNetOptions) -> Result<RegNet> {

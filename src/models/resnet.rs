@@ -306,6 +306,9 @@ impl Module for Block {
         let shortcut = self.downsample.as_ref().map_or_else(|| Ok(input.clone()), |layers| layers.forward(input))?;
         x.add(&shortcut)?.relu()
     }
+    fn type_name(&self) -> String {
+        if self.conv3.is_some() { "Bottleneck" } else { "BasicBlock" }.to_string()
+    }
     fn children(&self) -> nn::Children<'_> {
         nn::children![self; conv1, bn1, conv2, bn2, conv3, bn3, se, cbam, downsample]
     }

@@ -70,7 +70,7 @@ impl ShuffleNetV2 {
     /// # let device = Device::reference();
     /// let options = ShuffleNetV2Options::shufflenet_v2_x0_5().classes(10);
     /// let net = ShuffleNetV2::new(&Scope::new(&device), &options)?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &ShuffleNetV2Options) -> Result<ShuffleNetV2> {

@@ -63,7 +63,7 @@ impl SqueezeNet {
     /// # use wgrad::{Device, Tensor, models::{SqueezeNet, SqueezeNetOptions}, nn::{Module, Scope}};
     /// # let device = Device::reference();
     /// let net = SqueezeNet::new(&Scope::new(&device), &SqueezeNetOptions::squeezenet1_1().classes(10))?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &SqueezeNetOptions) -> Result<SqueezeNet> {

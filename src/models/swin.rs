@@ -77,7 +77,7 @@ impl SwinTransformer {
     /// # let device = Device::reference();
     /// let options = SwinTransformerOptions::swin_t().embed_dim(12).depths([2, 1, 1, 1]).heads([1, 2, 3, 4]).window_size(3);
     /// let net = SwinTransformer::new(&Scope::new(&device), &options.classes(10))?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &SwinTransformerOptions) -> Result<SwinTransformer> {

@@ -88,7 +88,7 @@ impl VisionTransformer {
     /// # let device = Device::reference();
     /// let options = VisionTransformerOptions::default().image_size(32).patch_size(8).layers(2).hidden_dim(24).mlp_dim(48);
     /// let net = VisionTransformer::new(&Scope::new(&device), &options.classes(10))?;
-    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[1, 3, 32, 32])?)?.shape()[..], [1, 10]);
+    /// assert_eq!(net.forward(&Tensor::zeros(&device, &[2, 3, 32, 32])?)?.shape()[..], [2, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &VisionTransformerOptions) -> Result<VisionTransformer> {

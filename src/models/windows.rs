@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Scope, init};
+use crate::number::nearest;
 
 /// A learned bias for each head and each offset of two places in a window.
 pub(super) struct RelativePositionBias {
@@ -22,7 +23,7 @@ impl RelativePositionBias {
         let places = height * width;
         let row = |from: usize, to: usize| {
             let (y, x) = (from / width + height - 1 - to / width, from % width + width - 1 - to % width);
-            (y * (2 * width - 1) + x) as i32
+            nearest::<i32>(y * (2 * width - 1) + x)
         };
         let rows: Vec<i32> = (0..places * places).map(|pair| row(pair / places, pair % places)).collect();
         let index = scope.buffer("relative_position_index", &Tensor::from_slice(scope.device(), &rows, index_shape)?);
