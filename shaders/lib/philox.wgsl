@@ -36,10 +36,16 @@ fn philox_below(words: U, range: u32) -> U {
 // 24 bits of each word: uniform over [0, 1), every value exact in f32.
 fn philox_uniform(words: U) -> F { return F(words >> U(8u)) * F(5.9604644775390625e-8); }
 
+// -ln(1 - u). Near 1 a logarithm has few digits that count, so small u go by the series.
+fn philox_minus_log(u: F) -> F {
+    let series = u * (F(1.0) + u * (F(0.5) + u * (F(0.33333334) + u * F(0.25))));
+    return select(-log(F(1.0) - u), series, u < F(0.015625));
+}
+
 // Box and Muller: two uniform numbers make two normal ones. 1 - u is never 0.
 fn philox_normal(words: U) -> F {
     let u = philox_uniform(words);
-    let radius = sqrt(F(-2.0) * log(F(1.0) - u.xxzz));
+    let radius = sqrt(F(2.0) * philox_minus_log(u.xxzz));
     let angle = 6.28318531 * u.yyww;
     let cosine = cos(angle);
     let sine = sin(angle);
