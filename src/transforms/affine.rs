@@ -24,7 +24,7 @@ fn check_range(op: &'static str, name: &str, [low, high]: [f64; 2]) -> Result<()
 }
 
 options! {
-    /// Options of [`RandomAffine`], with torchvision's defaults except for the interpolation, which is nearest there.
+    /// Options of [`RandomAffine`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomAffineOptions {
         /// Largest moves to either side, as shares of the width and of the height.
@@ -35,7 +35,7 @@ options! {
         /// `[x low, x high, y low, y high]`.
         shear: [f64; 4] = [0.0; 4],
         /// Interpolation between elements: nearest or bilinear.
-        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        interpolation: InterpolationMode = InterpolationMode::Nearest,
         /// Values past the edges: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
         /// The fixed point, `[x, y]`; the middle if left out.
@@ -107,11 +107,11 @@ impl Transform for RandomAffine {
 }
 
 options! {
-    /// Options of [`RandomRotation`], with torchvision's defaults except for the interpolation, which is nearest there.
+    /// Options of [`RandomRotation`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomRotationOptions {
         /// Interpolation between elements: nearest or bilinear.
-        interpolation: InterpolationMode = InterpolationMode::Bilinear,
+        interpolation: InterpolationMode = InterpolationMode::Nearest,
         /// Makes room for all corners. The sizes of images then differ.
         expand: bool = false,
         /// The fixed point, `[x, y]`; the middle if left out.

@@ -3,6 +3,7 @@
 use crate::common::launches::{dispatches, noop};
 use crate::common::{Random, adapter};
 use wgrad::data::BoundingBox;
+use wgrad::transforms::functional::InterpolationMode;
 use wgrad::transforms::{
     AugMix, AugMixOptions, AutoAugment, AutoAugmentOptions, AutoAugmentPolicy, ColorJitter, ColorJitterOptions,
     Compose, CutMix, Cutout, Draws, ElasticTransform, ElasticTransformOptions, ErasingValue, GaussianBlur,
@@ -40,7 +41,10 @@ fn transforms() -> Vec<(&'static str, Box<dyn Transform>)> {
         vec![boxed(RandomInvert::new(0.5).unwrap()), boxed(jitter()), boxed(GaussianBlur::new(3, [0.5, 1.0]).unwrap())]
     };
     let inner = Compose::new().with(jitter()).with(RandomAdjustSharpness::new(2.0, 0.5).unwrap());
-    let turn = || RandomRotation::new([-40.0, 40.0], RandomRotationOptions::default()).unwrap();
+    let turn = || {
+        RandomRotation::new([-40.0, 40.0], RandomRotationOptions::default().interpolation(InterpolationMode::Bilinear))
+            .unwrap()
+    };
     let bend = ElasticTransform::new(ElasticTransformOptions::default().sigma([1.0, 1.0])).unwrap();
     let moves = Compose::new().with(turn()).with(bend).with(RandomVerticalFlip::new(0.5).unwrap());
     let either = vec![boxed(turn()), boxed(RandomVerticalFlip::new(1.0).unwrap()), boxed(jitter())];

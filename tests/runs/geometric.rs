@@ -43,12 +43,24 @@ fn long_chain() -> Compose {
     Compose::new()
         .with(RandomHorizontalFlip::new(0.5).unwrap())
         .with(RandomCrop::new([20, 18], RandomCropOptions::default().padding([2; 4])))
-        .with(RandomRotation::new([-20.0, 20.0], RandomRotationOptions::default()).unwrap())
+        .with(
+            RandomRotation::new(
+                [-20.0, 20.0],
+                RandomRotationOptions::default().interpolation(InterpolationMode::Bilinear),
+            )
+            .unwrap(),
+        )
         .with(RandomPerspective::new(RandomPerspectiveOptions::default()).unwrap())
         .with(RandomVerticalFlip::new(0.5).unwrap())
         .with(ElasticTransform::new(ElasticTransformOptions::default().sigma([1.5; 2])).unwrap())
         .with(RandomResizedCrop::new([12, 14], RandomResizedCropOptions::default().scale([0.4, 1.0])).unwrap())
-        .with(RandomAffine::new([-5.0, 5.0], RandomAffineOptions::default().scale([0.8, 1.2])).unwrap())
+        .with(
+            RandomAffine::new(
+                [-5.0, 5.0],
+                RandomAffineOptions::default().interpolation(InterpolationMode::Bilinear).scale([0.8, 1.2]),
+            )
+            .unwrap(),
+        )
 }
 
 #[test]
@@ -107,11 +119,28 @@ fn a_chain_is_what_its_functions_give_one_after_the_other() {
     let options = ResizeOptions::default().antialias(false);
     let chain = Compose::new()
         .with(
-            RandomRotation::new([30.0, 30.0], RandomRotationOptions { fill: fill.clone(), ..Default::default() })
-                .unwrap(),
+            RandomRotation::new(
+                [30.0, 30.0],
+                RandomRotationOptions {
+                    fill: fill.clone(),
+                    interpolation: InterpolationMode::Bilinear,
+                    ..Default::default()
+                },
+            )
+            .unwrap(),
         )
         .with(Resize::new([60, 108], options))
-        .with(RandomAffine::new([-20.0, -20.0], RandomAffineOptions { fill: vec![9.0], ..Default::default() }).unwrap())
+        .with(
+            RandomAffine::new(
+                [-20.0, -20.0],
+                RandomAffineOptions {
+                    fill: vec![9.0],
+                    interpolation: InterpolationMode::Bilinear,
+                    ..Default::default()
+                },
+            )
+            .unwrap(),
+        )
         .with(RandomHorizontalFlip::new(1.0).unwrap());
     let bilinear = InterpolationMode::Bilinear;
     let rotating = RotateOptions { interpolation: bilinear, fill: Some(fill), ..Default::default() };
@@ -157,8 +186,20 @@ fn boxes_masks_and_key_points_go_along() {
         .with(RandomHorizontalFlip::new(0.5).unwrap())
         .with(RandomZoomOut::new(RandomZoomOutOptions::default().p(1.0).side_range([1.2, 1.5])).unwrap())
         .with(Resize::new([40, 50], ResizeOptions::default()))
-        .with(RandomRotation::new([90.0, 90.0], RandomRotationOptions::default().expand(true)).unwrap())
-        .with(RandomAffine::new([0.0, 0.0], RandomAffineOptions::default().scale([0.8, 1.1])).unwrap());
+        .with(
+            RandomRotation::new(
+                [90.0, 90.0],
+                RandomRotationOptions::default().interpolation(InterpolationMode::Bilinear).expand(true),
+            )
+            .unwrap(),
+        )
+        .with(
+            RandomAffine::new(
+                [0.0, 0.0],
+                RandomAffineOptions::default().interpolation(InterpolationMode::Bilinear).scale([0.8, 1.1]),
+            )
+            .unwrap(),
+        );
     let mut views = Views::new(noise(&device, [2, 3, height, width]))
         .unwrap()
         .with_masks(Tensor::from_slice(&device, &mask, &[2, 1, height, width]).unwrap())
@@ -277,9 +318,21 @@ fn the_usual_augmentations_take_few_launches() {
         assert!(launches <= 8, "{launches}");
         let moves = Compose::new()
             .with(RandomCrop::new([32, 32], RandomCropOptions::default().padding([4; 4])))
-            .with(RandomRotation::new([-10.0, 10.0], RandomRotationOptions::default()).unwrap())
+            .with(
+                RandomRotation::new(
+                    [-10.0, 10.0],
+                    RandomRotationOptions::default().interpolation(InterpolationMode::Bilinear),
+                )
+                .unwrap(),
+            )
             .with(RandomPerspective::new(RandomPerspectiveOptions::default()).unwrap())
-            .with(RandomAffine::new([-10.0, 10.0], RandomAffineOptions::default()).unwrap())
+            .with(
+                RandomAffine::new(
+                    [-10.0, 10.0],
+                    RandomAffineOptions::default().interpolation(InterpolationMode::Bilinear),
+                )
+                .unwrap(),
+            )
             .with(Resize::new([24, 24], ResizeOptions::default()));
         let images = Tensor::ones(&device, &[8, 3, 32, 32]).unwrap();
         assert_eq!(dispatches(&device, || apply(&moves, &images, &[0, 1, 2, 3, 4, 5, 6, 7])), 1);

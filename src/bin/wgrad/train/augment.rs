@@ -4,6 +4,7 @@ use super::arguments::Augment;
 use super::settings::Settings;
 use crate::failure::{Failure, Outcome};
 use wgrad::data::Normalization;
+use wgrad::transforms::functional::InterpolationMode;
 use wgrad::transforms::{
     AutoAugment, AutoAugmentOptions, AutoAugmentPolicy, ColorJitter, ColorJitterOptions, Compose, RandAugment,
     RandAugmentOptions, RandomAffine, RandomAffineOptions, RandomHorizontalFlip, TrivialAugmentWide,
@@ -43,7 +44,11 @@ pub fn compose(settings: &Settings, pictures: &Normalization, size: usize) -> Ou
 
 /// Small turns, shifts and scales, and small changes of brightness, contrast and saturation.
 fn light(fill: &[f32], has_colors: bool) -> Outcome<Compose> {
-    let moves = RandomAffineOptions::default().translate([0.08, 0.08]).scale([0.9, 1.1]).fill(fill.to_vec());
+    let moves = RandomAffineOptions::default()
+        .interpolation(InterpolationMode::Bilinear)
+        .translate([0.08, 0.08])
+        .scale([0.9, 1.1])
+        .fill(fill.to_vec());
     let compose = Compose::new().with(RandomAffine::new([-10.0, 10.0], moves)?);
     if !has_colors {
         return Ok(compose);
