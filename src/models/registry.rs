@@ -258,11 +258,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// [`Error::Invalid`] where there is no such network, it has no such option, or a number doesn't suit it; errors of the device.
 pub fn by_name(name: &str, scope: &Scope, options: &ModelOptions) -> Result<Box<dyn Module>> {
     let Some((name, build)) = NETWORKS.iter().copied().flatten().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = names().collect();
-        return Err(Error::invalid(
-            "by_name",
-            format!("no network is called {name:?}; there are {}", known.join(", ")),
-        ));
+        let common = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        let longest = names().map(common).max().unwrap_or(0);
+        let alike: Vec<&str> = names().filter(|known| longest > 0 && common(known) == longest).collect();
+        let rule = match alike[..] {
+            [] => "models::names() lists those there are".to_string(),
+            _ => format!("there are {}, and those of models::names()", alike.join(", ")),
+        };
+        return Err(Error::invalid("by_name", format!("no network is called {name:?}; {rule}")));
     };
     build(name, scope, options)
 }

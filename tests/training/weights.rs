@@ -63,7 +63,11 @@ fn networks_are_built_by_name() {
     let names: Vec<&str> = models::names().collect();
     assert!(names.is_sorted() && names.contains(&"resnet18"));
     for (name, options, text) in [
-        ("resnet19", options(2, 3, 32), "no network is called \"resnet19\"; there are alexnet, "),
+        (
+            "resnet19",
+            options(2, 3, 32),
+            "no network is called \"resnet19\"; there are resnet101, resnet110, resnet152, resnet18, and ",
+        ),
         ("resnet18", options(0, 3, 32), "resnet18: 0 classes, 3 channels, images of 32 x 32: none may be 0"),
         ("lenet5", options(2, 3, 11), "images of 11 x 11 are too small"),
         ("cifar_cnn", options(2, 3, 3), "images of 3 x 3 are too small"),
