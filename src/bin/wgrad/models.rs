@@ -22,8 +22,15 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let options = arguments.shape.options();
-    let summaries = models::names().map(|name| Ok((name, summary::of_name(name, &options, 1)?)));
-    let summaries = summaries.collect::<Outcome<Vec<(&str, Summary)>>>()?;
+    let mut summaries: Vec<(&str, Summary)> = Vec::new();
+    let mut others = Vec::new();
+    for name in models::names() {
+        match summary::of_name(name, &options, 1) {
+            Ok(summary) if summary::is_classifier(&summary) => summaries.push((name, summary)),
+            Ok(_) => {}
+            Err(_) => others.push(name),
+        }
+    }
     if context.json() {
         let each = summaries.iter().map(|(name, summary)| {
             json!({
@@ -48,5 +55,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     context.answer(table)?;
     let (size, channels) = (options.size[0], options.channels);
     context.note(format!("for {} classes and images of {channels} x {size} x {size}", options.classes));
+    if !others.is_empty() {
+        context.note(format!("these take no such images: {}", others.join(", ")));
+    }
     Ok(())
 }

@@ -72,6 +72,11 @@ pub fn of_name(name: &str, options: &ModelOptions, batch_size: usize) -> Outcome
     Ok(Summary::new(&*model, &Tensor::zeros(&device, &[batch_size, options.channels, height, width])?)?)
 }
 
+/// True where a network gives logits of classes for an image as a whole.
+pub fn is_classifier(summary: &Summary) -> bool {
+    summary.rows.first().is_some_and(|whole| whole.output.len() == 2)
+}
+
 fn as_json(summary: &Summary) -> Value {
     let rows = summary.rows.iter().map(|row| {
         json!({

@@ -84,8 +84,9 @@ fn weights_of_other_classes_are_a_beginning() {
     for name in ["a.png", "b.png", "c.png", "d.png", "e.png"] {
         image::GrayImage::new(12, 12).save(folder.path().join("blank").join(name)).unwrap();
     }
+    // The run's folder stands for its best weights.
     let weights = first.join("best.safetensors");
-    let given = ["--weights", text(&weights), "--freeze", "backbone", "--epochs", "1", "--channels", "rgb"];
+    let given = ["--weights", text(&first), "--freeze", "backbone", "--epochs", "1", "--channels", "rgb"];
     let (code, _, stderr) = run(train(folder.path(), &second).args(given));
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.contains("8 of 10 tensors") && stderr.contains("mismatched: fc3.weight"), "{stderr}");
@@ -98,6 +99,28 @@ fn weights_of_other_classes_are_a_beginning() {
     let after = second.join("best.safetensors");
     assert_eq!(values(&weights, "conv1.weight"), values(&after, "conv1.weight"));
     assert_eq!(values(&after, "fc3.bias").len(), 3);
+}
+
+#[test]
+fn what_else_can_be_asked_of_a_run() {
+    let (folder, runs) = (pictures(), tempfile::tempdir().unwrap());
+    let fit = |number: &str, given: &[&str]| {
+        let out = runs.path().join(number);
+        let run = ["train", text(folder.path()), "--out", text(&out), "--reference", "--model", "lenet5"];
+        json(wgrad(run).args(given))
+    };
+    let options = ["--epochs", "2", "--ema", "0.5", "--lr", "auto", "--batch-size", "auto", "--early-stop", "1"];
+    assert_eq!(fit("1", &options)["epochs"], 2);
+    let lr = config(&runs.path().join("1"))["lr"].as_f64().unwrap();
+    assert!((1e-6..1.0).contains(&lr), "{lr}");
+    let stopped = fit("2", &["--epochs", "100000", "--max-time", "1s"]);
+    assert!(stopped["stopped"].as_str().unwrap().contains("time"), "{stopped}");
+    let learned = fit("3", &["--epochs", "40", "--overfit-one-batch", "--lr", "0.01", "--label-smoothing", "0"]);
+    assert!(learned["last"]["train/loss"].as_f64().unwrap() < 0.1, "{learned}");
+    assert_eq!(fit("4", &["--epochs", "1", "--amp"])["epochs"], 1);
+    let mut unet = wgrad(["train", text(folder.path()), "--model", "unet", "--reference", "--size", "16"]);
+    let (code, _, stderr) = run(unet.args(["--out", text(&runs.path().join("6"))]));
+    assert!(code == Some(1) && stderr.contains("unet gives no class for a picture as a whole"), "{stderr}");
 }
 
 #[cfg(unix)]

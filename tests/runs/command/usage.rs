@@ -63,3 +63,11 @@ fn a_reader_who_leaves_early_is_no_failure() {
     let (code, _, stderr) = run(std::process::Command::new("bash").args(["-c", &shell]));
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn networks_that_do_not_take_the_images_are_named_apart() {
+    let (code, stdout, stderr) = run(&mut wgrad(["models", "--size", "32", "--classes", "10"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("resnet18") && !stdout.contains("maxvit_t") && !stdout.contains("unet"), "{stdout}");
+    assert!(stderr.contains("these take no such images: ") && stderr.contains("maxvit_t"), "{stderr}");
+}

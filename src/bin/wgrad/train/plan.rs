@@ -8,7 +8,8 @@ use super::{augment, optimizer};
 use crate::collection::{Channels, Collection};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::run_folder::BEST;
+use crate::run_folder::{BEST, weights_of};
+use crate::summary;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -48,6 +49,10 @@ impl Plan {
         resumed: Option<&Path>,
         context: &Context,
     ) -> Outcome<Plan> {
+        if let Some(path) = &settings.weights {
+            let missing = || Failure::new(format!("{}: there is no such file or run", path.display()));
+            settings.weights = Some(weights_of(path).ok_or_else(missing)?);
+        }
         let start = match resumed {
             Some(folder) => Some(folder.join(BEST)),
             None => settings.weights.clone(),
@@ -59,8 +64,12 @@ impl Plan {
         let pictures = Pictures::read(collection, &settings, workers, given, context)?;
         settings.size = Some(pictures.size);
         settings.channels = Channels::of(pictures.channels);
-        let model = models::by_name(&settings.model, &Scope::new(&device), &options(&pictures))
-            .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
+        let options = options(&pictures);
+        if !summary::is_classifier(&summary::of_name(&settings.model, &options, 1)?) {
+            let message = format!("{} gives no class for a picture as a whole", settings.model);
+            return Err(Failure::new(message).hint("`wgrad models` lists the networks that do"));
+        }
+        let model = models::by_name(&settings.model, &Scope::new(&device), &options)?;
         if let Some(path) = settings.weights.as_ref().filter(|_| resumed.is_none()) {
             load(&*model, path, context)?;
         }
