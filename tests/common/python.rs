@@ -1,16 +1,16 @@
-//! Scripts in a Python that has PyTorch, which `PYTHON` names. What asks them belongs to `make test-long`.
+//! Scripts in a Python that has PyTorch, which `PYTHON` names. Tests that ask them belong to `make test-long`.
 #![allow(dead_code)]
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-/// Whether `make test-long` asks.
+/// True under `make test-long`.
 pub fn is_long() -> bool {
     std::env::var_os("WGRAD_TEST_ALL").is_some()
 }
 
-/// What a script of `tests/` prints; `None`, and why, where it ends with 3: PyTorch, or a registry, is out of reach.
+/// The output of a script of `tests/`; `None`, with the reason printed, where it ends with 3: PyTorch, or a registry, is out of reach.
 pub fn ask(script: &str, arguments: &[&OsStr]) -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_string());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
