@@ -127,18 +127,25 @@ fn finish(fit: &Fit, best: Option<f64>, folder: &Path, arguments: &Arguments, co
             "epochs": fit.epochs,
             "steps": fit.steps,
             "images_per_second": fit.items_per_second(),
+            "wait_share": fit.times.wait_share(),
             "last": scalars,
             "best": { "accuracy": best },
             "stopped": fit.stopped,
         }));
     }
-    let (folder_text, rate) = (folder.display(), fit.items_per_second());
+    let folder_text = folder.display();
+    let pace = format!(
+        "{} epochs, {:.0} images/s, {:.1} % of the time waiting for data",
+        fit.epochs,
+        fit.items_per_second(),
+        100.0 * fit.times.wait_share(),
+    );
     let Some(best) = best else {
         // One batch was learned by heart, or the run was interrupted before the first validation.
         let Some(loss) = fit.scalar("train/loss") else { return Ok(()) };
-        return context.answer(format!("training loss {loss:.4} after {} epochs, {rate:.0} images/s", fit.epochs));
+        return context.answer(format!("training loss {loss:.4} after {pace}"));
     };
-    context.answer(format!("validation accuracy {best:.4} at best in {} epochs, {rate:.0} images/s", fit.epochs))?;
+    context.answer(format!("validation accuracy {best:.4} at best in {pace}"))?;
     context.note(format!(
         "\nnext:\n  open {folder_text}/report.html\n  wgrad predict {folder_text} PICTURE...\n  wgrad evaluate {folder_text} {}\n  {} --epochs {}",
         arguments.source.data,
