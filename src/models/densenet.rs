@@ -1,12 +1,12 @@
 //! DenseNet (Huang et al., "Densely Connected Convolutional Networks", 2017). The names of the parameters are
 //! torchvision's.
 
+use super::layers::norm;
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, checkpoint};
 use crate::nn::{
-    self, AvgPool2d, BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Linear, MaxPool2d, Module, Relu, Scope,
-    Sequential, init,
+    self, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, Relu, Scope, Sequential, init,
 };
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 use crate::options::options;
@@ -122,10 +122,6 @@ impl Module for DenseNet {
     fn children(&self) -> nn::Children<'_> {
         nn::children![self; features, classifier]
     }
-}
-
-fn norm(scope: &Scope, channels: usize) -> Result<BatchNorm2d> {
-    BatchNorm2d::new(scope, channels, &BatchNormLayerOptions::default())
 }
 
 fn transition(scope: &Scope, inputs: usize) -> Result<Sequential> {

@@ -2,6 +2,7 @@
 //! (Tan and Le, "EfficientNetV2: Smaller Models and Faster Training", 2021). The names of the parameters are torchvision's.
 
 use super::divisible::make_divisible;
+use super::layers::Shortcut;
 use super::{Backbone, initial};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -235,7 +236,7 @@ impl EfficientNet {
                     let stride = if block == 0 { stage.stride } else { 1 };
                     let p = stochastic_depth * number as f32 / total as f32;
                     let layers = if stage.fused {
-                        layers.make(|s| FusedBlock::new(s, width, stage, stride, *norm, p))
+                        layers.make(|s| fused_block(s, width, stage, stride, *norm, p))
                     } else {
                         layers.make(|s| inverted(s, width, stage, stride, *norm, p))
                     };
@@ -291,48 +292,27 @@ fn inverted(
 }
 
 /// A convolution to the expanded channels and one of 1 x 1 back, or one convolution where nothing is expanded.
-struct FusedBlock {
-    block: Sequential,
-    /// Present where the input is added.
-    stochastic_depth: Option<StochasticDepth>,
-}
-
-impl FusedBlock {
-    fn new(
-        scope: &Scope,
-        inputs: usize,
-        stage: &EfficientNetStage,
-        stride: usize,
-        norm: BatchNormLayerOptions,
-        stochastic_depth: f32,
-    ) -> Result<FusedBlock> {
-        let &EfficientNetStage { expansion, kernel_size, channels, .. } = stage;
-        let expanded = inputs * expansion;
-        let options = ConvNormActivationOptions::default().norm(norm).activation(Activation::Silu);
-        let wide = options.kernel_size(kernel_size).stride(stride);
-        let block = Sequential::new(&scope.at("block"));
-        let block = if expansion == 1 {
-            block.make(|s| ConvNormActivation::new(s, inputs, channels, &wide))?
-        } else {
-            block
-                .make(|s| ConvNormActivation::new(s, inputs, expanded, &wide))?
-                .make(|s| ConvNormActivation::new(s, expanded, channels, &options.kernel_size(1).activation(None)))?
-        };
-        let stochastic_depth = StochasticDepth::new(stochastic_depth, StochasticDepthMode::Row)?;
-        let has_shortcut = stride == 1 && inputs == channels;
-        Ok(FusedBlock { block, stochastic_depth: has_shortcut.then_some(stochastic_depth) })
-    }
-}
-
-impl Module for FusedBlock {
-    fn call(&self, input: &Tensor) -> Result<Tensor> {
-        let output = self.block.forward(input)?;
-        match &self.stochastic_depth {
-            Some(stochastic_depth) => stochastic_depth.forward(&output)?.add(input),
-            None => Ok(output),
-        }
-    }
-    fn children(&self) -> nn::Children<'_> {
-        nn::children![self; block, stochastic_depth]
-    }
+fn fused_block(
+    scope: &Scope,
+    inputs: usize,
+    stage: &EfficientNetStage,
+    stride: usize,
+    norm: BatchNormLayerOptions,
+    stochastic_depth: f32,
+) -> Result<Shortcut> {
+    let &EfficientNetStage { expansion, kernel_size, channels, .. } = stage;
+    let expanded = inputs * expansion;
+    let options = ConvNormActivationOptions::default().norm(norm).activation(Activation::Silu);
+    let wide = options.kernel_size(kernel_size).stride(stride);
+    let layers = Sequential::new(&scope.at("block"));
+    let layers = if expansion == 1 {
+        layers.make(|s| ConvNormActivation::new(s, inputs, channels, &wide))?
+    } else {
+        layers
+            .make(|s| ConvNormActivation::new(s, inputs, expanded, &wide))?
+            .make(|s| ConvNormActivation::new(s, expanded, channels, &options.kernel_size(1).activation(None)))?
+    };
+    let has_shortcut = stride == 1 && inputs == channels;
+    let depth = StochasticDepth::new(stochastic_depth, StochasticDepthMode::Row)?;
+    Ok(Shortcut { name: "block", layers, has_shortcut, stochastic_depth: has_shortcut.then_some(depth) })
 }

@@ -2,6 +2,7 @@
 //! the parameters are torchvision's.
 
 use super::divisible::make_divisible;
+use super::layers::Shortcut;
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -90,9 +91,8 @@ impl MnasNet {
         for (outputs, size, stride, expansion, blocks) in STACKS {
             let outputs = scaled(outputs);
             layers = layers.make(|s| {
-                let first = Sequential::new(s).make(|s| Block::new(s, width, outputs, size, stride, expansion))?;
-                (1..blocks)
-                    .try_fold(first, |stack, _| stack.make(|s| Block::new(s, outputs, outputs, size, 1, expansion)))
+                let first = Sequential::new(s).make(|s| block(s, width, outputs, size, stride, expansion))?;
+                (1..blocks).try_fold(first, |stack, _| stack.make(|s| block(s, outputs, outputs, size, 1, expansion)))
             })?;
             width = outputs;
         }
@@ -137,35 +137,19 @@ fn convolved(
 }
 
 /// An inverted residual block whose layers are numbered in one list.
-struct Block {
-    layers: Sequential,
-    has_shortcut: bool,
-}
-
-impl Block {
-    fn new(
-        scope: &Scope,
-        inputs: usize,
-        outputs: usize,
-        size: usize,
-        stride: usize,
-        expansion: usize,
-    ) -> Result<Block> {
-        let (expanded, plain) = (inputs * expansion, Conv2dOptions::default());
-        let depthwise = plain.stride(stride).padding(size / 2).groups(expanded);
-        let layers = convolved(Sequential::new(&scope.at("layers")), inputs, expanded, 1, plain)?.push(Relu);
-        let layers = convolved(layers, expanded, expanded, size, depthwise)?.push(Relu);
-        let layers = convolved(layers, expanded, outputs, 1, plain)?;
-        Ok(Block { layers, has_shortcut: stride == 1 && inputs == outputs })
-    }
-}
-
-impl Module for Block {
-    fn call(&self, input: &Tensor) -> Result<Tensor> {
-        let output = self.layers.forward(input)?;
-        if self.has_shortcut { output.add(input) } else { Ok(output) }
-    }
-    fn children(&self) -> nn::Children<'_> {
-        nn::children![self; layers]
-    }
+fn block(
+    scope: &Scope,
+    inputs: usize,
+    outputs: usize,
+    size: usize,
+    stride: usize,
+    expansion: usize,
+) -> Result<Shortcut> {
+    let (expanded, plain) = (inputs * expansion, Conv2dOptions::default());
+    let depthwise = plain.stride(stride).padding(size / 2).groups(expanded);
+    let layers = convolved(Sequential::new(&scope.at("layers")), inputs, expanded, 1, plain)?.push(Relu);
+    let layers = convolved(layers, expanded, expanded, size, depthwise)?.push(Relu);
+    let layers = convolved(layers, expanded, outputs, 1, plain)?;
+    let has_shortcut = stride == 1 && inputs == outputs;
+    Ok(Shortcut { name: "layers", layers, has_shortcut, stochastic_depth: None })
 }

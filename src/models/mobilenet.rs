@@ -3,9 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::models::window::Window;
+use crate::models::layers::{convolution, norm};
 use crate::nn::{self, Linear, Module, Relu, Scope, Sequential};
 use crate::number::nearest;
+use crate::ops::Conv2dOptions;
 
 /// Channels and stride of each depthwise separable layer, at width 1.
 const LAYERS: [(usize, usize); 13] = [
@@ -67,9 +68,9 @@ impl MobileNetV1 {
             let rule = format!("the width must be at least 1/32, which leaves one channel; got {width}");
             return Err(Error::invalid("MobileNetV1", rule));
         }
-        let stem = Window { inputs: channels, outputs: scaled(32), size: 3, stride: 2, groups: 1 };
-        let mut features = Sequential::new(&scope.at("features")).make(|s| rectified(Sequential::new(s), stem))?;
-        let mut inputs = stem.outputs;
+        let (mut inputs, strided) = (scaled(32), Conv2dOptions::default().stride(2));
+        let mut features = Sequential::new(&scope.at("features"))
+            .make(|s| rectified(Sequential::new(s), channels, inputs, 3, strided))?;
         for (channels, stride) in LAYERS {
             let outputs = scaled(channels);
             features = features.make(|s| separable(s, inputs, outputs, stride))?;
@@ -91,12 +92,19 @@ impl Module for MobileNetV1 {
 
 /// A convolution of each channel alone, and one of 1 x 1 across channels.
 fn separable(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<Sequential> {
-    let depthwise = Window { inputs, outputs: inputs, size: 3, stride, groups: inputs };
-    let pointwise = Window { inputs, outputs, size: 1, stride: 1, groups: 1 };
-    rectified(rectified(Sequential::new(scope), depthwise)?, pointwise)
+    let depthwise = Conv2dOptions::default().stride(stride).groups(inputs);
+    let layers = rectified(Sequential::new(scope), inputs, inputs, 3, depthwise)?;
+    rectified(layers, inputs, outputs, 1, Conv2dOptions::default())
 }
 
 /// Three more layers: a convolution, its normalization, ReLU.
-fn rectified(layers: Sequential, window: Window) -> Result<Sequential> {
-    Ok(layers.make(|s| window.convolution(s))?.make(|s| window.normalization(s))?.push(Relu))
+fn rectified(
+    layers: Sequential,
+    inputs: usize,
+    outputs: usize,
+    size: usize,
+    options: Conv2dOptions,
+) -> Result<Sequential> {
+    let layers = layers.make(|s| convolution(s, inputs, outputs, size, options))?;
+    Ok(layers.make(|s| norm(s, outputs))?.push(Relu))
 }

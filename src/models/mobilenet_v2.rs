@@ -2,11 +2,12 @@
 //! are torchvision's.
 
 use super::divisible::make_divisible;
+use super::layers::{Shortcut, convolution, norm};
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::blocks::{Activation, ConvNormActivation, ConvNormActivationOptions};
-use crate::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, Linear, Module, Scope, Sequential};
+use crate::nn::{self, Dropout, Linear, Module, Scope, Sequential};
 use crate::ops::Conv2dOptions;
 use crate::options::options;
 
@@ -72,9 +73,9 @@ impl MobileNetV2 {
             .make(|s| ConvNormActivation::new(s, channels, width, &plain.stride(2)))?;
         for (expansion, outputs, blocks, stride) in STAGES {
             let outputs = scaled(outputs);
-            for block in 0..blocks {
-                let stride = if block == 0 { stride } else { 1 };
-                features = features.make(|s| Block::new(s, width, outputs, stride, expansion))?;
+            for number in 0..blocks {
+                let stride = if number == 0 { stride } else { 1 };
+                features = features.make(|s| block(s, width, outputs, stride, expansion))?;
                 width = outputs;
             }
         }
@@ -104,34 +105,18 @@ impl Module for MobileNetV2 {
 }
 
 /// An inverted residual block, whose last convolution and norm have no module of their own in torchvision's names.
-struct Block {
-    conv: Sequential,
-    has_shortcut: bool,
-}
-
-impl Block {
-    fn new(scope: &Scope, inputs: usize, outputs: usize, stride: usize, expansion: usize) -> Result<Block> {
-        let plain = ConvNormActivationOptions::default().activation(Activation::Relu6);
-        let expanded = inputs * expansion;
-        let mut conv = Sequential::new(&scope.at("conv"));
-        if expansion != 1 {
-            conv = conv.make(|s| ConvNormActivation::new(s, inputs, expanded, &plain.kernel_size(1)))?;
-        }
-        let depthwise = plain.stride(stride).groups(expanded);
-        let conv = conv
-            .make(|s| ConvNormActivation::new(s, expanded, expanded, &depthwise))?
-            .make(|s| Conv2d::without_bias(s, expanded, outputs, 1, &Conv2dOptions::default()))?
-            .make(|s| BatchNorm2d::new(s, outputs, &BatchNormLayerOptions::default()))?;
-        Ok(Block { conv, has_shortcut: stride == 1 && inputs == outputs })
+fn block(scope: &Scope, inputs: usize, outputs: usize, stride: usize, expansion: usize) -> Result<Shortcut> {
+    let plain = ConvNormActivationOptions::default().activation(Activation::Relu6);
+    let expanded = inputs * expansion;
+    let mut conv = Sequential::new(&scope.at("conv"));
+    if expansion != 1 {
+        conv = conv.make(|s| ConvNormActivation::new(s, inputs, expanded, &plain.kernel_size(1)))?;
     }
-}
-
-impl Module for Block {
-    fn call(&self, input: &Tensor) -> Result<Tensor> {
-        let output = self.conv.forward(input)?;
-        if self.has_shortcut { output.add(input) } else { Ok(output) }
-    }
-    fn children(&self) -> nn::Children<'_> {
-        nn::children![self; conv]
-    }
+    let depthwise = plain.stride(stride).groups(expanded);
+    let layers = conv
+        .make(|s| ConvNormActivation::new(s, expanded, expanded, &depthwise))?
+        .make(|s| convolution(s, expanded, outputs, 1, Conv2dOptions::default()))?
+        .make(|s| norm(s, outputs))?;
+    let has_shortcut = stride == 1 && inputs == outputs;
+    Ok(Shortcut { name: "conv", layers, has_shortcut, stochastic_depth: None })
 }

@@ -11,6 +11,7 @@ mod efficientnet;
 mod googlenet;
 mod inception;
 mod initial;
+mod layers;
 mod lenet;
 mod maxvit;
 mod mnasnet;
@@ -28,7 +29,6 @@ mod swin;
 mod unet;
 mod vgg;
 mod vit;
-mod window;
 mod windows;
 
 pub use alexnet::{AlexNet, AlexNetOptions};

@@ -2,11 +2,12 @@
 //! Wide ResNet (Zagoruyko and Komodakis 2016), and with attention to channels and places. The names of the parameters are
 //! torchvision's.
 
+use super::layers::{convolution, norm};
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::blocks::{Activation, Cbam, SqueezeExcitation};
-use crate::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Linear, MaxPool2d, Module, Scope, Sequential};
+use crate::nn::{self, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, Scope, Sequential};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 use crate::options::options;
 
@@ -212,22 +213,6 @@ impl Module for ResNet {
     fn children(&self) -> nn::Children<'_> {
         nn::children![self; conv1, bn1, maxpool, layer1, layer2, layer3, layer4, fc]
     }
-}
-
-/// A convolution without a bias that keeps the size at stride 1.
-pub(super) fn convolution(
-    scope: &Scope,
-    inputs: usize,
-    outputs: usize,
-    size: usize,
-    options: Conv2dOptions,
-) -> Result<Conv2d> {
-    let padding = size / 2 * options.dilation[0];
-    Conv2d::without_bias(scope, inputs, outputs, size, &options.padding(padding))
-}
-
-pub(super) fn norm(scope: &Scope, channels: usize) -> Result<BatchNorm2d> {
-    BatchNorm2d::new(scope, channels, &BatchNormLayerOptions::default())
 }
 
 /// Channels of a block's input and of its convolutions, and step and dilation of its windows.

@@ -1,7 +1,7 @@
 //! The residual networks for CIFAR's images of He et al. ("Deep Residual Learning for Image Recognition", 2015, and "Identity
 //! Mappings in Deep Residual Networks", 2016).
 
-use super::resnet::{convolution, norm};
+use super::layers::{convolution, norm};
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
