@@ -18,7 +18,7 @@ pub struct Facts {
     /// Channels in the file, whatever it is read as.
     pub channels: usize,
     pub has_alpha: bool,
-    /// Of shape and pixels.
+    /// Hash of shape and pixels.
     pub hash: u64,
     /// The thumbnail, `[C, 16, 17]`, channel by channel.
     pub thumbnail: Vec<u8>,

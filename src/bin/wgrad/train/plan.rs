@@ -65,11 +65,13 @@ impl Plan {
         settings.size = Some(pictures.size);
         settings.channels = Channels::of(pictures.channels);
         let options = options(&pictures);
-        if !summary::is_classifier(&summary::of_name(&settings.model, &options, 1)?) {
+        let model = models::by_name(&settings.model, &Scope::new(&device), &options)
+            .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
+        let [height, width] = options.size;
+        if !summary::is_classifier(&model.summary(&[1, options.channels, height, width])?) {
             let message = format!("{} gives no class for a picture as a whole", settings.model);
             return Err(Failure::new(message).hint("`wgrad models` lists the networks that do"));
         }
-        let model = models::by_name(&settings.model, &Scope::new(&device), &options)?;
         if let Some(path) = settings.weights.as_ref().filter(|_| resumed.is_none()) {
             load(&*model, path, context)?;
         }
