@@ -6,20 +6,7 @@ use serde_json::Value;
 use wgrad::transforms::functional::{self, Numbers, Rectangle};
 use wgrad::{DType, Tensor};
 
-macro_rules! table {
-    ($($name:literal ($($tensor:literal),*) [$($attribute:literal),*] $run:expr;)*) => {
-        pub const OPERATIONS: &[Operation] = &[$(
-            Operation {
-                names: &[concat!("transforms.", $name)],
-                tensors: &["inpt", $($tensor),*],
-                attributes: &[$($attribute),*],
-                run: |call| of_images(call, $run),
-            },
-        )*];
-    };
-}
-
-table! {
+transforms! {
     "adjust_brightness" () ["brightness_factor"] |c, x| Ok(functional::adjust_brightness(x, c.numbers("brightness_factor")?)?);
     "adjust_contrast" () ["contrast_factor"] |c, x| Ok(functional::adjust_contrast(x, c.numbers("contrast_factor")?)?);
     "adjust_saturation" () ["saturation_factor"] |c, x| Ok(functional::adjust_saturation(x, c.numbers("saturation_factor")?)?);

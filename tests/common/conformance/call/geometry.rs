@@ -9,20 +9,7 @@ use wgrad::transforms::functional::{
     WarpOptions,
 };
 
-macro_rules! table {
-    ($($name:literal ($($tensor:literal),*) [$($attribute:literal),*] $run:expr;)*) => {
-        pub const OPERATIONS: &[Operation] = &[$(
-            Operation {
-                names: &[concat!("transforms.", $name)],
-                tensors: &["inpt", $($tensor),*],
-                attributes: &[$($attribute),*],
-                run: |call| of_images(call, $run),
-            },
-        )*];
-    };
-}
-
-table! {
+transforms! {
     "resize" () ["size", "interpolation", "max_size", "antialias"] |c, x| {
         Ok(vec![functional::resize(x, c.image_size()?, &c.resizing()?)?])
     };

@@ -1,5 +1,19 @@
 //! A case's call by PyTorch's names, as a call by wgrad's: a table of operations for each kind of them.
 
+/// Operations on images, by the names of `torchvision.transforms.v2.functional`; `of_images` runs each.
+macro_rules! transforms {
+    ($($name:literal ($($tensor:literal),*) [$($attribute:literal),*] $run:expr;)*) => {
+        pub const OPERATIONS: &[Operation] = &[$(
+            Operation {
+                names: &[concat!("transforms.", $name)],
+                tensors: &["inpt", $($tensor),*],
+                attributes: &[$($attribute),*],
+                run: |call| of_images(call, $run),
+            },
+        )*];
+    };
+}
+
 mod colours;
 mod conv;
 mod create;
