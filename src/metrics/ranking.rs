@@ -22,7 +22,8 @@ pub(super) struct Ranking {
 }
 
 enum State {
-    /// Of each batch `[2, columns, elements]`: scores, and 1 for positive ones, 0 for negative ones, -1 for those to be ignored.
+    /// A tensor `[2, columns, elements]` for each batch: scores, and 1 for positive ones, 0 for negative ones, -1 for those to be
+    /// ignored.
     Exact(Vec<Tensor>),
     Binned(Box<Bins>),
 }

@@ -58,19 +58,19 @@ pub struct MeanAveragePrecisionSummary {
     pub map_50: f64,
     /// At the threshold 0.75, if it is among them.
     pub map_75: f64,
-    /// Of objects of at most 32 x 32 pixels.
+    /// Average precision on objects of at most 32 x 32 pixels.
     pub map_small: f64,
-    /// Of objects of 32 x 32 to 96 x 96 pixels.
+    /// Average precision on objects of 32 x 32 to 96 x 96 pixels.
     pub map_medium: f64,
-    /// Of objects of at least 96 x 96 pixels.
+    /// Average precision on objects of at least 96 x 96 pixels.
     pub map_large: f64,
     /// Average recall over thresholds and classes, for each limit of `max_detection_thresholds`.
     pub mar: [f64; 3],
-    /// Of objects of at most 32 x 32 pixels.
+    /// Average recall of objects of at most 32 x 32 pixels.
     pub mar_small: f64,
-    /// Of objects of 32 x 32 to 96 x 96 pixels.
+    /// Average recall of objects of 32 x 32 to 96 x 96 pixels.
     pub mar_medium: f64,
-    /// Of objects of at least 96 x 96 pixels.
+    /// Average recall of objects of at least 96 x 96 pixels.
     pub mar_large: f64,
     /// Each class that was found or should have been, in the order of their numbers.
     pub classes: Vec<ClassPrecision>,
@@ -92,7 +92,7 @@ pub struct ClassPrecision {
 struct ClassCurves {
     /// With the highest limit of detections.
     by_area: [Option<Vec<Curve>>; 4],
-    /// Of all areas, with the lower limits.
+    /// Curves over all areas, with the lower limits.
     fewer: [Option<Vec<Curve>>; 2],
 }
 

@@ -20,7 +20,7 @@ pub(super) fn overlap(found: &Detection, truth: &GroundTruth, is_crowd: bool) ->
 pub(super) struct Pairs {
     pub found: Vec<Detection>,
     truths: Vec<GroundTruth>,
-    /// Of each detection with each object.
+    /// Overlap of each detection with each object.
     overlaps: Vec<Vec<f64>>,
 }
 
@@ -99,7 +99,7 @@ impl Pairs {
             if ignores[at] && best.is_some_and(|best: usize| !ignores[best]) {
                 break;
             }
-            // Of equal overlaps the last one wins.
+            // The last one of equal overlaps wins.
             if self.overlaps[found][at] >= most {
                 most = self.overlaps[found][at];
                 best = Some(at);

@@ -111,7 +111,7 @@ impl VocAveragePrecision {
         for at in ranking(&found.iter().map(|(_, of)| of.score).collect::<Vec<_>>()) {
             let (image, of) = found[at];
             let overlaps = truths[image].iter().map(|truth| overlap(of, truth, false)).enumerate();
-            // Of equal overlaps the first one counts.
+            // The first one of equal overlaps counts.
             let most = overlaps.fold(None, |most: Option<(usize, f64)>, (at, overlap)| match most {
                 Some((_, before)) if overlap <= before => most,
                 _ => Some((at, overlap)),
