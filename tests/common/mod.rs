@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod chains;
+pub mod from_names;
 pub mod launches;
 pub mod modules;
 pub mod python;

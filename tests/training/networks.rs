@@ -2,11 +2,12 @@
 //! compared with PyTorch's in float64 (`tests/golden/networks.py`).
 
 use crate::common::adapter;
+use crate::common::from_names::{fill, gradients, names, numbers, worst};
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use wgrad::models::*;
-use wgrad::nn::{Module, Scope, StateDict};
+use wgrad::nn::{Module, Scope};
 use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Result, Tensor};
 
 type Build = fn(&Scope, usize) -> Result<Box<dyn Module>>;
@@ -50,10 +51,6 @@ fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/networks.json")).unwrap()
 }
 
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
-}
-
 #[test]
 fn names_and_shapes_are_torchvisions() {
     let golden = golden();
@@ -61,55 +58,9 @@ fn names_and_shapes_are_torchvisions() {
     for (name, build) in VARIANTS {
         let expected = &golden["variants"][*name];
         let net = build(&Scope::new(&device), 1000).unwrap();
-        let parameters = net.named_parameters();
-        let line =
-            |(name, parameter): &(String, wgrad::Parameter)| format!("{name} {:?}", &parameter.value().shape()[..]);
-        let mut lines: Vec<String> = parameters.iter().map(line).collect();
-        lines.sort();
-        let trained = parameters.iter().filter(|(_, p)| !p.is_buffer()).map(|(_, p)| p.value().numel()).sum::<usize>();
-        assert_eq!(expected["parameters"], trained, "{name}");
-        assert_eq!(expected["entries"], lines.len(), "{name}");
-        assert_eq!(expected["names"], format!("{:016x}", fnv(&lines.join("\n"))), "{name}: {}", lines[..9].join(", "));
+        assert_eq!(*expected, names(&*net), "{name}");
     }
     assert_eq!(golden["variants"].as_object().unwrap().len(), VARIANTS.len());
-}
-
-/// Numbers from -1 to 1 that follow from a name.
-fn numbers(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
-    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-    let seed = fnv(name);
-    (1..=count as u64).map(move |at| {
-        let word = seed.wrapping_add(GOLDEN.wrapping_mul(at));
-        let word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((word ^ (word >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    })
-}
-
-/// The value of a parameter in the golden runs.
-fn value(name: &str, shape: &[usize]) -> Vec<f32> {
-    let count: usize = shape.iter().product();
-    let (offset, scale) = match (name.rsplit('.').next().unwrap(), shape.len()) {
-        ("running_var", _) => (1.0, 0.5),
-        ("running_mean" | "bias" | "in_proj_bias", _) => (0.0, 0.1),
-        ("layer_scale", _) | (_, 1) => (1.0, 0.2),
-        ("weight" | "in_proj_weight", _) => (0.0, (3.0 / (count / shape[0]) as f64).sqrt()),
-        _ => (0.0, 1.0),
-    };
-    numbers(name, count).map(|unit| (offset + scale * unit) as f32).collect()
-}
-
-fn fill(net: &dyn Module, device: &Device) {
-    let mut state = StateDict::new();
-    for (name, parameter) in net.named_parameters() {
-        let old = parameter.value();
-        let shape = old.shape().to_vec();
-        let is_float = old.dtype().is_float();
-        let new =
-            if is_float { Tensor::from_slice(device, &value(&name, &shape), &shape).unwrap() } else { old.detach() };
-        state.insert(name, new);
-    }
-    net.load_state_dict(&state, true).unwrap();
 }
 
 /// A network of the golden file, with all dropout left out, and its outputs in torchvision's order.
@@ -213,14 +164,6 @@ fn build(name: &str, s: &Scope, classes: usize) -> Result<Box<dyn Golden>> {
     }
 }
 
-/// The norm of a gradient and its product with numbers that follow from its name.
-fn digest(name: &str, gradient: &Tensor) -> [f64; 2] {
-    let values = gradient.to_f64().unwrap();
-    let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    let weights = numbers(&format!("{name}@"), values.len());
-    [norm, values.iter().zip(weights).map(|(value, weight)| value * weight).sum()]
-}
-
 /// The largest differences of logits, in their largest value, and of gradients' products, in their norms, each by the bound
 /// that it has.
 fn difference(
@@ -252,19 +195,10 @@ fn difference(
     let apart = got.iter().zip(golden_outputs.iter().flatten()).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f64::max);
 
     let digests: Vec<[f64; 2]> = serde_json::from_value(expected["gradients"].clone()).unwrap();
-    let largest = digests.iter().fold(0.0f64, |largest, [norm, _]| largest.max(*norm));
-    let mut gradients: BTreeMap<String, Tensor> =
-        net.named_parameters().into_iter().filter_map(|(name, p)| Some((name, p.grad()?))).collect();
-    gradients.insert("input".to_string(), images.grad().unwrap());
+    let gradients: BTreeMap<String, Tensor> =
+        gradients(&*net).chain([("input".into(), images.grad().unwrap())]).collect();
     assert_eq!(gradients.len(), digests.len(), "{name} {mode}");
-    let mut worst = (0.0, String::new());
-    for ((parameter, gradient), [norm, product]) in gradients.iter().zip(&digests) {
-        let [got_norm, got] = digest(parameter, gradient);
-        let apart = (got - product).abs().max((got_norm - norm).abs()) / norm.max(1e-3 * largest);
-        if apart > worst.0 || apart.is_nan() {
-            worst = (apart, parameter.clone());
-        }
-    }
+    let worst = worst(&gradients, &digests);
     let of_float32: [f64; 2] = serde_json::from_value(expected["f32"].clone()).unwrap();
     let wrong = apart.is_nan()
         || apart > bound(name, of_float32[0])
