@@ -22,6 +22,7 @@ mod queue;
 pub(crate) mod random;
 mod resident;
 mod sampler;
+mod shapes;
 mod split;
 mod stl;
 
@@ -47,5 +48,6 @@ pub use npy::NpyArray;
 pub use npz::Npz;
 pub use resident::Resident;
 pub use sampler::{DistributedSampler, RandomSampler, Sampler, SequentialSampler, StratifiedSampler, WeightedSampler};
+pub use shapes::{Drawing, Shapes};
 pub use split::{Split, group_k_fold, k_fold, stratified_k_fold, stratified_split, train_test_split};
 pub use stl::Stl10;

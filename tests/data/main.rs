@@ -18,6 +18,7 @@ mod loader;
 mod mnist;
 mod resident;
 mod samplers;
+mod shapes;
 mod splits;
 mod weights;
 mod weights_hostile;
