@@ -16,6 +16,7 @@ mod fuzz_runs;
 mod image_sets;
 mod loader;
 mod mnist;
+mod packages;
 mod resident;
 mod samplers;
 mod shapes;

