@@ -5,10 +5,10 @@ use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::blocks::{
-    Activation, ConvNormActivation, ConvNormActivationOptions, InvertedResidual, InvertedResidualOptions,
+    Activation, ConvNormActivation, ConvNormActivationOptions, InvertedResidual, InvertedResidualOptions, NormLayer,
 };
 use crate::nn::{self, BatchNormLayerOptions, Dropout, Hardswish, Linear, Module, Scope, Sequential};
-use crate::options::options;
+use crate::options::{As, options};
 
 /// The two published networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ options! {
         channels: usize = 3,
         /// Share of the last features dropped in training.
         dropout: f32 = 0.2,
+        /// The normalization after each convolution.
+        norm: NormLayer = BatchNormLayerOptions::default().eps(1e-3).momentum(0.01).convert(),
     }
 }
 
@@ -48,6 +50,60 @@ impl MobileNetV3Options {
     /// torchvision's `mobilenet_v3_large`.
     pub fn mobilenet_v3_large() -> MobileNetV3Options {
         MobileNetV3Options::default()
+    }
+
+    fn is_large(&self) -> bool {
+        self.size == MobileNetV3Size::Large
+    }
+
+    fn scaled(&self, channels: usize) -> usize {
+        make_divisible(channels as f64 * self.width_mult, 8)
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        if self.is_large() { &LARGE } else { &SMALL }
+    }
+
+    /// Channels of the features.
+    pub(super) fn width(&self) -> usize {
+        6 * self.rows().last().map_or(0, |row| self.scaled(row.2))
+    }
+
+    /// The first layer of each stage, by its number among the [`features`](MobileNetV3Options::features), with the channels
+    /// of its output: the first convolution, the blocks that halve the size, and the last convolution.
+    pub(super) fn stages(&self) -> Vec<(usize, usize)> {
+        let halving = (1..).zip(self.rows()).filter(|(_, row)| row.5 == 2);
+        let blocks = halving.map(|(number, row)| (number, self.scaled(row.2)));
+        let last = (self.rows().len() + 1, self.width());
+        std::iter::once((0, self.scaled(16))).chain(blocks).chain([last]).collect()
+    }
+
+    /// The layers before the mean of each channel, named by their numbers.
+    pub(super) fn features(&self, scope: &Scope) -> Result<Sequential> {
+        let MobileNetV3Options { width_mult, dilated, channels, norm, .. } = *self;
+        if !(width_mult.is_finite() && width_mult > 0.0) {
+            return Err(Error::invalid("MobileNetV3", format!("width_mult is {width_mult}; it must be above 0")));
+        }
+        let plain = ConvNormActivationOptions::default().norm(norm).activation(Activation::Hardswish);
+        let mut width = self.scaled(16);
+        let mut features =
+            Sequential::new(scope).make(|s| ConvNormActivation::new(s, channels, width, &plain.stride(2)))?;
+        for (number, &(kernel_size, expanded, outputs, is_squeezed, is_hardswish, stride)) in
+            self.rows().iter().enumerate()
+        {
+            let (expanded, outputs) = (self.scaled(expanded), self.scaled(outputs));
+            let is_dilated = dilated && number + LAST_STAGE >= self.rows().len();
+            let block = InvertedResidualOptions::default()
+                .kernel_size(kernel_size)
+                .stride(if is_dilated { 1 } else { stride })
+                .dilation(if is_dilated { 2 } else { 1 })
+                .squeezed(is_squeezed.then(|| make_divisible((expanded / 4) as f64, 8)))
+                .activation(if is_hardswish { Activation::Hardswish } else { Activation::Relu })
+                .norm(norm);
+            features = features.make(|s| InvertedResidual::new(s, width, expanded, outputs, &block))?;
+            width = outputs;
+        }
+        features.make(|s| ConvNormActivation::new(s, width, 6 * width, &plain.kernel_size(1)))
     }
 }
 
@@ -113,39 +169,13 @@ impl MobileNetV3 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &MobileNetV3Options) -> Result<MobileNetV3> {
-        let MobileNetV3Options { size, width_mult, dilated, classes, channels, dropout } = *options;
-        if !(width_mult.is_finite() && width_mult > 0.0) {
-            return Err(Error::invalid("MobileNetV3", format!("width_mult is {width_mult}; it must be above 0")));
-        }
-        let scaled = |channels: usize| make_divisible(channels as f64 * width_mult, 8);
-        let (rows, last) = match size {
-            MobileNetV3Size::Large => (&LARGE[..], scaled(1280)),
-            MobileNetV3Size::Small => (&SMALL[..], scaled(1024)),
-        };
-        let norm = BatchNormLayerOptions::default().eps(1e-3).momentum(0.01);
-        let plain = ConvNormActivationOptions::default().norm(norm).activation(Activation::Hardswish);
-        let mut width = scaled(16);
-        let mut features = Sequential::new(&scope.at("features"))
-            .make(|s| ConvNormActivation::new(s, channels, width, &plain.stride(2)))?;
-        for (number, &(kernel_size, expanded, outputs, is_squeezed, is_hardswish, stride)) in rows.iter().enumerate() {
-            let (expanded, outputs) = (scaled(expanded), scaled(outputs));
-            let is_dilated = dilated && number + LAST_STAGE >= rows.len();
-            let block = InvertedResidualOptions::default()
-                .kernel_size(kernel_size)
-                .stride(if is_dilated { 1 } else { stride })
-                .dilation(if is_dilated { 2 } else { 1 })
-                .squeezed(is_squeezed.then(|| make_divisible((expanded / 4) as f64, 8)))
-                .activation(if is_hardswish { Activation::Hardswish } else { Activation::Relu })
-                .norm(norm);
-            features = features.make(|s| InvertedResidual::new(s, width, expanded, outputs, &block))?;
-            width = outputs;
-        }
-        let features = features.make(|s| ConvNormActivation::new(s, width, 6 * width, &plain.kernel_size(1)))?;
+        let features = options.features(&scope.at("features"))?;
+        let (width, last) = (options.width(), options.scaled(if options.is_large() { 1280 } else { 1024 }));
         let classifier = Sequential::new(&scope.at("classifier"))
-            .make(|s| Linear::new(s, 6 * width, last))?
+            .make(|s| Linear::new(s, width, last))?
             .push(Hardswish)
-            .push(Dropout::new(dropout))
-            .make(|s| Linear::new(s, last, classes))?;
+            .push(Dropout::new(options.dropout))
+            .make(|s| Linear::new(s, last, options.classes))?;
         let net = MobileNetV3 { features, classifier };
         initial::draw(&net, initial::kaiming_fan_out, initial::normal(0.01))?;
         Ok(net)

@@ -2,12 +2,12 @@
 //! Wide ResNet (Zagoruyko and Komodakis 2016), and with attention to channels and places. The names of the parameters are
 //! torchvision's.
 
-use super::layers::{convolution, norm};
+use super::layers::convolution;
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::nn::blocks::{Activation, Cbam, SqueezeExcitation};
-use crate::nn::{self, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, Scope, Sequential};
+use crate::nn::blocks::{Activation, Cbam, NormLayer, SqueezeExcitation};
+use crate::nn::{self, Conv2d, Linear, MaxPool2d, Module, Relu, Scope, Sequential};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 use crate::options::options;
 
@@ -34,7 +34,7 @@ const REDUCTION: usize = 16;
 
 options! {
     /// Options of a [`ResNet`]; the default is torchvision's `resnet18`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     ResNetOptions {
         /// Blocks of three convolutions, 1 x 1, 3 x 3 and 1 x 1 to four times the channels, instead of two of 3 x 3.
         bottleneck: bool = false,
@@ -53,6 +53,8 @@ options! {
         /// Lets each block start as its shortcut, by zeros in the weight of its last norm (Goyal et al. 2017). Deep networks
         /// train faster so at first.
         zero_init_residual: bool = false,
+        /// The normalization after each convolution.
+        norm: NormLayer = NormLayer::default(),
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -118,6 +120,11 @@ impl ResNetOptions {
     fn expansion(&self) -> usize {
         if self.bottleneck { 4 } else { 1 }
     }
+
+    /// Channels of the output of `layer1` to `layer4`.
+    pub(super) fn widths(&self) -> [usize; 4] {
+        [64, 128, 256, 512].map(|channels| channels * self.expansion())
+    }
 }
 
 /// A residual network: `[N, channels, H, W] -> [N, classes]` logits.
@@ -133,7 +140,7 @@ impl ResNetOptions {
 /// ReLU; where channels or size change, the input goes through a 1 x 1 convolution (`downsample`).
 pub struct ResNet {
     conv1: Conv2d,
-    bn1: BatchNorm2d,
+    bn1: Box<dyn Module>,
     maxpool: Option<MaxPool2d>,
     layer1: Sequential,
     layer2: Sequential,
@@ -158,7 +165,7 @@ impl ResNet {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &ResNetOptions) -> Result<ResNet> {
-        let ResNetOptions { bottleneck, layers, groups, width_per_group, stem, classes, channels, .. } = *options;
+        let ResNetOptions { bottleneck, layers, groups, width_per_group, stem, classes, channels, norm, .. } = *options;
         if !bottleneck && (groups != 1 || width_per_group != 64) {
             let rule = format!("groups {groups} and width_per_group {width_per_group} need bottlenecks");
             return Err(Error::invalid("ResNet", rule));
@@ -179,7 +186,7 @@ impl ResNet {
         };
         let net = ResNet {
             conv1: convolution(&scope.at("conv1"), channels, 64, size, Conv2dOptions::default().stride(stride))?,
-            bn1: norm(&scope.at("bn1"), 64)?,
+            bn1: norm.layer(&scope.at("bn1"), 64)?,
             maxpool: (stem == ResNetStem::Large).then_some(pooling),
             layer1: layer(0)?,
             layer2: layer(1)?,
@@ -193,6 +200,21 @@ impl ResNet {
             net.parameters().iter().filter(|p| p.name().ends_with(last)).try_for_each(nn::init::zeros)?;
         }
         Ok(net)
+    }
+
+    /// The layers before the mean of each channel, one after the other, by torchvision's names.
+    pub(super) fn into_layers(self) -> Sequential {
+        let scope = Scope::new(self.conv1.weight.value().device());
+        let stem = Sequential::new(&scope)
+            .push_named("conv1", self.conv1)
+            .push_named("bn1", self.bn1)
+            .push_named("relu", Relu);
+        let stem = match self.maxpool {
+            Some(maxpool) => stem.push_named("maxpool", maxpool),
+            None => stem,
+        };
+        let layers = [self.layer1, self.layer2, self.layer3, self.layer4];
+        (1..).zip(layers).fold(stem, |net, (number, layer)| net.push_named(format!("layer{number}"), layer))
     }
 }
 
@@ -227,11 +249,11 @@ struct Shape {
 /// The convolutions of a block's branch, and its shortcut.
 struct Block {
     conv1: Conv2d,
-    bn1: BatchNorm2d,
+    bn1: Box<dyn Module>,
     conv2: Conv2d,
-    bn2: BatchNorm2d,
+    bn2: Box<dyn Module>,
     conv3: Option<Conv2d>,
-    bn3: Option<BatchNorm2d>,
+    bn3: Option<Box<dyn Module>>,
     se: Option<SqueezeExcitation>,
     cbam: Option<Cbam>,
     downsample: Option<Sequential>,
@@ -240,12 +262,12 @@ struct Block {
 impl Block {
     fn new(scope: &Scope, shape: Shape, options: &ResNetOptions) -> Result<Block> {
         let Shape { inputs, channels, stride, dilation } = shape;
-        let (plain, outputs) = (Conv2dOptions::default(), channels * options.expansion());
+        let (plain, norm, outputs) = (Conv2dOptions::default(), options.norm, channels * options.expansion());
         let strided = plain.stride(stride).dilation(dilation);
         let downsample = || {
             Sequential::new(&scope.at("downsample"))
                 .make(|s| convolution(s, inputs, outputs, 1, plain.stride(stride)))?
-                .make(|s| norm(s, outputs))
+                .make(|s| norm.layer(s, outputs))
         };
         let is_changed = stride != 1 || inputs != outputs;
         let at = |name: &str| scope.at(name);
@@ -260,14 +282,14 @@ impl Block {
                 true => convolution(&at("conv1"), inputs, width, 1, plain)?,
                 false => convolution(&at("conv1"), inputs, channels, 3, strided)?,
             },
-            bn1: norm(&at("bn1"), width)?,
+            bn1: norm.layer(&at("bn1"), width)?,
             conv2: match is_bottleneck {
                 true => convolution(&at("conv2"), width, width, 3, grouped)?,
                 false => convolution(&at("conv2"), channels, channels, 3, plain)?,
             },
-            bn2: norm(&at("bn2"), width)?,
+            bn2: norm.layer(&at("bn2"), width)?,
             conv3: is_bottleneck.then(|| convolution(&at("conv3"), width, outputs, 1, plain)).transpose()?,
-            bn3: is_bottleneck.then(|| norm(&at("bn3"), outputs)).transpose()?,
+            bn3: is_bottleneck.then(|| norm.layer(&at("bn3"), outputs)).transpose()?,
             se: has(ResNetAttention::SqueezeExcitation).then(se).transpose()?,
             cbam: has(ResNetAttention::Cbam).then(|| Cbam::new(&at("cbam"), outputs, REDUCTION, 7)).transpose()?,
             downsample: is_changed.then(downsample).transpose()?,

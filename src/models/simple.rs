@@ -3,8 +3,8 @@
 use super::Backbone;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::nn::blocks::{Activation, ConvNormActivation, ConvNormActivationOptions};
-use crate::nn::{self, BatchNormLayerOptions, Dropout, Linear, MaxPool2d, Module, Scope, Sequential};
+use crate::nn::blocks::{Activation, ConvNormActivation, ConvNormActivationOptions, NormLayer};
+use crate::nn::{self, Dropout, Linear, MaxPool2d, Module, Scope, Sequential};
 use crate::options::options;
 
 options! {
@@ -57,7 +57,7 @@ impl SimpleCnn {
         if !(1..=16).contains(&depth) {
             return Err(Error::invalid("SimpleCnn", format!("depth is {depth}; it must be from 1 to 16")));
         }
-        let norm = batch_norm.then(BatchNormLayerOptions::default);
+        let norm = batch_norm.then(NormLayer::default);
         let block = ConvNormActivationOptions::default().norm(norm).activation(activation);
         let mut features = Sequential::new(&scope.at("features"));
         let mut inputs = channels;

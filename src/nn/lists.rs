@@ -57,6 +57,13 @@ macro_rules! lists {
                     self
                 }
 
+                /// Drops the modules from `len` on.
+                #[must_use]
+                pub fn truncate(mut self, len: usize) -> $list {
+                    self.modules.truncate(len);
+                    self
+                }
+
                 /// The number of modules.
                 pub fn len(&self) -> usize {
                     self.modules.len()

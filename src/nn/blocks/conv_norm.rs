@@ -1,9 +1,9 @@
 //! A convolution, its normalization and an activation.
 
-use super::Activation;
+use super::{Activation, NormLayer};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::nn::{BatchNorm2d, BatchNormLayerOptions, Children, Conv2d, Module, Scope, Sequential};
+use crate::nn::{Children, Conv2d, Module, Scope, Sequential};
 use crate::ops::{Conv2dOptions, Padding};
 use crate::options::options;
 
@@ -21,8 +21,8 @@ options! {
         dilation: [usize; 2] = [1; 2],
         /// Groups of channels that don't see each other.
         groups: usize = 1,
-        /// The batch normalization, or none.
-        norm: Option<BatchNormLayerOptions> = Some(BatchNormLayerOptions::default()),
+        /// The normalization, or none.
+        norm: Option<NormLayer> = Some(NormLayer::default()),
         /// The activation, or none.
         activation: Option<Activation> = Some(Activation::Relu),
         /// Adds a bias to the convolution; `None` where no normalization follows, which would take it away again.
@@ -68,7 +68,7 @@ impl ConvNormActivation {
             false => Conv2d::without_bias(s, inputs, outputs, kernel_size, &convolution),
         })?;
         if let Some(norm) = norm {
-            layers = layers.make(|s| BatchNorm2d::new(s, outputs, &norm))?;
+            layers = layers.make(|s| norm.layer(s, outputs))?;
         }
         if let Some(activation) = activation {
             layers = layers.push(activation);

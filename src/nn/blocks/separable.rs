@@ -1,11 +1,12 @@
 //! Blocks round a convolution of each channel alone.
 
 use super::{
-    Activation, ConvNormActivation, ConvNormActivationOptions, SqueezeExcitation, StochasticDepth, StochasticDepthMode,
+    Activation, ConvNormActivation, ConvNormActivationOptions, NormLayer, SqueezeExcitation, StochasticDepth,
+    StochasticDepthMode,
 };
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::nn::{BatchNormLayerOptions, Children, Module, Scope, Sequential, children};
+use crate::nn::{Children, Module, Scope, Sequential, children};
 use crate::options::options;
 
 /// A depthwise separable convolution, `[N, in, H, W] -> [N, out, H', W']` (Howard et al., "MobileNets", 2017): `depthwise`, a
@@ -73,8 +74,8 @@ options! {
         activation: Activation = Activation::Relu6,
         /// The activations of squeeze and excitation.
         squeeze_activations: [Activation; 2] = [Activation::Relu, Activation::Hardsigmoid],
-        /// The batch normalization of all convolutions.
-        norm: BatchNormLayerOptions = BatchNormLayerOptions::default(),
+        /// The normalization after all convolutions.
+        norm: NormLayer = NormLayer::default(),
         /// The probability with which the branch is dropped in training, where there is a shortcut; see [`StochasticDepth`].
         stochastic_depth: f32 = 0.0,
     }

@@ -1,0 +1,51 @@
+//! The choice of a normalization.
+
+use crate::error::Result;
+use crate::nn::{BatchNorm2d, BatchNormLayerOptions, FrozenBatchNorm2d, Module, Scope};
+use crate::options::As;
+
+/// The normalization after the convolutions of a network, torchvision's `norm_layer`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NormLayer {
+    /// By the batch in training; see [`BatchNorm2d`].
+    BatchNorm2d(BatchNormLayerOptions),
+    /// By statistics that stay; see [`FrozenBatchNorm2d`].
+    FrozenBatchNorm2d {
+        /// Added to the variance.
+        eps: f32,
+    },
+}
+
+impl NormLayer {
+    /// [`FrozenBatchNorm2d`] with torchvision's default, 1e-5.
+    pub const FROZEN: NormLayer = NormLayer::FrozenBatchNorm2d { eps: 1e-5 };
+
+    /// The layer for inputs of so many channels.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    pub fn layer(&self, scope: &Scope, channels: usize) -> Result<Box<dyn Module>> {
+        Ok(match self {
+            NormLayer::BatchNorm2d(options) => Box::new(BatchNorm2d::new(scope, channels, options)?),
+            NormLayer::FrozenBatchNorm2d { eps } => Box::new(FrozenBatchNorm2d::new(scope, channels, *eps)?),
+        })
+    }
+}
+
+impl Default for NormLayer {
+    fn default() -> NormLayer {
+        NormLayer::BatchNorm2d(BatchNormLayerOptions::default())
+    }
+}
+
+impl As<NormLayer> for BatchNormLayerOptions {
+    fn convert(self) -> NormLayer {
+        NormLayer::BatchNorm2d(self)
+    }
+}
+
+impl As<Option<NormLayer>> for BatchNormLayerOptions {
+    fn convert(self) -> Option<NormLayer> {
+        Some(NormLayer::BatchNorm2d(self))
+    }
+}
