@@ -50,7 +50,7 @@ pub fn fill(net: &dyn Module, device: &Device) {
 }
 
 /// The norm of a gradient and its product with numbers that follow from its name.
-fn digest(name: &str, gradient: &Tensor) -> [f64; 2] {
+pub fn digest(name: &str, gradient: &Tensor) -> [f64; 2] {
     let values = gradient.to_f64().unwrap();
     let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
     let weights = numbers(&format!("{name}@"), values.len());

@@ -6,6 +6,7 @@ mod common;
 mod adafactor;
 mod algorithms;
 mod amp;
+mod backbones;
 mod blocks;
 mod checkpoint;
 mod clipping;
