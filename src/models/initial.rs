@@ -22,7 +22,7 @@ pub(super) fn draw_weights(
     convolution: impl Fn(&Parameter) -> Result<()>,
     linear: impl Fn(&Parameter) -> Result<()>,
 ) -> Result<()> {
-    of_layers(module, ".weight", |rank, weight| if rank == 4 { convolution(weight) } else { linear(weight) })
+    of_layers(module, ".weight", |rank, weight| if rank > 2 { convolution(weight) } else { linear(weight) })
 }
 
 /// Runs a function on the weights, or the biases, of all convolutions and linear layers, with the rank of the layer's
@@ -33,7 +33,7 @@ fn of_layers(module: &dyn Module, suffix: &str, each: impl Fn(usize, &Parameter)
     let ranks: HashMap<&str, usize> = weights.map(|(layer, weight)| (layer, weight.value().rank())).collect();
     for parameter in &parameters {
         let rank = parameter.name().strip_suffix(suffix).and_then(|layer| ranks.get(layer));
-        if let Some(&rank @ (2 | 4)) = rank {
+        if let Some(&rank @ 2..) = rank {
             each(rank, parameter)?;
         }
     }

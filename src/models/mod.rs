@@ -30,6 +30,7 @@ mod squeezenet;
 mod swin;
 mod unet;
 mod vgg;
+pub mod video;
 mod vit;
 mod windows;
 

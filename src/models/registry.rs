@@ -1,5 +1,6 @@
 //! Networks by name.
 
+use super::video::{VideoResNet, VideoResNetOptions};
 use super::*;
 use crate::error::{Error, Result};
 use crate::nn::{Module, Scope};
@@ -170,6 +171,7 @@ const NETWORKS: &[&[(&str, Build)]] = &[
     ),
     &family!(SwinTransformer, SwinTransformerOptions, [dropout attention_dropout stochastic_depth], swin_t swin_s swin_b),
     &sized_family!(MaxVit, MaxVitOptions, [dropout attention_dropout stochastic_depth], maxvit_t),
+    &family!(VideoResNet, VideoResNetOptions, [], r3d_18 mc3_18 r2plus1d_18),
     &family!(NetworkInNetwork, AllConvolutionalOptions, [dropout], network_in_network),
     &family!(AllConvolutional, AllConvolutionalOptions, [dropout], all_convolutional),
 ];
@@ -232,6 +234,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// | `mnasnet0_5`, `0_75`, `1_0`, `1_3` | [`MnasNet`] | `dropout` |
 /// | `mobilenet_v1` | [`MobileNetV1`] | `width` |
 /// | `mobilenet_v2`, `mobilenet_v3_small`, `_large` | [`MobileNetV2`], [`MobileNetV3`] | `dropout`, `width_mult` |
+/// | `r3d_18`, `mc3_18`, `r2plus1d_18` | [`VideoResNet`], for clips `[N, channels, T, H, W]` | |
 /// | `regnet_x_400mf` to `_32gf`, `regnet_y_400mf` to `_128gf` | [`RegNet`] | |
 /// | `resnet18`, `34`, `50`, `101`, `152`, `resnext50_32x4d`, `resnext101_32x8d`, `_64x4d`, `wide_resnet50_2`, `101_2`, `se_resnet18`, `50`, `cbam_resnet18`, `50` | [`ResNet`], with the small stem where images have at most 64 pixels a side | `large_stem`: 1 or 0 |
 /// | `resnet20`, `32`, `44`, `56`, `110`, `preact_resnet20`, `56`, `110` | [`CifarResNet`] | |

@@ -27,9 +27,12 @@ fn value(name: &str, shape: &[usize]) -> Vec<f32> {
     let count: usize = shape.iter().product();
     let (offset, scale) = match (name.rsplit('.').next().unwrap(), shape.len()) {
         ("running_var", _) => (1.0, 0.5),
-        ("running_mean" | "bias" | "in_proj_bias", _) => (0.0, 0.1),
+        ("running_mean" | "in_proj_bias", _) => (0.0, 0.1),
+        (last, _) if last.starts_with("bias") => (0.0, 0.1),
         ("layer_scale", _) | (_, 1) => (1.0, 0.2),
-        ("weight" | "in_proj_weight", _) => (0.0, (3.0 / (count / shape[0]) as f64).sqrt()),
+        (last, _) if last.starts_with("weight") || last == "in_proj_weight" => {
+            (0.0, (3.0 / (count / shape[0]) as f64).sqrt())
+        }
         _ => (0.0, 1.0),
     };
     numbers(name, count).map(|unit| (offset + scale * unit) as f32).collect()

@@ -5,6 +5,7 @@ pub mod chains;
 pub mod from_names;
 pub mod launches;
 pub mod modules;
+pub mod network_runs;
 pub mod python;
 pub mod steps;
 

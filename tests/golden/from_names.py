@@ -35,11 +35,11 @@ def value(name, shape):
     last = name.rsplit(".", 1)[-1]
     if last == "running_var":
         unit = 1.0 + 0.5 * unit
-    elif last in ("running_mean", "bias", "in_proj_bias"):
+    elif last.startswith("bias") or last in ("running_mean", "in_proj_bias"):
         unit = 0.1 * unit
     elif len(shape) == 1 or last == "layer_scale":
         unit = 1.0 + 0.2 * unit
-    elif last in ("weight", "in_proj_weight"):
+    elif last.startswith("weight") or last == "in_proj_weight":
         unit = unit * np.sqrt(3.0 / (count // shape[0]))
     return torch.from_numpy(unit.astype(np.float32).astype(np.float64).reshape(shape))
 

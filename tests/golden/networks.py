@@ -4,71 +4,26 @@
 
 computes all cases, or only those of some names and leaves the others as they are.
 
-Weights are numbers that follow from their names (`from_names.py`), so that nothing but results has to be kept. Results are
-computed in float64: the logits, the loss, and of each gradient the norm and its product with numbers of the same kind.
-`f32` is the largest difference of PyTorch's own float32 results from these, counted as the test counts it.
+Weights are numbers that follow from their names (`from_names.py`), so that nothing but results has to be kept: the logits, the
+loss, and of each gradient the norm and its product with numbers of the same kind (`network_runs.py`).
 """
 
 import json
 import pathlib
 import sys
 
-import numpy as np
 import torch
 import torchvision
 
-from from_names import digest, fill, names, numbers
+from from_names import names
+from network_runs import classes_of, runs
 
-def tensors(outputs):
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    return [output for output in outputs if output is not None]
+CLASSES = 7
 
 
-def run(model, images, labels):
-    """Logits, loss and gradients of all trained parameters and of the images."""
-    images = images.clone().requires_grad_()
-    logits = tensors(model(images))
-    loss = sum(torch.nn.functional.cross_entropy(output, labels) for output in logits)
-    model.zero_grad(set_to_none=True)
-    loss.backward()
-    # Auxiliary heads take no part in evaluation.
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
-    gradients["input"] = images.grad
-    return [output.detach() for output in logits], loss.item(), gradients
-
-
-def case(make, side, batch=3, classes=7):
-    model = make(num_classes=classes).double()
-    fill(model)
-    shape = (batch, 3, side, side)
-    images = torch.from_numpy(numbers("images", int(np.prod(shape))).astype(np.float32).astype(np.float64)).reshape(shape)
-    labels = torch.tensor([(3 * i + 1) % classes for i in range(batch)])
-    result = {"side": side, "batch": batch}
-    for mode in ("eval", "train"):
-        model.train(mode == "train")
-        fill(model)
-        logits, loss, gradients = run(model, images, labels)
-        digests = {name: digest(name, gradient) for name, gradient in gradients.items()}
-        fill(model)
-        single = model.float()
-        logits32, loss32, gradients32 = run(single, images.float(), labels)
-        largest = max(norm for norm, _ in digests.values())
-        worst = max(
-            abs(digest(name, gradients32[name])[1] - product) / max(norm, 1e-3 * largest)
-            for name, (norm, product) in digests.items()
-        )
-        scale = max(float(output.abs().max()) for output in logits)
-        apart = max(float((a.double() - b).abs().max()) for a, b in zip(logits32, logits)) / scale
-        model.double()
-        result[mode] = {
-            "logits": [output.flatten().tolist() for output in logits],
-            "loss": loss,
-            # By name, in the order of names.
-            "gradients": [[float(f"{number:.14g}") for number in digests[name]] for name in sorted(digests)],
-            "f32": [apart, worst],
-        }
-    return result
+def case(make, side, batch=3):
+    loss = lambda outputs: classes_of(outputs, batch, CLASSES)
+    return {"side": side, "batch": batch, **runs(make(num_classes=CLASSES), (batch, 3, side, side), loss)}
 
 
 M = torchvision.models

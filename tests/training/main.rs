@@ -26,5 +26,6 @@ mod optim;
 mod resume;
 mod schedules;
 mod summary;
+mod video;
 mod weights;
 mod wrappers;

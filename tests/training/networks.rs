@@ -2,13 +2,12 @@
 //! compared with PyTorch's in float64 (`tests/golden/networks.py`).
 
 use crate::common::adapter;
-use crate::common::from_names::{fill, gradients, names, numbers, worst};
-use rayon::prelude::*;
+use crate::common::from_names::names;
+use crate::common::network_runs::{Run, classes_of, compare};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use wgrad::models::*;
 use wgrad::nn::{Module, Scope};
-use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Result, Tensor};
+use wgrad::{Device, DeviceOptions, Noop, Result, Tensor};
 
 type Build = fn(&Scope, usize) -> Result<Box<dyn Module>>;
 
@@ -164,76 +163,23 @@ fn build(name: &str, s: &Scope, classes: usize) -> Result<Box<dyn Golden>> {
     }
 }
 
-/// The largest differences of logits, in their largest value, and of gradients' products, in their norms, each by the bound
-/// that it has.
-fn difference(
-    name: &str,
-    case: &Value,
-    mode: &str,
-    device: &Device,
-    bound: impl Fn(&str, f64) -> f64,
-) -> Option<String> {
-    let (side, batch, classes) = (case["side"].as_u64().unwrap() as usize, case["batch"].as_u64().unwrap() as usize, 7);
-    let net = build(name, &Scope::new(device), classes).unwrap();
-    net.train(mode == "train");
-    fill(&*net, device);
-    let images: Vec<f32> = numbers("images", batch * 3 * side * side).map(|value| value as f32).collect();
-    let images = Tensor::from_slice(device, &images, &[batch, 3, side, side]).unwrap().requires_grad();
-    let labels: Vec<i32> = (0..batch).map(|at| ((3 * at + 1) % classes) as i32).collect();
-    let labels = Tensor::from_slice(device, &labels, &[batch]).unwrap();
-    let outputs =
-        if mode == "train" { net.outputs_in_order(&images) } else { net.forward(&images).map(|y| vec![y]) }.unwrap();
-    let losses = outputs.iter().map(|y| y.cross_entropy(&labels, &CrossEntropyOptions::default()));
-    let loss = losses.reduce(|a, b| a?.add(&b?)).unwrap().unwrap();
-    loss.backward().unwrap();
+/// The number of classes of every case.
+const CLASSES: usize = 7;
 
-    let expected = &case[mode];
-    let golden_outputs: Vec<Vec<f64>> = serde_json::from_value(expected["logits"].clone()).unwrap();
-    assert_eq!(outputs.len(), golden_outputs.len(), "{name} {mode}");
-    let scale = golden_outputs.iter().flatten().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    let got: Vec<f64> = outputs.iter().flat_map(|y| y.to_f64().unwrap()).collect();
-    let apart = got.iter().zip(golden_outputs.iter().flatten()).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f64::max);
-
-    let digests: Vec<[f64; 2]> = serde_json::from_value(expected["gradients"].clone()).unwrap();
-    let gradients: BTreeMap<String, Tensor> =
-        gradients(&*net).chain([("input".into(), images.grad().unwrap())]).collect();
-    assert_eq!(gradients.len(), digests.len(), "{name} {mode}");
-    let worst = worst(&gradients, &digests);
-    let of_float32: [f64; 2] = serde_json::from_value(expected["f32"].clone()).unwrap();
-    let wrong = apart.is_nan()
-        || apart > bound(name, of_float32[0])
-        || worst.0 > bound(name, of_float32[1])
-        || worst.0.is_nan();
-    let text = format!(
-        "{name} {mode}: logits {apart:.1e}, {} {:.1e}; PyTorch's float32 {:.1e} and {:.1e}",
-        worst.1, worst.0, of_float32[0], of_float32[1]
-    );
-    if std::env::var_os("WGRAD_TEST_PRINT").is_some() {
-        println!("{text}");
-    }
-    wrong.then_some(text)
+fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl Fn(f64) -> f64) -> Option<String> {
+    let (side, batch) = (case["side"].as_u64().unwrap() as usize, case["batch"].as_u64().unwrap() as usize);
+    let net = build(name, &Scope::new(device), CLASSES).unwrap();
+    let run = Run { name, mode, shape: &[batch, 3, side, side], golden: &case[mode] };
+    let outputs = |images: &Tensor| match mode {
+        "train" => net.outputs_in_order(images),
+        _ => Ok(vec![net.forward(images)?]),
+    };
+    run.difference(&*net, device, outputs, |outputs| classes_of(outputs, batch, CLASSES), bound)
 }
 
-/// Networks that stand for the others, in training; `make test-long` takes all, and evaluation.
+/// Networks that stand for the others.
 const SAMPLE: [&str; 8] =
     ["convnext", "googlenet", "maxvit", "mobilenet_v3_small", "regnet_y_400mf", "shufflenet_v2_x0_5", "swin", "vit"];
-
-fn compare(device: impl Fn() -> Option<Device> + Sync, bound: impl Fn(&str, f64) -> f64 + Sync) {
-    let golden = golden();
-    let only = std::env::var("WGRAD_TEST_OP").ok();
-    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
-    let cases: Vec<(&String, &Value, &str)> = golden["cases"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .flat_map(|(name, case)| ["eval", "train"].map(|mode| (name, case, mode)))
-        .filter(|(name, _, _)| only.as_ref().is_none_or(|only| only == *name))
-        .filter(|(name, _, mode)| all || only.is_some() || (SAMPLE.contains(&name.as_str()) && *mode == "train"))
-        .collect();
-    let wrong: Vec<String> =
-        cases.par_iter().filter_map(|(name, case, mode)| difference(name, case, mode, &device()?, &bound)).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
 
 /// Networks whose norms add an `eps` that is no float32, or which scale by one: the reference rounds these numbers.
 const ROUNDED: [&str; 10] = [
@@ -251,15 +197,19 @@ const ROUNDED: [&str; 10] = [
 
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    let bound = |name: &str, of_float32: f64| match ROUNDED.contains(&name) {
-        true => f64::max(6e-8, 1e-3 * of_float32),
-        false => 1e-9,
-    };
-    compare(|| Some(Device::reference()), bound);
+    compare(&golden(), &SAMPLE, |name, case, mode| {
+        let bound = |of_float32: f64| match ROUNDED.contains(&name) {
+            true => f64::max(6e-8, 1e-3 * of_float32),
+            false => 1e-9,
+        };
+        difference(name, case, mode, &Device::reference(), bound)
+    });
 }
 
 /// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.
 #[test]
 fn values_are_pytorchs_on_the_adapter() {
-    compare(adapter, |_, of_float32| f64::max(1e-4, 4.0 * of_float32));
+    compare(&golden(), &SAMPLE, |name, case, mode| {
+        difference(name, case, mode, &adapter()?, |of_float32| f64::max(1e-4, 4.0 * of_float32))
+    });
 }

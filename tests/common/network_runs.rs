@@ -1,0 +1,94 @@
+//! Runs of golden networks, which PyTorch did in float64 (`tests/golden/network_runs.py`).
+
+use super::from_names::{fill, gradients, numbers, worst};
+use rayon::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use wgrad::nn::Module;
+use wgrad::{CrossEntropyOptions, Device, Result, Tensor};
+
+/// A network's run in one mode.
+pub struct Run<'a> {
+    pub name: &'a str,
+    /// `"eval"` or `"train"`.
+    pub mode: &'a str,
+    /// The shape of the input.
+    pub shape: &'a [usize],
+    /// The results of the mode.
+    pub golden: &'a Value,
+}
+
+impl Run<'_> {
+    /// The largest differences of the outputs, in their largest value, or of the loss, and of gradients' products, in their
+    /// norms, where one is above the bound that `bound` makes of PyTorch's own error in float32.
+    pub fn difference(
+        &self,
+        net: &dyn Module,
+        device: &Device,
+        outputs: impl FnOnce(&Tensor) -> Result<Vec<Tensor>>,
+        loss: impl FnOnce(&[Tensor]) -> Result<Tensor>,
+        bound: impl Fn(f64) -> f64,
+    ) -> Option<String> {
+        let Run { name, mode, shape, golden } = *self;
+        net.train(mode == "train");
+        fill(net, device);
+        let input: Vec<f32> = numbers("images", shape.iter().product()).map(|value| value as f32).collect();
+        let input = Tensor::from_slice(device, &input, shape).unwrap().requires_grad();
+        let outputs = outputs(&input).unwrap();
+        let loss = loss(&outputs).unwrap();
+        loss.backward().unwrap();
+
+        let golden_outputs: Vec<Vec<f64>> = serde_json::from_value(golden["logits"].clone()).unwrap();
+        assert_eq!(outputs.len(), golden_outputs.len(), "{name} {mode}");
+        let golden_outputs: Vec<f64> = golden_outputs.into_iter().flatten().collect();
+        let scale = golden_outputs.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+        let got: Vec<f64> = outputs.iter().flat_map(|y| y.to_f64().unwrap()).collect();
+        assert_eq!(got.len(), golden_outputs.len(), "{name} {mode}");
+        let golden_loss = golden["loss"].as_f64().unwrap();
+        let of_loss = (loss.to_f64().unwrap()[0] - golden_loss).abs() / golden_loss.abs();
+        let each = got.iter().zip(&golden_outputs).map(|(a, b)| (a - b).abs() / scale).chain([of_loss]);
+        let apart =
+            each.fold(0.0, |largest: f64, value| if value > largest || value.is_nan() { value } else { largest });
+
+        let digests: Vec<[f64; 2]> = serde_json::from_value(golden["gradients"].clone()).unwrap();
+        let gradients: BTreeMap<String, Tensor> =
+            gradients(net).chain([("input".into(), input.grad().unwrap())]).collect();
+        assert_eq!(gradients.len(), digests.len(), "{name} {mode}");
+        let (worst, whose) = worst(&gradients, &digests);
+        let [of_outputs, of_gradients]: [f64; 2] = serde_json::from_value(golden["f32"].clone()).unwrap();
+        let text = format!(
+            "{name} {mode}: outputs {apart:.1e}, {whose} {worst:.1e}; PyTorch's float32 {of_outputs:.1e} and \
+             {of_gradients:.1e}"
+        );
+        if std::env::var_os("WGRAD_TEST_PRINT").is_some() {
+            println!("{text}");
+        }
+        let is_close = apart <= bound(of_outputs) && worst <= bound(of_gradients);
+        (!is_close).then_some(text)
+    }
+}
+
+/// The sum of the outputs' cross entropies for classes that follow from a sample's place.
+pub fn classes_of(outputs: &[Tensor], batch: usize, classes: usize) -> Result<Tensor> {
+    let labels: Vec<i32> = (0..batch).map(|at| ((3 * at + 1) % classes) as i32).collect();
+    let labels = Tensor::from_slice(outputs[0].device(), &labels, &[batch])?;
+    let losses = outputs.iter().map(|y| y.cross_entropy(&labels, &CrossEntropyOptions::default()));
+    losses.reduce(|a, b| a?.add(&b?)).unwrap()
+}
+
+/// Runs the cases of a golden file, by name and mode, and fails with the differences that are too large. The suite takes the
+/// sample in training; `make test-long` takes all, and evaluation.
+pub fn compare(golden: &Value, sample: &[&str], difference: impl Fn(&str, &Value, &str) -> Option<String> + Sync) {
+    let only = std::env::var("WGRAD_TEST_OP").ok();
+    let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
+    let cases: Vec<(&String, &Value, &str)> = golden["cases"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(name, case)| ["eval", "train"].map(|mode| (name, case, mode)))
+        .filter(|(name, _, _)| only.as_ref().is_none_or(|only| only == *name))
+        .filter(|(name, _, mode)| all || only.is_some() || (sample.contains(&name.as_str()) && *mode == "train"))
+        .collect();
+    let wrong: Vec<String> = cases.par_iter().filter_map(|(name, case, mode)| difference(name, case, mode)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
