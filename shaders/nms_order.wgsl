@@ -1,9 +1,10 @@
-// The order of scores, the largest first: order[rank(i)] = i, where rank(i) counts the scores that come before score
-// i. NaN comes before all others, and of equal scores the earlier one first.
+// The order of the scores in each row, the largest first: order[rank(i)] = i, where rank(i) counts the scores that come before
+// score i. NaN comes before all others, and of equal scores the earlier one first.
 //
-// One invocation ranks one score against all others. Sixteen at a time, so that its loop does not run past 65,535.
+// One invocation ranks one score against all others of its row. Sixteen at a time, so that its loop does not run past 65,535.
 
 struct Params {
+    total: u32,
     count: u32,
     scores_offset: u32,
 }
@@ -27,19 +28,21 @@ fn key(place: u32) -> u32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let place = (group.x + group.y * groups.x) * 64u + lane;
-    if (place >= params.count) {
+    let number = (group.x + group.y * groups.x) * 64u + lane;
+    if (number >= params.total) {
         return;
     }
-    let mine = key(place);
+    let place = number % params.count;
+    let start = number - place;
+    let mine = key(number);
     var rank = 0u;
     for (var block = 0u; block < params.count; block += 16u) {
         for (var i = 0u; i < 16u; i++) { // unroll
             let other = block + i;
-            let theirs = key(min(other, params.count - 1u));
+            let theirs = key(start + min(other, params.count - 1u));
             let is_before = (theirs > mine) | ((theirs == mine) & (other < place));
             rank += select(0u, 1u, is_before & (other < params.count));
         }
     }
-    order[rank] = i32(place);
+    order[start + rank] = i32(place);
 }

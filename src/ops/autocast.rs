@@ -207,7 +207,7 @@ mod tests {
     /// Operations that take what they are given.
     const GIVEN: &str = "abs adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d \
         adaptive_max_pool3d add affine_grid all alpha_dropout amax amin any arange argmax argmin argsort atan \
-        avg_pool1d avg_pool2d avg_pool3d bad_index batch_norm bernoulli bernoulli_p box_area box_convert box_iou cat \
+        avg_pool1d avg_pool2d avg_pool3d bad_index batch_norm batched_nms bernoulli bernoulli_p box_area box_convert box_iou cat \
         ceil celu channel_shuffle chunk clamp clamp_tensor clip_boxes_to_image colour complete_box_iou copy \
         correlate1d cos count_labels count_nonzero ctc_loss diag diagonal dice_loss distance_box_iou div div_floor \
         div_rounded div_trunc dropout dropout1d dropout2d dropout3d elu embedding eq erf expand eye \

@@ -148,6 +148,8 @@ const CALLS: &[(&str, Call)] = &[
     ("roi_pool, images", |d, n| Ok(vec![leaf(d, &[n, 1, 3, 3])?.roi_pool(&boxes(d, 2)?, [1, 2], 1.0)?])),
     ("roi_pool, channels", |d, n| Ok(vec![leaf(d, &[1, n, 3, 3])?.roi_pool(&boxes(d, 2)?, [1, 2], 1.0)?])),
     ("nms", |d, n| Ok(vec![Tensor::zeros(&d.device, &[n, 4])?.nms(&Tensor::zeros(&d.device, &[n])?, 0.5)?])),
+    ("batched_nms, images", |d, n| Ok(vec![batched_nms(d, [n, 3])?])),
+    ("batched_nms, boxes", |d, n| Ok(vec![batched_nms(d, [2, n])?])),
     ("ctc_loss, batch", |d, n| ctc(d, [2, n, 3], 1)),
     ("ctc_loss, classes", |d, n| ctc(d, [2, 1, n], 1)),
     ("lstm, batch", |d, n| {
@@ -168,6 +170,12 @@ const CALLS: &[(&str, Call)] = &[
 
 fn boxes(made: &Made, count: usize) -> Result<Tensor> {
     Tensor::zeros(&made.device, &[count, 5])
+}
+
+fn batched_nms(made: &Made, [rows, count]: [usize; 2]) -> Result<Tensor> {
+    let boxes = Tensor::zeros(&made.device, &[rows, count, 4])?;
+    let labels = Tensor::full(&made.device, &[rows, count], 0i32)?;
+    boxes.batched_nms(&Tensor::zeros(&made.device, &[rows, count])?, &labels, 0.5, 2)
 }
 
 fn ctc(made: &Made, input: [usize; 3], labels: usize) -> Result<Vec<Tensor>> {

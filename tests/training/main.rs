@@ -10,6 +10,7 @@ mod backbones;
 mod blocks;
 mod checkpoint;
 mod clipping;
+mod detection_parts;
 mod groups;
 mod guard;
 mod init;

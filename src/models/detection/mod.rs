@@ -1,12 +1,86 @@
-//! Detectors, with torchvision's names, and the parts that they share.
+//! Detectors: networks that find objects, with torchvision's names, losses and detections, all on the device and in tensors of fixed
+//! sizes. Nothing is read between the images and the losses, or the detections.
 
+mod anchors;
 mod backbone;
+mod coder;
+mod detections;
 mod feature_pyramid;
+mod matcher;
 mod sampler;
+mod targets;
+mod transform;
 
+pub use anchors::{AnchorGenerator, DefaultBoxGenerator};
 pub use backbone::{
     BackboneWithFpn, DetectionBackbone, MobileNetBackboneOptions, ResNetFpnOptions, mobilenet_backbone,
     resnet_fpn_backbone,
 };
+pub use coder::{BoxCoder, BoxLinearCoder};
+pub use detections::{DetectionLosses, Detections};
 pub use feature_pyramid::{ExtraBlocks, FeaturePyramid, FeaturePyramidOptions};
+pub use matcher::{BELOW_LOW_THRESHOLD, BETWEEN_THRESHOLDS, Matcher, SsdMatcher};
 pub use sampler::{BalancedPositiveNegativeSampler, Sample};
+pub use targets::DetectionTargets;
+pub use transform::{ImageList, ImageTransform, ImageTransformOptions};
+
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::nn::Module;
+
+/// A network that finds objects in images, `[N, 3, H, W]` of 0 to 1.
+///
+/// As a [`Module`] its output is [`Detections::rows`] of what it finds. Losses are computed in the mode that the network is in:
+/// [`train`](Module::train) and [`eval`](Module::eval) switch its norms and dropout, and nothing else.
+pub trait Detector: Module {
+    /// The transform that images go through first.
+    fn transform(&self) -> &ImageTransform;
+
+    /// The losses of transformed images, with objects in their pixels.
+    ///
+    /// # Errors
+    /// Those of the layers; [`Error::Invalid`](crate::Error::Invalid) where shapes don't fit.
+    fn losses_of(&self, images: &ImageList, targets: &DetectionTargets) -> Result<DetectionLosses>;
+
+    /// The objects in transformed images, in their pixels.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    fn detections_of(&self, images: &ImageList) -> Result<Detections>;
+
+    /// The losses of a batch.
+    ///
+    /// # Errors
+    /// Those of the layers; [`Error::Invalid`](crate::Error::Invalid) where shapes don't fit.
+    fn losses(&self, images: &Tensor, targets: &DetectionTargets) -> Result<DetectionLosses> {
+        let images = self.transform().batch(images)?;
+        self.losses_of(&images, &images.targets(targets)?)
+    }
+
+    /// The losses of images `[3, H, W]` of several sizes.
+    ///
+    /// # Errors
+    /// As [`losses`](Detector::losses).
+    fn losses_of_each(&self, images: &[Tensor], targets: &DetectionTargets) -> Result<DetectionLosses> {
+        let images = self.transform().list(images)?;
+        self.losses_of(&images, &images.targets(targets)?)
+    }
+
+    /// The objects in a batch.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    fn detect(&self, images: &Tensor) -> Result<Detections> {
+        let images = self.transform().batch(images)?;
+        images.detections(&self.detections_of(&images)?)
+    }
+
+    /// The objects in images `[3, H, W]` of several sizes.
+    ///
+    /// # Errors
+    /// As [`detect`](Detector::detect).
+    fn detect_each(&self, images: &[Tensor]) -> Result<Detections> {
+        let images = self.transform().list(images)?;
+        images.detections(&self.detections_of(&images)?)
+    }
+}
