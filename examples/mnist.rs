@@ -2,8 +2,10 @@
 //!
 //! The last line of standard output is the result; everything else goes to standard error.
 
-use clap::error::ErrorKind;
+mod common;
+
 use clap::{Parser, ValueEnum};
+use common::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -19,13 +21,11 @@ use wgrad::train::{
     self, Callback, Checkpoints, ImageLoader, Position, Run, Scheduled, Supervised, Trainer, TrainerOptions,
 };
 use wgrad::weights::{self, LoadOptions};
-use wgrad::{Device, DeviceOptions, Error};
+use wgrad::{Device, Error};
 
 const EVALUATION_BATCH: usize = 500;
 /// The factor of the learning rate after each epoch: at a constant rate the accuracy wavers round 0.987.
 const DECAY: f64 = 0.7;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Trains LeNet-5 on MNIST.
 #[derive(Parser)]
@@ -80,24 +80,7 @@ enum Kind {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print!("{error}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("{} (--help lists the options)", error.to_string().lines().next().unwrap_or_default());
-            return ExitCode::FAILURE;
-        }
-    };
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::main(run)
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -106,7 +89,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let metrics = arguments.metrics.as_deref().map(append_to).transpose()?;
     let mnist = Mnist::open(&arguments.data)?;
-    let device = open(arguments)?;
+    let device = common::open(arguments.adapter.as_deref(), arguments.reference)?;
     let resumed = arguments.resume.as_deref().map(Position::read).transpose()?.flatten();
     let seed = arguments.seed.or(resumed.map(|at| at.seed)).unwrap_or(0);
     device.manual_seed(seed);
@@ -151,22 +134,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     report(accuracy, fit.epochs, fit.items_per_second(), &device);
     Ok(())
-}
-
-/// The adapter asked for, else the best, else the reference. A request in the environment counts, too.
-fn open(arguments: &Arguments) -> Result<Device> {
-    if arguments.reference {
-        return Ok(Device::reference());
-    }
-    let options = DeviceOptions::default().adapter_name(arguments.adapter.clone());
-    let is_named = arguments.adapter.is_some() || std::env::var_os("WGPU_ADAPTER_NAME").is_some();
-    match Device::with_options(&options) {
-        Err(error @ Error::NoAdapter { .. }) if !is_named => {
-            eprintln!("running on the CPU reference, which is slow: {error}");
-            Ok(Device::reference())
-        }
-        device => Ok(device?),
-    }
 }
 
 fn report(accuracy: Option<f64>, epochs: u64, images_per_second: f64, device: &Device) {
