@@ -50,7 +50,7 @@ pub mod ops;
 pub mod optim;
 mod options;
 mod pattern;
-#[cfg(any(feature = "report", feature = "tensorboard"))]
+#[cfg(any(feature = "images", feature = "tensorboard"))]
 mod picture;
 mod plan;
 pub mod prelude;

@@ -1,9 +1,7 @@
 //! Images of tensors as PNG files.
 
-#[cfg(feature = "tensorboard")]
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-#[cfg(feature = "tensorboard")]
 use crate::graph::Tensor;
 use crate::number::nearest;
 
@@ -35,7 +33,6 @@ impl Picture {
     }
 }
 
-#[cfg(feature = "tensorboard")]
 impl Picture {
     /// The images of `[N, C, H, W]`, in one read: floats, clamped to 0 to 1, or integers that hold bytes.
     pub fn read(op: &'static str, images: &Tensor) -> Result<Vec<Picture>> {

@@ -22,6 +22,8 @@ mod queue;
 pub(crate) mod random;
 mod resident;
 mod sampler;
+#[cfg(feature = "images")]
+mod save;
 mod shapes;
 mod split;
 mod stl;
@@ -48,6 +50,8 @@ pub use npy::NpyArray;
 pub use npz::Npz;
 pub use resident::Resident;
 pub use sampler::{DistributedSampler, RandomSampler, Sampler, SequentialSampler, StratifiedSampler, WeightedSampler};
+#[cfg(feature = "images")]
+pub use save::save_images;
 pub use shapes::{Drawing, Shapes};
 pub use split::{Split, group_k_fold, k_fold, stratified_k_fold, stratified_split, train_test_split};
 pub use stl::Stl10;
