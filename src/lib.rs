@@ -78,7 +78,7 @@ pub use graph::{
 };
 pub use ops::{
     AttentionOptions, AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions, BatchNormOptions,
-    BoxFormat, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions,
+    BoxFormat, CapsuleMarginOptions, Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions,
     ConvTranspose2dOptions, ConvTranspose3dOptions, ConvTransposeOptions, CrossEntropyOptions, CtcLengths,
     CtcLossOptions, EmbeddingOptions, GaussianNllOptions, GridSampleMode, GridSampleOptions, GridSamplePadding,
     InProjection, InstanceNormOptions, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction,

@@ -3,6 +3,7 @@
 mod alexnet;
 mod all_convolutional;
 mod basic_conv;
+mod capsules;
 mod cifar;
 mod convnext;
 mod densenet;
@@ -36,6 +37,7 @@ mod windows;
 
 pub use alexnet::{AlexNet, AlexNetOptions};
 pub use all_convolutional::{AllConvolutional, AllConvolutionalOptions, NetworkInNetwork};
+pub use capsules::{CapsNet, CapsNetLosses, CapsNetOptions, CapsNetOutputs};
 pub use cifar::CifarCnn;
 pub use convnext::{ConvNeXt, ConvNeXtOptions};
 pub use densenet::{DenseNet, DenseNetOptions};

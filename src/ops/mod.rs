@@ -54,8 +54,8 @@ pub use cross_entropy::{CrossEntropyOptions, Reduction};
 pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
 pub use losses::{
-    CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction, MultiMarginOptions,
-    PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+    CapsuleMarginOptions, CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction,
+    MultiMarginOptions, PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub(crate) use pack::{PACK_ALIGNMENT, pack, segments};

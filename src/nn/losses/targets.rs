@@ -3,7 +3,9 @@
 use super::{Loss, options, with_options};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::{CrossEntropyOptions, KlDivOptions, MultiMarginOptions, PoissonNllOptions, Reduction};
+use crate::ops::{
+    CapsuleMarginOptions, CrossEntropyOptions, KlDivOptions, MultiMarginOptions, PoissonNllOptions, Reduction,
+};
 
 with_options! {
     /// Cross entropy of logits; see [`Tensor::cross_entropy`].
@@ -14,6 +16,8 @@ with_options! {
     KlDivLoss(KlDivOptions);
     /// The negative log likelihood of counts; see [`Tensor::poisson_nll_loss`].
     PoissonNllLoss(PoissonNllOptions);
+    /// The margin loss of the lengths of capsules; see [`Tensor::capsule_margin_loss`].
+    CapsuleMarginLoss(CapsuleMarginOptions);
     /// A hinge on the margins between a label's score and all others; see [`Tensor::multi_margin_loss`].
     MultiMarginLoss(MultiMarginOptions);
 }
@@ -120,6 +124,7 @@ losses! {
     KlDivLoss: |loss, input, target| input.kl_div(target, &loss.options);
     PoissonNllLoss: |loss, input, target| input.poisson_nll_loss(target, &loss.options);
     MultiMarginLoss: |loss, input, target| input.multi_margin_loss(target, &loss.options);
+    CapsuleMarginLoss: |loss, input, target| input.capsule_margin_loss(target, &loss.options);
     MseLoss: |loss, input, target| input.mse_loss(target, loss.reduction);
     L1Loss: |loss, input, target| input.l1_loss(target, loss.reduction);
     SmoothL1Loss: |loss, input, target| input.smooth_l1_loss(target, loss.beta, loss.reduction);

@@ -1,6 +1,7 @@
 //! Losses, composed of other operations.
 
 mod binary;
+mod capsule;
 mod classes;
 mod ctc;
 mod distance;
@@ -9,6 +10,7 @@ mod likelihood;
 mod margin;
 mod regression;
 
+pub use capsule::CapsuleMarginOptions;
 pub use classes::MultiMarginOptions;
 pub use ctc::{CtcLengths, CtcLossOptions};
 pub use distance::TripletMarginWithDistanceOptions;
@@ -55,6 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
         likelihood::cases(),
         distance::cases(),
         ctc::cases(),
+        capsule::cases(),
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@ mod instance;
 mod layer;
 mod local_response;
 mod rms;
+mod squash;
 mod standardize;
 mod unit;
 mod variance;
@@ -204,6 +205,7 @@ pub(super) fn cases() -> Vec<Case> {
         instance::cases(),
         local_response::cases(),
         unit::cases(),
+        squash::cases(),
     ]
     .into_iter()
     .flatten()
