@@ -10,6 +10,7 @@ mod densenet;
 pub mod detection;
 mod divisible;
 mod efficientnet;
+pub mod generative;
 mod googlenet;
 mod inception;
 mod initial;
