@@ -7,7 +7,7 @@ use crate::number::nearest;
 
 const OP: &str = "Histogram";
 /// Counts are read as floats, which hold integers up to 2^24: hence the upper and the lower half of each.
-const HALF: f32 = 65_536.0;
+const HALF: f64 = 65_536.0;
 /// Elements that every adapter allows in a tensor. The comparison of elements with bins is such a tensor, though
 /// nothing stores it.
 const MOST: usize = 1 << 25;
@@ -93,7 +93,7 @@ impl Histogram {
 fn from_numbers(numbers: &[f64], bins: usize) -> Histogram {
     let (ends, halves) = numbers.split_at(2);
     let (upper, lower) = halves.split_at(bins);
-    let count = |(upper, lower): (&f64, &f64)| nearest::<u64>(upper * f64::from(HALF) + lower);
+    let count = |(upper, lower): (&f64, &f64)| nearest::<u64>(upper * HALF + lower);
     let counts: Vec<u64> = upper.iter().zip(lower).map(count).collect();
     // Without a finite element the ends still hold the initial values of the search.
     let range = if counts.iter().all(|&count| count == 0) { (0.0, 0.0) } else { (ends[0], ends[1]) };
@@ -109,10 +109,10 @@ fn count(tensor: &Tensor, bins: usize) -> Result<Tensor> {
     // Halves, since the difference of two finite numbers may overflow.
     let (half, last) = (min.mul_scalar(0.5)?, nearest::<i32>(bins - 1));
     let range = max.mul_scalar(0.5)?.sub(&half)?;
-    let place = x.mul_scalar(0.5)?.sub(&half)?.div(&range)?.mul_scalar(bins as f32)?.floor()?;
+    let place = x.mul_scalar(0.5)?.sub(&half)?.div(&range)?.mul_scalar(bins as f64)?.floor()?;
     // A single value lies in the last bin; elements that are not finite lie in none.
     let place = range.gt_scalar(0.0)?.where_(&place, &place.full_like(f64::from(last))?)?;
-    let place = place.clamp(None, Some(last as f32))?;
+    let place = place.clamp(None, Some(last as f64))?;
     let place = is_finite.where_(&place, &place.full_like(-1.0)?)?;
     let bin = Tensor::arange(tensor.device(), 0.0, bins as f64, 1.0, DType::F32)?.unsqueeze(1)?;
     let mut counts = Tensor::full(tensor.device(), &[bins], 0i32)?;

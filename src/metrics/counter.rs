@@ -29,8 +29,8 @@ impl Counter {
     pub fn add(&self, counts: &Tensor) -> Result<()> {
         no_grad(|| {
             let lower = (self.lower.value() + counts)?;
-            let carry = lower.ge_scalar(BASE as f32)?.to_dtype(DType::I32)?;
-            self.lower.assign(&(lower - &carry * BASE as f32)?)?;
+            let carry = lower.ge_scalar(BASE as f64)?.to_dtype(DType::I32)?;
+            self.lower.assign(&(lower - &carry * BASE as f64)?)?;
             self.upper.assign(&(self.upper.value() + carry)?)
         })
     }

@@ -75,7 +75,7 @@ impl Metric for LogLoss {
                     target.gt_scalar(0.0)?.where_(&yes, &yes.neg()?.add_scalar(1.0)?)?
                 }
             };
-            let mut logs = given.clamp(Some(f32::EPSILON), Some(1.0 - f32::EPSILON))?.log()?;
+            let mut logs = given.clamp(Some(f32::EPSILON.into()), Some(1.0 - f64::from(f32::EPSILON)))?.log()?;
             if let Some(counted) = counted {
                 logs = counted.where_(&logs, &logs.zeros_like()?)?;
             }

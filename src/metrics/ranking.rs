@@ -168,7 +168,7 @@ impl Bins {
         let columns = scores.shape()[0];
         let first = Tensor::arange(scores.device(), 0.0, columns as f64, 1.0, DType::I32)?.unsqueeze(1)?;
         let row = (first * 2.0 + flags)?;
-        let place = (row * count as f32 + reached)?;
+        let place = (row * count as f64 + reached)?;
         let is_counted = flags.ge_scalar(0.0)?;
         let place = is_counted.where_(&place, &place.full_like(-1.0)?)?.contiguous()?;
         let counted = CountLabels::new(OP, columns * 2 * count, Tallied::Targets, Some(-1)).of(&place, &place)?;

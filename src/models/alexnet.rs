@@ -17,7 +17,7 @@ options! {
         /// are not numbered: names stay.
         local_response_norm: bool = false,
         /// Share dropped in training before the first two linear layers.
-        dropout: f32 = 0.5,
+        dropout: f64 = 0.5,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.

@@ -13,7 +13,7 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     AllConvolutionalOptions {
         /// Share dropped in training behind the first two groups of layers.
-        dropout: f32 = 0.5,
+        dropout: f64 = 0.5,
         /// Logits.
         classes: usize = 10,
         /// Channels of the images.

@@ -7,7 +7,7 @@ use crate::ops::{CapsuleMarginOptions, Conv2dOptions};
 use crate::options::options;
 
 /// The deviation of the first weights between capsules, the paper's authors'.
-const WEIGHT_STD: f32 = 0.1;
+const WEIGHT_STD: f64 = 0.1;
 
 options! {
     /// Options of a [`CapsNet`]. The default is the paper's network for MNIST.
@@ -38,7 +38,7 @@ options! {
         /// The margins of the loss of lengths.
         margin: CapsuleMarginOptions = CapsuleMarginOptions::default(),
         /// Weight of the reconstruction's squared error, a sum over an image's pixels.
-        reconstruction_weight: f32 = 0.0005,
+        reconstruction_weight: f64 = 0.0005,
     }
 }
 

@@ -17,9 +17,9 @@ options! {
         /// Blocks of each stage.
         depths: [usize; 4] = [3, 3, 9, 3],
         /// The probability with which the last block is dropped in training; it grows from 0 with depth.
-        stochastic_depth: f32 = 0.1,
+        stochastic_depth: f64 = 0.1,
         /// The factor by which each block's result begins.
-        layer_scale: f32 = 1e-6,
+        layer_scale: f64 = 1e-6,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -92,7 +92,7 @@ impl ConvNeXt {
             }
             features = features.make(|s| {
                 (0..depth).try_fold(Sequential::new(s), |blocks, _| {
-                    let p = stochastic_depth * number as f32 / last as f32;
+                    let p = stochastic_depth * number as f64 / last as f64;
                     number += 1;
                     blocks.make(|s| Block::new(s, width, layer_scale, p))
                 })
@@ -153,7 +153,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(scope: &Scope, width: usize, layer_scale: f32, stochastic_depth: f32) -> Result<Block> {
+    fn new(scope: &Scope, width: usize, layer_scale: f64, stochastic_depth: f64) -> Result<Block> {
         let depthwise = Conv2dOptions::default().padding(3).groups(width);
         let block = Sequential::new(&scope.at("block"))
             .make(|s| Conv2d::new(s, width, width, 7, &depthwise))?
@@ -163,7 +163,7 @@ impl Block {
             .push(Gelu)
             .make(|s| Linear::new(s, 4 * width, width))?
             .push(nn::Lambda::new(|x: &Tensor| x.permute([0, 3, 1, 2])));
-        let scale = Tensor::full(scope.device(), &[width, 1, 1], layer_scale)?;
+        let scale = Tensor::filled(scope.device(), &[width, 1, 1], layer_scale)?;
         Ok(Block {
             layer_scale: scope.parameter("layer_scale", &scale),
             block,

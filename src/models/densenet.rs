@@ -24,7 +24,7 @@ options! {
         /// Channels of a layer's bottleneck, in growth rates.
         bn_size: usize = 4,
         /// Share of each layer's result dropped in training.
-        drop_rate: f32 = 0.0,
+        drop_rate: f64 = 0.0,
         /// Computes each bottleneck again in the backward pass instead of keeping it (Pleiss et al. 2017).
         memory_efficient: bool = false,
         /// Logits.

@@ -44,9 +44,9 @@ options! {
         /// The batch normalization of all convolutions.
         norm: BatchNormLayerOptions = BatchNormLayerOptions::default(),
         /// The probability with which the last block is dropped in training; it grows from 0 with depth.
-        stochastic_depth: f32 = 0.2,
+        stochastic_depth: f64 = 0.2,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.2,
+        dropout: f64 = 0.2,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -124,13 +124,13 @@ fn scaled(width: f64, depth: f64) -> Vec<EfficientNetStage> {
 }
 
 impl EfficientNetOptions {
-    fn b(width: f64, depth: f64, dropout: f32) -> EfficientNetOptions {
+    fn b(width: f64, depth: f64, dropout: f64) -> EfficientNetOptions {
         let stages = scaled(width, depth);
         let last = 4 * stages.last().map_or(0, |stage| stage.channels);
         EfficientNetOptions::default().stem(make_divisible(32.0 * width, 8)).stages(stages).last(last).dropout(dropout)
     }
 
-    fn v2(stages: &[EfficientNetStage], dropout: f32) -> EfficientNetOptions {
+    fn v2(stages: &[EfficientNetStage], dropout: f64) -> EfficientNetOptions {
         EfficientNetOptions::default()
             .stem(stages[0].channels)
             .stages(stages.to_vec())
@@ -234,7 +234,7 @@ impl EfficientNet {
             features = features.make(|s| {
                 (0..stage.blocks).try_fold(Sequential::new(s), |layers, block| {
                     let stride = if block == 0 { stage.stride } else { 1 };
-                    let p = stochastic_depth * number as f32 / total as f32;
+                    let p = stochastic_depth * number as f64 / total as f64;
                     let layers = if stage.fused {
                         layers.make(|s| fused_block(s, width, stage, stride, *norm, p))
                     } else {
@@ -278,7 +278,7 @@ fn inverted(
     stage: &EfficientNetStage,
     stride: usize,
     norm: BatchNormLayerOptions,
-    stochastic_depth: f32,
+    stochastic_depth: f64,
 ) -> Result<InvertedResidual> {
     let options = InvertedResidualOptions::default()
         .kernel_size(stage.kernel_size)
@@ -298,7 +298,7 @@ fn fused_block(
     stage: &EfficientNetStage,
     stride: usize,
     norm: BatchNormLayerOptions,
-    stochastic_depth: f32,
+    stochastic_depth: f64,
 ) -> Result<Shortcut> {
     let &EfficientNetStage { expansion, kernel_size, channels, .. } = stage;
     let expanded = inputs * expansion;

@@ -20,9 +20,9 @@ options! {
         /// Has the two auxiliary heads, which bring gradients to the lower layers.
         aux_logits: bool = true,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.2,
+        dropout: f64 = 0.2,
         /// The same in the auxiliary heads.
-        dropout_aux: f32 = 0.7,
+        dropout_aux: f64 = 0.7,
     }
 }
 
@@ -192,7 +192,7 @@ struct AuxiliaryHead {
 }
 
 impl AuxiliaryHead {
-    fn new(scope: &Scope, inputs: usize, classes: usize, dropout: f32) -> Result<AuxiliaryHead> {
+    fn new(scope: &Scope, inputs: usize, classes: usize, dropout: f64) -> Result<AuxiliaryHead> {
         Ok(AuxiliaryHead {
             conv: BasicConv2d::same(&scope.at("conv"), inputs, 128, 1)?,
             fc1: Linear::new(&scope.at("fc1"), 2048, 1024)?,

@@ -20,7 +20,7 @@ options! {
         /// Has the auxiliary head, which brings gradients to the lower layers.
         aux_logits: bool = true,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.5,
+        dropout: f64 = 0.5,
     }
 }
 

@@ -31,11 +31,11 @@ options! {
         /// Height and width of the windows, and of the grids, that attend.
         partition_size: usize = 7,
         /// The probability with which the last layer is dropped in training; it grows from 0 with depth.
-        stochastic_depth: f32 = 0.2,
+        stochastic_depth: f64 = 0.2,
         /// Share of the attention's result dropped in training.
-        attention_dropout: f32 = 0.0,
+        attention_dropout: f64 = 0.0,
         /// Share of the linear layers' result dropped in training.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -100,7 +100,7 @@ impl MaxVit {
             let scope = scope.at("blocks").at(stage).at("layers");
             let mut layers = Vec::new();
             for layer in 0..depth {
-                let p = stochastic_depth * number as f32 / last as f32;
+                let p = stochastic_depth * number as f64 / last as f64;
                 let scope = scope.at(layer).at("layers");
                 layers.push(Layer::new(&scope, [width, outputs], size, if layer == 0 { 2 } else { 1 }, p, options)?);
                 width = outputs;
@@ -161,7 +161,7 @@ impl Layer {
         widths: [usize; 2],
         size: usize,
         stride: usize,
-        stochastic_depth: f32,
+        stochastic_depth: f64,
         options: &MaxVitOptions,
     ) -> Result<Layer> {
         let attention =
@@ -192,7 +192,7 @@ struct MbConv {
 }
 
 impl MbConv {
-    fn new(scope: &Scope, [inputs, outputs]: [usize; 2], stride: usize, stochastic_depth: f32) -> Result<MbConv> {
+    fn new(scope: &Scope, [inputs, outputs]: [usize; 2], stride: usize, stochastic_depth: f64) -> Result<MbConv> {
         let pointwise = Conv2dOptions::default();
         let proj = (stride != 1 || inputs != outputs).then(|| {
             let pool = AvgPool2dOptions::default().stride(stride).padding(1);
@@ -248,7 +248,7 @@ impl PartitionAttention {
         scope: &Scope,
         width: usize,
         partition: Partition,
-        stochastic_depth: f32,
+        stochastic_depth: f64,
         options: &MaxVitOptions,
     ) -> Result<PartitionAttention> {
         let MaxVitOptions { head_dim, partition_size, attention_dropout, dropout, .. } = *options;
@@ -316,7 +316,7 @@ impl Module for RelativeAttention {
             self.to_qkv.forward(input)?.unflatten(-1, &[3, self.heads as isize, -1])?.permute([3, 0, 1, 4, 2, 5])?;
         let part = |index| qkv.narrow(0, index, 1)?.squeeze(0);
         // Of all channels and not of a head's, as the paper's code has it.
-        let scale = 1.0 / (input.shape()[3] as f32).sqrt();
+        let scale = 1.0 / (input.shape()[3] as f64).sqrt();
         let options = AttentionOptions::default().attn_mask(self.bias.value()?).scale(scale);
         let attended = part(0)?.scaled_dot_product_attention(&part(1)?, &part(2)?, &options)?;
         self.merge.forward(&attended.transpose(2, 3)?.flatten(-2, -1)?)

@@ -22,7 +22,7 @@ options! {
         /// Channels of the images.
         channels: usize = 3,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.2,
+        dropout: f64 = 0.2,
     }
 }
 

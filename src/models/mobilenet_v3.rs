@@ -35,7 +35,7 @@ options! {
         /// Channels of the images.
         channels: usize = 3,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.2,
+        dropout: f64 = 0.2,
         /// The normalization after each convolution.
         norm: NormLayer = BatchNormLayerOptions::default().eps(1e-3).momentum(0.01).convert(),
     }

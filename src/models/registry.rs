@@ -196,7 +196,7 @@ const OWN: [(&str, Build); 5] = [
         let plain = SimpleCnnOptions::default();
         let depth = options.count(name, "depth", plain.depth)?;
         let base_width = options.count(name, "base_width", plain.base_width)?;
-        let plain = plain.depth(depth).base_width(base_width).dropout(nearest::<f32>(options.number("dropout", 0.0)));
+        let plain = plain.depth(depth).base_width(base_width).dropout(options.number("dropout", 0.0));
         Ok(Box::new(SimpleCnn::new(scope, &plain.classes(options.classes).channels(options.channels))?))
     }),
     ("unet", |name, scope, options| {

@@ -20,7 +20,7 @@ options! {
         /// Batch normalization behind each convolution.
         batch_norm: bool = true,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Logits.
         classes: usize = 10,
         /// Channels of the images.

@@ -29,7 +29,7 @@ options! {
         /// Channels of the images.
         channels: usize = 3,
         /// Share of the last features dropped in training.
-        dropout: f32 = 0.5,
+        dropout: f64 = 0.5,
     }
 }
 

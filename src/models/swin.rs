@@ -27,11 +27,11 @@ options! {
         /// Height and width of the windows, in patches.
         window_size: usize = 7,
         /// Share dropped in training, after attention and linear layers.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Share of the attention's weights dropped in training.
-        attention_dropout: f32 = 0.0,
+        attention_dropout: f64 = 0.0,
         /// The probability with which the last block is dropped in training; it grows from 0 with depth.
-        stochastic_depth: f32 = 0.2,
+        stochastic_depth: f64 = 0.2,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -99,7 +99,7 @@ impl SwinTransformer {
             }
             features = features.make(|s| {
                 (0..depth).try_fold(Sequential::new(s), |blocks, block| {
-                    let p = stochastic_depth * number as f32 / last as f32;
+                    let p = stochastic_depth * number as f64 / last as f64;
                     number += 1;
                     blocks.make(|s| Block::new(s, width, options.heads[stage], block % 2 == 1, p, options))
                 })
@@ -186,7 +186,7 @@ impl Block {
         width: usize,
         heads: usize,
         is_shifted: bool,
-        stochastic_depth: f32,
+        stochastic_depth: f64,
         options: &SwinTransformerOptions,
     ) -> Result<Block> {
         Ok(Block {
@@ -219,8 +219,8 @@ struct WindowAttention {
     heads: usize,
     window: usize,
     shift: usize,
-    dropout: f32,
-    attention_dropout: f32,
+    dropout: f64,
+    attention_dropout: f64,
     mode: Mode,
 }
 
@@ -295,7 +295,7 @@ fn mask_of_neighbours(device: &Device, size: [usize; 2], window: usize, shifts: 
     // Rows, and columns, fall in three regions: those of whole windows, those of the last, and those that came round.
     let regions = |axis: usize| {
         let at = Tensor::arange(device, 0.0, size[axis] as f64, 1.0, DType::F32)?;
-        let from = |start: usize| at.ge_scalar(start as f32)?.to_dtype(DType::F32);
+        let from = |start: usize| at.ge_scalar(start as f64)?.to_dtype(DType::F32);
         from(size[axis] - window)?.add(&from(size[axis] - shifts[axis].unsigned_abs())?)
     };
     let rows = regions(0)?.mul_scalar(3.0)?.unsqueeze(1)?;

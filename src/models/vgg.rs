@@ -19,7 +19,7 @@ options! {
         /// Batch normalization behind each convolution.
         batch_norm: bool = false,
         /// Share dropped in training behind the first two linear layers.
-        dropout: f32 = 0.5,
+        dropout: f64 = 0.5,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.

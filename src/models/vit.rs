@@ -28,9 +28,9 @@ options! {
         /// Numbers between the two linear layers of a block.
         mlp_dim: usize = 3072,
         /// Share dropped in training, after attention and linear layers.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Share of the attention's weights dropped in training.
-        attention_dropout: f32 = 0.0,
+        attention_dropout: f64 = 0.0,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -229,7 +229,7 @@ impl Module for Block {
 }
 
 /// Two linear layers with GELU between and dropout after each, as torchvision's `MLP` numbers them.
-pub(super) fn mlp(scope: &Scope, inputs: usize, hidden: usize, dropout: f32) -> Result<Sequential> {
+pub(super) fn mlp(scope: &Scope, inputs: usize, hidden: usize, dropout: f64) -> Result<Sequential> {
     let mlp = Sequential::new(scope)
         .make(|s| Linear::new(s, inputs, hidden))?
         .push(Gelu)

@@ -87,41 +87,41 @@ adjustable! {
     /// `x` above 0, `negative_slope x` below.
     LeakyRelu, leaky_relu, {
         /// The slope below 0.
-        negative_slope: f32 = 0.01,
+        negative_slope: f64 = 0.01,
     }
     /// `x` above 0, `alpha (e^x - 1)` below.
     Elu, elu, {
         /// The depth of the plateau below 0.
-        alpha: f32 = 1.0,
+        alpha: f64 = 1.0,
     }
     /// `x` above 0, `alpha (e^(x / alpha) - 1)` below.
     Celu, celu, {
         /// The depth of the plateau below 0.
-        alpha: f32 = 1.0,
+        alpha: f64 = 1.0,
     }
     /// `log(1 + e^(beta x)) / beta`, and `x` where `beta x` is above `threshold`.
     Softplus, softplus, {
         /// How sharp the bend is.
-        beta: f32 = 1.0,
+        beta: f64 = 1.0,
         /// Where it counts as straight.
-        threshold: f32 = 20.0,
+        threshold: f64 = 20.0,
     }
     /// `x` cut off below `min_val` and above `max_val`.
     Hardtanh, hardtanh, {
         /// The smallest value.
-        min_val: f32 = -1.0,
+        min_val: f64 = -1.0,
         /// The largest value.
-        max_val: f32 = 1.0,
+        max_val: f64 = 1.0,
     }
     /// 0 from `-lambd` to `lambd`, `x` elsewhere.
     Hardshrink, hardshrink, {
         /// How far from 0 the zeros go.
-        lambd: f32 = 0.5,
+        lambd: f64 = 0.5,
     }
     /// 0 from `-lambd` to `lambd`, and `x` moved towards 0 by that much elsewhere.
     Softshrink, softshrink, {
         /// How far from 0 the zeros go.
-        lambd: f32 = 0.5,
+        lambd: f64 = 0.5,
     }
     /// One half times the sigmoid of the other.
     Glu, glu, {
@@ -134,9 +134,9 @@ adjustable! {
 #[derive(Clone, Copy, Debug)]
 pub struct Threshold {
     /// Up to where the value stands.
-    pub threshold: f32,
+    pub threshold: f64,
     /// What stands there.
-    pub value: f32,
+    pub value: f64,
 }
 
 impl Module for Threshold {
@@ -167,8 +167,8 @@ impl Prelu {
     ///
     /// # Errors
     /// [`Error::TooLarge`](crate::Error::TooLarge).
-    pub fn new(scope: &Scope, num_parameters: usize, init: f32) -> Result<Prelu> {
-        let weight = Tensor::full(scope.device(), &[num_parameters], init)?;
+    pub fn new(scope: &Scope, num_parameters: usize, init: f64) -> Result<Prelu> {
+        let weight = Tensor::filled(scope.device(), &[num_parameters], init)?;
         Ok(Prelu { weight: scope.parameter("weight", &weight) })
     }
 }

@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Children, Held, Linear, Mode, Module, Scope, children, parameters};
-use crate::number::nearest;
 use crate::ops::{InProjection, MultiHeadOptions, MultiHeadWeights};
 use crate::options::options;
 
@@ -12,7 +11,7 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     MultiheadAttentionOptions {
         /// The share of weights set to 0 at random in training.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Adds biases to all maps.
         bias: bool = true,
         /// Adds one more, learned, key and value.
@@ -96,7 +95,7 @@ impl MultiheadAttention {
         }
         let device = scope.device();
         let xavier = |name: &str, rows: usize, columns: usize| -> Result<Parameter> {
-            let bound = nearest::<f32>((6.0 / (rows as f64 + columns as f64)).sqrt());
+            let bound = (6.0 / (rows as f64 + columns as f64)).sqrt();
             let value = Tensor::uniform(device, &[rows, columns], -bound, bound)?;
             Ok(scope.parameter(name, &value))
         };
@@ -116,7 +115,7 @@ impl MultiheadAttention {
         };
         let in_proj_bias = if options.bias { Some(zeros("in_proj_bias", three)?) } else { None };
         let normal = |name: &str| -> Result<Parameter> {
-            let value = Tensor::normal(device, &[1, 1, embed_dim], 0.0, (1.0 / embed_dim as f32).sqrt())?;
+            let value = Tensor::normal(device, &[1, 1, embed_dim], 0.0, (1.0 / embed_dim as f64).sqrt())?;
             Ok(scope.parameter(name, &value))
         };
         let bias_kv = if options.add_bias_kv { Some([normal("bias_k")?, normal("bias_v")?]) } else { None };

@@ -13,9 +13,9 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     BatchNormLayerOptions {
         /// Added to the variance.
-        eps: f32 = 1e-5,
+        eps: f64 = 1e-5,
         /// Share by which the running statistics move to the batch's; `None` makes them the mean over all batches so far.
-        momentum: Option<f32> = Some(0.1),
+        momentum: Option<f64> = Some(0.1),
         /// Adds a weight and a bias.
         affine: bool = true,
         /// Keeps running statistics. Without them, evaluation normalizes by the batch too.
@@ -60,9 +60,9 @@ pub struct BatchNorm<const D: usize> {
     /// What evaluation normalizes by.
     pub running: Option<RunningStatistics>,
     /// Added to the variance.
-    pub eps: f32,
+    pub eps: f64,
     /// Share by which the running statistics move to the batch's; `None` makes them the mean over all batches so far.
-    pub momentum: Option<f32>,
+    pub momentum: Option<f64>,
     mode: Mode,
 }
 
@@ -137,7 +137,7 @@ impl<const D: usize> Module for BatchNorm<D> {
             |momentum: &Tensor| input.batch_norm_moving(mean, var, weight.as_ref(), bias.as_ref(), &options, momentum);
         let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
         let momentum = match self.mode.share_of_next().or(self.momentum) {
-            Some(momentum) => Tensor::full(input.device(), &[], momentum)?,
+            Some(momentum) => Tensor::filled(input.device(), &[], momentum)?,
             None => (tracked.num_batches_tracked.value() + 1.0)?.to_dtype(DType::F32)?.reciprocal()?,
         };
         let output = normalized(&momentum)?;

@@ -12,13 +12,13 @@ macro_rules! dropouts {
             #[derive(Clone, Debug)]
             pub struct $layer {
                 /// The probability of being dropped.
-                pub p: f32,
+                pub p: f64,
                 mode: Mode,
             }
 
             impl $layer {
                 /// A layer that drops with probability `p`, in training.
-                pub fn new(p: f32) -> $layer {
+                pub fn new(p: f64) -> $layer {
                     $layer { p, mode: Mode::default() }
                 }
             }

@@ -30,7 +30,7 @@ pub struct FrozenBatchNorm2d {
     /// `[C]`.
     pub running_var: Parameter,
     /// Added to the variance.
-    pub eps: f32,
+    pub eps: f64,
 }
 
 impl FrozenBatchNorm2d {
@@ -38,9 +38,9 @@ impl FrozenBatchNorm2d {
     ///
     /// # Errors
     /// [`Error::TooLarge`](crate::Error::TooLarge).
-    pub fn new(scope: &Scope, num_features: usize, eps: f32) -> Result<FrozenBatchNorm2d> {
-        let filled = |name: &str, value: f32| {
-            let value = Tensor::full(scope.device(), &[num_features], value)?;
+    pub fn new(scope: &Scope, num_features: usize, eps: f64) -> Result<FrozenBatchNorm2d> {
+        let filled = |name: &str, value: f64| {
+            let value = Tensor::filled(scope.device(), &[num_features], value)?;
             Ok::<_, crate::Error>(scope.buffer(name, &value))
         };
         Ok(FrozenBatchNorm2d {

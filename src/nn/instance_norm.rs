@@ -12,9 +12,9 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     InstanceNormLayerOptions {
         /// Added to the variance.
-        eps: f32 = 1e-5,
+        eps: f64 = 1e-5,
         /// Share by which the running statistics move; `None` leaves them where they are.
-        momentum: Option<f32> = Some(0.1),
+        momentum: Option<f64> = Some(0.1),
         /// Adds a weight and a bias.
         affine: bool = false,
         /// Keeps running statistics, by which evaluation normalizes.
@@ -50,9 +50,9 @@ pub struct InstanceNorm<const D: usize> {
     /// What evaluation normalizes by. The number of batches stays 0, as in PyTorch.
     pub running: Option<RunningStatistics>,
     /// Added to the variance.
-    pub eps: f32,
+    pub eps: f64,
     /// Share by which the running statistics move; `None` leaves them where they are.
-    pub momentum: Option<f32>,
+    pub momentum: Option<f64>,
     mode: Mode,
 }
 

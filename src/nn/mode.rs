@@ -65,9 +65,9 @@ impl Mode {
     }
 
     /// The share of a batch in the running statistics, where they are the mean over some batches, of which it is the next.
-    pub(crate) fn share_of_next(&self) -> Option<f32> {
+    pub(crate) fn share_of_next(&self) -> Option<f64> {
         let next = |batch: u32| (batch > 0).then(|| batch.saturating_add(1));
         let batch = self.averaged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
-        Some(1.0 / batch as f32)
+        Some(1.0 / batch as f64)
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn affine(
     weight: bool,
     bias: bool,
 ) -> Result<(Option<Parameter>, Option<Parameter>)> {
-    let make = |name: &str, value: f32| Ok(scope.parameter(name, &Tensor::full(scope.device(), shape, value)?));
+    let make = |name: &str, value: f64| Ok(scope.parameter(name, &Tensor::filled(scope.device(), shape, value)?));
     let weight = if weight { Some(make("weight", 1.0)?) } else { None };
     let bias = if bias { Some(make("bias", 0.0)?) } else { None };
     Ok((weight, bias))
@@ -27,7 +27,7 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     LayerNormOptions {
         /// Added to the variance.
-        eps: f32 = 1e-5,
+        eps: f64 = 1e-5,
         /// Adds a weight, and with `bias` a bias.
         elementwise_affine: bool = true,
         /// Adds a bias besides the weight.
@@ -55,7 +55,7 @@ pub struct LayerNorm {
     /// The sizes of the dimensions that are normalized together.
     pub normalized_shape: Vec<usize>,
     /// Added to the variance.
-    pub eps: f32,
+    pub eps: f64,
 }
 
 impl LayerNorm {
@@ -85,7 +85,7 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     GroupNormOptions {
         /// Added to the variance.
-        eps: f32 = 1e-5,
+        eps: f64 = 1e-5,
         /// Adds a weight and a bias.
         affine: bool = true,
     }
@@ -103,7 +103,7 @@ pub struct GroupNorm {
     /// How many groups the channels make.
     pub num_groups: usize,
     /// Added to the variance.
-    pub eps: f32,
+    pub eps: f64,
 }
 
 impl GroupNorm {
@@ -136,7 +136,7 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     RmsNormOptions {
         /// Added to the mean square; f32's epsilon where it is left out.
-        eps: Option<f32> = None,
+        eps: Option<f64> = None,
         /// Adds a weight.
         elementwise_affine: bool = true,
     }
@@ -153,7 +153,7 @@ pub struct RmsNorm {
     /// The sizes of the dimensions that are normalized together.
     pub normalized_shape: Vec<usize>,
     /// Added to the mean square; f32's epsilon where it is left out.
-    pub eps: Option<f32>,
+    pub eps: Option<f64>,
 }
 
 impl RmsNorm {
@@ -183,11 +183,11 @@ pub struct LocalResponseNorm {
     /// How many channels go together.
     pub size: usize,
     /// Weight of their mean square.
-    pub alpha: f32,
+    pub alpha: f64,
     /// The power.
-    pub beta: f32,
+    pub beta: f64,
     /// Added to the weighted mean square.
-    pub k: f32,
+    pub k: f64,
 }
 
 impl LocalResponseNorm {

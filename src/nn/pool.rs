@@ -54,7 +54,7 @@ impl<const D: usize> Module for AvgPool<D> {
 #[derive(Clone, Debug)]
 pub struct LpPool<const D: usize> {
     /// The power.
-    pub norm_type: f32,
+    pub norm_type: f64,
     /// Size of the window.
     pub kernel_size: [usize; D],
     /// Stride (the window's size where it is left out), rounding.
@@ -63,7 +63,7 @@ pub struct LpPool<const D: usize> {
 
 impl<const D: usize> LpPool<D> {
     /// Windows side by side.
-    pub fn new(norm_type: f32, kernel_size: impl As<[usize; D]>) -> LpPool<D> {
+    pub fn new(norm_type: f64, kernel_size: impl As<[usize; D]>) -> LpPool<D> {
         LpPool { norm_type, kernel_size: kernel_size.convert(), options: LpPoolOptions::default() }
     }
 }

@@ -17,7 +17,7 @@ options! {
         /// Takes sequences as `[N, T, ..]` instead of `[T, N, ..]`.
         batch_first: bool = false,
         /// The share of the values between layers set to 0 at random in training.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Runs each layer from the end too.
         bidirectional: bool = false,
     }

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Device, Parameter, Registry, Tensor};
-use crate::number::nearest;
 use std::sync::Arc;
 
 /// A device, and the dotted name that the parameters made here begin with.
@@ -55,7 +54,7 @@ impl Scope {
             let rule = format!("{} would have no inputs (shape {shape:?})", self.name_of(name));
             return Err(Error::invalid("parameter", rule));
         }
-        let bound = nearest::<f32>(1.0 / (fan_in as f64).sqrt());
+        let bound = 1.0 / (fan_in as f64).sqrt();
         Ok(self.parameter(name, &Tensor::uniform(&self.device, shape, -bound, bound)?))
     }
 

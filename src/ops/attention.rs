@@ -17,11 +17,11 @@ options! {
         /// The keys that count for each query, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
         attn_mask: Option<Tensor> = None,
         /// The share of weights set to 0 at random, the others growing in turn.
-        dropout_p: f32 = 0.0,
+        dropout_p: f64 = 0.0,
         /// Hides the keys after `l` from query `l`.
         is_causal: bool = false,
         /// Factor of the scores; `1 / sqrt(E)` where left out.
-        scale: Option<f32> = None,
+        scale: Option<f64> = None,
         /// Lets several heads of queries share one of keys and values.
         enable_gqa: bool = false,
     }
@@ -70,7 +70,7 @@ options! {
         /// Says that `attn_mask`, which must be there, is the causal one.
         is_causal: bool = false,
         /// The share of weights set to 0 at random.
-        dropout_p: f32 = 0.0,
+        dropout_p: f64 = 0.0,
     }
 }
 
@@ -80,8 +80,8 @@ fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
     let _line = ascribe_to_caller();
     match mask.dtype() {
         DType::Bool => {
-            let value = |value: f32| Tensor::full(mask.device(), &[], value);
-            let (hidden, shown) = (value(f32::NEG_INFINITY)?, value(0.0)?);
+            let value = |value: f64| Tensor::filled(mask.device(), &[], value);
+            let (hidden, shown) = (value(f64::NEG_INFINITY)?, value(0.0)?);
             if hides { mask.where_(&hidden, &shown) } else { mask.where_(&shown, &hidden) }
         }
         dtype if dtype.is_float() => Ok(mask.clone()),
@@ -99,9 +99,9 @@ fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
 
 /// `query key^T scale`: the scale goes to the queries, which are fewer than the scores.
 #[track_caller]
-fn scores(query: &Tensor, key: &Tensor, scale: Option<f32>) -> Result<Tensor> {
+fn scores(query: &Tensor, key: &Tensor, scale: Option<f64>) -> Result<Tensor> {
     let size = query.shape()[query.rank() - 1];
-    let scale = scale.unwrap_or(1.0 / (size as f32).sqrt());
+    let scale = scale.unwrap_or(1.0 / (size as f64).sqrt());
     (query * scale)?.matmul(&key.transpose(-2, -1)?)
 }
 
@@ -116,7 +116,7 @@ fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     if masked.numel() == 0 {
         return masked.softmax(-1);
     }
-    let blind = no_grad(|| masked.amax_keepdim(-1)?.eq_scalar(f32::NEG_INFINITY))?;
+    let blind = no_grad(|| masked.amax_keepdim(-1)?.eq_scalar(f64::NEG_INFINITY))?;
     // Before and behind the softmax: its slope at such rows is NaN.
     let shown = blind.where_(&masked.zeros_like()?, &masked)?.softmax(-1)?;
     blind.where_(&shown.zeros_like()?, &shown)

@@ -44,7 +44,7 @@ options! {
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
         /// From 0 to 1: how much of each target is spread evenly over all classes.
-        label_smoothing: f32 = 0.0,
+        label_smoothing: f64 = 0.0,
     }
 }
 
@@ -211,7 +211,7 @@ impl Tensor {
         };
         let even = labels.mask(&(-weighted.sum(labels.dim)?)?)?;
         let even = labels.reduce(&even, options.reduction)?;
-        (&loss * (1.0 - smoothing))? + &even * (smoothing / self.shape()[labels.dim] as f32)
+        (&loss * (1.0 - smoothing))? + &even * (smoothing / self.shape()[labels.dim] as f64)
     }
 
     #[track_caller]
@@ -233,7 +233,7 @@ impl Tensor {
         let mut target = target.clone();
         if options.label_smoothing > 0.0 {
             let smoothing = options.label_smoothing;
-            target = ((target * (1.0 - smoothing))? + (smoothing / classes as f32))?;
+            target = ((target * (1.0 - smoothing))? + (smoothing / classes as f64))?;
         }
         if let Some(weight) = &options.weight {
             target = (target * along(weight, dim, self.rank())?)?;

@@ -3,7 +3,6 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
-use crate::number::nearest;
 use crate::ops::case::Case;
 
 /// What [`Tensor::selu`] goes to far below 0, with the opposite sign: its scale times its alpha.
@@ -38,13 +37,13 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn dropout(&self, p: f32, training: bool) -> Result<Tensor> {
+    pub fn dropout(&self, p: f64, training: bool) -> Result<Tensor> {
         self.dropped("dropout", p, training, Each::Element, scaled)
     }
 
     /// [`dropout`](Tensor::dropout) in training, as a part of another operation, which errors name.
     #[track_caller]
-    pub(in crate::ops) fn dropout_as(&self, op: &'static str, p: f32) -> Result<Tensor> {
+    pub(in crate::ops) fn dropout_as(&self, op: &'static str, p: f64) -> Result<Tensor> {
         self.dropped(op, p, true, Each::Element, scaled)
     }
 
@@ -53,7 +52,7 @@ impl Tensor {
     /// # Errors
     /// As `dropout`; [`Error::Invalid`] for other numbers of dimensions.
     #[track_caller]
-    pub fn dropout1d(&self, p: f32, training: bool) -> Result<Tensor> {
+    pub fn dropout1d(&self, p: f64, training: bool) -> Result<Tensor> {
         const OP: &str = "dropout1d";
         match self.rank() {
             2 => self.unsqueeze(0)?.dropped(OP, p, training, Each::Channel, scaled)?.squeeze(0),
@@ -69,7 +68,7 @@ impl Tensor {
     /// # Errors
     /// As `dropout`; [`Error::Invalid`] for less than two dimensions in training.
     #[track_caller]
-    pub fn dropout2d(&self, p: f32, training: bool) -> Result<Tensor> {
+    pub fn dropout2d(&self, p: f64, training: bool) -> Result<Tensor> {
         self.dropped("dropout2d", p, training, Each::Channel, scaled)
     }
 
@@ -80,7 +79,7 @@ impl Tensor {
     /// # Errors
     /// As `dropout`; [`Error::Invalid`] for a scalar in training.
     #[track_caller]
-    pub fn dropout3d(&self, p: f32, training: bool) -> Result<Tensor> {
+    pub fn dropout3d(&self, p: f64, training: bool) -> Result<Tensor> {
         const OP: &str = "dropout3d";
         if self.rank() == 5 {
             return self.dropped(OP, p, training, Each::Channel, scaled);
@@ -95,7 +94,7 @@ impl Tensor {
     /// # Errors
     /// As [`dropout`](Tensor::dropout).
     #[track_caller]
-    pub fn alpha_dropout(&self, p: f32, training: bool) -> Result<Tensor> {
+    pub fn alpha_dropout(&self, p: f64, training: bool) -> Result<Tensor> {
         self.dropped("alpha_dropout", p, training, Each::Element, moved)
     }
 
@@ -104,7 +103,7 @@ impl Tensor {
     /// # Errors
     /// As `alpha_dropout`; [`Error::Invalid`] for less than two dimensions in training.
     #[track_caller]
-    pub fn feature_alpha_dropout(&self, p: f32, training: bool) -> Result<Tensor> {
+    pub fn feature_alpha_dropout(&self, p: f64, training: bool) -> Result<Tensor> {
         self.dropped("feature_alpha_dropout", p, training, Each::Channel, moved)
     }
 
@@ -113,7 +112,7 @@ impl Tensor {
     fn dropped(
         &self,
         op: &'static str,
-        p: f32,
+        p: f64,
         training: bool,
         each: Each,
         apply: fn(&Tensor, &Tensor, f64) -> Result<Tensor>,
@@ -139,8 +138,7 @@ impl Tensor {
                 return Err(Error::invalid(op, format!("{shape:?} has no channels; expected [N, C, ..]")));
             }
         };
-        let p = f64::from(p);
-        let keep = Tensor::full(self.device(), &shape, nearest::<f32>(1.0 - p))?.bernoulli()?;
+        let keep = Tensor::filled(self.device(), &shape, 1.0 - p)?.bernoulli()?;
         apply(&self.to_dtype(DType::F32)?, &keep, p)?.to_dtype(self.dtype())
     }
 }
@@ -148,20 +146,20 @@ impl Tensor {
 /// `x keep / (1 - p)`.
 #[track_caller]
 fn scaled(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
-    x * (keep * nearest::<f32>(1.0 / (1.0 - p)))
+    x * (keep * (1.0 / (1.0 - p)))
 }
 
 /// `a (x keep - depth (1 - keep)) + a depth p`, whose mean and variance are those of `x` where they are 0 and 1.
 #[track_caller]
 fn moved(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
     let a = 1.0 / ((SELU_DEPTH * SELU_DEPTH * p + 1.0) * (1.0 - p)).sqrt();
-    let shift = (((keep - 1.0)? * nearest::<f32>(SELU_DEPTH * a))? + nearest::<f32>(SELU_DEPTH * a * p))?;
-    x * (keep * nearest::<f32>(a)) + &shift
+    let shift = (((keep - 1.0)? * (SELU_DEPTH * a))? + (SELU_DEPTH * a * p))?;
+    x * (keep * (a)) + &shift
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    type Method = fn(&Tensor, f32, bool) -> Result<Tensor>;
-    let case = |op, shape: &[usize], p: f32, run: Method| {
+    type Method = fn(&Tensor, f64, bool) -> Result<Tensor>;
+    let case = |op, shape: &[usize], p: f64, run: Method| {
         Case::new(op, &[shape], move |x| {
             // The same elements at each call, on each device.
             x[0].device().manual_seed(0xfeed_5eed);

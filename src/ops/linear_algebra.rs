@@ -105,7 +105,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn addmm(&self, mat1: &Tensor, mat2: &Tensor, beta: f32, alpha: f32) -> Result<Tensor> {
+    pub fn addmm(&self, mat1: &Tensor, mat2: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         const OP: &str = "addmm";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.addmm(&cast.of(mat1)?, &cast.of(mat2)?, beta, alpha);
@@ -131,7 +131,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn baddbmm(&self, batch1: &Tensor, batch2: &Tensor, beta: f32, alpha: f32) -> Result<Tensor> {
+    pub fn baddbmm(&self, batch1: &Tensor, batch2: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         const OP: &str = "baddbmm";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.baddbmm(&cast.of(batch1)?, &cast.of(batch2)?, beta, alpha);
@@ -140,7 +140,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn plus_product(&self, op: &'static str, product: &Tensor, beta: f32, alpha: f32) -> Result<Tensor> {
+    fn plus_product(&self, op: &'static str, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         let bias = self.expand_to(*product.shape(), op)?;
         let product = if alpha == 1.0 { product.clone() } else { (product * alpha)? };
         if beta == 0.0 {
@@ -313,7 +313,7 @@ impl Tensor {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let add = |op, shapes: &[&[usize]], beta: f32, alpha: f32| {
+    let add = |op, shapes: &[&[usize]], beta: f64, alpha: f64| {
         Case::new(op, shapes, move |x| {
             Ok(vec![if op == "addmm" {
                 x[0].addmm(&x[1], &x[2], beta, alpha)?

@@ -8,7 +8,7 @@ use crate::ops::reduce::forms::reduction;
 
 impl Tensor {
     #[track_caller]
-    fn norm_over(&self, p: f32, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+    fn norm_over(&self, p: f64, dims: &[usize], keepdim: bool) -> Result<Tensor> {
         const OP: &str = "norm";
         let _line = ascribe_to_caller();
         if !self.dtype().is_float() {
@@ -17,10 +17,10 @@ impl Tensor {
         if p.is_nan() {
             return Err(Error::invalid(OP, "the order p is NaN"));
         }
-        if p == f32::INFINITY {
+        if p == f64::INFINITY {
             return self.abs()?.amax_over(dims, keepdim);
         }
-        if p == f32::NEG_INFINITY {
+        if p == f64::NEG_INFINITY {
             return self.abs()?.amin_over(dims, keepdim);
         }
         if p == 0.0 {
@@ -70,12 +70,12 @@ reduction! {
     /// assert_eq!(x.norm_all(f32::INFINITY)?.item::<f32>()?, 4.0);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    norm(p: f32, ..), norm_keepdim, norm_all => norm_over
+    norm(p: f64, ..), norm_keepdim, norm_all => norm_over
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for p in [2.0, 1.0, 3.0, 0.5, -1.0, f32::INFINITY, f32::NEG_INFINITY, 0.0] {
+    for p in [2.0, 1.0, 3.0, 0.5, -1.0, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
         for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[1], true), (&[0, 2], false)] {
             let mut case = Case::new("norm", &[&[3, 5, 4]], move |x| Ok(vec![x[0].norm_over(p, dims, keepdim)?]))
                 .domain(0, 0.5, 2.0)

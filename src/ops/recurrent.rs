@@ -19,7 +19,7 @@ options! {
         /// Layers one upon the other.
         num_layers: usize = 1,
         /// The share of the values between layers set to 0 at random in training.
-        dropout: f32 = 0.0,
+        dropout: f64 = 0.0,
         /// Drops out, as in training.
         train: bool = false,
         /// Runs each layer from the end too, its outputs standing behind the others.

@@ -4,7 +4,6 @@ use super::bundle::Bundle;
 use super::options::at_least_zero;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::number::nearest;
 use crate::ops::rule::Rule;
 
 /// Changes of gradients before a step, in this order.
@@ -121,7 +120,7 @@ impl Clipping {
             if let Some(Noise { eta, gamma }) = self.noise {
                 let spread = (eta / (1.0 + steps(bundle) as f64).powf(gamma)).sqrt();
                 let noise = Tensor::randn(gradient.device(), gradient.shape())?;
-                *gradient = gradient.add(&noise.mul_scalar(nearest(spread))?)?;
+                *gradient = gradient.add(&noise.mul_scalar(spread)?)?;
             }
         }
         Ok(norm)

@@ -84,8 +84,8 @@ impl Form {
         let (a, b, c) = self.coefficients;
         for _ in 0..self.steps {
             let gram = x.matmul(&x.transpose(1, 2)?)?;
-            let update = gram.mul_scalar(nearest(b))?.add(&gram.matmul(&gram)?.mul_scalar(nearest(c))?)?;
-            x = x.mul_scalar(nearest(a))?.add(&update.matmul(&x)?)?;
+            let update = gram.mul_scalar(b)?.add(&gram.matmul(&gram)?.mul_scalar(c)?)?;
+            x = x.mul_scalar(a)?.add(&update.matmul(&x)?)?;
         }
         if is_tall { x.transpose(1, 2) } else { Ok(x) }
     }
@@ -150,7 +150,7 @@ impl Algorithm for MuonOptions {
         let matrices = parts.iter().map(|part| Ok([part.reshape_to(matrix(part.shape())?)?]));
         let [orthogonal] = by_sizes(&matrices.collect::<Result<Vec<_>>>()?, |[matrices]| {
             let factor = form.factor(matrices.shape()[1], matrices.shape()[2]);
-            Ok([form.orthogonal(matrices)?.mul_scalar(nearest(factor))?])
+            Ok([form.orthogonal(matrices)?.mul_scalar(factor)?])
         })?;
         let value = MINUS.of(&[&step.value, decay, &step.value], [])?;
         Ok((MINUS.of(&[&value, lr, &step.packed(&orthogonal)?], [])?, vec![mean]))

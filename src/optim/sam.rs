@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 
 const OP: &str = "sam";
 /// Added to the norm, as in the authors' code.
-const EPS: f32 = 1e-12;
+const EPS: f64 = 1e-12;
 
 options! {
     /// Options of [`Sam`]; the defaults are the paper's.
@@ -191,7 +191,7 @@ impl<O: Optimizer> Sam<O> {
             parts.push((values, value, way));
         }
         let squares = squares.ok_or_else(|| Error::invalid(OP, "no parameter has a gradient to go up by"))?;
-        let factor = squares.sqrt()?.add_scalar(EPS)?.reciprocal()?.mul_scalar(nearest(self.options.rho))?;
+        let factor = squares.sqrt()?.add_scalar(EPS)?.reciprocal()?.mul_scalar(self.options.rho)?;
         let up = |(values, value, way): (Values, Tensor, Tensor)| {
             let dtype = values.value().dtype();
             let rank = value.rank();

@@ -98,6 +98,15 @@ impl Tensor {
         full(device, Shape::new(shape)?, value.to_f64(), T::DTYPE)
     }
 
+    /// Every element the same f32 number; the reference computes with all of its digits.
+    ///
+    /// # Errors
+    /// As [`full`](Tensor::full).
+    #[track_caller]
+    pub(crate) fn filled(device: &Device, shape: &[usize], value: f64) -> Result<Tensor> {
+        full(device, Shape::new(shape)?, value, DType::F32)
+    }
+
     /// Zeros, in f32.
     ///
     /// # Errors

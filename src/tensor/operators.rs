@@ -28,8 +28,8 @@ macro_rules! binary {
         }
         operator! { $trait, $method: Tensor, Result<Tensor>; &Tensor, Result<Tensor>; => |a, b| Tensor::$method(&a, &b?) }
         operator! { $trait, $method: Result<Tensor>, Tensor; Result<Tensor>, &Tensor; => |a, b| Tensor::$method(&a?, &b) }
-        operator! { $trait, $method: Tensor, f32; &Tensor, f32; => |a, b| Tensor::$scalar(&a, b) }
-        operator! { $trait, $method: f32, Tensor; f32, &Tensor; => |a, b| Tensor::$method(&b.everywhere(a)?, &b) }
+        operator! { $trait, $method: Tensor, f64; &Tensor, f64; => |a, b| Tensor::$scalar(&a, b) }
+        operator! { $trait, $method: f64, Tensor; f64, &Tensor; => |a, b| Tensor::$method(&b.everywhere(a)?, &b) }
     )+};
 }
 

@@ -40,7 +40,7 @@ impl RunningMean {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where `value` is not a scalar.
     pub fn add(&mut self, value: &Tensor, weight: usize) -> Result<()> {
-        no_grad(|| self.sum.assign(&(self.sum.value() + value * weight as f32)?))?;
+        no_grad(|| self.sum.assign(&(self.sum.value() + value * weight as f64)?))?;
         self.weight += weight as u64;
         Ok(())
     }

@@ -3,7 +3,6 @@
 use crate::amp::{AutocastOptions, GradScaler, GradScalerOptions, autocast_with};
 use crate::error::Result;
 use crate::graph::{Device, Tensor};
-use crate::number::nearest;
 use crate::optim::Optimizer;
 
 /// Takes the steps of a run: forward passes under autocast where it is asked for, gradients of one or several batches, and
@@ -67,7 +66,7 @@ impl Stepper {
             Some(scaler) => scaler.scale(loss)?,
             None => loss.clone(),
         };
-        if share == 1.0 { scaled.backward() } else { scaled.mul_scalar(nearest(share))?.backward() }
+        if share == 1.0 { scaled.backward() } else { scaled.mul_scalar(share)?.backward() }
     }
 
     /// Takes the optimizer's step by the gradients, and forgets them.

@@ -4,7 +4,6 @@ use super::functional::{self, Numbers, add_noise};
 use super::{Draws, Transform, Views, check_probability};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::number::nearest;
 use crate::options::As;
 use rand::RngCore;
 
@@ -72,7 +71,7 @@ impl Transform for GaussianNoise {
     fn apply(&self, views: &mut Views, draws: &mut Draws) -> Result<()> {
         let keys = noise_keys(draws);
         views.change_images(|images| {
-            let noise = noise(images, &keys)?.mul_scalar(nearest(self.sigma))?.add_scalar(nearest(self.mean))?;
+            let noise = noise(images, &keys)?.mul_scalar(self.sigma)?.add_scalar(self.mean)?;
             add_noise(images, &noise, self.clip)
         })
     }

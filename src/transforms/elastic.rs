@@ -58,7 +58,7 @@ impl ElasticTransform {
             // torchvision takes the Gaussian's size from one deviation, and its width from both.
             let taps = nearest::<usize>(8.0 * sigma[d] + 1.0) | 1;
             let blurred = gaussian_blur(&numbers.narrow(1, d, 1)?, taps, Some(sigma.map(Into::into)))?;
-            blurred.mul_scalar(nearest(alpha[d] / 2.0))
+            blurred.mul_scalar(alpha[d] / 2.0)
         };
         Tensor::cat(&[&by(0)?, &by(1)?], 1)?.permute([0, 2, 3, 1])
     }

@@ -92,7 +92,7 @@ fn what_is_handed_in_is_not_blamed_on_an_operation() {
     let scores = tensor(&device, &[1.0, 2.0, 1.0]);
     assert_eq!(scores.add(&mask).unwrap().softmax(0).unwrap().to_vec::<f32>().unwrap(), [0.5, 0.0, 0.5]);
     let hidden = Tensor::from_slice(&device, &[false, true, false], &[3]).unwrap();
-    let masked = scores.masked_fill(&hidden, f32::NEG_INFINITY).unwrap();
+    let masked = scores.masked_fill(&hidden, f64::NEG_INFINITY).unwrap();
     assert_eq!(masked.softmax(0).unwrap().to_vec::<f32>().unwrap(), [0.5, 0.0, 0.5]);
 }
 

@@ -118,7 +118,7 @@ fn losses_that_cannot_be() {
     says(x.triplet_margin_loss(&x, &row, &Default::default()), &["triplet_margin_loss", "[2, 3]", "[3]"]);
     let flat = TripletMarginOptions::default().margin(0.0);
     says(x.triplet_margin_loss(&x, &x, &flat), &["triplet_margin_loss", "margin is 0"]);
-    says(x.norm_all(f32::NAN), &["norm", "NaN"]);
+    says(x.norm_all(f64::NAN), &["norm", "NaN"]);
     says(x.norm(2.0, 2), &["norm", "dimension 2"]);
 }
 

@@ -4,7 +4,7 @@
 use crate::common::own_adapter;
 use wgrad::{Device, Error, Result, Tensor};
 
-type Method = fn(&Tensor, f32, bool) -> Result<Tensor>;
+type Method = fn(&Tensor, f64, bool) -> Result<Tensor>;
 
 const METHODS: [(&str, Method); 6] = [
     ("dropout", Tensor::dropout),
@@ -29,14 +29,14 @@ fn the_share_that_is_dropped_is_p_and_the_rest_is_scaled() {
         device.manual_seed(11);
         let count = 40_000;
         let x = Tensor::full(&device, &[count], 3.0f32).unwrap();
-        for p in [0.1f32, 0.5, 0.9] {
+        for p in [0.1f64, 0.5, 0.9] {
             let y = values(&x.dropout(p, true).unwrap());
-            let kept = 3.0 * (1.0 / (1.0 - f64::from(p))) as f32;
+            let kept = 3.0 * (1.0 / (1.0 - p)) as f32;
             assert!(y.iter().all(|&y| y == 0.0 || y == kept), "p {p}");
             let share = y.iter().filter(|&&y| y == 0.0).count() as f64 / count as f64;
             // Five standard errors.
-            let error = 5.0 * (f64::from(p) * (1.0 - f64::from(p)) / count as f64).sqrt();
-            assert!((share - f64::from(p)).abs() < error, "p {p}: {share} were dropped");
+            let error = 5.0 * (p * (1.0 - p) / count as f64).sqrt();
+            assert!((share - p).abs() < error, "p {p}: {share} were dropped");
         }
     }
 }
@@ -161,7 +161,7 @@ fn what_is_no_probability_and_has_no_channels_is_an_error() {
     for device in devices() {
         let x = Tensor::ones(&device, &[2, 3, 4]).unwrap();
         for (name, method) in METHODS {
-            for (p, training) in [(-0.1, true), (1.1, false), (f32::NAN, true), (f32::NAN, false)] {
+            for (p, training) in [(-0.1, true), (1.1, false), (f64::NAN, true), (f64::NAN, false)] {
                 let error = method(&x, p, training).unwrap_err();
                 assert!(matches!(error, Error::Invalid { .. }), "{error}");
                 assert!(error.to_string().contains(name) && error.to_string().contains(&p.to_string()), "{error}");

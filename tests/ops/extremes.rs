@@ -149,13 +149,9 @@ const CALLS: &[(&str, Call)] = &[
     ("prod", |x, n| one(if n.flag() { x.prod_keepdim(n.signed()) } else { x.prod(n.signed()) })),
     ("max", |x, n| if n.flag() { x.max_keepdim(n.signed()) } else { x.max(n.signed()) }.map(two)),
     ("argmax", |x, n| one(if n.flag() { x.argmax_keepdim(n.signed()) } else { x.argmax(n.signed()) })),
-    ("var", |x, n| {
-        one(if n.flag() { x.var_keepdim(n.signed(), n.float() as f32) } else { x.var(n.signed(), n.float() as f32) })
-    }),
-    ("norm", |x, n| {
-        one(if n.flag() { x.norm_keepdim(n.float() as f32, n.signed()) } else { x.norm(n.float() as f32, n.signed()) })
-    }),
-    ("normalize", |x, n| one(x.normalize(n.float() as f32, n.signed(), n.float() as f32))),
+    ("var", |x, n| one(if n.flag() { x.var_keepdim(n.signed(), n.float()) } else { x.var(n.signed(), n.float()) })),
+    ("norm", |x, n| one(if n.flag() { x.norm_keepdim(n.float(), n.signed()) } else { x.norm(n.float(), n.signed()) })),
+    ("normalize", |x, n| one(x.normalize(n.float(), n.signed(), n.float()))),
     ("softmax", |x, n| one(x.softmax(n.signed()))),
     ("cumsum", |x, n| one(x.cumsum(n.signed()))),
     ("cumprod", |x, n| one(x.cumprod(n.signed()))),
@@ -165,17 +161,17 @@ const CALLS: &[(&str, Call)] = &[
         if n.flag() { x.kthvalue_keepdim(n.size(), n.signed()) } else { x.kthvalue(n.size(), n.signed()) }.map(two)
     }),
     ("glu", |x, n| one(x.glu(n.signed()))),
-    ("cosine_similarity", |x, n| one(x.cosine_similarity(x, n.signed(), n.float() as f32))),
+    ("cosine_similarity", |x, n| one(x.cosine_similarity(x, n.signed(), n.float()))),
     ("local_response_norm", |x, n| one(x.local_response_norm(n.size(), 0.1, 0.75, 1.0))),
-    ("group_norm", |x, n| one(x.group_norm(n.size(), None, None, n.float() as f32))),
-    ("layer_norm", |x, n| one(x.layer_norm(&n.sizes::<2>(), None, None, n.float() as f32))),
-    ("rms_norm", |x, n| one(x.rms_norm(&n.sizes::<1>(), None, Some(n.float() as f32)))),
+    ("group_norm", |x, n| one(x.group_norm(n.size(), None, None, n.float()))),
+    ("layer_norm", |x, n| one(x.layer_norm(&n.sizes::<2>(), None, None, n.float()))),
+    ("rms_norm", |x, n| one(x.rms_norm(&n.sizes::<1>(), None, Some(n.float())))),
     ("round_decimals", |x, n| one(x.round_decimals(n.signed() as i32))),
     ("gather", |x, n| one(x.gather(n.signed(), &counts(x, &[1, 2, 3, 4])?))),
     ("index_select", |x, n| one(x.index_select(n.signed(), &counts(x, &[5])?))),
     ("scatter", |x, n| one(x.scatter(n.signed(), &counts(x, &[1, 2, 3, 4])?, x))),
     ("scatter_add", |x, n| one(x.scatter_add(n.signed(), &counts(x, &[1, 2, 3, 4])?, x))),
-    ("index_add", |x, n| one(x.index_add(n.signed(), &counts(x, &[3])?, x, n.float() as f32))),
+    ("index_add", |x, n| one(x.index_add(n.signed(), &counts(x, &[3])?, x, n.float()))),
     ("take_along_dim", |x, n| one(x.take_along_dim(&counts(x, &[1, 2, 3, 4])?, Some(n.signed())))),
     ("embedding", |x, n| {
         let options = EmbeddingOptions::default().padding_idx(n.signed());
@@ -248,7 +244,7 @@ const CALLS: &[(&str, Call)] = &[
     }),
     ("lp_pool2d", |x, n| {
         let options = LpPool2dOptions { stride: n.flag().then(|| n.sizes()), ceil_mode: n.flag() };
-        one(x.lp_pool2d(n.float() as f32, n.sizes(), &options))
+        one(x.lp_pool2d(n.float(), n.sizes(), &options))
     }),
     ("max_unpool2d", |x, n| {
         let options = MaxUnpool2dOptions {
@@ -281,11 +277,11 @@ const CALLS: &[(&str, Call)] = &[
     ("affine_grid", |x, n| one(Tensor::ones(x.device(), &[1, 2, 3])?.affine_grid(&n.sizes::<4>(), n.flag()))),
     ("roi_pool", |x, n| {
         let boxes = Tensor::from_slice(x.device(), &[0.0f32, 0.0, 0.0, 2.0, 2.0], &[1, 5])?;
-        one(x.roi_pool(&boxes, n.sizes(), n.float() as f32))
+        one(x.roi_pool(&boxes, n.sizes(), n.float()))
     }),
     ("roi_align", |x, n| {
         let boxes = Tensor::from_slice(x.device(), &[0.0f32, 0.0, 0.0, 2.0, 2.0], &[1, 5])?;
-        let options = RoiAlignOptions { spatial_scale: n.float() as f32, sampling_ratio: n.maybe(), aligned: n.flag() };
+        let options = RoiAlignOptions { spatial_scale: n.float(), sampling_ratio: n.maybe(), aligned: n.flag() };
         one(x.roi_align(&boxes, n.sizes(), &options))
     }),
     ("clip_boxes_to_image", |x, n| one(x.reshape(&[6, 4])?.clip_boxes_to_image(n.sizes()))),

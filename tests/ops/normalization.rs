@@ -327,7 +327,7 @@ fn layers_compute_what_their_methods_do() {
         values(&instance.forward(&unbatched).unwrap())
     );
     // What is random, by the seed.
-    let seeded = |layer: &dyn Module, method: fn(&Tensor, f32, bool) -> Result<Tensor>| {
+    let seeded = |layer: &dyn Module, method: fn(&Tensor, f64, bool) -> Result<Tensor>| {
         device.manual_seed(6);
         let got = values(&layer.forward(&x).unwrap());
         device.manual_seed(6);

@@ -2,8 +2,8 @@
 
 use wgrad::{Device, Result, Tensor};
 
-const A: f32 = 3.0;
-const B: f32 = 5.0;
+const A: f64 = 3.0;
+const B: f64 = 5.0;
 
 /// Each pair of operands that an operator takes, in both orders of the numbers.
 macro_rules! pairs {
@@ -25,7 +25,7 @@ macro_rules! pairs {
             ("number, &tensor", A $op &$b),
             ("number, tensor", A $op right()),
         ] {
-            let got = result.unwrap().to_vec::<f32>().unwrap();
+            let got = result.unwrap().to_f64().unwrap();
             assert_eq!(got, [expected; 2], "{pair}: {} {} {}", A, stringify!($op), B);
         }
     }};
@@ -34,14 +34,14 @@ macro_rules! pairs {
 #[test]
 fn every_pair_of_operands_computes() {
     let device = Device::reference();
-    let a = Tensor::from_slice(&device, &[A, A], &[2]).unwrap();
-    let b = Tensor::from_slice(&device, &[B, B], &[2]).unwrap();
+    let a = Tensor::full(&device, &[2], A as f32).unwrap();
+    let b = Tensor::full(&device, &[2], B as f32).unwrap();
     pairs!(a + b);
     pairs!(a - b);
     pairs!(a * b);
     pairs!(a / b);
-    assert_eq!((-&a).unwrap().to_vec::<f32>().unwrap(), [-A; 2]);
-    assert_eq!((-a).unwrap().to_vec::<f32>().unwrap(), [-A; 2]);
+    assert_eq!((-&a).unwrap().to_f64().unwrap(), [-A; 2]);
+    assert_eq!((-a).unwrap().to_f64().unwrap(), [-A; 2]);
 }
 
 #[test]
@@ -49,5 +49,5 @@ fn a_number_on_the_left_takes_the_tensors_type() {
     let device = Device::reference();
     let whole = Tensor::from_slice(&device, &[2, 7], &[2]).unwrap();
     assert_eq!((10.0 - &whole).unwrap().to_vec::<i32>().unwrap(), [8, 3]);
-    assert_eq!((0.5 + &whole).unwrap().to_vec::<f32>().unwrap(), [2.5, 7.5]);
+    assert_eq!((0.5 + &whole).unwrap().to_f64().unwrap(), [2.5, 7.5]);
 }

@@ -19,7 +19,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(scope: &Scope, p: f32) -> Result<Block> {
+    fn new(scope: &Scope, p: f64) -> Result<Block> {
         let options = Conv2dOptions::default().padding(1);
         Ok(Block {
             conv: Conv2d::without_bias(&scope.at("conv"), CHANNELS, CHANNELS, [3, 3], &options)?,
@@ -38,7 +38,7 @@ impl Module for Block {
     }
 }
 
-fn blocks(device: &Device, count: usize, p: f32) -> Vec<Block> {
+fn blocks(device: &Device, count: usize, p: f64) -> Vec<Block> {
     let scope = Scope::new(device);
     (0..count).map(|at| Block::new(&scope.at(at), p).unwrap()).collect()
 }

@@ -55,7 +55,7 @@ fn long_epochs_lose_nothing() {
             metric.update(&preds_now, &target_now).unwrap();
         }
         device.flush().unwrap();
-        expected.add(&target, &errors, shift.into(), scale.into());
+        expected.add(&target, &errors, shift.into(), scale);
     }
     let Sums { n, t, tt, e, ee, te, distance } = expected;
     let covariance = |xy: f64, x: f64, y: f64| xy / n - x / n * (y / n);

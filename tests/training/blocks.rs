@@ -148,7 +148,7 @@ fn depth_is_dropped_as_often_as_asked() {
     assert!(all.forward(&x).unwrap().to_vec::<f32>().unwrap().iter().all(|&value| value == 0.0));
     rows.eval();
     assert!(rows.forward(&x).unwrap().to_vec::<f32>().unwrap().iter().all(|&value| value == 1.0));
-    for p in [-0.1, 1.5, f32::NAN] {
+    for p in [-0.1, 1.5, f64::NAN] {
         assert!(matches!(StochasticDepth::new(p, StochasticDepthMode::Row), Err(Error::Invalid { .. })));
     }
 }

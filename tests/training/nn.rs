@@ -246,7 +246,7 @@ fn pooling_layers_pool_lines_planes_and_volumes() {
         same(&AvgPool3d::new([2, 2, 2]), volume, &[-2.5, 1.5]);
         same(&LpPool1d::new(1.0, [8]), line, &[-36.0, 28.0]);
         same(&LpPool2d::new(2.0, [4, 4]), plane, &[344f32.sqrt()]);
-        same(&LpPool3d::new(f32::INFINITY, [2, 4, 2]), volume, &[8.0]);
+        same(&LpPool3d::new(f64::INFINITY, [2, 4, 2]), volume, &[8.0]);
         same(&AdaptiveAvgPool1d::new([3]), line, &[-7.0, -4.5, -2.0, 1.0, 3.5, 6.0]);
         same(&AdaptiveAvgPool2d::new([1, 2]), plane, &[-1.5, 0.5]);
         same(&AdaptiveAvgPool2d { output_size: [None, Some(1)] }, plane, &[-6.5, -2.5, 1.5, 5.5]);

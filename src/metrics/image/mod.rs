@@ -24,12 +24,12 @@ pub enum DataRange {
     /// The wider of two spans from smallest to largest number, that of the predictions and that of the targets.
     OfData,
     /// This wide: 1 for images of 0 to 1, 255 for bytes.
-    Width(f32),
+    Width(f64),
     /// From one number to another; numbers outside are clamped.
-    Between(f32, f32),
+    Between(f64, f64),
 }
 
-impl As<DataRange> for f32 {
+impl As<DataRange> for f64 {
     fn convert(self) -> DataRange {
         DataRange::Width(self)
     }
@@ -38,7 +38,7 @@ impl As<DataRange> for f32 {
 impl DataRange {
     /// Images in the range, and its width, a scalar.
     fn of(self, [preds, target]: [Tensor; 2]) -> Result<([Tensor; 2], Tensor)> {
-        let width = |width: f32| Tensor::full(preds.device(), &[], width);
+        let width = |width: f64| Tensor::filled(preds.device(), &[], width);
         match self {
             DataRange::Width(size) => {
                 let width = width(size)?;

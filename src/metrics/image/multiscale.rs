@@ -30,7 +30,7 @@ options! {
         /// Options of each scale.
         ssim: StructuralSimilarityOptions = StructuralSimilarityOptions::default(),
         /// The exponent of each scale, from the finest on.
-        betas: Vec<f32> = vec![0.0448, 0.2856, 0.3001, 0.2363, 0.1333],
+        betas: Vec<f64> = vec![0.0448, 0.2856, 0.3001, 0.2363, 0.1333],
         /// The treatment of similarities below 0.
         normalize: MultiscaleNormalize = MultiscaleNormalize::Relu,
     }

@@ -7,7 +7,6 @@ use crate::graph::{Tensor, no_grad};
 use crate::metrics::Metric;
 use crate::metrics::regression::pair;
 use crate::metrics::sums::Sums;
-use crate::number::nearest;
 use crate::options::options;
 
 const OP: &str = "peak_signal_noise_ratio";
@@ -20,7 +19,7 @@ options! {
         /// The range of the images' numbers; [`DataRange::OfData`] has no meaning over several batches and is refused.
         data_range: DataRange = DataRange::Width(1.0),
         /// The base of the logarithm.
-        base: f32 = 10.0,
+        base: f64 = 10.0,
         /// Dimensions that share one ratio, such as `[1, 2, 3]` for one ratio per image; all elements of all batches
         /// where `None`.
         dim: Option<Vec<isize>> = None,
@@ -28,20 +27,20 @@ options! {
 }
 
 /// The logarithm's factor, as torchmetrics has it: 10 in units of the base.
-fn factor(base: f32) -> f64 {
-    10.0 / f64::from(base).ln()
+fn factor(base: f64) -> f64 {
+    10.0 / base.ln()
 }
 
 fn check(options: &PeakSignalNoiseRatioOptions) -> Result<f64> {
     let width = match options.data_range {
-        DataRange::Width(width) => f64::from(width),
-        DataRange::Between(low, high) => f64::from(high) - f64::from(low),
+        DataRange::Width(width) => width,
+        DataRange::Between(low, high) => high - low,
         DataRange::OfData => {
             return Err(Error::invalid(OP, "data_range must be given: other batches have other ranges"));
         }
     };
     let positive = |number: f64| number > 0.0 && number.is_finite();
-    if !positive(width) || !positive(options.base.into()) || options.base == 1.0 {
+    if !positive(width) || !positive(options.base) || options.base == 1.0 {
         let rule = format!("data_range {width} and base {} must be positive, and the base not 1", options.base);
         return Err(Error::invalid(OP, rule));
     }
@@ -83,7 +82,7 @@ pub fn peak_signal_noise_ratio(
     let width = check(options)?;
     let (scale, peak) = (factor(options.base), 2.0 * width.ln());
     let logs = squares(preds, target, options.data_range)?.mean(dims.numbers(preds.rank()))?.log()?;
-    logs.neg()?.add_scalar(nearest::<f32>(peak))?.mul_scalar(nearest::<f32>(scale))
+    logs.neg()?.add_scalar(peak)?.mul_scalar(scale)
 }
 
 /// Peak signal-to-noise ratio in decibels, `10 log(range^2 / MSE)`: of all elements of all batches, or with

@@ -19,15 +19,15 @@ options! {
         /// Weights of a Gaussian, or else equal ones.
         gaussian_kernel: bool = true,
         /// Standard deviations of the Gaussian, whose kernel reaches 3.5 of them.
-        sigma: [f32; 2] = [1.5, 1.5],
+        sigma: [f64; 2] = [1.5, 1.5],
         /// Sizes of the kernel of equal weights; odd.
         kernel_size: [usize; 2] = [11, 11],
         /// The range of the images' numbers.
         data_range: DataRange = DataRange::OfData,
         /// Keeps the ratio of brightness from dividing by 0.
-        k1: f32 = 0.01,
+        k1: f64 = 0.01,
         /// Keeps the ratio of structure from dividing by 0.
-        k2: f32 = 0.03,
+        k2: f64 = 0.03,
     }
 }
 
@@ -50,8 +50,7 @@ fn uniform(size: usize) -> Vec<f32> {
     vec![nearest(1.0 / size as f64); size]
 }
 
-fn gaussian(sigma: f32) -> Vec<f32> {
-    let sigma = f64::from(sigma);
+fn gaussian(sigma: f64) -> Vec<f32> {
     let reach = (3.5 * sigma + 0.5).floor();
     let steps = 2 * nearest::<usize>(reach) + 1;
     let weights: Vec<f64> = (0..steps).map(|at| (-((at as f64 - reach) / sigma).powi(2) / 2.0).exp()).collect();
@@ -83,7 +82,7 @@ pub(super) fn maps(
     // Squares of brightness less their means cancel: nothing here may be rounded to 16 bits.
     let _full_precision = autocast::set(None);
     let ([preds, target], range) = options.data_range.of(pair(op, preds, target)?)?;
-    let constant = |k: f32| range.mul_scalar(k)?.square();
+    let constant = |k: f64| range.mul_scalar(k)?.square();
     let (c1, c2) = (constant(options.k1)?, constant(options.k2)?);
     let pads = [right, right, down, down].map(nearest::<isize>);
     let [preds, target] = [preds.pad(&pads, PadMode::Reflect)?, target.pad(&pads, PadMode::Reflect)?];

@@ -288,7 +288,7 @@ impl Metric for WeightedMeanAbsolutePercentageError {
 
     fn compute(&self) -> Result<Vec<(String, f64)>> {
         let value = match self.terms.sums.read()?.as_deref() {
-            Some(&[distance, size]) => distance / size.max(f64::from(EPSILON)),
+            Some(&[distance, size]) => distance / size.max(EPSILON),
             _ => f64::NAN,
         };
         Ok(named("wmape", vec![value]))

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 
 /// The least divisor of a relative error: torchmetrics'.
-const EPSILON: f32 = 1.17e-6;
+const EPSILON: f64 = 1.17e-6;
 
 /// Predictions and targets of one shape, in f32.
 pub(super) fn pair(op: &'static str, preds: &Tensor, target: &Tensor) -> Result<[Tensor; 2]> {

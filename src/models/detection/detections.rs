@@ -46,7 +46,7 @@ impl Detections {
         let (place, is_none) = (kept.maximum_scalar(0.0)?, kept.lt_scalar(0.0)?);
         Ok(Detections {
             boxes: rows_at(boxes, &kept)?.masked_fill(&is_none.unsqueeze(2)?, 0.0)?,
-            scores: scores.gather(1, &place)?.masked_fill(&is_none, f32::NEG_INFINITY)?,
+            scores: scores.gather(1, &place)?.masked_fill(&is_none, f64::NEG_INFINITY)?,
             labels: labels.gather(1, &place)?.masked_fill(&is_none, -1.0)?,
             masks: None,
             keypoints: None,

@@ -15,8 +15,8 @@ pub const BETWEEN_THRESHOLDS: i32 = -2;
 /// `allow_low_quality_matches` each object also keeps all anchors that fit it as well as its best one does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Matcher {
-    high_threshold: f32,
-    low_threshold: f32,
+    high_threshold: f64,
+    low_threshold: f64,
     allow_low_quality_matches: bool,
 }
 
@@ -25,7 +25,7 @@ impl Matcher {
     ///
     /// # Errors
     /// [`Error::Invalid`] unless `low_threshold <= high_threshold`.
-    pub fn new(high_threshold: f32, low_threshold: f32, allow_low_quality_matches: bool) -> Result<Matcher> {
+    pub fn new(high_threshold: f64, low_threshold: f64, allow_low_quality_matches: bool) -> Result<Matcher> {
         if low_threshold <= high_threshold {
             return Ok(Matcher { high_threshold, low_threshold, allow_low_quality_matches });
         }
@@ -52,8 +52,8 @@ impl Matcher {
     pub fn matches(&self, quality: &Tensor, is_object: &Tensor) -> Result<Tensor> {
         let quality = of_objects(quality, is_object)?;
         let (best, object) = quality.max(1)?;
-        let matches = object.masked_fill(&best.lt_scalar(self.high_threshold)?, BETWEEN_THRESHOLDS as f32)?;
-        let matches = matches.masked_fill(&best.lt_scalar(self.low_threshold)?, BELOW_LOW_THRESHOLD as f32)?;
+        let matches = object.masked_fill(&best.lt_scalar(self.high_threshold)?, BETWEEN_THRESHOLDS as f64)?;
+        let matches = matches.masked_fill(&best.lt_scalar(self.low_threshold)?, BELOW_LOW_THRESHOLD as f64)?;
         if !self.allow_low_quality_matches {
             return Ok(matches);
         }
@@ -66,12 +66,12 @@ impl Matcher {
 /// that fits it best. Where that is one anchor for several objects, the last of them has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SsdMatcher {
-    threshold: f32,
+    threshold: f64,
 }
 
 impl SsdMatcher {
     /// A matcher with this threshold.
-    pub fn new(threshold: f32) -> SsdMatcher {
+    pub fn new(threshold: f64) -> SsdMatcher {
         SsdMatcher { threshold }
     }
 

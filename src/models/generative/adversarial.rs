@@ -13,7 +13,7 @@ options! {
     AdversarialOptions {
         /// By how much the discriminator's target for real images is below 1 (Salimans et al., "Improved techniques for training
         /// GANs", 2016).
-        label_smoothing: f32 = 0.0,
+        label_smoothing: f64 = 0.0,
     }
 }
 
@@ -79,8 +79,8 @@ impl AdversarialOptions {
 }
 
 /// The cross entropy of logits with one target for all.
-fn taken_for(target: f32, logits: &Tensor) -> Result<Tensor> {
-    let target = Tensor::full(logits.device(), logits.shape(), target)?;
+fn taken_for(target: f64, logits: &Tensor) -> Result<Tensor> {
+    let target = Tensor::filled(logits.device(), logits.shape(), target)?;
     logits.binary_cross_entropy_with_logits(&target, None, None, Reduction::Mean)
 }
 

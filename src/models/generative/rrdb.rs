@@ -7,11 +7,11 @@ use crate::ops::{Conv2dOptions, InterpolateOptions};
 use crate::options::options;
 
 /// The slope of leaky ReLU below 0.
-const SLOPE: f32 = 0.2;
+const SLOPE: f64 = 0.2;
 /// The share of a block's result that is added to its input.
-const RESIDUAL: f32 = 0.2;
+const RESIDUAL: f64 = 0.2;
 /// The share of the first weights within blocks that He's rule gives.
-const SMALLER: f32 = 0.1;
+const SMALLER: f64 = 0.1;
 /// Convolutions of a dense block.
 const DENSE: usize = 5;
 

@@ -20,7 +20,7 @@ options! {
         /// Numbers of a code.
         latent: usize = 16,
         /// Weight of the divergence in the loss: 1 for a bound of the likelihood, more for codes whose numbers are independent.
-        beta: f32 = 1.0,
+        beta: f64 = 1.0,
     }
 }
 
@@ -37,7 +37,7 @@ pub struct Vae {
     decoder: Sequential,
     /// Channels, height and width of the smallest maps.
     smallest: [usize; 3],
-    beta: f32,
+    beta: f64,
 }
 
 /// The normal distributions of codes, `[N, latent]`.
@@ -56,7 +56,7 @@ pub struct VaeLosses {
     pub reconstruction: Tensor,
     /// The divergence of the codes from standard normal ones.
     pub divergence: Tensor,
-    beta: f32,
+    beta: f64,
 }
 
 impl VaeCodes {

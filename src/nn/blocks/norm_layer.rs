@@ -12,7 +12,7 @@ pub enum NormLayer {
     /// By statistics that stay; see [`FrozenBatchNorm2d`].
     FrozenBatchNorm2d {
         /// Added to the variance.
-        eps: f32,
+        eps: f64,
     },
 }
 

@@ -77,7 +77,7 @@ options! {
         /// The normalization after all convolutions.
         norm: NormLayer = NormLayer::default(),
         /// The probability with which the branch is dropped in training, where there is a shortcut; see [`StochasticDepth`].
-        stochastic_depth: f32 = 0.0,
+        stochastic_depth: f64 = 0.0,
     }
 }
 

@@ -28,7 +28,7 @@ pub enum StochasticDepthMode {
 /// ```
 #[derive(Clone, Debug)]
 pub struct StochasticDepth {
-    p: f32,
+    p: f64,
     dropped: StochasticDepthMode,
     mode: Mode,
 }
@@ -38,7 +38,7 @@ impl StochasticDepth {
     ///
     /// # Errors
     /// [`Error::Invalid`] where `p` isn't from 0 to 1.
-    pub fn new(p: f32, dropped: StochasticDepthMode) -> Result<StochasticDepth> {
+    pub fn new(p: f64, dropped: StochasticDepthMode) -> Result<StochasticDepth> {
         if !(0.0..=1.0).contains(&p) {
             return Err(Error::invalid("StochasticDepth", format!("p is {p}; it must be from 0 to 1")));
         }

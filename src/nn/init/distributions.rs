@@ -50,9 +50,9 @@ pub fn trunc_normal(parameter: &Parameter, mean: f64, std: f64, low: f64, high: 
     set(parameter, |device, shape| {
         let uniform = Tensor::uniform(device, shape, nearest(from), nearest(to))?;
         // At 1 the inverse is infinite, which would put a number on a bound that is far away.
-        let below_one = 1.0 - f32::EPSILON / 2.0;
+        let below_one = 1.0 - f64::from(f32::EPSILON) / 2.0;
         let standard = uniform.clamp(Some(-below_one), Some(below_one))?.erfinv()?;
-        let normal = standard.mul_scalar(nearest(std * std::f64::consts::SQRT_2))?.add_scalar(nearest(mean))?;
+        let normal = standard.mul_scalar(std * std::f64::consts::SQRT_2)?.add_scalar(mean)?;
         normal.clamp(Some(nearest(low)), Some(nearest(high)))
     })
 }

@@ -12,7 +12,7 @@ use crate::number::nearest;
 /// [`Error::WrongDType`] for a parameter of integers.
 #[track_caller]
 pub fn constant(parameter: &Parameter, value: f64) -> Result<()> {
-    set(parameter, |device, shape| Tensor::full(device, shape, nearest::<f32>(value)))
+    set(parameter, |device, shape| Tensor::filled(device, shape, value))
 }
 
 /// Zeros everywhere.

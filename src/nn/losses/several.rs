@@ -21,14 +21,14 @@ options! {
     /// A hinge on the cosine between two vectors, 1 for alike and -1 for not; see [`Tensor::cosine_embedding_loss`].
     CosineEmbeddingLoss {
         /// The cosine below which different pairs cost nothing.
-        margin: f32 = 0.0,
+        margin: f64 = 0.0,
         /// Reduction of the losses of the pairs.
         reduction: Reduction = Reduction::Mean,
     }
     /// A hinge on the order of two scores; see [`Tensor::margin_ranking_loss`].
     MarginRankingLoss {
         /// Distance that the scores should have.
-        margin: f32 = 0.0,
+        margin: f64 = 0.0,
         /// Reduction of the losses of the pairs.
         reduction: Reduction = Reduction::Mean,
     }

@@ -36,14 +36,14 @@ options! {
     /// The absolute error, squared near 0; see [`Tensor::smooth_l1_loss`].
     SmoothL1Loss {
         /// The error at which it becomes linear.
-        beta: f32 = 1.0,
+        beta: f64 = 1.0,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// The squared error, linear far from 0; see [`Tensor::huber_loss`].
     HuberLoss {
         /// The error at which it becomes linear.
-        delta: f32 = 1.0,
+        delta: f64 = 1.0,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
@@ -67,23 +67,23 @@ options! {
     /// are, but for the reduction, which is a mean as that of all losses here.
     SigmoidFocalLoss {
         /// The share of a yes, or below 0 for none.
-        alpha: f32 = 0.25,
+        alpha: f64 = 0.25,
         /// Strength by which easy examples count less.
-        gamma: f32 = 2.0,
+        gamma: f64 = 2.0,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
     /// One minus the overlap of two masks; see [`Tensor::dice_loss`].
     DiceLoss {
         /// Added to both sides of the fraction.
-        smooth: f32 = 1.0,
+        smooth: f64 = 1.0,
         /// Reduction of the losses of the samples and classes.
         reduction: Reduction = Reduction::Mean,
     }
     /// A hinge for distances of pairs, 1 for alike and -1 for not; see [`Tensor::hinge_embedding_loss`].
     HingeEmbeddingLoss {
         /// The distance past which different pairs cost nothing.
-        margin: f32 = 1.0,
+        margin: f64 = 1.0,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }

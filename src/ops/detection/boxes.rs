@@ -128,7 +128,7 @@ impl Tensor {
     /// # Errors
     /// As [`box_iou`](Tensor::box_iou).
     #[track_caller]
-    pub fn distance_box_iou(&self, other: &Tensor, eps: f32) -> Result<Tensor> {
+    pub fn distance_box_iou(&self, other: &Tensor, eps: f64) -> Result<Tensor> {
         let _line = ascribe_to_caller();
         let [a, b] = [self, other].map(|boxes| upcast("distance_box_iou", boxes));
         let (a, b) = (a?, b?);
@@ -150,7 +150,7 @@ impl Tensor {
     /// # Errors
     /// As [`box_iou`](Tensor::box_iou).
     #[track_caller]
-    pub fn complete_box_iou(&self, other: &Tensor, eps: f32) -> Result<Tensor> {
+    pub fn complete_box_iou(&self, other: &Tensor, eps: f64) -> Result<Tensor> {
         let _line = ascribe_to_caller();
         let distance = self.distance_box_iou(other, eps)?;
         let [a, b] = [self, other].map(|boxes| upcast("complete_box_iou", boxes));
@@ -160,7 +160,7 @@ impl Tensor {
             (side(0)? / side(1)?)?.atan()
         };
         let turned = (angle(&a?)?.unsqueeze(-1)? - angle(&b?)?.unsqueeze(-2)?)?;
-        let v = (turned.square()? * (4.0 / (std::f32::consts::PI * std::f32::consts::PI)))?;
+        let v = (turned.square()? * (4.0 / (std::f64::consts::PI * std::f64::consts::PI)))?;
         let alpha = (v.detach() / ((v.detach() - &iou)? + (1.0 + eps)))?;
         &distance - &alpha * &v
     }
@@ -222,7 +222,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for other shapes; those of a readback.
     #[track_caller]
-    pub fn remove_small_boxes(&self, min_size: f32) -> Result<Tensor> {
+    pub fn remove_small_boxes(&self, min_size: f64) -> Result<Tensor> {
         let _line = ascribe_to_caller();
         const OP: &str = "remove_small_boxes";
         check_boxes(OP, self)?;

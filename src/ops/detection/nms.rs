@@ -240,7 +240,7 @@ pub(super) fn cases() -> Vec<Case> {
         let run = move |x: &[Tensor]| {
             let (from, size) = (x[0].narrow(2, 0, 2)?, x[0].narrow(2, 2, 2)?);
             let boxes = Tensor::cat(&[&from, &from.add(&size)?], 2)?;
-            let scores = x[1].masked_fill(&x[1].lt_scalar(-0.7)?, f32::NEG_INFINITY)?;
+            let scores = x[1].masked_fill(&x[1].lt_scalar(-0.7)?, f64::NEG_INFINITY)?;
             Ok(vec![boxes.batched_nms(&scores, &x[2], threshold, found)?])
         };
         let shapes: [&[usize]; 3] = [&[rows, count, 4], &[rows, count], &[rows, count]];

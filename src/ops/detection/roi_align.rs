@@ -29,7 +29,7 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     RoiAlignOptions {
         /// Factor that makes boxes positions in the input.
-        spatial_scale: f32 = 1.0,
+        spatial_scale: f64 = 1.0,
         /// Samples a bin in each dimension; where left out, as many as the bin is long, rounded up.
         sampling_ratio: Option<usize> = None,
         /// Moves positions by half an element, so that they count from the centres.
@@ -239,7 +239,7 @@ impl Tensor {
             return Ok(empty);
         }
         let boxes = boxes.detach().contiguous()?;
-        let (aligned, scale) = (options.aligned, [options.spatial_scale.to_bits()]);
+        let (aligned, scale) = (options.aligned, [nearest::<f32>(options.spatial_scale).to_bits()]);
         let weights = |d: usize| {
             let samples = options.sampling_ratio.unwrap_or(0);
             let (bins, size) = (output_size[d], regions.size[d]);
@@ -252,7 +252,7 @@ impl Tensor {
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |input: &[usize], count: usize, bins: [usize; 2], options: RoiAlignOptions| {
-        let images = input[0] as f32;
+        let images = input[0] as f64;
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_align(&super::regions_of(&x[1], images)?, bins, &options)?]);
         Case::new(OP, &[input, &[count, 5]], run).integers(1, 0, 999)
     };

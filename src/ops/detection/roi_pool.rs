@@ -140,11 +140,11 @@ impl Op for RoiPoolBackward {
         let gradient = context.of(0, |g| {
             // The places among all elements of the input.
             let r = &self.regions;
-            let plane = (r.size[0] * r.size[1]) as f32;
+            let plane = (r.size[0] * r.size[1]) as f64;
             let channels: Vec<i32> = (0..nearest::<i32>(r.channels)).collect();
             let channels = Tensor::from_slice(g.device(), &channels, &[1, r.channels, 1, 1])?;
             let images = bounds.narrow(1, 0, 1)?.reshape(&[-1, 1, 1, 1])?;
-            let planes = (&images * r.channels as f32 + &channels)?;
+            let planes = (&images * r.channels as f64 + &channels)?;
             let is_empty = index.lt_scalar(0.0)?;
             let places = (&planes * plane + index)?;
             let places = is_empty.where_(&places.zeros_like()?, &places)?.reshape(&[places.numel() as isize])?;
@@ -163,7 +163,7 @@ fn round(x: &Tensor) -> Result<Tensor> {
 
 /// The first element of each bin along a dimension (1 for y, 0 for x) and one past the last, `[K, 2 bins]`.
 #[track_caller]
-fn bounds(boxes: &Tensor, dim: usize, bins: usize, size: usize, scale: f32) -> Result<Tensor> {
+fn bounds(boxes: &Tensor, dim: usize, bins: usize, size: usize, scale: f64) -> Result<Tensor> {
     let _line = ascribe_to_caller();
     let edge = |column: usize| round(&(boxes.narrow(1, column + dim, 1)? * scale)?);
     let start = edge(1)?;
@@ -171,14 +171,14 @@ fn bounds(boxes: &Tensor, dim: usize, bins: usize, size: usize, scale: f32) -> R
     let numbers: Vec<f32> = (0..=bins).map(|bin| bin as f32).collect();
     let numbers = Tensor::from_slice(boxes.device(), &numbers, &[1, bins + 1])?;
     // Quotients of whole numbers; what is added puts their floors and ceilings out of reach of a division's error.
-    let quotient = |from: usize, more: f32| -> Result<Tensor> {
+    let quotient = |from: usize, more: f64| -> Result<Tensor> {
         let numerator = ((numbers.narrow(1, from, bins)? * &extent)? + more)?;
-        let place = ((&numerator / bins as f32)?.floor()? + &start)?;
-        let place = place.clamp(Some(0.0), Some(size as f32))?.to_dtype(DType::I32)?;
+        let place = ((&numerator / bins as f64)?.floor()? + &start)?;
+        let place = place.clamp(Some(0.0), Some(size as f64))?.to_dtype(DType::I32)?;
         // What is not a number becomes any integer.
-        place.clamp(Some(0.0), Some(size as f32))
+        place.clamp(Some(0.0), Some(size as f64))
     };
-    Tensor::cat(&[&quotient(0, 0.5)?, &quotient(1, bins as f32 - 0.5)?], 1)
+    Tensor::cat(&[&quotient(0, 0.5)?, &quotient(1, bins as f64 - 0.5)?], 1)
 }
 
 impl Tensor {
@@ -204,7 +204,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn roi_pool(&self, boxes: &Tensor, output_size: impl As<[usize; 2]>, spatial_scale: f32) -> Result<Tensor> {
+    pub fn roi_pool(&self, boxes: &Tensor, output_size: impl As<[usize; 2]>, spatial_scale: f64) -> Result<Tensor> {
         let output_size = output_size.convert();
         if let Some(cast) = autocast::enter(OP)? {
             let pooled = cast.of(self)?.roi_pool(&cast.of(boxes)?, output_size, spatial_scale)?;
@@ -224,8 +224,8 @@ impl Tensor {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let case = |input: &[usize], count: usize, bins: [usize; 2], scale: f32| {
-        let images = input[0] as f32;
+    let case = |input: &[usize], count: usize, bins: [usize; 2], scale: f64| {
+        let images = input[0] as f64;
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_pool(&super::regions_of(&x[1], images)?, bins, scale)?]);
         let mut case = Case::new(OP, &[input, &[count, 5]], run).integers(1, 0, 999);
         case.inputs[0].distinct = true;

@@ -150,7 +150,7 @@ impl Call {
 
     /// What was made of the sources in the shape of the input: it may be larger than the index.
     #[track_caller]
-    fn spread(&self, placed: &Tensor, fill: f32) -> Result<Tensor> {
+    fn spread(&self, placed: &Tensor, fill: f64) -> Result<Tensor> {
         let mut sizes = self.index.shape().to_vec();
         sizes[self.dim] = self.size();
         let placed = placed.reshape_to(Shape::new(&sizes)?)?;
@@ -210,7 +210,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn scatter_value(&self, dim: impl Dim, index: &Tensor, value: f32) -> Result<Tensor> {
+    pub fn scatter_value(&self, dim: impl Dim, index: &Tensor, value: f64) -> Result<Tensor> {
         self.scatter(dim, index, &self.number(value)?.expand_to(*index.shape(), "scatter")?)
     }
 
@@ -317,7 +317,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn index_add(&self, dim: impl Dim, index: &Tensor, source: &Tensor, alpha: f32) -> Result<Tensor> {
+    pub fn index_add(&self, dim: impl Dim, index: &Tensor, source: &Tensor, alpha: f64) -> Result<Tensor> {
         const OP: &str = "index_add";
         let _line = ascribe_to_caller();
         check_index(OP, index)?;

@@ -99,7 +99,7 @@ impl Tensor {
     /// [`Error::Invalid`] for a target of another shape, an `alpha` above 1 or a `gamma` below 0;
     /// [`Error::WrongDType`].
     #[track_caller]
-    pub fn sigmoid_focal_loss(&self, target: &Tensor, alpha: f32, gamma: f32, reduction: Reduction) -> Result<Tensor> {
+    pub fn sigmoid_focal_loss(&self, target: &Tensor, alpha: f64, gamma: f64, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "sigmoid_focal_loss";
         floats(OP, &[self, target])?;
         same_shape(OP, "target", target, self)?;
@@ -128,7 +128,7 @@ impl Tensor {
     /// [`Error::Invalid`] for a target of another shape, fewer than three dimensions or a `smooth` below 0;
     /// [`Error::WrongDType`].
     #[track_caller]
-    pub fn dice_loss(&self, target: &Tensor, smooth: f32, reduction: Reduction) -> Result<Tensor> {
+    pub fn dice_loss(&self, target: &Tensor, smooth: f64, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "dice_loss";
         floats(OP, &[self, target])?;
         same_shape(OP, "target", target, self)?;

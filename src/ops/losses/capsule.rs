@@ -14,11 +14,11 @@ options! {
     #[derive(Clone, Copy, Debug)]
     CapsuleMarginOptions {
         /// The length from which on the capsule of a class that is there costs nothing.
-        positive: f32 = 0.9,
+        positive: f64 = 0.9,
         /// The length up to which the capsule of a class that is not there costs nothing.
-        negative: f32 = 0.1,
+        negative: f64 = 0.1,
         /// The share of the classes that are not there.
-        down_weight: f32 = 0.5,
+        down_weight: f64 = 0.5,
         /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }

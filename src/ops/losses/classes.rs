@@ -17,7 +17,7 @@ options! {
         /// The power of each shortfall: 1 or 2.
         p: i32 = 1,
         /// By how much the right class should win.
-        margin: f32 = 1.0,
+        margin: f64 = 1.0,
         /// A weight for each class, `[C]`.
         weight: Option<Tensor> = None,
         /// Reduction of the losses of the samples.
@@ -103,7 +103,7 @@ impl Tensor {
             }
             losses = (&losses * weight.gather_as(OP, 0, &target.reshape(&[-1])?)?)?;
         }
-        reduction.of(&(&losses / classes as f32)?.reshape_to(*target.shape())?)
+        reduction.of(&(&losses / classes as f64)?.reshape_to(*target.shape())?)
     }
 
     /// How near the wrong classes come to the right ones, of which a sample may have several:
@@ -157,7 +157,7 @@ impl Tensor {
         let near = ((x.unsqueeze(1)? - &right)? + 1.0)?.relu()?;
         let zeros = near.zeros_like()?;
         let near = listed.where_(&wrong.where_(&near, &zeros)?, &zeros)?;
-        let losses = (near.sum([1, 2])? / classes as f32)?;
+        let losses = (near.sum([1, 2])? / classes as f64)?;
         reduction.of(&if self.rank() < 2 { losses.reshape(&[])? } else { losses })
     }
 
@@ -187,7 +187,7 @@ impl Tensor {
             losses = (&losses * weight)?;
         }
         // Counted from the front in the input, as PyTorch does; targets of more dimensions shift it.
-        reduction.of(&(losses.sum(dim)? / self.shape()[dim] as f32)?)
+        reduction.of(&(losses.sum(dim)? / self.shape()[dim] as f64)?)
     }
 
     /// `log(1 + e^(-t x))` with targets `t` of 1 and -1, exact for large scores too; reduced. The target broadcasts

@@ -15,7 +15,7 @@ options! {
     #[derive(Clone, Copy, Debug)]
     TripletMarginWithDistanceOptions {
         /// By how much the negative example should be further away; above 0.
-        margin: f32 = 1.0,
+        margin: f64 = 1.0,
         /// Counts the distance from the positive to the negative example where it is the smaller one.
         swap: bool = false,
         /// Reduction of the losses of the samples.
@@ -39,7 +39,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn pairwise_distance(&self, other: &Tensor, p: f32, eps: f32) -> Result<Tensor> {
+    pub fn pairwise_distance(&self, other: &Tensor, p: f64, eps: f64) -> Result<Tensor> {
         floats("pairwise_distance", &[self, other])?;
         ((self - other)? + eps)?.norm(p, -1)
     }
@@ -49,7 +49,7 @@ impl Tensor {
     /// # Errors
     /// As `pairwise_distance`.
     #[track_caller]
-    pub fn pairwise_distance_keepdim(&self, other: &Tensor, p: f32, eps: f32) -> Result<Tensor> {
+    pub fn pairwise_distance_keepdim(&self, other: &Tensor, p: f64, eps: f64) -> Result<Tensor> {
         floats("pairwise_distance", &[self, other])?;
         ((self - other)? + eps)?.norm_keepdim(p, -1)
     }
@@ -69,7 +69,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn cosine_similarity(&self, other: &Tensor, dim: impl Dim, eps: f32) -> Result<Tensor> {
+    pub fn cosine_similarity(&self, other: &Tensor, dim: impl Dim, eps: f64) -> Result<Tensor> {
         const OP: &str = "cosine_similarity";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.cosine_similarity(&cast.of(other)?, dim, eps);

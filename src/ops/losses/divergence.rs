@@ -69,7 +69,7 @@ impl Tensor {
             KlDivReduction::None => Ok(losses),
             KlDivReduction::BatchMean => {
                 let batch = self.shape().first().copied().unwrap_or(1);
-                losses.sum_all()? / batch as f32
+                losses.sum_all()? / batch as f64
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::ops::case::Case;
 use crate::ops::cross_entropy::Reduction;
 use crate::options::options;
 use crate::shader::Fault;
-use std::f32::consts::TAU;
+use std::f64::consts::TAU;
 
 options! {
     /// Options of [`Tensor::poisson_nll_loss`].
@@ -20,7 +20,7 @@ options! {
         /// Adds Stirling's approximation of `log(target!)`.
         full: bool = false,
         /// Added to a rate before its logarithm is taken.
-        eps: f32 = 1e-8,
+        eps: f64 = 1e-8,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
@@ -33,7 +33,7 @@ options! {
         /// Adds the constant `log(2 pi) / 2`.
         full: bool = false,
         /// The least variance; above 0.
-        eps: f32 = 1e-6,
+        eps: f64 = 1e-6,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }

@@ -13,11 +13,11 @@ options! {
     #[derive(Clone, Copy, Debug)]
     TripletMarginOptions {
         /// By how much the negative example should be further away; above 0.
-        margin: f32 = 1.0,
+        margin: f64 = 1.0,
         /// The norm of the distance.
-        p: f32 = 2.0,
+        p: f64 = 2.0,
         /// Added to each difference.
-        eps: f32 = 1e-6,
+        eps: f64 = 1e-6,
         /// Counts the distance from the positive to the negative example where it is the smaller one.
         swap: bool = false,
         /// Reduction of the losses of the samples.
@@ -33,7 +33,7 @@ pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
 
 /// `values` where the target is `label`, 0 elsewhere.
 #[track_caller]
-fn labelled(target: &Tensor, label: f32, values: &Tensor) -> Result<Tensor> {
+fn labelled(target: &Tensor, label: f64, values: &Tensor) -> Result<Tensor> {
     target.eq_scalar(label)?.where_(values, &values.zeros_like()?)
 }
 
@@ -49,7 +49,7 @@ impl Tensor {
         &self,
         other: &Tensor,
         target: &Tensor,
-        margin: f32,
+        margin: f64,
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "cosine_embedding_loss";
@@ -77,7 +77,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Broadcast`], [`Error::WrongDType`].
     #[track_caller]
-    pub fn hinge_embedding_loss(&self, target: &Tensor, margin: f32, reduction: Reduction) -> Result<Tensor> {
+    pub fn hinge_embedding_loss(&self, target: &Tensor, margin: f64, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "hinge_embedding_loss";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.hinge_embedding_loss(target, margin, reduction);
@@ -101,7 +101,7 @@ impl Tensor {
         &self,
         other: &Tensor,
         target: &Tensor,
-        margin: f32,
+        margin: f64,
         reduction: Reduction,
     ) -> Result<Tensor> {
         const OP: &str = "margin_ranking_loss";

@@ -27,7 +27,7 @@ fn weighted(
 
 /// `c (|d| - c / 2)` with `c = min(|d|, bound)`: `d^2 / 2` up to the bound, a straight line beyond.
 #[track_caller]
-fn bent(difference: &Tensor, bound: f32) -> Result<Tensor> {
+fn bent(difference: &Tensor, bound: f64) -> Result<Tensor> {
     let size = difference.abs()?;
     let cut = size.minimum_scalar(bound)?;
     &cut * (&size - &cut * 0.5)
@@ -47,7 +47,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn huber_losses(&self, op: &'static str, target: &Tensor, delta: f32) -> Result<Tensor> {
+    fn huber_losses(&self, op: &'static str, target: &Tensor, delta: f64) -> Result<Tensor> {
         floats(op, &[self, target])?;
         if delta.is_nan() || delta <= 0.0 {
             return Err(Error::invalid(op, format!("delta is {delta}; it must be above 0")));
@@ -119,7 +119,7 @@ impl Tensor {
     /// # Errors
     /// As [`mse_loss`](Tensor::mse_loss); [`Error::Invalid`] for a `beta` below 0.
     #[track_caller]
-    pub fn smooth_l1_loss(&self, target: &Tensor, beta: f32, reduction: Reduction) -> Result<Tensor> {
+    pub fn smooth_l1_loss(&self, target: &Tensor, beta: f64, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "smooth_l1_loss";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.smooth_l1_loss(&cast.of(target)?, beta, reduction);
@@ -140,7 +140,7 @@ impl Tensor {
     /// # Errors
     /// As [`mse_loss`](Tensor::mse_loss); [`Error::Invalid`] for a `delta` not above 0.
     #[track_caller]
-    pub fn huber_loss(&self, target: &Tensor, delta: f32, reduction: Reduction) -> Result<Tensor> {
+    pub fn huber_loss(&self, target: &Tensor, delta: f64, reduction: Reduction) -> Result<Tensor> {
         if let Some(cast) = autocast::enter("huber_loss")? {
             return cast.of(self)?.huber_loss(&cast.of(target)?, delta, reduction);
         }
@@ -156,7 +156,7 @@ impl Tensor {
     pub fn weighted_huber_loss(
         &self,
         target: &Tensor,
-        delta: f32,
+        delta: f64,
         weight: &Tensor,
         reduction: Reduction,
     ) -> Result<Tensor> {

@@ -13,9 +13,9 @@ options! {
         /// Normalize by the batch's own mean and variance, and move the running ones towards them.
         training: bool = false,
         /// Share by which the running statistics move: `running (1 - momentum) + batch momentum`.
-        momentum: f32 = 0.1,
+        momentum: f64 = 0.1,
         /// Added to the variance.
-        eps: f32 = 1e-5,
+        eps: f64 = 1e-5,
     }
 }
 
@@ -52,7 +52,7 @@ impl Tensor {
         bias: Option<&Tensor>,
         options: &BatchNormOptions,
     ) -> Result<Tensor> {
-        let momentum = Tensor::full(self.device(), &[], options.momentum)?;
+        let momentum = Tensor::filled(self.device(), &[], options.momentum)?;
         self.batch_norm_moving(running_mean, running_var, weight, bias, options, &momentum)
     }
 
@@ -119,8 +119,8 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new(OP, &[shape], run));
         // The running statistics that training leaves are what the evaluation after it uses.
         let running = move |x: &[Tensor]| {
-            let statistic = |value: f32| -> Result<Parameter> {
-                Ok(Parameter::buffer("running", &Tensor::full(x[0].device(), &[x[0].shape()[1]], value)?))
+            let statistic = |value: f64| -> Result<Parameter> {
+                Ok(Parameter::buffer("running", &Tensor::filled(x[0].device(), &[x[0].shape()[1]], value)?))
             };
             let (mean, variance) = (statistic(0.25)?, statistic(1.5)?);
             let trained = x[0].batch_norm(Some(&mean), Some(&variance), Some(&x[1]), None, &training)?;

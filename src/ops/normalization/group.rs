@@ -29,7 +29,7 @@ impl Tensor {
         num_groups: usize,
         weight: Option<&Tensor>,
         bias: Option<&Tensor>,
-        eps: f32,
+        eps: f64,
     ) -> Result<Tensor> {
         const OP: &str = "group_norm";
         if let Some(cast) = autocast::enter(OP)? {

@@ -13,9 +13,9 @@ options! {
         /// Normalize by each sample's own mean and variance, and move the running ones towards them.
         use_input_stats: bool = true,
         /// Share by which the running statistics move: `running (1 - momentum) + batch momentum`.
-        momentum: f32 = 0.1,
+        momentum: f64 = 0.1,
         /// Added to the variance.
-        eps: f32 = 1e-5,
+        eps: f64 = 1e-5,
     }
 }
 
@@ -74,7 +74,7 @@ impl Tensor {
             let moments = Moments::new(&x, &dims)?;
             if self.numel() > 0 && statistics.is_some() {
                 let mean = |each: &Tensor| each.detach().reshape(&[*n as isize, *c as isize])?.mean(0);
-                let momentum = Tensor::full(self.device(), &[], options.momentum)?;
+                let momentum = Tensor::filled(self.device(), &[], options.momentum)?;
                 update(running_mean, &mean(&moments.mean)?, &momentum)?;
                 update(running_var, &mean(&moments.unbiased(count)?)?, &momentum)?;
             }
@@ -97,8 +97,8 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new(OP, &[shape, channels, channels], run));
         // The running statistics that one call leaves are what the next one uses.
         let both = move |x: &[Tensor]| {
-            let statistic = |value: f32| -> Result<Parameter> {
-                Ok(Parameter::buffer("running", &Tensor::full(x[0].device(), &[x[0].shape()[1]], value)?))
+            let statistic = |value: f64| -> Result<Parameter> {
+                Ok(Parameter::buffer("running", &Tensor::filled(x[0].device(), &[x[0].shape()[1]], value)?))
             };
             let (mean, variance) = (statistic(0.25)?, statistic(1.5)?);
             let first = x[0].instance_norm(Some(&mean), Some(&variance), Some(&x[1]), None, &options)?;

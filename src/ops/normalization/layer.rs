@@ -28,7 +28,7 @@ impl Tensor {
         normalized_shape: &[usize],
         weight: Option<&Tensor>,
         bias: Option<&Tensor>,
-        eps: f32,
+        eps: f64,
     ) -> Result<Tensor> {
         const OP: &str = "layer_norm";
         if let Some(cast) = autocast::enter(OP)? {

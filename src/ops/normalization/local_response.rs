@@ -26,7 +26,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn local_response_norm(&self, size: usize, alpha: f32, beta: f32, k: f32) -> Result<Tensor> {
+    pub fn local_response_norm(&self, size: usize, alpha: f64, beta: f64, k: f64) -> Result<Tensor> {
         const OP: &str = "local_response_norm";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.local_response_norm(size, alpha, beta, k);

@@ -80,12 +80,12 @@ impl<'a> Moments<'a> {
     #[track_caller]
     fn unbiased(&self, count: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        no_grad(|| &self.variance * nearest::<f32>(count as f64 / (count as f64 - 1.0)))
+        no_grad(|| &self.variance * nearest::<f64>(count as f64 / (count as f64 - 1.0)))
     }
 
     /// `(x - mean) / sqrt(variance + eps) * weight`.
     #[track_caller]
-    fn normalized(&self, eps: f32, weight: Option<&Tensor>) -> Result<Tensor> {
+    fn normalized(&self, eps: f64, weight: Option<&Tensor>) -> Result<Tensor> {
         standardize(self, eps, weight)
     }
 }
@@ -170,7 +170,7 @@ fn by_running(
     op: &'static str,
     x: &Tensor,
     statistics: Option<(Tensor, Tensor)>,
-    eps: f32,
+    eps: f64,
     weight: Option<&Tensor>,
 ) -> Result<Tensor> {
     let _line = ascribe_to_caller();

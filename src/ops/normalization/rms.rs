@@ -25,7 +25,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn rms_norm(&self, normalized_shape: &[usize], weight: Option<&Tensor>, eps: Option<f32>) -> Result<Tensor> {
+    pub fn rms_norm(&self, normalized_shape: &[usize], weight: Option<&Tensor>, eps: Option<f64>) -> Result<Tensor> {
         const OP: &str = "rms_norm";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.rms_norm(normalized_shape, weight, eps);
@@ -33,7 +33,7 @@ impl Tensor {
         let dims = last_dims(OP, self, normalized_shape)?;
         let x = single(OP, self)?;
         let weight = scale(OP, "weight", weight, normalized_shape)?;
-        let square = (x.square()?.mean_keepdim(&dims)? + eps.unwrap_or(f32::EPSILON))?;
+        let square = (x.square()?.mean_keepdim(&dims)? + eps.unwrap_or(f64::EPSILON))?;
         let output = shifted(&scaled((&x * square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())?;
         Ok(in_place_of(self, output))
     }

@@ -9,7 +9,7 @@ use std::hash::Hasher;
 
 /// `y = deviations / sqrt(variance + eps)`, times `weight` where there is one.
 #[track_caller]
-pub(super) fn standardize(moments: &Moments, eps: f32, weight: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn standardize(moments: &Moments, eps: f64, weight: Option<&Tensor>) -> Result<Tensor> {
     let _line = ascribe_to_caller();
     let Moments { x, dims, variance, deviations, .. } = moments;
     let scale = no_grad(|| (variance + eps)?.rsqrt())?;
@@ -47,8 +47,8 @@ enum Shown {
 }
 
 /// Elements of each of the rows that `scale` has a number for.
-fn count(values: &Tensor, scale: &Tensor) -> f32 {
-    (values.numel() / scale.numel().max(1)).max(1) as f32
+fn count(values: &Tensor, scale: &Tensor) -> f64 {
+    (values.numel() / scale.numel().max(1)).max(1) as f64
 }
 
 /// `dy - mean(dy) - y mean(dy y)`, with means over the rows.

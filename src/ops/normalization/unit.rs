@@ -23,7 +23,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn normalize(&self, p: f32, dims: impl Dims, eps: f32) -> Result<Tensor> {
+    pub fn normalize(&self, p: f64, dims: impl Dims, eps: f64) -> Result<Tensor> {
         if let Some(cast) = autocast::enter("normalize")? {
             return cast.of(self)?.normalize(p, dims, eps);
         }
@@ -39,7 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
         (&[3, 5][..], 2.0, &[1][..], 1e-12),
         (&[3, 5, 2], 1.0, &[-1], 1e-12),
         (&[3, 5, 2], 3.0, &[0, 2], 1e-12),
-        (&[4, 3], f32::INFINITY, &[0], 1e-12),
+        (&[4, 3], f64::INFINITY, &[0], 1e-12),
         (&[4, 3], 2.0, &[0, 1], 100.0),
         (&[2, 0], 2.0, &[1], 1e-12),
     ] {

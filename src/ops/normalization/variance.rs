@@ -9,13 +9,13 @@ use crate::ops::reduce::forms::reduction;
 
 impl Tensor {
     #[track_caller]
-    fn var_over(&self, dims: &[usize], correction: f32, keepdim: bool) -> Result<Tensor> {
+    fn var_over(&self, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
         let (unit, variance) = self.variance("var", dims, correction, keepdim)?;
         (&variance * &unit * &unit)?.to_dtype(self.dtype())
     }
 
     #[track_caller]
-    fn std_over(&self, dims: &[usize], correction: f32, keepdim: bool) -> Result<Tensor> {
+    fn std_over(&self, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
         let (unit, variance) = self.variance("std", dims, correction, keepdim)?;
         // The root's slope at 0 is infinite, and infinity times 0 would be NaN.
         let zero = variance.eq(&variance.zeros_like()?)?;
@@ -26,10 +26,10 @@ impl Tensor {
     /// A unit to measure deviations with, and the variance in its square. In f32, whatever the input's type: f16 may hold
     /// the root and not the square.
     #[track_caller]
-    fn variance(&self, op: &'static str, dims: &[usize], correction: f32, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    fn variance(&self, op: &'static str, dims: &[usize], correction: f64, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let x = single(op, self)?;
         let count: usize = dims.iter().map(|&d| self.shape()[d]).product();
-        let left = (count as f64 - f64::from(correction)).max(0.0);
+        let left = (count as f64 - correction).max(0.0);
         let (_, deviations) = centered(&x, dims)?;
         // Squares have twice the exponent and sums of them more, so the largest deviation is the unit; no gradient belongs
         // to a choice of units.
@@ -37,7 +37,7 @@ impl Tensor {
             if count == 0 { deviations.sum_keepdim(dims)? } else { deviations.abs()?.amax_keepdim(dims)? }.detach();
         let fits = largest.gt_scalar(0.0)?.logical_and(&largest.isfinite()?)?;
         let unit = fits.where_(&largest, &largest.ones_like()?)?;
-        let variance = ((&deviations / &unit)?.square()?.sum_over(dims, keepdim)? / nearest::<f32>(left))?;
+        let variance = ((&deviations / &unit)?.square()?.sum_over(dims, keepdim)? / nearest::<f64>(left))?;
         Ok((unit.reshape_to(*variance.shape())?, variance))
     }
 }
@@ -58,7 +58,7 @@ reduction! {
     /// assert_eq!(x.var(1, 1.0)?.to_vec::<f32>()?, [1.0, 0.0]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    var(.., correction: f32), var_keepdim, var_all => var_over
+    var(.., correction: f64), var_keepdim, var_all => var_over
 }
 
 reduction! {
@@ -74,7 +74,7 @@ reduction! {
     /// assert_eq!(x.std_all(0.0)?.item::<f32>()?, 2.0);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    std(.., correction: f32), std_keepdim, std_all => std_over
+    std(.., correction: f64), std_keepdim, std_all => std_over
 }
 
 pub(super) fn cases() -> Vec<Case> {

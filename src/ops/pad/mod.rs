@@ -29,7 +29,7 @@ const LONGEST: isize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PadMode {
     /// This number (cut to the element type).
-    Constant(f32),
+    Constant(f64),
     /// The elements inside, mirrored at the edge without repeating it: `c b | a b c | b a`.
     Reflect,
     /// The edge: `a a | a b c | c c`.
@@ -115,10 +115,10 @@ impl Remap {
     }
 }
 
-/// The words that a fill value is for an element type.
-fn fill_word(value: f32, dtype: DType) -> u32 {
+/// The word of a fill value in an element type.
+fn fill_word(value: f64, dtype: DType) -> u32 {
     match dtype {
-        DType::F32 | DType::F16 => value.to_bits(),
+        DType::F32 | DType::F16 => nearest::<f32>(value).to_bits(),
         DType::I32 => nearest::<i32>(value).cast_unsigned(),
         DType::U32 => nearest::<u32>(value),
         DType::Bool => u32::from(value != 0.0),
@@ -221,7 +221,7 @@ impl Op for Remap {
 impl Tensor {
     /// Maps the dimensions from `first` on; those past the list stay.
     #[track_caller]
-    pub(super) fn remap(&self, name: &'static str, first: usize, maps: &[Map], value: f32) -> Result<Tensor> {
+    pub(super) fn remap(&self, name: &'static str, first: usize, maps: &[Map], value: f64) -> Result<Tensor> {
         let mut rest: Vec<Map> = self.shape().iter().map(|&size| Map::identity(size)).collect();
         rest[first..first + maps.len()].copy_from_slice(maps);
         let mut result = self.clone();

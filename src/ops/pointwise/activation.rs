@@ -179,8 +179,8 @@ static GELU: Row = Row::float(
     |c| {
         // Phi(x) + x phi(x)
         let x = c.input(0);
-        let phi = (0.5 * (1.0 + (x * std::f32::consts::FRAC_1_SQRT_2)?.erf()?)?)?;
-        let density = (0.398_942_3 * (-0.5 * x.square()?)?.exp()?)?;
+        let phi = (0.5 * (1.0 + (x * std::f64::consts::FRAC_1_SQRT_2)?.erf()?)?)?;
+        let density = (0.398_942_280_401_432_7 * (-0.5 * x.square()?)?.exp()?)?;
         Ok(vec![c.of(0, |g| g * (&phi + x * &density))?])
     },
 )
@@ -215,7 +215,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
-    pub fn leaky_relu(&self, negative_slope: f32) -> Result<Tensor> {
+    pub fn leaky_relu(&self, negative_slope: f64) -> Result<Tensor> {
         apply(&LEAKY_RELU, &[self, &self.number(negative_slope)?])
     }
 
@@ -224,7 +224,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
-    pub fn elu(&self, alpha: f32) -> Result<Tensor> {
+    pub fn elu(&self, alpha: f64) -> Result<Tensor> {
         apply(&ELU, &[self, &self.number(alpha)?])
     }
 
@@ -233,7 +233,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.
     #[track_caller]
-    pub fn softplus(&self, beta: f32, threshold: f32) -> Result<Tensor> {
+    pub fn softplus(&self, beta: f64, threshold: f64) -> Result<Tensor> {
         let scaled = (self * beta)?;
         let soft = (apply(&SOFTPLUS, &[&scaled])? / beta)?;
         scaled.gt_scalar(threshold)?.where_(self, &soft)
@@ -261,7 +261,7 @@ impl Tensor {
             return cast.of(self)?.gelu_tanh();
         }
         let cube = ((self.square()? * self)? * 0.044_715)?;
-        let inner = ((self + &cube)? * 0.797_884_6)?.tanh()?;
+        let inner = ((self + &cube)? * 0.797_884_560_802_865_4)?.tanh()?;
         0.5 * self * (1.0 + inner)?
     }
 }

@@ -211,9 +211,9 @@ cast!(TO_I32, "to_i32", I32, "I({0})", |x| x[0]);
 cast!(TO_U32, "to_u32", U32, "U({0})", |x| x[0]);
 cast!(TO_BOOL, "to_bool", Bool, "B({0})", |x| x[0]);
 
-/// Binary methods over tensors, and their twins over a tensor and a number.
+/// Binary methods over tensors, and their twins over a tensor and a number, of which the first method makes a tensor.
 macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident, $scalar:ident, $row:ident;)*) => {
+    ($number:ident: $($(#[$doc:meta])* $name:ident, $scalar:ident, $row:ident;)*) => {
         impl Tensor {
             $(
                 $(#[$doc])*
@@ -235,8 +235,8 @@ macro_rules! binary {
                 /// # Errors
                 /// [`Error::WrongDType`](crate::Error::WrongDType).
                 #[track_caller]
-                pub fn $scalar(&self, other: f32) -> Result<Tensor> {
-                    self.$name(&self.everywhere(other)?)
+                pub fn $scalar(&self, other: impl Into<f64>) -> Result<Tensor> {
+                    self.$name(&self.$number(other.into())?)
                 }
             )*
         }
@@ -244,7 +244,7 @@ macro_rules! binary {
 }
 pub(super) use binary;
 
-binary! {
+binary! { everywhere:
     /// `self + other`.
     add, add_scalar, ADD;
     /// `self - other`.
@@ -281,19 +281,25 @@ pub(super) fn cases() -> Vec<Case> {
 impl Tensor {
     /// A number to compute with: in this tensor's type if that is a float; a whole one as an integer, and f32 otherwise.
     #[track_caller]
-    pub(crate) fn number(&self, value: f32) -> Result<Tensor> {
-        self.full_number(Shape::default(), value)
+    pub(crate) fn number(&self, value: impl Into<f64>) -> Result<Tensor> {
+        self.full_number(Shape::default(), value.into())
     }
 
     /// The same in this tensor's shape, so that nothing has to be expanded.
     #[track_caller]
-    pub(crate) fn everywhere(&self, value: f32) -> Result<Tensor> {
-        self.full_number(*self.shape(), value)
+    pub(crate) fn everywhere(&self, value: impl Into<f64>) -> Result<Tensor> {
+        self.full_number(*self.shape(), value.into())
+    }
+
+    /// The same to compare with: in the precision of the elements, so that a number equals an element that was made of it.
+    #[track_caller]
+    pub(crate) fn comparable(&self, value: impl Into<f64>) -> Result<Tensor> {
+        self.everywhere(nearest::<f32>(value.into()))
     }
 
     #[track_caller]
-    fn full_number(&self, shape: Shape, value: f32) -> Result<Tensor> {
-        let (whole, value) = (value.fract() == 0.0, f64::from(value));
+    fn full_number(&self, shape: Shape, value: f64) -> Result<Tensor> {
+        let whole = value.fract() == 0.0;
         let dtype = match self.dtype() {
             float if float.is_float() => float,
             DType::U32 if whole && (0.0..=f64::from(u32::MAX)).contains(&value) => DType::U32,
@@ -348,7 +354,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for integers to a negative whole number.
     #[track_caller]
-    pub fn pow_scalar(&self, other: f32) -> Result<Tensor> {
+    pub fn pow_scalar(&self, other: f64) -> Result<Tensor> {
         let exponent = self.number(other)?;
         if other < 0.0 && exponent.dtype() == DType::I32 {
             let rule = format!("{} to the power of {other} is no whole number; see to_dtype", self.dtype());
@@ -385,7 +391,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`.
     #[track_caller]
-    pub fn clamp(&self, min: Option<f32>, max: Option<f32>) -> Result<Tensor> {
+    pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Result<Tensor> {
         if min.is_none() && max.is_none() {
             return Err(Error::invalid("clamp", "at least one of min and max must be given"));
         }

@@ -37,7 +37,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn lerp(&self, end: &Tensor, weight: f32) -> Result<Tensor> {
+    pub fn lerp(&self, end: &Tensor, weight: f64) -> Result<Tensor> {
         apply(&LERP, &[self, end, &self.everywhere(weight)?])
     }
 
@@ -64,7 +64,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn addcmul(&self, tensor1: &Tensor, tensor2: &Tensor, value: f32) -> Result<Tensor> {
+    pub fn addcmul(&self, tensor1: &Tensor, tensor2: &Tensor, value: f64) -> Result<Tensor> {
         let whole = [self, tensor1, tensor2].iter().all(|tensor| !tensor.dtype().is_float());
         let value = if whole { value.trunc() } else { value };
         let product = (tensor1 * tensor2)?;
@@ -86,7 +86,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn addcdiv(&self, tensor1: &Tensor, tensor2: &Tensor, value: f32) -> Result<Tensor> {
+    pub fn addcdiv(&self, tensor1: &Tensor, tensor2: &Tensor, value: f64) -> Result<Tensor> {
         if !tensor1.dtype().is_float() && !tensor2.dtype().is_float() {
             let expected = "floats to divide (see to_dtype)";
             return Err(Error::WrongDType { op: "addcdiv", expected, got: tensor1.dtype() });
@@ -108,7 +108,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn masked_fill(&self, mask: &Tensor, value: f32) -> Result<Tensor> {
+    pub fn masked_fill(&self, mask: &Tensor, value: f64) -> Result<Tensor> {
         self.masked_fill_tensor(mask, &self.number(value)?)
     }
 

@@ -40,7 +40,7 @@ static ISNAN: Row = question("isnan", "not_a_number({0})", |x| truth(x[0].is_nan
 static ISINF: Row = question("isinf", "infinite({0})", |x| truth(x[0].is_infinite()));
 static ISFINITE: Row = question("isfinite", "!(not_a_number({0}) | infinite({0}))", |x| truth(x[0].is_finite()));
 
-binary! {
+binary! { comparable:
     /// True where the elements are equal.
     eq, eq_scalar, EQ;
     /// True where the elements differ; NaN differs from itself.

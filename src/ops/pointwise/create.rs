@@ -15,6 +15,8 @@ use std::hash::Hasher;
 pub(crate) struct Full {
     shape: Shape,
     dtype: DType,
+    /// In double precision, for the reference; kernels take its `word`.
+    value: f64,
     word: [u32; 1],
 }
 
@@ -26,7 +28,7 @@ impl Full {
             DType::U32 => nearest::<u32>(value),
             DType::Bool => u32::from(value != 0.0),
         };
-        Full { shape, dtype, word: [word] }
+        Full { shape, dtype, value, word: [word] }
     }
 }
 
@@ -61,11 +63,7 @@ impl Op for Full {
         Ok(vec![Layout::contiguous(self.shape, self.dtype)])
     }
     fn reference(&self, _: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        let value = match self.dtype {
-            DType::F32 | DType::F16 => f64::from(f32::from_bits(self.word[0])),
-            DType::I32 => f64::from(self.word[0] as i32),
-            DType::U32 | DType::Bool => f64::from(self.word[0]),
-        };
+        let value = self.dtype.quantise(self.value);
         Ok(vec![HostTensor::new(self.shape, self.dtype, vec![value; self.shape.numel()])])
     }
 }

@@ -135,7 +135,7 @@ static INTEGER_REMAINDER: Row =
     })
     .library(INTEGER_QUOTIENT);
 
-binary! {
+binary! { everywhere:
     /// `self / other`; f32 of integers and truth values.
     div, div_scalar, DIV;
 }
@@ -162,7 +162,8 @@ macro_rules! whole {
                 /// # Errors
                 /// [`Error::WrongDType`] for truth values, [`Error::Invalid`] for integers over 0.
                 #[track_caller]
-                pub fn $scalar(&self, other: f32) -> Result<Tensor> {
+                pub fn $scalar(&self, other: impl Into<f64>) -> Result<Tensor> {
+                    let other = other.into();
                     if other == 0.0 && !self.dtype().is_float() {
                         return Err(Error::invalid(stringify!($name), format!("{} cannot be divided by 0", self.dtype())));
                     }

@@ -54,9 +54,9 @@ static LOG1P: Row = row!("log1p", "log_plus1({0})", |x| x[0].ln_1p(), |g, c| g /
     .library(&[include_str!("../../../shaders/lib/log_plus1.wgsl")])
     .domain(&[(-0.8, 4.0)]);
 static LOG2: Row =
-    row!("log2", "log2({0})", |x| x[0].log2(), |g, c| { g / (std::f32::consts::LN_2 * c.input(0)) }).domain(POSITIVE);
+    row!("log2", "log2({0})", |x| x[0].log2(), |g, c| { g / (std::f64::consts::LN_2 * c.input(0)) }).domain(POSITIVE);
 static LOG10: Row = row!("log10", "(log({0}) * F(0.4342944819))", |x| x[0].log10(), |g, c| {
-    g / (std::f32::consts::LN_10 * c.input(0))
+    g / (std::f64::consts::LN_10 * c.input(0))
 })
 .domain(POSITIVE);
 static SQRT: Row = row!("sqrt", "sqrt({0})", |x| x[0].sqrt(), |g, c| g / (2.0 * c.output(0))).domain(POSITIVE);
@@ -92,7 +92,7 @@ static SINH: Row = row!("sinh", "hyperbolic_sine({0})", |x| x[0].sinh(), |g, c| 
 static COSH: Row = row!("cosh", "((exp({0}) + exp(-{0})) * F(0.5))", |x| x[0].cosh(), |g, c| g * c.input(0).sinh()?);
 /// The error function, `2/sqrt(pi) * integral of exp(-t^2) from 0 to x`.
 static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c| {
-    g * (std::f32::consts::FRAC_2_SQRT_PI * (-c.input(0).square()?)?.exp()?)
+    g * (std::f64::consts::FRAC_2_SQRT_PI * (-c.input(0).square()?)?.exp()?)
 })
 .library(ERROR_FUNCTION);
 /// `y` with `erf(y) = x`.
@@ -102,7 +102,7 @@ static ERFINV: Row = row!("erfinv", "error_function_inverse({0})", |x| error_fun
 .library(&[include_str!("../../../shaders/lib/error_function_inverse.wgsl")])
 .domain(&[(-0.8, 0.8)]);
 /// The slope of the inverse of the error function at 0.
-const SQRT_PI_BY_2: f32 = 0.886_226_9;
+const SQRT_PI_BY_2: f64 = 0.886_226_925_452_758;
 
 /// Newton's method, from Winitzki's approximation.
 fn error_function_inverse(x: f64) -> f64 {
@@ -227,7 +227,7 @@ impl Tensor {
         if !self.dtype().is_float() {
             return Err(Error::WrongDType { op: "round", expected: "floats", got: self.dtype() });
         }
-        let power = 10.0f32.powi(decimals.saturating_abs());
+        let power = 10.0f64.powi(decimals.saturating_abs());
         match decimals {
             0 => self.round(),
             1.. => (self * power)?.round()? / power,

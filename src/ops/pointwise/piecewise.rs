@@ -21,7 +21,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`] for `min_val > max_val`; [`Error::WrongDType`] for bool.
     #[track_caller]
-    pub fn hardtanh(&self, min_val: f32, max_val: f32) -> Result<Tensor> {
+    pub fn hardtanh(&self, min_val: f64, max_val: f64) -> Result<Tensor> {
         const OP: &str = "hardtanh";
         let [min_val, max_val] = self.numbers(OP, [min_val, max_val])?;
         if min_val > max_val {
@@ -91,7 +91,7 @@ impl Tensor {
     /// [`Error::WrongDType`] for types other than floats.
     #[track_caller]
     pub fn selu(&self) -> Result<Tensor> {
-        self.elu(1.673_263_2)? * 1.050_701
+        self.elu(1.673_263_242_354_377_2)? * 1.050_700_987_355_480_5
     }
 
     /// `x` where it is above 0, `alpha (e^(x / alpha) - 1)` elsewhere (PyTorch's default `alpha` is 1).
@@ -99,7 +99,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`] for an `alpha` of 0; [`Error::WrongDType`] for types other than floats.
     #[track_caller]
-    pub fn celu(&self, alpha: f32) -> Result<Tensor> {
+    pub fn celu(&self, alpha: f64) -> Result<Tensor> {
         const OP: &str = "celu";
         if let Some(cast) = autocast::enter(OP)? {
             return cast.of(self)?.celu(alpha);
@@ -127,7 +127,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`] for a `lambd` below 0; [`Error::WrongDType`] for types other than floats.
     #[track_caller]
-    pub fn softshrink(&self, lambd: f32) -> Result<Tensor> {
+    pub fn softshrink(&self, lambd: f64) -> Result<Tensor> {
         const OP: &str = "softshrink";
         self.floats(OP)?;
         if lambd.is_nan() || lambd < 0.0 {
@@ -141,14 +141,14 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongDType`] for types other than floats.
     #[track_caller]
-    pub fn hardshrink(&self, lambd: f32) -> Result<Tensor> {
+    pub fn hardshrink(&self, lambd: f64) -> Result<Tensor> {
         self.floats("hardshrink")?;
         self.shrink(lambd, self)
     }
 
     /// `far` where this is further than `lambd` from 0, and 0 elsewhere; what is NaN stays, and has no gradient.
     #[track_caller]
-    fn shrink(&self, lambd: f32, far: &Tensor) -> Result<Tensor> {
+    fn shrink(&self, lambd: f64, far: &Tensor) -> Result<Tensor> {
         let size = self.abs()?;
         let near = size.le_scalar(lambd)?.where_(&self.zeros_like()?, &self.detach())?;
         size.gt_scalar(lambd)?.where_(far, &near)
@@ -159,7 +159,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::WrongDType`] for bool.
     #[track_caller]
-    pub fn threshold(&self, threshold: f32, value: f32) -> Result<Tensor> {
+    pub fn threshold(&self, threshold: f64, value: f64) -> Result<Tensor> {
         let [threshold, value] = self.numbers("threshold", [threshold, value])?;
         // NaN is not below, and stays.
         self.le_scalar(threshold)?.where_(&self.number(value)?, self)
@@ -183,11 +183,11 @@ impl Tensor {
     }
 
     /// Numbers as this tensor's type holds them: integers cut their fractions off.
-    fn numbers<const N: usize>(&self, op: &'static str, numbers: [f32; N]) -> Result<[f32; N]> {
+    fn numbers<const N: usize>(&self, op: &'static str, numbers: [f64; N]) -> Result<[f64; N]> {
         match self.dtype() {
             DType::Bool => Err(Error::WrongDType { op, expected: "numbers", got: DType::Bool }),
             dtype if dtype.is_float() => Ok(numbers),
-            _ => Ok(numbers.map(f32::trunc)),
+            _ => Ok(numbers.map(f64::trunc)),
         }
     }
 

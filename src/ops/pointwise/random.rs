@@ -236,7 +236,7 @@ impl Tensor {
     /// # Errors
     /// As [`rand`](Tensor::rand).
     #[track_caller]
-    pub fn uniform(device: &Device, shape: &[usize], low: f32, high: f32) -> Result<Tensor> {
+    pub fn uniform(device: &Device, shape: &[usize], low: f64, high: f64) -> Result<Tensor> {
         (Tensor::rand(device, shape)? * (high - low))? + low
     }
 
@@ -254,7 +254,7 @@ impl Tensor {
     /// # Errors
     /// [`Error::Invalid`] where `std` is negative; as [`rand`](Tensor::rand).
     #[track_caller]
-    pub fn normal(device: &Device, shape: &[usize], mean: f32, std: f32) -> Result<Tensor> {
+    pub fn normal(device: &Device, shape: &[usize], mean: f64, std: f64) -> Result<Tensor> {
         if std < 0.0 {
             return Err(Error::invalid("normal", format!("the standard deviation is {std}; it must not be negative")));
         }
@@ -369,7 +369,7 @@ impl Tensor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     #[track_caller]
-    pub fn bernoulli_p(&self, p: f32) -> Result<Tensor> {
+    pub fn bernoulli_p(&self, p: f64) -> Result<Tensor> {
         const OP: &str = "bernoulli";
         if !(0.0..=1.0).contains(&p) {
             return Err(Error::invalid(OP, format!("p is {p}; a probability is between 0 and 1")));

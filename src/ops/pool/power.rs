@@ -46,7 +46,7 @@ impl Tensor {
     #[track_caller]
     pub fn lp_pool1d(
         &self,
-        norm_type: f32,
+        norm_type: f64,
         kernel_size: impl As<[usize; 1]>,
         options: &LpPool1dOptions,
     ) -> Result<Tensor> {
@@ -77,7 +77,7 @@ impl Tensor {
     #[track_caller]
     pub fn lp_pool2d(
         &self,
-        norm_type: f32,
+        norm_type: f64,
         kernel_size: impl As<[usize; 2]>,
         options: &LpPool2dOptions,
     ) -> Result<Tensor> {
@@ -100,7 +100,7 @@ impl Tensor {
     #[track_caller]
     pub fn lp_pool3d(
         &self,
-        norm_type: f32,
+        norm_type: f64,
         kernel_size: impl As<[usize; 3]>,
         options: &LpPool3dOptions,
     ) -> Result<Tensor> {
@@ -110,7 +110,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn lp_pool<const D: usize>(
         &self,
-        norm_type: f32,
+        norm_type: f64,
         kernel: [usize; D],
         options: &LpPoolOptions<D>,
     ) -> Result<Tensor> {
@@ -135,14 +135,14 @@ impl Tensor {
         let mean = power(&self.to_dtype(DType::F32)?, norm_type)?.avg_pool(kernel, &means)?;
         let count: f64 = kernel.iter().map(|&size| size as f64).product();
         // The detour does nothing to the value; where it is zero it keeps the root's infinite slope out of the gradient.
-        let sum = ((mean.sign()? * mean.abs()?.relu()?)? * nearest::<f32>(count))?;
+        let sum = ((mean.sign()? * mean.abs()?.relu()?)? * nearest::<f64>(count))?;
         power(&sum, 1.0 / norm_type)?.to_dtype(self.dtype())
     }
 }
 
 /// `base ^ exponent`, the usual ones exactly.
 #[track_caller]
-fn power(base: &Tensor, exponent: f32) -> Result<Tensor> {
+fn power(base: &Tensor, exponent: f64) -> Result<Tensor> {
     match exponent {
         1.0 => Ok(base.clone()),
         2.0 => base.square(),
@@ -152,7 +152,7 @@ fn power(base: &Tensor, exponent: f32) -> Result<Tensor> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let plane = |shape: &[usize], p: f32, kernel: [usize; 2], options: LpPool2dOptions| {
+    let plane = |shape: &[usize], p: f64, kernel: [usize; 2], options: LpPool2dOptions| {
         Case::new("lp_pool2d", &[shape], move |x| Ok(vec![x[0].lp_pool2d(p, kernel, &options)?])).domain(0, 0.3, 2.0)
     };
     let plain = LpPool2dOptions::default();
@@ -162,8 +162,8 @@ pub(super) fn cases() -> Vec<Case> {
         plane(&[1, 2, 4, 6], -1.5, [2, 3], plain),
         plane(&[2, 1, 5, 6], 1.0, [2, 2], plain).domain(0, -2.0, 2.0),
         plane(&[0, 2, 5, 6], 2.0, [2, 2], plain),
-        plane(&[1, 2, 5, 6], f32::INFINITY, [2, 2], plain).distinct().first_order(),
-        plane(&[1, 2, 5, 6], f32::NEG_INFINITY, [2, 2], plain).distinct().first_order(),
+        plane(&[1, 2, 5, 6], f64::INFINITY, [2, 2], plain).distinct().first_order(),
+        plane(&[1, 2, 5, 6], f64::NEG_INFINITY, [2, 2], plain).distinct().first_order(),
         Case::new("lp_pool2d", &[&[2, 4, 6]], |x| {
             Ok(vec![x[0].to_dtype(DType::F16)?.lp_pool2d(2.0, [2, 3], &LpPool2dOptions::default())?])
         })

@@ -242,7 +242,7 @@ impl Tensor {
             return self.to_dtype(DType::F32)?.mean_over(dims, keepdim)?.to_dtype(DType::F16);
         }
         let count: usize = dims.iter().map(|&d| self.shape()[d]).product();
-        self.reduce(Kind::Sum, dims, keepdim)? / count as f32
+        self.reduce(Kind::Sum, dims, keepdim)? / count as f64
     }
 
     #[track_caller]

@@ -68,7 +68,7 @@ impl GridSampleOptions {
     /// Mirrored at the edges until it lies between them.
     #[track_caller]
     fn reflect(&self, x: &Tensor, size: usize) -> Result<Tensor> {
-        let (low, span) = if self.align_corners { (0.0, size as f32 - 1.0) } else { (-0.5, size as f32) };
+        let (low, span) = if self.align_corners { (0.0, size as f64 - 1.0) } else { (-0.5, size as f64) };
         if span == 0.0 {
             return x * 0.0;
         }
@@ -83,7 +83,7 @@ impl GridSampleOptions {
     /// the last in volumes, as in PyTorch.
     #[track_caller]
     fn pad(&self, x: &Tensor, size: usize, volume: bool) -> Result<Tensor> {
-        let last = size as f32 - 1.0;
+        let last = size as f64 - 1.0;
         let x = if self.padding_mode == GridSamplePadding::Reflection { self.reflect(x, size)? } else { x.clone() };
         let x = x.isnan()?.where_(&x.number(if volume { last } else { 0.0 })?, &x)?;
         x.clamp(Some(0.0), Some(last))
@@ -92,9 +92,9 @@ impl GridSampleOptions {
     /// The taps of places `x` (`[N, 1, P]`, between -1 and 1) along a dimension.
     fn taps(&self, x: &Tensor, size: usize, volume: bool) -> Result<Taps> {
         let x = if self.align_corners {
-            (((x + 1.0)? * 0.5)? * (size as f32 - 1.0))?
+            (((x + 1.0)? * 0.5)? * (size as f64 - 1.0))?
         } else {
-            ((((x + 1.0)? * size as f32)? - 1.0)? * 0.5)?
+            ((((x + 1.0)? * size as f64)? - 1.0)? * 0.5)?
         };
         let zeros = self.padding_mode == GridSamplePadding::Zeros;
         let x = if zeros || self.mode == GridSampleMode::Bicubic { x } else { self.pad(&x, size, volume)? };
@@ -117,7 +117,7 @@ impl GridSampleOptions {
             }
             ((&base + row(offsets)?)?, weights)
         };
-        let last = size as f32 - 1.0;
+        let last = size as f64 - 1.0;
         if zeros {
             let inside = places.ge_scalar(0.0)?.logical_and(&places.le_scalar(last)?)?;
             let places = inside.where_(&places, &places.number(0.0)?)?;
@@ -206,7 +206,7 @@ impl Tensor {
             joint = Some(match joint {
                 None => Taps { places, ..taps },
                 Some(before) => Taps {
-                    places: outer(&(&before.places * size as f32)?, &places, Tensor::add)?,
+                    places: outer(&(&before.places * size as f64)?, &places, Tensor::add)?,
                     weights: outer(&before.weights, &taps.weights, Tensor::mul)?,
                     inside: match (before.inside, taps.inside) {
                         (Some(a), Some(b)) => Some(outer(&a, &b, Tensor::logical_and)?),

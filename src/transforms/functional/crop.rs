@@ -170,7 +170,7 @@ pub fn pad(images: &Tensor, padding: [usize; 4], mode: &PaddingMode) -> Result<T
     let [left, top, right, bottom] = padding.map(|side| side as isize);
     let pads = [left, right, top, bottom];
     match mode {
-        PaddingMode::Constant(fill) if fill.len() == 1 => images.pad(&pads, PadMode::Constant(fill[0])),
+        PaddingMode::Constant(fill) if fill.len() == 1 => images.pad(&pads, PadMode::Constant(fill[0].into())),
         PaddingMode::Constant(fill) if fill.len() == channels => {
             // Fill values are cut to the images' type before they are added.
             let values = Tensor::from_slice(images.device(), fill, &[1, channels, 1, 1])?.to_dtype(images.dtype())?;

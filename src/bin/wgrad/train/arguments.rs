@@ -56,7 +56,7 @@ pub struct Arguments {
     pub weight_decay: Option<f64>,
     /// Label smoothing: the share of each target that is spread over all classes [default: 0.1]
     #[arg(long, value_name = "X")]
-    pub label_smoothing: Option<f32>,
+    pub label_smoothing: Option<f64>,
     /// Weights of the classes in the loss: auto weighs rare ones more if the largest has twice the pictures of the
     /// smallest [default: auto]
     #[arg(long, value_enum)]

@@ -39,7 +39,7 @@ impl Call<'_> {
     /// A number for all images, or a list of one for each.
     fn numbers(&self, name: &str) -> Result<Numbers, Refusal> {
         let Some(Value::Array(values)) = self.attr(name) else {
-            return Ok(self.double(name)?.ok_or_else(|| self.wrong(name))?.into());
+            return Ok(self.number(name)?.ok_or_else(|| self.wrong(name))?.into());
         };
         let numbers = values.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>().ok_or_else(|| self.wrong(name))?;
         Ok(Numbers::Each(Tensor::from_f64(self.device, &numbers, &[numbers.len()])?))

@@ -46,7 +46,7 @@ fn end(call: &Call, name: &str) -> Result<Option<f64>, Refusal> {
     match call.optional(name) {
         Some(tensor) if tensor.rank() == 0 => Ok(tensor.to_f64()?.first().copied()),
         Some(_) => Err(Refusal::Argument(format!("{}: {name} must have no dimensions", call.op))),
-        None => call.double(name),
+        None => call.number(name),
     }
 }
 
@@ -77,8 +77,8 @@ fn constant(call: &Call) -> Results {
     // The number says the type of `full`.
     let (value, given) = match call.attr("fill_value") {
         Some(Value::Bool(value)) => (f64::from(*value), DType::Bool),
-        Some(value) if value.is_i64() => (call.double("fill_value")?.unwrap_or(0.0), DType::I32),
-        _ => (call.double("fill_value")?.unwrap_or(0.0), DType::F32),
+        Some(value) if value.is_i64() => (call.number("fill_value")?.unwrap_or(0.0), DType::I32),
+        _ => (call.number("fill_value")?.unwrap_or(0.0), DType::F32),
     };
     Ok(vec![match (call.optional("input"), call.op) {
         (Some(x), _) => {
@@ -115,7 +115,7 @@ fn one_hot(call: &Call) -> Results {
 
 fn random(call: &Call) -> Results {
     let device = call.device;
-    let whole = |name: &str, default: Option<i32>| match call.double(name)? {
+    let whole = |name: &str, default: Option<i32>| match call.number(name)? {
         Some(value) => Ok(value as i32),
         None => default.ok_or_else(|| call.wrong(name)),
     };

@@ -160,7 +160,7 @@ fn affine(call: &Call, images: &Tensor) -> Results {
     let one = AffineNumbers {
         angle: 0.0,
         translate: call.point("translate")?.unwrap_or_default(),
-        scale: call.double("scale")?.unwrap_or(1.0),
+        scale: call.number("scale")?.unwrap_or(1.0),
         shear,
     };
     let angles = call.several("angle")?.unwrap_or(vec![0.0]);

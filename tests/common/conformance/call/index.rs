@@ -58,7 +58,7 @@ fn scatter(call: &Call) -> Results {
     let src = match (call.optional("src"), call.number("value")?) {
         (Some(src), None) => src.clone(),
         (None, Some(value)) if reduction.is_none() => return Ok(vec![input.scatter_value(dim, index, value)?]),
-        (None, Some(value)) => Tensor::full(input.device(), index.shape(), value)?.to_dtype(input.dtype())?,
+        (None, Some(value)) => Tensor::full(input.device(), index.shape(), value as f32)?.to_dtype(input.dtype())?,
         _ => return Err(call.wrong("value")),
     };
     Ok(vec![match (call.op, reduction) {

@@ -269,7 +269,7 @@ fn likelihood_loss(call: &Call) -> Results {
     // One number is a variance for all.
     let var = match call.number("var")? {
         Some(var) if var < 0.0 => return Err(call.wrong("var")),
-        Some(var) => x.full_like(f64::from(var))?,
+        Some(var) => x.full_like(var)?,
         None => call.tensor("var")?.clone(),
     };
     let options = GaussianNllOptions { full, eps: eps.unwrap_or(1e-6), reduction };
@@ -277,7 +277,7 @@ fn likelihood_loss(call: &Call) -> Results {
 }
 
 /// The order of a norm, which may be infinite.
-fn order(call: &Call) -> Result<f32, Refusal> {
+fn order(call: &Call) -> Result<f64, Refusal> {
     match call.attr("p").and_then(Value::as_str) {
         Some(text) => text.parse().map_err(|_| call.wrong("p")),
         None => Ok(call.number("p")?.unwrap_or(2.0)),

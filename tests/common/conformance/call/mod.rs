@@ -94,12 +94,8 @@ impl Call<'_> {
         Refusal::Argument(format!("{}: {name} cannot be {}", self.op, self.attrs.get(name).unwrap_or(&Value::Null)))
     }
 
-    fn number(&self, name: &str) -> Result<Option<f32>, Refusal> {
-        Ok(self.double(name)?.map(|v| v as f32))
-    }
-
     /// A number; infinities and NaN are text, since JSON has none, and truth values are 0 and 1.
-    fn double(&self, name: &str) -> Result<Option<f64>, Refusal> {
+    fn number(&self, name: &str) -> Result<Option<f64>, Refusal> {
         let read = |value: &Value| match value {
             Value::String(text) => text.parse().ok(),
             Value::Bool(truth) => Some(f64::from(*truth)),

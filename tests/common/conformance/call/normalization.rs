@@ -63,7 +63,7 @@ fn softmax(call: &Call) -> Results {
 }
 
 /// The order of a norm, which is a text where it is infinite.
-fn order(call: &Call) -> Result<f32, Refusal> {
+fn order(call: &Call) -> Result<f64, Refusal> {
     match call.attr("p").and_then(Value::as_str) {
         // The Frobenius norm, of all elements.
         Some("fro") => Ok(2.0),
@@ -113,13 +113,13 @@ fn running(call: &Call) -> Results {
 }
 
 fn local_response_norm(call: &Call) -> Results {
-    let number = |name: &str, default| Ok::<f32, Refusal>(call.number(name)?.unwrap_or(default));
+    let number = |name: &str, default| Ok::<f64, Refusal>(call.number(name)?.unwrap_or(default));
     let (alpha, beta, k) = (number("alpha", 1e-4)?, number("beta", 0.75)?, number("k", 1.0)?);
     Ok(vec![call.tensor("input")?.local_response_norm(call.size("size")?, alpha, beta, k)?])
 }
 
 fn dropout(call: &Call) -> Results {
-    let method: fn(&Tensor, f32, bool) -> wgrad::Result<Tensor> = match call.op {
+    let method: fn(&Tensor, f64, bool) -> wgrad::Result<Tensor> = match call.op {
         "dropout" => Tensor::dropout,
         "dropout1d" => Tensor::dropout1d,
         "dropout2d" => Tensor::dropout2d,

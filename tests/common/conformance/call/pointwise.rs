@@ -219,7 +219,7 @@ fn binary(call: &Call) -> Results {
 
 /// A number among tensors: of their type where that is a float, and of its own otherwise.
 fn number(call: &Call, name: &str, among: &Tensor) -> Result<Tensor, Refusal> {
-    let value = call.double(name)?.ok_or_else(|| Refusal::Argument(format!("{}: no {name} given", call.op)))?;
+    let value = call.number(name)?.ok_or_else(|| Refusal::Argument(format!("{}: no {name} given", call.op)))?;
     Ok(match call.attr(name) {
         _ if among.dtype().is_float() => Tensor::scalar(call.device, value as f32)?.to_dtype(among.dtype())?,
         Some(Value::Bool(value)) => Tensor::scalar(call.device, *value)?,

@@ -91,7 +91,7 @@ fn average<const D: usize>(
 
 fn power<const D: usize>(
     call: &Call,
-    pool: fn(&Tensor, f32, [usize; D], &LpPoolOptions<D>) -> wgrad::Result<Tensor>,
+    pool: fn(&Tensor, f64, [usize; D], &LpPoolOptions<D>) -> wgrad::Result<Tensor>,
 ) -> Results {
     let options = LpPoolOptions { stride: sizes(call, "stride")?, ceil_mode: call.flag("ceil_mode", false)? };
     // JSON has no infinities.

@@ -46,7 +46,7 @@ fn reduce(call: &Call) -> Results {
     // These two distinguish no dimensions from all of them.
     let takes_none = matches!(call.op, "all" | "any") && call.attr("dim").is_some();
     let dims = &if takes_none { call.dims()? } else { call.dims_of(x)? };
-    let unbiased = f32::from(u8::from(call.flag("unbiased", true)?));
+    let unbiased = f64::from(u8::from(call.flag("unbiased", true)?));
     let correction = call.number("correction")?.unwrap_or(unbiased);
     Ok(vec![match call.op {
         "sum" => reduction!(call, x.sum, sum_keepdim(dims)),

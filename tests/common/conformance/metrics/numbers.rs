@@ -109,8 +109,8 @@ fn pearson_corrcoef(call: &Call) -> Answers {
 fn data_range(call: &Call) -> Result<DataRange, Refusal> {
     Ok(match call.attributes.numbers("data_range")?.as_deref() {
         None => DataRange::OfData,
-        Some(&[width]) => DataRange::Width(width as f32),
-        Some(&[low, high]) => DataRange::Between(low as f32, high as f32),
+        Some(&[width]) => DataRange::Width(width),
+        Some(&[low, high]) => DataRange::Between(low, high),
         Some(_) => return Err(call.attributes.wrong("data_range")),
     })
 }
@@ -135,7 +135,7 @@ fn reduced(call: &Call, scores: &Tensor, default: &str) -> Answers {
 fn psnr(call: &Call) -> Answers {
     let options = PeakSignalNoiseRatioOptions::default()
         .data_range(data_range(call)?)
-        .base(call.attributes.number("base", 10.0)? as f32);
+        .base(call.attributes.number("base", 10.0)?);
     match call.attributes.numbers("dim")? {
         None => {
             call.attributes.get("reduction");
@@ -162,11 +162,11 @@ fn both<T: Copy>(call: &Call, name: &'static str, default: T, convert: impl Fn(f
 fn ssim_options(call: &Call) -> Result<StructuralSimilarityOptions, Refusal> {
     Ok(StructuralSimilarityOptions::default()
         .gaussian_kernel(call.attributes.flag("gaussian_kernel", true)?)
-        .sigma(both(call, "sigma", 1.5, |sigma| sigma as f32)?)
+        .sigma(both(call, "sigma", 1.5, |sigma| sigma)?)
         .kernel_size(both(call, "kernel_size", 11, |size| size as usize)?)
         .data_range(data_range(call)?)
-        .k1(call.attributes.number("k1", 0.01)? as f32)
-        .k2(call.attributes.number("k2", 0.03)? as f32))
+        .k1(call.attributes.number("k1", 0.01)?)
+        .k2(call.attributes.number("k2", 0.03)?))
 }
 
 fn ssim(call: &Call) -> Answers {
@@ -177,7 +177,7 @@ fn ssim(call: &Call) -> Answers {
 fn ms_ssim(call: &Call) -> Answers {
     let mut options = MultiscaleStructuralSimilarityOptions::default().ssim(ssim_options(call)?);
     if let Some(betas) = call.attributes.numbers("betas")? {
-        options.betas = betas.into_iter().map(|beta| beta as f32).collect();
+        options.betas = betas;
     }
     let is_given = call.case.attrs.contains_key("normalize");
     let normalize = match call.attributes.map("normalize", Value::as_str)? {
