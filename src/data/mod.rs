@@ -12,9 +12,11 @@ mod disk;
 pub(crate) mod file;
 mod idx;
 mod image;
+mod image_strings;
 mod images;
 mod loader;
 mod mnist;
+mod moving_shapes;
 mod normalization;
 pub(crate) mod npy;
 mod npz;
@@ -41,9 +43,11 @@ pub use disk::{
     images_below, multi_label_image_table, voc, yolo,
 };
 pub use image::{Image, Sample};
+pub use image_strings::ImageStrings;
 pub use images::Images;
 pub use loader::{DataLoader, DataLoaderIter, DataLoaderOptions, LoadTimes};
 pub use mnist::{Emnist, EmnistSplit, FashionMnist, Mnist};
+pub use moving_shapes::MovingShapes;
 pub use normalization::Normalization;
 pub(crate) use normalization::pack_words;
 pub use npy::NpyArray;

@@ -18,6 +18,7 @@ mod ranking;
 mod regression;
 mod score;
 mod segmentation;
+mod sequences;
 mod stat_scores;
 mod steps;
 mod sums;
@@ -50,6 +51,7 @@ pub use regression::{
 };
 pub use score::{KappaWeights, Score};
 pub use segmentation::{AggregationLevel, SegmentationOptions, SegmentationScores};
+pub use sequences::{SequenceScores, edit_distance};
 pub use stat_scores::StatScores;
 pub use task::{Average, ClassificationOptions, MultidimAverage, Task};
 pub use thresholds::Thresholds;

@@ -22,6 +22,7 @@ mod mnasnet;
 mod mobilenet;
 mod mobilenet_v2;
 mod mobilenet_v3;
+pub mod recognition;
 mod registry;
 mod regnet;
 mod resnet;

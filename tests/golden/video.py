@@ -54,13 +54,15 @@ class CnnLstm(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.backbone = shufflenet_v2_x0_5()
-        self.backbone.fc = torch.nn.Identity()
-        self.lstm = torch.nn.LSTM(1024, 6, num_layers=2, bidirectional=True, batch_first=True)
+        self.lstm = torch.nn.LSTM(2048, 6, num_layers=2, bidirectional=True, batch_first=True)
         self.fc = torch.nn.Linear(12, CLASSES)
 
     def forward(self, clip):
         frames = clip.transpose(1, 2)
-        features = self.backbone(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        x = frames.flatten(0, 1)
+        for name in ("conv1", "maxpool", "stage2", "stage3", "stage4", "conv5"):
+            x = getattr(self.backbone, name)(x)
+        features = torch.nn.functional.adaptive_avg_pool2d(x, (1, 2)).flatten(1).unflatten(0, frames.shape[:2])
         states = self.lstm(features)[1][0]
         return self.fc(torch.cat([states[-2], states[-1]], 1))
 

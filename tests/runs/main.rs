@@ -21,6 +21,7 @@ mod moments;
 #[cfg(feature = "report")]
 mod report;
 mod resume;
+mod sequences;
 mod setting;
 mod tasks;
 #[cfg(feature = "tensorboard")]

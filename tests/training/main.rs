@@ -27,6 +27,7 @@ mod muon;
 mod networks;
 mod nn;
 mod optim;
+mod recognition;
 mod resume;
 mod schedules;
 mod summary;

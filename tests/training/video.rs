@@ -42,7 +42,7 @@ fn build(name: &str, scope: &Scope) -> Result<Box<dyn Module>> {
         "r2plus1d" => narrow(VideoResNetOptions::r2plus1d_18()),
         _ => {
             let lstm = RnnOptions::default().num_layers(2).bidirectional(true);
-            let options = CnnLstmOptions::default().features(1024).hidden(6).lstm(lstm).classes(CLASSES);
+            let options = CnnLstmOptions::default().features(1024).grid([1, 2]).hidden(6).lstm(lstm).classes(CLASSES);
             let backbone = |s: &Scope| ShuffleNetV2::new(s, &ShuffleNetV2Options::shufflenet_v2_x0_5());
             Ok(Box::new(CnnLstm::new(scope, backbone, &options)?))
         }

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::models::Backbone;
-use crate::nn::{self, Linear, Lstm, Module, RnnOptions, Scope};
+use crate::nn::{self, AdaptiveAvgPool2d, Linear, Lstm, Module, RnnOptions, Scope};
 use crate::options::options;
 
 options! {
@@ -13,6 +13,9 @@ options! {
     CnnLstmOptions {
         /// Channels of the backbone's features.
         features: usize = 512,
+        /// Rows and columns of the grid to which the features of a frame are averaged. The LSTM reads the channels of all of its
+        /// cells side by side; one cell tells little about places.
+        grid: [usize; 2] = [1, 1],
         /// Size of the LSTM's states.
         hidden: usize = 256,
         /// Layers, directions and dropout of the LSTM; `batch_first` is always set.
@@ -22,17 +25,18 @@ options! {
     }
 }
 
-/// A [`Backbone`] over each frame by itself, an LSTM over the means of its features, and a linear layer over the states after
-/// the last frame: `[N, channels, T, H, W] -> [N, classes]` logits.
+/// A [`Backbone`] over each frame by itself, an LSTM over its averaged features, and a linear layer over the states after the last
+/// frame: `[N, channels, T, H, W] -> [N, classes]` logits.
 ///
 /// ```text
-/// f[n, t] = mean over places of backbone.features(clip[n, :, t])      [N, T, features]
-/// y[n]    = fc(lstm(f[n, 0], .., f[n, T - 1]))                        both directions' last states side by side
+/// f[n, t] = adaptive_avg_pool(backbone.features(clip[n, :, t]), grid)     [N, T, features * cells]
+/// y[n]    = fc(lstm(f[n, 0], .., f[n, T - 1]))                            both directions' last states side by side
 /// ```
 ///
 /// Parameters are named `backbone.*`, `lstm.*` and `fc.*`. The backbone's own head stays unused, and without gradients.
 pub struct CnnLstm<B> {
     backbone: B,
+    pool: AdaptiveAvgPool2d,
     lstm: Lstm,
     fc: Linear,
 }
@@ -58,15 +62,16 @@ impl<B: Backbone> CnnLstm<B> {
         backbone: impl FnOnce(&Scope) -> Result<B>,
         options: &CnnLstmOptions,
     ) -> Result<CnnLstm<B>> {
-        let CnnLstmOptions { features, hidden, lstm, classes } = *options;
+        let CnnLstmOptions { features, grid, hidden, lstm, classes } = *options;
         Ok(CnnLstm {
+            pool: AdaptiveAvgPool2d::new(grid),
             backbone: backbone(&scope.at("backbone"))?,
-            lstm: Lstm::new(&scope.at("lstm"), features, hidden, &lstm.batch_first(true))?,
+            lstm: Lstm::new(&scope.at("lstm"), features * grid[0] * grid[1], hidden, &lstm.batch_first(true))?,
             fc: Linear::new(&scope.at("fc"), directions(&lstm) * hidden, classes)?,
         })
     }
 
-    /// The means of the backbone's features over the places of each frame: `[N, channels, T, H, W] -> [N, T, features]`.
+    /// The averaged features of each frame: `[N, channels, T, H, W] -> [N, T, features * cells]`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other than five dimensions; those of the backbone.
@@ -75,7 +80,7 @@ impl<B: Backbone> CnnLstm<B> {
             return Err(Error::invalid("CnnLstm", format!("clips are [N, C, T, H, W]; these are {}", clip.shape())));
         }
         let images = clip.transpose(1, 2)?.flatten(0, 1)?;
-        let features = self.backbone.features(&images)?.global_avg_pool()?.flatten(1, -1)?;
+        let features = self.pool.forward(&self.backbone.features(&images)?)?.flatten(1, -1)?;
         features.unflatten(0, &[-1, clip.shape()[2] as isize])
     }
 }
@@ -88,7 +93,7 @@ impl<B: Backbone> Module for CnnLstm<B> {
         self.fc.forward(&last.transpose(0, 1)?.flatten(1, -1)?)
     }
     fn children(&self) -> nn::Children<'_> {
-        nn::children![self; backbone, lstm, fc]
+        nn::children![self; backbone, pool, lstm, fc]
     }
 }
 
