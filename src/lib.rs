@@ -84,9 +84,9 @@ pub use ops::{
     InProjection, InstanceNormOptions, InterpolateMode, InterpolateOptions, KlDivOptions, KlDivReduction,
     LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions,
     MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
-    MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions, RecurrentOptions,
-    Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions, TripletMarginWithDistanceOptions,
-    UnfoldOptions,
+    MinedTripletOptions, MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions,
+    RecurrentOptions, Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions,
+    TripletMarginWithDistanceOptions, TripletMining, UnfoldOptions,
 };
 pub use options::As;
 pub use profile::{Profile, ProfileRow};

@@ -45,10 +45,10 @@ pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNo
 pub use linear::Linear;
 pub use lists::{Branches, ModuleList, Sequential};
 pub use losses::{
-    BceLoss, BceWithLogitsLoss, CapsuleMarginLoss, CosineEmbeddingLoss, CrossEntropyLoss, CtcLoss, DiceLoss,
-    GaussianNllLoss, HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, Loss, MarginRankingLoss, MseLoss,
-    MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PoissonNllLoss, SigmoidFocalLoss,
-    SmoothL1Loss, SoftMarginLoss, TripletMarginLoss, TripletMarginWithDistanceLoss,
+    BceLoss, BceWithLogitsLoss, CapsuleMarginLoss, ContrastiveLoss, CosineEmbeddingLoss, CrossEntropyLoss, CtcLoss,
+    DiceLoss, GaussianNllLoss, HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, Loss, MarginRankingLoss,
+    MinedTripletLoss, MseLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss,
+    PoissonNllLoss, SigmoidFocalLoss, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss, TripletMarginWithDistanceLoss,
 };
 pub use mode::Mode;
 pub use module::{AsModule, Children, Module};

@@ -31,10 +31,10 @@ const LISTS: [(Policy, &str); 4] = [
     ),
     (
         Policy::Single,
-        "acos asin binary_cross_entropy_with_logits capsule_margin_loss cosh cosine_embedding_loss cosine_similarity cross_entropy cumprod \
+        "acos asin binary_cross_entropy_with_logits capsule_margin_loss contrastive_loss cosh cosine_embedding_loss cosine_similarity cross_entropy cumprod \
         cumsum erfinv exp expm1 group_norm hinge_embedding_loss huber_loss interpolate kl_div l1_loss layer_norm \
         local_response_norm log log10 log1p log2 log_softmax logsumexp lp_pool1d lp_pool2d lp_pool3d \
-        margin_ranking_loss mse_loss multi_margin_loss multilabel_margin_loss nll_loss norm normalize \
+        margin_ranking_loss mined_triplet_loss mse_loss multi_margin_loss multilabel_margin_loss nll_loss norm normalize \
         poisson_nll_loss pow prod reciprocal rms_norm roi_align roi_pool rsqrt sinh smooth_l1_loss soft_margin_loss \
         softmax softmin softplus square squash sum tan triplet_margin_loss",
     ),

@@ -55,7 +55,8 @@ pub use detection::{BoxFormat, RoiAlignOptions};
 pub use index::{EmbeddingOptions, ScatterReduction};
 pub use losses::{
     CapsuleMarginOptions, CtcLengths, CtcLossOptions, GaussianNllOptions, KlDivOptions, KlDivReduction,
-    MultiMarginOptions, PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+    MinedTripletOptions, MultiMarginOptions, PoissonNllOptions, TripletMarginOptions, TripletMarginWithDistanceOptions,
+    TripletMining,
 };
 pub use normalization::{BatchNormOptions, InstanceNormOptions};
 pub(crate) use pack::{PACK_ALIGNMENT, pack, segments};

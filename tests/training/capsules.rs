@@ -71,10 +71,9 @@ fn compare(device: &Device, bound: f64) {
     assert!(apart <= bound, "the gradient of {whose} is {apart:.1e} off");
 }
 
-/// The margins and weights of the loss are float32 numbers.
 #[test]
 fn values_are_the_papers_on_the_reference() {
-    compare(&Device::reference(), 1e-7);
+    compare(&Device::reference(), 1e-9);
 }
 
 #[test]

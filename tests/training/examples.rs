@@ -1,11 +1,60 @@
 //! The examples of tasks take a few steps. `make test-long` takes them to their figures.
+#![allow(clippy::duplicate_mod, reason = "each example brings what examples share")]
 
-#[path = "../../examples/capsules.rs"]
-#[allow(dead_code, reason = "its main function")]
-mod capsules;
+/// Examples as modules, whose `main` is not called.
+macro_rules! examples {
+    ($($name:ident $path:literal)*) => {$(
+        #[path = $path]
+        #[allow(dead_code, reason = "its main function")]
+        mod $name;
+    )*};
+}
+
+examples! {
+    capsules "../../examples/capsules.rs"
+    gan "../../examples/gan.rs"
+    siamese "../../examples/siamese.rs"
+    upscale "../../examples/upscale.rs"
+    vae "../../examples/vae.rs"
+}
 
 #[test]
 fn capsules_take_a_few_steps() {
     let accuracy = capsules::run(&capsules::Flags::short(2)).unwrap();
     assert!((0.0..=1.0).contains(&accuracy), "{accuracy}");
+}
+
+#[test]
+fn a_gan_takes_a_few_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path().to_path_buf());
+    let confident = gan::run(&gan::Flags { out, ..gan::Flags::short(2) }).unwrap();
+    assert!((0.0..=1.0).contains(&confident), "{confident}");
+    assert!(folder.path().join("gan.png").is_file());
+}
+
+#[test]
+fn a_siamese_network_takes_a_few_steps() {
+    for kind in [siamese::Kind::BatchHard, siamese::Kind::SemiHard, siamese::Kind::Contrastive] {
+        let accuracy = siamese::run(&siamese::Flags::short(2), kind).unwrap();
+        assert!((0.0..=1.0).contains(&accuracy), "{accuracy}");
+    }
+}
+
+#[test]
+fn an_upscaler_takes_a_few_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path().to_path_buf());
+    let gain = upscale::run(&upscale::Flags { out, ..upscale::Flags::short(2) }, 2).unwrap();
+    assert!(gain.is_finite(), "{gain}");
+    assert!(folder.path().join("upscale.png").is_file());
+}
+
+#[test]
+fn a_variational_autoencoder_takes_a_few_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path().to_path_buf());
+    let elbo = vae::run(&vae::Flags { out, ..vae::Flags::short(2) }).unwrap();
+    assert!(elbo.is_finite() && elbo < 0.0, "{elbo}");
+    assert!(folder.path().join("vae.png").is_file());
 }

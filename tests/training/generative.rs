@@ -190,10 +190,9 @@ fn compare(device: &Device, bound: impl Fn(f64) -> f64) {
     }
 }
 
-/// Slopes, shares and `eps` of the networks are float32 numbers.
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    compare(&Device::reference(), |_| 1e-7);
+    compare(&Device::reference(), |_| 1e-9);
 }
 
 #[test]

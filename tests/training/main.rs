@@ -30,6 +30,7 @@ mod optim;
 mod recognition;
 mod resume;
 mod schedules;
+mod siamese;
 mod summary;
 mod video;
 mod weights;

@@ -43,7 +43,7 @@ impl AdversarialOptions {
     /// let generator = DcganGenerator::new(&Scope::new(&device), &options)?;
     /// let discriminator = DcganDiscriminator::new(&Scope::new(&device), &options)?;
     /// let adam = AdamOptions::default().lr(2e-4).betas((0.5, 0.999));
-    /// let (mut draws, mut tells) = (Adam::new(&generator, adam.clone())?, Adam::new(&discriminator, adam)?);
+    /// let (mut draws, mut tells) = (Adam::new(&generator, adam)?, Adam::new(&discriminator, adam)?);
     /// let (real, noise) = (Tensor::rand(&device, &[3, 1, 8, 8])?, Tensor::randn(&device, &[3, 4])?);
     /// let losses = AdversarialOptions::default()
     ///     .step((&generator, &mut draws), (&discriminator, &mut tells), &real, &noise)?;

@@ -7,9 +7,9 @@ pub use several::{
     CosineEmbeddingLoss, CtcLoss, GaussianNllLoss, MarginRankingLoss, TripletMarginLoss, TripletMarginWithDistanceLoss,
 };
 pub use targets::{
-    BceLoss, BceWithLogitsLoss, CapsuleMarginLoss, CrossEntropyLoss, DiceLoss, HingeEmbeddingLoss, HuberLoss,
-    KlDivLoss, L1Loss, MseLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss,
-    PoissonNllLoss, SigmoidFocalLoss, SmoothL1Loss, SoftMarginLoss,
+    BceLoss, BceWithLogitsLoss, CapsuleMarginLoss, ContrastiveLoss, CrossEntropyLoss, DiceLoss, HingeEmbeddingLoss,
+    HuberLoss, KlDivLoss, L1Loss, MinedTripletLoss, MseLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss,
+    MultiMarginLoss, NllLoss, PoissonNllLoss, SigmoidFocalLoss, SmoothL1Loss, SoftMarginLoss,
 };
 
 use crate::error::Result;

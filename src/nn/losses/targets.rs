@@ -4,7 +4,8 @@ use super::{Loss, options, with_options};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::{
-    CapsuleMarginOptions, CrossEntropyOptions, KlDivOptions, MultiMarginOptions, PoissonNllOptions, Reduction,
+    CapsuleMarginOptions, CrossEntropyOptions, KlDivOptions, MinedTripletOptions, MultiMarginOptions,
+    PoissonNllOptions, Reduction,
 };
 
 with_options! {
@@ -18,6 +19,9 @@ with_options! {
     PoissonNllLoss(PoissonNllOptions);
     /// The margin loss of the lengths of capsules; see [`Tensor::capsule_margin_loss`].
     CapsuleMarginLoss(CapsuleMarginOptions);
+    /// A hinge between the distances to what is alike and to what isn't, in a batch of labelled embeddings; see
+    /// [`Tensor::mined_triplet_loss`].
+    MinedTripletLoss(MinedTripletOptions);
     /// A hinge on the margins between a label's score and all others; see [`Tensor::multi_margin_loss`].
     MultiMarginLoss(MultiMarginOptions);
 }
@@ -87,6 +91,14 @@ options! {
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
+    /// Half the squares of distances of pairs that are alike, marked by 1, and of what those marked by -1 lack to a margin; see
+    /// [`Tensor::contrastive_loss`].
+    ContrastiveLoss {
+        /// The distance past which different pairs cost nothing.
+        margin: f64 = 1.0,
+        /// Reduction of the losses of the pairs.
+        reduction: Reduction = Reduction::Mean,
+    }
     /// Logistic loss of scores and signs; see [`Tensor::soft_margin_loss`].
     SoftMarginLoss {
         /// Reduction of the losses of the elements.
@@ -139,6 +151,8 @@ losses! {
     };
     DiceLoss: |loss, input, target| input.dice_loss(target, loss.smooth, loss.reduction);
     HingeEmbeddingLoss: |loss, input, target| input.hinge_embedding_loss(target, loss.margin, loss.reduction);
+    ContrastiveLoss: |loss, input, target| input.contrastive_loss(target, loss.margin, loss.reduction);
+    MinedTripletLoss: |loss, input, target| input.mined_triplet_loss(target, &loss.options);
     SoftMarginLoss: |loss, input, target| input.soft_margin_loss(target, loss.reduction);
     MultiLabelMarginLoss: |loss, input, target| input.multilabel_margin_loss(target, loss.reduction);
     MultiLabelSoftMarginLoss: |loss, input, target| {

@@ -8,6 +8,7 @@ mod distance;
 mod divergence;
 mod likelihood;
 mod margin;
+mod metric_learning;
 mod regression;
 
 pub use capsule::CapsuleMarginOptions;
@@ -17,6 +18,7 @@ pub use distance::TripletMarginWithDistanceOptions;
 pub use divergence::{KlDivOptions, KlDivReduction};
 pub use likelihood::{GaussianNllOptions, PoissonNllOptions};
 pub use margin::TripletMarginOptions;
+pub use metric_learning::{MinedTripletOptions, TripletMining};
 
 use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
@@ -58,6 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
         distance::cases(),
         ctc::cases(),
         capsule::cases(),
+        metric_learning::cases(),
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,143 @@
+//! Trains a Siamese network on digits 0 to 6, and recognises digits 7 to 9 by one example of each:
+//! `cargo run --release --example siamese`. `--loss contrastive` takes pairs instead of triplets.
+
+mod common;
+
+use clap::{Parser, ValueEnum};
+pub use common::Flags;
+use common::Result;
+use std::process::ExitCode;
+use std::time::Instant;
+use wgrad::data::{Array, Dataset, Images, Mnist};
+use wgrad::models::{Siamese, SiameseOptions};
+use wgrad::nn::{Module, Scope};
+use wgrad::optim::{Adam, AdamOptions, Optimizer};
+use wgrad::train::{ImageLoader, Loader};
+use wgrad::{MinedTripletOptions, Reduction, Tensor, TripletMining, no_grad};
+
+const STEPS: usize = 500;
+const BATCH: usize = 64;
+const LR: f64 = 1e-3;
+/// Digits from here on are not seen in training.
+const UNSEEN: i32 = 7;
+/// Trials, each of which has other examples.
+const TRIALS: usize = 100;
+
+/// The loss of the embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Triplets of the farthest positive and the nearest negative
+    BatchHard,
+    /// FaceNet's triplets
+    SemiHard,
+    /// Pairs
+    Contrastive,
+}
+
+/// Trains a Siamese network on digits 0 to 6, and tries it on digits 7 to 9.
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+    /// Loss of the embeddings
+    #[arg(long, value_enum, default_value_t = Kind::BatchHard)]
+    loss: Kind,
+}
+
+fn main() -> ExitCode {
+    common::main(|arguments: &Arguments| run(&arguments.flags, arguments.loss).map(|_| ()))
+}
+
+/// The share of digits of kinds that training has not seen which lie nearest to the example of their kind.
+pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
+    let start = Instant::now();
+    let Mnist { train, test } = flags.mnist(0.0, 1.0)?;
+    let device = flags.device()?;
+    let options = SiameseOptions::default().normalize(kind != Kind::Contrastive);
+    let net = Siamese::new(&Scope::new(&device), &options)?;
+    let mut adam = Adam::new(&net, AdamOptions::default().lr(LR))?;
+    let seen = only(&train, |label| label < UNSEEN)?;
+    let digits = ImageLoader::shuffled(&seen, &device, BATCH, flags.seed)?;
+    let steps = flags.steps.unwrap_or(STEPS);
+    for (at, batch) in digits.resume(0, 0)?.take(steps).enumerate() {
+        let batch = batch?;
+        let loss = loss(&net.forward(&batch.images)?, &batch.labels, kind)?;
+        loss.backward()?;
+        adam.step()?;
+        net.zero_grad();
+        if (at + 1) % 100 == 0 {
+            eprintln!("step {}: loss {:.4}", at + 1, loss.item::<f32>()?);
+        }
+    }
+
+    net.eval();
+    let unseen = only(&test, |label| label >= UNSEEN)?;
+    let mut embeddings: Vec<(i32, Vec<f32>)> = Vec::new();
+    for batch in unseen.batches(&device, BATCH)? {
+        let batch = batch?;
+        let of_batch = no_grad(|| net.forward(&batch.images))?;
+        let (dim, labels) = (of_batch.shape()[1], batch.labels.to_vec::<i32>()?);
+        embeddings.extend(labels.into_iter().zip(of_batch.to_vec::<f32>()?.chunks(dim).map(<[f32]>::to_vec)));
+    }
+    let accuracy = one_shot(&embeddings);
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "one-shot accuracy {accuracy:.4} on digits {UNSEEN} to 9, which were not seen, after {steps} steps and {seconds:.0} s on {}",
+        device.name()
+    );
+    Ok(accuracy)
+}
+
+/// The loss of a batch of embeddings.
+fn loss(embeddings: &Tensor, labels: &Tensor, kind: Kind) -> Result<Tensor> {
+    let mined = |mining, squared| {
+        let options = MinedTripletOptions::default().mining(mining).margin(0.2).squared(squared);
+        Ok(embeddings.mined_triplet_loss(labels, &options)?)
+    };
+    match kind {
+        Kind::BatchHard => mined(TripletMining::BatchHard, false),
+        Kind::SemiHard => mined(TripletMining::SemiHard, true),
+        Kind::Contrastive => {
+            // The first half of the batch with the second.
+            let half = labels.numel() / 2;
+            let halves = |x: &Tensor| Ok::<_, wgrad::Error>((x.narrow(0, 0, half)?, x.narrow(0, half, half)?));
+            let ((first, second), (ours, others)) = (halves(embeddings)?, halves(labels)?);
+            let alike = (ours.eq(&others)?.to_dtype(wgrad::DType::F32)?.mul_scalar(2.0)? - 1.0)?;
+            Ok(first.pairwise_distance(&second, 2.0, 1e-6)?.contrastive_loss(&alike, 2.0, Reduction::Mean)?)
+        }
+    }
+}
+
+/// The images of some labels.
+fn only(images: &Images, is_wanted: impl Fn(i32) -> bool) -> Result<Images> {
+    let wanted: Vec<usize> = (0..images.len()).filter(|&at| is_wanted(images.labels()[at])).collect();
+    let mut pixels = Vec::new();
+    for &at in &wanted {
+        pixels.extend_from_slice(images.get(at)?.image.pixels());
+    }
+    let [channels, height, width] = images.image_shape();
+    let labels = wanted.iter().map(|&at| images.labels()[at]).collect();
+    let pixels = Array::new(vec![wanted.len(), channels, height, width], pixels)?;
+    Ok(Images::new(pixels, labels, images.classes().to_vec())?.with_normalization(images.normalization())?)
+}
+
+/// The share of embeddings, with their labels, that lie nearest to the example of their label, in the mean over trials. Trial `t`
+/// takes embedding `t` of each label as its example.
+fn one_shot(embeddings: &[(i32, Vec<f32>)]) -> f64 {
+    let of = |kind: i32| embeddings.iter().enumerate().filter(move |(_, (label, _))| *label == kind).map(|(at, _)| at);
+    let kinds: Vec<Vec<usize>> = (UNSEEN..10).map(|kind| of(kind).collect()).collect();
+    let trials = kinds.iter().map(Vec::len).min().unwrap_or(0).min(TRIALS);
+    let distance = |a: usize, b: usize| -> f32 {
+        embeddings[a].1.iter().zip(&embeddings[b].1).map(|(a, b)| (a - b) * (a - b)).sum()
+    };
+    let (mut right, mut all) = (0u32, 0u32);
+    for trial in 0..trials {
+        let examples: Vec<usize> = kinds.iter().map(|kind| kind[trial]).collect();
+        for (at, (label, _)) in embeddings.iter().enumerate().filter(|(at, _)| !examples.contains(at)) {
+            let nearest = examples.iter().min_by(|&&a, &&b| distance(at, a).total_cmp(&distance(at, b)));
+            right += u32::from(nearest.is_some_and(|&example| embeddings[example].0 == *label));
+            all += 1;
+        }
+    }
+    f64::from(right) / f64::from(all.max(1))
+}
