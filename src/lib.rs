@@ -38,6 +38,7 @@ mod device;
 mod dims;
 mod dtype;
 mod error;
+pub mod explain;
 mod file;
 mod graph;
 mod host_tensor;

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::checkpoint::Checkpoint;
 use crate::graph::list::Few;
 use crate::graph::node::{Node, Tensor, grad_enabled, walking, with_grad};
-use crate::graph::op::Vjp;
+use crate::graph::op::{Op, Vjp};
 use crate::graph::{ascribe, ascribe_to_caller};
 use crate::options::options;
 use std::collections::{BTreeMap, HashSet};
@@ -46,13 +46,55 @@ options! {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], cotangents: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
+    gradients(outputs, inputs, cotangents, None)
+}
+
+/// Gives calls of some operations another gradient: the gradients of their inputs, or `None` where the operation's own
+/// holds.
+pub type GradientRule<'a> = dyn FnMut(&dyn Op, &Vjp<'_>) -> Result<Option<Vec<Option<Tensor>>>> + 'a;
+
+/// [`grad`] in which calls of some operations have another gradient: for guided backpropagation, for estimators that pass
+/// straight through a rounding, for attributions by differences.
+///
+/// # Errors
+/// Those of [`grad`] and of the rule.
+///
+/// ```
+/// use wgrad::custom::{Op, Vjp, grad_by};
+/// use wgrad::{Device, Tensor};
+/// let device = Device::reference();
+/// let x = Tensor::from_slice(&device, &[0.4f32, 1.7], &[2])?.requires_grad();
+/// let y = (x.round()? * 3.0)?;
+/// let straight_through = &mut |op: &dyn Op, call: &Vjp| match op.name() {
+///     "round" => Ok(Some(vec![Some(call.cotangent()?)])),
+///     _ => Ok(None),
+/// };
+/// let gradients = grad_by(&[&y], &[&x], &[&y.ones_like()?], straight_through)?;
+/// assert_eq!(gradients[0].as_ref().unwrap().to_vec::<f32>()?, [3.0, 3.0]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn grad_by(
+    outputs: &[&Tensor],
+    inputs: &[&Tensor],
+    cotangents: &[&Tensor],
+    rule: &mut GradientRule<'_>,
+) -> Result<Vec<Option<Tensor>>> {
+    gradients(outputs, inputs, cotangents, Some(rule))
+}
+
+fn gradients(
+    outputs: &[&Tensor],
+    inputs: &[&Tensor],
+    cotangents: &[&Tensor],
+    rule: Option<&mut GradientRule<'_>>,
+) -> Result<Vec<Option<Tensor>>> {
     if outputs.len() != cotangents.len() {
         let rule = format!("{} outputs need as many cotangents, not {}", outputs.len(), cotangents.len());
         return Err(Error::invalid("grad", rule));
     }
     let seeds = outputs.iter().zip(cotangents).map(|(&o, &c)| (o.clone(), c.clone())).collect();
     let keep: Vec<Tensor> = inputs.iter().map(|&t| t.clone()).collect();
-    let mut walk = walk("grad", seeds, &keep, grad_enabled())?;
+    let mut walk = walk("grad", seeds, &keep, grad_enabled(), rule)?;
     Ok(inputs.iter().map(|t| walk.adjoints.remove(&(t.node.id, t.output)).map(|(_, g)| g)).collect())
 }
 
@@ -93,7 +135,7 @@ impl Tensor {
             }
         };
         let walking = walking();
-        let walk = walk(OP, vec![(self.clone(), seed)], &[], options.create_graph)?;
+        let walk = walk(OP, vec![(self.clone(), seed)], &[], options.create_graph, None)?;
         for (leaf, gradient) in walk.adjoints.into_values() {
             if let Some(slot) = leaf.gradient_slot() {
                 let mut slot = slot.lock();
@@ -135,11 +177,17 @@ struct Walk {
 
 /// Walks from the seeds back to the leaves, newest node first. `keep` are tensors whose gradient is wanted
 /// though they may not be leaves.
-fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_graph: bool) -> Result<Walk> {
+fn walk(
+    op: &'static str,
+    seeds: Vec<(Tensor, Tensor)>,
+    keep: &[Tensor],
+    create_graph: bool,
+    rule: Option<&mut GradientRule<'_>>,
+) -> Result<Walk> {
     let _walking = walking();
     with_grad(create_graph, || {
         let kept = keep.iter().map(|tensor| (tensor.node.id, tensor.output)).collect();
-        let mut walker = Walker { kept, ..Walker::default() };
+        let mut walker = Walker { kept, rule, ..Walker::default() };
         for (target, seed) in seeds {
             if target.is_tracked() {
                 walker.add(op, &target, seed)?;
@@ -154,7 +202,7 @@ fn walk(op: &'static str, seeds: Vec<(Tensor, Tensor)>, keep: &[Tensor], create_
 
 /// A walk under way.
 #[derive(Default)]
-struct Walker {
+struct Walker<'a, 'b> {
     /// Gradients so far of what is still to be walked, and its nodes.
     adjoints: Adjoints,
     nodes: BTreeMap<u64, Arc<Node>>,
@@ -162,9 +210,10 @@ struct Walker {
     kept: HashSet<(u64, usize)>,
     done: Adjoints,
     visited: Vec<Arc<Node>>,
+    rule: Option<&'a mut GradientRule<'b>>,
 }
 
-impl Walker {
+impl Walker<'_, '_> {
     /// Adds to a value's gradient.
     fn add(&mut self, op: &'static str, target: &Tensor, adjoint: Tensor) -> Result<()> {
         if (adjoint.shape(), adjoint.dtype()) != (target.shape(), target.dtype()) {
@@ -213,7 +262,11 @@ impl Walker {
         let wanted: Vec<bool> = inputs.iter().map(Tensor::is_tracked).collect();
         let context = Vjp { inputs: &inputs, outputs: &outputs, cotangents: &cotangents, wanted: &wanted };
         let line = ascribe(node.source);
-        let gradients = node.op.vjp(&context)?;
+        let ruled = match &mut self.rule {
+            Some(rule) => rule(&*node.op, &context)?,
+            None => None,
+        };
+        let gradients = ruled.map_or_else(|| node.op.vjp(&context), Ok)?;
         drop(line);
         if gradients.len() != inputs.len() {
             let rule = format!("vjp returned {} gradients for {} inputs", gradients.len(), inputs.len());

@@ -18,7 +18,7 @@ mod schedule;
 mod source;
 mod trace;
 
-pub use backward::{BackwardOptions, grad};
+pub use backward::{BackwardOptions, GradientRule, grad, grad_by};
 pub use checkpoint::{CheckpointResults, checkpoint};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};
@@ -26,6 +26,7 @@ pub(crate) use fingerprint::{Fingerprint, Fingerprinter};
 pub(crate) use list::{Few, OneOrMore};
 pub(crate) use node::{
     Node, State, Storage, grad_enabled, is_walking, record, record_leaf, record_on, record_one, record_shared,
+    with_grad,
 };
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Class, Io, Op, Room, Summing, Vjp};

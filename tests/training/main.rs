@@ -13,6 +13,7 @@ mod checkpoint;
 mod clipping;
 mod detection_parts;
 mod examples;
+mod explain;
 mod generative;
 mod groups;
 mod guard;

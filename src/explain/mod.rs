@@ -1,0 +1,77 @@
+//! Attributions: the parts of an input, and of a layer's maps, that a network's answer rests on.
+//!
+//! An [`Explainer`] holds a network and the answer that is asked about; its methods are the methods of the literature, by
+//! captum's and pytorch-grad-cam's names. All of them work on any [`Module`], on the device, and leave nothing behind in it:
+//! layers are named as in its [`summary`](Module::summary), and observed by a [`Probe`](crate::nn::Probe) of one pass.
+//!
+//! ```
+//! use wgrad::explain::{CamMethod, Explainer, Target};
+//! use wgrad::{Device, Tensor, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
+//!
+//! let device = Device::reference();
+//! let net = ResNet::new(&Scope::new(&device), &ResNetOptions::resnet18_cifar().classes(10))?;
+//! net.eval();
+//! let images = Tensor::uniform(&device, &[1, 3, 8, 8], 0.0, 1.0)?;
+//! let explainer = Explainer::new(&net).target(Target::Class(3));
+//! let pixels = explainer.saliency(&images)?;
+//! let map = explainer.cam(&images, "layer2", CamMethod::GradCam)?;
+//! assert_eq!((&pixels.shape()[..], &map.shape()[..]), (&[1, 3, 8, 8][..], &[1, 1, 8, 8][..]));
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod ablation;
+mod cam;
+mod deep_lift;
+mod gradients;
+mod layer;
+mod noise;
+mod quadrature;
+mod rectifiers;
+mod rise;
+mod target;
+
+pub use ablation::OcclusionOptions;
+pub use cam::CamMethod;
+pub use gradients::IntegratedGradientsOptions;
+pub use noise::{GradientShapOptions, NoiseTunnelKind, NoiseTunnelOptions};
+pub use rise::RiseOptions;
+pub use target::Target;
+
+use crate::graph::Tensor;
+use crate::nn::Module;
+
+/// A network whose answers are explained, in the mode that it is in: put it into evaluation mode first.
+#[derive(Clone)]
+pub struct Explainer<'a> {
+    model: &'a dyn Module,
+    target: Target,
+    /// The classes of the images that are explained, where they are known already.
+    classes: Option<Tensor>,
+    batch: usize,
+}
+
+impl<'a> Explainer<'a> {
+    /// Explains the class that the network finds likeliest, with batches of at most 64 images where a method asks for many.
+    pub fn new(model: &'a dyn Module) -> Explainer<'a> {
+        Explainer { model, target: Target::Predicted, classes: None, batch: 64 }
+    }
+
+    /// Asks about this answer.
+    #[must_use = "it returns the explainer"]
+    pub fn target(mut self, target: Target) -> Explainer<'a> {
+        self.target = target;
+        self
+    }
+
+    /// Runs at most so many images at once where a method makes many of one: captum's `perturbations_per_eval`.
+    #[must_use = "it returns the explainer"]
+    pub fn batch(mut self, batch: usize) -> Explainer<'a> {
+        self.batch = batch.max(1);
+        self
+    }
+
+    /// Copies of `images` that go through the network at once.
+    fn copies(&self, images: usize) -> usize {
+        (self.batch / images.max(1)).max(1)
+    }
+}
