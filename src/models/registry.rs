@@ -1,5 +1,6 @@
 //! Networks by name.
 
+use super::segmentation::{UNet, UNetOptions, UNetUpsampling};
 use super::video::{VideoResNet, VideoResNetOptions};
 use super::*;
 use crate::error::{Error, Result};
@@ -200,15 +201,17 @@ const OWN: [(&str, Build); 5] = [
         Ok(Box::new(SimpleCnn::new(scope, &plain.classes(options.classes).channels(options.channels))?))
     }),
     ("unet", |name, scope, options| {
-        options.check(name, &["depth", "base_width"])?;
+        options.check(name, &["depth", "base_width", "resized", "batch_norm"])?;
         let small = UNetOptions::default();
         let depth = options.count(name, "depth", small.depth)?;
         if depth > MOST_LEVELS {
             return Err(Error::invalid(name, format!("the depth is at most {MOST_LEVELS}, not {depth}")));
         }
         let base_width = options.count(name, "base_width", small.base_width)?;
-        let options = UNetOptions { in_channels: options.channels, classes: options.classes, depth, base_width };
-        Ok(Box::new(UNet::new(scope, &options)?))
+        let is_set = |name| options.number(name, 0.0) != 0.0;
+        let upsampling = if is_set("resized") { UNetUpsampling::Resized } else { UNetUpsampling::Transposed };
+        let small = small.depth(depth).base_width(base_width).upsampling(upsampling).batch_norm(is_set("batch_norm"));
+        Ok(Box::new(UNet::new(scope, &small.classes(options.classes).channels(options.channels))?))
     }),
 ];
 
@@ -242,7 +245,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// | `simple_cnn` | [`SimpleCnn`] | `depth`, `base_width`, `dropout` |
 /// | `squeezenet1_0`, `1_1` | [`SqueezeNet`] | `dropout` |
 /// | `swin_t`, `_s`, `_b` | [`SwinTransformer`] | `dropout`, `attention_dropout`, `stochastic_depth` |
-/// | `unet` | [`UNet`] | `depth`, `base_width` |
+/// | `unet` | [`UNet`] | `depth`, `base_width`; `resized`, `batch_norm`: 1 or 0 |
 /// | `vgg11` to `vgg19`, also with `_bn` | [`Vgg`] | `dropout` |
 /// | `vit_b_16`, `_b_32`, `_l_16`, `_l_32`, `_h_14` | [`VisionTransformer`], for square images | `dropout`, `attention_dropout` |
 ///

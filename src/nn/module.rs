@@ -110,6 +110,26 @@ pub trait Module: AsModule + Send + Sync {
         probe::forward(self.as_module(), input, probe)
     }
 
+    /// The outputs of the layers of some names, in the order of the names, of one forward pass: torchvision's
+    /// `create_feature_extractor`. A layer that runs several times gives its last output. Nothing is computed that they do not
+    /// need, except the running statistics of training.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
+    /// # let device = Device::reference();
+    /// let net = ResNet::new(&Scope::new(&device), &ResNetOptions::resnet18().classes(10))?;
+    /// let [wide, deep] = &net.intermediates(&Tensor::zeros(&device, &[1, 3, 32, 32])?, &["layer2", "layer4.1.conv2"])?[..]
+    /// # else { unreachable!() };
+    /// assert_eq!((&wide.shape()[..], &deep.shape()[..]), (&[1, 128, 4, 4][..], &[1, 512, 1, 1][..]));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where no layer of a name runs by [`forward`](Module::forward); those of `forward`.
+    fn intermediates(&self, input: &Tensor, names: &[&str]) -> Result<Vec<Tensor>> {
+        probe::intermediates(self.as_module(), input, names)
+    }
+
     /// A table of its layers for an input of this shape: names and types, outputs, parameters, multiply-adds, receptive
     /// fields. Nothing is computed, and nothing about the module changes.
     ///

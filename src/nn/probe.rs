@@ -1,10 +1,11 @@
 //! Looking into a forward pass: every layer's name, type, input and output, and other outputs in their place.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::nn::Module;
 use crate::nn::module::joined;
 use scoped_tls_hkt::{ReborrowMut, scoped_thread_local};
+use std::collections::BTreeMap;
 
 /// A layer at work.
 #[derive(Clone, Copy)]
@@ -86,6 +87,22 @@ pub(super) fn is_looking() -> bool {
 
 pub(super) fn forward(module: &dyn Module, input: &Tensor, probe: &mut dyn Probe) -> Result<Tensor> {
     SESSION.set(Session { probe, running: &mut Vec::new() }, || module.forward(input))
+}
+
+/// The outputs of the layers of some names.
+pub(super) fn intermediates(module: &dyn Module, input: &Tensor, names: &[&str]) -> Result<Vec<Tensor>> {
+    let mut outputs = BTreeMap::new();
+    let mut keep = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
+        outputs.insert(layer.name.to_string(), output.clone());
+        Ok(None)
+    };
+    forward(module, input, &mut keep)?;
+    let of = |name: &&str| {
+        let ran = || outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let missing = || Error::invalid("intermediates", format!("no layer {name:?} runs; these do: {}", ran()));
+        outputs.get(*name).cloned().ok_or_else(missing)
+    };
+    names.iter().map(of).collect()
 }
 
 /// A layer begins.

@@ -2,7 +2,8 @@
 
 use crate::common;
 use crate::common::steps::{gpu, of_step, software};
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
+use wgrad::models::segmentation::{UNet, UNetOptions};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Device, DeviceOptions, Disable, Parameter, Result, Tensor,

@@ -18,6 +18,7 @@ mod generative;
 mod groups;
 mod guard;
 mod init;
+mod intermediates;
 mod job;
 mod losses;
 mod lr_finder;

@@ -4,7 +4,8 @@
 use crate::common::{Random, adapter, modules};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
+use wgrad::models::segmentation::{UNet, UNetOptions, UNetUpsampling};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions};
 use wgrad::nn::{self, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{
@@ -27,9 +28,8 @@ fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
 #[test]
 fn parameters_are_as_many_as_elsewhere() {
     let scope = Scope::new(&Device::reference());
-    let unet = |in_channels, classes, depth, base_width| {
-        UNet::new(&scope, &UNetOptions { in_channels, classes, depth, base_width }).unwrap()
-    };
+    let unet = |options: UNetOptions| UNet::new(&scope, &options).unwrap();
+    let paper = UNetOptions::default().channels(1).depth(4).base_width(64);
     assert_eq!(trained(&LeNet5::new(&scope).unwrap()), 61_706);
     assert_eq!(trained(&CifarCnn::new(&scope).unwrap()), 2_168_362);
     assert_eq!(trained(&ResNet::new(&scope, &ResNetOptions::resnet18_cifar().classes(10)).unwrap()), 11_173_962);
@@ -37,8 +37,8 @@ fn parameters_are_as_many_as_elsewhere() {
     for (width, count) in [(1.0, 4_231_976), (0.75, 2_585_560), (0.5, 1_331_592), (0.25, 470_072)] {
         assert_eq!(trained(&MobileNetV1::new(&scope, 1000, width).unwrap()), count, "width {width}");
     }
-    assert_eq!(trained(&unet(1, 2, 4, 64)), 31_030_658);
-    assert_eq!(trained(&unet(3, 2, 3, 16)), 482_050);
+    assert_eq!(trained(&unet(paper)), 31_030_658);
+    assert_eq!(trained(&unet(UNetOptions::default())), 482_050);
 }
 
 #[test]
@@ -88,6 +88,10 @@ fn what_does_not_fit_is_an_error_with_its_numbers() {
     let error = refused(unet.forward(&random(&device, &[1, 3, 12, 16], 1)));
     assert!(error.contains("multiples of 8") && error.contains("12"), "{error}");
     assert!(refused(unet.forward(&random(&device, &[3, 16, 16], 1))).contains("[N, C, H, W]"));
+    let unet = UNet::new(&scope, &UNetOptions::default().upsampling(UNetUpsampling::Resized)).unwrap();
+    assert!(refused(unet.forward(&random(&device, &[1, 3, 9, 7], 1))).contains("at least 8"));
+    let deep = UNet::new(&scope, &UNetOptions::default().depth(64)).map(|_| ()).unwrap_err().to_string();
+    assert!(deep.contains("depth 64"), "{deep}");
     let narrow = MobileNetV1::new(&scope, 10, 0.01).map(|_| ()).unwrap_err().to_string();
     assert!(narrow.contains("1/32") && narrow.contains("0.01"), "{narrow}");
 }
@@ -141,7 +145,7 @@ const MOBILENET: Network = Network {
 const UNET: Network = Network {
     name: "UNet",
     build: |scope| {
-        let options = UNetOptions { in_channels: 2, classes: 10, depth: 2, base_width: 4 };
+        let options = UNetOptions::default().channels(2).classes(10).depth(2).base_width(4);
         Ok(Box::new(UNet::new(scope, &options)?))
     },
     images: [2, 2, 12, 8],

@@ -73,7 +73,11 @@ fn networks_are_built_by_name() {
         ("cifar_cnn", options(2, 3, 3), "images of 3 x 3 are too small"),
         ("vit_b_16", ModelOptions::default().size([32, 48]), "it takes square images, not 32 x 48"),
         ("lenet5", options(2, 3, 32).set("width", 2.0), "lenet5: width is none of its options"),
-        ("unet", options(2, 3, 32).set("width", 2.0), "classes, channels, size, depth, base_width"),
+        (
+            "unet",
+            options(2, 3, 32).set("width", 2.0),
+            "classes, channels, size, depth, base_width, resized, batch_norm",
+        ),
         ("unet", options(2, 3, 32).set("depth", 2.5), "depth is a count, not 2.5"),
         ("unet", options(2, 3, 32).set("depth", 17.0), "the depth is at most 16, not 17"),
     ] {

@@ -1,6 +1,7 @@
 //! The networks that are trained, with the batches they are trained on.
 
-use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions, UNet, UNetOptions};
+use wgrad::models::segmentation::{UNet, UNetOptions};
+use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{Device, Result, Tensor};
 

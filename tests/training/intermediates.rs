@@ -1,0 +1,118 @@
+//! Outputs of layers within a network, by name.
+
+use std::collections::HashSet;
+use wgrad::models::{self, Backbone, ModelOptions, ResNet, ResNetOptions};
+use wgrad::nn::{self, Layer, Linear, Module, Relu, Scope, Sequential};
+use wgrad::{Device, DeviceOptions, Error, Noop, Result, Tensor, no_grad};
+
+#[test]
+fn outputs_are_those_of_the_layers() -> Result<()> {
+    let device = Device::reference();
+    let net = Sequential::new(&Scope::new(&device))
+        .make(|s| Linear::new(s, 4, 3))?
+        .push(Relu)
+        .make_named("head", |s| Linear::new(s, 3, 2))?;
+    let input = Tensor::randn(&device, &[5, 4])?;
+    let outputs = net.intermediates(&input, &["head", "0", ""])?;
+    let first = net.get(0)?.forward(&input)?;
+    let last = net.get(2)?.forward(&first.relu()?)?;
+    for (output, expected) in outputs.iter().zip([&last, &first, &last]) {
+        assert_eq!(output.to_f64()?, expected.to_f64()?);
+    }
+    let error = net.intermediates(&input, &["fc"]).unwrap_err();
+    assert!(
+        matches!(error, Error::Invalid { .. }) && error.to_string().contains(r#""fc" runs; these do: , 0, 1, head"#)
+    );
+
+    let net = ResNet::new(&Scope::new(&device), &ResNetOptions::resnet18_cifar())?;
+    net.eval();
+    let images = Tensor::randn(&device, &[1, 3, 9, 9])?;
+    let deep = &net.intermediates(&images, &["layer4"])?[0];
+    assert_eq!(deep.to_f64()?, net.features(&images)?.to_f64()?);
+    Ok(())
+}
+
+/// A layer that runs twice.
+struct Twice {
+    fc: Linear,
+}
+
+impl Module for Twice {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        self.fc.forward(&self.fc.forward(input)?)?.relu()
+    }
+    fn children(&self) -> nn::Children<'_> {
+        nn::children![self; fc]
+    }
+}
+
+#[test]
+fn a_repeated_layer_gives_its_last_output_and_gradients_reach_it() -> Result<()> {
+    let device = Device::reference();
+    let net = Twice { fc: Linear::new(&Scope::new(&device).at("fc"), 3, 3)? };
+    let input = Tensor::randn(&device, &[2, 3])?;
+    let output = &net.intermediates(&input, &["fc"])?[0];
+    assert_eq!(output.relu()?.to_f64()?, net.forward(&input)?.to_f64()?);
+    output.square()?.sum_all()?.backward()?;
+    assert!(net.fc.weight.grad().is_some());
+    Ok(())
+}
+
+/// One network of each family, as far as the families differ in how they run their layers.
+const FAMILIES: &[&str] = &[
+    "alexnet",
+    "all_convolutional",
+    "cbam_resnet18",
+    "cifar_cnn",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "lenet5",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "network_in_network",
+    "preact_resnet20",
+    "regnet_y_400mf",
+    "resnet20",
+    "resnet50",
+    "se_resnet18",
+    "shufflenet_v2_x0_5",
+    "simple_cnn",
+    "squeezenet1_1",
+    "swin_t",
+    "unet",
+    "vgg11_bn",
+    "vit_b_32",
+];
+
+#[test]
+fn every_layer_with_parameters_can_be_asked_for() -> Result<()> {
+    let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
+    let options = ModelOptions::default().classes(3);
+    for &name in FAMILIES {
+        let side = match name {
+            "lenet5" => 28,
+            "cifar_cnn" | "resnet20" | "preact_resnet20" => 32,
+            _ => 224,
+        };
+        let channels = if name == "lenet5" { 1 } else { 3 };
+        let model = models::by_name(name, &Scope::new(&device), &options.clone().size(side).channels(channels))?;
+        let mut ran = HashSet::new();
+        let images = Tensor::zeros(&device, &[2, channels, side, side])?;
+        let mut note = |layer: &Layer<'_>, _: &Tensor, _: &Tensor| {
+            ran.insert(layer.name.to_string());
+            Ok(None)
+        };
+        no_grad(|| model.forward_with(&images, &mut note))?;
+        let modules = model.named_modules();
+        let with_parameters = modules.iter().filter(|(_, module)| !module.own_parameters().is_empty());
+        let missed: Vec<&str> = with_parameters.map(|(name, _)| &**name).filter(|name| !ran.contains(*name)).collect();
+        assert!(missed.is_empty(), "{name}: {missed:?}");
+    }
+    Ok(())
+}
