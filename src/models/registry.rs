@@ -1,6 +1,8 @@
 //! Networks by name.
 
-use super::segmentation::{UNet, UNetOptions, UNetUpsampling};
+use super::segmentation::{
+    DeepLabV3, DeepLabV3Options, Fcn, FcnOptions, Lraspp, LrasppOptions, UNet, UNetOptions, UNetUpsampling,
+};
 use super::video::{VideoResNet, VideoResNetOptions};
 use super::*;
 use crate::error::{Error, Result};
@@ -134,6 +136,19 @@ macro_rules! residual {
     };
 }
 
+/// Segmenters with an auxiliary classifier.
+macro_rules! with_auxiliary {
+    ($network:ident, $options:ident, $($name:ident)*) => {
+        [$((stringify!($name), (|name, scope, options| {
+            options.check(name, &["aux_loss", "dropout", "dropout_aux"])?;
+            let mut network = $options::$name().classes(options.classes).channels(options.channels);
+            network.aux_loss = options.number("aux_loss", 0.0) != 0.0;
+            set!(network, options, [dropout dropout_aux]);
+            Ok(Box::new($network::new(scope, &network)?))
+        }) as Build)),*]
+    };
+}
+
 /// The networks that are known by name.
 const NETWORKS: &[&[(&str, Build)]] = &[
     &OWN,
@@ -173,6 +188,11 @@ const NETWORKS: &[&[(&str, Build)]] = &[
     &family!(SwinTransformer, SwinTransformerOptions, [dropout attention_dropout stochastic_depth], swin_t swin_s swin_b),
     &sized_family!(MaxVit, MaxVitOptions, [dropout attention_dropout stochastic_depth], maxvit_t),
     &family!(VideoResNet, VideoResNetOptions, [], r3d_18 mc3_18 r2plus1d_18),
+    &with_auxiliary!(Fcn, FcnOptions, fcn_resnet50 fcn_resnet101),
+    &with_auxiliary!(
+        DeepLabV3, DeepLabV3Options, deeplabv3_resnet50 deeplabv3_resnet101 deeplabv3_mobilenet_v3_large
+    ),
+    &family!(Lraspp, LrasppOptions, [], lraspp_mobilenet_v3_large),
     &family!(NetworkInNetwork, AllConvolutionalOptions, [dropout], network_in_network),
     &family!(AllConvolutional, AllConvolutionalOptions, [dropout], all_convolutional),
 ];
@@ -230,9 +250,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// | `all_convolutional`, `network_in_network` | [`AllConvolutional`], [`NetworkInNetwork`] | `dropout` |
 /// | `cifar_cnn`, `lenet5` | [`CifarCnn`], [`LeNet5`] | |
 /// | `convnext_tiny`, `_small`, `_base`, `_large` | [`ConvNeXt`] | `stochastic_depth` |
+/// | `deeplabv3_resnet50`, `deeplabv3_resnet101`, `deeplabv3_mobilenet_v3_large` | [`DeepLabV3`] | `aux_loss`: 1 or 0; `dropout`, `dropout_aux` |
 /// | `densenet121`, `161`, `169`, `201` | [`DenseNet`] | `drop_rate` |
 /// | `efficientnet_b0` to `_b7`, `efficientnet_v2_s`, `_m`, `_l` | [`EfficientNet`] | `dropout`, `stochastic_depth` |
+/// | `fcn_resnet50`, `fcn_resnet101` | [`Fcn`] | `aux_loss`: 1 or 0; `dropout`, `dropout_aux` |
 /// | `googlenet`, `inception_v3` | [`GoogLeNet`], [`InceptionV3`] | `dropout`; `dropout_aux` of the former |
+/// | `lraspp_mobilenet_v3_large` | [`Lraspp`] | |
 /// | `maxvit_t` | [`MaxVit`], for square images | `dropout`, `attention_dropout`, `stochastic_depth` |
 /// | `mnasnet0_5`, `0_75`, `1_0`, `1_3` | [`MnasNet`] | `dropout` |
 /// | `mobilenet_v1` | [`MobileNetV1`] | `width` |

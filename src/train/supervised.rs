@@ -4,11 +4,12 @@ use super::run::{Phase, Scalars};
 use super::task::{Outcome, Task};
 use crate::data::Batch;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::metrics::{Metric, MetricCollection};
-use crate::nn::Module;
-use crate::ops::{CrossEntropyOptions, Reduction};
+use crate::nn::{Layer, Mode, Module};
+use crate::ops::{CrossEntropyOptions, InterpolateMode, InterpolateOptions, Reduction};
+use std::collections::BTreeMap;
 
 type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>;
 type Answer = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
@@ -38,6 +39,8 @@ pub struct Supervised {
     answer: Answer,
     /// True where metrics take answers, and not outputs.
     measures_answers: bool,
+    /// Layers whose outputs have a loss of their own, with its weight.
+    auxiliary: Vec<(String, f32)>,
     /// The labels as metrics take them.
     target: fn(&Tensor) -> Result<Tensor>,
     training: MetricCollection,
@@ -61,6 +64,16 @@ fn cross_entropy(outputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
     outputs.cross_entropy(labels, &CrossEntropyOptions::default())
 }
 
+/// A map `[N, C, h, w]` in the size of labels `[N, H, W]`; all else as it is.
+fn fitted(output: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let (map, size) = (output.shape(), labels.shape());
+    if map.len() != 4 || size.len() != 3 || map[2..] == size[1..] {
+        return Ok(output.clone());
+    }
+    let options = InterpolateOptions::default().size(size[1..].to_vec()).mode(InterpolateMode::Bilinear);
+    output.interpolate(&options)
+}
+
 impl Supervised {
     fn new(
         loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static,
@@ -69,7 +82,8 @@ impl Supervised {
     ) -> Supervised {
         let metrics = || MetricCollection::new("");
         let (loss, answer): (Loss, Answer) = (Box::new(loss), Box::new(answer));
-        Supervised { loss, answer, measures_answers: false, target, training: metrics(), validation: metrics() }
+        let (auxiliary, training, validation) = (Vec::new(), metrics(), metrics());
+        Supervised { loss, answer, measures_answers: false, auxiliary, target, training, validation }
     }
 
     /// One class for each image.
@@ -113,6 +127,44 @@ impl Supervised {
         Supervised { loss: Box::new(loss), ..self }
     }
 
+    /// Adds to the loss of training that of an auxiliary classifier, a layer within the model, times `weight`. torchvision trains
+    /// [segmenters](crate::models::segmentation) with 0.4. Maps of another size than the labels are resized to them, by straight
+    /// lines between pixels. A step is refused where the model, in training, does not run the layer.
+    ///
+    /// ```
+    /// use wgrad::models::segmentation::{Fcn, FcnOptions};
+    /// use wgrad::train::Supervised;
+    /// let options = FcnOptions::fcn_resnet50().classes(4).aux_loss(true);
+    /// let task = Supervised::segmentation().auxiliary("aux_classifier", 0.4);
+    /// ```
+    #[must_use = "it returns the task with the auxiliary loss"]
+    pub fn auxiliary(mut self, layer: impl Into<String>, weight: f32) -> Supervised {
+        self.auxiliary.push((layer.into(), weight));
+        self
+    }
+
+    /// The outputs for images and, in training, those of the auxiliary classifiers with the weights of their losses.
+    fn outputs(&self, model: &dyn Module, images: &Tensor) -> Result<(Tensor, Vec<(Tensor, f32)>)> {
+        let is_training = || model.named_modules().iter().any(|(_, layer)| layer.mode().is_some_and(Mode::is_training));
+        if self.auxiliary.is_empty() || !is_training() {
+            return Ok((model.forward(images)?, Vec::new()));
+        }
+        let mut found = BTreeMap::new();
+        let mut keep = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
+            if self.auxiliary.iter().any(|(name, _)| name == layer.name) {
+                found.insert(layer.name.to_string(), output.clone());
+            }
+            Ok(None)
+        };
+        let outputs = model.forward_with(images, &mut keep)?;
+        let of = |(name, weight): &(String, f32)| {
+            let missing = || Error::invalid("auxiliary", format!("the model runs no layer {name:?} in training"));
+            Ok((found.get(name).cloned().ok_or_else(missing)?, *weight))
+        };
+        let auxiliary = self.auxiliary.iter().map(of).collect::<Result<_>>()?;
+        Ok((outputs, auxiliary))
+    }
+
     /// Adds a metric of evaluations.
     ///
     /// ```
@@ -147,8 +199,12 @@ impl Task for Supervised {
     type Batch = Batch;
 
     fn forward(&self, model: &dyn Module, batch: &Batch) -> Result<Outcome> {
-        let outputs = model.forward(&batch.images)?;
-        let loss = (self.loss)(&outputs, &batch.labels)?;
+        let (outputs, auxiliary) = self.outputs(model, &batch.images)?;
+        let mut loss = (self.loss)(&outputs, &batch.labels)?;
+        for (output, weight) in auxiliary {
+            let output = fitted(&output, &batch.labels)?;
+            loss = loss.add(&(self.loss)(&output, &batch.labels)?.mul_scalar(weight)?)?;
+        }
         Ok(Outcome { loss, outputs, items: batch.images.shape()[0] })
     }
 

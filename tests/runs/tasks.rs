@@ -3,10 +3,10 @@
 use crate::setting::images;
 use wgrad::data::Batch;
 use wgrad::metrics::{Average, MeanAveragePrecision, MeanAveragePrecisionOptions, Score, StatScores, Task as Kind};
-use wgrad::nn::{Children, Linear, Module, Scope};
+use wgrad::nn::{Children, Conv2d, Dropout, Linear, Mode, Module, Scope, Upsample};
 use wgrad::optim::{Adam, AdamOptions};
-use wgrad::train::{Evaluation, ImageLoader, Loader, Supervised, Trainer, TrainerOptions};
-use wgrad::{DType, Device, Reduction, Result, Tensor};
+use wgrad::train::{Evaluation, ImageLoader, Loader, Supervised, Task, Trainer, TrainerOptions};
+use wgrad::{Conv2dOptions, DType, Device, InterpolateMode, InterpolateOptions, Reduction, Result, Tensor};
 
 /// Numbers for each image, in a shape.
 struct Net {
@@ -151,4 +151,66 @@ fn boxes_are_learned() {
     assert_eq!((answers.len(), overlaps), (24 * 6, 1.0));
     // Boxes that are off by a quarter of their width share 6 columns of 10.
     assert_eq!(evaluation.scalar("map_50"), Some(1.0), "{:?}", evaluation.scalars);
+}
+
+/// A segmenter of two channels whose auxiliary classifier, at half the size, runs in training.
+struct Segmenter {
+    main: Conv2d,
+    aux: Conv2d,
+    dropout: Dropout,
+}
+
+impl Module for Segmenter {
+    fn call(&self, input: &Tensor) -> Result<Tensor> {
+        if self.dropout.mode().is_some_and(Mode::is_training) {
+            self.aux.forward(&input.avg_pool2d(2, &Default::default())?)?;
+        }
+        self.dropout.forward(&self.main.forward(input)?)
+    }
+    fn children(&self) -> Children<'_> {
+        wgrad::nn::children![self; main, aux, dropout]
+    }
+}
+
+#[test]
+fn auxiliary_classifiers_count_in_training() -> Result<()> {
+    let device = Device::reference();
+    let (scope, plain) = (Scope::new(&device), Conv2dOptions::default());
+    let net = Segmenter {
+        main: Conv2d::new(&scope.at("main"), 2, 3, 1, &plain)?,
+        aux: Conv2d::new(&scope.at("aux"), 2, 3, 1, &plain)?,
+        dropout: Dropout::new(0.0),
+    };
+    let images = Tensor::randn(&device, &[2, 2, 4, 6])?;
+    let labels: Vec<i32> = (0..48).map(|at| at % 3).collect();
+    let batch = Batch { images: images.clone(), labels: Tensor::from_slice(&device, &labels, &[2, 4, 6])? };
+    // The cross entropy of logits [2, 3, 4, 6], from its definition.
+    let loss = |logits: Vec<f64>| {
+        let of = |n: usize, class: usize, place: usize| logits[(3 * n + class) * 24 + place];
+        let each = (0..48).map(|at| {
+            let (n, place) = (at / 24, at % 24);
+            (0..3).map(|class| of(n, class, place).exp()).sum::<f64>().ln() - of(n, labels[at] as usize, place)
+        });
+        each.sum::<f64>() / 48.0
+    };
+    let small = net.aux.forward(&images.avg_pool2d(2, &Default::default())?)?;
+    let main = loss(net.main.forward(&images)?.to_f64()?);
+    let aux = loss(
+        Upsample::new(InterpolateOptions::default().size([4, 6]).mode(InterpolateMode::Bilinear))
+            .forward(&small)?
+            .to_f64()?,
+    );
+
+    let task = Supervised::segmentation().auxiliary("aux", 0.4);
+    let outcome = task.forward(&net, &batch)?;
+    close(outcome.loss.to_f64()?[0], main + 0.4 * aux);
+    assert_eq!(outcome.outputs.shape()[..], [2, 3, 4, 6]);
+    outcome.loss.backward()?;
+    assert!(net.aux.weight.grad().is_some());
+    net.eval();
+    close(task.forward(&net, &batch)?.loss.to_f64()?[0], main);
+    net.train(true);
+    let missing = Supervised::segmentation().auxiliary("head", 0.4).forward(&net, &batch).unwrap_err();
+    assert!(missing.to_string().contains("no layer \"head\" in training"), "{missing}");
+    Ok(())
 }

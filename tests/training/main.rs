@@ -33,6 +33,7 @@ mod recognition;
 mod resume;
 mod schedules;
 mod siamese;
+mod segmentation;
 mod summary;
 mod video;
 mod weights;

@@ -2,10 +2,23 @@
 //!
 //! | network | |
 //! |---|---|
-//! | [`UNet`] | the way down to small sizes and up again, with what was lost on the way |
+//! | [`Fcn`] | a classifier's last map through two convolutions |
+//! | [`DeepLabV3`] | the same through windows of several dilations |
+//! | [`Lraspp`] | two maps of a small classifier, quick |
+//! | [`UNet`] | down to small maps and up again, with each size's map on the way down joined to that on the way up |
 
+mod backbone;
+mod deeplabv3;
+mod fcn;
+mod headed;
+mod lraspp;
 mod unet;
 
+pub use backbone::SegmentationBackbone;
+pub use deeplabv3::{DeepLabV3, DeepLabV3Options};
+pub use fcn::{Fcn, FcnOptions};
+pub use headed::SegmentationOutputs;
+pub use lraspp::{Lraspp, LrasppOptions};
 pub use unet::{UNet, UNetOptions, UNetUpsampling};
 
 use crate::error::Result;
