@@ -118,9 +118,9 @@ pub trait Module: AsModule + Send + Sync {
     /// # use wgrad::{Device, Tensor, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
     /// # let device = Device::reference();
     /// let net = ResNet::new(&Scope::new(&device), &ResNetOptions::resnet18().classes(10))?;
-    /// let [wide, deep] = &net.intermediates(&Tensor::zeros(&device, &[1, 3, 32, 32])?, &["layer2", "layer4.1.conv2"])?[..]
-    /// # else { unreachable!() };
-    /// assert_eq!((&wide.shape()[..], &deep.shape()[..]), (&[1, 128, 4, 4][..], &[1, 512, 1, 1][..]));
+    /// let maps = net.intermediates(&Tensor::zeros(&device, &[2, 3, 32, 32])?, &["layer2", "layer4.1.conv2"])?;
+    /// assert_eq!(maps[0].shape()[..], [2, 128, 4, 4]);
+    /// assert_eq!(maps[1].shape()[..], [2, 512, 1, 1]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
@@ -195,7 +195,8 @@ pub trait Module: AsModule + Send + Sync {
 
     /// Freezes the parameters whose names match a pattern, in which `*` stands for any characters, dots among them, and
     /// `?` for one; see [`Parameter::set_requires_grad`]. At any time: an optimizer leaves them where they are from its
-    /// next step on. The running statistics of a frozen norm still move in training, as in PyTorch.
+    /// next step on. The running statistics of a frozen norm still move in training, as in PyTorch;
+    /// [`Finetuning`](crate::train::Finetuning) keeps them.
     ///
     /// ```
     /// # use wgrad::{Device, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};

@@ -171,6 +171,9 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     fn on_epoch_start(&mut self, run: &mut Run) -> Result<()> {
         (**self).on_epoch_start(run)
     }
+    fn on_gradients(&mut self, run: &mut Run) -> Result<()> {
+        (**self).on_gradients(run)
+    }
     fn on_step_end(&mut self, run: &mut Run) -> Result<()> {
         (**self).on_step_end(run)
     }

@@ -25,7 +25,8 @@ pub use batch_norm::update_batch_norm;
 pub use batch_size::BatchSizeFinder;
 pub use callback::{Callback, Callbacks};
 pub use callbacks::{
-    BestWeights, ByMetric, Checkpoints, Config, EarlyStopping, Estimate, Monitor, Scheduled, StopFlag, TimeLimit,
+    BestWeights, ByMetric, Checkpoints, Config, EarlyStopping, Estimate, Finetuning, Monitor, Scheduled, StopFlag,
+    TimeLimit,
 };
 pub use checkpoint::{Position, load, save};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};

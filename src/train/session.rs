@@ -88,11 +88,11 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
     }
 
     fn epochs(&mut self) -> Result<()> {
+        self.model.train(true);
         self.tell(self.now(&[]), |callback, run| callback.on_fit_start(run))?;
         if self.trainer.progress.counts.step == 0 {
             self.check_sanity()?;
         }
-        self.model.train(true);
         self.task.reset(Phase::Train)?;
         while !self.is_to_stop()? && self.trainer.progress.epoch < self.trainer.options.epochs {
             self.epoch()?;

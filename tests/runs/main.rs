@@ -7,6 +7,7 @@ mod colours;
 #[cfg(feature = "cli")]
 mod command;
 mod finders;
+mod finetuning;
 mod finite;
 mod folder;
 mod geometric;

@@ -99,6 +99,19 @@ fn weights_of_other_classes_are_a_beginning() {
     let after = second.join("best.safetensors");
     assert_eq!(values(&weights, "conv1.weight"), values(&after, "conv1.weight"));
     assert_eq!(values(&after, "fc3.bias").len(), 3);
+
+    // Thawed in the last epoch, at a tenth of the head's rate.
+    let third = runs.path().join("3");
+    let given = ["--weights", text(&first), "--freeze", "backbone", "--unfreeze-at", "1", "--epochs", "2"];
+    answer(train(folder.path(), &third).args(given));
+    assert_ne!(values(&weights, "conv1.weight"), values(&third.join("last.safetensors"), "conv1.weight"));
+    let rows = fs::read_to_string(third.join("metrics.csv")).unwrap();
+    let column = |name: &str| rows.lines().next().unwrap().split(',').position(|column| column == name).unwrap();
+    let cells: Vec<f64> = rows.lines().nth(1).unwrap().split(',').map(|cell| cell.parse().unwrap_or(0.0)).collect();
+    let (slow, fast) = (cells[column("lr")], cells[column("lr/3")]);
+    assert!((slow - 0.1 * fast).abs() <= 1e-9 * fast && fast > 0.0, "{slow} {fast}");
+    let (code, _, stderr) = run(train(folder.path(), &runs.path().join("4")).args(["--unfreeze-at", "1"]));
+    assert!(code == Some(2) && stderr.contains("--unfreeze-at needs --freeze"), "{stderr}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::str::FromStr;
 Examples:
   wgrad train flowers
   wgrad train flowers --model mobilenet_v1 --epochs 30 --augment trivial --flip
-  wgrad train flowers --weights resnet18.safetensors --freeze backbone
+  wgrad train flowers --weights resnet18.safetensors --freeze backbone --unfreeze-at 5
   wgrad train cifar10 --data-dir cifar-10-batches-bin --amp
   wgrad train flowers --out runs/1 --resume")]
 pub struct Arguments {
@@ -24,9 +24,16 @@ pub struct Arguments {
     /// Start from the weights in this file, which may have other classes
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Freeze the parameters whose names match, such as 'layer?.*'; `backbone` is all but the last layer
+    /// Freeze the parameters whose names match, such as 'layer?.*'; `backbone` is all but the last layer. Frozen norms keep
+    /// their statistics
     #[arg(long, value_name = "PATTERN")]
     pub freeze: Vec<String>,
+    /// Train what --freeze froze from this epoch on, after as many of the rest alone
+    #[arg(long, value_name = "EPOCH")]
+    pub unfreeze_at: Option<u64>,
+    /// Learning rate of all but the last layer, as a share of the others' [default: 1, with --unfreeze-at 0.1]
+    #[arg(long, value_name = "X")]
+    pub backbone_lr: Option<f64>,
     /// Passes over the training pictures [default: 10]
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,

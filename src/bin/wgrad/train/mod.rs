@@ -76,6 +76,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let schedule = optimizer::schedule(&settings, &mut *optimizer, steps)?;
     let mut trainer = Trainer::new(&device, options)?
         .callback(Scheduled::by_step(schedule))
+        .callback(settings.finetuning())
         .callback(config)
         .callback(&mut best)
         .callback(Checkpoints::default())

@@ -3,13 +3,14 @@
 use super::arguments::{OptimizerKind, Schedule};
 use super::settings::Settings;
 use std::f64::consts::PI;
-use wgrad::Result;
 use wgrad::nn::Module;
 use wgrad::optim::lr_scheduler::{LambdaLr, LrScheduler};
 use wgrad::optim::{
     Adam, AdamOptions, AdamW, AdamWOptions, Averaged, Averaging, Lion, LionOptions, Optimizer, ParamGroup, Sgd,
     SgdOptions, no_decay_on_norms_and_biases as split,
 };
+use wgrad::train::Finetuning;
+use wgrad::{Parameter, Result};
 
 /// The warm-up takes one step in `WARM_UP`, and at most `LONGEST_WARM_UP` steps.
 const WARM_UP: u64 = 20;
@@ -20,25 +21,52 @@ pub fn build(settings: &Settings, model: &dyn Module, lr: f64) -> Result<Box<dyn
     let decay = settings.weight_decay;
     let optimizer: Box<dyn Optimizer> = match settings.optimizer {
         OptimizerKind::AdamW => {
-            let options = AdamWOptions::default().lr(lr).weight_decay(decay);
-            Box::new(AdamW::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+            let options = |lr| AdamWOptions::default().lr(lr).weight_decay(decay);
+            Box::new(AdamW::with_groups(split(groups(settings, model, lr, options)?)?)?)
         }
         OptimizerKind::Adam => {
-            let options = AdamOptions::default().lr(lr).weight_decay(decay);
-            Box::new(Adam::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+            let options = |lr| AdamOptions::default().lr(lr).weight_decay(decay);
+            Box::new(Adam::with_groups(split(groups(settings, model, lr, options)?)?)?)
         }
         OptimizerKind::Sgd => {
-            let options = SgdOptions::default().lr(lr).momentum(0.9).weight_decay(decay);
-            Box::new(Sgd::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+            let options = |lr| SgdOptions::default().lr(lr).momentum(0.9).weight_decay(decay);
+            Box::new(Sgd::with_groups(split(groups(settings, model, lr, options)?)?)?)
         }
         OptimizerKind::Lion => {
-            let options = LionOptions::default().lr(lr).weight_decay(decay);
-            Box::new(Lion::with_groups(split(vec![ParamGroup::new(model, options)])?)?)
+            let options = |lr| LionOptions::default().lr(lr).weight_decay(decay);
+            Box::new(Lion::with_groups(split(groups(settings, model, lr, options)?)?)?)
         }
     };
     Ok(match settings.ema {
         Some(decay) => Box::new(Averaged::new(optimizer, Averaging::Ema { decay })?),
         None => optimizer,
+    })
+}
+
+/// One group for all, or one for the backbone and, last, one for the head.
+fn groups<O>(
+    settings: &Settings,
+    model: &dyn Module,
+    lr: f64,
+    options: impl Fn(f64) -> O,
+) -> Result<Vec<ParamGroup<O>>> {
+    let share = settings.backbone_share();
+    if share == 1.0 {
+        return Ok(vec![ParamGroup::new(model, options(lr))]);
+    }
+    let backbone = ParamGroup::new(Finetuning::part(model, "backbone")?, options(share * lr));
+    let is_in_backbone = |name: &str| backbone.parameters.iter().any(|parameter| parameter.name() == name);
+    let head: Vec<Parameter> = model.parameters().into_iter().filter(|p| !is_in_backbone(p.name())).collect();
+    Ok(vec![backbone, ParamGroup::new(head, options(lr))])
+}
+
+/// Sets the rate of the head, the last group, and those of the others in proportion.
+pub fn set_lr(optimizer: &mut dyn Optimizer, lr: f64) -> Result<()> {
+    let Some(last) = optimizer.groups().checked_sub(1) else { return Ok(()) };
+    let factor = lr / optimizer.lr(last)?;
+    (0..=last).try_for_each(|group| {
+        let lr = optimizer.lr(group)? * factor;
+        optimizer.set_lr(group, lr)
     })
 }
 

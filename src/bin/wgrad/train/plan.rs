@@ -75,7 +75,9 @@ impl Plan {
         if let Some(path) = settings.weights.as_ref().filter(|_| resumed.is_none()) {
             load(&*model, path, context)?;
         }
-        settings.freeze.iter().try_for_each(|pattern| freeze(&*model, pattern))?;
+        let stages = settings.finetuning();
+        // A step takes the most memory once everything is trained.
+        stages.apply(&*model, settings.unfreeze_at.unwrap_or(0))?;
         let task = task(&settings, &pictures, &device)?;
         let first = if let Auto::Value(lr) = settings.lr { lr } else { 1e-3 };
         let mut optimizer = optimizer::build(&settings, &*model, first)?;
@@ -84,6 +86,7 @@ impl Plan {
             Auto::Auto => batch_size(&device, &*model, &mut *optimizer, &pictures)?,
         };
         settings.batch_size = Auto::Value(batch_size);
+        stages.apply(&*model, 0)?;
         let mut plan = Plan { device, settings, pictures, batch_size, model, optimizer, task, workers };
         if plan.settings.lr == Auto::Auto {
             plan.find_lr(context)?;
@@ -150,7 +153,7 @@ impl Plan {
         let lr = curve.valley().or(curve.steepest()).ok_or_else(|| {
             Failure::new("the range test found no learning rate: the loss did not fall").hint("--lr sets one")
         })?;
-        (0..optimizer.groups()).try_for_each(|group| optimizer.set_lr(group, lr))?;
+        optimizer::set_lr(optimizer, lr)?;
         context.note(format!("learning rate {lr:.2e}, by a range test"));
         self.settings.lr = Auto::Value(lr);
         Ok(())
@@ -190,18 +193,6 @@ fn load(model: &dyn Module, path: &Path, context: &Context) -> Outcome {
         context.note(format!("  {}", report.keys));
     }
     Ok(())
-}
-
-/// Freezes the parameters of a pattern, or all but the layer with the last parameter.
-fn freeze(model: &dyn Module, pattern: &str) -> Result<()> {
-    if pattern != "backbone" {
-        return model.freeze(pattern);
-    }
-    let parameters = model.parameters();
-    let Some(last) = parameters.iter().rfind(|parameter| !parameter.is_buffer()) else { return Ok(()) };
-    let layer = last.name().rsplit_once('.').map_or("", |(layer, _)| layer);
-    model.set_requires_grad(false);
-    model.unfreeze(&format!("{layer}.*"))
 }
 
 /// Cross entropy, with weights of the classes where they are unequal.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wgrad::train::Finetuning;
 use wgrad::weights::Metadata;
 
 /// Key of the settings in `config.json`.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub model: String,
     pub weights: Option<PathBuf>,
     pub freeze: Vec<String>,
+    pub unfreeze_at: Option<u64>,
+    pub backbone_lr: Option<f64>,
     pub epochs: u64,
     /// `None` until the pictures are known.
     pub size: Option<usize>,
@@ -58,6 +61,8 @@ impl Settings {
             model: "resnet18".to_string(),
             weights: arguments.weights.clone(),
             freeze: Vec::new(),
+            unfreeze_at: None,
+            backbone_lr: None,
             epochs: 10,
             size: None,
             batch_size: Auto::Auto,
@@ -106,6 +111,18 @@ impl Settings {
         Channels::of(about.options.channels)
     }
 
+    /// The parts of the network that are frozen, and until when.
+    pub fn finetuning(&self) -> Finetuning {
+        let frozen = Finetuning::new(&self.freeze);
+        let Some(epoch) = self.unfreeze_at else { return frozen };
+        self.freeze.iter().fold(frozen, |stages, part| stages.unfreeze_at(epoch, part))
+    }
+
+    /// The learning rate of all but the last layer, as a share of that layer's.
+    pub fn backbone_share(&self) -> f64 {
+        self.backbone_lr.unwrap_or(if self.unfreeze_at.is_some() { 0.1 } else { 1.0 })
+    }
+
     /// Names and values of the settings that are set.
     pub fn listed(&self) -> Outcome<Vec<(String, String)>> {
         let settings: Map<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
@@ -119,6 +136,8 @@ impl Settings {
             channels: given.source.channels.or(self.channels),
             model: given.model.clone().unwrap_or(self.model),
             freeze: if given.freeze.is_empty() { self.freeze } else { given.freeze.clone() },
+            unfreeze_at: given.unfreeze_at.or(self.unfreeze_at),
+            backbone_lr: given.backbone_lr.or(self.backbone_lr),
             epochs: given.epochs.unwrap_or(self.epochs),
             size: given.size.or(self.size),
             batch_size: given.batch_size.unwrap_or(self.batch_size),
@@ -148,6 +167,8 @@ impl Settings {
         let share = |value: f64| (0.0..1.0).contains(&value);
         let rules = [
             (self.epochs > 0, "--epochs must be at least 1"),
+            (self.unfreeze_at.is_none() || !self.freeze.is_empty(), "--unfreeze-at needs --freeze"),
+            (self.backbone_lr.is_none_or(|share| share > 0.0 && share.is_finite()), "--backbone-lr must be above 0"),
             (self.size != Some(0), "--size must be at least 1"),
             (self.batch_size != Auto::Value(0), "--batch-size must be at least 1"),
             (share(self.label_smoothing), "--label-smoothing must be at least 0 and below 1"),
