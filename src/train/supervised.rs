@@ -40,7 +40,7 @@ pub struct Supervised {
     /// True where metrics take answers, and not outputs.
     measures_answers: bool,
     /// Layers whose outputs have a loss of their own, with its weight.
-    auxiliary: Vec<(String, f32)>,
+    auxiliary: Vec<(String, f64)>,
     /// The labels as metrics take them.
     target: fn(&Tensor) -> Result<Tensor>,
     training: MetricCollection,
@@ -138,13 +138,13 @@ impl Supervised {
     /// let task = Supervised::segmentation().auxiliary("aux_classifier", 0.4);
     /// ```
     #[must_use = "it returns the task with the auxiliary loss"]
-    pub fn auxiliary(mut self, layer: impl Into<String>, weight: f32) -> Supervised {
+    pub fn auxiliary(mut self, layer: impl Into<String>, weight: f64) -> Supervised {
         self.auxiliary.push((layer.into(), weight));
         self
     }
 
     /// The outputs for images and, in training, those of the auxiliary classifiers with the weights of their losses.
-    fn outputs(&self, model: &dyn Module, images: &Tensor) -> Result<(Tensor, Vec<(Tensor, f32)>)> {
+    fn outputs(&self, model: &dyn Module, images: &Tensor) -> Result<(Tensor, Vec<(Tensor, f64)>)> {
         let is_training = || model.named_modules().iter().any(|(_, layer)| layer.mode().is_some_and(Mode::is_training));
         if self.auxiliary.is_empty() || !is_training() {
             return Ok((model.forward(images)?, Vec::new()));
@@ -157,7 +157,7 @@ impl Supervised {
             Ok(None)
         };
         let outputs = model.forward_with(images, &mut keep)?;
-        let of = |(name, weight): &(String, f32)| {
+        let of = |(name, weight): &(String, f64)| {
             let missing = || Error::invalid("auxiliary", format!("the model runs no layer {name:?} in training"));
             Ok((found.get(name).cloned().ok_or_else(missing)?, *weight))
         };

@@ -97,12 +97,13 @@ def lraspp():
     return segmentation.LRASPP(backbone, 16, 240, CLASSES, inter_channels=16)
 
 
+# Sizes are such that maps are resized by powers of two.
 CASES = {
-    "fcn": (fcn, 26),
-    "deeplabv3": (lambda: segmentation.deeplabv3._deeplabv3_mobilenetv3(narrow_mobilenet(), CLASSES, True), 38),
-    "lraspp": (lraspp, 38),
+    "fcn": (fcn, 24),
+    "deeplabv3": (lambda: segmentation.deeplabv3._deeplabv3_mobilenetv3(narrow_mobilenet(), CLASSES, True), 32),
+    "lraspp": (lraspp, 32),
     "unet": (lambda: UNet(2, 4, False, False), 20),
-    "unet_resized": (lambda: UNet(2, 4, True, True), 21),
+    "unet_resized": (lambda: UNet(2, 4, True, True), 20),
 }
 
 

@@ -15,7 +15,10 @@ const UNFREEZE_AT: u64 = 2;
 /// Steps of an epoch.
 const STEPS: u64 = 3;
 
-fn values(model: &dyn Module) -> Vec<(String, Vec<f64>)> {
+/// Values by name.
+type Values = Vec<(String, Vec<f64>)>;
+
+fn values(model: &dyn Module) -> Values {
     let of = |(name, parameter): (String, wgrad::Parameter)| (name, parameter.value().to_f64().unwrap());
     model.named_parameters().into_iter().map(of).collect()
 }
@@ -26,7 +29,7 @@ fn moved(before: &[(String, Vec<f64>)], after: &[(String, Vec<f64>)]) -> Vec<Str
 }
 
 /// Trains a network whose head alone is trained until the last epoch: the values after each epoch, and the bits of the end.
-fn run(path: &Path, stop_at: Option<u64>, is_resumed: bool) -> Result<(Vec<Vec<(String, Vec<f64>)>>, Vec<u64>)> {
+fn run(path: &Path, stop_at: Option<u64>, is_resumed: bool) -> Result<(Vec<Values>, Vec<u64>)> {
     let device = Device::reference();
     device.manual_seed(if is_resumed { 99 } else { 3 });
     let model = Net::new(&device);

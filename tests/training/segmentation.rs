@@ -122,15 +122,9 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl
 /// Networks that stand for the others.
 const SAMPLE: [&str; 3] = ["deeplabv3", "lraspp", "unet_resized"];
 
-/// The reference rounds the `eps` of norms and the ratio of sizes to float32; what that does grows as PyTorch's own roundings do.
-const TWO_ROUNDINGS: f64 = 1.2e-7;
-
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    compare(&golden(), &SAMPLE, |name, case, mode| {
-        let bound = |of_float32: f64| if name == "unet" { 1e-9 } else { TWO_ROUNDINGS.max(2e-3 * of_float32) };
-        difference(name, case, mode, &Device::reference(), bound)
-    });
+    compare(&golden(), &SAMPLE, |name, case, mode| difference(name, case, mode, &Device::reference(), |_| 1e-9));
 }
 
 /// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.

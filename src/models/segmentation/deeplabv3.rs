@@ -27,9 +27,9 @@ options! {
         /// Steps between the elements of the windows, side by side.
         atrous_rates: [usize; 3] = [12, 24, 36],
         /// Share of the joined channels dropped in training.
-        dropout: f32 = 0.5,
+        dropout: f64 = 0.5,
         /// Share of the auxiliary classifier's inner channels dropped in training.
-        dropout_aux: f32 = 0.1,
+        dropout_aux: f64 = 0.1,
     }
 }
 

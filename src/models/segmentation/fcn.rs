@@ -22,9 +22,9 @@ options! {
         /// Adds a classifier of the map in the middle, whose loss helps the layers below it.
         aux_loss: bool = false,
         /// Share of the classifier's inner channels dropped in training.
-        dropout: f32 = 0.1,
+        dropout: f64 = 0.1,
         /// The same of the auxiliary classifier.
-        dropout_aux: f32 = 0.1,
+        dropout_aux: f64 = 0.1,
     }
 }
 

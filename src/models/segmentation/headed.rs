@@ -88,7 +88,7 @@ pub(super) fn conv_norm_relu(
 }
 
 /// torchvision's `FCNHead`: a convolution of 3 x 3 to a quarter of the channels, dropout, and one of 1 x 1 to the classes.
-pub(super) fn fcn_head(scope: &Scope, inputs: usize, classes: usize, dropout: f32) -> Result<Sequential> {
+pub(super) fn fcn_head(scope: &Scope, inputs: usize, classes: usize, dropout: f64) -> Result<Sequential> {
     conv_norm_relu(Sequential::new(scope), inputs, inputs / 4, 3, 1)?
         .push(Dropout::new(dropout))
         .make(|s| Conv2d::new(s, inputs / 4, classes, 1, &Conv2dOptions::default()))
