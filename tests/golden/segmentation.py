@@ -3,7 +3,7 @@ compares.
 
     python tests/golden/segmentation.py
 
-Weights follow from names (`from_names.py`); results are those of `network_runs.py`. Of the logits every fifth pixel in both
+Weights follow from names (`from_names.py`); results are those of `network_runs.py`. Of the logits every sixth pixel in both
 directions is kept, and the loss is the cross entropy there. Nothing is dropped. The U-Net is written down here with the names that
 it has in the crate.
 """
@@ -21,7 +21,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from from_names import names
 from network_runs import runs
 
-BATCH, CLASSES, STEP = 2, 3, 5
+BATCH, CLASSES, STEP = 4, 3, 6
 VARIANTS = """fcn_resnet50 fcn_resnet101 deeplabv3_resnet50 deeplabv3_resnet101 deeplabv3_mobilenet_v3_large
     lraspp_mobilenet_v3_large""".split()
 

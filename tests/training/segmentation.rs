@@ -13,10 +13,10 @@ use wgrad::models::{self, MobileNetV3Options, ModelOptions, ResNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Result, Tensor};
 
-const BATCH: usize = 2;
+const BATCH: usize = 4;
 const CLASSES: usize = 3;
 /// Of the logits, every so many pixels are compared.
-const STEP: usize = 5;
+const STEP: usize = 6;
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/segmentation.json")).unwrap()
@@ -120,11 +120,17 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl
 }
 
 /// Networks that stand for the others.
-const SAMPLE: [&str; 3] = ["deeplabv3", "lraspp", "unet_resized"];
+const SAMPLE: [&str; 2] = ["lraspp", "unet_resized"];
+
+/// Networks with hardsigmoid, whose gradient PyTorch multiplies by a sixth that is rounded to float32.
+const ROUNDED: [&str; 2] = ["deeplabv3", "lraspp"];
 
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    compare(&golden(), &SAMPLE, |name, case, mode| difference(name, case, mode, &Device::reference(), |_| 1e-9));
+    compare(&golden(), &SAMPLE, |name, case, mode| {
+        let bound = if ROUNDED.contains(&name) { 6e-8 } else { 1e-9 };
+        difference(name, case, mode, &Device::reference(), |_| bound)
+    });
 }
 
 /// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.
