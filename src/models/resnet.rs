@@ -6,7 +6,7 @@ use super::layers::convolution;
 use super::{Backbone, initial};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::nn::blocks::{Activation, Cbam, NormLayer, SqueezeExcitation};
+use crate::nn::blocks::{Activation, Cbam, Norm, NormLayer, SqueezeExcitation};
 use crate::nn::{self, Conv2d, Linear, MaxPool2d, Module, Relu, Scope, Sequential};
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 use crate::options::options;
@@ -140,7 +140,7 @@ impl ResNetOptions {
 /// ReLU; where channels or size change, the input goes through a 1 x 1 convolution (`downsample`).
 pub struct ResNet {
     conv1: Conv2d,
-    bn1: Box<dyn Module>,
+    bn1: Box<dyn Norm>,
     maxpool: Option<MaxPool2d>,
     layer1: Sequential,
     layer2: Sequential,
@@ -249,11 +249,11 @@ struct Shape {
 /// The convolutions of a block's branch, and its shortcut.
 struct Block {
     conv1: Conv2d,
-    bn1: Box<dyn Module>,
+    bn1: Box<dyn Norm>,
     conv2: Conv2d,
-    bn2: Box<dyn Module>,
+    bn2: Box<dyn Norm>,
     conv3: Option<Conv2d>,
-    bn3: Option<Box<dyn Module>>,
+    bn3: Option<Box<dyn Norm>>,
     se: Option<SqueezeExcitation>,
     cbam: Option<Cbam>,
     downsample: Option<Sequential>,

@@ -115,6 +115,53 @@ impl<const D: usize> BatchNorm<D> {
         let BatchNormLayerOptions { eps, momentum, .. } = *options;
         Ok(BatchNorm { weight, bias, running, eps, momentum, mode: Mode::default() })
     }
+
+    /// The share by which the running statistics move to this batch's.
+    fn share_of_batch(&self, running: &RunningStatistics) -> Result<Tensor> {
+        match self.mode.share_of_next().or(self.momentum) {
+            Some(momentum) => Tensor::filled(running.mean.value().device(), &[], momentum),
+            None => (running.num_batches_tracked.value() + 1.0)?.to_dtype(DType::F32)?.reciprocal(),
+        }
+    }
+}
+
+impl BatchNorm2d {
+    /// The output for images `[N, C, H, W]` of which only those count in the statistics of training where `counts` (`[N]`, bool) is
+    /// true: a fixed number of regions, some of which are none. Where none counts, the running statistics stay.
+    ///
+    /// # Errors
+    /// As [`forward`](Module::forward); [`Error::Broadcast`] for another number of images.
+    pub fn forward_rows(&self, input: &Tensor, counts: &Tensor) -> Result<Tensor> {
+        if !self.mode.is_training() {
+            return self.forward(input);
+        }
+        let of_channels = |parameter: &Parameter| parameter.value().reshape(&[1, -1, 1, 1]);
+        let weight = counts.to_dtype(DType::F32)?.reshape(&[-1, 1, 1, 1])?;
+        let positions = input.shape()[2..].iter().product::<usize>() as f64;
+        let elements = (weight.sum_all()? * positions)?;
+        let count = elements.maximum_scalar(1.0)?;
+        let mean_of = |x: &Tensor| (x * &weight)?.sum_keepdim([0, 2, 3])? / &count;
+        let mean = mean_of(input)?;
+        let centred = (input - &mean)?;
+        let var = mean_of(&centred.square()?)?;
+        let mut output = (centred * (&var + self.eps)?.rsqrt()?)?;
+        if let Some(weight) = &self.weight {
+            output = (output * of_channels(weight)?)?;
+        }
+        if let Some(bias) = &self.bias {
+            output = (output + of_channels(bias)?)?;
+        }
+        if let Some(running) = &self.running {
+            let share = (self.share_of_batch(running)? * elements.gt_scalar(0.0)?.to_dtype(DType::F32)?)?;
+            let unbiased = (&var * (&count / (&count - 1.0)?.maximum_scalar(1.0)?))?;
+            for (held, new) in [(&running.mean, &mean), (&running.var, &unbiased)] {
+                let old = held.value().detach();
+                held.assign(&(&old + (new.detach().flatten(0, -1)? - &old)? * &share)?)?;
+            }
+            running.num_batches_tracked.count_up();
+        }
+        Ok(output)
+    }
 }
 
 impl<const D: usize> Module for BatchNorm<D> {
@@ -136,11 +183,7 @@ impl<const D: usize> Module for BatchNorm<D> {
         let normalized =
             |momentum: &Tensor| input.batch_norm_moving(mean, var, weight.as_ref(), bias.as_ref(), &options, momentum);
         let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
-        let momentum = match self.mode.share_of_next().or(self.momentum) {
-            Some(momentum) => Tensor::filled(input.device(), &[], momentum)?,
-            None => (tracked.num_batches_tracked.value() + 1.0)?.to_dtype(DType::F32)?.reciprocal()?,
-        };
-        let output = normalized(&momentum)?;
+        let output = normalized(&self.share_of_batch(tracked)?)?;
         tracked.num_batches_tracked.count_up();
         Ok(output)
     }

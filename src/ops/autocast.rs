@@ -213,7 +213,7 @@ mod tests {
         div_rounded div_trunc dropout dropout1d dropout2d dropout3d elu embedding eq erf expand eye \
         feature_alpha_dropout flip floor floor_divide fmod fold frac full gather gaussian_nll_loss ge gelu \
         generalized_box_iou global_avg_pool global_max_pool glu gt hardshrink hardsigmoid hardswish hardtanh \
-        image_noise index_add index_select instance_norm isfinite isinf isnan kthvalue le leaky_relu lerp linspace \
+        heatmaps_to_keypoints image_noise index_add index_select instance_norm isfinite isinf isnan kthvalue le leaky_relu lerp linspace \
         logical_and logical_not logical_or logical_xor logsigmoid lt masked_fill masked_select max max_pool1d \
         max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d maximum mean min minimum mish mul \
         multi_head_attention_forward multilabel_soft_margin_loss ne neg nms normal one_hot ones_like outer pad \

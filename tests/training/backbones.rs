@@ -159,8 +159,8 @@ fn a_sample_has_as_many_of_each_kind_as_torchvisions() {
         ] {
             let sampler = BalancedPositiveNegativeSampler { batch_size_per_image: size, positive_fraction: share };
             let all = places(&sampler.sample(&labels).unwrap());
-            assert_eq!(all.len(), 2 * size);
-            for (image, places) in all.chunks(size).enumerate() {
+            assert_eq!(all.len(), 2 * size.min(20));
+            for (image, places) in all.chunks(size.min(20)).enumerate() {
                 let mut drawn: Vec<i32> = places.iter().filter(|place| place.2).map(|place| place.0).collect();
                 let count = |is_positive: bool| places.iter().filter(|p| p.2 && p.1 == is_positive).count();
                 assert_eq!([count(true), count(false)], counts[image], "{size} {share}");

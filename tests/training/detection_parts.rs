@@ -151,7 +151,8 @@ fn transforms_are_torchvisions() -> Result<()> {
             assert_near(&mask, &golden["moved_masks"][image]);
         }
         let scores = Tensor::ones(&device, &[count, 2])?;
-        let found = Detections { boxes: targets.boxes, scores, labels, masks: None, keypoints: None };
+        let found =
+            Detections { boxes: targets.boxes, scores, labels, masks: None, keypoints: None, keypoints_scores: None };
         assert_near(&batch.detections(&found)?.boxes, &all("back"));
         assert_eq!(found.rows()?.shape()[..], [count, 2, 6]);
     }

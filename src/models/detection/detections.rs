@@ -21,6 +21,8 @@ pub struct Detections {
     pub masks: Option<Tensor>,
     /// Points of each object: `[N, D, K, 3]`, f32.
     pub keypoints: Option<Tensor>,
+    /// The heatmap's value at each of these points: `[N, D, K]`, f32.
+    pub keypoints_scores: Option<Tensor>,
 }
 
 impl Detections {
@@ -41,7 +43,14 @@ impl Detections {
             let shape = kept.shape();
             let none = Tensor::full(boxes.device(), shape, f32::NEG_INFINITY)?;
             let boxes = Tensor::zeros(boxes.device(), &[shape[0], shape[1], 4])?;
-            return Ok(Detections { boxes, scores: none, labels: kept, masks: None, keypoints: None });
+            return Ok(Detections {
+                boxes,
+                scores: none,
+                labels: kept,
+                masks: None,
+                keypoints: None,
+                keypoints_scores: None,
+            });
         }
         let (place, is_none) = (kept.maximum_scalar(0.0)?, kept.lt_scalar(0.0)?);
         Ok(Detections {
@@ -50,6 +59,7 @@ impl Detections {
             labels: labels.gather(1, &place)?.masked_fill(&is_none, -1.0)?,
             masks: None,
             keypoints: None,
+            keypoints_scores: None,
         })
     }
 

@@ -3,10 +3,17 @@
 
 mod anchors;
 mod backbone;
+mod box_head;
 mod coder;
 mod detections;
 mod feature_pyramid;
+mod keypoint_head;
+mod mask_head;
 mod matcher;
+mod multi_scale_roi_align;
+mod rcnn;
+mod roi_heads;
+mod rpn;
 mod sampler;
 mod targets;
 mod transform;
@@ -16,10 +23,17 @@ pub use backbone::{
     BackboneWithFpn, DetectionBackbone, MobileNetBackboneOptions, ResNetFpnOptions, mobilenet_backbone,
     resnet_fpn_backbone,
 };
+pub use box_head::BoxHeadOptions;
 pub use coder::{BoxCoder, BoxLinearCoder};
 pub use detections::{DetectionLosses, Detections};
 pub use feature_pyramid::{ExtraBlocks, FeaturePyramid, FeaturePyramidOptions};
+pub use keypoint_head::KeypointHeadOptions;
+pub use mask_head::{MaskHeadOptions, paste_masks_in_image};
 pub use matcher::{BELOW_LOW_THRESHOLD, BETWEEN_THRESHOLDS, Matcher, SsdMatcher};
+pub use multi_scale_roi_align::MultiScaleRoiAlign;
+pub use rcnn::{Rcnn, RcnnBackbone, RcnnOptions};
+pub use roi_heads::RoiHeadsOptions;
+pub use rpn::RpnOptions;
 pub use sampler::{BalancedPositiveNegativeSampler, Sample};
 pub use targets::DetectionTargets;
 pub use transform::{ImageList, ImageTransform, ImageTransformOptions};

@@ -30,7 +30,7 @@ pub struct BalancedPositiveNegativeSampler {
     pub positive_fraction: f64,
 }
 
-/// Candidates that were drawn, `S` places an image: first the positive ones, then the negative ones, then empty places.
+/// Candidates that were drawn, `S` places an image (as many as are drawn, or as there are candidates): first the positive ones, then the negative ones, then empty places.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Their numbers, `[N, S]` of i32; some candidate's where the place is empty.
@@ -70,7 +70,8 @@ impl BalancedPositiveNegativeSampler {
         let taken_positives = positives.minimum(&number(labels, (size as f64 * share).floor())?)?;
         let rest = (number(labels, size as f64)? - &taken_positives)?;
         let taken = (&taken_positives + negatives.minimum(&rest)?)?;
-        let place = Tensor::arange(labels.device(), 0.0, size as f64, 1.0, DType::I32)?.unsqueeze(0)?;
+        let places = size.min(labels.shape()[1]);
+        let place = Tensor::arange(labels.device(), 0.0, places as f64, 1.0, DType::I32)?.unsqueeze(0)?;
         let is_positive = place.lt(&taken_positives)?;
         let skipped = (&positives - &taken_positives)?;
         let ordered = (&place + is_positive.logical_not()?.to_dtype(DType::I32)? * &skipped)?;

@@ -1,9 +1,9 @@
 //! A convolution, its normalization and an activation.
 
-use super::{Activation, NormLayer};
+use super::{Activation, Norm, NormLayer};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::nn::{Children, Conv2d, Module, Scope, Sequential};
+use crate::nn::{Children, Conv2d, Module, Scope};
 use crate::ops::{Conv2dOptions, Padding};
 use crate::options::options;
 
@@ -44,7 +44,9 @@ options! {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct ConvNormActivation {
-    layers: Sequential,
+    convolution: Conv2d,
+    norm: Option<Box<dyn Norm>>,
+    activation: Option<Activation>,
 }
 
 impl ConvNormActivation {
@@ -63,25 +65,36 @@ impl ConvNormActivation {
         let half = |at: usize| kernel_size[at].saturating_sub(1) / 2 * dilation[at];
         let padding = Padding::Explicit(padding.unwrap_or([half(0), half(1)]));
         let convolution = Conv2dOptions { stride, padding, dilation, groups };
-        let mut layers = Sequential::new(scope).make(|s| match bias.unwrap_or(norm.is_none()) {
-            true => Conv2d::new(s, inputs, outputs, kernel_size, &convolution),
-            false => Conv2d::without_bias(s, inputs, outputs, kernel_size, &convolution),
-        })?;
-        if let Some(norm) = norm {
-            layers = layers.make(|s| norm.layer(s, outputs))?;
+        let convolution = match bias.unwrap_or(norm.is_none()) {
+            true => Conv2d::new(&scope.at(0), inputs, outputs, kernel_size, &convolution)?,
+            false => Conv2d::without_bias(&scope.at(0), inputs, outputs, kernel_size, &convolution)?,
+        };
+        let norm = norm.map(|norm| norm.layer(&scope.at(1), outputs)).transpose()?;
+        Ok(ConvNormActivation { convolution, norm, activation })
+    }
+
+    /// The output of images of which only those count in the statistics of training where `counts` (`[N]`, bool) is true.
+    pub(crate) fn forward_rows(&self, input: &Tensor, counts: &Tensor) -> Result<Tensor> {
+        let mut x = self.convolution.forward(input)?;
+        if let Some(norm) = &self.norm {
+            x = norm.forward_rows(&x, counts)?;
         }
-        if let Some(activation) = activation {
-            layers = layers.push(activation);
-        }
-        Ok(ConvNormActivation { layers })
+        self.activation.as_ref().map_or_else(|| Ok(x.clone()), |activation| activation.forward(&x))
     }
 }
 
 impl Module for ConvNormActivation {
     fn call(&self, input: &Tensor) -> Result<Tensor> {
-        self.layers.call(input)
+        let mut x = self.convolution.forward(input)?;
+        if let Some(norm) = &self.norm {
+            x = norm.forward(&x)?;
+        }
+        self.activation.as_ref().map_or_else(|| Ok(x.clone()), |activation| activation.forward(&x))
     }
     fn children(&self) -> Children<'_> {
-        self.layers.children()
+        let norm = self.norm.as_ref().map(|norm| norm as &dyn Module);
+        let activation = self.activation.as_ref().map(|activation| activation as &dyn Module);
+        let layers = std::iter::once(&self.convolution as &dyn Module).chain(norm).chain(activation);
+        layers.enumerate().map(|(number, layer)| (number.to_string(), layer)).collect()
     }
 }

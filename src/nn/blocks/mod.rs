@@ -11,7 +11,7 @@ mod stochastic_depth;
 pub use activation::Activation;
 pub use cbam::{Cbam, ChannelAttention, SpatialAttention};
 pub use conv_norm::{ConvNormActivation, ConvNormActivationOptions};
-pub use norm_layer::NormLayer;
+pub use norm_layer::{Norm, NormLayer};
 pub use separable::{DepthwiseSeparable, InvertedResidual, InvertedResidualOptions};
 pub use squeeze_excitation::SqueezeExcitation;
 pub use stochastic_depth::{StochasticDepth, StochasticDepthMode};

@@ -1,6 +1,7 @@
 //! The choice of a normalization.
 
 use crate::error::Result;
+use crate::graph::Tensor;
 use crate::nn::{BatchNorm2d, BatchNormLayerOptions, FrozenBatchNorm2d, Module, Scope};
 use crate::options::As;
 
@@ -24,11 +25,33 @@ impl NormLayer {
     ///
     /// # Errors
     /// [`Error::TooLarge`](crate::Error::TooLarge).
-    pub fn layer(&self, scope: &Scope, channels: usize) -> Result<Box<dyn Module>> {
+    pub fn layer(&self, scope: &Scope, channels: usize) -> Result<Box<dyn Norm>> {
         Ok(match self {
             NormLayer::BatchNorm2d(options) => Box::new(BatchNorm2d::new(scope, channels, options)?),
             NormLayer::FrozenBatchNorm2d { eps } => Box::new(FrozenBatchNorm2d::new(scope, channels, *eps)?),
         })
+    }
+}
+
+/// A layer that [`NormLayer`] makes.
+pub trait Norm: Module {
+    /// The output for images of which only those count in the statistics of training where `counts` (`[N]`, bool) is true: a
+    /// fixed number of regions, some of which are none.
+    ///
+    /// # Errors
+    /// Those of [`forward`](Module::forward).
+    fn forward_rows(&self, input: &Tensor, counts: &Tensor) -> Result<Tensor>;
+}
+
+impl Norm for BatchNorm2d {
+    fn forward_rows(&self, input: &Tensor, counts: &Tensor) -> Result<Tensor> {
+        BatchNorm2d::forward_rows(self, input, counts)
+    }
+}
+
+impl Norm for FrozenBatchNorm2d {
+    fn forward_rows(&self, input: &Tensor, _: &Tensor) -> Result<Tensor> {
+        self.forward(input)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Boxes, and what lies in them: torchvision's operations for detection.
 
 mod boxes;
+mod heatmaps;
 mod nms;
 mod roi_align;
 mod roi_pool;
@@ -159,5 +160,8 @@ fn regions_of(x: &Tensor, images: f64) -> Result<Tensor> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [boxes::cases(), nms::cases(), roi_align::cases(), roi_pool::cases()].into_iter().flatten().collect()
+    [boxes::cases(), heatmaps::cases(), nms::cases(), roi_align::cases(), roi_pool::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
