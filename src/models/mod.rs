@@ -25,6 +25,7 @@ mod mobilenet_v3;
 pub mod recognition;
 mod registry;
 mod regnet;
+pub mod reinforcement;
 mod resnet;
 mod resnet_cifar;
 pub mod segmentation;

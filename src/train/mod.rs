@@ -12,6 +12,7 @@ mod lr_finder;
 mod mean;
 mod modes;
 mod progress;
+pub mod reinforcement;
 mod run;
 mod session;
 mod snapshot;

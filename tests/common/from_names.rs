@@ -23,7 +23,7 @@ pub fn numbers(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
 }
 
 /// The value of a parameter in the golden runs.
-fn value(name: &str, shape: &[usize]) -> Vec<f32> {
+pub fn value(name: &str, shape: &[usize]) -> Vec<f32> {
     let count: usize = shape.iter().product();
     let (offset, scale) = match (name.rsplit('.').next().unwrap(), shape.len()) {
         ("running_var", _) => (1.0, 0.5),

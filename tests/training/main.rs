@@ -29,6 +29,7 @@ mod muon;
 mod networks;
 mod nn;
 mod optim;
+mod q_learning;
 mod rcnn;
 mod recognition;
 mod resume;

@@ -1,0 +1,15 @@
+//! Learning from rewards: environments, the memory of what happened in them, and Q-learning.
+
+mod cart_pole;
+mod dqn;
+mod environment;
+mod exploration;
+mod grid_world;
+mod replay;
+
+pub use cart_pole::CartPole;
+pub use dqn::{DqnLoss, Target, TargetUpdate};
+pub use environment::{Environment, Experience, Step, VectorEnvironment, play};
+pub use exploration::{EpsilonGreedy, LinearSchedule};
+pub use grid_world::GridWorld;
+pub use replay::{ReplayMemory, Transitions};
