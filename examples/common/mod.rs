@@ -60,6 +60,14 @@ impl Flags {
         Ok(Mnist { train: of(train, 6000)?, test: of(test, 64)? })
     }
 
+    /// An error where a whole run has not come to its figure.
+    pub fn expect(&self, figure: &str, got: f64, least: f64) -> Result<()> {
+        match self.steps.is_some() || got >= least {
+            true => Ok(()),
+            false => Err(format!("{figure} is {got:.4}; expected at least {least}").into()),
+        }
+    }
+
     /// The path of a picture, where some are asked for.
     pub fn picture(&self, name: &str) -> Result<Option<PathBuf>> {
         let folder = |out: &Path| std::fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()));

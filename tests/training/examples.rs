@@ -12,6 +12,7 @@ macro_rules! examples {
 
 examples! {
     capsules "../../examples/capsules.rs"
+    dqn "../../examples/dqn.rs"
     gan "../../examples/gan.rs"
     siamese "../../examples/siamese.rs"
     upscale "../../examples/upscale.rs"
@@ -31,6 +32,15 @@ fn a_gan_takes_a_few_steps() {
     let confident = gan::run(&gan::Flags { out, ..gan::Flags::short(2) }).unwrap();
     assert!((0.0..=1.0).contains(&confident), "{confident}");
     assert!(folder.path().join("gan.png").is_file());
+}
+
+#[test]
+fn q_learning_takes_a_few_steps() {
+    // A pole stands for 8 steps at least, and for 500 at most.
+    let [mean, _] = dqn::run(dqn::World::CartPole, &dqn::Flags::short(2)).unwrap();
+    assert!((8.0..=500.0).contains(&mean), "{mean}");
+    let [mean, _] = dqn::run(dqn::World::GridWorld, &dqn::Flags::short(2)).unwrap();
+    assert!((-2.0..=0.99).contains(&mean), "{mean}");
 }
 
 #[test]
