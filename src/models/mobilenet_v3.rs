@@ -30,6 +30,8 @@ options! {
         width_mult: f64 = 1.0,
         /// Keeps the size in the last stage and dilates its windows instead, for segmentation.
         dilated: bool = false,
+        /// Halves the channels of the last stage, for detection.
+        reduced_tail: bool = false,
         /// Logits.
         classes: usize = 1000,
         /// Channels of the images.
@@ -60,50 +62,87 @@ impl MobileNetV3Options {
         make_divisible(channels as f64 * self.width_mult, 8)
     }
 
-    fn rows(&self) -> &'static [Row] {
-        if self.is_large() { &LARGE } else { &SMALL }
+    /// The blocks, in order, with scaled channels.
+    fn rows(&self) -> Vec<Row> {
+        let rows = if self.is_large() { &LARGE[..] } else { &SMALL[..] };
+        let (divisor, tail) = (if self.reduced_tail { 2 } else { 1 }, rows.len() - LAST_STAGE);
+        let scaled = |(number, &(size, expanded, outputs, is_squeezed, is_hardswish, stride)): (usize, &Row)| {
+            let [within, behind] = [number > tail, number >= tail].map(|is_tail| if is_tail { divisor } else { 1 });
+            let (expanded, outputs) = (self.scaled(expanded / within), self.scaled(outputs / behind));
+            (size, expanded, outputs, is_squeezed, is_hardswish, stride)
+        };
+        rows.iter().enumerate().map(scaled).collect()
     }
 
     /// Channels of the features.
     pub(super) fn width(&self) -> usize {
-        6 * self.rows().last().map_or(0, |row| self.scaled(row.2))
+        6 * self.rows().last().map_or(0, |row| row.2)
     }
 
     /// The first layer of each stage, by its number among the [`features`](MobileNetV3Options::features), with the channels
     /// of its output: the first convolution, the blocks that halve the size, and the last convolution.
     pub(super) fn stages(&self) -> Vec<(usize, usize)> {
-        let halving = (1..).zip(self.rows()).filter(|(_, row)| row.5 == 2);
-        let blocks = halving.map(|(number, row)| (number, self.scaled(row.2)));
-        let last = (self.rows().len() + 1, self.width());
-        std::iter::once((0, self.scaled(16))).chain(blocks).chain([last]).collect()
+        let rows = self.rows();
+        let blocks = (1..).zip(&rows).filter(|(_, row)| row.5 == 2).map(|(number, row)| (number, row.2));
+        std::iter::once((0, self.scaled(16))).chain(blocks).chain([(rows.len() + 1, self.width())]).collect()
     }
 
-    /// The layers before the mean of each channel, named by their numbers.
-    pub(super) fn features(&self, scope: &Scope) -> Result<Sequential> {
-        let MobileNetV3Options { width_mult, dilated, channels, norm, .. } = *self;
-        if !(width_mult.is_finite() && width_mult > 0.0) {
-            return Err(Error::invalid("MobileNetV3", format!("width_mult is {width_mult}; it must be above 0")));
-        }
-        let plain = ConvNormActivationOptions::default().norm(norm).activation(Activation::Hardswish);
-        let mut width = self.scaled(16);
-        let mut features =
-            Sequential::new(scope).make(|s| ConvNormActivation::new(s, channels, width, &plain.stride(2)))?;
-        for (number, &(kernel_size, expanded, outputs, is_squeezed, is_hardswish, stride)) in
-            self.rows().iter().enumerate()
-        {
-            let (expanded, outputs) = (self.scaled(expanded), self.scaled(outputs));
-            let is_dilated = dilated && number + LAST_STAGE >= self.rows().len();
-            let block = InvertedResidualOptions::default()
+    /// The blocks' channels and options, in order.
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        let rows = self.rows();
+        let inputs = std::iter::once(self.scaled(16)).chain(rows.iter().map(|row| row.2));
+        let block = |(number, (row, inputs)): (usize, (&Row, usize))| {
+            let (kernel_size, expanded, outputs, is_squeezed, is_hardswish, stride) = *row;
+            let is_dilated = self.dilated && number + LAST_STAGE >= rows.len();
+            let options = InvertedResidualOptions::default()
                 .kernel_size(kernel_size)
                 .stride(if is_dilated { 1 } else { stride })
                 .dilation(if is_dilated { 2 } else { 1 })
                 .squeezed(is_squeezed.then(|| make_divisible((expanded / 4) as f64, 8)))
                 .activation(if is_hardswish { Activation::Hardswish } else { Activation::Relu })
-                .norm(norm);
-            features = features.make(|s| InvertedResidual::new(s, width, expanded, outputs, &block))?;
-            width = outputs;
+                .norm(self.norm);
+            Block { inputs, expanded, outputs, options }
+        };
+        rows.iter().zip(inputs).enumerate().map(block).collect()
+    }
+
+    /// The first convolution.
+    pub(super) fn stem(&self, scope: &Scope) -> Result<ConvNormActivation> {
+        let MobileNetV3Options { width_mult, channels, .. } = *self;
+        if !(width_mult.is_finite() && width_mult > 0.0) {
+            return Err(Error::invalid("MobileNetV3", format!("width_mult is {width_mult}; it must be above 0")));
         }
-        features.make(|s| ConvNormActivation::new(s, width, 6 * width, &plain.kernel_size(1)))
+        ConvNormActivation::new(scope, channels, self.scaled(16), &self.plain().stride(2))
+    }
+
+    /// The last convolution.
+    pub(super) fn last(&self, scope: &Scope) -> Result<ConvNormActivation> {
+        let width = self.width();
+        ConvNormActivation::new(scope, width / 6, width, &self.plain().kernel_size(1))
+    }
+
+    fn plain(&self) -> ConvNormActivationOptions {
+        ConvNormActivationOptions::default().norm(self.norm).activation(Activation::Hardswish)
+    }
+
+    /// The layers before the mean of each channel, named by their numbers.
+    pub(super) fn features(&self, scope: &Scope) -> Result<Sequential> {
+        let stem = Sequential::new(scope).make(|s| self.stem(s))?;
+        self.blocks().iter().try_fold(stem, |layers, block| layers.make(|s| block.layer(s)))?.make(|s| self.last(s))
+    }
+}
+
+/// Channels of a block, and its options.
+pub(super) struct Block {
+    pub inputs: usize,
+    pub expanded: usize,
+    pub outputs: usize,
+    pub options: InvertedResidualOptions,
+}
+
+impl Block {
+    pub fn layer(&self, scope: &Scope) -> Result<InvertedResidual> {
+        InvertedResidual::new(scope, self.inputs, self.expanded, self.outputs, &self.options)
     }
 }
 

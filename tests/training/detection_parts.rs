@@ -43,7 +43,8 @@ fn anchors_are_torchvisions() -> Result<()> {
     assert_near(&generator.anchors(&device, [50, 70], &[[4, 6], [2, 3], [1, 1]])?, &golden["anchors"]);
     let stepped = DefaultBoxGenerator::new(&[vec![2.0], vec![2.0, 3.0]], &[0.07, 0.33, 1.05], Some(vec![16, 64]))?;
     assert_near(&stepped.anchors(&device, [64, 96], &[[4, 6], [1, 2]])?, &golden["default_boxes"][0]);
-    let even = DefaultBoxGenerator::between(&[vec![2.0, 3.0], vec![2.0], vec![3.0]], 0.2, 0.95)?;
+    let scales = DefaultBoxGenerator::even_scales(3, 0.2, 0.95);
+    let even = DefaultBoxGenerator::new(&[vec![2.0, 3.0], vec![2.0], vec![3.0]], &scales, None)?;
     assert_eq!(even.num_anchors_per_location(), [6, 4, 4]);
     assert_near(&even.anchors(&device, [60, 90], &[[4, 6], [2, 3], [1, 1]])?, &golden["default_boxes"][1]);
     Ok(())

@@ -12,6 +12,7 @@ macro_rules! examples {
 
 examples! {
     capsules "../../examples/capsules.rs"
+    detect "../../examples/detect.rs"
     dqn "../../examples/dqn.rs"
     gan "../../examples/gan.rs"
     siamese "../../examples/siamese.rs"
@@ -23,6 +24,15 @@ examples! {
 fn capsules_take_a_few_steps() {
     let accuracy = capsules::run(&capsules::Flags::short(2)).unwrap();
     assert!((0.0..=1.0).contains(&accuracy), "{accuracy}");
+}
+
+#[test]
+fn a_detector_takes_a_few_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path().to_path_buf());
+    let precision = detect::run(&detect::Flags { out, ..detect::Flags::short(2) }).unwrap();
+    assert!((-1.0..=1.0).contains(&precision), "{precision}");
+    assert!(folder.path().join("detect.png").is_file());
 }
 
 #[test]

@@ -106,19 +106,10 @@ impl DefaultBoxGenerator {
         Ok(DefaultBoxGenerator { sizes: sizes.collect(), steps })
     }
 
-    /// The same with scales at equal distances from `min_ratio` to `max_ratio`, and 1 behind them.
-    ///
-    /// # Errors
-    /// As [`new`](DefaultBoxGenerator::new).
-    pub fn between(aspect_ratios: &[Vec<f64>], min_ratio: f64, max_ratio: f64) -> Result<DefaultBoxGenerator> {
-        let scales: Vec<f64> = match aspect_ratios.len() {
-            1 => vec![min_ratio, max_ratio],
-            maps => {
-                let step = |k: usize| min_ratio + (max_ratio - min_ratio) * k as f64 / (maps as f64 - 1.0);
-                (0..maps).map(step).chain([1.0]).collect()
-            }
-        };
-        DefaultBoxGenerator::new(aspect_ratios, &scales, None)
+    /// Scales at equal distances from `min_ratio` to `max_ratio` for so many feature maps, and one more behind them.
+    pub fn even_scales(maps: usize, min_ratio: f64, max_ratio: f64) -> Vec<f64> {
+        let step = |k: usize| min_ratio + (max_ratio - min_ratio) * k as f64 / (maps as f64 - 1.0);
+        if maps == 1 { vec![min_ratio, max_ratio] } else { (0..maps).map(step).chain([1.0]).collect() }
     }
 
     /// Boxes at a place of each feature map.

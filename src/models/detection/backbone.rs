@@ -217,6 +217,6 @@ pub fn mobilenet_backbone(scope: &Scope, options: &MobileNetBackboneOptions) -> 
 }
 
 /// Leaves all parameters of a part where they are.
-fn freeze(part: &dyn Module) {
+pub(super) fn freeze(part: &dyn Module) {
     part.parameters().iter().filter(|parameter| !parameter.is_buffer()).for_each(|p| p.set_requires_grad(false));
 }

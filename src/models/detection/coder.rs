@@ -5,7 +5,7 @@ use crate::graph::{Device, Tensor};
 use crate::ops::BoxFormat;
 
 /// The largest logarithm of a ratio of sizes, so that exponentials stay finite: torchvision's `log(1000 / 16)`.
-const BBOX_XFORM_CLIP: f64 = 4.135_166_556_742_356;
+pub(super) const BBOX_XFORM_CLIP: f64 = 4.135_166_556_742_356;
 
 /// Offsets from anchors (Girshick et al., "Rich Feature Hierarchies", 2014), torchvision's `BoxCoder`: with centres `x, y` and sizes
 /// `w, h` of a box, and `xa, ya, wa, ha` of its anchor,

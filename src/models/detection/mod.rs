@@ -4,19 +4,27 @@
 mod anchors;
 mod backbone;
 mod box_head;
+mod box_loss;
 mod coder;
 mod detections;
+mod fcos;
 mod feature_pyramid;
 mod keypoint_head;
+mod levels;
 mod mask_head;
 mod matcher;
 mod multi_scale_roi_align;
 mod rcnn;
+mod registry;
+mod retinanet;
 mod roi_heads;
 mod rpn;
 mod sampler;
+mod ssd;
 mod targets;
+mod task;
 mod transform;
+mod yolo;
 
 pub use anchors::{AnchorGenerator, DefaultBoxGenerator};
 pub use backbone::{
@@ -24,19 +32,26 @@ pub use backbone::{
     resnet_fpn_backbone,
 };
 pub use box_head::BoxHeadOptions;
+pub use box_loss::BoxLoss;
 pub use coder::{BoxCoder, BoxLinearCoder};
 pub use detections::{DetectionLosses, Detections};
+pub use fcos::{Fcos, FcosOptions};
 pub use feature_pyramid::{ExtraBlocks, FeaturePyramid, FeaturePyramidOptions};
 pub use keypoint_head::KeypointHeadOptions;
 pub use mask_head::{MaskHeadOptions, paste_masks_in_image};
 pub use matcher::{BELOW_LOW_THRESHOLD, BETWEEN_THRESHOLDS, Matcher, SsdMatcher};
 pub use multi_scale_roi_align::MultiScaleRoiAlign;
 pub use rcnn::{Rcnn, RcnnBackbone, RcnnOptions};
+pub use registry::{by_name, names};
+pub use retinanet::{RetinaNet, RetinaNetOptions};
 pub use roi_heads::RoiHeadsOptions;
 pub use rpn::RpnOptions;
 pub use sampler::{BalancedPositiveNegativeSampler, Sample};
+pub use ssd::{Ssd, SsdBackbone, SsdOptions};
 pub use targets::DetectionTargets;
+pub use task::DetectionTask;
 pub use transform::{ImageList, ImageTransform, ImageTransformOptions};
+pub use yolo::{Yolo, YoloBoxLoss, YoloOptions};
 
 use crate::error::Result;
 use crate::graph::Tensor;

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::nn::{BatchNorm2d, BatchNormLayerOptions, FrozenBatchNorm2d, Module, Scope};
+use crate::nn::{BatchNorm2d, BatchNormLayerOptions, FrozenBatchNorm2d, GroupNorm, GroupNormOptions, Module, Scope};
 use crate::options::As;
 
 /// The normalization after the convolutions of a network, torchvision's `norm_layer`.
@@ -15,6 +15,11 @@ pub enum NormLayer {
         /// Added to the variance.
         eps: f64,
     },
+    /// By each image's groups of channels; see [`GroupNorm`].
+    GroupNorm {
+        /// The number of groups, which divides that of the channels.
+        num_groups: usize,
+    },
 }
 
 impl NormLayer {
@@ -24,11 +29,14 @@ impl NormLayer {
     /// The layer for inputs of so many channels.
     ///
     /// # Errors
-    /// [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Invalid`](crate::Error::Invalid) where groups do not divide the channels.
     pub fn layer(&self, scope: &Scope, channels: usize) -> Result<Box<dyn Norm>> {
         Ok(match self {
             NormLayer::BatchNorm2d(options) => Box::new(BatchNorm2d::new(scope, channels, options)?),
             NormLayer::FrozenBatchNorm2d { eps } => Box::new(FrozenBatchNorm2d::new(scope, channels, *eps)?),
+            NormLayer::GroupNorm { num_groups } => {
+                Box::new(GroupNorm::new(scope, *num_groups, channels, &GroupNormOptions::default())?)
+            }
         })
     }
 }
@@ -50,6 +58,12 @@ impl Norm for BatchNorm2d {
 }
 
 impl Norm for FrozenBatchNorm2d {
+    fn forward_rows(&self, input: &Tensor, _: &Tensor) -> Result<Tensor> {
+        self.forward(input)
+    }
+}
+
+impl Norm for GroupNorm {
     fn forward_rows(&self, input: &Tensor, _: &Tensor) -> Result<Tensor> {
         self.forward(input)
     }

@@ -103,6 +103,36 @@ pub struct InvertedResidual {
     stochastic_depth: Option<StochasticDepth>,
 }
 
+impl InvertedResidualOptions {
+    fn pointwise(&self) -> ConvNormActivationOptions {
+        ConvNormActivationOptions::default().kernel_size(1).norm(self.norm).activation(self.activation)
+    }
+
+    /// The first convolution.
+    pub(crate) fn expansion(&self, scope: &Scope, inputs: usize, expanded: usize) -> Result<ConvNormActivation> {
+        ConvNormActivation::new(scope, inputs, expanded, &self.pointwise())
+    }
+
+    /// The layers after the first convolution, at the end of others.
+    pub(crate) fn projected(&self, mut layers: Sequential, expanded: usize, outputs: usize) -> Result<Sequential> {
+        let InvertedResidualOptions { kernel_size, stride, dilation, squeezed, squeeze_activations, .. } = *self;
+        let depthwise = ConvNormActivationOptions {
+            kernel_size: [kernel_size; 2],
+            stride: [stride; 2],
+            dilation: [dilation; 2],
+            groups: expanded,
+            ..self.pointwise()
+        };
+        layers = layers.make(|s| ConvNormActivation::new(s, expanded, expanded, &depthwise))?;
+        if let Some(squeezed) = squeezed {
+            let [activation, scale] = squeeze_activations;
+            layers = layers.make(|s| SqueezeExcitation::new(s, expanded, squeezed, activation, scale))?;
+        }
+        let projection = ConvNormActivationOptions { activation: None, ..self.pointwise() };
+        layers.make(|s| ConvNormActivation::new(s, expanded, outputs, &projection))
+    }
+}
+
 impl InvertedResidual {
     /// A block of new weights.
     ///
@@ -116,31 +146,15 @@ impl InvertedResidual {
         outputs: usize,
         options: &InvertedResidualOptions,
     ) -> Result<InvertedResidual> {
-        let InvertedResidualOptions {
-            kernel_size, stride, dilation, squeezed, activation, squeeze_activations, ..
-        } = *options;
+        let InvertedResidualOptions { stride, .. } = *options;
         if stride == 0 {
             return Err(Error::invalid("InvertedResidual", "stride is 0; it must be 1 or more"));
         }
-        let pointwise = ConvNormActivationOptions::default().kernel_size(1).norm(options.norm).activation(activation);
-        let depthwise = ConvNormActivationOptions {
-            kernel_size: [kernel_size; 2],
-            stride: [stride; 2],
-            dilation: [dilation; 2],
-            groups: expanded,
-            ..pointwise
-        };
-        let projection = ConvNormActivationOptions { activation: None, ..pointwise };
         let mut block = Sequential::new(&scope.at("block"));
         if expanded != inputs {
-            block = block.make(|s| ConvNormActivation::new(s, inputs, expanded, &pointwise))?;
+            block = block.make(|s| options.expansion(s, inputs, expanded))?;
         }
-        block = block.make(|s| ConvNormActivation::new(s, expanded, expanded, &depthwise))?;
-        if let Some(squeezed) = squeezed {
-            let [activation, scale] = squeeze_activations;
-            block = block.make(|s| SqueezeExcitation::new(s, expanded, squeezed, activation, scale))?;
-        }
-        block = block.make(|s| ConvNormActivation::new(s, expanded, outputs, &projection))?;
+        let block = options.projected(block, expanded, outputs)?;
         let stochastic_depth = StochasticDepth::new(options.stochastic_depth, StochasticDepthMode::Row)?;
         let has_shortcut = stride == 1 && inputs == outputs;
         Ok(InvertedResidual { block, stochastic_depth: has_shortcut.then_some(stochastic_depth) })
