@@ -31,6 +31,7 @@ test-long: export WGRAD_TEST_ALL = 1
 test-long: test golden-swiftshader
 	cargo run $(FEATURES) --example optimizers
 	cargo run $(FEATURES) --example dqn
+	cargo run $(FEATURES) --example detect
 
 # What a second driver is likely to break, on SwiftShader where it can be had: the golden cases, or one in SAMPLE of them, and a
 # short training. `make golden-swiftshader REQUIRE=--require` fails where it can't.
