@@ -1,7 +1,8 @@
 //! Trains a small capsule network on MNIST for an epoch: `cargo run --release --example capsules`.
 //!
 //! The paper's network has 256 channels in the first convolution and 32 primary capsules at each position; this one has 16 and 4,
-//! and a stride of 2 in the first convolution too, so that an epoch takes a CPU minutes.
+//! kernels of 5 x 5 and a stride of 2 in the first convolution too. With seed 0 it gets 0.9764 of the test images right, in 74 s of
+//! processor time on a software adapter, with the library built without optimisation.
 
 mod common;
 
@@ -19,6 +20,8 @@ use wgrad::train::{self, ImageLoader, Loader, Outcome, Supervised, Trainer, Trai
 
 const BATCH: usize = 64;
 const LR: f64 = 3e-3;
+/// The accuracy that an epoch reaches.
+const LEAST: f64 = 0.97;
 
 /// Trains a small capsule network on MNIST.
 #[derive(Parser)]
@@ -28,7 +31,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    common::main(|arguments: &Arguments| run(&arguments.flags).map(|_| ()))
+    common::main(|arguments: &Arguments| arguments.flags.expect("the accuracy", run(&arguments.flags)?, LEAST))
 }
 
 /// The accuracy on the test images.

@@ -1,6 +1,8 @@
 //! Trains a DCGAN to draw digits, and a LeNet that says how many are one: `cargo run --release --example gan -- --out pictures`.
 //!
-//! The networks are those of the paper for images of 32 x 32, with 16 channels in the largest maps instead of 64.
+//! The networks are those of the paper for images of 32 x 32, with 16 channels in the largest maps instead of 64. With seed 0,
+//! 0.812 of the samples are one digit with confidence 0.8 after 3000 steps, in 206 s of processor time on a software adapter, with the
+//! library built without optimisation.
 
 mod common;
 
@@ -13,13 +15,17 @@ use wgrad::data::{Images, Mnist, save_images};
 use wgrad::models::LeNet5;
 use wgrad::models::generative::{AdversarialOptions, DcganDiscriminator, DcganGenerator, DcganOptions};
 use wgrad::nn::{Module, Scope};
-use wgrad::optim::{Adam, AdamOptions};
+use wgrad::optim::{Adam, AdamOptions, Averaged, Averaging};
 use wgrad::train::{ImageLoader, Loader, Supervised, Trainer, TrainerOptions};
 use wgrad::{Device, PadMode, Tensor, no_grad};
 
-const STEPS: usize = 600;
-const BATCH: usize = 64;
+const STEPS: usize = 3000;
+const BATCH: usize = 32;
 const LR: f64 = 1e-3;
+/// The share of samples that are one digit.
+const LEAST: f64 = 0.8;
+/// Share of the old average of weights after a step.
+const DECAY: f64 = 0.99;
 const LATENT: usize = 32;
 /// Pixels around the digits, so that images are 32 x 32.
 const BORDER: usize = 2;
@@ -38,7 +44,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    common::main(|arguments: &Arguments| run(&arguments.flags).map(|_| ()))
+    common::main(|arguments: &Arguments| arguments.flags.expect("the share of digits", run(&arguments.flags)?, LEAST))
 }
 
 /// The share of drawn digits that a LeNet is confident of.
@@ -54,43 +60,52 @@ pub fn run(flags: &Flags) -> Result<f64> {
     let generator = DcganGenerator::new(&Scope::new(&device), &options)?;
     let discriminator = DcganDiscriminator::new(&Scope::new(&device), &options)?;
     let adam = AdamOptions::default().lr(LR).betas((0.5, 0.999));
-    let (mut draws, mut tells) = (Adam::new(&generator, adam)?, Adam::new(&discriminator, adam)?);
+    // Averages of the generator's weights draw better than any of those averaged.
+    let mut draws = Averaged::new(Adam::new(&generator, adam)?, Averaging::Ema { decay: DECAY })?;
+    let mut tells = Adam::new(&discriminator, adam)?;
     let step = AdversarialOptions::default().label_smoothing(0.1);
     let steps = flags.steps.unwrap_or(STEPS);
+    let samples = if flags.steps.is_some() { SHEET } else { SAMPLES };
+    let noise = Tensor::randn(&device, &[samples, LATENT])?;
     let digits = ImageLoader::shuffled(&train, &device, BATCH, flags.seed)?;
-    for (at, batch) in digits.resume(0, 0)?.take(steps).enumerate() {
-        let border = [BORDER as isize; 4];
-        let real = batch?.images.pad(&border, PadMode::Constant(-1.0))?;
-        let noise = Tensor::randn(&device, &[real.shape()[0], LATENT])?;
-        let losses = step.step((&generator, &mut draws), (&discriminator, &mut tells), &real, &noise)?;
-        if (at + 1) % 100 == 0 {
-            let [tells, draws] = [losses.discriminator, losses.generator].map(|loss| loss.item::<f32>());
-            eprintln!("step {}: the discriminator's loss is {:.3}, the generator's {:.3}", at + 1, tells?, draws?);
+    let mut at = 0;
+    for epoch in 0..steps.div_ceil(digits.batches()) {
+        for batch in digits.resume(epoch as u64, 0)?.take(steps - at) {
+            let real = batch?.images.pad(&[BORDER as isize; 4], PadMode::Constant(-1.0))?;
+            let numbers = Tensor::randn(&device, &[real.shape()[0], LATENT])?;
+            let losses = step.step((&generator, &mut draws), (&discriminator, &mut tells), &real, &numbers)?;
+            at += 1;
+            if at % 500 == 0 {
+                let [tells, drawn] = [losses.discriminator, losses.generator].map(|loss| loss.item::<f32>());
+                let share = draws.with_average(|| confident(&judge, &draw(&generator, &noise)?))?;
+                eprintln!("step {at}: losses {:.3} and {:.3}, {share:.3} of the digits are one", tells?, drawn?);
+            }
         }
     }
-
-    generator.eval();
-    let samples = if flags.steps.is_some() { SHEET } else { SAMPLES };
-    let (drawn, probabilities) = no_grad(|| {
-        let size = 32 - 2 * BORDER;
-        let drawn = generator.forward(&Tensor::randn(&device, &[samples, LATENT])?)?;
-        let drawn = drawn.narrow(2, BORDER, size)?.narrow(3, BORDER, size)?;
-        let probabilities = judge.forward(&drawn)?.softmax(1)?;
-        Ok::<_, wgrad::Error>((drawn, probabilities))
-    })?;
-    let confident =
-        probabilities.amax(1)?.ge_scalar(CONFIDENT)?.to_dtype(wgrad::DType::F32)?.mean_all()?.item::<f32>()?;
+    draws.apply()?;
+    let drawn = draw(&generator, &noise)?;
+    let share = confident(&judge, &drawn)?;
     if let Some(path) = flags.picture("gan.png")? {
         save_images(&((drawn.narrow(0, 0, SHEET)? + 1.0)? * 0.5)?, path, 10)?;
     }
-    let kinds: Vec<String> = kinds(&probabilities)?.iter().map(usize::to_string).collect();
-    eprintln!("digits 0 to 9 among {samples} samples: {}", kinds.join(", "));
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{confident:.3} of the digits are one with confidence {CONFIDENT} after {steps} steps and {seconds:.0} s on {}",
+        "{share:.3} of the digits are one with confidence {CONFIDENT} after {steps} steps and {seconds:.0} s on {}",
         device.name()
     );
-    Ok(f64::from(confident))
+    Ok(share)
+}
+
+/// Digits of random numbers. Norms take the batch's statistics: the running ones are of weights that were not averaged.
+fn draw(generator: &DcganGenerator, noise: &Tensor) -> wgrad::Result<Tensor> {
+    let size = 32 - 2 * BORDER;
+    no_grad(|| generator.forward(noise)?.narrow(2, BORDER, size)?.narrow(3, BORDER, size))
+}
+
+/// The share of digits that the judge takes for one with confidence.
+fn confident(judge: &LeNet5, digits: &Tensor) -> wgrad::Result<f64> {
+    let probabilities = no_grad(|| judge.forward(digits)?.softmax(1))?.amax(1)?;
+    Ok(f64::from(probabilities.ge_scalar(CONFIDENT)?.to_dtype(wgrad::DType::F32)?.mean_all()?.item::<f32>()?))
 }
 
 /// A LeNet that knows digits.
@@ -102,13 +117,4 @@ fn judge(device: &Device, train: &Images, flags: &Flags) -> Result<LeNet5> {
     trainer.fit(&net, &mut adam, &mut Supervised::classification(), &batches, None)?;
     net.eval();
     Ok(net)
-}
-
-/// The number of samples that are taken for each digit.
-fn kinds(probabilities: &Tensor) -> Result<[usize; 10]> {
-    let mut counts = [0; 10];
-    for digit in probabilities.argmax(1)?.to_vec::<i32>()? {
-        counts[usize::try_from(digit)?] += 1;
-    }
-    Ok(counts)
 }

@@ -1,5 +1,8 @@
-//! Trains a Siamese network on digits 0 to 6, and recognises digits 7 to 9 by one example of each:
+//! Trains a Siamese network on digits 3 to 9, and recognises digits 0 to 2 by one example of each:
 //! `cargo run --release --example siamese`. `--loss contrastive` takes pairs instead of triplets.
+//!
+//! With seed 0, one-shot accuracy is 0.9052 by semi-hard triplets, 0.8818 by the hardest ones and 0.7147 by pairs, each in 25 s of processor
+//! time on a software adapter, with the library built without optimisation.
 
 mod common;
 
@@ -18,8 +21,10 @@ use wgrad::{MinedTripletOptions, Reduction, Tensor, TripletMining, no_grad};
 const STEPS: usize = 500;
 const BATCH: usize = 64;
 const LR: f64 = 1e-3;
-/// Digits from here on are not seen in training.
-const UNSEEN: i32 = 7;
+/// The accuracy that any of the losses reaches.
+const LEAST: f64 = 0.65;
+/// Digits below this one are not seen in training.
+const SEEN: i32 = 3;
 /// Trials, each of which has other examples.
 const TRIALS: usize = 100;
 
@@ -34,18 +39,20 @@ pub enum Kind {
     Contrastive,
 }
 
-/// Trains a Siamese network on digits 0 to 6, and tries it on digits 7 to 9.
+/// Trains a Siamese network on digits 3 to 9, and tries it on digits 0 to 2.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
     flags: Flags,
     /// Loss of the embeddings
-    #[arg(long, value_enum, default_value_t = Kind::BatchHard)]
+    #[arg(long, value_enum, default_value_t = Kind::SemiHard)]
     loss: Kind,
 }
 
 fn main() -> ExitCode {
-    common::main(|arguments: &Arguments| run(&arguments.flags, arguments.loss).map(|_| ()))
+    common::main(|arguments: &Arguments| {
+        arguments.flags.expect("the one-shot accuracy", run(&arguments.flags, arguments.loss)?, LEAST)
+    })
 }
 
 /// The share of digits of kinds that training has not seen which lie nearest to the example of their kind.
@@ -56,7 +63,7 @@ pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
     let options = SiameseOptions::default().normalize(kind != Kind::Contrastive);
     let net = Siamese::new(&Scope::new(&device), &options)?;
     let mut adam = Adam::new(&net, AdamOptions::default().lr(LR))?;
-    let seen = only(&train, |label| label < UNSEEN)?;
+    let seen = only(&train, |label| label >= SEEN)?;
     let digits = ImageLoader::shuffled(&seen, &device, BATCH, flags.seed)?;
     let steps = flags.steps.unwrap_or(STEPS);
     for (at, batch) in digits.resume(0, 0)?.take(steps).enumerate() {
@@ -71,7 +78,7 @@ pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
     }
 
     net.eval();
-    let unseen = only(&test, |label| label >= UNSEEN)?;
+    let unseen = only(&test, |label| label < SEEN)?;
     let mut embeddings: Vec<(i32, Vec<f32>)> = Vec::new();
     for batch in unseen.batches(&device, BATCH)? {
         let batch = batch?;
@@ -82,7 +89,7 @@ pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
     let accuracy = one_shot(&embeddings);
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "one-shot accuracy {accuracy:.4} on digits {UNSEEN} to 9, which were not seen, after {steps} steps and {seconds:.0} s on {}",
+        "one-shot accuracy {accuracy:.4} on digits below {SEEN}, which were not seen, after {steps} steps and {seconds:.0} s on {}",
         device.name()
     );
     Ok(accuracy)
@@ -125,7 +132,7 @@ fn only(images: &Images, is_wanted: impl Fn(i32) -> bool) -> Result<Images> {
 /// takes embedding `t` of each label as its example.
 fn one_shot(embeddings: &[(i32, Vec<f32>)]) -> f64 {
     let of = |kind: i32| embeddings.iter().enumerate().filter(move |(_, (label, _))| *label == kind).map(|(at, _)| at);
-    let kinds: Vec<Vec<usize>> = (UNSEEN..10).map(|kind| of(kind).collect()).collect();
+    let kinds: Vec<Vec<usize>> = (0..SEEN).map(|kind| of(kind).collect()).collect();
     let trials = kinds.iter().map(Vec::len).min().unwrap_or(0).min(TRIALS);
     let distance = |a: usize, b: usize| -> f32 {
         embeddings[a].1.iter().zip(&embeddings[b].1).map(|(a, b)| (a - b) * (a - b)).sum()

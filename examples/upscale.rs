@@ -2,7 +2,8 @@
 //! should be nearer to the originals than bicubic interpolation. `--adversarial N` adds steps with ESRGAN's relativistic loss, which
 //! makes edges sharper and the distance larger.
 //!
-//! The network has 1 block of width 16 that grows by 8, where the paper's has 23 of width 64 that grow by 32.
+//! With seed 0 it reaches 27.25 dB on the test images, where bicubic interpolation has 21.17 dB, in 86 s of processor time on a software
+//! adapter, with the library built without optimisation. The network has 1 block of width 16 that grows by 8, where the paper's has 23 of width 64 that grow by 32.
 
 mod common;
 
@@ -22,6 +23,8 @@ use wgrad::{Device, InterpolateMode, InterpolateOptions, PadMode, Reduction, Ten
 const STEPS: usize = 500;
 const BATCH: usize = 32;
 const LR: f64 = 2e-3;
+/// The decibels that it gains.
+const LEAST: f64 = 3.0;
 /// Weight of the adversarial loss; ESRGAN's is 0.005 beside an absolute error of weight 0.01.
 const ADVERSARIAL: f64 = 0.005;
 /// Pixels around the digits, so that images are 32 x 32.
@@ -40,7 +43,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    common::main(|arguments: &Arguments| run(&arguments.flags, arguments.adversarial).map(|_| ()))
+    common::main(|arguments: &Arguments| {
+        arguments.flags.expect("the gain in decibels", run(&arguments.flags, arguments.adversarial)?, LEAST)
+    })
 }
 
 /// By how many decibels test images are nearer to the originals than by bicubic interpolation.
