@@ -12,12 +12,14 @@ macro_rules! examples {
 
 examples! {
     capsules "../../examples/capsules.rs"
+    crnn "../../examples/crnn.rs"
     detect "../../examples/detect.rs"
     dqn "../../examples/dqn.rs"
     gan "../../examples/gan.rs"
     siamese "../../examples/siamese.rs"
     upscale "../../examples/upscale.rs"
     vae "../../examples/vae.rs"
+    video "../../examples/video.rs"
 }
 
 #[test]
@@ -42,6 +44,20 @@ fn a_gan_takes_a_few_steps() {
     let confident = gan::run(&gan::Flags { out, ..gan::Flags::short(2) }).unwrap();
     assert!((0.0..=1.0).contains(&confident), "{confident}");
     assert!(folder.path().join("gan.png").is_file());
+}
+
+#[test]
+fn a_network_over_clips_takes_a_few_steps() {
+    for network in [video::Network::Mc3, video::Network::CnnLstm] {
+        let accuracy = video::run(network, &video::Flags::short(1)).unwrap();
+        assert!((0.0..=1.0).contains(&accuracy), "{accuracy}");
+    }
+}
+
+#[test]
+fn a_reader_takes_a_few_steps() {
+    let exact = crnn::run(&crnn::Flags::short(2)).unwrap();
+    assert!((0.0..=1.0).contains(&exact), "{exact}");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! Trains a network to read strings of handwritten digits: `cargo run --release --example crnn`.
+//!
+//! One to four digits of MNIST stand side by side, with random gaps between them; a convolutional recurrent network (CRNN) learns
+//! their order from the labels alone, by connectionist temporal classification. It has 8 channels in its first convolution instead
+//! of 64.
+
+mod common;
+
+use clap::Parser;
+pub use common::Flags;
+use common::Result;
+use std::process::ExitCode;
+use std::time::Instant;
+use wgrad::CtcLossOptions;
+use wgrad::data::{
+    DataLoader, DataLoaderOptions, ImageBatch, ImageStrings, Images, Mnist, RandomSampler, SequentialSampler,
+    stack_images,
+};
+use wgrad::metrics::SequenceScores;
+use wgrad::models::recognition::{Crnn, CrnnOptions, CtcBeamSearch, ctc_greedy_decode};
+use wgrad::nn::{Module, Scope};
+use wgrad::optim::lr_scheduler::{LrScheduler, OneCycleLr};
+use wgrad::optim::{Adam, AdamOptions};
+use wgrad::train::{Loader, Outcome, Scheduled, Trainer, TrainerOptions, task};
+use wgrad::{Device, Tensor, no_grad};
+
+const LONGEST: usize = 4;
+const SIZE: [usize; 2] = [32, 128];
+/// The network's columns: a quarter of the width, and one more.
+const COLUMNS: usize = SIZE[1] / 4 + 1;
+const BATCH: usize = 32;
+const STEPS: usize = 500;
+const TESTED: usize = 1000;
+const LEAST_EXACT: f64 = 0.9;
+const LR: f64 = 4e-3;
+
+/// Trains a network to read strings of handwritten digits.
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+fn main() -> ExitCode {
+    common::main(|Arguments { flags }: &Arguments| flags.expect("the share of exact strings", run(flags)?, LEAST_EXACT))
+}
+
+/// Strings of digits, and what they say.
+struct Strings {
+    images: Tensor,
+    said: Vec<Vec<i32>>,
+}
+
+/// The share of strings of unseen digits that are read without an error.
+pub fn run(flags: &Flags) -> Result<f64> {
+    let start = Instant::now();
+    let Mnist { train, test } = flags.mnist(0.0, 1.0)?;
+    let device = flags.device()?;
+    let steps = flags.steps.unwrap_or(STEPS);
+    let net = Crnn::new(&Scope::new(&device), &CrnnOptions::default().classes(11).base_width(8).hidden(64))?;
+
+    let options = DataLoaderOptions::default().batch_size(BATCH);
+    let strings = |images: Images, count: usize| ImageStrings::new(images, count, 1..=LONGEST, SIZE, flags.seed);
+    let normalization = train.normalization().clone();
+    let upload = |batch: ImageBatch<Vec<i32>>, _| -> wgrad::Result<Strings> {
+        Ok(Strings { images: batch.images_to(&device, &normalization)?, said: batch.targets })
+    };
+    let sampler = RandomSampler::new(steps * BATCH, flags.seed);
+    let batches = DataLoader::new(strings(train, steps * BATCH)?, sampler, stack_images, options)?.map(upload);
+    let mut read = task(|net, batch: &Strings| {
+        let outputs = net.forward(&batch.images)?.log_softmax(2)?;
+        let lengths: Vec<usize> = batch.said.iter().map(Vec::len).collect();
+        let inputs = vec![COLUMNS; lengths.len()];
+        let labels = labels(&device, &batch.said)?;
+        let loss = outputs.ctc_loss(&labels, &inputs[..], &lengths[..], &CtcLossOptions::default())?;
+        Ok(Outcome { loss, outputs, items: lengths.len() })
+    });
+    let mut adam = Adam::new(&net, AdamOptions::default())?;
+    let schedule = Scheduled::by_step(LrScheduler::new(&mut adam, OneCycleLr::new(LR, steps as u64))?);
+    let options_of_run = TrainerOptions::default().seed(flags.seed);
+    Trainer::new(&device, options_of_run)?.callback(schedule).fit(&net, &mut adam, &mut read, &batches, None)?;
+
+    let count = if flags.steps.is_some() { BATCH } else { TESTED };
+    let held_out =
+        DataLoader::new(strings(test, count)?, SequentialSampler::new(count), stack_images, options)?.map(upload);
+    net.eval();
+    let (mut greedy, mut beam) = (SequenceScores::default(), SequenceScores::default());
+    for batch in held_out.resume(0, 0)? {
+        let Strings { images, said } = batch?;
+        let log_probs = no_grad(|| net.forward(&images)?.log_softmax(2))?;
+        let digits = |classes: Vec<i32>| classes.into_iter().map(|class| class - 1).collect::<Vec<i32>>();
+        let fastest = ctc_greedy_decode(&log_probs, None, 0)?.into_iter().map(digits).collect::<Vec<_>>();
+        greedy.update(&fastest, &said)?;
+        let likeliest = CtcBeamSearch::default().decode(&log_probs, None)?.into_iter();
+        beam.update(&likeliest.map(|mut best| digits(best.swap_remove(0).labels)).collect::<Vec<_>>(), &said)?;
+    }
+    let (exact, seconds) = (beam.exact_match(), start.elapsed().as_secs_f64());
+    println!(
+        "{exact:.3} of {count} strings exact with a beam, {:.3} greedily, {:.4} edits a digit; {steps} steps and {seconds:.0} s on {}",
+        greedy.exact_match(),
+        beam.error_rate(),
+        device.name()
+    );
+    Ok(exact)
+}
+
+/// The classes of digits, behind the blank, as `[N, LONGEST]`.
+fn labels(device: &Device, said: &[Vec<i32>]) -> wgrad::Result<Tensor> {
+    let row =
+        |digits: &Vec<i32>| (0..LONGEST).map(|at| digits.get(at).map_or(0, |digit| digit + 1)).collect::<Vec<i32>>();
+    Tensor::from_slice(device, &said.iter().flat_map(row).collect::<Vec<i32>>(), &[said.len(), LONGEST])
+}
