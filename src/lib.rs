@@ -59,6 +59,7 @@ mod profile;
 mod reference;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod robust;
 mod shader;
 mod shape;
 mod state;

@@ -34,6 +34,7 @@ mod q_learning;
 mod rcnn;
 mod recognition;
 mod resume;
+mod robust;
 mod schedules;
 mod segmentation;
 mod siamese;

@@ -1,0 +1,103 @@
+//! Carlini and Wagner's attack on the Euclidean length of the change.
+
+use crate::error::{Error, Result};
+use crate::graph::{Tensor, no_grad};
+use crate::options::options;
+use crate::robust::{Attack, Classifier, Goal, lengths, of_each};
+
+options! {
+    /// Options of [`CarliniWagner`], with foolbox's defaults.
+    #[derive(Clone, Copy, Debug)]
+    CarliniWagnerOptions {
+        /// Searches for the smallest constant that fools.
+        searches: usize = 9,
+        /// Steps of Adam in each.
+        steps: usize = 10_000,
+        /// Adam's step.
+        lr: f64 = 1e-2,
+        /// The margin by which the wanted logit passes the others.
+        confidence: f64 = 0.0,
+        /// The constant of the first search.
+        initial_const: f64 = 1e-3,
+    }
+}
+
+/// The smallest change that fools, by Adam over `w` with `x = (tanh(w) + 1) / 2`, of `|x - x0|^2 + c max(0, margin + confidence)`
+/// (Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks", 2016). The margin is the true logit less the
+/// largest other one, or the largest other one less the wanted. Each image has a `c` of its own: ten times as large while nothing
+/// fools, and halfway between the largest that did not and the smallest that did from then on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CarliniWagner {
+    options: CarliniWagnerOptions,
+}
+
+impl CarliniWagner {
+    /// An attack with these options.
+    pub fn new(options: &CarliniWagnerOptions) -> CarliniWagner {
+        CarliniWagner { options: *options }
+    }
+
+    /// The margin that is to fall below 0, `[N]`.
+    fn margin(goal: &Goal, logits: &Tensor) -> Result<Tensor> {
+        let labelled = goal.labels().one_hot(Some(logits.shape()[1]))?.to_dtype(crate::DType::Bool)?;
+        let others = logits.masked_fill(&labelled, f64::NEG_INFINITY)?.amax(1)?;
+        let own = Goal::pick(logits, goal.labels())?;
+        if goal.is_targeted() { others - own } else { own - others }
+    }
+}
+
+impl Attack for CarliniWagner {
+    fn perturb(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor> {
+        const OP: &str = "CarliniWagner";
+        let CarliniWagnerOptions { searches, steps, lr, confidence, initial_const } = self.options;
+        let count = goal.check(images)?;
+        if !(lr > 0.0 && initial_const > 0.0 && confidence >= 0.0) {
+            let rule = format!("steps of {lr}, a constant of {initial_const}, a confidence of {confidence}");
+            return Err(Error::invalid(OP, rule));
+        }
+        let images = images.detach();
+        let inside = |w: &Tensor| (w.tanh()? + 1.0)? * 0.5;
+        let squeezed = (((&images * 2.0)? - 1.0)? * 0.999_999)?;
+        // The inverse of the hyperbolic tangent.
+        let start = (((1.0 + &squeezed)? / (1.0 - &squeezed)?)?.log()? * 0.5)?;
+        let origin = inside(&start)?;
+        let constant = |value: f64| Tensor::filled(images.device(), &[count], value);
+        let (mut consts, mut lower, mut upper) = (constant(initial_const)?, constant(0.0)?, constant(f64::INFINITY)?);
+        let (mut best, mut best_length) = (images.clone(), constant(f64::INFINITY)?);
+        for _ in 0..searches {
+            let mut w = start.clone();
+            let (mut mean, mut square) = (images.zeros_like()?, images.zeros_like()?);
+            let mut has_found = constant(0.0)?.to_dtype(crate::DType::Bool)?;
+            for step in 1..=steps {
+                let near = inside(&w)?;
+                let mut margins = None;
+                // Both terms by the chain rule: dx/dw = (1 - tanh(w)^2) / 2 = 2 x (1 - x).
+                let by_margin = net.gradient(&near, |logits| {
+                    let margin = CarliniWagner::margin(goal, logits)?;
+                    margins = Some(margin.detach());
+                    (margin + confidence)?.relu()? * &consts
+                })?;
+                let by_length = ((&near - &origin)? * 2.0)?;
+                let gradient = ((by_margin + by_length)? * ((&near * (1.0 - &near)?)? * 2.0)?)?;
+                mean = ((mean * 0.9)? + (&gradient * 0.1)?)?;
+                square = ((square * 0.999)? + (gradient.square()? * 0.001)?)?;
+                let power = step as f64;
+                let (unbiased, scale) =
+                    ((&mean / (1.0 - 0.9f64.powf(power)))?, (&square / (1.0 - 0.999f64.powf(power)))?);
+                w = (w - (unbiased / (scale.sqrt()? + 1e-8)?)? * lr)?;
+                let Some(margins) = margins else { continue };
+                let fools = no_grad(|| (margins + confidence)?.lt_scalar(0.0))?;
+                let length = lengths(&(&near - &images)?)?;
+                let is_better = fools.logical_and(&length.lt(&best_length)?)?;
+                best = of_each(&is_better, &images)?.where_(&near, &best)?;
+                best_length = is_better.where_(&length, &best_length)?;
+                has_found = has_found.logical_or(&fools)?;
+            }
+            upper = has_found.where_(&consts, &upper)?;
+            lower = has_found.where_(&lower, &consts)?;
+            let halfway = ((&lower + &upper)? * 0.5)?;
+            consts = upper.isinf()?.where_(&(&consts * 10.0)?, &halfway)?;
+        }
+        Ok(best)
+    }
+}

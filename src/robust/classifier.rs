@@ -1,0 +1,119 @@
+//! The network that is attacked, and the answer that an attack wants.
+
+use crate::data::Normalization;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Tensor, grad, no_grad, with_grad};
+use crate::nn::Module;
+use crate::ops::{CrossEntropyOptions, Reduction};
+use crate::shape::Shape;
+
+/// A network that takes images between 0 and 1, and answers with logits `[N, classes]`.
+#[derive(Clone, Copy)]
+pub struct Classifier<'a> {
+    model: &'a dyn Module,
+    normalization: Option<&'a Normalization>,
+}
+
+impl<'a> Classifier<'a> {
+    /// A network that takes the images as they are.
+    pub fn new(model: &'a dyn Module) -> Classifier<'a> {
+        Classifier { model, normalization: None }
+    }
+
+    /// One that was trained on images of this normalization.
+    #[must_use = "it returns the classifier"]
+    pub fn normalization(self, normalization: &'a Normalization) -> Classifier<'a> {
+        Classifier { normalization: Some(normalization), ..self }
+    }
+
+    /// The logits of images between 0 and 1.
+    ///
+    /// # Errors
+    /// Those of the network; [`Error::Broadcast`] for images of other channels than the normalization's.
+    pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        let Some(normalization) = self.normalization else { return self.model.forward(images) };
+        let of_channels = |values: &[f32]| Tensor::from_slice(images.device(), values, &[values.len(), 1, 1]);
+        let (mean, std) = (of_channels(normalization.mean())?, of_channels(normalization.std())?);
+        self.model.forward(&((images - mean)? / std)?)
+    }
+
+    /// True for the images whose answer is what the goal wants, bool `[N]`.
+    ///
+    /// # Errors
+    /// As [`logits`](Classifier::logits); [`Error::Invalid`] for labels that are no i32 `[N]`.
+    pub fn reaches(&self, images: &Tensor, goal: &Goal) -> Result<Tensor> {
+        goal.check(images)?;
+        no_grad(|| goal.is_reached(&self.logits(images)?))
+    }
+
+    /// The gradient of the sum of what `objective` makes of the logits, with respect to the images.
+    pub(super) fn gradient(
+        &self,
+        images: &Tensor,
+        objective: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let images = images.detach().requires_grad();
+        let sum = with_grad(true, || objective(&self.logits(&images)?)?.sum_all())?;
+        let gradients = no_grad(|| grad(&[&sum], &[&images], &[&sum.ones_like()?]))?;
+        gradients.into_iter().flatten().next().map_or_else(|| images.zeros_like(), Ok)
+    }
+}
+
+/// The answer that an attack wants.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    labels: Tensor,
+    is_targeted: bool,
+}
+
+impl Goal {
+    /// Any class but the true one, i32 `[N]`.
+    pub fn untargeted(labels: &Tensor) -> Goal {
+        Goal { labels: labels.detach(), is_targeted: false }
+    }
+
+    /// This class, i32 `[N]`.
+    pub fn targeted(labels: &Tensor) -> Goal {
+        Goal { labels: labels.detach(), is_targeted: true }
+    }
+
+    /// True where the labels name the class that is wanted, and not the true one.
+    pub fn is_targeted(&self) -> bool {
+        self.is_targeted
+    }
+
+    /// The class that is wanted, or else the true one.
+    pub fn labels(&self) -> &Tensor {
+        &self.labels
+    }
+
+    /// The images' number, where there is a label for each.
+    pub(super) fn check(&self, images: &Tensor) -> Result<usize> {
+        let (labels, count) = (&self.labels, images.shape().first().copied().unwrap_or(0));
+        if labels.dtype() == DType::I32 && labels.shape()[..] == [count] && images.rank() > 1 {
+            return Ok(count);
+        }
+        let (shape, dtype) = (labels.shape(), labels.dtype());
+        let rule =
+            format!("labels {shape} in {dtype} for images {}; expected i32 [N] for [N, C, H, W]", images.shape());
+        Err(Error::invalid("attack", rule))
+    }
+
+    /// The number that an attack raises, for each image: the cross entropy with the true class, or less that with the wanted one.
+    pub(super) fn objective(&self, logits: &Tensor) -> Result<Tensor> {
+        let losses = logits.cross_entropy(&self.labels, &CrossEntropyOptions::default().reduction(Reduction::None))?;
+        if self.is_targeted { -losses } else { Ok(losses) }
+    }
+
+    pub(super) fn is_reached(&self, logits: &Tensor) -> Result<Tensor> {
+        let answers = logits.argmax(1)?;
+        if self.is_targeted { answers.eq(&self.labels) } else { answers.ne(&self.labels) }
+    }
+
+    /// The logits of the labels, `[N]`.
+    pub(super) fn pick(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let count = labels.numel();
+        logits.gather(1, &labels.reshape_to(Shape::new(&[count, 1])?)?)?.reshape_to(Shape::new(&[count])?)
+    }
+}

@@ -1,0 +1,61 @@
+//! Attacks on networks: small changes of an image that change the answer.
+//!
+//! An [`Attack`] takes images as they are, between 0 and 1: a [`Classifier`] applies the normalization inside, so that a bound of
+//! 8 / 255 means eight steps of a byte whatever the network was trained with, and results are clipped to 0 to 1 exactly. The
+//! [`Goal`] is any other class, or a given one.
+//!
+//! ```
+//! use wgrad::robust::{Attack, Classifier, Fgsm, Goal};
+//! use wgrad::{Device, Tensor, models::LeNet5, nn::{Module, Scope}};
+//!
+//! let device = Device::reference();
+//! let net = LeNet5::new(&Scope::new(&device))?;
+//! net.eval();
+//! let images = Tensor::uniform(&device, &[2, 1, 28, 28], 0.0, 1.0)?;
+//! let labels = Tensor::from_slice(&device, &[3, 5], &[2])?;
+//! let (net, goal) = (Classifier::new(&net), Goal::untargeted(&labels));
+//! let adversarial = Fgsm { eps: 0.1 }.perturb(&net, &images, &goal)?;
+//! let change = adversarial.sub(&images)?.abs()?.amax_all()?.item::<f32>()?;
+//! assert!(change <= 0.1 + 1e-6);
+//! let fooled = net.reaches(&adversarial, &goal)?;
+//! assert_eq!(fooled.shape()[..], [2]);
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+
+mod carlini_wagner;
+mod classifier;
+mod deep_fool;
+mod gradient_sign;
+mod pgd;
+
+pub use carlini_wagner::{CarliniWagner, CarliniWagnerOptions};
+pub use classifier::{Classifier, Goal};
+pub use deep_fool::{DeepFool, DeepFoolOptions};
+pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
+pub use pgd::{Norm, Pgd, PgdOptions};
+
+use crate::error::Result;
+use crate::graph::Tensor;
+
+/// A way to change images so that a network's answer changes.
+pub trait Attack {
+    /// Changed images, `[N, C, H, W]` between 0 and 1, as the ones that are given. The network is left in its mode: put it into
+    /// evaluation mode first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for numbers that make no attack, and labels that are no i32 `[N]`; those of the
+    /// network.
+    fn perturb(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor>;
+}
+
+/// A number for each image, in a shape that broadcasts with images.
+fn of_each(numbers: &Tensor, images: &Tensor) -> Result<Tensor> {
+    let mut sizes = vec![numbers.numel()];
+    sizes.resize(images.rank(), 1);
+    numbers.reshape_to(crate::shape::Shape::new(&sizes)?)
+}
+
+/// The Euclidean length of each image, `[N]`.
+fn lengths(images: &Tensor) -> Result<Tensor> {
+    images.flatten(1, -1)?.norm(2.0, 1)
+}

@@ -1,0 +1,118 @@
+//! Projected gradient descent.
+
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::options::options;
+use crate::robust::gradient_sign::{check, clipped};
+use crate::robust::{Attack, Classifier, Goal, lengths, of_each};
+
+/// The measure of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Norm {
+    /// The largest change of an element.
+    #[default]
+    Linf,
+    /// The Euclidean length of an image's change.
+    L2,
+}
+
+options! {
+    /// Options of [`Pgd`]. The defaults are those of Madry et al. for MNIST.
+    #[derive(Clone, Copy, Debug)]
+    PgdOptions {
+        /// The measure of changes.
+        norm: Norm = Norm::Linf,
+        /// The largest change.
+        eps: f64 = 0.3,
+        /// The size of a step.
+        step: f64 = 0.01,
+        /// Steps.
+        steps: usize = 40,
+        /// Begins at a random change: uniform for `Linf`; of random direction, and of uniform length, for `L2`.
+        random_start: bool = true,
+        /// Attempts, of which each image keeps the one with the largest loss. More than one need a random start.
+        restarts: usize = 1,
+    }
+}
+
+/// Steps along the gradient, each projected to changes within the bound (Madry et al., "Towards Deep Learning Models Resistant to
+/// Adversarial Attacks", 2017): `x += step sign(g)` for `Linf`, `x += step g / |g|` for `L2`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pgd {
+    options: PgdOptions,
+}
+
+impl Pgd {
+    /// An attack with these options.
+    pub fn new(options: &PgdOptions) -> Pgd {
+        Pgd { options: *options }
+    }
+
+    /// The basic iterative method: without a random start (Kurakin et al., "Adversarial Examples in the Physical World", 2016).
+    pub fn bim(eps: f64, step: f64, steps: usize) -> Pgd {
+        Pgd::new(&PgdOptions::default().eps(eps).step(step).steps(steps).random_start(false))
+    }
+
+    /// A change within the bound.
+    fn random(&self, images: &Tensor) -> Result<Tensor> {
+        let PgdOptions { norm, eps, .. } = self.options;
+        let device = images.device();
+        let change = match norm {
+            Norm::Linf => Tensor::uniform(device, images.shape(), -eps, eps)?,
+            Norm::L2 => {
+                let direction = Tensor::normal(device, images.shape(), 0.0, 1.0)?;
+                let size = Tensor::uniform(device, &[images.shape()[0]], 0.0, eps)?;
+                let factor = (size / lengths(&direction)?)?;
+                direction * of_each(&factor, images)?
+            }?,
+        };
+        (images + change)?.clamp(Some(0.0), Some(1.0))
+    }
+
+    fn step(&self, images: &Tensor, near: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let PgdOptions { norm, eps, step, .. } = self.options;
+        match norm {
+            Norm::Linf => clipped(images, &(near + (gradient.sign()? * step)?)?, eps),
+            Norm::L2 => {
+                let unit = (gradient / of_each(&(lengths(gradient)? + 1e-10)?, images)?)?;
+                let change = ((near + (unit * step)?)? - images)?;
+                let factor = (eps / lengths(&change)?.maximum_scalar(1e-10)?)?.minimum_scalar(1.0)?;
+                (images + (change * of_each(&factor, images)?)?)?.clamp(Some(0.0), Some(1.0))
+            }
+        }
+    }
+}
+
+impl Attack for Pgd {
+    fn perturb(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor> {
+        const OP: &str = "Pgd";
+        let PgdOptions { eps, step, steps, random_start, restarts, .. } = self.options;
+        check(OP, eps, step)?;
+        goal.check(images)?;
+        if restarts == 0 || (restarts > 1 && !random_start) {
+            let rule = format!("{restarts} restarts; expected at least one, and a random start for more");
+            return Err(Error::invalid(OP, rule));
+        }
+        let images = images.detach();
+        let mut best: Option<(Tensor, Tensor)> = None;
+        for _ in 0..restarts {
+            let mut near = if random_start { self.random(&images)? } else { images.clone() };
+            for _ in 0..steps {
+                let gradient = net.gradient(&near, |logits| goal.objective(logits))?;
+                near = self.step(&images, &near, &gradient)?;
+            }
+            if restarts == 1 {
+                return Ok(near);
+            }
+            let loss = goal.objective(&net.logits(&near)?)?.detach();
+            best = Some(match best {
+                None => (near, loss),
+                Some((other, other_loss)) => {
+                    let is_better = loss.gt(&other_loss)?;
+                    (of_each(&is_better, &images)?.where_(&near, &other)?, loss.maximum(&other_loss)?)
+                }
+            });
+        }
+        best.map_or_else(|| Ok(images.clone()), |(near, _)| Ok(near))
+    }
+}
