@@ -1,4 +1,4 @@
-//! The convolution of Inception's networks.
+//! Inception's networks share a convolution and a change of their images' normalization.
 
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -46,4 +46,12 @@ impl Module for BasicConv2d {
     fn children(&self) -> nn::Children<'_> {
         nn::children![self; conv, bn]
     }
+}
+
+/// Images normalized by ImageNet's means and deviations, normalized by 0.5 and 0.5 instead: torchvision's `transform_input`.
+pub(super) fn transform_input(images: &Tensor) -> Result<Tensor> {
+    let (means, deviations) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let scale = Tensor::from_f64(images.device(), &deviations.map(|deviation: f64| deviation / 0.5), &[3, 1, 1])?;
+    let shift = Tensor::from_f64(images.device(), &means.map(|mean: f64| (mean - 0.5) / 0.5), &[3, 1, 1])?;
+    images.mul(&scale)?.add(&shift)
 }

@@ -1,7 +1,7 @@
 //! GoogLeNet (Szegedy et al., "Going Deeper with Convolutions", 2014), with batch normalization. The names of the parameters
 //! are torchvision's.
 
-use super::basic_conv::BasicConv2d;
+use super::basic_conv::{BasicConv2d, transform_input};
 use super::{Backbone, initial};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -19,6 +19,9 @@ options! {
         channels: usize = 3,
         /// Has the two auxiliary heads, which bring gradients to the lower layers.
         aux_logits: bool = true,
+        /// Takes images normalized by ImageNet's statistics, and gives them the mean and the deviation 0.5 that torchvision's
+        /// weights were trained with.
+        transform_input: bool = false,
         /// Share of the last features dropped in training.
         dropout: f64 = 0.2,
         /// The same in the auxiliary heads.
@@ -39,6 +42,7 @@ impl GoogLeNetOptions {
 /// An Inception module has four branches, whose channels stand side by side: 1 x 1; 1 x 1 and 3 x 3; 1 x 1 and 3 x 3 (where
 /// the paper has 5 x 5; torchvision's weights are of 3 x 3); pooling and 1 x 1.
 pub struct GoogLeNet {
+    transform_input: bool,
     conv1: BasicConv2d,
     conv2: BasicConv2d,
     conv3: BasicConv2d,
@@ -84,13 +88,14 @@ impl GoogLeNet {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &GoogLeNetOptions) -> Result<GoogLeNet> {
-        let GoogLeNetOptions { classes, channels, aux_logits, dropout, dropout_aux } = *options;
+        let GoogLeNetOptions { classes, channels, aux_logits, transform_input, dropout, dropout_aux } = *options;
         let inception = |name: &str, inputs, outputs| inception(&scope.at(name), inputs, outputs);
         let auxiliary = |name: &str, inputs| {
             aux_logits.then(|| AuxiliaryHead::new(&scope.at(name), inputs, classes, dropout_aux)).transpose()
         };
         let strided = Conv2dOptions::default().stride(2).padding(3);
         let net = GoogLeNet {
+            transform_input,
             conv1: BasicConv2d::new(&scope.at("conv1"), channels, 64, 7, &strided)?,
             conv2: BasicConv2d::same(&scope.at("conv2"), 64, 64, 1)?,
             conv3: BasicConv2d::same(&scope.at("conv3"), 64, 192, 3)?,
@@ -129,7 +134,8 @@ impl GoogLeNet {
     /// The last features, and those the auxiliary heads read.
     fn run(&self, input: &Tensor) -> Result<(Tensor, [Tensor; 2])> {
         let pool = |size: usize, x: &Tensor| x.max_pool2d(size, &MaxPool2dOptions::default().stride(2).ceil_mode(true));
-        let x = pool(3, &self.conv1.forward(input)?)?;
+        let input = if self.transform_input { transform_input(input)? } else { input.clone() };
+        let x = pool(3, &self.conv1.forward(&input)?)?;
         let x = pool(3, &self.conv3.forward(&self.conv2.forward(&x)?)?)?;
         let x = pool(3, &self.inception3b.forward(&self.inception3a.forward(&x)?)?)?;
         let at4a = self.inception4a.forward(&x)?;

@@ -1,7 +1,7 @@
 //! Inception v3 (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015). The names of the
 //! parameters are torchvision's.
 
-use super::basic_conv::BasicConv2d;
+use super::basic_conv::{BasicConv2d, transform_input};
 use super::{Backbone, initial};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -19,6 +19,9 @@ options! {
         channels: usize = 3,
         /// Has the auxiliary head, which brings gradients to the lower layers.
         aux_logits: bool = true,
+        /// Takes images normalized by ImageNet's statistics, and gives them the mean and the deviation 0.5 that torchvision's
+        /// weights were trained with.
+        transform_input: bool = false,
         /// Share of the last features dropped in training.
         dropout: f64 = 0.5,
     }
@@ -34,6 +37,7 @@ impl InceptionV3Options {
 /// Inception v3: `[N, channels, H, W] -> [N, classes]` logits, from 75 x 75 on (299 x 299 in the paper); 27,161,264 parameters
 /// for 1,000 classes with its auxiliary head.
 pub struct InceptionV3 {
+    transform_input: bool,
     /// By torchvision's names, up to `Mixed_6e`.
     lower: Vec<Named>,
     auxiliary: Option<AuxiliaryHead>,
@@ -69,7 +73,7 @@ impl InceptionV3 {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn new(scope: &Scope, options: &InceptionV3Options) -> Result<InceptionV3> {
-        let InceptionV3Options { classes, channels, aux_logits, dropout } = *options;
+        let InceptionV3Options { classes, channels, aux_logits, transform_input, dropout } = *options;
         let conv = |name: &'static str, inputs, outputs, size, options: Conv2dOptions| -> Result<Named> {
             Ok((name, Box::new(BasicConv2d::new(&scope.at(name), inputs, outputs, size, &options)?)))
         };
@@ -104,7 +108,7 @@ impl InceptionV3 {
             mixed("Mixed_7c", &|s| block_e(s, 2048))?,
         ];
         let fc = Linear::new(&scope.at("fc"), 2048, classes)?;
-        let net = InceptionV3 { lower, auxiliary, upper, dropout: Dropout::new(dropout), fc };
+        let net = InceptionV3 { transform_input, lower, auxiliary, upper, dropout: Dropout::new(dropout), fc };
         initial::draw_weights(&net, initial::trunc_normal(0.1), initial::trunc_normal(0.1))?;
         if let Some(head) = &net.auxiliary {
             initial::draw_weights(&head.conv1, initial::trunc_normal(0.01), initial::kept)?;
@@ -118,9 +122,15 @@ impl InceptionV3 {
     /// # Errors
     /// Those of the layers.
     pub fn outputs(&self, input: &Tensor) -> Result<InceptionV3Outputs> {
-        let middle = run(&self.lower, input)?;
+        let middle = self.middle(input)?;
         let aux = self.auxiliary.as_ref().map(|head| head.forward(&middle)).transpose()?;
         Ok(InceptionV3Outputs { logits: self.head(&run(&self.upper, &middle)?)?, aux })
+    }
+
+    /// The features that the auxiliary head reads.
+    fn middle(&self, input: &Tensor) -> Result<Tensor> {
+        let input = if self.transform_input { transform_input(input)? } else { input.clone() };
+        run(&self.lower, &input)
     }
 
     fn head(&self, features: &Tensor) -> Result<Tensor> {
@@ -138,7 +148,7 @@ fn run(layers: &[Named], input: &Tensor) -> Result<Tensor> {
 
 impl Backbone for InceptionV3 {
     fn features(&self, input: &Tensor) -> Result<Tensor> {
-        run(&self.upper, &run(&self.lower, input)?)
+        run(&self.upper, &self.middle(input)?)
     }
 }
 

@@ -1,0 +1,169 @@
+//! Networks by torchvision's constructors and their arguments.
+
+use super::Refusal;
+use serde_json::{Map, Value};
+use wgrad::models::{
+    self, GoogLeNet, GoogLeNetOptions, InceptionV3, InceptionV3Options, ModelOptions, ResNet, ResNetOptions,
+};
+use wgrad::nn::{Module, Scope};
+use wgrad::{Result, Tensor};
+
+/// A network, and its outputs in training or evaluation in torchvision's order: a tuple's, or a dictionary's by its keys.
+pub trait Network: Module {
+    fn outputs(&self, input: &Tensor, is_training: bool) -> Result<Vec<Tensor>>;
+}
+
+impl Network for Box<dyn Module> {
+    fn outputs(&self, input: &Tensor, _: bool) -> Result<Vec<Tensor>> {
+        Ok(vec![self.forward(input)?])
+    }
+}
+
+/// Classifiers with auxiliary heads, which torchvision runs in training.
+macro_rules! with_auxiliary_heads {
+    ($($network:ident: $($head:ident)*;)*) => {$(
+        impl Network for $network {
+            fn outputs(&self, input: &Tensor, is_training: bool) -> Result<Vec<Tensor>> {
+                if !is_training {
+                    return Ok(vec![self.forward(input)?]);
+                }
+                let outputs = self.outputs(input)?;
+                Ok([Some(outputs.logits), $(outputs.$head),*].into_iter().flatten().collect())
+            }
+        }
+    )*};
+}
+
+with_auxiliary_heads! {
+    GoogLeNet: aux2 aux1;
+    InceptionV3: aux;
+}
+
+/// A constructor's arguments, each of which somebody must ask for.
+struct Arguments<'a>(Vec<(&'a str, &'a Value)>);
+
+impl Arguments<'_> {
+    /// Those that say how parameters start, which the state dictionary replaces, or how much memory a forward pass keeps.
+    const WITHOUT_EFFECT: [&'static str; 7] = [
+        "init_weights",
+        "layer_scale",
+        "memory_efficient",
+        "progress",
+        "weights",
+        "weights_backbone",
+        "zero_init_residual",
+    ];
+
+    fn new(attrs: &Map<String, Value>) -> Arguments<'_> {
+        let matters = |(key, value): &(&str, &Value)| !value.is_null() && !Arguments::WITHOUT_EFFECT.contains(key);
+        Arguments(attrs.iter().map(|(key, value)| (key.as_str(), value)).filter(matters).collect())
+    }
+
+    /// An argument that was passed.
+    fn take<T>(&mut self, key: &str, read: impl Fn(&Value) -> Option<T>) -> std::result::Result<Option<T>, Refusal> {
+        let Some(at) = self.0.iter().position(|(known, _)| *known == key) else { return Ok(None) };
+        let (_, value) = self.0.swap_remove(at);
+        let refused = || Refusal::Unsupported(format!("{key} of {value}"));
+        read(value).ok_or_else(refused).map(Some)
+    }
+
+    fn end(&self) -> std::result::Result<(), Refusal> {
+        self.0.first().map_or(Ok(()), |(key, _)| Err(Refusal::Unsupported(format!("attribute {key}"))))
+    }
+}
+
+fn count(value: &Value) -> Option<usize> {
+    value.as_u64().map(|count| count as usize)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64()
+}
+
+fn dilations(value: &Value) -> Option<[bool; 3]> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// The options of torchvision's residual networks.
+fn resnet(name: &str) -> Option<ResNetOptions> {
+    macro_rules! named {
+        ($($name:ident)*) => {
+            match name {
+                $(stringify!($name) => Some(ResNetOptions::$name()),)*
+                _ => None,
+            }
+        };
+    }
+    named!(
+        resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d wide_resnet50_2
+        wide_resnet101_2
+    )
+}
+
+/// Replaces options by the arguments that were passed.
+macro_rules! set {
+    ($options:ident, $arguments:ident: $($key:literal $field:ident $read:path),*) => {
+        $(if let Some(value) = $arguments.take($key, $read)? {
+            $options.$field = value;
+        })*
+    };
+}
+
+/// A network by its name, with the device's random weights, and true where it is trained.
+pub fn build(
+    name: &str,
+    scope: &Scope,
+    attrs: &Map<String, Value>,
+) -> std::result::Result<(Box<dyn Network>, bool), Refusal> {
+    let mut arguments = Arguments::new(attrs);
+    let is_training = arguments.take("mode", |mode| match mode.as_str()? {
+        "train" => Some(true),
+        "eval" => Some(false),
+        _ => None,
+    })?;
+    let net: Box<dyn Network> = match name {
+        "googlenet" => {
+            let mut options = GoogLeNetOptions::default();
+            set!(options, arguments: "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
+                "transform_input" transform_input Value::as_bool, "dropout" dropout number,
+                "dropout_aux" dropout_aux number);
+            Box::new(GoogLeNet::new(scope, &options)?)
+        }
+        "inception_v3" => {
+            let mut options = InceptionV3Options::default();
+            set!(options, arguments: "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
+                "transform_input" transform_input Value::as_bool, "dropout" dropout number);
+            Box::new(InceptionV3::new(scope, &options)?)
+        }
+        _ => match resnet(name) {
+            Some(mut options) => {
+                set!(options, arguments: "num_classes" classes count, "groups" groups count,
+                    "width_per_group" width_per_group count,
+                    "replace_stride_with_dilation" replace_stride_with_dilation dilations);
+                let net: Box<dyn Module> = Box::new(ResNet::new(scope, &options)?);
+                Box::new(net)
+            }
+            None => Box::new(by_name(name, scope, &mut arguments)?),
+        },
+    };
+    arguments.end()?;
+    Ok((net, is_training.unwrap_or(true)))
+}
+
+/// A network of the registry. The size of the images is no argument of most constructors, and so not taken from the input.
+fn by_name(name: &str, scope: &Scope, arguments: &mut Arguments<'_>) -> std::result::Result<Box<dyn Module>, Refusal> {
+    let mut options = ModelOptions::default();
+    set!(options, arguments: "num_classes" classes count);
+    let side = |value: &Value| match value.as_array() {
+        Some(sides) => Some([count(sides.first()?)?, count(sides.get(1)?)?]),
+        None => Some([count(value)?; 2]),
+    };
+    set!(options, arguments: "image_size" size side, "input_size" size side);
+    for (key, value) in std::mem::take(&mut arguments.0) {
+        let known = if key == "stochastic_depth_prob" { "stochastic_depth" } else { key };
+        let number = value.as_f64().ok_or_else(|| Refusal::Unsupported(format!("attribute {key}")))?;
+        options = options.set(known, number);
+    }
+    // A network or an option that wgrad does not have.
+    models::by_name(name, scope, &options).map_err(|error| Refusal::Unsupported(error.to_string()))
+}
