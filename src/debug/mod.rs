@@ -5,7 +5,7 @@ mod nan;
 mod part;
 mod tolerance;
 
-use crate::device::{Debug, DynamicSizes, Waiting};
+use crate::device::{Debug, DynamicSizes, Fill, Waiting};
 use crate::error::Result;
 use crate::graph::{BoxFuture, Executor, Profiler, Schedule, Stats, Storage};
 use parking_lot::Mutex;
@@ -57,6 +57,10 @@ impl Executor for Checked {
 
     fn max_tensor_bytes(&self) -> u64 {
         self.inner.max_tensor_bytes()
+    }
+
+    fn store(&self, bytes: usize, fill: Fill<'_>) -> Result<Storage> {
+        self.inner.store(bytes, fill)
     }
 
     fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {

@@ -354,7 +354,7 @@ impl super::Gpu {
     fn poison(&self, buffer: &Buffer) -> Result<()> {
         if self.poison {
             let words = nearest::<usize>(buffer.raw().size()) / POISON.len();
-            self.write(buffer.raw(), &POISON.repeat(words))?;
+            self.write(buffer.raw(), 0, &POISON.repeat(words))?;
         }
         Ok(())
     }
@@ -381,25 +381,6 @@ impl super::Gpu {
             }
         }
         Ok(())
-    }
-
-    /// Writes bytes at the start of a buffer, before the next submission.
-    pub fn upload(&self, buffer: &Buffer, bytes: &[u8]) -> Result<()> {
-        if bytes.len().is_multiple_of(4) {
-            return self.write(buffer.raw(), bytes);
-        }
-        let mut padded = bytes.to_vec();
-        padded.resize(bytes.len().next_multiple_of(4), 0);
-        self.write(buffer.raw(), &padded)
-    }
-
-    /// Writes to any buffer. A lost device refuses that too, and on a device shared with an application nobody
-    /// else would keep wgpu from panicking then.
-    pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
-        self.guarded(|| {
-            self.queue.write_buffer(buffer, 0, bytes);
-            Ok(())
-        })
     }
 }
 

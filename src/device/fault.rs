@@ -46,7 +46,7 @@ impl super::Gpu {
         if code == 0 {
             return Ok(());
         }
-        self.write(&self.faults.buffer, &[0; 4 * FAULT_WORDS])?;
+        self.write(&self.faults.buffer, 0, &[0; 4 * FAULT_WORDS])?;
         let fault = self.faults.known.lock().get(code - 1).copied().unwrap_or(Fault::Index("unknown"));
         let size = word(4).saturating_sub(1) as usize;
         Err(fault.error(i64::from(word(8) as i32), size))

@@ -16,6 +16,7 @@ mod readback;
 mod recipe;
 mod status;
 mod timing;
+mod upload;
 
 pub use adapter::{Adapter, AdapterInfo, DeviceOptions, Noop, adapters};
 pub(crate) use bindings::Bindings;
@@ -27,6 +28,7 @@ pub use pipeline::DynamicSizes;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use queue::{Dispatch, Uniform};
 pub(crate) use readback::Waiting;
+pub(crate) use upload::Fill;
 
 use crate::error::Result;
 use buffer::{Memory, Pool};
@@ -35,6 +37,7 @@ use pipeline::Pipelines;
 use queue::InFlight;
 use readback::{Poller, Staging};
 use status::Status;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -51,6 +54,8 @@ pub(crate) struct Gpu {
     ahead: Option<wgpu::Adapter>,
     in_flight: InFlight,
     staging: Staging,
+    /// Bytes that were stored since the host last waited for those before.
+    on_the_way: AtomicUsize,
     poller: Poller,
     faults: Faults,
     /// What [`Gpu::peak_flops`] measured.
@@ -112,6 +117,7 @@ impl Gpu {
             ahead: None,
             in_flight: InFlight::default(),
             staging: Staging::default(),
+            on_the_way: AtomicUsize::new(0),
             poller: Poller::default(),
             peak: OnceLock::new(),
             poison: false,

@@ -75,7 +75,7 @@ impl Gpu {
 
     /// Writes parameters before the next submission.
     pub fn write_uniform(&self, uniform: &Uniform, bytes: &[u8]) -> Result<()> {
-        self.write(&uniform.raw, bytes)
+        self.write(&uniform.raw, 0, bytes)
     }
 
     /// Writes parameters and runs dispatches in order, in as few submissions as the watchdog allows.

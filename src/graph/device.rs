@@ -1,6 +1,6 @@
 //! The handle to a device: what tensors are recorded on, and who carries the recording out.
 
-use crate::device::{Debug, DynamicSizes, Waiting};
+use crate::device::{Debug, DynamicSizes, Fill, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::node::{Node, Storage, Tensor};
 use crate::graph::profiler::Profiler;
@@ -43,6 +43,8 @@ pub(crate) trait Executor: Send + Sync {
     fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
         Ok(schedule.calls())
     }
+    /// A storage of so many bytes, which `fill` writes one piece after the other, each but the last a multiple of four bytes.
+    fn store(&self, bytes: usize, fill: Fill<'_>) -> Result<Storage>;
     /// The bytes of a storage, from its start.
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, waiting: Waiting) -> BoxFuture<'a, Result<Vec<u8>>>;
     /// Waits until everything submitted is done and reports what went wrong on the way.

@@ -29,7 +29,7 @@ mod simplify;
 mod wiring;
 mod workspace;
 
-use crate::device::{Cache, DynamicSizes, Gpu, Waiting};
+use crate::device::{Cache, DynamicSizes, Fill, Gpu, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
 use crate::tune::Tuner;
@@ -187,6 +187,10 @@ impl Executor for Planner {
         let mut ends: Vec<usize> = self.plan(schedule)?.plan.steps.iter().map(|step| step.node).collect();
         ends.dedup();
         Ok(ends)
+    }
+
+    fn store(&self, bytes: usize, fill: Fill<'_>) -> Result<Storage> {
+        self.gpu.store(bytes, fill).map(Storage::Device)
     }
 
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, waiting: Waiting) -> BoxFuture<'a, Result<Vec<u8>>> {

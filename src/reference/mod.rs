@@ -2,7 +2,7 @@
 //!
 //! The oracle of the tests, the baseline of the benchmarks, and what a machine without an adapter runs on.
 
-use crate::device::Waiting;
+use crate::device::{Fill, Waiting};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Edge, Executor, Node, OneOrMore, ProfileEvent, Profiler, Schedule, Stats, Storage};
@@ -155,6 +155,15 @@ impl Executor for Reference {
                 schedule.nodes[index].store(storage.into());
             }
         })
+    }
+
+    fn store(&self, bytes: usize, fill: Fill<'_>) -> Result<Storage> {
+        let mut stored = Vec::with_capacity(bytes);
+        fill(&mut |piece| {
+            stored.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(Storage::Pending(Arc::new(stored)))
     }
 
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, _: Waiting) -> BoxFuture<'a, Result<Vec<u8>>> {

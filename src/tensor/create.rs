@@ -54,14 +54,22 @@ impl Tensor {
         from_bytes(device, || T::device_bytes(values), Layout::contiguous(shape, T::DTYPE))
     }
 
-    /// A tensor from elements as the device stores them, which are not copied. It is uploaded at the next flush.
+    /// A tensor from elements as the device stores them, which `fill` writes one piece after the other, each but the last a
+    /// multiple of four elements. They are on the device then.
     ///
     /// # Errors
-    /// As [`from_slice`](Tensor::from_slice).
+    /// As [`from_slice`](Tensor::from_slice); those of `fill`.
     #[track_caller]
-    pub(crate) fn from_bytes(device: &Device, bytes: Vec<u8>, shape: &[usize], dtype: DType) -> Result<Tensor> {
-        let shape = fitting(bytes.len() / dtype.size(), shape)?;
-        from_bytes(device, || bytes, Layout::contiguous(shape, dtype))
+    pub(crate) fn from_pieces(
+        device: &Device,
+        shape: &[usize],
+        dtype: DType,
+        mut fill: impl FnMut(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<Tensor> {
+        let layout = Layout::contiguous(Shape::new(shape)?, dtype);
+        check(device, &layout)?;
+        let storage = device.executor().store(layout.bytes(), &mut fill)?;
+        Ok(leaf(device, layout, storage))
     }
 
     /// An f32 tensor from double precision, which only the reference device keeps: the way back from
@@ -71,13 +79,23 @@ impl Tensor {
     /// As [`from_slice`](Tensor::from_slice).
     #[track_caller]
     pub fn from_f64(device: &Device, values: &[f64], shape: &[usize]) -> Result<Tensor> {
-        let rounded: Vec<f32> = values.iter().map(|&value| nearest::<f32>(value)).collect();
-        let tensor = Tensor::from_slice(device, &rounded, shape)?;
         if device.is_reference() {
-            let exact = HostTensor::new(*tensor.shape(), DType::F32, values.to_vec());
-            tensor.node.store(OneOrMore::One(Storage::Host(Arc::new(exact))));
+            return Tensor::from_exact(device, values.to_vec(), shape);
         }
-        Ok(tensor)
+        let rounded: Vec<f32> = values.iter().map(|&value| nearest::<f32>(value)).collect();
+        Tensor::from_slice(device, &rounded, shape)
+    }
+
+    /// An f32 tensor of the reference device from double precision, which is not copied.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Tensor::from_slice).
+    #[track_caller]
+    pub(crate) fn from_exact(device: &Device, values: Vec<f64>, shape: &[usize]) -> Result<Tensor> {
+        let layout = Layout::contiguous(fitting(values.len(), shape)?, DType::F32);
+        check(device, &layout)?;
+        let exact = HostTensor::new(layout.shape, DType::F32, values);
+        Ok(leaf(device, layout, Storage::Host(Arc::new(exact))))
     }
 
     /// A tensor of no dimensions holding one value.
@@ -165,11 +183,20 @@ fn fitting(elements: usize, shape: &[usize]) -> Result<Shape> {
 
 #[track_caller]
 fn from_bytes(device: &Device, bytes: impl FnOnce() -> Vec<u8>, layout: Layout) -> Result<Tensor> {
-    device.check_size("from_slice", &layout)?;
-    device.check_dtype("from_slice", layout.dtype)?;
+    check(device, &layout)?;
     device.hand_in(layout.bytes());
-    let state = State { storage: Some(OneOrMore::One(Storage::Pending(Arc::new(bytes())))), ..State::default() };
-    Ok(record_leaf(device, Leaf, layout, None, state, Location::caller()))
+    Ok(leaf(device, layout, Storage::Pending(Arc::new(bytes()))))
+}
+
+fn check(device: &Device, layout: &Layout) -> Result<()> {
+    device.check_size("from_slice", layout)?;
+    device.check_dtype("from_slice", layout.dtype)
+}
+
+#[track_caller]
+fn leaf(device: &Device, layout: Layout, storage: Storage) -> Tensor {
+    let state = State { storage: Some(OneOrMore::One(storage)), ..State::default() };
+    record_leaf(device, Leaf, layout, None, state, Location::caller())
 }
 
 #[track_caller]

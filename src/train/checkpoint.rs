@@ -258,7 +258,8 @@ impl<'a> Checkpoint<'a> {
             let reason = format!("{name} is {:?} in the file and {shape} here", entry.shape());
             return Err(Error::file(self.path, reason));
         }
-        to_tensor(entry.dtype(), entry.data().to_vec(), &device, &shape, dtype).map_err(|error| match error {
+        let read = |show: &mut dyn FnMut(&[u8]) -> Result<()>| show(entry.data());
+        to_tensor(entry.dtype(), &device, &shape, dtype, read).map_err(|error| match error {
             Error::Invalid { rule, .. } => Error::file(self.path, format!("{name} {rule}")),
             other => other,
         })

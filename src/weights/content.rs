@@ -1,9 +1,13 @@
 //! The place of a tensor's values in a file, and their layout there.
 
+use crate::error::{Error, Result};
 use crate::zip::Member;
 use flate2::CrcReader;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+/// The bytes of a file that are in memory at once: a multiple of every type's size.
+const PIECE: usize = 1 << 20;
 
 /// The place of values.
 #[derive(Clone, Debug)]
@@ -32,53 +36,84 @@ impl Content {
         Content { source: Source::File, offset, strides: None, big_endian: false }
     }
 
-    /// The bytes of the values in row-major order, the lowest byte of each first; each value has `width` bytes.
-    pub fn read(&self, file: &mut BufReader<File>, shape: &[usize], width: usize) -> Result<Vec<u8>, String> {
+    /// Shows the bytes of the values in row-major order, the lowest byte of each first, in pieces of whole values; each value
+    /// has `width` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the file can't be read; those of `show`.
+    pub fn read(
+        &self,
+        file: &mut BufReader<File>,
+        shape: &[usize],
+        width: usize,
+        show: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let elements = shape.iter().product::<usize>();
         if elements == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let strides = self.strides.as_deref().filter(|strides| !is_row_major(shape, strides));
-        let last =
-            |strides: &[usize]| shape.iter().zip(strides).map(|(size, stride)| (size - 1) * stride).sum::<usize>();
-        let length = strides.map_or(elements, |strides| last(strides) + 1) * width;
-        let mut bytes = self.bytes(file, length).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => "is cut off".to_string(),
-            _ => error.to_string(),
+        let mut show = |piece: &mut [u8]| {
+            if self.big_endian {
+                piece.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+            }
+            show(piece)
+        };
+        let Some(strides) = self.strides.as_deref().filter(|strides| !is_row_major(shape, strides)) else {
+            return self.stored(file, elements * width, &mut show);
+        };
+        let last = shape.iter().zip(strides).map(|(size, stride)| (size - 1) * stride).sum::<usize>();
+        let length = (last + 1) * width;
+        let mut bytes = Vec::with_capacity(length);
+        self.stored(file, length, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
         })?;
-        if let Some(strides) = strides {
-            bytes = gather(&bytes, shape, strides, width);
-        }
-        if self.big_endian {
-            bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-        }
-        Ok(bytes)
+        gather(&bytes, shape, strides, width, &mut show)
     }
 
-    fn bytes(&self, file: &mut BufReader<File>, length: usize) -> io::Result<Vec<u8>> {
+    /// Shows bytes as they are stored, in pieces.
+    fn stored(
+        &self,
+        file: &mut BufReader<File>,
+        length: usize,
+        show: &mut dyn FnMut(&mut [u8]) -> Result<()>,
+    ) -> Result<()> {
         match &self.source {
             Source::File => {
-                file.seek(SeekFrom::Start(self.offset))?;
-                let mut bytes = vec![0; length];
-                file.read_exact(&mut bytes)?;
-                Ok(bytes)
+                file.seek(SeekFrom::Start(self.offset)).map_err(unread)?;
+                pieces(file, length, show)
             }
             Source::Member(member) => {
-                let mut input = CrcReader::new(member.read(file).map_err(io::Error::other)?);
-                io::copy(&mut (&mut input).take(self.offset), &mut io::sink())?;
-                let mut bytes = Vec::new();
-                (&mut input).take(length as u64).read_to_end(&mut bytes)?;
-                if bytes.len() < length {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
+                let input = member.read(file).map_err(|reason| Error::invalid("weights", reason))?;
+                let mut input = CrcReader::new(input);
+                io::copy(&mut (&mut input).take(self.offset), &mut io::sink()).map_err(unread)?;
+                pieces(&mut input, length, show)?;
                 // The checksum is that of the whole.
-                let is_whole = input.read(&mut [0])? == 0;
+                let is_whole = input.read(&mut [0]).map_err(unread)? == 0;
                 if is_whole && input.crc().sum() != member.checksum {
-                    return Err(io::Error::other("is damaged: its checksum is not that of the directory"));
+                    return Err(Error::invalid("weights", "is damaged: its checksum is not that of the directory"));
                 }
-                Ok(bytes)
+                Ok(())
             }
         }
+    }
+}
+
+/// Shows so many bytes of an input.
+fn pieces(input: &mut dyn Read, length: usize, show: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()> {
+    let mut piece = vec![0; length.min(PIECE)];
+    for start in (0..length).step_by(PIECE) {
+        let piece = &mut piece[..PIECE.min(length - start)];
+        input.read_exact(piece).map_err(unread)?;
+        show(piece)?;
+    }
+    Ok(())
+}
+
+fn unread(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::invalid("weights", "is cut off"),
+        _ => Error::invalid("weights", error.to_string()),
     }
 }
 
@@ -92,14 +127,24 @@ fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     })
 }
 
-/// Elements one after the other.
-fn gather(bytes: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Vec<u8> {
+/// Shows elements one after the other, in pieces.
+fn gather(
+    bytes: &[u8],
+    shape: &[usize],
+    strides: &[usize],
+    width: usize,
+    show: &mut dyn FnMut(&mut [u8]) -> Result<()>,
+) -> Result<()> {
     let elements = shape.iter().product::<usize>();
-    let mut gathered = Vec::with_capacity(elements * width);
+    let mut piece = Vec::with_capacity(PIECE.min(elements * width));
     let mut coordinates = vec![0; shape.len()];
     let mut at = 0;
     for _ in 0..elements {
-        gathered.extend_from_slice(&bytes[at * width..][..width]);
+        piece.extend_from_slice(&bytes[at * width..][..width]);
+        if piece.len() == PIECE {
+            show(&mut piece)?;
+            piece.clear();
+        }
         for d in (0..shape.len()).rev() {
             coordinates[d] += 1;
             at += strides[d];
@@ -110,5 +155,5 @@ fn gather(bytes: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Vec
             coordinates[d] = 0;
         }
     }
-    gathered
+    show(&mut piece)
 }

@@ -19,9 +19,6 @@ pub(crate) const CHECKPOINT: &str = "wgrad.checkpoint";
 /// A count that files from before PyTorch 0.4.1 don't have. Nothing is computed from it, unless a norm has no momentum.
 const COUNT: &str = "num_batches_tracked";
 
-/// Bytes on their way to a device are in the host's memory until they have arrived, so loading waits past this many.
-const MOST_ON_THE_WAY: usize = 1 << 26;
-
 options! {
     /// Options of [`load`].
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +67,7 @@ pub struct Report {
 /// Loads the values of a model's parameters from a file of weights of any origin: one written by [`save`](super::save),
 /// by `safetensors` for PyTorch or by `torch.save`, a `.npz` file, or a checkpoint of
 /// [`train::save`](crate::train::save), whose optimizer state is left out ([`Reader`] says more about files). Numbers
-/// are converted to the parameters' types. One tensor at a time is in the host's memory.
+/// are converted to the parameters' types. A piece of a tensor at a time is in the host's memory.
 ///
 /// `load` finds the right dictionary of a file that holds others besides, such as `state_dict`, and a prefix before the
 /// model's names. A parameter that stands in several places of the model may have its value under any of their names.
@@ -145,15 +142,9 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
     let loaded = found.iter().map(|(parameter, _)| parameter.name().to_string()).collect();
     // Integers may be out of their type's range, so they come first.
     found.sort_by_key(|(parameter, _)| parameter.holds().1.is_float());
-    let mut on_the_way = 0;
     for (parameter, name) in found {
-        let (shape, dtype, device) = parameter.holds();
+        let (_, dtype, device) = parameter.holds();
         parameter.assign(&no_grad(|| reader.read_as(names[name], &device, dtype))?)?;
-        on_the_way += shape.numel() * dtype.size();
-        if on_the_way > MOST_ON_THE_WAY && !device.is_reference() {
-            device.sync()?;
-            on_the_way = 0;
-        }
     }
     Ok(Report { loaded, keys, prefix })
 }

@@ -136,9 +136,10 @@ impl Reader {
         Shape::new(&entry.shape).map_err(|error| fault(format!("does not fit a tensor: {error}")))?;
         let width = entry.dtype.bitsize() / 8;
         check_expansion(&self.path, entry.shape.iter().product::<usize>().saturating_mul(width) as u64)?;
-        let bytes = entry.content.read(&mut self.file, &entry.shape, width).map_err(fault)?;
-        to_tensor(entry.dtype, bytes, device, &entry.shape, to).map_err(|error| match error {
-            Error::Invalid { rule, .. } => Error::file(&self.path, format!("{} {rule}", entry.name)),
+        let read =
+            |show: &mut dyn FnMut(&[u8]) -> Result<()>| entry.content.read(&mut self.file, &entry.shape, width, show);
+        to_tensor(entry.dtype, device, &entry.shape, to, read).map_err(|error| match error {
+            Error::Invalid { rule, .. } => fault(rule),
             other => other,
         })
     }

@@ -18,42 +18,58 @@ pub(crate) fn held_as(dtype: Dtype) -> Option<DType> {
     }
 }
 
-/// A tensor on a device from a file's bytes. They are taken as they are where the device has the file's type; floats are
-/// rounded to the type asked for, except on the reference, which keeps double precision.
+/// A tensor on a device from a file's bytes, which `read` shows in pieces of whole numbers. They are taken as they are where the
+/// device has the file's type; floats are rounded to the type asked for, except on the reference, which keeps double precision.
+/// A piece at a time is in the host's memory.
 ///
 /// # Errors
-/// [`Error::Invalid`] for types that are not read, and for numbers that an integer type does not have; as
+/// [`Error::Invalid`] for types that are not read, and for numbers that an integer type does not have; those of `read` and of
 /// [`Tensor::from_slice`].
-pub(crate) fn to_tensor(from: Dtype, bytes: Vec<u8>, device: &Device, shape: &[usize], to: DType) -> Result<Tensor> {
-    match (from, to) {
-        (Dtype::F32, DType::F32) | (Dtype::F16, DType::F16) | (Dtype::I32, DType::I32) | (Dtype::U32, DType::U32) => {
-            return Tensor::from_bytes(device, bytes, shape, to);
-        }
-        (Dtype::F64, DType::F32) if device.is_reference() => {
-            let mut values = Vec::with_capacity(bytes.len() / size_of::<f64>());
-            each(from, &bytes, |value| {
+pub(crate) fn to_tensor(
+    from: Dtype,
+    device: &Device,
+    shape: &[usize],
+    to: DType,
+    mut read: impl FnMut(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+) -> Result<Tensor> {
+    if (from, to) == (Dtype::F64, DType::F32) && device.is_reference() {
+        let mut values = Vec::with_capacity(shape.iter().product());
+        read(&mut |piece| {
+            each(from, piece, |value| {
                 values.push(value);
                 Ok(())
-            })?;
-            return Tensor::from_f64(device, &values, shape);
-        }
-        _ => {}
+            })
+        })?;
+        return Tensor::from_exact(device, values, shape);
     }
+    let is_held_so = matches!(
+        (from, to),
+        (Dtype::F32, DType::F32) | (Dtype::F16, DType::F16) | (Dtype::I32, DType::I32) | (Dtype::U32, DType::U32)
+    );
     let (low, high) = match to {
         DType::I32 => (i32::MIN.into(), i32::MAX.into()),
         DType::U32 => (0.0, u32::MAX.into()),
         DType::Bool => (0.0, 1.0),
         DType::F32 | DType::F16 => (f64::NEG_INFINITY, f64::INFINITY),
     };
-    let mut encoded = Vec::with_capacity(bytes.len() * 8 / from.bitsize().max(1) * to.size());
-    each(from, &bytes, |value| {
-        if !to.is_float() && (value.fract() != 0.0 || value < low || value > high) {
-            return Err(Error::invalid("weights", format!("holds {value}, which is no {to}")));
-        }
-        to.encode(value, &mut encoded);
-        Ok(())
-    })?;
-    Tensor::from_bytes(device, encoded, shape, to)
+    Tensor::from_pieces(device, shape, to, |write| {
+        let mut encoded = Vec::new();
+        read(&mut |piece| {
+            if is_held_so {
+                return write(piece);
+            }
+            encoded.clear();
+            encoded.reserve_exact(piece.len() * 8 / from.bitsize().max(1) * to.size());
+            each(from, piece, |value| {
+                if !to.is_float() && (value.fract() != 0.0 || value < low || value > high) {
+                    return Err(Error::invalid("weights", format!("holds {value}, which is no {to}")));
+                }
+                to.encode(value, &mut encoded);
+                Ok(())
+            })?;
+            write(&encoded)
+        })
+    })
 }
 
 /// Shows every number of a file's bytes. Integers past 2^53 are rounded: no type of a device holds them.

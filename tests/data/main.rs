@@ -25,4 +25,5 @@ mod shapes;
 mod splits;
 mod weights;
 mod weights_hostile;
+mod weights_large;
 mod weights_pytorch;
