@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use serde_json::{Map, Value};
+use wgrad::models::segmentation::{DeepLabV3, DeepLabV3Options, Fcn, FcnOptions};
 use wgrad::models::{
     self, GoogLeNet, GoogLeNetOptions, InceptionV3, InceptionV3Options, ModelOptions, ResNet, ResNetOptions,
 };
@@ -38,6 +39,20 @@ with_auxiliary_heads! {
     GoogLeNet: aux2 aux1;
     InceptionV3: aux;
 }
+
+/// Segmenters, whose dictionaries have `out` and perhaps `aux`, in evaluation too.
+macro_rules! segmenters {
+    ($($network:ident)*) => {$(
+        impl Network for $network {
+            fn outputs(&self, input: &Tensor, _: bool) -> Result<Vec<Tensor>> {
+                let outputs = self.outputs(input)?;
+                Ok([Some(outputs.out), outputs.aux].into_iter().flatten().collect())
+            }
+        }
+    )*};
+}
+
+segmenters! { DeepLabV3 Fcn }
 
 /// A constructor's arguments, each of which somebody must ask for.
 struct Arguments<'a>(Vec<(&'a str, &'a Value)>);
@@ -134,6 +149,23 @@ pub fn build(
             set!(options, arguments: "num_classes" classes count, "aux_logits" aux_logits Value::as_bool,
                 "transform_input" transform_input Value::as_bool, "dropout" dropout number);
             Box::new(InceptionV3::new(scope, &options)?)
+        }
+        "fcn_resnet50" | "fcn_resnet101" => {
+            let mut options =
+                if name == "fcn_resnet50" { FcnOptions::fcn_resnet50() } else { FcnOptions::fcn_resnet101() };
+            set!(options, arguments: "num_classes" classes count, "aux_loss" aux_loss Value::as_bool,
+                "dropout" dropout number, "dropout_aux" dropout_aux number);
+            Box::new(Fcn::new(scope, &options)?)
+        }
+        "deeplabv3_resnet50" | "deeplabv3_resnet101" | "deeplabv3_mobilenet_v3_large" => {
+            let mut options = match name {
+                "deeplabv3_resnet50" => DeepLabV3Options::deeplabv3_resnet50(),
+                "deeplabv3_resnet101" => DeepLabV3Options::deeplabv3_resnet101(),
+                _ => DeepLabV3Options::deeplabv3_mobilenet_v3_large(),
+            };
+            set!(options, arguments: "num_classes" classes count, "aux_loss" aux_loss Value::as_bool,
+                "dropout" dropout number, "dropout_aux" dropout_aux number);
+            Box::new(DeepLabV3::new(scope, &options)?)
         }
         _ => match resnet(name) {
             Some(mut options) => {
