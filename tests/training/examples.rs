@@ -16,6 +16,7 @@ examples! {
     detect "../../examples/detect.rs"
     dqn "../../examples/dqn.rs"
     gan "../../examples/gan.rs"
+    segment "../../examples/segment.rs"
     siamese "../../examples/siamese.rs"
     upscale "../../examples/upscale.rs"
     vae "../../examples/vae.rs"
@@ -67,6 +68,15 @@ fn q_learning_takes_a_few_steps() {
     assert!((8.0..=500.0).contains(&mean), "{mean}");
     let [mean, _] = dqn::run(dqn::World::GridWorld, &dqn::Flags::short(2)).unwrap();
     assert!((-2.0..=0.99).contains(&mean), "{mean}");
+}
+
+#[test]
+fn a_segmenter_takes_a_few_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path().to_path_buf());
+    let mean_iou = segment::run(&segment::Flags { out, ..segment::Flags::short(2) }).unwrap();
+    assert!((0.0..=1.0).contains(&mean_iou), "{mean_iou}");
+    assert!(folder.path().join("segment.png").is_file());
 }
 
 #[test]
