@@ -1,4 +1,6 @@
 //! Trains a small U-Net to find drawn shapes: `cargo run --release --features images --example segment -- --out pictures`.
+//!
+//! Measured with seed 0 on llvmpipe: a mean IoU of 0.9920 on drawings that training does not see, in 79 s of processor time.
 
 mod common;
 
