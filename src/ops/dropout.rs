@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
+use crate::number::nearest;
 use crate::ops::case::Case;
 
 /// What [`Tensor::selu`] goes to far below 0, with the opposite sign: its scale times its alpha.
@@ -138,7 +139,8 @@ impl Tensor {
                 return Err(Error::invalid(op, format!("{shape:?} has no channels; expected [N, C, ..]")));
             }
         };
-        let keep = Tensor::filled(self.device(), &shape, 1.0 - p)?.bernoulli()?;
+        // In the precision of what is drawn, so that all devices keep the same elements.
+        let keep = Tensor::full(self.device(), &shape, nearest::<f32>(1.0 - p))?.bernoulli()?;
         apply(&self.to_dtype(DType::F32)?, &keep, p)?.to_dtype(self.dtype())
     }
 }

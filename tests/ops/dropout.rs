@@ -31,8 +31,10 @@ fn the_share_that_is_dropped_is_p_and_the_rest_is_scaled() {
         let x = Tensor::full(&device, &[count], 3.0f32).unwrap();
         for p in [0.1f64, 0.5, 0.9] {
             let y = values(&x.dropout(p, true).unwrap());
-            let kept = 3.0 * (1.0 / (1.0 - p)) as f32;
-            assert!(y.iter().all(|&y| y == 0.0 || y == kept), "p {p}");
+            let kept = (3.0 / (1.0 - p)) as f32;
+            // The adapter rounds the factor before the product.
+            let is_kept = |y: f32| (y - kept).abs() <= kept * f32::EPSILON;
+            assert!(y.iter().all(|&y| y == 0.0 || is_kept(y)), "p {p}");
             let share = y.iter().filter(|&&y| y == 0.0).count() as f64 / count as f64;
             // Five standard errors.
             let error = 5.0 * (p * (1.0 - p) / count as f64).sqrt();

@@ -152,7 +152,7 @@ fn nothing(input: &Tensor, regions: &Regions, boxes: &Tensor) -> Result<Option<T
 /// Boxes for tests, of whole numbers from 0 to 999: images, corners from -2 to 4, and sides of up to 5.
 #[track_caller]
 fn regions_of(x: &Tensor, images: f64) -> Result<Tensor> {
-    let x = (x.to_dtype(DType::F32)? * 0.001)?;
+    let x = (x.to_dtype(DType::F32)? / 1024.0)?;
     let image = (x.narrow(1, 0, 1)? * images)?.floor()?;
     let first = ((x.narrow(1, 1, 2)? * 6.0)? - 2.0)?;
     let last = (x.narrow(1, 3, 2)? * 5.0 + &first)?;

@@ -33,7 +33,7 @@ impl Tensor {
         let dims = last_dims(OP, self, normalized_shape)?;
         let x = single(OP, self)?;
         let weight = scale(OP, "weight", weight, normalized_shape)?;
-        let square = (x.square()?.mean_keepdim(&dims)? + eps.unwrap_or(f64::EPSILON))?;
+        let square = (x.square()?.mean_keepdim(&dims)? + eps.unwrap_or(f32::EPSILON.into()))?;
         let output = shifted(&scaled((&x * square.rsqrt()?)?, weight.as_ref())?, None, self.dtype())?;
         Ok(in_place_of(self, output))
     }
