@@ -8,10 +8,10 @@ mod common;
 
 use clap::{Parser, ValueEnum};
 pub use common::Flags;
-use common::Result;
+use common::{Result, chosen};
 use std::process::ExitCode;
 use std::time::Instant;
-use wgrad::data::{Array, Dataset, Images, Mnist};
+use wgrad::data::Mnist;
 use wgrad::models::{Siamese, SiameseOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
@@ -63,7 +63,7 @@ pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
     let options = SiameseOptions::default().normalize(kind != Kind::Contrastive);
     let net = Siamese::new(&Scope::new(&device), &options)?;
     let mut adam = Adam::new(&net, AdamOptions::default().lr(LR))?;
-    let seen = only(&train, |label| label >= SEEN)?;
+    let seen = chosen(&train, |_, label| (label >= SEEN).then_some(label))?;
     let digits = ImageLoader::shuffled(&seen, &device, BATCH, flags.seed)?;
     let steps = flags.steps.unwrap_or(STEPS);
     for (at, batch) in digits.resume(0, 0)?.take(steps).enumerate() {
@@ -78,7 +78,7 @@ pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
     }
 
     net.eval();
-    let unseen = only(&test, |label| label < SEEN)?;
+    let unseen = chosen(&test, |_, label| (label < SEEN).then_some(label))?;
     let mut embeddings: Vec<(i32, Vec<f32>)> = Vec::new();
     for batch in unseen.batches(&device, BATCH)? {
         let batch = batch?;
@@ -113,19 +113,6 @@ fn loss(embeddings: &Tensor, labels: &Tensor, kind: Kind) -> Result<Tensor> {
             Ok(first.pairwise_distance(&second, 2.0, 1e-6)?.contrastive_loss(&alike, 2.0, Reduction::Mean)?)
         }
     }
-}
-
-/// The images of some labels.
-fn only(images: &Images, is_wanted: impl Fn(i32) -> bool) -> Result<Images> {
-    let wanted: Vec<usize> = (0..images.len()).filter(|&at| is_wanted(images.labels()[at])).collect();
-    let mut pixels = Vec::new();
-    for &at in &wanted {
-        pixels.extend_from_slice(images.get(at)?.image.pixels());
-    }
-    let [channels, height, width] = images.image_shape();
-    let labels = wanted.iter().map(|&at| images.labels()[at]).collect();
-    let pixels = Array::new(vec![wanted.len(), channels, height, width], pixels)?;
-    Ok(Images::new(pixels, labels, images.classes().to_vec())?.with_normalization(images.normalization())?)
 }
 
 /// The share of embeddings, with their labels, that lie nearest to the example of their label, in the mean over trials. Trial `t`

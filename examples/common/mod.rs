@@ -1,11 +1,11 @@
-//! What examples of tasks share: flags, the device, the end of a program.
+//! Parts of the examples of tasks: flags, the device, the end of a program.
 #![allow(dead_code, reason = "each example takes what it needs")]
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use wgrad::data::{Images, Mnist, Normalization};
+use wgrad::data::{Array, Dataset, Images, Mnist, Normalization};
 use wgrad::{Device, DeviceOptions, Error};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -73,6 +73,20 @@ impl Flags {
         let folder = |out: &Path| std::fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()));
         self.out.as_deref().map(|out| folder(out).map(|()| out.join(name))).transpose().map_err(Into::into)
     }
+}
+
+/// The images for which `label` gives a label, of their number and the one that they have.
+pub fn chosen(images: &Images, mut label: impl FnMut(usize, i32) -> Option<i32>) -> Result<Images> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (at, &old) in images.labels().iter().enumerate() {
+        if let Some(label) = label(at, old) {
+            pixels.extend_from_slice(images.get(at)?.image.pixels());
+            labels.push(label);
+        }
+    }
+    let [channels, height, width] = images.image_shape();
+    let pixels = Array::new(vec![labels.len(), channels, height, width], pixels)?;
+    Ok(Images::new(pixels, labels, images.classes().to_vec())?.with_normalization(images.normalization())?)
 }
 
 /// The adapter of this name, or without one the best, or the reference where there is none.

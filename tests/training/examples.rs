@@ -18,6 +18,7 @@ examples! {
     gan "../../examples/gan.rs"
     segment "../../examples/segment.rs"
     siamese "../../examples/siamese.rs"
+    transfer "../../examples/transfer.rs"
     upscale "../../examples/upscale.rs"
     vae "../../examples/vae.rs"
     video "../../examples/video.rs"
@@ -103,4 +104,10 @@ fn a_variational_autoencoder_takes_a_few_steps() {
     let elbo = vae::run(&vae::Flags { out, ..vae::Flags::short(2) }).unwrap();
     assert!(elbo.is_finite() && elbo < 0.0, "{elbo}");
     assert!(folder.path().join("vae.png").is_file());
+}
+
+#[test]
+fn a_network_is_transferred_in_a_few_steps() {
+    let gain = transfer::run(&transfer::Flags::short(2)).unwrap();
+    assert!((-1.0..=1.0).contains(&gain), "{gain}");
 }
