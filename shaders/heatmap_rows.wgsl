@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read_write> places: array<i32>;
 
-// What the four neighbours of a position count, which lies `t` past the second one.
+// The weights of the four neighbours of a position that lies `t` past the second one.
 fn taps(t: f32) -> vec4<f32> {
     let far = vec2<f32>(1.0 + t, 2.0 - t);
     let near = vec2<f32>(t, 1.0 - t);

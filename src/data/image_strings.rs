@@ -68,7 +68,7 @@ impl Dataset for ImageStrings {
         let words = Words::new(self.seed, index as u64);
         let ([channels, height, width], size) = (self.images.image_shape(), self.size);
         let length = self.lengths.start() + words.below(0, self.lengths.end() - self.lengths.start() + 1);
-        // What the images leave of the width is dealt out to the gaps before them.
+        // The gaps before the images share the width that is left.
         let gap = (size[1] - length * width) / length.max(1);
         let mut pixels = vec![0; channels * size[0] * size[1]];
         let (mut labels, mut left) = (Vec::new(), 0);

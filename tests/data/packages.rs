@@ -96,7 +96,7 @@ impl Silero {
         })
     }
 
-    /// What the encoder makes `[N, 128]` of a frame with its context.
+    /// The encoder's answer `[N, 128]` to a frame with its context.
     fn features(&self, frame: &Tensor) -> Result<Tensor> {
         let frame = frame.pad(&[0, 64], PadMode::Reflect)?.unsqueeze(1)?;
         let parts = self.stft_conv.forward(&frame)?.chunk(2, 1)?;

@@ -110,7 +110,7 @@ fn parts_are_found_by_name() -> Result<()> {
     let error = Finetuning::new(["layer5.*"]).apply(&net, 0).unwrap_err().to_string();
     assert!(error.contains("no parameter belongs to the part \"layer5.*\""), "{error}");
 
-    // Where a network has a backbone, the part is that.
+    // The part is the network's backbone where it has one.
     let net = Fcn::new(&Scope::new(&device), &FcnOptions::fcn_resnet50().classes(2))?;
     Finetuning::new(["backbone"]).apply(&net, 0)?;
     assert!(trained(&net).iter().all(|name| name.starts_with("classifier.")) && trained(&net).len() == 5);

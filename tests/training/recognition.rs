@@ -58,7 +58,7 @@ fn log_probs(device: &Device, random: &mut Random, shape: [usize; 3]) -> Tensor 
     Tensor::from_f64(device, &logits, &shape).unwrap().log_softmax(2).unwrap()
 }
 
-/// What a path says.
+/// The text of a path.
 fn said(path: &[usize], blank: usize) -> Vec<i32> {
     let mut labels: Vec<i32> = Vec::new();
     for (at, &class) in path.iter().enumerate() {

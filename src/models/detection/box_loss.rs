@@ -16,7 +16,7 @@ pub enum BoxLoss {
     L1,
     /// Huber's loss of offsets by `beta`.
     SmoothL1 {
-        /// Where the loss turns from a square into a line.
+        /// The error at which the loss turns from a square into a line.
         beta: f64,
     },
     /// `1 - iou + (hull - union) / hull` (Rezatofighi et al. 2019), with the smallest box round both.

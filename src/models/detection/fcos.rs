@@ -23,7 +23,7 @@ options! {
         backbone: ResNetFpnOptions = pyramid(),
         /// Classes; the detector has none for the background. torchvision's weights for COCO have 91.
         classes: usize = 91,
-        /// What happens to images first.
+        /// The change of images before the backbone.
         transform: ImageTransformOptions = ImageTransformOptions::default(),
         /// The step between places of each map: the size of its anchors, one a place.
         anchor_sizes: Vec<f32> = vec![8.0, 16.0, 32.0, 64.0, 128.0],

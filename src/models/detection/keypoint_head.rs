@@ -18,7 +18,7 @@ options! {
     /// Options of the layers that find keypoints; the defaults are torchvision's.
     #[derive(Clone, Debug, PartialEq)]
     KeypointHeadOptions {
-        /// How regions are pooled; heatmaps have four times the size.
+        /// The pooling of regions; heatmaps have four times the size.
         roi_pool: MultiScaleRoiAlign = MultiScaleRoiAlign::default().output_size(14),
         /// Channels of the convolutions of 3 x 3.
         layers: Vec<usize> = vec![512; 8],

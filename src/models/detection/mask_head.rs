@@ -16,7 +16,7 @@ options! {
     /// Options of the layers that make masks; the defaults are those of torchvision's `maskrcnn_resnet50_fpn`.
     #[derive(Clone, Debug, PartialEq)]
     MaskHeadOptions {
-        /// How regions are pooled; masks have twice the size.
+        /// The pooling of regions; masks have twice the size.
         roi_pool: MultiScaleRoiAlign = MultiScaleRoiAlign::default().output_size(14),
         /// Channels of the convolutions of 3 x 3.
         layers: Vec<usize> = vec![256; 4],
@@ -180,7 +180,7 @@ pub fn paste_masks_in_image(masks: &Tensor, boxes: &Tensor, size: [usize; 2]) ->
     weights(1)?.matmul(&padded)?.matmul(&weights(0)?.transpose(-1, -2)?)
 }
 
-/// What each of `side` elements counts at each of `size` pixels, between the first and the last one of a box `[N, D, 1]`:
+/// The weight of each of `side` elements at each of `size` pixels, between the first and the last one of a box `[N, D, 1]`:
 /// `[N, D, size, side]`.
 fn along(low: &Tensor, high: &Tensor, size: usize, side: usize) -> Result<Tensor> {
     let line = |length: usize| Tensor::arange(low.device(), 0.0, length as f64, 1.0, DType::F32);

@@ -1,4 +1,4 @@
-//! Which object an anchor stands for.
+//! The objects that anchors stand for.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};

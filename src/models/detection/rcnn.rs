@@ -37,7 +37,7 @@ options! {
         ),
         /// Classes, with the background as class 0.
         classes: usize = 91,
-        /// What happens to images first.
+        /// The change of images before the backbone.
         transform: ImageTransformOptions = ImageTransformOptions::default(),
         /// The first stage.
         rpn: RpnOptions = RpnOptions::default(),

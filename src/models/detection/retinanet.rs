@@ -24,7 +24,7 @@ options! {
         backbone: ResNetFpnOptions = pyramid(),
         /// Classes; the detector has none for the background. torchvision's weights for COCO have 91.
         classes: usize = 91,
-        /// What happens to images first.
+        /// The change of images before the backbone.
         transform: ImageTransformOptions = ImageTransformOptions::default(),
         /// Sizes of the anchors of each map.
         anchor_sizes: Vec<Vec<f32>> = [32u32, 64, 128, 256, 512].map(thirds).into(),

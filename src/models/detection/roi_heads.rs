@@ -24,7 +24,7 @@ options! {
     /// Options of the second stage, with torchvision's names (there with the prefix `box_`) and defaults.
     #[derive(Clone, Debug, PartialEq)]
     RoiHeadsOptions {
-        /// How regions are pooled for boxes.
+        /// The pooling of regions for boxes.
         roi_pool: MultiScaleRoiAlign = MultiScaleRoiAlign::default(),
         /// The layers between a pooled region and its class and box.
         head: BoxHeadOptions = BoxHeadOptions::default(),

@@ -1,5 +1,6 @@
 //! Region proposal networks (Ren et al., "Faster R-CNN", 2015).
 
+use super::levels::flattened;
 use super::targets::rows_at;
 use super::{
     AnchorGenerator, BETWEEN_THRESHOLDS, BalancedPositiveNegativeSampler, BoxCoder, DetectionTargets, Detections,
@@ -18,7 +19,7 @@ use crate::options::options;
 /// Sides below this many pixels make no proposal.
 const MIN_SIZE: f64 = 1e-3;
 
-/// Where the loss of an offset turns from a parabola into a line: torchvision's choice for both stages.
+/// The error at which the loss of an offset turns from a parabola into a line: torchvision's choice for both stages.
 pub(super) const BETA: f64 = 1.0 / 9.0;
 
 options! {
@@ -145,8 +146,10 @@ impl RegionProposalNetwork {
         let (mut objectness, mut deltas) = (Vec::new(), Vec::new());
         for level in levels {
             let x = self.head.conv.forward(level)?;
-            objectness.push(rows(&self.head.cls_logits.forward(&x)?, 1)?.squeeze(2)?);
-            deltas.push(rows(&self.head.bbox_pred.forward(&x)?, 4)?);
+            // In f32 under autocast too.
+            let rows = |map: Tensor, columns| flattened(&map, columns)?.to_dtype(DType::F32);
+            objectness.push(rows(self.head.cls_logits.forward(&x)?, 1)?.squeeze(2)?);
+            deltas.push(rows(self.head.bbox_pred.forward(&x)?, 4)?);
         }
         let counts = objectness.iter().map(|level| level.shape()[1]).collect();
         let all = |levels: &[Tensor]| Tensor::cat(&levels.iter().collect::<Vec<_>>(), 1);
@@ -246,12 +249,4 @@ pub(super) fn offset_loss(
 /// True where both sides of boxes `[.., 4]` are as long.
 pub(super) fn has_sides(boxes: &Tensor, length: f64) -> Result<Tensor> {
     (boxes.narrow(-1, 2, 2)? - boxes.narrow(-1, 0, 2)?)?.ge_scalar(length)?.all(-1)
-}
-
-/// `[N, A C, H, W]` as rows of `C` numbers, place by place and anchor by anchor: `[N, H W A, C]`, in f32 under autocast too.
-fn rows(level: &Tensor, columns: usize) -> Result<Tensor> {
-    let [images, channels, height, width] = [0, 1, 2, 3].map(|d| nearest::<isize>(level.shape()[d]));
-    let columns = nearest::<isize>(columns);
-    let apart = level.reshape(&[images, channels / columns, columns, height, width])?;
-    apart.permute([0, 3, 4, 1, 2])?.reshape(&[images, -1, columns])?.to_dtype(DType::F32)
 }

@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 /// Draws so many candidates of each image, a share of them positive, torchvision's class of the same name (Ren et al.,
 /// "Faster R-CNN", 2015).
 ///
-/// Where there are too few positive candidates, negative ones take their place. All happens on the device, with its random
+/// Negative candidates take the places of positive ones that are missing. All happens on the device, with its random
 /// numbers, and shapes don't depend on values: a place that stays empty is marked so.
 ///
 /// ```

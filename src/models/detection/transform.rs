@@ -10,7 +10,7 @@ use crate::options::options;
 const OP: &str = "ImageTransform";
 
 options! {
-    /// What an [`ImageTransform`] does, with torchvision's names and defaults.
+    /// Options of an [`ImageTransform`], with torchvision's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq)]
     ImageTransformOptions {
         /// The shorter side, unless the longer one would grow beyond `max_size`.

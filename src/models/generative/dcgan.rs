@@ -31,7 +31,7 @@ options! {
 }
 
 impl DcganOptions {
-    /// How many times the size doubles from the smallest maps on.
+    /// The number of times that the size doubles, from the smallest maps on.
     fn doublings(&self, network: &'static str) -> Result<usize> {
         let DcganOptions { image_size, channels, latent, generator_width, discriminator_width } = *self;
         if !image_size.is_power_of_two() || image_size < 2 * SMALLEST {

@@ -23,7 +23,7 @@ struct HeatmapRows {
     rows: usize,
 }
 
-/// What the four neighbours of a position count, which lies `t` past the second one.
+/// The weights of the four neighbours of a position that lies `t` past the second one.
 fn taps(t: f64) -> [f64; 4] {
     let outer = |d: f64| ((-0.75 * d + 3.75) * d - 6.0) * d + 3.0;
     let inner = |d: f64| (1.25 * d - 2.25) * d * d + 1.0;

@@ -14,7 +14,7 @@ const LENGTH: f64 = 0.5;
 const FORCE: f64 = 10.0;
 /// Seconds of a step.
 const TAU: f64 = 0.02;
-/// Where an episode ends: metres from the middle, and 12 degrees from upright.
+/// The bounds of an episode: metres from the middle, and 12 degrees from upright.
 const FARTHEST: f64 = 2.4;
 const STEEPEST: f64 = 12.0 * std::f64::consts::PI / 180.0;
 /// The largest number that a state begins with.
