@@ -3,6 +3,8 @@
 //! One to four digits of MNIST stand side by side, with random gaps between them; a convolutional recurrent network (CRNN) learns
 //! their order from the labels alone, by connectionist temporal classification. It has 8 channels in its first convolution instead
 //! of 64.
+//!
+//! It does not come to its figure yet: after 500 steps it reads no string without an error, and a copy in PyTorch reads 0.034 of them.
 
 mod common;
 

@@ -67,7 +67,7 @@ reduction! {
     /// # let device = Device::reference();
     /// let x = Tensor::from_slice(&device, &[3.0f32, -4.0], &[2])?;
     /// assert_eq!(x.norm(2.0, 0)?.item::<f32>()?, 5.0);
-    /// assert_eq!(x.norm_all(f32::INFINITY)?.item::<f32>()?, 4.0);
+    /// assert_eq!(x.norm_all(f64::INFINITY)?.item::<f32>()?, 4.0);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     norm(p: f64, ..), norm_keepdim, norm_all => norm_over

@@ -5,7 +5,6 @@ use super::wrapper::left_to;
 use super::{Guard, Hyper, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Parameter;
-use crate::number::nearest;
 
 /// The kind of an average of weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,7 +123,6 @@ impl<O: Optimizer> Optimizer for Averaged<O> {
         self.inner.step_with(guard)?;
         self.taken += 1;
         let Some(share) = self.share() else { return Ok(()) };
-        let share = nearest(share);
         self.average
             .update(|weights, average| Ok(Moved { parameter: None, value: Some(average.lerp(weights, share)?) }))
     }

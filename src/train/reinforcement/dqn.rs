@@ -4,7 +4,6 @@ use super::Transitions;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};
 use crate::nn::Module;
-use crate::number::nearest;
 use crate::ops::Reduction;
 use crate::options::options;
 
@@ -164,6 +163,6 @@ impl<M: Module> Target<M> {
 fn moved(own: &Parameter, other: &Parameter, share: f64) -> Result<Tensor> {
     match own.is_buffer() || share == 1.0 {
         true => Ok(other.value().detach()),
-        false => own.value().detach().lerp(&other.value().detach(), nearest(share)),
+        false => own.value().detach().lerp(&other.value().detach(), share),
     }
 }
