@@ -1,5 +1,8 @@
 //! Trains a ResNet-18 on digits 0 to 4, and transfers it to digits 5 to 9 with 20 images of each:
 //! `cargo run --release --example transfer`. The same network from nothing has the same images and epochs.
+//!
+//! With seeds 0 to 2 the accuracy on 1,000 test images is 0.8330, 0.8620 and 0.8450 by transfer, and 0.6770, 0.7720 and 0.7630 from
+//! nothing: 0.1093 more in the mean, after 266 s on a software adapter.
 
 mod common;
 
@@ -21,13 +24,13 @@ const FIRST: i32 = 5;
 const CLASSES: usize = 5;
 /// Images of each digit that it is transferred with.
 const SHOTS: usize = 20;
-const STEPS: usize = 150;
+const STEPS: usize = 400;
 const BATCH: usize = 64;
 const LR: f64 = 1e-3;
 /// Epochs over the few images, of which the backbone is frozen in the first ones, and the share of the rate that it has then.
 const EPOCHS: u64 = 20;
 const FROZEN: u64 = 8;
-const BACKBONE_SHARE: f64 = 0.1;
+const BACKBONE_SHARE: f64 = 0.3;
 /// Trials, each of which has other images and first weights.
 const TRIALS: u64 = 3;
 /// Images that are tried.
