@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::blocks::StochasticDepth;
-use crate::nn::{BatchNorm2d, BatchNormLayerOptions, Children, Conv2d, Module, Scope, Sequential};
+use crate::nn::{BatchNorm2d, BatchNormLayerOptions, Children, Conv2d, Module, Relu, Scope, Sequential};
 use crate::ops::Conv2dOptions;
 
 /// A convolution without a bias that keeps the size at stride 1.
@@ -20,6 +20,18 @@ pub(super) fn convolution(
 
 pub(super) fn norm(scope: &Scope, channels: usize) -> Result<BatchNorm2d> {
     BatchNorm2d::new(scope, channels, &BatchNormLayerOptions::default())
+}
+
+/// Three more layers: a [`convolution`], its batch normalization, ReLU.
+pub(super) fn conv_norm_relu(
+    layers: Sequential,
+    inputs: usize,
+    outputs: usize,
+    size: usize,
+    options: Conv2dOptions,
+) -> Result<Sequential> {
+    let layers = layers.make(|s| convolution(s, inputs, outputs, size, options))?;
+    Ok(layers.make(|s| norm(s, outputs))?.push(Relu))
 }
 
 /// Layers whose input is added to their result where `has_shortcut`, behind stochastic depth where there is one.

@@ -3,8 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::models::layers::{convolution, norm};
-use crate::nn::{self, Linear, Module, Relu, Scope, Sequential};
+use crate::models::layers::conv_norm_relu;
+use crate::nn::{self, Linear, Module, Scope, Sequential};
 use crate::number::nearest;
 use crate::ops::Conv2dOptions;
 
@@ -70,7 +70,7 @@ impl MobileNetV1 {
         }
         let (mut inputs, strided) = (scaled(32), Conv2dOptions::default().stride(2));
         let mut features = Sequential::new(&scope.at("features"))
-            .make(|s| rectified(Sequential::new(s), channels, inputs, 3, strided))?;
+            .make(|s| conv_norm_relu(Sequential::new(s), channels, inputs, 3, strided))?;
         for (channels, stride) in LAYERS {
             let outputs = scaled(channels);
             features = features.make(|s| separable(s, inputs, outputs, stride))?;
@@ -93,18 +93,6 @@ impl Module for MobileNetV1 {
 /// A convolution of each channel alone, and one of 1 x 1 across channels.
 fn separable(scope: &Scope, inputs: usize, outputs: usize, stride: usize) -> Result<Sequential> {
     let depthwise = Conv2dOptions::default().stride(stride).groups(inputs);
-    let layers = rectified(Sequential::new(scope), inputs, inputs, 3, depthwise)?;
-    rectified(layers, inputs, outputs, 1, Conv2dOptions::default())
-}
-
-/// Three more layers: a convolution, its normalization, ReLU.
-fn rectified(
-    layers: Sequential,
-    inputs: usize,
-    outputs: usize,
-    size: usize,
-    options: Conv2dOptions,
-) -> Result<Sequential> {
-    let layers = layers.make(|s| convolution(s, inputs, outputs, size, options))?;
-    Ok(layers.make(|s| norm(s, outputs))?.push(Relu))
+    let layers = conv_norm_relu(Sequential::new(scope), inputs, inputs, 3, depthwise)?;
+    conv_norm_relu(layers, inputs, outputs, 1, Conv2dOptions::default())
 }

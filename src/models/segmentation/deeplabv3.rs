@@ -1,11 +1,12 @@
 //! DeepLabV3 (Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 2017), as torchvision has it.
 
-use super::headed::{Headed, conv_norm_relu, fcn_head};
-use super::{SegmentationBackbone, SegmentationOutputs, resized};
+use super::headed::{Headed, fcn_head, headed};
+use super::{SegmentationBackbone, resized};
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::models::layers::conv_norm_relu;
 use crate::models::{MobileNetV3Options, ResNetOptions};
-use crate::nn::{AdaptiveAvgPool2d, Branches, Children, Conv2d, Dropout, Mode, Module, Scope, Sequential, children};
+use crate::nn::{AdaptiveAvgPool2d, Branches, Children, Conv2d, Dropout, Module, Scope, Sequential, children};
 use crate::ops::Conv2dOptions;
 use crate::options::options;
 
@@ -89,33 +90,14 @@ impl DeepLabV3 {
         let classifier = |scope: &Scope, inputs: usize| head(scope, inputs, options);
         Ok(DeepLabV3 { net: Headed::new(scope, &backbone, classifier, aux_loss.then_some(aux_classifier))? })
     }
-
-    /// The logits, and those of the auxiliary classifier where there is one.
-    ///
-    /// # Errors
-    /// Those of the layers.
-    pub fn outputs(&self, images: &Tensor) -> Result<SegmentationOutputs> {
-        self.net.outputs(images)
-    }
 }
 
-/// The logits alone; in training the auxiliary classifier runs too.
-impl Module for DeepLabV3 {
-    fn call(&self, images: &Tensor) -> Result<Tensor> {
-        self.net.call(images)
-    }
-    fn children(&self) -> Children<'_> {
-        self.net.children()
-    }
-    fn mode(&self) -> Option<&Mode> {
-        self.net.mode()
-    }
-}
+headed!(DeepLabV3);
 
 /// torchvision's `DeepLabHead`.
 fn head(scope: &Scope, inputs: usize, options: &DeepLabV3Options) -> Result<Sequential> {
     let layers = Sequential::new(scope).make(|s| Pyramid::new(s, inputs, options))?;
-    conv_norm_relu(layers, WIDTH, WIDTH, 3, 1)?
+    conv_norm_relu(layers, WIDTH, WIDTH, 3, Conv2dOptions::default())?
         .make(|s| Conv2d::new(s, WIDTH, options.classes, 1, &Conv2dOptions::default()))
 }
 
@@ -127,14 +109,15 @@ struct Pyramid {
 
 impl Pyramid {
     fn new(scope: &Scope, inputs: usize, options: &DeepLabV3Options) -> Result<Pyramid> {
+        let plain = Conv2dOptions::default();
         let convs =
-            Branches::new(&scope.at("convs")).make(|s| conv_norm_relu(Sequential::new(s), inputs, WIDTH, 1, 1))?;
+            Branches::new(&scope.at("convs")).make(|s| conv_norm_relu(Sequential::new(s), inputs, WIDTH, 1, plain))?;
         let convs = options.atrous_rates.into_iter().try_fold(convs, |convs, rate| {
-            convs.make(|s| conv_norm_relu(Sequential::new(s), inputs, WIDTH, 3, rate))
+            convs.make(|s| conv_norm_relu(Sequential::new(s), inputs, WIDTH, 3, plain.dilation(rate)))
         })?;
         let convs = convs.make(|s| MapMean::new(s, inputs))?;
         let joined = convs.len() * WIDTH;
-        let project = conv_norm_relu(Sequential::new(&scope.at("project")), joined, WIDTH, 1, 1)?;
+        let project = conv_norm_relu(Sequential::new(&scope.at("project")), joined, WIDTH, 1, plain)?;
         Ok(Pyramid { convs, project: project.push(Dropout::new(options.dropout)) })
     }
 }
@@ -156,7 +139,7 @@ struct MapMean {
 impl MapMean {
     fn new(scope: &Scope, inputs: usize) -> Result<MapMean> {
         let mean = Sequential::new(scope).push(AdaptiveAvgPool2d { output_size: [Some(1); 2] });
-        Ok(MapMean { layers: conv_norm_relu(mean, inputs, WIDTH, 1, 1)? })
+        Ok(MapMean { layers: conv_norm_relu(mean, inputs, WIDTH, 1, Conv2dOptions::default())? })
     }
 }
 

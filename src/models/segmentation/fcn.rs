@@ -1,12 +1,11 @@
 //! Fully convolutional networks (Long et al., "Fully Convolutional Networks for Semantic Segmentation", 2015), as torchvision has
 //! them.
 
-use super::headed::{Headed, fcn_head};
-use super::{SegmentationBackbone, SegmentationOutputs};
+use super::SegmentationBackbone;
+use super::headed::{Headed, fcn_head, headed};
 use crate::error::Result;
-use crate::graph::Tensor;
 use crate::models::ResNetOptions;
-use crate::nn::{Children, Mode, Module, Scope};
+use crate::nn::Scope;
 use crate::options::options;
 
 options! {
@@ -76,25 +75,6 @@ impl Fcn {
         let head = |dropout| move |scope: &Scope, inputs| fcn_head(scope, inputs, classes, dropout);
         Ok(Fcn { net: Headed::new(scope, &backbone, head(dropout), aux_loss.then_some(head(dropout_aux)))? })
     }
-
-    /// The logits, and those of the auxiliary classifier where there is one.
-    ///
-    /// # Errors
-    /// Those of the layers.
-    pub fn outputs(&self, images: &Tensor) -> Result<SegmentationOutputs> {
-        self.net.outputs(images)
-    }
 }
 
-/// The logits alone; in training the auxiliary classifier runs too.
-impl Module for Fcn {
-    fn call(&self, images: &Tensor) -> Result<Tensor> {
-        self.net.call(images)
-    }
-    fn children(&self) -> Children<'_> {
-        self.net.children()
-    }
-    fn mode(&self) -> Option<&Mode> {
-        self.net.mode()
-    }
-}
+headed!(Fcn);

@@ -5,10 +5,8 @@ use super::resized;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::models::intermediate::IntermediateLayers;
-use crate::models::layers::convolution;
-use crate::nn::{
-    BatchNorm2d, BatchNormLayerOptions, Children, Conv2d, Dropout, Mode, Module, Relu, Scope, Sequential, children,
-};
+use crate::models::layers::conv_norm_relu;
+use crate::nn::{Children, Conv2d, Dropout, Mode, Module, Scope, Sequential, children};
 use crate::ops::Conv2dOptions;
 
 /// The logits of a segmenter.
@@ -72,24 +70,41 @@ impl Module for Headed {
     }
 }
 
-/// A convolution without a bias that keeps the size, its batch normalization and ReLU, as three more layers.
-pub(super) fn conv_norm_relu(
-    layers: Sequential,
-    inputs: usize,
-    outputs: usize,
-    size: usize,
-    dilation: usize,
-) -> Result<Sequential> {
-    let options = Conv2dOptions::default().dilation(dilation);
-    let layers = layers
-        .make(|s| convolution(s, inputs, outputs, size, options))?
-        .make(|s| BatchNorm2d::new(s, outputs, &BatchNormLayerOptions::default()))?;
-    Ok(layers.push(Relu))
-}
-
 /// torchvision's `FCNHead`: a convolution of 3 x 3 to a quarter of the channels, dropout, and one of 1 x 1 to the classes.
 pub(super) fn fcn_head(scope: &Scope, inputs: usize, classes: usize, dropout: f64) -> Result<Sequential> {
-    conv_norm_relu(Sequential::new(scope), inputs, inputs / 4, 3, 1)?
+    conv_norm_relu(Sequential::new(scope), inputs, inputs / 4, 3, Conv2dOptions::default())?
         .push(Dropout::new(dropout))
         .make(|s| Conv2d::new(s, inputs / 4, classes, 1, &Conv2dOptions::default()))
 }
+
+/// The methods of a network that is [`Headed`] in its field `net`.
+macro_rules! headed {
+    ($network:ident) => {
+        impl $network {
+            /// The logits, and those of the auxiliary classifier where there is one.
+            ///
+            /// # Errors
+            /// Those of the layers.
+            pub fn outputs(
+                &self,
+                images: &$crate::graph::Tensor,
+            ) -> $crate::error::Result<$crate::models::segmentation::SegmentationOutputs> {
+                self.net.outputs(images)
+            }
+        }
+
+        /// The logits alone; in training the auxiliary classifier runs too.
+        impl $crate::nn::Module for $network {
+            fn call(&self, images: &$crate::graph::Tensor) -> $crate::error::Result<$crate::graph::Tensor> {
+                self.net.call(images)
+            }
+            fn children(&self) -> $crate::nn::Children<'_> {
+                self.net.children()
+            }
+            fn mode(&self) -> Option<&$crate::nn::Mode> {
+                self.net.mode()
+            }
+        }
+    };
+}
+pub(super) use headed;

@@ -2,13 +2,12 @@
 
 use super::SegmentationBackbone;
 use super::backbone::Maps;
-use super::headed::conv_norm_relu;
 use super::resized;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::models::MobileNetV3Options;
 use crate::models::intermediate::IntermediateLayers;
-use crate::models::layers::convolution;
+use crate::models::layers::{conv_norm_relu, convolution};
 use crate::nn::{AdaptiveAvgPool2d, Children, Conv2d, Module, Scope, Sequential, Sigmoid, children};
 use crate::ops::Conv2dOptions;
 use crate::options::options;
@@ -75,7 +74,7 @@ impl Lraspp {
         let mean = Sequential::new(&at("scale")).push(AdaptiveAvgPool2d { output_size: [Some(1); 2] });
         Ok(Lraspp {
             backbone: layers,
-            cbr: conv_norm_relu(Sequential::new(&at("cbr")), last, inter_channels, 1, 1)?,
+            cbr: conv_norm_relu(Sequential::new(&at("cbr")), last, inter_channels, 1, pointwise)?,
             scale: mean.make(|s| convolution(s, last, inter_channels, 1, pointwise))?.push(Sigmoid),
             low_classifier: Conv2d::new(&at("low_classifier"), middle, classes, 1, &pointwise)?,
             high_classifier: Conv2d::new(&at("high_classifier"), inter_channels, classes, 1, &pointwise)?,

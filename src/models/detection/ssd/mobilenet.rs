@@ -13,49 +13,47 @@ use crate::nn::{self, Identity, Module, ModuleList, Scope, Sequential};
 const EXTRA: [usize; 4] = [512, 256, 256, 128];
 const MIN_DEPTH: usize = 16;
 
-pub(super) struct Extractor {
+struct Extractor {
     features: ModuleList,
     extra: ModuleList,
-    channels: Vec<usize>,
 }
 
-impl Extractor {
-    pub fn new(scope: &Scope, options: &SsdOptions) -> Result<Extractor> {
-        let mobilenet =
-            MobileNetV3Options::mobilenet_v3_large().width_mult(options.width_mult).reduced_tail(true).norm(norm());
-        let (stages, blocks) = (mobilenet.stages(), mobilenet.blocks());
-        // The first map lies within the block that halves the size for the last time, behind its expansion.
-        let (cut, _) = stages[stages.len() - 2];
-        let (before, after) = (&blocks[..cut - 1], &blocks[cut..]);
-        let split = &blocks[cut - 1];
-        let first = |scope: &Scope| {
-            let stem = Sequential::new(scope).make(|s| mobilenet.stem(s))?;
-            let layers = before.iter().try_fold(stem, |layers, block| layers.make(|s| block.layer(s)))?;
-            layers.make(|s| split.options.expansion(s, split.inputs, split.expanded))
-        };
-        let second = |scope: &Scope| {
-            // Layers keep the numbers that they have in the block; the expansion's is taken.
-            let rest =
-                |s: &Scope| split.options.projected(Sequential::new(s).push(Identity), split.expanded, split.outputs);
-            let layers = Sequential::new(scope).make(rest)?;
-            let layers = after.iter().try_fold(layers, |layers, block| layers.make(|s| block.layer(s)))?;
-            layers.make(|s| mobilenet.last(s))
-        };
-        let features = ModuleList::new(&scope.at("features")).make(first)?.make(second)?;
-        freeze_stages(&features, &stages, options.trainable_layers)?;
+/// The network that makes the maps, and the channels of each.
+pub(super) fn extractor(scope: &Scope, options: &SsdOptions) -> Result<(Box<dyn Maps>, Vec<usize>)> {
+    let mobilenet =
+        MobileNetV3Options::mobilenet_v3_large().width_mult(options.width_mult).reduced_tail(true).norm(norm());
+    let (stages, blocks) = (mobilenet.stages(), mobilenet.blocks());
+    // The first map lies within the block that halves the size for the last time, behind its expansion.
+    let (cut, _) = stages[stages.len() - 2];
+    let (before, after) = (&blocks[..cut - 1], &blocks[cut..]);
+    let split = &blocks[cut - 1];
+    let first = |scope: &Scope| {
+        let stem = Sequential::new(scope).make(|s| mobilenet.stem(s))?;
+        let layers = before.iter().try_fold(stem, |layers, block| layers.make(|s| block.layer(s)))?;
+        layers.make(|s| split.options.expansion(s, split.inputs, split.expanded))
+    };
+    let second = |scope: &Scope| {
+        // Layers keep the numbers that they have in the block; the expansion's is taken.
+        let rest =
+            |s: &Scope| split.options.projected(Sequential::new(s).push(Identity), split.expanded, split.outputs);
+        let layers = Sequential::new(scope).make(rest)?;
+        let layers = after.iter().try_fold(layers, |layers, block| layers.make(|s| block.layer(s)))?;
+        layers.make(|s| mobilenet.last(s))
+    };
+    let features = ModuleList::new(&scope.at("features")).make(first)?.make(second)?;
+    freeze_stages(&features, &stages, options.trainable_layers)?;
 
-        let extra_channels = EXTRA.map(|channels| options.scaled(channels).max(MIN_DEPTH));
-        let mut inputs = mobilenet.width();
-        let mut extra = ModuleList::new(&scope.at("extra"));
-        for outputs in extra_channels {
-            extra = extra.make(|s| separable(s, inputs, outputs))?;
-            inputs = outputs;
-        }
-        let channels = [split.expanded, mobilenet.width()].into_iter().chain(extra_channels).collect();
-        let net = Extractor { features, extra, channels };
-        initial::draw(&net, initial::normal(0.03), initial::kept)?;
-        Ok(net)
+    let extra_channels = EXTRA.map(|channels| options.scaled(channels).max(MIN_DEPTH));
+    let mut inputs = mobilenet.width();
+    let mut extra = ModuleList::new(&scope.at("extra"));
+    for outputs in extra_channels {
+        extra = extra.make(|s| separable(s, inputs, outputs))?;
+        inputs = outputs;
     }
+    let channels = [split.expanded, mobilenet.width()].into_iter().chain(extra_channels).collect();
+    let net = Extractor { features, extra };
+    initial::draw(&net, initial::normal(0.03), initial::kept)?;
+    Ok((Box::new(net), channels))
 }
 
 /// Leaves all parameters before the last stages where they are.
@@ -93,9 +91,6 @@ impl Maps for Extractor {
             maps.push(x.clone());
         }
         Ok(maps)
-    }
-    fn channels(&self) -> Vec<usize> {
-        self.channels.clone()
     }
 }
 

@@ -101,9 +101,6 @@ impl SsdOptions {
 /// Maps of several sizes and channels.
 trait Maps: Module {
     fn maps(&self, images: &Tensor) -> Result<Vec<Tensor>>;
-
-    /// Channels of each map.
-    fn channels(&self) -> Vec<usize>;
 }
 
 /// SSD: predictions of a class and of a box at each default box of six maps, each with convolutions of its own. Class 0 is the
@@ -148,11 +145,11 @@ impl Ssd {
         let transform = ImageTransformOptions::default().image_mean(image_mean).image_std(image_std).size_divisible(1);
         let anchors = DefaultBoxGenerator::new(&options.aspect_ratios, &options.scales, options.steps.clone())?;
         let at = scope.at("backbone");
-        let backbone: Box<dyn Maps> = match options.backbone {
-            SsdBackbone::Vgg16 => Box::new(vgg::Extractor::new(&at, options)?),
-            SsdBackbone::MobileNetV3Large => Box::new(mobilenet::Extractor::new(&at, options)?),
+        let (backbone, channels) = match options.backbone {
+            SsdBackbone::Vgg16 => vgg::extractor(&at, options)?,
+            SsdBackbone::MobileNetV3Large => mobilenet::extractor(&at, options)?,
         };
-        let (channels, each) = (backbone.channels(), anchors.num_anchors_per_location());
+        let each = anchors.num_anchors_per_location();
         if channels.len() != each.len() {
             let rule = format!("{} maps need as many lists of aspect ratios, not {}", channels.len(), each.len());
             return Err(Error::invalid("Ssd", rule));

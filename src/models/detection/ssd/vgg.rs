@@ -14,40 +14,34 @@ const STAGES: [(usize, usize); 4] = [(64, 2), (128, 2), (256, 3), (512, 3)];
 /// Channels of the maps, in the published network.
 const CHANNELS: [usize; 6] = [512, 1024, 512, 256, 256, 256];
 
-pub(super) struct Extractor {
+struct Extractor {
     scale_weight: Parameter,
     features: Sequential,
     extra: ModuleList,
-    channels: Vec<usize>,
 }
 
-impl Extractor {
-    pub fn new(scope: &Scope, options: &SsdOptions) -> Result<Extractor> {
-        let channels = CHANNELS.map(|channels| options.scaled(channels));
-        // The largest map is normalized at each place; its scale is learned from 20 on.
-        let scale = Tensor::full(scope.device(), &[channels[0]], 20.0f32)?;
-        let (features, starts) = features(&scope.at("features"), options)?;
-        let extra = extra(&scope.at("extra"), options)?;
-        initial::draw(&features, initial::kaiming_fan_out, initial::kept)?;
-        let (convolutions, rest) = (STAGES.len() + 1, options.trainable_layers);
-        let Some(frozen) = convolutions.checked_sub(rest) else {
-            let rule = format!("trainable_layers is {rest}; it must be from 0 to {convolutions}");
-            return Err(Error::invalid("Ssd", rule));
-        };
-        // The fifth stage is part of the first of the extra layers, whose new convolutions always train.
-        let end = starts.get(frozen).copied().unwrap_or(features.len());
-        features.iter().take(end).for_each(freeze);
-        if frozen == convolutions {
-            let stage = extra.get(0)?.children().into_iter().take(1 + 2 * 3);
-            stage.for_each(|(_, layer)| freeze(layer));
-        }
-        Ok(Extractor {
-            scale_weight: scope.parameter("scale_weight", &scale),
-            features,
-            extra,
-            channels: channels.into(),
-        })
+/// The network that makes the maps, and the channels of each.
+pub(super) fn extractor(scope: &Scope, options: &SsdOptions) -> Result<(Box<dyn Maps>, Vec<usize>)> {
+    let channels = CHANNELS.map(|channels| options.scaled(channels));
+    // The largest map is normalized at each place; its scale is learned from 20 on.
+    let scale = Tensor::full(scope.device(), &[channels[0]], 20.0f32)?;
+    let (features, starts) = features(&scope.at("features"), options)?;
+    let extra = extra(&scope.at("extra"), options)?;
+    initial::draw(&features, initial::kaiming_fan_out, initial::kept)?;
+    let (convolutions, rest) = (STAGES.len() + 1, options.trainable_layers);
+    let Some(frozen) = convolutions.checked_sub(rest) else {
+        let rule = format!("trainable_layers is {rest}; it must be from 0 to {convolutions}");
+        return Err(Error::invalid("Ssd", rule));
+    };
+    // The fifth stage is part of the first of the extra layers, whose new convolutions always train.
+    let end = starts.get(frozen).copied().unwrap_or(features.len());
+    features.iter().take(end).for_each(freeze);
+    if frozen == convolutions {
+        let stage = extra.get(0)?.children().into_iter().take(1 + 2 * 3);
+        stage.for_each(|(_, layer)| freeze(layer));
     }
+    let net = Extractor { scale_weight: scope.parameter("scale_weight", &scale), features, extra };
+    Ok((Box::new(net), channels.into()))
 }
 
 fn convolution(
@@ -123,9 +117,6 @@ impl Maps for Extractor {
             maps.push(x.clone());
         }
         Ok(maps)
-    }
-    fn channels(&self) -> Vec<usize> {
-        self.channels.clone()
     }
 }
 
