@@ -81,7 +81,7 @@ impl Explainer<'_> {
     pub fn deep_lift(&self, images: &Tensor, baseline: Option<&Tensor>) -> Result<Tensor> {
         let (classes, images) = (self.classes(images)?, images.detach());
         let baseline = self::baseline("deep_lift", &images, baseline)?;
-        let multipliers = self.gradient_by(&Tensor::cat(&[&images, &baseline], 0)?, &classes, &mut rescale)?;
+        let multipliers = self.gradient_by(&Tensor::cat(&[&images, &baseline], 0)?, &classes, Some(&mut rescale))?;
         (&images - &baseline)? * &multipliers.chunk(2, 0)?[0]
     }
 }

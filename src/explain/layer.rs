@@ -3,8 +3,7 @@
 use crate::error::{Error, Result};
 use crate::explain::Explainer;
 use crate::explain::gradients::{IntegratedGradientsOptions, baseline};
-use crate::explain::target::first;
-use crate::graph::{Tensor, grad, no_grad, with_grad};
+use crate::graph::{Tensor, gradient_of_sum, no_grad, with_grad};
 use crate::nn::Layer;
 
 /// A layer's output for some images, and the gradient of the score with respect to it.
@@ -81,11 +80,10 @@ impl Explainer<'_> {
             seen = Some(leaf.clone());
             Ok(Some(leaf))
         };
-        let output = || self.pick(&self.model.forward_with(&images.detach(), &mut probe)?, classes)?.sum_all();
-        let score = with_grad(true, output)?;
+        let output = || self.pick(&self.model.forward_with(&images.detach(), &mut probe)?, classes);
+        let scores = with_grad(true, output)?;
         let activation = seen.ok_or_else(|| self.unknown(layer))?;
-        let gradients = no_grad(|| grad(&[&score], &[&activation], &[&score.ones_like()?]))?;
-        Ok(Inside { gradient: first(gradients, &activation)?, activation: activation.detach() })
+        Ok(Inside { gradient: gradient_of_sum(&scores, &activation, None)?, activation: activation.detach() })
     }
 
     /// The scores of images, with a layer's output in the place of its own: `[copies, N]`.

@@ -28,7 +28,7 @@ impl Explainer<'_> {
     /// # Errors
     /// As [`saliency`](Explainer::saliency).
     pub fn guided_backprop(&self, images: &Tensor) -> Result<Tensor> {
-        self.gradient_by(images, &self.classes(images)?, &mut guided)
+        self.gradient_by(images, &self.classes(images)?, Some(&mut guided))
     }
 
     /// The gradient with each rectifier applied to the gradient in the place of its input (Zeiler and Fergus, "Visualizing and
@@ -37,6 +37,6 @@ impl Explainer<'_> {
     /// # Errors
     /// As [`saliency`](Explainer::saliency).
     pub fn deconvolution(&self, images: &Tensor) -> Result<Tensor> {
-        self.gradient_by(images, &self.classes(images)?, &mut deconvolved)
+        self.gradient_by(images, &self.classes(images)?, Some(&mut deconvolved))
     }
 }

@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::explain::Explainer;
-use crate::graph::{GradientRule, Tensor, grad_by, no_grad, with_grad};
+use crate::graph::{GradientRule, Tensor, gradient_of_sum, no_grad, with_grad};
 use crate::number::nearest;
 use crate::shape::Shape;
 
@@ -87,19 +87,18 @@ impl Explainer<'_> {
 
     /// The gradient of the number asked about with respect to its images.
     pub(super) fn gradient(&self, images: &Tensor, classes: &Tensor) -> Result<Tensor> {
-        self.gradient_by(images, classes, &mut |_, _| Ok(None))
+        self.gradient_by(images, classes, None)
     }
 
     /// The same, with other gradients of some operations.
-    pub(super) fn gradient_by(&self, images: &Tensor, classes: &Tensor, rule: &mut GradientRule<'_>) -> Result<Tensor> {
+    pub(super) fn gradient_by(
+        &self,
+        images: &Tensor,
+        classes: &Tensor,
+        rule: Option<&mut GradientRule<'_>>,
+    ) -> Result<Tensor> {
         let images = images.detach().requires_grad();
-        let score = with_grad(true, || self.scores(&images, classes)?.sum_all())?;
-        let gradients = no_grad(|| grad_by(&[&score], &[&images], &[&score.ones_like()?], rule))?;
-        first(gradients, &images)
+        let scores = with_grad(true, || self.scores(&images, classes))?;
+        gradient_of_sum(&scores, &images, rule)
     }
-}
-
-/// The only gradient, which is 0 where the answer does not depend on the input.
-pub(super) fn first(gradients: Vec<Option<Tensor>>, input: &Tensor) -> Result<Tensor> {
-    gradients.into_iter().flatten().next().map_or_else(|| input.zeros_like(), Ok)
 }

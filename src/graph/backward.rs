@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::checkpoint::Checkpoint;
 use crate::graph::list::Few;
-use crate::graph::node::{Node, Tensor, grad_enabled, walking, with_grad};
+use crate::graph::node::{Node, Tensor, grad_enabled, no_grad, walking, with_grad};
 use crate::graph::op::{Op, Vjp};
 use crate::graph::{ascribe, ascribe_to_caller};
 use crate::options::options;
@@ -80,6 +80,15 @@ pub fn grad_by(
     rule: &mut GradientRule<'_>,
 ) -> Result<Vec<Option<Tensor>>> {
     gradients(outputs, inputs, cotangents, Some(rule))
+}
+
+/// The gradient of the sum of some values with respect to a tensor that they were computed from, without a history: zeros where they
+/// do not depend on it. Calls of operations that `rule` knows have its gradient.
+pub(crate) fn gradient_of_sum(values: &Tensor, input: &Tensor, rule: Option<&mut GradientRule<'_>>) -> Result<Tensor> {
+    no_grad(|| {
+        let found = gradients(&[values], &[input], &[&values.ones_like()?], rule)?;
+        found.into_iter().flatten().next().map_or_else(|| input.zeros_like(), Ok)
+    })
 }
 
 fn gradients(

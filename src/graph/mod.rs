@@ -18,6 +18,7 @@ mod schedule;
 mod source;
 mod trace;
 
+pub(crate) use backward::gradient_of_sum;
 pub use backward::{BackwardOptions, GradientRule, grad, grad_by};
 pub use checkpoint::{CheckpointResults, checkpoint};
 pub(crate) use device::{BoxFuture, Executor};

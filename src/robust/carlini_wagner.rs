@@ -1,7 +1,9 @@
 //! Carlini and Wagner's attack on the Euclidean length of the change.
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, no_grad};
+use crate::graph::{Parameter, Tensor, gradient_of_sum, with_grad};
+use crate::optim::{Adam, AdamOptions, Optimizer};
 use crate::options::options;
 use crate::robust::{Attack, Classifier, Goal, lengths, of_each};
 
@@ -39,7 +41,7 @@ impl CarliniWagner {
 
     /// The margin that is to fall below 0, `[N]`.
     fn margin(goal: &Goal, logits: &Tensor) -> Result<Tensor> {
-        let labelled = goal.labels().one_hot(Some(logits.shape()[1]))?.to_dtype(crate::DType::Bool)?;
+        let labelled = goal.labels().one_hot(Some(logits.shape()[1]))?.to_dtype(DType::Bool)?;
         let others = logits.masked_fill(&labelled, f64::NEG_INFINITY)?.amax(1)?;
         let own = Goal::pick(logits, goal.labels())?;
         if goal.is_targeted() { others - own } else { own - others }
@@ -65,28 +67,20 @@ impl Attack for CarliniWagner {
         let (mut consts, mut lower, mut upper) = (constant(initial_const)?, constant(0.0)?, constant(f64::INFINITY)?);
         let (mut best, mut best_length) = (images.clone(), constant(f64::INFINITY)?);
         for _ in 0..searches {
-            let mut w = start.clone();
-            let (mut mean, mut square) = (images.zeros_like()?, images.zeros_like()?);
-            let mut has_found = constant(0.0)?.to_dtype(crate::DType::Bool)?;
-            for step in 1..=steps {
-                let near = inside(&w)?;
-                let mut margins = None;
-                // Both terms by the chain rule: dx/dw = (1 - tanh(w)^2) / 2 = 2 x (1 - x).
-                let by_margin = net.gradient(&near, |logits| {
-                    let margin = CarliniWagner::margin(goal, logits)?;
-                    margins = Some(margin.detach());
-                    (margin + confidence)?.relu()? * &consts
+            let w = Parameter::new("w", &start);
+            let mut adam = Adam::new(vec![w.clone()], AdamOptions::default().lr(lr))?;
+            let mut has_found = constant(0.0)?.to_dtype(DType::Bool)?;
+            for _ in 0..steps {
+                let value = w.value();
+                let (near, margin, cost) = with_grad(true, || {
+                    let near = inside(&value)?;
+                    let margin = (CarliniWagner::margin(goal, &net.logits(&near)?)? + confidence)?;
+                    let cost = ((&near - &origin)?.square()?.flatten(1, -1)?.sum(1)? + margin.relu()? * &consts)?;
+                    Ok::<_, Error>((near.detach(), margin.detach(), cost))
                 })?;
-                let by_length = ((&near - &origin)? * 2.0)?;
-                let gradient = ((by_margin + by_length)? * ((&near * (1.0 - &near)?)? * 2.0)?)?;
-                mean = ((mean * 0.9)? + (&gradient * 0.1)?)?;
-                square = ((square * 0.999)? + (gradient.square()? * 0.001)?)?;
-                let power = step as f64;
-                let (unbiased, scale) =
-                    ((&mean / (1.0 - 0.9f64.powf(power)))?, (&square / (1.0 - 0.999f64.powf(power)))?);
-                w = (w - (unbiased / (scale.sqrt()? + 1e-8)?)? * lr)?;
-                let Some(margins) = margins else { continue };
-                let fools = no_grad(|| (margins + confidence)?.lt_scalar(0.0))?;
+                w.set_grad(Some(gradient_of_sum(&cost, &value, None)?))?;
+                adam.step()?;
+                let fools = margin.lt_scalar(0.0)?;
                 let length = lengths(&(&near - &images)?)?;
                 let is_better = fools.logical_and(&length.lt(&best_length)?)?;
                 best = of_each(&is_better, &images)?.where_(&near, &best)?;

@@ -3,7 +3,7 @@
 use crate::data::Normalization;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, grad, no_grad, with_grad};
+use crate::graph::{Tensor, gradient_of_sum, no_grad, with_grad};
 use crate::nn::Module;
 use crate::ops::{CrossEntropyOptions, Reduction};
 use crate::shape::Shape;
@@ -54,9 +54,8 @@ impl<'a> Classifier<'a> {
         objective: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let images = images.detach().requires_grad();
-        let sum = with_grad(true, || objective(&self.logits(&images)?)?.sum_all())?;
-        let gradients = no_grad(|| grad(&[&sum], &[&images], &[&sum.ones_like()?]))?;
-        gradients.into_iter().flatten().next().map_or_else(|| images.zeros_like(), Ok)
+        let values = with_grad(true, || objective(&self.logits(&images)?))?;
+        gradient_of_sum(&values, &images, None)
     }
 }
 
