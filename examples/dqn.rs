@@ -20,8 +20,8 @@ use wgrad::nn::{Module, Scope};
 use wgrad::no_grad;
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::train::reinforcement::{
-    CartPole, DqnLoss, Environment, EpsilonGreedy, GridWorld, LinearSchedule, ReplayMemory, Target, TargetUpdate,
-    VectorEnvironment, play,
+    CartPole, DqnLoss, Environment, EpsilonGreedy, GridWorld, LinearSchedule, ReplayMemory, TargetNetwork,
+    TargetUpdate, VectorEnvironment, play,
 };
 
 const SIDE_BY_SIDE: u64 = 16;
@@ -94,7 +94,7 @@ fn learn<E: Environment>(
 
     let build = || QNetwork::new(&Scope::new(&device), &shape, actions, options);
     let net = build()?;
-    let mut target = Target::new(build()?, &net, TargetUpdate::Soft { tau: 0.02 })?;
+    let mut target = TargetNetwork::new(build()?, &net, TargetUpdate::Soft { tau: 0.02 })?;
     let mut adam = Adam::new(&net, AdamOptions::default().lr(5e-4))?;
     let mut memory = ReplayMemory::new(&device, MEMORY, &shape)?;
     let mut explorer = EpsilonGreedy::new(flags.seed);

@@ -48,7 +48,7 @@ fn golden_step(device: &Device, case: &Value, relative: f64) {
     let build = || QNetwork::new(&Scope::new(device), &observation, ACTIONS, &options).unwrap();
     let net = build();
     fill(&net, device);
-    let mut target = Target::new(build(), &net, TargetUpdate::Soft { tau: 0.2 }).unwrap();
+    let mut target = TargetNetwork::new(build(), &net, TargetUpdate::Soft { tau: 0.2 }).unwrap();
     let of_target = |(name, parameter): (String, wgrad::Parameter)| {
         let shape = parameter.value().shape().to_vec();
         let new = Tensor::from_slice(device, &value(&format!("target.{name}"), &shape), &shape).unwrap();
@@ -105,7 +105,7 @@ fn a_target_is_copied_after_so_many_steps() {
     let build = || QNetwork::new(&Scope::new(&device), &[2], 2, &QNetworkOptions::dense(&[3])).unwrap();
     let weight = |net: &QNetwork| net.parameters()[0].value().to_vec::<f32>().unwrap();
     let net = build();
-    let mut target = Target::new(build(), &net, TargetUpdate::Hard { every: 3 }).unwrap();
+    let mut target = TargetNetwork::new(build(), &net, TargetUpdate::Hard { every: 3 }).unwrap();
     let mut copies = vec![weight(target.net())];
     assert_eq!(copies[0], weight(&net));
     for step in 1..=7 {
@@ -117,11 +117,11 @@ fn a_target_is_copied_after_so_many_steps() {
     assert_eq!((&copies[1], &copies[2]), (&copies[0], &copies[0]));
     assert_eq!(copies[3..].iter().map(|copy| copy[0]).collect::<Vec<_>>(), [3.0, 3.0, 3.0, 6.0, 6.0]);
     for update in [TargetUpdate::Hard { every: 0 }, TargetUpdate::Soft { tau: 1.5 }] {
-        assert!(matches!(Target::new(build(), &net, update), Err(Error::Invalid { .. })), "{update:?}");
+        assert!(matches!(TargetNetwork::new(build(), &net, update), Err(Error::Invalid { .. })), "{update:?}");
     }
     let other = QNetwork::new(&Scope::new(&device), &[2], 2, &QNetworkOptions::dense(&[4])).unwrap();
     let update = TargetUpdate::Soft { tau: 0.5 };
-    assert!(matches!(Target::new(other, &net, update), Err(Error::IncompatibleKeys { .. })));
+    assert!(matches!(TargetNetwork::new(other, &net, update), Err(Error::IncompatibleKeys { .. })));
 }
 
 #[test]

@@ -22,12 +22,12 @@ options! {
     /// # use wgrad::{Device, nn::{Module, Scope}, optim::{Adam, AdamOptions, Optimizer}};
     /// use wgrad::models::reinforcement::{QNetwork, QNetworkOptions};
     /// use wgrad::train::reinforcement::{
-    ///     CartPole, DqnLoss, EpsilonGreedy, ReplayMemory, Target, TargetUpdate, VectorEnvironment,
+    ///     CartPole, DqnLoss, EpsilonGreedy, ReplayMemory, TargetNetwork, TargetUpdate, VectorEnvironment,
     /// };
     /// # let device = Device::reference();
     /// let build = || QNetwork::new(&Scope::new(&device), &[4], 2, &QNetworkOptions::dense(&[32]));
     /// let net = build()?;
-    /// let mut target = Target::new(build()?, &net, TargetUpdate::Soft { tau: 0.01 })?;
+    /// let mut target = TargetNetwork::new(build()?, &net, TargetUpdate::Soft { tau: 0.01 })?;
     /// let mut adam = Adam::new(&net, AdamOptions::default())?;
     /// let mut poles = VectorEnvironment::new((0..8).map(CartPole::new).collect())?;
     /// let (mut memory, mut explorer) = (ReplayMemory::new(&device, 1000, &[4])?, EpsilonGreedy::new(0));
@@ -102,19 +102,19 @@ pub enum TargetUpdate {
 }
 
 /// A network that follows another one: see [`DqnLoss`].
-pub struct Target<M> {
+pub struct TargetNetwork<M> {
     net: M,
     update: TargetUpdate,
     steps: u64,
 }
 
-impl<M: Module> Target<M> {
+impl<M: Module> TargetNetwork<M> {
     /// Gives `net` the weights of the network that is trained.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a share that is not from 0 to 1, and for copies after every 0 steps; [`Error::IncompatibleKeys`] where
     /// the networks are not of one kind.
-    pub fn new(net: M, trained: &dyn Module, update: TargetUpdate) -> Result<Target<M>> {
+    pub fn new(net: M, trained: &dyn Module, update: TargetUpdate) -> Result<TargetNetwork<M>> {
         let rule = match update {
             TargetUpdate::Hard { every: 0 } => Some("copies after every 0 steps; it must be at least 1".to_string()),
             TargetUpdate::Soft { tau } if !(0.0..=1.0).contains(&tau) => {
@@ -123,11 +123,11 @@ impl<M: Module> Target<M> {
             _ => None,
         };
         if let Some(rule) = rule {
-            return Err(Error::invalid("Target", rule));
+            return Err(Error::invalid("TargetNetwork", rule));
         }
         net.load_state_dict(&trained.state_dict()?, true)?;
         net.set_requires_grad(false);
-        Ok(Target { net, update, steps: 0 })
+        Ok(TargetNetwork { net, update, steps: 0 })
     }
 
     /// The network that follows.

@@ -8,7 +8,7 @@ mod grid_world;
 mod replay;
 
 pub use cart_pole::CartPole;
-pub use dqn::{DqnLoss, Target, TargetUpdate};
+pub use dqn::{DqnLoss, TargetNetwork, TargetUpdate};
 pub use environment::{Environment, Experience, Step, VectorEnvironment, play};
 pub use exploration::{EpsilonGreedy, LinearSchedule};
 pub use grid_world::GridWorld;
