@@ -1,5 +1,6 @@
 //! Runs of golden networks, which PyTorch did in float64 (`tests/golden/network_runs.py`).
 
+use super::adapter;
 use super::from_names::{fill, gradients, numbers, worst};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -27,7 +28,7 @@ impl Run<'_> {
         device: &Device,
         outputs: impl FnOnce(&Tensor) -> Result<Vec<Tensor>>,
         loss: impl FnOnce(&[Tensor]) -> Result<Tensor>,
-        bound: impl Fn(f64) -> f64,
+        bound: &dyn Fn(f64) -> f64,
     ) -> Option<String> {
         let Run { name, mode, shape, golden } = *self;
         net.train(mode == "train");
@@ -76,9 +77,44 @@ pub fn classes_of(outputs: &[Tensor], batch: usize, classes: usize) -> Result<Te
     losses.reduce(|a, b| a?.add(&b?)).unwrap()
 }
 
+/// The bound of an adapter, of PyTorch's own error in float32: single precision loses digits in training, where norms divide by the
+/// deviation of few values.
+pub fn of_float32(error: f64) -> f64 {
+    f64::max(1e-4, 4.0 * error)
+}
+
+/// The difference of a network, by its name and case, in a mode and on a device, where it is above the bound that is made of PyTorch's
+/// own error.
+type Difference = fn(&str, &Value, &str, &Device, &dyn Fn(f64) -> f64) -> Option<String>;
+
+/// Networks of a golden file.
+pub struct Networks<'a> {
+    pub golden: &'a Value,
+    /// Those that stand for the others.
+    pub sample: &'a [&'a str],
+    /// Those with hardsigmoid, whose gradient PyTorch multiplies by a sixth that is rounded to float32.
+    pub rounded: &'a [&'a str],
+    pub difference: Difference,
+}
+
+impl Networks<'_> {
+    pub fn compare_on_the_reference(&self) {
+        compare(self.golden, self.sample, |name, case, mode| {
+            let bound = if self.rounded.contains(&name) { 6e-8 } else { 1e-9 };
+            (self.difference)(name, case, mode, &Device::reference(), &|_| bound)
+        });
+    }
+
+    pub fn compare_on_the_adapter(&self) {
+        compare(self.golden, self.sample, |name, case, mode| {
+            (self.difference)(name, case, mode, &adapter()?, &of_float32)
+        });
+    }
+}
+
 /// Runs the cases of a golden file, by name and mode, and fails with the differences that are too large. The suite takes the
 /// sample in training; `make test-long` takes all, and evaluation.
-pub fn compare(golden: &Value, sample: &[&str], difference: impl Fn(&str, &Value, &str) -> Option<String> + Sync) {
+fn compare(golden: &Value, sample: &[&str], difference: impl Fn(&str, &Value, &str) -> Option<String> + Sync) {
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
     let cases: Vec<(&String, &Value, &str)> = golden["cases"]

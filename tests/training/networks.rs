@@ -1,9 +1,8 @@
 //! torchvision's networks: the names and shapes of all variants, and logits, losses and gradients of one of each family,
 //! compared with PyTorch's in float64 (`tests/golden/networks.py`).
 
-use crate::common::adapter;
 use crate::common::from_names::names;
-use crate::common::network_runs::{Run, classes_of, compare};
+use crate::common::network_runs::{Networks, Run, classes_of};
 use serde_json::Value;
 use wgrad::models::*;
 use wgrad::nn::{Module, Scope};
@@ -166,7 +165,7 @@ fn build(name: &str, s: &Scope, classes: usize) -> Result<Box<dyn Golden>> {
 /// The number of classes of every case.
 const CLASSES: usize = 7;
 
-fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl Fn(f64) -> f64) -> Option<String> {
+fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn Fn(f64) -> f64) -> Option<String> {
     let (side, batch) = (case["side"].as_u64().unwrap() as usize, case["batch"].as_u64().unwrap() as usize);
     let net = build(name, &Scope::new(device), CLASSES).unwrap();
     let run = Run { name, mode, shape: &[batch, 3, side, side], golden: &case[mode] };
@@ -181,21 +180,16 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl
 const SAMPLE: [&str; 8] =
     ["convnext", "googlenet", "maxvit", "mobilenet_v3_small", "regnet_y_400mf", "shufflenet_v2_x0_5", "swin", "vit"];
 
-/// Networks with hardsigmoid, whose gradient PyTorch multiplies by a sixth that is rounded to float32.
-const ROUNDED: [&str; 2] = ["mobilenet_v3_large", "mobilenet_v3_small"];
+fn networks(golden: &Value) -> Networks<'_> {
+    Networks { golden, sample: &SAMPLE, rounded: &["mobilenet_v3_large", "mobilenet_v3_small"], difference }
+}
 
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    compare(&golden(), &SAMPLE, |name, case, mode| {
-        let bound = if ROUNDED.contains(&name) { 6e-8 } else { 1e-9 };
-        difference(name, case, mode, &Device::reference(), |_| bound)
-    });
+    networks(&golden()).compare_on_the_reference();
 }
 
-/// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.
 #[test]
 fn values_are_pytorchs_on_the_adapter() {
-    compare(&golden(), &SAMPLE, |name, case, mode| {
-        difference(name, case, mode, &adapter()?, |of_float32| f64::max(1e-4, 4.0 * of_float32))
-    });
+    networks(&golden()).compare_on_the_adapter();
 }

@@ -1,9 +1,9 @@
 //! The network for text, compared with PyTorch's in float64 (`tests/golden/recognition.py`), and decoders of its answers, compared
 //! with all paths there are.
 
+use crate::common::Random;
 use crate::common::from_names::names;
-use crate::common::network_runs::{Run, compare};
-use crate::common::{Random, adapter};
+use crate::common::network_runs::{Networks, Run};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use wgrad::models::recognition::{Crnn, CrnnOptions, CtcBeamSearch, ctc_greedy_decode};
@@ -26,11 +26,11 @@ fn names_and_shapes_are_those_of_published_weights() {
     assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains("[2, 1, 48, 100]"), "{error}");
 }
 
-fn difference(case: &Value, mode: &str, device: &Device, bound: impl Fn(f64) -> f64) -> Option<String> {
+fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn Fn(f64) -> f64) -> Option<String> {
     let shape: Vec<usize> = serde_json::from_value(case["shape"].clone()).unwrap();
     let options = CrnnOptions::default().classes(5).channels(3).hidden(6).base_width(4);
     let net = Crnn::new(&Scope::new(device), &options).unwrap();
-    let run = Run { name: "crnn", mode, shape: &shape, golden: &case[mode] };
+    let run = Run { name, mode, shape: &shape, golden: &case[mode] };
     let outputs = |lines: &Tensor| Ok(vec![net.forward(lines)?]);
     let loss = |outputs: &[Tensor]| {
         let labels = Tensor::from_slice(device, &[1, 2, 2, 3, 4, 1], &[2, 3])?;
@@ -40,16 +40,18 @@ fn difference(case: &Value, mode: &str, device: &Device, bound: impl Fn(f64) -> 
     run.difference(&net, device, outputs, loss, bound)
 }
 
+fn networks(golden: &Value) -> Networks<'_> {
+    Networks { golden, sample: &["crnn"], rounded: &[], difference }
+}
+
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    compare(&golden(), &["crnn"], |_, case, mode| difference(case, mode, &Device::reference(), |_| 1e-9));
+    networks(&golden()).compare_on_the_reference();
 }
 
 #[test]
 fn values_are_pytorchs_on_the_adapter() {
-    compare(&golden(), &["crnn"], |_, case, mode| {
-        difference(case, mode, &adapter()?, |of_float32| f64::max(1e-4, 4.0 * of_float32))
-    });
+    networks(&golden()).compare_on_the_adapter();
 }
 
 /// Log probabilities `[T, N, C]` that a softmax could have made.

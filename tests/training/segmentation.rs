@@ -1,9 +1,8 @@
 //! torchvision's segmenters and the U-Net: the names and shapes of all variants, and logits, losses and gradients of a small one
 //! of each family, compared with PyTorch's in float64 (`tests/golden/segmentation.py`).
 
-use crate::common::adapter;
 use crate::common::from_names::names;
-use crate::common::network_runs::{Run, compare};
+use crate::common::network_runs::{Networks, Run};
 use serde_json::Value;
 use wgrad::models::segmentation::{
     DeepLabV3, DeepLabV3Options, Fcn, FcnOptions, Lraspp, LrasppOptions, SegmentationOutputs, UNet, UNetOptions,
@@ -15,7 +14,7 @@ use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Result, Tensor};
 
 const BATCH: usize = 4;
 const CLASSES: usize = 3;
-/// Of the logits, every so many pixels are compared.
+/// The step between the pixels whose logits are compared.
 const STEP: usize = 6;
 
 fn golden() -> Value {
@@ -107,7 +106,7 @@ fn loss(outputs: &[Tensor]) -> Result<Tensor> {
     losses.reduce(|a, b| a?.add(&b?)).unwrap()
 }
 
-fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl Fn(f64) -> f64) -> Option<String> {
+fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn Fn(f64) -> f64) -> Option<String> {
     let side = case["side"].as_u64().unwrap() as usize;
     let (net, outputs) = build(name, &Scope::new(device)).unwrap();
     let run = Run { name, mode, shape: &[BATCH, 3, side, side], golden: &case[mode] };
@@ -122,21 +121,16 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl
 /// Networks that stand for the others.
 const SAMPLE: [&str; 2] = ["lraspp", "unet_resized"];
 
-/// Networks with hardsigmoid, whose gradient PyTorch multiplies by a sixth that is rounded to float32.
-const ROUNDED: [&str; 2] = ["deeplabv3", "lraspp"];
+fn networks(golden: &Value) -> Networks<'_> {
+    Networks { golden, sample: &SAMPLE, rounded: &["deeplabv3", "lraspp"], difference }
+}
 
 #[test]
 fn values_are_pytorchs_on_the_reference() {
-    compare(&golden(), &SAMPLE, |name, case, mode| {
-        let bound = if ROUNDED.contains(&name) { 6e-8 } else { 1e-9 };
-        difference(name, case, mode, &Device::reference(), |_| bound)
-    });
+    networks(&golden()).compare_on_the_reference();
 }
 
-/// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.
 #[test]
 fn values_are_pytorchs_on_the_adapter() {
-    compare(&golden(), &SAMPLE, |name, case, mode| {
-        difference(name, case, mode, &adapter()?, |of_float32| f64::max(1e-4, 4.0 * of_float32))
-    });
+    networks(&golden()).compare_on_the_adapter();
 }

@@ -3,6 +3,7 @@
 
 use crate::common::adapter;
 use crate::common::from_names::{fill, gradients, numbers, worst};
+use crate::common::network_runs::of_float32;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use wgrad::models::{Siamese, SiameseOptions};
@@ -65,7 +66,7 @@ fn values_are_pytorchs_on_the_reference() {
 
 #[test]
 fn values_are_pytorchs_on_the_adapter() {
-    adapter().iter().for_each(|device| compare(device, |of_float32| f64::max(1e-4, 4.0 * of_float32)));
+    adapter().iter().for_each(|device| compare(device, of_float32));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Networks over clips: torchvision's names and shapes, and outputs, losses and gradients, compared with PyTorch's in float64
 //! (`tests/golden/video.py`).
 
-use crate::common::adapter;
 use crate::common::from_names::names;
-use crate::common::network_runs::{Run, classes_of, compare};
+use crate::common::network_runs::{Networks, Run, classes_of};
 use serde_json::Value;
 use wgrad::models::video::{CnnLstm, CnnLstmOptions, VideoConvolution, VideoResNet, VideoResNetOptions};
 use wgrad::models::{self, ModelOptions, ShuffleNetV2, ShuffleNetV2Options};
@@ -52,7 +51,7 @@ fn build(name: &str, scope: &Scope) -> Result<Box<dyn Module>> {
 /// Networks that stand for the others.
 const SAMPLE: [&str; 2] = ["mc3", "r2plus1d"];
 
-fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl Fn(f64) -> f64) -> Option<String> {
+fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn Fn(f64) -> f64) -> Option<String> {
     let shape: Vec<usize> = serde_json::from_value(case["shape"].clone()).unwrap();
     let net = build(name, &Scope::new(device)).unwrap();
     let outputs = |clip: &Tensor| Ok(vec![net.forward(clip)?]);
@@ -60,17 +59,18 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: impl
     run.difference(&*net, device, outputs, |outputs| classes_of(outputs, shape[0], CLASSES), bound)
 }
 
-#[test]
-fn values_are_pytorchs_on_the_reference() {
-    compare(&golden(), &SAMPLE, |name, case, mode| difference(name, case, mode, &Device::reference(), |_| 1e-9));
+fn networks(golden: &Value) -> Networks<'_> {
+    Networks { golden, sample: &SAMPLE, rounded: &[], difference }
 }
 
-/// PyTorch's own single precision loses digits in training, where norms divide by the deviation of few values.
+#[test]
+fn values_are_pytorchs_on_the_reference() {
+    networks(&golden()).compare_on_the_reference();
+}
+
 #[test]
 fn values_are_pytorchs_on_the_adapter() {
-    compare(&golden(), &SAMPLE, |name, case, mode| {
-        difference(name, case, mode, &adapter()?, |of_float32| f64::max(1e-4, 4.0 * of_float32))
-    });
+    networks(&golden()).compare_on_the_adapter();
 }
 
 #[test]
