@@ -208,7 +208,7 @@ fn principal(maps: &Tensor) -> Result<Tensor> {
         powers = powers.matmul(&powers)?;
         powers = (&powers / (powers.diagonal(0, 1, 2)?.sum_keepdim(1)?.unsqueeze(2)? + 1e-30)?)?;
     }
-    // Of a matrix of rank 1, the longest column is the direction.
+    // The longest column of a matrix of rank 1 is its direction.
     let longest = powers.diagonal(0, 1, 2)?.argmax_keepdim(1)?.unsqueeze(1)?;
     let longest = longest.expand_to(Shape::new(&[count, channels, 1])?, OP)?;
     let direction = powers.gather(2, &longest)?;

@@ -55,7 +55,7 @@ pub(super) struct Pending {
     mode: InterpolationMode,
     /// Widens filters where images shrink.
     smooth: bool,
-    /// Of the first step that interpolates between elements.
+    /// Values beyond the edges, of the first step that interpolates between elements.
     beyond: Option<Beyond>,
     /// Fill values round the window, of the first step that may reach past it.
     inner_fill: Option<Vec<f32>>,

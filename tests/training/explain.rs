@@ -156,7 +156,7 @@ fn maps_are_those_of_pytorch_grad_cam() {
     }
 }
 
-/// Of a network that ends in a mean and a linear layer, the gradient at the last maps is the class's weights over the positions.
+/// The gradient at the last maps is the class's weights over the positions where a network ends in a mean and a linear layer.
 #[test]
 fn class_activation_maps_are_grad_cams_of_the_last_layer() {
     let device = Device::reference();

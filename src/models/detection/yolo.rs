@@ -205,7 +205,7 @@ impl Yolo {
         let all = Tensor::arange(device, 0.0, cells.steps.shape()[1] as f64, 1.0, DType::I32)?;
         let objects = Tensor::arange(device, 0.0, number.shape()[1] as f64, 1.0, DType::I32)?.unsqueeze(1)?;
         let stands = number.unsqueeze(2)?.eq(&all)?.logical_and(&targets.is_object()?.unsqueeze(2)?)?;
-        // Of several objects the last has it.
+        // The last of several objects has it.
         stands.where_(&objects, &objects.full_like(-1.0)?)?.amax(1)
     }
 

@@ -87,7 +87,7 @@ fn taken_for(target: f64, logits: &Tensor) -> Result<Tensor> {
 /// The relativistic average losses (Jolicoeur-Martineau, "The relativistic discriminator", 2018, as ESRGAN has them): real images
 /// should look more real than drawn ones do on average, and drawn ones less than real ones do.
 ///
-/// Of the discriminator's logits `[N]`. The discriminator's loss is
+/// The losses of the discriminator's logits `[N]`: its own is
 /// `bce(real - mean(drawn), 1) + bce(drawn - mean(real), 0)`, the generator's the same with 0 and 1 exchanged.
 ///
 /// # Errors
