@@ -31,6 +31,7 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod amp;
+pub mod compress;
 pub mod custom;
 pub mod data;
 mod debug;

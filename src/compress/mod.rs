@@ -1,0 +1,1 @@
+//! Networks made smaller: fewer weights, fewer bits, a smaller network that has learned from a large one.
