@@ -21,8 +21,10 @@
 
 mod ablation;
 mod cam;
+mod colour_map;
 mod deep_lift;
 mod gradients;
+mod heat_map;
 mod layer;
 mod noise;
 mod quadrature;
@@ -32,7 +34,9 @@ mod target;
 
 pub use ablation::OcclusionOptions;
 pub use cam::CamMethod;
+pub use colour_map::ColourMap;
 pub use gradients::IntegratedGradientsOptions;
+pub use heat_map::{HeatMap, HeatMapOptions, Sign};
 pub use noise::{GradientShapOptions, NoiseTunnelKind, NoiseTunnelOptions};
 pub use rise::RiseOptions;
 pub use target::Target;

@@ -18,6 +18,7 @@ mod explain;
 mod generative;
 mod groups;
 mod guard;
+mod heat_maps;
 mod init;
 mod intermediates;
 mod job;
