@@ -32,10 +32,37 @@ impl<'a> Classifier<'a> {
     /// # Errors
     /// Those of the network; [`Error::Broadcast`] for images of other channels than the normalization's.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
-        let Some(normalization) = self.normalization else { return self.model.forward(images) };
+        self.model.forward(&self.normalized(images)?)
+    }
+
+    /// The network.
+    pub fn model(&self) -> &'a dyn Module {
+        self.model
+    }
+
+    /// Images between 0 and 1 as the network takes them.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`] for images of other channels than the normalization's.
+    pub fn normalized(&self, images: &Tensor) -> Result<Tensor> {
+        let Some((mean, std)) = self.moments(images)? else { return Ok(images.clone()) };
+        (images - mean)? / std
+    }
+
+    /// The images between 0 and 1 of what the network takes.
+    ///
+    /// # Errors
+    /// As [`normalized`](Classifier::normalized).
+    pub fn unnormalized(&self, input: &Tensor) -> Result<Tensor> {
+        let Some((mean, std)) = self.moments(input)? else { return Ok(input.clone()) };
+        (input * std)? + mean
+    }
+
+    /// Mean and deviation of each channel, in a shape that broadcasts with images.
+    fn moments(&self, images: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
         let of_channels = |values: &[f32]| Tensor::from_slice(images.device(), values, &[values.len(), 1, 1]);
-        let (mean, std) = (of_channels(normalization.mean())?, of_channels(normalization.std())?);
-        self.model.forward(&((images - mean)? / std)?)
+        let of = |by: &Normalization| Ok((of_channels(by.mean())?, of_channels(by.std())?));
+        self.normalization.map(of).transpose()
     }
 
     /// True for the images whose answer is what the goal wants, bool `[N]`.

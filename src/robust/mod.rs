@@ -1,4 +1,4 @@
-//! Attacks on networks: small changes of an image that change the answer.
+//! Attacks on networks, small changes of an image that change the answer, and defences.
 //!
 //! An [`Attack`] takes images as they are, between 0 and 1: a [`Classifier`] applies the normalization inside, so that a bound of
 //! 8 / 255 means eight steps of a byte whatever the network was trained with, and results are clipped to 0 to 1 exactly. The
@@ -21,18 +21,24 @@
 //! assert_eq!(fooled.shape()[..], [2]);
 //! # Ok::<(), wgrad::Error>(())
 //! ```
+//!
+//! [`RobustTraining`] is a task that trains by a [`Defence`]: on images under attack ([`Adversarial`]), for free ([`Free`]) or by
+//! [`Trades`]. Label smoothing is an option of the loss:
+//! [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
 
 mod carlini_wagner;
 mod classifier;
 mod deep_fool;
 mod gradient_sign;
 mod pgd;
+mod training;
 
 pub use carlini_wagner::{CarliniWagner, CarliniWagnerOptions};
 pub use classifier::{Classifier, Goal};
 pub use deep_fool::{DeepFool, DeepFoolOptions};
 pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
 pub use pgd::{Norm, Pgd, PgdOptions};
+pub use training::{Adversarial, Defence, Free, FreeOptions, Pass, RobustTraining, Trades, TradesOptions};
 
 use crate::error::Result;
 use crate::graph::Tensor;

@@ -69,6 +69,21 @@ impl Pgd {
         (images + change)?.clamp(Some(0.0), Some(1.0))
     }
 
+    /// Steps from `near` along the gradient of the sum of what `objective` makes of the logits.
+    pub(super) fn ascend(
+        &self,
+        net: &Classifier<'_>,
+        images: &Tensor,
+        mut near: Tensor,
+        objective: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        for _ in 0..self.options.steps {
+            let gradient = net.gradient(&near, &objective)?;
+            near = self.step(images, &near, &gradient)?;
+        }
+        Ok(near)
+    }
+
     fn step(&self, images: &Tensor, near: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let PgdOptions { norm, eps, step, .. } = self.options;
         match norm {
@@ -86,7 +101,7 @@ impl Pgd {
 impl Attack for Pgd {
     fn perturb(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor> {
         const OP: &str = "Pgd";
-        let PgdOptions { eps, step, steps, random_start, restarts, .. } = self.options;
+        let PgdOptions { eps, step, random_start, restarts, .. } = self.options;
         check(OP, eps, step)?;
         goal.check(images)?;
         if restarts == 0 || (restarts > 1 && !random_start) {
@@ -96,11 +111,8 @@ impl Attack for Pgd {
         let images = images.detach();
         let mut best: Option<(Tensor, Tensor)> = None;
         for _ in 0..restarts {
-            let mut near = if random_start { self.random(&images)? } else { images.clone() };
-            for _ in 0..steps {
-                let gradient = net.gradient(&near, |logits| goal.objective(logits))?;
-                near = self.step(&images, &near, &gradient)?;
-            }
+            let start = if random_start { self.random(&images)? } else { images.clone() };
+            let near = self.ascend(net, &images, start, |logits| goal.objective(logits))?;
             if restarts == 1 {
                 return Ok(near);
             }

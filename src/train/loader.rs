@@ -64,6 +64,14 @@ pub trait Loader {
     {
         FirstBatches { loader: self, batches, repeated: true }
     }
+
+    /// Each batch `times` times in a row, as training [for free](crate::robust::Free) takes them.
+    fn replayed(self, times: usize) -> ReplayedBatches<Self>
+    where
+        Self: Sized,
+    {
+        ReplayedBatches { loader: self, times: times.max(1) }
+    }
 }
 
 /// The place of a batch in a run.
@@ -163,6 +171,34 @@ impl<L: Loader> Loader for FirstBatches<L> {
             self.loader.resume(0, index % self.batches.clamp(1, count))?.next().ok_or_else(missing)?
         };
         Ok(Box::new((batch..count).map(nth)))
+    }
+}
+
+/// A loader that gives each batch several times: see [`Loader::replayed`].
+pub struct ReplayedBatches<L> {
+    loader: L,
+    times: usize,
+}
+
+impl<L: Loader<Batch: Clone>> Loader for ReplayedBatches<L> {
+    type Batch = L::Batch;
+
+    fn batches(&self) -> usize {
+        self.loader.batches() * self.times
+    }
+
+    fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, L::Batch>> {
+        check_batch(batch, self.batches())?;
+        let again = |batch: Result<L::Batch>| {
+            let (first, more) = match batch {
+                Ok(batch) => (Ok(batch.clone()), Some(batch)),
+                Err(error) => (Err(error), None),
+            };
+            let more = more.map(|batch| std::iter::repeat_n(batch, self.times - 1).map(Ok));
+            std::iter::once(first).chain(more.into_iter().flatten())
+        };
+        let batches = self.loader.resume(epoch, batch / self.times)?;
+        Ok(Box::new(batches.flat_map(again).skip(batch % self.times)))
     }
 }
 

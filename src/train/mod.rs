@@ -31,9 +31,12 @@ pub use callbacks::{
 };
 pub use checkpoint::{Position, load, save};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
-pub use loader::{BatchPlace, FirstBatches, ImageLoader, Loader, LoaderIter, MapLoader, ResidentLoader};
+pub use loader::{
+    BatchPlace, FirstBatches, ImageLoader, Loader, LoaderIter, MapLoader, ReplayedBatches, ResidentLoader,
+};
 pub use lr_finder::{LrCurve, LrFinder, Ramp};
 pub use mean::RunningMean;
+pub(crate) use modes::Modes;
 pub use run::{Phase, Requests, Run, Scalars};
 pub use stepper::Stepper;
 pub use supervised::Supervised;

@@ -3,7 +3,7 @@
 use crate::nn::{Mode, Module};
 
 /// The modes of a model's layers, which it restores when it is dropped.
-pub(super) struct Modes {
+pub(crate) struct Modes {
     modes: Vec<(Mode, bool)>,
 }
 
