@@ -197,6 +197,11 @@ impl GradScaler {
         Ok(())
     }
 
+    /// The scale on the device, where losses are scaled.
+    pub(crate) fn factor(&self) -> Option<Tensor> {
+        self.options.enabled.then(|| self.scale.value())
+    }
+
     /// The scale. Reads it from the device.
     ///
     /// # Errors

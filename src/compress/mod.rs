@@ -1,1 +1,3 @@
 //! Networks made smaller: fewer weights, fewer bits, a smaller network that has learned from a large one.
+
+pub mod pruning;

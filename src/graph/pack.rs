@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::list::Few;
-use crate::graph::node::{GradientSlot, Node, State, Tensor, record_leaf};
+use crate::graph::node::{GradientSlot, Node, State, Tensor, record_leaf, with_grad};
 use crate::graph::op::{Class, Op};
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
@@ -24,6 +24,8 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 pub(crate) struct Pack {
     segments: Vec<Segment>,
+    /// Ones, and zeros where the elements are 0 whatever is assigned.
+    mask: Option<Tensor>,
     state: Mutex<Packed>,
 }
 
@@ -41,13 +43,19 @@ struct Packed {
 }
 
 impl Pack {
-    /// A pack whose elements are `whole`'s.
+    /// A pack whose elements are `whole`'s, but for those that a mask prunes.
     #[track_caller]
-    pub fn new(whole: &Tensor, segments: Vec<Segment>) -> Arc<Pack> {
+    pub fn new(whole: &Tensor, segments: Vec<Segment>, mask: Option<Tensor>) -> Result<Arc<Pack>> {
         let parts = vec![None; segments.len()];
-        let pack = Pack { segments, state: Mutex::new(Packed { whole: whole.clone(), parts }) };
-        pack.assign(whole);
-        Arc::new(pack)
+        let pack = Pack { segments, mask, state: Mutex::new(Packed { whole: whole.clone(), parts }) };
+        pack.assign(whole)?;
+        Ok(Arc::new(pack))
+    }
+
+    /// A tensor laid out as the elements, 0 where those are pruned.
+    #[track_caller]
+    pub fn masked(&self, like: &Tensor) -> Result<Tensor> {
+        self.mask.as_ref().map_or_else(|| Ok(like.clone()), |mask| with_grad(false, || like.mul(mask)))
     }
 
     /// All elements.
@@ -55,13 +63,15 @@ impl Pack {
         self.state.lock().whole.clone()
     }
 
-    /// Replaces all elements at the next flush.
+    /// Replaces all elements at the next flush, but for those that a mask prunes.
     #[track_caller]
-    pub fn assign(&self, whole: &Tensor) {
+    pub fn assign(&self, whole: &Tensor) -> Result<()> {
+        let whole = &self.masked(whole)?;
         let mut state = self.state.lock();
         state.whole = if whole.is_tracked() { whole.detach() } else { whole.clone() };
         state.parts.fill(None);
         whole.device().record_effect(&state.whole);
+        Ok(())
     }
 
     /// The state that takes an [`assign`](Pack::assign) back. Doesn't hold the elements, so that they may be overwritten.

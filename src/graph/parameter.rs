@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::device::Device;
 use crate::graph::list::Few;
-use crate::graph::node::{GradientSlot, Node, State, Tensor, record_leaf};
+use crate::graph::node::{GradientSlot, Node, State, Tensor, record_leaf, with_grad};
 use crate::graph::op::{Class, Op, hash_structure};
 use crate::graph::pack::Pack;
 use crate::graph::registry::Registry;
@@ -36,6 +36,8 @@ pub(super) struct Slot {
     gradient: Mutex<Option<GradientSlot>>,
     /// The optimizer that changed the value last, and the gradient that it did so by.
     changed_by: Mutex<Option<(u64, Weak<Node>)>>,
+    /// A buffer of ones, and of zeros where the value is 0 whatever is assigned.
+    mask: Mutex<Option<Parameter>>,
     /// The scope it was made in.
     registry: Option<Arc<Registry>>,
 }
@@ -81,8 +83,8 @@ impl Parameter {
     fn with(name: String, value: &Tensor, is_buffer: bool, registry: Option<Arc<Registry>>) -> Parameter {
         let gradient = (!is_buffer).then(GradientSlot::default);
         let value = Mutex::new(Value::Own(leaf(value, gradient.clone())));
-        let (gradient, changed_by) = (Mutex::new(gradient), Mutex::default());
-        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, registry }))
+        let (gradient, changed_by, mask) = (Mutex::new(gradient), Mutex::default(), Mutex::default());
+        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, mask, registry }))
     }
 
     pub(super) fn of(slot: Arc<Slot>) -> Parameter {
@@ -255,7 +257,66 @@ impl Parameter {
         drop(old);
     }
 
-    /// Replaces the value at the next flush.
+    /// The mask, a buffer called `mask.NAME` of the value's shape and type, where [`set_mask`](Parameter::set_mask) has set one.
+    pub fn mask(&self) -> Option<Parameter> {
+        self.slot.mask.lock().clone()
+    }
+
+    /// Prunes the elements where `mask` is 0, and keeps those where it is 1: from now on they are 0, whoever assigns the
+    /// value, be it an optimizer, an average or a file, and an optimizer takes their gradient for 0. `None` takes the mask away
+    /// and leaves the zeros where they are.
+    ///
+    /// ```
+    /// use wgrad::optim::{Adam, AdamOptions, Optimizer};
+    /// use wgrad::{Device, Parameter, Tensor};
+    /// let device = Device::reference();
+    /// let w = Parameter::new("w", &Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0], &[3])?);
+    /// w.set_mask(Some(&Tensor::from_slice(&device, &[1.0f32, 0.0, 1.0], &[3])?))?;
+    /// let mut adam = Adam::new(vec![w.clone()], AdamOptions::default().lr(1.0))?;
+    /// w.value().square()?.sum_all()?.backward()?;
+    /// adam.step()?;
+    /// assert_eq!(w.value().to_vec::<f32>()?[1], 0.0);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the mask's shape or element type is not the value's, [`Error::DeviceMismatch`].
+    #[track_caller]
+    pub fn set_mask(&self, mask: Option<&Tensor>) -> Result<()> {
+        match mask {
+            Some(mask) => {
+                self.check("set_mask", mask)?;
+                let held = self.mask();
+                match held {
+                    Some(held) => held.assign(mask)?,
+                    None => {
+                        let made = Parameter::buffer(format!("mask.{}", self.slot.name), mask);
+                        *self.slot.mask.lock() = Some(made);
+                    }
+                }
+            }
+            None => *self.slot.mask.lock() = None,
+        }
+        // An assigned value leaves its pack, which has a mask of its own.
+        self.assign(&self.value())
+    }
+
+    /// The number of elements that a mask prunes. Reads the mask from the device.
+    ///
+    /// # Errors
+    /// Errors of the device.
+    pub fn pruned(&self) -> Result<usize> {
+        let Some(mask) = self.mask() else { return Ok(0) };
+        Ok(mask.value().to_f64()?.iter().filter(|&&kept| kept == 0.0).count())
+    }
+
+    /// A tensor of the value's shape, 0 where that is pruned.
+    #[track_caller]
+    pub(crate) fn masked(&self, like: &Tensor) -> Result<Tensor> {
+        self.mask().map_or_else(|| Ok(like.clone()), |mask| with_grad(false, || like.mul(&mask.value())))
+    }
+
+    /// Replaces the value at the next flush, but for the elements that a mask has pruned.
     ///
     /// # Errors
     /// [`Error::Invalid`] where shape or element type differ, [`Error::DeviceMismatch`].
@@ -265,7 +326,8 @@ impl Parameter {
         if is_tracing() {
             return Ok(());
         }
-        let current = leaf(value, self.slot.gradient());
+        let value = self.masked(value)?;
+        let current = leaf(&value, self.slot.gradient());
         value.device().record_effect(&current);
         *self.slot.value.lock() = Value::Own(current);
         Ok(())

@@ -5,11 +5,11 @@ use crate::graph::{Parameter, Tensor, no_grad, tracing, with_trace};
 use crate::nn::receptive_field::Fields;
 use crate::nn::{Layer, Module, Probe, ReceptiveField};
 use crate::shape::Shape;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// A table of a module's layers, as they run for one input; see [`Module::summary`]. Its `Display` is the table that
-/// torchinfo prints.
+/// torchinfo prints, with a column of sparsities where weights are pruned.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
@@ -19,6 +19,8 @@ pub struct Summary {
     pub trained_parameters: usize,
     /// Numbers in frozen parameters.
     pub frozen_parameters: usize,
+    /// Those of them that masks have pruned.
+    pub pruned_parameters: usize,
     /// Bytes of all parameters, without running statistics.
     pub parameter_bytes: usize,
     /// Multiply-adds of convolutions and products of matrices, as papers count them: without biases, norms and activations.
@@ -51,6 +53,8 @@ pub struct Row {
     pub trained_parameters: usize,
     /// Numbers in its own frozen parameters.
     pub frozen_parameters: usize,
+    /// Those of both that masks have pruned.
+    pub pruned_parameters: usize,
     /// True where all its own parameters are an earlier row's: it ran before, or its weights are tied.
     pub is_repeated: bool,
     /// Multiply-adds of its own, without those of layers within it.
@@ -67,16 +71,20 @@ impl Summary {
     /// # Errors
     /// As [`Module::summary`].
     pub fn new(module: &dyn Module, input: &Tensor) -> Result<Summary> {
-        let mut watch =
-            Watch { rows: Vec::new(), running: Vec::new(), met: HashSet::new(), fields: Fields::new(input) };
+        let parameters: Vec<Parameter> = module.parameters().into_iter().filter(|p| !p.is_buffer()).collect();
+        let pruned = |p: &Parameter| Ok((p.name().to_string(), p.pruned()?));
+        let pruned = parameters.iter().map(pruned).collect::<Result<HashMap<_, _>>>()?;
+        let pruned_parameters = pruned.values().sum();
+        let (rows, running, met, fields) = (Vec::new(), Vec::new(), HashSet::new(), Fields::new(input));
+        let mut watch = Watch { rows, running, met, pruned, fields };
         tracing(|| no_grad(|| module.forward_with(input, &mut watch)))?;
         let rows = watch.rows;
-        let parameters: Vec<Parameter> = module.parameters().into_iter().filter(|p| !p.is_buffer()).collect();
         let weighted = |row: &Row| row.trained_parameters + row.frozen_parameters > 0 || row.is_repeated;
         let outputs = rows.iter().filter(|row| !row.has_children && weighted(row)).map(|row| row.output_bytes);
         Ok(Summary {
             trained_parameters: numbers(&parameters, true),
             frozen_parameters: numbers(&parameters, false),
+            pruned_parameters,
             parameter_bytes: parameters
                 .iter()
                 .map(|p| p.holds())
@@ -120,6 +128,8 @@ struct Watch {
     rows: Vec<Row>,
     running: Vec<Running>,
     met: HashSet<String>,
+    /// By the parameters' names.
+    pruned: HashMap<String, usize>,
     fields: Fields,
 }
 
@@ -141,6 +151,7 @@ impl Probe for Watch {
             output_bytes: 0,
             trained_parameters: numbers(&fresh, true),
             frozen_parameters: numbers(&fresh, false),
+            pruned_parameters: fresh.iter().filter_map(|p| self.pruned.get(p.name())).sum(),
             is_repeated: !own.is_empty() && fresh.is_empty(),
             multiply_adds: 0,
             receptive_field: None,
@@ -166,23 +177,30 @@ impl Probe for Watch {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cells: Vec<[String; 5]> = self.rows.iter().enumerate().map(|(at, row)| self.cells(at, row)).collect();
-        let titles = ["Layer (type (name):depth-idx)", "Output Shape", "Param #", "Mult-Adds", "Receptive field"];
+        let cells: Vec<[String; 6]> = self.rows.iter().enumerate().map(|(at, row)| self.cells(at, row)).collect();
+        let titles =
+            ["Layer (type (name):depth-idx)", "Output Shape", "Param #", "Mult-Adds", "Receptive field", "Sparsity"];
+        let columns = if self.pruned_parameters > 0 { 6 } else { 5 };
         let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..5).map(|column| width(column).max(titles[column].len()) + 2).collect();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).max(titles[column].len()) + 2).collect();
         let rule = "=".repeat(widths.iter().sum());
-        let mut line = |cells: [&str; 5]| -> fmt::Result {
+        let mut line = |cells: [&str; 6]| -> fmt::Result {
             let row: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
             writeln!(f, "{}", row.concat().trim_end())
         };
-        line([&rule, "", "", "", ""])?;
+        line([&rule, "", "", "", "", ""])?;
         line(titles)?;
-        line([&rule, "", "", "", ""])?;
+        line([&rule, "", "", "", "", ""])?;
         cells.iter().try_for_each(|row| line(row.each_ref().map(String::as_str)))?;
         writeln!(f, "{rule}")?;
         writeln!(f, "Total params: {}", grouped(self.trained_parameters + self.frozen_parameters))?;
         writeln!(f, "Trainable params: {}", grouped(self.trained_parameters))?;
         writeln!(f, "Non-trainable params: {}", grouped(self.frozen_parameters))?;
+        if self.pruned_parameters > 0 {
+            let total = self.trained_parameters + self.frozen_parameters;
+            let share = percent(self.pruned_parameters, total);
+            writeln!(f, "Pruned params: {} ({share})", grouped(self.pruned_parameters))?;
+        }
         writeln!(f, "Total mult-adds: {}", grouped(self.multiply_adds))?;
         writeln!(f, "{rule}")?;
         let megabytes = |bytes: usize| bytes as f64 / 1e6;
@@ -196,7 +214,7 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
-    fn cells(&self, at: usize, row: &Row) -> [String; 5] {
+    fn cells(&self, at: usize, row: &Row) -> [String; 6] {
         let name = row.name.rsplit('.').next().unwrap_or_default();
         let named = if name.is_empty() { row.type_name.clone() } else { format!("{} ({name})", row.type_name) };
         let number = self.rows[..=at].iter().filter(|other| other.depth == row.depth).count();
@@ -215,7 +233,11 @@ impl Summary {
             .receptive_field
             .as_ref()
             .map_or("--".to_string(), |field| field.size.iter().map(usize::to_string).collect::<Vec<_>>().join(" x "));
-        [layer, row.output.to_string(), parameters, multiply_adds, field]
+        let sparsity = match row.pruned_parameters {
+            0 => "--".to_string(),
+            pruned => percent(pruned, row.trained_parameters + row.frozen_parameters),
+        };
+        [layer, row.output.to_string(), parameters, multiply_adds, field, sparsity]
     }
 
     /// True where more rows of this depth follow in the same layer.
@@ -224,6 +246,10 @@ impl Summary {
         let next = self.rows[at + 1..].iter().find(|row| row.depth <= depth);
         if next.is_some_and(|row| row.depth == depth) { "├" } else { "└" }
     }
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    format!("{:.1} %", 100.0 * part as f64 / whole as f64)
 }
 
 /// A number with commas between thousands.

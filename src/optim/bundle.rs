@@ -81,7 +81,10 @@ impl Bundle {
         let moved = |parameters: Vec<&Parameter>| -> Result<Arc<Pack>> {
             let values: Vec<Tensor> = parameters.iter().map(|parameter| parameter.value()).collect();
             let (segments, numel) = segments(values.iter().map(|value| *value.shape()));
-            let whole = Pack::new(&in_blocks(&no_grad(|| pack(&values, &segments, numel))?)?, segments);
+            let side_by_side = |tensors: &[Tensor]| in_blocks(&no_grad(|| pack(tensors, &segments, numel))?);
+            let mask = masks(&parameters, &values)?.map(|masks| side_by_side(&masks)).transpose()?;
+            let whole = side_by_side(&values)?;
+            let whole = Pack::new(&whole, segments, mask)?;
             parameters.iter().enumerate().for_each(|(index, parameter)| parameter.move_into(&whole, index));
             Ok(whole)
         };
@@ -142,11 +145,24 @@ impl Bundle {
         })
     }
 
-    /// The gradients of the members as the packs are laid out.
+    /// The gradients of the members as the packs are laid out, 0 where elements are pruned.
     #[track_caller]
     pub fn gradient(&self, of_members: &[Tensor]) -> Result<Tensor> {
-        packed(&self.parameters, of_members)
+        self.parameters.masked(&packed(&self.parameters, of_members)?)
     }
+}
+
+/// The masks of parameters, ones for those that have none; `None` where none has.
+fn masks(parameters: &[&Parameter], values: &[Tensor]) -> Result<Option<Vec<Tensor>>> {
+    let masks: Vec<Option<Parameter>> = parameters.iter().map(|parameter| parameter.mask()).collect();
+    if masks.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let of = |(mask, value): (Option<Parameter>, &Tensor)| match mask {
+        Some(mask) => Ok(mask.value()),
+        None => no_grad(|| value.ones_like()),
+    };
+    masks.into_iter().zip(values).map(of).collect::<Result<_>>().map(Some)
 }
 
 /// Tensors side by side, as a pack is laid out.

@@ -42,9 +42,8 @@ impl Place {
     fn assign(&self, value: &Tensor) -> Result<()> {
         match self {
             Place::Pack(pack) => pack.assign(value),
-            Place::Alone(parameter) => parameter.assign(value)?,
+            Place::Alone(parameter) => parameter.assign(value),
         }
-        Ok(())
     }
 }
 
@@ -153,7 +152,7 @@ impl Mirror {
         let whole = of.value();
         let sizes: Vec<isize> = whole.shape().iter().map(|&size| nearest(size)).collect();
         let packed = pack(&tensors, of.segments(), whole.numel())?.reshape(&sizes)?;
-        let beside = Pack::new(&packed, of.segments().to_vec());
+        let beside = Pack::new(&packed, of.segments().to_vec(), None)?;
         values.iter().enumerate().for_each(|(segment, value)| value.move_into(&beside, segment));
         Ok(Some(beside))
     }

@@ -105,16 +105,16 @@ impl Values {
     fn assign(&self, value: &Tensor) -> Result<()> {
         match self {
             Values::Pack(pack, _) => pack.assign(value),
-            Values::Alone(parameter) => parameter.assign(value)?,
+            Values::Alone(parameter) => parameter.assign(value),
         }
-        Ok(())
     }
 
-    /// The gradients, in f32 and 0 where there are none; `None` where there are none at all.
+    /// The gradients, in f32 and 0 where there are none or elements are pruned; `None` where there are none at all.
     fn gradient(&self) -> Result<Option<Tensor>> {
         let (of, members) = match self {
             Values::Alone(parameter) => {
-                return parameter.grad().map(|gradient| gradient.to_dtype(DType::F32)).transpose();
+                let masked = |gradient: Tensor| parameter.masked(&gradient)?.to_dtype(DType::F32);
+                return parameter.grad().map(masked).transpose();
             }
             Values::Pack(of, members) => (of, members),
         };
@@ -125,7 +125,8 @@ impl Values {
         let gradients = members.iter().map(given).collect::<Result<Vec<Tensor>>>()?;
         let whole = of.value();
         let sizes: Vec<isize> = whole.shape().iter().map(|&size| nearest(size)).collect();
-        pack(&gradients, of.segments(), whole.numel())?.reshape(&sizes)?.to_dtype(DType::F32).map(Some)
+        let gradient = pack(&gradients, of.segments(), whole.numel())?.reshape(&sizes)?;
+        of.masked(&gradient)?.to_dtype(DType::F32).map(Some)
     }
 }
 

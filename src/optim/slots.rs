@@ -247,8 +247,8 @@ impl Slots {
             }
             let packs = bundle.packs().map(|pack| pack.before()).collect();
             undo.push(Undo { bundle: index, packs, steps: before, stopped });
-            bundle.parameters.assign(&value);
-            bundle.buffers.iter().zip(&buffers).for_each(|(pack, buffer)| pack.assign(buffer));
+            bundle.parameters.assign(&value)?;
+            bundle.buffers.iter().zip(&buffers).try_for_each(|(pack, buffer)| pack.assign(buffer))?;
             bundle.members.iter().for_each(|&member| self.slots[member].steps = steps);
         }
         Ok(())

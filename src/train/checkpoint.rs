@@ -320,6 +320,7 @@ pub fn load(
     Ok(run.position)
 }
 
+/// The parts' tensors come first: masks of pruned parameters may be among them, through which the model's values are assigned.
 fn assign(parameters: &[(String, Parameter)], values: &[Tensor]) -> Result<()> {
-    parameters.iter().zip(values).try_for_each(|((_, parameter), value)| parameter.assign(value))
+    parameters.iter().zip(values).rev().try_for_each(|((_, parameter), value)| parameter.assign(value))
 }

@@ -1,6 +1,6 @@
 //! A view of a training run.
 
-use crate::graph::Device;
+use crate::graph::{Device, Tensor};
 use crate::nn::Module;
 use crate::optim::Optimizer;
 use std::path::{Path, PathBuf};
@@ -117,6 +117,8 @@ pub struct Run<'a> {
     pub items: usize,
     /// The part of the run under way.
     pub phase: Phase,
+    /// The number on the device that gradients are scaled by, where half precision scales the loss.
+    pub loss_scale: Option<Tensor>,
     /// The numbers of the moment. After a step there are some only if the loss was read: reading waits for the device.
     pub scalars: &'a [(String, f64)],
     /// The callback's requests.
@@ -143,6 +145,7 @@ impl<'a> Run<'a> {
             step: 0,
             items: 0,
             phase: Phase::Train,
+            loss_scale: None,
             scalars: &[],
             requests,
         }

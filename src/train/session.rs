@@ -108,7 +108,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
     }
 
     fn tell(&mut self, moment: Moment, of: impl FnMut(&mut dyn Callback, &mut Run) -> Result<()>) -> Result<()> {
-        let Trainer { device, options, progress, callbacks, .. } = &mut *self.trainer;
+        let Trainer { device, options, progress, callbacks, stepper, .. } = &mut *self.trainer;
         let Moment { epoch, batch, items, phase, scalars } = moment;
         let mut run = Run {
             folder: options.folder.as_deref(),
@@ -119,6 +119,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
             step: progress.counts.step,
             items,
             phase,
+            loss_scale: stepper.loss_scale(),
             scalars,
             ..Run::new(device, self.model, &mut *self.optimizer, &mut self.requests)
         };

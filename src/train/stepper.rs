@@ -86,6 +86,11 @@ impl Stepper {
         Ok(())
     }
 
+    /// The number on the device that gradients are scaled by, where they are.
+    pub(super) fn loss_scale(&self) -> Option<Tensor> {
+        self.scaler.as_ref().and_then(GradScaler::factor)
+    }
+
     /// The scaler, where losses are scaled; a checkpoint holds its state.
     pub fn scaler(&mut self) -> Option<&mut GradScaler> {
         self.scaler.as_mut()

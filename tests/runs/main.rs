@@ -19,6 +19,7 @@ mod logs;
 mod measures;
 mod metrics;
 mod moments;
+mod pruning;
 #[cfg(feature = "report")]
 mod report;
 mod resume;

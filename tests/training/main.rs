@@ -31,6 +31,7 @@ mod muon;
 mod networks;
 mod nn;
 mod optim;
+mod pruning;
 mod q_learning;
 mod rcnn;
 mod recognition;
