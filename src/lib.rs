@@ -88,8 +88,8 @@ pub use ops::{
     LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions,
     MaxPool3dOptions, MaxPoolOptions, MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
     MinedTripletOptions, MultiHeadOptions, MultiHeadWeights, MultiMarginOptions, PadMode, Padding, PoissonNllOptions,
-    RecurrentOptions, Reduction, RoiAlignOptions, RoundingMode, ScatterReduction, TripletMarginOptions,
-    TripletMarginWithDistanceOptions, TripletMining, UnfoldOptions,
+    QuantizationParameters, QuantizedTensor, RecurrentOptions, Reduction, RoiAlignOptions, RoundingMode,
+    ScatterReduction, TripletMarginOptions, TripletMarginWithDistanceOptions, TripletMining, UnfoldOptions,
 };
 pub use options::As;
 pub use profile::{Profile, ProfileRow};

@@ -210,14 +210,14 @@ mod tests {
         avg_pool1d avg_pool2d avg_pool3d bad_index batch_norm batched_nms bernoulli bernoulli_p box_area box_convert box_iou cat \
         ceil celu channel_shuffle chunk clamp clamp_tensor clip_boxes_to_image colour complete_box_iou copy \
         correlate1d cos count_labels count_nonzero ctc_loss diag diagonal dice_loss distance_box_iou div div_floor \
-        div_rounded div_trunc dropout dropout1d dropout2d dropout3d elu embedding eq erf expand eye \
+        div_rounded div_trunc dropout dropout1d dropout2d dropout3d elu embedding eq erf expand eye fake_quantize \
         feature_alpha_dropout flip floor floor_divide fmod fold frac full gather gaussian_nll_loss ge gelu \
         generalized_box_iou global_avg_pool global_max_pool glu gt hardshrink hardsigmoid hardswish hardtanh \
         heatmaps_to_keypoints image_noise index_add index_select instance_norm isfinite isinf isnan kthvalue le leaky_relu lerp linspace \
         logical_and logical_not logical_or logical_xor logsigmoid lt masked_fill masked_select max max_pool1d \
         max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d maximum mean min minimum mish mul \
         multi_head_attention_forward multilabel_soft_margin_loss ne neg nms normal one_hot ones_like outer pad \
-        pairwise_distance permute pixel_shuffle pixel_unshuffle rand rand_like randint randint_like randn randperm \
+        pairwise_distance permute pixel_shuffle pixel_unshuffle quantize_per_channel quantize_per_tensor quantized_conv2d quantized_linear rand rand_like randint randint_like randn randperm \
         relu relu6 relu_backward remainder remove_small_boxes repeat reshape roll round round_decimals run_sums \
         scatter selu sigmoid sigmoid_focal_loss sign silu sin slice softshrink softsign sort split split_with_sizes \
         sqrt squeeze stack std sub take_along_dim tanh tanhshrink threshold tile to_dtype topk tril \

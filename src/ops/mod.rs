@@ -27,6 +27,7 @@ mod pack;
 mod pad;
 mod pointwise;
 mod pool;
+mod quantize;
 mod rearrange;
 mod recurrent;
 mod reduce;
@@ -68,6 +69,7 @@ pub use pool::{
     LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
     MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
 };
+pub use quantize::{QuantizationParameters, QuantizedTensor};
 pub use recurrent::RecurrentOptions;
 pub(crate) use resample::{Beyond, Clip, Filter, ImageMap, Projective, Sampling, TapRule, Taps};
 pub use resample::{GridSampleMode, GridSampleOptions, GridSamplePadding, InterpolateMode, InterpolateOptions};
@@ -88,6 +90,7 @@ pub fn cases() -> Vec<Case> {
         index::cases(),
         conv::cases(),
         pool::cases(),
+        quantize::cases(),
         cross_entropy::cases(),
         normalization::cases(),
         pad::cases(),

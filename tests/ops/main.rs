@@ -25,6 +25,7 @@ mod networks;
 mod normalization;
 mod operations;
 mod operators;
+mod quantize;
 mod rows;
 mod series;
 mod textbook;

@@ -11,7 +11,7 @@ const LARGEST_SIZE: usize = i32::MAX as usize;
 
 /// One dimension of a convolution; a transposed one has its output where `input` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(in crate::ops) struct Axis {
     pub input: usize,
     pub output: usize,
     pub kernel: usize,
@@ -121,7 +121,7 @@ fn check_positive<const D: usize>(
 
 impl<const D: usize> ConvOptions<D> {
     /// The sizes of one call on `[N, C, ..]`, or the rule it breaks.
-    pub(super) fn axes(&self, op: &'static str, input: &Shape, weight: &Shape) -> Result<[Axis; D]> {
+    pub(in crate::ops) fn axes(&self, op: &'static str, input: &Shape, weight: &Shape) -> Result<[Axis; D]> {
         let ConvOptions { stride, padding, dilation, groups } = *self;
         let fail = |rule: String| Err(Error::invalid(op, rule));
         check_positive(op, stride, dilation, groups)?;

@@ -43,22 +43,22 @@ use std::hash::Hasher;
 
 /// All sizes but the batch, which must not be part of a shader. Pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Geometry {
-    groups: usize,
-    in_per_group: usize,
-    out_per_group: usize,
-    input: [usize; 2],
-    output: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
+pub(in crate::ops) struct Geometry {
+    pub groups: usize,
+    pub in_per_group: usize,
+    pub out_per_group: usize,
+    pub input: [usize; 2],
+    pub output: [usize; 2],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
     /// Above and left; how far the input is padded below and right follows from the output's size.
-    padding: [usize; 2],
-    dilation: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
 }
 
 impl Geometry {
     /// Numbers without a meaning are 1: the stride of a single position, and the dilation of a single tap.
-    fn new(groups: usize, in_per_group: usize, out_per_group: usize, axes: [Axis; 2]) -> Geometry {
+    pub fn new(groups: usize, in_per_group: usize, out_per_group: usize, axes: [Axis; 2]) -> Geometry {
         Geometry {
             groups,
             in_per_group,
@@ -94,7 +94,7 @@ impl Geometry {
     }
 
     /// Elements of the weight.
-    fn weights(&self) -> usize {
+    pub fn weights(&self) -> usize {
         self.groups * self.out_per_group * self.in_per_group * self.kernel[0] * self.kernel[1]
     }
 }

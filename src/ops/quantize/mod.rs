@@ -1,0 +1,17 @@
+//! Numbers as signed bytes: `level` rounds them, `packed` lays four to a word, `conv` multiplies and adds them.
+//!
+//! There is no element type of one byte: WGSL stores none, and a layout's strides count elements. A [`QuantizedTensor`] is a
+//! tensor of u32 words, four neighbours along dimension 1 in each, with the scales that give its bytes a meaning. So a word
+//! holds what a product of bytes adds up, and neighbouring invocations still load neighbouring words.
+
+mod conv;
+mod level;
+mod packed;
+
+pub use packed::{QuantizationParameters, QuantizedTensor};
+
+use super::case::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    [level::cases(), packed::cases(), conv::cases()].into_iter().flatten().collect()
+}
