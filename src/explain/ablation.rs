@@ -35,6 +35,23 @@ fn starts(size: usize, window: usize, stride: usize) -> Vec<usize> {
     (0..=steps).map(|step| step * stride).collect()
 }
 
+/// Refuses features that are no numbers, and none of them.
+pub(super) fn check_features(op: &'static str, features: &Tensor, count: usize) -> Result<()> {
+    if features.dtype() != DType::I32 {
+        return Err(Error::WrongDType { op, expected: "numbers of features in i32", got: features.dtype() });
+    }
+    if count == 0 {
+        return Err(Error::invalid(op, "there are no features to take away"));
+    }
+    Ok(())
+}
+
+/// Masks `[masks, features]` at the pixels of the features: `[masks, ..]`, for features of the images' shape.
+pub(super) fn by_pixel(masks: &Tensor, features: &Tensor) -> Result<Tensor> {
+    let shape: Vec<usize> = std::iter::once(masks.shape()[0]).chain(features.shape().iter().copied()).collect();
+    masks.index_select(1, &features.flatten(0, -1)?)?.reshape_to(Shape::new(&shape)?)
+}
+
 impl Explainer<'_> {
     /// The fall of the score where a window is covered, averaged over the windows that cover a pixel (Zeiler and Fergus,
     /// "Visualizing and Understanding Convolutional Networks", 2013). Images `[N, C, H, W]`; windows that pass the far edge are
@@ -83,12 +100,7 @@ impl Explainer<'_> {
         baseline: Option<&Tensor>,
     ) -> Result<Tensor> {
         const OP: &str = "feature_ablation";
-        if features.dtype() != DType::I32 {
-            return Err(Error::WrongDType { op: OP, expected: "numbers of features in i32", got: features.dtype() });
-        }
-        if count == 0 {
-            return Err(Error::invalid(OP, "there are no features to take away"));
-        }
+        check_features(OP, features, count)?;
         let features = features.detach().expand_to(*images.shape(), OP)?;
         let (falls, _) = self.falls(OP, images, baseline, count, |range| {
             let masks: Result<Vec<Tensor>> =

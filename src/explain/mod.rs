@@ -26,10 +26,13 @@ mod deep_lift;
 mod gradients;
 mod heat_map;
 mod layer;
+mod lime;
 mod noise;
 mod quadrature;
 mod rectifiers;
 mod rise;
+mod slic;
+mod surrogate;
 mod target;
 
 pub use ablation::OcclusionOptions;
@@ -37,8 +40,11 @@ pub use cam::CamMethod;
 pub use colour_map::ColourMap;
 pub use gradients::IntegratedGradientsOptions;
 pub use heat_map::{HeatMap, HeatMapOptions, Sign};
+pub use lime::{LimeDistance, LimeOptions};
 pub use noise::{GradientShapOptions, NoiseTunnelKind, NoiseTunnelOptions};
 pub use rise::RiseOptions;
+pub use slic::{SlicOptions, Superpixels, slic};
+pub use surrogate::Surrogate;
 pub use target::Target;
 
 use crate::graph::Tensor;

@@ -7,11 +7,11 @@ use wgrad::explain::*;
 use wgrad::nn::{self, AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, Relu, Scope, Tanh};
 use wgrad::{Conv2dOptions, Device, Error, Result, Tensor};
 
-const SHAPE: [usize; 4] = [2, 3, 9, 8];
-const CLASSES: [usize; 2] = [2, 0];
+pub(super) const SHAPE: [usize; 4] = [2, 3, 9, 8];
+pub(super) const CLASSES: [usize; 2] = [2, 0];
 const LAYER: &str = "relu2";
 
-struct Net {
+pub(super) struct Net {
     conv1: Conv2d,
     bn1: BatchNorm2d,
     relu1: Relu,
@@ -24,7 +24,7 @@ struct Net {
 }
 
 impl Net {
-    fn new(device: &Device) -> Net {
+    pub(super) fn new(device: &Device) -> Net {
         Net::with_pool(device, Box::new(MaxPool2d::new(2)))
     }
 
@@ -59,12 +59,12 @@ impl Module for Net {
     }
 }
 
-fn images(device: &Device) -> Tensor {
+pub(super) fn images(device: &Device) -> Tensor {
     let values: Vec<f32> = numbers("images", SHAPE.iter().product()).map(|value| value as f32).collect();
     Tensor::from_slice(device, &values, &SHAPE).unwrap()
 }
 
-fn baseline(device: &Device) -> Tensor {
+pub(super) fn baseline(device: &Device) -> Tensor {
     let values = numbers("baseline", SHAPE[1..].iter().product());
     let values: Vec<f32> = values.map(|value| (0.3 * f64::from(value as f32)) as f32).collect();
     Tensor::from_slice(device, &values, &[1, SHAPE[1], SHAPE[2], SHAPE[3]]).unwrap()
@@ -76,7 +76,7 @@ fn golden(kind: &str, name: &str) -> Vec<f64> {
 }
 
 /// The largest difference, of the largest value.
-fn apart(got: &[f64], expected: &[f64]) -> f64 {
+pub(super) fn apart(got: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(got.len(), expected.len());
     let scale = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     got.iter().zip(expected).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f64::max)

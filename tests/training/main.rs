@@ -41,6 +41,7 @@ mod schedules;
 mod segmentation;
 mod siamese;
 mod summary;
+mod superpixels;
 mod video;
 mod weights;
 mod wrappers;
