@@ -7,6 +7,7 @@ mod answers;
 mod axis;
 mod bars;
 mod colour;
+mod corruptions;
 mod drawing;
 mod font;
 mod known;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use answers::{Answer, Answers};
 pub use bars::{BarChart, histogram};
+pub use corruptions::corruption_table;
 pub use drawing::Drawing;
 pub use known::{lr_curve, precision_recall, reliability, roc};
 pub use line_chart::LineChart;

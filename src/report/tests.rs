@@ -1,9 +1,13 @@
 //! Every chart, with long, many and odd names: texts are legible, and files well-formed.
 
 use super::drawing::{Anchor, Shape};
-use super::{BarChart, Drawing, LineChart, MatrixChart, font, histogram, lr_curve, precision_recall, reliability, roc};
+use super::{
+    BarChart, Drawing, LineChart, MatrixChart, corruption_table, font, histogram, lr_curve, precision_recall,
+    reliability, roc,
+};
 use crate::graph::{Device, Tensor};
 use crate::logs::Histogram;
+use crate::robust::{Corruption, CorruptionErrors};
 use crate::train::LrCurve;
 
 const ODD: &str = "<script>alert(\"&\u{7}\")</script>";
@@ -55,6 +59,10 @@ fn all() -> Vec<Drawing> {
         LineChart::new("Small", "epoch", "loss").series("gap", vec![(1.0, f64::NAN), (2.0, 1e-9)]).draw(),
         LineChart::new("Large", "step", "loss").series("x", vec![(0.0, 1e300), (1e7, -1e300)]).draw(),
         LineChart::new("Narrow", "step", "loss").size(0.0, 0.0).series("x", vec![(0.0, 1.0), (1e6, 2.0)]).draw(),
+        corruption_table(
+            ODD,
+            &CorruptionErrors { clean: 0.0, rows: Corruption::ALL.map(|c| (c, [1.0; 5])).into(), images: 9 },
+        ),
         roc(ODD, &curve),
         precision_recall("Precision and recall", &curve),
         reliability("Calibration", &[(0.25, 0.5), (0.95, 0.9)]),

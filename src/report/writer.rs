@@ -1,6 +1,7 @@
 //! A run's report as a callback.
 
 use super::answers::{Answer, Answers, mistakes};
+use super::drawing::Drawing;
 use super::page::{History, Mistake, Page};
 use crate::data::Image;
 use crate::error::{Error, Result};
@@ -8,12 +9,16 @@ use crate::file;
 use crate::graph::Parameter;
 use crate::logs::text::duration;
 use crate::logs::{CsvLog, Record, in_folder};
-use crate::train::{Callback, Run};
+use crate::nn::Module;
+use crate::train::{Callback, Modes, Run};
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Wrong answers on the page.
 const MISTAKES: usize = 24;
+
+/// Draws a trained model.
+type Figure<'a> = Box<dyn Fn(&dyn Module) -> Result<Drawing> + 'a>;
 
 /// Gives the image of an item.
 type Images<'a> = Box<dyn Fn(usize) -> Result<Image> + 'a>;
@@ -55,6 +60,8 @@ pub struct ReportWriter<'a> {
     path: Option<PathBuf>,
     answers: Option<Answers>,
     images: Option<Images<'a>>,
+    figures: Vec<(String, Figure<'a>)>,
+    drawn: Vec<(String, Drawing)>,
     configuration: Vec<(String, String)>,
     history: History,
     start: Instant,
@@ -69,6 +76,8 @@ impl<'a> ReportWriter<'a> {
             path: None,
             answers: None,
             images: None,
+            figures: Vec::new(),
+            drawn: Vec::new(),
             configuration: Vec::new(),
             history: History::default(),
             start: Instant::now(),
@@ -92,6 +101,31 @@ impl<'a> ReportWriter<'a> {
     #[must_use = "it returns the report with the images"]
     pub fn images(self, images: impl Fn(usize) -> Result<Image> + 'a) -> ReportWriter<'a> {
         ReportWriter { images: Some(Box::new(images)), ..self }
+    }
+
+    /// Shows a drawing of the trained model, which is made when the run has ended, with the model in evaluation.
+    ///
+    /// ```
+    /// use wgrad::report::{ReportWriter, corruption_table};
+    /// use wgrad::robust::{Classifier, Severity, corruption_errors};
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// # let (images, labels) = (Tensor::zeros(&device, &[4, 1, 8, 8])?, Tensor::zeros(&device, &[4])?);
+    /// let report = ReportWriter::new("Digits").figure("Corruptions", |model| {
+    ///     let batches = [Ok((images.clone(), labels.clone()))];
+    ///     let errors = corruption_errors(&Classifier::new(model), batches, Severity::cifar)?;
+    ///     Ok(corruption_table("Error under corruptions", &errors))
+    /// });
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    #[must_use = "it returns the report with the drawing"]
+    pub fn figure(
+        mut self,
+        title: impl Into<String>,
+        draw: impl Fn(&dyn Module) -> Result<Drawing> + 'a,
+    ) -> ReportWriter<'a> {
+        self.figures.push((title.into(), Box::new(draw)));
+        self
     }
 
     /// Names and values of the run's settings.
@@ -124,6 +158,7 @@ impl<'a> ReportWriter<'a> {
             classes: self.answers.as_ref().map_or(&[], Answers::classes),
             tally: self.answers.as_ref().filter(|_| !answers.is_empty()).map(|all| all.tally(answers)),
             mistakes: mistakes(answers, MISTAKES).into_iter().map(mistake).collect::<Result<_>>()?,
+            figures: &self.drawn,
             facts: vec![
                 ("Configuration", self.configuration.clone()),
                 ("Machine and program", self.machine(run)),
@@ -215,6 +250,12 @@ impl Callback for ReportWriter<'_> {
             Some(reason) => format!("stopped: {reason}"),
             None => "finished".to_string(),
         };
+        let modes = Modes::of(run.model);
+        modes.set(false);
+        for (title, draw) in &self.figures {
+            self.drawn.push((title.clone(), draw(run.model)?));
+        }
+        drop(modes);
         self.write(run, status, &self.read()?)
     }
 

@@ -25,9 +25,14 @@
 //! [`RobustTraining`] is a task that trains by a [`Defence`]: on images under attack ([`Adversarial`]), for free ([`Free`]) or by
 //! [`Trades`]. Label smoothing is an option of the loss:
 //! [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
+//!
+//! A [`Corruption`] is what chance does to images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a network's
+//! errors under all of them.
 
 mod carlini_wagner;
 mod classifier;
+mod corruption_errors;
+mod corruptions;
 mod deep_fool;
 mod gradient_sign;
 mod pgd;
@@ -35,6 +40,8 @@ mod training;
 
 pub use carlini_wagner::{CarliniWagner, CarliniWagnerOptions};
 pub use classifier::{Classifier, Goal};
+pub use corruption_errors::{CorruptionErrors, corruption_errors};
+pub use corruptions::{Corruption, Severity, jpeg_compression};
 pub use deep_fool::{DeepFool, DeepFoolOptions};
 pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
 pub use pgd::{Norm, Pgd, PgdOptions};

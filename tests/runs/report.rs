@@ -4,9 +4,10 @@ use std::path::Path;
 use wgrad::data::{Array, Image, Images};
 use wgrad::logs::CsvLogger;
 use wgrad::metrics::Metric;
-use wgrad::nn::{Flatten, Linear, Scope, Sequential};
+use wgrad::nn::{Flatten, Linear, Mode, Scope, Sequential};
 use wgrad::optim::{Sgd, SgdOptions};
-use wgrad::report::{Answers, ReportWriter};
+use wgrad::report::{Answers, ReportWriter, corruption_table};
+use wgrad::robust::{Corruption, CorruptionErrors};
 use wgrad::train::{Checkpoints, ImageLoader, Supervised, Trainer, TrainerOptions};
 use wgrad::{Device, Error, Tensor};
 
@@ -30,6 +31,14 @@ fn run(folder: &Path, epochs: u64, resume: bool) -> String {
     let report = ReportWriter::new(format!("Run of {EVIL}"))
         .answers(&answers)
         .images(|item| Image::new([1, 3, 500], vec![item as u8; 1500]))
+        .figure(EVIL, |model| {
+            let evaluates = model.named_modules().iter().all(|(_, layer)| !layer.mode().is_some_and(Mode::is_training));
+            let clean = if evaluates { 0.125 } else { 1.0 };
+            Ok(corruption_table(
+                "Corruptions",
+                &CorruptionErrors { clean, rows: vec![(Corruption::Fog, [0.5; 5])], images: 8 },
+            ))
+        })
         .configuration(vec![("model".to_string(), EVIL.to_string())]);
     let mut trainer = Trainer::new(&device, TrainerOptions::default().epochs(epochs).folder(folder))
         .unwrap()
@@ -74,8 +83,9 @@ fn a_page_is_whole_and_needs_no_other_file() {
     let tags = tags(&page);
     let count = |name: &str| tags.iter().filter(|tag| *tag == name).count();
     assert_eq!(count("script"), 1, "that which sorts tables");
-    // Loss, learning rate, throughput, waiting, single steps, matrix, calibration.
-    assert_eq!(count("svg"), 7);
+    // Loss, learning rate, throughput, waiting, single steps, matrix, calibration, the figure.
+    assert_eq!(count("svg"), 8);
+    assert!(page.contains(">\n12.5\n<"), "the figure is of the model in evaluation");
     // Eight labels are wrong, and the network learns the others.
     assert_eq!(count("img"), 8);
     for link in ["href", "src=\"h", "src='", "url(", "@import"] {

@@ -11,6 +11,7 @@ mod blocks;
 mod capsules;
 mod checkpoint;
 mod clipping;
+mod corruptions;
 mod detection;
 mod detection_parts;
 mod examples;

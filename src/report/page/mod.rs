@@ -4,6 +4,7 @@ mod history;
 mod pictures;
 mod sections;
 
+use super::Drawing;
 use super::drawing::escape;
 use crate::error::Result;
 use crate::logs::Record;
@@ -21,6 +22,8 @@ pub(super) struct Page<'a> {
     /// Of the last evaluation; none before the first.
     pub tally: Option<super::answers::Tally>,
     pub mistakes: Vec<Mistake>,
+    /// Drawings of the trained model, each with a heading.
+    pub figures: &'a [(String, Drawing)],
     /// Tables of names and values, each with a heading.
     pub facts: Vec<(&'static str, Vec<(String, String)>)>,
 }
@@ -34,6 +37,7 @@ impl Page<'_> {
             sections::confusion(self)?,
             sections::by_class(self),
             sections::mistakes(self),
+            sections::figures(self)?,
             sections::facts(self),
         ];
         Ok(format!(

@@ -1,7 +1,7 @@
 //! The parts of a page.
 
-use super::super::LineChart;
 use super::super::drawing::escape;
+use super::super::{Drawing, LineChart};
 use super::{Mistake, Page};
 use crate::error::Result;
 use crate::logs::text::short;
@@ -146,6 +146,14 @@ pub(super) fn mistakes(page: &Page) -> String {
         "Worst mistakes",
         &if figures.is_empty() { figures } else { format!("<div class=\"pictures\">\n{figures}</div>\n") },
     )
+}
+
+/// Drawings of the trained model.
+pub(super) fn figures(page: &Page) -> Result<String> {
+    let one = |(title, drawing): &(String, Drawing)| {
+        Ok(section(&escape(title), &format!("<div class=\"charts\">\n{}</div>\n", figure(&drawing.svg()?)?)))
+    };
+    page.figures.iter().map(one).collect()
 }
 
 /// Numbers of the last epoch, configuration, machine.
