@@ -3,13 +3,58 @@
 use crate::error::{Error, Result};
 use crate::explain::Explainer;
 use crate::explain::gradients::{IntegratedGradientsOptions, baseline};
-use crate::graph::{Tensor, gradient_of_sum, no_grad, with_grad};
-use crate::nn::Layer;
+use crate::graph::{Device, Tensor, gradient_of_sum, no_grad, with_grad};
+use crate::nn::{Layer, Module};
 
 /// A layer's output for some images, and the gradient of the score with respect to it.
 pub(super) struct Inside {
     pub activation: Tensor,
     pub gradient: Tensor,
+}
+
+/// The outputs of layers without others within them, with their names, as they run, and the network's output.
+pub(super) fn leaves(model: &dyn Module, images: &Tensor) -> Result<(Vec<(String, Tensor)>, Tensor)> {
+    let mut outputs = Vec::new();
+    let mut keep = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
+        if layer.module.children().is_empty() && output.dtype().is_float() {
+            outputs.push((layer.name.to_string(), output.clone()));
+        }
+        Ok(None)
+    };
+    let output = model.forward_with(images, &mut keep)?;
+    Ok((outputs, output))
+}
+
+/// The output of a layer, by its name; of one that runs several times the last one. Layers behind it may refuse what comes, such
+/// as an image of another size.
+pub(super) fn output_of(model: &dyn Module, images: &Tensor, layer: &str) -> Result<Tensor> {
+    let mut found = None;
+    let mut keep = |at: &Layer<'_>, _: &Tensor, output: &Tensor| {
+        if at.name == layer {
+            found = Some(output.clone());
+        }
+        Ok(None)
+    };
+    let ended = model.forward_with(images, &mut keep);
+    match found {
+        Some(output) => Ok(output),
+        None => ended.and_then(|_| Err(unknown(model, layer))),
+    }
+}
+
+/// The device of a network's parameters.
+pub(super) fn device_of(op: &'static str, model: &dyn Module) -> Result<Device> {
+    let rule = "the network has no parameters that tell its device";
+    let parameter = model.parameters().into_iter().next().ok_or_else(|| Error::invalid(op, rule))?;
+    Ok(parameter.value().device().clone())
+}
+
+fn unknown(model: &dyn Module, layer: &str) -> Error {
+    let all = model.named_modules();
+    let first: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty()).take(8).collect();
+    let rule =
+        format!("no layer {layer:?} runs in this network, which begins with {}; see its summary", first.join(", "));
+    Error::invalid("explain", rule)
 }
 
 impl Explainer<'_> {
@@ -28,16 +73,7 @@ impl Explainer<'_> {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn layer_activation(&self, images: &Tensor, layer: &str) -> Result<Tensor> {
-        no_grad(|| {
-            let mut activation = None;
-            self.model.forward_with(images, &mut |at: &Layer<'_>, _: &Tensor, output: &Tensor| {
-                if at.name == layer {
-                    activation = Some(output.clone());
-                }
-                Ok(None)
-            })?;
-            activation.ok_or_else(|| self.unknown(layer))
-        })
+        no_grad(|| output_of(self.model, images, layer))
     }
 
     /// `sum over the steps of (h[k + 1] - h[k]) d score / d h[k]`, with `h[k]` the layer's output at the places of
@@ -65,7 +101,7 @@ impl Explainer<'_> {
             }
             before = Some(inside);
         }
-        sum.ok_or_else(|| self.unknown(layer))
+        sum.ok_or_else(|| unknown(self.model, layer))
     }
 
     /// A layer's output, and the gradient of the score with respect to it.
@@ -82,7 +118,7 @@ impl Explainer<'_> {
         };
         let output = || self.pick(&self.model.forward_with(&images.detach(), &mut probe)?, classes);
         let scores = with_grad(true, output)?;
-        let activation = seen.ok_or_else(|| self.unknown(layer))?;
+        let activation = seen.ok_or_else(|| unknown(self.model, layer))?;
         Ok(Inside { gradient: gradient_of_sum(&scores, &activation, None)?, activation: activation.detach() })
     }
 
@@ -90,14 +126,5 @@ impl Explainer<'_> {
     pub(super) fn scores_from(&self, images: &Tensor, layer: &str, other: &Tensor, classes: &Tensor) -> Result<Tensor> {
         let mut probe = |at: &Layer<'_>, _: &Tensor, _: &Tensor| Ok((at.name == layer).then(|| other.clone()));
         self.pick(&self.model.forward_with(images, &mut probe)?, classes)
-    }
-
-    fn unknown(&self, layer: &str) -> Error {
-        let all = self.model.named_modules();
-        let first: Vec<&str> =
-            all.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty()).take(8).collect();
-        let rule =
-            format!("no layer {layer:?} runs in this network, which begins with {}; see its summary", first.join(", "));
-        Error::invalid("explain", rule)
     }
 }

@@ -22,30 +22,45 @@
 mod ablation;
 mod cam;
 mod colour_map;
+mod dead_units;
 mod deep_lift;
+mod effective_field;
 mod gradients;
 mod heat_map;
 mod layer;
+mod layer_histograms;
 mod lime;
+mod loss_surface;
 mod noise;
 mod quadrature;
 mod rectifiers;
 mod rise;
+mod sheets;
 mod slic;
 mod surrogate;
 mod target;
+mod visualize;
 
 pub use ablation::OcclusionOptions;
 pub use cam::CamMethod;
 pub use colour_map::ColourMap;
+pub use dead_units::{DeadUnits, dead_units};
+pub use effective_field::{EffectiveReceptiveField, effective_receptive_field};
 pub use gradients::IntegratedGradientsOptions;
 pub use heat_map::{HeatMap, HeatMapOptions, Sign};
+pub use layer_histograms::{LayerHistogram, activation_histograms, gradient_histograms};
 pub use lime::{LimeDistance, LimeOptions};
+pub use loss_surface::{LossSurface, LossSurfaceOptions, filter_normalized, loss_surface};
 pub use noise::{GradientShapOptions, NoiseTunnelKind, NoiseTunnelOptions};
 pub use rise::RiseOptions;
+pub use sheets::{Stretch, feature_maps, filters};
 pub use slic::{SlicOptions, Superpixels, slic};
 pub use surrogate::Surrogate;
 pub use target::Target;
+pub use visualize::{
+    Basis, CanvasOptions, DeepDreamOptions, FourierBasis, MaximizeOptions, Objective, Priors, ReconstructOptions,
+    Reconstruction, Transformations, deep_dream, maximize_activation, reconstruct, total_variation,
+};
 
 use crate::graph::Tensor;
 use crate::nn::Module;

@@ -44,5 +44,7 @@ mod siamese;
 mod summary;
 mod superpixels;
 mod video;
+mod views;
+mod visualize;
 mod weights;
 mod wrappers;
