@@ -1,3 +1,4 @@
 //! Networks made smaller: fewer weights, fewer bits, a smaller network that has learned from a large one.
 
+pub mod channels;
 pub mod pruning;

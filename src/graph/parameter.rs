@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::hash::Hasher;
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A named slot that holds a tensor and can be assigned a new one.
@@ -38,6 +39,8 @@ pub(super) struct Slot {
     changed_by: Mutex<Option<(u64, Weak<Node>)>>,
     /// A buffer of ones, and of zeros where the value is 0 whatever is assigned.
     mask: Mutex<Option<Parameter>>,
+    /// True where the value has another shape than it was made with.
+    resized: AtomicBool,
     /// The scope it was made in.
     registry: Option<Arc<Registry>>,
 }
@@ -84,7 +87,8 @@ impl Parameter {
         let gradient = (!is_buffer).then(GradientSlot::default);
         let value = Mutex::new(Value::Own(leaf(value, gradient.clone())));
         let (gradient, changed_by, mask) = (Mutex::new(gradient), Mutex::default(), Mutex::default());
-        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, mask, registry }))
+        let resized = AtomicBool::new(false);
+        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, mask, resized, registry }))
     }
 
     pub(super) fn of(slot: Arc<Slot>) -> Parameter {
@@ -255,6 +259,36 @@ impl Parameter {
     pub fn zero_grad(&self) {
         let old = self.slot.gradient().and_then(|slot| slot.lock().take());
         drop(old);
+    }
+
+    /// Puts a value of another shape in the place. The gradient is forgotten, and the mask taken away; optimizers and averages that
+    /// know the parameter have to be made anew.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the element type differs, [`Error::DeviceMismatch`].
+    #[track_caller]
+    pub(crate) fn resize(&self, value: &Tensor) -> Result<()> {
+        let (shape, dtype, device) = self.holds();
+        if value.dtype() != dtype {
+            return Err(Error::invalid("resize", format!("{} holds {dtype}, not {}", self.name(), value.dtype())));
+        }
+        device.check_same("resize", value.device())?;
+        if *value.shape() != shape {
+            self.slot.resized.store(true, Ordering::Relaxed);
+        }
+        let gradient = self.requires_grad().then(GradientSlot::default);
+        let old = std::mem::replace(&mut *self.slot.gradient.lock(), gradient.clone());
+        (*self.slot.mask.lock(), *self.slot.changed_by.lock()) = (None, None);
+        let current = leaf(value, gradient);
+        device.record_effect(&current);
+        *self.slot.value.lock() = Value::Own(current);
+        drop(old);
+        Ok(())
+    }
+
+    /// True where the value has another shape than it was made with.
+    pub(crate) fn is_resized(&self) -> bool {
+        self.slot.resized.load(Ordering::Relaxed)
     }
 
     /// The mask, a buffer called `mask.NAME` of the value's shape and type, where [`set_mask`](Parameter::set_mask) has set one.

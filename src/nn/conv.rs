@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope, parameters};
+use crate::nn::{Grouped, Module, Scope, parameters};
 use crate::ops::{ConvOptions, ConvTransposeOptions};
 use crate::options::As;
 
@@ -17,8 +17,9 @@ pub struct Conv<const D: usize> {
     pub weight: Parameter,
     /// `[out]`.
     pub bias: Option<Parameter>,
-    /// Stride, padding, dilation, groups.
+    /// Stride, padding, dilation, and the groups that it was made with.
     pub options: ConvOptions<D>,
+    grouped: Grouped,
 }
 
 /// A convolution over signals: `[N, in, L] -> [N, out, L']` (see [`Tensor::conv1d`]).
@@ -114,7 +115,7 @@ impl<const D: usize> Conv<D> {
         options: &ConvOptions<D>,
     ) -> Result<Conv<D>> {
         let weight = weight("Conv", scope, [outputs, inputs], kernel_size.convert(), options.groups)?;
-        Ok(Conv { weight, bias: None, options: *options })
+        Ok(Conv { weight, bias: None, options: *options, grouped: Grouped::new(options.groups) })
     }
 }
 
@@ -160,8 +161,30 @@ impl<const D: usize> ConvTranspose<D> {
     }
 }
 
-/// A layer that calls `method` with its weight, bias and options.
-macro_rules! module {
+/// A convolution that calls `method` with its weight, bias and options.
+macro_rules! convolution {
+    ($layer:ty, $method:ident) => {
+        impl Module for $layer {
+            fn call(&self, input: &Tensor) -> Result<Tensor> {
+                let options = self.options.groups(self.grouped.groups());
+                input.$method(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref(), &options)
+            }
+            fn own_parameters(&self) -> Vec<Parameter> {
+                parameters![self; weight, bias]
+            }
+            fn grouped(&self) -> Option<Grouped> {
+                Some(self.grouped.clone())
+            }
+        }
+    };
+}
+
+convolution!(Conv1d, conv1d);
+convolution!(Conv2d, conv2d);
+convolution!(Conv3d, conv3d);
+
+/// A transposed convolution that calls `method` with its weight, bias and options.
+macro_rules! transposed {
     ($layer:ty, $method:ident) => {
         impl Module for $layer {
             fn call(&self, input: &Tensor) -> Result<Tensor> {
@@ -174,9 +197,6 @@ macro_rules! module {
     };
 }
 
-module!(Conv1d, conv1d);
-module!(Conv2d, conv2d);
-module!(Conv3d, conv3d);
-module!(ConvTranspose1d, conv_transpose1d);
-module!(ConvTranspose2d, conv_transpose2d);
-module!(ConvTranspose3d, conv_transpose3d);
+transposed!(ConvTranspose1d, conv_transpose1d);
+transposed!(ConvTranspose2d, conv_transpose2d);
+transposed!(ConvTranspose3d, conv_transpose3d);

@@ -10,6 +10,7 @@ mod conv;
 mod dropout;
 mod embedding;
 mod frozen_batch_norm;
+mod grouped;
 pub mod init;
 mod instance_norm;
 mod linear;
@@ -41,6 +42,7 @@ pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, Con
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
 pub use embedding::Embedding;
 pub use frozen_batch_norm::FrozenBatchNorm2d;
+pub use grouped::Grouped;
 pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormLayerOptions};
 pub use linear::Linear;
 pub use lists::{Branches, ModuleList, Sequential};

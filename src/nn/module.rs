@@ -2,7 +2,7 @@
 
 use crate::error::{Error, IncompatibleKeys, Result};
 use crate::graph::{Parameter, Registry, Tensor};
-use crate::nn::{Mode, Probe, StateDict, Summary, probe, state_dict, summary};
+use crate::nn::{Grouped, Mode, Probe, StateDict, Summary, probe, state_dict, summary};
 use crate::pattern;
 use std::any::type_name;
 use std::sync::Arc;
@@ -70,6 +70,11 @@ pub trait Module: AsModule + Send + Sync {
 
     /// The switch between training and evaluation that it reads itself; its children have their own.
     fn mode(&self) -> Option<&Mode> {
+        None
+    }
+
+    /// The number of groups of a convolution, which changes with its weight where channels are [cut](crate::compress::channels).
+    fn grouped(&self) -> Option<Grouped> {
         None
     }
 
@@ -343,6 +348,9 @@ macro_rules! pointers {
                 }
                 fn mode(&self) -> Option<&Mode> {
                     (**self).mode()
+                }
+                fn grouped(&self) -> Option<Grouped> {
+                    (**self).grouped()
                 }
                 fn type_name(&self) -> String {
                     (**self).type_name()

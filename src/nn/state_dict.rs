@@ -48,8 +48,13 @@ pub(crate) struct Fit<'a> {
     pub keys: IncompatibleKeys,
 }
 
-/// Looks for the values of a module among some whose shapes and types are known.
-pub(crate) fn fit<'a>(module: &dyn Module, held: &BTreeMap<&'a str, (Shape, DType)>) -> Result<Fit<'a>> {
+/// Looks for the values of a module among some whose shapes and types are known. Those of names that are `resized` may be smaller
+/// than the module's own.
+pub(crate) fn fit<'a>(
+    module: &dyn Module,
+    held: &BTreeMap<&'a str, (Shape, DType)>,
+    resized: &BTreeSet<String>,
+) -> Result<Fit<'a>> {
     let parameters = named("load_state_dict", module)?;
     let places = places(module);
     let mut keys = IncompatibleKeys::default();
@@ -64,7 +69,8 @@ pub(crate) fn fit<'a>(module: &dyn Module, held: &BTreeMap<&'a str, (Shape, DTyp
             continue;
         };
         let (shape, dtype, _) = parameter.holds();
-        if value.0 != shape || value.1.is_float() != dtype.is_float() {
+        let fits = value.0 == shape || resized.contains(*at) && is_within(&value.0, &shape);
+        if !fits || value.1.is_float() != dtype.is_float() {
             keys.mismatched.push(Mismatch { name: name.clone(), expected: (shape, dtype), found: *value });
             continue;
         }
@@ -73,9 +79,14 @@ pub(crate) fn fit<'a>(module: &dyn Module, held: &BTreeMap<&'a str, (Shape, DTyp
     Ok(Fit { found, keys })
 }
 
+/// True for a shape with elements that another has too.
+fn is_within(part: &Shape, whole: &Shape) -> bool {
+    part.len() == whole.len() && part.iter().zip(whole.iter()).all(|(part, whole)| (1..=*whole).contains(part))
+}
+
 pub(super) fn load(module: &dyn Module, state: &StateDict, strict: bool) -> Result<IncompatibleKeys> {
     let held = state.iter().map(|(name, value)| (name.as_str(), (*value.shape(), value.dtype()))).collect();
-    let Fit { found, keys } = fit(module, &held)?;
+    let Fit { found, keys } = fit(module, &held, &BTreeSet::new())?;
     if strict && !keys.is_empty() {
         return Err(Error::IncompatibleKeys { keys: Box::new(keys) });
     }

@@ -92,7 +92,15 @@ impl Slots {
                 let shaped =
                     buffers.iter().filter_map(|&(kind, start)| Some((kind, start, buffer_shape(kind, &shape)?)));
                 let buffers = no_grad(|| shaped.map(buffer).collect::<Result<_>>())?;
-                slots.push(Slot { parameter: parameter.clone(), group, form, buffers, steps: 0, stepped_by: None });
+                slots.push(Slot {
+                    parameter: parameter.clone(),
+                    shape,
+                    group,
+                    form,
+                    buffers,
+                    steps: 0,
+                    stepped_by: None,
+                });
             }
             known.extend(trained);
         }
@@ -217,6 +225,15 @@ impl Slots {
                 let rule = "has been changed by another optimizer by this gradient: it should belong to one of them, or \
                             zero_grad be called between their steps";
                 return Err(Error::invalid("step", format!("{} {rule}", slot.parameter.name())));
+            }
+        }
+        for slot in &self.slots {
+            let shape = slot.parameter.holds().0;
+            if shape != slot.shape {
+                let (name, before) = (slot.parameter.name(), slot.shape);
+                let rule =
+                    format!("{name} has shape {shape}, and had {before} when the optimizer was made: make it anew");
+                return Err(Error::invalid("step", rule));
             }
         }
         self.regroup(&of_slots)?;

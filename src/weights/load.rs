@@ -1,5 +1,6 @@
 //! Values from a file into a model.
 
+use super::structure::Structure;
 use super::{Metadata, Reader};
 use crate::dtype::DType;
 use crate::error::{Error, IncompatibleKeys, Result};
@@ -69,6 +70,8 @@ pub struct Report {
 /// [`train::save`](crate::train::save), whose optimizer state is left out ([`Reader`] says more about files). Numbers
 /// are converted to the parameters' types. A piece of a tensor at a time is in the host's memory.
 ///
+/// Where the file was written of a network whose channels were [cut](crate::compress::channels), the model is cut to its shapes.
+///
 /// `load` finds the right dictionary of a file that holds others besides, such as `state_dict`, and a prefix before the
 /// model's names. A parameter that stands in several places of the model may have its value under any of their names.
 ///
@@ -131,8 +134,12 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
             (shape.map_err(|error| Error::file(reader.path(), format!("{name}: {error}")))?, dtype),
         );
     }
+    let structure = Structure::read(reader)?;
+    let is_resized = |at: usize| structure.resized.contains(reader.entries()[at].name());
+    let resized = names.iter().filter(|(_, at)| is_resized(**at)).map(|(name, _)| name.clone()).collect();
+    let regrouped = structure.regrouped(reader, model)?;
     let parts = parts_of_checkpoint(reader);
-    let state_dict::Fit { mut found, mut keys } = state_dict::fit(model, &held)?;
+    let state_dict::Fit { mut found, mut keys } = state_dict::fit(model, &held, &resized)?;
     keys.unexpected.retain(|name| !parts.iter().any(|part| name.starts_with(part)));
     keys.missing.retain(|name| name.rsplit('.').next() != Some(COUNT));
     let fits = if options.partial { !found.is_empty() } else { keys.is_empty() };
@@ -143,9 +150,11 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
     // Integers may be out of their type's range, so they come first.
     found.sort_by_key(|(parameter, _)| parameter.holds().1.is_float());
     for (parameter, name) in found {
-        let (_, dtype, device) = parameter.holds();
-        parameter.assign(&no_grad(|| reader.read_as(names[name], &device, dtype))?)?;
+        let (shape, dtype, device) = parameter.holds();
+        let value = no_grad(|| reader.read_as(names[name], &device, dtype))?;
+        if *value.shape() == shape { parameter.assign(&value)? } else { parameter.resize(&value)? }
     }
+    regrouped.iter().for_each(|(layer, groups)| layer.set(*groups));
     Ok(Report { loaded, keys, prefix })
 }
 

@@ -17,6 +17,7 @@ mod pickle;
 mod reader;
 mod safetensors;
 mod save;
+mod structure;
 mod torch;
 mod values;
 

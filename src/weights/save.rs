@@ -2,6 +2,7 @@
 
 use super::Metadata;
 use super::metadata::TAG;
+use super::structure::{self, Structure};
 use super::{npz, safetensors};
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
@@ -70,6 +71,11 @@ pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -
         let text = serde_json::to_string(metadata).map_err(|error| Error::file(path, error))?;
         about.insert(TAG.to_string(), text);
     }
+    let structure = Structure::of(model);
+    if !structure.is_empty() {
+        let text = serde_json::to_string(&structure).map_err(|error| Error::file(path, error))?;
+        about.insert(structure::TAG.to_string(), text);
+    }
     let mut parameters: HashMap<String, Parameter> = HashMap::new();
     let mut listed = Vec::new();
     for (name, parameter) in model.named_parameters() {
@@ -82,7 +88,9 @@ pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -
     let bytes = |name: &str| encode(&parameters[name], float);
     match path.extension() {
         Some(extension) if extension == "npz" && !about.is_empty() => {
-            Err(Error::invalid(OP, "a .npz file holds no metadata: write a .safetensors file"))
+            let rule =
+                "a .npz file holds no metadata, and nothing of a network that was cut: write a .safetensors file";
+            Err(Error::invalid(OP, rule))
         }
         Some(extension) if extension == "npz" => npz::write(path, &listed, bytes),
         _ => safetensors::write(path, &listed, about, bytes),

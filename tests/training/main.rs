@@ -9,6 +9,7 @@ mod amp;
 mod backbones;
 mod blocks;
 mod capsules;
+mod channels;
 mod checkpoint;
 mod clipping;
 mod corruptions;

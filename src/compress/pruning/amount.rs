@@ -36,7 +36,7 @@ impl Amount {
 }
 
 /// A share from 0 to 1.
-pub(super) fn checked(op: &'static str, share: f64) -> Result<f64> {
+pub(in crate::compress) fn checked(op: &'static str, share: f64) -> Result<f64> {
     match (0.0..=1.0).contains(&share) {
         true => Ok(share),
         false => Err(Error::invalid(op, format!("a share of {share}; it must be from 0 to 1"))),

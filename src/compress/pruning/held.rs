@@ -51,7 +51,7 @@ impl<'a> Held<'a> {
 }
 
 /// The `count` candidates with the lowest scores; of equal ones the first.
-pub(super) fn lowest(scores: &[f64], mut candidates: Vec<usize>, count: usize) -> Vec<usize> {
+pub(in crate::compress) fn lowest(scores: &[f64], mut candidates: Vec<usize>, count: usize) -> Vec<usize> {
     if count == 0 {
         return Vec::new();
     }
@@ -63,7 +63,7 @@ pub(super) fn lowest(scores: &[f64], mut candidates: Vec<usize>, count: usize) -
 }
 
 /// `(sum |x|^n)^(1/n)`; the largest for infinity, the smallest for its negative, the number of others than 0 for 0.
-pub(super) fn norm(values: impl Iterator<Item = f64>, n: f64) -> f64 {
+pub(in crate::compress) fn norm(values: impl Iterator<Item = f64>, n: f64) -> f64 {
     let sizes = values.map(f64::abs);
     match n {
         f64::INFINITY => sizes.fold(0.0, f64::max),
