@@ -33,6 +33,22 @@ impl Picture {
     }
 }
 
+#[cfg(feature = "report")]
+impl Picture {
+    /// True where pixels are to be seen one by one when the picture is enlarged.
+    pub fn is_small(&self) -> bool {
+        const MOST: usize = 64;
+        self.width.max(self.height) <= MOST
+    }
+
+    /// A PNG as a `data:` address.
+    pub fn address(&self) -> Result<String> {
+        use base64::Engine;
+        let coded = base64::engine::general_purpose::STANDARD.encode(self.png()?);
+        Ok(format!("data:image/png;base64,{coded}"))
+    }
+}
+
 impl Picture {
     /// The images of `[N, C, H, W]`, in one read: floats, clamped to 0 to 1, or integers that hold bytes.
     pub fn read(op: &'static str, images: &Tensor) -> Result<Vec<Picture>> {

@@ -58,6 +58,14 @@ pub(super) enum Shape {
     },
 }
 
+/// A picture of pixels, which lies under all shapes.
+#[derive(Clone, Debug, PartialEq)]
+struct Pixels {
+    from: Point,
+    to: Point,
+    picture: Picture,
+}
+
 /// A picture: a chart is drawn once, and saved as SVG or PNG.
 ///
 /// ```
@@ -74,12 +82,14 @@ pub struct Drawing {
     title: String,
     width: f64,
     height: f64,
+    pixels: Vec<Pixels>,
     pub(super) shapes: Vec<Shape>,
 }
 
 impl Drawing {
     pub(super) fn new(title: &str, width: f64, height: f64) -> Drawing {
-        Drawing { title: title.to_string(), width: width.ceil(), height: height.ceil(), shapes: Vec::new() }
+        let title = title.to_string();
+        Drawing { title, width: width.ceil(), height: height.ceil(), pixels: Vec::new(), shapes: Vec::new() }
     }
 
     /// For charts that know their height only after drawing the heading.
@@ -105,6 +115,11 @@ impl Drawing {
         self.shapes.push(Shape::Rect { from, to, colour });
     }
 
+    /// Adds a picture of pixels, stretched between two corners.
+    pub(super) fn picture(&mut self, from: Point, to: Point, picture: Picture) {
+        self.pixels.push(Pixels { from, to, picture });
+    }
+
     pub(super) fn circle(&mut self, centre: Point, radius: f64, colour: Colour) {
         self.shapes.push(Shape::Circle { centre, radius, colour });
     }
@@ -125,15 +140,19 @@ impl Drawing {
     pub fn svg(&self) -> Result<String> {
         let mut svg = String::new();
         let backend = SVGBackend::with_string(&mut svg, self.size(SVG_UNITS));
-        self.render(backend, SVG_UNITS, |backend, points, stroke| backend.draw_path(points.iter().copied(), stroke))?;
+        let line =
+            |backend: &mut _, points: &[_], stroke: &_| SVGBackend::draw_path(backend, points.iter().copied(), stroke);
+        self.render(backend, SVG_UNITS, |_, _| Ok(()), line)?;
         // The backend's own head names units instead of pixels.
         let body = svg.split_once(">\n").map_or("", |(_, body)| body);
+        let (paper, shapes) = body.split_once('\n').unwrap_or((body, ""));
+        let pixels = self.pixels.iter().map(Pixels::svg).collect::<Result<String>>()?;
         let (width, height) = (self.width, self.height);
         let (units_across, units_down) = self.size(SVG_UNITS);
         let title = escape(&self.title);
         Ok(format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {units_across} \
-             {units_down}\" role=\"img\" stroke-linejoin=\"round\">\n<title>{title}</title>\n{body}"
+             {units_down}\" role=\"img\" stroke-linejoin=\"round\">\n<title>{title}</title>\n{paper}\n{pixels}{shapes}"
         ))
     }
 
@@ -153,7 +172,8 @@ impl Drawing {
         let (across, down) = (width * SAMPLES, height * SAMPLES);
         let mut pixels = vec![255; across * down * 3];
         let backend = BitMapBackend::with_buffer(&mut pixels, (nearest(across), nearest(down)));
-        self.render(backend, scale * SAMPLES as f64, round_line)?;
+        let units = scale * SAMPLES as f64;
+        self.render(backend, units, |backend, pixels| pixels.draw(backend, units), round_line)?;
         let pixels = average(&pixels, width, height);
         Picture { width, height, channels: 3, pixels }.png()
     }
@@ -174,11 +194,12 @@ impl Drawing {
         (nearest(nearest::<usize>(self.width * units)), nearest(nearest::<usize>(self.height * units)))
     }
 
-    /// Renders it with a backend, lines by `line`.
+    /// Renders it with a backend, pictures of pixels by `picture` and lines by `line`.
     fn render<B: DrawingBackend>(
         &self,
         mut backend: B,
         units: f64,
+        picture: impl Fn(&mut B, &Pixels) -> Drawn<B>,
         line: impl Fn(&mut B, &[BackendCoord], &Stroke) -> Drawn<B>,
     ) -> Result<()> {
         let scaled = |value: f64| nearest::<i32>((value * units).round());
@@ -187,6 +208,7 @@ impl Drawing {
         let failed =
             |error: plotters_backend::DrawingErrorKind<B::ErrorType>| Error::invalid("draw", error.to_string());
         backend.draw_rect((0, 0), place((self.width, self.height)), &paper, true).map_err(failed)?;
+        self.pixels.iter().try_for_each(|pixels| picture(&mut backend, pixels)).map_err(failed)?;
         for shape in &self.shapes {
             let drawn = match shape {
                 Shape::Line { points, width, colour } => {
@@ -214,6 +236,35 @@ impl Drawing {
             drawn.map_err(failed)?;
         }
         backend.present().map_err(failed)
+    }
+}
+
+impl Pixels {
+    fn svg(&self) -> Result<String> {
+        let [x, y, width, height] = [self.from.0, self.from.1, self.to.0 - self.from.0, self.to.1 - self.from.1]
+            .map(|length| length * SVG_UNITS);
+        let style = if self.picture.is_small() { " style=\"image-rendering:pixelated\"" } else { "" };
+        let address = self.picture.address()?;
+        Ok(format!(
+            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\"{style} \
+             href=\"{address}\"/>\n"
+        ))
+    }
+
+    /// A rectangle for each pixel of three channels.
+    fn draw<B: DrawingBackend>(&self, backend: &mut B, units: f64) -> Drawn<B> {
+        let &Pixels { from, to, ref picture } = self;
+        let along = |from: f64, to: f64, at: usize, of: usize| {
+            nearest::<i32>(((from + (to - from) * at as f64 / of as f64) * units).round())
+        };
+        for (at, &colour) in picture.pixels.as_chunks().0.iter().enumerate() {
+            let corner =
+                |x: usize, y: usize| (along(from.0, to.0, x, picture.width), along(from.1, to.1, y, picture.height));
+            let (x, y) = (at % picture.width, at / picture.width);
+            let stroke = Stroke { colour: Colour(colour), width: 1 };
+            backend.draw_rect(corner(x, y), corner(x + 1, y + 1), &stroke, true)?;
+        }
+        Ok(())
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::drawing::{Anchor, Shape};
 use super::{
-    BarChart, Drawing, LineChart, MatrixChart, corruption_table, font, histogram, lr_curve, precision_recall,
-    reliability, roc,
+    BarChart, Drawing, HeatMapChart, LineChart, MatrixChart, corruption_table, font, histogram, lr_curve,
+    precision_recall, reliability, roc,
 };
+use crate::data::Image;
+use crate::explain::{ColourMap, HeatMap, HeatMapOptions, Sign};
 use crate::graph::{Device, Tensor};
 use crate::logs::Histogram;
 use crate::robust::{Corruption, CorruptionErrors};
@@ -37,6 +39,20 @@ fn curves(count: usize, log: bool) -> Drawing {
     if log { chart.log_y().log_x().draw() } else { chart.mark("here", 290.0).draw() }
 }
 
+/// A picture of any size, with maps of small, large, negative, signed and no numbers.
+fn maps(shape: [usize; 3], scale: f64) -> Drawing {
+    let device = Device::reference();
+    let picture = Image::new(shape, (0..shape.iter().product()).map(|at: usize| (at % 251) as u8).collect()).unwrap();
+    let attributions = (Tensor::randn(&device, &[1, 2, 4, 5]).unwrap() * scale).unwrap();
+    let signs = [Sign::Absolute, Sign::Positive, Sign::Negative, Sign::Both];
+    let chart = names(4).iter().zip(signs).fold(HeatMapChart::new(ODD, &picture), |chart, (name, sign)| {
+        let options = HeatMapOptions::default().sign(sign);
+        chart.map(name, &HeatMap::read(&attributions, &options).unwrap()[0])
+    });
+    let zeros = HeatMap::read(&attributions.zeros_like().unwrap(), &HeatMapOptions::default()).unwrap();
+    chart.map("nothing", &zeros[0]).draw()
+}
+
 fn all() -> Vec<Drawing> {
     let device = Device::reference();
     let weights = Tensor::randn(&device, &[1000]).unwrap();
@@ -67,6 +83,10 @@ fn all() -> Vec<Drawing> {
         precision_recall("Precision and recall", &curve),
         reliability("Calibration", &[(0.25, 0.5), (0.95, 0.9)]),
         lr_curve(&LrCurve { lrs, smoothed: losses.clone(), losses, diverged: true }),
+        maps([1, 28, 28], 1e-9),
+        maps([3, 40, 3], 1.0),
+        maps([4, 2, 300], 1e6),
+        maps([2, 1, 1], 30.0),
         histogram("weights", ODD, &Histogram::of(&weights, 30).unwrap()),
         histogram("one value", "weight", &Histogram::of(&weights.zeros_like().unwrap(), 30).unwrap()),
     ]);
@@ -142,6 +162,21 @@ fn pixels_are_where_the_shapes_are() {
         (top - (15.0 + 20.0 * (0.27 - 0.76))).abs() < 1.0 && (bottom - (15.0 + 20.0 * 0.27)).abs() < 1.0,
         "{top} {bottom}"
     );
+}
+
+#[test]
+fn maps_are_painted_over_the_grey_of_their_picture() {
+    let device = Device::reference();
+    let picture = Image::new([3, 1, 2], vec![255, 0, 0, 0, 0, 255]).unwrap();
+    let attributions = Tensor::from_slice(&device, &[0.0f32, 4.0], &[1, 1, 1, 2]).unwrap();
+    let map = &HeatMap::read(&attributions, &HeatMapOptions::default().outliers(0.0)).unwrap()[0];
+    let chart = HeatMapChart::new("t", &picture).map("m", map).colours(ColourMap::Jet).opacity(0.5);
+    let png = image::load_from_memory(&chart.draw().png(1.0).unwrap()).unwrap().to_rgb8();
+    // A title of a line, a name, then pixels of 112 x 112.
+    let pixel = |panel: u32, at: u32| png.get_pixel(14 + panel * (224 + 28) + 112 * at + 56, 35 + 22 + 50).0;
+    assert_eq!([pixel(0, 0), pixel(0, 1)], [[255, 0, 0], [0, 0, 255]]);
+    // Greys of red and blue are 76 and 29; jet goes from half blue to half red.
+    assert_eq!([pixel(1, 0), pixel(1, 1)], [[38, 38, 102], [78, 15, 15]]);
 }
 
 #[test]

@@ -9,8 +9,10 @@ mod completions;
 mod context;
 mod data;
 mod evaluate;
+mod explain;
 mod failure;
 mod fit;
+mod image_files;
 mod interrupt;
 mod models;
 mod network;
@@ -45,6 +47,7 @@ enum Command {
     Train(Box<train::Arguments>),
     Predict(predict::Arguments),
     Evaluate(evaluate::Arguments),
+    Explain(explain::Arguments),
     Data(data::Arguments),
     Models(models::Arguments),
     Summary(summary::Arguments),
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments, &context),
         Command::Predict(arguments) => predict::run(&arguments, &context),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context),
+        Command::Explain(arguments) => explain::run(&arguments, &context),
         Command::Data(arguments) => data::run(&arguments, &context),
         Command::Models(arguments) => models::run(&arguments, &context),
         Command::Summary(arguments) => summary::run(&arguments, &context),

@@ -7,7 +7,7 @@ use std::path::Path;
 use wgrad::data::{Array, ColorMode, Image, ImageBatch, Normalization};
 use wgrad::nn::Module;
 use wgrad::weights::{self, Metadata};
-use wgrad::{Device, Error, no_grad};
+use wgrad::{Device, Error, Tensor, no_grad};
 
 pub struct Network {
     pub model: Box<dyn Module>,
@@ -61,14 +61,22 @@ impl Network {
         Ok(self.about.normalization.clone().map_or_else(plain, Ok)?)
     }
 
-    /// The probabilities of the classes for images of its size.
-    pub fn probabilities(&self, images: &[&Image]) -> Outcome<Vec<Vec<f32>>> {
-        let Some(first) = images.first() else { return Ok(Vec::new()) };
+    /// Images of its size as it takes them, normalized.
+    pub fn input(&self, images: &[&Image]) -> Outcome<Tensor> {
+        let first = images.first().ok_or_else(|| Failure::new("there are no images"))?;
         let shape = [&[images.len()], &first.shape()[..]].concat();
         let pixels = images.iter().flat_map(|image| image.pixels()).copied().collect();
         let sizes = images.iter().map(|image| [image.shape()[1], image.shape()[2]]).collect();
         let batch = ImageBatch { images: Array::new(shape, pixels)?, sizes, targets: vec![(); images.len()] };
-        let images = batch.images_to(&self.device, &self.normalization()?)?;
+        Ok(batch.images_to(&self.device, &self.normalization()?)?)
+    }
+
+    /// The probabilities of the classes for images of its size.
+    pub fn probabilities(&self, images: &[&Image]) -> Outcome<Vec<Vec<f32>>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let images = self.input(images)?;
         let logits = no_grad(|| self.model.forward(&images))?;
         if logits.rank() != 2 {
             let rule = format!("{} is not a classifier: its output is {}", self.about.architecture, logits.shape());

@@ -2,15 +2,15 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::image_files;
 use crate::network::Network;
 use crate::table::Table;
 use clap::Args;
 use serde::Serialize;
-use std::fs;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use wgrad::Result;
-use wgrad::data::{ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, SequentialSampler, images_below};
+use wgrad::data::{ColorMode, DataLoader, DataLoaderOptions, Dataset, Image, SequentialSampler};
 
 /// Name the classes of pictures with a trained network
 #[derive(Args)]
@@ -52,7 +52,7 @@ struct Ranked {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
-    let files = files(&arguments.images)?;
+    let files = image_files::named(&arguments.images)?;
     let network = Network::open(&arguments.network, &context.device()?)?;
     let predictions = predict(&network, files, arguments)?;
     let failed = predictions.iter().filter(|prediction| prediction.error.is_some()).count();
@@ -68,24 +68,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
         0 => Ok(()),
         failed => Err(Failure::new(format!("{failed} of {} files can't be read", predictions.len()))),
     }
-}
-
-/// The named files, and the images in named folders.
-fn files(paths: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            fs::metadata(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-            files.push(path.clone());
-            continue;
-        }
-        let inside = images_below(path)?;
-        if inside.is_empty() {
-            return Err(Failure::new(format!("{}: there are no pictures in this folder", path.display())));
-        }
-        files.extend(inside);
-    }
-    Ok(files)
 }
 
 /// Files that threads read and resize; unreadable ones are no errors of the set.

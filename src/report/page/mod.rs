@@ -1,5 +1,6 @@
 //! `report.html`: one self-contained file.
 
+mod drawings;
 mod history;
 mod pictures;
 mod sections;
@@ -9,6 +10,7 @@ use super::drawing::escape;
 use crate::error::Result;
 use crate::logs::Record;
 
+pub use drawings::DrawingPage;
 pub(super) use history::History;
 pub(super) use pictures::Mistake;
 
@@ -40,21 +42,25 @@ impl Page<'_> {
             sections::figures(self)?,
             sections::facts(self),
         ];
-        Ok(format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n\
-             <body>\n<header>\n<h1>{title}</h1>\n<p class=\"status\">{status}</p>\n</header>\n<main>\n{sections}</main>\n\
-             <script>\n{script}</script>\n</body>\n</html>\n",
-            title = escape(self.title),
-            status = escape(&self.status),
-            style = include_str!("style.css"),
-            script = include_str!("sort.js"),
-            sections = sections.concat(),
-        ))
+        Ok(document(self.title, &self.status, &sections.concat()))
     }
 
     fn last(&self) -> Option<&Record> {
         self.history.epochs.last()
     }
+}
+
+/// A whole file, with a line of text below its title.
+fn document(title: &str, status: &str, sections: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n\
+         <body>\n<header>\n<h1>{title}</h1>\n<p class=\"status\">{status}</p>\n</header>\n<main>\n{sections}</main>\n\
+         <script>\n{script}</script>\n</body>\n</html>\n",
+        title = escape(title),
+        status = escape(status),
+        style = include_str!("style.css"),
+        script = include_str!("sort.js"),
+    )
 }

@@ -5,13 +5,9 @@ use crate::data::Image;
 use crate::error::Result;
 use crate::number::nearest;
 use crate::picture::Picture;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 /// The longest side of a picture on the page.
 const LONGEST: usize = 224;
-/// Pictures of up to this many pixels are enlarged without smoothing.
-const MOST_SEEN: usize = 64;
 
 /// A wrong answer, and its picture, where there is one.
 pub(in crate::report) struct Mistake {
@@ -28,8 +24,7 @@ impl Mistake {
     pub fn new(answer: Answer, image: Option<&Image>) -> Result<Mistake> {
         let picture = |image: &Image| {
             let small = small(image);
-            let address = format!("data:image/png;base64,{}", STANDARD.encode(small.png()?));
-            Ok((address, small.width.max(small.height) <= MOST_SEEN))
+            Ok((small.address()?, small.is_small()))
         };
         Ok(Mistake { answer, picture: image.map(picture).transpose()? })
     }

@@ -9,7 +9,7 @@ use crate::logs::text::short;
 /// Measures of a run that get a chart; the others are in the table of the last epoch.
 const MOST_CHARTS: usize = 12;
 
-fn section(title: &str, body: &str) -> String {
+pub(super) fn section(title: &str, body: &str) -> String {
     if body.is_empty() { String::new() } else { format!("<section>\n<h2>{title}</h2>\n{body}</section>\n") }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn curves(page: &Page) -> Result<String> {
     ))
 }
 
-fn figure(svg: &str) -> Result<String> {
+pub(super) fn figure(svg: &str) -> Result<String> {
     Ok(format!("<figure>\n{svg}</figure>\n"))
 }
 
@@ -164,17 +164,17 @@ pub(super) fn facts(page: &Page) -> String {
         tables.push(("Last epoch", numbers));
     }
     tables.extend(page.facts.iter().cloned());
-    let table = |(title, rows): &(&str, Vec<(String, String)>)| {
-        let row = |(name, value): &(String, String)| {
-            format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(name), escape(value))
-        };
-        let rows: String = rows.iter().map(row).collect();
-        match rows.is_empty() {
-            true => String::new(),
-            false => format!(
-                "<h3>{title}</h3>\n<div class=\"scroll\"><table class=\"facts\">\n<tbody>\n{rows}</tbody>\n</table></div>\n"
-            ),
-        }
+    let table = |(title, rows): &(&str, Vec<(String, String)>)| match rows.is_empty() {
+        true => String::new(),
+        false => format!("<h3>{title}</h3>\n{}", self::table(rows)),
     };
     section("The run", &tables.iter().map(table).collect::<String>())
+}
+
+/// A table of names and values.
+pub(super) fn table(rows: &[(String, String)]) -> String {
+    let row =
+        |(name, value): &(String, String)| format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(name), escape(value));
+    let rows: String = rows.iter().map(row).collect();
+    format!("<div class=\"scroll\"><table class=\"facts\">\n<tbody>\n{rows}</tbody>\n</table></div>\n")
 }

@@ -1,6 +1,7 @@
 //! The command `wgrad`, as a shell runs it.
 
 mod data;
+mod explain;
 mod train;
 mod usage;
 
