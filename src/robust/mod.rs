@@ -27,7 +27,8 @@
 //! [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
 //!
 //! A [`Corruption`] is what chance does to images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a network's
-//! errors under all of them.
+//! errors under all of them. [`TemperatureScaling`] makes a network as sure as it is right, and a [`NoveltyScore`] tells images that are not
+//! like those it was trained on.
 
 mod carlini_wagner;
 mod classifier;
@@ -35,7 +36,9 @@ mod corruption_errors;
 mod corruptions;
 mod deep_fool;
 mod gradient_sign;
+mod out_of_distribution;
 mod pgd;
+mod temperature;
 mod training;
 
 pub use carlini_wagner::{CarliniWagner, CarliniWagnerOptions};
@@ -44,7 +47,9 @@ pub use corruption_errors::{CorruptionErrors, corruption_errors};
 pub use corruptions::{Corruption, Severity, jpeg_compression};
 pub use deep_fool::{DeepFool, DeepFoolOptions};
 pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
+pub use out_of_distribution::{NoveltyScore, Separation};
 pub use pgd::{Norm, Pgd, PgdOptions};
+pub use temperature::TemperatureScaling;
 pub use training::{Adversarial, Defence, Free, FreeOptions, Pass, RobustTraining, Trades, TradesOptions};
 
 use crate::error::Result;

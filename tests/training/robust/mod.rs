@@ -1,6 +1,7 @@
 //! Attacks and defences of one small network, whose weights follow from their names.
 
 mod attacks;
+mod novelty;
 mod training;
 
 use crate::common::from_names::{fill, numbers};
