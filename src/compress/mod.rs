@@ -1,4 +1,5 @@
 //! Networks made smaller: fewer weights, fewer bits, a smaller network that has learned from a large one.
 
 pub mod channels;
+pub mod distillation;
 pub mod pruning;

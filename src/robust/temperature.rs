@@ -14,8 +14,7 @@ const MOST_STEPS: usize = 200;
 ///
 /// The temperature is that of the least mean cross entropy of held-out images. In `1 / T` it is convex, and found by Newton's method
 /// in double precision. [`CalibrationError`](crate::metrics::CalibrationError) measures what it brings, and
-#[cfg_attr(feature = "report", doc = "[`reliability`](crate::report::reliability) draws it.")]
-#[cfg_attr(not(feature = "report"), doc = "the feature `report` draws it.")]
+/// `report::reliability` draws it.
 ///
 /// ```
 /// use wgrad::robust::TemperatureScaling;

@@ -143,26 +143,40 @@ impl Supervised {
         self
     }
 
-    /// The outputs for images and, in training, those of the auxiliary classifiers with the weights of their losses.
-    fn outputs(&self, model: &dyn Module, images: &Tensor) -> Result<(Tensor, Vec<(Tensor, f64)>)> {
+    /// The outcome of a batch, and the outputs of other layers of the model, in the order of their names.
+    pub(crate) fn observed(
+        &self,
+        model: &dyn Module,
+        batch: &Batch,
+        layers: &[&str],
+    ) -> Result<(Outcome, Vec<Tensor>)> {
+        let (images, labels) = (&batch.images, &batch.labels);
         let is_training = || model.named_modules().iter().any(|(_, layer)| layer.mode().is_some_and(Mode::is_training));
-        if self.auxiliary.is_empty() || !is_training() {
-            return Ok((model.forward(images)?, Vec::new()));
-        }
+        let has_auxiliary = !self.auxiliary.is_empty() && is_training();
+        let auxiliary = if has_auxiliary { &self.auxiliary[..] } else { &[] };
         let mut found = BTreeMap::new();
-        let mut keep = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
-            if self.auxiliary.iter().any(|(name, _)| name == layer.name) {
-                found.insert(layer.name.to_string(), output.clone());
-            }
-            Ok(None)
+        let outputs = if auxiliary.is_empty() && layers.is_empty() {
+            model.forward(images)?
+        } else {
+            let mut keep = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
+                if auxiliary.iter().any(|(name, _)| name == layer.name) || layers.contains(&layer.name) {
+                    found.insert(layer.name.to_string(), output.clone());
+                }
+                Ok(None)
+            };
+            model.forward_with(images, &mut keep)?
         };
-        let outputs = model.forward_with(images, &mut keep)?;
-        let of = |(name, weight): &(String, f64)| {
-            let missing = || Error::invalid("auxiliary", format!("the model runs no layer {name:?} in training"));
-            Ok((found.get(name).cloned().ok_or_else(missing)?, *weight))
+        let of = |op: &'static str, name: &str| {
+            let missing = || Error::invalid(op, format!("the model runs no layer {name:?} in training"));
+            found.get(name).cloned().ok_or_else(missing)
         };
-        let auxiliary = self.auxiliary.iter().map(of).collect::<Result<_>>()?;
-        Ok((outputs, auxiliary))
+        let mut loss = (self.loss)(&outputs, labels)?;
+        for (name, weight) in auxiliary {
+            let output = fitted(&of("auxiliary", name)?, labels)?;
+            loss = loss.add(&(self.loss)(&output, labels)?.mul_scalar(*weight)?)?;
+        }
+        let seen = layers.iter().map(|name| of("observed", name)).collect::<Result<_>>()?;
+        Ok((Outcome { loss, outputs, items: images.shape()[0] }, seen))
     }
 
     /// Adds a metric of evaluations.
@@ -199,13 +213,7 @@ impl Task for Supervised {
     type Batch = Batch;
 
     fn forward(&self, model: &dyn Module, batch: &Batch) -> Result<Outcome> {
-        let (outputs, auxiliary) = self.outputs(model, &batch.images)?;
-        let mut loss = (self.loss)(&outputs, &batch.labels)?;
-        for (output, weight) in auxiliary {
-            let output = fitted(&output, &batch.labels)?;
-            loss = loss.add(&(self.loss)(&output, &batch.labels)?.mul_scalar(weight)?)?;
-        }
-        Ok(Outcome { loss, outputs, items: batch.images.shape()[0] })
+        Ok(self.observed(model, batch, &[])?.0)
     }
 
     fn update(&mut self, outcome: &Outcome, batch: &Batch, phase: Phase) -> Result<()> {

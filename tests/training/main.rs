@@ -15,6 +15,7 @@ mod clipping;
 mod corruptions;
 mod detection;
 mod detection_parts;
+mod distillation;
 mod examples;
 mod explain;
 mod generative;
