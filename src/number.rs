@@ -49,7 +49,7 @@ macro_rules! integers {
 }
 
 floats! {
-    f64 => f32 f64 i32 i64 isize u32 u64 usize;
+    f64 => f32 f64 i8 i32 i64 isize u32 u64 usize;
     f32 => i32 i64 u32 usize;
 }
 

@@ -3,3 +3,4 @@
 pub mod channels;
 pub mod distillation;
 pub mod pruning;
+pub mod quantization;

@@ -193,4 +193,21 @@ impl<const D: usize> Module for BatchNorm<D> {
     fn mode(&self) -> Option<&Mode> {
         Some(&self.mode)
     }
+    fn take_factor(&self) -> Result<Option<Tensor>> {
+        let Some(running) = &self.running else { return Ok(None) };
+        take_factor(self.weight.as_ref(), &running.mean, &running.var, self.eps).map(Some)
+    }
+}
+
+/// The factor of a batch norm, whose mean becomes that of what has been multiplied already.
+pub(super) fn take_factor(weight: Option<&Parameter>, mean: &Parameter, var: &Parameter, eps: f64) -> Result<Tensor> {
+    let inverse = (var.value() + eps)?.rsqrt()?;
+    let factor = match weight {
+        Some(weight) => (weight.value() * inverse)?.detach(),
+        None => inverse.detach(),
+    };
+    mean.assign(&(mean.value() * &factor)?.detach())?;
+    var.assign(&factor.full_like(1.0 - eps)?)?;
+    weight.map_or(Ok(()), |weight| weight.assign(&factor.ones_like()?))?;
+    Ok(factor)
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
+use crate::nn::batch_norm::take_factor;
 use crate::nn::{Module, Scope, parameters};
 
 /// `(x - running_mean) / sqrt(running_var + eps) * weight + bias` of each channel of `[N, C, H, W]`, in training too, with
@@ -62,5 +63,8 @@ impl Module for FrozenBatchNorm2d {
     }
     fn own_parameters(&self) -> Vec<Parameter> {
         parameters![self; weight, bias, running_mean, running_var]
+    }
+    fn take_factor(&self) -> Result<Option<Tensor>> {
+        take_factor(Some(&self.weight), &self.running_mean, &self.running_var, self.eps).map(Some)
     }
 }

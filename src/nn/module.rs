@@ -187,6 +187,13 @@ pub trait Module: AsModule + Send + Sync {
         all
     }
 
+    /// The factor of each channel of a normalization by statistics that are fixed in evaluation, which it has no more: it only
+    /// shifts then.
+    #[doc(hidden)]
+    fn take_factor(&self) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// The identity by which a module is known again.
     #[doc(hidden)]
     fn identity(&self) -> probe::Identity {
@@ -354,6 +361,9 @@ macro_rules! pointers {
                 }
                 fn type_name(&self) -> String {
                     (**self).type_name()
+                }
+                fn take_factor(&self) -> Result<Option<Tensor>> {
+                    (**self).take_factor()
                 }
                 fn identity(&self) -> probe::Identity {
                     (**self).identity()

@@ -17,6 +17,7 @@ mod diagonal;
 mod dropout;
 mod einsum;
 mod index;
+pub(crate) mod interpose;
 mod label_place;
 mod linear_algebra;
 mod losses;
@@ -69,6 +70,7 @@ pub use pool::{
     LpPool3dOptions, LpPoolOptions, MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions,
     MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions,
 };
+pub(crate) use quantize::{Grid, Number, Sums};
 pub use quantize::{QuantizationParameters, QuantizedTensor};
 pub use recurrent::RecurrentOptions;
 pub(crate) use resample::{Beyond, Clip, Filter, ImageMap, Projective, Sampling, TapRule, Taps};

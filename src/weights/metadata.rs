@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The key of safetensors' metadata under which the description stands, as JSON.
-pub(super) const TAG: &str = "wgrad.model";
+pub(crate) const TAG: &str = "wgrad.model";
 
 /// All that a file of weights says about its network, so that the file alone is enough to use it: see
 /// [`open`](crate::weights::open).

@@ -24,6 +24,8 @@ mod values;
 pub(crate) use load::CHECKPOINT;
 pub use load::{LoadOptions, Report, load, open};
 pub use metadata::Metadata;
+pub(crate) use metadata::TAG;
 pub use reader::{Entry, Reader};
+pub(crate) use safetensors::write as write_safetensors;
 pub use save::{SaveOptions, save};
 pub(crate) use values::to_tensor;

@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper
 
-from from_names import numbers
+from from_names import fill, numbers
 
 warnings.filterwarnings("ignore")
 
@@ -96,8 +96,21 @@ def convolution(name, image, weight, stride=(1, 1), padding=(0, 0), dilation=(1,
             "groups": groups, "scales": scales, "bytes": y.flatten().tolist()}
 
 
+def fused():
+    """A convolution with a batch norm in it, in float64."""
+    conv = torch.nn.Conv2d(3, 4, 3, dtype=torch.float64)
+    norm = torch.nn.BatchNorm2d(4, dtype=torch.float64)
+    net = torch.nn.Sequential(conv, norm)
+    fill(net)
+    weight, bias = torch.nn.utils.fusion.fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return {"weight": weight.flatten().tolist(), "bias": bias.tolist()}
+
+
 def main():
     golden = {
+        "fused": fused(),
         "rounding": rounding(),
         "channels": channels(),
         "convolutions": [

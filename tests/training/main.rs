@@ -36,6 +36,7 @@ mod nn;
 mod optim;
 mod pruning;
 mod q_learning;
+mod quantization;
 mod rcnn;
 mod recognition;
 mod resume;

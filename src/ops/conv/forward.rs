@@ -5,6 +5,7 @@ use super::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, Convolutio
 use crate::error::Result;
 use crate::graph::{Tensor, seen_through};
 use crate::ops::autocast;
+use crate::ops::interpose;
 use crate::ops::pad::PadMode;
 use crate::ops::unfold::Windows;
 use crate::shape::Shape;
@@ -126,6 +127,9 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Tensor> {
+        if let Some(output) = interpose::ask(|by| by.conv2d(self, weight, bias, options))? {
+            return Ok(output);
+        }
         convolve("conv2d", ["[N, C, H, W]", "[O, C/groups, R, S]"], [self, weight], bias, options)
     }
 

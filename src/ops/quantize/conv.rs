@@ -20,6 +20,9 @@ const OP: &str = "quantized_conv2d";
 /// Terms of a sum of which no products of bytes overflow i32, zero points included.
 const MOST_TERMS: usize = 65_535;
 
+/// Products of bytes of which sums are exact in f32.
+const EXACT_TERMS: usize = 1024;
+
 /// A sum times a multiplier as bytes: zero point, lowest and highest level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Requantization {
@@ -135,6 +138,7 @@ impl Op for QuantizedConvolution {
             return Err(Error::TooLarge { op: OP, shape: io.outputs[0].shape, limit: most as u64, unit: "workgroups" });
         }
         let steps = g.in_per_group * g.kernel[0] * g.kernel[1] / tile.taps;
+        let block = if adapter.is_cpu { EXACT_TERMS / (LANES * tile.taps) } else { MOST_TERMS };
         let mut kernel = Kernel::new(OP, TEMPLATE)
             .constant("GROUPS", g.groups)
             .size("WORDS", g.in_per_group)
@@ -159,6 +163,7 @@ impl Op for QuantizedConvolution {
             ("SHARERS", sharers),
             ("WORKGROUP", workgroup),
             ("LANES", self.lanes),
+            ("BLOCK", block),
         ];
         for (name, value) in constants {
             kernel = kernel.constant(name, format!("{value}u"));
@@ -171,7 +176,9 @@ impl Op for QuantizedConvolution {
         }
         Ok(kernel
             .constant("BYTES", self.bytes)
+            .constant("ONE_BLOCK", steps <= block)
             .constant("PACKED_DOT", !adapter.is_cpu)
+            .alias("Part", if adapter.is_cpu { "f32" } else { "i32" })
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("offset", Operand::Input(2))
@@ -234,6 +241,8 @@ pub(crate) struct Sums {
     weight: QuantizedTensor,
     /// The input's zero point.
     zero_point: i32,
+    /// i32 `[out]`: the sums of the weight's bytes.
+    totals: Tensor,
     /// i32 `[out]`: the bias, less what the input's zero point adds.
     offset: Tensor,
     /// f32 `[out]`.
@@ -265,8 +274,8 @@ impl Sums {
         }
         let zero_point = input.zero_point[0];
         let dims: Vec<isize> = (1..nearest::<isize>(weight.shape.len())).collect();
-        let sums = weight.levels()?.sum(dims)?.to_dtype(DType::I32)?;
-        let offset = (sums * f64::from(-zero_point))?;
+        let totals = weight.levels()?.sum(dims)?.to_dtype(DType::I32)?;
+        let offset = (&totals * f64::from(-zero_point))?;
         let offset = bias.map_or(Ok(offset.clone()), |bias| bias.add(&offset))?;
         let factor = |of_weight: f64| {
             let product = nearest::<f32>(input.scale[0]) * nearest::<f32>(of_weight);
@@ -274,7 +283,15 @@ impl Sums {
         };
         let factors: Vec<f32> = (0..outputs).map(|at| factor(of_weight.scale[at % of_weight.scale.len()])).collect();
         let multiplier = Tensor::from_slice(weight.device(), &factors, &[outputs])?;
-        Ok(Sums { weight: weight.clone(), zero_point, offset, multiplier })
+        Ok(Sums { weight: weight.clone(), zero_point, totals, offset, multiplier })
+    }
+
+    /// The sums for inputs of another scale and zero point, which are on the device: those of a scale of 1 and without a bias,
+    /// for products.
+    #[track_caller]
+    pub fn with_levels(&self, scale: &Tensor, zero_point: &Tensor) -> Result<Sums> {
+        let offset = (&self.totals * zero_point.neg()?.to_dtype(DType::I32)?)?;
+        Ok(Sums { offset, multiplier: (&self.multiplier * scale)?, ..self.clone() })
     }
 
     /// The convolution of `[N, C, H, W]`: as f32, or as the words of bytes.

@@ -8,6 +8,8 @@ mod conv;
 mod level;
 mod packed;
 
+pub(crate) use conv::Sums;
+pub(crate) use level::{Grid, Number};
 pub use packed::{QuantizationParameters, QuantizedTensor};
 
 use super::case::Case;

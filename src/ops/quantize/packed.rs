@@ -269,6 +269,13 @@ impl Tensor {
         self.quantize(OP, QuantizationParameters { scale: scales.to_vec(), zero_point: zero_points.to_vec(), axis })
     }
 
+    /// Rounded to signed bytes by levels that are known on the device alone, which the parameters don't tell.
+    #[track_caller]
+    pub(crate) fn quantize_by(&self, grid: &Grid) -> Result<QuantizedTensor> {
+        let words = packed(self, |lane| grid.levels(lane))?;
+        Ok(QuantizedTensor { words, shape: *self.shape(), parameters: QuantizationParameters::per_tensor(1.0, 0) })
+    }
+
     /// Rounded to signed bytes by such parameters.
     #[track_caller]
     pub(crate) fn quantize(&self, op: &'static str, parameters: QuantizationParameters) -> Result<QuantizedTensor> {

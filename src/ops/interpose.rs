@@ -1,0 +1,51 @@
+//! Convolutions and linear maps that somebody else computes.
+
+use crate::error::Result;
+use crate::graph::{Tensor, is_walking};
+use crate::ops::Conv2dOptions;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Whoever is asked before a layer with weights is computed; `None` leaves it as it is.
+pub(crate) trait Interposer {
+    fn conv2d(
+        &self,
+        input: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &Conv2dOptions,
+    ) -> Result<Option<Tensor>>;
+
+    fn linear(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Tensor>>;
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<dyn Interposer>>> = const { RefCell::new(None) };
+}
+
+/// Puts back who was asked before.
+struct Restore(Option<Rc<dyn Interposer>>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        drop(CURRENT.replace(self.0.take()));
+    }
+}
+
+/// Runs `body` with somebody who is asked on this thread.
+pub(crate) fn interposed<R>(by: Rc<dyn Interposer>, body: impl FnOnce() -> R) -> R {
+    let _restore = Restore(CURRENT.replace(Some(by)));
+    body()
+}
+
+/// The answer of whoever is asked, who is not asked meanwhile. Nobody is in a reverse walk.
+pub(in crate::ops) fn ask(question: impl FnOnce(&dyn Interposer) -> Result<Option<Tensor>>) -> Result<Option<Tensor>> {
+    if is_walking() {
+        return Ok(None);
+    }
+    let Some(by) = CURRENT.take() else { return Ok(None) };
+    let restore = Restore(Some(by.clone()));
+    let answer = question(&*by);
+    drop(restore);
+    answer
+}
