@@ -17,6 +17,7 @@ mod interrupt;
 mod models;
 mod network;
 mod predict;
+mod prune;
 mod run_folder;
 mod summary;
 mod table;
@@ -46,6 +47,7 @@ Examples:
 enum Command {
     Train(Box<train::Arguments>),
     Predict(predict::Arguments),
+    Prune(prune::Arguments),
     Evaluate(evaluate::Arguments),
     Explain(explain::Arguments),
     Data(data::Arguments),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Train(arguments) => train::run(&arguments, &context),
         Command::Predict(arguments) => predict::run(&arguments, &context),
+        Command::Prune(arguments) => prune::run(&arguments, &context),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context),
         Command::Explain(arguments) => explain::run(&arguments, &context),
         Command::Data(arguments) => data::run(&arguments, &context),

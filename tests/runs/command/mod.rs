@@ -2,6 +2,7 @@
 
 mod data;
 mod explain;
+mod prune;
 mod train;
 mod usage;
 

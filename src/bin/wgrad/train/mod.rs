@@ -3,12 +3,14 @@
 mod arguments;
 mod augment;
 mod batches;
+mod finetune;
 mod optimizer;
 mod pictures;
 mod plan;
 mod settings;
 
 pub use arguments::Arguments;
+pub use finetune::{Finetune, Further};
 
 use crate::collection::Collection;
 use crate::context::Context;

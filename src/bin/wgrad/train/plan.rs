@@ -196,7 +196,7 @@ fn load(model: &dyn Module, path: &Path, context: &Context) -> Outcome {
 }
 
 /// Cross entropy, with weights of the classes where they are unequal.
-fn task(settings: &Settings, pictures: &Pictures, device: &Device) -> Result<Supervised> {
+pub fn task(settings: &Settings, pictures: &Pictures, device: &Device) -> Result<Supervised> {
     let classes = pictures.classes.len();
     let labels = pictures.train.labels();
     let counts: Vec<usize> =

@@ -49,17 +49,26 @@ impl Settings {
     /// The settings of a new run.
     pub fn new(arguments: &Arguments) -> Outcome<Settings> {
         let optimizer = arguments.optimizer.unwrap_or(OptimizerKind::AdamW);
+        let plain = Settings::plain(&arguments.source.data, optimizer);
+        let settings = match (arguments.weights.clone(), plain.lr) {
+            (Some(path), Auto::Value(lr)) => Settings { weights: Some(path), lr: Auto::Value(lr / 10.0), ..plain },
+            _ => plain,
+        };
+        settings.with(arguments)
+    }
+
+    /// Those that an optimizer takes where nothing else is said.
+    pub fn plain(data: &str, optimizer: OptimizerKind) -> Settings {
         let (lr, weight_decay) = match optimizer {
             OptimizerKind::Sgd => (0.05, 5e-4),
             OptimizerKind::Lion => (1e-4, 0.1),
             _ => (1e-3, 0.01),
         };
-        let lr = if arguments.weights.is_some() { lr / 10.0 } else { lr };
-        let settings = Settings {
-            data: arguments.source.data.clone(),
+        Settings {
+            data: data.to_string(),
             channels: None,
             model: "resnet18".to_string(),
-            weights: arguments.weights.clone(),
+            weights: None,
             freeze: Vec::new(),
             unfreeze_at: None,
             backbone_lr: None,
@@ -81,8 +90,7 @@ impl Settings {
             max_time: None,
             overfit_one_batch: false,
             seed: 0,
-        };
-        settings.with(arguments)
+        }
     }
 
     /// The settings of the run in a folder, replaced by those given now.

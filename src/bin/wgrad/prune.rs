@@ -1,0 +1,197 @@
+//! `wgrad prune`: a network with fewer weights, or with fewer channels.
+
+use crate::collection::Source;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::network::Network;
+use crate::run_folder;
+use crate::table::Table;
+use crate::train::{Finetune, Further};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use wgrad::compress::channels::{ChannelOptions, Channels, Importance};
+use wgrad::compress::pruning::{Criterion, Pruner, PrunerOptions, Pruning, Reach, Schedule, prunable};
+use wgrad::nn::Module;
+use wgrad::train::Callback;
+use wgrad::weights::{self, SaveOptions};
+
+/// Times at which a gradual schedule prunes.
+const TIMES: u64 = 20;
+
+/// Make a network smaller: weights that are 0, or fewer channels; and train it further
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  wgrad prune runs/1 flowers --amount 0.9
+  wgrad prune runs/1 flowers --amount 0.9 --gradual --epochs 10
+  wgrad prune runs/1 flowers --amount 0.5 --structured --out small.safetensors")]
+pub struct Arguments {
+    /// A run's folder or a file of weights
+    network: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// Share of the weights, or with --structured of the channels, to prune
+    #[arg(long, value_name = "X", default_value_t = 0.5)]
+    amount: f64,
+    /// Weights or channels to prune first [default: magnitude]
+    #[arg(long, value_enum)]
+    method: Option<Method>,
+    /// Take whole channels out, so that the network takes less memory and time
+    #[arg(long)]
+    structured: bool,
+    /// Prune bit by bit in the first two thirds of the training instead of before it
+    #[arg(long, conflicts_with = "structured")]
+    gradual: bool,
+    #[command(flatten)]
+    further: Further,
+    /// The file of weights to write [default: pruned.safetensors beside the network's]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// The smallest of the network; of its channels, those with the smallest weights of each layer
+    Magnitude,
+    /// The smallest of each layer, the same share everywhere
+    Uniform,
+    /// By chance
+    Random,
+    /// Those that training moves towards 0; pruned bit by bit
+    Movement,
+    /// Channels by the scale of their batch norms
+    Scale,
+}
+
+/// A network at a moment.
+#[derive(Serialize)]
+struct Row {
+    network: &'static str,
+    /// Weights and biases that are not pruned.
+    parameters: usize,
+    sparsity: f64,
+    /// Bytes of the parameters, pruned ones included.
+    bytes: usize,
+    multiply_adds: u64,
+    accuracy: f64,
+    images_per_second: f64,
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
+    if !(0.0..1.0).contains(&arguments.amount) {
+        return Err(Failure::usage("--amount must be at least 0 and below 1"));
+    }
+    let method = arguments.method.unwrap_or(Method::Magnitude);
+    let refused = match (arguments.structured, method) {
+        (true, Method::Random | Method::Movement) => Some("--structured takes --method magnitude, uniform or scale"),
+        (false, Method::Scale) => Some("--method scale needs --structured"),
+        _ => None,
+    };
+    if let Some(rule) = refused {
+        return Err(Failure::usage(rule));
+    }
+    let network = Network::open(&arguments.network, &context.device()?)?;
+    let out = arguments.out.clone().unwrap_or_else(|| beside(&arguments.network));
+    let tuning = Finetune::new(&network, &arguments.network, &arguments.source, &arguments.further, context)?;
+    let mut rows = vec![row("before", &network, &tuning)?];
+    let mut gradual = match arguments.structured {
+        true => {
+            cut(&network, method, arguments.amount)?;
+            None
+        }
+        false => prune(&network, method, arguments, tuning.steps()?)?,
+    };
+    if gradual.is_none() {
+        rows.push(row("pruned", &network, &tuning)?);
+    }
+    if arguments.further.epochs > 0 {
+        tuning.fit(gradual.as_mut().map(|pruning| pruning as &mut dyn Callback))?;
+        rows.push(row("trained further", &network, &tuning)?);
+    }
+    let options = SaveOptions::default().metadata(network.about.clone());
+    weights::save(&out, &network.model, &options)?;
+    if context.json() {
+        return context.answer_json(&rows);
+    }
+    context.answer(table(&rows))?;
+    context.note(format!("\nwrote {}\nnext:\n  wgrad evaluate {0} {}", out.display(), arguments.source.data));
+    Ok(())
+}
+
+/// Prunes weights, or hands on what will do so in the course of the training.
+fn prune(network: &Network, method: Method, arguments: &Arguments, steps: u64) -> Outcome<Option<Pruning>> {
+    let criterion = match method {
+        Method::Random => Criterion::Random,
+        Method::Movement => Criterion::Movement,
+        Method::Magnitude | Method::Uniform | Method::Scale => Criterion::Magnitude,
+    };
+    let reach = if method == Method::Uniform { Reach::Layer } else { Reach::Global };
+    let options = PrunerOptions::default().criterion(criterion).reach(reach);
+    let mut pruner = Pruner::new(prunable(&network.model), options)?;
+    if !arguments.gradual && criterion != Criterion::Movement {
+        pruner.prune_to(arguments.amount)?;
+        return Ok(None);
+    }
+    if steps == 0 {
+        return Err(Failure::usage("pruning bit by bit needs --epochs of training"));
+    }
+    let every = (2 * steps / 3 / TIMES).max(1);
+    let times = (2 * steps / 3 / every).max(1);
+    let schedule = Schedule::Cubic { begin: every, every, times: times - 1, initial: 0.0, sparsity: arguments.amount };
+    Ok(Some(Pruning::new(pruner, schedule)?))
+}
+
+/// Takes channels out.
+fn cut(network: &Network, method: Method, amount: f64) -> Outcome {
+    let [height, width] = network.about.options.size;
+    let channels = Channels::of(&network.model, &[1, network.about.options.channels, height, width])?;
+    let (importance, global) = match method {
+        Method::Scale => (Importance::BatchNormScale, true),
+        _ => (Importance::Norm(1.0), false),
+    };
+    let options = ChannelOptions::default().amount(amount).importance(importance).global(global);
+    let chosen = channels.choose(&options)?;
+    if chosen.is_empty() && amount > 0.0 {
+        let message = format!("{} has no channels to take out by this method", network.about.architecture);
+        return Err(Failure::new(message));
+    }
+    Ok(channels.cut(&chosen)?)
+}
+
+fn row(name: &'static str, network: &Network, tuning: &Finetune) -> Outcome<Row> {
+    let [height, width] = network.about.options.size;
+    let summary = network.model.summary(&[1, network.about.options.channels, height, width])?;
+    let all = summary.trained_parameters + summary.frozen_parameters;
+    Ok(Row {
+        network: name,
+        parameters: all - summary.pruned_parameters,
+        sparsity: summary.pruned_parameters as f64 / all.max(1) as f64,
+        bytes: summary.parameter_bytes,
+        multiply_adds: summary.multiply_adds,
+        accuracy: tuning.accuracy()?,
+        images_per_second: tuning.images_per_second()?,
+    })
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(&["network", "parameters", "pruned", "kB", "multiply-adds", "accuracy", "images/s"]);
+    for row in rows {
+        table.row([
+            row.network.to_string(),
+            row.parameters.to_string(),
+            format!("{:.1} %", 100.0 * row.sparsity),
+            format!("{:.1}", row.bytes as f64 / 1e3),
+            row.multiply_adds.to_string(),
+            format!("{:.4}", row.accuracy),
+            format!("{:.0}", row.images_per_second),
+        ]);
+    }
+    table
+}
+
+/// `pruned.safetensors` in the folder of a run or of a file of weights.
+fn beside(network: &Path) -> PathBuf {
+    let file = run_folder::weights_of(network).unwrap_or_else(|| network.to_path_buf());
+    file.with_file_name("pruned.safetensors")
+}
