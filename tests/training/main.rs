@@ -12,6 +12,7 @@ mod capsules;
 mod channels;
 mod checkpoint;
 mod clipping;
+mod clustering;
 mod corruptions;
 mod detection;
 mod detection_parts;
