@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
-use wgrad::data::{DataLoader, DataLoaderOptions, Dataset, Sample, SequentialSampler, stack_images};
+use wgrad::data::{Batch, DataLoader, DataLoaderOptions, Dataset, Sample, SequentialSampler, stack_images};
 use wgrad::metrics::{
     Average, ClassificationOptions, ConfusionMatrix, Counts, KappaWeights, Metric, Normalize, Score, StatScores, Task,
 };
@@ -30,17 +30,24 @@ Examples:
   wgrad evaluate runs/1/best.safetensors flowers --part test
   wgrad evaluate runs/1 cifar10 --data-dir cifar-10-batches-bin --json")]
 pub struct Arguments {
-    /// A run's folder or a file of weights
-    network: PathBuf,
     #[command(flatten)]
-    source: Source,
+    scored: Scored,
+}
+
+// A network, and the pictures to score it on. (clap takes a documentation comment for that of the subcommand.)
+#[derive(Args)]
+pub struct Scored {
+    /// A run's folder or a file of weights
+    pub network: PathBuf,
+    #[command(flatten)]
+    pub source: Source,
     /// The part of the pictures [default: test if there is one, else val, else the pictures that the run in the folder
     /// validated on, else all]
     #[arg(long, value_enum)]
     part: Option<PartName>,
     /// Pictures per batch
     #[arg(long, value_name = "N", default_value_t = 64)]
-    batch_size: usize,
+    pub batch_size: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,10 +59,10 @@ enum PartName {
 }
 
 #[derive(Serialize)]
-struct Report {
+pub struct Report {
     part: String,
-    pictures: usize,
-    accuracy: f64,
+    pub pictures: usize,
+    pub accuracy: f64,
     /// Only with more than five classes.
     top5_accuracy: Option<f64>,
     balanced_accuracy: f64,
@@ -78,21 +85,24 @@ struct ClassReport {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
-    let network = Network::open(&arguments.network, &context.device()?)?;
-    let collection = Collection::open(&arguments.source, Channels::of(network.about.options.channels))?;
-    let numbers = numbers(&collection, &network)?;
-    let report = chosen(&collection, arguments)?
-        .into_iter()
-        .map(|(name, part, indices)| measured(&network, name, part, indices, &numbers, arguments.batch_size))
-        .collect::<Outcome<Vec<Report>>>()?;
+    let network = Network::open(&arguments.scored.network, &context.device()?)?;
+    let collection = Collection::open(&arguments.scored.source, Channels::of(network.about.options.channels))?;
+    let report = reports(&network, &collection, &arguments.scored)?;
     match context.json() {
         true => context.answer_json(&report),
         false => report.iter().try_for_each(|report| context.answer(report)),
     }
 }
 
+/// The scores of each part that is asked for.
+pub fn reports(network: &Network, collection: &Collection, scored: &Scored) -> Outcome<Vec<Report>> {
+    let numbers = numbers(collection, network)?;
+    let parts = chosen(collection, scored)?.into_iter();
+    parts.map(|(name, part, indices)| measured(network, name, part, indices, &numbers, scored.batch_size)).collect()
+}
+
 /// The network's number for each class of the pictures.
-fn numbers(collection: &Collection, network: &Network) -> Outcome<Vec<i32>> {
+pub fn numbers(collection: &Collection, network: &Network) -> Outcome<Vec<i32>> {
     let of = |class: &String| {
         let at = network.about.classes.iter().position(|known| known == class);
         at.and_then(|at| i32::try_from(at).ok()).ok_or_else(|| {
@@ -106,7 +116,7 @@ fn numbers(collection: &Collection, network: &Network) -> Outcome<Vec<i32>> {
 /// The parts to evaluate by name, with the numbers of their pictures.
 type Chosen<'a> = Vec<(String, &'a Part, Vec<usize>)>;
 
-fn chosen<'a>(collection: &'a Collection, arguments: &Arguments) -> Outcome<Chosen<'a>> {
+fn chosen<'a>(collection: &'a Collection, arguments: &Scored) -> Outcome<Chosen<'a>> {
     let whole = |name: &str, part: &'a Part| (name.to_string(), part, (0..part.len()).collect::<Vec<usize>>());
     let missing = |name: &str| Failure::new(format!("{}: there is no {name}/", arguments.source.data));
     let named =
@@ -139,28 +149,16 @@ fn measured(
         true => Some(StatScores::new(device, Task::Multiclass(classes), &ClassificationOptions::default().top_k(5))?),
         false => None,
     };
-    let workers = available_parallelism().map_or(1, usize::from);
-    let options = DataLoaderOptions::default().batch_size(batch_size).workers(workers).skip_errors(true);
-    let numbers = numbers.to_vec();
-    let renumber = move |sample: Sample<i32>| {
-        let target = usize::try_from(sample.target).map_or(-1, |target| numbers[target]);
-        Ok(Sample { target, ..sample })
-    };
-    let set = Fitted { set: set.clone().subset(indices)?, size: network.size()? }.map(renumber);
-    let sampler = SequentialSampler::new(set.len());
-    let loader = DataLoader::new(set, sampler, stack_images, options)?;
-    let normalization = network.normalization()?;
     let (mut loss, mut pictures) = (RunningMean::new(device)?, 0);
-    for batch in loader.epoch(0)? {
-        let batch = batch?.to_device(device, &normalization)?;
+    let unreadable = each_batch(network, set, indices, numbers, batch_size, |batch| {
         let logits = no_grad(|| network.model.forward(&batch.images))?;
         let count = batch.labels.numel();
         pictures += count;
         loss.add(&logits.cross_entropy(&batch.labels, &CrossEntropyOptions::default())?, count)?;
         matrix.update(&logits, &batch.labels)?;
         top5.iter_mut().try_for_each(|top5| top5.update(&logits, &batch.labels))?;
-        device.flush()?;
-    }
+        Ok(device.flush()?)
+    })?;
     let counts = matrix.counts()?;
     let matrix = matrix.matrix(Normalize::None)?;
     let rows = matrix.chunks(classes).map(|row| row.iter().map(|&count| count as u64).collect()).collect();
@@ -189,8 +187,34 @@ fn measured(
         loss: loss.read()?,
         classes: (0..classes).map(class).collect(),
         confusion_matrix: rows,
-        unreadable: loader.skipped().len(),
+        unreadable,
     })
+}
+
+/// Hands on batches of pictures as the network takes them, with its numbers of their classes, and counts those that can't be read.
+pub fn each_batch(
+    network: &Network,
+    set: &Part,
+    indices: Vec<usize>,
+    numbers: &[i32],
+    batch_size: usize,
+    mut each: impl FnMut(Batch) -> Outcome,
+) -> Outcome<usize> {
+    let workers = available_parallelism().map_or(1, usize::from);
+    let options = DataLoaderOptions::default().batch_size(batch_size).workers(workers).skip_errors(true);
+    let numbers = numbers.to_vec();
+    let renumber = move |sample: Sample<i32>| {
+        let target = usize::try_from(sample.target).map_or(-1, |target| numbers[target]);
+        Ok(Sample { target, ..sample })
+    };
+    let set = Fitted { set: set.clone().subset(indices)?, size: network.size()? }.map(renumber);
+    let sampler = SequentialSampler::new(set.len());
+    let loader = DataLoader::new(set, sampler, stack_images, options)?;
+    let normalization = network.normalization()?;
+    for batch in loader.epoch(0)? {
+        each(batch?.to_device(network.device(), &normalization)?)?;
+    }
+    Ok(loader.skipped().len())
 }
 
 impl fmt::Display for Report {

@@ -18,6 +18,7 @@ mod models;
 mod network;
 mod predict;
 mod prune;
+mod quantize;
 mod run_folder;
 mod summary;
 mod table;
@@ -50,6 +51,7 @@ enum Command {
     Prune(prune::Arguments),
     Evaluate(evaluate::Arguments),
     Explain(explain::Arguments),
+    Quantize(quantize::Arguments),
     Data(data::Arguments),
     Models(models::Arguments),
     Summary(summary::Arguments),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Prune(arguments) => prune::run(&arguments, &context),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context),
         Command::Explain(arguments) => explain::run(&arguments, &context),
+        Command::Quantize(arguments) => quantize::run(&arguments, &context),
         Command::Data(arguments) => data::run(&arguments, &context),
         Command::Models(arguments) => models::run(&arguments, &context),
         Command::Summary(arguments) => summary::run(&arguments, &context),

@@ -4,6 +4,7 @@ use crate::collection::Channels;
 use crate::failure::{Failure, Outcome};
 use crate::run_folder;
 use std::path::Path;
+use wgrad::compress::quantization;
 use wgrad::data::{Array, ColorMode, Image, ImageBatch, Normalization};
 use wgrad::nn::Module;
 use wgrad::weights::{self, Metadata};
@@ -22,9 +23,20 @@ impl Network {
             Failure::new(format!("{}: there is no such run or file of weights", path.display()))
                 .hint("`wgrad train` writes runs/1, runs/2 and so on")
         })?;
-        let (model, about) = weights::open(file, device)?;
+        let (model, about): (Box<dyn Module>, Metadata) = match quantization::is_quantized(&file)? {
+            true => {
+                let (model, about) = quantization::open(&file, device)?;
+                (Box::new(model), about)
+            }
+            false => weights::open(&file, device)?,
+        };
         model.eval();
         Ok(Network { model, about, device: device.clone() })
+    }
+
+    /// Another network for the same pictures.
+    pub fn with_model(&self, model: Box<dyn Module>) -> Network {
+        Network { model, about: self.about.clone(), device: self.device.clone() }
     }
 
     /// The network's device.

@@ -60,21 +60,22 @@ impl QuantizedConvolution {
 
     /// The tile with the lowest predicted time. On software adapters the nanoseconds of a step follow from its loads,
     /// multiply-adds of bytes, accumulators, shuffles and words taken apart, by the measurements of `conv/tiles.rs`; compiling
-    /// takes longer than is saved where more than some hundred products of words are written out.
+    /// takes longer than is saved where more than some hundred multiply-adds are written out.
     fn tile(&self, adapter: &Adapter, sharers: usize, dynamic: bool) -> Tile {
         let g = &self.geometry;
         let (kernel, stride, dilation) = (g.kernel[1], g.stride[1], g.dilation[1]);
         let width = if dynamic { 8 } else { g.output[1] };
-        let (most_products, most_sums) = if adapter.is_cpu { (160, 96) } else { (100, 32) };
+        let (most_products, most_sums) = if adapter.is_cpu { (840, 96) } else { (400, 32) };
         let mut best = (f64::INFINITY, Tile { channels: 1, columns: 1, taps: 1 });
         for taps in [kernel, 1] {
             for columns in 1..=width.min(16) {
-                for channels in [1, 2, 4, 8, 12, 16] {
+                for channels in [1, 2, 3, 4, 6, 8, 12, 16] {
                     let unused =
                         channels > g.out_per_group.next_multiple_of(LANES) || (self.bytes && channels % LANES != 0);
                     let products = channels * columns * taps;
                     let segment = (columns - 1) * stride + (taps - 1) * dilation + 1;
-                    let fits = products <= most_products && channels * columns <= most_sums && segment <= 48;
+                    let fits =
+                        self.lanes * products <= most_products && channels * columns <= most_sums && segment <= 48;
                     if unused || !fits {
                         continue;
                     }
@@ -158,7 +159,7 @@ impl Op for QuantizedConvolution {
             ("DILATION_X", g.dilation[1]),
             ("TILE_OUT", tile.channels),
             ("TILE_X", tile.columns),
-            ("STORE_OUT", tile.channels.min(LANES)),
+            ("STORE_OUT", (1..=LANES).rev().find(|&stored| tile.channels.is_multiple_of(stored)).unwrap_or(1)),
             ("TAPS", tile.taps),
             ("SHARERS", sharers),
             ("WORKGROUP", workgroup),
@@ -503,5 +504,7 @@ pub(super) fn cases() -> Vec<Case> {
         linear(5, [7, 13]),
         linear(1, [1, 1]),
         linear(9, [20, 64]),
+        // More terms than f32 adds up exactly.
+        linear(2, [3, 1301]),
     ]
 }

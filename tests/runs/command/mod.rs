@@ -3,6 +3,7 @@
 mod data;
 mod explain;
 mod prune;
+mod quantize;
 mod train;
 mod usage;
 
