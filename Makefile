@@ -1,6 +1,6 @@
 # Three commands do everything on a fresh machine: `make mnist`, `make train` and `make test`.
 
-.PHONY: mnist train test test-long test-swiftshader golden-swiftshader mutants check bench-peers shader-stats portability driver
+.PHONY: mnist train gallery test test-long test-swiftshader golden-swiftshader mutants check bench-peers shader-stats portability driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -17,6 +17,10 @@ mnist: driver
 train: driver
 	$(if $(DATA),,$(error DATA names a folder of class folders: make train DATA=flowers))
 	cargo run --release $(FEATURES) -- train $(DATA) $(ARGS)
+
+# Draws docs/GALLERY.md and its pictures. `make gallery ARGS="--section gan"` draws one section again.
+gallery: driver
+	cargo run --release $(FEATURES) --example gallery -- $(ARGS)
 
 # Tests neither see nor touch what this machine was tuned to.
 test test-long test-swiftshader golden-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners

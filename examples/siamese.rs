@@ -1,5 +1,5 @@
 //! Trains a Siamese network on digits 3 to 9, and recognises digits 0 to 2 by one example of each:
-//! `cargo run --release --example siamese`. `--loss contrastive` takes pairs instead of triplets.
+//! `cargo run --release --features images --example siamese -- --out pictures`. `--loss contrastive` takes pairs instead of triplets.
 //!
 //! With seed 0, one-shot accuracy is 0.9052 by semi-hard triplets, 0.8818 by the hardest ones and 0.7147 by pairs, each in 25 s of processor
 //! time on a software adapter, with the library built without optimisation.
@@ -11,12 +11,12 @@ pub use common::Flags;
 use common::{Result, chosen};
 use std::process::ExitCode;
 use std::time::Instant;
-use wgrad::data::Mnist;
+use wgrad::data::{Images, Mnist, save_images};
 use wgrad::models::{Siamese, SiameseOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
 use wgrad::train::{ImageLoader, Loader};
-use wgrad::{MinedTripletOptions, Reduction, Tensor, TripletMining, no_grad};
+use wgrad::{Device, MinedTripletOptions, Reduction, Tensor, TripletMining, no_grad};
 
 const STEPS: usize = 500;
 const BATCH: usize = 64;
@@ -25,6 +25,8 @@ const LR: f64 = 1e-3;
 const LEAST: f64 = 0.65;
 /// Digits below this one are not seen in training.
 const SEEN: i32 = 3;
+/// Neighbours of each example on the sheet of pictures.
+const SHOWN: usize = 11;
 /// Trials, each of which has other examples.
 const TRIALS: usize = 100;
 
@@ -87,12 +89,37 @@ pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
         embeddings.extend(labels.into_iter().zip(of_batch.to_vec::<f32>()?.chunks(dim).map(<[f32]>::to_vec)));
     }
     let accuracy = one_shot(&embeddings);
+    if let Some(path) = flags.picture("siamese.png")? {
+        let nearest = Tensor::from_slice(&device, &neighbours(&embeddings), &[SEEN as usize * (1 + SHOWN)])?;
+        save_images(&all(&unseen, &device)?.index_select(0, &nearest)?, path, 1 + SHOWN)?;
+    }
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "one-shot accuracy {accuracy:.4} on digits below {SEEN}, which were not seen, after {steps} steps and {seconds:.0} s on {}",
         device.name()
     );
     Ok(accuracy)
+}
+
+/// All images, `[N, 1, 28, 28]`.
+fn all(images: &Images, device: &Device) -> Result<Tensor> {
+    Ok(images.batches(device, images.len())?.next().ok_or("there are no images")??.images)
+}
+
+/// The number of the first embedding of each label, and of those that lie nearest to it.
+fn neighbours(embeddings: &[(i32, Vec<f32>)]) -> Vec<i32> {
+    let row = |kind: i32| {
+        let example = embeddings.iter().position(|(label, _)| *label == kind).unwrap_or(0);
+        let mut nearest: Vec<usize> = (0..embeddings.len()).collect();
+        nearest.sort_by(|&a, &b| distance(embeddings, example, a).total_cmp(&distance(embeddings, example, b)));
+        nearest.into_iter().take(1 + SHOWN).map(|at| at as i32).collect::<Vec<_>>()
+    };
+    (0..SEEN).flat_map(row).collect()
+}
+
+/// The squared distance of two embeddings.
+fn distance(embeddings: &[(i32, Vec<f32>)], a: usize, b: usize) -> f32 {
+    embeddings[a].1.iter().zip(&embeddings[b].1).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
 /// The loss of a batch of embeddings.
@@ -121,14 +148,12 @@ fn one_shot(embeddings: &[(i32, Vec<f32>)]) -> f64 {
     let of = |kind: i32| embeddings.iter().enumerate().filter(move |(_, (label, _))| *label == kind).map(|(at, _)| at);
     let kinds: Vec<Vec<usize>> = (0..SEEN).map(|kind| of(kind).collect()).collect();
     let trials = kinds.iter().map(Vec::len).min().unwrap_or(0).min(TRIALS);
-    let distance = |a: usize, b: usize| -> f32 {
-        embeddings[a].1.iter().zip(&embeddings[b].1).map(|(a, b)| (a - b) * (a - b)).sum()
-    };
     let (mut right, mut all) = (0u32, 0u32);
     for trial in 0..trials {
         let examples: Vec<usize> = kinds.iter().map(|kind| kind[trial]).collect();
         for (at, (label, _)) in embeddings.iter().enumerate().filter(|(at, _)| !examples.contains(at)) {
-            let nearest = examples.iter().min_by(|&&a, &&b| distance(at, a).total_cmp(&distance(at, b)));
+            let nearest =
+                examples.iter().min_by(|&&a, &&b| distance(embeddings, at, a).total_cmp(&distance(embeddings, at, b)));
             right += u32::from(nearest.is_some_and(|&example| embeddings[example].0 == *label));
             all += 1;
         }

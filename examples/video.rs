@@ -1,4 +1,4 @@
-//! Trains a network over clips to tell how a shape moves: `cargo run --release --example video -- --network cnn-lstm`.
+//! Trains a network over clips to tell how a shape moves: `cargo run --release --features images --example video -- --network cnn-lstm`.
 //!
 //! The clips are drawn (`data::MovingShapes`): 8 frames of 32 x 32 in which a disc or a square moves to one of four sides, grows or
 //! shrinks. torchvision's networks have 8 channels in their first layer here instead of 64, and a block in each layer instead of
@@ -11,9 +11,10 @@ pub use common::Flags;
 use common::Result;
 use std::process::ExitCode;
 use std::time::Instant;
+use wgrad::Tensor;
 use wgrad::data::{
     Batch, DataLoader, DataLoaderOptions, ImageBatch, MovingShapes, Normalization, RandomSampler, SequentialSampler,
-    stack_images,
+    save_images, stack_images,
 };
 use wgrad::metrics::{Average, Score, StatScores, Task};
 use wgrad::models::video::{CnnLstm, CnnLstmOptions, VideoResNet, VideoResNetOptions};
@@ -31,6 +32,10 @@ const TESTED: usize = 480;
 const LEAST_ACCURACY: f64 = 0.9;
 const LR: f64 = 3e-3;
 const CLASSES: usize = MovingShapes::CLASSES.len();
+
+/// Clips on the sheet of pictures, and the frames of each.
+const SHOWN: usize = 5;
+const SHOWN_FRAMES: [i32; 4] = [0, 2, 4, 6];
 
 /// Trains a network over drawn clips.
 #[derive(Parser)]
@@ -91,6 +96,13 @@ pub fn run(network: Network, flags: &Flags) -> Result<f64> {
     let mut trainer = Trainer::new(&device, options)?.callback(schedule);
     let fit = trainer.fit(&net, &mut adam, &mut classify, &train, Some(&test))?;
 
+    if let Some(path) = flags.picture("video.png")? {
+        let clips = test.resume(0, 0)?.next().ok_or("there are no clips")??.images.narrow(0, 0, SHOWN)?;
+        let clips = clips.index_select(2, &Tensor::from_slice(&device, &SHOWN_FRAMES, &[SHOWN_FRAMES.len()])?)?;
+        // [N, C, T, H, W], a row for each clip.
+        let frames = ((clips.transpose(1, 2)?.flatten(0, 1)? * 0.25)? + 0.5)?;
+        save_images(&frames, path, SHOWN_FRAMES.len())?;
+    }
     let accuracy = fit.scalar("val/accuracy").unwrap_or_default();
     let seconds = start.elapsed().as_secs_f64();
     println!("test accuracy {accuracy:.4} of {network:?} after {steps} steps and {seconds:.0} s on {}", device.name());

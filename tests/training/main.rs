@@ -17,8 +17,11 @@ mod corruptions;
 mod detection;
 mod detection_parts;
 mod distillation;
+#[cfg(feature = "images")]
 mod examples;
 mod explain;
+#[cfg(feature = "report")]
+mod gallery;
 mod generative;
 mod groups;
 mod guard;
