@@ -1,11 +1,11 @@
 //! The answers of a classifier, one by one.
 
 use super::matrix::MatrixChart;
-use super::{Drawing, reliability};
+use super::{Drawing, ranking, reliability};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, no_grad};
-use crate::metrics::Metric;
+use crate::metrics::{Curves, Metric, Task};
 use crate::number::nearest;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub(super) struct ClassScore {
     pub f1: f64,
 }
 
-/// Keeps the answers of a classifier over a validation set on the device: a metric without numbers, which a
-/// [`ReportWriter`](super::ReportWriter) reads once an epoch. Clones share the answers, so one goes to the task and one
+/// Keeps the answers of a classifier over a validation set on the device, and counts its probabilities by class for curves: a
+/// metric without numbers, which a [`ReportWriter`](super::ReportWriter) reads once an epoch. Clones share the answers, so one goes to the task and one
 /// to the report.
 ///
 /// ```
@@ -53,17 +53,19 @@ pub(super) struct ClassScore {
 /// assert!((mistakes[0].confidence - 0.731).abs() < 1e-3);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answers {
     classes: Vec<String>,
     /// `[N, 3]` per batch: truth, prediction, confidence.
     batches: Arc<Mutex<Vec<Tensor>>>,
+    /// None before the first batch, which names the device.
+    curves: Arc<Mutex<Option<Curves>>>,
 }
 
 impl Answers {
     /// No answers yet, about these classes.
     pub fn new(classes: Vec<String>) -> Answers {
-        Answers { classes, batches: Arc::default() }
+        Answers { classes, batches: Arc::default(), curves: Arc::default() }
     }
 
     /// The names of the classes.
@@ -96,6 +98,14 @@ impl Answers {
     /// As [`read`](Answers::read).
     pub fn mistakes(&self, most: usize) -> Result<Vec<Answer>> {
         Ok(mistakes(&self.read()?, most))
+    }
+
+    /// ROC and precision-recall curves by class. None without answers, and for a single class.
+    pub(super) fn curves(&self) -> Result<Vec<Drawing>> {
+        match &*self.curves.lock() {
+            Some(curves) => ranking::by_class(curves, &self.classes),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Counts by class, for pictures of `answers`.
@@ -179,7 +189,17 @@ impl Metric for Answers {
             );
             return Err(Error::invalid("Answers", rule));
         }
-        let (confidence, prediction) = preds.to_dtype(DType::F32)?.softmax(1)?.max(1)?;
+        let probabilities = preds.detach().to_dtype(DType::F32)?.softmax(1)?;
+        if classes > 1 {
+            let mut curves = self.curves.lock();
+            let mut counted = match curves.take() {
+                Some(counted) => counted,
+                None => Curves::new(preds.device(), Task::Multiclass(classes), &ranking::thresholds())?,
+            };
+            counted.update(&probabilities, target)?;
+            *curves = Some(counted);
+        }
+        let (confidence, prediction) = probabilities.max(1)?;
         let columns = [&target.to_dtype(DType::F32)?, &prediction.to_dtype(DType::F32)?, &confidence];
         let columns = columns.map(|column| column.detach().unsqueeze(1));
         let [truth, prediction, confidence] = columns;
@@ -194,6 +214,7 @@ impl Metric for Answers {
 
     fn reset(&mut self) -> Result<()> {
         self.batches.lock().clear();
+        *self.curves.lock() = None;
         Ok(())
     }
 }

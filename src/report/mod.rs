@@ -15,6 +15,7 @@ mod known;
 mod line_chart;
 mod matrix;
 mod page;
+mod ranking;
 #[cfg(test)]
 mod tests;
 mod writer;

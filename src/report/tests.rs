@@ -2,13 +2,14 @@
 
 use super::drawing::{Anchor, Shape};
 use super::{
-    BarChart, Drawing, HeatMapChart, LineChart, MatrixChart, corruption_table, font, histogram, lr_curve,
+    Answers, BarChart, Drawing, HeatMapChart, LineChart, MatrixChart, corruption_table, font, histogram, lr_curve,
     precision_recall, reliability, roc,
 };
 use crate::data::Image;
 use crate::explain::{ColourMap, HeatMap, HeatMapOptions, Sign};
 use crate::graph::{Device, Tensor};
 use crate::logs::Histogram;
+use crate::metrics::Metric;
 use crate::robust::{Corruption, CorruptionErrors};
 use crate::train::LrCurve;
 
@@ -53,6 +54,14 @@ fn maps(shape: [usize; 3], scale: f64) -> Drawing {
     chart.map("nothing", &zeros[0]).draw()
 }
 
+/// ROC and precision-recall curves of logits `[N, C]`.
+fn ranking(names: Vec<String>, logits: &Tensor, truths: &[i32]) -> Vec<Drawing> {
+    let mut answers = Answers::new(names);
+    let truths = Tensor::from_slice(logits.device(), truths, &[truths.len()]).unwrap();
+    answers.update(logits, &truths).unwrap();
+    answers.curves().unwrap()
+}
+
 fn all() -> Vec<Drawing> {
     let device = Device::reference();
     let weights = Tensor::randn(&device, &[1000]).unwrap();
@@ -68,6 +77,8 @@ fn all() -> Vec<Drawing> {
         [(1, 7.0), (2, 7e9), (3, 12.0), (10, 980.0), (30, 980.0), (41, 12_345.0), (100, 50.0)]
             .map(|(count, largest)| matrix(count, largest))
             .into();
+    let truths: Vec<i32> = (0..64).map(|item| item % 9).collect();
+    drawings.extend(ranking(names(9), &Tensor::randn(&device, &[64, 9]).unwrap(), &truths));
     drawings.extend([curves(1, false), curves(9, true), bars(true), bars(false)]);
     drawings.extend([
         LineChart::new("", "", "").draw(),
@@ -177,6 +188,37 @@ fn maps_are_painted_over_the_grey_of_their_picture() {
     assert_eq!([pixel(0, 0), pixel(0, 1)], [[255, 0, 0], [0, 0, 255]]);
     // Greys of red and blue are 76 and 29; jet goes from half blue to half red.
     assert_eq!([pixel(1, 0), pixel(1, 1)], [[38, 38, 102], [78, 15, 15]]);
+}
+
+/// The areas by hand: three of six pairs are in order for either class.
+#[test]
+fn curves_by_class_tell_their_areas() {
+    let device = Device::reference();
+    let shares = [0.1f64, 0.4, 0.35, 0.8, 0.9];
+    let logits = |absent: Option<f32>| {
+        let row = |share: &f64| [0.0, (share / (1.0 - share)).ln() as f32].into_iter().chain(absent);
+        let values: Vec<f32> = shares.iter().flat_map(row).collect();
+        Tensor::from_slice(&device, &values, &[5, values.len() / 5]).unwrap()
+    };
+    let texts = |drawing: &Drawing| -> Vec<String> {
+        drawing.shapes.iter().filter_map(extent).map(|(text, _)| text.to_string()).collect()
+    };
+    let truths = [0, 0, 1, 1, 0];
+    let two = ranking(vec!["cat".into(), "dog".into()], &logits(None), &truths);
+    for (drawing, legend) in two.iter().zip([
+        ["cat 0.5", "dog 0.5", "mean of all 0.5"],
+        // (1 + 2/3 + 3/5) / 3, (1/2 + 2/4) / 2, and between them.
+        ["cat 0.7556", "dog 0.5", "mean of all 0.6278"],
+    ]) {
+        let texts = texts(drawing);
+        assert!(legend.iter().all(|name| texts.iter().any(|text| text == name)), "{legend:?} {texts:?}");
+    }
+    // A class that no item is of has no curve, so there is no mean of all.
+    let three = ranking(vec!["cat".into(), "dog".into(), "cow".into()], &logits(Some(-20.0)), &truths);
+    for drawing in &three {
+        let texts = texts(drawing).concat();
+        assert!(texts.contains("cat 0.") && !texts.contains("cow") && !texts.contains("mean"), "{texts}");
+    }
 }
 
 #[test]

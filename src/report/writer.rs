@@ -24,9 +24,9 @@ type Figure<'a> = Box<dyn Fn(&dyn Module) -> Result<Drawing> + 'a>;
 type Images<'a> = Box<dyn Fn(usize) -> Result<Image> + 'a>;
 
 /// Writes `report.html` into the run's folder after each epoch and at the end: one self-contained file, readable
-/// offline, with curves, confusion matrix, calibration, metrics by class, the worst mistakes as pictures, throughput,
-/// configuration, adapter, versions and the command line. A resumed run shows the earlier curves from `metrics.csv`, if
-/// there is a [`CsvLogger`](crate::logs::CsvLogger) among the callbacks.
+/// offline, with curves, confusion matrix, calibration, ROC and precision-recall curves, metrics by class, the worst
+/// mistakes as pictures, throughput, configuration, adapter, versions and the command line. A resumed run shows the
+/// earlier curves from `metrics.csv`, if there is a [`CsvLogger`](crate::logs::CsvLogger) among the callbacks.
 ///
 /// Its parts about single answers come from [`Answers`], which is one of the task's metrics.
 ///
@@ -157,6 +157,7 @@ impl<'a> ReportWriter<'a> {
             history: &self.history,
             classes: self.answers.as_ref().map_or(&[], Answers::classes),
             tally: self.answers.as_ref().filter(|_| !answers.is_empty()).map(|all| all.tally(answers)),
+            ranking: self.answers.as_ref().filter(|_| !answers.is_empty()).map_or(Ok(Vec::new()), Answers::curves)?,
             mistakes: mistakes(answers, MISTAKES).into_iter().map(mistake).collect::<Result<_>>()?,
             figures: &self.drawn,
             facts: vec![

@@ -83,8 +83,8 @@ fn a_page_is_whole_and_needs_no_other_file() {
     let tags = tags(&page);
     let count = |name: &str| tags.iter().filter(|tag| *tag == name).count();
     assert_eq!(count("script"), 1, "that which sorts tables");
-    // Loss, learning rate, throughput, waiting, single steps, matrix, calibration, the figure.
-    assert_eq!(count("svg"), 8);
+    // Loss, learning rate, throughput, waiting, single steps, matrix, calibration, ROC, precision and recall, the figure.
+    assert_eq!(count("svg"), 10);
     assert!(page.contains(">\n12.5\n<"), "the figure is of the model in evaluation");
     // Eight labels are wrong, and the network learns the others.
     assert_eq!(count("img"), 8);

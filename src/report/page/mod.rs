@@ -23,6 +23,8 @@ pub(super) struct Page<'a> {
     pub classes: &'a [String],
     /// Of the last evaluation; none before the first.
     pub tally: Option<super::answers::Tally>,
+    /// ROC and precision-recall curves of it.
+    pub ranking: Vec<super::Drawing>,
     pub mistakes: Vec<Mistake>,
     /// Drawings of the trained model, each with a heading.
     pub figures: &'a [(String, Drawing)],

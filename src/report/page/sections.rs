@@ -82,7 +82,7 @@ pub(super) fn figure(svg: &str) -> Result<String> {
     Ok(format!("<figure>\n{svg}</figure>\n"))
 }
 
-/// The matrix, the pairs that are most often mistaken, and the calibration.
+/// The matrix, the pairs that are most often mistaken, the calibration, ROC and precision-recall curves.
 pub(super) fn confusion(page: &Page) -> Result<String> {
     let Some(tally) = &page.tally else { return Ok(String::new()) };
     let pair = |&(truth, prediction, number): &(usize, usize, f64)| {
@@ -98,10 +98,11 @@ pub(super) fn confusion(page: &Page) -> Result<String> {
         ),
     };
     let matrix = tally.matrix(page.classes)?.svg()?;
-    let calibration = figure(&tally.reliability().svg()?)?;
-    let body = format!(
-        "<div class=\"scroll\">\n{matrix}</div>\n<div class=\"charts\">\n<div>{pairs}</div>\n{calibration}</div>\n"
-    );
+    let calibration = tally.reliability();
+    let charts = std::iter::once(&calibration).chain(&page.ranking);
+    let charts = charts.map(|drawing| figure(&drawing.svg()?)).collect::<Result<String>>()?;
+    let body =
+        format!("<div class=\"scroll\">\n{matrix}</div>\n<div class=\"charts\">\n<div>{pairs}</div>\n{charts}</div>\n");
     Ok(section("Right and wrong answers", &body))
 }
 
