@@ -45,6 +45,7 @@ mod rcnn;
 mod recognition;
 mod resume;
 mod robust;
+mod sanity;
 mod schedules;
 mod segmentation;
 mod siamese;
