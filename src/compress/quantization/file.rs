@@ -45,7 +45,9 @@ const INPUT_ZERO_POINT: &str = ".input_zero_point";
 /// assert!(path.metadata().unwrap().len() < 61_706 * 4 * 3 / 10);
 ///
 /// let (again, _) = quantization::open(&path, &device)?;
-/// assert_eq!(again.forward(&images)?.to_vec::<f32>()?, small.forward(&images)?.to_vec::<f32>()?);
+/// for ((name, weight), (_, held)) in small.weights().zip(again.weights()) {
+///     assert_eq!(weight.to_bytes()?, held.to_bytes()?, "{name}");
+/// }
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 ///
