@@ -73,6 +73,29 @@ pub trait Task {
     }
 }
 
+impl<T: Task + ?Sized> Task for Box<T> {
+    type Batch = T::Batch;
+
+    fn forward(&self, model: &dyn Module, batch: &T::Batch) -> Result<Outcome> {
+        (**self).forward(model, batch)
+    }
+    fn update(&mut self, outcome: &Outcome, batch: &T::Batch, phase: Phase) -> Result<()> {
+        (**self).update(outcome, batch, phase)
+    }
+    fn compute(&self, phase: Phase) -> Result<Scalars> {
+        (**self).compute(phase)
+    }
+    fn reset(&mut self, phase: Phase) -> Result<()> {
+        (**self).reset(phase)
+    }
+    fn predict(&self, model: &dyn Module, batch: &T::Batch) -> Result<Tensor> {
+        (**self).predict(model, batch)
+    }
+    fn state(&mut self) -> Option<&mut dyn State> {
+        (**self).state()
+    }
+}
+
 /// Counts a batch without a history, in the types that it has.
 pub(super) fn update<T: Task + ?Sized>(task: &mut T, outcome: &Outcome, batch: &T::Batch, phase: Phase) -> Result<()> {
     let as_they_are = AutocastOptions::default().enabled(false);

@@ -8,6 +8,7 @@ mod collection;
 mod completions;
 mod context;
 mod data;
+mod distill;
 mod evaluate;
 mod explain;
 mod failure;
@@ -47,6 +48,7 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     Train(Box<train::Arguments>),
+    Distill(Box<distill::Arguments>),
     Predict(predict::Arguments),
     Prune(prune::Arguments),
     Evaluate(evaluate::Arguments),
@@ -70,7 +72,8 @@ fn main() -> ExitCode {
     };
     let context = Context::new(cli.globals);
     let outcome = match cli.command {
-        Command::Train(arguments) => train::run(&arguments, &context),
+        Command::Train(arguments) => train::run(&arguments, None, &context),
+        Command::Distill(arguments) => distill::run(&arguments, &context),
         Command::Predict(arguments) => predict::run(&arguments, &context),
         Command::Prune(arguments) => prune::run(&arguments, &context),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context),

@@ -1,6 +1,7 @@
 //! The command `wgrad`, as a shell runs it.
 
 mod data;
+mod distill;
 mod explain;
 mod prune;
 mod quantize;

@@ -140,7 +140,7 @@ impl<'a> Finetune<'a> {
         let stop = interrupt::listen()?;
         let (device, model) = (self.network.device(), &*self.network.model);
         let Auto::Value(lr) = self.settings.lr else { return Ok(()) };
-        let mut optimizer = optimizer::build(&self.settings, model, lr)?;
+        let mut optimizer = optimizer::build(&self.settings, model, &[], lr)?;
         let train = self.feeder().train(self.batch_size(), self.augment()?)?;
         let schedule = optimizer::schedule(&self.settings, &mut *optimizer, self.steps()?)?;
         let options = TrainerOptions::default().epochs(self.settings.epochs).log_every(10u64);

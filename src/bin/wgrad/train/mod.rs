@@ -14,8 +14,10 @@ pub use finetune::{Finetune, Further};
 
 use crate::collection::Collection;
 use crate::context::Context;
+use crate::distill::{self, Row, Teaching};
 use crate::failure::Outcome;
 use crate::interrupt;
+use crate::network::Network;
 use crate::run_folder::{self, CONFIG, LAST};
 use batches::Feeder;
 use plan::Plan;
@@ -24,26 +26,31 @@ use settings::{SETTINGS, Settings};
 use std::path::Path;
 use std::time::Duration;
 use wgrad::amp::AutocastOptions;
-use wgrad::data::Dataset;
+use wgrad::data::{Batch, Dataset};
 use wgrad::logs::tensorboard::TensorBoardLogger;
 use wgrad::logs::{CsvLogger, JsonLinesLogger, Progress};
-use wgrad::report::{Answers, ReportWriter};
+use wgrad::report::ReportWriter;
 use wgrad::train::{
-    BestWeights, Checkpoints, Config, EarlyStopping, Estimate, Fit, Loader, Monitor, Scheduled, TimeLimit, Trainer,
-    TrainerOptions,
+    BestWeights, Checkpoints, Config, EarlyStopping, Estimate, Fit, Loader, Monitor, Scheduled, Supervised, TimeLimit,
+    Trainer, TrainerOptions, evaluate,
 };
 use wgrad::weights::SaveOptions;
+use wgrad::{Device, Error};
 
 /// Steps between two readings of the loss.
 const READ_EVERY: u64 = 10;
 
-pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
+/// Trains a network, by a teacher where there is one.
+pub fn run(arguments: &Arguments, taught: Option<&distill::Arguments>, context: &Context) -> Outcome {
     let stop = interrupt::listen()?;
     let folder = arguments.out.clone().unwrap_or_else(run_folder::next);
-    let settings = match arguments.resume {
+    let mut settings = match arguments.resume {
         true => Settings::resumed(&folder, arguments)?,
         false => Settings::new(arguments)?,
     };
+    if let Some(given) = taught {
+        settings.teaching = Some(Teaching::with(settings.teaching, given)?);
+    }
     match arguments.resume {
         true => context.note(format!("resuming {}", folder.display())),
         false => run_folder::check_free(&folder)?,
@@ -56,14 +63,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let mut best = BestWeights::new(Monitor::max("val/accuracy"), weights).then(Monitor::min("val/loss"));
     let config = Config::default().with(SETTINGS, &plan.settings)?.classes(plan.pictures.classes.clone());
     let augment = plan.augment()?;
-    let Plan { device, settings, pictures, batch_size, model, mut optimizer, task, workers } = plan;
-    let answers = Answers::new(pictures.classes.clone());
+    let Plan { device, settings, pictures, batch_size, model, mut optimizer, answers, mut task, workers } = plan;
     let shown = pictures.val.set();
     let report = ReportWriter::new(format!("{} on {}", settings.model, settings.data))
         .answers(&answers)
         .images(move |item| Ok(shown.get(item)?.image))
         .configuration(settings.listed()?);
-    let mut task = task.metric(answers);
     let feeder = Feeder { device: &device, pictures: &pictures, workers, seed: settings.seed };
     let (train, val) = (feeder.train(batch_size, augment)?, feeder.val(batch_size)?);
     let options = TrainerOptions {
@@ -104,11 +109,27 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }?;
     drop(trainer);
     let best = Some(best.best()).filter(|best| best.is_finite());
-    finish(&fit, best, &folder, arguments, context)?;
+    let rows = match (&settings.teaching, best, stop.is_requested()) {
+        (Some(teaching), Some(_), false) => {
+            let networks = [("teacher", &*teaching.teacher), ("student", &*folder)];
+            networks.map(|(name, path)| row(name, path, &device, &*val)).into_iter().collect::<Outcome<Vec<Row>>>()?
+        }
+        _ => Vec::new(),
+    };
+    finish(&fit, best, &rows, &folder, arguments, context)?;
     match stop.is_requested() {
         true => Err(interrupt::failure(&resume_line(&folder, arguments))),
         false => Ok(()),
     }
+}
+
+/// A network's row of the table, with its accuracy in validation.
+fn row(name: &'static str, path: &Path, device: &Device, val: &dyn Loader<Batch = Batch>) -> Outcome<Row> {
+    let network = Network::open(path, device)?;
+    let mut task = Supervised::classification().metric(plan::accuracy(device, network.about.options.classes)?);
+    let accuracy = evaluate(&*network.model, &mut task, val)?.scalar("accuracy");
+    let missing = || Error::invalid("evaluate", "no accuracy was measured");
+    Row::of(name, &network, accuracy.ok_or_else(missing)?)
 }
 
 /// The numbers of the pictures that the run in a folder held back for validation, if it did.
@@ -121,7 +142,14 @@ pub fn validated(folder: &Path, collection: &Collection) -> Outcome<Option<Vec<u
 }
 
 /// Prints the result, and the next commands.
-fn finish(fit: &Fit, best: Option<f64>, folder: &Path, arguments: &Arguments, context: &Context) -> Outcome {
+fn finish(
+    fit: &Fit,
+    best: Option<f64>,
+    rows: &[Row],
+    folder: &Path,
+    arguments: &Arguments,
+    context: &Context,
+) -> Outcome {
     if context.json() {
         let scalars: Map<String, Value> =
             fit.scalars.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
@@ -134,6 +162,7 @@ fn finish(fit: &Fit, best: Option<f64>, folder: &Path, arguments: &Arguments, co
             "last": scalars,
             "best": { "accuracy": best },
             "stopped": fit.stopped,
+            "networks": rows,
         }));
     }
     let folder_text = folder.display();
@@ -149,6 +178,9 @@ fn finish(fit: &Fit, best: Option<f64>, folder: &Path, arguments: &Arguments, co
         return context.answer(format!("training loss {loss:.4} after {pace}"));
     };
     context.answer(format!("validation accuracy {best:.4} at best in {pace}"))?;
+    if !rows.is_empty() {
+        context.answer(distill::table(rows))?;
+    }
     context.note(format!(
         "\nnext:\n  open {folder_text}/report.html\n  wgrad predict {folder_text} PICTURE...\n  wgrad evaluate {folder_text} {}\n  {} --epochs {}",
         arguments.source.data,

@@ -16,25 +16,25 @@ use wgrad::{Parameter, Result};
 const WARM_UP: u64 = 20;
 const LONGEST_WARM_UP: u64 = 1000;
 
-/// The optimizer by the settings, without weight decay on norms and biases.
-pub fn build(settings: &Settings, model: &dyn Module, lr: f64) -> Result<Box<dyn Optimizer>> {
+/// The optimizer by the settings, without weight decay on norms and biases. It trains more than the model: what the head does, at its rate.
+pub fn build(settings: &Settings, model: &dyn Module, more: &[Parameter], lr: f64) -> Result<Box<dyn Optimizer>> {
     let decay = settings.weight_decay;
     let optimizer: Box<dyn Optimizer> = match settings.optimizer {
         OptimizerKind::AdamW => {
             let options = |lr| AdamWOptions::default().lr(lr).weight_decay(decay);
-            Box::new(AdamW::with_groups(split(groups(settings, model, lr, options)?)?)?)
+            Box::new(AdamW::with_groups(split(groups(settings, model, more, lr, options)?)?)?)
         }
         OptimizerKind::Adam => {
             let options = |lr| AdamOptions::default().lr(lr).weight_decay(decay);
-            Box::new(Adam::with_groups(split(groups(settings, model, lr, options)?)?)?)
+            Box::new(Adam::with_groups(split(groups(settings, model, more, lr, options)?)?)?)
         }
         OptimizerKind::Sgd => {
             let options = |lr| SgdOptions::default().lr(lr).momentum(0.9).weight_decay(decay);
-            Box::new(Sgd::with_groups(split(groups(settings, model, lr, options)?)?)?)
+            Box::new(Sgd::with_groups(split(groups(settings, model, more, lr, options)?)?)?)
         }
         OptimizerKind::Lion => {
             let options = |lr| LionOptions::default().lr(lr).weight_decay(decay);
-            Box::new(Lion::with_groups(split(groups(settings, model, lr, options)?)?)?)
+            Box::new(Lion::with_groups(split(groups(settings, model, more, lr, options)?)?)?)
         }
     };
     Ok(match settings.ema {
@@ -47,16 +47,19 @@ pub fn build(settings: &Settings, model: &dyn Module, lr: f64) -> Result<Box<dyn
 fn groups<O>(
     settings: &Settings,
     model: &dyn Module,
+    more: &[Parameter],
     lr: f64,
     options: impl Fn(f64) -> O,
 ) -> Result<Vec<ParamGroup<O>>> {
     let share = settings.backbone_share();
     if share == 1.0 {
-        return Ok(vec![ParamGroup::new(model, options(lr))]);
+        let all: Vec<Parameter> = model.parameters().into_iter().chain(more.iter().cloned()).collect();
+        return Ok(vec![ParamGroup::new(all, options(lr))]);
     }
     let backbone = ParamGroup::new(Finetuning::part(model, "backbone")?, options(share * lr));
     let is_in_backbone = |name: &str| backbone.parameters.iter().any(|parameter| parameter.name() == name);
-    let head: Vec<Parameter> = model.parameters().into_iter().filter(|p| !is_in_backbone(p.name())).collect();
+    let head = model.parameters().into_iter().filter(|p| !is_in_backbone(p.name()));
+    let head: Vec<Parameter> = head.chain(more.iter().cloned()).collect();
     Ok(vec![backbone, ParamGroup::new(head, options(lr))])
 }
 

@@ -8,16 +8,18 @@ use super::{augment, optimizer};
 use crate::collection::{Channels, Collection};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::network::Network;
 use crate::run_folder::{BEST, weights_of};
 use crate::summary;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use wgrad::data::class_weights;
+use wgrad::data::{Batch, Normalization, class_weights};
 use wgrad::metrics::{self, Average, ClassificationOptions, Score, StatScores};
 use wgrad::models::{self, ModelOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::Optimizer;
+use wgrad::report::Answers;
 use wgrad::train::{BatchSizeFinder, Loader, LrFinder, Supervised, Task};
 use wgrad::transforms::Compose;
 use wgrad::weights::{self, LoadOptions, Metadata};
@@ -36,7 +38,8 @@ pub struct Plan {
     pub batch_size: usize,
     pub model: Box<dyn Module>,
     pub optimizer: Box<dyn Optimizer>,
-    pub task: Supervised,
+    pub answers: Answers,
+    pub task: Box<dyn Task<Batch = Batch>>,
     pub workers: usize,
 }
 
@@ -61,6 +64,17 @@ impl Plan {
         let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
         let device = context.device()?;
         device.manual_seed(settings.seed);
+        let teacher = match &settings.teaching {
+            Some(teaching) => Some(teacher(&teaching.teacher, collection, &device)?),
+            None => None,
+        };
+        let given = match &teacher {
+            Some(teacher) => {
+                settings.size = Some(settings.size.map_or_else(|| teacher.size(), Ok)?);
+                Some(shared(given, teacher.normalization()?)?)
+            }
+            None => given,
+        };
         let pictures = Pictures::read(collection, &settings, workers, given, context)?;
         settings.size = Some(pictures.size);
         settings.channels = Channels::of(pictures.channels);
@@ -78,16 +92,25 @@ impl Plan {
         let stages = settings.finetuning();
         // A step takes the most memory once everything is trained.
         stages.apply(&*model, settings.unfreeze_at.unwrap_or(0))?;
-        let task = task(&settings, &pictures, &device)?;
+        let answers = Answers::new(pictures.classes.clone());
+        let plain = task(&settings, &pictures, &device)?.metric(answers.clone());
+        let (task, more): (Box<dyn Task<Batch = Batch>>, _) = match (&settings.teaching, teacher) {
+            (Some(teaching), Some(teacher)) => {
+                let task = teaching.task(teacher, &*model, plain, [1, options.channels, height, width])?;
+                let more = task.parameters();
+                (Box::new(task), more)
+            }
+            _ => (Box::new(plain), Vec::new()),
+        };
         let first = if let Auto::Value(lr) = settings.lr { lr } else { 1e-3 };
-        let mut optimizer = optimizer::build(&settings, &*model, first)?;
+        let mut optimizer = optimizer::build(&settings, &*model, &more, first)?;
         let batch_size = match settings.batch_size {
             Auto::Value(batch_size) => batch_size,
             Auto::Auto => batch_size(&device, &*model, &mut *optimizer, &pictures)?,
         };
         settings.batch_size = Auto::Value(batch_size);
         stages.apply(&*model, 0)?;
-        let mut plan = Plan { device, settings, pictures, batch_size, model, optimizer, task, workers };
+        let mut plan = Plan { device, settings, pictures, batch_size, model, optimizer, answers, task, workers };
         if plan.settings.lr == Auto::Auto {
             plan.find_lr(context)?;
         }
@@ -147,7 +170,7 @@ impl Plan {
             epoch += 1;
             batches = train.resume(epoch, 0)?;
         };
-        let (model, task, optimizer) = (&*self.model, &self.task, &mut *self.optimizer);
+        let (model, task, optimizer) = (&*self.model, &*self.task, &mut *self.optimizer);
         let curve =
             LrFinder::default().run(&self.device, model, optimizer, || Ok(task.forward(model, &next()?)?.loss))?;
         let lr = curve.valley().or(curve.steepest()).ok_or_else(|| {
@@ -157,6 +180,26 @@ impl Plan {
         context.note(format!("learning rate {lr:.2e}, by a range test"));
         self.settings.lr = Auto::Value(lr);
         Ok(())
+    }
+}
+
+/// The teacher, which must know the pictures' classes in their order.
+fn teacher(path: &Path, collection: &Collection, device: &Device) -> Outcome<Network> {
+    let teacher = Network::open(path, device)?;
+    if teacher.about.classes != collection.classes {
+        let [theirs, ours] = [&teacher.about.classes, &collection.classes].map(|classes| classes.join(", "));
+        return Err(Failure::new(format!("the teacher tells {theirs}, and the pictures are of {ours}")));
+    }
+    Ok(teacher)
+}
+
+/// The normalization of two networks that see the same batches.
+fn shared(student: Option<Normalization>, teacher: Normalization) -> Outcome<Normalization> {
+    match student {
+        Some(student) if student != teacher => {
+            Err(Failure::new("the weights to start from have another normalization than the teacher"))
+        }
+        _ => Ok(teacher),
     }
 }
 
@@ -213,10 +256,11 @@ pub fn task(settings: &Settings, pictures: &Pictures, device: &Device) -> Result
         let weights = class_weights(labels, classes)?;
         loss = loss.weight(Tensor::from_slice(device, &weights, &[classes])?);
     }
-    let accuracy = || -> Result<StatScores> {
-        let scores = StatScores::new(device, metrics::Task::Multiclass(classes), &ClassificationOptions::default())?;
-        Ok(scores.report(Score::Accuracy, Average::Micro))
-    };
     let task = Supervised::classification().loss(move |outputs, labels| outputs.cross_entropy(labels, &loss));
-    Ok(task.metric(accuracy()?).train_metric(accuracy()?))
+    Ok(task.metric(accuracy(device, classes)?).train_metric(accuracy(device, classes)?))
+}
+
+pub fn accuracy(device: &Device, classes: usize) -> Result<StatScores> {
+    let scores = StatScores::new(device, metrics::Task::Multiclass(classes), &ClassificationOptions::default())?;
+    Ok(scores.report(Score::Accuracy, Average::Micro))
 }

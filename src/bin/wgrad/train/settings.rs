@@ -2,8 +2,9 @@
 
 use super::arguments::{Arguments, Augment, Auto, ClassWeights, Duration, OptimizerKind, Schedule};
 use crate::collection::Channels;
+use crate::distill::Teaching;
 use crate::failure::{Failure, Outcome};
-use crate::run_folder::CONFIG;
+use crate::run_folder::{CONFIG, weights_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub max_time: Option<Duration>,
     pub overfit_one_batch: bool,
     pub seed: u64,
+    #[serde(default)]
+    pub teaching: Option<Teaching>,
 }
 
 impl Settings {
@@ -90,6 +93,7 @@ impl Settings {
             max_time: None,
             overfit_one_batch: false,
             seed: 0,
+            teaching: None,
         }
     }
 
@@ -110,12 +114,13 @@ impl Settings {
         Settings::deserialize(&config[SETTINGS]).map_err(|error| fault(&error))
     }
 
-    /// The channels asked for, or those of the weights to start from, if these name any.
+    /// The channels asked for, or those of the weights to start from or of the teacher, if these name any.
     pub fn wanted_channels(&self) -> Option<Channels> {
         if self.channels.is_some() {
             return self.channels;
         }
-        let about = Metadata::read(self.weights.as_ref()?).ok()?;
+        let teacher = self.teaching.as_ref().map(|teaching| &teaching.teacher);
+        let about = Metadata::read(weights_of(self.weights.as_ref().or(teacher)?)?).ok()?;
         Channels::of(about.options.channels)
     }
 
