@@ -3,5 +3,6 @@
 pub mod channels;
 pub mod clustering;
 pub mod distillation;
+pub mod low_rank;
 pub mod pruning;
 pub mod quantization;

@@ -41,6 +41,8 @@ pub(super) struct Slot {
     mask: Mutex<Option<Parameter>>,
     /// True where the value has another shape than it was made with.
     resized: AtomicBool,
+    /// True where nothing reads it any more.
+    retired: AtomicBool,
     /// The scope it was made in.
     registry: Option<Arc<Registry>>,
 }
@@ -87,8 +89,8 @@ impl Parameter {
         let gradient = (!is_buffer).then(GradientSlot::default);
         let value = Mutex::new(Value::Own(leaf(value, gradient.clone())));
         let (gradient, changed_by, mask) = (Mutex::new(gradient), Mutex::default(), Mutex::default());
-        let resized = AtomicBool::new(false);
-        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, mask, resized, registry }))
+        let (resized, retired) = (AtomicBool::new(false), AtomicBool::new(false));
+        Parameter::of(Arc::new(Slot { name, is_buffer, value, gradient, changed_by, mask, resized, retired, registry }))
     }
 
     pub(super) fn of(slot: Arc<Slot>) -> Parameter {
@@ -289,6 +291,25 @@ impl Parameter {
     /// True where the value has another shape than it was made with.
     pub(crate) fn is_resized(&self) -> bool {
         self.slot.resized.load(Ordering::Relaxed)
+    }
+
+    /// Says that a file may hold another shape than it was made with.
+    pub(crate) fn set_resized(&self) {
+        self.slot.resized.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives the memory back of a value that nothing reads any more: its scope does not miss it.
+    ///
+    /// # Errors
+    /// Errors of the device.
+    pub(crate) fn retire(&self) -> Result<()> {
+        self.slot.retired.store(true, Ordering::Relaxed);
+        let (_, dtype, device) = self.holds();
+        self.resize(&Tensor::zeros(&device, &[0])?.to_dtype(dtype)?)
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.slot.retired.load(Ordering::Relaxed)
     }
 
     /// The mask, a buffer called `mask.NAME` of the value's shape and type, where [`set_mask`](Parameter::set_mask) has set one.

@@ -18,9 +18,15 @@ impl Registry {
         made.push(Arc::downgrade(slot));
     }
 
-    /// Those that still exist.
+    /// Those that still exist and are read.
     fn living(&self) -> Vec<Parameter> {
-        self.made.lock().iter().filter_map(Weak::upgrade).map(Parameter::of).collect()
+        self.made
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(Parameter::of)
+            .filter(|parameter| !parameter.is_retired())
+            .collect()
     }
 
     /// The parameters that exist in the registries of `parameters` and are none of them.

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Grouped, Module, Scope, parameters};
+use crate::nn::instead::Instead;
+use crate::nn::{Children, Grouped, Module, Scope, Weighted, parameters};
 use crate::ops::{ConvOptions, ConvTransposeOptions};
 use crate::options::As;
 
@@ -19,7 +20,10 @@ pub struct Conv<const D: usize> {
     pub bias: Option<Parameter>,
     /// Stride, padding, dilation, and the groups that it was made with.
     pub options: ConvOptions<D>,
-    grouped: Grouped,
+    #[doc(hidden)]
+    pub grouped: Grouped,
+    #[doc(hidden)]
+    pub instead: Instead,
 }
 
 /// A convolution over signals: `[N, in, L] -> [N, out, L']` (see [`Tensor::conv1d`]).
@@ -115,7 +119,12 @@ impl<const D: usize> Conv<D> {
         options: &ConvOptions<D>,
     ) -> Result<Conv<D>> {
         let weight = weight("Conv", scope, [outputs, inputs], kernel_size.convert(), options.groups)?;
-        Ok(Conv { weight, bias: None, options: *options, grouped: Grouped::new(options.groups) })
+        Ok(Conv::of(weight, None, *options))
+    }
+
+    /// A layer of parameters that are there.
+    pub(super) fn of(weight: Parameter, bias: Option<Parameter>, options: ConvOptions<D>) -> Conv<D> {
+        Conv { weight, bias, options, grouped: Grouped::new(options.groups), instead: Instead::default() }
     }
 }
 
@@ -163,24 +172,33 @@ impl<const D: usize> ConvTranspose<D> {
 
 /// A convolution that calls `method` with its weight, bias and options.
 macro_rules! convolution {
-    ($layer:ty, $method:ident) => {
+    ($layer:ty, $method:ident $(, $weighted:ident)?) => {
         impl Module for $layer {
             fn call(&self, input: &Tensor) -> Result<Tensor> {
+                if let Some(instead) = self.instead.get() {
+                    return instead.forward(input);
+                }
                 let options = self.options.groups(self.grouped.groups());
                 input.$method(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref(), &options)
             }
+            fn children(&self) -> Children<'_> {
+                self.instead.get().map(|instead| (String::new(), instead)).into_iter().collect()
+            }
             fn own_parameters(&self) -> Vec<Parameter> {
-                parameters![self; weight, bias]
+                if self.instead.get().is_some() { Vec::new() } else { parameters![self; weight, bias] }
             }
             fn grouped(&self) -> Option<Grouped> {
                 Some(self.grouped.clone())
             }
+            $(fn weighted(&self) -> Option<Weighted<'_>> {
+                Some(Weighted::$weighted(self))
+            })?
         }
     };
 }
 
 convolution!(Conv1d, conv1d);
-convolution!(Conv2d, conv2d);
+convolution!(Conv2d, conv2d, Conv2d);
 convolution!(Conv3d, conv3d);
 
 /// A transposed convolution that calls `method` with its weight, bias and options.

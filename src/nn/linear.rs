@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
-use crate::nn::{Module, Scope, parameters};
+use crate::nn::instead::Instead;
+use crate::nn::{Children, Module, Scope, Weighted, parameters};
 
 /// `y = x weight^T + bias`: `[.., in] -> [.., out]`.
 ///
@@ -13,6 +14,8 @@ pub struct Linear {
     pub weight: Parameter,
     /// `[out]`.
     pub bias: Option<Parameter>,
+    #[doc(hidden)]
+    pub instead: Instead,
 }
 
 impl Linear {
@@ -31,7 +34,7 @@ impl Linear {
     pub fn new(scope: &Scope, inputs: usize, outputs: usize) -> Result<Linear> {
         let weight = scope.uniform("weight", &[outputs, inputs], inputs)?;
         let bias = Some(scope.uniform("bias", &[outputs], inputs)?);
-        Ok(Linear { weight, bias })
+        Ok(Linear::of(weight, bias))
     }
 
     /// A layer without a bias.
@@ -39,15 +42,29 @@ impl Linear {
     /// # Errors
     /// As [`new`](Linear::new).
     pub fn without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Linear> {
-        Ok(Linear { weight: scope.uniform("weight", &[outputs, inputs], inputs)?, bias: None })
+        Ok(Linear::of(scope.uniform("weight", &[outputs, inputs], inputs)?, None))
+    }
+
+    /// A layer of parameters that are there.
+    pub(super) fn of(weight: Parameter, bias: Option<Parameter>) -> Linear {
+        Linear { weight, bias, instead: Instead::default() }
     }
 }
 
 impl Module for Linear {
     fn call(&self, input: &Tensor) -> Result<Tensor> {
+        if let Some(instead) = self.instead.get() {
+            return instead.forward(input);
+        }
         input.linear(&self.weight.value(), self.bias.as_ref().map(Parameter::value).as_ref())
     }
+    fn children(&self) -> Children<'_> {
+        self.instead.get().map(|instead| (String::new(), instead)).into_iter().collect()
+    }
     fn own_parameters(&self) -> Vec<Parameter> {
-        parameters![self; weight, bias]
+        if self.instead.get().is_some() { Vec::new() } else { parameters![self; weight, bias] }
+    }
+    fn weighted(&self) -> Option<Weighted<'_>> {
+        Some(Weighted::Linear(self))
     }
 }

@@ -13,6 +13,7 @@ mod frozen_batch_norm;
 mod grouped;
 pub mod init;
 mod instance_norm;
+mod instead;
 mod linear;
 mod lists;
 mod losses;
@@ -29,6 +30,7 @@ pub(crate) mod state_dict;
 mod summary;
 mod unfold;
 mod upsample;
+mod weighted;
 
 pub use activation::{
     Celu, Elu, Flatten, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, Mish,
@@ -69,6 +71,8 @@ pub use state_dict::StateDict;
 pub use summary::{Row, Summary};
 pub use unfold::{Fold, Unfold};
 pub use upsample::Upsample;
+pub(crate) use weighted::Factors;
+pub use weighted::Weighted;
 
 #[doc(inline)]
 pub use crate::{children, parameters};

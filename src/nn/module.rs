@@ -2,7 +2,7 @@
 
 use crate::error::{Error, IncompatibleKeys, Result};
 use crate::graph::{Parameter, Registry, Tensor};
-use crate::nn::{Grouped, Mode, Probe, StateDict, Summary, probe, state_dict, summary};
+use crate::nn::{Grouped, Mode, Probe, StateDict, Summary, Weighted, probe, state_dict, summary};
 use crate::pattern;
 use std::any::type_name;
 use std::sync::Arc;
@@ -75,6 +75,11 @@ pub trait Module: AsModule + Send + Sync {
 
     /// The number of groups of a convolution, which changes with its weight where channels are [cut](crate::compress::channels).
     fn grouped(&self) -> Option<Grouped> {
+        None
+    }
+
+    /// The layer, where it is one that [`compress`](crate::compress) can take apart.
+    fn weighted(&self) -> Option<Weighted<'_>> {
         None
     }
 
@@ -358,6 +363,9 @@ macro_rules! pointers {
                 }
                 fn grouped(&self) -> Option<Grouped> {
                     (**self).grouped()
+                }
+                fn weighted(&self) -> Option<Weighted<'_>> {
+                    (**self).weighted()
                 }
                 fn type_name(&self) -> String {
                     (**self).type_name()

@@ -70,7 +70,8 @@ pub struct Report {
 /// [`train::save`](crate::train::save), whose optimizer state is left out ([`Reader`] says more about files). Numbers
 /// are converted to the parameters' types. A piece of a tensor at a time is in the host's memory.
 ///
-/// Where the file was written of a network whose channels were [cut](crate::compress::channels), the model is cut to its shapes.
+/// Where the file was written of a network whose channels were [cut](crate::compress::channels) or whose layers were
+/// [taken apart](crate::compress::low_rank), the model is changed likewise, its layers even where the rest does not fit.
 ///
 /// `load` finds the right dictionary of a file that holds others besides, such as `state_dict`, and a prefix before the
 /// model's names. A parameter that stands in several places of the model may have its value under any of their names.
@@ -121,6 +122,8 @@ pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Box<dyn Module>,
 }
 
 fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> Result<Report> {
+    let structure = Structure::read(reader)?;
+    structure.take_apart(reader, model)?;
     let known = state_dict::names(model)?;
     let (prefix, names) = names(reader, &known, options)?;
     let mut held = BTreeMap::new();
@@ -134,7 +137,6 @@ fn load_from(reader: &mut Reader, model: &dyn Module, options: &LoadOptions) -> 
             (shape.map_err(|error| Error::file(reader.path(), format!("{name}: {error}")))?, dtype),
         );
     }
-    let structure = Structure::read(reader)?;
     let is_resized = |at: usize| structure.resized.contains(reader.entries()[at].name());
     let resized = names.iter().filter(|(_, at)| is_resized(**at)).map(|(name, _)| name.clone()).collect();
     let regrouped = structure.regrouped(reader, model)?;

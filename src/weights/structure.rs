@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use crate::error::{Error, Result};
-use crate::nn::{Grouped, Module};
+use crate::nn::{Factors, Grouped, Module};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,18 @@ pub(super) struct Structure {
     /// Groups of convolutions that have fewer than they were made with.
     #[serde(default)]
     pub groups: BTreeMap<String, usize>,
+    /// Layers that were taken apart, and how.
+    #[serde(default)]
+    pub factors: BTreeMap<String, Factors>,
 }
 
 impl Structure {
     pub fn of(model: &dyn Module) -> Structure {
         let resized = model.parameters().into_iter().filter(|parameter| parameter.is_resized());
         let groups = grouped(model).into_iter().filter(|(_, grouped)| grouped.is_changed());
+        let layers = model.named_modules().into_iter();
         Structure {
+            factors: layers.filter_map(|(name, layer)| Some((name, layer.weighted()?.factors()?))).collect(),
             resized: resized.map(|parameter| parameter.name().to_string()).collect(),
             groups: groups.map(|(name, grouped)| (name, grouped.groups())).collect(),
         }
@@ -38,6 +43,24 @@ impl Structure {
 
     pub fn is_empty(&self) -> bool {
         *self == Structure::default()
+    }
+
+    /// Takes the layers of a model apart that are so in the file.
+    pub fn take_apart(&self, reader: &Reader, model: &dyn Module) -> Result<()> {
+        for (name, &factors) in &self.factors {
+            // Those within a layer that was taken apart are there by now.
+            let layers = model.named_modules();
+            let of_name = layers.iter().filter(|(other, _)| other == name);
+            let found: Vec<_> = of_name.filter_map(|(_, layer)| layer.weighted()).collect();
+            if found.iter().any(|layer| layer.factors() == Some(factors)) {
+                continue;
+            }
+            let whole = found.into_iter().find(|layer| layer.factors().is_none()).ok_or_else(|| {
+                Error::file(reader.path(), format!("{TAG}: {name:?} is no layer of the network that could be two"))
+            })?;
+            whole.replace_with_zeros(factors)?;
+        }
+        Ok(())
     }
 
     /// The convolutions whose groups are others in the file.

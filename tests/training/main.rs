@@ -30,6 +30,7 @@ mod init;
 mod intermediates;
 mod job;
 mod losses;
+mod low_rank;
 mod lr_finder;
 mod mnist;
 mod models;
