@@ -28,4 +28,3 @@ mod operators;
 mod quantize;
 mod rows;
 mod series;
-mod textbook;
