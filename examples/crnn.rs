@@ -4,7 +4,10 @@
 //! their order from the labels alone, by connectionist temporal classification. It has 8 channels in its first convolution instead
 //! of 64.
 //!
-//! It does not come to its figure yet: after 500 steps it reads no string without an error, and a copy in PyTorch reads 0.034 of them.
+//! It learns single digits first, and begins with larger weights than its layers are made with: from PyTorch's, a network this narrow
+//! hardly sees the image through two recurrent layers, and gives blanks for hundreds of steps.
+//!
+//! With seed 0 it reads 0.912 of 1,000 lines without an error, after 859 s on llvmpipe and two cores that did much else.
 
 mod common;
 
@@ -15,11 +18,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wgrad::CtcLossOptions;
 use wgrad::data::{
-    DataLoader, DataLoaderOptions, ImageBatch, ImageStrings, Images, Mnist, RandomSampler, SequentialSampler,
+    DataLoader, DataLoaderOptions, Dataset, ImageBatch, ImageStrings, Images, Mnist, Sample, SequentialSampler,
     stack_images,
 };
 use wgrad::metrics::SequenceScores;
 use wgrad::models::recognition::{Crnn, CrnnOptions, CtcBeamSearch, ctc_greedy_decode};
+use wgrad::nn::init::{FanMode, Nonlinearity, kaiming_normal, xavier_uniform};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::lr_scheduler::{LrScheduler, OneCycleLr};
 use wgrad::optim::{Adam, AdamOptions};
@@ -27,14 +31,14 @@ use wgrad::train::{Loader, Outcome, Scheduled, Trainer, TrainerOptions, task};
 use wgrad::{Device, Tensor, no_grad};
 
 const LONGEST: usize = 4;
-const SIZE: [usize; 2] = [32, 128];
-/// The network's columns: a quarter of the width, and one more.
-const COLUMNS: usize = SIZE[1] / 4 + 1;
+/// Height and width of a line, and of a single digit.
+const LINE: [usize; 2] = [32, 128];
+const DIGIT: [usize; 2] = [32, 32];
 const BATCH: usize = 32;
 const STEPS: usize = 500;
 const TESTED: usize = 1000;
 const LEAST_EXACT: f64 = 0.9;
-const LR: f64 = 4e-3;
+const LR: f64 = 3e-3;
 
 /// Trains a network to read strings of handwritten digits.
 #[derive(Parser)]
@@ -53,26 +57,65 @@ struct Strings {
     said: Vec<Vec<i32>>,
 }
 
+/// Single digits, then lines of them. An item follows from its number, so the order of numbers is as random as any.
+struct Curriculum {
+    digits: ImageStrings,
+    lines: ImageStrings,
+}
+
+impl Dataset for Curriculum {
+    type Item = Sample<Vec<i32>>;
+
+    fn len(&self) -> usize {
+        self.digits.len() + self.lines.len()
+    }
+
+    fn get(&self, index: usize) -> wgrad::Result<Sample<Vec<i32>>> {
+        match index.checked_sub(self.digits.len()) {
+            None => self.digits.get(index),
+            Some(index) => self.lines.get(index),
+        }
+    }
+}
+
+/// Weights that keep the scale of what goes through them.
+fn initialise(net: &Crnn) -> wgrad::Result<()> {
+    for parameter in net.parameters().iter().filter(|parameter| parameter.value().rank() > 1) {
+        match parameter.name() {
+            name if name.starts_with("cnn.") => kaiming_normal(parameter, FanMode::FanIn, Nonlinearity::Relu)?,
+            name if name.contains("embedding") => xavier_uniform(parameter, 3.0)?,
+            // A weight holds four gates, which are as good as layers of their own.
+            _ => xavier_uniform(parameter, 1.5)?,
+        }
+    }
+    Ok(())
+}
+
 /// The share of strings of unseen digits that are read without an error.
 pub fn run(flags: &Flags) -> Result<f64> {
     let start = Instant::now();
-    let Mnist { train, test } = flags.mnist(0.0, 1.0)?;
+    let Mnist { train, test } = flags.mnist(0.1307, 0.3081)?;
     let device = flags.device()?;
     let steps = flags.steps.unwrap_or(STEPS);
     let net = Crnn::new(&Scope::new(&device), &CrnnOptions::default().classes(11).base_width(8).hidden(64))?;
 
+    initialise(&net)?;
+
     let options = DataLoaderOptions::default().batch_size(BATCH);
-    let strings = |images: Images, count: usize| ImageStrings::new(images, count, 1..=LONGEST, SIZE, flags.seed);
+    let lines = |images: Images, count: usize| ImageStrings::new(images, count, 1..=LONGEST, LINE, flags.seed);
     let normalization = train.normalization().clone();
     let upload = |batch: ImageBatch<Vec<i32>>, _| -> wgrad::Result<Strings> {
         Ok(Strings { images: batch.images_to(&device, &normalization)?, said: batch.targets })
     };
-    let sampler = RandomSampler::new(steps * BATCH, flags.seed);
-    let batches = DataLoader::new(strings(train, steps * BATCH)?, sampler, stack_images, options)?.map(upload);
+    let of_digits = steps * 2 / 5;
+    let digits = ImageStrings::new(train.clone(), of_digits * BATCH, 1..=1, DIGIT, flags.seed + 1)?;
+    let strings = Curriculum { digits, lines: lines(train, (steps - of_digits) * BATCH)? };
+    let in_order = SequentialSampler::new(strings.len());
+    let batches = DataLoader::new(strings, in_order, stack_images, options)?.map(upload);
     let mut read = task(|net, batch: &Strings| {
         let outputs = net.forward(&batch.images)?.log_softmax(2)?;
         let lengths: Vec<usize> = batch.said.iter().map(Vec::len).collect();
-        let inputs = vec![COLUMNS; lengths.len()];
+        let inputs = vec![outputs.shape()[0]; lengths.len()];
         let labels = labels(&device, &batch.said)?;
         let loss = outputs.ctc_loss(&labels, &inputs[..], &lengths[..], &CtcLossOptions::default())?;
         Ok(Outcome { loss, outputs, items: lengths.len() })
@@ -84,7 +127,7 @@ pub fn run(flags: &Flags) -> Result<f64> {
 
     let count = if flags.steps.is_some() { BATCH } else { TESTED };
     let held_out =
-        DataLoader::new(strings(test, count)?, SequentialSampler::new(count), stack_images, options)?.map(upload);
+        DataLoader::new(lines(test, count)?, SequentialSampler::new(count), stack_images, options)?.map(upload);
     net.eval();
     let (mut greedy, mut beam) = (SequenceScores::default(), SequenceScores::default());
     for batch in held_out.resume(0, 0)? {
