@@ -9,7 +9,8 @@ use crate::shape::Shape;
 use std::iter;
 use std::sync::Arc;
 
-/// Elements of a pack: larger ones would gain nothing, and could meet the limits of a buffer.
+/// Elements of a pack of several parameters. A pack of gradients is in memory from its first gradient on, so one that spans a large
+/// network would lie beside all that the forward pass keeps; with many small ones a step takes more launches.
 const MOST_ELEMENTS: usize = 1 << 24;
 
 /// One trained parameter.
@@ -55,24 +56,24 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// These slots in bundles: those of one form, type and device, with as many buffers, together.
+    /// These slots in bundles: those of one form, type and device, with as many buffers, together, and neighbours, whose gradients
+    /// are computed one after the other.
     #[track_caller]
     pub fn of(slots: &[Slot], members: &[usize]) -> Result<Vec<Bundle>> {
         let mut alike: Vec<(Tensor, usize, Vec<usize>)> = Vec::new();
         for &member in members {
             let value = slots[member].parameter.value();
-            let fits = |(first, numel, others): &&mut (Tensor, usize, Vec<usize>)| {
+            let is_alike = |(first, _, others): &&mut (Tensor, usize, Vec<usize>)| {
                 (first.dtype(), first.device()) == (value.dtype(), value.device())
                     && slots[others[0]].form == slots[member].form
                     && slots[others[0]].buffers.len() == slots[member].buffers.len()
-                    && *numel + value.numel() <= MOST_ELEMENTS
             };
-            match alike.iter_mut().find(fits) {
-                Some((_, numel, members)) => {
+            match alike.iter_mut().rfind(is_alike) {
+                Some((_, numel, members)) if *numel + value.numel() <= MOST_ELEMENTS => {
                     *numel += value.numel();
                     members.push(member);
                 }
-                None => alike.push((value.clone(), value.numel(), vec![member])),
+                _ => alike.push((value.clone(), value.numel(), vec![member])),
             }
         }
         alike.into_iter().map(|(_, _, members)| Bundle::packed(slots, members)).collect()
