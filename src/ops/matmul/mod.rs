@@ -65,6 +65,14 @@ fn is_transposed(matrices: &Tensor) -> bool {
     matches!(matrices.layout().strides(), [.., 1, across] if *across > 1)
 }
 
+/// Whether the elements of a row lie side by side, and no two rows are one in memory.
+fn is_dense_in_rows(matrices: &Tensor) -> bool {
+    let strides = matrices.layout().strides().iter().zip(&matrices.shape()[..]).rev();
+    strides
+        .enumerate()
+        .all(|(from_last, (&stride, &size))| size == 1 || if from_last == 0 { stride == 1 } else { stride > 0 })
+}
+
 /// Matrices as a batch of one.
 fn batched(matrices: &Layout) -> Result<Layout> {
     if let ([rows, columns], [down, across]) = (&matrices.shape[..], matrices.strides()) {
@@ -125,18 +133,19 @@ impl Op for Matmul {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         // The gradient of a transposed view is computed as that of what it shows, which then needs no copy.
         let (left, right) = (context.input(0), context.input(1));
-        let of_left = context.of(0, |g| {
-            if is_transposed(left) {
-                product(right, &g.transpose(-2, -1)?)?.transpose(-2, -1)
-            } else {
-                product(&g, &right.transpose(-2, -1)?)
-            }
-        })?;
+        // The right one's, a weight's, is first: the left operand may be forgotten then.
         let of_right = context.of(1, |g| {
             if is_transposed(right) {
                 product(&g.transpose(-2, -1)?, left)?.transpose(-2, -1)
             } else {
                 product(&left.transpose(-2, -1)?, &g)
+            }
+        })?;
+        let of_left = context.of(0, |g| {
+            if is_transposed(left) {
+                product(right, &g.transpose(-2, -1)?)?.transpose(-2, -1)
+            } else {
+                product(&g, &right.transpose(-2, -1)?)
             }
         })?;
         Ok(vec![of_left, of_right])
@@ -189,8 +198,9 @@ impl Tensor {
             return Err(Error::invalid(OP, rule));
         }
         let batch = Shape::new(&l[..l.len() - 2])?.broadcast(&Shape::new(&r[..r.len() - 2])?, OP)?;
-        let product = if batch.is_empty() || r.len() == 2 && left.layout().is_contiguous() {
-            // One matrix on the right: the batches of the left are more rows.
+        let product = if batch.is_empty() || r.len() == 2 && is_dense_in_rows(&left) {
+            // One matrix on the right: the batches of the left are more rows, copied side by side if need be, since the gradient of
+            // a batch of products would be a matrix for each.
             product(&left.reshape_to(Shape::new(&[l[..l.len() - 1].iter().product(), depth])?)?, &right)?
         } else {
             let joined = |x: &Tensor, inner: [usize; 2]| -> Result<Tensor> {
