@@ -16,10 +16,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
+use wgrad::models::detection::{DetectionTargets, Detector, ImageTransformOptions, Rcnn, RcnnOptions};
 use wgrad::models::{self, ModelOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
-use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Tensor};
+use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Noop, Parameter, Tensor};
 
 #[derive(Parser)]
 #[command(about = "Measures the first training steps of networks")]
@@ -47,33 +48,67 @@ struct Row {
     bytes: u64,
 }
 
-fn step(net: &dyn Module, adam: &mut Adam, batch: usize, side: usize) -> wgrad::Result<f64> {
-    let device = net.parameters()[0].value().device().clone();
-    let images = Tensor::ones(&device, &[batch, 3, side, side])?;
-    let labels = Tensor::from_slice(&device, &vec![1i32; batch], &[batch])?;
-    device.sync()?;
-    let start = Instant::now();
-    net.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?.backward()?;
-    adam.step()?;
-    adam.zero_grad();
-    device.sync()?;
-    Ok(start.elapsed().as_secs_f64() * 1e3)
+/// A network as it is trained: its parameters, and the loss of images.
+struct Trained {
+    parameters: Vec<Parameter>,
+    loss: Box<dyn Fn(&Tensor) -> wgrad::Result<Tensor>>,
+}
+
+impl Trained {
+    fn new(name: &str, device: &Device, side: usize) -> wgrad::Result<Trained> {
+        let scope = Scope::new(device);
+        if name == "fasterrcnn_resnet50_fpn" {
+            let as_they_are = ImageTransformOptions::default().min_size(side).max_size(side);
+            let options = RcnnOptions::fasterrcnn_resnet50_fpn().classes(CLASSES).transform(as_they_are);
+            let net = Rcnn::new(&scope, &options)?;
+            let parameters = net.parameters();
+            let loss = move |images: &Tensor| {
+                let objects: &[_] = &[([8.0, 8.0, 120.0, 90.0], 1), ([40.0, 60.0, 200.0, 210.0], 2)];
+                let targets = DetectionTargets::from_objects(images.device(), &vec![objects; images.shape()[0]])?;
+                net.losses(images, &targets)?.total()
+            };
+            return Ok(Trained { parameters, loss: Box::new(loss) });
+        }
+        let options = ModelOptions::default().classes(CLASSES).size(side);
+        let is_residual = name.starts_with("resne") || name.starts_with("wide_");
+        let options = if is_residual { options.set("large_stem", 1.0) } else { options };
+        let net = models::by_name(name, &scope, &options)?;
+        let parameters = net.parameters();
+        let loss = move |images: &Tensor| {
+            let logits = net.forward(images)?;
+            // A segmenter has a class for each pixel.
+            let shape = [&logits.shape()[..1], &logits.shape()[2..]].concat();
+            let labels = Tensor::from_slice(images.device(), &vec![1i32; shape.iter().product()], &shape)?;
+            logits.cross_entropy(&labels, &CrossEntropyOptions::default())
+        };
+        Ok(Trained { parameters, loss: Box::new(loss) })
+    }
+
+    /// The milliseconds of a step.
+    fn step(&self, adam: &mut Adam, batch: usize, side: usize) -> wgrad::Result<f64> {
+        let device = self.parameters[0].value().device().clone();
+        let images = Tensor::ones(&device, &[batch, 3, side, side])?;
+        device.sync()?;
+        let start = Instant::now();
+        (self.loss)(&images)?.backward()?;
+        adam.step()?;
+        adam.zero_grad();
+        device.sync()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
 }
 
 fn measure(name: &str, side: usize) -> wgrad::Result<Row> {
     let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
-    let options = ModelOptions::default().classes(CLASSES).size(side);
-    let is_residual = name.starts_with("resne") || name.starts_with("wide_");
-    let options = if is_residual { options.set("large_stem", 1.0) } else { options };
-    let net = models::by_name(name, &Scope::new(&device), &options)?;
-    let mut adam = Adam::new(net.parameters(), AdamOptions::default())?;
-    step(&*net, &mut adam, BATCH, side)?;
+    let trained = Trained::new(name, &device, side)?;
+    let mut adam = Adam::new(trained.parameters.clone(), AdamOptions::default())?;
+    trained.step(&mut adam, BATCH, side)?;
     // A shorter batch is a new plan of the same kernels.
-    let replanned = step(&*net, &mut adam, BATCH - 1, side)?;
-    step(&*net, &mut adam, BATCH, side)?;
+    let replanned = trained.step(&mut adam, BATCH - 1, side)?;
+    trained.step(&mut adam, BATCH, side)?;
     device.reset_peak_stats();
     let before = device.stats();
-    let again = step(&*net, &mut adam, BATCH, side)?;
+    let again = trained.step(&mut adam, BATCH, side)?;
     let after = device.stats();
     Ok(Row {
         launches: after.dispatches - before.dispatches,

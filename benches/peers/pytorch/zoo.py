@@ -4,9 +4,10 @@
 
 A step is a forward pass, the cross entropy, its gradient and an update by Adam, of 8 images. The count is the most bytes that
 storages of tensors held at once in the third step, weights and Adam's averages included. Fake tensors tell that as well as
-computed ones, of which PyTorch's CPU kernels would hold workspaces besides.
+computed ones, of which PyTorch's CPU kernels would hold workspaces besides; a detector, whose sizes depend on what it finds, computes.
 """
 
+import contextlib
 import json
 import sys
 import weakref
@@ -73,19 +74,36 @@ regnet = torchvision.models.regnet.BlockParams
 regnet.from_init_params = with_numbers(regnet.from_init_params)
 
 
+def made(name, side):
+    """A network and the loss of images."""
+    if name in torchvision.models.list_models(torchvision.models.detection):
+        sizes = {"min_size": side, "max_size": side, "weights_backbone": None}
+        net = getattr(torchvision.models.detection, name)(num_classes=CLASSES, **sizes)
+        boxes = torch.tensor([[8.0, 8.0, 120.0, 90.0], [40.0, 60.0, 200.0, 210.0]])
+        targets = [{"boxes": boxes, "labels": torch.tensor([1, 2])} for _ in range(BATCH)]
+        return net, lambda images: sum(net(list(images), targets).values())
+    segmenters = torchvision.models.segmentation
+    if name in torchvision.models.list_models(segmenters):
+        net = getattr(segmenters, name)(num_classes=CLASSES, weights_backbone=None)
+        labels = torch.ones(BATCH, side, side, dtype=torch.int64)
+        return net, lambda images: torch.nn.functional.cross_entropy(net(images)["out"], labels)
+    net = getattr(torchvision.models, name)(num_classes=CLASSES, **ARGUMENTS.get(name, {}))
+    labels = torch.ones(BATCH, dtype=torch.int64)
+    return net, lambda images: torch.nn.functional.cross_entropy(net(images), labels)
+
+
 def bytes_of_step(name):
     side = SIDES.get(name, SIDE)
-    arguments = ARGUMENTS.get(name, {})
+    is_detector = name in torchvision.models.list_models(torchvision.models.detection)
     counted = Counted()
-    with FakeTensorMode(), counted:
-        net = getattr(torchvision.models, name)(num_classes=CLASSES, **arguments)
+    with contextlib.nullcontext() if is_detector else FakeTensorMode(), counted:
+        net, loss = made(name, side)
         images = torch.ones(BATCH, 3, side, side)
-        labels = torch.ones(BATCH, dtype=torch.int64)
         optimizer = torch.optim.Adam(net.parameters())
         for _ in range(3):
             counted.peak = counted.held
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(net(images), labels).backward()
+            loss(images).backward()
             optimizer.step()
     return {"side": side, "bytes": counted.peak}
 
