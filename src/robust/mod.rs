@@ -22,8 +22,9 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 //!
-//! [`RobustTraining`] is a task that trains by a [`Defence`]: on images under attack ([`Adversarial`]), for free ([`Free`]) or by
-//! [`Trades`]. Label smoothing is an option of the loss:
+//! [`RobustTraining`] is a task that trains by a [`Defence`]: on images under attack ([`Adversarial`]), for free ([`Free`]), by
+//! [`Trades`], or on [`Noise`] for a [`Smoothed`] classifier, which certifies its answers.
+//! Label smoothing is an option of the loss:
 //! [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
 //!
 //! A [`Corruption`] is what chance does to images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a network's
@@ -38,6 +39,7 @@ mod deep_fool;
 mod gradient_sign;
 mod out_of_distribution;
 mod pgd;
+mod smoothing;
 mod temperature;
 mod training;
 
@@ -49,6 +51,7 @@ pub use deep_fool::{DeepFool, DeepFoolOptions};
 pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
 pub use out_of_distribution::{NoveltyScore, Separation};
 pub use pgd::{Norm, Pgd, PgdOptions};
+pub use smoothing::{Certificate, Noise, Smoothed, SmoothingOptions, clopper_pearson_lower};
 pub use temperature::TemperatureScaling;
 pub use training::{Adversarial, Defence, Free, FreeOptions, Pass, RobustTraining, Trades, TradesOptions};
 

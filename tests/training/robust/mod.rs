@@ -2,6 +2,7 @@
 
 mod attacks;
 mod novelty;
+mod smoothing;
 mod training;
 
 use crate::common::from_names::{fill, numbers};
