@@ -38,14 +38,6 @@ impl CarliniWagner {
     pub fn new(options: &CarliniWagnerOptions) -> CarliniWagner {
         CarliniWagner { options: *options }
     }
-
-    /// The margin that is to fall below 0, `[N]`.
-    fn margin(goal: &Goal, logits: &Tensor) -> Result<Tensor> {
-        let labelled = goal.labels().one_hot(Some(logits.shape()[1]))?.to_dtype(DType::Bool)?;
-        let others = logits.masked_fill(&labelled, f64::NEG_INFINITY)?.amax(1)?;
-        let own = Goal::pick(logits, goal.labels())?;
-        if goal.is_targeted() { others - own } else { own - others }
-    }
 }
 
 impl Attack for CarliniWagner {
@@ -74,7 +66,7 @@ impl Attack for CarliniWagner {
                 let value = w.value();
                 let (near, margin, cost) = with_grad(true, || {
                     let near = inside(&value)?;
-                    let margin = (CarliniWagner::margin(goal, &net.logits(&near)?)? + confidence)?;
+                    let margin = (goal.margin(&net.logits(&near)?)? + confidence)?;
                     let cost = ((&near - &origin)?.square()?.flatten(1, -1)?.sum(1)? + margin.relu()? * &consts)?;
                     Ok::<_, Error>((near.detach(), margin.detach(), cost))
                 })?;

@@ -132,6 +132,20 @@ impl Goal {
         if self.is_targeted { -losses } else { Ok(losses) }
     }
 
+    /// The margin that an attack lowers until it is below 0, `[N]`: the true logit less the largest other one, or the largest other one
+    /// less the wanted.
+    pub(super) fn margin(&self, logits: &Tensor) -> Result<Tensor> {
+        let labelled = self.labels.one_hot(Some(logits.shape()[1]))?.to_dtype(DType::Bool)?;
+        let others = logits.masked_fill(&labelled, f64::NEG_INFINITY)?.amax(1)?;
+        let own = Goal::pick(logits, &self.labels)?;
+        if self.is_targeted { others - own } else { own - others }
+    }
+
+    /// The same goal with other labels.
+    pub(super) fn with_labels(&self, labels: Tensor) -> Goal {
+        Goal { labels, is_targeted: self.is_targeted }
+    }
+
     pub(super) fn is_reached(&self, logits: &Tensor) -> Result<Tensor> {
         let answers = logits.argmax(1)?;
         if self.is_targeted { answers.eq(&self.labels) } else { answers.ne(&self.labels) }

@@ -37,11 +37,14 @@ mod corruption_errors;
 mod corruptions;
 mod deep_fool;
 mod gradient_sign;
+mod one_pixel;
 mod out_of_distribution;
 mod pgd;
 mod smoothing;
+mod square;
 mod temperature;
 mod training;
+mod universal;
 
 pub use carlini_wagner::{CarliniWagner, CarliniWagnerOptions};
 pub use classifier::{Classifier, Goal};
@@ -49,14 +52,18 @@ pub use corruption_errors::{CorruptionErrors, corruption_errors};
 pub use corruptions::{Corruption, Severity, jpeg_compression};
 pub use deep_fool::{DeepFool, DeepFoolOptions};
 pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
+pub use one_pixel::{OnePixel, OnePixelOptions};
 pub use out_of_distribution::{NoveltyScore, Separation};
 pub use pgd::{Norm, Pgd, PgdOptions};
 pub use smoothing::{Certificate, Noise, Smoothed, SmoothingOptions, clopper_pearson_lower};
+pub use square::{Square, SquareOptions};
 pub use temperature::TemperatureScaling;
 pub use training::{Adversarial, Defence, Free, FreeOptions, Pass, RobustTraining, Trades, TradesOptions};
+pub use universal::{Universal, UniversalOptions, UniversalSgd, UniversalSgdOptions};
 
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::transforms::{Draws, Stream};
 
 /// A way to change images so that a network's answer changes.
 pub trait Attack {
@@ -79,4 +86,10 @@ fn of_each(numbers: &Tensor, images: &Tensor) -> Result<Tensor> {
 /// The Euclidean length of each image, `[N]`.
 fn lengths(images: &Tensor) -> Result<Tensor> {
     images.flatten(1, -1)?.norm(2.0, 1)
+}
+
+/// Numbers that are drawn on the host, from the random stream of the images' device.
+fn stream(images: &Tensor) -> Stream {
+    let at = images.device().draw(1);
+    Draws::new(at.seed, at.counter, &[]).batch().clone()
 }

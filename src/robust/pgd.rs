@@ -16,6 +16,19 @@ pub enum Norm {
     L2,
 }
 
+impl Norm {
+    /// The nearest changes of at most `eps`.
+    pub(super) fn projected(self, changes: &Tensor, eps: f64) -> Result<Tensor> {
+        match self {
+            Norm::Linf => changes.clamp(Some(-eps), Some(eps)),
+            Norm::L2 => {
+                let factor = (eps / lengths(changes)?.maximum_scalar(1e-10)?)?.minimum_scalar(1.0)?;
+                changes * of_each(&factor, changes)?
+            }
+        }
+    }
+}
+
 options! {
     /// Options of [`Pgd`]. The defaults are those of Madry et al. for MNIST.
     #[derive(Clone, Copy, Debug)]
@@ -91,8 +104,7 @@ impl Pgd {
             Norm::L2 => {
                 let unit = (gradient / of_each(&(lengths(gradient)? + 1e-10)?, images)?)?;
                 let change = ((near + (unit * step)?)? - images)?;
-                let factor = (eps / lengths(&change)?.maximum_scalar(1e-10)?)?.minimum_scalar(1.0)?;
-                (images + (change * of_each(&factor, images)?)?)?.clamp(Some(0.0), Some(1.0))
+                (images + norm.projected(&change, eps)?)?.clamp(Some(0.0), Some(1.0))
             }
         }
     }

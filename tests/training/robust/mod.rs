@@ -2,6 +2,7 @@
 
 mod attacks;
 mod novelty;
+mod search;
 mod smoothing;
 mod training;
 
