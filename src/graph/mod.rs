@@ -2,6 +2,7 @@
 //! reverse walk. Knows no particular operation.
 
 mod backward;
+mod calls;
 mod checkpoint;
 mod custom;
 mod device;
@@ -20,6 +21,7 @@ mod trace;
 
 pub(crate) use backward::gradient_of_sum;
 pub use backward::{BackwardOptions, GradientRule, grad, grad_by};
+pub(crate) use calls::Call;
 pub use checkpoint::{CheckpointResults, checkpoint};
 pub(crate) use device::{BoxFuture, Executor};
 pub use device::{Device, RandomState, Stats};

@@ -23,14 +23,15 @@
 //! ```
 //!
 //! [`RobustTraining`] is a task that trains by a [`Defence`]: on images under attack ([`Adversarial`]), for free ([`Free`]), by
-//! [`Trades`], or on [`Noise`] for a [`Smoothed`] classifier, which certifies its answers.
-//! Label smoothing is an option of the loss:
+//! [`Trades`], on [`Noise`] for a [`Smoothed`] classifier, or on interval bounds ([`IntervalTraining`]). The last two certify
+//! answers. Label smoothing is an option of the loss:
 //! [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
 //!
 //! A [`Corruption`] is what chance does to images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a network's
 //! errors under all of them. [`TemperatureScaling`] makes a network as sure as it is right, and a [`NoveltyScore`] tells images that are not
 //! like those it was trained on.
 
+mod bounds;
 mod carlini_wagner;
 mod classifier;
 mod corruption_errors;
@@ -46,6 +47,7 @@ mod temperature;
 mod training;
 mod universal;
 
+pub use bounds::{Interval, IntervalTraining, IntervalTrainingOptions};
 pub use carlini_wagner::{CarliniWagner, CarliniWagnerOptions};
 pub use classifier::{Classifier, Goal};
 pub use corruption_errors::{CorruptionErrors, corruption_errors};

@@ -1,6 +1,7 @@
 //! Attacks and defences of one small network, whose weights follow from their names.
 
 mod attacks;
+mod bounds;
 mod novelty;
 mod search;
 mod smoothing;
