@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, gradient_of_sum, no_grad, with_grad};
 use crate::nn::Module;
 use crate::ops::{CrossEntropyOptions, Reduction};
+use crate::robust::InputTransform;
 use crate::shape::Shape;
 
 /// A network that takes images between 0 and 1, and answers with logits `[N, classes]`.
@@ -13,12 +14,13 @@ use crate::shape::Shape;
 pub struct Classifier<'a> {
     model: &'a dyn Module,
     normalization: Option<&'a Normalization>,
+    transforms: &'a [InputTransform],
 }
 
 impl<'a> Classifier<'a> {
     /// A network that takes the images as they are.
     pub fn new(model: &'a dyn Module) -> Classifier<'a> {
-        Classifier { model, normalization: None }
+        Classifier { model, normalization: None, transforms: &[] }
     }
 
     /// One that was trained on images of this normalization.
@@ -27,12 +29,20 @@ impl<'a> Classifier<'a> {
         Classifier { normalization: Some(normalization), ..self }
     }
 
+    /// One that transforms images before their normalization, one transform after the other.
+    #[must_use = "it returns the classifier"]
+    pub fn transformed(self, transforms: &'a [InputTransform]) -> Classifier<'a> {
+        Classifier { transforms, ..self }
+    }
+
     /// The logits of images between 0 and 1.
     ///
     /// # Errors
-    /// Those of the network; [`Error::Broadcast`] for images of other channels than the normalization's.
+    /// Those of the network and of the transforms; [`Error::Broadcast`] for images of other channels than the normalization's.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
-        self.model.forward(&self.normalized(images)?)
+        let transformed =
+            self.transforms.iter().try_fold(images.clone(), |images, transform| transform.apply(&images))?;
+        self.model.forward(&self.normalized(&transformed)?)
     }
 
     /// The network.

@@ -24,8 +24,8 @@
 //!
 //! [`RobustTraining`] is a task that trains by a [`Defence`]: on images under attack ([`Adversarial`]), for free ([`Free`]), by
 //! [`Trades`], on [`Noise`] for a [`Smoothed`] classifier, or on interval bounds ([`IntervalTraining`]). The last two certify
-//! answers. Label smoothing is an option of the loss:
-//! [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
+//! answers. [`DefensiveDistillation`] smooths them, and an [`InputTransform`] takes changes of images away. Label smoothing is an
+//! option of the loss: [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
 //!
 //! A [`Corruption`] is what chance does to images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a network's
 //! errors under all of them. [`TemperatureScaling`] makes a network as sure as it is right, and a [`NoveltyScore`] tells images that are not
@@ -38,6 +38,7 @@ mod corruption_errors;
 mod corruptions;
 mod deep_fool;
 mod gradient_sign;
+mod input_transforms;
 mod one_pixel;
 mod out_of_distribution;
 mod pgd;
@@ -54,13 +55,17 @@ pub use corruption_errors::{CorruptionErrors, corruption_errors};
 pub use corruptions::{Corruption, Severity, jpeg_compression};
 pub use deep_fool::{DeepFool, DeepFoolOptions};
 pub use gradient_sign::{Fgsm, MiFgsm, RFgsm};
+pub use input_transforms::InputTransform;
 pub use one_pixel::{OnePixel, OnePixelOptions};
 pub use out_of_distribution::{NoveltyScore, Separation};
 pub use pgd::{Norm, Pgd, PgdOptions};
 pub use smoothing::{Certificate, Noise, Smoothed, SmoothingOptions, clopper_pearson_lower};
 pub use square::{Square, SquareOptions};
 pub use temperature::TemperatureScaling;
-pub use training::{Adversarial, Defence, Free, FreeOptions, Pass, RobustTraining, Trades, TradesOptions};
+pub use training::{
+    Adversarial, Defence, DefensiveDistillation, Free, FreeOptions, Pass, RobustTraining, Tempered, Trades,
+    TradesOptions,
+};
 pub use universal::{Universal, UniversalOptions, UniversalSgd, UniversalSgdOptions};
 
 use crate::error::Result;

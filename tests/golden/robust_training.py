@@ -3,7 +3,8 @@
     python tests/golden/robust_training.py
 
 The network and its weights are those of `robust.py`, the images bytes that follow from their names. The formulas are those of the
-papers' own code: Madry et al. (2017), Shafahi et al. (2019) and Zhang et al. (2019).
+papers' own code: Madry et al. (2017), Shafahi et al. (2019) and Zhang et al. (2019);
+defensive distillation is the formula of Papernot et al. (2015).
 """
 
 import json
@@ -93,11 +94,25 @@ def trades():
     return {"near": near.flatten().tolist(), "loss": loss.item(), "robust": robust.item(), "gradients": gradients}
 
 
+def distillation():
+    teacher, (net, sgd) = network()[0], network()
+    x, y = next(iter(batches()))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter *= 0.5
+        soft = F.softmax(teacher(x) / 20.0, dim=1)
+    first = F.cross_entropy(teacher(x) / 20.0, y)
+    loss = F.cross_entropy(net(x) / 20.0, soft)
+    loss.backward()
+    gradients = {name: digest(name, parameter.grad) for name, parameter in net.named_parameters()}
+    return {"teacher": first.item(), "loss": loss.item(), "gradients": gradients}
+
+
 def main():
     golden = {}
     for name, (net, more) in {"madry": madry(), "free": free()}.items():
         golden[name] = more | {"weights": {key: digest(key, value) for key, value in net.state_dict().items()}}
-    golden["trades"] = trades()
+    golden["trades"], golden["distillation"] = trades(), distillation()
     rounded = json.loads(json.dumps(golden), parse_float=lambda text: float(f"{float(text):.13g}"))
     path = pathlib.Path(__file__).with_name("robust_training.json")
     path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in rounded.items()) + "\n}\n")

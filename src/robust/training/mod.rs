@@ -2,10 +2,12 @@
 //! lowers.
 
 mod adversarial;
+mod distillation;
 mod free;
 mod trades;
 
 pub use adversarial::Adversarial;
+pub use distillation::{DefensiveDistillation, Tempered};
 pub use free::{Free, FreeOptions};
 pub use trades::{Trades, TradesOptions};
 

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bounds;
+mod inputs;
 mod novelty;
 mod search;
 mod smoothing;

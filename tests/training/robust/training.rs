@@ -2,7 +2,7 @@
 
 use super::{Net, normalization};
 use crate::common::from_names::{digest, numbers};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use wgrad::data::{Array, Batch, Images};
 use wgrad::nn::Module;
@@ -133,6 +133,30 @@ fn trades_is_the_formula_of_zhang() {
 }
 
 #[test]
+fn distillation_is_the_formula_of_papernot() {
+    let (device, set, golden, normalization) = (Device::reference(), images(), golden("distillation"), normalization());
+    let (teacher, student) = (Net::new(&device), Net::new(&device));
+    for parameter in student.parameters() {
+        parameter.assign(&parameter.value().mul_scalar(0.5).unwrap()).unwrap();
+    }
+    let batch = ImageLoader::in_order(&set, &device, BATCH).unwrap().resume(0, 0).unwrap().next().unwrap().unwrap();
+    let task = RobustTraining::new(Supervised::classification(), Tempered { temperature: 20.0 });
+    let first = task.normalization(&normalization).forward(&teacher, &batch).unwrap().loss;
+    close("teacher", &first.to_f64().unwrap(), &list(&json!([golden["teacher"]])));
+    let distillation = DefensiveDistillation::new(Classifier::new(&teacher).normalization(&normalization), 20.0);
+    let task = RobustTraining::new(Supervised::classification(), distillation).normalization(&normalization);
+    let Outcome { loss, outputs, .. } = task.forward(&student, &batch).unwrap();
+    close("loss", &loss.to_f64().unwrap(), &list(&json!([golden["loss"]])));
+    // Evaluated at temperature 1.
+    assert_eq!(outputs.to_f64().unwrap(), student.forward(&batch.images).unwrap().to_f64().unwrap());
+    loss.backward().unwrap();
+    for (name, parameter) in student.named_parameters() {
+        close(&name, &digest(&name, &parameter.grad().unwrap()), &list(&golden["gradients"][&name]));
+    }
+    assert!(teacher.parameters().iter().all(|parameter| parameter.grad().is_none()));
+}
+
+#[test]
 fn evaluations_see_the_images_of_an_attack() {
     let (device, set, normalization) = (Device::reference(), images(), normalization());
     let net = Net::new(&device);
@@ -192,6 +216,8 @@ fn wrong_defences_are_errors() {
     invalid("eps 0", free(0.0).err().unwrap());
     let task = RobustTraining::new(Supervised::classification(), free(0.1).unwrap());
     invalid("a batch [6, 2, 7, 6]", task.forward(&net, &batch).unwrap_err());
+    let task = RobustTraining::new(Supervised::classification(), Tempered { temperature: 0.0 });
+    invalid("a temperature of 0", task.forward(&net, &batch).unwrap_err());
     let trades = Trades::new(&TradesOptions::default().step(0.0));
     let task = RobustTraining::new(Supervised::classification(), trades);
     invalid("steps of 0", task.forward(&net, &batch).unwrap_err());
