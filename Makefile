@@ -34,7 +34,7 @@ test:
 test-long: export WGRAD_TEST_ALL = 1
 test-long: test golden-swiftshader
 	cargo run $(FEATURES) --example optimizers
-	for task in capsules crnn detect dqn gan segment siamese transfer upscale vae video; do cargo run --release $(FEATURES) --example $$task || exit; done
+	for task in capsules crnn detect dqn gan robust segment siamese transfer upscale vae video; do cargo run --release $(FEATURES) --example $$task || exit; done
 
 # What a second driver is likely to break, on SwiftShader where it can be had: the golden cases, or one in SAMPLE of them, and a
 # short training. `make golden-swiftshader REQUIRE=--require` fails where it can't.

@@ -16,6 +16,7 @@ examples! {
     detect "../../examples/detect.rs"
     dqn "../../examples/dqn.rs"
     gan "../../examples/gan.rs"
+    robust "../../examples/robust.rs"
     segment "../../examples/segment.rs"
     siamese "../../examples/siamese.rs"
     transfer "../../examples/transfer.rs"
@@ -69,6 +70,17 @@ fn q_learning_takes_a_few_steps() {
     assert!((8.0..=500.0).contains(&mean), "{mean}");
     let [mean, _] = dqn::run(dqn::World::GridWorld, &dqn::Flags::short(2)).unwrap();
     assert!((-2.0..=0.99).contains(&mean), "{mean}");
+}
+
+#[test]
+fn networks_are_attacked_and_defended_in_a_few_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path().to_path_buf());
+    let accuracies = robust::run(&robust::Flags { out, ..robust::Flags::short(2) }).unwrap();
+    for accuracy in [accuracies.plain, accuracies.robust, accuracies.certified] {
+        assert!((0.0..=1.0).contains(&accuracy), "{accuracies:?}");
+    }
+    assert!(folder.path().join("robust.png").is_file());
 }
 
 #[test]
