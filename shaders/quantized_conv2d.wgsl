@@ -55,9 +55,9 @@ const STORE_OUT: u32 = 4u;
 const SHARERS: u32 = 1u;
 const WORKGROUP: u32 = 8u;
 const BLOCK: u32 = 51u;
-// Whether no more steps than BLOCK are taken.
+// True where no more steps than BLOCK are taken.
 const ONE_BLOCK: bool = false;
-// Whether the result is bytes, and products are the adapter's own.
+// True where the result is bytes, and where products are the adapter's own.
 const BYTES: bool = false;
 const PACKED_DOT: bool = true;
 // Channels of a word that there are, of which a product that is written out takes no more.
@@ -149,7 +149,7 @@ fn main(
     let first_out = group % params.down % TILES_OUT * TILE_OUT;
     let first_channel = conv_group * OUT_PER_GROUP;
 
-    // Where each weight lies that this lane fetches in the first step; steps are TAPS apart.
+    // The place of each weight that this lane fetches in the first step; steps are TAPS apart.
     var weight_index: array<u32, WEIGHT_LOADS>;
     for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
         let entry = j * SHARERS + local % SHARERS;

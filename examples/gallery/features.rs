@@ -1,4 +1,4 @@
-//! What each channel of both convolutions answers to some digits.
+//! The answers of each channel of both convolutions to some digits.
 
 use super::common::Result;
 use super::context::{Context, sheet};

@@ -21,7 +21,7 @@ impl EffectiveReceptiveField {
     /// The side of a square of as many pixels as have a gradient above 4.55 % of the largest one.
     ///
     /// # Errors
-    /// What went wrong on the device.
+    /// The fault on the device.
     pub fn size(&self) -> Result<f64> {
         let values = self.gradient.to_f64()?;
         let largest = values.iter().copied().fold(0.0, f64::max);

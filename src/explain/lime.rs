@@ -137,7 +137,7 @@ impl LimeOptions {
 }
 
 impl LimeDistance {
-    /// Of copies `[copies, N, ..]` from images `[N, ..]`: `[copies, N]`.
+    /// Distances of copies `[copies, N, ..]` from images `[N, ..]`: `[copies, N]`.
     fn between(self, images: &Tensor, copies: &Tensor) -> Result<Tensor> {
         let (images, copies) = (images.flatten(1, -1)?, copies.flatten(2, -1)?);
         let norm = |rows: &Tensor| rows.square()?.sum(-1)?.sqrt();

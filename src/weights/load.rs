@@ -70,8 +70,8 @@ pub struct Report {
 /// [`train::save`](crate::train::save), whose optimizer state is left out ([`Reader`] says more about files). Numbers
 /// are converted to the parameters' types. A piece of a tensor at a time is in the host's memory.
 ///
-/// Where the file was written of a network whose channels were [cut](crate::compress::channels) or whose layers were
-/// [taken apart](crate::compress::low_rank), the model is changed likewise, its layers even where the rest does not fit.
+/// The model loses channels, and its layers are taken apart, as those of the file's network were
+/// ([`channels`](crate::compress::channels), [`low_rank`](crate::compress::low_rank)); layers even where the rest does not fit.
 ///
 /// `load` finds the right dictionary of a file that holds others besides, such as `state_dict`, and a prefix before the
 /// model's names. A parameter that stands in several places of the model may have its value under any of their names.

@@ -3,8 +3,8 @@
 use crate::{close, everywhere, padded, random};
 use wgrad::data::{Cifar10, DataLoader, DataLoaderOptions, SequentialSampler, stack_images};
 use wgrad::nn::{
-    self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, LayerNorm, LayerNormOptions, Linear, Module, Relu, Scope,
-    Sequential,
+    self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Dropout, LayerNorm, LayerNormOptions, Linear, Module, Relu,
+    Scope, Sequential,
 };
 use wgrad::{Conv2dOptions, Conv3dOptions, Device, MaxPool2dOptions, Result, Tensor};
 
@@ -118,7 +118,12 @@ fn groups_and_depthwise() {
 /// The parameters of one layer.
 fn count<M: Module>(make: impl Fn(&Scope) -> Result<M>) -> usize {
     let layer = make(&Scope::new(&Device::reference())).unwrap();
-    layer.parameters().iter().filter(|parameter| parameter.requires_grad()).map(|parameter| parameter.value().numel()).sum()
+    layer
+        .parameters()
+        .iter()
+        .filter(|parameter| parameter.requires_grad())
+        .map(|parameter| parameter.value().numel())
+        .sum()
 }
 
 /// A square convolution, with a bias or without.

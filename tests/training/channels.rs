@@ -250,7 +250,7 @@ fn a_smaller_network_trains_on() {
     let mut before = sgd();
     loss().backward().unwrap();
     before.step().unwrap();
-    // What is masked stays masked where it is not cut.
+    // Masked weights stay masked where they are not cut.
     mask_zeros(&prunable(&net)).unwrap();
     ln_structured(&prunable(&net)[3], 0.5, 1.0, 1).unwrap();
     let channels = Channels::of(&net, &[1, 1, 28, 28]).unwrap();

@@ -112,7 +112,7 @@ fn own_draws_have_the_law_that_they_should() {
         let middle = mean(values);
         mean(&values.iter().map(|value| (value - middle).powi(2)).collect::<Vec<_>>()).sqrt()
     };
-    // Of 6400 numbers, a mean lies within 4 / 80 of a deviation, and a deviation within 4 / 113 of itself.
+    // The mean of 6400 numbers lies within 4 / 80 of a deviation, and a deviation within 4 / 113 of itself.
     let gaussian = under(Corruption::GaussianNoise);
     assert!((mean(&gaussian) - 0.4).abs() < 0.12 / 20.0 && (deviation(&gaussian) / 0.12 - 1.0).abs() < 0.04);
     // 25 photons for white: counts of mean 10, and so of variance 10.

@@ -68,7 +68,8 @@ fn every_observer_and_scheme_keeps_the_answers() {
             let options = QuantizationOptions::default().observer(observer).activations(scheme);
             let small = Quantized::calibrated(net.clone(), [Ok(x.clone())], &options).unwrap();
             let error = difference(&small.forward(&x).unwrap(), &exact) / largest(&exact);
-            assert!(error > 1e-6 && error < 0.08, "{observer:?} {scheme:?}: {error}");
+            // The largest is 0.064, of affine levels by entropy, which cuts off what is rare; a tenth more.
+            assert!(error > 1e-6 && error < 0.071, "{observer:?} {scheme:?}: {error}");
         }
     }
     let skipping = QuantizationOptions::default().skip(["fc?.*".to_string()]);
@@ -183,7 +184,7 @@ fn folding_a_norm_changes_no_answer() {
     assert!(difference(&outputs[0], &outputs[1]) <= 0.02 * largest(&outputs[0]));
 }
 
-/// Of two inputs of very different ranges a rounded layer sees the small one in few levels: training makes up for that.
+/// A rounded layer sees the smaller of two inputs of very different ranges in few levels: training makes up for that.
 #[test]
 fn training_that_knows_of_the_rounding_does_better_with_it() {
     let device = Device::reference();

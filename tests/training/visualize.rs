@@ -54,7 +54,7 @@ fn a_dream_is_pytorchs() {
     }
 }
 
-/// What ascent begins with, by the formulas: waves of numbers that the device draws, ImageNet's colours, a sigmoid.
+/// The beginning of the ascent, by the formulas: waves of numbers that the device draws, ImageNet's colours, a sigmoid.
 #[test]
 fn a_canvas_is_a_sigmoid_of_coloured_waves() {
     let device = Device::reference();

@@ -37,7 +37,7 @@ pub struct Arguments {
     /// Training pictures by which the ranges of activations are measured
     #[arg(long, value_name = "N", default_value_t = 256, conflicts_with_all = ["dynamic", "qat"])]
     calibrate: usize,
-    /// How ranges follow from them [default: min-max, with --qat moving-average]
+    /// The rule by which ranges follow from them [default: min-max, with --qat moving-average]
     #[arg(long, value_enum, conflicts_with = "dynamic")]
     observer: Option<ObserverName>,
     /// Quantize linear layers alone, with the range of each batch
@@ -178,7 +178,7 @@ fn quantized(
     Ok(Quantized::calibrated(network.model, batches, &options)?)
 }
 
-/// What a batch is handed to.
+/// The function that a batch is handed to.
 type Each<'a> = &'a mut dyn FnMut(wgrad::data::Batch) -> Outcome;
 
 /// The network, trained for some epochs of what `epoch` hands on.

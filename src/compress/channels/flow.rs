@@ -23,7 +23,7 @@ pub(super) type Place = (usize, usize);
 /// The labels of a network's parameters after a forward pass.
 pub(super) struct Flow {
     pub labels: Labels,
-    /// Of each parameter.
+    /// One for each parameter.
     pub axes: Vec<Axes>,
     /// The first label of each axis of a parameter that is no single place.
     starts: BTreeMap<Label, Place>,
@@ -186,7 +186,7 @@ impl Flow {
         [of_image[0].clone(), of_weight[1].clone()].into_iter().chain(spatial).collect()
     }
 
-    /// What becomes of labels where elements move: a call of the operation on labels instead of values, one axis at a time. Labels
+    /// Moves labels as elements move: a call of the operation on labels instead of values, one axis at a time. Labels
     /// that no axis of the output shows by itself are fixed.
     fn moved(&mut self, node: &Arc<Node>, inputs: &[(&Layout, &Axes)]) -> Result<Axes> {
         let output = &node.outputs[0];

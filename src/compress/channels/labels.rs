@@ -3,10 +3,10 @@
 /// A label; two that have been joined are one.
 pub(super) type Label = u32;
 
-/// Of places that stay: of a batch, an image, a constant or an answer.
+/// Labels of places that stay: of a batch, an image, a constant or an answer.
 pub(super) const FIXED: Label = 0;
 
-/// Of places that are whatever their neighbours are, as those of a number that is repeated.
+/// Labels of places that are whatever their neighbours are, as those of a number that is repeated.
 pub(super) const FREE: Label = 1;
 
 /// The labels along each axis of a tensor.

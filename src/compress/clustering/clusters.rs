@@ -45,13 +45,13 @@ struct Layer {
 /// The size of clustered layers, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Of the weights as they were, 32 bits each.
+    /// Bits of the weights as they were, 32 each.
     pub plain_bits: u64,
-    /// Of the numbers of the values, each in as many bits as a layer's largest takes.
+    /// Bits of the numbers of the values, each in as many as a layer's largest takes.
     pub index_bits: u64,
-    /// Of the same numbers in a Huffman code of each layer.
+    /// Bits of the same numbers in a Huffman code of each layer.
     pub huffman_bits: u64,
-    /// Of the values, 32 bits each, and with them the lengths of their codes, 8 bits each.
+    /// Bits of the values, 32 each, and with them of the lengths of their codes, 8 each.
     pub table_bits: u64,
 }
 

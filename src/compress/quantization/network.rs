@@ -99,7 +99,7 @@ impl Interposer for Running {
     }
 }
 
-/// Whether a weight's sums fit into i32.
+/// True where a weight's sums fit into i32.
 pub(super) fn fits(weight: &Tensor) -> bool {
     weight.numel() / weight.shape().first().copied().unwrap_or(1).max(1) <= 65_532
 }

@@ -8,7 +8,7 @@ use crate::ops::QuantizationParameters;
 /// The smallest scale, PyTorch's: f32's epsilon.
 pub(super) const SMALLEST_SCALE: f64 = 1.1920928955078125e-7;
 
-/// How the range of a layer's inputs follows from those of some batches.
+/// The rule by which the range of a layer's inputs follows from those of some batches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Observer {
     /// From the smallest to the largest value of all (PyTorch's `MinMaxObserver`).
@@ -72,7 +72,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Of no values yet.
+    /// A range of no values yet.
     ///
     /// # Errors
     /// [`Error::Invalid`] for shares and percentages out of their range.
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(observed(Observer::MovingAverage { share: 0.25 }), (-1.5, 1.5));
     }
 
-    /// Of 10,000 values from 0 to 1 and one of 50.
+    /// They are 10,000 values from 0 to 1 and one of 50.
     #[test]
     fn outliers_are_cut_off() {
         let values: Vec<f32> = (0..10_000u16).map(|at| f32::from(at) / 10_000.0).chain([50.0]).collect();

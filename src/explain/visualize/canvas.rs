@@ -26,7 +26,7 @@ options! {
     /// Images that are made, and their way into the network.
     #[derive(Clone, Debug)]
     CanvasOptions {
-        /// What is optimized.
+        /// The tensor that is optimized.
         basis: Basis = Basis::Fourier { decay: 1.0 },
         /// Optimizes the principal components of ImageNet's colours instead of red, green and blue; for three channels.
         decorrelate: bool = true,

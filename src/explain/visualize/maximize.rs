@@ -18,7 +18,7 @@ options! {
         steps: usize = 512,
         /// Adam's step.
         lr: f64 = 0.05,
-        /// What is optimized, and the way into the network.
+        /// The tensor that is optimized, and the way into the network.
         canvas: CanvasOptions = CanvasOptions::default(),
         /// Penalties.
         priors: Priors = Priors::default(),

@@ -1,4 +1,4 @@
-//! What is known of pictures before a network is asked.
+//! Properties of pictures that are known before a network is asked.
 
 use crate::error::{Error, Result};
 use crate::explain::ablation::sizes;
@@ -15,15 +15,15 @@ options! {
     /// Weights of penalties that ascent subtracts, each a mean over an image's elements, so that they hold for all sizes.
     #[derive(Clone, Copy, Debug)]
     Priors {
-        /// Of [`total_variation`].
+        /// The weight of [`total_variation`].
         total_variation: f64 = 0.0,
         /// Its exponent.
         beta: f64 = 2.0,
-        /// Of `|x - 1/2|^alpha`: the L2 penalty for an `alpha` of 2, a soft bound of the range for 6.
+        /// The weight of `|x - 1/2|^alpha`: the L2 penalty for an `alpha` of 2, a soft bound of the range for 6.
         norm: f64 = 0.0,
         /// Its exponent.
         alpha: f64 = 2.0,
-        /// Of `(x - blurred x)^2 / 2`, with the blurred picture taken for a number: a step along it is a blur of this strength
+        /// The weight of `(x - blurred x)^2 / 2`, with the blurred picture taken for a number: a step along it is a blur of this strength
         /// (Yosinski et al., "Understanding Neural Networks Through Deep Visualization", 2015).
         blur: f64 = 0.0,
         /// The blur's deviation in pixels.

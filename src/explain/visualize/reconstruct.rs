@@ -17,7 +17,7 @@ options! {
         steps: usize = 400,
         /// Adam's step.
         lr: f64 = 0.05,
-        /// What is optimized, and the way into the network.
+        /// The tensor that is optimized, and the way into the network.
         canvas: CanvasOptions = CanvasOptions::default(),
         /// Penalties: total variation with an exponent of 2, and a bound of the range.
         priors: Priors = Priors::default().total_variation(0.1).norm(0.1).alpha(6.0),

@@ -65,7 +65,7 @@ fn is_transposed(matrices: &Tensor) -> bool {
     matches!(matrices.layout().strides(), [.., 1, across] if *across > 1)
 }
 
-/// Whether the elements of a row lie side by side, and no two rows are one in memory.
+/// True where the elements of a row lie side by side, and no two rows are one in memory.
 fn is_dense_in_rows(matrices: &Tensor) -> bool {
     let strides = matrices.layout().strides().iter().zip(&matrices.shape()[..]).rev();
     strides

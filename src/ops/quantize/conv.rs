@@ -34,11 +34,11 @@ pub(crate) struct Requantization {
 /// The sums of `shaders/quantized_conv2d.wgsl`, of words, words, offsets and multipliers.
 #[derive(Clone, Debug)]
 struct QuantizedConvolution {
-    /// Of words, not of bytes.
+    /// A geometry of words, not of bytes.
     geometry: Geometry,
     /// Bytes that a word holds: fewer than four where a group has fewer channels.
     lanes: usize,
-    /// Whether the result is bytes, rather than f32.
+    /// True where the result is bytes, rather than f32.
     bytes: bool,
     /// Padding, and the requantization's numbers.
     scalars: [u32; 4],
@@ -236,7 +236,7 @@ impl Op for QuantizedConvolution {
     }
 }
 
-/// What a layer's sums are made of besides the input: made once, used with every input of one scale and zero point.
+/// The operands of a layer's sums besides the input: made once, used with every input of one scale and zero point.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
     weight: QuantizedTensor,

@@ -14,13 +14,13 @@ fn level(x: f64, inverse: f64, zero_point: f64) -> f64 {
     f64::from((nearest::<f32>(x) * nearest::<f32>(inverse)).round_ties_even()) + zero_point
 }
 
-/// Of a number, the inverse scale, the zero point, and the lowest and the highest level.
+/// The number, the inverse scale, the zero point, and the lowest and the highest level.
 pub(super) static LEVEL: Row =
     Row::plain("quantize_level", 5, "clamp(round({0} * {1}) + {2}, {3}, {4})", Accepts::Float, Makes::Same, |x| {
         level(x[0], x[1], x[2]).clamp(x[3], x[4])
     });
 
-/// Of a number, the scale and its inverse, the zero point, and the lowest and the highest level.
+/// The number, the scale and its inverse, the zero point, and the lowest and the highest level.
 static FAKE: Row = Row::float(
     "fake_quantize",
     6,

@@ -18,7 +18,7 @@ fn a_student_learns_from_a_run() {
     let mut teacher = wgrad(["train", text(data), "--out", text(&first), "--reference", "--model", "lenet5"]);
     answer(teacher.args(["--batch-size", "8", "--lr", "0.01", "--size", "16", "--epochs", "3"]));
 
-    // Of the size that the teacher takes, though the pictures have another, and with pairs of layers.
+    // The size is the teacher's, though the pictures have another, and there are pairs of layers.
     let layers = ["--attention", "conv2=conv1", "--attention-weight", "0"];
     let (code, _, stderr) = run(distill(data, &first, &second).args(layers));
     assert!(code == Some(1) && stderr.contains("differ in C alone"), "{stderr}");
