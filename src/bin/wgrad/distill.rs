@@ -3,21 +3,19 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::network::Network;
+use crate::pace::images_per_second;
 use crate::table::Table;
 use crate::train;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Instant;
 use wgrad::compress::distillation::{Distillation, DistillationOptions, regressor};
 use wgrad::nn::{Module, Scope};
 use wgrad::train::Supervised;
-use wgrad::{Result, Tensor, no_grad};
 
-/// Images of a batch, and batches, by which a network's pace is measured.
+/// Images of a batch by which a network's pace is measured.
 const BATCH: usize = 64;
-const BATCHES: u32 = 10;
 
 /// Train a small network to answer as a large one does
 #[derive(Args)]
@@ -190,22 +188,9 @@ impl Row {
             bytes: summary.parameter_bytes,
             multiply_adds: summary.multiply_adds,
             accuracy,
-            images_per_second: pace(network)?,
+            images_per_second: images_per_second([network], BATCH)?[0],
         })
     }
-}
-
-/// Images a second, after a batch that compiles.
-fn pace(network: &Network) -> Result<f64> {
-    let [height, width] = network.about.options.size;
-    let images = Tensor::rand(network.device(), &[BATCH, network.about.options.channels, height, width])?;
-    let pass = || no_grad(|| network.model.forward(&images)?.sum_all()?.item::<f32>());
-    pass()?;
-    let start = Instant::now();
-    for _ in 0..BATCHES {
-        pass()?;
-    }
-    Ok(BATCH as f64 * f64::from(BATCHES) / start.elapsed().as_secs_f64())
 }
 
 /// The networks side by side.

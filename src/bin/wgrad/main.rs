@@ -17,6 +17,7 @@ mod image_files;
 mod interrupt;
 mod models;
 mod network;
+mod pace;
 mod predict;
 mod prune;
 mod quantize;

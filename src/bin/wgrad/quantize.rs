@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::evaluate::{self, Scored, each_batch, numbers, reports};
 use crate::failure::{Failure, Outcome};
 use crate::network::Network;
+use crate::pace::images_per_second;
 use crate::run_folder;
 use crate::table::Table;
 use crate::train;
@@ -13,15 +14,11 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use wgrad::CrossEntropyOptions;
 use wgrad::compress::quantization::{self, Observer, QuantizationAware, QuantizationOptions, Quantized, is_quantized};
 use wgrad::data::{RandomSampler, Sampler};
 use wgrad::nn::Module;
 use wgrad::optim::{Adam, AdamOptions, Optimizer};
-use wgrad::{CrossEntropyOptions, Tensor, no_grad};
-
-/// Turns of both networks whose median speed counts.
-const TURNS: usize = 7;
 
 /// Quantize a network to int8, and compare both
 #[derive(Args)]
@@ -113,7 +110,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let layers = small.weights().count();
     let small = exact.with_model(Box::new(small));
     let after = reports(&small, &collection, scored)?;
-    let [f32_speed, int8_speed] = speeds([&exact, &small], scored.batch_size)?;
+    let [f32_speed, int8_speed] = images_per_second([&exact, &small], scored.batch_size)?;
     let costs = |network: &Network, file: &Path, reports: &[evaluate::Report], images_per_second| {
         let options = &network.about.options;
         let [height, width] = options.size;
@@ -205,28 +202,6 @@ fn trained(
         })?;
     }
     Ok(aware.convert()?)
-}
-
-/// The images a second of both networks, which take turns with random images: medians.
-fn speeds(networks: [&Network; 2], batch_size: usize) -> Outcome<[f64; 2]> {
-    let options = &networks[0].about.options;
-    let [height, width] = options.size;
-    let images = Tensor::rand(networks[0].device(), &[batch_size, options.channels, height, width])?;
-    let mut seconds = [Vec::new(), Vec::new()];
-    for turn in 0..=TURNS {
-        for (network, seconds) in networks.iter().zip(&mut seconds) {
-            let start = Instant::now();
-            no_grad(|| network.model.forward(&images))?.to_vec::<f32>()?;
-            // The first turn plans and compiles.
-            if turn > 0 {
-                seconds.push(start.elapsed().as_secs_f64());
-            }
-        }
-    }
-    Ok(seconds.map(|mut seconds| {
-        seconds.sort_by(f64::total_cmp);
-        batch_size as f64 / seconds[seconds.len() / 2]
-    }))
 }
 
 impl fmt::Display for Report {

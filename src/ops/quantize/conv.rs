@@ -4,7 +4,7 @@ use super::packed::{LANES, QuantizationParameters, QuantizedTensor, bytes_of, pa
 use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Io, Op, Tensor, note_multiply_adds, record_one};
+use crate::graph::{Io, Op, Tensor, ascribe_to_caller, note_multiply_adds, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
@@ -223,8 +223,9 @@ impl Op for QuantizedConvolution {
         let value = |at: &[usize]| match *at {
             [n, o, y, x] if !self.bytes => sum(n, o, y, x).into(),
             [n, word, y, x] => {
-                let channels = (word * LANES..outputs.min((word + 1) * LANES)).rev();
-                let byte = |o| nearest::<i32>(level(sum(n, o, y, x))).cast_unsigned() & 255;
+                // Lanes past the last channel repeat it.
+                let channels = (word * LANES..(word + 1) * LANES).rev();
+                let byte = |o: usize| nearest::<i32>(level(sum(n, o.min(outputs - 1), y, x))).cast_unsigned() & 255;
                 f64::from(channels.fold(0, |word, o| word << 8 | byte(o)))
             }
             _ => 0.0,
@@ -260,6 +261,7 @@ impl Sums {
         bias: Option<&Tensor>,
         scale: Option<f64>,
     ) -> Result<Sums> {
+        let _line = ascribe_to_caller();
         let outputs = weight.shape[0];
         let of_weight = weight.parameters();
         if input.axis.is_some() || of_weight.axis.is_some_and(|axis| axis != 0) {
@@ -291,6 +293,7 @@ impl Sums {
     /// for products.
     #[track_caller]
     pub fn with_levels(&self, scale: &Tensor, zero_point: &Tensor) -> Result<Sums> {
+        let _line = ascribe_to_caller();
         let offset = (&self.totals * zero_point.neg()?.to_dtype(DType::I32)?)?;
         Ok(Sums { offset, multiplier: (&self.multiplier * scale)?, ..self.clone() })
     }
@@ -304,6 +307,7 @@ impl Sums {
         options: &Conv2dOptions,
         bytes: Option<Requantization>,
     ) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let (shape, weight) = (&input.shape, &self.weight.shape);
         if shape.len() != 4 || weight.len() != 4 {
             let rule = format!("expected input [N, C, H, W] and weight [O, C/groups, R, S]; got {shape} and {weight}");
@@ -324,6 +328,7 @@ impl Sums {
     /// The product with `[N, in]`.
     #[track_caller]
     pub fn multiply(&self, op: &'static str, input: &QuantizedTensor, bytes: Option<Requantization>) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let (shape, weight) = (&input.shape, &self.weight.shape);
         if shape.len() != 2 || weight.len() != 2 || shape[1] != weight[1] {
             let rule = format!("expected input [N, in] and weight [out, in]; got {shape} and {weight}");

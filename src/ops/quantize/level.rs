@@ -3,7 +3,7 @@
 use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, Vjp};
+use crate::graph::{Tensor, Vjp, ascribe_to_caller};
 use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::pointwise::{Accepts, Makes, Row, apply};
@@ -78,6 +78,7 @@ impl Grid {
     /// The levels of numbers, as f32.
     #[track_caller]
     pub fn levels(&self, x: &Tensor) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let [low, high] = self.bounds(x)?;
         apply(&LEVEL, &[x, &self.inverse.of(x)?, &self.zero_point.of(x)?, &low, &high])
     }
@@ -85,6 +86,7 @@ impl Grid {
     /// Numbers rounded to levels and back, with a gradient that passes straight through.
     #[track_caller]
     pub fn rounded(&self, x: &Tensor) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let [low, high] = self.bounds(x)?;
         apply(&FAKE, &[x, &self.scale.of(x)?, &self.inverse.of(x)?, &self.zero_point.of(x)?, &low, &high])
     }

@@ -4,7 +4,7 @@ use super::level::{Grid, grid};
 use crate::dims::Dim;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Device, Tensor};
+use crate::graph::{Device, Tensor, ascribe_to_caller};
 use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::pad::PadMode;
@@ -151,6 +151,7 @@ impl QuantizedTensor {
     /// The bytes as f32.
     #[track_caller]
     pub(super) fn levels(&self) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let dim = packed_dim(&self.shape);
         let rank = self.words.rank();
         let mut sizes = vec![1; rank - dim];
@@ -190,6 +191,7 @@ impl QuantizedTensor {
     /// [`Error::TooLarge`].
     #[track_caller]
     pub fn dequantize(&self) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
         let levels = self.levels()?;
         let grid = self.parameters.grid("dequantize", &levels)?;
         levels.sub(&grid.zero_point.of(&levels)?)?.mul(&grid.scale.of(&levels)?)
@@ -272,6 +274,7 @@ impl Tensor {
     /// Rounded to signed bytes by levels that are known on the device alone, which the parameters don't tell.
     #[track_caller]
     pub(crate) fn quantize_by(&self, grid: &Grid) -> Result<QuantizedTensor> {
+        let _line = ascribe_to_caller();
         let words = packed(self, |lane| grid.levels(lane))?;
         Ok(QuantizedTensor { words, shape: *self.shape(), parameters: QuantizationParameters::per_tensor(1.0, 0) })
     }
@@ -279,6 +282,7 @@ impl Tensor {
     /// Rounded to signed bytes by such parameters.
     #[track_caller]
     pub(crate) fn quantize(&self, op: &'static str, parameters: QuantizationParameters) -> Result<QuantizedTensor> {
+        let _line = ascribe_to_caller();
         let grid = parameters.grid(op, self)?;
         if parameters.axis.is_some_and(|axis| axis == packed_dim(self.shape())) {
             return QuantizedTensor::of_levels(&grid.levels(self)?, parameters);

@@ -10,19 +10,15 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::interrupt;
 use crate::network::Network;
+use crate::pace::images_per_second;
 use crate::run_folder::CONFIG;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Instant;
+use wgrad::Error;
 use wgrad::logs::Progress;
-use wgrad::nn::Module;
 use wgrad::train::{Callback, Loader, Scheduled, Trainer, TrainerOptions};
-use wgrad::{Error, Tensor, no_grad};
-
-/// Seconds in which the speed is measured.
-const MEASURED: f64 = 0.25;
 
 #[derive(Args)]
 pub struct Further {
@@ -117,22 +113,10 @@ impl<'a> Finetune<'a> {
         Ok(evaluation.scalar("accuracy").ok_or_else(missing)?)
     }
 
-    /// Images a second in batches of the batch size, as they lie on the device.
+    /// Images a second in batches of the batch size.
     pub fn images_per_second(&self) -> Outcome<f64> {
-        let (device, size) = (self.network.device(), self.network.size()?);
-        let images = Tensor::zeros(device, &[self.batch_size(), self.pictures.channels, size, size])?;
-        let run = || -> Outcome {
-            let answers = no_grad(|| self.network.model.forward(&images))?;
-            Ok(answers.amax_all()?.item::<f32>().map(drop)?)
-        };
-        self.network.model.eval();
-        run()?;
-        let (start, mut batches) = (Instant::now(), 0);
-        while batches == 0 || start.elapsed().as_secs_f64() < MEASURED {
-            run()?;
-            batches += 1;
-        }
-        Ok((batches * self.batch_size()) as f64 / start.elapsed().as_secs_f64())
+        let [pace] = images_per_second([self.network], self.batch_size())?;
+        Ok(pace)
     }
 
     /// Trains.
