@@ -48,10 +48,13 @@ struct Row {
     bytes: u64,
 }
 
-/// A network as it is trained: its parameters, and the loss of images.
+/// The loss of images.
+type Loss = Box<dyn Fn(&Tensor) -> wgrad::Result<Tensor>>;
+
+/// A network as it is trained.
 struct Trained {
     parameters: Vec<Parameter>,
-    loss: Box<dyn Fn(&Tensor) -> wgrad::Result<Tensor>>,
+    loss: Loss,
 }
 
 impl Trained {
