@@ -19,23 +19,32 @@ pub trait State {
         Vec::new()
     }
 
-    /// State on the host.
+    /// State on the host; none, unless a part says otherwise.
     ///
     /// # Errors
     /// Errors of the device, where that has to be asked.
-    fn numbers(&self) -> Result<Numbers>;
+    fn numbers(&self) -> Result<Numbers> {
+        Ok(Numbers::new())
+    }
 
-    /// Refuses numbers that can't be its own.
+    /// Refuses numbers that can't be its own: all, unless a part says otherwise.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a list is missing, has another length, or holds a number out of its range.
-    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()>;
+    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        match numbers.keys().next() {
+            Some(name) => Err(Error::invalid(self.kind(), format!("it has no number {name}"))),
+            None => Ok(()),
+        }
+    }
 
     /// Takes numbers over that [`check_numbers`](State::check_numbers) has passed.
     ///
     /// # Errors
     /// As `check_numbers`; nothing changes then.
-    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()>;
+    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
+        self.check_numbers(numbers)
+    }
 }
 
 /// A list of so many numbers that are all in range.

@@ -8,7 +8,7 @@ use crate::ops::autocast::settings_made;
 use crate::ops::rule::Rule;
 use crate::optim::{Guard, Optimizer};
 use crate::options::options;
-use crate::state::{Numbers, State};
+use crate::state::State;
 use std::collections::HashSet;
 
 const OP: &str = "grad_scaler";
@@ -218,15 +218,6 @@ impl State for GradScaler {
     }
     fn tensors(&self) -> Vec<Parameter> {
         vec![self.scale.clone(), self.streak.clone()]
-    }
-    fn numbers(&self) -> Result<Numbers> {
-        Ok(Numbers::new())
-    }
-    fn check_numbers(&mut self, _: &Numbers) -> Result<()> {
-        Ok(())
-    }
-    fn set_numbers(&mut self, _: &Numbers) -> Result<()> {
-        Ok(())
     }
 }
 

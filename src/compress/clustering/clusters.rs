@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};
 use crate::number::nearest;
 use crate::options::options;
-use crate::state::{Numbers, State};
+use crate::state::State;
 use crate::train::{Callback, Run};
 
 const OP: &str = "clusters";
@@ -170,17 +170,5 @@ impl State for Clusters {
     }
     fn tensors(&self) -> Vec<Parameter> {
         self.layers.iter().map(|layer| layer.labels.clone()).collect()
-    }
-    fn numbers(&self) -> Result<Numbers> {
-        Ok(Numbers::new())
-    }
-    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
-        match numbers.keys().next() {
-            Some(name) => Err(Error::invalid(OP, format!("it has no number {name}"))),
-            None => Ok(()),
-        }
-    }
-    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
-        self.check_numbers(numbers)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, grad_enabled, no_grad};
 use crate::nn::Module;
 use crate::options::options;
-use crate::state::{Numbers, State};
+use crate::state::State;
 use crate::train::{Outcome, Phase, Scalars, Supervised, Task};
 
 const OP: &str = "Distillation";
@@ -210,17 +210,5 @@ impl State for Distillation {
 
     fn tensors(&self) -> Vec<Parameter> {
         self.parameters()
-    }
-
-    fn numbers(&self) -> Result<Numbers> {
-        Ok(Numbers::new())
-    }
-
-    fn check_numbers(&mut self, _: &Numbers) -> Result<()> {
-        Ok(())
-    }
-
-    fn set_numbers(&mut self, _: &Numbers) -> Result<()> {
-        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Pruning in the course of a run.
 
 use super::{Pruner, Schedule};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Parameter;
-use crate::state::{Numbers, State};
+use crate::state::State;
 use crate::train::{Callback, Run};
 
 const OP: &str = "pruning";
@@ -75,17 +75,5 @@ impl State for Pruning {
     }
     fn tensors(&self) -> Vec<Parameter> {
         self.pruner.tensors()
-    }
-    fn numbers(&self) -> Result<Numbers> {
-        Ok(Numbers::new())
-    }
-    fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
-        match numbers.keys().next() {
-            Some(name) => Err(Error::invalid(OP, format!("it has no number {name}"))),
-            None => Ok(()),
-        }
-    }
-    fn set_numbers(&mut self, numbers: &Numbers) -> Result<()> {
-        self.check_numbers(numbers)
     }
 }
