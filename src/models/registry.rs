@@ -42,6 +42,12 @@ impl ModelOptions {
         self
     }
 
+    /// The shape of a batch of so many images, `[N, channels, height, width]`.
+    pub fn images(&self, batch: usize) -> [usize; 4] {
+        let [height, width] = self.size;
+        [batch, self.channels, height, width]
+    }
+
     /// Refuses numbers that a network does not have, and sizes that are no images.
     fn check(&self, network: &'static str, known: &[&str]) -> Result<()> {
         if let Some(name) = self.other.keys().find(|name| !known.contains(&name.as_str())) {

@@ -1,9 +1,9 @@
 //! `wgrad distill`: a small network that learns what a large one knows.
 
 use crate::context::Context;
+use crate::costs::{self, Costs};
 use crate::failure::{Failure, Outcome};
 use crate::network::Network;
-use crate::pace::images_per_second;
 use crate::table::Table;
 use crate::train;
 use clap::Args;
@@ -169,44 +169,23 @@ impl Teaching {
 pub struct Row {
     network: &'static str,
     architecture: String,
-    parameters: usize,
-    bytes: usize,
-    multiply_adds: u64,
-    accuracy: f64,
-    images_per_second: f64,
+    #[serde(flatten)]
+    costs: Costs,
 }
 
 impl Row {
     /// Measures a network whose accuracy is known.
     pub fn of(name: &'static str, network: &Network, accuracy: f64) -> Outcome<Row> {
-        let [height, width] = network.about.options.size;
-        let summary = network.model.summary(&[1, network.about.options.channels, height, width])?;
-        Ok(Row {
-            network: name,
-            architecture: network.about.architecture.clone(),
-            parameters: summary.trained_parameters + summary.frozen_parameters,
-            bytes: summary.parameter_bytes,
-            multiply_adds: summary.multiply_adds,
-            accuracy,
-            images_per_second: images_per_second([network], BATCH)?[0],
-        })
+        let architecture = network.about.architecture.clone();
+        Ok(Row { network: name, architecture, costs: Costs::of(network, accuracy, BATCH)? })
     }
 }
 
 /// The networks side by side.
 pub fn table(rows: &[Row]) -> Table {
-    let titles = ["", "network", "parameters", "kB", "multiply-adds", "accuracy", "images/s"];
-    let mut table = Table::new(&titles);
-    for row in rows {
-        table.row([
-            row.network.to_string(),
-            row.architecture.clone(),
-            row.parameters.to_string(),
-            format!("{:.1}", row.bytes as f64 / 1e3),
-            row.multiply_adds.to_string(),
-            format!("{:.4}", row.accuracy),
-            format!("{:.0}", row.images_per_second),
-        ]);
+    let mut table = Table::new(&[&["", "network"][..], &costs::TITLES].concat());
+    for Row { network, architecture, costs } in rows {
+        table.row([network.to_string(), architecture.clone()].into_iter().chain(costs.cells()));
     }
     table
 }

@@ -7,6 +7,7 @@ mod adapters;
 mod collection;
 mod completions;
 mod context;
+mod costs;
 mod data;
 mod distill;
 mod evaluate;

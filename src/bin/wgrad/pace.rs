@@ -12,9 +12,7 @@ const LEAST_TURNS: usize = 5;
 /// The images a second of networks for the same pictures, which take turns with a batch of random ones: medians. Leaves them in
 /// evaluation mode.
 pub fn images_per_second<const N: usize>(networks: [&Network; N], batch_size: usize) -> Outcome<[f64; N]> {
-    let options = &networks[0].about.options;
-    let [height, width] = options.size;
-    let images = Tensor::rand(networks[0].device(), &[batch_size, options.channels, height, width])?;
+    let images = Tensor::rand(networks[0].device(), &networks[0].about.options.images(batch_size))?;
     let pass = |network: &Network| -> Outcome<f64> {
         let start = Instant::now();
         no_grad(|| network.model.forward(&images)?.amax_all()?.item::<f32>())?;

@@ -2,6 +2,7 @@
 
 use crate::collection::Source;
 use crate::context::Context;
+use crate::costs::{self, Costs};
 use crate::failure::{Failure, Outcome};
 use crate::network::Network;
 use crate::run_folder;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wgrad::compress::channels::{ChannelOptions, Channels, Importance};
 use wgrad::compress::pruning::{Criterion, Pruner, PrunerOptions, Pruning, Reach, Schedule, prunable};
-use wgrad::nn::Module;
 use wgrad::train::Callback;
 use wgrad::weights::{self, SaveOptions};
 
@@ -68,14 +68,10 @@ enum Method {
 #[derive(Serialize)]
 struct Row {
     network: &'static str,
-    /// Weights and biases that are not pruned.
-    parameters: usize,
     sparsity: f64,
-    /// Bytes of the parameters, pruned ones included.
-    bytes: usize,
-    multiply_adds: u64,
-    accuracy: f64,
-    images_per_second: f64,
+    /// Pruned parameters count in their bytes alone.
+    #[serde(flatten)]
+    costs: Costs,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
@@ -144,8 +140,7 @@ fn prune(network: &Network, method: Method, arguments: &Arguments, steps: u64) -
 
 /// Takes channels out.
 fn cut(network: &Network, method: Method, amount: f64) -> Outcome {
-    let [height, width] = network.about.options.size;
-    let channels = Channels::of(&network.model, &[1, network.about.options.channels, height, width])?;
+    let channels = Channels::of(&network.model, &network.about.options.images(1))?;
     let (importance, global) = match method {
         Method::Scale => (Importance::BatchNormScale, true),
         _ => (Importance::Norm(1.0), false),
@@ -160,32 +155,19 @@ fn cut(network: &Network, method: Method, amount: f64) -> Outcome {
 }
 
 fn row(name: &'static str, network: &Network, tuning: &Finetune) -> Outcome<Row> {
-    let [height, width] = network.about.options.size;
-    let summary = network.model.summary(&[1, network.about.options.channels, height, width])?;
-    let all = summary.trained_parameters + summary.frozen_parameters;
-    Ok(Row {
-        network: name,
-        parameters: all - summary.pruned_parameters,
-        sparsity: summary.pruned_parameters as f64 / all.max(1) as f64,
-        bytes: summary.parameter_bytes,
-        multiply_adds: summary.multiply_adds,
-        accuracy: tuning.accuracy()?,
-        images_per_second: tuning.images_per_second()?,
-    })
+    let mut costs = Costs::of(network, tuning.accuracy()?, tuning.batch_size())?;
+    let sparsity = costs.pruned as f64 / costs.parameters.max(1) as f64;
+    costs.parameters -= costs.pruned;
+    Ok(Row { network: name, sparsity, costs })
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&["network", "parameters", "pruned", "kB", "multiply-adds", "accuracy", "images/s"]);
-    for row in rows {
-        table.row([
-            row.network.to_string(),
-            row.parameters.to_string(),
-            format!("{:.1} %", 100.0 * row.sparsity),
-            format!("{:.1}", row.bytes as f64 / 1e3),
-            row.multiply_adds.to_string(),
-            format!("{:.4}", row.accuracy),
-            format!("{:.0}", row.images_per_second),
-        ]);
+    let [parameters, others @ ..] = costs::TITLES;
+    let mut table = Table::new(&[&["network", parameters, "pruned"][..], &others].concat());
+    for Row { network, sparsity, costs } in rows {
+        let [parameters, others @ ..] = costs.cells();
+        let first = [network.to_string(), parameters, format!("{:.1} %", 100.0 * sparsity)];
+        table.row(first.into_iter().chain(others));
     }
     table
 }

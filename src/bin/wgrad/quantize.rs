@@ -112,11 +112,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let after = reports(&small, &collection, scored)?;
     let [f32_speed, int8_speed] = images_per_second([&exact, &small], scored.batch_size)?;
     let costs = |network: &Network, file: &Path, reports: &[evaluate::Report], images_per_second| {
-        let options = &network.about.options;
-        let [height, width] = options.size;
         Ok::<Costs, Failure>(Costs {
             bytes: file.metadata().map(|file| file.len()).unwrap_or_default(),
-            multiply_adds: network.model.summary(&[1, options.channels, height, width])?.multiply_adds,
+            multiply_adds: network.model.summary(&network.about.options.images(1))?.multiply_adds,
             accuracy: accuracy(reports),
             images_per_second,
         })

@@ -68,8 +68,7 @@ pub fn of_name(name: &str, options: &ModelOptions, batch_size: usize) -> Outcome
     let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
     let model = models::by_name(name, &Scope::new(&device), options)
         .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
-    let [height, width] = options.size;
-    Ok(Summary::new(&*model, &Tensor::zeros(&device, &[batch_size, options.channels, height, width])?)?)
+    Ok(Summary::new(&*model, &Tensor::zeros(&device, &options.images(batch_size))?)?)
 }
 
 /// True where a network gives logits of classes for an image as a whole.

@@ -2,8 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::network::Network;
-use wgrad::Tensor;
-use wgrad::nn::{Row, Summary};
+use wgrad::nn::{Module, Row};
 
 /// True for maps of more than one position.
 fn has_maps(row: &Row) -> bool {
@@ -12,9 +11,7 @@ fn has_maps(row: &Row) -> bool {
 
 /// The layer of a name, or else the last one with maps. None where no layer has maps and none is needed.
 pub fn chosen(network: &Network, name: Option<&str>, is_needed: bool) -> Outcome<Option<String>> {
-    let [height, width] = network.about.options.size;
-    let images = Tensor::zeros(network.device(), &[1, network.about.options.channels, height, width])?;
-    let summary = Summary::new(&*network.model, &images)?;
+    let summary = network.model.summary(&network.about.options.images(1))?;
     let rows: Vec<&Row> = summary.rows.iter().filter(|row| has_maps(row)).collect();
     if let Some(name) = name {
         return match rows.iter().any(|row| row.name == name) {

@@ -10,7 +10,6 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::interrupt;
 use crate::network::Network;
-use crate::pace::images_per_second;
 use crate::run_folder::CONFIG;
 use clap::Args;
 use std::path::Path;
@@ -113,12 +112,6 @@ impl<'a> Finetune<'a> {
         Ok(evaluation.scalar("accuracy").ok_or_else(missing)?)
     }
 
-    /// Images a second in batches of the batch size.
-    pub fn images_per_second(&self) -> Outcome<f64> {
-        let [pace] = images_per_second([self.network], self.batch_size())?;
-        Ok(pace)
-    }
-
     /// Trains.
     pub fn fit(&self, callback: Option<&mut dyn Callback>) -> Outcome {
         let stop = interrupt::listen()?;
@@ -145,7 +138,7 @@ impl<'a> Finetune<'a> {
         }
     }
 
-    fn batch_size(&self) -> usize {
+    pub fn batch_size(&self) -> usize {
         if let Auto::Value(batch_size) = self.settings.batch_size { batch_size } else { 1 }
     }
 

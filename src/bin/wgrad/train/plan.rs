@@ -81,8 +81,7 @@ impl Plan {
         let options = options(&pictures);
         let model = models::by_name(&settings.model, &Scope::new(&device), &options)
             .map_err(|error| Failure::from(error).hint("`wgrad models` lists the networks"))?;
-        let [height, width] = options.size;
-        if !summary::is_classifier(&model.summary(&[1, options.channels, height, width])?) {
+        if !summary::is_classifier(&model.summary(&options.images(1))?) {
             let message = format!("{} gives no class for a picture as a whole", settings.model);
             return Err(Failure::new(message).hint("`wgrad models` lists the networks that do"));
         }
@@ -96,7 +95,7 @@ impl Plan {
         let plain = task(&settings, &pictures, &device)?.metric(answers.clone());
         let (task, more): (Box<dyn Task<Batch = Batch>>, _) = match (&settings.teaching, teacher) {
             (Some(teaching), Some(teacher)) => {
-                let task = teaching.task(teacher, &*model, plain, [1, options.channels, height, width])?;
+                let task = teaching.task(teacher, &*model, plain, options.images(1))?;
                 let more = task.parameters();
                 (Box::new(task), more)
             }
