@@ -22,6 +22,17 @@ pub fn numbers(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
     })
 }
 
+/// Numbers of a name as a tensor, which the reference holds in full digits.
+pub fn tensor(device: &Device, name: &str, shape: &[usize]) -> Tensor {
+    Tensor::from_f64(device, &numbers(name, shape.iter().product()).collect::<Vec<_>>(), shape).unwrap()
+}
+
+/// Numbers of a name as a tensor, rounded to f32 on every device.
+pub fn rounded(device: &Device, name: &str, shape: &[usize]) -> Tensor {
+    let values: Vec<f32> = numbers(name, shape.iter().product()).map(|unit| unit as f32).collect();
+    Tensor::from_slice(device, &values, shape).unwrap()
+}
+
 /// The value of a parameter in the golden runs.
 pub fn value(name: &str, shape: &[usize]) -> Vec<f32> {
     let count: usize = shape.iter().product();

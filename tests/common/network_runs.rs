@@ -1,7 +1,7 @@
 //! Runs of golden networks, which PyTorch did in float64 (`tests/golden/network_runs.py`).
 
 use super::adapter;
-use super::from_names::{fill, gradients, numbers, worst};
+use super::from_names::{fill, gradients, rounded, worst};
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,8 +33,7 @@ impl Run<'_> {
         let Run { name, mode, shape, golden } = *self;
         net.train(mode == "train");
         fill(net, device);
-        let input: Vec<f32> = numbers("images", shape.iter().product()).map(|value| value as f32).collect();
-        let input = Tensor::from_slice(device, &input, shape).unwrap().requires_grad();
+        let input = rounded(device, "images", shape).requires_grad();
         let outputs = outputs(&input).unwrap();
         let loss = loss(&outputs).unwrap();
         loss.backward().unwrap();

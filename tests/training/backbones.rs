@@ -2,7 +2,7 @@
 //! sampler of candidates.
 
 use crate::common::adapter;
-use crate::common::from_names::{digest, fill, gradients, names, numbers, worst};
+use crate::common::from_names::{digest, fill, gradients, names, rounded, worst};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use wgrad::models::detection::*;
@@ -13,11 +13,6 @@ use wgrad::{DType, Device, Tensor};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/backbones.json")).unwrap()
-}
-
-fn number(device: &Device, name: &str, shape: &[usize]) -> Tensor {
-    let values: Vec<f32> = numbers(name, shape.iter().product()).map(|value| value as f32).collect();
-    Tensor::from_slice(device, &values, shape).unwrap()
 }
 
 /// The largest difference of maps from their golden norms and products, in the maps' norms.
@@ -71,7 +66,7 @@ fn backbones_are_torchvisions() {
         if all || name.starts_with("mobilenet_small") {
             fill(&*net, &device);
             net.eval();
-            let levels = net.levels(&number(&device, "images", &[1, 3, 64, 64])).unwrap();
+            let levels = net.levels(&rounded(&device, "images", &[1, 3, 64, 64])).unwrap();
             let apart = apart(&levels, &golden["levels"]);
             assert!(apart < 1e-9, "{name}: {apart:.1e}");
         }
@@ -97,11 +92,11 @@ fn compare_pyramids(device: &Device, bound: f64) {
         let net = pyramid(name, &Scope::new(device));
         fill(&net, device);
         let shapes = [[2, 5, 13, 11], [2, 6, 7, 5], [2, 7, 3, 3]];
-        let input = |(i, shape): (usize, &[usize; 4])| number(device, &format!("x{i}"), shape).requires_grad();
+        let input = |(i, shape): (usize, &[usize; 4])| rounded(device, &format!("x{i}"), shape).requires_grad();
         let inputs: Vec<Tensor> = shapes.iter().enumerate().map(input).collect();
         let levels = net.levels(&inputs).unwrap();
         let product = |(i, level): (usize, &Tensor)| {
-            level.mul(&number(device, &format!("cotangent{i}"), level.shape())).unwrap().sum_all().unwrap()
+            level.mul(&rounded(device, &format!("cotangent{i}"), level.shape())).unwrap().sum_all().unwrap()
         };
         let loss = levels.iter().enumerate().map(product).reduce(|a, b| a.add(&b).unwrap()).unwrap();
         loss.backward().unwrap();

@@ -1,7 +1,7 @@
 //! Channels cut out of networks: the answers of a smaller network are those of the masked one, and its sizes are those that follow
 //! by hand.
 
-use crate::common::from_names::{fill, numbers};
+use crate::common::from_names::{fill, tensor};
 use wgrad::compress::channels::*;
 use wgrad::compress::pruning::{ln_structured, mask_zeros, prunable, sparsity};
 use wgrad::models::{self, *};
@@ -13,7 +13,7 @@ use wgrad::weights::{self, LoadOptions, Metadata, SaveOptions};
 use wgrad::{Conv2dOptions, ConvTranspose2dOptions, Device, Error, Result, Tensor, no_grad};
 
 fn image(device: &Device, shape: &[usize]) -> Tensor {
-    Tensor::from_f64(device, &numbers("image", shape.iter().product()).collect::<Vec<_>>(), shape).unwrap()
+    tensor(device, "image", shape)
 }
 
 fn answers(net: &dyn Module, x: &Tensor) -> Vec<f64> {

@@ -2,43 +2,21 @@
 
 use crate::common::adapter;
 use crate::common::from_names::{fill, gradients, numbers, worst};
+use crate::nets::TwoConvolutions;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wgrad::compress::distillation::*;
 use wgrad::data::{Array, Batch, Images};
-use wgrad::nn::{self, BatchNorm2d, Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
+use wgrad::nn::{BatchNorm2d, Flatten, Linear, Module, Relu, Scope, Sequential};
 use wgrad::optim::{Adam, AdamOptions, Sgd, SgdOptions};
 use wgrad::train::{Checkpoints, ImageLoader, Loader, Supervised, Task, Trainer, TrainerOptions, evaluate};
 use wgrad::{Conv2dOptions, Device, Error, Result, Tensor};
 
-struct Net {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    fc: Linear,
-}
-
-impl Net {
-    fn new(device: &Device, width: usize) -> Net {
-        let (s, options) = (Scope::new(device), Conv2dOptions::default());
-        let net = Net {
-            conv1: Conv2d::new(&s.at("conv1"), 2, width, 3, &options).unwrap(),
-            conv2: Conv2d::new(&s.at("conv2"), width, width + 1, 3, &options).unwrap(),
-            fc: Linear::new(&s.at("fc"), (width + 1) * 6, 4).unwrap(),
-        };
-        fill(&net, device);
-        net
-    }
-}
-
-impl Module for Net {
-    fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.conv2.forward(&self.conv1.forward(x)?.tanh()?)?.tanh()?;
-        self.fc.forward(&x.flatten(1, -1)?)
-    }
-    fn children(&self) -> nn::Children<'_> {
-        nn::children![self; conv1, conv2, fc]
-    }
+/// A network of some width.
+fn net(device: &Device, width: usize) -> TwoConvolutions {
+    let plain = Conv2dOptions::default();
+    TwoConvolutions::with(device, [(width, plain), (width + 1, plain)], (width + 1) * 6)
 }
 
 fn golden(name: &str) -> Value {
@@ -78,7 +56,7 @@ fn losses_are_those_of_pytorch() {
 #[test]
 fn a_step_of_distillation_is_that_of_pytorch() {
     for (device, bound) in [Some((Device::reference(), 1e-9)), adapter().map(|it| (it, 1e-4))].into_iter().flatten() {
-        let (teacher, student) = (Arc::new(Net::new(&device, 7)), Net::new(&device, 3));
+        let (teacher, student) = (Arc::new(net(&device, 7)), net(&device, 3));
         let regressor = regressor(&Scope::new(&device).at("regressor"), &[6, 3, 4, 5], &[6, 8, 2, 3]).unwrap();
         fill(&*regressor, &device);
         let options = DistillationOptions::default().temperature(3.0).soft(0.7).hard(0.3);
@@ -195,11 +173,10 @@ fn regressors_are_a_part_of_checkpoints() {
 fn wrong_distillations_are_errors() {
     let device = Device::reference();
     let tensor = |shape: &[usize]| Tensor::zeros(&device, shape).unwrap();
-    let new =
-        |options: &DistillationOptions| Distillation::new(Supervised::classification(), Net::new(&device, 4), options);
+    let new = |options: &DistillationOptions| Distillation::new(Supervised::classification(), net(&device, 4), options);
     let plain = DistillationOptions::default();
     let batch = Batch { images: tensor(&[2, 2, 6, 7]), labels: Tensor::from_slice(&device, &[0, 1], &[2]).unwrap() };
-    let student = Net::new(&device, 3);
+    let student = net(&device, 3);
     let step = |task: Distillation| task.forward(&student, &batch).map(|_| ()).unwrap_err();
     let scope = Scope::new(&device);
     let linear = Linear::new(&scope.at("other"), 5, 4).unwrap();

@@ -9,7 +9,7 @@ use program::{Flags, LARGEST, LARGEST_SUM, SECTIONS, page::Page};
 use std::fs;
 use std::path::Path;
 
-/// Whoever changes the template has to write the page: `make gallery ARGS=--page` does.
+/// A changed template asks for a new page: `make gallery ARGS=--page` writes it.
 #[test]
 fn the_page_is_its_templates() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");

@@ -1,6 +1,6 @@
 //! Layers as two of a lower rank, compared with NumPy's decomposition and PyTorch (`tests/golden/low_rank.py`).
 
-use crate::common::from_names::{fill, numbers};
+use crate::common::from_names::{fill, tensor};
 use serde_json::Value;
 use wgrad::compress::channels::{ChannelOptions, Channels};
 use wgrad::compress::low_rank::*;
@@ -27,10 +27,6 @@ fn rank(value: &Value) -> Rank {
     value.as_u64().map_or_else(|| Rank::Energy(value.as_f64().unwrap()), |rank| Rank::Fixed(rank as usize))
 }
 
-fn made(device: &Device, name: &str, shape: &[usize]) -> Tensor {
-    Tensor::from_f64(device, &numbers(name, shape.iter().product()).collect::<Vec<_>>(), shape).unwrap()
-}
-
 fn close(got: &[f64], expected: &[f64], what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0.0f64, |most, value| most.max(value.abs()));
@@ -55,7 +51,7 @@ fn layers_of_low_rank_are_numpys() {
         let done = factorize(&conv, &LowRankOptions::default().rank(rank(&case["asked"])).scheme(scheme)).unwrap();
         assert_eq!(done[0].rank as u64, case["rank"].as_u64().unwrap());
         assert!((done[0].energy - case["energy"].as_f64().unwrap()).abs() < 1e-12);
-        let output = no_grad(|| conv.forward(&made(&device, "image", &[2, 6, 9, 10]))).unwrap();
+        let output = no_grad(|| conv.forward(&tensor(&device, "image", &[2, 6, 9, 10]))).unwrap();
         assert_eq!(output.shape().to_vec(), list::<usize>(&case["shape"]));
         let some: Vec<f64> = output.to_f64().unwrap().into_iter().step_by(7).collect();
         close(&some, &list::<f64>(&case["output"]), &case.to_string()[..90]);
@@ -69,7 +65,7 @@ fn layers_of_low_rank_are_numpys() {
         let rank = if asked == 4 { Rank::Fixed(4) } else { Rank::Energy(energy - 1e-9) };
         let done = factorize(&fc, &LowRankOptions::default().rank(rank)).unwrap();
         assert_eq!((done[0].layer.as_str(), done[0].rank, done[0].full_rank), ("", asked, 12));
-        close(&answers(&fc, &made(&device, "row", &[3, 20])), &list::<f64>(&case["output"]), "linear");
+        close(&answers(&fc, &tensor(&device, "row", &[3, 20])), &list::<f64>(&case["output"]), "linear");
     }
 }
 
@@ -81,7 +77,7 @@ fn two_layers_stand_in_the_place_of_one() {
     let options = ModelOptions::default().classes(10).channels(1).size(28);
     let net = models::by_name("lenet5", &Scope::new(&device), &options).unwrap();
     fill(&net, &device);
-    let x = made(&device, "image", &[2, 1, 28, 28]);
+    let x = tensor(&device, "image", &[2, 1, 28, 28]);
     let cut = |net: &dyn Module, amount: f64| {
         let channels = Channels::of(net, &[1, 1, 28, 28]).unwrap();
         let chosen = channels.choose(&ChannelOptions::default().amount(amount).except(["fc*".to_string()])).unwrap();
@@ -133,7 +129,7 @@ fn all_of_the_energy_is_the_layer_itself() {
     let device = Device::reference();
     let net = CifarResNet::new(&Scope::new(&device), &CifarResNetOptions::resnet20().depth(8)).unwrap();
     fill(&net, &device);
-    let x = made(&device, "image", &[1, 3, 8, 8]);
+    let x = tensor(&device, "image", &[1, 3, 8, 8]);
     let before = answers(&net, &x);
     // The first filters have 27 numbers each for 16 channels; no rank of theirs saves anything.
     let done = factorize(&net, &LowRankOptions::default().rank(Rank::Energy(1.0))).unwrap();

@@ -36,6 +36,7 @@ mod mnist;
 mod models;
 mod modules;
 mod muon;
+mod nets;
 mod networks;
 mod nn;
 mod optim;

@@ -1,56 +1,20 @@
 //! Pruning: the weights that `torch.nn.utils.prune` prunes (`tests/golden/pruning.py`), which stay 0 whoever changes them.
 
 use crate::common::adapter;
-use crate::common::from_names::{fill, numbers};
+use crate::common::from_names::tensor;
+use crate::nets::TwoConvolutions as Net;
 use serde_json::Value;
 use wgrad::amp::{AutocastOptions, GradScalerOptions};
 use wgrad::compress::pruning::*;
-use wgrad::nn::{self, Conv2d, Linear, Module, Scope};
+use wgrad::nn::Module;
 use wgrad::optim::*;
 use wgrad::train::Stepper;
 use wgrad::weights::{self, LoadOptions, SaveOptions};
-use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, Error, Parameter, Result, Tensor};
+use wgrad::{CrossEntropyOptions, Device, Error, Parameter, Result, Tensor};
 
-struct Net {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    fc: Linear,
-}
-
-impl Net {
-    fn new(device: &Device) -> Net {
-        let (s, options) = (Scope::new(device), Conv2dOptions::default());
-        let net = Net {
-            conv1: Conv2d::new(&s.at("conv1"), 2, 5, 3, &options.padding(1)).unwrap(),
-            conv2: Conv2d::new(&s.at("conv2"), 5, 6, 3, &options.stride(2)).unwrap(),
-            fc: Linear::new(&s.at("fc"), 36, 4).unwrap(),
-        };
-        fill(&net, device);
-        net
-    }
-
-    fn weights(&self) -> Vec<Parameter> {
-        prunable(self)
-    }
-
-    fn loss(&self, device: &Device) -> Result<Tensor> {
-        let labels = Tensor::from_slice(device, &[1i32, 0, 3], &[3])?;
-        self.forward(&probe(device, "pruned", &[3, 2, 7, 6]))?.cross_entropy(&labels, &CrossEntropyOptions::default())
-    }
-}
-
-impl Module for Net {
-    fn call(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.conv2.forward(&self.conv1.forward(x)?.tanh()?)?.tanh()?;
-        self.fc.forward(&x.flatten(1, -1)?)
-    }
-    fn children(&self) -> nn::Children<'_> {
-        nn::children![self; conv1, conv2, fc]
-    }
-}
-
-fn probe(device: &Device, name: &str, shape: &[usize]) -> Tensor {
-    Tensor::from_f64(device, &numbers(name, shape.iter().product()).collect::<Vec<_>>(), shape).unwrap()
+fn loss(net: &Net, device: &Device) -> Result<Tensor> {
+    let labels = Tensor::from_slice(device, &[1i32, 0, 3], &[3])?;
+    net.forward(&tensor(device, "pruned", &[3, 2, 7, 6]))?.cross_entropy(&labels, &CrossEntropyOptions::default())
 }
 
 fn golden() -> Value {
@@ -98,8 +62,8 @@ fn the_pruned_weights_are_those_of_pytorch() {
     check("ln_after_l1", &|w| l1_unstructured(w, 0.5).and_then(|()| ln_structured(w, 0.5, 1.0, 1)));
     let net = Net::new(&device);
     for (name, amount) in [("global", 0.4), ("global_twice", 0.25)] {
-        global_unstructured(&net.weights(), Method::L1, amount).unwrap();
-        let all: Vec<Vec<usize>> = net.weights().iter().map(pruned).collect();
+        global_unstructured(&prunable(&net), Method::L1, amount).unwrap();
+        let all: Vec<Vec<usize>> = prunable(&net).iter().map(pruned).collect();
         assert_eq!(all, list::<Vec<usize>>(&golden[name]), "{name}");
     }
 }
@@ -114,10 +78,10 @@ fn chance_prunes_the_number_that_was_asked_for() {
     let places = pruned(&net.fc.weight);
     assert_eq!(places.len(), 5 * 4);
     assert_eq!(places.iter().map(|at| at % 36).collect::<std::collections::BTreeSet<_>>().len(), 5);
-    global_unstructured(&net.weights(), Method::Random, 1.0).unwrap();
-    assert_eq!(sparsity(&net.weights()).unwrap(), 1.0);
+    global_unstructured(&prunable(&net), Method::Random, 1.0).unwrap();
+    assert_eq!(sparsity(&prunable(&net)).unwrap(), 1.0);
     assert!(is_pruned(&net));
-    net.weights().iter().for_each(|weight| remove(weight).unwrap());
+    prunable(&net).iter().for_each(|weight| remove(weight).unwrap());
     assert!(!is_pruned(&net));
 }
 
@@ -136,7 +100,7 @@ fn amounts_and_dimensions_that_do_not_exist_are_refused() {
     refused(w.set_mask(Some(&Tensor::ones(&Device::reference(), &[3]).unwrap())), "holds");
     refused(Pruner::new(Vec::new(), PrunerOptions::default()).map(drop), "no parameters");
     let schedule = Schedule::Cubic { begin: 0, every: 1, times: 2, initial: 0.9, sparsity: 0.5 };
-    let pruner = || Pruner::new(net.weights(), PrunerOptions::default()).unwrap();
+    let pruner = || Pruner::new(prunable(&net), PrunerOptions::default()).unwrap();
     refused(Pruning::new(pruner(), schedule).map(drop), "must rise");
     refused(
         Pruning::new(pruner(), Schedule::Iterative { begin: 0, every: 0, times: 1, sparsity: 0.5 }).map(drop),
@@ -152,13 +116,13 @@ fn trained<O: Optimizer>(device: &Device, make: impl Fn(&Net) -> Result<O>) -> [
     let mut optimizer = make(&net).unwrap();
     ln_structured(&net.fc.weight, 0.3, 2.0, 1).unwrap();
     for _ in 0..5 {
-        net.loss(device).unwrap().backward().unwrap();
+        loss(&net, device).unwrap().backward().unwrap();
         optimizer.step().unwrap();
         optimizer.zero_grad();
     }
     assert_eq!((pruned(&net.conv2.weight).len(), pruned(&net.fc.weight).len()), (162, 44));
-    let conv2 = net.conv2.forward(&probe(device, "probe2", &[1, 5, 7, 6])).unwrap();
-    let fc = net.fc.forward(&probe(device, "probe3", &[2, 36])).unwrap();
+    let conv2 = net.conv2.forward(&tensor(device, "probe2", &[1, 5, 7, 6])).unwrap();
+    let fc = net.fc.forward(&tensor(device, "probe3", &[2, 36])).unwrap();
     [conv2.to_f64().unwrap(), fc.to_f64().unwrap()]
 }
 
@@ -186,7 +150,7 @@ fn training_goes_as_with_pytorchs_masks() {
     }
 }
 
-/// Whoever writes a parameter leaves what is pruned at 0: optimizers of every shape of state, and the wrappers that write by
+/// Pruned weights stay 0 whoever writes the parameter: optimizers of every shape of state, and the wrappers that write by
 /// themselves.
 #[test]
 fn masks_hold_whatever_the_optimizer() {
@@ -201,7 +165,7 @@ fn masks_hold_whatever_the_optimizer() {
     trained(&device, |net| Lookahead::new(sgd(net)?, LookaheadOptions::default().k(2)));
     let net = Net::new(&device);
     let mut averaged = Averaged::new(sgd(&net).unwrap(), Averaging::Ema { decay: 0.9 }).unwrap();
-    net.loss(&device).unwrap().backward().unwrap();
+    loss(&net, &device).unwrap().backward().unwrap();
     averaged.step().unwrap();
     l1_unstructured(&net.fc.weight, 0.5).unwrap();
     assert_eq!(averaged.with_average(|| Ok(pruned(&net.fc.weight).len())).unwrap(), 72);
@@ -209,10 +173,10 @@ fn masks_hold_whatever_the_optimizer() {
     assert_eq!(pruned(&net.fc.weight).len(), 72);
     let mut sam = Sam::new(sgd(&net).unwrap(), SamOptions::default()).unwrap();
     sam.zero_grad();
-    net.loss(&device).unwrap().backward().unwrap();
+    loss(&net, &device).unwrap().backward().unwrap();
     sam.first_step().unwrap();
     assert_eq!(pruned(&net.fc.weight).len(), 72);
-    net.loss(&device).unwrap().backward().unwrap();
+    loss(&net, &device).unwrap().backward().unwrap();
     sam.step().unwrap();
     assert_eq!(pruned(&net.fc.weight).len(), 72);
 }
@@ -221,19 +185,19 @@ fn masks_hold_whatever_the_optimizer() {
 fn masks_hold_in_half_precision() {
     let device = Device::reference();
     let net = Net::new(&device);
-    global_unstructured(&net.weights(), Method::L1, 0.7).unwrap();
-    let before: Vec<Vec<usize>> = net.weights().iter().map(pruned).collect();
+    global_unstructured(&prunable(&net), Method::L1, 0.7).unwrap();
+    let before: Vec<Vec<usize>> = prunable(&net).iter().map(pruned).collect();
     let mut sgd = Sgd::new(&net, SgdOptions::default().lr(0.1).momentum(0.9)).unwrap();
     // The first scale is too large, so that a step is skipped.
     let scaler = GradScalerOptions::default().init_scale(1e9);
     let mut stepper = Stepper::autocast(&device, AutocastOptions::default(), scaler).unwrap();
     for _ in 0..20 {
-        let loss = stepper.forward(|| net.loss(&device)).unwrap();
+        let loss = stepper.forward(|| loss(&net, &device)).unwrap();
         stepper.backward(&loss, 1.0).unwrap();
         stepper.step(&mut sgd).unwrap();
     }
     assert!(sgd.steps().unwrap()[0] < 20);
-    assert_eq!(net.weights().iter().map(pruned).collect::<Vec<_>>(), before);
+    assert_eq!(prunable(&net).iter().map(pruned).collect::<Vec<_>>(), before);
 }
 
 #[test]
@@ -241,20 +205,20 @@ fn files_hold_the_zeros_and_loading_leaves_masks() {
     let (device, folder) = (Device::reference(), tempfile::tempdir().unwrap());
     let path = folder.path().join("pruned.safetensors");
     let net = Net::new(&device);
-    global_unstructured(&net.weights(), Method::L1, 0.7).unwrap();
+    global_unstructured(&prunable(&net), Method::L1, 0.7).unwrap();
     weights::save(&path, &net, &SaveOptions::default()).unwrap();
     let again = Net::new(&device);
     weights::load(&path, &again, &LoadOptions::default()).unwrap();
-    mask_zeros(&again.weights()).unwrap();
-    for (old, new) in net.weights().iter().zip(again.weights()) {
+    mask_zeros(&prunable(&again)).unwrap();
+    for (old, new) in prunable(&net).iter().zip(prunable(&again)) {
         assert_eq!(pruned(old), pruned(&new));
     }
     // A dense file, such as that of an early step, leaves pruned weights where they are.
     weights::save(&path, &Net::new(&device), &SaveOptions::default()).unwrap();
     weights::load(&path, &net, &LoadOptions::default()).unwrap();
     assert_eq!(
-        net.weights().iter().map(pruned).collect::<Vec<_>>(),
-        again.weights().iter().map(pruned).collect::<Vec<_>>()
+        prunable(&net).iter().map(pruned).collect::<Vec<_>>(),
+        prunable(&again).iter().map(pruned).collect::<Vec<_>>()
     );
 }
 
@@ -268,7 +232,7 @@ fn movement_prunes_what_sanhs_formula_does() {
     let mut sgd = Sgd::new(&net, SgdOptions::default().lr(0.5)).unwrap();
     let mut chosen = Vec::new();
     for step in 1..=6 {
-        net.loss(&device).unwrap().backward().unwrap();
+        loss(&net, &device).unwrap().backward().unwrap();
         pruner.observe(None).unwrap();
         sgd.step().unwrap();
         sgd.zero_grad();
@@ -289,11 +253,11 @@ fn pruners_reach_their_sparsities() {
     let shares = |reach: Reach, granularity: Granularity| {
         let net = Net::new(&device);
         let options = PrunerOptions::default().reach(reach).granularity(granularity);
-        let mut pruner = Pruner::new(net.weights(), options).unwrap();
+        let mut pruner = Pruner::new(prunable(&net), options).unwrap();
         let mut before = vec![Vec::new(); 3];
         for share in [0.2, 0.5, 0.5, 0.8] {
             pruner.prune_to(share).unwrap();
-            let now: Vec<Vec<usize>> = net.weights().iter().map(pruned).collect();
+            let now: Vec<Vec<usize>> = prunable(&net).iter().map(pruned).collect();
             assert!(before.iter().zip(&now).all(|(old, new)| old.iter().all(|at| new.contains(at))));
             before = now;
         }
@@ -307,11 +271,11 @@ fn pruners_reach_their_sparsities() {
     let filters = shares(Reach::Layer, Granularity::Channel { n: 2.0, dim: 0 });
     assert_eq!(filters, [4 * 18, 5 * 45, 3 * 36]);
     let net = Net::new(&device);
-    let mut pruner = Pruner::new(net.weights(), PrunerOptions::default()).unwrap();
+    let mut pruner = Pruner::new(prunable(&net), PrunerOptions::default()).unwrap();
     pruner.prune_to(0.65).unwrap();
     let of_torch = Net::new(&device);
-    global_unstructured(&of_torch.weights(), Method::L1, 0.65).unwrap();
-    let all = |net: &Net| net.weights().iter().map(pruned).collect::<Vec<_>>();
+    global_unstructured(&prunable(&of_torch), Method::L1, 0.65).unwrap();
+    let all = |net: &Net| prunable(net).iter().map(pruned).collect::<Vec<_>>();
     assert_eq!(all(&net), all(&of_torch));
 }
 

@@ -1,7 +1,7 @@
 //! Quantized networks: their layers against rounded floats, their files, training that knows of the rounding.
 
 use crate::common::adapter;
-use crate::common::from_names::{fill, numbers};
+use crate::common::from_names::{fill, rounded};
 use serde_json::Value;
 use wgrad::compress::quantization::{
     self, Observer, QuantizationAware, QuantizationOptions, Quantized, Scheme, fuse_batch_norms,
@@ -13,8 +13,7 @@ use wgrad::weights::{self, LoadOptions, Metadata};
 use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, Error, Tensor};
 
 fn images(device: &Device, shape: &[usize]) -> Tensor {
-    let values: Vec<f32> = numbers("images", shape.iter().product()).map(|unit| unit as f32).collect();
-    Tensor::from_slice(device, &values, shape).unwrap()
+    rounded(device, "images", shape)
 }
 
 fn largest(x: &Tensor) -> f64 {

@@ -1,7 +1,7 @@
 //! Views of a network, compared with PyTorch's and torchvision's (`tests/golden/views.py`).
 
 use crate::common::adapter;
-use crate::common::from_names::{fill, numbers};
+use crate::common::from_names::{fill, rounded};
 use serde_json::Value;
 use wgrad::explain::*;
 use wgrad::logs::Histogram;
@@ -29,13 +29,8 @@ pub fn network(device: &Device) -> Sequential {
     net
 }
 
-pub fn tensor(device: &Device, name: &str, shape: &[usize]) -> Tensor {
-    let values: Vec<f32> = numbers(name, shape.iter().product()).map(|value| value as f32).collect();
-    Tensor::from_slice(device, &values, shape).unwrap()
-}
-
 pub fn images(device: &Device) -> Tensor {
-    tensor(device, "images", &SHAPE)
+    rounded(device, "images", &SHAPE)
 }
 
 fn golden(name: &str) -> Value {
@@ -64,7 +59,7 @@ fn sheets_fields_and_directions_are_pytorchs() {
             ("maps_each", feature_maps(&net, &x, "relu2", Stretch::Each).unwrap()),
             ("field_conv1", field("conv1")),
             ("field_conv3", field("conv3")),
-            ("filter_normalized", filter_normalized(&tensor(&device, "direction", weight.shape()), &weight).unwrap()),
+            ("filter_normalized", filter_normalized(&rounded(&device, "direction", weight.shape()), &weight).unwrap()),
         ] {
             let apart = apart(&got, name);
             assert!(apart < bound, "{name}: {apart:.1e}");
@@ -124,7 +119,7 @@ fn units_are_dead_that_fire_in_no_batch() {
 fn effective_fields_lie_within_theoretical_ones() {
     let device = Device::reference();
     let net = network(&device);
-    let x = tensor(&device, "large", &[1, 3, 32, 32]);
+    let x = rounded(&device, "large", &[1, 3, 32, 32]);
     let conv3 = |row: &wgrad::nn::Row| row.name == "conv3";
     // The last layer wants small images, so the table ends before.
     let net = net.truncate(5);

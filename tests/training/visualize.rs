@@ -1,7 +1,8 @@
 //! Images made by gradient ascent: their parts compared with PyTorch's (`tests/golden/views.py`), and that they do as they say.
 
 use crate::common::adapter;
-use crate::views::{apart, images, network, tensor};
+use crate::common::from_names::rounded;
+use crate::views::{apart, images, network};
 use wgrad::data::{Mnist, Normalization};
 use wgrad::explain::*;
 use wgrad::nn::{Conv2d, Flatten, Linear, Module, Relu, Scope, Sequential};
@@ -20,7 +21,7 @@ fn waves_and_priors_are_pytorchs() {
             let [height, width] = size;
             let basis = FourierBasis::new(&device, size).unwrap();
             let name = format!("{height}x{width}");
-            let spectrum = tensor(&device, &format!("spectrum{name}"), &[1, 2, 2, height, width / 2 + 1]);
+            let spectrum = rounded(&device, &format!("spectrum{name}"), &[1, 2, 2, height, width / 2 + 1]);
             let waves = apart(&basis.images(&spectrum).unwrap(), &format!("irfft2_{name}"));
             let scale = apart(&basis.scale(0.8).unwrap(), &format!("scale_{name}"));
             assert!(waves < bound && scale < bound, "{name}: {waves:.1e} {scale:.1e}");
@@ -178,5 +179,5 @@ fn wrong_wishes_are_errors() {
     says(deep_dream(&net, &images(&device), &Objective::Layer("conv1".into()), &none).unwrap_err(), "0 octaves");
     says(FourierBasis::new(&device, [0, 3]).unwrap_err(), "no pixels");
     let basis = FourierBasis::new(&device, [4, 4]).unwrap();
-    says(basis.images(&tensor(&device, "x", &[1, 1, 2, 4, 4])).unwrap_err(), "expected [N, C, 2, 4, 3]");
+    says(basis.images(&rounded(&device, "x", &[1, 1, 2, 4, 4])).unwrap_err(), "expected [N, C, 2, 4, 3]");
 }

@@ -61,7 +61,7 @@ fn predictions_abstain_at_the_border_only() {
         let classes = smoothed(batch).predict(&points(&device, &[-0.5, 0.0, 0.5, 0.0, -1.0]), 400).unwrap();
         assert_eq!(classes, [Some(0), None, Some(1), None, Some(0)]);
     }
-    // Of five draws nothing follows.
+    // Nothing follows from five draws.
     assert_eq!(smoothed(10).predict(&points(&device, &[-2.0]), 5).unwrap(), [None]);
     assert!(smoothed(10).predict(&points(&device, &[]), 5).unwrap().is_empty());
 }
