@@ -58,9 +58,9 @@ fn main() -> ExitCode {
 /// Accuracies on the test digits.
 #[derive(Debug)]
 pub struct Accuracies {
-    /// Of a plain LeNet-5 under attack.
+    /// The accuracy of a plain LeNet-5 under attack.
     pub plain: f64,
-    /// Of a network that was trained under attack, under attack.
+    /// The accuracy under attack of a network that was trained under it.
     pub robust: f64,
     /// Certified accuracy of a smoothed network at a radius of 0.5.
     pub certified: f64,

@@ -6,7 +6,7 @@ use crate::ops::Conv2dOptions;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Whoever is asked before a layer with weights is computed; `None` leaves it as it is.
+/// Computes layers with weights in their place; `None` leaves a layer as it is.
 pub(crate) trait Interposer {
     fn conv2d(
         &self,

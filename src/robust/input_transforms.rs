@@ -9,8 +9,8 @@ use crate::transforms::functional::{Numbers, gaussian_blur};
 
 /// A transform of images `[N, C, H, W]` between 0 and 1 that a [`Classifier`](crate::robust::Classifier) applies before its network.
 ///
-/// What rounds passes gradients on as they are, which Athalye et al. ("Obfuscated Gradients Give a False Sense of Security", 2018) take
-/// for attacks on such defences: without that an attack by gradients would be stopped by their absence alone.
+/// Transforms that round pass gradients on as they are, as Athalye et al. ("Obfuscated Gradients Give a False Sense of Security", 2018)
+/// attack such defences: without that an attack by gradients would be stopped by their absence alone.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, InputTransform};

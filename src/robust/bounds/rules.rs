@@ -156,7 +156,7 @@ impl Comparison {
             }),
         };
         let (a, b) = (chosen(0)?, chosen(1)?);
-        // Of two that are equal the first, so that all of the gradient goes one way.
+        // The first of two that are equal, so that all of the gradient goes one way.
         let least = a.lower.le(&b.lower)?.where_(&a.lower, &b.lower)?;
         let most = a.upper.ge(&b.upper)?.where_(&a.upper, &b.upper)?;
         let of = |a: &Tensor, both: &Tensor, b: &Tensor| self.always.where_(a, &self.ever.where_(both, b)?);

@@ -3,7 +3,7 @@
 /// Bisections, after which an interval within 0 to 1 is two neighbouring numbers.
 const HALVINGS: usize = 200;
 
-/// Of two neighbouring numbers that `is_below` tells apart, the lower one; it is true at `low`, and false from some point on.
+/// The lower one of two neighbouring numbers that `is_below` tells apart; it is true at `low`, and false from some point on.
 fn bisect(mut low: f64, mut high: f64, is_below: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
