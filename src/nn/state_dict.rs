@@ -80,7 +80,7 @@ pub(crate) fn fit<'a>(
 }
 
 /// True for a shape with elements that another has too.
-fn is_within(part: &Shape, whole: &Shape) -> bool {
+pub(crate) fn is_within(part: &Shape, whole: &Shape) -> bool {
     part.len() == whole.len() && part.iter().zip(whole.iter()).all(|(part, whole)| (1..=*whole).contains(part))
 }
 

@@ -110,14 +110,19 @@ pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -
 /// # Errors
 /// As [`Metadata::read`] and [`load`]; [`Error::File`] too where no network fits the file's description.
 pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Box<dyn Module>, Metadata)> {
-    let metadata = Metadata::read(&path)?;
+    let (model, metadata) = build(path.as_ref(), device)?;
+    load(path, &*model, &LoadOptions::default())?;
+    Ok((model, metadata))
+}
+
+/// The network of a file, with new weights. One that can't be built is the file's fault.
+pub(crate) fn build(path: &Path, device: &Device) -> Result<(Box<dyn Module>, Metadata)> {
+    let metadata = Metadata::read(path)?;
     let built = models::by_name(&metadata.architecture, &Scope::new(device), &metadata.options);
-    // A network that can't be built is the file's fault.
     let model = built.map_err(|error| match error {
-        Error::Invalid { .. } | Error::TooLarge { .. } => Error::file(path.as_ref(), error),
+        Error::Invalid { .. } | Error::TooLarge { .. } => Error::file(path, error),
         error => error,
     })?;
-    load(path, &*model, &LoadOptions::default())?;
     Ok((model, metadata))
 }
 

@@ -21,11 +21,13 @@ mod structure;
 mod torch;
 mod values;
 
-pub(crate) use load::CHECKPOINT;
+pub(crate) use load::{CHECKPOINT, build};
 pub use load::{LoadOptions, Report, load, open};
 pub use metadata::Metadata;
 pub(crate) use metadata::TAG;
 pub use reader::{Entry, Reader};
 pub(crate) use safetensors::write as write_safetensors;
+pub(crate) use save::encode;
 pub use save::{SaveOptions, save};
+pub(crate) use structure::Structure;
 pub(crate) use values::to_tensor;

@@ -2,7 +2,7 @@
 
 use super::Metadata;
 use super::metadata::TAG;
-use super::structure::{self, Structure};
+use super::structure::Structure;
 use super::{npz, safetensors};
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
@@ -71,11 +71,7 @@ pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -
         let text = serde_json::to_string(metadata).map_err(|error| Error::file(path, error))?;
         about.insert(TAG.to_string(), text);
     }
-    let structure = Structure::of(model);
-    if !structure.is_empty() {
-        let text = serde_json::to_string(&structure).map_err(|error| Error::file(path, error))?;
-        about.insert(structure::TAG.to_string(), text);
-    }
+    Structure::of(model).write(path, &mut about)?;
     let mut parameters: HashMap<String, Parameter> = HashMap::new();
     let mut listed = Vec::new();
     for (name, parameter) in model.named_parameters() {
@@ -98,7 +94,7 @@ pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -
 }
 
 /// The bytes of a parameter's value.
-fn encode(parameter: &Parameter, float: Dtype) -> Result<Vec<u8>> {
+pub(crate) fn encode(parameter: &Parameter, float: Dtype) -> Result<Vec<u8>> {
     let value = parameter.value();
     Ok(match (value.dtype(), float) {
         (DType::F32, Dtype::F32) => f32::device_bytes(&value.to_vec::<f32>()?),

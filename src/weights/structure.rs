@@ -4,14 +4,15 @@ use super::reader::Reader;
 use crate::error::{Error, Result};
 use crate::nn::{Factors, Grouped, Module};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 /// The key of safetensors' metadata under which it stands, as JSON.
-pub(super) const TAG: &str = "wgrad.structure";
+const TAG: &str = "wgrad.structure";
 
 /// The changes of a network since it was built.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Structure {
+pub(crate) struct Structure {
     /// Parameters that are smaller than they were made.
     #[serde(default)]
     pub resized: BTreeSet<String>,
@@ -35,14 +36,19 @@ impl Structure {
         }
     }
 
+    /// Tells a file's metadata of the changes, where there are any.
+    pub fn write(&self, path: &Path, about: &mut HashMap<String, String>) -> Result<()> {
+        if *self != Structure::default() {
+            let text = serde_json::to_string(self).map_err(|error| Error::file(path, error))?;
+            about.insert(TAG.to_string(), text);
+        }
+        Ok(())
+    }
+
     /// The changes that a file tells of; none where it tells of nothing.
     pub fn read(reader: &Reader) -> Result<Structure> {
         let Some(text) = reader.about(TAG) else { return Ok(Structure::default()) };
         serde_json::from_str(text).map_err(|error| Error::file(reader.path(), format!("{TAG}: {error}")))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        *self == Structure::default()
     }
 
     /// Takes the layers of a model apart that are so in the file.

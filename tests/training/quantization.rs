@@ -3,6 +3,7 @@
 use crate::common::adapter;
 use crate::common::from_names::{fill, rounded};
 use serde_json::Value;
+use wgrad::compress::channels::{ChannelOptions, Channels};
 use wgrad::compress::quantization::{
     self, Observer, QuantizationAware, QuantizationOptions, Quantized, Scheme, fuse_batch_norms,
 };
@@ -129,6 +130,29 @@ fn files_are_a_quarter_and_hold_the_same_bits() {
     let other = LeNet5::new(&Scope::new(&device)).unwrap();
     assert!(matches!(weights::load(&path, &other, &LoadOptions::default()), Err(Error::UnfitWeights { .. })));
     assert!(matches!(quantization::open(&whole, &device), Err(Error::File { .. })));
+}
+
+#[test]
+fn cut_networks_come_back_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("digits.safetensors");
+    let device = Device::reference();
+    let options = ModelOptions::default().classes(10).channels(1).size(28);
+    let net = models::by_name("lenet5", &Scope::new(&device), &options).unwrap();
+    fill(&*net, &device);
+    let channels = Channels::of(&net, &options.images(1)).unwrap();
+    let chosen = channels.choose(&ChannelOptions::default()).unwrap();
+    channels.cut(&chosen).unwrap();
+    let x = images(&device, &options.images(2));
+    let small = Quantized::calibrated(net, [Ok(x.clone())], &QuantizationOptions::default()).unwrap();
+    quantization::save(&path, &small, &Metadata::new("lenet5", options)).unwrap();
+    let (again, _) = quantization::open(&path, &device).unwrap();
+    let outputs = [small.forward(&x), again.forward(&x)].map(|y| y.unwrap().to_vec::<f32>().unwrap());
+    assert_eq!(outputs[0], outputs[1]);
+    let sizes =
+        [&small, &again].map(|net| net.weights().map(|(_, weight)| weight.shape().to_vec()).collect::<Vec<_>>());
+    assert_eq!(sizes[0], sizes[1]);
+    assert_eq!(sizes[0][0], [3, 1, 5, 5]);
 }
 
 /// `fuse_conv_bn_weights` of PyTorch (`tests/golden/quantize.py`).

@@ -4,12 +4,13 @@ use super::layer::{Inputs, Layer};
 use super::network::Quantized;
 use crate::dtype::Element;
 use crate::error::{Error, Result};
-use crate::graph::{Device, Parameter, no_grad};
-use crate::models;
-use crate::nn::{Module, Scope};
+use crate::graph::{Device, Parameter, Tensor, no_grad};
+use crate::nn::Module;
+use crate::nn::state_dict::is_within;
 use crate::number::nearest;
 use crate::ops::{QuantizationParameters, QuantizedTensor};
-use crate::weights::{Metadata, Reader, TAG, write_safetensors};
+use crate::shape::Shape;
+use crate::weights::{Metadata, Reader, Structure, TAG, build, encode, write_safetensors};
 use safetensors::Dtype;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -80,7 +81,8 @@ pub fn save<M: Module>(path: impl AsRef<Path>, network: &Quantized<M>, metadata:
     let listed: Vec<_> =
         entries.iter().map(|(name, (dtype, shape, _))| (name.clone(), *dtype, shape.clone())).collect();
     let described = serde_json::to_string(metadata).map_err(|error| Error::file(path, error))?;
-    let about = HashMap::from([(TAG.to_string(), described), (KEY.to_string(), "int8".to_string())]);
+    let mut about = HashMap::from([(TAG.to_string(), described), (KEY.to_string(), "int8".to_string())]);
+    Structure::of(network.model()).write(path, &mut about)?;
     write_safetensors(path, &listed, about, |name| entries[name].2.bytes())
 }
 
@@ -96,14 +98,7 @@ impl Entry {
         match self {
             Entry::Bytes(bytes) => Ok(bytes.clone()),
             Entry::Weight(weight) => Ok(weight.to_bytes()?.into_iter().map(i8::cast_unsigned).collect()),
-            Entry::Parameter(parameter) => {
-                let value = parameter.value();
-                let numbers = value.to_f64()?;
-                Ok(match value.dtype().is_float() {
-                    true => floats(&numbers),
-                    false => numbers.into_iter().flat_map(|number| nearest::<i64>(number).to_le_bytes()).collect(),
-                })
-            }
+            Entry::Parameter(parameter) => encode(parameter, Dtype::F32),
         }
     }
 }
@@ -132,17 +127,24 @@ pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Quantized<Box<dy
     if reader.about(KEY).is_none() {
         return Err(fault(format!("its weights are not quantized ({KEY} is missing)")));
     }
-    let metadata = Metadata::read(path)?;
-    let model = models::by_name(&metadata.architecture, &Scope::new(device), &metadata.options)
-        .map_err(|error| fault(error.to_string()))?;
+    let (model, metadata) = build(path, device)?;
+    let structure = Structure::read(&reader)?;
+    structure.take_apart(&reader, &*model)?;
+    let regrouped = structure.regrouped(&reader, &*model)?;
     model.eval();
     let mut layers = BTreeMap::new();
     for (name, parameter) in model.named_parameters() {
-        let has = |end: &str| reader.entries().iter().any(|entry| entry.name() == format!("{name}{end}"));
-        let (shape, dtype, _) = parameter.holds();
+        let entry = |end: &str| reader.entries().iter().find(|entry| entry.name() == format!("{name}{end}"));
+        let has = |end: &str| entry(end).is_some();
+        let (built, dtype, _) = parameter.holds();
+        // The shape in the file, of a parameter that has lost channels.
+        let cut = entry(BYTES).or(entry("")).filter(|_| structure.resized.contains(parameter.name()));
+        let cut = cut.and_then(|entry| Shape::new(entry.shape()).ok()).filter(|cut| is_within(cut, &built));
+        let shape = cut.unwrap_or(built);
+        let take = |value: Tensor| if shape == built { parameter.assign(&value) } else { parameter.resize(&value) };
         if !has(BYTES) {
             let value = no_grad(|| reader.read(&name, device)?.to_dtype(dtype))?;
-            parameter.assign(&value).map_err(|error| fault(error.to_string()))?;
+            take(value).map_err(|error| fault(error.to_string()))?;
             continue;
         }
         let is_static = has(INPUT_SCALE);
@@ -160,11 +162,12 @@ pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Quantized<Box<dy
         let bytes: Vec<i8> = bytes.into_iter().map(nearest).collect();
         let layer = || {
             let weight = QuantizedTensor::from_bytes(device, &bytes, &shape, scales)?;
-            parameter.assign(&no_grad(|| weight.dequantize()?.to_dtype(dtype))?)?;
+            take(no_grad(|| weight.dequantize()?.to_dtype(dtype))?)?;
             Layer::new(weight, inputs)
         };
         let layer = layer().map_err(|error| fault(format!("{name}: {error}")))?;
         layers.insert(name, layer);
     }
+    regrouped.iter().for_each(|(layer, groups)| layer.set(*groups));
     Ok((Quantized::of_layers(model, layers)?, metadata))
 }
