@@ -10,6 +10,7 @@ use crate::graph::pack::Pack;
 use crate::graph::registry::Registry;
 use crate::graph::trace::is_tracing;
 use crate::host_tensor::HostTensor;
+use crate::number::nearest;
 use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -362,7 +363,7 @@ impl Parameter {
     /// Errors of the device.
     pub fn pruned(&self) -> Result<usize> {
         let Some(mask) = self.mask() else { return Ok(0) };
-        Ok(mask.value().to_f64()?.iter().filter(|&&kept| kept == 0.0).count())
+        Ok(nearest(with_grad(false, || mask.value().eq_scalar(0.0)?.sum_all()?.item::<i32>())?))
     }
 
     /// A tensor of the value's shape, 0 where that is pruned.

@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::graph::{Pack, Parameter, Segment, Tensor, no_grad};
 use crate::number::nearest;
 use crate::ops::{PACK_ALIGNMENT, pack, segments};
-use crate::shape::Shape;
 use std::iter;
 use std::sync::Arc;
 
@@ -16,8 +15,6 @@ const MOST_ELEMENTS: usize = 1 << 24;
 /// One trained parameter.
 pub(super) struct Slot {
     pub parameter: Parameter,
-    /// As it was when the buffers were made.
-    pub shape: Shape,
     /// The group it belongs to.
     pub group: usize,
     /// The first group of the same form.

@@ -92,15 +92,7 @@ impl Slots {
                 let shaped =
                     buffers.iter().filter_map(|&(kind, start)| Some((kind, start, buffer_shape(kind, &shape)?)));
                 let buffers = no_grad(|| shaped.map(buffer).collect::<Result<_>>())?;
-                slots.push(Slot {
-                    parameter: parameter.clone(),
-                    shape,
-                    group,
-                    form,
-                    buffers,
-                    steps: 0,
-                    stepped_by: None,
-                });
+                slots.push(Slot { parameter: parameter.clone(), group, form, buffers, steps: 0, stepped_by: None });
             }
             known.extend(trained);
         }
@@ -127,6 +119,16 @@ impl Slots {
             let first = key(bundle.members[0]);
             if bundle.members.iter().all(|&member| key(member) == first) && bundle.is_whole(&self.slots) {
                 continue;
+            }
+            for (segment, &member) in bundle.parameters.segments().iter().zip(&bundle.members) {
+                let parameter = &self.slots[member].parameter;
+                let (shape, before) = (parameter.holds().0, segment.shape);
+                if shape != before {
+                    let name = parameter.name();
+                    let rule =
+                        format!("{name} has shape {shape}, and had {before} when the optimizer was made: make it anew");
+                    return Err(Error::invalid("step", rule));
+                }
             }
             let mut parts: Vec<((bool, u64), Vec<usize>)> = Vec::new();
             for &member in &bundle.members {
@@ -225,15 +227,6 @@ impl Slots {
                 let rule = "has been changed by another optimizer by this gradient: it should belong to one of them, or \
                             zero_grad be called between their steps";
                 return Err(Error::invalid("step", format!("{} {rule}", slot.parameter.name())));
-            }
-        }
-        for slot in &self.slots {
-            let shape = slot.parameter.holds().0;
-            if shape != slot.shape {
-                let (name, before) = (slot.parameter.name(), slot.shape);
-                let rule =
-                    format!("{name} has shape {shape}, and had {before} when the optimizer was made: make it anew");
-                return Err(Error::invalid("step", rule));
             }
         }
         self.regroup(&of_slots)?;
