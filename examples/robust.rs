@@ -83,12 +83,12 @@ fn wide(device: &Device) -> Result<Sequential> {
 /// Trains on the digits by a task, at a rate that falls to 0.
 fn fit(
     flags: &Flags,
+    device: &Device,
     net: &dyn Module,
     task: &mut impl Task<Batch = Batch>,
     digits: &FirstBatches<ImageLoader>,
     epochs: u64,
 ) -> Result<()> {
-    let device = &net.parameters()[0].value().device().clone();
     let mut adam = Adam::new(net, AdamOptions::default().lr(LR))?;
     let falling = LrScheduler::new(&mut adam, PolynomialLr::new(epochs * digits.batches() as u64))?;
     let options = TrainerOptions::default().epochs(epochs).seed(flags.seed);
@@ -123,7 +123,7 @@ pub fn run(flags: &Flags) -> Result<Accuracies> {
     };
 
     let lenet = LeNet5::new(&Scope::new(&device))?;
-    fit(flags, &lenet, &mut classify()?, &digits, plain_epochs)?;
+    fit(flags, &device, &lenet, &mut classify()?, &digits, plain_epochs)?;
     let plain = told("LeNet-5", &lenet)?;
 
     let growth = GROWING * (robust_epochs * digits.batches() as u64) as f64;
@@ -132,14 +132,14 @@ pub fn run(flags: &Flags) -> Result<Accuracies> {
         Pgd::new(&PgdOptions::default().eps(eps).step(eps / 3.0).steps(STEPS))
     });
     let hardened = wide(&device)?;
-    fit(flags, &hardened, &mut RobustTraining::new(classify()?, growing), &digits, robust_epochs)?;
+    fit(flags, &device, &hardened, &mut RobustTraining::new(classify()?, growing), &digits, robust_epochs)?;
     let robust = told("trained under attack", &hardened)?;
 
     let noisy = LeNet5::new(&Scope::new(&device))?;
     let mut on_noise = RobustTraining::new(classify()?, Noise { sigma: SIGMA });
-    fit(flags, &noisy, &mut on_noise, &digits, plain_epochs)?;
+    fit(flags, &device, &noisy, &mut on_noise, &digits, plain_epochs)?;
     noisy.eval();
-    let certified = certified(flags, &noisy, &test)?;
+    let certified = certified(flags, &device, &noisy, &test)?;
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "under attack: LeNet-5 {plain:.4}, trained under attack {robust:.4}; certified at 0.5: {certified:.4} ({seconds:.0} s)"
@@ -148,8 +148,7 @@ pub fn run(flags: &Flags) -> Result<Accuracies> {
 }
 
 /// The certified accuracy at a radius of 0.5 of a smoothed network, which is drawn for all radii.
-fn certified(flags: &Flags, net: &dyn Module, test: &Images) -> Result<f64> {
-    let device = &net.parameters()[0].value().device().clone();
+fn certified(flags: &Flags, device: &Device, net: &dyn Module, test: &Images) -> Result<f64> {
     let [draws, certified] = if flags.steps.is_some() { [DRAWS / 10, 4] } else { [DRAWS, CERTIFIED] };
     let options = SmoothingOptions::default().sigma(SIGMA).estimation(draws);
     let smoothed = Smoothed::new(Classifier::new(net), &options)?;

@@ -145,7 +145,7 @@ impl Goal {
     /// The margin that an attack lowers until it is below 0, `[N]`: the true logit less the largest other one, or the largest other one
     /// less the wanted.
     pub(super) fn margin(&self, logits: &Tensor) -> Result<Tensor> {
-        let labelled = self.labels.one_hot(Some(logits.shape()[1]))?.to_dtype(DType::Bool)?;
+        let labelled = Goal::labelled(logits, &self.labels)?;
         let others = logits.masked_fill(&labelled, f64::NEG_INFINITY)?.amax(1)?;
         let own = Goal::pick(logits, &self.labels)?;
         if self.is_targeted { others - own } else { own - others }
@@ -159,6 +159,11 @@ impl Goal {
     pub(super) fn is_reached(&self, logits: &Tensor) -> Result<Tensor> {
         let answers = logits.argmax(1)?;
         if self.is_targeted { answers.eq(&self.labels) } else { answers.ne(&self.labels) }
+    }
+
+    /// True at the labels, bool `[N, classes]`, for logits of this shape.
+    pub(super) fn labelled(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        labels.one_hot(Some(logits.shape()[1]))?.to_dtype(DType::Bool)
     }
 
     /// The logits of the labels, `[N]`.

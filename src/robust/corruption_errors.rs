@@ -1,6 +1,5 @@
 //! A network's errors on corrupted images, by corruption and severity.
 
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, no_grad};
 use crate::robust::{Classifier, Corruption, Goal, Severity};
@@ -53,7 +52,7 @@ pub fn corruption_errors(
         let (images, labels) = batch?;
         let goal = Goal::untargeted(&labels);
         let errors = |images: &Tensor| {
-            let errors = net.reaches(images, &goal)?.to_dtype(DType::I32)?.sum_all();
+            let errors = net.reaches(images, &goal)?.sum_all();
             images.device().flush()?;
             errors
         };

@@ -61,7 +61,7 @@ impl OnePixel {
     }
 
     /// A candidate in the place of one, of the differences of others.
-    fn mutant(&self, search: &Search, at: usize, weight: f64, stream: &mut Stream) -> Candidate {
+    fn mutant(&self, search: &Search, at: usize, best: usize, weight: f64, stream: &mut Stream) -> Candidate {
         let count = search.candidates.len();
         let mut taken = vec![at];
         let mut other = |stream: &mut Stream| {
@@ -73,7 +73,7 @@ impl OnePixel {
             index
         };
         let [b, c] = [other(stream), other(stream)];
-        let a = if self.options.from_best { search.best() } else { other(stream) };
+        let a = if self.options.from_best { best } else { other(stream) };
         let [a, b, c] = [a, b, c].map(|index| &search.candidates[index]);
         let step = |((a, b), c): ((&f64, &f64), &f64)| {
             let value = a + weight * (b - c);
@@ -144,12 +144,9 @@ impl OnePixel {
                     (search.candidates[at], search.costs[at]) = (new.clone(), cost);
                 }
             }
-            done[search.image] = Some(match fools {
-                Some((_, at)) => tried[at].clone(),
-                None => search.candidates[search.best()].clone(),
-            });
-            if fools.is_none() {
-                left.push(search);
+            match fools {
+                Some((_, at)) => done[search.image] = Some(tried[at].clone()),
+                None => left.push(search),
             }
         }
         Ok(left)
@@ -200,15 +197,19 @@ impl Attack for OnePixel {
                     break;
                 }
                 let weight = stream.uniform(least, most);
-                let new = |search: &Search, at: usize, stream: &mut Stream| match turn {
+                let new = |search: &Search, at: usize, best: usize, stream: &mut Stream| match turn {
                     0 => random(stream),
-                    _ => self.mutant(search, at, weight, stream),
+                    _ => self.mutant(search, at, best, weight, stream),
                 };
-                let tried: Vec<Vec<Candidate>> = searches
-                    .iter()
-                    .map(|search| (0..population).map(|at| new(search, at, &mut stream)).collect())
-                    .collect();
+                let all = |search: &Search, stream: &mut Stream| {
+                    let best = search.best();
+                    (0..population).map(|at| new(search, at, best, stream)).collect()
+                };
+                let tried: Vec<Vec<Candidate>> = searches.iter().map(|search| all(search, &mut stream)).collect();
                 searches = self.generation(&attacked, searches, &tried, &mut done)?;
+            }
+            for search in &searches {
+                done[search.image] = Some(search.candidates[search.best()].clone());
             }
             let is_changed: Vec<f32> = done.iter().map(|found| if found.is_some() { 1.0 } else { 0.0 }).collect();
             let is_changed = Tensor::from_slice(images.device(), &is_changed, &[count, 1, 1, 1])?.gt_scalar(0.5)?;

@@ -1,6 +1,5 @@
 //! Scores that tell images like those of training from others.
 
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, no_grad};
 use crate::metrics::{Average, CurveOptions, Curves, Metric, Task};
@@ -104,9 +103,9 @@ impl Separation {
             let span = span.gt_scalar(0.0)?.where_(&span, &span.ones_like()?)?;
             let scores = ((scores - low)? / span)?;
             let device = scores.device();
-            let is_inside = [Tensor::full(device, &[first], 1)?, Tensor::full(device, &[second], 0)?];
+            let is_inside = [Tensor::full(device, &[first], 1i32)?, Tensor::full(device, &[second], 0i32)?];
             let mut curves = Curves::new(device, Task::Binary, &CurveOptions::default())?;
-            curves.update(&scores, &Tensor::cat(&[&is_inside[0], &is_inside[1]], 0)?.to_dtype(DType::I32)?)?;
+            curves.update(&scores, &Tensor::cat(&[&is_inside[0], &is_inside[1]], 0)?)?;
             curves.roc(Average::Micro)
         })?;
         let Some(curve) = curve.first() else { return Err(Error::invalid("Separation", "there is no curve")) };

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::options::options;
-use crate::robust::gradient_sign::{check, clipped};
+use crate::robust::gradient_sign::check;
 use crate::robust::{Attack, Classifier, Goal, lengths, of_each};
 
 /// The measure of a change.
@@ -25,6 +25,14 @@ impl Norm {
                 let factor = (eps / lengths(changes)?.maximum_scalar(1e-10)?)?.minimum_scalar(1.0)?;
                 changes * of_each(&factor, changes)?
             }
+        }
+    }
+
+    /// The direction of a step that raises a number of this gradient, of size 1 in this measure.
+    pub(super) fn direction(self, gradient: &Tensor) -> Result<Tensor> {
+        match self {
+            Norm::Linf => gradient.sign(),
+            Norm::L2 => gradient / of_each(&(lengths(gradient)? + 1e-10)?, gradient)?,
         }
     }
 }
@@ -99,14 +107,8 @@ impl Pgd {
 
     fn step(&self, images: &Tensor, near: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let PgdOptions { norm, eps, step, .. } = self.options;
-        match norm {
-            Norm::Linf => clipped(images, &(near + (gradient.sign()? * step)?)?, eps),
-            Norm::L2 => {
-                let unit = (gradient / of_each(&(lengths(gradient)? + 1e-10)?, images)?)?;
-                let change = ((near + (unit * step)?)? - images)?;
-                (images + norm.projected(&change, eps)?)?.clamp(Some(0.0), Some(1.0))
-            }
-        }
+        let change = ((near + (norm.direction(gradient)? * step)?)? - images)?;
+        (images + norm.projected(&change, eps)?)?.clamp(Some(0.0), Some(1.0))
     }
 }
 

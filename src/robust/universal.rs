@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, no_grad};
 use crate::options::options;
 use crate::robust::gradient_sign::check;
-use crate::robust::{Attack, Classifier, DeepFool, DeepFoolOptions, Goal, Norm, of_each};
+use crate::robust::{Attack, Classifier, DeepFool, DeepFoolOptions, Goal, Norm};
 
 options! {
     /// Options of [`Universal`], with the paper's defaults.
@@ -157,14 +157,7 @@ impl UniversalSgd {
                 let near = changed(&images.narrow(0, first, some)?, &change)?;
                 let clipped = |logits: &Tensor| goal.objective(logits)?.clamp(None, Some(clip));
                 let gradient = net.gradient(&near, clipped)?.mean_keepdim(0)?;
-                let unit = match norm {
-                    Norm::Linf => gradient.sign()?,
-                    Norm::L2 => {
-                        let length = (crate::robust::lengths(&gradient)? + 1e-10)?;
-                        (&gradient / of_each(&length, &gradient)?)?
-                    }
-                };
-                change = norm.projected(&(&change + (unit * step)?)?, eps)?;
+                change = norm.projected(&(&change + (norm.direction(&gradient)? * step)?)?, eps)?;
                 change.device().flush()?;
             }
         }

@@ -189,16 +189,15 @@ impl<L: Loader<Batch: Clone>> Loader for ReplayedBatches<L> {
 
     fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, L::Batch>> {
         check_batch(batch, self.batches())?;
-        let again = |batch: Result<L::Batch>| {
-            let (first, more) = match batch {
-                Ok(batch) => (Ok(batch.clone()), Some(batch)),
-                Err(error) => (Err(error), None),
-            };
-            let more = more.map(|batch| std::iter::repeat_n(batch, self.times - 1).map(Ok));
-            std::iter::once(first).chain(more.into_iter().flatten())
+        // Repetitions of the first batch that are over. An error counts as none of them.
+        let mut over = batch % self.times;
+        let again = move |batch: Result<L::Batch>| {
+            let times = self.times - std::mem::take(&mut over);
+            let (batch, error) = batch.map_or_else(|error| (None, Some(error)), |batch| (Some(batch), None));
+            let batches = batch.into_iter().flat_map(move |batch| std::iter::repeat_n(batch, times));
+            batches.map(Ok).chain(error.map(Err))
         };
-        let batches = self.loader.resume(epoch, batch / self.times)?;
-        Ok(Box::new(batches.flat_map(again).skip(batch % self.times)))
+        Ok(Box::new(self.loader.resume(epoch, batch / self.times)?.flat_map(again)))
     }
 }
 

@@ -57,9 +57,8 @@ impl Recorded {
             return Ok(margins);
         }
         let bounds = self.bounds(images)?;
-        let own = of_class(&bounds.lower, classes)?.unsqueeze(1)?;
-        let labelled = classes.one_hot(Some(bounds.lower.shape()[1]))?.to_dtype(crate::DType::Bool)?;
-        (own - &bounds.upper)?.masked_fill(&labelled, 0.0)
+        let own = Goal::pick(&bounds.lower, classes)?.unsqueeze(1)?;
+        (own - &bounds.upper)?.masked_fill(&Goal::labelled(&bounds.lower, classes)?, 0.0)
     }
 
     /// The margins by the differences of rows of a last linear layer, which are tighter than differences of its bounds; none where
@@ -85,13 +84,8 @@ impl Recorded {
         let product = |x: &Tensor, weight: &Tensor| x.unsqueeze(1)?.matmul(weight)?.squeeze(1);
         let margins = (product(&centre, &apart)? - product(&radius, &apart.abs()?)?)?;
         let Some(bias) = bias else { return Ok(Some(margins)) };
-        Ok(Some((margins + (of_class(bias, classes)?.unsqueeze(1)? - bias)?)?))
+        Ok(Some((margins + (Goal::pick(bias, classes)?.unsqueeze(1)? - bias)?)?))
     }
-}
-
-/// The numbers of the true classes, `[N]`, of `[N, classes]`.
-fn of_class(values: &Tensor, classes: &Tensor) -> Result<Tensor> {
-    Goal::pick(values, classes)
 }
 
 impl Classifier<'_> {
@@ -138,7 +132,7 @@ impl Classifier<'_> {
     pub fn certifies(&self, images: &Tensor, classes: &Tensor, eps: f64) -> Result<Tensor> {
         crate::no_grad(|| {
             let margins = self.margins(images, classes, eps)?;
-            let labelled = classes.one_hot(Some(margins.shape()[1]))?.to_dtype(crate::DType::Bool)?;
+            let labelled = Goal::labelled(&margins, classes)?;
             margins.masked_fill(&labelled, f64::INFINITY)?.amin(1)?.gt_scalar(0.0)
         })
     }

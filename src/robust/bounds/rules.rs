@@ -64,7 +64,7 @@ impl Interval {
     }
 
     /// Centre and radius.
-    pub fn middle(&self) -> Result<(Tensor, Tensor)> {
+    pub(super) fn middle(&self) -> Result<(Tensor, Tensor)> {
         Ok((((&self.upper + &self.lower)? * 0.5)?, ((&self.upper - &self.lower)? * 0.5)?))
     }
 

@@ -1,6 +1,5 @@
 //! Training on bounds.
 
-use super::{Recorded, within};
 use crate::error::{Error, Result};
 use crate::ops::CrossEntropyOptions;
 use crate::options::options;
@@ -59,12 +58,12 @@ impl IntervalTraining {
 impl Defence for IntervalTraining {
     fn forward(&self, pass: &Pass<'_>) -> Result<Outcome> {
         let (eps, kappa) = self.at(pass.step);
-        if !(0.0..=1.0).contains(&self.options.kappa) {
-            return Err(Error::invalid("IntervalTraining", format!("kappa {kappa}; expected a share")));
+        let last = self.options.kappa;
+        if !(0.0..=1.0).contains(&last) {
+            return Err(Error::invalid("IntervalTraining", format!("kappa {last}; expected a share")));
         }
         let Outcome { loss, outputs, items } = pass.outcome(&pass.images)?;
-        let recorded = Recorded::new(&pass.net, &pass.images)?;
-        let margins = recorded.margins(&within(&pass.images, eps)?, &pass.classes)?;
+        let margins = pass.net.margins(&pass.images, &pass.classes, eps)?;
         let worst = (-margins)?.cross_entropy(&pass.classes, &CrossEntropyOptions::default())?;
         Ok(Outcome { loss: ((loss * kappa)? + (worst * (1.0 - kappa))?)?, outputs, items })
     }

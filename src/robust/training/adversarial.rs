@@ -2,7 +2,7 @@
 
 use super::{Defence, Pass};
 use crate::error::Result;
-use crate::robust::{Attack, Goal};
+use crate::robust::Attack;
 use crate::train::Outcome;
 
 type OfStep = Box<dyn Fn(u64) -> Box<dyn Attack>>;
@@ -38,7 +38,6 @@ impl Adversarial {
 
 impl Defence for Adversarial {
     fn forward(&self, pass: &Pass<'_>) -> Result<Outcome> {
-        let (attack, goal) = ((self.attack)(pass.step), Goal::untargeted(&pass.classes));
-        pass.outcome(&pass.attacked(|net| attack.perturb(net, &pass.images, &goal))?)
+        pass.under(&*(self.attack)(pass.step))
     }
 }

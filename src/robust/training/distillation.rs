@@ -2,7 +2,7 @@
 
 use super::{Defence, Pass};
 use crate::error::{Error, Result};
-use crate::graph::no_grad;
+use crate::graph::{Tensor, no_grad};
 use crate::ops::CrossEntropyOptions;
 use crate::robust::Classifier;
 use crate::train::{Modes, Outcome};
@@ -50,12 +50,17 @@ fn check(temperature: f64) -> Result<()> {
     Err(Error::invalid("defensive distillation", format!("a temperature of {temperature}; expected a positive number")))
 }
 
+/// The outcome at a temperature, by classes or by their probabilities.
+fn outcome(pass: &Pass<'_>, temperature: f64, labels: &Tensor) -> Result<Outcome> {
+    let outputs = pass.net.logits(&pass.images)?;
+    let loss = (&outputs / temperature)?.cross_entropy(labels, &CrossEntropyOptions::default())?;
+    Ok(Outcome { loss, outputs, items: pass.images.shape()[0] })
+}
+
 impl Defence for Tempered {
     fn forward(&self, pass: &Pass<'_>) -> Result<Outcome> {
         check(self.temperature)?;
-        let outputs = pass.net.logits(&pass.images)?;
-        let loss = (&outputs / self.temperature)?.cross_entropy(pass.labels, &CrossEntropyOptions::default())?;
-        Ok(Outcome { loss, outputs, items: pass.images.shape()[0] })
+        outcome(pass, self.temperature, pass.labels)
     }
 }
 
@@ -67,8 +72,6 @@ impl Defence for DefensiveDistillation<'_> {
             modes.set(false);
             (self.teacher.logits(&pass.images)? / self.temperature)?.softmax(1)
         })?;
-        let outputs = pass.net.logits(&pass.images)?;
-        let loss = (&outputs / self.temperature)?.cross_entropy(&soft, &CrossEntropyOptions::default())?;
-        Ok(Outcome { loss, outputs, items: pass.images.shape()[0] })
+        outcome(pass, self.temperature, &soft)
     }
 }

@@ -46,6 +46,12 @@ impl Pass<'_> {
         self.task.forward(self.net.model(), &batch)
     }
 
+    /// The outcome of the images that an attack makes of these; it knows the true classes.
+    fn under(&self, attack: &dyn Attack) -> Result<Outcome> {
+        let goal = Goal::untargeted(&self.classes);
+        self.outcome(&self.attacked(|net| attack.perturb(net, &self.images, &goal))?)
+    }
+
     /// Images that an attack makes while the network is in evaluation mode, so that running statistics are those of training.
     ///
     /// # Errors
@@ -137,16 +143,11 @@ impl<D: Defence> Task for RobustTraining<D> {
         let classes = if labels.dtype().is_float() { labels.argmax(1)? } else { labels.clone() };
         let step = self.steps.get();
         let pass = Pass { task: &self.task, net, images: net.unnormalized(&batch.images)?, classes, labels, step };
-        if is_training {
-            self.steps.set(step + 1);
-            return self.defence.forward(&pass);
+        if let (false, Some(attack)) = (is_training, &self.evaluated_under) {
+            return pass.under(&**attack);
         }
-        let goal = Goal::untargeted(&pass.classes);
-        let attack = |net: &Classifier<'_>| match &self.evaluated_under {
-            Some(attack) => attack.perturb(net, &pass.images, &goal),
-            None => Ok(pass.images.clone()),
-        };
-        pass.outcome(&pass.attacked(attack)?)
+        self.steps.set(step + 1);
+        self.defence.forward(&pass)
     }
 
     fn update(&mut self, outcome: &Outcome, batch: &Batch, phase: Phase) -> Result<()> {
