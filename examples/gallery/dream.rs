@@ -14,11 +14,11 @@ pub fn draw(context: &Context, path: &Path) -> Result<Numbers> {
     let before = (digits.permute([0, 2, 1, 3])?.contiguous()?.reshape(&[1, 1, 84, 84])? * 0.7)?;
     let options = DeepDreamOptions::default().octaves(3).steps(context.amount(12, 1)).lr(0.02).jitter(8);
     let (mut pictures, mut numbers) = (vec![before.clone()], Vec::new());
-    for (layer, name) in [("conv1", "conv1"), ("conv2", "conv2")] {
+    for layer in ["conv1", "conv2"] {
         let objective = Objective::Layer(layer.into());
         let after = deep_dream(net, &before, &objective, &options)?;
         let value = |images: &Tensor| Ok::<f64, wgrad::Error>(objective.values(net, images)?.to_f64()?[0]);
-        numbers.push((name, format!("{:.1}", value(&after)? / value(&before)?)));
+        numbers.push((layer, format!("{:.1}", value(&after)? / value(&before)?)));
         pictures.push(after);
     }
     sheet(&Tensor::cat(&pictures.iter().collect::<Vec<_>>(), 0)?, pictures.len(), 3, path)?;

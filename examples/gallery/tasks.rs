@@ -15,20 +15,26 @@ macro_rules! examples {
     )*};
 }
 
+/// The gallery's flags as those of an example, which has a type of its own.
+macro_rules! flags {
+    ($module:ident, $context:expr, $steps:expr, $out:expr) => {
+        $module::Flags {
+            steps: $steps,
+            seed: $context.flags.seed,
+            adapter: $context.flags.adapter.clone(),
+            reference: $context.flags.reference,
+            data: $context.flags.data.clone(),
+            out: $out,
+        }
+    };
+}
+
 /// A section that runs an example with the gallery's flags, and takes its picture.
 macro_rules! sections {
     ($($name:ident, $module:ident, $picture:literal, $figure:literal, |$flags:ident| $run:expr;)*) => {$(
         pub fn $name(context: &Context, path: &Path) -> Result<Numbers> {
             let folder = tempfile::tempdir()?;
-            let steps = context.flags.steps;
-            let $flags = &$module::Flags {
-                steps,
-                seed: context.flags.seed,
-                adapter: context.flags.adapter.clone(),
-                reference: context.flags.reference,
-                data: context.flags.data.clone(),
-                out: Some(folder.path().to_path_buf()),
-            };
+            let $flags = &flags!($module, context, context.flags.steps, Some(folder.path().to_path_buf()));
             let figure: f64 = $run?;
             std::fs::copy(folder.path().join($picture), path)?;
             Ok(vec![($figure, format!("{figure:.4}"))])
@@ -68,8 +74,7 @@ const STEPS: [usize; 4] = [1, 100, 200, 300];
 pub fn dqn(context: &Context, path: &Path) -> Result<Numbers> {
     let mut points = Vec::new();
     for steps in STEPS.into_iter().take(context.amount(STEPS.len(), 1)) {
-        let flags = dqn_example::Flags { steps: Some(steps), ..dqn_example::Flags::short(steps) };
-        let flags = dqn_example::Flags { seed: context.flags.seed, reference: context.flags.reference, ..flags };
+        let flags = flags!(dqn_example, context, Some(steps), None);
         points.push((steps as f64, dqn_example::run(dqn_example::World::CartPole, &flags)?[0]));
     }
     let last = points.last().map_or(0.0, |&(_, mean)| mean);

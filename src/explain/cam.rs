@@ -66,7 +66,7 @@ const OP: &str = "cam";
 const TURNS: usize = 100;
 
 /// Bilinear, between the centres of pixels.
-fn resized(maps: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+pub(super) fn resized(maps: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     maps.interpolate(&InterpolateOptions::default().size(size).mode(InterpolateMode::Bilinear))
 }
 

@@ -155,7 +155,7 @@ fn cut(network: &Network, method: Method, amount: f64) -> Outcome {
 }
 
 fn row(name: &'static str, network: &Network, tuning: &Finetune) -> Outcome<Row> {
-    let mut costs = Costs::of(network, tuning.accuracy()?, tuning.batch_size())?;
+    let mut costs = Costs::of(network, tuning.accuracy()?, tuning.batch_size)?;
     let sparsity = costs.pruned as f64 / costs.parameters.max(1) as f64;
     costs.parameters -= costs.pruned;
     Ok(Row { network: name, sparsity, costs })

@@ -6,10 +6,10 @@ use super::transformations::jittered;
 use crate::data::Normalization;
 use crate::error::{Error, Result};
 use crate::explain::ablation::sizes;
+use crate::explain::cam::resized;
 use crate::graph::{Parameter, Tensor, gradient_of_sum, with_grad};
 use crate::nn::Module;
 use crate::number::nearest;
-use crate::ops::{InterpolateMode, InterpolateOptions};
 use crate::optim::{Optimizer, Sgd, SgdOptions};
 use crate::options::options;
 
@@ -30,10 +30,6 @@ options! {
         /// The normalization of the images that the network was trained on.
         normalization: Option<Normalization> = None,
     }
-}
-
-fn resized(images: &Tensor, size: [usize; 2]) -> Result<Tensor> {
-    images.interpolate(&InterpolateOptions::default().size(size).mode(InterpolateMode::Bilinear))
 }
 
 /// Images `[N, C, H, W]` between 0 and 1 with more of what a layer sees in them (Mordvintsev et al., "Inceptionism: Going Deeper
@@ -73,11 +69,12 @@ pub fn deep_dream(
         [height, width].map(|side| nearest::<usize>((side as f64 * scale).round()).max(1))
     };
     let images = images.detach();
-    let mut dream = resized(&images, size(0))?;
+    let mut base = resized(&images, size(0))?;
+    let mut dream = base.clone();
     for octave in 0..octaves {
-        let base = resized(&images, size(octave))?;
         if octave > 0 {
-            let details = (&dream - resized(&images, size(octave - 1))?)?;
+            let details = (&dream - base)?;
+            base = resized(&images, size(octave))?;
             dream = (&base + resized(&details, size(octave))?)?;
         }
         let canvas = Parameter::new("dream", &dream);

@@ -1,8 +1,9 @@
 //! The methods by their names.
 
+use std::cell::OnceCell;
 use wgrad::explain::{
     CamMethod, Explainer, GradientShapOptions, IntegratedGradientsOptions, LimeOptions, NoiseTunnelOptions,
-    OcclusionOptions, RiseOptions, Sign, Superpixels,
+    OcclusionOptions, RiseOptions, Sign, SlicOptions, Superpixels, slic,
 };
 use wgrad::{Result, Tensor};
 
@@ -20,8 +21,13 @@ pub struct Question<'a> {
     pub explainer: Explainer<'a>,
     /// `[1, C, H, W]`, normalized.
     pub images: Tensor,
+    /// The same as bytes.
+    pub pixels: Tensor,
     pub layer: &'a str,
-    pub superpixels: Superpixels,
+    /// Superpixels, about.
+    pub segments: usize,
+    /// Those that a method asked for.
+    pub superpixels: OnceCell<Superpixels>,
     pub samples: usize,
 }
 
@@ -33,9 +39,13 @@ impl Question<'_> {
         Ok(NOISE * (high - low))
     }
 
-    /// A map of superpixels is the same in all channels.
-    fn of_superpixels(&self, map: &Tensor) -> Result<Tensor> {
-        map.narrow(1, 0, 1)
+    /// The picture's superpixels, made where the first method asks for them.
+    fn superpixels(&self) -> Result<&Superpixels> {
+        if let Some(known) = self.superpixels.get() {
+            return Ok(known);
+        }
+        let found = slic(&self.pixels, &SlicOptions::default().segments(self.segments))?;
+        Ok(self.superpixels.get_or_init(|| found))
     }
 }
 
@@ -91,14 +101,15 @@ static METHODS: [Method; 24] = [
         let options = OcclusionOptions::default().window(window).stride(window.map(|side| side.div_ceil(2)));
         q.explainer.occlusion(&q.images, &options)
     }),
+    // A map of superpixels is the same in all channels.
     regions("feature-ablation", Sign::Both, |q| {
-        let Superpixels { features, count } = &q.superpixels;
-        q.of_superpixels(&q.explainer.feature_ablation(&q.images, features, *count, None)?)
+        let Superpixels { features, count } = q.superpixels()?;
+        q.explainer.feature_ablation(&q.images, features, *count, None)?.narrow(1, 0, 1)
     }),
     regions("lime", Sign::Both, |q| {
-        let Superpixels { features, count } = &q.superpixels;
+        let Superpixels { features, count } = q.superpixels()?;
         let options = LimeOptions::default().samples(q.samples);
-        q.of_superpixels(&q.explainer.lime(&q.images, features, *count, &options)?)
+        q.explainer.lime(&q.images, features, *count, &options)?.narrow(1, 0, 1)
     }),
     // Probabilities, above that where the least shows.
     regions("rise", Sign::Positive, |q| {

@@ -9,13 +9,14 @@ use crate::fit::fitted;
 use crate::image_files;
 use crate::network::Network;
 use crate::table::Table;
-use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use method::{Method, Question};
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use wgrad::data::Image;
-use wgrad::explain::{ColourMap, Explainer, HeatMap, HeatMapOptions, SlicOptions, Target, slic};
+use wgrad::explain::{ColourMap, Explainer, HeatMap, HeatMapOptions, Target};
 use wgrad::report::{Drawing, DrawingPage, HeatMapChart};
 use wgrad::{Error, Tensor};
 
@@ -46,13 +47,14 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Colours [default: diverging for maps with signs, else viridis]
-    #[arg(long, value_enum)]
-    colours: Option<Colours>,
+    #[arg(long, value_parser = colours())]
+    colours: Option<ColourMap>,
     /// Perturbed copies of a picture for lime, and masks of rise
     #[arg(long, value_name = "N", default_value_t = 500)]
     samples: usize,
     /// Superpixels of a picture for lime and feature-ablation
     #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     superpixels: usize,
     /// Seed of what is drawn at random
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -62,11 +64,10 @@ pub struct Arguments {
     batch_size: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Colours {
-    Viridis,
-    Jet,
-    Diverging,
+/// Colours by their names.
+fn colours() -> impl TypedValueParser<Value = ColourMap> {
+    PossibleValuesParser::new(ColourMap::ALL.map(ColourMap::name))
+        .map(|name| ColourMap::ALL.into_iter().find(|map| map.name() == name).unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -197,13 +198,15 @@ impl Plan<'_> {
                 .batch(self.arguments.batch_size),
             images: self.network.input(&[image])?,
             layer: self.layer.as_deref().unwrap_or_default(),
-            superpixels: slic(&pixels, &SlicOptions::default().segments(self.arguments.superpixels))?,
+            pixels,
+            segments: self.arguments.superpixels,
+            superpixels: OnceCell::new(),
             samples: self.arguments.samples,
         };
         let title = format!("{name}: {} {:.1} %", answer.class, 100.0 * answer.probability);
         let mut chart = HeatMapChart::new(&title, image);
         if let Some(colours) = self.arguments.colours {
-            chart = chart.colours(colours.map());
+            chart = chart.colours(colours);
         }
         for method in &self.methods {
             device.manual_seed(self.arguments.seed);
@@ -238,16 +241,6 @@ impl Plan<'_> {
         ]
         .map(|(name, value)| (name.to_string(), value))
         .into()
-    }
-}
-
-impl Colours {
-    fn map(self) -> ColourMap {
-        match self {
-            Colours::Viridis => ColourMap::Viridis,
-            Colours::Jet => ColourMap::Jet,
-            Colours::Diverging => ColourMap::Diverging,
-        }
     }
 }
 

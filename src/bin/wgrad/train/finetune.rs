@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use wgrad::Error;
 use wgrad::logs::Progress;
-use wgrad::train::{Callback, Loader, Scheduled, Trainer, TrainerOptions};
+use wgrad::train::{Callback, Loader, Scheduled, Trainer, TrainerOptions, evaluate};
 
 #[derive(Args)]
 pub struct Further {
@@ -40,6 +40,8 @@ pub struct Finetune<'a> {
     network: &'a Network,
     context: &'a Context,
     settings: Settings,
+    lr: f64,
+    pub batch_size: usize,
     pictures: Pictures,
     workers: usize,
 }
@@ -93,21 +95,22 @@ impl<'a> Finetune<'a> {
         let workers = available_parallelism().map_or(1, usize::from);
         network.device().manual_seed(further.seed);
         let pictures = Pictures::read(&collection, &settings, workers, Some(network.normalization()?), context)?;
-        Ok(Finetune { network, context, settings: Settings { seed: further.seed, ..settings }, pictures, workers })
+        let settings = Settings { seed: further.seed, ..settings };
+        let Further { lr, batch_size, .. } = *further;
+        Ok(Finetune { network, context, settings, lr, batch_size, pictures, workers })
     }
 
     /// The steps of the training.
     pub fn steps(&self) -> Outcome<u64> {
-        Ok(self.settings.epochs * self.feeder().train(self.batch_size(), self.augment()?)?.batches() as u64)
+        Ok(self.settings.epochs * self.feeder().train(self.batch_size, self.augment()?)?.batches() as u64)
     }
 
     /// The share of pictures that were not trained on whose class is right.
     pub fn accuracy(&self) -> Outcome<f64> {
         let mut task = plan::task(&self.settings, &self.pictures, self.network.device())?;
-        let val = self.feeder().val(self.batch_size())?;
+        let val = self.feeder().val(self.batch_size)?;
         let model = &*self.network.model;
-        let evaluation =
-            Trainer::new(self.network.device(), TrainerOptions::default())?.evaluate(model, &mut task, &val)?;
+        let evaluation = evaluate(model, &mut task, &val)?;
         let missing = || Error::invalid("evaluate", "no picture could be read");
         Ok(evaluation.scalar("accuracy").ok_or_else(missing)?)
     }
@@ -116,10 +119,10 @@ impl<'a> Finetune<'a> {
     pub fn fit(&self, callback: Option<&mut dyn Callback>) -> Outcome {
         let stop = interrupt::listen()?;
         let (device, model) = (self.network.device(), &*self.network.model);
-        let Auto::Value(lr) = self.settings.lr else { return Ok(()) };
-        let mut optimizer = optimizer::build(&self.settings, model, &[], lr)?;
-        let train = self.feeder().train(self.batch_size(), self.augment()?)?;
-        let schedule = optimizer::schedule(&self.settings, &mut *optimizer, self.steps()?)?;
+        let mut optimizer = optimizer::build(&self.settings, model, &[], self.lr)?;
+        let train = self.feeder().train(self.batch_size, self.augment()?)?;
+        let steps = self.settings.epochs * train.batches() as u64;
+        let schedule = optimizer::schedule(&self.settings, &mut *optimizer, steps)?;
         let options = TrainerOptions::default().epochs(self.settings.epochs).log_every(10u64);
         let mut trainer = Trainer::new(device, options)?
             .callback(Scheduled::by_step(schedule))
@@ -136,10 +139,6 @@ impl<'a> Finetune<'a> {
             true => Err(Failure::new("interrupted, and nothing was written").code(130)),
             false => Ok(()),
         }
-    }
-
-    pub fn batch_size(&self) -> usize {
-        if let Auto::Value(batch_size) = self.settings.batch_size { batch_size } else { 1 }
     }
 
     fn augment(&self) -> Outcome<Arc<wgrad::transforms::Compose>> {
