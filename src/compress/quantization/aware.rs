@@ -70,9 +70,7 @@ impl Rounding {
         let [low, high] = self.range(name, input)?;
         let of_input = grid_of(&low, &high, self.options.activations)?.rounded(input)?;
         let dims: Vec<isize> = (1..weight.rank()).map(nearest).collect();
-        let mut sizes = vec![1; weight.rank()];
-        sizes[0] = -1;
-        let largest = no_grad(|| weight.detach().abs()?.amax(dims)?.reshape(&sizes))?;
+        let largest = no_grad(|| weight.detach().abs()?.amax_keepdim(dims))?;
         let of_weight = grid_of(&largest.neg()?, &largest, Scheme::Symmetric)?.rounded(weight)?;
         Ok(Some([of_input, of_weight]))
     }
@@ -108,9 +106,12 @@ impl Interposer for Rounding {
         bias: Option<&Tensor>,
         options: &Conv2dOptions,
     ) -> Result<Option<Tensor>> {
+        if input.rank() != 4 {
+            return Ok(None);
+        }
         match self.rounded(input, weight)? {
-            Some([input, weight]) if input.rank() == 4 => input.conv2d(&weight, bias, options).map(Some),
-            _ => Ok(None),
+            Some([input, weight]) => input.conv2d(&weight, bias, options).map(Some),
+            None => Ok(None),
         }
     }
 

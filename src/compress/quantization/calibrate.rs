@@ -15,7 +15,7 @@ use std::rc::Rc;
 struct Listening {
     names: Names,
     options: QuantizationOptions,
-    inputs: Rc<RefCell<Vec<(String, Tensor)>>>,
+    inputs: RefCell<Vec<(String, Tensor)>>,
 }
 
 impl Listening {
@@ -57,11 +57,11 @@ pub(super) fn calibrated(
 ) -> Result<BTreeMap<String, QuantizationParameters>> {
     let empty = Range::new(OP, options.observer)?;
     let mut ranges: BTreeMap<String, Range> = BTreeMap::new();
+    let (names, inputs) = (Names::of(model), RefCell::default());
+    let listening = Rc::new(Listening { names, options: options.clone(), inputs });
     for batch in batches {
-        let inputs = Rc::new(RefCell::new(Vec::new()));
-        let listening = Listening { names: Names::of(model), options: options.clone(), inputs: inputs.clone() };
-        no_grad(|| interposed(Rc::new(listening), || model.forward(&batch?)))?;
-        for (name, input) in inputs.take() {
+        no_grad(|| interposed(listening.clone(), || model.forward(&batch?)))?;
+        for (name, input) in listening.inputs.take() {
             ranges.entry(name).or_insert_with(|| empty.clone()).observe(&input.to_vec::<f32>()?);
         }
     }

@@ -20,10 +20,9 @@ impl Histogram {
     pub fn count(&mut self, values: impl Iterator<Item = f64>, most: f64) {
         if self.counts.is_empty() {
             self.counts = vec![0; 2 * BINS];
-            self.limit = most;
         }
-        if self.limit == 0.0 && most > 0.0 {
-            // All values so far were 0, which stays in its bin.
+        if self.limit == 0.0 {
+            // No values so far, or only 0, which stays in its bin.
             self.limit = most;
         }
         while self.limit < most {

@@ -1,12 +1,12 @@
 //! A quantized layer: bytes of its weight, and the levels of its inputs.
 
+use super::network::OP;
 use super::observer::{SMALLEST_SCALE, Scheme};
 use crate::error::Result;
 use crate::graph::{Tensor, no_grad};
 use crate::number::nearest;
 use crate::ops::{Conv2dOptions, Grid, Number, QuantizationParameters, QuantizedTensor, Sums};
-
-const OP: &str = "quantization";
+use crate::shape::Shape;
 
 /// The levels of a layer's inputs.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ impl Layer {
             Some(bias) => output.add(bias)?,
             None => output,
         };
-        output.reshape(&sizes.iter().map(|&size| nearest(size)).collect::<Vec<isize>>()).map(Some)
+        output.reshape_to(Shape::new(&sizes)?).map(Some)
     }
 }
 
@@ -93,8 +93,11 @@ impl Layer {
 #[track_caller]
 fn of_batch(rows: &Tensor, sums: &Sums) -> Result<Tensor> {
     let grid = grid_of(&rows.amin(..)?, &rows.amax(..)?, Scheme::Affine)?;
-    let (Number::Each(scale), Number::Each(point)) = (&grid.scale, &grid.zero_point) else { return Ok(rows.clone()) };
-    sums.with_levels(scale, point)?.multiply("linear", &rows.quantize_by(&grid)?, None)
+    sums.with_levels(&grid.scale.of(rows)?, &grid.zero_point.of(rows)?)?.multiply(
+        "linear",
+        &rows.quantize_by(&grid)?,
+        None,
+    )
 }
 
 /// The levels of a range that is computed on the device, by the rule of [`Scheme::parameters`] but for roundings.
