@@ -17,7 +17,7 @@
 //! Rooms, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`,
 //! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `tune`, which
 //! chooses kernels by measuring; `plan`, which turns a graph into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
-//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`]; [`custom`], for operations of one's own.
+//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`]; [`explain`], [`robust`] and [`compress`]; [`custom`], for operations of one's own.
 
 #![warn(
     clippy::unwrap_used,
