@@ -41,17 +41,14 @@ impl Explainer<'_> {
         }
         no_grad(|| {
             let (classes, images) = (self.classes(images)?, images.detach());
-            let index = classes.reshape_to(Shape::new(&[1, count, 1])?)?;
             let mut sum = Tensor::zeros(images.device(), &[count, 1, height, width])?;
             let batch = self.copies(count);
             for first in (0..masks).step_by(batch) {
                 let drawn = batch.min(masks - first);
-                let masks = Tensor::rise_masks(&images, drawn, grid, shown)?;
+                let masks = drawn_masks(&images, drawn, grid, shown)?;
                 let covered = (images.unsqueeze(0)? * masks.unsqueeze(1)?)?.flatten(0, 1)?;
                 let output = self.model.forward(&covered)?.softmax(1)?;
-                let output = output.reshape_to(Shape::new(&[drawn, count, output.shape()[1]])?)?;
-                let scores = output.gather(2, &index.expand_to(Shape::new(&[drawn, count, 1])?, OP)?)?;
-                let scores = scores.reshape_to(Shape::new(&[drawn, count, 1, 1, 1])?)?;
+                let scores = self.pick(&output, &classes)?.reshape_to(Shape::new(&[drawn, count, 1, 1, 1])?)?;
                 sum = (sum + (scores * masks.unsqueeze(1)?)?.sum(0)?)?;
             }
             sum / (masks as f64 * shown)
@@ -59,25 +56,23 @@ impl Explainer<'_> {
     }
 }
 
-impl Tensor {
-    /// So many masks `[masks, 1, H, W]` for images: a cell of the grid is as large as a part of the picture, and the mask begins
-    /// somewhere in the first.
-    fn rise_masks(images: &Tensor, masks: usize, grid: usize, shown: f64) -> Result<Tensor> {
-        let device = images.device();
-        let size = [images.shape()[2], images.shape()[3]];
-        let cell = size.map(|size| size.div_ceil(grid));
-        let cells = Tensor::full(device, &[masks, 1, grid + 1, grid + 1], nearest::<f32>(shown))?.bernoulli()?;
-        let whole = cell.map(|cell| (grid + 1) * cell);
-        let options = InterpolateOptions::default().size([whole[0], whole[1]]).mode(InterpolateMode::Bilinear);
-        let large = cells.interpolate(&options)?;
-        let along = |dim: usize| -> Result<Tensor> {
-            let start = Tensor::randint(device, 0, nearest(cell[dim]), &[masks, 1])?;
-            start + Tensor::arange(device, 0.0, size[dim] as f64, 1.0, DType::I32)?
-        };
-        let rows = along(0)?.reshape_to(Shape::new(&[masks, 1, size[0], 1])?)?;
-        let rows = rows.expand_to(Shape::new(&[masks, 1, size[0], whole[1]])?, "rise")?;
-        let columns = along(1)?.reshape_to(Shape::new(&[masks, 1, 1, size[1]])?)?;
-        let columns = columns.expand_to(Shape::new(&[masks, 1, size[0], size[1]])?, "rise")?;
-        large.gather(2, &rows)?.gather(3, &columns)
-    }
+/// So many masks `[masks, 1, H, W]` for images: a cell of the grid is as large as a part of the picture, and the mask begins
+/// somewhere in the first.
+fn drawn_masks(images: &Tensor, masks: usize, grid: usize, shown: f64) -> Result<Tensor> {
+    let device = images.device();
+    let size = [images.shape()[2], images.shape()[3]];
+    let cell = size.map(|size| size.div_ceil(grid));
+    let cells = Tensor::full(device, &[masks, 1, grid + 1, grid + 1], nearest::<f32>(shown))?.bernoulli()?;
+    let whole = cell.map(|cell| (grid + 1) * cell);
+    let options = InterpolateOptions::default().size([whole[0], whole[1]]).mode(InterpolateMode::Bilinear);
+    let large = cells.interpolate(&options)?;
+    let along = |dim: usize| -> Result<Tensor> {
+        let start = Tensor::randint(device, 0, nearest(cell[dim]), &[masks, 1])?;
+        start + Tensor::arange(device, 0.0, size[dim] as f64, 1.0, DType::I32)?
+    };
+    let rows = along(0)?.reshape_to(Shape::new(&[masks, 1, size[0], 1])?)?;
+    let rows = rows.expand_to(Shape::new(&[masks, 1, size[0], whole[1]])?, "rise")?;
+    let columns = along(1)?.reshape_to(Shape::new(&[masks, 1, 1, size[1]])?)?;
+    let columns = columns.expand_to(Shape::new(&[masks, 1, size[0], size[1]])?, "rise")?;
+    large.gather(2, &rows)?.gather(3, &columns)
 }

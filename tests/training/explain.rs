@@ -261,6 +261,8 @@ fn wrong_questions_are_errors() {
         assert!(text.contains(words), "{text}");
     };
     says(explainer.clone().target(Target::Class(4)).saliency(&x).unwrap_err(), "there is no class 4");
+    let absent = explainer.clone().target(Target::Class(4));
+    says(absent.rise(&x, &RiseOptions::default().masks(1)).unwrap_err(), "there is no class 4");
     says(explainer.clone().target(Target::Classes(vec![1])).saliency(&x).unwrap_err(), "1 classes for 2 images");
     says(explainer.layer_activation(&x, "relu9").unwrap_err(), "no layer \"relu9\" runs");
     says(explainer.cam(&x, "fc", CamMethod::GradCam).unwrap_err(), "[N, C, H, W]");
