@@ -31,7 +31,7 @@ impl Pruning {
     /// Prunes by a schedule.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for sparsities that are not from 0 to 1 or fall, and for times no step apart.
+    /// [`Error::Invalid`](crate::Error::Invalid) for sparsities that are not from 0 to 1 or fall, and for times no step apart.
     pub fn new(pruner: Pruner, schedule: Schedule) -> Result<Pruning> {
         schedule.check(OP)?;
         Ok(Pruning { pruner, schedule })
