@@ -1,6 +1,6 @@
 # Three commands do everything on a fresh machine: `make mnist`, `make train` and `make test`.
 
-.PHONY: mnist train gallery test test-long test-swiftshader golden-swiftshader mutants check bench-peers shader-stats portability driver
+.PHONY: mnist train gallery test test-long test-swiftshader golden-swiftshader mutants snapshot check bench-peers shader-stats portability driver
 
 # Mesa's software driver spreads short kernels over all cores only with more threads than cores
 # (benches/LOG.md); other drivers don't read this.
@@ -52,6 +52,11 @@ test-swiftshader:
 # `make mutants ARGS="--seed 2"` plants others, `ARGS=--rest` runs all tests on those that survived.
 mutants: driver
 	python3 tools/mutants/run.py $(ARGS)
+
+# What kernels compute, to the bit, and what the planner makes of networks: the same lines before and after a change that should
+# change neither. `make -s snapshot > before.txt`, `make -s snapshot ARGS=launches`.
+snapshot: driver
+	cargo run $(FEATURES) --example snapshot -- $(ARGS)
 
 # What CI runs besides the tests; kernels are looked at where there is Mesa's compiler for AMD GPUs.
 check: driver
