@@ -30,6 +30,13 @@
 // Numbers change their kind in `number.rs`.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+/// The text of a file in `shaders/`, by its path without the ending.
+macro_rules! wgsl {
+    ($path:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl"))
+    };
+}
+
 pub mod amp;
 pub mod compress;
 pub mod custom;

@@ -33,7 +33,7 @@ impl Gpu {
         let invocations = groups as usize * WORKGROUP;
         let output = self.take(4 * invocations)?;
         let uniform = self.uniform(16)?;
-        let kernel = Kernel::new("peak", include_str!("../../shaders/peak.wgsl")).constant("WORKGROUP", WORKGROUP);
+        let kernel = Kernel::new("peak", wgsl!("device/peak")).constant("WORKGROUP", WORKGROUP);
         let pipeline = self.pipeline(&kernel)?;
         self.compile([&pipeline])?;
         let mut bindings = Bindings::default();

@@ -9,7 +9,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../shaders/bad_index.wgsl");
+const TEMPLATE: &str = wgsl!("device/bad_index");
 
 /// `output = 1` where a bad index waits to be reported, and the input elsewhere. On the reference such an index is an
 /// error before anybody could ask.

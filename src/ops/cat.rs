@@ -13,7 +13,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../shaders/cat.wgsl");
+const TEMPLATE: &str = wgsl!("shape/cat");
 
 /// The inputs one after the other along a dimension.
 #[derive(Clone, Debug, Hash)]

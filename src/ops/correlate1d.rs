@@ -14,7 +14,7 @@ use std::hash::Hasher;
 
 const OP: &str = "correlate1d";
 
-const TEMPLATE: &str = include_str!("../../shaders/correlate1d.wgsl");
+const TEMPLATE: &str = wgsl!("resample/correlate1d");
 
 /// `output[n, o, l, i] = sum over k of weights[n, k] input[n, o, l + k, i]`, of contiguous inputs `[N, O, L, I]` and `[N, K]`.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::{Hash, Hasher};
 
-const CLEAR: &str = include_str!("../../shaders/scatter_clear.wgsl");
-const TEMPLATE: &str = include_str!("../../shaders/count_labels.wgsl");
+const CLEAR: &str = wgsl!("index/scatter_clear");
+const TEMPLATE: &str = wgsl!("index/count_labels");
 
 /// The counts made of classes and predicted classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

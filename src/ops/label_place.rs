@@ -14,7 +14,7 @@ use crate::shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::{Hash, Hasher};
 
-const TEMPLATE: &str = include_str!("../../shaders/label_place.wgsl");
+const TEMPLATE: &str = wgsl!("losses/label_place");
 
 /// The place of a label that is to be ignored. That of a label out of range is less.
 pub(super) const IGNORED: i32 = -1;

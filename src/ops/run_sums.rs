@@ -11,7 +11,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../shaders/run_sums.wgsl");
+const TEMPLATE: &str = wgsl!("reduce/run_sums");
 
 #[derive(Debug)]
 struct RunSums;

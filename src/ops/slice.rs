@@ -21,7 +21,7 @@ struct SliceBackward {
     start: [u32; 1],
 }
 
-const SLICE_BACKWARD: &str = include_str!("../../shaders/slice_backward.wgsl");
+const SLICE_BACKWARD: &str = wgsl!("shape/slice_backward");
 
 impl Op for SliceBackward {
     fn name(&self) -> &'static str {

@@ -20,7 +20,7 @@ use std::hash::Hasher;
 /// Positions in a padded image are computed in 32 bits.
 const LARGEST_SIZE: usize = i32::MAX as usize;
 
-const OVERLAP_ADD: &str = include_str!("../../shaders/overlap_add.wgsl");
+const OVERLAP_ADD: &str = wgsl!("shape/overlap_add");
 
 /// Windows along one dimension: tap `k` of window `w` is element `w * stride + k * dilation`.
 #[derive(Clone, Copy, Debug, Hash)]

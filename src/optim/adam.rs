@@ -76,12 +76,12 @@ pub(super) static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2})
 /// `lr / (1 - beta^t)`, of the logarithm of beta.
 pub(super) static STEP_SIZE: Rule =
     Rule::new("adam_step_size", "({1} / -exponential_minus1({0} * {2}))", |x, _| x[1] / -(x[0] * x[2]).exp_m1())
-        .library(&[include_str!("../../shaders/lib/exponential_minus1.wgsl")]);
+        .library(&[wgsl!("lib/exponential_minus1")]);
 
 /// `sqrt(1 - beta^t)`, of the logarithm of beta.
 pub(super) static CORRECTION: Rule =
     Rule::new("adam_correction", "sqrt(-exponential_minus1({0} * {1}))", |x, _| (-(x[0] * x[1]).exp_m1()).sqrt())
-        .library(&[include_str!("../../shaders/lib/exponential_minus1.wgsl")]);
+        .library(&[wgsl!("lib/exponential_minus1")]);
 
 /// The logarithm of a decay rate; finite, as arithmetic with infinities is not the same everywhere.
 pub(super) fn logarithm(beta: f64) -> f64 {

@@ -40,7 +40,7 @@ static VALUE: Rule = Rule::new(
     "select(clamp({0}, F(bitcast<f32>({s0})), F(bitcast<f32>({s1}))), {0}, not_a_number({0}))",
     |x, n| if x[0].is_nan() { x[0] } else { x[0].max(n[0]).min(n[1]) },
 )
-.library(&[include_str!("../../shaders/lib/not_a_number.wgsl")]);
+.library(&[wgsl!("lib/not_a_number")]);
 
 static SQUARE: Rule = Rule::new("clip_square", "({0} * {0})", |x, _| x[0] * x[0]);
 

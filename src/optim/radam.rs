@@ -48,7 +48,7 @@ static RECTIFIED: Rule = Rule::new("radam_rectified", "rectified({0}, {1}, {2}, 
     }
 })
 .library(&[
-    include_str!("../../shaders/lib/exponential_minus1.wgsl"),
+    wgsl!("lib/exponential_minus1"),
     "fn rectified(step: F, logarithm: F, rho: F, difference: F) -> F {
     let x = -step * logarithm;
     let rest = -exponential_minus1(-x);

@@ -5,7 +5,7 @@ use crate::shader::Combine;
 use std::fmt::Write;
 
 /// The functions that find NaN among the largest and the smallest.
-pub(super) const LIBRARY: &str = include_str!("../../shaders/lib/not_a_number.wgsl");
+pub(super) const LIBRARY: &str = wgsl!("lib/not_a_number");
 
 /// One reduction in a kernel.
 pub(super) struct Accumulator {

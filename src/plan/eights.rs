@@ -14,7 +14,7 @@ use crate::plan::wiring::{Root, Wiring};
 use std::fmt::Write;
 
 /// Splits eights into fours and joins them.
-pub(super) const LIBRARY: &str = include_str!("../../shaders/lib/eight.wgsl");
+pub(super) const LIBRARY: &str = wgsl!("lib/eight");
 
 /// Invocations of a workgroup: a subgroup's.
 pub(super) const WORKGROUP: usize = 8;

@@ -12,9 +12,9 @@ use crate::shader::{Kernel, Kernels, fold_groups};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-pub(super) const TEMPLATE: &str = include_str!("../../shaders/pointwise.wgsl");
+pub(super) const TEMPLATE: &str = wgsl!("plan/pointwise");
 
-/// Invocations of a workgroup in `shaders/pointwise.wgsl`, where no other number is set.
+/// Invocations of a workgroup in `shaders/plan/pointwise.wgsl`, where no other number is set.
 pub(super) const WORKGROUP: usize = 64;
 
 /// Writes the kernel that computes `outputs`. `may_take` says which inputs' buffers may be overwritten.

@@ -17,7 +17,7 @@ use crate::shape::Layout;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-const TEMPLATE: &str = include_str!("../../shaders/rows.wgsl");
+const TEMPLATE: &str = wgsl!("plan/rows");
 
 /// Elements (vectors of them) one invocation adds up before it starts another partial sum: long chains of additions
 /// lose digits.

@@ -9,7 +9,7 @@
 //! fn main() { x[0] = sin(x[0]); x[1] = log(x[1]); x[2] = exp(x[2]); }
 //! ```
 
-const LIBRARY: &str = include_str!("../../shaders/lib/driver_math.wgsl");
+const LIBRARY: &str = wgsl!("lib/driver_math");
 const FUNCTIONS: [&str; 6] = ["exp", "log", "log2", "sin", "cos", "tan"];
 
 /// Whether the adapter of this name needs [`repair`].
@@ -58,12 +58,12 @@ mod tests {
 
     #[test]
     fn repaired_modules_are_valid() {
-        let pointwise = include_str!("../../shaders/pointwise.wgsl");
+        let pointwise = wgsl!("plan/pointwise");
         let vectors = format!(
             "{pointwise}\nfn of_vectors(x: F) -> F {{ return tan(x) + arc_cos(x) + log2(exp(x)); }}\n\
                                fn arc_cos(x: F) -> F {{ return x; }}\n"
         );
-        for source in [vectors.as_str(), include_str!("../../shaders/ctc_loss.wgsl")] {
+        for source in [vectors.as_str(), wgsl!("losses/ctc_loss")] {
             let repaired = repair(source);
             assert!(repaired.contains("driver_exp(") && !repaired.contains("arc_driver"));
             let module = naga::front::wgsl::parse_str(&repaired).unwrap();

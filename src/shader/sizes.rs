@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Quotients and remainders.
-const LIBRARY: &str = include_str!("../../shaders/lib/size.wgsl");
+const LIBRARY: &str = wgsl!("lib/size");
 
 /// Begins and ends a size in a hook.
 const MARK: char = '$';

@@ -10,21 +10,38 @@ use std::path::Path;
 use wgrad::custom::{Class, Formula, HostTensor, Layout, Op, apply};
 use wgrad::{Conv2dOptions, DType, Device, DeviceOptions, Disable, DynamicSizes, Noop, Tensor, ops};
 
-#[test]
-fn templates_are_modules_as_they_are() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "wgsl") {
-            count += 1;
-            let source = std::fs::read_to_string(&path).unwrap();
-            let (enable, text) = if source.contains("f16") { ("enable f16;\n", source) } else { ("", source) };
-            assert_eq!(fault(&format!("{enable}{text}")), None, "{}", path.display());
-            assert!(text.starts_with("//"), "{} has no header comment", path.display());
+/// The files in folders, and in theirs, by their paths in the repository.
+fn files(folders: &[&str]) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+                files.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
         }
     }
-    assert!(count >= 10, "only {count} templates");
+    files
+}
+
+/// Libraries, and templates.
+fn shaders() -> (Vec<(String, String)>, Vec<(String, String)>) {
+    files(&["shaders"]).into_iter().partition(|(path, _)| path.starts_with("shaders/lib/"))
+}
+
+#[test]
+fn templates_are_modules_as_they_are() {
+    let (_, templates) = shaders();
+    for (path, text) in &templates {
+        let enable = if text.contains("f16") { "enable f16;\n" } else { "" };
+        assert_eq!(fault(&format!("{enable}{text}")), None, "{path}");
+        assert!(text.starts_with("//"), "{path} has no header comment");
+    }
+    assert!(templates.len() >= 10, "only {} templates", templates.len());
 }
 
 /// The functions, constants and types that a text declares.
@@ -36,13 +53,8 @@ fn declared(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn templates_with_open_stores_leave_the_libraries_their_names() {
-    let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let texts = |folder: &Path| -> Vec<(String, String)> {
-        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-        files.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
-    };
-    let libraries = texts(&shaders.join("lib"));
-    for (path, template) in texts(&shaders).iter().filter(|(_, text)| text.contains("fn store_output")) {
+    let (libraries, templates) = shaders();
+    for (path, template) in templates.iter().filter(|(_, text)| text.contains("fn store_output")) {
         for (library, text) in &libraries {
             let both: Vec<_> = declared(template).intersection(&declared(text)).copied().collect();
             assert!(both.is_empty(), "{path} and {library} both declare {both:?}");
@@ -56,21 +68,8 @@ fn open(noop: Noop, disable: Disable) -> Device {
 
 /// The text of all templates, libraries and formulas, by file.
 fn texts() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<_> = ["shaders", "src/ops", "src/plan"].map(|folder| root.join(folder)).into();
-    let mut texts = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-                let text = std::fs::read_to_string(&path).unwrap();
-                texts.push((name, text.split("#[cfg(test)]").next().unwrap_or("").to_string()));
-            }
-        }
-    }
-    texts
+    let without_tests = |text: String| text.split("#[cfg(test)]").next().unwrap_or("").to_string();
+    files(&["shaders", "src/ops", "src/plan"]).into_iter().map(|(path, text)| (path, without_tests(text))).collect()
 }
 
 /// Metal assumes that no float is NaN, and `x != x` may be false then: NaN is found by its bits.
@@ -96,7 +95,7 @@ fn nothing_is_compared_with_itself() {
 /// The faults where a compiler assumes that no float is infinite, and why it has no twin on bits.
 const NEEDS_INFINITIES: [(&str, &str); 6] = [
     (
-        "shaders/ctc_loss.wgsl",
+        "shaders/losses/ctc_loss.wgsl",
         "the logarithm of no path is minus infinity; it is compared with, and its exponential is 0",
     ),
     ("shaders/lib/error_function_inverse.wgsl", "erf is 1 at infinity alone: made of bits, and handed on as it is"),
@@ -228,13 +227,10 @@ fn specialised_modules_translate() {
     let mut stems: BTreeSet<String> = stems.collect();
     // Every template is used by some case on some kind of adapter, or measures an adapter.
     stems.insert("peak".to_string());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let unused: Vec<String> = files
-        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|stem| !stems.contains(stem))
-        .collect();
+    let stem = |path: &str| Path::new(path).file_stem().unwrap().to_string_lossy().into_owned();
+    let (_, templates) = shaders();
+    let unused: Vec<String> =
+        templates.iter().map(|(path, _)| stem(path)).filter(|stem| !stems.contains(stem)).collect();
     assert!(unused.is_empty(), "no case uses {unused:?}");
 }
 

@@ -22,24 +22,24 @@ KINDS = {
 
 # Operations of templates whose file names none, or too many.
 OPERATIONS = {
-    "shaders/label_place.wgsl": ["nll_loss", "cross_entropy"],
-    "shaders/pointwise.wgsl": ["add", "where", "lerp"],
-    "shaders/rows.wgsl": ["sum", "softmax", "layer_norm", "var"],
-    "shaders/sum_rows.wgsl": ["sum", "matmul", "conv2d"],
+    "shaders/losses/label_place.wgsl": ["nll_loss", "cross_entropy"],
+    "shaders/plan/pointwise.wgsl": ["add", "where", "lerp"],
+    "shaders/plan/rows.wgsl": ["sum", "softmax", "layer_norm", "var"],
+    "shaders/reduce/sum_rows.wgsl": ["sum", "matmul", "conv2d"],
     "shaders/lib/eight.wgsl": ["conv2d", "matmul"],
     "shaders/lib/integer_quotient.wgsl": ["floor_divide", "remainder", "fmod"],
     "shaders/lib/quotient.wgsl": ["div", "remainder", "fmod", "floor_divide"],
     "shaders/lib/pattern.wgsl": ["linspace", "arange", "eye", "tril"],
-    "shaders/permute.wgsl": ["sort"],
-    "shaders/resample.wgsl": ["interpolate", "grid_sample"],
+    "shaders/sort/permute.wgsl": ["sort"],
+    "shaders/resample/resample.wgsl": ["interpolate", "grid_sample"],
     "shaders/lib/size.wgsl": ["conv2d", "sum"],
     "shaders/lib/not_a_number.wgsl": ["relu", "amax", "max", "maximum", "isnan"],
-    "shaders/conv2d": ["conv2d", "conv3d", "conv_transpose2d"],
-    "shaders/matmul": ["matmul", "linear", "bmm"],
-    "shaders/sort_": ["sort", "topk", "scatter_add", "index_add", "embedding"],
-    "shaders/segment": ["scatter_add", "index_add", "embedding"],
-    "shaders/scan_": ["scatter_add", "sort", "masked_select"],
-    "shaders/scatter_": ["scatter", "scatter_add"],
+    "shaders/conv/": ["conv2d", "conv3d", "conv_transpose2d"],
+    "shaders/matmul/": ["matmul", "linear", "bmm"],
+    "shaders/index/sort_": ["sort", "topk", "scatter_add", "index_add", "embedding"],
+    "shaders/index/segment": ["scatter_add", "index_add", "embedding"],
+    "shaders/index/scan_": ["scatter_add", "sort", "masked_select"],
+    "shaders/index/scatter_": ["scatter", "scatter_add"],
     "src/ops/sort/permute.rs": ["sort", "topk"],
     "src/ops/pad/": ["flip", "roll", "pad"],
     "src/plan/eights": ["add", "mul", "conv2d"],
@@ -86,8 +86,8 @@ def operations_of(mutant):
                 ops += [word for word in re.findall(r'"(\w+)"', text[: call.start()]) if word in operations()][-1:]
         return list(dict.fromkeys(ops)) or ["rand", "randn", "randperm", "dropout"]
     if mutant.kind == "template":
-        name = mutant.file.removeprefix("shaders/")
-        users = [path for path in sorted(ROOT.glob("src/ops/**/*.rs")) if f'shaders/{name}"' in path.read_text()]
+        name = mutant.file.removeprefix("shaders/").removesuffix(".wgsl")
+        users = [path for path in sorted(ROOT.glob("src/ops/**/*.rs")) if f'wgsl!("{name}")' in path.read_text()]
         ops = set().union(*(named(path) for path in users))
     else:
         # The row or the type around it comes before its other users.

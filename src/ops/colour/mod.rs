@@ -16,8 +16,8 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/colour.wgsl");
-const TABLES: &str = include_str!("../../../shaders/colour_tables.wgsl");
+const TEMPLATE: &str = wgsl!("colour/colour");
+const TABLES: &str = wgsl!("colour/colour_tables");
 
 const OP: &str = "colour";
 

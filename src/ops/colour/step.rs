@@ -29,7 +29,7 @@ pub(crate) enum ColourStep {
 }
 
 impl ColourStep {
-    /// Code and numbers, as `shaders/colour.wgsl` reads them.
+    /// Code and numbers, as `shaders/colour/colour.wgsl` reads them.
     pub(crate) fn words(self) -> [f32; 4] {
         match self {
             ColourStep::Identity => [0.0; 4],

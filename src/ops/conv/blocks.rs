@@ -8,9 +8,9 @@ use crate::ops::congruence::{Congruence, greatest_common_divisor};
 use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 
-const FORWARD: &str = include_str!("../../../shaders/conv2d_blocks.wgsl");
-const DATA: &str = include_str!("../../../shaders/conv2d_backward_data_blocks.wgsl");
-const FILTER: &str = include_str!("../../../shaders/conv2d_backward_filter_blocks.wgsl");
+const FORWARD: &str = wgsl!("conv/conv2d_blocks");
+const DATA: &str = wgsl!("conv/conv2d_backward_data_blocks");
+const FILTER: &str = wgsl!("conv/conv2d_backward_filter_blocks");
 
 /// The part of one invocation in one step, and the segment of a row that it loads for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

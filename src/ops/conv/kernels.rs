@@ -18,14 +18,14 @@ use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
-const FORWARD_SHUFFLE: &str = include_str!("../../../shaders/conv2d_shuffle.wgsl");
-const FORWARD_PLAIN: &str = include_str!("../../../shaders/conv2d_plain.wgsl");
-const DATA_SHUFFLE: &str = include_str!("../../../shaders/conv2d_backward_data_shuffle.wgsl");
-const DATA_PLAIN: &str = include_str!("../../../shaders/conv2d_backward_data_plain.wgsl");
-const FILTER_SHUFFLE: &str = include_str!("../../../shaders/conv2d_backward_filter_shuffle.wgsl");
-const FILTER_PLAIN: &str = include_str!("../../../shaders/conv2d_backward_filter_plain.wgsl");
-const DEPTHWISE: &str = include_str!("../../../shaders/conv2d_depthwise.wgsl");
-const DEPTHWISE_FILTER: &str = include_str!("../../../shaders/conv2d_depthwise_backward_filter.wgsl");
+const FORWARD_SHUFFLE: &str = wgsl!("conv/conv2d_shuffle");
+const FORWARD_PLAIN: &str = wgsl!("conv/conv2d_plain");
+const DATA_SHUFFLE: &str = wgsl!("conv/conv2d_backward_data_shuffle");
+const DATA_PLAIN: &str = wgsl!("conv/conv2d_backward_data_plain");
+const FILTER_SHUFFLE: &str = wgsl!("conv/conv2d_backward_filter_shuffle");
+const FILTER_PLAIN: &str = wgsl!("conv/conv2d_backward_filter_plain");
+const DEPTHWISE: &str = wgsl!("conv/conv2d_depthwise");
+const DEPTHWISE_FILTER: &str = wgsl!("conv/conv2d_depthwise_backward_filter");
 
 /// Groups WebGPU allows in one dimension of a grid; also the iterations after which Mesa 22.3's llvmpipe ends
 /// an invocation's loops, silently.

@@ -6,9 +6,9 @@ use crate::device::Adapter;
 use crate::error::Result;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 
-const FORWARD: &str = include_str!("../../../shaders/conv2d_tiled.wgsl");
-const DATA: &str = include_str!("../../../shaders/conv2d_backward_data_tiled.wgsl");
-const FILTER: &str = include_str!("../../../shaders/conv2d_backward_filter_tiled.wgsl");
+const FORWARD: &str = wgsl!("conv/conv2d_tiled");
+const DATA: &str = wgsl!("conv/conv2d_backward_data_tiled");
+const FILTER: &str = wgsl!("conv/conv2d_backward_filter_tiled");
 
 /// A workgroup's part of the product: rows are channels, columns positions (or weights of a channel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,8 +22,8 @@ use crate::number::nearest;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
-const SPREAD: &str = include_str!("../../../shaders/conv2d_winograd_spread.wgsl");
-const OUTPUT: &str = include_str!("../../../shaders/conv2d_winograd_output.wgsl");
+const SPREAD: &str = wgsl!("conv/conv2d_winograd_spread");
+const OUTPUT: &str = wgsl!("conv/conv2d_winograd_output");
 
 /// The transforms of F(4x4, 3x3), in the templates' functions; those of F(2x2, 3x3) stand there.
 const FILTER_4: &str = "

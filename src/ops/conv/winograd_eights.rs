@@ -21,11 +21,11 @@ use crate::ops::matmul::{Product, Variant};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 
-const SPREAD: &str = include_str!("../../../shaders/conv2d_winograd_spread_eights.wgsl");
-const OUTPUT: &str = include_str!("../../../shaders/conv2d_winograd_output_eights.wgsl");
-const WEIGHT: &str = include_str!("../../../shaders/conv2d_winograd_weight_eights.wgsl");
-const BACKWARD_FILTER: &str = include_str!("../../../shaders/conv2d_winograd_backward_filter_eights.wgsl");
-const EIGHT: &str = include_str!("../../../shaders/lib/eight.wgsl");
+const SPREAD: &str = wgsl!("conv/conv2d_winograd_spread_eights");
+const OUTPUT: &str = wgsl!("conv/conv2d_winograd_output_eights");
+const WEIGHT: &str = wgsl!("conv/conv2d_winograd_weight_eights");
+const BACKWARD_FILTER: &str = wgsl!("conv/conv2d_winograd_backward_filter_eights");
+const EIGHT: &str = wgsl!("lib/eight");
 
 /// The transform of F(3x3, 4x4)'s taps, in the template's function; that of its input stands there.
 const TRANSFORM_TAPS: &str = "

@@ -14,7 +14,7 @@ use std::hash::Hasher;
 
 const OP: &str = "heatmaps_to_keypoints";
 
-const ROWS: &str = include_str!("../../../shaders/heatmap_rows.wgsl");
+const ROWS: &str = wgsl!("detection/heatmap_rows");
 
 /// The largest value of each row of heatmaps `[R, K, H, W]` stretched over boxes `[R, 4]`, and its column: `[R, K, rows]`.
 #[derive(Clone, Debug)]

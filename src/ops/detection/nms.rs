@@ -17,8 +17,8 @@ use std::hash::Hasher;
 
 const OP: &str = "nms";
 
-const RANK: &str = include_str!("../../../shaders/nms_order.wgsl");
-const SUPPRESS: &str = include_str!("../../../shaders/nms.wgsl");
+const RANK: &str = wgsl!("detection/nms_order");
+const SUPPRESS: &str = wgsl!("detection/nms");
 
 /// The kernel that orders the scores compares sixteen a turn.
 const MOST_BOXES: usize = 16 * MOST_TURNS;

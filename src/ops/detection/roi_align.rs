@@ -20,9 +20,9 @@ use std::hash::Hasher;
 
 const OP: &str = "roi_align";
 
-const WEIGHTS: &str = include_str!("../../../shaders/roi_weights.wgsl");
-const FORWARD: &str = include_str!("../../../shaders/roi_align.wgsl");
-const BACKWARD: &str = include_str!("../../../shaders/roi_align_backward.wgsl");
+const WEIGHTS: &str = wgsl!("detection/roi_weights");
+const FORWARD: &str = wgsl!("detection/roi_align");
+const BACKWARD: &str = wgsl!("detection/roi_align_backward");
 
 options! {
     /// The options of [`Tensor::roi_align`], with torchvision's names and defaults.

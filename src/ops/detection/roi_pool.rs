@@ -17,8 +17,8 @@ use std::hash::Hasher;
 
 const OP: &str = "roi_pool";
 
-const FORWARD: &str = include_str!("../../../shaders/roi_pool.wgsl");
-const BACKWARD: &str = include_str!("../../../shaders/roi_pool_backward.wgsl");
+const FORWARD: &str = wgsl!("detection/roi_pool");
+const BACKWARD: &str = wgsl!("detection/roi_pool_backward");
 
 /// The largest element of each bin and where in its plane it is, from the input and the bounds of the bins: the image,
 /// the first row of each bin, one past the last, and the same for columns.

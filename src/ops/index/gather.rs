@@ -12,7 +12,7 @@ use crate::shader::{Fault, Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/gather.wgsl");
+const TEMPLATE: &str = wgsl!("index/gather");
 
 /// `output[o, j, i] = input[o, index[o, j, i], i]`; an index of one dimension is `index[j]`.
 #[derive(Clone, Debug, Hash)]

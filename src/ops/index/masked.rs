@@ -11,8 +11,8 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const COUNT: &str = include_str!("../../../shaders/masked_count.wgsl");
-const POSITIONS: &str = include_str!("../../../shaders/masked_positions.wgsl");
+const COUNT: &str = wgsl!("index/masked_count");
+const POSITIONS: &str = wgsl!("index/masked_positions");
 
 /// The positions of true elements of a flat mask in order, then zeros; and how many there are.
 #[derive(Clone, Debug, Hash)]

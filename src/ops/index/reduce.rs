@@ -16,10 +16,10 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const PLAIN: &str = include_str!("../../../shaders/scatter_reduce.wgsl");
-const KEYS: &str = include_str!("../../../shaders/sort_keys.wgsl");
-const PARTIALS: &str = include_str!("../../../shaders/segment_partials.wgsl");
-const REDUCE: &str = include_str!("../../../shaders/segment_reduce.wgsl");
+const PLAIN: &str = wgsl!("index/scatter_reduce");
+const KEYS: &str = wgsl!("index/sort_keys");
+const PARTIALS: &str = wgsl!("index/segment_partials");
+const REDUCE: &str = wgsl!("index/segment_reduce");
 
 /// Sources whose sum a place of the output reads instead of them, where all go to it; the kernels say the same.
 const CHUNK: usize = 1024;

@@ -15,9 +15,9 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const CLEAR: &str = include_str!("../../../shaders/scatter_clear.wgsl");
-const MARK: &str = include_str!("../../../shaders/scatter_mark.wgsl");
-const PICK: &str = include_str!("../../../shaders/scatter_pick.wgsl");
+const CLEAR: &str = wgsl!("index/scatter_clear");
+const MARK: &str = wgsl!("index/scatter_mark");
+const PICK: &str = wgsl!("index/scatter_pick");
 
 /// What [`Tensor::scatter_reduce`] does with the elements that go to one place, and with the one that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

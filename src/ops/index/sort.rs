@@ -6,11 +6,11 @@
 
 use crate::shader::{Kernel, Kernels, Operand, fold_groups};
 
-const COUNT: &str = include_str!("../../../shaders/sort_count.wgsl");
-const MOVE: &str = include_str!("../../../shaders/sort_move.wgsl");
-const SUMS: &str = include_str!("../../../shaders/scan_sums.wgsl");
-const BLOCKS: &str = include_str!("../../../shaders/scan_blocks.wgsl");
-const BOUNDS: &str = include_str!("../../../shaders/segment_bounds.wgsl");
+const COUNT: &str = wgsl!("index/sort_count");
+const MOVE: &str = wgsl!("index/sort_move");
+const SUMS: &str = wgsl!("index/scan_sums");
+const BLOCKS: &str = wgsl!("index/scan_blocks");
+const BOUNDS: &str = wgsl!("index/segment_bounds");
 
 /// Keys one invocation moves.
 const CHUNK: usize = 64;

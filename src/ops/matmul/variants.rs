@@ -15,12 +15,12 @@ use crate::ops::reduce;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 
-const EIGHT: &str = include_str!("../../../shaders/lib/eight.wgsl");
-const SHUFFLE: &str = include_str!("../../../shaders/matmul_shuffle.wgsl");
-const PLAIN: &str = include_str!("../../../shaders/matmul_plain.wgsl");
-const COOPERATIVE: &str = include_str!("../../../shaders/matmul_cooperative.wgsl");
-const TILED: &str = include_str!("../../../shaders/matmul_tiled.wgsl");
-const VECTOR: &str = include_str!("../../../shaders/matmul_vector.wgsl");
+const EIGHT: &str = wgsl!("lib/eight");
+const SHUFFLE: &str = wgsl!("matmul/matmul_shuffle");
+const PLAIN: &str = wgsl!("matmul/matmul_plain");
+const COOPERATIVE: &str = wgsl!("matmul/matmul_cooperative");
+const TILED: &str = wgsl!("matmul/matmul_tiled");
+const VECTOR: &str = wgsl!("matmul/matmul_vector");
 
 /// Groups WebGPU allows in one dimension of a grid.
 const MOST_GROUPS: usize = 65_535;

@@ -10,7 +10,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const PAD_BACKWARD: &str = include_str!("../../../shaders/pad_backward.wgsl");
+const PAD_BACKWARD: &str = wgsl!("shape/pad_backward");
 
 /// `output[n, i, k] = sum over o with source(o) = i of input[n, o, k]`.
 #[derive(Clone, Debug)]

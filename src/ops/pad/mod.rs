@@ -16,7 +16,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const PAD: &str = include_str!("../../../shaders/pad.wgsl");
+const PAD: &str = wgsl!("shape/pad");
 
 /// Dimensions that one kernel moves.
 const MOST: usize = 3;
@@ -38,7 +38,7 @@ pub enum PadMode {
     Circular,
 }
 
-/// How a dimension's places find their source; the numbers are those of `shaders/pad.wgsl`.
+/// How a dimension's places find their source; the numbers are those of `shaders/shape/pad.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
     Constant = 0,

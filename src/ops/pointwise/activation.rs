@@ -11,10 +11,9 @@ use crate::ops::pool::behind_rectifier;
 pub(super) const ROWS: &[&Row] =
     &[&RELU, &RELU_BACKWARD, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
 
-const LOGISTIC: &[&str] = &[include_str!("../../../shaders/lib/logistic.wgsl")];
-const HYPERBOLIC_TANGENT: &[&str] = &[NOT_A_NUMBER[0], include_str!("../../../shaders/lib/hyperbolic_tangent.wgsl")];
-const SOFT_PLUS: &[&str] =
-    &[include_str!("../../../shaders/lib/log_plus1.wgsl"), include_str!("../../../shaders/lib/soft_plus.wgsl")];
+const LOGISTIC: &[&str] = &[wgsl!("lib/logistic")];
+const HYPERBOLIC_TANGENT: &[&str] = &[NOT_A_NUMBER[0], wgsl!("lib/hyperbolic_tangent")];
+const SOFT_PLUS: &[&str] = &[wgsl!("lib/log_plus1"), wgsl!("lib/soft_plus")];
 const MISH_LIBRARY: &[&str] = &[SOFT_PLUS[0], SOFT_PLUS[1], HYPERBOLIC_TANGENT[0], HYPERBOLIC_TANGENT[1]];
 
 fn sigmoid(x: f64) -> f64 {
@@ -90,7 +89,7 @@ static ELU: Row = Row::float(
         Ok(vec![of_input, of_alpha])
     },
 )
-.library(&[include_str!("../../../shaders/lib/exponential_minus1.wgsl")])
+.library(&[wgsl!("lib/exponential_minus1")])
 .kinks(&[0.0])
 .first_order();
 

@@ -57,7 +57,7 @@ static POW: Row = Row::float(
 .numbers()
 .over_integers(&INTEGER_POW);
 
-const POWER: &[&str] = &[NOT_A_NUMBER[0], include_str!("../../../shaders/lib/power.wgsl")];
+const POWER: &[&str] = &[NOT_A_NUMBER[0], wgsl!("lib/power")];
 
 /// Wraps where it passes 32 bits; a negative exponent gives 0 but for the bases 1 and -1.
 static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})", Accepts::Signed, Makes::Same, |x| {
@@ -69,7 +69,7 @@ static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})"
         _ => 0,
     })
 })
-.library(&[include_str!("../../../shaders/lib/integer_power.wgsl")]);
+.library(&[wgsl!("lib/integer_power")]);
 
 /// The gradient of an extreme goes to the operand that is taken, half to each where they tie, and to both where either
 /// is NaN, as in PyTorch.
@@ -118,7 +118,7 @@ static MINIMUM: Row = Row::float(
 static INTEGER_MINIMUM: Row =
     Row::plain("integer_minimum", 2, "min({0}, {1})", Accepts::Number, Makes::Same, |x| x[0].min(x[1]));
 
-pub(super) const NOT_A_NUMBER: &[&str] = &[include_str!("../../../shaders/lib/not_a_number.wgsl")];
+pub(super) const NOT_A_NUMBER: &[&str] = &[wgsl!("lib/not_a_number")];
 
 static ATAN2: Row = Row::float(
     "atan2",
@@ -133,10 +133,7 @@ static ATAN2: Row = Row::float(
         Ok(vec![c.of(0, |g| g * x / &length)?, c.of(1, |g| -g * y / &length)?])
     },
 )
-.library(&[
-    include_str!("../../../shaders/lib/arc_tangent.wgsl"),
-    include_str!("../../../shaders/lib/arc_tangent2.wgsl"),
-])
+.library(&[wgsl!("lib/arc_tangent"), wgsl!("lib/arc_tangent2")])
 .domain(&[(0.5, 2.0), (-2.0, 2.0)])
 .floated();
 

@@ -33,8 +33,8 @@ static DIV: Row = Row::float(
 .domain(&[(-2.0, 2.0), (0.5, 2.0)])
 .floated();
 
-const QUOTIENT: &[&str] = &[include_str!("../../../shaders/lib/quotient.wgsl")];
-const INTEGER_QUOTIENT: &[&str] = &[include_str!("../../../shaders/lib/integer_quotient.wgsl")];
+const QUOTIENT: &[&str] = &[wgsl!("lib/quotient")];
+const INTEGER_QUOTIENT: &[&str] = &[wgsl!("lib/integer_quotient")];
 
 /// Of the exact quotient, as in PyTorch: 1 / 0.1 rounds to 10, and is a little less.
 fn floored(x: f64, y: f64) -> f64 {

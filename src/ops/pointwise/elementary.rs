@@ -48,10 +48,10 @@ macro_rules! row {
 
 static EXP: Row = row!("exp", "exp({0})", |x| x[0].exp(), |g, c| g * c.output(0));
 static EXPM1: Row = row!("expm1", "exponential_minus1({0})", |x| x[0].exp_m1(), |g, c| g * (1.0 + c.output(0)))
-    .library(&[include_str!("../../../shaders/lib/exponential_minus1.wgsl")]);
+    .library(&[wgsl!("lib/exponential_minus1")]);
 static LOG: Row = row!("log", "log({0})", |x| x[0].ln(), |g, c| g / c.input(0)).domain(POSITIVE);
 static LOG1P: Row = row!("log1p", "log_plus1({0})", |x| x[0].ln_1p(), |g, c| g / (1.0 + c.input(0)))
-    .library(&[include_str!("../../../shaders/lib/log_plus1.wgsl")])
+    .library(&[wgsl!("lib/log_plus1")])
     .domain(&[(-0.8, 4.0)]);
 static LOG2: Row =
     row!("log2", "log2({0})", |x| x[0].log2(), |g, c| { g / (std::f64::consts::LN_2 * c.input(0)) }).domain(POSITIVE);
@@ -73,22 +73,16 @@ static TAN: Row =
     row!("tan", "tan({0})", |x| x[0].tan(), |g, c| { g * (1.0 + c.output(0).square()?) }).domain(&[(-1.2, 1.2)]);
 static ASIN: Row =
     row!("asin", "arc_sine({0})", |x| x[0].asin(), |g, c| { g * (1.0 - c.input(0).square()?)?.rsqrt()? })
-        .library(&[
-            include_str!("../../../shaders/lib/arc_tangent.wgsl"),
-            include_str!("../../../shaders/lib/arc_sine.wgsl"),
-        ])
+        .library(&[wgsl!("lib/arc_tangent"), wgsl!("lib/arc_sine")])
         .domain(&[(-0.8, 0.8)]);
 static ACOS: Row =
     row!("acos", "arc_cosine({0})", |x| x[0].acos(), |g, c| { -g * (1.0 - c.input(0).square()?)?.rsqrt()? })
-        .library(&[
-            include_str!("../../../shaders/lib/arc_tangent.wgsl"),
-            include_str!("../../../shaders/lib/arc_sine.wgsl"),
-        ])
+        .library(&[wgsl!("lib/arc_tangent"), wgsl!("lib/arc_sine")])
         .domain(&[(-0.8, 0.8)]);
 static ATAN: Row = row!("atan", "arc_tangent({0})", |x| x[0].atan(), |g, c| g / (1.0 + c.input(0).square()?))
-    .library(&[include_str!("../../../shaders/lib/arc_tangent.wgsl")]);
+    .library(&[wgsl!("lib/arc_tangent")]);
 static SINH: Row = row!("sinh", "hyperbolic_sine({0})", |x| x[0].sinh(), |g, c| g * c.input(0).cosh()?)
-    .library(&[include_str!("../../../shaders/lib/hyperbolic_sine.wgsl")]);
+    .library(&[wgsl!("lib/hyperbolic_sine")]);
 static COSH: Row = row!("cosh", "((exp({0}) + exp(-{0})) * F(0.5))", |x| x[0].cosh(), |g, c| g * c.input(0).sinh()?);
 /// The error function, `2/sqrt(pi) * integral of exp(-t^2) from 0 to x`.
 static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c| {
@@ -99,7 +93,7 @@ static ERF: Row = row!("erf", "error_function({0})", |x| libm::erf(x[0]), |g, c|
 static ERFINV: Row = row!("erfinv", "error_function_inverse({0})", |x| error_function_inverse(x[0]), |g, c| {
     g * (SQRT_PI_BY_2 * c.output(0).square()?.exp()?)
 })
-.library(&[include_str!("../../../shaders/lib/error_function_inverse.wgsl")])
+.library(&[wgsl!("lib/error_function_inverse")])
 .domain(&[(-0.8, 0.8)]);
 /// The slope of the inverse of the error function at 0.
 const SQRT_PI_BY_2: f64 = 0.886_226_925_452_758;
@@ -115,7 +109,7 @@ fn error_function_inverse(x: f64) -> f64 {
     (0..4).fold(start, |y, _| y - (libm::erf(y) - x) / (std::f64::consts::FRAC_2_SQRT_PI * (-y * y).exp()))
 }
 
-pub(super) const ERROR_FUNCTION: &[&str] = &[include_str!("../../../shaders/lib/error_function.wgsl")];
+pub(super) const ERROR_FUNCTION: &[&str] = &[wgsl!("lib/error_function")];
 static FLOOR: Row = Row::float("floor", 1, "floor({0})", |x| x[0].floor(), zero).kinks(WHOLE).first_order().whole();
 static CEIL: Row = Row::float("ceil", 1, "ceil({0})", |x| x[0].ceil(), zero).kinks(WHOLE).first_order().whole();
 /// Half goes to the even neighbour.

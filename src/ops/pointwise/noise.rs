@@ -21,7 +21,7 @@ struct ImageNoise {
 static NOISE: Formula = Formula {
     name: "image_noise",
     wgsl: "image_noise({0}, {1}, {i} % U({s0}))",
-    library: &[include_str!("../../../shaders/lib/philox.wgsl"), include_str!("../../../shaders/lib/image_noise.wgsl")],
+    library: &[wgsl!("lib/philox"), wgsl!("lib/image_noise")],
     constant: false,
 };
 

@@ -42,7 +42,7 @@ struct Pattern {
     words: Vec<u32>,
 }
 
-const LIBRARY: &[&str] = &[include_str!("../../../shaders/lib/pattern.wgsl")];
+const LIBRARY: &[&str] = &[wgsl!("lib/pattern")];
 
 const fn formula(name: &'static str, wgsl: &'static str) -> Formula {
     Formula { name, wgsl, library: LIBRARY, constant: false }

@@ -24,7 +24,7 @@ static BINARY_CROSS_ENTROPY: Row = Row::float(
         Ok(vec![of_input, of_target])
     },
 )
-.library(&[include_str!("../../../shaders/lib/log_plus1.wgsl")])
+.library(&[wgsl!("lib/log_plus1")])
 .domain(&[(0.2, 0.8), (0.0, 1.0)]);
 
 impl Tensor {

@@ -33,7 +33,7 @@ struct Random {
     words: [u32; 6],
 }
 
-const PHILOX: &[&str] = &[include_str!("../../../shaders/lib/philox.wgsl")];
+const PHILOX: &[&str] = &[wgsl!("lib/philox")];
 static UNIFORM: Formula = Formula {
     name: "rand",
     wgsl: "philox_uniform(philox(quad, {s0}, {s1}, {s2}, {s3}))",
@@ -145,7 +145,7 @@ struct Permutation {
 static PERMUTATION: Formula = Formula {
     name: "randperm",
     wgsl: "permuted(quad, {s0}, {s1}, U({s2}, {s3}, {s4}, {s5}), U({s6}, {s7}, {s8}, {s9}), U({s10}, {s11}, {s12}, {s13}))",
-    library: &[include_str!("../../../shaders/lib/permutation.wgsl")],
+    library: &[wgsl!("lib/permutation")],
     constant: false,
 };
 

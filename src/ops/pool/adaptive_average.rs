@@ -14,7 +14,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/adaptive_avg_pool.wgsl");
+const TEMPLATE: &str = wgsl!("pool/adaptive_avg_pool");
 
 /// The mean of each window along the middle dimension of `[outer, size, inner]`, or the gradient of the input.
 #[derive(Clone, Copy, Debug, Hash)]

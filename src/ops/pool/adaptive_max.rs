@@ -16,8 +16,8 @@ use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const FORWARD: &str = include_str!("../../../shaders/adaptive_max_pool.wgsl");
-const BACKWARD: &str = include_str!("../../../shaders/adaptive_max_pool_backward.wgsl");
+const FORWARD: &str = wgsl!("pool/adaptive_max_pool");
+const BACKWARD: &str = wgsl!("pool/adaptive_max_pool_backward");
 
 /// Elements that a turn of a kernel's loop takes, where windows are longer than it may turn.
 const LONGEST_BLOCK: usize = 16;

@@ -13,8 +13,8 @@ use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const FORWARD: &str = include_str!("../../../shaders/avg_pool2d.wgsl");
-const BACKWARD: &str = include_str!("../../../shaders/avg_pool2d_backward.wgsl");
+const FORWARD: &str = wgsl!("pool/avg_pool2d");
+const BACKWARD: &str = wgsl!("pool/avg_pool2d_backward");
 
 const OP: &str = "avg_pool2d";
 

@@ -17,8 +17,8 @@ use std::any::Any;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-const FORWARD: &str = include_str!("../../../shaders/max_pool2d.wgsl");
-const BACKWARD: &str = include_str!("../../../shaders/max_pool2d_backward.wgsl");
+const FORWARD: &str = wgsl!("pool/max_pool2d");
+const BACKWARD: &str = wgsl!("pool/max_pool2d_backward");
 
 const OP: &str = "max_pool2d";
 

@@ -14,9 +14,9 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-const CLEAR: &str = include_str!("../../../shaders/max_unpool_clear.wgsl");
-const MARK: &str = include_str!("../../../shaders/max_unpool_mark.wgsl");
-const PICK: &str = include_str!("../../../shaders/max_unpool.wgsl");
+const CLEAR: &str = wgsl!("pool/max_unpool_clear");
+const MARK: &str = wgsl!("pool/max_unpool_mark");
+const PICK: &str = wgsl!("pool/max_unpool");
 
 options! {
     /// The attributes of [`Tensor::max_unpool2d`] and its kin, with PyTorch's names and defaults.

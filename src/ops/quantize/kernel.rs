@@ -12,7 +12,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::{Hash, Hasher};
 
-const TEMPLATE: &str = include_str!("../../../shaders/quantized_conv2d.wgsl");
+const TEMPLATE: &str = wgsl!("quantize/quantized_conv2d");
 
 pub(super) const OP: &str = "quantized_conv2d";
 
@@ -30,7 +30,7 @@ pub(crate) struct Requantization {
     pub high: i32,
 }
 
-/// The sums of `shaders/quantized_conv2d.wgsl`, of words, words, offsets and multipliers.
+/// The sums of `shaders/quantize/quantized_conv2d.wgsl`, of words, words, offsets and multipliers.
 #[derive(Clone, Debug)]
 pub(super) struct QuantizedConvolution {
     /// A geometry of words, not of bytes.

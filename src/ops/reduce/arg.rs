@@ -13,7 +13,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/arg_reduce.wgsl");
+const TEMPLATE: &str = wgsl!("reduce/arg_reduce");
 
 /// The position of the extreme along some dimensions, counted in row-major order over them.
 #[derive(Clone, Debug, Hash)]

@@ -16,7 +16,7 @@ use crate::shape::Layout;
 use forms::reduction;
 use std::hash::Hasher;
 
-const SUM_ROWS: &str = include_str!("../../../shaders/sum_rows.wgsl");
+const SUM_ROWS: &str = wgsl!("reduce/sum_rows");
 
 static SUM: RowFormula = alone(&[(Combine::Sum, "{0}")]);
 static PRODUCT: RowFormula = alone(&[(Combine::Product, "{0}")]);

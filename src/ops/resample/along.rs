@@ -12,7 +12,7 @@ use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 use std::sync::Arc;
 
-const TEMPLATE: &str = include_str!("../../../shaders/resample.wgsl");
+const TEMPLATE: &str = wgsl!("resample/resample");
 
 /// `output[o, m, i] = sum over the taps t of row m of weights[t] input[o, places[t], i]`.
 ///

@@ -14,7 +14,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/scan.wgsl");
+const TEMPLATE: &str = wgsl!("scan/scan");
 
 /// Elements that one invocation goes through. Longer chunks mean fewer levels, shorter ones more invocations.
 const CHUNK: usize = 128;

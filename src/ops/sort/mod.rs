@@ -17,9 +17,9 @@ use crate::shape::Layout;
 use permute::Permute;
 use std::hash::Hasher;
 
-const RUNS: &str = include_str!("../../../shaders/sort_runs.wgsl");
-const MERGE: &str = include_str!("../../../shaders/sort_merge.wgsl");
-const VALUES: &str = include_str!("../../../shaders/sort_values.wgsl");
+const RUNS: &str = wgsl!("sort/sort_runs");
+const MERGE: &str = wgsl!("sort/sort_merge");
+const VALUES: &str = wgsl!("sort/sort_values");
 
 /// Elements sorted by insertion, and elements one invocation merges: 16 in both shaders.
 const RUN: usize = 16;

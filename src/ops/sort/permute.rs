@@ -9,7 +9,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const TEMPLATE: &str = include_str!("../../../shaders/permute.wgsl");
+const TEMPLATE: &str = wgsl!("sort/permute");
 
 /// `output[o, index[o, j, i], i] = input[o, j, i]`, where each row of the index is a permutation; `back` undoes it.
 #[derive(Clone, Debug, Hash)]

@@ -12,9 +12,9 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-const LOSS: &str = include_str!("../../../../shaders/ctc_loss.wgsl");
-const POSTERIOR: &str = include_str!("../../../../shaders/ctc_loss_posterior.wgsl");
-const TANGENT: &str = include_str!("../../../../shaders/ctc_loss_tangent.wgsl");
+const LOSS: &str = wgsl!("losses/ctc_loss");
+const POSTERIOR: &str = wgsl!("losses/ctc_loss_posterior");
+const TANGENT: &str = wgsl!("losses/ctc_loss_tangent");
 
 pub(super) const OP: &str = "ctc_loss";
 

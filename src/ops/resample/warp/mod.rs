@@ -19,7 +19,7 @@ use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
 const OP: &str = "warp";
-const TEMPLATE: &str = include_str!("../../../../shaders/warp.wgsl");
+const TEMPLATE: &str = wgsl!("resample/warp");
 
 /// Weights of the elements round a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
