@@ -176,6 +176,11 @@ impl Layout {
         &self.strides[..self.shape.len()]
     }
 
+    /// Sizes and strides of some dimensions.
+    pub(crate) fn steps(&self, dims: impl IntoIterator<Item = usize>) -> Vec<(usize, usize)> {
+        dims.into_iter().map(|dim| (self.shape[dim], self.strides[dim])).collect()
+    }
+
     /// True where the elements lie in row-major order without gaps (the offset may be anything).
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1;

@@ -6,7 +6,7 @@ use super::options::{at_least_zero, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 use crate::shape::Shape;
 
 options! {

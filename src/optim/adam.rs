@@ -5,7 +5,7 @@ use super::options::{at_least_zero, below_one, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 
 options! {
     /// Options of [`Adam`]; the defaults are PyTorch's.

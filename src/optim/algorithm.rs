@@ -6,7 +6,7 @@ use super::numbers::numbers;
 use crate::error::{Error, Result};
 use crate::graph::{Pack, Segment, Tensor};
 use crate::ops::PACK_ALIGNMENT;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 use crate::shape::Shape;
 use std::fmt::Debug;
 

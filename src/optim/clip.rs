@@ -4,7 +4,7 @@ use super::bundle::Bundle;
 use super::options::at_least_zero;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 
 /// Changes of gradients before a step, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::ops::Rule;
 use crate::ops::or_bad_index;
-use crate::ops::rule::Rule;
 
 /// A switch for steps: where a gradient holds an infinity or NaN, a step under it changes neither parameters nor buffers nor
 /// step counts. The device decides, and nothing is read back.

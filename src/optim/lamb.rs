@@ -6,7 +6,7 @@ use super::options::{hyper, options};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 
 options! {
     /// Options of [`Lamb`]; the defaults are timm's.

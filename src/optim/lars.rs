@@ -6,7 +6,7 @@ use super::sgd;
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 
 options! {
     /// Options of [`Lars`]; the defaults are timm's.

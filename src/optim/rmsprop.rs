@@ -6,7 +6,7 @@ use super::options::{at_least_zero, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 
 options! {
     /// Options of [`RmsProp`]; the defaults are PyTorch's.

@@ -5,7 +5,7 @@ use super::options::{at_least_zero, hyper, options};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 
 options! {
     /// Options of [`Sgd`]; the defaults are PyTorch's.

@@ -1,7 +1,8 @@
 //! How a kernel loads an input: in vectors where it can, element by element where it must.
 
 use crate::dtype::DType;
-use crate::plan::domain::{Wide, place, steps};
+use crate::plan::domain::{Wide, steps};
+use crate::shader::index_expr;
 use crate::shape::Layout;
 
 /// How the numbers of one vector (or the single number) lie in an input.
@@ -74,18 +75,18 @@ impl Access {
         let raw = match self {
             Access::Flat => format!("{buffer}[({offset} + {index}) / 4u]"),
             Access::Eight(_) => format!("bitcast<{}>(four_{buffer})", array_type(dtype, true)),
-            Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", place(buffer, steps, index)),
+            Access::Vector(steps) => format!("{buffer}[({offset} + {}) / 4u]", index_expr(buffer, steps, index)),
             Access::Splat(steps) => {
-                return converted(&format!("{buffer}[{offset} + {}]", place(buffer, steps, index)), dtype, true);
+                return converted(&format!("{buffer}[{offset} + {}]", index_expr(buffer, steps, index)), dtype, true);
             }
-            Access::Single(steps) => format!("{buffer}[{offset} + {}]", place(buffer, steps, index)),
+            Access::Single(steps) => format!("{buffer}[{offset} + {}]", index_expr(buffer, steps, index)),
             Access::Gather(steps) => {
                 let within = |index: String| match count {
                     Some(count) => format!("min({index}, {count} - 1u)"),
                     None => format!("({index})"),
                 };
                 let element = |lane: u32| {
-                    format!("{buffer}[{offset} + {}]", place(buffer, steps, &within(format!("{index} + {lane}u"))))
+                    format!("{buffer}[{offset} + {}]", index_expr(buffer, steps, &within(format!("{index} + {lane}u"))))
                 };
                 format!("vec4({}, {}, {}, {})", element(0), element(1), element(2), element(3))
             }

@@ -1,9 +1,8 @@
 //! What a kernel runs over: rows of elements, and how a linear index splits into the two.
 
-use crate::shader::size;
+use crate::shader::index_expr;
 use crate::shape::{Layout, Shape};
 use std::cmp::Reverse;
-use std::fmt::Write;
 
 /// Sizes and strides, outermost first; dimensions that step alike count as one, those of size 1 not at all.
 pub(super) fn steps(layout: &Layout) -> Vec<(usize, usize)> {
@@ -155,7 +154,7 @@ impl Domain {
         if self.even().is_some() {
             return format!("{row} * params.row_stride");
         }
-        place("row", &self.part(true), row)
+        index_expr("row", &self.part(true), row)
     }
 
     /// The WGSL expression of how far from there an element is.
@@ -163,29 +162,7 @@ impl Domain {
         match self.even() {
             Some(_) if self.rows_are_runs() => element.to_string(),
             Some(_) => format!("{element} * params.element_stride"),
-            None => place("element", &self.part(false), element),
+            None => index_expr("element", &self.part(false), element),
         }
     }
-}
-
-/// The place that an index over some sizes has, each with its stride, as a WGSL expression; `name` tells them from others
-/// in the same kernel. The first size is not written: it may be that of the outermost dimension, which a shorter last batch
-/// changes.
-pub(super) fn place(name: &str, steps: &[(usize, usize)], index: &str) -> String {
-    let mut text = String::new();
-    let mut inner = 1;
-    for (at, &(of, stride)) in steps.iter().enumerate().rev() {
-        let part = |part: &str, value: usize| size(&format!("{name}_{part}{at}"), value);
-        let mut term = if inner == 1 { index.to_string() } else { format!("({index} / {})", part("inner", inner)) };
-        if at > 0 {
-            // Where there is nothing, nothing is read; the text must be valid all the same.
-            term = format!("({term} % {})", part("size", of.max(1)));
-        }
-        if stride != 0 {
-            let stride = if stride == 1 { "1u".to_string() } else { part("stride", stride) };
-            let _ = write!(text, "{}{term} * {stride}", if text.is_empty() { "" } else { " + " });
-        }
-        inner *= of.max(1);
-    }
-    if text.is_empty() { "0u".to_string() } else { format!("({text})") }
 }

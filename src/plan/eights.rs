@@ -7,10 +7,10 @@
 use crate::error::Result;
 use crate::plan::access::Access;
 use crate::plan::code::{Code, output_name};
-use crate::plan::domain::place;
 use crate::plan::form::Cluster;
 use crate::plan::pointwise::calls;
 use crate::plan::wiring::{Root, Wiring};
+use crate::shader::index_expr;
 use std::fmt::Write;
 
 /// Splits eights into fours and joins them.
@@ -52,7 +52,7 @@ pub(super) fn load_eights(code: &mut Code) {
 
 /// The expression that loads the eight numbers from `index` on.
 pub(super) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str) -> String {
-    format!("{buffer}[{} / 8u]", place(buffer, steps, index))
+    format!("{buffer}[{} / 8u]", index_expr(buffer, steps, index))
 }
 
 /// What loads a step's eights of a row, of those inputs that are `loaded` so, and what takes a four of each.

@@ -3,6 +3,7 @@
 
 mod branches;
 mod driver_math;
+mod index_expr;
 mod kernel;
 mod reflect;
 mod scalar;
@@ -12,6 +13,7 @@ mod unroll;
 mod words;
 
 pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
+pub(crate) use index_expr::index_expr;
 pub use kernel::{Combine, Fault, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
 pub(crate) use kernel::{LoadHook, Loads};
 pub(crate) use reflect::{Binding, Module, Role};

@@ -29,13 +29,15 @@ fn files(folders: &[&str]) -> Vec<(String, String)> {
 }
 
 /// Libraries, and templates.
-fn shaders() -> (Vec<(String, String)>, Vec<(String, String)>) {
-    files(&["shaders"]).into_iter().partition(|(path, _)| path.starts_with("shaders/lib/"))
+fn shaders() -> [Vec<(String, String)>; 2] {
+    let (libraries, templates) =
+        files(&["shaders"]).into_iter().partition(|(path, _)| path.starts_with("shaders/lib/"));
+    [libraries, templates]
 }
 
 #[test]
 fn templates_are_modules_as_they_are() {
-    let (_, templates) = shaders();
+    let [_, templates] = shaders();
     for (path, text) in &templates {
         let enable = if text.contains("f16") { "enable f16;\n" } else { "" };
         assert_eq!(fault(&format!("{enable}{text}")), None, "{path}");
@@ -53,7 +55,7 @@ fn declared(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn templates_with_open_stores_leave_the_libraries_their_names() {
-    let (libraries, templates) = shaders();
+    let [libraries, templates] = shaders();
     for (path, template) in templates.iter().filter(|(_, text)| text.contains("fn store_output")) {
         for (library, text) in &libraries {
             let both: Vec<_> = declared(template).intersection(&declared(text)).copied().collect();
@@ -228,7 +230,7 @@ fn specialised_modules_translate() {
     // Every template is used by some case on some kind of adapter, or measures an adapter.
     stems.insert("peak".to_string());
     let stem = |path: &str| Path::new(path).file_stem().unwrap().to_string_lossy().into_owned();
-    let (_, templates) = shaders();
+    let [_, templates] = shaders();
     let unused: Vec<String> =
         templates.iter().map(|(path, _)| stem(path)).filter(|stem| !stems.contains(stem)).collect();
     assert!(unused.is_empty(), "no case uses {unused:?}");

@@ -4,8 +4,8 @@ use super::kernels::{Call, unsigned};
 use super::tiles::Target;
 use super::{LONGEST_SUM, Pass};
 use crate::error::Result;
-use crate::ops::congruence::{Congruence, greatest_common_divisor};
-use crate::ops::reduce;
+use crate::ops::shared::congruence::{Congruence, greatest_common_divisor};
+use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 
 const FORWARD: &str = wgsl!("conv/conv2d_blocks");
@@ -168,7 +168,7 @@ impl Call<'_> {
         let kernel =
             kernel.values(&[self.batch, splits, span, steps, self.stored()]).words([Word::Offset(0), Word::Offset(1)]);
         let kernel = self.on_grid(kernel, [groups, down, splits], "params.splits")?;
-        Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
+        Ok(partial_sums::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 
     fn blocked(&self, name: &'static str, template: &'static str, channels: &'static str, block: &Block) -> Kernel {

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::graph::{Tensor, seen_through};
 use crate::ops::autocast;
 use crate::ops::interpose;
-use crate::ops::pad::PadMode;
-use crate::ops::unfold::Windows;
+use crate::ops::shape::pad::PadMode;
+use crate::ops::shape::unfold::Windows;
 use crate::shape::Shape;
 
 /// The convolution of `D` dimensions that `op` names, of input and weight whose shapes are written as `shapes`.

@@ -13,8 +13,9 @@ use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::Room;
 use crate::number::nearest;
-use crate::ops::congruence::greatest_common_divisor;
-use crate::ops::reduce;
+use crate::ops::matmul;
+use crate::ops::shared::congruence::greatest_common_divisor;
+use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
@@ -77,8 +78,8 @@ impl Call<'_> {
         let method = methods(self).into_iter().next();
         let [_, columns, _] = product(self.pass, self.geometry);
         let has_room = match method {
-            Some(Method::Strips(_)) => reduce::has_room(columns / self.geometry.kernel[1], self.workgroup()),
-            Some(Method::Tiled(tile)) => reduce::has_room(columns, tile.columns()),
+            Some(Method::Strips(_)) => matmul::takes_one_more(columns / self.geometry.kernel[1], self.workgroup()),
+            Some(Method::Tiled(tile)) => matmul::takes_one_more(columns, tile.columns()),
             _ => false,
         };
         match method.filter(|_| has_room).map(|method| Call { ones: true, ..*self }.compute(method)) {
@@ -332,7 +333,7 @@ impl Call<'_> {
             .values(values)
             .words([Word::Offset(0), Word::Offset(1)]);
         let kernel = self.on_grid(kernel, [across, down, splits], "params.splits")?;
-        Ok(reduce::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
+        Ok(partial_sums::in_parts(kernel, "Partial", splits, self.stored(), self.output.dtype))
     }
 
     /// The width of the strip whose sliding window fits the registers, where the convolution is depthwise.

@@ -36,7 +36,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, note_multiply_adds, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::ops::congruence::{self, Congruence};
+use crate::ops::shared::congruence::{self, Congruence};
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;

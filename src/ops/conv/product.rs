@@ -6,7 +6,7 @@ use super::tiles::Target;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::matmul::{Product, Variant, exchanged};
-use crate::ops::reduce;
+use crate::ops::shared::partial_sums;
 use crate::shader::{Kernels, Operand};
 use crate::shape::{Layout, Shape};
 
@@ -70,7 +70,7 @@ impl Call<'_> {
             for (_, operand) in bindings.filter(|(_, operand)| *operand == Operand::Output(0)) {
                 *operand = Operand::Temporary(0);
             }
-            let sum = reduce::sum_rows(Operand::Temporary(0), layers, rows * columns);
+            let sum = partial_sums::sum_rows(Operand::Temporary(0), layers, rows * columns);
             kernels.kernels.push(sum.alias("Result", self.output.dtype.wgsl()));
             kernels.temporaries = vec![4 * layers * rows * columns];
         }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::graph::{Tensor, seen_through};
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::unfold::Windows;
+use crate::ops::shape::unfold::Windows;
 use crate::shape::Shape;
 
 /// The transposed convolution of `D` dimensions that `op` names, of input and weight whose shapes are written as

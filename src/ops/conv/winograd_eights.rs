@@ -16,8 +16,8 @@ use super::winograd::{convolution, has_its_taps};
 use super::{Geometry, Pass};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::ops::congruence::greatest_common_divisor;
 use crate::ops::matmul::{Product, Variant};
+use crate::ops::shared::congruence::greatest_common_divisor;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 

@@ -15,7 +15,7 @@ use crate::graph::Tensor;
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::reduce::{self, MOST_TURNS};
+use crate::ops::shared::partial_sums::{self, MOST_TURNS};
 use crate::shader::Kernel;
 use crate::shape::{Layout, Shape};
 
@@ -54,7 +54,7 @@ impl Regions {
 
     /// Parts of a gradient that are added up apart, and regions of each.
     fn parts(&self, regions: usize) -> [usize; 2] {
-        reduce::parts(regions, 1 + self.bins[0] * (1 + self.bins[1]))
+        partial_sums::parts(regions, 1 + self.bins[0] * (1 + self.bins[1]))
     }
 
     /// A kernel with the constants that all have.

@@ -9,7 +9,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::PadMode;
 use crate::ops::case::Case;
-use crate::ops::reduce::MOST_TURNS;
+use crate::ops::shared::partial_sums::MOST_TURNS;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::cmp::Ordering;

@@ -12,7 +12,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::reduce::{self, MOST_TURNS};
+use crate::ops::shared::partial_sums::{self, MOST_TURNS};
 use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -161,7 +161,7 @@ impl Op for RoiAlign {
             .bind("rows", Operand::Input(2))
             .bind("columns", Operand::Input(3))
             .grid(fold_groups(count * parts, 64));
-        Ok(reduce::in_parts(kernel, "Partial", parts, count, DType::F32))
+        Ok(partial_sums::in_parts(kernel, "Partial", parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let [from, boxes, rows, columns] = [0, 1, 2, 3].map(|input| &inputs[input]);

@@ -9,7 +9,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::reduce;
+use crate::ops::shared::partial_sums;
 use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
@@ -120,7 +120,7 @@ impl Op for RoiPoolBackward {
             .values(&[parts, span, 0])
             .grid(fold_groups(count * parts, 64))
             .work(count.saturating_mul(regions));
-        Ok(reduce::in_parts(kernel, "Partial", parts, count, DType::F32))
+        Ok(partial_sums::in_parts(kernel, "Partial", parts, count, DType::F32))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index, bounds) = (&inputs[0], &inputs[1], &inputs[2]);

@@ -4,6 +4,7 @@
 //! as one dimension each. An index has the same three dimensions, or one where all slices share it.
 
 mod cases;
+pub(super) mod count_labels;
 mod embedding;
 mod gather;
 mod masked;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::autocast;
-use crate::ops::pad::PadMode;
+use crate::ops::shape::pad::PadMode;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 
 /// Multiplies losses by a weight, which broadcasts to them, and reduces them. The mean divides by their number.
 #[track_caller]

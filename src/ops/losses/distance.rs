@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 use crate::options::options;
 
 options! {

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 use crate::options::options;
 
 /// What [`Tensor::kl_div`] makes of its values.

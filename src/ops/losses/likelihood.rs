@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 use crate::options::options;
 use crate::shader::Fault;
 use std::f64::consts::TAU;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 use crate::options::options;
 
 /// The negatives that [`Tensor::mined_triplet_loss`] compares with.

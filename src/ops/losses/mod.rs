@@ -3,9 +3,11 @@
 mod binary;
 mod capsule;
 mod classes;
+pub(super) mod cross_entropy;
 mod ctc;
 mod distance;
 mod divergence;
+pub(super) mod label_place;
 mod likelihood;
 mod margin;
 mod metric_learning;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 
 /// With weights, the mean divides by their sum.
 #[track_caller]

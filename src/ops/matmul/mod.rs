@@ -4,6 +4,8 @@
 //! copy.
 
 mod cases;
+pub(super) mod einsum;
+pub(super) mod linear_algebra;
 mod operands;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,12 @@ use crate::ops::autocast;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
+
+/// True if one row more than `rows`, in tiles of so many, costs a kernel next to nothing: the last tile has space left, or
+/// another tile is at most 4 % more.
+pub(super) fn takes_one_more(rows: usize, tile: usize) -> bool {
+    !rows.is_multiple_of(tile) || rows / tile >= 25
+}
 
 /// `output[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]`, all with the dimension of batches or all without.
 #[derive(Clone, Debug, Hash)]

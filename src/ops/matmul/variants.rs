@@ -11,7 +11,8 @@ use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::number::nearest;
-use crate::ops::reduce;
+use crate::ops::matmul::takes_one_more;
+use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 
@@ -180,7 +181,7 @@ impl<'a> Product<'a> {
         };
         // With a column of ones results are stored one by one, which costs more than adding up the rows elsewhere.
         let stored_singly = matches!(variant, Variant::Shuffle { int64: true }) && self.stores_eights();
-        if self.batch != 1 || stored_singly || !reduce::has_room(self.columns, tile_columns) {
+        if self.batch != 1 || stored_singly || !takes_one_more(self.columns, tile_columns) {
             return Ok(None);
         }
         Product { columns: self.columns + 1, ones: true, ..*self }.kernels(variant).map(Some)
@@ -443,7 +444,7 @@ impl<'a> Product<'a> {
             return Kernels { kernels, ..Kernels::default() };
         }
         let sums = self.batch * self.rows * self.columns;
-        kernels.push(reduce::sum_rows(to, splits, sums).alias("Result", result));
+        kernels.push(partial_sums::sum_rows(to, splits, sums).alias("Result", result));
         Kernels { kernels, temporaries: vec![4 * splits * sums] }
     }
 

@@ -10,6 +10,7 @@ mod bytes;
 mod compare;
 mod create;
 mod division;
+pub(super) mod dropout;
 mod elementary;
 mod noise;
 mod pattern;
@@ -17,6 +18,8 @@ mod piecewise;
 mod probability;
 mod promote;
 mod random;
+pub(super) mod rule;
+pub(super) mod table;
 
 pub(crate) use create::Full;
 pub use division::RoundingMode;

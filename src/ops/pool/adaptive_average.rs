@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::ops::reduce;
+use crate::ops::shared::partial_sums;
 use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
@@ -45,14 +45,14 @@ impl Op for AdaptiveAverage {
         let (shape, count) = (&io.inputs[0].shape, io.outputs[0].shape.numel());
         // The gradient computes each window's length, bit by bit where sizes are large.
         let turns = if self.backward && is_wide(shape[1], self.to) { 1 + 4 * 32 } else { 1 };
-        let [parts, span] = reduce::parts(longest(shape[1], self.to), turns);
+        let [parts, span] = partial_sums::parts(longest(shape[1], self.to), turns);
         let kernel = sized(Kernel::new("adaptive_avg_pool", TEMPLATE), "load_input", shape, self.to, parts)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .constant("BACKWARD", self.backward)
             .values(&[parts, span])
             .words([Word::Offset(0)])
             .bind("input", Operand::Input(0));
-        Ok(reduce::in_parts(kernel, "Result", parts, count, self.dtype))
+        Ok(partial_sums::in_parts(kernel, "Result", parts, count, self.dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

@@ -10,7 +10,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one, seen
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::reduce::{self, MOST_TURNS};
+use crate::ops::shared::partial_sums::{self, MOST_TURNS};
 use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
@@ -111,7 +111,7 @@ impl Op for AdaptiveMaxBackward {
     }
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let (shape, dtype, count) = (&io.inputs[0].shape, io.inputs[0].dtype, io.outputs[0].shape.numel());
-        let [parts, span] = reduce::parts(longest(shape[1], self.to), 1);
+        let [parts, span] = partial_sums::parts(longest(shape[1], self.to), 1);
         let kernel = Kernel::new("adaptive_max_pool_backward", BACKWARD);
         let kernel = sized(kernel, "load_grad", shape, self.to, parts)
             .alias("Element", dtype.wgsl())
@@ -119,7 +119,7 @@ impl Op for AdaptiveMaxBackward {
             .words([Word::Offset(0), Word::Offset(1)])
             .bind("grad", Operand::Input(0))
             .bind("index", Operand::Input(1));
-        Ok(reduce::in_parts(kernel, "Result", parts, count, dtype))
+        Ok(partial_sums::in_parts(kernel, "Result", parts, count, dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let (grad, index) = (&inputs[0], &inputs[1]);

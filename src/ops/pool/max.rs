@@ -9,7 +9,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, recor
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::congruence::Congruence;
+use crate::ops::shared::congruence::Congruence;
 use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};

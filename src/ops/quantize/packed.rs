@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor, ascribe_to_caller};
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::pad::PadMode;
 use crate::ops::pointwise::{Accepts, Makes, Row, apply};
+use crate::ops::shape::pad::PadMode;
 use crate::shape::Shape;
 
 /// Bytes of a word.

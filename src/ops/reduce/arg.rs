@@ -1,7 +1,7 @@
 //! The positions of extremes.
 
 use super::forms::reduction;
-use super::{Kind, for_each_reduced, kept_dims, place};
+use super::{Kind, for_each_reduced, kept_dims};
 use crate::device::Adapter;
 use crate::dims::Dim;
 use crate::dtype::DType;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups, index_expr};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
@@ -58,7 +58,9 @@ impl Op for ArgReduce {
         let outputs = io.outputs[0].shape.numel();
         let mut length: usize = self.dims.iter().map(|&d| input.shape[d]).product();
         let kept = kept_dims(input.shape.len(), &self.dims);
-        let body = format!("return {} + {};", place(input, &kept, "index"), place(input, &self.dims, "element"));
+        let [row, element] = [("index", &kept), ("element", &self.dims)]
+            .map(|(index, dims)| index_expr(index, &input.steps(dims.iter().copied()), index));
+        let body = format!("return {row} + {element};");
         let mut kernels = Kernels::default();
         let mut candidates = None;
         loop {

@@ -4,19 +4,20 @@ mod arg;
 pub(super) mod forms;
 mod log_sum_exp;
 mod logic;
+pub(super) mod norm;
 mod product;
+pub(super) mod run_sums;
+pub(super) mod softmax;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::shader::{self, Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
+use crate::shader::{Combine, RowFormula};
 use crate::shape::Layout;
 use forms::reduction;
 use std::hash::Hasher;
-
-const SUM_ROWS: &str = wgsl!("reduce/sum_rows");
 
 static SUM: RowFormula = alone(&[(Combine::Sum, "{0}")]);
 static PRODUCT: RowFormula = alone(&[(Combine::Product, "{0}")]);
@@ -56,30 +57,6 @@ struct Reduce {
     kind: Kind,
     dims: Vec<usize>,
     keepdim: bool,
-}
-
-/// The terms of an index into a strided input over some of its dimensions, as a WGSL expression of `variable`.
-/// The outermost size is not written: a shorter last batch changes it.
-pub(super) fn place(layout: &Layout, dims: &[usize], variable: &str) -> String {
-    if layout.shape.numel() == 0 {
-        // Nothing is read.
-        return "0u".to_string();
-    }
-    let mut terms = Vec::new();
-    let mut inner = 1;
-    for (at, &dim) in dims.iter().enumerate().rev() {
-        let (size, stride) = (layout.shape[dim], layout.strides()[dim]);
-        let part = |part: &str, value: usize| shader::size(&format!("{variable}_{part}{at}"), value);
-        let mut term = if inner == 1 { variable.to_string() } else { format!("{variable} / {}", part("inner", inner)) };
-        if at > 0 {
-            term = format!("({term}) % {}", part("size", size));
-        }
-        if stride != 0 && size != 1 {
-            terms.push(format!("({term}) * {}", part("stride", stride)));
-        }
-        inner *= size.max(1);
-    }
-    if terms.is_empty() { "0u".to_string() } else { terms.join(" + ") }
 }
 
 fn kept_dims(rank: usize, reduced: &[usize]) -> Vec<usize> {
@@ -157,44 +134,6 @@ impl Op for Reduce {
         })?;
         Ok(vec![gradient])
     }
-}
-
-/// The kernel that adds up the rows of f32 `[rows, columns]` into the first output, in a fixed order: for
-/// operations that leave partial sums.
-pub(super) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
-    Kernel::new("sum_rows", SUM_ROWS)
-        .bind("input", from)
-        .bind("output", Operand::Output(0))
-        .values(&[columns, rows])
-        .grid(fold_groups(columns, 64))
-        .work(rows * columns)
-}
-
-/// A kernel that stores so many parts of `columns` sums, and the one that adds them up; `alias` is the template's name for the
-/// type it stores.
-pub(super) fn in_parts(kernel: Kernel, alias: &'static str, parts: usize, columns: usize, result: DType) -> Kernels {
-    if parts == 1 {
-        return kernel.alias(alias, result.wgsl()).bind("output", Operand::Output(0)).into();
-    }
-    let from = Operand::Temporary(0);
-    let kernel = kernel.alias(alias, "f32").bind("output", from);
-    let sum = sum_rows(from, parts, columns).alias("Result", result.wgsl());
-    Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
-}
-
-/// Turns of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
-pub(super) const MOST_TURNS: usize = 60_000;
-
-/// The number of parts, and of terms of each, for sums of `terms` that take so many `turns` of a kernel's loops each.
-pub(super) fn parts(terms: usize, turns: usize) -> [usize; 2] {
-    let span = (MOST_TURNS / turns).max(1);
-    [terms.div_ceil(span).max(1), span]
-}
-
-/// Whether one row more than `rows`, in tiles of so many, costs a kernel next to nothing: there is room in the last tile, or
-/// another tile is at most 4 % more.
-pub(super) fn has_room(rows: usize, tile: usize) -> bool {
-    !rows.is_multiple_of(tile) || rows / tile >= 25
 }
 
 /// Calls `visit(output, element, value)` for each element: the index of the output it goes to and its position

@@ -6,7 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
-use crate::ops::reduce;
+use crate::ops::shared::partial_sums;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -27,7 +27,7 @@ impl Resample {
     /// Parts of each row that a kernel adds up apart, and taps of each.
     fn parts(&self) -> [usize; 2] {
         let longest = self.taps.ends.windows(2).map(|ends| ends[1].abs_diff(ends[0]) as usize).max();
-        reduce::parts(longest.unwrap_or(0), 1)
+        partial_sums::parts(longest.unwrap_or(0), 1)
     }
 }
 
@@ -58,7 +58,7 @@ impl Op for Resample {
             .values(&[parts, span])
             .grid(fold_groups(count * parts, 64))
             .work(2 * (count / taken.max(1)) * taps);
-        Ok(reduce::in_parts(kernel, "Output", parts, count, output.dtype))
+        Ok(partial_sums::in_parts(kernel, "Output", parts, count, output.dtype))
     }
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
         let input = &inputs[0];

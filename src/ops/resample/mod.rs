@@ -2,6 +2,7 @@
 
 mod affine_grid;
 mod along;
+pub(super) mod correlate1d;
 mod grid_sample;
 mod interpolate;
 mod projective;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor, record};
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::cross_entropy::Reduction;
+use crate::ops::losses::cross_entropy::Reduction;
 use crate::options::options;
 use crate::shape::Shape;
 use kernels::{CtcLoss, MOST_LABELS, OP};

@@ -108,7 +108,7 @@ fn outputs_behind(output: &Shape, dim: usize) -> usize {
     output[dim..].iter().product()
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (shape, repeats) in [
         (&[5][..], &[3][..]),

@@ -7,7 +7,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::pad::PadMode;
+use crate::ops::shape::pad::PadMode;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -96,7 +96,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |shape: &[usize], weights: &[usize], dim: usize| {
         Case::new(OP, &[shape, weights], move |x| Ok(vec![x[0].correlate1d(&x[1], dim)?]))
     };

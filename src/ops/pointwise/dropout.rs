@@ -159,7 +159,7 @@ fn moved(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
     x * (keep * (a)) + &shift
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     type Method = fn(&Tensor, f64, bool) -> Result<Tensor>;
     let case = |op, shape: &[usize], p: f64, run: Method| {
         Case::new(op, &[shape], move |x| {

@@ -8,7 +8,7 @@ use crate::shape::Shape;
 /// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with
 /// `k % step = position / divisor % step * inverse % step`, if `divisor` divides the position, and else none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Congruence {
+pub(in crate::ops) struct Congruence {
     pub divisor: usize,
     pub step: usize,
     pub inverse: usize,
@@ -37,12 +37,12 @@ impl Congruence {
 }
 
 /// The ones that meet, or an error where kernels can't tell.
-pub(super) fn meeting(op: &'static str, shape: &Shape, dilation: usize, stride: usize) -> Result<Congruence> {
+pub(in crate::ops) fn meeting(op: &'static str, shape: &Shape, dilation: usize, stride: usize) -> Result<Congruence> {
     let (limit, unit) = (u64::from(u32::MAX), "in products of remainders by the stride; choose one below 65,536");
     Congruence::new(dilation, stride).ok_or(Error::TooLarge { op, shape: *shape, limit, unit })
 }
 
-pub(super) fn greatest_common_divisor(a: usize, b: usize) -> usize {
+pub(in crate::ops) fn greatest_common_divisor(a: usize, b: usize) -> usize {
     nearest::<usize>(extended(a as i64, b as i64).0)
 }
 

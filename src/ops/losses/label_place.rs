@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
-use crate::ops::rule::Rule;
+use crate::ops::Rule;
 use crate::shader::{Formula, Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::hash::{Hash, Hasher};
@@ -17,7 +17,7 @@ use std::hash::{Hash, Hasher};
 const TEMPLATE: &str = wgsl!("losses/label_place");
 
 /// The place of a label that is to be ignored. That of a label out of range is less.
-pub(super) const IGNORED: i32 = -1;
+pub(in crate::ops) const IGNORED: i32 = -1;
 
 /// `output[o, i] = (o classes + label[o, i]) inner + i`.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ static LABEL_FLAW: Rule =
 
 /// 0 for each of these places; NaN for that of a label out of range.
 #[track_caller]
-pub(super) fn label_flaw(places: &Tensor) -> Result<Tensor> {
+pub(in crate::ops) fn label_flaw(places: &Tensor) -> Result<Tensor> {
     LABEL_FLAW.of(&[places], [f64::NAN])
 }
 
@@ -122,7 +122,7 @@ pub(super) fn label_flaw(places: &Tensor) -> Result<Tensor> {
 /// scores, [`IGNORED`] or less; and for each score whether it is one of those. A label out of range is an error at
 /// the next synchronisation, in the name of `asked`.
 #[track_caller]
-pub(super) fn label_mask(
+pub(in crate::ops) fn label_mask(
     asked: &'static str,
     scores: &Tensor,
     dim: usize,

@@ -73,7 +73,7 @@ reduction! {
     norm(p: f64, ..), norm_keepdim, norm_all => norm_over
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for p in [2.0, 1.0, 3.0, 0.5, -1.0, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
         for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[1], true), (&[0, 2], false)] {

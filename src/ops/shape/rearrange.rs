@@ -4,7 +4,7 @@ use crate::dims::Dims;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
-use crate::ops::pad::{Map, Mode};
+use crate::ops::shape::pad::{Map, Mode};
 use crate::shape::Shape;
 
 impl Tensor {
@@ -169,7 +169,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for dims in [&[][..], &[0], &[-1], &[0, 2], &[1, 2, 3], &[0, 1, 2, 3]] {
         cases.push(Case::new("flip", &[&[2, 3, 5, 4]], move |x| Ok(vec![x[0].flip(dims)?])));

@@ -401,7 +401,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     // Inputs, state, then the four parameters of one layer of hidden size 2.
     let shapes = |gates: usize| [vec![gates * 2, 3], vec![gates * 2, 2], vec![gates * 2], vec![gates * 2]];
     let with = |op, first: &[&[usize]], gates, run: fn(&[Tensor]) -> Result<Vec<Tensor>>| {

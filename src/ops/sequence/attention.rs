@@ -6,7 +6,7 @@ use crate::graph::{Tensor, ascribe_to_caller, no_grad};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 use crate::ops::losses::numbers;
-use crate::ops::pad::PadMode;
+use crate::ops::shape::pad::PadMode;
 use crate::options::options;
 use crate::shape::Shape;
 
@@ -355,7 +355,7 @@ fn mask_of(
     Ok(mask)
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let attend = |shapes: &[&[usize]], options: AttentionOptions| {
         Case::new("scaled_dot_product_attention", shapes, move |x| {
             let options = AttentionOptions { attn_mask: x.get(3).cloned(), ..options.clone() };

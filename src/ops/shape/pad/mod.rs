@@ -40,7 +40,7 @@ pub enum PadMode {
 
 /// How a dimension's places find their source; the numbers are those of `shaders/shape/pad.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Mode {
+pub(in crate::ops) enum Mode {
     Constant = 0,
     Reflect = 1,
     Replicate = 2,
@@ -74,7 +74,7 @@ impl Mode {
 
 /// What happens to one dimension: its new size, and how many places come before the old first one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Map {
+pub(in crate::ops) struct Map {
     pub mode: Mode,
     pub out: usize,
     pub before: isize,
@@ -221,7 +221,7 @@ impl Op for Remap {
 impl Tensor {
     /// Maps the dimensions from `first` on; those past the list stay.
     #[track_caller]
-    pub(super) fn remap(&self, name: &'static str, first: usize, maps: &[Map], value: f64) -> Result<Tensor> {
+    pub(in crate::ops) fn remap(&self, name: &'static str, first: usize, maps: &[Map], value: f64) -> Result<Tensor> {
         let mut rest: Vec<Map> = self.shape().iter().map(|&size| Map::identity(size)).collect();
         rest[first..first + maps.len()].copy_from_slice(maps);
         let mut result = self.clone();
@@ -396,7 +396,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     use PadMode::{Circular, Constant, Reflect, Replicate};
     let pad = |shape: &[usize], pads: &'static [isize], mode: PadMode| {
         Case::new("pad", &[shape], move |x| Ok(vec![x[0].pad(pads, mode)?]))

@@ -5,7 +5,7 @@ use crate::graph::{Tensor, ascribe_to_caller};
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::linear_algebra::same_type;
+use crate::ops::matmul::linear_algebra::same_type;
 use crate::shape::Shape;
 
 const OP: &str = "einsum";
@@ -301,7 +301,7 @@ fn output_labels(
     Ok(output)
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let sum = |equation: &'static str, shapes: &[&[usize]]| {
         Case::new(OP, shapes, move |x| Ok(vec![Tensor::einsum(equation, &x.iter().collect::<Vec<_>>())?]))
     };

@@ -8,8 +8,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, recor
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::pointwise::joint_dtype;
-use crate::ops::reduce::place;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups, index_expr};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -75,8 +74,8 @@ impl Op for Cat {
                 .grid(fold_groups(count, 64))
                 .work(count);
             if !input.is_contiguous() {
-                let dims: Vec<usize> = (0..input.shape.len()).collect();
-                kernel = kernel.hook("place", format!("return {};", place(input, &dims, "index")));
+                let index = index_expr("index", &input.steps(0..input.shape.len()), "index");
+                kernel = kernel.hook("place", format!("return {index};"));
             }
             kernels.kernels.push(kernel);
             start += row(input);
@@ -279,7 +278,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let cat = |dim: isize, shapes: &[&[usize]]| {
         Case::new("cat", shapes, move |x| Ok(vec![Tensor::cat(&x.iter().collect::<Vec<_>>(), dim)?]))
     };

@@ -141,7 +141,7 @@ impl Op for CountLabels {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let count =
         |shape: &[usize], classes: usize, tallied: Tallied, ignored: Option<i32>, [groups, inner]: [usize; 2]| {
             let counted = CountLabels::new("count_labels", classes, tallied, ignored).grouped(groups, inner);

@@ -9,11 +9,10 @@ use crate::error::{Error, Result};
 use crate::graph::{Class, Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
-use crate::ops::congruence::meeting;
-use crate::ops::pad::PadMode;
-use crate::ops::reduce::place;
+use crate::ops::shape::pad::PadMode;
+use crate::ops::shared::congruence::meeting;
 use crate::options::{As, options};
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups, index_expr};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -109,8 +108,8 @@ impl Op for OverlapAdd {
             .grid(fold_groups(count, 64))
             .work(input.shape.numel());
         if !input.is_contiguous() {
-            let dims: Vec<usize> = (0..input.shape.len()).collect();
-            kernel = kernel.hook("place", format!("return {};", place(input, &dims, "index")));
+            let index = index_expr("index", &input.steps(0..input.shape.len()), "index");
+            kernel = kernel.hook("place", format!("return {index};"));
         }
         Ok(kernel.into())
     }
@@ -311,7 +310,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let options = |dilation, padding, stride| UnfoldOptions { dilation, padding, stride };
     let unfold = |shape: &[usize], kernel: [usize; 2], options: UnfoldOptions| {
         Case::new("unfold", &[shape], move |x| Ok(vec![x[0].unfold(kernel, &options)?]))

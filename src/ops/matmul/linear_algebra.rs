@@ -31,7 +31,7 @@ fn agree(op: &'static str, left: &Tensor, right: &Tensor, sizes: &[(usize, usize
 }
 
 /// Products of several types are nobody's intention: types are not brought to one here, as in PyTorch.
-pub(super) fn same_type(op: &'static str, operands: &[&Tensor]) -> Result<()> {
+pub(in crate::ops) fn same_type(op: &'static str, operands: &[&Tensor]) -> Result<()> {
     match operands.iter().find(|operand| operand.dtype() != operands[0].dtype()) {
         Some(other) => Err(Error::WrongDType { op, expected: "operands of one type", got: other.dtype() }),
         None => Ok(()),
@@ -316,7 +316,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let add = |op, shapes: &[&[usize]], beta: f64, alpha: f64| {
         Case::new(op, shapes, move |x| {
             Ok(vec![if op == "addmm" {

@@ -8,14 +8,14 @@ use crate::graph::{Class, Op, Tensor, Vjp, grad_enabled, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::slice::slice_backward;
+use crate::ops::shape::slice::slice_backward;
 use crate::shape::{Layout, Shape};
 use std::any::Any;
 use std::hash::Hasher;
 
 /// What a view does to the layout.
 #[derive(Clone, Debug, Hash)]
-pub(super) enum View {
+pub(in crate::ops) enum View {
     Reshape(Shape),
     Permute(Vec<usize>),
     Expand(Shape),
@@ -168,7 +168,7 @@ impl Tensor {
 
     /// Records a view; of a view that no gradient goes through, one of what that shows, or just that.
     #[track_caller]
-    pub(super) fn show(&self, view: View) -> Result<Tensor> {
+    pub(in crate::ops) fn show(&self, view: View) -> Result<Tensor> {
         let Some(shown) = self.shown() else { return record_one(view, &[self]) };
         let layout = view.outputs(&[*self.layout()])?.swap_remove(0);
         if layout == *shown.layout() {
@@ -394,7 +394,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     vec![
         Case::new("reshape", &[&[2, 3, 4]], |x| Ok(vec![x[0].reshape(&[4, -1])?])),
         Case::new("reshape", &[&[3, 4]], |x| Ok(vec![x[0].t()?.reshape(&[2, 6])?])),

@@ -7,7 +7,7 @@ use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::view::View;
+use crate::ops::shape::view::View;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -80,7 +80,7 @@ impl Op for SliceBackward {
 
 /// The gradient of a slice of `shape`, `start`, `start + step`, .. along `dim`.
 #[track_caller]
-pub(super) fn slice_backward(g: &Tensor, shape: Shape, [dim, start, step]: [usize; 3]) -> Result<Tensor> {
+pub(in crate::ops) fn slice_backward(g: &Tensor, shape: Shape, [dim, start, step]: [usize; 3]) -> Result<Tensor> {
     record_one(SliceBackward { shape, dim, step, start: [nearest::<u32>(start)] }, &[&g.contiguous()?])
 }
 
@@ -135,7 +135,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     vec![
         Case::new("slice", &[&[7, 5]], |x| Ok(vec![x[0].slice(0, 1, -1, 2)?])),
         Case::new("slice", &[&[3, 11]], |x| Ok(vec![x[0].t()?.slice(0, 2, 9, 3)?])),

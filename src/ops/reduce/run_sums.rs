@@ -69,7 +69,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let of_runs = |x: &[Tensor]| {
         let runs = [0, 1, 3, 64, 67, 65, 130, 0, 0, 1000, 999, 1, 1, 300];
         Ok(vec![x[0].run_sums(&Tensor::from_slice(x[0].device(), &runs, &[7, 2])?)?])

@@ -6,7 +6,7 @@ use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::label_place::{IGNORED, label_flaw, label_mask};
+use crate::ops::losses::label_place::{IGNORED, label_flaw, label_mask};
 use crate::options::options;
 
 /// What a loss makes of its values.
@@ -24,7 +24,7 @@ pub enum Reduction {
 impl Reduction {
     /// What it makes of these losses.
     #[track_caller]
-    pub(super) fn of(self, losses: &Tensor) -> Result<Tensor> {
+    pub(in crate::ops) fn of(self, losses: &Tensor) -> Result<Tensor> {
         match self {
             Reduction::None => Ok(losses.clone()),
             Reduction::Sum => losses.sum_all(),
@@ -265,7 +265,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let with = |reduction, ignore_index, label_smoothing| {
         CrossEntropyOptions::default().reduction(reduction).ignore_index(ignore_index).label_smoothing(label_smoothing)
     };

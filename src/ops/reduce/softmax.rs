@@ -157,7 +157,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (shape, dim) in [
         (&[7][..], 0),

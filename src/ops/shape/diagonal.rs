@@ -6,8 +6,8 @@ use crate::graph::{Class, Op, Tensor, Vjp, record_one};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::pad::PadMode;
 use crate::ops::pointwise::{Side, mask};
+use crate::ops::shape::pad::PadMode;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -157,7 +157,7 @@ impl Tensor {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (shape, diagonal) in [(&[5, 7][..], 0), (&[2, 3, 4], 1), (&[2, 4, 3], -2), (&[3, 3], 9), (&[0, 3], 0)] {
         cases.push(Case::new("tril", &[shape], move |x| Ok(vec![x[0].tril(diagonal)?])));

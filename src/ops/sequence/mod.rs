@@ -1,0 +1,4 @@
+//! Attention, and recurrent layers.
+
+pub(super) mod attention;
+pub(super) mod recurrent;

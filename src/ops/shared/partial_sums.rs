@@ -1,0 +1,44 @@
+//! Results that several workgroups add up in parts, and the kernel that adds up those.
+
+use crate::dtype::DType;
+use crate::shader::{Kernel, Kernels, Operand, fold_groups};
+
+const SUM_ROWS: &str = wgsl!("reduce/sum_rows");
+
+/// The kernel that adds up the rows of f32 `[rows, columns]` into the first output, in a fixed order: for
+/// operations that leave partial sums.
+pub(in crate::ops) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Kernel {
+    Kernel::new("sum_rows", SUM_ROWS)
+        .bind("input", from)
+        .bind("output", Operand::Output(0))
+        .values(&[columns, rows])
+        .grid(fold_groups(columns, 64))
+        .work(rows * columns)
+}
+
+/// A kernel that stores so many parts of `columns` sums, and the one that adds them up; `alias` is the template's name for the
+/// type it stores.
+pub(in crate::ops) fn in_parts(
+    kernel: Kernel,
+    alias: &'static str,
+    parts: usize,
+    columns: usize,
+    result: DType,
+) -> Kernels {
+    if parts == 1 {
+        return kernel.alias(alias, result.wgsl()).bind("output", Operand::Output(0)).into();
+    }
+    let from = Operand::Temporary(0);
+    let kernel = kernel.alias(alias, "f32").bind("output", from);
+    let sum = sum_rows(from, parts, columns).alias("Result", result.wgsl());
+    Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
+}
+
+/// Turns of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
+pub(in crate::ops) const MOST_TURNS: usize = 60_000;
+
+/// The number of parts, and of terms of each, for sums of `terms` that take so many `turns` of a kernel's loops each.
+pub(in crate::ops) fn parts(terms: usize, turns: usize) -> [usize; 2] {
+    let span = (MOST_TURNS / turns).max(1);
+    [terms.div_ceil(span).max(1), span]
+}
