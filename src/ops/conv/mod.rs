@@ -12,15 +12,14 @@ mod choice;
 mod forward;
 mod kernels;
 mod options;
-mod product;
 mod reference;
+mod software;
 #[cfg(test)]
 mod tests;
 mod tiled;
 mod tiles;
 mod transpose;
 mod winograd;
-mod winograd_eights;
 
 pub use options::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,

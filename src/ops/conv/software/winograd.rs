@@ -11,11 +11,11 @@
 //! The error is that of `winograd`'s larger tiles and has its bound, but for gradients of the weight of few and small images:
 //! those of fewer than 170 terms err by up to 64 times f32's epsilon times the largest result.
 
-use super::kernels::{Call, unsigned};
-use super::winograd::{convolution, has_its_taps};
-use super::{Geometry, Pass};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::ops::conv::kernels::{Call, unsigned};
+use crate::ops::conv::winograd::{convolution, has_its_taps};
+use crate::ops::conv::{Geometry, Pass};
 use crate::ops::matmul::{Product, Variant};
 use crate::ops::shared::congruence::greatest_common_divisor;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
@@ -155,7 +155,7 @@ impl Parts {
 
 impl Call<'_> {
     /// What an image costs of `batch` many, in multiply-adds of strips; nothing where the pass can't be computed so.
-    pub fn cost_of_eights(&self, batch: usize) -> Option<f64> {
+    pub(in crate::ops::conv) fn cost_of_eights(&self, batch: usize) -> Option<f64> {
         let spread = |size: [usize; 2]| if size[1].is_multiple_of(8) { SPREAD_COST } else { SINGLY_COST };
         let g = match self.pass {
             Pass::BackwardFilter => Some(*self.geometry).filter(has_its_taps),
@@ -190,7 +190,7 @@ impl Call<'_> {
     }
 
     /// The pass by tiles of 4 x 4 results.
-    pub fn winograd_eights(&self) -> Result<Kernels> {
+    pub(in crate::ops::conv) fn winograd_eights(&self) -> Result<Kernels> {
         match convolution(self.pass, self.geometry) {
             Some(g) => self.convolution_eights(&g),
             None => self.filter_eights(),

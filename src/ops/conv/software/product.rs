@@ -1,10 +1,10 @@
 //! Convolutions that see one pixel, and their gradients, as matrix products of software adapters.
 
-use super::Pass;
-use super::kernels::{Call, LIMIT};
-use super::tiles::Target;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::ops::conv::Pass;
+use crate::ops::conv::kernels::{Call, LIMIT};
+use crate::ops::conv::tiles::Target;
 use crate::ops::matmul::{Product, Variant, exchanged};
 use crate::ops::shared::partial_sums;
 use crate::shader::{Kernels, Operand};
@@ -16,7 +16,7 @@ const FEWEST_COLUMNS: usize = 32;
 impl Call<'_> {
     /// Whether it is a product of the weight, or of its transpose, and each image; or, of enough columns for the lanes of a
     /// subgroup, one of the gradient and the image, added up.
-    pub fn is_product(&self) -> bool {
+    pub(in crate::ops::conv) fn is_product(&self) -> bool {
         let g = self.geometry;
         let is_pointwise = g.kernel == [1, 1] && g.stride == [1, 1] && g.padding == [0, 0] && g.input == g.output;
         let fits = self.pass != Pass::BackwardFilter || (self.batch > 0 && g.in_per_group >= FEWEST_COLUMNS);
@@ -24,7 +24,7 @@ impl Call<'_> {
     }
 
     /// The convolution, or the gradient of its input, a product an image.
-    pub fn product(&self) -> Result<Kernels> {
+    pub(in crate::ops::conv) fn product(&self) -> Result<Kernels> {
         let g = self.geometry;
         let positions = g.output[0] * g.output[1];
         let (rows, depth, strides) = match self.pass {
@@ -42,7 +42,7 @@ impl Call<'_> {
     }
 
     /// The gradient of the weight, each `summed` images added up in one workgroup.
-    pub fn product_of_images(&self) -> Result<Kernels> {
+    pub(in crate::ops::conv) fn product_of_images(&self) -> Result<Kernels> {
         let g = self.geometry;
         let (rows, columns, depth) = (g.out_per_group, g.in_per_group, g.output[0] * g.output[1]);
         let view = |operand: &Layout, sizes: [usize; 2], strides: [usize; 2]| {
