@@ -3,15 +3,18 @@
 use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge, Io, Room, Schedule, Summing};
-use crate::plan::code::{Input, Written};
-use crate::plan::form::{Cluster, Former, Kind};
-use crate::plan::fuse::{Fused, fuse};
-use crate::plan::lives::Lives;
-use crate::plan::pack::Packs;
-use crate::plan::place::{Placer, Plan, Unit};
-use crate::plan::rematerialise::rematerialise;
-use crate::plan::wiring::{Root, Wiring};
-use crate::plan::{epilogue, pack, pointwise, rows};
+use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::cluster::form::{Cluster, Former, Kind};
+use crate::plan::cluster::fuse::{Fused, fuse};
+use crate::plan::cluster::liveness::Lives;
+use crate::plan::cluster::rematerialise::rematerialise;
+use crate::plan::codegen::emit::{Input, Written};
+use crate::plan::codegen::fuse_stores;
+use crate::plan::codegen::pack;
+use crate::plan::codegen::pack::Packs;
+use crate::plan::codegen::pointwise;
+use crate::plan::codegen::rows;
+use crate::plan::memory::assign::{Placer, Plan, Unit};
 use crate::shader::Kernels;
 use crate::shape::Layout;
 use crate::tune::{Call, Tuner};
@@ -88,7 +91,7 @@ struct Order<'a> {
     kept: &'a BTreeSet<Root>,
 }
 
-pub(super) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
+pub(in crate::plan) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
     let kept = kept_roots(&wiring);
     let mut own = Own::new(&wiring, gpu, tuner)?;
@@ -176,7 +179,7 @@ impl<'a> Order<'a> {
                 Kind::Rows(_) => rows::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
                 Kind::Call(call) if pack::is_pack(wiring, call) => pack::write(wiring, call, packs),
                 Kind::Call(call) if cluster.members.len() == 1 => alone(wiring, call, kernels(call)),
-                Kind::Call(call) => epilogue::write(wiring, cluster, call, kernels(call), outputs, may_take)?,
+                Kind::Call(call) => fuse_stores::write(wiring, cluster, call, kernels(call), outputs, may_take)?,
             };
             if cluster.members.iter().any(|&member| schedule.nodes[member].custom) {
                 // A caller's formula may index what it likes, and run on.

@@ -1,42 +1,22 @@
 //! From a recorded graph to dispatches: passes over the graph, each a file, and the cache of their results.
 
-mod access;
-mod code;
-mod combine;
-mod domain;
-mod eights;
-mod epilogue;
-mod form;
-mod fuse;
-mod key;
-mod launches;
-mod lives;
-mod log;
-mod loops;
+mod analysis;
+mod cluster;
+mod codegen;
+mod execute;
 mod lower;
-mod pack;
-mod place;
-mod pointwise;
-mod price;
-mod print;
-mod profile;
-mod prologue;
-mod rematerialise;
-mod rows;
-mod run;
-mod share;
-mod simplify;
-mod wiring;
-mod workspace;
+mod memory;
 
 use crate::device::{Cache, DynamicSizes, Fill, Gpu, Waiting};
 use crate::error::{Error, Result};
 use crate::graph::{BoxFuture, Executor, Fingerprint, Profiler, Schedule, Stats, Storage};
 use crate::tune::Tuner;
-use log::Log;
+use analysis::key;
+use execute::log::Log;
+use execute::print;
+use execute::run::{self, Memory};
+use memory::assign::Plan;
 use parking_lot::Mutex;
-use place::Plan;
-use run::Memory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

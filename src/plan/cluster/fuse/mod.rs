@@ -1,0 +1,408 @@
+//! Joins calls into clusters that run as one kernel, and puts the clusters in order.
+
+mod paths;
+mod trunk;
+
+use crate::graph::{Class, Edge};
+use crate::plan::analysis::wiring::Root;
+use crate::plan::cluster::cost::bytes_shown;
+use crate::plan::cluster::form::{Cluster, Former, Kind};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use trunk::Trunk;
+
+/// Calls that are computed again by each of their users, together; longer chains are stored.
+const MOST_RECOMPUTED: usize = 6;
+
+/// Stored values that such a chain reads.
+const MOST_READ: usize = 4;
+
+/// The clusters of a schedule, in an order in which each comes after those it reads from.
+pub(in crate::plan) struct Fused {
+    pub clusters: Vec<Cluster>,
+    /// Which pairs of calls were not joined, and why.
+    pub notes: Vec<String>,
+}
+
+/// Joins calls. Without `enabled`, every call is a cluster of its own.
+pub(in crate::plan) fn fuse(former: &Former, enabled: bool) -> Fused {
+    let mut fusion = Fusion::new(former, enabled);
+    if enabled {
+        fusion.join_side_sums();
+        fusion.join_producers();
+        fusion.join_reductions_of_the_same();
+        fusion.copy_into_loads();
+    }
+    let clusters = fusion.ordered();
+    Fused { clusters, notes: fusion.notes }
+}
+
+struct Fusion<'a> {
+    former: &'a Former<'a>,
+    /// By the number of a member; where clusters are joined, one of them is left.
+    clusters: HashMap<usize, Cluster>,
+    /// For each call the cluster that stores it.
+    home: Vec<usize>,
+    /// Calls that each user computes again.
+    recomputed: Vec<bool>,
+    trunk: Trunk,
+    notes: Vec<String>,
+}
+
+impl<'a> Fusion<'a> {
+    fn new(former: &'a Former<'a>, enabled: bool) -> Fusion<'a> {
+        let count = former.wiring.schedule.nodes.len();
+        let mut fusion = Fusion {
+            former,
+            clusters: HashMap::new(),
+            home: (0..count).collect(),
+            recomputed: vec![false; count],
+            trunk: if enabled { Trunk::new(former.wiring) } else { Trunk::default() },
+            notes: Vec::new(),
+        };
+        if enabled {
+            fusion.find_recomputed();
+        }
+        for node in former.wiring.calls() {
+            let alone = BTreeSet::from([node]);
+            if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| former.form(alone, BTreeSet::new())) {
+                fusion.clusters.insert(node, cluster);
+            }
+        }
+        fusion
+    }
+
+    /// A call is computed again by each of its users where that costs them a load either way: arithmetic on at most
+    /// one value of its size, which would be stored in its place.
+    fn find_recomputed(&mut self) {
+        let wiring = self.former.wiring;
+        let nodes = &wiring.schedule.nodes;
+        let mut reads: HashMap<usize, BTreeMap<Root, usize>> = HashMap::new();
+        let mut costs: HashMap<usize, usize> = HashMap::new();
+        for node in wiring.calls() {
+            let Some(formula) = wiring.formula(node) else { continue };
+            let output = &nodes[node].outputs[0];
+            let is_kept = self.former.kept.contains(&Edge::Node { index: node, output: 0 });
+            if !formula.is_cheap() || !formula.is_scalar() || is_kept || wiring.is_constant(node) {
+                continue;
+            }
+            let by_users = wiring.consumers(node).iter().all(|&(user, argument)| {
+                let layout = wiring.layout(wiring.schedule.edges[user][argument]);
+                let takes = matches!(nodes[user].op.class(), Class::Rows(_))
+                    || wiring.formula(user).is_some() && nodes[user].outputs[0].shape.numel() == output.shape.numel();
+                takes && layout.is_contiguous() && layout.offset == 0 && layout.shape.numel() == output.shape.numel()
+            });
+            if !by_users {
+                continue;
+            }
+            let mut read = BTreeMap::new();
+            let mut cost = 1;
+            for argument in 0..wiring.schedule.edges[node].len() {
+                match wiring.argument(node, argument) {
+                    Edge::Node { index, .. } if self.recomputed[index] => {
+                        read.extend(reads[&index].iter().map(|(&root, &bytes)| (root, bytes)));
+                        cost += costs[&index];
+                    }
+                    root if wiring.constant(root).is_some() => {}
+                    root => {
+                        read.insert(root, bytes_shown(wiring.layout(wiring.schedule.edges[node][argument])));
+                    }
+                }
+            }
+            let large = read.values().filter(|&&bytes| 2 * bytes > output.bytes()).count();
+            // The one user of a value would read it; what that is computed from must be there all the same. Its one user, a cast
+            // say, leaves it to others where each of them computes that.
+            let has_users = |call: usize| wiring.consumers(call).len() > 1;
+            let is_there = |root: &Root| match *root {
+                Edge::Node { index, .. } => {
+                    let leaves_it = |&(user, _): &(usize, usize)| self.recomputed[user] && has_users(user);
+                    self.former.kept.contains(root) || has_users(index) || wiring.consumers(index).iter().any(leaves_it)
+                }
+                Edge::Source(_) => true,
+            };
+            let pays = wiring.consumers(node).len() > 1 || read.keys().all(is_there);
+            if cost <= MOST_RECOMPUTED && read.len() <= MOST_READ && large <= 1 && pays {
+                self.recomputed[node] = true;
+                reads.insert(node, read);
+                costs.insert(node, cost);
+            }
+        }
+    }
+
+    /// A cluster of these calls and what they compute again.
+    fn formed(&self, core: BTreeSet<usize>) -> Result<Cluster, &'static str> {
+        let wiring = self.former.wiring;
+        let mut members = core.clone();
+        let mut open: Vec<usize> = core.iter().copied().collect();
+        while let Some(member) = open.pop() {
+            if !matches!(wiring.schedule.nodes[member].op.class(), Class::Pointwise(_) | Class::Rows(_)) {
+                continue;
+            }
+            for argument in 0..wiring.schedule.edges[member].len() {
+                if let Edge::Node { index, .. } = wiring.argument(member, argument)
+                    && self.recomputed[index]
+                    && members.insert(index)
+                {
+                    open.push(index);
+                }
+            }
+        }
+        let copies = members.difference(&core).copied().collect();
+        self.former.form(members, copies)
+    }
+
+    /// Joins sums with calls whose kernels read all of what is added up anyway.
+    fn join_side_sums(&mut self) {
+        let wiring = self.former.wiring;
+        for sum in wiring.calls().filter(|&node| matches!(wiring.schedule.nodes[node].op.class(), Class::Rows(_))) {
+            let Edge::Node { index, .. } = wiring.argument(sum, 0) else { continue };
+            let readers = wiring.consumers(index).iter().map(|&(user, _)| user);
+            let calls: Vec<usize> = readers.filter(|&user| self.former.sums(user, sum)).collect();
+            // One that has its sum already takes no other.
+            let _ = calls.into_iter().any(|call| self.join(self.home[call], self.home[sum]).is_ok());
+        }
+    }
+
+    /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.
+    fn join_producers(&mut self) {
+        let wiring = self.former.wiring;
+        for node in wiring.calls() {
+            if wiring.is_constant(node) || self.recomputed[node] {
+                continue;
+            }
+            let mut open = vec![node];
+            while let Some(reader) = open.pop() {
+                for argument in 0..wiring.schedule.edges[reader].len() {
+                    let Edge::Node { index, .. } = wiring.argument(reader, argument) else { continue };
+                    if self.recomputed[index] {
+                        open.push(index);
+                    } else if !wiring.is_constant(index)
+                        && !self.is_for_reductions(index, node)
+                        && let Err(reason) = self.join(self.home[index], self.home[node])
+                    {
+                        let name = |node: usize| wiring.schedule.nodes[node].op.name();
+                        self.notes.push(format!("{} {index} and {} {node}: {reason}", name(index), name(node)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a call belongs to the reductions that read it rather than to the kernels of the call before it: what those
+    /// compute is stored for others too, so that reading it costs less than storing one more value.
+    fn is_for_reductions(&self, producer: usize, node: usize) -> bool {
+        let wiring = self.former.wiring;
+        let is_reduction =
+            |&(user, _): &(usize, usize)| matches!(wiring.schedule.nodes[user].op.class(), Class::Rows(_));
+        let by_call = self.clusters.get(&self.home[producer]).is_some_and(|of| matches!(of.kind, Kind::Call(_)));
+        by_call
+            && wiring.formula(node).is_some()
+            && wiring.consumers(producer).len() > 1
+            && wiring.consumers(node).iter().all(is_reduction)
+            && !self.former.kept.contains(&Edge::Node { index: node, output: 0 })
+    }
+
+    /// Joins reductions over the same rows of the same value, so that it is read once.
+    fn join_reductions_of_the_same(&mut self) {
+        let wiring = self.former.wiring;
+        let mut readers: HashMap<Root, Vec<usize>> = HashMap::new();
+        let mut keys: Vec<usize> = self.clusters.keys().copied().collect();
+        keys.sort_unstable();
+        for key in keys {
+            let cluster = &self.clusters[&key];
+            let Kind::Rows(domain) = &cluster.kind else { continue };
+            let mut others = Vec::new();
+            for (node, argument) in cluster.inputs(wiring) {
+                let root = wiring.argument(node, argument);
+                if wiring.stored(root).shape.numel() == domain.numel() {
+                    let of_root = readers.entry(root).or_default();
+                    others.extend(of_root.iter().copied());
+                    of_root.push(key);
+                }
+            }
+            for other in others {
+                // One of them may be part of another by now.
+                let _ = self.join(other, key);
+            }
+        }
+    }
+
+    /// Lets calls compute in their loads what several of them read and nobody else does, so that it is not stored.
+    fn copy_into_loads(&mut self) {
+        let wiring = self.former.wiring;
+        let is_stored = |node: usize| self.former.kept.contains(&Edge::Node { index: node, output: 0 });
+        let values: Vec<usize> = wiring
+            .calls()
+            .filter(|&node| wiring.formula(node).is_some() && !wiring.is_constant(node))
+            .filter(|&node| !self.recomputed[node] && !is_stored(node))
+            .collect();
+        for node in values {
+            let home = self.home[node];
+            let mut readers = Vec::new();
+            self.readers(node, &mut readers);
+            let readers: BTreeSet<usize> = readers.into_iter().filter(|&reader| reader != home).collect();
+            let kind = |key: &usize| self.clusters.get(key).map(|cluster| &cluster.kind);
+            let are_calls = readers.iter().all(|reader| matches!(kind(reader), Some(Kind::Call(_))));
+            if readers.len() < 2 || !are_calls || !matches!(kind(&home), Some(Kind::Pointwise)) {
+                continue;
+            }
+            let copied = self.clusters[&home].upstream(wiring, vec![node]);
+            let joined = self.replaces_no_more(node, &copied).and_then(|()| {
+                let with = |&reader: &usize| {
+                    let Cluster { members, copies, .. } = &self.clusters[&reader];
+                    Ok((reader, self.former.form(members | &copied, copies | &copied)?))
+                };
+                readers.iter().map(with).collect::<Result<Vec<_>, &'static str>>()
+            });
+            match joined {
+                Ok(joined) => self.clusters.extend(joined),
+                Err(reason) => {
+                    let name = wiring.schedule.nodes[node].op.name();
+                    self.notes.push(format!("{name} {node} and its {} readers: {reason}", readers.len()));
+                }
+            }
+        }
+    }
+
+    /// Whether what a value is computed from takes no more memory, which is needed for longer then.
+    fn replaces_no_more(&self, node: usize, members: &BTreeSet<usize>) -> Result<(), &'static str> {
+        let wiring = self.former.wiring;
+        let bytes = wiring.schedule.nodes[node].outputs[0].bytes();
+        let edges = members.iter().flat_map(|&member| wiring.schedule.edges[member].iter());
+        let read: BTreeMap<Root, usize> = edges
+            .map(|&edge| (wiring.root(edge), bytes_shown(wiring.layout(edge))))
+            .filter(|&(root, _)| wiring.constant(root).is_none())
+            .filter(|(root, _)| !matches!(root, Edge::Node { index, .. } if members.contains(index)))
+            .collect();
+        let large: Vec<usize> = read.into_values().filter(|read| 2 * read > bytes).collect();
+        if large.iter().sum::<usize>() <= bytes {
+            Ok(())
+        } else {
+            Err("it takes less memory than what it is computed from")
+        }
+    }
+
+    /// Makes one cluster of two, under the number of the first.
+    fn join(&mut self, first: usize, second: usize) -> Result<(), &'static str> {
+        if first == second {
+            return Ok(());
+        }
+        let (Some(a), Some(b)) = (self.clusters.get(&first), self.clusters.get(&second)) else {
+            return Err("joined already");
+        };
+        let core: BTreeSet<usize> = a.core().chain(b.core()).collect();
+        let joined = self.formed(core)?;
+        if self.is_cyclic(first, second, &joined) {
+            return Err("what lies between them needs the one and feeds the other");
+        }
+        for member in joined.core() {
+            self.home[member] = first;
+        }
+        self.clusters.remove(&second);
+        self.clusters.insert(first, joined);
+        Ok(())
+    }
+
+    /// Where a cluster stands among others that could run: by its last call. One that adds what was there before, such as a
+    /// gradient of other batches, is recorded last of all and does not count, or else what the others read would wait in
+    /// memory.
+    fn number(&self, cluster: &Cluster) -> Option<usize> {
+        let wiring = self.former.wiring;
+        let is_addition = |member: usize| {
+            let edges = &wiring.schedule.edges[member];
+            let is_there = |edge: &Edge| match wiring.root(*edge) {
+                Edge::Node { index, .. } => cluster.members.contains(&index) || wiring.is_constant(index),
+                Edge::Source(_) => true,
+            };
+            !wiring.is_assigned(Edge::Node { index: member, output: 0 }) && edges.iter().all(is_there)
+        };
+        let Kind::Call(call) = cluster.kind else { return cluster.members.last().copied() };
+        cluster.members.iter().rev().copied().find(|&member| member == call || !is_addition(member))
+    }
+
+    /// The clusters that take little work and read nothing but values of earlier runs and results of each other, the last one
+    /// first: what they read is in memory all the time, so they can as well run just before their results are read.
+    fn waiting(&self, needed: &HashSet<usize>, reads: &HashMap<usize, Vec<usize>>) -> Vec<usize> {
+        let mut keys: Vec<usize> = needed.iter().copied().collect();
+        keys.sort_unstable_by_key(|&key| self.number(&self.clusters[&key]));
+        let is_cheap = |kind: &Kind| match *kind {
+            Kind::Pointwise => true,
+            Kind::Call(call) => self.former.wiring.schedule.nodes[call].op.is_copy(),
+            Kind::Rows(_) => false,
+        };
+        let mut waiting = HashSet::new();
+        keys.retain(|key| {
+            is_cheap(&self.clusters[key].kind)
+                && reads[key].iter().all(|from| waiting.contains(from))
+                && waiting.insert(*key)
+        });
+        keys.reverse();
+        keys
+    }
+
+    /// The clusters that are needed, each after those it reads from, otherwise in the order of recording.
+    fn ordered(&mut self) -> Vec<Cluster> {
+        let wiring = self.former.wiring;
+        let reads: HashMap<usize, Vec<usize>> = self
+            .clusters
+            .iter()
+            .map(|(&key, cluster)| {
+                let read = cluster.inputs(wiring).into_iter().filter_map(|(node, argument)| {
+                    match wiring.argument(node, argument) {
+                        Edge::Node { index, .. } => Some(index),
+                        Edge::Source(_) => None,
+                    }
+                });
+                let waits = cluster.members.iter().flat_map(|&member| wiring.waits(member)).copied();
+                let from = read.chain(waits.filter(|&call| !self.recomputed[call])).map(|call| self.home[call]);
+                (key, from.filter(|&other| other != key).collect())
+            })
+            .collect();
+        let is_kept = |cluster: &Cluster| {
+            cluster.core().any(|node| {
+                let outputs = wiring.schedule.nodes[node].outputs.len();
+                (0..outputs).any(|output| self.former.kept.contains(&Edge::Node { index: node, output }))
+            })
+        };
+        let mut open: Vec<usize> =
+            self.clusters.iter().filter(|(_, cluster)| is_kept(cluster)).map(|(&key, _)| key).collect();
+        let mut needed: HashSet<usize> = HashSet::new();
+        while let Some(key) = open.pop() {
+            if needed.insert(key) {
+                open.extend(&reads[&key]);
+            }
+        }
+
+        let mut waits: HashMap<usize, usize> = HashMap::new();
+        let mut feeds: HashMap<usize, Vec<usize>> = HashMap::new();
+        for &key in &needed {
+            let from: HashSet<usize> = reads[&key].iter().copied().collect();
+            waits.insert(key, from.len());
+            for producer in from {
+                feeds.entry(producer).or_default().push(key);
+            }
+        }
+        let mut numbers: HashMap<usize, Option<usize>> =
+            needed.iter().map(|&key| (key, self.number(&self.clusters[&key]))).collect();
+        for key in self.waiting(&needed, &reads) {
+            let first = feeds.get(&key).into_iter().flatten().filter_map(|user| numbers[user]).min();
+            numbers.entry(key).and_modify(|number| *number = first.or(*number));
+        }
+        let place = |key: usize| Reverse((numbers[&key], key));
+        let mut ready: BinaryHeap<Reverse<(Option<usize>, usize)>> =
+            waits.iter().filter(|(_, waits)| **waits == 0).map(|(&key, _)| place(key)).collect();
+        let mut order = Vec::with_capacity(needed.len());
+        while let Some(Reverse((_, key))) = ready.pop() {
+            order.push(key);
+            for &user in feeds.get(&key).into_iter().flatten() {
+                if let Some(left) = waits.get_mut(&user) {
+                    *left -= 1;
+                    if *left == 0 {
+                        ready.push(place(user));
+                    }
+                }
+            }
+        }
+        order.into_iter().filter_map(|key| self.clusters.remove(&key)).collect()
+    }
+}

@@ -1,0 +1,314 @@
+//! Values computed a second time, just before the backward pass reads them, instead of being kept from the forward
+//! pass: pointwise ones, of what is in memory at that time all the same, and copies, of what they were copied from.
+
+use crate::graph::Edge;
+use crate::number::nearest;
+use crate::plan::analysis::wiring::{Root, Wiring, node};
+use crate::plan::cluster::form::{Cluster, Former, Kind};
+use crate::plan::cluster::liveness::{Life, Lives};
+use crate::plan::codegen::pack::is_pack;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Calls that are computed again together.
+const MOST_CALLS: usize = 8;
+
+/// Of this many parts of the peak, a value that is worth a launch is one at least; of as many as there are clusters, where
+/// those are more.
+const LEAST_PART: usize = 256;
+
+/// The part of a plan's own time that computing again may take.
+const SHARE: u64 = 20;
+
+/// Values that are computed again one from the other: in a longer chain all of them would be in memory at once.
+const LONGEST_CHAIN: usize = 3;
+
+/// Rounds of looking where the peak is by now.
+const MOST_ROUNDS: usize = 16;
+
+/// Computes values again that would lie in memory where most of it is needed, and neither come from there nor are read
+/// there: those that save most for their price, as far as the plan's time allows, and beyond that while it takes more than
+/// `budget` bytes. Says which.
+pub(in crate::plan) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>, budget: Option<u64>) -> Vec<String> {
+    let mut chosen = Chosen::default();
+    let mut notes = Vec::new();
+    let mut left = clusters.iter().map(|cluster| former.price(cluster)).sum::<u64>() / SHARE;
+    let room = budget.map(|budget| nearest::<usize>(budget).saturating_sub(source_bytes(former.wiring)));
+    for _ in 0..MOST_ROUNDS {
+        let mut round = Round::new(former, clusters, &chosen);
+        let (peak, bytes) = round.peak();
+        let excess = room.map_or(0, |room| bytes.saturating_sub(room));
+        let least = if excess > 0 { 1 } else { bytes.div_ceil(LEAST_PART.max(clusters.len())) };
+        let mut values: Vec<Root> = round.across(peak).filter(|&root| round.bytes(root) >= least).collect();
+        // From the last on, so that whoever is computed again has read what it is computed from.
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.iter().for_each(|&root| round.compute_again(root, peak));
+        let affordable = round.affordable(left, excess);
+        if affordable.len() < round.again.len() {
+            // Others may be computed again now that some are not.
+            round = Round::new(former, clusters, &chosen);
+            values.retain(|root| affordable.contains(root));
+            values.iter().for_each(|&root| round.compute_again(root, peak));
+        }
+        notes.extend(round.notes());
+        let Round { again, chosen: of_round, .. } = round;
+        if again.is_empty() {
+            break;
+        }
+        chosen = of_round;
+        let mut copies = again.into_iter().peekable();
+        for (at, cluster) in std::mem::take(clusters).into_iter().enumerate() {
+            while let Some((_, copy)) = copies.next_if(|((before, _), _)| *before == at) {
+                left = left.saturating_sub(copy.price);
+                clusters.push(copy.cluster);
+            }
+            clusters.push(cluster);
+        }
+    }
+    notes
+}
+
+/// Bytes of what earlier runs left, which is there all the time.
+fn source_bytes(wiring: &Wiring) -> usize {
+    wiring.schedule.sources.iter().map(|source| source.layout().bytes()).sum()
+}
+
+/// The choices that are settled so far.
+#[derive(Clone, Default)]
+struct Chosen {
+    /// Values that are computed again, and those that they are computed from.
+    again: HashMap<Root, Vec<Root>>,
+    /// Values that others are computed again from, and which.
+    read: HashMap<Root, Vec<Root>>,
+    /// Values that are stored only for those that are computed again, by the first call of the cluster that stores them.
+    added: HashMap<usize, BTreeSet<Root>>,
+}
+
+impl Chosen {
+    /// The number of values that are computed again one from the other, from this one on.
+    fn behind(&self, root: Root) -> usize {
+        self.read.get(&root).into_iter().flatten().map(|&of| 1 + self.behind(of)).max().unwrap_or(0)
+    }
+
+    /// Their number up to this one, with it.
+    fn up_to(&self, root: Root) -> usize {
+        self.again.get(&root).map_or(0, |from| 1 + from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0))
+    }
+
+    /// True where a value may be computed again from others.
+    fn allows(&self, root: Root, from: &[Root]) -> bool {
+        let before = from.iter().map(|&from| self.up_to(from)).max().unwrap_or(0);
+        before + 1 + self.behind(root) <= LONGEST_CHAIN
+    }
+
+    fn take(&mut self, root: Root, from: Vec<Root>) {
+        from.iter().for_each(|&from| self.read.entry(from).or_default().push(root));
+        self.again.insert(root, from);
+    }
+}
+
+/// A cluster that computes a value again.
+struct Copy {
+    cluster: Cluster,
+    price: u64,
+}
+
+/// What is computed again on account of one peak.
+struct Round<'a> {
+    former: &'a Former<'a>,
+    clusters: &'a [Cluster],
+    lives: Lives,
+    /// Where values are computed again: the cluster before which, and the value.
+    again: BTreeMap<(usize, Root), Copy>,
+    chosen: Chosen,
+    /// Bytes of the temporaries of each cluster.
+    temporaries: Vec<usize>,
+}
+
+impl<'a> Round<'a> {
+    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], chosen: &Chosen) -> Round<'a> {
+        Round {
+            former,
+            clusters,
+            lives: Lives::new(former.wiring, clusters),
+            again: BTreeMap::new(),
+            chosen: chosen.clone(),
+            temporaries: clusters.iter().map(|cluster| former.temporaries(cluster)).collect(),
+        }
+    }
+
+    /// Those of the values that save most for their price, and of equal ones first those that are read last and so save it
+    /// for longest, which take `left` at most; more where `excess` bytes are to be saved.
+    fn affordable(&self, left: u64, excess: usize) -> HashSet<Root> {
+        let mut by_price: Vec<(&Root, &Copy)> = self.again.iter().map(|((_, root), copy)| (root, copy)).collect();
+        let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.price.max(1) as f64;
+        by_price.sort_by(|a, b| saved_for(b).total_cmp(&saved_for(a)).then(a.0.cmp(b.0)));
+        let (mut price, mut saved) = (0, 0);
+        let taken = by_price.into_iter().take_while(|&(&root, copy)| {
+            price += copy.price;
+            let is_needed = saved < excess;
+            saved += self.bytes(root);
+            is_needed || price <= left
+        });
+        taken.map(|(&root, _)| root).collect()
+    }
+
+    fn wiring(&self) -> &'a Wiring<'a> {
+        self.former.wiring
+    }
+
+    fn bytes(&self, root: Root) -> usize {
+        self.wiring().stored(root).bytes()
+    }
+
+    /// The last cluster before which a value is in memory.
+    fn last(&self, root: Root, life: &Life) -> Option<usize> {
+        let is_kept = self.former.kept.contains(&root);
+        if is_kept { Some(self.clusters.len() - 1) } else { life.last() }
+    }
+
+    /// The cluster at which most bytes are in memory, and how many; what earlier runs left is there all the time.
+    fn peak(&self) -> (usize, usize) {
+        let mut changes = vec![0i64; self.clusters.len() + 1];
+        for (root, lives) in self.lives.iter() {
+            for life in lives {
+                let (Some(from), Some(last)) = (life.from, self.last(root, life)) else { continue };
+                let bytes = self.bytes(root) as i64;
+                changes[from] += bytes;
+                changes[last + 1] -= bytes;
+            }
+        }
+        let mut live = 0;
+        let at = changes.iter().zip(&self.temporaries).enumerate().map(|(at, (change, temporaries))| {
+            live += change;
+            (nearest::<usize>(live) + temporaries, at)
+        });
+        at.max().map_or((0, 0), |(bytes, at)| (at, bytes))
+    }
+
+    /// The values that are in memory at a cluster which neither stores nor reads them; those apart that outlive the run
+    /// or lie in packs, which stay.
+    fn across(&self, at: usize) -> impl Iterator<Item = Root> {
+        let by_pack = |&reader: &usize| match self.clusters[reader].kind {
+            Kind::Call(call) => is_pack(self.wiring(), call),
+            _ => false,
+        };
+        let is_across = move |life: &Life| {
+            let stays = life.readers.iter().any(by_pack) || life.readers.contains(&at);
+            life.from.is_some_and(|from| from < at) && life.last().is_some_and(|last| at < last) && !stays
+        };
+        let free = self.lives.iter().filter(|(root, _)| !self.former.kept.contains(root));
+        free.filter(move |(_, lives)| lives.iter().any(is_across)).map(|(root, _)| root)
+    }
+
+    /// Has a value computed again before it is read next after a cluster, where that can be done.
+    fn compute_again(&mut self, root: Root, at: usize) {
+        // Each value once.
+        if self.chosen.again.contains_key(&root) {
+            return;
+        }
+        let Some(Life { readers, .. }) = self.lives.at(root, at) else { return };
+        let Some(&next) = readers.range(at..).next() else { return };
+        let Some((cluster, added)) = self.copy(root, next) else { return };
+        let wiring = self.wiring();
+        let read: Vec<Root> =
+            cluster.inputs(wiring).iter().map(|&(node, argument)| wiring.argument(node, argument)).collect();
+        let members = cluster.copies.iter().map(|&index| Edge::Node { index, output: 0 });
+        let from: Vec<Root> = read.iter().copied().chain(members).collect();
+        if !self.chosen.allows(root, &from) {
+            return;
+        }
+        read.into_iter().for_each(|read| self.lives.read(read, next));
+        self.chosen.take(root, from);
+        for (name, value) in added {
+            self.chosen.added.entry(name).or_default().insert(value);
+        }
+        let price = self.former.price(&cluster);
+        self.again.insert((next, root), Copy { cluster, price });
+    }
+
+    /// The cluster that computes a value again before another one, of what is in memory then, and values that others must
+    /// store for it.
+    fn copy(&self, root: Root, before: usize) -> Option<(Cluster, Vec<(usize, Root)>)> {
+        let wiring = self.wiring();
+        let value = node(root)?;
+        if wiring.schedule.nodes[value].op.is_copy() {
+            return self.copied_again(root, before).map(|copy| (copy, Vec::new()));
+        }
+        let numel = wiring.stored(root).shape.numel();
+        let mut members = BTreeSet::new();
+        let mut added = Vec::new();
+        let mut open = vec![value];
+        while let Some(member) = open.pop() {
+            wiring.formula(member)?;
+            if !members.insert(member) {
+                continue;
+            }
+            if members.len() > MOST_CALLS {
+                return None;
+            }
+            for argument in 0..wiring.schedule.edges[member].len() {
+                let read = wiring.argument(member, argument);
+                if wiring.constant(read).is_some() || self.is_at_hand(read, before) {
+                    continue;
+                }
+                let Edge::Node { index, .. } = read else { return None };
+                let is_small = 16 * self.bytes(read) <= self.bytes(root);
+                let of_full = wiring.schedule.nodes[index].outputs[0].shape.numel() == numel;
+                match self.lives.of(read) {
+                    [first, ..] if is_small && !first.readers.is_empty() => {}
+                    [Life { from: Some(from), .. }, ..] if is_small => added.push((self.with_room(*from, read)?, read)),
+                    _ if of_full => open.push(index),
+                    _ => return None,
+                }
+            }
+        }
+        let copies = members.iter().copied().filter(|&member| member != value).collect();
+        let copy = self.former.form(members, copies).ok()?;
+        matches!(copy.kind, Kind::Pointwise).then_some((copy, added))
+    }
+
+    /// The cluster that copies again what a call had copied into a value, where keeping its inputs takes at most three
+    /// quarters of the memory.
+    fn copied_again(&self, root: Root, before: usize) -> Option<Cluster> {
+        let wiring = self.wiring();
+        let value = node(root)?;
+        let mut kept = 0;
+        for argument in 0..wiring.schedule.edges[value].len() {
+            let read = wiring.argument(value, argument);
+            if self.is_at_hand(read, before) {
+                continue;
+            }
+            // It must be there as it was then.
+            let [Life { from: Some(_), .. }] = self.lives.of(read) else { return None };
+            kept += self.bytes(read);
+        }
+        (4 * kept <= 3 * self.bytes(root)).then_some(())?;
+        self.former.form(BTreeSet::from([value]), BTreeSet::new()).ok()
+    }
+
+    /// Whether a value is in memory before a cluster without being kept for longer than it is now.
+    fn is_at_hand(&self, root: Root, before: usize) -> bool {
+        let stays = matches!(root, Edge::Source(source) if !self.wiring().schedule.dying[source]);
+        let life = self.lives.at(root, before);
+        stays || life.and_then(|life| self.last(root, life)).is_some_and(|last| before <= last)
+    }
+
+    /// The number of a cluster, where it can store one more value: its first call.
+    fn with_room(&self, cluster: usize, root: Root) -> Option<usize> {
+        let of = &self.clusters[cluster];
+        let name = of.core().next()?;
+        let added = self.chosen.added.get(&name);
+        let more = added.map_or(0, |added| added.iter().filter(|&&value| value != root).count());
+        let stores_rest = matches!(of.kind, Kind::Rows(_) | Kind::Pointwise);
+        (stores_rest && self.former.buffers(of) + more < self.former.adapter.max_storage_buffers).then_some(name)
+    }
+
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let name = |index: usize| self.wiring().schedule.nodes[index].op.name();
+        self.again.keys().map(move |&(before, root)| {
+            let of = node(root).unwrap_or(0);
+            let by = self.clusters[before].members.last().copied().unwrap_or(0);
+            format!("{} {of}: {} bytes computed again before {} {by}", name(of), self.bytes(root), name(by))
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Which loop over a row's elements computes what, and who shares the work.
+
+use crate::device::Adapter;
+use crate::graph::Class;
+use crate::plan::analysis::domain::{Domain, Wide};
+use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::cluster::form::{Cluster, Kind};
+use crate::shader::RowFormula;
+use crate::shape::Layout;
+use std::collections::HashMap;
+
+/// Iterations of one invocation's loops together: well below the 65,535 after which some drivers end them.
+const MOST_ITERATIONS: usize = 30_000;
+
+/// Which loop computes what. Loops count from 1.
+pub(in crate::plan) struct Levels {
+    /// For each member the loop after which its value is known; 0 is before all of them.
+    pub of: HashMap<usize, usize>,
+    /// The reductions of each loop: the call, the number among its reductions.
+    pub reductions: Vec<Vec<(usize, usize)>>,
+}
+
+/// What a call of rows does; `None` for others.
+pub(in crate::plan) fn formula(wiring: &Wiring, node: usize) -> Option<&'static RowFormula> {
+    match wiring.schedule.nodes[node].op.class() {
+        Class::Rows(formula) => Some(formula),
+        _ => None,
+    }
+}
+
+impl Levels {
+    pub fn new(wiring: &Wiring, cluster: &Cluster) -> Levels {
+        let mut of: HashMap<usize, usize> = HashMap::new();
+        let mut reductions: Vec<Vec<(usize, usize)>> = Vec::new();
+        for &member in &cluster.members {
+            let arguments = (0..wiring.schedule.edges[member].len())
+                .filter_map(|argument| cluster.producer(wiring, member, argument))
+                .map(|producer| of[&producer]);
+            let given = arguments.max().unwrap_or(0);
+            let Some(formula) = formula(wiring, member) else {
+                of.insert(member, given);
+                continue;
+            };
+            let mut after: Vec<usize> = Vec::new();
+            let known = |text: &str, after: &[usize]| {
+                let used = (0..after.len()).filter(|r| text.contains(&format!("{{r{r}}}")));
+                used.map(|r| after[r]).max().unwrap_or(0).max(if text.contains("{0}") { given } else { 0 })
+            };
+            for (at, (_, element)) in formula.reductions.iter().enumerate() {
+                let level = known(element, &after) + 1;
+                if reductions.len() < level {
+                    reductions.resize(level, Vec::new());
+                }
+                reductions[level - 1].push((member, at));
+                after.push(level);
+            }
+            of.insert(member, known(formula.result, &after));
+        }
+        Levels { of, reductions }
+    }
+}
+
+/// Whether rows can be split into chunks: one loop is enough for everything that has an element a place.
+pub(in crate::plan) fn is_one_loop(wiring: &Wiring, cluster: &Cluster, levels: &Levels) -> bool {
+    levels.reductions.len() == 1
+        && cluster.members.iter().all(|&member| levels.of[&member] == 0 || !cluster.is_full(wiring, member))
+}
+
+/// Whether a cluster of several loops has the right rows for it: whole rows belong to one team, so they must be
+/// neither too long nor too few.
+pub(in crate::plan) fn check(
+    cluster: &Cluster,
+    wiring: &Wiring,
+    adapter: &Adapter,
+) -> std::result::Result<(), &'static str> {
+    let Kind::Rows(domain) = &cluster.kind else { return Ok(()) };
+    let levels = Levels::new(wiring, cluster);
+    if is_one_loop(wiring, cluster, &levels) {
+        return Ok(());
+    }
+    let loops = levels.reductions.len() + 1;
+    let teams = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
+    let fits = if adapter.is_cpu {
+        loops * domain.length / along(domain, adapter) <= MOST_ITERATIONS && (teams >= 16 || domain.numel() <= 1 << 14)
+    } else if domain.rows_are_runs() {
+        domain.length <= 1 << 16 && (teams >= 32 || domain.numel() <= 1 << 15)
+    } else {
+        loops * domain.length <= 1 << 13 && (teams >= 1024 || domain.numel() <= 1 << 15)
+    };
+    if fits { Ok(()) } else { Err("rows too long or too few for several loops in one kernel") }
+}
+
+/// Whether a cluster's rows are split into chunks: one kernel leaves partial results of each, another combines them.
+pub(in crate::plan) fn is_split(cluster: &Cluster, wiring: &Wiring, adapter: &Adapter) -> bool {
+    let Kind::Rows(domain) = &cluster.kind else { return false };
+    let levels = Levels::new(wiring, cluster);
+    is_one_loop(wiring, cluster, &levels) && chunks(domain, lanes(domain, 1, adapter), adapter).is_some()
+}
+
+/// How many inputs the two kernels of split rows read: the first for its elements, and for the rows' values that these
+/// need; the second for the rows' values.
+pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [usize; 2] {
+    let levels = Levels::new(wiring, cluster);
+    let mut stages: [Vec<(Root, Layout)>; 2] = Default::default();
+    for &member in &cluster.members {
+        let is_reduction = formula(wiring, member).is_some();
+        let of_elements = is_reduction || cluster.is_full(wiring, member);
+        for argument in 0..wiring.schedule.edges[member].len() {
+            let root = wiring.argument(member, argument);
+            if cluster.producer(wiring, member, argument).is_some() || wiring.constant(root).is_some() {
+                continue;
+            }
+            let item = (root, cluster.shown(wiring, member, argument).0);
+            let reads = [of_elements || levels.of[&member] == 0, !of_elements];
+            for (stage, _) in stages.iter_mut().zip(reads).filter(|(stage, reads)| *reads && !stage.contains(&item)) {
+                stage.push(item);
+            }
+        }
+    }
+    stages.map(|stage| stage.len())
+}
+
+/// Elements of a row that one step takes.
+pub(in crate::plan) fn along(domain: &Domain, adapter: &Adapter) -> usize {
+    match domain.wide() {
+        Wide::Elements { .. } if adapter.has_int64 && domain.has_eights() => 8,
+        Wide::Elements { .. } => 4,
+        Wide::Single | Wide::Rows => 1,
+    }
+}
+
+/// Invocations that share a row (or a chunk of one). Where the row's length is a matter of the batch size it is not
+/// looked at, so that a shorter last batch takes the same kernel.
+pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
+    let steps = domain.length.div_ceil(along(domain, adapter));
+    if adapter.is_cpu || !domain.rows_are_runs() {
+        return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
+    }
+    let steps = if domain.length_each.is_some() { 512 } else { steps };
+    (steps / 2).max(1).next_power_of_two().min(256)
+}
+
+/// Chunks a row is split into, so that no invocation's loop grows long and that the adapter is busy; `None` where rows
+/// stay whole. Where the batch size is part of the length, that is a matter of the other dimensions, so that a shorter
+/// last batch takes the same kernels.
+pub(in crate::plan) fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> Option<usize> {
+    let steps = domain.length.div_ceil(along(domain, adapter) * lanes);
+    let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
+    let (enough, fewest) = if adapter.is_cpu { (256, 16) } else { (1 << 16, 8) };
+    let for_loops = steps.div_ceil(1024);
+    let for_teams = (enough / (units * lanes).max(1)).min(steps / fewest);
+    let chunks = for_loops.max(for_teams).clamp(1, 1 << 14);
+    let split = match domain.length_each {
+        Some(each) => each >= 64 || domain.length > 1 << 13,
+        None => chunks > 1,
+    };
+    split.then_some(chunks)
+}

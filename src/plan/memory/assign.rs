@@ -1,0 +1,395 @@
+//! Which buffer each value lives in: by liveness, in place where that is safe.
+
+use crate::device::{Gpu, Pipeline, Uniform};
+use crate::error::{Error, Result};
+use crate::graph::{Edge, Room, Schedule, Storage};
+use crate::number::nearest;
+use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::codegen::emit::Written;
+use crate::plan::codegen::pack::{Home, Packs};
+use crate::plan::memory::arena::{PART_ALIGNMENT, Shared, Span, pair, share};
+use crate::plan::memory::launches;
+use crate::plan::memory::workspace;
+use crate::shader::{Kernel, Operand, Word};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Where a value is during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::plan) enum Place {
+    /// A buffer the run takes from the pool.
+    Slot(usize),
+    /// A part of such a buffer: the slot, its first byte and how many they are.
+    Part(usize, usize, usize),
+    /// The buffer that a value of an earlier run is in.
+    Source(usize),
+}
+
+impl Place {
+    /// The slot it is in.
+    fn slot(self) -> Option<usize> {
+        match self {
+            Place::Slot(slot) | Place::Part(slot, _, _) => Some(slot),
+            Place::Source(_) => None,
+        }
+    }
+}
+
+/// One dispatch of a plan.
+pub(in crate::plan) struct Step {
+    pub name: &'static str,
+    pub pipeline: Arc<Pipeline>,
+    /// For each binding of the pipeline the place it shows; `None` is the device's fault words.
+    pub buffers: Vec<Option<Place>>,
+    pub params_offset: u32,
+    pub groups: [u32; 3],
+    pub work: u64,
+    /// The recorded call it computes last.
+    pub node: usize,
+    /// All recorded calls that it computes.
+    pub nodes: Arc<[usize]>,
+}
+
+/// A parameter word that each run writes anew.
+#[derive(Clone, Copy)]
+pub(in crate::plan) struct Patch {
+    /// Byte position in the parameters.
+    pub at: usize,
+    pub from: PatchSource,
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::plan) enum PatchSource {
+    /// First element of an edge's layout: call, argument.
+    Offset(usize, usize),
+    /// A data word: call, index.
+    Scalar(usize, usize),
+}
+
+/// A graph's dispatches, and the buffers they need.
+pub(in crate::plan) struct Plan {
+    pub steps: Vec<Step>,
+    /// Bytes of each slot.
+    pub slots: Vec<usize>,
+    /// What the slots' buffers, and those of values of earlier runs, count for in the pool.
+    pub slot_bytes: u64,
+    pub source_bytes: u64,
+    /// For each kept call and each of its outputs, where it is.
+    pub kept: Vec<(usize, Vec<Place>)>,
+    /// The parameters as far as they are known now.
+    pub params: Vec<u8>,
+    pub patches: Vec<Patch>,
+    pub uniform: Uniform,
+    /// The calls' names, for printing.
+    pub calls: Vec<&'static str>,
+    /// What the passes have to tell whoever reads the plan, such as why calls were not fused; a line each.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// What is alive while it runs, if nothing but what it reads was before.
+    pub fn bytes(&self) -> u64 {
+        self.slot_bytes + self.source_bytes
+    }
+}
+
+/// The kernels of one cluster, and what they read and write.
+pub(in crate::plan) struct Unit {
+    /// The calls it computes; the last gives it its name.
+    pub nodes: Arc<[usize]>,
+    pub written: Written,
+}
+
+/// Places units one after the other.
+pub(in crate::plan) struct Placer<'a> {
+    schedule: &'a Schedule,
+    gpu: &'a Gpu,
+    kept: BTreeSet<Root>,
+    /// Those of them that somebody holds.
+    held: BTreeSet<Root>,
+    packs: &'a Packs,
+    places: HashMap<Root, Place>,
+    slots: Vec<Span>,
+    /// The slots of each unit's temporaries.
+    temporaries: BTreeMap<usize, Vec<usize>>,
+    /// Pairs of slots that a kernel reads the one and writes the other of.
+    apart: HashSet<(usize, usize)>,
+    /// The number of the unit that is being placed.
+    now: usize,
+    /// The launches of each unit.
+    launches: Vec<usize>,
+    steps: Vec<Step>,
+    params: Vec<u8>,
+    patches: Vec<Patch>,
+}
+
+impl<'a> Placer<'a> {
+    /// `kept` are the values that outlive the run.
+    pub fn new(wiring: &Wiring<'a>, gpu: &'a Gpu, mut kept: BTreeSet<Root>, packs: &'a Packs) -> Placer<'a> {
+        let schedule = wiring.schedule;
+        let holding: Vec<Root> = packs.kept(|root| kept.contains(&root)).collect();
+        kept.extend(holding.iter().copied());
+        let nodes = (0..schedule.nodes.len()).filter(|&node| schedule.kept[node] && !schedule.is_remembered(node));
+        let outputs = nodes
+            .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }));
+        let held = outputs.map(|edge| wiring.root(edge)).chain(holding).collect();
+        let places = (0..schedule.sources.len()).map(|source| (Edge::Source(source), Place::Source(source))).collect();
+        Placer {
+            schedule,
+            gpu,
+            kept,
+            held,
+            packs,
+            places,
+            slots: Vec::new(),
+            temporaries: BTreeMap::new(),
+            apart: HashSet::new(),
+            now: 0,
+            launches: Vec::new(),
+            steps: Vec::new(),
+            params: Vec::new(),
+            patches: Vec::new(),
+        }
+    }
+
+    /// Whether a value's buffer is free for others once nothing reads it any more.
+    pub fn may_overwrite(&self, root: Root) -> bool {
+        match (root, self.places.get(&root)) {
+            (Edge::Source(source), Some(Place::Source(_))) => self.schedule.dying[source] && !self.kept.contains(&root),
+            (Edge::Node { .. }, Some(Place::Slot(_))) => !self.kept.contains(&root),
+            _ => false,
+        }
+    }
+
+    /// Whether a value must outlive the run.
+    pub fn keeps(&self, root: Root) -> bool {
+        self.kept.contains(&root)
+    }
+
+    /// A slot that nothing was in yet; which of them share a buffer is settled in the end.
+    fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
+        let last = if outlives { None } else { Some(usize::MAX) };
+        self.slots.push(Span { bytes, first: self.now, last, is_held: outlives });
+        self.slots.len() - 1
+    }
+
+    /// The slot of a value, which it has from its first segment on if it is a pack.
+    fn slot_of(&mut self, root: Root) -> usize {
+        if let Some(&Place::Slot(slot)) = self.places.get(&root) {
+            return slot;
+        }
+        let bytes = self.schedule.layout(root).bytes();
+        let slot = self.slot(bytes, self.kept.contains(&root));
+        self.slots[slot].is_held = self.held.contains(&root);
+        self.places.insert(root, Place::Slot(slot));
+        slot
+    }
+
+    fn release(&mut self, root: Root) {
+        if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root))
+            && !self.kept.contains(&root)
+        {
+            self.slots[slot].last = Some(self.now);
+            // Where it is computed again it is somewhere else.
+            self.places.remove(&root);
+        }
+    }
+
+    /// Gives a unit's outputs and temporaries their places and appends its dispatches. `ends` are the inputs that
+    /// nothing reads later; `is_used` tells which outputs anything reads.
+    pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(Root) -> bool) -> Result<()> {
+        let layout = |root: Root| self.schedule.layout(root);
+        self.now += 1;
+        self.launches.push(unit.written.kernels.kernels.len());
+        let outputs = unit.written.outputs.clone();
+        let mut overwritten = Vec::new();
+        for (output, &root) in outputs.iter().enumerate() {
+            let place = match unit.written.in_place.iter().find(|taken| taken.0 == output) {
+                Some(&(_, input)) => {
+                    overwritten.push(roots[input]);
+                    self.places[&roots[input]]
+                }
+                None => match self.packs.home(root) {
+                    Some(Home { pack, start }) => Place::Part(self.slot_of(pack), start, layout(root).bytes()),
+                    None => Place::Slot(self.slot_of(root)),
+                },
+            };
+            self.places.insert(root, place);
+        }
+        let temporaries: Vec<usize> =
+            unit.written.kernels.temporaries.iter().map(|&bytes| self.slot(bytes, false)).collect();
+        // Nothing to compute: kernels never run over empty results.
+        if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
+            self.dispatch(&unit, roots, &temporaries)?;
+        }
+        for &slot in &temporaries {
+            self.slots[slot].last = Some(self.now);
+        }
+        if !temporaries.is_empty() {
+            self.temporaries.insert(self.now, temporaries);
+        }
+        for &root in ends {
+            if overwritten.contains(&root) {
+                self.places.remove(&root);
+            } else {
+                self.release(root);
+            }
+        }
+        for &root in &outputs {
+            if !is_used(root) {
+                self.release(root);
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, unit: &Unit, roots: &[Root], temporaries: &[usize]) -> Result<()> {
+        let node = unit.nodes.last().copied().unwrap_or(0);
+        let op = self.schedule.nodes[node].op.name();
+        let internal = |reason: String| Error::Internal { op, reason };
+        for kernel in &unit.written.kernels.kernels {
+            let pipeline = self.gpu.pipeline(kernel)?;
+            let mut buffers = Vec::with_capacity(pipeline.buffers.len());
+            for (name, _, _) in &pipeline.buffers {
+                if name == "fault" {
+                    buffers.push(None);
+                    continue;
+                }
+                let operand = kernel.bindings.iter().find(|b| b.0 == *name).map(|b| b.1);
+                let place = match operand {
+                    Some(Operand::Input(input)) => self.places.get(&roots[input]).copied(),
+                    Some(Operand::Output(output)) => self.places.get(&unit.written.outputs[output]).copied(),
+                    Some(Operand::Temporary(temporary)) => temporaries.get(temporary).map(|&slot| Place::Slot(slot)),
+                    None => None,
+                };
+                let place =
+                    place.ok_or_else(|| internal(format!("binding {name} of {} shows nothing", kernel.name)))?;
+                buffers.push(Some(place));
+            }
+            for (k, (name, _, _)) in pipeline.buffers.iter().enumerate().filter(|(_, (_, _, writes))| *writes) {
+                for (other, (_, _, also_writes)) in pipeline.buffers.iter().enumerate().filter(|&(other, _)| other != k)
+                {
+                    let (Some(written), Some(bound)) = (buffers[k], buffers[other]) else { continue };
+                    if written == bound {
+                        return Err(internal(format!("binding {name} of {} is written and bound twice", kernel.name)));
+                    }
+                    if let (Some(a), Some(b), false) = (written.slot(), bound.slot(), *also_writes) {
+                        self.apart.insert(pair(a, b));
+                    }
+                }
+            }
+            let params_offset = self.write_params(unit, kernel, &pipeline)?;
+            self.steps.push(Step {
+                name: kernel.name,
+                pipeline,
+                buffers,
+                params_offset: nearest::<u32>(params_offset),
+                groups: kernel.groups,
+                work: kernel.work,
+                node,
+                nodes: unit.nodes.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn write_params(&mut self, unit: &Unit, kernel: &Kernel, pipeline: &Pipeline) -> Result<usize> {
+        let start = self.params.len().next_multiple_of(self.gpu.adapter().params_alignment as usize);
+        self.params.resize(start, 0);
+        let patches = &mut self.patches;
+        let words = kernel.params.iter().enumerate().map(|(i, word)| {
+            let mut patch = |from| patches.push(Patch { at: start + 4 * i, from });
+            match *word {
+                Word::Value(value) => return value,
+                Word::Fault(fault) => return self.gpu.fault_code(fault),
+                Word::Offset(input) => {
+                    let (node, argument) = unit.written.inputs[input];
+                    patch(PatchSource::Offset(node, argument));
+                }
+                Word::Scalar(scalar) => {
+                    let (node, index) = unit.written.scalars[scalar];
+                    patch(PatchSource::Scalar(node, index));
+                }
+            }
+            0
+        });
+        self.params.extend(pipeline.params(kernel, words)?);
+        Ok(start)
+    }
+
+    /// The units with more launches than the plan should have, by their position, and what they should stay within.
+    pub fn with_fewer_launches(&self) -> Vec<(usize, Room)> {
+        let Some(launches) = launches::most(&self.launches) else { return Vec::new() };
+        let units = self.launches.iter().enumerate().filter(|(_, own)| **own > launches);
+        units.map(|(unit, _)| (unit, Room { launches, ..Room::default() })).collect()
+    }
+
+    /// The units whose temporaries make the plan take more memory, by their position, and what they should stay within.
+    pub fn with_less_memory(&self) -> Vec<(usize, Room)> {
+        let in_parts = !self.gpu.adapter().disable.parts;
+        let rooms = workspace::rooms(&self.slots, &self.temporaries, &self.apart, in_parts);
+        rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
+    }
+
+    /// The bytes that the slots and the sources count for in the pool, as it stands.
+    pub fn bytes(&self) -> u64 {
+        let Shared { buffers, .. } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
+        buffers.iter().map(|&bytes| self.gpu.size_class(bytes)).sum::<u64>() + self.source_bytes()
+    }
+
+    fn source_bytes(&self) -> u64 {
+        let mut buffers: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut uploaded = 0;
+        for source in 0..self.schedule.sources.len() {
+            match self.schedule.source_storage(source) {
+                Some(Storage::Device(buffer)) => _ = buffers.insert(buffer.whole_id(), buffer.class()),
+                Some(Storage::Pending(bytes)) => uploaded += self.gpu.size_class(bytes.len()),
+                _ => {}
+            }
+        }
+        uploaded + buffers.values().sum::<u64>()
+    }
+
+    pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
+        let schedule = self.schedule;
+        let mut kept = Vec::new();
+        for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
+            let places = (0..schedule.nodes[index].outputs.len()).map(|output| {
+                let root = wiring.root(Edge::Node { index, output });
+                self.places.get(&root).copied().ok_or_else(|| Error::Internal {
+                    op: schedule.nodes[index].op.name(),
+                    reason: "a kept value has no place".to_string(),
+                })
+            });
+            kept.push((index, places.collect::<Result<_>>()?));
+        }
+        let Shared { places, buffers: slots } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
+        let beside: HashSet<usize> = places.iter().filter(|place| place.1 > 0).map(|place| place.0).collect();
+        let settled = |place: Place| match place {
+            Place::Slot(slot) => match places[slot] {
+                (buffer, start) if beside.contains(&buffer) => {
+                    Place::Part(buffer, start, self.slots[slot].bytes.next_multiple_of(PART_ALIGNMENT))
+                }
+                (buffer, _) => Place::Slot(buffer),
+            },
+            Place::Part(slot, start, bytes) => Place::Part(places[slot].0, places[slot].1 + start, bytes),
+            source => source,
+        };
+        for place in self.steps.iter_mut().flat_map(|step| step.buffers.iter_mut().flatten()) {
+            *place = settled(*place);
+        }
+        kept.iter_mut().flat_map(|kept| &mut kept.1).for_each(|place: &mut Place| *place = settled(*place));
+        Ok(Plan {
+            slot_bytes: slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
+            source_bytes: self.source_bytes(),
+            uniform: self.gpu.uniform(self.params.len())?,
+            calls: schedule.nodes.iter().map(|node| node.op.name()).collect(),
+            steps: self.steps,
+            slots,
+            kept,
+            params: self.params,
+            patches: self.patches,
+            notes,
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! Where values lie: slots, and the buffers they share.
+
+pub(super) mod arena;
+pub(super) mod assign;
+pub(super) mod launches;
+pub(super) mod workspace;
