@@ -1,4 +1,4 @@
-//! The first kernel whose result differs from the reference's.
+//! Finds the first kernel whose result differs from the reference's.
 
 use super::part::{Parts, coordinates};
 use super::tolerance::{Moved, Tolerance};
@@ -8,8 +8,8 @@ use crate::host_tensor::HostTensor;
 use crate::reference::{Value, checked, walk};
 use std::sync::Arc;
 
-/// Compares what a part computed with what the reference computes from the same inputs. Where calls that one kernel
-/// computes differ together, each is run by itself, to tell a wrong call from a wrong fusion.
+/// Compares a part's results with those that the reference computes from the same inputs. If several calls of one kernel differ,
+/// each is run by itself, to tell a wrong call from a wrong fusion.
 pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
     let Some(difference) = first(parts, part)? else { return Ok(()) };
     let calls = part.calls();
@@ -40,7 +40,7 @@ fn first(parts: &Parts, part: &Schedule) -> Result<Option<Difference>> {
             if tolerance.first_beyond(&got, expected, &[], |_| true).is_none() {
                 continue;
             }
-            // Only now find out how much the result hangs on last bits, and which elements are nobody's.
+            // Only now find how far the result depends on last bits, and which elements are padding.
             let moved = (0..Moved::PATTERNS).map(|pattern| {
                 let mut moved = Moved::new(pattern, tolerance.epsilon);
                 let sources = moved.sources(&sources);
@@ -58,7 +58,7 @@ fn first(parts: &Parts, part: &Schedule) -> Result<Option<Difference>> {
     Ok(None)
 }
 
-/// Every kept call's results by the reference; `alter` may change what each call makes.
+/// The reference's results of every kept call; `alter` may change each call's results.
 fn evaluate(
     part: &Schedule,
     sources: &[Value],
@@ -83,7 +83,7 @@ fn evaluate(
     Ok(results)
 }
 
-/// Puts NaN between the segments of a pack, where anything may be: whatever is computed of it becomes NaN too.
+/// Puts NaN between the segments of a pack, where values are arbitrary: everything computed from them becomes NaN too.
 fn spoil_padding(node: &Node, results: &mut [HostTensor]) {
     if !matches!(node.op.class(), Class::Pack) {
         return;

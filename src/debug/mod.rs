@@ -1,4 +1,4 @@
-//! Runs recorded graphs in small parts and checks each: for finding the operation that goes wrong first.
+//! Runs recorded graphs in small parts and checks each part, to find the first operation that goes wrong.
 
 mod diff;
 mod nan;
@@ -11,10 +11,10 @@ use crate::graph::{BoxFuture, Executor, Profiler, Schedule, Stats, Storage};
 use parking_lot::Mutex;
 use part::Parts;
 
-/// An executor whose work is checked part by part where that is asked for.
+/// An executor whose results are checked part by part if that is asked for.
 pub(crate) struct Checked {
     inner: Box<dyn Executor>,
-    /// An error where the environment asks for something unknown; told at the first run.
+    /// An error if the environment asks for something unknown; returned by the first run.
     debug: Mutex<Result<Debug>>,
 }
 
@@ -30,7 +30,7 @@ impl Executor for Checked {
         if debug == Debug::default() {
             return self.inner.execute(schedule);
         }
-        // Whoever looks for a call wants calls; kernels that compute several are a matter for comparing.
+        // A search for the first NaN checks single calls; kernels that compute several calls are compared whole.
         let ends = if debug.nan { schedule.calls() } else { self.inner.ends(schedule)? };
         let kept = (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]);
         let mut parts = Parts::new(schedule, &*self.inner);

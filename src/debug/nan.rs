@@ -1,11 +1,11 @@
-//! The first call whose result is not finite.
+//! Finds the first call whose result is not finite.
 
 use super::part::{Parts, coordinates, layout, stored};
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge, Schedule, Tensor};
 use crate::host_tensor::HostTensor;
 
-/// Looks at the results of a part, which is one call with the views that it reads through.
+/// Checks the results of a part, which is one call with the views that it reads through.
 pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
     for call in part.calls() {
         let node = &part.nodes[call];
@@ -34,13 +34,12 @@ fn first_not_finite(values: &HostTensor) -> Option<usize> {
     values.values.iter().position(|value| !value.is_finite())
 }
 
-/// Whether a scalar is a number that is not finite, and thus the result too on purpose: a mask of minus infinity, say.
+/// True if a scalar is a number that is not finite, so that the result is infinite on purpose, as a mask of minus infinity is.
 fn is_meant(word: u32) -> bool {
     [f32::INFINITY, f32::NEG_INFINITY, f32::NAN].iter().any(|special| special.to_bits() == word)
 }
 
-/// Whether all that a call reads is finite. A NaN that the caller handed in is an error of its own; an infinity is
-/// taken to be meant.
+/// True if all inputs of a call are finite. A NaN from the caller is an error of its own; an infinity is taken as intended.
 fn inputs_are_finite(parts: &Parts, part: &Schedule, call: usize) -> Result<bool> {
     let mut finite = true;
     for &edge in &part.edges[call] {
@@ -50,7 +49,7 @@ fn inputs_are_finite(parts: &Parts, part: &Schedule, call: usize) -> Result<bool
             continue;
         }
         let source = &part.sources[source];
-        // Through the layout of the view that the call reads, over the storage of what the view shows.
+        // The storage behind the view, in the layout through which the call reads it.
         let values = parts.shown(source, &shown)?;
         finite &= first_not_finite(&values).is_none();
         if let (Class::Leaf, Some(element)) = (source.node.op.class(), values.values.iter().position(|v| v.is_nan())) {

@@ -9,11 +9,11 @@ use crate::shape::{Layout, Shape};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A schedule on its way through an executor, part by part. What one part computes is what the next ones start from.
+/// A schedule on its way through an executor, part by part. Later parts start from the results of earlier ones.
 pub(super) struct Parts<'a> {
     schedule: &'a Schedule,
     executor: &'a dyn Executor,
-    /// For each node those that read what it stores, directly or through views; kept views too.
+    /// For each node the nodes that read its storage, directly or through views; kept views too.
     readers: Vec<Vec<usize>>,
     /// Calls that have run.
     ran: Vec<bool>,
@@ -33,8 +33,8 @@ impl<'a> Parts<'a> {
         Parts { schedule, executor, readers, ran: vec![false; count] }
     }
 
-    /// What computes node `end` from what has been computed: the call and those that were fused into it. It keeps
-    /// whatever the rest of the schedule reads, except what is computed from nothing, which costs nothing to repeat.
+    /// The part that computes node `end` from values that exist: the call and those that were fused into it. It keeps all values
+    /// that the rest of the schedule reads, except those that need no input, which cost nothing to repeat.
     pub fn of(&self, end: usize) -> Schedule {
         let node = &self.schedule.nodes[end];
         let mut part = Schedule::part(node.clone());
@@ -49,11 +49,11 @@ impl<'a> Parts<'a> {
     }
 
     fn position(&self, node: &Node) -> usize {
-        // A part has no other nodes than the whole; the order is that of the ids.
+        // A part has only nodes of the whole schedule; ids give their order.
         self.schedule.nodes.partition_point(|other| other.id < node.id)
     }
 
-    /// Runs a part again, each call by itself, and hands each to `check`.
+    /// Runs a part again, each call by itself, and passes each to `check`.
     pub fn apart(&self, part: &Schedule, mut check: impl FnMut(&Schedule) -> Result<()>) -> Result<()> {
         for node in &part.nodes {
             node.forget();
@@ -66,7 +66,7 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// Drops what nothing reads any more now that a part has run.
+    /// Drops the values that nothing reads any more after a part has run.
     pub fn done(&mut self, part: &Schedule) {
         for node in &part.nodes {
             let at = self.position(node);
@@ -82,7 +82,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// What a tensor's storage holds as far as a layout shows it, and the layout.
+    /// The values in a tensor's storage, as far as a layout reaches, and the layout.
     pub fn stored(&self, tensor: &Tensor, layout: &Layout) -> Result<Value> {
         let last: usize =
             layout.shape.iter().zip(layout.strides()).map(|(&n, &stride)| n.saturating_sub(1) * stride).sum();
@@ -90,7 +90,7 @@ impl<'a> Parts<'a> {
         let storage = tensor.node.state.lock().storage.as_ref().map(|storage| storage[tensor.output].clone());
         let values = match storage {
             _ if count == 0 => Vec::new(),
-            // The reference's values have digits that bytes don't.
+            // The reference's values have digits that their bytes lack.
             Some(Storage::Host(values)) => values.values[..count].to_vec(),
             Some(storage) => {
                 let bytes =
@@ -102,12 +102,12 @@ impl<'a> Parts<'a> {
         Ok((Arc::new(HostTensor::new(Shape::new(&[count])?, layout.dtype, values)), *layout))
     }
 
-    /// The elements that a layout shows of a tensor's storage.
+    /// The elements of a tensor's storage that a layout shows.
     pub fn shown(&self, tensor: &Tensor, layout: &Layout) -> Result<HostTensor> {
         Ok(self.stored(tensor, layout)?.0.view(layout))
     }
 
-    /// The values that an output of a call has.
+    /// The values of a call's output.
     pub fn output(&self, node: &Arc<Node>, output: usize) -> Result<HostTensor> {
         self.shown(&Tensor::of(node.clone(), output), &node.outputs[output])
     }

@@ -1,4 +1,4 @@
-//! How far a kernel may be from the reference, by what rounding may do.
+//! Bounds how far rounding may take a kernel's result from the reference's.
 
 use super::part::layout;
 use crate::dtype::DType;
@@ -9,11 +9,11 @@ use crate::reference::Value;
 use crate::shape::Shape;
 use std::sync::Arc;
 
-/// Roundings on the way to one term of a result, with some to spare: an elementary function may be off by several units
-/// in the last place.
+/// Roundings on the way to one term of a result, with a margin: an elementary function may be off by several units in the last
+/// place.
 const ROUNDINGS: f64 = 16.0;
 
-/// What may separate a device's result `g` from the reference's `e`:
+/// The largest allowed difference between a device's result `g` and the reference's `e`:
 ///
 /// ```text
 /// |g - e| <= 16 eps sqrt(n) max|e|  +  16 sqrt(n) r  +  smallest normal number
@@ -43,7 +43,7 @@ impl Tolerance {
         }
     }
 
-    /// The first element that `counts` and is further off than allowed, and what is allowed there. `others` are the
+    /// The first element that `counts` and is further off than allowed, and the allowed difference there. `others` are the
     /// results for moved values.
     pub fn first_beyond(
         &self,
@@ -58,7 +58,7 @@ impl Tolerance {
             let moves = others.iter().map(|other| (other.values[at] - expected[at]).abs());
             moves.filter(|r| !r.is_nan()).fold(0.0, f64::max)
         };
-        // There are none where this is only to see whether they are needed.
+        // There are none in the first check, which only finds out if they are needed.
         let moves: Vec<f64> = if others.is_empty() { Vec::new() } else { (0..expected.len()).map(move_of).collect() };
         let moved = |at: usize| moves.get(at).copied().unwrap_or_default();
         if !dtype.is_float() {
@@ -77,11 +77,10 @@ impl Tolerance {
     }
 }
 
-/// About how many terms go into one element of a call's result: 1 where it is pointwise, or a reduction, which adds up
-/// block by block; otherwise the elements of an
-/// input for each of the output (a sum), the square root of the product of two inputs' elements over the output's (the
-/// depth of a matrix product, the window of a convolution), or the longest dimension of an input (a scan),
-/// whichever is most.
+/// Approximate number of terms in one element of a call's result: 1 if it is pointwise, or a reduction, which adds up block by
+/// block; otherwise the largest of these: the elements of an input for each element of the output (a sum); the square root of the
+/// product of two inputs' elements over the output's (the depth of a matrix product, the window of a convolution); the longest
+/// dimension of an input (a scan).
 fn terms(part: &Schedule, node: usize) -> f64 {
     if !matches!(part.nodes[node].op.class(), Class::Kernel) {
         return 1.0;
@@ -119,7 +118,7 @@ fn median(values: &[f64]) -> f64 {
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Rounding, as far as it may go: floats moved by `epsilon` of themselves, all up, or up and down by a random pattern.
+/// Applies the largest roundings: moves floats by `epsilon` of themselves, all up, or up and down by a random pattern.
 pub(super) struct Moved {
     pattern: u64,
     state: u64,
@@ -127,7 +126,7 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    /// Few enough to be quick, and so many that hardly ever all of them leave an element alone.
+    /// Few enough to be quick, and enough that at least one almost always moves each element.
     pub const PATTERNS: u64 = 5;
 
     pub fn new(pattern: u64, epsilon: f64) -> Moved {

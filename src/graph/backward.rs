@@ -82,8 +82,8 @@ pub fn grad_by(
     gradients(outputs, inputs, cotangents, Some(rule))
 }
 
-/// The gradient of the sum of some values with respect to a tensor that they were computed from, without a history: zeros where they
-/// do not depend on it. Calls of operations that `rule` knows have its gradient.
+/// The gradient of the sum of some values with respect to a tensor that they were computed from, without a history: zeros where
+/// they do not depend on it. Operations that `rule` knows have its gradient.
 pub(crate) fn gradient_of_sum(values: &Tensor, input: &Tensor, rule: Option<&mut GradientRule<'_>>) -> Result<Tensor> {
     no_grad(|| {
         let found = gradients(&[values], &[input], &[&values.ones_like()?], rule)?;
@@ -184,8 +184,8 @@ struct Walk {
     visited: Vec<Arc<Node>>,
 }
 
-/// Walks from the seeds back to the leaves, newest node first. `keep` are tensors whose gradient is wanted
-/// though they may not be leaves.
+/// Walks from the seeds back to the leaves, newest node first. `keep` are tensors whose gradient is wanted though they may not be
+/// leaves.
 fn walk(
     op: &'static str,
     seeds: Vec<(Tensor, Tensor)>,
@@ -212,7 +212,7 @@ fn walk(
 /// A walk under way.
 #[derive(Default)]
 struct Walker<'a, 'b> {
-    /// Gradients so far of what is still to be walked, and its nodes.
+    /// Gradients so far of the nodes that are still to be walked, and those nodes.
     adjoints: Adjoints,
     nodes: BTreeMap<u64, Arc<Node>>,
     /// Values whose gradient is asked for.
@@ -290,8 +290,8 @@ impl Walker<'_, '_> {
         Ok(())
     }
 
-    /// Walks from a result that is computed again to that computation, which is recorded for it. All results of one pass
-    /// have been recorded one after the other, and go together.
+    /// Walks from a result that is computed again to the call that computes it again, which is recorded here. The results of one
+    /// pass were recorded one after the other and are walked together.
     fn pass_again(
         &mut self,
         node: &Arc<Node>,

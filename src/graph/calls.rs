@@ -37,8 +37,8 @@ impl Tensor {
         (self.node.id, self.output)
     }
 
-    /// The calls by which this value follows from `from`, each after those that it reads. They are whole as long as nothing of them has
-    /// been computed, as in a [trace](crate::graph::tracing).
+    /// The calls by which this value follows from `from`, each after those that it reads. The list is complete as long as none of
+    /// them has been computed, as in a [trace](crate::graph::tracing).
     pub(crate) fn calls_since(&self, from: &Tensor) -> Vec<Call> {
         let mut nodes: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
         let mut open = vec![self.node.clone()];

@@ -19,8 +19,9 @@ use std::sync::Arc;
 /// A chain of `n` blocks in segments of `sqrt(n)` blocks takes the memory of two segments' blocks for one more forward
 /// pass. Values and gradients have the same bits as without: the recorded calls are repeated, and not the closure. So
 /// random numbers are those that were drawn, whatever the stream does since; running statistics move once; and `body`
-/// may borrow. What it reads besides `input` (parameters, other tensors) gets its gradient too. Checkpoints may lie in each
-/// other, and gradients of any order may be taken; a graph that is walked twice is computed again twice.
+/// may borrow. Other tensors that it reads besides `input`, such as parameters, get their gradients too. Checkpoints may be
+/// nested,
+/// and gradients of any order may be taken; a graph that is walked twice is computed again twice.
 ///
 /// `input` is anything that `body` takes by reference: a tensor, a tuple, a slice. Results are a tensor, or an array, a
 /// vector or a pair of them. What `body` reads back or flushes on its way is kept as values that it read.
@@ -103,7 +104,7 @@ struct Program {
     calls: Vec<Call>,
     /// The body's results, by call and output.
     results: Vec<(usize, usize)>,
-    /// The number of values that they read from outside.
+    /// The number of values that the calls read from outside.
     outside: usize,
 }
 
@@ -126,8 +127,8 @@ enum Input {
     Outside(usize),
 }
 
-/// True where a node is computed again, as one recorded since `first`. What is not: leaves whose gradient is asked for,
-/// and values whose inputs are gone since they are computed.
+/// True if a node is computed again: it was recorded since `first`, is no leaf whose gradient is asked for, and has not lost its
+/// inputs by being computed.
 fn is_of_body(node: &Node, first: u64) -> bool {
     if node.id < first || node.gradient.is_some() {
         return false;
@@ -137,7 +138,7 @@ fn is_of_body(node: &Node, first: u64) -> bool {
 }
 
 impl Program {
-    /// The calls since `first` that `results` need, and what they read from outside.
+    /// The calls since `first` that `results` need, and the values that they read from outside.
     fn new(results: &[Tensor], first: u64) -> (Program, Vec<Tensor>) {
         let mut nodes: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
         let mut open: Vec<Arc<Node>> = results.iter().map(|result| result.node.clone()).collect();
@@ -170,7 +171,7 @@ impl Program {
         (Program { calls, results, outside: outside.len() }, outside)
     }
 
-    /// Records all calls once more, on what `outside` holds by then, and returns the results. They wait for `after`.
+    /// Records all calls once more, on the current values of `outside`, and returns the results. They wait for `after`.
     fn record(&self, outside: &[Tensor], after: &Tensor) -> Result<Vec<Tensor>> {
         let late = |value: &Tensor| {
             if value.device() != after.device() {
@@ -198,26 +199,26 @@ impl Program {
     }
 }
 
-/// Shows a result of a checkpointed pass, its first input; the others are what that pass read from outside. A gradient
-/// doesn't walk from here to its inputs: the reverse walk has the pass [recorded again](Checkpoint::record_again), and goes on
-/// there. So nothing keeps the history of the result, which is dropped as soon as it is computed.
+/// Shows a result of a checkpointed pass, its first input; the other inputs are the values that the pass read from outside. The
+/// reverse walk does not go from here to those inputs: it has the pass [recorded again](Checkpoint::record_again) and goes on
+/// there. So nothing keeps the history of the result, which is dropped as soon as the result is computed.
 pub(crate) struct Checkpoint {
     program: Arc<Program>,
     result: usize,
 }
 
 impl Checkpoint {
-    /// True where both show results of one pass.
+    /// True if both show results of one pass.
     pub fn is_of_same(&self, other: &Checkpoint) -> bool {
         Arc::ptr_eq(&self.program, &other.program)
     }
 
-    /// The place of this result among those of its pass.
+    /// The index of this result among those of its pass.
     pub fn result(&self) -> usize {
         self.result
     }
 
-    /// Records the pass again, once `after` is computed. The first of `inputs`, the node's, may be gone.
+    /// Records the pass again, to run once `after` is computed. The first of `inputs`, the node's, may be gone.
     pub fn record_again(&self, inputs: &[Tensor], after: &Tensor) -> Result<Vec<Tensor>> {
         self.program.record(&inputs[inputs.len() - self.program.outside..], after)
     }
@@ -246,8 +247,8 @@ impl Op for Checkpoint {
     }
 }
 
-/// Shows its first input, to calls that are to run after its second is computed. For the planner a call that reads it is
-/// another than the one that read the input itself, and is fused with none that runs before the second.
+/// Shows its first input to calls that must run after its second is computed. The planner takes a call that reads it for another
+/// one than a call that reads the input itself, and fuses it with nothing that runs before the second.
 #[derive(Debug, Hash)]
 pub(super) struct Late;
 

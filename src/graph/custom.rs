@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::graph::op::{Class, Op};
 use crate::shape::{Layout, Shape};
 
-/// True where the outputs of a caller's own operation are what its class promises. Nobody else has looked at them, and the
-/// kernels that read them rely on it.
+/// True if the outputs of a caller's own operation are what its class promises. Nothing else has checked them, and the kernels
+/// that read them rely on it.
 pub(super) fn check_custom(op: &dyn Op, inputs: &[Layout], outputs: &[Layout]) -> Result<()> {
     let broken = |rule: String| Err(Error::invalid(op.name(), rule));
     let single = || match outputs {

@@ -1,4 +1,4 @@
-//! The handle to a device: what tensors are recorded on, and who carries the recording out.
+//! The handle to a device: tensors are recorded on it, and its executor carries the recording out.
 
 use crate::device::{Debug, DynamicSizes, Fill, Waiting};
 use crate::error::{Error, Result};
@@ -14,16 +14,16 @@ use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
-/// Recordings may pile up to these bytes of the host's memory before they are carried out unasked. One with a history
-/// waits for its gradient: cut off from that, each value that the gradient reads would have to be stored.
+/// Recordings may take up to this many bytes of host memory before they are flushed unasked. A recording with a history waits for
+/// its gradient: if it were cut off from that, each value that the gradient reads would have to be stored.
 const MOST_PENDING: usize = 4 << 20;
 const MOST_PENDING_WITH_HISTORY: usize = 64 << 20;
 
-/// About what a recorded call takes there, with its operation and its edges.
+/// Approximate host memory of a recorded call, with its operation and its edges.
 const CALL_BYTES: usize = 1 << 10;
 
-/// Values that the caller hands in may wait up to these bytes for the work that reads them: they are in the host's memory
-/// until then, and in the device's all at once when a plan runs. What has a history needs them for its gradient anyway.
+/// Values from the caller may wait up to this many bytes for the work that reads them: they are in the host's memory until then,
+/// and in the device's all at once when a plan runs. Values with a history are needed for its gradient anyway.
 const MOST_HANDED_IN: usize = 64 << 20;
 
 /// A future that may be polled from any thread.
@@ -38,35 +38,36 @@ pub(crate) trait Executor: Send + Sync {
     /// Computes every node of the schedule and stores the kept ones. After an error nothing has changed, except after
     /// [`Error::StateUnknown`].
     fn execute(&self, schedule: &Schedule) -> Result<()>;
-    /// The calls that end its kernels, in the order in which they run; each kernel computes one and whatever of its
-    /// inputs no kernel before it has.
+    /// The last call of each kernel, in the order in which the kernels run; a kernel computes its last call and those of that
+    /// call's inputs that no earlier kernel has computed.
     fn ends(&self, schedule: &Schedule) -> Result<Vec<usize>> {
         Ok(schedule.calls())
     }
-    /// A storage of so many bytes, which `fill` writes one piece after the other, each but the last a multiple of four bytes.
+    /// A storage of `bytes` bytes, written by `fill` one piece after the other; each piece but the last is a multiple of four
+    /// bytes.
     fn store(&self, bytes: usize, fill: Fill<'_>) -> Result<Storage>;
     /// The bytes of a storage, from its start.
     fn read<'a>(&'a self, storage: &'a Storage, bytes: usize, waiting: Waiting) -> BoxFuture<'a, Result<Vec<u8>>>;
-    /// Waits until everything submitted is done and reports what went wrong on the way.
+    /// Waits until everything submitted is done and reports the errors on the way.
     fn sync(&self, waiting: Waiting) -> BoxFuture<'_, Result<()>>;
     /// Counters.
     fn stats(&self) -> Stats;
     /// Starts the peaks of memory anew.
     fn reset_peaks(&self);
-    /// Gives back to the driver what can be made again.
+    /// Gives back to the driver everything that can be made again.
     fn empty_cache(&self);
     /// Sets which kernels of further plans read sizes from their parameters.
     fn dynamic_sizes(&self, _choice: DynamicSizes) {}
-    /// Sets the checks of all that the executor carries out from now on, if it can check; returns the earlier ones.
+    /// Sets the checks for all later runs, if the executor can check; returns the earlier ones.
     fn set_debug(&self, debug: Result<Debug>) -> Result<Debug> {
         let _ = debug;
         Ok(Debug::default())
     }
     /// The plan it would run for a schedule, as text and as DOT.
     fn describe(&self, schedule: &Schedule) -> Result<(String, String)>;
-    /// Where it puts the times of its kernels while a profile is taken.
+    /// Takes the times of kernels while a profile is under way.
     fn profiler(&self) -> &Profiler;
-    /// For the parts of the library that must know the executor.
+    /// Lets parts of the library that must know the executor downcast to it.
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
@@ -82,8 +83,8 @@ pub struct Stats {
     pub bytes_live_peak: u64,
     /// The most that was live and pooled together since then.
     pub bytes_peak: u64,
-    /// What the plan of the last run needs by its own account: its buffers, and those of values it reads. Where nothing
-    /// else is alive this is what `bytes_live_peak` rises to.
+    /// The memory that the last run's plan needs by its own account: its buffers, and those of values it reads. If nothing else
+    /// is alive, `bytes_live_peak` rises to this.
     pub bytes_planned: u64,
     /// Buffers created.
     pub buffers: u64,
@@ -101,7 +102,7 @@ pub struct Stats {
     pub runs: u64,
 }
 
-/// Where tensors live and run: an adapter reached through wgpu, or the CPU reference.
+/// The device on which tensors are stored and computed: an adapter reached through wgpu, or the CPU reference.
 ///
 /// Cheap to clone; tensors hold one. Opened by [`Device::open`], [`Device::with_options`],
 /// [`Device::from_wgpu`] or [`Device::reference`].
@@ -120,16 +121,16 @@ struct Inner {
 #[derive(Default)]
 struct Recorder {
     pending: Vec<Weak<Node>>,
-    /// True where a call with a history was recorded since the last flush.
+    /// True if a call with a history was recorded since the last flush.
     has_history: bool,
-    /// Bytes that the caller handed in since then.
+    /// Bytes that the caller handed in since the last flush.
     handed_in: usize,
-    /// Values that parameters show. Who holds them are the parameters: a device that held its tensors would never be freed.
+    /// Values that parameters show. The parameters hold them: a device that held its tensors would never be freed.
     effects: Vec<Weak<Node>>,
     random: RandomState,
-    /// The error of a flush that nobody had asked for, until somebody can be told.
+    /// The error of a flush that was not asked for, until a call can return it.
     late: Option<Error>,
-    /// The reason why values on the device are neither what they were nor what was recorded.
+    /// The reason why values on the device are neither the old ones nor the recorded ones.
     unknown: Option<Error>,
 }
 
@@ -140,7 +141,7 @@ impl Recorder {
     }
 }
 
-/// Where the device's random stream stands: the seed, and how many counters of it are used up.
+/// The position in the device's random stream: the seed, and the number of counters used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RandomState {
     /// The key of the stream.
@@ -175,20 +176,20 @@ impl Device {
         self.inner.executor.reset_peaks();
     }
 
-    /// Gives back to the driver whatever no tensor holds (PyTorch's `empty_cache`): pooled buffers, plans with their bind
-    /// groups, compiled kernels and their texts. What is needed again is made again, so the next step takes as long as the
+    /// Gives back to the driver everything that no tensor holds (PyTorch's `empty_cache`): pooled buffers, plans with their bind
+    /// groups, compiled kernels and their texts. All of it is made again when it is needed, so the next step takes as long as the
     /// first one.
     pub fn empty_cache(&self) {
         self.inner.executor.empty_cache();
     }
 
     /// Sets which kernels read the sizes of tensors from their parameters, so that another size compiles nothing. Results
-    /// have the same bits either way. By itself a graph's kernels do so that came with new sizes five times, and on
-    /// GPUs that compile slowly (by FXC on Windows) a kernel that one graph runs with three sizes or more; where a program
+    /// have the same bits either way. By default this applies to kernels of a graph that came with new sizes five times, and on
+    /// GPUs that compile slowly (by FXC on Windows) to a kernel that one graph runs with three sizes or more; where a program
     /// knows that its sizes will keep changing, [`DynamicSizes::Always`] spares it compiling the first few.
     ///
-    /// Numbers that shape a kernel are none of its sizes: most channels, windows and strides of a convolution or a pool,
-    /// how many numbers lie side by side, and register tiles, which follow from sizes in steps. Plans are made anew.
+    /// Some numbers always shape a kernel: most channels, windows and strides of a convolution or a pool, the number of
+    /// contiguous elements, and register tiles, which follow from sizes in steps. Plans are made anew.
     ///
     /// ```
     /// # fn main() -> wgrad::Result<()> {
@@ -244,12 +245,12 @@ impl Device {
         self.set_random_state(RandomState { seed, counter: 0 });
     }
 
-    /// Where the random stream stands, for a checkpoint.
+    /// The current position in the random stream, for a checkpoint.
     pub fn random_state(&self) -> RandomState {
         self.inner.recorder.lock().random
     }
 
-    /// Sets the random stream to where it stood, from a checkpoint.
+    /// Moves the random stream to a position from a checkpoint.
     pub fn set_random_state(&self, state: RandomState) {
         self.inner.recorder.lock().random = state;
     }
@@ -258,18 +259,18 @@ impl Device {
     pub(crate) fn draw(&self, counters: u64) -> RandomState {
         let mut recorder = self.inner.recorder.lock();
         let state = recorder.random;
-        // The stream is a circle.
+        // The counter wraps around.
         recorder.random.counter = if is_tracing() { state.counter } else { state.counter.wrapping_add(counters) };
         state
     }
 
     /// Submits everything recorded and does not wait for it.
     ///
-    /// After an error nothing was submitted, and no value has changed: what was recorded is computed when it is asked for.
-    /// Where that can't be said, the error is [`Error::StateUnknown`].
+    /// After an error nothing was submitted, and no value has changed: recorded calls are computed when they are asked for.
+    /// Where that can't be promised, the error is [`Error::StateUnknown`].
     ///
     /// # Errors
-    /// What planning or submitting it met, and what went wrong on the device before.
+    /// Errors of planning and submitting, and earlier errors of the device.
     pub fn flush(&self) -> Result<()> {
         self.flush_recorded(&mut self.inner.running.lock())
     }
@@ -315,9 +316,9 @@ impl Device {
         self.inner.recorder.lock().unknown = None;
     }
 
-    /// Submits what is recorded without being asked to. The call that is being recorded has nothing to do with what that
-    /// meets, so the next flush or read tells. While something runs nothing is submitted: this thread itself may be running
-    /// it, and record what a caller's operation records when it is dropped.
+    /// Submits the recording without being asked to. The call that is being recorded is not to blame for an error of that, so the
+    /// next flush or read returns it. Nothing is submitted while a plan runs: this thread may be running it, and be recording
+    /// because a caller's operation records something when it is dropped.
     pub(crate) fn flush_in_passing(&self) {
         let Some(mut marker) = self.inner.running.try_lock() else { return };
         if let Err(error) = self.flush_recorded(&mut marker) {
@@ -325,7 +326,7 @@ impl Device {
         }
     }
 
-    /// The error that must be told before anything else is computed.
+    /// Returns the error that must be reported before anything else is computed.
     fn check(&self) -> Result<()> {
         let mut recorder = self.inner.recorder.lock();
         match recorder.late.take().or_else(|| recorder.unknown.clone()) {
@@ -363,7 +364,7 @@ impl Device {
         result
     }
 
-    /// What computing `roots` would carry out.
+    /// The schedule that computing `roots` would carry out.
     pub(crate) fn schedule(&self, roots: &[&Tensor]) -> Schedule {
         Schedule::new(roots.iter().map(|root| root.node.clone()), &mut self.inner.running.lock())
     }
@@ -382,8 +383,8 @@ impl Device {
         recorder.pending.len() >= recorder.most_calls()
     }
 
-    /// Takes note of bytes that the caller hands in. What reads those before them is carried out first where they are many:
-    /// it is whole, or else these would have been there.
+    /// Notes bytes that the caller hands in. If they are many, earlier recorded calls that read such values are flushed first:
+    /// they are complete, or else these bytes would have come before them.
     pub(crate) fn hand_in(&self, bytes: usize) {
         if is_tracing() {
             return;
@@ -399,13 +400,13 @@ impl Device {
         recorder.handed_in = recorder.handed_in.saturating_add(bytes);
     }
 
-    /// Carries the recording out where it has grown long.
+    /// Flushes the recording if it has grown long.
     pub(crate) fn flush_if_long(&self) {
         // Dropped after the lock is released: a caller's operation may record something when it is dropped.
         let mut looked_at = Vec::new();
         let mut recorder = self.inner.recorder.lock();
         let most = recorder.most_calls();
-        // A run under way may make it short again; until then looking through it is for nothing.
+        // A plan that is running may make it short again; until then there is no use in looking through it.
         if recorder.pending.len() < most || self.inner.running.is_locked() {
             return;
         }
@@ -416,7 +417,7 @@ impl Device {
                 is_open
             })
         });
-        // With less than half of it left, the next look is far enough away.
+        // If less than half of it is left, the next look is far enough away.
         let is_long = 2 * recorder.pending.len() >= most;
         drop(recorder);
         drop(looked_at);
@@ -425,7 +426,7 @@ impl Device {
         }
     }
 
-    /// True where another device is this one.
+    /// Checks that `other` is this device.
     pub(crate) fn check_same(&self, op: &'static str, other: &Device) -> Result<()> {
         if self == other {
             return Ok(());

@@ -3,11 +3,11 @@
 use crate::number::{halves, nearest};
 use std::hash::Hasher;
 
-/// Stands for everything that was written into a [`Fingerprinter`].
+/// Identifies everything that was written into a [`Fingerprinter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint([u64; 2]);
 
-/// Two lanes, each multiplied by a constant of its own word by word, the product's halves folded into one another.
+/// Two lanes. Each is multiplied by a constant word by word, and the two halves of the product are folded together.
 ///
 /// No two of a process's structures are expected to share their 128 bits: with the 512 plans a device keeps and a
 /// million new structures a second, the first pair comes after some 10^22 years. Debug builds, in which the tests

@@ -42,7 +42,7 @@ pub(crate) enum Few<T> {
 }
 
 impl<T> Few<T> {
-    /// Something of each element of another list.
+    /// Maps each element of another list.
     pub fn of<S>(list: &[S], each: impl Fn(&S) -> T) -> Few<T> {
         match list {
             [] => Few::None,
@@ -52,7 +52,7 @@ impl<T> Few<T> {
         }
     }
 
-    /// Hands every element on.
+    /// Passes every element on.
     pub fn for_each(self, mut take: impl FnMut(T)) {
         match self {
             Few::None => {}

@@ -24,12 +24,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::LocalKey;
 
-/// Where a node's values are once they are computed.
+/// The storage of a node's computed values.
 #[derive(Clone, Debug)]
 pub(crate) enum Storage {
     /// On the adapter.
     Device(Buffer),
-    /// Handed in by the caller, not uploaded yet.
+    /// Handed in by the caller and not uploaded yet.
     Pending(Arc<Vec<u8>>),
     /// In the reference executor.
     Host(Arc<HostTensor>),
@@ -64,82 +64,82 @@ pub(crate) struct Node {
     pub op: Operation,
     pub outputs: OneOrMore<Layout>,
     pub requires_grad: bool,
-    /// Recorded by [`apply`], with kernels that nobody has audited.
+    /// True if recorded by [`apply`], with kernels that nobody has audited.
     pub custom: bool,
-    /// Set on leaves: where `backward` puts their gradient, and where its walk ends.
+    /// Set on leaves: `backward` stores their gradient there, and its walk ends at them.
     pub gradient: Option<Weak<Mutex<Option<Tensor>>>>,
     /// The line of user code that it is recorded for.
     pub source: &'static Location<'static>,
     pub state: Mutex<State>,
-    /// Whether `state` has storage, without its lock.
+    /// True if `state` has storage; read without its lock.
     computed: AtomicBool,
-    /// Whether a parameter shows its values once they are computed.
+    /// True if a parameter shows the values once they are computed.
     assigned: AtomicBool,
-    /// Stands for the operation with its attributes and the layouts of its outputs.
+    /// Identifies the operation with its attributes and the layouts of its outputs.
     pub structure: Fingerprint,
-    /// Its place in the schedule that is being made.
+    /// The node's index in the schedule that is being made.
     pub mark: Mark,
 }
 
 /// The part of a node that changes.
 #[derive(Default)]
 pub(crate) struct State {
-    /// Edges to what it is computed from; dropped once it is computed, unless a gradient will walk them.
+    /// Edges to the node's inputs; dropped once it is computed, unless a gradient will walk them.
     pub inputs: Few<Tensor>,
-    /// Set when it has been computed, one an output.
+    /// Set when the node has been computed, one for each output.
     pub storage: Option<OneOrMore<Storage>>,
-    /// A `backward` has walked over it and will not come again.
+    /// True if a `backward` has walked over it and will not come again.
     pub released: bool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Node {
-    /// Whether its values exist.
+    /// True if its values exist.
     pub fn is_computed(&self) -> bool {
         self.computed.load(Ordering::Acquire)
     }
 
-    /// Whether a parameter shows its values once they are computed.
+    /// True if a parameter shows its values once they are computed.
     pub fn is_assigned(&self) -> bool {
         self.assigned.load(Ordering::Relaxed)
     }
 
-    /// Says that a parameter will show its values.
+    /// Notes that a parameter will show its values.
     pub fn assign(&self) {
         self.assigned.store(true, Ordering::Relaxed);
     }
 
-    /// Puts its values somewhere, one storage an output.
+    /// Sets its values, one storage for each output.
     pub fn store(&self, storage: OneOrMore<Storage>) {
         self.state.lock().storage = Some(storage);
         self.computed.store(true, Ordering::Release);
     }
 
-    /// Drops its values: nothing reads them any more, or they are computed once more.
+    /// Drops its values: nothing reads them any more, or they will be computed once more.
     pub fn forget(&self) {
         self.computed.store(false, Ordering::Release);
         self.state.lock().storage = None;
     }
 
-    /// True where it is a leaf whose gradient is recorded and not computed yet.
+    /// True for a leaf whose gradient is recorded and not computed yet.
     fn awaits_gradient(&self) -> bool {
         let slot = self.gradient.as_ref().and_then(Weak::upgrade);
         slot.is_some_and(|slot| slot.lock().as_ref().is_some_and(|gradient| !gradient.node.is_computed()))
     }
 
-    /// True where the walk of a gradient goes on to its inputs.
+    /// True if the reverse walk goes on to its inputs.
     pub fn is_tracked(&self) -> bool {
         self.requires_grad && self.gradient.is_none()
     }
 
-    /// Its operation, where it shows a result whose history is computed again.
+    /// Its operation, if it shows a result whose history is computed again.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         let op: &dyn Any = &*self.op;
         op.downcast_ref()
     }
 
-    /// True where calls that read what it shows must run after its second input is computed.
+    /// True if readers of the shown value must run after its second input is computed.
     pub fn is_late(&self) -> bool {
         let op: &dyn Any = &*self.op;
         op.is::<Late>()
@@ -147,7 +147,7 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Long chains of nodes must not be dropped by recursion: the stack would not hold them.
+    /// Long chains of nodes must not be dropped by recursion, which would overflow the stack.
     fn drop(&mut self) {
         let mut inputs = std::mem::take(&mut self.state.get_mut().inputs);
         let mut dropped: Vec<Tensor> = Vec::new();
@@ -198,7 +198,7 @@ thread_local! {
     static WALKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `body` without recording history: what it computes requires no gradient.
+/// Runs `body` without recording history: its results require no gradient.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, no_grad};
@@ -218,7 +218,7 @@ pub(crate) fn with_grad<T>(enabled: bool, body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// A setting of this thread, and what it goes back to.
+/// A setting of this thread, and the value that it is restored to.
 pub(super) struct Restore(&'static LocalKey<Cell<bool>>, bool);
 
 impl Drop for Restore {
@@ -227,8 +227,8 @@ impl Drop for Restore {
     }
 }
 
-/// While this is held, nothing is carried out without being asked for: the reverse walk of a graph is under way, and all
-/// that is still to be walked would have to be stored.
+/// While this is held, nothing is flushed unasked: the reverse walk of a graph is under way, and all nodes that are still to be
+/// walked would have to be stored.
 pub(super) fn walking() -> Restore {
     Restore(&WALKING, WALKING.replace(true))
 }
@@ -243,13 +243,13 @@ pub(crate) fn grad_enabled() -> bool {
 
 /// Records one call of an operation of your own (PyTorch's `autograd.Function`).
 ///
-/// What [`Op`] asks for is all that is needed: shapes, kernels, reference and gradient. Its kernels are compiled
-/// with wgpu's bounds checks.
+/// All it needs is the methods of [`Op`]: shapes, kernels, reference and gradient. Its kernels are compiled with wgpu's bounds
+/// checks.
 ///
 /// # Errors
-/// The error that [`Op::outputs`] returns; [`Error::Invalid`] where its layouts are not what the operation's [`Class`] promises: one
-/// contiguous output or more, or a view of nothing but what its input shows; [`Error::DeviceMismatch`];
-/// [`Error::Internal`] without inputs.
+/// The error that [`Op::outputs`] returns; [`Error::Invalid`] where its layouts are not what the operation's [`Class`] promises:
+/// one or more contiguous outputs, or a view that stays within its input; [`Error::DeviceMismatch`]; [`Error::Internal`] without
+/// inputs.
 ///
 /// ```
 /// use std::hash::Hasher;
@@ -296,7 +296,7 @@ pub(crate) fn record_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
     Ok(Tensor::of(record_call(None, Operation::Own(Arc::new(op)), inputs, false)?, 0))
 }
 
-/// Records one call of an operation that all its calls share, with a single output.
+/// Records one call of an operation that is shared by all its calls, with a single output.
 #[track_caller]
 pub(crate) fn record_shared(op: &'static dyn Op, inputs: &[&Tensor]) -> Result<Tensor> {
     Ok(Tensor::of(record_call(None, Operation::Shared(op), inputs, false)?, 0))
@@ -308,7 +308,7 @@ pub(crate) fn record_on(device: &Device, op: impl Op) -> Result<Tensor> {
     Ok(Tensor::of(record_call(Some(device), Operation::Own(Arc::new(op)), &[], false)?, 0))
 }
 
-/// Records a call as it was recorded before, on other inputs.
+/// Records an earlier call once more, on other inputs.
 #[track_caller]
 pub(super) fn record_again(device: &Device, op: Operation, inputs: &[&Tensor], custom: bool) -> Result<Arc<Node>> {
     record_call(Some(device), op, inputs, custom)
@@ -339,7 +339,7 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         && outputs.iter().any(|o| o.dtype.is_float())
         && inputs.iter().any(|t| t.node.requires_grad);
     if requires_grad && !is_walking() && inputs.iter().any(|input| input.node.awaits_gradient()) {
-        // The pass that the gradient is of is over: nothing of it need wait for this one.
+        // The forward pass of this gradient is over: nothing of it need wait for this one.
         device.flush_in_passing();
     }
     let state = State { inputs: Few::of(inputs, |&input| input.edge()), ..State::default() };
@@ -390,7 +390,7 @@ pub(crate) fn record_leaf(
         mark: Mark::default(),
     });
     if !is_tracing() {
-        // The next call finds out whether the recording has grown long.
+        // The next call finds out if the recording has grown long.
         device.recorded(&node);
     }
     Tensor { node, output: 0, gradient }
@@ -417,12 +417,12 @@ impl Tensor {
         Tensor { node, output, gradient: None }
     }
 
-    /// This value as an input of a node, or as a gradient: without keeping its own gradient.
+    /// This value as an input of a node or as a gradient: it does not keep its own gradient.
     pub(crate) fn edge(&self) -> Tensor {
         Tensor::of(self.node.clone(), self.output)
     }
 
-    /// Where this leaf's gradient goes, as long as somebody may ask for it.
+    /// The slot of this leaf's gradient, as long as a handle may ask for it.
     pub(crate) fn gradient_slot(&self) -> Option<GradientSlot> {
         self.gradient.clone().or_else(|| self.node.gradient.as_ref()?.upgrade())
     }
@@ -447,7 +447,7 @@ impl Tensor {
         self.shape().numel()
     }
 
-    /// The device it lives on.
+    /// The device that holds it.
     pub fn device(&self) -> &Device {
         &self.node.device
     }
@@ -457,12 +457,12 @@ impl Tensor {
         &self.node.outputs[self.output]
     }
 
-    /// True where both are one recorded value.
+    /// True if both are one recorded value.
     pub(crate) fn is_same(&self, other: &Tensor) -> bool {
         Arc::ptr_eq(&self.node, &other.node) && self.output == other.output
     }
 
-    /// Whether gradients flow through this tensor.
+    /// True if gradients flow through this tensor.
     pub fn is_tracked(&self) -> bool {
         self.node.requires_grad && self.dtype().is_float()
     }

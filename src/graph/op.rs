@@ -1,4 +1,4 @@
-//! What an operation is: shape rule, kernels, reference and gradient, all in one trait.
+//! The trait of an operation: shape rule, kernels, reference and gradient.
 
 use crate::device::Adapter;
 use crate::error::{Error, Result};
@@ -10,19 +10,19 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 
-/// How the planner may treat an operation.
+/// The planner's treatment of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Class {
     /// Values that exist before the graph runs.
     Leaf,
     /// Shows its input's storage through another layout; costs nothing.
     View,
-    /// One output element from the input elements at the same place: the planner fuses these.
+    /// One output element from the input elements of the same index: the planner fuses these.
     Pointwise(&'static Formula),
-    /// Reductions over [`Op::dims`] of the one input, and what comes of them: the planner fuses these too.
+    /// Reductions over [`Op::dims`] of the one input, and formulas of their results: the planner fuses these too.
     Rows(&'static RowFormula),
-    /// Lays its inputs side by side in one output of one dimension, from [`Op::starts`] on: the planner has them
-    /// computed there, and copies what exists already. What lies between them is never read as a value.
+    /// Lays its inputs side by side in one output of one dimension, from [`Op::starts`] on: the planner has them computed there,
+    /// and copies those that exist already. The gaps between them are never read as values.
     Pack,
     /// Runs kernels of its own.
     Kernel,
@@ -30,22 +30,22 @@ pub enum Class {
 
 /// The layouts an operation is planned for.
 pub struct Io<'a> {
-    /// Inputs, strided and offset as the graph has them.
+    /// Inputs, with the strides and offsets that the graph gives them.
     pub inputs: &'a [Layout],
     /// Outputs, always contiguous.
     pub outputs: &'a [Layout],
-    /// What the kernels should make do with.
+    /// Limits for the kernels.
     pub room: Room,
 }
 
-/// What the kernels of a call should make do with where there is a choice; by default as much as pays.
+/// Limits for the kernels of a call where there is a choice; by default as much as pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Room {
-    /// Bytes of temporaries.
+    /// Most bytes of temporaries.
     pub bytes: usize,
-    /// Kernels.
+    /// Most kernels.
     pub launches: usize,
-    /// True where sizes keep changing: a few texts should serve all of them, so no constant follows from a size alone.
+    /// True if sizes keep changing: a few texts should serve all of them, so no constant follows from a size alone.
     pub dynamic: bool,
 }
 
@@ -56,7 +56,7 @@ impl Default for Room {
 }
 
 impl Room {
-    /// The less of both.
+    /// The smaller of both, field by field.
     pub(crate) fn min(self, other: Room) -> Room {
         Room {
             bytes: self.bytes.min(other.bytes),
@@ -77,7 +77,7 @@ pub trait Op: Any + Debug + Send + Sync {
     /// Feeds every attribute into `state`: equal structure must mean an equal kernel.
     fn structure(&self, state: &mut dyn Hasher);
 
-    /// How the planner may treat it.
+    /// The planner's treatment of this operation.
     fn class(&self) -> Class {
         Class::Kernel
     }
@@ -87,7 +87,7 @@ pub trait Op: Any + Debug + Send + Sync {
         &[]
     }
 
-    /// Where the inputs of an operation of [`Class::Pack`] begin in its output, ascending multiples of 128 elements.
+    /// The first element of each input of an operation of [`Class::Pack`] in its output, ascending multiples of 128.
     fn starts(&self) -> &[usize] {
         &[]
     }
@@ -106,20 +106,20 @@ pub trait Op: Any + Debug + Send + Sync {
         Err(Error::Internal { op: self.name(), reason: "no kernels".into() })
     }
 
-    /// Every way worth trying to compute it on `adapter`, the one that the cost model prefers first: what tuning
-    /// chooses from. [`kernels`](Op::kernels) is the first of them.
+    /// All kernels worth trying for it on `adapter`, the cost model's choice first: tuning chooses among these.
+    /// [`kernels`](Op::kernels) is the first of them.
     fn candidates(&self, io: &Io, adapter: &Adapter) -> Result<Vec<Kernels>> {
         Ok(vec![self.kernels(io, adapter)?])
     }
 
-    /// Kernels that add up one of the inputs too, where they read all of it anyway and that costs next to nothing: what
-    /// the planner takes where such a sum, like that of a bias's gradient, is asked for.
+    /// Kernels that also add up one of the inputs, offered where they read all of it anyway and the sum costs next to nothing.
+    /// The planner takes them where such a sum is asked for, as that of a bias's gradient is.
     fn summing(&self, io: &Io, adapter: &Adapter) -> Result<Option<Summing>> {
         let _ = (io, adapter);
         Ok(None)
     }
 
-    /// Whether it only copies its inputs, so that the planner may keep those instead of the result and copy them again.
+    /// True if it only copies its inputs, so that the planner may keep those instead of the result and copy them again.
     fn is_copy(&self) -> bool {
         false
     }
@@ -127,8 +127,8 @@ pub trait Op: Any + Debug + Send + Sync {
     /// The most obvious code that computes it, in double precision.
     fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>>;
 
-    /// How many of the outputs, from the first, are results. Those behind are notes for the gradient: they may be infinite,
-    /// or in parts never written, and nobody checks them.
+    /// The number of outputs, from the first, that are results. The outputs behind them are notes for the gradient: they may be
+    /// infinite or in parts never written, and are not checked.
     fn results(&self) -> usize {
         usize::MAX
     }
@@ -138,20 +138,20 @@ pub trait Op: Any + Debug + Send + Sync {
         true
     }
 
-    /// The vector-Jacobian product, in tensor operations: one gradient an input, `None` where there is none.
+    /// The vector-Jacobian product, in tensor operations: one gradient for each input, or `None` if the input has none.
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let _ = context;
         Err(Error::NotDifferentiable { op: self.name() })
     }
 }
 
-/// Kernels of an operation that add up one of its inputs on the side, over all dimensions but one. They store the sums
-/// as if these were elements that follow those of the first output.
+/// Kernels of an operation that add up one of its inputs on the side, over all dimensions but one. They store the sums as if
+/// these were elements that follow those of the first output.
 #[derive(Clone, Debug)]
 pub struct Summing {
-    /// The input, counted from 0.
+    /// The index of the input.
     pub input: usize,
-    /// The dimension that is left.
+    /// The dimension that remains.
     pub dim: usize,
     /// The kernels; their stores must be open (`store_output`).
     pub kernels: Kernels,
@@ -162,9 +162,9 @@ pub(crate) fn hash_structure<T: Hash>(op: &T, mut state: &mut dyn Hasher) {
     op.hash(&mut state);
 }
 
-/// Everything of a call that its kernel depends on; not its scalars, which are data.
+/// Writes everything in a call that its kernel depends on; not its scalars, which are data.
 pub(crate) fn write_operation(op: &dyn Op, state: &mut impl Hasher) {
-    // Tells types apart whose names are equal.
+    // Tells types apart that have the same name.
     let any: &dyn Any = op;
     any.type_id().hash(state);
     op.name().hash(state);
@@ -172,7 +172,7 @@ pub(crate) fn write_operation(op: &dyn Op, state: &mut impl Hasher) {
     state.write_usize(op.scalars().len());
 }
 
-/// What a gradient is made of: the call's inputs and outputs and the gradients of its outputs.
+/// The material of a gradient: the call's inputs and outputs and the gradients of its outputs.
 pub struct Vjp<'a> {
     pub(crate) inputs: &'a [Tensor],
     pub(crate) outputs: &'a [Tensor],
@@ -191,12 +191,12 @@ impl Vjp<'_> {
         &self.outputs[index]
     }
 
-    /// Whether anybody asks for the gradient of input `index`.
+    /// True if the gradient of input `index` is asked for.
     pub fn wants(&self, index: usize) -> bool {
         self.wanted[index]
     }
 
-    /// The gradient of the first output (zeros where nothing depends on it).
+    /// The gradient of the first output (zeros if nothing depends on it).
     pub fn cotangent(&self) -> Result<Tensor> {
         match &self.cotangents[0] {
             Some(cotangent) => Ok(cotangent.clone()),
@@ -204,7 +204,7 @@ impl Vjp<'_> {
         }
     }
 
-    /// One input's gradient where it is wanted: `gradient(cotangent)`.
+    /// The gradient of one input, if it is wanted: `gradient(cotangent)`.
     pub fn of(&self, index: usize, gradient: impl FnOnce(Tensor) -> Result<Tensor>) -> Result<Option<Tensor>> {
         if self.wants(index) { gradient(self.cotangent()?).map(Some) } else { Ok(None) }
     }

@@ -12,7 +12,7 @@ use std::hash::Hasher;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-/// Where one parameter lies in a pack.
+/// The segment of a pack that holds one parameter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
     /// First element.
@@ -20,11 +20,11 @@ pub(crate) struct Segment {
     pub shape: Shape,
 }
 
-/// One tensor of one dimension, and the segments of it that parameters show.
+/// One tensor of one dimension, and its segments, which parameters show.
 #[derive(Debug)]
 pub(crate) struct Pack {
     segments: Vec<Segment>,
-    /// Ones, and zeros where the elements are 0 whatever is assigned.
+    /// Ones, and zeros for the elements that stay 0 whatever is assigned.
     mask: Option<Tensor>,
     state: Mutex<Packed>,
 }
@@ -38,12 +38,12 @@ pub(crate) struct Before {
 #[derive(Debug)]
 struct Packed {
     whole: Tensor,
-    /// What each segment showed when it was last asked for. Dropped with the value, whose memory they share.
+    /// The leaf that each segment last gave out. Dropped with the value, whose memory it shares.
     parts: Vec<Option<Tensor>>,
 }
 
 impl Pack {
-    /// A pack whose elements are `whole`'s, but for those that a mask prunes.
+    /// A pack with the elements of `whole`, except those that a mask prunes.
     #[track_caller]
     pub fn new(whole: &Tensor, segments: Vec<Segment>, mask: Option<Tensor>) -> Result<Arc<Pack>> {
         let parts = vec![None; segments.len()];
@@ -63,7 +63,7 @@ impl Pack {
         self.state.lock().whole.clone()
     }
 
-    /// Replaces all elements at the next flush, but for those that a mask prunes.
+    /// Replaces all elements at the next flush, except those that a mask prunes.
     #[track_caller]
     pub fn assign(&self, whole: &Tensor) -> Result<()> {
         let whole = &self.masked(whole)?;
@@ -74,18 +74,18 @@ impl Pack {
         Ok(())
     }
 
-    /// The state that takes an [`assign`](Pack::assign) back. Doesn't hold the elements, so that they may be overwritten.
+    /// The state that takes an [`assign`](Pack::assign) back. It does not hold the elements, so they may be overwritten.
     pub fn before(&self) -> Before {
         let whole = &self.state.lock().whole;
         Before { node: Arc::downgrade(&whole.node), output: whole.output }
     }
 
-    /// True where the elements are computed.
+    /// True if the elements are computed.
     pub fn is_computed(&self) -> bool {
         self.state.lock().whole.node.is_computed()
     }
 
-    /// Takes an assignment back that was never carried out: until it is, it holds what it is computed from.
+    /// Takes back an assignment that was never carried out; until then it holds its inputs.
     pub fn take_back(&self, before: &Before) {
         if let Some(node) = before.node.upgrade() {
             let mut state = self.state.lock();
@@ -101,7 +101,7 @@ impl Pack {
         &self.segments
     }
 
-    /// Lets a segment be another leaf the next time it is asked for.
+    /// Makes the next request for a segment return a new leaf.
     pub fn forget_part(&self, index: usize) {
         let part = self.state.lock().parts[index].take();
         drop(part);
@@ -115,7 +115,7 @@ impl Pack {
     }
 }
 
-/// The elements that a parameter lies among, where it lies in a pack.
+/// The pack of a parameter that lies in one.
 pub(crate) fn whole_of(leaf: &Tensor) -> Option<Tensor> {
     let op: &dyn Any = &*leaf.node.op;
     op.is::<Part>().then(|| leaf.node.state.lock().inputs.first().cloned()).flatten()
@@ -138,7 +138,7 @@ impl Op for Part {
     fn name(&self) -> &'static str {
         "part"
     }
-    /// The layout says it all; where it begins is data.
+    /// The layout says everything; the offset is data.
     fn structure(&self, _: &mut dyn Hasher) {}
     fn class(&self) -> Class {
         Class::View

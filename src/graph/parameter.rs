@@ -34,22 +34,22 @@ pub(super) struct Slot {
     name: String,
     is_buffer: bool,
     value: Mutex<Value>,
-    /// `None` in buffers and frozen parameters.
+    /// `None` for buffers and frozen parameters.
     gradient: Mutex<Option<GradientSlot>>,
-    /// The optimizer that changed the value last, and the gradient that it did so by.
+    /// The optimizer that changed the value last, and the gradient it used.
     changed_by: Mutex<Option<(u64, Weak<Node>)>>,
-    /// A buffer of ones, and of zeros where the value is 0 whatever is assigned.
+    /// A buffer of ones, and of zeros for the elements that stay 0 whatever is assigned.
     mask: Mutex<Option<Parameter>>,
-    /// True where the value has another shape than it was made with.
+    /// True if the value has another shape than it was made with.
     resized: AtomicBool,
-    /// True where nothing reads it any more.
+    /// True if nothing reads it any more.
     retired: AtomicBool,
     /// The scope it was made in.
     registry: Option<Arc<Registry>>,
 }
 
 impl Slot {
-    /// Where the value's gradient goes, where one reaches it.
+    /// The slot of the value's gradient, if gradients reach it.
     fn gradient(&self) -> Option<GradientSlot> {
         self.gradient.lock().clone()
     }
@@ -60,7 +60,7 @@ enum Value {
     Own(Tensor),
     /// A segment of a pack.
     Part(Arc<Pack>, usize),
-    /// A count, and how far it has moved on since. It is added when somebody looks.
+    /// A count, and the number to add to it, which is added when the value is read.
     Counted(Tensor, u32),
 }
 
@@ -77,7 +77,7 @@ impl Parameter {
         Parameter::with(name.into(), value, true, None)
     }
 
-    /// A parameter or a buffer that a registry knows.
+    /// A parameter or a buffer, entered into a registry.
     #[track_caller]
     pub(crate) fn registered(name: String, value: &Tensor, is_buffer: bool, registry: &Arc<Registry>) -> Parameter {
         let parameter = Parameter::with(name, value, is_buffer, Some(registry.clone()));
@@ -102,7 +102,7 @@ impl Parameter {
         self.slot.registry.as_ref()
     }
 
-    /// From now on the value is a segment of a pack; an assigned one will stand for itself again.
+    /// Makes the value a segment of a pack; an assigned value leaves it again.
     pub(crate) fn move_into(&self, pack: &Arc<Pack>, index: usize) {
         *self.slot.value.lock() = Value::Part(pack.clone(), index);
     }
@@ -115,12 +115,12 @@ impl Parameter {
         }
     }
 
-    /// Whether the value is this segment of the pack.
+    /// True if the value is this segment of the pack.
     pub(crate) fn is_part_of(&self, pack: &Arc<Pack>, index: usize) -> bool {
         matches!(&*self.slot.value.lock(), Value::Part(of, at) if Arc::ptr_eq(of, pack) && *at == index)
     }
 
-    /// The name, as it stands in checkpoints.
+    /// The name, as in checkpoints.
     pub fn name(&self) -> &str {
         &self.slot.name
     }
@@ -130,14 +130,14 @@ impl Parameter {
         self.slot.is_buffer
     }
 
-    /// True where gradients reach it: it is no buffer, and not frozen.
+    /// True if gradients reach it: it is no buffer, and not frozen.
     pub fn requires_grad(&self) -> bool {
         self.slot.gradient.lock().is_some()
     }
 
-    /// Freezes it with `false`, thaws it with `true`; a buffer stays as it is. The gradient it has is forgotten, and so is
-    /// one that a call from before still leads to. Optimizers leave a frozen parameter where it is, with its moments and
-    /// its number of steps, and go on from there when it is thawed.
+    /// Freezes it with `false`, thaws it with `true`; a buffer stays as it is. Its gradient is forgotten, and an earlier call
+    /// that still leads to it gives it none. Optimizers leave a frozen parameter unchanged, with its moments and its number of
+    /// steps, and go on from there when it is thawed.
     #[track_caller]
     pub fn set_requires_grad(&self, requires_grad: bool) {
         if self.slot.is_buffer || requires_grad == self.requires_grad() {
@@ -173,7 +173,7 @@ impl Parameter {
         }
     }
 
-    /// Counts one more in a buffer of i32. Nothing runs on the device for it until the value is asked for.
+    /// Adds one to a buffer of i32. Nothing runs on the device for it until the value is asked for.
     pub(crate) fn count_up(&self) {
         if is_tracing() {
             return;
@@ -197,8 +197,7 @@ impl Parameter {
         }
     }
 
-    /// True where this tensor may take the place of the value, or of its gradient: it must have the value's shape, element
-    /// type and device.
+    /// Checks that this tensor may replace the value or its gradient: it must have the value's shape, element type and device.
     fn check(&self, op: &'static str, entering: &Tensor) -> Result<()> {
         let (shape, dtype, device) = self.holds();
         if (*entering.shape(), entering.dtype()) != (shape, dtype) {
@@ -209,13 +208,13 @@ impl Parameter {
         device.check_same(op, entering.device())
     }
 
-    /// Every parameter where it comes first: clones are one parameter.
+    /// Every parameter at its first occurrence: clones are one parameter.
     pub(crate) fn each_once(parameters: impl IntoIterator<Item = Parameter>) -> Vec<Parameter> {
         let mut met = HashSet::new();
         parameters.into_iter().filter(|parameter| met.insert(Arc::as_ptr(&parameter.slot))).collect()
     }
 
-    /// True where an optimizer other than `optimizer` has changed the value by this gradient.
+    /// True if an optimizer other than `optimizer` has changed the value by this gradient.
     pub(crate) fn is_changed_by_other(&self, optimizer: u64, gradient: &Tensor) -> bool {
         let changed = self.slot.changed_by.lock();
         changed.as_ref().is_some_and(|(by, node)| *by != optimizer && node.as_ptr() == Arc::as_ptr(&gradient.node))
@@ -227,7 +226,7 @@ impl Parameter {
         *self.slot.changed_by.lock() = gradient;
     }
 
-    /// True where both are clones of one parameter.
+    /// True if both are clones of one parameter.
     pub(crate) fn is_same(&self, other: &Parameter) -> bool {
         Arc::ptr_eq(&self.slot, &other.slot)
     }
@@ -237,7 +236,7 @@ impl Parameter {
         self.slot.gradient().and_then(|slot| slot.lock().clone())
     }
 
-    /// Puts a gradient in the place of the added-up one.
+    /// Replaces the added-up gradient.
     ///
     /// # Errors
     /// [`Error::Invalid`] where shape or element type differ from the value's, or it is frozen or a buffer;
@@ -252,7 +251,7 @@ impl Parameter {
             let rule = format!("{} takes no gradient: it is frozen, or a buffer", self.slot.name);
             return Err(Error::invalid("set_grad", rule));
         };
-        // The old one is dropped without the lock: with a history of its own it may hold much.
+        // The old one is dropped outside the lock: with a history of its own it may hold much.
         let old = slot.lock().replace(gradient.edge());
         drop(old);
         Ok(())
@@ -264,8 +263,8 @@ impl Parameter {
         drop(old);
     }
 
-    /// Puts a value of another shape in the place. The gradient is forgotten, and the mask taken away; optimizers and averages that
-    /// know the parameter have to be made anew.
+    /// Replaces the value by one of another shape. The gradient is forgotten, and the mask taken away; optimizers and averages
+    /// that know the parameter have to be made anew.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the element type differs, [`Error::DeviceMismatch`].
@@ -289,17 +288,17 @@ impl Parameter {
         Ok(())
     }
 
-    /// True where the value has another shape than it was made with.
+    /// True if the value has another shape than it was made with.
     pub(crate) fn is_resized(&self) -> bool {
         self.slot.resized.load(Ordering::Relaxed)
     }
 
-    /// Says that a file may hold another shape than it was made with.
+    /// Notes that a file may hold another shape than it was made with.
     pub(crate) fn set_resized(&self) {
         self.slot.resized.store(true, Ordering::Relaxed);
     }
 
-    /// Gives the memory back of a value that nothing reads any more: its scope does not miss it.
+    /// Frees the memory of a value that nothing reads any more; its scope does not miss it.
     ///
     /// # Errors
     /// Errors of the device.
@@ -318,9 +317,9 @@ impl Parameter {
         self.slot.mask.lock().clone()
     }
 
-    /// Prunes the elements where `mask` is 0, and keeps those where it is 1: from now on they are 0, whoever assigns the
-    /// value, be it an optimizer, an average or a file, and an optimizer takes their gradient for 0. `None` takes the mask away
-    /// and leaves the zeros where they are.
+    /// Prunes the elements where `mask` is 0, and keeps those where it is 1: from now on the former are 0, whoever assigns the
+    /// value, be it an optimizer, an average or a file, and an optimizer takes their gradient for 0. `None` removes the mask and
+    /// leaves the zeros as they are.
     ///
     /// ```
     /// use wgrad::optim::{Adam, AdamOptions, Optimizer};
@@ -372,7 +371,7 @@ impl Parameter {
         self.mask().map_or_else(|| Ok(like.clone()), |mask| with_grad(false, || like.mul(&mask.value())))
     }
 
-    /// Replaces the value at the next flush, but for the elements that a mask has pruned.
+    /// Replaces the value at the next flush, except the elements that a mask has pruned.
     ///
     /// # Errors
     /// [`Error::Invalid`] where shape or element type differ, [`Error::DeviceMismatch`].
@@ -430,7 +429,7 @@ fn leaf(value: &Tensor, gradient: Option<GradientSlot>) -> Tensor {
     record_leaf(value.device(), Alias, *value.layout(), gradient, state, Location::caller())
 }
 
-/// An i32 value and a number on top.
+/// An i32 value plus a number.
 #[derive(Debug)]
 struct Counted {
     further: [u32; 1],

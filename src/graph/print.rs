@@ -5,7 +5,7 @@ use crate::graph::node::Tensor;
 use crate::graph::schedule::{Edge, Schedule};
 use std::fmt::{self, Write};
 
-/// What is recorded and not yet computed behind some tensors, for printing.
+/// The recorded, uncomputed calls behind some tensors, for printing.
 ///
 /// ```
 /// use wgrad::{Device, Graph, Tensor};
@@ -72,7 +72,7 @@ impl Graph {
     /// The kernels the device would run for it: text, and Graphviz DOT.
     ///
     /// # Errors
-    /// What planning met.
+    /// Errors of planning.
     pub fn plan(&self) -> Result<(String, String)> {
         match self.roots.first() {
             Some(root) => root.device().executor().describe(&self.schedule),

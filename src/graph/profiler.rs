@@ -1,4 +1,4 @@
-//! Where executors put the times of kernels while a profile is taken.
+//! Collects the times of kernels from executors while a profile is taken.
 
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 pub struct ProfileEvent {
     /// The kernel's stem, the label of its pipeline; `reference` on the reference device.
     pub kernel: &'static str,
-    /// PyTorch's name of the call it computes; of calls fused into one kernel all names, joined by `+`.
+    /// PyTorch's name of the call it computes; for fused calls all names, joined by `+`.
     pub op: String,
-    /// The line of user code that recorded the call, of fused calls the last; of a gradient, the line that recorded
-    /// what it is the gradient of.
+    /// The line of user code that recorded the call, for fused calls the last one; for a gradient, the line that recorded the
+    /// call that it differentiates.
     pub source: &'static Location<'static>,
-    /// When it started, counted from the start of the profile.
+    /// Its start, counted from the start of the profile.
     pub start: Duration,
-    /// How long it ran.
+    /// Its duration.
     pub time: Duration,
-    /// Estimated floating-point operations; 0 where nobody estimated.
+    /// Estimated floating-point operations; 0 if there is no estimate.
     pub work: u64,
 }
 
-/// Takes the events of one profile at a time. While none is taken it costs one relaxed load a run.
+/// Takes the events of one profile at a time. While no profile is taken, it costs one relaxed load a run.
 #[derive(Default)]
 pub(crate) struct Profiler {
     on: AtomicBool,
@@ -37,7 +37,7 @@ struct Taken {
     events: Vec<ProfileEvent>,
 }
 
-/// A profile that is being taken; dropping it ends it.
+/// A profile under way; dropping it ends it.
 pub(crate) struct Running<'a>(&'a Profiler);
 
 impl Profiler {
@@ -66,12 +66,12 @@ impl Profiler {
 }
 
 impl Running<'_> {
-    /// Forgets what happened so far.
+    /// Forgets the events so far.
     pub fn restart(&self) {
         *self.0.taken.lock() = Some(Taken { since: Instant::now(), events: Vec::new() });
     }
 
-    /// Ends the profile: how long it was taken, and what ran meanwhile.
+    /// Ends the profile; returns its duration and the events in it.
     pub fn finish(self) -> (Duration, Vec<ProfileEvent>) {
         self.0.taken.lock().take().map_or_else(Default::default, |taken| (taken.since.elapsed(), taken.events))
     }

@@ -1,17 +1,17 @@
-//! The parameters that were made in one place, so that none of them can be forgotten.
+//! The parameters that were made in one scope, so that none of them can be forgotten.
 
 use crate::graph::parameter::{Parameter, Slot};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
-/// Every parameter that was made in a scope. It holds none of them: one that was dropped is not missed.
+/// Every parameter that was made in a scope. It keeps none of them alive: one that was dropped is not missed.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     made: Mutex<Vec<Weak<Slot>>>,
 }
 
 impl Registry {
-    /// Takes note of a new parameter.
+    /// Registers a new parameter.
     pub(super) fn enter(&self, slot: &Arc<Slot>) {
         let mut made = self.made.lock();
         made.retain(|slot| slot.strong_count() > 0);
@@ -29,7 +29,7 @@ impl Registry {
             .collect()
     }
 
-    /// The parameters that exist in the registries of `parameters` and are none of them.
+    /// The parameters in the registries of `parameters` that are not among `parameters`.
     pub fn left_out(parameters: &[Parameter]) -> Vec<Parameter> {
         let mut registries: Vec<&Arc<Registry>> = Vec::new();
         for registry in parameters.iter().filter_map(Parameter::registry) {

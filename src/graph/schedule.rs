@@ -1,4 +1,4 @@
-//! What one flush computes, in order, and what of it is kept.
+//! The nodes that one flush computes, in order, and those of them that are kept.
 
 use crate::graph::list::Few;
 use crate::graph::node::{Node, Storage, Tensor};
@@ -8,12 +8,12 @@ use std::ops::Index;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-/// Bytes of a value that is small: kept for gradients alone it lies side by side with others.
+/// Bytes of a small value: small values that are kept for gradients alone lie side by side with others.
 pub(crate) const MOST_SMALL: usize = 1 << 14;
 
 /// The nodes of one flush. Leaves and values computed earlier come into it as `sources`.
 ///
-/// It keeps its memory when it is cleared, for the next flush.
+/// A cleared schedule keeps its memory, for the next flush.
 #[derive(Default)]
 pub(crate) struct Schedule {
     /// Nodes to compute, each after its inputs.
@@ -22,21 +22,21 @@ pub(crate) struct Schedule {
     pub edges: Edges,
     /// Values that exist already.
     pub sources: Vec<Tensor>,
-    /// Whether somebody outside this flush will want the node's outputs.
+    /// True if the node's outputs are wanted outside this flush.
     pub kept: Vec<bool>,
-    /// True where the node is kept for gradients alone: nobody holds a handle to it.
+    /// True if the node is kept for gradients alone: there is no handle to it.
     remembered: Vec<bool>,
-    /// Whether a source is held by nobody once this flush is done, so that its buffer may be overwritten.
+    /// True if nothing holds a source once this flush is done, so that its buffer may be overwritten.
     pub dying: Vec<bool>,
-    /// Whether the node keeps its edges, for a gradient that is still to be taken.
+    /// True if the node keeps its edges, for a gradient that is still to be taken.
     retains: Vec<bool>,
-    /// For each node all edges to it, and for each node and each source those that this flush drops.
+    /// For each node the number of edges to it, and for each node and each source the number of those that this flush drops.
     referred: Vec<usize>,
     dropped: Vec<usize>,
     dropped_sources: Vec<usize>,
 }
 
-/// Where an input of a node comes from.
+/// The origin of a node's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Edge {
     /// Output of a node of the schedule.
@@ -49,7 +49,7 @@ pub(crate) enum Edge {
 #[derive(Default)]
 pub(crate) struct Edges {
     all: Vec<Edge>,
-    /// Where each node's edges end.
+    /// The end of each node's edges.
     ends: Vec<usize>,
 }
 
@@ -73,15 +73,15 @@ impl Index<usize> for Edges {
     }
 }
 
-/// A node's place in the schedule that was made last: its index among the nodes or among the sources.
+/// A node's index in the last schedule, among the nodes or among the sources.
 #[derive(Default)]
 pub(crate) struct Mark {
     schedule: AtomicU64,
     index: AtomicUsize,
 }
 
-/// Whoever holds a device's is the only one who makes schedules of its nodes, and so may mark them. Holds what the
-/// device's last schedule left.
+/// Only the holder of a device's `Marker` makes schedules of its nodes, and so may mark them. It keeps the memory of the device's
+/// last schedule.
 #[derive(Default)]
 pub(crate) struct Marker {
     pub schedule: Schedule,
@@ -118,9 +118,9 @@ impl Schedule {
         schedule
     }
 
-    /// The calls that one root needs, as a part of a schedule that goes on: nothing is kept yet, and nothing is
-    /// overwritten. A view needs what it shows, and not what only its gradient reads. For executors in the course of a run,
-    /// while the device's marker is held.
+    /// The calls that one root needs, as a part of a schedule under way: nothing is kept yet, and nothing is overwritten. A view
+    /// needs its first input, and not those that only its gradient reads. For executors during a run, while the device's marker
+    /// is held.
     pub fn part(root: Arc<Node>) -> Schedule {
         let mut schedule = Schedule::default();
         schedule.collect([root], |node| match node.op.class() {
@@ -132,16 +132,16 @@ impl Schedule {
         schedule
     }
 
-    /// Collects everything that the roots need and that is not computed yet into an empty schedule. What would be kept for
-    /// gradients alone and takes little work is not: the gradient computes it from what it is computed from, so that a
-    /// pass takes no more memory where it is cut off from its gradient.
+    /// Collects everything that the roots need and that is not computed yet into an empty schedule. Values that would be kept for
+    /// gradients alone and take little work are not kept: the gradient computes them again, so that a pass takes no more memory
+    /// if it is cut off from its gradient.
     pub fn fill(&mut self, roots: impl IntoIterator<Item = Arc<Node>>, _: &mut Marker) {
         self.collect(roots, |_| usize::MAX);
         self.find_kept();
         self.find_dying();
     }
 
-    /// Collects what the roots need and that is not computed yet: `needed` tells how many of a node's inputs that takes.
+    /// Collects everything that the roots need and that is not computed yet: a node needs the first `needed` of its inputs.
     fn collect(&mut self, roots: impl IntoIterator<Item = Arc<Node>>, needed: impl Fn(&Node) -> usize) {
         let mut number = next_number();
         for root in roots {
@@ -150,7 +150,7 @@ impl Schedule {
                 self.nodes.push(root);
             }
         }
-        // Where everything recorded is computed, it is whole and in order from the start.
+        // If everything recorded is computed, the list is complete and in order from the start.
         while !(self.nodes.is_sorted_by_key(|node| node.id) && self.connect(number, &needed)) {
             // Ids count up as nodes are recorded, so this order puts every node after its inputs.
             self.nodes.sort_unstable_by_key(|node| node.id);
@@ -161,7 +161,7 @@ impl Schedule {
         }
     }
 
-    /// Fills in edges and sources; false where nodes were missing, which are there now.
+    /// Fills in edges and sources; false if nodes were missing, which have been added.
     fn connect(&mut self, number: u64, needed: impl Fn(&Node) -> usize) -> bool {
         self.edges.clear();
         self.sources.clear();
@@ -220,7 +220,7 @@ impl Schedule {
             *kept &= !is_left;
             *retains = is_left || *retains && *kept;
             for (input, edge) in self.edges[i].iter().enumerate() {
-                // A gradient of what is computed again walks all inputs but the result itself.
+                // The gradient of a checkpointed result walks all inputs but the result itself.
                 let drops = usize::from(!*retains || input == 0 && node.checkpoint().is_some());
                 match *edge {
                     Edge::Node { index, .. } => {
@@ -256,7 +256,7 @@ impl Schedule {
         self.with_source(source, |storage| storage.cloned())
     }
 
-    /// Looks at the storage of a source.
+    /// Passes the storage of a source to `look`.
     pub fn with_source<T>(&self, source: usize, look: impl FnOnce(Option<&Storage>) -> T) -> T {
         let tensor = &self.sources[source];
         look(tensor.node.state.lock().storage.as_ref().map(|storage| &storage[tensor.output]))
@@ -270,12 +270,12 @@ impl Schedule {
         }
     }
 
-    /// Whether a node only shows another one's storage.
+    /// True if a node only shows another one's storage.
     pub fn is_view(&self, index: usize) -> bool {
         matches!(self.nodes[index].op.class(), Class::View)
     }
 
-    /// True where a node is kept for gradients alone.
+    /// True if a node is kept for gradients alone.
     pub fn is_remembered(&self, index: usize) -> bool {
         self.remembered.get(index).copied().unwrap_or(false)
     }
@@ -285,9 +285,9 @@ impl Schedule {
         (0..self.nodes.len()).filter(|&index| !self.is_view(index)).collect()
     }
 
-    /// Lets go of everything once it is computed, and drops the edges that no gradient will walk.
+    /// Releases everything once it is computed, and drops the edges that no gradient will walk.
     pub fn finish(&mut self) {
-        // From the last on: most nodes are held by nothing but those after them, and go with their edges.
+        // From the last on: most nodes are held only by those after them, and go with their edges.
         while let Some(node) = self.nodes.pop() {
             let index = self.nodes.len();
             if self.kept[index] {
@@ -305,25 +305,25 @@ impl Schedule {
         self.clear();
     }
 
-    /// Lets go of everything.
+    /// Releases everything.
     pub fn clear(&mut self) {
         self.nodes.clear();
         self.sources.clear();
     }
 }
 
-/// True where computing a node's value again costs less than keeping it: a small one costs a launch.
+/// True if computing a node's value again costs less than keeping it: a small one costs a launch.
 fn is_cheap(node: &Node) -> bool {
     let is_small = node.outputs.iter().all(|output| output.bytes() <= MOST_SMALL);
     match node.op.class() {
-        // One that was left would keep the history that it is there to let go of.
+        // A checkpoint that is not kept would keep the history that it exists to release.
         Class::View => node.checkpoint().is_none(),
         Class::Pointwise(_) => !is_small,
         _ => node.op.is_copy() && !is_small,
     }
 }
 
-/// As many defaults as asked for, in the memory that is there.
+/// Fills a list with `count` defaults, in the memory that it has.
 fn refill<T: Clone + Default>(list: &mut Vec<T>, count: usize) {
     list.clear();
     list.resize(count, T::default());
@@ -333,7 +333,7 @@ fn next_number() -> u64 {
     NEXT_SCHEDULE.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The index of a source, which is appended where it is new.
+/// The index of a source, which is appended if it is new.
 fn place_source(sources: &mut Vec<Tensor>, input: &Tensor) -> usize {
     let first = input.node.mark.index();
     if first != UNPLACED {

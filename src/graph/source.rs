@@ -1,4 +1,4 @@
-//! Which line of user code a call is recorded for.
+//! The line of user code that a call is recorded for.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -8,15 +8,15 @@ thread_local! {
     static SOURCE: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
 }
 
-/// While it lives, what this thread records is ascribed to one line.
+/// While this is held, all that its thread records is ascribed to one line.
 pub(crate) struct Ascribed {
     outer: Option<&'static Location<'static>>,
-    /// Stays on its thread.
+    /// Keeps it on its thread.
     here: PhantomData<*const ()>,
 }
 
-/// Ascribes what is recorded to a line: a gradient to the line of the call that it is the gradient of, a container's
-/// layers to the line that called the container. Of several lines the outermost counts.
+/// Ascribes recorded calls to a line: a gradient to the line of the call that it differentiates, a container's layers to the line
+/// that called the container. If several are nested, the outermost line counts.
 #[must_use]
 pub(crate) fn ascribe(source: &'static Location<'static>) -> Ascribed {
     let outer = SOURCE.get();
@@ -24,7 +24,7 @@ pub(crate) fn ascribe(source: &'static Location<'static>) -> Ascribed {
     Ascribed { outer, here: PhantomData }
 }
 
-/// Ascribes what a function records to the line that called it: for functions that record in closures, which can't be
+/// Ascribes everything that a function records to the line that called it: for functions that record in closures, which can't be
 /// marked `#[track_caller]`.
 #[must_use]
 #[track_caller]

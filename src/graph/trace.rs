@@ -1,7 +1,7 @@
 //! Tracing: calls are recorded for their shapes, and nothing runs or changes.
 //!
-//! While a thread traces, what it records waits for nobody: it is not flushed, parameters keep their values and the random
-//! stream stays where it is. Operations note what a reader of the graph could not tell from their parts.
+//! While a thread traces, its calls are not flushed, parameters keep their values and the random stream does not move. Operations
+//! note facts that a reader of the graph could not tell from their parts.
 
 use crate::graph::node::Tensor;
 use std::cell::{Cell, RefCell};
@@ -10,16 +10,16 @@ use std::collections::HashMap;
 /// Positions of an input that one position of an output sees along one dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Window {
-    /// From the first to the last of them.
+    /// Distance from the first to the last of them, inclusive.
     pub size: f64,
-    /// Between those of neighbouring outputs.
+    /// Distance between those of neighbouring outputs.
     pub stride: f64,
-    /// Before the input's first position.
+    /// Positions before the input's first.
     pub padding: f64,
 }
 
 impl Window {
-    /// A position sees itself.
+    /// A window of the position alone.
     pub const SAME: Window = Window { size: 1.0, stride: 1.0, padding: 0.0 };
 
     /// A window of `kernel` taps.
@@ -29,18 +29,18 @@ impl Window {
     }
 }
 
-/// A call as its caller made it, whatever it is composed of.
+/// A call as its caller made it, even if it is composed of several operations.
 pub(crate) struct Seen {
     /// Its input; an edge.
     pub input: Tensor,
-    /// For the last dimensions of input and output; those that are left out are [`Window::SAME`].
+    /// Windows over the last dimensions of input and output; dimensions that are left out are [`Window::SAME`].
     pub windows: Vec<Window>,
 }
 
 /// The notes of a trace.
 #[derive(Default)]
 pub(crate) struct Trace {
-    /// By the node of the output.
+    /// Calls by the node of their output.
     pub seen: HashMap<u64, Seen>,
     pub multiply_adds: u64,
 }
@@ -50,7 +50,7 @@ thread_local! {
     static TRACE: RefCell<Trace> = RefCell::default();
 }
 
-/// Puts back what was there before, also after a panic.
+/// Restores the earlier trace, also after a panic.
 struct Restore {
     is_tracing: bool,
     trace: Trace,
@@ -95,7 +95,7 @@ pub(crate) fn seen_through(windows: impl FnOnce() -> Vec<Window>, input: &Tensor
     output
 }
 
-/// An output, after a note that each of its positions comes of the input's at the same place.
+/// An output, after a note that each of its positions comes from the input's same position.
 pub(crate) fn in_place_of(input: &Tensor, output: Tensor) -> Tensor {
     seen_through(Vec::new, input, output)
 }

@@ -1,4 +1,4 @@
-//! Profiles: where the time of a stretch of work goes.
+//! Profiles: the time that each kernel takes in a stretch of work.
 
 mod table;
 mod trace;
@@ -10,19 +10,19 @@ use std::path::Path;
 use std::time::Duration;
 
 impl Device {
-    /// Runs `body` and tells where the device's time went meanwhile (PyTorch's `torch.profiler.profile`): by kernel, by
-    /// operation and by the line of user code that recorded it.
+    /// Runs `body` and measures the device's time meanwhile (PyTorch's `torch.profiler.profile`): by kernel, by operation and by
+    /// the line of user code that recorded it.
     ///
-    /// Work recorded before is finished first, and what `body` records is finished too, so that exactly its work is
-    /// measured; so is what other threads do on this device at the same time. Kernels are timed by timestamp queries
+    /// Work recorded before is finished first, and the work of `body` is finished too, so that exactly its work is
+    /// measured, and whatever other threads do on this device at the same time. Kernels are timed by timestamp queries
     /// where the adapter has them ([`Adapter::has_timestamps`](crate::custom::Adapter::has_timestamps)), and otherwise
     /// submitted one by one and timed on the host, which adds the cost of a submission to each. Either way the host
     /// waits for each flush, so the whole takes longer than without a profile. The first run of a program also plans
     /// it and compiles its kernels: profile a later one.
     ///
     /// # Errors
-    /// What `body` returns and what a synchronisation meets; [`Error::Invalid`](crate::Error::Invalid) where this
-    /// device is being profiled already.
+    /// Those of `body` and of a synchronisation; [`Error::Invalid`](crate::Error::Invalid) if this device is being profiled
+    /// already.
     ///
     /// ```
     /// use wgrad::{Device, Tensor};
@@ -48,7 +48,7 @@ impl Device {
     }
 }
 
-/// Where the device's time went; made by [`Device::profile`]. `Display` prints it as tables.
+/// The device's time, by kernel; made by [`Device::profile`]. `Display` prints it as tables.
 #[derive(Clone, Debug)]
 pub struct Profile {
     events: Vec<ProfileEvent>,
@@ -57,7 +57,7 @@ pub struct Profile {
     peak_flops: Option<f64>,
 }
 
-/// Runs of kernels taken together: a line of a table.
+/// Runs of kernels added up: a row of a table.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ProfileRow {
@@ -69,9 +69,9 @@ pub struct ProfileRow {
     pub total: Duration,
     /// Part of the profile's device time, from 0 to 1.
     pub share: f64,
-    /// Estimated floating-point operations; 0 where nobody estimated.
+    /// Estimated floating-point operations; 0 if there is no estimate.
     pub work: u64,
-    /// `work` a second as a part of [`Device::peak_flops`]; `None` where there is no estimate or no peak.
+    /// `work` a second as a part of [`Device::peak_flops`]; `None` if there is no estimate or no peak.
     pub share_of_peak: Option<f64>,
 }
 
@@ -81,7 +81,7 @@ impl ProfileRow {
         self.total / u32::try_from(self.count.max(1)).unwrap_or(u32::MAX)
     }
 
-    /// Estimated floating-point operations a second; `None` where nobody estimated.
+    /// Estimated floating-point operations a second; `None` if there is no estimate.
     pub fn flops(&self) -> Option<f64> {
         (self.work > 0 && !self.total.is_zero()).then(|| self.work as f64 / self.total.as_secs_f64())
     }
@@ -103,7 +103,7 @@ impl Profile {
         self.wall
     }
 
-    /// Whether the device took the times; otherwise the host did, with kernels submitted one by one.
+    /// True if the device took the times; otherwise the host did, with kernels submitted one by one.
     pub fn by_timestamps(&self) -> bool {
         self.by_timestamps
     }
@@ -124,7 +124,7 @@ impl Profile {
         self.rows(|event| event.op.clone())
     }
 
-    /// A row for each line of user code, the longest total first: what the line recorded and the gradients of that.
+    /// A row for each line of user code, the longest total first: the calls that it recorded, and their gradients.
     pub fn by_line(&self) -> Vec<ProfileRow> {
         self.rows(|event| format!("{}:{}", event.source.file(), event.source.line()))
     }

@@ -4,7 +4,7 @@ use super::{Profile, ProfileRow};
 use std::fmt;
 use std::time::Duration;
 
-/// Rows of one table; the rest becomes one row.
+/// Rows of one table; the rest are added up in one row.
 const MOST_ROWS: usize = 30;
 
 impl fmt::Display for Profile {

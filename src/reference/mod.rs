@@ -1,6 +1,6 @@
 //! The reference executor: the same graph on the CPU in double precision, by the most obvious code there is.
 //!
-//! The oracle of the tests, the baseline of the benchmarks, and what a machine without an adapter runs on.
+//! The oracle of the tests, the baseline of the benchmarks, and the executor of a machine without an adapter.
 
 use crate::device::{Fill, Waiting};
 use crate::dtype::DType;
@@ -23,11 +23,11 @@ pub(crate) struct Reference {
     profiler: Profiler,
 }
 
-/// One of a node's values: what it is stored as, and the layout that shows it.
+/// One of a node's values: its storage, and the layout that shows it.
 pub(crate) type Value = (Arc<HostTensor>, Layout);
 
-/// Computes a schedule in order. `source` tells its sources, `call` computes one call that is not a view, and `done`
-/// sees each node's values once they are there.
+/// Computes a schedule in order. `source` returns the value of a source, `call` computes one call that is not a view, and `done`
+/// sees each node's values once they are computed.
 pub(crate) fn walk(
     schedule: &Schedule,
     source: impl Fn(usize) -> Result<Value>,
@@ -54,7 +54,7 @@ pub(crate) fn walk(
         } else {
             let views: Vec<HostTensor> = inputs.iter().map(|(values, layout)| values.view(layout)).collect();
             let stored = |mut values: HostTensor| {
-                // Whoever reads f16 reads what can be stored, also where it is computed in more digits.
+                // Readers of f16 get the value that f16 can store, even if it was computed in more digits.
                 if values.dtype == DType::F16 {
                     values.values.iter_mut().for_each(|value| *value = DType::F16.quantise(*value));
                 }
@@ -78,7 +78,7 @@ pub(crate) fn walk(
     Ok(())
 }
 
-/// The results of a call's reference, if they are what its shape rule says. A caller's own operations come here too.
+/// The results of a call's reference, checked against its shape rule. A caller's own operations come here too.
 pub(crate) fn checked(node: &Node, outputs: Vec<HostTensor>) -> Result<Vec<HostTensor>> {
     let fits = |(output, layout): (&HostTensor, &Layout)| {
         (output.shape, output.values.len()) == (layout.shape, layout.shape.numel())

@@ -54,8 +54,8 @@ impl Tensor {
         from_bytes(device, || T::device_bytes(values), Layout::contiguous(shape, T::DTYPE))
     }
 
-    /// A tensor from elements as the device stores them, which `fill` writes one piece after the other, each but the last a
-    /// multiple of four elements. They are on the device then.
+    /// A tensor from elements as the device stores them, written by `fill` one piece after the other; each piece but the last is
+    /// a multiple of four elements. It is on the device when this returns.
     ///
     /// # Errors
     /// As [`from_slice`](Tensor::from_slice); those of `fill`.
@@ -72,8 +72,8 @@ impl Tensor {
         Ok(leaf(device, layout, storage))
     }
 
-    /// An f32 tensor from double precision, which only the reference device keeps: the way back from
-    /// [`to_f64`](Tensor::to_f64), so that a checkpoint loses nothing there either.
+    /// An f32 tensor from double precision, which only the reference device keeps: the inverse of [`to_f64`](Tensor::to_f64), so
+    /// that a checkpoint loses nothing there either.
     ///
     /// # Errors
     /// As [`from_slice`](Tensor::from_slice).
@@ -107,7 +107,7 @@ impl Tensor {
         Tensor::from_slice(device, &[value], &[])
     }
 
-    /// Every element the same number. The number is data: another one does not make another kernel.
+    /// Every element the same number. The number is data: another number needs no other kernel.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::TooManyDimensions`].
@@ -146,7 +146,7 @@ impl Tensor {
     /// Zeros of this tensor's shape and type.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn zeros_like(&self) -> Result<Tensor> {
         self.full_like(0.0)
@@ -155,7 +155,7 @@ impl Tensor {
     /// Ones of this tensor's shape and type.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn ones_like(&self) -> Result<Tensor> {
         self.full_like(1.0)
@@ -164,14 +164,14 @@ impl Tensor {
     /// One number in this tensor's shape and type.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn full_like(&self, value: f64) -> Result<Tensor> {
         full(self.device(), *self.shape(), value, self.dtype())
     }
 }
 
-/// A shape of so many elements.
+/// The shape, if it has this number of elements.
 fn fitting(elements: usize, shape: &[usize]) -> Result<Shape> {
     let shape = Shape::new(shape)?;
     if shape.numel() != elements {

@@ -1,4 +1,4 @@
-//! What every tensor can do besides operations: devices are opened and tuned, values made and read, operators, printing.
+//! Methods of every tensor besides operations: opening and tuning devices, making and reading values, operators, printing.
 
 mod create;
 mod open;

@@ -1,4 +1,4 @@
-//! Opening a device: choosing who carries the recording out.
+//! Opens a device: chooses its executor.
 
 use crate::debug::Checked;
 use crate::device::{AdapterInfo, Debug, DeviceOptions, Gpu, adapters};
@@ -32,7 +32,7 @@ impl Device {
     /// errors of wgrad's own calls are returned by them.
     ///
     /// # Errors
-    /// What the device reports while wgrad's buffers are made.
+    /// Errors that the device reports while wgrad's buffers are made.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Device> {
         Device::from_gpu(Gpu::from_wgpu(device, queue)?, &DeviceOptions::default())
     }
@@ -63,7 +63,7 @@ impl Device {
         self.planner().map(|planner| planner.gpu().wgpu_device())
     }
 
-    /// What kernels are chosen by, `None` on the reference.
+    /// The adapter's properties, by which kernels are chosen; `None` on the reference.
     pub fn adapter(&self) -> Option<&crate::device::Adapter> {
         self.planner().map(|planner| planner.gpu().adapter())
     }
@@ -73,12 +73,12 @@ impl Device {
         self.planner().map(|planner| planner.gpu().shader_sources()).unwrap_or_default()
     }
 
-    /// Floating-point operations a second that the adapter reaches on f32 multiply-adds in registers: what a profile's
-    /// shares of the peak refer to. Measured by the first call, which takes about a tenth of a second. `None` on the
-    /// reference and on wgpu's noop adapter.
+    /// The adapter's peak of f32 multiply-adds in registers, in floating-point operations a second; a profile's shares of the
+    /// peak refer to it. Measured by the first call, which takes about a tenth of a second. `None` on the reference and on wgpu's
+    /// noop adapter.
     ///
     /// # Errors
-    /// What the device reports meanwhile.
+    /// Errors that the device reports meanwhile.
     pub fn peak_flops(&self) -> Result<Option<f64>> {
         self.planner().map_or(Ok(None), |planner| planner.gpu().peak_flops())
     }

@@ -18,8 +18,8 @@ macro_rules! operator {
     )+};
 }
 
-/// A binary operator with its method. Rust leaves a crate those implementations that name a type of its own as one side or
-/// the other, and not only within a `Result`: so two results, or a result and a number, need a `?` on one of them.
+/// A binary operator with its method. Rust lets a crate implement an operator only if one side is a type of its own, not only a
+/// `Result` of it: so two results, or a result and a number, need a `?` on one of them.
 macro_rules! binary {
     ($($trait:ident, $method:ident, $scalar:ident;)+) => {$(
         operator! { $trait, $method:

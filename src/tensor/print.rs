@@ -4,13 +4,13 @@ use crate::dtype::DType;
 use crate::graph::Tensor;
 use std::fmt::{self, Write};
 
-/// Elements up to which all are shown.
+/// Tensors of up to this many elements are printed whole.
 const ALL: usize = 1000;
 
 /// Elements shown at each end of a longer dimension.
 const EDGE: usize = 3;
 
-/// Reads the tensor, which waits for the device, and prints its values; where reading fails, the error.
+/// Reads the tensor, which waits for the device, and prints its values, or the error if reading fails.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};

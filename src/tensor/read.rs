@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe, no_grad};
 
 impl Tensor {
-    /// The values in row-major order. Computes what is needed, and waits for it.
+    /// The values in row-major order. Computes everything they need, and waits for it.
     ///
     /// # Errors
     /// [`Error::WrongDType`] where `T` is not the tensor's type, and everything that went wrong on the device
@@ -38,7 +38,7 @@ impl Tensor {
         Ok(T::from_device_bytes(&bytes))
     }
 
-    /// The values as `f64`, whatever the type. On the reference device they have all their digits.
+    /// The values as `f64`, of any type. On the reference device they have all their digits.
     ///
     /// # Errors
     /// As [`to_vec`](Tensor::to_vec).
@@ -83,12 +83,12 @@ impl Tensor {
         self.device().executor().read(&storage, tensor.layout().bytes(), waiting).await
     }
 
-    /// The same values from the start of a storage of their own, computed.
+    /// The same values, computed and at the start of a storage of their own.
     fn stored(&self) -> Result<Tensor> {
         let tensor = if self.layout().is_contiguous() && self.layout().offset == 0 {
             self.clone()
         } else {
-            // Belongs to what made the view; an async function doesn't know who called it.
+            // Ascribed to the line that made the view; an async function doesn't know its caller.
             let _line = ascribe(self.node.source);
             no_grad(|| self.copy())?
         };

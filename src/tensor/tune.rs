@@ -6,7 +6,7 @@ use crate::tune::{DEFAULT_LIMIT, Tuning};
 use std::time::Duration;
 
 impl Device {
-    /// Runs `body`, tunes what it computes for at most ten seconds, and tells what was found: as
+    /// Runs `body`, tunes the calls that it computes for at most ten seconds, and reports the findings: as
     /// [`tune_within`](Device::tune_within).
     ///
     /// # Errors
@@ -32,21 +32,21 @@ impl Device {
         self.tune_within(DEFAULT_LIMIT, body)
     }
 
-    /// Runs `body`, tunes what it computes, and tells what was found.
+    /// Runs `body`, tunes the calls that it computes, and reports the findings.
     ///
-    /// Where there are several ways to compute a call of it (convolutions, their gradients, matrix products), all are
-    /// compared on values made up for it: one that is not right, or does not compile, can't win, and the fastest of the
-    /// others computes such calls from now on, on this device and in later processes with the same adapter, driver and
-    /// version of wgrad (`docs/TUNING.md` tells where that is kept). `body` should do all that is to be fast, a step of
-    /// training for example; once is enough, and what else it does happens as it would otherwise.
+    /// A call that can be computed in several ways (convolutions, their gradients, matrix products) is computed in each of them
+    /// on random values: a candidate with wrong results, or that does not compile, can't win, and the fastest of the others
+    /// computes such calls from now on, on this device and in later processes with the same adapter, driver and version of wgrad
+    /// (`docs/TUNING.md` tells where that is kept). `body` should do everything that must be fast, a step of training for
+    /// example; once is enough, and it has its usual effects.
     ///
-    /// No candidate is begun once `limit` was spent on tuning; calls that were not reached keep the cost model's choice,
-    /// and a later `tune` goes on with them. Tuning takes memory for the operands and results of one call at a time.
-    /// Results change by rounding where another kernel wins. All plans are made anew afterwards.
+    /// No candidate is started once tuning has taken `limit`; calls that were not reached keep the cost model's choice, and a
+    /// later `tune` goes on with them. Tuning takes memory for the operands and results of one call at a time. Results change by
+    /// rounding if another kernel wins. All plans are made anew afterwards.
     ///
     /// # Errors
-    /// What `body` returns and what a synchronisation meets; [`Error::Invalid`](crate::Error::Invalid) where this
-    /// device is being tuned already. Files that can't be read or written are [notes](Tuning::notes), not errors.
+    /// Those of `body` and of a synchronisation; [`Error::Invalid`](crate::Error::Invalid) if this device is being tuned already.
+    /// Files that can't be read or written are [notes](Tuning::notes), not errors.
     pub fn tune_within<T>(&self, limit: Duration, body: impl FnOnce() -> Result<T>) -> Result<(T, Tuning)> {
         let Some(planner) = self.planner() else {
             let value = body()?;

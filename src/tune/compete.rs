@@ -7,22 +7,22 @@ use crate::error::{Error, Result};
 use crate::shader::Kernels;
 use std::time::{Duration, Instant};
 
-/// Runs of each candidate that is among the fast ones. The shortest counts: what else the machine does only adds to it. On a
-/// busy one medians chose kernels that take a quarter longer.
+/// Runs of each fast candidate. The shortest counts: other work on the machine can only add to it. On a busy machine medians
+/// chose kernels that take a quarter longer.
 const ROUNDS: usize = 7;
 
-/// Runs without which there is no winner where time runs out.
+/// If time runs out before this many runs, there is no winner.
 const ENOUGH_ROUNDS: usize = 3;
 
-/// Candidates that take so many times as long as the fastest are not timed again.
+/// Candidates that take this many times as long as the fastest are not timed again.
 const HOPELESS: u32 = 4;
 
 /// A candidate must take less than this part of the time of the cost model's choice to win: less is noise, and a winner
 /// that changes from one tuning to the next changes the last bits of results.
 const MARGIN: f64 = 0.95;
 
-/// What becomes of each candidate, and which wins where all were reached and one may. Errors are those after which the
-/// device does nothing any more.
+/// The outcome of each candidate, and the winner if all were reached and one may win. Errors are those after which the device
+/// does nothing any more.
 pub(super) fn compete(
     call: &Call,
     candidates: &[Kernels],
@@ -45,7 +45,7 @@ pub(super) fn compete(
     Ok((outcomes, winner))
 }
 
-/// The error, or that it is one after which nothing else will work.
+/// The error as a value, or as an `Err` if nothing will work after it.
 fn survived(error: Error) -> Result<Error> {
     match error {
         Error::DeviceLost { .. } | Error::Timeout { .. } => Err(error),
@@ -59,7 +59,7 @@ struct Rivals<'a> {
 }
 
 enum Contender {
-    /// Right, and its shortest run so far.
+    /// Its results are right; with its shortest run so far.
     Right(Trial, Option<Duration>),
     Rejected(String),
     NotReached,
@@ -75,8 +75,8 @@ impl Contender {
     }
 }
 
-/// Which of the candidates is right, by the plain kernel: what runs on an adapter that has none of the capabilities, the
-/// last of the ways where there are several.
+/// Checks the candidates' results by the plain kernel: the one for an adapter that has none of the capabilities, and of several
+/// the last.
 fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Result<Rivals<'a>> {
     let bench = Bench::new(call)?;
     let bare = Adapter {
@@ -89,7 +89,7 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
     let nothing = || Error::Internal { op: call.op.name(), reason: "no plain kernel".to_string() };
     let plain = call.candidates(&bare)?.pop().ok_or_else(nothing)?;
     let terms = terms(call, &plain);
-    // Together, since drivers compile several at once; whose error it is if there is one shows below.
+    // Compiled together, since drivers compile several at once; an error is assigned to its kernels below.
     let pipelines: Result<Vec<_>> = candidates.iter().flat_map(|c| &c.kernels).map(|k| call.gpu.pipeline(k)).collect();
     if let Err(error) = pipelines.and_then(|pipelines| call.gpu.compile(&pipelines)) {
         survived(error)?;
@@ -119,7 +119,7 @@ fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Resul
     Ok(Rivals { bench, contenders })
 }
 
-/// About how many terms an element of the result is the sum of: half the estimated operations, or the elements of an
+/// Approximate number of terms whose sum is one element of the result: half the estimated operations, or the elements of an
 /// input, whichever is more.
 fn terms(call: &Call, plain: &Kernels) -> f64 {
     let work: u64 = plain.kernels.iter().map(|kernel| kernel.work).sum();
@@ -128,8 +128,8 @@ fn terms(call: &Call, plain: &Kernels) -> f64 {
     (work as f64 / 2.0).max(input as f64) / elements as f64
 }
 
-/// Times the contenders in turn, so that what else happens on the machine hits all of them. False where time ran out
-/// before there were enough rounds.
+/// Times the contenders in turns, so that other work on the machine hits all of them. False if time ran out before there were
+/// enough rounds.
 fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<bool> {
     for round in 0..ROUNDS {
         let times = rivals.contenders.iter().filter_map(|contender| match contender {
@@ -154,7 +154,7 @@ fn measure(rivals: &mut Rivals, deadline: Instant) -> Result<bool> {
     Ok(true)
 }
 
-/// The fastest, or the cost model's choice where that is hardly slower.
+/// The fastest, or the cost model's choice if that is hardly slower.
 fn winner(outcomes: &[TuneOutcome]) -> Option<usize> {
     let time = |outcome: &TuneOutcome| match outcome {
         TuneOutcome::Time(time) => Some(time.as_secs_f64()),

@@ -1,4 +1,4 @@
-//! What a winner is remembered by: the call, and the names of the ways to compute it.
+//! The key of a winner: the call, and the names of its candidates.
 
 use crate::device::Adapter;
 use crate::graph::{Fingerprinter, Io, Op};
@@ -9,8 +9,8 @@ use std::hash::{Hash, Hasher};
 /// Calls with equal keys have the same candidates and take the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Stands for the operation with its attributes, how its operands lie in memory, what its kernels may take, and whatever
-    /// of the device the choice of kernels depends on, [`Disable`](crate::Disable) included.
+    /// Identifies the operation with its attributes, its operands' order in memory, its kernels' limits, and all properties of
+    /// the device that the choice of kernels depends on, [`Disable`](crate::Disable) included.
     pub family: u64,
     /// The operands' and results' sizes.
     pub sizes: Vec<usize>,
@@ -22,7 +22,7 @@ impl Key {
         state.write(op.name().as_bytes());
         op.structure(&mut state);
         state.write(format!("{adapter:?}").as_bytes());
-        // Bounds checks cost time, and not each candidate the same.
+        // Bounds checks cost time, and not the same for each candidate.
         state.write_u8(u8::from(cfg!(debug_assertions)));
         io.room.hash(&mut state);
         let layouts = || io.inputs.iter().chain(io.outputs);
@@ -30,8 +30,8 @@ impl Key {
         Key { family: state.finish(), sizes: layouts().flat_map(|layout| layout.shape.to_vec()).collect() }
     }
 
-    /// The two values of the one number that makes the difference between the sizes of two calls of a family, as the
-    /// batch does, in whichever dimensions it stands.
+    /// The two values of the only number that differs between the sizes of two calls of a family, in whichever dimensions it
+    /// stands. For calls with different batches it is the batch.
     pub fn difference(&self, other: &Key) -> Option<(usize, usize)> {
         if self.family != other.family || self.sizes.len() != other.sizes.len() {
             return None;
@@ -42,8 +42,8 @@ impl Key {
     }
 }
 
-/// How a tensor lies in memory, apart from its sizes: strides that are 0, 1, or larger, and alignment, on which depends
-/// what can be loaded as a vector.
+/// Writes a tensor's order in memory apart from its sizes: strides as 0, 1, or larger, and the alignment, on which vector loads
+/// depend.
 fn write_order(layout: &Layout, state: &mut impl Hasher) {
     state.write_u8(layout.dtype as u8);
     state.write_usize(layout.offset % 8);
@@ -52,8 +52,8 @@ fn write_order(layout: &Layout, state: &mut impl Hasher) {
     }
 }
 
-/// What candidates are called in files and tables: the stems of their kernels, and those constants of the first kernel
-/// that differ between candidates which begin with the same stem. What that leaves equal is numbered.
+/// The names of candidates in files and tables: the stems of their kernels, and those constants of the first kernel that differ
+/// between candidates which begin with the same stem. Names that are still equal are numbered.
 pub(super) fn names(candidates: &[Kernels]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(candidates.len());
     for candidate in candidates {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_number_wherever_it_stands() {
-        // A linear layer, its input's and its weight's gradient, by batches of 64 and 32.
+        // The gradients of a linear layer's input and of its weight, by batches of 64 and 32.
         for (full, short) in [
             ([1, 64, 400, 1, 400, 120, 1, 64, 120], [1, 32, 400, 1, 400, 120, 1, 32, 120]),
             ([1, 64, 120, 1, 120, 400, 1, 64, 400], [1, 32, 120, 1, 120, 400, 1, 32, 400]),

@@ -1,8 +1,8 @@
 //! Tuning: measures the ways to compute a call instead of trusting the cost model, and remembers which was fastest.
 //!
-//! `compete` checks the candidates of a call and times them, each as a `trial`; `winners` keeps the fastest, in a file too,
-//! under a `key`; `report` tells of it. Calls are tuned when they are planned, and each alone: what will be fused into its
-//! stores is the same whichever wins.
+//! `compete` checks the candidates of a call and times them, each as a `trial`; `winners` keeps the fastest, also in a file,
+//! under a `key`; `report` presents the results. Calls are tuned when they are planned, each without the calls that will be fused
+//! into its stores: those are the same whichever candidate wins.
 
 mod compete;
 mod key;
@@ -22,25 +22,25 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use winners::{Winner, Winners};
 
-/// Time for tuning where nobody says otherwise.
+/// Time for tuning unless the caller or the environment sets another.
 pub(crate) const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Chooses among the ways to compute a call.
 pub(crate) struct Tuner {
     state: Mutex<State>,
-    /// Whether winners are neither looked for nor used.
+    /// True if winners are neither looked for nor used.
     is_off: bool,
 }
 
 struct State {
     winners: Winners,
-    /// Time that may still be spent, where calls are tuned.
+    /// Remaining time for tuning, while calls are tuned.
     left: Option<Duration>,
-    /// What [`Device::tune`](crate::Device::tune) found so far while it runs, and what was `left` before.
+    /// The findings of the running [`Device::tune`](crate::Device::tune), and the value of `left` before it.
     under_way: Option<(Tuning, Option<Duration>)>,
-    /// What happened since the last plan.
+    /// The findings since the last plan.
     news: Tuning,
-    /// Calls that were tuned without a winner; not again.
+    /// Calls that were tuned without a winner; they are not tuned again.
     undecided: HashSet<Key>,
 }
 
@@ -60,7 +60,7 @@ impl Tuner {
         Ok(Tuner { state: Mutex::new(state), is_off })
     }
 
-    /// Tunes what is planned from now on, for so long at most.
+    /// Tunes the calls that are planned from now on, for at most this long.
     pub fn start(&self, limit: Duration) -> Result<Running<'_>> {
         let mut state = self.state.lock();
         if state.under_way.is_some() {
@@ -76,7 +76,7 @@ impl Tuner {
         Ok(Running(self))
     }
 
-    /// The kernels of a call: the winner where one is known, and otherwise the cost model's choice.
+    /// The kernels of a call: the winner if one is known, and otherwise the cost model's choice.
     pub fn kernels(&self, call: &Call) -> Result<Kernels> {
         let mut state = self.state.lock();
         let is_empty = call.io.outputs.iter().all(|output| output.shape.numel() == 0);
@@ -96,7 +96,7 @@ impl Tuner {
         Ok(candidates.swap_remove(chosen))
     }
 
-    /// Ends a plan: writes what was found to the disk, and tells what there is to tell.
+    /// Ends a plan: saves the winners, and returns the report if there is one.
     pub fn settle(&self) -> Option<Tuning> {
         let state = &mut *self.state.lock();
         if let Err(error) = state.winners.save() {
@@ -114,8 +114,8 @@ impl State {
     /// The candidate that computes a call.
     fn choose(&mut self, call: &Call, candidates: &[Kernels], key: Key) -> Result<usize> {
         let names = key::names(candidates);
-        // Where the cost model makes no difference between two batches, a shorter one is not tuned apart, so that the
-        // last of an epoch compiles nothing. A longer one is, while there is tuning.
+        // If the cost model makes no difference between two batches, the shorter one is not tuned separately, so that the last
+        // batch of an epoch compiles nothing. A longer one is, while there is tuning.
         let known = self.winners.find(&key).filter(|(winner, pair)| {
             let is_longer = pair.is_some_and(|(known, this)| this > known);
             winner.first == names[0] && !(is_longer && self.left.is_some())
@@ -156,7 +156,7 @@ impl State {
 }
 
 impl Running<'_> {
-    /// Ends the tuning: what it found.
+    /// Ends the tuning and returns its findings.
     pub fn finish(self) -> Tuning {
         let mut state = self.0.state.lock();
         let mut tuning = state.under_way.as_mut().map(|(tuning, _)| std::mem::take(tuning)).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Whether `WGRAD_TUNE` asks for tuning.
+/// True if `WGRAD_TUNE` asks for tuning.
 fn asks_for_tuning(value: Option<&str>) -> Result<bool> {
     match value.map(str::trim) {
         None | Some("" | "0") => Ok(false),

@@ -1,11 +1,11 @@
-//! What tuning found, as values and as a table.
+//! The findings of tuning, as values and as a table.
 
 use crate::dtype::DType;
 use crate::shape::Shape;
 use std::fmt;
 use std::time::Duration;
 
-/// What tuning found; made by [`Device::tune`](crate::Device::tune). `Display` prints it as a table.
+/// The findings of tuning; made by [`Device::tune`](crate::Device::tune). `Display` prints them as a table.
 #[derive(Clone, Debug, Default)]
 pub struct Tuning {
     pub(super) calls: Vec<TunedCall>,
@@ -29,8 +29,8 @@ pub struct TunedCall {
     pub candidates: Vec<TunedCandidate>,
     /// The one that computes such calls from now on.
     pub winner: usize,
-    /// Whether the winner was found by measuring, and is remembered. Where time ran out, or nothing could be checked, the
-    /// cost model's choice stays.
+    /// True if the winner was found by measuring, and is remembered. If time ran out, or nothing could be checked, the cost
+    /// model's choice stays.
     pub is_decided: bool,
 }
 
@@ -38,19 +38,19 @@ pub struct TunedCall {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TunedCandidate {
-    /// The stems of its kernels, and the constants that tell it from others of these stems.
+    /// The stems of its kernels, and the constants that tell it from other candidates with these stems.
     pub name: String,
-    /// What became of it.
+    /// The outcome of its trial.
     pub outcome: TuneOutcome,
 }
 
-/// What became of a candidate.
+/// The outcome of a candidate's trial.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum TuneOutcome {
     /// Its numbers are right, and it takes this long: the shortest of several runs.
     Time(Duration),
-    /// It may not win, and why: wrong numbers, or an error in compiling or running it.
+    /// It may not win, for this reason: wrong numbers, or an error in compiling or running it.
     Rejected(String),
     /// Time ran out before it was measured.
     NotReached,
@@ -62,7 +62,7 @@ impl Tuning {
         &self.calls
     }
 
-    /// What went wrong besides, such as a file that could not be read or written.
+    /// Other problems, such as a file that could not be read or written.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -72,12 +72,12 @@ impl Tuning {
         self.time
     }
 
-    /// Calls whose winner was known.
+    /// Calls whose winner was already known.
     pub fn known(&self) -> usize {
         self.known
     }
 
-    /// Nothing but a note.
+    /// A report of one note.
     pub(crate) fn with_note(note: &str) -> Tuning {
         Tuning { notes: vec![note.to_string()], ..Tuning::default() }
     }

@@ -1,4 +1,4 @@
-//! Runs one way to compute a call on made-up values: whether it is right, and how long it takes.
+//! Runs one way to compute a call on random values, to check its results and to time it.
 
 use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform, Waiting};
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub(crate) struct Call<'a> {
     pub op: &'a dyn Op,
     pub io: &'a Io<'a>,
     pub gpu: &'a Gpu,
-    /// Whether its kernels keep wgpu's bounds checks.
+    /// True if its kernels keep wgpu's bounds checks.
     pub checked: bool,
 }
 
@@ -27,7 +27,7 @@ impl Call<'_> {
         Ok(self.with_checks(self.op.kernels(self.io, self.gpu.adapter())?))
     }
 
-    /// The ways to compute it on such an adapter.
+    /// The ways to compute it on this adapter.
     pub fn candidates(&self, adapter: &Adapter) -> Result<Vec<Kernels>> {
         let candidates = self.op.candidates(self.io, adapter)?;
         Ok(candidates.into_iter().map(|kernels| self.with_checks(kernels)).collect())
@@ -39,7 +39,7 @@ impl Call<'_> {
     }
 }
 
-/// What every way to compute a call reads and writes.
+/// The operands and results that all ways to compute a call share.
 pub(super) struct Bench<'a> {
     call: &'a Call<'a>,
     inputs: Vec<Buffer>,
@@ -49,7 +49,7 @@ pub(super) struct Bench<'a> {
 /// A way to compute a call, ready to run.
 pub(super) struct Trial {
     steps: Vec<Step>,
-    /// Held so that the pool gives them to nobody else.
+    /// Held so that the pool gives them to nothing else.
     temporaries: Vec<Buffer>,
     /// Bytes of each.
     sizes: Vec<usize>,
@@ -63,7 +63,7 @@ struct Step {
 }
 
 impl<'a> Bench<'a> {
-    /// Inputs of random numbers between -1 and 1, the same each time; integers are 0, which is an index everywhere.
+    /// Inputs of random numbers between -1 and 1, the same each time; integers are 0, which is a valid index everywhere.
     pub fn new(call: &'a Call<'a>) -> Result<Bench<'a>> {
         let mut state = 1u64;
         let mut random = || {
@@ -149,7 +149,7 @@ impl<'a> Bench<'a> {
         Ok(bindings)
     }
 
-    /// The results, computed into buffers that hold nothing but NaN before.
+    /// The results, computed into buffers that were filled with NaN.
     pub fn results(&self, trial: &Trial) -> Result<Vec<Vec<u8>>> {
         let gpu = self.call.gpu;
         let sizes = self.call.io.outputs.iter().map(Layout::bytes);
@@ -162,7 +162,7 @@ impl<'a> Bench<'a> {
         checked.map(|(buffer, layout)| pollster::block_on(gpu.read(buffer, layout.bytes(), Waiting::Here))).collect()
     }
 
-    /// How long one run takes: on the device where it has timestamps, and otherwise until the host knows of its end.
+    /// The time of one run: on the device if it has timestamps, and otherwise until the host learns that it has ended.
     pub fn time(&self, trial: &Trial) -> Result<Duration> {
         let (gpu, since) = (self.call.gpu, Instant::now());
         if gpu.adapter().has_timestamps {
@@ -173,7 +173,7 @@ impl<'a> Bench<'a> {
         Ok(since.elapsed())
     }
 
-    /// Whether others can be held against these results: they are finite, and not nothing but zeros.
+    /// Checks that other results can be compared with these: they are finite, and not all zeros.
     pub fn check_plain(&self, plain: &[Vec<u8>]) -> Result<()> {
         for (layout, plain) in self.call.io.outputs.iter().zip(plain) {
             let values = plain.chunks(PART * layout.dtype.size()).flat_map(|part| layout.dtype.decode(part));
@@ -187,7 +187,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Why `got` can't be the result if `plain` is, with sums of so many terms.
+    /// The reason why `got` can't be the result if `plain` is, with sums of `terms` terms.
     pub fn difference(&self, got: &[Vec<u8>], plain: &[Vec<u8>], terms: f64) -> Option<String> {
         let mut layouts = self.call.io.outputs.iter();
         got.iter().zip(plain).find_map(|(got, plain)| difference(layouts.next()?, got, plain, terms))
@@ -206,7 +206,7 @@ impl Step {
     }
 }
 
-/// Elements of the storage that a layout reaches.
+/// Elements of storage that a layout reaches.
 fn extent(layout: &Layout) -> usize {
     let last: usize = layout.shape.iter().zip(layout.strides()).map(|(&n, &stride)| n.saturating_sub(1) * stride).sum();
     if layout.shape.numel() == 0 { 0 } else { layout.offset + last + 1 }
@@ -217,15 +217,15 @@ fn largest(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.abs() <= a { a } else { b.abs() }
 }
 
-/// Why `got` can't be what `plain` is. Floats may differ by
+/// The reason why `got` can't be what `plain` is. Floats may differ by
 ///
 /// ```text
 /// |got - plain| <= (eps (n / 2 + 16) + eps_stored) max|plain|
 /// ```
 ///
-/// `eps` being f32's, `n` the terms of a sum, `eps_stored` that of the type it is stored in. F(4x4, 3x3), the least exact of
-/// the ways to compute a convolution, stays below `eps n / 4`, all others below `eps n / 32`, measured and tested
-/// (`ops/conv/winograd.rs`); 16 is for the roundings of sums of few terms. Integers and truth values must be equal.
+/// where `eps` is f32's, `n` the terms of a sum, `eps_stored` the epsilon of the type it is stored in. F(4x4, 3x3), the least
+/// exact way to compute a convolution, stays below `eps n / 4`, all others below `eps n / 32`, measured and tested
+/// (`ops/conv/winograd.rs`); 16 allows for the roundings of sums of few terms. Integers and truth values must be equal.
 fn difference(layout: &Layout, got: &[u8], plain: &[u8], terms: f64) -> Option<String> {
     let dtype = layout.dtype;
     let part = PART * dtype.size();
@@ -264,7 +264,7 @@ mod tests {
             got
         };
         assert_eq!(off(&plain, &plain, 1.0), None);
-        // 16 roundings of f32 and a quarter of 600 are 166, half of 600 more than that.
+        // 16 roundings of f32 and a quarter of 600 are 166; half of 600 is more than that.
         assert_eq!(off(&with(9_999, plain[9_999] + 1e-5), &plain, 600.0), None);
         assert!(off(&with(9_999, plain[9_999] + 1e-4), &plain, 600.0).unwrap().contains("off by 1.0e-4"));
         for wrong in [f32::NAN, f32::INFINITY] {

@@ -1,4 +1,4 @@
-//! Winners, and the file that they are kept in: one for each adapter, driver and version of wgrad.
+//! Winners, and their file: one for each adapter, driver and version of wgrad.
 
 use super::key::Key;
 use crate::device::Gpu;
@@ -12,11 +12,11 @@ use std::hash::Hasher;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What the candidates of a call are called that matter.
+/// The names of the candidates that matter for a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Winner {
     pub op: String,
-    /// The cost model's choice. Where that is another, the winner says nothing.
+    /// The cost model's choice. If it has another name by now, the winner does not count.
     pub first: String,
     /// The fastest.
     pub best: String,
@@ -34,14 +34,14 @@ struct WinnersFile {
     machine: Value,
 }
 
-/// What times depend on, besides the call.
+/// Everything that times depend on, besides the call.
 fn machine(gpu: &Gpu, version: &str) -> Value {
     let [adapter, backend, driver] = gpu.identity();
     json!({ "wgrad": version, "adapter": adapter, "backend": backend, "driver": driver })
 }
 
 impl Winners {
-    /// The winners found earlier on this adapter, and what is wrong with their file, if anything is.
+    /// The winners found earlier on this adapter, and the error of reading their file, if there is one.
     pub fn open(gpu: &Gpu, folder: Option<&Path>) -> (Winners, Option<String>) {
         let machine = machine(gpu, env!("CARGO_PKG_VERSION"));
         let Some(folder) = folder.map(Path::to_path_buf).or_else(cache_folder) else {
@@ -63,8 +63,8 @@ impl Winners {
         self.by_family.is_empty()
     }
 
-    /// The winner of this call, or of the one nearest to it that differs in one number alone, as calls with another
-    /// batch do. With the latter's value of the number, and this call's.
+    /// The winner of this call, or of the nearest call that differs in one number alone, as calls with another batch do; in the
+    /// latter case with that call's value of the number, and this call's.
     pub fn find(&self, key: &Key) -> Option<(&Winner, Option<(usize, usize)>)> {
         let family = self.by_family.get(&key.family)?;
         if let Some((_, winner)) = family.iter().find(|(known, _)| known == key) {
@@ -83,12 +83,12 @@ impl Winners {
         self.is_new = true;
     }
 
-    /// Writes what is new to the disk, with what others wrote there meanwhile.
+    /// Writes new winners to the disk, merged with those that other processes wrote there meanwhile.
     pub fn save(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.is_new) {
             return Ok(());
         }
-        // What is not readable is replaced.
+        // An unreadable file is replaced.
         let _ = self.read();
         let Some(file) = &self.file else { return Ok(()) };
         let mut rows: Vec<Value> = Vec::new();
@@ -108,7 +108,7 @@ impl Winners {
         file::replace(&file.path, &bytes)
     }
 
-    /// Adds what the file has and this does not.
+    /// Adds the winners that the file has and this does not.
     fn read(&mut self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let bytes = match std::fs::read(&file.path) {
@@ -140,7 +140,7 @@ fn row(row: &Value) -> Option<(Key, Winner)> {
     Some((key, Winner { op: text("op")?, first: text("first")?, best: text("best")? }))
 }
 
-/// `WGRAD_CACHE_DIR`, or wgrad's folder among the user's caches, where the system keeps those.
+/// `WGRAD_CACHE_DIR`, or wgrad's folder in the user's cache directory, if the system has one.
 fn cache_folder() -> Option<PathBuf> {
     let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
     if let Some(named) = folder("WGRAD_CACHE_DIR") {
@@ -151,7 +151,7 @@ fn cache_folder() -> Option<PathBuf> {
     } else if cfg!(target_vendor = "apple") {
         folder("HOME").map(|home| home.join("Library/Caches"))
     } else {
-        // Paths that are not absolute are to be ignored, says the specification of these variables.
+        // The specification of these variables says to ignore relative paths.
         let named = folder("XDG_CACHE_HOME").filter(|path| path.is_absolute());
         named.or_else(|| folder("HOME").map(|home| home.join(".cache")))
     };
