@@ -1,4 +1,4 @@
-//! Writing files so that nobody ever sees half of one.
+//! Writes files so that no reader ever sees half of one.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// The longest chain of links that is followed; Linux allows as many.
 const MOST_LINKS: usize = 40;
 
-/// Writes a file under a new name in the same folder, flushes it to the disk and renames it: whatever goes wrong, and
-/// however many writers share the path, it holds its old contents or all bytes of one writer. An existing file passes
-/// its permissions on, and a link stays and leads to the new file.
+/// Writes a file under a new name in the same folder, flushes it to the disk and renames it: even if something goes wrong or
+/// several writers share the path, the file holds its old contents or all bytes of one writer. An existing file passes its
+/// permissions on, and a link stays and leads to the new file.
 ///
 /// # Errors
 /// [`Error::File`].
@@ -30,7 +30,7 @@ fn not_written(path: &Path, error: &io::Error) -> Error {
     Error::file(path, format!("not written: {error}"))
 }
 
-/// The error of the replacement, or else the result of `write`.
+/// The replacement's error, or else the result of `write`.
 fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> io::Result<Result<()>> {
     let path = behind_links(path)?;
     if path.file_name().is_none() {
@@ -40,8 +40,8 @@ fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) ->
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // A name that nobody can foresee, for a file that did not exist: no link is followed, and no other writer has it.
-    // The file is removed if the renaming is not reached.
+    // An unpredictable name for a file that did not exist: no link is followed, and no other writer has it. The file is removed
+    // if it is not renamed.
     let mut file = create_in(folder)?;
     if let Ok(old) = fs::metadata(&path) {
         file.as_file().set_permissions(old.permissions())?;
@@ -54,7 +54,7 @@ fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) ->
     drop(writer);
     file.as_file().sync_all()?;
     file.persist(&path)?;
-    // The new name is on the disk when the folder is. Not every file system lets a folder be opened for that.
+    // The new name is on the disk once its folder is. Not every file system lets a folder be opened for that.
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
@@ -64,7 +64,7 @@ fn try_replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) ->
 fn create_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wgrad-").suffix(".tmp");
-    // The permissions of any new file, which are not only for the owner.
+    // The permissions of any new file, which are not for the owner alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

@@ -1,4 +1,4 @@
-//! A tensor's values on the host, in double precision: what the reference executor computes with.
+//! A tensor's values on the host, in double precision, as the reference executor computes with them.
 
 use crate::dtype::DType;
 use crate::shape::{Layout, Shape};

@@ -14,10 +14,11 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 //!
-//! Rooms, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`,
-//! which specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `tune`, which
-//! chooses kernels by measuring; `plan`, which turns a graph into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
-//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`]; [`explain`], [`robust`] and [`compress`]; [`custom`], for operations of one's own.
+//! Modules, from the ground up: [`Error`], [`Shape`], [`DType`]; `device`, the only one that sees wgpu; `shader`, which
+//! specialises WGSL templates; `graph`, which records; `reference`, which walks a graph on the CPU; `tune`, which chooses kernels
+//! by measuring; `plan`, which turns a graph into dispatches; `ops`, one file an operation; `tensor`, creation and reading;
+//! [`nn`], [`optim`] and [`data`]; [`models`] and [`train`]; [`explain`], [`robust`] and [`compress`]; [`custom`], for your own
+//! operations.
 
 #![warn(
     clippy::unwrap_used,

@@ -4,11 +4,11 @@ use crate::error::{Error, Result};
 use crate::ops::Padding;
 use std::path::{Path, PathBuf};
 
-/// A value that can stand for a `T`: a `T` itself, and besides
+/// A value that converts to a `T`: a `T` itself, and besides
 ///
-/// * for sizes of so many dimensions, `[usize; D]`, one number for all of them;
+/// * for sizes of `D` dimensions, `[usize; D]`, one number for all of them;
 /// * for a `Vec`, an array;
-/// * for an `Option`, what would be in it;
+/// * for an `Option`, its content;
 /// * for a [`Padding`], sizes, or `"same"` and `"valid"`.
 ///
 /// ```
@@ -102,7 +102,7 @@ impl<const D: usize> As<Padding<D>> for [usize; D] {
     }
 }
 
-/// `"same"` or `"valid"`. Another word is refused where the convolution is recorded, as other options are that don't fit it.
+/// `"same"` or `"valid"`. Any other word is an error when the convolution is recorded, as other unfitting options are.
 impl<const D: usize> As<Padding<D>> for &'static str {
     fn convert(self) -> Padding<D> {
         Padding::try_from(self).unwrap_or(Padding::Unknown(self))
@@ -120,7 +120,7 @@ impl<const D: usize> TryFrom<&str> for Padding<D> {
     }
 }
 
-/// Structs of options from their fields and defaults, with a method for each field that sets it.
+/// Declares structs of options from their fields and defaults, with a method for each field that sets it.
 macro_rules! options {
     ($(
         $(#[$about:meta])*

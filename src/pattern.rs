@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// True where a pattern stands for a name: `*` is any number of characters, `?` is one.
+/// True if a name matches a pattern: `*` stands for any number of characters, `?` for one.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     is_match(&pattern, &name)
@@ -10,7 +10,7 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 
 fn is_match(pattern: &[char], name: &[char]) -> bool {
     let (mut p, mut n) = (0, 0);
-    // The last star, and the first character of the name that it leaves to what follows it.
+    // The last star, and the first character of the name that follows its match.
     let mut star = None;
     while n < name.len() {
         match pattern.get(p) {
@@ -33,8 +33,8 @@ fn is_match(pattern: &[char], name: &[char]) -> bool {
     pattern[p..].iter().all(|&c| c == '*')
 }
 
-/// The name `to` where the pattern `from` stands for a name: its stars are what the wild cards of `from` stand for, in
-/// their order. Each star of `from` is as short as can be.
+/// Rewrites a name that matches the pattern `from` as `to`, whose stars stand for the matches of the wild cards of `from`, in
+/// order. Each star of `from` matches as little as possible.
 ///
 /// # Errors
 /// [`Error::Invalid`] where `to` has more stars than `from` has wild cards.
@@ -47,7 +47,7 @@ pub(crate) fn rename(from: &str, to: &str, name: &str) -> Option<Result<String>>
     let mut rest = &name[..];
     for (p, &c) in pattern.iter().enumerate() {
         let taken = match c {
-            // The rest fits behind some length, since the whole does.
+            // Some length lets the rest match, since the whole does.
             '*' => (0..=rest.len()).find(|&length| is_match(&pattern[p + 1..], &rest[length..])).unwrap_or(rest.len()),
             _ => 1,
         };

@@ -35,7 +35,7 @@ impl Picture {
 
 #[cfg(feature = "report")]
 impl Picture {
-    /// True where pixels are to be seen one by one when the picture is enlarged.
+    /// True if its pixels should be seen one by one when the picture is enlarged.
     pub fn is_small(&self) -> bool {
         const MOST: usize = 64;
         self.width.max(self.height) <= MOST
@@ -74,7 +74,7 @@ impl Picture {
         Ok((0..count).map(picture).collect())
     }
 
-    /// Pictures of one size in rows of so many, with a black pixel between two.
+    /// Pictures of one size in rows of `columns`, with a black pixel between two.
     pub fn grid(pictures: &[Picture], columns: usize) -> Option<Picture> {
         let first = pictures.first()?;
         let (columns, channels) = (columns.clamp(1, pictures.len()), first.channels);

@@ -145,7 +145,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Where a tensor's elements lie in its storage: element `[i, j, ..]` is at
+/// The position of a tensor's elements in its storage: element `[i, j, ..]` is at
 /// `offset + i * strides[0] + j * strides[1] + ..`, counted in elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
@@ -181,7 +181,7 @@ impl Layout {
         dims.into_iter().map(|dim| (self.shape[dim], self.strides[dim])).collect()
     }
 
-    /// True where the elements lie in row-major order without gaps (the offset may be anything).
+    /// True if the elements are in row-major order without gaps, at any offset.
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1;
         for (&size, &stride) in self.shape.iter().zip(self.strides()).rev() {
@@ -193,9 +193,9 @@ impl Layout {
         true
     }
 
-    /// Everything that a kernel depends on: offsets are data, except for how they are aligned.
+    /// Everything that a kernel depends on: offsets are data, except for their alignment.
     pub(crate) fn write_structure(&self, state: &mut impl Hasher) {
-        // Where it begins is data, but a plan may overwrite what begins at 0, and read vectors from multiples of 8.
+        // The offset is data, but a plan may overwrite a value that begins at 0, and read vectors from multiples of 8.
         let start = (usize::from(self.offset != 0) << 3) | (self.offset % 8);
         state.write_usize((self.shape.len() << 16) | ((self.dtype as usize) << 8) | start);
         for (&size, &stride) in self.shape.iter().zip(self.strides()) {
@@ -204,7 +204,7 @@ impl Layout {
         }
     }
 
-    /// One past the last element that it shows, where that can be counted.
+    /// One past the last element that it shows, or `None` if that overflows.
     fn end(&self) -> Option<usize> {
         if self.shape.numel() == 0 {
             return Some(self.offset);
@@ -213,7 +213,7 @@ impl Layout {
         steps.chain([Some(1)]).try_fold(self.offset, |end, step| end.checked_add(step?))
     }
 
-    /// True where it shows elements of the same type, and none before or behind those that `whole` shows.
+    /// True if it shows elements of the same type, and none before or behind those that `whole` shows.
     pub(crate) fn is_within(&self, whole: &Layout) -> bool {
         self.dtype == whole.dtype
             && self.offset >= whole.offset
@@ -225,7 +225,7 @@ impl Layout {
         self.shape.numel() * self.dtype.size()
     }
 
-    /// The strides that show these elements as `shape` without a copy, where there are such strides.
+    /// The strides that show these elements as `shape` without a copy, if there are such strides.
     pub(crate) fn reshape(&self, shape: Shape) -> Option<Layout> {
         if self.is_contiguous() {
             return Some(Layout { shape, strides: shape.contiguous_strides(), ..*self });

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 /// Named lists of numbers.
 pub type Numbers = BTreeMap<String, Vec<f64>>;
 
-/// A part of a run that [`train::save`](crate::train::save) writes and [`train::load`](crate::train::load) brings back: every
-/// [`Optimizer`](crate::optim::Optimizer), with its wrappers, and every schedule. Tensors come back by their names,
-/// numbers by [`set_numbers`](State::set_numbers).
+/// A part of a run that [`train::save`](crate::train::save) writes and [`train::load`](crate::train::load) restores: every
+/// [`Optimizer`](crate::optim::Optimizer), with its wrappers, and every schedule. Tensors are restored by their names, numbers by
+/// [`set_numbers`](State::set_numbers).
 pub trait State {
     /// Its kind, such as `adam`: a checkpoint is loaded into the same kind only.
     fn kind(&self) -> &'static str;
@@ -19,7 +19,7 @@ pub trait State {
         Vec::new()
     }
 
-    /// State on the host; none, unless a part says otherwise.
+    /// State on the host; none by default.
     ///
     /// # Errors
     /// Errors of the device, where that has to be asked.
@@ -27,7 +27,7 @@ pub trait State {
         Ok(Numbers::new())
     }
 
-    /// Refuses numbers that can't be its own: all, unless a part says otherwise.
+    /// Refuses numbers that can't be a state of this kind; by default all.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a list is missing, has another length, or holds a number out of its range.
@@ -38,7 +38,7 @@ pub trait State {
         }
     }
 
-    /// Takes numbers over that [`check_numbers`](State::check_numbers) has passed.
+    /// Restores numbers that [`check_numbers`](State::check_numbers) has passed.
     ///
     /// # Errors
     /// As `check_numbers`; nothing changes then.
@@ -47,7 +47,7 @@ pub trait State {
     }
 }
 
-/// A list of so many numbers that are all in range.
+/// A list of the expected length, all of whose numbers are in range.
 pub(crate) fn list<'a>(
     op: &'static str,
     numbers: &'a Numbers,
@@ -70,7 +70,7 @@ pub(crate) fn number(op: &'static str, numbers: &Numbers, name: &str, fits: impl
     Ok(list(op, numbers, name, 1, fits)?[0])
 }
 
-/// True where a number is a count.
+/// True if a number is a count.
 pub(crate) fn is_count(number: f64) -> bool {
     number >= 0.0 && number.fract() == 0.0
 }

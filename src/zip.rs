@@ -1,4 +1,4 @@
-//! ZIP files, as NumPy and PyTorch write them: members that are stored or deflated.
+//! ZIP files, as NumPy and PyTorch write them: members are stored or deflated.
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
@@ -12,7 +12,7 @@ const LONGEST_END: u64 = END as u64 + 0xffff;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
-/// A member of a ZIP file, as the directory describes it. Its name is a name, not a path: nothing is written to a disk.
+/// A member of a ZIP file, as the directory describes it. Its name is never used as a path: nothing is written to a disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub name: String,
@@ -21,12 +21,12 @@ pub(crate) struct Member {
     pub unpacked: u64,
     method: u16,
     packed: u64,
-    /// Place of its own header.
+    /// Position of its own header.
     at: u64,
 }
 
 impl Member {
-    /// Place of its bytes, where they are stored as they are.
+    /// Position of its bytes, if they are stored uncompressed.
     pub fn stored_at(&self, file: &mut BufReader<File>) -> Result<Option<u64>, String> {
         Ok(if self.method == STORED { Some(self.content(file)?) } else { None })
     }
@@ -42,7 +42,7 @@ impl Member {
         }
     }
 
-    /// Goes to its first byte, and returns the place of that.
+    /// Seeks to its first byte and returns the position.
     fn content(&self, file: &mut BufReader<File>) -> Result<u64, String> {
         file.seek(SeekFrom::Start(self.at)).map_err(|error| error.to_string())?;
         let header: [u8; 30] = fill(file)?;
@@ -69,8 +69,8 @@ pub(crate) fn directory(file: &mut BufReader<File>) -> Result<Vec<Member>, Strin
     let mut count = u64::from(word(&tail, end + 10));
     let mut at = u64::from(double(&tail, end + 16));
     if count == 0xffff || at == 0xffff_ffff {
-        // Files past 4 GB, and files that could have grown past it, have a second end record; a locator before the
-        // first says where it is.
+        // Files past 4 GB, and files that could have grown past it, have a second end record; a locator before the first one
+        // holds its position.
         let locator = end.checked_sub(20).filter(|&at| tail[at..].starts_with(b"PK\x06\x07"));
         let locator = locator.ok_or("its end record is damaged")?;
         seek(file, SeekFrom::Start(quad(&tail, locator + 8)))?;
@@ -81,7 +81,7 @@ pub(crate) fn directory(file: &mut BufReader<File>) -> Result<Vec<Member>, Strin
         (count, at) = (quad(&end, 32), quad(&end, 48));
     }
     seek(file, SeekFrom::Start(at))?;
-    // Each member takes bytes of the file, so that a false count ends at the file's end.
+    // Each member takes bytes of the file, so a wrong count ends at the file's end.
     let mut members = Vec::new();
     for _ in 0..count {
         members.push(member(file)?);
@@ -152,7 +152,7 @@ fn quad(bytes: &[u8], at: usize) -> u64 {
     u64::from(double(bytes, at)) | u64::from(double(bytes, at + 4)) << 32
 }
 
-/// Writes a ZIP file of members that are stored as they are, with the sizes of files past 4 GB throughout.
+/// Writes a ZIP file of uncompressed members, with the sizes of files past 4 GB throughout.
 pub(crate) struct Writer<'a> {
     output: &'a mut dyn Write,
     written: u64,
@@ -161,12 +161,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins a file.
+    /// Starts a file.
     pub fn new(output: &'a mut dyn Write) -> Writer<'a> {
         Writer { output, written: 0, directory: Vec::new(), members: 0 }
     }
 
-    /// Adds a member, whose bytes are those of some parts one after the other.
+    /// Adds a member: the bytes of `parts`, one after the other.
     pub fn member(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         let mut checksum = Crc::new();
         parts.iter().for_each(|part| checksum.update(part));
@@ -187,7 +187,7 @@ impl<'a> Writer<'a> {
         self.directory.extend(b"PK\x01\x02\x2d\x00");
         self.directory.extend(&common);
         self.directory.extend(u16::try_from(central.len()).unwrap_or(u16::MAX).to_le_bytes());
-        // No comment, the first disk, no attributes; the place is in the extra field.
+        // No comment, the first disk, no attributes; the position is in the extra field.
         self.directory.extend([0; 10]);
         self.directory.extend([0xff; 4]);
         self.directory.extend(name.as_bytes());

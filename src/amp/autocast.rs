@@ -11,23 +11,23 @@ options! {
     AutocastOptions {
         /// The type of products: f16.
         dtype: DType = DType::F16,
-        /// Lets operations choose their types. Without, they take what they are given.
+        /// Lets operations choose their types. Without it, they use the types of their inputs.
         enabled: bool = true,
-        /// Stays with f32 where an adapter has no 16-bit floats, instead of an error.
+        /// Uses f32 on an adapter without 16-bit floats, instead of returning an error.
         or_f32: bool = false,
     }
 }
 
-/// Runs `body` with operations that choose their types (PyTorch's `torch.autocast`; Micikevicius et al. 2018, "Mixed
-/// precision training").
+/// Runs `body` with operations that choose their types (PyTorch's `torch.autocast`; Micikevicius et al. 2018, "Mixed precision
+/// training").
 ///
-/// Products and convolutions cast what they are given to f16 and add up in f32; exponentials, logarithms, powers, sums,
-/// losses, softmax, layer and group norm compute in f32; what takes several tensors of one type takes the widest; all others
-/// take what they are given, and compute statistics in f32 in any case. The lists are PyTorch's for CUDA. Weights stay f32:
-/// each is cast once in `body`, and its gradient comes back in f32. `backward` belongs behind `body`; gradients have the types
-/// of what they are gradients of, so that a loss should be scaled first: [`GradScaler`](crate::amp::GradScaler).
+/// Products and convolutions cast their inputs to f16 and add up in f32; exponentials, logarithms, powers, sums, losses, softmax,
+/// layer and group norm compute in f32; operations on several tensors of one type cast them to the widest; all others keep the
+/// types of their inputs, and compute statistics in f32 in any case. The lists are PyTorch's for CUDA. Weights stay f32: each is
+/// cast once in `body`, and its gradient comes back in f32. Call `backward` after `body`; a gradient has the type of the value
+/// that it belongs to, so a loss should be scaled first: [`GradScaler`](crate::amp::GradScaler).
 ///
-/// It holds for this thread, may lie in another one, and can be switched off inside: [`autocast_with`].
+/// It applies to this thread, may be nested, and can be switched off inside: [`autocast_with`].
 ///
 /// # Errors
 /// Those of `body`; [`Error::Invalid`] for types other than f16. In `body`: [`Error::Unsupported`] where an adapter has no

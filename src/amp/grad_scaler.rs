@@ -28,7 +28,7 @@ options! {
         backoff_factor: f64 = 0.5,
         /// Steps after which the scale grows.
         growth_interval: u32 = 2000,
-        /// Scales losses. Without, steps are plain ones.
+        /// Scales losses. Without it, steps are plain ones.
         enabled: bool = true,
     }
 }
@@ -49,8 +49,8 @@ impl GradScalerOptions {
     }
 }
 
-/// The next scale, of the scale, the steps in a row without an infinity before this one, and whether this one had any. It
-/// grows up to `s3`, since it must stay finite.
+/// The next scale, from the scale, the steps in a row without an infinity before this one, and 1 if this step had one. It grows
+/// up to `s3`, since it must stay finite.
 static SCALE: Rule = Rule::new(
     "next_scale",
     "select(select({0}, {0} * bitcast<f32>({s0}), \
@@ -63,20 +63,20 @@ static SCALE: Rule = Rule::new(
     },
 );
 
-/// The steps in a row without an infinity, of those before and whether this step had any; from 0 again once the scale grows.
+/// The steps in a row without an infinity, from those before and this step's infinities; 0 again once the scale grows.
 static STREAK: Rule = Rule::new(
     "next_streak",
     "select({0} + F(1.0), F(0.0), ({1} > F(0.0)) | ({0} + F(1.0) >= F(bitcast<f32>({s0}))))",
     |x, n| if x[1] > 0.0 || x[0] + 1.0 >= n[0] { 0.0 } else { x[0] + 1.0 },
 );
 
-/// Scales losses such that gradients stay within the range of f16, and steps without the scale (PyTorch's
+/// Scales losses such that gradients stay within the range of f16, and undoes the scale in steps (PyTorch's
 /// `torch.amp.GradScaler`; Micikevicius et al. 2018).
 ///
-/// A step whose gradients hold an infinity or NaN, or that met a bad index, changes nothing: no parameter, no buffer, no
-/// count of steps. [`update`](GradScaler::update) multiplies the scale with `backoff_factor` after such a step, and with
-/// `growth_factor` after `growth_interval` others in a row. All of that is decided on the device, and nothing is
-/// read back. The optimizer takes the scale off before it looks at gradients: clipping sees them as they are.
+/// A step whose gradients hold an infinity or NaN, or that met a bad index, changes nothing: no parameter, no buffer, no count of
+/// steps. [`update`](GradScaler::update) multiplies the scale by `backoff_factor` after such a step, and by `growth_factor` after
+/// `growth_interval` other steps in a row. All of that is decided on the device, and nothing is read back. The optimizer divides
+/// by the scale before it looks at gradients, so clipping sees unscaled ones.
 ///
 /// ```
 /// use wgrad::amp::{self, GradScaler, GradScalerOptions};
@@ -105,9 +105,9 @@ pub struct GradScaler {
     options: GradScalerOptions,
     scale: Parameter,
     streak: Parameter,
-    /// Of the steps since the last update.
+    /// The guard of the steps since the last update.
     guard: Option<Guard>,
-    /// Settings of autocast that this thread had made before; `None` once a loss is known to have to do with f16.
+    /// The number of autocast settings that this thread had made before; `None` once a loss is known to depend on f16.
     settings: Option<u64>,
 }
 
@@ -124,7 +124,7 @@ impl GradScaler {
             Ok::<_, Error>(Parameter::buffer(name, &Tensor::full(device, &[], nearest::<f32>(value))?))
         };
         let (scale, streak) = (number("scale", options.init_scale)?, number("growth_tracker", 0.0)?);
-        // Initial values are a plan of their own, so that the first step is planned as all others are.
+        // Initial values get a plan of their own, so that the first step is planned as all others are.
         for number in [&scale, &streak] {
             number.assign(&number.value().copy()?)?;
         }
@@ -132,12 +132,11 @@ impl GradScaler {
         Ok(GradScaler { options, scale, streak, guard: None, settings: Some(settings_made()) })
     }
 
-    /// A loss times the scale, in f32: what to call `backward` of.
+    /// A loss times the scale, in f32; call `backward` on it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the loss has nothing to do with f16: neither is any of what it is computed from, nor has
-    /// this thread made use of [`autocast`](crate::amp::autocast) since the scaler was made. [`Error::WrongDType`] for
-    /// types other than floats.
+    /// [`Error::Invalid`] if the loss does not depend on f16: none of its inputs is f16, and this thread has not used
+    /// [`autocast`](crate::amp::autocast) since the scaler was made. [`Error::WrongDType`] for types other than floats.
     #[track_caller]
     pub fn scale(&mut self, loss: &Tensor) -> Result<Tensor> {
         if !self.options.enabled {
@@ -155,7 +154,8 @@ impl GradScaler {
         loss.to_dtype(DType::F32)?.mul(&self.scale.value())
     }
 
-    /// A step of an optimizer, of the gradients of a scaled loss. Of several optimizers each stops by its own gradients.
+    /// A step of an optimizer by the gradients of a scaled loss. If there are several optimizers, each is stopped by its own
+    /// gradients.
     ///
     /// # Errors
     /// As [`Optimizer::step`]; the step can be made again then.
@@ -172,7 +172,7 @@ impl GradScaler {
         optimizer.step_guarded(self.guard.insert(guard))
     }
 
-    /// Moves the scale by what the steps since the last update have met. To be called once a turn, behind all steps.
+    /// Updates the scale by the outcome of the steps since the last update. Call it once an iteration, after all steps.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there was no step.
@@ -197,7 +197,7 @@ impl GradScaler {
         Ok(())
     }
 
-    /// The scale on the device, where losses are scaled.
+    /// The scale on the device, if losses are scaled.
     pub(crate) fn factor(&self) -> Option<Tensor> {
         self.options.enabled.then(|| self.scale.value())
     }
@@ -221,7 +221,7 @@ impl State for GradScaler {
     }
 }
 
-/// True where any value that a gradient of `loss` would pass is f16.
+/// True if any value that a gradient of `loss` would pass through is f16.
 fn is_of_halves(loss: &Tensor) -> bool {
     let mut met = HashSet::new();
     let mut open = vec![loss.edge()];

@@ -1,4 +1,4 @@
-//! Training in half precision: less memory and less to load, with what needs it kept in f32.
+//! Training in half precision: less memory and less to load, with f32 for the values that need it.
 
 mod autocast;
 mod grad_scaler;

@@ -8,7 +8,7 @@ options! {
     /// Options of [`gradcheck`]; the defaults are PyTorch's, for double precision: the reference.
     #[derive(Clone, Copy, Debug, PartialEq)]
     GradcheckOptions {
-        /// Distance by which elements are moved to both sides.
+        /// Distance by which elements are moved up and down.
         eps: f64 = 1e-6,
         /// Allowed difference.
         atol: f64 = 1e-5,
@@ -17,9 +17,9 @@ options! {
     }
 }
 
-/// Compares the gradients of a function with the slopes that it has, as PyTorch's `torch.autograd.gradcheck`: with `L` the
-/// sum of its outputs' elements, each times a fixed random number, the gradient of `L` at each element of each float input with
-/// `(L(x + eps) - L(x - eps)) / 2 eps`. They may differ by `atol + rtol |slope|`.
+/// Compares the gradients of a function with its slopes, as PyTorch's `torch.autograd.gradcheck` does: `L` is the sum of the
+/// outputs' elements, each times a fixed random number, and the gradient of `L` at each element of each float input is compared
+/// with `(L(x + eps) - L(x - eps)) / 2 eps`. They may differ by `atol + rtol |slope|`.
 ///
 /// The function is called twice for each element, and must give the same results each time. On [`Device::reference`], which
 /// computes in double precision, the defaults tell a wrong gradient from a right one; on an adapter `L` has some seven digits,
@@ -28,8 +28,8 @@ options! {
 /// [`Device::reference`]: crate::Device::reference
 ///
 /// # Errors
-/// [`Error::WrongGradient`] for the first element that differs; [`Error::Invalid`] where no input is a float one, or `eps` is
-/// too small to move an element; those of the function.
+/// [`Error::WrongGradient`] for the first element that differs; [`Error::Invalid`] if no input is a float, or `eps` is too small
+/// to move an element; those of the function.
 ///
 /// ```
 /// use wgrad::custom::{GradcheckOptions, gradcheck};
@@ -68,7 +68,7 @@ pub fn gradcheck(
             &tracked.iter().map(|&at| &cotangents[at]).collect::<Vec<_>>(),
         )?,
     };
-    // The function's value with one input in another's place, contracted.
+    // The weighted sum of the function's outputs with input `at` replaced.
     let contracted = |at: usize, input: Tensor| -> Result<f64> {
         let mut moved = inputs.to_vec();
         moved[at] = input;
@@ -90,7 +90,7 @@ pub fn gradcheck(
                 let mut values = values.clone();
                 values[element] += distance;
                 let moved = Tensor::from_f64(input.device(), &values, input.shape())?.to_dtype(input.dtype())?;
-                // Rounded to the input's type, it may lie elsewhere.
+                // Rounding to the input's type may move it.
                 let place = moved.to_f64()?[element];
                 Ok((place, contracted(at, moved)?))
             };
@@ -101,7 +101,7 @@ pub fn gradcheck(
             }
             let expected = (above - below) / (high - low);
             let allowed = options.atol + options.rtol * expected.abs();
-            // A NaN is no right gradient either.
+            // A NaN is not a right gradient either.
             let is_right = (got - expected).abs() <= allowed;
             if !is_right {
                 return Err(Error::WrongGradient { input: at, element, expected, got, allowed });
@@ -111,8 +111,8 @@ pub fn gradcheck(
     Ok(())
 }
 
-/// [`gradcheck`] of the gradients themselves, as functions of the inputs and of the outputs' cotangents: second derivatives
-/// against differences of first ones.
+/// [`gradcheck`] of the gradients themselves, as functions of the inputs and of the outputs' cotangents: compares second
+/// derivatives with differences of first ones.
 ///
 /// # Errors
 /// As [`gradcheck`]; inputs are counted before cotangents.
@@ -154,7 +154,7 @@ pub fn gradgradcheck(
 
 const OP: &str = "gradcheck";
 
-/// Cotangents of second derivatives are other numbers than those of first ones.
+/// Cotangents of second derivatives use other numbers than those of first ones.
 const SECOND: u64 = 1 << 32;
 
 fn floats(mut outputs: Vec<Tensor>) -> Vec<Tensor> {

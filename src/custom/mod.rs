@@ -1,11 +1,11 @@
-//! Operations of one's own: what only their authors need.
+//! Your own operations: everything that only their authors need.
 //!
 //! An operation is a type that implements [`Op`]: its shape rule, its kernels in WGSL, a reference in plain Rust, and its
 //! gradient. [`apply`] records a call of it, which is then planned, fused, profiled and checked as the built-in ones are;
 //! `examples/custom_op.rs` is one from end to end. [`gradcheck`] compares a gradient with differences.
 //!
-//! An operation whose elements depend on those at the same place alone is a [`Formula`], and one that reduces rows a
-//! [`RowFormula`]: the planner writes their kernels, together with what stands before and after them.
+//! An operation whose elements depend only on the inputs' elements of the same index is a [`Formula`], and one that reduces rows
+//! a [`RowFormula`]: the planner writes their kernels, fused with the calls before and after them.
 
 mod gradcheck;
 

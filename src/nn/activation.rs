@@ -101,9 +101,9 @@ adjustable! {
     }
     /// `log(1 + e^(beta x)) / beta`, and `x` where `beta x` is above `threshold`.
     Softplus, softplus, {
-        /// How sharp the bend is.
+        /// Sharpness of the bend.
         beta: f64 = 1.0,
-        /// Where it counts as straight.
+        /// The function is linear above this.
         threshold: f64 = 20.0,
     }
     /// `x` cut off below `min_val` and above `max_val`.
@@ -115,12 +115,12 @@ adjustable! {
     }
     /// 0 from `-lambd` to `lambd`, `x` elsewhere.
     Hardshrink, hardshrink, {
-        /// How far from 0 the zeros go.
+        /// Half the width of the interval of zeros.
         lambd: f64 = 0.5,
     }
     /// 0 from `-lambd` to `lambd`, and `x` moved towards 0 by that much elsewhere.
     Softshrink, softshrink, {
-        /// How far from 0 the zeros go.
+        /// Half the width of the interval of zeros.
         lambd: f64 = 0.5,
     }
     /// One half times the sigmoid of the other.
@@ -133,9 +133,9 @@ adjustable! {
 /// `x` where it is above `threshold`, `value` elsewhere. See [`Tensor::threshold`].
 #[derive(Clone, Copy, Debug)]
 pub struct Threshold {
-    /// Up to where the value stands.
+    /// Inputs up to this become `value`.
     pub threshold: f64,
-    /// What stands there.
+    /// The output for those inputs.
     pub value: f64,
 }
 
@@ -182,7 +182,7 @@ impl Module for Prelu {
     }
 }
 
-/// Everything but the batch in one dimension: `[N, C, H, W] -> [N, C H W]`.
+/// Flattens everything but the batch into one dimension: `[N, C, H, W] -> [N, C H W]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flatten;
 

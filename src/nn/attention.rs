@@ -18,16 +18,16 @@ options! {
         add_bias_kv: bool = false,
         /// Adds one more key and value of zeros.
         add_zero_attn: bool = false,
-        /// The size of keys, where it is not that of queries.
+        /// The size of keys, if it is not that of queries.
         kdim: Option<usize> = None,
-        /// The size of values, where it is not that of queries.
+        /// The size of values, if it is not that of queries.
         vdim: Option<usize> = None,
         /// Takes sequences as `[N, L, E]` instead of `[L, N, E]`.
         batch_first: bool = false,
     }
 }
 
-/// The maps before the heads: one parameter where keys and values have the size of queries, three where not.
+/// The maps before the heads: one parameter if keys and values have the size of queries, otherwise three.
 #[derive(Clone, Debug)]
 pub enum InProjectionWeight {
     /// `in_proj_weight`, `[3 E, E]`.
@@ -51,7 +51,7 @@ impl Held for InProjectionWeight {
 /// in [`Linear`]; biases start at 0.
 #[derive(Clone, Debug)]
 pub struct MultiheadAttention {
-    /// How many heads share the `E` elements.
+    /// Number of heads, among which the `E` elements are divided.
     pub num_heads: usize,
     /// The maps before the heads.
     pub in_proj_weight: InProjectionWeight,
@@ -127,9 +127,8 @@ impl MultiheadAttention {
         Ok(MultiheadAttention { num_heads, in_proj_weight, in_proj_bias, bias_kv, out_proj, options, mode })
     }
 
-    /// The output and, where `options.need_weights`, the weights of a call; see
-    /// [`Tensor::multi_head_attention_forward`]. What is dropped out is the layer's to say, not `options`': its share in
-    /// training, nothing in evaluation.
+    /// The output and, with `options.need_weights`, the weights of a call; see [`Tensor::multi_head_attention_forward`]. The
+    /// layer's dropout applies, not that of `options`: its probability in training, 0 in evaluation.
     ///
     /// # Errors
     /// As [`Tensor::multi_head_attention_forward`].

@@ -14,7 +14,7 @@ options! {
     BatchNormLayerOptions {
         /// Added to the variance.
         eps: f64 = 1e-5,
-        /// Share by which the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+        /// Weight of the batch in the running statistics; `None` makes them the mean over all batches so far.
         momentum: Option<f64> = Some(0.1),
         /// Adds a weight and a bias.
         affine: bool = true,
@@ -30,8 +30,8 @@ pub type BatchNorm2d = BatchNorm<2>;
 /// `[N, C, D, H, W]`; see [`BatchNorm`].
 pub type BatchNorm3d = BatchNorm<3>;
 
-/// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training
-/// by the batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
+/// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training by the
+/// batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
 ///
 /// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
 /// The running statistics and the number of batches are part of a checkpoint, and are not trained.
@@ -57,11 +57,11 @@ pub struct BatchNorm<const D: usize> {
     pub weight: Option<Parameter>,
     /// `[C]`.
     pub bias: Option<Parameter>,
-    /// What evaluation normalizes by.
+    /// The statistics that evaluation normalizes by.
     pub running: Option<RunningStatistics>,
     /// Added to the variance.
     pub eps: f64,
-    /// Share by which the running statistics move to the batch's; `None` makes them the mean over all batches so far.
+    /// Weight of the batch in the running statistics; `None` makes them the mean over all batches so far.
     pub momentum: Option<f64>,
     mode: Mode,
 }
@@ -73,12 +73,12 @@ pub struct RunningStatistics {
     pub mean: Parameter,
     /// `[C]`; of unbiased variances.
     pub var: Parameter,
-    /// `[]`, i32: how many batches it was trained on.
+    /// `[]`, i32: number of batches it was trained on.
     pub num_batches_tracked: Parameter,
 }
 
 impl RunningStatistics {
-    /// Mean 0 and variance 1, of no batches.
+    /// Mean 0 and variance 1, before any batch.
     pub(super) fn new(scope: &Scope, channels: usize) -> Result<RunningStatistics> {
         let device = scope.device();
         Ok(RunningStatistics {
@@ -116,7 +116,7 @@ impl<const D: usize> BatchNorm<D> {
         Ok(BatchNorm { weight, bias, running, eps, momentum, mode: Mode::default() })
     }
 
-    /// The share by which the running statistics move to this batch's.
+    /// The weight of this batch in the running statistics.
     fn share_of_batch(&self, running: &RunningStatistics) -> Result<Tensor> {
         match self.mode.share_of_next().or(self.momentum) {
             Some(momentum) => Tensor::filled(running.mean.value().device(), &[], momentum),
@@ -126,8 +126,8 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl BatchNorm2d {
-    /// The output for images `[N, C, H, W]` of which only those count in the statistics of training where `counts` (`[N]`, bool) is
-    /// true: a fixed number of regions, some of which are none. Where none counts, the running statistics stay.
+    /// The output for images `[N, C, H, W]`, of which only those with `counts` (`[N]`, bool) true enter the statistics in
+    /// training: for a fixed number of regions, some of which are padding. If none counts, the running statistics stay.
     ///
     /// # Errors
     /// As [`forward`](Module::forward); [`Error::Broadcast`] for another number of images.
@@ -175,7 +175,7 @@ impl<const D: usize> Module for BatchNorm<D> {
         let is_training = self.mode.is_training();
         let tracked = self.running.as_ref().filter(|_| is_training);
         let training = is_training || self.running.is_none();
-        // The operation reads the momentum that may be computed on the device, and not this one.
+        // The operation takes the momentum that may be computed on the device, and not this one.
         let options = BatchNormOptions { training, momentum: 0.0, eps: self.eps };
         let weight = self.weight.as_ref().map(Parameter::value);
         let bias = self.bias.as_ref().map(Parameter::value);
@@ -199,7 +199,7 @@ impl<const D: usize> Module for BatchNorm<D> {
     }
 }
 
-/// The factor of a batch norm, whose mean becomes that of what has been multiplied already.
+/// Takes the factor out of a batch norm, whose mean becomes that of the inputs already multiplied by it.
 pub(super) fn take_factor(weight: Option<&Parameter>, mean: &Parameter, var: &Parameter, eps: f64) -> Result<Tensor> {
     let inverse = (var.value() + eps)?.rsqrt()?;
     let factor = match weight {

@@ -1,4 +1,4 @@
-//! The macros by which modules name what they consist of.
+//! The macros by which modules list their children and parameters.
 
 use crate::graph::Parameter;
 use crate::nn::{Children, Module};

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::{Children, Module, Scope, children};
 
-/// The input itself, PyTorch's `Identity`: takes the place of a layer that is left out.
+/// The identity, PyTorch's `Identity`: replaces a layer that is left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity;
 
@@ -66,7 +66,7 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// The sum of an input and of what `body`, made in the scope of that name, makes of it.
+    /// The sum of an input and of the output for it of `body`, made in the scope of that name.
     ///
     /// # Errors
     /// Those of `body`.
@@ -74,7 +74,7 @@ impl Residual {
         Ok(Residual { body: Box::new(body(&scope.at("body"))?), scope: scope.clone(), shortcut: None })
     }
 
-    /// With a module on the input's way to the sum, made in the scope `shortcut`: one that changes shapes as the body does.
+    /// Adds a module on the input's way to the sum, made in the scope `shortcut`: it changes shapes as the body does.
     ///
     /// # Errors
     /// Those of `shortcut`.

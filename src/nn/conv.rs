@@ -122,7 +122,7 @@ impl<const D: usize> Conv<D> {
         Ok(Conv::of(weight, None, *options))
     }
 
-    /// A layer of parameters that are there.
+    /// A layer of existing parameters.
     pub(super) fn of(weight: Parameter, bias: Option<Parameter>, options: ConvOptions<D>) -> Conv<D> {
         Conv { weight, bias, options, grouped: Grouped::new(options.groups), instead: Instead::default() }
     }

@@ -51,8 +51,8 @@ dropouts! {
     Dropout2d, dropout2d;
     /// Channels dropped at random: `[N, C, D, H, W]` or `[C, D, H, W]`.
     Dropout3d, dropout3d;
-    /// Elements dropped at random such that mean 0 and variance 1 stay.
+    /// Elements dropped at random such that mean 0 and variance 1 are preserved.
     AlphaDropout, alpha_dropout;
-    /// Channels dropped at random such that mean 0 and variance 1 stay: `[N, C, ..]`.
+    /// Channels dropped at random such that mean 0 and variance 1 are preserved: `[N, C, ..]`.
     FeatureAlphaDropout, feature_alpha_dropout;
 }

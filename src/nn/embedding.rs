@@ -1,4 +1,4 @@
-//! The layer that looks rows of a table up.
+//! The layer that looks up rows of a table.
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};

@@ -1,4 +1,4 @@
-//! Batch normalization whose numbers all stay as they are.
+//! Batch normalization with fixed statistics.
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
@@ -8,8 +8,7 @@ use crate::nn::{Module, Scope, parameters};
 /// `(x - running_mean) / sqrt(running_var + eps) * weight + bias` of each channel of `[N, C, H, W]`, in training too, with
 /// four buffers that nothing trains: torchvision's `FrozenBatchNorm2d`.
 ///
-/// Detectors train with few images a step, whose statistics would say little; so they keep those that came with the weights
-/// of their backbone.
+/// Detectors train with few images a step, whose statistics would say little; so they keep those of their backbone's weights.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, nn::{FrozenBatchNorm2d, Module, Scope}};
@@ -35,7 +34,7 @@ pub struct FrozenBatchNorm2d {
 }
 
 impl FrozenBatchNorm2d {
-    /// A layer for inputs of `num_features` channels, that starts as the identity but for `eps`.
+    /// A layer for inputs of `num_features` channels; at first it is the identity except for `eps`.
     ///
     /// # Errors
     /// [`Error::TooLarge`](crate::Error::TooLarge).

@@ -1,4 +1,4 @@
-//! The number of groups of a convolution, which changes where channels are cut.
+//! The number of groups of a convolution, which changes if channels are cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,12 +20,12 @@ impl Grouped {
         self.groups.load(Ordering::Relaxed)
     }
 
-    /// True where it is not the number that the convolution was made with.
+    /// True if it is not the number that the convolution was made with.
     pub(crate) fn is_changed(&self) -> bool {
         self.groups() != self.made
     }
 
-    /// Sets the number, which has to go with the weight.
+    /// Sets the number, which must fit the weight.
     pub(crate) fn set(&self, groups: usize) {
         self.groups.store(groups, Ordering::Relaxed);
     }

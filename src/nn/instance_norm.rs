@@ -13,7 +13,7 @@ options! {
     InstanceNormLayerOptions {
         /// Added to the variance.
         eps: f64 = 1e-5,
-        /// Share by which the running statistics move; `None` leaves them where they are.
+        /// Weight of the batch in the running statistics; `None` leaves them unchanged.
         momentum: Option<f64> = Some(0.1),
         /// Adds a weight and a bias.
         affine: bool = false,
@@ -47,11 +47,11 @@ pub struct InstanceNorm<const D: usize> {
     pub weight: Option<Parameter>,
     /// `[C]`.
     pub bias: Option<Parameter>,
-    /// What evaluation normalizes by. The number of batches stays 0, as in PyTorch.
+    /// The statistics that evaluation normalizes by. The number of batches stays 0, as in PyTorch.
     pub running: Option<RunningStatistics>,
     /// Added to the variance.
     pub eps: f64,
-    /// Share by which the running statistics move; `None` leaves them where they are.
+    /// Weight of the batch in the running statistics; `None` leaves them unchanged.
     pub momentum: Option<f64>,
     mode: Mode,
 }
@@ -63,7 +63,7 @@ impl<const D: usize> InstanceNorm<D> {
         _ => "InstanceNorm3d",
     };
 
-    /// A layer for inputs of `num_features` channels; without a weight and running statistics any number will do.
+    /// A layer for inputs of `num_features` channels; without a weight and running statistics it takes any number.
     ///
     /// # Errors
     /// [`Error::TooLarge`].

@@ -1,11 +1,11 @@
-//! Another module in the place of a layer.
+//! A module that replaces a layer.
 
 use crate::nn::Module;
 use crate::nn::weighted::Factors;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// A place for a module that computes what a layer did, and whose parameters are the layer's from then on. Clones of the layer share
+/// Holds a module that computes what a layer did, and whose parameters are the layer's from then on. Clones of the layer share
 /// it.
 #[derive(Clone, Default)]
 pub struct Instead {
@@ -13,17 +13,17 @@ pub struct Instead {
 }
 
 impl Instead {
-    /// The module, where there is one.
+    /// The module, if there is one.
     pub(super) fn get(&self) -> Option<&dyn Module> {
         self.module.get().map(|(_, module)| &**module)
     }
 
-    /// The way in which the layer was taken apart, where it was.
+    /// The factors into which the layer was split, if it was.
     pub(super) fn factors(&self) -> Option<Factors> {
         self.module.get().map(|(factors, _)| *factors)
     }
 
-    /// Puts a module there, unless there is one.
+    /// Sets the module, unless there is one.
     pub(super) fn set(&self, factors: Factors, module: Box<dyn Module>) {
         self.module.get_or_init(|| (factors, module));
     }

@@ -45,7 +45,7 @@ impl Linear {
         Ok(Linear::of(scope.uniform("weight", &[outputs, inputs], inputs)?, None))
     }
 
-    /// A layer of parameters that are there.
+    /// A layer of existing parameters.
     pub(super) fn of(weight: Parameter, bias: Option<Parameter>) -> Linear {
         Linear { weight, bias, instead: Instead::default() }
     }

@@ -50,7 +50,7 @@ macro_rules! lists {
                     self.push_named(number, module)
                 }
 
-                /// One more module at the end, finished, under a name of its own.
+                /// One more module at the end, finished, under the given name.
                 #[must_use]
                 pub fn push_named(mut self, name: impl ToString, module: impl Module + 'static) -> $list {
                     self.modules.push((name.to_string(), Box::new(module)));
@@ -69,15 +69,15 @@ macro_rules! lists {
                     self.modules.len()
                 }
 
-                /// True where it holds none.
+                /// True if it holds none.
                 pub fn is_empty(&self) -> bool {
                     self.modules.is_empty()
                 }
 
-                /// A module by its place.
+                /// A module by its index.
                 ///
                 /// # Errors
-                /// [`Error::Invalid`] where the list is not as long.
+                /// [`Error::Invalid`] if the list is shorter.
                 pub fn get(&self, index: usize) -> Result<&dyn Module> {
                     let beyond = || format!("module {index} of {}", self.modules.len());
                     let module = self.modules.get(index).ok_or_else(|| Error::invalid(stringify!($list), beyond()))?;
@@ -124,7 +124,7 @@ lists! {
     /// ```
     Sequential;
 
-    /// Modules that each take the input, and whose outputs stand side by side along the channels, as in an Inception block
+    /// Modules that each take the input, and whose outputs are concatenated along the channels, as in an Inception block
     /// (Szegedy et al. 2014): `[N, C, ..] -> [N, C1 + C2 + .., ..]`.
     ///
     /// ```
@@ -196,7 +196,7 @@ impl Module for Branches {
 }
 
 impl Module for ModuleList {
-    /// [`Error::Invalid`]: nobody but the list's owner knows what its modules are for.
+    /// [`Error::Invalid`]: only the list's owner knows how to run its modules.
     fn call(&self, _: &Tensor) -> Result<Tensor> {
         Err(Error::invalid(
             "ModuleList",

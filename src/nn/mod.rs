@@ -1,4 +1,4 @@
-//! Layers: what a network is built from. Names, shapes and initial values are PyTorch's.
+//! Layers: the parts of a network. Names, shapes and initial values are PyTorch's.
 
 mod activation;
 mod attention;

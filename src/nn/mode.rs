@@ -1,12 +1,12 @@
-//! Whether a layer trains or evaluates.
+//! The switch between training and evaluation.
 
 use crate::graph::is_tracing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Whether a layer trains, which is how it starts, or evaluates. Clones share it, as those of a parameter do.
+/// Tells if a layer trains, as it does at first, or evaluates. Clones share it, as clones of a parameter do.
 ///
-/// What a layer of one's own that differs in training holds:
+/// A layer of your own that differs in training holds one:
 ///
 /// ```
 /// use wgrad::nn::{Mode, Module};
@@ -49,22 +49,22 @@ impl Default for Mode {
 }
 
 impl Mode {
-    /// True in training. In a pass that computes shapes alone, such as a summary's, nothing is.
+    /// True in training. False in a pass that computes shapes alone, such as a summary's.
     pub fn is_training(&self) -> bool {
         self.training.load(Ordering::Relaxed) && !is_tracing()
     }
 
-    /// Training, or evaluation.
+    /// Switches to training or to evaluation.
     pub fn set(&self, training: bool) {
         self.training.store(training, Ordering::Relaxed);
     }
 
-    /// Makes running statistics the mean over the batches from here on, or leaves that off again.
+    /// Makes running statistics the mean over all batches from here on, or ends that.
     pub(crate) fn average_statistics(&self, on: bool) {
         self.averaged.store(u32::from(on), Ordering::Relaxed);
     }
 
-    /// The share of a batch in the running statistics, where they are the mean over some batches, of which it is the next.
+    /// The weight of the next batch in the running statistics, if they are the mean over some batches.
     pub(crate) fn share_of_next(&self) -> Option<f64> {
         let next = |batch: u32| (batch > 0).then(|| batch.saturating_add(1));
         let batch = self.averaged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;

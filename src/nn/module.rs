@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 /// A layer or a network: a map of tensors, with the parameters it holds.
 ///
-/// A module implements [`call`](Module::call), and names what it consists of: parameters of its own in
-/// [`own_parameters`](Module::own_parameters), other modules in [`children`](Module::children). All the rest is provided
-/// and follows from these; no module overrides it. Whoever runs a module calls [`forward`](Module::forward).
+/// A module implements [`call`](Module::call), and lists its parts: parameters of its own in
+/// [`own_parameters`](Module::own_parameters), other modules in [`children`](Module::children). All other methods are provided
+/// and follow from these; no module overrides them. Callers run a module by [`forward`](Module::forward).
 ///
 /// ```
 /// use wgrad::nn::{self, Dropout, Linear, Module, Scope};
@@ -78,7 +78,7 @@ pub trait Module: AsModule + Send + Sync {
         None
     }
 
-    /// The layer, where it is one that [`compress`](crate::compress) can take apart.
+    /// The layer, if it is one that [`compress`](crate::compress) can factor.
     fn weighted(&self) -> Option<Weighted<'_>> {
         None
     }
@@ -97,8 +97,8 @@ pub trait Module: AsModule + Send + Sync {
         probe::leave(self.as_module(), input, output)
     }
 
-    /// The output for an input, while a [`Probe`] looks at every layer that runs by [`forward`](Module::forward), this one
-    /// included, and may put other outputs in the place of theirs. Nothing is left behind.
+    /// The output for an input, while a [`Probe`] sees every layer that runs by [`forward`](Module::forward), this one included,
+    /// and may replace their outputs. The module is unchanged afterwards.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, nn::{Layer, Linear, Module, Relu, Scope, Sequential}};
@@ -120,9 +120,9 @@ pub trait Module: AsModule + Send + Sync {
         probe::forward(self.as_module(), input, probe)
     }
 
-    /// The outputs of the layers of some names, in the order of the names, of one forward pass: torchvision's
-    /// `create_feature_extractor`. A layer that runs several times gives its last output. Nothing is computed that they do not
-    /// need, except the running statistics of training.
+    /// The outputs of the layers with some names, in the order of the names, of one forward pass: torchvision's
+    /// `create_feature_extractor`. A layer that runs several times gives its last output. Only their inputs are computed, and in
+    /// training the running statistics.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
@@ -135,7 +135,7 @@ pub trait Module: AsModule + Send + Sync {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no layer of a name runs by [`forward`](Module::forward); those of `forward`.
+    /// [`Error::Invalid`] if no layer of a name runs by [`forward`](Module::forward); those of `forward`.
     fn intermediates(&self, input: &Tensor, names: &[&str]) -> Result<Vec<Tensor>> {
         probe::intermediates(self.as_module(), input, names)
     }
@@ -160,9 +160,8 @@ pub trait Module: AsModule + Send + Sync {
         summary::of_shape(self.as_module(), input)
     }
 
-    /// The parameters of the whole module, its own first and then its children's, under the dotted names of PyTorch's
-    /// `state_dict`. Running statistics are among them; optimizers leave those out. A parameter that stands in several
-    /// places is listed once.
+    /// The parameters of the whole module, its own first and then its children's, under the dotted names of PyTorch's `state_dict`. Running
+    /// statistics are among them; optimizers leave those out. A parameter that occurs several times is listed once.
     fn parameters(&self) -> Vec<Parameter> {
         let of_children = self.children().into_iter().flat_map(|(_, child)| child.parameters());
         Parameter::each_once(self.own_parameters().into_iter().chain(of_children))
@@ -173,8 +172,7 @@ pub trait Module: AsModule + Send + Sync {
         self.parameters().into_iter().map(|parameter| (parameter.name().to_string(), parameter)).collect()
     }
 
-    /// This module under the empty name, and every module within it under the dotted name of its place; parents come
-    /// before their children.
+    /// This module under the empty name, and every module within it under its dotted name; parents come before their children.
     ///
     /// ```
     /// # use wgrad::{Device, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
@@ -192,14 +190,14 @@ pub trait Module: AsModule + Send + Sync {
         all
     }
 
-    /// The factor of each channel of a normalization by statistics that are fixed in evaluation, which it has no more: it only
-    /// shifts then.
+    /// Takes out the factor of each channel of a normalization by statistics that are fixed in evaluation; from then on it only
+    /// shifts.
     #[doc(hidden)]
     fn take_factor(&self) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
-    /// The identity by which a module is known again.
+    /// The identity by which a module is recognised.
     #[doc(hidden)]
     fn identity(&self) -> probe::Identity {
         (std::ptr::from_ref(self).addr(), type_name::<Self>())
@@ -210,10 +208,10 @@ pub trait Module: AsModule + Send + Sync {
         short_name(type_name::<Self>())
     }
 
-    /// Freezes the parameters whose names match a pattern, in which `*` stands for any characters, dots among them, and
-    /// `?` for one; see [`Parameter::set_requires_grad`]. At any time: an optimizer leaves them where they are from its
-    /// next step on. The running statistics of a frozen norm still move in training, as in PyTorch;
-    /// [`Finetuning`](crate::train::Finetuning) keeps them.
+    /// Freezes the parameters whose names match a pattern, in which `*` stands for any characters, dots among them, and `?` for
+    /// one; see [`Parameter::set_requires_grad`]. This works at any time: an optimizer stops changing them from its next step on.
+    /// The running statistics of a frozen norm still move in training, as in PyTorch; [`Finetuning`](crate::train::Finetuning)
+    /// keeps them.
     ///
     /// ```
     /// # use wgrad::{Device, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};
@@ -232,7 +230,7 @@ pub trait Module: AsModule + Send + Sync {
         require_grad("freeze", &self.parameters(), pattern, false)
     }
 
-    /// Lets the parameters whose names match a pattern be trained again, from where they stood.
+    /// Lets the parameters whose names match a pattern be trained again, from their current values.
     ///
     /// # Errors
     /// As [`freeze`](Module::freeze).
@@ -250,8 +248,8 @@ pub trait Module: AsModule + Send + Sync {
         self.parameters().iter().for_each(Parameter::zero_grad);
     }
 
-    /// The values of its parameters, running statistics included, by their names. A parameter that stands in several places
-    /// is there once. The values are those of now: training on does not change them.
+    /// The values of its parameters, running statistics included, by their names. A parameter that occurs several times is listed
+    /// once. The values are the current ones: later training does not change them.
     ///
     /// # Errors
     /// [`Error::Invalid`] where two parameters have one name.
@@ -259,9 +257,9 @@ pub trait Module: AsModule + Send + Sync {
         state_dict::of(self.as_module())
     }
 
-    /// Sets its parameters to the values of a state, which may be on another device and of another float type. The names
-    /// that fit no parameter, parameters without a value, and shapes that differ are told by the result or, where `strict`,
-    /// by an error. A parameter that stands in several places may have its value under the name of any of them.
+    /// Sets its parameters to the values of a state, which may be on another device and of another float type. Names that fit no
+    /// parameter, parameters without a value, and shapes that differ are returned or, if `strict`, are an error. A parameter that
+    /// occurs several times may have its value under any of its names.
     ///
     /// ```
     /// # use wgrad::{Device, Error, nn::{Linear, Module, Scope}};
@@ -277,14 +275,14 @@ pub trait Module: AsModule + Send + Sync {
     /// ```
     ///
     /// # Errors
-    /// [`Error::IncompatibleKeys`] where `strict` and the state does not fit, [`Error::Invalid`] where two parameters have
-    /// one name; what went wrong on the devices. Nothing has changed then.
+    /// [`Error::IncompatibleKeys`] if `strict` and the state does not fit, [`Error::Invalid`] if two parameters have one name;
+    /// errors of the devices. Nothing has changed then.
     fn load_state_dict(&self, state: &StateDict, strict: bool) -> Result<IncompatibleKeys> {
         state_dict::load(self.as_module(), state, strict)
     }
 
-    /// Makes sure that it reaches every parameter that exists in the [scope](crate::nn::Scope) its own were made in. Whoever
-    /// trains a module does.
+    /// Checks that it reaches every parameter that exists in the [scope](crate::nn::Scope) in which its own were made. Training a
+    /// module does this.
     ///
     /// # Errors
     /// [`Error::Unreached`], with the names of those it does not reach.
@@ -297,8 +295,8 @@ pub trait Module: AsModule + Send + Sync {
         Err(Error::Unreached { module: self.type_name(), parameters })
     }
 
-    /// Switches it and its children to training, how they start, or with `false` to evaluation: dropout drops and batch
-    /// normalization takes the batch's statistics in training only. Calls that were recorded before stay as they are.
+    /// Switches it and its children to training, as they are at first, or with `false` to evaluation: dropout drops and batch
+    /// normalization takes the batch's statistics in training only. Calls that were recorded before are unaffected.
     fn train(&self, training: bool) {
         if let Some(mode) = self.mode() {
             mode.set(training);
@@ -332,7 +330,7 @@ fn require_grad(op: &'static str, parameters: &[Parameter], pattern: &str, requi
 /// Modules by name.
 pub type Children<'a> = Vec<(String, &'a dyn Module)>;
 
-/// A module as a trait object. Every module has it.
+/// A module as a trait object. Every module implements it.
 pub trait AsModule {
     /// This module.
     fn as_module(&self) -> &dyn Module;

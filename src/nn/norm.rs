@@ -5,7 +5,7 @@ use crate::graph::{Parameter, Tensor};
 use crate::nn::{Module, Scope, parameters};
 use crate::options::options;
 
-/// A weight of ones and a bias of zeros, where they are wanted.
+/// A weight of ones and a bias of zeros, if they are wanted.
 pub(super) fn affine(
     scope: &Scope,
     shape: &[usize],
@@ -100,7 +100,7 @@ pub struct GroupNorm {
     pub weight: Option<Parameter>,
     /// `[C]`.
     pub bias: Option<Parameter>,
-    /// How many groups the channels make.
+    /// Number of groups of channels.
     pub num_groups: usize,
     /// Added to the variance.
     pub eps: f64,
@@ -135,7 +135,7 @@ options! {
     /// Options of [`RmsNorm`]; the defaults are PyTorch's.
     #[derive(Clone, Copy, Debug, PartialEq)]
     RmsNormOptions {
-        /// Added to the mean square; f32's epsilon where it is left out.
+        /// Added to the mean square; f32's epsilon if it is left out.
         eps: Option<f64> = None,
         /// Adds a weight.
         elementwise_affine: bool = true,
@@ -152,7 +152,7 @@ pub struct RmsNorm {
     pub weight: Option<Parameter>,
     /// The sizes of the dimensions that are normalized together.
     pub normalized_shape: Vec<usize>,
-    /// Added to the mean square; f32's epsilon where it is left out.
+    /// Added to the mean square; f32's epsilon if it is left out.
     pub eps: Option<f64>,
 }
 
@@ -180,7 +180,7 @@ impl Module for RmsNorm {
 /// [`Tensor::local_response_norm`]).
 #[derive(Clone, Copy, Debug)]
 pub struct LocalResponseNorm {
-    /// How many channels go together.
+    /// Number of neighbouring channels.
     pub size: usize,
     /// Weight of their mean square.
     pub alpha: f64,

@@ -11,7 +11,7 @@ use crate::options::As;
 pub struct MaxPool<const D: usize> {
     /// Size of the window.
     pub kernel_size: [usize; D],
-    /// Stride (the window's size where it is left out), padding, dilation, rounding.
+    /// Stride (the window's size if it is left out), padding, dilation, rounding.
     pub options: MaxPoolOptions<D>,
 }
 
@@ -33,7 +33,7 @@ impl<const D: usize> Module for MaxPool<D> {
 pub struct AvgPool<const D: usize> {
     /// Size of the window.
     pub kernel_size: [usize; D],
-    /// Stride (the window's size where it is left out), padding, rounding, how the edge counts.
+    /// Stride (the window's size if it is left out), padding, rounding, padding in the count.
     pub options: AvgPoolOptions<D>,
 }
 
@@ -57,7 +57,7 @@ pub struct LpPool<const D: usize> {
     pub norm_type: f64,
     /// Size of the window.
     pub kernel_size: [usize; D],
-    /// Stride (the window's size where it is left out), rounding.
+    /// Stride (the window's size if it is left out), rounding.
     pub options: LpPoolOptions<D>,
 }
 
@@ -114,13 +114,12 @@ impl<const D: usize> Module for AdaptiveMaxPool<D> {
     }
 }
 
-/// The inverse of [`MaxPool`], with zeros for what it left out (see [`Tensor::max_unpool2d`]). It takes two tensors, so
-/// it is no [`Module`].
+/// The inverse of [`MaxPool`], with zeros elsewhere (see [`Tensor::max_unpool2d`]). It takes two tensors, so it is no [`Module`].
 #[derive(Clone, Debug)]
 pub struct MaxUnpool<const D: usize> {
     /// Size of the window.
     pub kernel_size: [usize; D],
-    /// Stride (the window's size where it is left out), padding, the output's size.
+    /// Stride (the window's size if it is left out), padding, the output's size.
     pub options: MaxUnpoolOptions<D>,
 }
 
@@ -130,7 +129,7 @@ impl<const D: usize> MaxUnpool<D> {
         MaxUnpool { kernel_size: kernel_size.convert(), options: MaxUnpoolOptions::default() }
     }
 
-    /// The values at the indices that the pooling gave.
+    /// The values, at the indices that the pooling gave.
     ///
     /// # Errors
     /// Those of [`Tensor::max_unpool2d`].

@@ -1,4 +1,4 @@
-//! Looking into a forward pass: every layer's name, type, input and output, and other outputs in their place.
+//! Observes a forward pass: every layer's name, type, input and output; and replaces outputs.
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -7,11 +7,10 @@ use crate::nn::module::joined;
 use scoped_tls_hkt::{ReborrowMut, scoped_thread_local};
 use std::collections::BTreeMap;
 
-/// A layer at work.
+/// A running layer.
 #[derive(Clone, Copy)]
 pub struct Layer<'a> {
-    /// The dotted name of its place, empty for the model itself. A module that no `children()` names stands by its type,
-    /// in parentheses.
+    /// The dotted name, empty for the model itself. A module that no `children()` lists goes by its type, in parentheses.
     pub name: &'a str,
     /// The layer.
     pub module: &'a dyn Module,
@@ -19,22 +18,22 @@ pub struct Layer<'a> {
     pub depth: usize,
 }
 
-/// An observer of a [forward pass](Module::forward_with). A closure of a layer, its input and its output is one, and looks
-/// at layers as they end.
+/// An observer of a [forward pass](Module::forward_with). A closure of a layer, its input and its output is one, and is called as
+/// layers end.
 pub trait Probe {
-    /// A layer begins.
+    /// Called when a layer begins.
     ///
     /// # Errors
-    /// Whatever should end the pass.
+    /// An error ends the pass.
     fn enter(&mut self, layer: &Layer<'_>, input: &Tensor) -> Result<()> {
         let _ = (layer, input);
         Ok(())
     }
 
-    /// A layer has ended. The pass goes on with the tensor that is returned, or with the output.
+    /// Called when a layer has ended. The pass goes on with the returned tensor, or with the output.
     ///
     /// # Errors
-    /// Whatever should end the pass.
+    /// An error ends the pass.
     fn leave(&mut self, layer: &Layer<'_>, input: &Tensor, output: &Tensor) -> Result<Option<Tensor>>;
 }
 
@@ -44,7 +43,7 @@ impl<F: FnMut(&Layer<'_>, &Tensor, &Tensor) -> Result<Option<Tensor>>> Probe for
     }
 }
 
-/// A module as the same one is known again: where it lies, and its type, since a field may lie where its owner does.
+/// The identity of a module: its address, and its type, since a field may have the address of its owner.
 pub type Identity = (usize, &'static str);
 
 /// A module that is running.
@@ -53,7 +52,7 @@ struct Frame {
     within: Vec<Place>,
 }
 
-/// The place of a module within a running one.
+/// The position of a module within a running one.
 struct Place {
     identity: Identity,
     name: String,
@@ -62,7 +61,7 @@ struct Place {
     ran: bool,
 }
 
-/// A pass that a probe looks into.
+/// A pass that a probe observes.
 struct Session<'a> {
     probe: &'a mut dyn Probe,
     running: &'a mut Vec<Frame>,
@@ -76,11 +75,11 @@ impl<'a> ReborrowMut<'a> for Session<'_> {
 }
 
 scoped_thread_local! {
-    /// The session of this thread; none while its probe looks.
+    /// The session of this thread; none while its probe is called.
     static mut SESSION: for<'a> Session<'a>
 }
 
-/// True while a probe looks into this thread's passes.
+/// True while a probe observes this thread's passes.
 pub(super) fn is_looking() -> bool {
     SESSION.is_set()
 }
@@ -89,7 +88,7 @@ pub(super) fn forward(module: &dyn Module, input: &Tensor, probe: &mut dyn Probe
     SESSION.set(Session { probe, running: &mut Vec::new() }, || module.forward(input))
 }
 
-/// The outputs of the layers of some names.
+/// The outputs of the layers with some names.
 pub(super) fn intermediates(module: &dyn Module, input: &Tensor, names: &[&str]) -> Result<Vec<Tensor>> {
     let mut outputs = BTreeMap::new();
     let mut keep = |layer: &Layer<'_>, _: &Tensor, output: &Tensor| {
@@ -105,7 +104,7 @@ pub(super) fn intermediates(module: &dyn Module, input: &Tensor, names: &[&str])
     names.iter().map(of).collect()
 }
 
-/// A layer begins.
+/// Tells the probe that a layer begins.
 pub(super) fn enter(module: &dyn Module, input: &Tensor) -> Result<()> {
     SESSION.with(|mut session| {
         let name = session.name_of(module);
@@ -114,7 +113,7 @@ pub(super) fn enter(module: &dyn Module, input: &Tensor) -> Result<()> {
     })
 }
 
-/// A layer has ended; the output that takes its output's place.
+/// Tells the probe that a layer has ended; returns the output that replaces the layer's.
 pub(super) fn leave(module: &dyn Module, input: &Tensor, output: Result<Tensor>) -> Result<Tensor> {
     let other = SESSION.with(|mut session| {
         let other = match &output {
@@ -131,8 +130,8 @@ pub(super) fn leave(module: &dyn Module, input: &Tensor, output: Result<Tensor>)
 }
 
 impl Session<'_> {
-    /// The name of a module that the innermost running one runs: that of a child, or else of a module further within. Two
-    /// that take no memory may lie in one place; they run in the order of their names.
+    /// The name of a module that the innermost running one runs: that of a child, or else of a module further within. Two modules
+    /// without fields may have the same address; they run in the order of their names.
     fn name_of(&mut self, module: &dyn Module) -> String {
         let Some(frame) = self.running.last_mut() else { return String::new() };
         let identity = module.identity();

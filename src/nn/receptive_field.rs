@@ -16,17 +16,17 @@ pub struct ReceptiveField {
     /// Positions from the first to the last that it depends on, those of paddings included, so that it may be more than the
     /// input has.
     pub size: Vec<usize>,
-    /// Step from one output's to the next one's; below 1 where the output is larger than the input.
+    /// Step from one output's field to the next one's; below 1 if the output is larger than the input.
     pub stride: Vec<f64>,
-    /// Distance by which the first output's begins before the input's first position.
+    /// Distance from the start of the first output's field to the input's first position.
     pub padding: Vec<f64>,
 }
 
 /// The receptive field of a module's outputs, for an input of a shape `[N, C, ..]`.
 ///
 /// A convolution or a pooling of `k` taps with dilation `d`, stride `s` and padding `p` makes `size += (d (k - 1)) stride`,
-/// `padding += p stride`, `stride *= s`. Where branches meet, the largest counts. A mean over all positions, and whatever
-/// lays positions out in another order, such as flattening, sees all of them. Norms are taken for maps of single positions.
+/// `padding += p stride`, `stride *= s`. If branches meet, the largest counts. A mean over all positions, and any operation that
+/// reorders positions, such as flattening, sees all of them. Norms are taken for maps of single positions.
 ///
 /// ```
 /// # use wgrad::{Conv2dOptions, Device, nn::{self, Conv2d, Scope, Sequential}};
@@ -38,7 +38,7 @@ pub struct ReceptiveField {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where the output doesn't depend on the input, the input has no dimensions after `[N, C]`, or as
+/// [`Error::Invalid`] if the output doesn't depend on the input, or the input has no dimensions after `[N, C]`; those of
 /// [`Module::summary`].
 pub fn receptive_field(module: &dyn Module, input: &[usize]) -> Result<ReceptiveField> {
     let input = zeros(module, input)?;
@@ -47,7 +47,7 @@ pub fn receptive_field(module: &dyn Module, input: &[usize]) -> Result<Receptive
     field.ok_or_else(|| Error::invalid("receptive_field", rule))
 }
 
-/// Along one dimension.
+/// The field along one dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Along {
     size: f64,
@@ -56,7 +56,7 @@ struct Along {
 }
 
 impl Along {
-    /// Seen through one more window.
+    /// The field seen through one more window.
     fn through(self, window: Window) -> Along {
         Along {
             size: self.size + (window.size - 1.0) * self.stride,
@@ -79,12 +79,12 @@ impl Along {
 #[derive(Clone, Debug)]
 struct Field {
     along: Vec<Along>,
-    /// The dimensions of the value that are the input's; `None` where positions are not told apart any more.
+    /// The dimensions of the value that are the input's; `None` if positions can't be told apart any more.
     dims: Option<Vec<usize>>,
 }
 
 impl Field {
-    /// That of a value of which all positions are seen.
+    /// The field of a value that sees all positions.
     fn whole(&self, value: &[usize]) -> Field {
         let Some(dims) = &self.dims else { return self.clone() };
         let all = |(&along, &dim): (&Along, &usize)| {
@@ -93,20 +93,20 @@ impl Field {
         Field { along: self.along.iter().zip(dims).map(all).collect(), dims: None }
     }
 
-    /// Two that meet in one value.
+    /// The field of a value that depends on both.
     fn or(self, other: Field) -> Field {
         let along = self.along.iter().zip(&other.along).map(|(a, b)| a.or(*b)).collect();
         Field { along, dims: self.dims.or(other.dims) }
     }
 }
 
-/// The fields of values that were traced, as far as they were asked for.
+/// The fields of traced values, computed when they are asked for.
 pub(super) struct Fields {
     known: HashMap<u64, Option<Field>>,
 }
 
 impl Fields {
-    /// For values that are computed from `input`.
+    /// The fields of values that are computed from `input`.
     pub fn new(input: &Tensor) -> Fields {
         let dims: Vec<usize> = (2..input.rank()).collect();
         let along = vec![Along { size: 1.0, stride: 1.0, padding: 0.0 }; dims.len()];
@@ -114,7 +114,7 @@ impl Fields {
         Fields { known: HashMap::from([(input.node.id, field)]) }
     }
 
-    /// The field of a value; `None` where it does not depend on the input.
+    /// The field of a value; `None` if it does not depend on the input.
     pub fn of(&mut self, value: &Tensor) -> Option<ReceptiveField> {
         let mut missing: Vec<Arc<Node>> = Vec::new();
         let mut waiting = vec![value.node.clone()];
@@ -125,7 +125,7 @@ impl Fields {
                 missing.push(node);
             }
         }
-        // Whatever a node reads is older.
+        // A node's inputs are older than it is.
         missing.sort_by_key(|node| node.id);
         for node in missing {
             let fields = inputs(&node).into_iter().filter_map(|(input, windows)| {
@@ -144,7 +144,7 @@ impl Fields {
     }
 }
 
-/// The operands of a call, and their windows where those were noted.
+/// The operands of a call, and their windows if those were noted.
 fn inputs(node: &Node) -> Vec<(Tensor, Option<Vec<Window>>)> {
     if let Some(seen) = with_trace(|trace| {
         let seen = trace.seen.get(&node.id)?;
@@ -157,12 +157,12 @@ fn inputs(node: &Node) -> Vec<(Tensor, Option<Vec<Window>>)> {
     all
 }
 
-/// The field of a call's output, by that of one input.
+/// The field of a call's output, from that of one input.
 fn step(field: Field, input: &Tensor, node: &Node, windows: Option<Vec<Window>>) -> Field {
     let (from, to) = (&input.shape()[..], &node.outputs[0].shape[..]);
     let Some(dims) = &field.dims else { return field };
     if let Some(windows) = windows {
-        // The windows are of the last dimensions, and so are the field's in an image.
+        // The windows are for the last dimensions, and so is the field in an image.
         let skipped = dims.len().saturating_sub(windows.len());
         let window =
             |at: usize| at.checked_sub(skipped).and_then(|at| windows.get(at)).copied().unwrap_or(Window::SAME);
@@ -178,7 +178,7 @@ fn step(field: Field, input: &Tensor, node: &Node, windows: Option<Vec<Window>>)
     }
     let moved: Option<Vec<usize>> = dims.iter().map(|dim| (dim + to.len()).checked_sub(from.len())).collect();
     match moved {
-        // Slices, paddings and joins leave positions in their order; a single one is left of a reduction.
+        // Slices, paddings and joins keep the order of positions; a reduction leaves a single one.
         Some(moved) if dims.iter().zip(&moved).all(|(&old, &new)| is_kept(from, to, old, new)) => {
             Field { dims: Some(moved), ..field }
         }
@@ -186,7 +186,7 @@ fn step(field: Field, input: &Tensor, node: &Node, windows: Option<Vec<Window>>)
     }
 }
 
-/// True where a dimension still tells the same positions apart.
+/// True if a dimension still tells the same positions apart.
 fn is_kept(from: &[usize], to: &[usize], old: usize, new: usize) -> bool {
     from[old] == to[new] || (from.len() == to.len() && to[new] != 1) || from[old] == 1
 }

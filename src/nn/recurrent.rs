@@ -10,13 +10,13 @@ options! {
     /// Options of a recurrent layer, with PyTorch's names and defaults.
     #[derive(Clone, Copy, Debug)]
     RnnOptions {
-        /// Layers one upon the other.
+        /// Number of stacked layers.
         num_layers: usize = 1,
         /// Adds biases to the cells.
         bias: bool = true,
         /// Takes sequences as `[N, T, ..]` instead of `[T, N, ..]`.
         batch_first: bool = false,
-        /// The share of the values between layers set to 0 at random in training.
+        /// The probability with which values between layers are set to 0 in training.
         dropout: f64 = 0.0,
         /// Runs each layer from the end too.
         bidirectional: bool = false,
@@ -83,7 +83,7 @@ fn values(weights: &[Parameter]) -> Vec<Tensor> {
     weights.iter().map(Parameter::value).collect()
 }
 
-/// What bends a plain recurrent cell.
+/// The nonlinearity of a plain recurrent cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nonlinearity {
     /// The hyperbolic tangent.
@@ -100,7 +100,7 @@ pub struct Rnn {
     pub weights: Vec<Parameter>,
     /// Size of the states.
     pub hidden_size: usize,
-    /// What bends.
+    /// The nonlinearity.
     pub nonlinearity: Nonlinearity,
     /// Layers, biases, order, dropout, directions.
     pub options: RnnOptions,
@@ -123,8 +123,8 @@ impl Rnn {
         Ok(Rnn { weights, hidden_size: hidden, nonlinearity, options: *options, mode: Mode::default() })
     }
 
-    /// Outputs `[T, N, directions hidden]` and the states after the sequence. A state that is left out is zeros;
-    /// dropout happens in training.
+    /// Outputs `[T, N, directions hidden]` and the states after the sequence. The default state is zeros; dropout applies in
+    /// training.
     ///
     /// # Errors
     /// As [`Tensor::rnn_tanh`].
@@ -187,12 +187,11 @@ impl Gru {
 /// Long short-term memory: [`Tensor::lstm`] with learned weights.
 #[derive(Clone, Debug)]
 pub struct Lstm {
-    /// For each layer and direction, `weight_ih`, `weight_hh`, the two biases, and `weight_hr` where states are
-    /// projected.
+    /// For each layer and direction, `weight_ih`, `weight_hh`, the two biases, and `weight_hr` if states are projected.
     pub weights: Vec<Parameter>,
     /// Size of the cell states.
     pub hidden_size: usize,
-    /// Size of the hidden states where they are projected; 0 where not.
+    /// Size of the hidden states if they are projected, otherwise 0.
     pub proj_size: usize,
     /// Layers, biases, order, dropout, directions.
     pub options: RnnOptions,
@@ -261,8 +260,8 @@ macro_rules! modules {
 
 modules! { Rnn Gru Lstm }
 
-/// What a cell has learned: `weight_ih` and `weight_hh`, and perhaps `bias_ih` and `bias_hh`, all uniform within
-/// `1 / sqrt(hidden)` of 0.
+/// The weights of a cell: `weight_ih` and `weight_hh`, and perhaps `bias_ih` and `bias_hh`, all uniform within `1 / sqrt(hidden)`
+/// of 0.
 #[derive(Clone, Debug)]
 pub struct CellWeights {
     /// `[gates hidden, inputs]` and `[gates hidden, hidden]`.
@@ -313,9 +312,9 @@ impl Held for CellWeights {
 /// One step of an [`Rnn`].
 #[derive(Clone, Debug)]
 pub struct RnnCell {
-    /// What it has learned.
+    /// The weights.
     pub weights: CellWeights,
-    /// What bends.
+    /// The nonlinearity.
     pub nonlinearity: Nonlinearity,
 }
 
@@ -328,7 +327,7 @@ impl RnnCell {
         Ok(RnnCell { weights: CellWeights::new(scope, 1, inputs, hidden, bias)?, nonlinearity: bend })
     }
 
-    /// The state after an input `[N, inputs]` and a state `[N, hidden]`, zeros where it is left out; or without `N`.
+    /// The state after an input `[N, inputs]` and a state `[N, hidden]`, zeros by default; or without `N`.
     ///
     /// # Errors
     /// As [`Tensor::rnn_tanh_cell`].
@@ -344,7 +343,7 @@ impl RnnCell {
 /// One step of a [`Gru`].
 #[derive(Clone, Debug)]
 pub struct GruCell {
-    /// What it has learned.
+    /// The weights.
     pub weights: CellWeights,
 }
 
@@ -370,7 +369,7 @@ impl GruCell {
 /// One step of an [`Lstm`].
 #[derive(Clone, Debug)]
 pub struct LstmCell {
-    /// What it has learned.
+    /// The weights.
     pub weights: CellWeights,
 }
 

@@ -1,14 +1,14 @@
-//! Where parameters are made, and what they are called.
+//! The device and the names of parameters.
 
 use crate::error::{Error, Result};
 use crate::graph::{Device, Parameter, Registry, Tensor};
 use std::sync::Arc;
 
-/// A device, and the dotted name that the parameters made here begin with.
+/// A device, and the prefix of the names of the parameters made in it.
 ///
-/// A scope and the scopes within it know the parameters that were made there. So a module that is trained is refused
-/// where it reaches some of them and not all: a layer that `children()` forgets would silently not train. Give every
-/// model a [`Scope::new`] of its own, also the two of a GAN.
+/// A scope and the scopes within it register the parameters that are made there. Training refuses a module that reaches some of
+/// them and not all: a layer that `children()` forgets would silently not train. Give every model a [`Scope::new`] of its own,
+/// also the two of a GAN.
 ///
 /// ```
 /// use wgrad::Device;
@@ -29,7 +29,7 @@ impl Scope {
         Scope { device: device.clone(), name: String::new(), registry: Arc::default() }
     }
 
-    /// A scope within: a field's name, or a number in a sequence.
+    /// An inner scope: a field's name, or a number in a sequence.
     pub fn at(&self, name: impl ToString) -> Scope {
         Scope { name: self.name_of(&name.to_string()), ..self.clone() }
     }

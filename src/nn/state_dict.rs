@@ -1,4 +1,4 @@
-//! The values of a module by name, and how they come back.
+//! Saves and restores the values of a module by name.
 
 use crate::dtype::DType;
 use crate::error::{Error, IncompatibleKeys, Mismatch, Result};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Values by name, PyTorch's `state_dict`.
 pub type StateDict = BTreeMap<String, Tensor>;
 
-/// The parameters of a module, none of which have one name.
+/// The parameters of a module; an error if two have the same name.
 fn named(op: &'static str, module: &dyn Module) -> Result<Vec<(String, Parameter)>> {
     let parameters = module.named_parameters();
     let mut names = BTreeSet::new();
@@ -25,7 +25,7 @@ pub(super) fn of(module: &dyn Module) -> Result<StateDict> {
     Ok(named("state_dict", module)?.into_iter().map(|(name, parameter)| (name, parameter.value().detach())).collect())
 }
 
-/// The names that a parameter would have at each of its places, by which other programs may call it.
+/// Every name of each parameter; other programs may use any of them.
 fn places(module: &dyn Module) -> Vec<(String, Parameter)> {
     let of_module = |(place, module): (String, &dyn Module)| {
         let own = module.own_parameters().into_iter();
@@ -35,21 +35,21 @@ fn places(module: &dyn Module) -> Vec<(String, Parameter)> {
     module.named_modules().into_iter().flat_map(of_module).collect()
 }
 
-/// The names under which a module may find its values.
+/// The names under which a module's values may be found.
 pub(crate) fn names(module: &dyn Module) -> Result<BTreeSet<String>> {
     Ok(named("weights::load", module)?.into_iter().chain(places(module)).map(|(name, _)| name).collect())
 }
 
-/// The way in which values fit a module.
+/// The match between values and a module.
 pub(crate) struct Fit<'a> {
     /// Parameters with a value that fits, and the name it is held under.
     pub found: Vec<(Parameter, &'a str)>,
-    /// The rest.
+    /// The keys that don't match.
     pub keys: IncompatibleKeys,
 }
 
-/// Looks for the values of a module among some whose shapes and types are known. Those of names that are `resized` may be smaller
-/// than the module's own.
+/// Looks for the values of a module among some whose shapes and types are known. Those in `resized` may be smaller than the
+/// module's.
 pub(crate) fn fit<'a>(
     module: &dyn Module,
     held: &BTreeMap<&'a str, (Shape, DType)>,
@@ -79,7 +79,7 @@ pub(crate) fn fit<'a>(
     Ok(Fit { found, keys })
 }
 
-/// True for a shape with elements that another has too.
+/// True if a shape has elements and none beyond those of `whole`.
 pub(crate) fn is_within(part: &Shape, whole: &Shape) -> bool {
     part.len() == whole.len() && part.iter().zip(whole.iter()).all(|(part, whole)| (1..=*whole).contains(part))
 }

@@ -8,8 +8,8 @@ use crate::shape::Shape;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// A table of a module's layers, as they run for one input; see [`Module::summary`]. Its `Display` is the table that
-/// torchinfo prints, with a column of sparsities where weights are pruned.
+/// A table of a module's layers, as they run for one input; see [`Module::summary`]. Its `Display` prints torchinfo's table, with
+/// a column of sparsities if weights are pruned.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Summary {
@@ -19,7 +19,7 @@ pub struct Summary {
     pub trained_parameters: usize,
     /// Numbers in frozen parameters.
     pub frozen_parameters: usize,
-    /// Those of them that masks have pruned.
+    /// The number of parameters that masks have pruned.
     pub pruned_parameters: usize,
     /// Bytes of all parameters, without running statistics.
     pub parameter_bytes: usize,
@@ -36,7 +36,7 @@ pub struct Summary {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Row {
-    /// The dotted name of its place, empty for the module itself.
+    /// The dotted name, empty for the module itself.
     pub name: String,
     /// Its type.
     pub type_name: String,
@@ -48,25 +48,24 @@ pub struct Row {
     pub output: Shape,
     /// Bytes of its output.
     pub output_bytes: usize,
-    /// Numbers in parameters of its own that are trained, without those of layers within it and those that an earlier row
-    /// has.
+    /// Numbers in its own trained parameters, without those of inner layers and of earlier rows.
     pub trained_parameters: usize,
     /// Numbers in its own frozen parameters.
     pub frozen_parameters: usize,
-    /// Those of both that masks have pruned.
+    /// The number of either that masks have pruned.
     pub pruned_parameters: usize,
-    /// True where all its own parameters are an earlier row's: it ran before, or its weights are tied.
+    /// True if all its own parameters are an earlier row's: it ran before, or its weights are tied.
     pub is_repeated: bool,
-    /// Multiply-adds of its own, without those of layers within it.
+    /// Its own multiply-adds, without those of inner layers.
     pub multiply_adds: u64,
-    /// The part of the module's input that one of its outputs depends on, where positions are told apart.
+    /// The part of the module's input that one of its outputs depends on, if positions can be told apart.
     pub receptive_field: Option<ReceptiveField>,
-    /// True where layers ran within it.
+    /// True if layers ran within it.
     pub has_children: bool,
 }
 
 impl Summary {
-    /// The table for an input, of which only shape and type matter.
+    /// The table for an input; only its shape and type matter.
     ///
     /// # Errors
     /// As [`Module::summary`].
@@ -128,7 +127,7 @@ struct Watch {
     rows: Vec<Row>,
     running: Vec<Running>,
     met: HashSet<String>,
-    /// By the parameters' names.
+    /// Pruned numbers by the parameters' names.
     pruned: HashMap<String, usize>,
     fields: Fields,
 }
@@ -240,7 +239,7 @@ impl Summary {
         [layer, row.output.to_string(), parameters, multiply_adds, field, sparsity]
     }
 
-    /// True where more rows of this depth follow in the same layer.
+    /// True if more rows of this depth follow in the same layer.
     fn corner(&self, at: usize) -> &'static str {
         let depth = self.rows[at].depth;
         let next = self.rows[at + 1..].iter().find(|row| row.depth <= depth);

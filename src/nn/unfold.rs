@@ -27,14 +27,14 @@ pub struct Fold {
 }
 
 impl Unfold {
-    /// Windows of `kernel_size` at every place.
+    /// Windows of `kernel_size` at every position.
     pub fn new(kernel_size: impl As<[usize; 2]>) -> Unfold {
         Unfold { kernel_size: kernel_size.convert(), options: UnfoldOptions::default() }
     }
 }
 
 impl Fold {
-    /// Images of `output_size` from windows of `kernel_size` at every place.
+    /// Images of `output_size` from windows of `kernel_size` at every position.
     pub fn new(output_size: impl As<[usize; 2]>, kernel_size: impl As<[usize; 2]>) -> Fold {
         Fold {
             output_size: output_size.convert(),

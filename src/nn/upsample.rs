@@ -5,8 +5,8 @@ use crate::graph::Tensor;
 use crate::nn::Module;
 use crate::ops::{InterpolateMode, InterpolateOptions};
 
-/// The spatial dimensions in another size (see [`Tensor::interpolate`]). PyTorch's `UpsamplingNearest2d` and
-/// `UpsamplingBilinear2d` are [`Upsample::nearest_2d`] and [`Upsample::bilinear_2d`].
+/// The spatial dimensions resized (see [`Tensor::interpolate`]). PyTorch's `UpsamplingNearest2d` and `UpsamplingBilinear2d` are
+/// [`Upsample::nearest_2d`] and [`Upsample::bilinear_2d`].
 ///
 /// ```
 /// use wgrad::nn::{Module, Upsample};
@@ -19,12 +19,12 @@ use crate::ops::{InterpolateMode, InterpolateOptions};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Upsample {
-    /// Size or scale factor, mode, how corners count.
+    /// Size or scale factor, mode, alignment of corners.
     pub options: InterpolateOptions,
 }
 
 impl Upsample {
-    /// As the options say.
+    /// A layer with these options.
     pub fn new(options: InterpolateOptions) -> Upsample {
         Upsample { options }
     }
@@ -34,7 +34,7 @@ impl Upsample {
         Upsample::new(InterpolateOptions::default().scale_factor([scale_factor; 2]).mode(InterpolateMode::Nearest))
     }
 
-    /// Height and width multiplied, with straight lines between elements; the corners stay in place.
+    /// Height and width multiplied, by linear interpolation; the corners stay in place.
     pub fn bilinear_2d(scale_factor: f64) -> Upsample {
         let options = InterpolateOptions::default().scale_factor([scale_factor; 2]).mode(InterpolateMode::Bilinear);
         Upsample::new(InterpolateOptions { align_corners: Some(true), ..options })

@@ -1,4 +1,4 @@
-//! Layers that can be taken apart into two.
+//! Layers that can be factored into two.
 
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor};
@@ -16,7 +16,7 @@ pub enum Weighted<'a> {
     Conv2d(&'a Conv2d),
 }
 
-/// The two layers in the place of one, between which there are `rank` channels.
+/// The two layers that replace one, with `rank` channels between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Factors {
@@ -51,13 +51,13 @@ impl Weighted<'_> {
         }
     }
 
-    /// The way in which the layer was taken apart, where it was.
+    /// The factors into which the layer was split, if it was.
     pub(crate) fn factors(&self) -> Option<Factors> {
         self.instead().factors()
     }
 
-    /// Takes the layer apart into two with these weights. Their parameters are called after it, `NAME.0.weight` and
-    /// `NAME.1.weight`; the bias goes to the second, and is called as before.
+    /// Replaces the layer by two with these weights. Their parameters are named after it, `NAME.0.weight` and `NAME.1.weight`;
+    /// the bias goes to the second, and keeps its name.
     pub(crate) fn replace(&self, factors: Factors, first: &Tensor, second: &Tensor) -> Result<()> {
         let name = self.weight().name();
         let name = name.strip_suffix("weight").unwrap_or(name).trim_end_matches('.');
@@ -65,7 +65,7 @@ impl Weighted<'_> {
         let scope = if name.is_empty() { scope } else { scope.at(name) };
         let [first, second] = [first, second].map(|weight| weight.detach());
         let (first, second) = (scope.at(0).parameter("weight", &first), scope.at(1).parameter("weight", &second));
-        // A file may hold them smaller than they are made: channels can be cut before and after.
+        // A file may hold smaller ones: channels can be cut before and after.
         first.set_resized();
         second.set_resized();
         let bias = self.bias().cloned();
@@ -81,7 +81,7 @@ impl Weighted<'_> {
         self.weight().retire()
     }
 
-    /// Takes the layer apart as a file says, with zeros for weights.
+    /// Splits the layer as a file says, with zeros for weights.
     pub(crate) fn replace_with_zeros(&self, factors: Factors) -> Result<()> {
         let (shape, dtype, device) = self.weight().holds();
         let [outputs, inputs] = [shape[0], shape[1]];
@@ -99,7 +99,7 @@ impl Weighted<'_> {
     }
 }
 
-/// The options of the two convolutions in the place of one.
+/// The options of the two convolutions that replace one.
 fn options(options: &Conv2dOptions, factors: Factors) -> [Conv2dOptions; 2] {
     let Factors::Spatial { .. } = factors else { return [*options, Conv2dOptions::default()] };
     let along = |dim: usize| {

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::Module;
 
-/// An activation that a block is told to use; a layer itself.
+/// The activation of a block; also a layer by itself.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, nn::{Module, blocks::Activation}};

@@ -1,4 +1,4 @@
-//! Attention to channels, then to places (Woo et al., "CBAM: Convolutional Block Attention Module", 2018).
+//! Attention to channels, then to positions (Woo et al., "CBAM: Convolutional Block Attention Module", 2018).
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -12,7 +12,7 @@ pub struct ChannelAttention {
     fc2: Conv2d,
 }
 
-/// Places weighted by the mean and the maximum of their channels, `[N, C, H, W] -> [N, C, H, W]`:
+/// Positions weighted by the mean and the maximum of their channels, `[N, C, H, W] -> [N, C, H, W]`:
 /// `x sigmoid(conv([max, mean]))`, a convolution without a bias that keeps the size.
 pub struct SpatialAttention {
     conv: Conv2d,

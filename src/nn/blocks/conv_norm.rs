@@ -15,7 +15,7 @@ options! {
         kernel_size: [usize; 2] = [3; 2],
         /// Step between windows.
         stride: [usize; 2] = [1; 2],
-        /// Zeros at both ends; `None` for `(kernel_size - 1) / 2 dilation`, which keeps the size at stride 1.
+        /// Zeros at both ends; `None` means `(kernel_size - 1) / 2 dilation`, which keeps the size at stride 1.
         padding: Option<[usize; 2]> = None,
         /// Step between the elements of a window.
         dilation: [usize; 2] = [1; 2],
@@ -25,7 +25,7 @@ options! {
         norm: Option<NormLayer> = Some(NormLayer::default()),
         /// The activation, or none.
         activation: Option<Activation> = Some(Activation::Relu),
-        /// Adds a bias to the convolution; `None` where no normalization follows, which would take it away again.
+        /// Adds a bias to the convolution; `None` adds one only if no normalization follows, which would cancel it.
         bias: Option<bool> = None,
     }
 }
@@ -73,7 +73,7 @@ impl ConvNormActivation {
         Ok(ConvNormActivation { convolution, norm, activation })
     }
 
-    /// The output of images of which only those count in the statistics of training where `counts` (`[N]`, bool) is true.
+    /// The output for images, of which only those with `counts` (`[N]`, bool) true enter the statistics in training.
     pub(crate) fn forward_rows(&self, input: &Tensor, counts: &Tensor) -> Result<Tensor> {
         let mut x = self.convolution.forward(input)?;
         if let Some(norm) = &self.norm {

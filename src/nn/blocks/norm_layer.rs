@@ -10,14 +10,14 @@ use crate::options::As;
 pub enum NormLayer {
     /// By the batch in training; see [`BatchNorm2d`].
     BatchNorm2d(BatchNormLayerOptions),
-    /// By statistics that stay; see [`FrozenBatchNorm2d`].
+    /// By fixed statistics; see [`FrozenBatchNorm2d`].
     FrozenBatchNorm2d {
         /// Added to the variance.
         eps: f64,
     },
     /// By each image's groups of channels; see [`GroupNorm`].
     GroupNorm {
-        /// The number of groups, which divides that of the channels.
+        /// The number of groups, which divides the number of channels.
         num_groups: usize,
     },
 }
@@ -26,7 +26,7 @@ impl NormLayer {
     /// [`FrozenBatchNorm2d`] with torchvision's default, 1e-5.
     pub const FROZEN: NormLayer = NormLayer::FrozenBatchNorm2d { eps: 1e-5 };
 
-    /// The layer for inputs of so many channels.
+    /// The layer for inputs of `channels` channels.
     ///
     /// # Errors
     /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Invalid`](crate::Error::Invalid) where groups do not divide the channels.
@@ -43,8 +43,8 @@ impl NormLayer {
 
 /// A layer that [`NormLayer`] makes.
 pub trait Norm: Module {
-    /// The output for images of which only those count in the statistics of training where `counts` (`[N]`, bool) is true: a
-    /// fixed number of regions, some of which are none.
+    /// The output for images, of which only those with `counts` (`[N]`, bool) true enter the statistics in training: for a fixed
+    /// number of regions, some of which are padding.
     ///
     /// # Errors
     /// Those of [`forward`](Module::forward).

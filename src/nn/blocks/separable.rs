@@ -1,4 +1,4 @@
-//! Blocks round a convolution of each channel alone.
+//! Blocks around a convolution of each channel alone.
 
 use super::{
     Activation, ConvNormActivation, ConvNormActivationOptions, NormLayer, SqueezeExcitation, StochasticDepth,
@@ -99,7 +99,7 @@ options! {
 /// ```
 pub struct InvertedResidual {
     block: Sequential,
-    /// Present where the input is added.
+    /// Present if the input is added.
     stochastic_depth: Option<StochasticDepth>,
 }
 

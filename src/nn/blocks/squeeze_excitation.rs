@@ -1,4 +1,4 @@
-//! Channels weighted by what the image holds.
+//! Channels weighted by the content of the image.
 
 use super::Activation;
 use crate::error::Result;

@@ -30,18 +30,18 @@ pub fn normal(parameter: &Parameter, mean: f64, std: f64) -> Result<()> {
     set(parameter, |device, shape| Tensor::normal(device, shape, nearest(mean), nearest(std)))
 }
 
-/// Normal numbers from `low` to `high`: others are drawn again, in effect. Vision transformers take
-/// `trunc_normal(parameter, 0.0, 0.02, -2.0, 2.0)`; the bounds are numbers and not standard deviations, as in PyTorch.
+/// Normal numbers from `low` to `high`: in effect, others are drawn again. Vision transformers take `trunc_normal(parameter, 0.0,
+/// 0.02, -2.0, 2.0)`; the bounds are numbers and not standard deviations, as in PyTorch.
 ///
 /// # Errors
 /// As [`normal`]; [`Error::Invalid`] where `low >= high`, or no number between them is likelier than one in 10^7.
 #[track_caller]
 pub fn trunc_normal(parameter: &Parameter, mean: f64, std: f64, low: f64, high: f64) -> Result<()> {
     spread("std", std)?;
-    // The distribution's integral up to each bound, as the error function has it.
+    // The distribution's integral up to each bound, by the error function.
     let integral = |bound: f64| libm::erf((bound - mean) / (std * std::f64::consts::SQRT_2));
     let (from, to) = (integral(low), integral(high));
-    // Uniform numbers of 24 bits could not tell a smaller share's numbers apart. A NaN among the numbers fails here too.
+    // Uniform numbers of 24 bits could not resolve a smaller interval. A NaN among the numbers fails here too.
     let is_drawable = low < high && to - from > 2e-7;
     if !is_drawable {
         let rule = format!("a normal distribution (mean {mean}, std {std}) has next to nothing from {low} to {high}");

@@ -1,7 +1,7 @@
 //! Initial values of parameters: PyTorch's `torch.nn.init`, drawn from the device's random stream.
 //!
-//! Each function gives a parameter another value. Its gradient and an optimizer's moments stay as they are, so it belongs
-//! before training.
+//! Each function gives a parameter another value. Its gradient and an optimizer's moments stay as they are, so call it before
+//! training.
 //!
 //! ```
 //! use wgrad::nn::init::{self, FanMode, Nonlinearity};
@@ -39,7 +39,7 @@ pub enum FanMode {
 /// The function behind a layer, by which its weights are scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Nonlinearity {
-    /// Nothing: linear and convolutional layers themselves.
+    /// None: linear and convolutional layers themselves.
     Linear,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
@@ -54,7 +54,7 @@ pub enum Nonlinearity {
 }
 
 impl Nonlinearity {
-    /// The factor by which weights make up for it (PyTorch's `calculate_gain`): 1 for linear layers and the sigmoid, 5/3 for
+    /// The factor by which weights compensate for it (PyTorch's `calculate_gain`): 1 for linear layers and the sigmoid, 5/3 for
     /// the hyperbolic tangent, `sqrt(2)` for the rectifier, `sqrt(2 / (1 + slope^2))` for the leaky one, 3/4 for SELU.
     pub fn gain(self) -> f64 {
         match self {
@@ -67,8 +67,8 @@ impl Nonlinearity {
     }
 }
 
-/// Fans of a weight `[out, in, ..kernel]`: the numbers that an output is computed from, and the outputs that a number goes into,
-/// `in * kernel` and `out * kernel`.
+/// Fans of a weight `[out, in, ..kernel]`: the number of inputs of an output, and the number of outputs of an input, `in *
+/// kernel` and `out * kernel`.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the shape has less than two dimensions.
@@ -87,7 +87,7 @@ pub fn fans(shape: &[usize]) -> Result<(usize, usize)> {
     Ok((inputs.saturating_mul(taps), outputs.saturating_mul(taps)))
 }
 
-/// Gives a parameter the value that `make` makes of its shape; f32 is rounded to the parameter's type.
+/// Sets a parameter to the value that `make` makes for its shape; f32 is rounded to the parameter's type.
 #[track_caller]
 fn set(parameter: &Parameter, make: impl FnOnce(&crate::Device, &Shape) -> Result<Tensor>) -> Result<()> {
     let (shape, dtype, device) = parameter.holds();
@@ -97,7 +97,7 @@ fn set(parameter: &Parameter, make: impl FnOnce(&crate::Device, &Shape) -> Resul
     no_grad(|| parameter.assign(&make(&device, &shape)?.to_dtype(dtype)?))
 }
 
-/// A number that must be finite, and not negative.
+/// Checks that a number is finite and not negative.
 fn spread(name: &str, value: f64) -> Result<()> {
     if value >= 0.0 && value.is_finite() {
         return Ok(());

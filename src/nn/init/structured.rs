@@ -1,4 +1,4 @@
-//! Constants, and numbers that depend on their place or on each other.
+//! Constants, and numbers that depend on their index or on each other.
 
 use super::{set, spread};
 use crate::error::{Error, Result};
@@ -112,7 +112,7 @@ fn not_a_filter(parameter: &Parameter) -> Error {
     Error::invalid("init", format!("dirac fills filters [out, in, ..kernel] of 1 to 3 dimensions; {name} is {shape}"))
 }
 
-/// Zeros, and ones at these elements.
+/// Zeros, and ones at `elements`.
 #[track_caller]
 fn placed(parameter: &Parameter, ones: impl Iterator<Item = usize>) -> Result<()> {
     set(parameter, |device, shape| {
@@ -127,7 +127,7 @@ fn placed(parameter: &Parameter, ones: impl Iterator<Item = usize>) -> Result<()
 /// matrices are equally likely. Reads normal numbers back, and computes with them on the host in double precision.
 ///
 /// # Errors
-/// [`Error::Invalid`] for less than two dimensions; what went wrong on the device.
+/// [`Error::Invalid`] for less than two dimensions; errors of the device.
 #[track_caller]
 pub fn orthogonal(parameter: &Parameter, gain: f64) -> Result<()> {
     spread("gain", gain)?;
@@ -148,8 +148,8 @@ pub fn orthogonal(parameter: &Parameter, gain: f64) -> Result<()> {
     })
 }
 
-/// Gram and Schmidt's method on vectors of one length, one after the other in memory. Each vector is freed of those before it
-/// twice, which is enough to be orthogonal to the last digit (Giraud et al., 2005).
+/// The Gram-Schmidt process on vectors of one length, one after the other in memory. Each vector is made orthogonal to the
+/// earlier ones twice, which suffices for all digits (Giraud et al., 2005).
 fn orthonormalise(vectors: &mut [f64], length: usize) {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     for at in (0..vectors.len()).step_by(length.max(1)) {
@@ -164,8 +164,8 @@ fn orthonormalise(vectors: &mut [f64], length: usize) {
     }
 }
 
-/// Normal numbers in a matrix `[out, in]`, of which a share of each column, rounded up, is 0 at random places (Martens, "Deep
-/// learning via Hessian-free optimization", 2010).
+/// Normal numbers in a matrix `[out, in]`; a fraction of each column, rounded up, is 0 at random rows (Martens, "Deep learning
+/// via Hessian-free optimization", 2010).
 ///
 /// # Errors
 /// [`Error::Invalid`] for other than two dimensions, and where `sparsity` isn't from 0 to 1 or `std` is negative.

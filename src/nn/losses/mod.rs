@@ -15,7 +15,7 @@ pub use targets::{
 use crate::error::Result;
 use crate::graph::Tensor;
 
-/// A loss of an input and its target, with its options: what a training loop takes without knowing which one it is.
+/// A loss of an input and its target, with its options: a training loop takes it without knowing which loss it is.
 ///
 /// ```
 /// use wgrad::nn::{CrossEntropyLoss, Loss, MseLoss};

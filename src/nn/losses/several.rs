@@ -1,4 +1,4 @@
-//! Losses of other things than an input and a target.
+//! Losses with arguments other than an input and a target.
 
 use super::{options, with_options};
 use crate::error::Result;
@@ -11,14 +11,14 @@ use std::fmt;
 with_options! {
     /// The negative log likelihood of numbers whose variances are estimated too; see [`Tensor::gaussian_nll_loss`].
     GaussianNllLoss(GaussianNllOptions);
-    /// A hinge between the distances to what is alike and to what isn't; see [`Tensor::triplet_margin_loss`].
+    /// A hinge between the distances to a similar and to a dissimilar example; see [`Tensor::triplet_margin_loss`].
     TripletMarginLoss(TripletMarginOptions);
-    /// The loss of all ways to say labels in their order; see [`Tensor::ctc_loss`].
+    /// The loss of all alignments of a sequence of labels; see [`Tensor::ctc_loss`].
     CtcLoss(CtcLossOptions);
 }
 
 options! {
-    /// A hinge on the cosine between two vectors, 1 for alike and -1 for not; see [`Tensor::cosine_embedding_loss`].
+    /// A hinge on the cosine between two vectors, 1 for similar and -1 for dissimilar; see [`Tensor::cosine_embedding_loss`].
     CosineEmbeddingLoss {
         /// The cosine below which different pairs cost nothing.
         margin: f64 = 0.0,
@@ -68,7 +68,7 @@ impl MarginRankingLoss {
 }
 
 impl TripletMarginLoss {
-    /// The loss of anchors, of what is like them and what isn't.
+    /// The loss of anchors, positives and negatives.
     ///
     /// # Errors
     /// Those of [`Tensor::triplet_margin_loss`].
@@ -95,10 +95,10 @@ impl CtcLoss {
     }
 }
 
-/// The distance of two batches of vectors, one a pair.
+/// The distances between two batches of vectors, pair by pair.
 type Distance = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync>;
 
-/// A hinge between two distances of one's own; see [`Tensor::triplet_margin_with_distance_loss`].
+/// A hinge between two distances by your own function; see [`Tensor::triplet_margin_with_distance_loss`].
 pub struct TripletMarginWithDistanceLoss {
     /// The loss's options.
     pub options: TripletMarginWithDistanceOptions,
@@ -127,7 +127,7 @@ impl TripletMarginWithDistanceLoss {
         TripletMarginWithDistanceLoss { options, distance: Box::new(distance) }
     }
 
-    /// The loss of anchors, of what is like them and what isn't.
+    /// The loss of anchors, positives and negatives.
     ///
     /// # Errors
     /// Those of [`Tensor::triplet_margin_with_distance_loss`], and of the distance.

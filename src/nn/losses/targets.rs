@@ -19,7 +19,7 @@ with_options! {
     PoissonNllLoss(PoissonNllOptions);
     /// The margin loss of the lengths of capsules; see [`Tensor::capsule_margin_loss`].
     CapsuleMarginLoss(CapsuleMarginOptions);
-    /// A hinge between the distances to what is alike and to what isn't, in a batch of labelled embeddings; see
+    /// A hinge between the distances to similar and to dissimilar examples, in a batch of labelled embeddings; see
     /// [`Tensor::mined_triplet_loss`].
     MinedTripletLoss(MinedTripletOptions);
     /// A hinge on the margins between a label's score and all others; see [`Tensor::multi_margin_loss`].
@@ -62,15 +62,15 @@ options! {
     BceWithLogitsLoss {
         /// A weight for each element, of a shape that broadcasts to the input's.
         weight: Option<Tensor> = None,
-        /// A weight for each yes, of a shape that broadcasts to the input's.
+        /// A weight for positive targets, of a shape that broadcasts to the input's.
         pos_weight: Option<Tensor> = None,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
-    /// Cross entropy of logits that easy examples count little for; see [`Tensor::sigmoid_focal_loss`], whose defaults these
-    /// are, but for the reduction, which is a mean as that of all losses here.
+    /// Cross entropy of logits in which easy examples count little; see [`Tensor::sigmoid_focal_loss`]. The defaults are the
+    /// same, except that the reduction is a mean, as for all losses here.
     SigmoidFocalLoss {
-        /// The share of a yes, or below 0 for none.
+        /// The weight of positive targets; below 0 for no weights.
         alpha: f64 = 0.25,
         /// Strength by which easy examples count less.
         gamma: f64 = 2.0,
@@ -91,8 +91,8 @@ options! {
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
     }
-    /// Half the squares of distances of pairs that are alike, marked by 1, and of what those marked by -1 lack to a margin; see
-    /// [`Tensor::contrastive_loss`].
+    /// Half the squares of the distances of similar pairs, marked by 1, and of the amounts by which dissimilar pairs, marked by
+    /// -1, fall short of a margin; see [`Tensor::contrastive_loss`].
     ContrastiveLoss {
         /// The distance past which different pairs cost nothing.
         margin: f64 = 1.0,
