@@ -160,8 +160,9 @@ pub trait Module: AsModule + Send + Sync {
         summary::of_shape(self.as_module(), input)
     }
 
-    /// The parameters of the whole module, its own first and then its children's, under the dotted names of PyTorch's `state_dict`. Running
-    /// statistics are among them; optimizers leave those out. A parameter that occurs several times is listed once.
+    /// The parameters of the whole module, its own first and then its children's, under the dotted names of PyTorch's
+    /// `state_dict`. Running statistics are among them; optimizers leave those out. A parameter that occurs several times is
+    /// listed once.
     fn parameters(&self) -> Vec<Parameter> {
         let of_children = self.children().into_iter().flat_map(|(_, child)| child.parameters());
         Parameter::each_once(self.own_parameters().into_iter().chain(of_children))

@@ -14,7 +14,7 @@ options! {
     AdafactorOptions {
         /// The most that a step changes a parameter by, relative to its root mean square.
         lr: f64 = 1e-2,
-        /// The power of the step's number that is a new square's share of the second moments.
+        /// Exponent of the weight of a new square in the second moments, as a power of the step's number.
         beta2_decay: f64 = -0.8,
         /// The least root of a second moment, f32's epsilon if `None`; and the least root mean square that a parameter counts as.
         eps: (Option<f64>, f64) = (None, 1e-3),
@@ -54,7 +54,7 @@ options! {
 /// ```
 pub type Adafactor = Engine<AdafactorOptions>;
 
-/// The share of a new square, by the number of the step.
+/// The weight of a new square, from the number of the step.
 static SHARE: Rule = Rule::new("adafactor_share", "exp2({1} * log2({0}))", |x, _| x[0].powf(x[1]));
 
 /// The size of a step relative to a parameter.
@@ -64,17 +64,17 @@ static RELATIVE: Rule =
 static VARIANCE: Rule =
     Rule::new("adafactor_variance", "({0} + ({1} * {1} - {0}) * {2})", |x, _| x[0] + (x[1] * x[1] - x[0]) * x[2]);
 
-/// No square of eps, which f32 may not hold.
+/// Avoids the square of eps, which may underflow in f32.
 static DIRECTION: Rule =
     Rule::new("adafactor_direction", "({0} / max(sqrt({1}), {2}))", |x, _| x[0] / x[1].sqrt().max(x[2]));
 
-/// By the mean squares of parameter and direction, the relative size, eps2 and d.
+/// From the mean squares of parameter and direction, the relative size, eps2 and d.
 static STEP_SIZE: Rule =
     Rule::new("adafactor_step_size", "({2} * max({3}, sqrt({0})) / max(F(1.0), sqrt({1}) / {4}))", |x, _| {
         x[2] * x[3].max(x[0].sqrt()) / (x[1].sqrt() / x[4]).max(1.0)
     });
 
-/// The second moments of weights, and what they are products of.
+/// The second moments of weights, and the means whose products they are.
 #[track_caller]
 fn factored(step: &mut Step) -> Result<(Tensor, Vec<Tensor>)> {
     let [shares, _, _, eps, _, _] = step.part_numbers()?;
@@ -98,7 +98,7 @@ fn factored(step: &mut Step) -> Result<(Tensor, Vec<Tensor>)> {
     Ok((step.packed(&estimates)?, vec![step.packed_buffer(0, &rows)?, step.packed_buffer(1, &columns)?]))
 }
 
-/// The last two dimensions, of each of the others.
+/// Merges all dimensions but the last two.
 fn matrices(tensor: &Tensor) -> Result<Tensor> {
     let (batch, matrix) = tensor.shape().split_at(tensor.rank() - 2);
     tensor.reshape_to(Shape::new(&[batch.iter().product(), matrix[0], matrix[1]])?)

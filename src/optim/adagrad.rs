@@ -12,7 +12,7 @@ options! {
     AdagradOptions {
         /// Learning rate.
         lr: f64 = 1e-2,
-        /// Fall of the rate: at step `t` it is `lr / (1 + (t - 1) lr_decay)`.
+        /// Decay of the rate: at step `t` it is `lr / (1 + (t - 1) lr_decay)`.
         lr_decay: f64 = 0.0,
         /// Pulls the parameters to 0.
         weight_decay: f64 = 0.0,

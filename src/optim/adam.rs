@@ -50,7 +50,7 @@ options! {
 /// At step `t`, with gradient `g' = g + weight_decay p`: `m = m + (1 - beta1) (g' - m)`,
 /// `v = beta2 v + (1 - beta2) g'^2`, and `p` becomes
 /// `p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)`. With `amsgrad` (Reddi et al., 2018) the largest `v`
-/// so far stands in the place of `v`; with `decoupled_weight_decay` it is [`AdamW`].
+/// so far replaces `v`; with `decoupled_weight_decay` it is [`AdamW`].
 pub type Adam = Engine<AdamOptions>;
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): first `p = p - lr weight_decay p`, then a step of
@@ -73,22 +73,22 @@ pub(super) static VALUE: Rule = Rule::new("adam", "({0} - {1} * {3} / (sqrt({2})
     x[0] - x[1] * x[3] / (x[2].sqrt() / x[4] + x[5])
 });
 
-/// `lr / (1 - beta^t)`, of the logarithm of beta.
+/// `lr / (1 - beta^t)`, from the logarithm of beta.
 pub(super) static STEP_SIZE: Rule =
     Rule::new("adam_step_size", "({1} / -exponential_minus1({0} * {2}))", |x, _| x[1] / -(x[0] * x[2]).exp_m1())
         .library(&[wgsl!("lib/exponential_minus1")]);
 
-/// `sqrt(1 - beta^t)`, of the logarithm of beta.
+/// `sqrt(1 - beta^t)`, from the logarithm of beta.
 pub(super) static CORRECTION: Rule =
     Rule::new("adam_correction", "sqrt(-exponential_minus1({0} * {1}))", |x, _| (-(x[0] * x[1]).exp_m1()).sqrt())
         .library(&[wgsl!("lib/exponential_minus1")]);
 
-/// The logarithm of a decay rate; finite, as arithmetic with infinities is not the same everywhere.
+/// The logarithm of a decay rate, made finite, as arithmetic with infinities is not the same everywhere.
 pub(super) fn logarithm(beta: f64) -> f64 {
     beta.max(1e-30).ln()
 }
 
-/// Refuses options of Adam and its kin that are out of their ranges.
+/// Refuses options of Adam and its variants that are out of their ranges.
 pub(super) fn check(op: &'static str, lr: f64, eps: f64, weight_decay: f64, betas: (f64, f64)) -> Result<()> {
     at_least_zero(op, "lr", lr)?;
     at_least_zero(op, "eps", eps)?;

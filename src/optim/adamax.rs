@@ -13,7 +13,7 @@ options! {
     AdamaxOptions {
         /// Learning rate.
         lr: f64 = 2e-3,
-        /// Decay rates of the mean and of the largest.
+        /// Decay rates of the mean and of the maximum.
         betas: (f64, f64) = (0.9, 0.999),
         /// Keeps the denominator above 0.
         eps: f64 = 1e-8,

@@ -1,4 +1,4 @@
-//! The part of an optimizer that is its own: options, state, and a formula over packs.
+//! The interface of an optimizer's algorithm: options, state, and a formula over packs.
 
 use super::Hyper;
 use super::bundle::{Bundle, packed};
@@ -10,13 +10,13 @@ use crate::ops::Rule;
 use crate::shape::Shape;
 use std::fmt::Debug;
 
-/// The options of one kind of optimizer, and the formula they belong to.
+/// The options of one kind of optimizer, and its formula.
 pub trait Algorithm: Clone + Debug + Send + Sync + 'static {
     /// The optimizer's short name, in errors and checkpoints.
     const NAME: &'static str;
 
-    /// The part of the options that decides what is computed, where the rest are numbers it is computed with. Parameters
-    /// of groups with one form lie in one pack.
+    /// The options that decide which formula is computed; all others are numbers in it. Parameters of groups with one form lie in
+    /// one pack.
     type Form: Copy + Debug + PartialEq + Send + Sync;
 
     /// Refuses options out of their ranges.
@@ -29,40 +29,40 @@ pub trait Algorithm: Clone + Debug + Send + Sync + 'static {
 
     fn form(&self) -> Self::Form;
 
-    /// True where the gradient is followed upwards.
+    /// True if the gradient is followed upwards.
     fn maximize(&self) -> bool {
         false
     }
 
-    /// The largest norm of all gradients together, where the options of the first group limit it.
+    /// The largest norm of all gradients together, if the options of the first group limit it.
     fn max_grad_norm(&self) -> Option<f64> {
         None
     }
 
-    /// An option that schedules change, where the algorithm has it.
+    /// An option that schedules change, if the algorithm has it.
     fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64>;
 
-    /// The state of each parameter, and the number it starts with; as many for all options of one form.
+    /// The state of each parameter, and its initial value; the same number of buffers for all options of one form.
     fn buffers(&self) -> Vec<(&'static str, f64)>;
 
-    /// The shape of a buffer of a parameter of this shape, or `None` where such a parameter does without. Parameters with
-    /// as many buffers lie in one pack, so those must be the same buffers.
+    /// The shape of a buffer of a parameter of this shape, or `None` if such a parameter has no such buffer. Parameters with the
+    /// same number of buffers lie in one pack, so those must be the same buffers.
     fn buffer_shape(_buffer: &str, shape: &Shape) -> Option<Shape> {
         Some(*shape)
     }
 
-    /// The numbers of a step; as many for all options of one form.
+    /// The numbers of a step; equally many for all options of one form.
     fn numbers(&self) -> Vec<Number>;
 
     /// New values and buffers of a pack.
     fn update(form: Self::Form, step: Step) -> Result<(Tensor, Vec<Tensor>)>;
 }
 
-/// A number that a step is computed with.
+/// A number in a step's formula.
 #[derive(Clone, Debug)]
 pub enum Number {
     Known(f64),
-    /// A formula of the number of the step, counted from 1, and of these. Its elements are `{0}`, `{1}`, ..
+    /// A formula of the number of the step, counted from 1, and of these numbers. Its arguments are `{0}`, `{1}`, ..
     OfStep(&'static Rule, Vec<f64>),
 }
 
@@ -72,13 +72,13 @@ impl From<f64> for Number {
     }
 }
 
-/// A step of parameters that lie side by side. All tensors are f32, `[blocks, 128]`; buffers of shapes of their own have a
-/// number of blocks of their own.
+/// A step of parameters that lie side by side. All tensors are f32, `[blocks, 128]`; buffers with their own shapes have their own
+/// number of blocks.
 pub struct Step<'a> {
     pub value: Tensor,
     pub gradient: Tensor,
     pub buffers: Vec<Tensor>,
-    /// For each element what [`Algorithm::numbers`] are.
+    /// The values of [`Algorithm::numbers`] for each element.
     pub numbers: Vec<Tensor>,
     /// The number of this step, from 1, if none was stopped.
     pub(super) steps: u64,
@@ -96,17 +96,17 @@ pub static PLUS: Rule = Rule::new("plus", "({0} + {1} * {2})", |x, _| x[0] + x[1
 pub static MINUS: Rule = Rule::new("minus", "({0} - {1} * {2})", |x, _| x[0] - x[1] * x[2]);
 
 impl Step<'_> {
-    /// The numbers of the step, of which there must be so many.
+    /// The numbers of the step; an error unless there are `N`.
     pub fn numbers<const N: usize>(&self) -> Result<[&Tensor; N]> {
         all(&self.numbers)
     }
 
-    /// The buffers, of which there must be so many.
+    /// The buffers; an error unless there are `N`.
     pub fn buffers<const N: usize>(&self) -> Result<[&Tensor; N]> {
         all(&self.buffers)
     }
 
-    /// The value, decayed where that is decoupled, and the gradient, with the decay on top where not.
+    /// The value, decayed if the decay is decoupled, and the gradient, with the decay added otherwise.
     pub fn with_decay(&self, decoupled: bool, decay: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok(match decoupled {
             true => (MINUS.of(&[&self.value, decay, &self.value], [])?, self.gradient.clone()),
@@ -114,29 +114,29 @@ impl Step<'_> {
         })
     }
 
-    /// For each element the norm of its parameter's part of a tensor.
+    /// For each element the norm of its parameter in a tensor.
     pub fn norms(&mut self, elements: &Tensor) -> Result<Tensor> {
         self.bundle.runs()?.sum_by_parameter(&SQUARE.of(&[elements], [])?)?.sqrt()
     }
 
-    /// For each element the mean square of its parameter's part of a tensor.
+    /// For each element the mean square of its parameter in a tensor.
     pub fn mean_squares(&mut self, elements: &Tensor) -> Result<Tensor> {
         self.bundle.runs()?.mean_by_parameter(&SQUARE.of(&[elements], [])?)
     }
 
-    /// The parameters' parts of a tensor.
+    /// Splits a tensor into the parameters' parts.
     pub fn parts(&self, elements: &Tensor) -> Result<Vec<Tensor>> {
         parts(&self.bundle.parameters, elements)
     }
 
-    /// Parts for each parameter side by side.
+    /// Joins one part for each parameter.
     pub fn packed(&self, parts: &[Tensor]) -> Result<Tensor> {
         packed(&self.bundle.parameters, parts)
     }
 
-    /// For each of [`Algorithm::numbers`] what it is for each parameter, `[1, 1]`.
+    /// The values of [`Algorithm::numbers`] for each parameter, `[1, 1]`.
     pub fn part_numbers<const N: usize>(&mut self) -> Result<[Vec<Tensor>; N]> {
-        // As few of a block as a table can hold.
+        // As few for each block as a table can hold.
         let numbers = numbers(self.bundle, self.steps, &self.of_groups, 4)?;
         let segments = self.bundle.parameters.segments();
         let first =
@@ -146,17 +146,17 @@ impl Step<'_> {
         Ok(std::array::from_fn(|number| of_each[number].clone()))
     }
 
-    /// The parameters' parts of a buffer.
+    /// Splits a buffer into the parameters' parts.
     pub fn buffer_parts(&self, buffer: usize) -> Result<Vec<Tensor>> {
         parts(&self.bundle.buffers[buffer], &self.buffers[buffer])
     }
 
-    /// Parts of a buffer side by side.
+    /// Joins the parts of a buffer.
     pub fn packed_buffer(&self, buffer: usize, parts: &[Tensor]) -> Result<Tensor> {
         packed(&self.bundle.buffers[buffer], parts)
     }
 
-    /// The gradient with a decay on top: `g + decay p`.
+    /// The gradient with the decay added: `g + decay p`.
     pub fn decayed(&self, decay: &Tensor) -> Result<Tensor> {
         PLUS.of(&[&self.gradient, decay, &self.value], [])
     }
@@ -169,8 +169,8 @@ fn parts(like: &Pack, elements: &Tensor) -> Result<Vec<Tensor>> {
     like.segments().iter().map(part).collect()
 }
 
-/// Calls `formula` once for all parameters whose first parts are `[n, ..]` of the same sizes behind `n`. It gets the parts
-/// one after the other along the first dimension, and its results are taken apart likewise: parts for each parameter.
+/// Calls `formula` once for all parameters whose first parts are `[n, ..]` and agree in the sizes after `n`. It gets the parts
+/// joined along the first dimension, and its results are split likewise: parts for each parameter.
 #[track_caller]
 pub fn by_sizes<const I: usize, const O: usize>(
     parts: &[[Tensor; I]],

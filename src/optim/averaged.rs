@@ -9,21 +9,21 @@ use crate::graph::Parameter;
 /// The kind of an average of weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Averaging {
-    /// `a = decay a + (1 - decay) p` after every step; the first step's weights as they are.
+    /// `a = decay a + (1 - decay) p` after every step, from the first step's weights on.
     Ema {
-        /// The share that stays.
+        /// The weight of the old average.
         decay: f64,
     },
     /// The mean of the weights after each step that follows the first `start` ones (Izmailov et al., 2018).
     Swa {
-        /// Steps that are left out.
+        /// Steps that are not averaged.
         start: u64,
     },
 }
 
-/// Averages the weights that any optimizer goes through, as PyTorch's `AveragedModel` does (by `get_ema_multi_avg_fn`, or
-/// for SWA). It changes nothing about the training: the average is there for
-/// [evaluation](Averaged::with_average), and to be [kept](Averaged::apply) in the end.
+/// Averages the weights over the steps of any optimizer, as PyTorch's `AveragedModel` does (by `get_ema_multi_avg_fn`, or for
+/// SWA). It does not change the training: the average serves for [evaluation](Averaged::with_average), and may be
+/// [kept](Averaged::apply) in the end.
 ///
 /// Buffers, such as running statistics, are the model's own. Those of SWA don't fit its weights: see
 /// [`update_batch_norm`](crate::train::update_batch_norm). A step takes no launch of its own, but a formula in the kernels
@@ -55,7 +55,7 @@ pub struct Averaged<O> {
 }
 
 impl<O: Optimizer> Averaged<O> {
-    /// Starts with an average that is the parameters.
+    /// Starts with the parameters as the average.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a decay is not from 0 to 1.
@@ -70,12 +70,12 @@ impl<O: Optimizer> Averaged<O> {
         Ok(Averaged { inner, averaging, average, taken: 0 })
     }
 
-    /// The optimizer inside.
+    /// The wrapped optimizer.
     pub fn inner(&self) -> &O {
         &self.inner
     }
 
-    /// The optimizer inside, to add a group. What enters later is not averaged.
+    /// The wrapped optimizer, to add a group. Parameters that are added later are not averaged.
     pub fn inner_mut(&mut self) -> &mut O {
         &mut self.inner
     }
@@ -85,8 +85,7 @@ impl<O: Optimizer> Averaged<O> {
         self.average.values()
     }
 
-    /// Runs something, such as an evaluation, while the parameters have their averages' values; then they have their own
-    /// again.
+    /// Runs a function, such as an evaluation, while the parameters have their averages' values, and then restores their own.
     ///
     /// # Errors
     /// Those of `run`.
@@ -105,7 +104,7 @@ impl<O: Optimizer> Averaged<O> {
         self.average.update(|_, average| Ok(Moved { parameter: Some(average.clone()), value: None }))
     }
 
-    /// Share of the way that the average goes towards the weights of the last step.
+    /// Fraction of the way that the average moves towards the weights of the last step.
     fn share(&self) -> Option<f64> {
         match self.averaging {
             Averaging::Ema { decay } => Some(if self.taken == 1 { 1.0 } else { 1.0 - decay }),
@@ -116,8 +115,8 @@ impl<O: Optimizer> Averaged<O> {
 
 impl<O: Optimizer> Optimizer for Averaged<O> {
     left_to!((this) this.inner);
-    /// Takes a step of the inner optimizer, whose errors these are; after one the average has not moved. The average's own
-    /// step is carried out by the flush that comes next.
+    /// Takes a step of the inner optimizer, whose errors these are; after an error the average has not moved. The average's own
+    /// step is carried out by the next flush.
     #[track_caller]
     fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
         self.inner.step_with(guard)?;

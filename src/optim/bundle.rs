@@ -1,4 +1,4 @@
-//! Parameters side by side in packs, with their buffers: what one launch changes.
+//! Parameters side by side in packs, with their buffers: one launch changes them.
 
 use super::runs::{Rows, Runs};
 use crate::error::Result;
@@ -8,8 +8,8 @@ use crate::ops::{PACK_ALIGNMENT, pack, segments};
 use std::iter;
 use std::sync::Arc;
 
-/// Elements of a pack of several parameters. A pack of gradients is in memory from its first gradient on, so one that spans a large
-/// network would lie beside all that the forward pass keeps; with many small ones a step takes more launches.
+/// Elements of a pack of several parameters. A pack of gradients is in memory from its first gradient on, so one that spans a
+/// large network would be alive together with all that the forward pass keeps; with many small packs a step takes more launches.
 const MOST_ELEMENTS: usize = 1 << 24;
 
 /// One trained parameter.
@@ -20,10 +20,10 @@ pub(super) struct Slot {
     /// The first group of the same form.
     pub form: usize,
     pub buffers: Vec<Parameter>,
-    /// Counted for each parameter: one that gets its first gradient late has its first step late.
+    /// Counted for each parameter: if the first gradient comes late, so does the first step.
     pub steps: u64,
-    /// The gradient of its last step, while others of the same call have failed: the call may be made again, and this
-    /// parameter must not move twice. Held, so that no other gradient can be taken for it.
+    /// The gradient of its last step, while others in the same call have failed: the call may be repeated, and this parameter
+    /// must not move twice. Held, so that no other gradient can be mistaken for it.
     pub stepped_by: Option<Tensor>,
 }
 
@@ -35,26 +35,26 @@ impl Slot {
     }
 }
 
-/// Slots of one form, type and device, with as many buffers, that take their steps together.
+/// Slots of one form, type and device, with the same number of buffers, that take their steps together.
 pub(super) struct Bundle {
     pub members: Vec<usize>,
     pub parameters: Arc<Pack>,
     pub buffers: Vec<Arc<Pack>>,
     /// The groups of the members, ascending.
     pub groups: Vec<usize>,
-    /// For each element, i32, which of the groups it belongs to, where there are several.
+    /// For each element, i32, the group it belongs to, if there are several.
     pub group_of: Option<Tensor>,
     /// The numbers that have differed between the groups.
     pub varied: Vec<bool>,
-    /// The number of counted steps that were stopped, `[1, 1]` on the device, where one may have been.
+    /// The number of counted steps that were stopped, `[1, 1]` on the device, if one may have been.
     pub stopped: Option<Tensor>,
     runs: Option<Runs>,
     rows: Option<Rows>,
 }
 
 impl Bundle {
-    /// These slots in bundles: those of one form, type and device, with as many buffers, together, and neighbours, whose gradients
-    /// are computed one after the other.
+    /// Sorts slots into bundles of one form, type and device, and of the same number of buffers. Members are neighbours, whose
+    /// gradients are computed one after the other.
     #[track_caller]
     pub fn of(slots: &[Slot], members: &[usize]) -> Result<Vec<Bundle>> {
         let mut alike: Vec<(Tensor, usize, Vec<usize>)> = Vec::new();
@@ -113,7 +113,7 @@ impl Bundle {
         })
     }
 
-    /// The parameter of each element.
+    /// The sums over the parameter of each element.
     pub fn runs(&mut self) -> Result<&Runs> {
         let runs = match self.runs.take() {
             Some(runs) => runs,
@@ -122,7 +122,7 @@ impl Bundle {
         Ok(self.runs.insert(runs))
     }
 
-    /// The row of a weight of each element.
+    /// The sums over the weight's row of each element.
     pub fn rows(&mut self) -> Result<&Rows> {
         let rows = match self.rows.take() {
             Some(rows) => rows,
@@ -136,7 +136,7 @@ impl Bundle {
         iter::once(&self.parameters).chain(&self.buffers)
     }
 
-    /// True where the members still lie in the packs: an assigned value stands for itself.
+    /// True if the members still lie in the packs: an assigned value has left its pack.
     pub fn is_whole(&self, slots: &[Slot]) -> bool {
         self.members.iter().enumerate().all(|(index, &member)| {
             let slot = &slots[member];
@@ -146,14 +146,14 @@ impl Bundle {
         })
     }
 
-    /// The gradients of the members as the packs are laid out, 0 where elements are pruned.
+    /// The gradients of the members, laid out as the packs, 0 for pruned elements.
     #[track_caller]
     pub fn gradient(&self, of_members: &[Tensor]) -> Result<Tensor> {
         self.parameters.masked(&packed(&self.parameters, of_members)?)
     }
 }
 
-/// The masks of parameters, ones for those that have none; `None` where none has.
+/// The masks of parameters, ones for those without; `None` if none has a mask.
 fn masks(parameters: &[&Parameter], values: &[Tensor]) -> Result<Option<Vec<Tensor>>> {
     let masks: Vec<Option<Parameter>> = parameters.iter().map(|parameter| parameter.mask()).collect();
     if masks.iter().all(Option::is_none) {
@@ -166,7 +166,7 @@ fn masks(parameters: &[&Parameter], values: &[Tensor]) -> Result<Option<Vec<Tens
     masks.into_iter().zip(values).map(of).collect::<Result<_>>().map(Some)
 }
 
-/// Tensors side by side, as a pack is laid out.
+/// Joins tensors in the layout of a pack.
 #[track_caller]
 pub(super) fn packed(like: &Pack, of_members: &[Tensor]) -> Result<Tensor> {
     in_blocks(&pack(of_members, like.segments(), like.value().numel())?)

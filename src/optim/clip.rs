@@ -18,7 +18,7 @@ pub(super) struct Clipping {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Norm {
     pub most: f64,
-    /// Added to the norm that is divided by.
+    /// Added to the norm in the denominator.
     pub eps: f64,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Noise {
     pub gamma: f64,
 }
 
-/// NaN stays what it is.
+/// NaN stays NaN.
 static VALUE: Rule = Rule::new(
     "clip_value",
     "select(clamp({0}, F(bitcast<f32>({s0})), F(bitcast<f32>({s1}))), {0}, not_a_number({0}))",
@@ -44,13 +44,13 @@ static VALUE: Rule = Rule::new(
 
 static SQUARE: Rule = Rule::new("clip_square", "({0} * {0})", |x, _| x[0] * x[0]);
 
-/// The factor by the square of the norm.
+/// The factor, from the square of the norm.
 static BY_NORM: Rule =
     Rule::new("clip_norm", "min(F(1.0), F(bitcast<f32>({s0})) / (sqrt({0}) + F(bitcast<f32>({s1}))))", |x, n| {
         (n[0] / (x[0].sqrt() + n[1])).min(1.0)
     });
 
-/// The factor by the squares of a row's norm and of its gradient's.
+/// The factor, from the squares of a row's norm and of its gradient's.
 static ADAPTIVE: Rule = Rule::new(
     "clip_adaptive",
     "min(F(1.0), max(sqrt({0}), F(bitcast<f32>({s1}))) * bitcast<f32>({s0}) / max(sqrt({1}), F(1e-6)))",
@@ -79,7 +79,8 @@ impl Clipping {
         Ok(Noise { eta, gamma })
     }
 
-    /// Changes the gradients of bundles, which have taken so many `steps`; returns the norm of all that the limit was compared with, where there is one.
+    /// Changes the gradients of bundles, which have taken `steps` steps; returns the norm of all that the limit was compared
+    /// with, if there is one.
     #[track_caller]
     pub fn apply(
         &self,

@@ -14,7 +14,7 @@ use crate::ops::PACK_ALIGNMENT;
 
 /// An optimizer with the options and the formula of an algorithm, such as [`Sgd`](super::Sgd) or [`Adam`](super::Adam).
 ///
-/// Parameters lie in packs, whatever groups they are in: a step takes as many launches with one group as with many.
+/// Parameters lie in packs regardless of their groups: a step takes as many launches with one group as with many.
 pub struct Engine<A: Algorithm> {
     groups: Vec<Group<A>>,
     slots: Slots,
@@ -23,13 +23,13 @@ pub struct Engine<A: Algorithm> {
 
 struct Group<A: Algorithm> {
     options: A,
-    /// As it was when the group was made: its buffers are those of this form.
+    /// The form when the group was made; its buffers are those of this form.
     form: A::Form,
     maximize: bool,
 }
 
 impl<A: Algorithm> Engine<A> {
-    /// An optimizer for the trained ones of `parameters`, those of a module or a list, as one group.
+    /// An optimizer for the trained parameters in `parameters`, those of a module or a list, as one group.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are none, two have one name, or an option is out of its range; [`Error::Unreached`] for a
@@ -40,7 +40,7 @@ impl<A: Algorithm> Engine<A> {
         Engine::with_groups(vec![ParamGroup::new(parameters, options)])
     }
 
-    /// An optimizer for groups, each with options of its own. What differs in numbers alone is still changed by one launch.
+    /// An optimizer for groups, each with options of its own. Groups whose options differ only in numbers still take one launch.
     ///
     /// # Errors
     /// As [`new`](Engine::new); [`Error::Invalid`] where there are no groups, one is empty, or two share a parameter.
@@ -54,7 +54,7 @@ impl<A: Algorithm> Engine<A> {
         Ok(engine)
     }
 
-    /// Adds a group, also while training. Its parameters have taken no steps.
+    /// Adds a group, also while training. Its parameters start at step 0.
     ///
     /// # Errors
     /// As [`with_groups`](Engine::with_groups). Nothing is added then.
@@ -120,9 +120,9 @@ impl<A: Algorithm> Engine<A> {
         Ok(self)
     }
 
-    /// Limits the gradient of each row of a weight, what enters one output, by the row's norm (AGC, Brock et al., 2021): it
-    /// is multiplied by `min(1, clip_factor max(|w|, eps) / |g|)`. Parameters of one dimension count as one row. timm's
-    /// defaults are 0.01 and 1e-3.
+    /// Limits the gradient of each row of a weight, the weights of one output, by the row's norm (AGC, Brock et al., 2021): it is
+    /// multiplied by `min(1, clip_factor max(|w|, eps) / |g|)`. Parameters of one dimension count as one row. timm's defaults are
+    /// 0.01 and 1e-3.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a number is not above 0.
@@ -141,8 +141,8 @@ impl<A: Algorithm> Engine<A> {
         Ok(self)
     }
 
-    /// The norm of all gradients of the last step before [`clip_grad_norm`](Engine::clip_grad_norm) limited it, a tensor
-    /// without dimensions; `None` where it is not limited.
+    /// The norm of all gradients of the last step before [`clip_grad_norm`](Engine::clip_grad_norm) limited it, a tensor without
+    /// dimensions; `None` if it is not limited.
     pub fn grad_norm(&self) -> Option<&Tensor> {
         self.slots.norm()
     }
@@ -156,16 +156,16 @@ impl<A: Algorithm> Engine<A> {
         Ok(&self.groups.get(group).ok_or_else(|| Error::invalid(A::NAME, rule()))?.options)
     }
 
-    /// Sets the options of a group. Numbers are data: others make no other plan.
+    /// Sets the options of a group. Numbers are data: new ones need no new plan.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is no such group, an option is out of its range, or another formula would be needed
-    /// than the one the group began with. The old options stay then.
+    /// [`Error::Invalid`] if there is no such group, an option is out of its range, or the options need another formula than the
+    /// group began with. The old options stay then.
     pub fn set_options(&mut self, group: usize, options: A) -> Result<()> {
         options.check()?;
         let buffers = self.options(group)?.clone().buffers().len();
         let Group { form, maximize, .. } = self.groups[group];
-        // A momentum of 0 leaves the buffer that one above it began with.
+        // A momentum that becomes 0 keeps its buffer.
         let fits = options.form() == form || options.buffers().len() < buffers;
         if !fits || options.maximize() != maximize {
             let rule =
@@ -177,7 +177,7 @@ impl<A: Algorithm> Engine<A> {
     }
 }
 
-/// New values and buffers of a part; the old ones where it has to stop.
+/// New values and buffers of a part; the old ones if it has to stop.
 #[track_caller]
 fn update<A: Algorithm>(groups: &[Group<A>], part: Part) -> Result<(Tensor, Vec<Tensor>)> {
     let Part { bundle, form, gradient, steps, stop } = part;

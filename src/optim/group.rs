@@ -34,8 +34,8 @@ pub trait IntoParameters {
     /// The parameters.
     fn into_parameters(self) -> Vec<Parameter>;
 
-    /// Makes sure that none is forgotten: a module must reach every parameter of its [scope](crate::nn::Scope). A list is
-    /// what its caller means.
+    /// Makes sure that none is forgotten: a module must reach every parameter of its [scope](crate::nn::Scope). A list is taken
+    /// as it is.
     ///
     /// # Errors
     /// [`Error::Unreached`].
@@ -61,7 +61,8 @@ impl IntoParameters for Vec<Parameter> {
 }
 
 impl<O> ParamGroup<O> {
-    /// These parameters without buffers. A module may be a part of a model: nobody looks for parameters that it does not reach.
+    /// A group of these parameters without buffers. A module may be a part of a model: parameters that it does not reach are not
+    /// looked for.
     pub fn new(parameters: impl IntoParameters, options: O) -> ParamGroup<O> {
         let parameters =
             Parameter::each_once(parameters.into_parameters()).into_iter().filter(|parameter| !parameter.is_buffer());
@@ -69,11 +70,11 @@ impl<O> ParamGroup<O> {
     }
 }
 
-/// Groups by names: each parameter goes to the first of `patterns` that its name matches, and what matches none to a last
+/// Groups by names: each parameter goes to the first of `patterns` that its name matches, and those that match none to a last
 /// group with `options`. In a pattern `*` stands for any characters, and `?` for one.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a pattern is left without a parameter.
+/// [`Error::Invalid`] if no parameter is left for a pattern.
 ///
 /// ```
 /// use wgrad::Device;
@@ -112,8 +113,8 @@ fn named<O: Clone>(pattern: &str, parameters: Vec<Parameter>, options: &O) -> Re
     Ok(ParamGroup { parameters, options: options.clone() })
 }
 
-/// Splits each group in two, where it has both: parameters of two dimensions and more keep their weight decay, and those of
-/// one or none, the scales and shifts of norms and the biases, have none.
+/// Splits each group in two, if it has both kinds: parameters of two dimensions and more keep their weight decay; those of one or
+/// none, the scales and shifts of norms and the biases, get none.
 ///
 /// # Errors
 /// [`Error::Invalid`] for options without a weight decay.
@@ -148,8 +149,8 @@ pub fn no_decay_on_norms_and_biases<O: Algorithm>(groups: Vec<ParamGroup<O>>) ->
 /// as [`groups_by_name`] reads them, and layer `l` of `L` has the rate `lr decay^(L - 1 - l)`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a layer is left without a parameter or a parameter without a layer, and where `decay` is not
-/// between 0 and 1.
+/// [`Error::Invalid`] if a layer is left without a parameter or a parameter without a layer, and if `decay` is not between 0 and
+/// 1.
 ///
 /// ```
 /// use wgrad::Device;

@@ -1,15 +1,15 @@
-//! Steps that change nothing where gradients are not finite, decided on the device.
+//! Steps that change nothing if gradients are not finite, decided on the device.
 
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::Rule;
 use crate::ops::or_bad_index;
 
-/// A switch for steps: where a gradient holds an infinity or NaN, a step under it changes neither parameters nor buffers nor
-/// step counts. The device decides, and nothing is read back.
+/// A switch for steps: if a gradient holds an infinity or NaN, a guarded step changes neither parameters nor buffers nor step
+/// counts. The device decides, and nothing is read back.
 ///
-/// One guard may see to several optimizers, each of which stops by its own gradients;
-/// [`found`](Guard::found) tells whether any did.
+/// One guard may serve several optimizers, each of which is stopped by its own gradients; [`found`](Guard::found) tells if any
+/// was.
 ///
 /// ```
 /// use wgrad::optim::{Guard, Optimizer, Sgd, SgdOptions};
@@ -46,7 +46,7 @@ static NOT_FINITE: Rule =
 static ABOVE_ZERO: Rule =
     Rule::new("above_zero", "select(F(0.0), F(1.0), {0} > F(0.0))", |x, _| f64::from(u8::from(x[0] > 0.0)));
 
-/// The old element where something was found, and the new one elsewhere.
+/// The old element if a gradient was not finite, and the new one otherwise.
 static KEPT: Rule = Rule::new("kept", "select({1}, {0}, {2} > F(0.0))", |x, _| if x[2] > 0.0 { x[0] } else { x[1] });
 
 impl Guard {
@@ -81,7 +81,7 @@ impl Guard {
         }
     }
 
-    /// 1 where a step with so many elements that are not finite has to stop, or 0. Remembers it too.
+    /// 1 if a step with this number of elements that are not finite has to stop, otherwise 0. Remembers it too.
     pub(super) fn stop(&mut self, not_finite: &Tensor) -> Result<Tensor> {
         let mut stop = ABOVE_ZERO.of(&[not_finite], [])?;
         if self.bad_indices {
@@ -100,7 +100,7 @@ pub(super) fn not_finite(elements: &Tensor) -> Result<Tensor> {
     NOT_FINITE.of(&[elements], [])
 }
 
-/// The old elements where `stop` is not 0, and the new ones elsewhere.
+/// The old elements if `stop` is not 0, and the new ones otherwise.
 pub(super) fn kept(old: &Tensor, new: &Tensor, stop: &Tensor) -> Result<Tensor> {
     KEPT.of(&[old, new, &stop.expand_to(*old.shape(), "step")?], [])
 }

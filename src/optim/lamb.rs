@@ -13,7 +13,7 @@ options! {
     LambOptions {
         /// Learning rate.
         lr: f64 = 1e-3,
-        /// Divides the moments by what they would be of ones.
+        /// Corrects the moments for starting at 0.
         bias_correction: bool = true,
         /// Decay rates of the two moments.
         betas: (f64, f64) = (0.9, 0.999),
@@ -21,9 +21,9 @@ options! {
         eps: f64 = 1e-6,
         /// Pulls the parameters to 0; groups without it are not adapted.
         weight_decay: f64 = 0.01,
-        /// Adds `1 - beta1` of a gradient to the mean instead of all of it.
+        /// Adds only `1 - beta1` of a gradient to the mean, not all of it.
         grad_averaging: bool = true,
-        /// The largest norm of all gradients together; [`clip_grad_norm`](Engine::clip_grad_norm) takes its place.
+        /// The largest norm of all gradients together; [`clip_grad_norm`](Engine::clip_grad_norm) replaces it.
         max_grad_norm: Option<f64> = Some(1.0),
         /// Limits the ratio to 1 (LAMBC).
         trust_clip: bool = false,
@@ -50,7 +50,7 @@ pub struct Form {
 
 static MEAN: Rule = Rule::new("lamb_mean", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
 
-/// By the mean, the square, the factor of the first, the divisor of the second, and eps.
+/// From the mean, the square, the factor of the first, the divisor of the second, and eps.
 static DIRECTION: Rule = Rule::new("lamb_direction", "({0} * {2} / (sqrt({1}) / {3} + {4}))", |x, _| {
     x[0] * x[2] / (x[1].sqrt() / x[3] + x[4])
 });
@@ -95,7 +95,7 @@ impl Algorithm for LambOptions {
         let decay = if self.decoupled_decay { lr * weight_decay } else { weight_decay };
         let share = if self.grad_averaging { 1.0 - beta1 } else { 1.0 };
         let adapts = f64::from(u8::from(weight_decay != 0.0 || always_adapt));
-        // Without a correction the moments count as if they were old.
+        // Without a correction, the factors are those of infinitely many steps.
         let [of_beta1, of_beta2] =
             [beta1, beta2].map(|beta| if self.bias_correction { beta } else { 0.0 }).map(logarithm);
         vec![

@@ -21,7 +21,7 @@ options! {
         weight_decay: f64 = 0.0,
         /// Looks one step ahead (Nesterov); needs a momentum and no dampening.
         nesterov: bool = false,
-        /// Distance that a parameter moves, as a share of its norm.
+        /// Distance that a parameter moves, as a fraction of its norm.
         trust_coeff: f64 = 1e-3,
         /// Keeps the denominator above 0.
         eps: f64 = 1e-8,
@@ -32,7 +32,7 @@ options! {
     }
 }
 
-/// Layer-wise adaptive rate scaling (You et al., 2017), as timm has it: SGD whose gradient each parameter scales by norms.
+/// Layer-wise adaptive rate scaling (You et al., 2017), as timm has it: SGD with each parameter's gradient scaled by norms.
 ///
 /// `g' = r (g + weight_decay p)` with `r = trust_coeff |p| / (|g| + weight_decay |p| + eps)`, or 1 where a norm is 0; with
 /// `trust_clip`, `r = min(r / lr, 1)`. Then a step of [`Sgd`](super::Sgd) by `g'` without a decay. All norms of a pack take
@@ -46,7 +46,7 @@ pub struct Form {
     trust_clip: bool,
 }
 
-/// The ratio by the norms of the parameter and of the gradient: coefficient, decay, eps, and 0 where nothing is adapted.
+/// The ratio, from the norms of the parameter and of the gradient: coefficient, decay, eps, and 0 if nothing is adapted.
 static RATIO: Rule = Rule::new(
     "lars_ratio",
     "select(F(1.0), {2} * {0} / ({1} + {0} * {3} + {4}), ({0} > F(0.0)) & ({1} > F(0.0)) & ({5} > F(0.0)))",

@@ -13,7 +13,7 @@ options! {
     LionOptions {
         /// Learning rate.
         lr: f64 = 1e-4,
-        /// Shares of the last mean in the direction, and in the next mean.
+        /// Weights of the last mean in the direction, and in the next mean.
         betas: (f64, f64) = (0.9, 0.99),
         /// Pulls the parameters to 0, decoupled from the gradient.
         weight_decay: f64 = 0.0,

@@ -11,14 +11,14 @@ use crate::number::nearest;
 options! {
     /// Options of [`Lookahead`]; the defaults are the paper's.
     LookaheadOptions {
-        /// Steps of the optimizer for one of the slow weights.
+        /// Steps of the optimizer for one step of the slow weights.
         k: u64 = 5,
-        /// Share of the way that the slow weights go to the fast ones.
+        /// Fraction of the way that the slow weights move to the fast ones.
         alpha: f64 = 0.5,
     }
 }
 
-/// Lookahead (Zhang et al., 2019) round any optimizer: `k` steps forward, one step back.
+/// Lookahead (Zhang et al., 2019) around any optimizer: `k` steps forward, one step back.
 ///
 /// The optimizer changes the parameters, the fast weights `p`. After every `k` steps the slow weights `s` go towards them,
 /// `s = s + alpha (p - s)`, and the parameters go on from there: `p = s`. The optimizer's own state stays as it is. A
@@ -48,7 +48,7 @@ pub struct Lookahead<O> {
 }
 
 impl<O: Optimizer> Lookahead<O> {
-    /// Starts with slow weights that are the parameters.
+    /// Starts with the parameters as the slow weights.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `k` is 0 or `alpha` is not from 0 to 1.
@@ -65,12 +65,12 @@ impl<O: Optimizer> Lookahead<O> {
         Ok(Lookahead { inner, options, slow, taken: 0 })
     }
 
-    /// The optimizer inside.
+    /// The wrapped optimizer.
     pub fn inner(&self) -> &O {
         &self.inner
     }
 
-    /// The optimizer inside, to add a group.
+    /// The wrapped optimizer, to add a group.
     pub fn inner_mut(&mut self) -> &mut O {
         &mut self.inner
     }
@@ -78,8 +78,8 @@ impl<O: Optimizer> Lookahead<O> {
 
 impl<O: Optimizer> Optimizer for Lookahead<O> {
     left_to!((this) this.inner);
-    /// Takes a step of the inner optimizer, whose errors these are; after one the slow weights have not moved. The slow
-    /// weights' own step is carried out by the flush that comes next.
+    /// Takes a step of the inner optimizer, whose errors these are; after an error the slow weights have not moved. The slow
+    /// weights' own step is carried out by the next flush.
     #[track_caller]
     fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
         self.inner.step_with(guard)?;

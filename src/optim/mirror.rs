@@ -1,5 +1,5 @@
-//! Values beside the parameters, such as their averages, in packs as the parameters are: a formula of both takes one launch a
-//! pack.
+//! Values beside the parameters, such as their averages, in packs laid out like the parameters': a formula of both takes one
+//! launch a pack.
 
 use crate::dtype::DType;
 use crate::error::Result;
@@ -14,13 +14,13 @@ pub(super) struct Mirror {
     values: Vec<Parameter>,
 }
 
-/// New values of parameters, and of what stands beside them; `None` where they stay.
+/// New values of parameters, and of the values beside them; `None` leaves them unchanged.
 pub(super) struct Moved {
     pub parameter: Option<Tensor>,
     pub value: Option<Tensor>,
 }
 
-/// Parameters that have other values for as long as it lives: see [`Optimizer::lend_average`](super::Optimizer::lend_average).
+/// Parameters that have other values as long as this lives: see [`Optimizer::lend_average`](super::Optimizer::lend_average).
 pub struct Lent {
     before: Vec<(Place, Tensor)>,
 }
@@ -50,7 +50,7 @@ impl Place {
 impl Drop for Lent {
     fn drop(&mut self) {
         for (place, before) in &self.before {
-            // It has been the value before, so it fits.
+            // It was the value before, so it fits.
             let _ = place.assign(before);
         }
     }
@@ -77,8 +77,8 @@ impl Mirror {
         self.values.clone()
     }
 
-    /// Records a formula of the parameters' values, in f32, and those beside them. Nothing is submitted: the next flush
-    /// carries it out.
+    /// Records a formula of the parameters' values, in f32, and those beside them. Nothing is submitted: the next flush carries
+    /// it out.
     #[track_caller]
     pub fn update(&self, formula: impl Fn(&Tensor, &Tensor) -> Result<Moved>) -> Result<()> {
         no_grad(|| {
@@ -94,7 +94,7 @@ impl Mirror {
         })
     }
 
-    /// Gives the parameters the values beside them.
+    /// Sets the parameters to the values beside them.
     #[track_caller]
     pub fn lend(&self) -> Result<Lent> {
         let mut lent = Lent { before: Vec::new() };
@@ -108,7 +108,7 @@ impl Mirror {
         })
     }
 
-    /// Packs of parameters, and the packs of the values beside them; and what lies in none.
+    /// Packs of parameters with the packs of the values beside them, and the parameters that lie in no pack.
     fn places(&self) -> Result<Vec<(Place, Place)>> {
         let mut packs: Vec<(Arc<Pack>, Vec<usize>)> = Vec::new();
         let mut alone = Vec::new();
@@ -125,7 +125,7 @@ impl Mirror {
         for (of, members) in packs {
             match self.beside(&of, &members)? {
                 Some(beside) => places.push((Place::Pack(of), Place::Pack(beside))),
-                // The pack holds others too.
+                // The pack holds other parameters too.
                 None => alone.extend(members),
             }
         }
@@ -135,7 +135,7 @@ impl Mirror {
         Ok(places)
     }
 
-    /// The pack of the values beside a pack of parameters, laid out as that is; `None` where it would have gaps.
+    /// The pack of the values beside a pack of parameters, in the same layout; `None` if it would have gaps.
     fn beside(&self, of: &Arc<Pack>, members: &[usize]) -> Result<Option<Arc<Pack>>> {
         let count = of.segments().len();
         let at = |segment| members.iter().copied().find(|&member| self.parameters[member].is_part_of(of, segment));

@@ -63,7 +63,7 @@ use std::fmt;
 pub enum Hyper {
     /// The learning rate.
     Lr,
-    /// The momentum; of Adam and its kin the decay rate of the first moment.
+    /// The momentum; for Adam and its variants the decay rate of the first moment.
     Momentum,
     /// The weight decay.
     WeightDecay,
@@ -98,24 +98,23 @@ impl fmt::Display for Hyper {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Optimizer {
-    /// A short name, as it stands in checkpoints.
+    /// A short name, as in checkpoints.
     fn name(&self) -> &'static str;
 
     /// Changes every parameter that has a gradient, and submits the work recorded so far without waiting for it.
     ///
-    /// After an error no parameter has moved that doesn't belong to another device, and the step can be made again: none
-    /// moves twice by the same gradient. Bad labels and indices are found on the device, so they are not among the errors of
-    /// the step that they spoil; the next read or [`Device::sync`](crate::Device::sync) tells of them, and such a step
-    /// has changed the parameters.
+    /// After an error no parameter has moved, except those on other devices, and the step can be repeated: none moves twice by
+    /// the same gradient. Bad labels and indices are found on the device, so the step that they spoil does not return their
+    /// error; the next read or [`Device::sync`](crate::Device::sync) does, and such a step has changed the parameters.
     ///
     /// # Errors
-    /// The errors of submitting the work, and those of the device before.
+    /// The errors of submitting the work, and earlier errors of the device.
     #[track_caller]
     fn step(&mut self) -> Result<()> {
         self.step_with(None)
     }
 
-    /// As [`step`](Optimizer::step), under a guard: where a gradient is not finite, nothing changes.
+    /// As [`step`](Optimizer::step), under a guard: nothing changes if a gradient is not finite.
     ///
     /// # Errors
     /// As `step`; [`Error::DeviceMismatch`] where the guard belongs to another device than the parameters.
@@ -124,7 +123,7 @@ pub trait Optimizer {
         self.step_with(Some(guard))
     }
 
-    /// [`step`](Optimizer::step), under a guard where one is given: what an optimizer implements.
+    /// [`step`](Optimizer::step), under a guard if one is given: the method that an optimizer implements.
     ///
     /// # Errors
     /// As [`step_guarded`](Optimizer::step_guarded).
@@ -136,10 +135,10 @@ pub trait Optimizer {
     /// The state on the device: for each parameter its buffers, named like `exp_avg.conv1.weight`.
     fn buffers(&self) -> Vec<Parameter>;
 
-    /// How many steps each parameter has taken, in the order of [`parameters`](Optimizer::parameters).
+    /// The number of steps of each parameter, in the order of [`parameters`](Optimizer::parameters).
     ///
     /// # Errors
-    /// Errors of the device, where it has to be asked.
+    /// Errors of the device, if the numbers are there.
     fn steps(&self) -> Result<Vec<u64>>;
 
     /// Sets the steps taken, from a checkpoint.
@@ -148,12 +147,12 @@ pub trait Optimizer {
     /// [`Error::Invalid`] where there is not one number a parameter.
     fn set_steps(&mut self, steps: &[u64]) -> Result<()>;
 
-    /// Steps that wrappers round the optimizer have counted, the innermost first, for checkpoints.
+    /// Steps that wrappers around the optimizer have counted, the innermost first, for checkpoints.
     fn counts(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
 
-    /// Sets what [`counts`](Optimizer::counts) tells, in its order.
+    /// Sets the values of [`counts`](Optimizer::counts), in its order.
     fn set_counts(&mut self, counts: &[u64]) {
         let _ = counts;
     }
@@ -161,13 +160,13 @@ pub trait Optimizer {
     /// The number of groups.
     fn groups(&self) -> usize;
 
-    /// An option of a group, where the optimizer has it.
+    /// An option of a group, if the optimizer has it.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there is no such group.
     fn hyper(&self, hyper: Hyper, group: usize) -> Result<Option<f64>>;
 
-    /// Sets an option of a group. It is data: another number makes no other plan.
+    /// Sets an option of a group. It is data: another number needs no new plan.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there is no such group or option, or the number is out of its range; the old one stays
@@ -191,7 +190,7 @@ pub trait Optimizer {
         self.set_hyper(Hyper::Lr, group, lr)
     }
 
-    /// The momentum of a group, of Adam and its kin the decay rate of the first moment; `None` where there is none.
+    /// The momentum of a group, for Adam and its variants the decay rate of the first moment; `None` if there is none.
     ///
     /// # Errors
     /// As [`hyper`](Optimizer::hyper).
@@ -207,7 +206,7 @@ pub trait Optimizer {
         self.set_hyper(Hyper::Momentum, group, momentum)
     }
 
-    /// Lends the parameters the values of their averages, where an [`Averaged`] keeps some, for as long as the loan lives.
+    /// Lends the parameters the values of their averages, if an [`Averaged`] keeps some, for as long as the loan lives.
     ///
     /// # Errors
     /// Errors of the device.

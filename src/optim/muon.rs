@@ -15,7 +15,7 @@ pub enum AdjustLr {
     /// `sqrt(max(1, rows / columns))`.
     #[default]
     Original,
-    /// `0.2 sqrt(max(rows, columns))`: elements move as far as AdamW moves them, so that its rates and decays serve.
+    /// `0.2 sqrt(max(rows, columns))`: elements move as far as AdamW moves them, so that its rates and decays fit.
     MatchRmsAdamw,
     /// `sqrt(rows / columns)`.
     SpectralUnclamped,
@@ -38,14 +38,14 @@ options! {
         eps: f64 = 1e-7,
         /// Iterations.
         ns_steps: usize = 5,
-        /// Rule by which the rate follows from the sizes of a matrix.
+        /// Rule that adjusts the rate to the sizes of a matrix.
         adjust_lr_fn: AdjustLr = AdjustLr::Original,
     }
 }
 
 /// Muon (Jordan et al., 2024): momentum whose direction is made orthogonal, for weights that are matrices.
 ///
-/// A weight is a matrix `[rows, columns]` of its first dimension by all others, as of a convolution `[O, I, KH, KW]`.
+/// A weight is a matrix `[rows, columns]` of its first dimension by all others, as for a convolution `[O, I, KH, KW]`.
 /// `b = b + (1 - momentum) (g - b)`, and the direction `X` is `g + momentum (b - g)` with `nesterov` and `b` without, divided
 /// by its norm. `ns_steps` times `X = a X + (b A + c A^2) X` with `A = X X^T` brings its singular values near 1 (Newton and
 /// Schulz), in f32, where PyTorch rounds to bfloat16. Then `p` becomes `p - lr weight_decay p - lr s X`, where `s` is that
@@ -91,7 +91,7 @@ impl Form {
     }
 }
 
-/// The matrix that a parameter is, as one of a batch.
+/// The shape of a parameter as a batch of one matrix.
 fn matrix(shape: &Shape) -> Result<Shape> {
     Shape::new(&[1, shape[0], shape.iter().skip(1).product()])
 }

@@ -33,7 +33,7 @@ options! {
 /// `m` and `v` are those of [`Adam`](super::Adam). With `mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2)` and `M_t` the
 /// product of `mu_1` to `mu_t`, `p` becomes
 /// `p - lr ((1 - mu_t) / (1 - M_t) g' + mu_(t+1) / (1 - M_(t+1)) m) / (sqrt(v) / sqrt(1 - beta2^t) + eps)`.
-/// The product is state, since a schedule may have changed `beta1` on the way.
+/// The product is state, since a schedule may have changed `beta1` along the way.
 pub type NAdam = Engine<NAdamOptions>;
 
 static MOMENTUM: Rule = Rule::new("nadam_momentum", "({1} * (F(1.0) - F(0.5) * exp2({0} * {2})))", |x, _| {
@@ -45,7 +45,7 @@ static NEXT_MOMENTUM: Rule =
         x[1] * (1.0 - 0.5 * ((x[0] + 1.0) * x[2]).exp2())
     });
 
-/// The gradient and the mean as they go into the direction.
+/// The gradient's and the mean's parts of the direction.
 static DIRECTION: Rule = Rule::new(
     "nadam_direction",
     "({0} * (F(1.0) - {3}) / (F(1.0) - {2}) + {1} * {4} / (F(1.0) - {2} * {4}))",
@@ -54,7 +54,7 @@ static DIRECTION: Rule = Rule::new(
 
 impl Algorithm for NAdamOptions {
     const NAME: &'static str = "nadam";
-    /// True where the decay is decoupled.
+    /// True if the decay is decoupled.
     type Form = bool;
 
     fn check(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The numbers of a step, for each element of a pack: the same everywhere, or by groups.
+//! The numbers of a step for each element of a pack: the same everywhere, or by groups.
 
 use super::algorithm::Number;
 use super::bundle::Bundle;
@@ -8,10 +8,10 @@ use crate::number::nearest;
 use crate::ops::table;
 use crate::shape::Shape;
 
-/// The numbers of `groups`, those of the bundle, as `[blocks, of_block]`: each block has its group's, `of_block` times. That
-/// is a multiple of 4, as [`table`] wants it.
+/// The numbers of `groups`, those of the bundle, as `[blocks, of_block]`: each block has its group's, `of_block` times. That is a
+/// multiple of 4, as [`table`] requires.
 ///
-/// Numbers that follow from that of the step are computed in double precision, where that number is known: the device alone
+/// Numbers that follow from the step's number are computed in double precision while the host knows that number: only the device
 /// knows it once a step may have been stopped there.
 #[track_caller]
 pub(super) fn numbers(bundle: &mut Bundle, steps: u64, groups: &[Vec<Number>], of_block: usize) -> Result<Vec<Tensor>> {
@@ -50,7 +50,7 @@ impl Number {
         }
     }
 
-    /// The numbers that it is computed from.
+    /// The arguments of its formula.
     fn numbers(&self) -> &[f64] {
         match self {
             Number::Known(number) => std::slice::from_ref(number),
@@ -59,18 +59,18 @@ impl Number {
     }
 }
 
-/// Numbers on their way to elements.
+/// Numbers to be spread over elements.
 struct Spread<'a> {
     bundle: &'a mut Bundle,
-    /// Of the result.
+    /// Shape of the result.
     shape: Shape,
-    /// The number of them.
+    /// Number of the numbers.
     count: usize,
 }
 
 impl Spread<'_> {
-    /// A number that all groups share is a constant; of the others each block looks up its group's. One that has differed
-    /// once stays such: schedules bring rates together and apart, and that should make no other plan.
+    /// A number that all groups share is a constant; any other is looked up by each block for its group. A number that has ever
+    /// differed stays of the latter kind: schedules make rates equal and different again, and that should not need new plans.
     #[track_caller]
     fn number(&mut self, of_groups: Vec<f64>) -> Result<Tensor> {
         let Spread { bundle, shape, count } = self;

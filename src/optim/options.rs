@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// [Options](crate::options::options) that are numbers and choices, so that they are compared and copied.
+/// [Options](crate::options::options) that are numbers and choices, and so can be compared and copied.
 macro_rules! options {
     ($(#[$about:meta])* $name:ident { $($fields:tt)* }) => {
         crate::options::options! {
@@ -36,7 +36,7 @@ pub(super) fn at_least_zero(op: &'static str, name: &str, value: f64) -> Result<
     Err(Error::invalid(op, format!("{name} is {value}; it must be finite and not negative")))
 }
 
-/// A share: from 0 to 1.
+/// A fraction: from 0 to 1.
 pub(super) fn up_to_one(op: &'static str, name: &str, value: f64) -> Result<()> {
     if (0.0..=1.0).contains(&value) {
         return Ok(());
@@ -44,7 +44,7 @@ pub(super) fn up_to_one(op: &'static str, name: &str, value: f64) -> Result<()> 
     Err(Error::invalid(op, format!("{name} is {value}; it must be from 0 to 1")))
 }
 
-/// A decay rate: from 0 up to but without 1.
+/// A decay rate: from 0 up to 1, exclusive.
 pub(super) fn below_one(op: &'static str, name: &str, value: f64) -> Result<()> {
     if (0.0..1.0).contains(&value) {
         return Ok(());

@@ -29,14 +29,15 @@ options! {
 /// Rectified Adam (Liu et al., 2020).
 ///
 /// `m` and `v` are those of [`Adam`](super::Adam), and `rho_t = rho - 2 t beta2^t / (1 - beta2^t)` with
-/// `rho = 2 / (1 - beta2) - 1` tells how many squares `v` is the mean of. Up to 5 of them, `p` becomes
+/// `rho = 2 / (1 - beta2) - 1` is the number of squares that `v` averages. Up to 5 of them, `p` becomes
 /// `p - lr / (1 - beta1^t) m`; from then on `p - lr / (1 - beta1^t) m r sqrt(1 - beta2^t) / (sqrt(v) + eps)`, where
 /// `r^2 = (rho_t - 4) (rho_t - 2) rho / ((rho - 4) (rho - 2) rho_t)`.
 pub type RAdam = Engine<RAdamOptions>;
 
-/// `r sqrt(1 - beta2^t)`, or 0 up to 5 squares, of the logarithm of beta2, `rho`, and `rho` less what it is by the logarithm.
+/// `r sqrt(1 - beta2^t)`, or 0 up to 5 squares; from the logarithm of beta2, `rho`, and the difference of `rho` to its value by
+/// the logarithm.
 ///
-/// The device has `rho_t` from a series of `x = -t ln(beta2)` where the difference would lose digits.
+/// The device takes `rho_t` from a series of `x = -t ln(beta2)` if the difference would lose digits.
 static RECTIFIED: Rule = Rule::new("radam_rectified", "rectified({0}, {1}, {2}, {3})", |x, _| {
     let [step, logarithm, rho] = [x[0], x[1], x[2]];
     let rest = -(step * logarithm).exp_m1();
@@ -68,7 +69,7 @@ static VALUE: Rule =
 
 impl Algorithm for RAdamOptions {
     const NAME: &'static str = "radam";
-    /// True where the decay is decoupled.
+    /// True if the decay is decoupled.
     type Form = bool;
 
     fn check(&self) -> Result<()> {

@@ -12,7 +12,7 @@ options! {
     RpropOptions {
         /// The length of each element's first step; later ones have their own.
         lr: f64 = 1e-2,
-        /// Factors of a length where the gradient has changed its sign, and where not.
+        /// Factors of a length if the gradient has changed its sign, and if not.
         etas: (f64, f64) = (0.5, 1.2),
         /// The least and the largest length.
         step_sizes: (f64, f64) = (1e-6, 50.0),
@@ -23,12 +23,12 @@ options! {
 
 /// Resilient backpropagation (Riedmiller and Braun, 1993), for gradients of whole data sets.
 ///
-/// Each element has a length `s`, which is `lr` at its first step. Where its gradient has the sign of the last one, `s = etas.1 s`;
-/// where it has the other sign, `s = etas.0 s` and the gradient counts as 0, now and in the next step; `s` stays within
-/// `step_sizes`. Then `p` becomes `p - sign(g) s`.
+/// Each element has a length `s`, which is `lr` at its first step. If its gradient keeps its sign, `s = etas.1 s`; if it changes
+/// its sign, `s = etas.0 s` and the gradient counts as 0, now and in the next step; `s` stays within `step_sizes`. Then `p`
+/// becomes `p - sign(g) s`.
 pub type Rprop = Engine<RpropOptions>;
 
-/// The first length at the first step, whatever the rate has become by then, and nothing later.
+/// The first length, at the first step by the rate of that time, and nothing later.
 static FIRST: Rule =
     Rule::new("rprop_first", "select(F(0.0), {1}, {0} < F(1.5))", |x, _| if x[0] < 1.5 { x[1] } else { 0.0 });
 
@@ -54,7 +54,7 @@ static KEPT: Rule = Rule::new("rprop_gradient", "select({0}, F(0.0), sign({0}) *
 
 static VALUE: Rule = Rule::new("rprop", "({0} - sign({1}) * {2})", |x, _| x[0] - sign(x[1]) * x[2]);
 
-/// As in WGSL: that of 0 is 0.
+/// As in WGSL: the sign of 0 is 0.
 fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }

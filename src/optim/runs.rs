@@ -9,7 +9,7 @@ use std::iter;
 /// Elements that are added up in one piece: an invocation adds up 64 of them.
 const MOST_OF_CHUNK: usize = 4096;
 
-/// Runs of elements of a pack that belong together. Elements between parameters may be anything and belong to none.
+/// Runs of elements of a pack that belong together. Elements between parameters have arbitrary values and belong to no run.
 pub(super) struct Runs {
     /// Pieces of parameters, `[C, 2]`: first element and length.
     chunks: Tensor,
@@ -21,7 +21,7 @@ pub(super) struct Runs {
     of_block: Tensor,
 }
 
-/// The rows of a pack's weights: what enters one output of a layer. A parameter of one dimension or none is one row.
+/// The rows of a pack's weights: the weights of one output of a layer. A parameter of one dimension or none is one row.
 pub(super) struct Rows {
     /// `[R, 2]`: first element and length.
     rows: Tensor,

@@ -18,19 +18,18 @@ const EPS: f64 = 1e-12;
 options! {
     /// Options of [`Sam`]; the defaults are the paper's.
     SamOptions {
-        /// Length of the way up.
+        /// Length of the ascent.
         rho: f64 = 0.05,
-        /// Makes the way as long for large weights as for small ones, in their own measure (ASAM).
+        /// Scales the ascent by the size of the weights (ASAM).
         adaptive: bool = false,
     }
 }
 
-/// Sharpness-aware minimization (Foret et al., 2021) round any optimizer: a step by the gradient at the worst place nearby.
+/// Sharpness-aware minimization (Foret et al., 2021) around any optimizer: a step by the gradient at the worst point nearby.
 ///
-/// With the gradient `g` of all parameters together, [`first_step`](Sam::first_step) goes up to `p + rho g / |g|`; with
-/// `adaptive` (Kwon et al., 2021) to `p + rho p^2 g / |p g|`. There the gradient is computed anew, and
-/// [`step`](Optimizer::step) takes the inner optimizer's step by it, from where the parameters were. Nothing is read back,
-/// and both take a few launches a pack.
+/// With the gradient `g` of all parameters together, [`first_step`](Sam::first_step) climbs to `p + rho g / |g|`; with `adaptive`
+/// (Kwon et al., 2021) to `p + rho p^2 g / |p g|`. There the gradient is computed anew, and [`step`](Optimizer::step) takes the
+/// inner optimizer's step by it, from the parameters before the climb. Nothing is read back, and both take a few launches a pack.
 ///
 /// ```
 /// use wgrad::optim::{Optimizer, Sam, SamOptions, Sgd, SgdOptions};
@@ -55,13 +54,13 @@ pub struct Sam<O> {
     runs: Vec<(Weak<Pack>, Runs)>,
 }
 
-/// The place of the parameters.
+/// The position of the parameters.
 enum Place {
-    /// The place where the last step left them.
+    /// At the result of the last step.
     Down,
-    /// Up, and what they were before.
+    /// Climbed, with the values before the climb.
     Up(Vec<(Values, Tensor)>),
-    /// The place where the last step left them, with the gradient of the place above.
+    /// Back at the result of the last step, with the gradient from the climbed position.
     Back,
 }
 
@@ -72,7 +71,7 @@ enum Values {
 }
 
 impl Values {
-    /// All parameters: those of whole packs together.
+    /// Groups all parameters: those of a whole pack together.
     fn of(parameters: Vec<Parameter>) -> Vec<Values> {
         let mut packs: Vec<(Arc<Pack>, Vec<Parameter>)> = Vec::new();
         let mut values = Vec::new();
@@ -109,7 +108,7 @@ impl Values {
         }
     }
 
-    /// The gradients, in f32 and 0 where there are none or elements are pruned; `None` where there are none at all.
+    /// The gradients, in f32, 0 for parameters without one and for pruned elements; `None` if there are none at all.
     fn gradient(&self) -> Result<Option<Tensor>> {
         let (of, members) = match self {
             Values::Alone(parameter) => {
@@ -131,7 +130,7 @@ impl Values {
 }
 
 impl<O: Optimizer> Sam<O> {
-    /// Round an optimizer.
+    /// Wraps an optimizer.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `rho` is negative or not finite.
@@ -140,22 +139,21 @@ impl<O: Optimizer> Sam<O> {
         Ok(Sam { inner, options, state: Place::Down, runs: Vec::new() })
     }
 
-    /// The optimizer inside.
+    /// The wrapped optimizer.
     pub fn inner(&self) -> &O {
         &self.inner
     }
 
-    /// The optimizer inside, to add a group.
+    /// The wrapped optimizer, to add a group.
     pub fn inner_mut(&mut self) -> &mut O {
         &mut self.inner
     }
 
-    /// Goes up by the gradients, and forgets them: compute them again, for the same batch, and take the
-    /// [`step`](Optimizer::step). Running statistics of norms take both passes in.
+    /// Climbs along the gradients, and forgets them: compute them again, for the same batch, and take the
+    /// [`step`](Optimizer::step). Running statistics of norms count both passes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no parameter has a gradient, or where the parameters are up already; nothing has moved
-    /// then.
+    /// [`Error::Invalid`] if no parameter has a gradient, or if the parameters have climbed already; nothing has moved then.
     #[track_caller]
     pub fn first_step(&mut self) -> Result<()> {
         if let Place::Up(_) = self.state {
@@ -173,7 +171,7 @@ impl<O: Optimizer> Sam<O> {
         Ok(())
     }
 
-    /// The places above.
+    /// The climbed positions.
     #[track_caller]
     fn ways(&mut self) -> Result<Vec<(Values, Tensor)>> {
         self.runs.retain(|(pack, _)| pack.strong_count() > 0);
@@ -220,11 +218,11 @@ impl<O: Optimizer> Sam<O> {
 
 impl<O: Optimizer> Optimizer for Sam<O> {
     left_to!((this) this.inner);
-    /// Goes back and takes the inner optimizer's step by the gradients that were computed above.
+    /// Goes back and takes the inner optimizer's step by the gradients that were computed after the climb.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no [`first_step`](Sam::first_step) came before; those of the inner optimizer, after which
-    /// the call can be made again.
+    /// [`Error::Invalid`] if no [`first_step`](Sam::first_step) came before; those of the inner optimizer, after which the call
+    /// can be repeated.
     #[track_caller]
     fn step_with(&mut self, guard: Option<&mut Guard>) -> Result<()> {
         match &self.state {

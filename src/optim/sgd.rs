@@ -52,7 +52,7 @@ pub struct Form {
     pub(super) nesterov: bool,
 }
 
-/// The share of the gradient that enters the direction: all of it at the first step.
+/// The weight of the gradient in the direction: 1 at the first step.
 static SHARE: Rule =
     Rule::new(
         "sgd_share",
@@ -64,7 +64,7 @@ static SHARE: Rule =
 
 static DIRECTION: Rule = Rule::new("sgd_direction", "({0} * {2} + {1} * {3})", |x, _| x[0] * x[2] + x[1] * x[3]);
 
-/// Refuses options of the direction that are out of their ranges or don't go together.
+/// Refuses options of the direction that are out of their ranges or contradict each other.
 pub(super) fn check_direction(op: &'static str, momentum: f64, dampening: f64, nesterov: bool) -> Result<()> {
     at_least_zero(op, "momentum", momentum)?;
     if !dampening.is_finite() {
@@ -76,12 +76,12 @@ pub(super) fn check_direction(op: &'static str, momentum: f64, dampening: f64, n
     Ok(())
 }
 
-/// The share of a gradient that enters the direction, a number of a step.
+/// The weight of a gradient in the direction, a number of a step.
 pub(super) fn share(dampening: f64) -> Number {
     Number::OfStep(&SHARE, vec![dampening])
 }
 
-/// A step along the direction that a gradient, decays and ratios included, moves on.
+/// A step along the direction, after the gradient, with decays and ratios included, has moved it.
 pub(super) fn moved(
     form: Form,
     step: &Step,

@@ -1,7 +1,7 @@
-//! The state of an optimizer: parameters, their buffers, and how often each was changed.
+//! The state of an optimizer: parameters, their buffers, and the number of steps of each.
 //!
-//! Parameters that are changed alike lie in one pack, and so do their gradients and buffers: a step is a formula over
-//! whole packs, one launch for all of them.
+//! Parameters that are changed by the same formula lie in one pack, and so do their gradients and buffers: a step is a formula
+//! over whole packs, one launch for all of them.
 
 use super::bundle::{Bundle, Slot};
 use super::clip::Clipping;
@@ -17,25 +17,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A bundle before its step.
 struct Undo {
     bundle: usize,
-    /// Of the parameters, then of the buffers.
+    /// Packs of the parameters, then of the buffers.
     packs: Vec<Before>,
     steps: u64,
     stopped: Option<Tensor>,
 }
 
-/// A group's parameters on their way in.
+/// Parameters of a group that is being added.
 pub(super) struct Entering {
     pub group: usize,
     /// The first group of the same form.
     pub form: usize,
     pub parameters: Vec<Parameter>,
-    /// Names of the buffers, and the numbers they start with.
+    /// Names of the buffers, and their initial values.
     pub buffers: Vec<(&'static str, f64)>,
-    /// The shape of a buffer, by its name and the parameter's shape, where such a parameter has it.
+    /// The shape of a buffer, from its name and the parameter's shape, if such a parameter has it.
     pub buffer_shape: fn(&str, &Shape) -> Option<Shape>,
 }
 
-/// The pack of a bundle on its way through a step.
+/// The pack of a bundle during a step.
 pub(super) struct Part<'a> {
     pub bundle: &'a mut Bundle,
     /// The first group of the members' form.
@@ -44,16 +44,16 @@ pub(super) struct Part<'a> {
     pub gradient: Tensor,
     /// The number of this step, from 1, if none was stopped.
     pub steps: u64,
-    /// Not 0 where this step has to change nothing, `[1, 1]`.
+    /// Not 0 if this step has to change nothing, `[1, 1]`.
     pub stop: Option<&'a Tensor>,
 }
 
 pub(super) struct Slots {
     slots: Vec<Slot>,
     bundles: Vec<Bundle>,
-    /// The norm of the last step's gradients, where it is limited.
+    /// The norm of the last step's gradients, if it is limited.
     norm: Option<Tensor>,
-    /// Tells it from other optimizers.
+    /// Identifies this optimizer among others.
     number: u64,
 }
 
@@ -65,7 +65,7 @@ impl Slots {
         Slots { slots: Vec::new(), bundles: Vec::new(), norm: None, number }
     }
 
-    /// Takes groups in: their trained parameters, with buffers.
+    /// Adds groups: their trained parameters, with buffers.
     #[track_caller]
     pub fn add(&mut self, op: &'static str, groups: Vec<Entering>) -> Result<()> {
         let mut names: HashSet<String> = self.slots.iter().map(|slot| slot.parameter.name().to_string()).collect();
@@ -105,11 +105,11 @@ impl Slots {
                 return Err(error);
             }
         }
-        // Initial values are a plan of their own, so that the first step is planned as all others are.
+        // Initial values get a plan of their own, so that the first step is planned as all others are.
         self.flush()
     }
 
-    /// Splits bundles until the members of each all have a gradient or none, and are as many steps old.
+    /// Splits bundles until the members of each all have a gradient or none, and have taken the same number of steps.
     #[track_caller]
     fn regroup(&mut self, gradients: &[Option<Tensor>]) -> Result<()> {
         let mut outdated = Vec::new();
@@ -144,7 +144,7 @@ impl Slots {
                 made.extend(parts);
             }
         }
-        // After an error above every slot is still in a bundle; one whose members moved on is made anew by the next step.
+        // After an earlier error every slot is still in a bundle; a bundle whose members have left is made anew by the next step.
         for at in outdated.into_iter().rev() {
             self.bundles.remove(at);
         }
@@ -152,8 +152,8 @@ impl Slots {
         Ok(())
     }
 
-    /// Calls `update` for each bundle with gradients, which returns new values and buffers; then submits what was
-    /// recorded. After an error what was not carried out is taken back, so that a repeated call is the first one's.
+    /// Calls `update` for each bundle with gradients, which returns new values and buffers; then submits the recording. After an
+    /// error, steps that were not carried out are taken back, so that a repeated call does the same as the first.
     #[track_caller]
     pub fn step(
         &mut self,
@@ -185,7 +185,7 @@ impl Slots {
     fn devices(&self) -> Vec<Device> {
         let mut devices: Vec<Device> = Vec::new();
         for bundle in &self.bundles {
-            // Not of a parameter's value: that would be one more holder of the pack's memory.
+            // Not from a parameter's value: that would be one more holder of the pack's memory.
             let device = bundle.parameters.value().device().clone();
             if !devices.contains(&device) {
                 devices.push(device);
@@ -194,7 +194,7 @@ impl Slots {
         devices
     }
 
-    /// Submits what is recorded on the devices of the parameters.
+    /// Submits the recordings of the parameters' devices.
     fn flush(&self) -> Result<()> {
         self.devices().iter().try_for_each(Device::flush)
     }
@@ -208,7 +208,7 @@ impl Slots {
         self.devices().into_iter().map(stream).collect()
     }
 
-    /// The norm of the last step's gradients, where it is limited.
+    /// The norm of the last step's gradients, if it is limited.
     pub fn norm(&self) -> Option<&Tensor> {
         self.norm.as_ref()
     }
@@ -248,7 +248,7 @@ impl Slots {
         for (index, gradient) in gradients {
             let bundle = &mut self.bundles[index];
             let Slot { form, steps: before, .. } = self.slots[bundle.members[0]];
-            // A count that a file makes up may be the largest there is.
+            // A count from a file may be the largest possible.
             let steps = before.saturating_add(1);
             let stopped = bundle.stopped.clone();
             let (value, buffers) = update(Part { bundle, form, gradient, steps, stop: stop.as_ref() })?;
@@ -307,7 +307,7 @@ impl Slots {
         self.slots.iter().flat_map(|slot| slot.buffers.clone()).collect()
     }
 
-    /// The steps that were taken, which the device alone knows where some may have been stopped.
+    /// The number of steps of each parameter, which only the device knows if some may have been stopped.
     pub fn steps(&self) -> Result<Vec<u64>> {
         let mut steps: Vec<u64> = self.slots.iter().map(|slot| slot.steps).collect();
         for bundle in &self.bundles {

@@ -1,4 +1,4 @@
-//! The state of an optimizer as checkpoints hold it.
+//! The state of an optimizer in checkpoints.
 
 use super::{Hyper, Optimizer};
 use crate::error::{Error, Result};
@@ -9,12 +9,12 @@ use crate::state::{Numbers, State, is_count, list};
 const HYPERS: [(Hyper, &str); 3] =
     [(Hyper::Lr, "lr"), (Hyper::Momentum, "momentum"), (Hyper::WeightDecay, "weight_decay")];
 
-/// One of the options of every group, where the optimizer has it.
+/// One option of every group, if the optimizer has it.
 fn of_groups<O: Optimizer + ?Sized>(optimizer: &O, hyper: Hyper) -> Result<Option<Vec<f64>>> {
     (0..optimizer.groups()).map(|group| optimizer.hyper(hyper, group)).collect()
 }
 
-/// Sets what schedules change; returns what was there before.
+/// Sets the options that schedules change; returns the old ones.
 fn set_hypers<O: Optimizer + ?Sized>(optimizer: &mut O, numbers: &Numbers) -> (Vec<(Hyper, usize, f64)>, Result<()>) {
     let mut before = Vec::new();
     let mut set = || {
@@ -34,7 +34,7 @@ fn set_hypers<O: Optimizer + ?Sized>(optimizer: &mut O, numbers: &Numbers) -> (V
 
 fn take_back<O: Optimizer + ?Sized>(optimizer: &mut O, before: Vec<(Hyper, usize, f64)>) {
     for (hyper, group, old) in before.into_iter().rev() {
-        // It has been the optimizer's own, so it takes it.
+        // It was the optimizer's before, so it takes it.
         let _ = optimizer.set_hyper(hyper, group, old);
     }
 }

@@ -1,10 +1,10 @@
-//! Optimizers that leave their work, or most of it, to another.
+//! Optimizers that delegate their work, or most of it, to another.
 
 use super::{Guard, Hyper, Lent, Optimizer};
 use crate::error::Result;
 use crate::graph::Parameter;
 
-/// The functions of [`Optimizer`] that are left to another one, which a function of the optimizer finds.
+/// The methods of [`Optimizer`] that are delegated to the optimizer that `inner` finds.
 macro_rules! left_to {
     (($this:ident) $inner:expr) => {
         fn name(&self) -> &'static str {

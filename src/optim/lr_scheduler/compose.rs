@@ -3,10 +3,10 @@
 use super::{GroupRates, LrSchedule};
 use crate::error::{Error, Result};
 
-/// Schedules that share groups, each with the base rates that those before it left.
+/// Schedules that share groups, each with the base rates that its predecessors left.
 type Schedules = Vec<Box<dyn LrSchedule>>;
 
-/// Calls `visit` for each of them in order, then gives the groups their base rates back.
+/// Calls `visit` for each of them in order, then restores the groups' base rates.
 fn each_with_base<E>(
     schedules: &[Box<dyn LrSchedule>],
     groups: &mut [GroupRates],
@@ -23,7 +23,7 @@ fn each_with_base<E>(
     result
 }
 
-/// Starts them one after the other, and tells the base rates that they leave.
+/// Starts them one after the other, and returns the base rates that they leave.
 fn start_all(schedules: &[Box<dyn LrSchedule>], groups: &mut [GroupRates]) -> Vec<f64> {
     let mut bases = Vec::new();
     let Ok(()) = each_with_base(schedules, groups, |_, schedule, groups| {
@@ -60,7 +60,7 @@ pub struct ChainedScheduler {
 }
 
 impl ChainedScheduler {
-    /// Of no schedules yet.
+    /// A chain without schedules.
     pub fn new() -> ChainedScheduler {
         ChainedScheduler::default()
     }
@@ -91,7 +91,7 @@ impl LrSchedule for ChainedScheduler {
     }
 }
 
-/// Goes from one schedule to the next at milestones. Each begins with its own step 0, at the base rate.
+/// Switches from one schedule to the next at milestones. Each begins with its own step 0, at the base rate.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{ExponentialLr, GroupRates, LinearLr, SequentialLr, trace};
@@ -106,12 +106,12 @@ pub struct SequentialLr {
 }
 
 impl SequentialLr {
-    /// Begins with a schedule.
+    /// Starts with this schedule.
     pub fn new(first: impl LrSchedule + 'static) -> SequentialLr {
         SequentialLr { schedules: vec![Box::new(first)], milestones: Vec::new() }
     }
 
-    /// Goes over to another one at step `milestone`.
+    /// Switches to another one at step `milestone`.
     #[must_use]
     pub fn then(mut self, milestone: u64, schedule: impl LrSchedule + 'static) -> SequentialLr {
         self.milestones.push(milestone);
@@ -140,7 +140,7 @@ impl LrSchedule for SequentialLr {
         own_base_of(&self.schedules, group, is_first)
     }
     fn start(&self, groups: &mut [GroupRates]) {
-        // All are started, as PyTorch's are when they are made: momenta stay as they leave them. Rates don't.
+        // All are started, as PyTorch's are when they are made: the momenta that they set remain. Rates don't.
         let bases = start_all(&self.schedules, groups);
         groups.iter_mut().zip(bases).for_each(|(group, base_lr)| group.lr = base_lr);
         let first = self.at(0).0;

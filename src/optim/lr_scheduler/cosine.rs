@@ -23,7 +23,7 @@ pub struct CosineAnnealingLr {
 }
 
 impl CosineAnnealingLr {
-    /// Down to 0.
+    /// Falls to 0.
     pub fn new(t_max: u64) -> CosineAnnealingLr {
         CosineAnnealingLr { t_max, eta_min: 0.0 }
     }
@@ -59,8 +59,8 @@ impl LrSchedule for CosineAnnealingLr {
     }
 }
 
-/// Lets the rate fall to `eta_min` along half a cosine and begin again: after `t_0` steps, then after `t_mult` times as
-/// many, and so on.
+/// Lets the rate fall to `eta_min` along half a cosine and start again: after `t_0` steps, then after `t_mult` times as many, and
+/// so on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CosineAnnealingWarmRestarts {
     t_0: u64,
@@ -69,12 +69,12 @@ pub struct CosineAnnealingWarmRestarts {
 }
 
 impl CosineAnnealingWarmRestarts {
-    /// Halves of equal lengths, down to 0.
+    /// Half cosines of equal lengths, down to 0.
     pub fn new(t_0: u64) -> CosineAnnealingWarmRestarts {
         CosineAnnealingWarmRestarts { t_0, t_mult: 1, eta_min: 0.0 }
     }
 
-    /// Factor of each half's length to the one before.
+    /// Ratio of each half cosine's length to the one before.
     #[must_use]
     pub fn t_mult(self, t_mult: u64) -> CosineAnnealingWarmRestarts {
         CosineAnnealingWarmRestarts { t_mult, ..self }
@@ -86,7 +86,7 @@ impl CosineAnnealingWarmRestarts {
         CosineAnnealingWarmRestarts { eta_min, ..self }
     }
 
-    /// The part of its half that a step has come to.
+    /// The fraction of its half cosine that a step has reached.
     fn share(&self, step: u64) -> f64 {
         if self.t_mult == 1 {
             return (step % self.t_0) as f64 / self.t_0 as f64;

@@ -10,15 +10,15 @@ type Scale = Box<dyn Fn(f64) -> f64 + Send + Sync>;
 
 /// Change of [`CyclicLr`]'s peaks.
 pub enum CyclicMode {
-    /// They stay as high.
+    /// They stay equally high.
     Triangular,
     /// Each is half as high as the one before.
     Triangular2,
     /// They fall by this factor at each step.
     ExpRange(f64),
-    /// They are as high as the closure says, by the number of the cycle, from 1 (PyTorch's `scale_fn`, `scale_mode="cycle"`).
+    /// The closure gives their height, from the number of the cycle, from 1 (PyTorch's `scale_fn`, `scale_mode="cycle"`).
     ByCycle(Scale),
-    /// They are as high as the closure says, by the number of the step (PyTorch's `scale_mode="iterations"`).
+    /// The closure gives their height, from the number of the step (PyTorch's `scale_mode="iterations"`).
     ByIteration(Scale),
 }
 
@@ -69,7 +69,7 @@ pub struct CyclicLr {
 }
 
 impl CyclicLr {
-    /// Cycles of `2 step_size_up` steps, all as high.
+    /// Cycles of `2 step_size_up` steps, all equally high.
     pub fn new(base_lr: impl Into<PerGroup>, max_lr: impl Into<PerGroup>, step_size_up: u64) -> CyclicLr {
         CyclicLr {
             base_lr: base_lr.into(),
@@ -82,7 +82,7 @@ impl CyclicLr {
         }
     }
 
-    /// In how many steps the rate falls: `step_size_up` unless set.
+    /// Number of steps in which the rate falls: `step_size_up` unless set.
     #[must_use]
     pub fn step_size_down(self, step_size_down: u64) -> CyclicLr {
         CyclicLr { step_size_down, ..self }
@@ -100,13 +100,13 @@ impl CyclicLr {
         CyclicLr { cycle_momentum, ..self }
     }
 
-    /// The momentum where the rate is largest: 0.8 unless set.
+    /// The momentum at the largest rate: 0.8 unless set.
     #[must_use]
     pub fn base_momentum(self, base_momentum: impl Into<PerGroup>) -> CyclicLr {
         CyclicLr { momenta: Momenta { base: base_momentum.into(), ..self.momenta }, ..self }
     }
 
-    /// The momentum where the rate is smallest: 0.9 unless set.
+    /// The momentum at the smallest rate: 0.9 unless set.
     #[must_use]
     pub fn max_momentum(self, max_momentum: impl Into<PerGroup>) -> CyclicLr {
         CyclicLr { momenta: Momenta { max: max_momentum.into(), ..self.momenta }, ..self }

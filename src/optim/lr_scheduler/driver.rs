@@ -1,4 +1,4 @@
-//! A schedule at work on an optimizer.
+//! Applies a schedule to an optimizer.
 
 use super::group::is_not_negative;
 use super::{GroupRates, LrSchedule};
@@ -7,7 +7,7 @@ use crate::number::nearest;
 use crate::optim::Optimizer;
 use crate::state::{self, Numbers, State, is_count};
 
-/// The part of a base rate that a rate which falls to 0 step by step may miss it by.
+/// Rounding error, as a fraction of the base rate, of a rate that falls to 0 step by step.
 const ROUNDING: f64 = 1e-12;
 
 /// Counts the steps of a schedule and sets an optimizer's rates.
@@ -34,7 +34,7 @@ pub struct LrScheduler {
 }
 
 impl LrScheduler {
-    /// Takes the optimizer's rates for the base rates, and sets those of step 0.
+    /// Takes the optimizer's rates as the base rates, and sets those of step 0.
     ///
     /// # Errors
     /// [`Error::Invalid`] where an option of the schedule is out of its range; the rates stay then.
@@ -47,8 +47,8 @@ impl LrScheduler {
         Ok(LrScheduler { schedule, base_lrs, steps: 0 })
     }
 
-    /// Sets the rates of the next step, after one of the optimizer, or after an epoch of them. A group that was added
-    /// since takes part from here on, with its rate as its base rate.
+    /// Sets the rates of the next step, after one of the optimizer, or after an epoch of them. A group that was added since takes
+    /// part from now on, with its rate as its base rate.
     ///
     /// # Errors
     /// [`Error::Invalid`] past the end of the schedule, and where a rate would be negative or not finite. The rates stay
@@ -94,7 +94,7 @@ impl State for LrScheduler {
     }
 }
 
-/// The rates of steps 0 to `steps`, without an optimizer: to look at a schedule, or to draw it.
+/// The rates of steps 0 to `steps`, without an optimizer: to inspect a schedule, or to plot it.
 ///
 /// # Errors
 /// Those of [`LrScheduler`].
@@ -150,7 +150,7 @@ fn check_rate(op: &'static str, what: &str, group: usize, value: f64, step: u64)
     Err(Error::invalid(op, rule))
 }
 
-/// The groups as they are.
+/// The current groups.
 pub(super) fn read(optimizer: &dyn Optimizer) -> Result<Vec<GroupRates>> {
     let group = |group| {
         let lr = optimizer.lr(group)?;
@@ -159,16 +159,16 @@ pub(super) fn read(optimizer: &dyn Optimizer) -> Result<Vec<GroupRates>> {
     (0..optimizer.groups()).map(group).collect()
 }
 
-/// Sets all groups, or after an error none.
+/// Sets all groups, or none if there is an error.
 pub(super) fn write(optimizer: &mut dyn Optimizer, groups: &[GroupRates]) -> Result<()> {
     let before = read(optimizer)?;
     set(optimizer, groups, &before).inspect_err(|_| {
-        // They have been the optimizer's own, so it takes them.
+        // They were the optimizer's before, so it takes them.
         let _ = set(optimizer, &before, groups);
     })
 }
 
-/// Sets what differs.
+/// Sets the numbers that differ.
 fn set(optimizer: &mut dyn Optimizer, groups: &[GroupRates], before: &[GroupRates]) -> Result<()> {
     for (index, (group, before)) in groups.iter().zip(before).enumerate() {
         if group.lr != before.lr {

@@ -23,7 +23,7 @@ impl LrSchedule for ConstantLr {
         "ConstantLr"
     }
     fn check(&self, _: &[GroupRates]) -> Result<()> {
-        // No factor would bring a rate of 0 back.
+        // No factor would raise a rate of 0 again.
         number(self.name(), "factor", self.factor, "above 0 and at most 1", |factor| factor > 0.0 && factor <= 1.0)
     }
     fn start(&self, groups: &mut [GroupRates]) {
@@ -37,7 +37,7 @@ impl LrSchedule for ConstantLr {
     }
 }
 
-/// Changes the rate in a straight line, from `start_factor` of the base rate to `end_factor` of it at step `total_iters`.
+/// Changes the rate linearly, from `start_factor` of the base rate to `end_factor` of it at step `total_iters`.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{GroupRates, LinearLr, trace};
@@ -117,7 +117,7 @@ pub struct LambdaLr {
 }
 
 impl LambdaLr {
-    /// The same factor for all groups, by the number of the step.
+    /// The same factor for all groups, from the number of the step.
     pub fn new(factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> LambdaLr {
         LambdaLr { factors: Factors(vec![Box::new(factor)]) }
     }
@@ -150,7 +150,7 @@ pub struct MultiplicativeLr {
 }
 
 impl MultiplicativeLr {
-    /// The same factor for all groups, by the number of the step.
+    /// The same factor for all groups, from the number of the step.
     pub fn new(factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> MultiplicativeLr {
         MultiplicativeLr { factors: Factors(vec![Box::new(factor)]) }
     }
@@ -176,7 +176,7 @@ impl LrSchedule for MultiplicativeLr {
         self.multiply(step, groups);
         Ok(())
     }
-    /// It has no rate of its own to begin with, and goes on from the one it finds, as in PyTorch.
+    /// It has no first rate of its own, and goes on from the current one, as in PyTorch.
     fn restart(&self, groups: &mut [GroupRates]) {
         self.multiply(0, groups);
     }

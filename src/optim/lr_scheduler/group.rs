@@ -20,18 +20,18 @@ impl GroupRates {
     }
 }
 
-/// A number for each group, or one for all: made of a number, an array or a vector.
+/// A number for each group, or one for all: from a number, an array or a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PerGroup(Vec<f64>);
 
 impl PerGroup {
     /// The number of a group.
     pub(super) fn of(&self, group: usize) -> f64 {
-        // `check` has seen to it that there is one.
+        // `check` has made sure that there is one.
         self.0.get(group).or(self.0.first()).copied().unwrap_or(f64::NAN)
     }
 
-    /// Refuses lists of another length than there are groups, and numbers that `rule` does not describe.
+    /// Refuses lists whose length is not the number of groups, and numbers that break `rule`.
     pub(super) fn check(
         &self,
         op: &'static str,
@@ -65,7 +65,7 @@ impl<const N: usize> From<[f64; N]> for PerGroup {
     }
 }
 
-/// Refuses a number that `rule` does not describe.
+/// Refuses a number that breaks `rule`.
 pub(super) fn number(op: &'static str, name: &str, value: f64, rule: &str, fits: impl Fn(f64) -> bool) -> Result<()> {
     if fits(value) {
         return Ok(());
@@ -73,12 +73,12 @@ pub(super) fn number(op: &'static str, name: &str, value: f64, rule: &str, fits:
     Err(Error::invalid(op, format!("{name} is {value}; it must be {rule}")))
 }
 
-/// Refuses what is not finite.
+/// Refuses a number that is not finite.
 pub(super) fn finite(op: &'static str, name: &str, value: f64) -> Result<()> {
     number(op, name, value, "finite", f64::is_finite)
 }
 
-/// Refuses a factor that no rate stays a rate under.
+/// Refuses a factor that would make a rate negative or infinite.
 pub(super) fn not_negative(op: &'static str, name: &str, value: f64) -> Result<()> {
     number(op, name, value, NOT_NEGATIVE, is_not_negative)
 }

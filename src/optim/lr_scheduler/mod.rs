@@ -1,9 +1,9 @@
 //! Learning-rate schedules, under PyTorch's names.
 //!
-//! A schedule is a formula: the rates of step `k` from those of step `k - 1`, in the recursive form that PyTorch takes, so
-//! that several can be [chained](ChainedScheduler) and whoever changes a rate by hand is not overruled. [`LrScheduler`] counts
-//! the steps and brings the rates to an optimizer. It doesn't know about batches: a schedule goes by batches where
-//! [`step`](LrScheduler::step) is called after each of them, and by epochs where it is called after each epoch.
+//! A schedule is a formula: the rates of step `k` from those of step `k - 1`, in PyTorch's recursive form, so that several can be
+//! [chained](ChainedScheduler) and rates that are changed by hand are respected. [`LrScheduler`] counts the steps and sets an
+//! optimizer's rates. It doesn't know about batches: a schedule runs by batches if [`step`](LrScheduler::step) is called after
+//! each batch, and by epochs if it is called after each epoch.
 //!
 //! | schedule | rate |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | [`StepLr`], [`MultiStepLr`], [`ExponentialLr`], [`PolynomialLr`] | falls |
 //! | [`CosineAnnealingLr`], [`CosineAnnealingWarmRestarts`] | falls along a cosine, once or again and again |
 //! | [`OneCycleLr`], [`CyclicLr`] | rises and falls, and the momentum the other way |
-//! | [`LambdaLr`], [`MultiplicativeLr`] | is what a closure says |
+//! | [`LambdaLr`], [`MultiplicativeLr`] | is computed by a closure |
 //! | [`SequentialLr`], [`ChainedScheduler`] | is made of others |
 //! | [`ReduceLrOnPlateau`] | falls when a measurement stops getting better |
 
@@ -42,7 +42,7 @@ use crate::error::Result;
 
 /// A formula for the rates of each step. [`LrScheduler`] applies it.
 ///
-/// All functions are pure: what a schedule needs to know is the number of the step and the rates as they are.
+/// All functions are pure: a schedule depends only on the number of the step and the current rates.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{GroupRates, LrSchedule, trace};
@@ -70,7 +70,7 @@ pub trait LrSchedule: Send + Sync {
     /// The type's name, for errors.
     fn name(&self) -> &'static str;
 
-    /// Refuses options that make no schedule for these groups. It is called once, before all else.
+    /// Refuses options that make no schedule for these groups. It is called once, before all other methods.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) with the option, its value and the rule.
@@ -79,14 +79,14 @@ pub trait LrSchedule: Send + Sync {
         Ok(())
     }
 
-    /// The base rate that the schedule brings along for a group, in place of the optimizer's. `is_first` says that no other
-    /// schedule stands before it in a chain or a sequence.
+    /// The base rate that the schedule itself has for a group, which replaces the optimizer's. `is_first` is true if no other
+    /// schedule comes before it in a chain or a sequence.
     fn own_base(&self, group: usize, is_first: bool) -> Option<f64> {
         let _ = (group, is_first);
         None
     }
 
-    /// The rates of step 0, from the ones that the optimizer came with.
+    /// The rates of step 0, from the optimizer's own.
     fn start(&self, groups: &mut [GroupRates]) {
         let _ = groups;
     }
@@ -97,8 +97,7 @@ pub trait LrSchedule: Send + Sync {
     /// [`Error::Invalid`](crate::Error::Invalid) where the schedule has no such step.
     fn step(&self, step: u64, groups: &mut [GroupRates]) -> Result<()>;
 
-    /// The rates of step 0 in the midst of training, wherever they have got to: where a [`SequentialLr`] comes to this
-    /// schedule.
+    /// The rates of step 0 in the middle of training, from any rates: called when a [`SequentialLr`] reaches this schedule.
     fn restart(&self, groups: &mut [GroupRates]) {
         groups.iter_mut().for_each(|group| group.lr = group.base_lr);
         self.start(groups);

@@ -1,4 +1,4 @@
-//! The momentum of schedules that raise the rate: it goes the other way.
+//! The momentum of schedules that raise the rate: it moves the other way.
 
 use super::GroupRates;
 use super::group::PerGroup;

@@ -25,9 +25,9 @@ impl Anneal {
     }
 }
 
-/// Raises the rate from `max_lr / div_factor` to `max_lr` over the first part of a training, and lets it fall to
-/// `max_lr / div_factor / final_div_factor` over the rest, while the momentum falls to `base_momentum` and rises to
-/// `max_momentum` again. It takes one step a batch, and its last is step `total_steps`; another one is an error.
+/// Raises the rate from `max_lr / div_factor` to `max_lr` over the first part of a training, and lets it fall to `max_lr /
+/// div_factor / final_div_factor` over the rest, while the momentum falls to `base_momentum` and rises to `max_momentum` again.
+/// It takes one step a batch, and its last is step `total_steps`; a further step is an error.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{LrScheduler, OneCycleLr};
@@ -67,7 +67,7 @@ enum Corner {
 }
 
 impl OneCycleLr {
-    /// A cycle of so many steps.
+    /// A cycle of `total_steps` steps.
     pub fn new(max_lr: impl Into<PerGroup>, total_steps: u64) -> OneCycleLr {
         OneCycleLr {
             max_lr: max_lr.into(),
@@ -87,13 +87,13 @@ impl OneCycleLr {
         OneCycleLr::new(max_lr, epochs.saturating_mul(steps_per_epoch))
     }
 
-    /// The share of the steps in which the rate rises: 0.3 unless set.
+    /// The fraction of the steps in which the rate rises: 0.3 unless set.
     #[must_use]
     pub fn pct_start(self, pct_start: f64) -> OneCycleLr {
         OneCycleLr { pct_start, ..self }
     }
 
-    /// The line between the rates (PyTorch's `anneal_strategy`): a cosine unless set.
+    /// The curve between the rates (PyTorch's `anneal_strategy`): a cosine unless set.
     #[must_use]
     pub fn anneal(self, anneal: Anneal) -> OneCycleLr {
         OneCycleLr { anneal, ..self }
@@ -105,13 +105,13 @@ impl OneCycleLr {
         OneCycleLr { cycle_momentum, ..self }
     }
 
-    /// The momentum where the rate is largest: 0.85 unless set.
+    /// The momentum at the largest rate: 0.85 unless set.
     #[must_use]
     pub fn base_momentum(self, base_momentum: impl Into<PerGroup>) -> OneCycleLr {
         OneCycleLr { momenta: Momenta { base: base_momentum.into(), ..self.momenta }, ..self }
     }
 
-    /// The momentum where the rate is smallest: 0.95 unless set.
+    /// The momentum at the smallest rate: 0.95 unless set.
     #[must_use]
     pub fn max_momentum(self, max_momentum: impl Into<PerGroup>) -> OneCycleLr {
         OneCycleLr { momenta: Momenta { max: max_momentum.into(), ..self.momenta }, ..self }
@@ -129,7 +129,7 @@ impl OneCycleLr {
         OneCycleLr { final_div_factor, ..self }
     }
 
-    /// Lets the rate fall to the first one in the same time as it rose, and from there to the last: false unless set.
+    /// Lets the rate fall to the first one as fast as it rose, and from there to the last: false unless set.
     #[must_use]
     pub fn three_phase(self, three_phase: bool) -> OneCycleLr {
         OneCycleLr { three_phase, ..self }

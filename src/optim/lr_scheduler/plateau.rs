@@ -19,20 +19,20 @@ pub enum Plateau {
     Max,
 }
 
-/// By how much a measurement must be better than the best one to count.
+/// The margin by which a measurement must beat the best one to count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Threshold {
-    /// By this share of the best one.
+    /// A fraction of the best one.
     Rel(f64),
-    /// By this much.
+    /// An absolute difference.
     Abs(f64),
 }
 
 /// Multiplies the rate by `factor` when more than `patience` measurements in a row were not better than the best one
 /// before.
 ///
-/// It takes its step after each measurement, as a rule after each epoch. It changes the rate that it finds, so another
-/// schedule may work on the same optimizer.
+/// It takes its step after each measurement, normally after each epoch. It changes the current rate, so another schedule may work
+/// on the same optimizer.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{Plateau, ReduceLrOnPlateau};
@@ -63,7 +63,7 @@ pub struct ReduceLrOnPlateau {
 }
 
 impl ReduceLrOnPlateau {
-    /// A factor of 0.1 after 10 measurements, of which a better one is so by a share of 1e-4.
+    /// A factor of 0.1 after 10 measurements; a better one is better by at least a fraction of 1e-4.
     pub fn new(mode: Plateau) -> ReduceLrOnPlateau {
         let best = match mode {
             Plateau::Min => f64::INFINITY,
@@ -95,13 +95,13 @@ impl ReduceLrOnPlateau {
         ReduceLrOnPlateau { patience, ..self }
     }
 
-    /// By how much a measurement must be better to count.
+    /// The margin by which a measurement must be better to count.
     #[must_use]
     pub fn threshold(self, threshold: Threshold) -> ReduceLrOnPlateau {
         ReduceLrOnPlateau { threshold, ..self }
     }
 
-    /// After how many measurements the next ones count again, once the rate has fallen.
+    /// The number of measurements after a fall of the rate that don't count.
     #[must_use]
     pub fn cooldown(self, cooldown: u64) -> ReduceLrOnPlateau {
         ReduceLrOnPlateau { cooldown, ..self }
@@ -113,7 +113,7 @@ impl ReduceLrOnPlateau {
         ReduceLrOnPlateau { min_lr: min_lr.into(), ..self }
     }
 
-    /// A fall of the rate by no more than this is left out.
+    /// The rate stays if it would fall by no more than this.
     #[must_use]
     pub fn eps(self, eps: f64) -> ReduceLrOnPlateau {
         ReduceLrOnPlateau { eps, ..self }
@@ -136,11 +136,11 @@ impl ReduceLrOnPlateau {
         self.min_lr.check(OP, "min_lr", groups, NOT_NEGATIVE, is_not_negative)
     }
 
-    /// Takes a measurement into account; lowers the optimizer's rates where it has not got better for too long.
+    /// Takes a measurement; lowers the optimizer's rates if there was no improvement for too long.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is out of its range, or the measurement is NaN: a training that has come to
-    /// nothing gets no better with a lower rate. Nothing changes then.
+    /// [`Error::Invalid`] if an option is out of its range, or the measurement is NaN: a lower rate does not save a training that
+    /// has diverged. Nothing changes then.
     pub fn step(&mut self, optimizer: &mut dyn Optimizer, metric: f64) -> Result<()> {
         let (before, mut groups) = (self.clone(), read(optimizer)?);
         self.follow(&mut groups, metric)?;

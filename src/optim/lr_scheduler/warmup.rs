@@ -4,10 +4,10 @@ use super::group::{at_least_one, not_negative};
 use super::{GroupRates, LrSchedule};
 use crate::error::Result;
 
-/// Raises the rate in a straight line, from `warmup_lr_init` to the base rate, over `warmup_t` steps, and follows another
-/// schedule from there on (timm's `warmup_t`, `warmup_lr_init` and `warmup_prefix`).
+/// Raises the rate linearly, from `warmup_lr_init` to the base rate, over `warmup_t` steps, and follows another schedule from
+/// there on (timm's `warmup_t`, `warmup_lr_init` and `warmup_prefix`).
 ///
-/// The other one counts its steps from the first of the training, unless the warm-up is a prefix: then from the end of the
+/// The other schedule counts its steps from the first step of the training, or, if the warm-up is a prefix, from the end of the
 /// warm-up.
 ///
 /// ```
@@ -26,7 +26,7 @@ pub struct LinearWarmup {
 }
 
 impl LinearWarmup {
-    /// From 0, over the first steps of the schedule.
+    /// A warm-up from 0, over the first steps of the schedule.
     pub fn new(warmup_t: u64, schedule: impl LrSchedule + 'static) -> LinearWarmup {
         LinearWarmup { warmup_t, warmup_lr_init: 0.0, warmup_prefix: false, schedule: Box::new(schedule) }
     }
@@ -76,7 +76,7 @@ impl LrSchedule for LinearWarmup {
         if step > self.warmup_t {
             return self.schedule.step(step - passed, groups);
         }
-        // The schedule is where it would be without a warm-up, step by step.
+        // Brings the schedule, step by step, where it would be without a warm-up.
         groups.iter_mut().for_each(|group| group.lr = group.base_lr);
         self.schedule.start(groups);
         (1..=step - passed).try_for_each(|step| self.schedule.step(step, groups))
