@@ -7,7 +7,7 @@ use crate::ops::pack::cast_part;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-/// The treatment of the floats that an operation is given.
+/// The treatment of an operation's float inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Policy {
     /// They are cast to f16: much arithmetic for what is loaded and stored, summed in f32.
@@ -20,8 +20,8 @@ enum Policy {
     Refused,
 }
 
-/// PyTorch's lists (`torch.amp`, those of CUDA), and what is composed there of operations in them. Every other operation
-/// takes what it is given.
+/// PyTorch's lists (`torch.amp`, those of CUDA), and operations that PyTorch composes of listed ones. Every other operation keeps
+/// the types of its inputs.
 const LISTS: [(Policy, &str); 4] = [
     (
         Policy::Half,
@@ -51,17 +51,17 @@ fn policy(op: &str) -> Option<Policy> {
 pub(crate) struct Autocast {
     /// The narrow type.
     pub dtype: DType,
-    /// Leaves f32 where an adapter lacks the narrow type, instead of an error.
+    /// Keeps f32 on an adapter that lacks the narrow type, instead of returning an error.
     pub or_f32: bool,
 }
 
 thread_local! {
     static AUTOCAST: Cell<Option<Autocast>> = const { Cell::new(None) };
-    /// Number of times it was set to something.
+    /// Number of times autocast was switched on.
     static MADE: Cell<u64> = const { Cell::new(0) };
-    /// Number of settings that lie in each other.
+    /// Number of nested settings.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// Casts by the nodes of what they are of, weights and packs, so that a weight is cast once however often it is read.
+    /// Casts of weights and packs, by their nodes, so that a weight is cast once however often it is read.
     static WEIGHTS: RefCell<HashMap<(u64, usize), Tensor>> = RefCell::default();
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn set(autocast: Option<Autocast>) -> Setting {
     Setting { outer: AUTOCAST.replace(autocast) }
 }
 
-/// Number of times autocast was set to something on this thread.
+/// Number of times autocast was switched on in this thread.
 pub(crate) fn settings_made() -> u64 {
     MADE.get()
 }
@@ -94,8 +94,8 @@ impl Drop for Setting {
     }
 }
 
-/// The casts of an operation under autocast. While it is held autocast is off, since an operation's own
-/// calls are of the types that it has chosen.
+/// The casts of an operation under autocast. While this is held autocast is off, since the operation's inner calls use the types
+/// that it has chosen.
 pub(in crate::ops) struct Casting {
     policy: Option<Policy>,
     autocast: Autocast,
@@ -110,9 +110,9 @@ impl Drop for Casting {
 /// The casts of an operation that is about to be recorded, under autocast.
 ///
 /// # Errors
-/// [`Error::Invalid`] where it has no place there.
+/// [`Error::Invalid`] if autocast refuses it.
 pub(in crate::ops) fn enter(op: &'static str) -> Result<Option<Casting>> {
-    // A gradient has the types of what it is the gradient of.
+    // A gradient has the type of the value that it belongs to.
     let Some(autocast) = AUTOCAST.get().filter(|_| !is_walking()) else { return Ok(None) };
     let policy = policy(op);
     if policy == Some(Policy::Refused) {
@@ -135,7 +135,7 @@ impl Casting {
         }
     }
 
-    /// [`of`](Casting::of) where there is a tensor.
+    /// [`of`](Casting::of), if there is a tensor.
     #[track_caller]
     pub fn of_some(&self, tensor: Option<&Tensor>) -> Result<Option<Tensor>> {
         tensor.map(|tensor| self.of(tensor)).transpose()
@@ -181,7 +181,7 @@ fn narrowed(tensor: &Tensor, Autocast { dtype, or_f32 }: Autocast) -> Result<Ten
         return tensor.to_dtype(dtype);
     }
     match whole_of(tensor) {
-        // All that lies in the pack is cast by one launch; the history is that of its part.
+        // The whole pack is cast by one launch; the history is that of its part.
         Some(whole) => cast_part(&no_grad(|| cast_once(&whole, dtype))?, tensor),
         None => cast_once(tensor, dtype),
     }
@@ -192,7 +192,7 @@ fn cast_once(tensor: &Tensor, dtype: DType) -> Result<Tensor> {
     let key = (tensor.node.id, tensor.output);
     let known = WEIGHTS.with_borrow(|weights| weights.get(&key).cloned());
     let cast = known.map_or_else(|| tensor.to_dtype(dtype), Ok)?;
-    // One that is recorded without a history must not be taken for one with a history.
+    // A cast that was recorded without a history must not serve for one with a history.
     if cast.is_tracked() == tensor.is_tracked() {
         WEIGHTS.with_borrow_mut(|weights| weights.insert(key, cast.clone()));
     }
@@ -204,7 +204,7 @@ mod tests {
     use super::LISTS;
     use std::collections::BTreeSet;
 
-    /// Operations that take what they are given.
+    /// Operations that keep the types of their inputs.
     const GIVEN: &str = "abs adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d \
         adaptive_max_pool3d add affine_grid all alpha_dropout amax amin any arange argmax argmin argsort atan \
         avg_pool1d avg_pool2d avg_pool3d bad_index batch_norm batched_nms bernoulli bernoulli_p box_area box_convert box_iou cat \
@@ -224,7 +224,7 @@ mod tests {
         triplet_margin_with_distance_loss triu trunc unflatten unfold uniform unpack_bytes var view warp where \
         zeros_like";
 
-    /// An operation without a place here would compute in f16 by oversight.
+    /// An operation that is not listed would compute in f16 by oversight.
     #[test]
     fn every_operation_is_listed_once() {
         let listed: Vec<&str> = LISTS.iter().flat_map(|(_, ops)| ops.split(' ')).chain(GIVEN.split(' ')).collect();

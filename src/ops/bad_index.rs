@@ -1,4 +1,4 @@
-//! The flag of bad indices that the device has met.
+//! The flag of bad indices that the device has found.
 
 use crate::device::Adapter;
 use crate::error::Result;
@@ -11,8 +11,8 @@ use std::hash::Hasher;
 
 const TEMPLATE: &str = wgsl!("device/bad_index");
 
-/// `output = 1` where a bad index waits to be reported, and the input elsewhere. On the reference such an index is an
-/// error before anybody could ask.
+/// `output = 1` if a bad index waits to be reported, otherwise the input. On the reference such an index is an error before this
+/// could run.
 #[derive(Debug)]
 struct BadIndex;
 
@@ -39,7 +39,7 @@ impl Op for BadIndex {
     }
 }
 
-/// `flag`, one number of f32, or 1 where a kernel recorded before has met a bad index that nobody has been told of.
+/// `flag`, one number of f32, or 1 if an earlier kernel has found a bad index that has not been reported.
 #[track_caller]
 pub(crate) fn or_bad_index(flag: &Tensor) -> Result<Tensor> {
     record_one(BadIndex, &[flag])

@@ -101,14 +101,14 @@ impl Case {
         self
     }
 
-    /// Allowed difference in f32 epsilons, where it is more than a few: what was measured and a tenth.
+    /// Allowed difference in f32 epsilons, if it is more than a few: the measured one and a tenth.
     pub(crate) fn tolerance(mut self, epsilons: f64) -> Case {
         self.tolerance = epsilons;
         self
     }
 
-    /// Goes through 16-bit floats: needs an adapter that has them, rounds to their 11 bits a few times, and has steps
-    /// where a derivative would be.
+    /// Goes through 16-bit floats: needs an adapter that has them, rounds to their 11 bits a few times, and has steps in place of
+    /// a derivative.
     pub(crate) fn half(mut self) -> Case {
         self.needs_f16 = true;
         self.tolerance(F16).no_differences()
@@ -120,7 +120,7 @@ impl Case {
         self
     }
 
-    /// Differences can't tell whether the gradient is right: something is held that varies, or values are rounded on the way;
+    /// Differences can't tell if the gradient is right: it takes something as constant that varies, or values are rounded inside;
     /// or they take too long.
     pub(crate) fn no_differences(mut self) -> Case {
         self.differences = false;

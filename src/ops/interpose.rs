@@ -1,4 +1,4 @@
-//! Convolutions and linear maps that somebody else computes.
+//! Replaces convolutions and linear maps by others.
 
 use crate::error::Result;
 use crate::graph::{Tensor, is_walking};
@@ -6,7 +6,7 @@ use crate::ops::Conv2dOptions;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Computes layers with weights in their place; `None` leaves a layer as it is.
+/// Computes layers with weights instead of their operation; `None` leaves a layer as it is.
 pub(crate) trait Interposer {
     fn conv2d(
         &self,
@@ -23,7 +23,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<dyn Interposer>>> = const { RefCell::new(None) };
 }
 
-/// Puts back who was asked before.
+/// Restores the earlier interposer.
 struct Restore(Option<Rc<dyn Interposer>>);
 
 impl Drop for Restore {
@@ -32,13 +32,13 @@ impl Drop for Restore {
     }
 }
 
-/// Runs `body` with somebody who is asked on this thread.
+/// Runs `body` with an interposer on this thread.
 pub(crate) fn interposed<R>(by: Rc<dyn Interposer>, body: impl FnOnce() -> R) -> R {
     let _restore = Restore(CURRENT.replace(Some(by)));
     body()
 }
 
-/// The answer of whoever is asked, who is not asked meanwhile. Nobody is in a reverse walk.
+/// The interposer's answer, if there is one; it is not asked recursively, nor in a reverse walk.
 pub(in crate::ops) fn ask(question: impl FnOnce(&dyn Interposer) -> Result<Option<Tensor>>) -> Result<Option<Tensor>> {
     if is_walking() {
         return Ok(None);

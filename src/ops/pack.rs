@@ -1,4 +1,4 @@
-//! Tensors side by side in one of one dimension: what an optimizer changes in one launch, and autocast casts in one.
+//! Tensors side by side in one of one dimension, so that an optimizer updates them, or autocast casts them, in one launch.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -7,7 +7,7 @@ use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// Elements of which each segment's start is a multiple: a part of a buffer may begin there, in f16 too.
+/// Each segment starts at a multiple of this many elements: a part of a buffer may begin there, in f16 too.
 pub(crate) const PACK_ALIGNMENT: usize = 128;
 
 #[derive(Clone, Debug, Hash)]
@@ -48,7 +48,7 @@ impl Op for Pack {
     }
 }
 
-/// Where tensors of these shapes begin in a pack, and how many elements that has.
+/// The start of each of these shapes in a pack, and the number of elements in the pack.
 pub(crate) fn segments(shapes: impl Iterator<Item = Shape>) -> (Vec<Segment>, usize) {
     let mut start = 0;
     let segments = shapes
@@ -61,7 +61,7 @@ pub(crate) fn segments(shapes: impl Iterator<Item = Shape>) -> (Vec<Segment>, us
     (segments, start)
 }
 
-/// Shows a part of a cast pack: the cast of its second input, a parameter of which only the gradient reads.
+/// Shows a part of a cast pack: the cast of its second input, a parameter that only the gradient reads.
 #[derive(Debug, Hash)]
 struct CastPart {
     offset: usize,
@@ -77,7 +77,7 @@ impl Op for CastPart {
     fn name(&self) -> &'static str {
         "cast_part"
     }
-    /// The layout says it all.
+    /// The layout says everything.
     fn structure(&self, _: &mut dyn Hasher) {}
     fn class(&self) -> Class {
         Class::View
@@ -99,7 +99,7 @@ pub(crate) fn cast_part(whole: &Tensor, parameter: &Tensor) -> Result<Tensor> {
     record_one(CastPart { offset: parameter.layout().offset }, &[whole, parameter])
 }
 
-/// Tensors of one type side by side, as [`segments`] says. What lies between them may be anything.
+/// Tensors of one type side by side, as [`segments`] lays them out. The gaps between them have arbitrary values.
 #[track_caller]
 pub(crate) fn pack(tensors: &[Tensor], segments: &[Segment], numel: usize) -> Result<Tensor> {
     let tensors: Vec<Tensor> = tensors.iter().map(Tensor::contiguous).collect::<Result<_>>()?;

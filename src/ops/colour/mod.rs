@@ -1,5 +1,5 @@
-//! Colours of images changed by a program: a list of steps for each image, carried out in one kernel, plus two kernels
-//! for each step that needs a statistic of its image.
+//! Changes the colours of images by programs: a list of steps for each image, carried out in one kernel, plus two kernels for
+//! each step that needs a statistic of its image.
 
 mod step;
 
@@ -21,7 +21,7 @@ const TABLES: &str = wgsl!("colour/colour_tables");
 
 const OP: &str = "colour";
 
-/// Pixels per workgroup: with statistics, few enough for exact counts in f32.
+/// Pixels per workgroup: few enough for exact counts in f32 if there are statistics.
 const CHUNK: usize = 1024;
 const STATISTICS_CHUNK: usize = 16_384;
 
@@ -134,9 +134,9 @@ impl Op for Colour {
 }
 
 impl Tensor {
-    /// These images `[N, C, H, W]` after the steps of programs `[N, S, 4]` or `[1, S, 4]`, at most `stages` of which
-    /// need a statistic in any image. Images of other than one or three channels count as so many images of one each,
-    /// whose steps must not mix channels.
+    /// These images `[N, C, H, W]` after the steps of programs `[N, S, 4]` or `[1, S, 4]`, at most `stages` of which need a
+    /// statistic in any image. Images of other than one or three channels count as `C` images of one channel each, whose steps
+    /// must not mix channels.
     #[track_caller]
     pub(crate) fn recolour(&self, program: &Tensor, stages: usize) -> Result<Tensor> {
         if self.rank() != 4 {
@@ -199,7 +199,7 @@ pub(super) fn cases() -> Vec<Case> {
     for step in steps {
         cases.push(case(&[2, 3, 5, 7], one(step)));
     }
-    // One channel, bytes, no images, and more than a chunk and a workgroup's turn.
+    // One channel, bytes, no images, and more pixels than a chunk and than a workgroup takes in one iteration.
     cases.push(case(&[2, 1, 5, 7], one(ColourStep::Contrast(1.6))));
     cases.push(case(&[0, 3, 5, 7], one(ColourStep::Equalize)));
     cases.push(case(
@@ -216,14 +216,14 @@ pub(super) fn cases() -> Vec<Case> {
     ] {
         cases.push(case(&[2, 3, 40, 41], one(step)).integers(0, 0, 255));
     }
-    // Each image with steps of its own, statistics at different places.
+    // Each image with steps of its own, statistics at different positions.
     let mixed = vec![
         vec![ColourStep::Brightness(1.2), ColourStep::Contrast(0.7), ColourStep::Hue(0.1), ColourStep::Autocontrast],
         vec![ColourStep::Equalize, ColourStep::Invert, ColourStep::Identity, ColourStep::Identity],
         vec![ColourStep::Grayscale, ColourStep::Solarize(0.5), ColourStep::Autocontrast, ColourStep::Equalize],
     ];
     cases.push(case(&[3, 3, 9, 11], mixed));
-    // Smaller than their batch.
+    // Images smaller than their batch.
     let small = |size: [f32; 2], step: ColourStep| vec![ColourStep::Extent(size), ColourStep::Invert, step];
     let parts = vec![
         small([9.0, 4.0], ColourStep::Contrast(0.7)),

@@ -1,4 +1,4 @@
-//! Changes of a pixel's colour, one step after the other, and the obvious code for them.
+//! Changes of a pixel's colour, in sequence, and the reference code for them.
 
 use crate::number::nearest;
 
@@ -8,7 +8,7 @@ pub(crate) enum ColourStep {
     Identity,
     Brightness(f32),
     Saturation(f32),
-    /// Turns of the colour wheel, from -0.5 to 0.5.
+    /// Rotation of the colour wheel, from -0.5 to 0.5.
     Hue(f32),
     Gamma {
         gamma: f32,
@@ -21,7 +21,7 @@ pub(crate) enum ColourStep {
     Grayscale,
     /// The source of each channel.
     Permute([f32; 3]),
-    /// Height and width, where the image is smaller than its batch: always the first step.
+    /// Height and width of an image that is smaller than its batch: always the first step.
     Extent([f32; 2]),
     Contrast(f32),
     Autocontrast,
@@ -70,12 +70,12 @@ impl ColourStep {
         }
     }
 
-    /// True where it depends on the whole image.
+    /// True if it depends on the whole image.
     pub(crate) fn needs_statistic(self) -> bool {
         matches!(self, ColourStep::Contrast(_) | ColourStep::Autocontrast | ColourStep::Equalize)
     }
 
-    /// True where a channel's result depends on other channels.
+    /// True if a channel's result depends on other channels.
     pub(crate) fn mixes_channels(self) -> bool {
         matches!(
             self,
@@ -144,7 +144,7 @@ impl Image {
         }
     }
 
-    /// The bytes that a channel's values stand for.
+    /// A channel's values as bytes.
     fn to_bytes(&self, channel: usize) -> Vec<usize> {
         let scale = if self.bytes { 1.0 } else { 255.999 };
         self.channels[channel].iter().map(|value| nearest::<usize>((value * scale).clamp(0.0, 255.0))).collect()
@@ -223,7 +223,7 @@ impl Image {
     }
 }
 
-/// A colour turned on the wheel: to hue, saturation and value, and back.
+/// A colour rotated on the wheel: to hue, saturation and value, and back.
 fn turned([r, g, b]: [f64; 3], turn: f64) -> [f64; 3] {
     let (high, low) = (r.max(g).max(b), r.min(g).min(b));
     let range = high - low;

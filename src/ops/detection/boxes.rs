@@ -1,4 +1,4 @@
-//! Areas, overlaps and forms of boxes, composed of pointwise operations.
+//! Areas, overlaps and formats of boxes, composed of pointwise operations.
 
 use super::check_boxes;
 use crate::dtype::DType;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 
-/// What the four numbers of a box are.
+/// The format of a box's four numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BoxFormat {
     /// Two corners: x1, y1, x2, y2.
@@ -18,25 +18,25 @@ pub enum BoxFormat {
     Cxcywh,
 }
 
-/// Number `at` of every box.
+/// Component `at` of every box.
 #[track_caller]
 fn column(boxes: &Tensor, at: usize) -> Result<Tensor> {
     boxes.narrow(-1, at, 1)?.squeeze(-1)
 }
 
-/// Two numbers of every box of one set beside those of another: `[.., N, 1]` and `[.., 1, M]`.
+/// Two components of every box of one set with those of every box of another: `[.., N, 1]` and `[.., 1, M]`.
 #[track_caller]
 fn pair(boxes: &Tensor, others: &Tensor, at: usize) -> Result<(Tensor, Tensor)> {
     Ok((column(boxes, at)?.unsqueeze(-1)?, column(others, at)?.unsqueeze(-2)?))
 }
 
-/// The length of what lies between two sets of coordinates.
+/// The length of the interval between two coordinates.
 #[track_caller]
 fn length(from: &Tensor, to: &Tensor) -> Result<Tensor> {
     (to - from)?.clamp(Some(0.0), None)
 }
 
-/// Sizes, `[.., N, M]`, of the smallest boxes round each two.
+/// Sizes, `[.., N, M]`, of the smallest boxes around each pair.
 #[track_caller]
 fn hull(boxes: &Tensor, others: &Tensor) -> Result<[Tensor; 2]> {
     let _line = ascribe_to_caller();
@@ -61,7 +61,7 @@ fn intersection_and_union(boxes: &Tensor, others: &Tensor) -> Result<(Tensor, Te
     Ok((shared, union))
 }
 
-/// Boxes in f32, which areas do not overflow.
+/// Boxes in f32, in which areas do not overflow.
 #[track_caller]
 fn upcast(op: &'static str, boxes: &Tensor) -> Result<Tensor> {
     check_boxes(op, boxes)?;
@@ -107,8 +107,8 @@ impl Tensor {
         &shared / &union
     }
 
-    /// `iou - (hull - union) / hull` of each two boxes (as corners), with the area of the smallest box round both:
-    /// torchvision's `generalized_box_iou`.
+    /// `iou - (hull - union) / hull` of each two boxes (as corners), with the area of the smallest box around both: torchvision's
+    /// `generalized_box_iou`.
     ///
     /// # Errors
     /// As [`box_iou`](Tensor::box_iou).
@@ -123,7 +123,7 @@ impl Tensor {
     }
 
     /// `iou - d^2 / (c^2 + eps)` of each two boxes (as corners), with the distance `d` of their centres and the
-    /// diagonal `c` of the smallest box round both: torchvision's `distance_box_iou` (whose `eps` is 1e-7).
+    /// diagonal `c` of the smallest box around both: torchvision's `distance_box_iou` (whose `eps` is 1e-7).
     ///
     /// # Errors
     /// As [`box_iou`](Tensor::box_iou).
@@ -143,9 +143,8 @@ impl Tensor {
         (&shared / &union)? - (apart(0)? + apart(1)?) / &diagonal
     }
 
-    /// The distance overlap, less what the aspect ratios differ: torchvision's `complete_box_iou` (whose `eps` is
-    /// 1e-7). `diou - alpha v`, with `v = (2 / pi (atan(w / h) - atan(w' / h')))^2` and the constant
-    /// `alpha = v / (1 - iou + v + eps)`.
+    /// The distance overlap, minus a penalty for different aspect ratios: torchvision's `complete_box_iou` (whose `eps` is 1e-7).
+    /// `diou - alpha v`, with `v = (2 / pi (atan(w / h) - atan(w' / h')))^2` and the constant `alpha = v / (1 - iou + v + eps)`.
     ///
     /// # Errors
     /// As [`box_iou`](Tensor::box_iou).
@@ -165,7 +164,7 @@ impl Tensor {
         &distance - &alpha * &v
     }
 
-    /// Boxes in another form, torchvision's `box_convert`.
+    /// Boxes in another format, torchvision's `box_convert`.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4;
@@ -216,8 +215,7 @@ impl Tensor {
     }
 
     /// Indices (i32) of the boxes (`[N, 4]`, as corners) whose sides are both at least `min_size`, torchvision's
-    /// `remove_small_boxes`. How many there are is part of the result's shape, so this call waits for the device and
-    /// reads that back.
+    /// `remove_small_boxes`. Their number is part of the result's shape, so this call waits for the device and reads it back.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for other shapes; those of a readback.
@@ -237,7 +235,7 @@ impl Tensor {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    // Corners no two of which lie close to each other, where overlaps have kinks.
+    // Corners that are far from each other, as overlaps have kinks where they meet.
     const FIRST: [f32; 12] = [0.0, 0.5, 3.0, 3.5, 1.0, 1.5, 5.0, 4.5, 2.0, 2.5, 6.5, 7.0];
     const SECOND: [f32; 8] = [0.5, 1.0, 4.0, 5.0, 1.5, 2.0, 5.5, 6.0];
     #[track_caller]

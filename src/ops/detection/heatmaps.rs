@@ -23,14 +23,14 @@ struct HeatmapRows {
     rows: usize,
 }
 
-/// The weights of the four neighbours of a position that lies `t` past the second one.
+/// The weights of the four neighbours of a position `t` past the second one.
 fn taps(t: f64) -> [f64; 4] {
     let outer = |d: f64| ((-0.75 * d + 3.75) * d - 6.0) * d + 3.0;
     let inner = |d: f64| (1.25 * d - 2.25) * d * d + 1.0;
     [outer(1.0 + t), inner(t), inner(1.0 - t), outer(2.0 - t)]
 }
 
-/// Each neighbour of an element of `size` that is stretched to `length`, with what it counts.
+/// The neighbours of an element and their weights, in a dimension of `size` elements stretched to `length`.
 fn neighbours(element: usize, length: f64, size: usize) -> [(usize, f64); 4] {
     let position = (element as f64 + 0.5) * (size as f64 / length) - 0.5;
     let (first, last) = (position.floor() - 1.0, size as f64 - 1.0);
@@ -99,12 +99,12 @@ impl Op for HeatmapRows {
 }
 
 impl Tensor {
-    /// The place of the largest value of each heatmap, torchvision's `heatmaps_to_keypoints`: heatmaps `[R, K, H, W]` over boxes
-    /// `[R, 4]` (x1, y1, x2, y2 in pixels, inside of images of at most `size`, a height and width) become points `[R, K, 3]` of x, y
-    /// and 1, and values `[R, K]`.
+    /// The position of the largest value of each heatmap, torchvision's `heatmaps_to_keypoints`: heatmaps `[R, K, H, W]` over
+    /// boxes `[R, 4]` (x1, y1, x2, y2 in pixels, inside of images of at most `size`, a height and width) become points `[R, K,
+    /// 3]` of x, y and 1, and values `[R, K]`.
     ///
-    /// A heatmap is stretched to whole pixels by cubic convolution, so that points lie between its elements. Nothing of the stretched
-    /// maps is stored.
+    /// A heatmap is stretched to whole pixels by cubic convolution, so points may be between its elements. The stretched maps are
+    /// not stored.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes and empty heatmaps; [`Error::WrongDType`] for types other than f32.

@@ -1,4 +1,4 @@
-//! Boxes, and what lies in them: torchvision's operations for detection.
+//! Boxes and their contents: torchvision's operations for detection.
 
 mod boxes;
 mod heatmaps;
@@ -19,10 +19,10 @@ use crate::ops::shared::partial_sums::{self, MOST_TURNS};
 use crate::shader::Kernel;
 use crate::shape::{Layout, Shape};
 
-/// Columns that a turn takes where images are large.
+/// Columns that one iteration takes in large images.
 const BLOCK: usize = 32;
 
-/// Boxes hold four numbers each, in the last dimension.
+/// Checks that boxes hold four numbers each, in the last dimension.
 fn check_boxes(op: &'static str, boxes: &Tensor) -> Result<()> {
     if boxes.shape().last() == Some(&4) {
         return Ok(());
@@ -40,24 +40,24 @@ struct Regions {
 }
 
 impl Regions {
-    /// The layout of the images, or of so many regions.
+    /// The layout of the images, or of `count` regions.
     fn layout(&self, images: bool, count: usize, dtype: DType) -> Result<Layout> {
         let (outer, [height, width]) = if images { (self.images, self.size) } else { (count, self.bins) };
         Ok(Layout::contiguous(Shape::new(&[outer, self.channels, height, width])?, dtype))
     }
 
-    /// Columns of an image that a turn of a kernel's loop takes.
+    /// Columns of an image that one iteration of a kernel's loop takes.
     fn block(&self) -> usize {
         let [height, width] = self.size;
         if height * (width + 1) > MOST_TURNS { BLOCK } else { 1 }
     }
 
-    /// Parts of a gradient that are added up apart, and regions of each.
+    /// Parts of a gradient that are added up separately, and regions of each.
     fn parts(&self, regions: usize) -> [usize; 2] {
         partial_sums::parts(regions, 1 + self.bins[0] * (1 + self.bins[1]))
     }
 
-    /// A kernel with the constants that all have.
+    /// A kernel with the constants that all kernels here share.
     fn sized(&self, kernel: Kernel) -> Kernel {
         kernel
             .constant("CHANNELS", format!("{}u", self.channels.max(1)))
@@ -67,7 +67,7 @@ impl Regions {
             .constant("BINS_X", format!("{}u", self.bins[1]))
     }
 
-    /// The image of region `k`, whose number comes first in its row.
+    /// The image of region `k`, whose index comes first in its row.
     fn image(&self, op: &'static str, rows: &HostTensor, k: usize) -> Result<usize> {
         let image = rows.at(&[k, 0]).trunc();
         if (0.0..self.images as f64).contains(&image) {
@@ -77,7 +77,7 @@ impl Regions {
     }
 }
 
-/// The regions of `boxes` (`[K, 5]`) in `input` (`[N, C, H, W]`), or the rule that is broken.
+/// The regions of `boxes` (`[K, 5]`) in `input` (`[N, C, H, W]`), or an error.
 fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize; 2]) -> Result<Regions> {
     for tensor in [input, boxes] {
         if tensor.dtype() != DType::F32 {
@@ -139,7 +139,7 @@ impl Tensor {
     }
 }
 
-/// The regions of nothing, where there are no bins, channels or boxes.
+/// The empty result, if there are no bins, channels or boxes.
 #[track_caller]
 fn nothing(input: &Tensor, regions: &Regions, boxes: &Tensor) -> Result<Option<Tensor>> {
     let shape = regions.layout(false, boxes.shape()[0], DType::F32)?.shape;

@@ -20,11 +20,11 @@ const OP: &str = "nms";
 const RANK: &str = wgsl!("detection/nms_order");
 const SUPPRESS: &str = wgsl!("detection/nms");
 
-/// The kernel that orders the scores compares sixteen a turn.
+/// The kernel that orders the scores compares sixteen in an iteration.
 const MOST_BOXES: usize = 16 * MOST_TURNS;
 
-/// The order of each row's scores, the largest first, and for each box in that order 1 where it stays, else 0: of boxes `[N, K, 4]`,
-/// scores `[N, K]` and labels `[N, K]`, of which only equal ones suppress each other.
+/// The order of each row's scores, the largest first, and for each box in that order 1 if it is kept, otherwise 0: from boxes
+/// `[N, K, 4]`, scores `[N, K]` and labels `[N, K]`. Only boxes with equal labels suppress each other.
 #[derive(Clone, Debug)]
 struct Nms {
     /// The threshold's bits.
@@ -112,18 +112,18 @@ impl Op for Nms {
     }
 }
 
-/// The largest f32 that is not above `value`: an f32 is above the one where it is above the other.
+/// The largest f32 that is not above `value`: an f32 exceeds one of them exactly when it exceeds the other.
 fn round_down(value: f64) -> f32 {
     let rounded = nearest::<f32>(value);
     if f64::from(rounded) > value { rounded.next_down() } else { rounded }
 }
 
 impl Tensor {
-    /// The boxes that stay when each one removes those of lower score that it covers by more than `iou_threshold`
+    /// The boxes that remain when each one removes those of lower score with which it overlaps by more than `iou_threshold`
     /// (intersection over union), torchvision's `nms`: their indices (i32), by falling score.
     ///
-    /// Boxes are `[N, 4]`, as x1, y1, x2, y2; scores are `[N]`. The suppression runs on the device; how many boxes stay
-    /// is part of the result's shape, so this call waits for the device and reads that back.
+    /// Boxes are `[N, 4]`, as x1, y1, x2, y2; scores are `[N]`. The suppression runs on the device; the number of remaining boxes
+    /// is part of the result's shape, so this call waits for the device and reads it back.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes; [`Error::WrongDType`] for types other than f32; [`Error::TooLarge`] past
@@ -153,8 +153,8 @@ impl Tensor {
     }
 
     /// [`nms`](Tensor::nms) within each class and image of a batch, torchvision's `batched_nms` with a fixed number of results:
-    /// boxes `[N, K, 4]` with scores `[N, K]` and labels `[N, K]` (i32) become indices `[N, max_detections]` (i32), by falling score,
-    /// and -1 where fewer boxes stay. Boxes of score -inf never do. Nothing is read back.
+    /// boxes `[N, K, 4]` with scores `[N, K]` and labels `[N, K]` (i32) become indices `[N, max_detections]` (i32), by falling
+    /// score, then -1 if fewer boxes remain. Boxes of score -inf never do. Nothing is read back.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes; [`Error::WrongDType`] for other types; [`Error::TooLarge`] past 960,000 boxes an image.
@@ -194,7 +194,7 @@ impl Tensor {
         }
         let [order, keep] = suppress(OP, self, scores, labels, iou_threshold)?;
         let found = max_detections.min(shape[1]);
-        // Those that stay have the larger numbers the better they are, and the others 0.
+        // Remaining boxes have larger numbers the better they are, and the others 0.
         let is_real = scores.gather(1, &order)?.gt_scalar(f32::NEG_INFINITY)?;
         let places = Tensor::arange(self.device(), shape[1] as f64, 0.0, -1.0, DType::I32)?;
         let ranks = (keep * &is_real.to_dtype(DType::I32)?)? * &places;
@@ -204,7 +204,7 @@ impl Tensor {
     }
 }
 
-/// The order of each row, and 1 for each box in that order that stays.
+/// The order of each row, and 1 for each box in that order that remains.
 #[track_caller]
 fn suppress(
     asked: &'static str,

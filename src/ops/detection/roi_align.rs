@@ -30,14 +30,14 @@ options! {
     RoiAlignOptions {
         /// Factor that makes boxes positions in the input.
         spatial_scale: f64 = 1.0,
-        /// Samples a bin in each dimension; where left out, as many as the bin is long, rounded up.
+        /// Samples a bin in each dimension; by default the length of the bin, rounded up.
         sampling_ratio: Option<usize> = None,
         /// Moves positions by half an element, so that they count from the centres.
         aligned: bool = false,
     }
 }
 
-/// `output[k, bin, y]`: what element `y` of a dimension counts in a bin of region `k`, from the boxes.
+/// `output[k, bin, y]`: the weight of element `y` of a dimension in a bin of region `k`, from the boxes.
 #[derive(Clone, Debug)]
 struct RoiWeights {
     /// 1 for y, 0 for x.
@@ -111,8 +111,8 @@ impl Op for RoiWeights {
     }
 }
 
-/// `output[k, c, i, j] = sum over y and x of rows[k, i, y] columns[k, j, x] input[image(k), c, y, x]`, or the gradient
-/// of the input. Inputs: that or the gradient of the output, boxes, rows, columns.
+/// `output[k, c, i, j] = sum over y and x of rows[k, i, y] columns[k, j, x] input[image(k), c, y, x]`, or the gradient of the
+/// input. Inputs: the image or the gradient of the output, boxes, rows, columns.
 #[derive(Clone, Debug)]
 struct RoiAlign {
     backward: bool,
@@ -198,9 +198,9 @@ impl Tensor {
     /// The mean of regions of images over the bins of a grid, torchvision's `roi_align`: `[N, C, H, W]` with boxes
     /// `[K, 5]` becomes `[K, C, height, width]`.
     ///
-    /// A box holds the number of its image, x1, y1, x2 and y2; [`Tensor::convert_boxes_to_roi_format`] makes such boxes
-    /// of a list for each image. Samples lie evenly in each bin, between the four elements round them. Gradients flow
-    /// to the input, not to the boxes.
+    /// A box holds the index of its image, x1, y1, x2 and y2; [`Tensor::convert_boxes_to_roi_format`] makes such boxes of a list
+    /// for each image. Samples are spread evenly over each bin and interpolated between the four elements around them. Gradients
+    /// flow to the input, not to the boxes.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes, images above some 1.9 million pixels, 60,000 bins, and for sampling ratios

@@ -20,8 +20,8 @@ const OP: &str = "roi_pool";
 const FORWARD: &str = wgsl!("detection/roi_pool");
 const BACKWARD: &str = wgsl!("detection/roi_pool_backward");
 
-/// The largest element of each bin and where in its plane it is, from the input and the bounds of the bins: the image,
-/// the first row of each bin, one past the last, and the same for columns.
+/// The largest element of each bin and its index in its plane, from the input and the bounds of the bins: the image, the first
+/// row of each bin, one past the last, and the same for columns.
 #[derive(Clone, Debug, Hash)]
 struct RoiPool {
     regions: Regions,
@@ -138,7 +138,7 @@ impl Op for RoiPoolBackward {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let (index, bounds) = (context.input(1), context.input(2));
         let gradient = context.of(0, |g| {
-            // The places among all elements of the input.
+            // The indices among all elements of the input.
             let r = &self.regions;
             let plane = (r.size[0] * r.size[1]) as f64;
             let channels: Vec<i32> = (0..nearest::<i32>(r.channels)).collect();
@@ -170,12 +170,12 @@ fn bounds(boxes: &Tensor, dim: usize, bins: usize, size: usize, scale: f64) -> R
     let extent = ((edge(3)? - &start)? + 1.0)?.clamp(Some(1.0), None)?;
     let numbers: Vec<f32> = (0..=bins).map(|bin| bin as f32).collect();
     let numbers = Tensor::from_slice(boxes.device(), &numbers, &[1, bins + 1])?;
-    // Quotients of whole numbers; what is added puts their floors and ceilings out of reach of a division's error.
+    // Quotients of whole numbers; the added term keeps their floors and ceilings safe from a division's error.
     let quotient = |from: usize, more: f64| -> Result<Tensor> {
         let numerator = ((numbers.narrow(1, from, bins)? * &extent)? + more)?;
         let place = ((&numerator / bins as f64)?.floor()? + &start)?;
         let place = place.clamp(Some(0.0), Some(size as f64))?.to_dtype(DType::I32)?;
-        // What is not a number becomes any integer.
+        // NaN becomes any integer.
         place.clamp(Some(0.0), Some(size as f64))
     };
     Tensor::cat(&[&quotient(0, 0.5)?, &quotient(1, bins as f64 - 0.5)?], 1)
@@ -185,9 +185,9 @@ impl Tensor {
     /// The largest element of each bin of regions of images, torchvision's `roi_pool`: `[N, C, H, W]` with boxes
     /// `[K, 5]` becomes `[K, C, height, width]`.
     ///
-    /// A box holds the number of its image, x1, y1, x2 and y2 (see [`Tensor::convert_boxes_to_roi_format`]), which are
-    /// multiplied with `spatial_scale` and rounded. A bin outside of the image gives 0. Gradients flow to the first
-    /// largest element, not to the boxes.
+    /// A box holds the index of its image, x1, y1, x2 and y2 (see [`Tensor::convert_boxes_to_roi_format`]), which are multiplied
+    /// by `spatial_scale` and rounded. A bin outside of the image gives 0. Gradients flow to the first largest element, not to
+    /// the boxes.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for other shapes, images above some 1.9 million pixels and 60,000 bins;

@@ -1,4 +1,4 @@
-//! Cases of all operations of this room.
+//! Cases of all operations of this module.
 
 use super::{EmbeddingOptions, ScatterReduction};
 use crate::dtype::DType;
@@ -52,7 +52,7 @@ fn gather() -> Vec<Case> {
     ]
 }
 
-/// Indices that differ: gradients where several sources meet are PyTorch's, which are not slopes.
+/// Distinct indices: if several sources meet, gradients are PyTorch's, which are not slopes.
 fn distinct(x: &Tensor, shape: &[usize], values: &[i32]) -> Result<Tensor> {
     Tensor::from_slice(x.device(), values, shape)
 }
@@ -86,7 +86,7 @@ fn scatter() -> Vec<Case> {
         place(1, &[&[3, 4], &[2, 3]], &[2, 2], &[3, 1, 0, 2]),
         place(0, &[&[], &[]], &[], &[0]),
         meeting(1, &[&[2, 4, 3], &[2, 9, 3], &[2, 9, 3]], 4),
-        // Of several workgroups.
+        // Several workgroups.
         meeting(1, &[&[7, 41], &[7, 30], &[7, 30]], 41),
         meeting(0, &[&[5, 4], &[7, 3], &[6, 2]], 5),
         meeting(0, &[&[5, 4], &[7, 3], &[0, 2]], 5),
@@ -117,7 +117,7 @@ fn scatter() -> Vec<Case> {
     ]
 }
 
-/// Rows too long for every place to look through: the sources are sorted. Some of one place fill whole chunks.
+/// Rows too long for every output to look through: the sources are sorted. Some runs of one index fill whole chunks.
 fn long() -> Vec<Case> {
     let add = |size: usize, count: usize| {
         Case::new("scatter_add", &[&[size], &[count], &[count]], |x| Ok(vec![x[0].scatter_add(0, &x[2], &x[1])?]))
@@ -132,7 +132,7 @@ fn long() -> Vec<Case> {
         .first_order()
     };
     let mut cases = vec![
-        // All terms into few sums, whose last roundings are as large as the sums.
+        // All terms in few sums, whose last roundings are as large as the sums.
         add(1, 40_000).tolerance(9.6),
         add(3, 12_000).tolerance(9.6),
         add(301, 5_003),
@@ -154,7 +154,7 @@ fn long() -> Vec<Case> {
         })
         .integers(2, 0, 39)
         .half()
-        // A sum above 16 that rounds the other way, in a result of which the largest is below.
+        // A sum above 16 that rounds the other way, in a result whose largest element is below.
         .tolerance(12_860.0),
         Case::new("scatter", &[&[40], &[2_500], &[2_500]], |x| {
             Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], ScatterReduction::Multiply)?])
@@ -163,7 +163,7 @@ fn long() -> Vec<Case> {
         .integers(2, 0, 39)
         .no_gradient(),
     ];
-    // One place among many takes nearly all: its run crosses chunks that belong to it as a whole.
+    // One index among many takes nearly all sources: its run covers whole chunks.
     cases.push(
         Case::new("scatter_add", &[&[500], &[9_000], &[9_000]], |x| {
             let crowded = x[2].number(37.0)?;
@@ -180,7 +180,7 @@ fn embedding() -> Vec<Case> {
     let look_up = |index: &[usize], options: EmbeddingOptions| {
         let mut case = Case::new("embedding", &[&[7, 3], index], move |x| Ok(vec![x[1].embedding(&x[0], &options)?]))
             .integers(1, 0, 6);
-        // These gradients are asked for and are not slopes.
+        // These gradients follow options and are not slopes.
         if options.padding_idx.is_some() || options.scale_grad_by_freq {
             case = case.no_differences();
         }

@@ -14,21 +14,21 @@ use std::hash::{Hash, Hasher};
 const CLEAR: &str = wgsl!("index/scatter_clear");
 const TEMPLATE: &str = wgsl!("index/count_labels");
 
-/// The counts made of classes and predicted classes.
+/// The counts to make of classes and predicted classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tallied {
     /// Elements of each true class by predicted class: `[groups, classes, classes]`.
     Pairs,
-    /// Right ones, predicted ones and true ones of each class: `[groups, 3, classes]`.
+    /// Correct, predicted and true elements of each class: `[groups, 3, classes]`.
     Sums,
-    /// True ones of each class: `[groups, 1, classes]`.
+    /// True elements of each class: `[groups, 1, classes]`.
     Targets,
 }
 
 /// Counts elements by their group, class and predicted class. Element `at` belongs to group `at / inner % groups`.
 #[derive(Clone, Debug)]
 pub(crate) struct CountLabels {
-    /// The operation that the caller called, for the error.
+    /// The operation that the caller called, for errors.
     pub asked: &'static str,
     pub classes: usize,
     pub groups: usize,

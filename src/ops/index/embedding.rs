@@ -37,7 +37,7 @@ impl EmbeddingOptions {
 impl Tensor {
     /// Rows of `weight` `[V, D]` by these i32 indices: `output[.., d] = weight[self[..], d]`, of shape `[.., D]`.
     ///
-    /// Gradients of a row picked several times add up, in a fixed order. PyTorch's `max_norm` is not there.
+    /// Gradients of a row picked several times add up, in a fixed order. PyTorch's `max_norm` is not supported.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the weight does not have two dimensions or `padding_idx` is no row of it;

@@ -17,7 +17,7 @@ const TEMPLATE: &str = wgsl!("index/gather");
 /// `output[o, j, i] = input[o, index[o, j, i], i]`; an index of one dimension is `index[j]`.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Gather {
-    /// Meaning of a bad index.
+    /// The meaning of a bad index.
     pub fault: Fault,
 }
 
@@ -100,7 +100,7 @@ impl Tensor {
         self.gather_as("gather", dim, index)
     }
 
-    /// [`gather`](Tensor::gather) on behalf of another operation, which errors name, and where a bad index means `fault`.
+    /// [`gather`](Tensor::gather) for another operation, which errors name; a bad index is reported as `fault`.
     #[track_caller]
     pub(crate) fn gather_as(&self, fault: impl Into<Fault>, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
         let fault = fault.into();
@@ -165,7 +165,7 @@ impl Tensor {
         self.select_as("index_select", dim, index)
     }
 
-    /// [`index_select`](Tensor::index_select) on behalf of another operation, which errors name.
+    /// [`index_select`](Tensor::index_select) for another operation, which errors name.
     #[track_caller]
     pub(super) fn select_as(&self, asked: &'static str, dim: impl Dim, index: &Tensor) -> Result<Tensor> {
         check_index(asked, index)?;
@@ -193,7 +193,7 @@ impl Tensor {
     /// As in PyTorch, indices along a dimension wrap around at its ends: -1 is the last element, `n` the first. Flat
     /// ones don't.
     ///
-    /// It takes the indices that `argmax` and `argsort` give, with the dimension kept.
+    /// It accepts the indices that `argmax` and `argsort` return with the dimension kept.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the numbers of dimensions differ or are 0, and where the dimension is empty;
@@ -225,12 +225,12 @@ impl Tensor {
             let rule = format!("nothing to pick from: {} is empty along dimension {at}", self.shape());
             return Err(Error::invalid(OP, rule));
         }
-        // A larger size than i32 holds wraps nothing but negative numbers, which are out of range then.
+        // If the size exceeds i32, only negative numbers could wrap, and they are out of range then.
         let wrapped = match i32::try_from(size) {
             Ok(size) if size > 0 => apply(&WRAP, &[indices, &Tensor::full(indices.device(), &[], size)?])?,
             _ => indices.clone(),
         };
-        // The sizes that a tensor of one size along the dimension and the other one broadcast to.
+        // The shape to which both broadcast, with a given size along the dimension.
         let joint = |size: usize| -> Result<Shape> {
             let with = |tensor: &Tensor| {
                 let mut sizes = tensor.shape().to_vec();

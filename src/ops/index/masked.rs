@@ -14,7 +14,7 @@ use std::hash::Hasher;
 const COUNT: &str = wgsl!("index/masked_count");
 const POSITIONS: &str = wgsl!("index/masked_positions");
 
-/// The positions of true elements of a flat mask in order, then zeros; and how many there are.
+/// The positions of true elements of a flat mask in order, then zeros; and their number.
 #[derive(Clone, Debug, Hash)]
 struct MaskPositions;
 
@@ -66,12 +66,11 @@ impl Op for MaskPositions {
 impl Tensor {
     /// The elements where the bool tensor `mask` is true, in row-major order, as one dimension; the two broadcast.
     ///
-    /// Reads the number of elements back, since the result's shape holds it: a synchronisation point, where recorded
-    /// work is carried out and waited for. [`where_`](Tensor::where_) and a product with a mask need none.
+    /// Reads the number of elements back, since the result's shape depends on it: a synchronisation point, which runs the
+    /// recorded work and waits for it. [`where_`](Tensor::where_) and a product with a mask need none.
     ///
     /// # Errors
-    /// [`Error::Broadcast`], [`Error::WrongDType`], and everything that went wrong on the device since the last
-    /// synchronisation.
+    /// [`Error::Broadcast`], [`Error::WrongDType`], and all errors on the device since the last synchronisation.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -96,7 +95,7 @@ impl Tensor {
             let mask = mask.expand_to(joint, OP)?.contiguous()?.reshape_to(Shape::new(&[joint.numel()])?)?;
             let mut found = record(MaskPositions, &[&mask])?;
             let total = found.swap_remove(1).item::<i32>()?;
-            // wgpu's noop adapter, on which plans are tested, reads back anything.
+            // wgpu's noop adapter, on which plans are tested, reads back arbitrary values.
             let length = usize::try_from(total).unwrap_or(0).min(joint.numel());
             found.swap_remove(0).narrow(0, 0, length)
         })?;

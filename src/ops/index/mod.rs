@@ -1,7 +1,7 @@
 //! Picking and placing elements by index.
 //!
-//! Three-dimensional tensors do it all: the indexed dimension in the middle, what is outside of it and what is within
-//! as one dimension each. An index has the same three dimensions, or one where all slices share it.
+//! All of them work on three dimensions: the indexed dimension in the middle, and the outer and the inner dimensions merged into
+//! one each. An index has the same three dimensions, or one if all slices share it.
 
 mod cases;
 pub(super) mod count_labels;
@@ -25,7 +25,7 @@ use crate::number::nearest;
 use crate::shader::Fault;
 use crate::shape::Shape;
 
-/// The sizes of sources `[outer, taken, inner]` and places `[outer, size, inner]`.
+/// The sizes of sources `[outer, taken, inner]` and of the result `[outer, size, inner]`.
 struct Geometry {
     outer: usize,
     size: usize,
@@ -40,12 +40,12 @@ impl Geometry {
         Geometry { outer: sources[0], size, taken: sources[1], inner: sources[2], shared: index.len() == 1 }
     }
 
-    /// How many indices a row has.
+    /// Number of indices in a row.
     fn taken(index: &Shape) -> usize {
         if index.len() == 1 { index[0] } else { index[1] }
     }
 
-    /// The place that belongs to a source.
+    /// The destination of a source.
     fn destination(&self, index: &HostTensor, source: usize, fault: Fault) -> Result<usize> {
         let row = source / self.inner;
         let at = if self.shared { row % self.taken } else { source };

@@ -1,8 +1,8 @@
 //! Adding or multiplying elements together by index, in a fixed order.
 //!
-//! Short rows of indices are looked through by each place of the output. Otherwise the sources are sorted by where they
-//! go, and each place adds up its own, in order: the work grows with the number of elements and its logarithm, and float
-//! atomics, whose order no one knows, are not needed.
+//! Short rows of indices are scanned by each element of the output. Otherwise the sources are sorted by destination, and each
+//! element adds up its sources, in order: the work grows with the number of elements and its logarithm, and needs no float
+//! atomics, whose order is not defined.
 
 use super::Geometry;
 use super::gather::Gather;
@@ -21,10 +21,10 @@ const KEYS: &str = wgsl!("index/sort_keys");
 const PARTIALS: &str = wgsl!("index/segment_partials");
 const REDUCE: &str = wgsl!("index/segment_reduce");
 
-/// Sources whose sum a place of the output reads instead of them, where all go to it; the kernels say the same.
+/// Sources whose sum an element of the output reads instead, if all of them belong to it; the kernels use the same number.
 const CHUNK: usize = 1024;
 
-/// Rows up to this length are looked through by every place, and so are longer ones while that are few steps in all.
+/// Rows up to this length are scanned by every element, and so are longer ones while that takes few steps in total.
 const SHORT_ROW: usize = 8;
 const FEW_STEPS: usize = 1 << 15;
 
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 pub(super) struct ScatterReduce {
     pub size: usize,
     pub kind: Kind,
-    /// What the caller called, for the error.
+    /// The operation that the caller called, for errors.
     pub asked: &'static str,
 }
 
@@ -49,7 +49,7 @@ impl ScatterReduce {
         ScatterReduce { size, kind: Kind::Sum, asked }
     }
 
-    /// What all kernels that combine elements have in common.
+    /// Adds everything that all kernels which combine elements share.
     fn combining(&self, kernel: Kernel, dtype: DType) -> Kernel {
         let kernel = kernel
             .alias("Element", dtype.wgsl())
@@ -78,7 +78,7 @@ impl ScatterReduce {
 
     fn sorted(&self, g: &Geometry, dtype: DType) -> Kernels {
         let mut kernels = Kernels::default();
-        // Rows that have an index each count as one row with places of their own.
+        // Rows with indices of their own become one row with separate destinations.
         let (sources, places) =
             if g.shared { (g.taken, g.size) } else { (g.outer * g.taken * g.inner, g.outer * g.size * g.inner) };
         let keys = temporary(&mut kernels, sources);

@@ -19,7 +19,7 @@ const CLEAR: &str = wgsl!("index/scatter_clear");
 const MARK: &str = wgsl!("index/scatter_mark");
 const PICK: &str = wgsl!("index/scatter_pick");
 
-/// What [`Tensor::scatter_reduce`] does with the elements that go to one place, and with the one that is there.
+/// Combines the elements that go to one destination with the element there, in [`Tensor::scatter_reduce`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScatterReduction {
     /// Adds them up.
@@ -28,12 +28,12 @@ pub enum ScatterReduction {
     Multiply,
 }
 
-/// `output[o, index[o, j, i], i] = input[o, j, i]`, the last `j` winning, and 0 where nothing goes; and which source won:
-/// its number in row-major order plus 1, or 0.
+/// `output[o, index[o, j, i], i] = input[o, j, i]`, the last `j` winning, and 0 without a source; and the winning source: its
+/// number in row-major order plus 1, or 0.
 #[derive(Clone, Debug, Hash)]
 struct Scatter {
     size: usize,
-    /// What the caller called, for the error.
+    /// The operation that the caller called, for errors.
     asked: &'static str,
 }
 
@@ -102,7 +102,7 @@ struct Call {
     dim: usize,
     /// The tensor that is written into; a scalar as one element of one dimension.
     onto: Tensor,
-    /// What is placed, cut to the shape of the index.
+    /// The source, cut to the shape of the index.
     source: Tensor,
     index: Tensor,
 }
@@ -148,7 +148,7 @@ impl Call {
         self.onto.shape()[self.dim]
     }
 
-    /// What was made of the sources in the shape of the input: it may be larger than the index.
+    /// The result for the sources in the shape of the input, which may be larger than the index.
     #[track_caller]
     fn spread(&self, placed: &Tensor, fill: f64) -> Result<Tensor> {
         let mut sizes = self.index.shape().to_vec();
@@ -161,13 +161,12 @@ impl Call {
 }
 
 impl Tensor {
-    /// A copy with elements of `source` put at places along `dim`: for `dim = 1`,
-    /// `output[i, index[i, j, k], k] = source[i, j, k]`. Where several go to one place, the last in order (the largest
-    /// `j`) wins, on every device.
+    /// A copy with elements of `source` stored at indices along `dim`: for `dim = 1`, `output[i, index[i, j, k], k] = source[i,
+    /// j, k]`. If several have the same index, the last in order (the largest `j`) wins, on every device.
     ///
-    /// `index` is i32 and has as many dimensions; it may be smaller than `source`, and than the input in the other
-    /// dimensions. No gradient reaches an element that is overwritten. As in PyTorch, an element of `source` gets the
-    /// gradient of the place that it was meant for, also where another one won.
+    /// `index` is i32 and has the same number of dimensions; it may be smaller than `source`, and than the input in the other
+    /// dimensions. No gradient reaches an element that is overwritten. As in PyTorch, an element of `source` gets the gradient at
+    /// its index even if another one won.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the shapes don't fit, [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out
@@ -214,10 +213,10 @@ impl Tensor {
         self.scatter(dim, index, &self.number(value)?.expand_to(*index.shape(), "scatter")?)
     }
 
-    /// A copy with elements of `source` added at places along `dim`: for `dim = 1`,
-    /// `output[i, index[i, j, k], k] += source[i, j, k]`, in a fixed order: the same bits every time.
+    /// A copy with elements of `source` added at indices along `dim`: for `dim = 1`, `output[i, index[i, j, k], k] += source[i,
+    /// j, k]`, in a fixed order: the same bits every time.
     ///
-    /// `index` is i32 and has as many dimensions; it may be smaller than `source`, and than the input in the other
+    /// `index` is i32 and has the same number of dimensions; it may be smaller than `source`, and than the input in the other
     /// dimensions. Truth values are joined by "or".
     ///
     /// # Errors
@@ -241,8 +240,8 @@ impl Tensor {
         self.reduce_onto("scatter_add", dim, index, source, Kind::Sum)
     }
 
-    /// [`scatter`](Tensor::scatter) with its `reduce`: elements of `source` are added to what is there, as
-    /// [`scatter_add`](Tensor::scatter_add) does, or multiplied with it. The product has no gradient.
+    /// [`scatter`](Tensor::scatter) with its `reduce`: elements of `source` are added to the elements there, as by
+    /// [`scatter_add`](Tensor::scatter_add), or multiplied with them. The product has no gradient.
     ///
     /// # Errors
     /// As [`scatter`](Tensor::scatter).
@@ -299,8 +298,8 @@ impl Tensor {
         .reshape_to(*self.shape())
     }
 
-    /// A copy with slices of `source`, times `alpha`, added at places along `dim`: for `dim = 1`,
-    /// `output[i, index[j], k] += alpha source[i, j, k]`, in a fixed order. `index` is i32, of shape `[K]` or a scalar.
+    /// A copy with slices of `source`, times `alpha`, added at indices along `dim`: for `dim = 1`, `output[i, index[j], k] +=
+    /// alpha source[i, j, k]`, in a fixed order. `index` is i32, of shape `[K]` or a scalar.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `source` does not have the shape of the input with `K` along `dim`, or the index has

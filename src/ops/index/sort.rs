@@ -1,8 +1,8 @@
-//! Sources grouped by where they go: a stable radix sort, and the prefix sums it is made of.
+//! Groups sources by destination: a stable radix sort, and the prefix sums that it uses.
 //!
-//! Keys are moved by their lowest four bits, then by the next four, and so on. Each pass counts the digits of every
-//! chunk of 64 keys, turns the counts into places by a prefix sum, and moves the keys there, those of a chunk in order.
-//! So equal keys stay in order, and no atomics are needed: the same bits every time.
+//! Keys are moved by their lowest four bits, then by the next four, and so on. Each pass counts the digits of every chunk of 64
+//! keys, turns the counts into positions by a prefix sum, and moves the keys there, those of a chunk in order. So equal keys stay
+//! in order, and no atomics are needed: the same bits every time.
 
 use crate::shader::{Kernel, Kernels, Operand, fold_groups};
 
@@ -30,7 +30,7 @@ pub(super) fn temporary(kernels: &mut Kernels, words: usize) -> Operand {
 
 /// The exclusive prefix sum of `count` words, in place.
 pub(super) fn scan(kernels: &mut Kernels, data: Operand, count: usize) {
-    // Sums of blocks, of blocks of blocks and so on, until one block is left; then back.
+    // Sums of blocks, of blocks of blocks and so on, until one block is left; then back down.
     let mut levels = vec![(data, count)];
     let (mut from, mut left) = (data, count);
     while left > BLOCK {
@@ -69,7 +69,7 @@ pub(super) struct Sorted {
     pub keys: Operand,
     /// The source each of them belongs to; ascending where keys are equal.
     pub order: Operand,
-    /// For each key from 0 to `last` the place of its first source.
+    /// For each key from 0 to `last` the position of its first source.
     pub bounds: Operand,
 }
 

@@ -1,4 +1,4 @@
-//! Losses of yes or no: cross entropy of probabilities and of logits, the focal loss, the Dice loss.
+//! Losses of binary targets: cross entropy of probabilities and of logits, the focal loss, the Dice loss.
 
 use super::{floats, same_shape};
 use crate::error::{Error, Result};
@@ -21,15 +21,15 @@ fn weighted(op: &'static str, losses: Tensor, weight: Option<&Tensor>, reduction
 }
 
 impl Tensor {
-    /// `-weight (t log x + (1 - t) log(1 - x))` with `x` this, a probability, and `t` the target of the same shape;
-    /// reduced. The mean divides by the number of elements, whatever their weights, which broadcast.
+    /// `-weight (t log x + (1 - t) log(1 - x))` with `x` this, a probability, and `t` the target of the same shape; reduced. The
+    /// mean divides by the number of elements, regardless of their weights, which broadcast.
     ///
     /// A logarithm counts as -100 at the least; the gradient is `weight (x - t) / max(x (1 - x), 1e-12)`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a target of another shape, [`Error::Invalid`] or [`Error::Broadcast`] for a weight that
-    /// does not broadcast to the input, [`Error::WrongDType`]. What lies outside 0 to 1 is an error in PyTorch; here
-    /// its loss is NaN, which nothing is read to find out.
+    /// [`Error::Invalid`] for a target of another shape, [`Error::Invalid`] or [`Error::Broadcast`] for a weight that does not
+    /// broadcast to the input, [`Error::WrongDType`]. Values outside 0 to 1 are an error in PyTorch; here their loss is NaN,
+    /// since nothing is read back to check them.
     ///
     /// ```
     /// # use wgrad::{Device, Reduction, Tensor};
@@ -110,7 +110,7 @@ impl Tensor {
             return Err(Error::invalid(OP, format!("gamma is {gamma}; it must not be below 0")));
         }
         let losses = self.binary_cross_entropy_with_logits(target, None, None, Reduction::None)?;
-        // 1 - q = p + t - 2 p t, as p (1 - t) + (1 - p) t, where nothing cancels.
+        // 1 - q = p + t - 2 p t, as p (1 - t) + (1 - p) t, in which nothing cancels.
         let (p, rest) = (self.sigmoid()?, (-self)?.sigmoid()?);
         let off = (1.0 - target)?;
         let mut factor = ((&p * &off)? + &rest * target)?.pow_scalar(gamma)?;

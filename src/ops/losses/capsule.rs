@@ -13,11 +13,11 @@ options! {
     /// Options of [`Tensor::capsule_margin_loss`].
     #[derive(Clone, Copy, Debug)]
     CapsuleMarginOptions {
-        /// The length from which on the capsule of a class that is there costs nothing.
+        /// The length from which the capsule of a present class costs nothing.
         positive: f64 = 0.9,
-        /// The length up to which the capsule of a class that is not there costs nothing.
+        /// The length up to which the capsule of an absent class costs nothing.
         negative: f64 = 0.1,
-        /// The share of the classes that are not there.
+        /// The weight of absent classes.
         down_weight: f64 = 0.5,
         /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
@@ -27,7 +27,7 @@ options! {
 impl Tensor {
     /// The margin loss of the lengths `[N, C]` of capsules, one a class (Sabour, Frosst and Hinton, "Dynamic routing between
     /// capsules", 2017): `sum over classes c of t[c] max(0, positive - x[c])^2 + down_weight (1 - t[c]) max(0, x[c] - negative)^2`,
-    /// with `t[c]` 1 for the classes that are there and 0 for the others; reduced.
+    /// with `t[c]` 1 for present classes and 0 for absent ones; reduced.
     ///
     /// The target is the i32 label of each sample, `[N]`, or floats `t` of the shape of the lengths, where a sample has any
     /// number of classes.

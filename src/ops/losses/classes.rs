@@ -1,4 +1,4 @@
-//! Losses of classes by margins: one right class, several right ones, and the soft margin.
+//! Margin losses of classes: one right class, several right ones, and the soft margin.
 
 use super::{floats, numbers, same_shape};
 use crate::dtype::DType;
@@ -16,7 +16,7 @@ options! {
     MultiMarginOptions {
         /// The power of each shortfall: 1 or 2.
         p: i32 = 1,
-        /// By how much the right class should win.
+        /// The margin by which the right class should win.
         margin: f64 = 1.0,
         /// A weight for each class, `[C]`.
         weight: Option<Tensor> = None,
@@ -25,7 +25,7 @@ options! {
     }
 }
 
-/// Scores as `[N, C]`, where a vector is one sample and a scalar one sample of one class.
+/// Scores as `[N, C]`; a vector is one sample and a scalar one sample of one class.
 #[track_caller]
 fn samples(op: &'static str, input: &Tensor) -> Result<Tensor> {
     let rows = match input.rank() {
@@ -47,11 +47,11 @@ fn labels(op: &'static str, target: &Tensor) -> Result<()> {
 }
 
 impl Tensor {
-    /// By how much other classes come near the right one `y`:
-    /// `sum over i other than y of max(0, margin - x[y] + x[i])^p weight[y] / C`, reduced.
+    /// The amounts by which other classes come within the margin of the right one `y`: `sum over i other than y of max(0, margin
+    /// - x[y] + x[i])^p weight[y] / C`, reduced.
     ///
-    /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`. A score that is NaN makes the loss NaN;
-    /// PyTorch's passes it over, since it is not above the margin.
+    /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`. A NaN score makes the loss NaN; PyTorch ignores
+    /// it, since it is not above the margin.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes, no classes, or a `p` that is neither 1 nor 2; [`Error::WrongDType`]. A
@@ -89,7 +89,7 @@ impl Tensor {
         let index = target.reshape(&[count as isize, 1])?;
         let right = x.gather_as(OP, 1, &index)?;
         let others = numbers(OP, self.device(), classes)?.ne(&index)?;
-        // Without the right class before anything else: an infinite score less itself is NaN.
+        // The right class is masked first: an infinite score minus itself is NaN.
         let short = ((&x - &right)? + margin)?;
         let mut short = others.where_(&short, &short.zeros_like()?)?.relu()?;
         if p == 2 {
@@ -106,11 +106,11 @@ impl Tensor {
         reduction.of(&(&losses / classes as f64)?.reshape_to(*target.shape())?)
     }
 
-    /// How near the wrong classes come to the right ones, of which a sample may have several:
-    /// `sum over right classes j and wrong classes i of max(0, 1 - x[j] + x[i]) / C`, reduced.
+    /// The amounts by which wrong classes come near the right ones, of which a sample may have several: `sum over right classes j
+    /// and wrong classes i of max(0, 1 - x[j] + x[i]) / C`, reduced.
     ///
-    /// Scores are `[N, C]` or `[C]`; the i32 target of the same shape lists the right classes, and ends at the first
-    /// -1. Takes memory for `N C C` elements. A score that is NaN makes the loss NaN; PyTorch's passes it over.
+    /// Scores are `[N, C]` or `[C]`; the i32 target of the same shape lists the right classes, and ends at the first -1. Takes
+    /// memory for `N C C` elements. A NaN score makes the loss NaN; PyTorch ignores it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes or no classes, [`Error::WrongDType`]. A label below -1 or from `C` up
@@ -146,12 +146,12 @@ impl Tensor {
         let whole = |value: i32| Tensor::full(self.device(), &[], value);
         let last = whole(nearest::<i32>(classes))?;
         let listed = target.lt(&whole(0)?)?.where_(&numbers, &last)?.amin_keepdim(1)?.gt(&numbers)?;
-        // Labels past the end don't count, but must be labels.
+        // Labels past the end don't count, but must be valid.
         let known = target.ge(&whole(-1)?)?.logical_and(&target.lt(&last)?)?;
         let index = known.where_(&listed.where_(&target, &whole(0)?)?, &target)?;
         let right = x.gather_as(OP, 1, &index)?.unsqueeze(2)?;
         let listed = listed.unsqueeze(2)?;
-        // [N, right, C]: whether the place lists the class, and by how much the class comes too near.
+        // [N, right, C]: true if the entry lists the class, and the amount by which the class comes too near.
         let same = listed.where_(&target.unsqueeze(2)?, &whole(-1)?)?.eq(&numbers)?;
         let wrong = same.to_dtype(DType::F32)?.amax_keepdim(1)?.eq_scalar(0.0)?;
         let near = ((x.unsqueeze(1)? - &right)? + 1.0)?.relu()?;
@@ -161,7 +161,7 @@ impl Tensor {
         reduction.of(&if self.rank() < 2 { losses.reshape(&[])? } else { losses })
     }
 
-    /// The mean over the classes, which are the last dimension, of each one's binary cross entropy:
+    /// The mean over the classes, which are the last dimension, of each class's binary cross entropy:
     /// `-weight (t log sigmoid(x) + (1 - t) log sigmoid(-x))` with the target `t`; reduced. Shapes broadcast.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ impl Tensor {
             floats(OP, &[weight])?;
             losses = (&losses * weight)?;
         }
-        // Counted from the front in the input, as PyTorch does; targets of more dimensions shift it.
+        // The dimension is counted from the front of the input, as in PyTorch; targets of more dimensions shift it.
         reduction.of(&(losses.sum(dim)? / self.shape()[dim] as f64)?)
     }
 

@@ -9,7 +9,7 @@ use crate::ops::case::Case;
 use crate::ops::losses::label_place::{IGNORED, label_flaw, label_mask};
 use crate::options::options;
 
-/// What a loss makes of its values.
+/// Reduction of a loss's values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduction {
     /// Their mean. Class weights make it a weighted mean.
@@ -17,12 +17,12 @@ pub enum Reduction {
     Mean,
     /// Their sum.
     Sum,
-    /// One value an element.
+    /// One value for each element.
     None,
 }
 
 impl Reduction {
-    /// What it makes of these losses.
+    /// Reduces these losses.
     #[track_caller]
     pub(in crate::ops) fn of(self, losses: &Tensor) -> Result<Tensor> {
         match self {
@@ -39,16 +39,16 @@ options! {
     CrossEntropyOptions {
         /// A weight for each class, `[C]`.
         weight: Option<Tensor> = None,
-        /// Elements with this label count for nothing. Has no meaning for probabilities.
+        /// Elements with this label are ignored. Has no effect with probabilities.
         ignore_index: i64 = -100,
         /// Reduction of the losses of the elements.
         reduction: Reduction = Reduction::Mean,
-        /// From 0 to 1: how much of each target is spread evenly over all classes.
+        /// From 0 to 1: the part of each target that is spread evenly over all classes.
         label_smoothing: f64 = 0.0,
     }
 }
 
-/// Where the classes of `input` lie: the second dimension, or the only one.
+/// The dimension of the classes of `input`: the second, or the only one.
 fn class_dim(op: &'static str, input: &Tensor, weight: Option<&Tensor>) -> Result<usize> {
     if input.dtype() != DType::F32 {
         return Err(Error::WrongDType { op, expected: "f32 scores", got: input.dtype() });
@@ -77,15 +77,15 @@ fn along(weight: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
     weight.reshape(&sizes)
 }
 
-/// Class labels taken apart: what is counted, and which scores are looked at.
+/// Class labels as masks and weights.
 struct Labels {
-    /// Whether a score is that of its element's class; nowhere for ignored elements.
+    /// True if a score is that of its element's class; nowhere for ignored elements.
     mask: Tensor,
-    /// 0 for each element; NaN where the label is none.
+    /// 0 for each element; NaN if its label is invalid.
     flaw: Tensor,
-    /// Which elements count; `None` where no label can be the ignored one.
+    /// The elements that count; `None` if no label can be the ignored one.
     counted: Option<Tensor>,
-    /// The weight of each element, where there are weights.
+    /// The weight of each element, if there are weights.
     weight: Option<Tensor>,
     dim: usize,
 }
@@ -102,7 +102,7 @@ impl Labels {
             let rule = format!("labels {} must be {expected} for an input of {}", target.shape(), input.shape());
             return Err(Error::invalid(op, rule));
         }
-        // Labels are i32: an ignore_index beyond that is no label.
+        // Labels are i32: an ignore_index beyond that is never a label.
         let ignored = i32::try_from(options.ignore_index).ok();
         let (place, mask) = label_mask(op, input, dim, target, ignored)?;
         let flaw = label_flaw(&place)?;
@@ -117,14 +117,14 @@ impl Labels {
         Ok(labels)
     }
 
-    /// The value of each element's class: 0 for ignored elements, and no gradient from them, whatever stands there.
+    /// The value of each element's class: 0 for ignored elements, whatever their value, with no gradient from them.
     #[track_caller]
     fn pick(&self, values: &Tensor) -> Result<Tensor> {
         let picked = self.mask.where_(values, &Tensor::zeros(values.device(), self.mask.shape())?)?;
         picked.sum(self.dim)
     }
 
-    /// 0 for ignored elements, and no gradient from them, whatever stands there.
+    /// 0 for ignored elements, whatever their value, with no gradient from them.
     #[track_caller]
     fn mask(&self, values: &Tensor) -> Result<Tensor> {
         match &self.counted {
@@ -143,7 +143,7 @@ impl Labels {
         }
     }
 
-    /// The mean divides by the weights of the elements that count, and is NaN where none does.
+    /// The mean divides by the weights of the elements that count, and is NaN if none does.
     #[track_caller]
     fn reduce(&self, losses: &Tensor, reduction: Reduction) -> Result<Tensor> {
         let total = match (reduction, &self.weight, &self.counted) {
@@ -171,9 +171,9 @@ impl Tensor {
     /// `label_smoothing = s` replaces each target by `(1 - s) target + s / C`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shapes don't fit, `label_smoothing` is outside 0 to 1, or an `ignore_index` from 0
-    /// up meets probabilities; [`Error::WrongDType`]. A label out of range makes its loss NaN and is
-    /// [`Error::IndexOutOfRange`] at the next synchronisation.
+    /// [`Error::Invalid`] if shapes don't fit, `label_smoothing` is outside 0 to 1, or an `ignore_index` of 0 or more meets
+    /// probabilities; [`Error::WrongDType`]. A label out of range makes its loss NaN and is [`Error::IndexOutOfRange`] at the
+    /// next synchronisation.
     ///
     /// ```
     /// # use wgrad::{CrossEntropyOptions, Device, Tensor};
@@ -274,7 +274,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             Case::new("cross_entropy", &[shape, target], move |x| Ok(vec![x[0].cross_entropy(&x[1], &options)?]))
                 .integers(1, 0, classes - 1)
         };
-    // Nothing flows into the weights of labels in PyTorch; here it does, and is checked like any other gradient.
+    // In PyTorch no gradient flows to the weights of labels; here it does, and is checked like any other.
     let weighted = |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
         Case::new("cross_entropy", &[shape, target, &[nearest::<usize>(classes)]], move |x| {
             let options = CrossEntropyOptions { weight: Some(x[2].clone()), ..options.clone() };
@@ -294,7 +294,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         plain(&[5], &[], 5, with(None, -100, 0.1)),
         plain(&[33, 10], &[33], 10, with(Mean, 3, 0.0)),
         plain(&[2, 5, 3, 4], &[2, 3, 4], 5, with(None, 1, 0.0)),
-        // Labels of several workgroups.
+        // Labels for several workgroups.
         plain(&[19, 3, 17], &[19, 17], 3, with(Mean, -100, 0.0)),
         plain(&[4, 1], &[4], 1, with(Mean, -100, 0.0)),
         plain(&[0, 5], &[0], 5, with(Sum, -100, 0.0)),

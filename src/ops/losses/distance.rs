@@ -14,9 +14,9 @@ options! {
     /// Options of [`Tensor::triplet_margin_with_distance_loss`].
     #[derive(Clone, Copy, Debug)]
     TripletMarginWithDistanceOptions {
-        /// By how much the negative example should be further away; above 0.
+        /// The margin by which the negative example should be further away; above 0.
         margin: f64 = 1.0,
-        /// Counts the distance from the positive to the negative example where it is the smaller one.
+        /// Uses the distance from the positive to the negative example if it is the smaller one.
         swap: bool = false,
         /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
@@ -44,7 +44,7 @@ impl Tensor {
         ((self - other)? + eps)?.norm(p, -1)
     }
 
-    /// [`pairwise_distance`](Tensor::pairwise_distance) whose last dimension stays, with size 1.
+    /// [`pairwise_distance`](Tensor::pairwise_distance) that keeps the last dimension, with size 1.
     ///
     /// # Errors
     /// As `pairwise_distance`.
@@ -78,7 +78,7 @@ impl Tensor {
         floats(OP, &[self, other])?;
         let shape = self.shape().broadcast(other.shape(), OP)?;
         let dims = shape.dims(OP, dim.number())?;
-        // The gradient of a length passes its lower bound as if it were not there, as in PyTorch.
+        // The gradient of a length ignores its lower bound, as in PyTorch.
         let unit = |x: &Tensor| -> Result<Tensor> {
             let x = x.expand_to(shape, OP)?;
             let length = x.norm_keepdim(2.0, &dims)?;
@@ -90,7 +90,7 @@ impl Tensor {
 
     /// `max(0, |self - positive| - |self - negative| + margin)` under any distance, this being the anchor; reduced.
     /// PyTorch's default distance is [`pairwise_distance`](Tensor::pairwise_distance). With `swap`, the distance from
-    /// `positive` to `negative` takes the place of the second one where it is smaller.
+    /// `positive` to `negative` replaces the second one if it is smaller.
     ///
     /// # Errors
     /// [`Error::Invalid`] for different ranks or a margin not above 0; those of `distance`.
@@ -150,7 +150,7 @@ pub(super) fn cases() -> Vec<Case> {
     }
     for (dim, eps, a, b) in [(1, 1e-8, &[4, 3][..], &[4, 3][..]), (0, 9.0, &[2, 3, 4], &[3, 1]), (-1, 1e-8, &[7], &[7])]
     {
-        // Lower bounds that are in force change the slope but not the gradient.
+        // Active lower bounds change the slope but not the gradient.
         let case = Case::new("cosine_similarity", &[a, b], move |x| Ok(vec![x[0].cosine_similarity(&x[1], dim, eps)?]));
         let case = case.domain(0, 0.5, 2.0);
         cases.push(if eps > 1.0 { case.no_differences() } else { case });

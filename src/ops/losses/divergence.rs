@@ -1,4 +1,4 @@
-//! The divergence of Kullback and Leibler.
+//! The Kullback-Leibler divergence.
 
 use super::floats;
 use crate::error::Result;
@@ -8,7 +8,7 @@ use crate::ops::case::Case;
 use crate::ops::losses::cross_entropy::Reduction;
 use crate::options::options;
 
-/// What [`Tensor::kl_div`] makes of its values.
+/// Reduction of the values of [`Tensor::kl_div`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KlDivReduction {
     /// Their mean over all elements, which is not the mathematical mean over samples.
@@ -16,7 +16,7 @@ pub enum KlDivReduction {
     Mean,
     /// Their sum.
     Sum,
-    /// One value an element.
+    /// One value for each element.
     None,
     /// Their sum, divided by the input's first size (1 for a scalar): the divergence as it is defined.
     BatchMean,
@@ -34,8 +34,8 @@ options! {
 }
 
 impl Tensor {
-    /// How far the target distribution `t` is from this, given as logarithms `x`: `t (log t - x)`, 0 where `t` is 0;
-    /// with `log_target`, `e^t (t - x)`. Reduced; shapes broadcast.
+    /// The divergence of the target distribution `t` from this one, given as logarithms `x`: `t (log t - x)`, 0 if `t` is 0; with
+    /// `log_target`, `e^t (t - x)`. Reduced; shapes broadcast.
     ///
     /// # Errors
     /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType).

@@ -1,7 +1,7 @@
-//! Where among scores the class of each label stands, and the mask that follows from it.
+//! The index among the scores of each label's class, and the mask that follows from it.
 //!
-//! A mask is arithmetic on places, so what a loss picks with it, and the gradient that goes back to what was picked, fuse
-//! with what stands around them, which an indexed load and an indexed addition would not.
+//! A mask is arithmetic on indices, so that what a loss picks with it, and the gradient back to the picked scores, fuse with the
+//! calls around them; an indexed load and an indexed addition would not.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -16,13 +16,13 @@ use std::hash::{Hash, Hasher};
 
 const TEMPLATE: &str = wgsl!("losses/label_place");
 
-/// The place of a label that is to be ignored. That of a label out of range is less.
+/// The index of an ignored label. A label out of range has a smaller one.
 pub(in crate::ops) const IGNORED: i32 = -1;
 
 /// `output[o, i] = (o classes + label[o, i]) inner + i`.
 #[derive(Clone, Debug)]
 struct LabelPlace {
-    /// What the caller called, for the error.
+    /// The operation that the caller called, for errors.
     asked: &'static str,
     classes: usize,
     inner: usize,
@@ -75,7 +75,7 @@ impl Op for LabelPlace {
     }
 }
 
-/// Whether each element stands where the operand says.
+/// True for each element whose index is the operand's value.
 #[derive(Clone, Debug, Hash)]
 struct IsPlace;
 
@@ -105,22 +105,22 @@ impl Op for IsPlace {
     }
 }
 
-/// NaN is a number here: WGSL has none.
+/// NaN is a number here: WGSL has no literal for it.
 static LABEL_FLAW: Rule =
     Rule::new("label_flaw", "select(F(bitcast<f32>({s0})), F(0.0), {0} >= I(-1))", |place, flaw| {
         if place[0] >= f64::from(IGNORED) { 0.0 } else { flaw[0] }
     })
     .to(DType::F32);
 
-/// 0 for each of these places; NaN for that of a label out of range.
+/// 0 for each of these indices; NaN for that of a label out of range.
 #[track_caller]
 pub(in crate::ops) fn label_flaw(places: &Tensor) -> Result<Tensor> {
     LABEL_FLAW.of(&[places], [f64::NAN])
 }
 
-/// For i32 `labels`, which have the shape of `scores` without dimension `dim`: where the class of each stands among the
-/// scores, [`IGNORED`] or less; and for each score whether it is one of those. A label out of range is an error at
-/// the next synchronisation, in the name of `asked`.
+/// For i32 `labels`, which have the shape of `scores` without dimension `dim`: the index of each label's class among the scores,
+/// [`IGNORED`] or less; and for each score true if it is at such an index. A label out of range is an error at the next
+/// synchronisation, in the name of `asked`.
 #[track_caller]
 pub(in crate::ops) fn label_mask(
     asked: &'static str,

@@ -1,4 +1,4 @@
-//! Negative log likelihoods of distributions that a network predicts: Poisson's and Gauss's.
+//! Negative log likelihoods of Poisson and normal distributions that a network predicts.
 
 use super::floats;
 use crate::dtype::DType;
@@ -40,9 +40,9 @@ options! {
 }
 
 impl Tensor {
-    /// How unlikely the counts `t` in `target` are under Poisson distributions: `e^x - t x` where this holds
-    /// logarithms `x` of rates, `x - t log(x + eps)` where it holds the rates; reduced. With `full`,
-    /// `t log t - t + log(2 pi t) / 2` is added where `t` is above 1. Shapes broadcast.
+    /// The negative log likelihood of the counts `t` in `target` under Poisson distributions: `e^x - t x` if this holds
+    /// logarithms `x` of rates, `x - t log(x + eps)` if it holds the rates; reduced. With `full`, `t log t - t + log(2 pi t) / 2`
+    /// is added where `t` is above 1. Shapes broadcast.
     ///
     /// # Errors
     /// [`Error::Broadcast`], [`Error::WrongDType`].
@@ -69,7 +69,7 @@ impl Tensor {
             (self - &target * (self + options.eps)?.log()?)?
         };
         if options.full {
-            // Counts up to 1 have no term; 1 in their place keeps their logarithms finite.
+            // Counts up to 1 have no term; replacing them by 1 keeps their logarithms finite.
             let large = target.gt_scalar(1.0)?;
             let t = large.where_(&target, &target.ones_like()?)?;
             let term = ((&t * t.log()? - &t)? + (&t * TAU)?.log()? * 0.5)?;
@@ -78,11 +78,11 @@ impl Tensor {
         options.reduction.of(&losses)
     }
 
-    /// How unlikely `target` is under normal distributions with means `x`, this, and variances `var`:
-    /// `(log v + (x - target)^2 / v) / 2` with `v = max(var, eps)`; reduced. With `full`, `log(2 pi) / 2` is added.
+    /// The negative log likelihood of `target` under normal distributions with means `x`, this, and variances `var`: `(log v + (x
+    /// - target)^2 / v) / 2` with `v = max(var, eps)`; reduced. With `full`, `log(2 pi) / 2` is added.
     ///
-    /// `var` has the input's shape, or that without the last dimension, or with 1 in the place of one size. Its
-    /// gradient passes the lower bound as if it were not there.
+    /// `var` has the input's shape, or that without the last dimension, or with 1 for one of the sizes. Its gradient ignores the
+    /// lower bound.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another shape of `var` or an `eps` not above 0, [`Error::Broadcast`],
@@ -107,7 +107,7 @@ impl Tensor {
             );
             return Err(Error::invalid(OP, rule));
         };
-        // A variance below 0 picks from a place that does not exist, which the device reports: the element's, from -1 down.
+        // A variance below 0 picks an index that does not exist, which the device reports: the element's, counted down from -1.
         let device = self.device();
         let count = var.numel() as f64;
         let from = Tensor::arange(device, -1.0, -1.0 - count, -1.0, DType::I32)?.reshape_to(*var.shape())?;

@@ -1,4 +1,4 @@
-//! Losses of order and distance, which are 0 from a margin on.
+//! Losses of order and distance, which are 0 beyond a margin.
 
 use super::floats;
 use crate::error::{Error, Result};
@@ -12,20 +12,20 @@ options! {
     /// Options of [`Tensor::triplet_margin_loss`].
     #[derive(Clone, Copy, Debug)]
     TripletMarginOptions {
-        /// By how much the negative example should be further away; above 0.
+        /// The margin by which the negative example should be further away; above 0.
         margin: f64 = 1.0,
         /// The norm of the distance.
         p: f64 = 2.0,
         /// Added to each difference.
         eps: f64 = 1e-6,
-        /// Counts the distance from the positive to the negative example where it is the smaller one.
+        /// Uses the distance from the positive to the negative example if it is the smaller one.
         swap: bool = false,
         /// Reduction of the losses of the samples.
         reduction: Reduction = Reduction::Mean,
     }
 }
 
-/// `max(0, x)`, with no gradient where `x` is NaN: PyTorch clamps, and its `relu` has one.
+/// `max(0, x)`, with no gradient if `x` is NaN: PyTorch clamps, whereas its `relu` passes one.
 #[track_caller]
 pub(super) fn hinge(x: &Tensor) -> Result<Tensor> {
     x.clamp(Some(0.0), None)
@@ -40,7 +40,7 @@ fn labelled(target: &Tensor, label: f64, values: &Tensor) -> Result<Tensor> {
 impl Tensor {
     /// `1 - cos` where the target is 1, `max(0, cos - margin)` where it is -1, with `cos` that of the angle between
     /// this and `other`; reduced. Both are `[N, D]` and the target `[N]`, or `[D]` and `[]` (PyTorch's default
-    /// margin is 0). Squared lengths are 1e-12 longer than they are, so nothing is divided by 0.
+    /// margin is 0). 1e-12 is added to squared lengths, so that nothing is divided by 0.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other ranks, [`Error::Broadcast`], [`Error::WrongDType`].
@@ -119,7 +119,7 @@ impl Tensor {
 
     /// `max(0, |self - positive| - |self - negative| + margin)`, this being the anchor; reduced. A distance is
     /// `|a - b| = (sum over the last dimension of |a - b + eps|^p)^(1/p)`; with `swap`, that from `positive` to
-    /// `negative` takes the place of `|self - negative|` where it is smaller. Shapes of one rank broadcast.
+    /// `negative` replaces `|self - negative|` if it is smaller. Shapes of one rank broadcast.
     ///
     /// # Errors
     /// [`Error::Invalid`] for different ranks or a margin not above 0, [`Error::Broadcast`], [`Error::WrongDType`].
@@ -157,7 +157,7 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
-        // Margins that are far from any cosine or difference: first all in force, then none.
+        // Margins that are far from any cosine or difference: first all are active, then none.
         for margin in [-1.5, 1.5] {
             cases.push(
                 Case::new("cosine_embedding_loss", &[&[5, 3], &[5, 3], &[5]], move |x| {

@@ -1,4 +1,4 @@
-//! Losses of embeddings, in which what is alike lies close together.
+//! Losses of embeddings that bring similar examples close together.
 
 use super::floats;
 use super::margin::hinge;
@@ -18,7 +18,7 @@ pub enum TripletMining {
     #[default]
     BatchHard,
     /// A triplet for each anchor and positive: the nearest negative that is farther away than the positive, or the farthest
-    /// negative where none is (Schroff, Kalenichenko and Philbin, "FaceNet", 2015).
+    /// negative if there is none (Schroff, Kalenichenko and Philbin, "FaceNet", 2015).
     SemiHard,
 }
 
@@ -26,9 +26,9 @@ options! {
     /// Options of [`Tensor::mined_triplet_loss`].
     #[derive(Clone, Copy, Debug)]
     MinedTripletOptions {
-        /// The negatives that count.
+        /// The choice of negatives.
         mining: TripletMining = TripletMining::BatchHard,
-        /// By how much the negative example should be further away; above 0.
+        /// The margin by which the negative example should be further away; above 0.
         margin: f64 = 1.0,
         /// Takes squares of distances, as FaceNet does.
         squared: bool = false,
@@ -36,10 +36,9 @@ options! {
 }
 
 impl Tensor {
-    /// With the distance `x` of a pair in this: `x^2 / 2` where the target is 1, for what is alike, and
-    /// `max(0, margin - x)^2 / 2` where it is -1; reduced. The contrastive loss of Hadsell, Chopra and LeCun ("Dimensionality
-    /// reduction by learning an invariant mapping", 2006), with the target of
-    /// [`hinge_embedding_loss`](Tensor::hinge_embedding_loss). Shapes broadcast.
+    /// With this the distance `x` of a pair: `x^2 / 2` if the target is 1, for similar pairs, and `max(0, margin - x)^2 / 2` if
+    /// it is -1; reduced. The contrastive loss of Hadsell, Chopra and LeCun ("Dimensionality reduction by learning an invariant
+    /// mapping", 2006), with the target of [`hinge_embedding_loss`](Tensor::hinge_embedding_loss). Shapes broadcast.
     ///
     /// # Errors
     /// [`Error::Broadcast`], [`Error::WrongDType`].
@@ -67,9 +66,9 @@ impl Tensor {
         reduction.of(&((alike + apart)? * 0.5)?)
     }
 
-    /// The triplet loss `max(0, d(anchor, positive) - d(anchor, negative) + margin)` of embeddings `[N, D]`, with i32 labels `[N]`;
-    /// [`TripletMining`] says which triplets of the batch count. The mean of these, or 0 where there are none. Distances are
-    /// Euclidean, or their squares.
+    /// The triplet loss `max(0, d(anchor, positive) - d(anchor, negative) + margin)` of embeddings `[N, D]`, with i32 labels
+    /// `[N]`; [`TripletMining`] chooses the triplets of the batch. The result is their mean, or 0 if there are none. Distances
+    /// are Euclidean, or their squares.
     ///
     /// Takes memory for `N N D` elements, and semi-hard mining for `N N N`. Nothing is read back.
     ///
@@ -121,7 +120,7 @@ impl Tensor {
     }
 }
 
-/// The pairs of a batch, `[N, N]`: anchors by the others.
+/// The pairs of a batch, `[N, N]`: anchors by other examples.
 struct Triplets {
     distances: Tensor,
     positive: Tensor,
@@ -161,7 +160,7 @@ impl Triplets {
     }
 }
 
-/// Values where a mask is true, and a number elsewhere.
+/// Values where a mask is true, otherwise a number.
 #[track_caller]
 fn chosen(values: &Tensor, mask: &Tensor, otherwise: f32) -> Result<Tensor> {
     let shape = values.shape().broadcast(mask.shape(), "mined_triplet_loss")?;
@@ -182,7 +181,7 @@ pub(super) fn cases() -> Vec<Case> {
     for mining in [TripletMining::BatchHard, TripletMining::SemiHard] {
         for (shape, classes, squared) in [([7, 3], 2, false), ([6, 2], 1, true), ([5, 1], 4, false), ([1, 2], 1, false)]
         {
-            // All triplets are short of the margin.
+            // All triplets fall short of the margin.
             let options = MinedTripletOptions::default().mining(mining).margin(40.0).squared(squared);
             let run = move |x: &[Tensor]| Ok(vec![x[0].mined_triplet_loss(&x[1], &options)?]);
             let case = Case::new("mined_triplet_loss", &[&shape, &shape[..1]], run);

@@ -27,7 +27,7 @@ use crate::graph::{Device, Tensor};
 use crate::ops::case::Case;
 use crate::shape::Shape;
 
-/// Losses are of floats.
+/// Checks that operands are floats.
 fn floats(op: &'static str, operands: &[&Tensor]) -> Result<()> {
     match operands.iter().find(|t| !t.dtype().is_float()) {
         Some(other) => Err(Error::WrongDType { op, expected: "floats", got: other.dtype() }),
@@ -35,14 +35,14 @@ fn floats(op: &'static str, operands: &[&Tensor]) -> Result<()> {
     }
 }
 
-/// `0, 1, 2, ..`: as i32.
+/// `0, 1, 2, ..` as i32.
 pub(in crate::ops) fn numbers(op: &'static str, device: &Device, count: usize) -> Result<Tensor> {
     let shape = Shape::new(&[count])?;
     let count = i32::try_from(count).map_err(|_| Error::TooLarge { op, shape, limit: 1 << 31, unit: "elements" })?;
     Tensor::from_slice(device, &(0..count).collect::<Vec<i32>>(), &shape)
 }
 
-/// A second operand that may not broadcast.
+/// Checks a second operand that may not broadcast.
 fn same_shape(op: &'static str, what: &str, other: &Tensor, input: &Tensor) -> Result<()> {
     if other.shape() == input.shape() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Losses of a difference: squared, absolute, and two that are squared near 0 and absolute further out.
+//! Losses of a difference: squared, absolute, and two that are squared near 0 and linear further out.
 
 use super::{floats, same_shape};
 use crate::error::{Error, Result};
@@ -183,7 +183,7 @@ pub(super) fn cases() -> Vec<Case> {
             })
             .domain(2, 0.2, 2.0),
         );
-        // Above the bend, below it, and where it does not matter: differences don't cross it.
+        // Above the bend, below it, and on both sides: differences don't cross it.
         for (low, high) in [(1.2, 2.0), (-2.0, -1.2), (-0.25, 0.25)] {
             let bent = |op, run: fn(&[Tensor], Reduction) -> Result<Tensor>| {
                 Case::new(op, &[&[3, 5], &[5], &[3, 5]], move |x| Ok(vec![run(x, reduction)?]))

@@ -12,7 +12,7 @@ options! {
     BatchNormOptions {
         /// Normalize by the batch's own mean and variance, and move the running ones towards them.
         training: bool = false,
-        /// Share by which the running statistics move: `running (1 - momentum) + batch momentum`.
+        /// Weight of the batch in the running statistics: `running (1 - momentum) + batch momentum`.
         momentum: f64 = 0.1,
         /// Added to the variance.
         eps: f64 = 1e-5,
@@ -25,9 +25,9 @@ impl Tensor {
     /// Each channel normalized over the batch and all positions: `(x - mean) / sqrt(variance + eps) * weight + bias`,
     /// `[N, C, ..] -> [N, C, ..]`; `weight`, `bias` and the running statistics are `[C]`.
     ///
-    /// In training, mean and biased variance are the batch's, and the running statistics, where given, are assigned
-    /// `running (1 - momentum) + batch momentum`, with the unbiased variance. Otherwise the running statistics are
-    /// what normalizes. No gradient flows into them. Squares are f32: deviations past 1e19 make NaN, as in PyTorch on CUDA.
+    /// In training, mean and biased variance are the batch's, and the running statistics, if given, are assigned `running (1 -
+    /// momentum) + batch momentum`, with the unbiased variance. Otherwise the running statistics normalize. No gradient flows
+    /// into them. Squares are f32: deviations past 1e19 make NaN, as in PyTorch on CUDA.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the
@@ -117,7 +117,7 @@ pub(super) fn cases() -> Vec<Case> {
         let run = move |x: &[Tensor]| Ok(vec![x[0].batch_norm(None, None, x.get(1), x.get(2), &training)?]);
         cases.push(Case::new(OP, &[shape, channels, channels], run));
         cases.push(Case::new(OP, &[shape], run));
-        // The running statistics that training leaves are what the evaluation after it uses.
+        // The running statistics that training leaves serve the evaluation after it.
         let running = move |x: &[Tensor]| {
             let statistic = |value: f64| -> Result<Parameter> {
                 Ok(Parameter::buffer("running", &Tensor::filled(x[0].device(), &[x[0].shape()[1]], value)?))
@@ -128,8 +128,8 @@ pub(super) fn cases() -> Vec<Case> {
             let evaluated = x[0].batch_norm(Some(&mean), Some(&variance), None, Some(&x[2]), &options)?;
             Ok(vec![trained, evaluated])
         };
-        // What flows through the statistics is no part of the gradient, and so not of the differences. The weight's adds up terms
-        // of both signs, of which little is left.
+        // The path through the statistics is not part of the gradient, and so not of the differences. The weight's gradient adds
+        // up terms of both signs, which nearly cancel.
         cases.push(Case::new(OP, &[shape, channels, channels], running).tolerance(31.0).no_differences());
         let evaluated = move |x: &[Tensor]| {
             let channels = [x[0].shape()[1]];

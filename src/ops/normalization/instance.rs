@@ -12,7 +12,7 @@ options! {
     InstanceNormOptions {
         /// Normalize by each sample's own mean and variance, and move the running ones towards them.
         use_input_stats: bool = true,
-        /// Share by which the running statistics move: `running (1 - momentum) + batch momentum`.
+        /// Weight of the batch in the running statistics: `running (1 - momentum) + batch momentum`.
         momentum: f64 = 0.1,
         /// Added to the variance.
         eps: f64 = 1e-5,
@@ -25,10 +25,9 @@ impl Tensor {
     /// Each channel of each sample normalized over its positions: `(x - mean) / sqrt(variance + eps) * weight + bias`,
     /// `[N, C, ..] -> [N, C, ..]`; `weight`, `bias` and the running statistics are `[C]`.
     ///
-    /// With `use_input_stats`, mean and biased variance are those of the channel in the sample, and the running
-    /// statistics, where given, are assigned `running (1 - momentum) + batch momentum`, with the mean over the samples
-    /// of the means and of the unbiased variances. Otherwise the running statistics are what normalizes. No gradient
-    /// flows into them.
+    /// With `use_input_stats`, mean and biased variance are those of the channel in the sample, and the running statistics, if
+    /// given, are assigned `running (1 - momentum) + batch momentum`, with the mean over the samples of the means and of the
+    /// unbiased variances. Otherwise the running statistics normalize. No gradient flows into them.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the
@@ -95,7 +94,7 @@ pub(super) fn cases() -> Vec<Case> {
         let channels = &shape[1..2];
         let run = move |x: &[Tensor]| Ok(vec![x[0].instance_norm(None, None, x.get(1), x.get(2), &options)?]);
         cases.push(Case::new(OP, &[shape, channels, channels], run));
-        // The running statistics that one call leaves are what the next one uses.
+        // The running statistics that one call leaves serve the next.
         let both = move |x: &[Tensor]| {
             let statistic = |value: f64| -> Result<Parameter> {
                 Ok(Parameter::buffer("running", &Tensor::filled(x[0].device(), &[x[0].shape()[1]], value)?))
@@ -106,7 +105,7 @@ pub(super) fn cases() -> Vec<Case> {
             let second = x[0].instance_norm(Some(&mean), Some(&variance), None, Some(&x[2]), &options)?;
             Ok(vec![first, second])
         };
-        // What flows through the statistics is no part of the gradient, and so not of the differences.
+        // The path through the statistics is not part of the gradient, and so not of the differences.
         cases.push(Case::new(OP, &[shape, channels, channels], both).no_differences());
     }
     let view = |x: &[Tensor]| {

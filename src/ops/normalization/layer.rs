@@ -52,7 +52,7 @@ pub(super) fn last_dims(op: &'static str, input: &Tensor, normalized_shape: &[us
     Ok((input.rank() - normalized_shape.len()..input.rank()).collect())
 }
 
-/// A value for each place of `normalized_shape`, as f32.
+/// A value for each element of `normalized_shape`, as f32.
 #[track_caller]
 pub(super) fn scale(
     op: &'static str,

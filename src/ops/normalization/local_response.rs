@@ -42,7 +42,7 @@ impl Tensor {
         if size == 0 {
             return Err(Error::invalid(OP, "size is 0; it must be at least one channel"));
         }
-        // The mean over a window along the channels. What is past the last channel is 0, however far the window goes.
+        // The mean over a window along the channels. Past the last channel there are zeros, however far the window reaches.
         let (before, after) = ((size / 2).min(*c), ((size - 1) / 2).min(*c));
         let options = AvgPool2dOptions::default()
             .stride(1)

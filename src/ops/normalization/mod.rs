@@ -21,8 +21,8 @@ use crate::number::nearest;
 use crate::ops::case::Case;
 use standardize::standardize;
 
-/// Mean and mean of the squared deviations of `x` over `dims`, which stay with size 1, and the deviations. No gradient
-/// flows through them, only through what they normalize.
+/// Mean and mean squared deviation of `x` over `dims`, which are kept with size 1, and the deviations. No gradient flows through
+/// them, only through the values that they normalize.
 struct Moments<'a> {
     x: &'a Tensor,
     dims: &'a [usize],
@@ -31,26 +31,26 @@ struct Moments<'a> {
     deviations: Tensor,
 }
 
-/// Values for one mean that one kernel runs over as often as it needs to.
+/// Up to this many values for one mean, one kernel reads them as often as it needs to.
 const SHORT: usize = 1 << 16;
 
-/// Of this many parts of a batch, the first tells about where the mean is.
+/// The first of this many parts of a batch gives an approximate mean.
 const PARTS: usize = 256;
 
 impl<'a> Moments<'a> {
-    /// In two passes: the second around the mean that the first one finds, but for rounding.
+    /// In two passes: the second around the mean that the first one finds, up to rounding.
     #[track_caller]
     fn new(x: &'a Tensor, dims: &'a [usize]) -> Result<Moments<'a>> {
         let _line = ascribe_to_caller();
         no_grad(|| Moments::around(&x.mean_keepdim(dims)?, x, dims))
     }
 
-    /// Over a batch `[N, ..]` with `count` values for each mean. Where these are many, in one pass: around the mean of
-    /// the first 256th of the samples, one at least.
+    /// Over a batch `[N, ..]` with `count` values for each mean. If these are many, in one pass: around the mean of the first
+    /// 256th of the samples, at least one.
     ///
-    /// That mean lies no further from the batch's than 16 standard deviations, or the root of `N` if that is less: what
-    /// lies further off would make the deviation larger itself. So the variance, a difference of two squares at most
-    /// 257 times as large as it is, loses 8 of its 24 bits at worst, and none worth mentioning where samples are alike.
+    /// That mean is at most 16 standard deviations from the batch's, or the root of `N` if that is less: values further off would
+    /// make the deviation itself larger. So the variance, a difference of two squares at most 257 times as large, loses 8 of its
+    /// 24 bits at worst, and hardly any if samples are similar.
     #[track_caller]
     fn of_batch(given: &Tensor, x: &'a Tensor, dims: &'a [usize], count: usize) -> Result<Moments<'a>> {
         if count <= SHORT {
@@ -58,25 +58,26 @@ impl<'a> Moments<'a> {
         }
         let _line = ascribe_to_caller();
         let first = x.shape()[0].div_ceil(PARTS);
-        // Of what was given: read in part, the cast of f16 would be stored, and each of its readers can as well compute it.
+        // Read from the given tensor: the cast of an f16 tensor read in part would be stored, and each reader can as well compute
+        // it.
         let samples = || given.narrow(0, 0, first)?.to_dtype(DType::F32);
         no_grad(|| Moments::around(&samples()?.mean_keepdim(dims)?, x, dims))
     }
 
-    /// From the mean `d` and the mean square of the deviations from a value that is about the mean: `about + d` and
-    /// `mean(deviations^2) - d^2`. Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
+    /// From the mean `d` and the mean square of the deviations from an approximate mean: `about + d` and `mean(deviations^2) -
+    /// d^2`. Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
     #[track_caller]
     fn around(about: &Tensor, x: &'a Tensor, dims: &'a [usize]) -> Result<Moments<'a>> {
         let from_about = (x - about)?;
         let off = from_about.mean_keepdim(dims)?;
         let squares = from_about.square()?.mean_keepdim(dims)?;
-        // Where all values are the same, rounding must not leave a number below zero.
+        // If all values are the same, rounding must not leave a number below zero.
         let variance = (&squares - off.square()?)?.clamp(Some(0.0), None)?;
         // A mean of large values is rounded to more than `off` is.
         Ok(Moments { x, dims, mean: (about + &off)?, variance, deviations: (&from_about - &off)? })
     }
 
-    /// The variance of which `count` values are a sample.
+    /// The unbiased estimate of a variance from `count` values.
     #[track_caller]
     fn unbiased(&self, count: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
@@ -90,10 +91,10 @@ impl<'a> Moments<'a> {
     }
 }
 
-/// The mean over `dims`, which stay with size 1, and the deviations from it.
+/// The mean over `dims`, which are kept with size 1, and the deviations from it.
 ///
-/// A sum of large numbers is off by more than their deviations may be. The mean of the first deviations is what
-/// rounding left of it; without rounding it is 0 whatever the input, so that no gradient belongs to it.
+/// A sum of large numbers may be off by more than their deviations. The mean of the first deviations is the error of rounding;
+/// without rounding it is 0 for any input, so no gradient belongs to it.
 #[track_caller]
 fn centered(x: &Tensor, dims: &[usize]) -> Result<(Tensor, Tensor)> {
     let _line = ascribe_to_caller();
@@ -112,7 +113,7 @@ fn single(op: &'static str, x: &Tensor) -> Result<Tensor> {
     x.to_dtype(DType::F32)
 }
 
-/// `y weight`, where there is a weight.
+/// `y weight`, if there is a weight.
 #[track_caller]
 fn scaled(y: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
     let _line = ascribe_to_caller();
@@ -177,7 +178,7 @@ fn by_running(
     let Some((mean, variance)) = statistics else {
         return Err(Error::invalid(op, "without the input's statistics it takes running_mean and running_var"));
     };
-    // For each element: this way it is a part of the kernel that computes `x`, and not a small one before that.
+    // One for each element: so it becomes part of the kernel that computes `x`, and not a small one before it.
     let variance = variance.expand_to(*x.shape(), op)?;
     scaled(((x - &mean) * (&variance + eps)?.rsqrt()?)?, weight)
 }

@@ -1,4 +1,4 @@
-//! Rows with mean 0 and variance 1, the heart of most norms, with a gradient of one pass.
+//! Rows with mean 0 and variance 1, the core of most norms, with a gradient in one pass.
 
 use super::Moments;
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::host_tensor::HostTensor;
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-/// `y = deviations / sqrt(variance + eps)`, times `weight` where there is one.
+/// `y = deviations / sqrt(variance + eps)`, times `weight` if there is one.
 #[track_caller]
 pub(super) fn standardize(moments: &Moments, eps: f64, weight: Option<&Tensor>) -> Result<Tensor> {
     let _line = ascribe_to_caller();
@@ -31,9 +31,9 @@ pub(super) fn standardize(moments: &Moments, eps: f64, weight: Option<&Tensor>) 
     }
 }
 
-/// Shows its first input as what it is of its second, `x`, whose rows it was computed from without a history.
+/// Shows its first input as a function of its second, `x`, from whose rows it was computed without a history.
 ///
-/// Walked call by call, mean and variance would give sums over `x` that are 0 but for rounding, and a pass for each.
+/// Differentiated call by call, mean and variance would give sums over `x` that are 0 up to rounding, and a pass for each.
 #[derive(Debug, Hash)]
 enum Shown {
     /// `scale = 1 / sqrt(variance + eps)`, a number for each row: `dx = -dscale scale^2 y / count`. The third input is
@@ -41,12 +41,12 @@ enum Shown {
     Scale,
     /// `y = (x - mean) scale`: `dx = scale (dy - mean(dy) - y mean(dy y))`. The third input is `scale`.
     Standardized,
-    /// `z = y weight`, where `weight` has one number for all of a row: `dx` as that of `y` with `dy = dz weight`, of the
-    /// same sums that `dweight` and the gradient of what is added to `z` take. Further inputs: `scale`, `y`, `weight`.
+    /// `z = y weight`, if `weight` has one number for each row: `dx` is that of `y` with `dy = dz weight`, from the same sums
+    /// that `dweight` and the gradient of a term added to `z` take. Further inputs: `scale`, `y`, `weight`.
     Weighted,
 }
 
-/// Elements of each of the rows that `scale` has a number for.
+/// Elements in each row that `scale` has a number for.
 fn count(values: &Tensor, scale: &Tensor) -> f64 {
     (values.numel() / scale.numel().max(1)).max(1) as f64
 }

@@ -23,8 +23,8 @@ impl Tensor {
         (zero.where_(&variance.zeros_like()?, &root)? * &unit)?.to_dtype(self.dtype())
     }
 
-    /// A unit to measure deviations with, and the variance in its square. In f32, whatever the input's type: f16 may hold
-    /// the root and not the square.
+    /// A unit in which to measure deviations, and the variance in its square. In f32, for any input type: f16 may hold the root
+    /// and not the square.
     #[track_caller]
     fn variance(&self, op: &'static str, dims: &[usize], correction: f64, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let x = single(op, self)?;
@@ -45,8 +45,8 @@ impl Tensor {
 reduction! {
     /// The variance over `dims`: `sum over e of (input[.., e, ..] - mean)^2 / max(0, n - correction)` for `n` elements.
     ///
-    /// A `correction` of 1 is the unbiased estimate (PyTorch's default), 0 the plain mean. NaN where nothing is left to
-    /// divide by. The mean is taken first, so that a large one costs no digits.
+    /// A `correction` of 1 is the unbiased estimate (PyTorch's default), 0 the plain mean. NaN if nothing is left to divide by.
+    /// The mean is taken first, so that a large one costs no digits.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum); [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.

@@ -24,7 +24,7 @@ fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// `g` where the input is above 0, `other` elsewhere.
+/// `g` where the input is above 0, otherwise `other`.
 #[track_caller]
 fn above_zero(c: &Vjp, g: &Tensor, other: &Tensor) -> Result<Tensor> {
     c.input(0).gt_scalar(0.0)?.where_(g, other)
@@ -36,7 +36,7 @@ static RELU: Row = Row::float(
     "select(max({0}, F(0.0)), {0}, not_a_number({0}))",
     |x| if x[0].is_nan() { x[0] } else { x[0].max(0.0) },
     |c| {
-        // The result tells as well as the input does, and the next layer keeps it anyway. NaN is not below, as in PyTorch.
+        // The result serves as well as the input, and the next layer keeps it anyway. NaN is not below 0, as in PyTorch.
         Ok(vec![c.of(0, |g| match behind_rectifier(c.output(0), &g)? {
             Some(gradient) => Ok(gradient),
             None => c.output(0).relu_backward(&g),
@@ -203,7 +203,7 @@ unary! {
 }
 
 impl Tensor {
-    /// The gradient behind [`relu`](Tensor::relu) with this result.
+    /// The gradient behind a [`relu`](Tensor::relu) with this result.
     #[track_caller]
     pub(in crate::ops) fn relu_backward(&self, gradient: &Tensor) -> Result<Tensor> {
         apply(&RELU_BACKWARD, &[gradient, self])

@@ -59,7 +59,7 @@ static POW: Row = Row::float(
 
 const POWER: &[&str] = &[NOT_A_NUMBER[0], wgsl!("lib/power")];
 
-/// Wraps where it passes 32 bits; a negative exponent gives 0 but for the bases 1 and -1.
+/// Wraps beyond 32 bits; a negative exponent gives 0 except for the bases 1 and -1.
 static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})", Accepts::Signed, Makes::Same, |x| {
     let (base, exponent) = (nearest::<i32>(x[0]), nearest::<i32>(x[1]));
     f64::from(match (base, exponent) {
@@ -71,8 +71,7 @@ static INTEGER_POW: Row = Row::plain("integer_pow", 2, "integer_power({0}, {1})"
 })
 .library(&[wgsl!("lib/integer_power")]);
 
-/// The gradient of an extreme goes to the operand that is taken, half to each where they tie, and to both where either
-/// is NaN, as in PyTorch.
+/// The gradient of an extreme goes to the chosen operand, half to each if they tie, and to both if either is NaN, as in PyTorch.
 #[track_caller]
 fn extreme(c: &Vjp, lost: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Vec<Option<Tensor>>> {
     let (a, b) = (c.input(0), c.input(1));
@@ -208,15 +207,14 @@ cast!(TO_I32, "to_i32", I32, "I({0})", |x| x[0]);
 cast!(TO_U32, "to_u32", U32, "U({0})", |x| x[0]);
 cast!(TO_BOOL, "to_bool", Bool, "B({0})", |x| x[0]);
 
-/// Binary methods over tensors, and their twins over a tensor and a number, of which the first method makes a tensor.
+/// Binary methods over tensors, and their variants over a tensor and a number, which is first made a tensor.
 macro_rules! binary {
     ($number:ident: $($(#[$doc:meta])* $name:ident, $scalar:ident, $row:ident;)*) => {
         impl Tensor {
             $(
                 $(#[$doc])*
                 ///
-                /// Shapes broadcast, and types are brought to one as in PyTorch: truth values to integers, those to
-                /// floats.
+                /// Shapes broadcast, and types are promoted as in PyTorch: truth values to integers, integers to floats.
                 ///
                 /// # Errors
                 /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType), [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
@@ -227,7 +225,7 @@ macro_rules! binary {
 
                 #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ") with a number, which is data: another number makes no other kernel.")]
                 ///
-                /// A number with a fraction makes floats of integers.
+                /// A number with a fraction promotes integers to floats.
                 ///
                 /// # Errors
                 /// [`Error::WrongDType`](crate::Error::WrongDType).
@@ -248,9 +246,9 @@ binary! { everywhere:
     sub, sub_scalar, SUB;
     /// `self * other`.
     mul, mul_scalar, MUL;
-    /// The larger element; NaN where either is. A tie shares the gradient.
+    /// The larger element; NaN if either is. A tie splits the gradient.
     maximum, maximum_scalar, MAXIMUM;
-    /// The smaller element; NaN where either is. A tie shares the gradient.
+    /// The smaller element; NaN if either is. A tie splits the gradient.
     minimum, minimum_scalar, MINIMUM;
     /// The angle of the point `(other, self)`, between -pi and pi.
     atan2, atan2_scalar, ATAN2;
@@ -266,7 +264,7 @@ pub(super) fn cases() -> Vec<Case> {
         cast(DType::F32).truth(0),
         cast(DType::Bool).integers(0, -1, 1),
         cast(DType::F16).half(),
-        // Stored as f16 in between, and computed with in f32.
+        // Stored as f16 in between, and computed in f32.
         Case::new("to_dtype", &[&[5, 7], &[7]], |x| {
             let (a, b) = (x[0].to_dtype(DType::F16)?, x[1].to_dtype(DType::F16)?);
             Ok(vec![a.mul(&b)?.exp()?.t()?.contiguous()?.sigmoid()?.to_dtype(DType::F32)?])
@@ -276,7 +274,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 impl Tensor {
-    /// A number to compute with: in this tensor's type if that is a float; a whole one as an integer, and f32 otherwise.
+    /// A number as an operand: in this tensor's type if that is a float; otherwise a whole one as an integer, and f32 for others.
     #[track_caller]
     pub(crate) fn number(&self, value: impl Into<f64>) -> Result<Tensor> {
         self.full_number(Shape::default(), value.into())
@@ -288,7 +286,7 @@ impl Tensor {
         self.full_number(*self.shape(), value.into())
     }
 
-    /// The same to compare with: in the precision of the elements, so that a number equals an element that was made of it.
+    /// A number to compare with: in the precision of the elements, so that it equals an element that was made from it.
     #[track_caller]
     pub(crate) fn comparable(&self, value: impl Into<f64>) -> Result<Tensor> {
         self.everywhere(nearest::<f32>(value.into()))
@@ -335,8 +333,8 @@ impl Tensor {
 
     /// `self ^ other`. A negative base takes integral exponents and gives NaN for others; `0^0` is 1.
     ///
-    /// Shapes broadcast, and types are brought to one as in PyTorch. Integers wrap where the result passes 32 bits, and a
-    /// negative exponent gives 0, except for the bases 1 and -1.
+    /// Shapes broadcast, and types are promoted as in PyTorch. Integers wrap if the result exceeds 32 bits, and a negative
+    /// exponent gives 0, except for the bases 1 and -1.
     ///
     /// # Errors
     /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType) for truth values,
@@ -346,7 +344,7 @@ impl Tensor {
         apply(&POW, &[self, other])
     }
 
-    /// [`pow`](Tensor::pow) with a number, which is data: another number makes no other kernel.
+    /// [`pow`](Tensor::pow) with a number, which is data: another number needs no other kernel.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for integers to a negative whole number.
@@ -381,9 +379,8 @@ impl Tensor {
         apply(&WHERE, &[self, yes, no])
     }
 
-    /// Elements cut off below `min` and above `max`; the gradient is 0 where one was, and at a bound, as in
-    /// PyTorch 2.15. With `min > max` every element is `max`, and NaN where a bound is NaN. A bound with a fraction makes
-    /// floats of integers.
+    /// Elements limited to `min` and `max`; the gradient is 0 for limited ones, and at a bound, as in PyTorch 2.15. With `min >
+    /// max` every element is `max`, and NaN if a bound is NaN. A bound with a fraction promotes integers to floats.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`.
@@ -393,7 +390,7 @@ impl Tensor {
             return Err(Error::invalid("clamp", "at least one of min and max must be given"));
         }
         let mut out = self.clone();
-        // Comparisons with NaN are false: what is NaN, or is compared with it, is not inside, and has no gradient.
+        // Comparisons with NaN are false: NaN, and any value compared with it, is not inside, and has no gradient.
         if let Some(min) = min {
             out = out.gt_scalar(min)?.where_(&out, &out.detach().maximum(&self.number(min)?)?)?;
         }
@@ -403,8 +400,8 @@ impl Tensor {
         Ok(out)
     }
 
-    /// [`clamp`](Tensor::clamp) between tensors, which broadcast: `minimum(maximum(self, min), max)`. At a bound the
-    /// gradient is shared between the element and the bound.
+    /// [`clamp`](Tensor::clamp) between tensors, which broadcast: `minimum(maximum(self, min), max)`. At a bound the gradient is
+    /// split between the element and the bound.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`;
@@ -428,16 +425,16 @@ impl Tensor {
         }
     }
 
-    /// A copy of its own, in row-major order.
+    /// A copy in row-major order.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn copy(&self) -> Result<Tensor> {
         super::record_row(&COPY, &[self])
     }
 
-    /// This tensor where its elements lie in row-major order, a copy otherwise.
+    /// This tensor if its elements are in row-major order, otherwise a copy.
     ///
     /// # Errors
     /// As [`copy`](Tensor::copy).
@@ -446,7 +443,7 @@ impl Tensor {
         if self.layout().is_contiguous() { Ok(self.clone()) } else { self.copy() }
     }
 
-    /// The elements in another type: floats become integers by cutting off the fraction, and true where not 0.
+    /// The elements in another type: floats become integers by truncation, and true if not 0.
     ///
     /// # Errors
     /// [`Error::Unsupported`](crate::Error::Unsupported) for f16 on an adapter without it.

@@ -1,4 +1,4 @@
-//! Operations of three tensors: interpolation, products and quotients added, and filling where a mask says so.
+//! Operations of three tensors: interpolation, added products and quotients, and filling by a mask.
 
 use super::{Row, apply};
 use crate::dtype::DType;
@@ -8,7 +8,7 @@ use crate::ops::case::Case;
 
 pub(super) const ROWS: &[&Row] = &[&LERP];
 
-/// `a + w (b - a)`, counted from the nearer end, so that both ends are exact.
+/// `a + w (b - a)`, computed from the nearer end, so that both ends are exact.
 static LERP: Row = Row::float(
     "lerp",
     3,
@@ -23,7 +23,7 @@ static LERP: Row = Row::float(
 );
 
 impl Tensor {
-    /// `self + weight (end - self)`: the place between two tensors that a number says.
+    /// `self + weight (end - self)`: linear interpolation between two tensors.
     ///
     /// # Errors
     /// [`Error::Broadcast`]; [`Error::WrongDType`] for types other than floats, and for two of them.
@@ -50,8 +50,8 @@ impl Tensor {
         apply(&LERP, &[self, end, weight])
     }
 
-    /// `self + value * tensor1 * tensor2` (PyTorch's default `value` is 1). All three broadcast, and types are brought to
-    /// one; for integers the fraction of `value` is cut off.
+    /// `self + value * tensor1 * tensor2` (PyTorch's default `value` is 1). All three broadcast, and types are promoted; for
+    /// integers `value` is truncated.
     ///
     /// # Errors
     /// [`Error::Broadcast`]; [`Error::DeviceMismatch`].
@@ -68,7 +68,7 @@ impl Tensor {
         let whole = [self, tensor1, tensor2].iter().all(|tensor| !tensor.dtype().is_float());
         let value = if whole { value.trunc() } else { value };
         let product = (tensor1 * tensor2)?;
-        // True and false have no multiples: they count as 1 and 0.
+        // Truth values can't be multiplied: they count as 1 and 0.
         let product = if product.dtype() == DType::Bool { product.to_dtype(DType::I32)? } else { product };
         self + product * value
     }
@@ -94,8 +94,8 @@ impl Tensor {
         self + tensor1 * value / tensor2
     }
 
-    /// `value` where the bool tensor `mask` is true, the elements elsewhere. Both broadcast; the type stays, and a
-    /// fraction that it does not hold is cut off.
+    /// `value` where the bool tensor `mask` is true, otherwise the elements. Both broadcast; the type is the tensor's, and a
+    /// fraction that it can't hold is truncated.
     ///
     /// # Errors
     /// [`Error::WrongDType`] for a mask that is not bool; [`Error::Broadcast`].

@@ -24,6 +24,6 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |shape: &[usize]| {
         Case::new("unpack_bytes", &[shape], |x| Ok(vec![x[0].to_dtype(DType::U32)?.unpack_bytes()?])).no_gradient()
     };
-    // High bytes come from large numbers, low ones from such as f32 holds to the last bit.
+    // High bytes come from large numbers, low ones from numbers that f32 holds exactly.
     vec![case(&[3, 5]).domain(0, 0.0, 4.29e9), case(&[7]).domain(0, 0.0, 16_777_215.0)]
 }

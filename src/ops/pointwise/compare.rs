@@ -1,4 +1,4 @@
-//! Comparisons, logic, and questions about single elements: bool results, no gradient.
+//! Comparisons, logic, and tests of single elements: bool results, no gradient.
 
 use super::arithmetic::{NOT_A_NUMBER, binary};
 use super::{Accepts, Makes, Row, apply};
@@ -55,13 +55,13 @@ binary! { comparable:
     ge, ge_scalar, GE;
 }
 
-/// Logic over truth values; numbers count as true where they are not 0 (NaN is not).
+/// Logic over truth values; numbers are true unless they are 0 (NaN is true).
 macro_rules! logical {
     ($($(#[$doc:meta])* $name:ident, $row:ident;)*) => {
         impl Tensor {
             $(
                 $(#[$doc])*
-                /// Numbers count as true where they are not 0. Shapes broadcast.
+                /// Numbers are true unless they are 0. Shapes broadcast.
                 ///
                 /// # Errors
                 /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
@@ -75,19 +75,19 @@ macro_rules! logical {
 }
 
 logical! {
-    /// True where both are.
+    /// True if both are.
     logical_and, LOGICAL_AND;
-    /// True where either is.
+    /// True if either is.
     logical_or, LOGICAL_OR;
-    /// True where one is and the other is not.
+    /// True if one is and the other is not.
     logical_xor, LOGICAL_XOR;
 }
 
 impl Tensor {
-    /// True where this is false or 0.
+    /// True if this is false or 0.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn logical_not(&self) -> Result<Tensor> {
         apply(&LOGICAL_NOT, &[&self.to_dtype(DType::Bool)?])
@@ -96,7 +96,7 @@ impl Tensor {
     /// True where the element is NaN. Integers and truth values are finite.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn isnan(&self) -> Result<Tensor> {
         apply(&ISNAN, &[self])
@@ -105,7 +105,7 @@ impl Tensor {
     /// True where the element is infinite. Integers and truth values are finite.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn isinf(&self) -> Result<Tensor> {
         apply(&ISINF, &[self])
@@ -114,7 +114,7 @@ impl Tensor {
     /// True where the element is neither NaN nor infinite. Integers and truth values are finite.
     ///
     /// # Errors
-    /// None beyond what a flush on the way may meet.
+    /// None, except those of a flush on the way.
     #[track_caller]
     pub fn isfinite(&self) -> Result<Tensor> {
         apply(&ISFINITE, &[self])

@@ -10,7 +10,7 @@ use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// Every element the same number.
+/// The same number in every element.
 #[derive(Clone, Debug)]
 pub(crate) struct Full {
     shape: Shape,

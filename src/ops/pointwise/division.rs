@@ -9,7 +9,7 @@ use crate::ops::case::Case;
 
 pub(super) const ROWS: &[&Row] = &[&DIV, &DIV_FLOOR, &DIV_TRUNC, &FMOD, &REMAINDER];
 
-/// What [`Tensor::div_rounded`] does with the fraction of a quotient.
+/// Rounding of the quotient in [`Tensor::div_rounded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoundingMode {
     /// Down, as Python's `//`.
@@ -25,7 +25,7 @@ static DIV: Row = Row::float(
     |x| x[0] / x[1],
     |c| {
         let numerator = c.of(0, |g| g / c.input(1))?;
-        // -a / b^2, by way of the quotient.
+        // -a / b^2, computed from the quotient.
         let denominator = c.of(1, |g| -g * c.output(0) / c.input(1))?;
         Ok(vec![numerator, denominator])
     },
@@ -36,7 +36,7 @@ static DIV: Row = Row::float(
 const QUOTIENT: &[&str] = &[wgsl!("lib/quotient")];
 const INTEGER_QUOTIENT: &[&str] = &[wgsl!("lib/integer_quotient")];
 
-/// Of the exact quotient, as in PyTorch: 1 / 0.1 rounds to 10, and is a little less.
+/// The floor of the exact quotient, as in PyTorch: 1 / 0.1 rounds to 10, but the exact one is a little less.
 fn floored(x: f64, y: f64) -> f64 {
     if y == 0.0 {
         return x / y;

@@ -1,4 +1,4 @@
-//! The operations behind the loss: sums over paths, probabilities of classes, and how the sums change.
+//! The operations of the loss: sums over paths, probabilities of classes, and the derivative of the sums.
 
 use super::{numbers, reference, sums};
 use crate::device::Adapter;
@@ -18,30 +18,30 @@ const TANGENT: &str = wgsl!("losses/ctc_loss_tangent");
 
 pub(super) const OP: &str = "ctc_loss";
 
-/// Turns of all loops of one invocation: well below the 65,535 after which llvmpipe ends them, of which each turn of these
-/// takes three (measured: 21,350 turns are carried out, and 21,838 aren't).
+/// Iterations of all loops of one invocation: well below the 65,535 after which llvmpipe ends them, of which each iteration here
+/// takes three (measured: 21,350 are carried out, and 21,838 aren't).
 const MOST_TURNS: usize = 16_384;
 
-/// Labels of a sample: one invocation may have to walk over all states of one time.
+/// Most labels of a sample: one invocation may have to walk over all states of one time.
 pub(super) const MOST_LABELS: usize = 8_191;
 
 /// The loss of each sample, `[N]`, and the sums over its paths, `[directions, N, T, states]`.
 ///
-/// Inputs of this and the next two: log probabilities `[T, N, C]`, labels `[S]`, and spans `[3, N]`: input lengths,
-/// target lengths, and where the labels begin.
+/// Inputs of this and the next two: log probabilities `[T, N, C]`, labels `[S]`, and spans `[3, N]`: input lengths, target
+/// lengths, and the start of the labels.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct CtcLoss {
     pub blank: usize,
     /// The most labels of a sample.
     pub width: usize,
-    /// How many labels there must be in all; 0 where each sample has its row of them.
+    /// Total number of labels; 0 if each sample has its own row of them.
     pub labels: usize,
-    /// Whether the sums from the end are computed too, which the gradient needs.
+    /// True if the sums from the end are computed too, which the gradient needs.
     pub both: bool,
 }
 
-/// The probability of each class at each time given the labels, `[T, N, C]`; with a fifth input of tangents, their mean
-/// under it. Further inputs: sums over paths and losses.
+/// The probability of each class at each time given the labels, `[T, N, C]`; with a fifth input of tangents, their mean under it.
+/// Further inputs: sums over paths and losses.
 #[derive(Clone, Debug, Hash)]
 struct CtcPosterior {
     blank: usize,
@@ -49,14 +49,14 @@ struct CtcPosterior {
     weighted: bool,
 }
 
-/// How the sums over paths change along a direction `[T, N, C]`. Further inputs: the sums, the direction.
+/// The derivative of the sums over paths along a direction `[T, N, C]`. Further inputs: the sums, the direction.
 #[derive(Clone, Debug, Hash)]
 struct CtcTangent {
     blank: usize,
     width: usize,
 }
 
-/// A kernel that walks through time: dispatches short enough for any driver.
+/// A kernel that walks through time, in dispatches short enough for any driver.
 fn walk(kernel: &Kernel, adapter: &Adapter, rows: usize, time: usize, width: usize, words: &[Word]) -> Kernels {
     let states = 2 * width + 1;
     // A software adapter runs barriers badly.
@@ -79,7 +79,7 @@ fn values(sizes: &[usize]) -> impl Iterator<Item = Word> {
     sizes.iter().map(|&size| Word::Value(nearest::<u32>(size)))
 }
 
-/// Where the inputs begin.
+/// Parameter words of the inputs' offsets.
 fn offsets(count: usize) -> impl Iterator<Item = Word> {
     (0..count).map(Word::Offset)
 }
@@ -125,7 +125,7 @@ impl Op for CtcLoss {
         let gradient = context.of(0, |g| {
             let op = CtcPosterior { blank: self.blank, width: self.width, weighted: false };
             let posterior = record_one(op, &[x, labels, spans, &paths, &losses])?;
-            // What no path leads to has no slope; but where nothing flows back, nothing is lost.
+            // Where no path leads there is no slope; but if no gradient flows back, nothing is lost.
             let stuck = losses.isinf()?.logical_and(&g.ne_scalar(0.0)?)?;
             let g = stuck.where_(&g.full_like(f64::NAN)?, &g)?.reshape(&[1, -1, 1])?;
             let times = numbers(OP, x.device(), x.shape()[0])?.reshape(&[-1, 1, 1])?;
@@ -176,8 +176,8 @@ impl Op for CtcPosterior {
             return Err(crate::Error::NotDifferentiable { op: "the third derivative of ctc_loss" });
         }
         let input = |index| context.input(index);
-        // The posterior p is the slope of log Z, the logarithm of the sum over all paths, whose second derivative is
-        // symmetric: along v it is the mean of the paths' own changes, less p times that of log Z.
+        // The posterior p is the slope of log Z, the logarithm of the sum over all paths, whose second derivative is symmetric:
+        // along v it is the mean of the paths' own derivatives, minus p times that of log Z.
         let gradient = context.of(0, |v| {
             let v = v.contiguous()?;
             let op = CtcTangent { blank: self.blank, width: self.width };
@@ -227,7 +227,7 @@ impl Op for CtcTangent {
     }
 }
 
-/// The probabilities themselves, whose gradient is the second one of the loss.
+/// A case of the probabilities themselves, whose gradient is the second derivative of the loss.
 pub(super) fn case() -> Case {
     Case::new("ctc_loss", &[&[5, 2, 4], &[4]], |x| {
         let spans = Tensor::from_slice(x[0].device(), &[5, 4, 2, 2, 0, 2], &[3, 2])?;

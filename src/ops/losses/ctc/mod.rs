@@ -1,4 +1,4 @@
-//! Connectionist Temporal Classification: the likelihood of labels whose places in time are not known.
+//! Connectionist Temporal Classification: the likelihood of labels whose positions in time are unknown.
 
 mod kernels;
 mod reference;
@@ -22,15 +22,15 @@ options! {
         blank: usize = 0,
         /// Reduction of the losses of the samples. The mean divides each by the number of its labels first.
         reduction: Reduction = Reduction::default(),
-        /// Lets samples with more labels than fit into their time, whose loss is infinite, cost nothing.
+        /// Makes samples with more labels than fit into their time, whose loss is infinite, cost nothing.
         zero_infinity: bool = false,
     }
 }
 
-/// One length a sample, for [`Tensor::ctc_loss`].
+/// One length for each sample, for [`Tensor::ctc_loss`].
 #[derive(Clone, Copy, Debug)]
 pub enum CtcLengths<'a> {
-    /// Numbers that are known now.
+    /// Numbers on the host.
     Host(&'a [usize]),
     /// Numbers on the device, i32: they are not read back.
     Device(&'a Tensor),
@@ -63,7 +63,7 @@ fn whole(device: &Device, values: impl Iterator<Item = usize>) -> Result<Tensor>
 }
 
 impl CtcLengths<'_> {
-    /// As `[N]` on the device, the numbers known now being at most `limit`.
+    /// The lengths as `[N]` on the device; those from the host must be at most `limit`.
     #[track_caller]
     fn tensor(&self, what: &str, device: &Device, batch: usize, limit: usize) -> Result<Tensor> {
         let wrong = |count: usize| {
@@ -86,7 +86,7 @@ impl CtcLengths<'_> {
     }
 }
 
-/// Where each sample's labels begin, the labels of all standing one behind the other.
+/// The start of each sample's labels, if the labels of all samples are concatenated.
 #[track_caller]
 fn beginnings(device: &Device, lengths: CtcLengths, counts: &Tensor) -> Result<Tensor> {
     if let CtcLengths::Host(lengths) = lengths {
@@ -105,19 +105,18 @@ fn beginnings(device: &Device, lengths: CtcLengths, counts: &Tensor) -> Result<T
 }
 
 impl Tensor {
-    /// The loss of Connectionist Temporal Classification (Graves et al. 2006), PyTorch's `ctc_loss`: minus the
-    /// logarithm of the probability of all ways to say the labels in order, each as often as one likes, with blanks
-    /// anywhere and at least one between two equal labels; reduced.
+    /// The loss of Connectionist Temporal Classification (Graves et al. 2006), PyTorch's `ctc_loss`: minus the logarithm of the
+    /// probability of all ways to emit the labels in order, each repeated any number of times, with blanks anywhere and at least
+    /// one between two equal labels; reduced.
     ///
-    /// This holds log probabilities, as [`log_softmax`](Tensor::log_softmax) makes them, `[T, N, C]`, or `[T, C]` of
+    /// This tensor holds log probabilities, such as those of [`log_softmax`](Tensor::log_softmax), `[T, N, C]`, or `[T, C]` for
     /// one sample. The i32 labels are `[N, S]`, of which the first `target_lengths[n]` count, or those of all samples
-    /// one behind the other, `[sum of target_lengths]`. `input_lengths` says how much of `T` counts.
-    /// Where target lengths are on the device, the latter takes memory as if each sample had all the labels.
+    /// concatenated, `[sum of target_lengths]`. `input_lengths` is the valid part of `T`. If target lengths are on the device,
+    /// the concatenated form takes memory as if each sample had all the labels.
     ///
-    /// The gradient is PyTorch's, which takes it that a softmax comes before:
-    /// `e^x[t, n, c] - p[t, n, c]`, with the probability `p` of class `c` at `t` given the labels. A loss is infinite
-    /// where the labels don't fit into the time, and its gradient NaN; see [`CtcLossOptions::zero_infinity`]. A log
-    /// probability of minus infinity has a gradient of 0, the limit; PyTorch's is NaN.
+    /// The gradient is PyTorch's, which assumes a softmax before it: `e^x[t, n, c] - p[t, n, c]`, with the probability `p` of
+    /// class `c` at `t` given the labels. A loss is infinite if the labels don't fit into the time, and its gradient NaN; see
+    /// [`CtcLossOptions::zero_infinity`]. A log probability of minus infinity has a gradient of 0, the limit; PyTorch's is NaN.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a shape or length does not fit, the input is empty, or the blank is no class;
@@ -185,7 +184,7 @@ impl Tensor {
             beginnings(device, target_lengths, &counts)?
         };
         let spans = Tensor::stack(&[&inputs, &counts, &starts], 0)?;
-        // Without any label there is still a buffer to bind.
+        // Without labels there must still be a buffer to bind.
         let labels = match targets.numel() {
             0 => Tensor::full(device, &[1], 0i32)?,
             count => targets.reshape(&[count as isize])?.contiguous()?,
@@ -208,7 +207,7 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     let case =
         |sizes: [usize; 3], labels: &[usize], inputs: Vec<usize>, counts: Vec<usize>, options: CtcLossOptions| {
-            // Classes are 0, 1, ..; what a label may be depends on the blank, which comes last or first.
+            // Classes are 0, 1, ..; the range of labels depends on the blank, which comes last or first.
             let (low, high) =
                 if options.blank == 0 { (1, nearest::<i32>(sizes[2]) - 1) } else { (0, nearest::<i32>(sizes[2]) - 2) };
             Case::new("ctc_loss", &[&sizes, labels], move |x| {
@@ -226,8 +225,8 @@ pub(super) fn cases() -> Vec<Case> {
         case([1, 1, 2], &[1, 1], vec![1], vec![1], with(0, Sum, false)),
         // Labels that do not fit, and no time at all.
         case([5, 3, 4], &[3, 4], vec![2, 5, 0], vec![4, 2, 1], with(0, Sum, true)),
-        // More states than a workgroup has invocations, and 70 steps of logarithms and exponentials, of which the gradient takes a
-        // difference a hundredth as large.
+        // More states than a workgroup has invocations, and 70 steps of logarithms and exponentials; the gradient takes a
+        // difference of them a hundredth as large.
         case([70, 1, 5], &[1, 33], vec![70], vec![33], with(4, None, true)).tolerance(125.0).first_order(),
         Case::new("ctc_loss", &[&[5, 4], &[2], &[1], &[1]], |x| {
             let options = CtcLossOptions::default();

@@ -1,4 +1,4 @@
-//! The same in double precision, sample by sample.
+//! The reference in double precision, sample by sample.
 
 use super::kernels::{CtcLoss, OP};
 use super::sums;
@@ -32,7 +32,7 @@ fn log_sum(terms: &[f64]) -> f64 {
     largest + terms.iter().map(|term| (term - largest).exp()).sum::<f64>().ln()
 }
 
-/// Where a path may come from: states before this one, seen in the direction of the walk.
+/// The predecessors of a state on a path, in the direction of the walk.
 fn sources(classes: &[usize], state: usize, reversed: bool) -> Vec<usize> {
     let step = |by: usize| {
         let from = if reversed { state + by } else { state.checked_sub(by)? };
@@ -42,7 +42,7 @@ fn sources(classes: &[usize], state: usize, reversed: bool) -> Vec<usize> {
     [Some(state), step(1), skip].into_iter().flatten().collect()
 }
 
-/// The times of a sample in the order of the walk, each with the one before.
+/// The times of a sample in the order of the walk, each with its predecessor.
 fn times(length: usize, reversed: bool) -> impl Iterator<Item = (usize, Option<usize>)> {
     (0..length).map(move |t| {
         let at = |t: usize| if reversed { length - 1 - t } else { t };
@@ -110,7 +110,7 @@ pub(super) fn loss(op: &CtcLoss, inputs: &[HostTensor]) -> Result<Vec<HostTensor
     ])
 }
 
-/// Of log probabilities, labels, spans, sums over paths, losses and perhaps tangents.
+/// The posterior, from log probabilities, labels, spans, sums over paths, losses and perhaps tangents.
 pub(super) fn posterior(blank: usize, inputs: &[HostTensor]) -> HostTensor {
     let (x, paths, losses) = (&inputs[0], &inputs[3], &inputs[4]);
     let (time, batch, classes) = (x.shape[0], x.shape[1], x.shape[2]);
@@ -136,7 +136,7 @@ pub(super) fn posterior(blank: usize, inputs: &[HostTensor]) -> HostTensor {
     HostTensor::new(x.shape, DType::F32, values)
 }
 
-/// Of log probabilities, labels, spans, sums over paths and a direction.
+/// The tangent, from log probabilities, labels, spans, sums over paths and a direction.
 pub(super) fn tangent(blank: usize, inputs: &[HostTensor]) -> HostTensor {
     let (x, paths, along) = (&inputs[0], &inputs[3], &inputs[4]);
     let (time, batch, classes) = (x.shape[0], x.shape[1], x.shape[2]);
