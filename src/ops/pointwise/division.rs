@@ -140,15 +140,15 @@ binary! { everywhere:
     div, div_scalar, DIV;
 }
 
-/// Whole quotients and remainders, and their twins over a tensor and a number.
+/// Whole quotients and remainders, and their variants over a tensor and a number.
 macro_rules! whole {
     ($($(#[$doc:meta])* $name:ident, $scalar:ident, $row:ident;)*) => {
         impl Tensor {
             $(
                 $(#[$doc])*
                 ///
-                /// Shapes broadcast, and types are brought to one as in PyTorch. An integer over 0 is not an error, as
-                /// for PyTorch on a GPU: the quotient is the dividend, and the remainder is 0.
+                /// Shapes broadcast, and types are promoted as in PyTorch. An integer over 0 is not an error, as in PyTorch on a
+                /// GPU: the quotient is the dividend, and the remainder is 0.
                 ///
                 /// # Errors
                 /// [`Error::Broadcast`], [`Error::WrongDType`] for truth values, [`Error::DeviceMismatch`].

@@ -6,10 +6,10 @@ use crate::graph::{Tensor, ascribe_to_caller};
 use crate::number::nearest;
 use crate::ops::case::Case;
 
-/// What [`Tensor::selu`] goes to far below 0, with the opposite sign: its scale times its alpha.
+/// The limit of [`Tensor::selu`] far below 0, with the opposite sign: its scale times its alpha.
 const SELU_DEPTH: f64 = 1.758_099_340_847_376_6;
 
-/// Which elements are kept or dropped together.
+/// The elements that are kept or dropped together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Each {
     Element,
@@ -18,15 +18,14 @@ enum Each {
 }
 
 impl Tensor {
-    /// In training each element 0 with probability `p`, and otherwise `x / (1 - p)` (Srivastava et al. 2014): the mean
-    /// stays. Outside of training, the input.
+    /// In training each element 0 with probability `p`, and otherwise `x / (1 - p)` (Srivastava et al. 2014), which preserves the
+    /// mean. Outside of training, the input.
     ///
-    /// The random numbers are the device's stream (see [`Device::manual_seed`](crate::Device::manual_seed)); which
-    /// elements are dropped is the same on every adapter and on the reference, and backward it is the same elements.
+    /// The random numbers are the device's stream (see [`Device::manual_seed`](crate::Device::manual_seed)); the same elements
+    /// are dropped on every adapter and on the reference, and in the backward pass.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `p` is not between 0 and 1; [`Error::WrongDType`] for types other than floats, where
-    /// anything is drawn.
+    /// [`Error::Invalid`] if `p` is not between 0 and 1; [`Error::WrongDType`] for types other than floats, if anything is drawn.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -64,7 +63,7 @@ impl Tensor {
 
     /// [`dropout`](Tensor::dropout) of whole channels: `[N, C, H, W]`.
     ///
-    /// As in PyTorch, the first two dimensions are batch and channels however many there are, in `[N, C, L]` too.
+    /// As in PyTorch, the first two dimensions are batch and channels for any number of dimensions, in `[N, C, L]` too.
     ///
     /// # Errors
     /// As `dropout`; [`Error::Invalid`] for less than two dimensions in training.
@@ -88,9 +87,9 @@ impl Tensor {
         self.unsqueeze(0)?.dropped(OP, p, training, Each::Channel, scaled)?.squeeze(0)
     }
 
-    /// Dropout for networks of [`selu`](Tensor::selu) (Klambauer et al. 2017): in training each element is what `selu`
-    /// goes to far below 0, `-1.7581`, with probability `p`, and all of them are then scaled and moved such that mean 0
-    /// and variance 1 stay. Outside of training (PyTorch's default), the input. With `p` 1 everything is 0.
+    /// Dropout for networks of [`selu`](Tensor::selu) (Klambauer et al. 2017): in training each element is replaced with
+    /// probability `p` by the limit of `selu` far below 0, `-1.7581`, and all of them are then scaled and shifted such that mean
+    /// 0 and variance 1 are preserved. Outside of training (PyTorch's default), the input. With `p` 1 everything is 0.
     ///
     /// # Errors
     /// As [`dropout`](Tensor::dropout).
@@ -108,7 +107,7 @@ impl Tensor {
         self.dropped("feature_alpha_dropout", p, training, Each::Channel, moved)
     }
 
-    /// `apply(x, keep, p)` in f32, with `keep` 1 for what stays and 0 for what goes.
+    /// `apply(x, keep, p)` in f32, with `keep` 1 for kept elements and 0 for dropped ones.
     #[track_caller]
     fn dropped(
         &self,
@@ -139,7 +138,7 @@ impl Tensor {
                 return Err(Error::invalid(op, format!("{shape:?} has no channels; expected [N, C, ..]")));
             }
         };
-        // In the precision of what is drawn, so that all devices keep the same elements.
+        // In the precision of the drawn numbers, so that all devices keep the same elements.
         let keep = Tensor::full(self.device(), &shape, nearest::<f32>(1.0 - p))?.bernoulli()?;
         apply(&self.to_dtype(DType::F32)?, &keep, p)?.to_dtype(self.dtype())
     }
@@ -151,7 +150,7 @@ fn scaled(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
     x * (keep * (1.0 / (1.0 - p)))
 }
 
-/// `a (x keep - depth (1 - keep)) + a depth p`, whose mean and variance are those of `x` where they are 0 and 1.
+/// `a (x keep - depth (1 - keep)) + a depth p`, whose mean and variance are those of `x` if these are 0 and 1.
 #[track_caller]
 fn moved(x: &Tensor, keep: &Tensor, p: f64) -> Result<Tensor> {
     let a = 1.0 / ((SELU_DEPTH * SELU_DEPTH * p + 1.0) * (1.0 - p)).sqrt();

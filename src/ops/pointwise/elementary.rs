@@ -118,13 +118,13 @@ static ROUND: Row = Row::float("round", 1, "round({0})", |x| x[0].round_ties_eve
     .first_order()
     .whole();
 static TRUNC: Row = Row::float("trunc", 1, "trunc({0})", |x| x[0].trunc(), zero).kinks(WHOLE).first_order().whole();
-/// What lies above the whole number towards 0.
+/// The fraction, with the sign of the number.
 static FRAC: Row =
     Row::float("frac", 1, "({0} - trunc({0}))", |x| x[0] - x[0].trunc(), |c| Ok(vec![c.of(0, Ok)?])).kinks(WHOLE);
 const WHOLE: &[f64] = &[-2.0, -1.0, 0.0, 1.0, 2.0];
 
 impl Row {
-    /// Over integers nothing changes.
+    /// The identity over integers.
     const fn whole(self) -> Row {
         self.numbers().over_integers(&COPY)
     }
@@ -137,8 +137,8 @@ macro_rules! unary {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// [`Error::WrongDType`](crate::Error::WrongDType) for types that PyTorch does not take either; where it
-                /// makes floats of integers and truth values, so does this.
+                /// [`Error::WrongDType`](crate::Error::WrongDType) for types that PyTorch refuses too. As in PyTorch, operations
+                /// that need floats convert integers and truth values.
                 #[track_caller]
                 pub fn $name(&self) -> Result<Tensor> {
                     apply(&$row, &[self])
@@ -176,11 +176,11 @@ unary! {
     cos, COS;
     /// The tangent of an angle in radians.
     tan, TAN;
-    /// The angle whose sine this is.
+    /// The angle with this sine.
     asin, ASIN;
-    /// The angle whose cosine this is.
+    /// The angle with this cosine.
     acos, ACOS;
-    /// The angle whose tangent this is.
+    /// The angle with this tangent.
     atan, ATAN;
     /// The hyperbolic sine.
     sinh, SINH;
@@ -203,8 +203,8 @@ unary! {
 }
 
 impl Tensor {
-    /// Rounded to so many decimals, half to even: `round(10^decimals x) / 10^decimals`; its gradient is 0. Negative
-    /// numbers round to tens, hundreds and so on.
+    /// Rounded to `decimals` decimals, half to even: `round(10^decimals x) / 10^decimals`; its gradient is 0. Negative numbers
+    /// round to tens, hundreds and so on.
     ///
     /// # Errors
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than floats.

@@ -1,7 +1,7 @@
 //! Pointwise operations: rows of one table, written into kernels by the planner, alone or fused.
 //!
-//! A [`Row`] is all there is to know about one: the WGSL expression, the same in double precision, the
-//! gradient in tensor operations, and where the gradient jumps.
+//! A [`Row`] is the whole definition of one: the WGSL expression, the same in double precision, the gradient in tensor
+//! operations, and the points where the gradient jumps.
 
 mod activation;
 mod arithmetic;
@@ -38,8 +38,7 @@ use std::fmt;
 use std::hash::Hasher;
 use std::sync::OnceLock;
 
-/// The element types a row takes. Operands of several types are brought to one first (see `promote`), except for
-/// `Float`.
+/// The element types a row takes. Operands of several types are promoted to one first (see `promote`), except for `Float`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepts {
     /// f32 and f16, all operands of one type.
@@ -48,7 +47,7 @@ pub(crate) enum Accepts {
     Floated,
     /// Floats and integers.
     Number,
-    /// Floats and integers; truth values not even next to them.
+    /// Floats and integers; truth values are not even promoted.
     NeverTruth,
     /// Floats and signed integers.
     Signed,
@@ -62,7 +61,7 @@ pub(crate) enum Accepts {
     Choice,
 }
 
-/// The element type a row makes.
+/// The element type of a row's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Makes {
     /// The type of its last operand.
@@ -83,21 +82,21 @@ pub(crate) struct Row {
     pub makes: Makes,
     /// The operation in double precision.
     pub reference: fn(&[f64]) -> f64,
-    /// `None` where nothing flows back.
+    /// `None` if there is no gradient.
     pub gradient: Option<Gradient>,
     /// Each operand's range in the tests.
     pub domain: &'static [(f64, f64)],
-    /// Where the gradient jumps.
+    /// Points where the gradient jumps.
     pub kinks: &'static [f64],
-    /// Whether there is a second derivative to test.
+    /// True if there is a second derivative to test.
     pub smooth: bool,
-    /// The row that computes it over integers, where that is another one.
+    /// The row that replaces it over integers, if there is one.
     pub over_integers: Option<&'static Row>,
-    /// The row that computes it over truth values.
+    /// The row that replaces it over truth values, if there is one.
     pub over_truth: Option<&'static Row>,
-    /// Whether the gradient jumps where operands are equal, so that its cases keep them apart.
+    /// True if the gradient jumps where operands are equal, so that its cases keep them apart.
     pub apart: bool,
-    /// What every call of it records.
+    /// The operation that every call of it records.
     call: OnceLock<Pointwise>,
 }
 
@@ -210,12 +209,12 @@ impl Row {
 }
 
 impl Row {
-    /// The operands that are computed with: all but a condition.
+    /// The operands of the computation: all but a condition.
     fn values<'a, T>(&self, operands: &'a [T]) -> &'a [T] {
         if self.accepts == Accepts::Choice { &operands[1..] } else { operands }
     }
 
-    /// Whether the row takes these types.
+    /// Checks that the row takes these types.
     fn check(&self, dtypes: &[DType]) -> Result<()> {
         let wrong = |expected, got| Err(Error::WrongDType { op: self.formula.name, expected, got });
         let dtype = dtypes[0];
@@ -301,14 +300,14 @@ impl Op for Pointwise {
     }
 }
 
-/// Records a row over operands brought to one type and broadcast to one shape.
+/// Records a row over operands, after promoting them to one type and broadcasting them to one shape.
 #[track_caller]
 pub(crate) fn apply(row: &'static Row, operands: &[&Tensor]) -> Result<Tensor> {
     let op = row.formula.name;
     if let Some(cast) = autocast::enter(op)? {
         return apply(row, &cast.all(operands)?.iter().collect::<Vec<_>>());
     }
-    // Mostly there is nothing to bring together.
+    // Mostly they agree already.
     let (shape, dtype) = (operands[0].shape(), operands[0].dtype());
     if dtype.is_float() && operands[1..].iter().all(|other| other.dtype() == dtype && other.shape() == shape) {
         return record_row(row, operands);
@@ -373,7 +372,7 @@ pub(super) fn cases() -> Vec<Case> {
                 }
             }
             if row.apart {
-                // Two ladders whose rungs lie 0.03 from each other at least.
+                // Two ladders whose rungs are at least 0.03 apart.
                 case = case.distinct().domain(1, -1.97, 2.03);
             }
             if row.gradient.is_none() {

@@ -1,4 +1,4 @@
-//! Noise that belongs to an image, wherever in a batch it stands.
+//! Noise that depends on the image alone, not on its index in a batch.
 
 use super::random::philox;
 use crate::dtype::DType;
@@ -11,8 +11,8 @@ use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// Numbers by the normal distribution, from keys in i32 and an element's place in its image. The scalar is the elements of an
-/// image.
+/// Numbers by the normal distribution, from keys in i32 and an element's index in its image. The scalar is the number of elements
+/// of an image.
 #[derive(Debug)]
 struct ImageNoise {
     elements: [u32; 1],
@@ -55,8 +55,8 @@ impl Op for ImageNoise {
 }
 
 impl Tensor {
-    /// Numbers by the normal distribution for images of this shape `[N, C, H, W]`, made of keys `[N, 2]` in i32: those of an image
-    /// follow from its key alone.
+    /// Normally distributed numbers for images of this shape `[N, C, H, W]`, from keys `[N, 2]` in i32: those of an image depend
+    /// on its key alone.
     #[track_caller]
     pub(crate) fn image_noise(shape: Shape, keys: &Tensor) -> Result<Tensor> {
         let half = |at: usize| keys.narrow(1, at, 1)?.reshape(&[-1, 1, 1, 1])?.expand_to(shape, "image_noise");

@@ -1,4 +1,4 @@
-//! Pointwise operations without operands whose elements follow from their places: sequences, and masks of diagonals.
+//! Pointwise operations without operands, computed from the index: sequences, and masks of diagonals.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// Which elements of a matrix a mask shows.
+/// The elements of a matrix that a mask shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     /// On the diagonal and below.
@@ -22,18 +22,18 @@ pub(crate) enum Side {
     Diagonal,
 }
 
-/// How an element follows from its place.
+/// Computes an element from its index.
 #[derive(Clone, Copy, Debug)]
 enum Rule {
     /// `start + i step`.
     Arange { start: f64, step: f64 },
     /// From `start` to `end` in `steps`, counted from the nearer end, so that both are exact.
     Linspace { start: f64, end: f64, steps: usize },
-    /// Whether `[.., row, column]` is on a side of `column - row = diagonal`.
+    /// True if `[.., row, column]` is on a side of `column - row = diagonal`.
     Mask { side: Side, rows: usize, columns: usize, diagonal: i32 },
 }
 
-/// Every element a function of its place. The numbers of the rule are data.
+/// Every element a function of its index. The numbers of the rule are data.
 #[derive(Clone, Debug)]
 struct Pattern {
     rule: Rule,
@@ -62,7 +62,7 @@ impl Pattern {
         let bits = |value: f64| nearest::<f32>(value).to_bits();
         let words = match rule {
             Rule::Arange { start, step } if dtype.is_float() => vec![bits(start), bits(step)],
-            // Modulo 2^32: signed and unsigned alike.
+            // Modulo 2^32: the same for signed and unsigned.
             Rule::Arange { start, step } => {
                 vec![low_word(nearest::<i64>(start).cast_unsigned()), low_word(nearest::<i64>(step).cast_unsigned())]
             }
@@ -138,12 +138,12 @@ fn record(device: &Device, rule: Rule, shape: Shape, dtype: DType) -> Result<Ten
 }
 
 impl Tensor {
-    /// `start`, `start + step`, .. before `end`: `ceil((end - start) / step)` numbers. With an integer type the fractions
-    /// of the three are cut off first.
+    /// `start`, `start + step`, .. before `end`: `ceil((end - start) / step)` numbers. With an integer type the three numbers are
+    /// truncated first.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `step` is 0 or leads away from `end`, and where a number is infinite, NaN, or past the
-    /// type; [`Error::WrongDType`] for bool; [`Error::TooLarge`].
+    /// [`Error::Invalid`] if `step` is 0 or leads away from `end`, and if a number is infinite, NaN, or out of the type's range;
+    /// [`Error::WrongDType`] for bool; [`Error::TooLarge`].
     ///
     /// ```
     /// # use wgrad::{DType, Device, Tensor};
@@ -178,12 +178,12 @@ impl Tensor {
         if (end - start) * step.signum() < 0.0 {
             return Err(wrong("the step leads away from the end"));
         }
-        // More than fits is an error of the shape.
+        // A count that does not fit is an error of the shape.
         let count = nearest::<usize>(((end - start) / step).ceil());
         record(device, Rule::Arange { start, step }, Shape::new(&[count])?, dtype)
     }
 
-    /// `steps` numbers in equal distances from `start` to `end`, both included, in f32.
+    /// `steps` evenly spaced numbers from `start` to `end`, both included, in f32.
     ///
     /// # Errors
     /// [`Error::TooLarge`].
@@ -215,16 +215,16 @@ impl Tensor {
         mask(device, Shape::new(&[n, m])?, Side::Diagonal, 0)?.to_dtype(DType::F32)
     }
 
-    /// A new last dimension with a 1 at the place that the element says and zeros elsewhere: i32 `[..]` becomes i32
-    /// `[.., num_classes]`.
+    /// A new last dimension with a 1 at the index that the element holds and zeros elsewhere: i32 `[..]` becomes i32 `[..,
+    /// num_classes]`.
     ///
-    /// Without a number of classes there is one more than the largest element, which is read back for that (PyTorch's
-    /// default, -1): everything recorded runs and is waited for. Give the number in a training step.
+    /// Without a number of classes there is one more than the largest element, which is read back for that (PyTorch's default,
+    /// -1): the recorded work runs, and this call waits for it. Give the number in a training step.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for types other than i32; [`Error::Invalid`] for no classes, and where they cannot be counted
-    /// because there is no element or only negative ones. An element outside the classes is
-    /// [`Error::IndexOutOfRange`] at the next synchronisation.
+    /// [`Error::WrongDType`] for types other than i32; [`Error::Invalid`] for no classes, and if they cannot be counted because
+    /// there is no element or only negative ones. An element outside the classes is [`Error::IndexOutOfRange`] at the next
+    /// synchronisation.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -257,7 +257,7 @@ impl Tensor {
         if shape.numel() == 0 {
             return Tensor::full(self.device(), &shape, 0i32);
         }
-        // A gather of ones finds the elements that are no class.
+        // A gather from ones finds the elements that are no class.
         let ones = Tensor::full(self.device(), &[classes], 1i32)?;
         let counted = ones.gather_as(OP, 0, &self.reshape(&[-1])?)?.reshape_to(*self.shape())?.unsqueeze(-1)?;
         let places = Tensor::arange(self.device(), 0.0, classes as f64, 1.0, DType::I32)?;
@@ -265,8 +265,8 @@ impl Tensor {
     }
 }
 
-/// True on a side of a diagonal of the matrices that the last two dimensions of a shape are; the diagonal counts from the
-/// main one upwards.
+/// True on a side of a diagonal in each matrix of the last two dimensions of a shape; diagonals are counted upwards from the main
+/// one.
 #[track_caller]
 pub(in crate::ops) fn mask(device: &Device, shape: Shape, side: Side, diagonal: isize) -> Result<Tensor> {
     let Some(&[rows, columns]) = shape.last_chunk::<2>() else {
@@ -278,7 +278,7 @@ pub(in crate::ops) fn mask(device: &Device, shape: Shape, side: Side, diagonal: 
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    // A case has a tensor; these operations have none.
+    // A case needs a tensor; these operations have none.
     let created = |op, run: fn(&Device) -> Result<Tensor>| {
         Case::new(op, &[&[]], move |x| Ok(vec![run(x[0].device())?])).no_gradient()
     };

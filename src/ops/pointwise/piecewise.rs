@@ -1,4 +1,4 @@
-//! Activation functions in pieces, composed of other operations.
+//! Piecewise activation functions, composed of other operations.
 
 use super::{activation, apply};
 use crate::dims::Dim;
@@ -8,15 +8,14 @@ use crate::graph::{Tensor, ascribe_to_caller};
 use crate::ops::autocast;
 use crate::ops::case::Case;
 
-/// `x` inside -3 to 3 becomes 0 to 6; further out, the nearer of both.
+/// Maps `x` from -3 to 3 linearly to 0 to 6, and clamps it further out.
 #[track_caller]
 fn ramp(x: &Tensor) -> Result<Tensor> {
     (x + 3.0)?.clamp(Some(0.0), Some(6.0))
 }
 
 impl Tensor {
-    /// `x` cut off below `min_val` and above `max_val` (PyTorch's defaults: -1 and 1). The gradient is 0 from the
-    /// bounds on.
+    /// `x` clamped to `min_val` and `max_val` (PyTorch's defaults: -1 and 1). The gradient is 0 at the bounds and beyond.
     ///
     /// # Errors
     /// [`Error::Invalid`] for `min_val > max_val`; [`Error::WrongDType`] for bool.
@@ -30,7 +29,7 @@ impl Tensor {
         self.clamp(Some(min_val), Some(max_val))
     }
 
-    /// `min(max(x, 0), 6)`; the gradient is 0 from the bounds on.
+    /// `min(max(x, 0), 6)`; the gradient is 0 at the bounds and beyond.
     ///
     /// # Errors
     /// [`Error::WrongDType`] for bool.
@@ -146,7 +145,7 @@ impl Tensor {
         self.shrink(lambd, self)
     }
 
-    /// `far` where this is further than `lambd` from 0, and 0 elsewhere; what is NaN stays, and has no gradient.
+    /// `far` where this is further than `lambd` from 0, and 0 elsewhere; NaN stays NaN, and has no gradient.
     #[track_caller]
     fn shrink(&self, lambd: f64, far: &Tensor) -> Result<Tensor> {
         let size = self.abs()?;
@@ -161,7 +160,7 @@ impl Tensor {
     #[track_caller]
     pub fn threshold(&self, threshold: f64, value: f64) -> Result<Tensor> {
         let [threshold, value] = self.numbers("threshold", [threshold, value])?;
-        // NaN is not below, and stays.
+        // NaN is not below, and stays NaN.
         self.le_scalar(threshold)?.where_(&self.number(value)?, self)
     }
 
@@ -182,7 +181,7 @@ impl Tensor {
         half(0)? * half(size / 2)?.sigmoid()?
     }
 
-    /// Numbers as this tensor's type holds them: integers cut their fractions off.
+    /// Numbers in this tensor's type: integers truncate them.
     fn numbers<const N: usize>(&self, op: &'static str, numbers: [f64; N]) -> Result<[f64; N]> {
         match self.dtype() {
             DType::Bool => Err(Error::WrongDType { op, expected: "numbers", got: DType::Bool }),

@@ -6,8 +6,8 @@ use crate::graph::Tensor;
 
 pub(super) const ROWS: &[&Row] = &[&BINARY_CROSS_ENTROPY];
 
-/// `-(t log x + (1 - t) log(1 - x))`, each logarithm being -100 at the least. The gradient is PyTorch's, which does
-/// not notice that bound: `(x - t) / max(x (1 - x), 1e-12)`.
+/// `-(t log x + (1 - t) log(1 - x))`, each logarithm being at least -100. The gradient is PyTorch's, which ignores that bound:
+/// `(x - t) / max(x (1 - x), 1e-12)`.
 static BINARY_CROSS_ENTROPY: Row = Row::float(
     "binary_cross_entropy",
     2,

@@ -1,7 +1,7 @@
-//! Operands of several types: what they are computed in, by PyTorch's rules.
+//! The type of a computation with operands of several types, by PyTorch's rules.
 //!
-//! Truth values are below integers, those below floats, and f16 below f32. An operand without dimensions counts only
-//! where its kind is higher than that of all operands with dimensions: a 0-d f32 does not make f32 of f16, but of i32.
+//! Truth values are below integers, integers below floats, and f16 below f32. An operand without dimensions counts only if its
+//! kind is higher than that of all operands with dimensions: a 0-d f32 does not turn f16 into f32, but does so with i32.
 
 use super::{Accepts, Row};
 use crate::dtype::DType;
@@ -18,7 +18,7 @@ fn kind(dtype: DType) -> u8 {
     }
 }
 
-/// The type of two tensors together; `None` for signed and unsigned integers, of which neither holds the other.
+/// The common type of two tensors; `None` for signed and unsigned integers, neither of which holds the other.
 fn joint(a: DType, b: DType) -> Option<DType> {
     match (a, b) {
         _ if a == b => Some(a),
@@ -28,7 +28,7 @@ fn joint(a: DType, b: DType) -> Option<DType> {
     }
 }
 
-/// The type of several tensors together.
+/// The common type of several tensors.
 pub(in crate::ops) fn joint_dtype(op: &'static str, tensors: &[&Tensor]) -> Result<DType> {
     let of = |scalars: bool| {
         let mut dtypes = tensors.iter().filter(|t| (t.rank() == 0) == scalars).map(|t| t.dtype());
@@ -49,7 +49,7 @@ pub(in crate::ops) fn joint_dtype(op: &'static str, tensors: &[&Tensor]) -> Resu
     })
 }
 
-/// The row that computes with the operands' joint type, and the operands in it.
+/// The row for the operands' common type, and the operands in it.
 #[track_caller]
 pub(super) fn promote(row: &'static Row, operands: &[&Tensor]) -> Result<(&'static Row, Vec<Tensor>)> {
     let op = row.formula.name;

@@ -19,9 +19,9 @@ use std::hash::Hasher;
 enum RandomKind {
     /// Uniform over [0, 1), in steps of 2^-24.
     Uniform,
-    /// Normal with mean 0 and variance 1, by Box and Muller's method.
+    /// Normal with mean 0 and variance 1, by the Box-Muller method.
     Normal,
-    /// Whole numbers from the fifth word on, as many as the sixth says.
+    /// Integers; the fifth word is the first of them, the sixth their number.
     Integers,
 }
 
@@ -84,7 +84,7 @@ impl Op for Random {
         let [key0, key1, low, high, start, range] = self.words;
         for quad in 0..nearest::<u32>(count.div_ceil(4)) {
             let words = philox(quad, [key0, key1, low, high]);
-            // 24 bits make every value exact in f32.
+            // 24 bits, so that every value is exact in f32.
             let uniform = words.map(|word| f64::from(word >> 8) / f64::from(1 << 24));
             match self.kind {
                 RandomKind::Uniform => values.extend(uniform),
@@ -107,7 +107,7 @@ impl Op for Random {
     }
 }
 
-/// Philox4x32-10 at counter `first + quad`: ten rounds of two multiplications, with a key that steps.
+/// Philox4x32-10 at counter `first + quad`: ten rounds of two multiplications, with a key that changes each round.
 pub(super) fn philox(quad: u32, [key0, key1, low, high]: [u32; 4]) -> [u32; 4] {
     let (low, carry) = low.overflowing_add(quad);
     let mut x = [low, high.wrapping_add(u32::from(carry)), 0, 0];
@@ -130,13 +130,13 @@ fn stream(state: RandomState) -> [u32; 4] {
 /// Rounds of a permutation, each with a key of its own.
 const ROUNDS: usize = 12;
 
-/// Steps of a walk back into range. Fewer than half of the places lie outside, so that a long walk is as good as
-/// impossible; up to 1,024 elements no walk can be longer.
+/// Steps of a walk back into range. Fewer than half of the numbers are outside, so that a long walk is practically impossible; up
+/// to 1,024 elements no walk can be longer.
 const LONGEST_WALK: usize = 1024;
 
-/// The numbers below `count` in a random order: element `i` is where a keyed bijection of the numbers of `bits` bits takes
-/// `i`, applied again while it leads to `count` or above (which leaves a bijection of those below). The bijection is a
-/// Feistel network whose halves take turns. Scalars are `count`, `bits` and the keys of the rounds.
+/// The numbers below `count` in a random order: element `i` is the image of `i` under a keyed bijection of the numbers of `bits`
+/// bits, which is applied again while the image is `count` or above (this leaves a bijection of the numbers below). The bijection
+/// is a Feistel network that alternates its halves. Scalars are `count`, `bits` and the keys of the rounds.
 #[derive(Clone, Debug)]
 struct Permutation {
     words: [u32; 2 + ROUNDS],
@@ -261,8 +261,8 @@ impl Tensor {
         (Tensor::randn(device, shape)? * std)? + mean
     }
 
-    /// Whole numbers from `low` up to `high`, which is left out, in i32. Each number's probability is off by less than
-    /// 2^-32: a random word is multiplied by their count, and the upper half is taken.
+    /// Whole numbers from `low` up to `high`, which is excluded, in i32. Each number's probability is off by less than 2^-32: a
+    /// random word is multiplied by their count, and the upper half is taken.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `high` is not above `low`; as [`rand`](Tensor::rand).
@@ -287,11 +287,11 @@ impl Tensor {
         )
     }
 
-    /// The numbers below `n` in a random order, in i32, computed where they stand, without sorting: the same on every
-    /// adapter and on the reference. Not every order can come: there are more of them than seeds.
+    /// The numbers below `n` in a random order, in i32, each computed by itself, without sorting: the same on every adapter and
+    /// on the reference. Not every order can occur: there are more orders than seeds.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Invalid`] past what i32 counts.
+    /// [`Error::TooLarge`], [`Error::Invalid`] if `n` exceeds i32.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -345,8 +345,8 @@ impl Tensor {
         draw(self.device(), self.shape())?.to_dtype(self.dtype())
     }
 
-    /// For each element 1 with the probability that this tensor holds there, else 0, in its type. What lies outside 0 to 1
-    /// counts as the nearer of both. No gradient.
+    /// For each element 1 with the probability that this tensor holds there, otherwise 0, in its type. Values outside 0 to 1
+    /// count as the nearer of both. No gradient.
     ///
     /// # Errors
     /// [`Error::WrongDType`] for types other than floats.
@@ -356,7 +356,7 @@ impl Tensor {
         probability.rand_like_f32("bernoulli")?.lt(&probability)?.to_dtype(self.dtype())
     }
 
-    /// 1 with the probability `p`, else 0, in this tensor's shape and type (PyTorch's `bernoulli` with `p`). No gradient.
+    /// 1 with the probability `p`, otherwise 0, in this tensor's shape and type (PyTorch's `bernoulli` with `p`). No gradient.
     ///
     /// # Errors
     /// [`Error::WrongDType`] for types other than floats; [`Error::Invalid`] where `p` is not between 0 and 1.
@@ -443,7 +443,7 @@ mod tests {
         }
     }
 
-    /// Of 24 orders each comes about as often: 2,400 draws, 100 of each, a standard deviation of 10.
+    /// The 24 orders are equally frequent: 2,400 draws, 100 of each, a standard deviation of 10.
     #[test]
     fn orders_of_four_are_equally_likely() {
         let device = Device::reference();

@@ -10,25 +10,25 @@ use crate::shape::Layout;
 use std::fmt;
 use std::hash::Hasher;
 
-/// A formula over tensors of one size and type, and numbers: one recorded call, where each arithmetic operation and each
-/// number would be one.
+/// A formula over tensors of one size and type, and numbers: one recorded call instead of one for each arithmetic operation and
+/// each number.
 #[derive(Debug)]
 pub struct Rule {
     name: &'static str,
     formula: Formula,
-    /// Of the result, where not that of the tensors.
+    /// The type of the result, if it is not that of the tensors.
     dtype: Option<DType>,
-    /// The same in double precision, of an element of each tensor and of the numbers.
+    /// The formula in double precision, from an element of each tensor and the numbers.
     reference: fn(&[f64], &[f64]) -> f64,
 }
 
 impl Rule {
-    /// `wgsl` speaks of elements as `{0}`, `{1}`, .. and of numbers as `bitcast<f32>({s0})`, ..
+    /// `wgsl` refers to elements as `{0}`, `{1}`, .. and to numbers as `bitcast<f32>({s0})`, ..
     pub const fn new(name: &'static str, wgsl: &'static str, reference: fn(&[f64], &[f64]) -> f64) -> Rule {
         Rule { name, formula: Formula { name, wgsl, library: &[], constant: false }, dtype: None, reference }
     }
 
-    /// One whose formula calls functions of these texts.
+    /// A rule whose formula calls functions from these texts.
     pub const fn library(mut self, library: &'static [&'static str]) -> Rule {
         self.formula.library = library;
         self
@@ -39,12 +39,12 @@ impl Rule {
         (self.reference)(elements, numbers)
     }
 
-    /// One whose result has this type.
+    /// A rule whose result has this type.
     pub const fn to(self, dtype: DType) -> Rule {
         Rule { dtype: Some(dtype), ..self }
     }
 
-    /// Records the formula of these tensors and numbers. The numbers are data: others make no other plan.
+    /// Records the formula of these tensors and numbers. The numbers are data: others need no new plan.
     #[track_caller]
     pub fn of<const N: usize>(&'static self, tensors: &[&Tensor], numbers: [f64; N]) -> Result<Tensor> {
         record_one(Call { rule: self, numbers: numbers.map(|number| nearest::<f32>(number).to_bits()) }, tensors)

@@ -44,8 +44,8 @@ impl Op for Table {
     }
 }
 
-/// `numbers[index]` in f32. The numbers are data: others make no other plan. Indices must be in range, and the same for four
-/// neighbours from each multiple of four on.
+/// `numbers[index]` in f32. The numbers are data: others need no new plan. Indices must be in range, and equal within each
+/// aligned group of four elements.
 #[track_caller]
 pub(crate) fn table(numbers: &[f64], index: &Tensor) -> Result<Tensor> {
     let words = numbers.iter().map(|&number| nearest::<f32>(number).to_bits()).collect();

@@ -10,7 +10,7 @@ use crate::ops::case::Case;
 use crate::ops::conv::{Conv2dOptions, Geometry, Padding};
 use crate::shape::Shape;
 
-/// The operands of a layer's sums besides the input: made once, used with every input of one scale and zero point.
+/// The operands of a layer's sums besides the input: made once, used for every input of one scale and zero point.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
     weight: QuantizedTensor,
@@ -18,14 +18,14 @@ pub(crate) struct Sums {
     zero_point: i32,
     /// i32 `[out]`: the sums of the weight's bytes.
     totals: Tensor,
-    /// i32 `[out]`: the bias, less what the input's zero point adds.
+    /// i32 `[out]`: the bias, minus the contribution of the input's zero point.
     offset: Tensor,
     /// f32 `[out]`.
     multiplier: Tensor,
 }
 
 impl Sums {
-    /// The sums of inputs with this scale and zero point, times the scales of input and weight, and over `scale`, in f32.
+    /// The sums for inputs with this scale and zero point, times the scales of input and weight, and divided by `scale`, in f32.
     #[track_caller]
     pub fn new(
         op: &'static str,
@@ -62,8 +62,7 @@ impl Sums {
         Ok(Sums { weight: weight.clone(), zero_point, totals, offset, multiplier })
     }
 
-    /// The sums for inputs of another scale and zero point, which are on the device: those of a scale of 1 and without a bias,
-    /// for products.
+    /// The sums for inputs with a scale and zero point on the device: for a scale of 1 and without a bias, for products.
     #[track_caller]
     pub fn with_levels(&self, scale: &Tensor, zero_point: &Tensor) -> Result<Sums> {
         let _line = ascribe_to_caller();
@@ -126,7 +125,7 @@ impl Sums {
         let of_point = self.zero_point.cast_unsigned() & 255;
         let numbers = bytes.unwrap_or(Requantization { zero_point: 0, low: -128, high: 127 });
         let [zero_point, low, high] = [numbers.zero_point, numbers.low, numbers.high].map(i32::cast_unsigned);
-        // Groups whose outputs share words are put together from f32.
+        // If groups' outputs share words, these are assembled from f32.
         let whole = geometry.groups == 1 || geometry.out_per_group.is_multiple_of(LANES);
         let op = QuantizedConvolution {
             geometry,
@@ -145,7 +144,7 @@ impl Sums {
     }
 }
 
-/// Words that hold channels of one group alone.
+/// Words that hold channels of one group only.
 #[track_caller]
 fn by_group(input: &QuantizedTensor, groups: usize, per_group: usize) -> Result<Tensor> {
     let [n, _, height, width] = [0, 1, 2, 3].map(|dim| input.shape[dim]);
@@ -242,7 +241,7 @@ fn requantization(op: &'static str, output: &QuantizationParameters) -> Result<R
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    // Numbers between -2 and 2, on a grid a little coarser.
+    // Numbers between -2 and 2, on a slightly coarser grid.
     let input = |x: &Tensor| x.quantize_per_tensor(0.014, 11);
     let filter = |w: &Tensor| {
         let scales: Vec<f64> = (0..w.shape()[0]).map(|at| 0.0151 + at as f64 / 4000.0).collect();

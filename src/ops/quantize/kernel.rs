@@ -1,4 +1,4 @@
-//! The operation of convolutions and products of bytes: its kernel and its reference.
+//! The operation for convolutions and products of bytes: its kernel and its reference.
 
 use super::packed::{LANES, bytes_of};
 use crate::device::Adapter;
@@ -16,10 +16,10 @@ const TEMPLATE: &str = wgsl!("quantize/quantized_conv2d");
 
 pub(super) const OP: &str = "quantized_conv2d";
 
-/// Terms of a sum of which no products of bytes overflow i32, zero points included.
+/// Most terms of a sum of products of bytes: more could overflow i32, zero points included.
 const MOST_TERMS: usize = 65_535;
 
-/// Products of bytes of which sums are exact in f32.
+/// Most products of bytes that f32 sums exactly.
 const EXACT_TERMS: usize = 1024;
 
 /// A sum times a multiplier as bytes: zero point, lowest and highest level.
@@ -30,14 +30,14 @@ pub(crate) struct Requantization {
     pub high: i32,
 }
 
-/// The sums of `shaders/quantize/quantized_conv2d.wgsl`, of words, words, offsets and multipliers.
+/// The sums of `shaders/quantize/quantized_conv2d.wgsl`, from words, words, offsets and multipliers.
 #[derive(Clone, Debug)]
 pub(super) struct QuantizedConvolution {
-    /// A geometry of words, not of bytes.
+    /// A geometry in words, not in bytes.
     pub geometry: Geometry,
-    /// Bytes that a word holds: fewer than four where a group has fewer channels.
+    /// Bytes in a word: fewer than four if a group has fewer channels.
     pub lanes: usize,
-    /// True where the result is bytes, rather than f32.
+    /// True if the result is bytes, rather than f32.
     pub bytes: bool,
     /// Padding, and the requantization's numbers.
     pub scalars: [u32; 4],
@@ -58,8 +58,8 @@ impl QuantizedConvolution {
     }
 
     /// The tile with the lowest predicted time. On software adapters the nanoseconds of a step follow from its loads,
-    /// multiply-adds of bytes, accumulators, shuffles and words taken apart, by the measurements of `conv/tiles.rs`; compiling
-    /// takes longer than is saved where more than some hundred multiply-adds are written out.
+    /// multiply-adds of bytes, accumulators, shuffles and unpacked words, by the measurements of `conv/tiles.rs`; beyond some
+    /// hundred unrolled multiply-adds, compiling takes longer than it saves.
     fn tile(&self, adapter: &Adapter, sharers: usize, dynamic: bool) -> Tile {
         let g = &self.geometry;
         let (kernel, stride, dilation) = (g.kernel[1], g.stride[1], g.dilation[1]);
@@ -126,7 +126,7 @@ impl Op for QuantizedConvolution {
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let g = &self.geometry;
         let batch = io.inputs[0].shape[0];
-        // Lanes of a subgroup share weights where a workgroup is one subgroup.
+        // Lanes of a subgroup share weights if a workgroup is one subgroup.
         let sharers = if adapter.is_cpu && adapter.subgroup_size == 8 { 8 } else { 1 };
         let workgroup = if adapter.is_cpu { 8 } else { 64 };
         let tile = self.tile(adapter, sharers, io.room.dynamic);

@@ -8,8 +8,8 @@ use crate::number::nearest;
 use crate::ops::case::Case;
 use crate::ops::pointwise::{Accepts, Makes, Row, apply};
 
-/// The level of a number, by its inverse scale and a zero point, before bounds cut it off. Devices have to round alike, so it
-/// is computed with f32 everywhere.
+/// The level of a number, by its inverse scale and a zero point, before it is clamped. Devices have to round alike, so it is
+/// computed in f32 everywhere.
 fn level(x: f64, inverse: f64, zero_point: f64) -> f64 {
     f64::from((nearest::<f32>(x) * nearest::<f32>(inverse)).round_ties_even()) + zero_point
 }
@@ -39,7 +39,7 @@ static WITHIN: Row = Row::plain(
     |x| f64::from((x[3]..=x[4]).contains(&level(x[0], x[1], x[2]))),
 );
 
-/// The gradient passes the rounding by, and ends where bounds cut off.
+/// The gradient ignores the rounding, and is 0 for clamped values.
 fn straight_through(c: &Vjp) -> Result<Vec<Option<Tensor>>> {
     let mut operands: Vec<&Tensor> = (0..6).map(|at| c.input(at)).collect();
     operands.remove(1);
@@ -47,7 +47,7 @@ fn straight_through(c: &Vjp) -> Result<Vec<Option<Tensor>>> {
     Ok([of_input].into_iter().chain((1..6).map(|_| None)).collect())
 }
 
-/// A number of all elements, or a tensor of them that broadcasts.
+/// A number for all elements, or a tensor that broadcasts to them.
 #[derive(Clone)]
 pub(crate) enum Number {
     All(f64),
@@ -67,7 +67,7 @@ impl Number {
 #[derive(Clone)]
 pub(crate) struct Grid {
     pub scale: Number,
-    /// In f32, as kernels multiply with it.
+    /// In f32, as kernels multiply by it.
     pub inverse: Number,
     pub zero_point: Number,
     pub low: i32,
@@ -75,7 +75,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// The levels of numbers, as f32.
+    /// The levels of numbers, in f32.
     #[track_caller]
     pub fn levels(&self, x: &Tensor) -> Result<Tensor> {
         let _line = ascribe_to_caller();
@@ -147,8 +147,9 @@ pub(super) fn grid(
 impl Tensor {
     /// Numbers as a quantized tensor would have them, PyTorch's `fake_quantize_per_tensor_affine`:
     /// `(clamp(round(x / scale) + zero_point, quant_min, quant_max) - zero_point) * scale`, rounded half to even, with `x / scale`
-    /// computed as `x` times the inverse of `scale` in f32. The gradient passes straight through, and is 0 where the level
-    /// was cut off (Bengio et al. 2013, "Estimating or propagating gradients through stochastic neurons").
+    /// computed as `x` times the inverse of `scale` in f32. The gradient passes straight through, and is 0 where the level was
+    /// clamped
+    /// (Bengio et al. 2013, "Estimating or propagating gradients through stochastic neurons").
     ///
     /// # Errors
     /// [`Error::Invalid`] for a scale that is not positive, bounds in the wrong order and a zero point outside of them;
@@ -180,8 +181,8 @@ impl Tensor {
     /// index of dimension `axis`.
     ///
     /// # Errors
-    /// As [`fake_quantize_per_tensor_affine`](Tensor::fake_quantize_per_tensor_affine); [`Error::Invalid`] for other than one
-    /// scale and zero point an index, and for an `axis` that there is not.
+    /// As [`fake_quantize_per_tensor_affine`](Tensor::fake_quantize_per_tensor_affine); [`Error::Invalid`] unless there is one
+    /// scale and zero point for each index, and if there is no such `axis`.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

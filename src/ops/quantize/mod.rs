@@ -1,9 +1,8 @@
-//! Numbers as signed bytes: `level` rounds them, `packed` lays four to a word, `conv` multiplies and adds them by
-//! `kernel`.
+//! Numbers as signed bytes: `level` rounds them, `packed` stores four in a word, `conv` multiplies and adds them by `kernel`.
 //!
-//! There is no element type of one byte: WGSL stores none, and a layout's strides count elements. A [`QuantizedTensor`] is a
-//! tensor of u32 words, four neighbours along dimension 1 in each, with the scales that give its bytes a meaning. So a word
-//! holds what a product of bytes adds up, and neighbouring invocations still load neighbouring words.
+//! There is no element type of one byte: WGSL can't store one, and a layout's strides count elements. A [`QuantizedTensor`] is a
+//! tensor of u32 words, four neighbours along dimension 1 in each, with the scales that give its bytes a meaning. So the terms
+//! that a product of bytes adds up share a word, and neighbouring invocations still load neighbouring words.
 
 mod conv;
 mod kernel;

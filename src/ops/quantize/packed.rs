@@ -14,7 +14,7 @@ use crate::shape::Shape;
 /// Bytes of a word.
 pub(super) const LANES: usize = 4;
 
-/// Four whole numbers as the bytes of a word, the first the lowest.
+/// Packs four whole numbers as the bytes of a word, the first the lowest.
 static PACK: Row = Row::plain(
     "pack_bytes",
     4,
@@ -25,7 +25,7 @@ static PACK: Row = Row::plain(
     |x| word(x).into(),
 );
 
-/// A byte of a word, so many bits from the lowest, with its sign.
+/// A signed byte of a word, by the number of bits below it.
 static SIGNED_BYTE: Row = Row::plain(
     "signed_byte",
     2,
@@ -49,9 +49,9 @@ pub(super) fn bytes_of(word: f64) -> [i8; LANES] {
 pub struct QuantizationParameters {
     /// One, or one for each index of `axis`. Rounded to f32.
     pub scale: Vec<f64>,
-    /// As many, from -128 to 127.
+    /// The same number of zero points, from -128 to 127.
     pub zero_point: Vec<i32>,
-    /// The dimension whose indices have scales of their own, if one does.
+    /// The dimension whose indices have their own scales, if there is one.
     pub axis: Option<usize>,
 }
 
@@ -78,8 +78,8 @@ impl QuantizationParameters {
 
 /// A tensor of signed bytes with scales, on a device, as PyTorch's `qint8` tensors: a quarter of f32's memory.
 ///
-/// Bytes lie four to a word, neighbours along dimension 1 (or along the only one); the last word of a row is filled up.
-/// Made by [`quantize_per_tensor`](Tensor::quantize_per_tensor) and [`quantize_per_channel`](Tensor::quantize_per_channel).
+/// Bytes are stored four to a word, neighbours along dimension 1 (or along the only one); the last word of a row is padded. Made
+/// by [`quantize_per_tensor`](Tensor::quantize_per_tensor) and [`quantize_per_channel`](Tensor::quantize_per_channel).
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};
@@ -106,7 +106,7 @@ impl QuantizedTensor {
     /// A tensor of bytes from memory, in row-major order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are more or fewer bytes than elements, or the parameters are none of such a tensor;
+    /// [`Error::Invalid`] if the number of bytes is not that of the elements, or the parameters don't fit such a tensor;
     /// [`Error::TooLarge`].
     pub fn from_bytes(
         device: &Device,
@@ -116,7 +116,7 @@ impl QuantizedTensor {
     ) -> Result<QuantizedTensor> {
         let levels: Vec<f64> = bytes.iter().map(|&byte| byte.into()).collect();
         let levels = Tensor::from_f64(device, &levels, shape)?;
-        // Refuses what is no grid.
+        // Refuses invalid parameters.
         parameters.grid("QuantizedTensor", &levels)?;
         QuantizedTensor::of_levels(&levels, parameters)
     }
@@ -128,7 +128,7 @@ impl QuantizedTensor {
         Ok(QuantizedTensor { words, shape: *levels.shape(), parameters })
     }
 
-    /// Words that are computed already.
+    /// Wraps words that are computed already.
     pub(super) fn of_words(words: Tensor, shape: Shape, parameters: QuantizationParameters) -> QuantizedTensor {
         QuantizedTensor { words, shape, parameters }
     }
@@ -176,7 +176,7 @@ impl QuantizedTensor {
     /// # Errors
     /// Errors of the device.
     pub fn to_bytes(&self) -> Result<Vec<i8>> {
-        // Words of one row of bytes lie apart where there are inner dimensions, so that the device puts bytes into order.
+        // Words of one row of bytes are not contiguous if there are inner dimensions, so the device puts bytes in order.
         Ok(self
             .int_repr()?
             .to_vec::<i32>()?
@@ -198,7 +198,7 @@ impl QuantizedTensor {
     }
 }
 
-/// The four tensors whose elements share words of a tensor; `None` where the tensor has no such element.
+/// The four tensors whose elements share words of a tensor; `None` if the tensor has no such element.
 #[track_caller]
 fn lanes(x: &Tensor, dim: usize) -> Result<[Option<Tensor>; LANES]> {
     let size = x.shape()[dim];
@@ -222,8 +222,7 @@ fn lanes(x: &Tensor, dim: usize) -> Result<[Option<Tensor>; LANES]> {
     Ok(lanes)
 }
 
-/// The words of a tensor whose elements `level` makes whole numbers of, a quarter of them at a time. What fills up a word is 0
-/// before that.
+/// The words of a tensor whose elements `level` makes whole numbers of, a quarter of them at a time. Padding is 0 before that.
 #[track_caller]
 pub(super) fn packed(x: &Tensor, level: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x.clone() };
@@ -243,8 +242,8 @@ impl Tensor {
     /// rounded half to even, with `x / scale` computed as `x` times the inverse of `scale` in f32. NaN becomes any byte.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a scale that is not positive, and for a zero point that is no byte; [`Error::WrongDType`] for
-    /// types other than f32.
+    /// [`Error::Invalid`] for a scale that is not positive, and for a zero point that does not fit a byte; [`Error::WrongDType`]
+    /// for types other than f32.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -262,8 +261,8 @@ impl Tensor {
     /// `quantize_per_channel` to `qint8`).
     ///
     /// # Errors
-    /// As [`quantize_per_tensor`](Tensor::quantize_per_tensor); [`Error::Invalid`] for other than one scale and zero point an
-    /// index, and for an `axis` that there is not.
+    /// As [`quantize_per_tensor`](Tensor::quantize_per_tensor); [`Error::Invalid`] unless there is one scale and zero point for
+    /// each index, and if there is no such `axis`.
     #[track_caller]
     pub fn quantize_per_channel(&self, scales: &[f64], zero_points: &[i32], axis: impl Dim) -> Result<QuantizedTensor> {
         const OP: &str = "quantize_per_channel";
@@ -271,7 +270,7 @@ impl Tensor {
         self.quantize(OP, QuantizationParameters { scale: scales.to_vec(), zero_point: zero_points.to_vec(), axis })
     }
 
-    /// Rounded to signed bytes by levels that are known on the device alone, which the parameters don't tell.
+    /// Rounded to signed bytes by levels that only the device knows, so the parameters lack them.
     #[track_caller]
     pub(crate) fn quantize_by(&self, grid: &Grid) -> Result<QuantizedTensor> {
         let _line = ascribe_to_caller();
@@ -279,7 +278,7 @@ impl Tensor {
         Ok(QuantizedTensor { words, shape: *self.shape(), parameters: QuantizationParameters::per_tensor(1.0, 0) })
     }
 
-    /// Rounded to signed bytes by such parameters.
+    /// Rounded to signed bytes by these parameters.
     #[track_caller]
     pub(crate) fn quantize(&self, op: &'static str, parameters: QuantizationParameters) -> Result<QuantizedTensor> {
         let _line = ascribe_to_caller();

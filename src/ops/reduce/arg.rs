@@ -26,10 +26,10 @@ struct ArgReduce {
 /// drivers end a loop.
 const LONGEST_LOOP: usize = 1024;
 
-/// Invocations that keep an adapter busy; fewer outputs than this are split into chunks.
+/// Invocations that keep an adapter busy; elements are split into chunks if there are fewer outputs than this.
 const ENOUGH_INVOCATIONS: usize = 512;
 
-/// How many chunks each output's elements are split into.
+/// Number of chunks into which each output's elements are split.
 fn chunks(outputs: usize, length: usize) -> usize {
     let for_loops = length.div_ceil(LONGEST_LOOP);
     let for_invocations = (ENOUGH_INVOCATIONS / outputs.max(1)).min(length / 32);
@@ -124,7 +124,7 @@ impl Tensor {
         self.extreme(Kind::Max, "max", dim, false)
     }
 
-    /// [`max`](Tensor::max) whose reduced dimension stays, with size 1.
+    /// [`max`](Tensor::max) that keeps the reduced dimension, with size 1.
     ///
     /// # Errors
     /// As `max`.
@@ -143,7 +143,7 @@ impl Tensor {
         self.extreme(Kind::Min, "min", dim, false)
     }
 
-    /// [`min`](Tensor::min) whose reduced dimension stays, with size 1.
+    /// [`min`](Tensor::min) that keeps the reduced dimension, with size 1.
     ///
     /// # Errors
     /// As `min`.
@@ -223,7 +223,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new("argmin", &[&[5, 7, 3]], smallest).distinct().no_gradient());
     }
     cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(1)?])).distinct().no_gradient());
-    // Results of several workgroups.
+    // Results for several workgroups.
     cases.push(Case::new("argmax", &[&[263, 3]], |x| Ok(vec![x[0].argmax(1)?])).distinct().no_gradient());
     for dim in [0, 1] {
         cases.push(

@@ -1,8 +1,8 @@
 //! The three forms of a reduction.
 
-/// A reduction over some dimensions, which go or stay with size 1, and over all of them. `..` stands for the dimensions
-/// among the arguments; all three come to the function behind the arrow, with the dimensions in ascending order, the other
-/// arguments, and the choice of keeping.
+/// A reduction over some dimensions, which are dropped or kept with size 1, and over all of them. `..` stands for the dimensions
+/// among the arguments; all three call the function behind the arrow, with the dimensions in ascending order, the other
+/// arguments, and true if dimensions are kept.
 macro_rules! reduction {
     (
         $(#[$doc:meta])*
@@ -21,7 +21,7 @@ macro_rules! reduction {
             }
 
             #[doc = concat!("[`", stringify!($name), "`](Tensor::", stringify!($name), ")")]
-            /// whose reduced dimensions stay, with size 1.
+            /// keeping the reduced dimensions, with size 1.
             ///
             /// # Errors
             #[doc = concat!("As `", stringify!($name), "`.")]
@@ -48,7 +48,7 @@ macro_rules! reduction {
     };
 }
 
-/// A reduction of a tensor, in the type that autocast has it computed in.
+/// A reduction of a tensor, in the type that autocast chooses for it.
 macro_rules! reduced {
     ($tensor:expr, $name:ident, $dims:ident, |$of:ident, $over:ident| $reduction:expr) => {{
         let $over = &$tensor.shape().dims(stringify!($name), $dims)?;

@@ -15,7 +15,7 @@ impl Tensor {
         let y = if dims.iter().any(|&d| self.shape()[d] == 0) {
             x.sum_keepdim(dims)?.log()?
         } else {
-            // The result does not depend on what is taken out and added back, so no gradient flows through it.
+            // The result does not depend on the number that is subtracted and added back, so no gradient flows through it.
             let largest = no_grad(|| {
                 let largest = x.amax_keepdim(dims)?;
                 largest.isfinite()?.where_(&largest, &largest.zeros_like()?)
@@ -29,7 +29,7 @@ impl Tensor {
 reduction! {
     /// `log(sum over dims of e^x)`, without overflow; minus infinity over nothing.
     ///
-    /// Integers count as f32. Where all elements are minus infinity, so is the result, and its gradient is NaN.
+    /// Integers count as f32. If all elements are minus infinity, so is the result, and its gradient is NaN.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`](crate::Error::DimOutOfRange), [`Error::DimRepeated`](crate::Error::DimRepeated).

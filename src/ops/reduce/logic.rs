@@ -1,4 +1,4 @@
-//! Whether all or any elements are true, and how many.
+//! Tests if all or any elements are true, and counts them.
 
 use super::Kind;
 use super::forms::reduction;
@@ -25,9 +25,9 @@ impl Tensor {
 }
 
 reduction! {
-    /// True where all elements over `dims` are true, that is, not 0; true over nothing.
+    /// True if all elements over `dims` are true, that is, not 0; true over nothing.
     ///
-    /// Takes any element type and gives bool. NaN is not 0.
+    /// Takes any element type and gives bool. NaN is true.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum).
@@ -43,7 +43,7 @@ reduction! {
 }
 
 reduction! {
-    /// True where any element over `dims` is true, that is, not 0; false over nothing.
+    /// True if any element over `dims` is true, that is, not 0; false over nothing.
     ///
     /// # Errors
     /// As [`all`](Tensor::all).

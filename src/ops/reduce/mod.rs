@@ -41,7 +41,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The result over nothing, where there is one.
+    /// The result over no elements, if there is one.
     fn nothing(self) -> Option<u32> {
         match self {
             Kind::Sum | Kind::Any => Some(0),
@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-/// Combines the elements along some dimensions, which stay with size 1 where `keepdim`.
+/// Combines the elements along some dimensions, which are kept with size 1 if `keepdim`.
 #[derive(Clone, Debug, Hash)]
 struct Reduce {
     kind: Kind,
@@ -128,7 +128,7 @@ impl Op for Reduce {
                 Kind::Product => return product::gradient(x, &g, &self.dims),
                 _ => {}
             }
-            // Elements that tie share the gradient.
+            // Elements that tie split the gradient.
             let taken = x.eq(&context.output(0).reshape_to(broadcast)?)?.to_dtype(x.dtype())?;
             &g / taken.sum_keepdim(&self.dims)? * &taken
         })?;
@@ -136,8 +136,7 @@ impl Op for Reduce {
     }
 }
 
-/// Calls `visit(output, element, value)` for each element: the index of the output it goes to and its position
-/// among the elements that go there.
+/// Calls `visit(output, element, value)` for each element: the index of its output and its position among that output's elements.
 fn for_each_reduced(input: &HostTensor, dims: &[usize], mut visit: impl FnMut(usize, usize, f64)) {
     let kept = kept_dims(input.shape.len(), dims);
     let mut at = vec![0; input.shape.len()];
@@ -198,7 +197,7 @@ impl Tensor {
 reduction! {
     /// The sum over `dims`: `output = sum over e of input[.., e, ..]`.
     ///
-    /// f16 is summed in f32; integers stay what they are; truth values are counted, in i32.
+    /// f16 is summed in f32; integers keep their type; truth values are counted, in i32.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::DimRepeated`].
@@ -224,7 +223,7 @@ reduction! {
 }
 
 reduction! {
-    /// The largest element over `dims`. NaN wins. Elements that tie share the gradient.
+    /// The largest element over `dims`. NaN wins. Elements that tie split the gradient.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum); [`Error::Invalid`] over an empty dimension.
@@ -232,7 +231,7 @@ reduction! {
 }
 
 reduction! {
-    /// The smallest element over `dims`. NaN wins. Elements that tie share the gradient.
+    /// The smallest element over `dims`. NaN wins. Elements that tie split the gradient.
     ///
     /// # Errors
     /// As [`amax`](Tensor::amax).
@@ -251,7 +250,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case("amin", Tensor::amin_over).distinct().first_order());
     }
     cases.push(Case::new("sum", &[&[4, 3]], |x| Ok(vec![x[0].sum([0; 0])?])));
-    // Past one loop, past one chunk, through a view, over nothing, of nothing.
+    // Longer than one loop, longer than one chunk, through a view, over no elements, of no elements.
     cases.push(Case::new("sum", &[&[3, 5003]], |x| Ok(vec![x[0].sum(1)?])).first_order());
     cases.push(Case::new("sum", &[&[1200, 2]], |x| Ok(vec![x[0].t()?.sum(-1)?])).first_order());
     cases.push(Case::new("sum", &[&[4, 0]], |x| Ok(vec![x[0].sum(1)?])));
@@ -263,7 +262,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(Case::new("amin", &[&[9, 5]], |x| Ok(vec![x[0].amin(1)?])).truth(0).no_gradient());
     cases.push(Case::new("sum", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.sum(1)?])).half());
     cases.push(Case::new("mean", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.mean(1)?])).half());
-    // Whose sum is past f16's largest number.
+    // The sum exceeds f16's largest number.
     let steep = |x: &[Tensor]| Ok(vec![x[0].to_dtype(DType::F16)?.mean_all()?]);
     cases.push(Case::new("mean", &[&[90]], steep).domain(0, 900.0, 1000.0).half());
     cases.push(Case::new("amax", &[&[6, 50]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.amax(0)?])).half());

@@ -24,7 +24,7 @@ impl Tensor {
             return self.abs()?.amin_over(dims, keepdim);
         }
         if p == 0.0 {
-            // By way of the sign, whose gradient is 0 and not absent.
+            // Computed from the sign, whose gradient is 0 and not absent.
             let counted = self.ne_scalar(0.0)?.where_(&self.ones_like()?, &self.sign()?)?;
             return counted.sum_over(dims, keepdim);
         }
@@ -32,13 +32,13 @@ impl Tensor {
             return self.abs()?.sum_over(dims, keepdim);
         }
         if self.dtype() != DType::F32 {
-            // Powers need the range.
+            // Powers need f32's range.
             return self.to_dtype(DType::F32)?.norm_over(p, dims, keepdim)?.to_dtype(self.dtype());
         }
         if p < 0.0 {
             return self.abs()?.pow_scalar(p)?.sum_over(dims, keepdim)?.pow_scalar(1.0 / p);
         }
-        // What is 0 goes round the powers: their slopes there are infinite, or 0 times infinite.
+        // Zeros avoid the powers: their slopes there are infinite, or 0 times infinity.
         let around = |x: &Tensor, run: &dyn Fn(&Tensor) -> Result<Tensor>| {
             let zero = x.eq_scalar(0.0)?;
             zero.where_(&x.zeros_like()?, &run(&zero.where_(&x.ones_like()?, x)?)?)
@@ -55,8 +55,7 @@ reduction! {
     /// The norm of order `p` over `dims`: `(sum of |x|^p)^(1/p)`. Order infinity is the largest `|x|`, minus infinity the
     /// smallest, 0 the number of elements that are not 0.
     ///
-    /// The gradient is 0 where the norm is 0, and for orders up to 1 at elements that are 0; extremes that tie share
-    /// it.
+    /// The gradient is 0 if the norm is 0, and for orders up to 1 at elements that are 0; extremes that tie split it.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::DimRepeated`], [`Error::WrongDType`] for types other than floats;

@@ -1,4 +1,4 @@
-//! Products over any dimensions, with gradients that are right where factors are 0.
+//! Products over any dimensions, with gradients that are right even if factors are 0.
 
 use super::Kind;
 use super::forms::reduction;
@@ -9,10 +9,10 @@ use crate::ops::case::Case;
 
 /// `g` times the product of all other elements, for each element of `x`; `g` has size 1 along `dims`.
 ///
-/// The product of all divided by the element serves where no element is 0. Where one is, it alone has others whose
-/// product is not 0; where two are, none has. Which of these it is, only the device knows, so all are written down:
-/// the other elements that are not 0 give `p`, the others that are 0 give 1, themselves, or 0. "Themselves" are
-/// zeros too, but the second derivative needs them.
+/// If no element is 0, it is the total product divided by the element. If one is, only that one has others whose product is not
+/// 0; if two are, none has. Only the device knows which of these applies, so all are written down: the other elements that are
+/// not 0 give `p`, the others that are 0 give 1, themselves, or 0. "Themselves" are zeros too, but the second derivative needs
+/// them.
 pub(super) fn gradient(x: &Tensor, g: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let zero = x.eq_scalar(0.0)?;
     let nonzero = zero.where_(&x.ones_like()?, x)?;
@@ -36,8 +36,8 @@ impl Tensor {
 reduction! {
     /// The product over `dims`; 1 over nothing.
     ///
-    /// f16 is multiplied in f32; integers stay what they are; truth values become i32. The gradient of an element is
-    /// the product of the others, also where some are 0.
+    /// f16 is multiplied in f32; integers keep their type; truth values become i32. The gradient of an element is the product of
+    /// the others, also if some are 0.
     ///
     /// # Errors
     /// As [`sum`](Tensor::sum).

@@ -1,4 +1,4 @@
-//! Sums over runs of neighbouring elements, of any number and length: what is reduced by parameters that lie in one pack.
+//! Sums over runs of neighbouring elements, of any number and length: reductions by parameters that share a pack.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -61,8 +61,8 @@ impl Op for RunSums {
 }
 
 impl Tensor {
-    /// For each row `(first, length)` of i32 `runs` `[R, 2]` the sum of so many elements from the first on, in f32: `[R]`.
-    /// Runs must lie within the tensor. Shorter ones than some thousand elements add up without loss of digits.
+    /// For each row `(first, length)` of i32 `runs` `[R, 2]` the sum of `length` elements from `first` on, in f32: `[R]`. Runs
+    /// must lie within the tensor. Runs shorter than some thousand elements add up without loss of digits.
     #[track_caller]
     pub(crate) fn run_sums(&self, runs: &Tensor) -> Result<Tensor> {
         record_one(RunSums, &[&self.contiguous()?, &runs.contiguous()?])

@@ -11,17 +11,17 @@ use crate::shader::{Combine, RowFormula};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-/// Row length above which a row is reduced by kernels that split it: a team of 64 shares a row here at most, and its
-/// loops must stay below the 65,535 iterations after which some drivers end them.
+/// Row length above which a row is reduced by kernels that split it: a team of at most 64 works on a row here, and its loops must
+/// stay below the 65,535 iterations after which some drivers end them.
 const LONGEST_ROW: usize = 1 << 20;
 
-/// A row of -inf alone subtracts -inf from itself, and gives NaN, as in PyTorch.
+/// A row of -inf only subtracts -inf from itself, and gives NaN, as in PyTorch.
 const REDUCTIONS: &[(Combine, &str)] = &[(Combine::Largest, "{0}"), (Combine::Exponentials, "{0}")];
 
 static SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "(exp({0} - {r0}) / {r1})", whole: true };
 static LOG_SOFTMAX: RowFormula = RowFormula { reductions: REDUCTIONS, result: "({0} - {r0} - log({r1}))", whole: true };
 
-/// Over one dimension.
+/// Softmax over one dimension.
 #[derive(Clone, Debug, Hash)]
 struct Softmax {
     dim: [usize; 1],
@@ -104,8 +104,8 @@ impl Tensor {
         self.softmax_along("softmax", dim, false)
     }
 
-    /// `x[d] - log(sum over d of e^x[d])` along `dim`: the logarithm of [`softmax`](Tensor::softmax), exact where
-    /// that would underflow.
+    /// `x[d] - log(sum over d of e^x[d])` along `dim`: the logarithm of [`softmax`](Tensor::softmax), accurate even if that
+    /// underflows.
     ///
     /// # Errors
     /// As `softmax`.
@@ -145,7 +145,7 @@ impl Tensor {
             return self.reshape(&[1])?.softmax_along(op, 0, log)?.reshape(&[]);
         }
         if self.shape()[at] > LONGEST_ROW && self.dtype().is_float() {
-            // The result does not depend on what is subtracted, so no gradient flows through it.
+            // The result does not depend on the number that is subtracted, so no gradient flows through it.
             let x = self.to_dtype(DType::F32)?;
             let shifted = (&x - x.detach().amax_keepdim(dim)?)?;
             let powers = shifted.exp()?;

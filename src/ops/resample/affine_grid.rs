@@ -1,4 +1,4 @@
-//! The grid of places that an affine map sends an image's elements to.
+//! The grid of positions to which an affine map sends an image's elements.
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
@@ -8,7 +8,7 @@ use crate::shape::{Layout, Shape};
 
 const OP: &str = "affine_grid";
 
-/// Coordinates of `size` elements between -1 and 1: of their centres, or with the outer ones at the ends.
+/// Coordinates of `size` elements between -1 and 1: of their centres, or with the outer elements at the ends.
 fn axis(size: usize, align_corners: bool) -> Vec<f32> {
     let steps = if align_corners { size.saturating_sub(1) } else { size };
     let first = if align_corners { 0.0 } else { 0.5 };
@@ -17,8 +17,8 @@ fn axis(size: usize, align_corners: bool) -> Vec<f32> {
 }
 
 impl Tensor {
-    /// The places that affine maps, one an image, send the elements of an image to, for
-    /// [`grid_sample`](Tensor::grid_sample): `output[n, y, x] = theta[n] (x, y, 1)`, with `x` and `y` between -1 and 1.
+    /// The positions to which affine maps, one an image, send the elements of an image, for [`grid_sample`](Tensor::grid_sample):
+    /// `output[n, y, x] = theta[n] (x, y, 1)`, with `x` and `y` between -1 and 1.
     ///
     /// `[N, 2, 3]` with the size `[N, C, H, W]` makes `[N, H, W, 2]`; `[N, 3, 4]` with `[N, C, D, H, W]` makes
     /// `[N, D, H, W, 3]`. With `align_corners`, -1 and 1 are the centres of the corner elements, otherwise their outer
@@ -51,7 +51,7 @@ impl Tensor {
             );
             return Err(Error::invalid(OP, rule));
         }
-        // Before the places along each dimension are made, which takes as much memory as they are.
+        // Checked before the positions along each dimension are made, which take as much memory.
         let made = Shape::new(&[&size[..1], &size[2..], &[spatial]].concat())?;
         self.device().check_size(OP, &Layout::contiguous(made, self.dtype()))?;
         let column = |at: usize| -> Result<Tensor> {

@@ -1,4 +1,4 @@
-//! A sparse matrix along one dimension of a tensor: what every interpolation is made of, and its own gradient.
+//! A sparse matrix along one dimension of a tensor: the building block of every interpolation, and its own gradient.
 
 use super::taps::Taps;
 use crate::device::Adapter;
@@ -16,7 +16,7 @@ const TEMPLATE: &str = wgsl!("resample/resample");
 
 /// `output[o, m, i] = sum over the taps t of row m of weights[t] input[o, places[t], i]`.
 ///
-/// The taps are inputs, and so data: they are here too for the gradient's.
+/// The taps are inputs, and so data: they are repeated here for the gradient.
 #[derive(Clone, Debug)]
 struct Resample {
     taps: Arc<Taps>,
@@ -24,7 +24,7 @@ struct Resample {
 }
 
 impl Resample {
-    /// Parts of each row that a kernel adds up apart, and taps of each.
+    /// Parts of each row that a kernel adds up separately, and taps of each.
     fn parts(&self) -> [usize; 2] {
         let longest = self.taps.ends.windows(2).map(|ends| ends[1].abs_diff(ends[0]) as usize).max();
         partial_sums::parts(longest.unwrap_or(0), 1)

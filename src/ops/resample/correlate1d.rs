@@ -1,4 +1,4 @@
-//! Correlation along a dimension, each image with weights of its own.
+//! Correlation along a dimension, with separate weights for each image.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -80,8 +80,8 @@ impl Op for Correlate1d {
 }
 
 impl Tensor {
-    /// These images `[N, C, H, W]` correlated along dimension 2 or 3 with weights `[N, K]`, or `[1, K]` for all: without
-    /// padding, so that dimension is left with `K - 1` elements less.
+    /// These images `[N, C, H, W]` correlated along dimension 2 or 3 with weights `[N, K]`, or `[1, K]` for all: without padding,
+    /// so that dimension loses `K - 1` elements.
     #[track_caller]
     pub(crate) fn correlate1d(&self, weights: &Tensor, dim: usize) -> Result<Tensor> {
         let [count, channels, height, width] = [0, 1, 2, 3].map(|dim| self.shape()[dim]);

@@ -1,6 +1,6 @@
-//! Sampling at places that are data: taps along each dimension, multiplied out, gathered and added up.
+//! Sampling at positions that are data: taps along each dimension, multiplied out, gathered and added up.
 //!
-//! All of it is composed: the gradient of the input is that of a gather, which adds in a fixed order.
+//! It is entirely composed: the gradient of the input is that of a gather, which adds in a fixed order.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -12,10 +12,10 @@ use crate::shape::Shape;
 
 const OP: &str = "grid_sample";
 
-/// How [`Tensor::grid_sample`] makes a value of the elements around a place.
+/// Interpolation of [`Tensor::grid_sample`] between the elements around a position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum GridSampleMode {
-    /// A straight line between two neighbours a dimension.
+    /// Linear, between two neighbours a dimension.
     #[default]
     Bilinear,
     /// The nearest element; between two, the even one.
@@ -24,15 +24,15 @@ pub enum GridSampleMode {
     Bicubic,
 }
 
-/// What lies past the edges, for [`Tensor::grid_sample`].
+/// Values past the edges, for [`Tensor::grid_sample`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum GridSamplePadding {
-    /// Nothing.
+    /// Zeros.
     #[default]
     Zeros,
-    /// The edge.
+    /// The value at the edge.
     Border,
-    /// The image in a mirror, again and again.
+    /// The image mirrored, repeatedly.
     Reflection,
 }
 
@@ -44,17 +44,17 @@ options! {
         mode: GridSampleMode = GridSampleMode::default(),
         /// Values past the edges.
         padding_mode: GridSamplePadding = GridSamplePadding::default(),
-        /// Takes -1 and 1 for the centres of the corner elements, instead of their outer edges.
+        /// Takes -1 and 1 as the centres of the corner elements, instead of their outer edges.
         align_corners: bool = false,
     }
 }
 
-/// The taps along one dimension, `[N, T, P]` for `P` places.
+/// The taps along one dimension, `[N, T, P]` for `P` positions.
 struct Taps {
-    /// Positions, within the dimension.
+    /// Indices, within the dimension.
     places: Tensor,
     weights: Tensor,
-    /// Whether the position is inside, where some may not be.
+    /// True for an index that is inside, if some may not be.
     inside: Option<Tensor>,
 }
 
@@ -65,7 +65,7 @@ const CUBIC: &[&[f32]] =
     &[&[-0.75, 1.25, -1.25, 0.75], &[1.5, -2.25, 1.5, -0.75], &[-0.75, 0.0, 0.75, 0.0], &[0.0, 1.0, 0.0, 0.0]];
 
 impl GridSampleOptions {
-    /// Mirrored at the edges until it lies between them.
+    /// Mirrored at the edges until it is between them.
     #[track_caller]
     fn reflect(&self, x: &Tensor, size: usize) -> Result<Tensor> {
         let (low, span) = if self.align_corners { (0.0, size as f64 - 1.0) } else { (-0.5, size as f64) };
@@ -79,8 +79,8 @@ impl GridSampleOptions {
         is_odd.where_(&(span - &extra)?, &extra)? + low
     }
 
-    /// A position within the dimension, by the padding; what is not a number becomes an edge, the first in images and
-    /// the last in volumes, as in PyTorch.
+    /// An index within the dimension, by the padding; NaN becomes an edge, the first in images and the last in volumes, as in
+    /// PyTorch.
     #[track_caller]
     fn pad(&self, x: &Tensor, size: usize, volume: bool) -> Result<Tensor> {
         let last = size as f64 - 1.0;
@@ -89,7 +89,7 @@ impl GridSampleOptions {
         x.clamp(Some(0.0), Some(last))
     }
 
-    /// The taps of places `x` (`[N, 1, P]`, between -1 and 1) along a dimension.
+    /// The taps of positions `x` (`[N, 1, P]`, between -1 and 1) along a dimension.
     fn taps(&self, x: &Tensor, size: usize, volume: bool) -> Result<Taps> {
         let x = if self.align_corners {
             (((x + 1.0)? * 0.5)? * (size as f64 - 1.0))?
@@ -100,7 +100,7 @@ impl GridSampleOptions {
         let x = if zeros || self.mode == GridSampleMode::Bicubic { x } else { self.pad(&x, size, volume)? };
         let row = |values: &[f32]| Tensor::from_slice(x.device(), values, &[1, values.len(), 1]);
         let (places, weights) = if self.mode == GridSampleMode::Nearest {
-            // The places have a gradient, and it is 0: a choice that is never made says so, even past infinity.
+            // The positions have a gradient, and it is 0: a choice that is never made expresses that, even past infinity.
             let one = x.ne(&x)?.logical_and(&x.eq(&x)?)?.where_(&x, &x.number(1.0)?)?;
             (x.detach().round()?, one)
         } else {
@@ -123,7 +123,7 @@ impl GridSampleOptions {
             let places = inside.where_(&places, &places.number(0.0)?)?;
             return Ok(Taps { places, weights, inside: Some(inside) });
         }
-        // A second neighbour past the edge has the weight 0; taps of a cubic go by the padding one by one.
+        // A second neighbour past the edge has the weight 0; taps of a cubic are padded one by one.
         let places = if self.mode == GridSampleMode::Bicubic {
             self.pad(&places, size, volume)?
         } else {
@@ -140,7 +140,7 @@ fn outer(a: &Tensor, b: &Tensor, combine: fn(&Tensor, &Tensor) -> Result<Tensor>
 }
 
 impl Tensor {
-    /// Values at the places of a grid, PyTorch's `torch.nn.functional.grid_sample`.
+    /// Values at the positions of a grid, PyTorch's `torch.nn.functional.grid_sample`.
     ///
     /// Input `[N, C, H, W]` with a grid `[N, H', W', 2]` gives `[N, C, H', W']`; `[N, C, D, H, W]` with
     /// `[N, D', H', W', 3]` gives `[N, C, D', H', W']`. The grid's last dimension holds x, y (and z), -1 at the left
@@ -226,7 +226,7 @@ impl Tensor {
         if let Some(inside) = inside {
             let inside = flat(&inside)?;
             picked = inside.where_(&picked, &picked.number(0.0)?)?;
-            // As in PyTorch: a place that is not a number gives NaN in two dimensions, and nothing in three.
+            // As in PyTorch: a NaN position gives NaN in two dimensions, and 0 in three.
             if rank == 5 {
                 weights = inside.where_(&weights, &weights.number(0.0)?)?;
             }
@@ -237,7 +237,7 @@ impl Tensor {
     }
 }
 
-/// Where a place is on an element, between two of them or at an edge, in dimensions of 1, 2, 4 or 5: the slopes change.
+/// Positions on an element, between two of them or at an edge, in dimensions of 1, 2, 4 or 5: the slopes change there.
 const KINKS: &[f64] = &[
     -1.4,
     -4.0 / 3.0,

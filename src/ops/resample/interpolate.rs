@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 const OP: &str = "interpolate";
 
-/// How [`Tensor::interpolate`] makes new elements of old ones.
+/// Interpolation of [`Tensor::interpolate`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum InterpolateMode {
     /// The element at `floor(position)`, with positions counted from the elements' edges.
@@ -21,17 +21,17 @@ pub enum InterpolateMode {
     Nearest,
     /// The element whose centre is nearest.
     NearestExact,
-    /// A straight line between two neighbours, of `[N, C, L]`.
+    /// Linear between two neighbours, for `[N, C, L]`.
     Linear,
-    /// The same in two dimensions, of `[N, C, H, W]`.
+    /// The same in two dimensions, for `[N, C, H, W]`.
     Bilinear,
-    /// The same in three dimensions, of `[N, C, D, H, W]`.
+    /// The same in three dimensions, for `[N, C, D, H, W]`.
     Trilinear,
-    /// Cubic convolution over four neighbours a dimension, of `[N, C, H, W]`.
+    /// Cubic convolution over four neighbours a dimension, for `[N, C, H, W]`.
     Bicubic,
-    /// The mean of what lies under the new element.
+    /// The mean over the area of the new element.
     Area,
-    /// A windowed sinc over six neighbours a dimension, of `[N, C, H, W]`; only with `antialias`.
+    /// A windowed sinc over six neighbours a dimension, for `[N, C, H, W]`; only with `antialias`.
     Lanczos,
 }
 
@@ -49,7 +49,7 @@ options! {
         /// Keeps the centres of the corner elements in place, instead of their outer edges; for the linear and
         /// cubic modes only.
         align_corners: Option<bool> = None,
-        /// Lets positions go by the ratio of the sizes where a `scale_factor` is given, instead of by that factor.
+        /// Computes positions from the ratio of the sizes even if a `scale_factor` is given.
         recompute_scale_factor: Option<bool> = None,
         /// Widens the filter as the image shrinks; for bilinear, bicubic and lanczos.
         antialias: bool = false,
@@ -57,7 +57,7 @@ options! {
 }
 
 impl InterpolateOptions {
-    /// New sizes of the spatial dimensions, by PyTorch's rules, or the rule that is broken.
+    /// New sizes of the spatial dimensions, by PyTorch's rules, or an error.
     fn sizes(&self, shape: &Shape) -> Result<Vec<usize>> {
         let invalid = |rule: String| Err(Error::invalid(OP, rule));
         let fits = match self.mode {
@@ -93,7 +93,7 @@ impl InterpolateOptions {
                 if sizes.iter().any(|size| !(0.0..=f64::from(u32::MAX)).contains(size)) {
                     return invalid(format!("scale_factor {factors:?} makes {sizes:?} of {spatial:?}"));
                 }
-                // Too many or too few factors are seen below.
+                // Too many or too few factors are found below.
                 let missing = factors.len().saturating_sub(sizes.len());
                 sizes.into_iter().map(nearest::<usize>).chain(vec![0; missing]).collect()
             }
@@ -113,11 +113,11 @@ impl InterpolateOptions {
 }
 
 impl Tensor {
-    /// The spatial dimensions in another size, PyTorch's `torch.nn.functional.interpolate`.
+    /// The spatial dimensions resized, PyTorch's `torch.nn.functional.interpolate`.
     ///
-    /// `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`; each new element is a weighted sum of old ones along each
-    /// dimension. Places and weights depend on the sizes alone and are computed on the host.
-    /// With a `scale_factor` `s`, positions go by steps of `1 / s`, unless `recompute_scale_factor` says otherwise.
+    /// `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`; each new element is a weighted sum of old ones along each dimension.
+    /// Positions and weights depend on the sizes alone and are computed on the host. With a `scale_factor` `s`, positions advance
+    /// in steps of `1 / s`, unless `recompute_scale_factor` is set.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a mode does not fit the rank or an option does not fit the mode, where not exactly one
@@ -153,14 +153,14 @@ impl Tensor {
         }
         let by_ratio = options.recompute_scale_factor == Some(true);
         let factors = options.scale_factor.as_ref().filter(|_| !by_ratio);
-        // What shrinks most comes first: the less is left for the others.
+        // The dimension that shrinks most comes first: it leaves less for the others.
         let mut dims: Vec<usize> = (0..sizes.len()).collect();
         dims.sort_by(|&a, &b| (sizes[a] * shape[2 + b]).cmp(&(sizes[b] * shape[2 + a])));
         let tables: Vec<(usize, Taps)> = dims
             .into_iter()
             .map(|d| {
                 let (input, output) = (shape[2 + d], sizes[d]);
-                // PyTorch's nearest goes by the sizes here, whatever the factor, but for images only.
+                // PyTorch's nearest mode uses the sizes here, not the factor, but for images only.
                 let by_sizes = options.mode == InterpolateMode::Nearest && sizes.len() == 2;
                 let by_sizes = by_sizes && (output == input || output == 2 * input);
                 let rule = Rule {
@@ -179,7 +179,7 @@ impl Tensor {
         let mut result = self.clone();
         let last = tables.len().saturating_sub(1);
         for (at, (dim, taps)) in tables.into_iter().enumerate() {
-            // In between, f16 keeps what f32 has.
+            // Between dimensions, f16 keeps f32's precision.
             let dtype = if at == last { self.dtype() } else { DType::F32 };
             let mut sizes = result.shape().to_vec();
             let three = result.reshape_to(result.shape().around(dim)?)?;
@@ -193,7 +193,7 @@ impl Tensor {
             InterpolateMode::Lanczos => 6.0,
             InterpolateMode::Area => 0.0,
         };
-        // Taps lie further apart, or windows grow, where an image shrinks.
+        // If an image shrinks, taps are further apart, or windows grow.
         let window = |(from, to): (usize, usize)| {
             let stride = from as f64 / to as f64;
             let spread = if options.antialias || options.mode == InterpolateMode::Area { stride.max(1.0) } else { 1.0 };

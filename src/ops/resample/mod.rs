@@ -1,4 +1,4 @@
-//! Elements between elements: interpolation to other sizes, and sampling at given places.
+//! Elements between elements: interpolation to other sizes, and sampling at given positions.
 
 mod affine_grid;
 mod along;

@@ -26,7 +26,7 @@ impl Projective {
         Projective(product)
     }
 
-    /// The inverse map, up to a factor without effect; not finite where there is none.
+    /// The inverse map, up to a factor without effect; not finite if there is none.
     pub fn inverse(&self) -> Projective {
         let [a, b, c, d, e, f, g, h, i] = self.0;
         let adjugate = [
@@ -44,14 +44,14 @@ impl Projective {
         Projective(adjugate.map(|value| value / determinant))
     }
 
-    /// Maps a place; none for one behind the horizon.
+    /// Maps a position; `None` for one behind the horizon.
     pub fn apply(&self, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
         let [a, b, c, d, e, f, g, h, i] = self.0;
         let w = g * x + h * y + i;
         (w >= 1e-6).then(|| [(a * x + b * y + c) / w, (d * x + e * y + f) / w])
     }
 
-    /// The elements of the target in x and in y that one of the source spans at a place.
+    /// The number of target elements in x and in y that one source element spans at a position.
     pub fn spans(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [a, b, _, d, e, _, g, h, i] = self.0;
         let (w, [to_x, to_y]) = (g * x + h * y + i, self.apply([x, y]).unwrap_or([0.0; 2]));

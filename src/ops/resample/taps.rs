@@ -1,7 +1,7 @@
-//! Which elements along a dimension go into which, and how much: the rules of the interpolation modes.
+//! The elements along a dimension that each element is made of, and their weights: the rules of the interpolation modes.
 //!
-//! Places and weights are computed on the host, so that they are the same on every adapter: those of the nearest
-//! modes in f32, since a rounding decides which element it is; the others in f64, and rounded once.
+//! Positions and weights are computed on the host, so that they are the same on every adapter: those of the nearest modes in f32,
+//! since rounding decides which element is taken; the others in f64, and rounded once.
 
 use super::interpolate::InterpolateMode;
 use crate::number::nearest;
@@ -10,7 +10,7 @@ use crate::number::nearest;
 /// `ends[m + 1]`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Taps {
-    /// Elements that rows take from.
+    /// Number of elements that rows read from.
     pub sources: usize,
     pub ends: Vec<i32>,
     pub places: Vec<i32>,
@@ -43,14 +43,14 @@ impl Taps {
         taps.map(|tap| (nearest::<usize>(self.places[tap]), self.weights[tap]))
     }
 
-    /// Whether every row is the element at its place.
+    /// True if every row is the element of the same index.
     pub fn is_identity(&self) -> bool {
         self.sources == self.rows()
             && self.places.len() == self.rows()
             && (0..self.rows()).all(|row| self.row(row).eq([(row, 1.0)]))
     }
 
-    /// The adjoint: which rows an element went into. The rows stay in order.
+    /// The adjoint: the rows that read each element. The rows stay in order.
     pub fn transposed(&self) -> Taps {
         let mut next = vec![0i32; self.sources + 1];
         self.places.iter().for_each(|&place| next[nearest::<usize>(place) + 1] += 1);
@@ -78,7 +78,7 @@ pub(crate) struct Rule {
     pub input: usize,
     pub output: usize,
     pub align_corners: bool,
-    /// What the caller gave; where it is left out, the ratio of the sizes counts.
+    /// The caller's factor; without it, the ratio of the sizes.
     pub scale_factor: Option<f64>,
     pub antialias: bool,
 }
@@ -94,7 +94,7 @@ impl Rule {
         }
     }
 
-    /// Where element `at` of the output lies in the input, by the centres of the elements or by the corners'.
+    /// The position in the input of element `at` of the output, by the centres of the elements or by the corners'.
     fn position(&self, at: usize) -> f64 {
         let step = self.step();
         if self.align_corners { step * at as f64 } else { step * (at as f64 + 0.5) - 0.5 }
@@ -129,7 +129,7 @@ impl Rule {
         (first..end).for_each(|place| taps.push(place, 1.0 / (end - first) as f64));
     }
 
-    /// The two neighbours; past an edge the same one twice, so that infinities go where PyTorch's go.
+    /// The two neighbours; past an edge the same one twice, so that infinities spread as in PyTorch.
     fn linear(&self, at: usize, taps: &mut Taps) {
         let same = self.input == self.output;
         let position = if same { at as f64 } else { self.position(at).max(0.0) };

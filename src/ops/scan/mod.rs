@@ -16,10 +16,10 @@ use std::hash::Hasher;
 
 const TEMPLATE: &str = wgsl!("scan/scan");
 
-/// Elements that one invocation goes through. Longer chunks mean fewer levels, shorter ones more invocations.
+/// Elements per invocation. Longer chunks mean fewer levels, shorter ones more invocations.
 const CHUNK: usize = 128;
 
-/// Rows that keep an adapter busy without being cut, where they are not longer than [`LONGEST_LOOP`].
+/// So many rows keep an adapter busy without being split, unless they are longer than [`LONGEST_LOOP`].
 const ENOUGH_ROWS: usize = 4096;
 const LONGEST_LOOP: usize = 1024;
 
@@ -29,14 +29,14 @@ enum Kind {
     Product,
 }
 
-/// Over the middle dimension of contiguous `[outer, length, inner]`, from its start or from its end.
+/// Scans the middle dimension of contiguous `[outer, length, inner]`, from its start or from its end.
 #[derive(Clone, Debug, Hash)]
 struct Scan {
     kind: Kind,
     reverse: bool,
 }
 
-/// A scan of one level: what it reads and writes, and the shape.
+/// A scan of one level: its buffers and the shape.
 struct Level {
     kind: Kind,
     input: Operand,
@@ -165,8 +165,8 @@ impl Op for Scan {
 impl Tensor {
     /// The running sum along `dim`: `output[.., j, ..] = sum over k <= j of self[.., k, ..]`.
     ///
-    /// f16 is summed in f32; integers stay what they are; truth values are counted, in i32. Partial sums are combined
-    /// in a fixed order, the same for every run.
+    /// f16 is summed in f32; integers keep their type; truth values are counted, in i32. Partial sums are combined in a fixed
+    /// order, the same for every run.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`](crate::Error::DimOutOfRange).
@@ -185,7 +185,7 @@ impl Tensor {
 
     /// The running product along `dim`: `output[.., j, ..] = product over k <= j of self[.., k, ..]`.
     ///
-    /// Types as in [`cumsum`](Tensor::cumsum). Gradients are right also where elements are 0.
+    /// Types as in [`cumsum`](Tensor::cumsum). Gradients are right even if elements are 0.
     ///
     /// # Errors
     /// As `cumsum`.
@@ -223,7 +223,7 @@ pub(super) fn cases() -> Vec<Case> {
         let positive = Case::new("cumprod", &[shape], move |x| Ok(vec![x[0].cumprod(dim)?]));
         cases.push(positive.domain(0, 0.5, 1.8));
     }
-    // Past one chunk, past one level, with rows side by side, from a view, of integers and of 16-bit floats.
+    // Longer than one chunk, longer than one level, with adjacent rows, from a view, of integers and of 16-bit floats.
     cases.push(Case::new("cumsum", &[&[2, 300]], |x| Ok(vec![x[0].cumsum(1)?])));
     cases.push(Case::new("cumsum", &[&[17_000]], |x| Ok(vec![x[0].cumsum(0)?])).first_order());
     cases.push(Case::new("cumsum", &[&[150, 3]], |x| Ok(vec![x[0].cumsum(0)?])).first_order());

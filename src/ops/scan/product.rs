@@ -13,10 +13,10 @@ fn scan(kind: Kind, x: &Tensor, reverse: bool) -> Result<Tensor> {
 
 /// The gradient of `y = running product of x` along the middle dimension.
 ///
-/// `dx[i] = sum over j >= i of g[j] y[j] / x[i]` serves where `x[i]` is not 0: behind the first zero all `y` are 0, and
-/// so is the gradient. For the first zero itself, `y` is the running product with a 1 in its place. The gradient of
-/// later zeros is 0, for each of their products has the first one in it; the second zero's still has a slope there,
-/// so the second derivative needs it written out.
+/// `dx[i] = sum over j >= i of g[j] y[j] / x[i]` serves where `x[i]` is not 0: behind the first zero all `y` are 0, and so is the
+/// gradient. For the first zero itself, `y` is the running product with a 1 in its place. The gradient of later zeros is 0, for
+/// each of their products contains the first one; that of the second zero still has a slope there, so the second derivative needs
+/// it written out.
 pub(super) fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, reverse: bool) -> Result<Tensor> {
     let behind = |y: &Tensor| scan(Kind::Sum, &(g * y)?, !reverse);
     let (zeros, ones) = (x.zeros_like()?, x.ones_like()?);

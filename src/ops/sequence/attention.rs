@@ -16,13 +16,13 @@ options! {
     AttentionOptions {
         /// The keys that count for each query, `[.., L, S]`, broadcast: truth values, or numbers added to the scores.
         attn_mask: Option<Tensor> = None,
-        /// The share of weights set to 0 at random, the others growing in turn.
+        /// The probability with which weights are set to 0, the others being scaled up in turn.
         dropout_p: f64 = 0.0,
         /// Hides the keys after `l` from query `l`.
         is_causal: bool = false,
-        /// Factor of the scores; `1 / sqrt(E)` where left out.
+        /// Factor of the scores; `1 / sqrt(E)` by default.
         scale: Option<f64> = None,
-        /// Lets several heads of queries share one of keys and values.
+        /// Lets several heads of queries share one head of keys and values.
         enable_gqa: bool = false,
     }
 }
@@ -30,16 +30,16 @@ options! {
 /// The maps of [`Tensor::multi_head_attention_forward`] before its heads.
 #[derive(Clone, Debug)]
 pub enum InProjection {
-    /// Those of queries, keys and values one below the other, `[3 E, E]`.
+    /// Those of queries, keys and values stacked, `[3 E, E]`.
     Packed(Tensor),
     /// One each, `[E, E]`, `[E, kdim]` and `[E, vdim]`.
     Separate([Tensor; 3]),
 }
 
-/// What [`Tensor::multi_head_attention_forward`] has learned.
+/// The weights of [`Tensor::multi_head_attention_forward`].
 #[derive(Clone, Debug)]
 pub struct MultiHeadWeights {
-    /// How many heads share the `E` elements.
+    /// Number of heads, among which the `E` elements are divided.
     pub num_heads: usize,
     /// The maps before the heads.
     pub in_proj: InProjection,
@@ -59,22 +59,22 @@ options! {
     /// Options of one call of [`Tensor::multi_head_attention_forward`].
     #[derive(Clone, Debug)]
     MultiHeadOptions {
-        /// Keys that do not count, `[N, S]`: true, or a number added to the scores.
+        /// Keys to ignore, `[N, S]`: true, or a number added to the scores.
         key_padding_mask: Option<Tensor> = None,
-        /// Pairs that do not count, `[L, S]` or `[N heads, L, S]`: true, or a number added to the scores.
+        /// Pairs to ignore, `[L, S]` or `[N heads, L, S]`: true, or a number added to the scores.
         attn_mask: Option<Tensor> = None,
         /// Returns the weights too.
         need_weights: bool = true,
         /// Returns their mean over the heads.
         average_attn_weights: bool = true,
-        /// Says that `attn_mask`, which must be there, is the causal one.
+        /// States that `attn_mask`, which is required then, is the causal one.
         is_causal: bool = false,
-        /// The share of weights set to 0 at random.
+        /// The probability with which weights are set to 0.
         dropout_p: f64 = 0.0,
     }
 }
 
-/// A mask as numbers to add: truth values stand for minus infinity where they equal `hides`.
+/// A mask as numbers to add: truth values equal to `hides` become minus infinity.
 #[track_caller]
 fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
     let _line = ascribe_to_caller();
@@ -89,7 +89,7 @@ fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
     }
 }
 
-/// Whether query `l` may see key `s`: `[L, S]`.
+/// True if query `l` may see key `s`: `[L, S]`.
 #[track_caller]
 fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
     let device = query.device();
@@ -97,7 +97,7 @@ fn causal(op: &'static str, query: &Tensor, keys: usize) -> Result<Tensor> {
     queries.unsqueeze(1)?.ge(&numbers(op, device, keys)?)
 }
 
-/// `query key^T scale`: the scale goes to the queries, which are fewer than the scores.
+/// `query key^T scale`: the scale is applied to the queries, which are fewer than the scores.
 #[track_caller]
 fn scores(query: &Tensor, key: &Tensor, scale: Option<f64>) -> Result<Tensor> {
     let size = query.shape()[query.rank() - 1];
@@ -117,7 +117,7 @@ fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         return masked.softmax(-1);
     }
     let blind = no_grad(|| masked.amax_keepdim(-1)?.eq_scalar(f64::NEG_INFINITY))?;
-    // Before and behind the softmax: its slope at such rows is NaN.
+    // Masked before and after the softmax: its slope at such rows is NaN.
     let shown = blind.where_(&masked.zeros_like()?, &masked)?.softmax(-1)?;
     blind.where_(&shown.zeros_like()?, &shown)
 }
@@ -146,13 +146,12 @@ fn repeated(op: &'static str, x: &Tensor, query: &Tensor) -> Result<Tensor> {
 }
 
 impl Tensor {
-    /// Each query's mean of the values, weighted by how well it fits the keys:
-    /// `softmax(scale query key^T + mask) value`, PyTorch's `scaled_dot_product_attention`.
+    /// Each query's mean of the values, weighted by its similarity to the keys: `softmax(scale query key^T + mask) value`,
+    /// PyTorch's `scaled_dot_product_attention`.
     ///
-    /// Queries are this, `[.., L, E]`; keys `[.., S, E]`, values `[.., S, V]`; the result is `[.., L, V]`. Dimensions
-    /// before the last two are batches and heads, and broadcast. A query that sees no key gives 0. With
-    /// `enable_gqa`, the heads, third from the end, of keys and values may be fewer than those of queries. Of f16 the
-    /// scores are f16 too: past 65,504 they are infinite.
+    /// Queries are this, `[.., L, E]`; keys `[.., S, E]`, values `[.., S, V]`; the result is `[.., L, V]`. Dimensions before the
+    /// last two are batches and heads, and broadcast. A query that sees no key gives 0. With `enable_gqa`, keys and values may
+    /// have fewer heads (third dimension from the end) than queries. Scores of f16 are f16 too: past 65,504 they are infinite.
     ///
     /// # Errors
     /// [`Error::Invalid`] for less than two dimensions, sizes that don't fit, a mask together with `is_causal`, or a
@@ -206,9 +205,9 @@ impl Tensor {
     /// `multi_head_attention_forward`. See [`nn::MultiheadAttention`](crate::nn::MultiheadAttention), which holds the
     /// weights.
     ///
-    /// Queries are this, `[L, N, E]`, keys `[S, N, kdim]`, values `[S, N, vdim]`; or all without `N`. Returns
-    /// `[L, N, out]`, and, where they are needed, the weights `[N, L, S]`, or `[N, heads, L, S]` where they are not
-    /// averaged. A query that sees no key gives NaN where weights are needed, 0 where not, as in PyTorch.
+    /// Queries are this, `[L, N, E]`, keys `[S, N, kdim]`, values `[S, N, vdim]`; or all without `N`. Returns `[L, N, out]`, and,
+    /// if they are needed, the weights `[N, L, S]`, or `[N, heads, L, S]` if they are not averaged. A query that sees no key
+    /// gives NaN if weights are needed, otherwise 0, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Invalid`] where shapes don't fit or the heads don't divide `E`; [`Error::WrongDType`].
@@ -242,7 +241,7 @@ impl Tensor {
     }
 }
 
-/// [`Tensor::multi_head_attention_forward`] of queries, keys and values `[L, N, E]`.
+/// [`Tensor::multi_head_attention_forward`] for queries, keys and values `[L, N, E]`.
 #[track_caller]
 fn heads(
     op: &'static str,
@@ -319,7 +318,7 @@ fn heads(
     Ok((output, Some(if options.average_attn_weights { seen.mean(1)? } else { seen })))
 }
 
-/// Both masks as one to add, `[1 or N heads, 1 or L, S]`.
+/// Both masks merged into one to add, `[1 or N heads, 1 or L, S]`.
 fn mask_of(
     op: &'static str,
     options: &MultiHeadOptions,

@@ -1,7 +1,6 @@
-//! Recurrence: cells, and layers of them over sequences, composed of matrix products and pointwise operations.
+//! Recurrence: cells, and layers of cells over sequences, composed of matrix products and pointwise operations.
 //!
-//! The inputs of all times are multiplied by their weights at once; only the product with the state waits for the time
-//! before.
+//! The inputs of all times are multiplied by their weights at once; only the product with the state waits for the previous time.
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
@@ -16,20 +15,20 @@ options! {
     RecurrentOptions {
         /// Adds its two biases to each layer.
         has_biases: bool = true,
-        /// Layers one upon the other.
+        /// Number of stacked layers.
         num_layers: usize = 1,
-        /// The share of the values between layers set to 0 at random in training.
+        /// The probability with which values between layers are set to 0 in training.
         dropout: f64 = 0.0,
-        /// Drops out, as in training.
+        /// Applies dropout, as in training.
         train: bool = false,
-        /// Runs each layer from the end too, its outputs standing behind the others.
+        /// Runs each layer from the end too, and appends its outputs.
         bidirectional: bool = false,
         /// Takes sequences as `[N, T, ..]` instead of `[T, N, ..]`.
         batch_first: bool = false,
     }
 }
 
-/// What a cell computes.
+/// The kind of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Tanh,
@@ -39,7 +38,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// How many maps of the hidden size stand one below the other in a weight.
+    /// Number of maps of the hidden size that are stacked in a weight.
     fn gates(self) -> usize {
         match self {
             Kind::Tanh | Kind::Relu => 1,
@@ -58,7 +57,7 @@ impl Kind {
     }
 }
 
-/// What one direction of one layer has learned.
+/// The weights of one direction of one layer.
 struct Weights<'a> {
     input: &'a Tensor,
     hidden: &'a Tensor,
@@ -68,8 +67,8 @@ struct Weights<'a> {
     projection: Option<&'a Tensor>,
 }
 
-/// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's part of the gates,
-/// `[N, gates hidden]`, bias included.
+/// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's contribution to the gates, `[N, gates
+/// hidden]`, bias included.
 #[track_caller]
 fn step(
     kind: Kind,
@@ -305,8 +304,8 @@ macro_rules! recurrent {
                     Ok((output, hidden))
                 }
 
-                /// One step of it: the state after an input `[N, inputs]` and a state `[N, hidden]`, or both without
-                /// `N`. Either both biases are given or none.
+                /// One step of it: the state after an input `[N, inputs]` and a state `[N, hidden]`, or both without `N`. Give
+                /// both biases or none.
                 ///
                 /// # Errors
                 /// [`Error::Invalid`] where shapes don't fit, [`Error::WrongDType`].
@@ -381,8 +380,8 @@ impl Tensor {
         }
     }
 
-    /// One step of an [`lstm`](Tensor::lstm): the hidden and the cell state after an input `[N, inputs]` and states
-    /// `[N, hidden]`, or all without `N`. Either both biases are given or none.
+    /// One step of an [`lstm`](Tensor::lstm): the hidden and the cell state after an input `[N, inputs]` and states `[N,
+    /// hidden]`, or all without `N`. Give both biases or none.
     ///
     /// # Errors
     /// [`Error::Invalid`] where shapes don't fit, [`Error::WrongDType`].

@@ -52,7 +52,7 @@ impl Op for Cat {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let output = &io.outputs[0];
         let row = |layout: &Layout| layout.shape[self.dim..].iter().product::<usize>();
-        // The outermost size is not for the shader.
+        // The outermost size must stay out of the shader.
         let size = |layout: &Layout| if self.dim == 0 { 0 } else { row(layout) };
         let mut kernels = Kernels::default();
         let mut start = 0;
@@ -113,10 +113,10 @@ impl Op for Cat {
 }
 
 impl Tensor {
-    /// Tensors one after the other along `dim`: `[.., n1, ..]`, `[.., n2, ..]`, .. become `[.., n1 + n2 + .., ..]`.
+    /// Tensors concatenated along `dim`: `[.., n1, ..]`, `[.., n2, ..]`, .. become `[.., n1 + n2 + .., ..]`.
     ///
-    /// The other sizes agree, and types are brought to one as in PyTorch. Any number of tensors; one of shape `[0]` is
-    /// left out whatever the shape of the others, as in PyTorch.
+    /// The other sizes agree, and types are promoted as in PyTorch. Any number of tensors; one of shape `[0]` is ignored whatever
+    /// the shape of the others, as in PyTorch.
     ///
     /// # Errors
     /// [`Error::Invalid`] without tensors, of tensors without dimensions and where shapes don't agree;
@@ -267,7 +267,7 @@ impl Tensor {
         self.split(all.div_ceil(chunks), at)
     }
 
-    /// A dimension to be divided, and its size.
+    /// The index and the size of a dimension to be divided.
     #[track_caller]
     fn divided(&self, op: &'static str, dim: impl Dim) -> Result<(usize, usize)> {
         if self.rank() == 0 {

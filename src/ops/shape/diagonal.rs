@@ -1,4 +1,4 @@
-//! Diagonals of matrices, and what lies on either side of them.
+//! Diagonals of matrices, and the triangles on either side of them.
 
 use crate::dims::Dim;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ impl Op for Diagonal {
     fn name(&self) -> &'static str {
         "diagonal"
     }
-    /// The resulting layout says it all.
+    /// The resulting layout says everything.
     fn structure(&self, _: &mut dyn Hasher) {}
     fn class(&self) -> Class {
         Class::View
@@ -48,7 +48,7 @@ impl Op for Diagonal {
     }
 }
 
-/// The last dimension laid on a diagonal of matrices of a shape, with zeros round it. It is as long as that diagonal.
+/// The last dimension as a diagonal of matrices of a shape, with zeros elsewhere. It is as long as that diagonal.
 #[track_caller]
 fn on_diagonal(values: &Tensor, offset: isize, shape: Shape) -> Result<Tensor> {
     let outer = shape.len() - 2;
@@ -164,7 +164,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         cases.push(Case::new("triu", &[shape], move |x| Ok(vec![x[0].triu(diagonal)?])));
     }
     cases.push(Case::new("tril", &[&[4, 3]], |x| Ok(vec![x[0].t()?.tril(0)?])).integers(0, -9, 9).no_gradient());
-    // Of a number in every place, which a kernel must not take for one number.
+    // The triangle of a constant tensor, which a kernel must not take for a constant too.
     cases.push(Case::new("triu", &[&[3, 4]], |x| Ok(vec![x[0].mul(&x[0].ones_like()?.triu(0)?)?])));
     for (shape, offset, dim1, dim2) in [
         (&[5, 7][..], 0, 0, 1),

@@ -1,4 +1,4 @@
-//! Other shapes of the same elements, and parts of them: views, pieces, copies, borders.
+//! Other shapes of the same elements, and parts of them: views, pieces, copies, padding.
 
 pub(super) mod cat;
 pub(super) mod diagonal;

@@ -1,4 +1,4 @@
-//! The same elements in other places: flips, rolls and shuffles.
+//! The same elements in another order: flips, rolls and shuffles.
 
 use crate::dims::Dims;
 use crate::error::{Error, Result};
@@ -8,8 +8,8 @@ use crate::ops::shape::pad::{Map, Mode};
 use crate::shape::Shape;
 
 impl Tensor {
-    /// Backwards along `dims`: `output[.., i, ..] = self[.., n - 1 - i, ..]`. The shape stays; without dimensions,
-    /// so does everything.
+    /// Reversed along `dims`: `output[.., i, ..] = self[.., n - 1 - i, ..]`. The shape is unchanged; without dimensions, so is
+    /// everything.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::DimRepeated`].
@@ -35,14 +35,13 @@ impl Tensor {
         self.remap("flip", 0, &maps, 0.0)
     }
 
-    /// Moved by `shifts` along `dims`, what leaves at one end coming in at the other:
-    /// `output[.., i, ..] = self[.., (i - shift) mod n, ..]`. The shape stays. Without dimensions, one shift moves the
-    /// elements in row-major order.
+    /// Rolled by `shifts` along `dims`; elements that leave at one end come in at the other: `output[.., i, ..] = self[.., (i -
+    /// shift) mod n, ..]`. The shape is unchanged. Without dimensions, one shift moves the elements in row-major order.
     ///
-    /// Shifts are data: another one makes neither a plan nor a kernel.
+    /// Shifts are data: another one needs neither a new plan nor a new kernel.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many shifts as dimensions; [`Error::DimOutOfRange`].
+    /// [`Error::Invalid`] if the numbers of shifts and dimensions differ; [`Error::DimOutOfRange`].
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -102,8 +101,8 @@ impl Tensor {
         spread.reshape_to(Shape::new(&[&batch[..], &[c, height * r, width * r]].concat())?)
     }
 
-    /// Space gathered in channels, the inverse of [`pixel_shuffle`](Tensor::pixel_shuffle): `[.., c, h r, w r]` becomes
-    /// `[.., c r^2, h, w]`, for `r` the downscale factor.
+    /// Space gathered into channels, the inverse of [`pixel_shuffle`](Tensor::pixel_shuffle): `[.., c, h r, w r]` becomes `[.., c
+    /// r^2, h, w]`, for `r` the downscale factor.
     ///
     /// # Errors
     /// [`Error::Invalid`] with fewer than 3 dimensions, where the factor is 0, and where it does not divide height and
@@ -130,8 +129,8 @@ impl Tensor {
         gathered.reshape_to(Shape::new(&[&batch[..], &[c * r * r, h, w]].concat())?)
     }
 
-    /// Channels of `groups` groups dealt out in turn: in `[n, g c, ..]`, `output[n, k g + i, ..] = self[n, i c + k, ..]`.
-    /// The shape stays.
+    /// Channels of `groups` groups interleaved: in `[n, g c, ..]`, `output[n, k g + i, ..] = self[n, i c + k, ..]`. The shape is
+    /// unchanged.
     ///
     /// # Errors
     /// [`Error::Invalid`] with fewer than 3 dimensions and where `groups` is 0 or does not divide the channels.
@@ -159,7 +158,7 @@ impl Tensor {
         self.reshape_to(grouped)?.transpose(1, 2)?.reshape_to(shape)
     }
 
-    /// The dimensions in front, and channels, height and width.
+    /// The outer dimensions, and channels, height and width.
     #[track_caller]
     fn image(&self, op: &'static str) -> Result<(Vec<usize>, [usize; 3])> {
         match self.shape()[..] {

@@ -1,4 +1,4 @@
-//! Tensors laid out several times side by side.
+//! Repeated tensors.
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -12,7 +12,7 @@ struct Factor {
     repeated: bool,
 }
 
-/// Joins a factor to those before it, where it is of the same kind as the last one. Size 1 says nothing.
+/// Appends a factor, or merges it with the last one if that is of the same kind. Size 1 is skipped.
 fn join(factors: &mut Vec<Factor>, size: usize, repeated: bool) {
     match factors.last_mut() {
         _ if size == 1 => {}
@@ -22,8 +22,8 @@ fn join(factors: &mut Vec<Factor>, size: usize, repeated: bool) {
 }
 
 impl Tensor {
-    /// Laid out `repeats[d]` times along each dimension: `[n, m]` becomes `[n a, m b]` for `repeats = [a, b]`. Further
-    /// dimensions come in front.
+    /// Repeated `repeats[d]` times along each dimension: `[n, m]` becomes `[n a, m b]` for `repeats = [a, b]`. Further dimensions
+    /// come in front.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer repeats than dimensions; [`Error::TooManyDimensions`]; [`Error::TooLarge`].
@@ -42,7 +42,7 @@ impl Tensor {
             let rule = format!("{repeats:?} must have a number for each dimension of {}", self.shape());
             return Err(Error::invalid(OP, rule));
         };
-        // As many sizes as repeats; more of both than fit is an error before anything else.
+        // As many sizes as repeats; too many of both is the first error.
         Shape::new(repeats)?;
         let sizes = [&vec![1; added], &self.shape()[..]].concat();
         let too_large = || Error::invalid(OP, format!("{} times {repeats:?} is too large", self.shape()));
@@ -51,7 +51,7 @@ impl Tensor {
         if output.numel() == 0 {
             return self.emptied(output);
         }
-        // One copy repeats along as many inner dimensions as a tensor has dimensions to show that; mostly all of them.
+        // One copy repeats along as many inner dimensions as fit into a tensor's rank; mostly all of them.
         let mut result = self.reshape_to(Shape::new(&sizes)?)?;
         let mut done = repeats.len();
         while done > 0 {
@@ -78,7 +78,7 @@ impl Tensor {
         result.reshape_to(output)
     }
 
-    /// [`repeat`](Tensor::repeat), but numbers that are missing in front count as 1.
+    /// [`repeat`](Tensor::repeat), except that missing numbers in front count as 1.
     ///
     /// # Errors
     /// [`Error::TooManyDimensions`]; [`Error::TooLarge`].
@@ -96,7 +96,7 @@ impl Tensor {
         self.repeat(&[&vec![1; missing], dims].concat())
     }
 
-    /// No elements, of a shape that has none: a view of none of this tensor's.
+    /// An empty tensor of a shape without elements: a view of none of this tensor's.
     #[track_caller]
     fn emptied(&self, shape: Shape) -> Result<Tensor> {
         self.reshape(&[-1])?.narrow(0, 0, 0)?.reshape_to(shape)

@@ -1,4 +1,4 @@
-//! Every so many elements along a dimension, without a copy; the gradient, zeros round what was sliced, has a kernel.
+//! Strided slices along a dimension, without a copy; the gradient, zeros around the slice, has a kernel.
 
 use crate::device::Adapter;
 use crate::dims::Dim;
@@ -12,7 +12,7 @@ use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// Zeros with the input's elements where a slice took them from.
+/// Zeros, with the input's elements at the indices of a slice.
 #[derive(Clone, Debug)]
 struct SliceBackward {
     shape: Shape,
@@ -85,8 +85,8 @@ pub(in crate::ops) fn slice_backward(g: &Tensor, shape: Shape, [dim, start, step
 }
 
 impl Tensor {
-    /// Elements `start`, `start + step`, .. before `end` along `dim`; negative bounds count from the end, and
-    /// bounds past it are cut, as in Python.
+    /// Elements `start`, `start + step`, .. before `end` along `dim`; negative bounds count from the end, and bounds past it are
+    /// clamped, as in Python.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `step` is 0.
@@ -114,7 +114,7 @@ impl Tensor {
         if length == size && step == 1 {
             return Ok(self.clone());
         }
-        // One element has no next one, however far that would be.
+        // A single element needs no step, which may be too large.
         let step = if length > 1 { step } else { 1 };
         self.show(View::Slice { dim, start, length, step })
     }

@@ -1,7 +1,7 @@
-//! Sliding windows along dimensions, and adding them back: `unfold`, `fold`, and what the convolutions are made of.
+//! Sliding windows along dimensions, and their adjoint: `unfold`, `fold`, and the windows of convolutions.
 //!
-//! Windows are views that overlap, so taking them costs one copy where a kernel wants them apart; their adjoint adds
-//! up the overlaps, one dimension a kernel.
+//! Windows are views that overlap, so taking them costs one copy if a kernel needs them contiguous; their adjoint adds up the
+//! overlaps, one dimension a kernel.
 
 use crate::device::Adapter;
 use crate::dtype::DType;
@@ -27,7 +27,7 @@ pub(in crate::ops) struct Windows {
     pub dim: usize,
     /// Elements of a window.
     pub taps: usize,
-    /// How many windows there are.
+    /// Number of windows.
     pub count: usize,
     pub stride: usize,
     pub dilation: usize,
@@ -48,7 +48,7 @@ impl Op for TakeWindows {
     fn name(&self) -> &'static str {
         "windows"
     }
-    /// The resulting layout says it all, and the planner compares that.
+    /// The resulting layout says everything, and the planner compares it.
     fn structure(&self, _: &mut dyn Hasher) {}
     fn class(&self) -> Class {
         Class::View
@@ -168,7 +168,7 @@ impl UnfoldOptions {
                 return Err(Error::invalid(op, rule));
             }
             let count = (padded - reach - 1) / stride[d] + 1;
-            // What has no effect must not make another kernel.
+            // A stride without effect must not make another kernel.
             let stride = if count == 1 { 1 } else { stride[d] };
             let dilation = if kernel_size[d] == 1 { 1 } else { dilation[d] };
             Ok(Windows { dim: 2 + 2 * d, taps: kernel_size[d], count, stride, dilation })
@@ -238,8 +238,8 @@ impl Tensor {
         taken.reshape_to(Shape::new(&[shape[0], shape[1] * taps, rows.count * columns.count])?)
     }
 
-    /// Images from columns that hold windows, PyTorch's `torch.nn.functional.fold` (col2im): where the windows of
-    /// [`unfold`](Tensor::unfold) overlap they are added, so that it is unfold's gradient, not its inverse.
+    /// Images from columns that hold windows, PyTorch's `torch.nn.functional.fold` (col2im): overlapping windows of
+    /// [`unfold`](Tensor::unfold) are added, so this is unfold's gradient, not its inverse.
     ///
     /// Input `[N, C R S, L]` or `[C R S, L]` for `kernel_size` `[R, S]`, where `L` is the number of windows of an image
     /// of `output_size` `[H, W]`; output `[N, C, H, W]` or `[C, H, W]`. Sums are f32.
@@ -302,7 +302,7 @@ impl Tensor {
         let six = Shape::new(&[shape[0], channels, rows.taps, columns.taps, rows.count, columns.count])?;
         let taken = self.reshape_to(six)?.permute([0, 1, 2, 4, 3, 5])?;
         let [height, width] = [0, 1].map(|d| output_size[d] + 2 * options.padding[d]);
-        // Twice rounded sums would be wrong in the last of 11 bits.
+        // Sums rounded twice would be wrong in the last of 11 bits.
         let whole = if taken.dtype() == DType::F16 { taken.to_dtype(DType::F32)? } else { taken };
         let padded = whole.overlap_add(columns, width)?.overlap_add(rows, height)?;
         let [above, left] = options.padding;

@@ -1,6 +1,6 @@
 //! Other layouts of the same elements, without a copy: reshape, permute, expand; slices are in `slice`.
 //!
-//! Gradients: a reshape or permute back; the sum over what was expanded; zeros round what was sliced.
+//! Gradients: a reshape or permute back; the sum over expanded dimensions; zeros around a slice.
 
 use crate::dims::{Dim, Dims};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::shape::{Layout, Shape};
 use std::any::Any;
 use std::hash::Hasher;
 
-/// What a view does to the layout.
+/// The change that a view makes to the layout.
 #[derive(Clone, Debug, Hash)]
 pub(in crate::ops) enum View {
     Reshape(Shape),
@@ -25,7 +25,7 @@ pub(in crate::ops) enum View {
         length: usize,
         step: usize,
     },
-    /// Several of these in one: the layout that they come to, counted from the input's first element.
+    /// Several of these in one: the resulting layout, counted from the input's first element.
     Strided(Layout),
 }
 
@@ -39,7 +39,7 @@ impl Op for View {
             View::Strided(_) => "as_strided",
         }
     }
-    /// The resulting layout says it all, and the planner compares that: where a slice starts is data.
+    /// The resulting layout says everything, and the planner compares it: the start of a slice is data.
     fn structure(&self, _: &mut dyn Hasher) {}
     fn class(&self) -> Class {
         Class::View
@@ -94,7 +94,7 @@ impl Op for View {
             }
             View::Expand(_) => g.sum_to(shape),
             View::Slice { dim, start, step, .. } => slice_backward(&g, shape, [*dim, *start, *step]),
-            // Recorded only where no gradient goes that way.
+            // Recorded only if no gradient flows through it.
             View::Strided(_) => Err(Error::NotDifferentiable { op: self.name() }),
         })?;
         Ok(vec![gradient])
@@ -102,9 +102,9 @@ impl Op for View {
 }
 
 impl Tensor {
-    /// The same elements in row-major order as another shape; one size may be -1 and is worked out.
+    /// The same elements in row-major order as another shape; one size may be -1 and is computed.
     ///
-    /// A view where the strides allow it, a copy otherwise.
+    /// A view if the strides allow it, otherwise a copy.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the numbers of elements differ.
@@ -124,7 +124,7 @@ impl Tensor {
     /// The same elements as another shape without a copy, as [`reshape`](Tensor::reshape) but never one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the numbers of elements differ, and where no strides show the elements like that.
+    /// [`Error::Invalid`] if the numbers of elements differ, and if no strides show the elements like that.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -148,7 +148,7 @@ impl Tensor {
         self.reshape_to(shape)
     }
 
-    /// The shape that is asked for, with its -1 worked out.
+    /// The requested shape, with its -1 computed.
     fn sizes_for(&self, op: &'static str, shape: &[isize]) -> Result<Shape> {
         let wrong = || Error::invalid(op, format!("{} does not fit {shape:?}", self.shape()));
         let sizes = shape.iter().filter(|&&s| s >= 0).map(|&s| nearest::<usize>(s));
@@ -166,7 +166,7 @@ impl Tensor {
         if shape.numel() == self.numel() { Ok(shape) } else { Err(wrong()) }
     }
 
-    /// Records a view; of a view that no gradient goes through, one of what that shows, or just that.
+    /// Records a view; if no gradient flows through this view, one of its input, or just its input.
     #[track_caller]
     pub(in crate::ops) fn show(&self, view: View) -> Result<Tensor> {
         let Some(shown) = self.shown() else { return record_one(view, &[self]) };
@@ -174,13 +174,13 @@ impl Tensor {
         if layout == *shown.layout() {
             return Ok(shown);
         }
-        // A view of nothing may begin anywhere.
+        // A view without elements may begin anywhere.
         let offset = layout.offset.saturating_sub(shown.layout().offset);
         let layout = Layout::strided(layout.shape, layout.strides(), offset, layout.dtype);
         record_one(View::Strided(layout), &[&shown])
     }
 
-    /// What this is a view of, where no gradient goes that way and a layout in it can be counted in its elements.
+    /// The tensor that this is a view of, if no gradient flows through it and a layout in it can be counted in its elements.
     fn shown(&self) -> Option<Tensor> {
         if grad_enabled() && self.is_tracked() {
             return None;
@@ -228,7 +228,7 @@ impl Tensor {
         self.show(View::Permute(order))
     }
 
-    /// Two dimensions exchanged.
+    /// Two dimensions swapped.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`].
@@ -242,7 +242,7 @@ impl Tensor {
         self.permute(&order)
     }
 
-    /// A matrix transposed; vectors and scalars stay.
+    /// A matrix transposed; vectors and scalars are unchanged.
     ///
     /// # Errors
     /// [`Error::Invalid`] past two dimensions.
@@ -255,7 +255,7 @@ impl Tensor {
         }
     }
 
-    /// Dimensions `start` to `end`, both included, as one.
+    /// Merges dimensions `start` to `end`, both included.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `end` is before `start`.
@@ -274,7 +274,7 @@ impl Tensor {
         self.reshape_to(Shape::new(&sizes)?)
     }
 
-    /// Without those of `dims` that have size 1.
+    /// Removes those of `dims` that have size 1.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::DimRepeated`].
@@ -294,7 +294,7 @@ impl Tensor {
         self.reshape_to(self.shape().without(&single, false))
     }
 
-    /// Dimension `dim` as several ones of the given sizes, whose product is its size; one may be -1 and is worked out.
+    /// Splits dimension `dim` into the given sizes, whose product is its size; one may be -1 and is computed.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`]; [`Error::Invalid`] without sizes and where they do not fit.
@@ -328,7 +328,7 @@ impl Tensor {
         self.reshape_to(Shape::new(&[&self.shape()[..at], &parts, &self.shape()[at + 1..]].concat())?)
     }
 
-    /// With a dimension of size 1 put in before `dim`.
+    /// Inserts a dimension of size 1 before `dim`.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`].
@@ -378,7 +378,7 @@ impl Tensor {
         self.show(View::Expand(shape))
     }
 
-    /// Summed over whatever was stretched to get from `shape` to this tensor's shape.
+    /// Summed over the dimensions that were expanded to get from `shape` to this tensor's shape.
     #[track_caller]
     pub(crate) fn sum_to(&self, shape: Shape) -> Result<Tensor> {
         if *self.shape() == shape {

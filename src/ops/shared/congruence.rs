@@ -1,12 +1,12 @@
-//! The taps, or windows, of a strided and dilated dimension that meet in one position: every so many, from a first one on.
+//! The taps, or windows, of a strided and dilated dimension that meet in one position: an arithmetic progression.
 
 use crate::error::{Error, Result};
 use crate::number::nearest;
 use crate::shader::Kernel;
 use crate::shape::Shape;
 
-/// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with
-/// `k % step = position / divisor % step * inverse % step`, if `divisor` divides the position, and else none.
+/// The `k` with `k * of` and a position leaving the same remainder by `modulus`: those with `k % step = position / divisor % step
+/// * inverse % step` if `divisor` divides the position, otherwise none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) struct Congruence {
     pub divisor: usize,
@@ -15,10 +15,10 @@ pub(in crate::ops) struct Congruence {
 }
 
 impl Congruence {
-    /// That of all.
+    /// The congruence that every `k` satisfies.
     pub const ALWAYS: Congruence = Congruence { divisor: 1, step: 1, inverse: 0 };
 
-    /// None where the product does not fit the 32 bits that kernels compute with.
+    /// `None` if the product does not fit the 32 bits that kernels compute with.
     pub fn new(of: usize, modulus: usize) -> Option<Congruence> {
         let (divisor, factor) = extended(of as i64, modulus as i64);
         let step = modulus / nearest::<usize>(divisor);
@@ -27,7 +27,7 @@ impl Congruence {
         fits.then_some(Congruence { divisor: nearest::<usize>(divisor), step, inverse })
     }
 
-    /// A kernel whose template calls divisor, step and inverse so.
+    /// Sets a template's constants of these names to divisor, step and inverse.
     pub fn specialise(&self, kernel: Kernel, [divisor, step, inverse]: [&'static str; 3]) -> Kernel {
         kernel
             .constant(divisor, format!("{}u", self.divisor))
@@ -36,7 +36,7 @@ impl Congruence {
     }
 }
 
-/// The ones that meet, or an error where kernels can't tell.
+/// The taps that meet, or an error if kernels can't compute them.
 pub(in crate::ops) fn meeting(op: &'static str, shape: &Shape, dilation: usize, stride: usize) -> Result<Congruence> {
     let (limit, unit) = (u64::from(u32::MAX), "in products of remainders by the stride; choose one below 65,536");
     Congruence::new(dilation, stride).ok_or(Error::TooLarge { op, shape: *shape, limit, unit })
@@ -46,8 +46,7 @@ pub(in crate::ops) fn greatest_common_divisor(a: usize, b: usize) -> usize {
     nearest::<usize>(extended(a as i64, b as i64).0)
 }
 
-/// The greatest common divisor of two numbers, and by what the first is multiplied to leave it as the remainder by the
-/// second.
+/// The greatest common divisor of two numbers, and a factor by which the first leaves it as the remainder by the second.
 fn extended(a: i64, b: i64) -> (i64, i64) {
     let (mut divisor, mut next) = (a, b);
     let (mut factor, mut next_factor) = (1, 0);

@@ -1,4 +1,4 @@
-//! Parts of kernels that operations of several families are made of.
+//! Parts of kernels that operations of several families share.
 
 pub(super) mod congruence;
 pub(super) mod partial_sums;

@@ -1,4 +1,4 @@
-//! Results that several workgroups add up in parts, and the kernel that adds up those.
+//! Results that several workgroups add up in parts, and the kernel that adds up the parts.
 
 use crate::dtype::DType;
 use crate::shader::{Kernel, Kernels, Operand, fold_groups};
@@ -16,7 +16,7 @@ pub(in crate::ops) fn sum_rows(from: Operand, rows: usize, columns: usize) -> Ke
         .work(rows * columns)
 }
 
-/// A kernel that stores so many parts of `columns` sums, and the one that adds them up; `alias` is the template's name for the
+/// A kernel that stores `parts` parts of `columns` sums, and the one that adds them up; `alias` is the template's name for the
 /// type it stores.
 pub(in crate::ops) fn in_parts(
     kernel: Kernel,
@@ -34,10 +34,10 @@ pub(in crate::ops) fn in_parts(
     Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
 }
 
-/// Turns of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
+/// Iterations of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
 pub(in crate::ops) const MOST_TURNS: usize = 60_000;
 
-/// The number of parts, and of terms of each, for sums of `terms` that take so many `turns` of a kernel's loops each.
+/// The number of parts, and of terms of each, for sums of `terms` terms that take `turns` iterations of a kernel's loops each.
 pub(in crate::ops) fn parts(terms: usize, turns: usize) -> [usize; 2] {
     let span = (MOST_TURNS / turns).max(1);
     [terms.div_ceil(span).max(1), span]

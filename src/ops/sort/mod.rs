@@ -1,7 +1,7 @@
-//! Sorting along one dimension, and what falls out of it: positions, the largest and smallest elements, the k-th.
+//! Sorting along one dimension, and its by-products: positions, the largest and smallest elements, the k-th.
 //!
-//! One stable merge sort serves all: runs of a few elements are sorted by insertion, then each dispatch merges pairs of
-//! runs. Sizes are parameters, so the same kernels sort rows of any length and number.
+//! One stable merge sort serves all: runs of a few elements are sorted by insertion, then each dispatch merges pairs of runs.
+//! Sizes are parameters, so the same kernels sort rows of any length and number.
 
 mod permute;
 
@@ -27,7 +27,7 @@ const RUN: usize = 16;
 /// Values in order and their positions, along the middle dimension of contiguous `[outer, length, inner]`.
 #[derive(Clone, Debug)]
 struct Sort {
-    /// All bits set for a descending order: keys are turned round, and equal elements still stay in their order.
+    /// All bits set for a descending order: keys are inverted, and equal elements still keep their order.
     turn: [u32; 1],
 }
 
@@ -124,10 +124,10 @@ impl Op for Sort {
 }
 
 impl Tensor {
-    /// The elements in order along `dim`, and where each was (i32).
+    /// The elements in order along `dim`, and their positions (i32).
     ///
-    /// NaN is the largest of all. The sort is stable: equal elements stay in their order, also in a descending one, so
-    /// the positions are the same on every adapter.
+    /// NaN is the largest of all. The sort is stable: equal elements keep their order, also in a descending one, so the positions
+    /// are the same on every adapter.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`].
@@ -146,7 +146,7 @@ impl Tensor {
         self.sort_as("sort", dim, descending)
     }
 
-    /// The positions that [`sort`](Tensor::sort) gives, alone.
+    /// Only the positions that [`sort`](Tensor::sort) returns.
     ///
     /// # Errors
     /// As `sort`.
@@ -163,8 +163,8 @@ impl Tensor {
         Ok(self.sort_as("argsort", dim, descending)?.1)
     }
 
-    /// The `k` largest elements along `dim`, or the smallest, in order, and where each was (i32). NaN is the largest of
-    /// all; of equal elements, those that come first are taken.
+    /// The `k` largest elements along `dim`, or the smallest, in order, and their positions (i32). NaN is the largest of all; of
+    /// equal elements, the first ones are taken.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `k` is more than there are; [`Error::WrongDType`] for bool.
@@ -196,8 +196,8 @@ impl Tensor {
         Ok((values.narrow(dim, 0, k)?, indices.narrow(dim, 0, k)?))
     }
 
-    /// The `k`-th smallest element along `dim`, counted from 1, and where it is (i32). NaN is the largest of all; equal
-    /// elements count in their order.
+    /// The `k`-th smallest element along `dim`, counted from 1, and its position (i32). NaN is the largest of all; equal elements
+    /// count in their order.
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `k` is 0 or more than there are; [`Error::WrongDType`] for bool.
@@ -214,7 +214,7 @@ impl Tensor {
         self.kth(k, dim, false)
     }
 
-    /// [`kthvalue`](Tensor::kthvalue) whose reduced dimension stays, with size 1.
+    /// [`kthvalue`](Tensor::kthvalue) that keeps the reduced dimension, with size 1.
     ///
     /// # Errors
     /// As `kthvalue`.

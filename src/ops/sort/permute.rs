@@ -1,4 +1,4 @@
-//! Elements moved to where they came from: the gradient of a sort.
+//! Moves elements back to their source: the gradient of a sort.
 
 use crate::device::Adapter;
 use crate::error::Result;

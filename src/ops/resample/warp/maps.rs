@@ -3,17 +3,17 @@
 use super::Projective;
 use crate::number::nearest;
 
-/// A map from places of an output to places of an input. Places count elements from the upper left corner, the centre of the
-/// first being at (1/2, 1/2).
+/// A map from positions of an output to positions of an input. Positions count elements from the upper left corner; the centre of
+/// the first is (1/2, 1/2).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ImageMap {
-    /// Width and height of the drawn part of the output; zeros lie beyond.
+    /// Width and height of the drawn part of the output, which is surrounded by zeros.
     pub size: [f64; 2],
-    /// From the output, or from the displaced place, to the input.
+    /// From the output, or from the displaced position, to the input.
     pub map: Projective,
     /// Left, upper, right and lower edge of the window that is read.
     pub window: [f64; 4],
-    /// Edges of the canvas round it, which is `inner_fill` outside the window.
+    /// Edges of the canvas around it, which is `inner_fill` outside the window.
     pub canvas: [f64; 4],
     /// Factors by which the filter is wider in x and in y than for adjacent elements.
     pub widths: [f64; 2],
@@ -27,12 +27,12 @@ pub(crate) struct ImageMap {
     pub clips: Vec<Clip>,
 }
 
-/// A frame on the way from the input to the output.
+/// A frame between the input and the output.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Clip {
     /// To the frame.
     pub map: Projective,
-    /// True where `map` begins at the displaced place of an output, and not at the output.
+    /// True if `map` starts from the displaced position of an output, and not from the output.
     pub is_inner: bool,
     /// Width and height.
     pub size: [f64; 2],
@@ -43,7 +43,7 @@ pub(crate) struct Clip {
 impl ImageMap {
     /// The words, as the shader lists them.
     pub(super) fn words(&self, [height, width]: [usize; 2]) -> Vec<f32> {
-        // Small numbers round the middle keep more of their fraction than large ones counted from a corner.
+        // Small numbers around the centre keep more of their fraction than large ones counted from a corner.
         let origin = [(width / 2) as f64, (height / 2) as f64];
         let centred = Projective::translation(self.size.map(|size| 0.5 * size));
         let inwards = Projective::translation(origin.map(|at| -at)).after(&self.map);

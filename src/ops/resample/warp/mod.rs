@@ -1,4 +1,4 @@
-//! Images sampled through maps of their own, with filters that widen where a map shrinks, and fill values past the edges.
+//! Images sampled each through its own map, with filters that widen where a map shrinks, and fill values past the edges.
 //!
 //! A chain of geometric transforms is one such map. It is described on the host; its gradient is its transpose.
 
@@ -21,7 +21,7 @@ use std::hash::Hasher;
 const OP: &str = "warp";
 const TEMPLATE: &str = wgsl!("resample/warp");
 
-/// Weights of the elements round a place.
+/// Weights of the elements around a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Filter {
     /// The nearest.
@@ -57,9 +57,9 @@ impl Filter {
 /// The treatment of taps past the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Beyond {
-    /// They are ignored: the weights of the others add up to 1, as where an image is resized.
+    /// They are ignored: the weights of the others add up to 1, as for resized images.
     Ignore,
-    /// They take their fill value, as where an image is rotated and zeros lie round it.
+    /// They take their fill value, as for rotated images surrounded by zeros.
     Fill,
     /// They take their fill value by twice the missing weight, as torchvision blends a given fill value.
     Twice,
@@ -87,7 +87,7 @@ struct Warp {
     sampling: Sampling,
     clips: usize,
     displaced: bool,
-    /// Rounds rows and cuts them to bytes before they are added up: for bytes and filters that may overshoot.
+    /// Rounds rows and clamps them to bytes before they are added up: for bytes and filters that may overshoot.
     bytes: bool,
     direction: Direction,
     /// Height and width of the inputs of the forward pass.
@@ -193,7 +193,7 @@ impl Tensor {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    // Numbers that put no place between two elements.
+    // Numbers that put no position between two elements.
     let turned = Projective([0.913, 0.307, -0.731, -0.253, 0.817, 1.329, 0.0, 0.0, 1.0]);
     let leaning = Projective([0.811, 0.103, 0.309, -0.107, 0.907, 0.411, 0.021, -0.029, 1.0]);
     let map = |map: Projective, size: [usize; 2], source: [usize; 2]| ImageMap {

@@ -16,13 +16,13 @@ impl Words<'_> {
         std::array::from_fn(|at| self.0[first + at])
     }
 
-    /// Maps a place by the matrix at `first`; far outside where it leads nowhere.
+    /// Maps a position by the matrix at `first`; far outside if it has no image.
     fn project(&self, first: usize, place: [f64; 2]) -> [f64; 2] {
         Projective(self.at(first)).apply(place).unwrap_or([-1e6; 2]).map(|x| x.clamp(-1e6, 1e6))
     }
 }
 
-/// The elements along a dimension that a place reads.
+/// The elements along a dimension that a position reads.
 struct Taps {
     filter: Filter,
     place: f64,
@@ -58,7 +58,7 @@ impl Taps {
         }
     }
 
-    /// The taps between two places.
+    /// The taps between two positions.
     fn within(&self, low: f64, high: f64) -> Range<i64> {
         self.range.start.max(nearest(low))..self.range.end.min(nearest(high))
     }
@@ -167,7 +167,7 @@ impl Sampled {
     }
 }
 
-/// A place in the field's frame and the displacement there, interpolated between elements.
+/// A position in the field's frame and the displacement there, interpolated between elements.
 fn displaced(field: &HostTensor, n: usize, place: [f64; 2]) -> [f64; 2] {
     let size = [field.shape[2], field.shape[1]];
     let within = [0, 1].map(|d| (place[d] - 0.5).clamp(0.0, size[d] as f64 - 1.0));

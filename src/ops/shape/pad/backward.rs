@@ -17,7 +17,7 @@ const PAD_BACKWARD: &str = wgsl!("shape/pad_backward");
 struct PadBackward {
     mode: Mode,
     size: usize,
-    /// What was put before, as i32.
+    /// The number of elements put before, as i32.
     before: [u32; 1],
 }
 

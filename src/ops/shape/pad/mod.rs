@@ -1,7 +1,7 @@
-//! Padding, and the other maps from places to places that go by one dimension at a time: rolling and flipping.
+//! Padding, and other maps of indices one dimension at a time: rolling and flipping.
 //!
-//! `Remap` moves up to three dimensions in one kernel; the adjoint of reflect, replicate and circular padding is
-//! `PadBackward`, one dimension a kernel. Cropping, and the adjoint of padding with a constant, are views.
+//! `Remap` maps up to three dimensions in one kernel; the adjoint of reflect, replicate and circular padding is `PadBackward`,
+//! one dimension a kernel. Cropping, and the adjoint of padding with a constant, are views.
 
 mod backward;
 
@@ -18,19 +18,19 @@ use std::hash::Hasher;
 
 const PAD: &str = wgsl!("shape/pad");
 
-/// Dimensions that one kernel moves.
+/// Dimensions that one kernel maps.
 const MOST: usize = 3;
 
-/// The most that the replicate kernel puts at an end: its adjoint adds as many in a loop, and one driver ends long
-/// loops after 65,535 iterations. More is joined from copies of the ends.
+/// Most elements that the replicate kernel puts at an end: its adjoint adds up that many in a loop, and one driver ends long
+/// loops after 65,535 iterations. More are joined from copies of the ends.
 const LONGEST: isize = 1024;
 
-/// What [`Tensor::pad`] puts around a tensor.
+/// The values that [`Tensor::pad`] puts around a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PadMode {
-    /// This number (cut to the element type).
+    /// This number (converted to the element type).
     Constant(f64),
-    /// The elements inside, mirrored at the edge without repeating it: `c b | a b c | b a`.
+    /// The inner elements, mirrored at the edge without repeating it: `c b | a b c | b a`.
     Reflect,
     /// The edge: `a a | a b c | c c`.
     Replicate,
@@ -38,7 +38,7 @@ pub enum PadMode {
     Circular,
 }
 
-/// How a dimension's places find their source; the numbers are those of `shaders/shape/pad.wgsl`.
+/// Maps a dimension's indices to their source; the numbers are those of `shaders/shape/pad.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::ops) enum Mode {
     Constant = 0,
@@ -49,7 +49,7 @@ pub(in crate::ops) enum Mode {
 }
 
 impl Mode {
-    /// Where place `at` comes from, if from inside.
+    /// The source of index `at`, if it is inside.
     fn source(self, at: usize, before: isize, size: usize) -> Option<usize> {
         let (x, size) = (at as isize - before, size as isize);
         let from = match self {
@@ -72,7 +72,7 @@ impl Mode {
     }
 }
 
-/// What happens to one dimension: its new size, and how many places come before the old first one.
+/// The map of one dimension: its new size, and the number of elements put before the old first one.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops) struct Map {
     pub mode: Mode,
@@ -89,7 +89,7 @@ impl Map {
     }
     fn backward(&self, size: usize) -> Map {
         match self.mode {
-            // A roll goes back.
+            // A roll in the other direction.
             Mode::Circular => Map { before: (size as isize - self.before) % size.max(1) as isize, ..*self },
             _ => *self,
         }
@@ -102,7 +102,7 @@ struct Remap {
     name: &'static str,
     modes: [Mode; MOST],
     outs: [usize; MOST],
-    /// What is put before each dimension (as i32), and the fill value's bits.
+    /// The number of elements put before each dimension (as i32), and the fill value's bits.
     words: [u32; MOST + 1],
 }
 
@@ -159,7 +159,7 @@ impl Op for Remap {
             kernel = kernel.constant(mode, format!("{}u", self.modes[d] as u32));
             let [from, to] = [input.shape[d + 1], self.outs[d].max(1)];
             kernel = match [from, to] {
-                // A dimension that isn't there costs no division where the others are parameters.
+                // A missing dimension costs no division if the others are parameters.
                 [1, 1] => kernel.constant(size, "1u").constant(out, "1u"),
                 _ => kernel.size(size, from).size(out, to),
             };
@@ -207,7 +207,7 @@ impl Op for Remap {
                     continue;
                 }
                 g = match map.mode {
-                    // Crops were made before, so that the input lies within the output.
+                    // Crops were made before, so the input lies within the output.
                     Mode::Constant => g.narrow(d + 1, nearest::<usize>(map.before), size)?,
                     mode => g.pad_backward(mode, d + 1, size, map.before)?,
                 };
@@ -219,7 +219,7 @@ impl Op for Remap {
 }
 
 impl Tensor {
-    /// Maps the dimensions from `first` on; those past the list stay.
+    /// Maps the dimensions from `first` on; dimensions past the list are unchanged.
     #[track_caller]
     pub(in crate::ops) fn remap(&self, name: &'static str, first: usize, maps: &[Map], value: f64) -> Result<Tensor> {
         let mut rest: Vec<Map> = self.shape().iter().map(|&size| Map::identity(size)).collect();
@@ -227,7 +227,7 @@ impl Tensor {
         let mut result = self.clone();
         loop {
             let shape = *result.shape();
-            // Neighbours that stay count as one; those in front are the outermost dimension.
+            // Adjacent unchanged dimensions are merged; those in front are the outermost dimension.
             let mut groups: Vec<(usize, Map)> = Vec::new();
             let mut starts: Vec<usize> = Vec::new();
             for (d, (map, &size)) in rest.iter().zip(shape.iter()).enumerate() {
@@ -256,7 +256,7 @@ impl Tensor {
                 outs: [1; MOST],
                 words: [0, 0, 0, fill_word(value, self.dtype())],
             };
-            // At the end, so that rows are rows.
+            // Filled from the end, so that rows are rows.
             let skipped = MOST - inner.len();
             for (i, (size, map)) in inner.iter().enumerate() {
                 let d = skipped + i;
@@ -275,8 +275,8 @@ impl Tensor {
         }
     }
 
-    /// Padded at both ends of the last dimensions: `pads` holds how much comes before and after the last one, then
-    /// before and after the one in front of it, and so on. Negative numbers crop.
+    /// Padded at both ends of the last dimensions: `pads` holds the number of elements before and after the last dimension, then
+    /// those of the one in front of it, and so on. Negative numbers crop.
     ///
     /// `output[.., o, ..] = input[.., source(o - before), ..]`, and `[.., n, ..]` becomes
     /// `[.., before + n + after, ..]`. A constant pads any number of dimensions; the other modes pad the last one, two
@@ -284,9 +284,9 @@ impl Tensor {
     /// `torch.nn.functional.pad`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `pads` has an odd length or too many numbers for the shape, where a crop takes more
-    /// than there is, where a reflected pad is not smaller than its dimension, where a circular one is larger than
-    /// what is wrapped, and where reflect or replicate would make an empty dimension.
+    /// [`Error::Invalid`] if `pads` has an odd length or too many numbers for the shape, if a crop takes more than there is, if a
+    /// reflected pad is not smaller than its dimension, if a circular one is larger than its dimension, and if reflect or
+    /// replicate would extend an empty dimension.
     ///
     /// ```
     /// # use wgrad::{Device, PadMode, Tensor};
@@ -381,7 +381,7 @@ impl Tensor {
         result.remap(OP, first, &maps, value)
     }
 
-    /// The first and the last of a dimension's slices once more in front of it and behind it, as often as said.
+    /// Adds copies of a dimension's first and last slices before and after it.
     #[track_caller]
     fn extended(&self, dim: usize, before: usize, after: usize) -> Result<Tensor> {
         let _line = ascribe_to_caller();
@@ -413,7 +413,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             // Crops, alone and with pads at the other end.
             pad(&[2, 3, 7, 6], &[-1, -2, -2, 0], mode),
             pad(&[2, 3, 7, 6], &[-2, 2, 3, -1], mode),
-            // Nothing to do, sizes that are the limit, an empty batch.
+            // Nothing to do, sizes at the limit, an empty batch.
             pad(&[2, 3, 4], &[0, 0], mode),
             pad(&[0, 3, 4, 4], &[1, 1, 2, 0], mode),
             Case::new("pad", &[&[5, 3, 2]], move |x| Ok(vec![x[0].permute([2, 1, 0])?.pad(&[2, 2], mode)?])),
@@ -432,7 +432,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         pad(&[2, 3], &[1, 0, 2, 1], Constant(-1.5)),
         pad(&[3, 0], &[1, 2], Constant(-1.5)),
         pad(&[2, 3], &[-1, -2], Constant(-1.5)),
-        // More dimensions than one kernel moves.
+        // More dimensions than one kernel maps.
         pad(&[2, 3, 2, 3, 2], &[1, 0, 0, 2, 1, 1, 0, 0, 1, 0], Constant(-1.5)),
         Case::new("pad", &[&[3, 4]], |x| Ok(vec![x[0].pad(&[1, 1], Constant(1.0))?])).truth(0).no_gradient(),
     ]);
