@@ -28,5 +28,5 @@ pub use heat_map::HeatMapChart;
 pub use known::{lr_curve, precision_recall, reliability, roc};
 pub use line_chart::LineChart;
 pub use matrix::MatrixChart;
-pub use page::DrawingPage;
+pub use page::{AnswersPage, DrawingPage};
 pub use writer::ReportWriter;

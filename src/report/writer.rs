@@ -1,8 +1,8 @@
 //! A run's report as a callback.
 
-use super::answers::{Answer, Answers, mistakes};
+use super::answers::{Answer, Answers};
 use super::drawing::Drawing;
-use super::page::{History, Mistake, Page};
+use super::page::{Answered, History, Images, Page};
 use crate::data::Image;
 use crate::error::{Error, Result};
 use crate::file;
@@ -14,14 +14,8 @@ use crate::train::{Callback, Modes, Run};
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Wrong answers on the page.
-const MISTAKES: usize = 24;
-
 /// Draws a trained model.
 type Figure<'a> = Box<dyn Fn(&dyn Module) -> Result<Drawing> + 'a>;
-
-/// Gives the image of an item.
-type Images<'a> = Box<dyn Fn(usize) -> Result<Image> + 'a>;
 
 /// Writes `report.html` into the run's folder after each epoch and at the end: one self-contained file, readable
 /// offline, with curves, confusion matrix, calibration, ROC and precision-recall curves, metrics by class, the worst
@@ -147,18 +141,15 @@ impl<'a> ReportWriter<'a> {
             Some(path) => path.clone(),
             None => in_folder(run, "report.html")?,
         };
-        let mistake = |answer: Answer| {
-            let image = self.images.as_ref().map(|images| images(answer.item)).transpose()?;
-            Mistake::new(answer, image.as_ref())
+        let answered = match &self.answers {
+            Some(all) => Answered::new(all, answers, self.images.as_ref())?,
+            None => Answered::default(),
         };
         let page = Page {
             title: &self.title,
             status,
             history: &self.history,
-            classes: self.answers.as_ref().map_or(&[], Answers::classes),
-            tally: self.answers.as_ref().filter(|_| !answers.is_empty()).map(|all| all.tally(answers)),
-            ranking: self.answers.as_ref().filter(|_| !answers.is_empty()).map_or(Ok(Vec::new()), Answers::curves)?,
-            mistakes: mistakes(answers, MISTAKES).into_iter().map(mistake).collect::<Result<_>>()?,
+            answered,
             figures: &self.drawn,
             facts: vec![
                 ("Configuration", self.configuration.clone()),

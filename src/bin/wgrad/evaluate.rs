@@ -10,12 +10,13 @@ use crate::train;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use wgrad::data::{Batch, DataLoader, DataLoaderOptions, Dataset, Sample, SequentialSampler, stack_images};
 use wgrad::metrics::{
     Average, ClassificationOptions, ConfusionMatrix, Counts, KappaWeights, Metric, Normalize, Score, StatScores, Task,
 };
+use wgrad::report::{Answers, AnswersPage};
 use wgrad::train::RunningMean;
 use wgrad::{CrossEntropyOptions, no_grad};
 
@@ -27,11 +28,14 @@ const MOST_COLUMNS: usize = 12;
 #[command(after_help = "\
 Examples:
   wgrad evaluate runs/1 flowers
-  wgrad evaluate runs/1/best.safetensors flowers --part test
+  wgrad evaluate runs/1/best.safetensors flowers --part test --page flowers.html
   wgrad evaluate runs/1 cifar10 --data-dir cifar-10-batches-bin --json")]
 pub struct Arguments {
     #[command(flatten)]
     scored: Scored,
+    /// Write a page with the scores, curves and worst mistakes; of several parts, one for each, by its name
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
 // A network, and the pictures to score it on. (clap takes a documentation comment for that of the subcommand.)
@@ -87,18 +91,41 @@ struct ClassReport {
 pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     let network = Network::open(&arguments.scored.network, &context.device()?)?;
     let collection = Collection::open(&arguments.scored.source, Channels::of(network.about.options.channels))?;
-    let report = reports(&network, &collection, &arguments.scored)?;
-    match context.json() {
-        true => context.answer_json(&report),
-        false => report.iter().try_for_each(|report| context.answer(report)),
+    let numbers = numbers(&collection, &network)?;
+    let parts = chosen(&collection, &arguments.scored)?;
+    let is_only = parts.len() == 1;
+    let mut reports = Vec::new();
+    for (name, part, indices) in parts {
+        let mut answers = arguments.page.is_some().then(|| Answers::new(network.about.classes.clone()));
+        let scored = &arguments.scored;
+        let (report, read) = measured(&network, name, part, indices, &numbers, scored.batch_size, answers.as_mut())?;
+        if let (Some(page), Some(answers)) = (&arguments.page, &answers) {
+            let page = if is_only { page.clone() } else { beside(page, &report.part) };
+            let image = |at: usize| Ok(part.get(read[at])?.image);
+            let title = format!("{} on {}", network.about.architecture, scored.source.data);
+            AnswersPage::new(title, report.described(), answers).images(image).scores(report.scores()).save(&page)?;
+            context.note(format!("wrote {}", page.display()));
+        }
+        reports.push(report);
     }
+    match context.json() {
+        true => context.answer_json(&reports),
+        false => reports.iter().try_for_each(|report| context.answer(report)),
+    }
+}
+
+/// `page-test.html` for the part `test` of `page.html`.
+fn beside(page: &Path, part: &str) -> PathBuf {
+    let stem = page.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("{stem}-{part}");
+    page.with_file_name(page.extension().map_or(name.clone(), |end| format!("{name}.{}", end.to_string_lossy())))
 }
 
 /// The scores of each part that is asked for.
 pub fn reports(network: &Network, collection: &Collection, scored: &Scored) -> Outcome<Vec<Report>> {
     let numbers = numbers(collection, network)?;
-    let parts = chosen(collection, scored)?.into_iter();
-    parts.map(|(name, part, indices)| measured(network, name, part, indices, &numbers, scored.batch_size)).collect()
+    let of = |(name, part, indices)| Ok(measured(network, name, part, indices, &numbers, scored.batch_size, None)?.0);
+    chosen(collection, scored)?.into_iter().map(of).collect()
 }
 
 /// The network's number for each class of the pictures.
@@ -134,14 +161,16 @@ fn chosen<'a>(collection: &'a Collection, arguments: &Scored) -> Outcome<Chosen<
     })
 }
 
+/// The scores of some pictures of a part, and the numbers of those that could be read. `answers` takes each answer.
 fn measured(
     network: &Network,
     part: String,
     set: &Part,
-    indices: Vec<usize>,
+    mut indices: Vec<usize>,
     numbers: &[i32],
     batch_size: usize,
-) -> Outcome<Report> {
+    mut answers: Option<&mut Answers>,
+) -> Outcome<(Report, Vec<usize>)> {
     let classes = network.about.options.classes;
     let device = network.device();
     let mut matrix = ConfusionMatrix::new(device, Task::Multiclass(classes), &ClassificationOptions::default())?;
@@ -150,13 +179,14 @@ fn measured(
         false => None,
     };
     let (mut loss, mut pictures) = (RunningMean::new(device)?, 0);
-    let unreadable = each_batch(network, set, indices, numbers, batch_size, |batch| {
+    let unreadable = each_batch(network, set, indices.clone(), numbers, batch_size, |batch| {
         let logits = no_grad(|| network.model.forward(&batch.images))?;
         let count = batch.labels.numel();
         pictures += count;
         loss.add(&logits.cross_entropy(&batch.labels, &CrossEntropyOptions::default())?, count)?;
         matrix.update(&logits, &batch.labels)?;
         top5.iter_mut().try_for_each(|top5| top5.update(&logits, &batch.labels))?;
+        answers.iter_mut().try_for_each(|answers| answers.update(&logits, &batch.labels))?;
         Ok(device.flush()?)
     })?;
     let counts = matrix.counts()?;
@@ -173,7 +203,7 @@ fn measured(
         recall: recall[at],
         f1: f1[at],
     };
-    Ok(Report {
+    let report = Report {
         part,
         pictures,
         accuracy: one(&counts, Score::Accuracy, Average::Micro)?,
@@ -187,11 +217,16 @@ fn measured(
         loss: loss.read()?,
         classes: (0..classes).map(class).collect(),
         confusion_matrix: rows,
-        unreadable,
-    })
+        unreadable: unreadable.len(),
+    };
+    for at in unreadable.into_iter().rev() {
+        indices.remove(at);
+    }
+    Ok((report, indices))
 }
 
-/// Hands on batches of pictures as the network takes them, with its numbers of their classes, and counts those that can't be read.
+/// Hands on batches of pictures as the network takes them, with its numbers of their classes. Returns the places of those that
+/// can't be read, in rising order.
 pub fn each_batch(
     network: &Network,
     set: &Part,
@@ -199,7 +234,7 @@ pub fn each_batch(
     numbers: &[i32],
     batch_size: usize,
     mut each: impl FnMut(Batch) -> Outcome,
-) -> Outcome<usize> {
+) -> Outcome<Vec<usize>> {
     let workers = available_parallelism().map_or(1, usize::from);
     let options = DataLoaderOptions::default().batch_size(batch_size).workers(workers).skip_errors(true);
     let numbers = numbers.to_vec();
@@ -214,21 +249,14 @@ pub fn each_batch(
     for batch in loader.epoch(0)? {
         each(batch?.to_device(network.device(), &normalization)?)?;
     }
-    Ok(loader.skipped().len())
+    Ok(loader.skipped().into_iter().map(|(place, _)| place).collect())
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} pictures", self.part, self.pictures)?;
-        if self.unreadable > 0 {
-            writeln!(f, "left out, since they can't be read: {}", self.unreadable)?;
-        }
-        writeln!(f, "accuracy           {:.4}", self.accuracy)?;
-        self.top5_accuracy.iter().try_for_each(|top5| writeln!(f, "among the first 5  {top5:.4}"))?;
-        writeln!(f, "balanced accuracy  {:.4}", self.balanced_accuracy)?;
-        writeln!(f, "macro F1           {:.4}", self.macro_f1)?;
-        writeln!(f, "Cohen's kappa      {:.4}", self.cohen_kappa)?;
-        writeln!(f, "loss               {:.4}\n", self.loss)?;
+        writeln!(f, "{}", self.described())?;
+        self.scores().iter().try_for_each(|(name, value)| writeln!(f, "{name:<19}{value}"))?;
+        writeln!(f)?;
         let mut table = Table::new(&["class", "pictures", "precision", "recall", "F1"]);
         for class in &self.classes {
             let number = |value: f64| format!("{value:.3}");
@@ -246,6 +274,29 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn described(&self) -> String {
+        let left_out = match self.unreadable {
+            0 => String::new(),
+            unreadable => format!("\nleft out, since they can't be read: {unreadable}"),
+        };
+        format!("{}: {} pictures{left_out}", self.part, self.pictures)
+    }
+
+    fn scores(&self) -> Vec<(String, String)> {
+        let top5 = self.top5_accuracy.map(|top5| ("among the first 5", top5));
+        [("accuracy", self.accuracy)]
+            .into_iter()
+            .chain(top5)
+            .chain([
+                ("balanced accuracy", self.balanced_accuracy),
+                ("macro F1", self.macro_f1),
+                ("Cohen's kappa", self.cohen_kappa),
+                ("loss", self.loss),
+            ])
+            .map(|(name, value)| (name.to_string(), format!("{value:.4}")))
+            .collect()
+    }
+
     /// The matrix where it is small enough to read, else the most frequent confusions.
     fn confusions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells = |row: &[u64]| row.iter().map(u64::to_string).collect::<Vec<_>>();

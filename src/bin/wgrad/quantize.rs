@@ -182,7 +182,7 @@ fn trained(
     epochs: u64,
     options: &QuantizationOptions,
     lr: f64,
-    mut epoch: impl FnMut(&Network, u64, Each<'_>) -> Outcome<usize>,
+    mut epoch: impl FnMut(&Network, u64, Each<'_>) -> Outcome<Vec<usize>>,
 ) -> Outcome<Quantized<Box<dyn Module>>> {
     // A description of the pictures is left of the network that is trained.
     let pictures = network.with_model(Box::new(wgrad::nn::Identity));

@@ -1,5 +1,6 @@
 //! `report.html`: one self-contained file.
 
+mod answered;
 mod drawings;
 mod history;
 mod pictures;
@@ -10,22 +11,19 @@ use super::drawing::escape;
 use crate::error::Result;
 use crate::logs::Record;
 
+pub use answered::AnswersPage;
+pub(super) use answered::{Answered, Images};
 pub use drawings::DrawingPage;
 pub(super) use history::History;
-pub(super) use pictures::Mistake;
+use pictures::Mistake;
 
-/// The content of a page.
+/// The content of a page about a run.
 pub(super) struct Page<'a> {
     pub title: &'a str,
     /// `running`, `finished`, `stopped: ...`, `failed: ...`.
     pub status: String,
     pub history: &'a History,
-    pub classes: &'a [String],
-    /// Of the last evaluation; none before the first.
-    pub tally: Option<super::answers::Tally>,
-    /// ROC and precision-recall curves of it.
-    pub ranking: Vec<super::Drawing>,
-    pub mistakes: Vec<Mistake>,
+    pub answered: Answered<'a>,
     /// Drawings of the trained model, each with a heading.
     pub figures: &'a [(String, Drawing)],
     /// Tables of names and values, each with a heading.
@@ -38,9 +36,7 @@ impl Page<'_> {
         let sections = [
             sections::tiles(self),
             sections::curves(self)?,
-            sections::confusion(self)?,
-            sections::by_class(self),
-            sections::mistakes(self),
+            self.answered.sections()?,
             sections::figures(self)?,
             sections::facts(self),
         ];

@@ -2,7 +2,7 @@
 
 use super::super::drawing::escape;
 use super::super::{Drawing, LineChart};
-use super::{Mistake, Page};
+use super::Page;
 use crate::error::Result;
 use crate::logs::text::short;
 
@@ -40,7 +40,7 @@ pub(super) fn tiles(page: &Page) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{} %", short((share * 1000.0).round() / 10.0))
 }
 
@@ -80,73 +80,6 @@ pub(super) fn curves(page: &Page) -> Result<String> {
 
 pub(super) fn figure(svg: &str) -> Result<String> {
     Ok(format!("<figure>\n{svg}</figure>\n"))
-}
-
-/// The matrix, the pairs that are most often mistaken, the calibration, ROC and precision-recall curves.
-pub(super) fn confusion(page: &Page) -> Result<String> {
-    let Some(tally) = &page.tally else { return Ok(String::new()) };
-    let pair = |&(truth, prediction, number): &(usize, usize, f64)| {
-        let name = |class: usize| escape(&page.classes[class]);
-        format!("<tr><td>{} taken for {}</td><td>{number}</td></tr>\n", name(truth), name(prediction))
-    };
-    let pairs: String = tally.confusions(10).iter().map(pair).collect();
-    let pairs = match pairs.is_empty() {
-        true => String::new(),
-        false => format!(
-            "<div class=\"scroll\"><table>\n<thead><tr><th>Most frequent mistakes</th><th>times</th></tr></thead>\n\
-             <tbody>\n{pairs}</tbody>\n</table></div>\n"
-        ),
-    };
-    let matrix = tally.matrix(page.classes)?.svg()?;
-    let calibration = tally.reliability();
-    let charts = std::iter::once(&calibration).chain(&page.ranking);
-    let charts = charts.map(|drawing| figure(&drawing.svg()?)).collect::<Result<String>>()?;
-    let body =
-        format!("<div class=\"scroll\">\n{matrix}</div>\n<div class=\"charts\">\n<div>{pairs}</div>\n{charts}</div>\n");
-    Ok(section("Right and wrong answers", &body))
-}
-
-/// A table that a click on a heading sorts.
-pub(super) fn by_class(page: &Page) -> String {
-    let Some(tally) = &page.tally else { return String::new() };
-    let row = |(name, score): (&String, super::super::answers::ClassScore)| {
-        let numbers = [score.support, score.precision, score.recall, score.f1];
-        let cells: String = numbers.iter().map(|n| format!("<td data-value=\"{n}\">{}</td>", short(*n))).collect();
-        format!("<tr><td>{}</td>{cells}</tr>\n", escape(name))
-    };
-    let rows: String = page.classes.iter().zip(tally.scores()).map(row).collect();
-    let headings: String = ["class", "images", "precision", "recall", "F1"]
-        .iter()
-        .map(|name| format!("<th><button type=\"button\">{name}</button></th>"))
-        .collect();
-    let table = format!(
-        "<div class=\"scroll\"><table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
-    );
-    section("Metrics by class", &table)
-}
-
-/// Pictures of wrong answers with high confidence.
-pub(super) fn mistakes(page: &Page) -> String {
-    let figure = |mistake: &Mistake| {
-        let answer = mistake.answer;
-        let name = |class: usize| page.classes.get(class).map_or_else(|| class.to_string(), |name| escape(name));
-        let (truth, prediction) = (name(answer.truth), name(answer.prediction));
-        let picture = mistake.picture.as_ref().map_or_else(String::new, |(address, pixelated)| {
-            let class = if *pixelated { " class=\"pixels\"" } else { "" };
-            format!("<img{class} src=\"{address}\" alt=\"item {}, {truth}\">\n", answer.item)
-        });
-        format!(
-            "<figure>\n{picture}<figcaption><b>{prediction}</b> <span>{}</span><br><span>is</span> {truth}<br>\
-             <span>item {}</span></figcaption>\n</figure>\n",
-            percent(answer.confidence),
-            answer.item
-        )
-    };
-    let figures: String = page.mistakes.iter().map(figure).collect();
-    section(
-        "Worst mistakes",
-        &if figures.is_empty() { figures } else { format!("<div class=\"pictures\">\n{figures}</div>\n") },
-    )
 }
 
 /// Drawings of the trained model.

@@ -63,6 +63,13 @@ fn a_folder_becomes_a_network_that_tells_its_classes() {
     assert_eq!(report[0]["classes"][1]["recall"].as_f64().unwrap(), matrix[3] as f64 / 10.0);
     let table = answer(&mut wgrad(["evaluate", text(&out), text(data), "--reference", "--part", "train"]));
     assert!(table.contains(&format!("accuracy           {:.4}", report[0]["accuracy"].as_f64().unwrap())), "{table}");
+    let page = out.join("scores.html");
+    answer(&mut wgrad(["evaluate", text(&out), text(data), "--reference", "--part", "train", "--page", text(&page)]));
+    let page = std::fs::read_to_string(page).unwrap();
+    let mistakes = matrix[1] + matrix[2];
+    let accuracy = format!("<td>accuracy</td><td>{:.4}</td>", report[0]["accuracy"].as_f64().unwrap());
+    assert!(page.contains(&accuracy) && page.contains("Right and wrong answers"), "{page}");
+    assert_eq!(page.matches("<img").count() as u64, mistakes);
     let layers = json(&mut wgrad(["summary", text(&out)]));
     assert_eq!(layers["layers"][0]["input"], serde_json::json!([1, 3, 12, 12]));
 
