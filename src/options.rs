@@ -120,6 +120,12 @@ impl<const D: usize> TryFrom<&str> for Padding<D> {
     }
 }
 
+/// Options that can tell which fields were set.
+pub(crate) trait Options {
+    /// The names and values of the fields that differ from their defaults.
+    fn changed(&self) -> Vec<(&'static str, String)>;
+}
+
 /// Declares structs of options from their fields and defaults, with a method for each field that sets it.
 macro_rules! options {
     ($(
@@ -134,6 +140,14 @@ macro_rules! options {
         impl $(<const $d: usize>)? Default for $name $(<$d>)? {
             fn default() -> Self {
                 $name { $($field: $default,)* }
+            }
+        }
+
+        impl $(<const $d: usize>)? $crate::options::Options for $name $(<$d>)? {
+            fn changed(&self) -> Vec<(&'static str, String)> {
+                let default = Self::default();
+                let values = [$((stringify!($field), format!("{:?}", self.$field), format!("{:?}", default.$field)),)*];
+                values.into_iter().filter(|(_, set, default)| set != default).map(|(name, set, _)| (name, set)).collect()
             }
         }
 

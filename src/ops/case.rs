@@ -3,6 +3,8 @@
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
+use crate::options::Options;
+use std::fmt::Debug;
 
 /// The tolerance of most cases: some roundings of f32, whose effects hardly add up. Of 1,185 cases on llvmpipe, 1,086 are within 2.
 const SOME: f64 = 8.0;
@@ -34,6 +36,8 @@ pub struct Case {
     pub op: &'static str,
     /// The inputs.
     pub inputs: Vec<Input>,
+    /// The arguments that are no inputs, by name.
+    pub arguments: Vec<(&'static str, String)>,
     /// The call.
     pub run: Run,
     /// Allowed difference between device and reference, relative to the largest magnitude of a result or a gradient, in units of
@@ -66,6 +70,7 @@ impl Case {
         Case {
             op,
             inputs: shapes.iter().map(input).collect(),
+            arguments: Vec::new(),
             run: Box::new(run),
             tolerance: SOME,
             differentiable: true,
@@ -73,6 +78,51 @@ impl Case {
             smooth: true,
             needs_f16: false,
         }
+    }
+
+    /// Names an argument of the call; the last value of a name counts.
+    pub(crate) fn with(self, name: &'static str, value: impl Debug) -> Case {
+        self.argument(name, &format!("{value:?}"))
+    }
+
+    /// Names the options that differ from their defaults.
+    pub(crate) fn options(self, options: &impl Options) -> Case {
+        options.changed().iter().fold(self, |case, (name, value)| case.argument(name, value))
+    }
+
+    fn argument(mut self, name: &'static str, value: &str) -> Case {
+        self.arguments.retain(|(known, _)| *known != name);
+        self.arguments.push((name, short(value)));
+        self
+    }
+
+    /// The operation with its parameters, which no other case of the operation has:
+    /// `conv2d[2x3x8x9,4x3x3x3,4,stride=2,padding=1x2]`.
+    pub fn name(&self) -> String {
+        format!("{}[{}]", self.op, self.parameters().join(","))
+    }
+
+    /// The shapes of the inputs with their types, where those are not f32, and the arguments.
+    fn parameters(&self) -> Vec<String> {
+        let input = |input: &Input| {
+            let sizes: Vec<String> = input.shape.iter().map(usize::to_string).collect();
+            let shape = if sizes.is_empty() { "scalar".to_string() } else { sizes.join("x") };
+            if input.dtype == DType::F32 { shape } else { format!("{shape}:{}", input.dtype) }
+        };
+        let arguments = self.arguments.iter().map(|(name, value)| format!("{name}={value}"));
+        let half = self.needs_f16.then(|| DType::F16.to_string());
+        self.inputs.iter().map(input).chain(arguments).chain(half).collect()
+    }
+
+    /// True if `filter` names the case's operation, alone or with some of its parameters in any order: `conv2d`,
+    /// `conv2d[stride=2,groups=4]`. Several filters are separated by semicolons.
+    pub fn matches(&self, filter: &str) -> bool {
+        let parameters = self.parameters();
+        filter.split(';').any(|filter| {
+            let (op, wanted) = filter.strip_suffix(']').unwrap_or(filter).split_once('[').unwrap_or((filter, ""));
+            let mut wanted = wanted.split(',').filter(|parameter| !parameter.is_empty());
+            op == self.op && wanted.all(|wanted| parameters.iter().any(|parameter| parameter == wanted))
+        })
     }
 
     /// The values of input `index` lie between `low` and `high`.
@@ -131,5 +181,22 @@ impl Case {
     pub(crate) fn no_gradient(mut self) -> Case {
         self.differentiable = false;
         self.no_differences()
+    }
+}
+
+/// A value's text without brackets and commas: `2x1` for `[2, 1]`, `2` for `Some([2, 2])`.
+fn short(text: &str) -> String {
+    let wrapped = ["Some(", "Explicit("].iter().find_map(|name| text.strip_prefix(name)?.strip_suffix(')'));
+    let text = wrapped.unwrap_or(text);
+    let list = text.strip_prefix('[').and_then(|list| list.strip_suffix(']'));
+    match list.filter(|list| !list.contains(['[', '(', '{'])) {
+        Some(list) => {
+            let mut items: Vec<&str> = list.split(", ").collect();
+            if items.iter().all(|item| *item == items[0]) {
+                items.truncate(1);
+            }
+            items.join("x")
+        }
+        None => text.replace('"', "").replace(", ", " ").replace(',', " "),
     }
 }

@@ -9,7 +9,7 @@ pub mod network_runs;
 pub mod python;
 pub mod steps;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::process::Command;
 use std::sync::OnceLock;
 use wgrad::ops::case::{Case, Input};
@@ -130,6 +130,44 @@ pub fn numbered(cases: &[Case]) -> Vec<(usize, &Case)> {
         .collect()
 }
 
+/// The cases that `WGRAD_TEST_OP` asks for, all where it is not set, with their numbers.
+pub fn asked(cases: &[Case]) -> Vec<(usize, &Case)> {
+    match std::env::var("WGRAD_TEST_OP") {
+        Ok(filter) => filtered(cases, &filter).unwrap_or_else(|error| panic!("WGRAD_TEST_OP: {error}")),
+        Err(_) => numbered(cases),
+    }
+}
+
+/// The cases that match a filter, with their numbers.
+///
+/// # Errors
+/// No case matches: the names that are nearest.
+pub fn filtered<'a>(cases: &'a [Case], filter: &str) -> Result<Vec<(usize, &'a Case)>, String> {
+    let numbered = numbered(cases);
+    let found: Vec<_> = numbered.iter().copied().filter(|(_, case)| case.matches(filter)).collect();
+    if found.is_empty() { Err(format!("no case is named {filter:?}; {}", near(cases, filter))) } else { Ok(found) }
+}
+
+/// Names that a filter may have meant: those of the operation with most of the parameters, or operations spelled like it.
+fn near(cases: &[Case], filter: &str) -> String {
+    const MOST: usize = 8;
+    let (op, parameters) = filter.split_once('[').unwrap_or((filter, ""));
+    let has = |name: &str, wanted: &str| name.split(['[', ',', ']']).any(|parameter| parameter == wanted);
+    let hits = |name: &String| parameters.split([',', ']']).filter(|wanted| has(name, wanted)).count();
+    let mut names: Vec<String> = cases.iter().filter(|case| case.op == op).map(Case::name).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(hits(name)));
+    if names.is_empty() {
+        let pairs = |word: &str| word.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<HashSet<_>>();
+        let alike = |name: &str| pairs(name).intersection(&pairs(op)).count();
+        names = cases.iter().map(|case| case.op.to_string()).collect();
+        names.dedup();
+        names.sort_by_key(|name| (std::cmp::Reverse(alike(name)), name.len()));
+        names.dedup();
+    }
+    names.truncate(MOST);
+    format!("near it are {}", names.join(", "))
+}
+
 /// Values for all inputs of a case, the same for the same case number.
 pub fn inputs(case: &Case, number: usize) -> Vec<Vec<f64>> {
     let mut random = Random(0xC0FFEE ^ (number as u64) << 20);
@@ -209,8 +247,7 @@ pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec
 /// What differs between a case on a device and on the reference: forward and backward, the first run of its plans and
 /// a second one, which must give the same bits.
 pub fn differences(case: &Case, number: usize, device: &Device) -> Vec<String> {
-    let shapes: Vec<&Vec<usize>> = case.inputs.iter().map(|i| &i.shape).collect();
-    let name = format!("{}.{} {shapes:?}", case.op, number % 1000);
+    let name = case.name();
     let expected =
         results(case, number, &Device::reference()).unwrap_or_else(|e| panic!("{name} on the reference: {e}"));
     let first = match results(case, number, device) {

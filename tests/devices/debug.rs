@@ -1,6 +1,6 @@
 //! Debug modes: the first call that goes wrong is named, with its line; what is right passes.
 
-use crate::common::{Outcome, adapter, alone, has_f16, numbered, results};
+use crate::common::{Outcome, adapter, alone, asked, has_f16, results};
 use std::hash::Hasher;
 use std::process::Output;
 use wgrad::custom::{Adapter, Class, Formula, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Word, apply};
@@ -252,17 +252,13 @@ fn a_wrong_fusion_is_told_from_a_wrong_call() {
 }
 
 /// Every fourth case of each operation, or with `WGRAD_TEST_ALL=1` every one, or those of `WGRAD_TEST_OP`.
-fn chosen(cases: &[Case], device: &Device) -> Vec<(usize, String)> {
-    let all = std::env::var("WGRAD_TEST_ALL").is_ok();
-    let only = std::env::var("WGRAD_TEST_OP").ok();
+fn chosen<'a>(cases: &'a [Case], device: &Device) -> Vec<(usize, &'a Case)> {
     let has_f16 = has_f16(device);
-    let is_chosen = |number: usize, case: &Case| {
-        only.as_ref().map_or(all || number % 4 == 1, |op| op == case.op) && (has_f16 || !case.needs_f16)
-    };
-    let numbered = numbered(cases);
-    let chosen = numbered.into_iter().enumerate().filter(|(_, (number, case))| is_chosen(number % 1000, case));
-    let chosen: Vec<_> = chosen.map(|(at, (number, case))| (at, format!("{}.{}", case.op, number % 1000))).collect();
-    assert!(only.is_some() || chosen.len() > 100, "only {} cases", chosen.len());
+    let mut chosen = asked(cases);
+    let is_all = chosen.len() == cases.len();
+    let takes_all = !is_all || std::env::var("WGRAD_TEST_ALL").is_ok();
+    chosen.retain(|(number, case)| (takes_all || number % 1000 % 4 == 1) && (has_f16 || !case.needs_f16));
+    assert!(!is_all || chosen.len() > 100, "only {} cases", chosen.len());
     chosen
 }
 
@@ -279,12 +275,11 @@ fn is_infinite_somewhere(case: &Case, results: &[Outcome]) -> bool {
 fn pass(debug: Debug) {
     let Some(device) = checked(debug) else { return };
     let cases = ops::cases();
-    let numbers: Vec<usize> = numbered(&cases).into_iter().map(|(number, _)| number).collect();
     let mut alarms = Vec::new();
-    for (at, name) in chosen(&cases, &device) {
-        let case = &cases[at];
-        let expected = results(case, numbers[at], &Device::reference()).unwrap();
-        let got = match results(case, numbers[at], &device) {
+    for (number, case) in chosen(&cases, &device) {
+        let name = case.name();
+        let expected = results(case, number, &Device::reference()).unwrap();
+        let got = match results(case, number, &device) {
             Ok(got) => got,
             Err(Error::NotFinite { .. }) if is_infinite_somewhere(case, &expected) => continue,
             Err(error) => {

@@ -233,7 +233,7 @@ fn compositions_are_ascribed_to_their_callers() {
             let (function, text) = function_at(file, line);
             let of_cases = ["case", "centred", "dimension"].iter().any(|part| function.contains(part));
             if !of_cases && !file.ends_with("cases.rs") && !text.contains("fn ") {
-                wrong.insert(format!("{} of {} at {file}:{line} in {function}: {text}", event.op, case.op));
+                wrong.insert(format!("{} of {} at {file}:{line} in {function}: {text}", event.op, case.name()));
             }
         }
     }

@@ -167,6 +167,7 @@ fn found(bug: Bug, device: &Device) -> Vec<String> {
             kinks: &[],
             distinct: false,
         }],
+        arguments: Vec::new(),
         run: Box::new(move |x| {
             let input = if bug == Bug::SecondRun && !x[0].device().is_reference() {
                 let run = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

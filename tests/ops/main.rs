@@ -8,6 +8,7 @@ mod conformance;
 mod different;
 
 mod autocast;
+mod cases;
 mod constants;
 mod cross_entropy;
 mod custom;

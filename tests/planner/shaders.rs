@@ -160,7 +160,7 @@ fn record_all(device: &Device, mut visit: impl FnMut(&Device)) {
         // Every other case with sizes that kernels read.
         device.dynamic_sizes(if number % 2 == 0 { DynamicSizes::Always } else { DynamicSizes::Never });
         // Values mean nothing here; the noop adapter computes none.
-        results(case, number, device).unwrap_or_else(|e| panic!("{}.{}: {e}", case.op, number % 1000));
+        results(case, number, device).unwrap_or_else(|e| panic!("{}: {e}", case.name()));
         if number % 1000 % 16 == 1 {
             visit(device);
         }

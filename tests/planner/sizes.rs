@@ -1,7 +1,7 @@
 //! Kernels that read the sizes of tensors from their parameters: the same bits, and nothing compiled for another size.
 
 use crate::common;
-use crate::common::{has_f16, numbered, poisoned, results};
+use crate::common::{asked, has_f16, poisoned, results};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 use wgrad::ops::case::Case;
@@ -36,22 +36,18 @@ fn other_bits(part: &[(usize, &Case)], disable: Disable) -> Vec<String> {
     let differs = |&&(number, case): &&(usize, &Case)| {
         let [written, read]: [std::result::Result<Vec<Vec<u64>>, String>; 2] =
             [0, 1].map(|at| bits(case, number, &devices[at]));
-        (written != read || read.is_err()).then(|| {
-            let shapes: Vec<&Vec<usize>> = case.inputs.iter().map(|input| &input.shape).collect();
-            format!("{}.{} {shapes:?}: {:?}", case.op, number % 1000, read.err().unwrap_or_default())
-        })
+        (written != read || read.is_err()).then(|| format!("{}: {:?}", case.name(), read.err().unwrap_or_default()))
     };
     part.iter().filter_map(|case| differs(&case)).collect()
 }
 
 fn agree(disable: Disable) {
     let Some(device) = poisoned(disable) else { return };
-    let only = std::env::var("WGRAD_TEST_OP").ok();
-    let is_long = only.is_some() || is_long();
     let cases = ops::cases();
     let has_f16 = has_f16(&device);
-    let mut chosen = numbered(&cases);
-    chosen.retain(|(_, case)| only.as_ref().is_none_or(|op| op == case.op) && (has_f16 || !case.needs_f16));
+    let mut chosen = asked(&cases);
+    let is_long = is_long() || chosen.len() < cases.len();
+    chosen.retain(|(_, case)| has_f16 || !case.needs_f16);
     let chosen: Vec<(usize, &Case)> = chosen.into_iter().step_by(if is_long { 1 } else { OF_CASES }).collect();
     let found: Vec<String> = chosen.par_chunks(SHARING).flat_map(|part| other_bits(part, disable)).collect();
     assert!(found.is_empty(), "{} of {} cases have other bits:\n{}", found.len(), chosen.len(), found.join("\n"));

@@ -103,7 +103,7 @@ impl Modules {
         for (number, case) in numbered(&ops::cases()).into_iter().filter(|(_, case)| kind.has_f16() || !case.needs_f16)
         {
             device.dynamic_sizes(if number % 2 == 0 { DynamicSizes::Always } else { DynamicSizes::Never });
-            results(case, number, &device).map_err(|e| format!("{}.{}: {e}", case.op, number % 1000))?;
+            results(case, number, &device).map_err(|e| format!("{}: {e}", case.name()))?;
             // A device drops what it has not used for long.
             if number % 1000 % 16 == 1 {
                 self.collect(&device, None)?;

@@ -58,11 +58,11 @@ impl Workload {
 
     /// A case of an operation with other inputs.
     pub fn of(case: Case, inputs: Vec<Input>) -> Workload {
-        let shapes: Vec<String> = inputs.iter().map(|input| format!("{:?}", input.shape).replace(' ', "")).collect();
+        let case = Case { inputs, ..case };
         Workload {
             op: case.op,
-            name: format!("{} {}", case.op, shapes.join(" ")),
-            inputs,
+            name: case.name(),
+            inputs: case.inputs,
             run: case.run,
             differentiable: case.differentiable,
             flops: None,

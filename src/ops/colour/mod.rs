@@ -174,6 +174,7 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![x[0].recolour(&program, stages.unwrap_or(0))?])
         })
         .domain(0, 0.0, 1.0)
+        .with("steps", programs.concat())
         .no_gradient()
     };
     let one = |step: ColourStep| vec![vec![step]];

@@ -10,6 +10,7 @@ fn conv(input: [usize; 4], weight: [usize; 4], options: Conv2dOptions) -> Case {
     Case::new("conv2d", &[&input, &weight, &weight[..1]], move |x| {
         Ok(vec![x[0].conv2d(&x[1], Some(&x[2]), &options)?])
     })
+    .options(&options)
 }
 
 fn options(stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2], groups: usize) -> Conv2dOptions {
@@ -25,6 +26,7 @@ fn one_dimension() -> Vec<Case> {
         Case::new("conv1d", &[input, weight, &weight[..1]], move |x| {
             Ok(vec![x[0].conv1d(&x[1], Some(&x[2]), &options)?])
         })
+        .options(&options)
     };
     let plain = Conv1dOptions::default();
     let padded = Conv1dOptions { stride: [2], padding: Padding::Explicit([2]), dilation: [3], groups: 2 };
@@ -45,6 +47,7 @@ fn three_dimensions() -> Vec<Case> {
         Case::new("conv3d", &[input, weight, &weight[..1]], move |x| {
             Ok(vec![x[0].conv3d(&x[1], Some(&x[2]), &options)?])
         })
+        .options(&options)
     };
     let plain = Conv3dOptions::default();
     let same = Conv3dOptions { padding: Padding::Same, ..plain };
@@ -159,7 +162,8 @@ fn two_dimensions() -> Vec<Case> {
             let [input, weight, bias] = [0, 1, 2].map(|i| x[i].to_dtype(DType::F16));
             input?.conv2d(&weight?, Some(&bias?), &options)
         };
-        cases.push(Case::new("conv2d", &[&input, &weight, &weight[..1]], move |x| Ok(vec![half(x)?])).half());
+        let case = Case::new("conv2d", &[&input, &weight, &weight[..1]], move |x| Ok(vec![half(x)?]));
+        cases.push(case.options(&options).half());
     }
     let gradients = |x: &[Tensor]| {
         let [input, weight] = [0, 1].map(|i| Ok(x[i].to_dtype(DType::F16)?.detach().requires_grad()));

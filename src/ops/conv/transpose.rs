@@ -188,6 +188,7 @@ fn two_dimensions() -> Vec<Case> {
         Case::new("conv_transpose2d", &[input, weight, &[channels]], move |x| {
             Ok(vec![x[0].conv_transpose2d(&x[1], Some(&x[2]), &options)?])
         })
+        .options(&options)
     };
     vec![
         case(&[2, 3, 4, 5], &[3, 2, 3, 3], base),
@@ -233,6 +234,7 @@ fn one_dimension() -> Vec<Case> {
         Case::new("conv_transpose1d", &[input, weight, &[weight[1] * options.groups]], move |x| {
             Ok(vec![x[0].conv_transpose1d(&x[1], Some(&x[2]), &options)?])
         })
+        .options(&options)
     };
     vec![
         case(&[2, 3, 5], &[3, 2, 3], base),
@@ -255,6 +257,7 @@ fn three_dimensions() -> Vec<Case> {
         Case::new("conv_transpose3d", &[input, weight, &[weight[1] * options.groups]], move |x| {
             Ok(vec![x[0].conv_transpose3d(&x[1], Some(&x[2]), &options)?])
         })
+        .options(&options)
     };
     let all = ConvTranspose3dOptions {
         stride: [2, 3, 1],

@@ -258,7 +258,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("box_area", &[&[5, 4]], |x| Ok(vec![x[0].box_area(BoxFormat::Xyxy)?])),
         Case::new("box_area", &[&[2, 3, 4]], |x| Ok(vec![x[0].box_area(BoxFormat::Cxcywh)?])),
         two("box_iou", |a, b| a.box_iou(b, BoxFormat::Xyxy)),
-        two("box_iou", |a, b| centred(a)?.box_iou(&centred(b)?, BoxFormat::Cxcywh)),
+        two("box_iou", |a, b| centred(a)?.box_iou(&centred(b)?, BoxFormat::Cxcywh)).with("format", BoxFormat::Cxcywh),
         two("generalized_box_iou", |a, b| a.generalized_box_iou(b)),
         two("distance_box_iou", |a, b| a.distance_box_iou(b, 1e-7)),
         two("complete_box_iou", |a, b| a.complete_box_iou(b, 1e-7)).no_differences(),

@@ -158,6 +158,7 @@ pub(super) fn cases() -> Vec<Case> {
         let most = size[0].min(size[1]) as f64;
         Case::new(OP, &[&[regions, points, map[0], map[1]], &[regions, 4]], run)
             .domain(1, 0.0, most)
+            .with("size", size)
             .distinct()
             .no_gradient()
     };

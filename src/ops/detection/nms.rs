@@ -234,7 +234,8 @@ pub(super) fn cases() -> Vec<Case> {
             let boxes = Tensor::cat(&[&from, &from.add(&size)?], 1)?;
             Ok(vec![boxes.nms(&x[1].narrow(0, 1, count)?, threshold)?])
         };
-        Case::new(OP, &[&[count, 4], &[count + 1]], run).domain(0, 0.1, 2.0).distinct().no_gradient()
+        let case = Case::new(OP, &[&[count, 4], &[count + 1]], run).with("iou_threshold", threshold);
+        case.domain(0, 0.1, 2.0).distinct().no_gradient()
     };
     let batched = |[rows, count]: [usize; 2], threshold: f64, found: usize| {
         let run = move |x: &[Tensor]| {
@@ -244,7 +245,8 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![boxes.batched_nms(&scores, &x[2], threshold, found)?])
         };
         let shapes: [&[usize]; 3] = [&[rows, count, 4], &[rows, count], &[rows, count]];
-        Case::new("batched_nms", &shapes, run).domain(0, 0.1, 2.0).distinct().integers(2, 0, 2).no_gradient()
+        let case = Case::new("batched_nms", &shapes, run).with("iou_threshold", threshold).with("most", found);
+        case.domain(0, 0.1, 2.0).distinct().integers(2, 0, 2).no_gradient()
     };
     vec![
         case(1, 0.5),

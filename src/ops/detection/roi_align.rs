@@ -254,7 +254,7 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |input: &[usize], count: usize, bins: [usize; 2], options: RoiAlignOptions| {
         let images = input[0] as f64;
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_align(&super::regions_of(&x[1], images)?, bins, &options)?]);
-        Case::new(OP, &[input, &[count, 5]], run).integers(1, 0, 999)
+        Case::new(OP, &[input, &[count, 5]], run).with("output_size", bins).options(&options).integers(1, 0, 999)
     };
     let plain = RoiAlignOptions::default();
     let fixed = RoiAlignOptions { sampling_ratio: Some(2), ..plain };

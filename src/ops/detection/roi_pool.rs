@@ -229,7 +229,7 @@ pub(super) fn cases() -> Vec<Case> {
         let run = move |x: &[Tensor]| Ok(vec![x[0].roi_pool(&super::regions_of(&x[1], images)?, bins, scale)?]);
         let mut case = Case::new(OP, &[input, &[count, 5]], run).integers(1, 0, 999);
         case.inputs[0].distinct = true;
-        case
+        case.with("output_size", bins).with("spatial_scale", scale)
     };
     vec![case(&[2, 3, 5, 7], 3, [2, 3], 1.0), case(&[1, 2, 6, 5], 4, [3, 1], 0.7), case(&[1, 2, 4, 4], 0, [2, 2], 1.0)]
 }

@@ -13,15 +13,19 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
 
 fn gather() -> Vec<Case> {
     let gather = |dim, shape: &[usize], index: &[usize], size: i32| {
-        Case::new("gather", &[shape, index], move |x| Ok(vec![x[0].gather(dim, &x[1])?])).integers(1, 0, size - 1)
+        Case::new("gather", &[shape, index], move |x| Ok(vec![x[0].gather(dim, &x[1])?])).with("dim", dim).integers(
+            1,
+            0,
+            size - 1,
+        )
     };
     let select = |dim, shape: &[usize], index: &[usize], size: i32| {
         let run = move |x: &[Tensor]| Ok(vec![x[0].index_select(dim, &x[1])?]);
-        Case::new("index_select", &[shape, index], run).integers(1, 0, size - 1)
+        Case::new("index_select", &[shape, index], run).with("dim", dim).integers(1, 0, size - 1)
     };
     let take = |dim: Option<isize>, shape: &[usize], index: &[usize], size: i32| {
         let run = move |x: &[Tensor]| Ok(vec![x[0].take_along_dim(&x[1], dim)?]);
-        Case::new("take_along_dim", &[shape, index], run).integers(1, 0, size - 1)
+        Case::new("take_along_dim", &[shape, index], run).with("dim", dim).integers(1, 0, size - 1)
     };
     vec![
         gather(0, &[7], &[12], 7),
@@ -60,26 +64,29 @@ fn distinct(x: &Tensor, shape: &[usize], values: &[i32]) -> Result<Tensor> {
 fn scatter() -> Vec<Case> {
     let place = |dim, shapes: &[&[usize]], index: &'static [usize], values: &'static [i32]| {
         Case::new("scatter", shapes, move |x| Ok(vec![x[0].scatter(dim, &distinct(&x[0], index, values)?, &x[1])?]))
+            .with("dim", dim)
     };
     let meeting = |dim, shapes: &[&[usize]], size: i32| {
         Case::new("scatter", shapes, move |x| Ok(vec![x[0].scatter(dim, &x[2], &x[1])?]))
+            .with("dim", dim)
             .integers(2, 0, size - 1)
             .no_differences()
     };
     let add = |dim, shapes: &[&[usize]], size: i32| {
         let run = move |x: &[Tensor]| Ok(vec![x[0].scatter_add(dim, &x[2], &x[1])?]);
-        Case::new("scatter_add", shapes, run).integers(2, 0, size - 1)
+        Case::new("scatter_add", shapes, run).with("dim", dim).integers(2, 0, size - 1)
     };
     let reduce = |reduction| {
         Case::new("scatter", &[&[4, 3], &[11, 3], &[11, 3]], move |x| {
             Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], reduction)?])
         })
+        .with("reduce", reduction)
         .integers(2, 0, 3)
         .no_gradient()
     };
     let index_add = |dim, shapes: &[&[usize]], size: i32, alpha| {
         let run = move |x: &[Tensor]| Ok(vec![x[0].index_add(dim, &x[2], &x[1], alpha)?]);
-        Case::new("index_add", shapes, run).integers(2, 0, size - 1)
+        Case::new("index_add", shapes, run).with("dim", dim).with("alpha", alpha).integers(2, 0, size - 1)
     };
     vec![
         place(0, &[&[5], &[3]], &[3], &[4, 0, 2]),
@@ -179,6 +186,7 @@ fn long() -> Vec<Case> {
 fn embedding() -> Vec<Case> {
     let look_up = |index: &[usize], options: EmbeddingOptions| {
         let mut case = Case::new("embedding", &[&[7, 3], index], move |x| Ok(vec![x[1].embedding(&x[0], &options)?]))
+            .options(&options)
             .integers(1, 0, 6);
         // These gradients follow options and are not slopes.
         if options.padding_idx.is_some() || options.scale_grad_by_freq {

@@ -148,7 +148,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             let of = move |x: &[Tensor]| Ok(vec![counted.clone().of(&x[0], &x[1])?]);
             let last = i32::try_from(classes).unwrap_or(i32::MAX) - 1;
             let low = ignored.map_or(0, |ignored| ignored.min(0));
-            Case::new("count_labels", &[shape, shape], of).integers(0, 0, last).integers(1, low, last).no_gradient()
+            let case = Case::new("count_labels", &[shape, shape], of).integers(0, 0, last).integers(1, low, last);
+            case.with("classes", classes).with("counted", tallied).with("ignore_index", ignored).no_gradient()
         };
     let of_scores = |x: &[Tensor]| {
         let preds = x[0].gt_scalar(0.0)?.to_dtype(DType::I32)?;

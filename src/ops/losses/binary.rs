@@ -147,15 +147,17 @@ impl Tensor {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+    for (reduction, columns) in [(Reduction::Mean, 5), (Reduction::Sum, 3), (Reduction::None, 1)] {
         let loss = |op, shape: &[usize], weight: &[usize], run: fn(&[Tensor], Reduction) -> Result<Tensor>| {
             Case::new(op, &[shape, shape, weight], move |x| Ok(vec![run(x, reduction)?]))
+                .with("reduction", reduction)
                 .domain(1, 0.0, 1.0)
                 .domain(2, 0.2, 2.0)
         };
         let likely = |shape, weight, run| loss("binary_cross_entropy", shape, weight, run).domain(0, 0.3, 0.7);
         cases.push(likely(&[3, 5], &[5], |x, r| x[0].binary_cross_entropy(&x[1], None, r)));
-        cases.push(likely(&[3, 5], &[5], |x, r| x[0].binary_cross_entropy(&x[1], Some(&x[2]), r)));
+        let weighted = likely(&[3, 5], &[5], |x, r| x[0].binary_cross_entropy(&x[1], Some(&x[2]), r));
+        cases.push(weighted.with("weight", true));
         let logits =
             |shape, weight, run| loss("binary_cross_entropy_with_logits", shape, weight, run).domain(0, -4.0, 4.0);
         cases.push(logits(&[7], &[1], |x, r| x[0].binary_cross_entropy_with_logits(&x[1], None, None, r)));
@@ -164,13 +166,14 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(logits(&[3, 5], &[5], |x, r| {
             x[0].binary_cross_entropy_with_logits(&x[1], Some(&x[2]), Some(&x[2]), r)
         }));
-        cases.push(logits(&[0, 5], &[5], |x, _| {
+        let nothing = logits(&[0, columns], &[1], |x, _| {
             x[0].binary_cross_entropy_with_logits(&x[1], None, None, Reduction::Sum)
-        }));
-        let focal = |run| loss("sigmoid_focal_loss", &[3, 5], &[1], run);
-        cases.push(focal(|x, r| x[0].sigmoid_focal_loss(&x[1], 0.25, 2.0, r)));
-        cases.push(focal(|x, r| x[0].sigmoid_focal_loss(&x[1], -1.0, 1.5, r)));
-        cases.push(focal(|x, r| x[0].sigmoid_focal_loss(&x[1], 0.75, 0.0, r)));
+        });
+        cases.push(nothing.with("reduction", Reduction::Sum));
+        let focal = |alpha, run| loss("sigmoid_focal_loss", &[3, 5], &[1], run).with("alpha", alpha);
+        cases.push(focal(0.25, |x, r| x[0].sigmoid_focal_loss(&x[1], 0.25, 2.0, r)).with("gamma", 2.0));
+        cases.push(focal(-1.0, |x, r| x[0].sigmoid_focal_loss(&x[1], -1.0, 1.5, r)).with("gamma", 1.5));
+        cases.push(focal(0.75, |x, r| x[0].sigmoid_focal_loss(&x[1], 0.75, 0.0, r)).with("gamma", 0.0));
         let dice = |shape, run| loss("dice_loss", shape, &[1], run).domain(0, 0.1, 0.9);
         cases.push(dice(&[2, 3, 7], |x, r| x[0].dice_loss(&x[1], 1.0, r)));
         cases.push(dice(&[2, 1, 3, 5], |x, r| x[0].dice_loss(&x[1], 1e-5, r)));

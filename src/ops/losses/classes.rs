@@ -213,11 +213,13 @@ pub(super) fn cases() -> Vec<Case> {
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
         for (p, margin) in [(1, 5.0), (2, 6.0), (2, -5.0)] {
             let options = MultiMarginOptions::default().p(p).margin(margin).reduction(reduction);
+            let named = options.clone();
             cases.push(
                 Case::new("multi_margin_loss", &[&[4, 5], &[4], &[5]], move |x| {
                     let options = MultiMarginOptions { weight: Some(x[2].clone()), ..options.clone() };
                     Ok(vec![x[0].multi_margin_loss(&x[1], &options)?])
                 })
+                .options(&named)
                 .integers(1, 0, 4)
                 .domain(2, 0.2, 2.0),
             );
@@ -226,6 +228,7 @@ pub(super) fn cases() -> Vec<Case> {
             Case::new("multilabel_margin_loss", &[&[3, 5], &[3, 5]], move |x| {
                 Ok(vec![x[0].multilabel_margin_loss(&x[1], reduction)?])
             })
+            .with("reduction", reduction)
             .domain(0, -0.4, 0.4)
             .integers(1, -1, 4)
             .first_order(),
@@ -234,11 +237,11 @@ pub(super) fn cases() -> Vec<Case> {
             Case::new("multilabel_soft_margin_loss", &[&[3, 5], &[3, 5], &[5]], move |x| {
                 Ok(vec![x[0].multilabel_soft_margin_loss(&x[1], Some(&x[2]), reduction)?])
             })
+            .with("reduction", reduction)
             .domain(1, 0.0, 1.0),
         );
-        cases.push(Case::new("soft_margin_loss", &[&[3, 5], &[5]], move |x| {
-            Ok(vec![x[0].soft_margin_loss(&x[1], reduction)?])
-        }));
+        let soft = move |x: &[Tensor]| Ok(vec![x[0].soft_margin_loss(&x[1], reduction)?]);
+        cases.push(Case::new("soft_margin_loss", &[&[3, 5], &[5]], soft).with("reduction", reduction));
     }
     cases.push(
         Case::new("multi_margin_loss", &[&[5], &[]], |x| {

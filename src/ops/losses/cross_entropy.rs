@@ -269,22 +269,27 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let with = |reduction, ignore_index, label_smoothing| {
         CrossEntropyOptions::default().reduction(reduction).ignore_index(ignore_index).label_smoothing(label_smoothing)
     };
-    let plain =
-        |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
-            Case::new("cross_entropy", &[shape, target], move |x| Ok(vec![x[0].cross_entropy(&x[1], &options)?]))
-                .integers(1, 0, classes - 1)
-        };
+    let plain = |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
+        let named = options.clone();
+        Case::new("cross_entropy", &[shape, target], move |x| Ok(vec![x[0].cross_entropy(&x[1], &options)?]))
+            .options(&named)
+            .integers(1, 0, classes - 1)
+    };
     // In PyTorch no gradient flows to the weights of labels; here it does, and is checked like any other.
     let weighted = |shape: &[usize], target: &[usize], classes: i32, options: CrossEntropyOptions| {
+        let named = options.clone();
         Case::new("cross_entropy", &[shape, target, &[nearest::<usize>(classes)]], move |x| {
             let options = CrossEntropyOptions { weight: Some(x[2].clone()), ..options.clone() };
             Ok(vec![x[0].cross_entropy(&x[1], &options)?])
         })
+        .options(&named)
         .integers(1, 0, classes - 1)
         .domain(2, 0.2, 2.0)
     };
     let likely = |shape: &[usize], options: CrossEntropyOptions| {
+        let named = options.clone();
         Case::new("cross_entropy", &[shape, shape], move |x| Ok(vec![x[0].cross_entropy(&x[1], &options)?]))
+            .options(&named)
             .domain(1, 0.0, 1.0)
     };
     use Reduction::{Mean, None, Sum};

@@ -144,6 +144,8 @@ pub(super) fn cases() -> Vec<Case> {
                     x.pairwise_distance(y, p, 1e-6)
                 }?])
             })
+            .with("p", p)
+            .with("keepdim", keepdim)
             .domain(0, 1.0, 2.0)
             .domain(1, -2.0, 0.5),
         );
@@ -152,7 +154,7 @@ pub(super) fn cases() -> Vec<Case> {
     {
         // Active lower bounds change the slope but not the gradient.
         let case = Case::new("cosine_similarity", &[a, b], move |x| Ok(vec![x[0].cosine_similarity(&x[1], dim, eps)?]));
-        let case = case.domain(0, 0.5, 2.0);
+        let case = case.with("dim", dim).with("eps", eps).domain(0, 0.5, 2.0);
         cases.push(if eps > 1.0 { case.no_differences() } else { case });
     }
     for (swap, reduction) in [(false, Reduction::Mean), (true, Reduction::None), (false, Reduction::Sum)] {
@@ -162,6 +164,7 @@ pub(super) fn cases() -> Vec<Case> {
                 let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, 2.0, 1e-6);
                 Ok(vec![x[0].triplet_margin_with_distance_loss(&x[1], &x[2], distance, &options)?])
             })
+            .options(&options)
             .domain(0, 1.0, 2.0)
             .domain(1, -0.5, 0.5)
             .domain(2, -4.0, -2.0),

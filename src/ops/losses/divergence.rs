@@ -87,7 +87,7 @@ pub(super) fn cases() -> Vec<Case> {
                 }
                 let case = Case::new("kl_div", &[shape, target], move |x| Ok(vec![x[0].kl_div(&x[1], &options)?]));
                 let (low, high) = if log_target { (-3.0, 0.0) } else { (0.2, 1.0) };
-                cases.push(case.domain(0, -3.0, 0.0).domain(1, low, high));
+                cases.push(case.options(&options).domain(0, -3.0, 0.0).domain(1, low, high));
             }
         }
     }

@@ -135,6 +135,7 @@ pub(super) fn cases() -> Vec<Case> {
                 Case::new("poisson_nll_loss", &[&[3, 5], &[5]], move |x| {
                     Ok(vec![x[0].poisson_nll_loss(&x[1], &options)?])
                 })
+                .options(&options)
                 .domain(0, 0.3, 2.0)
                 .domain(1, 1.2, 4.0),
             );
@@ -145,6 +146,7 @@ pub(super) fn cases() -> Vec<Case> {
                 Case::new("gaussian_nll_loss", &[&[3, 5], &[5], sizes], move |x| {
                     Ok(vec![x[0].gaussian_nll_loss(&x[1], &x[2], &options)?])
                 })
+                .options(&options)
                 .domain(2, 0.5, 2.0),
             );
         }

@@ -164,6 +164,8 @@ pub(super) fn cases() -> Vec<Case> {
                     let target = x[2].mul_scalar(2.0)?.sub_scalar(1.0)?;
                     Ok(vec![x[0].cosine_embedding_loss(&x[1], &target, margin, reduction)?])
                 })
+                .with("margin", margin)
+                .with("reduction", reduction)
                 .domain(0, 0.5, 2.0)
                 .integers(2, 0, 1),
             );
@@ -172,6 +174,8 @@ pub(super) fn cases() -> Vec<Case> {
                     let target = x[2].mul_scalar(2.0)?.sub_scalar(1.0)?;
                     Ok(vec![x[0].margin_ranking_loss(&x[1], &target, 4.0 * margin, reduction)?])
                 })
+                .with("margin", 4.0 * margin)
+                .with("reduction", reduction)
                 .integers(2, 0, 1),
             );
             cases.push(
@@ -179,6 +183,8 @@ pub(super) fn cases() -> Vec<Case> {
                     let target = x[1].mul_scalar(2.0)?.sub_scalar(1.0)?;
                     Ok(vec![x[0].hinge_embedding_loss(&target, 2.0 * margin, reduction)?])
                 })
+                .with("margin", 2.0 * margin)
+                .with("reduction", reduction)
                 .integers(1, 0, 1),
             );
         }
@@ -190,6 +196,7 @@ pub(super) fn cases() -> Vec<Case> {
                 Case::new("triplet_margin_loss", &[&[4, 3], &[4, 3], &[1, 3]], move |x| {
                     Ok(vec![x[0].triplet_margin_loss(&x[1], &x[2], &options)?])
                 })
+                .options(&options)
                 .domain(0, 1.0, 2.0)
                 .domain(1, -0.5, 0.5)
                 .domain(2, -4.0, -2.0)

@@ -176,7 +176,7 @@ pub(super) fn cases() -> Vec<Case> {
         };
         let mut case = Case::new("contrastive_loss", &[&[3, 5], &[5]], run).domain(0, 0.25, 2.0).integers(1, 0, 1);
         case.inputs[0].kinks = &[1.25];
-        cases.push(case);
+        cases.push(case.with("reduction", reduction));
     }
     for mining in [TripletMining::BatchHard, TripletMining::SemiHard] {
         for (shape, classes, squared) in [([7, 3], 2, false), ([6, 2], 1, true), ([5, 1], 4, false), ([1, 2], 1, false)]
@@ -185,7 +185,7 @@ pub(super) fn cases() -> Vec<Case> {
             let options = MinedTripletOptions::default().mining(mining).margin(40.0).squared(squared);
             let run = move |x: &[Tensor]| Ok(vec![x[0].mined_triplet_loss(&x[1], &options)?]);
             let case = Case::new("mined_triplet_loss", &[&shape, &shape[..1]], run);
-            cases.push(case.integers(1, 0, classes).first_order());
+            cases.push(case.options(&options).integers(1, 0, classes).first_order());
         }
     }
     cases

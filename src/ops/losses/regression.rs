@@ -173,31 +173,31 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
-        cases.push(Case::new("mse_loss", &[&[4, 5], &[4, 5]], move |x| Ok(vec![x[0].mse_loss(&x[1], reduction)?])));
-        cases.push(Case::new("mse_loss", &[&[3, 7], &[7]], move |x| {
-            Ok(vec![x[0].t()?.mse_loss(&x[1].unsqueeze(1)?, reduction)?])
-        }));
-        cases.push(
-            Case::new("mse_loss", &[&[4, 5], &[5], &[4, 5]], move |x| {
-                Ok(vec![x[0].weighted_mse_loss(&x[1], &x[2], reduction)?])
-            })
-            .domain(2, 0.2, 2.0),
-        );
+        let squared = |shapes: &[&[usize]], run: fn(&[Tensor], Reduction) -> Result<Tensor>| {
+            Case::new("mse_loss", shapes, move |x| Ok(vec![run(x, reduction)?])).with("reduction", reduction)
+        };
+        cases.push(squared(&[&[4, 5], &[4, 5]], |x, r| x[0].mse_loss(&x[1], r)));
+        cases.push(squared(&[&[3, 7], &[7]], |x, r| x[0].t()?.mse_loss(&x[1].unsqueeze(1)?, r)));
+        let weighted = squared(&[&[4, 5], &[5], &[4, 5]], |x, r| x[0].weighted_mse_loss(&x[1], &x[2], r));
+        cases.push(weighted.domain(2, 0.2, 2.0));
         // Above the bend, below it, and on both sides: differences don't cross it.
         for (low, high) in [(1.2, 2.0), (-2.0, -1.2), (-0.25, 0.25)] {
             let bent = |op, run: fn(&[Tensor], Reduction) -> Result<Tensor>| {
                 Case::new(op, &[&[3, 5], &[5], &[3, 5]], move |x| Ok(vec![run(x, reduction)?]))
+                    .with("from", low)
+                    .with("reduction", reduction)
                     .domain(0, low, high)
                     .domain(1, -0.1, 0.1)
                     .domain(2, 0.2, 2.0)
             };
-            cases.push(bent("smooth_l1_loss", |x, r| x[0].smooth_l1_loss(&x[1], 0.75, r)));
-            cases.push(bent("huber_loss", |x, r| x[0].huber_loss(&x[1], 0.75, r)));
-            cases.push(bent("huber_loss", |x, r| x[0].weighted_huber_loss(&x[1], 0.5, &x[2], r)));
+            cases.push(bent("smooth_l1_loss", |x, r| x[0].smooth_l1_loss(&x[1], 0.75, r)).with("beta", 0.75));
+            cases.push(bent("huber_loss", |x, r| x[0].huber_loss(&x[1], 0.75, r)).with("delta", 0.75));
+            let weighted = bent("huber_loss", |x, r| x[0].weighted_huber_loss(&x[1], 0.5, &x[2], r));
+            cases.push(weighted.with("delta", 0.5).with("weight", true));
             if low.abs() > 1.0 {
                 cases.push(bent("l1_loss", |x, r| x[0].l1_loss(&x[1], r)));
-                cases.push(bent("l1_loss", |x, r| x[0].weighted_l1_loss(&x[1], &x[2], r)));
-                cases.push(bent("smooth_l1_loss", |x, r| x[0].smooth_l1_loss(&x[1], 0.0, r)));
+                cases.push(bent("l1_loss", |x, r| x[0].weighted_l1_loss(&x[1], &x[2], r)).with("weight", true));
+                cases.push(bent("smooth_l1_loss", |x, r| x[0].smooth_l1_loss(&x[1], 0.0, r)).with("beta", 0.0));
             }
         }
     }

@@ -304,6 +304,7 @@ fn output_labels(
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let sum = |equation: &'static str, shapes: &[&[usize]]| {
         Case::new(OP, shapes, move |x| Ok(vec![Tensor::einsum(equation, &x.iter().collect::<Vec<_>>())?]))
+            .with("equation", equation)
     };
     vec![
         sum("ij,jk->ik", &[&[5, 7], &[7, 3]]),

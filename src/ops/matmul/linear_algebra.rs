@@ -325,6 +325,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
                 x[0].baddbmm(&x[1], &x[2], beta, alpha)?
             }])
         })
+        .with("beta", beta)
+        .with("alpha", alpha)
     };
     vec![
         Case::new("mm", &[&[5, 7], &[7, 3]], |x| Ok(vec![x[0].mm(&x[1])?])),

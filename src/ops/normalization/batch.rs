@@ -115,8 +115,8 @@ pub(super) fn cases() -> Vec<Case> {
         let training = BatchNormOptions { training: true, momentum: 0.3, eps };
         let channels = &shape[1..2];
         let run = move |x: &[Tensor]| Ok(vec![x[0].batch_norm(None, None, x.get(1), x.get(2), &training)?]);
-        cases.push(Case::new(OP, &[shape, channels, channels], run));
-        cases.push(Case::new(OP, &[shape], run));
+        cases.push(Case::new(OP, &[shape, channels, channels], run).options(&training));
+        cases.push(Case::new(OP, &[shape], run).options(&training));
         // The running statistics that training leaves serve the evaluation after it.
         let running = move |x: &[Tensor]| {
             let statistic = |value: f64| -> Result<Parameter> {
@@ -130,15 +130,16 @@ pub(super) fn cases() -> Vec<Case> {
         };
         // The path through the statistics is not part of the gradient, and so not of the differences. The weight's gradient adds
         // up terms of both signs, which nearly cancel.
-        cases.push(Case::new(OP, &[shape, channels, channels], running).tolerance(31.0).no_differences());
+        let running = Case::new(OP, &[shape, channels, channels], running).options(&training);
+        cases.push(running.with("running", true).tolerance(31.0).no_differences());
+        let evaluation = BatchNormOptions { training: false, ..training };
         let evaluated = move |x: &[Tensor]| {
             let channels = [x[0].shape()[1]];
             let mean = Parameter::buffer("running_mean", &Tensor::full(x[0].device(), &channels, 0.25f32)?);
             let variance = Parameter::buffer("running_var", &Tensor::full(x[0].device(), &channels, 1.5f32)?);
-            let options = BatchNormOptions { training: false, ..training };
-            Ok(vec![x[0].batch_norm(Some(&mean), Some(&variance), x.get(1), x.get(2), &options)?])
+            Ok(vec![x[0].batch_norm(Some(&mean), Some(&variance), x.get(1), x.get(2), &evaluation)?])
         };
-        cases.push(Case::new(OP, &[shape, channels, channels], evaluated));
+        cases.push(Case::new(OP, &[shape, channels, channels], evaluated).options(&evaluation));
     }
     cases
 }

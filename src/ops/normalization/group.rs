@@ -75,8 +75,9 @@ pub(super) fn cases() -> Vec<Case> {
     ] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].group_norm(groups, x.get(1), x.get(2), eps)?]);
         let channels = &shape[1..2];
-        cases.push(Case::new("group_norm", &[shape, channels, channels], run));
-        cases.push(Case::new("group_norm", &[shape], run));
+        for shapes in [&[shape, channels, channels][..], &[shape]] {
+            cases.push(Case::new("group_norm", shapes, run).with("groups", groups).with("eps", eps));
+        }
     }
     let view = |x: &[Tensor]| Ok(vec![x[0].transpose(0, 1)?.group_norm(2, None, Some(&x[1]), 1e-5)?]);
     cases.push(Case::new("group_norm", &[&[4, 3, 5], &[4]], view));

@@ -93,7 +93,7 @@ pub(super) fn cases() -> Vec<Case> {
         let options = InstanceNormOptions::default().momentum(0.3).eps(eps);
         let channels = &shape[1..2];
         let run = move |x: &[Tensor]| Ok(vec![x[0].instance_norm(None, None, x.get(1), x.get(2), &options)?]);
-        cases.push(Case::new(OP, &[shape, channels, channels], run));
+        cases.push(Case::new(OP, &[shape, channels, channels], run).options(&options));
         // The running statistics that one call leaves serve the next.
         let both = move |x: &[Tensor]| {
             let statistic = |value: f64| -> Result<Parameter> {
@@ -106,7 +106,8 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![first, second])
         };
         // The path through the statistics is not part of the gradient, and so not of the differences.
-        cases.push(Case::new(OP, &[shape, channels, channels], both).no_differences());
+        let running = Case::new(OP, &[shape, channels, channels], both).options(&options);
+        cases.push(running.with("running", true).no_differences());
     }
     let view = |x: &[Tensor]| {
         Ok(vec![x[0].transpose(0, 1)?.instance_norm(None, None, Some(&x[1]), None, &InstanceNormOptions::default())?])

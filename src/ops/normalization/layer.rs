@@ -80,8 +80,9 @@ pub(super) fn cases() -> Vec<Case> {
         (&[2, 0], &[0], 1e-5),
     ] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].layer_norm(over, x.get(1), x.get(2), eps)?]);
-        cases.push(Case::new("layer_norm", &[shape, over, over], run));
-        cases.push(Case::new("layer_norm", &[shape], run));
+        for shapes in [&[shape, over, over][..], &[shape]] {
+            cases.push(Case::new("layer_norm", shapes, run).with("normalized_shape", over).with("eps", eps));
+        }
     }
     let view = |x: &[Tensor]| Ok(vec![x[0].t()?.layer_norm(&[6], Some(&x[1]), None, 1e-5)?]);
     cases.push(Case::new("layer_norm", &[&[6, 4], &[6]], view));

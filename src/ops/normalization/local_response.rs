@@ -73,7 +73,8 @@ pub(super) fn cases() -> Vec<Case> {
         (&[0, 3, 2], 2, 1.0, 0.75, 1.0),
     ] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].local_response_norm(size, alpha, beta, k)?]);
-        cases.push(Case::new("local_response_norm", &[shape], run));
+        let case = Case::new("local_response_norm", &[shape], run).with("size", size);
+        cases.push(case.with("alpha", alpha).with("beta", beta).with("k", k));
     }
     let view = |x: &[Tensor]| Ok(vec![x[0].transpose(0, 1)?.local_response_norm(3, 1.0, 0.75, 1.0)?]);
     cases.push(Case::new("local_response_norm", &[&[4, 2, 3]], view));

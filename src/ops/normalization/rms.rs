@@ -50,7 +50,7 @@ pub(super) fn cases() -> Vec<Case> {
         (&[2, 0], &[0], None),
     ] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].rms_norm(over, x.get(1), eps)?]);
-        cases.push(Case::new("rms_norm", &[shape, over], run));
+        cases.push(Case::new("rms_norm", &[shape, over], run).with("eps", eps));
     }
     let view = |x: &[Tensor]| Ok(vec![x[0].t()?.rms_norm(&[6], None, None)?]);
     cases.push(Case::new("rms_norm", &[&[6, 4]], view));

@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (shape, dims) in [(&[3, 5][..], &[1][..]), (&[3, 5, 2], &[-1]), (&[3, 5, 2], &[0, 2]), (&[2, 0], &[1])] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].squash(dims)?]);
-        cases.push(Case::new("squash", &[shape], run).domain(0, 0.5, 2.0));
+        cases.push(Case::new("squash", &[shape], run).with("dims", dims).domain(0, 0.5, 2.0));
     }
     let view = |x: &[Tensor]| Ok(vec![x[0].t()?.squash(1)?]);
     cases.push(Case::new("squash", &[&[5, 3]], view));

@@ -44,7 +44,8 @@ pub(super) fn cases() -> Vec<Case> {
         (&[2, 0], 2.0, &[1], 1e-12),
     ] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].normalize(p, dims, eps)?]);
-        let case = Case::new("normalize", &[shape], run).domain(0, 0.5, 2.0).distinct();
+        let case = Case::new("normalize", &[shape], run).with("p", p).with("dims", dims).with("eps", eps);
+        let case = case.domain(0, 0.5, 2.0).distinct();
         cases.push(if p.is_infinite() { case.first_order() } else { case });
     }
     let view = |x: &[Tensor]| Ok(vec![x[0].t()?.normalize(2.0, 1, 1e-12)?]);

@@ -89,8 +89,9 @@ pub(super) fn cases() -> Vec<Case> {
     ] {
         let var = move |x: &[Tensor]| Ok(vec![x[0].var_over(dims, correction, keepdim)?]);
         let std = move |x: &[Tensor]| Ok(vec![x[0].std_over(dims, correction, keepdim)?]);
-        cases.push(Case::new("var", &[shape], var));
-        cases.push(Case::new("std", &[shape], std));
+        for case in [Case::new("var", &[shape], var), Case::new("std", &[shape], std)] {
+            cases.push(case.with("dims", dims).with("correction", correction).with("keepdim", keepdim));
+        }
     }
     cases.push(Case::new("var", &[&[6, 5]], |x| Ok(vec![x[0].t()?.var(1, 1.0)?])));
     cases.push(Case::new("var", &[&[6, 5]], |x| Ok(vec![x[0].to_dtype(crate::DType::F16)?.var(1, 1.0)?])).half());

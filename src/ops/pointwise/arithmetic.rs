@@ -255,7 +255,9 @@ binary! { everywhere:
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let cast = |to: DType| Case::new("to_dtype", &[&[5, 7]], move |x| Ok(vec![x[0].to_dtype(to)?])).no_gradient();
+    let cast = |to: DType| {
+        Case::new("to_dtype", &[&[5, 7]], move |x| Ok(vec![x[0].to_dtype(to)?])).with("to", to).no_gradient()
+    };
     vec![
         cast(DType::I32),
         cast(DType::U32).domain(0, 0.0, 9.0),

@@ -166,6 +166,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             x[0].device().manual_seed(0xfeed_5eed);
             Ok(vec![run(&x[0], p, true)?])
         })
+        .with("p", p)
     };
     vec![
         case("dropout", &[101], 0.3, Tensor::dropout),

@@ -68,6 +68,7 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     let case = |shape: [usize; 4]| {
         Case::new("image_noise", &[&[shape[0], 2]], move |x| Ok(vec![Tensor::image_noise(Shape::new(&shape)?, &x[0])?]))
+            .with("size", shape)
             .integers(0, i32::MIN, i32::MAX)
             .no_gradient()
     };

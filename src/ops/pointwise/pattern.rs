@@ -283,19 +283,21 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(op, &[&[]], move |x| Ok(vec![run(x[0].device())?])).no_gradient()
     };
     vec![
-        created("arange", |d| Tensor::arange(d, 0.0, 37.0, 1.0, DType::F32)),
-        created("arange", |d| Tensor::arange(d, 2.0, -3.0, -0.75, DType::F32)),
-        created("arange", |d| Tensor::arange(d, -5.0, 50.0, 3.0, DType::I32)),
-        created("arange", |d| Tensor::arange(d, 5.0, -50.0, -7.0, DType::I32)),
-        created("arange", |d| Tensor::arange(d, 4e9, 4_000_000_009.0, 2.0, DType::U32)),
-        created("arange", |d| Tensor::arange(d, 1.0, 1.0, 1.0, DType::I32)),
-        created("linspace", |d| Tensor::linspace(d, -1.0, 2.5, 38)),
-        created("linspace", |d| Tensor::linspace(d, 3.0, -2.0, 5)),
-        created("linspace", |d| Tensor::linspace(d, 3.0, -2.0, 1)),
-        created("linspace", |d| Tensor::linspace(d, 3.0, -2.0, 0)),
-        created("eye", |d| Tensor::eye(d, 3, 5)),
-        created("eye", |d| Tensor::eye(d, 7, 7)),
-        created("eye", |d| Tensor::eye(d, 0, 3)),
+        created("arange", |d| Tensor::arange(d, 0.0, 37.0, 1.0, DType::F32)).with("start", 0.0).with("step", 1.0),
+        created("arange", |d| Tensor::arange(d, 2.0, -3.0, -0.75, DType::F32)).with("start", 2.0).with("step", -0.75),
+        created("arange", |d| Tensor::arange(d, -5.0, 50.0, 3.0, DType::I32)).with("start", -5.0).with("step", 3.0),
+        created("arange", |d| Tensor::arange(d, 5.0, -50.0, -7.0, DType::I32)).with("start", 5.0).with("step", -7.0),
+        created("arange", |d| Tensor::arange(d, 4e9, 4_000_000_009.0, 2.0, DType::U32))
+            .with("start", 4e9)
+            .with("step", 2.0),
+        created("arange", |d| Tensor::arange(d, 1.0, 1.0, 1.0, DType::I32)).with("start", 1.0).with("step", 1.0),
+        created("linspace", |d| Tensor::linspace(d, -1.0, 2.5, 38)).with("start", -1.0).with("steps", 38),
+        created("linspace", |d| Tensor::linspace(d, 3.0, -2.0, 5)).with("start", 3.0).with("steps", 5),
+        created("linspace", |d| Tensor::linspace(d, 3.0, -2.0, 1)).with("start", 3.0).with("steps", 1),
+        created("linspace", |d| Tensor::linspace(d, 3.0, -2.0, 0)).with("start", 3.0).with("steps", 0),
+        created("eye", |d| Tensor::eye(d, 3, 5)).with("n", 3).with("m", 5),
+        created("eye", |d| Tensor::eye(d, 7, 7)).with("n", 7).with("m", 7),
+        created("eye", |d| Tensor::eye(d, 0, 3)).with("n", 0).with("m", 3),
         Case::new("one_hot", &[&[3, 5]], |x| Ok(vec![x[0].one_hot(Some(7))?])).integers(0, 0, 6).no_gradient(),
         Case::new("one_hot", &[&[0, 2]], |x| Ok(vec![x[0].one_hot(Some(3))?])).integers(0, 0, 2).no_gradient(),
     ]

@@ -232,7 +232,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case);
     }
     for (shape, dim) in [(&[3, 6][..], -1), (&[4, 5], 0), (&[2, 2, 3], 1), (&[0, 4], 1)] {
-        cases.push(Case::new("glu", &[shape], move |x| Ok(vec![x[0].glu(dim)?])));
+        cases.push(Case::new("glu", &[shape], move |x| Ok(vec![x[0].glu(dim)?])).with("dim", dim));
     }
     cases
 }

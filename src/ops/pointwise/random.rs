@@ -410,15 +410,17 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("bernoulli", &[&[999]], random(|d| Tensor::full(d, &[999], 0.3f32)?.bernoulli())),
         Case::new("bernoulli_p", &[&[99]], random(|d| Tensor::zeros(d, &[99])?.bernoulli_p(0.3))),
         Case::new("rand_like", &[&[5, 7]], random(|d| Tensor::zeros(d, &[5, 7])?.rand_like())),
-        whole("randint", |d| Tensor::randint(d, -3, 11, &[3, 7, 5])),
-        whole("randint", |d| Tensor::randint(d, i32::MIN, i32::MAX, &[101])),
+        whole("randint", |d| Tensor::randint(d, -3, 11, &[3, 7, 5])).with("low", -3).with("high", 11),
+        whole("randint", |d| Tensor::randint(d, i32::MIN, i32::MAX, &[101]))
+            .with("low", i32::MIN)
+            .with("high", i32::MAX),
         whole("randint_like", |d| Tensor::zeros(d, &[2, 5])?.randint_like(0, 9)),
-        whole("randperm", |d| Tensor::randperm(d, 0)),
-        whole("randperm", |d| Tensor::randperm(d, 1)),
-        whole("randperm", |d| Tensor::randperm(d, 2)),
-        whole("randperm", |d| Tensor::randperm(d, 5)),
-        whole("randperm", |d| Tensor::randperm(d, 1025)),
-        whole("randperm", |d| Tensor::randperm(d, 4096)),
+        whole("randperm", |d| Tensor::randperm(d, 0)).with("n", 0),
+        whole("randperm", |d| Tensor::randperm(d, 1)).with("n", 1),
+        whole("randperm", |d| Tensor::randperm(d, 2)).with("n", 2),
+        whole("randperm", |d| Tensor::randperm(d, 5)).with("n", 5),
+        whole("randperm", |d| Tensor::randperm(d, 1025)).with("n", 1025),
+        whole("randperm", |d| Tensor::randperm(d, 4096)).with("n", 4096),
     ]
 }
 

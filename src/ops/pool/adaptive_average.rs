@@ -211,12 +211,15 @@ pub(super) fn check_channels(op: &'static str, input: &Tensor) -> Result<()> {
 pub(super) fn cases() -> Vec<Case> {
     let line = |shape: &[usize], to: usize| {
         Case::new("adaptive_avg_pool1d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool1d([Some(to)])?]))
+            .with("output_size", to)
     };
     let plane = |shape: &[usize], to: [Option<usize>; 2]| {
         Case::new("adaptive_avg_pool2d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool2d(to)?]))
+            .with("output_size", to)
     };
     let volume = |shape: &[usize], to: [Option<usize>; 3]| {
         Case::new("adaptive_avg_pool3d", &[shape], move |x| Ok(vec![x[0].adaptive_avg_pool3d(to)?]))
+            .with("output_size", to)
     };
     vec![
         line(&[2, 3, 7], 3),

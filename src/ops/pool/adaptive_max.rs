@@ -319,16 +319,19 @@ pub(super) fn cases() -> Vec<Case> {
     let both = |(values, indices): (Tensor, Tensor)| vec![values, indices];
     let line = |shape: &[usize], to: usize| {
         Case::new("adaptive_max_pool1d", &[shape], move |x| x[0].adaptive_max_pool1d_with_indices([Some(to)]).map(both))
+            .with("output_size", to)
             .distinct()
             .first_order()
     };
     let plane = |shape: &[usize], to: [Option<usize>; 2]| {
         Case::new("adaptive_max_pool2d", &[shape], move |x| x[0].adaptive_max_pool2d_with_indices(to).map(both))
+            .with("output_size", to)
             .distinct()
             .first_order()
     };
     let volume = |shape: &[usize], to: [Option<usize>; 3]| {
         Case::new("adaptive_max_pool3d", &[shape], move |x| x[0].adaptive_max_pool3d_with_indices(to).map(both))
+            .with("output_size", to)
             .distinct()
             .first_order()
     };

@@ -244,6 +244,8 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     let pool = |shape: &[usize], kernel: [usize; 2], options: AvgPool2dOptions| {
         Case::new(OP, &[shape], move |x| Ok(vec![x[0].avg_pool2d(kernel, &options)?]))
+            .with("kernel_size", kernel)
+            .options(&options)
     };
     let plain = AvgPool2dOptions::default();
     let stride = |stride: [usize; 2]| AvgPool2dOptions { stride: Some(stride), ..plain };
@@ -256,9 +258,13 @@ pub(super) fn cases() -> Vec<Case> {
     let offset = |x: &[Tensor]| Ok(vec![x[0].narrow(0, 1, 2)?.avg_pool2d([3, 2], &AvgPool2dOptions::default())?]);
     let line = |shape: &[usize], kernel: usize, options: AvgPool1dOptions| {
         Case::new("avg_pool1d", &[shape], move |x| Ok(vec![x[0].avg_pool1d([kernel], &options)?]))
+            .with("kernel_size", kernel)
+            .options(&options)
     };
     let volume = |shape: &[usize], kernel: [usize; 3], options: AvgPool3dOptions| {
         Case::new("avg_pool3d", &[shape], move |x| Ok(vec![x[0].avg_pool3d(kernel, &options)?]))
+            .with("kernel_size", kernel)
+            .options(&options)
     };
     let volumes = AvgPool3dOptions::default().stride(2).padding(1).ceil_mode(true);
     vec![

@@ -335,6 +335,8 @@ pub(super) fn cases() -> Vec<Case> {
             let (output, indices) = x[0].max_pool2d_with_indices(kernel, &options)?;
             Ok(vec![output, indices])
         })
+        .with("kernel_size", kernel)
+        .options(&options)
         .distinct()
         .first_order()
     };
@@ -353,6 +355,8 @@ pub(super) fn cases() -> Vec<Case> {
             let (output, indices) = x[0].max_pool1d_with_indices([kernel], &options)?;
             Ok(vec![output, indices])
         })
+        .with("kernel_size", kernel)
+        .options(&options)
         .distinct()
         .first_order()
     };
@@ -361,6 +365,8 @@ pub(super) fn cases() -> Vec<Case> {
             let (output, indices) = x[0].max_pool3d_with_indices(kernel, &options)?;
             Ok(vec![output, indices])
         })
+        .with("kernel_size", kernel)
+        .options(&options)
         .distinct()
         .first_order()
     };

@@ -153,7 +153,11 @@ fn power(base: &Tensor, exponent: f64) -> Result<Tensor> {
 
 pub(super) fn cases() -> Vec<Case> {
     let plane = |shape: &[usize], p: f64, kernel: [usize; 2], options: LpPool2dOptions| {
-        Case::new("lp_pool2d", &[shape], move |x| Ok(vec![x[0].lp_pool2d(p, kernel, &options)?])).domain(0, 0.3, 2.0)
+        Case::new("lp_pool2d", &[shape], move |x| Ok(vec![x[0].lp_pool2d(p, kernel, &options)?]))
+            .with("p", p)
+            .with("kernel_size", kernel)
+            .options(&options)
+            .domain(0, 0.3, 2.0)
     };
     let plain = LpPool2dOptions::default();
     vec![

@@ -254,7 +254,11 @@ pub(super) fn cases() -> Vec<Case> {
             let f32s = Sums::new(OP, image.parameters(), &weight, None, None)?.convolve(OP, &image, &options, None)?;
             Ok(vec![image.conv2d(&weight, Some(&x[2]), &options, &to)?.int_repr()?, f32s])
         };
-        Case::new(OP, &[image, weight, &weight[..1]], run).integers(2, -2000, 2000).tolerance(0.0).no_gradient()
+        Case::new(OP, &[image, weight, &weight[..1]], run)
+            .options(&options)
+            .integers(2, -2000, 2000)
+            .tolerance(0.0)
+            .no_gradient()
     };
     let linear = move |rows: usize, [outputs, inputs]: [usize; 2]| {
         let run = move |x: &[Tensor]| {

@@ -213,6 +213,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("fake_quantize", &[shape], move |x| {
             Ok(vec![x[0].fake_quantize_per_tensor_affine(scale, zero_point, bounds[0], bounds[1])?])
         })
+        .with("scale", scale)
+        .with("zero_point", zero_point)
         .no_differences()
     };
     let channels = |shape: &[usize], axis: isize, count: u8| {
@@ -221,6 +223,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("fake_quantize", &[shape], move |x| {
             Ok(vec![x[0].fake_quantize_per_channel_affine(&scales, &points, axis, -8, 7)?])
         })
+        .with("axis", axis)
         .no_differences()
     };
     let view = |x: &[Tensor]| Ok(vec![x[0].t()?.fake_quantize_per_tensor_affine(0.125, 3, -4, 5)?]);

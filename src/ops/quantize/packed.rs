@@ -297,6 +297,8 @@ pub(super) fn cases() -> Vec<Case> {
             let q = x[0].quantize_per_tensor(scale, zero_point)?;
             Ok(vec![q.int_repr()?, q.dequantize()?])
         })
+        .with("scale", scale)
+        .with("zero_point", zero_point)
         .no_gradient()
     };
     let channels = |shape: &[usize], axis: isize, count: u8| {
@@ -306,6 +308,7 @@ pub(super) fn cases() -> Vec<Case> {
             let q = x[0].quantize_per_channel(&scales, &points, axis)?;
             Ok(vec![q.int_repr()?, q.dequantize()?])
         })
+        .with("axis", axis)
         .no_gradient()
     };
     let view = |x: &[Tensor]| Ok(vec![x[0].transpose(1, 2)?.quantize_per_tensor(0.02, -3)?.int_repr()?]);

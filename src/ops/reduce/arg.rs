@@ -219,21 +219,16 @@ pub(super) fn cases() -> Vec<Case> {
     for dims in [&[0, 1, 2][..], &[0], &[1], &[-1], &[2, 0]] {
         let largest = move |x: &[Tensor]| Ok(vec![x[0].argmax(dims)?]);
         let smallest = move |x: &[Tensor]| Ok(vec![x[0].transpose(0, 2)?.argmin_keepdim(dims)?]);
-        cases.push(Case::new("argmax", &[&[5, 7, 3]], largest).distinct().no_gradient());
-        cases.push(Case::new("argmin", &[&[5, 7, 3]], smallest).distinct().no_gradient());
+        cases.push(Case::new("argmax", &[&[5, 7, 3]], largest).with("dims", dims).distinct().no_gradient());
+        cases.push(Case::new("argmin", &[&[5, 7, 3]], smallest).with("dims", dims).distinct().no_gradient());
     }
     cases.push(Case::new("argmax", &[&[2, 5003]], |x| Ok(vec![x[0].argmax(1)?])).distinct().no_gradient());
     // Results for several workgroups.
     cases.push(Case::new("argmax", &[&[263, 3]], |x| Ok(vec![x[0].argmax(1)?])).distinct().no_gradient());
     for dim in [0, 1] {
-        cases.push(
-            Case::new("max", &[&[5, 7]], move |x| x[0].max(dim).map(|(v, i)| vec![v, i])).distinct().first_order(),
-        );
-        cases.push(
-            Case::new("min", &[&[5, 7]], move |x| x[0].min_keepdim(dim).map(|(v, i)| vec![v, i]))
-                .distinct()
-                .first_order(),
-        );
+        let max = Case::new("max", &[&[5, 7]], move |x| x[0].max(dim).map(|(v, i)| vec![v, i]));
+        let min = Case::new("min", &[&[5, 7]], move |x| x[0].min_keepdim(dim).map(|(v, i)| vec![v, i]));
+        cases.extend([max, min].map(|case| case.with("dim", dim).distinct().first_order()));
     }
     let integers = |x: &[Tensor]| Ok(vec![x[0].argmax(1)?, x[0].argmin_keepdim(..)?]);
     cases.push(Case::new("argmax", &[&[5, 7]], integers).integers(0, -4, 4).no_gradient());

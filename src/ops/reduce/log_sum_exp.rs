@@ -48,7 +48,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[1], true), (&[0, 2], false)] {
         let run = move |x: &[Tensor]| Ok(vec![x[0].logsumexp_over(dims, keepdim)?]);
-        cases.push(Case::new("logsumexp", &[&[2, 3, 5]], run));
+        cases.push(Case::new("logsumexp", &[&[2, 3, 5]], run).with("dims", dims).with("keepdim", keepdim));
     }
     let rows = |x: &[Tensor]| Ok(vec![x[0].logsumexp(-1)?]);
     cases.extend([

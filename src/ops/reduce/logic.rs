@@ -78,14 +78,18 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[1], true), (&[0, 2], false)] {
         let question = |op, ask: fn(&Tensor, &[usize], bool) -> Result<Tensor>| {
-            Case::new(op, &[&[2, 3, 5]], move |x| Ok(vec![ask(&x[0], dims, keepdim)?])).no_gradient()
+            Case::new(op, &[&[2, 3, 5]], move |x| Ok(vec![ask(&x[0], dims, keepdim)?]))
+                .with("dims", dims)
+                .with("keepdim", keepdim)
+                .no_gradient()
         };
         cases.push(question("all", Tensor::all_over).integers(0, 0, 4));
         cases.push(question("any", Tensor::any_over).integers(0, 0, 1));
         cases.push(question("all", Tensor::all_over));
         cases.push(question("any", Tensor::any_over).truth(0));
         let count = |x: &[Tensor]| Ok(vec![x[0].count_nonzero([1, 0])?, x[0].count_nonzero_all()?]);
-        cases.push(Case::new("count_nonzero", &[&[4, 7, 2]], count).integers(0, -1, 1).no_gradient());
+        let count = Case::new("count_nonzero", &[&[4, 7, 2]], count).with("draw", dims.len());
+        cases.push(count.integers(0, -1, 1).no_gradient());
     }
     for shape in [&[][..], &[3, 0], &[0, 3]] {
         let both = move |x: &[Tensor]| Ok(vec![x[0].all(-1)?, x[0].any_keepdim(-1)?]);

@@ -243,6 +243,8 @@ pub(super) fn cases() -> Vec<Case> {
     for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[0], false), (&[2], true), (&[0, 2], false), (&[1], true)] {
         let case = |op, run: fn(&Tensor, &[usize], bool) -> Result<Tensor>| {
             Case::new(op, &[&[5, 7, 11]], move |x| Ok(vec![run(&x[0], dims, keepdim)?]))
+                .with("dims", dims)
+                .with("keepdim", keepdim)
         };
         cases.push(case("sum", Tensor::sum_over));
         cases.push(case("mean", Tensor::mean_over));

@@ -77,6 +77,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     for p in [2.0, 1.0, 3.0, 0.5, -1.0, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
         for (dims, keepdim) in [(&[0, 1, 2][..], false), (&[1], true), (&[0, 2], false)] {
             let mut case = Case::new("norm", &[&[3, 5, 4]], move |x| Ok(vec![x[0].norm_over(p, dims, keepdim)?]))
+                .with("p", p)
+                .with("dims", dims)
+                .with("keepdim", keepdim)
                 .domain(0, 0.5, 2.0)
                 .distinct();
             if p.is_infinite() || p == 1.0 || p == 0.0 {
@@ -85,7 +88,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             cases.push(case);
         }
         if p.is_finite() && p > 0.0 {
-            cases.push(Case::new("norm", &[&[4, 0]], move |x| Ok(vec![x[0].norm(p, 1)?])));
+            cases.push(Case::new("norm", &[&[4, 0]], move |x| Ok(vec![x[0].norm(p, 1)?])).with("p", p));
         }
     }
     cases.push(Case::new("norm", &[&[5, 7]], |x| Ok(vec![x[0].t()?.norm(2.0, 0)?])));

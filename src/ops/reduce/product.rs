@@ -54,7 +54,10 @@ reduction! {
 
 pub(super) fn cases() -> Vec<Case> {
     let prod = |shape: &[usize], dims: &'static [usize], keepdim: bool| {
-        Case::new("prod", &[shape], move |x| Ok(vec![x[0].prod_over(dims, keepdim)?])).domain(0, 0.5, 1.8)
+        Case::new("prod", &[shape], move |x| Ok(vec![x[0].prod_over(dims, keepdim)?]))
+            .with("dims", dims)
+            .with("keepdim", keepdim)
+            .domain(0, 0.5, 1.8)
     };
     // Inputs of 0 are added to these factors: rows with no zero, one, two and three.
     let factors =

@@ -169,11 +169,11 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         (&[2, 70], -1),
         (&[0, 4], 1),
     ] {
-        cases.push(Case::new("softmax", &[shape], move |x| Ok(vec![x[0].softmax(dim)?])));
-        cases.push(Case::new("log_softmax", &[shape], move |x| Ok(vec![x[0].log_softmax(dim)?])));
+        cases.push(Case::new("softmax", &[shape], move |x| Ok(vec![x[0].softmax(dim)?])).with("dim", dim));
+        cases.push(Case::new("log_softmax", &[shape], move |x| Ok(vec![x[0].log_softmax(dim)?])).with("dim", dim));
     }
     for (shape, dim) in [(&[5, 10][..], 1), (&[2, 3, 4], -2), (&[0, 4], 1)] {
-        cases.push(Case::new("softmin", &[shape], move |x| Ok(vec![x[0].softmin(dim)?])));
+        cases.push(Case::new("softmin", &[shape], move |x| Ok(vec![x[0].softmin(dim)?])).with("dim", dim));
     }
     cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].to_dtype(DType::F16)?.softmax(1)?])).half());
     cases.push(Case::new("softmax", &[&[6, 3]], |x| Ok(vec![x[0].t()?.softmax(1)?])));

@@ -76,6 +76,8 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     let case = |theta: &[usize], size: &'static [usize], align_corners: bool| {
         Case::new(OP, &[theta], move |x| Ok(vec![x[0].affine_grid(size, align_corners)?]))
+            .with("size", size)
+            .with("align_corners", align_corners)
     };
     vec![
         case(&[2, 2, 3], &[2, 1, 3, 5], false),

@@ -98,7 +98,7 @@ impl Tensor {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |shape: &[usize], weights: &[usize], dim: usize| {
-        Case::new(OP, &[shape, weights], move |x| Ok(vec![x[0].correlate1d(&x[1], dim)?]))
+        Case::new(OP, &[shape, weights], move |x| Ok(vec![x[0].correlate1d(&x[1], dim)?])).with("dim", dim)
     };
     vec![
         case(&[2, 3, 5, 7], &[2, 3], 3),

@@ -281,7 +281,7 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |input: &[usize], grid: &[usize], mode, padding_mode, align_corners| {
         let options = GridSampleOptions { mode, padding_mode, align_corners };
         let case = Case::new(OP, &[input, grid], move |x| Ok(vec![x[0].grid_sample(&x[1], &options)?]));
-        between(case)
+        between(case.options(&options))
     };
     let through_view = |x: &[Tensor]| {
         let (input, grid) = (x[0].permute([0, 3, 1, 2])?, x[1].permute([0, 2, 3, 1])?);

@@ -206,7 +206,8 @@ impl Tensor {
 pub(super) fn cases() -> Vec<Case> {
     use InterpolateMode::{Area, Bicubic, Bilinear, Lanczos, Linear, Nearest, NearestExact, Trilinear};
     let case = |shape: &[usize], options: InterpolateOptions| {
-        Case::new(OP, &[shape], move |x| Ok(vec![x[0].interpolate(&options)?]))
+        let named = options.clone();
+        Case::new(OP, &[shape], move |x| Ok(vec![x[0].interpolate(&options)?])).options(&named)
     };
     let size = |size: &[usize], mode| InterpolateOptions::default().size(size).mode(mode);
     let scale = |factors: &[f64], mode| InterpolateOptions::default().scale_factor(factors).mode(mode);

@@ -219,9 +219,9 @@ pub(super) fn cases() -> Vec<Case> {
     for (shape, dim) in
         [(&[7][..], 0), (&[], 0), (&[3, 5], 0), (&[2, 3, 5], 1), (&[2, 3, 5], -1), (&[3, 0], 1), (&[0, 3], 1)]
     {
-        cases.push(Case::new("cumsum", &[shape], move |x| Ok(vec![x[0].cumsum(dim)?])));
+        cases.push(Case::new("cumsum", &[shape], move |x| Ok(vec![x[0].cumsum(dim)?])).with("dim", dim));
         let positive = Case::new("cumprod", &[shape], move |x| Ok(vec![x[0].cumprod(dim)?]));
-        cases.push(positive.domain(0, 0.5, 1.8));
+        cases.push(positive.with("dim", dim).domain(0, 0.5, 1.8));
     }
     // Longer than one chunk, longer than one level, with adjacent rows, from a view, of integers and of 16-bit floats.
     cases.push(Case::new("cumsum", &[&[2, 300]], |x| Ok(vec![x[0].cumsum(1)?])));

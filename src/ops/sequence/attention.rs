@@ -356,13 +356,16 @@ fn mask_of(
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let attend = |shapes: &[&[usize]], options: AttentionOptions| {
+        let named = options.clone();
         Case::new("scaled_dot_product_attention", shapes, move |x| {
             let options = AttentionOptions { attn_mask: x.get(3).cloned(), ..options.clone() };
             Ok(vec![x[0].scaled_dot_product_attention(&x[1], &x[2], &options)?])
         })
+        .options(&named)
     };
     let default = AttentionOptions::default;
     let many = |shapes: &[&[usize]], options: MultiHeadOptions, add_zero_attn: bool| {
+        let named = options.clone();
         Case::new("multi_head_attention_forward", shapes, move |x| {
             let learned = MultiHeadWeights {
                 num_heads: 2,
@@ -379,6 +382,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         // Small scores: the fifth derivative of steep ones would drown the differences.
         .domain(0, -1.0, 1.0)
         .domain(1, -1.0, 1.0)
+        .options(&named)
+        .with("add_zero_attn", add_zero_attn)
     };
     vec![
         attend(&[&[3, 5], &[4, 5], &[4, 2]], default()),

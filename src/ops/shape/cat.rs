@@ -280,7 +280,7 @@ impl Tensor {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let cat = |dim: isize, shapes: &[&[usize]]| {
-        Case::new("cat", shapes, move |x| Ok(vec![Tensor::cat(&x.iter().collect::<Vec<_>>(), dim)?]))
+        Case::new("cat", shapes, move |x| Ok(vec![Tensor::cat(&x.iter().collect::<Vec<_>>(), dim)?])).with("dim", dim)
     };
     let many: Vec<&[usize]> = (0..11).map(|i| [&[3, 2][..], &[3, 1], &[3, 0], &[3, 5]][i % 4]).collect();
     let mut cases = vec![
@@ -313,9 +313,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         .half(),
     ];
     for dim in [0, 1, -1] {
-        cases.push(Case::new("stack", &[&[2, 3], &[2, 3], &[2, 3]], move |x| {
-            Ok(vec![Tensor::stack(&[&x[0], &x[1], &x[2]], dim)?])
-        }));
+        let run = move |x: &[Tensor]| Ok(vec![Tensor::stack(&[&x[0], &x[1], &x[2]], dim)?]);
+        cases.push(Case::new("stack", &[&[2, 3], &[2, 3], &[2, 3]], run).with("dim", dim));
     }
     cases.push(Case::new("stack", &[&[], &[]], |x| Ok(vec![Tensor::stack(&[&x[0], &x[1]], 0)?])));
     cases.push(Case::new("split", &[&[7, 3]], |x| x[0].split(3, 0)));

@@ -160,8 +160,8 @@ impl Tensor {
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (shape, diagonal) in [(&[5, 7][..], 0), (&[2, 3, 4], 1), (&[2, 4, 3], -2), (&[3, 3], 9), (&[0, 3], 0)] {
-        cases.push(Case::new("tril", &[shape], move |x| Ok(vec![x[0].tril(diagonal)?])));
-        cases.push(Case::new("triu", &[shape], move |x| Ok(vec![x[0].triu(diagonal)?])));
+        cases.push(Case::new("tril", &[shape], move |x| Ok(vec![x[0].tril(diagonal)?])).with("diagonal", diagonal));
+        cases.push(Case::new("triu", &[shape], move |x| Ok(vec![x[0].triu(diagonal)?])).with("diagonal", diagonal));
     }
     cases.push(Case::new("tril", &[&[4, 3]], |x| Ok(vec![x[0].t()?.tril(0)?])).integers(0, -9, 9).no_gradient());
     // The triangle of a constant tensor, which a kernel must not take for a constant too.
@@ -174,10 +174,11 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         (&[3, 3], 4, 0, 1),
         (&[0, 3], 0, 0, 1),
     ] {
-        cases.push(Case::new("diagonal", &[shape], move |x| Ok(vec![x[0].diagonal(offset, dim1, dim2)?])));
+        let case = Case::new("diagonal", &[shape], move |x| Ok(vec![x[0].diagonal(offset, dim1, dim2)?]));
+        cases.push(case.with("offset", offset).with("dims", [dim1, dim2]));
     }
     for (shape, diagonal) in [(&[5][..], 0), (&[3], 2), (&[4], -1), (&[0], 2), (&[4, 3], -1), (&[3, 5], 2)] {
-        cases.push(Case::new("diag", &[shape], move |x| Ok(vec![x[0].diag(diagonal)?])));
+        cases.push(Case::new("diag", &[shape], move |x| Ok(vec![x[0].diag(diagonal)?])).with("diagonal", diagonal));
     }
     cases
 }

@@ -171,7 +171,7 @@ impl Tensor {
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for dims in [&[][..], &[0], &[-1], &[0, 2], &[1, 2, 3], &[0, 1, 2, 3]] {
-        cases.push(Case::new("flip", &[&[2, 3, 5, 4]], move |x| Ok(vec![x[0].flip(dims)?])));
+        cases.push(Case::new("flip", &[&[2, 3, 5, 4]], move |x| Ok(vec![x[0].flip(dims)?])).with("dims", dims));
     }
     cases.push(Case::new("flip", &[&[5, 3]], |x| Ok(vec![x[0].t()?.flip(0)?])));
     cases.push(Case::new("flip", &[&[2, 1, 2, 3, 2, 2]], |x| Ok(vec![x[0].flip([0, 1, 3, 5])?])));
@@ -179,6 +179,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     cases.push(Case::new("flip", &[&[]], |x| Ok(vec![x[0].flip(0)?])));
     let roll = |shape: &[usize], shifts: &'static [isize], dims: &'static [isize]| {
         Case::new("roll", &[shape], move |x| Ok(vec![x[0].roll(shifts, dims)?]))
+            .with("shifts", shifts)
+            .with("dims", dims)
     };
     cases.extend([
         roll(&[7], &[3], &[0]),
@@ -200,7 +202,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     }
     cases.push(Case::new("pixel_unshuffle", &[&[2, 1, 3, 9]], |x| Ok(vec![x[0].pixel_unshuffle(3)?])));
     for (shape, groups) in [(&[2, 6, 3, 2][..], 3), (&[2, 6, 5], 2), (&[1, 4, 2, 1, 3], 4), (&[0, 4, 2], 2)] {
-        cases.push(Case::new("channel_shuffle", &[shape], move |x| Ok(vec![x[0].channel_shuffle(groups)?])));
+        let run = move |x: &[Tensor]| Ok(vec![x[0].channel_shuffle(groups)?]);
+        cases.push(Case::new("channel_shuffle", &[shape], run).with("groups", groups));
     }
     cases
 }

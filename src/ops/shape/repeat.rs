@@ -121,7 +121,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         (&[0, 2], &[2, 3]),
         (&[7], &[1]),
     ] {
-        cases.push(Case::new("repeat", &[shape], move |x| Ok(vec![x[0].repeat(repeats)?])));
+        cases.push(Case::new("repeat", &[shape], move |x| Ok(vec![x[0].repeat(repeats)?])).with("repeats", repeats));
     }
     cases.push(Case::new("repeat", &[&[3, 4]], |x| Ok(vec![x[0].t()?.slice(0, 0, 4, 2)?.repeat(&[2, 3])?])));
     cases.push(Case::new("tile", &[&[2, 3, 2]], |x| Ok(vec![x[0].tile(&[2])?])));

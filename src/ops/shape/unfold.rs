@@ -314,9 +314,14 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let options = |dilation, padding, stride| UnfoldOptions { dilation, padding, stride };
     let unfold = |shape: &[usize], kernel: [usize; 2], options: UnfoldOptions| {
         Case::new("unfold", &[shape], move |x| Ok(vec![x[0].unfold(kernel, &options)?]))
+            .with("kernel_size", kernel)
+            .options(&options)
     };
     let fold = |shape: &[usize], image: [usize; 2], kernel: [usize; 2], options: UnfoldOptions| {
         Case::new("fold", &[shape], move |x| Ok(vec![x[0].fold(image, kernel, &options)?]))
+            .with("output_size", image)
+            .with("kernel_size", kernel)
+            .options(&options)
     };
     let plain = UnfoldOptions::default();
     vec![

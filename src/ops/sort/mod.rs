@@ -256,10 +256,17 @@ impl Tensor {
 
 pub(super) fn cases() -> Vec<Case> {
     let sort = |shape: &[usize], dim: isize, descending: bool| {
-        Case::new("sort", &[shape], move |x| x[0].sort(dim, descending).map(|(v, i)| vec![v, i])).distinct()
+        Case::new("sort", &[shape], move |x| x[0].sort(dim, descending).map(|(v, i)| vec![v, i]))
+            .with("dim", dim)
+            .with("descending", descending)
+            .distinct()
     };
     let topk = |shape: &[usize], k: usize, dim: isize, largest: bool| {
-        Case::new("topk", &[shape], move |x| x[0].topk(k, dim, largest).map(|(v, i)| vec![v, i])).distinct()
+        Case::new("topk", &[shape], move |x| x[0].topk(k, dim, largest).map(|(v, i)| vec![v, i]))
+            .with("k", k)
+            .with("dim", dim)
+            .with("largest", largest)
+            .distinct()
     };
     let both = |x: &[Tensor]| {
         let ((a, b), (c, d)) = (x[0].sort(-1, false)?, x[0].sort(0, true)?);

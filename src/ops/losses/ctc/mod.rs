@@ -214,6 +214,7 @@ pub(super) fn cases() -> Vec<Case> {
                 let (inputs, counts) = (inputs.as_slice(), counts.as_slice());
                 Ok(vec![x[0].log_softmax(2)?.ctc_loss(&x[1], inputs, counts, &options)?])
             })
+            .options(&options)
             .integers(1, low, high)
         };
     let with = |blank, reduction, zero_infinity| CtcLossOptions { blank, reduction, zero_infinity };

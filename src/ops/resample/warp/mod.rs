@@ -209,7 +209,12 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     };
     let case = |source: [usize; 2], maps: Vec<ImageMap>, sampling: Sampling| {
         let shape = [maps.len(), 2, source[0], source[1]];
+        let widths = maps.first().map_or([1.0; 2], |map| map.widths);
         Case::new(OP, &[&shape], move |x| Ok(vec![x[0].warp(&maps, None, sampling)?]))
+            .with("widths", widths)
+            .with("filter", sampling.filter)
+            .with("beyond", sampling.beyond)
+            .with("size", sampling.size)
     };
     let sampling = |filter, beyond, size| Sampling { filter, beyond, size };
     let (source, size) = ([5, 7], [6, 4]);

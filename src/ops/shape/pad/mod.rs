@@ -399,7 +399,7 @@ impl Tensor {
 pub(in crate::ops) fn cases() -> Vec<Case> {
     use PadMode::{Circular, Constant, Reflect, Replicate};
     let pad = |shape: &[usize], pads: &'static [isize], mode: PadMode| {
-        Case::new("pad", &[shape], move |x| Ok(vec![x[0].pad(pads, mode)?]))
+        Case::new("pad", &[shape], move |x| Ok(vec![x[0].pad(pads, mode)?])).with("pad", pads).with("mode", mode)
     };
     let mut cases = Vec::new();
     for mode in [Constant(0.75), Reflect, Replicate, Circular] {
@@ -416,9 +416,12 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             // Nothing to do, sizes at the limit, an empty batch.
             pad(&[2, 3, 4], &[0, 0], mode),
             pad(&[0, 3, 4, 4], &[1, 1, 2, 0], mode),
-            Case::new("pad", &[&[5, 3, 2]], move |x| Ok(vec![x[0].permute([2, 1, 0])?.pad(&[2, 2], mode)?])),
-            Case::new("pad", &[&[3, 6]], move |x| Ok(vec![x[0].pad(&[1, 2], mode)?])).integers(0, -9, 9).no_gradient(),
-            Case::new("pad", &[&[3, 6]], move |x| Ok(vec![x[0].to_dtype(DType::F16)?.pad(&[1, 2], mode)?])).half(),
+            Case::new("pad", &[&[5, 3, 2]], move |x| Ok(vec![x[0].permute([2, 1, 0])?.pad(&[2, 2], mode)?]))
+                .with("mode", mode),
+            pad(&[3, 6], &[1, 2], mode).integers(0, -9, 9).no_gradient(),
+            Case::new("pad", &[&[3, 6]], move |x| Ok(vec![x[0].to_dtype(DType::F16)?.pad(&[1, 2], mode)?]))
+                .with("mode", mode)
+                .half(),
         ]);
     }
     cases.extend([
