@@ -5,8 +5,8 @@ use super::sampler::members;
 use crate::error::{Error, Result};
 use crate::number::nearest;
 
-/// A weight for each class, `items / (classes * items of the class)`, as scikit-learn's "balanced": what `cross_entropy` takes as
-/// its weight. All items together weigh as much as without.
+/// A weight for each class, `items / (classes * items of the class)`, as scikit-learn's "balanced": the weight for
+/// `cross_entropy`. The weights of all items add up to their number.
 ///
 /// # Errors
 /// [`Error::Invalid`] where a label is no number below `classes`, or a class has no items.

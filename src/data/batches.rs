@@ -26,7 +26,7 @@ pub struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Of a source of so many images.
+    /// Batches of a source of `images` images.
     pub(super) fn new(source: impl Source + 'a, images: usize, size: usize) -> Result<Batches<'a>> {
         if size == 0 {
             return Err(Error::invalid("batches", "the batch size is 0; it must be at least 1"));
@@ -34,7 +34,7 @@ impl<'a> Batches<'a> {
         Ok(Batches { source: Box::new(source), images, size, next: 0 })
     }
 
-    /// How many images all batches have together.
+    /// Number of images in all batches together.
     pub fn images(&self) -> usize {
         self.images
     }

@@ -1,12 +1,11 @@
-//! Boxes round objects.
+//! Boxes around objects.
 
-/// A box round an object of a class, in pixels of its image.
+/// A box around an object of a class, in pixels of its image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoundingBox {
     /// The number of its class.
     pub class: i32,
-    /// `[x1, y1, x2, y2]`: the edges on the left, at the top, on the right and at the bottom; pixel `x` lies between `x` and
-    /// `x + 1`.
+    /// `[x1, y1, x2, y2]`: the left, upper, right and lower edge; pixel `x` reaches from `x` to `x + 1`.
     pub corners: [f32; 4],
     /// The object's pixels, where its outline is annotated, as in COCO; the box's otherwise.
     pub area: f32,
@@ -15,7 +14,7 @@ pub struct BoundingBox {
 }
 
 impl BoundingBox {
-    /// From edges that are finite and in order; what is wrong otherwise.
+    /// Checks that edges are finite and in order; the error says why they are not.
     #[cfg(feature = "images")]
     pub(super) fn new(class: i32, corners: [f32; 4]) -> Result<BoundingBox, String> {
         let [left, top, right, bottom] = corners;

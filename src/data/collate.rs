@@ -1,4 +1,4 @@
-//! Batches of items, in the host's memory: what a loader's threads make.
+//! Batches of items in the host's memory, as a loader's threads make them.
 
 use super::array::product;
 use super::{Array, Batch, Image, Normalization, Sample};
@@ -60,7 +60,7 @@ impl ImageBatch<Vec<i32>> {
     }
 }
 
-/// Samples of images of one size, one after the other.
+/// Samples of images of one size, stacked.
 ///
 /// # Errors
 /// [`Error::Invalid`] where there are none, or their sizes differ; [`pad_images`] takes those.
@@ -118,7 +118,7 @@ pub fn stack_masks(masks: &[Image]) -> Result<Array<i32>> {
     Array::new(vec![masks.len(), height, width], values)
 }
 
-/// Arrays of one shape, one after the other: `[..]` becomes `[N, ..]`.
+/// Stacks arrays of one shape: `[..]` becomes `[N, ..]`.
 ///
 /// # Errors
 /// [`Error::Invalid`] where there are none, or their shapes differ; [`pad_arrays`] takes those.

@@ -37,7 +37,7 @@ pub trait Dataset {
     /// The item of a number below [`len`](Dataset::len).
     ///
     /// # Errors
-    /// The set's own, such as [`Error::File`]; [`Error::IndexOutOfRange`].
+    /// Errors of the set, such as [`Error::File`]; [`Error::IndexOutOfRange`].
     fn get(&self, index: usize) -> Result<Self::Item>;
 
     /// True where there are no items.
@@ -45,7 +45,7 @@ pub trait Dataset {
         self.len() == 0
     }
 
-    /// The items of some numbers, in their order; a number may come several times.
+    /// The items with some numbers, in their order; a number may occur several times.
     ///
     /// # Errors
     /// [`Error::IndexOutOfRange`].

@@ -1,13 +1,13 @@
-//! Reading files whose headers may lie.
+//! Reads files whose headers may be wrong.
 
 use crate::error::{Error, Result};
 use std::fs;
 use std::path::Path;
 
-/// A file may unpack to this many bytes whatever its size, and otherwise to [`MOST_EXPANSION`] times its size.
+/// Any file may unpack to this many bytes; beyond that, to [`MOST_EXPANSION`] times its size.
 const ALWAYS_ALLOWED: u64 = 1 << 26;
 
-/// Deflate packs zeros 1,032 to 1; masks, the most regular data that people keep, come to some 200 to 1.
+/// Deflate packs zeros 1,032 to 1; masks, the most regular data in practice, reach some 200 to 1.
 const MOST_EXPANSION: u64 = 256;
 
 /// A file that announces more bytes than one of its size can be trusted to hold is an error, before any are unpacked.

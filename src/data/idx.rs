@@ -1,5 +1,4 @@
-//! IDX files, the format MNIST comes in: two zero bytes, a type, a rank, the sizes as big-endian 32-bit numbers,
-//! the values. Gzipped or not.
+//! IDX files, MNIST's format: two zero bytes, a type, a rank, the sizes as big-endian 32-bit numbers, the values. Gzipped or not.
 
 use super::file::check_expansion;
 use crate::error::{Error, Result};
@@ -64,7 +63,7 @@ fn parse(path: PathBuf, mut input: impl Read, item: &[usize]) -> Result<Idx> {
     let expected: u64 = sizes.iter().map(|&size| size as u64).product();
     check_expansion(&path, expected)?;
     let mut values = Vec::new();
-    // One byte past the end, to see whether there is one.
+    // Reads one byte past the end, to notice if there is one.
     let read = input.take(expected.saturating_add(1)).read_to_end(&mut values);
     match read {
         Err(error) => Err(fault(format!("cut off or damaged after {} of {expected} values: {error}", values.len()))),

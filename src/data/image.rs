@@ -43,11 +43,11 @@ impl Image {
 pub struct Sample<T> {
     /// The image.
     pub image: Image,
-    /// The answer that a network is to give.
+    /// The answer that a network should give.
     pub target: T,
 }
 
-/// Images that come column by column, row by row: planes of `side` x `side` are transposed.
+/// Transposes planes of `side` x `side`: the images are stored column by column, here they are row by row.
 pub(super) fn transpose_planes(pixels: &mut [u8], side: usize) {
     for plane in pixels.chunks_exact_mut(side * side) {
         for y in 0..side {

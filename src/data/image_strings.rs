@@ -1,4 +1,4 @@
-//! Lines of text made of labelled images.
+//! Lines of text from labelled images.
 
 use super::dataset::check_index;
 use super::random::Words;
@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 
 /// Labelled images side by side, such as digits or letters, as lines of text: a set for networks that read.
 ///
-/// An item follows from the seed and its number alone: how many images, which, at which height, and the gaps between them, which
-/// are zeros. The target is the images' labels from left to right. A set of other lines, for a test, has another seed, and other
-/// images.
+/// An item follows from the seed and its number alone: the number of images, their choice and height, and the gaps between them,
+/// which are zeros. The target is the images' labels from left to right. A set of other lines, for a test, has another seed, and
+/// other images.
 ///
 /// ```
 /// use wgrad::data::{Array, Dataset, ImageStrings, Images};
@@ -33,7 +33,7 @@ pub struct ImageStrings {
 }
 
 impl ImageStrings {
-    /// `count` lines of so many images each, in pictures of a height and a width.
+    /// `count` lines, each with a number of images in `lengths`, in pictures of a height and a width.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there is no length, or the longest line does not fit into a picture.
@@ -68,7 +68,7 @@ impl Dataset for ImageStrings {
         let words = Words::new(self.seed, index as u64);
         let ([channels, height, width], size) = (self.images.image_shape(), self.size);
         let length = self.lengths.start() + words.below(0, self.lengths.end() - self.lengths.start() + 1);
-        // The gaps before the images share the width that is left.
+        // The gaps before the images divide the remaining width.
         let gap = (size[1] - length * width) / length.max(1);
         let mut pixels = vec![0; channels * size[0] * size[1]];
         let (mut labels, mut left) = (Vec::new(), 0);

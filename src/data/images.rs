@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Images {
-    /// Of one image.
+    /// The shape of one image.
     shape: [usize; 3],
     pixels: Vec<u8>,
     labels: Vec<i32>,
@@ -33,11 +33,11 @@ pub struct Images {
 
 impl Images {
     /// Bytes `[N, C, H, W]`, or `[N, H, W]` for one channel; a class number each, and the names of the classes. They are
-    /// normalised by their own mean and deviation.
+    /// normalised by the set's own mean and deviation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no images, where images and labels differ in number, or a label is no class; -1
-    /// stands for none.
+    /// [`Error::Invalid`] if there are no images, if images and labels differ in number, or a label is not a class; -1 means
+    /// none.
     pub fn new(pixels: Array<u8>, labels: Vec<i32>, classes: Vec<String>) -> Result<Images> {
         const OP: &str = "Images";
         let shape = match *pixels.shape() {

@@ -15,7 +15,7 @@ options! {
     DataLoaderOptions {
         /// Items of a batch.
         batch_size: usize = 64,
-        /// Threads that fetch items; with none, whoever asks for a batch makes it.
+        /// Threads that fetch items; with none, the caller makes each batch.
         workers: usize = 2,
         /// Batches that each thread may be ahead.
         prefetch: usize = 2,
@@ -37,7 +37,7 @@ pub struct LoadTimes {
 }
 
 impl LoadTimes {
-    /// The share of the time that was spent waiting.
+    /// The fraction of the time that was spent waiting.
     pub fn wait_share(&self) -> f64 {
         self.waited.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9)
     }
@@ -81,7 +81,7 @@ where
     B: Send + 'static,
     F: Fn(Vec<D::Item>) -> Result<B> + Send + Sync + 'static,
 {
-    /// Batches that `collate` makes of the items of `set`; share a set with other loaders as an `Arc`.
+    /// Batches that `collate` makes of the items of `set`; an `Arc` shares a set with other loaders.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the batch size is 0.
@@ -182,7 +182,7 @@ pub struct DataLoaderIter<B> {
 }
 
 impl<B> DataLoaderIter<B> {
-    /// The number of the next batch, from which [`DataLoader::resume`] goes on.
+    /// The number of the next batch; [`DataLoader::resume`] goes on from there.
     pub fn position(&self) -> usize {
         self.queue.position()
     }

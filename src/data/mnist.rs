@@ -80,7 +80,7 @@ pub enum EmnistSplit {
 }
 
 impl EmnistSplit {
-    /// As the files are called.
+    /// The name in the files' names.
     fn name(self) -> &'static str {
         match self {
             EmnistSplit::ByClass => "byclass",
@@ -117,8 +117,8 @@ pub struct Emnist {
 }
 
 impl Emnist {
-    /// Reads the four IDX files of a split under their original names, such as `emnist-letters-train-images-idx3-ubyte.gz`,
-    /// from a folder. The files hold the images column by column; they are turned upright here.
+    /// Reads the four IDX files of a split under their original names, such as `emnist-letters-train-images-idx3-ubyte.gz`, from
+    /// a folder. The files hold the images column by column; they are transposed here.
     ///
     /// # Errors
     /// As [`Mnist::open`].

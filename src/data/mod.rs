@@ -1,4 +1,4 @@
-//! Data sets, and the batches they come in.
+//! Data sets and batches.
 
 mod array;
 mod balance;

@@ -45,7 +45,7 @@ impl MovingShapes {
     /// Names of the motions.
     pub const CLASSES: [&str; 6] = ["left", "right", "up", "down", "grows", "shrinks"];
 
-    /// `count` clips of so many frames of a height and a width.
+    /// `count` clips of `frames` frames of a height and a width.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are fewer than two frames, or a side is below 16.

@@ -52,8 +52,8 @@ impl Normalization {
         Ok(Normalization { mean: mean.to_vec(), std: std.to_vec() })
     }
 
-    /// That of all pixels of a set, whose images may differ in size but not in channels. The deviation is over `N` pixels, not
-    /// `N - 1`; 1 stands for that of a channel which is the same everywhere.
+    /// The normalization by all pixels of a set, whose images may differ in size but not in channels. The deviation is over `N`
+    /// pixels, not `N - 1`; a constant channel gets 1.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are no pixels, or images differ in channels; those of the set.

@@ -98,7 +98,7 @@ impl NpyArray {
         }
     }
 
-    /// An array from its file's or member's bytes; `path` is the file they come from. What is wrong is said without it.
+    /// An array from the bytes of the file `path`, or of a member of it. Errors don't name the file.
     pub(super) fn parse(path: &Path, mut input: impl Read) -> Result<NpyArray, String> {
         let header = Header::read(&mut input)?;
         let (kind, size) = (header.kind, header.kind.size());
@@ -106,7 +106,7 @@ impl NpyArray {
         let expected = announced.ok_or_else(|| format!("the sizes {:?} are too large", header.shape))? as u64;
         check_expansion(path, expected).map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
-        // One byte past the end, to see whether there is one.
+        // Reads one byte past the end, to notice if there is one.
         let read = input.take(expected.saturating_add(1)).read_to_end(&mut bytes);
         read.map_err(|error| format!("damaged after {} of {expected} bytes: {error}", bytes.len()))?;
         if bytes.len() as u64 != expected {

@@ -1,4 +1,4 @@
-//! Work by number, done by threads ahead of whoever takes it, in order.
+//! Numbered work, done by threads in advance and delivered in order.
 
 use crate::error::{Error, Result};
 use parking_lot::{Condvar, Mutex};

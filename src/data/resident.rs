@@ -8,8 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Device, Tensor};
 use crate::number::nearest;
 
-/// Labelled images that lie on the device as bytes, and are gathered and normalised there: an epoch uploads its order, and no
-/// image.
+/// Labelled images on the device as bytes, gathered and normalised there: an epoch uploads its order, and no image.
 ///
 /// There is no tensor of bytes, since WGSL stores none; four pixels share a u32. Numbers of f16 would take twice the memory
 /// and not every adapter has them, and of i32 four times.

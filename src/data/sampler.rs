@@ -18,7 +18,7 @@ pub trait Sampler: Send + Sync {
     }
 }
 
-/// The numbers below `count` as they come.
+/// The numbers below `count` in order.
 #[derive(Clone, Debug)]
 pub struct SequentialSampler {
     count: usize,
@@ -41,7 +41,7 @@ impl Sampler for SequentialSampler {
     }
 }
 
-/// The numbers below `count`, each once, shuffled anew each epoch.
+/// The numbers below `count`, each once, in a new random order each epoch.
 #[derive(Clone, Debug)]
 pub struct RandomSampler {
     count: usize,
@@ -99,7 +99,7 @@ impl WeightedSampler {
         }
     }
 
-    /// As many numbers as there are labels; each class comes equally often in the long run.
+    /// One draw for each label; in the long run all classes are equally frequent.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are no labels.
@@ -118,15 +118,15 @@ impl Sampler for WeightedSampler {
     fn order(&self, epoch: u64) -> Vec<usize> {
         let words = Words::new(self.seed, epoch);
         let total = self.sums.last().copied().unwrap_or(0.0);
-        // Rounding may bring a draw up to the total, which belongs to the last item that has a weight.
+        // Rounding may bring a draw up to the total, which belongs to the last item with a weight.
         let last = self.sums.partition_point(|&sum| sum < total);
         let draw = |at| self.sums.partition_point(|&sum| sum <= words.unit(at) * total).min(last);
         (0..self.draws).map(draw).collect()
     }
 }
 
-/// Each number once, the classes mixed evenly: any stretch of an epoch, and so each batch, holds of each class its share of the
-/// set to within two items.
+/// Each number once, the classes mixed evenly: any stretch of an epoch, and so each batch, has each class in its proportion to
+/// within two items.
 #[derive(Clone, Debug)]
 pub struct StratifiedSampler {
     classes: Vec<Vec<usize>>,
@@ -161,9 +161,8 @@ impl Sampler for StratifiedSampler {
     }
 }
 
-/// Every `replicas`-th number of another sampler's order, beginning with number `rank`: the share of one of several programs
-/// that train together. As PyTorch's `DistributedSampler`, it begins again at the front, or leaves off the end, so that
-/// all shares are equally long.
+/// Every `replicas`-th number of another sampler's order, beginning with number `rank`: the part of one of several programs that
+/// train together. As in PyTorch's `DistributedSampler`, it wraps around, or drops the end, so that all parts are equally long.
 pub struct DistributedSampler<S> {
     sampler: S,
     replicas: usize,
@@ -172,7 +171,7 @@ pub struct DistributedSampler<S> {
 }
 
 impl<S: Sampler> DistributedSampler<S> {
-    /// The share of program `rank` of `replicas`. All have to give the same sampler, with the same seed.
+    /// The part of program `rank` of `replicas`. All of them must use the same sampler, with the same seed.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `rank` is no number below `replicas`.

@@ -11,8 +11,8 @@ use std::path::Path;
 /// 255.
 ///
 /// # Errors
-/// [`Error::Invalid`] for no images, other shapes and for what PNG can't hold; [`Error::WrongDType`]; [`Error::File`] where the
-/// file can't be written; what went wrong on the device.
+/// [`Error::Invalid`] for no images, other shapes and for images that PNG can't hold; [`Error::WrongDType`]; [`Error::File`] if
+/// the file can't be written; errors of the device.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, data::save_images};

@@ -10,7 +10,7 @@ use crate::number::nearest;
 const SMALLEST: usize = 8;
 /// The most by which noise changes a byte.
 const NOISE: usize = 24;
-/// Places that are tried for a shape before it is left out.
+/// Positions that are tried for a shape before it is dropped.
 const TRIES: usize = 20;
 
 /// A picture of shapes, and the answers to it.
@@ -20,7 +20,7 @@ pub struct Drawing {
     pub image: Image,
     /// The class of each pixel, `[1, H, W]`: 0 for the background, 1 to 3 for circles, squares and triangles.
     pub mask: Image,
-    /// The box round each shape, of class 0 to 2, and its pixels as area.
+    /// The box around each shape, of class 0 to 2, and its pixels as area.
     pub boxes: Vec<BoundingBox>,
     /// The pixels of each shape, `[1, H, W]`: 1 where it is, else 0.
     pub masks: Vec<Image>,
@@ -28,9 +28,9 @@ pub struct Drawing {
 
 /// Filled circles, squares and triangles of random colour, size and place on a noisy background.
 ///
-/// An item follows from the seed and its number alone, with the same bytes on every machine. A shape is between a quarter and half
-/// as wide as the image's shorter side, none lies over another, and each channel of its colour differs from the background's by 64
-/// or more before the noise. A set of other shapes, for a test, has another seed.
+/// An item follows from the seed and its number alone, with the same bytes on every machine. A shape is between a quarter and
+/// half as wide as the image's shorter side, none overlaps another, and each channel of its colour differs from the background's
+/// by 64 or more before the noise. A set of other shapes, for a test, has another seed.
 ///
 /// ```
 /// use wgrad::data::{Dataset, Sample, Shapes};
@@ -54,7 +54,7 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Names of the shapes, by the classes of boxes; in a mask, 0 stands before them.
+    /// Names of the shapes, by the classes of boxes; in a mask these follow after 0.
     pub const CLASSES: [&str; 3] = ["circle", "square", "triangle"];
 
     /// `count` drawings of a height and a width, of one to three shapes each.
@@ -69,7 +69,7 @@ impl Shapes {
         Ok(Shapes { count, size, seed, most: 3 })
     }
 
-    /// One to `most` shapes each, or fewer where there is no room left.
+    /// One to `most` shapes each, or fewer if they don't fit.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `most` is 0.
@@ -152,7 +152,7 @@ impl Shape {
         Shape { class, centre, radius }
     }
 
-    /// True where the squares round two shapes share no pixel.
+    /// True if the squares around two shapes share no pixel.
     fn is_apart(&self, other: &Shape) -> bool {
         (0..2).any(|d| self.centre[d].abs_diff(other.centre[d]) >= self.radius + other.radius)
     }
@@ -170,7 +170,7 @@ impl Shape {
     }
 }
 
-/// The box round some pixels.
+/// The box around some pixels.
 fn round(class: usize, pixels: impl Iterator<Item = [usize; 2]> + Clone) -> BoundingBox {
     let edge = |value: Option<usize>| nearest::<f32>(value.unwrap_or(0) as f64);
     let axis = |d: usize| pixels.clone().map(move |pixel| pixel[d]);

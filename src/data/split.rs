@@ -22,7 +22,7 @@ impl Split {
     }
 }
 
-/// A share of the items to test on, drawn at random: scikit-learn's `train_test_split`. The number of test items is rounded up.
+/// Draws a fraction of the items for testing: scikit-learn's `train_test_split`. The number of test items is rounded up.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the share is not between 0 and 1, or leaves nothing to train on.
@@ -42,8 +42,8 @@ pub fn train_test_split(count: usize, test_share: f64, seed: u64) -> Result<Spli
     Ok(Split::marked(&is_test))
 }
 
-/// A share of the items to test on, drawn at random from each class by its share: scikit-learn's `train_test_split` with
-/// `stratify`. What rounding leaves over goes to the classes that it took most from.
+/// Draws a fraction of the items for testing, in proportion from each class: scikit-learn's `train_test_split` with `stratify`.
+/// Items left over by rounding come from the classes that lost most to it.
 ///
 /// # Errors
 /// As [`train_test_split`]; [`Error::Invalid`] where a class has a single item, or where there are fewer test items than classes.
@@ -78,8 +78,8 @@ fn tested(op: &'static str, count: usize, share: f64) -> Result<usize> {
     Ok(tested)
 }
 
-/// A total divided in the proportion of some counts: each rounded down, and what is left to those with the largest rests. A
-/// random order breaks ties.
+/// A total divided in proportion to some counts: each part is rounded down, and the rest goes to those with the largest
+/// remainders. A random order breaks ties.
 fn apportioned(counts: &[usize], total: usize, words: Words) -> Vec<usize> {
     let all: usize = counts.iter().sum();
     // Rests are whole numbers here, so that equal ones are.
@@ -122,7 +122,7 @@ pub fn stratified_k_fold(labels: &[i32], folds: usize, seed: Option<u64>) -> Res
     let mut classes: Vec<Vec<usize>> = members(labels).into_values().collect();
     let most = classes.iter().map(Vec::len).max().unwrap_or(0);
     check_folds("stratified_k_fold", folds, most, "items in the largest class")?;
-    // In the order in which they appear, the classes take places one after the other; place `p` is in fold `p mod folds`.
+    // Classes take consecutive positions in order of appearance; position `p` is in fold `p mod folds`.
     classes.sort_by_key(|members| members[0]);
     let mut fold_of = vec![0; labels.len()];
     let mut start = 0;

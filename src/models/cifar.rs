@@ -43,7 +43,7 @@ impl CifarCnn {
         CifarCnn::with_options(scope, &ModelOptions::default().classes(10).size(32))
     }
 
-    /// The network for other images or classes; `fc1` takes as many inputs as are left.
+    /// The network for other images or classes; `fc1` is as wide as the remaining map needs.
     ///
     /// # Errors
     /// [`Error::Invalid`] for images of fewer than 4 pixels a side, of which nothing would be left; errors of the device.

@@ -133,7 +133,7 @@ fn transition(scope: &Scope, inputs: usize) -> Result<Sequential> {
         .push_named("pool", AvgPool2d::new(2)))
 }
 
-/// Layers whose results stand side by side behind the block's input.
+/// Layers whose results are concatenated to the block's input.
 struct DenseBlock {
     layers: Vec<DenseLayer>,
 }

@@ -39,8 +39,8 @@ impl GoogLeNetOptions {
 /// GoogLeNet: `[N, channels, H, W] -> [N, classes]` logits, from 16 x 16 on; 13,004,888 parameters for 1,000 classes with its
 /// auxiliary heads, 6,624,904 without.
 ///
-/// An Inception module has four branches, whose channels stand side by side: 1 x 1; 1 x 1 and 3 x 3; 1 x 1 and 3 x 3 (where
-/// the paper has 5 x 5; torchvision's weights are of 3 x 3); pooling and 1 x 1.
+/// An Inception module has four branches, whose channels are concatenated: 1 x 1; 1 x 1 and 3 x 3; 1 x 1 and 3 x 3 (where the
+/// paper has 5 x 5; torchvision's weights are for 3 x 3); pooling and 1 x 1.
 pub struct GoogLeNet {
     transform_input: bool,
     conv1: BasicConv2d,
@@ -67,9 +67,9 @@ pub struct GoogLeNet {
 pub struct GoogLeNetOutputs {
     /// `[N, classes]`.
     pub logits: Tensor,
-    /// Of the head behind `inception4d`, `[N, classes]`.
+    /// Logits of the head behind `inception4d`, `[N, classes]`.
     pub aux2: Option<Tensor>,
-    /// Of the head behind `inception4a`, `[N, classes]`.
+    /// Logits of the head behind `inception4a`, `[N, classes]`.
     pub aux1: Option<Tensor>,
 }
 

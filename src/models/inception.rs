@@ -55,7 +55,7 @@ type Named = (&'static str, Box<dyn Module>);
 pub struct InceptionV3Outputs {
     /// `[N, classes]`.
     pub logits: Tensor,
-    /// Of the auxiliary head, `[N, classes]`.
+    /// Logits of the auxiliary head, `[N, classes]`.
     pub aux: Option<Tensor>,
 }
 
@@ -166,12 +166,12 @@ impl Module for InceptionV3 {
     }
 }
 
-/// Branches of convolutions, whose results stand side by side.
+/// Branches of convolutions, whose results are concatenated.
 struct Block {
     branches: Vec<Branch>,
 }
 
-/// Pooling, convolutions one after the other, and several that read the last of these.
+/// Pooling, a sequence of convolutions, and several that read the last of these.
 #[derive(Default)]
 struct Branch {
     pool: Option<Box<dyn Module>>,
@@ -180,7 +180,7 @@ struct Branch {
 }
 
 impl Branch {
-    /// Convolutions one after the other: their names, channels and sizes.
+    /// A sequence of convolutions: their names, channels and sizes.
     fn path(scope: &Scope, inputs: usize, convolutions: &[(&'static str, usize, [usize; 2])]) -> Result<Branch> {
         let mut path = Vec::new();
         let mut width = inputs;

@@ -1,4 +1,4 @@
-//! Layers that most networks since 2015 are made of.
+//! Layers of most networks since 2015.
 
 use crate::error::Result;
 use crate::graph::Tensor;

@@ -235,7 +235,7 @@ enum Partition {
     Grids(usize),
 }
 
-/// Attention, then two linear layers, each added to what it reads: `[N, C, H, W] -> [N, C, H, W]`.
+/// Attention, then two linear layers, each added to its input: `[N, C, H, W] -> [N, C, H, W]`.
 struct PartitionAttention {
     partition: Partition,
     attn_layer: Sequential,
@@ -315,7 +315,7 @@ impl Module for RelativeAttention {
         let qkv =
             self.to_qkv.forward(input)?.unflatten(-1, &[3, self.heads as isize, -1])?.permute([3, 0, 1, 4, 2, 5])?;
         let part = |index| qkv.narrow(0, index, 1)?.squeeze(0);
-        // Of all channels and not of a head's, as the paper's code has it.
+        // Scaled by all channels and not by a head's, as in the paper's code.
         let scale = 1.0 / (input.shape()[3] as f64).sqrt();
         let options = AttentionOptions::default().attn_mask(self.bias.value()?).scale(scale);
         let attended = part(0)?.scaled_dot_product_attention(&part(1)?, &part(2)?, &options)?;

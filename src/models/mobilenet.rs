@@ -44,8 +44,7 @@ impl MobileNetV1 {
     /// A network with new weights from the device's random stream, all its channels `width` times the paper's.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a layer would have no channels; what the device meets on the
-    /// way.
+    /// [`Error::Invalid`] if a layer would have no channels; errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::MobileNetV1, nn::{Module, Scope}};
@@ -58,7 +57,7 @@ impl MobileNetV1 {
         MobileNetV1::with_channels(scope, 3, classes, width)
     }
 
-    /// The network for images of so many channels.
+    /// The network for images of `channels` channels.
     ///
     /// # Errors
     /// As [`new`](MobileNetV1::new).

@@ -104,7 +104,7 @@ impl Module for MobileNetV2 {
     }
 }
 
-/// An inverted residual block, whose last convolution and norm have no module of their own in torchvision's names.
+/// An inverted residual block; torchvision's names have no module around its last convolution and norm.
 fn block(scope: &Scope, inputs: usize, outputs: usize, stride: usize, expansion: usize) -> Result<Shortcut> {
     let plain = ConvNormActivationOptions::default().activation(Activation::Relu6);
     let expanded = inputs * expansion;

@@ -13,9 +13,9 @@ use crate::options::{As, options};
 /// The two published networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MobileNetV3Size {
-    /// Of 2,542,856 parameters for 1,000 classes.
+    /// 2,542,856 parameters for 1,000 classes.
     Small,
-    /// Of 5,483,032 parameters for 1,000 classes.
+    /// 5,483,032 parameters for 1,000 classes.
     #[default]
     Large,
 }

@@ -1,4 +1,4 @@
-//! Networks, built of nothing but [`nn`](crate::nn), as types and [by name](by_name).
+//! Networks, built from [`nn`](crate::nn) alone, as types and [by name](by_name).
 
 mod alexnet;
 mod all_convolutional;
@@ -70,7 +70,7 @@ use crate::error::Result;
 use crate::graph::Tensor;
 use crate::nn::Module;
 
-/// A network with a part that makes features of images, on which other heads can stand.
+/// A network with a part that makes features of images, for other heads to use.
 pub trait Backbone: Module {
     /// The features before pooling and the head: `[N, channels, H, W] -> [N, C, H', W']`.
     ///

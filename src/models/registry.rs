@@ -42,7 +42,7 @@ impl ModelOptions {
         self
     }
 
-    /// The shape of a batch of so many images, `[N, channels, height, width]`.
+    /// The shape of a batch of images, `[N, channels, height, width]`.
     pub fn images(&self, batch: usize) -> [usize; 4] {
         let [height, width] = self.size;
         [batch, self.channels, height, width]

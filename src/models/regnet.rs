@@ -151,7 +151,7 @@ impl RegNet {
         }
         let stem = ConvNormActivation::new(&scope.at("stem"), channels, stem, &halving)?;
         let net = RegNet { stem, trunk_output, fc: Linear::new(&scope.at("fc"), width, classes)? };
-        // Of all outputs, also where these are in groups.
+        // Counts all outputs, also if these are in groups.
         let convolution = |weight: &crate::Parameter| {
             let shape = *weight.value().shape();
             init::normal(weight, 0.0, (2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt())

@@ -202,7 +202,7 @@ impl ResNet {
         Ok(net)
     }
 
-    /// The layers before the mean of each channel, one after the other, by torchvision's names.
+    /// The layers before the mean of each channel, in order, by torchvision's names.
     pub(super) fn into_layers(self) -> Sequential {
         let scope = Scope::new(self.conv1.weight.value().device());
         let stem = Sequential::new(&scope)

@@ -43,7 +43,7 @@ impl Siamese {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for images of which nothing is left, and where a number of channels is 0; errors of the device.
+    /// [`Error::Invalid`] for images that shrink to nothing, and if a number of channels is 0; errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Reduction, Tensor, models::{Siamese, SiameseOptions}, nn::{Module, Scope}};

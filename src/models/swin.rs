@@ -171,7 +171,7 @@ fn padded(input: &Tensor, multiple: [usize; 2]) -> Result<Tensor> {
     input.pad(&[0, 0, 0, missing(2), 0, missing(1)], PadMode::Constant(0.0))
 }
 
-/// Attention, then two linear layers, each behind its norm and added to what it reads.
+/// Attention, then two linear layers, each after its norm and added to its input.
 struct Block {
     norm1: LayerNorm,
     attn: WindowAttention,
@@ -292,7 +292,7 @@ impl Module for WindowAttention {
 
 /// -100 between places of a window that were no neighbours before the shift, `[windows, 1, places, places]`.
 fn mask_of_neighbours(device: &Device, size: [usize; 2], window: usize, shifts: [isize; 2]) -> Result<Tensor> {
-    // Rows, and columns, fall in three regions: those of whole windows, those of the last, and those that came round.
+    // Rows, and columns, fall in three regions: those of whole windows, those of the last, and those that wrapped around.
     let regions = |axis: usize| {
         let at = Tensor::arange(device, 0.0, size[axis] as f64, 1.0, DType::F32)?;
         let from = |start: usize| at.ge_scalar(start as f64)?.to_dtype(DType::F32);

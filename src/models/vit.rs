@@ -23,7 +23,7 @@ options! {
         layers: usize = 12,
         /// Heads of each attention.
         heads: usize = 12,
-        /// Numbers that stand for a patch.
+        /// Size of a patch's embedding.
         hidden_dim: usize = 768,
         /// Numbers between the two linear layers of a block.
         mlp_dim: usize = 3072,
@@ -194,7 +194,7 @@ impl Module for Encoder {
     }
 }
 
-/// Attention, then two linear layers, each behind its norm and added to what it reads.
+/// Attention, then two linear layers, each after its norm and added to its input.
 struct Block {
     ln_1: LayerNorm,
     self_attention: MultiheadAttention,

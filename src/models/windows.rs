@@ -15,7 +15,7 @@ pub(super) struct RelativePositionBias {
 }
 
 impl RelativePositionBias {
-    /// One for windows of so many rows and columns; `index_shape` is the shape that the index has in files.
+    /// A bias for windows of these rows and columns; `index_shape` is the index's shape in files.
     pub fn new(scope: &Scope, [height, width]: [usize; 2], heads: usize, index_shape: &[usize]) -> Result<Self> {
         let table = Tensor::zeros(scope.device(), &[(2 * height - 1) * (2 * width - 1), heads])?;
         let table = scope.parameter("relative_position_bias_table", &table);

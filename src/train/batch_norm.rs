@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::graph::{Tensor, no_grad};
 use crate::nn::Module;
 
-/// The layers that normalize by the batch average its statistics for as long as it lives.
+/// While this lives, the layers that normalize by the batch average its statistics.
 struct Averaging {
     modes: Modes,
 }
@@ -25,10 +25,10 @@ impl Drop for Averaging {
     }
 }
 
-/// Makes the running statistics of batch normalization anew: the mean over these batches, each through the model in
-/// training mode, as PyTorch's `update_bn`. Averages of weights, such as those of [SWA](crate::optim::Averaging::Swa),
-/// need it, since the running statistics are those of other weights. The layers' momenta don't matter, nor do the
-/// statistics before. Modes are restored in the end; no weight changes.
+/// Recomputes the running statistics of batch normalization: the mean over these batches, each through the model in training
+/// mode, as PyTorch's `update_bn`. Averages of weights, such as those of [SWA](crate::optim::Averaging::Swa), need it, since the
+/// running statistics belong to other weights. The layers' momenta don't matter, nor do the earlier statistics. Modes are
+/// restored in the end; no weight changes.
 ///
 /// # Errors
 /// Those of the batches and of the model. The statistics may be of some of the batches then.

@@ -9,7 +9,7 @@ use crate::options::options;
 
 const OP: &str = "BatchSizeFinder";
 
-/// Steps of a trial: the first one packs the parameters anew, and the second one is like all that follow.
+/// Steps of a trial: the first one packs the parameters, and the second one is like all later ones.
 const STEPS: usize = 2;
 
 options! {

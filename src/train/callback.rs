@@ -1,4 +1,4 @@
-//! The moments of a training run, and the callbacks that are told of them.
+//! The moments of a training run, and the callbacks for them.
 
 use super::State;
 use super::run::Run;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A part of a run that acts at its moments: a log, a schedule, a rule for stopping.
 ///
-/// The moments come in this order; those in brackets as they are due:
+/// The moments come in this order; those in brackets only when they are due:
 ///
 /// ```text
 /// on_fit_start
@@ -21,9 +21,9 @@ use std::path::Path;
 /// on_fit_end, or on_error
 /// ```
 ///
-/// A resumed run begins with `on_fit_start`, at the epoch, batch and step where it goes on; `on_epoch_start` comes only
-/// where an epoch begins. Callbacks are called in the order in which they were added. An error of one ends the run: the
-/// others still see the moment, then a checkpoint is written where the run has a folder, and `on_error` is called.
+/// A resumed run begins with `on_fit_start`, at its epoch, batch and step; `on_epoch_start` is called only at the start of an
+/// epoch. Callbacks are called in the order in which they were added. An error of one ends the run: the others are still called
+/// for that moment, then a checkpoint is written if the run has a folder, and `on_error` is called.
 ///
 /// ```
 /// use wgrad::train::{Callback, Requests, Run};
@@ -54,7 +54,7 @@ use std::path::Path;
 /// ```
 pub trait Callback {
     /// Before the first step, of a resumed run too: `run.step` is the number of steps taken, and files may hold rows of steps
-    /// that come again.
+    /// that will be repeated.
     ///
     /// # Errors
     /// The callback's own, here and at all other moments: they end the run.
@@ -82,8 +82,8 @@ pub trait Callback {
         Ok(())
     }
 
-    /// After a step, which is submitted and not waited for. If the loss was read, `run.scalars` has `train/loss`, `lr`,
-    /// `items/s` and `wait`, the share of the time spent waiting for data.
+    /// After a step, which is submitted and not waited for. If the loss was read, `run.scalars` has `train/loss`, `lr`, `items/s`
+    /// and `wait`, the fraction of the time spent waiting for data.
     ///
     /// # Errors
     /// The callback's own.
@@ -148,7 +148,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// At a note: a line from another callback or the run itself for whoever watches, such as an estimate of the time.
+    /// At a note: a line from another callback or the run itself for the user, such as an estimate of the time.
     ///
     /// # Errors
     /// The callback's own.
@@ -163,7 +163,7 @@ pub trait Callback {
     }
 }
 
-/// A callback that its owner asks afterwards, such as [`BestWeights`](super::BestWeights) for its number.
+/// A callback whose owner queries it afterwards, such as [`BestWeights`](super::BestWeights).
 impl<C: Callback + ?Sized> Callback for &mut C {
     fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
         (**self).on_fit_start(run)
@@ -252,8 +252,7 @@ impl<'a> Callbacks<'a> {
         result
     }
 
-    /// The states that a checkpoint holds, with their names: `callback.KIND`, followed by a number from the second of a
-    /// kind on.
+    /// The states in a checkpoint, with their names: `callback.KIND`, followed by a number from the second of a kind on.
     pub fn states(&mut self) -> Vec<(String, &mut dyn State)> {
         let mut states: Vec<(String, &mut dyn State)> = Vec::new();
         for state in self.list.iter_mut().filter_map(|callback| callback.state()) {

@@ -1,8 +1,8 @@
 //! Checkpoints: safetensors files that hold a run.
 //!
-//! Parameters stand under their own names, so that other programs find them; tensors of optimizers and other state
-//! under the name that the program gives each part, followed by a dot. Everything else is JSON in the file's metadata,
-//! under `wgrad.checkpoint`. A parameter that several modules share stands there once.
+//! Parameters have their own names, so that other programs find them; tensors of optimizers and other state are prefixed by the
+//! name that the program gives each part, and a dot. Everything else is JSON in the file's metadata, under `wgrad.checkpoint`. A
+//! parameter that several modules share is stored once.
 
 use crate::error::{Error, Result};
 use crate::file;
@@ -106,12 +106,12 @@ fn from_json(value: &Value) -> Option<f64> {
 /// Writes a run: the model's parameters, all state that goes with it, its position, and that of the device's random
 /// stream.
 ///
-/// `parts` are the optimizers, schedules and whatever else has [`State`], each under a name of the program's choice.
-/// The file is written under another name in the same folder, flushed to the disk, and renamed: whatever goes wrong,
+/// `parts` are the optimizers, schedules and everything else that implements [`State`], each under a name of the program's
+/// choice. The file is written under another name in the same folder, flushed to the disk, and renamed: even after a failure,
 /// `path` holds the old checkpoint or the new one. A checkpoint that [`load`] would refuse is not written.
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::Invalid`] where two entries would have one name; and what went wrong on the device.
+/// [`Error::File`]; [`Error::Invalid`] if two entries would have one name; errors of the device.
 ///
 /// ```
 /// use wgrad::nn::{Linear, Scope};
@@ -270,8 +270,8 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// Brings a run to the position of the checkpoint: parameters, all of its `parts`, and the device's random stream. The
-/// run then goes on bit for bit as it would have without the interruption.
+/// Restores a run from the checkpoint: parameters, all of its `parts`, and the device's random stream. The run then goes on bit
+/// for bit as it would have without the interruption.
 ///
 /// `parts` must have the names and kinds that [`save`] was given. Groups that were added to an optimizer have to be added
 /// before.
@@ -311,7 +311,7 @@ pub fn load(
     if let Some(extra) = file.tensors.names().into_iter().filter(|name| !known(name)).min() {
         return Err(Error::file(path, format!("{extra} belongs to nothing here: another model or optimizer")));
     }
-    // Everything has been checked: from here on nothing is left half done.
+    // Everything has been checked: from here on nothing can fail halfway.
     parts.iter_mut().zip(&numbers).try_for_each(|((_, part), own)| part.set_numbers(own))?;
     assign(&parameters, &values)?;
     device.set_random_state(run.random);
@@ -320,7 +320,7 @@ pub fn load(
     Ok(run.position)
 }
 
-/// The parts' tensors come first: masks of pruned parameters may be among them, through which the model's values are assigned.
+/// The parts' tensors come first: masks of pruned parameters may be among them, and apply when the model's values are assigned.
 fn assign(parameters: &[(String, Parameter)], values: &[Tensor]) -> Result<()> {
     parameters.iter().zip(values).rev().try_for_each(|((_, parameter), value)| parameter.assign(value))
 }

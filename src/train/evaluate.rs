@@ -40,7 +40,7 @@ impl Evaluation {
 /// modes are restored afterwards. The device is read once, at the end.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the set has no batches; those of the loader, the task, and what went wrong on the device.
+/// [`Error::Invalid`] if the set has no batches; those of the loader, the task and the device.
 ///
 /// ```
 /// use wgrad::train::{ImageLoader, Supervised, evaluate};
@@ -92,8 +92,8 @@ pub(super) fn timed<R>(waited: &mut Duration, run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The batches of a set with the task's answers for them, without recording history and with the model in evaluation for as
-/// long as the iterator lives.
+/// The batches of a set with the task's answers for them, without recording history and with the model in evaluation as long as
+/// the iterator lives.
 ///
 /// # Errors
 /// Those of the loader; the iterator's items are those of the task.

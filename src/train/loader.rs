@@ -39,8 +39,7 @@ pub trait Loader {
     /// [`Error::Invalid`] where the epoch has fewer; the loader's own.
     fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, Self::Batch>>;
 
-    /// Changes each batch by a function as it comes, such as one that uploads and transforms it. The function is told
-    /// the batch's place.
+    /// Applies a function to each batch, such as one that uploads and transforms it. The function gets the batch's position too.
     fn map<B, F: Fn(Self::Batch, BatchPlace) -> Result<B>>(self, function: F) -> MapLoader<Self, F>
     where
         Self: Sized,
@@ -56,8 +55,8 @@ pub trait Loader {
         FirstBatches { loader: self, batches, repeated: false }
     }
 
-    /// The first `batches` batches of epoch 0 over and over, for as many as an epoch has. A network that can't learn these by
-    /// heart has a fault.
+    /// The first `batches` batches of epoch 0, repeated for as many as an epoch has. A network that can't memorise these has a
+    /// fault.
     fn overfit(self, batches: usize) -> FirstBatches<Self>
     where
         Self: Sized,
@@ -189,7 +188,7 @@ impl<L: Loader<Batch: Clone>> Loader for ReplayedBatches<L> {
 
     fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, L::Batch>> {
         check_batch(batch, self.batches())?;
-        // Repetitions of the first batch that are over. An error counts as none of them.
+        // Completed repetitions of the first batch. An error does not count.
         let mut over = batch % self.times;
         let again = move |batch: Result<L::Batch>| {
             let times = self.times - std::mem::take(&mut over);
@@ -215,7 +214,7 @@ fn check_batch_size(batch_size: usize) -> Result<()> {
     Err(Error::invalid("batches", "the batch size is 0; it must be at least 1"))
 }
 
-/// Batches of [`Images`], uploaded as they come.
+/// Batches of [`Images`], uploaded one by one.
 ///
 /// ```
 /// use wgrad::data::{Array, Images};

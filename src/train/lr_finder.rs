@@ -20,7 +20,7 @@ pub enum Ramp {
 /// Finds a learning rate by a range test (Smith, 2017): trains with a rate that grows from step to step, until the loss
 /// diverges. The model, the optimizer and the device's random stream are restored afterwards, to the bit.
 ///
-/// Groups with rates of their own keep their ratios: the largest one follows the ramp.
+/// Groups with different rates keep their ratios: the largest one follows the ramp.
 ///
 /// ```
 /// use wgrad::nn::{Linear, Module, Scope};
@@ -83,7 +83,7 @@ impl LrFinder {
         LrFinder { ramp, ..self }
     }
 
-    /// The share of the losses before in the smoothed loss: 0 takes each as it is, and 0.9 is the default.
+    /// The weight of earlier losses in the smoothed loss: 0 takes each as it is, and 0.9 is the default.
     #[must_use]
     pub fn smoothing(self, smoothing: f64) -> LrFinder {
         LrFinder { smoothing, ..self }

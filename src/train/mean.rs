@@ -29,7 +29,7 @@ impl RunningMean {
     /// # Errors
     /// Errors of the device.
     pub fn new(device: &Device) -> Result<RunningMean> {
-        // Values handed in, not computed, so that the first addition has the same plan as all later ones.
+        // Values from the host, not computed, so that the first addition has the same plan as all later ones.
         let sum = Parameter::buffer(OP, &Tensor::scalar(device, 0.0f32)?);
         device.flush()?;
         Ok(RunningMean { sum, weight: 0 })

@@ -20,7 +20,7 @@ pub(super) struct Progress {
     pub loss: RunningMean,
 }
 
-/// Counts beside the place.
+/// Counts besides the position.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
     /// Steps of the optimizer.

@@ -62,7 +62,7 @@ impl Requests {
         std::mem::take(&mut self.checkpoints)
     }
 
-    /// Passes a line to whoever watches the run: see [`Callback::on_note`](super::Callback::on_note).
+    /// Passes a line to the user: see [`Callback::on_note`](super::Callback::on_note).
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }

@@ -68,8 +68,8 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         }
     }
 
-    /// Runs to the end. After an error callbacks are told, and a checkpoint is written where one asks for it and the run is
-    /// whole.
+    /// Runs to the end. After an error callbacks are told, and a checkpoint is written if one asks for it and the run's state is
+    /// consistent.
     pub fn run(mut self) -> Result<Fit> {
         let result = self.epochs();
         if let Err(error) = &result {
@@ -138,7 +138,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         Ok(())
     }
 
-    /// Runs an epoch, or the rest of one; returns early where somebody asks to stop.
+    /// Runs an epoch, or the rest of one; returns early if a stop is requested.
     fn epoch(&mut self) -> Result<()> {
         if self.trainer.progress.batch == 0 {
             self.tell(self.now(&[]), |callback, run| callback.on_epoch_start(run))?;
@@ -163,8 +163,8 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         if ended { self.end_epoch(pace) } else { Ok(()) }
     }
 
-    /// Validates where that is due, and carries out requests; true where the run is to stop. At the end of an epoch requests
-    /// wait until it is closed.
+    /// Validates if that is due, and carries out requests; true if the run must stop. At the end of an epoch requests wait until
+    /// it is closed.
     fn between_steps(&mut self, at_end: bool) -> Result<bool> {
         let (step, epoch) = (self.trainer.progress.counts.step, self.trainer.progress.epoch);
         let is_due = self.trainer.options.validate.is_due(step, epoch, at_end);
@@ -196,7 +196,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         told
     }
 
-    /// Carries out the requests of callbacks; true where the run is to stop.
+    /// Carries out the requests of callbacks; true if the run must stop.
     fn is_to_stop(&mut self) -> Result<bool> {
         self.write_checkpoints()?;
         Ok(self.requests.stopped().is_some())
@@ -262,7 +262,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         Ok(Some((loss, items)))
     }
 
-    /// Numbers of the last step, where they are due: after the first, every so many, and the last of an epoch.
+    /// Numbers of the last step, if they are due: after the first step, at regular intervals, and at the last one of an epoch.
     fn read(&mut self, loss: &Tensor, pace: &Pace) -> Result<Scalars> {
         let (step, every) = (self.trainer.progress.counts.step, self.trainer.options.log_every);
         let is_last = self.trainer.progress.batch == self.train.batches();

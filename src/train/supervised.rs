@@ -39,7 +39,7 @@ pub struct Supervised {
     answer: Answer,
     /// True where metrics take answers, and not outputs.
     measures_answers: bool,
-    /// Layers whose outputs have a loss of their own, with its weight.
+    /// Layers whose outputs have their own loss, with its weight.
     auxiliary: Vec<(String, f64)>,
     /// The labels as metrics take them.
     target: fn(&Tensor) -> Result<Tensor>,

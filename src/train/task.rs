@@ -59,7 +59,7 @@ pub trait Task {
         Ok(())
     }
 
-    /// The answer for a batch, such as probabilities of classes. The model's outputs, unless a task says otherwise.
+    /// The answer for a batch, such as probabilities of classes; by default the model's outputs.
     ///
     /// # Errors
     /// Those of the model.

@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 /// The interval at which something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
-    /// After so many epochs.
+    /// After this many epochs.
     Epochs(u64),
-    /// After so many steps of the optimizer.
+    /// After this many steps of the optimizer.
     Steps(u64),
 }
 
@@ -85,7 +85,7 @@ options! {
 pub struct Fit {
     /// Epochs done, those before a checkpoint included.
     pub epochs: u64,
-    /// Steps of the optimizer, likewise.
+    /// Steps of the optimizer, those before a checkpoint included.
     pub steps: u64,
     /// The numbers of the last epoch; none where this call ended no epoch.
     pub scalars: Scalars,
@@ -109,12 +109,12 @@ impl Fit {
     }
 }
 
-/// Trains, evaluates and uses a model: a loop over epochs and batches, and whatever [callbacks](Callback) add to it.
+/// Trains, evaluates and uses a model: a loop over epochs and batches, extended by [callbacks](Callback).
 ///
-/// The loop knows no particular task, set or log. Its parts can be used without it: a [`Loader`] gives batches, a [`Task`] makes
-/// a loss of one, a [`Stepper`] takes a step, [`evaluate`] and [`predict`] go through a set, [`Callbacks`] are told of a
-/// [`Run`](super::Run), and [`save`](super::save) and [`load`](super::load) keep it. Gradients are clipped, and weights averaged, by the
-/// optimizer.
+/// The loop knows no particular task, set or log. Its parts can be used without it: a [`Loader`] gives batches, a [`Task`]
+/// computes their loss, a [`Stepper`] takes a step, [`evaluate`] and [`predict`] go through a set, [`Callbacks`] follow a
+/// [`Run`](super::Run), and [`save`](super::save) and [`load`](super::load) store it. Gradients are clipped, and weights
+/// averaged, by the optimizer.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{CosineAnnealingLr, LrScheduler};
@@ -185,8 +185,8 @@ impl<'a> Trainer<'a> {
         Position { epoch, batch: batch as u64, seed: self.options.seed }
     }
 
-    /// Brings a run to the position of its checkpoint; [`fit`](Trainer::fit) then goes on bit for bit as the
-    /// uninterrupted run. Model, optimizer, task and callbacks have to be made as they were.
+    /// Restores a run from its checkpoint; [`fit`](Trainer::fit) then goes on bit for bit as the uninterrupted run. Model,
+    /// optimizer, task and callbacks have to be made as before.
     ///
     /// # Errors
     /// Those of [`load`](super::load). Nothing has changed then.
@@ -212,12 +212,11 @@ impl<'a> Trainer<'a> {
         Ok(at)
     }
 
-    /// Trains until the last epoch is done or somebody asks to stop.
+    /// Trains until the last epoch is done or a stop is requested.
     ///
     /// # Errors
-    /// [`Error::Unreached`] where the model does not reach all parameters of its scope; those of the loaders, the task, the
-    /// optimizer and the callbacks, and what went wrong on the device. After an error that no step has met, callbacks may
-    /// still have a checkpoint written.
+    /// [`Error::Unreached`] if the model does not reach all parameters of its scope; those of the loaders, the task, the
+    /// optimizer, the callbacks and the device. After an error outside of a step, callbacks may still have a checkpoint written.
     pub fn fit<T: Task>(
         &mut self,
         model: &dyn Module,

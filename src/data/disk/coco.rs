@@ -45,8 +45,8 @@ struct Annotation {
 /// without objects among them. Classes are numbered by the ids of the categories, without gaps.
 ///
 /// # Errors
-/// [`Error::File`] where the file is missing or not of this format, an id comes twice, or an annotation names an image or a
-/// category that there is not, or has no box.
+/// [`Error::File`] if the file is missing or not of this format, an id occurs twice, or an annotation names an unknown image or
+/// category, or has no box.
 ///
 /// ```no_run
 /// use wgrad::data::{ColorMode, coco};

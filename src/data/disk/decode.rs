@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use std::path::Path;
 
-/// The channels that an image file is read as, whatever it holds.
+/// The channels as which an image file is read, regardless of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorMode {
     /// One channel: `0.299 R + 0.587 G + 0.114 B` of colours (ITU-R BT.601), as Pillow's `L`.
@@ -29,7 +29,7 @@ impl ColorMode {
 }
 
 impl Image {
-    /// Reads a PNG, JPEG, WebP, BMP or TIFF file, told by its first bytes. It is turned as its EXIF orientation says, palettes
+    /// Reads a PNG, JPEG, WebP, BMP or TIFF file, recognised by its first bytes. It is rotated by its EXIF orientation, palettes
     /// become colours, and numbers of 16 bits are rounded to bytes.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Image {
 pub struct ImageHeader {
     /// Height and width, as the file is read.
     pub size: [usize; 2],
-    /// Channels: 1 (grey) to 4. Palettes count as the colours they stand for.
+    /// Channels: 1 (grey) to 4. Palettes count as colours.
     pub channels: usize,
     /// True where one of the channels is transparency.
     pub has_alpha: bool,
@@ -90,7 +90,7 @@ impl ImageHeader {
         let mut decoder = decoder(path)?;
         let orientation = decoder.orientation().map_err(|error| Error::file(path, error))?;
         let (width, height) = decoder.dimensions();
-        // The last four orientations lie on their side.
+        // The last four orientations are rotated by a quarter.
         let size = if orientation.to_exif() > 4 { [width, height] } else { [height, width] };
         let color = decoder.color_type();
         let channels = usize::from(color.channel_count());

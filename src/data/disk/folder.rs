@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders may lie in each other as deep as this; a link to a folder above ends here.
+/// Most levels of nested folders; a link to a parent folder ends here.
 const DEEPEST: usize = 32;
 
 /// A folder of folders of images, each called as its class, in the order of torchvision's `ImageFolder`: classes by name, then
@@ -56,7 +56,7 @@ pub fn images_below(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
             next.extend(entries(folder)?.into_iter().filter(|path| path.is_dir()));
         }
         if next.is_empty() {
-            // As strings: by parts, "a/b" would come before "a-b/c".
+            // Compared as strings: by parts, "a/b" would come before "a-b/c".
             folders.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
             let images = folders
                 .iter()

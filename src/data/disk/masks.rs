@@ -33,8 +33,7 @@ impl MaskFolder {
     /// Pairs the images of two folders by their names without endings.
     ///
     /// # Errors
-    /// [`Error::File`] where a folder can't be read, there are no images, or one has no mask. Masks without an image are left
-    /// out.
+    /// [`Error::File`] if a folder can't be read, there are no images, or one has no mask. Masks without an image are skipped.
     pub fn open(images: impl AsRef<Path>, masks: impl AsRef<Path>, mode: ColorMode) -> Result<MaskFolder> {
         let (folder, masks) = (images.as_ref(), masks.as_ref());
         let images = images_below(folder)?;

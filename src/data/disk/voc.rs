@@ -15,8 +15,8 @@ struct Annotation {
     objects: Vec<(String, BoundingBox)>,
 }
 
-/// A folder of XML files; the images that they name are in another. Files come by name, and classes are numbered by name. VOC
-/// counts pixels from 1, so that a box round a whole image begins at 1; here it begins at 0.
+/// A folder of XML files; the images that they name are in another. Files are in order of their names, and classes are numbered
+/// by name. VOC counts pixels from 1, so that a box around a whole image begins at 1; here it begins at 0.
 ///
 /// # Errors
 /// [`Error::File`] where a folder can't be read, there are no XML files, or one is not of this format.

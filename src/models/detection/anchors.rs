@@ -8,7 +8,7 @@ use crate::graph::{Device, Tensor};
 /// Each map has sizes and aspect ratios (`height / width`), and an anchor for each pair of them, ratio by ratio.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnchorGenerator {
-    /// Corners of each map's anchors round (0, 0).
+    /// Corners of each map's anchors around (0, 0).
     cells: Vec<Vec<[f32; 4]>>,
 }
 
@@ -67,9 +67,9 @@ impl AnchorGenerator {
     }
 }
 
-/// Default boxes of SSD (Liu et al. 2016), torchvision's `DefaultBoxGenerator`: at each place of map `k` squares of scale `s_k` and of
-/// `sqrt(s_k s_(k+1))`, and for each aspect ratio `a` a box of `s_k sqrt(a)` by `s_k / sqrt(a)` and the same turned, as shares of the
-/// image.
+/// Default boxes of SSD (Liu et al. 2016), torchvision's `DefaultBoxGenerator`: at each position of map `k` squares of scale
+/// `s_k` and of `sqrt(s_k s_(k+1))`, and for each aspect ratio `a` a box of `s_k sqrt(a)` by `s_k / sqrt(a)` and the same
+/// rotated, as fractions of the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DefaultBoxGenerator {
     /// Widths and heights of each map's boxes.
@@ -106,7 +106,7 @@ impl DefaultBoxGenerator {
         Ok(DefaultBoxGenerator { sizes: sizes.collect(), steps })
     }
 
-    /// Scales at equal distances from `min_ratio` to `max_ratio` for so many feature maps, and one more behind them.
+    /// Evenly spaced scales from `min_ratio` to `max_ratio` for `maps` feature maps, and one more after them.
     pub fn even_scales(maps: usize, min_ratio: f64, max_ratio: f64) -> Vec<f64> {
         let step = |k: usize| min_ratio + (max_ratio - min_ratio) * k as f64 / (maps as f64 - 1.0);
         if maps == 1 { vec![min_ratio, max_ratio] } else { (0..maps).map(step).chain([1.0]).collect() }

@@ -171,7 +171,7 @@ options! {
 }
 
 /// A MobileNetV3 with or without a feature pyramid, torchvision's function of the same name. Stages are the first convolution,
-/// what begins with each block that halves the size, and the last convolution.
+/// the stretches that begin with each block that halves the size, and the last convolution.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};

@@ -19,16 +19,16 @@ pub enum BoxLoss {
         /// The error at which the loss turns from a square into a line.
         beta: f64,
     },
-    /// `1 - iou + (hull - union) / hull` (Rezatofighi et al. 2019), with the smallest box round both.
+    /// `1 - iou + (hull - union) / hull` (Rezatofighi et al. 2019), with the smallest box around both.
     Giou,
-    /// `1 - iou + d^2 / c^2` (Zheng et al. 2020), with the distance of centres and the diagonal of the smallest box round both.
+    /// `1 - iou + d^2 / c^2` (Zheng et al. 2020), with the distance of centres and the diagonal of the smallest box around both.
     Diou,
     /// [`Diou`](BoxLoss::Diou) and `alpha v` for the difference of aspect ratios.
     Ciou,
 }
 
 impl BoxLoss {
-    /// The cost of each box, `[N, A]`: of predicted offsets `codes` (`[N, A, 4]`) from anchors, and of the boxes that are there.
+    /// The cost of each box, `[N, A]`: from predicted offsets `codes` (`[N, A, 4]`) from anchors, and the true boxes.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a last dimension is not 4; [`Error::Broadcast`].
@@ -80,7 +80,7 @@ struct Pair {
     union: Tensor,
     /// The area that they share.
     shared: Tensor,
-    /// Width and height of the smallest box round both.
+    /// Width and height of the smallest box around both.
     hull: Tensor,
 }
 

@@ -29,7 +29,7 @@ options! {
         anchor_sizes: Vec<f32> = vec![8.0, 16.0, 32.0, 64.0, 128.0],
         /// Convolutions in each head.
         num_convs: usize = 4,
-        /// Places nearer to an object's centre than so many steps may stand for it.
+        /// Radius around an object's centre, in steps of the map, within which positions may be assigned to it.
         center_sampling_radius: f64 = 1.5,
         /// The least score of a detection.
         score_thresh: f64 = 0.2,
@@ -53,9 +53,9 @@ impl FcosOptions {
 /// FCOS: predictions of all classes, of the distances to a box's sides and of the nearness to its centre at each place of each map,
 /// with the same two heads for all maps.
 ///
-/// A place stands for the smallest of the objects that it lies in and near whose centre it is, and whose largest distance suits the
-/// map. Losses are `classification` (focal), `bbox_regression` (`1 - giou`) and `bbox_ctrness` (binary cross entropy), by the number
-/// of places that stand for an object in all images.
+/// A position is assigned to the smallest of the objects that it is in and near whose centre it is, and whose largest distance
+/// suits the map. Losses are `classification` (focal), `bbox_regression` (`1 - giou`) and `bbox_ctrness` (binary cross entropy),
+/// divided by the number of assigned positions in all images.
 pub struct Fcos {
     backbone: Box<dyn DetectionBackbone>,
     head: FcosHead,
@@ -116,7 +116,7 @@ impl Fcos {
         })
     }
 
-    /// The object that each place stands for, `[N, A]`, or -1.
+    /// The object of each position, `[N, A]`, or -1.
     fn matches(&self, targets: &DetectionTargets, anchors: &Tensor, counts: &[usize]) -> Result<Tensor> {
         let columns = |boxes: &Tensor| boxes.box_convert(BoxFormat::Xyxy, BoxFormat::Cxcywh)?.chunk(4, -1);
         let corners = targets.boxes.chunk(4, -1)?;

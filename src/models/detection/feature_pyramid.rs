@@ -10,7 +10,7 @@ use crate::nn::{Children, Conv2d, Module, Scope, children};
 use crate::ops::{Conv2dOptions, InterpolateMode, InterpolateOptions, MaxPool2dOptions};
 use crate::options::options;
 
-/// Levels on top of those that a pyramid makes of its inputs.
+/// Levels in addition to those that a pyramid makes of its inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExtraBlocks {
     /// None.
@@ -19,9 +19,9 @@ pub enum ExtraBlocks {
     /// Every second element of the last level, torchvision's `LastLevelMaxPool`.
     LastLevelMaxPool,
     /// Two convolutions of stride 2, `p6` and `p7`, torchvision's `LastLevelP6P7` (Lin et al., "Focal Loss for Dense Object
-    /// Detection", 2017): of the last level where `in_channels` are as many as the pyramid's, else of the last input.
+    /// Detection", 2017): from the last level if `in_channels` equals the pyramid's channels, otherwise from the last input.
     LastLevelP6P7 {
-        /// Channels of what they begin with.
+        /// Channels of their input.
         in_channels: usize,
     },
 }
@@ -39,8 +39,8 @@ options! {
     }
 }
 
-/// Maps of several resolutions that all know what the coarsest one knows, torchvision's `FeaturePyramidNetwork`: `[N, C_i, H_i,
-/// W_i]` of each level become `[N, out_channels, H_i, W_i]`.
+/// Maps of several resolutions that all contain the information of the coarsest one, torchvision's `FeaturePyramidNetwork`: `[N,
+/// C_i, H_i, W_i]` of each level become `[N, out_channels, H_i, W_i]`.
 ///
 /// From the coarsest level to the finest, `inner_i = inner_blocks.i(x_i) + nearest(inner_(i + 1))` with convolutions of 1 x 1,
 /// and `output_i = layer_blocks.i(inner_i)` with convolutions of 3 x 3.
@@ -65,7 +65,7 @@ pub struct FeaturePyramid {
 }
 
 impl FeaturePyramid {
-    /// A pyramid over inputs of so many channels, the finest first.
+    /// A pyramid over inputs of these channels, the finest first.
     ///
     /// # Errors
     /// [`Error::Invalid`] without inputs; those of [`Conv2d::new`].

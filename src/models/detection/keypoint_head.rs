@@ -64,7 +64,7 @@ impl KeypointBranch {
         self.keypoint_predictor.forward(&self.keypoint_head.forward(&regions)?)?.to_dtype(DType::F32)
     }
 
-    /// The mean cross entropy of the places of visible points over those of proposals that stand for objects.
+    /// The mean cross entropy of the positions of visible points over the proposals matched to objects.
     pub fn loss(
         &self,
         levels: &[Tensor],
@@ -112,8 +112,8 @@ impl Module for KeypointPredictor {
     }
 }
 
-/// The cell of a box's heatmap that each point `[N, P, K, 3]` lies in, by its number, and whether the point is visible and inside:
-/// torchvision's `keypoints_to_heatmap`.
+/// The cell of a box's heatmap that contains each point `[N, P, K, 3]`, by its index, and true if the point is visible and
+/// inside: torchvision's `keypoints_to_heatmap`.
 fn cells(points: &Tensor, boxes: &Tensor, side: usize) -> Result<(Tensor, Tensor)> {
     let along = |d: usize| -> Result<(Tensor, Tensor)> {
         let (low, high) = (boxes.narrow(2, d, 1)?, boxes.narrow(2, d + 2, 1)?);

@@ -22,7 +22,7 @@ pub(super) fn flattened(map: &Tensor, columns: usize) -> Result<Tensor> {
     split.permute([0, 3, 4, 1, 2])?.reshape(&[images, height * width * anchors, columns])
 }
 
-/// [`flattened`] maps one after the other.
+/// [`flattened`] maps concatenated.
 #[track_caller]
 pub(super) fn joined(maps: &[Tensor], columns: usize) -> Result<Tensor> {
     let flat = maps.iter().map(|map| flattened(map, columns)).collect::<Result<Vec<_>>>()?;

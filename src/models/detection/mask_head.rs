@@ -82,7 +82,7 @@ impl MaskBranch {
         self.mask_predictor.forward(&x)?.to_dtype(DType::F32)
     }
 
-    /// The mean binary cross entropy of the masks of proposals that stand for objects.
+    /// The mean binary cross entropy of the masks of proposals matched to objects.
     pub fn loss(
         &self,
         levels: &[Tensor],

@@ -1,10 +1,10 @@
-//! The objects that anchors stand for.
+//! Matches anchors to objects.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 
-/// The mark of an anchor that stands for background.
+/// The mark of an anchor that counts as background.
 pub const BELOW_LOW_THRESHOLD: i32 = -1;
 /// The mark of an anchor that counts neither as an object nor as background.
 pub const BETWEEN_THRESHOLDS: i32 = -2;
@@ -33,8 +33,8 @@ impl Matcher {
         Err(Error::invalid("Matcher", rule))
     }
 
-    /// The number of the object (i32) that each anchor stands for, or one of the marks: `[N, A]` of qualities `[N, M, A]`, such as
-    /// [`box_iou`](Tensor::box_iou) of objects and anchors, and of `is_object`, `[N, M]`.
+    /// The object (its index in i32) that each anchor is matched to, or one of the marks: `[N, A]` from qualities `[N, M, A]`,
+    /// such as [`box_iou`](Tensor::box_iou) of objects and anchors, and `is_object`, `[N, M]`.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the shapes don't fit.

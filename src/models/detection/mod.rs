@@ -59,8 +59,8 @@ use crate::nn::Module;
 
 /// A network that finds objects in images, `[N, 3, H, W]` of 0 to 1.
 ///
-/// As a [`Module`] its output is [`Detections::rows`] of what it finds. Losses are computed in the mode that the network is in:
-/// [`train`](Module::train) and [`eval`](Module::eval) switch its norms and dropout, and nothing else.
+/// As a [`Module`] its output is [`Detections::rows`] of its detections. Losses are computed in the network's current mode:
+/// [`train`](Module::train) and [`eval`](Module::eval) switch its norms and dropout only.
 pub trait Detector: Module {
     /// The transform that images go through first.
     fn transform(&self) -> &ImageTransform;

@@ -23,7 +23,7 @@ options! {
     MultiScaleRoiAlign {
         /// (height, width) of a pooled region.
         output_size: [usize; 2] = [7; 2],
-        /// Samples of a bin in each dimension; as many as it is long where `None`.
+        /// Samples of a bin in each dimension; `None` takes the bin's length.
         sampling_ratio: Option<usize> = Some(2),
         /// The square root of the area of a region that belongs to `canonical_level`.
         canonical_scale: f64 = 224.0,
@@ -36,8 +36,8 @@ impl MultiScaleRoiAlign {
     /// Regions of boxes `[N, P, 4]`, in pixels of images of these (height, width), from levels `[N, C, H_i, W_i]`, the finest first:
     /// `[N P, C, height, width]`.
     ///
-    /// Each level pools all boxes, of which those of other levels lie outside of it, where they cost a glance and count nothing;
-    /// so shapes don't depend on the boxes.
+    /// Each level pools all boxes; those of other levels are outside of it there, where they cost little and count nothing; so
+    /// shapes don't depend on the boxes.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

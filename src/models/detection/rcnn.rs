@@ -121,8 +121,8 @@ impl RcnnOptions {
     }
 }
 
-/// A two-stage detector, torchvision's `GeneralizedRCNN`: a network proposes boxes that may hold objects (`rpn`), and heads look at
-/// what lies in each (`roi_heads`).
+/// A two-stage detector, torchvision's `GeneralizedRCNN`: a network proposes boxes that may hold objects (`rpn`), and heads
+/// classify and refine each (`roi_heads`).
 ///
 /// In the losses a fixed number of proposals is sampled on the device, so that forward and backward pass are one graph in which
 /// nothing is read. Labels of objects begin at 1, as class 0 is the background.

@@ -32,7 +32,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     DETECTORS.iter().map(|(name, _)| *name)
 }
 
-/// A detector by its name, torchvision's constructor, with so many classes: the background counts as one in SSD and the R-CNNs.
+/// A detector by its name, torchvision's constructor, with `classes` classes: the background counts as one in SSD and the R-CNNs.
 ///
 /// # Errors
 /// [`Error::Invalid`] where there is no such detector; errors of the device.

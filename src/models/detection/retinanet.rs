@@ -34,9 +34,9 @@ options! {
         norm: Option<NormLayer> = None,
         /// The cost of a box.
         box_loss: BoxLoss = BoxLoss::L1,
-        /// The overlap from which on an anchor stands for an object.
+        /// The overlap from which an anchor is matched to an object.
         fg_iou_thresh: f64 = 0.5,
-        /// The overlap below which an anchor stands for background.
+        /// The overlap below which an anchor counts as background.
         bg_iou_thresh: f64 = 0.4,
         /// The least score of a detection.
         score_thresh: f64 = 0.05,
@@ -79,8 +79,8 @@ impl RetinaNetOptions {
 
 /// RetinaNet: predictions of all classes and of a box at each anchor of each map, with the same two heads for all maps.
 ///
-/// Losses are `classification`, the focal loss of all anchors that stand for an object or for background, and `bbox_regression`, both
-/// by the number of anchors that stand for an object, and then the mean of the images.
+/// Losses are `classification`, the focal loss of all anchors that are matched to an object or count as background, and
+/// `bbox_regression`, both divided by the number of matched anchors, and then averaged over the images.
 pub struct RetinaNet {
     backbone: Box<dyn DetectionBackbone>,
     head: RetinaNetHead,

@@ -1,4 +1,4 @@
-//! The second stage of two-stage detectors: what lies in the regions that were proposed.
+//! The second stage of two-stage detectors: classifies and refines the proposed regions.
 
 use super::box_head::{BoxHead, BoxPredictor};
 use super::keypoint_head::KeypointBranch;
@@ -38,13 +38,13 @@ options! {
         nms_thresh: f64 = 0.5,
         /// Detections of an image.
         detections_per_img: usize = 100,
-        /// The overlap with an object from which on a proposal stands for it.
+        /// The overlap with an object from which a proposal is matched to it.
         fg_iou_thresh: f64 = 0.5,
-        /// The overlap with all objects below which a proposal stands for background.
+        /// The overlap with all objects below which a proposal counts as background.
         bg_iou_thresh: f64 = 0.5,
         /// Proposals of an image that the losses look at.
         batch_size_per_image: usize = 512,
-        /// The largest share of proposals of objects among them.
+        /// The largest fraction of matched proposals among them.
         positive_fraction: f64 = 0.25,
         /// Factors of the offsets of boxes.
         bbox_reg_weights: [f64; 4] = [10.0, 10.0, 5.0, 5.0],
@@ -55,7 +55,7 @@ options! {
 pub(super) struct Selected {
     /// `[N, S, 4]`.
     pub boxes: Tensor,
-    /// The object that a proposal stands for, `[N, S]`.
+    /// The object that a proposal is matched to, `[N, S]`.
     pub matches: Tensor,
     /// Its class, and 0 for background, `[N, S]`.
     pub labels: Tensor,

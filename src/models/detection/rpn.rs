@@ -42,13 +42,13 @@ options! {
         post_nms_top_n_test: usize = 1000,
         /// The overlap from which on a proposal removes lesser ones of its level.
         nms_thresh: f64 = 0.7,
-        /// The overlap with an object from which on an anchor stands for it.
+        /// The overlap with an object from which an anchor is matched to it.
         fg_iou_thresh: f64 = 0.7,
-        /// The overlap with all objects below which an anchor stands for background.
+        /// The overlap with all objects below which an anchor counts as background.
         bg_iou_thresh: f64 = 0.3,
         /// Anchors of an image that the losses look at.
         batch_size_per_image: usize = 256,
-        /// The largest share of anchors of objects among them.
+        /// The largest fraction of matched anchors among them.
         positive_fraction: f64 = 0.5,
         /// The least probability of a proposal.
         score_thresh: f64 = 0.0,

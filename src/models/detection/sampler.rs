@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 
-/// Draws so many candidates of each image, a share of them positive, torchvision's class of the same name (Ren et al.,
+/// Draws a number of candidates from each image, a fraction of them positive, torchvision's class of the same name (Ren et al.,
 /// "Faster R-CNN", 2015).
 ///
 /// Negative candidates take the places of positive ones that are missing. All happens on the device, with its random
@@ -26,11 +26,12 @@ use crate::graph::Tensor;
 pub struct BalancedPositiveNegativeSampler {
     /// Candidates drawn of each image.
     pub batch_size_per_image: usize,
-    /// The largest share of positive ones among them.
+    /// The largest fraction of positive ones among them.
     pub positive_fraction: f64,
 }
 
-/// Candidates that were drawn, `S` places an image (as many as are drawn, or as there are candidates): first the positive ones, then the negative ones, then empty places.
+/// The drawn candidates, `S` an image (the number to draw, or all candidates if there are fewer): first the positive ones, then
+/// the negative ones, then padding.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Their numbers, `[N, S]` of i32; some candidate's where the place is empty.

@@ -47,8 +47,8 @@ impl DetectionTargets {
         Ok(DetectionTargets { boxes: boxes.clone(), labels: labels.clone(), masks: None, keypoints: None })
     }
 
-    /// The same, of rows `[N, M, 5]` that hold a box and its label, such as the labels of a [`Batch`](crate::data::Batch) and the
-    /// targets of [`MeanAveragePrecision`](crate::metrics::MeanAveragePrecision); further columns are left out.
+    /// The same, from rows `[N, M, 5]` that hold a box and its label, such as the labels of a [`Batch`](crate::data::Batch) and
+    /// the targets of [`MeanAveragePrecision`](crate::metrics::MeanAveragePrecision); further columns are ignored.
     ///
     /// # Errors
     /// As [`new`](DetectionTargets::new).
@@ -142,7 +142,7 @@ impl DetectionTargets {
     }
 }
 
-/// Rows of `[N, M, C]` at the places `[N, A]`: `[N, A, C]`. Negative places count as 0.
+/// Rows of `[N, M, C]` at the indices `[N, A]`: `[N, A, C]`. Negative indices count as 0.
 pub(super) fn rows_at(rows: &Tensor, places: &Tensor) -> Result<Tensor> {
     let [images, columns] = [places.shape()[0], rows.shape()[2]];
     let places = places.maximum_scalar(0.0)?.unsqueeze(2)?;

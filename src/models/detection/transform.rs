@@ -23,7 +23,7 @@ options! {
         image_std: [f64; 3] = [0.229, 0.224, 0.225],
         /// Sides of the batch are multiples of this number.
         size_divisible: usize = 32,
-        /// (height, width) of all images, whatever the other sizes say.
+        /// (height, width) of all images; overrides the other sizes.
         fixed_size: Option<[usize; 2]> = None,
     }
 }

@@ -38,7 +38,7 @@ options! {
         priors: [[f32; 2]; 6] = [[10.0, 14.0], [23.0, 27.0], [37.0, 58.0], [81.0, 82.0], [135.0, 169.0], [344.0, 319.0]],
         /// The cost of a box.
         box_loss: YoloBoxLoss = YoloBoxLoss::SquaredError,
-        /// The overlap with an object beyond which a prediction that doesn't stand for it costs nothing either.
+        /// The overlap with an object beyond which a prediction that is not matched to it has no loss either.
         ignore_thresh: f64 = 0.5,
         /// The least score of a detection.
         score_thresh: f64 = 0.005,
@@ -66,9 +66,9 @@ const STEPS: [usize; 2] = [16, 32];
 /// it predicts `(tx, ty, tw, th)`, the presence of an object, and each class: the box has its centre at `sigmoid(tx), sigmoid(ty)` in
 /// the cell, and is `pw exp(tw)` by `ph exp(th)` pixels large.
 ///
-/// The prior whose form fits an object best, of all six, stands for it in the cell of its centre. Losses are sums over an image, and
-/// means over the batch: `bbox_regression`; `objectness`, the binary cross entropy at all priors but those whose box overlaps an object
-/// that they don't stand for; `classification`, the binary cross entropy of all classes.
+/// The prior whose shape fits an object best, of all six, is matched to it in the cell of its centre. Losses are sums over an
+/// image, and means over the batch: `bbox_regression`; `objectness`, the binary cross entropy at all priors except those whose
+/// box overlaps an object that they are not matched to; `classification`, the binary cross entropy of all classes.
 pub struct Yolo {
     fine: Sequential,
     coarse: Sequential,
@@ -85,7 +85,7 @@ fn convolution(layers: Sequential, inputs: usize, outputs: usize, size: usize) -
     Ok(layers.make(|s| ConvNormActivation::new(s, inputs, outputs, &options))?.push(LeakyRelu { negative_slope: 0.1 }))
 }
 
-/// Maxima of 2 x 2 that keep the size: beyond the edge lie the edge's values.
+/// Maxima of 2 x 2 that keep the size: values at the edge are repeated beyond it.
 fn dense_pool(x: &Tensor) -> Result<Tensor> {
     x.pad(&[0, 1, 0, 1], PadMode::Replicate)?.max_pool2d(2, &MaxPool2dOptions::default().stride(1))
 }
@@ -183,7 +183,7 @@ impl Yolo {
         })
     }
 
-    /// The object that each prior stands for, `[N, A]`, or -1.
+    /// The object of each prior, `[N, A]`, or -1.
     fn matches(&self, targets: &DetectionTargets, cells: &Cells) -> Result<Tensor> {
         let (boxes, device) = (targets.boxes.box_convert(BoxFormat::Xyxy, BoxFormat::Cxcywh)?, targets.boxes.device());
         // All priors with their corner in one place, so that overlaps compare forms.
@@ -209,7 +209,7 @@ impl Yolo {
         stands.where_(&objects, &objects.full_like(-1.0)?)?.amax(1)
     }
 
-    /// The cost of each prior's box, `[N, A]`, by boxes that are there.
+    /// The loss of each prior's box, `[N, A]`, from the true boxes.
     fn box_costs(&self, outputs: &Outputs, boxes: &Tensor, size: [usize; 2]) -> Result<Tensor> {
         if self.options.box_loss == YoloBoxLoss::Ciou {
             return BoxLoss::Ciou.of_boxes(&outputs.boxes, boxes);
@@ -286,7 +286,7 @@ impl Detector for Yolo {
         let is_none = is_object.logical_not()?;
         let mean = |costs: Tensor| costs.sum(1)?.mean_all();
 
-        // Elsewhere the prior is the box that is there, so that all numbers are finite.
+        // Elsewhere the prior is the true box, so that all numbers are finite.
         let boxes = is_object.unsqueeze(2)?.where_(&targets.matched_boxes(&matches)?, &outputs.cells.boxes()?)?;
         let regression = self.box_costs(&outputs, &boxes, images.size())?.masked_fill(&is_none, 0.0)?;
 

@@ -11,7 +11,7 @@ options! {
     /// Options of an [adversarial step](AdversarialOptions::step).
     #[derive(Clone, Copy, Debug, PartialEq)]
     AdversarialOptions {
-        /// By how much the discriminator's target for real images is below 1 (Salimans et al., "Improved techniques for training
+        /// Distance of the discriminator's target for real images below 1 (Salimans et al., "Improved techniques for training
         /// GANs", 2016).
         label_smoothing: f64 = 0.0,
     }
@@ -31,7 +31,7 @@ impl AdversarialOptions {
     /// the discriminator learns to tell `real` images from those that the generator draws of `noise`, and then the generator to draw
     /// these so that the new discriminator takes them for real.
     ///
-    /// The discriminator maps images to logits, `[N]`. It sees real and drawn images in batches of their own, so that their
+    /// The discriminator maps images to logits, `[N]`. It sees real and drawn images in separate batches, so that their
     /// statistics in its norms differ, as in PyTorch's DCGAN tutorial. Nothing is read back.
     ///
     /// ```
@@ -87,8 +87,8 @@ fn taken_for(target: f64, logits: &Tensor) -> Result<Tensor> {
 /// The relativistic average losses (Jolicoeur-Martineau, "The relativistic discriminator", 2018, as ESRGAN has them): real images
 /// should look more real than drawn ones do on average, and drawn ones less than real ones do.
 ///
-/// The losses of the discriminator's logits `[N]`: its own is
-/// `bce(real - mean(drawn), 1) + bce(drawn - mean(real), 0)`, the generator's the same with 0 and 1 exchanged.
+/// The losses from the discriminator's logits `[N]`: its own is `bce(real - mean(drawn), 1) + bce(drawn - mean(real), 0)`, the
+/// generator's the same with 0 and 1 swapped.
 ///
 /// # Errors
 /// Those of [`Tensor::binary_cross_entropy_with_logits`].

@@ -21,7 +21,7 @@ options! {
         image_size: usize = 64,
         /// Channels of the images.
         channels: usize = 3,
-        /// Numbers that an image is made of.
+        /// Size of the latent vector of an image.
         latent: usize = 100,
         /// Channels of the generator's largest maps; each halving of their size doubles them.
         generator_width: usize = 64,
@@ -110,9 +110,9 @@ impl Module for DcganGenerator {
 
 /// Tells drawn images from real ones: `[N, channels, S, S] -> [N]` logits, which are above 0 for real ones.
 ///
-/// `main` holds convolutions of 4 x 4 without biases: each halves the size down to 4 x 4, the last makes a logit of what is left.
-/// Batch norm follows those between the first and the last, leaky ReLU of slope 0.2 all but the last. Names and first weights are
-/// as the [generator](DcganGenerator)'s.
+/// `main` holds convolutions of 4 x 4 without biases: each halves the size down to 4 x 4, the last makes a logit of the rest.
+/// Batch norm follows those between the first and the last, leaky ReLU of slope 0.2 all but the last. Names and initial weights
+/// are as the [generator](DcganGenerator)'s.
 pub struct DcganDiscriminator {
     main: Sequential,
 }

@@ -1,4 +1,4 @@
-//! Networks that draw images, and what trains them.
+//! Networks that draw images, and their training.
 
 mod adversarial;
 mod dcgan;

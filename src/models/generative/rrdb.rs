@@ -8,9 +8,9 @@ use crate::options::options;
 
 /// The slope of leaky ReLU below 0.
 const SLOPE: f64 = 0.2;
-/// The share of a block's result that is added to its input.
+/// The factor of a block's result that is added to its input.
 const RESIDUAL: f64 = 0.2;
-/// The share of the first weights within blocks that He's rule gives.
+/// The factor of the initial weights within blocks, relative to He's rule.
 const SMALLER: f64 = 0.1;
 /// Convolutions of a dense block.
 const DENSE: usize = 5;
@@ -19,7 +19,7 @@ options! {
     /// Options of an [`RrdbNet`]. The default is the paper's.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     RrdbNetOptions {
-        /// By how much images grow: 1, 2 or 4.
+        /// The factor by which images grow: 1, 2 or 4.
         scale: usize = 4,
         /// Channels of the images.
         channels: usize = 3,
@@ -35,10 +35,10 @@ options! {
 /// Enlarges images: `[N, channels, H, W] -> [N, channels, scale H, scale W]`.
 ///
 /// After `conv_first`, `body` holds residual-in-residual dense blocks, whose result goes through `conv_body` and is added to
-/// what they began with. Two times follow nearest interpolation to twice the size, a convolution (`conv_up1`, `conv_up2`) and
-/// leaky ReLU of slope 0.2; then `conv_hr`, leaky ReLU and `conv_last`. All convolutions are 3 x 3. For scales below 4, blocks of
-/// pixels become channels first. Names are those of the authors' later code (BasicSR), whose weights load. Weights of the dense
-/// blocks start at a tenth of He's deviation, and their biases at 0.
+/// their input. Then come, twice, nearest interpolation to double size, a convolution (`conv_up1`, `conv_up2`) and leaky ReLU of
+/// slope 0.2; then `conv_hr`, leaky ReLU and `conv_last`. All convolutions are 3 x 3. For scales below 4, blocks of pixels become
+/// channels first. Names are those of the authors' later code (BasicSR), whose weights load. Weights of the dense blocks start at
+/// a tenth of He's deviation, and their biases at 0.
 pub struct RrdbNet {
     conv_first: Conv2d,
     body: Sequential,
@@ -103,7 +103,7 @@ impl Module for RrdbNet {
     }
 }
 
-/// Three dense blocks; a share of their result is added to the input.
+/// Three dense blocks; their scaled result is added to the input.
 struct ResidualInResidual {
     rdb1: DenseBlock,
     rdb2: DenseBlock,
@@ -127,8 +127,8 @@ impl Module for ResidualInResidual {
     }
 }
 
-/// Convolutions `conv1` to `conv5` that each see the input and the results of all before; a share of the last one's result is added
-/// to the input.
+/// Convolutions `conv1` to `conv5` that each see the input and all earlier results; the scaled result of the last one is added to
+/// the input.
 struct DenseBlock {
     convolutions: Vec<Conv2d>,
 }

@@ -11,7 +11,7 @@ use crate::nn::{
 use crate::ops::{Conv2dOptions, MaxPool2dOptions};
 use crate::options::options;
 
-/// The height that seven convolutions and four poolings bring down to one row.
+/// The height that seven convolutions and four poolings reduce to one row.
 const HEIGHT: usize = 32;
 
 options! {
@@ -37,7 +37,7 @@ options! {
 /// | `rnn.0`: an LSTM in both directions, then a linear layer, for each column | `[W / 4 + 1, N, 256]` |
 /// | `rnn.1`: the same | `[W / 4 + 1, N, classes]` |
 ///
-/// The last two poolings halve the height alone, so that narrow characters keep columns of their own. Training takes
+/// The last two poolings halve the height alone, so that narrow characters keep their own columns. Training takes
 /// [`log_softmax(2)`](Tensor::log_softmax) of the logits and [`ctc_loss`](Tensor::ctc_loss), reading takes
 /// [`ctc_greedy_decode`](super::ctc_greedy_decode) or [`CtcBeamSearch`](super::CtcBeamSearch).
 ///

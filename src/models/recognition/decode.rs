@@ -57,7 +57,7 @@ options! {
     /// label(l)  <- p(last of l) label(l) + p(last of l) (blank(k) + label(k), or blank(k) alone where k ends alike),  l = k + [last]
     /// ```
     ///
-    /// With a beam as wide as there are beginnings, nothing is left out and probabilities are exact.
+    /// If the beam is as wide as the number of prefixes, no prefix is dropped and probabilities are exact.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -77,7 +77,7 @@ options! {
         beam_width: usize = 25,
         /// Hypotheses of each sample that are returned, the likeliest first.
         best: usize = 1,
-        /// The class that stands for no label.
+        /// The class that means no label.
         blank: usize = 0,
     }
 }

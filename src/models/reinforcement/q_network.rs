@@ -15,7 +15,7 @@ options! {
         convolutions: Vec<[usize; 3]> = vec![[32, 8, 4], [64, 4, 2], [64, 3, 1]],
         /// Sizes of the fully connected layers before the last.
         hidden: Vec<usize> = vec![512],
-        /// Estimates the value of the state and the advantage of each action by layers of their own.
+        /// Estimates the value of the state and the advantage of each action by separate layers.
         dueling: bool = false,
     }
 }
@@ -53,7 +53,7 @@ pub struct QNetwork {
 }
 
 impl QNetwork {
-    /// A network with new weights from the device's random stream, for observations of one shape and so many actions.
+    /// A network with new weights from the device's random stream, for observations of one shape and `actions` actions.
     ///
     /// # Errors
     /// [`Error::Invalid`] where convolutions don't fit the observation, or there are no actions; errors of the device.

@@ -35,7 +35,7 @@ pub(super) struct Maps {
 }
 
 impl SegmentationBackbone {
-    /// Takes images of so many channels.
+    /// Takes images of `channels` channels.
     pub(super) fn with_channels(self, channels: usize) -> SegmentationBackbone {
         match self {
             SegmentationBackbone::ResNet(options) => options.channels(channels).convert(),

@@ -51,7 +51,7 @@ impl DeepLabV3Options {
         DeepLabV3Options::default().backbone(MobileNetV3Options::mobilenet_v3_large().dilated(true))
     }
 
-    /// Takes images of so many channels.
+    /// Takes images of `channels` channels.
     #[must_use = "it returns options with the number set"]
     pub fn channels(self, channels: usize) -> DeepLabV3Options {
         DeepLabV3Options { backbone: self.backbone.with_channels(channels), ..self }

@@ -39,7 +39,7 @@ impl FcnOptions {
         FcnOptions::default().backbone(resnet)
     }
 
-    /// Takes images of so many channels.
+    /// Takes images of `channels` channels.
     #[must_use = "it returns options with the number set"]
     pub fn channels(self, channels: usize) -> FcnOptions {
         FcnOptions { backbone: self.backbone.with_channels(channels), ..self }

@@ -27,7 +27,7 @@ pub(super) struct Headed {
 }
 
 impl Headed {
-    /// The classifiers are made for maps of so many channels.
+    /// The classifiers are made for maps of these channels.
     pub fn new(
         scope: &Scope,
         backbone: &SegmentationBackbone,

@@ -32,7 +32,7 @@ impl LrasppOptions {
         LrasppOptions::default()
     }
 
-    /// Takes images of so many channels.
+    /// Takes images of `channels` channels.
     #[must_use = "it returns options with the number set"]
     pub fn channels(self, channels: usize) -> LrasppOptions {
         LrasppOptions { backbone: self.backbone.with_channels(channels), ..self }

@@ -5,7 +5,8 @@
 //! | [`Fcn`] | a classifier's last map through two convolutions |
 //! | [`DeepLabV3`] | the same through windows of several dilations |
 //! | [`Lraspp`] | two maps of a small classifier, quick |
-//! | [`UNet`] | down to small maps and up again, with each size's map on the way down joined to that on the way up |
+//! | [`UNet`] | down to small maps and up again, with each size's map from the contracting path joined to that of the expanding
+//! one |
 
 mod backbone;
 mod deeplabv3;

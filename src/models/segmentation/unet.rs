@@ -54,8 +54,8 @@ impl UNetOptions {
 /// U-Net: `[N, channels, H, W] -> [N, classes, H, W]` logits.
 ///
 /// `down` halves the size `depth` times, each time after two convolutions of 3 x 3 with ReLU; `bottom` is two more; `up` doubles
-/// the size, appends what `down` had at that size, and is two convolutions over both; `head` is a convolution of 1 x 1. With the
-/// paper's options it has 31,030,658 parameters.
+/// the size, appends the output of `down` at that size, and is two convolutions over both; `head` is a convolution of 1 x 1. With
+/// the paper's options it has 31,030,658 parameters.
 pub struct UNet {
     upsampling: UNetUpsampling,
     down: Vec<Sequential>,
@@ -70,7 +70,7 @@ impl UNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a number of channels is 0 or too large; what the device meets on the way.
+    /// [`Error::Invalid`] if a number of channels is 0 or too large; errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};
@@ -153,8 +153,8 @@ fn double(scope: &Scope, inputs: usize, outputs: usize, options: &UNetOptions) -
     })
 }
 
-/// `conv`, which halves the channels, and two convolutions over its result and what `down` had at that size. The network joins
-/// those two; the module's input is what it joined.
+/// `conv`, which halves the channels, and two convolutions over its result and the output of `down` at that size. The network
+/// joins the two; the module's input is the joined tensor.
 struct Up {
     conv: Box<dyn Module>,
     double: Sequential,

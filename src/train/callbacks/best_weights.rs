@@ -41,8 +41,8 @@ impl BestWeights {
         BestWeights { path: Some(path.into()), ..self }
     }
 
-    /// Breaks ties by another number, such as `val/loss` after an accuracy: validations on a few hundred images are
-    /// often equally good.
+    /// Breaks ties by another number, such as `val/loss` after an accuracy: validations on a few hundred images are often equally
+    /// good.
     #[must_use]
     pub fn then(self, monitor: Monitor) -> BestWeights {
         let worst = monitor.worst();

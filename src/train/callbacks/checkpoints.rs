@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 const OP: &str = "checkpoints";
 
-/// Asks for checkpoints: `last.safetensors` in the run's folder, every so many epochs or steps, and at the end of the
-/// run, also after an error or a request to stop. A new run in a folder that holds one is refused. With
-/// [`keep`](Checkpoints::keep) the last few stay too, as `step-000123.safetensors`.
+/// Requests checkpoints: `last.safetensors` in the run's folder, every few epochs or steps, and at the end of the run, also after
+/// an error or a request to stop. A new run in a folder that has one is refused. With [`keep`](Checkpoints::keep) the last few
+/// are kept too, as `step-000123.safetensors`.
 ///
 /// ```
 /// use wgrad::train::{Checkpoints, Every};
@@ -47,7 +47,7 @@ impl Checkpoints {
         Checkpoints { every, ..self }
     }
 
-    /// The number of checkpoints that stay besides the last one. They lie in its folder.
+    /// The number of checkpoints to keep besides the last one, in its folder.
     #[must_use]
     pub fn keep(self, keep: usize) -> Checkpoints {
         Checkpoints { keep, ..self }
@@ -117,7 +117,7 @@ impl Callback for Checkpoints {
         while self.kept.len() > self.keep {
             let step = self.kept.remove(0);
             let oldest = self.numbered(run, step)?;
-            // One that somebody has removed is gone already.
+            // It may have been removed already.
             if oldest.exists() {
                 std::fs::remove_file(&oldest).map_err(|error| Error::file(&oldest, error))?;
             }

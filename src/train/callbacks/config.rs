@@ -7,8 +7,8 @@ use crate::train::{Callback, Run};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Writes `config.json` into the run's folder when it begins or goes on: the version of wgrad, the device, the model and its
-/// number of parameters, the optimizer and its rates, epochs and batches, and whatever else the program adds. With
+/// Writes `config.json` into the run's folder when it begins or resumes: the version of wgrad, the device, the model and its
+/// number of parameters, the optimizer and its rates, epochs and batches, and entries that the program adds. With
 /// [`classes`](Config::classes) it writes `classes.txt` too, a name a line in the order of the logits.
 ///
 /// ```

@@ -56,7 +56,7 @@ impl Finetuning {
         self
     }
 
-    /// The parameters of a part, without buffers: a group for an optimizer with a rate of its own.
+    /// The parameters of a part, without buffers: a group for an optimizer, with its own rate.
     ///
     /// # Errors
     /// [`Error::Invalid`] where no parameter belongs to the part.
@@ -82,8 +82,7 @@ impl Finetuning {
         }
     }
 
-    /// Freezes and thaws the parameters of the parts as they are in an epoch, and switches their norms. Other parameters are left
-    /// alone.
+    /// Freezes and thaws the parameters of the parts for an epoch, and switches their norms. Other parameters are not touched.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a part that no parameter belongs to.
@@ -113,7 +112,7 @@ impl Finetuning {
     }
 }
 
-/// The rule by which the name of one of these parameters tells whether it belongs to a part.
+/// The rule that decides by its name if one of these parameters belongs to a part.
 fn belongs_to(parameters: &[Parameter], part: &str) -> Box<dyn Fn(&str) -> bool> {
     if part != BACKBONE {
         let part = part.to_string();

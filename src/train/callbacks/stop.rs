@@ -1,4 +1,4 @@
-//! Ends of a run that come from outside.
+//! Stops a run from outside.
 
 use crate::error::Result;
 use crate::train::{Callback, Run};
@@ -60,7 +60,7 @@ pub struct StopFlag {
 }
 
 impl StopFlag {
-    /// Asks the run to stop. Returns how often it has been asked, this time included.
+    /// Asks the run to stop. Returns the number of requests, this one included.
     pub fn request(&self) -> u32 {
         self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }

@@ -8,7 +8,7 @@ use crate::ops::Reduction;
 use crate::options::options;
 
 options! {
-    /// The loss of a network of the values of actions, by what a slower copy of it says of the next states.
+    /// The loss of a network of action values, against a slower copy's values of the next states.
     ///
     /// ```text
     /// y    = r + gamma (1 - terminated) max over a of T(s', a)
@@ -89,12 +89,12 @@ fn of_actions(values: &Tensor, actions: &Tensor) -> Result<Tensor> {
 /// The way in which a target network follows the one that is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TargetUpdate {
-    /// Takes its weights after every so many steps (Mnih et al. 2015).
+    /// Takes its weights every few steps (Mnih et al. 2015).
     Hard {
         /// Steps between two copies.
         every: u64,
     },
-    /// Goes a share of the way to its weights after each step: `t <- t + tau (p - t)` (Lillicrap et al. 2016).
+    /// Moves towards its weights by a fraction after each step: `t <- t + tau (p - t)` (Lillicrap et al. 2016).
     Soft {
         /// The share.
         tau: f64,
@@ -148,7 +148,7 @@ impl<M: Module> TargetNetwork<M> {
         }
     }
 
-    /// Moves parameters by a share of the way; buffers, such as running statistics, are taken over.
+    /// Moves parameters by a fraction of the way; buffers, such as running statistics, are copied.
     fn move_to(&self, trained: &dyn Module, share: f64) -> Result<()> {
         let pairs = self.net.parameters().into_iter().zip(trained.parameters());
         no_grad(|| {

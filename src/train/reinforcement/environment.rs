@@ -12,9 +12,9 @@ pub struct Step {
     pub observation: Vec<f32>,
     /// The reward of the action.
     pub reward: f32,
-    /// True where the episode has come to an end of its own, behind which nothing is worth anything.
+    /// True if the episode has ended by itself; there is no value beyond that.
     pub terminated: bool,
-    /// True where the episode was broken off, such as after so many steps; the state still has its value.
+    /// True if the episode was broken off, such as by a limit of steps; the state still has its value.
     pub truncated: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct Experience {
     pub rewards: Vec<f32>,
     /// The states after the actions: the last of an episode, where it has ended.
     pub next_observations: Vec<f32>,
-    /// True where an episode came to an end of its own.
+    /// True for each episode that has ended by itself.
     pub terminated: Vec<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! The share of actions that are tried at random.
+//! The fraction of random actions.
 
 use crate::data::random::Words;
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub struct LinearSchedule {
 }
 
 impl LinearSchedule {
-    /// The value after so many steps.
+    /// The value after `step` steps.
     pub fn at(&self, step: u64) -> f64 {
         if step >= self.steps {
             return self.end;

@@ -85,13 +85,13 @@ impl GridWorld {
         GridWorld { step_reward, ..self }
     }
 
-    /// Sets what a goal adds, and a pit takes away: 1 unless set.
+    /// Sets the reward of a goal, and the penalty of a pit: 1 unless set.
     #[must_use = "it returns the world with the reward set"]
     pub fn goal_reward(self, goal_reward: f32) -> GridWorld {
         GridWorld { goal_reward, ..self }
     }
 
-    /// Breaks episodes off after so many steps: 100 unless set.
+    /// Sets the number of steps after which episodes are broken off: 100 unless set.
     #[must_use = "it returns the world with the limit set"]
     pub fn most_steps(self, most_steps: u64) -> GridWorld {
         GridWorld { most_steps, ..self }

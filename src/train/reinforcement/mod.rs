@@ -1,4 +1,4 @@
-//! Learning from rewards: environments, the memory of what happened in them, and Q-learning.
+//! Learning from rewards: environments, the replay memory, and Q-learning.
 
 mod cart_pole;
 mod dqn;

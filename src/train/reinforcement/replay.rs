@@ -1,4 +1,4 @@
-//! The memory of what happened, on the device.
+//! The replay memory, on the device.
 
 use super::Experience;
 use crate::dtype::DType;
@@ -17,7 +17,7 @@ pub struct Transitions {
     pub rewards: Tensor,
     /// The states after the actions, `[N, ..]`.
     pub next_observations: Tensor,
-    /// 1 where an episode came to an end of its own, else 0, `[N]`.
+    /// 1 if an episode ended by itself, otherwise 0, `[N]`.
     pub terminated: Tensor,
 }
 
@@ -56,9 +56,8 @@ impl Transitions {
     }
 }
 
-/// The last steps of some environments, in rings of so many rows on the device: new ones take the places of the oldest, and batches
-/// are drawn and gathered there (Lin, "Self-improving reactive agents based on reinforcement learning, planning and teaching",
-/// 1992).
+/// The last steps of some environments, in ring buffers on the device: new steps replace the oldest, and batches are drawn and
+/// gathered there (Lin, "Self-improving reactive agents based on reinforcement learning, planning and teaching", 1992).
 ///
 /// ```
 /// # use wgrad::Device;

@@ -23,7 +23,7 @@ pub(super) fn extractor(scope: &Scope, options: &SsdOptions) -> Result<(Box<dyn 
     let mobilenet =
         MobileNetV3Options::mobilenet_v3_large().width_mult(options.width_mult).reduced_tail(true).norm(norm());
     let (stages, blocks) = (mobilenet.stages(), mobilenet.blocks());
-    // The first map lies within the block that halves the size for the last time, behind its expansion.
+    // The first map is inside the block that halves the size for the last time, after its expansion.
     let (cut, _) = stages[stages.len() - 2];
     let (before, after) = (&blocks[..cut - 1], &blocks[cut..]);
     let split = &blocks[cut - 1];

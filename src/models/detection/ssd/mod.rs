@@ -48,15 +48,15 @@ options! {
         image_mean: [f64; 3] = [0.48235, 0.45882, 0.40784],
         /// The standard deviations of the channels of images.
         image_std: [f64; 3] = [1.0 / 255.0; 3],
-        /// Aspect ratios of the default boxes of each map, beside squares.
+        /// Aspect ratios of the default boxes of each map, besides squares.
         aspect_ratios: Vec<Vec<f64>> = vec![vec![2.0], vec![2.0, 3.0], vec![2.0, 3.0], vec![2.0, 3.0], vec![2.0], vec![2.0]],
         /// Scales of the default boxes, one more than there are maps.
         scales: Vec<f64> = vec![0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
         /// Pixels between places of each map; the image's size by the map's where `None`.
         steps: Option<Vec<usize>> = Some(vec![8, 16, 32, 64, 100, 300]),
-        /// The overlap from which on a default box stands for an object.
+        /// The overlap from which a default box is matched to an object.
         iou_thresh: f64 = 0.5,
-        /// The share of default boxes with an object among those whose classes cost; the others are those that cost most.
+        /// The fraction of matched default boxes among those whose classes count; the others are those with the largest losses.
         positive_fraction: f64 = 0.25,
         /// The least score of a detection.
         score_thresh: f64 = 0.01,
@@ -103,12 +103,12 @@ trait Maps: Module {
     fn maps(&self, images: &Tensor) -> Result<Vec<Tensor>>;
 }
 
-/// SSD: predictions of a class and of a box at each default box of six maps, each with convolutions of its own. Class 0 is the
+/// SSD: predictions of a class and of a box at each default box of six maps, each with its own convolutions. Class 0 is the
 /// background.
 ///
-/// Losses are `bbox_regression`, Huber's loss of offsets from default boxes that stand for an object, and `classification`, the cross
-/// entropy of these and of the costliest others of each image, three times as many; both by the number of default boxes that stand for
-/// an object in all images.
+/// Losses are `bbox_regression`, the Huber loss of offsets from matched default boxes, and `classification`, the cross entropy of
+/// these and of the others with the largest losses in each image, three times as many; both are divided by the number of matched
+/// default boxes in all images.
 pub struct Ssd {
     backbone: Box<dyn Maps>,
     head: Head,
@@ -171,7 +171,7 @@ impl Ssd {
         Ok([logits, codes, anchors.unsqueeze(0)?])
     }
 
-    /// The costs of classes that count, of costs `[N, A]` and whether a box stands for an object.
+    /// The losses of classes that count, from losses `[N, A]` and true for each matched box.
     fn mined(&self, costs: &Tensor, is_object: &Tensor) -> Result<Tensor> {
         let ratio = (1.0 - self.options.positive_fraction) / self.options.positive_fraction;
         let wanted = (is_object.sum_keepdim(1)?.to_dtype(DType::F32)? * ratio)?;
