@@ -32,7 +32,7 @@ pub(crate) use node::{
     with_grad,
 };
 pub use node::{Tensor, apply, no_grad};
-pub use op::{Class, Io, Op, Room, Summing, Vjp};
+pub use op::{Budget, Class, Io, Op, Summing, Vjp};
 pub(crate) use op::{hash_structure, write_operation};
 pub(crate) use pack::{Before, Pack, Segment, whole_of};
 pub use parameter::Parameter;

@@ -35,12 +35,12 @@ pub struct Io<'a> {
     /// Outputs, always contiguous.
     pub outputs: &'a [Layout],
     /// Limits for the kernels.
-    pub room: Room,
+    pub budget: Budget,
 }
 
 /// Limits for the kernels of a call where there is a choice; by default as much as pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Room {
+pub struct Budget {
     /// Most bytes of temporaries.
     pub bytes: usize,
     /// Most kernels.
@@ -49,16 +49,16 @@ pub struct Room {
     pub dynamic: bool,
 }
 
-impl Default for Room {
-    fn default() -> Room {
-        Room { bytes: 128 << 20, launches: usize::MAX, dynamic: false }
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { bytes: 128 << 20, launches: usize::MAX, dynamic: false }
     }
 }
 
-impl Room {
+impl Budget {
     /// The smaller of both, field by field.
-    pub(crate) fn min(self, other: Room) -> Room {
-        Room {
+    pub(crate) fn min(self, other: Budget) -> Budget {
+        Budget {
             bytes: self.bytes.min(other.bytes),
             launches: self.launches.min(other.launches),
             dynamic: self.dynamic || other.dynamic,

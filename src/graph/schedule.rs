@@ -45,6 +45,16 @@ pub(crate) enum Edge {
     Source(usize),
 }
 
+impl Edge {
+    /// The node that computes it in this schedule.
+    pub fn node(self) -> Option<usize> {
+        match self {
+            Edge::Node { index, .. } => Some(index),
+            Edge::Source(_) => None,
+        }
+    }
+}
+
 /// The edges of every node, in one piece.
 #[derive(Default)]
 pub(crate) struct Edges {

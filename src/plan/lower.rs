@@ -1,262 +1,168 @@
-//! Chooses kernels for every cluster of calls, in order, and hands them to be placed.
+//! The planner's passes, from a recorded graph to a plan, in the order in which they run.
+//!
+//! Analysis tells what the schedule says, clustering which calls are one kernel and when their results are needed, codegen
+//! writes the kernels, and assignment finds their buffers. Three loops ask for another plan where one takes too many
+//! launches or too much memory.
+//!
+//! A pointwise operation gets into a convolution's load like this: `Passes::cluster` calls `fuse`, which proposes the pair
+//! (`Fusion::join_producers`), asks whether it may be (`Legality::check_loads`) and whether it pays
+//! (`cost::pays_in_loads`). `Passes::emit` then has `fuse_loads::emit` write the body of the template's load hook, and
+//! `fuse_stores::emit` of its store hook.
 
 use crate::device::Gpu;
-use crate::error::{Error, Result};
-use crate::graph::{Class, Edge, Io, Room, Schedule, Summing};
+use crate::error::Result;
+use crate::graph::Schedule;
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::form::{Cluster, Former, Kind};
+use crate::plan::cluster::destinations::Destinations;
 use crate::plan::cluster::fuse::{Fused, fuse};
-use crate::plan::cluster::liveness::Lives;
+use crate::plan::cluster::kernel_choice::KernelChoice;
+use crate::plan::cluster::legality::Legality;
+use crate::plan::cluster::liveness::Liveness;
 use crate::plan::cluster::rematerialise::rematerialise;
-use crate::plan::codegen::emit::{Input, Written};
-use crate::plan::codegen::fuse_stores;
-use crate::plan::codegen::pack;
-use crate::plan::codegen::pack::Packs;
-use crate::plan::codegen::pointwise;
-use crate::plan::codegen::rows;
-use crate::plan::memory::assign::{Placer, Plan, Unit};
-use crate::shader::Kernels;
-use crate::shape::Layout;
-use crate::tune::{Call, Tuner};
-use std::collections::BTreeSet;
+use crate::plan::cluster::{Cluster, Kind};
+use crate::plan::codegen::emit::{Emitted, Input};
+use crate::plan::codegen::{fuse_stores, pack, pointwise, rows};
+use crate::plan::memory::assign::{Assigner, Plan, Unit};
+use crate::tune::Tuner;
 
-/// How often kernels may be asked to do with less.
-const MOST_ROUNDS: usize = 3;
+/// How often clusters are formed anew to stay within a memory budget.
+const MOST_BUDGET_ROUNDS: usize = 3;
 
-/// The kernels of calls that have their own.
-struct Own {
-    kernels: Vec<Option<Kernels>>,
-    /// Those that add up an argument too.
-    summing: Vec<Option<Summing>>,
-    /// What the kernels of each call should make do with.
-    rooms: Vec<Room>,
-}
-
-impl Own {
-    fn new(wiring: &Wiring, gpu: &Gpu, tuner: &Tuner) -> Result<Own> {
-        let nodes = &wiring.schedule.nodes;
-        let calls = nodes.len();
-        let room = Room { dynamic: gpu.has_dynamic_sizes(), ..Room::default() };
-        let mut own = Own { kernels: vec![None; calls], summing: vec![None; calls], rooms: vec![room; calls] };
-        for call in wiring.calls().filter(|&call| matches!(nodes[call].op.class(), Class::Kernel)) {
-            own.kernels[call] = Some(own_kernels(wiring, call, own.rooms[call], gpu, tuner)?);
-            own.summing[call] = summing_kernels(wiring, call, own.rooms[call], gpu)?;
-        }
-        Ok(own)
-    }
-
-    fn former<'a>(&'a self, wiring: &'a Wiring, gpu: &'a Gpu, kept: &'a BTreeSet<Root>) -> Former<'a> {
-        Former { wiring, adapter: gpu.adapter(), kernels: &self.kernels, summing: &self.summing, kept }
-    }
-
-    /// Those that carry out a cluster's call.
-    fn of(&self, wiring: &Wiring, cluster: &Cluster, call: usize) -> Option<&Kernels> {
-        let summing = self.summing[call].as_ref().filter(|_| cluster.side_sum(wiring).is_some());
-        summing.map(|summing| &summing.kernels).or(self.kernels[call].as_ref())
-    }
-
-    /// Asks a cluster's call for kernels that make do with `room`, and tells whether they take less.
-    fn fit(&mut self, cluster: &Cluster, room: Room, order: &Order, tuner: &Tuner) -> Result<bool> {
-        let Order { wiring, gpu, .. } = order;
-        let Kind::Call(call) = cluster.kind else { return Ok(false) };
-        // A pack copies what exists already, and nobody chooses how.
-        if pack::is_pack(wiring, call) {
-            return Ok(false);
-        }
-        let taken = |own: &Own| {
-            let own = own.of(wiring, cluster, call);
-            own.map_or((0, 0), |own| (own.temporaries.iter().sum::<usize>(), own.kernels.len()))
-        };
-        let before = taken(self);
-        let room = self.rooms[call].min(room);
-        self.rooms[call] = room;
-        if cluster.side_sum(wiring).is_some() {
-            self.summing[call] = summing_kernels(wiring, call, room, gpu)?;
-        } else {
-            self.kernels[call] = Some(own_kernels(wiring, call, room, gpu, tuner)?);
-        }
-        let after = taken(self);
-        Ok(after.0 < before.0 || after.1 < before.1)
-    }
-}
-
-/// Clusters in the order in which they run, and when what they compute is needed.
-struct Order<'a> {
-    wiring: &'a Wiring<'a>,
-    gpu: &'a Gpu,
-    clusters: Vec<Cluster>,
-    packs: Packs,
-    lives: Lives,
-    /// The values that outlive the run.
-    kept: &'a BTreeSet<Root>,
-}
+/// How often kernels are asked to do with smaller temporaries.
+const MOST_WORKSPACE_ROUNDS: usize = 3;
 
 pub(in crate::plan) fn lower(schedule: &Schedule, gpu: &Gpu, tuner: &Tuner) -> Result<Plan> {
     let wiring = Wiring::new(schedule);
-    let kept = kept_roots(&wiring);
-    let mut own = Own::new(&wiring, gpu, tuner)?;
-    let mut budget = gpu.memory_budget();
-    let (mut order, mut notes) = Order::new(&wiring, gpu, &own, &kept, budget);
-    let mut placer = order.place(&own)?;
-    let fewer = placer.with_fewer_launches();
-    if !fewer.is_empty() {
-        drop(placer);
-        for (at, room) in fewer {
-            own.fit(&order.clusters[at], room, &order, tuner)?;
-        }
+    let kernels = KernelChoice::new(&wiring, gpu, tuner)?;
+    let mut passes = Passes { wiring: &wiring, gpu, tuner, kernels, budget: gpu.memory_budget() };
+    let mut order = passes.cluster();
+    let mut assigner = passes.assign(&order)?;
+    if passes.reduce_launches(&order, &assigner)? {
         // Other kernels may be fused with others.
-        (order, notes) = Order::new(&wiring, gpu, &own, &kept, budget);
-        placer = order.place(&own)?;
+        order = passes.cluster();
+        assigner = passes.assign(&order)?;
     }
-    for _ in 0..MOST_ROUNDS {
-        // Buffers take more than the values in them.
-        let excess = gpu.memory_budget().map_or(0, |most| placer.bytes().saturating_sub(most));
-        if excess == 0 {
+    for _ in 0..MOST_BUDGET_ROUNDS {
+        if !passes.reduce_budget(&assigner) {
             break;
         }
-        drop(placer);
-        budget = budget.map(|budget| budget.saturating_sub(excess));
-        (order, notes) = Order::new(&wiring, gpu, &own, &kept, budget);
-        placer = order.place(&own)?;
+        order = passes.cluster();
+        assigner = passes.assign(&order)?;
     }
-    for _ in 0..MOST_ROUNDS {
-        let mut is_less = false;
-        for (at, room) in placer.with_less_memory() {
-            is_less |= own.fit(&order.clusters[at], room, &order, tuner)?;
-        }
-        if !is_less {
+    for _ in 0..MOST_WORKSPACE_ROUNDS {
+        if !passes.reduce_workspaces(&order, &assigner)? {
             break;
         }
-        placer = order.place(&own)?;
+        assigner = passes.assign(&order)?;
     }
-    placer.finish(&wiring, notes)
+    assigner.finish(order.notes)
 }
 
-impl<'a> Order<'a> {
-    /// The order in which a plan takes `budget` bytes, as far as that can be, and what the passes have to tell.
-    fn new(
-        wiring: &'a Wiring<'a>,
-        gpu: &'a Gpu,
-        own: &Own,
-        kept: &'a BTreeSet<Root>,
-        budget: Option<u64>,
-    ) -> (Order<'a>, Vec<String>) {
-        let former = own.former(wiring, gpu, kept);
-        let disable = gpu.adapter().disable;
-        let Fused { mut clusters, mut notes } = fuse(&former, !disable.fuse);
+/// What the passes work on.
+struct Passes<'a> {
+    wiring: &'a Wiring<'a>,
+    gpu: &'a Gpu,
+    tuner: &'a Tuner,
+    kernels: KernelChoice,
+    /// Bytes that rematerialisation aims at.
+    budget: Option<u64>,
+}
+
+/// Clusters in the order in which they run, and when what they compute is needed.
+struct Order {
+    clusters: Vec<Cluster>,
+    destinations: Destinations,
+    liveness: Liveness,
+    /// Why calls were not fused, and which values are computed again.
+    notes: Vec<String>,
+}
+
+impl<'a> Passes<'a> {
+    fn legality(&self) -> Legality<'_> {
+        Legality { wiring: self.wiring, adapter: self.gpu.adapter(), kernels: &self.kernels }
+    }
+
+    /// Forms clusters and puts them in order: fusion, rematerialisation, destinations, liveness.
+    fn cluster(&self) -> Order {
+        let disable = self.gpu.adapter().disable;
+        let legality = self.legality();
+        let Fused { mut clusters, mut notes } = fuse(&legality, !disable.fuse);
         if !(disable.fuse || disable.rematerialise) {
-            notes.extend(rematerialise(&former, &mut clusters, budget));
+            notes.extend(rematerialise(&legality, &mut clusters, self.budget));
         }
-        let packs = if disable.inplace { Packs::default() } else { Packs::new(wiring, &clusters) };
-        let mut lives = Lives::new(wiring, &clusters);
-        packs.prolong(&mut lives);
-        (Order { wiring, gpu, clusters, packs, lives, kept }, notes)
+        let destinations =
+            if disable.inplace { Destinations::default() } else { Destinations::new(self.wiring, &clusters) };
+        let mut liveness = Liveness::new(self.wiring, &clusters);
+        liveness.extend_packs(&destinations);
+        Order { clusters, destinations, liveness, notes }
     }
 
-    /// Writes the kernels of all clusters and places what they read and write.
-    fn place(&'a self, own: &Own) -> Result<Placer<'a>> {
-        let Order { wiring, gpu, packs, lives, .. } = self;
-        let schedule = wiring.schedule;
-        let disable = gpu.adapter().disable;
-        let mut placer = Placer::new(wiring, gpu, self.kept.clone(), packs);
-        for (at, cluster) in self.clusters.iter().enumerate() {
-            let outputs: Vec<Root> = cluster
-                .core()
-                .flat_map(|index| {
-                    (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output })
-                })
-                .filter(|root| placer.keeps(*root) || lives.is_read(*root, at))
-                .collect();
-            let may_take = |output: Root, input: &Input| {
-                let free = placer.may_overwrite(input.root) && lives.is_last(input.root, at);
-                !disable.inplace && free && packs.home(output).is_none()
-            };
-            let kernels = |call| own.of(wiring, cluster, call).cloned().unwrap_or_default();
-            let mut written = match cluster.kind {
-                // All of it is computed later.
-                _ if outputs.is_empty() => Written { inputs: cluster.inputs(wiring), ..Written::default() },
-                Kind::Pointwise => pointwise::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
-                Kind::Rows(_) => rows::write(wiring, cluster, outputs, may_take, gpu.adapter())?,
-                Kind::Call(call) if pack::is_pack(wiring, call) => pack::write(wiring, call, packs),
-                Kind::Call(call) if cluster.members.len() == 1 => alone(wiring, call, kernels(call)),
-                Kind::Call(call) => fuse_stores::write(wiring, cluster, call, kernels(call), outputs, may_take)?,
-            };
-            if cluster.members.iter().any(|&member| schedule.nodes[member].custom) {
-                // A caller's formula may index what it likes, and run on.
-                written.kernels.kernels.iter_mut().for_each(|kernel| kernel.checked = true);
-            }
-            let roots: Vec<Root> = written.inputs.iter().map(|&(node, input)| wiring.argument(node, input)).collect();
-            let packed = roots.iter().filter_map(|&root| packs.home(root)).map(|home| home.pack);
-            let mut ends: Vec<Root> = roots.iter().copied().chain(packed).collect();
-            ends.retain(|root| lives.is_last(*root, at));
-            let nodes = cluster.core().collect();
-            placer.place(Unit { nodes, written }, &roots, &ends, |root| lives.is_read(root, at))?;
+    /// Writes the kernels of all clusters and assigns buffers to what they read and write.
+    fn assign(&self, order: &Order) -> Result<Assigner<'a>> {
+        let mut assigner = Assigner::new(self.wiring, self.gpu, &order.destinations);
+        for at in 0..order.clusters.len() {
+            let emitted = self.emit(order, at, &assigner)?;
+            let nodes = order.clusters[at].core().collect();
+            assigner.assign(Unit { nodes, emitted }, at, &order.liveness, &order.destinations)?;
         }
-        Ok(placer)
+        Ok(assigner)
     }
-}
 
-/// Values that must be in a buffer of their own when the run ends: all outputs of kept calls, and what kept
-/// views show.
-fn kept_roots(wiring: &Wiring) -> BTreeSet<Root> {
-    let schedule = wiring.schedule;
-    let kept = (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]);
-    kept.flat_map(|index| {
-        let outputs = 0..schedule.nodes[index].outputs.len();
-        outputs.map(move |output| wiring.root(Edge::Node { index, output }))
-    })
-    .collect()
-}
-
-/// The kernels of a call that has its own, which should make do with `room`.
-fn own_kernels(wiring: &Wiring, call: usize, room: Room, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
-    let schedule = wiring.schedule;
-    let op = &schedule.nodes[call].op;
-    let inputs = input_layouts(wiring, call);
-    let io = Io { inputs: &inputs, outputs: &schedule.nodes[call].outputs, room };
-    let kernels = tuner.kernels(&Call { op: &**op, io: &io, gpu, checked: schedule.nodes[call].custom })?;
-    if kernels.kernels.is_empty() && io.outputs.iter().any(|o| o.shape.numel() > 0) {
-        return Err(Error::Internal { op: op.name(), reason: "no kernels for a result that is not empty".into() });
-    }
-    Ok(kernels)
-}
-
-/// The kernels of such a call that add up one of its arguments too, where such a sum may be asked for.
-fn summing_kernels(wiring: &Wiring, call: usize, room: Room, gpu: &Gpu) -> Result<Option<Summing>> {
-    let schedule = wiring.schedule;
-    let is_reduced = |argument: usize| match wiring.argument(call, argument) {
-        Edge::Node { index, .. } => {
-            let mut users = wiring.consumers(index).iter();
-            users.any(|&(user, _)| matches!(schedule.nodes[user].op.class(), Class::Rows(_)))
+    /// Writes the kernels of a cluster.
+    fn emit(&self, order: &Order, at: usize, assigner: &Assigner) -> Result<Emitted> {
+        let Passes { wiring, gpu, .. } = *self;
+        let Order { clusters, destinations, liveness, .. } = order;
+        let (cluster, adapter) = (&clusters[at], gpu.adapter());
+        let outputs: Vec<Root> = cluster
+            .core()
+            .flat_map(|index| wiring.outputs(index))
+            .filter(|&root| assigner.keeps(root) || liveness.is_read(root, at))
+            .collect();
+        let may_overwrite = |output: Root, input: &Input| {
+            let is_free = assigner.may_overwrite(input.root) && liveness.is_last(input.root, at);
+            !adapter.disable.inplace && is_free && destinations.of(output).is_none()
+        };
+        let kernels = || self.kernels.of(wiring, cluster).cloned().unwrap_or_default();
+        let mut emitted = match cluster.kind {
+            // All of it is computed later.
+            _ if outputs.is_empty() => Emitted { inputs: cluster.inputs(wiring), ..Emitted::default() },
+            Kind::Pointwise => pointwise::emit(wiring, cluster, outputs, may_overwrite, adapter)?,
+            Kind::Rows(_) => rows::emit(wiring, cluster, outputs, may_overwrite, adapter)?,
+            Kind::Call(call) if wiring.is_pack(call) => pack::emit(wiring, call, destinations),
+            Kind::Call(call) if cluster.members.len() == 1 => Emitted::unfused(wiring, call, kernels()),
+            Kind::Call(call) => fuse_stores::emit(wiring, cluster, call, kernels(), outputs, may_overwrite)?,
+        };
+        if cluster.members.iter().any(|&member| wiring.schedule.nodes[member].custom) {
+            // A caller's formula may index anything, and loop without end.
+            emitted.kernels.kernels.iter_mut().for_each(|kernel| kernel.checked = true);
         }
-        Edge::Source(_) => false,
-    };
-    if !(0..schedule.edges[call].len()).any(is_reduced) {
-        return Ok(None);
+        Ok(emitted)
     }
-    let inputs = input_layouts(wiring, call);
-    let node = &schedule.nodes[call];
-    let io = Io { inputs: &inputs, outputs: &node.outputs, room };
-    let mut summing = node.op.summing(&io, gpu.adapter())?;
-    for kernel in summing.iter_mut().flat_map(|summing| &mut summing.kernels.kernels) {
-        kernel.checked = node.custom;
+
+    /// Chooses kernels with fewer launches where a plan takes too many. True if it has chosen any.
+    fn reduce_launches(&mut self, order: &Order, assigner: &Assigner) -> Result<bool> {
+        let budgets = assigner.launch_budgets();
+        for &(at, budget) in &budgets {
+            self.kernels.tighten(self.wiring, &order.clusters[at], budget, self.gpu, self.tuner)?;
+        }
+        Ok(!budgets.is_empty())
     }
-    Ok(summing)
-}
 
-fn input_layouts(wiring: &Wiring, call: usize) -> Vec<Layout> {
-    wiring.schedule.edges[call].iter().map(|&edge| *wiring.layout(edge)).collect()
-}
+    /// Lowers the budget by what a plan takes beyond the device's, since buffers are larger than the values in them. False
+    /// if the plan fits.
+    fn reduce_budget(&mut self, assigner: &Assigner) -> bool {
+        let excess = self.gpu.memory_budget().map_or(0, |most| assigner.bytes().saturating_sub(most));
+        self.budget = self.budget.map(|budget| budget.saturating_sub(excess));
+        excess > 0
+    }
 
-/// A call as its own kernels carry it out.
-fn alone(wiring: &Wiring, call: usize, kernels: Kernels) -> Written {
-    let schedule = wiring.schedule;
-    Written {
-        kernels,
-        inputs: (0..schedule.edges[call].len()).map(|argument| (call, argument)).collect(),
-        outputs: (0..schedule.nodes[call].outputs.len()).map(|output| Edge::Node { index: call, output }).collect(),
-        scalars: (0..schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect(),
-        in_place: Vec::new(),
+    /// Chooses kernels with smaller temporaries where these make a plan take more memory. True if any do with less.
+    fn reduce_workspaces(&mut self, order: &Order, assigner: &Assigner) -> Result<bool> {
+        let mut is_less = false;
+        for (at, budget) in assigner.workspace_budgets() {
+            is_less |= self.kernels.tighten(self.wiring, &order.clusters[at], budget, self.gpu, self.tuner)?;
+        }
+        Ok(is_less)
     }
 }
 
@@ -264,12 +170,13 @@ fn alone(wiring: &Wiring, call: usize, kernels: Kernels) -> Written {
 mod tests {
     use super::*;
     use crate::device::{DeviceOptions, Disable, Noop};
+    use crate::error::Error;
     use crate::graph::{Device, Tensor};
     use crate::ops::{BatchNormOptions, Conv2dOptions};
     use crate::plan::Planner;
 
-    /// The price of what a step of residual blocks runs.
-    fn price(blocks: usize, disable: Disable) -> Result<u64> {
+    /// The cost of what a step of residual blocks runs.
+    fn cost(blocks: usize, disable: Disable) -> Result<u64> {
         let options = DeviceOptions::default().noop(Noop::default()).disable(disable);
         let device = Device::with_options(&options)?;
         let padded = Conv2dOptions::default().padding(1);
@@ -287,19 +194,17 @@ mod tests {
         let schedule = device.schedule(&gradients.iter().collect::<Vec<_>>());
         let planner: Option<&Planner> = device.executor().as_any().downcast_ref();
         let planner = planner.ok_or(Error::Internal { op: "test", reason: "no planner".to_string() })?;
-        let (gpu, wiring) = (planner.gpu(), Wiring::new(&schedule));
-        let kept = kept_roots(&wiring);
-        let own = Own::new(&wiring, gpu, planner.tuner())?;
-        let (order, _) = Order::new(&wiring, gpu, &own, &kept, None);
-        let former = own.former(&wiring, gpu, &kept);
-        Ok(order.clusters.iter().map(|cluster| former.price(cluster)).sum())
+        let (gpu, tuner, wiring) = (planner.gpu(), planner.tuner(), Wiring::new(&schedule));
+        let kernels = KernelChoice::new(&wiring, gpu, tuner)?;
+        let passes = Passes { wiring: &wiring, gpu, tuner, kernels, budget: None };
+        Ok(passes.cluster().clusters.iter().map(|cluster| passes.legality().cost(cluster)).sum())
     }
 
     #[test]
     fn computing_again_takes_a_twentieth_at_most() {
         for blocks in [4, 16] {
-            let again = price(blocks, Disable::default()).unwrap();
-            let kept = price(blocks, Disable { rematerialise: true, ..Disable::default() }).unwrap();
+            let again = cost(blocks, Disable::default()).unwrap();
+            let kept = cost(blocks, Disable { rematerialise: true, ..Disable::default() }).unwrap();
             assert!(kept < again && again <= kept + kept / 20, "{again} with values computed again, {kept} without");
         }
     }

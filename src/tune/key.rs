@@ -24,7 +24,7 @@ impl Key {
         state.write(format!("{adapter:?}").as_bytes());
         // Bounds checks cost time, and not the same for each candidate.
         state.write_u8(u8::from(cfg!(debug_assertions)));
-        io.room.hash(&mut state);
+        io.budget.hash(&mut state);
         let layouts = || io.inputs.iter().chain(io.outputs);
         layouts().for_each(|layout| write_order(layout, &mut state));
         Key { family: state.finish(), sizes: layouts().flat_map(|layout| layout.shape.to_vec()).collect() }
@@ -88,7 +88,7 @@ pub(super) fn names(candidates: &[Kernels]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::dtype::DType;
-    use crate::graph::Room;
+    use crate::graph::Budget;
     use crate::host_tensor::HostTensor;
     use crate::shader::Kernel;
     use crate::shape::Shape;
@@ -113,11 +113,12 @@ mod tests {
     #[test]
     fn what_kernels_may_take_makes_another_call() -> Result<()> {
         let device = Device::with_options(&DeviceOptions::default().noop(Noop::default()))?;
-        let room = Room::default();
-        let keys = [room, room, Room { bytes: 1 << 20, ..room }, Room { launches: 4, ..room }].map(|room| {
-            let key = |adapter| Key::new(&Nothing, &Io { inputs: &[], outputs: &[], room }, adapter);
-            device.adapter().map(key)
-        });
+        let budget = Budget::default();
+        let keys =
+            [budget, budget, Budget { bytes: 1 << 20, ..budget }, Budget { launches: 4, ..budget }].map(|budget| {
+                let key = |adapter| Key::new(&Nothing, &Io { inputs: &[], outputs: &[], budget }, adapter);
+                device.adapter().map(key)
+            });
         assert!(keys[0].is_some() && keys[0] == keys[1]);
         assert!(keys[2..].iter().all(|key| *key != keys[0]));
         Ok(())
@@ -129,7 +130,7 @@ mod tests {
         let shape = Shape::new(&[8])?;
         let keys = [4, 8, 16].map(|offset| {
             let inputs = [Layout::strided(shape, &[1], offset, DType::F32)];
-            let io = Io { inputs: &inputs, outputs: &[], room: Room::default() };
+            let io = Io { inputs: &inputs, outputs: &[], budget: Budget::default() };
             device.adapter().map(|adapter| Key::new(&Nothing, &io, adapter))
         });
         assert!(keys[0].is_some() && keys[1] == keys[2]);

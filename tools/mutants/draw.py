@@ -13,7 +13,19 @@ APART = ["driver_math", "matmul_cooperative", "peak"]
 # Number drawn of each template, in case the first are refused.
 EACH = 4
 # Files of the planner that write kernels.
-PLANNER = ["access", "code", "combine", "domain", "eights", "epilogue", "loops", "lower", "pack", "pointwise", "rows"]
+PLANNER = [
+    "analysis/domain",
+    "cluster/row_schedule",
+    "codegen/access",
+    "codegen/emit",
+    "codegen/fuse_stores",
+    "codegen/pack",
+    "codegen/pointwise",
+    "codegen/reduction",
+    "codegen/rows",
+    "codegen/u64_pairs",
+    "lower",
+]
 
 
 @dataclass

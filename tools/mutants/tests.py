@@ -42,7 +42,7 @@ OPERATIONS = {
     "shaders/index/scatter_": ["scatter", "scatter_add"],
     "src/ops/sort/permute.rs": ["sort", "topk"],
     "src/ops/pad/": ["flip", "roll", "pad"],
-    "src/plan/eights": ["add", "mul", "conv2d"],
+    "src/plan/codegen/u64_pairs": ["add", "mul", "conv2d"],
     "src/plan/": ["sum", "mul", "softmax", "layer_norm", "cross_entropy", "matmul", "argmax", "amax"],
 }
 

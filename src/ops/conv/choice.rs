@@ -86,7 +86,7 @@ fn on_cpu(call: &Call) -> Vec<Method> {
 
 /// A method that computes any convolution: strips, unless they are too long to be written out.
 fn general(call: &Call) -> Method {
-    call.tiles(call.room.dynamic).map_or(Method::Blocks, Method::Strips)
+    call.tiles(call.budget.dynamic).map_or(Method::Blocks, Method::Strips)
 }
 
 /// Whether Winograd's tiles would be nothing but traffic.
@@ -122,7 +122,7 @@ fn strips(pass: Pass, g: &Geometry) -> f64 {
 fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method) {
     let spread = winograd::products(&geometry, outputs);
     // What can't be bound is refused when the kernels are made.
-    let images = call.images(winograd::bytes(&spread), call.room.bytes).unwrap_or(1);
+    let images = call.images(winograd::bytes(&spread), call.budget.bytes).unwrap_or(1);
     let parts = if images < call.batch { (BATCH / images as f64).max(1.0) } else { 1.0 };
     let cost = |tile: &Tile| parts * tiled(Pass::Forward, &spread, tile, BATCH / parts);
     let tiles = tiles(call.adapter);

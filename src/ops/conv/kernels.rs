@@ -11,7 +11,7 @@ use super::tiles::{Target, Tiles, choose, width, widths_like};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::{Error, Result};
-use crate::graph::Room;
+use crate::graph::Budget;
 use crate::number::nearest;
 use crate::ops::matmul;
 use crate::ops::shared::congruence::greatest_common_divisor;
@@ -44,7 +44,7 @@ pub(super) struct Call<'a> {
     pub inputs: [&'a Layout; 2],
     pub output: &'a Layout,
     pub adapter: &'a Adapter,
-    pub room: Room,
+    pub budget: Budget,
     /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
     /// `grad` for each channel.
     pub ones: bool,
@@ -96,7 +96,7 @@ impl Call<'_> {
 
     /// Parts of such a kernel's sums that there is room for.
     pub fn most_splits(&self) -> usize {
-        self.room.bytes / (4 * self.stored()).max(1)
+        self.budget.bytes / (4 * self.stored()).max(1)
     }
 
     fn compute(&self, method: Method) -> Result<Kernels> {

@@ -185,9 +185,9 @@ impl Convolution {
 
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
         let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
-        let (batch, room) = (io.inputs[0].shape[0], io.room);
+        let (batch, budget) = (io.inputs[0].shape[0], io.budget);
         let most_groups = kernels::LIMIT;
-        Call { pass: self.pass, geometry, batch, inputs, output, adapter, room, ones: false, most_groups }
+        Call { pass: self.pass, geometry, batch, inputs, output, adapter, budget, ones: false, most_groups }
     }
 
     fn shape(&self, batch: usize) -> Result<Shape> {

@@ -7,7 +7,7 @@ use super::{Convolution, Geometry, Pass};
 use crate::device::{Adapter, Disable};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Io, Op, Room, Tensor, hash_structure, record_one};
+use crate::graph::{Budget, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
@@ -146,7 +146,7 @@ fn results_with(
     super::reference::compute(pass, g, batch, &values[0], &values[1], &mut exact);
     let layouts = [first, second].map(|operand| *operand.layout());
     let outputs = convolution.outputs(&layouts).unwrap();
-    let io = Io { inputs: &layouts, outputs: &outputs, room: Room::default() };
+    let io = Io { inputs: &layouts, outputs: &outputs, budget: Budget::default() };
     let forced = |candidate| Forced { convolution: convolution.clone(), candidate, limits };
     let candidates = forced(0).candidates(&io, device.adapter().unwrap()).unwrap();
     let chosen = candidates.into_iter().enumerate().filter(|(candidate, kernels)| wanted(*candidate, kernels));
@@ -445,7 +445,7 @@ fn eights_are_chosen_where_they_pay() {
             let convolution = Convolution { pass, geometry: g };
             let layouts = if pass == Pass::BackwardFilter { [image, image] } else { [image, weight] };
             let outputs = convolution.outputs(&layouts).unwrap();
-            let io = Io { inputs: &layouts, outputs: &outputs, room: Room { launches, ..Room::default() } };
+            let io = Io { inputs: &layouts, outputs: &outputs, budget: Budget { launches, ..Budget::default() } };
             let kernels = convolution.kernels(&io, device.adapter().unwrap()).unwrap();
             assert!(kernels.kernels.len() <= launches);
             kernels.kernels.last().unwrap().name
@@ -481,7 +481,7 @@ fn winograd_can_be_switched_off() {
             .map(|sizes| Layout::contiguous(Shape::new(&sizes).unwrap(), DType::F32));
         let convolution = Convolution { pass: Pass::Forward, geometry: g };
         let outputs = convolution.outputs(&layouts).unwrap();
-        let io = Io { inputs: &layouts, outputs: &outputs, room: Room::default() };
+        let io = Io { inputs: &layouts, outputs: &outputs, budget: Budget::default() };
         let candidates = convolution.candidates(&io, device.adapter().unwrap()).unwrap();
         let kernels = candidates.iter().flat_map(|candidate| &candidate.kernels);
         (candidates[0].kernels[0].name, kernels.filter(|kernel| kernel.name.contains("winograd")).count())

@@ -90,14 +90,14 @@ pub(super) fn bytes(spread: &Geometry) -> [usize; 3] {
 impl Call<'_> {
     /// How many images go through at a time, so that temporaries of `fixed` bytes and those of each image fit: parts of about
     /// one size, so that none takes more memory than it must.
-    pub fn images(&self, [fixed, first, second]: [usize; 3], room: usize) -> Result<usize> {
+    pub fn images(&self, [fixed, first, second]: [usize; 3], bytes: usize) -> Result<usize> {
         let limit = self.adapter.max_binding_bytes;
         let largest = first.max(second).max(1);
         if fixed.max(largest) as u64 > limit {
             let (op, shape, unit) = (self.pass.name(), self.output.shape, "bytes of transformed tiles");
             return Err(Error::TooLarge { op, shape, limit, unit });
         }
-        let most = (room.saturating_sub(fixed) / (first + second).max(1)).min(nearest::<usize>(limit) / largest);
+        let most = (bytes.saturating_sub(fixed) / (first + second).max(1)).min(nearest::<usize>(limit) / largest);
         let parts = self.batch.div_ceil(most.max(1)).max(1);
         Ok(self.batch.div_ceil(parts).max(1))
     }
@@ -108,7 +108,7 @@ impl Call<'_> {
         let spread_layout = Layout::contiguous(self.output.shape, DType::F32);
         let call = Call { pass: Pass::Forward, geometry: &spread, output: &spread_layout, ..*self };
         let [filter_bytes, input_bytes, product_bytes] = bytes(&spread);
-        let images = self.images(bytes(&spread), self.room.bytes)?;
+        let images = self.images(bytes(&spread), self.budget.bytes)?;
         let mut kernels = Vec::new();
         for first in (0..self.batch).step_by(images) {
             let part = images.min(self.batch - first);

@@ -4,7 +4,7 @@ use super::Matmul;
 use crate::device::{Adapter, DeviceOptions, Disable, Noop};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Device, Io, Op, Room, Tensor, hash_structure, record_one};
+use crate::graph::{Budget, Device, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
@@ -124,7 +124,7 @@ fn all_candidates_agree(disable: Disable, dtype: DType) {
         let inputs = [*left.layout(), *right.layout()];
         let outputs = Matmul.outputs(&inputs).unwrap();
         let candidates =
-            Matmul.candidates(&Io { inputs: &inputs, outputs: &outputs, room: Room::default() }, &adapter).unwrap();
+            Matmul.candidates(&Io { inputs: &inputs, outputs: &outputs, budget: Budget::default() }, &adapter).unwrap();
         // Tiles of all sizes only for the first shapes: each compiles for a second and more.
         let of_all_sizes = shape_number < 3 && dtype == DType::F32;
         let worth = |kernels: &Kernels| of_all_sizes || kernels.kernels[0].name != candidates[0].kernels[0].name;
@@ -170,7 +170,8 @@ fn candidates_for_gpus_agree_with_the_reference_in_f16() {
 fn pipeline(left: Layout, right: Layout, adapter: &Adapter) -> String {
     let inputs = [left, right];
     let outputs = Matmul.outputs(&inputs).unwrap();
-    let kernels = Matmul.kernels(&Io { inputs: &inputs, outputs: &outputs, room: Room::default() }, adapter).unwrap();
+    let kernels =
+        Matmul.kernels(&Io { inputs: &inputs, outputs: &outputs, budget: Budget::default() }, adapter).unwrap();
     let kernel = &kernels.kernels[0];
     format!("{} {:?} {:?} {:?}", kernel.name, kernel.constants, kernel.aliases, kernel.hooks)
 }

@@ -129,7 +129,7 @@ impl Op for QuantizedConvolution {
         // Lanes of a subgroup share weights if a workgroup is one subgroup.
         let sharers = if adapter.is_cpu && adapter.subgroup_size == 8 { 8 } else { 1 };
         let workgroup = if adapter.is_cpu { 8 } else { 64 };
-        let tile = self.tile(adapter, sharers, io.room.dynamic);
+        let tile = self.tile(adapter, sharers, io.budget.dynamic);
         let strips = batch * g.output[0] * g.output[1].div_ceil(tile.columns);
         let down = g.groups * g.out_per_group.div_ceil(tile.channels);
         let groups = strips.div_ceil(workgroup).saturating_mul(down);

@@ -1,6 +1,6 @@
 //! What the schedule says: its structure, its values, the rows of its reductions.
 
+pub(super) mod common_subexpressions;
 pub(super) mod domain;
 pub(super) mod key;
-pub(super) mod simplify;
 pub(super) mod wiring;

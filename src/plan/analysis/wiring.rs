@@ -1,8 +1,8 @@
 //! The schedule as the planner sees it: views looked through, repeated calls merged, constants known.
 
 use crate::graph::{Class, Edge, Schedule};
-use crate::plan::analysis::simplify::{representatives, resolve};
-use crate::shader::Formula;
+use crate::plan::analysis::common_subexpressions::{representatives, resolve};
+use crate::shader::{Formula, RowFormula};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 
@@ -18,8 +18,8 @@ pub(in crate::plan) struct Wiring<'a> {
     pub schedule: &'a Schedule,
     /// For each node the first that computes the same.
     same: Vec<usize>,
-    /// For each view the value that it shows.
-    shown: Vec<Option<Root>>,
+    /// For each view the value that it is a view of.
+    bases: Vec<Option<Root>>,
     /// For each constant the calls that it takes, itself among them.
     constants: Vec<Vec<usize>>,
     /// For each node the calls that read it, through views too: the call and its argument.
@@ -30,6 +30,8 @@ pub(in crate::plan) struct Wiring<'a> {
     waiting: Vec<Vec<usize>>,
     /// Whether a node's result is asked for, directly or through others.
     live: Vec<bool>,
+    /// Values that outlive the run: all outputs of kept calls, and what kept views show.
+    kept: BTreeSet<Root>,
     /// Values that a parameter shows after the run.
     assigned: BTreeSet<Root>,
 }
@@ -40,17 +42,18 @@ impl<'a> Wiring<'a> {
         let mut wiring = Wiring {
             schedule,
             same: representatives(schedule),
-            shown: Vec::with_capacity(count),
+            bases: Vec::with_capacity(count),
             constants: Vec::with_capacity(count),
             consumers: vec![Vec::new(); count],
             waits: vec![Vec::new(); count],
             waiting: vec![Vec::new(); count],
             live: vec![false; count],
+            kept: BTreeSet::new(),
             assigned: BTreeSet::new(),
         };
         for node in 0..count {
-            let shown = schedule.is_view(node).then(|| wiring.root(schedule.edges[node][0]));
-            wiring.shown.push(shown);
+            let base = schedule.is_view(node).then(|| wiring.root(schedule.edges[node][0]));
+            wiring.bases.push(base);
             wiring.constants.push(wiring.constants_of(node));
         }
         for node in (0..count).rev() {
@@ -58,6 +61,7 @@ impl<'a> Wiring<'a> {
                 for output in 0..schedule.nodes[node].outputs.len() {
                     let root = wiring.root(Edge::Node { index: node, output });
                     wiring.mark(root);
+                    wiring.kept.insert(root);
                     if schedule.nodes[node].is_assigned() {
                         wiring.assigned.insert(root);
                     }
@@ -137,9 +141,14 @@ impl<'a> Wiring<'a> {
     /// The stored value behind an edge.
     pub fn root(&self, edge: Edge) -> Root {
         match resolve(edge, &self.same) {
-            edge @ Edge::Node { index, .. } => self.shown[index].unwrap_or(edge),
+            edge @ Edge::Node { index, .. } => self.bases[index].unwrap_or(edge),
             source => source,
         }
+    }
+
+    /// The stored values of a node.
+    pub fn outputs(&self, index: usize) -> impl Iterator<Item = Root> + use<> {
+        (0..self.schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output })
     }
 
     /// The stored value that a call's argument shows.
@@ -163,6 +172,19 @@ impl<'a> Wiring<'a> {
             Class::Pointwise(formula) => Some(formula),
             _ => None,
         }
+    }
+
+    /// The formula of a call that reduces rows.
+    pub fn row_formula(&self, node: usize) -> Option<&'static RowFormula> {
+        match self.schedule.nodes[node].op.class() {
+            Class::Rows(formula) => Some(formula),
+            _ => None,
+        }
+    }
+
+    /// True for a call that lays its arguments side by side.
+    pub fn is_pack(&self, node: usize) -> bool {
+        matches!(self.schedule.nodes[node].op.class(), Class::Pack)
     }
 
     /// A pointwise call whose every element is the same number, because all it is computed from is few such numbers:
@@ -194,7 +216,17 @@ impl<'a> Wiring<'a> {
         &self.waiting[node]
     }
 
-    /// Whether a value is a parameter's new one, as far as can be seen.
+    /// True for a value that outlives the run.
+    pub fn is_kept(&self, root: Root) -> bool {
+        self.kept.contains(&root)
+    }
+
+    /// The values that outlive the run.
+    pub fn kept(&self) -> &BTreeSet<Root> {
+        &self.kept
+    }
+
+    /// True for a parameter's new value, as far as can be seen.
     pub fn is_assigned(&self, root: Root) -> bool {
         self.assigned.contains(&root)
     }
@@ -202,13 +234,5 @@ impl<'a> Wiring<'a> {
     /// Nodes that something asks for and that compute: no views, no repeated calls.
     pub fn calls(&self) -> impl Iterator<Item = usize> {
         (0..self.live.len()).filter(|&node| self.live[node])
-    }
-}
-
-/// The call behind a root.
-pub(in crate::plan) fn node(root: Root) -> Option<usize> {
-    match root {
-        Edge::Node { index, .. } => Some(index),
-        Edge::Source(_) => None,
     }
 }

@@ -3,10 +3,10 @@
 
 use crate::graph::Edge;
 use crate::number::nearest;
-use crate::plan::analysis::wiring::{Root, Wiring, node};
-use crate::plan::cluster::form::{Cluster, Former, Kind};
-use crate::plan::cluster::liveness::{Life, Lives};
-use crate::plan::codegen::pack::is_pack;
+use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::cluster::legality::Legality;
+use crate::plan::cluster::liveness::{LiveRange, Liveness};
+use crate::plan::cluster::{Cluster, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Calls that are computed again together.
@@ -26,15 +26,19 @@ const LONGEST_CHAIN: usize = 3;
 const MOST_ROUNDS: usize = 16;
 
 /// Computes values again that would lie in memory where most of it is needed, and neither come from there nor are read
-/// there: those that save most for their price, as far as the plan's time allows, and beyond that while it takes more than
+/// there: those that save most for their cost, as far as the plan's time allows, and beyond that while it takes more than
 /// `budget` bytes. Says which.
-pub(in crate::plan) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster>, budget: Option<u64>) -> Vec<String> {
+pub(in crate::plan) fn rematerialise(
+    legality: &Legality,
+    clusters: &mut Vec<Cluster>,
+    budget: Option<u64>,
+) -> Vec<String> {
     let mut chosen = Chosen::default();
     let mut notes = Vec::new();
-    let mut left = clusters.iter().map(|cluster| former.price(cluster)).sum::<u64>() / SHARE;
-    let room = budget.map(|budget| nearest::<usize>(budget).saturating_sub(source_bytes(former.wiring)));
+    let mut left = clusters.iter().map(|cluster| legality.cost(cluster)).sum::<u64>() / SHARE;
+    let room = budget.map(|budget| nearest::<usize>(budget).saturating_sub(source_bytes(legality.wiring)));
     for _ in 0..MOST_ROUNDS {
-        let mut round = Round::new(former, clusters, &chosen);
+        let mut round = Round::new(legality, clusters, &chosen);
         let (peak, bytes) = round.peak();
         let excess = room.map_or(0, |room| bytes.saturating_sub(room));
         let least = if excess > 0 { 1 } else { bytes.div_ceil(LEAST_PART.max(clusters.len())) };
@@ -45,7 +49,7 @@ pub(in crate::plan) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster
         let affordable = round.affordable(left, excess);
         if affordable.len() < round.again.len() {
             // Others may be computed again now that some are not.
-            round = Round::new(former, clusters, &chosen);
+            round = Round::new(legality, clusters, &chosen);
             values.retain(|root| affordable.contains(root));
             values.iter().for_each(|&root| round.compute_again(root, peak));
         }
@@ -58,7 +62,7 @@ pub(in crate::plan) fn rematerialise(former: &Former, clusters: &mut Vec<Cluster
         let mut copies = again.into_iter().peekable();
         for (at, cluster) in std::mem::take(clusters).into_iter().enumerate() {
             while let Some((_, copy)) = copies.next_if(|((before, _), _)| *before == at) {
-                left = left.saturating_sub(copy.price);
+                left = left.saturating_sub(copy.cost);
                 clusters.push(copy.cluster);
             }
             clusters.push(cluster);
@@ -109,14 +113,14 @@ impl Chosen {
 /// A cluster that computes a value again.
 struct Copy {
     cluster: Cluster,
-    price: u64,
+    cost: u64,
 }
 
 /// What is computed again on account of one peak.
 struct Round<'a> {
-    former: &'a Former<'a>,
+    legality: &'a Legality<'a>,
     clusters: &'a [Cluster],
-    lives: Lives,
+    liveness: Liveness,
     /// Where values are computed again: the cluster before which, and the value.
     again: BTreeMap<(usize, Root), Copy>,
     chosen: Chosen,
@@ -125,35 +129,35 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(former: &'a Former<'a>, clusters: &'a [Cluster], chosen: &Chosen) -> Round<'a> {
+    fn new(legality: &'a Legality<'a>, clusters: &'a [Cluster], chosen: &Chosen) -> Round<'a> {
         Round {
-            former,
+            legality,
             clusters,
-            lives: Lives::new(former.wiring, clusters),
+            liveness: Liveness::new(legality.wiring, clusters),
             again: BTreeMap::new(),
             chosen: chosen.clone(),
-            temporaries: clusters.iter().map(|cluster| former.temporaries(cluster)).collect(),
+            temporaries: clusters.iter().map(|cluster| legality.temporaries(cluster)).collect(),
         }
     }
 
-    /// Those of the values that save most for their price, and of equal ones first those that are read last and so save it
+    /// Those of the values that save most for their cost, and of equal ones first those that are read last and so save it
     /// for longest, which take `left` at most; more where `excess` bytes are to be saved.
     fn affordable(&self, left: u64, excess: usize) -> HashSet<Root> {
         let mut by_price: Vec<(&Root, &Copy)> = self.again.iter().map(|((_, root), copy)| (root, copy)).collect();
-        let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.price.max(1) as f64;
+        let saved_for = |&(root, copy): &(&Root, &Copy)| self.bytes(*root) as f64 / copy.cost.max(1) as f64;
         by_price.sort_by(|a, b| saved_for(b).total_cmp(&saved_for(a)).then(a.0.cmp(b.0)));
-        let (mut price, mut saved) = (0, 0);
+        let (mut cost, mut saved) = (0, 0);
         let taken = by_price.into_iter().take_while(|&(&root, copy)| {
-            price += copy.price;
+            cost += copy.cost;
             let is_needed = saved < excess;
             saved += self.bytes(root);
-            is_needed || price <= left
+            is_needed || cost <= left
         });
         taken.map(|(&root, _)| root).collect()
     }
 
     fn wiring(&self) -> &'a Wiring<'a> {
-        self.former.wiring
+        self.legality.wiring
     }
 
     fn bytes(&self, root: Root) -> usize {
@@ -161,17 +165,17 @@ impl<'a> Round<'a> {
     }
 
     /// The last cluster before which a value is in memory.
-    fn last(&self, root: Root, life: &Life) -> Option<usize> {
-        let is_kept = self.former.kept.contains(&root);
-        if is_kept { Some(self.clusters.len() - 1) } else { life.last() }
+    fn last(&self, root: Root, range: &LiveRange) -> Option<usize> {
+        let is_kept = self.wiring().is_kept(root);
+        if is_kept { Some(self.clusters.len() - 1) } else { range.last() }
     }
 
     /// The cluster at which most bytes are in memory, and how many; what earlier runs left is there all the time.
     fn peak(&self) -> (usize, usize) {
         let mut changes = vec![0i64; self.clusters.len() + 1];
-        for (root, lives) in self.lives.iter() {
-            for life in lives {
-                let (Some(from), Some(last)) = (life.from, self.last(root, life)) else { continue };
+        for (root, liveness) in self.liveness.iter() {
+            for range in liveness {
+                let (Some(from), Some(last)) = (range.from, self.last(root, range)) else { continue };
                 let bytes = self.bytes(root) as i64;
                 changes[from] += bytes;
                 changes[last + 1] -= bytes;
@@ -189,15 +193,15 @@ impl<'a> Round<'a> {
     /// or lie in packs, which stay.
     fn across(&self, at: usize) -> impl Iterator<Item = Root> {
         let by_pack = |&reader: &usize| match self.clusters[reader].kind {
-            Kind::Call(call) => is_pack(self.wiring(), call),
+            Kind::Call(call) => self.wiring().is_pack(call),
             _ => false,
         };
-        let is_across = move |life: &Life| {
-            let stays = life.readers.iter().any(by_pack) || life.readers.contains(&at);
-            life.from.is_some_and(|from| from < at) && life.last().is_some_and(|last| at < last) && !stays
+        let is_across = move |range: &LiveRange| {
+            let stays = range.readers.iter().any(by_pack) || range.readers.contains(&at);
+            range.from.is_some_and(|from| from < at) && range.last().is_some_and(|last| at < last) && !stays
         };
-        let free = self.lives.iter().filter(|(root, _)| !self.former.kept.contains(root));
-        free.filter(move |(_, lives)| lives.iter().any(is_across)).map(|(root, _)| root)
+        let free = self.liveness.iter().filter(|(root, _)| !self.wiring().is_kept(*root));
+        free.filter(move |(_, liveness)| liveness.iter().any(is_across)).map(|(root, _)| root)
     }
 
     /// Has a value computed again before it is read next after a cluster, where that can be done.
@@ -206,7 +210,7 @@ impl<'a> Round<'a> {
         if self.chosen.again.contains_key(&root) {
             return;
         }
-        let Some(Life { readers, .. }) = self.lives.at(root, at) else { return };
+        let Some(LiveRange { readers, .. }) = self.liveness.at(root, at) else { return };
         let Some(&next) = readers.range(at..).next() else { return };
         let Some((cluster, added)) = self.copy(root, next) else { return };
         let wiring = self.wiring();
@@ -217,20 +221,20 @@ impl<'a> Round<'a> {
         if !self.chosen.allows(root, &from) {
             return;
         }
-        read.into_iter().for_each(|read| self.lives.read(read, next));
+        read.into_iter().for_each(|read| self.liveness.read(read, next));
         self.chosen.take(root, from);
         for (name, value) in added {
             self.chosen.added.entry(name).or_default().insert(value);
         }
-        let price = self.former.price(&cluster);
-        self.again.insert((next, root), Copy { cluster, price });
+        let cost = self.legality.cost(&cluster);
+        self.again.insert((next, root), Copy { cluster, cost });
     }
 
     /// The cluster that computes a value again before another one, of what is in memory then, and values that others must
     /// store for it.
     fn copy(&self, root: Root, before: usize) -> Option<(Cluster, Vec<(usize, Root)>)> {
         let wiring = self.wiring();
-        let value = node(root)?;
+        let value = root.node()?;
         if wiring.schedule.nodes[value].op.is_copy() {
             return self.copied_again(root, before).map(|copy| (copy, Vec::new()));
         }
@@ -254,16 +258,18 @@ impl<'a> Round<'a> {
                 let Edge::Node { index, .. } = read else { return None };
                 let is_small = 16 * self.bytes(read) <= self.bytes(root);
                 let of_full = wiring.schedule.nodes[index].outputs[0].shape.numel() == numel;
-                match self.lives.of(read) {
+                match self.liveness.of(read) {
                     [first, ..] if is_small && !first.readers.is_empty() => {}
-                    [Life { from: Some(from), .. }, ..] if is_small => added.push((self.with_room(*from, read)?, read)),
+                    [LiveRange { from: Some(from), .. }, ..] if is_small => {
+                        added.push((self.with_room(*from, read)?, read))
+                    }
                     _ if of_full => open.push(index),
                     _ => return None,
                 }
             }
         }
         let copies = members.iter().copied().filter(|&member| member != value).collect();
-        let copy = self.former.form(members, copies).ok()?;
+        let copy = self.legality.cluster(members, copies).ok()?;
         matches!(copy.kind, Kind::Pointwise).then_some((copy, added))
     }
 
@@ -271,7 +277,7 @@ impl<'a> Round<'a> {
     /// quarters of the memory.
     fn copied_again(&self, root: Root, before: usize) -> Option<Cluster> {
         let wiring = self.wiring();
-        let value = node(root)?;
+        let value = root.node()?;
         let mut kept = 0;
         for argument in 0..wiring.schedule.edges[value].len() {
             let read = wiring.argument(value, argument);
@@ -279,18 +285,18 @@ impl<'a> Round<'a> {
                 continue;
             }
             // It must be there as it was then.
-            let [Life { from: Some(_), .. }] = self.lives.of(read) else { return None };
+            let [LiveRange { from: Some(_), .. }] = self.liveness.of(read) else { return None };
             kept += self.bytes(read);
         }
         (4 * kept <= 3 * self.bytes(root)).then_some(())?;
-        self.former.form(BTreeSet::from([value]), BTreeSet::new()).ok()
+        self.legality.cluster(BTreeSet::from([value]), BTreeSet::new()).ok()
     }
 
     /// Whether a value is in memory before a cluster without being kept for longer than it is now.
     fn is_at_hand(&self, root: Root, before: usize) -> bool {
         let stays = matches!(root, Edge::Source(source) if !self.wiring().schedule.dying[source]);
-        let life = self.lives.at(root, before);
-        stays || life.and_then(|life| self.last(root, life)).is_some_and(|last| before <= last)
+        let range = self.liveness.at(root, before);
+        stays || range.and_then(|range| self.last(root, range)).is_some_and(|last| before <= last)
     }
 
     /// The number of a cluster, where it can store one more value: its first call.
@@ -300,13 +306,13 @@ impl<'a> Round<'a> {
         let added = self.chosen.added.get(&name);
         let more = added.map_or(0, |added| added.iter().filter(|&&value| value != root).count());
         let stores_rest = matches!(of.kind, Kind::Rows(_) | Kind::Pointwise);
-        (stores_rest && self.former.buffers(of) + more < self.former.adapter.max_storage_buffers).then_some(name)
+        (stores_rest && self.legality.buffers(of) + more < self.legality.adapter.max_storage_buffers).then_some(name)
     }
 
     fn notes(&self) -> impl Iterator<Item = String> {
         let name = |index: usize| self.wiring().schedule.nodes[index].op.name();
         self.again.keys().map(move |&(before, root)| {
-            let of = node(root).unwrap_or(0);
+            let of = root.node().unwrap_or(0);
             let by = self.clusters[before].members.last().copied().unwrap_or(0);
             format!("{} {of}: {} bytes computed again before {} {by}", name(of), self.bytes(root), name(by))
         })

@@ -1,11 +1,9 @@
 //! Which loop over a row's elements computes what, and who shares the work.
 
 use crate::device::Adapter;
-use crate::graph::Class;
 use crate::plan::analysis::domain::{Domain, Wide};
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::form::{Cluster, Kind};
-use crate::shader::RowFormula;
+use crate::plan::cluster::{Cluster, Kind};
 use crate::shape::Layout;
 use std::collections::HashMap;
 
@@ -20,14 +18,6 @@ pub(in crate::plan) struct Levels {
     pub reductions: Vec<Vec<(usize, usize)>>,
 }
 
-/// What a call of rows does; `None` for others.
-pub(in crate::plan) fn formula(wiring: &Wiring, node: usize) -> Option<&'static RowFormula> {
-    match wiring.schedule.nodes[node].op.class() {
-        Class::Rows(formula) => Some(formula),
-        _ => None,
-    }
-}
-
 impl Levels {
     pub fn new(wiring: &Wiring, cluster: &Cluster) -> Levels {
         let mut of: HashMap<usize, usize> = HashMap::new();
@@ -37,7 +27,7 @@ impl Levels {
                 .filter_map(|argument| cluster.producer(wiring, member, argument))
                 .map(|producer| of[&producer]);
             let given = arguments.max().unwrap_or(0);
-            let Some(formula) = formula(wiring, member) else {
+            let Some(formula) = wiring.row_formula(member) else {
                 of.insert(member, given);
                 continue;
             };
@@ -103,7 +93,7 @@ pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [
     let levels = Levels::new(wiring, cluster);
     let mut stages: [Vec<(Root, Layout)>; 2] = Default::default();
     for &member in &cluster.members {
-        let is_reduction = formula(wiring, member).is_some();
+        let is_reduction = wiring.row_formula(member).is_some();
         let of_elements = is_reduction || cluster.is_full(wiring, member);
         for argument in 0..wiring.schedule.edges[member].len() {
             let root = wiring.argument(member, argument);

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Class, Edge};
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::form::Cluster;
+use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::{Access, rounded, stored};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::Layout;
@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 /// Kernels, and where their inputs, outputs and data words come from.
 #[derive(Default)]
-pub(in crate::plan) struct Written {
+pub(in crate::plan) struct Emitted {
     pub kernels: Kernels,
     /// For each bound input the call and its argument that it is.
     pub inputs: Vec<(usize, usize)>,
@@ -23,7 +23,21 @@ pub(in crate::plan) struct Written {
     pub in_place: Vec<(usize, usize)>,
 }
 
-/// An input that the written code loads itself.
+impl Emitted {
+    /// The kernels of a call that nothing is fused with.
+    pub fn unfused(wiring: &Wiring, call: usize, kernels: Kernels) -> Emitted {
+        let schedule = wiring.schedule;
+        Emitted {
+            kernels,
+            inputs: (0..schedule.edges[call].len()).map(|argument| (call, argument)).collect(),
+            outputs: wiring.outputs(call).collect(),
+            scalars: (0..schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect(),
+            in_place: Vec::new(),
+        }
+    }
+}
+
+/// An input that the emitted text loads itself.
 pub(in crate::plan) struct Input {
     pub from: (usize, usize),
     pub root: Root,
@@ -35,7 +49,8 @@ pub(in crate::plan) struct Input {
     pub is_row: bool,
 }
 
-pub(in crate::plan) struct Code<'a> {
+/// Emits the text of a cluster's kernels, and keeps track of what it reads and stores.
+pub(in crate::plan) struct Emitter<'a> {
     pub wiring: &'a Wiring<'a>,
     pub cluster: &'a Cluster,
     pub inputs: Vec<Input>,
@@ -53,7 +68,7 @@ pub(in crate::plan) fn internal(reason: &str) -> Error {
     Error::Internal { op: "plan", reason: reason.to_string() }
 }
 
-impl<'a> Code<'a> {
+impl<'a> Emitter<'a> {
     /// `access` tells how an input is read, of which there is one value a row or not.
     pub fn new(
         wiring: &'a Wiring<'a>,
@@ -61,13 +76,13 @@ impl<'a> Code<'a> {
         outputs: Vec<Root>,
         width: usize,
         access: impl Fn(bool, &Layout) -> Access,
-    ) -> Code<'a> {
+    ) -> Emitter<'a> {
         let inputs = cluster.inputs(wiring).into_iter().enumerate().map(|(i, from)| {
             let (layout, is_row) = cluster.shown(wiring, from.0, from.1);
             let (root, access) = (wiring.argument(from.0, from.1), access(is_row, &layout));
             Input { from, root, layout, access, buffer: format!("input{i}"), is_row }
         });
-        Code {
+        Emitter {
             wiring,
             cluster,
             inputs: inputs.collect(),
@@ -81,8 +96,8 @@ impl<'a> Code<'a> {
     }
 
     /// Lets outputs take over the buffers of inputs that this kernel is the last to read, element by element where it
-    /// writes. `may_take` says which may take which; `is_full` tells outputs with an element a place from those with one a row.
-    pub fn take_over(&mut self, may_take: impl Fn(Root, &Input) -> bool, is_full: impl Fn(Root) -> bool) {
+    /// writes. `may_overwrite` says which may take which; `is_full` tells outputs with an element a place from those with one a row.
+    pub fn take_over(&mut self, may_overwrite: impl Fn(Root, &Input) -> bool, is_full: impl Fn(Root) -> bool) {
         // A parameter's new value belongs where its old one was: then each run finds it in the same place. That is a
         // value of an earlier run which few other outputs need, and outputs that need few such choose first.
         let read: Vec<Vec<usize>> = self.outputs.iter().map(|&root| self.read_by(root)).collect();
@@ -101,7 +116,7 @@ impl<'a> Code<'a> {
                     && input.layout.shape.numel() == layout.shape.numel()
                     && self.in_place.iter().all(|taken| taken.1 != i)
                     && self.inputs.iter().filter(|other| other.root == input.root).count() == 1
-                    && may_take(self.outputs[output], input)
+                    && may_overwrite(self.outputs[output], input)
             };
             let readers = |i: usize| read.iter().filter(|inputs| inputs.contains(&i)).count();
             let sources = read[output].iter().copied().filter(|&i| self.is_source(i)).filter(|i| fits(i));
@@ -119,7 +134,7 @@ impl<'a> Code<'a> {
 
     /// The inputs that an output is computed from, ascending.
     fn read_by(&self, output: Root) -> Vec<usize> {
-        let mut open: Vec<usize> = crate::plan::analysis::wiring::node(output).into_iter().collect();
+        let mut open: Vec<usize> = output.node().into_iter().collect();
         let mut seen = BTreeSet::new();
         let mut read = BTreeSet::new();
         while let Some(member) = open.pop() {
@@ -158,7 +173,7 @@ impl<'a> Code<'a> {
 
     /// The name of an output's value.
     pub fn result(&self, output: usize) -> String {
-        crate::plan::analysis::wiring::node(self.outputs[output]).map(|call| self.value(call)).unwrap_or_default()
+        self.outputs[output].node().map(|call| self.value(call)).unwrap_or_default()
     }
 
     /// The statement that loads an input as `x{input}`, at `index` of `count` where that may lie past the end.
@@ -296,8 +311,8 @@ impl<'a> Code<'a> {
         kernel.declarations.push_str(&text);
     }
 
-    pub fn finish(self, kernels: Kernels) -> Written {
-        Written {
+    pub fn finish(self, kernels: Kernels) -> Emitted {
+        Emitted {
             kernels,
             inputs: self.inputs.iter().map(|input| input.from).collect(),
             outputs: self.outputs,

@@ -5,9 +5,9 @@ use crate::graph::Edge;
 use crate::number::nearest;
 use crate::plan::analysis::domain::Wide;
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::form::Cluster;
+use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::Access;
-use crate::plan::codegen::emit::{Code, Input, Written, internal, output_name};
+use crate::plan::codegen::emit::{Emitted, Emitter, Input, internal, output_name};
 use crate::plan::codegen::fuse_loads;
 use crate::plan::codegen::pointwise::calls;
 use crate::plan::codegen::u64_pairs;
@@ -22,21 +22,21 @@ const SINGLE: [&str; 4] = ["f32", "i32", "u32", "bool"];
 const FOURS: [&str; 4] = ["vec4<f32>", "vec4<i32>", "vec4<u32>", "vec4<bool>"];
 
 /// The kernels of `call`, storing `outputs` besides (or instead of) its own result.
-pub(in crate::plan) fn write(
+pub(in crate::plan) fn emit(
     wiring: &Wiring,
     cluster: &Cluster,
     call: usize,
     mut kernels: Kernels,
     stored_roots: Vec<Root>,
-    may_take: impl Fn(Root, &Input) -> bool,
-) -> Result<Written> {
+    may_overwrite: impl Fn(Root, &Input) -> bool,
+) -> Result<Emitted> {
     let own = Edge::Node { index: call, output: 0 };
     let dtype = wiring.stored(own).dtype;
     // The template's `output` shows a result of the call's type. The call's other outputs keep their numbers.
     let others = wiring.schedule.nodes[call].outputs.len();
     let sum = cluster.side_sum(wiring);
-    let is_sum = |root: Root| sum.is_some() && crate::plan::analysis::wiring::node(root) == sum;
-    let is_rest = |root: &Root| crate::plan::analysis::wiring::node(*root) != Some(call);
+    let is_sum = |root: Root| sum.is_some() && root.node() == sum;
+    let is_rest = |root: &Root| root.node() != Some(call);
     let mut rest: Vec<Root> = stored_roots.iter().copied().filter(is_rest).collect();
     let mut shown = own;
     if !stored_roots.contains(&own)
@@ -57,8 +57,8 @@ pub(in crate::plan) fn write(
         && writers.all(Kernel::has_eights)
         && u64_pairs::fits(wiring, cluster, &outputs);
     let (width, wide) = if in_eights { (4, Wide::Elements { ragged: false }) } else { (1, Wide::Single) };
-    let mut code = Code::new(wiring, cluster, outputs, width, |_, layout| Access::new(layout, wide));
-    code.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
+    let mut emitter = Emitter::new(wiring, cluster, outputs, width, |_, layout| Access::new(layout, wide));
+    emitter.scalars = (0..wiring.schedule.nodes[call].op.scalars().len()).map(|scalar| (call, scalar)).collect();
     // What the call's kernels load is read in an order of their own while others are stored already.
     let before = (0..arguments).flat_map(|argument| cluster.before(wiring, call, argument));
     let read: BTreeSet<Root> = before
@@ -69,39 +69,39 @@ pub(in crate::plan) fn write(
     let is_whole = |root| !is_note(root) && !is_sum(root);
     // Nothing here is read by rows, so no other output takes anything over.
     let is_free = |input: &Input| !read.contains(&input.root);
-    code.take_over(|output, input| is_free(input) && may_take(output, input), is_whole);
+    emitter.take_over(|output, input| is_free(input) && may_overwrite(output, input), is_whole);
 
     let numel = wiring.stored(own).shape.numel();
     if in_eights {
-        let eights = u64_pairs::write(&mut code, behind.into_iter(), Some(call), None)?;
-        let words = code.words();
+        let eights = u64_pairs::emit(&mut emitter, behind.into_iter(), Some(call), None)?;
+        let words = emitter.words();
         for kernel in kernels.kernels.iter_mut().filter(|kernel| kernel.shows(Operand::Output(0))) {
             let text = format!("{}{}", eights.body, eights.function);
-            extend(kernel, &code, &words, FOURS, &text, |_| "vec4<u64>")?;
+            extend(kernel, &emitter, &words, FOURS, &text, |_| "vec4<u64>")?;
             let body = spelled(&eights.body.replace("output0[", "output["), FOURS);
             kernel.store_eights_by(format!("\n    let unit = index / 8u;\n{body}"));
             kernel.declarations.push_str(&spelled(&eights.function, FOURS));
         }
-        return Ok(code.finish(kernels));
+        return Ok(emitter.finish(kernels));
     }
-    let mut body = code.line(&code.value(call), call, "value");
-    calls(&mut code, behind.iter().copied(), "index", None, &mut body)?;
-    for output in (0..code.outputs.len()).filter(|&output| is_whole(code.outputs[output])) {
-        let value = code.stored(output, &code.result(output), code.width);
+    let mut body = emitter.line(&emitter.value(call), call, "value");
+    calls(&mut emitter, behind.iter().copied(), "index", None, &mut body)?;
+    for output in (0..emitter.outputs.len()).filter(|&output| is_whole(emitter.outputs[output])) {
+        let value = emitter.stored(output, &emitter.result(output), emitter.width);
         let _ = writeln!(body, "    {}[index] = {value};", output_name(output));
     }
-    let loaded = fuse_loads::write(&mut code, call, &kernels, &body)?;
-    let mut words = code.words();
-    if let Some(output) = code.outputs.iter().position(|&root| is_sum(root)) {
+    let loaded = fuse_loads::emit(&mut emitter, call, &kernels, &body)?;
+    let mut words = emitter.words();
+    if let Some(output) = emitter.outputs.iter().position(|&root| is_sum(root)) {
         // Sums follow the elements.
         let count = format!("word({}u)", words.len());
         words.push(Word::Value(nearest::<u32>(numel)));
-        let value = code.stored(output, "value", code.width);
+        let value = emitter.stored(output, "value", emitter.width);
         let store = format!("{}[index - {count}] = {value};", output_name(output));
         body.insert_str(0, &format!("    if (index >= {count}) {{\n    {store}\n    return;\n    }}\n"));
     }
     for kernel in &mut kernels.kernels {
-        let loaded = fuse_loads::take_off(kernel, &code, call, &loaded);
+        let loaded = fuse_loads::take_off(kernel, &emitter, call, &loaded);
         let mut bodies: Vec<(&'static str, &String)> = loaded.iter().map(|load| (load.hook, &load.body)).collect();
         if stores && kernel.shows(Operand::Output(0)) {
             bodies.push(("store_output", &body));
@@ -111,20 +111,20 @@ pub(in crate::plan) fn write(
         }
         let functions: String = loaded.iter().map(|load| load.function.as_str()).collect();
         let text: String = bodies.iter().map(|body| body.1.as_str()).chain([functions.as_str()]).collect();
-        extend(kernel, &code, &words, SINGLE, &text, |root| wiring.stored(root).dtype.wgsl())?;
+        extend(kernel, &emitter, &words, SINGLE, &text, |root| wiring.stored(root).dtype.wgsl())?;
         for (hook, body) in bodies {
             let body = format!("\n{}", spelled(&body.replace("output0[", "output["), SINGLE));
             if hook == "store_output" { kernel.store_by(body) } else { kernel.hooks.push((hook, body)) }
         }
         kernel.declarations.push_str(&spelled(&functions, SINGLE));
     }
-    Ok(code.finish(kernels))
+    Ok(emitter.finish(kernels))
 }
 
 /// Gives a kernel what `text` speaks of: parameter words, bindings, libraries.
 fn extend(
     kernel: &mut Kernel,
-    code: &Code,
+    emitter: &Emitter,
     words: &[Word],
     types: [&str; 4],
     text: &str,
@@ -134,9 +134,9 @@ fn extend(
     kernel.params.resize(fields.next_multiple_of(4), Word::Value(0));
     kernel.extra_words = words.len().div_ceil(4).max(1);
     kernel.params.extend(words.iter().copied());
-    code.bind(kernel, text, kernel.free_binding(), true, array);
+    emitter.bind(kernel, text, kernel.free_binding(), true, array);
     kernel.declarations.push_str("\nfn word(index: u32) -> u32 { return params.words[index / 4u][index % 4u]; }\n");
-    kernel.declarations.push_str(&spelled(&code.libraries(), types));
+    kernel.declarations.push_str(&spelled(&emitter.libraries(), types));
     Ok(())
 }
 

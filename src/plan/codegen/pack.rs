@@ -1,111 +1,31 @@
-//! Packs: who computes a segment writes it where it belongs, and what exists already is copied.
+//! Destinations: who computes a segment writes it where it belongs, and what exists already is copied.
 
-use crate::graph::{Class, Edge};
+use crate::graph::Edge;
 use crate::number::nearest;
 use crate::plan::analysis::domain::Wide;
-use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::form::Cluster;
-use crate::plan::cluster::liveness::Lives;
+use crate::plan::analysis::wiring::Wiring;
+use crate::plan::cluster::destinations::Destinations;
 use crate::plan::codegen::access::{Access, array_type, stored};
-use crate::plan::codegen::emit::Written;
+use crate::plan::codegen::emit::Emitted;
 use crate::plan::codegen::pointwise::{TEMPLATE, WORKGROUP};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Segments that one kernel copies: it binds that many inputs, and the pack.
 const MOST_COPIED: usize = 7;
 
-/// Where a value lies that is computed in its place in a pack.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::plan) struct Home {
-    pub pack: Root,
-    /// First byte in the pack.
-    pub start: usize,
-}
-
-/// The values that are computed in their places in packs.
-#[derive(Default)]
-pub(in crate::plan) struct Packs {
-    homes: BTreeMap<Root, Home>,
-}
-
-impl Packs {
-    /// What can be computed in its place: values of this schedule that a pack takes as they are and only once, and that
-    /// no kernel computes from another segment of the same pack, since none could read and write one buffer.
-    pub fn new(wiring: &Wiring, clusters: &[Cluster]) -> Packs {
-        let mut packs = Packs::default();
-        for call in wiring.calls().filter(|&call| is_pack(wiring, call)) {
-            let node = &wiring.schedule.nodes[call];
-            let arguments = wiring.schedule.edges[call].len();
-            for (argument, &start) in node.op.starts().iter().enumerate() {
-                let edge = wiring.schedule.edges[call][argument];
-                let (root, layout) = (wiring.root(edge), wiring.layout(edge));
-                if (0..arguments).any(|other| other != argument && wiring.argument(call, other) == root) {
-                    continue;
-                }
-                let Edge::Node { index, .. } = root else { continue };
-                let whole = layout.is_contiguous()
-                    && layout.offset == 0
-                    && layout.shape.numel() == wiring.stored(root).shape.numel();
-                if whole && !is_pack(wiring, index) {
-                    let start = start * layout.dtype.size();
-                    packs.homes.entry(root).or_insert(Home { pack: Edge::Node { index: call, output: 0 }, start });
-                }
-            }
-        }
-        for cluster in clusters {
-            let read: BTreeSet<Root> = cluster
-                .inputs(wiring)
-                .iter()
-                .filter_map(|&(node, argument)| packs.home(wiring.argument(node, argument)))
-                .map(|home| home.pack)
-                .collect();
-            for index in cluster.core() {
-                for output in 0..wiring.schedule.nodes[index].outputs.len() {
-                    let root = Edge::Node { index, output };
-                    if packs.home(root).is_some_and(|home| read.contains(&home.pack)) {
-                        packs.homes.remove(&root);
-                    }
-                }
-            }
-        }
-        packs
-    }
-
-    /// Where a value is computed, if that is in a pack.
-    pub fn home(&self, root: Root) -> Option<Home> {
-        self.homes.get(&root).copied()
-    }
-
-    /// A pack lives as long as its segments.
-    pub fn prolong(&self, lives: &mut Lives) {
-        self.homes.iter().for_each(|(&root, home)| lives.prolong(home.pack, root));
-    }
-
-    /// The packs that hold a kept value.
-    pub fn kept(&self, is_kept: impl Fn(Root) -> bool) -> impl Iterator<Item = Root> {
-        self.homes.iter().filter(move |&(&root, _)| is_kept(root)).map(|(_, home)| home.pack)
-    }
-}
-
-/// Whether a call lays its arguments side by side.
-pub(in crate::plan) fn is_pack(wiring: &Wiring, call: usize) -> bool {
-    matches!(wiring.schedule.nodes[call].op.class(), Class::Pack)
-}
-
 /// Writes the kernels that copy those segments of a pack that are not in their places yet, with zeros up to the next
 /// segment.
-pub(in crate::plan) fn write(wiring: &Wiring, call: usize, packs: &Packs) -> Written {
+pub(in crate::plan) fn emit(wiring: &Wiring, call: usize, destinations: &Destinations) -> Emitted {
     let schedule = wiring.schedule;
     let output = Edge::Node { index: call, output: 0 };
     let starts = schedule.nodes[call].op.starts();
     let Layout { shape, dtype, .. } = *wiring.stored(output);
     let end = |argument: usize| starts.get(argument + 1).copied().unwrap_or(shape.numel());
     let in_place = |argument: usize| {
-        let home = packs.home(wiring.argument(call, argument));
-        home.is_some_and(|home| home.pack == output && home.start == starts[argument] * dtype.size())
+        let destination = destinations.of(wiring.argument(call, argument));
+        destination.is_some_and(|taken| taken.pack == output && taken.start == starts[argument] * dtype.size())
     };
     let copied: Vec<usize> = (0..starts.len()).filter(|&argument| !in_place(argument)).collect();
     let mut kernels = Kernels::default();
@@ -163,7 +83,7 @@ pub(in crate::plan) fn write(wiring: &Wiring, call: usize, packs: &Packs) -> Wri
         kernel.bindings = bindings;
         kernels.kernels.push(kernel);
     }
-    Written {
+    Emitted {
         kernels,
         inputs: (0..starts.len()).map(|argument| (call, argument)).collect(),
         outputs: vec![output],

@@ -5,11 +5,11 @@ use crate::device::Adapter;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::plan::analysis::domain::{Domain, Wide, steps};
-use crate::plan::analysis::wiring::{Root, Wiring, node};
-use crate::plan::cluster::form::{Cluster, Kind};
-use crate::plan::cluster::row_schedule::{Levels, along, chunks, formula, is_one_loop, lanes};
+use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::cluster::row_schedule::{Levels, along, chunks, is_one_loop, lanes};
+use crate::plan::cluster::{Cluster, Kind};
 use crate::plan::codegen::access::{Access, array_type};
-use crate::plan::codegen::emit::{Code, Input, Written, internal, output_name};
+use crate::plan::codegen::emit::{Emitted, Emitter, Input, internal, output_name};
 use crate::plan::codegen::reduction::{self, Accumulator, share};
 use crate::plan::codegen::u64_pairs;
 use crate::shader::{Combine, Kernel, Kernels, Operand, RowFormula, fold_groups};
@@ -34,35 +34,35 @@ fn access(wide: Wide, is_row: bool, layout: &Layout) -> Access {
 }
 
 /// Writes the kernels that compute `outputs`.
-pub(in crate::plan) fn write(
+pub(in crate::plan) fn emit(
     wiring: &Wiring,
     cluster: &Cluster,
     outputs: Vec<Root>,
-    may_take: impl Fn(Root, &Input) -> bool,
+    may_overwrite: impl Fn(Root, &Input) -> bool,
     adapter: &Adapter,
-) -> Result<Written> {
+) -> Result<Emitted> {
     let Kind::Rows(domain) = &cluster.kind else { return Err(internal("not a cluster of rows")) };
     let levels = Levels::new(wiring, cluster);
-    let mut code = Code::new(wiring, cluster, outputs, domain.wide().width(), |is_row, layout| {
+    let mut emitter = Emitter::new(wiring, cluster, outputs, domain.wide().width(), |is_row, layout| {
         access(domain.wide(), is_row, layout)
     });
-    let is_full = |root: Root| node(root).is_some_and(|member| cluster.is_full(wiring, member));
-    let full: Vec<usize> = (0..code.outputs.len()).filter(|&k| is_full(code.outputs[k])).collect();
+    let is_full = |root: Root| root.node().is_some_and(|member| cluster.is_full(wiring, member));
+    let full: Vec<usize> = (0..emitter.outputs.len()).filter(|&k| is_full(emitter.outputs[k])).collect();
     // Elements are stored by the first loop that knows all of them.
-    let store_in = full.iter().filter_map(|&k| node(code.outputs[k])).map(|member| levels.of[&member] + 1).max();
+    let store_in = full.iter().filter_map(|&k| emitter.outputs[k].node()).map(|member| levels.of[&member] + 1).max();
     let loops = levels.reductions.len().max(store_in.unwrap_or(0));
     let lanes_first = lanes(domain, loops, adapter);
     let is_split = is_one_loop(wiring, cluster, &levels);
     let chunks = if is_split { chunks(domain, lanes_first, adapter) } else { None };
     if store_in.is_none_or(|store_in| store_in == loops) {
-        code.take_over(may_take, is_full);
+        emitter.take_over(may_overwrite, is_full);
     }
     let along = along(domain, adapter);
     if along == 8 {
-        u64_pairs::load_eights(&mut code);
+        u64_pairs::load_eights(&mut emitter);
     }
     let mut writer = Writer {
-        code,
+        emitter,
         domain,
         levels,
         wide: domain.wide(),
@@ -100,18 +100,18 @@ pub(in crate::plan) fn write(
         None => kernels.push((std::mem::take(&mut writer.text), lanes_first)),
     }
     if (1..=loops).any(|level| writer.accumulators(level).iter().any(Accumulator::is_extreme)) {
-        writer.code.library(reduction::LIBRARY);
+        writer.emitter.library(reduction::LIBRARY);
     }
     let kernels = kernels
         .into_iter()
         .enumerate()
         .map(|(stage, (body, lanes))| writer.kernel(&body, stage, chunks.unwrap_or(1), lanes, adapter))
         .collect();
-    Ok(writer.code.finish(Kernels { kernels, temporaries }))
+    Ok(writer.emitter.finish(Kernels { kernels, temporaries }))
 }
 
 struct Writer<'a> {
-    code: Code<'a>,
+    emitter: Emitter<'a>,
     domain: &'a Domain,
     levels: Levels,
     wide: Wide,
@@ -126,50 +126,50 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn is_full(&self, member: usize) -> bool {
-        self.code.cluster.is_full(self.code.wiring, member)
+        self.emitter.cluster.is_full(self.emitter.wiring, member)
     }
 
     /// Whether an output's elements are stored in eights.
     fn stores_eights(&self, root: Root) -> bool {
-        let is_full = node(root).is_some_and(|member| self.is_full(member));
-        self.along == 8 && is_full && self.code.wiring.stored(root).dtype.size() == 4
+        let is_full = root.node().is_some_and(|member| self.is_full(member));
+        self.along == 8 && is_full && self.emitter.wiring.stored(root).dtype.size() == 4
     }
 
     /// The name of a call's value, of one row.
     fn row(&self, member: usize) -> String {
-        format!("r{}", self.code.number(member))
+        format!("r{}", self.emitter.number(member))
     }
 
     /// The name of what one of a call's reductions comes to.
     fn total(&self, member: usize, at: usize) -> String {
-        format!("t{}_{at}", self.code.number(member))
+        format!("t{}_{at}", self.emitter.number(member))
     }
 
     fn dtype(&self, member: usize) -> DType {
-        self.code.wiring.schedule.nodes[member].outputs[0].dtype
+        self.emitter.wiring.schedule.nodes[member].outputs[0].dtype
     }
 
     /// The members, ascending.
     fn members(&self) -> Vec<usize> {
-        self.code.cluster.members.iter().copied().collect()
+        self.emitter.cluster.members.iter().copied().collect()
     }
 
     /// The value of an argument, if it is one for each row; loads it where it comes from memory.
     fn row_argument(&mut self, node: usize, argument: usize) -> Result<Option<String>> {
-        if let Some(producer) = self.code.cluster.producer(self.code.wiring, node, argument) {
+        if let Some(producer) = self.emitter.cluster.producer(self.emitter.wiring, node, argument) {
             return Ok((!self.is_full(producer)).then(|| self.row(producer)));
         }
-        let root = self.code.wiring.argument(node, argument);
-        if let Some(constant) = self.code.wiring.constant(root) {
-            return self.code.constant(constant, &mut self.constants, &mut self.text).map(Some);
+        let root = self.emitter.wiring.argument(node, argument);
+        if let Some(constant) = self.emitter.wiring.constant(root) {
+            return self.emitter.constant(constant, &mut self.constants, &mut self.text).map(Some);
         }
-        let input = self.code.input(node, argument)?;
-        if !self.code.inputs[input].is_row {
+        let input = self.emitter.input(node, argument)?;
+        if !self.emitter.inputs[input].is_row {
             return Ok(None);
         }
         if self.loaded.insert(format!("x{input}")) {
             let rows = if self.wide == Wide::Rows { "params.rows * 4u" } else { "params.rows" };
-            let load = self.code.load(input, "row", Some(rows));
+            let load = self.emitter.load(input, "row", Some(rows));
             self.text.push_str(&load);
         }
         Ok(Some(format!("x{input}")))
@@ -179,8 +179,8 @@ impl Writer<'_> {
     /// theirs are not needed.
     fn rows_until(&mut self, level: usize, combines: bool) -> Result<()> {
         for member in self.members() {
-            let arguments = self.code.wiring.schedule.edges[member].len();
-            let is_needed = !combines || !self.is_full(member) && formula(self.code.wiring, member).is_none();
+            let arguments = self.emitter.wiring.schedule.edges[member].len();
+            let is_needed = !combines || !self.is_full(member) && self.emitter.wiring.row_formula(member).is_none();
             if level == 0 && is_needed {
                 // Before the loops: what elements need of each row.
                 for argument in 0..arguments {
@@ -190,7 +190,7 @@ impl Writer<'_> {
             if self.is_full(member) || self.levels.of[&member] != level {
                 continue;
             }
-            let value = match formula(self.code.wiring, member) {
+            let value = match self.emitter.wiring.row_formula(member) {
                 Some(formula) => self.result(member, formula, ""),
                 None => {
                     let mut values = Vec::new();
@@ -198,10 +198,10 @@ impl Writer<'_> {
                         let value = self.row_argument(member, argument)?;
                         values.push(value.ok_or_else(|| internal("a row value made of elements"))?);
                     }
-                    self.code.pointwise(member, &values)?
+                    self.emitter.pointwise(member, &values)?
                 }
             };
-            let line = self.code.line(&self.row(member), member, &value);
+            let line = self.emitter.line(&self.row(member), member, &value);
             self.text.push_str(&line);
         }
         Ok(())
@@ -210,7 +210,7 @@ impl Writer<'_> {
     /// The result of a call of rows, of an element where it has one for each.
     fn result(&mut self, member: usize, formula: &RowFormula, element: &str) -> String {
         let text = self.reduced(member, formula, formula.result);
-        let value = self.code.filled(member, &text, &[element.to_string()]);
+        let value = self.emitter.filled(member, &text, &[element.to_string()]);
         if self.dtype(member) == DType::Bool { format!("({value} != U(0u))") } else { value }
     }
 
@@ -226,7 +226,7 @@ impl Writer<'_> {
     fn accumulators(&self, level: usize) -> Vec<Accumulator> {
         let reductions = self.levels.reductions.get(level - 1);
         let of = |&(member, at): &(usize, usize)| {
-            let combine = formula(self.code.wiring, member).map(|formula| formula.reductions[at].0)?;
+            let combine = self.emitter.wiring.row_formula(member).map(|formula| formula.reductions[at].0)?;
             let largest = at.checked_sub(1).filter(|_| combine == Combine::Exponentials);
             let name = |at: usize| self.total(member, at);
             Some(Accumulator { name: name(at), combine, dtype: self.dtype(member), largest: largest.map(name) })
@@ -236,16 +236,16 @@ impl Writer<'_> {
 
     /// The members with an element a place that a loop needs, ascending.
     fn needed(&self, level: usize, stored: &[usize]) -> BTreeSet<usize> {
-        let wiring = self.code.wiring;
-        let mut open: Vec<usize> = stored.iter().filter_map(|&k| node(self.code.outputs[k])).collect();
+        let wiring = self.emitter.wiring;
+        let mut open: Vec<usize> = stored.iter().filter_map(|&k| self.emitter.outputs[k].node()).collect();
         for &(member, _) in self.levels.reductions.get(level - 1).into_iter().flatten() {
-            open.extend(self.code.cluster.producer(wiring, member, 0));
+            open.extend(self.emitter.cluster.producer(wiring, member, 0));
         }
         let mut needed = BTreeSet::new();
         while let Some(member) = open.pop() {
             if self.is_full(member) && needed.insert(member) {
                 let arguments = 0..wiring.schedule.edges[member].len();
-                open.extend(arguments.filter_map(|argument| self.code.cluster.producer(wiring, member, argument)));
+                open.extend(arguments.filter_map(|argument| self.emitter.cluster.producer(wiring, member, argument)));
             }
         }
         needed
@@ -256,31 +256,31 @@ impl Writer<'_> {
         if let Some(value) = self.row_argument(node, argument)? {
             return Ok(value);
         }
-        if let Some(producer) = self.code.cluster.producer(self.code.wiring, node, argument) {
-            return Ok(self.code.value(producer));
+        if let Some(producer) = self.emitter.cluster.producer(self.emitter.wiring, node, argument) {
+            return Ok(self.emitter.value(producer));
         }
-        let input = self.code.input(node, argument)?;
+        let input = self.emitter.input(node, argument)?;
         if !std::mem::replace(&mut loaded[input], true) {
-            body.push_str(&self.code.load(input, "index", Some("params.count")));
+            body.push_str(&self.emitter.load(input, "index", Some("params.count")));
         }
         Ok(format!("x{input}"))
     }
 
     /// A loop over the elements: its reductions, and the stores of `stored`.
     fn elements(&mut self, level: usize, stored: &[usize], lanes: usize) -> Result<()> {
-        let wiring = self.code.wiring;
+        let wiring = self.emitter.wiring;
         let mut body = String::new();
-        let mut loaded = vec![false; self.code.inputs.len()];
+        let mut loaded = vec![false; self.emitter.inputs.len()];
         for member in self.needed(level, stored) {
             let mut values = Vec::new();
             for argument in 0..wiring.schedule.edges[member].len() {
                 values.push(self.element(member, argument, &mut loaded, &mut body)?);
             }
-            let value = match formula(wiring, member) {
+            let value = match wiring.row_formula(member) {
                 Some(formula) => self.result(member, formula, &values[0]),
-                None => self.code.pointwise(member, &values)?,
+                None => self.emitter.pointwise(member, &values)?,
             };
-            body.push_str(&self.code.line(&self.code.value(member), member, &value));
+            body.push_str(&self.emitter.line(&self.emitter.value(member), member, &value));
         }
         let ragged = self.wide == Wide::Elements { ragged: true };
         let accumulators = self.accumulators(level);
@@ -289,10 +289,10 @@ impl Writer<'_> {
         for (accumulator, (member, at)) in
             accumulators.iter().zip(self.levels.reductions.get(level - 1).cloned().unwrap_or_default())
         {
-            let Some(formula) = formula(wiring, member) else { continue };
+            let Some(formula) = wiring.row_formula(member) else { continue };
             let element = self.element(member, 0, &mut loaded, &mut body)?;
             let text = self.reduced(member, formula, formula.reductions[at].1);
-            let mut value = accumulator.element(self.code.filled(member, &text, &[element]));
+            let mut value = accumulator.element(self.emitter.filled(member, &text, &[element]));
             if accumulator.dtype == DType::Bool {
                 value = format!("select(U(0u), U(1u), {value})");
             }
@@ -309,14 +309,14 @@ impl Writer<'_> {
         let (mut fours_stored, mut stores) = (String::new(), String::new());
         for &k in stored {
             let name = output_name(k);
-            let value = self.code.stored(k, &self.code.result(k), self.code.width);
-            if self.stores_eights(self.code.outputs[k]) {
+            let value = self.emitter.stored(k, &self.emitter.result(k), self.emitter.width);
+            if self.stores_eights(self.emitter.outputs[k]) {
                 let _ = writeln!(last, "    {name}_fours[half] = bitcast<U>({value});");
                 let joined = format!("eight({name}_fours[0], {name}_fours[1])");
                 let _ = writeln!(fours_stored, "    var {name}_fours: array<U, 2>;");
                 let _ = writeln!(stores, "    {}", guarded(format!("{name}[start / 8u] = {joined};")));
             } else {
-                let at = if self.code.width == 4 { "index / 4u" } else { "index" };
+                let at = if self.emitter.width == 4 { "index / 4u" } else { "index" };
                 let _ = writeln!(last, "    {}", guarded(format!("{name}[{at}] = {value};")));
             }
         }
@@ -326,7 +326,7 @@ impl Writer<'_> {
         if ragged {
             body.insert_str(0, "    let inside = (U(index) + U(0u, 1u, 2u, 3u)) < U(params.length);\n");
         }
-        let (loads, fours) = u64_pairs::loads(&self.code, &loaded);
+        let (loads, fours) = u64_pairs::loads(&self.emitter, &loaded);
         let part = |text: &str| match self.along {
             8 => u64_pairs::halves(&format!("{fours}{text}"), ragged),
             _ => format!("    {{\n    let index = start;\n{text}    }}\n"),
@@ -359,7 +359,7 @@ impl Writer<'_> {
         out.push_str("    block += span;\n    }\n");
         let across = matches!(self.wide, Wide::Elements { .. });
         for accumulator in &accumulators {
-            out.push_str(&accumulator.end(across, self.code.width, lanes));
+            out.push_str(&accumulator.end(across, self.emitter.width, lanes));
         }
         Ok(())
     }
@@ -398,20 +398,20 @@ impl Writer<'_> {
         out.push_str("    }\n");
         for accumulator in accumulators {
             // All four numbers are the row's where they stand for its elements.
-            let total = accumulator.total(&format!("sum_{}", accumulator.name), false, self.code.width, lanes);
+            let total = accumulator.total(&format!("sum_{}", accumulator.name), false, self.emitter.width, lanes);
             let _ = writeln!(out, "    let {} = {total};", accumulator.name);
         }
     }
 
     fn store_rows(&mut self) {
-        for k in 0..self.code.outputs.len() {
-            let Some(member) = node(self.code.outputs[k]).filter(|&member| !self.is_full(member)) else { continue };
+        for k in 0..self.emitter.outputs.len() {
+            let Some(member) = self.emitter.outputs[k].node().filter(|&member| !self.is_full(member)) else { continue };
             let value = match self.wide {
                 Wide::Elements { .. } => {
-                    let value = self.code.stored(k, &self.row(member), 4);
+                    let value = self.emitter.stored(k, &self.row(member), 4);
                     format!("({value}).x")
                 }
-                _ => self.code.stored(k, &self.row(member), self.code.width),
+                _ => self.emitter.stored(k, &self.row(member), self.emitter.width),
             };
             let _ = writeln!(self.text, "    if (leads) {{ {}[unit] = {value}; }}", output_name(k));
         }
@@ -423,7 +423,7 @@ impl Writer<'_> {
         let units = self.domain.rows / unit_rows;
         let (length, split) = if stage == 0 { (self.domain.length, chunks) } else { (chunks, 1) };
         let (row_stride, element_stride) = self.domain.even().unwrap_or((0, 0));
-        let words = self.code.words();
+        let words = self.emitter.words();
         let workgroup = match (adapter.is_cpu, lanes) {
             (true, 1) => 8,
             (_, 0..=64) => 64,
@@ -436,14 +436,14 @@ impl Writer<'_> {
             .values(&[units, length, split, row_stride, element_stride, self.domain.numel(), 0, 0])
             .words(words)
             .grid(fold_groups(units * split * lanes, workgroup))
-            .work(self.domain.numel() * self.code.cluster.members.len());
+            .work(self.domain.numel() * self.emitter.cluster.members.len());
         for (alias, single, vector) in [
             ("F", "f32", "vec4<f32>"),
             ("I", "i32", "vec4<i32>"),
             ("U", "u32", "vec4<u32>"),
             ("B", "bool", "vec4<bool>"),
         ] {
-            kernel = kernel.alias(alias, if self.code.width == 4 { vector } else { single });
+            kernel = kernel.alias(alias, if self.emitter.width == 4 { vector } else { single });
         }
         let row = if unit_rows == 4 { "unit * 4u" } else { "unit" };
         let mut start = String::from("\n    let teams = params.rows * params.chunks;\n");
@@ -459,15 +459,15 @@ impl Writer<'_> {
         );
         let _ = writeln!(start, "    let row_start = {};", self.domain.row_start("row"));
         start.push_str("    let first = chunk * LANES + lane;\n    let step = params.chunks * LANES;\n");
-        let is_vector = |root: Root| match node(root) {
-            Some(member) if self.is_full(member) => self.code.width == 4,
+        let is_vector = |root: Root| match root.node() {
+            Some(member) if self.is_full(member) => self.emitter.width == 4,
             _ => self.wide == Wide::Rows,
         };
         let array = |root: Root| match self.stores_eights(root) {
             true => "vec4<u64>",
-            false => array_type(self.code.wiring.stored(root).dtype, is_vector(root)),
+            false => array_type(self.emitter.wiring.stored(root).dtype, is_vector(root)),
         };
-        self.code.bind(&mut kernel, body, 1, false, array);
+        self.emitter.bind(&mut kernel, body, 1, false, array);
         if body.contains("partial[") {
             let (binding, element) = (1 + kernel.bindings.len(), self.partial_type());
             let mode = if stage == 0 { "read_write" } else { "read" };
@@ -480,7 +480,7 @@ impl Writer<'_> {
         if body.contains("eight") {
             kernel.declarations.push_str(u64_pairs::LIBRARY);
         }
-        kernel.declarations.push_str(&self.code.libraries());
+        kernel.declarations.push_str(&self.emitter.libraries());
         let all: Vec<Accumulator> =
             (1..=self.levels.reductions.len()).flat_map(|level| self.accumulators(level)).collect();
         kernel.declarations.push_str(&share(&all, lanes));

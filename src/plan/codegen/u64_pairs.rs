@@ -6,9 +6,9 @@
 
 use crate::error::Result;
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::form::Cluster;
+use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::Access;
-use crate::plan::codegen::emit::{Code, output_name};
+use crate::plan::codegen::emit::{Emitter, output_name};
 use crate::plan::codegen::pointwise::calls;
 use crate::shader::index_expr;
 use std::fmt::Write;
@@ -37,13 +37,13 @@ pub(in crate::plan) fn fits(wiring: &Wiring, cluster: &Cluster, outputs: &[Root]
 }
 
 /// Whether no input is gathered number by number, the long code for which would be there twice.
-pub(in crate::plan) fn pays(code: &Code) -> bool {
-    !code.inputs.iter().any(|input| matches!(input.access, Access::Gather(_)))
+pub(in crate::plan) fn pays(emitter: &Emitter) -> bool {
+    !emitter.inputs.iter().any(|input| matches!(input.access, Access::Gather(_)))
 }
 
 /// Lets inputs be loaded in eights that lie in memory as such.
-pub(in crate::plan) fn load_eights(code: &mut Code) {
-    for input in code.inputs.iter_mut().filter(|input| !input.is_row) {
+pub(in crate::plan) fn load_eights(emitter: &mut Emitter) {
+    for input in emitter.inputs.iter_mut().filter(|input| !input.is_row) {
         if let Some(access) = input.access.eight(&input.layout) {
             input.access = access;
         }
@@ -56,9 +56,9 @@ pub(in crate::plan) fn eight(buffer: &str, steps: &[(usize, usize)], index: &str
 }
 
 /// What loads a step's eights of a row, of those inputs that are `loaded` so, and what takes a four of each.
-pub(in crate::plan) fn loads(code: &Code, loaded: &[bool]) -> (String, String) {
+pub(in crate::plan) fn loads(emitter: &Emitter, loaded: &[bool]) -> (String, String) {
     let (mut eights, mut fours) = (String::new(), String::new());
-    for (input, _) in code.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
+    for (input, _) in emitter.inputs.iter().zip(loaded).filter(|(_, loaded)| **loaded) {
         let Access::Eight(steps) = &input.access else { continue };
         let buffer = &input.buffer;
         let _ = writeln!(eights, "    let eight_{buffer} = {};", eight(buffer, steps, "start"));
@@ -86,13 +86,13 @@ pub(in crate::plan) struct Eights {
 
 /// Writes the calls of `members` among `count` elements, or of whole eights alone. Where `given` is a call, its results are
 /// there already, as `low` and `high`.
-pub(in crate::plan) fn write(
-    code: &mut Code,
+pub(in crate::plan) fn emit(
+    emitter: &mut Emitter,
     members: impl Iterator<Item = usize>,
     given: Option<usize>,
     count: Option<&str>,
 ) -> Result<Eights> {
-    load_eights(code);
+    load_eights(emitter);
     let (mut parameters, mut low) = ("quad: u32".to_string(), "unit * 2u".to_string());
     let mut high = match count {
         Some(count) => format!("min(unit * 2u + 1u, ({count} - 1u) / 4u)"),
@@ -103,11 +103,11 @@ pub(in crate::plan) fn write(
         parameters.push_str(", value: F");
         low.push_str(", low");
         high.push_str(", high");
-        four.push_str(&code.line(&code.value(call), call, "value"));
+        four.push_str(&emitter.line(&emitter.value(call), call, "value"));
     }
-    calls(code, members, "index", count, &mut four)?;
+    calls(emitter, members, "index", count, &mut four)?;
     let mut body = String::new();
-    for input in &code.inputs {
+    for input in &emitter.inputs {
         let Access::Eight(steps) = &input.access else { continue };
         let buffer = &input.buffer;
         if !four.contains(&format!("(four_{buffer})")) {
@@ -121,11 +121,11 @@ pub(in crate::plan) fn write(
     }
     let _ = writeln!(body, "    let first = fours({low});\n    let second = fours({high});");
     let (mut fields, mut values) = (String::new(), Vec::new());
-    for output in 0..code.outputs.len() {
+    for output in 0..emitter.outputs.len() {
         let name = output_name(output);
         let _ = writeln!(body, "    {name}[unit] = eight(first.{name}, second.{name});");
         let _ = writeln!(fields, "    {name}: vec4<u32>,");
-        values.push(format!("bitcast<vec4<u32>>({})", code.stored(output, &code.result(output), 4)));
+        values.push(format!("bitcast<vec4<u32>>({})", emitter.stored(output, &emitter.result(output), 4)));
     }
     let values = values.join(", ");
     let function = format!(

@@ -1,20 +1,24 @@
 //! A plan as text and as Graphviz DOT.
 
-use crate::plan::memory::assign::{Place, Plan, Step};
+use crate::plan::memory::assign::{Location, Plan, Step};
 use std::fmt::Write;
 
-fn place(place: Option<Place>) -> String {
-    match place {
-        Some(Place::Slot(slot)) => format!("slot{slot}"),
-        Some(Place::Part(slot, start, _)) => format!("slot{slot}at{start}"),
-        Some(Place::Source(source)) => format!("source{source}"),
+fn location(location: Option<Location>) -> String {
+    match location {
+        Some(Location::Slot(slot)) => format!("slot{slot}"),
+        Some(Location::Part(slot, start, _)) => format!("slot{slot}at{start}"),
+        Some(Location::Source(source)) => format!("source{source}"),
         None => "fault".to_string(),
     }
 }
 
 /// The step's bindings by name, read or written.
 fn bindings(step: &Step) -> impl Iterator<Item = (&str, String, bool)> {
-    step.pipeline.buffers.iter().zip(&step.buffers).map(|((name, _, writes), &at)| (name.as_str(), place(at), *writes))
+    step.pipeline
+        .buffers
+        .iter()
+        .zip(&step.buffers)
+        .map(|((name, _, writes), &at)| (name.as_str(), location(at), *writes))
 }
 
 /// Names of the calls that a step computes, fused ones joined by `+`.
@@ -52,7 +56,7 @@ pub(in crate::plan) fn text(plan: &Plan) -> String {
     out
 }
 
-/// Dispatches as boxes, places as ellipses.
+/// Dispatches as boxes, locations as ellipses.
 pub(in crate::plan) fn dot(plan: &Plan) -> String {
     let mut out = String::from("digraph plan {\n  node [shape=box, fontname=monospace];\n");
     for (i, step) in plan.steps.iter().enumerate() {

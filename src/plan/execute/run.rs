@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{OneOrMore, Profiler, Schedule, Storage};
 use crate::number::nearest;
 use crate::plan::execute::profile;
-use crate::plan::memory::assign::{PatchSource, Place, Plan};
+use crate::plan::memory::assign::{Location, PatchSource, Plan};
 use std::iter;
 
 /// What a run leaves to the next run of its plan, so that nothing has to be made twice.
@@ -16,7 +16,7 @@ pub(in crate::plan) struct Memory {
     /// The bind groups of each step.
     bindings: Vec<Bindings>,
     /// The buffers that the slots and the sources are in, by their ids, and those that the bind groups in use show.
-    shown: Vec<u64>,
+    buffers: Vec<u64>,
     bound: Vec<u64>,
     /// The buffer of each slot, while the plan runs.
     slots: Vec<Buffer>,
@@ -41,12 +41,12 @@ pub(in crate::plan) fn run(
     result
 }
 
-/// The buffer at a place.
-fn buffer(place: Place, schedule: &Schedule, slots: &[Buffer]) -> Result<Buffer> {
-    match place {
-        Place::Slot(slot) => Ok(slots[slot].clone()),
-        Place::Part(slot, start, bytes) => Ok(slots[slot].part(start, bytes)),
-        Place::Source(source) => schedule.with_source(source, |storage| match storage {
+/// The buffer at a location.
+fn buffer(location: Location, schedule: &Schedule, slots: &[Buffer]) -> Result<Buffer> {
+    match location {
+        Location::Slot(slot) => Ok(slots[slot].clone()),
+        Location::Part(slot, start, bytes) => Ok(slots[slot].part(start, bytes)),
+        Location::Source(source) => schedule.with_source(source, |storage| match storage {
             Some(Storage::Device(buffer)) => Ok(buffer.clone()),
             _ => Err(Error::Internal { op: "run", reason: "a source is not on the device".to_string() }),
         }),
@@ -125,52 +125,54 @@ impl Memory {
                 PatchSource::Offset(node, input) => nearest::<u32>(schedule.layout(schedule.edges[node][input]).offset),
                 PatchSource::Scalar(node, index) => schedule.nodes[node].op.scalars()[index],
             };
-            let place = &mut self.params[patch.at..patch.at + 4];
-            is_new |= place != word.to_le_bytes();
-            place.copy_from_slice(&word.to_le_bytes());
+            let word_bytes = &mut self.params[patch.at..patch.at + 4];
+            is_new |= word_bytes != word.to_le_bytes();
+            word_bytes.copy_from_slice(&word.to_le_bytes());
         }
         is_new
     }
 
     /// Binds this run's buffers to the plan's steps.
     fn bind(&mut self, plan: &Plan, schedule: &Schedule, gpu: &Gpu) -> Result<()> {
-        self.shown.clear();
-        self.shown.extend(self.slots.iter().map(Buffer::id));
-        self.shown.extend((0..schedule.sources.len()).map(|source| {
+        self.buffers.clear();
+        self.buffers.extend(self.slots.iter().map(Buffer::id));
+        self.buffers.extend((0..schedule.sources.len()).map(|source| {
             schedule.with_source(source, |storage| match storage {
                 Some(Storage::Device(buffer)) => buffer.id(),
                 _ => 0,
             })
         }));
-        if self.bound == self.shown {
+        if self.bound == self.buffers {
             return Ok(());
         }
         self.bound.clear();
         self.bindings.resize_with(plan.steps.len(), Bindings::default);
-        let id = |place: &Option<Place>| match *place {
-            Some(Place::Slot(slot)) => self.shown[slot],
-            Some(Place::Part(slot, start, _)) => self.slots[slot].part_id(start),
-            Some(Place::Source(source)) => self.shown[plan.slots.len() + source],
+        let id = |location: &Option<Location>| match *location {
+            Some(Location::Slot(slot)) => self.buffers[slot],
+            Some(Location::Part(slot, start, _)) => self.slots[slot].part_id(start),
+            Some(Location::Source(source)) => self.buffers[plan.slots.len() + source],
             None => 0,
         };
         for (step, bindings) in plan.steps.iter().zip(&mut self.bindings) {
             if !bindings.serve(step.buffers.iter().map(id)) {
-                let show = |place: &Option<Place>| place.map(|place| buffer(place, schedule, &self.slots)).transpose();
+                let show = |location: &Option<Location>| {
+                    location.map(|location| buffer(location, schedule, &self.slots)).transpose()
+                };
                 let buffers: Vec<Option<Buffer>> = step.buffers.iter().map(show).collect::<Result<_>>()?;
                 gpu.bind(bindings, &step.pipeline, (&plan.uniform, step.params_offset), &buffers)?;
             }
         }
-        self.bound.clone_from(&self.shown);
+        self.bound.clone_from(&self.buffers);
         Ok(())
     }
 
     /// Tells the tensors where their values are.
     fn store(&self, plan: &Plan, schedule: &Schedule) -> Result<()> {
-        for (node, places) in &plan.kept {
-            let home = |&place: &Place| buffer(place, schedule, &self.slots).map(Storage::Device);
-            schedule.nodes[*node].store(match &places[..] {
-                [only] => OneOrMore::One(home(only)?),
-                _ => OneOrMore::More(places.iter().map(home).collect::<Result<_>>()?),
+        for (node, locations) in &plan.kept {
+            let storage = |&location: &Location| buffer(location, schedule, &self.slots).map(Storage::Device);
+            schedule.nodes[*node].store(match &locations[..] {
+                [only] => OneOrMore::One(storage(only)?),
+                _ => OneOrMore::More(locations.iter().map(storage).collect::<Result<_>>()?),
             });
         }
         Ok(())

@@ -1,13 +1,14 @@
-//! Which buffer each value lives in: by liveness, in place where that is safe.
+//! Assigns a buffer to each value: by liveness, in place where that is safe.
 
 use crate::device::{Gpu, Pipeline, Uniform};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, Room, Schedule, Storage};
+use crate::graph::{Budget, Edge, Storage};
 use crate::number::nearest;
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::codegen::emit::Written;
-use crate::plan::codegen::pack::{Home, Packs};
-use crate::plan::memory::arena::{PART_ALIGNMENT, Shared, Span, pair, share};
+use crate::plan::cluster::destinations::{Destination, Destinations};
+use crate::plan::cluster::liveness::Liveness;
+use crate::plan::codegen::emit::Emitted;
+use crate::plan::memory::arena::{Arena, PART_ALIGNMENT, Slot, pair};
 use crate::plan::memory::launches;
 use crate::plan::memory::workspace;
 use crate::shader::{Kernel, Operand, Word};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 /// Where a value is during a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::plan) enum Place {
+pub(in crate::plan) enum Location {
     /// A buffer the run takes from the pool.
     Slot(usize),
     /// A part of such a buffer: the slot, its first byte and how many they are.
@@ -25,12 +26,12 @@ pub(in crate::plan) enum Place {
     Source(usize),
 }
 
-impl Place {
+impl Location {
     /// The slot it is in.
     fn slot(self) -> Option<usize> {
         match self {
-            Place::Slot(slot) | Place::Part(slot, _, _) => Some(slot),
-            Place::Source(_) => None,
+            Location::Slot(slot) | Location::Part(slot, _, _) => Some(slot),
+            Location::Source(_) => None,
         }
     }
 }
@@ -39,8 +40,8 @@ impl Place {
 pub(in crate::plan) struct Step {
     pub name: &'static str,
     pub pipeline: Arc<Pipeline>,
-    /// For each binding of the pipeline the place it shows; `None` is the device's fault words.
-    pub buffers: Vec<Option<Place>>,
+    /// For each binding of the pipeline the location it shows; `None` is the device's fault words.
+    pub buffers: Vec<Option<Location>>,
     pub params_offset: u32,
     pub groups: [u32; 3],
     pub work: u64,
@@ -75,7 +76,7 @@ pub(in crate::plan) struct Plan {
     pub slot_bytes: u64,
     pub source_bytes: u64,
     /// For each kept call and each of its outputs, where it is.
-    pub kept: Vec<(usize, Vec<Place>)>,
+    pub kept: Vec<(usize, Vec<Location>)>,
     /// The parameters as far as they are known now.
     pub params: Vec<u8>,
     pub patches: Vec<Patch>,
@@ -97,23 +98,23 @@ impl Plan {
 pub(in crate::plan) struct Unit {
     /// The calls it computes; the last gives it its name.
     pub nodes: Arc<[usize]>,
-    pub written: Written,
+    pub emitted: Emitted,
 }
 
-/// Places units one after the other.
-pub(in crate::plan) struct Placer<'a> {
-    schedule: &'a Schedule,
+/// Assigns locations to units one after the other.
+pub(in crate::plan) struct Assigner<'a> {
+    wiring: &'a Wiring<'a>,
     gpu: &'a Gpu,
+    /// Values that outlive the run.
     kept: BTreeSet<Root>,
     /// Those of them that somebody holds.
     held: BTreeSet<Root>,
-    packs: &'a Packs,
-    places: HashMap<Root, Place>,
-    slots: Vec<Span>,
+    locations: HashMap<Root, Location>,
+    slots: Vec<Slot>,
     /// The slots of each unit's temporaries.
     temporaries: BTreeMap<usize, Vec<usize>>,
-    /// Pairs of slots that a kernel reads the one and writes the other of.
-    apart: HashSet<(usize, usize)>,
+    /// Pairs of slots of which a kernel reads one and writes the other: they must not share a buffer.
+    conflicts: HashSet<(usize, usize)>,
     /// The number of the unit that is being placed.
     now: usize,
     /// The launches of each unit.
@@ -123,27 +124,26 @@ pub(in crate::plan) struct Placer<'a> {
     patches: Vec<Patch>,
 }
 
-impl<'a> Placer<'a> {
-    /// `kept` are the values that outlive the run.
-    pub fn new(wiring: &Wiring<'a>, gpu: &'a Gpu, mut kept: BTreeSet<Root>, packs: &'a Packs) -> Placer<'a> {
+impl<'a> Assigner<'a> {
+    pub fn new(wiring: &'a Wiring<'a>, gpu: &'a Gpu, destinations: &Destinations) -> Assigner<'a> {
         let schedule = wiring.schedule;
-        let holding: Vec<Root> = packs.kept(|root| kept.contains(&root)).collect();
-        kept.extend(holding.iter().copied());
+        let parts = destinations.parts().filter(|&(part, _)| wiring.is_kept(part));
+        let packs: Vec<Root> = parts.map(|(_, pack)| pack).collect();
+        let kept = wiring.kept().iter().chain(&packs).copied().collect();
         let nodes = (0..schedule.nodes.len()).filter(|&node| schedule.kept[node] && !schedule.is_remembered(node));
-        let outputs = nodes
-            .flat_map(|index| (0..schedule.nodes[index].outputs.len()).map(move |output| Edge::Node { index, output }));
-        let held = outputs.map(|edge| wiring.root(edge)).chain(holding).collect();
-        let places = (0..schedule.sources.len()).map(|source| (Edge::Source(source), Place::Source(source))).collect();
-        Placer {
-            schedule,
+        let outputs = nodes.flat_map(|index| wiring.outputs(index)).map(|output| wiring.root(output));
+        let held = outputs.chain(packs).collect();
+        let sources = 0..schedule.sources.len();
+        let locations = sources.map(|source| (Edge::Source(source), Location::Source(source))).collect();
+        Assigner {
+            wiring,
             gpu,
             kept,
             held,
-            packs,
-            places,
+            locations,
             slots: Vec::new(),
             temporaries: BTreeMap::new(),
-            apart: HashSet::new(),
+            conflicts: HashSet::new(),
             now: 0,
             launches: Vec::new(),
             steps: Vec::new(),
@@ -154,9 +154,11 @@ impl<'a> Placer<'a> {
 
     /// Whether a value's buffer is free for others once nothing reads it any more.
     pub fn may_overwrite(&self, root: Root) -> bool {
-        match (root, self.places.get(&root)) {
-            (Edge::Source(source), Some(Place::Source(_))) => self.schedule.dying[source] && !self.kept.contains(&root),
-            (Edge::Node { .. }, Some(Place::Slot(_))) => !self.kept.contains(&root),
+        match (root, self.locations.get(&root)) {
+            (Edge::Source(source), Some(Location::Source(_))) => {
+                self.wiring.schedule.dying[source] && !self.kept.contains(&root)
+            }
+            (Edge::Node { .. }, Some(Location::Slot(_))) => !self.kept.contains(&root),
             _ => false,
         }
     }
@@ -169,58 +171,61 @@ impl<'a> Placer<'a> {
     /// A slot that nothing was in yet; which of them share a buffer is settled in the end.
     fn slot(&mut self, bytes: usize, outlives: bool) -> usize {
         let last = if outlives { None } else { Some(usize::MAX) };
-        self.slots.push(Span { bytes, first: self.now, last, is_held: outlives });
+        self.slots.push(Slot { bytes, first: self.now, last, is_held: outlives });
         self.slots.len() - 1
     }
 
     /// The slot of a value, which it has from its first segment on if it is a pack.
     fn slot_of(&mut self, root: Root) -> usize {
-        if let Some(&Place::Slot(slot)) = self.places.get(&root) {
+        if let Some(&Location::Slot(slot)) = self.locations.get(&root) {
             return slot;
         }
-        let bytes = self.schedule.layout(root).bytes();
+        let bytes = self.wiring.stored(root).bytes();
         let slot = self.slot(bytes, self.kept.contains(&root));
         self.slots[slot].is_held = self.held.contains(&root);
-        self.places.insert(root, Place::Slot(slot));
+        self.locations.insert(root, Location::Slot(slot));
         slot
     }
 
     fn release(&mut self, root: Root) {
-        if let (Edge::Node { .. }, Some(&Place::Slot(slot))) = (root, self.places.get(&root))
+        if let (Edge::Node { .. }, Some(&Location::Slot(slot))) = (root, self.locations.get(&root))
             && !self.kept.contains(&root)
         {
             self.slots[slot].last = Some(self.now);
             // Where it is computed again it is somewhere else.
-            self.places.remove(&root);
+            self.locations.remove(&root);
         }
     }
 
-    /// Gives a unit's outputs and temporaries their places and appends its dispatches. `ends` are the inputs that
-    /// nothing reads later; `is_used` tells which outputs anything reads.
-    pub fn place(&mut self, unit: Unit, roots: &[Root], ends: &[Root], is_used: impl Fn(Root) -> bool) -> Result<()> {
-        let layout = |root: Root| self.schedule.layout(root);
-        self.now += 1;
-        self.launches.push(unit.written.kernels.kernels.len());
-        let outputs = unit.written.outputs.clone();
+    /// Gives the outputs and temporaries of the unit at position `at` their locations and appends its dispatches.
+    pub fn assign(&mut self, unit: Unit, at: usize, liveness: &Liveness, destinations: &Destinations) -> Result<()> {
+        let layout = |root: Root| self.wiring.stored(root);
+        let inputs: Vec<Root> =
+            unit.emitted.inputs.iter().map(|&(node, argument)| self.wiring.argument(node, argument)).collect();
+        self.now = at + 1;
+        self.launches.push(unit.emitted.kernels.kernels.len());
+        let outputs = unit.emitted.outputs.clone();
         let mut overwritten = Vec::new();
         for (output, &root) in outputs.iter().enumerate() {
-            let place = match unit.written.in_place.iter().find(|taken| taken.0 == output) {
+            let location = match unit.emitted.in_place.iter().find(|taken| taken.0 == output) {
                 Some(&(_, input)) => {
-                    overwritten.push(roots[input]);
-                    self.places[&roots[input]]
+                    overwritten.push(inputs[input]);
+                    self.locations[&inputs[input]]
                 }
-                None => match self.packs.home(root) {
-                    Some(Home { pack, start }) => Place::Part(self.slot_of(pack), start, layout(root).bytes()),
-                    None => Place::Slot(self.slot_of(root)),
+                None => match destinations.of(root) {
+                    Some(Destination { pack, start }) => {
+                        Location::Part(self.slot_of(pack), start, layout(root).bytes())
+                    }
+                    None => Location::Slot(self.slot_of(root)),
                 },
             };
-            self.places.insert(root, place);
+            self.locations.insert(root, location);
         }
         let temporaries: Vec<usize> =
-            unit.written.kernels.temporaries.iter().map(|&bytes| self.slot(bytes, false)).collect();
+            unit.emitted.kernels.temporaries.iter().map(|&bytes| self.slot(bytes, false)).collect();
         // Nothing to compute: kernels never run over empty results.
         if outputs.iter().any(|&root| layout(root).shape.numel() > 0) {
-            self.dispatch(&unit, roots, &temporaries)?;
+            self.dispatch(&unit, &inputs, &temporaries)?;
         }
         for &slot in &temporaries {
             self.slots[slot].last = Some(self.now);
@@ -228,26 +233,25 @@ impl<'a> Placer<'a> {
         if !temporaries.is_empty() {
             self.temporaries.insert(self.now, temporaries);
         }
-        for &root in ends {
+        let packs = inputs.iter().filter_map(|&root| destinations.of(root)).map(|destination| destination.pack);
+        for root in inputs.iter().copied().chain(packs).filter(|&root| liveness.is_last(root, at)) {
             if overwritten.contains(&root) {
-                self.places.remove(&root);
+                self.locations.remove(&root);
             } else {
                 self.release(root);
             }
         }
-        for &root in &outputs {
-            if !is_used(root) {
-                self.release(root);
-            }
+        for root in outputs.into_iter().filter(|&root| !liveness.is_read(root, at)) {
+            self.release(root);
         }
         Ok(())
     }
 
-    fn dispatch(&mut self, unit: &Unit, roots: &[Root], temporaries: &[usize]) -> Result<()> {
+    fn dispatch(&mut self, unit: &Unit, inputs: &[Root], temporaries: &[usize]) -> Result<()> {
         let node = unit.nodes.last().copied().unwrap_or(0);
-        let op = self.schedule.nodes[node].op.name();
+        let op = self.wiring.schedule.nodes[node].op.name();
         let internal = |reason: String| Error::Internal { op, reason };
-        for kernel in &unit.written.kernels.kernels {
+        for kernel in &unit.emitted.kernels.kernels {
             let pipeline = self.gpu.pipeline(kernel)?;
             let mut buffers = Vec::with_capacity(pipeline.buffers.len());
             for (name, _, _) in &pipeline.buffers {
@@ -256,15 +260,15 @@ impl<'a> Placer<'a> {
                     continue;
                 }
                 let operand = kernel.bindings.iter().find(|b| b.0 == *name).map(|b| b.1);
-                let place = match operand {
-                    Some(Operand::Input(input)) => self.places.get(&roots[input]).copied(),
-                    Some(Operand::Output(output)) => self.places.get(&unit.written.outputs[output]).copied(),
-                    Some(Operand::Temporary(temporary)) => temporaries.get(temporary).map(|&slot| Place::Slot(slot)),
+                let location = match operand {
+                    Some(Operand::Input(input)) => self.locations.get(&inputs[input]).copied(),
+                    Some(Operand::Output(output)) => self.locations.get(&unit.emitted.outputs[output]).copied(),
+                    Some(Operand::Temporary(temporary)) => temporaries.get(temporary).map(|&slot| Location::Slot(slot)),
                     None => None,
                 };
-                let place =
-                    place.ok_or_else(|| internal(format!("binding {name} of {} shows nothing", kernel.name)))?;
-                buffers.push(Some(place));
+                let location =
+                    location.ok_or_else(|| internal(format!("binding {name} of {} shows nothing", kernel.name)))?;
+                buffers.push(Some(location));
             }
             for (k, (name, _, _)) in pipeline.buffers.iter().enumerate().filter(|(_, (_, _, writes))| *writes) {
                 for (other, (_, _, also_writes)) in pipeline.buffers.iter().enumerate().filter(|&(other, _)| other != k)
@@ -274,7 +278,7 @@ impl<'a> Placer<'a> {
                         return Err(internal(format!("binding {name} of {} is written and bound twice", kernel.name)));
                     }
                     if let (Some(a), Some(b), false) = (written.slot(), bound.slot(), *also_writes) {
-                        self.apart.insert(pair(a, b));
+                        self.conflicts.insert(pair(a, b));
                     }
                 }
             }
@@ -303,11 +307,11 @@ impl<'a> Placer<'a> {
                 Word::Value(value) => return value,
                 Word::Fault(fault) => return self.gpu.fault_code(fault),
                 Word::Offset(input) => {
-                    let (node, argument) = unit.written.inputs[input];
+                    let (node, argument) = unit.emitted.inputs[input];
                     patch(PatchSource::Offset(node, argument));
                 }
                 Word::Scalar(scalar) => {
-                    let (node, index) = unit.written.scalars[scalar];
+                    let (node, index) = unit.emitted.scalars[scalar];
                     patch(PatchSource::Scalar(node, index));
                 }
             }
@@ -318,30 +322,30 @@ impl<'a> Placer<'a> {
     }
 
     /// The units with more launches than the plan should have, by their position, and what they should stay within.
-    pub fn with_fewer_launches(&self) -> Vec<(usize, Room)> {
-        let Some(launches) = launches::most(&self.launches) else { return Vec::new() };
-        let units = self.launches.iter().enumerate().filter(|(_, own)| **own > launches);
-        units.map(|(unit, _)| (unit, Room { launches, ..Room::default() })).collect()
+    pub fn launch_budgets(&self) -> Vec<(usize, Budget)> {
+        let Some(launches) = launches::budget(&self.launches) else { return Vec::new() };
+        let units = self.launches.iter().enumerate().filter(|(_, taken)| **taken > launches);
+        units.map(|(unit, _)| (unit, Budget { launches, ..Budget::default() })).collect()
     }
 
     /// The units whose temporaries make the plan take more memory, by their position, and what they should stay within.
-    pub fn with_less_memory(&self) -> Vec<(usize, Room)> {
+    pub fn workspace_budgets(&self) -> Vec<(usize, Budget)> {
         let in_parts = !self.gpu.adapter().disable.parts;
-        let rooms = workspace::rooms(&self.slots, &self.temporaries, &self.apart, in_parts);
-        rooms.into_iter().map(|(unit, bytes)| (unit - 1, Room { bytes, ..Room::default() })).collect()
+        let budgets = workspace::budgets(&self.slots, &self.temporaries, &self.conflicts, in_parts);
+        budgets.into_iter().map(|(unit, bytes)| (unit - 1, Budget { bytes, ..Budget::default() })).collect()
     }
 
     /// The bytes that the slots and the sources count for in the pool, as it stands.
     pub fn bytes(&self) -> u64 {
-        let Shared { buffers, .. } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
+        let Arena { buffers, .. } = Arena::new(&self.slots, &self.conflicts, !self.gpu.adapter().disable.parts);
         buffers.iter().map(|&bytes| self.gpu.size_class(bytes)).sum::<u64>() + self.source_bytes()
     }
 
     fn source_bytes(&self) -> u64 {
         let mut buffers: BTreeMap<u64, u64> = BTreeMap::new();
         let mut uploaded = 0;
-        for source in 0..self.schedule.sources.len() {
-            match self.schedule.source_storage(source) {
+        for source in 0..self.wiring.schedule.sources.len() {
+            match self.wiring.schedule.source_storage(source) {
                 Some(Storage::Device(buffer)) => _ = buffers.insert(buffer.whole_id(), buffer.class()),
                 Some(Storage::Pending(bytes)) => uploaded += self.gpu.size_class(bytes.len()),
                 _ => {}
@@ -350,35 +354,38 @@ impl<'a> Placer<'a> {
         uploaded + buffers.values().sum::<u64>()
     }
 
-    pub fn finish(mut self, wiring: &Wiring, notes: Vec<String>) -> Result<Plan> {
-        let schedule = self.schedule;
+    pub fn finish(mut self, notes: Vec<String>) -> Result<Plan> {
+        let wiring = self.wiring;
+        let schedule = wiring.schedule;
         let mut kept = Vec::new();
         for index in (0..schedule.nodes.len()).filter(|&node| schedule.kept[node]) {
-            let places = (0..schedule.nodes[index].outputs.len()).map(|output| {
-                let root = wiring.root(Edge::Node { index, output });
-                self.places.get(&root).copied().ok_or_else(|| Error::Internal {
+            let locations = wiring.outputs(index).map(|output| {
+                let root = wiring.root(output);
+                self.locations.get(&root).copied().ok_or_else(|| Error::Internal {
                     op: schedule.nodes[index].op.name(),
                     reason: "a kept value has no place".to_string(),
                 })
             });
-            kept.push((index, places.collect::<Result<_>>()?));
+            kept.push((index, locations.collect::<Result<_>>()?));
         }
-        let Shared { places, buffers: slots } = share(&self.slots, &self.apart, !self.gpu.adapter().disable.parts);
-        let beside: HashSet<usize> = places.iter().filter(|place| place.1 > 0).map(|place| place.0).collect();
-        let settled = |place: Place| match place {
-            Place::Slot(slot) => match places[slot] {
+        let Arena { positions, buffers: slots } =
+            Arena::new(&self.slots, &self.conflicts, !self.gpu.adapter().disable.parts);
+        let beside: HashSet<usize> =
+            positions.iter().filter(|position| position.1 > 0).map(|position| position.0).collect();
+        let settled = |location: Location| match location {
+            Location::Slot(slot) => match positions[slot] {
                 (buffer, start) if beside.contains(&buffer) => {
-                    Place::Part(buffer, start, self.slots[slot].bytes.next_multiple_of(PART_ALIGNMENT))
+                    Location::Part(buffer, start, self.slots[slot].bytes.next_multiple_of(PART_ALIGNMENT))
                 }
-                (buffer, _) => Place::Slot(buffer),
+                (buffer, _) => Location::Slot(buffer),
             },
-            Place::Part(slot, start, bytes) => Place::Part(places[slot].0, places[slot].1 + start, bytes),
+            Location::Part(slot, start, bytes) => Location::Part(positions[slot].0, positions[slot].1 + start, bytes),
             source => source,
         };
-        for place in self.steps.iter_mut().flat_map(|step| step.buffers.iter_mut().flatten()) {
-            *place = settled(*place);
+        for location in self.steps.iter_mut().flat_map(|step| step.buffers.iter_mut().flatten()) {
+            *location = settled(*location);
         }
-        kept.iter_mut().flat_map(|kept| &mut kept.1).for_each(|place: &mut Place| *place = settled(*place));
+        kept.iter_mut().flat_map(|kept| &mut kept.1).for_each(|location: &mut Location| *location = settled(*location));
         Ok(Plan {
             slot_bytes: slots.iter().map(|&bytes| self.gpu.size_class(bytes)).sum(),
             source_bytes: self.source_bytes(),

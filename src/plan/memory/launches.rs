@@ -1,16 +1,16 @@
 //! How many kernels calls may take: each launch costs the host microseconds, however little it does.
 
-/// Launches of a plan that are worth no thought.
+/// A plan with no more launches is left as it is.
 const FEW: usize = 256;
 
-/// Launches that a larger plan may take, a unit.
-const A_UNIT: usize = 2;
+/// Launches that a larger plan may take per unit.
+const PER_UNIT: usize = 2;
 
-/// What no unit of a plan should take more than, so that together they take no more than they may. `launches` are those of
-/// each unit now.
-pub(in crate::plan) fn most(launches: &[usize]) -> Option<usize> {
-    let bound = FEW.max(A_UNIT * launches.len());
-    let total = |most: usize| launches.iter().map(|&own| own.min(most)).sum::<usize>();
+/// The most launches that any unit should take, so that together they take no more than a plan may; `None` if they do
+/// already. `launches` are those of each unit now.
+pub(in crate::plan) fn budget(launches: &[usize]) -> Option<usize> {
+    let bound = FEW.max(PER_UNIT * launches.len());
+    let total = |most: usize| launches.iter().map(|&taken| taken.min(most)).sum::<usize>();
     let largest = launches.iter().copied().max().unwrap_or(0);
     if total(largest) <= bound {
         return None;
@@ -24,13 +24,13 @@ mod tests {
 
     #[test]
     fn those_with_the_most_launches_do_with_less() {
-        assert_eq!(most(&[]), None);
-        assert_eq!(most(&[200, 55, 1]), None);
+        assert_eq!(budget(&[]), None);
+        assert_eq!(budget(&[200, 55, 1]), None);
         // 128 and 127, or 127 each.
-        assert_eq!(most(&[200, 150, 1]), Some(127));
-        assert_eq!(most(&[200, 56, 1]), Some(199));
+        assert_eq!(budget(&[200, 150, 1]), Some(127));
+        assert_eq!(budget(&[200, 56, 1]), Some(199));
         // 200 units may take 400.
-        assert_eq!(most(&[&[1; 198][..], &[101, 101]].concat()), None);
-        assert_eq!(most(&[&[1; 198][..], &[301, 10]].concat()), Some(192));
+        assert_eq!(budget(&[&[1; 198][..], &[101, 101]].concat()), None);
+        assert_eq!(budget(&[&[1; 198][..], &[301, 10]].concat()), Some(192));
     }
 }

@@ -167,7 +167,7 @@ impl Call<'_> {
             return None;
         }
         let parts = self.parts(&g).ok()?;
-        if LAUNCHES + LAUNCHES_A_PART * self.batch.div_ceil(parts.images) > self.room.launches {
+        if LAUNCHES + LAUNCHES_A_PART * self.batch.div_ceil(parts.images) > self.budget.launches {
             return None;
         }
         let tiles = parts.runs.tiles();
@@ -203,14 +203,14 @@ impl Call<'_> {
         let plane = 4 * POSITIONS * runs.tiles() * g.groups;
         let weight = 4 * POSITIONS * g.weights() / 9;
         let bytes = [weight, plane * g.in_per_group, plane * g.out_per_group];
-        let room = self.images(bytes, self.room.bytes.min(MOST + weight))?;
+        let images = self.images(bytes, self.budget.bytes.min(MOST + weight))?;
         let cached = self.images(bytes, CACHE + weight)?;
         let (most, wanted) = match self.pass {
-            Pass::BackwardFilter => (room.min((LONGEST_SUM / runs.tiles()).max(1)), cached),
+            Pass::BackwardFilter => (images.min((LONGEST_SUM / runs.tiles()).max(1)), cached),
             // As many as fill a workgroup with columns, where the tiles of fewer would not.
-            _ => (room, cached.next_multiple_of(COLUMNS / greatest_common_divisor(COLUMNS, runs.tiles()))),
+            _ => (images, cached.next_multiple_of(COLUMNS / greatest_common_divisor(COLUMNS, runs.tiles()))),
         };
-        let launches = self.room.launches.saturating_sub(LAUNCHES) / LAUNCHES_A_PART;
+        let launches = self.budget.launches.saturating_sub(LAUNCHES) / LAUNCHES_A_PART;
         let fewest = self.batch.div_ceil(launches.max(1));
         Ok(Parts { runs, bytes, images: wanted.max(fewest).min(most) })
     }

@@ -5,8 +5,9 @@ mod trunk;
 
 use crate::graph::{Class, Edge};
 use crate::plan::analysis::wiring::Root;
-use crate::plan::cluster::cost::bytes_shown;
-use crate::plan::cluster::form::{Cluster, Former, Kind};
+use crate::plan::cluster::cost::distinct_bytes;
+use crate::plan::cluster::legality::Legality;
+use crate::plan::cluster::{Cluster, Kind};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use trunk::Trunk;
@@ -25,8 +26,8 @@ pub(in crate::plan) struct Fused {
 }
 
 /// Joins calls. Without `enabled`, every call is a cluster of its own.
-pub(in crate::plan) fn fuse(former: &Former, enabled: bool) -> Fused {
-    let mut fusion = Fusion::new(former, enabled);
+pub(in crate::plan) fn fuse(legality: &Legality, enabled: bool) -> Fused {
+    let mut fusion = Fusion::new(legality, enabled);
     if enabled {
         fusion.join_side_sums();
         fusion.join_producers();
@@ -38,11 +39,11 @@ pub(in crate::plan) fn fuse(former: &Former, enabled: bool) -> Fused {
 }
 
 struct Fusion<'a> {
-    former: &'a Former<'a>,
+    legality: &'a Legality<'a>,
     /// By the number of a member; where clusters are joined, one of them is left.
     clusters: HashMap<usize, Cluster>,
     /// For each call the cluster that stores it.
-    home: Vec<usize>,
+    cluster_of: Vec<usize>,
     /// Calls that each user computes again.
     recomputed: Vec<bool>,
     trunk: Trunk,
@@ -50,22 +51,22 @@ struct Fusion<'a> {
 }
 
 impl<'a> Fusion<'a> {
-    fn new(former: &'a Former<'a>, enabled: bool) -> Fusion<'a> {
-        let count = former.wiring.schedule.nodes.len();
+    fn new(legality: &'a Legality<'a>, enabled: bool) -> Fusion<'a> {
+        let count = legality.wiring.schedule.nodes.len();
         let mut fusion = Fusion {
-            former,
+            legality,
             clusters: HashMap::new(),
-            home: (0..count).collect(),
+            cluster_of: (0..count).collect(),
             recomputed: vec![false; count],
-            trunk: if enabled { Trunk::new(former.wiring) } else { Trunk::default() },
+            trunk: if enabled { Trunk::new(legality.wiring) } else { Trunk::default() },
             notes: Vec::new(),
         };
         if enabled {
             fusion.find_recomputed();
         }
-        for node in former.wiring.calls() {
+        for node in legality.wiring.calls() {
             let alone = BTreeSet::from([node]);
-            if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| former.form(alone, BTreeSet::new())) {
+            if let Ok(cluster) = fusion.formed(alone.clone()).or_else(|_| legality.cluster(alone, BTreeSet::new())) {
                 fusion.clusters.insert(node, cluster);
             }
         }
@@ -75,20 +76,20 @@ impl<'a> Fusion<'a> {
     /// A call is computed again by each of its users where that costs them a load either way: arithmetic on at most
     /// one value of its size, which would be stored in its place.
     fn find_recomputed(&mut self) {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let nodes = &wiring.schedule.nodes;
         let mut reads: HashMap<usize, BTreeMap<Root, usize>> = HashMap::new();
         let mut costs: HashMap<usize, usize> = HashMap::new();
         for node in wiring.calls() {
             let Some(formula) = wiring.formula(node) else { continue };
             let output = &nodes[node].outputs[0];
-            let is_kept = self.former.kept.contains(&Edge::Node { index: node, output: 0 });
+            let is_kept = wiring.is_kept(Edge::Node { index: node, output: 0 });
             if !formula.is_cheap() || !formula.is_scalar() || is_kept || wiring.is_constant(node) {
                 continue;
             }
             let by_users = wiring.consumers(node).iter().all(|&(user, argument)| {
                 let layout = wiring.layout(wiring.schedule.edges[user][argument]);
-                let takes = matches!(nodes[user].op.class(), Class::Rows(_))
+                let takes = wiring.row_formula(user).is_some()
                     || wiring.formula(user).is_some() && nodes[user].outputs[0].shape.numel() == output.shape.numel();
                 takes && layout.is_contiguous() && layout.offset == 0 && layout.shape.numel() == output.shape.numel()
             });
@@ -105,7 +106,7 @@ impl<'a> Fusion<'a> {
                     }
                     root if wiring.constant(root).is_some() => {}
                     root => {
-                        read.insert(root, bytes_shown(wiring.layout(wiring.schedule.edges[node][argument])));
+                        read.insert(root, distinct_bytes(wiring.layout(wiring.schedule.edges[node][argument])));
                     }
                 }
             }
@@ -116,7 +117,7 @@ impl<'a> Fusion<'a> {
             let is_there = |root: &Root| match *root {
                 Edge::Node { index, .. } => {
                     let leaves_it = |&(user, _): &(usize, usize)| self.recomputed[user] && has_users(user);
-                    self.former.kept.contains(root) || has_users(index) || wiring.consumers(index).iter().any(leaves_it)
+                    wiring.is_kept(*root) || has_users(index) || wiring.consumers(index).iter().any(leaves_it)
                 }
                 Edge::Source(_) => true,
             };
@@ -131,7 +132,7 @@ impl<'a> Fusion<'a> {
 
     /// A cluster of these calls and what they compute again.
     fn formed(&self, core: BTreeSet<usize>) -> Result<Cluster, &'static str> {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let mut members = core.clone();
         let mut open: Vec<usize> = core.iter().copied().collect();
         while let Some(member) = open.pop() {
@@ -148,24 +149,24 @@ impl<'a> Fusion<'a> {
             }
         }
         let copies = members.difference(&core).copied().collect();
-        self.former.form(members, copies)
+        self.legality.cluster(members, copies)
     }
 
     /// Joins sums with calls whose kernels read all of what is added up anyway.
     fn join_side_sums(&mut self) {
-        let wiring = self.former.wiring;
-        for sum in wiring.calls().filter(|&node| matches!(wiring.schedule.nodes[node].op.class(), Class::Rows(_))) {
+        let wiring = self.legality.wiring;
+        for sum in wiring.calls().filter(|&node| wiring.row_formula(node).is_some()) {
             let Edge::Node { index, .. } = wiring.argument(sum, 0) else { continue };
             let readers = wiring.consumers(index).iter().map(|&(user, _)| user);
-            let calls: Vec<usize> = readers.filter(|&user| self.former.sums(user, sum)).collect();
+            let calls: Vec<usize> = readers.filter(|&user| self.legality.sums(user, sum)).collect();
             // One that has its sum already takes no other.
-            let _ = calls.into_iter().any(|call| self.join(self.home[call], self.home[sum]).is_ok());
+            let _ = calls.into_iter().any(|call| self.join(self.cluster_of[call], self.cluster_of[sum]).is_ok());
         }
     }
 
     /// Joins each call's cluster with those of its arguments, and of the arguments of what it computes again.
     fn join_producers(&mut self) {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         for node in wiring.calls() {
             if wiring.is_constant(node) || self.recomputed[node] {
                 continue;
@@ -178,7 +179,7 @@ impl<'a> Fusion<'a> {
                         open.push(index);
                     } else if !wiring.is_constant(index)
                         && !self.is_for_reductions(index, node)
-                        && let Err(reason) = self.join(self.home[index], self.home[node])
+                        && let Err(reason) = self.join(self.cluster_of[index], self.cluster_of[node])
                     {
                         let name = |node: usize| wiring.schedule.nodes[node].op.name();
                         self.notes.push(format!("{} {index} and {} {node}: {reason}", name(index), name(node)));
@@ -191,20 +192,19 @@ impl<'a> Fusion<'a> {
     /// Whether a call belongs to the reductions that read it rather than to the kernels of the call before it: what those
     /// compute is stored for others too, so that reading it costs less than storing one more value.
     fn is_for_reductions(&self, producer: usize, node: usize) -> bool {
-        let wiring = self.former.wiring;
-        let is_reduction =
-            |&(user, _): &(usize, usize)| matches!(wiring.schedule.nodes[user].op.class(), Class::Rows(_));
-        let by_call = self.clusters.get(&self.home[producer]).is_some_and(|of| matches!(of.kind, Kind::Call(_)));
+        let wiring = self.legality.wiring;
+        let is_reduction = |&(user, _): &(usize, usize)| wiring.row_formula(user).is_some();
+        let by_call = self.clusters.get(&self.cluster_of[producer]).is_some_and(|of| matches!(of.kind, Kind::Call(_)));
         by_call
             && wiring.formula(node).is_some()
             && wiring.consumers(producer).len() > 1
             && wiring.consumers(node).iter().all(is_reduction)
-            && !self.former.kept.contains(&Edge::Node { index: node, output: 0 })
+            && !wiring.is_kept(Edge::Node { index: node, output: 0 })
     }
 
     /// Joins reductions over the same rows of the same value, so that it is read once.
     fn join_reductions_of_the_same(&mut self) {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let mut readers: HashMap<Root, Vec<usize>> = HashMap::new();
         let mut keys: Vec<usize> = self.clusters.keys().copied().collect();
         keys.sort_unstable();
@@ -229,15 +229,15 @@ impl<'a> Fusion<'a> {
 
     /// Lets calls compute in their loads what several of them read and nobody else does, so that it is not stored.
     fn copy_into_loads(&mut self) {
-        let wiring = self.former.wiring;
-        let is_stored = |node: usize| self.former.kept.contains(&Edge::Node { index: node, output: 0 });
+        let wiring = self.legality.wiring;
+        let is_stored = |node: usize| wiring.is_kept(Edge::Node { index: node, output: 0 });
         let values: Vec<usize> = wiring
             .calls()
             .filter(|&node| wiring.formula(node).is_some() && !wiring.is_constant(node))
             .filter(|&node| !self.recomputed[node] && !is_stored(node))
             .collect();
         for node in values {
-            let home = self.home[node];
+            let home = self.cluster_of[node];
             let mut readers = Vec::new();
             self.readers(node, &mut readers);
             let readers: BTreeSet<usize> = readers.into_iter().filter(|&reader| reader != home).collect();
@@ -250,7 +250,7 @@ impl<'a> Fusion<'a> {
             let joined = self.replaces_no_more(node, &copied).and_then(|()| {
                 let with = |&reader: &usize| {
                     let Cluster { members, copies, .. } = &self.clusters[&reader];
-                    Ok((reader, self.former.form(members | &copied, copies | &copied)?))
+                    Ok((reader, self.legality.cluster(members | &copied, copies | &copied)?))
                 };
                 readers.iter().map(with).collect::<Result<Vec<_>, &'static str>>()
             });
@@ -266,11 +266,11 @@ impl<'a> Fusion<'a> {
 
     /// Whether what a value is computed from takes no more memory, which is needed for longer then.
     fn replaces_no_more(&self, node: usize, members: &BTreeSet<usize>) -> Result<(), &'static str> {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let bytes = wiring.schedule.nodes[node].outputs[0].bytes();
         let edges = members.iter().flat_map(|&member| wiring.schedule.edges[member].iter());
         let read: BTreeMap<Root, usize> = edges
-            .map(|&edge| (wiring.root(edge), bytes_shown(wiring.layout(edge))))
+            .map(|&edge| (wiring.root(edge), distinct_bytes(wiring.layout(edge))))
             .filter(|&(root, _)| wiring.constant(root).is_none())
             .filter(|(root, _)| !matches!(root, Edge::Node { index, .. } if members.contains(index)))
             .collect();
@@ -296,7 +296,7 @@ impl<'a> Fusion<'a> {
             return Err("what lies between them needs the one and feeds the other");
         }
         for member in joined.core() {
-            self.home[member] = first;
+            self.cluster_of[member] = first;
         }
         self.clusters.remove(&second);
         self.clusters.insert(first, joined);
@@ -307,7 +307,7 @@ impl<'a> Fusion<'a> {
     /// gradient of other batches, is recorded last of all and does not count, or else what the others read would wait in
     /// memory.
     fn number(&self, cluster: &Cluster) -> Option<usize> {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let is_addition = |member: usize| {
             let edges = &wiring.schedule.edges[member];
             let is_there = |edge: &Edge| match wiring.root(*edge) {
@@ -327,7 +327,7 @@ impl<'a> Fusion<'a> {
         keys.sort_unstable_by_key(|&key| self.number(&self.clusters[&key]));
         let is_cheap = |kind: &Kind| match *kind {
             Kind::Pointwise => true,
-            Kind::Call(call) => self.former.wiring.schedule.nodes[call].op.is_copy(),
+            Kind::Call(call) => self.legality.wiring.schedule.nodes[call].op.is_copy(),
             Kind::Rows(_) => false,
         };
         let mut waiting = HashSet::new();
@@ -342,7 +342,7 @@ impl<'a> Fusion<'a> {
 
     /// The clusters that are needed, each after those it reads from, otherwise in the order of recording.
     fn ordered(&mut self) -> Vec<Cluster> {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let reads: HashMap<usize, Vec<usize>> = self
             .clusters
             .iter()
@@ -354,16 +354,12 @@ impl<'a> Fusion<'a> {
                     }
                 });
                 let waits = cluster.members.iter().flat_map(|&member| wiring.waits(member)).copied();
-                let from = read.chain(waits.filter(|&call| !self.recomputed[call])).map(|call| self.home[call]);
+                let from = read.chain(waits.filter(|&call| !self.recomputed[call])).map(|call| self.cluster_of[call]);
                 (key, from.filter(|&other| other != key).collect())
             })
             .collect();
-        let is_kept = |cluster: &Cluster| {
-            cluster.core().any(|node| {
-                let outputs = wiring.schedule.nodes[node].outputs.len();
-                (0..outputs).any(|output| self.former.kept.contains(&Edge::Node { index: node, output }))
-            })
-        };
+        let is_kept =
+            |cluster: &Cluster| cluster.core().flat_map(|node| wiring.outputs(node)).any(|root| wiring.is_kept(root));
         let mut open: Vec<usize> =
             self.clusters.iter().filter(|(_, cluster)| is_kept(cluster)).map(|(&key, _)| key).collect();
         let mut needed: HashSet<usize> = HashSet::new();

@@ -2,7 +2,7 @@
 
 use super::Fusion;
 use crate::graph::Edge;
-use crate::plan::cluster::form::Cluster;
+use crate::plan::cluster::Cluster;
 use std::collections::HashSet;
 
 /// Clusters that a search has found, and those of them that it has not looked behind yet.
@@ -25,12 +25,12 @@ impl Search {
 impl Fusion<'_> {
     /// The clusters that read what a call computes.
     pub(super) fn readers(&self, node: usize, readers: &mut Vec<usize>) {
-        for &(user, _) in self.former.wiring.consumers(node) {
+        for &(user, _) in self.legality.wiring.consumers(node) {
             if self.recomputed[user] {
                 // Its own users compute it; a joined cluster never reads it from memory.
                 self.readers(user, readers);
             } else {
-                readers.push(self.home[user]);
+                readers.push(self.cluster_of[user]);
             }
         }
     }
@@ -38,31 +38,31 @@ impl Fusion<'_> {
     /// The clusters that must run after a call: its readers, and those that wait for it.
     fn later(&self, node: usize, later: &mut Vec<usize>) {
         self.readers(node, later);
-        for &call in self.former.wiring.waiting(node) {
+        for &call in self.legality.wiring.waiting(node) {
             if self.recomputed[call] {
                 self.readers(call, later);
             } else {
-                later.push(self.home[call]);
+                later.push(self.cluster_of[call]);
             }
         }
     }
 
     /// The clusters that must run before a cluster, itself among them: those that it reads from or waits for.
     fn earlier(&self, cluster: &Cluster, earlier: &mut Vec<usize>) {
-        let wiring = self.former.wiring;
+        let wiring = self.legality.wiring;
         let mut open: Vec<usize> = cluster.core().collect();
         while let Some(member) = open.pop() {
             for &call in wiring.waits(member) {
                 if self.recomputed[call] {
                     open.push(call);
                 } else {
-                    earlier.push(self.home[call]);
+                    earlier.push(self.cluster_of[call]);
                 }
             }
             for argument in 0..wiring.schedule.edges[member].len() {
                 match wiring.argument(member, argument) {
                     Edge::Node { index, .. } if self.recomputed[index] => open.push(index),
-                    Edge::Node { index, .. } => earlier.push(self.home[index]),
+                    Edge::Node { index, .. } => earlier.push(self.cluster_of[index]),
                     Edge::Source(_) => {}
                 }
             }
@@ -82,7 +82,8 @@ impl Fusion<'_> {
     fn leads_over_others(&self, from: usize, to: usize, last: usize) -> bool {
         let (start, end) = (&self.clusters[&from], &self.clusters[&to]);
         let is_other = |cluster: &usize| *cluster != from && *cluster != to;
-        if self.trunk.leads(start.core(), end.core(), |call| !self.recomputed[call] && is_other(&self.home[call])) {
+        if self.trunk.leads(start.core(), end.core(), |call| !self.recomputed[call] && is_other(&self.cluster_of[call]))
+        {
             return true;
         }
         let (mut ahead, mut back) = (Search::default(), Search::default());

@@ -1,151 +1,29 @@
-//! Which calls can be one kernel: what is asked of a set of them, and what kind of kernel it makes.
+//! Which calls can be one kernel.
 
 use crate::device::Adapter;
-use crate::graph::{Class, Edge, Summing};
+use crate::graph::{Class, Edge};
 use crate::plan::analysis::domain::{Domain, Wide, steps_in_memory};
 use crate::plan::analysis::wiring::{Root, Wiring};
+use crate::plan::cluster::cost;
+use crate::plan::cluster::kernel_choice::KernelChoice;
 use crate::plan::cluster::row_schedule;
-use crate::plan::codegen::fuse_loads::pays;
+use crate::plan::cluster::{Cluster, Kind};
 use crate::shader::{Kernel, Kernels};
-use crate::shape::Layout;
 use std::collections::BTreeSet;
 
 /// Calls of one kernel, so that compiling it stays quick.
-const MOST_CALLS: usize = 48;
+const MOST_CALLS_PER_KERNEL: usize = 48;
 
-/// What a set of calls is carried out by.
-#[derive(Clone, Debug)]
-pub(in crate::plan) enum Kind {
-    /// The kernels of one call, the pointwise rest in their loads and stores, and the sum of one of its arguments on the
-    /// side.
-    Call(usize),
-    /// A kernel over elements.
-    Pointwise,
-    /// A kernel over rows.
-    Rows(Domain),
-}
-
-/// A set of calls that run as one.
-#[derive(Clone, Debug)]
-pub(in crate::plan) struct Cluster {
-    /// Ascending.
-    pub members: BTreeSet<usize>,
-    /// Members that are computed here again, and stored, if at all, by another cluster.
-    pub copies: BTreeSet<usize>,
-    pub kind: Kind,
-}
-
-impl Cluster {
-    /// The members that are not copies.
-    pub fn core(&self) -> impl Iterator<Item = usize> {
-        self.members.difference(&self.copies).copied()
-    }
-
-    /// Whether a member has a value for each element, or for each row. Others than rows have elements alone.
-    pub fn is_full(&self, wiring: &Wiring, member: usize) -> bool {
-        match (&self.kind, wiring.schedule.nodes[member].op.class()) {
-            (Kind::Rows(_), Class::Rows(formula)) => formula.whole,
-            (Kind::Rows(domain), _) => wiring.schedule.nodes[member].outputs[0].shape.numel() == domain.numel(),
-            (Kind::Call(_), Class::Rows(_)) => false,
-            _ => true,
-        }
-    }
-
-    /// The sum that a call's kernels add up on the side, where they do.
-    pub fn side_sum(&self, wiring: &Wiring) -> Option<usize> {
-        let is_sum = |&&member: &&usize| matches!(wiring.schedule.nodes[member].op.class(), Class::Rows(_));
-        self.members.iter().find(is_sum).copied().filter(|_| matches!(self.kind, Kind::Call(_)))
-    }
-
-    /// The member that computes what an argument shows, if it is one.
-    pub fn producer(&self, wiring: &Wiring, node: usize, argument: usize) -> Option<usize> {
-        match wiring.argument(node, argument) {
-            Edge::Node { index, .. } if self.members.contains(&index) => Some(index),
-            _ => None,
-        }
-    }
-
-    /// How a member reads an argument, and whether that is one value for each row.
-    pub fn shown(&self, wiring: &Wiring, node: usize, argument: usize) -> (Layout, bool) {
-        let layout = *wiring.layout(wiring.schedule.edges[node][argument]);
-        let Kind::Rows(domain) = &self.kind else { return (layout, false) };
-        let of_rows = row_schedule::formula(wiring, node).is_none() && !self.is_full(wiring, node);
-        match domain.row_values(&layout, of_rows) {
-            Some(rows) => (rows, true),
-            None => (layout, of_rows),
-        }
-    }
-
-    /// These members and those that they are computed from, as far as no kernels of a call lie between.
-    pub fn upstream(&self, wiring: &Wiring, mut open: Vec<usize>) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        while let Some(member) = open.pop() {
-            if wiring.formula(member).is_some() && found.insert(member) {
-                let arguments = 0..wiring.schedule.edges[member].len();
-                open.extend(arguments.filter_map(|argument| self.producer(wiring, member, argument)));
-            }
-        }
-        found
-    }
-
-    /// The members that are computed where the kernels of `call` load an argument.
-    pub fn before(&self, wiring: &Wiring, call: usize, argument: usize) -> BTreeSet<usize> {
-        self.upstream(wiring, self.producer(wiring, call, argument).into_iter().collect())
-    }
-
-    /// The members that are computed where the kernels of `call` store their result.
-    pub fn behind(&self, wiring: &Wiring, call: usize) -> BTreeSet<usize> {
-        let arguments = 0..wiring.schedule.edges[call].len();
-        let before: BTreeSet<usize> = arguments.flat_map(|argument| self.before(wiring, call, argument)).collect();
-        self.upstream(wiring, self.members.difference(&before).copied().collect())
-    }
-
-    /// The arguments of members that come from elsewhere and are read from memory, each stored value through each
-    /// layout once.
-    pub fn inputs(&self, wiring: &Wiring) -> Vec<(usize, usize)> {
-        let mut seen: Vec<(Root, Layout)> = Vec::new();
-        let mut inputs = Vec::new();
-        // A call's own arguments come first, and are bound by its kernels.
-        let call = match self.kind {
-            Kind::Call(call) => Some(call),
-            _ => None,
-        };
-        let sum = self.side_sum(wiring);
-        let rest = self.members.iter().copied().filter(|&member| Some(member) != call && Some(member) != sum);
-        for member in call.into_iter().chain(rest) {
-            for argument in 0..wiring.schedule.edges[member].len() {
-                let root = wiring.argument(member, argument);
-                let of_call = call == Some(member);
-                if self.producer(wiring, member, argument).is_some() || (wiring.constant(root).is_some() && !of_call) {
-                    continue;
-                }
-                let item = (root, self.shown(wiring, member, argument).0);
-                if of_call || !seen.contains(&item) {
-                    inputs.push((member, argument));
-                }
-                if !of_call {
-                    seen.push(item);
-                }
-            }
-        }
-        inputs
-    }
-}
-
-/// What forming clusters needs to know.
-pub(in crate::plan) struct Former<'a> {
+/// The rules that calls of one kernel must meet, and what they depend on.
+pub(in crate::plan) struct Legality<'a> {
     pub wiring: &'a Wiring<'a>,
     pub adapter: &'a Adapter,
-    /// The kernels of calls that have their own.
-    pub kernels: &'a [Option<Kernels>],
-    /// Kernels of such calls that add up one of their arguments too.
-    pub summing: &'a [Option<Summing>],
-    pub kept: &'a BTreeSet<Root>,
+    pub kernels: &'a KernelChoice,
 }
 
-impl Former<'_> {
+impl Legality<'_> {
     /// A cluster of these calls, of which `copies` are stored elsewhere, or why there is none.
-    pub fn form(&self, members: BTreeSet<usize>, copies: BTreeSet<usize>) -> Result<Cluster, &'static str> {
+    pub fn cluster(&self, members: BTreeSet<usize>, copies: BTreeSet<usize>) -> Result<Cluster, &'static str> {
         let nodes = &self.wiring.schedule.nodes;
         let mut call = None;
         let mut reductions = Vec::new();
@@ -182,7 +60,7 @@ impl Former<'_> {
 
     fn check(&self, cluster: &Cluster) -> Result<(), &'static str> {
         let wiring = self.wiring;
-        if cluster.members.len() > MOST_CALLS {
+        if cluster.members.len() > MOST_CALLS_PER_KERNEL {
             return Err("too many calls for one kernel");
         }
         let output = |member: usize| wiring.schedule.nodes[member].outputs[0].shape.numel();
@@ -259,7 +137,7 @@ impl Former<'_> {
         let flat = layout.is_contiguous()
             && layout.offset == 0
             && layout.shape.numel() == wiring.schedule.nodes[producer].outputs[0].shape.numel();
-        let is_reduction = matches!(wiring.schedule.nodes[consumer].op.class(), Class::Rows(_));
+        let is_reduction = wiring.row_formula(consumer).is_some();
         let to_full = is_reduction || cluster.is_full(wiring, consumer);
         match (cluster.is_full(wiring, producer), to_full) {
             (true, true) | (false, false) if flat => Ok(()),
@@ -281,7 +159,7 @@ impl Former<'_> {
             }
             let before = cluster.before(wiring, call, argument);
             let layout = wiring.layout(wiring.schedule.edges[call][argument]);
-            let loads = self.own_kernels(cluster).and_then(|kernels| kernels.open_loads(argument));
+            let loads = self.kernels(cluster).and_then(|kernels| kernels.open_loads(argument));
             let loads = loads.filter(|_| layout.dtype.is_float()).ok_or("its loads are not open")?;
             if before.is_empty() {
                 return Err("not pointwise");
@@ -294,7 +172,7 @@ impl Former<'_> {
             if unstored.any(|index| self.is_wanted(cluster, Edge::Node { index, output: 0 })) {
                 return Err("it is stored for others anyway");
             }
-            if !pays(wiring, cluster, call, argument, loads) {
+            if !cost::pays_in_loads(wiring, cluster, call, argument, loads) {
                 return Err("loaded too often to be computed again each time");
             }
         }
@@ -304,27 +182,23 @@ impl Former<'_> {
     /// Whether the kernels of a call store their first output through the hook that the planner may rewrite.
     fn check_stores(&self, cluster: &Cluster, behind: &BTreeSet<usize>) -> Result<(), &'static str> {
         let is_changed = !behind.is_empty() || cluster.side_sum(self.wiring).is_some();
-        let kernels = self.own_kernels(cluster).ok_or("no kernels")?;
+        let kernels = self.kernels(cluster).ok_or("no kernels")?;
         if !is_changed || kernels.has_open_stores() { Ok(()) } else { Err("its stores are not open") }
     }
 
-    /// The kernels of the cluster's call that has its own.
-    pub fn own_kernels(&self, cluster: &Cluster) -> Option<&Kernels> {
-        match cluster.kind {
-            Kind::Call(call) if cluster.side_sum(self.wiring).is_some() => Some(&self.summing[call].as_ref()?.kernels),
-            Kind::Call(call) => self.kernels[call].as_ref(),
-            _ => None,
-        }
+    /// The kernels chosen for a cluster's call.
+    pub fn kernels(&self, cluster: &Cluster) -> Option<&Kernels> {
+        self.kernels.of(self.wiring, cluster)
     }
 
     /// Bytes that the kernels of a call need besides inputs and outputs.
     pub fn temporaries(&self, cluster: &Cluster) -> usize {
-        self.own_kernels(cluster).map_or(0, |kernels| kernels.temporaries.iter().sum())
+        self.kernels(cluster).map_or(0, |kernels| kernels.temporaries.iter().sum())
     }
 
     /// Whether kernels of a call can add up what another call does.
     pub fn sums(&self, call: usize, sum: usize) -> bool {
-        let Some(Summing { input, dim, .. }) = self.summing[call] else { return false };
+        let Some((input, dim)) = self.kernels.summed(call) else { return false };
         let wiring = self.wiring;
         let nodes = &wiring.schedule.nodes;
         let is_sum = matches!(nodes[sum].op.class(), Class::Rows(formula) if formula.is_sum());
@@ -347,7 +221,7 @@ impl Former<'_> {
         match cluster.kind {
             // The kernels bind the call's inputs themselves, and its outputs whether anything reads them or not.
             Kind::Call(call) => {
-                let own = self.own_kernels(cluster).into_iter().flat_map(|kernels| &kernels.kernels);
+                let own = self.kernels(cluster).into_iter().flat_map(|kernels| &kernels.kernels);
                 let own = own.map(Kernel::storage_buffers).max().unwrap_or(0);
                 let of_call = self.outputs(cluster, |member| member == call);
                 own + inputs - self.wiring.schedule.edges[call].len() + outputs - of_call
@@ -377,7 +251,7 @@ impl Former<'_> {
             .consumers(index)
             .iter()
             .filter(|&&(node, argument)| self.wiring.argument(node, argument) == root);
-        self.kept.contains(&root)
+        self.wiring.is_kept(root)
             || readers.any(|&(node, _)| {
                 // Where a user is computed again by its own users, those read the value too.
                 let copied = cluster.copies.contains(&node);
