@@ -12,8 +12,8 @@ const HALF: f64 = 65_536.0;
 /// nothing stores it.
 const MOST: usize = 1 << 25;
 
-/// The distribution of a tensor's elements over bins of equal width from the smallest to the largest, as TensorBoard counts
-/// them. Elements that are not finite are left out.
+/// The distribution of a tensor's elements over bins of equal width from the smallest to the largest, as TensorBoard counts them.
+/// Elements that are not finite are ignored.
 ///
 /// ```
 /// use wgrad::{Device, Tensor, logs::Histogram};
@@ -40,9 +40,9 @@ impl Histogram {
         Ok(Histogram::of_each(&[tensor], bins)?.swap_remove(0))
     }
 
-    /// The histogram of each of many tensors of one device, such as a model's weights: they are counted there, and all
-    /// counts are read at once. Without finite elements all counts and both ends are 0; where all elements are equal,
-    /// the last bin has them.
+    /// The histogram of each of many tensors of one device, such as a model's weights: they are counted there, and all counts are
+    /// read at once. Without finite elements all counts and both ends are 0; if all elements are equal, they are counted in the
+    /// last bin.
     ///
     /// # Errors
     /// [`Error::Invalid`] for 0 bins; [`Error::DeviceMismatch`]; errors that the device met.
@@ -110,7 +110,7 @@ fn count(tensor: &Tensor, bins: usize) -> Result<Tensor> {
     let (half, last) = (min.mul_scalar(0.5)?, nearest::<i32>(bins - 1));
     let range = max.mul_scalar(0.5)?.sub(&half)?;
     let place = x.mul_scalar(0.5)?.sub(&half)?.div(&range)?.mul_scalar(bins as f64)?.floor()?;
-    // A single value lies in the last bin; elements that are not finite lie in none.
+    // A single value is in the last bin; elements that are not finite are in none.
     let place = range.gt_scalar(0.0)?.where_(&place, &place.full_like(f64::from(last))?)?;
     let place = place.clamp(None, Some(last as f64))?;
     let place = is_finite.where_(&place, &place.full_like(-1.0)?)?;

@@ -32,8 +32,8 @@ impl Growing {
         &self.path
     }
 
-    /// Hands bytes to the system at once, so that they outlive the program. If only a part was written, as on a full
-    /// disk, it is taken back: the next bytes would stand behind it.
+    /// Writes bytes to the system at once, so that they outlive the program. If only a part was written, as on a full disk, it is
+    /// removed: the next bytes would follow it.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|error| {
             let _ = self.file.set_len(self.length);

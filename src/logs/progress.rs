@@ -1,4 +1,4 @@
-//! Progress for whoever watches a run.
+//! Progress of a run, for the user.
 
 use super::text::{duration, short};
 use crate::error::{Error, Result};

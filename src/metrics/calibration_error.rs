@@ -1,4 +1,4 @@
-//! The calibration error: the distance between a model's confidence and its share of right answers.
+//! The calibration error: the distance between a model's confidence and its accuracy.
 
 use super::counter::Counter;
 use super::label_check::LabelCheck;
@@ -40,11 +40,11 @@ pub enum CalibrationNorm {
 }
 
 /// The calibration error (Naeini, Cooper and Hauskrecht 2015): elements are binned by the model's confidence, and in each bin its
-/// mean is compared with the share of right answers, `|acc_b - conf_b|`.
+/// mean is compared with the accuracy, `|acc_b - conf_b|`.
 ///
-/// In a binary task the confidence is the probability of yes, and yes is right; in a multiclass task it is the largest
-/// probability, and its class is right where it is the target. Scores of a batch are probabilities where all lie in
-/// 0..1 and logits otherwise. Without elements the error is NaN, or 0 with the norms L2 and Max.
+/// In a binary task the confidence is the probability of yes, and a true yes is correct; in a multiclass task it is the largest
+/// probability, and its class is correct if it is the target. Scores of a batch are probabilities if all are in 0..1 and logits
+/// otherwise. Without elements the error is NaN, or 0 with the norms L2 and Max.
 ///
 /// ```
 /// use wgrad::metrics::{CalibrationError, CalibrationOptions, Metric, Task};
@@ -89,8 +89,8 @@ impl CalibrationError {
         })
     }
 
-    /// Waits for the bins of a reliability diagram: the number of elements in each, the share of right ones and the
-    /// mean confidence (0 in an empty bin).
+    /// Waits for the bins of a reliability diagram: the number of elements in each, their accuracy and the mean confidence (0 in
+    /// an empty bin).
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.

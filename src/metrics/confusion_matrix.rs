@@ -49,8 +49,7 @@ impl ConfusionMatrix {
         Ok(ConfusionMatrix { tally: Tally::new("ConfusionMatrix", device, task, options, true)?, task })
     }
 
-    /// Waits for the matrix, in row-major order; those of several labels or items follow one another. A share of
-    /// nothing is 0.
+    /// Waits for the matrix, in row-major order; those of several labels or items follow one another. A fraction of nothing is 0.
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.

@@ -18,7 +18,7 @@ impl Counter {
     /// Counts of zero.
     pub fn new(device: &Device, shape: &[usize]) -> Result<Counter> {
         let zeros = || Tensor::from_slice(device, &vec![0i32; shape.iter().product()], shape);
-        // Values handed in, not computed, so that the first addition has the same plan as all later ones.
+        // Values from the host, not computed, so that the first addition has the same plan as all later ones.
         let lower = Parameter::buffer("lower", &zeros()?);
         let upper = Parameter::buffer("upper", &zeros()?);
         device.flush()?;

@@ -24,8 +24,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts from confusion matrices, one after the other: `[2, 2]` a label, or `[C, C]`; or from numbers of right,
-    /// predicted and true elements, `[3, C]`.
+    /// Counts from confusion matrices, concatenated: `[2, 2]` a label, or `[C, C]`; or from numbers of correct, predicted and
+    /// true elements, `[3, C]`.
     pub(super) fn new(task: Task, options: &ClassificationOptions, counted: Vec<u64>, is_matrix: bool) -> Counts {
         let mut counts = Counts {
             true_positives: Vec::new(),
@@ -108,8 +108,8 @@ impl Counts {
         self.true_positives.iter().zip(&self.false_negatives).map(|(tp, fn_)| tp + fn_).collect()
     }
 
-    /// A score of each group: one number, or with [`Average::None`] one for each class or label. A binary task and a
-    /// score without an average give one number, whatever the average.
+    /// A score of each group: one number, or with [`Average::None`] one for each class or label. A binary task and a score
+    /// without an average give one number, regardless of `average`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for Cohen's kappa of a multilabel task, or with weights and without the matrix; and for an F-beta score

@@ -2,8 +2,8 @@
 
 use super::steps::{Steps, trapezoids};
 
-/// The receiver operating characteristic: the share of negatives and of positives at or above each threshold, from the
-/// highest down. It begins at (0, 0), with the threshold 1, unless thresholds were given. Shares of nothing are 0.
+/// The receiver operating characteristic: the false and true positive rates at each threshold, from the highest down. It begins
+/// at (0, 0), with the threshold 1, unless thresholds were given. Rates of nothing are 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RocCurve {
     /// `fp / (fp + tn)`, ascending.

@@ -25,9 +25,9 @@ options! {
 /// The quality of a ranking by scores: ROC and precision-recall curves, the area below the ROC curve (AUROC, the chance
 /// that a positive one ranks before a negative one) and average precision. One state serves all of them.
 ///
-/// Scores of a batch are probabilities where all lie in 0..1 and logits otherwise. With [`Thresholds::Exact`] they stay on the
-/// device, one number a class and element, until they are sorted there; with given thresholds, counts by bin are all there is.
-/// Equal scores are one step of a curve.
+/// Scores of a batch are probabilities if all are in 0..1 and logits otherwise. With [`Thresholds::Exact`] they stay on the
+/// device, one number a class and element, until they are sorted there; with given thresholds, only counts by bin are kept. Equal
+/// scores are one step of a curve.
 ///
 /// ```
 /// use wgrad::metrics::{Average, Curves, Metric, Task};
@@ -77,7 +77,7 @@ impl Curves {
         self
     }
 
-    /// Names the classes or labels in the values reported for each; without names their numbers stand there.
+    /// Names the classes or labels in the values reported for each; without names they are numbered.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are more or fewer classes.

@@ -1,4 +1,4 @@
-//! The share of items that are right as a whole.
+//! The fraction of items that are right as a whole.
 
 use super::counter::Counter;
 use super::label_check::LabelCheck;
@@ -11,9 +11,9 @@ use crate::graph::{Device, Tensor, no_grad};
 
 const OP: &str = "ExactMatch";
 
-/// The share of items all of whose elements are right (the subset accuracy): in a multiclass task over all dimensions
-/// behind the first, in a multilabel task over the labels, with each place of further dimensions an item of its own.
-/// Ignored elements count as right. The share is 0 without items.
+/// The fraction of items all of whose elements are right (the subset accuracy): in a multiclass task over all dimensions after
+/// the first, in a multilabel task over the labels, with each position of further dimensions an item of its own. Ignored elements
+/// count as right. Without items it is 0.
 ///
 /// ```
 /// use wgrad::metrics::{ExactMatch, Metric, Task};

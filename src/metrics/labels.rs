@@ -59,8 +59,8 @@ pub(super) fn scores(op: &'static str, preds: &Tensor) -> Result<Tensor> {
     preds.detach().to_dtype(DType::F32)
 }
 
-/// Scores as probabilities along `dim` (softmax), or each by itself (sigmoid): unchanged where all that count lie in
-/// 0..1, and computed from logits otherwise. `counted` has no dimension `dim`.
+/// Scores as probabilities along `dim` (softmax), or each by itself (sigmoid): unchanged if all that count are in 0..1, and
+/// computed from logits otherwise. `counted` has no dimension `dim`.
 pub(super) fn probabilities(scores: &Tensor, dim: Option<usize>, counted: Option<&Tensor>) -> Result<Tensor> {
     let mut is_probability = scores.ge_scalar(0.0)?.logical_and(&scores.le_scalar(1.0)?)?;
     if let Some(counted) = counted {
@@ -130,8 +130,8 @@ impl Labels {
     }
 }
 
-/// The class with the largest score; or the true one where fewer than `top_k` have larger scores, or come first among equals.
-/// NaN is the largest of all.
+/// The class with the largest score; or the true one if fewer than `top_k` have larger scores, or come first among equals. NaN is
+/// the largest of all.
 fn classes(scores: &Tensor, target: &Tensor, top_k: usize) -> Result<Tensor> {
     let largest = scores.argmax(1)?;
     if top_k == 1 {

@@ -10,10 +10,9 @@ use crate::graph::{Device, Tensor, no_grad};
 
 const OP: &str = "LogLoss";
 
-/// The mean of `-log p` over elements, `p` the probability that the model gave the true class, clamped to at least
-/// f32's epsilon and at most 1 less that, as in scikit-learn (so an element adds at most 16). In a multilabel task the
-/// mean is over all labels. Scores of a batch are probabilities where all lie in 0..1 and logits otherwise. NaN of
-/// nothing.
+/// The mean of `-log p` over elements, `p` being the model's probability for the true class, clamped to at least f32's epsilon
+/// and at most 1 minus that, as in scikit-learn (so an element adds at most 16). In a multilabel task the mean is over all
+/// labels. Scores of a batch are probabilities if all are in 0..1 and logits otherwise. NaN without elements.
 ///
 /// ```
 /// use wgrad::metrics::{LogLoss, Metric, Task};

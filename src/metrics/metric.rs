@@ -42,8 +42,8 @@ impl Metric for Box<dyn Metric> {
     }
 }
 
-/// Metrics that are updated together, with a prefix before their names. It is a metric itself, so a collection within another
-/// one gives some names a prefix of their own.
+/// Metrics that are updated together, with a prefix before their names. It is a metric itself, so a nested collection gives some
+/// names another prefix.
 ///
 /// ```
 /// use wgrad::metrics::{Average, Metric, MetricCollection, Score, StatScores, Task};

@@ -3,7 +3,7 @@
 use super::task::{Average, Task};
 use crate::error::{Error, Result};
 
-/// The classes' names, and whether there are any to average over.
+/// The classes' names, and true if there are any to average over.
 pub(super) struct Naming {
     classes: Vec<String>,
     is_binary: bool,

@@ -109,7 +109,7 @@ impl Ranking {
     }
 }
 
-/// Probabilities `[columns, elements]`, and for each whether it is positive (1), negative (0) or to be ignored (-1).
+/// Probabilities `[columns, elements]`, and for each 1 if it is positive, 0 if negative and -1 if it is ignored.
 fn columns(task: Task, scores: &Tensor, target: &Tensor, ignore_index: Option<i32>) -> Result<(Tensor, Tensor)> {
     let count = task.columns();
     let counted = counted(target, ignore_index)?;

@@ -21,8 +21,8 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Score {
-    /// `tp / (tp + fn)` of a class in a multiclass task, so that micro is the share of right answers, and macro the mean recall;
-    /// else `(tp + tn) / (tp + fp + tn + fn)`. 0 of nothing.
+    /// `tp / (tp + fn)` of a class in a multiclass task, so that micro is the fraction of right answers, and macro the mean
+    /// recall; otherwise `(tp + tn) / (tp + fp + tn + fn)`. 0 without elements.
     Accuracy,
     /// `tp / (tp + fp)`; 0 / 0 is `zero_division`.
     Precision,
@@ -35,7 +35,7 @@ pub enum Score {
     Specificity,
     /// `tn / (tn + fn)`; 0 / 0 is `zero_division`.
     NegativePredictiveValue,
-    /// 1 - accuracy by class or label: the share of wrong answers. 1 of nothing.
+    /// 1 - accuracy by class or label: the fraction of wrong answers. 1 without elements.
     HammingDistance,
     /// `tp / (tp + fp + fn)`, the intersection over the union; 0 / 0 is `zero_division`. Macro and weighted are NaN of nothing. The
     /// class that is ignored takes no part in micro and macro; nor does, as in torchmetrics, the label of that number in a
@@ -49,9 +49,9 @@ pub enum Score {
     /// class and `t_k` elements of it. 0 where the root is 0; of two classes, 1 where all is right, -1 where all is wrong, and
     /// else the limit that torchmetrics takes. It has no average; the labels of a multilabel task are added up.
     MatthewsCorrCoef,
-    /// Cohen's agreement beyond chance, from -1 to 1: `1 - sum w_ij m_ij / sum w_ij e_ij` of the confusion matrix `m`, `e_ij` what
-    /// would be expected there of its row's and its column's sum, and weights `w` of disagreement. NaN where all was of one class
-    /// and called so. It has no average, and is not for multilabel tasks.
+    /// Cohen's agreement beyond chance, from -1 to 1: `1 - sum w_ij m_ij / sum w_ij e_ij` of the confusion matrix `m`, where
+    /// `e_ij` is the expectation from the sums of its row and its column, and `w` are weights of disagreement. NaN if all
+    /// elements are of one class and predicted so. It has no average, and is not for multilabel tasks.
     CohenKappa(KappaWeights),
 }
 
@@ -121,7 +121,7 @@ impl Score {
         }
     }
 
-    /// True where `zero_division` says what 0 / 0 is.
+    /// True if `zero_division` applies.
     pub(super) fn has_zero_division(self) -> bool {
         !matches!(self, Score::Accuracy | Score::Specificity | Score::HammingDistance)
     }

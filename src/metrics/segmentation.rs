@@ -43,11 +43,10 @@ options! {
 ///
 /// Predictions are scores `[N, C, H, W]`, of which the largest counts, or class numbers `[N, H, W]` (i32) as targets are.
 ///
-/// A class that is neither in an image's target nor in its prediction has no score there and is left out of the means,
-/// as in torchmetrics' `mean_iou` and `dice_score`. A score is NaN where nothing is left, and such images are left out
-/// of the mean over images. Computed as `pixel_accuracy`, `mean_iou` and `dice_score` (macro), and `iou/CLASS` with
-/// `per_class`. Other scores of pixels are those of [`StatScores`](super::StatScores) and
-/// [`ConfusionMatrix`](super::ConfusionMatrix).
+/// A class that is neither in an image's target nor in its prediction has no score there and is left out of the means, as in
+/// torchmetrics' `mean_iou` and `dice_score`. A score is NaN if nothing is left, and such images are left out of the mean over
+/// images. Computed as `pixel_accuracy`, `mean_iou` and `dice_score` (macro), and `iou/CLASS` with `per_class`. Other scores of
+/// pixels are those of [`StatScores`](super::StatScores) and [`ConfusionMatrix`](super::ConfusionMatrix).
 ///
 /// ```
 /// use wgrad::metrics::{Average, Metric, SegmentationScores};
@@ -89,7 +88,7 @@ impl Pixels {
     }
 }
 
-/// The mean of what is defined, weighted; NaN of nothing.
+/// The weighted mean of the defined values; NaN if there are none.
 fn mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
     let add = |(sum, weights): (f64, f64), (value, weight): (f64, f64)| (sum + value * weight, weights + weight);
     let (sum, weights) = values.filter(|(value, _)| !value.is_nan()).fold((0.0, 0.0), add);
@@ -121,7 +120,7 @@ impl SegmentationScores {
         Ok(SegmentationScores { pixels, classes, options, names })
     }
 
-    /// Names the classes in the values reported for each; without names their numbers stand there.
+    /// Names the classes in the values reported for each; without names they are numbered.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there are more or fewer classes.
@@ -151,7 +150,7 @@ impl SegmentationScores {
         (0..groups).map(group).collect()
     }
 
-    /// The share of pixels whose class is right; NaN of none.
+    /// The fraction of pixels with the right class; NaN without pixels.
     ///
     /// # Errors
     /// Everything that went wrong on the device since the last synchronisation.
@@ -168,7 +167,7 @@ impl SegmentationScores {
         Ok(self.groups(&self.pixels.counts()?).into_iter().flatten().map(Pixels::iou).collect())
     }
 
-    /// The mean of intersection over union over the classes that are there, of each image or of all.
+    /// The mean of intersection over union over the classes that occur, of each image or of all.
     ///
     /// # Errors
     /// As [`pixel_accuracy`](SegmentationScores::pixel_accuracy).

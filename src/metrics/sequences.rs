@@ -63,7 +63,7 @@ impl SequenceScores {
         Ok(())
     }
 
-    /// The share of sequences that were read without an error; 0 without sequences.
+    /// The fraction of sequences that were read without an error; 0 without sequences.
     pub fn exact_match(&self) -> f64 {
         self.exact as f64 / self.sequences.max(1) as f64
     }

@@ -12,7 +12,7 @@ use crate::graph::{Device, Tensor};
 /// recall, F-beta, specificity and others, all from one count on the device.
 ///
 /// In a multiclass task it holds `[3, C]` numbers, so it serves any number of classes; a
-/// [`ConfusionMatrix`](super::ConfusionMatrix) holds all `[C, C]`. Scores as predictions are probabilities where all of a batch lie
+/// [`ConfusionMatrix`](super::ConfusionMatrix) holds all `[C, C]`. Scores as predictions are probabilities if all of a batch are
 /// in 0..1, and logits otherwise (which matters in binary and multilabel tasks).
 ///
 /// ```

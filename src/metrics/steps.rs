@@ -71,8 +71,8 @@ fn ascending(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
-/// The mean of curves over the values of all their first axes, in order, interpolated linearly, as torchmetrics
-/// averages curves: a value lies in the segment after as many points of a curve as lie at or before it.
+/// The mean of curves over the values of all their first axes, in order, interpolated linearly, as torchmetrics averages curves:
+/// the segment of a value follows from the number of a curve's points at or before it.
 pub(super) fn mean_curve(curves: &[(&[f64], &[f64])]) -> (Vec<f64>, Vec<f64>) {
     let mut x: Vec<f64> = curves.iter().flat_map(|(x, _)| x.iter().copied()).collect();
     x.sort_by(ascending);

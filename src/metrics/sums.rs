@@ -9,10 +9,10 @@ const PLACES: usize = 4;
 
 /// Sums over batches, of f32 on the device.
 ///
-/// A single running sum of 10^6 terms loses each term's lower digits to its own size. So the sums of 32 batches add up
-/// in a first place, those of 32 such blocks in a second, and so on; the last takes all the rest. An addition is
-/// rounded by the size of its block. The sums that batches add are themselves computed in blocks. Compensated sums
-/// would need arithmetic that compilers for GPUs are free to simplify away.
+/// A single running sum of 10^6 terms loses each term's lower digits to its own size. So the sums of 32 batches add up in a first
+/// level, those of 32 such blocks in a second, and so on; the last level takes all the rest. An addition is rounded by the size
+/// of its block. The sums that batches add are themselves computed in blocks. Compensated sums would need arithmetic that GPU
+/// compilers are free to simplify away.
 #[derive(Default)]
 pub(super) struct Sums {
     places: Option<[Parameter; PLACES]>,
@@ -25,7 +25,7 @@ impl Sums {
         let places = match &self.places {
             Some(places) => places,
             None => {
-                // Values handed in, not computed, so that the first addition has the same plan as all later ones.
+                // Values from the host, not computed, so that the first addition has the same plan as all later ones.
                 let zeros = Tensor::zeros(batch.device(), batch.shape())?;
                 self.places.insert([(); PLACES].map(|()| Parameter::buffer("sums", &zeros)))
             }

@@ -45,7 +45,7 @@ impl Transform for GaussianBlur {
     }
 }
 
-/// Each image with noise of its own; see [`gaussian_noise`](functional::gaussian_noise).
+/// Adds separate noise to each image; see [`gaussian_noise`](functional::gaussian_noise).
 #[derive(Clone, Copy, Debug)]
 pub struct GaussianNoise {
     mean: f64,

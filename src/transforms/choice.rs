@@ -1,4 +1,4 @@
-//! Transforms that only some images go through, or each image in an order of its own.
+//! Transforms that apply to some images only, or in a random order.
 
 use super::{Compose, Draws, Transform, Views, check_probability};
 use crate::error::{Error, Result};
@@ -74,7 +74,7 @@ impl Transform for RandomChoice {
     }
 }
 
-/// Several transforms, all applied to each image in an order of its own.
+/// Several transforms, all applied to each image in its own random order.
 pub struct RandomOrder {
     transforms: Vec<Box<dyn Transform>>,
 }

@@ -1,4 +1,4 @@
-//! The trait of transforms, and several of them one after the other.
+//! The trait of transforms, and sequences of them.
 
 use super::{Draws, Views};
 use crate::error::Result;
@@ -21,7 +21,7 @@ use crate::error::Result;
 /// }
 /// ```
 pub trait Transform: Send + Sync {
-    /// Changes a batch. Random numbers come from `draws` alone.
+    /// Changes a batch. Random numbers must come from `draws`.
     ///
     /// # Errors
     /// The transform's own; those of the operations it records.
@@ -34,7 +34,7 @@ impl<T: Transform + ?Sized> Transform for Box<T> {
     }
 }
 
-/// Transforms one after the other; itself a transform. The numbers that each draws depend on its place among them.
+/// A sequence of transforms; itself a transform. The random numbers of each depend on its position.
 #[derive(Default)]
 pub struct Compose {
     transforms: Vec<Box<dyn Transform>>,

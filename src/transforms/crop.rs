@@ -1,4 +1,4 @@
-//! Parts of images, and borders round them.
+//! Crops of images, and padding around them.
 
 use super::functional::{InterpolationMode, PaddingMode, Region, spread};
 use super::pending::Step;
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::number::nearest;
 use crate::options::options;
 
-/// The middle of each image, with zeros round images that are smaller.
+/// The centre of each image, with zeros around smaller images.
 #[derive(Clone, Copy, Debug)]
 pub struct CenterCrop {
     size: [usize; 2],
@@ -67,7 +67,7 @@ options! {
     }
 }
 
-/// A part of given size of each image, anywhere in the image and a border round it.
+/// A random crop of given size of each image with padding around it.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandomCrop, RandomCropOptions, Transform, Views};
@@ -90,7 +90,7 @@ impl RandomCrop {
         RandomCrop { size, options }
     }
 
-    /// The border round an image of a size.
+    /// The padding around an image of a size.
     fn border(&self, [height, width]: [usize; 2]) -> Result<Border> {
         let [mut left, mut top, mut right, mut bottom] = self.options.padding;
         let short =
@@ -146,7 +146,7 @@ options! {
     /// Options of [`RandomZoomOut`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomZoomOutOptions {
-        /// Values round the image: one number, or one per channel.
+        /// Values around the image: one number, or one per channel.
         fill: Vec<f32> = vec![0.0],
         /// Least and largest side of the result, relative to the image's.
         side_range: [f64; 2] = [1.0, 4.0],

@@ -44,7 +44,7 @@ impl Draws {
         Draws { images: self.images.iter().map(under).collect(), batch: under(&self.batch) }
     }
 
-    /// A value for each image, made from numbers of its own.
+    /// A value for each image, made from its own random numbers.
     pub fn each<T>(&mut self, draw: impl FnMut(&mut Stream) -> T) -> Vec<T> {
         self.images.iter_mut().map(draw).collect()
     }

@@ -11,7 +11,7 @@ fn unpacked(words: &Tensor, shape: [usize; 4], dtype: DType) -> Result<Tensor> {
     let [count, channels, height, width] = shape;
     let size = channels * height * width;
     let bytes = words.unpack_bytes()?;
-    // The words of one image each, or of all of them one after the other.
+    // The words of one image each, or of all of them concatenated.
     let bytes = bytes.narrow(-1, 0, if words.rank() == 1 { count * size } else { size })?;
     let images = bytes.reshape(&[count as isize, channels as isize, height as isize, width as isize])?;
     match dtype {

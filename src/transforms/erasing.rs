@@ -60,8 +60,8 @@ impl RandomErasing {
     /// From options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a probability that is not between 0 and 1, areas that descend or lie outside 0 to 1, and
-    /// ratios that descend or are not positive.
+    /// [`Error::Invalid`] for a probability that is not between 0 and 1, areas that descend or are outside 0 to 1, and ratios
+    /// that descend or are not positive.
     pub fn new(options: RandomErasingOptions) -> Result<RandomErasing> {
         const OP: &str = "RandomErasing";
         check_probability(OP, options.p)?;
@@ -114,8 +114,8 @@ impl Transform for RandomErasing {
     }
 }
 
-/// A square of each image made 0, by DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
-/// Cutout", 2017: its middle is any pixel, so a part of it may lie outside.
+/// Sets a square of each image to 0, by DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
+/// Cutout", 2017: its centre is any pixel, so a part of it may be outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Cutout {
     length: usize,

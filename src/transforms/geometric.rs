@@ -10,7 +10,7 @@ use crate::graph::Tensor;
 use crate::ops::Filter;
 
 impl Views {
-    /// The current height and width of each image. If they differ, images lie in the upper left corners of zeros.
+    /// The current height and width of each image. If they differ, images are in the upper left corners, surrounded by zeros.
     pub fn sizes(&self) -> Vec<[usize; 2]> {
         self.pending.as_ref().map_or_else(|| self.sizes.clone(), Pending::sizes)
     }

@@ -29,15 +29,15 @@ impl As<Option<Jitter>> for [f64; 2] {
 }
 
 options! {
-    /// Options of [`ColorJitter`]; properties that are left out stay.
+    /// Options of [`ColorJitter`]; properties that are left out are unchanged.
     #[derive(Clone, Copy, Debug, PartialEq)]
     ColorJitterOptions {
         /// Factors of [`adjust_brightness`](super::functional::adjust_brightness): `b` for those from `max(0, 1 - b)`
         /// to `1 + b`.
         brightness: Option<Jitter> = None,
-        /// Factors of [`adjust_contrast`](super::functional::adjust_contrast), likewise.
+        /// Factors of [`adjust_contrast`](super::functional::adjust_contrast).
         contrast: Option<Jitter> = None,
-        /// Factors of [`adjust_saturation`](super::functional::adjust_saturation), likewise.
+        /// Factors of [`adjust_saturation`](super::functional::adjust_saturation).
         saturation: Option<Jitter> = None,
         /// Parts of a turn for [`adjust_hue`](super::functional::adjust_hue): `h` for those from `-h` to `h`, at most 0.5.
         hue: Option<Jitter> = None,
@@ -61,7 +61,7 @@ options! {
 
 type Range = Option<[f64; 2]>;
 
-/// The range of a factor round 1, at least 0, or of a share of a turn round 0, at most half a turn.
+/// The range of a factor around 1, at least 0, or of a fraction of a turn around 0, at most half a turn.
 fn range(op: &'static str, name: &str, jitter: Option<Jitter>, is_hue: bool) -> Result<Range> {
     let (middle, bounds) = if is_hue { (0.0, [-0.5, 0.5]) } else { (1.0, [0.0, f64::INFINITY]) };
     let [low, high] = match jitter {
@@ -85,7 +85,7 @@ fn draw(image: &mut Stream, [low, high]: [f64; 2]) -> f32 {
     nearest(image.uniform(low, high))
 }
 
-/// Brightness, contrast, saturation and hue of each image changed by numbers of its own, in an order of its own.
+/// Changes brightness, contrast, saturation and hue of each image by its own random numbers, in its own random order.
 ///
 /// ```
 /// use wgrad::transforms::{ColorJitter, ColorJitterOptions, Draws, Transform, Views};

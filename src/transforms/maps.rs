@@ -103,7 +103,7 @@ fn expanded(numbers: &AffineNumbers, center: Option<[f64; 2]>, size: [usize; 2])
 /// Four corners, `[x, y]` each.
 pub type Corners = [[f64; 2]; 4];
 
-/// The map that takes `end` to `start`, so that the image's corners at `start` come to lie at `end`.
+/// The map that takes `end` to `start`, so that the image's corners at `start` move to `end`.
 pub(super) fn perspective(start: &Corners, end: &Corners) -> Result<Projective> {
     let mut rows: Vec<[f64; 9]> = Vec::with_capacity(8);
     for (&[x, y], &[to_x, to_y]) in end.iter().zip(start) {

@@ -27,7 +27,7 @@ impl Mixing {
         Ok(Mixing { op, alpha, num_classes })
     }
 
-    /// The share of itself that each image keeps.
+    /// The weight of each image in its mixture.
     fn shares(&self, draws: &mut Draws) -> Result<Vec<f64>> {
         draws.each(|image| image.beta(self.alpha, self.alpha)).into_iter().collect()
     }

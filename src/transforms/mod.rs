@@ -1,8 +1,8 @@
 //! Transforms of images and their targets, with the names and meanings of torchvision's v2.
 //!
-//! A [`Views`] is a batch on its way: images `[N, C, H, W]` on the device, f32 between 0 and 1 or i32 holding bytes,
-//! with labels, boxes, masks and key points. A [`Transform`] changes each image by numbers of its own, which [`Draws`]
-//! gives. [`functional`] holds the transforms without random numbers.
+//! A [`Views`] is a batch being transformed: images `[N, C, H, W]` on the device, f32 between 0 and 1 or i32 holding bytes, with
+//! labels, boxes, masks and key points. A [`Transform`] changes each image by its own random numbers from [`Draws`].
+//! [`functional`] holds the transforms without random numbers.
 //!
 //! ```
 //! use wgrad::transforms::{Compose, Draws, RandomHorizontalFlip, Transform, Views};

@@ -15,8 +15,8 @@ pub(super) enum Step {
     Mirror { along_x: bool },
     /// Another height and width.
     Resize([usize; 2]),
-    /// Sampled where a map sends the elements of an output of this height and width. Fill values lie past the edges:
-    /// zeros, where none are given.
+    /// Sampled at the positions to which a map sends the elements of an output of this height and width, with fill values past
+    /// the edges; zeros by default.
     Warp(Projective, [usize; 2], Option<Vec<f32>>),
     /// Each element from where a displacement sends it, and fill values as for `Warp`.
     Bend(Option<Vec<f32>>),
@@ -57,7 +57,7 @@ pub(super) struct Pending {
     smooth: bool,
     /// Values beyond the edges, of the first step that interpolates between elements.
     beyond: Option<Beyond>,
-    /// Fill values round the window, of the first step that may reach past it.
+    /// Fill values around the window, from the first step that may reach past it.
     inner_fill: Option<Vec<f32>>,
     /// The displacements, in elements.
     field: Option<Tensor>,
@@ -68,8 +68,7 @@ pub(super) struct Pending {
 struct Frame {
     size: [usize; 2],
     map: Projective,
-    /// In the source: the window that is read, and the canvas round it. Both are cut until a step samples between
-    /// elements.
+    /// In the source: the window that is read, and the canvas around it. Both are clipped until a step samples between elements.
     window: [f64; 4],
     canvas: [f64; 4],
     fill: Vec<f32>,
@@ -102,8 +101,8 @@ impl Pending {
         self.images.iter().map(|frame| frame.size).collect()
     }
 
-    /// True where these steps can join: there is room for one displacement, and for one fill value round the window.
-    /// That depends on the transform and not on an image's draws, or a batch would change the result of an image.
+    /// True if these steps can be merged: there is at most one displacement, and one fill value around the window. That depends
+    /// on the transform and not on an image's draws, or a batch would change the result of an image.
     pub fn takes(&self, steps: &[Step]) -> bool {
         let bends = steps.iter().any(|step| matches!(step, Step::Bend(_)));
         let refills = |step: &Step| match step {
@@ -131,8 +130,8 @@ impl Pending {
         if let Some(Step::Cut(_, Some(fill))) = steps.iter().find(|step| matches!(step, Step::Cut(_, Some(_)))) {
             self.inner_fill.get_or_insert_with(|| fill.clone());
         }
-        // Frames that a step reads outside of cut off what lies there. All images have as many, some of which cut off
-        // nothing.
+        // Frames beyond which a step reads cut off everything outside. All images have the same number, even if some frames cut
+        // off nothing.
         let leaves = self.images.iter().zip(steps).any(|(frame, step)| frame.is_left_by(step));
         for (frame, step) in self.images.iter_mut().zip(steps) {
             frame.add(step, is_open, leaves);
@@ -148,7 +147,7 @@ impl Pending {
         self.field.is_none() && self.beyond.is_none() && self.images.iter().zip(sizes).all(stays)
     }
 
-    /// The maps of all images, their displacements, and how images are sampled through them.
+    /// The maps of all images, their displacements, and the sampling of images through them.
     pub fn finish(&self) -> (Vec<ImageMap>, Option<&Tensor>, Sampling) {
         let size = self.images.iter().fold([0, 0], |[h, w], frame| [h.max(frame.size[0]), w.max(frame.size[1])]);
         let filter = self.mode.filter(self.smooth);

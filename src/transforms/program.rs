@@ -5,10 +5,10 @@ use crate::graph::Tensor;
 use crate::number::nearest;
 use crate::ops::ColourStep;
 
-/// Programs are filled up to a multiple of so many steps, so that batches, and with them plans, come in few sizes.
+/// Programs are padded to a multiple of this many steps, so that batches, and with them plans, have few sizes.
 const ROUND: usize = 4;
 
-/// Images of given heights and widths, each after its own program.
+/// Images of given heights and widths, each changed by its own program.
 pub(super) fn recoloured(images: &Tensor, sizes: &[[usize; 2]], mut programs: Vec<Vec<ColourStep>>) -> Result<Tensor> {
     if programs.iter().all(Vec::is_empty) {
         return Ok(images.clone());

@@ -29,7 +29,7 @@ impl Transform for Resize {
     }
 }
 
-/// Each image in a size of its own; images of that size stay.
+/// Resizes each image to its own size; images of that size are unchanged.
 fn resize(views: &mut Views, sizes: Vec<[usize; 2]>, options: &ResizeOptions) -> Result<()> {
     let step = |(to, from)| if to == from { Step::Stay } else { Step::Resize(to) };
     let steps = sizes.into_iter().zip(views.sizes()).map(step).collect();
@@ -184,7 +184,7 @@ pub struct Letterbox {
 }
 
 impl Letterbox {
-    /// With a height and a width, and values round an image: one number, or one per channel.
+    /// Resizes to a height and a width, with values around an image: one number, or one per channel.
     pub fn new(size: [usize; 2], fill: &[f32], options: ResizeOptions) -> Letterbox {
         Letterbox { size, fill: fill.to_vec(), options }
     }

@@ -64,8 +64,8 @@ impl Views {
         self.sizes().iter().any(|&other| other != size)
     }
 
-    /// The pixels that a transform changes, as truth values that broadcast with the images, where not all change: those
-    /// of selected images, within their sizes.
+    /// The pixels that a transform changes, as truth values that broadcast with the images, unless all change: those of selected
+    /// images, within their sizes.
     pub(super) fn changing(&self, images: &Tensor) -> Result<Option<Tensor>> {
         let selected = self.selected.as_ref().map(|selected| self.column(selected)).transpose()?;
         if !self.has_several_sizes() {

@@ -46,7 +46,7 @@ impl Targets {
     }
 }
 
-/// The box round a box's moved corners, within an image. Its object's area changes in proportion to the box's.
+/// The box around a box's moved corners, within an image. Its object's area changes in proportion to the box's.
 pub(super) fn moved(
     one: &BoundingBox,
     [height, width]: [usize; 2],
@@ -79,7 +79,7 @@ impl Views {
     /// With boxes for each image.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where lists of boxes are not as many as the images.
+    /// [`Error::Invalid`] if there is not one list of boxes for each image.
     pub fn with_boxes(mut self, boxes: Vec<Vec<BoundingBox>>) -> Result<Views> {
         self.check_count("boxes", boxes.len())?;
         self.targets.boxes = Some(boxes);
@@ -103,10 +103,10 @@ impl Views {
         Ok(self)
     }
 
-    /// With key points for each image, `[x, y]` in elements. They may lie outside the image.
+    /// With key points for each image, `[x, y]` in elements. They may be outside the image.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where lists of key points are not as many as the images.
+    /// [`Error::Invalid`] if there is not one list of key points for each image.
     pub fn with_key_points(mut self, points: Vec<Vec<[f32; 2]>>) -> Result<Views> {
         self.check_count("key points", points.len())?;
         self.targets.key_points = Some(points);
@@ -173,8 +173,8 @@ impl Views {
     }
 }
 
-/// The place to which displacements on the host, in elements, send a place. Like torchvision, it takes the displacement
-/// at a place for that of the place it comes from.
+/// The position to which displacements on the host, in elements, move a position. Like torchvision, it takes the displacement at
+/// the position for the one at its source.
 pub(super) fn displaced(field: &[f32], [height, width]: [usize; 2], place: [f64; 2]) -> Option<[f64; 2]> {
     let at = |x: f64, most: usize| nearest::<usize>(x.ceil()).min(most.saturating_sub(1));
     let (x, y) = (at(place[0], width), at(place[1], height));

@@ -1,4 +1,4 @@
-//! A batch of images on its way through transforms.
+//! A batch of images that is being transformed.
 
 use super::pending::Pending;
 use super::targets::Targets;
@@ -55,7 +55,7 @@ impl Views {
     /// With labels: class numbers `[N]` in i32, or shares of classes `[N, classes]` in f32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they are not as many as the images.
+    /// [`Error::Invalid`] if there is not one for each image.
     pub fn with_labels(mut self, labels: Tensor) -> Result<Views> {
         if labels.rank() == 0 || labels.shape()[0] != self.len() {
             return Err(Error::invalid(OP, format!("labels {} for {} images", labels.shape(), self.len())));
@@ -141,7 +141,7 @@ impl Views {
     /// Replaces the labels.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they are not as many as the images.
+    /// [`Error::Invalid`] if there is not one for each image.
     pub fn set_labels(&mut self, labels: Tensor) -> Result<()> {
         *self = self.clone().with_labels(labels)?;
         Ok(())
@@ -150,7 +150,7 @@ impl Views {
     /// A number for each image on the device, `[N, 1, 1, 1]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where values are not as many as the images.
+    /// [`Error::Invalid`] if there is not one value for each image.
     pub fn column<T: Element>(&self, values: &[T]) -> Result<Tensor> {
         Tensor::from_slice(self.device(), values, &[self.len(), 1, 1, 1])
     }

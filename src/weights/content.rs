@@ -31,7 +31,7 @@ pub(super) enum Source {
 }
 
 impl Content {
-    /// Values that lie in the file one after the other.
+    /// Contiguous values of a file.
     pub fn at(offset: u64) -> Content {
         Content { source: Source::File, offset, strides: None, big_endian: false }
     }
@@ -99,7 +99,7 @@ impl Content {
     }
 }
 
-/// Shows so many bytes of an input.
+/// Passes on `length` bytes of an input, piece by piece.
 fn pieces(input: &mut dyn Read, length: usize, show: &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<()> {
     let mut piece = vec![0; length.min(PIECE)];
     for start in (0..length).step_by(PIECE) {
@@ -117,7 +117,7 @@ fn unread(error: io::Error) -> Error {
     }
 }
 
-/// True where elements with these strides lie one after the other.
+/// True if elements with these strides are contiguous.
 fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     let mut step = 1;
     shape.iter().zip(strides).rev().all(|(&size, &stride)| {
@@ -127,7 +127,7 @@ fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     })
 }
 
-/// Shows elements one after the other, in pieces.
+/// Passes on elements in row-major order, piece by piece.
 fn gather(
     bytes: &[u8],
     shape: &[usize],

@@ -27,8 +27,8 @@ options! {
         /// Loads everything that fits and leaves the rest of the model as it is, such as a head with another number of
         /// classes. Without it, a file that doesn't fit is an error.
         partial: bool = false,
-        /// The dictionary of a file that holds several, such as `ema`; `a.b` is one within another. By default it is
-        /// the one with the most names that fit.
+        /// The dictionary of a file that holds several, such as `ema`; `a.b` is nested. By default it is the one with the most
+        /// names that fit.
         dictionary: Option<String> = None,
         /// Pairs of patterns; see [`rename`](LoadOptions::rename).
         renames: Vec<(String, String)> = Vec::new(),
@@ -36,9 +36,9 @@ options! {
 }
 
 impl LoadOptions {
-    /// Renames the names of the file that match a pattern, before they are looked up in the model. `*` stands for any
-    /// characters, as few as possible, `?` for one; the stars of the new name take the texts that these stand for, in
-    /// order. Of several patterns that match, the first counts.
+    /// Renames the names of the file that match a pattern, before they are looked up in the model. `*` stands for any characters,
+    /// as few as possible, `?` for one; the stars of the new name stand for the matched texts, in order. Of several patterns that
+    /// match, the first counts.
     ///
     /// ```
     /// use wgrad::weights::LoadOptions;
@@ -60,7 +60,7 @@ pub struct Report {
     pub loaded: Vec<String>,
     /// The names that don't fit. They are empty unless [`LoadOptions::partial`] is set.
     pub keys: IncompatibleKeys,
-    /// The beginning that the names have in the file and not in the model, such as `state_dict.`, and `module.` after PyTorch's
+    /// The prefix that the names have in the file and not in the model, such as `state_dict.`, and `module.` after PyTorch's
     /// `DataParallel`.
     pub prefix: String,
 }
@@ -73,8 +73,8 @@ pub struct Report {
 /// The model loses channels, and its layers are taken apart, as those of the file's network were
 /// ([`channels`](crate::compress::channels), [`low_rank`](crate::compress::low_rank)); layers even where the rest does not fit.
 ///
-/// `load` finds the right dictionary of a file that holds others besides, such as `state_dict`, and a prefix before the
-/// model's names. A parameter that stands in several places of the model may have its value under any of their names.
+/// `load` finds the right dictionary in a file that holds others besides, such as `state_dict`, and a prefix before the model's
+/// names. A parameter that occurs several times in the model may have its value under any of its names.
 ///
 /// ```
 /// use wgrad::nn::{Linear, Module, Scope};

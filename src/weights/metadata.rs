@@ -7,7 +7,7 @@ use crate::models::ModelOptions;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The key of safetensors' metadata under which the description stands, as JSON.
+/// The key of the description in safetensors' metadata, as JSON.
 pub(crate) const TAG: &str = "wgrad.model";
 
 /// All that a file of weights says about its network, so that the file alone is enough to use it: see

@@ -1,13 +1,15 @@
 //! Files of weights.
 //!
-//! | for | there is |
+//! | task | function |
 //! |---|---|
-//! | values from a file of any program into a model | [`load`] |
-//! | a model's values into a file that others read | [`save`] |
-//! | a network from nothing but its file | [`open`] |
-//! | the contents of a file, and single tensors of it | [`Reader`], [`Metadata::read`] |
-//! | values in memory, from one model to another | [`state_dict`](crate::nn::Module::state_dict), [`load_state_dict`](crate::nn::Module::load_state_dict) |
-//! | a run that is to go on where it was, with its optimizer | [`train::save`](crate::train::save), [`train::load`](crate::train::load) |
+//! | load values from a file of any program into a model | [`load`] |
+//! | save a model's values to a file that others read | [`save`] |
+//! | make a network from its file alone | [`open`] |
+//! | list a file's contents, and read single tensors | [`Reader`], [`Metadata::read`] |
+//! | copy values in memory, from one model to another | [`state_dict`](crate::nn::Module::state_dict),
+//! [`load_state_dict`](crate::nn::Module::load_state_dict) |
+//! | interrupt a run and resume it, with its optimizer | [`train::save`](crate::train::save), [`train::load`](crate::train::load)
+//! |
 
 mod content;
 mod load;

@@ -52,7 +52,7 @@ fn column_major(shape: &[usize]) -> Vec<usize> {
     strides.collect()
 }
 
-/// Writes a file of the listed tensors, and asks for their bytes one after the other.
+/// Writes a file of the listed tensors, and asks for their bytes one by one.
 ///
 /// # Errors
 /// [`Error::File`]; those of `bytes`. After an error `path` has its old contents.

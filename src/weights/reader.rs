@@ -51,8 +51,8 @@ impl Entry {
         &self.name
     }
 
-    /// The dictionary that the tensor is in, which begins the name: empty, or a text such as `state_dict.` in a file
-    /// that holds more than that.
+    /// The dictionary that holds the tensor, the first part of its name: empty, or a text such as `state_dict.` in a file with
+    /// several.
     pub fn dictionary(&self) -> &str {
         &self.name[..self.dictionary]
     }
@@ -77,8 +77,8 @@ impl Reader {
     /// Opens a safetensors file, a file of `torch.save` in either form (`.pth`, `.pt`), or a `.npz` file, by its first
     /// bytes. Nothing that a pickle would call is called.
     ///
-    /// In a file of `torch.save` with nested dictionaries, a tensor's name is the keys on the way to it, joined by
-    /// dots: `state_dict.conv1.weight`.
+    /// In a file of `torch.save` with nested dictionaries, a tensor's name is the path of keys to it, joined by dots:
+    /// `state_dict.conv1.weight`.
     ///
     /// # Errors
     /// [`Error::File`] where it is missing, of another kind or damaged, or its pickle calls what a state dictionary doesn't

@@ -44,7 +44,7 @@ pub(super) fn directory(file: &mut BufReader<File>) -> Result<(Vec<Entry>, HashM
     Ok((entries, metadata.metadata().clone().unwrap_or_default()))
 }
 
-/// Writes a file of the listed tensors, and asks for their bytes one after the other.
+/// Writes a file of the listed tensors, and asks for their bytes one by one.
 ///
 /// # Errors
 /// [`Error::File`]; those of `bytes`. After an error `path` has its old contents.
@@ -54,7 +54,7 @@ pub(crate) fn write(
     about: HashMap<String, String>,
     mut bytes: impl FnMut(&str) -> Result<Vec<u8>>,
 ) -> Result<()> {
-    // Wide types first, so that each value lies at a multiple of its size.
+    // Wide types first, so that each value is at a multiple of its size.
     let mut order: Vec<_> = tensors.iter().collect();
     order.sort_by(|a, b| b.1.bitsize().cmp(&a.1.bitsize()).then_with(|| a.0.cmp(&b.0)));
     let mut end = 0;

@@ -32,8 +32,8 @@ options! {
 ///
 /// In Python, `model.load_state_dict(safetensors.torch.load_file(path))` loads them.
 ///
-/// The file is written under another name in the same folder, flushed to the disk, and renamed: whatever goes wrong,
-/// `path` holds the old file or the new one.
+/// The file is written under another name in the same folder, flushed to the disk, and renamed: even after a failure, `path`
+/// holds the old file or the new one.
 ///
 /// ```
 /// use wgrad::models::{self, ModelOptions};

@@ -1,4 +1,4 @@
-//! The part of a file of weights that tells where a network is not as it is built: what compression has changed.
+//! The part of a file of weights that records the changes of compression to a network's structure.
 
 use super::reader::Reader;
 use crate::error::{Error, Result};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-/// The key of safetensors' metadata under which it stands, as JSON.
+/// Its key in safetensors' metadata, as JSON.
 const TAG: &str = "wgrad.structure";
 
 /// The changes of a network since it was built.
@@ -19,7 +19,7 @@ pub(crate) struct Structure {
     /// Groups of convolutions that have fewer than they were made with.
     #[serde(default)]
     pub groups: BTreeMap<String, usize>,
-    /// Layers that were taken apart, and how.
+    /// Layers that were factored, with their factors.
     #[serde(default)]
     pub factors: BTreeMap<String, Factors>,
 }
@@ -54,7 +54,7 @@ impl Structure {
     /// Takes the layers of a model apart that are so in the file.
     pub fn take_apart(&self, reader: &Reader, model: &dyn Module) -> Result<()> {
         for (name, &factors) in &self.factors {
-            // Those within a layer that was taken apart are there by now.
+            // Layers inside a factored layer exist by now.
             let layers = model.named_modules();
             let of_name = layers.iter().filter(|(other, _)| other == name);
             let found: Vec<_> = of_name.filter_map(|(_, layer)| layer.weighted()).collect();

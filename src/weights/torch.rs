@@ -104,7 +104,7 @@ pub(super) fn of_pickles(file: &mut BufReader<File>) -> Result<Vec<Entry>, Strin
     entries.collect()
 }
 
-/// An entry for a tensor whose storage has so many bytes at a place.
+/// An entry for a tensor whose storage has this many bytes at this position.
 fn entry(
     name: String,
     dictionary: usize,

@@ -6,7 +6,7 @@ use crate::graph::{Device, Tensor};
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-/// The element type in which a device holds what a file holds in another; `None` for types that are not read.
+/// The element type in which a device holds a type from a file; `None` for types that are not read.
 pub(crate) fn held_as(dtype: Dtype) -> Option<DType> {
     match dtype {
         Dtype::F64 | Dtype::F32 | Dtype::BF16 => Some(DType::F32),

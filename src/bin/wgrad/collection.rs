@@ -81,7 +81,7 @@ impl Layout {
     }
 }
 
-/// Labelled pictures, wherever they lie.
+/// Labelled pictures, from any source.
 #[derive(Clone)]
 pub struct Part {
     set: Arc<dyn Dataset<Item = Sample<i32>> + Send + Sync>,
@@ -144,8 +144,8 @@ const VAL: [&str; 3] = ["val", "valid", "validation"];
 const TEST: [&str; 2] = ["test", "testing"];
 
 impl Collection {
-    /// Detects the layout of DATA and lists its pictures; reads pictures of known data sets, and only headers of
-    /// others. An existing network may demand its own channels.
+    /// Detects the layout of DATA and lists its pictures; reads pictures of known data sets, and only headers of others. An
+    /// existing network may require its own channels.
     pub fn open(source: &Source, wanted: Option<Channels>) -> Outcome<Collection> {
         let folder = Path::new(&source.data);
         if folder.is_dir() && source.data_dir.is_none() {

@@ -1,4 +1,4 @@
-//! The costs of a network beside its accuracy, in tables of several networks.
+//! The costs of a network besides its accuracy, in tables of several networks.
 
 use crate::failure::Outcome;
 use crate::network::Network;

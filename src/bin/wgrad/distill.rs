@@ -1,4 +1,4 @@
-//! `wgrad distill`: a small network that learns what a large one knows.
+//! `wgrad distill`: a small network that learns from a large one.
 
 use crate::context::Context;
 use crate::costs::{self, Costs};
@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
 }
 
 impl Teaching {
-    /// The settings of a new run, or of one that goes on, replaced by those given now.
+    /// The settings of a new or resumed run, overridden by those given now.
     pub fn with(old: Option<Teaching>, given: &Arguments) -> Outcome<Teaching> {
         let old = old.or_else(|| {
             Some(Teaching {

@@ -23,8 +23,8 @@ impl<D: Dataset<Item = Sample<i32>>> Dataset for Fitted<D> {
     }
 }
 
-/// The square in the middle of an image, resized. Cutting comes first, so that a picture a thousand times as wide as
-/// high takes no more memory than others.
+/// The square in the middle of an image, resized. Cropping comes first, so that a picture a thousand times as wide as high takes
+/// no more memory than others.
 pub fn fitted(image: Image, size: usize) -> Result<Image> {
     let [_, height, width] = image.shape();
     if [height, width] == [size, size] {

@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     Ok(())
 }
 
-/// Prunes weights, or hands on what will do so in the course of the training.
+/// Prunes weights, or returns the callback that will do so during training.
 fn prune(network: &Network, method: Method, arguments: &Arguments, steps: u64) -> Outcome<Option<Pruning>> {
     let criterion = match method {
         Method::Random => Criterion::Random,

@@ -1,4 +1,4 @@
-//! `wgrad quantize`: a network whose weights are bytes, and what it costs.
+//! `wgrad quantize`: a network whose weights are bytes, and its loss of accuracy.
 
 use crate::collection::{Channels, Collection};
 use crate::context::Context;
@@ -148,7 +148,7 @@ fn quantized(
         return Ok(Quantized::dynamic(network.model, &options)?);
     }
     let numbers = numbers(collection, &network)?;
-    // Pictures that the run validated on tell no more how good the network is once it has seen them.
+    // Pictures that the run validated on no longer tell how good the network is once it has seen them.
     let validated = train::validated(&arguments.scored.network, collection)?.unwrap_or_default();
     let validated: HashSet<usize> = validated.into_iter().collect();
     let pictures: Vec<usize> =
@@ -173,10 +173,10 @@ fn quantized(
     Ok(Quantized::calibrated(network.model, batches, &options)?)
 }
 
-/// The function that a batch is handed to.
+/// The function that takes each batch.
 type Each<'a> = &'a mut dyn FnMut(wgrad::data::Batch) -> Outcome;
 
-/// The network, trained for some epochs of what `epoch` hands on.
+/// The network, trained for some epochs of the batches of `epoch`.
 fn trained(
     network: Network,
     epochs: u64,
@@ -184,7 +184,7 @@ fn trained(
     lr: f64,
     mut epoch: impl FnMut(&Network, u64, Each<'_>) -> Outcome<Vec<usize>>,
 ) -> Outcome<Quantized<Box<dyn Module>>> {
-    // A description of the pictures is left of the network that is trained.
+    // Of the trained network only the description of the pictures is left.
     let pictures = network.with_model(Box::new(wgrad::nn::Identity));
     let device = network.device().clone();
     let aware = QuantizationAware::new(network.model, options)?;

@@ -23,7 +23,7 @@ options! {
     /// Options of [`Channels::choose`].
     #[derive(Clone, Debug, PartialEq)]
     ChannelOptions {
-        /// The share of the channels to cut.
+        /// The fraction of the channels to cut.
         amount: f64 = 0.5,
         /// The measure of a channel.
         importance: Importance = Importance::Norm(1.0),

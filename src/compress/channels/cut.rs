@@ -7,7 +7,7 @@ use crate::number::nearest;
 use std::collections::BTreeSet;
 
 impl Channels {
-    /// Prunes channels by [masks](crate::Parameter::set_mask): the network computes what it will after [`cut`](Channels::cut), at
+    /// Prunes channels by [masks](crate::Parameter::set_mask): the network computes the same as after [`cut`](Channels::cut), at
     /// its old size.
     ///
     /// # Errors
@@ -37,8 +37,8 @@ impl Channels {
         Ok(())
     }
 
-    /// Cuts channels out of all parameters, running statistics included. Gradients are forgotten; an optimizer has to be made anew,
-    /// since its buffers have the old shapes.
+    /// Cuts channels out of all parameters, running statistics included. Gradients are forgotten; an optimizer has to be made
+    /// anew, since its buffers have the old shapes.
     ///
     /// # Errors
     /// Errors of the device.

@@ -118,7 +118,7 @@ impl Flow {
         }
     }
 
-    /// Reductions over some dimensions, and what comes of them: along those every place counts.
+    /// Reductions over some dimensions, and formulas of their results: along those, every position counts.
     fn reduced(&mut self, axes: &Axes, dims: &[usize], output: &Layout) -> Axes {
         dims.iter().for_each(|&dim| self.labels.fix(&axes[dim]));
         let rank = output.shape.len();
@@ -232,7 +232,7 @@ fn free(layout: &Layout) -> Axes {
     layout.shape.iter().map(|&size| vec![FREE; size]).collect()
 }
 
-/// An axis that is repeated is whatever its readers are.
+/// A repeated axis takes the labels of its readers.
 fn expanded(input: &Layout, axes: &Axes, output: &Layout) -> Axes {
     let added = output.shape.len() - input.shape.len();
     let of = |(dim, &size): (usize, &usize)| match dim.checked_sub(added) {

@@ -6,7 +6,7 @@ pub(super) type Label = u32;
 /// Labels of places that stay: of a batch, an image, a constant or an answer.
 pub(super) const FIXED: Label = 0;
 
-/// Labels of places that are whatever their neighbours are, as those of a number that is repeated.
+/// The label of positions that adopt their neighbours' labels, as those of a repeated number.
 pub(super) const FREE: Label = 1;
 
 /// The labels along each axis of a tensor.
@@ -35,7 +35,7 @@ impl Labels {
         (0..size).map(make).collect()
     }
 
-    /// The label that stands for this one and those that it was joined with.
+    /// The representative of this label and those that it was joined with.
     pub fn find(&mut self, label: Label) -> Label {
         let mut root = label;
         while self.parents[root as usize] != root {
@@ -59,7 +59,7 @@ impl Labels {
         low
     }
 
-    /// Lets what has these labels stay.
+    /// Keeps everything with these labels from being cut.
     pub fn fix(&mut self, labels: &[Label]) {
         for &label in labels {
             self.join(FIXED, label);

@@ -1,10 +1,10 @@
 //! Structured pruning: a network made smaller by whole channels.
 //!
-//! A channel is what a filter of a convolution or a row of a linear layer computes. To cut it, everything that goes with it must be
-//! cut along: its bias, its norm, the inputs of all layers that read it, and where channels are added (residual networks) those
-//! that they are added to. [`Channels`] finds that out for any module from a recorded forward pass, in the manner of Fang et al.,
-//! "DepGraph: towards any structural pruning", 2023: each place along each axis of each parameter has a label, and calls join the
-//! labels of places that have to stay as many.
+//! A channel is the output of a filter of a convolution or of a row of a linear layer. To cut it, everything that goes with it
+//! must be cut too: its bias, its norm, the inputs of all layers that read it, and where channels are added (residual networks)
+//! those that they are added to. [`Channels`] finds these for any module from a recorded forward pass, in the manner of Fang et
+//! al., "DepGraph: towards any structural pruning", 2023: each index along each axis of each parameter has a label, and calls
+//! join the labels of indices that can only be cut together.
 //!
 //! ```
 //! use wgrad::compress::channels::{ChannelOptions, Channels};
@@ -84,12 +84,12 @@ impl Channels {
     /// The channels of a module for an input of this shape, of which the first size should be 1. A forward pass is recorded and not
     /// computed.
     ///
-    /// Channels of the input and of the output stay. So do channels that an operation looks at as a whole (a softmax or a norm over
-    /// them, attention), and those that a module takes apart by numbers of its own.
+    /// Channels of the input and of the output are kept. So are channels that an operation treats as a whole (a softmax or a norm
+    /// over them, attention), and those that a module splits at fixed numbers.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a module without parameters, or with some that only training reads, such as an auxiliary classifier:
-    /// nobody can tell what these read. Those of [`forward`](Module::forward).
+    /// [`Error::Invalid`] for a module without parameters, or with some that only training reads, such as an auxiliary
+    /// classifier: the inputs of these are unknown. Those of [`forward`](Module::forward).
     pub fn of(model: &dyn Module, input: &[usize]) -> Result<Channels> {
         let parameters = model.parameters();
         let first = parameters.first().ok_or_else(|| Error::invalid(OP, "the module has no parameters"))?;

@@ -5,10 +5,10 @@ use crate::graph::{Parameter, no_grad};
 use crate::nn::Module;
 use crate::train::{Callback, Run};
 
-/// Pulls the weights of batch norms to 0 while a [`Trainer`](crate::train::Trainer) trains, so that channels without use are told by
-/// [`Importance::BatchNormScale`](super::Importance::BatchNormScale): adds `strength sign(weight)` to their gradients, the
-/// subgradient of `strength sum |weight|` (Liu et al., "Learning efficient convolutional networks through network slimming", 2017;
-/// 1e-4 there).
+/// Pulls the weights of batch norms to 0 while a [`Trainer`](crate::train::Trainer) trains, so that
+/// [`Importance::BatchNormScale`](super::Importance::BatchNormScale) finds useless channels: adds `strength sign(weight)` to
+/// their gradients, the subgradient of `strength sum |weight|` (Liu et al., "Learning efficient convolutional networks through
+/// network slimming", 2017; 1e-4 there).
 ///
 /// ```
 /// use wgrad::compress::channels::Slimming;

@@ -35,7 +35,7 @@ pub struct Clusters {
     layers: Vec<Layer>,
 }
 
-/// A parameter, and for each weight the number of its value, i32; pruned ones have one of their own.
+/// A parameter, and for each weight the index of its value, i32; pruned ones have an index of their own.
 struct Layer {
     parameter: Parameter,
     labels: Parameter,
@@ -47,7 +47,7 @@ struct Layer {
 pub struct Size {
     /// Bits of the weights as they were, 32 each.
     pub plain_bits: u64,
-    /// Bits of the numbers of the values, each in as many as a layer's largest takes.
+    /// Bits of the indices of the values, each as wide as a layer's largest index.
     pub index_bits: u64,
     /// Bits of the same numbers in a Huffman code of each layer.
     pub huffman_bits: u64,
@@ -63,8 +63,8 @@ impl Size {
 }
 
 impl Clusters {
-    /// Clusters the weights of each parameter by k-means, from centres that lie evenly between the smallest and the largest, and gives
-    /// every weight the value of its centre.
+    /// Clusters the weights of each parameter by k-means, from centres evenly spaced between the smallest and the largest, and
+    /// replaces every weight by its centre.
     ///
     /// # Errors
     /// [`Error::Invalid`] for no values, or weights that are not finite; errors of the device.

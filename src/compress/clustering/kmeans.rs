@@ -11,9 +11,9 @@ pub struct KMeans {
     pub labels: Vec<usize>,
 }
 
-/// Lloyd's algorithm: each value goes to its nearest centre (the lower of two), and each centre to the mean of its values, until no
-/// value changes its centre or `most_turns` are over. A centre without values takes the value that is furthest from its own, as in
-/// scikit-learn.
+/// Lloyd's algorithm: each value goes to its nearest centre (the lower of two), and each centre to the mean of its values, until
+/// no value changes its centre or after `most_turns` iterations. A centre without values takes the value that is furthest from
+/// its own, as in scikit-learn.
 ///
 /// ```
 /// use wgrad::compress::clustering::k_means;
@@ -50,7 +50,7 @@ pub fn k_means(values: &[f64], centres: Vec<f64>, most_turns: usize) -> Result<K
     Ok(found)
 }
 
-/// Gives centres without values those that are furthest from their own.
+/// Moves centres without values to the values that are furthest from their own centres.
 fn relocate(values: &[f64], found: &KMeans, sums: &mut [(f64, usize)]) {
     let empty: Vec<usize> = (0..sums.len()).filter(|&centre| sums[centre].1 == 0).collect();
     if empty.is_empty() {

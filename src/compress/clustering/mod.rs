@@ -1,8 +1,8 @@
 //! Weight clustering: the weights of a layer share a few values (Han et al., "Deep compression", 2016).
 //!
-//! Each weight is stored as the number of its value, which a Huffman code makes shorter where values differ in how often they are
-//! used. Training on keeps what is shared: the gradients of weights with one value are added up, and each of them takes the sum, so
-//! that any optimizer that changes element by element moves them alike.
+//! Each weight is stored as the index of its value, which a Huffman code shortens if values are used unequally often. Further
+//! training keeps values shared: the gradients of weights with one value are added up, and each of them takes the sum, so that
+//! any elementwise optimizer moves them alike.
 //!
 //! ```
 //! use wgrad::compress::clustering::{ClusterOptions, Clusters};

@@ -5,9 +5,9 @@ use crate::graph::Tensor;
 use crate::ops::{KlDivOptions, KlDivReduction, Reduction};
 use crate::shape::Shape;
 
-/// `T^2 mean over n of KL(softmax(teacher / T), softmax(student / T))`, of logits `[N, C]` at a temperature `T` (Hinton, Vinyals and Dean,
-/// "Distilling the Knowledge in a Neural Network", 2015). The square keeps gradients as large as those of the true labels, whatever the
-/// temperature. No gradient flows to the teacher.
+/// `T^2 mean over n of KL(softmax(teacher / T), softmax(student / T))`, for logits `[N, C]` at a temperature `T` (Hinton, Vinyals
+/// and Dean, "Distilling the Knowledge in a Neural Network", 2015). The square keeps gradients as large as those of the true
+/// labels at any temperature. No gradient flows to the teacher.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes, and for a temperature that is not positive.

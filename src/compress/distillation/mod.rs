@@ -1,4 +1,4 @@
-//! Small networks that learn what large ones know.
+//! Small networks that learn from large ones.
 //!
 //! [`Distillation`] is a task for [`Trainer`](crate::train::Trainer) with a teacher: its answers at a temperature
 //! ([`soft_target_loss`]), maps of attention ([`attention_loss`]) and hints ([`hint_loss`]). The losses serve without it, too.

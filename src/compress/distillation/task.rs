@@ -34,10 +34,10 @@ struct Pair {
     regressor: Option<Box<dyn Module>>,
 }
 
-/// A [`Task`] of classification in which a student learns what a teacher knows: its answers at a temperature, maps of attention, and hints.
-/// Layers are named as in the networks' [`summary`](Module::summary), and observed by a probe of the forward pass, so that any two networks
-/// will do. The teacher is in evaluation, sees each batch as the student does, and gets no gradient. Evaluations are those of the task
-/// without a teacher.
+/// A [`Task`] of classification in which a student learns from a teacher: its answers at a temperature, maps of attention, and
+/// hints. Layers are named as in the networks' [`summary`](Module::summary), and observed by a probe of the forward pass, so that
+/// any two networks will do. The teacher is in evaluation, sees each batch as the student does, and gets no gradient. Evaluations
+/// are those of the task without a teacher.
 ///
 /// A teacher of the student's own architecture makes a born-again network (Furlanello et al., "Born Again Neural Networks", 2018): that
 /// is self-distillation by generations, each the teacher of the next.

@@ -13,11 +13,11 @@ const OP: &str = "factorize";
 /// The rank that is kept of a weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rank {
-    /// The smallest whose squared singular values are this share of all.
+    /// The smallest rank whose squared singular values are this fraction of the total.
     Energy(f64),
     /// A number; all of the rank where there is less.
     Fixed(usize),
-    /// This share of the largest rank, one at least.
+    /// This fraction of the largest rank, at least one.
     Share(f64),
 }
 
@@ -52,13 +52,13 @@ pub struct Factorized {
     pub rank: usize,
     /// The largest rank that the weight could have.
     pub full_rank: usize,
-    /// The share of the weight's squared norm that is kept.
+    /// The fraction of the weight's squared norm that is kept.
     pub energy: f64,
 }
 
-/// Takes the linear layers of a module apart, and its convolutions over images that are not in groups, where two layers have fewer
-/// weights than one; a weight that several layers share stays. They compute the nearest function of their rank: with all of the rank, the same. Gradients and masks of what is
-/// replaced are gone; an optimizer has to be made anew.
+/// Factors the linear layers of a module, and its convolutions over images without groups, if two layers have fewer weights than
+/// one; weights that several layers share are kept. They compute the nearest function of their rank: with the full rank, the
+/// same. Gradients and masks of replaced weights are gone; an optimizer has to be made anew.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a share that is not from 0 to 1, or a rank of 0; errors of the device.
@@ -77,7 +77,7 @@ pub fn factorize(model: &dyn Module, options: &LowRankOptions) -> Result<Vec<Fac
         let Some(layer) = module.weighted().filter(|layer| layer.factors().is_none()) else { continue };
         let weight = layer.weight();
         let is_asked = |pattern: &String| pattern::matches(pattern, weight.name());
-        // A weight that stands in several places must stay there.
+        // A weight that occurs several times must be kept.
         let is_tied = all.iter().filter(|parameter| parameter.is_same(weight)).count() > 1;
         if is_tied || !options.only.is_empty() && !options.only.iter().any(is_asked) {
             continue;
@@ -90,7 +90,7 @@ pub fn factorize(model: &dyn Module, options: &LowRankOptions) -> Result<Vec<Fac
     Ok(done)
 }
 
-/// The two weights in the place of a layer's, where they are fewer numbers.
+/// The two weights that replace a layer's, if they are fewer numbers.
 fn factors(
     name: &str,
     layer: &Weighted<'_>,

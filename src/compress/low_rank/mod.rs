@@ -17,9 +17,9 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 //!
-//! The network is the same object, in which two layers stand in the place of one: their parameters are its parameters, which
-//! optimizers made from then on train, and [`weights::save`](crate::weights::save) writes a file from which
-//! [`weights::open`](crate::weights::open) and [`load`](crate::weights::load) build it as it is.
+//! The network is the same object, in which two layers replace one: their parameters are its parameters, which optimizers made
+//! from then on train, and [`weights::save`](crate::weights::save) writes a file from which
+//! [`weights::open`](crate::weights::open) and [`load`](crate::weights::load) rebuild it.
 
 mod factorize;
 mod svd;

@@ -15,8 +15,8 @@ pub(super) struct Svd {
 }
 
 impl Svd {
-    /// Columns are rotated in pairs until all are at right angles (Hestenes, 1958): then their lengths are the singular values. Small
-    /// singular values come out with as many digits as large ones (Demmel and Veselić, 1992).
+    /// Columns are rotated in pairs until all are orthogonal (Hestenes, 1958): then their lengths are the singular values. Small
+    /// singular values are as accurate as large ones (Demmel and Veselić, 1992).
     pub fn new(matrix: &[f64], rows: usize, columns: usize) -> Svd {
         if rows < columns {
             let transposed: Vec<f64> =
@@ -57,7 +57,7 @@ impl Svd {
         }
     }
 
-    /// The smallest number of singular values that have this share of the sum of all squares.
+    /// The smallest number of singular values with this fraction of the sum of all squares.
     pub fn rank_of_energy(&self, energy: f64) -> usize {
         let total: f64 = self.values.iter().map(|value| value * value).sum();
         let mut sum = 0.0;
@@ -73,7 +73,7 @@ fn dot(one: &[f64], other: &[f64]) -> f64 {
     one.iter().zip(other).map(|(a, b)| a * b).sum()
 }
 
-/// Cosine and sine of the rotation that brings two columns to right angles; `None` where they are.
+/// Cosine and sine of the rotation that makes two columns orthogonal; `None` if they are.
 fn rotation(one: &[f64], other: &[f64]) -> Option<(f64, f64)> {
     let (alpha, beta, gamma) = (dot(one, one), dot(other, other), dot(one, other));
     if gamma.abs() <= f64::EPSILON * (alpha * beta).sqrt() {

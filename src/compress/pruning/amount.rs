@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::number::nearest;
 
-/// An amount to prune of what is not pruned yet. An `f64` is a share, a `usize` a number.
+/// An amount to prune of the unpruned elements. An `f64` is a fraction, a `usize` a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
     /// A share from 0 to 1, rounded to a whole number, halves to the even one.

@@ -8,8 +8,8 @@ use crate::train::{Callback, Run};
 
 const OP: &str = "pruning";
 
-/// Prunes by a schedule while a [`Trainer`](crate::train::Trainer) trains. Checkpoints hold the masks: a resumed run goes on with the
-/// same bits.
+/// Prunes by a schedule while a [`Trainer`](crate::train::Trainer) trains. Checkpoints hold the masks: a resumed run continues
+/// with the same bits.
 ///
 /// ```
 /// use wgrad::compress::pruning::{Pruner, PrunerOptions, Pruning, Schedule, prunable};
@@ -52,7 +52,7 @@ impl Pruning {
 
 impl Callback for Pruning {
     fn on_fit_start(&mut self, run: &mut Run) -> Result<()> {
-        // Later steps prune as they end, before a checkpoint that a run goes on from.
+        // Later steps prune at their end, before the checkpoint that a run resumes from.
         if run.step == 0 { self.prune(run) } else { Ok(()) }
     }
 

@@ -48,8 +48,8 @@ pub fn global_unstructured(parameters: &[Parameter], method: Method, amount: imp
     unstructured("global_unstructured", parameters, method, amount.into())
 }
 
-/// Prunes the channels along dimension `dim` of the smallest norms of order `n`: the filters of a convolution for 0, what reads an
-/// input channel for 1. The order may be infinite.
+/// Prunes the channels along dimension `dim` of the smallest norms of order `n`: the filters of a convolution for 0, the weights
+/// of an input channel for 1. The order may be infinite.
 ///
 /// ```
 /// use wgrad::{Device, Parameter, Tensor, compress::pruning::ln_structured};
@@ -78,7 +78,7 @@ pub fn random_structured(parameter: &Parameter, amount: impl Into<Amount>, dim: 
     })
 }
 
-/// Prunes by a mask of the caller's, besides what is pruned already.
+/// Prunes by the caller's mask, in addition to the elements already pruned.
 ///
 /// # Errors
 /// As [`Parameter::set_mask`].
@@ -90,7 +90,7 @@ pub fn custom_from_mask(parameter: &Parameter, mask: &Tensor) -> Result<()> {
     parameter.set_mask(Some(&both))
 }
 
-/// Takes a parameter's mask away: the zeros stay until somebody assigns others.
+/// Removes a parameter's mask: the zeros stay until other values are assigned.
 ///
 /// # Errors
 /// Errors of the device.
@@ -110,7 +110,8 @@ pub fn prunable(module: &dyn Module) -> Vec<Parameter> {
     module.parameters().into_iter().filter(fits).collect()
 }
 
-/// Prunes what is exactly 0, as in weights that were loaded from the file of a pruned network, so that training leaves it there.
+/// Prunes the elements that are exactly 0, as in weights that were loaded from the file of a pruned network, so that training
+/// leaves them 0.
 ///
 /// # Errors
 /// Errors of the device.
@@ -123,7 +124,7 @@ pub fn mask_zeros(parameters: &[Parameter]) -> Result<()> {
     Ok(())
 }
 
-/// The share of the parameters' elements that masks prune.
+/// The fraction of the parameters' elements that masks prune.
 ///
 /// # Errors
 /// Errors of the device.

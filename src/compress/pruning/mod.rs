@@ -1,9 +1,9 @@
 //! Pruning: weights that are 0 and stay 0.
 //!
-//! A pruned parameter has a [mask](crate::Parameter::set_mask) of ones and zeros, through which every value is assigned. So pruned
-//! weights stay 0 through training, whatever the optimizer, through averages, half precision and checkpoints, and files of weights
-//! hold the zeros. The functions are those of `torch.nn.utils.prune`, and prune the same weights; a [`Pruner`] prunes a network to a
-//! sparsity again and again, and [`Pruning`] lets a [`Trainer`](crate::train::Trainer) do so by a [`Schedule`].
+//! A pruned parameter has a [mask](crate::Parameter::set_mask) of ones and zeros, which applies to every assigned value. So
+//! pruned weights stay 0 through training with any optimizer, through averages, half precision and checkpoints, and files of
+//! weights hold the zeros. The functions are those of `torch.nn.utils.prune`, and prune the same weights; a [`Pruner`] prunes a
+//! network to a sparsity repeatedly, and [`Pruning`] lets a [`Trainer`](crate::train::Trainer) do so by a [`Schedule`].
 //!
 //! ```
 //! use wgrad::compress::pruning;

@@ -51,8 +51,7 @@ impl Movement {
         })
     }
 
-    /// Runs something that changes the mask, such that what is pruned keeps its value for later, and what is taken back in has it
-    /// again.
+    /// Runs a change of the mask such that pruned elements keep their value for later, and unpruned ones get it back.
     pub fn keep_values(&self, change: impl FnOnce() -> Result<()>) -> Result<()> {
         let whole = no_grad(|| self.whole()?.copy())?;
         self.kept.assign(&whole)?;

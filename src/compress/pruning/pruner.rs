@@ -122,8 +122,8 @@ impl Pruner {
         self.movements.iter().try_for_each(|movement| movement.observe(loss_scale))
     }
 
-    /// Prunes until this share of the units is pruned. What is pruned stays so, except by [`Criterion::Movement`], which chooses
-    /// anew. Reads the weights from the device.
+    /// Prunes until this fraction of the units is pruned. Pruned units stay pruned, except by [`Criterion::Movement`], which
+    /// chooses anew. Reads the weights from the device.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a share that is not from 0 to 1; errors of the device.
@@ -179,7 +179,7 @@ struct Layer<'a> {
     scores: Vec<f64>,
 }
 
-/// Prunes the lowest units of all these layers, so that this share of them is pruned.
+/// Prunes the lowest units of all these layers, so that this fraction of them is pruned.
 fn prune(layers: &mut [Layer], sparsity: f64) {
     let is_open = |layer: &Layer, unit: usize| layer.units[unit].iter().any(|&at| layer.held.open[at]);
     let all: Vec<(usize, usize)> =

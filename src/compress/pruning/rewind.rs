@@ -28,7 +28,7 @@ const OP: &str = "rewind";
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct Rewind {
-    /// The step to come whose weights are the early ones; `None` once they are there.
+    /// The step after which the early weights will be taken; `None` once they are there.
     awaited: Option<u64>,
     parameters: Vec<Parameter>,
     early: Vec<Parameter>,
@@ -48,7 +48,7 @@ impl Rewind {
         Ok(Rewind { awaited: (step > 0).then_some(step), parameters, early })
     }
 
-    /// Gives the network the early weights again, but for those that are pruned.
+    /// Restores the network's early weights, except the pruned ones.
     ///
     /// # Errors
     /// Errors of the device.

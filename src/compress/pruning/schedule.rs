@@ -3,18 +3,18 @@
 use super::amount::checked;
 use crate::error::{Error, Result};
 
-/// The steps at which a run prunes, and the share of the weights that is pruned from there on. Step 0 is before the first.
+/// The steps at which a run prunes, and the fraction of pruned weights from each on. Step 0 is before the first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// All at once.
     OneShot {
         /// The step.
         step: u64,
-        /// The share of pruned weights.
+        /// The fraction of pruned weights.
         sparsity: f64,
     },
-    /// The same share of what is left each time, as in the search for lottery tickets (Frankle and Carbin, 2019): after the `i`-th of
-    /// `times`, `1 - (1 - sparsity)^(i / times)`.
+    /// The same fraction of the remaining weights each time, as in the search for lottery tickets (Frankle and Carbin, 2019):
+    /// after the `i`-th of `times`, `1 - (1 - sparsity)^(i / times)`.
     Iterative {
         /// The step of the first time.
         begin: u64,
@@ -42,7 +42,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The share of pruned weights from a step on, where the run prunes then.
+    /// The fraction of pruned weights from a step on, if the run prunes then.
     ///
     /// ```
     /// use wgrad::compress::pruning::Schedule;

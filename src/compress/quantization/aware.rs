@@ -26,8 +26,8 @@ type Ranges = Arc<Mutex<BTreeMap<String, [Tensor; 2]>>>;
 /// [`Observer::MovingAverage`] or [`Observer::MinMax`]. It is a module of the network's parameters: train it as the network, and
 /// [`convert`](QuantizationAware::convert) it then.
 ///
-/// Batch norms stay as they are and follow a batch's statistics in training: a weight with a scale for each output is
-/// rounded to the same levels whether a norm's factor is in it or behind it.
+/// Batch norms stay as they are and follow a batch's statistics in training: a weight with a scale for each output is rounded to
+/// the same levels whether a norm's factor is in it or after it.
 ///
 /// ```
 /// use wgrad::compress::quantization::{Observer, QuantizationAware, QuantizationOptions};
@@ -54,7 +54,7 @@ pub struct QuantizationAware<M> {
     mode: Mode,
 }
 
-/// Layers that round.
+/// The rounding of layers.
 struct Rounding {
     names: Names,
     options: QuantizationOptions,
@@ -124,7 +124,7 @@ impl Interposer for Rounding {
 }
 
 impl<M: Module> QuantizationAware<M> {
-    /// A network that is to be trained, or to be trained further.
+    /// A network for training, or for further training.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other observers than [`Observer::MovingAverage`] and [`Observer::MinMax`].

@@ -115,8 +115,8 @@ pub fn is_quantized(path: impl AsRef<Path>) -> Result<bool> {
     Ok(Reader::open(path)?.about(KEY).is_some())
 }
 
-/// Builds the network of a file that [`save`] wrote, with the same bytes. The weights of the network that it is made of are what
-/// the bytes stand for.
+/// Builds the network of a file that [`save`] wrote, with the same bytes. The weights of the wrapped network are the numbers that
+/// the bytes represent.
 ///
 /// # Errors
 /// [`Error::File`] where the file can't be read, was not written by [`save`] or is damaged; errors of the device.

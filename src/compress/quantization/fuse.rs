@@ -8,11 +8,11 @@ use std::collections::HashMap;
 /// A convolution's weight and bias.
 type Weights = Vec<Parameter>;
 
-/// Watches for norms of what a convolution gives.
+/// Finds the norms of convolutions' results.
 #[derive(Default)]
 struct Pairs {
     convolutions: HashMap<(u64, usize), (String, Weights)>,
-    /// Keeps tensors what they are.
+    /// Keeps tensors alive, and so their identities valid.
     outputs: Vec<Tensor>,
     /// The names of a convolution and of the layer that it goes to, the first's weights and the second's place.
     found: Vec<(String, String, Weights)>,
@@ -36,13 +36,13 @@ impl Probe for Pairs {
     }
 }
 
-/// Folds the factors of a network's batch norms into the convolutions before them, for evaluation, and tells their names, each
-/// convolution's and its norm's. What is left of a norm is a shift: its mean and its bias, with a variance and a weight of 1. So
-/// the network keeps its form and its outputs, and files of its weights fit any other.
+/// Folds the factors of a network's batch norms into the convolutions before them, for evaluation, and returns their names, each
+/// convolution's and its norm's. Of a norm only a shift is left: its mean and its bias, with a variance and a weight of 1. So the
+/// network keeps its structure and its outputs, and files of its weights fit any other.
 ///
-/// `weight' = weight * gamma / sqrt(running_var + eps)`, PyTorch's `fuse_conv_bn_weights`, whose bias is the sum of what shifts
-/// here. A convolution is folded where a norm is what its output goes to first; one that goes elsewhere too must not be.
-/// `input` is the shape of one that the network takes.
+/// `weight' = weight * gamma / sqrt(running_var + eps)`, PyTorch's `fuse_conv_bn_weights`, whose bias is the sum of the shifts
+/// here. A convolution is folded if the first reader of its output is a norm; there must be no other reader. `input` is the shape
+/// of an input of the network.
 ///
 /// ```
 /// use wgrad::compress::quantization::fuse_batch_norms;

@@ -45,12 +45,12 @@ impl Histogram {
         self.limit *= 2.0;
     }
 
-    /// The values below which a share of `1 - share` and of `share` lies.
+    /// The values with a fraction of `1 - share` and of `share` of all values below them.
     pub fn percentiles(&self, share: f64) -> (f64, f64) {
         let total: u64 = self.counts.iter().sum();
         let width = self.limit / BINS as f64;
         let outside = (1.0 - share) * total as f64;
-        // The edge of the first bin, counted from an end, with which more than the share lies outside.
+        // The edge of the first bin, counted from an end, with which more than the fraction is outside.
         let bins_outside = |counts: &mut dyn Iterator<Item = &u64>| {
             let mut seen = 0.0;
             counts
@@ -66,9 +66,9 @@ impl Histogram {
         ((below as f64 - half) * width, (half - above as f64) * width)
     }
 
-    /// The bound of absolute values at which those cut off and rounded to levels diverge least from all: of each number of bins
-    /// from the levels' on, the divergence of the bins with what lies past them added to the last, from the same bins with each
-    /// level's values spread over those of its bins that hold any.
+    /// The bound of absolute values at which the clamped and rounded values diverge least from all: for each number of bins from
+    /// that of the levels on, the divergence of the bins with everything past them added to the last, from the same bins with
+    /// each level's values spread over those of its bins that hold any.
     pub fn least_divergence(&self) -> f64 {
         let sizes: Vec<f64> =
             (0..BINS).map(|at| (self.counts[BINS + at] + self.counts[BINS - 1 - at]) as f64).collect();
@@ -86,7 +86,7 @@ impl Histogram {
     }
 }
 
-/// The divergence of some bins, the last of which holds what was cut off too, from their levels.
+/// The divergence of some bins, the last of which includes the clamped values, from their levels.
 fn divergence(bins: &[f64], cut_off: f64, total: f64) -> f64 {
     let inside: f64 = bins.iter().sum();
     if inside == 0.0 {
@@ -102,7 +102,7 @@ fn divergence(bins: &[f64], cut_off: f64, total: f64) -> f64 {
             let is_last = from + at + 1 == bins.len();
             let held = (if is_last { count + cut_off } else { count }) / total;
             if held > 0.0 {
-                // A bin that holds nothing but what was cut off has no level: as if a ten-thousandth of a value had.
+                // A bin that holds only clamped values has no level: it counts as a ten-thousandth of a value.
                 let level = if count > 0.0 { spread } else { 1e-4 / inside };
                 sum += held * (held / level).ln();
             }

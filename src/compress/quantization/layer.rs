@@ -49,7 +49,7 @@ impl Layer {
         Ok(Layer { weight, inputs })
     }
 
-    /// The convolution of `[N, C, H, W]`; `None` where it is left to f32.
+    /// The convolution of `[N, C, H, W]`; `None` if it is left to f32.
     #[track_caller]
     pub fn conv2d(&self, input: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Option<Tensor>> {
         let Inputs::Known(parameters, sums) = &self.inputs else { return Ok(None) };
@@ -89,7 +89,7 @@ impl Layer {
     }
 }
 
-/// The map of rows with levels of their own range, which nobody reads back: `scale = (max - min) / 255`.
+/// The map of rows with levels of their own range, which is not read back: `scale = (max - min) / 255`.
 #[track_caller]
 fn of_batch(rows: &Tensor, sums: &Sums) -> Result<Tensor> {
     let grid = grid_of(&rows.amin(..)?, &rows.amax(..)?, Scheme::Affine)?;
@@ -100,7 +100,7 @@ fn of_batch(rows: &Tensor, sums: &Sums) -> Result<Tensor> {
     )
 }
 
-/// The levels of a range that is computed on the device, by the rule of [`Scheme::parameters`] but for roundings.
+/// The levels of a range that is computed on the device, by the rule of [`Scheme::parameters`] up to rounding.
 pub(super) fn grid_of(low: &Tensor, high: &Tensor, scheme: Scheme) -> Result<Grid> {
     no_grad(|| {
         let (low, high) = (low.minimum_scalar(0.0)?, high.maximum_scalar(0.0)?);

@@ -8,10 +8,10 @@
 //! | a file of a quarter of the size | [`save`], [`open`], [`is_quantized`] |
 //! | batch norms folded into convolutions | [`fuse_batch_norms`] |
 //!
-//! No network is rewritten. While a quantized one runs, each convolution and linear map asks first whether its weight has been
-//! quantized, and then multiplies bytes with sums in i32 ([`QuantizedTensor`](crate::QuantizedTensor)); whatever stands behind,
-//! be it a batch norm or a rectifier, is computed with the sums' floats where these are stored. So every network here can be
-//! quantized, and modules of one's own.
+//! No network is rewritten. While a quantized one runs, each convolution and linear map first checks if its weight has been
+//! quantized, and then multiplies bytes with sums in i32 ([`QuantizedTensor`](crate::QuantizedTensor)); the calls after it, such
+//! as a batch norm or a rectifier, are computed on the sums' floats as these are stored. So every network here can be quantized,
+//! and your own modules too.
 //!
 //! Weights have a scale for each output, so that a batch norm's factor, or folding it, changes no byte of them.
 //!

@@ -38,7 +38,7 @@ impl QuantizationOptions {
 /// The names of a model's weights by the leaves that their layers are called with.
 pub(super) struct Names {
     by_leaf: HashMap<(u64, usize), String>,
-    /// Keeps the leaves what they are.
+    /// Keeps the leaves alive, and so their identities valid.
     _values: Vec<Tensor>,
 }
 
@@ -58,7 +58,7 @@ impl Names {
 
 /// A network whose convolutions and linear maps multiply signed bytes and add up in i32, on the device.
 ///
-/// It holds the network that it was made of, whose weights it uses no more where they have been quantized, and is a module of
+/// It holds the network that it was made of, whose weights it no longer uses where they have been quantized, and is a module of
 /// the same parameters. It has no gradients.
 ///
 /// Layers multiply as in [`QuantizedTensor::conv2d`]: their inputs are rounded to bytes by one scale and zero point, their

@@ -16,13 +16,13 @@ pub enum Observer {
     /// From the smallest to the largest of a batch, averaged over batches: `range += share (range of this batch - range)`
     /// (PyTorch's `MovingAverageMinMaxObserver`, whose share is 0.01).
     MovingAverage {
-        /// The share of a batch.
+        /// The weight of a batch.
         share: f64,
     },
-    /// Between the values that a share of `(100 - percent) / 100` lies below and above, as a histogram of 4,096 bins tells:
-    /// outliers are cut off.
+    /// Between the values with a fraction of `(100 - percent) / 100` below and above them, by a histogram of 4,096 bins: outliers
+    /// are clamped.
     Percentile {
-        /// The share of values that is kept, in per cent; 99.99 is usual.
+        /// The kept values, in per cent; 99.99 is usual.
         percent: f64,
     },
     /// The range whose levels tell least from the values, by the Kullback-Leibler divergence of their histograms (Migacz,
@@ -35,7 +35,7 @@ pub enum Observer {
 pub enum Scheme {
     /// 0 is level 0, and the range ends as far below as above: -127 to 127.
     Symmetric,
-    /// All of -128 to 127, with 0 at a level of its own: twice as fine for values of one sign.
+    /// All of -128 to 127, with its own level for 0: twice as fine for values of one sign.
     Affine,
 }
 

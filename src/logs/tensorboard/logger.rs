@@ -59,7 +59,7 @@ impl TensorBoardLogger {
         TensorBoardLogger { folder: Some(folder.into()), ..self }
     }
 
-    /// Writes histograms once in so many epochs; 0 leaves them out.
+    /// Writes histograms every this many epochs; 0 writes none.
     #[must_use = "it returns the logger with the choice"]
     pub fn histogram_epochs(self, histogram_epochs: u64) -> TensorBoardLogger {
         TensorBoardLogger { histogram_epochs, ..self }

@@ -43,8 +43,8 @@ pub enum Value {
     Other(String),
 }
 
-/// The values of an event file in their order, whether this crate or another program wrote it. Half an event at the
-/// end, left by a running or an aborted program, is left out.
+/// The values of an event file in order, whether this crate or another program wrote it. An incomplete event at the end, left by
+/// a running or an aborted program, is ignored.
 ///
 /// # Errors
 /// [`Error::File`], also where a record is damaged.

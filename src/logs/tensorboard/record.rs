@@ -18,8 +18,8 @@ pub(super) struct Damaged {
     pub at: usize,
 }
 
-/// The records of a file. The last one is left out if it is incomplete, since it may still be written. An error is the
-/// last item.
+/// The records of a file. The last one is ignored if it is incomplete, since it may still be being written. An error is the last
+/// item.
 pub(super) struct Records<'a> {
     file: &'a [u8],
     at: usize,

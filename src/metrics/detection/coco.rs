@@ -34,7 +34,7 @@ options! {
     MeanAveragePrecisionOptions {
         /// The format of a box's four numbers.
         box_format: BoxFormat = BoxFormat::Xyxy,
-        /// The least overlaps at which an object counts as found; 0.5, 0.55, .., 0.95 where `None`.
+        /// The overlaps from which an object counts as found; `None` means 0.5, 0.55, .., 0.95.
         iou_thresholds: Option<Vec<f64>> = None,
         /// Recalls at which precision is read; 0, 0.01, .., 1 where `None`.
         rec_thresholds: Option<Vec<f64>> = None,
@@ -98,12 +98,11 @@ struct ClassCurves {
 
 /// Mean average precision and recall as COCO computes them (Lin et al. 2014; pycocotools' `COCOeval` for boxes).
 ///
-/// For each class and each threshold of intersection over union, each of an image's detections, from the highest score
-/// down, takes the remaining object that it overlaps most. `precision = right / (right + wrong)` and
-/// `recall = right / objects` are computed after each detection of all images, in order of falling score; average
-/// precision is the mean over 101 recalls of the highest precision at that recall or beyond. Crowds, and objects
-/// outside a range of areas, are neither right nor wrong; a crowd may be found several times, and its overlap is the
-/// share of the detection that it covers.
+/// For each class and each threshold of intersection over union, each of an image's detections, from the highest score down,
+/// takes the remaining object that it overlaps most. `precision = right / (right + wrong)` and `recall = right / objects` are
+/// computed after each detection of all images, in order of falling score; average precision is the mean over 101 recalls of the
+/// highest precision at that recall or beyond. Crowds, and objects outside a range of areas, are neither right nor wrong; a crowd
+/// may be found several times, and its overlap is the covered fraction of the detection.
 ///
 /// Images are given as tensors by [`Metric::update`], or one by one with [`MeanAveragePrecision::add`]:
 /// * `preds`, `[N, M, 6]`: a box, its score and the number of its class,

@@ -16,7 +16,7 @@ pub struct Detection {
     pub bounds: [f64; 4],
 }
 
-/// An object that is there.
+/// A true object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroundTruth {
     /// The number of its class.

@@ -20,8 +20,8 @@ options! {
         data_range: DataRange = DataRange::Width(1.0),
         /// The base of the logarithm.
         base: f64 = 10.0,
-        /// Dimensions that share one ratio, such as `[1, 2, 3]` for one ratio per image; all elements of all batches
-        /// where `None`.
+        /// Dimensions that share one ratio, such as `[1, 2, 3]` for one ratio per image; `None` means all elements of all
+        /// batches.
         dim: Option<Vec<isize>> = None,
     }
 }

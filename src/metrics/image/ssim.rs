@@ -114,7 +114,7 @@ pub(super) fn maps(
 /// where means, variances and the covariance are those around the pixel, weighted by the kernel; images are mirrored at
 /// their edges. 1 for equal images. It has a gradient, so 1 less the similarity is a loss.
 ///
-/// As in torchmetrics; a Gaussian has a kernel of `2 floor(3.5 sigma + 0.5) + 1` pixels whatever `kernel_size` is.
+/// As in torchmetrics; a Gaussian has a kernel of `2 floor(3.5 sigma + 0.5) + 1` pixels regardless of `kernel_size`.
 ///
 /// # Errors
 /// [`Error::Invalid`] where shapes differ, for images no larger than half the kernel, an even `kernel_size` or a `sigma` of 0.

@@ -201,8 +201,8 @@ macro_rules! means {
 }
 
 means! {
-    /// Mean absolute percentage error, `sum |preds - target| / max(|target|, 1.17e-6) / N`, of tensors of any shape. A
-    /// share, not a percentage: 0.1 stands for 10 %.
+    /// Mean absolute percentage error, `sum |preds - target| / max(|target|, 1.17e-6) / N`, of tensors of any shape. A fraction,
+    /// not a percentage: 0.1 means 10 %.
     ///
     /// NaN before the first item. Computed as `mape`.
     ///

@@ -121,7 +121,7 @@ impl MultiOutput {
     }
 }
 
-/// 1 less the share of the variance that is left. Without variance, 1 where nothing is left and 0 where something is.
+/// The explained fraction of the variance. Without variance, 1 if nothing is left and 0 otherwise.
 fn explained(left: f64, variance: f64) -> f64 {
     match (left == 0.0, variance == 0.0) {
         (true, true) => 1.0,

@@ -16,7 +16,7 @@ pub(super) fn check_channels(op: &'static str, images: &Tensor) -> Result<()> {
     }
 }
 
-/// Images after one step, with its own numbers, or with one for each image where `numbers` has a tensor of them.
+/// Images after one step, with the same numbers for all, or with those of each image if `numbers` is a tensor.
 pub(super) fn step(op: &'static str, images: &Tensor, step: ColourStep, numbers: &[&Numbers]) -> Result<Tensor> {
     is_images(op, images)?;
     let mut program = Tensor::from_slice(images.device(), &step.words(), &[1, 1, 4])?;
@@ -101,7 +101,7 @@ pub fn adjust_saturation(images: &Tensor, saturation_factor: impl Into<Numbers>)
     step(OP, images, ColourStep::Saturation(factor.all()), &[&factor])
 }
 
-/// Colours turned on the wheel of hues, by a share of a turn from -0.5 to 0.5. Images of one channel stay.
+/// Colours rotated on the wheel of hues, by a fraction of a turn from -0.5 to 0.5. Images of one channel are unchanged.
 ///
 /// # Errors
 /// As [`adjust_brightness`].

@@ -1,4 +1,4 @@
-//! Parts of images, borders round them, and mirror images: nothing is interpolated.
+//! Crops, padding and mirror images: nothing is interpolated.
 
 use super::{each, is_images};
 use crate::error::{Error, Result};
@@ -90,7 +90,7 @@ pub fn crop(images: &Tensor, regions: &[Region]) -> Result<Tensor> {
 #[track_caller]
 pub(in crate::transforms) fn crop_one(images: &Tensor, region: Region) -> Result<Tensor> {
     let [_, _, height, width] = is_images("crop", images)?;
-    // The padding on both sides of an edge; elements that are cut off count as negative padding.
+    // The padding on both sides of an edge; cropped elements count as negative padding.
     let sides = |first: isize, size: usize, all: usize| [-first, first + size as isize - all as isize];
     let ([left, right], [top, bottom]) =
         (sides(region.left, region.width, width), sides(region.top, region.height, height));
@@ -108,7 +108,7 @@ pub(in crate::transforms) fn crop_one(images: &Tensor, region: Region) -> Result
         .reshape(&[n as isize, c as isize, region.height as isize, region.width as isize])
 }
 
-/// The middle of each image, `[height, width]`, with zeros round images that are smaller.
+/// The centre of each image, `[height, width]`, with zeros around smaller images.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes than `[N, C, H, W]`.

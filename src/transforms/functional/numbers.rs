@@ -52,7 +52,7 @@ impl Numbers {
         }
     }
 
-    /// The number for all; 0 where each image has its own.
+    /// The number for all; 0 if each image has its own.
     pub(super) fn all(&self) -> f32 {
         match self {
             Numbers::All(number) => nearest(*number),

@@ -1,4 +1,4 @@
-//! Images turned, sheared and bent.
+//! Images rotated, sheared and bent.
 
 use super::{InterpolationMode, each, is_images};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ options! {
     RotateOptions {
         /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Nearest,
-        /// Makes room for all corners.
+        /// Enlarges the result to hold all corners.
         expand: bool = false,
         /// The fixed point, `[x, y]`; the middle if left out.
         center: Option<[f64; 2]> = None,
@@ -83,8 +83,8 @@ pub(in crate::transforms) fn spread(op: &'static str, fill: &[f32], channels: us
     }
 }
 
-/// Images turned anticlockwise by angles in degrees: one for all, or one for each. With `expand` and several angles,
-/// smaller results lie in the upper left corner, with zeros round them.
+/// Images rotated anticlockwise by angles in degrees: one for all, or one for each. With `expand` and several angles, smaller
+/// results are in the upper left corner, with zeros around them.
 ///
 /// # Errors
 /// [`Error::Invalid`] for modes other than nearest and bilinear, and where angles or fill values are too few or too many.
@@ -106,7 +106,7 @@ pub fn rotate(images: &Tensor, angles: &[f64], options: &RotateOptions) -> Resul
     warp(OP, images, maps, options.interpolation, options.fill.as_deref())
 }
 
-/// Images turned, scaled, sheared and moved, by numbers for all or for each.
+/// Images rotated, scaled, sheared and moved, by numbers for all or for each.
 ///
 /// # Errors
 /// As [`rotate`]; [`Error::Invalid`] where a scale is not positive.
@@ -133,11 +133,11 @@ pub fn affine(images: &Tensor, numbers: &[AffineNumbers], options: &WarpOptions)
     warp(OP, images, maps, options.interpolation, options.fill.as_deref())
 }
 
-/// Images in another perspective, where the content at the corners `start` comes to lie at `end`: a pair of them for
-/// all images, or one for each.
+/// Images in another perspective, which moves the content at the corners `start` to `end`: a pair of them for all images, or one
+/// for each.
 ///
 /// # Errors
-/// As [`rotate`]; [`Error::Invalid`] where three corners lie in a line.
+/// As [`rotate`]; [`Error::Invalid`] if three corners are collinear.
 ///
 /// ```
 /// use wgrad::transforms::functional::{WarpOptions, perspective};

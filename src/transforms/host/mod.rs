@@ -45,7 +45,7 @@ impl Image {
         Image::new([channels, rows, columns], pixels)
     }
 
-    /// A region of the image; `fill` lies past the edges: one number, or one per channel.
+    /// A region of the image; `fill` is the value past the edges: one number, or one per channel.
     ///
     /// # Errors
     /// [`Error::Invalid`] where fill values are neither one nor one per channel.
@@ -84,7 +84,7 @@ impl Image {
         Image::new([channels, rows, columns], pixels)
     }
 
-    /// The middle of the image, `[height, width]`, with zeros round an image that is smaller.
+    /// The centre of the image, `[height, width]`, with zeros around a smaller image.
     ///
     /// # Errors
     /// None that its arguments can cause.

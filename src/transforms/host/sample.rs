@@ -51,7 +51,7 @@ impl Target for i32 {
     }
 }
 
-/// A mask, resized by its nearest elements; zeros lie past its edges.
+/// A mask, resized by its nearest elements, with zeros past its edges.
 impl Target for Image {
     fn resized(self, _: [usize; 2], to: [usize; 2]) -> Result<Image> {
         self.resize(to, &ResizeOptions::default().interpolation(InterpolationMode::NearestExact))
@@ -76,7 +76,7 @@ impl Target for Image {
     }
 }
 
-/// Boxes, cut to the image. Boxes that lie outside stay, with no size.
+/// Boxes, clipped to the image. Boxes outside of it are kept, with no size.
 impl Target for Vec<BoundingBox> {
     fn resized(self, from: [usize; 2], to: [usize; 2]) -> Result<Vec<BoundingBox>> {
         let scale = [to[1] as f64 / from[1] as f64, to[0] as f64 / from[0] as f64];
@@ -126,7 +126,7 @@ impl<T: Target> Sample<T> {
         Ok(Sample { image: self.image.crop(region, fill)?, target: self.target.cut(region)? })
     }
 
-    /// The middle of the image, `[height, width]`, with zeros round an image that is smaller.
+    /// The centre of the image, `[height, width]`, with zeros around a smaller image.
     ///
     /// # Errors
     /// As [`Image::crop`].

@@ -55,8 +55,8 @@ options! {
     }
 }
 
-/// Each image mixed with the results of its own chains of operations, by Hendrycks et al., "AugMix: A Simple Data
-/// Processing Method to Improve Robustness and Uncertainty", 2019: `m x + (1 - m) sum over i of w[i] chain[i](x)`.
+/// Mixes each image with the results of random chains of operations, by Hendrycks et al., "AugMix: A Simple Data Processing
+/// Method to Improve Robustness and Uncertainty", 2019: `m x + (1 - m) sum over i of w[i] chain[i](x)`.
 ///
 /// `m` is drawn from `Beta(alpha, alpha)` and `w` from `Dirichlet(alpha, .., alpha)`.
 ///
@@ -76,7 +76,7 @@ pub struct AugMix {
     moves: Moves,
 }
 
-/// The mixture of an image: its own share, and a share and the operations of each chain.
+/// The mixture of an image: its own weight, and the weight and the operations of each chain.
 struct Mixture {
     own: f64,
     chains: Vec<(f64, Vec<Applied>)>,

@@ -1,5 +1,4 @@
-//! Policies: each image goes through operations of its own, drawn from a list. They change images alone, as in
-//! torchvision.
+//! Policies: apply random operations from a list to each image. They change images alone, as in torchvision.
 
 mod aug_mix;
 mod auto_augment;

@@ -83,9 +83,8 @@ impl Operation {
 /// An operation and its strength.
 pub(super) type Applied = (Operation, f64);
 
-/// Takes each image of a batch through an operation of its own. Images with like operations go together, so the
-/// launches are bounded by the kinds of operations and not by the images. Pixels are sampled each time, whichever
-/// images are moved.
+/// Applies its own operation to each image of a batch. Images with the same kind of operation are processed together, so the
+/// launches are bounded by the kinds of operations and not by the images. Pixels are always sampled, whichever images are moved.
 pub(super) fn carry_out(views: &mut Views, operations: &[Applied], moves: &Moves) -> Result<()> {
     views.sample()?;
     let fill = moves.fill.as_ref().map(|fill| spread("fill", fill, views.channels())).transpose()?;

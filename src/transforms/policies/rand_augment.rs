@@ -35,7 +35,7 @@ options! {
     }
 }
 
-/// Each image through some operations of its own, all of one strength, by Cubuk et al., "RandAugment: Practical automated data
+/// Applies some random operations to each image, all of one strength, by Cubuk et al., "RandAugment: Practical automated data
 /// augmentation with a reduced search space", 2019.
 ///
 /// An operation is one of 14, each equally likely: shears, translations, rotation, brightness, saturation, contrast,
@@ -89,9 +89,8 @@ impl Transform for RandAugment {
     }
 }
 
-/// Each image through one operation of its own, of any strength, by Müller and Hutter, "TrivialAugment: Tuning-free Yet
-/// State-of-the-Art Data Augmentation", 2021. The operations are those of [`RandAugment`], over wider ranges of
-/// strength.
+/// Applies one random operation to each image, of any strength, by Müller and Hutter, "TrivialAugment: Tuning-free Yet
+/// State-of-the-Art Data Augmentation", 2021. The operations are those of [`RandAugment`], over wider ranges of strength.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, Transform, TrivialAugmentWide, TrivialAugmentWideOptions, Views};

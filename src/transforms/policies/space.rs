@@ -11,9 +11,9 @@ enum Magnitude {
     None,
     /// Between two numbers.
     Between(f64, f64),
-    /// From 0 to a share of the width.
+    /// From 0 to a fraction of the width.
     OfWidth(f64),
-    /// From 0 to a share of the height.
+    /// From 0 to a fraction of the height.
     OfHeight(f64),
     /// Bits, from the first number down by the second.
     Bits(f64, f64),

@@ -296,7 +296,7 @@ impl Machine<'_> {
         Ok(bytes)
     }
 
-    /// As many bytes as there are, at most: a length that lies allocates nothing.
+    /// Reads no more bytes than there are: a wrong length allocates nothing.
     fn long_bytes(&mut self, length: u64) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         (&mut *self.input).take(length).read_to_end(&mut bytes).map_err(|error| error.to_string())?;

@@ -34,7 +34,7 @@ pub struct Storage {
     pub dtype: Option<Dtype>,
     /// Elements, or bytes without a type.
     pub length: usize,
-    /// Elements of the storage under the key that lie before it.
+    /// Elements of the storage under the key before it.
     pub start: usize,
 }
 
@@ -44,7 +44,7 @@ pub struct Tensor {
     /// An [`Object::Storage`].
     pub storage: Storage,
     pub dtype: Dtype,
-    /// Elements of the storage that lie before the first.
+    /// Elements of the storage before the first.
     pub offset: usize,
     pub shape: Vec<usize>,
     pub strides: Vec<usize>,
@@ -63,7 +63,7 @@ pub enum Known {
     Dict,
     /// `torch.Size`.
     Sequence,
-    /// Others that are harmless and not needed.
+    /// Other calls, harmless and not needed.
     Other,
     /// A storage of elements of a type; `None` for bytes.
     Storage(Option<Dtype>),

@@ -15,7 +15,7 @@ pub const SIDE: usize = 16;
 /// The facts about a picture that matter here.
 pub struct Facts {
     pub size: [usize; 2],
-    /// Channels in the file, whatever it is read as.
+    /// Channels in the file, regardless of how it is read.
     pub channels: usize,
     pub has_alpha: bool,
     /// Hash of shape and pixels.

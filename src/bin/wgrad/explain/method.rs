@@ -7,7 +7,7 @@ use wgrad::explain::{
 };
 use wgrad::{Result, Tensor};
 
-/// The name that stands for all of them.
+/// The name for all of them.
 pub const ALL: &str = "all";
 
 /// Noisy copies of a picture, and their deviation in parts of the picture's range (Smilkov et al., 2017).
@@ -49,7 +49,7 @@ impl Question<'_> {
     }
 }
 
-/// A method of the library, and the side of its maps that is shown.
+/// A method of the library, and the sign of its values to show.
 pub struct Method {
     pub name: &'static str,
     pub sign: Sign,
@@ -59,7 +59,7 @@ pub struct Method {
     pub of: fn(&Question) -> Result<Tensor>,
 }
 
-/// A method whose maps tell single pixels apart, of which a few stand out.
+/// A method whose maps resolve single pixels, a few of which stand out.
 const fn pixels(name: &'static str, sign: Sign, of: fn(&Question) -> Result<Tensor>) -> Method {
     Method { name, sign, outliers: 2.0, needs_layer: false, of }
 }

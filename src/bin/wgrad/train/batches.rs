@@ -16,7 +16,7 @@ const RESIDENT: usize = 1 << 27;
 
 pub type Batches<'a> = Box<dyn Loader<Batch = Batch> + 'a>;
 
-/// An order without the last item where it would be a batch of its own: normalization over a batch of one says nothing.
+/// An order without the last item if it would be a batch by itself: normalization over a batch of one is meaningless.
 struct NoneAlone<S> {
     sampler: S,
     batch_size: usize,

@@ -1,4 +1,4 @@
-//! Training that goes on with a network that is there already, and measures of it.
+//! Further training of an existing network, and measures of it.
 
 use super::arguments::{Auto, OptimizerKind};
 use super::batches::Feeder;
@@ -105,7 +105,7 @@ impl<'a> Finetune<'a> {
         Ok(self.settings.epochs * self.feeder().train(self.batch_size, self.augment()?)?.batches() as u64)
     }
 
-    /// The share of pictures that were not trained on whose class is right.
+    /// The accuracy on pictures that were not trained on.
     pub fn accuracy(&self) -> Outcome<f64> {
         let mut task = plan::task(&self.settings, &self.pictures, self.network.device())?;
         let val = self.feeder().val(self.batch_size)?;

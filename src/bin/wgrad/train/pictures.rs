@@ -17,8 +17,7 @@ const KEPT: usize = 1 << 31;
 const MEASURED: usize = 2000;
 /// The size of photographs for the network.
 const PHOTOGRAPH: usize = 224;
-/// The largest size for which networks have a stem of their own; larger ones are multiples of 32, as networks halve
-/// them.
+/// The largest size for which networks have a special stem; larger ones are multiples of 32, as networks halve them.
 const SMALL: usize = 64;
 
 /// Pictures to train on and to validate on.
@@ -57,7 +56,7 @@ impl Store {
 }
 
 impl Pictures {
-    /// Reads the pictures that are kept. A given normalization comes from the weights to start from.
+    /// Reads the selected pictures. A given normalization comes from the weights to start from.
     pub fn read(
         collection: &Collection,
         settings: &Settings,
@@ -100,7 +99,7 @@ fn first_readable(set: &Fitted<Subset<Part>>) -> Outcome<usize> {
 /// Pictures of a part, by their numbers.
 pub type Side<'a> = (&'a Part, Vec<usize>);
 
-/// Training and validation pictures: val/ where there is one, else a share of each class.
+/// Training and validation pictures: val/ if there is one, otherwise a fraction of each class.
 pub fn split<'a>(collection: &'a Collection, settings: &Settings) -> Outcome<[Side<'a>; 2]> {
     let train = &collection.train;
     if collection.classes.len() < 2 {
@@ -134,7 +133,7 @@ fn size(part: &Part) -> usize {
     }
 }
 
-/// Reads pictures into memory by threads; unreadable ones are left out and listed.
+/// Reads pictures into memory by threads; unreadable ones are skipped and listed.
 fn keep(
     set: Fitted<Subset<Part>>,
     classes: &[String],

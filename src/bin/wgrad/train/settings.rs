@@ -131,7 +131,7 @@ impl Settings {
         self.freeze.iter().fold(frozen, |stages, part| stages.unfreeze_at(epoch, part))
     }
 
-    /// The learning rate of all but the last layer, as a share of that layer's.
+    /// The learning rate of all but the last layer, as a fraction of that layer's.
     pub fn backbone_share(&self) -> f64 {
         self.backbone_lr.unwrap_or(if self.unfreeze_at.is_some() { 0.1 } else { 1.0 })
     }
