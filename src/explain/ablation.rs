@@ -16,7 +16,7 @@ options! {
         window: [usize; 2] = [8, 8],
         /// Steps of the window.
         stride: [usize; 2] = [4, 4],
-        /// The values that cover it, which broadcast with the images; zeros where it is left out.
+        /// The values that replace a covered part, which broadcast with the images; zeros by default.
         baseline: Option<Tensor> = None,
     }
 }
@@ -86,9 +86,9 @@ impl Explainer<'_> {
         (falls / covers.clamp(Some(1.0), None)?)?.expand_to(*images.shape(), OP)?.contiguous()
     }
 
-    /// The fall of the score where a feature is covered, at the feature's pixels. `features` are i32 numbers from 0 to `count`
-    /// (without it), that broadcast with the images: `[1, 1, H, W]` for segments of the picture, `[1, C, 1, 1]` for channels.
-    /// The baseline is zeros where it is left out.
+    /// The fall of the score when a feature is covered, at the feature's pixels. `features` are i32 numbers from 0 up to `count`
+    /// (exclusive) that broadcast with the images: `[1, 1, H, W]` for segments of the picture, `[1, C, 1, 1]` for channels. The
+    /// baseline is zeros by default.
     ///
     /// # Errors
     /// As [`saliency`](Explainer::saliency); [`Error::WrongDType`], [`Error::Broadcast`], [`Error::Invalid`] for no features.
@@ -110,8 +110,8 @@ impl Explainer<'_> {
         Ok(falls)
     }
 
-    /// The falls of the score under each of `count` masks, added up where each covers, and how many cover: masks of a range are
-    /// `[masks, ..]` or `[masks, N, ..]`, broadcast with the images.
+    /// The falls of the score under each of `count` masks, added up where each covers, and the number of covering masks: masks of
+    /// a range are `[masks, ..]` or `[masks, N, ..]`, broadcast with the images.
     fn falls(
         &self,
         op: &'static str,

@@ -23,10 +23,10 @@ pub enum CamMethod {
     XGradCam,
     /// The softmax over channels of the scores of images that are masked by each map (Wang et al., "Score-CAM", 2019).
     ScoreCam,
-    /// `relu(g)`, at each position its own (Jiang et al., "LayerCAM", 2021).
+    /// `relu(g)`, separately at each position (Jiang et al., "LayerCAM", 2021).
     LayerCam,
-    /// The first principal component of the maps, whatever the class, with the sign that makes its largest element positive
-    /// (Muhammad and Yeasin, "Eigen-CAM", 2020).
+    /// The first principal component of the maps, for any class, with the sign that makes its largest element positive (Muhammad
+    /// and Yeasin, "Eigen-CAM", 2020).
     EigenCam,
     /// `(score - score without the channel) / score` (Desai and Ramaswamy, "Ablation-CAM", 2020).
     AblationCam,

@@ -40,7 +40,7 @@ fn with_cotangent(op: &dyn Op, call: &Vjp<'_>, cotangent: Tensor) -> Result<Opti
     Ok(gradients.into_iter().next().flatten())
 }
 
-/// Multipliers in the place of gradients, for a batch whose first half are images and whose second are their baselines.
+/// Multipliers instead of gradients, for a batch whose first half are images and whose second are their baselines.
 fn rescale(op: &dyn Op, call: &Vjp<'_>) -> Result<Option<Vec<Option<Tensor>>>> {
     let name = op.name();
     let is_pool = name == "max_pool2d";
@@ -52,7 +52,7 @@ fn rescale(op: &dyn Op, call: &Vjp<'_>) -> Result<Option<Vec<Option<Tensor>>>> {
     let Some(gradient) = gradients[0].take() else { return Ok(None) };
     let (input, output) = (differences(call.input(0))?, call.output(0).detach());
     let multiplied = if is_pool {
-        // Each half passes on what the larger of both outputs gained over the other, by the places that it was found at.
+        // Each half passes on the gain of the larger output over the other, to the indices of the maxima.
         let halves = output.chunk(2, 0)?;
         let largest = halves[0].maximum(&halves[1])?;
         let gains = Tensor::cat(&[&(&largest - &halves[1])?, &(&halves[0] - &largest)?], 0)?;
@@ -70,10 +70,11 @@ fn rescale(op: &dyn Op, call: &Vjp<'_>) -> Result<Option<Vec<Option<Tensor>>>> {
 }
 
 impl Explainer<'_> {
-    /// `(x - x0) multiplier`, where activations pass the slope between their values at `x` and at the baseline `x0` in the place
-    /// of their gradient: DeepLIFT's rescale rule (Shrikumar et al., "Learning Important Features Through Propagating
-    /// Activation Differences", 2017), which explains a rectifier also where it is flat. The baseline broadcasts with the
-    /// images; zeros where it is left out. The attributions of an image add up to `score(x) - score(x0)` where all that is not
+    /// `(x - x0) multiplier`, where activations pass on the slope between their values at `x` and at the baseline `x0` instead of
+    /// their gradient: DeepLIFT's rescale rule (Shrikumar et al., "Learning Important Features Through Propagating Activation
+    /// Differences", 2017), which explains a rectifier even where it is flat. The baseline broadcasts with the images; zeros by
+    /// default. The attributions of an image add up to `score(x) - score(x0)` if all nonlinear operations are activations or
+    /// maximum pooling.
     /// linear is an activation or a maximum pooling.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub struct EffectiveReceptiveField {
 }
 
 impl EffectiveReceptiveField {
-    /// The share of the largest gradient from which on Luo et al. count a pixel: two deviations of a bell.
+    /// The fraction of the largest gradient from which Luo et al. count a pixel: two deviations of a bell curve.
     const COUNTED: f64 = 1.0 - 0.9545;
 
     /// The side of a square of as many pixels as have a gradient above 4.55 % of the largest one.

@@ -10,7 +10,7 @@ options! {
     /// Options of [`Explainer::integrated_gradients`] and [`Explainer::layer_conductance`].
     #[derive(Clone, Debug)]
     IntegratedGradientsOptions {
-        /// The input without information, which broadcasts with the images; zeros where it is left out.
+        /// The input without information, which broadcasts with the images; zeros by default.
         baseline: Option<Tensor> = None,
         /// Points of the Gauss-Legendre rule: captum's `n_steps`.
         steps: usize = 50,
@@ -60,9 +60,9 @@ impl Explainer<'_> {
         images.detach() * self.vanilla_gradient(images)?
     }
 
-    /// `(x - x0) integral of d score / d x over the straight way from the baseline x0 to x` (Sundararajan et al., "Axiomatic
-    /// Attribution for Deep Networks", 2017). The attributions of an image add up to `score(x) - score(x0)`, but for the rule's
-    /// error: see [`convergence_delta`](Explainer::convergence_delta).
+    /// `(x - x0) integral of d score / d x over the straight line from the baseline x0 to x` (Sundararajan et al., "Axiomatic
+    /// Attribution for Deep Networks", 2017). The attributions of an image add up to `score(x) - score(x0)`, up to the error of
+    /// the quadrature: see [`convergence_delta`](Explainer::convergence_delta).
     ///
     /// # Errors
     /// As [`saliency`](Explainer::saliency); [`Error::Broadcast`] for a baseline of another shape, [`Error::Invalid`] for no
@@ -96,8 +96,8 @@ impl Explainer<'_> {
         way * sum
     }
 
-    /// `sum of attributions - (score(x) - score(x0))` of each image, `[N]`: 0 where a method's attributions add up to the
-    /// difference that they explain. The baseline is zeros where it is left out.
+    /// `sum of attributions - (score(x) - score(x0))` of each image, `[N]`: 0 if a method's attributions add up to the difference
+    /// that they explain. The baseline is zeros by default.
     ///
     /// # Errors
     /// As [`saliency`](Explainer::saliency); [`Error::Broadcast`].

@@ -23,7 +23,7 @@ options! {
     /// Options of [`HeatMap::read`], with captum's defaults.
     #[derive(Clone, Copy, Debug)]
     HeatMapOptions {
-        /// The side that is shown.
+        /// The sign of the values to show.
         sign: Sign = Sign::Absolute,
         /// The percentage of the map's sum that its largest numbers may hold and be cut off: captum's `outlier_perc`.
         outliers: f64 = 2.0,
@@ -104,7 +104,7 @@ impl HeatMap {
         &self.values
     }
 
-    /// The attribution that 1 stands for.
+    /// The attribution that is mapped to 1.
     pub fn limit(&self) -> f64 {
         self.limit
     }
@@ -142,7 +142,7 @@ fn threshold(sums: &[f64], outliers: f64) -> f64 {
     first.or(sorted.len().checked_sub(1)).map_or(0.0, |at| sorted[at])
 }
 
-/// Two neighbours, and the share of the second.
+/// Two neighbours, and the weight of the second.
 type Place = (usize, usize, f64);
 
 /// The places of `to` pixels among `from`.

@@ -25,8 +25,8 @@ pub(super) fn leaves(model: &dyn Module, images: &Tensor) -> Result<(Vec<(String
     Ok((outputs, output))
 }
 
-/// The output of a layer, by its name; of one that runs several times the last one. Layers behind it may refuse what comes, such
-/// as an image of another size.
+/// The output of a layer, by its name; the last one of a layer that runs several times. Layers behind it may refuse their input,
+/// such as an image of another size.
 pub(super) fn output_of(model: &dyn Module, images: &Tensor, layer: &str) -> Result<Tensor> {
     let mut found = None;
     let mut keep = |at: &Layer<'_>, _: &Tensor, output: &Tensor| {
@@ -76,9 +76,9 @@ impl Explainer<'_> {
         no_grad(|| output_of(self.model, images, layer))
     }
 
-    /// `sum over the steps of (h[k + 1] - h[k]) d score / d h[k]`, with `h[k]` the layer's output at the places of
-    /// [`integrated_gradients`](Explainer::integrated_gradients) on the way from the baseline: the part of the score's change
-    /// that flows through each element of the layer (Dhamdhere et al., "How Important Is a Neuron?", 2018).
+    /// `sum over the steps of (h[k + 1] - h[k]) d score / d h[k]`, with `h[k]` the layer's output at the points of
+    /// [`integrated_gradients`](Explainer::integrated_gradients) from the baseline on: the part of the score's change that flows
+    /// through each element of the layer (Dhamdhere et al., "How Important Is a Neuron?", 2018).
     ///
     /// # Errors
     /// As [`integrated_gradients`](Explainer::integrated_gradients) and [`layer_activation`](Explainer::layer_activation).
@@ -122,7 +122,7 @@ impl Explainer<'_> {
         Ok(Inside { gradient: gradient_of_sum(&scores, &activation, None)?, activation: activation.detach() })
     }
 
-    /// The scores of images, with a layer's output in the place of its own: `[copies, N]`.
+    /// The scores of images, with another output of a layer: `[copies, N]`.
     pub(super) fn scores_from(&self, images: &Tensor, layer: &str, other: &Tensor, classes: &Tensor) -> Result<Tensor> {
         let mut probe = |at: &Layer<'_>, _: &Tensor, _: &Tensor| Ok((at.name == layer).then(|| other.clone()));
         self.pick(&self.model.forward_with(images, &mut probe)?, classes)

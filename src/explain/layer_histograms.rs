@@ -21,9 +21,8 @@ fn counted(layers: Vec<(String, Tensor)>, bins: usize) -> Result<Vec<LayerHistog
     Ok(layers.map(|((layer, _), histogram)| LayerHistogram { layer, histogram }).collect())
 }
 
-/// The distribution of each layer's output for some images: layers that saturate, die or blow up show at once. Layers
-/// without others within them stand in the order in which they run, as often as they do. They are counted on the device and read
-/// together.
+/// The distribution of each layer's output for some images: it shows layers that saturate, die or blow up. Layers without inner
+/// layers are listed in the order in which they run, once for each run. They are counted on the device and read together.
 ///
 /// ```
 /// # use wgrad::explain::activation_histograms;
@@ -42,7 +41,7 @@ pub fn activation_histograms(model: &dyn Module, images: &Tensor, bins: usize) -
     no_grad(|| counted(leaves(model, &images.detach())?.0, bins))
 }
 
-/// The distribution of the gradient of a loss with respect to each layer's output: of a network of the right depth and
+/// The distribution of the gradient of a loss with respect to each layer's output: in a network of the right depth and
 /// initialization those of the first layers are about as wide as those of the last. Layers that the loss does not depend on are
 /// left out.
 ///
@@ -59,7 +58,7 @@ pub fn activation_histograms(model: &dyn Module, images: &Tensor, bins: usize) -
 /// ```
 ///
 /// # Errors
-/// As [`activation_histograms`]; those of `loss`; [`Error::Invalid`] where it is no single number.
+/// As [`activation_histograms`]; those of `loss`; [`Error::Invalid`] if it is not a single number.
 pub fn gradient_histograms(
     model: &dyn Module,
     images: &Tensor,

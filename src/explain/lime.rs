@@ -21,13 +21,13 @@ pub enum LimeDistance {
 }
 
 options! {
-    /// Options of [`Explainer::lime`], with captum's defaults but for the number of samples.
+    /// Options of [`Explainer::lime`]; the defaults are captum's, except for the number of samples.
     #[derive(Clone, Debug)]
     LimeOptions {
         /// Perturbed copies of each image; captum makes 50.
         samples: usize = 1000,
-        /// The copies themselves, floats `[samples, features]`: 1 where a feature is kept, 0 where the baseline stands in its place.
-        /// Each feature is kept with probability 1/2 where they are left out.
+        /// The copies themselves, floats `[samples, features]`: 1 for kept features, 0 for features replaced by the baseline. By
+        /// default each feature is kept with probability 1/2.
         masks: Option<Tensor> = None,
         /// The linear model.
         surrogate: Surrogate = Surrogate::Lasso(0.01),
@@ -35,7 +35,7 @@ options! {
         distance: LimeDistance = LimeDistance::Cosine,
         /// The distance at which copies count `exp(-1/2)`.
         width: f64 = 1.0,
-        /// The values in the place of features, which broadcast with the images; zeros where it is left out.
+        /// The values that replace features, which broadcast with the images; zeros by default.
         baseline: Option<Tensor> = None,
     }
 }

@@ -49,9 +49,9 @@ pub fn filter_normalized(direction: &Tensor, weight: &Tensor) -> Result<Tensor> 
 }
 
 /// The loss on a plane through the network's weights, along two random directions with filter normalization (Li et al.,
-/// "Visualizing the Loss Landscape of Neural Nets", 2018): normal numbers from the device's generator, each filter of which is as
-/// long as the network's own. `loss` runs the network, in the mode that it is in, and returns one number. Afterwards all
-/// parameters and running statistics are what they were, bit for bit, also after an error.
+/// "Visualizing the Loss Landscape of Neural Nets", 2018): normal numbers from the device's generator, each filter scaled to the
+/// norm of the network's own. `loss` runs the network, in its current mode, and returns one number. Afterwards all parameters and
+/// running statistics are restored, bit for bit, also after an error.
 ///
 /// ```
 /// # use wgrad::explain::{LossSurfaceOptions, loss_surface};

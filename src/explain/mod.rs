@@ -90,7 +90,7 @@ impl<'a> Explainer<'a> {
         self
     }
 
-    /// Runs at most so many images at once where a method makes many of one: captum's `perturbations_per_eval`.
+    /// Limits the images that run at once, if a method makes many of one: captum's `perturbations_per_eval`.
     #[must_use = "it returns the explainer"]
     pub fn batch(mut self, batch: usize) -> Explainer<'a> {
         self.batch = batch.max(1);

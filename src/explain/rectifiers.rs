@@ -31,7 +31,7 @@ impl Explainer<'_> {
         self.gradient_by(images, &self.classes(images)?, Some(&mut guided))
     }
 
-    /// The gradient with each rectifier applied to the gradient in the place of its input (Zeiler and Fergus, "Visualizing and
+    /// The gradient with each rectifier applied to the gradient instead of its input (Zeiler and Fergus, "Visualizing and
     /// Understanding Convolutional Networks", 2013).
     ///
     /// # Errors

@@ -18,19 +18,19 @@ options! {
         masks: usize = 4000,
         /// Cells of a mask along the picture's height and width.
         grid: usize = 7,
-        /// The share of cells that are shown.
+        /// The fraction of cells that are uncovered.
         shown: f64 = 0.5,
     }
 }
 
 impl Explainer<'_> {
-    /// The mean probability of the class under masks that show a pixel: `sum over masks of p(class | x mask) mask / (masks shown)`
-    /// (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", 2018). Images `[N, C, H, W]`, a
-    /// network that answers with logits; the result is `[N, 1, H, W]`. Masks are grids of random cells from the device's
+    /// The mean probability of the class under masks that uncover a pixel: `sum over masks of p(class | x mask) mask / (masks
+    /// shown)` (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", 2018). Images `[N, C, H,
+    /// W]`, a network that answers with logits; the result is `[N, 1, H, W]`. Masks are grids of random cells from the device's
     /// generator, scaled up linearly and shifted by part of a cell.
     ///
     /// # Errors
-    /// As [`saliency`](Explainer::saliency); [`Error::Invalid`] for no masks, an empty grid or a share outside of 0 to 1.
+    /// As [`saliency`](Explainer::saliency); [`Error::Invalid`] for no masks, an empty grid or a fraction outside of 0 to 1.
     pub fn rise(&self, images: &Tensor, options: &RiseOptions) -> Result<Tensor> {
         const OP: &str = "rise";
         let &RiseOptions { masks, grid, shown } = options;

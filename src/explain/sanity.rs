@@ -112,13 +112,13 @@ impl Explainer<'_> {
         cascade
     }
 
-    /// Layers with weights of their own, the last that runs first.
+    /// Layers with their own weights, the last that runs first.
     fn layers_with_weights(&self, images: &Tensor) -> Result<Vec<(String, Vec<Parameter>)>> {
         let mut layers: Vec<(String, Vec<Parameter>)> = Vec::new();
         let mut probe = |at: &Layer<'_>, _: &Tensor, _: &Tensor| {
             let weights: Vec<Parameter> =
                 at.module.own_parameters().into_iter().filter(|weight| !weight.is_buffer()).collect();
-            // One that runs several times stands where it ran last.
+            // A layer that runs several times is listed where it ran last.
             layers.retain(|(name, _)| name != at.name);
             if !weights.is_empty() {
                 layers.push((at.name.to_string(), weights));

@@ -29,10 +29,10 @@ impl Stretch {
     }
 }
 
-/// The weights of a convolution as pictures from 0 to 1, by the name that the layer has in the
-/// [`summary`](Module::summary). Of weights `[O, I, h, w]` the sheet has a row of `I` pictures for each filter, `[O I, 1, h, w]`;
-/// filters of three channels are one coloured picture each, `[O, 3, h, w]`. [`save_images`](crate::data::save_images) with `I`
-/// columns, or as many as please, makes a PNG of them.
+/// The weights of a convolution as pictures from 0 to 1, by the layer's name in the [`summary`](Module::summary). For weights
+/// `[O, I, h, w]` the sheet has a row of `I` pictures for each filter, `[O I, 1, h, w]`; filters of three channels are one
+/// coloured picture each, `[O, 3, h, w]`. [`save_images`](crate::data::save_images) with `I` columns, or any other number, makes
+/// a PNG of them.
 ///
 /// ```
 /// # use wgrad::explain::{Stretch, filters};

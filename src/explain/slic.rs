@@ -177,8 +177,8 @@ fn grid(size: [usize; 2], segments: usize) -> [(usize, usize); 2] {
     steps.map(|step| (nearest((step / 2.0).floor()), nearest::<usize>(step.round_ties_even()).max(1)))
 }
 
-/// Numbers connected pieces anew, row by row. A piece of less than `least` pixels joins the neighbour that a search through it
-/// meets last; one of more than `most` is divided.
+/// Renumbers connected pieces, row by row. A piece of less than `least` pixels joins the neighbour that a search through it finds
+/// last; one of more than `most` is divided.
 fn connected(labels: &[usize], [height, width]: [usize; 2], least: usize, most: usize) -> Vec<usize> {
     let mut pieces: Vec<Option<usize>> = vec![None; labels.len()];
     let mut next = 0;

@@ -1,4 +1,4 @@
-//! Linear models that stand for a network near an input.
+//! Linear models that approximate a network near an input.
 
 use crate::error::{Error, Result};
 

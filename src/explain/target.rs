@@ -62,7 +62,7 @@ impl Explainer<'_> {
         Ok(Explainer { classes: Some(self.classes(images)?), ..self.clone() })
     }
 
-    /// The number asked about, of outputs for one or several copies of the images, one after the other: `[copies, N]`.
+    /// The explained number, from the outputs for one or several copies of the images, concatenated: `[copies, N]`.
     pub(super) fn pick(&self, output: &Tensor, classes: &Tensor) -> Result<Tensor> {
         let images = classes.numel();
         let outputs = by_class(output, images)?;

@@ -26,7 +26,7 @@ pub struct Answer {
     pub confidence: f64,
 }
 
-/// A class's share of right answers.
+/// The accuracy of a class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ClassScore {
     /// Items of the class.

@@ -12,8 +12,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis for these numbers, with a little room. A logarithmic one shows positive numbers alone. Without numbers it is from 0
-    /// to 1, or from 1 to 10.
+    /// An axis for these numbers, with a small margin. A logarithmic one shows positive numbers alone. Without numbers it is from
+    /// 0 to 1, or from 1 to 10.
     pub fn of(numbers: impl Iterator<Item = f64>, log: bool) -> Axis {
         let shown = numbers.filter(|number| number.is_finite() && (!log || *number > 0.0));
         let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), n| (low.min(n), high.max(n)));

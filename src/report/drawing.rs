@@ -22,7 +22,7 @@ const MOST_PIXELS: f64 = 16_384.0;
 /// A place, in pixels from the upper left corner.
 pub(super) type Point = (f64, f64);
 
-/// The part of a text that lies at its place.
+/// The part of a text that is at its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Anchor {
     Start,
@@ -58,7 +58,7 @@ pub(super) enum Shape {
     },
 }
 
-/// A picture of pixels, which lies under all shapes.
+/// A picture of pixels, below all shapes.
 #[derive(Clone, Debug, PartialEq)]
 struct Pixels {
     from: Point,

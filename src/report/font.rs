@@ -20,7 +20,7 @@ fn font() -> Option<&'static FontRef<'static>> {
     FONT.get_or_init(|| FontRef::try_from_slice(BYTES).ok()).as_ref()
 }
 
-/// The font at so many pixels per em.
+/// The font at `size` pixels per em.
 fn scale(font: &FontRef, size: f64) -> PxScale {
     let em = font.units_per_em().unwrap_or(2048.0);
     PxScale::from(nearest::<f32>(size) * font.height_unscaled() / em)

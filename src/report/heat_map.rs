@@ -17,7 +17,7 @@ const LOWEST: f64 = 96.0;
 const NAME: f64 = 22.0;
 const MARGIN: f64 = 14.0;
 const BAR: f64 = 12.0;
-/// The room for a bar's numbers.
+/// The width reserved for a bar's numbers.
 const NUMBER: f64 = 46.0;
 const SMALL: f64 = 11.0;
 
@@ -75,7 +75,7 @@ impl HeatMapChart {
         self
     }
 
-    /// The share of a map's colours, from 0 to 1, over the picture in grey; 0.6 by default.
+    /// The opacity of a map's colours, from 0 to 1, over the picture in grey; 0.6 by default.
     #[must_use = "it returns the chart with the share"]
     pub fn opacity(mut self, opacity: f64) -> HeatMapChart {
         self.opacity = opacity.clamp(0.0, 1.0);
@@ -99,7 +99,7 @@ impl HeatMapChart {
         let row = NAME + shown.1.max(LOWEST) + 2.0 * MARGIN;
         let column = shown.0 + BAR + NUMBER + 2.0 * MARGIN;
         let columns = self.columns.min(self.maps.len() + 1);
-        // The picture has no bar, whose room is saved where nothing stands below it.
+        // The picture has no bar; its space is saved if nothing is drawn below.
         let saved = if columns > self.maps.len() { BAR + NUMBER } else { 0.0 };
         let across = (MARGIN + column * columns as f64 - saved).max(320.0);
         let mut drawing = Drawing::new(&self.title, across, 0.0);

@@ -41,8 +41,8 @@ pub fn precision_recall(title: &str, curves: &[(String, Vec<(f64, f64)>)]) -> Dr
     with_curves(square(title, "recall", "precision"), curves)
 }
 
-/// A reliability diagram: for answers of similar confidence, the mean confidence and the share of right ones. An
-/// overconfident network is below the diagonal.
+/// A reliability diagram: for answers of similar confidence, the mean confidence and the accuracy. An overconfident network is
+/// below the diagonal.
 ///
 /// ```
 /// assert!(wgrad::report::reliability("Calibration", &[(0.55, 0.6), (0.95, 0.9)]).svg()?.contains("confidence"));

@@ -6,15 +6,15 @@ use super::font::{fit, width};
 use super::line_chart::{TEXT, heading};
 use crate::error::{Error, Result};
 
-/// The room for a class's name.
+/// The width reserved for a class's name.
 const NAME: f64 = 170.0;
 /// Numbers are legible from this size on.
 const SMALLEST: f64 = 7.5;
 /// Up to this many classes, cells are as large as their numbers need.
 const MOST_NUMBERED: usize = 40;
 
-/// A confusion matrix: counts by true class (a row) and predicted class (a column). Colours show shares of the true
-/// class, so that rare classes are seen as well as frequent ones; numbers are counts, where cells have room for them.
+/// A confusion matrix: counts by true class (a row) and predicted class (a column). Colours show fractions of the true class, so
+/// that rare classes are seen as well as frequent ones; numbers are counts, drawn if they fit into cells.
 ///
 /// ```
 /// use wgrad::report::MatrixChart;
@@ -35,7 +35,7 @@ impl MatrixChart {
     /// With counts `[classes, classes]` in row-major order, the true class by the predicted one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no classes, or the counts are not so many.
+    /// [`Error::Invalid`] if there are no classes, or their number does not match that of the counts.
     pub fn new(title: &str, classes: &[String], counts: &[f64]) -> Result<MatrixChart> {
         if classes.is_empty() || counts.len() != classes.len() * classes.len() {
             let rule = format!("{} numbers are no square matrix of {} classes", counts.len(), classes.len());
@@ -59,7 +59,7 @@ impl MatrixChart {
         let across = (left + side + 84.0).max(320.0);
         let mut drawing = Drawing::new(&self.title, across, 0.0);
         let top = heading(&mut drawing, &self.title, across) + 12.0;
-        // Names of columns are horizontal where they have room, else upright.
+        // Names of columns are horizontal if they fit, otherwise vertical.
         let lying = widest <= cell - 6.0;
         let under = if lying { size + 12.0 } else { widest + 14.0 };
         drawing.set_height(top + side + under + 30.0);
@@ -101,7 +101,7 @@ impl MatrixChart {
     }
 }
 
-/// A count, and its share below where there is room for both.
+/// A count, and its fraction below if both fit.
 fn label(drawing: &mut Drawing, (x, y): Point, cell: f64, size: f64, (count, share): (f64, f64)) {
     let colour = if share > 0.5 { Colour::ON_DARK } else { Colour::ON_LIGHT };
     if cell < 46.0 {

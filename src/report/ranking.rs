@@ -6,7 +6,7 @@ use crate::logs::text::short;
 use crate::metrics::{Average, CurveOptions, Curves, PrecisionRecallCurve, RocCurve, Thresholds};
 use crate::number::nearest;
 
-/// Classes with curves of their own: those with the smallest numbers.
+/// Number of classes with their own curves: those with the smallest numbers.
 const MOST_CLASSES: usize = 6;
 
 type Points = Vec<(f64, f64)>;

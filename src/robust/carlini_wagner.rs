@@ -25,9 +25,9 @@ options! {
 }
 
 /// The smallest change that fools, by Adam over `w` with `x = (tanh(w) + 1) / 2`, of `|x - x0|^2 + c max(0, margin + confidence)`
-/// (Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks", 2016). The margin is the true logit less the
-/// largest other one, or the largest other one less the wanted. Each image has a `c` of its own: ten times as large while nothing
-/// fools, and halfway between the largest that did not and the smallest that did from then on.
+/// (Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks", 2016). The margin is the true logit minus the
+/// largest other one, or the largest other one minus the target's. Each image has its own `c`: ten times as large while nothing
+/// fools, and from then on halfway between the largest that did not and the smallest that did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CarliniWagner {
     options: CarliniWagnerOptions,

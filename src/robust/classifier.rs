@@ -59,7 +59,7 @@ impl<'a> Classifier<'a> {
         (images - mean)? / std
     }
 
-    /// The images between 0 and 1 of what the network takes.
+    /// The images between 0 and 1 that belong to an input of the network.
     ///
     /// # Errors
     /// As [`normalized`](Classifier::normalized).
@@ -75,16 +75,16 @@ impl<'a> Classifier<'a> {
         self.normalization.map(of).transpose()
     }
 
-    /// True for the images whose answer is what the goal wants, bool `[N]`.
+    /// True for the images whose answer meets the goal, bool `[N]`.
     ///
     /// # Errors
-    /// As [`logits`](Classifier::logits); [`Error::Invalid`] for labels that are no i32 `[N]`.
+    /// As [`logits`](Classifier::logits); [`Error::Invalid`] for labels that are not i32 `[N]`.
     pub fn reaches(&self, images: &Tensor, goal: &Goal) -> Result<Tensor> {
         goal.check(images)?;
         no_grad(|| goal.is_reached(&self.logits(images)?))
     }
 
-    /// The gradient of the sum of what `objective` makes of the logits, with respect to the images.
+    /// The gradient of the sum of `objective` over the logits, with respect to the images.
     pub(super) fn gradient(
         &self,
         images: &Tensor,

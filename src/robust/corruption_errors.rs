@@ -94,7 +94,8 @@ impl CorruptionErrors {
         self.relative_to(baseline, |_, row| row.iter().sum())
     }
 
-    /// The relative mCE in percent: of what errors are more than on clean images, so that a network is not praised for these.
+    /// The relative mCE in percent: of the errors in excess of those on clean images, so that high clean errors don't make a
+    /// network look robust.
     ///
     /// # Errors
     /// As [`mean_corruption_error`](CorruptionErrors::mean_corruption_error).

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::robust::{Attack, Classifier, Goal};
 
-/// A bound between 0 and 1, and steps that lie in it.
+/// Checks that a bound is between 0 and 1, and steps within it.
 pub(super) fn check(op: &'static str, eps: f64, step: f64) -> Result<()> {
     if eps > 0.0 && eps.is_finite() && step > 0.0 && step.is_finite() {
         return Ok(());
@@ -67,7 +67,7 @@ pub struct MiFgsm {
     pub step: f64,
     /// Steps.
     pub steps: usize,
-    /// The share of `m` that stays.
+    /// The weight of the old `m`.
     pub decay: f64,
 }
 

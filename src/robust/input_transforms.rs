@@ -9,8 +9,8 @@ use crate::transforms::functional::{Numbers, gaussian_blur};
 
 /// A transform of images `[N, C, H, W]` between 0 and 1 that a [`Classifier`](crate::robust::Classifier) applies before its network.
 ///
-/// Transforms that round pass gradients on as they are, as Athalye et al. ("Obfuscated Gradients Give a False Sense of Security", 2018)
-/// attack such defences: without that an attack by gradients would be stopped by their absence alone.
+/// Transforms that round pass gradients on unchanged, as Athalye et al. ("Obfuscated Gradients Give a False Sense of Security",
+/// 2018) attack such defences: otherwise an attack by gradients would fail for lack of them alone.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, InputTransform};
@@ -26,7 +26,7 @@ use crate::transforms::functional::{Numbers, gaussian_blur};
 pub enum InputTransform {
     /// JPEG's loss at a quality from 1 to 100 (Dziugaite et al., "A study of the effect of JPG compression on adversarial images", 2016).
     Jpeg(usize),
-    /// So many bits a channel, 1 to 8: `round(x (2^bits - 1)) / (2^bits - 1)` (Xu et al., "Feature Squeezing", 2017).
+    /// This many bits a channel, 1 to 8: `round(x (2^bits - 1)) / (2^bits - 1)` (Xu et al., "Feature Squeezing", 2017).
     BitDepth(u32),
     /// The median of a square of this odd side, with reflected borders (Xu et al., 2017).
     Median(usize),

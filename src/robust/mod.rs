@@ -1,8 +1,8 @@
 //! Attacks on networks, small changes of an image that change the answer, and defences.
 //!
-//! An [`Attack`] takes images as they are, between 0 and 1: a [`Classifier`] applies the normalization inside, so that a bound of
-//! 8 / 255 means eight steps of a byte whatever the network was trained with, and results are clipped to 0 to 1 exactly. The
-//! [`Goal`] is any other class, or a given one.
+//! An [`Attack`] takes images between 0 and 1: a [`Classifier`] applies the normalization inside, so that a bound of 8 / 255
+//! means eight steps of a byte for any normalization in training, and results are clipped to 0 to 1 exactly. The [`Goal`] is any
+//! other class, or a given one.
 //!
 //! ```
 //! use wgrad::robust::{Attack, Classifier, Fgsm, Goal};
@@ -27,9 +27,9 @@
 //! answers. [`DefensiveDistillation`] smooths them, and an [`InputTransform`] takes changes of images away. Label smoothing is an
 //! option of the loss: [`CrossEntropyOptions::label_smoothing`](crate::CrossEntropyOptions::label_smoothing).
 //!
-//! A [`Corruption`] is what chance does to images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a network's
-//! errors under all of them. [`TemperatureScaling`] makes a network as sure as it is right, and a [`NoveltyScore`] tells images that are not
-//! like those it was trained on.
+//! A [`Corruption`] is a natural degradation of images, with ImageNet-C's names and numbers, and [`corruption_errors`] counts a
+//! network's errors under all of them. [`TemperatureScaling`] makes a network's confidence match its accuracy, and a
+//! [`NoveltyScore`] detects images unlike those it was trained on.
 
 mod bounds;
 mod carlini_wagner;
@@ -74,7 +74,7 @@ use crate::transforms::{Draws, Stream};
 
 /// A way to change images so that a network's answer changes.
 pub trait Attack {
-    /// Changed images, `[N, C, H, W]` between 0 and 1, as the ones that are given. The network is left in its mode: put it into
+    /// Changed images, `[N, C, H, W]` between 0 and 1, as the given ones. The network's mode is left as it is: put it into
     /// evaluation mode first.
     ///
     /// # Errors

@@ -28,10 +28,10 @@ options! {
     }
 }
 
-/// Changes a few pixels (Su et al., "One pixel attack for fooling deep neural networks", 2017). Candidates are places and colours of the
-/// pixels; each generation tries `a + F (b - c)` of three others in the place of each, and keeps the one with the smaller probability of
-/// the true class, or the larger one of the wanted class. An image is through as soon as its best candidate fools. It needs
-/// no gradients; each generation reads back once. Draws are of the device's random stream.
+/// Changes a few pixels (Su et al., "One pixel attack for fooling deep neural networks", 2017). Candidates are positions and
+/// colours of the pixels; each generation tries `a + F (b - c)` of three others against each, and keeps the one with the smaller
+/// probability of the true class, or the larger one of the target class. An image is done as soon as its best candidate fools. It
+/// needs no gradients; each generation reads back once. Draws are from the device's random stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OnePixel {
     options: OnePixelOptions,
@@ -44,7 +44,7 @@ type Candidate = Vec<f64>;
 struct Search {
     image: usize,
     candidates: Vec<Candidate>,
-    /// The probability that is to fall, of each candidate: that of the true class, or of all but the wanted one.
+    /// The probability to lower, for each candidate: that of the true class, or of all but the target.
     costs: Vec<f64>,
 }
 
@@ -60,7 +60,7 @@ impl OnePixel {
         OnePixel { options: *options }
     }
 
-    /// A candidate in the place of one, of the differences of others.
+    /// A candidate to replace one, made from differences of others.
     fn mutant(&self, search: &Search, at: usize, best: usize, weight: f64, stream: &mut Stream) -> Candidate {
         let count = search.candidates.len();
         let mut taken = vec![at];
@@ -122,7 +122,7 @@ impl OnePixel {
         Ok(found)
     }
 
-    /// Tries candidates of each search in the places of the old ones; keeps those that are better, and the searches that go on.
+    /// Tries new candidates for each search; keeps those that are better, and the searches that go on.
     fn generation(
         &self,
         attacked: &Attacked<'_>,
@@ -153,7 +153,7 @@ impl OnePixel {
     }
 }
 
-/// The images, the network and what is wanted of it.
+/// The images, the network and the goal.
 struct Attacked<'a> {
     net: &'a Classifier<'a>,
     images: &'a Tensor,

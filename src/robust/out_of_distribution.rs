@@ -73,12 +73,12 @@ impl NoveltyScore {
     }
 }
 
-/// The measures of how far two sets of scores are apart.
+/// Measures of the separation of two sets of scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Separation {
     /// The chance that an image from inside has the larger score: the area below the ROC curve.
     pub auroc: f64,
-    /// The share of outside images taken for inside ones, at the highest threshold that takes 95 % of the inside ones for what they are.
+    /// The fraction of outside images taken for inside ones, at the highest threshold that accepts 95 % of the inside ones.
     pub fpr_at_95_tpr: f64,
 }
 

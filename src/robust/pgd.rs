@@ -90,7 +90,7 @@ impl Pgd {
         (images + change)?.clamp(Some(0.0), Some(1.0))
     }
 
-    /// Steps from `near` along the gradient of the sum of what `objective` makes of the logits.
+    /// Steps from `near` along the gradient of the sum of `objective` over the logits.
     pub(super) fn ascend(
         &self,
         net: &Classifier<'_>,

@@ -1,4 +1,4 @@
-//! Temperature scaling: confidences that say how often answers are right.
+//! Temperature scaling: confidences that match the accuracy.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -9,12 +9,12 @@ const OP: &str = "TemperatureScaling";
 /// Newton's steps; a dozen are usual.
 const MOST_STEPS: usize = 200;
 
-/// Logits divided by one temperature, so that the probabilities of a network that is too sure of itself are as large as its share of right
-/// answers (Guo et al., "On Calibration of Modern Neural Networks", 2017). Answers stay what they are.
+/// Logits divided by one temperature, so that the probabilities of an overconfident network match its accuracy (Guo et al., "On
+/// Calibration of Modern Neural Networks", 2017). Answers are unchanged.
 ///
-/// The temperature is that of the least mean cross entropy of held-out images. In `1 / T` it is convex, and found by Newton's method
-/// in double precision. [`CalibrationError`](crate::metrics::CalibrationError) measures what it brings, and
-/// `report::reliability` draws it.
+/// The temperature minimizes the mean cross entropy of held-out images. In `1 / T` it is convex, and found by Newton's method in
+/// double precision. [`CalibrationError`](crate::metrics::CalibrationError) measures the gain, and `report::reliability` draws
+/// it.
 ///
 /// ```
 /// use wgrad::robust::TemperatureScaling;

@@ -14,7 +14,7 @@ options! {
         norm: Norm = Norm::Linf,
         /// The largest change; the paper takes 10 / 255.
         eps: f64 = 10.0 / 255.0,
-        /// The share of images that the change is to fool on, `1 - delta`.
+        /// The fraction of images on which the change should fool, `1 - delta`.
         rate: f64 = 0.8,
         /// The most passes over the images.
         passes: usize = 10,
@@ -25,9 +25,9 @@ options! {
     }
 }
 
-/// The change `v`, within a bound, that alters the answers to most images: for each image whose answer `v` leaves, what [`DeepFool`]
-/// finds from there is added, and the sum projected to the bound (Moosavi-Dezfooli et al., "Universal adversarial perturbations",
-/// 2016). Images with the change are clipped to 0 to 1.
+/// The change `v`, within a bound, that alters the answers to most images: for each image whose answer `v` does not change, the
+/// result of [`DeepFool`] from there is added, and the sum projected to the bound (Moosavi-Dezfooli et al., "Universal
+/// adversarial perturbations", 2016). Images with the change are clipped to 0 to 1.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, Norm, Universal, UniversalOptions};
@@ -51,7 +51,7 @@ impl Universal {
         Universal { options: *options }
     }
 
-    /// The change for images `[N, C, H, W]` between 0 and 1, `[1, C, H, W]`. It takes the images one after the other, in their order.
+    /// The change for images `[N, C, H, W]` between 0 and 1, `[1, C, H, W]`. It goes through the images in their order.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bound or a rate out of range; those of the network and of [`DeepFool`].

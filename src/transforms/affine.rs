@@ -43,7 +43,7 @@ options! {
     }
 }
 
-/// Each image turned, moved, scaled and sheared by random numbers, all drawn evenly. Moves are of whole elements.
+/// Rotates, moves, scales and shears each image by random numbers, all drawn uniformly. Moves are of whole elements.
 ///
 /// ```
 /// use wgrad::transforms::{Draws, RandomAffine, RandomAffineOptions, Transform, Views};
@@ -112,7 +112,7 @@ options! {
     RandomRotationOptions {
         /// Interpolation between elements: nearest or bilinear.
         interpolation: InterpolationMode = InterpolationMode::Nearest,
-        /// Makes room for all corners. The sizes of images then differ.
+        /// Enlarges the result to hold all corners. The sizes of images then differ.
         expand: bool = false,
         /// The fixed point, `[x, y]`; the middle if left out.
         center: Option<[f64; 2]> = None,
@@ -121,7 +121,7 @@ options! {
     }
 }
 
-/// Each image turned by a random angle.
+/// Rotates each image by a random angle.
 #[derive(Clone, Debug)]
 pub struct RandomRotation {
     degrees: [f64; 2],
@@ -160,7 +160,7 @@ options! {
     /// Options of [`RandomPerspective`], with torchvision's defaults.
     #[derive(Clone, Debug, PartialEq)]
     RandomPerspectiveOptions {
-        /// Largest move of a corner, as a share of half the sides.
+        /// Largest move of a corner, as a fraction of half the sides.
         distortion_scale: f64 = 0.5,
         /// Probability.
         p: f64 = 0.5,

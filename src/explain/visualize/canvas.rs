@@ -1,4 +1,4 @@
-//! Images between 0 and 1 as functions of what is optimized.
+//! Images between 0 and 1 as functions of the optimized numbers.
 
 use super::fourier::FourierBasis;
 use crate::data::Normalization;
@@ -9,13 +9,13 @@ use crate::optim::{Adam, AdamOptions, Optimizer};
 use crate::options::options;
 use crate::transforms::functional::normalize;
 
-/// The numbers that gradient ascent changes in the place of pixels.
+/// The numbers that gradient ascent changes instead of pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Basis {
     /// The pixels themselves, before a sigmoid.
     Pixels,
-    /// Waves, scaled so that each has a photograph's share of power (see [`FourierBasis::scale`]), before a sigmoid. Ascent takes
-    /// steps in all frequencies alike, where pixels favour the high ones.
+    /// Waves, scaled by the power that each has in photographs (see [`FourierBasis::scale`]), before a sigmoid. Ascent moves all
+    /// frequencies alike, whereas pixels favour the high ones.
     Fourier {
         /// The power of the frequency: 1 for photographs.
         decay: f64,

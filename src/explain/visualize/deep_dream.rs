@@ -32,9 +32,9 @@ options! {
     }
 }
 
-/// Images `[N, C, H, W]` between 0 and 1 with more of what a layer sees in them (Mordvintsev et al., "Inceptionism: Going Deeper
-/// into Neural Networks", 2015): ascent of `|g|`-normalized gradients by SGD, on the image at rising sizes. Details that a size
-/// brought are added to the next one. The layer is named by the [`Objective`]: [`Objective::Layer`] for all that it sees.
+/// Images `[N, C, H, W]` between 0 and 1 in which a layer's features are amplified (Mordvintsev et al., "Inceptionism: Going
+/// Deeper into Neural Networks", 2015): ascent by `|g|`-normalized gradients with SGD, on the image at rising sizes. The details
+/// of each size are added to the next one. The [`Objective`] names the layer: [`Objective::Layer`] for all its features.
 ///
 /// ```
 /// use wgrad::explain::{DeepDreamOptions, Objective, deep_dream};

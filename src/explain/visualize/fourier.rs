@@ -27,7 +27,7 @@ pub struct FourierBasis {
     size: [usize; 2],
     /// `cos` and `sin` of `2 pi u h / H`, over `H`: `[H, H]`.
     down: [Tensor; 2],
-    /// `cos` and `sin` of `2 pi v w / W`, over `W`, twice for waves that stand for their mirror images too: `[W / 2 + 1, W]`.
+    /// `cos` and `sin` of `2 pi v w / W`, over `W`, doubled for waves that represent their mirror images too: `[W / 2 + 1, W]`.
     across: [Tensor; 2],
 }
 
@@ -42,7 +42,7 @@ impl FourierBasis {
             return Err(Error::invalid(OP, format!("images of {height} x {width} have no pixels")));
         }
         let waves = width / 2 + 1;
-        // Whole turns are left out, so that angles keep their digits.
+        // Whole turns are removed, so that angles keep their digits.
         let angle = |wave: usize, at: usize, size: usize| TAU * (wave * at % size) as f64 / size as f64;
         let down = |wave: fn(f64) -> f64| {
             let values = (0..height * height).map(|at| wave(angle(at / height, at % height, height)) / height as f64);

@@ -1,11 +1,11 @@
-//! The number that an image is to raise.
+//! The number that an image should raise.
 
 use crate::error::{Error, Result};
 use crate::explain::layer::output_of;
 use crate::graph::Tensor;
 use crate::nn::Module;
 
-/// The part of a network that an image is to excite. Layers are named as in the [`summary`](Module::summary).
+/// The part of a network that an image should excite. Layers are named as in the [`summary`](Module::summary).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objective {
     /// The network's answer for a class, before the softmax: an element of `[N, classes]`.
@@ -39,10 +39,10 @@ impl Objective {
         Objective::Unit { layer: layer.into(), channel }
     }
 
-    /// The number for each image, `[N]`: for the images that are shown and not only for those that are made.
+    /// The number for each image, `[N]`: for given images as well as for optimized ones.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no layer of this name runs, or it has not so many channels; those of the network.
+    /// [`Error::Invalid`] if no layer of this name runs, or it has fewer channels; those of the network.
     pub fn values(&self, model: &dyn Module, images: &Tensor) -> Result<Tensor> {
         let (layer, channel) = match self {
             Objective::Class(class) => ("", Some(*class)),

@@ -1,4 +1,4 @@
-//! Small random moves, under which an image is to keep what it shows.
+//! Small random moves that an image should withstand.
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -9,11 +9,11 @@ use crate::ops::{GridSampleOptions, GridSamplePadding};
 use crate::options::options;
 
 options! {
-    /// The moves of each step, drawn on the device: an image that excites a network only where it stands, pixel for pixel, is
-    /// noise (Olah et al., "Feature Visualization", 2017, whose numbers are the defaults, for images of about 224 x 224).
+    /// The moves of each step, drawn on the device: an image that excites a network only in its exact position, pixel for pixel,
+    /// is noise (Olah et al., "Feature Visualization", 2017, whose numbers are the defaults, for images of about 224 x 224).
     #[derive(Clone, Copy, Debug)]
     Transformations {
-        /// Pixels that all images are shifted by at most in each direction; what leaves at one edge enters at the other.
+        /// Largest shift of all images in pixels in each direction; pixels that leave at one edge enter at the other.
         jitter: usize = 8,
         /// The largest change of an image's scale: 0.1 for factors from 0.9 to 1.1.
         scale: f64 = 0.1,
@@ -99,7 +99,7 @@ mod tests {
         assert!(seen.len() > 15, "{seen:?}");
     }
 
-    /// A linear image is turned and scaled exactly, away from its edges.
+    /// A linear image is rotated and scaled exactly, away from its edges.
     #[test]
     fn turns_and_scales_are_those_that_are_drawn() {
         let device = Device::reference();

@@ -12,7 +12,7 @@ const LONGEST: usize = 224;
 /// A wrong answer, and its picture, where there is one.
 pub(in crate::report) struct Mistake {
     pub answer: Answer,
-    /// A PNG as a `data:` address, and a flag for pixels that are to be seen one by one.
+    /// A PNG as a `data:` address, and true if pixels should be seen one by one.
     pub picture: Option<(String, bool)>,
 }
 
@@ -20,7 +20,7 @@ impl Mistake {
     /// With the image of the item.
     ///
     /// # Errors
-    /// Where the image can't be shown.
+    /// `None` if the image can't be shown.
     pub fn new(answer: Answer, image: Option<&Image>) -> Result<Mistake> {
         let picture = |image: &Image| {
             let small = small(image);

@@ -35,7 +35,7 @@ impl Recorded {
             let input = |(value, depends): &(Tensor, bool)| match (depends, known.get(&value.key())) {
                 (false, _) => Ok(Input::Constant(value.clone())),
                 (true, Some(bounds)) => Ok(bounds.clone()),
-                // An output besides the first, such as the places of maxima.
+                // An output besides the first, such as the indices of maxima.
                 (true, None) => Err(Error::invalid(call.op().name(), "it reads a value that has no bounds")),
             };
             let inputs: Vec<Input> = call.inputs.iter().map(input).collect::<Result<_>>()?;
@@ -109,8 +109,8 @@ impl Classifier<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an operation that bounds do not pass, such as a softmax or a product of two values that both depend on the
-    /// images; those of the network.
+    /// [`Error::Invalid`] for an operation without a rule for bounds, such as a softmax or a product of two values that both
+    /// depend on the images; those of the network.
     pub fn bounds(&self, images: &Interval) -> Result<Interval> {
         Recorded::new(self, &images.lower)?.bounds(images)
     }
@@ -119,7 +119,7 @@ impl Classifier<'_> {
     /// ones and between 0 and 1: `[N, classes]`, 0 for the true class. A last linear layer is joined with the differences.
     ///
     /// # Errors
-    /// As [`bounds`](Classifier::bounds); [`Error::Invalid`] for labels that are no i32 `[N]`, and an `eps` below 0.
+    /// As [`bounds`](Classifier::bounds); [`Error::Invalid`] for labels that are not i32 `[N]`, and an `eps` below 0.
     pub fn margins(&self, images: &Tensor, classes: &Tensor, eps: f64) -> Result<Tensor> {
         Goal::untargeted(classes).check(images)?;
         Recorded::new(self, images)?.margins(&within(images, eps)?, classes)

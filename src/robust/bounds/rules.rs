@@ -142,8 +142,8 @@ impl Comparison {
         Ok(Comparison { of: call.inputs[0].0.key(), constant: constant.clone(), asks_above, always, ever })
     }
 
-    /// Bounds of a choice between two values. Each is bounded where it is chosen: the compared value itself is there at most, or at
-    /// least, the constant.
+    /// Bounds of a choice between two values. Each is bounded where it is chosen: there the compared value itself is at most, or
+    /// at least, the constant.
     fn choose(&self, call: &Call, inputs: [&Input; 2]) -> Result<Interval> {
         let chosen = |place: usize| match inputs[place] {
             Input::Bounded(x) if call.inputs[place + 1].0.key() == self.of => match self.asks_above == (place == 0) {

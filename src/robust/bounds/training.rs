@@ -10,9 +10,9 @@ options! {
     /// Options of [`IntervalTraining`], with the paper's numbers for MNIST.
     #[derive(Clone, Copy, Debug, PartialEq)]
     IntervalTrainingOptions {
-        /// The bound of changes that training ends with; the paper takes a little more than what it tests.
+        /// The bound of changes that training ends with; the paper takes a slightly larger one than in its tests.
         eps: f64 = 0.4,
-        /// The share of the plain loss that it ends with, `kappa`.
+        /// The weight of the plain loss that it ends with, `kappa`.
         kappa: f64 = 0.5,
         /// Batches of plain training before the bound grows.
         warmup: u64 = 2000,
@@ -21,9 +21,9 @@ options! {
     }
 }
 
-/// `kappa loss(f(x), y) + (1 - kappa) CE(z, y)`, with the worst logits `z` that [bounds](crate::robust::Classifier::margins) leave
-/// possible: 0 for the true class, and for each other one the upper bound of how far it is ahead (Gowal et al., 2018). It trains networks
-/// whose answers can be certified. Bounds are those of evaluation mode.
+/// `kappa loss(f(x), y) + (1 - kappa) CE(z, y)`, with the worst logits `z` that [bounds](crate::robust::Classifier::margins)
+/// leave possible: 0 for the true class, and for each other one the upper bound of its lead over the true one (Gowal et al.,
+/// 2018). It trains networks whose answers can be certified. Bounds are those of evaluation mode.
 ///
 /// ```
 /// use wgrad::robust::{IntervalTraining, IntervalTrainingOptions, RobustTraining};
@@ -43,7 +43,7 @@ impl IntervalTraining {
         IntervalTraining { options: *options }
     }
 
-    /// `eps` and `kappa` after so many batches.
+    /// `eps` and `kappa` after `step` batches.
     pub fn at(&self, step: u64) -> (f64, f64) {
         let IntervalTrainingOptions { eps, kappa, warmup, ramp } = self.options;
         let share = match step.checked_sub(warmup) {

@@ -82,9 +82,9 @@ pub(super) fn glass(images: &Tensor, severity: Severity, uniform: &Tensor) -> Re
     gaussian(&pixel.reshape_to(*images.shape())?, sigma, 4.0, Ends::Nearest)
 }
 
-/// The pixels that stand in each place after one round, i32 `[N, 1, H W]`, of draws `[N, 2, H W]`. From the last pixel to the first,
-/// each takes what stands at a random place near it by then. A place that comes later in the image has been changed already, so its
-/// own source is followed: twice as far in each of `log2(H W)` steps.
+/// The pixels that each position holds after one round, i32 `[N, 1, H W]`, from draws `[N, 2, H W]`. From the last pixel to the
+/// first, each takes the current value of a random position near it. A position later in the image has been changed already, so
+/// its own source is followed: twice as far in each of `log2(H W)` steps.
 fn sources(ways: &Tensor, [height, width]: [usize; 2], reach: usize) -> Result<Tensor> {
     let device = ways.device();
     let pixels = height * width;
@@ -98,7 +98,7 @@ fn sources(ways: &Tensor, [height, width]: [usize; 2], reach: usize) -> Result<T
     let (across, down) = (steps.narrow(1, 0, 1)?, steps.narrow(1, 1, 1)?);
     let far = ((&own + down.mul_scalar(width as f64)?)? + across)?;
     let mut source = moves.where_(&far, &own)?;
-    // 1 where a source has moved before: where it lies further on, and moves at all.
+    // 1 if a source has moved before: if it is further on, and moves at all.
     let moves = moves.expand_to(*source.shape(), "glass_blur")?;
     let mut goes_on = source.gt(&own)?.logical_and(&moves.gather(2, &source)?)?;
     for _ in 0..pixels.next_power_of_two().trailing_zeros() {

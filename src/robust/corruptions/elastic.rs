@@ -1,4 +1,4 @@
-//! Small parts stretched and turned.
+//! Small parts stretched and rotated.
 
 use super::Severity;
 use super::filter::{Ends, gaussian};

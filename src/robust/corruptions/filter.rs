@@ -50,7 +50,7 @@ pub(super) fn gaussian(images: &Tensor, sigma: f64, truncate: f64, ends: Ends) -
     between(images, &matrix(images.shape()[2])?, &matrix(images.shape()[3])?)
 }
 
-/// Images in another size, each number the mean of those whose centres lie in its box: Pillow's `BOX`.
+/// Images in another size, each number the mean of those whose centres are in its box: Pillow's `BOX`.
 pub(super) fn resize_box(images: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     let matrix = |old: usize, new: usize| {
         let scale = old as f64 / new as f64;

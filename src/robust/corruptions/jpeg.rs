@@ -27,10 +27,10 @@ pub(super) fn by_severity(images: &Tensor, severity: Severity) -> Result<Tensor>
     jpeg_compression(images, severity.of([25, 18, 15, 10, 7], [80, 65, 58, 50, 40]))
 }
 
-/// Images as a JPEG codec leaves them, at a quality from 1 to 100: of bytes the YCbCr colours, with Cb and Cr of half the size, in
-/// blocks of 8 x 8 the DCT, divided by the quantization tables of libjpeg at this quality, rounded, and all of it back. Images of
-/// one channel have brightness alone. Results are bytes divided by 255; they differ from libjpeg's by what its integer DCT
-/// rounds. There is no gradient through the roundings.
+/// Images as a JPEG codec leaves them, at a quality from 1 to 100: converts bytes to YCbCr colours, with Cb and Cr of half the
+/// size, takes the DCT in blocks of 8 x 8, divides by the quantization tables of libjpeg at this quality, rounds, and goes all
+/// the way back. Images of one channel have brightness alone. Results are bytes divided by 255; they differ from libjpeg's by the
+/// roundings of its integer DCT. There is no gradient through the roundings.
 ///
 /// # Errors
 /// [`Error::Invalid`] for qualities out of range, and images that are not `[N, C, H, W]` of 1 or 3 channels.

@@ -38,11 +38,11 @@ use std::fmt;
 /// | `pixelate` | made smaller by a box filter, and large again | none |
 /// | `jpeg_compression` | the JPEG codec at quality `c` | none |
 ///
-/// `S` is the least power of two that covers the image. Results lie between 0 and 1, and are real numbers: the published files were
+/// `S` is the least power of two that covers the image. Results are real numbers between 0 and 1: the published files were
 /// rounded to bytes, in some cases between the steps. Three things differ for a reason. Frost is photographs there, and a drawn
-/// texture here: the ridges between ice crystals that grow from random points, over a plasma fractal. The Poisson quantile is exact
-/// up to a mean of 10, and above by Giles' expansion, one off for fewer than 1 in 2000. Glass blur copies pixels, as the published
-/// program does where its text says that it swaps them.
+/// texture here: the ridges between ice crystals that grow from random points, over a plasma fractal. The Poisson quantile is
+/// exact up to a mean of 10, and above by Giles' expansion, one off for fewer than 1 in 2000. Glass blur copies pixels, as the
+/// published program does although its text says that it swaps them.
 ///
 /// ```
 /// use wgrad::robust::{Corruption, Severity};
@@ -74,7 +74,7 @@ pub enum Corruption {
     GlassBlur,
     /// A camera that moves.
     MotionBlur,
-    /// A camera that comes nearer.
+    /// A camera that moves closer.
     ZoomBlur,
     /// Falling snow.
     Snow,
@@ -86,7 +86,7 @@ pub enum Corruption {
     Brightness,
     /// Too little contrast.
     Contrast,
-    /// Small parts stretched and turned.
+    /// Small parts stretched and rotated.
     ElasticTransform,
     /// Too few pixels.
     Pixelate,
@@ -142,8 +142,8 @@ impl Corruption {
         }
     }
 
-    /// Corrupted images `[N, C, H, W]`, of images between 0 and 1 and numbers of the device's random stream
-    /// ([`Device::manual_seed`](crate::Device::manual_seed)). Each image has draws of its own.
+    /// Corrupted images `[N, C, H, W]`, from images between 0 and 1 and numbers of the device's random stream
+    /// ([`Device::manual_seed`](crate::Device::manual_seed)). Each image has separate draws.
     ///
     /// # Errors
     /// [`Error::Invalid`] for images that are not `[N, C, H, W]` of 1 or 3 channels, and for sizes below 3, or below the reach of a
@@ -153,7 +153,7 @@ impl Corruption {
         self.apply_with(images, severity, &self.draw(images, severity)?)
     }
 
-    /// The random numbers for images of this shape, as the table says. Uniform ones lie in [0, 1).
+    /// The random numbers for images of this shape, as in the table. Uniform ones are in [0, 1).
     ///
     /// # Errors
     /// As [`apply`](Corruption::apply).

@@ -21,7 +21,7 @@ pub(super) fn impulse(images: &Tensor, severity: Severity, uniform: &Tensor) -> 
     uniform.lt_scalar(share)?.where_(&salted, images)
 }
 
-/// The means from which on quantiles come of an expansion.
+/// The mean from which quantiles are computed by an expansion.
 const LARGE: f64 = 10.0;
 /// Counts that a smaller mean reaches: more have a probability of 1e-9.
 const COUNTS: usize = 36;

@@ -17,7 +17,7 @@ pub(super) fn side(height: usize, width: usize) -> usize {
 }
 
 pub(super) fn snow(images: &Tensor, severity: Severity, normal: &Tensor, uniform: &Tensor) -> Result<Tensor> {
-    // Mean and deviation of the flakes, their size, the least brightness, the way they fall, and the share of colour.
+    // Mean and deviation of the flakes, their size, the least brightness, their motion blur, and the weight of the colour.
     let (mean, deviation, zoom, least, (radius, sigma), colour) = severity.of(
         [
             (0.1, 0.3, 3.0, 0.5, (10, 4.0), 0.8),

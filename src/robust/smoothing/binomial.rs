@@ -61,7 +61,7 @@ pub(super) fn two_sided(successes: u64, trials: u64) -> f64 {
     (2.0 * tail(larger, trials, 0.5, ln_choose(trials, larger))).min(1.0)
 }
 
-/// The number that a normal number lies below with a probability of at least a half.
+/// The number below which a normal number lies with this probability, at least a half.
 pub(super) fn normal_quantile(probability: f64) -> f64 {
     let above = 2.0 * (1.0 - probability);
     // Above 40 the probability is less than any positive number.

@@ -63,7 +63,7 @@ impl Certificate {
         }
     }
 
-    /// The share of images whose true class is certified at a radius.
+    /// The fraction of images whose true class is certified at a radius.
     pub fn accuracy(certificates: &[Certificate], classes: &[usize], radius: f64) -> f64 {
         let holds = |(certificate, class): &(&Certificate, &usize)| {
             certificate.class == Some(**class) && certificate.radius >= radius
@@ -73,9 +73,9 @@ impl Certificate {
     }
 }
 
-/// The classifier `g(x)` that answers with the likeliest class of `f(x + normal(0, sigma^2))` (Cohen et al., "Certified Adversarial
-/// Robustness via Randomized Smoothing", 2019). No change of a Euclidean length below the radius of a certificate changes its
-/// answer, whatever the network is; certificates are large where `f` was trained on noise, as by [`Noise`]. Draws are of the
+/// The classifier `g(x)` that answers with the likeliest class of `f(x + normal(0, sigma^2))` (Cohen et al., "Certified
+/// Adversarial Robustness via Randomized Smoothing", 2019). No change of a Euclidean length below the radius of a certificate
+/// changes its answer, for any network; certificates are large if `f` was trained on noise, as by [`Noise`]. Draws are from the
 /// device's random stream. Put the network into evaluation mode first.
 ///
 /// ```
@@ -115,8 +115,8 @@ impl<'a> Smoothed<'a> {
         Ok(Smoothed { net, options: *options })
     }
 
-    /// The class of each image `[N, C, H, W]` between 0 and 1 by so many draws, or none where the two most frequent ones are too close
-    /// to tell: the answer is that of `g` with probability `1 - alpha`.
+    /// The class of each image `[N, C, H, W]` between 0 and 1 by sampling, or none if the two most frequent ones are too close to
+    /// tell: the answer is that of `g` with probability `1 - alpha`.
     ///
     /// # Errors
     /// Those of the network; [`Error::Invalid`] where it doesn't answer with logits `[N, classes]`.
@@ -178,7 +178,7 @@ impl<'a> Smoothed<'a> {
         Ok(total.chunks(classes).map(|row| row.iter().map(|&count| nearest(count)).collect()).collect())
     }
 
-    /// Answers to so many noisy copies of each image, f32 `[N, classes]`.
+    /// Counts of the answers to `copies` noisy copies of each image, f32 `[N, classes]`.
     fn count_answers(&self, images: &Tensor, copies: usize) -> Result<Tensor> {
         let mut sizes = vec![copies];
         sizes.extend_from_slice(images.shape());

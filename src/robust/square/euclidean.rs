@@ -30,7 +30,7 @@ impl Euclidean<'_> {
         self.bounded(&change)
     }
 
-    /// Images with a new bump in a square, of its own mass and of that of another square, which is emptied.
+    /// Images with a new bump in a square, made of its own mass and that of another square, which is emptied.
     pub fn tried(&self, near: &Tensor, side: usize, draw: &mut dyn FnMut() -> f64) -> Result<Tensor> {
         let [count, channels, height, width] = [0, 1, 2, 3].map(|dim| self.images.shape()[dim]);
         // Odd, so that the two halves of a bump differ.
@@ -79,7 +79,7 @@ impl Euclidean<'_> {
     }
 }
 
-/// Rectangles round the middle of one, each larger than the one before and lower, `1 / n^2`; of length 1 in all.
+/// Rectangles around the middle of one, each larger than the one before and lower, `1 / n^2`; of length 1 in total.
 fn pyramid(height: usize, width: usize) -> Vec<f64> {
     let mut values = vec![0.0; height * width];
     let middle = [height / 2, width / 2];

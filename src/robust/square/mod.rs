@@ -19,29 +19,30 @@ options! {
         eps: f64 = 8.0 / 255.0,
         /// Squares that are tried.
         queries: usize = 5000,
-        /// The share of an image that the first squares cover.
+        /// The fraction of an image that the first squares cover.
         p_init: f64 = 0.8,
         /// The schedule of squares is that of 10,000 queries, in proportion; else it is taken as it is.
         rescale_schedule: bool = true,
-        /// Queries between two looks whether all images are through, each of which waits for the device.
+        /// Queries between two checks if all images are done, each of which waits for the device.
         check_every: usize = 50,
     }
 }
 
-/// Tries squares of random places and signs, and keeps those that lower the margin between the true logit and the largest other one
-/// (Andriushchenko et al., "Square Attack: a query-efficient black-box adversarial attack via random search", 2019). Squares shrink by
-/// the paper's schedule. It begins with vertical stripes for [`Norm::Linf`], and with a grid of bumps for [`Norm::L2`]. It needs
-/// no gradients, so networks that hide them are no harder for it. An image is left as soon as it fools. A round tries one square on
-/// all images, which differ in the signs for `L2` only, as in AutoAttack. Draws are of the device's random stream.
+/// Tries squares of random positions and signs, and keeps those that lower the margin between the true logit and the largest
+/// other one (Andriushchenko et al., "Square Attack: a query-efficient black-box adversarial attack via random search", 2019).
+/// Squares shrink by the paper's schedule. It begins with vertical stripes for [`Norm::Linf`], and with a grid of bumps for
+/// [`Norm::L2`]. It needs no gradients, so networks that hide them are no harder for it. An image is done as soon as it fools. A
+/// round tries one square on all images, which differ in the signs for `L2` only, as in AutoAttack. Draws are from the device's
+/// random stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Square {
     options: SquareOptions,
 }
 
-/// Images that a round of the search starts at.
+/// The images from which a round of the search starts.
 struct Found {
     near: Tensor,
-    /// The margin of each, which is to fall to 0 or below.
+    /// The margin of each, which should fall to 0 or below.
     margin: Tensor,
 }
 
@@ -51,7 +52,7 @@ impl Square {
         Square { options: *options }
     }
 
-    /// The share of an image that a square covers in a round.
+    /// The fraction of an image that a square covers in a round.
     fn share(&self, round: usize) -> f64 {
         // The last rounds of each share, and its divisor.
         const SCHEDULE: [(usize, f64); 9] = [

@@ -14,11 +14,11 @@ pub struct Tempered {
     pub temperature: f64,
 }
 
-/// Trains a student on the answers of a teacher of the same architecture, both at a temperature: the cross entropy of `z / T` with
-/// `softmax(teacher / T)` (Papernot et al., "Distillation as a Defense to Adversarial Perturbations against Deep Neural Networks",
-/// 2015). Used at temperature 1, the student's logits are `T` times as large as they need be, so that the gradients of its loss vanish. It
-/// stops attacks by those, such as [`Fgsm`](crate::robust::Fgsm), and not [`CarliniWagner`](crate::robust::CarliniWagner), which
-/// differentiates the logits.
+/// Trains a student on the answers of a teacher of the same architecture, both at a temperature: the cross entropy of `z / T`
+/// with `softmax(teacher / T)` (Papernot et al., "Distillation as a Defense to Adversarial Perturbations against Deep Neural
+/// Networks", 2015). Used at temperature 1, the student's logits are `T` times larger than necessary, so that the gradients of
+/// its loss vanish. This stops attacks by these, such as [`Fgsm`](crate::robust::Fgsm), but not
+/// [`CarliniWagner`](crate::robust::CarliniWagner), which differentiates the logits.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, DefensiveDistillation, RobustTraining, Tempered};

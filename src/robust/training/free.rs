@@ -18,10 +18,10 @@ options! {
     }
 }
 
-/// Trains on changed images, and changes them by the gradient of the same backward pass: a step of the attack for each of the
-/// weights (Shafahi et al., "Adversarial Training for Free!", 2019). A loader gives each batch
-/// [several times](crate::train::Loader::replayed), 4 to 10, in as many times fewer epochs. The change is one tensor that goes on from
-/// batch to batch.
+/// Trains on changed images, and changes them by the gradient of the same backward pass: each step of the weights is a step of
+/// the attack too (Shafahi et al., "Adversarial Training for Free!", 2019). A loader gives each batch [several
+/// times](crate::train::Loader::replayed), 4 to 10, in correspondingly fewer epochs. The change is one tensor that is carried
+/// from batch to batch.
 ///
 /// ```
 /// use wgrad::robust::{Free, FreeOptions, RobustTraining};
@@ -52,7 +52,7 @@ impl Free {
         Ok(Free { options: *options, change: Parameter::new("change", &Tensor::zeros(device, &batch)?) })
     }
 
-    /// Takes the step by the gradient that has come since.
+    /// Takes the step by the gradient that has arrived since.
     fn advance(&self) -> Result<()> {
         let Some(gradient) = self.change.grad() else { return Ok(()) };
         let FreeOptions { eps, step } = self.options;
@@ -61,7 +61,7 @@ impl Free {
         self.change.assign(&moved)
     }
 
-    /// The change as it stands.
+    /// The current change.
     ///
     /// # Errors
     /// Those of the device.

@@ -1,5 +1,5 @@
-//! Training that makes a network robust: one task for [`Trainer`](crate::train::Trainer), and a [`Defence`] that says what a step
-//! lowers.
+//! Training that makes a network robust: one task for [`Trainer`](crate::train::Trainer), and a [`Defence`] that defines the loss
+//! of a step.
 
 mod adversarial;
 mod distillation;
@@ -46,7 +46,7 @@ impl Pass<'_> {
         self.task.forward(self.net.model(), &batch)
     }
 
-    /// The outcome of the images that an attack makes of these; it knows the true classes.
+    /// The outcome for images that an attack makes from these; it knows the true classes.
     fn under(&self, attack: &dyn Attack) -> Result<Outcome> {
         let goal = Goal::untargeted(&self.classes);
         self.outcome(&self.attacked(|net| attack.perturb(net, &self.images, &goal))?)
@@ -114,7 +114,7 @@ impl<D: Defence> RobustTraining<D> {
         RobustTraining { task, defence, normalization: None, evaluated_under: None, steps: Cell::new(0) }
     }
 
-    /// Batches are of this normalization: that of the set they come from.
+    /// Sets the normalization of batches: that of their set.
     #[must_use = "it returns the task with the normalization"]
     pub fn normalization(self, normalization: &Normalization) -> RobustTraining<D> {
         RobustTraining { normalization: Some(normalization.clone()), ..self }
