@@ -33,7 +33,7 @@ struct Arguments {
     /// Most blocks.
     #[arg(long, default_value_t = 512)]
     most: usize,
-    /// Most blocks of what an adapter computes.
+    /// Most blocks of a chain that an adapter computes.
     #[arg(long, default_value_t = 32)]
     most_computed: usize,
     /// Appends a JSON object a row to this file.
@@ -51,10 +51,10 @@ struct Arguments {
 const SIZE: usize = 16;
 const BATCH: usize = 8;
 
-/// Steps of which the shortest counts.
+/// Steps; the shortest counts.
 const STEPS: usize = 5;
 
-/// Steps with values computed again and without, in turn, whose mean counts.
+/// Steps with values computed again and without, in turns; the mean counts.
 const COMPARED: usize = 10;
 
 struct Row {
@@ -65,7 +65,7 @@ struct Row {
     megabytes: f64,
     plan_ms: f64,
     step_ms: f64,
-    /// The time that all threads computed in a step, and that in one which computes nothing again, in turn with it.
+    /// The processor time of all threads in a step, and in a step without recomputation, measured in turns.
     user_ms: Option<[f64; 2]>,
 }
 
@@ -125,7 +125,7 @@ fn measure(options: &DeviceOptions, shape: Shape, blocks: usize) -> wgrad::Resul
     })
 }
 
-/// Times steps with values computed again and without, in turn.
+/// Times steps with values computed again and without, in turns.
 fn compare(
     training: Training,
     options: &DeviceOptions,
@@ -147,10 +147,10 @@ fn compare(
     Ok(Some(user_ms))
 }
 
-/// Seconds that the threads of this process have computed, where the system tells.
+/// Processor time of this process in seconds, if the system reveals it.
 fn user_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Hundredths of seconds; the program's name, which may be of several words, ends with a parenthesis.
+    // Hundredths of seconds; the program's name, which may contain spaces, ends with a parenthesis.
     let ticks: f64 = stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse().ok()?;
     Some(ticks / 100.0)
 }
@@ -201,7 +201,7 @@ fn run() -> Outcome<()> {
     Ok(())
 }
 
-/// Each quantity against the number of blocks, a line a chain.
+/// Each quantity over the number of blocks, a line a chain.
 fn drawing(rows: &[Row]) -> String {
     let panel = |unit: &str, is_computed: bool, of: fn(&Row) -> f64| {
         let line = |shape: Shape| {

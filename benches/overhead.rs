@@ -1,19 +1,19 @@
-//! What a training step costs the CPU besides computing: recording it, planning it, replaying the cached plan.
+//! The CPU time of a training step besides computing: recording it, planning it, replaying the cached plan.
 //!
 //! ```text
 //! cargo bench --bench overhead -- [--filter TEXT] [--steps N] [--json FILE]
 //! ```
 //!
-//! On wgpu's noop adapter, which allocates and validates and computes nothing. Of each time the lowest tenth of the
-//! steps lies below it, so that other programs on the machine count little.
+//! On wgpu's noop adapter, which allocates and validates and computes nothing. Each time is the lowest tenth of the steps', so
+//! that other programs on the machine matter little.
 //!
 //! * `record forward`, `record backward`: the user's calls, which only append to the graph.
 //! * `step`: the optimizer records its update and flushes, with a cached plan and the batch on the device already: the
-//!   schedule, its fingerprint, parameters, bind groups, encoding, submitting, the results' new homes, and dropping the
-//!   graph. Its time a dispatch is a bound of what replaying a plan costs.
+//!   schedule, its fingerprint, parameters, bind groups, encoding, submitting, storing the results' buffers, and dropping the
+//!   graph. Its time a dispatch is an upper bound of the cost of replaying a plan.
 //! * `step, uploading`: the same with a new batch, which the noop adapter copies four times.
-//! * `plan and compile`, `plan`: the first step of all, and the first of another batch size.
-//! * `wgpu alone`: as many dispatches submitted without wgrad, which no replay can be cheaper than.
+//! * `plan and compile`, `plan`: the very first step, and the first one of another batch size.
+//! * `wgpu alone`: the same number of dispatches submitted without wgrad, a lower bound for any replay.
 #![allow(clippy::print_stdout)]
 
 #[path = "../tests/common/allocations.rs"]
@@ -42,7 +42,7 @@ struct Arguments {
     /// Appends a JSON object a row to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What cargo passes to every benchmark.
+    /// Cargo passes it to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -105,7 +105,7 @@ impl Training {
         clock.lap();
         loss.backward()?;
         clock.lap();
-        // Nobody holds the loss, as in a loop that does not print it.
+        // The loss is dropped, as in a loop that does not print it.
         drop(loss);
         self.adam.step()?;
         self.adam.zero_grad();
@@ -147,7 +147,7 @@ impl Clock {
     }
 }
 
-/// What a tenth of the values lie below.
+/// The tenth percentile of the values.
 fn low(mut values: Vec<u64>) -> f64 {
     values.sort_unstable();
     values[values.len() / 10] as f64
@@ -250,7 +250,7 @@ fn bare(dispatches: usize, steps: usize) -> (f64, f64) {
 struct Row {
     phase: String,
     microseconds: f64,
-    /// What the time is divided by, and what that is.
+    /// The divisor of the time, and its unit.
     count: usize,
     unit: &'static str,
     allocations: f64,

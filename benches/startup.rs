@@ -1,11 +1,11 @@
-//! How long a program waits for its first training step: from the start of the process to the first loss.
+//! The time until a program's first training step: from the start of the process to the first loss.
 //!
 //! ```text
 //! cargo bench --bench startup -- [--filter TEXT] [--rounds N] [--adapter NAME] [--json FILE]
 //! ```
 //!
-//! Every measurement is a process of its own, which this one starts: cold, with an empty folder for the driver's shader
-//! cache, and then warm, with what the cold one left there. The lowest of the rounds counts.
+//! Every measurement is a separate process, which this one starts: cold, with an empty folder for the driver's shader cache, and
+//! then warm, with the cache that the cold one left. The lowest of the rounds counts.
 #![allow(clippy::print_stdout)]
 
 use clap::Parser;
@@ -37,10 +37,10 @@ struct Arguments {
     /// Appends a JSON object a row to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// The network that this process is to train, started at this time (nanoseconds since 1970).
+    /// The network that this process should train, and the time of its start (nanoseconds since 1970).
     #[arg(long, hide = true, num_args = 2)]
     child: Option<Vec<String>>,
-    /// What cargo passes to every benchmark.
+    /// Cargo passes it to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -74,7 +74,7 @@ fn now() -> Result<Duration> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
 }
 
-/// Trains two steps and prints when what was done, in milliseconds after the start of the process.
+/// Trains two steps and prints the times of its phases, in milliseconds after the start of the process.
 fn child(work: &Work, started: Duration, adapter: Option<String>) -> Result<()> {
     let elapsed = || -> Result<f64> { Ok((now()? - started).as_secs_f64() * 1e3) };
     let main = elapsed()?;
@@ -111,7 +111,7 @@ fn child(work: &Work, started: Duration, adapter: Option<String>) -> Result<()> 
 /// Runs one process with the driver's shader cache in `cache`.
 fn spawn(work: &Work, arguments: &Arguments, cache: &Path) -> Result<Value> {
     let mut command = Command::new(std::env::current_exe()?);
-    // Mesa's, NVIDIA's, and what others derive theirs from.
+    // Mesa's variables and NVIDIA's, and the one from which others derive theirs.
     for variable in ["MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "XDG_CACHE_HOME"] {
         command.env(variable, cache);
     }

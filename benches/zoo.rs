@@ -1,5 +1,5 @@
-//! The first training step of every network: its memory beside PyTorch's, and the time to plan it against its launches. On the noop
-//! adapter, which computes nothing.
+//! The first training step of every network: its memory compared with PyTorch's, and the time to plan it against its launches. On
+//! the noop adapter, which computes nothing.
 //!
 //! ```text
 //! cargo bench --bench zoo -- [--filter TEXT] [--json FILE]
@@ -44,7 +44,7 @@ const CLASSES: usize = 10;
 
 struct Row {
     launches: u64,
-    /// The first step, whose kernels are new too.
+    /// Milliseconds of the first step, whose kernels are new too.
     first_ms: f64,
     plan_ms: f64,
     bytes: u64,
@@ -53,7 +53,7 @@ struct Row {
 /// The loss of images.
 type Loss = Box<dyn Fn(&Tensor) -> wgrad::Result<Tensor>>;
 
-/// A network as it is trained.
+/// A network in training.
 struct Trained {
     parameters: Vec<Parameter>,
     loss: Loss,

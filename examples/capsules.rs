@@ -23,7 +23,7 @@ const BATCH: usize = 64;
 const LR: f64 = 3e-3;
 /// Digits on the sheet of pictures.
 const SHOWN: usize = 10;
-/// The accuracy that an epoch reaches.
+/// The accuracy that an epoch must reach.
 const LEAST: f64 = 0.97;
 
 /// Trains a small capsule network on MNIST.

@@ -1,10 +1,10 @@
-//! Runs conformance case files, wgrad's own and anybody's:
+//! Runs conformance case files, wgrad's own and any others:
 //!
 //! ```text
 //! cargo run --release --example conformance -- [--adapter NAME | --reference] FILE...
 //! ```
 //!
-//! A line per case that fails or that wgrad has no operation for, and a summary. Exits non-zero if there was any.
+//! Prints a line per case that fails or that wgrad has no operation for, and a summary. Exits non-zero if there was any.
 #![allow(clippy::print_stdout)]
 
 #[path = "../tests/common/conformance/mod.rs"]
@@ -19,7 +19,7 @@ use wgrad::{Device, DeviceOptions};
 #[derive(Parser)]
 #[command(about = "Runs conformance case files")]
 struct Arguments {
-    /// A part of the adapter's name; the best adapter where it is left out.
+    /// A part of the adapter's name; by default the best adapter.
     #[arg(long, conflicts_with = "reference")]
     adapter: Option<String>,
     /// Runs on the CPU reference, in double precision.
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything passed.
+/// True if everything passed.
 fn run(arguments: &Arguments) -> Result<bool, String> {
     let device = if arguments.reference {
         Device::reference()

@@ -1,8 +1,8 @@
-//! An operation of one's own, from end to end: shape rule, kernel in WGSL, reference, gradient, and checks of all three.
+//! A custom operation, from end to end: shape rule, kernel in WGSL, reference, gradient, and checks of all three.
 //!
 //!     cargo run --release --example custom_op
 //!
-//! `rotate` turns pairs of neighbours, points of a plane, by an angle: `[.., 2]` to `[.., 2]`. The transpose of a rotation is
+//! `rotate` rotates pairs of neighbours, points of a plane, by an angle: `[.., 2]` to `[.., 2]`. The transpose of a rotation is
 //! the rotation back, so the gradient is the operation itself with the other angle, and has a gradient too.
 
 use std::hash::Hasher;
@@ -12,7 +12,7 @@ use wgrad::custom::{
 };
 use wgrad::prelude::*;
 
-/// One invocation turns one pair. The binding names are those that the kernel binds; `params` are its words.
+/// One invocation rotates one pair. The binding names are those that the kernel binds; `params` are its words.
 const ROTATE: &str = "
 struct Params {
     pairs: u32,
@@ -47,7 +47,7 @@ fn main(
 #[derive(Debug)]
 struct Rotate {
     angle: f32,
-    /// Bits of the cosine and the sine: data, so that another angle makes no other plan.
+    /// Bits of the cosine and the sine: data, so that another angle needs no new plan.
     scalars: [u32; 2],
 }
 
@@ -106,10 +106,10 @@ impl Op for Rotate {
     }
 }
 
-/// Points `[.., 2]` turned by an angle in radians.
+/// Points `[.., 2]` rotated by an angle in radians.
 #[track_caller]
 fn rotate(points: &Tensor, angle: f32) -> Result<Tensor> {
-    // The kernel takes pairs that lie one behind the other.
+    // The kernel takes contiguous pairs.
     Ok(apply(Rotate::by(angle), &[&points.contiguous()?])?.remove(0))
 }
 
@@ -127,7 +127,7 @@ fn main() -> Result<()> {
     gradgradcheck(rotated, &few, &GradcheckOptions::default())?;
     println!("the gradient is the slope");
 
-    // Fused with what stands round it, on the adapter and on the reference.
+    // Fused with the calls around it, on the adapter and on the reference.
     let program = |x: &Tensor| -> Result<Vec<f64>> {
         let x = x.requires_grad();
         let y = (rotate(&(&x * 2.0)?, 0.7)? + 1.0)?.square()?;

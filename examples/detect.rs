@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     common::main(|arguments: &Arguments| run(&arguments.flags).map(|_| ()))
 }
 
-/// The mean average precision at an overlap of 0.5 on drawings that were held out.
+/// The mean average precision at an overlap of 0.5 on held-out drawings.
 pub fn run(flags: &Flags) -> Result<f64> {
     let start = Instant::now();
     let device = flags.device()?;
@@ -91,7 +91,7 @@ fn loader(device: &Device, count: usize, seed: u64) -> Result<impl Loader<Batch 
     }))
 }
 
-/// Images with the boxes of what was found with some confidence: red circles, green squares, blue triangles.
+/// Images with the boxes of confident detections: red circles, green squares, blue triangles.
 fn outlined(net: &Yolo, images: &Tensor) -> Result<Tensor> {
     let found = no_grad(|| net.detect(images))?.to_vec()?;
     let mut pixels = images.to_vec::<f32>()?;

@@ -1,10 +1,10 @@
 //! Learns to act by Q-learning with a network: `cargo run --release --example dqn -- --environment grid-world`.
 //!
-//! `cart-pole` is Gym's `CartPole-v1`, which counts as solved where the mean return of 100 episodes is at least 475. The network
-//! learns from the end of episodes alone, where it is given -1: rewards of 1 for each step would have it learn first that all states
-//! are worth about 100. `grid-world` is a maze seen as a picture, solved where that mean is at least 0.93; the best ways from all
-//! beginnings are worth 0.945 on average. Both are learned by double Q-learning in 16 environments side by side; the memory is on the
-//! device.
+//! `cart-pole` is Gym's `CartPole-v1`, which counts as solved if the mean return of 100 episodes is at least 475. The network
+//! learns from the end of episodes alone, which is worth -1: with rewards of 1 for each step it would first learn that all states
+//! are worth about 100. `grid-world` is a maze seen as a picture, solved if that mean is at least 0.93; the best paths from all
+//! starts are worth 0.945 on average. Both are learned by double Q-learning in 16 environments in parallel; the replay memory is
+//! on the device.
 //!
 //! With seed 0 the pole is solved, with a mean return of 500.0, after 300 steps and 26 s on llvmpipe and two busy cores.
 
@@ -46,10 +46,10 @@ struct Arguments {
     flags: Flags,
 }
 
-/// Environments that there are.
+/// The environments.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum World {
-    /// A pole that is balanced on a cart.
+    /// A pole to balance on a cart.
     CartPole,
     /// A maze with pits.
     GridWorld,
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The mean return of 100 episodes, and the one that counts as solved.
+/// The mean return of 100 episodes, and the return that counts as solved.
 pub fn run(world: World, flags: &Flags) -> Result<[f64; 2]> {
     match world {
         World::CartPole => {
@@ -76,7 +76,7 @@ pub fn run(world: World, flags: &Flags) -> Result<[f64; 2]> {
     }
 }
 
-/// Learns until an environment is solved, from what `learned` makes of a step's reward and whether it ended an episode.
+/// Learns until an environment is solved, from the rewards that `learned` makes of a step's reward and its end of an episode.
 fn learn<E: Environment>(
     solved: f64,
     options: &QNetworkOptions,

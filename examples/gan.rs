@@ -1,4 +1,5 @@
-//! Trains a DCGAN to draw digits, and a LeNet that says how many are one: `cargo run --release --example gan -- --out pictures`.
+//! Trains a DCGAN to draw digits, and a LeNet that counts how many are one: `cargo run --release --example gan -- --out
+//! pictures`.
 //!
 //! The networks are those of the paper for images of 32 x 32, with 16 channels in the largest maps instead of 64. With seed 0,
 //! 0.812 of the samples are one digit with confidence 0.8 after 3000 steps, in 206 s of processor time on a software adapter, with the
@@ -22,9 +23,9 @@ use wgrad::{Device, PadMode, Tensor, no_grad};
 const STEPS: usize = 3000;
 const BATCH: usize = 32;
 const LR: f64 = 1e-3;
-/// The share of samples that are one digit.
+/// The fraction of samples that are one digit.
 const LEAST: f64 = 0.8;
-/// Share of the old average of weights after a step.
+/// Weight of the old average of weights after a step.
 const DECAY: f64 = 0.99;
 const LATENT: usize = 32;
 /// Pixels around the digits, so that images are 32 x 32.
@@ -33,7 +34,7 @@ const BORDER: usize = 2;
 const SAMPLES: usize = 400;
 /// Digits of the sheet.
 const SHEET: usize = 100;
-/// The probability of one digit from which on a sample counts.
+/// The probability of one digit from which a sample counts.
 const CONFIDENT: f64 = 0.8;
 
 /// Trains a DCGAN to draw digits.
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
     common::main(|arguments: &Arguments| arguments.flags.expect("the share of digits", run(&arguments.flags)?, LEAST))
 }
 
-/// The share of drawn digits that a LeNet is confident of.
+/// The fraction of drawn digits that a LeNet is confident of.
 pub fn run(flags: &Flags) -> Result<f64> {
     // The generator draws pixels between -1 and 1.
     let Mnist { train, .. } = flags.mnist(0.5, 0.5)?;
@@ -60,7 +61,7 @@ pub fn run(flags: &Flags) -> Result<f64> {
     let generator = DcganGenerator::new(&Scope::new(&device), &options)?;
     let discriminator = DcganDiscriminator::new(&Scope::new(&device), &options)?;
     let adam = AdamOptions::default().lr(LR).betas((0.5, 0.999));
-    // Averages of the generator's weights draw better than any of those averaged.
+    // Averaged weights of the generator draw better than any of those averaged.
     let mut draws = Averaged::new(Adam::new(&generator, adam)?, Averaging::Ema { decay: DECAY })?;
     let mut tells = Adam::new(&discriminator, adam)?;
     let step = AdversarialOptions::default().label_smoothing(0.1);
@@ -96,19 +97,19 @@ pub fn run(flags: &Flags) -> Result<f64> {
     Ok(share)
 }
 
-/// Digits of random numbers. Norms take the batch's statistics: the running ones are of weights that were not averaged.
+/// Digits from random numbers. Norms take the batch's statistics: the running ones belong to weights that were not averaged.
 fn draw(generator: &DcganGenerator, noise: &Tensor) -> wgrad::Result<Tensor> {
     let size = 32 - 2 * BORDER;
     no_grad(|| generator.forward(noise)?.narrow(2, BORDER, size)?.narrow(3, BORDER, size))
 }
 
-/// The share of digits that the judge takes for one with confidence.
+/// The fraction of digits that the judge is confident of.
 fn confident(judge: &LeNet5, digits: &Tensor) -> wgrad::Result<f64> {
     let probabilities = no_grad(|| judge.forward(digits)?.softmax(1))?.amax(1)?;
     Ok(f64::from(probabilities.ge_scalar(CONFIDENT)?.to_dtype(wgrad::DType::F32)?.mean_all()?.item::<f32>()?))
 }
 
-/// A LeNet that knows digits.
+/// A LeNet that recognises digits.
 fn judge(device: &Device, train: &Images, flags: &Flags) -> Result<LeNet5> {
     let net = LeNet5::new(&Scope::new(device))?;
     let mut adam = Adam::new(&net, AdamOptions::default().lr(2e-3))?;

@@ -24,7 +24,7 @@ use wgrad::weights::{self, LoadOptions};
 use wgrad::{Device, Error};
 
 const EVALUATION_BATCH: usize = 500;
-/// The factor of the learning rate after each epoch: at a constant rate the accuracy wavers round 0.987.
+/// The factor of the learning rate after each epoch: at a constant rate the accuracy wavers around 0.987.
 const DECAY: f64 = 0.7;
 
 /// Trains LeNet-5 on MNIST.
@@ -141,7 +141,7 @@ fn report(accuracy: Option<f64>, epochs: u64, images_per_second: f64, device: &D
     println!("test accuracy {accuracy:.4} after {epochs} epochs, {images_per_second:.0} images/s on {}", device.name());
 }
 
-/// Shows a run's progress: a bar, a line per epoch, and a JSON object per epoch where a file is given.
+/// Shows a run's progress: a bar, a line per epoch, and a JSON object per epoch if a file is given.
 struct Watch {
     /// Images per epoch.
     images: u64,

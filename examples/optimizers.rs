@@ -1,8 +1,8 @@
 //! Trains LeNet-5 once with every optimizer: `cargo run --release --example optimizers -- --only Lion`.
 //!
 //! Each starts from the same weights, sees the first 10,000 training images of MNIST once and in the same order, at a constant
-//! rate, and is tested on the 10,000 test images. The rate and the batch size are its own: `RUNS`. Where one gets fewer than
-//! 0.93 right, the program fails. The accuracies measured are in `benches/LOG.md`.
+//! rate, and is tested on the 10,000 test images. Each has its own rate and batch size: `RUNS`. If one gets fewer than 0.93
+//! right, the program fails. The accuracies measured are in `benches/LOG.md`.
 
 mod common;
 
@@ -48,7 +48,7 @@ struct Arguments {
     data: PathBuf,
 }
 
-/// An optimizer, its learning rate, the images of a step, and the optimizer made of the rate.
+/// An optimizer's name, its learning rate, the images of a step, and the function that makes the optimizer from the rate.
 type Run = (&'static str, f64, usize, fn(&LeNet5, f64) -> Result<Trainer>);
 
 const RUNS: &[Run] = &[
@@ -56,7 +56,7 @@ const RUNS: &[Run] = &[
     ("Adagrad", 0.01, 32, |model, lr| of(Adagrad::new(model, AdagradOptions::default().lr(lr)))),
     ("Adadelta", 1.0, 32, |model, lr| of(Adadelta::new(model, AdadeltaOptions::default().lr(lr)))),
     ("RmsProp", 1e-3, 32, |model, lr| of(RmsProp::new(model, RmsPropOptions::default().lr(lr)))),
-    // Meant for gradients of all images. Those of large batches change their signs, too, so lengths shrink slowly, and not to 0.
+    // Meant for gradients of all images. Those of large batches change their signs too, so lengths shrink slowly, and not to 0.
     ("Rprop", 3e-3, 125, |model, lr| {
         let options = RpropOptions::default().lr(lr).etas((0.85, 1.15)).step_sizes((1e-4, 5e-3));
         of(Rprop::new(model, options))
@@ -90,7 +90,7 @@ fn sgd(model: &LeNet5, lr: f64) -> Result<Sgd> {
     Sgd::new(model, SgdOptions::default().lr(lr).momentum(MOMENTUM))
 }
 
-/// Muon for the matrices, and AdamW at a rate of its own for the biases.
+/// Muon for the matrices, and AdamW at a different rate for the biases.
 fn muon(model: &LeNet5, lr: f64) -> Result<Trainer> {
     let (matrices, others): (Vec<_>, Vec<_>) =
         model.parameters().into_iter().partition(|parameter| parameter.value().rank() > 1);
@@ -101,7 +101,7 @@ fn muon(model: &LeNet5, lr: f64) -> Result<Trainer> {
 
 /// An optimizer, or two that share the weights.
 enum Trainer {
-    /// Each has parameters of its own.
+    /// Optimizers of separate parameters.
     Each(Vec<Box<dyn Optimizer>>),
     /// Takes two gradients a step.
     Sam(Sam<Sgd>),
@@ -141,7 +141,7 @@ fn main() -> ExitCode {
     common::main(run_all)
 }
 
-/// An error where not all have learned enough.
+/// Fails if some have not learned enough.
 fn run_all(arguments: &Arguments) -> common::Result<()> {
     let mnist = Mnist::open(&arguments.data)?;
     let images = mnist.train.limit(TRAINING_IMAGES)?;

@@ -29,14 +29,14 @@ const EPS: f64 = 0.3;
 const BATCH: usize = 100;
 const TEST_BATCH: usize = 500;
 const LR: f64 = 2e-3;
-/// Passes over the digits: a plain network's and that of one on noise, and that of one under attack.
+/// Passes over the digits: of a plain network and of one on noise, and of one under attack.
 const EPOCHS: [u64; 2] = [2, 5];
-/// The share of training in which the bound grows.
+/// The fraction of training in which the bound grows.
 const GROWING: f64 = 0.3;
 /// Steps of the attack in training; that of the test takes 40 smaller ones.
 const STEPS: usize = 5;
 const SIGMA: f64 = 0.5;
-/// Digits that are certified, and draws for each.
+/// Digits to certify, and draws for each.
 const CERTIFIED: usize = 500;
 const DRAWS: usize = 1000;
 

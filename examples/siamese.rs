@@ -21,7 +21,7 @@ use wgrad::{Device, MinedTripletOptions, Reduction, Tensor, TripletMining, no_gr
 const STEPS: usize = 500;
 const BATCH: usize = 64;
 const LR: f64 = 1e-3;
-/// The accuracy that any of the losses reaches.
+/// The accuracy that every loss must reach.
 const LEAST: f64 = 0.65;
 /// Digits below this one are not seen in training.
 const SEEN: i32 = 3;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The share of digits of kinds that training has not seen which lie nearest to the example of their kind.
+/// The fraction of digits of unseen kinds that are nearest to the example of their kind.
 pub fn run(flags: &Flags, kind: Kind) -> Result<f64> {
     let start = Instant::now();
     let Mnist { train, test } = flags.mnist(0.0, 1.0)?;
@@ -106,7 +106,7 @@ fn all(images: &Images, device: &Device) -> Result<Tensor> {
     Ok(images.batches(device, images.len())?.next().ok_or("there are no images")??.images)
 }
 
-/// The number of the first embedding of each label, and of those that lie nearest to it.
+/// The index of the first embedding of each label, and of those nearest to it.
 fn neighbours(embeddings: &[(i32, Vec<f32>)]) -> Vec<i32> {
     let row = |kind: i32| {
         let example = embeddings.iter().position(|(label, _)| *label == kind).unwrap_or(0);
@@ -142,7 +142,7 @@ fn loss(embeddings: &Tensor, labels: &Tensor, kind: Kind) -> Result<Tensor> {
     }
 }
 
-/// The share of embeddings, with their labels, that lie nearest to the example of their label, in the mean over trials. Trial `t`
+/// The fraction of embeddings, with their labels, that are nearest to the example of their label, averaged over trials. Trial `t`
 /// takes embedding `t` of each label as its example.
 fn one_shot(embeddings: &[(i32, Vec<f32>)]) -> f64 {
     let of = |kind: i32| embeddings.iter().enumerate().filter(move |(_, (label, _))| *label == kind).map(|(at, _)| at);

@@ -1,5 +1,6 @@
 //! Trains a ResNet-18 on digits 0 to 4, and transfers it to digits 5 to 9 with 20 images of each:
-//! `cargo run --release --features images --example transfer -- --out pictures`. The same network from nothing has the same images and epochs.
+//! `cargo run --release --features images --example transfer -- --out pictures`. The same network trained from scratch has the
+//! same images and epochs.
 //!
 //! With seeds 0 to 2 the accuracy on 1,000 test images is 0.8330, 0.8620 and 0.8450 by transfer, and 0.6770, 0.7720 and 0.7630 from
 //! nothing: 0.1093 more in the mean, after 266 s on a software adapter.
@@ -19,23 +20,23 @@ use wgrad::nn::{Module, Scope, StateDict};
 use wgrad::optim::{AdamW, AdamWOptions, ParamGroup};
 use wgrad::train::{Finetuning, ImageLoader, Supervised, Trainer, TrainerOptions};
 
-/// Digits from this one on are those that the network is transferred to.
+/// The network is transferred to digits from this one on.
 const FIRST: i32 = 5;
 const CLASSES: usize = 5;
-/// Images of each digit that it is transferred with.
+/// Images of each digit to transfer with.
 const SHOTS: usize = 20;
 const STEPS: usize = 400;
 const BATCH: usize = 64;
 const LR: f64 = 1e-3;
-/// Epochs over the few images, of which the backbone is frozen in the first ones, and the share of the rate that it has then.
+/// Epochs over the few images, the first ones of which freeze the backbone, and the fraction of the rate that it has then.
 const EPOCHS: u64 = 20;
 const FROZEN: u64 = 8;
 const BACKBONE_SHARE: f64 = 0.3;
 /// Trials, each of which has other images and first weights.
 const TRIALS: u64 = 3;
-/// Images that are tried.
+/// Images to test on.
 const TESTED: usize = 1000;
-/// The accuracy that transfer adds at least, in the mean of the trials.
+/// The least gain of accuracy by transfer, in the mean of the trials.
 const LEAST: f64 = 0.1;
 
 /// Trains a ResNet-18 on digits 0 to 4, and transfers it to digits 5 to 9 with 20 images of each.
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
     common::main(|arguments: &Arguments| arguments.flags.expect("the gain of transfer", run(&arguments.flags)?, LEAST))
 }
 
-/// The accuracy that transfer adds, in the mean of the trials.
+/// The gain of accuracy by transfer, in the mean of the trials.
 pub fn run(flags: &Flags) -> Result<f64> {
     let start = Instant::now();
     let Mnist { train, test } = flags.mnist(0.1307, 0.3081)?;
@@ -102,7 +103,7 @@ pub fn run(flags: &Flags) -> Result<f64> {
     Ok(gain)
 }
 
-/// A ResNet-18 for grey digits, in the form for large images, whose stem leaves 7 x 7 of 28 x 28 positions.
+/// A ResNet-18 for grey digits, in the variant for large images, whose stem leaves 7 x 7 of 28 x 28 positions.
 fn network(device: &Device) -> Result<ResNet> {
     Ok(ResNet::new(&Scope::new(device), &ResNetOptions::resnet18().classes(CLASSES).channels(1))?)
 }
@@ -131,7 +132,7 @@ fn accuracy(device: &Device, net: &ResNet, images: &Images) -> Result<f64> {
     Ok(tested.scalar("accuracy").unwrap_or_default())
 }
 
-/// A few images of each class, from a place on that follows from the seed.
+/// A few images of each class, from an index on that follows from the seed.
 fn few_of_each(images: &Images, seed: u64) -> Result<Images> {
     let mut left = [SHOTS; CLASSES];
     let first = seed as usize * 2 * CLASSES * SHOTS;

@@ -23,9 +23,9 @@ use wgrad::{Device, InterpolateMode, InterpolateOptions, PadMode, Reduction, Ten
 const STEPS: usize = 500;
 const BATCH: usize = 32;
 const LR: f64 = 2e-3;
-/// The decibels that it gains.
+/// The gain in decibels that it must reach.
 const LEAST: f64 = 3.0;
-/// Weight of the adversarial loss; ESRGAN's is 0.005 beside an absolute error of weight 0.01.
+/// Weight of the adversarial loss; ESRGAN's is 0.005 with an absolute error of weight 0.01.
 const ADVERSARIAL: f64 = 0.005;
 /// Pixels around the digits, so that images are 32 x 32.
 const BORDER: isize = 2;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// By how many decibels test images are nearer to the originals than by bicubic interpolation.
+/// The gain in decibels over bicubic interpolation on test images.
 pub fn run(flags: &Flags, adversarial: usize) -> Result<f64> {
     let start = Instant::now();
     let Mnist { train, test } = flags.mnist(0.0, 1.0)?;

@@ -1,7 +1,8 @@
 //! Trains a variational autoencoder on digits: `cargo run --release --example vae -- --out pictures`.
 //!
-//! With seed 0 it reaches -109.98 nats and a mean squared error of 0.0127 on the test images, in 81 s of processor time on a software
-//! adapter, with the library built without optimisation. The pictures are digits with their reconstructions, new digits, and ways from one digit to another.
+//! With seed 0 it reaches -109.98 nats and a mean squared error of 0.0127 on the test images, in 81 s of processor time on a
+//! software adapter, with the library built without optimisation. The pictures are digits with their reconstructions, new digits,
+//! and paths from one digit to another.
 
 mod common;
 
@@ -22,7 +23,7 @@ const BATCH: usize = 128;
 const EPOCHS: u64 = 2;
 const LR: f64 = 2e-3;
 const LATENT: usize = 16;
-/// The evidence lower bound that it reaches, in nats.
+/// The evidence lower bound that it must reach, in nats.
 const LEAST: f64 = -115.0;
 /// Pictures of a row.
 const COLUMNS: usize = 10;
@@ -79,12 +80,12 @@ pub fn run(flags: &Flags) -> Result<f64> {
     Ok(elbo)
 }
 
-/// Rows of digits, of their reconstructions, of new ones, and of ways from each digit to the next.
+/// Rows of digits, of their reconstructions, of new ones, and of paths from each digit to the next.
 fn draw(net: &Vae, digits: &Tensor, device: &Device, path: &Path) -> wgrad::Result<()> {
     let new = net.decode(&Tensor::randn(device, &[COLUMNS, LATENT])?)?.sigmoid()?;
     let from = net.encode(digits)?.mean;
     let to = from.roll(&[-1], &[0])?;
-    // [from, part of the way, latent]: a row for each digit.
+    // [from, fraction of the path, latent]: a row for each digit.
     let part = Tensor::linspace(device, 0.0, 1.0, COLUMNS)?.reshape(&[1, -1, 1])?;
     let ways = (from.unsqueeze(1)? + ((&to - &from)?.unsqueeze(1)? * part)?)?.flatten(0, 1)?;
     let ways = net.decode(&ways)?.sigmoid()?;

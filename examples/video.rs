@@ -1,4 +1,5 @@
-//! Trains a network over clips to tell how a shape moves: `cargo run --release --features images --example video -- --network cnn-lstm`.
+//! Trains a network over clips to recognise how a shape moves: `cargo run --release --features images --example video --
+//! --network cnn-lstm`.
 //!
 //! The clips are drawn (`data::MovingShapes`): 8 frames of 32 x 32 in which a disc or a square moves to one of four sides, grows or
 //! shrinks. torchvision's networks have 8 channels in their first layer here instead of 64, and a block in each layer instead of
@@ -78,7 +79,7 @@ pub fn run(network: Network, flags: &Flags) -> Result<f64> {
     let options = DataLoaderOptions::default().batch_size(BATCH);
     let upload = |batch: ImageBatch<i32>, _| -> wgrad::Result<Batch> {
         let Batch { images, labels } = batch.to_device(&device, &normalization)?;
-        // The frames come one below the other.
+        // The frames of a clip are stacked vertically.
         Ok(Batch { images: images.unflatten(2, &[FRAMES as isize, -1])?, labels })
     };
     let count = steps * BATCH;

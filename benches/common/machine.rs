@@ -1,9 +1,9 @@
-//! Where results come from.
+//! Identifies the machine of results.
 
 use serde_json::{Map, Value, json};
 use wgrad::Device;
 
-/// What identifies a machine in results: the first fields of every JSON line.
+/// Properties that identify a machine in results: the first fields of every JSON line.
 pub fn facts(device: &Device) -> Map<String, Value> {
     let adapter = Device::adapters().into_iter().find(|adapter| adapter.name == device.name());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -17,7 +17,7 @@ pub fn facts(device: &Device) -> Map<String, Value> {
     facts.as_object().cloned().unwrap_or_default()
 }
 
-/// The processor's name where the system tells it, otherwise its architecture.
+/// The processor's name if the system reveals it, otherwise its architecture.
 fn processor() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));

@@ -1,4 +1,4 @@
-//! What the suites share.
+//! Parts that the suites share.
 #![allow(dead_code)]
 
 pub mod machine;
@@ -10,10 +10,10 @@ pub mod timing;
 
 use std::process::ExitCode;
 
-/// Suites are programs: what goes wrong is told and ends them.
+/// Suites are programs: an error is printed and ends them.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// How a suite ends.
+/// The exit code of a suite, after printing its error.
 pub fn finish<T>(outcome: Outcome<T>) -> ExitCode {
     match outcome {
         Ok(_) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The two plots: kernels under the adapter's roofline, and times of others as multiples of ours.
+//! The two plots: kernels under the adapter's roofline, and other programs' times as multiples of ours.
 
 use super::report::significant;
 use super::svg::{Anchor, Svg};
@@ -15,7 +15,7 @@ pub struct Point {
     pub gflops: f64,
 }
 
-/// A logarithmic axis on part of the drawing.
+/// A logarithmic axis over part of the drawing.
 struct Scale {
     from: f64,
     to: f64,
@@ -62,7 +62,7 @@ pub fn roofline(title: &str, points: &[Point], peak_gflops: f64, peak_gbps: f64)
     }
     svg.text([(left + RIGHT) / 2.0, bottom + 34.0], Anchor::Middle, "operations a byte");
     svg.text([left, top - 6.0], Anchor::End, "GFLOP/s");
-    // The slope leaves the drawing through its left edge or through its lower one.
+    // The slope leaves the drawing through its left or its lower edge.
     let start = 10f64.powf(x.from).max(10f64.powf(y.from) / peak_gbps);
     svg.line([x.at(start), y.at(start * peak_gbps)], [x.at(ridge), y.at(peak_gflops)], BLACK, 1.5);
     svg.line([x.at(ridge), y.at(peak_gflops)], [RIGHT, y.at(peak_gflops)], BLACK, 1.5);
@@ -80,7 +80,7 @@ pub fn roofline(title: &str, points: &[Point], peak_gflops: f64, peak_gbps: f64)
     svg.finish()
 }
 
-/// How many times as long as we somebody takes for something.
+/// Another program's time as a multiple of ours.
 pub struct Ratio {
     pub name: String,
     pub peer: String,
@@ -115,19 +115,19 @@ pub fn ratios(title: &str, ratios: &[Ratio]) -> String {
     svg.finish()
 }
 
-/// A line of a panel, by its points.
+/// A line of a panel, through its points.
 pub struct Series {
     pub name: String,
     pub points: Vec<[f64; 2]>,
 }
 
-/// A quantity against what all panels have in common.
+/// A quantity over the axis that all panels share.
 pub struct Panel {
     pub unit: String,
     pub series: Vec<Series>,
 }
 
-/// Panels one below the other, on logarithmic axes: what grows alike is parallel.
+/// Panels stacked vertically, on logarithmic axes: quantities that grow alike are parallel.
 pub fn panels(title: &str, panels: &[Panel]) -> String {
     const RIGHT: f64 = 520.0;
     const HEIGHT: f64 = 190.0;

@@ -16,12 +16,12 @@ pub type Column = (&'static str, &'static str);
 const NAME_WIDTH: usize = 40;
 const WIDTH: usize = 10;
 
-/// A table that is printed as it grows, and the same as JSON lines where they are asked for.
+/// A table that is printed as it grows, and the same as JSON lines if they are asked for.
 pub struct Report {
     columns: &'static [Column],
     facts: Row,
     json: Option<File>,
-    /// What was reported.
+    /// The rows so far.
     pub rows: Vec<Row>,
 }
 
@@ -70,7 +70,7 @@ impl Report {
     }
 }
 
-/// A value in a table: numbers with four digits that count.
+/// A value in a table, with four significant digits.
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_string(),
@@ -80,7 +80,7 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// A number with four digits that count.
+/// A number with four significant digits.
 pub fn significant(value: f64) -> String {
     let before_point = if value.abs() < 1.0 { 1 } else { value.abs().log10() as usize + 1 };
     format!("{value:.*}", 4usize.saturating_sub(before_point))

@@ -1,8 +1,8 @@
-//! As much of SVG as two plots need.
+//! The small part of SVG that the plots need.
 
 use std::fmt::Write;
 
-/// Where a text's given point lies in it.
+/// The point of a text that its position refers to.
 #[derive(Clone, Copy, Debug)]
 pub enum Anchor {
     Start,
@@ -17,7 +17,7 @@ pub struct Svg {
 }
 
 impl Svg {
-    /// White, of a size in pixels.
+    /// A white drawing of a size in pixels.
     pub fn new(size: [f64; 2]) -> Svg {
         Svg { size, body: String::new() }
     }

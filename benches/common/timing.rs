@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 use wgrad::{Device, Result};
 
-/// Replays in one timing at the most.
+/// Most replays in one timing.
 const MOST_REPLAYS: f64 = 1000.0;
 
-/// How long to time.
+/// The effort of timing.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Timings of each kind of work.
     pub rounds: usize,
-    /// About how long one timing takes: as many replays as fit, one at the least.
+    /// Approximate length of one timing: as many replays as fit, at least one.
     pub sample: Duration,
 }
 
-/// Something that can be timed.
+/// Work to be timed.
 pub struct Work<'a> {
     run: Box<dyn FnMut() -> Result<()> + 'a>,
     device: Option<&'a Device>,
@@ -47,8 +47,8 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Seconds of one run of each kind of work: medians of several timings, taken in turns, so that what else happens on
-/// the machine meets all of them. Each runs twice before, to compile and to plan.
+/// Seconds of one run of each kind of work: medians of several timings, taken in turns, so that other work on the machine affects
+/// all of them. Each runs twice before, to compile and to plan.
 pub fn time_of(works: &mut [Work], effort: Effort) -> Result<Vec<f64>> {
     let mut replays = Vec::new();
     for work in works.iter_mut() {
@@ -66,7 +66,7 @@ pub fn time_of(works: &mut [Work], effort: Effort) -> Result<Vec<f64>> {
     Ok(samples.into_iter().map(median).collect())
 }
 
-/// Seconds of one of several replays between two synchronisations. The one place to read a device's own clock in.
+/// Seconds of one of several replays between two synchronisations. A device's own clock would be read here, and only here.
 fn sample(work: &mut Work, replays: u32) -> Result<f64> {
     let start = Instant::now();
     for _ in 0..replays {

@@ -1,23 +1,23 @@
-//! What the Rust programs share: their arguments, how a work item is timed, and the line that reports it.
+//! Parts that the Rust programs share: arguments, the timing of a work item, and the line that reports it.
 #![allow(dead_code)] // no program needs all of it
 
 use std::io::{Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
-/// A run repeats its call for about this long, so that waiting for the device weighs little ..
+/// A run repeats its call for about this long, so that waiting for the device matters little ..
 const RUN: Duration = Duration::from_millis(100);
-/// .. but not oftener than this, so that nobody's queue overflows.
+/// .. but no more often than this, so that no library's queue overflows.
 const MOST_CALLS: u32 = 50;
 /// Calls between the first and the timed runs; some libraries go on compiling and tuning in the second and third.
 const WARM_UP: usize = 3;
 
 /// A work item made ready: its inputs are on the device.
 pub struct Work {
-    /// Submits the work once, and drops what comes out.
+    /// Submits the work once, and drops its results.
     pub call: Box<dyn FnMut()>,
     /// Waits until everything submitted is done.
     pub sync: Box<dyn FnMut()>,
-    /// The most device memory held so far, where the library says.
+    /// The most device memory held so far, if the library reports it.
     pub max_bytes: Box<dyn Fn() -> Option<u64>>,
 }
 
@@ -54,14 +54,14 @@ impl Bench {
         }
     }
 
-    /// As [`item`](Bench::item), for what takes too long to run unless the filter asks for it.
+    /// As [`item`](Bench::item), for an item that takes too long to run unless the filter asks for it.
     pub fn long_item(&self, name: &str, prepare: impl FnOnce() -> Work) {
         if self.filter.is_some() {
             self.item(name, prepare);
         }
     }
 
-    /// Says why there is no such work here.
+    /// Reports why there is no such work here.
     pub fn unsupported(&self, name: &str, why: &str) {
         if self.filter.as_ref().is_none_or(|filter| name.contains(filter)) {
             println!(r#"{{"peer":"{}","name":"{name}","unsupported":"{why}"}}"#, self.peer);
@@ -88,7 +88,7 @@ impl Bench {
         println!(r#""runs":{},"calls":{calls}{max_bytes}}}"#, runs.len());
     }
 
-    /// Between runs others have their turn: says `ready`, and goes on with the next line of standard input.
+    /// Other programs run in between: prints `ready`, and goes on after the next line of standard input.
     fn wait_for_turn(&self) {
         if self.paced {
             println!("ready");
@@ -98,7 +98,7 @@ impl Bench {
     }
 }
 
-/// The time of one call of `calls`, all of them waited for together.
+/// The time of one of `calls` calls, all of them awaited together.
 fn timed(work: &mut Work, calls: u32) -> Duration {
     let start = Instant::now();
     (0..calls).for_each(|_| (work.call)());

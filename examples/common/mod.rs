@@ -1,4 +1,4 @@
-//! Parts of the examples of tasks: flags, the device, the end of a program.
+//! Parts of the examples of tasks: flags, the device, the exit code.
 #![allow(dead_code, reason = "each example takes what it needs")]
 
 use clap::error::ErrorKind;
@@ -13,10 +13,10 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Flags that all of them have.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
-    /// Stop after this many training steps, and try the result on little
+    /// Stop after this many training steps, and test on few images
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
-    /// Seed of the initial weights, and of all else that is drawn
+    /// Seed of the initial weights, and of all other random numbers
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Part of the name of the adapter to use
@@ -34,22 +34,22 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// The flags of a test, which takes a few steps on the adapter under test, or on the reference where none may be.
+    /// The flags of a test, which takes a few steps on the adapter under test, or on the reference if there must be none.
     pub fn short(steps: usize) -> Flags {
         let data = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/data/mnist"));
         let reference = std::env::var("WGRAD_TEST_ADAPTER").is_ok_and(|adapter| adapter == "none");
         Flags { steps: Some(steps), seed: 0, adapter: None, reference, data, out: None }
     }
 
-    /// The adapter asked for, else the best, else the reference. A request in the environment counts, too. Its random stream
-    /// begins at the seed.
+    /// The requested adapter, otherwise the best, otherwise the reference. A request in the environment counts too. Its random
+    /// stream begins at the seed.
     pub fn device(&self) -> Result<Device> {
         let device = open(self.adapter.as_deref(), self.reference)?;
         device.manual_seed(self.seed);
         Ok(device)
     }
 
-    /// The digits as `y = (x - mean) / std` of pixels between 0 and 1. A short run is tried on the first few only.
+    /// The digits as `y = (x - mean) / std` of pixels between 0 and 1. A short run is tested on the first few only.
     pub fn mnist(&self, mean: f32, std: f32) -> Result<Mnist> {
         let Mnist { train, test } = Mnist::open(&self.data)?;
         let normalization = Normalization::new(&[mean], &[std])?;
@@ -60,7 +60,7 @@ impl Flags {
         Ok(Mnist { train: of(train, 6000)?, test: of(test, 64)? })
     }
 
-    /// An error where a whole run has not come to its figure.
+    /// An error if a whole run has not reached its figure.
     pub fn expect(&self, figure: &str, got: f64, least: f64) -> Result<()> {
         match self.steps.is_some() || got >= least {
             true => Ok(()),
@@ -68,14 +68,14 @@ impl Flags {
         }
     }
 
-    /// The path of a picture, where some are asked for.
+    /// The path of a picture, if pictures are asked for.
     pub fn picture(&self, name: &str) -> Result<Option<PathBuf>> {
         let folder = |out: &Path| std::fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()));
         self.out.as_deref().map(|out| folder(out).map(|()| out.join(name))).transpose().map_err(Into::into)
     }
 }
 
-/// The images for which `label` gives a label, of their number and the one that they have.
+/// The images for which `label` gives a label, from their index and their own label.
 pub fn chosen(images: &Images, mut label: impl FnMut(usize, i32) -> Option<i32>) -> Result<Images> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (at, &old) in images.labels().iter().enumerate() {
@@ -89,7 +89,7 @@ pub fn chosen(images: &Images, mut label: impl FnMut(usize, i32) -> Option<i32>)
     Ok(Images::new(pixels, labels, images.classes().to_vec())?.with_normalization(images.normalization())?)
 }
 
-/// The adapter of this name, or without one the best, or the reference where there is none.
+/// The adapter of this name, or without a name the best, or the reference if there is none.
 pub fn open(adapter: Option<&str>, reference: bool) -> Result<Device> {
     if reference {
         return Ok(Device::reference());
@@ -105,7 +105,7 @@ pub fn open(adapter: Option<&str>, reference: bool) -> Result<Device> {
     }
 }
 
-/// Runs a program with its arguments: what goes wrong is one line on standard error.
+/// Runs a program with its arguments: an error is one line on standard error.
 pub fn main<A: Parser>(run: impl FnOnce(&A) -> Result<()>) -> ExitCode {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,

@@ -1,4 +1,4 @@
-//! The pixels that an answer rests on, by the methods for inputs.
+//! The pixels that an answer depends on, by the methods for inputs.
 
 use super::common::Result;
 use super::context::{Context, columns, rgb, sheet, signed};
@@ -30,7 +30,7 @@ pub fn draw(context: &Context, path: &Path) -> Result<Numbers> {
         explainer.deconvolution(x)?,
         explainer.deep_lift(x, None)?,
         explainer.occlusion(x, &OcclusionOptions::default().window(4).stride(2))?,
-        // Masks show a share of the whole picture's probability everywhere.
+        // Masks show a part of the whole picture's probability everywhere.
         above_mean(&explainer.rise(x, &rise)?)?,
     ];
     let mut parts = vec![rgb(x)?];

@@ -1,4 +1,4 @@
-//! Parts of many sections: digits, a network that knows them, and sheets of pictures.
+//! Parts of many sections: digits, a network trained on them, and sheets of pictures.
 
 use super::common::{Flags, Result};
 use std::cell::OnceCell;
@@ -45,7 +45,7 @@ impl Context {
 
     /// LeNet-5, trained by Adam with these options.
     pub fn trained(&self, adam: AdamOptions) -> Result<LeNet5> {
-        // The same network whichever section asks first.
+        // The same network for whichever section asks first.
         self.device.manual_seed(self.flags.seed);
         let net = LeNet5::new(&Scope::new(&self.device))?;
         let mut adam = Adam::new(&net, adam)?;
@@ -73,7 +73,7 @@ impl Context {
     }
 }
 
-/// The share of images whose answer is their label.
+/// The accuracy on images.
 pub fn accuracy(net: &dyn Module, images: &Tensor, labels: &Tensor) -> Result<f64> {
     let right = wgrad::no_grad(|| net.forward(images)?.argmax(1)?.eq(labels)?.to_dtype(DType::F32)?.mean_all())?;
     Ok(right.to_f64()?[0])
@@ -90,12 +90,13 @@ pub fn rgb(grey: &Tensor) -> Result<Tensor> {
     Ok(grey.repeat(&[1, 3, 1, 1])?)
 }
 
-/// Rows of pictures as one picture each, so that a sheet has a column for each row given: `[N, C, H, W]` of `[rows][N, C, H, W]`.
+/// Joins rows of pictures into one picture each, so that a sheet has a column for each given row: `[N, C, H, W]` of `[rows][N, C,
+/// H, W]`.
 pub fn columns(parts: &[Tensor]) -> Result<Tensor> {
     Ok(Tensor::stack(&parts.iter().collect::<Vec<_>>(), 1)?.flatten(0, 1)?)
 }
 
-/// Writes pictures in so many columns, each pixel as a square of so many.
+/// Writes pictures in `columns` columns, each pixel enlarged to a square of `zoom` pixels.
 pub fn sheet(pictures: &Tensor, columns: usize, zoom: usize, path: &Path) -> Result<()> {
     let size = [pictures.shape()[2] * zoom, pictures.shape()[3] * zoom];
     Ok(save_images(&pictures.interpolate(&InterpolateOptions::default().size(size))?, path, columns)?)

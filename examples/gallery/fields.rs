@@ -34,7 +34,7 @@ pub fn draw(context: &Context, path: &Path) -> Result<Numbers> {
     Ok(numbers)
 }
 
-/// A picture with a white square of this side round its middle.
+/// A picture with a white square of this side around its middle.
 fn framed(picture: &Tensor, side: usize) -> Result<Tensor> {
     let middle = SIDE / 2;
     let (first, last) = (middle - side / 2, middle + side / 2);

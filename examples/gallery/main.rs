@@ -1,7 +1,7 @@
-//! Draws the pictures of `docs/GALLERY.md`, and writes the numbers beside them: `make gallery`.
+//! Draws the pictures of `docs/GALLERY.md`, and writes the numbers next to them: `make gallery`.
 //!
-//! Each section draws one picture, `docs/gallery/NAME.png`, and measures numbers, which are kept in `docs/gallery/numbers.json`. The
-//! page is `template.md` with those numbers, so that `--section NAME` draws one section again and leaves the others.
+//! Each section draws one picture, `docs/gallery/NAME.png`, and measures numbers, which are kept in `docs/gallery/numbers.json`.
+//! The page is `template.md` with those numbers, so that `--section NAME` redraws one section and leaves the others.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -60,7 +60,7 @@ pub const SECTIONS: [Section; 22] = [
     ("dqn", tasks::dqn),
 ];
 
-/// The largest picture in bytes: a clone carries them all.
+/// The largest picture in bytes: every clone of the repository carries them.
 pub const LARGEST: u64 = 60_000;
 /// The largest sum of all.
 pub const LARGEST_SUM: u64 = 1_500_000;
@@ -73,7 +73,7 @@ struct Arguments {
     /// Draw this section alone; may be repeated
     #[arg(long, value_name = "NAME")]
     section: Vec<String>,
-    /// Draw nothing, and write the page with the numbers that are known
+    /// Draw nothing, and write the page with the known numbers
     #[arg(long, conflicts_with = "section")]
     page: bool,
     /// Folder of `GALLERY.md` and `gallery/`
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Draws the sections that are asked for by name, and writes the page.
+/// Draws the sections for which `is_drawn` is true, and writes the page.
 pub fn run(flags: &Flags, is_drawn: impl Fn(&str) -> bool, docs: &Path) -> Result<()> {
     let context = Context::new(flags)?;
     let mut page = Page::open(docs)?;

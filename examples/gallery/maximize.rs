@@ -9,7 +9,7 @@ use wgrad::explain::{Basis, CanvasOptions, MaximizeOptions, Objective, Priors, T
 
 /// Pictures of a row.
 const COLUMNS: usize = 10;
-/// Digits that are compared with.
+/// Digits to compare with.
 const SAMPLE: usize = 1000;
 
 pub fn draw(context: &Context, path: &Path) -> Result<Numbers> {

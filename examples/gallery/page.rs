@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Numbers of a section as they are printed, by their names.
+/// Printed numbers of a section, by their names.
 pub type Numbers = Vec<(&'static str, String)>;
 
 const TEMPLATE: &str = include_str!("template.md");
@@ -31,7 +31,7 @@ impl Page {
         self.docs.join(format!("gallery/{section}.png"))
     }
 
-    /// Keeps the numbers of a section in the place of those before.
+    /// Replaces the numbers of a section.
     pub fn keep(&mut self, section: &str, numbers: Numbers) -> Result<()> {
         self.numbers.retain(|name, _| name.split('.').next() != Some(section));
         self.numbers.extend(numbers.into_iter().map(|(name, number)| (format!("{section}.{name}"), number)));
@@ -44,8 +44,8 @@ impl Page {
         Ok(fs::write(self.docs.join("GALLERY.md"), self.text()?)?)
     }
 
-    /// The template with numbers in the places of `{{section.name}}`. Sections that were not drawn are left out; a number that a
-    /// section has not measured is an error.
+    /// The template with each `{{section.name}}` replaced by its number. Sections that were not drawn are left out; a number that
+    /// a section has not measured is an error.
     pub fn text(&self) -> Result<String> {
         let mut text = String::new();
         for part in TEMPLATE.split_inclusive("\n\n---\n\n") {

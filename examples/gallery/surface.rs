@@ -21,7 +21,7 @@ pub fn draw(context: &Context, path: &Path) -> Result<Numbers> {
     let points = surface.places.len();
     let middle = surface.at(points / 2, points / 2);
     let largest = surface.losses.iter().copied().fold(f64::MIN, f64::max);
-    // By its logarithm, so that the valley shows, from 0 to 1.
+    // By its logarithm, from 0 to 1, so that the valley is visible.
     let share = |loss: &f64| (loss / middle).ln() / (largest / middle).ln();
     let shares: Vec<f64> = surface.losses.iter().map(share).collect();
     let grid = Tensor::from_f64(&context.device, &shares, &[1, 1, points, points])?;

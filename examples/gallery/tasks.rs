@@ -6,7 +6,7 @@ use super::page::Numbers;
 use std::path::Path;
 use wgrad::report::LineChart;
 
-/// Examples as modules, whose `main` is not called.
+/// Includes examples as modules, whose `main` is not called.
 macro_rules! examples {
     ($($name:ident $path:literal)*) => {$(
         #[path = $path]
@@ -15,7 +15,7 @@ macro_rules! examples {
     )*};
 }
 
-/// The gallery's flags as those of an example, which has a type of its own.
+/// The gallery's flags as an example's, whose type is a different one.
 macro_rules! flags {
     ($module:ident, $context:expr, $steps:expr, $out:expr) => {
         $module::Flags {

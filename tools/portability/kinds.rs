@@ -1,18 +1,18 @@
-//! Kinds of adapters, for each of which kernels are chosen and specialised, and who compiles their modules.
+//! Kinds of adapters, for each of which kernels are chosen and specialised, and the compilers of their modules.
 
 use wgrad::{Device, DeviceOptions, Disable, Noop, Result};
 
 /// A kind of adapter.
 pub struct Kind {
     pub name: &'static str,
-    /// What wgpu's noop adapter poses as.
+    /// The adapter that wgpu's noop adapter poses as.
     noop: fn() -> Noop,
     /// Without 64-bit integers.
     no_int64: bool,
-    /// What the networks need is enough: its driver takes a second for a module, and runs the whole suite elsewhere.
+    /// Limits it to the networks' modules: its driver takes a second for a module, and runs the whole suite elsewhere.
     pub networks_only: bool,
-    /// The shader model that wgpu has its modules compiled to on DirectX: 5.1 is FXC's, others are DXC's. `None` where
-    /// DirectX has no such adapter.
+    /// The shader model for which wgpu compiles its modules on DirectX: 5.1 is FXC's, others are DXC's. `None` if DirectX has no
+    /// such adapter.
     pub model: Option<&'static str>,
 }
 
@@ -22,7 +22,7 @@ fn gpu(subgroup_size: u32, f16: bool) -> Noop {
 
 pub const KINDS: &[Kind] = &[
     Kind { name: "gpu", noop: || gpu(32, true), no_int64: false, networks_only: false, model: Some("6_6") },
-    // A GPU with FXC, and one without anything optional.
+    // A GPU with FXC, and one without optional features.
     Kind { name: "gpu-plain", noop: || gpu(1, false), no_int64: false, networks_only: false, model: Some("5_1") },
     // WARP, Windows' software adapter, with DXC and with FXC.
     Kind {

@@ -1,4 +1,4 @@
-//! What shader compilers make of the kernels, on a machine without the adapters they are for: `make portability`.
+//! Compiles the kernels with other systems' shader compilers, on a machine without their adapters: `make portability`.
 //!
 //! ```text
 //! portability modules FOLDER [KIND ..]    writes what each kind of adapter needs to FOLDER/KIND
@@ -6,8 +6,8 @@
 //! portability table RESULTS FOLDER        prints a table of all results, and fails where a module failed
 //! ```
 //!
-//! A module is `NAME-HASH.wgsl`. Beside it lies its HLSL, where DirectX has adapters of that kind, and `list.tsv` with what
-//! a compiler of that needs to know. Results are files `COMPILER@KIND.tsv`, a line for each module (`results.rs`).
+//! A module is `NAME-HASH.wgsl`. Its HLSL is next to it, if DirectX has adapters of that kind, and `list.tsv` holds the arguments
+//! of an HLSL compiler. Results are files `COMPILER@KIND.tsv`, a line for each module (`results.rs`).
 
 mod kinds;
 mod modules;

@@ -39,10 +39,10 @@ const NETWORKS: [(&str, Make, [usize; 4]); 6] = [
     ("U-Net", |scope| Ok(Box::new(UNet::new(scope, &UNetOptions::default())?)), [16, 3, 64, 64]),
 ];
 
-/// The file, in a folder of modules, that says which of them a network needs.
+/// The file in a folder of modules that lists those that each network needs.
 pub const NEEDS: &str = "needs.tsv";
 
-/// Writes all modules of a kind of adapter, and the HLSL of each where there is any.
+/// Writes all modules of a kind of adapter, and their HLSL if there is any.
 pub fn write(kind: &Kind, folder: &Path) -> std::result::Result<(), Box<dyn Error>> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -65,7 +65,7 @@ pub fn write(kind: &Kind, folder: &Path) -> std::result::Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// Two steps, of which the first has initial values to compute.
+/// Two steps, the first of which has initial values to compute.
 fn train(device: &Device, make: Make, images: [usize; 4]) -> Result<()> {
     let network = make(&Scope::new(device))?;
     let mut adam = Adam::new(network.parameters(), AdamOptions::default())?;
@@ -92,7 +92,7 @@ struct Modules {
 }
 
 impl Modules {
-    /// Those of the layers of shader-stats, and of the cases of all operations.
+    /// The modules of the layers of shader-stats, and of the cases of all operations.
     fn collect_cases(&mut self, kind: &Kind) -> std::result::Result<(), Box<dyn Error>> {
         for case in cases::CASES.iter().filter(|case| kind.has_f16() || !case.needs_f16) {
             let device = kind.open(case.disable())?;
@@ -104,7 +104,7 @@ impl Modules {
         {
             device.dynamic_sizes(if number % 2 == 0 { DynamicSizes::Always } else { DynamicSizes::Never });
             results(case, number, &device).map_err(|e| format!("{}: {e}", case.name()))?;
-            // A device drops what it has not used for long.
+            // A device drops modules that were not used for long.
             if number % 1000 % 16 == 1 {
                 self.collect(&device, None)?;
             }

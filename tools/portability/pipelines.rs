@@ -1,4 +1,4 @@
-//! What this machine's Vulkan driver makes of modules. `VK_DRIVER_FILES` says which driver.
+//! Compiles modules with this machine's Vulkan driver, chosen by `VK_DRIVER_FILES`.
 
 use crate::results::Writer;
 use crate::translate::{parse, stems};
@@ -35,7 +35,7 @@ pub fn compile(folder: &Path, results: &Path) -> Result<ExitCode, Box<dyn Error>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a pipeline and dispatches none of it: llvmpipe compiles where one is first dispatched.
+/// Makes a pipeline and dispatches zero workgroups of it: llvmpipe compiles at the first dispatch.
 fn pipeline(device: &wgpu::Device, queue: &wgpu::Queue, source: &str) -> Result<(), String> {
     let (module, _) = parse(source)?;
     let bindings: Vec<_> = module.global_variables.iter().filter_map(|(_, v)| Some((v.binding?, v.space))).collect();
@@ -55,8 +55,8 @@ fn pipeline(device: &wgpu::Device, queue: &wgpu::Queue, source: &str) -> Result<
         },
         cache: None,
     });
-    // Large enough for any parameters. Mesa compiles what is left with the values written in where that is little, so
-    // they are loops' limits that leave all.
+    // Large enough for any parameters. Mesa compiles a specialised variant if inlining parameter values leaves little code, so
+    // these are loop limits with which all code remains.
     let contents = 65_537u32.to_le_bytes().repeat(1024);
     let buffers: Vec<wgpu::Buffer> = bindings
         .iter()

@@ -1,6 +1,6 @@
-//! Files of results, to which every compiler's program appends: a line for each module of its stem, the seconds that
-//! compiling it took, and `ok` with the codes of its warnings, or what is wrong, with tabs between. The stem is written before the compiler is called, so a
-//! module that ends the program leaves a line without an outcome, and the program goes on behind it when it is started again.
+//! Files of results, to which every compiler's program appends: a line for each module of its stem, the seconds that compiling it
+//! took, and `ok` with the codes of its warnings, or the error, with tabs between. The stem is written before the compiler is
+//! called, so a module that ends the program leaves a line without an outcome, and a restarted program goes on after it.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -11,19 +11,19 @@ use std::path::Path;
 pub struct Row {
     pub stem: String,
     pub seconds: f64,
-    /// `ok` and the codes of warnings, or what is wrong.
+    /// `ok` and the codes of warnings, or the error.
     pub outcome: String,
 }
 
 impl Row {
-    /// The codes of a good module's warnings; none of one that is wrong.
+    /// The codes of a good module's warnings; `None` for a bad one.
     pub fn warnings(&self) -> Option<impl Iterator<Item = &str>> {
         let mut words = self.outcome.split(' ');
         (words.next() == Some("ok")).then_some(words)
     }
 }
 
-/// The lines of a file; none where there is no file.
+/// The lines of a file; none if there is no file.
 pub fn read(path: &Path) -> Vec<Row> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let row = |line: &str| {
@@ -45,7 +45,7 @@ impl Writer {
     pub fn open(path: &Path) -> std::io::Result<Writer> {
         let done = read(path).into_iter().map(|row| row.stem).collect();
         let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        // Ends the line at which the program was.
+        // Ends the line at which the program stopped.
         if fs::read(path)?.last().is_some_and(|last| *last != b'\n') {
             writeln!(file)?;
         }

@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Prints a row for each compiler and kind of adapter, the modules with each warning, what each network's training step
-/// takes, then every failure.
+/// Prints a row for each compiler and kind of adapter, the modules with each warning, the time for each network's training step,
+/// then every failure.
 /// A module without a result is a failure too.
 pub fn print(results: &Path, modules: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let mut files: Vec<_> = fs::read_dir(results)?.collect::<Result<Vec<_>, _>>()?;

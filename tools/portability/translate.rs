@@ -11,7 +11,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-/// A module as wgrad hands it to wgpu.
+/// A module as wgrad passes it to wgpu.
 pub fn parse(source: &str) -> Result<(Module, ModuleInfo), String> {
     let mut module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     branches::drop_known(&mut module);
@@ -56,7 +56,7 @@ fn hlsl(source: &str, model: &str) -> Result<(String, String), String> {
     };
     let (module, info) = parse(source)?;
     let target = |register, restrict_indexing| hlsl::BindTarget { register, restrict_indexing, ..Default::default() };
-    // Constant buffers, shader resources and unordered access are numbered by themselves, in the order of the layout.
+    // Constant buffers, shader resources and unordered access are numbered separately, in the order of the layout.
     let mut registers = [0u32; 3];
     let mut bound: Vec<_> = module.global_variables.iter().filter_map(|(_, v)| Some((v.binding?, v.space))).collect();
     bound.sort_by_key(|(binding, _)| binding.binding);

@@ -1,4 +1,4 @@
-//! The layers whose kernels are looked at, and what is demanded of some of them.
+//! The layers whose kernels are inspected, and the requirements on some of them.
 
 use wgrad::{
     AvgPool2dOptions, BatchNormOptions, Conv2dOptions, Conv3dOptions, ConvTranspose2dOptions, CrossEntropyOptions,
@@ -9,14 +9,14 @@ use wgrad::{
 pub struct Case {
     pub name: &'static str,
     pub needs_f16: bool,
-    /// Kernels, and the least share of multiply-adds in their innermost loops.
+    /// Kernels, and the least fraction of multiply-adds in their innermost loops.
     pub shares: &'static [(&'static str, f64)],
-    /// Whether 3x3 convolutions may be computed by Winograd's algorithm.
+    /// True if 3x3 convolutions may be computed by Winograd's algorithm.
     pub winograd: bool,
     pub run: fn(&Device) -> Result<()>,
 }
 
-/// A product's inner loop is a plain tile; the one of a convolution works out where its operand lies, too.
+/// A product's inner loop is a plain tile; a convolution's also computes the position of its operand.
 const PRODUCT: &[(&str, f64)] = &[("matmul_tiled", 0.85)];
 const CONVOLUTION: &[(&str, f64)] = &[("conv2d_tiled", 0.75), ("conv2d_backward_data_tiled", 0.75)];
 
@@ -130,12 +130,12 @@ impl Case {
     }
 }
 
-/// Values mean nothing: they are not computed.
+/// Values have no meaning: they are not computed.
 fn input(device: &Device, shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::zeros(device, shape)?.requires_grad())
 }
 
-/// The same, in memory: a number that is computed is written into who uses it.
+/// The same, in memory: a computed constant would be inlined into its readers.
 fn stored(device: &Device, shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::from_slice(device, &vec![0f32; shape.iter().product()], shape)?.requires_grad())
 }
@@ -147,11 +147,11 @@ fn conv_of_rectified(device: &Device, size: usize) -> Result<()> {
 }
 
 fn backward(output: &Tensor) -> Result<()> {
-    // Twice the output: a gradient that is a tensor, not a constant that is written into the kernels.
+    // Twice the output: a gradient that is a tensor, not a constant that is inlined into the kernels.
     run(&output.mul(output)?.sum_all()?)
 }
 
-/// Runs a loss and its gradients, which nobody asks for once the inputs are dropped.
+/// Runs a loss and its gradients, which are not read once the inputs are dropped.
 fn run(loss: &Tensor) -> Result<()> {
     loss.backward()?;
     loss.device().flush()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// An innermost loop, counted as it stands in the code.
+/// An innermost loop, with the counts of its instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loop {
     pub instructions: usize,
@@ -24,10 +24,10 @@ fn is_multiply_add(instruction: &str) -> bool {
         && ["fma", "mad", "mac", "dot", "wmma"].iter().any(|m| name.starts_with(m))
 }
 
-/// The innermost loop with the most multiply-adds, in the assembly of one shader: lines `BB7:`, and instructions after
-/// a tab. A loop is a branch back to a block.
+/// The innermost loop with the most multiply-adds, in the assembly of one shader: lines `BB7:`, and instructions after a tab. A
+/// loop is a branch back to a block.
 pub fn hottest_loop(assembly: &str) -> Option<Loop> {
-    // Where each block starts, and for each instruction whether it is a multiply-add.
+    // The start of each block, and for each instruction true if it is a multiply-add.
     let mut starts: HashMap<&str, usize> = HashMap::new();
     let mut multiply_adds: Vec<bool> = Vec::new();
     let mut loops: Vec<(usize, usize)> = Vec::new();
@@ -41,7 +41,7 @@ pub fn hottest_loop(assembly: &str) -> Option<Loop> {
         let target = words.next().filter(|_| instruction.contains("branch"));
         loops.extend(target.and_then(|block| starts.get(block)).map(|&start| (start, multiply_adds.len())));
     }
-    // A loop of several branches back reaches to the last of them.
+    // A loop with several branches back extends to the last of them.
     loops.sort_by_key(|&(start, end)| (start, std::cmp::Reverse(end)));
     loops.dedup_by_key(|&mut (start, _)| start);
     let contains =

@@ -1,13 +1,13 @@
-//! What the compiler of real GPUs makes of the kernels, on a machine without one: `make shader-stats`.
+//! Inspects the kernels as the compilers of real GPUs translate them, on a machine without one: `make shader-stats`.
 //!
-//! Mesa's RADV driver can pose as any AMD GPU ("null hardware"): it compiles and runs nothing. The layers of `cases`
-//! run forward and backward on wgpu's noop adapter posing as a GPU; every module that they need goes through RADV,
-//! for GPUs of three generations. A module that spills registers or uses scratch memory fails the run, and so does a
-//! kernel whose innermost loop has a smaller share of multiply-adds than `cases` demands.
+//! Mesa's RADV driver can pose as any AMD GPU ("null hardware"): it compiles and runs nothing. The layers of `cases` run forward
+//! and backward on wgpu's noop adapter posing as a GPU; every module that they need goes through RADV, for GPUs of three
+//! generations. A module that spills registers or uses scratch memory fails the run, and so does a kernel whose innermost loop
+//! has a smaller fraction of multiply-adds than `cases` requires.
 //!
-//! `shader-stats [--require] [WORD ..]` runs the cases whose name contains one of the words. Where there is no RADV it
-//! says so and checks nothing, which is a failure with `--require`. `RADV_FORCE_FAMILY` in the environment asks for one
-//! family; navi31, with Mesa 25, has cooperative matrices.
+//! `shader-stats [--require] [WORD ..]` runs the cases whose name contains one of the words. Without RADV it says so and checks
+//! nothing, which is a failure with `--require`. `RADV_FORCE_FAMILY` in the environment selects one family; navi31, with Mesa 25,
+//! has cooperative matrices.
 
 mod cases;
 mod isa;
@@ -24,7 +24,7 @@ use wgrad::{Device, DeviceOptions, Noop};
 /// RADV's name of a GPU and the invocations of its subgroups: GCN 4, GCN 5, RDNA 2.
 const FAMILIES: [(&str, u32); 3] = [("polaris10", 64), ("vega10", 64), ("navi21", 32)];
 
-/// RADV reads this when it is loaded, so each family has a process of its own.
+/// RADV reads this when it is loaded, so each family has a separate process.
 const FAMILY: &str = "RADV_FORCE_FAMILY";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -69,7 +69,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// RADV's description, as the loader reads it: what the environment names, or where packages put it.
+/// RADV's description for the loader: the one in the environment, or a file where packages install it.
 fn driver() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("VK_DRIVER_FILES") {
         return Some(named.into());
@@ -110,7 +110,7 @@ fn check(
         return Ok(Vec::new());
     }
     let mut failures = Vec::new();
-    // Of each kernel that the case is about, the share of the worst module.
+    // For each kernel of the case, the fraction of the worst module.
     let mut worst: Vec<Option<f64>> = vec![None; case.shares.len()];
     for (name, source) in modules(case, radv, subgroup_size)? {
         let mut note = |share: f64| {

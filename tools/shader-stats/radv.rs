@@ -1,4 +1,4 @@
-//! Compiles WGSL with RADV and asks what came out (`VK_KHR_pipeline_executable_properties`).
+//! Compiles WGSL with RADV and reads the properties of the result (`VK_KHR_pipeline_executable_properties`).
 
 use ash::vk;
 use naga::back::spv;
@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::error::Error;
 use std::ffi::CStr;
 
-/// What RADV says of one shader.
+/// RADV's report on one shader.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub vector_registers: u64,
@@ -17,9 +17,9 @@ pub struct Stats {
     /// Bytes an invocation.
     pub scratch: u64,
     pub instructions: u64,
-    /// Subgroups that a SIMD has room for.
+    /// Subgroups that fit on a SIMD.
     pub waves: u64,
-    /// Estimated cycles a subgroup keeps its SIMD from others.
+    /// Estimated cycles that a subgroup occupies its SIMD.
     pub throughput: u64,
     pub assembly: String,
 }
@@ -31,7 +31,7 @@ pub struct Radv {
     pub has_f16: bool,
     /// Cooperative matrices, which RDNA 3 has with newer versions of Mesa.
     pub has_cooperative_matrices: bool,
-    /// Whether shares of multiply-adds are demanded: of RDNA 2, whose FMA has every rate.
+    /// True if fractions of multiply-adds are required: on RDNA 2, whose FMA has every rate.
     pub is_judged: bool,
     device: ash::Device,
     executables: ash::khr::pipeline_executable_properties::Device,
@@ -45,7 +45,7 @@ fn text(name: &[std::ffi::c_char]) -> String {
 }
 
 fn number(statistic: &vk::PipelineExecutableStatisticKHR) -> u64 {
-    // SAFETY: the format says which member is there.
+    // SAFETY: the format selects the valid member.
     unsafe {
         match statistic.format {
             vk::PipelineExecutableStatisticFormatKHR::UINT64 => statistic.value.u64,
@@ -60,7 +60,7 @@ impl Radv {
     pub fn open() -> Result<Radv, Box<dyn Error>> {
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
         let create = vk::InstanceCreateInfo::default().application_info(&application);
-        // SAFETY: the calls follow each other as Vulkan wants it, and what they point to outlives them.
+        // SAFETY: the calls are in the order that Vulkan requires, and their pointers' targets outlive them.
         unsafe {
             let entry = ash::Entry::load()?;
             let instance = entry.create_instance(&create, None)?;
@@ -141,7 +141,7 @@ impl Radv {
                 Some(binding)
             })
             .collect();
-        // SAFETY: handles are of this device, and what the calls point to outlives them.
+        // SAFETY: handles belong to this device, and the pointers' targets outlive the calls.
         let pipeline = unsafe {
             let set = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
             let sets = [self.device.create_descriptor_set_layout(&set, None)?];
@@ -164,7 +164,7 @@ impl Radv {
     fn stats(&self, pipeline: vk::Pipeline) -> Result<Stats, Box<dyn Error>> {
         let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline).executable_index(0);
         let mut stats = Stats { assembly: self.assembly(&executable)?, ..Stats::default() };
-        // SAFETY: the pipeline is this device's and was made to be asked.
+        // SAFETY: the pipeline belongs to this device and was made for these queries.
         let statistics = unsafe { self.executables.get_pipeline_executable_statistics(&executable)? };
         for statistic in &statistics {
             let value = number(statistic);
@@ -186,7 +186,7 @@ impl Radv {
     }
 
     fn assembly(&self, executable: &vk::PipelineExecutableInfoKHR) -> Result<String, Box<dyn Error>> {
-        // SAFETY: asked twice as Vulkan wants it: for the sizes, then with buffers of these sizes.
+        // SAFETY: queried twice as Vulkan requires: for the sizes, then with buffers of these sizes.
         unsafe {
             let call = self.executables.fp().get_pipeline_executable_internal_representations_khr;
             let device = self.device.handle();

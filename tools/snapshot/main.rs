@@ -1,10 +1,10 @@
-//! What the kernels compute, to the bit, and what the planner makes of networks: `make snapshot > before.txt`.
+//! Prints the bits that kernels compute, and the plans of networks: `make snapshot > before.txt`.
 //!
-//! A change of the code that should change no number and no plan is one after which this prints the same lines, for
-//! which `diff` serves. A line for every case of every operation with hashes of its results and gradients, for kernels chosen with
-//! all capabilities, without subgroups and as for GPUs; for some networks a line a training step with hashes of the loss and of
-//! the parameters; and for the zoo the launches and peak bytes of a step, on noop adapters that pose as a software driver and
-//! as a GPU.
+//! A change of the code that should change no number and no plan is one after which this prints the same lines; `diff` compares
+//! them. It prints a line for every case of every operation with hashes of its results and gradients, for kernels chosen with all
+//! capabilities, without subgroups and as for GPUs; for some networks a line a training step with hashes of the loss and of the
+//! parameters; and for the zoo the launches and peak bytes of a step, on noop adapters that pose as a software driver and as a
+//! GPU.
 //!
 //! `snapshot [WORD ..]` prints the lines of the named parts alone: `cases`, `training`, `launches`.
 #![allow(clippy::print_stdout)]

@@ -1,22 +1,22 @@
-//! Every operation at a size that keeps an adapter busy, made of the cases that its tests run: an operation that is
-//! added has a benchmark with its first case.
+//! Every operation at a size that keeps an adapter busy, made from the cases of its tests: a new operation has a benchmark with
+//! its first case.
 
 use super::workload::Workload;
 use std::collections::HashSet;
 use wgrad::ops::case::{Case, Input};
 use wgrad::{DType, Device, Result, Tensor, no_grad};
 
-/// Elements that inputs are enlarged to, about; and the most that inputs and outputs may have.
+/// Approximate number of elements to which inputs are enlarged; and the most that inputs and outputs may have.
 const ELEMENTS: usize = 1 << 20;
 const MOST: usize = 1 << 24;
 
-/// Operations whose work or temporary values grow faster than their inputs, whose kernels are recorded one for each
-/// element of the outermost dimension, or whose inputs hold indices that no longer fit.
+/// Operations whose work or temporary values grow faster than their inputs, which record one kernel for each element of the
+/// outermost dimension, or whose inputs hold indices that no longer fit.
 const AS_THEY_ARE: &[&str] =
     &["ctc_loss", "gru", "max_unpool3d", "multilabel_margin_loss", "nms", "rnn_relu", "rnn_tanh"];
 
-/// A workload for each operation that is not `done`, from the first of its cases that can be enlarged; from its first
-/// where none can, and in quick mode.
+/// A workload for each operation that is not `done`, from the first of its cases that can be enlarged; from its first case if
+/// none can, and in quick mode.
 pub fn others(cases: Vec<Case>, done: &HashSet<&str>, is_quick: bool) -> Vec<Workload> {
     let device = Device::reference();
     let mut by_op: Vec<Vec<Case>> = Vec::new();
@@ -37,7 +37,7 @@ pub fn others(cases: Vec<Case>, done: &HashSet<&str>, is_quick: bool) -> Vec<Wor
     by_op.into_iter().map(workload).collect()
 }
 
-/// Larger inputs that a case accepts, if there are any: all sizes where all shapes are equal, or else the outermost.
+/// Larger inputs that a case accepts, if there are any: all sizes are enlarged if all shapes are equal, otherwise the outermost.
 fn enlarged(case: &Case, device: &Device) -> Option<Vec<Input>> {
     let first = &case.inputs.first()?.shape;
     let outermost = *first.first()?;
@@ -65,8 +65,8 @@ fn enlarged(case: &Case, device: &Device) -> Option<Vec<Input>> {
     equal.into_iter().chain(std::iter::once_with(longer)).find(|inputs| accepts(case, inputs, device).unwrap_or(false))
 }
 
-/// Whether a case can be recorded with these inputs and is no larger than it may be. Shapes are checked when a call is
-/// recorded, so nothing is computed.
+/// True if a case can be recorded with these inputs and stays within the limit. Shapes are checked when a call is recorded, so
+/// nothing is computed.
 fn accepts(case: &Case, inputs: &[Input], device: &Device) -> Result<bool> {
     let leaf = |input: &Input| match input.dtype {
         DType::F32 | DType::F16 => Tensor::full(device, &input.shape, 0.5f32),

@@ -15,7 +15,7 @@ struct Prepared<'a> {
     workload: &'a Workload,
     device: &'a Device,
     leaves: Vec<Tensor>,
-    /// Outputs with a history, and what is fed into each.
+    /// Outputs with a history, and the cotangent of each.
     outputs: Vec<Tensor>,
     cotangents: Vec<Tensor>,
 }
@@ -82,7 +82,7 @@ enum Pass {
     Backward,
 }
 
-/// A row for the forward pass, and one for the backward pass where it has kernels.
+/// A row for the forward pass, and one for the backward pass if it has kernels.
 pub fn measure(
     workload: &Workload,
     device: &Device,
@@ -121,17 +121,17 @@ pub fn measure(
     Ok(rows)
 }
 
-/// What a pass needs, whatever computes it.
+/// The cost of a pass, for any implementation.
 struct Cost {
     pass: Pass,
     dispatches: u64,
-    /// Moved at least: everything that goes in read once, everything that comes out written once.
+    /// Least traffic: every input is read once, every output written once.
     bytes: usize,
     flops: Option<f64>,
 }
 
 impl Cost {
-    /// Rates, and the time at the adapter's limits as a share of the time it took; none for a view, which takes none.
+    /// Rates, and the time at the adapter's limits as a fraction of the measured time; none for a view, which takes no time.
     fn row(&self, workload: &Workload, seconds: f64, peaks: &Peaks) -> Row {
         let (gigabytes, gigaflops) = (self.bytes as f64 / 1e9, self.flops.map(|flops| flops / 1e9));
         let least = (gigabytes / peaks.gbps).max(gigaflops.unwrap_or(0.0) / peaks.gflops);

@@ -1,4 +1,4 @@
-//! Every operation on an adapter: time, rates, and what share of the adapter's own limits that is.
+//! Every operation on an adapter: time, rates, and the fraction of the adapter's own limits.
 
 mod enlarge;
 mod measure;
@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use wgrad::{DType, Device, ops};
 pub use workload::Workload;
 
-/// Times every operation, forward and backward, as shares of the adapter's measured limits.
+/// Times every operation, forward and backward, as fractions of the adapter's measured limits.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "kernels")]
 pub struct Arguments {
@@ -49,7 +49,7 @@ pub fn workloads(is_quick: bool, is_gpu: bool) -> Vec<Workload> {
     all
 }
 
-/// Runs the suite; an error where any workload failed, once all have run.
+/// Runs the suite; an error if any workload failed, once all have run.
 pub fn run(arguments: &Arguments) -> Outcome<Report> {
     let options = &arguments.options;
     let (is_quick, effort) = (options.is_quick(), options.effort());

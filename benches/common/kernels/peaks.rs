@@ -1,4 +1,4 @@
-//! What the adapter can do at the most, measured: multiply-adds in registers, and copying.
+//! The adapter's measured peaks: multiply-adds in registers, and copying.
 
 use crate::common::Outcome;
 use crate::common::timing::{Effort, Work, time_of};
@@ -30,7 +30,7 @@ impl Peaks {
         };
         let numbers = Tensor::from_slice(device, &[0.5f32, 0.25], &[2])?;
         let many = Tensor::ones(device, &[elements])?;
-        // The result lives until it is submitted: what nobody wants is not computed.
+        // The result is held until it is submitted: a dropped value is not computed.
         let multiply = || {
             let _result = apply(MultiplyAdd { invocations }, &[&numbers])?;
             device.flush()
@@ -80,7 +80,7 @@ impl Op for MultiplyAdd {
     }
 }
 
-/// Every element as it is.
+/// Copies every element.
 #[derive(Debug)]
 struct Copy;
 

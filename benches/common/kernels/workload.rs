@@ -1,26 +1,25 @@
-//! What a row of the table runs.
+//! A row of the table.
 
 use wgrad::ops::case::{Case, Input, Run};
 use wgrad::{DType, Result, Tensor};
 
-/// A call of an operation at a size, with what is known of its cost.
+/// A call of an operation at a size, with its known costs.
 pub struct Workload {
     /// PyTorch's name of the operation.
     pub op: &'static str,
-    /// What the row is called.
+    /// The row's name.
     pub name: String,
-    /// What goes in.
+    /// The inputs.
     pub inputs: Vec<Input>,
     /// The call.
     pub run: Run,
-    /// Whether there is a gradient to time.
+    /// True if there is a gradient to time.
     pub differentiable: bool,
-    /// Floating-point operations of the forward pass for each element of the result, where they are a matter of
-    /// counting.
+    /// Floating-point operations of the forward pass for each element of the result, if they can be counted.
     pub flops: Option<usize>,
     /// Those of the backward pass as a multiple of the forward pass's.
     pub backward_flops: f64,
-    /// Rows, columns and terms of the matrix product that it is, for the comparison with the `gemm` crate.
+    /// Rows, columns and terms of the matrix product, for the comparison with the `gemm` crate.
     pub product: Option<[usize; 3]>,
 }
 

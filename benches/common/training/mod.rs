@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Images in a batch, instead of each network's own number
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Times of others on this machine for the plot of ratios: JSON lines with `peer`, `name` and `median_ms`
+    /// Other programs' times on this machine for the plot of ratios: JSON lines with `peer`, `name` and `median_ms`
     #[arg(long, value_name = "FILE")]
     pub peers: Option<PathBuf>,
 }
@@ -41,19 +41,19 @@ const COLUMNS: &[Column] = &[
     ("new plans", "plans_after_warm_up"),
 ];
 
-/// Steps before the counters must stand still: the first compiles, the second meets the optimizer's state.
+/// Steps before the counters must stand still: the first compiles, the second has the optimizer's state for the first time.
 const WARM_UP: usize = 3;
 
 /// Images in a batch in quick mode.
 const QUICK_BATCH: usize = 2;
 
-/// Runs the suite; an error where a network failed or planned anew after its first steps, once all have run.
+/// Runs the suite; an error if a network failed or planned anew after its first steps, once all have run.
 pub fn run(arguments: &Arguments) -> Outcome<Report> {
     let options = &arguments.options;
     let adapter = options.device()?;
     let mut report = Report::new("training", &machine::facts(&adapter), COLUMNS, options)?;
     let mut failures = Vec::new();
-    // All but LeNet-5 take long to compile, which quick runs are not for unless they ask for it.
+    // Networks other than LeNet-5 take long to compile, so quick runs include them only on request.
     let is_short = options.is_quick() && options.filter.is_none();
     for network in NETWORKS.iter().take(if is_short { 1 } else { NETWORKS.len() }) {
         for task in [Task::Step, Task::Inference] {
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Outcome<Report> {
             if !options.wants(&name) {
                 continue;
             }
-            // A device of its own, whose first step and whose peak of memory are the task's.
+            // A new device, whose first step and whose peak of memory are the task's.
             let device = options.device()?;
             match measure(network, task, &device, batch, options.effort()) {
                 Ok(mut row) => {
@@ -114,7 +114,7 @@ fn measure(network: &Network, task: Task, device: &Device, batch: usize, effort:
             Ok(())
         }
         Task::Inference => {
-            // The result lives until it is submitted: what nobody wants is not computed.
+            // The result is held until it is submitted: a dropped value is not computed.
             let _logits = no_grad(|| model.forward(&images))?;
             device.flush()
         }
@@ -144,8 +144,7 @@ fn measure(network: &Network, task: Task, device: &Device, batch: usize, effort:
     Ok(row.as_object().cloned().unwrap_or_default())
 }
 
-/// The times of others as multiples of ours, where the names agree: ours that were taken in turns with theirs, if there are
-/// such.
+/// Other programs' times as multiples of ours, by name: of our times that were taken in turns with theirs, if there are any.
 fn plot(report: &Report, peers: &Path) -> Outcome<String> {
     let text = std::fs::read_to_string(peers).map_err(|error| format!("--peers {}: {error}", peers.display()))?;
     let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;

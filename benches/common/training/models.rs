@@ -1,18 +1,18 @@
-//! The networks that are trained, with the batches they are trained on.
+//! The networks to train, with their batches.
 
 use wgrad::models::segmentation::{UNet, UNetOptions};
 use wgrad::models::{CifarCnn, LeNet5, MobileNetV1, ResNet, ResNetOptions};
 use wgrad::nn::{Module, Scope};
 use wgrad::{Device, Result, Tensor};
 
-/// A network and what goes into it.
+/// A network and the shape of its input.
 pub struct Network {
     name: &'static str,
     /// Images in a batch on a GPU and on a software adapter, which a large one would keep busy for minutes.
     batches: [usize; 2],
     /// Channels, height and width of an image.
     image: [usize; 3],
-    /// Whether every pixel has a label of its own.
+    /// True if every pixel has a label.
     labels_pixels: bool,
     make: fn(&Scope) -> Result<Box<dyn Module>>,
 }
@@ -67,12 +67,12 @@ pub struct Prepared {
 }
 
 impl Network {
-    /// Images in a batch where nobody says otherwise.
+    /// Images in a batch unless the command line sets another number.
     pub fn batch(&self, device: &Device) -> usize {
         self.batches[usize::from(device.adapter().is_none_or(|adapter| adapter.is_cpu))]
     }
 
-    /// What the rows of a task are called: comparisons go by names, so another batch than a GPU's has another name.
+    /// The name of a task's rows: comparisons are by name, so a batch other than a GPU's is part of it.
     pub fn row(&self, task: &str, batch: usize) -> String {
         let name = format!("{}_{task}", self.name);
         if batch == self.batches[0] { name } else { format!("{name}_batch{batch}") }

@@ -1,4 +1,4 @@
-//! Convolutions, pools and what else slides over images.
+//! Convolutions, pools and other sliding windows over images.
 
 use super::super::workload::Workload;
 use super::IMAGES;
@@ -8,7 +8,7 @@ use wgrad::{
     InterpolateMode, InterpolateOptions, MaxPool2dOptions, Padding, Tensor,
 };
 
-/// Operations an element of a convolution's result: two a weight of its filter.
+/// Operations per element of a convolution's result: two per weight of its filter.
 fn taps(x: &[Input]) -> usize {
     2 * x[1].shape[1..].iter().product::<usize>()
 }
@@ -31,7 +31,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
     ];
     let conv = |(name, input, weight, options): (&str, [usize; 4], [usize; 4], Conv2dOptions)| {
         let run = move |x: &[Tensor]| {
-            // Depthwise where a filter sees one channel of several.
+            // Depthwise if a filter sees one channel of several.
             let groups = if weight[1] == 1 { x[0].shape()[1] } else { 1 };
             x[0].conv2d(&x[1], None, &Conv2dOptions { groups, ..options })
         };
@@ -40,7 +40,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
     let mut all: Vec<Workload> = rows.into_iter().map(conv).collect();
     let twice = ConvTranspose2dOptions::default().stride(2);
     let up = move |x: &[Tensor]| x[0].conv_transpose2d(&x[1], None, &twice);
-    // Each input pixel goes into pixels of its own: a pixel of the output has one term a channel.
+    // Each input pixel has separate output pixels: a pixel of the output has one term a channel.
     all.push(
         Workload::new("conv_transpose2d", "conv_transpose2x2", &[&IMAGES, &[64, 32, 2, 2]], quick, up)
             .flops(2.0, |x| 2 * x[0].shape[1]),

@@ -1,4 +1,4 @@
-//! One output element from the input elements at the same place, and moving elements elsewhere.
+//! Pointwise operations, and operations that move elements.
 
 use super::super::workload::Workload;
 use super::{IMAGES, MATRIX};

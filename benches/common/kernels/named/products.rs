@@ -1,4 +1,4 @@
-//! Products of matrices, and what consists of them.
+//! Matrix products, and operations composed of them.
 
 use super::super::workload::Workload;
 use super::MATRIX;
@@ -55,7 +55,7 @@ pub(super) fn workloads(quick: bool) -> Vec<Workload> {
     all
 }
 
-/// What is compared with vendors' libraries.
+/// Products that are compared with vendors' libraries.
 pub(super) fn large(quick: bool) -> Vec<Workload> {
     let product = |name: &str| {
         Workload::new("matmul", name, &[&[4096, 4096][..]; 2], quick, |x| x[0].matmul(&x[1]))

@@ -1,4 +1,4 @@
-//! What goes along rows: softmax, normalizations, sums, losses, sorting and indexing.
+//! Operations along rows: softmax, normalizations, sums, losses, sorting and indexing.
 
 use super::super::workload::Workload;
 use super::{IMAGES, MATRIX, ROWS};

@@ -69,7 +69,7 @@ fn normal<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
 }
 
-/// One operation, submitted on its own.
+/// One operation, submitted by itself.
 fn op<const D: usize>(device: &Device, compute: impl Fn() -> Tensor<D> + 'static) -> Work {
     let at = device.clone();
     work(device, move || {

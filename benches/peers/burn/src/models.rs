@@ -137,7 +137,7 @@ struct BasicBlock {
     shortcut: Option<Shortcut>,
 }
 
-/// What the input goes through where the block changes its shape.
+/// The path of the input if the block changes its shape.
 #[derive(Module, Debug)]
 struct Shortcut {
     conv: Conv2d,

@@ -68,11 +68,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One operation, submitted on its own.
+/// One operation, submitted by itself.
 fn op(device: &Device, compute: impl Fn() -> Result<Tensor> + 'static) -> Work {
     let at = device.clone();
     work(device, move || {
-        // The result lives until it is submitted: what nobody wants is not computed.
+        // The result is held until it is submitted: a dropped value is not computed.
         let _result = compute()?;
         at.flush()
     })

@@ -1,4 +1,4 @@
-//! The networks of the training steps that are not in the crate.
+//! The networks of the training steps that the crate lacks.
 
 use wgrad::nn::{
     self, AdaptiveAvgPool2d, BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, MaxPool2d, Module, Relu,
@@ -45,10 +45,10 @@ fn conv_bn(scope: &Scope, inputs: usize, outputs: usize, kernel: usize, stride: 
         .make(|s| BatchNorm2d::new(s, outputs, &BatchNormLayerOptions::default()))
 }
 
-/// Two 3x3 convolutions round which the input is added.
+/// Two 3x3 convolutions, whose input is added to their output.
 struct BasicBlock {
     residual: Sequential,
-    /// The way of the input where the block changes its shape.
+    /// The path of the input if the block changes its shape.
     shortcut: Option<Sequential>,
 }
 
