@@ -1,6 +1,6 @@
 //! Finding an adapter and opening it.
 
-use crate::device::{Debug, Disable};
+use crate::device::{AdapterProfile, Debug, Disable};
 use crate::error::{Error, Result};
 use crate::options::options;
 use std::fmt;
@@ -13,12 +13,12 @@ use std::time::Duration;
 pub struct Adapter {
     /// Name, as the driver gives it.
     pub name: String,
-    /// A software adapter: wants few invocations, wide register tiles and no workgroup memory.
+    /// A software adapter. Kernels ask the `profile` instead, which says how they differ there.
     pub is_cpu: bool,
+    /// How it wants its kernels.
+    pub profile: AdapterProfile,
     /// 16-bit floats in shaders and storage.
     pub has_f16: bool,
-    /// 64-bit integers on a software adapter, which loads each number by itself and so twice as many in pairs.
-    pub has_int64: bool,
     /// Fewest invocations of a subgroup; 1 where there are no subgroup operations.
     pub subgroup_size: u32,
     /// Cooperative matrices of 16 x 16 x 16 with f16 operands and f32 sums, and subgroups of 32 invocations, no other.
@@ -36,10 +36,14 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// True where compiling takes so long that kernels which compile sooner pay though they run longer: that is FXC, which
-    /// DirectX compiles with where there is no DXC. It has no subgroup operations, and others have them on nearly all GPUs.
-    pub(crate) fn compiles_slowly(&self) -> bool {
-        !self.is_cpu && self.subgroup_size == 1
+    /// The adapter as it would be without any of its capabilities, so that it gets the plainest kernels.
+    pub(crate) fn baseline(&self) -> Adapter {
+        Adapter {
+            profile: AdapterProfile::baseline(),
+            subgroup_size: 1,
+            has_cooperative_matrices: false,
+            ..self.clone()
+        }
     }
 }
 
@@ -271,8 +275,8 @@ pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Qu
         .map_err(|error| Error::DeviceRequest { adapter: name, reason: error.to_string() })
 }
 
-/// Whether an adapter has the cooperative matrices that kernels are written for.
-pub(super) fn has_cooperative_matrices(adapter: &wgpu::Adapter) -> bool {
+/// True if an adapter has the cooperative matrices that kernels are written for.
+fn has_cooperative_matrices(adapter: &wgpu::Adapter) -> bool {
     use wgpu::CooperativeScalarType::{F16, F32};
     let info = adapter.get_info();
     (info.subgroup_min_size, info.subgroup_max_size) == (32, 32)
@@ -281,16 +285,35 @@ pub(super) fn has_cooperative_matrices(adapter: &wgpu::Adapter) -> bool {
         })
 }
 
-pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
+/// What kernels may use, and what they should. An application's own device tells nothing of cooperative matrices, and wgpu 30's
+/// noop adapter always reports a software adapter and never lists the cooperative matrices that it takes.
+pub(super) fn capabilities(
+    device: &wgpu::Device,
+    adapter: Option<&wgpu::Adapter>,
+    noop: Option<&Noop>,
+    disable: Disable,
+) -> Adapter {
     let (info, limits) = (device.adapter_info(), device.limits());
+    let has = |feature| device.features().contains(feature);
+    let is_cpu = noop.map_or(info.device_type == wgpu::DeviceType::Cpu, |noop| noop.software) && !disable.software;
+    let has_subgroups = has(wgpu::Features::SUBGROUP) && !disable.subgroup;
+    let subgroup_size = if has_subgroups { info.subgroup_min_size } else { 1 };
+    let has_matrices = match noop {
+        Some(noop) => noop.cooperative_matrices,
+        None => adapter.is_some_and(has_cooperative_matrices),
+    };
     Adapter {
-        name: info.name,
-        is_cpu: info.device_type == wgpu::DeviceType::Cpu,
-        has_f16: device.features().contains(wgpu::Features::SHADER_F16),
-        has_int64: device.features().contains(wgpu::Features::SHADER_INT64),
-        subgroup_size: if device.features().contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 1 },
-        has_cooperative_matrices: false,
-        has_timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+        name: noop.map_or(info.name, |noop| noop.name.to_string()),
+        is_cpu,
+        profile: if is_cpu {
+            AdapterProfile::software(subgroup_size, has(wgpu::Features::SHADER_INT64) && !disable.int64)
+        } else {
+            AdapterProfile::gpu(subgroup_size)
+        },
+        has_f16: has(wgpu::Features::SHADER_F16) && !disable.f16,
+        subgroup_size,
+        has_cooperative_matrices: has_matrices && !(disable.coopmat || disable.f16 || disable.subgroup),
+        has_timestamps: has(wgpu::Features::TIMESTAMP_QUERY) && !disable.timestamps,
         // What is read back shares a buffer with the fault words.
         max_binding_bytes: limits
             .max_storage_buffer_binding_size
@@ -299,7 +322,7 @@ pub(super) fn capabilities(device: &wgpu::Device) -> Adapter {
             .min((1 << 32) - (1 << 20)),
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage.min(MOST_STORAGE_BUFFERS) as usize,
         params_alignment: limits.min_uniform_buffer_offset_alignment,
-        disable: Disable::default(),
+        disable,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Capabilities that are there and not to be used.
 
-use crate::device::Adapter;
 use crate::error::{Error, Result};
 
 /// Fast paths to leave out, each with a plain twin that runs instead: for tests, and to find out whether a driver (or
@@ -71,18 +70,6 @@ impl Disable {
             }
         }
         Ok(self)
-    }
-
-    pub(super) fn apply(self, adapter: &mut Adapter) {
-        if self.subgroup {
-            adapter.subgroup_size = 1;
-        }
-        adapter.has_cooperative_matrices &= !(self.coopmat || self.f16 || self.subgroup);
-        adapter.has_f16 &= !self.f16;
-        adapter.has_timestamps &= !self.timestamps;
-        adapter.is_cpu &= !self.software;
-        adapter.has_int64 &= adapter.is_cpu && !self.int64;
-        adapter.disable = self;
     }
 }
 

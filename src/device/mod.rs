@@ -11,6 +11,7 @@ mod disable;
 mod fault;
 mod peak;
 mod pipeline;
+mod profile;
 mod queue;
 mod readback;
 mod recipe;
@@ -26,6 +27,7 @@ pub use debug::Debug;
 pub use disable::Disable;
 pub use pipeline::DynamicSizes;
 pub(crate) use pipeline::Pipeline;
+pub use profile::AdapterProfile;
 pub(crate) use queue::{Dispatch, Uniform};
 pub(crate) use readback::Waiting;
 pub(crate) use upload::Fill;
@@ -72,16 +74,8 @@ impl Gpu {
         let adapter = adapter::choose(options)?;
         let (device, queue) = adapter::request(&adapter)?;
         let status = Status::watching(&device);
-        let mut capabilities = adapter::capabilities(&device);
-        capabilities.has_cooperative_matrices = adapter::has_cooperative_matrices(&adapter);
-        if let Some(noop) = &options.noop {
-            // wgpu 30's noop adapter takes a device type and always reports a software adapter, and never lists the
-            // cooperative matrices that it takes.
-            capabilities.is_cpu = noop.software;
-            capabilities.has_cooperative_matrices = noop.cooperative_matrices;
-            capabilities.name = noop.name.to_string();
-        }
-        options.disable.with_env()?.apply(&mut capabilities);
+        let disable = options.disable.with_env()?;
+        let capabilities = adapter::capabilities(&device, Some(&adapter), options.noop.as_ref(), disable);
         let mut gpu = Gpu::with(capabilities, device, queue, status, options.timeout)?;
         gpu.poison = options.poison;
         gpu.memory_budget = options.memory_budget;
@@ -92,8 +86,7 @@ impl Gpu {
     /// Shares a device that the application opened and keeps watching itself.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
         let status = Arc::new(Status::default());
-        let mut capabilities = adapter::capabilities(&device);
-        Disable::default().with_env()?.apply(&mut capabilities);
+        let capabilities = adapter::capabilities(&device, None, None, Disable::default().with_env()?);
         Gpu::with(capabilities, device, queue, status, DeviceOptions::default().timeout)
     }
 

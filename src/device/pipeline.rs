@@ -201,7 +201,7 @@ impl Gpu {
     pub fn has_many_sizes(&self) -> bool {
         let is_auto = *self.pipelines.dynamic_sizes.lock() == DynamicSizes::Auto;
         let wait_for_many = || self.pipelines.by_recipe.lock().iter().any(|(_, forms)| forms.wait_for_many());
-        is_auto && self.adapter.compiles_slowly() && wait_for_many()
+        is_auto && self.adapter.profile.compiles_slowly && wait_for_many()
     }
 
     /// Has such kernels read their sizes from parameters from now on, and spares compiling those that they stand for, unless

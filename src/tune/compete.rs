@@ -2,7 +2,6 @@
 
 use super::TuneOutcome;
 use super::trial::{Bench, Call, Trial};
-use crate::device::Adapter;
 use crate::error::{Error, Result};
 use crate::shader::Kernels;
 use std::time::{Duration, Instant};
@@ -79,15 +78,8 @@ impl Contender {
 /// the last.
 fn check<'a>(call: &'a Call, candidates: &[Kernels], deadline: Instant) -> Result<Rivals<'a>> {
     let bench = Bench::new(call)?;
-    let bare = Adapter {
-        is_cpu: true,
-        has_int64: false,
-        subgroup_size: 1,
-        has_cooperative_matrices: false,
-        ..call.gpu.adapter().clone()
-    };
     let nothing = || Error::Internal { op: call.op.name(), reason: "no plain kernel".to_string() };
-    let plain = call.candidates(&bare)?.pop().ok_or_else(nothing)?;
+    let plain = call.candidates(&call.gpu.adapter().baseline())?.pop().ok_or_else(nothing)?;
     let terms = terms(call, &plain);
     // Compiled together, since drivers compile several at once; an error is assigned to its kernels below.
     let pipelines: Result<Vec<_>> = candidates.iter().flat_map(|c| &c.kernels).map(|k| call.gpu.pipeline(k)).collect();

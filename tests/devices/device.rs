@@ -1,6 +1,7 @@
 //! Opening devices, and what becomes of everything that can go wrong with one: typed errors, and no panic.
 
 use crate::common::{adapter, alone};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wgrad::{Device, DeviceOptions, Error, Graph, Noop, Tensor};
 
@@ -364,4 +365,28 @@ fn devices_and_tensors_go_from_thread_to_thread() {
         let expected: usize = (0..20).map(|i| 33 * (k * 100 + i + 1)).sum();
         assert_eq!(thread.join().unwrap(), expected as f32);
     }
+}
+
+/// The sources below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Kernels and plans ask the profile, which says how adapters differ. A report names the kind of the adapter.
+#[test]
+fn no_room_but_the_device_asks_for_the_kind_of_an_adapter() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&source, &mut paths);
+    let is_let = |path: &&PathBuf| ["device", "report"].iter().any(|room| path.starts_with(source.join(room)));
+    let asks = |path: &&PathBuf| std::fs::read_to_string(path).unwrap().contains("is_cpu");
+    assert!(paths.iter().filter(is_let).any(|path| asks(&path)), "the kind has another name by now");
+    let wrong: Vec<_> = paths.iter().filter(|path| !is_let(path)).filter(asks).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -158,7 +158,7 @@ fn random_programs_agree_with_the_reference() {
                 });
                 let in_eights = || eights.shader_sources().iter().any(|(_, text)| text.contains("vec4<u64>"));
                 assert!(
-                    eights.adapter().is_none_or(|adapter| !adapter.has_int64) || in_eights(),
+                    eights.adapter().is_none_or(|adapter| !adapter.profile.u64_pairs) || in_eights(),
                     "no program ran in eights"
                 );
                 run

@@ -52,7 +52,7 @@ const FEWEST_CHANNELS: usize = 16;
 /// Every method that can compute the call, the cheapest first.
 pub(super) fn methods(call: &Call) -> Vec<Method> {
     let window = call.window().map(Method::Depthwise);
-    if call.adapter.is_cpu || call.batch == 0 {
+    if call.target() != Target::Gpu || call.batch == 0 {
         let product = call.is_product().then_some(Method::Product);
         return window.into_iter().chain(product).chain(on_cpu(call)).collect();
     }
@@ -74,7 +74,7 @@ fn on_cpu(call: &Call) -> Vec<Method> {
     let [rows, columns, depth] = product(call.pass, g).map(|size| size as f64);
     let factor = if call.pass == Pass::BackwardFilter { 1.25 } else { 1.0 };
     let strips = factor * g.groups as f64 * rows * columns * depth;
-    let has_eights = call.target() == Target::Shuffle && call.adapter.has_int64;
+    let has_eights = call.target() == Target::Shuffle && call.adapter.profile.u64_pairs;
     let is_off = call.batch == 0 || !has_eights || call.adapter.disable.winograd || has_few_channels(g);
     let cost = if is_off { None } else { call.cost_of_eights(nearest::<usize>(BATCH)) };
     match cost {

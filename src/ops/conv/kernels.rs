@@ -6,10 +6,10 @@
 //! convolution that sees one pixel is a product of `matmul` there (`product`). `tiled` and `winograd` are for GPUs.
 
 use super::choice::{Method, methods};
-use super::tiled::product;
+use super::tiled::{FEWEST_THREADS, product};
 use super::tiles::{Target, Tiles, choose, width, widths_like};
 use super::{Geometry, Pass};
-use crate::device::Adapter;
+use crate::device::{Adapter, AdapterProfile};
 use crate::error::{Error, Result};
 use crate::graph::Budget;
 use crate::number::nearest;
@@ -121,10 +121,10 @@ impl Call<'_> {
     }
 
     pub fn target(&self) -> Target {
-        match (self.adapter.is_cpu, self.adapter.subgroup_size) {
-            (true, 8..) => Target::Shuffle,
-            (true, _) => Target::Plain,
-            (false, _) => Target::Gpu,
+        match self.adapter.profile {
+            AdapterProfile { workgroup_memory: true, .. } => Target::Gpu,
+            AdapterProfile { sharers: 1, .. } => Target::Plain,
+            _ => Target::Shuffle,
         }
     }
 
@@ -135,14 +135,15 @@ impl Call<'_> {
         choose(self.pass, self.geometry, widths, self.target())
     }
 
-    /// One subgroup on a CPU, so that small grids spread over the cores; a GPU wants full groups.
+    /// Invocations of a workgroup of strips.
     pub fn workgroup(&self) -> usize {
-        if self.adapter.is_cpu { 8 } else { 64 }
+        self.adapter.profile.workgroup
     }
 
     /// Workgroups that keep the adapter busy.
     pub fn enough_groups(&self) -> usize {
-        if self.adapter.is_cpu { 32 } else { 512 }
+        let profile = &self.adapter.profile;
+        profile.groups_to_fill(if profile.workgroup_memory { FEWEST_THREADS } else { profile.workgroup })
     }
 
     pub fn work(&self) -> usize {
@@ -224,7 +225,7 @@ impl Call<'_> {
 
     /// Invocations that load what all of them use together.
     fn sharers(&self) -> usize {
-        if self.target() == Target::Shuffle { 8 } else { 1 }
+        self.adapter.profile.sharers
     }
 
     /// A kernel of strips.
@@ -347,7 +348,7 @@ impl Call<'_> {
             return None;
         }
         let taps = g.kernel[0] * g.kernel[1];
-        let widest = if self.adapter.is_cpu { 8 } else { 4 };
+        let widest = if self.target() == Target::Gpu { 4 } else { 8 };
         (2..=widest).rev().find(|x| window_rows(g) * window_columns(g, *x) <= LARGEST_WINDOW && x * taps <= 400)
     }
 
@@ -360,7 +361,7 @@ impl Call<'_> {
     }
 
     fn depthwise(&self, g: &Geometry, rotate: bool, x: usize) -> Kernel {
-        let rows = g.output[0].min(if self.adapter.is_cpu { 32 } else { 8 });
+        let rows = g.output[0].min(if self.target() == Target::Gpu { 8 } else { 32 });
         let strips = self.batch * g.groups * g.output[0].div_ceil(rows) * g.output[1].div_ceil(x);
         let [groups, folds, _] = fold_groups(strips, self.workgroup());
         let steps = rows + (window_rows(g) - 1) / g.stride[0];

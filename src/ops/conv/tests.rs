@@ -188,7 +188,7 @@ fn is_eights(kernels: &Kernels) -> bool {
 
 /// Whether it is an adapter for whose like Winograd's kernels in eights are.
 fn has_eights(device: &Device) -> bool {
-    device.adapter().is_some_and(|adapter| adapter.is_cpu && adapter.has_int64 && adapter.subgroup_size >= 8)
+    device.adapter().is_some_and(|adapter| adapter.profile.u64_pairs && adapter.profile.sharers > 1)
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn tiles_that_compile_quickly_agree_with_the_reference() {
         let Some(device) = device(gpu) else { return };
         device.dynamic_sizes(sizes);
         let is_tile = |_: usize, kernels: &Kernels| kernels.kernels[0].name.ends_with("_tiled");
-        assert!(device.adapter().unwrap().compiles_slowly());
+        assert!(device.adapter().unwrap().profile.compiles_slowly);
         agree(&device, (&PASSES, &g), (2, DType::F32), Limits::NONE, is_tile);
     }
 }

@@ -24,6 +24,9 @@ pub(super) struct Tile {
 /// The number of those that are written out where compiling takes long. FXC takes 10 ms for each four multiply-adds of an invocation.
 const WRITTEN: usize = 4;
 
+/// Invocations of the smallest tile's workgroup.
+pub(super) const FEWEST_THREADS: usize = 128;
+
 /// All tiles. None spills on polaris10, vega10 and navi21, or takes more than 13 KiB of workgroup memory.
 pub(super) const TILES: [Tile; 5] = [
     Tile { threads: [16, 16], vectors: [2, 2], depth: 8 },
@@ -36,7 +39,7 @@ pub(super) const TILES: [Tile; 5] = [
 /// The tiles to choose from on an adapter. One is all where compiling takes long: many layers share its pipelines then, and
 /// its sums are half as many as others'.
 pub(super) fn tiles(adapter: &Adapter) -> &'static [Tile] {
-    if adapter.compiles_slowly() { &TILES[3..4] } else { &TILES }
+    if adapter.profile.compiles_slowly { &TILES[3..4] } else { &TILES }
 }
 
 impl Tile {
@@ -60,7 +63,7 @@ impl Tile {
     /// The constants every template has; `rows` and `columns` are its names for the vectors.
     fn specialise(&self, kernel: Kernel, adapter: &Adapter, rows: &'static str, columns: &'static str) -> Kernel {
         let kernel =
-            if adapter.compiles_slowly() { kernel.constant("WRITTEN_DEPTH", unsigned(WRITTEN)) } else { kernel };
+            if adapter.profile.compiles_slowly { kernel.constant("WRITTEN_DEPTH", unsigned(WRITTEN)) } else { kernel };
         kernel
             .constant("THREADS_Y", unsigned(self.threads[0]))
             .constant("THREADS_X", unsigned(self.threads[1]))
@@ -92,7 +95,11 @@ impl Call<'_> {
 
     /// A kernel of tiles; where compiling takes long, layers share it that differ in channels.
     fn of_tiles(&self, name: &'static str, template: &'static str) -> Kernel {
-        if self.adapter.compiles_slowly() { self.grouped_by_size(name, template) } else { self.grouped(name, template) }
+        if self.adapter.profile.compiles_slowly {
+            self.grouped_by_size(name, template)
+        } else {
+            self.grouped(name, template)
+        }
     }
 
     pub fn tiled_forward(&self, tile: &Tile) -> Result<Kernel> {

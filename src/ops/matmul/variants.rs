@@ -189,11 +189,11 @@ impl<'a> Product<'a> {
 
     /// The variant that is fastest as far as sizes and strides tell.
     pub fn choice(&self, adapter: &Adapter) -> Variant {
-        if adapter.is_cpu {
+        if !adapter.profile.workgroup_memory {
             // Four times the code, and so the compilation, for lanes of which few columns leave most idle.
-            let int64 = adapter.has_int64;
+            let int64 = adapter.profile.u64_pairs;
             return match self.columns {
-                _ if adapter.subgroup_size < 8 => Variant::Plain,
+                _ if adapter.profile.sharers == 1 => Variant::Plain,
                 1 if self.depth >= SHORTEST_ROW => Variant::ShuffleTurned { int64 },
                 FEW_COLUMNS.. => Variant::Shuffle { int64 },
                 _ => Variant::Plain,
@@ -224,10 +224,10 @@ impl<'a> Product<'a> {
     /// All that fit, the choice first.
     pub fn variants(&self, adapter: &Adapter) -> Vec<Variant> {
         let choice = self.choice(adapter);
-        if adapter.is_cpu {
-            let shuffle = Variant::Shuffle { int64: adapter.has_int64 };
+        if !adapter.profile.workgroup_memory {
+            let shuffle = Variant::Shuffle { int64: adapter.profile.u64_pairs };
             let both = [choice, if choice == Variant::Plain { shuffle } else { Variant::Plain }];
-            return both[..if adapter.subgroup_size >= 8 { 2 } else { 1 }].to_vec();
+            return both[..if adapter.profile.sharers > 1 { 2 } else { 1 }].to_vec();
         }
         let mut all = vec![choice];
         let mut add = |variant| {

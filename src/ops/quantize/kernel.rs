@@ -1,7 +1,7 @@
 //! The operation for convolutions and products of bytes: its kernel and its reference.
 
 use super::packed::{LANES, bytes_of};
-use crate::device::Adapter;
+use crate::device::{Adapter, AdapterProfile};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
@@ -64,7 +64,7 @@ impl QuantizedConvolution {
         let g = &self.geometry;
         let (kernel, stride, dilation) = (g.kernel[1], g.stride[1], g.dilation[1]);
         let width = if dynamic { 8 } else { g.output[1] };
-        let (most_products, most_sums) = if adapter.is_cpu { (840, 96) } else { (400, 32) };
+        let (most_products, most_sums) = (2 * adapter.profile.multiply_adds, adapter.profile.accumulators.min(96));
         let mut best = (f64::INFINITY, Tile { channels: 1, columns: 1, taps: 1 });
         for taps in [kernel, 1] {
             for columns in 1..=width.min(16) {
@@ -126,9 +126,7 @@ impl Op for QuantizedConvolution {
     fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let g = &self.geometry;
         let batch = io.inputs[0].shape[0];
-        // Lanes of a subgroup share weights if a workgroup is one subgroup.
-        let sharers = if adapter.is_cpu && adapter.subgroup_size == 8 { 8 } else { 1 };
-        let workgroup = if adapter.is_cpu { 8 } else { 64 };
+        let AdapterProfile { sharers, workgroup, packed_dot, .. } = adapter.profile;
         let tile = self.tile(adapter, sharers, io.budget.dynamic);
         let strips = batch * g.output[0] * g.output[1].div_ceil(tile.columns);
         let down = g.groups * g.out_per_group.div_ceil(tile.channels);
@@ -138,7 +136,7 @@ impl Op for QuantizedConvolution {
             return Err(Error::TooLarge { op: OP, shape: io.outputs[0].shape, limit: most as u64, unit: "workgroups" });
         }
         let steps = g.in_per_group * g.kernel[0] * g.kernel[1] / tile.taps;
-        let block = if adapter.is_cpu { EXACT_TERMS / (LANES * tile.taps) } else { MOST_TERMS };
+        let block = if packed_dot { MOST_TERMS } else { EXACT_TERMS / (LANES * tile.taps) };
         let mut kernel = Kernel::new(OP, TEMPLATE)
             .constant("GROUPS", g.groups)
             .size("WORDS", g.in_per_group)
@@ -177,8 +175,8 @@ impl Op for QuantizedConvolution {
         Ok(kernel
             .constant("BYTES", self.bytes)
             .constant("ONE_BLOCK", steps <= block)
-            .constant("PACKED_DOT", !adapter.is_cpu)
-            .alias("Part", if adapter.is_cpu { "f32" } else { "i32" })
+            .constant("PACKED_DOT", packed_dot)
+            .alias("Part", if packed_dot { "i32" } else { "f32" })
             .bind("input", Operand::Input(0))
             .bind("weight", Operand::Input(1))
             .bind("offset", Operand::Input(2))

@@ -70,7 +70,7 @@ pub(in crate::plan) fn check(
     }
     let loops = levels.reductions.len() + 1;
     let teams = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
-    let fits = if adapter.is_cpu {
+    let fits = if !adapter.profile.workgroup_memory {
         loops * domain.length / along(domain, adapter) <= MOST_ITERATIONS && (teams >= 16 || domain.numel() <= 1 << 14)
     } else if domain.rows_are_runs() {
         domain.length <= 1 << 16 && (teams >= 32 || domain.numel() <= 1 << 15)
@@ -113,7 +113,7 @@ pub(in crate::plan) fn inputs_of_stages(cluster: &Cluster, wiring: &Wiring) -> [
 /// Elements of a row that one step takes.
 pub(in crate::plan) fn along(domain: &Domain, adapter: &Adapter) -> usize {
     match domain.wide() {
-        Wide::Elements { .. } if adapter.has_int64 && domain.has_eights() => 8,
+        Wide::Elements { .. } if adapter.profile.u64_pairs && domain.has_eights() => 8,
         Wide::Elements { .. } => 4,
         Wide::Single | Wide::Rows => 1,
     }
@@ -123,7 +123,7 @@ pub(in crate::plan) fn along(domain: &Domain, adapter: &Adapter) -> usize {
 /// looked at, so that a shorter last batch takes the same kernel.
 pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -> usize {
     let steps = domain.length.div_ceil(along(domain, adapter));
-    if adapter.is_cpu || !domain.rows_are_runs() {
+    if !adapter.profile.workgroup_memory || !domain.rows_are_runs() {
         return if loops * steps > MOST_ITERATIONS { 64 } else { 1 };
     }
     let steps = if domain.length_each.is_some() { 512 } else { steps };
@@ -136,9 +136,10 @@ pub(in crate::plan) fn lanes(domain: &Domain, loops: usize, adapter: &Adapter) -
 pub(in crate::plan) fn chunks(domain: &Domain, lanes: usize, adapter: &Adapter) -> Option<usize> {
     let steps = domain.length.div_ceil(along(domain, adapter) * lanes);
     let units = domain.rows / if domain.wide() == Wide::Rows { 4 } else { 1 };
-    let (enough, fewest) = if adapter.is_cpu { (256, 16) } else { (1 << 16, 8) };
+    // Fewer steps are not worth a chunk of their own.
+    let fewest = if adapter.profile.workgroup_memory { 8 } else { 16 };
     let for_loops = steps.div_ceil(1024);
-    let for_teams = (enough / (units * lanes).max(1)).min(steps / fewest);
+    let for_teams = (adapter.profile.invocations_to_fill / (units * lanes).max(1)).min(steps / fewest);
     let chunks = for_loops.max(for_teams).clamp(1, 1 << 14);
     let split = match domain.length_each {
         Some(each) => each >= 64 || domain.length > 1 << 13,

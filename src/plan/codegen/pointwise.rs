@@ -31,7 +31,8 @@ pub(in crate::plan) fn emit(
     emitter.take_over(may_overwrite, |_| true);
     let quads = count.div_ceil(4);
     let mut kernel = Kernel::new("pointwise", TEMPLATE).work(count * cluster.members.len());
-    let body = if adapter.has_int64 && u64_pairs::pays(&emitter) && u64_pairs::fits(wiring, cluster, &emitter.outputs) {
+    let fits_pairs = u64_pairs::pays(&emitter) && u64_pairs::fits(wiring, cluster, &emitter.outputs);
+    let body = if adapter.profile.u64_pairs && fits_pairs {
         let units = quads.div_ceil(2);
         let span = u64_pairs::span(units);
         kernel = kernel

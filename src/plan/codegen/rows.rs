@@ -89,7 +89,7 @@ pub(in crate::plan) fn emit(
         writer.loaded.clear();
         writer.constants.clear();
         writer.rows_until(0, true)?;
-        let lanes = if adapter.is_cpu || chunks < 256 { 1 } else { 64 };
+        let lanes = if adapter.profile.workgroup_memory && chunks >= 256 { 64 } else { 1 };
         writer.combine_partials(&accumulators, lanes);
         writer.rows_until(1, true)?;
         kernels.push((String::new(), lanes));
@@ -424,9 +424,9 @@ impl Writer<'_> {
         let (length, split) = if stage == 0 { (self.domain.length, chunks) } else { (chunks, 1) };
         let (row_stride, element_stride) = self.domain.even().unwrap_or((0, 0));
         let words = self.emitter.words();
-        let workgroup = match (adapter.is_cpu, lanes) {
-            (true, 1) => 8,
-            (_, 0..=64) => 64,
+        let workgroup = match lanes {
+            1 => adapter.profile.workgroup,
+            2..=64 => 64,
             _ => 256,
         };
         let mut kernel = Kernel::new("rows", TEMPLATE)

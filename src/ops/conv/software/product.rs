@@ -36,7 +36,7 @@ impl Call<'_> {
         let strides = [depth * positions, positions, 1];
         let right =
             Layout::strided(Shape::new(&[self.batch, depth, positions])?, &strides, images.offset, images.dtype);
-        let variant = Variant::Shuffle { int64: self.adapter.has_int64 };
+        let variant = Variant::Shuffle { int64: self.adapter.profile.u64_pairs };
         // The weight is the second input, and the left operand.
         Product::new([&left, &right], self.output).kernels(variant).map(exchanged)
     }
@@ -64,7 +64,7 @@ impl Call<'_> {
         let output = Layout::contiguous(Shape::new(&[layers, rows, columns])?, dtype);
         let product = Product::new([&left, &right], &output).summed(summed);
         let product = if columns > FEWEST_COLUMNS { product.wide() } else { product };
-        let mut kernels = product.kernels(Variant::Shuffle { int64: self.adapter.has_int64 })?;
+        let mut kernels = product.kernels(Variant::Shuffle { int64: self.adapter.profile.u64_pairs })?;
         if layers > 1 {
             let bindings = kernels.kernels.iter_mut().flat_map(|kernel| &mut kernel.bindings);
             for (_, operand) in bindings.filter(|(_, operand)| *operand == Operand::Output(0)) {

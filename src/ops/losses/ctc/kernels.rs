@@ -59,8 +59,7 @@ struct CtcTangent {
 /// A kernel that walks through time, in dispatches short enough for any driver.
 fn walk(kernel: &Kernel, adapter: &Adapter, rows: usize, time: usize, width: usize, words: &[Word]) -> Kernels {
     let states = 2 * width + 1;
-    // A software adapter runs barriers badly.
-    let lanes = if adapter.is_cpu { 1 } else { 64 };
+    let lanes = if adapter.profile.workgroup_memory { 64 } else { 1 };
     let steps = (MOST_TURNS / (states.div_ceil(lanes) + 1)).clamp(1, time.max(1));
     let kernels = (0..time.max(1)).step_by(steps).map(|first| {
         kernel
