@@ -6,7 +6,8 @@ use crate::device::cache::Cache;
 use crate::device::recipe::{Forms, Recipe};
 use crate::error::{Error, Result};
 use crate::shader::{
-    Binding, Kernel, Module, Role, Sizes, has_wrong_math, repair_math, sizes, specialise, specialise_open,
+    Binding, Kernel, Module, Operand, Role, Sizes, Word, has_wrong_math, repair_math, sizes, specialise,
+    specialise_open,
 };
 use parking_lot::Mutex;
 use std::borrow::Cow;
@@ -404,17 +405,49 @@ fn dump(name: &str, source: &str) -> Result<()> {
         .map_err(|e| Error::file(&path, format!("{e}; WGRAD_DUMP_SHADERS must name a folder that can be written")))
 }
 
-impl Pipeline {
-    /// A kernel's parameters: its words, and its sizes where the pipeline reads those.
-    pub fn params(&self, kernel: &Kernel, words: impl Iterator<Item = u32>) -> Result<Vec<u8>> {
-        let mut params: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
-        params.resize(params.len().max(self.params_bytes.max(16) as usize), 0);
-        if let Some((start, sizes)) = &self.sizes {
+impl Gpu {
+    /// Appends a kernel's parameters to those of others: its words, and its sizes where the pipeline reads those. `offset` and
+    /// `scalar` tell the words that differ from run to run. Returns the first byte, where a binding may begin.
+    pub fn append_params(
+        &self,
+        params: &mut Vec<u8>,
+        (pipeline, kernel): (&Pipeline, &Kernel),
+        offset: impl Fn(usize) -> u32,
+        scalar: impl Fn(usize) -> u32,
+    ) -> Result<usize> {
+        let start = params.len().next_multiple_of(self.adapter.params_alignment as usize);
+        params.resize(start, 0);
+        for &word in &kernel.params {
+            let word = match word {
+                Word::Value(value) => value,
+                Word::Offset(input) => offset(input),
+                Word::Scalar(at) => scalar(at),
+                Word::Fault(fault) => self.fault_code(fault),
+            };
+            params.extend(word.to_le_bytes());
+        }
+        params.resize(params.len().max(start + pipeline.params_bytes.max(16) as usize), 0);
+        if let Some((sizes_start, sizes)) = &pipeline.sizes {
             let words = sizes.words(sizes::of(kernel))?;
             let bytes = words.iter().flat_map(|word| word.to_le_bytes());
-            params[*start as usize..].iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+            params[start + *sizes_start as usize..].iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
         }
-        Ok(params)
+        Ok(start)
+    }
+}
+
+impl Pipeline {
+    /// Finds the buffer of each binding by its operand. `None` stands for the words of the bad index.
+    pub fn operands<T>(&self, kernel: &Kernel, find: impl Fn(Operand) -> Option<T>) -> Result<Vec<Option<T>>> {
+        let buffer = |(name, _, _): &(String, u32, bool)| {
+            let unbound = || {
+                let reason = format!("binding {name} has no operand");
+                Error::Internal { op: kernel.name, reason }
+            };
+            let (_, operand) = kernel.bindings.iter().find(|binding| binding.0 == *name).ok_or_else(unbound)?;
+            if *operand == Operand::BadIndex { Ok(None) } else { find(*operand).map(Some).ok_or_else(unbound) }
+        };
+        self.buffers.iter().map(buffer).collect()
     }
 
     pub(super) fn raw(&self) -> Result<&wgpu::ComputePipeline> {

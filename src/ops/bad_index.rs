@@ -28,6 +28,7 @@ impl Op for BadIndex {
         Ok(Kernel::new("bad_index", TEMPLATE)
             .bind("input", Operand::Input(0))
             .bind("output", Operand::Output(0))
+            .bind("fault", Operand::BadIndex)
             .words([Word::Offset(0)])
             .into())
     }

@@ -95,6 +95,9 @@ pub enum Operand {
     Output(usize),
     /// A buffer that lives only between the operation's own kernels.
     Temporary(usize),
+    /// The device's words for the first bad index that a kernel meets, an `array<atomic<u32>>` called `fault`. A kernel with a
+    /// [`Word::Fault`] writes them through its hook `fn report(code: u32, size: u32, index: i32)`.
+    BadIndex,
 }
 
 /// A 32-bit word of a kernel's parameters.
@@ -323,11 +326,6 @@ impl Kernel {
     pub fn grid(mut self, groups: [u32; 3]) -> Kernel {
         self.groups = groups;
         self
-    }
-
-    /// How many storage buffers it binds, with the device's fault words.
-    pub(crate) fn storage_buffers(&self) -> usize {
-        self.bindings.len() + usize::from(self.template.contains("> fault: "))
     }
 
     /// Whether a binding shows `operand`.

@@ -1,13 +1,14 @@
 //! Text in, text out: every template is valid WGSL, and so is every specialised module.
 
 use crate::error::{Error, Result};
-use crate::shader::Kernel;
 use crate::shader::scalar::scalarise;
 use crate::shader::sizes::{self, Sizes};
 use crate::shader::unroll::unroll;
+use crate::shader::{Kernel, Word};
 
-/// The body of the hook `report` of kernels that bind `fault`. The words are of one call: the first that finds a bad index
-/// claims them, by its operation's code and one more than the size that the index is past, and leaves its largest index.
+/// The body of the hook `report` of kernels with a [`Word::Fault`], whose `fault` is the device's words. The words are of one
+/// call: the first that finds a bad index claims them, by its operation's code and one more than the size that the index is
+/// past, and leaves its largest index.
 /// Calls follow one another, so the same program gives the same words.
 const REPORT: &str = "
     loop {
@@ -57,8 +58,8 @@ fn filled(kernel: &Kernel, hook: impl Fn(&str) -> String) -> Result<String> {
     for (name, body) in &kernel.hooks {
         text = set_hook(&text, name, &hook(body)).ok_or_else(|| fault(format!("the template has no hook {name}")))?;
     }
-    if text.contains("> fault: ") {
-        text = set_hook(&text, "report", REPORT).unwrap_or(text);
+    if kernel.params.iter().any(|word| matches!(word, Word::Fault(_))) {
+        text = set_hook(&text, "report", REPORT).ok_or_else(|| fault("the template has no hook report".into()))?;
     }
     if kernel.extra_words > 0 {
         let start = text.find("\nstruct Params {").ok_or_else(|| fault("the template has no Params".into()))?;

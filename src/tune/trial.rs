@@ -4,7 +4,7 @@ use crate::device::{Adapter, Bindings, Buffer, Dispatch, Gpu, Pipeline, Uniform,
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
 use crate::number::nearest;
-use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shader::{Kernel, Kernels, Operand};
 use crate::shape::Layout;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -94,9 +94,9 @@ impl<'a> Bench<'a> {
         let mut placed = Vec::with_capacity(kernels.kernels.len());
         for kernel in &kernels.kernels {
             let pipeline = gpu.pipeline(kernel)?;
-            let start = params.len().next_multiple_of(gpu.adapter().params_alignment as usize);
-            params.resize(start, 0);
-            params.extend(pipeline.params(kernel, kernel.params.iter().map(|&word| self.word(word)))?);
+            let offset = |input: usize| nearest::<u32>(self.call.io.inputs[input].offset);
+            let scalar = |scalar: usize| self.call.op.scalars()[scalar];
+            let start = gpu.append_params(&mut params, (&*pipeline, kernel), offset, scalar)?;
             placed.push((kernel, pipeline, nearest::<u32>(start)));
         }
         gpu.compile(placed.iter().map(|(_, pipeline, _)| pipeline))?;
@@ -112,16 +112,6 @@ impl<'a> Bench<'a> {
         Ok(Trial { steps, temporaries, sizes: kernels.temporaries.clone() })
     }
 
-    fn word(&self, word: Word) -> u32 {
-        let call = self.call;
-        match word {
-            Word::Value(value) => value,
-            Word::Offset(input) => nearest::<u32>(call.io.inputs[input].offset),
-            Word::Scalar(scalar) => call.op.scalars()[scalar],
-            Word::Fault(fault) => call.gpu.fault_code(fault),
-        }
-    }
-
     fn bind(
         &self,
         kernel: &Kernel,
@@ -129,21 +119,12 @@ impl<'a> Bench<'a> {
         params: (&Uniform, u32),
         temporaries: &[Buffer],
     ) -> Result<Bindings> {
-        let shown = |(name, _, _): &(String, u32, bool)| {
-            if name == "fault" {
-                return Ok(None);
-            }
-            let operand = kernel.bindings.iter().find(|binding| binding.0 == *name).map(|binding| binding.1);
-            let buffer = match operand {
-                Some(Operand::Input(input)) => self.inputs.get(input),
-                Some(Operand::Output(output)) => self.outputs.get(output),
-                Some(Operand::Temporary(temporary)) => temporaries.get(temporary),
-                None => None,
-            };
-            let reason = || format!("binding {name} of {} shows nothing", kernel.name);
-            buffer.cloned().map(Some).ok_or_else(|| Error::Internal { op: self.call.op.name(), reason: reason() })
-        };
-        let buffers: Vec<Option<Buffer>> = pipeline.buffers.iter().map(shown).collect::<Result<_>>()?;
+        let buffers = pipeline.operands(kernel, |operand| match operand {
+            Operand::Input(input) => self.inputs.get(input).cloned(),
+            Operand::Output(output) => self.outputs.get(output).cloned(),
+            Operand::Temporary(temporary) => temporaries.get(temporary).cloned(),
+            Operand::BadIndex => None,
+        })?;
         let mut bindings = Bindings::default();
         self.call.gpu.bind(&mut bindings, pipeline, params, &buffers)?;
         Ok(bindings)

@@ -212,7 +212,7 @@ fn wrong_and_broken_candidates_never_win() {
     rejected(&tuning, 1, "off by 2.0e-3");
     rejected(&tuning, 2, "double_broken");
     rejected(&tuning, 3, "off by NaN");
-    rejected(&tuning, 4, "shows nothing");
+    rejected(&tuning, 4, "has no operand");
     assert_eq!(tuning.calls()[0].winner, 5, "{tuning}");
     assert!(tuning.to_string().contains("rejected: "));
 

@@ -149,6 +149,7 @@ impl Op for RoiAlign {
             Kernel::new("roi_align", FORWARD)
                 .constant("BLOCK", format!("{}u", r.block()))
                 .bind("input", Operand::Input(0))
+                .bind("fault", Operand::BadIndex)
                 .constant("ALIGNED", self.aligned)
                 .values(&[count, self.regions.images])
                 .words([Word::Scalar(0), Word::Fault(OP.into())])

@@ -54,6 +54,7 @@ impl Op for RoiPool {
             .bind("bounds", Operand::Input(1))
             .bind("output", Operand::Output(0))
             .bind("index", Operand::Output(1))
+            .bind("fault", Operand::BadIndex)
             .values(&[count, self.regions.images])
             .words([Word::Fault(OP.into()), Word::Offset(0), Word::Offset(1)])
             .values(&[0, 0, 0])

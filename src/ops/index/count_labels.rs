@@ -97,6 +97,7 @@ impl Op for CountLabels {
             .bind("preds", Operand::Input(0))
             .bind("labels", Operand::Input(1))
             .bind("output", Operand::Output(0))
+            .bind("fault", Operand::BadIndex)
             .loads("load_preds", Operand::Input(0), count)
             .loads("load_labels", Operand::Input(1), count)
             .values(&[count])

@@ -50,6 +50,7 @@ impl Op for Gather {
             .bind("input", Operand::Input(0))
             .bind("index", Operand::Input(1))
             .bind("output", Operand::Output(0))
+            .bind("fault", Operand::BadIndex)
             .values(&[count])
             .words([Word::Fault(self.fault)])
             .values(&[g.size, g.taken, g.inner])

@@ -60,6 +60,7 @@ impl Op for Scatter {
         let mark = Kernel::new("scatter_mark", MARK)
             .bind("index", Operand::Input(1))
             .bind("winners", Operand::Output(1))
+            .bind("fault", Operand::BadIndex)
             .values(&[sources])
             .words([Word::Fault(self.asked.into())])
             .values(&[self.size, input.shape[1], input.shape[2]])

@@ -49,6 +49,7 @@ impl Op for LabelPlace {
         Ok(Kernel::new("label_place", TEMPLATE)
             .bind("label", Operand::Input(0))
             .bind("output", Operand::Output(0))
+            .bind("fault", Operand::BadIndex)
             .values(&[count])
             .words([Word::Fault(self.asked.into())])
             .values(&[self.classes, self.inner, self.ignored.len()])

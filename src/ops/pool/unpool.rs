@@ -70,6 +70,7 @@ impl Op for MaxUnpool {
         let mark = over(Kernel::new("max_unpool_mark", MARK), elements)
             .values(&sizes)
             .bind("index", Operand::Input(1))
+            .bind("fault", Operand::BadIndex)
             .words([Word::Fault(self.asked.into()), Word::Offset(1)]);
         let pick = over(Kernel::new("max_unpool", PICK), places)
             .values(&sizes)

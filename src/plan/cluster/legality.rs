@@ -8,7 +8,7 @@ use crate::plan::cluster::cost;
 use crate::plan::cluster::kernel_choice::KernelChoice;
 use crate::plan::cluster::row_schedule;
 use crate::plan::cluster::{Cluster, Kind};
-use crate::shader::{Kernel, Kernels};
+use crate::shader::Kernels;
 use std::collections::BTreeSet;
 
 /// Calls of one kernel, so that compiling it stays quick.
@@ -222,7 +222,7 @@ impl Legality<'_> {
             // The kernels bind the call's inputs themselves, and its outputs whether anything reads them or not.
             Kind::Call(call) => {
                 let own = self.kernels(cluster).into_iter().flat_map(|kernels| &kernels.kernels);
-                let own = own.map(Kernel::storage_buffers).max().unwrap_or(0);
+                let own = own.map(|kernel| kernel.bindings.len()).max().unwrap_or(0);
                 let of_call = self.outputs(cluster, |member| member == call);
                 own + inputs - self.wiring.schedule.edges[call].len() + outputs - of_call
             }

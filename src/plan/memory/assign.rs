@@ -253,23 +253,12 @@ impl<'a> Assigner<'a> {
         let internal = |reason: String| Error::Internal { op, reason };
         for kernel in &unit.emitted.kernels.kernels {
             let pipeline = self.gpu.pipeline(kernel)?;
-            let mut buffers = Vec::with_capacity(pipeline.buffers.len());
-            for (name, _, _) in &pipeline.buffers {
-                if name == "fault" {
-                    buffers.push(None);
-                    continue;
-                }
-                let operand = kernel.bindings.iter().find(|b| b.0 == *name).map(|b| b.1);
-                let location = match operand {
-                    Some(Operand::Input(input)) => self.locations.get(&inputs[input]).copied(),
-                    Some(Operand::Output(output)) => self.locations.get(&unit.emitted.outputs[output]).copied(),
-                    Some(Operand::Temporary(temporary)) => temporaries.get(temporary).map(|&slot| Location::Slot(slot)),
-                    None => None,
-                };
-                let location =
-                    location.ok_or_else(|| internal(format!("binding {name} of {} shows nothing", kernel.name)))?;
-                buffers.push(Some(location));
-            }
+            let buffers = pipeline.operands(kernel, |operand| match operand {
+                Operand::Input(input) => self.locations.get(&inputs[input]).copied(),
+                Operand::Output(output) => self.locations.get(&unit.emitted.outputs[output]).copied(),
+                Operand::Temporary(temporary) => temporaries.get(temporary).map(|&slot| Location::Slot(slot)),
+                Operand::BadIndex => None,
+            })?;
             for (k, (name, _, _)) in pipeline.buffers.iter().enumerate().filter(|(_, (_, _, writes))| *writes) {
                 for (other, (_, _, also_writes)) in pipeline.buffers.iter().enumerate().filter(|&(other, _)| other != k)
                 {
@@ -298,26 +287,21 @@ impl<'a> Assigner<'a> {
     }
 
     fn write_params(&mut self, unit: &Unit, kernel: &Kernel, pipeline: &Pipeline) -> Result<usize> {
-        let start = self.params.len().next_multiple_of(self.gpu.adapter().params_alignment as usize);
-        self.params.resize(start, 0);
-        let patches = &mut self.patches;
-        let words = kernel.params.iter().enumerate().map(|(i, word)| {
-            let mut patch = |from| patches.push(Patch { at: start + 4 * i, from });
-            match *word {
-                Word::Value(value) => return value,
-                Word::Fault(fault) => return self.gpu.fault_code(fault),
+        let start = self.gpu.append_params(&mut self.params, (pipeline, kernel), |_| 0, |_| 0)?;
+        for (i, word) in kernel.params.iter().enumerate() {
+            let from = match *word {
+                Word::Value(_) | Word::Fault(_) => continue,
                 Word::Offset(input) => {
                     let (node, argument) = unit.emitted.inputs[input];
-                    patch(PatchSource::Offset(node, argument));
+                    PatchSource::Offset(node, argument)
                 }
                 Word::Scalar(scalar) => {
                     let (node, index) = unit.emitted.scalars[scalar];
-                    patch(PatchSource::Scalar(node, index));
+                    PatchSource::Scalar(node, index)
                 }
-            }
-            0
-        });
-        self.params.extend(pipeline.params(kernel, words)?);
+            };
+            self.patches.push(Patch { at: start + 4 * i, from });
+        }
         Ok(start)
     }
 

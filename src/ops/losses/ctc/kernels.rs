@@ -108,6 +108,7 @@ impl Op for CtcLoss {
             .bind("targets", Operand::Input(1))
             .bind("spans", Operand::Input(2))
             .bind("loss", Operand::Output(0))
+            .bind("fault", Operand::BadIndex)
             .bind("path", Operand::Output(1));
         let rows = batch * (1 + usize::from(self.both));
         Ok(walk(&kernel, adapter, rows, time, self.width, &words))
