@@ -1,4 +1,4 @@
-//! Pipelines compiled ahead, where the driver compiles late, are those that run afterwards.
+//! Pipelines compiled ahead, if the driver compiles late, are those that run afterwards.
 
 mod common;
 
@@ -9,8 +9,8 @@ use wgrad::nn::Scope;
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{Conv2dOptions, Device, Graph, MaxPool2dOptions, Tensor};
 
-/// A step of few kernels, whose loops are as long as parameters say, run or only planned. In a process of its own: the
-/// environment says which, and where Mesa keeps what it compiled.
+/// A step of few kernels, whose loops are as long as parameters set, run or only planned. In a process of its own, whose
+/// environment selects one of the two and Mesa's cache folder.
 #[test]
 fn a_step() {
     let Some(runs) = std::env::var_os("WGRAD_TEST_AHEAD").map(|value| value == "run") else { return };
@@ -44,7 +44,7 @@ fn files(folder: &Path) -> usize {
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
-/// The pipelines that Mesa keeps of what a test of this file does in a process of its own.
+/// The number of pipelines that Mesa keeps after a test of this file in a process of its own.
 fn kept(test: &str, work: &str, disable: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let run = alone(module_path!(), test)
@@ -68,7 +68,7 @@ fn all_is_compiled_ahead_and_nothing_twice() {
     }
     let run = kept("a_step", "run", "");
     assert_eq!(run, kept("a_step", "run", "ahead"), "what runs is not what was compiled ahead");
-    // The driver itself compiles what is dispatched, and nothing has been.
+    // The driver itself compiles a kernel when it is dispatched, and nothing has been.
     assert_eq!(run, kept("a_step", "plan", ""), "not all was compiled ahead");
     let late = kept("a_step", "plan", "ahead");
     assert!(late + 4 <= run, "{late} of {run} without compiling ahead");
@@ -95,7 +95,7 @@ fn batches() {
     std::thread::sleep(std::time::Duration::from_millis(500));
 }
 
-/// Three steps of training, and the bits of what comes of them. In a process of its own, as above.
+/// Three steps of training, and the bits of their results. In a process of its own, as above.
 #[test]
 fn a_training() {
     if std::env::var_os("WGRAD_TEST_AHEAD").is_none_or(|value| value != "train") {
@@ -124,7 +124,7 @@ fn a_training() {
     std::thread::sleep(std::time::Duration::from_millis(500));
 }
 
-/// Mesa writes the values of parameters that limit loops into a kernel and compiles it once for each.
+/// Mesa inlines the values of parameters that limit loops into a kernel and compiles it once for each.
 #[test]
 fn another_batch_size_compiles_nothing_in_the_driver() {
     if is_llvmpipe() {
@@ -132,7 +132,7 @@ fn another_batch_size_compiles_nothing_in_the_driver() {
     }
 }
 
-/// On any driver: with nothing compiled yet, with everything on disk, and compiled by whoever dispatches.
+/// On any driver: with nothing compiled yet, with everything on disk, and compiled at the dispatch.
 #[test]
 fn bits_are_the_same_whatever_was_compiled_when() {
     if adapter().is_none() {

@@ -1,5 +1,5 @@
-//! The benchmark suites: every operation has a workload that can run, operations are counted right, and what is
-//! written is well formed. How fast anything is, no test can say.
+//! The benchmark suites: every operation has a workload that can run, operations are counted right, and the output is well
+//! formed. Tests can't check how fast anything is.
 
 #[path = "../benches/common/mod.rs"]
 mod common;
@@ -70,7 +70,7 @@ fn operations_are_counted_right() {
         ("conv3x3_dilation2", 2 * (32 * 9) * (16 * 32 * 32 * 32)),
         ("lenet_conv1", 2 * 25 * (64 * 6 * 28 * 28)),
         ("lenet_conv2", 2 * (6 * 25) * (64 * 16 * 10 * 10)),
-        // Each input goes into 2 x 2 places of each of 32 outputs.
+        // Each input goes into 2 x 2 positions of each of 32 outputs.
         ("conv_transpose2x2", 2 * 32 * 4 * (16 * 64 * 32 * 32)),
         ("conv1d 3, 64->64", 2 * (64 * 3) * (16 * 64 * 1024)),
         ("conv3d 3x3x3, 16->16", 2 * (16 * 27) * (4 * 16 * 16 * 32 * 32)),
@@ -95,7 +95,7 @@ fn quick(filter: &str, folder: &Path) -> Options {
     }
 }
 
-/// The lines of a run's file, each of which says where it comes from.
+/// The lines of a run's file, each of which identifies its machine.
 fn lines(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("results.jsonl")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -160,7 +160,7 @@ fn the_training_suite_writes_what_it_measured() {
 
 #[test]
 fn plots_place_what_they_show() {
-    // The roof of 100 GFLOP/s and 10 GB/s bends at 10 operations a byte, which is where the kernel lies.
+    // The roof of 100 GFLOP/s and 10 GB/s bends at 10 operations a byte, which is the kernel's intensity.
     let at_the_ridge = Point { name: "a < b".to_string(), intensity: 10.0, gflops: 100.0 };
     let plot = roofline("title", &[at_the_ridge], 100.0, 10.0);
     assert!(plot.starts_with("<svg") && plot.ends_with("</svg>\n") && plot.contains("1 a &lt; b"));

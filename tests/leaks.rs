@@ -1,4 +1,4 @@
-//! Dropping everything frees everything, whatever was recorded, computed, or left in gradients.
+//! Dropping everything frees everything, in any state of recording, computing and gradients.
 
 mod common;
 
@@ -8,10 +8,10 @@ use wgrad::nn::{BatchNorm1d, BatchNormLayerOptions, Linear, Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::{BackwardOptions, Device, DeviceOptions, Disable, Noop, Parameter, Result, Tensor};
 
-/// Devices opened and dropped in each state: such as cost next to nothing, and such as have a driver's threads.
+/// Devices opened and dropped in each state: many that cost next to nothing, and few that have a driver's threads.
 const DEVICES: [usize; 2] = [50, 2];
 
-/// Floats of a tensor that is computed on each device, so that one that is left behind shows: 1 MB.
+/// Floats of a tensor that is computed on each device, so that a leaked one shows: 1 MB.
 const LARGE: usize = 1 << 18;
 
 /// A line of this process's status, in its unit.
@@ -23,7 +23,7 @@ fn status(line: &str) -> usize {
 
 type State = fn(&Device, &Tensor) -> Result<Box<dyn std::any::Any>>;
 
-/// Leftovers of a program on a device that it drops.
+/// States in which a program leaves a device that it drops.
 const STATES: [(&str, State); 12] = [
     ("nothing recorded", |_, _| Ok(Box::new(()))),
     ("an assignment", |_, x| {
@@ -101,14 +101,14 @@ fn open_and_drop(options: &DeviceOptions, state: State) {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_dropped_device_leaves_nothing_behind() {
-    // Nothing is compiled ahead: that takes devices of its own.
+    // Nothing is compiled ahead: that opens further devices.
     let disable = Disable { ahead: true, ..Disable::default() };
     let driver = DeviceOptions::default().disable(disable);
     let noop = DeviceOptions { noop: Some(Noop::default()), ..driver.clone() };
     let kinds = [Some(noop), adapter().map(|_| driver)];
     for (options, count) in kinds.into_iter().zip(DEVICES).filter_map(|(options, count)| Some((options?, count))) {
         for (name, state) in STATES {
-            // The driver and the allocator keep some for the next time.
+            // The driver and the allocator keep some memory for the next time.
             open_and_drop(&options, state);
             let before = (status("Threads"), status("VmRSS"));
             for _ in 0..count {
@@ -121,7 +121,7 @@ fn a_dropped_device_leaves_nothing_behind() {
             }
             let after = (status("Threads"), status("VmRSS"));
             assert!(after.0 <= before.0, "{name}: {} threads, then {}", before.0, after.0);
-            // A driver keeps what it has compiled.
+            // A driver keeps compiled code.
             let (grown, large) = (after.1.saturating_sub(before.1), LARGE * 4 / 1024);
             let is_fine = options.noop.is_none() || grown < large * count / 5;
             assert!(is_fine, "{name}: {grown} kB more after {count} devices with {large} kB each");

@@ -1,5 +1,5 @@
-//! Training ResNet-18 on images whose size changes with each step: what a size takes that was never seen, in time and memory.
-//! For `make test-long`: on llvmpipe a size takes some 3 s of processor time, so 500 take 15 minutes or so of two cores.
+//! Training ResNet-18 on images whose size changes with each step: the cost of a new size, in time and memory. For `make
+//! test-long`: on llvmpipe a size takes some 3 s of processor time, so 500 take 15 minutes or so of two cores.
 
 mod common;
 
@@ -10,11 +10,12 @@ use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{CrossEntropyOptions, Device, DeviceOptions, Tensor};
 
-/// Sizes in all, and those that are seen before anything is measured.
+/// Sizes in total, and those that are seen before measuring.
 const SIZES: usize = 500;
 const SEEN: usize = 20;
 
-/// The time of a new size over that of one seen, and of how many in a hundred: other work on the machine comes in between.
+/// The time of a new size over that of a known one, and the number in a hundred that may exceed it: other work on the machine
+/// interferes.
 const MOST_RATIO: f64 = 3.0;
 const OF_HUNDRED: usize = 95;
 
@@ -29,7 +30,7 @@ struct Taken {
     again: Duration,
     /// Pipelines compiled for it.
     compiled: u64,
-    /// Kilobytes of memory that the process has now; 0 where the system does not tell.
+    /// Kilobytes of memory that the process has now; 0 if the system does not report it.
     resident: usize,
 }
 
@@ -66,7 +67,7 @@ fn train(device: &Device, sizes: usize) -> Vec<Taken> {
     taken
 }
 
-/// Sizes after the first, of which all kernels are known.
+/// Sizes after the first, for which all kernels are known.
 fn further(taken: &[Taken]) -> &[Taken] {
     let further = &taken[SEEN..];
     let compiled: Vec<u64> = taken.iter().map(|size| size.compiled).collect();

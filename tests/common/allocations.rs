@@ -1,5 +1,5 @@
-//! Counts of what each thread asks of the allocator: how often, and how much at once. A program names this module itself, as it
-//! has one allocator.
+//! Counts each thread's requests to the allocator: their number, and the bytes held at once. A program declares this module
+//! itself, as it has one allocator.
 #![allow(dead_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -16,7 +16,7 @@ thread_local! {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Memory that another thread allocated may be freed here, so that the count may fall below 0 and wrap round.
+/// Memory that another thread allocated may be freed here, so that the count may fall below 0 and wrap around.
 fn note(freed: usize, allocated: usize) {
     ALLOCATIONS.set(ALLOCATIONS.get() + u64::from(allocated > 0));
     let live = LIVE.get().wrapping_sub(freed).wrapping_add(allocated);
@@ -26,7 +26,7 @@ fn note(freed: usize, allocated: usize) {
     }
 }
 
-// SAFETY: every call goes on to the system's allocator as it is.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, memory: Layout) -> *mut u8 {
         note(0, memory.size());
@@ -55,7 +55,7 @@ pub fn count() -> u64 {
     ALLOCATIONS.get()
 }
 
-/// The bytes that a function allocated at once, at most, and what it returned.
+/// The most bytes that a function held at once, and its result.
 pub fn peak<T>(function: impl FnOnce() -> T) -> (usize, T) {
     let start = LIVE.get();
     PEAK.set(start);

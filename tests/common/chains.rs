@@ -1,4 +1,4 @@
-//! Networks of any depth: chains of equal blocks, as they are counted and measured against depth.
+//! Networks of any depth: chains of equal blocks, counted and measured against depth.
 
 use wgrad::nn::{self, BatchNorm2d, BatchNormLayerOptions, Conv2d, Flatten, Linear, Module, Scope};
 use wgrad::{Conv2dOptions, Result, Tensor};
@@ -6,11 +6,11 @@ use wgrad::{Conv2dOptions, Result, Tensor};
 /// Channels between blocks.
 const CHANNELS: usize = 16;
 
-/// Channels that a block of a dense chain adds, and how many blocks do until a convolution takes them together again.
+/// Channels that a block of a dense chain adds, and the number of blocks until a convolution merges them again.
 const GROWTH: usize = 4;
 const DENSE: usize = 4;
 
-/// The way in which blocks follow each other.
+/// The connections between blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `relu(bn(conv(y)))`.
@@ -19,7 +19,7 @@ pub enum Shape {
     Residual,
     /// `conv(relu(bn(y))) + y`.
     PreActivation,
-    /// `y` and `relu(bn(conv(y)))` side by side.
+    /// `y` and `relu(bn(conv(y)))` concatenated.
     Dense,
     /// The second half of the blocks also reads the results of the first half, the last one first.
     U,
@@ -61,7 +61,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// `size` is that of the images, along a side.
+    /// `size` is the side of the images.
     pub fn new(scope: &Scope, shape: Shape, depth: usize, size: usize) -> Result<Chain> {
         let options = Conv2dOptions::default().padding(1);
         let block = |at: usize| {
@@ -84,7 +84,7 @@ impl Chain {
 }
 
 impl Chain {
-    /// The result, where what is recorded is carried out after every so many blocks.
+    /// The result, if the recording is flushed after every `part` blocks.
     pub fn forward_in_parts(&self, x: &Tensor, part: usize) -> Result<Tensor> {
         let mut y = x.clone();
         let mut skipped = Vec::new();

@@ -1,4 +1,4 @@
-//! Weights of golden networks, numbers that follow from their names (`tests/golden/from_names.py`).
+//! Weights of golden networks, computed from their names (`tests/golden/from_names.py`).
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -76,8 +76,8 @@ pub fn gradients(net: &dyn Module) -> impl Iterator<Item = (String, Tensor)> {
     net.named_parameters().into_iter().filter_map(|(name, parameter)| Some((name, parameter.grad()?)))
 }
 
-/// The largest difference of gradients from their golden norms and products, which are in the order of names, and whose it is:
-/// in units of the gradient's norm, or of a thousandth of the largest one where that is more.
+/// The largest difference of gradients from their golden norms and products, which are in the order of names, and the gradient's
+/// name: in units of the gradient's norm, or of a thousandth of the largest one if that is more.
 pub fn worst(gradients: &BTreeMap<String, Tensor>, golden: &[[f64; 2]]) -> (f64, String) {
     let largest = golden.iter().fold(0.0f64, |largest, [norm, _]| largest.max(*norm));
     let mut worst = (0.0, String::new());

@@ -1,4 +1,4 @@
-//! How many kernels some tensors take, on the noop adapter.
+//! Number of kernels that compute some tensors, on the noop adapter.
 
 use super::Random;
 use wgrad::{Device, DeviceOptions, Noop, Result, Tensor};

@@ -1,4 +1,4 @@
-//! What the suites share: devices, and inputs made from a case's description.
+//! Parts that the suites share: devices, and inputs made from a case's description.
 #![allow(dead_code)]
 
 pub mod chains;
@@ -17,7 +17,7 @@ use wgrad::{DType, Device, DeviceOptions, Disable, Tensor, grad};
 
 /// The adapter under test, opened once.
 ///
-/// A missing adapter fails the suite, unless `WGRAD_TEST_ADAPTER=none` says that it may.
+/// A missing adapter fails the suite, unless `WGRAD_TEST_ADAPTER=none` permits it.
 pub fn adapter() -> Option<Device> {
     static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
     DEVICE
@@ -28,21 +28,21 @@ pub fn adapter() -> Option<Device> {
         .clone()
 }
 
-/// The adapter under test with poisoned buffers: nothing holds zeros that no kernel wrote, and writing past the end
-/// of a buffer is an error. The suites that take it have all cores compile as it is, so nothing is compiled ahead.
+/// The adapter under test with poisoned buffers: nothing holds zeros that no kernel wrote, and writing past the end of a buffer
+/// is an error. The suites that use it keep all cores busy compiling, so nothing is compiled ahead.
 pub fn poisoned(disable: Disable) -> Option<Device> {
     let disable = Disable { ahead: true, ..disable };
     let options = DeviceOptions::default().poison(true).disable(disable);
     adapter().map(|_| Device::with_options(&options).unwrap())
 }
 
-/// The adapter under test, opened anew: for tests of what a device counts or draws, which others would disturb.
+/// The adapter under test, opened anew: for tests of a device's counters or draws, which others would disturb.
 pub fn own_adapter() -> Option<Device> {
     adapter().map(|_| Device::open().expect("an adapter that opens twice"))
 }
 
-/// This test binary again, running one test of a module (its `module_path!()`) alone: what belongs to a whole process, such as
-/// the environment, is read by one of its own.
+/// This test binary again, running one test of a module (its `module_path!()`) alone, for tests of a whole process, such as of
+/// its environment.
 pub fn alone(module: &str, test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let name = module.split_once("::").map_or(test.to_string(), |(_, module)| format!("{module}::{test}"));
@@ -50,7 +50,7 @@ pub fn alone(module: &str, test: &str) -> Command {
     command
 }
 
-/// Whether 16-bit floats can be tested on a device. Where not, that is said; llvmpipe has them, so nothing is left out there.
+/// True if 16-bit floats can be tested on a device; otherwise a note is printed. llvmpipe has them, so nothing is skipped there.
 pub fn has_f16(device: &Device) -> bool {
     let has = device.adapter().is_none_or(|adapter| adapter.has_f16);
     assert!(has || !device.name().starts_with("llvmpipe"), "{} has lost its 16-bit floats", device.name());
@@ -73,7 +73,7 @@ impl Random {
     }
 }
 
-/// Values for an input: in its domain, away from its kinks, all different where it asks for that.
+/// Values for an input: in its domain, away from its kinks, all different if required.
 pub fn values(input: &Input, random: &mut Random) -> Vec<f64> {
     let count: usize = input.shape.iter().product();
     let (low, high) = input.domain;
@@ -111,8 +111,8 @@ pub fn tensor(device: &Device, input: &Input, values: &[f64]) -> Tensor {
     .unwrap()
 }
 
-/// Cases with numbers that seed their values: a case's stays what it is when other operations get more cases. The last
-/// three digits count an operation's.
+/// Cases with the numbers that seed their values: a case keeps its number when other operations get more cases. The last three
+/// digits number an operation's cases.
 pub fn numbered(cases: &[Case]) -> Vec<(usize, &Case)> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let number = |case: &Case, nth: usize| {
@@ -130,7 +130,7 @@ pub fn numbered(cases: &[Case]) -> Vec<(usize, &Case)> {
         .collect()
 }
 
-/// The cases that `WGRAD_TEST_OP` asks for, all where it is not set, with their numbers.
+/// The cases that `WGRAD_TEST_OP` asks for, by default all, with their numbers.
 pub fn asked(cases: &[Case]) -> Vec<(usize, &Case)> {
     match std::env::var("WGRAD_TEST_OP") {
         Ok(filter) => filtered(cases, &filter).unwrap_or_else(|error| panic!("WGRAD_TEST_OP: {error}")),
@@ -148,7 +148,7 @@ pub fn filtered<'a>(cases: &'a [Case], filter: &str) -> Result<Vec<(usize, &'a C
     if found.is_empty() { Err(format!("no case is named {filter:?}; {}", near(cases, filter))) } else { Ok(found) }
 }
 
-/// Names that a filter may have meant: those of the operation with most of the parameters, or operations spelled like it.
+/// Names that a filter may have meant: those of the operation with most of the parameters, or operations with a similar name.
 fn near(cases: &[Case], filter: &str) -> String {
     const MOST: usize = 8;
     let (op, parameters) = filter.split_once('[').unwrap_or((filter, ""));
@@ -188,8 +188,9 @@ impl Outcome {
         Ok(Outcome { name, dtype: tensor.dtype(), shape: tensor.shape().to_vec(), values: tensor.to_f64()? })
     }
 
-    /// How a device's result differs from the reference's, if it does: in its type, its shape, or an element by more than
-    /// the tolerance, in units of f32's epsilon at the result's own largest magnitude. Integers and truth values are equal.
+    /// The difference between a device's result and the reference's, if there is one: in its type, its shape, or an element by
+    /// more than the tolerance, in units of f32's epsilon at the result's own largest magnitude. Integers and truth values must
+    /// be equal.
     pub fn difference(&self, expected: &Outcome, tolerance: f64) -> Option<String> {
         let kind = |outcome: &Outcome| format!("{} {} {:?}", outcome.name, outcome.dtype, outcome.shape);
         if kind(self) != kind(expected) {
@@ -244,8 +245,8 @@ pub fn results(case: &Case, number: usize, device: &Device) -> wgrad::Result<Vec
     Ok(all)
 }
 
-/// What differs between a case on a device and on the reference: forward and backward, the first run of its plans and
-/// a second one, which must give the same bits.
+/// The differences between a case on a device and on the reference: forward and backward, the first run of its plans and a second
+/// one, which must give the same bits.
 pub fn differences(case: &Case, number: usize, device: &Device) -> Vec<String> {
     let name = case.name();
     let expected =

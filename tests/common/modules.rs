@@ -1,5 +1,5 @@
-//! What becomes of a module: it is validated and translated to SPIR-V, MSL, HLSL and WGSL again. And the kinds of adapters
-//! that modules are specialised for, which wgpu's noop adapter poses as.
+//! Checks a module: it must validate and translate to SPIR-V, MSL, HLSL and back to WGSL. And the kinds of adapters for which
+//! modules are specialised, as which wgpu's noop adapter poses.
 
 use naga::back::{hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use wgrad::{Device, DeviceOptions, Disable, Noop};
 
-/// What is wrong with a module, if anything is.
+/// The fault of a module, if it has one.
 pub fn fault(source: &str) -> Option<String> {
     translate(source).err()
 }
@@ -31,7 +31,7 @@ fn known(at: Handle<Expression>, expressions: &Arena<Expression>, module: &naga:
     }
 }
 
-/// A constant that is NaN or infinite, which WGSL takes for an error and naga does not.
+/// A constant that is NaN or infinite, which is an error in WGSL and not in naga.
 fn constant_of_no_number(module: &naga::Module) -> Option<String> {
     let functions = module.functions.iter().map(|(_, function)| function);
     let functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
@@ -76,7 +76,7 @@ fn translate(source: &str) -> Result<(), String> {
     }
 
     let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).map_err(|e| format!("WGSL: {e}"))?;
-    // The writer forgets the extension where f16 stands in conversions only.
+    // The writer omits the extension if f16 occurs in conversions only.
     let needs_enable = source.contains("enable f16;") && !text.contains("enable f16;");
     let text = if needs_enable { format!("enable f16;\n{text}") } else { text };
     naga::front::wgsl::parse_str(&text).map_err(|e| format!("WGSL again: {}", e.emit_to_string(&text)))?;
@@ -113,12 +113,12 @@ pub fn kinds() -> [Kind; 8] {
     ]
 }
 
-/// Modules that were looked at already.
+/// Modules that were checked already.
 #[derive(Default)]
 pub struct Seen(Mutex<HashSet<u64>>);
 
 impl Seen {
-    /// Translates the modules of a device that no device had before, and says how many these are.
+    /// Translates the modules of a device that no earlier device had, and returns their number.
     pub fn translate(&self, kind: &str, what: &str, device: &Device) -> usize {
         let mut sources = device.shader_sources();
         sources.retain(|(_, source)| {

@@ -1,4 +1,4 @@
-//! Runs of golden networks, which PyTorch did in float64 (`tests/golden/network_runs.py`).
+//! Golden runs of networks by PyTorch in float64 (`tests/golden/network_runs.py`).
 
 use super::adapter;
 use super::from_names::{fill, gradients, rounded, worst};
@@ -20,8 +20,8 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The largest differences of the outputs, in their largest value, or of the loss, and of gradients' products, in their
-    /// norms, where one is above the bound that `bound` makes of PyTorch's own error in float32.
+    /// The largest differences of the outputs, relative to their largest value, or of the loss, and of gradients' products,
+    /// relative to their norms, if one exceeds the bound that `bound` makes of PyTorch's own error in float32.
     pub fn difference(
         &self,
         net: &dyn Module,
@@ -68,7 +68,7 @@ impl Run<'_> {
     }
 }
 
-/// The sum of the outputs' cross entropies for classes that follow from a sample's place.
+/// The sum of the outputs' cross entropies for classes that follow from a sample's index.
 pub fn classes_of(outputs: &[Tensor], batch: usize, classes: usize) -> Result<Tensor> {
     let labels: Vec<i32> = (0..batch).map(|at| ((3 * at + 1) % classes) as i32).collect();
     let labels = Tensor::from_slice(outputs[0].device(), &labels, &[batch])?;
@@ -76,22 +76,22 @@ pub fn classes_of(outputs: &[Tensor], batch: usize, classes: usize) -> Result<Te
     losses.reduce(|a, b| a?.add(&b?)).unwrap()
 }
 
-/// The bound of an adapter, of PyTorch's own error in float32: single precision loses digits in training, where norms divide by the
-/// deviation of few values.
+/// The bound of an adapter, from PyTorch's own error in float32: single precision loses digits in training, where norms divide by
+/// the deviation of few values.
 pub fn of_float32(error: f64) -> f64 {
     f64::max(1e-4, 4.0 * error)
 }
 
-/// The difference of a network, by its name and case, in a mode and on a device, where it is above the bound that is made of PyTorch's
-/// own error.
+/// The difference of a network, by its name and case, in a mode and on a device, if it exceeds the bound from PyTorch's own
+/// error.
 type Difference = fn(&str, &Value, &str, &Device, &dyn Fn(f64) -> f64) -> Option<String>;
 
 /// Networks of a golden file.
 pub struct Networks<'a> {
     pub golden: &'a Value,
-    /// Those that stand for the others.
+    /// The networks that represent the others.
     pub sample: &'a [&'a str],
-    /// Those with hardsigmoid, whose gradient PyTorch multiplies by a sixth that is rounded to float32.
+    /// Networks with hardsigmoid, whose gradient PyTorch multiplies by a sixth that is rounded to float32.
     pub rounded: &'a [&'a str],
     pub difference: Difference,
 }
@@ -111,8 +111,8 @@ impl Networks<'_> {
     }
 }
 
-/// Runs the cases of a golden file, by name and mode, and fails with the differences that are too large. The suite takes the
-/// sample in training; `make test-long` takes all, and evaluation.
+/// Runs the cases of a golden file, by name and mode, and fails with the differences that are too large. The suite runs the
+/// sample in training; `make test-long` runs all, and evaluation.
 fn compare(golden: &Value, sample: &[&str], difference: impl Fn(&str, &Value, &str) -> Option<String> + Sync) {
     let only = std::env::var("WGRAD_TEST_OP").ok();
     let all = std::env::var_os("WGRAD_TEST_ALL").is_some();

@@ -1,4 +1,4 @@
-//! Scripts in a Python that has PyTorch, which `PYTHON` names. Tests that ask them belong to `make test-long`.
+//! Scripts in a Python with PyTorch, which `PYTHON` names. Tests that run them belong to `make test-long`.
 #![allow(dead_code)]
 
 use std::ffi::OsStr;
@@ -10,7 +10,8 @@ pub fn is_long() -> bool {
     std::env::var_os("WGRAD_TEST_ALL").is_some()
 }
 
-/// The output of a script of `tests/`; `None`, with the reason printed, where it ends with 3: PyTorch, or a registry, is out of reach.
+/// The output of a script of `tests/`; `None`, with the reason printed, if it exits with 3: PyTorch, or a registry, is out of
+/// reach.
 pub fn ask(script: &str, arguments: &[&OsStr]) -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_string());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);

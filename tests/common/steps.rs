@@ -1,4 +1,4 @@
-//! Training steps as they are counted: on the noop adapter, which computes nothing.
+//! Training steps for counting, on the noop adapter, which computes nothing.
 
 use wgrad::nn::{Module, Scope};
 use wgrad::optim::{Adam, AdamOptions, Optimizer};

@@ -1,4 +1,4 @@
-//! Arrays in memory and in NumPy's files, and sets made of sets.
+//! Arrays in memory and in NumPy's files, and sets composed of sets.
 
 use crate::files::{folder, made, pattern};
 use std::sync::Arc;

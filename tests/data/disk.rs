@@ -38,7 +38,7 @@ fn files_of_each_format_are_read_as_pillow_does() {
             assert_eq!(header.size[..], image.shape()[1..], "{name}");
             let expected: Array<u8> = expected.read(&format!("{name}.{letters}")).unwrap().try_into().unwrap();
             assert_eq!(image.shape()[..], *expected.shape(), "{name} as {letters}");
-            // Decoders of lossy formats round a few times, and the rest are exact.
+            // Decoders of lossy formats round a few times; the rest are exact.
             let lossy = name.ends_with("jpg") || name == "smooth.webp";
             let allowed = if lossy { 3 } else { 0 };
             let most = image.pixels().iter().zip(expected.values()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
@@ -112,7 +112,7 @@ fn folders_have_the_order_of_torchvision() {
         ["B/1.bmp", "a b/z.webp", "b/10.PNG", "b/2.png", "b/x/1.jpeg", "b/x/a.png", "b/x-y/1.png", "b/x/s/1.png"];
     assert_eq!(relative, expected.map(Path::new));
     assert_eq!(set.targets(), [0, 1, 2, 2, 2, 2, 2, 2]);
-    // By its first bytes: the file that is called .webp is a PNG.
+    // Recognised by its first bytes: the file that is called .webp is a PNG.
     assert_eq!(set.get(1).unwrap().image.shape(), [3, 5, 7]);
 
     let empty = folder(&[("a/1.png", &image), ("b/1.txt", b"")]);
@@ -197,7 +197,7 @@ fn masks_hold_the_numbers_of_palettes() {
     refused(open, &["images/1.jpg", "no mask of its name"]);
 }
 
-/// Corners and whatever else a box has.
+/// Corners and the other fields of a box.
 fn found(class: i32, corners: [f32; 4], area: f32, is_ignored: bool) -> BoundingBox {
     BoundingBox { class, corners, area, is_ignored }
 }
@@ -268,7 +268,7 @@ fn yolo_shares_become_pixels() {
         fs::write(root.path().join("labels/x/a.txt"), format!("\n{line}\n")).unwrap();
         refused(open(), &["labels/x/a.txt", "line 2", text]);
     }
-    // Turned on its side by its orientation.
+    // Rotated by its orientation.
     let side = folder(&[
         ("i/t.jpg", &fs::read(made("images/turned6.jpg")).unwrap()),
         ("l/t.txt", b"0 .5 .5 1 1"),

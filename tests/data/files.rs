@@ -19,7 +19,7 @@ pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-/// Bytes that differ from place to place.
+/// Bytes that differ from position to position.
 pub fn pattern(count: usize) -> Vec<u8> {
     (0..count as u64).map(|k| (k * k / 7 % 251) as u8).collect()
 }

@@ -1,5 +1,5 @@
-//! Files that were changed at random: no reader panics, blames anything but the file, or allocates what its size does not
-//! justify. `WGRAD_TEST_ALL` goes on for ten minutes a reader, or `WGRAD_FUZZ_SECONDS`, with seeds that nobody tried yet.
+//! Files that were changed at random: no reader panics, blames anything but the file, or allocates more than its size justifies.
+//! `WGRAD_TEST_ALL` goes on for ten minutes a reader, or `WGRAD_FUZZ_SECONDS`, with new seeds.
 
 use crate::allocations::peak;
 use crate::files::{made, pattern};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use wgrad::data::{Cifar10, Mnist, NpyArray, Npz, Stl10};
 use wgrad::{Error, Result};
 
-/// A change to the bytes at a place.
+/// A change to the bytes at an offset.
 #[derive(Clone, Debug)]
 enum Edit {
     Write(Vec<u8>),
@@ -53,7 +53,7 @@ fn edited(mut bytes: Vec<u8>, edits: Vec<(Index, Edit)>) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that any reader may take, and the factor by which unpacking may multiply a file's.
+/// Bytes that any reader may allocate, and the factor by which unpacking may multiply a file's size.
 const ALLOWED: usize = 1 << 20;
 const EXPANSION: usize = 2048;
 
@@ -95,7 +95,7 @@ pub fn fuzz(folder: &Path, name: &str, good: Vec<Vec<u8>>, allowed: usize, read:
     if let Some(time) = time() {
         let start = Instant::now();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        // As many seeds a second as no machine tries.
+        // More seeds a second than any machine tries.
         (now * 1_000_000..).take_while(|_| start.elapsed() < time).for_each(try_seed);
         eprintln!("{name}: {} taken, {} refused in {:.0?}", taken.get(), refused.get(), start.elapsed());
     }
@@ -171,7 +171,7 @@ fn npz() {
     });
 }
 
-/// Zeros that unpack to a gigabyte are refused before they are unpacked, in whatever file they come.
+/// Zeros that unpack to a gigabyte are refused before they are unpacked, in any file.
 #[test]
 fn bombs() {
     let root = TempDir::new().unwrap();

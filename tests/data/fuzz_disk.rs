@@ -9,10 +9,10 @@ use wgrad::data::{
     ColorMode, Dataset, Image, ImageHeader, MaskFolder, TableColumns, coco, multi_label_image_table, voc, yolo,
 };
 
-/// Parsers keep text several times over.
+/// Parsers keep several copies of text.
 const ALLOWED: usize = 1 << 20;
 
-/// Decoders take what a header announces, up to 64 MB; it is converted, and divided by channels.
+/// Decoders allocate the size that a header announces, up to 64 MB; it is converted, and divided by channels.
 const ALLOWED_PIXELS: usize = 1 << 28;
 
 fn root(folders: &[&str]) -> TempDir {

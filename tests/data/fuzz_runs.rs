@@ -38,7 +38,7 @@ fn checkpoints() {
     });
 }
 
-/// The metadata says what network to build, and may lie about that: its weights are in no such file.
+/// The metadata describes the network to build, and may be wrong: its weights are in no such file.
 #[test]
 fn networks_of_files() {
     let root = TempDir::new().unwrap();

@@ -32,7 +32,7 @@ fn refused<T>(result: Result<T>, texts: &[&str]) {
 
 #[test]
 fn emnist_is_turned_upright() {
-    // Each image is a gradient from left to right as it is seen, so from top to bottom as it lies in the file.
+    // Each image is a gradient from left to right, and so from top to bottom in the file's order.
     let columns: Vec<u8> = (0..2 * 784).map(|at| (at % 784 / 28) as u8).collect();
     let images = idx(&[2, 28, 28], &columns);
     for (split, name, label, count, class) in [

@@ -46,7 +46,7 @@ fn labels_are_those_of_the_images_from_left_to_right() {
     }
     assert!(lengths[0] == 0 && lengths[1..].iter().all(|&count| count > 20), "{lengths:?}");
     assert!(rows.iter().all(|&count| count > 100), "{rows:?}");
-    // One image alone may begin anywhere.
+    // A single image may begin anywhere.
     assert_eq!(first.into_iter().collect::<Vec<_>>(), (0..=12).collect::<Vec<_>>());
 }
 

@@ -1,4 +1,4 @@
-//! Loading by threads: the same batches whatever their number, errors and panics that surface, ends and resumptions.
+//! Loading by threads: the same batches for any number of threads, errors and panics that surface, ends and resumptions.
 
 use std::panic;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ fn threads_run_ahead_no_farther_than_asked() {
     let set = Numbers::new(400, |_| Fault::None);
     let mut batches = loader(&set, DataLoaderOptions::default().workers(2).prefetch(3)).epoch(0).unwrap();
     batches.next().unwrap().unwrap();
-    // One batch was taken, and six are ahead of it.
+    // One batch was taken, and six are prefetched.
     let wait = Instant::now();
     while set.fetched.load(Ordering::SeqCst) < 28 && wait.elapsed() < Duration::from_secs(10) {
         std::thread::sleep(Duration::from_millis(1));

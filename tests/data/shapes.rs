@@ -51,7 +51,7 @@ fn boxes_and_masks_are_those_of_the_pixels() {
                 owners[at] += 1;
             }
         }
-        // No shape lies over another, and the rest is background.
+        // Shapes don't overlap, and the rest is background.
         assert!((0..plane).all(|at| owners[at] == usize::from(mask[at] > 0)));
         assert_eq!(drawing.boxes.len(), drawing.masks.len());
         counts[drawing.boxes.len() - 1] += 1;

@@ -1,4 +1,4 @@
-//! Files of weights in every form in which PyTorch, safetensors and NumPy wrote them (`make_weights.py`).
+//! Files of weights in every format that PyTorch, safetensors and NumPy write (`make_weights.py`).
 
 use crate::allocations::peak;
 use crate::common::adapter;
@@ -114,7 +114,7 @@ fn the_model_of_a_checkpoint_is_found_among_the_rest() {
         let report = weights::load(file(name), &model, &LoadOptions::default().dictionary("ema")).unwrap();
         assert_eq!(report.prefix, "ema.");
         assert_eq!(values(&model), saved(&model, 100.0));
-        // The optimizer's state is there, too, for those who ask.
+        // The optimizer's state can be read too.
         let mut reader = Reader::open(file(name)).unwrap();
         let momentum = reader.read("optimizer.state.0.momentum_buffer", &device).unwrap();
         assert_eq!(momentum.shape()[..], [3, 2]);
@@ -147,7 +147,7 @@ fn arrays_of_numpy_come_back() {
     assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains("holds no metadata"), "{error}");
 }
 
-/// The host's memory holds one tensor at a time beside the model's own values, which on the reference lie there, too.
+/// The host's memory holds one tensor at a time besides the model's own values, which on the reference are there too.
 #[test]
 fn a_file_is_never_whole_in_memory() {
     const LAYERS: usize = 8;

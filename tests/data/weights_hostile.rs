@@ -1,5 +1,5 @@
-//! Files of weights that mean harm, and files that were changed at random: errors, nothing that runs, and no memory
-//! beyond what the file's size justifies.
+//! Malicious files of weights, and files that were changed at random: errors, nothing executed, and no more memory than the
+//! file's size justifies.
 
 use crate::allocations::peak;
 use crate::files::made;
@@ -61,7 +61,7 @@ fn harm_is_refused() {
     ] {
         refused(name, text, ALLOWED);
     }
-    // Each operation of a pickle may take some bytes of its own.
+    // Each operation of a pickle may take some bytes of memory.
     for (name, text) in [("deep.pth", "are within one another"), ("deep_tuples.pth", "are within one another")] {
         refused(name, text, 100_000 * 256);
     }

@@ -1,4 +1,4 @@
-//! Large tensors: what loading one takes of the host's memory beside what the device holds of it.
+//! Large tensors: loading one takes little of the host's memory besides the device's copy.
 
 use crate::allocations::peak;
 #[cfg(target_os = "linux")]
@@ -15,7 +15,7 @@ use wgrad::nn::{self, Module, Scope};
 use wgrad::weights::{self, LoadOptions};
 use wgrad::{Device, DeviceOptions, Noop, Parameter, Result, Tensor};
 
-/// Values that all types hold.
+/// Values that all types can hold.
 fn value(at: usize) -> f32 {
     (at % 2048) as f32 - 1024.0
 }
@@ -127,8 +127,8 @@ impl Module for Layer {
     }
 }
 
-/// Loads `[rows, columns]` from a file of a kind. `measure` says how many bytes of the host's memory that took beside those of the
-/// device.
+/// Loads `[rows, columns]` from a file of a kind. `measure` returns the bytes of the host's memory that this took besides the
+/// device's.
 fn loading(
     device: &Device,
     (dtype, name): (Dtype, &str),

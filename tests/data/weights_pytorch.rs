@@ -1,4 +1,4 @@
-//! Weights that go to PyTorch and come back (`weights_pytorch.py`). They need a Python that has PyTorch, which `PYTHON` names, and
+//! Weights that go to PyTorch and come back (`weights_pytorch.py`). They need a Python with PyTorch, which `PYTHON` names, and
 //! belong to `make test-long`.
 
 use crate::common::python::{ask, is_long};

@@ -1,4 +1,4 @@
-//! Debug modes: the first call that goes wrong is named, with its line; what is right passes.
+//! Debug modes: the first call that goes wrong is named, with its line; correct calls pass.
 
 use crate::common::{Outcome, adapter, alone, asked, has_f16, results};
 use std::hash::Hasher;
@@ -23,7 +23,7 @@ fn tensor(device: &Device, values: &[f32]) -> Tensor {
     Tensor::from_slice(device, values, &[values.len()]).unwrap()
 }
 
-/// What `NotFinite` says: operation, element, value, whether it was handed in, line.
+/// The fields of `NotFinite`: operation, element, value, true if the caller handed it in, line.
 fn not_finite(error: Error) -> (&'static str, Vec<usize>, f64, bool, u32) {
     match error {
         Error::NotFinite { op, element, value, leaf, recorded_at, output: 0, .. } => {
@@ -54,7 +54,7 @@ fn the_first_result_that_is_not_finite_is_named() {
         assert_eq!((op, element, leaf, at), ("log", vec![0, 1], false, line));
         assert!(value.is_nan());
 
-        // 0 / 0, and what is too large for the type.
+        // 0 / 0, and a value that is too large for the type.
         let zero = tensor(&device, &[1.0, 0.0]);
         let (op, element, value, ..) = not_finite(zero.div(&zero).unwrap().to_vec::<f32>().unwrap_err());
         assert!((op, &element[..]) == ("div", &[1]) && value.is_nan());
@@ -85,9 +85,9 @@ fn what_is_handed_in_is_not_blamed_on_an_operation() {
     let (op, element, value, leaf, at) = not_finite(error);
     assert_eq!((op, element, leaf, at), ("input", vec![2], true, line));
     assert!(value.is_nan());
-    // Nobody looks at the element.
+    // The element is not read.
     assert_eq!(bad.narrow(0, 0, 2).unwrap().neg().unwrap().to_vec::<f32>().unwrap(), [-1.0, -2.0]);
-    // Infinities that the caller asks for: as values, and as a number.
+    // Infinities that the caller intends: as values, and as a number.
     let mask = tensor(&device, &[0.0, f32::NEG_INFINITY, 0.0]);
     let scores = tensor(&device, &[1.0, 2.0, 1.0]);
     assert_eq!(scores.add(&mask).unwrap().softmax(0).unwrap().to_vec::<f32>().unwrap(), [0.5, 0.0, 0.5]);
@@ -133,11 +133,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 }
 ";
 
-/// `x / 2` and `floor(x)` of a contiguous vector, or something near them.
+/// `x / 2` and `floor(x)` of a contiguous vector, or wrong values nearby.
 #[derive(Clone, Copy, Debug)]
 struct Halves {
     factor: f32,
-    /// The element whose `floor` is one too much.
+    /// The element whose `floor` is one too large.
     wrong: u32,
 }
 
@@ -201,7 +201,7 @@ fn a_kernel_that_differs_from_its_reference_is_named() {
     }
 }
 
-/// A pointwise operation whose second use in one kernel gives something else: right alone, wrong when it is fused with
+/// A pointwise operation whose second use in one kernel gives a different result: right by itself, wrong when it is fused with
 /// itself.
 #[derive(Clone, Copy, Debug)]
 struct CountsUses;
@@ -245,7 +245,7 @@ fn a_wrong_fusion_is_told_from_a_wrong_call() {
         Error::Differs { calls, .. } => assert_eq!(calls, ["counts_uses", "exp", "counts_uses"]),
         error => panic!("{error}"),
     }
-    // Call by call there is nothing wrong.
+    // Call by call, nothing is wrong.
     let Some(device) = checked(BOTH) else { return };
     let x = tensor(&device, &[1.0, 2.0]);
     assert_eq!(use_one(&use_one(&x).unwrap()).unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0]);
@@ -262,8 +262,8 @@ fn chosen<'a>(cases: &'a [Case], device: &Device) -> Vec<(usize, &'a Case)> {
     chosen
 }
 
-/// Whether a case's results are not finite, or something on the way to them: a mean of nothing, or the loss of an
-/// alignment that can't be, which `zero_infinity` takes away.
+/// True if a case's results, or intermediate values, are not finite: a mean of nothing, or the loss of an impossible alignment,
+/// which `zero_infinity` removes.
 fn is_infinite_somewhere(case: &Case, results: &[Outcome]) -> bool {
     results.iter().any(|outcome| outcome.values.iter().any(|value| !value.is_finite()))
         || case.inputs.iter().any(|input| input.shape.contains(&0))
@@ -309,7 +309,7 @@ fn comparing_calls_raises_no_false_alarm() {
     pass(BOTH);
 }
 
-/// Training with checks: values that live on from step to step, and memory that does not pile up.
+/// Training with checks: values that persist from step to step, and memory that does not pile up.
 #[test]
 fn checked_training_goes_on() {
     let Some(device) = checked(BOTH) else { return };
@@ -328,7 +328,7 @@ fn checked_training_goes_on() {
     assert_eq!(buffers[3], buffers[5], "{buffers:?}");
 }
 
-/// Batch norm amid other layers, something of the caller's among them, and a loss that nobody reads before the flush.
+/// Batch norm between other layers, with a call of the caller's, and a loss that is not read before the flush.
 fn normalized(device: &Device, planted: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let values: Vec<f32> = (0..1152).map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0).collect();
     let x = Tensor::from_slice(device, &values, &[8, 4, 6, 6])?.requires_grad();
@@ -374,7 +374,7 @@ fn what_goes_wrong_behind_a_norm_is_named() {
     }
     for debug in [NAN, BOTH] {
         let device = checked(debug).unwrap();
-        // Of about half the elements, which are negative.
+        // The logarithm of about half the elements, which are negative.
         let (op, _, value, leaf, _) = not_finite(normalized(&device, |y| y.log()).unwrap_err());
         assert!(op == "log" && value.is_nan() && !leaf, "{op} {value}");
     }
@@ -387,7 +387,7 @@ fn child(test: &str, variables: &[(&str, &str)]) -> Output {
 
 #[test]
 fn logarithm_of_a_negative_number() {
-    // What others start with an environment of their own, and look at the output of.
+    // Does nothing unless another test starts it with an environment, to inspect its output.
     if std::env::var_os("WGRAD_TEST_CHILD").is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Opening devices, and what becomes of everything that can go wrong with one: typed errors, and no panic.
+//! Opening devices, and every failure of a device: typed errors, and no panic.
 
 use crate::common::{adapter, alone};
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn a_backend_that_is_not_there_is_an_error() {
     assert!(matches!(Device::with_options(&options), Err(Error::NoAdapter { .. })));
 }
 
-/// The environment belongs to the whole process, so a process of its own reads it: this test binary again, running
+/// The environment belongs to the whole process, so a separate process reads it: this test binary again, running
 /// [`opens_what_the_environment_names`] alone.
 fn opened_with(variable: &str, value: &str) -> String {
     let output = alone(module_path!(), "opens_what_the_environment_names")
@@ -140,7 +140,7 @@ fn a_lost_device_in_the_middle_of_a_training_loop() {
 #[test]
 fn a_timeout_of_nothing_is_a_timeout() {
     let Some(device) = own(&DeviceOptions::default().timeout(Duration::ZERO)) else { return };
-    // The adapter may be done before the waiting begins, on a busy machine; not time after time.
+    // On a busy machine the adapter may be done before the waiting begins, but not every time.
     let read = || -> wgrad::Result<usize> {
         let mut x = Tensor::rand(&device, &[512, 512])?;
         for _ in 0..8 {
@@ -178,7 +178,7 @@ fn an_adapter_with_small_buffers_says_so() {
     assert_eq!(fits.to_vec::<f32>().unwrap().len(), most as usize / 4);
     let error = Tensor::zeros(&device, &[most as usize / 4 + 1]).unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit, .. } if limit == most), "{error}");
-    // Views are free, however large they show themselves; storing one is not.
+    // Views are free, however large their shapes; storing one is not.
     let wide = Tensor::zeros(&device, &[1, 1 << 10]).unwrap().expand(&[1 << 10, 1 << 10]).unwrap();
     let error = wide.copy().unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
@@ -186,7 +186,7 @@ fn an_adapter_with_small_buffers_says_so() {
 
 #[test]
 fn memory_that_runs_out_is_an_error_and_the_device_goes_on() {
-    // Noop buffers are the process's own memory, and no address space holds this one; a tensor is never as large.
+    // Noop buffers are the process's own memory, and no address space holds this one; a tensor is never that large.
     let device = noop(Noop { max_buffer_bytes: 1 << 62, ..Noop::default() });
     let descriptor = wgpu::BufferDescriptor {
         label: None,
@@ -264,7 +264,7 @@ fn errors_nobody_caught_come_at_the_next_synchronisation() {
     let _ = raw.create_buffer(&descriptor);
     let error = device.sync().unwrap_err();
     assert!(matches!(error, Error::Device { .. }), "{error}");
-    // Told once; the device goes on.
+    // Reported once; the device goes on.
     device.sync().unwrap();
     assert_eq!(Tensor::ones(&device, &[3]).unwrap().to_vec::<f32>().unwrap(), [1.0; 3]);
 }
@@ -284,7 +284,7 @@ fn an_applications_device_is_shared() {
     for sum in x.softmax(0).unwrap().sum(0).unwrap().to_vec::<f32>().unwrap() {
         approx::assert_relative_eq!(sum, 1.0, max_relative = 4.0 * f32::EPSILON);
     }
-    // Loss shows as an error though its handlers are the application's.
+    // Loss shows as an error although the handlers are the application's.
     their_device.destroy();
     assert!(x.exp().unwrap().to_vec::<f32>().is_err());
 }

@@ -73,7 +73,7 @@ fn every_kernel_is_timed_and_named() {
     }
 }
 
-/// What holds for every profile.
+/// Properties of every profile.
 fn consistent(what: &str, profile: &Profile) {
     let events = profile.events();
     assert!(profile.device_time() <= profile.wall_time() + Duration::from_millis(1), "{what}");
@@ -134,7 +134,7 @@ fn a_training_step_is_ascribed_to_the_lines_that_record_it() {
     let (_, profile) = device.profile(step).unwrap();
     let mut lines: Vec<String> = profile.by_line().into_iter().map(|row| row.name).collect();
     lines.sort();
-    // The gradients are with what they are the gradients of; `backward` itself records only the seed, which needs no
+    // The gradients are ascribed to the calls that they differentiate; `backward` itself records only the seed, which needs no
     // kernel on an adapter.
     let expected: Vec<String> = [0, 1, 2, 3, 4].map(|at| format!("tests/devices/profile.rs:{}", line + at)).into();
     assert_eq!(lines, expected);
@@ -197,7 +197,7 @@ fn the_trace_is_json_that_viewers_read() {
     assert!(matches!(error, Error::File { .. }), "{error}");
 }
 
-/// The name of the function that a line of a source file stands in, and the line.
+/// The name of the function that contains a line of a source file, and the line.
 fn function_at(file: &str, line: usize) -> (String, String) {
     let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let name = |line: &str| {
@@ -209,7 +209,7 @@ fn function_at(file: &str, line: usize) -> (String, String) {
     (text.lines().take(line).filter_map(name).last().unwrap_or_default(), at)
 }
 
-/// What an operation is composed of is recorded for whoever calls it: here the closures of the cases, and functions that
+/// The calls that an operation is composed of are recorded for its caller: here the closures of the cases, and functions that
 /// only cases call. A case that names a method instead of calling it is recorded for the method's head.
 #[test]
 fn compositions_are_ascribed_to_their_callers() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wgrad::custom::{Adapter, HostTensor, Io, Kernel, Kernels, Layout, Op, Operand, Word, apply, fold_groups};
 use wgrad::{Device, DeviceOptions, Disable, Error, Noop, Result, Tensor, TuneOutcome, Tuning, grad};
 
-/// Multiplies by two, again and again.
+/// Multiplies by two, repeatedly.
 const DOUBLE: &str = "
 const ROUNDS: u32 = 1u;
 const FACTOR: f32 = 2.0;
@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let id = (group.x + group.y * groups.x) * 64u + lane;
     if id < params.count {
         var value = FACTOR * input[params.offset + id];
-        // As slow as one likes, and the same in the end.
+        // Arbitrarily slow, with the same result.
         for (var round = 1u; round < ROUNDS; round++) {
             value = select(value, -value, value == f32(round) + 1e6);
         }
@@ -35,10 +35,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 }
 ";
 
-/// How candidates of [`Double`] differ.
+/// The variants of [`Double`].
 #[derive(Clone, Copy, Debug, Hash)]
 enum Way {
-    /// Right, after so many rounds.
+    /// Right, after this many rounds.
     Rounds(u32),
     /// Off by a thousandth.
     Wrong,
@@ -46,7 +46,7 @@ enum Way {
     Half,
     /// Does not compile.
     Broken,
-    /// Binds what is not there.
+    /// Binds a buffer that does not exist.
     Unbound,
     /// Gives zeros.
     Zero,
@@ -122,7 +122,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 const SLOW_FIRST: &[Way] = &[Way::Rounds(300), Way::Rounds(1)];
 const COUNT: usize = 50_000;
 
-/// Tunes however long it takes: other tests run meanwhile.
+/// Tunes without a time limit: other tests run meanwhile.
 fn tune<T>(device: &Device, body: impl FnOnce() -> Result<T>) -> Result<(T, Tuning)> {
     device.tune_within(Duration::from_secs(600), body)
 }
@@ -153,7 +153,7 @@ fn the_fastest_wins_and_is_found_again() {
         assert!(tuning.to_string().contains(part), "{part:?} is not in\n{tuning}");
     }
 
-    // Known now: nothing to tune, also for a shorter batch, but for a longer one.
+    // Known now: nothing is tuned, also for a shorter batch, but for a longer one.
     let again = |count: usize| tune(&device, || double(&device, count, SLOW_FIRST)).unwrap().1;
     for count in [COUNT, COUNT - 3] {
         let tuning = again(count);
@@ -222,7 +222,7 @@ fn wrong_and_broken_candidates_never_win() {
     rejected(&tuning, 0, "off by");
     assert!(tuning.calls()[0].winner > 0, "{tuning}");
 
-    // Nothing to compare with: all stays as it is, and is not remembered.
+    // Nothing to compare with: everything stays as it is, and is not remembered.
     for none in NONE {
         let (values, tuning) = tune(&device, || double(&device, COUNT, none)).unwrap();
         assert_eq!(values, expected);
@@ -262,7 +262,7 @@ fn time_is_bounded() {
     };
     assert!(reached(&short) < MANY.len() && reached(&whole) == MANY.len(), "{short}\n{whole}");
     assert!(short.time() < whole.time() / 2, "{short}\n{whole}");
-    // What was not reached is tuned by the next call.
+    // Calls that were not reached are tuned by the next call.
     let (_, tuning) = tune(&device, || double(&device, COUNT, SLOW_FIRST)).unwrap();
     assert!(tuning.calls()[0].is_decided, "{tuning}");
 }
@@ -299,7 +299,7 @@ fn files_of_others_and_broken_ones_do_no_harm() {
         assert_eq!(tuning.calls().len(), 1, "{tuning}");
         assert_eq!(std::fs::read_to_string(path).unwrap(), good, "not written anew");
     }
-    // A winner that is no candidate any more, and a cost model that prefers another, are tuned anew.
+    // A winner that is no candidate any more is tuned anew, and so is one if the cost model prefers another.
     for (from, to) in
         [("\"best\": \"double ROUNDS=1\"", "\"best\": \"gone\""), ("\"first\": \"double", "\"first\": \"other")]
     {
@@ -317,7 +317,7 @@ fn files_of_others_and_broken_ones_do_no_harm() {
         tuning.calls()[0].is_decided && tuning.notes().iter().any(|note| note.contains("below a file")),
         "{tuning}"
     );
-    // Two devices keep what the other found.
+    // Each of two devices keeps the other's winners.
     let (a, b) = (open(folder.path(), Disable::default()).unwrap(), open(folder.path(), Disable::default()).unwrap());
     const OTHER: &[Way] = &[Way::Rounds(5), Way::Rounds(6)];
     const THIRD: &[Way] = &[Way::Rounds(7), Way::Rounds(8)];

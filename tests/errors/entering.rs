@@ -1,4 +1,4 @@
-//! Values that enter: gradients, seeds and assignments of another shape, type or device.
+//! Values that are set from outside: gradients, seeds and assignments of another shape, type or device.
 
 use super::{devices, says, with};
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
@@ -10,7 +10,7 @@ fn gradients_and_values_that_do_not_fit() {
         let elsewhere = Tensor::ones(&Device::reference(), &[4]).unwrap();
         let p = Parameter::new("p", &Tensor::ones(&device, &[4]).unwrap());
         let mut sgd = Sgd::new(vec![p.clone()], SgdOptions::default().lr(1.0)).unwrap();
-        // On its own, and in an optimizer's pack.
+        // By itself, and in an optimizer's pack.
         let q = Parameter::new("q", &Tensor::ones(&device, &[4]).unwrap());
         for parameter in [&p, &q] {
             let name = parameter.name();

@@ -22,13 +22,13 @@ fn positions_that_an_unpooled_plane_does_not_have() {
 
 #[test]
 fn labels_and_indices_out_of_range() {
-    // A device of its own: bad indices show at whatever synchronisation of the device comes next.
+    // A separate device: bad indices are reported at the next synchronisation of a device.
     for device in own_adapter().into_iter().chain([Device::reference()]) {
         let x = Tensor::from_slice(&device, &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
         for bad in [3, -1, i32::MAX, i32::MIN] {
             let labels = Tensor::from_slice(&device, &[1, bad], &[2]).unwrap();
             let options = CrossEntropyOptions::default().reduction(Reduction::None);
-            // Recording goes well: the labels are on the device. The next synchronisation tells, once.
+            // Recording succeeds: the labels are on the device. The next synchronisation reports it, once.
             let loss = x.cross_entropy(&labels, &options).unwrap();
             let error = loss.to_vec::<f32>().unwrap_err();
             let Error::IndexOutOfRange { op: "cross_entropy", index, size: 3 } = error else { panic!("{error}") };
@@ -45,7 +45,7 @@ fn labels_and_indices_out_of_range() {
             assert_eq!(x.sum_all().unwrap().item::<f32>().unwrap(), 21.0);
             device.sync().unwrap();
         }
-        // A label that is ignored may be anything.
+        // An ignored label may have any value.
         let labels = Tensor::from_slice(&device, &[1, 77], &[2]).unwrap();
         let options = CrossEntropyOptions::default().ignore_index(77);
         let loss = x.cross_entropy(&labels, &options).unwrap().item::<f32>().unwrap();
@@ -79,7 +79,7 @@ fn regions_of_images_that_are_not_there() {
 fn variances_below_0() {
     for device in own_adapter().into_iter().chain([Device::reference()]) {
         let x = Tensor::zeros(&device, &[2, 3]).unwrap();
-        // One variance a row, or an element; the first that is negative is named. The bound is no reason to pass a negative one.
+        // One variance a row, or an element; the first negative one is named. The bound does not excuse a negative one.
         for (var, shape, first) in
             [(&[1.0f32, -0.5][..], &[2][..], 1), (&[1.0, 0.0, -1e-9, -1.0, 2.0, 3.0], &[2, 3], 2)]
         {

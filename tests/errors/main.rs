@@ -1,4 +1,4 @@
-//! Bad input: the error names the operation, the shapes and the rule, and nothing panics. What PyTorch allows, works.
+//! Bad input: the error names the operation, the shapes and the rule, and nothing panics. Calls that PyTorch allows work.
 
 #[path = "../common/mod.rs"]
 mod common;

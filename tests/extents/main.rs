@@ -1,7 +1,7 @@
-//! Options and sizes at their largest sensible values: kernels and strides as large as the input, dilations that reach across
-//! it, a group a channel, rows of all elements. What is compiled, and what is looked at for one element, must not grow with
-//! such a number: the first call, gradients and compiling included, returns soon, with the reference's results.
-//! `WGRAD_TEST_ALL=1` runs the slower ones too.
+//! Options and sizes at their largest sensible values: kernels and strides as large as the input, dilations that reach across it,
+//! a group a channel, rows of all elements. Neither the compiled code nor the work for one element may grow with such a number:
+//! the first call, gradients and compiling included, returns soon, with the reference's results. `WGRAD_TEST_ALL=1` runs the
+//! slower ones too.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -25,18 +25,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use wgrad::*;
 
-/// The time of the first call at most, without optimisations: on a clock, or of processors where other work on the machine
-/// takes longer.
+/// Most time for the first call, without optimisations: by the clock, or processor time if other work on the machine prolongs
+/// that.
 const SOON: Duration = Duration::from_secs(10);
 
-/// One call at a time, so that the processors' time is its own.
+/// One call at a time, so that processor time is not shared.
 static TURN: Mutex<()> = Mutex::new(());
 
 type Run = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
 /// One call with sizes of its inputs.
 struct Extent {
-    /// The operation, by PyTorch's name, and what is large.
+    /// The operation, by PyTorch's name, and the large option.
     what: &'static str,
     inputs: Vec<Vec<usize>>,
     run: Run,
@@ -134,14 +134,14 @@ fn all() -> Vec<Extent> {
     rooms.into_iter().flatten().collect()
 }
 
-/// Integers of a shape, each from its place.
+/// Integers of a shape, each from its index.
 fn integers(x: &Tensor, shape: &[usize], of: impl Fn(usize) -> usize) -> Result<Tensor> {
     let values: Vec<i32> = (0..shape.iter().product()).map(|at| of(at) as i32).collect();
     Tensor::from_slice(x.device(), &values, shape)
 }
 
-/// Operations of which no option, size of an operand or number of operands makes a kernel or a loop longer: they compute each
-/// element alone, look at it in another order, or are others under another name.
+/// Operations for which no option, size of an operand or number of operands makes a kernel or a loop longer: they compute each
+/// element by itself, read elements in another order, or are aliases.
 const SMALL: &str = "
     zeros ones zeros_like ones_like full_like rand randn randint randperm rand_like randn_like randint_like bernoulli
     mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits sigmoid_focal_loss
@@ -152,7 +152,7 @@ const SMALL: &str = "
     reshape view transpose t flatten unflatten squeeze unsqueeze global_avg_pool global_max_pool
 ";
 
-/// An operation has a row here, or is named above, or is pointwise.
+/// Every operation has a row here, or is listed above, or is pointwise.
 #[test]
 fn every_operation_has_its_largest() {
     let extents = all();

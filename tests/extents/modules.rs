@@ -1,5 +1,4 @@
-//! The time that a driver takes to compile each module of these calls. For `make test-long`: some minutes, since nothing is found
-//! on disk.
+//! The driver's time to compile each module of these calls. For `make test-long`: some minutes, since no cache is used.
 
 use crate::common::alone;
 use crate::common::steps::software;
@@ -7,13 +6,13 @@ use crate::processor_time;
 use std::time::{Duration, Instant};
 use wgrad::{Device, DeviceOptions};
 
-/// The time of one module at most, in processor time where the system tells, which other work on the machine does not prolong.
+/// Most time for one module, in processor time if the system reports it, which other work on the machine does not prolong.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Set in the process that compiles, whose environment has the driver keep nothing.
+/// Set in the process that compiles, whose environment disables the driver's cache.
 const COMPILES: &str = "WGRAD_TEST_COMPILES";
 
-/// A parameter that no driver writes loops out for, and the words of a buffer.
+/// A parameter for which no driver unrolls loops, and the words of a buffer.
 const LONG: u32 = 65_537;
 const WORDS: usize = 1 << 14;
 
@@ -21,7 +20,7 @@ const WORDS: usize = 1 << 14;
 fn modules() -> Vec<(String, String)> {
     let device = Device::with_options(&DeviceOptions::default().noop(software())).unwrap();
     for extent in crate::all() {
-        // Results without values are no indices: what is planned before that is known is enough.
+        // Results without values can't serve as indices: planning the calls before that is enough.
         let _ = extent.compute(&device);
     }
     device.shader_sources()
@@ -33,7 +32,7 @@ struct Compiler {
 }
 
 impl Compiler {
-    /// One on llvmpipe, if that is there.
+    /// A compiler with llvmpipe, if that is there.
     fn open() -> Option<Compiler> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
@@ -47,7 +46,7 @@ impl Compiler {
         Some(Compiler { device, queue })
     }
 
-    /// Has a module compiled, which llvmpipe does where it is dispatched, and runs nothing.
+    /// Compiles a module, which llvmpipe does at a dispatch, and runs nothing.
     fn compile(&self, text: &str) {
         let ir = naga::front::wgsl::parse_str(text).unwrap();
         let bindings: Vec<u32> =
@@ -93,7 +92,7 @@ impl Compiler {
     }
 }
 
-/// In a process of its own: its environment says that Mesa keeps nothing.
+/// In a process of its own: its environment disables Mesa's cache.
 #[test]
 #[allow(clippy::print_stdout)]
 fn compile() {

@@ -82,7 +82,7 @@ fn resampling() -> Vec<Extent> {
 }
 
 fn regions() -> Vec<Extent> {
-    // Image 0, and a box that the number of the region moves a little.
+    // Image 0, and a box that the index of the region shifts slightly.
     let boxes = |x: &Tensor, count: usize, side: f32| {
         let corners = |k: usize| [0.0, k as f32 * 0.01, 0.2, side, side - k as f32 * 0.01];
         Tensor::from_slice(x.device(), &(0..count).flat_map(corners).collect::<Vec<f32>>(), &[count, 5])
@@ -122,7 +122,7 @@ fn at_their_largest() {
     check(extents());
 }
 
-/// Every box twice: the second of each pair goes, whichever of so many it is.
+/// Every box twice: the second of each pair is removed, at any index.
 #[test]
 fn boxes() {
     let Some(device) = adapter() else { return };

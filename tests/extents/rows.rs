@@ -55,7 +55,7 @@ fn calls() -> Vec<([&'static str; 3], usize, Along)> {
     ]
 }
 
-/// Numbers whose product stays one that can be told from zero.
+/// Numbers whose product stays distinguishable from zero.
 fn near_one(x: &Tensor) -> Result<Tensor> {
     x.mul_scalar(1e-5)?.add_scalar(1.0)
 }

@@ -94,7 +94,7 @@ fn recurrent() -> Vec<Extent> {
             let layers = Layers { gates, sizes, num_layers, bidirectional };
             let inputs = layers.inputs();
             let run = move |x: &[Tensor]| {
-                // States in the flat parts of their functions would tell nothing.
+                // States in the flat parts of their functions would show nothing.
                 let scale = 1.0 / (layers.sizes[1] as f32).sqrt();
                 let input = x[0].mul_scalar(scale)?;
                 let parameters: Vec<&Tensor> = x[2..].iter().collect();

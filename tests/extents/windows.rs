@@ -71,7 +71,7 @@ fn pools() -> Vec<Extent> {
         extent("adaptive_avg_pool2d, wide", &[&[1, 1, 3, 5]], 50_176, |x| {
             x[0].adaptive_avg_pool2d([Some(224), Some(224)])
         }),
-        // Windows of more elements than a driver lets a loop turn.
+        // Windows of more elements than the iterations that a driver allows a loop.
         extent("adaptive_avg_pool1d, long", &[&[1, 1, 200_003]], 100_000, |x| x[0].adaptive_avg_pool1d([Some(2)])),
         extent("adaptive_avg_pool1d, longer", &[&[1, 1, 3]], 70_000, |x| x[0].adaptive_avg_pool1d([Some(200_000)])),
         extent("adaptive_max_pool1d, long", &[&[1, 1, 200_003]], 1, |x| x[0].adaptive_max_pool1d([Some(2)])),

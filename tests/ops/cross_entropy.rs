@@ -1,4 +1,4 @@
-//! What cross entropy does at its edges; its values are compared with PyTorch's by the conformance files.
+//! Edge cases of cross entropy; its values are compared with PyTorch's by the conformance files.
 
 use crate::common::own_adapter;
 use wgrad::{CrossEntropyOptions, Device, Error, Reduction, Tensor};

@@ -1,5 +1,5 @@
-//! Operations of a caller's own that break what their class promises: errors when they are recorded, or when their
-//! gradient or their reference comes out; never a read past what their inputs show.
+//! Custom operations that break the promises of their class: errors when they are recorded, or when their gradient or their
+//! reference is evaluated; never a read past their inputs.
 
 use crate::common::adapter;
 use std::hash::Hasher;
@@ -21,13 +21,13 @@ fn plain(sizes: &[usize]) -> Layout {
     Layout::contiguous(shape(sizes), DType::F32)
 }
 
-/// A layout changed in one place.
+/// A layout with one change.
 fn changed(mut layout: Layout, change: impl FnOnce(&mut Layout)) -> Vec<Layout> {
     change(&mut layout);
     vec![layout]
 }
 
-/// An operation whose outputs, reference and gradient are what a test makes them.
+/// An operation whose outputs, reference and gradient a test chooses.
 #[derive(Clone)]
 struct Made {
     class: Class,
@@ -95,7 +95,7 @@ fn a_view_shows_what_its_input_shows() {
         |inputs| changed(inputs[0], |view| view.dtype = DType::F16),
     ];
     for device in devices() {
-        // Within a larger storage, so that there is something before and behind it, both recorded and computed.
+        // Within a larger storage, so that there is memory before and after it, both recorded and computed.
         let whole = Tensor::from_slice(&device, &[1.0f32; 64], &[8, 8]).unwrap();
         let x = whole.narrow(0, 2, 4).unwrap().narrow(1, 2, 4).unwrap();
         for _ in 0..2 {
@@ -232,7 +232,7 @@ fn an_operation_may_hold_a_tensor() {
     }
 }
 
-/// A kernel that tells what its workgroup memory held, and leaves ones there.
+/// A kernel that reports what its workgroup memory held, and leaves ones there.
 #[derive(Debug)]
 struct Workgroup;
 
@@ -313,7 +313,7 @@ fn wrong_gradients_are_found() {
     let (input, element, _, gradient) = found(gradgradcheck(detached, &[index.clone(), x.clone()], &options));
     assert_eq!((input, element, gradient), (1, 0, 0.0));
 
-    // One part in a hundred too much, in one element, and no number at all.
+    // One part in a hundred too much, in one element, and NaN.
     let slightly = |factor: &'static [f32]| {
         move |x: &[Tensor]| {
             let scale = Tensor::from_slice(x[0].device(), factor, &[4])?;

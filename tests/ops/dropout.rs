@@ -1,5 +1,5 @@
-//! Dropout: what is random follows the probability, repeats by the seed, is the same on adapter and reference, and is
-//! the same forward and backward.
+//! Dropout: its random choice follows the probability, repeats by the seed, is the same on adapter and reference, and is the same
+//! forward and backward.
 
 use crate::common::own_adapter;
 use wgrad::{Device, Error, Result, Tensor};
@@ -61,7 +61,7 @@ fn alpha_dropout_keeps_mean_and_variance() {
 fn the_seed_decides_what_is_dropped_on_adapter_and_reference() {
     let reference = Device::reference();
     for (name, method) in METHODS {
-        // Zeros are what is dropped; alpha dropout moves them by numbers, which may be rounded differently.
+        // Dropped elements are zeros; alpha dropout shifts them by numbers, which may be rounded differently.
         let run = |device: &Device, seed| {
             device.manual_seed(seed);
             let x = Tensor::from_slice(device, &[1.0f32; 13 * 2 * 6], &[13, 2, 6]).unwrap();
@@ -117,7 +117,7 @@ fn the_gradient_goes_through_what_was_kept() {
             device.manual_seed(8);
             let x = Tensor::randn(&device, &[13, 2, 6]).unwrap().requires_grad();
             let y = method(&x, 0.25, true).unwrap();
-            // What an element is multiplied by is its slope: the same output for two inputs tells it.
+            // An element's factor is its slope: the same output for two inputs shows it.
             y.sum_all().unwrap().backward().unwrap();
             let slope = values(&x.grad().unwrap());
             let scale = slope.iter().fold(0.0f32, |a, &b| a.max(b));
@@ -129,7 +129,7 @@ fn the_gradient_goes_through_what_was_kept() {
                 assert!((scale - 4.0 / 3.0).abs() < 1e-6, "{name}: {scale}");
                 assert!(shifts.iter().all(|s| s.abs() < 1e-6), "{name}");
             }
-            // One shift for all that was kept, one for all that was dropped.
+            // One shift for all kept elements, one for all dropped ones.
             for kept in [true, false] {
                 let mut group = shifts.iter().zip(&slope).filter(|(_, s)| (**s > 0.0) == kept).map(|(shift, _)| *shift);
                 let first = group.next().unwrap();

@@ -1,5 +1,4 @@
-//! The numbers that callers hand in: whatever they are, a call is Ok or an error. Debug builds, in which the tests run,
-//! panic where arithmetic overflows.
+//! Extreme numbers from callers: any call is Ok or an error. Debug builds, in which the tests run, panic if arithmetic overflows.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -11,7 +10,7 @@ use wgrad::{
     grad,
 };
 
-/// Numbers at which something may break: around 0, small sizes, and the ends of every type that sizes are held in.
+/// Numbers at which code may break: around 0, small sizes, and the ends of every type that holds sizes.
 const SIZES: [usize; 24] = [
     0,
     1,
@@ -39,10 +38,10 @@ const SIZES: [usize; 24] = [
     usize::MAX,
 ];
 
-/// Where nothing drawn is larger, results are computed too.
+/// If no drawn number is larger, results are computed too.
 const SMALL: u64 = 6;
 
-/// The numbers of one call, in the order in which it asks for them.
+/// The numbers of one call, in the order in which it reads them.
 struct Numbers<'a> {
     drawn: std::slice::Iter<'a, usize>,
     largest: u64,
@@ -292,7 +291,7 @@ const CALLS: &[(&str, Call)] = &[
     }),
 ];
 
-/// Runs a call; where its numbers are small computes what it returned, and its gradient.
+/// Runs a call; if its numbers are small, computes its result and its gradient.
 fn run(call: Call, drawn: &[usize], devices: &[Device; 2]) {
     let numbers = || Numbers { drawn: drawn.iter(), largest: 0 };
     let ones = |device: &Device| Tensor::ones(device, &[1, 2, 3, 4]).unwrap().requires_grad();
@@ -314,16 +313,16 @@ fn run(call: Call, drawn: &[usize], devices: &[Device; 2]) {
 
 #[test]
 fn no_number_makes_a_call_panic() {
-    // As many tries for each call; `WGRAD_TEST_EXTREMES=3000` looks longer.
+    // This many tries for each call; `WGRAD_TEST_EXTREMES=3000` runs longer.
     let cases = std::env::var("WGRAD_TEST_EXTREMES").map_or(100, |cases| cases.parse().unwrap());
-    // An adapter with little memory, so that no call is large and right; and one that computes.
+    // An adapter with little memory, so that large calls fail; and one that computes.
     let noop = Noop { max_buffer_bytes: 1 << 24, ..Noop::default() };
     let noop = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();
     let devices = [noop, Device::reference()];
     let mut panicked = Vec::new();
     for (name, call) in CALLS {
         let config = Config { cases, failure_persistence: None, ..Config::default() };
-        // Always the same numbers, so that a failure is everybody's.
+        // Always the same numbers, so that failures repeat everywhere.
         let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         let result = runner.run(&prop::collection::vec(0..10_000usize, 24), |drawn| {
             catch_unwind(AssertUnwindSafe(|| run(*call, &drawn, &devices))).map_err(|panic| {

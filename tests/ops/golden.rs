@@ -1,5 +1,5 @@
-//! Values computed by PyTorch: the project's own golden files, and the shared sample where it is, on the adapter
-//! and on the reference.
+//! Values computed by PyTorch: the project's own golden files, and the shared sample if it is there, on the adapter and on the
+//! reference.
 
 use crate::conformance::Verdict;
 use crate::{common, conformance, different};
@@ -9,7 +9,7 @@ use safetensors::tensor::TensorView;
 use std::path::{Path, PathBuf};
 use wgrad::{Device, DeviceOptions, Disable};
 
-/// The files of golden values, or those whose name `WGRAD_TEST_FILE` is in.
+/// The golden files, or those with `WGRAD_TEST_FILE` in their names.
 fn golden() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -23,12 +23,12 @@ fn golden() -> Vec<PathBuf> {
     files
 }
 
-/// Of how many cases one is run: `WGRAD_TEST_SAMPLE`, or all.
+/// One in this many cases is run: `WGRAD_TEST_SAMPLE`, or all.
 fn one_in() -> usize {
     std::env::var("WGRAD_TEST_SAMPLE").map_or(1, |text| text.parse().expect("WGRAD_TEST_SAMPLE is a number"))
 }
 
-/// True where an adapter runs every trajectory, and not every third one of each file as it does otherwise.
+/// True if an adapter runs every trajectory, and not every third one of each file as it does otherwise.
 fn all_trajectories() -> bool {
     std::env::var_os("WGRAD_TEST_ALL").is_some() || std::env::var_os("WGRAD_TEST_FILE").is_some()
 }
@@ -39,13 +39,13 @@ fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
     for file in files {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         for (at, mut case) in conformance::read(file).unwrap().into_iter().step_by(one_in()).enumerate() {
-            // Each trajectory compiles kernels of its own.
+            // Each trajectory compiles separate kernels.
             if case.is_trajectory() && device.adapter().is_some() && at % 3 != 0 && !all_trajectories() {
                 continue;
             }
             count += 1;
             let name = format!("{stem}/{}", case.name);
-            // A step rounds the numbers it is computed with, and on the reference nothing else.
+            // A step rounds its numbers, and on the reference nothing else.
             if case.is_trajectory() && device.name() == "reference" {
                 case.tighten();
             }
@@ -55,7 +55,7 @@ fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
             match case.run(device) {
                 Verdict::Passed if is_different => failures.push(format!("{name}: is what PyTorch is, after all")),
                 Verdict::Passed => {}
-                // Only a value that was computed may differ.
+                // Only a computed value may differ.
                 Verdict::Failed(what) if (is_different || flushes) && what.contains("expected") => {}
                 Verdict::Failed(what) | Verdict::Unsupported(what) => failures.push(format!("{}: {what}", case.name)),
             }
@@ -64,7 +64,7 @@ fn failures(device: &Device, files: &[PathBuf]) -> (usize, Vec<String>) {
     (count, failures)
 }
 
-/// Leaves out the files of 16-bit floats where the adapter has none; the reference has them.
+/// Skips the files of 16-bit floats if the adapter has none; the reference has them.
 fn of_types(files: &mut Vec<PathBuf>, device: &Device) {
     let has_f16 = device.adapter().is_none_or(|adapter| adapter.has_f16);
     let of_halves =
@@ -72,12 +72,12 @@ fn of_types(files: &mut Vec<PathBuf>, device: &Device) {
     files.retain(|path| has_f16 || !of_halves(path));
 }
 
-/// `open` is asked for a device for each file: the kernels that a software driver has compiled take megabytes each, and it
-/// compiles them on one core for each device.
+/// `open` opens a device for each file: the kernels that a software driver has compiled take megabytes each, and it compiles them
+/// on one core for each device.
 fn all_pass(open: impl Fn() -> Device + Sync) {
     let mut files = golden();
     of_types(&mut files, &open());
-    // Next to the checkout, where it is there at all.
+    // Next to the checkout, if it is there at all.
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/sample.safetensors");
     files.extend(sample.exists().then_some(sample));
     let (counts, failures): (Vec<usize>, Vec<Vec<String>>) =
@@ -94,7 +94,7 @@ fn golden_values_on_the_adapter() {
     }
 }
 
-/// Products and convolutions have kernels of their own for GPUs and for want of subgroups.
+/// Products and convolutions have separate kernels for GPUs and for adapters without subgroups.
 #[test]
 fn special_values_by_the_other_kernels() {
     let Some(adapter) = common::adapter() else { return };
@@ -117,7 +117,8 @@ fn golden_values_on_the_reference() {
     all_pass(Device::reference);
 }
 
-/// The cases of a file, changed: `find` of its header replaced by text as long, so that the header's length stays true.
+/// The cases of a file, changed: `find` in its header replaced by text of the same length, so that the header's length stays
+/// valid.
 fn changed(bytes: &[u8], after: &str, find: &str, replace: &str) -> Vec<u8> {
     let position = |text: &str, from: usize| {
         from + bytes[from..].windows(text.len()).position(|w| w == text.as_bytes()).unwrap_or_else(|| panic!("{text}"))
@@ -129,7 +130,7 @@ fn changed(bytes: &[u8], after: &str, find: &str, replace: &str) -> Vec<u8> {
     changed
 }
 
-/// What fails of a golden file with other bytes, on the reference.
+/// The failures of a golden file with other bytes, on the reference.
 fn failures_of(name: &str, bytes: &[u8]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -146,7 +147,7 @@ fn a_wrong_value_a_wrong_shape_and_a_missing_error_are_seen() {
     let name = "matmul.safetensors";
     let bytes = golden_bytes(name);
     assert!(failures_of(name, &bytes).is_empty());
-    // A wrong value: a large number in the place of the last element of the file.
+    // A wrong value: a large number replaces the last element of the file.
     let mut wrong = bytes.clone();
     let end = wrong.len();
     wrong[end - 4..].copy_from_slice(&1e9f32.to_le_bytes());
@@ -165,11 +166,11 @@ fn another_error_is_seen() {
     let wrong = changed(&bytes, "error\\", "Invalid", "Timeout");
     let failed = failures_of(name, &wrong);
     assert!(failed.len() == 1 && failed[0].contains("must be Timeout, and was Invalid: "), "{failed:?}");
-    // A file that names none takes any.
+    // A file that names no variant takes any.
     assert!(failures_of(name, &changed(&bytes, "raises", "error", "other")).is_empty());
 }
 
-/// What fails of one case, of two equal arguments and one result.
+/// The failures of one case, of two equal arguments and one result.
 fn failures_of_case(json: &str, argument: (Dtype, &[u8]), result: (Dtype, &[u8])) -> Vec<String> {
     let shape = vec![1];
     let view = |(dtype, data)| TensorView::new(dtype, shape.clone(), data).unwrap();

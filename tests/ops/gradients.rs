@@ -1,6 +1,6 @@
-//! Gradients on the reference, in double precision, against central differences: first order for every
-//! differentiable case, second order for every smooth one. Cotangents are random, never a plain sum. Besides, each input's
-//! gradient is the same where no other has one, and linear in its cotangent.
+//! Gradients on the reference, in double precision, against central differences: first order for every differentiable case,
+//! second order for every smooth one. Cotangents are random, never a plain sum. Besides, each input's gradient is the same if no
+//! other has one, and linear in its cotangent.
 
 use crate::common;
 use crate::common::{Random, asked, inputs, tensor};
@@ -9,11 +9,11 @@ use wgrad::custom::{HostTensor, Layout, Op, Vjp, apply};
 use wgrad::ops::case::Case;
 use wgrad::{Device, Error, Result, Tensor, grad, ops};
 
-/// Distance of the outer points of the stencil from the inner ones; a power of two, so that values in f32's
-/// precision move by exactly as much as is measured after rounding.
+/// Distance of the outer points of the stencil from the inner ones; a power of two, so that values in f32's precision move by
+/// exactly the measured amount after rounding.
 const STEP: f64 = 1.0 / 256.0;
 
-/// The step of a case: smaller where elements that must stay in order lie close together.
+/// The step of a case: smaller if elements that must keep their order are close together.
 fn step(case: &Case) -> f64 {
     let ladder = |input: &wgrad::ops::case::Input| {
         let count = input.shape.iter().product::<usize>().max(1) as f64;
@@ -26,19 +26,19 @@ fn step(case: &Case) -> f64 {
 /// Elements of an input that are differentiated one by one; the rest only along a random direction.
 const MOST_ELEMENTS: usize = 12;
 
-/// Allowed difference, relative to the largest gradient of the input that is moved, or to the terms that are added up along a
-/// direction, whichever is more. The stencil of four points is off by `STEP^4 f^(5) / 30`, 7.8e-12 of the fifth derivative,
-/// which near a pole at distance r is about `5! / r^5` of the first (reciprocal, log2, acos; r is 0.2 at the least): 3e-6 at
-/// the worst and 1.3e-7 as measured.
+/// Allowed difference, relative to the largest gradient of the moved input, or to the terms that are added up along a direction,
+/// whichever is more. The stencil of four points is off by `STEP^4 f^(5) / 30`, 7.8e-12 of the fifth derivative, which near a
+/// pole at distance r is about `5! / r^5` of the first (reciprocal, log2, acos; r is at least 0.2): 3e-6 at the worst and 1.3e-7
+/// as measured.
 const TOLERANCE: f64 = 1.5e-7;
 
-/// What rounding adds, relative to the terms of `f` and divided by the step: some units of 2^-53.
+/// The contribution of rounding, relative to the terms of `f` and divided by the step: some units of 2^-53.
 const ROUNDING: f64 = 1e-15;
 
 /// Allowed difference of two ways to add up the same terms in double precision, relative to those.
 const REORDERED: f64 = 1e-12;
 
-/// The values that `f` gives at inputs, contracted with fixed random numbers: the sum, and that of the terms' magnitudes.
+/// The values of `f` at inputs, contracted with fixed random numbers: the sum, and that of the terms' magnitudes.
 type Contracted<'a> = dyn Fn(&Device, &[Vec<f64>]) -> Result<[f64; 2]> + 'a;
 
 fn leaves(case: &Case, device: &Device, data: &[Vec<f64>]) -> Vec<Tensor> {
@@ -112,9 +112,8 @@ fn first_gradients(case: &Case, device: &Device, leaves: &[Tensor], seed: u64) -
     Ok((gradients, cotangents))
 }
 
-/// Compares the derivative of the gradients by their cotangents, along others, with the gradients for those: a gradient
-/// is linear in its cotangent, whether or not it jumps. The derivative of an operation's gradient is asked for nowhere else
-/// where the operation is linear.
+/// Compares the derivative of the gradients by their cotangents, along others, with the gradients for those: a gradient is linear
+/// in its cotangent, whether or not it jumps. For linear operations, only this asks for the derivative of their gradient.
 fn disagreement_by_cotangent(case: &Case, device: &Device, leaves: &[Tensor], seed: u64) -> Result<Option<String>> {
     let (outputs, cotangents) = outputs(case, device, leaves, seed)?;
     let cotangents: Vec<Tensor> = cotangents.iter().map(Tensor::requires_grad).collect();
@@ -135,8 +134,7 @@ fn disagreement_by_cotangent(case: &Case, device: &Device, leaves: &[Tensor], se
     Ok((!is_same).then(|| format!("gradient {expected}, derivative by the cotangent {got} (allowed {allowed:.1e})")))
 }
 
-/// Compares each input's gradient, where no other input has one, with that among the others'; one that is zero is there all
-/// the same.
+/// Compares each input's gradient, if no other input has one, with that among the others'; a zero one is present all the same.
 fn disagreement_alone(case: &Case, device: &Device, leaves: &[Tensor], seed: u64) -> Result<Option<String>> {
     let floats: Vec<usize> = (0..leaves.len()).filter(|&i| leaves[i].is_tracked()).collect();
     let of = |tracked: &[usize]| -> Result<Vec<Option<Vec<f64>>>> {
@@ -167,7 +165,7 @@ fn disagreement_alone(case: &Case, device: &Device, leaves: &[Tensor], seed: u64
     Ok(None)
 }
 
-/// The slope of `f` along a direction, by a stencil of four points, and what rounding may add to it.
+/// The slope of `f` along a direction, by a stencil of four points, and the possible contribution of rounding.
 fn slope(f: &Contracted, device: &Device, data: &[Vec<f64>], direction: &[Vec<f64>], step: f64) -> Result<[f64; 2]> {
     let at = |distance: f64| {
         let moved: Vec<Vec<f64>> = data
@@ -232,9 +230,9 @@ fn disagreement(
     Ok(None)
 }
 
-/// What is wrong with a case's gradients, if anything is.
+/// The fault of a case's gradients, if they have one.
 fn check(case: &Case, number: usize, device: &Device) -> Result<Option<String>> {
-    // A grid that f32 holds with room for an eighth of a step: moving is exact.
+    // A grid that f32 holds with precision left for an eighth of a step: moving is exact.
     let grid = (8.0 / step(case)).max(4096.0);
     let data: Vec<Vec<f64>> = inputs(case, number)
         .into_iter()
@@ -256,7 +254,7 @@ fn check(case: &Case, number: usize, device: &Device) -> Result<Option<String>> 
         return Ok(Some(format!("alone, {wrong}")));
     }
     match disagreement_by_cotangent(case, device, &tracked, seed) {
-        // The case is a gradient of the last order that there is.
+        // The case is a gradient of the highest order that exists.
         Err(Error::NotDifferentiable { .. }) if !case.smooth => {}
         wrong => {
             if let Some(wrong) = wrong? {
@@ -356,7 +354,7 @@ fn planted_bugs_are_caught() {
     assert!(seen.starts_with("second order"), "{seen}");
 }
 
-/// Rounding to 16 bits has steps and no slope, so differences can't tell: the gradient passes through, as in PyTorch.
+/// Rounding to 16 bits has steps and no slope, so differences can't check it: the gradient passes through, as in PyTorch.
 #[test]
 fn casts_between_floats_pass_gradients_on() {
     let adapter = common::adapter().filter(common::has_f16);

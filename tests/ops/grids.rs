@@ -1,5 +1,5 @@
 //! Sizes at which grids must fold: one dimension of each operation at a time past 65,535, 2^19, 2^21 and 2^22. Planned, with
-//! gradients, for an adapter that computes nothing: a call that is recorded must have kernels whose grids fit.
+//! gradients, for an adapter that computes nothing: a call that can be recorded must have kernels whose grids fit.
 
 use crate::common;
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use wgrad::{
     UnfoldOptions,
 };
 
-/// The device and the leaves of a call. Leaves are kept, since nobody computes the gradient of one that is gone.
+/// The device and the leaves of a call. Leaves are held, since the gradient of a dropped one is not computed.
 struct Made {
     device: Device,
     leaves: RefCell<Vec<Tensor>>,
@@ -217,7 +217,7 @@ fn refusal(call: Call, software: bool, size: usize) -> Option<Error> {
 #[test]
 fn every_grid_folds() {
     let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
-    // Groups of eight are the smallest that hold a dimension of a tensor; those of more fold alike.
+    // Groups of eight are the smallest that hold a dimension of a tensor; larger ones fold alike.
     let sizes = if all { &[65_537, (1 << 19) + 1, (1 << 21) + 1, (1 << 22) + 1][..] } else { &[(1 << 19) + 1] };
     let only = std::env::var("WGRAD_TEST_OP").unwrap_or_default();
     let refusals: Vec<String> = CALLS
@@ -238,7 +238,7 @@ fn every_grid_folds() {
 /// A call that is only recorded.
 type Recorded = fn(&Made) -> Result<()>;
 
-/// Calls that no kernel can compute, at the least size, or with the least options.
+/// Calls that no kernel can compute, at the smallest such size, or with the smallest such options.
 const LIMITS: &[(&str, Recorded)] = &[
     ("nms", |d| Tensor::zeros(&d.device, &[960_001, 4])?.nms(&Tensor::zeros(&d.device, &[960_001])?, 0.5).map(drop)),
     ("max_pool2d", |d| leaf(d, &[1, 1, 2100, 2100])?.max_pool2d([2100, 2100], &MaxPool2dOptions::default()).map(drop)),
@@ -273,7 +273,7 @@ fn whole(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| (((i + seed).wrapping_mul(2_654_435_761) >> 7) % 7) as f32 - 3.0).collect()
 }
 
-/// More groups of channels than a dimension of a grid has, of two channels each: the result and both gradients.
+/// More groups of channels than a dimension of a grid allows, of two channels each: the result and both gradients.
 #[test]
 fn convolutions_of_many_groups_are_right() {
     const GROUPS: usize = 66_001;

@@ -1,11 +1,11 @@
-//! A value of f16 is what can be stored of it, whoever reads it: kernels compute with f32 in between.
+//! A value of f16 is always one that f16 can store, for all readers: kernels compute in f32 in between.
 
 use crate::common;
 use crate::common::launches::random;
 use wgrad::optim::{Optimizer, Sgd, SgdOptions};
 use wgrad::{Conv2dOptions, DType, Device, DeviceOptions, Disable, Noop, Parameter, Result, Tensor};
 
-/// Adapters that compute, without and with what changes the kernels' text.
+/// Adapters that compute, without and with the options that change the kernels' text.
 fn adapters() -> Vec<Device> {
     let open = |disable| common::poisoned(disable).filter(common::has_f16);
     let of_gpus = Disable { int64: true, software: true, ..Disable::default() };
@@ -25,7 +25,7 @@ fn stored(device: &Device, shape: &[usize], scale: f32, seed: u64) -> Result<Ten
     Ok(x)
 }
 
-/// A name, and what to compute of a tensor `[2, 4, 8, 8]`.
+/// A name, and a function of a tensor `[2, 4, 8, 8]`.
 type Program = (&'static str, fn(&Tensor) -> Result<Tensor>);
 
 /// Every result is compared with the reference's, which rounds after each call.

@@ -1,5 +1,5 @@
-//! The harness itself: bugs planted in a kernel must be caught by the comparison that `tests/ops/kernels.rs` runs.
-//! Planted bugs in gradients are in `tests/ops/gradients.rs`.
+//! The harness itself: bugs planted in a kernel must be caught by the comparison that `tests/ops/kernels.rs` runs. Planted bugs
+//! in gradients are in `tests/ops/gradients.rs`.
 
 use crate::common::{Outcome, differences, poisoned};
 use std::hash::Hasher;
@@ -45,19 +45,19 @@ const COLUMNS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Bug {
     None,
-    /// Rows are taken to lie 63 elements apart.
+    /// Takes a row stride of 63 elements.
     WrongStride,
-    /// Invocations read what others have not written yet.
+    /// Invocations read values that others have not written yet.
     MissingBarrier,
-    /// The last row is left out.
+    /// Skips the last row.
     UnwrittenTail,
-    /// The sum is added to what the buffer held, which is taken to be zero.
+    /// Adds the sum to the buffer's old content, which is assumed to be zero.
     AssumesZeros,
-    /// A result is also written behind the end of the output.
+    /// Also writes a result past the end of the output.
     PastTheEnd,
     /// A word of state survives from run to run: right the first time, wrong the second.
     SecondRun,
-    /// The kernel of the gradient leaves out one of the terms.
+    /// The kernel of the gradient drops one of the terms.
     DroppedAdjoint,
 }
 
@@ -110,7 +110,7 @@ impl Op for RowSum {
     }
 }
 
-/// `x / 2 + x / 2`, of which the kernel forgets one.
+/// `x / 2 + x / 2`, one term of which the kernel drops.
 #[derive(Clone, Copy, Debug)]
 struct TwoTerms;
 

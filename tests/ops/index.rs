@@ -1,10 +1,10 @@
-//! Picking and placing by index: many elements, and indices that are none.
+//! Picking and storing by index: many elements, and invalid indices.
 
 use crate::common::{Random, adapter, own_adapter};
 use wgrad::nn::{Embedding, Module, Scope};
 use wgrad::{Device, EmbeddingOptions, Error, Result, ScatterReduction, Tensor};
 
-/// Whole numbers whose sums f32 holds exactly, so that every order gives the same.
+/// Whole numbers whose sums f32 holds exactly, so that every order gives the same result.
 fn whole(count: usize, most: f64, random: &mut Random) -> Vec<i32> {
     (0..count).map(|_| (random.unit() * most) as i32).collect()
 }
@@ -19,7 +19,7 @@ fn a_million_elements_add_up_exactly() {
     let count = 1 << 20;
     let mut random = Random(5);
     let values = whole(count, 8.0, &mut random);
-    // Spread out; crowded; all in one place; nearly all in one place among many.
+    // Spread out; crowded; all at one index; nearly all at one index among many.
     for (places, last) in [(1 << 20, 1e9), (1000, 1e9), (1, 1e9), (70_000, 20.0)] {
         let index: Vec<i32> =
             whole(count, places as f64, &mut random).into_iter().map(|i| i.min(last as i32)).collect();
@@ -32,7 +32,7 @@ fn a_million_elements_add_up_exactly() {
         let source = Tensor::from_slice(&device, &floats(&values), &[count]).unwrap();
         let sums = zeros.scatter_add(0, &index, &source).unwrap();
         assert!(sums.to_vec::<f32>().unwrap() == floats(&expected), "{places} places");
-        // The gradient of the lookup takes the other way.
+        // The gradient of the lookup uses the other algorithm.
         let table = Tensor::zeros(&device, &[places, 1]).unwrap().requires_grad();
         let rows = index.embedding(&table, &EmbeddingOptions::default()).unwrap();
         rows.mul(&source.unsqueeze(1).unwrap()).unwrap().sum_all().unwrap().backward().unwrap();
@@ -72,7 +72,7 @@ fn indices_out_of_range_show_at_the_next_synchronisation() {
         ("embedding", |x, i| i.embedding(&x.unsqueeze(1)?, &EmbeddingOptions::default())),
     ];
     for device in own_adapter().into_iter().chain([Device::reference()]) {
-        // Few indices are looked through, many are sorted.
+        // Few indices are scanned, many are sorted.
         for (size, count) in [(5, 3), (500, 200)] {
             let x = Tensor::ones(&device, &[size]).unwrap();
             for (op, call) in calls {
@@ -140,7 +140,7 @@ fn what_cannot_be_is_an_error_and_no_panic() {
         assert!(error.to_string().contains(&padding.to_string()), "{error}");
         assert!(Embedding::new(&Scope::new(&device), 2, 3, &options).is_err());
     }
-    // What has no gradient says so.
+    // Calls without a gradient return that error.
     let x = Tensor::ones(&device, &[3]).unwrap().requires_grad();
     let index = Tensor::full(&device, &[2], 1i32).unwrap();
     let product = x.scatter_reduce(0, &index, &x.narrow(0, 0, 2).unwrap(), ScatterReduction::Multiply).unwrap();

@@ -1,6 +1,6 @@
-//! Every case of every operation on the adapter against the reference: forward and backward, the first run of a plan
-//! and a second one, with poisoned buffers and guard bands behind them. `WGRAD_TEST_OP=FILTER` runs those
-//! that [`Case::matches`]; with `WGRAD_TEST_BRIEF=1` none after the first that fails.
+//! Every case of every operation on the adapter against the reference: forward and backward, the first run of a plan and a second
+//! one, with poisoned buffers and guard bands behind them. `WGRAD_TEST_OP=FILTER` runs those that [`Case::matches`]; with
+//! `WGRAD_TEST_BRIEF=1` none after the first failure.
 
 use crate::common::{asked, differences, has_f16, poisoned};
 use rayon::prelude::*;

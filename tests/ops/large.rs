@@ -1,5 +1,5 @@
-//! Sizes at which peers give wrong answers: rows of 16 million elements, hundreds of thousands of short rows, grids past
-//! 65,535 workgroups, tensors as large as a binding may be. Values are whole numbers chosen so that results are exact.
+//! Sizes at which other libraries give wrong answers: rows of 16 million elements, hundreds of thousands of short rows, grids
+//! past 65,535 workgroups, tensors as large as a binding may be. Values are whole numbers chosen so that results are exact.
 
 use crate::common::adapter;
 use wgrad::{BatchNormOptions, Device, Error, Tensor};
@@ -135,7 +135,7 @@ fn many_short_rows() {
     let places: Vec<i32> =
         rows().map(|r| if r.contains(&0.0) && r.iter().all(|&v| v <= 0.0) { -1 } else { first(r) }).collect();
     for (at, (got, expected)) in x.argmax(1).unwrap().to_vec::<i32>().unwrap().iter().zip(places).enumerate() {
-        // 0 and -0 are equal, which total_cmp does not know.
+        // 0 and -0 are equal, which total_cmp ignores.
         assert!(expected == -1 || *got == expected, "row {at}");
     }
     same(

@@ -13,7 +13,7 @@ fn networks_are_torchvisions() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    // In single precision a maximum or a rectifier of a deep network may turn to the other side.
+    // In single precision a maximum or a rectifier of a deep network may flip.
     let all = ["resnet18", "resnet50", "googlenet", "inception_v3", "efficientnet_b0"];
     let reference = (Device::reference(), "double", &all[..]);
     for (device, precision, names) in std::iter::once(reference).chain(adapter().map(|it| (it, "single", &all[..1]))) {

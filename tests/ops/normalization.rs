@@ -213,7 +213,7 @@ fn instance_norm_tracks_the_mean_of_the_samples() {
     }
 }
 
-/// A module of one's own: names its children and nothing else.
+/// A custom module: lists its children and nothing else.
 struct Block {
     first: Sequential,
     dropout: Dropout,
@@ -326,7 +326,7 @@ fn layers_compute_what_their_methods_do() {
         values(&instance.forward(&unbatched.squeeze(0).unwrap()).unwrap()),
         values(&instance.forward(&unbatched).unwrap())
     );
-    // What is random, by the seed.
+    // The random results, by the seed.
     let seeded = |layer: &dyn Module, method: fn(&Tensor, f64, bool) -> Result<Tensor>| {
         device.manual_seed(6);
         let got = values(&layer.forward(&x).unwrap());
@@ -366,7 +366,7 @@ fn inputs_of_another_rank_or_size_are_errors() {
     ] {
         assert!(matches!(error, Err(Error::Invalid { .. })), "{error:?}");
     }
-    // A call that failed has counted nothing.
+    // A failed call has counted nothing.
     assert_eq!(one.running.unwrap().num_batches_tracked.value().item::<i32>().unwrap(), 0);
 }
 
@@ -384,7 +384,7 @@ fn deviations_whose_squares_overflow_have_a_variance() {
             let expected = (f64::from(value) - mean) / deviation / 999.0;
             assert!((f64::from(*gradient) - expected).abs() < 1e-7, "{gradient}, not {expected}");
         }
-        // Some 1e38, and so are the squares that are added up.
+        // Values near 1e38, and so are the squares that are added up.
         let variance = f64::from(x.var_all(1.0).unwrap().item::<f32>().unwrap());
         assert!((variance / deviation.powi(2) - 1.0).abs() < 1e-5);
         // And where squares underflow.

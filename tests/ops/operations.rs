@@ -42,7 +42,7 @@ const SIXTY: &[&str] = &[
     "softmin",
 ];
 
-/// Operations without golden cases: what they give is random, or they are PyTorch's old names of `interpolate`.
+/// Operations without golden cases: their results are random, or they are PyTorch's old names of `interpolate`.
 const NONE: &[&str] = &[
     "rand",
     "randn",
@@ -57,7 +57,7 @@ const NONE: &[&str] = &[
     "upsample_bilinear",
 ];
 
-/// What people who come from PyTorch look for first.
+/// The first questions of users who come from PyTorch.
 const NAMES: &str = "
     zeros ones full arange linspace eye one_hot rand randn randint bernoulli randperm zeros_like ones_like full_like
     rand_like randn_like randint_like
@@ -103,7 +103,7 @@ fn golden() -> BTreeMap<String, usize> {
     counts
 }
 
-/// A row of the table: an operation as its cases and its golden files show it.
+/// A row of the table: an operation, from its cases and its golden files.
 fn row(op: &str, cases: &[&Case], golden: usize) -> String {
     let attributes = conformance::operation(op).map_or(Vec::new(), |operation| operation.attributes.to_vec());
     let attributes = attributes.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! Kernels over rows: the same results whether they load eight elements at once or four.
+//! Kernels over rows: the same results with loads of eight elements and of four.
 
 use crate::common;
 use crate::common::Random;
@@ -11,10 +11,10 @@ fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_slice(device, &values, shape).unwrap()
 }
 
-/// A result, and the size of the numbers it is a sum of, or `None` where its own counts.
+/// A result, and the magnitude of its terms, or `None` if its own counts.
 type Case = (&'static str, Tensor, Option<f32>);
 
-/// Inputs that nobody else holds may be overwritten.
+/// Inputs without other holders may be overwritten.
 fn cases(device: &Device, rows: usize, length: usize) -> Result<Vec<Case>> {
     let shape = [rows, length];
     let x = random(device, &shape, 1);
@@ -135,8 +135,8 @@ fn softmax_of_extremes_is_that_of_the_reference() {
 
 #[test]
 fn no_place_is_counted_past_the_end_of_a_row() {
-    // 2^32 - 1 elements, which are one number seen again and again. Adding them up takes too long for a software driver;
-    // steps of up to 2^30 elements used to pass the end there, wrap and start again.
+    // 2^32 - 1 elements, all of them one broadcast number. Adding them up takes too long for a software driver; steps of up to
+    // 2^30 elements used to pass the end there, wrap and start again.
     for software in [true, false] {
         let noop = Noop { software, max_buffer_bytes: 1 << 40, ..Noop::default() };
         let device = Device::with_options(&DeviceOptions::default().noop(noop)).unwrap();

@@ -1,5 +1,5 @@
-//! Elementary functions that kernels compute by a series near 0: what a last term is worth is less than one result's rounding
-//! may be, but not than that of a thousand on average.
+//! Elementary functions that kernels compute by a series near 0: a last term may be smaller than the rounding error of one
+//! result, but not than the average of a thousand.
 
 use crate::common::adapter;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use wgrad::{Result, Tensor};
 
 type Function = (&'static str, fn(&Tensor) -> Result<Tensor>, fn(f64) -> f64, Range<f64>);
 
-/// Each where its series is about to end.
+/// Each near the end of its series' range.
 const FUNCTIONS: [Function; 4] = [
     ("log1p", Tensor::log1p, f64::ln_1p, -0.299..-0.28),
     ("expm1", Tensor::expm1, f64::exp_m1, 0.33..0.349),

@@ -1,4 +1,4 @@
-//! Caches of a device: bounded, whatever sizes come along, and given back where that is asked for.
+//! Caches of a device: bounded for any sizes, and emptied on request.
 
 use crate::common::own_adapter;
 use wgrad::{Device, DeviceOptions, Noop, Tensor};
@@ -46,7 +46,7 @@ fn empty_cache_gives_back_all_that_can_be_made_again() {
     let Some(device) = own_adapter() else { return };
     let x = Tensor::from_slice(&device, &[3.0f32, 1.0, 2.0], &[3]).unwrap();
     let step = || x.mul_scalar(2.0).unwrap().softmax(0).unwrap().to_vec::<f32>().unwrap();
-    // The first run uploads what later ones find.
+    // The first run uploads data that later ones find.
     step();
     let first = step();
     let ran = device.stats();
@@ -60,7 +60,7 @@ fn empty_cache_gives_back_all_that_can_be_made_again() {
     assert!(device.stats().pipelines > ran.pipelines && device.stats().plans > ran.plans);
 }
 
-/// More kernels than are kept, each of another text.
+/// More kernels than are kept, each with another text.
 #[test]
 fn kernels_and_plans_are_forgotten_that_were_not_used_for_longest() {
     let device = noop();

@@ -38,7 +38,7 @@ impl Training {
         if is_read { loss.item::<f32>().map(drop) } else { Ok(()) }
     }
 
-    /// The results of a step of so many batches, and the device's counters after it.
+    /// The results of a step of `batches` batches, and the device's counters after it.
     fn step(&mut self, batches: usize, is_read: bool) -> Result<(u64, u64, Stats)> {
         self.device.reset_peak_stats();
         let before = self.device.stats();
@@ -78,7 +78,7 @@ fn more_is_computed_again_where_memory_is_short() {
     let (more, fewer) = of_step(noop(Some(budget)), Shape::Residual, 16);
     assert!(fewer <= budget + budget / 16, "{fewer} bytes with a budget of {budget}, {bytes} without");
     assert!(more > launches && more < 2 * launches, "{more} launches with a budget, {launches} without");
-    // Memory that suffices changes nothing.
+    // A sufficient budget changes nothing.
     assert_eq!(of_step(noop(Some(2 * bytes)), Shape::Residual, 16), (launches, bytes));
 }
 
@@ -103,7 +103,7 @@ fn gradients_of_many_batches_take_the_memory_of_one() {
     // The last batch is carried out with the step.
     assert_eq!(many.1, 48);
     let parameters: usize = training.chain.parameters().iter().map(|parameter| 4 * parameter.value().numel()).sum();
-    // The gradients of the batches before, and that of one parameter.
+    // The gradients of the earlier batches, and that of one parameter.
     let most = one.2 + 2 * parameters as u64;
     assert!(many.2 <= most, "{} bytes for 48 batches, {} for one", many.2, one.2);
     assert!(many.2 <= read.2, "{} bytes, {} where each loss is read", many.2, read.2);
@@ -143,7 +143,7 @@ fn calls_that_nobody_reads_cost_no_buffer_each() {
     assert!(stats.buffers < 1000 && stats.runs > 1, "{stats:?}");
 }
 
-/// Values of which few are small enough to be kept for gradients alone, and of which all are.
+/// Values few of which are small enough to be kept for gradients alone, and values all of which are.
 #[test]
 fn gradients_read_what_flushes_left_of_the_history() {
     let Some(device) = common::poisoned(Disable::default()) else { return };
@@ -152,7 +152,7 @@ fn gradients_read_what_flushes_left_of_the_history() {
         let x = Tensor::from_slice(&device, &starts.repeat(copies), &[3 * copies]).unwrap().requires_grad();
         let mut y = x.clone();
         for turn in 0..60 {
-            // The sine's gradient reads what it is of.
+            // The sine's gradient reads its input.
             y = y.add(&y.sin().unwrap().mul_scalar(0.1).unwrap()).unwrap();
             if turn % 25 == 24 {
                 device.flush().unwrap();
@@ -167,13 +167,13 @@ fn gradients_read_what_flushes_left_of_the_history() {
                 exact *= 1.0 + 0.1 * y.cos();
                 y += 0.1 * y.sin();
             }
-            // Sixty factors, each of a few roundings.
+            // Sixty factors, each with a few roundings.
             assert!((f64::from(got) - exact).abs() <= 1e-4 * exact.abs(), "{got} instead of {exact}");
         }
     }
 }
 
-/// Launches and peak of a step whose forward pass is carried out after every so many blocks, and apart from its gradient.
+/// Launches and peak of a step whose forward pass is flushed after every `part` blocks, and separately from its gradient.
 fn of_cut_step(shape: Shape, depth: usize, part: usize) -> (u64, u64) {
     let Training { device, chain, mut sgd, images, labels } = Training::new(noop(None), shape, depth, 32).unwrap();
     let mut launches = 0;
@@ -196,11 +196,11 @@ fn of_cut_step(shape: Shape, depth: usize, part: usize) -> (u64, u64) {
 
 #[test]
 fn a_pass_that_is_cut_takes_little_more_than_a_whole_one() {
-    // With the blocks of a part. What the caller holds where it is cut is stored, which is much of a shallow U.
+    // Compared with the blocks of a part. Values that the caller holds at the cut are stored, which is much of a shallow U.
     let chains = [Shape::Plain, Shape::Residual, Shape::PreActivation, Shape::Dense].map(|shape| (shape, 8, 3));
     for (shape, depth, part) in chains.into_iter().chain([(Shape::U, 16, 5)]) {
         let (launches, bytes) = of_step(noop(None), shape, depth);
-        // Once, between the pass and its gradient, and also within the pass.
+        // One cut between the pass and its gradient, and also cuts within the pass.
         for part in [usize::MAX, part] {
             let (more, most) = of_cut_step(shape, depth, part);
             let shares = [more as f64 / launches as f64, most as f64 / bytes as f64];

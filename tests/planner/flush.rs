@@ -1,4 +1,4 @@
-//! A flush either happened or not; where that can't be known, the device says so until it is restored.
+//! A flush either happened or not; if that can't be known, the device says so until it is restored.
 
 use crate::common::adapter;
 use std::hash::Hasher;
@@ -11,12 +11,12 @@ use wgrad::optim::{Adam, AdamOptions, Optimizer, Sgd, SgdOptions};
 use wgrad::train::{Position, load, save};
 use wgrad::{DType, Device, DeviceOptions, Error, Noop, Parameter, Result, Tensor};
 
-/// A copy that can't be planned, or that the reference can't compute, as often as told; after that it is right.
+/// A copy that can't be planned, or that the reference can't compute, for the first few times; after that it is right.
 #[derive(Debug)]
 struct Fails(Arc<AtomicUsize>);
 
 impl Fails {
-    /// Fails `times` times, and tells how often it still will.
+    /// Fails `times` times, with a counter of the failures to come.
     fn new(times: usize) -> (Fails, Arc<AtomicUsize>) {
         let left = Arc::new(AtomicUsize::new(times));
         (Fails(left.clone()), left)
@@ -67,7 +67,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     kernel.bind("input", Operand::Input(0)).bind("output", Operand::Output(0)).grid([groups, 1, 1])
 }
 
-/// A copy with a kernel of its own, which asks for more workgroups than there may be where it is told to.
+/// A copy with its own kernel, which can be told to ask for more workgroups than allowed.
 #[derive(Debug)]
 struct Relay {
     breaks: bool,
@@ -96,7 +96,7 @@ fn devices() -> impl Iterator<Item = Device> {
 }
 
 /// Waits that expire at once, for products that take longer. A flush alone would not do: llvmpipe takes no second submission
-/// while it runs one, so that none is left to wait for.
+/// while it runs one, so none is left to wait for.
 #[test]
 fn waits_that_time_out_repeat_nothing() {
     const SIDE: usize = 512;
@@ -119,7 +119,7 @@ fn waits_that_time_out_repeat_nothing() {
         expired += timed_out(device.sync());
         assert!(assigned < 1000, "{expired} of {assigned} waits timed out");
     }
-    // All are computed once, and read until that is in time.
+    // All are computed once, and read until a read is in time.
     let extremes = [p.value().amin_all(), p.value().amax_all()].map(Result::unwrap);
     let since = std::time::Instant::now();
     let read = |x: &Tensor| loop {
@@ -207,7 +207,7 @@ fn a_long_recording_tells_of_its_errors_when_somebody_asks() {
         let x = Tensor::from_slice(&device, &[1.0f32; 4], &[4]).unwrap();
         let (fails, _) = Fails::new(1);
         let bad = apply(fails, &[&x]).unwrap().remove(0);
-        // Long enough to be carried out on the way: none of these calls has failed.
+        // Long enough to be flushed along the way: none of these calls has failed.
         let mut y = x.clone();
         for _ in 0..5000 {
             y = y.add_scalar(1.0).unwrap();
@@ -218,7 +218,7 @@ fn a_long_recording_tells_of_its_errors_when_somebody_asks() {
     }
 }
 
-/// Assigns a parameter, and records so many kernels behind that that they take two submissions, the second of which fails.
+/// Assigns a parameter, and records so many kernels after it that they take two submissions, the second of which fails.
 fn cut_short(p: &Parameter) -> Result<Tensor> {
     p.assign(&p.value().add_scalar(1.0)?)?;
     let mut y = p.value();
@@ -261,7 +261,7 @@ fn a_flush_that_was_cut_short_leaves_an_unknown_state() {
         adam.step().unwrap();
         device.sync().unwrap();
 
-        // Or the program says that it has replaced what it needs.
+        // Or the program declares that it has replaced what it needs.
         let broken = cut_short(&layer.weight).unwrap();
         assert!(is_unknown(device.flush()));
         drop(broken);

@@ -1,4 +1,4 @@
-//! What runs as one kernel, and that it computes the same as call by call.
+//! Fusion: which calls become one kernel, with the same results as call by call.
 
 use crate::common;
 use crate::common::launches::{dispatches, noop, random};
@@ -43,14 +43,14 @@ fn a_loss_of_classes_and_its_gradient_are_four_kernels() {
             let loss = logits.cross_entropy(&labels, &options).unwrap();
             loss.backward().unwrap();
             device.flush().unwrap();
-            // Where the labels' classes stand, the losses of the elements, their mean, the gradient.
+            // The labels' mask, the losses of the elements, their mean, the gradient.
             assert_eq!(device.stats().dispatches - before, 4, "{shape:?} ignoring {ignore_index}");
             logits.zero_grad();
         }
     }
 }
 
-/// A name, how many kernels, and what to compute.
+/// A name, the number of kernels, and a function.
 type Chain = (&'static str, u64, fn(&Tensor) -> Result<Tensor>);
 
 /// The gradient of `f` of a relu.
@@ -60,8 +60,8 @@ fn gradient(x: &Tensor, f: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     Ok(x.grad().unwrap())
 }
 
-/// A call with kernels of its own on `[4, 12, 12]`, and pointwise ones behind it. Gradients take a kernel that makes the sum's
-/// out of a number, and those of maxima one for the indices, which computes the relu, too.
+/// A call with its own kernels on `[4, 12, 12]`, and pointwise ones after it. Gradients take a kernel that makes the sum's out of
+/// a number, and those of maxima one for the indices, which computes the relu too.
 const CHAINS: &[Chain] = &[
     ("max_pool2d", 1, |x| x.max_pool2d([2, 2], &MaxPool2dOptions::default())?.relu()?.mul_scalar(3.0)),
     ("avg_pool2d", 1, |x| x.avg_pool2d([3, 3], &AvgPool2dOptions::default())?.relu()?.mul_scalar(3.0)),
@@ -124,7 +124,7 @@ fn parameter_gradients(device: &Device, batch: usize) -> Result<Vec<Vec<f32>>> {
     // Long rows are loaded eight columns at a time.
     let long = random(device, &[batch, 520], 11).linear(w4, Some(b4))?.square()?.sum_all()?;
     linear.add(&convolution)?.add(&depthwise)?.add(&long)?.backward()?;
-    // Reading one carries out no more than that one needs.
+    // Reading one runs no more than that one needs.
     device.flush()?;
     parameters.iter().map(|parameter| parameter.grad().unwrap().to_vec::<f32>()).collect()
 }
@@ -142,7 +142,7 @@ fn gradients_of_biases_come_from_the_kernels_of_the_weights() {
             let got = parameter_gradients(&device, batch).unwrap();
             let exact = parameter_gradients(&Device::reference(), batch).unwrap();
             for (parameter, (got, exact)) in got.iter().zip(&exact).enumerate() {
-                // Sums of up to 70 x 9 x 10 terms that the largest of the sums bounds well enough.
+                // Sums of up to 70 x 9 x 10 terms, which the largest of the sums bounds well enough.
                 let largest = exact.iter().fold(0f32, |most, value| most.max(value.abs()));
                 for (at, (got, exact)) in got.iter().zip(exact).enumerate() {
                     let near = (got - exact).abs() <= 64.0 * f32::EPSILON * largest;
@@ -168,7 +168,7 @@ fn a_bias_and_a_weight_that_is_changed_in_the_stores_of_its_gradient() {
         let loss = x.linear(&weight, Some(&bias))?.square()?.sum_all()?;
         let gradients = wgrad::grad(&[&loss], &[&weight, &bias], &[&loss.ones_like()?])?;
         let [Some(of_weight), Some(of_bias)] = &gradients[..] else { panic!("no gradients") };
-        // The gradient of the weight itself is stored nowhere.
+        // The gradient of the weight itself is never stored.
         let (weight, bias) = (of_weight.mul_scalar(0.01)?.t()?, of_bias.mul_scalar(0.01)?);
         drop((gradients, loss));
         device.flush()?;
@@ -193,7 +193,7 @@ fn networks_take_few_dispatches() {
         let (cifar, _) = of_step(&plain, |scope| Ok(Box::new(CifarCnn::new(scope)?)), [batch, 3, 32, 32]);
         assert!(cifar <= 34, "CIFAR CNN, batch {batch}: {cifar}");
     }
-    // What was counted, and at most a tenth: 240, 153, 114, 154, 140 and 199. Winograd's convolutions in parts are the most
+    // The measured counts and at most a tenth: 240, 153, 114, 154, 140 and 199. Winograd's convolutions in parts are the most
     // launches that a plan may have anyway.
     let (few, many) = ((&software, 8, 260), (&software, 128, 165));
     for (noop, batch, most) in [few, many, (&plain, 8, 120), (&plain, 128, 165), (&gpu, 8, 154), (&gpu, 128, 218)] {
@@ -206,7 +206,7 @@ fn networks_take_few_dispatches() {
     }
 }
 
-/// A network with a normalization and a residual; its loss and what a step of SGD makes of its parameters.
+/// A network with a normalization and a residual connection; its loss and its parameters after a step of SGD.
 fn step(device: &Device) -> Result<Vec<f32>> {
     let parameter = |name: &str, shape: &[usize], seed| Parameter::new(name, &random(device, shape, seed));
     let weight = parameter("weight", &[20, 20, 3, 3], 1);
@@ -255,7 +255,7 @@ fn call_by_call_computes_the_same() {
     }
 }
 
-/// Chains over `count` elements that are read in order, from elsewhere in a buffer, spread, and of other types.
+/// Chains over `count` elements that are read in order, from another offset in a buffer, broadcast, and of other types.
 fn chains(device: &Device, count: usize) -> Result<Vec<f32>> {
     let long = random(device, &[count + 20], 1);
     let x = random(device, &[count], 2);

@@ -1,4 +1,4 @@
-//! What a backward pass makes of a recorded history: gradients that add up, graphs that are released, histories cut off.
+//! A backward pass over a recorded history: gradients that add up, graphs that are released, histories cut off.
 
 use crate::common::adapter;
 use wgrad::{BackwardOptions, Device, Error, Tensor, grad, no_grad};

@@ -1,4 +1,4 @@
-//! What is computed where another kernel loads it.
+//! Calls that are computed in the loads of another kernel.
 
 use crate::common;
 use crate::common::launches::{dispatches, noop, random};
@@ -8,8 +8,8 @@ use wgrad::{
     Result, Tensor,
 };
 
-/// A name, how many kernels on software adapters and on GPUs, and what to compute: pointwise calls in front of a call with
-/// kernels of its own, and behind it. Strips of convolutions do few multiply-adds a weight on GPUs.
+/// A name, the numbers of kernels on software adapters and on GPUs, and a function: pointwise calls before a call with its own
+/// kernels, and after it. Strips of convolutions do few multiply-adds a weight on GPUs.
 type Loaded = (&'static str, [u64; 2], fn(&Device) -> Result<Tensor>);
 
 const LOADED: &[Loaded] = &[

@@ -1,4 +1,4 @@
-//! How much memory a training step takes, and that what saves it changes no value.
+//! Memory of a training step; saving it changes no value.
 
 use crate::common;
 use crate::common::steps::{gpu, of_step, software};
@@ -14,7 +14,7 @@ use wgrad::{
 #[test]
 fn steps_take_less_memory_than_pytorchs() {
     type Make = fn(&Scope) -> Result<Box<dyn Module>>;
-    // The name, the network, a batch, PyTorch's bytes, and the shares allowed on a software adapter and on a GPU.
+    // The name, the network, a batch, PyTorch's bytes, and the fractions allowed on a software adapter and on a GPU.
     type Step = (&'static str, Make, [usize; 4], u64, [f64; 2]);
     let networks: [Step; 5] = [
         ("LeNet-5", |scope| Ok(Box::new(LeNet5::new(scope)?)), [64, 1, 28, 28], 5_627_576, [0.6, 0.66]),
@@ -80,7 +80,7 @@ fn gradients(device: &Device) -> Result<Vec<Vec<f32>>> {
     weights.iter().chain(&norms).filter_map(Parameter::grad).map(|gradient| gradient.to_vec()).collect()
 }
 
-/// The gradients of convolutions one of which reads two values side by side, and of three behind it.
+/// The gradients of convolutions, one of which reads two concatenated values, and of three after it.
 fn side_by_side(device: &Device) -> Result<Vec<Vec<f32>>> {
     let channels = [8, 8, 16, 8, 8];
     let weights: Vec<Parameter> = (0u64..)
@@ -101,7 +101,7 @@ fn side_by_side(device: &Device) -> Result<Vec<Vec<f32>>> {
     weights.iter().filter_map(Parameter::grad).map(|gradient| gradient.to_vec()).collect()
 }
 
-/// What these gradients are and what they take, with less of the planner.
+/// The values and the memory of these gradients, with parts of the planner disabled.
 fn run(gradients: fn(&Device) -> Result<Vec<Vec<f32>>>, disable: Disable) -> (Vec<Vec<f32>>, u64) {
     let options = DeviceOptions::default().disable(disable).poison(true);
     let device = Device::with_options(&options).unwrap();
@@ -144,7 +144,7 @@ fn what_is_concatenated_is_copied_again() {
     let kept = Disable { rematerialise: true, ..Disable::default() };
     let (plain, most) = run(side_by_side, kept);
     let (got, bytes) = run(side_by_side, Disable::default());
-    // One value of two megabytes more is needed where most are, instead of four.
+    // At the peak one more value of two megabytes is needed, instead of four.
     assert!(bytes + (2 << 20) <= most, "{bytes} bytes, {most} without");
     assert_near(&got, &plain, Disable::default());
 }

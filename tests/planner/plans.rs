@@ -1,4 +1,4 @@
-//! Recording, planning and replaying: what a step costs from the second one on.
+//! Recording, planning and replaying: the cost of a step from the second one on.
 
 use crate::common;
 use crate::common::{Random, adapter};
@@ -22,7 +22,7 @@ pub(super) fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_slice(device, &values, shape).unwrap()
 }
 
-/// A small network with a hand-made optimizer: SGD with momentum.
+/// A small network with a hand-written optimizer: SGD with momentum.
 struct Net {
     device: Device,
     weights: Vec<Parameter>,
@@ -79,7 +79,7 @@ impl Net {
     }
 }
 
-/// What must not grow.
+/// The counters that must not grow.
 fn made(stats: &Stats) -> [u64; 5] {
     [stats.buffers, stats.pipelines, stats.bind_groups, stats.plans, stats.bytes_peak]
 }
@@ -123,8 +123,7 @@ fn steps_on_the_adapter_make_nothing_new() {
     }
 }
 
-/// Batch normalization, of which one takes the mean over all batches, and dropout: state and numbers that differ in
-/// each step.
+/// Batch normalization, once with the mean over all batches, and dropout: state and numbers that differ in each step.
 fn regularized(device: &Device) -> Sequential {
     let scope = Scope::new(device);
     let cumulative = BatchNormLayerOptions::default().momentum(None);
@@ -157,7 +156,7 @@ fn dropout_and_running_statistics_make_no_new_plans() {
             loss.backward().unwrap();
             optimizer.step().unwrap();
             optimizer.zero_grad();
-            // Evaluation between the steps, which is a plan of its own.
+            // Evaluation between the steps, which has a separate plan.
             if step % 2 == 1 {
                 model.eval();
                 no_grad(|| model.forward(&images).unwrap().to_vec::<f32>()).unwrap();
@@ -236,7 +235,7 @@ fn what_computes_the_same_is_one_pipeline_wherever_it_stands() {
     let first = compute().unwrap();
     device.flush().unwrap();
     let before = device.stats().pipelines;
-    // In front of it stands another call.
+    // Another call stands before it.
     let sine = other.sin().unwrap();
     let second = compute().unwrap();
     device.flush().unwrap();
@@ -314,7 +313,7 @@ fn graph_and_plan_print() {
     let dot = graph.dot();
     assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}') && dot.contains("->"), "{dot}");
     let (plan, dot) = graph.plan().unwrap();
-    // Softmax takes what is before it into its loads.
+    // Softmax takes the calls before it into its loads.
     assert!(plan.starts_with("1 dispatches"), "{plan}");
     assert!(plan.contains("rows for exp+add+softmax"), "{plan}");
     assert!(dot.starts_with("digraph") && dot.contains("->"), "{dot}");
@@ -346,7 +345,7 @@ fn where_a_view_begins_is_data_unless_it_is_the_start() {
         let before = device.stats().plans;
         let y = x.narrow(0, start, 8).unwrap();
         drop(x);
-        // In the memory of `x` where the view begins with it, and in memory of its own elsewhere.
+        // In the memory of `x` if the view begins with it, otherwise in its own memory.
         y.neg().unwrap().device().flush().unwrap();
         device.stats().plans - before
     };

@@ -1,4 +1,4 @@
-//! `checkpoint`: what is computed again for the backward pass has the bits it had, and takes the memory it promises.
+//! `checkpoint`: values computed again for the backward pass have the same bits, and the memory is as promised.
 
 use crate::common;
 use crate::common::steps::{gpu, software};
@@ -59,9 +59,9 @@ enum How {
     Segments,
     /// Segments of segments.
     Nested,
-    /// Segments, with a flush behind the forward pass.
+    /// Segments, with a flush after the forward pass.
     Cut,
-    /// Segments, each of which flushes on its way.
+    /// Segments, each of which flushes inside.
     CutWithin,
 }
 
@@ -138,7 +138,7 @@ fn cost(device: &Device, [batch, size]: [usize; 2], segment: usize, how: How) ->
     (stats.bytes_live_peak, stats.dispatches - before)
 }
 
-/// Kept are 64 values, one a block. In eight segments eight of them are kept, and then eight of the segment under way; in four
+/// Kept are 64 values, one a block. In eight segments eight of them are kept, and then eight of the current segment; in four
 /// segments of four parts, four of each.
 #[test]
 fn a_deep_chain_takes_a_quarter_of_the_memory() {
@@ -153,7 +153,7 @@ fn a_deep_chain_takes_a_quarter_of_the_memory() {
             let (bytes, more) = cost(&device, sizes, segment, how);
             let share = bytes as f64 / kept as f64;
             assert!(share <= most, "{how:?} on {device:?}: {bytes} bytes are {share:.3} of {kept}");
-            // One more forward pass, or two where nested, less what the other one needs no longer.
+            // One more forward pass, or two if nested, minus the calls that the other one no longer needs.
             let most = if how == How::Nested { 1.8 } else { 1.5 };
             assert!(
                 more as f64 <= most * launches as f64,
@@ -163,8 +163,8 @@ fn a_deep_chain_takes_a_quarter_of_the_memory() {
     }
 }
 
-/// `[sin(x w) x + s, x]` and `(s + 1)^2`, without a gradient by one factor `x`: what is read from outside by the way, and a
-/// result that is an input.
+/// `[sin(x w) x + s, x]` and `(s + 1)^2`, without a gradient by one factor `x`: values read from outside, and a result that is an
+/// input.
 fn mixed(x: &Tensor, w: &Tensor, s: &Tensor, is_again: bool) -> Result<([Tensor; 2], Tensor)> {
     let body = |x: &Tensor| Ok(([x.mul(w)?.sin()?.mul(&x.detach())?.add(s)?, x.clone()], s.add_scalar(1.0)?.square()?));
     if is_again { checkpoint(body, x) } else { body(x) }
@@ -233,7 +233,7 @@ fn nothing_is_kept_where_no_gradient_is_asked_for() {
     assert!(matches!(error, Error::Invalid { op: "reshape", .. }), "{error}");
 }
 
-/// A value that the body hands out otherwise keeps its own history.
+/// A value that leaves the body another way keeps its own history.
 #[test]
 fn a_value_that_escapes_has_its_gradient() {
     let device = Device::reference();

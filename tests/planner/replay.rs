@@ -1,4 +1,4 @@
-//! What replaying a cached plan may cost, in counts that no machine's speed changes.
+//! Bounds of replaying a cached plan, in counts that don't depend on the machine.
 
 use crate::allocations;
 use std::collections::VecDeque;
@@ -47,7 +47,7 @@ fn replayed(blocks: usize) -> (u64, u64) {
     })
 }
 
-/// The least that a step comes to after its first few: wgpu's own tables grow now and then.
+/// The least cost of a step after its first few: wgpu's own tables grow now and then.
 fn least<T: Ord>(mut step: impl FnMut() -> T) -> T {
     let counts: Vec<T> = (0..24).map(|_| step()).collect();
     counts.into_iter().skip(8).min().unwrap()
@@ -58,9 +58,9 @@ fn a_training_step_allocates_what_wgpu_does() {
     let (few, few_dispatches) = replayed(2);
     let (many, many_dispatches) = replayed(12);
     assert!(many_dispatches > few_dispatches + 50, "{few_dispatches} and {many_dispatches} dispatches");
-    // wgpu's lists grow with each dispatch, each change of kernel and each buffer in another role (here up to ten a
-    // dispatch); a flush has an encoder, submissions, error scopes. That none is ours is tested exactly below. The bounds are
-    // what was counted, 1.14 and 51, and a tenth.
+    // wgpu's lists grow with each dispatch, each change of kernel and each buffer in another role (here up to ten a dispatch); a
+    // flush has an encoder, submissions, error scopes. That none is ours is tested exactly below. The bounds are the measured
+    // counts, 1.14 and 51, and a tenth.
     let each = (many - few) as f64 / (many_dispatches - few_dispatches) as f64;
     assert!(each < 1.25, "{each:.2} allocations a dispatch: {few} for {few_dispatches}, {many} for {many_dispatches}");
     let fixed = few as f64 - each * few_dispatches as f64;
@@ -69,7 +69,7 @@ fn a_training_step_allocates_what_wgpu_does() {
 
 #[test]
 fn recorded_calls_cost_a_replay_no_allocations() {
-    // One kernel, of however many calls, with numbers and offsets that change from step to step.
+    // One kernel, of any number of calls, with numbers and offsets that change from step to step.
     let replayed = |calls: usize| {
         let device = noop();
         let x = Tensor::ones(&device, &[4, 64]).unwrap();
@@ -129,7 +129,7 @@ impl Op for Copied {
     }
 }
 
-/// What the planner fuses with nothing.
+/// A call that the planner fuses with nothing.
 const RELAY: Copied = Copied {
     name: "relay",
     template: "
@@ -147,7 +147,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 ",
 };
 
-/// Allocations of as many dispatches through wgpu alone: one pass, in the error scopes that a library needs.
+/// Allocations of `dispatches` dispatches through wgpu alone: one pass, in the error scopes that a library needs.
 fn alone(device: &wgpu::Device, queue: &wgpu::Queue, dispatches: usize) -> u64 {
     let source = wgpu::ShaderSource::Wgsl(RELAY.template.into());
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source });
@@ -230,7 +230,7 @@ fn a_replay_allocates_nothing_itself() {
         let x = Tensor::ones(&device, &[64]).unwrap();
         device.sync().unwrap();
         let replayed = least(|| {
-            // All are held, so that each has a buffer of its own.
+            // All are held, so that each has its own buffer.
             let mut chain = vec![x.clone()];
             for _ in 0..dispatches {
                 chain.push(apply(RELAY, &[&chain[chain.len() - 1]]).unwrap().remove(0));

@@ -10,7 +10,7 @@ use std::path::Path;
 use wgrad::custom::{Class, Formula, HostTensor, Layout, Op, apply};
 use wgrad::{Conv2dOptions, DType, Device, DeviceOptions, Disable, DynamicSizes, Noop, Tensor, ops};
 
-/// The files in folders, and in theirs, by their paths in the repository.
+/// The files in folders and their subfolders, by their paths in the repository.
 fn files(folders: &[&str]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
@@ -94,7 +94,7 @@ fn nothing_is_compared_with_itself() {
     }
 }
 
-/// The faults where a compiler assumes that no float is infinite, and why it has no twin on bits.
+/// The errors if a compiler assumes that no float is infinite, and the reason why there is no variant on bits.
 const NEEDS_INFINITIES: [(&str, &str); 6] = [
     (
         "shaders/losses/ctc_loss.wgsl",
@@ -111,7 +111,7 @@ const NEEDS_INFINITIES: [(&str, &str); 6] = [
 fn infinities_are_made_where_it_is_known() {
     let makes = |line: &str| {
         let line = line.split("//").next().unwrap_or("");
-        // Others ask whether a number's bits are those.
+        // Other checks compare a number's bits.
         let asks = |at: usize| {
             let before = line[..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '(');
             [" > ", " >= ", " == ", " != ", " & "].iter().any(|sign| before.ends_with(sign))
@@ -126,7 +126,7 @@ fn infinities_are_made_where_it_is_known() {
     assert_eq!(made, known);
 }
 
-/// A constant expression that is no number is an error in WGSL, of which naga says nothing.
+/// A constant expression that is NaN or infinite is an error in WGSL, and not in naga.
 #[test]
 fn no_constant_is_not_a_number() {
     let types = ["U", "I", "F", "u32", "i32", "f32", "vec4"];
@@ -153,7 +153,7 @@ fn no_constant_is_not_a_number() {
     }
 }
 
-/// Runs all cases; calls `visit` after some of them, before the device drops what it has not used for long.
+/// Runs all cases; calls `visit` after some of them, before the device drops modules that were not used for long.
 fn record_all(device: &Device, mut visit: impl FnMut(&Device)) {
     let has_f16 = has_f16(device);
     for (number, case) in numbered(&ops::cases()).into_iter().filter(|(_, case)| has_f16 || !case.needs_f16) {
@@ -176,13 +176,13 @@ fn modules_with_written_out_functions_are_valid() {
     let written_out = |(name, source): (String, String)| source.contains("alias driver_F").then_some(name);
     let mut stems = BTreeSet::new();
     record_all(&device, |device| stems.extend(device.shader_sources().into_iter().filter_map(written_out)));
-    // `conv2d` and others have functions in what is computed in their loads and stores.
+    // `conv2d` and others have functions in the formulas of their loads and stores.
     for stem in ["pointwise", "rows", "ctc_loss", "matmul_plain"] {
         assert!(stems.contains(stem), "{stem} is not among {stems:?}");
     }
 }
 
-/// Products of matrices with something in their loads and stores.
+/// Matrix products with formulas in their loads and stores.
 type Product = fn(&Tensor, &Tensor) -> wgrad::Result<Tensor>;
 
 #[test]
@@ -213,7 +213,7 @@ fn products_by_cooperative_matrices_take_what_stands_behind_them() {
 
 #[test]
 fn specialised_modules_translate() {
-    // All cases again take seconds: those on other kinds are written like these.
+    // Running all cases again takes seconds: the other kinds are similar to these.
     let usual = ["llvmpipe", "WARP with FXC", "a GPU", "a GPU with cooperative matrices", "a GPU without extras"];
     let mut kinds = Vec::from(kinds());
     kinds.retain(|kind| std::env::var_os("WGRAD_TEST_ALL").is_some() || usual.contains(&kind.name));
@@ -263,7 +263,7 @@ type Program = fn(&Tensor) -> wgrad::Result<Tensor>;
 
 #[test]
 fn kernels_with_a_callers_formula_are_checked() {
-    // Release builds leave these out for our own: bounds of indices and of loops. The mark is part of a kernel's text.
+    // Release builds omit these for our own kernels: bounds of indices and of loops. The mark is part of a kernel's text.
     let programs: [(&str, Program); 4] = [
         ("pointwise", |x| x.relu()),
         ("rows", |x| x.softmax(3)),

@@ -11,13 +11,13 @@ use wgrad::{
     Result, Tensor, nn, nn::Module, nn::Scope, ops,
 };
 
-/// Of so many cases one is looked at, and all of them in `make test-long`.
+/// One in this many cases is checked, and all of them in `make test-long`.
 const OF_CASES: usize = 61;
 
 /// Cases that share two devices.
 const SHARING: usize = 32;
 
-/// The cost that reading sizes may have, the rounds in which that is measured, and the time after which there are no more.
+/// The allowed cost of reading sizes, the rounds in which that is measured, and the time after which there are no more.
 const MOST_RATIO: f64 = 1.5;
 const ROUNDS: usize = 12;
 const LONGEST: Duration = Duration::from_secs(10);
@@ -120,13 +120,13 @@ fn pipelines(net: &mut Net, steps: usize) -> Vec<u64> {
 fn after_some_sizes_another_one_compiles_nothing() {
     let device = noop();
     let made = pipelines(&mut Net::new(&device), 80);
-    // Four times as many as one size takes, then those that read sizes; of these there is one for each way to lay numbers
-    // side by side and each register tile.
+    // Four times the kernels that one size takes, then those that read sizes; of these there is one for each order of contiguous
+    // elements and each register tile.
     assert!(made[19] - made[4] <= 5 * made[0], "{made:?}");
     assert!(made[79] - made[19] <= made[0], "{made:?}");
     let kept = device.stats();
     assert!(kept.bytes_pooled <= 64 << 20, "{kept:?}");
-    // Told so, it never compiles for a size.
+    // If told so, it never compiles for a size.
     let device = noop();
     device.dynamic_sizes(DynamicSizes::Always);
     let told = pipelines(&mut Net::new(&device), 80);
@@ -150,7 +150,7 @@ fn a_few_sizes_are_written_into_kernels() {
     assert!(device.shader_sources().iter().all(|(_, text)| !text.contains("size_quotient")));
 }
 
-/// Pipelines after convolutions of so many stages of a network, each with half the image and twice the channels, in one plan.
+/// Pipelines after convolutions of `count` stages of a network, each with half the image and twice the channels, in one plan.
 fn stages(device: &Device, batch: usize, count: u32) -> u64 {
     let padded = Conv2dOptions::default().padding(1);
     let stage = |stage: u32| {
@@ -176,7 +176,7 @@ fn kernels_of_many_sizes_are_compiled_once_where_that_is_slow() {
     assert!(shared < written, "{shared} and {written} pipelines");
     // Nor does a shorter batch compile anything.
     assert_eq!(stages(&slow, 3, 3), shared);
-    // Elsewhere kernels with sizes written into them, which are faster, are worth it: the same as where others are forbidden.
+    // Elsewhere kernels with inlined sizes, which are faster, are worth it: as many as if the others were disabled.
     for open in [noop, || gpu(32)] {
         let never = open();
         never.dynamic_sizes(DynamicSizes::Never);
@@ -189,17 +189,17 @@ fn gpu(subgroup_size: u32) -> Device {
     Device::with_options(&DeviceOptions::default().noop(noop)).unwrap()
 }
 
-/// True where what takes long is to be run.
+/// True if slow tests should run.
 fn is_long() -> bool {
     std::env::var_os("WGRAD_TEST_ALL").is_some()
 }
 
 type Work = fn(&[Tensor]) -> Result<Tensor>;
 
-/// A call, its name, and the shapes of what it reads.
+/// A call, its name, and the shapes of its inputs.
 fn works() -> Vec<(&'static str, Work, Vec<Vec<usize>>)> {
     let image = || vec![16, 16, 46, 54];
-    // Of quick calls, so that they take some milliseconds.
+    // Larger inputs for quick calls, so that they take some milliseconds.
     let large = || vec![64, 16, 46, 54];
     vec![
         ("conv2d", |t| t[0].conv2d(&t[1], None, &Conv2dOptions::default()), vec![image(), vec![32, 16, 3, 3]]),
@@ -255,7 +255,7 @@ fn kernels_that_read_sizes_take_little_longer() {
             devices[at].sync().unwrap();
             drop(results);
         };
-        // Other work on the machine makes times longer and none shorter: more rounds, where the first do not tell.
+        // Other work on the machine makes times longer and never shorter: more rounds, if the first are inconclusive.
         let begin = Instant::now();
         let mut best = [Duration::MAX; 2];
         let ratio = |best: [Duration; 2]| best[1].as_secs_f64() / best[0].as_secs_f64();

@@ -1,11 +1,11 @@
-//! Single calls on images whose size changes each time, told to read sizes from parameters: what is compiled does not grow with
-//! the number of sizes.
+//! Single calls on images whose size changes each time, told to read sizes from parameters: the number of compiled kernels does
+//! not grow with the number of sizes.
 
 use crate::common::steps::{gpu, software};
 use wgrad::*;
 
-/// Sizes that are seen, further ones, and the pipelines that those may compile: the first that lie in memory in some way, or
-/// have rows for teams of some length.
+/// Sizes seen first, further ones, and the pipelines that those may compile: for a first order in memory, or for a team of a
+/// first length.
 const SEEN: usize = 20;
 const FURTHER: usize = 40;
 const FEW: u64 = 4;
@@ -17,7 +17,7 @@ fn size(at: usize) -> [usize; 2] {
 
 type Call = fn(&Tensor) -> Result<Tensor>;
 
-/// A convolution of 16 channels by a square kernel with as many rows round it as keep an image's size.
+/// A convolution of 16 channels by a square kernel with padding that keeps an image's size.
 fn conv(x: &Tensor, [channels, side]: [usize; 2], options: Conv2dOptions) -> Result<Tensor> {
     let weight = Tensor::ones(x.device(), &[channels, 16 / options.groups, side, side])?.requires_grad();
     x.conv2d(&weight, None, &Conv2dOptions { padding: Padding::Explicit([side / 2; 2]), ..options })

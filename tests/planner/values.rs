@@ -4,7 +4,7 @@ use super::plans::random;
 use crate::common::{Random, adapter};
 use wgrad::{Device, Parameter, Result, Tensor};
 
-/// A random program over pointwise calls, views, sums and products; `keep` sees every value on the way.
+/// A random program over pointwise calls, views, sums and products; `keep` sees every intermediate value.
 fn program(device: &Device, seed: u64, mut keep: impl FnMut(&Tensor)) -> Result<Tensor> {
     let mut choose = Random(seed);
     let mut values =

@@ -34,9 +34,9 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// The first value that differs by more than rounding explains. What rounding may do is measured: `shaken` are results with
-/// every value off by a little, and the device may be off by 8 times what that changes. All is relative to the largest
-/// number of a result, and what is no number, or infinite, must be so on both sides.
+/// The first value that differs by more than rounding explains. The effect of rounding is measured: `shaken` are results with
+/// every value off by a little, and the device may be off by 8 times that difference. All is relative to the largest number of a
+/// result, and NaN and infinities must agree on both sides.
 fn difference(got: &Outcome, exact: &Outcome, shaken: &[Outcome], roundings: f64) -> Option<String> {
     if got.names != exact.names {
         return Some(format!("results {:?}, not {:?}", got.names, exact.names));
@@ -72,7 +72,7 @@ fn difference(got: &Outcome, exact: &Outcome, shaken: &[Outcome], roundings: f64
     None
 }
 
-/// True where rounding explains so much of a result that the comparison says little: thirty roundings of its type.
+/// True if rounding explains so much of a result that the comparison means little: thirty roundings of its type.
 fn is_vague(exact: &Outcome, shaken: &[Outcome], roundings: f64) -> bool {
     exact.values.iter().enumerate().any(|(at, exact)| {
         let scale = exact.iter().filter(|value| value.is_finite()).fold(0.0f64, |scale, value| scale.max(value.abs()));
@@ -81,8 +81,8 @@ fn is_vague(exact: &Outcome, shaken: &[Outcome], roundings: f64) -> bool {
     })
 }
 
-/// Runs with values off by a little. Where these don't explain a difference, others may: values that were equal, or zero,
-/// and no longer are, decide which way something goes, and of many such runs some go each way.
+/// Runs with values off by a little. If these don't explain a difference, others may: values that were equal, or zero, and no
+/// longer are, decide a branch, and among many such runs some take each branch.
 const SHAKEN: usize = 2;
 const APART: usize = 24;
 
@@ -131,8 +131,8 @@ fn random_programs_agree_with_the_reference() {
         let runs = (0..THREADS).map(|thread| {
             let vague = &vague;
             scope.spawn(move || {
-                // Devices of its own: one records for one thread at a time while it compiles. Eights take long to compile, so
-                // half of the programs run in fours, and some call by call.
+                // Separate devices: a device records for one thread at a time while it compiles. Loads of eight take long to
+                // compile, so half of the programs use loads of four, and some run call by call.
                 let int64 = wgrad::Disable { int64: true, ..wgrad::Disable::default() };
                 let apart = wgrad::Disable { fuse: true, inplace: true, ..int64 };
                 let devices = [wgrad::Disable::default(), int64, apart].map(common::poisoned);
@@ -181,7 +181,7 @@ fn random_programs_agree_with_the_reference() {
     );
 }
 
-/// Programs are fused in ways that nobody thought of, and each kind of adapter gets kernels of its own for them.
+/// Programs are fused in unforeseen ways, and each kind of adapter gets separate kernels for them.
 #[test]
 fn modules_of_random_programs_translate_for_every_kind_of_adapter() {
     let all = std::env::var_os("WGRAD_TEST_ALL").is_some();
@@ -197,7 +197,7 @@ fn modules_of_random_programs_translate_for_every_kind_of_adapter() {
                 let run = program.run(&device, None);
                 assert!(run.is_ok(), "{} for {}: {program:?}", run.err().unwrap(), kind.name);
             }
-            // Before the device drops what it has not used for long.
+            // Before the device drops modules that were not used for long.
             if at % 16 == 15 || at + 1 == count {
                 modules += seen.translate(kind.name, "random programs", &device);
             }

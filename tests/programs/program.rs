@@ -1,4 +1,4 @@
-//! A random program: leaves, then steps that each apply a row of the vocabulary to what is there already.
+//! A random program: leaves, then steps that each apply a row of the vocabulary to existing values.
 
 use crate::common::Random;
 use crate::vocabulary::ROWS;
@@ -8,11 +8,11 @@ use wgrad::{DType, Device, Result, Tensor};
 /// The shapes that leaves have: few, so that programs share kernels.
 const SHAPES: [&[usize]; 6] = [&[2, 4, 4, 3], &[2, 4, 2, 3], &[3, 4], &[4, 4], &[2, 3, 4], &[4]];
 
-/// The contents of leaves: data, or a constant, which the planner writes into kernels. One of each kind for each of the other.
+/// The contents of leaves: data, or a constant, which the planner inlines into kernels. One of each kind for each of the other.
 const CONSTANTS: [Option<f32>; 8] = [None, Some(0.0), None, Some(1.0), None, Some(0.375), None, Some(-0.75)];
 
-/// A number that says which row, which tensors and which small numbers a step takes. Any number means something, so
-/// that a failing program stays a program while it is shrunk.
+/// A number that selects the row, the tensors and the small numbers of a step. Any number is valid, so that a failing program
+/// stays a program while it is shrunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     pub row: u16,
@@ -28,13 +28,13 @@ pub struct Program {
     pub seed: u64,
 }
 
-/// What a program came to on a device: the values that nothing used, and the leaves' gradients.
+/// A program's results on a device: the values that nothing used, and the leaves' gradients.
 pub struct Outcome {
     pub names: Vec<String>,
     pub values: Vec<Vec<f64>>,
 }
 
-/// A step that found tensors it takes: their places among the values.
+/// A step with matching tensors: their indices among the values.
 struct Line {
     row: usize,
     operands: Vec<usize>,
@@ -48,11 +48,11 @@ fn random_tensor(random: &mut Random, device: &Device, shape: &[usize]) -> Resul
     Tensor::from_f64(device, &values, shape)
 }
 
-/// Rounding, imitated: every value is off by a little. What that does to a result says how much rounding may do to it.
+/// Imitates rounding: every value is off by a little. The effect on a result bounds the effect of rounding.
 pub struct Shake {
     pub seed: u64,
-    /// True where zeros and equal values are moved apart, as when a sum that should cancel does not. Else equal values stay
-    /// equal, as they do where they are computed alike.
+    /// True if zeros and equal values are separated, as when a sum that should cancel does not. Otherwise equal values stay
+    /// equal, as if they were computed alike.
     pub apart: bool,
 }
 
@@ -110,7 +110,7 @@ impl Program {
         })
     }
 
-    /// Records the program: its leaves, all its values, and the lines that were no misfits.
+    /// Records the program: its leaves, all its values, and the lines that matched.
     fn record(&self, device: &Device, mut shake: Option<Shake>) -> Result<(Vec<Tensor>, Vec<Tensor>, Vec<Line>)> {
         let mut random = Random(self.seed);
         let mut leaves = Vec::new();
@@ -132,7 +132,7 @@ impl Program {
         for step in &self.steps {
             let Some(line) = Program::line(step, &values) else { continue };
             let operands: Vec<&Tensor> = line.operands.iter().map(|&o| &values[o]).collect();
-            // Some rows make f32 of everything.
+            // Some rows turn everything into f32.
             let value = (ROWS[line.row].run)(&operands, line.numbers[0], line.numbers[1])?.to_dtype(self.dtype())?;
             values.push(match &mut shake {
                 Some(shake) => shake.apply(&value)?,
@@ -160,7 +160,7 @@ impl Program {
             .collect::<Result<Vec<_>>>()?;
         let wanted: Vec<&Tensor> = leaves.iter().collect();
         let gradients = wgrad::grad(&tracked, &wanted, &cotangents.iter().collect::<Vec<_>>())?;
-        // Nobody holds what is between, so that it may stay in registers and be overwritten.
+        // Intermediate values are not held, so that they may stay in registers and be overwritten.
         let mut kept: Vec<(String, Tensor)> = Vec::new();
         for (leaf, gradient) in gradients.into_iter().enumerate() {
             kept.extend(gradient.map(|gradient| (format!("gradient of t{leaf}"), gradient)));

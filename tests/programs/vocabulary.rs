@@ -1,4 +1,4 @@
-//! What random programs are made of: expressions over the tensors that a program has so far.
+//! The vocabulary of random programs: expressions over the tensors that a program has so far.
 //!
 //! A row's text is printed into the program that failed, so it must stand alone: `x`, `y` and `z` are tensors, `a` and
 //! `b` small numbers that a program draws. Results stay small (32 values at most a row's growth, magnitudes near 1),
@@ -14,7 +14,7 @@ use wgrad::{
 pub struct Row {
     /// The names of its tensors.
     pub operands: &'static [&'static str],
-    /// Whether it takes these tensors and numbers.
+    /// True if it takes these tensors and numbers.
     pub fits: fn(&[&Tensor], usize, usize) -> bool,
     pub run: fn(&[&Tensor], usize, usize) -> Result<Tensor>,
     /// Its Rust text.
@@ -101,7 +101,7 @@ pub const ROWS: &[Row] = rows! { a, b:
     [x] if true => x.add_scalar(b as f32 / 16.0 - 0.5);
     [x] if true => x.mul_scalar(0.5)?.sub_scalar(0.25);
     [x] if true => Ok(x.detach());
-    // Past the largest number of f16, and how many are.
+    // Past the largest number of f16, and their count.
     [x] if true => x.mul_scalar(512.0)?.mul_scalar(256.0)?.isinf()?.where_(&x.neg()?, x);
     [x] if true => x.add_scalar(300.0)?.square()?.isfinite()?.to_dtype(x.dtype())?.mul(x);
     [x] if true => x.contiguous();

@@ -181,7 +181,7 @@ fn noise_is_normal_and_differs_between_images() {
     let values = views.images().unwrap().to_f64().unwrap();
     let mean =
         |power: i32| values.iter().map(|value| ((value - 0.5) / 0.2).powi(power)).sum::<f64>() / values.len() as f64;
-    // Of 10,000 normal numbers, within five deviations of the moments' means.
+    // Moments of 10,000 normal numbers, within five deviations of their means.
     for (power, expected, deviation) in
         [(1, 0.0, 1.0), (2, 1.0, 2f64.sqrt()), (3, 0.0, 15f64.sqrt()), (4, 3.0, 96f64.sqrt())]
     {
@@ -208,7 +208,7 @@ fn deviations_of_blurs_are_drawn_evenly() {
     assert!((mean(&middles) - mean(&weights)).abs() < 5.0 * (variance / count as f64).sqrt());
 }
 
-/// Image n is 1 in channel n and 0 elsewhere, so the means of its channels are its shares of the classes.
+/// Image n is 1 in channel n and 0 elsewhere, so the means of its channels are its weights of the classes.
 #[test]
 fn labels_are_mixed_as_pixels_are() {
     let devices = [Some(Device::reference()), adapter()];
@@ -252,7 +252,7 @@ fn mixing_needs_labels_and_the_whole_batch() {
     assert!(matches!(mix().apply(&mut bytes, &mut draws()), Err(Error::WrongDType { .. })));
 }
 
-/// Boxes move with the images that do, and with no others.
+/// Boxes move with the moved images, and with no others.
 #[test]
 fn targets_of_images_that_stay_stay() {
     let device = Device::reference();

@@ -23,7 +23,7 @@ fn parts(device: &Device) -> (Net, Adam) {
     (model, adam)
 }
 
-/// The memory that two steps take by the device's own account, while somebody holds the values from before.
+/// The memory that two steps take by the device's own account, while the values from before are held.
 fn taken(size: usize) -> u64 {
     let device = noop(1 << 32);
     let (model, mut adam) = parts(&device);
@@ -51,7 +51,7 @@ fn the_largest_batch_in_a_memory_is_found() {
         let memory = taken(size);
         let finder = BatchSizeFinder::default().memory(memory);
         let found = found(&noop(1 << 32), finder).unwrap();
-        // The gap that is left, and the room that the values from before take.
+        // The remaining gap, and the memory of the values from before.
         assert!((3 * size / 4..=size).contains(&found) && taken(found) <= memory, "{found} for {size}");
     }
     let error = found(&noop(1 << 32), BatchSizeFinder::default().memory(1000)).unwrap_err();

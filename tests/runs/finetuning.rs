@@ -1,4 +1,4 @@
-//! Staged unfreezing: frozen parts stay where they are with their statistics, also in a resumed run, and thaw when they should.
+//! Staged unfreezing: frozen parts don't move, nor do their statistics, also in a resumed run, and thaw when they should.
 
 use crate::setting::{AfterEpoch, AfterStep, Net, bits, images};
 use std::cell::RefCell;
@@ -23,7 +23,7 @@ fn values(model: &dyn Module) -> Values {
     model.named_parameters().into_iter().map(of).collect()
 }
 
-/// The names of what differs.
+/// The names of the values that differ.
 fn moved(before: &[(String, Vec<f64>)], after: &[(String, Vec<f64>)]) -> Vec<String> {
     before.iter().zip(after).filter(|(a, b)| a.1 != b.1).map(|(a, _)| a.0.clone()).collect()
 }
@@ -73,7 +73,7 @@ fn a_frozen_backbone_stays_with_its_statistics_until_it_thaws() -> Result<()> {
         let moved = moved(&by_epoch[epoch], &by_epoch[epoch + 1]);
         let all = ["body.weight", "body.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"];
         let all = [&all[..], &["norm.num_batches_tracked", "head.weight", "head.bias"]].concat();
-        // A bias before a norm has no gradient but roundings.
+        // A bias before a norm has no gradient except roundings.
         let moved: Vec<&str> = moved.iter().map(String::as_str).filter(|name| *name != "body.bias").collect();
         let expected: Vec<&str> = all.into_iter().filter(|name| *name != "body.bias").collect();
         let expected = if epoch < UNFREEZE_AT as usize { expected[expected.len() - 2..].to_vec() } else { expected };
@@ -110,7 +110,7 @@ fn parts_are_found_by_name() -> Result<()> {
     let error = Finetuning::new(["layer5.*"]).apply(&net, 0).unwrap_err().to_string();
     assert!(error.contains("no parameter belongs to the part \"layer5.*\""), "{error}");
 
-    // The part is the network's backbone where it has one.
+    // The part is the network's backbone if it has one.
     let net = Fcn::new(&Scope::new(&device), &FcnOptions::fcn_resnet50().classes(2))?;
     Finetuning::new(["backbone"]).apply(&net, 0)?;
     assert!(trained(&net).iter().all(|name| name.starts_with("classifier.")) && trained(&net).len() == 5);

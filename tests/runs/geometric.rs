@@ -85,7 +85,7 @@ fn the_adapter_agrees_with_the_reference() {
     let shape = [3, 2, 20, 24];
     let on = |device: &Device| apply(&long_chain(), &noise(device, shape), &[0, 1, 2]).unwrap();
     let difference = largest_difference(&on(&device), &on(&Device::reference()));
-    // A place among 20 is off by some 1e-6, and between neighbours there is up to 1.
+    // A position among 20 is off by some 1e-6, and between neighbours there is up to 1.
     assert!(difference < 2e-5, "{difference}");
 }
 
@@ -152,7 +152,7 @@ fn a_chain_is_what_its_functions_give_one_after_the_other() {
     expected = functional::horizontal_flip(&expected).unwrap();
     let (got, expected) = (apply(&chain, &images, &[0]).unwrap(), expected);
     let (got, expected) = (got.to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
-    // At the edges of frames the two blend differently; elsewhere they are equal, in all three kinds of places.
+    // At the edges of frames the two blend differently; elsewhere they are equal, in all three kinds of regions.
     let close = got.iter().zip(&expected).filter(|(a, b)| (*a - *b).abs() < 1e-4);
     let kinds = close.clone().fold([0; 3], |mut kinds, (&a, _)| {
         kinds[if a == 5.0 {
@@ -271,7 +271,7 @@ fn gradients_flow_through_a_chain() {
     chain.apply(&mut views, &mut Draws::new(0, 0, &[0, 1])).unwrap();
     views.images().unwrap().sum_all().unwrap().backward().unwrap();
     let total: f32 = images.grad().unwrap().to_vec::<f32>().unwrap().iter().sum();
-    // Weights of each output add up to 1 but at the edges.
+    // Weights of each output add up to 1 except at the edges.
     assert!((90.0..128.1).contains(&total), "{total}");
 }
 
@@ -308,7 +308,7 @@ fn the_usual_augmentations_take_few_launches() {
             .with(ColorJitter::new(colours).unwrap())
             .with(Normalize::new(&[0.5; 3], &[0.2; 3]).unwrap());
         let order = SequentialSampler::new(8);
-        // All the way from bytes in the device's memory to a network's input.
+        // From bytes in the device's memory all the way to a network's input.
         let launches = dispatches(&device, || {
             let mut batches = resident.views(8, &order, 0, DType::F32)?;
             let (items, mut views) = batches.next().unwrap()?;

@@ -75,6 +75,6 @@ fn all_are_read_at_once() {
     let tensors = [[3, 100], [17, 5], [1, 1]].map(|shape| Tensor::randn(&device, &shape).unwrap());
     let before = device.stats();
     Histogram::of_each(&tensors.each_ref(), 30).unwrap();
-    // One flush, and one copy to where the host reads.
+    // One flush, and one copy to host-readable memory.
     assert_eq!((device.stats().runs - before.runs, device.stats().submits - before.submits), (1, 2));
 }

@@ -1,4 +1,4 @@
-//! Images in the host's memory in other sizes, and batches on their way to the device.
+//! Images in the host's memory in other sizes, and the upload of batches to the device.
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! Runs that are killed, whose disk is full or whose folder becomes read-only: the last checkpoint is whole, the run goes on from it
-//! to the bits of one that nobody disturbed, and says what happened.
+//! Runs that are killed, whose disk is full or whose folder becomes read-only: the last checkpoint is whole, the run resumes from
+//! it to the same bits as an undisturbed one, and reports what happened.
 #![cfg(unix)]
 
 use crate::common::{Random, alone};
@@ -26,7 +26,7 @@ fn last(folder: &Path) -> PathBuf {
     folder.join("last.safetensors")
 }
 
-/// A run to its end, from the folder's last checkpoint where there is one.
+/// A run to its end, from the folder's last checkpoint if there is one.
 fn fit(folder: &Path, after_step: fn(&Path, &mut Run), after_epoch: fn(&Path, &mut Run)) -> Result<(Fit, Vec<u64>)> {
     let device = Device::reference();
     device.manual_seed(7);
@@ -54,7 +54,7 @@ fn fit(folder: &Path, after_step: fn(&Path, &mut Run), after_epoch: fn(&Path, &m
 
 fn nothing(_: &Path, _: &mut Run) {}
 
-/// The run of another process, which says how it ended.
+/// The run of another process, which prints how it ended.
 #[test]
 fn a_run_by_itself() {
     let Some(folder) = std::env::var_os("WGRAD_TEST_RUN") else { return };
@@ -75,7 +75,7 @@ fn run_alone(folder: &Path) -> Command {
     command
 }
 
-/// The output of a command that ends by itself.
+/// The output of a command that should end by itself.
 fn said(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -83,7 +83,7 @@ fn said(command: &mut Command) -> String {
     text
 }
 
-/// The files that bear their names are whole, and a run goes on from the last one to the bits of an undisturbed one.
+/// The files with these names are whole, and a run goes on from the last one to the bits of an undisturbed one.
 fn goes_on(folder: &Path) {
     let undisturbed = TempDir::new().unwrap();
     let (_, expected) = fit(undisturbed.path(), nothing, nothing).unwrap();
@@ -130,7 +130,7 @@ fn a_run_that_is_killed_goes_on() {
     eprintln!("{between} of {kills} kills met a run on its way");
 }
 
-/// A folder with the checkpoint of a run's first epochs, which the next process has to itself.
+/// A folder with the checkpoint of a run's first epochs, for the next process alone.
 fn begun() -> TempDir {
     let folder = TempDir::new().unwrap();
     let stop = |_: &Path, run: &mut Run| {
@@ -158,7 +158,7 @@ fn a_disk_without_room_for_a_checkpoint_leaves_the_one_before() {
     goes_on(folder.path());
 }
 
-/// A disk of its own that is full, where the user may mount one.
+/// A separate disk that is full, if the user may mount one.
 #[test]
 fn a_full_disk_leaves_the_checkpoint_before() {
     let may_mount = Command::new("unshare").args(["-Urm", "true"]).output().is_ok_and(|output| output.status.success());

@@ -1,4 +1,4 @@
-//! Callbacks that log a run, told of its moments by hand.
+//! Callbacks that log a run, called at its moments by hand.
 
 use std::path::Path;
 use wgrad::logs::{CsvLog, CsvLogger, JsonLinesLog, JsonLinesLogger, Record};

@@ -9,7 +9,7 @@ fn row(epoch: u64, step: u64, scalars: &[(&str, f64)]) -> Record {
     Record { epoch, step, scalars: scalars.iter().map(|&(name, value)| (name.to_string(), value)).collect() }
 }
 
-/// The two kinds of logs behind one face.
+/// Both kinds of logs behind one interface.
 enum Log {
     Csv(CsvLog),
     Json(JsonLinesLog),

@@ -1,4 +1,4 @@
-//! Metrics of numbers, images and boxes where one batch of golden values says too little: long epochs, resets, refusals.
+//! Metrics of numbers, images and boxes for which one batch of golden values does not suffice: long epochs, resets, refusals.
 
 use crate::common::{self, Random};
 use wgrad::metrics::{
@@ -101,7 +101,7 @@ impl Sums {
     }
 }
 
-/// As many batches as carry sums through all three places, of one number that f32 cannot add up.
+/// Enough batches to carry sums through all three levels, of one number that f32 cannot add up.
 #[test]
 fn many_small_batches_lose_nothing() {
     let Some(device) = common::adapter() else { return };
@@ -153,7 +153,7 @@ fn nothing_is_not_a_number() {
     }
 }
 
-/// Targets that don't vary, whatever their size, have a score of 0 or 1, and one item none.
+/// Targets that don't vary, of any size, have a score of 0 or 1, and one item none.
 #[test]
 fn scores_of_constants_are_defined() {
     for device in devices() {
@@ -178,8 +178,7 @@ fn scores_of_constants_are_defined() {
     }
 }
 
-/// Whatever the level, images are counted once: for one image both levels agree, and for unequal ones each gives its
-/// own mean.
+/// At either level images are counted once: for one image both levels agree, and for unequal ones each gives its own mean.
 #[test]
 fn segmentations_count_by_image_or_all_together() {
     for device in devices() {
@@ -298,7 +297,7 @@ fn similarities_have_gradients() {
     }
 }
 
-/// Images come as tensors with rows that fill up, or one by one; boxes in any format.
+/// Images come as tensors with padded rows, or one by one; boxes in any format.
 #[test]
 fn boxes_count_the_same_however_they_come() {
     let cat = [10.0, 20.0, 60.0, 90.0];
@@ -345,7 +344,7 @@ fn boxes_count_the_same_however_they_come() {
     }
 }
 
-/// Annotations of files are objects of the metrics: detections equal to them are right.
+/// Annotations of files serve as objects of the metrics: detections equal to them are right.
 #[cfg(feature = "images")]
 #[test]
 fn annotations_find_themselves() {

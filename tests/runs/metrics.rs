@@ -47,7 +47,7 @@ fn all(device: &Device, task: Task) -> Result<MetricCollection> {
     })
 }
 
-/// Scores and targets of so many items, some of them ignored. Half the scores are 0 to 1 in every batch.
+/// Scores and targets of `items` items, some of them ignored. Half the scores are 0 to 1 in every batch.
 fn batch(device: &Device, task: Task, items: usize, random: &mut Random) -> Result<(Tensor, Tensor)> {
     const PLACES: usize = 3;
     let (preds, target, classes) = match task {
@@ -63,7 +63,7 @@ fn batch(device: &Device, task: Task, items: usize, random: &mut Random) -> Resu
 
 const TASKS: [Task; 3] = [Task::Binary, Task::Multiclass(5), Task::Multilabel(3)];
 
-/// True where names and values agree: counts exactly, sums of f32 to a few of their roundings.
+/// True if names and values agree: counts exactly, sums of f32 to a few of their roundings.
 fn agree(got: &[(String, f64)], expected: &[(String, f64)]) -> bool {
     let equal = |((name, got), (other, expected)): (&(String, f64), &(String, f64))| {
         let is_sum = ["log_loss", "calibration_error"].contains(&name.as_str());
@@ -110,7 +110,7 @@ fn batches_add_up_to_the_whole_in_every_epoch() -> Result<()> {
     Ok(())
 }
 
-/// Kernels that a batch takes, once the first has been planned; nothing may run before the flush that carries it out.
+/// Kernels that a batch takes, once the first has been planned; nothing may run before its flush.
 fn launches(task: Task, make: impl Fn(&Device) -> Result<Box<dyn Metric>>) -> Result<u64> {
     let device = noop();
     let mut metric = make(&device)?;
@@ -137,7 +137,7 @@ fn updates_read_nothing_back_and_launch_little() -> Result<()> {
     let options = ClassificationOptions::default().ignore_index(-1);
     let exact = CurveOptions::default().ignore_index(-1);
     let binned = exact.clone().thresholds(Thresholds::Count(20));
-    // Scores to labels, counts to zero, counting, adding to what there is; a count of labels besides for curves.
+    // Scores to labels, counts to zero, counting, adding to the totals; for curves also a count of labels.
     let mut counts = Vec::new();
     for task in TASKS {
         let scores = launches(task, |device| Ok(Box::new(StatScores::new(device, task, &options)?)))?;

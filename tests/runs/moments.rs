@@ -111,7 +111,7 @@ fn an_error_of_a_callback_ends_the_run_after_its_moment() {
     assert_eq!(*moments.borrow(), expected);
 }
 
-/// The step spoils nothing on the disk, since the checkpoint before it stays.
+/// The step damages nothing on the disk, since the checkpoint before it stays.
 #[test]
 fn an_error_of_a_step_writes_no_checkpoint() {
     let folder = TempDir::new().unwrap();
@@ -198,7 +198,7 @@ fn early_stopping_follows_a_curve() {
     for (patience, min_delta, curve, expected) in [
         (2, 0.0, &[1.0, 0.8, 0.85, 0.79, 0.9, 0.8, 0.81, 0.1][..], Some(6)),
         (0, 0.0, &[1.0, 0.9, 0.9], Some(2)),
-        // Better by less than 0.1 counts for nothing, and the best stays 1.0.
+        // An improvement of less than 0.1 does not count, and the best stays 1.0.
         (1, 0.1, &[1.0, 0.95, 0.91, 0.5], Some(2)),
         (1, 0.1, &[1.0, 0.95, 0.89, 0.85, 0.75], None),
         (1, 0.0, &[nan, 0.5, nan, nan], Some(3)),

@@ -14,7 +14,7 @@ use wgrad::train::{Checkpoints, ImageLoader, Supervised, Trainer, TrainerOptions
 
 const CUBIC: Schedule = Schedule::Cubic { begin: 2, every: 3, times: 3, initial: 0.3, sparsity: 0.75 };
 
-/// The bits that a run of twelve steps ends in, and its sparsity after each step. It ends after `stop` steps, or goes on from a
+/// The final bits of a run of twelve steps, and its sparsity after each step. It ends after `stop` steps, or resumes from a
 /// checkpoint.
 fn run(criterion: Criterion, path: &Path, from: Option<&Path>, stop: u64) -> (Vec<u64>, Vec<f64>) {
     let device = &Device::reference();

@@ -13,7 +13,7 @@ use wgrad::{Device, Error, Tensor};
 
 const EVIL: &str = "<script>alert('&')</script>";
 
-/// A run of so many epochs, which goes on with a checkpoint where there is one.
+/// A run of `epochs` epochs, which resumes from a checkpoint if there is one.
 fn run(folder: &Path, epochs: u64, resume: bool) -> String {
     let device = Device::reference();
     device.manual_seed(1);
@@ -52,7 +52,7 @@ fn run(folder: &Path, epochs: u64, resume: bool) -> String {
     std::fs::read_to_string(folder.join("report.html")).unwrap()
 }
 
-/// The names of a page's tags in their order; each one that is opened is closed, and the last one first.
+/// The names of a page's tags in their order; each opened one is closed, the last one first.
 fn tags(page: &str) -> Vec<String> {
     let (mut open, mut all): (Vec<String>, Vec<String>) = Default::default();
     let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();

@@ -1,4 +1,4 @@
-//! Runs that are interrupted end in the bits of one that is not, with all the state that a run may have.
+//! Interrupted runs end in the same bits as an uninterrupted one, with all the state that a run may have.
 
 use crate::common::{Random, has_f16, own_adapter};
 use crate::setting::{AfterEpoch, AfterStep, Net, bits, images};
@@ -17,7 +17,7 @@ use wgrad::{Device, Error};
 
 const EPOCHS: u64 = 3;
 const BATCHES: u64 = 7;
-/// Three batches a step, so that the last one of an epoch has a single one.
+/// Three batches a step, so that the last step of an epoch has a single one.
 const ACCUMULATE: u64 = 3;
 const STEPS: u64 = EPOCHS * BATCHES.div_ceil(ACCUMULATE);
 
@@ -36,7 +36,7 @@ struct Left {
     rows: Vec<(u64, String, u64)>,
 }
 
-/// A run until its end, from a checkpoint where one is given.
+/// A run until its end, from a checkpoint if one is given.
 fn run(
     device: &Device,
     path: &Path,
@@ -122,7 +122,7 @@ fn ends_alike(device: &Device, cuts: &[u64], end: fn(u64) -> End) {
     }
 }
 
-/// So many random steps.
+/// This many random steps.
 fn cuts(count: usize) -> Vec<u64> {
     let mut random = Random(17);
     (0..count).map(|_| 1 + (random.unit() * (STEPS - 1) as f64) as u64).collect()

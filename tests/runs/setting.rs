@@ -1,5 +1,4 @@
-//! Common parts of the tests of runs: a network with every state that a resumed run could get wrong, and images to
-//! learn.
+//! Common parts of the tests of runs: a network with every state that a resumed run could get wrong, and images to learn.
 
 use crate::common::Random;
 use wgrad::data::{Array, Images};
@@ -50,7 +49,7 @@ impl Module for Net {
     }
 }
 
-/// The bits of all that training changes.
+/// The bits of everything that training changes.
 pub fn bits(device: &Device, model: &dyn Module, optimizer: &dyn Optimizer) -> Vec<u64> {
     let tensors = [model.parameters(), optimizer.buffers()].concat();
     let numbers = optimizer.numbers().unwrap();

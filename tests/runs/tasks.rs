@@ -1,4 +1,4 @@
-//! Ready-made tasks: each learns what its labels say, by its loss, its metrics and its answers.
+//! Ready-made tasks: each learns from its labels, by its loss, its metrics and its answers.
 
 use crate::setting::images;
 use wgrad::data::Batch;
@@ -23,7 +23,7 @@ impl Module for Net {
     }
 }
 
-/// Trains on images with labels that a function makes of their classes, `[N]`; then evaluates, and gives the answers to all 24
+/// Trains on images with labels that a function makes of their classes, `[N]`; then evaluates, and returns the answers for all 24
 /// images.
 fn trained(
     shape: &'static [isize],
@@ -55,7 +55,7 @@ fn classes() -> Vec<usize> {
     images(24, 3).labels().iter().map(|&label| label as usize).collect()
 }
 
-/// The share of images whose answers pass a test with their class.
+/// The fraction of images whose answers pass a test with their class.
 fn share(answers: &[f32], right: impl Fn(&[f32], usize) -> bool) -> f64 {
     let each = answers.chunks(answers.len() / 24).zip(classes());
     each.filter(|(answers, class)| right(answers, *class)).count() as f64 / 24.0
@@ -149,7 +149,7 @@ fn boxes_are_learned() {
     let (evaluation, answers) = trained(&[1, 4], task, labels);
     let overlaps = share(&answers, |answers, class| (answers[0] - class as f32).abs() < 2.0);
     assert_eq!((answers.len(), overlaps), (24 * 6, 1.0));
-    // Boxes that are off by a quarter of their width share 6 columns of 10.
+    // Boxes that are off by a quarter of their width overlap in 6 columns of 10.
     assert_eq!(evaluation.scalar("map_50"), Some(1.0), "{:?}", evaluation.scalars);
 }
 

@@ -89,7 +89,7 @@ fn files_of_pytorch_are_read() {
 fn files_are_named_and_ordered_as_tensorboard_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("run");
-    // Of a run on a machine whose clock is ahead, which this one goes on with.
+    // The file of a run on a machine whose clock is ahead, which this one resumes.
     fs::create_dir(&folder).unwrap();
     let mut names: Vec<String> = vec!["events.out.tfevents.4000000000.other.1.0".to_string()];
     fs::write(folder.join(&names[0]), "").unwrap();

@@ -1,4 +1,4 @@
-//! Errors that say what does not fit.
+//! Errors that name the mismatch.
 
 use crate::padded;
 use wgrad::{Conv2dOptions, CrossEntropyOptions, Device, Tensor};

@@ -105,7 +105,7 @@ fn adam_without_its_second_moment_is_a_step_along_averages() {
     everywhere(|device| {
         let start = random(device, &[6], 13);
         let [of_adam, of_sgd] = [0; 2].map(|_| Parameter::new("weight", &start));
-        // Next to such an eps the second moment is nothing, and the step is divided by eps alone.
+        // Next to such an eps the second moment is negligible, and the step is divided by eps alone.
         let eps = 1e9;
         let mut adam = Adam::new(vec![of_adam.clone()], AdamOptions::default().betas((BETA, 0.999)).eps(eps))?;
         let momentum = SgdOptions::default().lr(0.1).momentum(BETA).dampening(BETA);
@@ -115,7 +115,7 @@ fn adam_without_its_second_moment_is_a_step_along_averages() {
         sgd.step()?;
         for step in 1..=5 {
             let gradient = random(device, &[6], 14 + step as u64);
-            // Adam divides its average by this share.
+            // Adam divides its average by this factor.
             adam.set_lr(0, 0.1 * eps * (1.0 - BETA.powi(step)))?;
             for (parameter, optimizer) in [(&of_adam, &mut adam as &mut dyn Optimizer), (&of_sgd, &mut sgd)] {
                 parameter.set_grad(Some(gradient.clone()))?;

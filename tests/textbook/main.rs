@@ -29,7 +29,7 @@ fn random(device: &Device, shape: &[usize], seed: u64) -> Tensor {
     tensor(device, &values, shape)
 }
 
-/// Equal but for rounding of sums of `terms` numbers.
+/// Equal up to rounding of sums of `terms` numbers.
 fn close(got: &Tensor, expected: &Tensor, terms: usize) -> Result<()> {
     assert_eq!(got.shape(), expected.shape());
     let expected = expected.to_f64()?;

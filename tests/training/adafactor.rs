@@ -13,7 +13,7 @@
 //!     print([float(f'{x:.9g}') for p in ps for x in p.flatten().tolist()])
 //! ```
 //!
-//! with the epsilon of single precision where none is given.
+//! with the epsilon of single precision if none is given.
 
 use crate::common::own_adapter;
 use wgrad::optim::{Adafactor, AdafactorOptions, Guard, Optimizer, ParamGroup};
@@ -128,7 +128,7 @@ fn weights_have_means_over_rows_and_columns() {
     assert_eq!(buffers, expected);
 }
 
-/// The least root of a second moment may be the paper's 1e-30, whose square single precision does not hold.
+/// The least root of a second moment may be the paper's 1e-30, whose square underflows in single precision.
 #[test]
 fn a_gradient_of_zeros_moves_nothing() {
     for device in devices() {
@@ -160,7 +160,7 @@ fn another_rate_makes_no_new_plan_and_wrong_options_are_errors() {
         device.sync().unwrap();
         let stats = device.stats();
         let made = (stats.plans, stats.pipelines, stats.buffers, stats.bind_groups);
-        // Buffers of one size change places first, and each place has its bind groups.
+        // Buffers of one size swap first, and each has its bind groups.
         if step > 3 {
             assert_eq!(*settled.get_or_insert(made), made, "step {step}");
         }

@@ -110,7 +110,7 @@ fn algorithms_are_pytorchs() {
     }
 }
 
-/// The device computes then what follows from the number of a step.
+/// The device then computes the numbers that follow from a step's number.
 #[test]
 fn a_stopped_step_changes_no_algorithm() {
     for device in devices() {

@@ -51,7 +51,7 @@ fn an_adapter_without_f16_says_so_or_stays_with_f32() {
     assert_eq!(autocast_with(&or_f32, || product(&x)).unwrap(), DType::F32);
 }
 
-/// A weight that is read three times, in a checkpoint too, is one cast and gets one gradient of f32, that of the plain calls on
+/// A weight that is read three times, in a checkpoint too, is cast once and gets one gradient of f32, that of the plain calls on
 /// a rounded weight.
 #[test]
 fn weights_are_cast_once_and_get_gradients_of_f32() {
@@ -113,7 +113,7 @@ fn scales_are_pytorchs_over_steps_with_infinities() {
             let mut moved = 0.0;
             let steps = case["found"].as_array().unwrap().iter().zip(case["scales"].as_array().unwrap());
             for (step, (found, expected)) in steps.enumerate() {
-                // Its inverse is a denormal past 2^126, which adapters may take for 0.
+                // Its inverse is a denormal past 2^126, which adapters may flush to 0.
                 let scale = scaler.scale_value().unwrap();
                 let bad = [f32::INFINITY, f32::NAN][step % 2];
                 let last = if found == 1 { bad } else { scale as f32 };
@@ -138,7 +138,7 @@ fn scales_are_pytorchs_over_steps_with_infinities() {
     }
 }
 
-/// A regression whose loss is a hundred millionth, so that gradients of f16 are 0 without a scale: the error that it ends with.
+/// A regression whose loss is a hundred millionth, so that gradients of f16 are 0 without a scale: its final error.
 fn regression(device: &Device, options: GradScalerOptions) -> f64 {
     device.manual_seed(4);
     let x = Tensor::randn(device, &[32, 4]).unwrap();
@@ -228,7 +228,7 @@ fn a_scaler_refuses_what_it_can_tell() {
     for options in wrong {
         assert!(matches!(GradScaler::new(&device, options), Err(Error::Invalid { op: "grad_scaler", .. })));
     }
-    // On a thread of its own, which has made no use of autocast.
+    // On a separate thread, which has not used autocast.
     let told = std::thread::spawn(move || {
         let mut scaler = GradScaler::new(&device, options).unwrap();
         let x = Tensor::ones(&device, &[2]).unwrap().requires_grad();
@@ -293,7 +293,7 @@ fn weights_of_a_pack_are_cast_together() {
     }
 }
 
-/// Peak of a step of convolutions with norms and rectifiers, without what a cast of all weights takes.
+/// Peak of a step of convolutions with norms and rectifiers, minus the memory of a cast of all weights.
 fn peak(noop: Noop, is_half: bool) -> u64 {
     let device = Device::with_options(&DeviceOptions { noop: Some(noop), ..DeviceOptions::default() }).unwrap();
     let chain = Chain::new(&Scope::new(&device), Shape::Plain, 16, 32).unwrap();
@@ -319,7 +319,7 @@ fn half_precision_keeps_half_as_much() {
     }
 }
 
-/// The accuracy on MNIST's test images after training on so many others, padded to `side` and repeated in `channels`.
+/// The accuracy on MNIST's test images after training on `count` others, padded to `side` and repeated in `channels`.
 fn accuracy(device: &Device, make: fn(&Scope) -> Result<Box<dyn Module>>, input: [usize; 2], is_half: bool) -> f64 {
     let [channels, side] = input;
     let (limit, epochs) = if channels == 1 { (60_000, 3) } else { (10_000, 2) };
@@ -345,7 +345,7 @@ fn accuracy(device: &Device, make: fn(&Scope) -> Result<Box<dyn Module>>, input:
             scaler.update().unwrap();
             adam.zero_grad();
         }
-        // At a constant rate the accuracy wavers by what is to be told apart here.
+        // At a constant rate the accuracy wavers by as much as the difference to detect.
         adam.set_lr(0, 2e-3 * 0.3f64.powi(epoch as i32 + 1)).unwrap();
     }
     model.eval();

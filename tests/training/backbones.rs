@@ -15,7 +15,7 @@ fn golden() -> Value {
     serde_json::from_str(include_str!("../golden/backbones.json")).unwrap()
 }
 
-/// The largest difference of maps from their golden norms and products, in the maps' norms.
+/// The largest difference of maps from their golden norms and products, relative to the maps' norms.
 fn apart(levels: &[Tensor], golden: &Value) -> f64 {
     let golden: Vec<[f64; 2]> = serde_json::from_value(golden.clone()).unwrap();
     assert_eq!(levels.len(), golden.len());
@@ -62,7 +62,7 @@ fn backbones_are_torchvisions() {
         assert_eq!(["entries", "names", "parameters"].map(|key| names(&*net)[key].clone()), expected, "{name}");
         let trained = net.parameters().into_iter().filter(|p| p.requires_grad() && !p.is_buffer());
         assert_eq!(golden["trained"], trained.map(|p| p.value().numel()).sum::<usize>(), "{name}");
-        // The two networks that take no minute on the reference.
+        // The two networks that don't take a minute on the reference.
         if all || name.starts_with("mobilenet_small") {
             fill(&*net, &device);
             net.eval();
@@ -130,7 +130,7 @@ fn labels(device: &Device) -> Tensor {
     Tensor::from_slice(device, &first.chain(second).collect::<Vec<i32>>(), &[2, 20]).unwrap()
 }
 
-/// Each place of a sample: the candidate, whether it counts as positive, whether the place is filled.
+/// Each entry of a sample: the candidate, true if it counts as positive, true if the entry is used.
 fn places(sample: &Sample) -> Vec<(i32, bool, bool)> {
     let indices = sample.indices.to_vec::<i32>().unwrap();
     let (positive, valid) = (sample.is_positive.to_vec::<bool>().unwrap(), sample.is_valid.to_vec::<bool>().unwrap());
@@ -142,7 +142,7 @@ fn a_sample_has_as_many_of_each_kind_as_torchvisions() {
     for device in [Some(Device::reference()), adapter()].into_iter().flatten() {
         let labels = labels(&device);
         let values = labels.to_vec::<i32>().unwrap();
-        // Batch size, share of positive ones; positive and negative ones of the first image, and of the second.
+        // Batch size, fraction of positive ones; positive and negative ones of the first image, and of the second.
         for (size, share, counts) in [
             (8, 0.5, [[4, 4], [1, 3]]),
             (8, 0.25, [[2, 6], [1, 3]]),

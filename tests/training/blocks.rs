@@ -14,7 +14,7 @@ fn numbers(count: usize, number: impl Fn(f64) -> f64) -> Vec<f64> {
     (0..count).map(|at| number(at as f64)).collect()
 }
 
-/// Weights that a script gives torchvision's blocks too; those of norms are about 1.
+/// The same weights that a script gives torchvision's blocks; those of norms are about 1.
 fn fill(block: &dyn Module) {
     let trained = block.parameters().into_iter().filter(|parameter| !parameter.is_buffer());
     for (at, parameter) in trained.enumerate() {
@@ -25,8 +25,8 @@ fn fill(block: &dyn Module) {
     }
 }
 
-/// Results of torchvision 0.29 and PyTorch 2.15 in double precision, in training; of [`Cbam`] by the paper's formula written
-/// down in PyTorch.
+/// Results of torchvision 0.29 and PyTorch 2.15 in double precision, in training; for [`Cbam`] by the paper's formula written in
+/// PyTorch.
 #[test]
 fn blocks_are_torchvisions() {
     let scope = Scope::new(&Device::reference());
@@ -132,7 +132,7 @@ fn depth_is_dropped_as_often_as_asked() {
     let x = Tensor::ones(&device, &[1000, 2, 3]).unwrap();
     let rows = StochasticDepth::new(0.2, StochasticDepthMode::Row).unwrap();
     let y = rows.forward(&x).unwrap().to_vec::<f32>().unwrap();
-    // A sample is dropped as a whole, and kept ones make up for it.
+    // A sample is dropped as a whole, and kept ones are scaled up.
     assert!(y.chunks(6).all(|sample| sample == [0.0; 6] || sample == [1.25; 6]));
     let dropped = y.chunks(6).filter(|sample| sample[0] == 0.0).count();
     // Binomial: 200 with a standard deviation of 12.6.

@@ -33,7 +33,7 @@ fn net(device: &Device, iterations: usize) -> CapsNet {
     net
 }
 
-/// Values are PyTorch's but for `bound`, in units of their largest one.
+/// Values are PyTorch's up to `bound`, in units of their largest one.
 fn check(what: &str, got: &Tensor, expected: &Value, bound: f64) {
     let expected: Vec<f64> = match expected {
         Value::Array(_) => serde_json::from_value(expected.clone()).unwrap(),

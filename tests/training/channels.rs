@@ -1,5 +1,5 @@
-//! Channels cut out of networks: the answers of a smaller network are those of the masked one, and its sizes are those that follow
-//! by hand.
+//! Channels cut out of networks: the answers of a smaller network are those of the masked one, and its sizes are as computed by
+//! hand.
 
 use crate::common::from_names::{fill, tensor};
 use wgrad::compress::channels::*;
@@ -28,7 +28,7 @@ fn close(got: &[f64], expected: &[f64], what: &str) {
     assert!(apart <= 1e-9 * scale, "{what}: {apart} of {scale}");
 }
 
-/// Masks half of the channels, then cuts them. The answers stay, and are not those of before.
+/// Masks half of the channels, then cuts them. The answers don't change by that, and differ from those before.
 fn stays_the_same(name: &str, net: &dyn Module, shape: &[usize], options: &ChannelOptions) {
     let device = net.parameters()[0].value().device().clone();
     fill(net, &device);
@@ -101,7 +101,7 @@ fn smaller_networks_of_full_size_answer_as_the_masked_ones() {
 }
 
 /// Everything that can be between two layers: groups, depthwise with a multiplier, transposed products, channels that a norm, a
-/// softmax or a reshape looks at together, gates, and concatenations of parts of different widths.
+/// softmax or a reshape reads together, gates, and concatenations of parts of different widths.
 struct Odd {
     stem: Conv2d,
     depthwise: Conv2d,
@@ -157,7 +157,7 @@ fn whatever_reads_a_channel_is_cut_along() {
     let shape = [2, 2, 6, 6];
     stays_the_same("odd", &net, &shape, &ChannelOptions::default());
     let sizes = |layer: &Conv2d| layer.weight.value().shape().to_vec();
-    // Channels of the stem go in pairs, since both groups of the grouped one lose as many: two of three pairs.
+    // Channels of the stem are cut in pairs, since both groups of the grouped one lose the same number: two of three pairs.
     assert_eq!(sizes(&net.stem), [2, 2, 3, 3]);
     assert_eq!((sizes(&net.depthwise), net.depthwise.grouped().unwrap().groups()), (vec![4, 1, 3, 3], 2));
     assert_eq!((sizes(&net.grouped), net.grouped.grouped().unwrap().groups()), (vec![4, 2, 3, 3], 2));
@@ -172,7 +172,7 @@ fn whatever_reads_a_channel_is_cut_along() {
 fn the_sizes_are_those_that_follow_by_hand() {
     let device = Device::reference();
     let net = CifarResNet::new(&Scope::new(&device), &CifarResNetOptions::resnet20()).unwrap();
-    // Channels within blocks alone: the sums of blocks stay.
+    // Only channels within blocks: the sums of blocks keep theirs.
     let options =
         ChannelOptions::default().amount(0.75).except(["conv1.weight".to_string(), "*.conv2.weight".to_string()]);
     let channels = Channels::of(&net, &[1, 3, 32, 32]).unwrap();
@@ -233,7 +233,7 @@ fn files_build_the_smaller_network() {
     let third = models::by_name("mobilenet_v2", &Scope::new(&device), &options).unwrap();
     weights::load(&path, &third, &LoadOptions::default()).unwrap();
     close(&answers(&third, &x), &answers(&again, &x), "loaded");
-    // A network that is smaller still does not grow.
+    // A smaller network does not grow.
     let smaller = models::by_name("mobilenet_v2", &Scope::new(&device), &options.set("width_mult", 0.01)).unwrap();
     assert!(matches!(weights::load(&path, &smaller, &LoadOptions::default()), Err(Error::UnfitWeights { .. })));
     assert!(weights::save(folder.path().join("small.npz"), &again, &SaveOptions::default()).is_err());
@@ -308,7 +308,7 @@ fn what_cannot_be_told_is_refused() {
     // All but one channel of each layer.
     let all = channels.choose(&ChannelOptions::default().amount(1.0)).unwrap();
     assert_eq!(all.len(), 5 + 15 + 119 + 83);
-    // A transposed convolution in groups is not understood: its channels stay, and so do those that it reads.
+    // A transposed convolution in groups is not supported: its channels are kept, and so are those that it reads.
     let net = Sequential::new(&s()).make(|s| Conv2d::new(s, 1, 4, 3, &Conv2dOptions::default())).unwrap();
     let in_groups = ConvTranspose2dOptions::default().groups(2);
     let net = net.make(|s| nn::ConvTranspose2d::new(s, 4, 4, 2, &in_groups)).unwrap();

@@ -1,5 +1,5 @@
-//! Corruptions, compared with NumPy, SciPy, scikit-image, OpenCV and Pillow by shared draws (`tests/golden/corruptions.py`), and by
-//! what their own draws are like; a network's errors under them.
+//! Corruptions, compared with NumPy, SciPy, scikit-image, OpenCV and Pillow by shared draws (`tests/golden/corruptions.py`), and
+//! the statistics of their own draws; a network's errors under them.
 
 use crate::common::adapter;
 use crate::common::from_names::numbers;
@@ -81,7 +81,7 @@ fn corruptions_are_those_of_imagenet_c_and_cifar_c() {
     }
 }
 
-/// On the adapter, within f32: a draw that lies at a bound may fall on its other side.
+/// On the adapter, within f32: a draw at a bound may fall on its other side.
 #[test]
 fn the_adapter_corrupts_as_the_reference() {
     let Some(device) = adapter() else { return };
@@ -99,7 +99,7 @@ fn the_adapter_corrupts_as_the_reference() {
     }
 }
 
-/// The share of numbers that shift, and how far, of a grey image under the device's own draws.
+/// The fraction of numbers that change, and by how much, in a grey image under the device's own draws.
 #[test]
 fn own_draws_have_the_law_that_they_should() {
     let device = Device::reference();
@@ -125,7 +125,7 @@ fn own_draws_have_the_law_that_they_should() {
         let share = impulse.iter().filter(|other| **other == value).count() as f64 / 6400.0;
         assert!((share - 0.03).abs() < 4.0 * (0.03f64 / 6400.0).sqrt(), "{share} of {value}");
     }
-    // Each image has a fog of its own, and a seed gives it again.
+    // Each image has a different fog, and a seed reproduces it.
     let fogs: Vec<Vec<f64>> = (0..2)
         .map(|_| {
             device.manual_seed(3);
@@ -156,7 +156,7 @@ fn wrong_corruptions_are_errors() {
     assert!(matches!(Corruption::Contrast.apply(&bytes, severity), Err(Error::WrongDType { .. })));
 }
 
-/// A network that finds images bright or dark by their mean, whose errors are known.
+/// A network that classifies images as bright or dark by their mean, whose errors are known.
 #[test]
 fn errors_are_counted_by_corruption_and_severity() {
     let device = Device::reference();

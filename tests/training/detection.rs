@@ -147,7 +147,7 @@ fn inputs(golden: &Value, device: &Device) -> Result<(Vec<Tensor>, DetectionTarg
     Ok((images, DetectionTargets::from_objects(device, &objects)?))
 }
 
-/// The largest differences of losses, of gradients and of detections from the golden ones, and whose gradient that is.
+/// The largest differences of losses, of gradients and of detections from the golden ones, and the name of that gradient.
 fn apart(name: &str, golden: &Value, device: &Device) -> Result<([f64; 3], String)> {
     let net = small(name, &Scope::new(device))?;
     let (images, targets) = inputs(golden, device)?;
@@ -189,7 +189,7 @@ fn apart(name: &str, golden: &Value, device: &Device) -> Result<([f64; 3], Strin
     Ok(([of_losses, of_gradients, of_detections], whose))
 }
 
-/// Detectors that stand for the others; `make test-long` takes all.
+/// Detectors that represent the others; `make test-long` runs all.
 const SAMPLE: [&str; 3] = ["fcos", "retinanet_v2", "yolo_ciou"];
 
 fn compare(device: impl Fn() -> Option<Device>, bound: impl Fn(&str, &[f64; 2]) -> [f64; 3]) {
@@ -236,7 +236,7 @@ fn detectors_are_known_by_name() {
     assert!(error.contains("yolov9") && error.contains("ssd300_vgg16"), "{error}");
 }
 
-/// The task logs the detector's own losses, as means by the numbers of images, and counts its detections.
+/// The task logs the detector's own losses, as means weighted by the numbers of images, and counts its detections.
 #[test]
 fn a_task_logs_losses_by_name_and_precision() -> Result<()> {
     let device = Device::reference();

@@ -17,13 +17,13 @@ fn tensor(device: &Device, value: &Value, shape: &[usize]) -> Tensor {
     Tensor::from_f64(device, &numbers::<Vec<f64>>(value), shape).unwrap()
 }
 
-/// Fails where a value is further from the golden one than a few roundings of the largest.
+/// Fails if a value is further from the golden one than a few roundings of the largest.
 #[track_caller]
 fn assert_near(got: &Tensor, expected: &Value) {
     assert_within(1e-13, got, expected);
 }
 
-/// Fails where a value is further from the golden one than so much of the largest.
+/// Fails if a value is further from the golden one than this fraction of the largest.
 #[track_caller]
 fn assert_within(tolerance: f64, got: &Tensor, expected: &Value) {
     let (got, expected) = (got.to_f64().unwrap(), numbers::<Vec<f64>>(expected));
@@ -127,7 +127,7 @@ fn transforms_are_torchvisions() -> Result<()> {
         // Weights of interpolation are float32, in two dimensions.
         assert_within(2e-7, &batch.tensors, &golden["batch"]);
 
-        // Masks of images of unequal sizes lie in one tensor, beside zeros.
+        // Masks of images of unequal sizes are in one tensor, padded with zeros.
         let [height, width] = [0, 1].map(|d| shapes.iter().map(|shape| shape[d]).max().unwrap());
         let mut masks = vec![0.0f32; count * 2 * height * width];
         for (image, shape) in shapes.iter().enumerate() {

@@ -29,7 +29,7 @@ fn named(device: &Device, name: &str, shape: &[usize], scale: f64) -> Tensor {
     Tensor::from_f64(device, &values, shape).unwrap()
 }
 
-/// A loss and its gradient are the golden ones; the teacher has none.
+/// A loss and its gradient are the golden ones; the teacher gets none.
 fn check(name: &str, student: &Tensor, teacher: &Tensor, loss: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) {
     let (student, teacher) = (student.requires_grad(), teacher.requires_grad());
     let value = loss(&student, &teacher).unwrap();
@@ -98,7 +98,7 @@ fn network(device: &Device, width: usize) -> Sequential {
         .unwrap()
 }
 
-/// The teacher alone teaches: labels have no weight. It stays in evaluation, and its running statistics where they are.
+/// Only the teacher teaches: labels have no weight. It stays in evaluation, and its running statistics don't move.
 #[test]
 fn a_student_learns_from_answers_alone() {
     let device = Device::reference();

@@ -1,7 +1,7 @@
-//! The examples of tasks take a few steps. `make test-long` takes them to their figures.
+//! The examples of tasks take a few steps. `make test-long` runs them to their figures.
 #![allow(clippy::duplicate_mod, reason = "each example brings what examples share")]
 
-/// Examples as modules, whose `main` is not called.
+/// Includes examples as modules, whose `main` is not called.
 macro_rules! examples {
     ($($name:ident $path:literal)*) => {$(
         #[path = $path]
@@ -65,7 +65,7 @@ fn a_reader_takes_a_few_steps() {
 
 #[test]
 fn q_learning_takes_a_few_steps() {
-    // A pole stands for 8 steps at least, and for 500 at most.
+    // A pole stands for at least 8 steps, and at most 500.
     let [mean, _] = dqn::run(dqn::World::CartPole, &dqn::Flags::short(2)).unwrap();
     assert!((8.0..=500.0).contains(&mean), "{mean}");
     let [mean, _] = dqn::run(dqn::World::GridWorld, &dqn::Flags::short(2)).unwrap();

@@ -75,7 +75,7 @@ fn golden(kind: &str, name: &str) -> Vec<f64> {
     serde_json::from_value(all[kind][name].clone()).unwrap_or_else(|_| panic!("no {name} among {kind}"))
 }
 
-/// The largest difference, of the largest value.
+/// The largest difference, relative to the largest value.
 pub(super) fn apart(got: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(got.len(), expected.len());
     let scale = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
@@ -156,7 +156,8 @@ fn maps_are_those_of_pytorch_grad_cam() {
     }
 }
 
-/// The gradient at the last maps is the class's weights over the positions where a network ends in a mean and a linear layer.
+/// The gradient at the last maps is the class's weights divided by the number of positions if a network ends in a mean and a
+/// linear layer.
 #[test]
 fn class_activation_maps_are_grad_cams_of_the_last_layer() {
     let device = Device::reference();
@@ -213,7 +214,7 @@ fn noisy_attributions_are_those_of_the_noise_that_is_drawn() {
     }
 }
 
-/// A linear network's Shapley values are `(x - mean of the baselines) weight`; with one baseline nothing is left to chance.
+/// A linear network's Shapley values are `(x - mean of the baselines) weight`; with one baseline nothing is random.
 #[test]
 fn shapley_values_of_a_linear_network_are_exact() {
     let device = Device::reference();
@@ -231,7 +232,7 @@ fn shapley_values_of_a_linear_network_are_exact() {
     assert!(apart(&got, &expected) < 1e-9);
 }
 
-/// A network that answers with the brightness of one corner: its probability is high under masks that show that corner.
+/// A network that answers with the brightness of one corner: its probability is high under masks that uncover that corner.
 #[test]
 fn random_masks_find_the_corner_that_matters() {
     let device = Device::reference();
@@ -245,7 +246,7 @@ fn random_masks_find_the_corner_that_matters() {
     let map = explainer.rise(&Tensor::ones(&device, &[1, 3, 16, 16]).unwrap(), &options).unwrap();
     let inside = map.narrow(2, 0, 4).unwrap().narrow(3, 0, 4).unwrap().mean_all().unwrap().to_f64().unwrap()[0];
     let far = map.narrow(2, 8, 8).unwrap().narrow(3, 8, 8).unwrap().mean_all().unwrap().to_f64().unwrap()[0];
-    // p(class) is near 0.95 where the corner shows and 0.5 where it does not; far from it masks say nothing, 0.75.
+    // p(class) is near 0.95 if the corner is uncovered and 0.5 if not; far from it masks have no effect, 0.75.
     assert!(inside > far + 0.1, "{inside} {far}");
     assert!((far - 0.75).abs() < 0.1, "{far}");
 }

@@ -1,4 +1,4 @@
-//! The gallery: its page is what its template and numbers make of it, and some sections draw in a few steps.
+//! The gallery: its page follows from its template and numbers, and some sections draw in a few steps.
 #![allow(clippy::duplicate_mod, reason = "the gallery brings what examples share")]
 
 #[path = "../../examples/gallery/main.rs"]
@@ -9,7 +9,7 @@ use program::{Flags, LARGEST, LARGEST_SUM, SECTIONS, page::Page};
 use std::fs;
 use std::path::Path;
 
-/// A changed template asks for a new page: `make gallery ARGS=--page` writes it.
+/// A changed template needs a new page: `make gallery ARGS=--page` writes it.
 #[test]
 fn the_page_is_its_templates() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
@@ -26,6 +26,6 @@ fn sections_draw_in_a_few_steps() {
     program::run(&Flags::short(2), |name| ["filters", "features", "surface"].contains(&name), folder.path()).unwrap();
     let page = fs::read_to_string(folder.path().join("GALLERY.md")).unwrap();
     assert!(page.contains("](gallery/surface.png)") && page.contains("3 x 3 losses"), "{page}");
-    // Sections that were not drawn are not shown.
+    // Sections that were not drawn are left out.
     assert!(!page.contains("](gallery/gan.png)"));
 }

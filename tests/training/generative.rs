@@ -91,7 +91,7 @@ fn gan(device: &Device, training: bool) -> Result<Results> {
     start();
     let (noise, real) = (tensor(device, "noise", &[5, 6], -1.0), tensor(device, "real", &[5, 2, 16, 16], -1.0));
     let drawn = generator.forward(&noise)?;
-    // Cut in two, for the gradient of what is drawn.
+    // Detached, for the gradient of the drawn images.
     let seen = drawn.detach().requires_grad();
     let logits = discriminator.forward(&seen)?;
     logits.square()?.sum_all()?.backward()?;
@@ -169,7 +169,7 @@ const CASES: [(&str, Run, bool); 5] = [
     ("upscaler4.train", upscaler::<4>, true),
 ];
 
-/// Results are PyTorch's but for a bound, in units of a result's size or a thousandth of the largest gradient's.
+/// Results are PyTorch's up to a bound, in units of a result's size or a thousandth of the largest gradient's.
 fn compare(device: &Device, bound: impl Fn(f64) -> f64) {
     let golden = golden();
     for (name, run, training) in CASES {
@@ -201,7 +201,7 @@ fn values_are_pytorchs_on_the_adapter() {
     adapter().iter().for_each(|device| compare(device, of_float32));
 }
 
-/// The networks start as the paper says.
+/// The networks start as in the paper.
 #[test]
 fn weights_of_dcgan_start_with_a_deviation_of_0_02() {
     let device = Device::reference();

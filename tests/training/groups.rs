@@ -53,7 +53,7 @@ fn groups_change_numbers_and_not_launches() {
             backward(&all);
             device.flush().unwrap();
             let before = device.stats().dispatches;
-            // Rates that meet and part again.
+            // Rates that become equal and different again.
             for group in 0..adamw.groups() {
                 adamw.set_lr(group, if step == 3 { 0.1 } else { 0.01 * (group + step + 1) as f64 }).unwrap();
             }
@@ -185,7 +185,7 @@ fn wrong_groups_are_errors() {
     bad(sgd.set_options(0, SgdOptions::default().momentum(0.9).nesterov(true)).err(), "can't become");
 }
 
-/// Norms are those of each parameter, though they are taken of whole packs.
+/// Norms are those of each parameter, though they are computed over whole packs.
 #[test]
 fn norms_of_parameters_in_one_pack_are_their_own() {
     let lamb = LambOptions::default().lr(0.05).max_grad_norm(None);

@@ -1,4 +1,4 @@
-//! Steps that stop on the device where gradients are not finite.
+//! Steps that stop on the device if gradients are not finite.
 
 use crate::common::own_adapter;
 use wgrad::optim::{Adam, AdamOptions, AdamW, AdamWOptions, Guard, Optimizer, ParamGroup, Sgd, SgdOptions};
@@ -15,7 +15,7 @@ fn parameters(device: &Device) -> Vec<Parameter> {
     vec![parameter("a"), parameter("b")]
 }
 
-/// Sets gradients that depend on the step, times `scale`; that of the second parameter ends in `last`, where one is given.
+/// Sets gradients that depend on the step, times `scale`; that of the second parameter ends in `last`, if one is given.
 fn differentiate(parameters: &[Parameter], step: usize, scale: f32, last: Option<f32>) {
     for (at, parameter) in parameters.iter().enumerate() {
         let mut gradient = START.map(|x| scale * (x + 0.25 * step as f32 + at as f32));

@@ -78,7 +78,7 @@ fn colours_are_those_of_matplotlib_and_opencv() {
         let painted = map.paint(&shares).unwrap().permute([0, 2, 3, 1]).unwrap().to_f64().unwrap();
         for (at, got) in painted.iter().enumerate() {
             let expected = f64::from(u8::from_str_radix(&hex[2 * at..][..2], 16).unwrap());
-            // Viridis goes straight between 33 of its 256 colours.
+            // Viridis is linear between 33 of its 256 colours.
             assert!((255.0 * got - expected).abs() <= 2.5, "{map:?} {}: {} {expected}", at / 3, 255.0 * got);
         }
     }

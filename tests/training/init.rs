@@ -44,7 +44,7 @@ fn compare(name: &str, drawn: &[f64], expected: &Expected) {
     );
 }
 
-/// Uniform numbers fill their bounds, and pass them nowhere.
+/// Uniform numbers fill their bounds, and never exceed them.
 fn fills(name: &str, drawn: &[f64], low: f64, high: f64) {
     let (least, most) = drawn.iter().fold((f64::MAX, f64::MIN), |(least, most), &v| (least.min(v), most.max(v)));
     let (slack, rounding) = (2e-5 * (high - low), 1e-6 * (high - low));
@@ -102,8 +102,8 @@ fn moments_and_extremes_are_the_formulas() {
     }
 }
 
-/// Moments of the normal distribution cut off at two standard deviations on both sides, and at 0 and 1 on one (the integrals
-/// in closed form): mean, standard deviation, kurtosis.
+/// Moments of the normal distribution truncated at two standard deviations on both sides, and at 0 and 1 on one (the integrals in
+/// closed form): mean, standard deviation, kurtosis.
 #[test]
 fn truncated_normals_have_the_moments_of_what_is_left() {
     for device in [Some(Device::reference()), own_adapter()].into_iter().flatten() {
@@ -120,14 +120,14 @@ fn truncated_normals_have_the_moments_of_what_is_left() {
             &Expected { mean: 0.459_862_23, std: 0.282_226_55, kurtosis: 1.872_768_8 },
         );
         fills("one side", &values(&weight), 0.0, 1.0);
-        // Bounds that are far away leave the distribution alone, and no draw lands on them.
+        // Bounds that are far away leave the distribution unchanged, and no draw is on them.
         init::trunc_normal(&weight, 0.0, 0.02, -2.0, 2.0).unwrap();
         compare("vision transformers", &values(&weight), &Expected { mean: 0.0, std: 0.02, kurtosis: NORMAL });
         assert!(values(&weight).iter().all(|value| value.abs() < 0.02 * 6.0));
     }
 }
 
-/// Products of the rows, or of the columns where those are fewer, are those of unit vectors.
+/// Products of the rows, or of the columns if those are fewer, are those of unit vectors.
 fn is_orthogonal(values: &[f64], rows: usize, columns: usize, gain: f64) {
     let vector =
         |at: usize, i: usize| if rows <= columns { values[at * columns + i] } else { values[i * columns + at] };
@@ -174,7 +174,8 @@ fn orthogonal_weights_are_orthogonal_and_equally_likely() {
 fn dirac_filters_pass_their_input_on() {
     let device = Device::reference();
     let x = Tensor::randn(&device, &[2, 6, 5, 7]).unwrap();
-    // As many filters as channels, in two groups; more filters, whose further ones are 0; an even kernel's middle is past its half.
+    // As many filters as channels, in two groups; more filters, the further ones of which are 0; an even kernel's middle is past
+    // its half.
     for (filters, groups, kernel, padding) in [(6, 2, [3, 5], [1, 2]), (8, 1, [1, 1], [0, 0])] {
         let weight = parameter(&device, &[filters, 6 / groups, kernel[0], kernel[1]]);
         init::dirac(&weight, groups).unwrap();
@@ -206,7 +207,7 @@ fn sparse_columns_have_so_many_zeros() {
             // 35.35, rounded up.
             assert_eq!(zeros.count(), 36, "column {column}");
         }
-        // Each row is as likely: binomial counts of 1000 with a share of 36 / 101.
+        // Each row is equally likely: binomial counts of 1000 with a probability of 36 / 101.
         assert!(rows.iter().all(|&count| (356 - 85..356 + 85).contains(&count)), "{rows:?}");
         let others: Vec<f64> = drawn.into_iter().filter(|&value| value != 0.0).collect();
         let (mean, std, _) = moments(&others);

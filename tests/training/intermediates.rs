@@ -109,7 +109,7 @@ fn every_layer_with_parameters_can_be_asked_for() -> Result<()> {
         no_grad(|| model.forward_with(&images, &mut note))?;
         let modules = model.named_modules();
         let with_parameters = modules.iter().filter(|(_, module)| !module.own_parameters().is_empty());
-        // Only `outputs` runs auxiliary heads, and attention reads the numbers of `out_proj` itself, as PyTorch's does.
+        // Only `outputs` runs auxiliary heads, and attention reads the weights of `out_proj` directly, as PyTorch's does.
         let runs = |name: &str| !name.to_lowercase().starts_with("aux") && !name.ends_with("self_attention.out_proj");
         let with_parameters = with_parameters.filter(|(name, _)| runs(name));
         let missed: Vec<&str> = with_parameters.map(|(name, _)| &**name).filter(|name| !ran.contains(*name)).collect();

@@ -1,4 +1,4 @@
-//! The job itself, as somebody runs it. `cargo test` and `cargo nextest run` build examples before they test.
+//! The example job, run as a program. `cargo test` and `cargo nextest run` build examples before they test.
 
 use crate::common::adapter;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn job(arguments: &[&str]) -> Output {
     example("mnist", arguments)
 }
 
-/// An example's program lies beside the folder of this test's.
+/// An example's program is next to the folder of this test's.
 fn example(name: &str, arguments: &[&str]) -> Output {
     let test = std::env::current_exe().unwrap();
     let target = test.parent().and_then(Path::parent).unwrap();

@@ -1,4 +1,4 @@
-//! Losses as modules: each hands its operands and options to its own operation, and its defaults are PyTorch's.
+//! Losses as modules: each passes its operands and options to its own operation, and its defaults are PyTorch's.
 
 use wgrad::nn::{
     BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, CtcLoss, DiceLoss, GaussianNllLoss,

@@ -22,7 +22,7 @@ fn pair(value: &Value) -> [usize; 2] {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// A number is a rank where it is whole, and a share of the energy elsewhere.
+/// A number is a rank if it is whole, otherwise a fraction of the energy.
 fn rank(value: &Value) -> Rank {
     value.as_u64().map_or_else(|| Rank::Energy(value.as_f64().unwrap()), |rank| Rank::Fixed(rank as usize))
 }
@@ -61,7 +61,7 @@ fn layers_of_low_rank_are_numpys() {
         let energy = case["energy"].as_f64().unwrap();
         let fc = Linear::new(&Scope::new(&device).at("fc"), 20, 12).unwrap();
         fill(&fc, &device);
-        // A hair less energy than this rank has.
+        // Slightly less energy than this rank has.
         let rank = if asked == 4 { Rank::Fixed(4) } else { Rank::Energy(energy - 1e-9) };
         let done = factorize(&fc, &LowRankOptions::default().rank(rank)).unwrap();
         assert_eq!((done[0].layer.as_str(), done[0].rank, done[0].full_rank), ("", asked, 12));
@@ -131,7 +131,7 @@ fn all_of_the_energy_is_the_layer_itself() {
     fill(&net, &device);
     let x = tensor(&device, "image", &[1, 3, 8, 8]);
     let before = answers(&net, &x);
-    // The first filters have 27 numbers each for 16 channels; no rank of theirs saves anything.
+    // The first filters have 27 numbers each for 16 channels; no rank of them saves anything.
     let done = factorize(&net, &LowRankOptions::default().rank(Rank::Energy(1.0))).unwrap();
     assert!(done.iter().all(|done| done.rank < done.full_rank && done.energy > 1.0 - 1e-12), "{done:?}");
     let all = |scheme: Scheme, share: f64| {
@@ -154,7 +154,7 @@ fn what_has_no_lower_rank_stays() {
     let net = Sequential::new(&Scope::new(&device)).make(|s| Conv2d::new(s, 8, 8, 3, &grouped)).unwrap();
     let net = net.make(|s| Linear::new(s, 2, 2)).unwrap();
     assert!(factorize(&net, &LowRankOptions::default().rank(Rank::Fixed(1))).unwrap().is_empty());
-    // A weight in two places.
+    // A weight that occurs twice.
     let s = Scope::new(&device);
     let first = Linear::new(&s.at("first"), 6, 6).unwrap();
     let second = Linear { weight: first.weight.clone(), ..Linear::new(&s.at("second"), 6, 6).unwrap() };

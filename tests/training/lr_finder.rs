@@ -43,7 +43,7 @@ fn model_and_optimizer_are_the_same_bits_afterwards() {
         assert!(curve.lrs.len() > 2 && (curve.lrs[0] - 1e-4).abs() < 1e-12, "{curve:?}");
         assert!(bits(&optimizer) == before, "on {}", device.name());
 
-        // A test that fails on the way leaves no trace either.
+        // A test that fails midway leaves no trace either.
         let mut calls = 0;
         let failing = || {
             calls += 1;
@@ -106,7 +106,7 @@ fn the_losses_are_those_of_the_rates() {
 
 #[test]
 fn suggestions_lie_where_the_curve_says() {
-    // Falls along a logistic curve whose steepest place is a rate of 1e-3, and rises from 1e-1 on.
+    // Falls along a logistic curve that is steepest at a rate of 1e-3, and rises from 1e-1 on.
     let lrs: Vec<f64> = (0..=60).map(|step| 10f64.powf(-6.0 + 0.1 * f64::from(step))).collect();
     let smoothed: Vec<f64> = (0..=60)
         .map(|step| {
@@ -121,7 +121,7 @@ fn suggestions_lie_where_the_curve_says() {
     };
     let whole = curve(&lrs, &smoothed);
     assert!((whole.steepest().unwrap() / 10f64.powf(-3.1) - 1.0).abs() < 1e-9, "{:?}", whole.steepest());
-    // It falls for 51 steps, to 1e-1, of which the 25th is halfway through the middle third.
+    // It falls for 51 steps, to 1e-1; the 25th is halfway through the middle third.
     assert!((whole.valley().unwrap() / lrs[25] - 1.0).abs() < 1e-9, "{:?}", whole.valley());
     assert_eq!((curve(&[], &[]).steepest(), curve(&[1.0], &[1.0]).steepest()), (None, None));
     assert_eq!((curve(&[], &[]).valley(), curve(&[1.0], &[1.0]).valley()), (None, None));

@@ -14,7 +14,7 @@ fn mnist() -> Mnist {
     Mnist::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist")).unwrap()
 }
 
-/// Looks at each step and each epoch.
+/// Observes each step and each epoch.
 struct Watch<S, E>(S, E);
 
 impl<S: FnMut(&mut Run) -> Result<()>, E: FnMut(&mut Run) -> Result<()>> Callback for Watch<S, E> {
@@ -26,7 +26,7 @@ impl<S: FnMut(&mut Run) -> Result<()>, E: FnMut(&mut Run) -> Result<()>> Callbac
     }
 }
 
-/// Losses and the accuracy on `images` of a training on them.
+/// Losses, and the accuracy on `images`, of a training on them.
 fn run(device: &Device, images: &Images, epochs: u64) -> (Vec<f64>, f64) {
     device.manual_seed(0);
     let model = LeNet5::new(&Scope::new(device)).unwrap();
@@ -64,7 +64,7 @@ fn an_epoch_is_learned() {
     // 2,000 images: the last batch has 16, and that of the evaluation 100.
     let images = mnist().train.limit(2000).unwrap();
     let (losses, accuracy) = run(&device, &images, 1);
-    // llvmpipe comes to a loss of 1.026 and 0.864: a tenth more of loss and of errors.
+    // llvmpipe reaches a loss of 1.026 and 0.864: a tenth more of loss and of errors.
     assert!(losses[0] < 1.13 && accuracy >= 0.85, "accuracy {accuracy}, losses {losses:?}");
 }
 

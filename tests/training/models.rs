@@ -102,8 +102,8 @@ struct Network {
     build: fn(&Scope) -> Result<Box<dyn Module>>,
     images: [usize; 4],
     logits: &'static [usize],
-    /// How far a result on the adapter may be from the reference's, of the size of those: what was measured on llvmpipe and a
-    /// tenth. The images leave no rectifier an input so close to 0 that roundings decide.
+    /// Allowed distance of a result on the adapter from the reference's, relative to their size: the one measured on llvmpipe and
+    /// a tenth. The images leave no rectifier an input so close to 0 that roundings decide.
     apart: f64,
 }
 
@@ -154,15 +154,15 @@ const UNET: Network = Network {
 };
 const ALL: [Network; 6] = [LENET, CIFAR, RESNET_CIFAR, RESNET_IMAGENET, MOBILENET, UNET];
 
-/// Behind the names of running statistics after evaluation.
+/// Appended to the names of running statistics after evaluation.
 const AFTERWARDS: &str = " afterwards";
 
 /// Values by name.
 type Results = Vec<(String, Vec<f64>)>;
 
 impl Network {
-    /// One step of training that nobody looks into, then evaluation: the logits of both, all gradients, and all parameters
-    /// and running statistics after the step.
+    /// One step of training without probes, then evaluation: the logits of both, all gradients, and all parameters and running
+    /// statistics after the step.
     fn train(
         &self,
         device: &Device,
@@ -203,7 +203,7 @@ impl Network {
         results.unwrap_or_else(|error| panic!("{} on {device:?}: {error}", self.name))
     }
 
-    /// Each gradient does something, and evaluation leaves the running statistics as they are.
+    /// Each gradient changes something, and evaluation leaves the running statistics unchanged.
     fn check(&self, results: &Results) {
         for (name, values) in results {
             assert!(values.iter().all(|value| value.is_finite()), "{} {name}", self.name);
@@ -216,13 +216,13 @@ impl Network {
         }
     }
 
-    /// The result that is furthest from the reference's, in the norm over each tensor, where that is too far.
+    /// The result that is furthest from the reference's, in the norm over each tensor, if that is too far.
     fn difference(&self, got: &Results, expected: &Results) -> Option<String> {
         assert_eq!(got.len(), expected.len(), "{}", self.name);
         let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
         let size = |values: &[f64]| norm(&mut values.iter().copied()) / (values.len() as f64).sqrt();
-        // The gradients of a norm's weight and bias add up terms alike, but where another norm follows nothing may be left of the
-        // one: it is measured by the larger.
+        // The gradients of a norm's weight and bias add up similar terms, but if another norm follows, one of them may nearly
+        // vanish: it is measured against the larger.
         let layer = |name: &str| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_string();
         let mut layers: HashMap<String, f64> = HashMap::new();
         for (name, expected) in expected {
@@ -274,7 +274,7 @@ fn the_debugging_modes_raise_no_alarm() {
         return;
     }
     let (nan, diff) = (Debug { nan: true, diff: false }, Debug { nan: false, diff: true });
-    // Of the two that have eleven million parameters each is checked in one way.
+    // Of the two with eleven million parameters, each is checked in one way.
     let works: [(Network, &[Debug]); 6] = [
         (LENET, &[nan, diff]),
         (CIFAR, &[nan]),
@@ -292,7 +292,7 @@ fn the_debugging_modes_raise_no_alarm() {
     }
 }
 
-/// A network as mixed precision has it: parameters of f32, of which each pass makes f16.
+/// A network in mixed precision: parameters of f32, which each pass casts to f16.
 struct Mixed {
     filters: Parameter,
     weight: Parameter,
@@ -323,7 +323,7 @@ impl Module for Mixed {
     }
 }
 
-/// Its modules are looked at, and not its results: those of f16 are compared call by call (`tests/ops/half.rs`).
+/// Its modules are checked, and not its results: those of f16 are compared call by call (`tests/ops/half.rs`).
 const MIXED: Network = Network {
     name: "mixed precision",
     build: |scope| Ok(Box::new(Mixed::new(scope)?)),
@@ -335,7 +335,7 @@ const MIXED: Network = Network {
 /// Kernels of a step are fused in ways that no single case is, and each kind of adapter gets its own.
 #[test]
 fn modules_of_a_step_translate_for_every_kind_of_adapter() {
-    // Planning a deep network takes a second: each stands on one kind for those on the others.
+    // Planning a deep network takes a second: each is planned for one kind of adapter.
     let deep = [
         (RESNET_CIFAR, "WARP with DXC"),
         (RESNET_IMAGENET, "a GPU with cooperative matrices"),

@@ -1,4 +1,4 @@
-//! Modules: what they are composed of, what they must not forget, freezing, tied weights, states by name.
+//! Modules: their parts, the ones that they must not forget, freezing, tied weights, states by name.
 
 use crate::common::own_adapter;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ fn a_forgotten_child_is_refused_by_name() {
     let mut trainer = Trainer::new(&device, TrainerOptions::default()).unwrap();
     refused(trainer.fit(&net, &mut sgd, &mut Supervised::classification(), &train, None).err().unwrap());
 
-    // A layer that was replaced is not missed, and a model in another scope is nobody's concern.
+    // A layer that was replaced is not missed, and a model in another scope does not matter.
     let scope = Scope::new(&device);
     let mut replaced = Sequential::new(&scope).make(|s| Linear::new(s, 4, 4)).unwrap();
     replaced.check_reaches_all().unwrap();
@@ -175,7 +175,7 @@ fn a_forgotten_child_is_refused_by_name() {
     assert!(replaced.check_reaches_all().unwrap_err().to_string().contains(buffer.name()));
 }
 
-/// PyTorch's results for two numbers `p` and losses `p^2 / 2` where the first has no gradient in some of the steps.
+/// PyTorch's results for two numbers `p` and losses `p^2 / 2`, the first of which has no gradient in some of the steps.
 fn expected(adam: bool, frozen: [bool; 6]) -> [f64; 2] {
     let mut p = [3.0f64, -2.0];
     let (mut m, mut v, mut steps) = ([0.0f64; 2], [0.0f64; 2], [0i32; 2]);
@@ -352,7 +352,7 @@ fn tied_weights_train_and_are_saved_once() {
         assert_eq!(names(&net), ["encoder.weight", "decoder.bias"]);
         let x = Tensor::from_slice(&device, &[1.0f32, -2.0, 0.5], &[1, 3]).unwrap();
         let mut sgd = Sgd::new(&net, SgdOptions::default().lr(0.1)).unwrap();
-        // The gradient is the sum of those of its places: h = W x and y = W h + b, of y^2 summed.
+        // The gradient is the sum over its occurrences: h = W x and y = W h + b, of y^2 summed.
         let w = values(&net.encoder.weight.value());
         let times = |v: &[f64]| (0..3).map(|i| (0..3).map(|j| w[3 * i + j] * v[j]).sum::<f64>()).collect::<Vec<_>>();
         let (x0, b) = (values(&x), values(&net.decoder.bias.as_ref().unwrap().value()));
@@ -399,7 +399,7 @@ fn states_come_back_whole_or_not_at_all() {
         let state = first.state_dict().unwrap();
         let saved = all(&first);
         assert_eq!(values(&state["norm.num_batches_tracked"]), [1.0]);
-        // Training on leaves a state as it is.
+        // Further training does not change a state.
         let mut sgd = Sgd::new(&first, SgdOptions::default().lr(0.5)).unwrap();
         first.forward(&x).unwrap().sum_all().unwrap().backward().unwrap();
         sgd.step().unwrap();

@@ -1,4 +1,4 @@
-//! Small networks that several tests train and take apart.
+//! Small networks that several tests train and factor.
 
 use crate::common::from_names::fill;
 use wgrad::nn::{self, Conv2d, Linear, Module, Scope};

@@ -176,7 +176,7 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn
     run.difference(&*net, device, outputs, |outputs| classes_of(outputs, batch, CLASSES), bound)
 }
 
-/// Networks that stand for the others.
+/// Networks that represent the others.
 const SAMPLE: [&str; 8] =
     ["convnext", "googlenet", "maxvit", "mobilenet_v3_small", "regnet_y_400mf", "shufflenet_v2_x0_5", "swin", "vit"];
 

@@ -1,4 +1,4 @@
-//! Layers: names, shapes, initial values, and what they compute.
+//! Layers: names, shapes, initial values, and results.
 
 use crate::common::own_adapter;
 use wgrad::models::LeNet5;
@@ -136,7 +136,7 @@ fn layers_compute_what_their_methods_do() {
     same(&Sequential::new(&Scope::new(&device)).push(Relu).push(Flatten), x.relu().unwrap().reshape(&[1, 16]));
 }
 
-/// The output's shape, and those of the parameters; the output must be what the operation gives with them.
+/// The output's shape, and those of the parameters; the output must be the operation's with them.
 fn shapes(
     device: &Device,
     layer: &dyn Module,
@@ -275,7 +275,7 @@ fn unpooling_layers_put_maxima_back() {
     }
 }
 
-/// The names that `state_dict` gives, in its order.
+/// The names of `state_dict`, in its order.
 #[test]
 fn layers_over_sequences_name_their_parameters_as_pytorch_does() {
     use wgrad::nn::{Lstm, MultiheadAttention, MultiheadAttentionOptions, RnnOptions};

@@ -222,7 +222,7 @@ fn wander(device: &Device, parameters: &[Parameter], optimizers: &mut [Box<dyn O
         for optimizer in optimizers.iter_mut() {
             optimizer.step()?;
         }
-        // What somebody holds stays as it was, and so do the gradients.
+        // Held values don't change, nor do their gradients.
         seen.push(before.to_vec()?);
         for parameter in parameters {
             if let Some(gradient) = parameter.grad() {

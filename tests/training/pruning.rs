@@ -25,7 +25,7 @@ fn list<T: serde::de::DeserializeOwned>(value: &Value) -> Vec<T> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// The places that a mask prunes, at all of which the value is 0.
+/// The indices that a mask prunes; the value is 0 at all of them.
 fn pruned(parameter: &Parameter) -> Vec<usize> {
     let mask = parameter.mask().unwrap().value().to_f64().unwrap();
     let places: Vec<usize> = (0..mask.len()).filter(|&at| mask[at] == 0.0).collect();
@@ -111,7 +111,7 @@ fn amounts_and_dimensions_that_do_not_exist_are_refused() {
 /// A pruned network after five steps, by its layers' outputs for known inputs.
 fn trained<O: Optimizer>(device: &Device, make: impl Fn(&Net) -> Result<O>) -> [Vec<f64>; 2] {
     let net = Net::new(device);
-    // An optimizer packs what it finds, so one mask comes before it and one after.
+    // An optimizer packs parameters as they are, so one mask comes before it and one after.
     l1_unstructured(&net.conv2.weight, 0.6).unwrap();
     let mut optimizer = make(&net).unwrap();
     ln_structured(&net.fc.weight, 0.3, 2.0, 1).unwrap();
@@ -150,7 +150,7 @@ fn training_goes_as_with_pytorchs_masks() {
     }
 }
 
-/// Pruned weights stay 0 whoever writes the parameter: optimizers of every shape of state, and the wrappers that write by
+/// Pruned weights stay 0 whoever writes the parameter: optimizers of every kind of state, and the wrappers that write by
 /// themselves.
 #[test]
 fn masks_hold_whatever_the_optimizer() {
@@ -213,7 +213,7 @@ fn files_hold_the_zeros_and_loading_leaves_masks() {
     for (old, new) in prunable(&net).iter().zip(prunable(&again)) {
         assert_eq!(pruned(old), pruned(&new));
     }
-    // A dense file, such as that of an early step, leaves pruned weights where they are.
+    // A dense file, such as that of an early step, does not restore pruned weights.
     weights::save(&path, &Net::new(&device), &SaveOptions::default()).unwrap();
     weights::load(&path, &net, &LoadOptions::default()).unwrap();
     assert_eq!(

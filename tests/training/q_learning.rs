@@ -1,5 +1,5 @@
 //! Q-learning: its loss and a step by it, compared with PyTorch's in float64 (`tests/golden/reinforcement.py`), environments, and
-//! the memory of what happened in them.
+//! the replay memory.
 
 use crate::common::from_names::{digest, fill, gradients, numbers, value};
 use crate::common::{adapter, own_adapter};
@@ -23,7 +23,7 @@ fn is_close(got: &[f64], golden: &Value, relative: f64, what: &str) {
     }
 }
 
-/// Norms and products of tensors by name are those of a golden list, in the order of names, in the largest of its norms.
+/// Norms and products of tensors by name match a golden list, in the order of names, relative to the largest of its norms.
 fn are_close(got: BTreeMap<String, Tensor>, golden: &Value, relative: f64, what: &str) {
     let golden: Vec<[f64; 2]> = serde_json::from_value(golden.clone()).unwrap();
     assert_eq!(got.len(), golden.len(), "{what}");
@@ -207,13 +207,13 @@ fn an_episode_is_broken_off() {
     assert!(pole.step(2).unwrap_err().to_string().contains("action 2 of 2"));
     assert_eq!(CartPole::new(3).reset(), first);
     assert_ne!(CartPole::new(4).reset(), first);
-    // Beginnings fill the cube of 0.05 round the middle.
+    // Initial states fill the cube of 0.05 around the middle.
     let states: Vec<f32> = (0..200).flat_map(|_| pole.reset()).collect();
     let bound = |fold: fn(f32, f32) -> f32| states.iter().copied().reduce(fold).unwrap();
     assert!(bound(f32::max) <= 0.05 && bound(f32::max) > 0.045 && bound(f32::min) >= -0.05 && bound(f32::min) < -0.045);
 }
 
-/// The value of each free cell where the best moves are taken, by value iteration over a map (Sutton and Barto, chapter 4).
+/// The value of each free cell under the best moves, by value iteration over a map (Sutton and Barto, chapter 4).
 fn best_values(map: &[&str], step_reward: f64, goal_reward: f64) -> BTreeMap<[usize; 2], f64> {
     let at = |row: isize, column: isize| {
         let row = map.get(usize::try_from(row).ok()?)?;
@@ -241,12 +241,12 @@ fn best_values(map: &[&str], step_reward: f64, goal_reward: f64) -> BTreeMap<[us
     values
 }
 
-/// The return of the way that always goes to the best cell, from a beginning.
+/// The return of the path that always moves to the best cell, from a start.
 fn best_return(world: &mut GridWorld, from: [usize; 2], values: &BTreeMap<[usize; 2], f64>) -> f64 {
     let mut sum = 0.0;
     world.reset_to(from).unwrap();
     loop {
-        // Tries each move in a copy, and takes the one that is worth most.
+        // Tries each move in a copy, and takes the best one.
         let tried = (0..4).map(|action| {
             let mut copy = world.clone();
             let step = copy.step(action).unwrap();
@@ -277,7 +277,7 @@ fn the_best_way_through_a_grid_is_the_textbooks() {
         assert_eq!(value, -distance(cell), "{cell:?}");
         assert_eq!(best_return(&mut world, cell, &values), value, "{cell:?}");
     }
-    // Walls are gone round, and pits left out.
+    // Walls are avoided, and pits too.
     let map = ["..#.G", ".P#.P", ".....", "##.#."];
     let mut world = GridWorld::new(&map, 0).unwrap();
     let values = best_values(&map, -0.01, 1.0);
@@ -370,7 +370,7 @@ fn the_newest_steps_take_the_places_of_the_oldest() {
     }
 }
 
-/// From the second round on, pushes and draws make no new plan, whatever the place in the ring.
+/// From the second round on, pushes and draws make no new plan, wherever they are in the ring buffer.
 #[test]
 fn pushes_and_draws_are_planned_once() {
     let Some(device) = own_adapter() else { return };

@@ -1,4 +1,4 @@
-//! Quantized networks: their layers against rounded floats, their files, training that knows of the rounding.
+//! Quantized networks: their layers against rounded floats, their files, training that includes the rounding.
 
 use crate::common::adapter;
 use crate::common::from_names::{fill, rounded};
@@ -68,7 +68,7 @@ fn every_observer_and_scheme_keeps_the_answers() {
             let options = QuantizationOptions::default().observer(observer).activations(scheme);
             let small = Quantized::calibrated(net.clone(), [Ok(x.clone())], &options).unwrap();
             let error = difference(&small.forward(&x).unwrap(), &exact) / largest(&exact);
-            // The largest is 0.064, of affine levels by entropy, which cuts off what is rare; a tenth more.
+            // The largest is 0.064, of affine levels by entropy, which clamps rare values; a tenth more.
             assert!(error > 1e-6 && error < 0.071, "{observer:?} {scheme:?}: {error}");
         }
     }
@@ -187,7 +187,7 @@ fn batch_norms_are_folded_as_pytorch_folds_them() {
     assert!(difference(&net.forward(&x).unwrap(), &before) <= 1e-12 * largest(&before));
 }
 
-/// Folding changes no byte of a weight: a factor of an output is one of its scale.
+/// Folding changes no byte of a weight: a factor of an output becomes one of its scale.
 #[test]
 fn folding_a_norm_changes_no_answer() {
     let device = Device::reference();

@@ -14,7 +14,7 @@ use wgrad::{Device, DeviceOptions, Noop, Tensor};
 
 const SIZE: [usize; 2] = [32, 40];
 
-/// PyTorch's gradient of hardsigmoid multiplies with 1 / 6 in float32, whatever it computes in.
+/// PyTorch's gradient of hardsigmoid multiplies by 1 / 6 in float32, in any precision.
 const OF_HARDSIGMOID: f64 = 4e-8;
 
 fn golden() -> Value {
@@ -86,7 +86,7 @@ fn small(kind: &str, scope: &Scope) -> Rcnn {
     Rcnn::new(scope, &options.rpn(rpn).roi(roi)).unwrap()
 }
 
-/// Two images, of which the second one has no objects.
+/// Two images, the second of which has no objects.
 fn scene(device: &Device) -> (Tensor, DetectionTargets) {
     let values: Vec<f32> = numbers("images", 6 * SIZE[0] * SIZE[1]).map(|value| value as f32 * 0.5 + 0.5).collect();
     let images = Tensor::from_slice(device, &values, &[2, 3, SIZE[0], SIZE[1]]).unwrap().requires_grad();
@@ -112,7 +112,7 @@ fn scene(device: &Device) -> (Tensor, DetectionTargets) {
     (images, targets.masks(&masks).unwrap().keypoints(&points).unwrap())
 }
 
-/// The largest difference of numbers in the largest of them.
+/// The largest difference of numbers, relative to the largest of them.
 fn apart(got: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(got.len(), expected.len());
     let scale = expected.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
@@ -167,7 +167,7 @@ fn compare(kind: &str, device: &Device, bound: f64, of_points: f64) {
     }
 }
 
-/// All networks of the golden file with `make test-long`, else a sample.
+/// All networks of the golden file with `make test-long`, otherwise a sample.
 fn kinds<const K: usize>(sample: [&'static str; K]) -> Vec<&'static str> {
     match std::env::var_os("WGRAD_TEST_ALL") {
         Some(_) => vec!["faster", "mask", "mask_normed", "keypoint"],
@@ -191,7 +191,7 @@ fn values_are_torchvisions_on_the_adapter() {
     }
 }
 
-/// Nothing is read between the images and the optimizer's step, so that a step is carried out at once, by the plan of the last one.
+/// Nothing is read between the images and the optimizer's step, so that a step runs at once, by the plan of the last one.
 #[test]
 fn a_step_is_one_graph() {
     let device = Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap();

@@ -1,5 +1,5 @@
-//! The network for text, compared with PyTorch's in float64 (`tests/golden/recognition.py`), and decoders of its answers, compared
-//! with all paths there are.
+//! The network for text, compared with PyTorch's in float64 (`tests/golden/recognition.py`), and decoders of its answers,
+//! compared with all possible paths.
 
 use crate::common::Random;
 use crate::common::from_names::names;
@@ -54,7 +54,7 @@ fn values_are_pytorchs_on_the_adapter() {
     networks(&golden()).compare_on_the_adapter();
 }
 
-/// Log probabilities `[T, N, C]` that a softmax could have made.
+/// Log probabilities `[T, N, C]`, as if from a softmax.
 fn log_probs(device: &Device, random: &mut Random, shape: [usize; 3]) -> Tensor {
     let logits: Vec<f64> = (0..shape.iter().product()).map(|_| 4.0 * random.unit() - 2.0).collect();
     Tensor::from_f64(device, &logits, &shape).unwrap().log_softmax(2).unwrap()
@@ -71,7 +71,7 @@ fn said(path: &[usize], blank: usize) -> Vec<i32> {
     labels
 }
 
-/// For everything that can be said in some columns, the probability of all paths that say it; and what the likeliest path says.
+/// The probability of each text over all its paths in some columns; and the text of the likeliest path.
 fn all_paths(columns: &[Vec<f64>], blank: usize) -> (BTreeMap<Vec<i32>, f64>, Vec<i32>) {
     let classes = columns[0].len();
     let (mut sums, mut best) = (BTreeMap::new(), (0.0, Vec::new()));
@@ -119,7 +119,7 @@ fn decoders_find_what_all_paths_together_say() {
                 let (got, expected) = (found.log_probability.exp(), sums[&found.labels]);
                 assert!((got - expected).abs() < 1e-12 * expected, "{:?}: {got}, not {expected}", found.labels);
             }
-            // 25 beginnings are enough here, and two are followed without counting anything twice.
+            // 25 prefixes are enough here, and two are followed without counting anything twice.
             assert_eq!(usual[sample].len(), 1);
             assert_eq!(usual[sample][0].labels, exact[sample][0].labels);
             for found in &narrow[sample] {
@@ -128,7 +128,7 @@ fn decoders_find_what_all_paths_together_say() {
             differ += usize::from(exact[sample][0].labels != path);
         }
     }
-    // Here and there the likeliest labels are not those of the likeliest path.
+    // Sometimes the likeliest labels are not those of the likeliest path.
     assert!(differ > 2, "{differ}");
 }
 
@@ -141,7 +141,7 @@ fn an_impossible_class_is_never_said() {
     let all = CtcBeamSearch::default().best(10).decode(&scores, None).unwrap();
     assert_eq!(all[0].len(), 1);
     assert_eq!((&all[0][0].labels[..], all[0][0].log_probability), (&[1, 2][..], 0.0));
-    // Without columns nothing is said.
+    // Without columns the text is empty.
     let none = CtcBeamSearch::default().decode(&scores, Some(&[0])).unwrap();
     assert_eq!((none[0][0].labels.len(), none[0][0].log_probability), (0, 0.0));
     assert!(ctc_greedy_decode(&scores, Some(&[0]), 0).unwrap()[0].is_empty());

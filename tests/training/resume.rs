@@ -1,5 +1,5 @@
-//! Interrupted runs end in the bits of an uninterrupted one, with all the state that a run may have: two optimizers, groups of
-//! which one is added while training, wrappers, schedules by steps and by epochs, random numbers, and a place in an epoch.
+//! Interrupted runs end in the bits of an uninterrupted one, with all the state that a run may have: two optimizers, groups, one
+//! of which is added while training, wrappers, schedules by steps and by epochs, random numbers, and a position in an epoch.
 
 use crate::common::{Random, own_adapter};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Schedules on an optimizer, and what they refuse. Their rates are compared with PyTorch's by the conformance files.
+//! Schedules on an optimizer, and the options that they refuse. Their rates are compared with PyTorch's by the conformance files.
 
 use wgrad::optim::lr_scheduler::{
     ChainedScheduler, CosineAnnealingLr, CyclicLr, CyclicMode, ExponentialLr, GroupRates, LambdaLr, LinearLr,
@@ -75,7 +75,7 @@ fn a_step_that_fails_changes_nothing() {
 
 #[test]
 fn a_rate_that_falls_to_0_does_not_fall_below() {
-    // In rounded steps down to 0 the last would be some 1e-17 below.
+    // With rounded steps down to 0 the last rate would be some 1e-17 below.
     let mut optimizer = sgd(0.1);
     let down = LinearLr::new(0.9, 0.0, 100);
     let mut scheduler = LrScheduler::new(&mut optimizer, down).unwrap();

@@ -96,7 +96,7 @@ fn build(name: &str, s: &Scope) -> Result<(std::sync::Arc<dyn Module>, Outputs)>
     }
 }
 
-/// The sum of the outputs' cross entropies for classes that follow from a pixel's place.
+/// The sum of the outputs' cross entropies for classes that follow from a pixel's index.
 fn loss(outputs: &[Tensor]) -> Result<Tensor> {
     let [rows, columns] = [2, 3].map(|dim| outputs[0].shape()[dim]);
     let places = (0..BATCH * rows * columns).map(|at| [at / columns / rows, at / columns % rows, at % columns]);
@@ -118,7 +118,7 @@ fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn
     run.difference(&*net, device, sampled, loss, bound)
 }
 
-/// Networks that stand for the others.
+/// Networks that represent the others.
 const SAMPLE: [&str; 2] = ["lraspp", "unet_resized"];
 
 fn networks(golden: &Value) -> Networks<'_> {

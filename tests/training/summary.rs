@@ -1,4 +1,4 @@
-//! Looking into forward passes: probes, tables of layers, receptive fields.
+//! Observing forward passes: probes, tables of layers, receptive fields.
 
 use crate::common::{adapter, own_adapter};
 use serde_json::Value;
@@ -42,7 +42,7 @@ fn tables_are_torchinfos() {
         net.freeze("conv1.*").ok();
         let summary = net.summary(&input).unwrap();
         let expected = table["rows"].as_array().unwrap();
-        // Layers without parameters may be calls of tensors here, and modules there. The others come in the same order.
+        // Layers without parameters may be tensor calls here, and modules there. The others come in the same order.
         let mut at = 1;
         let mut products = 0;
         for row in expected.iter().skip(1) {
@@ -67,7 +67,7 @@ fn tables_are_torchinfos() {
     }
 }
 
-/// Everything that a layer may change or draw, and a value that is handed in.
+/// Everything that a layer may change or draw, and a value from the host.
 fn restless(scope: &Scope) -> Result<Sequential> {
     Sequential::new(scope)
         .make(|s| Conv2d::new(s, 3, 4, [3, 3], &Conv2dOptions::default()))?
@@ -97,7 +97,7 @@ fn a_summary_computes_and_changes_nothing() {
         if device == noop {
             continue;
         }
-        // As many batches counted as were run, and the same dropout as without a summary.
+        // The same number of batches counted as were run, and the same dropout as without a summary.
         let x = Tensor::ones(&device, &[2, 3, 4, 4]).unwrap();
         let values = |net: &Sequential| net.forward(&x).unwrap().to_f64().unwrap();
         let before = values(&net);
@@ -118,7 +118,7 @@ fn a_summary_computes_and_changes_nothing() {
     assert!(reads.forward(&Tensor::ones(scope.device(), &[1, 2]).unwrap()).unwrap().to_f64().is_ok());
 }
 
-/// Layers without memory, one of which runs twice; a list that its owner runs; a box; a layer that nobody names.
+/// Layers without memory, one of which runs twice; a list that its owner runs; a box; a layer that `children()` omits.
 struct Odd {
     first: Relu,
     second: Relu,
@@ -139,7 +139,7 @@ impl Module for Odd {
     }
 }
 
-/// A module that lies where its only field does.
+/// A module at the same address as its only field.
 struct Around {
     odd: Odd,
 }
@@ -174,7 +174,7 @@ fn a_probe_sees_every_layer_by_its_name_and_may_replace_outputs() {
     let mut seen = Vec::new();
     let mut probe = |layer: &Layer, input: &Tensor, output: &Tensor| {
         assert_eq!(input.shape(), output.shape());
-        // A pass within is nobody's.
+        // A pass inside the probe is not observed.
         layer.module.eval();
         seen.push(format!("{} {} {}", layer.depth, layer.name, layer.module.type_name()));
         net.forward(&x)?;
@@ -297,7 +297,7 @@ fn receptive_fields_are_those_of_the_paper() {
         summary.rows.iter().find(|row| row.name == name).unwrap().receptive_field.clone().unwrap()
     };
     assert_eq!((of(&mobilenet, "features").size, of(&mobilenet, "features").stride), (vec![315; 2], vec![32.0; 2]));
-    // The mean of 7 x 7 positions, 32 apart, sees that much more; so does every layer behind it.
+    // The mean of 7 x 7 positions, 32 apart, sees that much more; so does every layer after it.
     assert_eq!(of(&mobilenet, "classifier").size, [315 + 6 * 32; 2]);
     let resnet =
         ResNet::new(&scope(), &ResNetOptions::resnet18().classes(10)).unwrap().summary(&[1, 3, 224, 224]).unwrap();
@@ -315,10 +315,10 @@ fn receptive_fields_go_through_layers_of_all_kinds() {
     let dilated = Conv2dOptions { dilation: [2, 3], stride: [2, 1], ..Conv2dOptions::default() };
     let dilated = start().and_then(|net| net.make(|s| Conv2d::new(s, 2, 2, [3, 3], &dilated)));
     assert_eq!(field(dilated, &image).size, [3 + 4, 3 + 6]);
-    // The wider branch counts, and the identity round a block doesn't.
+    // The wider branch counts, and the identity around a block doesn't.
     let branches = |s: &Scope| Branches::new(s).make(|s| conv(s, 2, 1, 1, 0))?.make(|s| conv(s, 2, 5, 1, 2));
     assert_eq!(field(start().and_then(|net| net.make(branches)), &image).size, [7, 7]);
-    // A window of 4 with stride 2 covers two positions of a transposed convolution's input; half a step lies between outputs.
+    // A window of 4 with stride 2 covers two positions of a transposed convolution's input; outputs are half a step apart.
     let twice = ConvTranspose2dOptions { stride: [2, 2], padding: [1, 1], ..ConvTranspose2dOptions::default() };
     let up = field(start().and_then(|net| net.make(|s| ConvTranspose2d::new(s, 2, 2, [4, 4], &twice))), &image);
     assert_eq!((up.size, up.stride), (vec![4, 4], vec![0.5, 0.5]));
@@ -327,7 +327,7 @@ fn receptive_fields_go_through_layers_of_all_kinds() {
     let pooled = field(start().map(|net| net.push(AvgPool2d::new([2, 4]))), &image);
     assert_eq!((pooled.size, pooled.stride), (vec![4, 6], vec![2.0, 4.0]));
     assert_eq!(field(start().map(|net| net.push(AdaptiveAvgPool2d::new([4, 4]))), &image).size, [6, 8]);
-    // Channels last and back, with a norm and a linear layer there: positions stay apart.
+    // Channels last and back, with a norm and a linear layer there: positions stay separate.
     let last = start().and_then(|net| {
         net.push(Lambda::new(|x: &Tensor| x.permute([0, 2, 3, 1])))
             .make(|s| LayerNorm::new(s, &[2], &LayerNormOptions::default()))?

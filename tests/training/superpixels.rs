@@ -89,7 +89,7 @@ fn linear_models_near_an_image_are_captums_and_scikit_learns() {
     }
 }
 
-/// A network that adds up two superpixels has them, and no others, as its coefficients.
+/// A network that adds up two superpixels has these, and no others, as its coefficients.
 #[test]
 fn superpixels_that_matter_are_found() {
     let device = Device::reference();

@@ -48,7 +48,7 @@ fn build(name: &str, scope: &Scope) -> Result<Box<dyn Module>> {
     }
 }
 
-/// Networks that stand for the others.
+/// Networks that represent the others.
 const SAMPLE: [&str; 2] = ["mc3", "r2plus1d"];
 
 fn difference(name: &str, case: &Value, mode: &str, device: &Device, bound: &dyn Fn(f64) -> f64) -> Option<String> {

@@ -38,7 +38,7 @@ fn golden(name: &str) -> Value {
     all[name].clone()
 }
 
-/// The largest difference from golden values, of the largest of those.
+/// The largest difference from golden values, relative to the largest of those.
 pub fn apart(got: &Tensor, name: &str) -> f64 {
     let (got, expected): (_, Vec<f64>) = (got.to_f64().unwrap(), serde_json::from_value(golden(name)).unwrap());
     assert_eq!(got.len(), expected.len(), "{name}");
@@ -88,7 +88,7 @@ fn distributions_by_layer_are_pytorchs() {
     check_histograms(&activation_histograms(&net, &x, BINS).unwrap(), "activations");
     let labels = Tensor::from_slice(&device, &[2i32, 0], &[2]).unwrap();
     let loss = |output: &Tensor| output.cross_entropy(&labels, &CrossEntropyOptions::default());
-    // Also where the network itself is frozen.
+    // Also if the network itself is frozen.
     net.set_requires_grad(false);
     check_histograms(&gradient_histograms(&net, &x, BINS, loss).unwrap(), "gradients");
     let alone = net.intermediates(&x, &["conv3"]).unwrap();
@@ -114,7 +114,7 @@ fn units_are_dead_that_fire_in_no_batch() {
     assert_eq!(dead_units(&net, []).unwrap(), []);
 }
 
-/// The effective field fills a part of the theoretical one, and reaches no further.
+/// The effective field fills a part of the theoretical one, and never exceeds it.
 #[test]
 fn effective_fields_lie_within_theoretical_ones() {
     let device = Device::reference();

@@ -1,4 +1,4 @@
-//! Images made by gradient ascent: their parts compared with PyTorch's (`tests/golden/views.py`), and that they do as they say.
+//! Images made by gradient ascent: their parts compared with PyTorch's (`tests/golden/views.py`), and their effects.
 
 use crate::common::adapter;
 use crate::common::from_names::rounded;
@@ -37,7 +37,7 @@ fn waves_and_priors_are_pytorchs() {
     }
 }
 
-/// At one size, and at three, between which float32's weights interpolate.
+/// At one size, and at three, between which float32 weights interpolate.
 #[test]
 fn a_dream_is_pytorchs() {
     let devices = [Some((Device::reference(), [1e-9, 1e-6])), adapter().map(|device| (device, [1e-4; 2]))];
@@ -78,7 +78,7 @@ fn a_canvas_is_a_sigmoid_of_coloured_waves() {
     }
 }
 
-/// Images that are made excite a unit, a channel and a class more than any of a sample of digits does.
+/// The optimized images excite a unit, a channel and a class more than any of a sample of digits does.
 #[test]
 fn maximization_passes_all_digits_of_a_sample() {
     let device = Device::reference();
@@ -114,7 +114,7 @@ fn maximization_passes_all_digits_of_a_sample() {
     assert!(net.parameters().iter().all(|parameter| parameter.grad().is_none()));
 }
 
-/// Penalties do as they say: with much total variation the image is flatter.
+/// Penalties have an effect: with much total variation the image is flatter.
 #[test]
 fn priors_hold_the_image_back() {
     let device = Device::reference();
@@ -130,7 +130,7 @@ fn priors_hold_the_image_back() {
     assert!(held < 0.1 * free, "{held} {free}");
 }
 
-/// Features of the first layer tell the image, so that 15 in 16 parts of their squared length are found again.
+/// Features of the first layer determine the image, so that 15 in 16 parts of their squared length are recovered.
 #[test]
 fn images_are_reconstructed_from_their_features() {
     let device = Device::reference();

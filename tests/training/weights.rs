@@ -1,4 +1,4 @@
-//! Files of weights: into models and out of them, by themselves, of other names and other sizes.
+//! Files of weights: into models and out of them, by themselves, with other names and other sizes.
 
 use crate::common::{adapter, has_f16};
 use safetensors::tensor::TensorView;
@@ -34,7 +34,7 @@ fn options(classes: usize, channels: usize, size: usize) -> ModelOptions {
     ModelOptions::default().classes(classes).channels(channels).size(size)
 }
 
-/// Every network by its name: logits of the right shape, and as many parameters as its formula says.
+/// Every network by its name: logits of the right shape, and the number of parameters by its formula.
 #[test]
 fn networks_are_built_by_name() {
     let device = Device::reference();
@@ -96,7 +96,7 @@ fn a_file_alone_rebuilds_its_network() {
         let normalization = Normalization::new(&[0.485, 0.456, 0.1], &[0.229, 0.2, 1.0 / 3.0]).unwrap();
         let about = Metadata::new("mobilenet_v1", options).with_classes(["cät", "\"dog\""]);
         let about = about.with_normalization(normalization);
-        // The average of some batches has to come along.
+        // The average of some batches must be saved too.
         model.forward(&Tensor::randn(&device, &[2, 3, 8, 8]).unwrap()).unwrap();
         weights::save(&path, &model, &SaveOptions::default().metadata(about.clone())).unwrap();
         assert_eq!(Metadata::read(&path).unwrap(), about);
@@ -240,7 +240,7 @@ fn another_head_is_left_out_on_request() {
             let rounded = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
             assert_eq!(rounded(&values), rounded(expected), "{name}");
         }
-        // A file of which nothing fits is another network's.
+        // A file with no matching name is another network's.
         write(&path, &[("encoder.weight", &[1.0])]);
         let error = weights::load(&path, &new, &LoadOptions::default().partial(true)).unwrap_err();
         assert!(matches!(error, Error::UnfitWeights { .. }), "{error}");
@@ -262,7 +262,7 @@ fn a_missing_count_of_batches_is_no_fault() {
     assert_eq!(keys.missing, ["running_var"]);
 }
 
-/// Directories that lie, and files that are cut off.
+/// Directories with wrong contents, and truncated files.
 #[test]
 fn a_damaged_file_is_refused() {
     let device = Device::reference();

@@ -45,11 +45,11 @@ fn averages_are_lent_for_an_evaluation_and_kept_in_the_end() {
         assert_eq!(lent, [0.1875; 207]);
         assert_eq!(values(&optimizer.averages()), [0.1875; 207]);
         assert_eq!(values(&parameters), [0.125; 207]);
-        // An evaluation that fails gives the weights back too.
+        // A failing evaluation restores the weights too.
         let missing = || Parameter::new("x", &Tensor::ones(&device, &[1])?).value().reshape(&[2]);
         assert!(optimizer.with_average(missing).is_err());
         assert_eq!(values(&parameters), [0.125; 207]);
-        // Training goes on where it was.
+        // Training goes on from the same point.
         step(&parameters, &mut optimizer).unwrap();
         assert_eq!(values(&parameters), [0.0625; 207]);
         optimizer.apply().unwrap();
@@ -62,7 +62,7 @@ fn a_wrapper_takes_no_launch_of_its_own_and_makes_no_plan_from_the_third_step_on
     let Some(device) = own_adapter() else { return };
     let parameters = parameters(&device);
     let launches = |optimizer: &mut dyn Optimizer| {
-        // Lookahead comes to its own step at every second one.
+        // Lookahead takes its own step at every second one.
         for _ in 0..6 {
             step(&parameters, optimizer).unwrap();
         }
@@ -158,7 +158,7 @@ fn sam_takes_its_two_steps_in_turns() {
         backward();
         sam.step().unwrap();
         assert!(values(&parameters).iter().all(|value| (value - (1.0 - 0.5 * up)).abs() < 1e-6));
-        // One without a gradient stays, and counts for nothing.
+        // A parameter without a gradient stays, and does not count.
         sam.zero_grad();
         let before = values(&parameters);
         parameters[0].value().square().unwrap().sum_all().unwrap().backward().unwrap();

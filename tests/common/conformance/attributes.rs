@@ -1,4 +1,4 @@
-//! Attributes of a case, read by name: one that nobody reads is unsupported.
+//! Attributes of a case, read by name: one that is never read is unsupported.
 
 use crate::conformance::Refusal;
 use serde_json::{Map, Value};
@@ -25,7 +25,7 @@ impl<'a> Attributes<'a> {
         Refusal::Argument(format!("{name} cannot be {}", self.all.get(name).unwrap_or(&Value::Null)))
     }
 
-    /// Reads an attribute by `read`, which gives `None` where it is of another kind.
+    /// Reads an attribute by `read`, which returns `None` if it is of another kind.
     pub fn map<T>(&self, name: &'static str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Refusal> {
         self.get(name).map(|value| read(value).ok_or_else(|| self.wrong(name))).transpose()
     }
@@ -78,7 +78,7 @@ impl<'a> Attributes<'a> {
         Ok(self.map(name, |value| value.as_array()?.iter().map(Value::as_object).collect())?.unwrap_or_default())
     }
 
-    /// Refuses what was given and not read.
+    /// Refuses attributes that were given and not read.
     pub fn finish(&self) -> Result<(), Refusal> {
         let read = self.read.borrow();
         match self.all.keys().find(|key| !read.contains(key.as_str())) {

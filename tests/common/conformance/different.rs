@@ -1,9 +1,9 @@
-//! Golden cases in which wgrad is not what PyTorch is, and why.
+//! Golden cases in which wgrad differs from PyTorch, with reasons.
 
-/// A reason, and the cases that it is the reason for, by file and name.
+/// A reason, and its cases, by file and name.
 type Reason = (&'static str, &'static str);
 
-/// Values that are others.
+/// Cases with other values.
 const VALUES: &[Reason] = &[
     (
         "PyTorch takes infinity from infinity where a class that can't be said has a share of 0",
@@ -88,7 +88,7 @@ const ZEROS: &[Reason] = &[
     ),
 ];
 
-/// Values that are others where a driver takes subnormal numbers for 0, as Vulkan lets it: SwiftShader does.
+/// Values that differ if a driver flushes subnormal numbers to 0, as Vulkan allows: SwiftShader does.
 const SUBNORMALS: &[Reason] =
     &[("the slope of |x| is that of 0", "pointwise_specials/abs.0 half_pointwise_specials/abs.0")];
 

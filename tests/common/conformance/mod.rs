@@ -30,12 +30,12 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
     call::TABLES.iter().copied().flatten()
 }
 
-/// Whether an operation computes each element from those at its place.
+/// True if an operation is pointwise.
 pub fn is_pointwise(op: &str) -> bool {
     call::is_pointwise(op)
 }
 
-/// What an operation takes.
+/// The arguments of an operation.
 pub fn operation(op: &str) -> Option<&'static Operation> {
     let transforms = call::TRANSFORMS.iter().copied().flatten();
     operations().chain(transforms).find(|operation| operation.names.contains(&op))
@@ -45,12 +45,12 @@ pub fn operation(op: &str) -> Option<&'static Operation> {
 #[derive(Clone, Debug)]
 pub struct Values {
     shape: Vec<usize>,
-    /// The type it has here: f64 becomes f32, i64 i32, u8 bool (i32 where it is an index or a label).
+    /// Its type here: f64 becomes f32, i64 i32, u8 bool (i32 for an index or a label).
     dtype: DType,
     values: Vec<f64>,
 }
 
-/// One call with what it must give.
+/// One call with its expected results.
 #[derive(Debug)]
 pub struct Case {
     pub name: String,
@@ -64,26 +64,26 @@ pub struct Case {
     gradients: Vec<(String, Values)>,
     rtol: f64,
     atol: f64,
-    /// What `atol` counts in, by result: 1 where nothing is said.
+    /// The unit of `atol` for each result: 1 by default.
     scales: Map<String, Value>,
-    /// Whether a zero must have the sign that is expected.
+    /// True if a zero must have the expected sign.
     pub signed_zeros: bool,
     raises: bool,
-    /// The variant that the error must be, where one is named.
+    /// The variant that the error must be, if one is named.
     error: Option<String>,
 }
 
-/// What running a case came to.
+/// The outcome of a case.
 #[derive(Debug)]
 pub enum Verdict {
     Passed,
-    /// What differed, in one line.
+    /// The difference, in one line.
     Failed(String),
-    /// The operation or attribute that wgrad does not have.
+    /// The operation or attribute that wgrad lacks.
     Unsupported(String),
 }
 
-/// Why a call gave no values.
+/// The reason why a call returned no values.
 pub enum Refusal {
     Unsupported(String),
     /// wgrad's types exclude the argument: a name of an enum that does not exist, a negative size.
@@ -106,8 +106,8 @@ impl Refusal {
         }
     }
 
-    /// What is wrong with it as the error of a case, if anything: another variant than the one expected, or where none
-    /// is named one that is no fault of the caller's.
+    /// The reason why it is not the error of a case, if it is not: another variant than the expected one, or, if none is named,
+    /// one that is not the caller's fault.
     fn objection(&self, expected: Option<&str>) -> Option<String> {
         let variant = self.variant();
         let is_expected = match expected {
@@ -228,7 +228,7 @@ impl Case {
         self.op.starts_with("optim.")
     }
 
-    /// Lets results differ by a tenth of what they might.
+    /// Reduces the tolerance of results to a tenth.
     pub fn tighten(&mut self) {
         self.rtol /= 10.0;
         self.atol /= 10.0;
@@ -248,7 +248,7 @@ impl Case {
         }
     }
 
-    /// Outputs, then the gradients that the file has.
+    /// Outputs, then the gradients in the file.
     fn compute(&self, device: &Device) -> Result<Vec<Values>, Refusal> {
         if let Some(results) =
             training::run(self, device).or_else(|| metrics::run(self, device)).or_else(|| network::run(self, device))
@@ -300,8 +300,8 @@ impl Case {
         Ok(results)
     }
 
-    /// The types of the outputs under autocast, of floats in f16 where `is_half` says so of the number of an input. Gradients
-    /// are taken too.
+    /// The types of the outputs under autocast, for floats in f16 if `is_half` is true for the index of an input. Gradients are
+    /// taken too.
     pub fn types_under_autocast(
         &self,
         device: &Device,
@@ -362,7 +362,7 @@ impl Case {
     }
 }
 
-/// How far a value is past its tolerance; infinite where NaN or infinities don't agree.
+/// The excess of a difference over its tolerance; infinite if NaN or infinities don't agree.
 fn excess(expected: f64, got: f64, tolerance: f64) -> f64 {
     if expected.is_finite() && got.is_finite() {
         (got - expected).abs() - tolerance
@@ -401,7 +401,7 @@ impl Values {
     }
 
     fn read(tensor: &Tensor) -> wgrad::Result<Values> {
-        // What f32 cannot hold is infinite in the file, and is not in the reference's f64.
+        // Values beyond f32 are infinite in the file, and not in the reference's f64.
         let limit = f64::from(f32::MAX) * (1.0 + f64::EPSILON * (1u32 << 27) as f64);
         let round = |v: f64| if v.abs() > limit { f64::INFINITY.copysign(v) } else { v };
         let values = tensor.to_f64()?.into_iter().map(round).collect();

@@ -27,7 +27,7 @@ fn maps_are_drawn_beside_the_network_and_in_a_page() {
     let [bars, lines] = ["bars", "lines"].map(|class| data.path().join(class).join("1.png"));
     let explain = || wgrad(["explain", text(&net), text(&bars), text(&lines), "--reference"]);
     let told = json(explain().args(["--class", "lines"]));
-    // The last layer with maps; two pictures of one name have files of their own.
+    // The last layer with maps; two pictures with one name get separate files.
     assert_eq!(told["layer"], "conv2");
     let out = folder.path().join("explain");
     let files = ["1.png", "1-2.png"].map(|name| out.join(name));
@@ -42,7 +42,7 @@ fn maps_are_drawn_beside_the_network_and_in_a_page() {
     let page = fs::read_to_string(told["page"].as_str().unwrap()).unwrap();
     assert_eq!(page.matches("data:image/png;base64,").count(), 4, "a picture and a map for each file");
     assert!(page.contains("grad-cam") && page.contains("conv2") && page.contains(text(&bars)), "{page}");
-    // Another layer, colours and class are other maps; the same call gives the same ones.
+    // Another layer, colours and class give other maps; the same call gives the same ones.
     json(explain().args(["--class", "1"]));
     assert!(fs::read(&files[0]).unwrap() == drawn[0], "a class's number is as good as its name");
     for other in [["--layer", "conv1"], ["--colours", "jet"], ["--method", "saliency"], ["--class", "bars"]] {

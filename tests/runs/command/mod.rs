@@ -14,20 +14,20 @@ use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// The command with arguments, without looking at or leaving behind anything of this machine's.
+/// The command with arguments, isolated from this machine's files.
 fn wgrad<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
     command.args(arguments).env_remove("WGPU_ADAPTER_NAME");
     command
 }
 
-/// The output, and standard output and error as texts. A shell's exit code comes first.
+/// The exit code, as a shell sees it, then standard output and error as texts.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// Standard output of a command that is to end well.
+/// Standard output of a command that should succeed.
 fn answer(command: &mut Command) -> String {
     let (code, stdout, stderr) = run(command);
     assert_eq!(code, Some(0), "{stderr}");
@@ -39,8 +39,8 @@ fn json(command: &mut Command) -> Value {
     serde_json::from_str(&answer(command.arg("--json"))).unwrap()
 }
 
-/// A folder of drawn pictures of 12 x 12: `bars` with a bright bar upright, `lines` with one lying, ten of each. No two are
-/// equal.
+/// A folder of drawn pictures of 12 x 12: `bars` with a bright vertical bar, `lines` with a horizontal one, ten of each. No two
+/// are equal.
 fn pictures() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (class, is_upright) in [("bars", true), ("lines", false)] {

@@ -59,7 +59,7 @@ fn networks_are_pruned_by_weights_and_by_channels() {
     assert!((sparsity(&prunable(&model)).unwrap() - 0.6).abs() < 0.01);
     assert_eq!(about.classes, ["bars", "lines"]);
 
-    // Smaller in every way, and opened as any other network.
+    // Smaller in every respect, and opened as any other network.
     let small = runs.path().join("small.safetensors");
     let given = ["--structured", "--amount", "0.5", "--epochs", "1", "--lr", "0.01", "--out", text(&small)];
     let rows = json(&mut prune(data, &out, &given));

@@ -91,7 +91,7 @@ fn weights_of_other_classes_are_a_beginning() {
     for name in ["a.png", "b.png", "c.png", "d.png", "e.png"] {
         image::GrayImage::new(12, 12).save(folder.path().join("blank").join(name)).unwrap();
     }
-    // The run's folder stands for its best weights.
+    // The run's folder means its best weights.
     let weights = first.join("best.safetensors");
     let given = ["--weights", text(&first), "--freeze", "backbone", "--epochs", "1", "--channels", "rgb"];
     let (code, _, stderr) = run(train(folder.path(), &second).args(given));

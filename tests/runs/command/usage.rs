@@ -1,4 +1,4 @@
-//! Help, exit codes and what belongs to no subcommand.
+//! Help, exit codes and options outside of subcommands.
 
 use super::{answer, json, run, wgrad};
 

@@ -1,4 +1,4 @@
-//! Checkpoints as files: what is damaged or foreign is refused, and what can't be written leaves the old one.
+//! Checkpoints as files: damaged or foreign ones are refused, and a failed write keeps the old one.
 
 use super::{adam, bits, load_weights, model};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_old_one() {
     let first = model(&device, 4);
     let optimizer = adam(&first);
     let write = |path: &Path| save(path, &device, &first, &[("optimizer", &optimizer)], &Position::default());
-    // A folder in the file's place: everything works but the renaming.
+    // A folder instead of the file: everything works but the renaming.
     let taken = folder.path().join("taken");
     std::fs::create_dir(&taken).unwrap();
     std::fs::write(taken.join("old"), "old").unwrap();
@@ -115,7 +115,7 @@ fn links_and_permissions_stay() {
     let model = model(&device, 4);
     let optimizer = adam(&model);
     let write = |path: &Path| save(path, &device, &model, &[("optimizer", &optimizer)], &Position::default());
-    // A link to a file in another folder that is there only after the first writing.
+    // A link to a file in another folder that exists only after the first write.
     std::fs::create_dir(&real).unwrap();
     symlink("real/new", &path).unwrap();
     for _ in 0..2 {

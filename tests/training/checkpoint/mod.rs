@@ -1,4 +1,4 @@
-//! Checkpoints: what is saved comes back, and what is resumed goes on as if nothing had happened.
+//! Checkpoints: saved state is restored, and a resumed run goes on as if nothing had happened.
 
 mod files;
 
@@ -54,7 +54,7 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
     resumed(|model, lr| Adam::new(model.parameters(), AdamOptions::default().lr(lr)).unwrap());
 }
 
-/// Buffers of other shapes than their parameters'.
+/// Buffers whose shapes are not their parameters'.
 #[test]
 fn factored_moments_resume_to_the_same_bits() {
     resumed(|model, lr| Adafactor::new(model.parameters(), AdafactorOptions::default().lr(lr)).unwrap());
@@ -142,7 +142,7 @@ fn running_statistics_and_dropout_resume_to_the_same_bits() {
         train(&device, &second, &mut optimizer, 3);
         assert!(bits(&second, &optimizer) == expected, "on {}", device.name());
 
-        // To evaluate, the statistics are what counts.
+        // For evaluation, the statistics matter.
         let third = normalized(&device);
         load_weights(&path, &third).unwrap();
         load_weights(&path, &second).unwrap();
@@ -237,7 +237,7 @@ fn integers_are_exact() {
                 (b.value().dtype(), b.value().to_f64().unwrap())
             );
         }
-        // Values that a type does not have are refused: 4294967295 is no i32.
+        // Values outside a type's range are refused: 4294967295 is not an i32.
         let narrow = only(vec![Parameter::buffer("u", &Tensor::from_slice(&device, &[1i32; 3], &[3]).unwrap())]);
         let error = weights::load(&path, &narrow, &LoadOptions::default().partial(true)).unwrap_err().to_string();
         assert!(error.contains("u holds 4294967295, which is no i32"), "{error}");
@@ -255,7 +255,7 @@ fn a_checkpoint_that_could_not_be_loaded_is_not_written() {
     save(&path, &device, &model, &[("optimizer", &optimizer)], &Position { epoch: 7, ..Position::default() }).unwrap();
     let good = std::fs::read(&path).unwrap();
 
-    /// Somebody else's optimizer, whose rate is no number.
+    /// A foreign optimizer, whose rate is NaN.
     struct Lost(Adam);
     impl Optimizer for Lost {
         fn name(&self) -> &'static str {

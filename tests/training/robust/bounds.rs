@@ -126,7 +126,7 @@ fn training_on_bounds_is_the_loss_of_gowal() {
     }
 }
 
-/// Bounds pass the networks of the zoo that have no attention: recorded on a device that computes nothing.
+/// Bounds work for the networks of the zoo without attention: recorded on a device that computes nothing.
 #[test]
 fn bounds_pass_networks_of_the_zoo() {
     let device = Device::with_options(&DeviceOptions::default().noop(Noop::default())).unwrap();

@@ -26,7 +26,7 @@ fn transforms_are_those_of_scipy() {
         let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(apart < 1e-11, "{name}: {apart:.1e}");
     }
-    // Those that others test: JPEG with the corruptions, the blur with the transforms.
+    // These are tested elsewhere: JPEG with the corruptions, the blur with the transforms.
     let grey = x.narrow(1, 0, 1).unwrap();
     let same = |a: &Tensor, b: &Tensor| assert!(largest(&a.sub(b).unwrap()) < 1e-12);
     same(&InputTransform::Jpeg(30).apply(&grey).unwrap(), &jpeg_compression(&grey, 30).unwrap());
@@ -45,7 +45,7 @@ fn a_classifier_transforms_before_its_network_and_attacks_see_through() {
     let by_hand = InputTransform::BitDepth(3).apply(&InputTransform::Median(3).apply(&x).unwrap()).unwrap();
     let apart = net.logits(&x).unwrap().sub(&plain.logits(&by_hand).unwrap()).unwrap();
     assert!(largest(&apart) < 1e-12);
-    // Rounding passes the gradient at the rounded image on as it is.
+    // Rounding passes on the gradient at the rounded image unchanged.
     let labels = Tensor::from_slice(&device, &[1, 3, 3], &[3]).unwrap();
     let bits = [InputTransform::BitDepth(5)];
     let rounded = InputTransform::BitDepth(5).apply(&x).unwrap();

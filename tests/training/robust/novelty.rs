@@ -53,7 +53,7 @@ fn the_separation_is_that_of_scikit_learn() {
     assert_eq!(Separation::of(&equal, &equal).unwrap(), Separation { auroc: 0.5, fpr_at_95_tpr: 1.0 });
 }
 
-/// Logits, and labels that follow them with doubts.
+/// Logits, and labels that follow them with some errors.
 fn doubtful(device: &Device, factor: f64) -> (Tensor, Tensor) {
     let logits: Vec<f64> = numbers("logits", 2000).map(|unit| f64::from((6.0 * unit) as f32)).collect();
     let doubt: Vec<f64> = numbers("doubt", 2000).map(|unit| 5.0 * unit).collect();
@@ -73,7 +73,7 @@ fn temperatures_are_those_of_the_least_loss() {
         let (logits, labels) = doubtful(&device, factor);
         let scaling = TemperatureScaling::fit(&logits, &labels).unwrap();
         let expected = golden(name)[0];
-        // The minimum is flat: SciPy finds its place to the root of f64's precision.
+        // The minimum is flat: SciPy finds it to the square root of f64's precision.
         assert!((scaling.temperature() / expected - 1.0).abs() < 1e-7, "{name}: {}", scaling.temperature());
         let error = |logits: &Tensor| {
             let mut error =

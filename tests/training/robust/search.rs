@@ -67,7 +67,7 @@ fn universal_changes_are_those_of_their_papers() {
     {
         check(name, &UniversalSgd::new(&options).fit(&net, &x, goal).unwrap());
     }
-    // The attack is the change on the images.
+    // The attack is the change applied to the images.
     let near = Universal::new(&UniversalOptions::default().rate(1.0).passes(3).deep_fool(search).eps(0.08));
     let near = near.perturb(&net, &x, &any).unwrap();
     let change: Vec<f32> = golden("universal").iter().map(|&value| value as f32).collect();
@@ -76,14 +76,14 @@ fn universal_changes_are_those_of_their_papers() {
     assert!(largest(&near.sub(&expected).unwrap()) < 1e-7);
 }
 
-/// As many pixels as asked for, and none of an image that fools from the first; the best of each is kept.
+/// As many pixels as asked for, and none in an image that fools from the start; the best of each is kept.
 #[test]
 fn few_pixels_change_and_lower_the_probability() {
     let (device, normalization) = (Device::reference(), normalization());
     let model = Net::new(&device);
     let net = Classifier::new(&model).normalization(&normalization);
     let x = images(&device);
-    // The network answers with another class than that of the second.
+    // The network's answer differs from the second's class.
     let labels = classes(&device, [1, 0, 3]);
     let options = OnePixelOptions::default().population(12).generations(6).batch(5);
     let probability = |images: &Tensor, label: usize, at: usize| {
@@ -131,7 +131,7 @@ impl Module for Digits {
     }
 }
 
-/// On a trained network one pixel fools on as many images as by torchattacks, within three points; its draws differ
+/// On a trained network one pixel fools on the same number of images as by torchattacks, within three points; its draws differ
 /// (`tests/golden/robust_rates.py`).
 #[test]
 fn one_pixel_fools_as_often_as_that_of_torchattacks() {

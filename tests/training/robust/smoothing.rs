@@ -37,7 +37,7 @@ fn certificates_come_close_to_the_distance_of_the_border_and_never_pass_it() {
             continue;
         }
         assert_eq!(certificate.class, Some(usize::from(distance > 0.0)), "{distance}");
-        // Four deviations of the count less, and the bound of that.
+        // Four deviations below the expected count, and its bound.
         let share = 0.5 * libm::erfc(-distance.abs() / SIGMA * std::f64::consts::FRAC_1_SQRT_2);
         let least = 5003.0 * share - 4.0 * (5003.0 * share * (1.0 - share)).sqrt();
         let least = Certificate::of_counts(0, least as u64, 5003, 0.001, SIGMA).radius;
@@ -61,7 +61,7 @@ fn predictions_abstain_at_the_border_only() {
         let classes = smoothed(batch).predict(&points(&device, &[-0.5, 0.0, 0.5, 0.0, -1.0]), 400).unwrap();
         assert_eq!(classes, [Some(0), None, Some(1), None, Some(0)]);
     }
-    // Nothing follows from five draws.
+    // Five draws prove nothing.
     assert_eq!(smoothed(10).predict(&points(&device, &[-2.0]), 5).unwrap(), [None]);
     assert!(smoothed(10).predict(&points(&device, &[]), 5).unwrap().is_empty());
 }

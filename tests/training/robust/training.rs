@@ -1,4 +1,4 @@
-//! Training under attack, step by step as the papers' own code in PyTorch (`tests/golden/robust_training.py`).
+//! Training under attack, step by step as in the papers' own code in PyTorch (`tests/golden/robust_training.py`).
 
 use super::{Net, normalization};
 use crate::common::from_names::{digest, numbers};

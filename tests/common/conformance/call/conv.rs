@@ -1,4 +1,4 @@
-//! Convolutions, and the windows they are made of.
+//! Convolutions, and their windows.
 
 use super::{Call, Operation, Refusal, Results};
 use serde_json::Value;

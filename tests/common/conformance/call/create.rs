@@ -74,7 +74,7 @@ fn sequence(call: &Call) -> Results {
 
 fn constant(call: &Call) -> Results {
     let dtype = dtype(call)?;
-    // The number says the type of `full`.
+    // The number determines the type of `full`.
     let (value, given) = match call.attr("fill_value") {
         Some(Value::Bool(value)) => (f64::from(*value), DType::Bool),
         Some(value) if value.is_i64() => (call.number("fill_value")?.unwrap_or(0.0), DType::I32),

@@ -48,7 +48,7 @@ fn regions(call: &Call) -> Results {
     let ratio = call.integers("sampling_ratio")?.and_then(|ratio| ratio.first().copied()).unwrap_or(-1);
     let options = RoiAlignOptions {
         spatial_scale,
-        // torchvision takes all that is not above 0 for "as many as needed".
+        // torchvision takes any number that is not above 0 for "as many as needed".
         sampling_ratio: usize::try_from(ratio).ok().filter(|&ratio| ratio > 0),
         aligned: call.flag("aligned", false)?,
     };

@@ -101,7 +101,7 @@ impl Call<'_> {
         self.pair(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// One region, or one for each image where numbers are lists.
+    /// One region, or one for each image if numbers are lists.
     fn regions(&self) -> Result<Vec<Region>, Refusal> {
         let list = |name: &str| self.integers(name)?.ok_or_else(|| self.wrong(name));
         let [top, left, height, width] = [list("top")?, list("left")?, list("height")?, list("width")?];
@@ -181,7 +181,7 @@ fn perspective(call: &Call, images: &Tensor) -> Results {
     };
     let pair = match call.several("coefficients")?.as_deref() {
         None => (corners("startpoints")?, corners("endpoints")?),
-        // The places that four corners come from.
+        // The sources of four corners.
         Some(&[a, b, c, d, e, f, g, h]) => {
             let end = [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]];
             let start = end.map(|[x, y]: [f64; 2]| {

@@ -54,7 +54,7 @@ fn scatter(call: &Call) -> Results {
         Some(Some("multiply")) => Some(ScatterReduction::Multiply),
         Some(_) => return Err(call.wrong("reduce")),
     };
-    // A number stands for a source that is as large as the index.
+    // A number means a source of the index's shape, filled with it.
     let src = match (call.optional("src"), call.number("value")?) {
         (Some(src), None) => src.clone(),
         (None, Some(value)) if reduction.is_none() => return Ok(vec![input.scatter_value(dim, index, value)?]),

@@ -44,7 +44,7 @@ pub struct Operation {
     pub run: fn(&Call) -> Results,
 }
 
-/// Whether an operation computes each element from those at its place.
+/// True if an operation is pointwise.
 pub(super) fn is_pointwise(op: &str) -> bool {
     pointwise::OPERATIONS.iter().any(|operation| operation.names.contains(&op))
 }
@@ -65,7 +65,7 @@ pub(super) const TABLES: &[&[Operation]] = &[
     sequence::OPERATIONS,
 ];
 
-/// Transforms of images, which have a table of their own: they are no operations of tensors.
+/// Transforms of images, which have a separate table: they are not operations of tensors.
 pub(super) const TRANSFORMS: &[&[Operation]] = &[colours::OPERATIONS, geometry::OPERATIONS];
 
 /// A call: its operation, tensors and attributes.
@@ -117,12 +117,12 @@ impl Call<'_> {
         self.attr(name).map(|value| list(value).ok_or_else(|| self.wrong(name))).transpose()
     }
 
-    /// A pair of sizes: one number stands for both.
+    /// A pair of sizes: one number means both.
     fn pair(&self, name: &str) -> Result<Option<[usize; 2]>, Refusal> {
         self.each(name)
     }
 
-    /// A size for each of `D` dimensions: one number stands for all.
+    /// A size for each of `D` dimensions: one number means all.
     fn each<const D: usize>(&self, name: &str) -> Result<Option<[usize; D]>, Refusal> {
         let Some(numbers) = self.integers(name)?.filter(|numbers| !numbers.is_empty()) else { return Ok(None) };
         let size = |v: &i64| usize::try_from(*v).map_err(|_| self.wrong(name));
@@ -160,7 +160,7 @@ impl Call<'_> {
         Ok(self.integers("dim")?.unwrap_or_default().into_iter().map(|d| d as isize).collect())
     }
 
-    /// The dimensions of `x` that are named; all where none is.
+    /// The named dimensions of `x`; all if none is named.
     fn dims_of(&self, x: &Tensor) -> Result<Vec<isize>, Refusal> {
         let dims = self.dims()?;
         Ok(if dims.is_empty() { (0..x.rank() as isize).collect() } else { dims })

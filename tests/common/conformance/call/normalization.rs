@@ -1,4 +1,4 @@
-//! Normalizations and dropout, and the norms and softmax beside them.
+//! Normalizations and dropout, with norms and softmax.
 
 use super::reduce::reduction;
 use super::{Call, Operation, Refusal, Results};
@@ -62,7 +62,7 @@ fn softmax(call: &Call) -> Results {
     }?])
 }
 
-/// The order of a norm, which is a text where it is infinite.
+/// The order of a norm, which is a text if it is infinite.
 fn order(call: &Call) -> Result<f64, Refusal> {
     match call.attr("p").and_then(Value::as_str) {
         // The Frobenius norm, of all elements.
@@ -129,7 +129,7 @@ fn dropout(call: &Call) -> Results {
     };
     let is_alpha = call.op.contains("alpha");
     let p = call.number("p")?.unwrap_or(0.5);
-    // In place is where results go, and not what they are.
+    // In-place is a matter of memory, and changes no result.
     call.flag("inplace", false)?;
     Ok(vec![method(call.tensor("input")?, p, call.flag("training", !is_alpha)?)?])
 }

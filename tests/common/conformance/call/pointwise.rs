@@ -177,7 +177,7 @@ fn binary(call: &Call) -> Results {
     };
     let whole_divisor = other.rank() == 0 && !x.dtype().is_float() && !other.dtype().is_float();
     if matches!(call.op, "fmod" | "remainder" | "floor_divide") && call.attr(name).is_some() && whole_divisor {
-        // A number that is 0 is seen before anything runs.
+        // A divisor of 0 is refused before anything runs.
         let divisor = call.number(name)?.ok_or_else(|| call.wrong(name))?;
         return Ok(vec![match call.op {
             "fmod" => x.fmod_scalar(divisor),
@@ -217,7 +217,7 @@ fn binary(call: &Call) -> Results {
     }?])
 }
 
-/// A number among tensors: of their type where that is a float, and of its own otherwise.
+/// A number among tensors: of their type if that is a float, otherwise of its own.
 fn number(call: &Call, name: &str, among: &Tensor) -> Result<Tensor, Refusal> {
     let value = call.number(name)?.ok_or_else(|| Refusal::Argument(format!("{}: no {name} given", call.op)))?;
     Ok(match call.attr(name) {

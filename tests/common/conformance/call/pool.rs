@@ -48,7 +48,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 /// Values and indices.
 type Both = wgrad::Result<(Tensor, Tensor)>;
 
-/// One size a dimension; one number stands for all.
+/// One size a dimension; one number means all.
 fn sizes<const D: usize>(call: &Call, name: &str) -> Result<Option<[usize; D]>, Refusal> {
     let Some(given) = call.integers(name)?.filter(|list| !list.is_empty()) else { return Ok(None) };
     let size = |v: i64| usize::try_from(v).map_err(|_| call.wrong(name));

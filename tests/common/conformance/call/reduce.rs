@@ -27,7 +27,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// A reduction, in the form that keeps the dimensions where `keepdim` says so.
+/// A reduction, in the variant that keeps the dimensions if `keepdim` is set.
 macro_rules! reduction {
     ($call:ident, $x:ident.$name:ident, $keeping:ident($($arg:expr),*)) => {
         if $call.flag("keepdim", false)? { $x.$keeping($($arg),*) } else { $x.$name($($arg),*) }
@@ -43,7 +43,7 @@ fn kthvalue(call: &Call) -> Results {
 
 fn reduce(call: &Call) -> Results {
     let x = call.tensor("input")?;
-    // These two distinguish no dimensions from all of them.
+    // These two tell no dimensions from all of them.
     let takes_none = matches!(call.op, "all" | "any") && call.attr("dim").is_some();
     let dims = &if takes_none { call.dims()? } else { call.dims_of(x)? };
     let unbiased = f64::from(u8::from(call.flag("unbiased", true)?));

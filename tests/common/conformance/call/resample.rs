@@ -52,7 +52,7 @@ fn affine_grid(call: &Call) -> Results {
     Ok(vec![call.tensor("theta")?.affine_grid(&call.sizes("size")?, call.flag("align_corners", false)?)?])
 }
 
-/// Numbers, one for each of `count` dimensions: a single one stands for all.
+/// Numbers, one for each of `count` dimensions: a single one means all.
 fn numbers(call: &Call, name: &str, count: usize) -> Result<Option<Vec<f64>>, Refusal> {
     let list = match call.attr(name) {
         None => return Ok(None),

@@ -66,7 +66,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 fn ctc_loss(call: &Call) -> Results {
-    // Labels below 256 may have come as bytes, which are truth values elsewhere.
+    // Labels below 256 may be stored as bytes, which are truth values elsewhere.
     let whole = |t: &Tensor| if t.dtype() == DType::Bool { t.to_dtype(DType::I32) } else { Ok(t.clone()) };
     // Lengths are a list of numbers or a tensor.
     let lengths = |name: &str| -> Result<(Vec<usize>, Option<Tensor>), Refusal> {

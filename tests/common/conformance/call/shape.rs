@@ -1,4 +1,4 @@
-//! The same elements in other shapes and places: views, padding, joining, dividing, rearranging.
+//! The same elements in other shapes and orders: views, padding, joining, dividing, rearranging.
 
 use super::{Call, Operation, Refusal, Results};
 use serde_json::Value;

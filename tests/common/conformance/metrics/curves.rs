@@ -5,7 +5,7 @@ use super::{Answer, Answers, Call, Refusal};
 use serde_json::Value;
 use wgrad::metrics::{Average, CurveOptions, Curves, Metric, Task, Thresholds};
 
-/// The answers of a metric of rankings, where it is one.
+/// The answers, if it is a metric of rankings.
 pub(super) fn run(call: &Call) -> Option<Answers> {
     Some(match named(call.name).0 {
         "roc" => curves(call, |curves, average| {
@@ -44,10 +44,10 @@ fn ranked(call: &Call, task: Task) -> Result<(Curves, bool), Refusal> {
     Ok((curves, is_binned))
 }
 
-/// All curves' first axes, then the second ones, then the thresholds: stacked where the thresholds are given.
+/// All curves' first axes, then the second ones, then the thresholds: stacked if the thresholds are given.
 fn curves(call: &Call, of: impl Fn(&Curves, Average) -> wgrad::Result<Vec<[Vec<f64>; 3]>>) -> Answers {
     let task = task(call)?;
-    // Other tasks have no average, and torchmetrics looks at none.
+    // Other tasks have no average, and torchmetrics ignores it.
     let given = average(call, "none")?;
     let average = if matches!(task, Task::Multiclass(_)) { given } else { Average::None };
     let (curves, is_binned) = ranked(call, task)?;

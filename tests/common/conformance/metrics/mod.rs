@@ -11,7 +11,7 @@ use super::attributes::Attributes;
 use super::{Case, Refusal, Values};
 use wgrad::{DType, Device, Tensor};
 
-/// Results of a case of metrics, where it is one.
+/// The results, if it is a case of metrics.
 pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Refusal>> {
     let name = case.op.strip_prefix("metrics.")?;
     let call = Call { name, attributes: Attributes::new(&case.attrs), case, device };
@@ -63,7 +63,7 @@ impl Call<'_> {
         Ok(Values { dtype, ..values.clone() }.tensor(self.device)?)
     }
 
-    /// The answer in the type of the result that is expected in its place: on the host, numbers are numbers.
+    /// The answer in the type of the expected result: on the host, numbers are numbers.
     fn values(&self, at: usize, Answer { shape, values }: Answer) -> Values {
         let dtype = self.case.outputs.get(at).map_or(DType::F32, |expected| expected.dtype);
         Values { shape, dtype, values }

@@ -12,7 +12,7 @@ use wgrad::metrics::{
 };
 use wgrad::{Reduction, Tensor};
 
-/// The answers of a metric of numbers or images, where it is one.
+/// The answers, if it is a metric of numbers or images.
 pub(super) fn run(call: &Call) -> Option<Answers> {
     Some(match call.name {
         "mean_squared_error" => mean_squared_error(call),
@@ -32,7 +32,7 @@ pub(super) fn run(call: &Call) -> Option<Answers> {
     })
 }
 
-/// Counts the call's batch, in two parts where it has several items.
+/// Counts the call's batch, in two parts if it has several items.
 fn update(call: &Call, metric: &mut dyn Metric) -> Result<(), Refusal> {
     let (preds, target) = (call.tensor("preds")?, call.tensor("target")?);
     let first = preds.shape()[0].min(target.shape()[0]) / 2;

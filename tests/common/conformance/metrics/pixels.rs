@@ -4,7 +4,7 @@ use super::classification::average;
 use super::{Answer, Answers, Call, Refusal};
 use wgrad::metrics::{AggregationLevel, Average, Metric, SegmentationOptions, SegmentationScores};
 
-/// The answers of a metric of segmentations, where it is one.
+/// The answers, if it is a metric of segmentations.
 pub(super) fn run(call: &Call) -> Option<Answers> {
     Some(match call.name {
         "mean_iou" => mean_iou(call),
@@ -31,7 +31,7 @@ fn mean_iou(call: &Call) -> Answers {
     if !call.attributes.flag("per_class", false)? {
         return Ok(vec![Answer::list(scores.mean_iou()?)]);
     }
-    // torchmetrics' number for a class that is nowhere.
+    // torchmetrics' number for a class that does not occur.
     let values: Vec<f64> = scores.iou()?.into_iter().map(|iou| if iou.is_nan() { -1.0 } else { iou }).collect();
     Ok(vec![Answer { shape: vec![values.len() / classes, classes], values }])
 }

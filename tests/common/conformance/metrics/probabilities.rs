@@ -4,7 +4,7 @@ use super::classification::{ignore_index, named, task};
 use super::{Answer, Answers, Call};
 use wgrad::metrics::{CalibrationError, CalibrationNorm, CalibrationOptions, LogLoss, Metric};
 
-/// The answers of a metric of probabilities, where it is one.
+/// The answers, if it is a metric of probabilities.
 pub(super) fn run(call: &Call) -> Option<Answers> {
     Some(match named(call.name).0 {
         "calibration_error" => calibration_error(call),

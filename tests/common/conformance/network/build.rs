@@ -54,11 +54,11 @@ macro_rules! segmenters {
 
 segmenters! { DeepLabV3 Fcn }
 
-/// A constructor's arguments, each of which somebody must ask for.
+/// A constructor's arguments, each of which must be read.
 struct Arguments<'a>(Vec<(&'a str, &'a Value)>);
 
 impl Arguments<'_> {
-    /// Those that say how parameters start, which the state dictionary replaces, or how much memory a forward pass keeps.
+    /// Arguments that determine how parameters start, which the state dictionary replaces, or the memory of a forward pass.
     const WITHOUT_EFFECT: [&'static str; 7] = [
         "init_weights",
         "layer_scale",
@@ -124,7 +124,7 @@ macro_rules! set {
     };
 }
 
-/// A network by its name, with the device's random weights, and true where it is trained.
+/// A network by its name, with the device's random weights, and true if it is trained.
 pub fn build(
     name: &str,
     scope: &Scope,
@@ -182,7 +182,7 @@ pub fn build(
     Ok((net, is_training.unwrap_or(true)))
 }
 
-/// A network of the registry. The size of the images is no argument of most constructors, and so not taken from the input.
+/// A network of the registry. The size of the images is not an argument of most constructors, and so not taken from the input.
 fn by_name(name: &str, scope: &Scope, arguments: &mut Arguments<'_>) -> std::result::Result<Box<dyn Module>, Refusal> {
     let mut options = ModelOptions::default();
     set!(options, arguments: "num_classes" classes count);
@@ -196,6 +196,6 @@ fn by_name(name: &str, scope: &Scope, arguments: &mut Arguments<'_>) -> std::res
         let number = value.as_f64().ok_or_else(|| Refusal::Unsupported(format!("attribute {key}")))?;
         options = options.set(known, number);
     }
-    // A network or an option that wgrad does not have.
+    // A network or an option that wgrad lacks.
     models::by_name(name, scope, &options).map_err(|error| Refusal::Unsupported(error.to_string()))
 }

@@ -6,8 +6,7 @@ use super::{Case, Refusal, Values};
 use wgrad::nn::{Scope, StateDict};
 use wgrad::{DType, Device, Parameter, Tensor, grad};
 
-/// Results of a case of a network, where it is one: the outputs, then the gradients that the file has, of the input and of
-/// parameters.
+/// The results, if it is a case of a network: the outputs, then the gradients in the file, of the input and of parameters.
 pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Refusal>> {
     case.op.strip_prefix("models.").map(|name| network(name, case, device))
 }
@@ -45,7 +44,7 @@ fn network(name: &str, case: &Case, device: &Device) -> Result<Vec<Values>, Refu
     Ok(results)
 }
 
-/// A tensor with all digits where the device has them.
+/// A tensor with all digits if the device has them.
 fn exact(values: &Values, device: &Device) -> wgrad::Result<Tensor> {
     match values.dtype {
         DType::F32 => Tensor::from_f64(device, &values.values, &values.shape),

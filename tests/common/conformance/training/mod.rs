@@ -9,7 +9,7 @@ use super::attributes::Attributes;
 use super::{Case, Refusal, Values};
 use wgrad::Device;
 
-/// Results of a case of training, where it is one.
+/// The results, if it is a case of training.
 pub(super) fn run(case: &Case, device: &Device) -> Option<Result<Vec<Values>, Refusal>> {
     let (room, name) = case.op.split_once('.')?;
     match room {

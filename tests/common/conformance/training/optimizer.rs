@@ -7,7 +7,7 @@ use wgrad::optim::lr_scheduler::{LrSchedule, LrScheduler};
 use wgrad::optim::{Optimizer, Sam};
 use wgrad::{Device, Parameter, Tensor};
 
-/// The parameters after the last step, and their averages where they are averaged.
+/// The parameters after the last step, and their averages if there are any.
 pub(super) fn run(name: &str, case: &Case, device: &Device) -> Result<Vec<Values>, Refusal> {
     let attributes = Attributes::new(&case.attrs);
     let list = |list: &str| -> wgrad::Result<Vec<Tensor>> {
@@ -36,7 +36,7 @@ pub(super) fn run(name: &str, case: &Case, device: &Device) -> Result<Vec<Values
     parameters.iter().chain(&averages).map(|parameter| Ok(Values::read(&parameter.value())?)).collect()
 }
 
-/// The gradients of a case, and the steps that they make.
+/// The gradients of a case, and the steps by them.
 struct Run {
     gradients: Vec<Tensor>,
     steps: usize,
@@ -82,7 +82,7 @@ impl Run {
         Ok(())
     }
 
-    /// Adds the gradients of a time to those that the parameters have.
+    /// Adds the gradients of a time to the parameters' own.
     fn add_gradients(&self, t: usize, parameters: &[Parameter]) -> wgrad::Result<()> {
         let given = parameters.iter().enumerate().filter(|(k, _)| !self.missing.contains(&(t, *k)));
         for (k, parameter) in given {

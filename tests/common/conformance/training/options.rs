@@ -61,7 +61,7 @@ struct Grouped<'a> {
 }
 
 impl Grouped<'_> {
-    /// Groups of options: the case's, with those that a group has of its own.
+    /// Groups of options: the case's, with a group's own on top.
     fn read<O: Default + Clone>(
         &self,
         read: impl Fn(&Attributes, O) -> Result<O, Refusal>,
@@ -82,7 +82,7 @@ impl Grouped<'_> {
     }
 }
 
-/// Options by the names of their fields, each read as its kind is.
+/// Options by the names of their fields, each read by its kind.
 macro_rules! fields {
     ($name:ident: $options:ty { $($kind:ident: $($field:ident)*;)* }) => {
         fn $name(a: &Attributes, o: $options) -> Result<$options, Refusal> {

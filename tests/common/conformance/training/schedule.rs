@@ -9,7 +9,7 @@ use wgrad::optim::lr_scheduler::{
     Plateau, PolynomialLr, ReduceLrOnPlateau, SequentialLr, StepLr, Threshold, trace,
 };
 
-/// The rates before each step, and where they cycle the momenta.
+/// The rates before each step, and for cycles the momenta.
 pub(super) fn run(name: &str, attrs: &Map<String, Value>) -> Result<Vec<Values>, Refusal> {
     let attributes = Attributes::new(attrs);
     let steps = attributes.count("steps", 0)?;
@@ -67,7 +67,7 @@ fn schedule(name: &str, attributes: &Attributes) -> Result<Box<dyn LrSchedule>, 
         }
         "OneCycleLR" => Box::new(one_cycle(a)?),
         "CyclicLR" => Box::new(cyclic(a)?),
-        // PyTorch takes a closure, which a file can't hold: the base of a power stands for it.
+        // PyTorch takes a closure, which a file can't hold: the file has the base of a power instead.
         "LambdaLR" => Box::new(LambdaLr::each(powers(a)?)),
         "MultiplicativeLR" => Box::new(MultiplicativeLr::each(powers(a)?)),
         "SequentialLR" => {
@@ -88,7 +88,7 @@ fn schedule(name: &str, attributes: &Attributes) -> Result<Box<dyn LrSchedule>, 
                 .try_fold(ChainedScheduler::new(), |chain, next| Ok::<_, Refusal>(chain.then(named(next)?)));
             Box::new(chain?)
         }
-        // timm's, which has no name of its own there.
+        // timm's, which has no name there.
         "LinearWarmup" => {
             let inner = named(a.map("scheduler", Value::as_object)?.ok_or_else(|| a.wrong("scheduler"))?)?;
             let warmup = LinearWarmup::new(a.count("warmup_t", 0)?, inner);

@@ -1,4 +1,4 @@
-//! Wrappers round the optimizer of a case.
+//! Wrappers around the optimizer of a case.
 
 use super::{Attributes, Refusal};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ pub(super) struct Wrapped {
     pub optimizer: Box<dyn Optimizer>,
     /// By the optimizer's order of the parameters.
     pub averages: Vec<Parameter>,
-    /// Goes round all of it.
+    /// Wraps all of it.
     pub sam: Option<SamOptions>,
 }
 
