@@ -1,16 +1,16 @@
 // Images after a program of steps, each of which changes the colour of a pixel: input and output
 // [images, CHANNELS, pixels], program [images, steps, 4] of a code and three numbers a step.
 //
-// A step may need a statistic of the image at that point: the mean of its grey values, the least and the largest value
-// of each channel, or their counts. With STATISTICS, the image's step number `stage` of this kind is the last, and each
-// chunk of an image stores its share of the statistic: [images, chunks, 9 + 256 CHANNELS], of which `colour_tables`
-// makes a table, [images, stages, 256 CHANNELS].
+// A step may need a statistic of the image at that point: the mean of its grey values, the least and the largest value of each
+// channel, or their counts. With STATISTICS, the image's step number `stage` of this kind is the last, and each chunk of an image
+// stores its part of the statistic: [images, chunks, 9 + 256 CHANNELS], from which `colour_tables` makes a table, [images,
+// stages, 256 CHANNELS].
 //
-// A program may begin with the height and width of the image, in the upper left corner: pixels outside stay, and are no
-// part of its statistics.
+// A program may begin with the height and width of the image, in the upper left corner: pixels outside are unchanged, and no part
+// of its statistics.
 //
-// A workgroup takes a chunk of an image. Bytes are whole numbers from 0 to 255, cut after each step as torchvision cuts
-// them; other values reach from 0 to 1. Accumulator: f32.
+// A workgroup takes a chunk of an image. Bytes are whole numbers from 0 to 255, truncated after each step as in torchvision;
+// other values are from 0 to 1. Accumulator: f32.
 
 alias Element = f32;
 alias Stored = f32;
@@ -29,7 +29,7 @@ const SOLARIZE: u32 = 7u;
 const GRAYSCALE: u32 = 8u;
 const PERMUTE: u32 = 9u;
 const EXTENT: u32 = 10u;
-// Those from here on need a statistic.
+// Codes from here on need a statistic.
 const CONTRAST: u32 = 11u;
 const AUTOCONTRAST: u32 = 12u;
 const EQUALIZE: u32 = 13u;
@@ -42,7 +42,7 @@ struct Params {
     chunk: u32,
     chunks: u32,
     steps: u32,
-    // Distance between the programs of two images: 0 where all share one.
+    // Distance between the programs of two images: 0 if all share one.
     stride: u32,
     stage: u32,
     stages: u32,
@@ -94,7 +94,7 @@ fn blend(color: vec3<f32>, other: f32, share: f32) -> vec3<f32> {
     return bounded(color * share + vec3(other * (1.0 - share)));
 }
 
-// Hue turns as in Pillow: hue from 0 to 1, saturation and value.
+// Hue is rotated as in Pillow: hue from 0 to 1, saturation and value.
 fn turned(color: vec3<f32>, turn: f32) -> vec3<f32> {
     let high = max(max(color.x, color.y), color.z);
     let low = min(min(color.x, color.y), color.z);
@@ -161,7 +161,7 @@ fn stepped(color: vec3<f32>, at: u32) -> vec3<f32> {
     }
 }
 
-// The byte that stands for a value.
+// A value as a byte.
 fn byte_of(value: f32) -> u32 { return u32(clamp(value * select(255.999, 1.0, BYTES), 0.0, 255.0)); }
 
 fn equalized(color: vec3<f32>, table: u32) -> vec3<f32> {
@@ -205,7 +205,7 @@ fn changed(first: vec3<f32>, image: u32) -> vec3<f32> {
     return color;
 }
 
-// The code of the step that needs the statistic; 0 where the image has no such step.
+// The code of the step that needs the statistic; 0 if the image has no such step.
 fn step_of(image: u32) -> u32 {
     var stage = 0u;
     for (var step = 0u; step < params.steps; step++) {

@@ -1,7 +1,6 @@
-// Tables for the steps of `colour` that need a statistic, from the chunks' shares of it. partials
-// [images, chunks, 9 + 256 CHANNELS] holds for each chunk the step's code, its pixels, the sum of their grey values,
-// the least and the largest value of three channels, and the count of each byte; tables
-// [images, stages, 256 CHANNELS].
+// Tables for the steps of `colour` that need a statistic, from the chunks' parts of it. partials [images, chunks, 9 + 256
+// CHANNELS] holds for each chunk the step's code, its pixels, the sum of their grey values, the least and the largest value of
+// three channels, and the count of each byte; tables [images, stages, 256 CHANNELS].
 //
 // A workgroup makes a table, an invocation the result for a byte. Chunks are summed in order. Accumulators: f32, u32.
 
@@ -30,7 +29,7 @@ fn partial(image: u32, chunk: u32, word: u32) -> f32 {
     return partials[(image * params.chunks + chunk) * (9u + 256u * CHANNELS) + word];
 }
 
-// Equalized as in Pillow: for each byte equally many of a channel's pixels, except those of the largest.
+// Equalized as in Pillow: each byte gets the same number of a channel's pixels, not counting those of the largest.
 fn equalized(channel: u32, byte: u32, pixels: u32) -> f32 {
     var below = 0u;
     var largest = 0u;

@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read_write> places: array<i32>;
 
-// The weights of the four neighbours of a position that lies `t` past the second one.
+// The weights of the four neighbours of a position `t` past the second one.
 fn taps(t: f32) -> vec4<f32> {
     let far = vec2<f32>(1.0 + t, 2.0 - t);
     let near = vec2<f32>(t, 1.0 - t);
@@ -30,7 +30,7 @@ fn taps(t: f32) -> vec4<f32> {
     return vec4<f32>(outer.x, inner.x, inner.y, outer.y);
 }
 
-// The element that stands for one past an edge.
+// The element at a position, clamped to the edges.
 fn inside(place: i32, size: u32) -> u32 {
     return u32(clamp(place, 0, i32(size) - 1));
 }
@@ -70,7 +70,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             inside(row + 1, HEIGHT),
             inside(row + 2, HEIGHT),
         );
-        // No box that was cut off at an image's edges has as many columns.
+        // A box that was clipped to an image never has so many columns.
         let end = min(columns, 65535.0);
         for (var x = 0.0; x < end; x += 1.0) {
             let place = (x + 0.5) * (f32(WIDTH) / columns) - 0.5;

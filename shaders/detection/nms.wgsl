@@ -1,8 +1,8 @@
-// Non-maximum suppression in each row: keep[i] = 1 where no kept box of its label before box order[i] covers it by more than the
-// threshold, else 0. Boxes [rows, count, 4] hold x1, y1, x2, y2; the overlap is intersection / union.
+// Non-maximum suppression in each row: keep[i] = 1 if no kept box of its label before box order[i] covers it by more than the
+// threshold, otherwise 0. Boxes [rows, count, 4] hold x1, y1, x2, y2; the overlap is intersection / union.
 //
-// One workgroup walks a row's boxes from params.first to params.end in order; each of its invocations clears every 256th box
-// that the current one covers. Others walk those before and after them, so that no invocation's loops run past 65,535.
+// One workgroup walks a row's boxes from params.first to params.end in order; each of its invocations clears every 256th box that
+// the current one covers. Other dispatches walk those before and after them, so that no invocation's loops run past 65,535.
 
 struct Params {
     rows: u32,
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> order: array<i32>;
 @group(0) @binding(4) var<storage, read_write> keep: array<i32>;
 
-// The number among all boxes of the one at a place of a row's order.
+// The index among all boxes of the one at a position of a row's order.
 fn box_at(start: u32, place: u32) -> u32 {
     return start + u32(order[start + place]);
 }
@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     storageBarrier();
     for (var current = params.first; current < end; current++) {
-        // No branch that `keep` decides may stand round a barrier, not even one that ends before it (FXC's X3663).
+        // A branch that depends on `keep` must not enclose a barrier, not even one that ends before it (FXC's X3663).
         clear_covered(start, current, select(0u, count, keep[start + current] == 1), lane);
         storageBarrier();
     }

@@ -13,7 +13,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> scores: array<u32>;
 @group(0) @binding(2) var<storage, read_write> order: array<i32>;
 
-// The bits of a float, as numbers in the same order.
+// The bits of a float, as integers in the same order.
 fn key(place: u32) -> u32 {
     let bits = scores[params.scores_offset + place];
     let magnitude = bits & 0x7fffffffu;

@@ -7,7 +7,7 @@
 
 alias Partial = f32;
 
-// Columns that a turn of the loop takes: more than one where a loop would run past 65,535.
+// Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
 const CHANNELS: u32 = 1u;
 const HEIGHT: u32 = 1u;
@@ -47,13 +47,13 @@ fn touched(low: f32, high: f32, bin: u32, bins: u32, size: u32) -> vec2<u32> {
     }
     let bin_size = extent / f32(bins);
     let last = f32(size - 1u);
-    // One more at each end for what rounding moves.
+    // One more at each end to allow for rounding.
     let first = clamp(floor(start + f32(bin) * bin_size) - 1.0, 0.0, last);
     let end = clamp(floor(start + f32(bin + 1u) * bin_size) + 2.0, 0.0, last);
     return vec2<u32>(min(u32(first), size - 1u), min(u32(end) + 1u, size));
 }
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)

@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> columns: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<Partial>;
 
-// What region `k` adds.
+// The contribution of region `k`.
 fn share(k: u32, c: u32, y: u32, x: u32) -> f32 {
     var sum = 0.0;
     for (var i = 0u; i < BINS_Y; i++) {

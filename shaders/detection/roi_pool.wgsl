@@ -1,11 +1,11 @@
-// The largest element of each bin of regions, and where in its plane it is: output[k, c, i, j] = max over y and x in
-// bin (i, j) of region k of input[image(k), c, y, x]; 0 and -1 where a bin is empty. Input [images, CHANNELS, HEIGHT,
-// WIDTH], bounds [k, 1 + 2 BINS_Y + 2 BINS_X]: the image, the first row of each bin, one past the last, then columns.
+// The largest element of each bin of regions, and its index in its plane: output[k, c, i, j] = max over y and x in bin (i, j) of
+// region k of input[image(k), c, y, x]; 0 and -1 if a bin is empty. Input [images, CHANNELS, HEIGHT, WIDTH], bounds [k, 1 + 2
+// BINS_Y + 2 BINS_X]: the image, the first row of each bin, one past the last, then columns.
 //
 // One invocation computes one element. The first of equal elements counts. An image that does not exist gives NaN and
 // is reported in `fault`.
 
-// Columns that a turn of the loop takes: more than one where a loop would run past 65,535.
+// Columns in one iteration of the loop: more than one if a loop would run past 65,535.
 const BLOCK: u32 = 1u;
 const CHANNELS: u32 = 1u;
 const HEIGHT: u32 = 1u;
@@ -31,7 +31,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> index: array<i32>;
 @group(0) @binding(5) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let y_end = u32(bounds[rows + BINS_Y + i]);
     let x_end = u32(bounds[columns + BINS_X + j]);
     let is_empty = u32(bounds[rows + i]) >= y_end || u32(bounds[columns + j]) >= x_end;
-    // As torchvision, which begins there: what is not above counts as nothing.
+    // torchvision starts there too: values that are not above count as nothing.
     var best = select(-3.4028234e38, 0.0, is_empty);
     var at = -1;
     for (var y = u32(bounds[rows + i]); y < y_end; y++) {

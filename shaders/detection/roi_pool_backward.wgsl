@@ -29,7 +29,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bounds: array<i32>;
 @group(0) @binding(4) var<storage, read_write> output: array<Partial>;
 
-// What region `k` adds to element (y, x).
+// The contribution of region `k` to element (y, x).
 fn share(k: u32, c: u32, y: i32, x: i32) -> f32 {
     let rows = params.bounds_offset + k * (1u + 2u * BINS_Y + 2u * BINS_X) + 1u;
     let columns = rows + 2u * BINS_Y;

@@ -1,11 +1,11 @@
-// What each element along one dimension counts in each bin of a region: output[k, bin, y] = sum over the bin's samples
-// s of the weight of element y at sample s, divided by their number. Boxes [count, 5] hold the image, x1, y1, x2, y2.
+// The weight of each element along one dimension in each bin of a region: output[k, bin, y] = sum over the bin's samples s of the
+// weight of element y at sample s, divided by their number. Boxes [count, 5] hold the image, x1, y1, x2, y2.
 //
-// The region runs from `low * scale - shift` to `high * scale - shift`, bins divide it evenly, and samples lie evenly
-// in a bin. A sample between -1 and SIZE is moved to 0 .. SIZE - 1 and divided between its two neighbours; others count
-// nothing. One invocation computes one weight, from the samples less than 1 away. Accumulator: f32.
+// The region runs from `low * scale - shift` to `high * scale - shift`, bins divide it evenly, and samples are spread evenly over
+// a bin. A sample between -1 and SIZE is clamped to 0 .. SIZE - 1 and divided between its two neighbours; others count nothing.
+// One invocation computes one weight, from the samples less than 1 away. Accumulator: f32.
 
-// Columns of the box, samples a bin (0: as many as the bin is long), whether a region may be shorter than 1.
+// Columns of the box, samples a bin (0: the length of the bin), true if a region may be shorter than 1.
 const LOW: u32 = 2u;
 const HIGH: u32 = 4u;
 const SAMPLES: u32 = 0u;
@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     var sum = 0.0;
     if (samples >= 1.0) {
-        // Where samples may be that are less than 1 away, and one more at each end for what rounding moves.
+        // Samples less than 1 away, and one more at each end to allow for rounding.
         let begin = start + bin * bin_size;
         let near = (y - 1.0 - begin) / bin_size * samples - 0.5;
         let far = (y + 1.0 - begin) / bin_size * samples - 0.5;

@@ -1,4 +1,4 @@
-// output[0] = 1 where a kernel has met a bad index that nobody has been told of yet, and input[0] elsewhere.
+// output[0] = 1 if a kernel has found a bad index that has not been reported, otherwise input[0].
 //
 // One invocation does it.
 

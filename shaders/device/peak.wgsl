@@ -1,10 +1,9 @@
-// The most multiply-adds that an adapter does in a second, for comparison with what kernels do.
+// The most multiply-adds that an adapter does in a second, to compare kernels with.
 //
 //   sum[i] = sum[i] * factor + addend,  `rounds` times, for 16 vectors of 4
 //
-// One invocation holds 16 independent sums of four, so that no multiply-add waits for the one before it; a round is
-// 128 floating-point operations. What comes out means nothing and is stored so that the compiler keeps the loop.
-// Accumulators are f32.
+// One invocation holds 16 independent sums of four, so that no multiply-add waits for the one before it; a round is 128
+// floating-point operations. The result has no meaning and is stored so that the compiler keeps the loop. Accumulators are f32.
 //
 // Grid: x = groups.
 

@@ -6,8 +6,8 @@
 //              output[g, 2, c] = elements of class c
 //   TALLIED 2: output[g, 0, c] = elements of class c
 //
-// Elements whose target is to be ignored count nowhere; neither do those with a class outside 0..classes, which are reported
-// in `fault`. Operands are contiguous from their offsets, output starts at zero.
+// Elements with the ignored target are not counted; neither are those with a class outside 0..classes, which are reported in
+// `fault`. Operands are contiguous from their offsets, output starts at zero.
 //
 // One invocation counts one element. The sums are of integers, so their order does not matter.
 
@@ -19,7 +19,7 @@ struct Params {
     classes: u32,
     groups: u32,
     inner: u32,
-    // 1 where there is a class to ignore, and that class.
+    // 1 if there is a class to ignore, and that class.
     ignores: u32,
     ignored: i32,
     preds_offset: u32,
@@ -32,7 +32,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> output: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 fn load_preds(index: u32) -> i32 { return preds[params.preds_offset + index]; }

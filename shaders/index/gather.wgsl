@@ -5,7 +5,7 @@
 // `fault`, which the device reads at the next synchronisation.
 
 alias Element = f32;
-// What is stored: f32, or integers.
+// The stored type: f32, or integers.
 alias Value = f32;
 
 const SHARED: bool = false;
@@ -32,7 +32,7 @@ fn invalid() -> Value { return Value(bitcast<f32>(0x7fc00000u + min(params.count
 
 fn store_output(index: u32, value: Value) { output[index] = Element(value); }
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)

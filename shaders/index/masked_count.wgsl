@@ -1,4 +1,4 @@
-// ranks[n] = mask[n] as 0 or 1, for the prefix sum that tells how many chosen elements lie in front of each.
+// ranks[n] = mask[n] as 0 or 1, for the prefix sum that counts the chosen elements before each.
 //
 // One invocation copies one element.
 

@@ -1,7 +1,6 @@
-// positions[ranks[n]] = n where mask[n] is true; the positions past the chosen ones are 0. total[0] is how many there
-// are.
+// positions[ranks[n]] = n if mask[n] is true; the positions past the chosen ones are 0. total[0] is their number.
 //
-// One invocation looks at one element; the two values it may write are of different places.
+// One invocation reads one element; the two values that it may write go to different elements.
 
 struct Params {
     count: u32,

@@ -1,5 +1,5 @@
-// data[n] = start(b) + sum of the elements in front of it in its block b of 256, in place: the way down of an exclusive
-// prefix sum. The start of a block is the prefix sum of the blocks' sums; where there is one block, 0.
+// data[n] = start(b) + sum of the elements before it in its block b of 256, in place: the downward pass of an exclusive prefix
+// sum. The start of a block is the prefix sum of the blocks' sums; 0 if there is one block.
 //
 // One invocation goes through one block.
 

@@ -1,4 +1,4 @@
-// sums[b] = sum of the 256 elements of block b of the data: the way up of a prefix sum.
+// sums[b] = sum of the 256 elements of block b of the data: the upward pass of a prefix sum.
 //
 // One invocation adds up one block.
 

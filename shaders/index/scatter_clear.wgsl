@@ -1,6 +1,6 @@
-// winners[p] = 0 for every place: nobody has claimed it yet.
+// winners[p] = 0 for every destination: no source has claimed it yet.
 //
-// One invocation clears one place.
+// One invocation clears one destination.
 
 struct Params {
     count: u32,

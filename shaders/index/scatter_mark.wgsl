@@ -1,8 +1,7 @@
-// winners[p] = 1 + the last source n of [outer, taken, inner] that goes to place p of [outer, size, inner] along the
-// middle dimension, by index [outer, taken, inner].
+// winners[p] = 1 + the last source n of [outer, taken, inner] that goes to destination p of [outer, size, inner] along the middle
+// dimension, by index [outer, taken, inner].
 //
-// One invocation puts up one source; the largest wins, in whatever order they come. An index outside 0..size goes
-// nowhere and is reported in `fault`.
+// One invocation enters one source; the largest wins, in any order. An index outside 0..size is skipped and reported in `fault`.
 
 struct Params {
     count: u32,
@@ -18,7 +17,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> winners: array<atomic<u32>>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)

@@ -1,4 +1,4 @@
-// output[p] = input[winners[p] - 1], and 0 where winners[p] is 0.
+// output[p] = input[winners[p] - 1], and 0 if winners[p] is 0.
 //
 // One invocation computes one element.
 

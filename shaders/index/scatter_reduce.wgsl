@@ -1,10 +1,10 @@
 // output[o, d, i] = sum over j with index[o, j, i] = d of input[o, j, i], all contiguous: input and index
 // [outer, taken, inner], output [outer, size, inner]. With SHARED the index is [taken], the same for all o and i.
-// `combine` and START make a product of the sum.
+// `combine` and START turn the sum into a product.
 //
-// One invocation computes one element of the output and looks through the whole row of indices, in order: no
-// atomics, the same bits every time; for short rows only. Accumulator: f32 (i32, u32 for integers). An index
-// outside 0..size goes nowhere and is reported in `fault`.
+// One invocation computes one element of the output and scans the whole row of indices, in order: no atomics, the same bits every
+// time; for short rows only. Accumulator: f32 (i32, u32 for integers). An index outside 0..size is skipped and reported in
+// `fault`.
 
 alias Element = f32;
 alias Accumulator = f32;
@@ -34,7 +34,7 @@ fn combine(a: Accumulator, b: Accumulator) -> Accumulator { return a + b; }
 
 fn store_output(index: u32, value: Accumulator) { output[index] = Element(value); }
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)

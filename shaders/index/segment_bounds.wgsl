@@ -1,7 +1,6 @@
-// bounds[d] = how many of the sorted keys are below d, for d from 0 to `last`: segment d of the order is
-// bounds[d]..bounds[d + 1].
+// bounds[d] = number of the sorted keys below d, for d from 0 to `last`: segment d of the order is bounds[d]..bounds[d + 1].
 //
-// One invocation finds one bound by halving.
+// One invocation finds one bound by bisection.
 
 struct Params {
     count: u32,

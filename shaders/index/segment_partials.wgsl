@@ -1,5 +1,5 @@
-// partials[c, o, i] = sum of the 1,024 sources of chunk c of the order in input [outer, taken, inner], where they all go
-// to one place; others are not asked for and not written. `combine` and START make a product of the sum.
+// partials[c, o, i] = sum of the 1,024 sources of chunk c of the order in input [outer, taken, inner], if they all have one
+// destination; others are neither needed nor written. `combine` and START turn the sum into a product.
 //
 // One invocation sums one chunk of one column, in order. Accumulator: f32 (i32, u32 for integers).
 

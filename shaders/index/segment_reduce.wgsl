@@ -1,10 +1,10 @@
 // output[o, d, i] = sum over n from bounds[d] to bounds[d + 1] of input[o, order[n], i]: input [outer, taken, inner],
-// output [outer, size, inner]. `combine` and START make a product of the sum.
+// output [outer, size, inner]. `combine` and START turn the sum into a product.
 //
-// One invocation computes one element: the sources of its segment in order; of a long segment the ends, and between
-// them the sums of whole chunks of 1,024 that another kernel left. Accumulator: f32 (i32, u32 for integers). Up to some
-// 60 million sources of one place the loops stay below the 65,535 turns after which llvmpipe ends them, and that binds no
-// more than 2^25 indices.
+// One invocation computes one element: the sources of its segment in order; for a long segment the ends, and between them the
+// sums of whole chunks of 1,024 that another kernel left. Accumulator: f32 (i32, u32 for integers). Up to some 60 million sources
+// of one destination the loops stay below the 65,535 iterations after which llvmpipe ends them, and a binding holds at most 2^25
+// indices.
 
 alias Element = f32;
 alias Accumulator = f32;
@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let end = bounds[key + 1u];
     var n = bounds[key];
     var total = Accumulator(START);
-    // The ends hold less than 1,024 each, or less than 2,048 together where no whole chunk lies between them.
+    // The ends hold less than 1,024 each, or less than 2,048 together if no whole chunk is between them.
     let first = (n + 1023u) / 1024u;
     let last = end / 1024u;
     if (first < last) {

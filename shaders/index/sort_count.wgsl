@@ -1,5 +1,5 @@
-// counts[digit, chunk] = how many of the 64 keys of a chunk have this value in the four bits from `shift` on: the
-// first step of one pass of a radix sort.
+// counts[digit, chunk] = number of the 64 keys of a chunk with this value in the four bits from `shift` on: the first step of one
+// pass of a radix sort.
 //
 // One invocation counts one chunk, in workgroup memory that no other invocation touches.
 

@@ -1,7 +1,7 @@
-// keys[n] = the place in [outer, size, inner] to which source n of [outer, taken, inner] goes along the middle
-// dimension, by index [outer, taken, inner]. With SHARED the index is [taken] and the keys are the indices.
+// keys[n] = the destination in [outer, size, inner] of source n of [outer, taken, inner] along the middle dimension, by index
+// [outer, taken, inner]. With SHARED the index is [taken] and the keys are the indices.
 //
-// One invocation computes one key. An index outside 0..size gives the key `last`, past all places, and is reported in
+// One invocation computes one key. An index outside 0..size gives the key `last`, past all destinations, and is reported in
 // `fault`.
 
 const SHARED: bool = false;
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> keys: array<u32>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)

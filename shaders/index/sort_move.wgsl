@@ -1,8 +1,8 @@
-// Keys and the sources they came from, moved to where the four bits from `shift` on put them: the last step of one pass
-// of a radix sort. starts[digit, chunk] is the place of the chunk's first key with that digit.
+// Keys and their sources, moved to their positions by the four bits from `shift` on: the last step of one pass of a radix sort.
+// starts[digit, chunk] is the position of the chunk's first key with that digit.
 //
-// One invocation moves the 64 keys of one chunk, in order, so that equal keys stay in order. In the first pass key n
-// comes from source n; later ones read `order`.
+// One invocation moves the 64 keys of one chunk, in order, so that equal keys keep their order. In the first pass key n comes
+// from source n; later ones read `order`.
 
 struct Params {
     count: u32,

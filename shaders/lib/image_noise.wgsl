@@ -1,4 +1,4 @@
-// A normally distributed number for each element of an image, from the image's key and the element's place in it.
+// A normally distributed number for each element of an image, from the image's key and the element's index in it.
 fn image_noise(low: I, high: I, at: U) -> F {
     let keys = bitcast<U>(low);
     let others = bitcast<U>(high);

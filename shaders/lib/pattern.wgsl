@@ -1,4 +1,4 @@
-// What follows from the places of elements.
+// Formulas of the index of elements.
 
 // From start to end, counted from the nearer end, so that both are exact; one step is the start.
 fn between(place: U, start: f32, end: f32, step: f32, steps: u32) -> F {

@@ -1,18 +1,16 @@
 // The sums over all paths of Connectionist Temporal Classification (Graves et al. 2006), in logarithms, for `steps`
 // time steps from `first` on; the dispatches of one call follow each other.
 //
-// A sample's states are its labels with a blank before, between and behind them: 2 target_length + 1 of them, blanks
-// at even places. With x = log_probs [time, batch, classes] and l(s) the class of state s,
+// A sample's states are its labels with a blank before, between and after them: 2 target_length + 1 of them, blanks at even
+// indices. With x = log_probs [time, batch, classes] and l(s) the class of state s,
 //   path[t, s] = x[t, l(s)] + log(e^path[t-1, s] + e^path[t-1, s-1] + e^path[t-1, s-2])
-// where the last term is only there for labels that differ from the one before. At t = 0, only the first two states
-// are reached. The loss is -log of the sum over the last two states at the last time. The second half of `path`
-// [2, batch, time, states] is the same, with time and states counted from the end; what lies past a sample's lengths
-// is not written.
+// where the last term exists only for labels that differ from the one before. At t = 0, only the first two states are reached.
+// The loss is -log of the sum over the last two states at the last time. The second half of `path` [2, batch, time, states] is
+// the same, with time and states counted from the end; entries past a sample's lengths are not written.
 //
-// spans [3, batch] holds input lengths, target lengths and where each sample's labels begin. A sample of one direction
-// is shared by LANES invocations, which take every LANES-th state and meet after each step; with LANES = 1 it is one
-// invocation's. A label, a length or an end of all labels that does not exist gives a loss of NaN and is reported in
-// `fault`. Accumulator: f32.
+// spans [3, batch] holds input lengths, target lengths and the start of each sample's labels. A sample of one direction is shared
+// by LANES invocations, which take every LANES-th state and meet after each step; with LANES = 1 one invocation does it all. A
+// label, a length or an end of all labels that does not exist gives a loss of NaN and is reported in `fault`. Accumulator: f32.
 
 const LANES: u32 = 64u;
 
@@ -26,7 +24,7 @@ struct Params {
     // Columns of `path`, and the most labels that fit.
     states: u32,
     width: u32,
-    // How many labels there must be, where they stand one behind the other; 0 where not.
+    // Total number of labels, if they are concatenated; otherwise 0.
     labels: u32,
     blank: u32,
     fault: u32,
@@ -53,13 +51,13 @@ fn none() -> f32 { return bitcast<f32>(0xff800000u + min(params.rows, 0u)); }
 
 fn not_a_number() -> f32 { return bitcast<f32>(0x7fc00000u + min(params.rows, 1u)); }
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 // log(e^a + e^b + e^c)
 fn log_sum(a: f32, b: f32, c: f32) -> f32 {
     let largest = max(max(a, b), c);
-    // All terms 0: their logarithms would subtract -inf from itself.
+    // If all terms are 0, their logarithms would subtract -inf from itself.
     let base = select(largest, 0.0, largest < -3.0e38);
     return base + log(exp(a - base) + exp(b - base) + exp(c - base));
 }
@@ -144,7 +142,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         meet();
     }
-    // The last dispatch of those that see the sample's last time, or the first where there is none.
+    // The last of the dispatches that see the sample's last time, or the first if there is none.
     let seen = (length > params.first) & (length <= params.first + params.steps);
     let empty = (length == 0u) & (params.first == 0u);
     if (works & (lane == 0u) & !reversed & (seen | empty)) {

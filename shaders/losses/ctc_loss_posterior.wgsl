@@ -1,8 +1,8 @@
-// How likely each class is at each time, given the labels, in Connectionist Temporal Classification:
+// The probability of each class at each time, given the labels, in Connectionist Temporal Classification:
 //   output[t, n, c] = sum over states s of class c of p[t, s],
 //   p[t, s] = e^(forward[t, s] + backward[t, s] + loss[n] - x[t, n, c])
-// with x = log_probs and output [time, batch, classes], and the two halves of path [2, batch, time, states] as
-// `ctc_loss` leaves them. Where WEIGHTED, each p is multiplied by the sum of both halves of `tangent`.
+// with x = log_probs and output [time, batch, classes], and the two halves of path [2, batch, time, states] as `ctc_loss` leaves
+// them. If WEIGHTED, each p is multiplied by the sum of both halves of `tangent`.
 //
 // One invocation computes one element. Samples without any path, and times past their length, give 0; those whose loss is
 // NaN give NaN. Accumulator: f32.
@@ -16,7 +16,7 @@ struct Params {
     classes: u32,
     states: u32,
     width: u32,
-    // How many labels there are in all.
+    // Total number of labels.
     labels: u32,
     blank: u32,
     log_probs_offset: u32,
@@ -44,7 +44,7 @@ fn load_span(kind: u32, sample: u32) -> u32 {
 
 fn finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
 
-// The share of the state at `place` in the first half of `path`; `base` is the loss without the class's own part.
+// The contribution of the state at `place` in the first half of `path`; `base` is the loss without the class's own part.
 fn share(place: u32, base: f32) -> f32 {
     let other = params.batch * params.time * params.states + place;
     let probability = exp(path[params.path_offset + place] + path[params.path_offset + other] + base);

@@ -1,4 +1,4 @@
-// How the sums of `ctc_loss` change along a direction v of its log probabilities, without each state's own part:
+// The derivative of the sums of `ctc_loss` along a direction v of its log probabilities, without each state's own part:
 //   output[t, s] = sum over k in s, s-1, s-2 of w[k] (output[t-1, k] + v[t-1, l(k)]),
 //   w[k] = e^(path[t-1, k] + x[t, l(s)] - path[t, s])
 // for `steps` time steps from `first` on. States, shapes and the halves of path and output [2, batch, time, states] are
@@ -18,7 +18,7 @@ struct Params {
     classes: u32,
     states: u32,
     width: u32,
-    // How many labels there are in all.
+    // Total number of labels.
     labels: u32,
     blank: u32,
     log_probs_offset: u32,
@@ -56,7 +56,7 @@ fn class_of(start: u32, state: u32) -> u32 {
 fn part(row: u32, start: u32, from_: u32, classes: u32, own: f32) -> f32 {
     let weight = exp(load_path(row + from_) + own);
     let value = output[row + from_] + direction[params.direction_offset + classes + class_of(start, from_)];
-    // Not a product: the direction may be anything where the weight is 0.
+    // Not a product: the direction may have any value where the weight is 0.
     return select(0.0, weight * value, weight > 0.0);
 }
 

@@ -1,9 +1,9 @@
-// Where among scores of [outer, classes, inner] the class of each label stands:
+// The index among scores of [outer, classes, inner] of each label's class:
 //
 //   output[o, i] = (o * classes + label[o, i]) * inner + i
 //
-// -1 for labels that are to be ignored, -2 for those outside 0..classes, which are reported in `fault`; the device reads
-// that at the next synchronisation. label is contiguous from params.label_offset.
+// -1 for ignored labels, -2 for those outside 0..classes, which are reported in `fault`; the device reads that at the next
+// synchronisation. label is contiguous from params.label_offset.
 //
 // One invocation computes one element.
 
@@ -12,7 +12,7 @@ struct Params {
     fault: u32,
     classes: u32,
     inner: u32,
-    // Whether there is a label to ignore, and which.
+    // 1 if there is a label to ignore, and that label.
     ignores: u32,
     ignored: i32,
     label_offset: u32,
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<i32>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)

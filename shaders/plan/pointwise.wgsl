@@ -14,10 +14,10 @@ const WORKGROUP: u32 = 64u;
 const WORDS: u32 = 1u;
 
 struct Params {
-    // Elements of an output, and the groups of four that they make.
+    // Elements of an output, and the groups of four in it.
     count: u32,
     quads: u32,
-    // All units, and those that one workgroup runs over.
+    // All units, and those of one workgroup.
     units: u32,
     span: u32,
     words: array<vec4<u32>, WORDS>,

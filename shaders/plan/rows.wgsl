@@ -20,7 +20,7 @@ struct Params {
     rows: u32,
     length: u32,
     chunks: u32,
-    // Steps from row to row and from element to element, where they are even.
+    // Steps from row to row and from element to element, if they are even.
     row_stride: u32,
     element_stride: u32,
     // Elements altogether.

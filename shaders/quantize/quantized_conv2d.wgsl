@@ -1,7 +1,7 @@
 // 2-D convolution of signed bytes, four input channels to a word, with sums in i32.
 //
-// Products are the adapter's own (`dot4I8Packed`), or bytes are taken apart and multiplied as f32: up to 1,024 products of bytes
-// add up without rounding, and those sums are added in i32.
+// Products are built in (`dot4I8Packed`), or bytes are unpacked and multiplied as f32: up to 1,024 products of bytes add up
+// without rounding, and those sums are added in i32.
 //
 //   sum[n, o, y, x] = offset[o] + sum over i, r, s of
 //       weight[o, i, r, s] * input[n, g * C + i, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
@@ -16,17 +16,17 @@
 //   BYTES true:  clamp(round(f32(sum) * multiplier[o]) + zero_point, low, high), four channels to a word, in
 //                output[n, o / 4, y, x]; rounded half to even. GROUPS is 1, or OUT_PER_GROUP a multiple of 4.
 //
-// One invocation computes a strip of TILE_X neighbouring outputs of one row for TILE_OUT output channels, all in registers.
-// One step takes TAPS taps of one row of the kernel and one word of channels: the invocation loads the segment of the input
-// that the strip sees, once for all taps and channels. The weights are the same for all invocations of a workgroup: SHARERS
-// lanes of a subgroup load a part each, and `shared_word` hands them round.
+// One invocation computes a strip of TILE_X neighbouring outputs of one row for TILE_OUT output channels, all in registers. One
+// step takes TAPS taps of one row of the kernel and one word of channels: the invocation loads the segment of the input that the
+// strip sees, once for all taps and channels. The weights are the same for all invocations of a workgroup: SHARERS lanes of a
+// subgroup load a part each, and `shared_word` exchanges them.
 //
-// TAPS must be KERNEL_X or 1; STORE_OUT must divide TILE_OUT, and is 4 for bytes. Invocations are lanes in their order where SHARERS is 8. Strips are
-// numbered x tile fastest, then y, then n.
+// TAPS must be KERNEL_X or 1; STORE_OUT must divide TILE_OUT, and is 4 for bytes. If SHARERS is 8, invocations are lanes in their
+// order. Strips are numbered x tile fastest, then y, then n.
 // Grid: x: ceil(N * OUT_HEIGHT * ceil(OUT_WIDTH / TILE_X) / WORKGROUP) groups
 //       y: GROUPS * ceil(OUT_PER_GROUP / TILE_OUT)
 // numbered in a row, y fastest, and folded.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 // The type in which the products of BLOCK steps are added up.
@@ -55,12 +55,12 @@ const STORE_OUT: u32 = 4u;
 const SHARERS: u32 = 1u;
 const WORKGROUP: u32 = 8u;
 const BLOCK: u32 = 51u;
-// True where no more steps than BLOCK are taken.
+// True if no more steps than BLOCK are taken.
 const ONE_BLOCK: bool = false;
-// True where the result is bytes, and where products are the adapter's own.
+// True if the result is bytes, and if products are built in.
 const BYTES: bool = false;
 const PACKED_DOT: bool = true;
-// Channels of a word that there are, of which a product that is written out takes no more.
+// Channels in a word; an unrolled product takes no more.
 const LANES: u32 = 4u;
 
 const STRIPS_X: u32 = (OUT_WIDTH + TILE_X - 1u) / TILE_X;
@@ -72,7 +72,7 @@ const WEIGHT_LOADS: u32 = (STEP_WEIGHTS + SHARERS - 1u) / SHARERS;
 
 struct Params {
     batch: u32,
-    // Words of channels times rows of the kernel times pieces of a row, where drivers can't see it.
+    // Words of channels times rows of the kernel times pieces of a row, hidden from drivers.
     steps: u32,
     // Tiles of channels of all groups.
     down: u32,
@@ -98,7 +98,7 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
-// Set by the host where a subgroup shares weights.
+// Set by the host if a subgroup shares weights.
 fn shared_word(word: u32, lane: u32) -> u32 {
     return word;
 }
@@ -149,7 +149,7 @@ fn main(
     let first_out = group % params.down % TILES_OUT * TILE_OUT;
     let first_channel = conv_group * OUT_PER_GROUP;
 
-    // The place of each weight that this lane fetches in the first step; steps are TAPS apart.
+    // The position of each weight that this lane fetches in the first step; steps are TAPS apart.
     var weight_index: array<u32, WEIGHT_LOADS>;
     for (var j = 0u; j < WEIGHT_LOADS; j++) { // unroll
         let entry = j * SHARERS + local % SHARERS;
@@ -207,7 +207,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_OUT channels at a time and moves the others down.
+    // Stores take much code: a loop stores STORE_OUT channels at a time and moves the others down.
     for (var block = 0u; block < TILE_OUT; block += STORE_OUT) { // rolled
         var scale: array<f32, STORE_OUT>;
         var start: array<i32, STORE_OUT>;

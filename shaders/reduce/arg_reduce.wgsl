@@ -1,9 +1,8 @@
 // Position of the largest or smallest element over some dimensions: output[o] = argmax over e of
 // input[place(o, e)], the first where several are equal; a NaN wins over everything.
 //
-// One invocation looks at every `chunks`-th element of one output; where there are several chunks, a second run
-// over their candidates decides. The planner writes `place` for the input's strides, and `candidate` for the
-// second run.
+// One invocation compares every `chunks`-th element of one output; if there are several chunks, a second run over their
+// candidates decides. The planner writes `place` for the input's strides, and `candidate` for the second run.
 
 alias Element = f32;
 alias Value = f32;
@@ -25,7 +24,7 @@ struct Params {
 
 fn place(index: u32, element: u32) -> u32 { return index * params.length + element; }
 
-// The position that candidate number `element` of an output stands for.
+// The position of candidate number `element` of an output.
 fn candidate(index: u32, element: u32) -> u32 { return element; }
 
 fn load_input(index: u32, position: u32) -> Value { return Value(input[params.offset + place(index, position)]); }

@@ -1,6 +1,6 @@
 // output[r] = the sum of input[first + e] over e below length, for the run r = (runs[2 r], runs[2 r + 1]) = (first, length).
 //
-// A workgroup adds up one run: each invocation every 64th element in order, and a tree what they have. Accumulator: f32.
+// A workgroup adds up one run: each invocation every 64th element in order, then a tree their sums. Accumulator: f32.
 
 alias Element = f32;
 

@@ -1,12 +1,12 @@
-// Images sampled where a map sends their elements, each by numbers of its own: output[n, c, y, x] is a weighted sum of
-// input[n, c, j, i] round the place of (x, y), blended with fill values past the edges; or the transpose of that map.
-// Input [n, CHANNELS, HEIGHT, WIDTH], output [n, CHANNELS, OUT_HEIGHT, OUT_WIDTH]; the reverse where TRANSPOSED.
+// Images sampled where a map sends their elements, each by its own map: output[n, c, y, x] is a weighted sum of input[n, c, j, i]
+// around the image of (x, y), blended with fill values past the edges; or the transpose of that map. Input [n, CHANNELS, HEIGHT,
+// WIDTH], output [n, CHANNELS, OUT_HEIGHT, OUT_WIDTH]; the reverse if TRANSPOSED.
 //
-// maps [n, STRIDE] holds for each image: the output's width and height, from the middle of which its places count; the
-// matrix to the input, where places count from element (WIDTH / 2, HEIGHT / 2); the window that is read and the canvas
-// round it, each x0, y0, x1, y1; the filter's widths in x and y; fill values of the canvas and of the space beyond, one
-// per channel each; the inverse matrix; the matrix to the field of displacements; then CLIPS of a matrix, a width, a
-// height, a mark and fill values. A clip's mark says that its matrix begins behind the displacement.
+// maps [n, STRIDE] holds for each image: the output's width and height, from whose centre its positions count; the matrix to the
+// input, whose positions count from element (WIDTH / 2, HEIGHT / 2); the window that is read and the canvas around it, each x0,
+// y0, x1, y1; the filter's widths in x and y; fill values of the canvas and of the space beyond, one per channel each; the
+// inverse matrix; the matrix to the field of displacements; then CLIPS of a matrix, a width, a height, a mark and fill values. A
+// clip's mark is set if its matrix applies after the displacement.
 // field [n, FIELD_HEIGHT, FIELD_WIDTH, 2] is in elements.
 //
 // One invocation computes one element. Accumulator: f32.
@@ -16,8 +16,7 @@ alias Element = f32;
 const NEAREST: u32 = 0u;
 const LINEAR: u32 = 1u;
 const CUBIC: u32 = 2u;
-// Past the canvas: no taps, and the weights of the others add up to 1; fill values; or these by twice the missing
-// weight.
+// Past the canvas: no taps, and the weights of the others add up to 1; fill values; or these by twice the missing weight.
 const IGNORE: u32 = 0u;
 const FILL: u32 = 1u;
 const TWICE: u32 = 2u;
@@ -28,7 +27,7 @@ const CUBIC_A: f32 = -0.5;
 const CLIPS: u32 = 0u;
 const DISPLACED: bool = false;
 const TRANSPOSED: bool = false;
-// Rows are rounded and cut to bytes before they are added up, as where images of bytes are resized in two steps.
+// Rows are rounded and clamped to bytes before they are added up, as if images of bytes were resized in two steps.
 const BYTES: bool = false;
 // Without fill values, which are no factors of the input.
 const HOMOGENEOUS: bool = false;
@@ -62,7 +61,7 @@ fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]
 
 fn store_output(index: u32, value: f32) { output[index] = value; }
 
-// The elements along a dimension that a place reads.
+// The elements along a dimension that a position reads.
 struct Taps {
     first: i32,
     end: i32,
@@ -74,14 +73,14 @@ fn project(at: u32, place: vec2<f32>) -> vec2<f32> {
     let x = maps[at] * place.x + maps[at + 1u] * place.y + maps[at + 2u];
     let y = maps[at + 3u] * place.x + maps[at + 4u] * place.y + maps[at + 5u];
     let w = maps[at + 6u] * place.x + maps[at + 7u] * place.y + maps[at + 8u];
-    // Places behind the horizon go far outside.
+    // Positions behind the horizon go far outside.
     if (w < 1e-6) {
         return vec2<f32>(-1e6, -1e6);
     }
     return clamp(vec2<f32>(x, y) / w, vec2<f32>(-1e6, -1e6), vec2<f32>(1e6, 1e6));
 }
 
-// The place to which a displacement moves a place, in the field's image.
+// The displaced position, in the field's image.
 fn displaced(n: u32, at: u32, place: vec2<f32>) -> vec2<f32> {
     let to = project(at, place);
     let last = vec2<f32>(f32(FIELD_WIDTH) - 1.0, f32(FIELD_HEIGHT) - 1.0);
@@ -105,8 +104,7 @@ fn displaced(n: u32, at: u32, place: vec2<f32>) -> vec2<f32> {
 
 fn taps(place: f32, width: f32, origin: i32) -> Taps {
     if (FILTER == NEAREST) {
-        // Between two elements, grid_sample takes the even one and interpolation the later one, in spite of rounding
-        // errors.
+        // Between two elements, grid_sample takes the even one and interpolation the later one, in spite of rounding errors.
         let odd = f32(origin & 1);
         let at = i32(select(round(place - 0.5 + odd) - odd, floor(place + 1e-4), BEYOND == IGNORE));
         return Taps(at, at + 1, place, width);
@@ -129,7 +127,7 @@ fn weight(t: Taps, i: i32) -> f32 {
     return select(0.0, ((CUBIC_A * x - 5.0 * CUBIC_A) * x + 8.0 * CUBIC_A) * x - 4.0 * CUBIC_A, x < 2.0);
 }
 
-// The weight of the taps between two places.
+// The weight of the taps between two positions.
 fn weight_within(t: Taps, low: f32, high: f32) -> f32 {
     var sum = 0.0;
     let end = min(t.end, i32(high));
@@ -139,7 +137,7 @@ fn weight_within(t: Taps, low: f32, high: f32) -> f32 {
     return sum;
 }
 
-// The share of a place inside a frame: it falls along the outermost element.
+// The coverage of a position by a frame: it falls along the outermost element.
 fn coverage(place: vec2<f32>, size: vec2<f32>) -> f32 {
     if (FILTER == NEAREST) {
         return select(0.0, 1.0, all(place >= vec2<f32>(0.0, 0.0)) & all(place < size));

@@ -1,10 +1,10 @@
 // Running sums, products or extremes: output[o, j, i] = f over k <= j of input[o, k, i], or over k >= j, for contiguous
 // [outer, length, inner].
 //
-// A row of `length` elements is cut into chunks. One invocation goes through one chunk of one row: with TOTALS it
-// stores what the chunk comes to, in [outer, chunks, inner]; otherwise it stores every running value, on top of what
-// the chunks before come to (`before`, which is `totals` scanned by the same kernels). Neighbouring invocations belong
-// to neighbouring rows where rows lie side by side. Accumulator: f32 (i32, u32 for integers).
+// A row of `length` elements is cut into chunks. One invocation goes through one chunk of one row: with TOTALS it stores the
+// chunk's total, in [outer, chunks, inner]; otherwise it stores every running value, on top of the total of the chunks before
+// (`before`, which is `totals` scanned by the same kernels). Neighbouring invocations belong to neighbouring rows if rows are
+// adjacent. Accumulator: f32 (i32, u32 for integers).
 
 alias Element = f32;
 alias Accumulator = f32;
@@ -22,9 +22,9 @@ struct Params {
     // Elements in a chunk, and chunks in a row.
     chunk: u32,
     chunks: u32,
-    // 1 where the scan runs from the end.
+    // 1 if the scan runs from the end.
     reverse: u32,
-    // 1 where `before` holds something.
+    // 1 if `before` holds something.
     continues: u32,
     offset: u32,
 }

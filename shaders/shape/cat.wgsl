@@ -1,19 +1,19 @@
-// One tensor's part of a concatenation: output[o, start + k] = input[o, k], where a row holds the concatenated dimension
-// and everything within it. One kernel a tensor, all into one output.
+// One tensor's part of a concatenation: output[o, start + k] = input[o, k], where a row holds the concatenated dimension and
+// everything within it. One kernel a tensor, all into one output.
 //
-// One invocation computes one element; nothing is accumulated. `place` says where an element is in a strided input. ROW
-// and OUT_ROW, the lengths of rows, are 0 where the concatenated dimension is the outermost one, whose size stays out of
-// the shader: then there is one row.
+// One invocation computes one element; nothing is accumulated. `place` computes an element's index in a strided input. ROW and
+// OUT_ROW, the lengths of rows, are 0 if the concatenated dimension is the outermost one, whose size stays out of the shader:
+// then there is one row.
 
 alias Element = f32;
-// What is stored: f32, or integers.
+// The stored type: f32, or integers.
 alias Value = f32;
 
 const ROW: u32 = 0u;
 const OUT_ROW: u32 = 0u;
 
 struct Params {
-    // Elements of the input, its first element, where its part of a row starts.
+    // Elements of the input, its first element, the start of its part of a row.
     count: u32,
     offset: u32,
     start: u32,

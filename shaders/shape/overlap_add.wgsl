@@ -1,13 +1,13 @@
-// Adds windows back to where they were taken from, the adjoint of taking them:
+// Adds windows back to their positions, the adjoint of taking them:
 //
 //   output[o, x, i] = sum over taps k with x = w * STRIDE + k * DILATION for a window w of input[o, k, w, i]
 //
-// input is [outer, TAPS, WINDOWS, INNER] (where it is strided, `place` is written for it), output contiguous
-// [outer, SIZE, INNER]. The accumulator is f32; taps are added in order.
+// input is [outer, TAPS, WINDOWS, INNER] (if it is strided, `place` is written for it), output contiguous [outer, SIZE, INNER].
+// The accumulator is f32; taps are added in order.
 //
-// One invocation computes one element. Every STEPth tap meets it, from the k on with
-// k % STEP = x / DIVISOR % STEP * INVERSE % STEP, if DIVISOR divides x; each looks at the window REACH before that of the one
-// before. Only those are looked at whose window exists.
+// One invocation computes one element. Every STEPth tap meets it, from the k on with k % STEP = x / DIVISOR % STEP * INVERSE %
+// STEP, if DIVISOR divides x; the window of each is REACH before that of the tap before. Only taps with an existing window are
+// visited.
 
 alias Element = f32;
 
@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         // Unsigned arithmetic wraps: a tap that begins past x leaves a huge number.
         let least = x / DIVISOR % STEP * INVERSE % STEP;
         let nearest = x / STRIDE - (least * DILATION - x % STRIDE) / STRIDE;
-        // Taps before the first that sees a window that exists.
+        // Taps before the first one with an existing window.
         let skipped = u32(max(i32(nearest) - i32(WINDOWS) + i32(REACH), 0)) / REACH;
         var window = nearest - skipped * REACH;
         for (var k = least + skipped * STEP; k < TAPS && window < WINDOWS; k += STEP) {

@@ -1,12 +1,12 @@
-// Padding, rolling and flipping: output[n, a, b, c] = input[n, source(a), source(b), source(c)], or the fill value
-// where a source is outside. Input [n, SIZE_A, SIZE_B, SIZE_C], output [n, OUT_A, OUT_B, OUT_C], both row-major.
+// Padding, rolling and flipping: output[n, a, b, c] = input[n, source(a), source(b), source(c)], or the fill value if a source is
+// outside. Input [n, SIZE_A, SIZE_B, SIZE_C], output [n, OUT_A, OUT_B, OUT_C], both row-major.
 //
 // With x = position - before: constant and identity take x, reflect |x| and its mirror image at the far end, replicate
 // the nearest position, circular x modulo the size (-size <= x < 2 size), flip size - 1 - x.
 // One invocation computes one element; nothing is accumulated. The outermost size n is not in the shader.
 
 alias Element = f32;
-// What is stored: f32, or integers.
+// The stored type: f32, or integers.
 alias Value = f32;
 
 const CONSTANT: u32 = 0u;
@@ -29,7 +29,7 @@ struct Params {
     // Elements of the output, first element of the input.
     count: u32,
     offset: u32,
-    // What is put before each dimension, as i32; the fill value's bits.
+    // Elements put before each dimension, as i32; the fill value's bits.
     before_a: u32,
     before_b: u32,
     before_c: u32,

@@ -16,7 +16,7 @@ const OUT: u32 = 1u;
 const INNER: u32 = 1u;
 
 struct Params {
-    // Elements of the output, first element of the input, what was put before the dimension, as i32.
+    // Elements of the output, first element of the input, elements put before the dimension, as i32.
     count: u32,
     offset: u32,
     before: u32,
@@ -29,7 +29,7 @@ struct Params {
 
 fn load_input(index: u32) -> f32 { return f32(input[params.offset + index]); }
 
-// The element at position `o` of the padded dimension; nothing outside of it.
+// The element at position `o` of the padded dimension; 0 outside of it.
 fn padded(o: i32, row: u32, column: u32) -> f32 {
     if (o < 0 || o >= i32(OUT)) {
         return 0.0;

@@ -1,10 +1,10 @@
-// Gradient of a slice: zeros with the input's elements where the slice took them from.
+// Gradient of a slice: zeros, with the input's elements at the indices of the slice.
 //   output[.., start + step * i, ..] = input[.., i, ..], all else 0
-// One invocation computes one element of the output. The batch (outermost) size is not a constant: SIZE is 0
-// where the sliced dimension is the outermost one.
+// One invocation computes one element of the output. The batch (outermost) size is not a constant: SIZE is 0 if the sliced
+// dimension is the outermost one.
 
 alias Element = f32;
-// What is stored: f32, or integers.
+// The stored type: f32, or integers.
 alias Value = f32;
 
 const SIZE: u32 = 0u;

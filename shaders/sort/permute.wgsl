@@ -1,5 +1,5 @@
 // Elements moved within their rows, all contiguous [outer, length, inner]; each row of `index` is a permutation:
-//   output[o, index[o, j, i], i] = input[o, j, i]      or, where BACK:      output[o, j, i] = input[o, index[o, j, i], i]
+//   output[o, index[o, j, i], i] = input[o, j, i]      or, if BACK:      output[o, j, i] = input[o, index[o, j, i], i]
 //
 // One invocation moves one element.
 
@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let row = place / params.inner / params.length * params.length * params.inner + place % params.inner;
-    // Clamped: what is no permutation must not lead outside.
+    // Clamped: an index that is not a permutation must not lead outside.
     let other = row + min(u32(index[params.index_offset + place]), params.length - 1u) * params.inner;
     if (BACK) {
         output[place] = load_input(other);

@@ -1,10 +1,9 @@
 // One step of a stable merge sort: neighbouring sorted runs of `run` elements become one of twice the length, in every
 // row of [rows, length].
 //
-// One invocation writes TILE neighbouring elements of a merged run. It finds by bisection how many of the elements
-// before them come from the first of the two runs, and merges from there; equal elements of the first run go first.
-// A tile must divide a run. Source: Green, Odeh, Birk, "Merge Path: A Visually Intuitive Approach to Parallel
-// Merging", 2014.
+// One invocation writes TILE neighbouring elements of a merged run. It finds by bisection how many of the elements before them
+// come from the first of the two runs, and merges from there; equal elements of the first run go first. A tile must divide a run.
+// Source: Green, Odeh, Birk, "Merge Path: A Visually Intuitive Approach to Parallel Merging", 2014.
 
 const TILE: u32 = 16u;
 

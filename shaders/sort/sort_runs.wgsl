@@ -1,9 +1,9 @@
 // Sorts runs of RUN elements: the first step of a stable merge sort along the middle dimension of contiguous
 // [outer, length, inner].
 //
-// keys and places are [outer * inner, length]: a row's elements side by side, as numbers whose order is that of the
-// elements (NaN above everything, -0 equal to 0; turned round for a descending order), and the elements' positions.
-// One invocation sorts one run of a row by insertion.
+// keys and places are [outer * inner, length]: a row's elements side by side, as numbers whose order is that of the elements (NaN
+// above everything, -0 equal to 0; inverted for a descending order), and the elements' positions. One invocation sorts one run of
+// a row by insertion.
 
 alias Element = f32;
 
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var place = first; place < end; place++) {
         let mine = key(load_input(source + place * params.inner)) ^ params.turn;
         var hole = place;
-        // Equal elements stay in their order.
+        // Equal elements keep their order.
         while (hole > first) {
             let before = keys[base + hole - 1u];
             if (before <= mine) {

@@ -1,5 +1,5 @@
-// The last step of a sort: values[o, j, i] = input[o, p, i] and indices[o, j, i] = p with p = places[o * inner + i, j],
-// all [outer, length, inner] but places, whose rows lie side by side.
+// The last step of a sort: values[o, j, i] = input[o, p, i] and indices[o, j, i] = p with p = places[o * inner + i, j], all
+// [outer, length, inner] but places, whose rows are contiguous.
 //
 // One invocation writes one element.
 
