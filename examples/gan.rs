@@ -1,5 +1,5 @@
-//! Trains a DCGAN to draw digits, and a LeNet that counts how many are one: `cargo run --release --example gan -- --out
-//! pictures`.
+//! Trains a DCGAN to draw digits, and a LeNet that counts how many are one:
+//! `cargo run --release --example gan -- --out pictures`.
 //!
 //! The networks are those of the paper for images of 32 x 32, with 16 channels in the largest maps instead of 64. With seed 0,
 //! 0.812 of the samples are one digit with confidence 0.8 after 3000 steps, in 206 s of processor time on a software adapter, with the

@@ -1,5 +1,5 @@
-//! Trains a network over clips to recognise how a shape moves: `cargo run --release --features images --example video --
-//! --network cnn-lstm`.
+//! Trains a network over clips to recognise how a shape moves:
+//! `cargo run --release --features images --example video -- --network cnn-lstm`.
 //!
 //! The clips are drawn (`data::MovingShapes`): 8 frames of 32 x 32 in which a disc or a square moves to one of four sides, grows or
 //! shrinks. torchvision's networks have 8 channels in their first layer here instead of 64, and a block in each layer instead of

@@ -10,7 +10,7 @@ pub trait Dim: Copy + Display + Dims {
     fn number(self) -> isize;
 }
 
-/// Dimensions of a tensor: a number, an array or slice of numbers, or `..` for all of them. No numbers are no dimensions.
+/// Dimensions of a tensor: a number, an array or slice of numbers, or `..` for all of them. An empty list means no dimensions.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};

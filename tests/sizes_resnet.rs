@@ -1,5 +1,5 @@
-//! Training ResNet-18 on images whose size changes with each step: the cost of a new size, in time and memory. For `make
-//! test-long`: on llvmpipe a size takes some 3 s of processor time, so 500 take 15 minutes or so of two cores.
+//! Training ResNet-18 on images whose size changes with each step: the cost of a new size, in time and memory. For
+//! `make test-long`: on llvmpipe a size takes some 3 s of processor time, so 500 take 15 minutes or so of two cores.
 
 mod common;
 

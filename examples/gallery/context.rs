@@ -90,8 +90,8 @@ pub fn rgb(grey: &Tensor) -> Result<Tensor> {
     Ok(grey.repeat(&[1, 3, 1, 1])?)
 }
 
-/// Joins rows of pictures into one picture each, so that a sheet has a column for each given row: `[N, C, H, W]` of `[rows][N, C,
-/// H, W]`.
+/// Joins rows of pictures into one picture each, so that a sheet has a column for each given row: `[N, C, H, W]` of
+/// `[rows][N, C, H, W]`.
 pub fn columns(parts: &[Tensor]) -> Result<Tensor> {
     Ok(Tensor::stack(&parts.iter().collect::<Vec<_>>(), 1)?.flatten(0, 1)?)
 }

@@ -174,7 +174,7 @@ impl<S: Sampler> DistributedSampler<S> {
     /// The part of program `rank` of `replicas`. All of them must use the same sampler, with the same seed.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `rank` is no number below `replicas`.
+    /// [`Error::Invalid`] where `rank` is not a number below `replicas`.
     pub fn new(sampler: S, replicas: usize, rank: usize, drop_last: bool) -> Result<DistributedSampler<S>> {
         if rank >= replicas {
             return Err(Error::invalid("DistributedSampler", format!("rank {rank} of {replicas}")));

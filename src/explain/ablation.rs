@@ -35,7 +35,7 @@ fn starts(size: usize, window: usize, stride: usize) -> Vec<usize> {
     (0..=steps).map(|step| step * stride).collect()
 }
 
-/// Refuses features that are no numbers, and none of them.
+/// Refuses features that are not numbers, and none of them.
 pub(super) fn check_features(op: &'static str, features: &Tensor, count: usize) -> Result<()> {
     if features.dtype() != DType::I32 {
         return Err(Error::WrongDType { op, expected: "numbers of features in i32", got: features.dtype() });

@@ -74,7 +74,7 @@ impl ColourMap {
     /// [`save_images`](crate::data::save_images).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, [`Error::WrongDType`] for numbers that are no floats.
+    /// [`Error::Invalid`] for other shapes, [`Error::WrongDType`] for numbers that are not floats.
     ///
     /// ```
     /// use wgrad::explain::ColourMap;

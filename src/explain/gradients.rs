@@ -39,7 +39,7 @@ impl Explainer<'_> {
     /// 2013). Images `[N, ..]`; the result has their shape, as has that of the other methods for inputs.
     ///
     /// # Errors
-    /// Those of the network; [`Error::Invalid`] for a class that it does not have, or outputs that are no `[N, classes, ..]`.
+    /// Those of the network; [`Error::Invalid`] for a class that it does not have, or outputs that are not `[N, classes, ..]`.
     pub fn saliency(&self, images: &Tensor) -> Result<Tensor> {
         self.vanilla_gradient(images)?.abs()
     }

@@ -30,7 +30,7 @@ options! {
     }
 }
 
-/// A map of one image: a number for each pixel, divided by the largest that is no outlier.
+/// A map of one image: a number for each pixel, divided by the largest that is not an outlier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
     size: [usize; 2],

@@ -24,10 +24,11 @@ options! {
 }
 
 impl Explainer<'_> {
-    /// The mean probability of the class under masks that uncover a pixel: `sum over masks of p(class | x mask) mask / (masks
-    /// shown)` (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", 2018). Images `[N, C, H,
-    /// W]`, a network that answers with logits; the result is `[N, 1, H, W]`. Masks are grids of random cells from the device's
-    /// generator, scaled up linearly and shifted by part of a cell.
+    /// The mean probability of the class under masks that uncover a pixel:
+    /// `sum over masks of p(class | x mask) mask / (masks shown)` (Petsiuk et al., "RISE: Randomized Input Sampling for
+    /// Explanation of Black-box Models", 2018). Images `[N, C, H, W]`, a network that answers with logits; the result is
+    /// `[N, 1, H, W]`. Masks are grids of random cells from the device's generator, scaled up linearly and shifted by part of a
+    /// cell.
     ///
     /// # Errors
     /// As [`saliency`](Explainer::saliency); [`Error::Invalid`] for no masks, an empty grid or a fraction outside of 0 to 1.

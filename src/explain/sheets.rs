@@ -80,7 +80,7 @@ pub fn filters(model: &dyn Module, layer: &str, stretch: Stretch) -> Result<Tens
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where no layer of this name runs, or its output is no `[N, C, h, w]`; those of the network.
+/// [`Error::Invalid`] where no layer of this name runs, or its output is not `[N, C, h, w]`; those of the network.
 pub fn feature_maps(model: &dyn Module, images: &Tensor, layer: &str, stretch: Stretch) -> Result<Tensor> {
     no_grad(|| {
         let maps = output_of(model, &images.detach(), layer)?;

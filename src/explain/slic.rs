@@ -111,7 +111,7 @@ impl Picture {
             .map(|place| Centre { place, colour: vec![0.0; self.colours[0].len()] })
             .collect();
         let mut labels = vec![0; self.colours.len()];
-        // The grid of a number of centres that is no multiple may hold more of them, closer together.
+        // The grid of a number of centres that is not a multiple may hold more of them, closer together.
         let reach = grid(self.size, centres.len()).map(|(_, step)| 2.0 * step as f64);
         for _ in 0..options.turns {
             self.assign(&mut labels, &centres, reach, rows.1.max(columns.1) as f64);

@@ -127,7 +127,7 @@ enum Input {
     Outside(usize),
 }
 
-/// True if a node is computed again: it was recorded since `first`, is no leaf whose gradient is asked for, and has not lost its
+/// True if a node is computed again: it was recorded since `first`, is not a leaf whose gradient is asked for, and has not lost its
 /// inputs by being computed.
 fn is_of_body(node: &Node, first: u64) -> bool {
     if node.id < first || node.gradient.is_some() {

@@ -130,7 +130,7 @@ impl Parameter {
         self.slot.is_buffer
     }
 
-    /// True if gradients reach it: it is no buffer, and not frozen.
+    /// True if gradients reach it: it is not a buffer, and not frozen.
     pub fn requires_grad(&self) -> bool {
         self.slot.gradient.lock().is_some()
     }

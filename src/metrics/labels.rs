@@ -41,7 +41,7 @@ pub(super) fn check_shapes(op: &'static str, task: Task, preds: &Tensor, target:
     }
 }
 
-/// Targets as i32; floats must be whole numbers, and any others become a number that is no class.
+/// Targets as i32; floats must be whole numbers, and any others become a number that is not a class.
 pub(super) fn whole(target: &Tensor) -> Result<Tensor> {
     let integers = target.to_dtype(DType::I32)?;
     if !target.dtype().is_float() {

@@ -42,8 +42,8 @@ options! {
     }
 }
 
-/// A capsule network: the length of a class's vector, below 1, is the evidence that the class is present. Images `[N, channels,
-/// H, W]` are between 0 and 1; [`forward`](Module::forward) returns the lengths `[N, classes]`.
+/// A capsule network: the length of a class's vector, below 1, is the evidence that the class is present. Images
+/// `[N, channels, H, W]` are between 0 and 1; [`forward`](Module::forward) returns the lengths `[N, classes]`.
 ///
 /// | layer | output by default |
 /// |---|---|

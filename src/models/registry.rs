@@ -48,7 +48,7 @@ impl ModelOptions {
         [batch, self.channels, height, width]
     }
 
-    /// Refuses numbers that a network does not have, and sizes that are no images.
+    /// Refuses numbers that a network does not have, and sizes that are not images.
     fn check(&self, network: &'static str, known: &[&str]) -> Result<()> {
         if let Some(name) = self.other.keys().find(|name| !known.contains(&name.as_str())) {
             let rule = match known {

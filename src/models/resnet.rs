@@ -153,7 +153,7 @@ impl ResNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for groups or widths of blocks that are no bottlenecks.
+    /// [`Error::Invalid`] for groups or widths of blocks that are not bottlenecks.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{ResNet, ResNetOptions}, nn::{Module, Scope}};

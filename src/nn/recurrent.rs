@@ -207,7 +207,7 @@ impl Lstm {
         Lstm::projected(scope, inputs, hidden, 0, options)
     }
 
-    /// A layer whose hidden states are projected to `proj_size`, which is below `hidden`; 0 is no projection.
+    /// A layer whose hidden states are projected to `proj_size`, which is below `hidden`; 0 means no projection.
     ///
     /// # Errors
     /// As [`Rnn::new`]; [`Error::Invalid`] where `proj_size` is not below `hidden`.

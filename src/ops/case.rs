@@ -36,7 +36,7 @@ pub struct Case {
     pub op: &'static str,
     /// The inputs.
     pub inputs: Vec<Input>,
-    /// The arguments that are no inputs, by name.
+    /// The arguments that are not inputs, by name.
     pub arguments: Vec<(&'static str, String)>,
     /// The call.
     pub run: Run,

@@ -149,8 +149,8 @@ pub fn no_decay_on_norms_and_biases<O: Algorithm>(groups: Vec<ParamGroup<O>>) ->
 /// as [`groups_by_name`] reads them, and layer `l` of `L` has the rate `lr decay^(L - 1 - l)`.
 ///
 /// # Errors
-/// [`Error::Invalid`] if a layer is left without a parameter or a parameter without a layer, and if `decay` is not between 0 and
-/// 1.
+/// [`Error::Invalid`] if a layer is left without a parameter or a parameter without a layer, and if `decay` is not
+/// between 0 and 1.
 ///
 /// ```
 /// use wgrad::Device;

@@ -23,7 +23,7 @@ pub struct CorruptionErrors {
 /// device is read once, at the end. Put the network into evaluation mode first.
 ///
 /// # Errors
-/// Those of the batches, the network and [`Corruption::apply`]; [`Error::Invalid`] without images, and for labels that are no i32 `[N]`.
+/// Those of the batches, the network and [`Corruption::apply`]; [`Error::Invalid`] without images, and for labels that are not i32 `[N]`.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, Severity, corruption_errors};

@@ -9,8 +9,8 @@ use crate::transforms::functional::{Numbers, gaussian_blur};
 
 /// A transform of images `[N, C, H, W]` between 0 and 1 that a [`Classifier`](crate::robust::Classifier) applies before its network.
 ///
-/// Transforms that round pass gradients on unchanged, as Athalye et al. ("Obfuscated Gradients Give a False Sense of Security",
-/// 2018) attack such defences: otherwise an attack by gradients would fail for lack of them alone.
+/// Transforms that round pass gradients on unchanged, as Athalye et al. ("Obfuscated Gradients Give a False Sense of
+/// Security", 2018) attack such defences: otherwise an attack by gradients would fail for lack of them alone.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, InputTransform};

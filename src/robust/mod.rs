@@ -78,7 +78,7 @@ pub trait Attack {
     /// evaluation mode first.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for numbers that make no attack, and labels that are no i32 `[N]`; those of the
+    /// [`Error::Invalid`](crate::Error::Invalid) for numbers that make no attack, and labels that are not i32 `[N]`; those of the
     /// network.
     fn perturb(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor>;
 }

@@ -140,7 +140,7 @@ impl UniversalSgd {
     /// The change for images `[N, C, H, W]` between 0 and 1, `[1, C, H, W]`. Batches are in the images' order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bound, a step or a number out of range, and for labels that are no i32 `[N]`; those of the network.
+    /// [`Error::Invalid`] for a bound, a step or a number out of range, and for labels that are not i32 `[N]`; those of the network.
     pub fn fit(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor> {
         let UniversalSgdOptions { norm, eps, step, passes, batch, clip } = self.options;
         check("UniversalSgd", eps, step)?;

@@ -176,7 +176,7 @@ pub fn save(
     file::replace(path, &bytes)
 }
 
-/// The part of a checkpoint that is no tensor.
+/// The part of a checkpoint that is not a tensor.
 struct Run {
     position: Position,
     random: RandomState,

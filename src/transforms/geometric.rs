@@ -16,7 +16,7 @@ impl Views {
     }
 
     /// With heights and widths of images that are smaller than the batch's: elements below and to the right of an image
-    /// are no part of it.
+    /// are not part of it.
     ///
     /// # Errors
     /// [`Error::Invalid`] where sizes are not one for each image, or one is empty or larger than the batch's.

@@ -48,7 +48,7 @@ impl Views {
     }
 
     /// An error for transforms that look at a pixel's neighbours, where images are of several sizes: elements past an
-    /// image's edge are no part of it.
+    /// image's edge are not part of it.
     pub(super) fn one_size(&self, op: &'static str) -> Result<()> {
         if !self.has_several_sizes() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The part of a file of weights that is no tensor: a description to build the network from.
+//! The part of a file of weights that is not a tensor: a description to build the network from.
 
 use super::reader::Reader;
 use crate::data::Normalization;

@@ -6,10 +6,8 @@
 //! | save a model's values to a file that others read | [`save`] |
 //! | make a network from its file alone | [`open`] |
 //! | list a file's contents, and read single tensors | [`Reader`], [`Metadata::read`] |
-//! | copy values in memory, from one model to another | [`state_dict`](crate::nn::Module::state_dict),
-//! [`load_state_dict`](crate::nn::Module::load_state_dict) |
-//! | interrupt a run and resume it, with its optimizer | [`train::save`](crate::train::save), [`train::load`](crate::train::load)
-//! |
+//! | copy values in memory, from one model to another | [`state_dict`](crate::nn::Module::state_dict), [`load_state_dict`](crate::nn::Module::load_state_dict) |
+//! | interrupt a run and resume it, with its optimizer | [`train::save`](crate::train::save), [`train::load`](crate::train::load) |
 
 mod content;
 mod load;

@@ -56,7 +56,7 @@ options! {
 ///
 /// # Errors
 /// [`Error::File`]; [`Error::Invalid`] where two parameters have one name, the metadata contradicts itself or is for a `.npz`
-/// file, or `dtype` is no float; and errors of the device.
+/// file, or `dtype` is not a float; and errors of the device.
 pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -> Result<()> {
     const OP: &str = "weights::save";
     let path = path.as_ref();

@@ -299,7 +299,7 @@ fn files_of_others_and_broken_ones_do_no_harm() {
         assert_eq!(tuning.calls().len(), 1, "{tuning}");
         assert_eq!(std::fs::read_to_string(path).unwrap(), good, "not written anew");
     }
-    // A winner that is no candidate any more is tuned anew, and so is one if the cost model prefers another.
+    // A winner that is not a candidate any more is tuned anew, and so is one if the cost model prefers another.
     for (from, to) in
         [("\"best\": \"double ROUNDS=1\"", "\"best\": \"gone\""), ("\"first\": \"double", "\"first\": \"other")]
     {

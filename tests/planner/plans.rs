@@ -253,7 +253,7 @@ fn numbers_are_data() {
         drop(Tensor::rand(&device, &[100]).unwrap().to_vec::<f32>().unwrap());
         plans.push(device.stats().plans);
     }
-    // Uploading x is no part of a plan.
+    // Uploading x is not part of a plan.
     assert_eq!(plans, [2; 5]);
 }
 

@@ -37,7 +37,7 @@ impl Failure {
         Failure { code, ..self }
     }
 
-    /// Writes the message to standard error. A reader who closed standard output early, as `head` does, is no failure.
+    /// Writes the message to standard error. A reader who closed standard output early, as `head` does, is not a failure.
     pub fn report(self) -> ExitCode {
         if self.message.is_empty() {
             return ExitCode::from(self.code);

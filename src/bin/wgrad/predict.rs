@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Outcome {
     }
 }
 
-/// Files that threads read and resize; unreadable ones are no errors of the set.
+/// Files that threads read and resize; unreadable ones are not errors of the set.
 struct Files {
     paths: Vec<PathBuf>,
     mode: ColorMode,

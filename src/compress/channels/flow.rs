@@ -25,7 +25,7 @@ pub(super) struct Flow {
     pub labels: Labels,
     /// One for each parameter.
     pub axes: Vec<Axes>,
-    /// The first label of each axis of a parameter that is no single place.
+    /// The first label of each axis of a parameter that is not a single place.
     starts: BTreeMap<Label, Place>,
     /// The axes whose places each compute a channel of a product's or convolution's result.
     pub filters: Vec<Place>,

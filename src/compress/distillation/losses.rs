@@ -40,7 +40,7 @@ pub fn soft_target_loss(student: &Tensor, teacher: &Tensor, temperature: f64) ->
 /// Channels may differ. No gradient flows to the teacher.
 ///
 /// # Errors
-/// [`Error::Invalid`] for maps of other heights or widths, or that are no `[N, C, H, W]`.
+/// [`Error::Invalid`] for maps of other heights or widths, or that are not `[N, C, H, W]`.
 ///
 /// ```
 /// use wgrad::compress::distillation::attention_loss;

@@ -20,7 +20,7 @@ pub struct YoloFolder {
 /// classes are in a file of theirs, one a line.
 ///
 /// # Errors
-/// [`Error::File`], with the line, where a folder or file can't be read, there are no images, or a line is no box of such a
+/// [`Error::File`], with the line, where a folder or file can't be read, there are no images, or a line is not a box of such a
 /// class.
 ///
 /// ```no_run

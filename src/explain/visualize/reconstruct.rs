@@ -34,9 +34,9 @@ pub struct Reconstruction {
 }
 
 /// Images with the same features at a layer as given images (Mahendran and Vedaldi, "Understanding Deep Image Representations by
-/// Inverting Them", 2014): they show what the layer still knows of a picture. Adam lowers `|f(x) - f(x0)|^2 / |f(x0)|^2 +
-/// priors(x)` from random numbers on; of the given images `[N, C, H, W]`, between 0 and 1, only the features are used. The layer
-/// is named as in the [`summary`](Module::summary).
+/// Inverting Them", 2014): they show what the layer still knows of a picture. Adam lowers
+/// `|f(x) - f(x0)|^2 / |f(x0)|^2 + priors(x)` from random numbers on; of the given images `[N, C, H, W]`, between 0 and 1, only
+/// the features are used. The layer is named as in the [`summary`](Module::summary).
 ///
 /// ```
 /// use wgrad::explain::{ReconstructOptions, reconstruct};

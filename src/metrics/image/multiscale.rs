@@ -59,10 +59,10 @@ fn check(preds: &Tensor, options: &MultiscaleStructuralSimilarityOptions) -> Res
     Ok(())
 }
 
-/// Structural similarity of each image at several scales (Wang et al. 2003), `[N, C, H, W]` twice to `[N]`: `product of
-/// contrast[i]^betas[i]` over the scales but the last, times `similarity^betas` of the last. Each scale is the mean of 2 x 2
-/// pixels of the one before; contrast is [`structural_similarity`](super::structural_similarity) without the ratio of brightness,
-/// over pixels whose kernel is inside the image. It has a gradient.
+/// Structural similarity of each image at several scales (Wang et al. 2003), `[N, C, H, W]` twice to `[N]`:
+/// `product of contrast[i]^betas[i]` over the scales but the last, times `similarity^betas` of the last. Each scale is the mean
+/// of 2 x 2 pixels of the one before; contrast is [`structural_similarity`](super::structural_similarity) without the ratio of
+/// brightness, over pixels whose kernel is inside the image. It has a gradient.
 ///
 /// # Errors
 /// As [`structural_similarity`](super::structural_similarity), and [`Error::Invalid`] for images of less than `2^scales` pixels, or

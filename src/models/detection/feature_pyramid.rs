@@ -39,8 +39,8 @@ options! {
     }
 }
 
-/// Maps of several resolutions that all contain the information of the coarsest one, torchvision's `FeaturePyramidNetwork`: `[N,
-/// C_i, H_i, W_i]` of each level become `[N, out_channels, H_i, W_i]`.
+/// Maps of several resolutions that all contain the information of the coarsest one, torchvision's `FeaturePyramidNetwork`:
+/// `[N, C_i, H_i, W_i]` of each level become `[N, out_channels, H_i, W_i]`.
 ///
 /// From the coarsest level to the finest, `inner_i = inner_blocks.i(x_i) + nearest(inner_(i + 1))` with convolutions of 1 x 1,
 /// and `output_i = layer_blocks.i(inner_i)` with convolutions of 3 x 3.

@@ -35,7 +35,7 @@ pub(super) fn rare() -> f64 {
     -((1.0 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY).ln()
 }
 
-/// The target of class `c` at each anchor, 1 or 0: `[N, A, classes]` of labels `[N, A]`, of which -1 is no class.
+/// The target of class `c` at each anchor, 1 or 0: `[N, A, classes]` of labels `[N, A]`, of which -1 is not a class.
 #[track_caller]
 pub(super) fn one_hot(labels: &Tensor, classes: usize) -> Result<Tensor> {
     let numbers = Tensor::arange(labels.device(), 0.0, classes as f64, 1.0, DType::I32)?;

@@ -98,7 +98,7 @@ impl Yolo {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a size that is no multiple of 32; those of the layers.
+    /// [`Error::Invalid`] for a size that is not a multiple of 32; those of the layers.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};

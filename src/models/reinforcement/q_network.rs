@@ -11,7 +11,7 @@ options! {
     /// Options of a [`QNetwork`]; the default is the paper's network for pictures.
     #[derive(Clone, Debug, PartialEq, Eq)]
     QNetworkOptions {
-        /// Channels, size and stride of each convolution; none where observations are no pictures.
+        /// Channels, size and stride of each convolution; none where observations are not pictures.
         convolutions: Vec<[usize; 3]> = vec![[32, 8, 4], [64, 4, 2], [64, 3, 1]],
         /// Sizes of the fully connected layers before the last.
         hidden: Vec<usize> = vec![512],

@@ -30,8 +30,8 @@ pub fn normal(parameter: &Parameter, mean: f64, std: f64) -> Result<()> {
     set(parameter, |device, shape| Tensor::normal(device, shape, nearest(mean), nearest(std)))
 }
 
-/// Normal numbers from `low` to `high`: in effect, others are drawn again. Vision transformers take `trunc_normal(parameter, 0.0,
-/// 0.02, -2.0, 2.0)`; the bounds are numbers and not standard deviations, as in PyTorch.
+/// Normal numbers from `low` to `high`: in effect, others are drawn again. Vision transformers take
+/// `trunc_normal(parameter, 0.0, 0.02, -2.0, 2.0)`; the bounds are numbers and not standard deviations, as in PyTorch.
 ///
 /// # Errors
 /// As [`normal`]; [`Error::Invalid`] where `low >= high`, or no number between them is likelier than one in 10^7.

@@ -67,8 +67,8 @@ impl Nonlinearity {
     }
 }
 
-/// Fans of a weight `[out, in, ..kernel]`: the number of inputs of an output, and the number of outputs of an input, `in *
-/// kernel` and `out * kernel`.
+/// Fans of a weight `[out, in, ..kernel]`: the number of inputs of an output, and the number of outputs of an input,
+/// `in * kernel` and `out * kernel`.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the shape has less than two dimensions.

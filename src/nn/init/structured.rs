@@ -122,9 +122,9 @@ fn placed(parameter: &Parameter, ones: impl Iterator<Item = usize>) -> Result<()
     })
 }
 
-/// A matrix whose rows, or columns where those are fewer, are orthogonal and `gain` long; other shapes are seen as `[out,
-/// ..]` (Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2014). All such
-/// matrices are equally likely. Reads normal numbers back, and computes with them on the host in double precision.
+/// A matrix whose rows, or columns where those are fewer, are orthogonal and `gain` long; other shapes are seen as `[out, ..]`
+/// (Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2014). All such matrices
+/// are equally likely. Reads normal numbers back, and computes with them on the host in double precision.
 ///
 /// # Errors
 /// [`Error::Invalid`] for less than two dimensions; errors of the device.

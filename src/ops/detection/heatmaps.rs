@@ -100,8 +100,8 @@ impl Op for HeatmapRows {
 
 impl Tensor {
     /// The position of the largest value of each heatmap, torchvision's `heatmaps_to_keypoints`: heatmaps `[R, K, H, W]` over
-    /// boxes `[R, 4]` (x1, y1, x2, y2 in pixels, inside of images of at most `size`, a height and width) become points `[R, K,
-    /// 3]` of x, y and 1, and values `[R, K]`.
+    /// boxes `[R, 4]` (x1, y1, x2, y2 in pixels, inside of images of at most `size`, a height and width) become points
+    /// `[R, K, 3]` of x, y and 1, and values `[R, K]`.
     ///
     /// A heatmap is stretched to whole pixels by cubic convolution, so points may be between its elements. The stretched maps are
     /// not stored.

@@ -162,8 +162,9 @@ impl Call {
 }
 
 impl Tensor {
-    /// A copy with elements of `source` stored at indices along `dim`: for `dim = 1`, `output[i, index[i, j, k], k] = source[i,
-    /// j, k]`. If several have the same index, the last in order (the largest `j`) wins, on every device.
+    /// A copy with elements of `source` stored at indices along `dim`: for `dim = 1`,
+    /// `output[i, index[i, j, k], k] = source[i, j, k]`. If several have the same index, the last in order (the largest `j`)
+    /// wins, on every device.
     ///
     /// `index` is i32 and has the same number of dimensions; it may be smaller than `source`, and than the input in the other
     /// dimensions. No gradient reaches an element that is overwritten. As in PyTorch, an element of `source` gets the gradient at
@@ -214,8 +215,8 @@ impl Tensor {
         self.scatter(dim, index, &self.number(value)?.expand_to(*index.shape(), "scatter")?)
     }
 
-    /// A copy with elements of `source` added at indices along `dim`: for `dim = 1`, `output[i, index[i, j, k], k] += source[i,
-    /// j, k]`, in a fixed order: the same bits every time.
+    /// A copy with elements of `source` added at indices along `dim`: for `dim = 1`,
+    /// `output[i, index[i, j, k], k] += source[i, j, k]`, in a fixed order: the same bits every time.
     ///
     /// `index` is i32 and has the same number of dimensions; it may be smaller than `source`, and than the input in the other
     /// dimensions. Truth values are joined by "or".
@@ -299,8 +300,8 @@ impl Tensor {
         .reshape_to(*self.shape())
     }
 
-    /// A copy with slices of `source`, times `alpha`, added at indices along `dim`: for `dim = 1`, `output[i, index[j], k] +=
-    /// alpha source[i, j, k]`, in a fixed order. `index` is i32, of shape `[K]` or a scalar.
+    /// A copy with slices of `source`, times `alpha`, added at indices along `dim`: for `dim = 1`,
+    /// `output[i, index[j], k] += alpha source[i, j, k]`, in a fixed order. `index` is i32, of shape `[K]` or a scalar.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `source` does not have the shape of the input with `K` along `dim`, or the index has

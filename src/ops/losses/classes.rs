@@ -47,8 +47,8 @@ fn labels(op: &'static str, target: &Tensor) -> Result<()> {
 }
 
 impl Tensor {
-    /// The amounts by which other classes come within the margin of the right one `y`: `sum over i other than y of max(0, margin
-    /// - x[y] + x[i])^p weight[y] / C`, reduced.
+    /// The amounts by which other classes come within the margin of the right one `y`:
+    /// `sum over i other than y of max(0, margin - x[y] + x[i])^p weight[y] / C`, reduced.
     ///
     /// Scores are `[N, C]` with i32 labels `[N]`, or `[C]` with `[]` or `[1]`. A NaN score makes the loss NaN; PyTorch ignores
     /// it, since it is not above the margin.
@@ -106,8 +106,8 @@ impl Tensor {
         reduction.of(&(&losses / classes as f64)?.reshape_to(*target.shape())?)
     }
 
-    /// The amounts by which wrong classes come near the right ones, of which a sample may have several: `sum over right classes j
-    /// and wrong classes i of max(0, 1 - x[j] + x[i]) / C`, reduced.
+    /// The amounts by which wrong classes come near the right ones, of which a sample may have several:
+    /// `sum over right classes j and wrong classes i of max(0, 1 - x[j] + x[i]) / C`, reduced.
     ///
     /// Scores are `[N, C]` or `[C]`; the i32 target of the same shape lists the right classes, and ends at the first -1. Takes
     /// memory for `N C C` elements. A NaN score makes the loss NaN; PyTorch ignores it.

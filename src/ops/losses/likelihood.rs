@@ -78,8 +78,8 @@ impl Tensor {
         options.reduction.of(&losses)
     }
 
-    /// The negative log likelihood of `target` under normal distributions with means `x`, this, and variances `var`: `(log v + (x
-    /// - target)^2 / v) / 2` with `v = max(var, eps)`; reduced. With `full`, `log(2 pi) / 2` is added.
+    /// The negative log likelihood of `target` under normal distributions with means `x`, this, and variances `var`:
+    /// `(log v + (x - target)^2 / v) / 2` with `v = max(var, eps)`; reduced. With `full`, `log(2 pi) / 2` is added.
     ///
     /// `var` has the input's shape, or that without the last dimension, or with 1 for one of the sizes. Its gradient ignores the
     /// lower bound.

@@ -25,9 +25,9 @@ impl Tensor {
     /// Each channel normalized over the batch and all positions: `(x - mean) / sqrt(variance + eps) * weight + bias`,
     /// `[N, C, ..] -> [N, C, ..]`; `weight`, `bias` and the running statistics are `[C]`.
     ///
-    /// In training, mean and biased variance are the batch's, and the running statistics, if given, are assigned `running (1 -
-    /// momentum) + batch momentum`, with the unbiased variance. Otherwise the running statistics normalize. No gradient flows
-    /// into them. Squares are f32: deviations past 1e19 make NaN, as in PyTorch on CUDA.
+    /// In training, mean and biased variance are the batch's, and the running statistics, if given, are assigned
+    /// `running (1 - momentum) + batch momentum`, with the unbiased variance. Otherwise the running statistics normalize. No
+    /// gradient flows into them. Squares are f32: deviations past 1e19 make NaN, as in PyTorch on CUDA.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the

@@ -64,8 +64,8 @@ impl<'a> Moments<'a> {
         no_grad(|| Moments::around(&samples()?.mean_keepdim(dims)?, x, dims))
     }
 
-    /// From the mean `d` and the mean square of the deviations from an approximate mean: `about + d` and `mean(deviations^2) -
-    /// d^2`. Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
+    /// From the mean `d` and the mean square of the deviations from an approximate mean: `about + d` and
+    /// `mean(deviations^2) - d^2`. Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
     #[track_caller]
     fn around(about: &Tensor, x: &'a Tensor, dims: &'a [usize]) -> Result<Moments<'a>> {
         let from_about = (x - about)?;

@@ -381,8 +381,8 @@ impl Tensor {
         apply(&WHERE, &[self, yes, no])
     }
 
-    /// Elements limited to `min` and `max`; the gradient is 0 for limited ones, and at a bound, as in PyTorch 2.15. With `min >
-    /// max` every element is `max`, and NaN if a bound is NaN. A bound with a fraction promotes integers to floats.
+    /// Elements limited to `min` and `max`; the gradient is 0 for limited ones, and at a bound, as in PyTorch 2.15. With
+    /// `min > max` every element is `max`, and NaN if a bound is NaN. A bound with a fraction promotes integers to floats.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`.

@@ -215,8 +215,8 @@ impl Tensor {
         mask(device, Shape::new(&[n, m])?, Side::Diagonal, 0)?.to_dtype(DType::F32)
     }
 
-    /// A new last dimension with a 1 at the index that the element holds and zeros elsewhere: i32 `[..]` becomes i32 `[..,
-    /// num_classes]`.
+    /// A new last dimension with a 1 at the index that the element holds and zeros elsewhere: i32 `[..]` becomes i32
+    /// `[.., num_classes]`.
     ///
     /// Without a number of classes there is one more than the largest element, which is read back for that (PyTorch's default,
     /// -1): the recorded work runs, and this call waits for it. Give the number in a training step.
@@ -257,7 +257,7 @@ impl Tensor {
         if shape.numel() == 0 {
             return Tensor::full(self.device(), &shape, 0i32);
         }
-        // A gather from ones finds the elements that are no class.
+        // A gather from ones finds the elements that are not a class.
         let ones = Tensor::full(self.device(), &[classes], 1i32)?;
         let counted = ones.gather_as(OP, 0, &self.reshape(&[-1])?)?.reshape_to(*self.shape())?.unsqueeze(-1)?;
         let places = Tensor::arange(self.device(), 0.0, classes as f64, 1.0, DType::I32)?;

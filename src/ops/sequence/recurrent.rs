@@ -67,8 +67,8 @@ struct Weights<'a> {
     projection: Option<&'a Tensor>,
 }
 
-/// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's contribution to the gates, `[N, gates
-/// hidden]`, bias included.
+/// One step: the next hidden state, and an LSTM's next cell state. `mapped` is the input's contribution to the gates,
+/// `[N, gates hidden]`, bias included.
 #[track_caller]
 fn step(
     kind: Kind,
@@ -380,8 +380,8 @@ impl Tensor {
         }
     }
 
-    /// One step of an [`lstm`](Tensor::lstm): the hidden and the cell state after an input `[N, inputs]` and states `[N,
-    /// hidden]`, or all without `N`. Give both biases or none.
+    /// One step of an [`lstm`](Tensor::lstm): the hidden and the cell state after an input `[N, inputs]` and states
+    /// `[N, hidden]`, or all without `N`. Give both biases or none.
     ///
     /// # Errors
     /// [`Error::Invalid`] where shapes don't fit, [`Error::WrongDType`].

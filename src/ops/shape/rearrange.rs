@@ -35,8 +35,9 @@ impl Tensor {
         self.remap("flip", 0, &maps, 0.0)
     }
 
-    /// Rolled by `shifts` along `dims`; elements that leave at one end come in at the other: `output[.., i, ..] = self[.., (i -
-    /// shift) mod n, ..]`. The shape is unchanged. Without dimensions, one shift moves the elements in row-major order.
+    /// Rolled by `shifts` along `dims`; elements that leave at one end come in at the other:
+    /// `output[.., i, ..] = self[.., (i - shift) mod n, ..]`. The shape is unchanged. Without dimensions, one shift moves the
+    /// elements in row-major order.
     ///
     /// Shifts are data: another one needs neither a new plan nor a new kernel.
     ///
@@ -101,8 +102,8 @@ impl Tensor {
         spread.reshape_to(Shape::new(&[&batch[..], &[c, height * r, width * r]].concat())?)
     }
 
-    /// Space gathered into channels, the inverse of [`pixel_shuffle`](Tensor::pixel_shuffle): `[.., c, h r, w r]` becomes `[.., c
-    /// r^2, h, w]`, for `r` the downscale factor.
+    /// Space gathered into channels, the inverse of [`pixel_shuffle`](Tensor::pixel_shuffle): `[.., c, h r, w r]` becomes
+    /// `[.., c r^2, h, w]`, for `r` the downscale factor.
     ///
     /// # Errors
     /// [`Error::Invalid`] with fewer than 3 dimensions, where the factor is 0, and where it does not divide height and

@@ -25,9 +25,9 @@ impl Anneal {
     }
 }
 
-/// Raises the rate from `max_lr / div_factor` to `max_lr` over the first part of a training, and lets it fall to `max_lr /
-/// div_factor / final_div_factor` over the rest, while the momentum falls to `base_momentum` and rises to `max_momentum` again.
-/// It takes one step a batch, and its last is step `total_steps`; a further step is an error.
+/// Raises the rate from `max_lr / div_factor` to `max_lr` over the first part of a training, and lets it fall to
+/// `max_lr / div_factor / final_div_factor` over the rest, while the momentum falls to `base_momentum` and rises to
+/// `max_momentum` again. It takes one step a batch, and its last is step `total_steps`; a further step is an error.
 ///
 /// ```
 /// use wgrad::optim::lr_scheduler::{LrScheduler, OneCycleLr};

@@ -88,7 +88,7 @@ fn errors_tell_what_there_is() {
         assert_eq!((got, stdout.as_str()), (Some(code), ""), "{arguments:?}: {stderr}");
         assert!(texts.iter().all(|text| stderr.contains(text)), "{arguments:?}: {stderr}");
     }
-    // A file that is no picture does not keep others from being explained.
+    // A file that is not a picture does not keep others from being explained.
     let other = folder.path().join("notes.txt");
     fs::write(&other, "no picture").unwrap();
     let (code, stdout, stderr) = run(&mut wgrad([

@@ -65,7 +65,7 @@ pub fn look(collection: &Collection, context: &Context) -> Outcome<Vec<Looked>> 
     Ok(looked)
 }
 
-/// A set of facts about pictures; unreadable pictures are no errors of the set.
+/// A set of facts about pictures; unreadable pictures are not errors of the set.
 struct Eye {
     part: Part,
 }
