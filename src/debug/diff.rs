@@ -14,7 +14,9 @@ pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
     let Some(difference) = first(parts, part)? else { return Ok(()) };
     let calls = part.calls();
     if calls.len() > 1 {
-        parts.apart(part, |single| first(parts, single)?.map_or(Ok(()), |difference| Err(difference.error(single))))?;
+        parts.each_call(part, |single| {
+            first(parts, single)?.map_or(Ok(()), |difference| Err(difference.error(single)))
+        })?;
     }
     Err(difference.error(part))
 }

@@ -10,7 +10,7 @@ pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
     for call in part.calls() {
         let node = &part.nodes[call];
         let results = node.outputs.iter().take(node.op.results()).enumerate();
-        for (output, shown) in results.filter(|(_, shown)| shown.dtype.is_float()) {
+        for (output, view) in results.filter(|(_, view)| view.dtype.is_float()) {
             let values = parts.output(node, output)?;
             let Some(element) = first_not_finite(&values) else { continue };
             if node.op.scalars().iter().any(|&word| is_meant(word)) || !inputs_are_finite(parts, part, call)? {
@@ -19,8 +19,8 @@ pub(super) fn check(parts: &Parts, part: &Schedule) -> Result<()> {
             return Err(Error::NotFinite {
                 op: node.op.name(),
                 output,
-                shape: shown.shape,
-                element: coordinates(&shown.shape, element),
+                shape: view.shape,
+                element: coordinates(&view.shape, element),
                 value: values.values[element],
                 leaf: false,
                 recorded_at: node.source,
@@ -43,14 +43,14 @@ fn is_meant(word: u32) -> bool {
 fn inputs_are_finite(parts: &Parts, part: &Schedule, call: usize) -> Result<bool> {
     let mut finite = true;
     for &edge in &part.edges[call] {
-        let shown = layout(part, edge);
+        let view = layout(part, edge);
         let Edge::Source(source) = stored(part, edge) else { continue };
-        if !shown.dtype.is_float() {
+        if !view.dtype.is_float() {
             continue;
         }
         let source = &part.sources[source];
         // The storage behind the view, in the layout through which the call reads it.
-        let values = parts.shown(source, &shown)?;
+        let values = parts.view(source, &view)?;
         finite &= first_not_finite(&values).is_none();
         if let (Class::Leaf, Some(element)) = (source.node.op.class(), values.values.iter().position(|v| v.is_nan())) {
             return Err(leaf(source, &values, element));

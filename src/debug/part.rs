@@ -54,7 +54,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Runs a part again, each call by itself, and passes each to `check`.
-    pub fn apart(&self, part: &Schedule, mut check: impl FnMut(&Schedule) -> Result<()>) -> Result<()> {
+    pub fn each_call(&self, part: &Schedule, mut check: impl FnMut(&Schedule) -> Result<()>) -> Result<()> {
         for node in &part.nodes {
             node.forget();
         }
@@ -103,13 +103,13 @@ impl<'a> Parts<'a> {
     }
 
     /// The elements of a tensor's storage that a layout shows.
-    pub fn shown(&self, tensor: &Tensor, layout: &Layout) -> Result<HostTensor> {
+    pub fn view(&self, tensor: &Tensor, layout: &Layout) -> Result<HostTensor> {
         Ok(self.stored(tensor, layout)?.0.view(layout))
     }
 
     /// The values of a call's output.
     pub fn output(&self, node: &Arc<Node>, output: usize) -> Result<HostTensor> {
-        self.shown(&Tensor::of(node.clone(), output), &node.outputs[output])
+        self.view(&Tensor::of(node.clone(), output), &node.outputs[output])
     }
 }
 

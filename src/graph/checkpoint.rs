@@ -54,15 +54,15 @@ pub fn checkpoint<I: ?Sized, O: CheckpointResults>(body: impl FnOnce(&I) -> Resu
     });
     let (program, outside) = Program::new(&of_body, first);
     let program = Arc::new(program);
-    let mut shown = Vec::with_capacity(of_body.len());
+    let mut views = Vec::with_capacity(of_body.len());
     for (at, result) in of_body.iter().enumerate() {
         let inputs: Vec<&Tensor> = [result].into_iter().chain(&outside).collect();
-        shown.push(record_one(Checkpoint { program: program.clone(), result: at }, &inputs)?);
+        views.push(record_one(Checkpoint { program: program.clone(), result: at }, &inputs)?);
     }
-    let mut shown = of_body.iter().zip(shown).collect::<Vec<_>>().into_iter().peekable();
+    let mut views = of_body.iter().zip(views).collect::<Vec<_>>().into_iter().peekable();
     results.each(&mut |result| {
-        if let Some((_, shown)) = shown.next_if(|(of_body, _)| of_body.is_same(result)) {
-            *result = shown;
+        if let Some((_, view)) = views.next_if(|(of_body, _)| of_body.is_same(result)) {
+            *result = view;
         }
     });
     Ok(results)

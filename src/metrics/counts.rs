@@ -164,7 +164,7 @@ impl Counts {
 
     fn balanced_accuracy(&self, group: &[Cell]) -> f64 {
         let classes = match self.task {
-            Task::Binary => vec![group[0], turned(group[0])],
+            Task::Binary => vec![group[0], opposite(group[0])],
             _ => group.to_vec(),
         };
         let recalls: Vec<f64> =
@@ -216,7 +216,7 @@ impl Counts {
 }
 
 /// The counts of the answer no, from those of yes.
-fn turned(yes: Cell) -> Cell {
+fn opposite(yes: Cell) -> Cell {
     Cell { tp: yes.tn, fp: yes.fn_, tn: yes.tp, fn_: yes.fp }
 }
 

@@ -139,8 +139,8 @@ impl MultiheadAttention {
         value: &Tensor,
         options: &MultiHeadOptions,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let turned = self.options.batch_first && query.rank() == 3;
-        let turn = |x: &Tensor| if turned && x.rank() == 3 { x.transpose(0, 1) } else { Ok(x.clone()) };
+        let is_transposed = self.options.batch_first && query.rank() == 3;
+        let transpose = |x: &Tensor| if is_transposed && x.rank() == 3 { x.transpose(0, 1) } else { Ok(x.clone()) };
         let value_of = |p: &Option<Parameter>| p.as_ref().map(Parameter::value);
         let weights = MultiHeadWeights {
             num_heads: self.num_heads,
@@ -157,8 +157,8 @@ impl MultiheadAttention {
         let dropout_p = if self.mode.is_training() { self.options.dropout } else { 0.0 };
         let options = MultiHeadOptions { dropout_p, ..options.clone() };
         let (output, seen) =
-            turn(query)?.multi_head_attention_forward(&turn(key)?, &turn(value)?, &weights, &options)?;
-        Ok((turn(&output)?, seen))
+            transpose(query)?.multi_head_attention_forward(&transpose(key)?, &transpose(value)?, &weights, &options)?;
+        Ok((transpose(&output)?, seen))
     }
 }
 

@@ -134,11 +134,11 @@ impl Image {
         }
     }
 
-    fn turn(&mut self, turn: f64) {
+    fn rotate(&mut self, turn: f64) {
         let (scale, back) = if self.bytes { (1.0 / 255.0, 255.999) } else { (1.0, 1.0) };
         for at in 0..self.channels[0].len() {
             let color = [0, 1, 2].map(|channel: usize| self.channels[channel][at] * scale);
-            for (channel, value) in turned(color, turn).into_iter().enumerate() {
+            for (channel, value) in rotate_hue(color, turn).into_iter().enumerate() {
                 self.channels[channel][at] = self.cut(value * back);
             }
         }
@@ -189,7 +189,7 @@ impl Image {
             ColourStep::Saturation(_) | ColourStep::Hue(_) if self.channels.len() == 1 => {}
             ColourStep::Brightness(factor) => self.map(|image, value| image.bounded(value * f64::from(factor))),
             ColourStep::Saturation(factor) => self.blend(&self.gray(), f64::from(factor)),
-            ColourStep::Hue(turn) => self.turn(f64::from(turn)),
+            ColourStep::Hue(turn) => self.rotate(f64::from(turn)),
             ColourStep::Gamma { gamma, gain } => self.map(|image, value| {
                 let (scale, back) = if image.bytes { (255.0, 255.999) } else { (1.0, 1.0) };
                 let power = (value / scale).powf(f64::from(gamma));
@@ -224,7 +224,7 @@ impl Image {
 }
 
 /// A colour rotated on the wheel: to hue, saturation and value, and back.
-fn turned([r, g, b]: [f64; 3], turn: f64) -> [f64; 3] {
+fn rotate_hue([r, g, b]: [f64; 3], turn: f64) -> [f64; 3] {
     let (high, low) = (r.max(g).max(b), r.min(g).min(b));
     let range = high - low;
     let part = |value: f64| (high - value) / if range > 0.0 { range } else { 1.0 };

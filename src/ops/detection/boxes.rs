@@ -158,8 +158,8 @@ impl Tensor {
             let side = |d: usize| column(boxes, d + 2)? - column(boxes, d)?;
             (side(0)? / side(1)?)?.atan()
         };
-        let turned = (angle(&a?)?.unsqueeze(-1)? - angle(&b?)?.unsqueeze(-2)?)?;
-        let v = (turned.square()? * (4.0 / (std::f64::consts::PI * std::f64::consts::PI)))?;
+        let angles = (angle(&a?)?.unsqueeze(-1)? - angle(&b?)?.unsqueeze(-2)?)?;
+        let v = (angles.square()? * (4.0 / (std::f64::consts::PI * std::f64::consts::PI)))?;
         let alpha = (v.detach() / ((v.detach() - &iou)? + (1.0 + eps)))?;
         &distance - &alpha * &v
     }

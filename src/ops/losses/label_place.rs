@@ -134,7 +134,7 @@ pub(in crate::ops) fn label_mask(
     let ignored = ignored.into_iter().map(|label| label.cast_unsigned()).collect();
     let op = LabelPlace { asked, classes: scores.shape()[dim], inner, ignored };
     let place = record_one(op, &[&labels.contiguous()?])?;
-    let shown = place.unsqueeze(dim)?.expand_to(*scores.shape(), asked)?;
-    let mask = record_one(IsPlace, &[&shown])?;
+    let expanded = place.unsqueeze(dim)?.expand_to(*scores.shape(), asked)?;
+    let mask = record_one(IsPlace, &[&expanded])?;
     Ok((place, mask))
 }

@@ -15,8 +15,8 @@ pub(super) fn standardize(moments: &Moments, eps: f64, weight: Option<&Tensor>) 
     let scale = no_grad(|| (variance + eps)?.rsqrt())?;
     let y = no_grad(|| deviations * &scale)?;
     let (y, scale) = if x.is_tracked() && grad_enabled() {
-        let scale = record_one(Shown::Scale, &[&scale, x, &y])?;
-        (record_one(Shown::Standardized, &[&y, x, &scale])?, Some(scale))
+        let scale = record_one(Standardize::Scale, &[&scale, x, &y])?;
+        (record_one(Standardize::Standardized, &[&y, x, &scale])?, Some(scale))
     } else {
         (y, None)
     };
@@ -25,7 +25,7 @@ pub(super) fn standardize(moments: &Moments, eps: f64, weight: Option<&Tensor>) 
     match scale {
         Some(scale) if is_of_rows => {
             let weighted = no_grad(|| &y * weight)?;
-            record_one(Shown::Weighted, &[&weighted, x, &scale, &y, weight])
+            record_one(Standardize::Weighted, &[&weighted, x, &scale, &y, weight])
         }
         _ => &y * weight,
     }
@@ -35,7 +35,7 @@ pub(super) fn standardize(moments: &Moments, eps: f64, weight: Option<&Tensor>) 
 ///
 /// Differentiated call by call, mean and variance would give sums over `x` that are 0 up to rounding, and a pass for each.
 #[derive(Debug, Hash)]
-enum Shown {
+enum Standardize {
     /// `scale = 1 / sqrt(variance + eps)`, a number for each row: `dx = -dscale scale^2 y / count`. The third input is
     /// `y`.
     Scale,
@@ -57,7 +57,7 @@ fn centered(dy: &Tensor, y: &Tensor, scale: &Tensor) -> Result<Tensor> {
     (dy - mean(dy)?)? - y * mean(&(dy * y)?)?
 }
 
-impl Op for Shown {
+impl Op for Standardize {
     fn name(&self) -> &'static str {
         "standardize"
     }
@@ -74,21 +74,21 @@ impl Op for Shown {
         Ok(inputs[..1].to_vec())
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        let (shown, x) = (context.output(0), context.input(1));
+        let (value, x) = (context.output(0), context.input(1));
         Ok(match self {
-            Shown::Scale => {
+            Standardize::Scale => {
                 let dx = context.of(1, |dscale| {
-                    let y = record_one(Shown::Standardized, &[context.input(2), x, shown])?;
-                    (&dscale * shown * shown)? * (-1.0 / count(x, shown)) * &y
+                    let y = record_one(Standardize::Standardized, &[context.input(2), x, value])?;
+                    (&dscale * value * value)? * (-1.0 / count(x, value)) * &y
                 })?;
                 vec![None, dx, None]
             }
-            Shown::Standardized => {
+            Standardize::Standardized => {
                 let scale = context.input(2);
-                let dx = context.of(1, |dy| centered(&dy, shown, scale)? * scale)?;
+                let dx = context.of(1, |dy| centered(&dy, value, scale)? * scale)?;
                 vec![None, dx, None]
             }
-            Shown::Weighted => {
+            Standardize::Weighted => {
                 let (scale, y, weight) = (context.input(2), context.input(3), context.input(4));
                 let dx = context.of(1, |dz| centered(&dz, y, scale)? * weight * scale)?;
                 // By rows first, as for dx.

@@ -92,7 +92,7 @@ static MAXIMUM: Row = Row::float(
 )
 .library(NOT_A_NUMBER)
 .first_order()
-.apart()
+.jumps_at_ties()
 .numbers()
 .over_integers(&INTEGER_MAXIMUM)
 .over_truth(&LOGICAL_OR);
@@ -109,7 +109,7 @@ static MINIMUM: Row = Row::float(
 )
 .library(NOT_A_NUMBER)
 .first_order()
-.apart()
+.jumps_at_ties()
 .numbers()
 .over_integers(&INTEGER_MINIMUM)
 .over_truth(&LOGICAL_AND);

@@ -95,7 +95,7 @@ pub(crate) struct Row {
     /// The row that replaces it over truth values, if there is one.
     pub over_truth: Option<&'static Row>,
     /// True if the gradient jumps where operands are equal, so that its cases keep them apart.
-    pub apart: bool,
+    pub jumps_at_ties: bool,
     /// The operation that every call of it records.
     call: OnceLock<Pointwise>,
 }
@@ -121,7 +121,7 @@ impl Row {
             smooth: true,
             over_integers: None,
             over_truth: None,
-            apart: false,
+            jumps_at_ties: false,
             call: OnceLock::new(),
         }
     }
@@ -147,7 +147,7 @@ impl Row {
             smooth: false,
             over_integers: None,
             over_truth: None,
-            apart: false,
+            jumps_at_ties: false,
             call: OnceLock::new(),
         }
     }
@@ -172,8 +172,8 @@ impl Row {
         self.accepts = Accepts::NeverTruth;
         self
     }
-    pub(crate) const fn apart(mut self) -> Row {
-        self.apart = true;
+    pub(crate) const fn jumps_at_ties(mut self) -> Row {
+        self.jumps_at_ties = true;
         self
     }
 
@@ -371,7 +371,7 @@ pub(super) fn cases() -> Vec<Case> {
                     case = case.truth(operand);
                 }
             }
-            if row.apart {
+            if row.jumps_at_ties {
                 // Two ladders whose rungs are at least 0.03 apart.
                 case = case.distinct().domain(1, -1.97, 2.03);
             }

@@ -81,8 +81,8 @@ fn additive(op: &'static str, mask: &Tensor, hides: bool) -> Result<Tensor> {
     match mask.dtype() {
         DType::Bool => {
             let value = |value: f64| Tensor::filled(mask.device(), &[], value);
-            let (hidden, shown) = (value(f64::NEG_INFINITY)?, value(0.0)?);
-            if hides { mask.where_(&hidden, &shown) } else { mask.where_(&shown, &hidden) }
+            let (hidden, seen) = (value(f64::NEG_INFINITY)?, value(0.0)?);
+            if hides { mask.where_(&hidden, &seen) } else { mask.where_(&seen, &hidden) }
         }
         dtype if dtype.is_float() => Ok(mask.clone()),
         got => Err(Error::WrongDType { op, expected: "a mask of bools or floats", got }),
@@ -118,8 +118,8 @@ fn weights(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     }
     let blind = no_grad(|| masked.amax_keepdim(-1)?.eq_scalar(f64::NEG_INFINITY))?;
     // Masked before and after the softmax: its slope at such rows is NaN.
-    let shown = blind.where_(&masked.zeros_like()?, &masked)?.softmax(-1)?;
-    blind.where_(&shown.zeros_like()?, &shown)
+    let weights = blind.where_(&masked.zeros_like()?, &masked)?.softmax(-1)?;
+    blind.where_(&weights.zeros_like()?, &weights)
 }
 
 /// Keys or values with each head repeated for the heads of queries that share it.

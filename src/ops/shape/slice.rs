@@ -74,7 +74,7 @@ impl Op for SliceBackward {
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let length = context.input(0).shape()[self.dim];
         let slice = View::Slice { dim: self.dim, start: self.start[0] as usize, length, step: self.step };
-        Ok(vec![context.of(0, |g| g.show(slice))?])
+        Ok(vec![context.of(0, |g| g.record_view(slice))?])
     }
 }
 
@@ -116,7 +116,7 @@ impl Tensor {
         }
         // A single element needs no step, which may be too large.
         let step = if length > 1 { step } else { 1 };
-        self.show(View::Slice { dim, start, length, step })
+        self.record_view(View::Slice { dim, start, length, step })
     }
 
     /// `length` elements from `start` along `dim`.

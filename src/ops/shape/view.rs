@@ -168,26 +168,26 @@ impl Tensor {
 
     /// Records a view; if no gradient flows through this view, one of its input, or just its input.
     #[track_caller]
-    pub(in crate::ops) fn show(&self, view: View) -> Result<Tensor> {
-        let Some(shown) = self.shown() else { return record_one(view, &[self]) };
+    pub(in crate::ops) fn record_view(&self, view: View) -> Result<Tensor> {
+        let Some(base) = self.view_base() else { return record_one(view, &[self]) };
         let layout = view.outputs(&[*self.layout()])?.swap_remove(0);
-        if layout == *shown.layout() {
-            return Ok(shown);
+        if layout == *base.layout() {
+            return Ok(base);
         }
         // A view without elements may begin anywhere.
-        let offset = layout.offset.saturating_sub(shown.layout().offset);
+        let offset = layout.offset.saturating_sub(base.layout().offset);
         let layout = Layout::strided(layout.shape, layout.strides(), offset, layout.dtype);
-        record_one(View::Strided(layout), &[&shown])
+        record_one(View::Strided(layout), &[&base])
     }
 
     /// The tensor that this is a view of, if no gradient flows through it and a layout in it can be counted in its elements.
-    fn shown(&self) -> Option<Tensor> {
+    fn view_base(&self) -> Option<Tensor> {
         if grad_enabled() && self.is_tracked() {
             return None;
         }
         let op: &dyn Any = &*self.node.op;
         op.downcast_ref::<View>()?;
-        self.node.state.lock().inputs.first().filter(|shown| shown.layout().is_contiguous()).cloned()
+        self.node.state.lock().inputs.first().filter(|base| base.layout().is_contiguous()).cloned()
     }
 
     #[track_caller]
@@ -196,8 +196,8 @@ impl Tensor {
             return Ok(self.clone());
         }
         match self.layout().reshape(shape) {
-            Some(_) => self.show(View::Reshape(shape)),
-            None => self.copy()?.show(View::Reshape(shape)),
+            Some(_) => self.record_view(View::Reshape(shape)),
+            None => self.copy()?.record_view(View::Reshape(shape)),
         }
     }
 
@@ -225,7 +225,7 @@ impl Tensor {
         if order.iter().enumerate().all(|(i, &d)| i == d) {
             return Ok(self.clone());
         }
-        self.show(View::Permute(order))
+        self.record_view(View::Permute(order))
     }
 
     /// Two dimensions swapped.
@@ -375,7 +375,7 @@ impl Tensor {
             let rule = format!("{} does not expand to {shape}", self.shape());
             return Err(Error::invalid(op, rule));
         }
-        self.show(View::Expand(shape))
+        self.record_view(View::Expand(shape))
     }
 
     /// Summed over the dimensions that were expanded to get from `shape` to this tensor's shape.

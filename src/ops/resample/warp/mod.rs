@@ -194,7 +194,7 @@ impl Tensor {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     // Numbers that put no position between two elements.
-    let turned = Projective([0.913, 0.307, -0.731, -0.253, 0.817, 1.329, 0.0, 0.0, 1.0]);
+    let rotated = Projective([0.913, 0.307, -0.731, -0.253, 0.817, 1.329, 0.0, 0.0, 1.0]);
     let leaning = Projective([0.811, 0.103, 0.309, -0.107, 0.907, 0.411, 0.021, -0.029, 1.0]);
     let map = |map: Projective, size: [usize; 2], source: [usize; 2]| ImageMap {
         size: [size[1] as f64, size[0] as f64],
@@ -218,22 +218,22 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     };
     let sampling = |filter, beyond, size| Sampling { filter, beyond, size };
     let (source, size) = ([5, 7], [6, 4]);
-    let plain = map(turned, size, source);
+    let plain = map(rotated, size, source);
     // A window within a canvas, a filter of other widths, and a frame that cuts off a corner.
     let framed = ImageMap {
         size: [3.0, 5.0],
         window: [1.0, 0.0, 6.0, 4.0],
         canvas: [0.0, -1.0, 7.0, 5.0],
         widths: [2.3, 1.6],
-        clips: vec![Clip { map: turned, is_inner: false, size: [3.5, 2.5], fill: vec![0.1, 0.4] }],
+        clips: vec![Clip { map: rotated, is_inner: false, size: [3.5, 2.5], fill: vec![0.1, 0.4] }],
         ..map(leaning, size, source)
     };
     let whole = Clip { map: Projective::IDENTITY, is_inner: false, size: [9.0, 9.0], fill: vec![0.0; 2] };
-    let open = ImageMap { clips: vec![whole], ..map(turned, size, source) };
+    let open = ImageMap { clips: vec![whole], ..map(rotated, size, source) };
     let shrunk = ImageMap { widths: [2.0, 1.5], ..map(Projective::scaling([2.0, 1.5], [0.3, 0.2]), [3, 3], source) };
     let displaced = move |x: &[Tensor]| {
-        let clips = vec![Clip { map: turned, is_inner: true, size: [5.5, 4.5], fill: vec![0.1, 0.4] }];
-        let map = ImageMap { outer: Some(leaning), clips, ..map(turned, size, source) };
+        let clips = vec![Clip { map: rotated, is_inner: true, size: [5.5, 4.5], fill: vec![0.1, 0.4] }];
+        let map = ImageMap { outer: Some(leaning), clips, ..map(rotated, size, source) };
         Ok(vec![x[0].warp(&[map], Some(&x[1]), sampling(Filter::Linear, Beyond::Fill, size))?])
     };
     let through_view = {
