@@ -1,8 +1,9 @@
-//! Trains a small capsule network on MNIST for an epoch: `cargo run --release --features images --example capsules -- --out pictures`.
+//! Trains a small capsule network on MNIST for an epoch:
+//! `cargo run --release --features images --example capsules -- --out pictures`.
 //!
 //! The paper's network has 256 channels in the first convolution and 32 primary capsules at each position; this one has 16 and 4,
-//! kernels of 5 x 5 and a stride of 2 in the first convolution too. With seed 0 it gets 0.9764 of the test images right, in 74 s of
-//! processor time on a software adapter, with the library built without optimisation.
+//! kernels of 5 x 5 and a stride of 2 in the first convolution too. With seed 0 it gets 0.9764 of the test images right, in 74 s
+//! of processor time on a software adapter, with the library built without optimisation.
 
 mod common;
 

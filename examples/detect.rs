@@ -1,7 +1,7 @@
 //! Trains a small YOLO to find drawn shapes: `cargo run --release --features images --example detect -- --out pictures`.
 //!
-//! The network has half the channels of YOLOv3-tiny and sees 12,800 drawings of 64 x 64 pixels once each. With seed 0 its mAP@0.5 on
-//! 200 other drawings is 0.8557, after 125 s of processor time on a software adapter.
+//! The network has half the channels of YOLOv3-tiny and sees 12,800 drawings of 64 x 64 pixels once each. With seed 0 its mAP@0.5
+//! on 200 other drawings is 0.8557, after 125 s of processor time on a software adapter.
 
 mod common;
 

@@ -2,8 +2,8 @@
 //! `cargo run --release --example gan -- --out pictures`.
 //!
 //! The networks are those of the paper for images of 32 x 32, with 16 channels in the largest maps instead of 64. With seed 0,
-//! 0.812 of the samples are one digit with confidence 0.8 after 3000 steps, in 206 s of processor time on a software adapter, with the
-//! library built without optimisation.
+//! 0.812 of the samples are one digit with confidence 0.8 after 3000 steps, in 206 s of processor time on a software adapter,
+//! with the library built without optimisation.
 
 mod common;
 

@@ -1,9 +1,9 @@
 //! Attacks a plain LeNet-5 on MNIST, trains a network under attack, and certifies one that was trained on noise:
 //! `cargo run --release --features report --example robust -- --out pictures`.
 //!
-//! With seed 0, LeNet-5 is right on 0.9841 of the test digits and on 0.0000 of them under PGD of 0.3; the network that was trained under
-//! attack on 0.9793 and 0.8841. The smoothed one is certified on 0.8920 of 500 digits at a radius of 0.5. It took 303 s on
-//! llvmpipe and two cores.
+//! With seed 0, LeNet-5 is right on 0.9841 of the test digits and on 0.0000 of them under PGD of 0.3; the network that was
+//! trained under attack on 0.9793 and 0.8841. The smoothed one is certified on 0.8920 of 500 digits at a radius of 0.5. It took
+//! 303 s on llvmpipe and two cores.
 
 mod common;
 

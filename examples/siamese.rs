@@ -1,8 +1,9 @@
 //! Trains a Siamese network on digits 3 to 9, and recognises digits 0 to 2 by one example of each:
-//! `cargo run --release --features images --example siamese -- --out pictures`. `--loss contrastive` takes pairs instead of triplets.
+//! `cargo run --release --features images --example siamese -- --out pictures`. `--loss contrastive` takes pairs instead of
+//! triplets.
 //!
-//! With seed 0, one-shot accuracy is 0.9052 by semi-hard triplets, 0.8818 by the hardest ones and 0.7147 by pairs, each in 25 s of processor
-//! time on a software adapter, with the library built without optimisation.
+//! With seed 0, one-shot accuracy is 0.9052 by semi-hard triplets, 0.8818 by the hardest ones and 0.7147 by pairs, each in 25 s
+//! of processor time on a software adapter, with the library built without optimisation.
 
 mod common;
 

@@ -2,8 +2,8 @@
 //! `cargo run --release --features images --example transfer -- --out pictures`. The same network trained from scratch has the
 //! same images and epochs.
 //!
-//! With seeds 0 to 2 the accuracy on 1,000 test images is 0.8330, 0.8620 and 0.8450 by transfer, and 0.6770, 0.7720 and 0.7630 from
-//! nothing: 0.1093 more in the mean, after 266 s on a software adapter.
+//! With seeds 0 to 2 the accuracy on 1,000 test images is 0.8330, 0.8620 and 0.8450 by transfer, and 0.6770, 0.7720 and 0.7630
+//! from nothing: 0.1093 more in the mean, after 266 s on a software adapter.
 
 mod common;
 

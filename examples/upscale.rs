@@ -1,9 +1,10 @@
 //! Trains a small ESRGAN generator to double the size of digits: `cargo run --release --example upscale -- --out pictures`. It
-//! should be nearer to the originals than bicubic interpolation. `--adversarial N` adds steps with ESRGAN's relativistic loss, which
-//! makes edges sharper and the distance larger.
+//! should be nearer to the originals than bicubic interpolation. `--adversarial N` adds steps with ESRGAN's relativistic loss,
+//! which makes edges sharper and the distance larger.
 //!
-//! With seed 0 it reaches 27.25 dB on the test images, where bicubic interpolation has 21.17 dB, in 86 s of processor time on a software
-//! adapter, with the library built without optimisation. The network has 1 block of width 16 that grows by 8, where the paper's has 23 of width 64 that grow by 32.
+//! With seed 0 it reaches 27.25 dB on the test images, where bicubic interpolation has 21.17 dB, in 86 s of processor time on a
+//! software adapter, with the library built without optimisation. The network has 1 block of width 16 that grows by 8, where the
+//! paper's has 23 of width 64 that grow by 32.
 
 mod common;
 

@@ -1,9 +1,9 @@
 //! Trains a network over clips to recognise how a shape moves:
 //! `cargo run --release --features images --example video -- --network cnn-lstm`.
 //!
-//! The clips are drawn (`data::MovingShapes`): 8 frames of 32 x 32 in which a disc or a square moves to one of four sides, grows or
-//! shrinks. torchvision's networks have 8 channels in their first layer here instead of 64, and a block in each layer instead of
-//! two. With seed 0, R(2+1)D tells 0.985 of 480 clips of another seed after 300 steps.
+//! The clips are drawn (`data::MovingShapes`): 8 frames of 32 x 32 in which a disc or a square moves to one of four sides, grows
+//! or shrinks. torchvision's networks have 8 channels in their first layer here instead of 64, and a block in each layer instead
+//! of two. With seed 0, R(2+1)D tells 0.985 of 480 clips of another seed after 300 steps.
 
 mod common;
 

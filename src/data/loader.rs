@@ -21,8 +21,8 @@ options! {
         prefetch: usize = 2,
         /// Leaves off the last batch where it would be shorter.
         drop_last: bool = false,
-        /// Leaves out items whose [`get`](Dataset::get) is an error, and counts them ([`DataLoader::skipped`]), instead of ending the
-        /// epoch. A batch none of whose items can be had is an error.
+        /// Leaves out items whose [`get`](Dataset::get) is an error, and counts them ([`DataLoader::skipped`]), instead of ending
+        /// the epoch. A batch none of whose items can be had is an error.
         skip_errors: bool = false,
     }
 }

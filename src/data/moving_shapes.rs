@@ -13,10 +13,10 @@ const NOISE: usize = 24;
 
 /// Clips of a disc or a square that moves on a noisy background; its motion is the class, so that no single frame tells it.
 ///
-/// An item follows from the seed and its number alone, with the same bytes on every machine. Its image is `[3, T H, W]`, the frames
-/// one below the other, and its target the number of the motion in [`CLASSES`](MovingShapes::CLASSES). A shape that moves goes
-/// through a third to a half of the shorter side; one that grows or shrinks is between a fifth and a half as wide. A set of other
-/// clips, for a test, has another seed.
+/// An item follows from the seed and its number alone, with the same bytes on every machine. Its image is `[3, T H, W]`, the
+/// frames one below the other, and its target the number of the motion in [`CLASSES`](MovingShapes::CLASSES). A shape that moves
+/// goes through a third to a half of the shorter side; one that grows or shrinks is between a fifth and a half as wide. A set of
+/// other clips, for a test, has another seed.
 ///
 /// ```
 /// use wgrad::data::{DataLoader, DataLoaderOptions, Dataset, MovingShapes, Normalization, SequentialSampler, stack_images};

@@ -67,7 +67,8 @@ impl Sampler for RandomSampler {
 
 /// Numbers drawn by weight, with replacement: PyTorch's `WeightedRandomSampler`.
 ///
-/// With the weights `1 / count` of each item's class it draws all classes equally often (see [`class_balanced`](Self::class_balanced)).
+/// With the weights `1 / count` of each item's class it draws all classes equally often (see
+/// [`class_balanced`](Self::class_balanced)).
 #[derive(Clone, Debug)]
 pub struct WeightedSampler {
     /// Sums of the weights up to and with each.

@@ -21,8 +21,8 @@ impl Randomized {
     }
 }
 
-/// Spearman's rank correlation of each image's numbers in two maps `[N, ..]`: the correlation of their places in order, where equal
-/// numbers share the mean of theirs. NaN where all numbers of a map are equal.
+/// Spearman's rank correlation of each image's numbers in two maps `[N, ..]`: the correlation of their places in order, where
+/// equal numbers share the mean of theirs. NaN where all numbers of a map are equal.
 ///
 /// # Errors
 /// [`Error::Invalid`] for maps of two shapes; errors that the device met.

@@ -127,8 +127,8 @@ enum Input {
     Outside(usize),
 }
 
-/// True if a node is computed again: it was recorded since `first`, is not a leaf whose gradient is asked for, and has not lost its
-/// inputs by being computed.
+/// True if a node is computed again: it was recorded since `first`, is not a leaf whose gradient is asked for, and has not lost
+/// its inputs by being computed.
 fn is_of_body(node: &Node, first: u64) -> bool {
     if node.id < first || node.gradient.is_some() {
         return false;

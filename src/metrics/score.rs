@@ -37,8 +37,8 @@ pub enum Score {
     NegativePredictiveValue,
     /// 1 - accuracy by class or label: the fraction of wrong answers. 1 without elements.
     HammingDistance,
-    /// `tp / (tp + fp + fn)`, the intersection over the union; 0 / 0 is `zero_division`. Macro and weighted are NaN of nothing. The
-    /// class that is ignored takes no part in micro and macro; nor does, as in torchmetrics, the label of that number in a
+    /// `tp / (tp + fp + fn)`, the intersection over the union; 0 / 0 is `zero_division`. Macro and weighted are NaN of nothing.
+    /// The class that is ignored takes no part in micro and macro; nor does, as in torchmetrics, the label of that number in a
     /// multilabel task, where -1 is the target to ignore.
     JaccardIndex,
     /// The mean recall of the classes that were there, as scikit-learn has it; in a binary task that of no and of yes. NaN of

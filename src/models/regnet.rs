@@ -112,8 +112,8 @@ impl RegNetOptions {
 
 /// RegNetX and RegNetY: `[N, channels, H, W] -> [N, classes]` logits.
 ///
-/// `stem` is a convolution of stride 2, `trunk_output` stages of bottleneck blocks with grouped convolutions, each at half the size
-/// of the one before; RegNetY's have squeeze and excitation.
+/// `stem` is a convolution of stride 2, `trunk_output` stages of bottleneck blocks with grouped convolutions, each at half the
+/// size of the one before; RegNetY's have squeeze and excitation.
 pub struct RegNet {
     stem: ConvNormActivation,
     trunk_output: Sequential,

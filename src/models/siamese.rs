@@ -29,8 +29,8 @@ options! {
     }
 }
 
-/// One network for both images of a pair: `[N, channels, H, W] -> [N, embedding_dim]`. Images are alike where their embeddings are
-/// close. Learns by [`Tensor::contrastive_loss`] of [`distances`](Siamese::distances), or by [`Tensor::mined_triplet_loss`].
+/// One network for both images of a pair: `[N, channels, H, W] -> [N, embedding_dim]`. Images are alike where their embeddings
+/// are close. Learns by [`Tensor::contrastive_loss`] of [`distances`](Siamese::distances), or by [`Tensor::mined_triplet_loss`].
 ///
 /// `features` holds convolutions of 3 x 3, each with ReLU and max pooling of 2 x 2; `embed` a linear layer, ReLU, and another.
 pub struct Siamese {

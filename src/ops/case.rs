@@ -6,7 +6,8 @@ use crate::graph::Tensor;
 use crate::options::Options;
 use std::fmt::Debug;
 
-/// The tolerance of most cases: some roundings of f32, whose effects hardly add up. Of 1,185 cases on llvmpipe, 1,086 are within 2.
+/// The tolerance of most cases: some roundings of f32, whose effects hardly add up. Of 1,185 cases on llvmpipe, 1,086 are within
+/// 2.
 const SOME: f64 = 8.0;
 
 /// The tolerance where results are stored as f16: one that rounds the other way.

@@ -37,8 +37,8 @@ pub(super) struct ClassScore {
 }
 
 /// Keeps the answers of a classifier over a validation set on the device, and counts its probabilities by class for curves: a
-/// metric without numbers, which a [`ReportWriter`](super::ReportWriter) reads once an epoch. Clones share the answers, so one goes to the task and one
-/// to the report.
+/// metric without numbers, which a [`ReportWriter`](super::ReportWriter) reads once an epoch. Clones share the answers, so one
+/// goes to the task and one to the report.
 ///
 /// ```
 /// use wgrad::metrics::Metric;

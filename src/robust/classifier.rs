@@ -142,8 +142,8 @@ impl Goal {
         if self.is_targeted { -losses } else { Ok(losses) }
     }
 
-    /// The margin that an attack lowers until it is below 0, `[N]`: the true logit less the largest other one, or the largest other one
-    /// less the wanted.
+    /// The margin that an attack lowers until it is below 0, `[N]`: the true logit less the largest other one, or the largest
+    /// other one less the wanted.
     pub(super) fn margin(&self, logits: &Tensor) -> Result<Tensor> {
         let labelled = Goal::labelled(logits, &self.labels)?;
         let others = logits.masked_fill(&labelled, f64::NEG_INFINITY)?.amax(1)?;

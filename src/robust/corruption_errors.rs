@@ -23,7 +23,8 @@ pub struct CorruptionErrors {
 /// device is read once, at the end. Put the network into evaluation mode first.
 ///
 /// # Errors
-/// Those of the batches, the network and [`Corruption::apply`]; [`Error::Invalid`] without images, and for labels that are not i32 `[N]`.
+/// Those of the batches, the network and [`Corruption::apply`]; [`Error::Invalid`] without images, and for labels that are not
+/// i32 `[N]`.
 ///
 /// ```
 /// use wgrad::robust::{Classifier, Severity, corruption_errors};
@@ -85,8 +86,8 @@ impl CorruptionErrors {
         all.sum::<f64>() / (5 * self.rows.len()) as f64
     }
 
-    /// The mCE in percent: the mean over corruptions of `sum of errors / sum of the baseline's errors`, over the severities. The paper's
-    /// baseline is AlexNet.
+    /// The mCE in percent: the mean over corruptions of `sum of errors / sum of the baseline's errors`, over the severities. The
+    /// paper's baseline is AlexNet.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a baseline of other corruptions, or one without errors where they are divided by.

@@ -7,7 +7,8 @@ use crate::ops::{PadMode, UnfoldOptions};
 use crate::robust::jpeg_compression;
 use crate::transforms::functional::{Numbers, gaussian_blur};
 
-/// A transform of images `[N, C, H, W]` between 0 and 1 that a [`Classifier`](crate::robust::Classifier) applies before its network.
+/// A transform of images `[N, C, H, W]` between 0 and 1 that a [`Classifier`](crate::robust::Classifier) applies before its
+/// network.
 ///
 /// Transforms that round pass gradients on unchanged, as Athalye et al. ("Obfuscated Gradients Give a False Sense of
 /// Security", 2018) attack such defences: otherwise an attack by gradients would fail for lack of them alone.
@@ -24,7 +25,8 @@ use crate::transforms::functional::{Numbers, gaussian_blur};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum InputTransform {
-    /// JPEG's loss at a quality from 1 to 100 (Dziugaite et al., "A study of the effect of JPG compression on adversarial images", 2016).
+    /// JPEG's loss at a quality from 1 to 100 (Dziugaite et al., "A study of the effect of JPG compression on adversarial
+    /// images", 2016).
     Jpeg(usize),
     /// This many bits a channel, 1 to 8: `round(x (2^bits - 1)) / (2^bits - 1)` (Xu et al., "Feature Squeezing", 2017).
     BitDepth(u32),

@@ -18,8 +18,8 @@ options! {
         population: usize = 400,
         /// Generations after the first.
         generations: usize = 100,
-        /// The bounds between which the weight of differences is drawn for each generation: `F`, 0.5 in the paper, between 0.5 and 1 in
-        /// scipy.
+        /// The bounds between which the weight of differences is drawn for each generation: `F`, 0.5 in the paper, between 0.5
+        /// and 1 in scipy.
         weight: [f64; 2] = [0.5, 0.5],
         /// Steps start at the best candidate, as in scipy's `best1bin`, and not at any.
         from_best: bool = false,

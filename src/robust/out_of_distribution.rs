@@ -8,18 +8,18 @@ use crate::robust::Classifier;
 /// A score of an image, larger for those that are like the training's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoveltyScore {
-    /// The largest probability (Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
-    /// Networks", 2016).
+    /// The largest probability (Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in
+    /// Neural Networks", 2016).
     MaxSoftmax,
-    /// The negative free energy, `T log(sum exp(f / T))` of logits `f` (Liu et al., "Energy-based Out-of-distribution Detection", 2020). The
-    /// paper takes a `temperature` of 1.
+    /// The negative free energy, `T log(sum exp(f / T))` of logits `f` (Liu et al., "Energy-based Out-of-distribution Detection",
+    /// 2020). The paper takes a `temperature` of 1.
     Energy {
         /// `T`.
         temperature: f64,
     },
-    /// The largest of `softmax(f / T)` for the image moved by `eps` towards it: `x + eps sign(d log p / d x)`, with `p` that largest
-    /// probability (Liang et al., "Enhancing The Reliability of Out-of-distribution Image Detection in Neural Networks", 2017). The paper
-    /// takes a `temperature` of 1000, and chooses `eps` on held-out images, between 0 and 0.004.
+    /// The largest of `softmax(f / T)` for the image moved by `eps` towards it: `x + eps sign(d log p / d x)`, with `p` that
+    /// largest probability (Liang et al., "Enhancing The Reliability of Out-of-distribution Image Detection in Neural Networks",
+    /// 2017). The paper takes a `temperature` of 1000, and chooses `eps` on held-out images, between 0 and 0.004.
     Odin {
         /// `T`.
         temperature: f64,

@@ -35,12 +35,12 @@ pub struct TemperatureScaling {
 }
 
 impl TemperatureScaling {
-    /// Finds the temperature by logits `[N, C]` and labels, i32 `[N]`, of images that the network was not trained on. The device is
-    /// read once.
+    /// Finds the temperature by logits `[N, C]` and labels, i32 `[N]`, of images that the network was not trained on. The device
+    /// is read once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes, labels outside the classes, logits that are not finite, and where no temperature is best:
-    /// every answer is right, so that 0 would be, or answers are no better than chance, so that it would be infinite.
+    /// [`Error::Invalid`] for other shapes, labels outside the classes, logits that are not finite, and where no temperature is
+    /// best: every answer is right, so that 0 would be, or answers are no better than chance, so that it would be infinite.
     pub fn fit(logits: &Tensor, labels: &Tensor) -> Result<TemperatureScaling> {
         let invalid = |rule: String| Err(Error::invalid(OP, rule));
         let &[count, classes] = &logits.shape()[..] else {
@@ -108,8 +108,8 @@ impl TemperatureScaling {
     }
 }
 
-/// The first two derivatives of a row's cross entropy by `b = 1 / T`: with `p = softmax(b z)`, these are `sum p z - z_label` and the
-/// variance of `z` under `p`.
+/// The first two derivatives of a row's cross entropy by `b = 1 / T`: with `p = softmax(b z)`, these are `sum p z - z_label` and
+/// the variance of `z` under `p`.
 fn derivatives(row: &[f64], label: usize, inverse: f64) -> [f64; 2] {
     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights = row.iter().map(|logit| (inverse * (logit - largest)).exp());

@@ -123,9 +123,9 @@ options! {
     }
 }
 
-/// A universal change by stochastic gradient steps: `v += step sign(g)` for `Linf`, `v += step g / |g|` for `L2`, with the gradient of
-/// the mean of `min(loss, clip)` over a batch, projected to the bound (Shafahi et al., "Universal Adversarial Training", 2018). It
-/// knows the true classes, or the wanted ones.
+/// A universal change by stochastic gradient steps: `v += step sign(g)` for `Linf`, `v += step g / |g|` for `L2`, with the
+/// gradient of the mean of `min(loss, clip)` over a batch, projected to the bound (Shafahi et al., "Universal Adversarial
+/// Training", 2018). It knows the true classes, or the wanted ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UniversalSgd {
     options: UniversalSgdOptions,
@@ -140,7 +140,8 @@ impl UniversalSgd {
     /// The change for images `[N, C, H, W]` between 0 and 1, `[1, C, H, W]`. Batches are in the images' order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bound, a step or a number out of range, and for labels that are not i32 `[N]`; those of the network.
+    /// [`Error::Invalid`] for a bound, a step or a number out of range, and for labels that are not i32 `[N]`; those of the
+    /// network.
     pub fn fit(&self, net: &Classifier<'_>, images: &Tensor, goal: &Goal) -> Result<Tensor> {
         let UniversalSgdOptions { norm, eps, step, passes, batch, clip } = self.options;
         check("UniversalSgd", eps, step)?;

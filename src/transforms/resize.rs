@@ -51,7 +51,8 @@ options! {
     }
 }
 
-/// A part of each image, of random size, proportion and place, in one size (Szegedy et al., "Going deeper with convolutions", 2015).
+/// A part of each image, of random size, proportion and place, in one size (Szegedy et al., "Going deeper with convolutions",
+/// 2015).
 ///
 /// The area is drawn evenly and the ratio evenly on a logarithmic scale; where none of ten such parts fits into the
 /// image, the part is the largest in the middle with an allowed ratio.
@@ -146,7 +147,8 @@ pub struct ScaleJitter {
 }
 
 impl ScaleJitter {
-    /// With the size that a factor of 1 fits into. As in torchvision, the first number bounds the width and the second the height.
+    /// With the size that a factor of 1 fits into. As in torchvision, the first number bounds the width and the second the
+    /// height.
     ///
     /// # Errors
     /// [`Error::Invalid`] for factors that descend or are not positive.

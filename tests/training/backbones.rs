@@ -171,7 +171,8 @@ fn a_sample_has_as_many_of_each_kind_as_torchvisions() {
     }
 }
 
-/// Each draw takes 3 of 6 positive candidates and 5 of 10 negative ones: each of them in half of 400 draws, with a deviation of 10.
+/// Each draw takes 3 of 6 positive candidates and 5 of 10 negative ones: each of them in half of 400 draws, with a deviation of
+/// 10.
 #[test]
 fn candidates_of_a_kind_are_equally_likely() {
     let device = Device::reference();

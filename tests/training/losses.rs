@@ -11,7 +11,8 @@ use wgrad::{
     Tensor, TripletMarginOptions, TripletMarginWithDistanceOptions,
 };
 
-/// Expected values are those of PyTorch 2.15 (torchvision 0.29 for focal losses) in double precision, by the modules of the same names.
+/// Expected values are those of PyTorch 2.15 (torchvision 0.29 for focal losses) in double precision, by the modules of the same
+/// names.
 #[test]
 fn losses_are_pytorchs() {
     let device = Device::reference();

@@ -18,7 +18,8 @@ impl TwoConvolutions {
         TwoConvolutions::with(device, [(5, plain.padding(1)), (6, plain.stride(2))], 36)
     }
 
-    /// A network of images of two channels and four classes: the channels and windows of both convolutions, and the inputs of the linear layer.
+    /// A network of images of two channels and four classes: the channels and windows of both convolutions, and the inputs of the
+    /// linear layer.
     pub fn with(device: &Device, [first, second]: [(usize, Conv2dOptions); 2], features: usize) -> TwoConvolutions {
         let s = Scope::new(device);
         let net = TwoConvolutions {

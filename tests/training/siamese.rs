@@ -1,5 +1,5 @@
-//! Siamese networks and the losses of embeddings, compared with PyTorch programs that go through all pairs and triplets in float64
-//! (`tests/golden/siamese.py`).
+//! Siamese networks and the losses of embeddings, compared with PyTorch programs that go through all pairs and triplets in
+//! float64 (`tests/golden/siamese.py`).
 
 use crate::common::adapter;
 use crate::common::from_names::{fill, gradients, numbers, worst};

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The measure of a channel: those of the lowest are cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Importance {
-    /// The mean norm of this order of its filters' weights, `(sum |w|^n / count)^(1/n)` (Li et al., "Pruning filters for efficient
-    /// convnets", 2017).
+    /// The mean norm of this order of its filters' weights, `(sum |w|^n / count)^(1/n)` (Li et al., "Pruning filters for
+    /// efficient convnets", 2017).
     Norm(f64),
-    /// The sum of the absolute weights of its batch norms (Liu et al., "Network slimming", 2017): see [`Slimming`](super::Slimming).
-    /// Channels without a batch norm stay.
+    /// The sum of the absolute weights of its batch norms (Liu et al., "Network slimming", 2017): see
+    /// [`Slimming`](super::Slimming). Channels without a batch norm stay.
     BatchNormScale,
 }
 
@@ -27,8 +27,8 @@ options! {
         amount: f64 = 0.5,
         /// The measure of a channel.
         importance: Importance = Importance::Norm(1.0),
-        /// Compares the channels of all groups with one another, so that groups that matter less lose more. Otherwise each loses the
-        /// same share.
+        /// Compares the channels of all groups with one another, so that groups that matter less lose more. Otherwise each loses
+        /// the same share.
         global: bool = false,
         /// The number of channels that each group keeps at least.
         keep: usize = 1,

@@ -81,8 +81,8 @@ impl Group {
 }
 
 impl Channels {
-    /// The channels of a module for an input of this shape, of which the first size should be 1. A forward pass is recorded and not
-    /// computed.
+    /// The channels of a module for an input of this shape, of which the first size should be 1. A forward pass is recorded and
+    /// not computed.
     ///
     /// Channels of the input and of the output are kept. So are channels that an operation treats as a whole (a softmax or a norm
     /// over them, attention), and those that a module splits at fixed numbers.

@@ -5,8 +5,8 @@ use crate::graph::Tensor;
 use crate::nn::{Conv2d, Linear, Module, Scope};
 use crate::ops::{Conv2dOptions, Reduction};
 
-/// The mean of `(regressor(student) - teacher)^2`: the teacher's output is the hint, the student's the guided layer's (Romero et al.,
-/// "FitNets: Hints for Thin Deep Nets", 2014, there with a half of the sum). No gradient flows to the teacher.
+/// The mean of `(regressor(student) - teacher)^2`: the teacher's output is the hint, the student's the guided layer's (Romero et
+/// al., "FitNets: Hints for Thin Deep Nets", 2014, there with a half of the sum). No gradient flows to the teacher.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the regressor's output is not of the teacher's shape; those of the regressor.
@@ -36,9 +36,9 @@ pub fn hint_loss(regressor: &dyn Module, student: &Tensor, teacher: &Tensor) -> 
     found.mse_loss(&teacher.detach(), Reduction::Mean)
 }
 
-/// A regressor from outputs of the guided layer's shape to those of the hint's, whose batch size does not count. Of maps `[N, C, H, W]` it
-/// is a convolution without padding, whose kernel is as large as its sizes differ, as in FitNets: 1 x 1 for equal ones. Of features
-/// `[N, C]` it is a linear layer.
+/// A regressor from outputs of the guided layer's shape to those of the hint's, whose batch size does not count. Of maps
+/// `[N, C, H, W]` it is a convolution without padding, whose kernel is as large as its sizes differ, as in FitNets: 1 x 1 for
+/// equal ones. Of features `[N, C]` it is a linear layer.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes, and maps of the student that are smaller than the teacher's; errors of the device.

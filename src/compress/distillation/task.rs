@@ -39,8 +39,8 @@ struct Pair {
 /// any two networks will do. The teacher is in evaluation, sees each batch as the student does, and gets no gradient. Evaluations
 /// are those of the task without a teacher.
 ///
-/// A teacher of the student's own architecture makes a born-again network (Furlanello et al., "Born Again Neural Networks", 2018): that
-/// is self-distillation by generations, each the teacher of the next.
+/// A teacher of the student's own architecture makes a born-again network (Furlanello et al., "Born Again Neural Networks",
+/// 2018): that is self-distillation by generations, each the teacher of the next.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -99,9 +99,9 @@ impl Distillation {
         self
     }
 
-    /// Adds [`hint_loss`] between two layers, times `weight`, with a [`regressor`](super::regressor) that is trained too: give its
-    /// [`parameters`](Distillation::parameters) to the optimizer. FitNets train by hints alone first (weights of 0 for answers and
-    /// labels), and then without them.
+    /// Adds [`hint_loss`] between two layers, times `weight`, with a [`regressor`](super::regressor) that is trained too: give
+    /// its [`parameters`](Distillation::parameters) to the optimizer. FitNets train by hints alone first (weights of 0 for
+    /// answers and labels), and then without them.
     ///
     /// ```
     /// use wgrad::compress::distillation::{Distillation, DistillationOptions, regressor};

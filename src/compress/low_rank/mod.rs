@@ -1,9 +1,9 @@
 //! Low-rank factorization: a layer of large weights as two of small ones in a row.
 //!
 //! The weight, as a matrix, is replaced by the nearest one of a lower rank, which is a product of two thin matrices (Eckart and
-//! Young, 1936): each is the weight of a layer. A convolution becomes, by [`Scheme`], one along the height and one along the width
-//! (Jaderberg et al., "Speeding up convolutional neural networks with low rank expansions", 2014; Tai et al., 2016), or one to few
-//! channels and one of 1 x 1 (Denton et al., 2014; Zhang et al., 2016); a linear layer becomes two.
+//! Young, 1936): each is the weight of a layer. A convolution becomes, by [`Scheme`], one along the height and one along the
+//! width (Jaderberg et al., "Speeding up convolutional neural networks with low rank expansions", 2014; Tai et al., 2016), or one
+//! to few channels and one of 1 x 1 (Denton et al., 2014; Zhang et al., 2016); a linear layer becomes two.
 //!
 //! ```
 //! use wgrad::compress::low_rank::{LowRankOptions, Rank, factorize};

@@ -26,8 +26,8 @@ pub enum Method {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`](crate::Error::Invalid) for a share that is not from 0 to 1, or a number of more than there are; errors of the
-/// device.
+/// [`Error::Invalid`](crate::Error::Invalid) for a share that is not from 0 to 1, or a number of more than there are; errors of
+/// the device.
 pub fn l1_unstructured(parameter: &Parameter, amount: impl Into<Amount>) -> Result<()> {
     unstructured("l1_unstructured", std::slice::from_ref(parameter), Method::L1, amount.into())
 }

@@ -18,8 +18,9 @@ pub enum Criterion {
     Magnitude,
     /// By chance.
     Random,
-    /// Movement away from 0 (Sanh et al., "Movement pruning", 2020): `-sum of gradient times weight` over the steps that the pruner
-    /// [observed](Pruner::observe). The gradient of a pruned weight counts too, and takes it back in with the value that it had.
+    /// Movement away from 0 (Sanh et al., "Movement pruning", 2020): `-sum of gradient times weight` over the steps that the
+    /// pruner [observed](Pruner::observe). The gradient of a pruned weight counts too, and takes it back in with the value that
+    /// it had.
     Movement,
 }
 

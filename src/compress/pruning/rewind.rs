@@ -10,8 +10,8 @@ use crate::train::{Callback, Run};
 const OP: &str = "rewind";
 
 /// The weights and running statistics of a network after an early step, which a search for lottery tickets goes back to: train,
-/// prune, [rewind](Rewind::rewind), train again with a new optimizer (Frankle and Carbin, "The lottery ticket hypothesis", 2019; steps
-/// after the first are of Frankle et al., "Linear mode connectivity", 2020). Masks stay.
+/// prune, [rewind](Rewind::rewind), train again with a new optimizer (Frankle and Carbin, "The lottery ticket hypothesis", 2019;
+/// steps after the first are of Frankle et al., "Linear mode connectivity", 2020). Masks stay.
 ///
 /// ```
 /// use wgrad::compress::pruning::{Method, Rewind, global_unstructured, prunable, sparsity};

@@ -25,8 +25,8 @@ pub enum Schedule {
         /// The share in the end.
         sparsity: f64,
     },
-    /// Fast at first and slow in the end (Zhu and Gupta, "To prune, or not to prune", 2017): at step `begin + i every`, `i` from 0
-    /// to `times`, `sparsity + (initial - sparsity) (1 - i / times)^3`.
+    /// Fast at first and slow in the end (Zhu and Gupta, "To prune, or not to prune", 2017): at step `begin + i every`, `i` from
+    /// 0 to `times`, `sparsity + (initial - sparsity) (1 - i / times)^3`.
     Cubic {
         /// The step of the first time.
         begin: u64,

@@ -24,10 +24,10 @@ const SCALE: &str = ".scale";
 const INPUT_SCALE: &str = ".input_scale";
 const INPUT_ZERO_POINT: &str = ".input_zero_point";
 
-/// Writes a quantized network as a safetensors file: of a weight called `conv1.weight` its bytes, `conv1.weight.int8`, and a scale
-/// for each output, `conv1.weight.scale`; of its layer's inputs `conv1.weight.input_scale` and `conv1.weight.input_zero_point`,
-/// unless they are each batch's own. All else is as [`weights::save`](crate::weights::save) writes it. `metadata` says which
-/// network it is, so that [`open`] can build it.
+/// Writes a quantized network as a safetensors file: of a weight called `conv1.weight` its bytes, `conv1.weight.int8`, and a
+/// scale for each output, `conv1.weight.scale`; of its layer's inputs `conv1.weight.input_scale` and
+/// `conv1.weight.input_zero_point`, unless they are each batch's own. All else is as [`weights::save`](crate::weights::save)
+/// writes it. `metadata` says which network it is, so that [`open`] can build it.
 ///
 /// ```
 /// use wgrad::compress::quantization::{self, Quantized, QuantizationOptions};

@@ -27,10 +27,10 @@ options! {
     }
 }
 
-/// Images `[N, C, H, W]` between 0 and 1 that raise an objective: a unit, a channel or a class of a network in the mode that it is
-/// in. Ascent by Adam begins with random numbers from the device's generator, of `objective(normalized moved x) - priors(x)` (Erhan
-/// et al., "Visualizing Higher-Layer Features of a Deep Network", 2009; Olah et al., "Feature Visualization", 2017). The network's
-/// gradients stay as they are. Each of the `N` images begins elsewhere.
+/// Images `[N, C, H, W]` between 0 and 1 that raise an objective: a unit, a channel or a class of a network in the mode that it
+/// is in. Ascent by Adam begins with random numbers from the device's generator, of `objective(normalized moved x) - priors(x)`
+/// (Erhan et al., "Visualizing Higher-Layer Features of a Deep Network", 2009; Olah et al., "Feature Visualization", 2017). The
+/// network's gradients stay as they are. Each of the `N` images begins elsewhere.
 ///
 /// ```
 /// use wgrad::explain::{MaximizeOptions, Objective, Transformations, maximize_activation};
@@ -47,8 +47,8 @@ options! {
 /// ```
 ///
 /// # Errors
-/// Those of [`Objective::values`]; [`Error::Invalid`](crate::Error::Invalid) for images without pixels, negative weights, and a network without parameters,
-/// which has no device.
+/// Those of [`Objective::values`]; [`Error::Invalid`](crate::Error::Invalid) for images without pixels, negative weights, and a
+/// network without parameters, which has no device.
 pub fn maximize_activation(
     model: &dyn Module,
     objective: &Objective,

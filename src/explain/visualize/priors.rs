@@ -23,8 +23,8 @@ options! {
         norm: f64 = 0.0,
         /// Its exponent.
         alpha: f64 = 2.0,
-        /// The weight of `(x - blurred x)^2 / 2`, with the blurred picture taken for a number: a step along it is a blur of this strength
-        /// (Yosinski et al., "Understanding Neural Networks Through Deep Visualization", 2015).
+        /// The weight of `(x - blurred x)^2 / 2`, with the blurred picture taken for a number: a step along it is a blur of this
+        /// strength (Yosinski et al., "Understanding Neural Networks Through Deep Visualization", 2015).
         blur: f64 = 0.0,
         /// The blur's deviation in pixels.
         sigma: f64 = 1.0,

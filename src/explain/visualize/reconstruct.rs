@@ -51,7 +51,8 @@ pub struct Reconstruction {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`](crate::Error::Invalid) where no layer of this name runs, for images without pixels and negative weights; those of the network.
+/// [`Error::Invalid`](crate::Error::Invalid) where no layer of this name runs, for images without pixels and negative weights;
+/// those of the network.
 pub fn reconstruct(
     model: &dyn Module,
     images: &Tensor,

@@ -65,7 +65,8 @@ impl TensorBoardLogger {
         TensorBoardLogger { histogram_epochs, ..self }
     }
 
-    /// Hyperparameters, by which TensorBoard compares runs; they are written at the end of the run, with the last epoch's numbers.
+    /// Hyperparameters, by which TensorBoard compares runs; they are written at the end of the run, with the last epoch's
+    /// numbers.
     #[must_use = "it returns the logger with the hyperparameters"]
     pub fn hparams(self, hparams: Vec<(String, HyperParameter)>) -> TensorBoardLogger {
         TensorBoardLogger { hparams, ..self }

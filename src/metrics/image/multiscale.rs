@@ -65,8 +65,8 @@ fn check(preds: &Tensor, options: &MultiscaleStructuralSimilarityOptions) -> Res
 /// brightness, over pixels whose kernel is inside the image. It has a gradient.
 ///
 /// # Errors
-/// As [`structural_similarity`](super::structural_similarity), and [`Error::Invalid`] for images of less than `2^scales` pixels, or
-/// `kernel_size * (scales - 1)^2`.
+/// As [`structural_similarity`](super::structural_similarity), and [`Error::Invalid`] for images of less than `2^scales` pixels,
+/// or `kernel_size * (scales - 1)^2`.
 ///
 /// ```
 /// use wgrad::metrics::{MultiscaleStructuralSimilarityOptions, multiscale_structural_similarity};

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 
-/// Total variation of each image, `[N, C, H, W]` to `[N]`: the absolute differences of neighbours in rows and in columns, added up.
-/// It has a gradient: as a part of a loss it makes images smoother.
+/// Total variation of each image, `[N, C, H, W]` to `[N]`: the absolute differences of neighbours in rows and in columns, added
+/// up. It has a gradient: as a part of a loss it makes images smoother.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes.

@@ -220,8 +220,8 @@ means! {
     MeanAbsolutePercentageError, "mean_absolute_percentage_error", "mape" =
         |preds, target| preds.sub(target)?.abs()?.div(&target.abs()?.clamp(Some(EPSILON), None)?);
 
-    /// Symmetric mean absolute percentage error, `sum 2 |preds - target| / max(|preds| + |target|, 1.17e-6) / N`, of tensors of any
-    /// shape.
+    /// Symmetric mean absolute percentage error, `sum 2 |preds - target| / max(|preds| + |target|, 1.17e-6) / N`, of tensors of
+    /// any shape.
     ///
     /// NaN before the first item. Computed as `smape`.
     ///

@@ -135,8 +135,8 @@ options! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     R2ScoreOptions {
-        /// Independent regressors k, for the adjusted score `1 - (1 - R2) (N - 1) / (N - k - 1)`; the plain score for 0, and where
-        /// there are no more than k + 1 items.
+        /// Independent regressors k, for the adjusted score `1 - (1 - R2) (N - 1) / (N - k - 1)`; the plain score for 0, and
+        /// where there are no more than k + 1 items.
         adjusted: usize = 0,
         /// The average over outputs.
         multioutput: MultiOutput = MultiOutput::UniformAverage,
@@ -266,10 +266,11 @@ impl Metric for ExplainedVariance {
     }
 }
 
-/// Pearson's correlation coefficient, `Cov(preds, target) / sqrt(Var(preds) Var(target))`, of `[N]` or each column of `[N, outputs]`.
+/// Pearson's correlation coefficient, `Cov(preds, target) / sqrt(Var(preds) Var(target))`, of `[N]` or each column of
+/// `[N, outputs]`.
 ///
-/// NaN where predictions or targets don't vary, and of fewer than two items. Computed as `pearson`, or `pearson/0`, .. for several
-/// outputs.
+/// NaN where predictions or targets don't vary, and of fewer than two items. Computed as `pearson`, or `pearson/0`, .. for
+/// several outputs.
 ///
 /// ```
 /// # use wgrad::{Device, Tensor};

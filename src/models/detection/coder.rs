@@ -7,8 +7,8 @@ use crate::ops::BoxFormat;
 /// The largest logarithm of a ratio of sizes, so that exponentials stay finite: torchvision's `log(1000 / 16)`.
 pub(super) const BBOX_XFORM_CLIP: f64 = 4.135_166_556_742_356;
 
-/// Offsets from anchors (Girshick et al., "Rich Feature Hierarchies", 2014), torchvision's `BoxCoder`: with centres `x, y` and sizes
-/// `w, h` of a box, and `xa, ya, wa, ha` of its anchor,
+/// Offsets from anchors (Girshick et al., "Rich Feature Hierarchies", 2014), torchvision's `BoxCoder`: with centres `x, y` and
+/// sizes `w, h` of a box, and `xa, ya, wa, ha` of its anchor,
 /// `wx (x - xa) / wa, wy (y - ya) / ha, ww log(w / wa), wh log(h / ha)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoxCoder {
@@ -31,7 +31,8 @@ impl BoxCoder {
     /// Offsets of boxes from anchors, both corners `[.., 4]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4; [`Error::Broadcast`](crate::Error::Broadcast).
+    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4;
+    /// [`Error::Broadcast`](crate::Error::Broadcast).
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::detection::BoxCoder};
@@ -77,8 +78,8 @@ fn centre_and_size(boxes: &Tensor) -> Result<[Tensor; 2]> {
     Ok([(boxes.narrow(-1, 0, 2)? + (&size * 0.5)?)?, size])
 }
 
-/// Distances of a box's sides from its anchor's centre (Tian et al., "FCOS", 2019), torchvision's `BoxLinearCoder`: left, top, right and
-/// bottom, in units of the anchor's width and height.
+/// Distances of a box's sides from its anchor's centre (Tian et al., "FCOS", 2019), torchvision's `BoxLinearCoder`: left, top,
+/// right and bottom, in units of the anchor's width and height.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoxLinearCoder;
 
@@ -86,7 +87,8 @@ impl BoxLinearCoder {
     /// Distances of boxes from anchors, both corners `[.., 4]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4; [`Error::Broadcast`](crate::Error::Broadcast).
+    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4;
+    /// [`Error::Broadcast`](crate::Error::Broadcast).
     #[track_caller]
     pub fn encode(&self, boxes: &Tensor, anchors: &Tensor) -> Result<Tensor> {
         let [centre, size] = middle_and_size(anchors)?;

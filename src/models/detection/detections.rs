@@ -7,8 +7,8 @@ use crate::graph::Tensor;
 use crate::metrics::Detection;
 use crate::number::nearest;
 
-/// The objects found in a batch of images, the best first: a fixed number of rows for each image, of which those that hold nothing
-/// have label -1 and score -inf.
+/// The objects found in a batch of images, the best first: a fixed number of rows for each image, of which those that hold
+/// nothing have label -1 and score -inf.
 #[derive(Clone, Debug)]
 pub struct Detections {
     /// Corners `x1, y1, x2, y2` in pixels: `[N, D, 4]`, f32.
@@ -26,8 +26,8 @@ pub struct Detections {
 }
 
 impl Detections {
-    /// Non-maximum suppression of candidates within each class: at most `detections_per_img` of boxes `[N, K, 4]`, scores `[N, K]` and
-    /// labels `[N, K]`. Candidates of score -inf are none.
+    /// Non-maximum suppression of candidates within each class: at most `detections_per_img` of boxes `[N, K, 4]`, scores
+    /// `[N, K]` and labels `[N, K]`. Candidates of score -inf are none.
     ///
     /// # Errors
     /// Those of [`batched_nms`](Tensor::batched_nms).

@@ -1,4 +1,5 @@
-//! FCOS (Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", 2019). The names of the parameters are torchvision's.
+//! FCOS (Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", 2019). The names of the parameters are
+//! torchvision's.
 
 use super::levels::{Candidates, best_of, grids, joined, one_hot, rare};
 use super::retinanet::pyramid;
@@ -43,15 +44,15 @@ options! {
 }
 
 impl FcosOptions {
-    /// torchvision's `fcos_resnet50_fpn`: 32,269,600 parameters. The backbone's first layers and its norms stay as they are, which
-    /// needs weights that were trained; other options of the `backbone` train all of it.
+    /// torchvision's `fcos_resnet50_fpn`: 32,269,600 parameters. The backbone's first layers and its norms stay as they are,
+    /// which needs weights that were trained; other options of the `backbone` train all of it.
     pub fn fcos_resnet50_fpn() -> FcosOptions {
         FcosOptions::default()
     }
 }
 
-/// FCOS: predictions of all classes, of the distances to a box's sides and of the nearness to its centre at each place of each map,
-/// with the same two heads for all maps.
+/// FCOS: predictions of all classes, of the distances to a box's sides and of the nearness to its centre at each place of each
+/// map, with the same two heads for all maps.
 ///
 /// A position is assigned to the smallest of the objects that it is in and near whose centre it is, and whose largest distance
 /// suits the map. Losses are `classification` (focal), `bbox_regression` (`1 - giou`) and `bbox_ctrness` (binary cross entropy),
@@ -142,7 +143,8 @@ impl Fcos {
     }
 }
 
-/// The range of largest distances, in steps, that suits a place: 4 to 8, from 0 on the finest map and without end on the coarsest.
+/// The range of largest distances, in steps, that suits a place: 4 to 8, from 0 on the finest map and without end on the
+/// coarsest.
 fn limits(step: &Tensor, counts: &[usize]) -> Result<[Tensor; 2]> {
     let first = counts.first().copied().unwrap_or(0);
     let rest = step.shape()[2] - first;

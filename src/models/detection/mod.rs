@@ -1,5 +1,5 @@
-//! Detectors: networks that find objects, with torchvision's names, losses and detections, all on the device and in tensors of fixed
-//! sizes. Nothing is read between the images and the losses, or the detections.
+//! Detectors: networks that find objects, with torchvision's names, losses and detections, all on the device and in tensors of
+//! fixed sizes. Nothing is read between the images and the losses, or the detections.
 
 mod anchors;
 mod backbone;

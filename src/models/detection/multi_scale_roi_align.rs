@@ -33,8 +33,8 @@ options! {
 }
 
 impl MultiScaleRoiAlign {
-    /// Regions of boxes `[N, P, 4]`, in pixels of images of these (height, width), from levels `[N, C, H_i, W_i]`, the finest first:
-    /// `[N P, C, height, width]`.
+    /// Regions of boxes `[N, P, 4]`, in pixels of images of these (height, width), from levels `[N, C, H_i, W_i]`, the finest
+    /// first: `[N P, C, height, width]`.
     ///
     /// Each level pools all boxes; those of other levels are outside of it there, where they cost little and count nothing; so
     /// shapes don't depend on the boxes.

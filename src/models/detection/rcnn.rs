@@ -52,8 +52,8 @@ impl RcnnOptions {
         RcnnOptions::default()
     }
 
-    /// torchvision's `fasterrcnn_resnet50_fpn_v2` (Li et al., "Benchmarking Detection Transfer Learning with Vision Transformers",
-    /// 2021): norms in the pyramid and the heads, 43,712,278 parameters.
+    /// torchvision's `fasterrcnn_resnet50_fpn_v2` (Li et al., "Benchmarking Detection Transfer Learning with Vision
+    /// Transformers", 2021): norms in the pyramid and the heads, 43,712,278 parameters.
     pub fn fasterrcnn_resnet50_fpn_v2() -> RcnnOptions {
         let head = BoxHeadOptions::default().conv_layers([256; 4]).fc_layers([1024]).norm(NormLayer::default());
         let mut resnet = ResNetFpnOptions::default().resnet(ResNetOptions::resnet50()).trainable_layers(5);
@@ -101,9 +101,9 @@ impl RcnnOptions {
             .roi(RoiHeadsOptions::default().keypoint(KeypointHeadOptions::default()))
     }
 
-    /// The network that torchvision makes for weights from elsewhere: the backbone's norms keep their statistics, with `eps` added to
-    /// their variance, and its last three parts alone are trained. The weights of torchvision's detectors with a ResNet take an
-    /// `eps` of 0, those of its classifiers 1e-5. The networks whose names end in `_v2` train their norms as they are.
+    /// The network that torchvision makes for weights from elsewhere: the backbone's norms keep their statistics, with `eps`
+    /// added to their variance, and its last three parts alone are trained. The weights of torchvision's detectors with a ResNet
+    /// take an `eps` of 0, those of its classifiers 1e-5. The networks whose names end in `_v2` train their norms as they are.
     #[must_use]
     pub fn frozen_norm(mut self, eps: f64) -> RcnnOptions {
         let norm = NormLayer::FrozenBatchNorm2d { eps };

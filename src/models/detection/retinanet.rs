@@ -61,9 +61,9 @@ pub(super) fn pyramid() -> ResNetFpnOptions {
 }
 
 impl RetinaNetOptions {
-    /// torchvision's `retinanet_resnet50_fpn`: 34,014,999 parameters. The backbone's first layers and its norms stay as they are, which
-    /// needs weights that were trained; other options of the `backbone` train all of it. torchvision's weights for COCO go with an
-    /// `eps` of 0 in [`NormLayer::FrozenBatchNorm2d`].
+    /// torchvision's `retinanet_resnet50_fpn`: 34,014,999 parameters. The backbone's first layers and its norms stay as they are,
+    /// which needs weights that were trained; other options of the `backbone` train all of it. torchvision's weights for COCO go
+    /// with an `eps` of 0 in [`NormLayer::FrozenBatchNorm2d`].
     pub fn retinanet_resnet50_fpn() -> RetinaNetOptions {
         RetinaNetOptions::default()
     }

@@ -111,8 +111,8 @@ pub(super) struct Proposals {
     pub is_valid: Tensor,
 }
 
-/// The first stage of a two-stage detector, torchvision's `RegionProposalNetwork`: at each anchor a logit of there being an object
-/// of any kind, and the offset of its box.
+/// The first stage of a two-stage detector, torchvision's `RegionProposalNetwork`: at each anchor a logit of there being an
+/// object of any kind, and the offset of its box.
 pub(super) struct RegionProposalNetwork {
     head: RpnHead,
     generator: AnchorGenerator,

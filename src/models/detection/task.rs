@@ -9,9 +9,9 @@ use crate::nn::Module;
 use crate::train::{Outcome, Phase, RunningMean, Scalars, Task};
 use std::cell::OnceCell;
 
-/// A task of finding objects: the sum of a detector's losses is trained on, and each is logged by its name. Images are `[N, 3, H, W]`
-/// of 0 to 1, and labels rows `[N, M, 5]` of a box and its class, below 0 where there is none. Evaluations count detections by
-/// [`MeanAveragePrecision`].
+/// A task of finding objects: the sum of a detector's losses is trained on, and each is logged by its name. Images are
+/// `[N, 3, H, W]` of 0 to 1, and labels rows `[N, M, 5]` of a box and its class, below 0 where there is none. Evaluations count
+/// detections by [`MeanAveragePrecision`].
 ///
 /// Both passes of an evaluation run in its mode: losses, and then detections.
 ///

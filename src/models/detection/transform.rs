@@ -28,8 +28,8 @@ options! {
     }
 }
 
-/// Images as a detector takes them, torchvision's `GeneralizedRCNNTransform`, on the device: normalized by the means and deviations of
-/// their channels, resized by bilinear interpolation, and padded with zeros at the right and the bottom.
+/// Images as a detector takes them, torchvision's `GeneralizedRCNNTransform`, on the device: normalized by the means and
+/// deviations of their channels, resized by bilinear interpolation, and padded with zeros at the right and the bottom.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ImageTransform {
     options: ImageTransformOptions,

@@ -16,8 +16,9 @@ use crate::options::options;
 /// The cost of a box in [`Yolo`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum YoloBoxLoss {
-    /// The paper's squared errors, `(2 - w h) ((sx - x)^2 + (sy - y)^2 + (tw - log(w / pw))^2 + (th - log(h / ph))^2)`: of the place in
-    /// its cell and of the logarithms of sizes by the prior's, with the weight that its code gives small boxes of `w` by `h` images.
+    /// The paper's squared errors, `(2 - w h) ((sx - x)^2 + (sy - y)^2 + (tw - log(w / pw))^2 + (th - log(h / ph))^2)`: of the
+    /// place in its cell and of the logarithms of sizes by the prior's, with the weight that its code gives small boxes of `w` by
+    /// `h` images.
     #[default]
     SquaredError,
     /// [`BoxLoss::Ciou`], as later versions have it.
@@ -62,9 +63,9 @@ impl YoloOptions {
 const PRIORS: usize = 3;
 const STEPS: [usize; 2] = [16, 32];
 
-/// A YOLO of two maps, a sixteenth and a thirty-second of the image. At each place of each and for each of its three priors `(pw, ph)`
-/// it predicts `(tx, ty, tw, th)`, the presence of an object, and each class: the box has its centre at `sigmoid(tx), sigmoid(ty)` in
-/// the cell, and is `pw exp(tw)` by `ph exp(th)` pixels large.
+/// A YOLO of two maps, a sixteenth and a thirty-second of the image. At each place of each and for each of its three priors
+/// `(pw, ph)` it predicts `(tx, ty, tw, th)`, the presence of an object, and each class: the box has its centre at
+/// `sigmoid(tx), sigmoid(ty)` in the cell, and is `pw exp(tw)` by `ph exp(th)` pixels large.
 ///
 /// The prior whose shape fits an object best, of all six, is matched to it in the cell of its centre. Losses are sums over an
 /// image, and means over the batch: `bbox_regression`; `objectness`, the binary cross entropy at all priors except those whose

@@ -27,9 +27,9 @@ pub struct AdversarialLosses {
 }
 
 impl AdversarialOptions {
-    /// One step of each network (Goodfellow et al., "Generative adversarial nets", 2014, with the loss that doesn't saturate): first
-    /// the discriminator learns to tell `real` images from those that the generator draws of `noise`, and then the generator to draw
-    /// these so that the new discriminator takes them for real.
+    /// One step of each network (Goodfellow et al., "Generative adversarial nets", 2014, with the loss that doesn't saturate):
+    /// first the discriminator learns to tell `real` images from those that the generator draws of `noise`, and then the
+    /// generator to draw these so that the new discriminator takes them for real.
     ///
     /// The discriminator maps images to logits, `[N]`. It sees real and drawn images in separate batches, so that their
     /// statistics in its norms differ, as in PyTorch's DCGAN tutorial. Nothing is read back.

@@ -27,8 +27,8 @@ options! {
 /// A variational autoencoder of images between 0 and 1, each of whose pixels is the probability of a one.
 /// [`forward`](Module::forward) reconstructs images from the means of their codes: `[N, channels, H, W]` to the same shape.
 ///
-/// `encoder` holds convolutions of 4 x 4 with stride 2 and ReLU; `mean` and `log_var` are linear. `expand` is linear, with ReLU, and
-/// `decoder` holds transposed convolutions of 4 x 4 that double the size, with ReLU between them.
+/// `encoder` holds convolutions of 4 x 4 with stride 2 and ReLU; `mean` and `log_var` are linear. `expand` is linear, with ReLU,
+/// and `decoder` holds transposed convolutions of 4 x 4 that double the size, with ReLU between them.
 pub struct Vae {
     encoder: Sequential,
     mean: Linear,

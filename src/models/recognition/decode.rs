@@ -49,8 +49,8 @@ options! {
     /// A search for the labels that are likeliest over all ways to say them (prefix beam search: Hannun et al., "First-Pass Large
     /// Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014, without a language model).
     ///
-    /// Column by column it keeps the `beam_width` likeliest beginnings, each with the probabilities of its ways that end in a blank
-    /// and of those that end in its last label:
+    /// Column by column it keeps the `beam_width` likeliest beginnings, each with the probabilities of its ways that end in a
+    /// blank and of those that end in its last label:
     ///
     /// ```text
     /// blank(l)  <- p(blank) (blank(l) + label(l))
@@ -83,8 +83,8 @@ options! {
 }
 
 impl CtcBeamSearch {
-    /// The likeliest labels of each sample, by log probabilities `[T, N, C]`, as [`log_softmax`](Tensor::log_softmax) makes them. Of
-    /// sample `n` the first `lengths[n]` columns count, or all. The search runs on the host, in double precision.
+    /// The likeliest labels of each sample, by log probabilities `[T, N, C]`, as [`log_softmax`](Tensor::log_softmax) makes them.
+    /// Of sample `n` the first `lengths[n]` columns count, or all. The search runs on the host, in double precision.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a beam of 0 and where [`ctc_greedy_decode`] has it; everything that went wrong on the device.

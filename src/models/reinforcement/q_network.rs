@@ -1,5 +1,5 @@
-//! Networks of the value of actions (Mnih et al., "Human-level control through deep reinforcement learning", 2015), with two streams
-//! where asked for (Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning", 2016).
+//! Networks of the value of actions (Mnih et al., "Human-level control through deep reinforcement learning", 2015), with two
+//! streams where asked for (Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning", 2016).
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -29,8 +29,8 @@ impl QNetworkOptions {
 
 /// The value of each action: observations `[N, C, H, W]`, or `[N, F]` without convolutions, to `[N, actions]`.
 ///
-/// `convolutions` have no padding and a ReLU behind each; `actions` are fully connected, with ReLUs between. A dueling network has
-/// as many such layers of the `value` of the state as well:
+/// `convolutions` have no padding and a ReLU behind each; `actions` are fully connected, with ReLUs between. A dueling network
+/// has as many such layers of the `value` of the state as well:
 ///
 /// ```text
 /// Q(s, a) = actions(s)[a]

@@ -42,8 +42,8 @@ impl LrasppOptions {
 /// LR-ASPP, a small and quick segmenter: `[N, channels, H, W] -> [N, classes, H, W]` logits.
 ///
 /// `backbone` is a classifier's layers. `classifier` takes two of its maps: the last, through a convolution of 1 x 1 and weighted
-/// by channels, as squeeze and excitation does (`cbr`, `scale`), and one of an eighth of the images' size. Each gives logits, which
-/// are added at the latter's size and resized to the images.
+/// by channels, as squeeze and excitation does (`cbr`, `scale`), and one of an eighth of the images' size. Each gives logits,
+/// which are added at the latter's size and resized to the images.
 pub struct Lraspp {
     backbone: IntermediateLayers,
     cbr: Sequential,

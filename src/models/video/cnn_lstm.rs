@@ -25,8 +25,8 @@ options! {
     }
 }
 
-/// A [`Backbone`] over each frame by itself, an LSTM over its averaged features, and a linear layer over the states after the last
-/// frame: `[N, channels, T, H, W] -> [N, classes]` logits.
+/// A [`Backbone`] over each frame by itself, an LSTM over its averaged features, and a linear layer over the states after the
+/// last frame: `[N, channels, T, H, W] -> [N, classes]` logits.
 ///
 /// ```text
 /// f[n, t] = adaptive_avg_pool(backbone.features(clip[n, :, t]), grid)     [N, T, features * cells]

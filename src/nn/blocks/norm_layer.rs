@@ -29,7 +29,8 @@ impl NormLayer {
     /// The layer for inputs of `channels` channels.
     ///
     /// # Errors
-    /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Invalid`](crate::Error::Invalid) where groups do not divide the channels.
+    /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Invalid`](crate::Error::Invalid) where groups do not divide the
+    /// channels.
     pub fn layer(&self, scope: &Scope, channels: usize) -> Result<Box<dyn Norm>> {
         Ok(match self {
             NormLayer::BatchNorm2d(options) => Box::new(BatchNorm2d::new(scope, channels, options)?),

@@ -157,7 +157,8 @@ impl Tensor {
     /// score, then -1 if fewer boxes remain. Boxes of score -inf never do. Nothing is read back.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other shapes; [`Error::WrongDType`] for other types; [`Error::TooLarge`] past 960,000 boxes an image.
+    /// [`Error::Invalid`] for other shapes; [`Error::WrongDType`] for other types; [`Error::TooLarge`] past 960,000 boxes an
+    /// image.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

@@ -26,8 +26,9 @@ options! {
 
 impl Tensor {
     /// The margin loss of the lengths `[N, C]` of capsules, one a class (Sabour, Frosst and Hinton, "Dynamic routing between
-    /// capsules", 2017): `sum over classes c of t[c] max(0, positive - x[c])^2 + down_weight (1 - t[c]) max(0, x[c] - negative)^2`,
-    /// with `t[c]` 1 for present classes and 0 for absent ones; reduced.
+    /// capsules", 2017):
+    /// `sum over classes c of t[c] max(0, positive - x[c])^2 + down_weight (1 - t[c]) max(0, x[c] - negative)^2`, with `t[c]` 1
+    /// for present classes and 0 for absent ones; reduced.
     ///
     /// The target is the i32 label of each sample, `[N]`, or floats `t` of the shape of the lengths, where a sample has any
     /// number of classes.

@@ -217,7 +217,8 @@ macro_rules! binary {
                 /// Shapes broadcast, and types are promoted as in PyTorch: truth values to integers, integers to floats.
                 ///
                 /// # Errors
-                /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType), [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
+                /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType),
+                /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
                 #[track_caller]
                 pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
                     apply(&$row, &[self, other])

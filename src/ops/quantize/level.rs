@@ -146,10 +146,9 @@ pub(super) fn grid(
 
 impl Tensor {
     /// Numbers as a quantized tensor would have them, PyTorch's `fake_quantize_per_tensor_affine`:
-    /// `(clamp(round(x / scale) + zero_point, quant_min, quant_max) - zero_point) * scale`, rounded half to even, with `x / scale`
-    /// computed as `x` times the inverse of `scale` in f32. The gradient passes straight through, and is 0 where the level was
-    /// clamped
-    /// (Bengio et al. 2013, "Estimating or propagating gradients through stochastic neurons").
+    /// `(clamp(round(x / scale) + zero_point, quant_min, quant_max) - zero_point) * scale`, rounded half to even, with
+    /// `x / scale` computed as `x` times the inverse of `scale` in f32. The gradient passes straight through, and is 0 where the
+    /// level was clamped (Bengio et al. 2013, "Estimating or propagating gradients through stochastic neurons").
     ///
     /// # Errors
     /// [`Error::Invalid`] for a scale that is not positive, bounds in the wrong order and a zero point outside of them;

@@ -61,8 +61,8 @@ impl Recorded {
         (own - &bounds.upper)?.masked_fill(&Goal::labelled(&bounds.lower, classes)?, 0.0)
     }
 
-    /// The margins by the differences of rows of a last linear layer, which are tighter than differences of its bounds; none where
-    /// the network ends otherwise.
+    /// The margins by the differences of rows of a last linear layer, which are tighter than differences of its bounds; none
+    /// where the network ends otherwise.
     fn margins_of_last(&self, images: &Interval, classes: &Tensor) -> Result<Option<Tensor>> {
         let (bias, calls) = match self.calls.split_last() {
             Some((last, calls)) if last.op().name() == "add" => match &last.inputs[..] {
@@ -89,11 +89,11 @@ impl Recorded {
 }
 
 impl Classifier<'_> {
-    /// Bounds of the logits, `[N, classes]` each, for all images between `lower` and `upper`, by interval arithmetic (Gowal et al.,
-    /// "On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models", 2018). The network is recorded
-    /// once, in evaluation mode, and bounds follow its calls: convolutions and linear layers by centre and radius, `W c ± |W| r`;
-    /// activations and poolings that grow by both ends; sums, products, batch normalization, concatenations and residual
-    /// connections. Bounds have gradients, and are sound up to the rounding of f32.
+    /// Bounds of the logits, `[N, classes]` each, for all images between `lower` and `upper`, by interval arithmetic (Gowal et
+    /// al., "On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models", 2018). The network is
+    /// recorded once, in evaluation mode, and bounds follow its calls: convolutions and linear layers by centre and radius,
+    /// `W c ± |W| r`; activations and poolings that grow by both ends; sums, products, batch normalization, concatenations and
+    /// residual connections. Bounds have gradients, and are sound up to the rounding of f32.
     ///
     /// ```
     /// use wgrad::robust::{Classifier, Interval};
@@ -115,8 +115,9 @@ impl Classifier<'_> {
         Recorded::new(self, &images.lower)?.bounds(images)
     }
 
-    /// Lower bounds of the margins, the logit of the true class (i32 `[N]`) less each other one, for all images within `eps` of the given
-    /// ones and between 0 and 1: `[N, classes]`, 0 for the true class. A last linear layer is joined with the differences.
+    /// Lower bounds of the margins, the logit of the true class (i32 `[N]`) less each other one, for all images within `eps` of
+    /// the given ones and between 0 and 1: `[N, classes]`, 0 for the true class. A last linear layer is joined with the
+    /// differences.
     ///
     /// # Errors
     /// As [`bounds`](Classifier::bounds); [`Error::Invalid`] for labels that are not i32 `[N]`, and an `eps` below 0.
@@ -125,7 +126,8 @@ impl Classifier<'_> {
         Recorded::new(self, images)?.margins(&within(images, eps)?, classes)
     }
 
-    /// True for the images whose true class, i32 `[N]`, is certainly the answer to all images within `eps` of them in `Linf`, bool `[N]`.
+    /// True for the images whose true class, i32 `[N]`, is certainly the answer to all images within `eps` of them in `Linf`,
+    /// bool `[N]`.
     ///
     /// # Errors
     /// As [`margins`](Classifier::margins).

@@ -9,8 +9,8 @@ use crate::number::nearest;
 use crate::ops::{Conv2dOptions, PadMode};
 use crate::shape::Shape;
 
-/// A disk of this radius, softened by a Gaussian of 3 x 3 weights, or 5 x 5 above a radius of 8: the weights `[size, size]`, whose
-/// size is odd and no larger than it must be.
+/// A disk of this radius, softened by a Gaussian of 3 x 3 weights, or 5 x 5 above a radius of 8: the weights `[size, size]`,
+/// whose size is odd and no larger than it must be.
 fn disk(radius: f64, softness: f64) -> (Vec<f64>, usize) {
     let reach = nearest::<isize>(radius.max(8.0));
     let width = nearest::<usize>(2 * reach + 1);
@@ -117,8 +117,8 @@ pub(super) fn motion(images: &Tensor, severity: Severity, uniform: &Tensor) -> R
     moved(images, radius, sigma, &((uniform * 90.0)? - 45.0)?)
 }
 
-/// Images moved along a line of these degrees `[N]`: the sum of `2 radius + 1` pixels on it, weighted by half a Gaussian, with the
-/// edges repeated. ImageMagick's `MotionBlurImage`.
+/// Images moved along a line of these degrees `[N]`: the sum of `2 radius + 1` pixels on it, weighted by half a Gaussian, with
+/// the edges repeated. ImageMagick's `MotionBlurImage`.
 pub(super) fn moved(images: &Tensor, radius: u32, sigma: f64, degrees: &Tensor) -> Result<Tensor> {
     let [count, channels, height, width] = [0, 1, 2, 3].map(|dim| images.shape()[dim]);
     let pixels = images.reshape_to(Shape::new(&[count, channels, height * width])?)?;

@@ -13,8 +13,8 @@ fn both_ways(uniform: &Tensor, reach: f64) -> Result<Tensor> {
     ((uniform * 2.0)? - 1.0)? * reach
 }
 
-/// Images sampled at pixels `x` and `y`, `[N, 1, H, W]`, past the edges in a mirror: through the centres of the outermost pixels, or at
-/// their edges.
+/// Images sampled at pixels `x` and `y`, `[N, 1, H, W]`, past the edges in a mirror: through the centres of the outermost pixels,
+/// or at their edges.
 fn sampled(images: &Tensor, x: &Tensor, y: &Tensor, through_centres: bool) -> Result<Tensor> {
     let [count, _, height, width] = [0, 1, 2, 3].map(|dim| images.shape()[dim]);
     let unit = |places: &Tensor, size: usize| {
@@ -27,8 +27,8 @@ fn sampled(images: &Tensor, x: &Tensor, y: &Tensor, through_centres: bool) -> Re
     images.grid_sample(&grid, &options.padding_mode(GridSamplePadding::Reflection).align_corners(through_centres))
 }
 
-/// The affine map that moves three points of a triangle around the middle, and then a displacement of each pixel, smoothed by a Gaussian
-/// (Simard et al., "Best Practices for Convolutional Neural Networks", 2003).
+/// The affine map that moves three points of a triangle around the middle, and then a displacement of each pixel, smoothed by a
+/// Gaussian (Simard et al., "Best Practices for Convolutional Neural Networks", 2003).
 pub(super) fn transform(images: &Tensor, severity: Severity, points: &Tensor, field: &Tensor) -> Result<Tensor> {
     // The size of displacements, the Gaussian's deviation, and the bound of a point's way. ImageNet-C multiplies by 244.
     let (size, sigma, way) = severity.of(

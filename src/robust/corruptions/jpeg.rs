@@ -82,8 +82,8 @@ fn mixed(images: &Tensor, weights: &[f64; 9]) -> Result<Tensor> {
     weights.matmul(&pixels)?.reshape_to(*images.shape())
 }
 
-/// Bytes of half the size, means of 2 x 2, of which those of even columns are rounded down between two bytes, and of odd ones up. Columns
-/// are made whole blocks before, since that is where libjpeg repeats the last one.
+/// Bytes of half the size, means of 2 x 2, of which those of even columns are rounded down between two bytes, and of odd ones up.
+/// Columns are made whole blocks before, since that is where libjpeg repeats the last one.
 fn halved(bytes: &Tensor) -> Result<Tensor> {
     let [height, width] = [2, 3].map(|dim| bytes.shape()[dim]);
     let whole = bytes.pad(&[0, missing(width, 2 * BLOCK), 0, missing(height, 2)], PadMode::Replicate)?;

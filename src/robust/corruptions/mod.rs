@@ -146,8 +146,8 @@ impl Corruption {
     /// ([`Device::manual_seed`](crate::Device::manual_seed)). Each image has separate draws.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for images that are not `[N, C, H, W]` of 1 or 3 channels, and for sizes below 3, or below the reach of a
-    /// blur; [`Error::WrongDType`] for types other than f32.
+    /// [`Error::Invalid`] for images that are not `[N, C, H, W]` of 1 or 3 channels, and for sizes below 3, or below the reach of
+    /// a blur; [`Error::WrongDType`] for types other than f32.
     #[track_caller]
     pub fn apply(self, images: &Tensor, severity: Severity) -> Result<Tensor> {
         self.apply_with(images, severity, &self.draw(images, severity)?)

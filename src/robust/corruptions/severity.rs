@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// A strength from 1 to 5, with the numbers of ImageNet-C for photographs of some 224 x 224 pixels, or those of CIFAR-C for pictures of
-/// some 32 x 32.
+/// A strength from 1 to 5, with the numbers of ImageNet-C for photographs of some 224 x 224 pixels, or those of CIFAR-C for
+/// pictures of some 32 x 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Severity {
     level: usize,

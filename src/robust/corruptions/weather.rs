@@ -61,8 +61,8 @@ pub(super) fn fog(images: &Tensor, severity: Severity, uniform: &Tensor) -> Resu
     (foggy * &brightest)? / (&brightest + density)?
 }
 
-/// A plasma fractal by diamonds and squares, between 0 and 1, of draws `[N, S S - 1]`, coarse ones first: `[N, 1, H, W]`. Deviations
-/// become `decay` times as small from level to level, and weigh by their square.
+/// A plasma fractal by diamonds and squares, between 0 and 1, of draws `[N, S S - 1]`, coarse ones first: `[N, 1, H, W]`.
+/// Deviations become `decay` times as small from level to level, and weigh by their square.
 fn plasma(images: &Tensor, uniform: &Tensor, decay: f64) -> Result<Tensor> {
     let [count, _, height, width] = [0, 1, 2, 3].map(|dim| images.shape()[dim]);
     let side = side(height, width);
@@ -101,8 +101,8 @@ pub(super) fn frost(images: &Tensor, severity: Severity, crystals: &Tensor, unif
     (images * clear)? + ((texture * tint)? * frozen)?
 }
 
-/// The ridges between crystals that grow from points `[N, 24, 2]`, `exp(-40 (d2 - d1))` with the distances from the nearest two in
-/// units of the image: `[N, 1, H, W]`.
+/// The ridges between crystals that grow from points `[N, 24, 2]`, `exp(-40 (d2 - d1))` with the distances from the nearest two
+/// in units of the image: `[N, 1, H, W]`.
 fn ridges(images: &Tensor, points: &Tensor) -> Result<Tensor> {
     let [count, _, height, width] = [0, 1, 2, 3].map(|dim| images.shape()[dim]);
     let places = |size: usize| {

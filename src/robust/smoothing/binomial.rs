@@ -39,7 +39,8 @@ fn tail(successes: u64, trials: u64, share: f64, ln_choose: f64) -> f64 {
 }
 
 /// The share below which `successes` of `trials` or more have a probability of less than `alpha`: the lower bound of Clopper and
-/// Pearson ("The Use of Confidence or Fiducial Limits", 1934), which holds with probability `1 - alpha`. 0 where there was no success.
+/// Pearson ("The Use of Confidence or Fiducial Limits", 1934), which holds with probability `1 - alpha`. 0 where there was no
+/// success.
 ///
 /// ```
 /// use wgrad::robust::clopper_pearson_lower;

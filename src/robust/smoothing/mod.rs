@@ -130,8 +130,8 @@ impl<'a> Smoothed<'a> {
         Ok(self.counts(images, draws)?.iter().map(class).collect())
     }
 
-    /// A certificate for each image `[N, C, H, W]` between 0 and 1: `n0` draws choose a class, `n` others bound its probability. Each is
-    /// wrong with a probability of at most `alpha`.
+    /// A certificate for each image `[N, C, H, W]` between 0 and 1: `n0` draws choose a class, `n` others bound its probability.
+    /// Each is wrong with a probability of at most `alpha`.
     ///
     /// # Errors
     /// As [`predict`](Smoothed::predict).

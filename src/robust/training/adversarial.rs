@@ -8,8 +8,8 @@ use crate::train::Outcome;
 type OfStep = Box<dyn Fn(u64) -> Box<dyn Attack>>;
 
 /// Trains on images that an attack has changed, `min over weights of max over changes of the loss` (Madry et al., "Towards Deep
-/// Learning Models Resistant to Adversarial Attacks", 2017). The attack knows the true classes, and sees the network in evaluation
-/// mode.
+/// Learning Models Resistant to Adversarial Attacks", 2017). The attack knows the true classes, and sees the network in
+/// evaluation mode.
 ///
 /// Under a large bound some networks do not leave the answer that is the same for all images; a bound that grows helps:
 ///

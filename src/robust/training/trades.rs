@@ -27,8 +27,8 @@ options! {
 }
 
 /// `loss(f(x), y) + beta KL(f(x) || f(x'))`, with `x'` within `eps` of `x` by steps that raise the divergence (Zhang et al.,
-/// "Theoretically Principled Trade-off between Robustness and Accuracy", 2019): `beta` buys robustness with accuracy. The gradient
-/// flows through both answers. Metrics of training see the answers to plain images.
+/// "Theoretically Principled Trade-off between Robustness and Accuracy", 2019): `beta` buys robustness with accuracy. The
+/// gradient flows through both answers. Metrics of training see the answers to plain images.
 ///
 /// ```
 /// use wgrad::robust::{RobustTraining, Trades, TradesOptions};
@@ -47,8 +47,8 @@ impl Trades {
         Trades { options: *options }
     }
 
-    /// `KL(f(x) || f(x'))` of logits `f(x)`, `plain`, and `f(x')`, `changed`, both `[N, classes]`: a sum over classes for each image,
-    /// `[N]`.
+    /// `KL(f(x) || f(x'))` of logits `f(x)`, `plain`, and `f(x')`, `changed`, both `[N, classes]`: a sum over classes for each
+    /// image, `[N]`.
     ///
     /// # Errors
     /// [`Error::Broadcast`](crate::Error::Broadcast), [`Error::WrongDType`](crate::Error::WrongDType).

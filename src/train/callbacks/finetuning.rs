@@ -17,7 +17,8 @@ const BACKBONE: &str = "backbone";
 /// [`unfreeze_at`](Finetuning::unfreeze_at) a part stays frozen: the network extracts features, and the rest is trained on them.
 ///
 /// Norms with running statistics stay in evaluation while they are frozen, so that a frozen part gives the same features in every
-/// epoch and batches too small for statistics do no harm; [`freeze`](Module::freeze) alone leaves them in training, as PyTorch does.
+/// epoch and batches too small for statistics do no harm; [`freeze`](Module::freeze) alone leaves them in training, as PyTorch
+/// does.
 ///
 /// ```
 /// use wgrad::optim::{self, Sgd, SgdOptions};

@@ -1,5 +1,5 @@
-//! A pole on a cart (Barto, Sutton and Anderson, "Neuronlike Adaptive Elements That Can Solve Difficult Learning Control Problems",
-//! 1983), with the equations and numbers of Gym's `CartPole-v1`.
+//! A pole on a cart (Barto, Sutton and Anderson, "Neuronlike Adaptive Elements That Can Solve Difficult Learning Control
+//! Problems", 1983), with the equations and numbers of Gym's `CartPole-v1`.
 
 use super::{Environment, Step};
 use crate::data::random::Words;

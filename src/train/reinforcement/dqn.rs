@@ -112,8 +112,8 @@ impl<M: Module> TargetNetwork<M> {
     /// Gives `net` the weights of the network that is trained.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a share that is not from 0 to 1, and for copies after every 0 steps; [`Error::IncompatibleKeys`] where
-    /// the networks are not of one kind.
+    /// [`Error::Invalid`] for a share that is not from 0 to 1, and for copies after every 0 steps; [`Error::IncompatibleKeys`]
+    /// where the networks are not of one kind.
     pub fn new(net: M, trained: &dyn Module, update: TargetUpdate) -> Result<TargetNetwork<M>> {
         let rule = match update {
             TargetUpdate::Hard { every: 0 } => Some("copies after every 0 steps; it must be at least 1".to_string()),

@@ -55,8 +55,8 @@ impl EpsilonGreedy {
         EpsilonGreedy { words: Words::new(seed, 0), choices: 0 }
     }
 
-    /// An action for each row of values `[N, actions]`: with probability `epsilon` a random one, else that of the highest value. The
-    /// device is read, unless all are random.
+    /// An action for each row of values `[N, actions]`: with probability `epsilon` a random one, else that of the highest value.
+    /// The device is read, unless all are random.
     ///
     /// # Errors
     /// Those of [`Tensor::argmax`], and everything that went wrong on the device.

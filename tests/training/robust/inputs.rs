@@ -1,4 +1,5 @@
-//! Transforms of images before a network: scipy's values (`tests/golden/robust_inputs.py`), and gradients that attacks can follow.
+//! Transforms of images before a network: scipy's values (`tests/golden/robust_inputs.py`), and gradients that attacks can
+//! follow.
 
 use super::{Net, images, largest, normalization};
 use serde_json::Value;

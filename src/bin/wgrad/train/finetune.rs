@@ -47,8 +47,8 @@ pub struct Finetune<'a> {
 }
 
 impl<'a> Finetune<'a> {
-    /// Reads the pictures. Settings are those of the network's run where `path` is its folder. The pictures that measure it are the
-    /// test part if there is one, else the validation part, else those that the run held back.
+    /// Reads the pictures. Settings are those of the network's run where `path` is its folder. The pictures that measure it are
+    /// the test part if there is one, else the validation part, else those that the run held back.
     pub fn new(
         network: &'a Network,
         path: &Path,

@@ -16,7 +16,8 @@ use wgrad::{Parameter, Result};
 const WARM_UP: u64 = 20;
 const LONGEST_WARM_UP: u64 = 1000;
 
-/// The optimizer by the settings, without weight decay on norms and biases. `more` is trained besides the model, at the head's rate.
+/// The optimizer by the settings, without weight decay on norms and biases. `more` is trained besides the model, at the head's
+/// rate.
 pub fn build(settings: &Settings, model: &dyn Module, more: &[Parameter], lr: f64) -> Result<Box<dyn Optimizer>> {
     let decay = settings.weight_decay;
     let optimizer: Box<dyn Optimizer> = match settings.optimizer {

@@ -1,5 +1,5 @@
-//! SSD (Liu et al., "SSD: Single Shot MultiBox Detector", 2016) and SSDlite (Sandler et al., "MobileNetV2", 2018). The names of the
-//! parameters are torchvision's.
+//! SSD (Liu et al., "SSD: Single Shot MultiBox Detector", 2016) and SSDlite (Sandler et al., "MobileNetV2", 2018). The names of
+//! the parameters are torchvision's.
 
 mod head;
 mod mobilenet;
