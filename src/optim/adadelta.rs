@@ -2,7 +2,7 @@
 
 use super::adam::SQUARE;
 use super::algorithm::{Algorithm, MINUS, Number, Step};
-use super::options::{at_least_zero, hyper, options, up_to_one};
+use super::options::{hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -39,19 +39,12 @@ impl Algorithm for AdadeltaOptions {
     type Form = ();
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        up_to_one(Self::NAME, "rho", self.rho)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)
+        ranges!(self; at_least_zero: lr, eps, weight_decay; up_to_one: rho)
     }
 
     fn form(&self) {}
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, WeightDecay => weight_decay);
+    hyper!(Lr => lr, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("square_avg", 0.0), ("acc_delta", 0.0)]

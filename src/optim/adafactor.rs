@@ -2,7 +2,7 @@
 
 use super::adam::MEAN;
 use super::algorithm::{Algorithm, MINUS, Number, Step, by_sizes};
-use super::options::{at_least_zero, hyper, options};
+use super::options::{at_least_zero, hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -109,10 +109,9 @@ impl Algorithm for AdafactorOptions {
     type Form = ();
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
+        ranges!(self; at_least_zero: lr, weight_decay)?;
         at_least_zero(Self::NAME, "the first eps", self.eps.0.unwrap_or_default())?;
         at_least_zero(Self::NAME, "the second eps", self.eps.1)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
         if !(self.beta2_decay <= 0.0 && self.beta2_decay.is_finite()) {
             let rule = format!("beta2_decay is {}; it must be finite and not above 0", self.beta2_decay);
             return Err(Error::invalid(Self::NAME, rule));
@@ -132,11 +131,7 @@ impl Algorithm for AdafactorOptions {
 
     fn form(&self) {}
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, WeightDecay => weight_decay);
+    hyper!(Lr => lr, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("row_var", 0.0), ("col_var", 0.0), ("variance", 0.0)]

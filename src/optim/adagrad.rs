@@ -1,7 +1,7 @@
 //! Adagrad.
 
 use super::algorithm::{Algorithm, Number, Step};
-use super::options::{at_least_zero, hyper, options};
+use super::options::{hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -44,20 +44,12 @@ impl Algorithm for AdagradOptions {
     type Form = ();
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "lr_decay", self.lr_decay)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        at_least_zero(Self::NAME, "initial_accumulator_value", self.initial_accumulator_value)?;
-        at_least_zero(Self::NAME, "eps", self.eps)
+        ranges!(self; at_least_zero: lr, lr_decay, weight_decay, initial_accumulator_value, eps)
     }
 
     fn form(&self) {}
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, WeightDecay => weight_decay);
+    hyper!(Lr => lr, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("sum", self.initial_accumulator_value)]

@@ -125,11 +125,7 @@ impl Algorithm for AdamOptions {
         Form { amsgrad: self.amsgrad, decoupled: self.decoupled_weight_decay }
     }
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         let mut buffers = vec![("exp_avg", 0.0), ("exp_avg_sq", 0.0)];
@@ -181,11 +177,7 @@ impl Algorithm for AdamWOptions {
         self.adam().form()
     }
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         self.adam().buffers()

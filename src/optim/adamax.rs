@@ -45,11 +45,7 @@ impl Algorithm for AdamaxOptions {
 
     fn form(&self) {}
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("exp_avg", 0.0), ("exp_inf", 0.0)]

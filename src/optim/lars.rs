@@ -1,7 +1,7 @@
 //! LARS.
 
 use super::algorithm::{Algorithm, Number, Step};
-use super::options::{at_least_zero, hyper, options};
+use super::options::{hyper, options, ranges};
 use super::sgd;
 use super::{Engine, Hyper};
 use crate::error::Result;
@@ -62,10 +62,7 @@ impl Algorithm for LarsOptions {
     type Form = Form;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        at_least_zero(Self::NAME, "trust_coeff", self.trust_coeff)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
+        ranges!(self; at_least_zero: lr, weight_decay, trust_coeff, eps)?;
         sgd::check_direction(Self::NAME, self.momentum, self.dampening, self.nesterov)
     }
 

@@ -2,7 +2,7 @@
 
 use super::adam::MEAN;
 use super::algorithm::{Algorithm, MINUS, Number, Step};
-use super::options::{at_least_zero, below_one, hyper, options};
+use super::options::{below_one, hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -36,19 +36,14 @@ impl Algorithm for LionOptions {
     type Form = ();
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
+        ranges!(self; at_least_zero: lr, weight_decay)?;
         below_one(Self::NAME, "beta1", self.betas.0)?;
         below_one(Self::NAME, "beta2", self.betas.1)
     }
 
     fn form(&self) {}
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("exp_avg", 0.0)]

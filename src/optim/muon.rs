@@ -2,7 +2,7 @@
 
 use super::adam::MEAN;
 use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step, by_sizes};
-use super::options::{at_least_zero, below_one, hyper, options};
+use super::options::{hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -101,10 +101,7 @@ impl Algorithm for MuonOptions {
     type Form = Form;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        below_one(Self::NAME, "momentum", self.momentum)?;
+        ranges!(self; at_least_zero: lr, weight_decay, eps; below_one: momentum)?;
         let (a, b, c) = self.ns_coefficients;
         if ![a, b, c].iter().all(|number| number.is_finite()) {
             let rule = format!("ns_coefficients are {:?}; they must be finite", self.ns_coefficients);

@@ -2,7 +2,7 @@
 
 use super::adam::{self, CORRECTION, VALUE, logarithm};
 use super::algorithm::{Algorithm, Number, Step};
-use super::options::{at_least_zero, hyper, options};
+use super::options::{hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -59,18 +59,14 @@ impl Algorithm for NAdamOptions {
 
     fn check(&self) -> Result<()> {
         adam::check(Self::NAME, self.lr, self.eps, self.weight_decay, self.betas)?;
-        at_least_zero(Self::NAME, "momentum_decay", self.momentum_decay)
+        ranges!(self; at_least_zero: momentum_decay)
     }
 
     fn form(&self) -> bool {
         self.decoupled_weight_decay
     }
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("exp_avg", 0.0), ("exp_avg_sq", 0.0), ("mu_product", 1.0)]

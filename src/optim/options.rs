@@ -14,9 +14,13 @@ macro_rules! options {
 }
 pub(super) use options;
 
-/// [`Algorithm::hyper`](super::algorithm::Algorithm::hyper) from the fields that hold these options.
+/// [`Algorithm::hyper`](super::algorithm::Algorithm::hyper) from the fields that hold these options, and `maximize` from that field.
 macro_rules! hyper {
-    ($($hyper:ident => $($field:tt).+),*) => {
+    ($($hyper:ident => $($field:tt).+),* $(; $maximize:ident)?) => {
+        $(fn maximize(&self) -> bool {
+            self.$maximize
+        })?
+
         fn hyper(&mut self, hyper: Hyper) -> Option<&mut f64> {
             match hyper {
                 $(Hyper::$hyper => Some(&mut self.$($field).+),)*
@@ -27,6 +31,14 @@ macro_rules! hyper {
     };
 }
 pub(super) use hyper;
+
+/// Checks fields against their ranges.
+macro_rules! ranges {
+    ($this:ident; $($range:ident: $($field:ident),+);+) => {
+        [$($(crate::optim::options::$range(Self::NAME, stringify!($field), $this.$field)),+),+].into_iter().collect::<Result<()>>()
+    };
+}
+pub(super) use ranges;
 
 /// A number that must not be negative.
 pub(super) fn at_least_zero(op: &'static str, name: &str, value: f64) -> Result<()> {

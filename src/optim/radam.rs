@@ -80,11 +80,7 @@ impl Algorithm for RAdamOptions {
         self.decoupled_weight_decay
     }
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => betas.0, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("exp_avg", 0.0), ("exp_avg_sq", 0.0)]

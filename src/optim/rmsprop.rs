@@ -2,7 +2,7 @@
 
 use super::adam::{MEAN, SQUARE};
 use super::algorithm::{Algorithm, MINUS, Number, Step};
-use super::options::{at_least_zero, hyper, options};
+use super::options::{hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::Result;
 use crate::graph::Tensor;
@@ -54,22 +54,14 @@ impl Algorithm for RmsPropOptions {
     type Form = Form;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "eps", self.eps)?;
-        at_least_zero(Self::NAME, "momentum", self.momentum)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
-        at_least_zero(Self::NAME, "alpha", self.alpha)
+        ranges!(self; at_least_zero: lr, eps, momentum, weight_decay, alpha)
     }
 
     fn form(&self) -> Form {
         Form { has_momentum: self.momentum != 0.0, centered: self.centered }
     }
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => momentum, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => momentum, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         let mut buffers = vec![("square_avg", 0.0)];

@@ -80,11 +80,7 @@ impl Algorithm for RpropOptions {
 
     fn form(&self) {}
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr);
+    hyper!(Lr => lr; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         vec![("prev", 0.0), ("step_size", 0.0)]

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent.
 
 use super::algorithm::{Algorithm, MINUS, Number, PLUS, Step};
-use super::options::{at_least_zero, hyper, options};
+use super::options::{at_least_zero, hyper, options, ranges};
 use super::{Engine, Hyper};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
@@ -102,8 +102,7 @@ impl Algorithm for SgdOptions {
     type Form = Form;
 
     fn check(&self) -> Result<()> {
-        at_least_zero(Self::NAME, "lr", self.lr)?;
-        at_least_zero(Self::NAME, "weight_decay", self.weight_decay)?;
+        ranges!(self; at_least_zero: lr, weight_decay)?;
         check_direction(Self::NAME, self.momentum, self.dampening, self.nesterov)
     }
 
@@ -111,11 +110,7 @@ impl Algorithm for SgdOptions {
         Form { has_momentum: self.momentum != 0.0, nesterov: self.nesterov }
     }
 
-    fn maximize(&self) -> bool {
-        self.maximize
-    }
-
-    hyper!(Lr => lr, Momentum => momentum, WeightDecay => weight_decay);
+    hyper!(Lr => lr, Momentum => momentum, WeightDecay => weight_decay; maximize);
 
     fn buffers(&self) -> Vec<(&'static str, f64)> {
         if self.form().has_momentum { vec![("momentum_buffer", 0.0)] } else { Vec::new() }
