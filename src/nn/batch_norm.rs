@@ -3,25 +3,9 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::norm::affine;
-use crate::nn::{Held, Mode, Module, Scope, parameters};
+use crate::nn::channel_norm::{RunningStatistics, channel_norm};
+use crate::nn::{Mode, Module, parameters};
 use crate::ops::BatchNormOptions;
-use crate::options::options;
-
-options! {
-    /// Options of [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`]; the defaults are PyTorch's.
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    BatchNormLayerOptions {
-        /// Added to the variance.
-        eps: f64 = 1e-5,
-        /// Weight of the batch in the running statistics; `None` makes them the mean over all batches so far.
-        momentum: Option<f64> = Some(0.1),
-        /// Adds a weight and a bias.
-        affine: bool = true,
-        /// Keeps running statistics. Without them, evaluation normalizes by the batch too.
-        track_running_stats: bool = true,
-    }
-}
 
 /// `[N, C]` or `[N, C, L]`; see [`BatchNorm`].
 pub type BatchNorm1d = BatchNorm<1>;
@@ -30,92 +14,33 @@ pub type BatchNorm2d = BatchNorm<2>;
 /// `[N, C, D, H, W]`; see [`BatchNorm`].
 pub type BatchNorm3d = BatchNorm<3>;
 
-/// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training by the
-/// batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
-///
-/// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
-/// The running statistics and the number of batches are part of a checkpoint, and are not trained.
-///
-/// ```
-/// # use wgrad::{Device, Tensor, nn::{BatchNorm2d, BatchNormLayerOptions, Module, Scope}};
-/// # let device = Device::reference();
-/// let layer = BatchNorm2d::new(&Scope::new(&device).at("bn1"), 3, &BatchNormLayerOptions::default())?;
-/// let names: Vec<String> = layer.parameters().iter().map(|p| p.name().to_string()).collect();
-/// assert_eq!(
-///     names,
-///     ["bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"]
-/// );
-/// let x = Tensor::randn(&device, &[4, 3, 5, 5])?;
-/// layer.forward(&x)?;
-/// layer.eval();
-/// assert_eq!(layer.forward(&x)?.shape()[..], [4, 3, 5, 5]);
-/// # Ok::<(), wgrad::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct BatchNorm<const D: usize> {
-    /// `[C]`.
-    pub weight: Option<Parameter>,
-    /// `[C]`.
-    pub bias: Option<Parameter>,
-    /// The statistics that evaluation normalizes by.
-    pub running: Option<RunningStatistics>,
-    /// Added to the variance.
-    pub eps: f64,
-    /// Weight of the batch in the running statistics; `None` makes them the mean over all batches so far.
-    pub momentum: Option<f64>,
-    mode: Mode,
-}
-
-/// Statistics over the batches of training.
-#[derive(Clone, Debug)]
-pub struct RunningStatistics {
-    /// `[C]`.
-    pub mean: Parameter,
-    /// `[C]`; of unbiased variances.
-    pub var: Parameter,
-    /// `[]`, i32: number of batches it was trained on.
-    pub num_batches_tracked: Parameter,
-}
-
-impl RunningStatistics {
-    /// Mean 0 and variance 1, before any batch.
-    pub(super) fn new(scope: &Scope, channels: usize) -> Result<RunningStatistics> {
-        let device = scope.device();
-        Ok(RunningStatistics {
-            mean: scope.buffer("running_mean", &Tensor::zeros(device, &[channels])?),
-            var: scope.buffer("running_var", &Tensor::ones(device, &[channels])?),
-            num_batches_tracked: scope.buffer("num_batches_tracked", &Tensor::full(device, &[], 0i32)?),
-        })
-    }
-}
-
-impl Held for RunningStatistics {
-    fn list(&self, parameters: &mut Vec<Parameter>) {
-        [&self.mean, &self.var, &self.num_batches_tracked].into_iter().for_each(|held| held.list(parameters));
-    }
+channel_norm! {
+    /// Each channel normalized over the batch and its `D` dimensions of positions (see [`Tensor::batch_norm`]): in training by the
+    /// batch's own mean and variance, towards which the running ones move; in evaluation by the running ones.
+    ///
+    /// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
+    /// The running statistics and the number of batches are part of a checkpoint, and are not trained.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, nn::{BatchNorm2d, BatchNormLayerOptions, Module, Scope}};
+    /// # let device = Device::reference();
+    /// let layer = BatchNorm2d::new(&Scope::new(&device).at("bn1"), 3, &BatchNormLayerOptions::default())?;
+    /// let names: Vec<String> = layer.parameters().iter().map(|p| p.name().to_string()).collect();
+    /// assert_eq!(
+    ///     names,
+    ///     ["bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"]
+    /// );
+    /// let x = Tensor::randn(&device, &[4, 3, 5, 5])?;
+    /// layer.forward(&x)?;
+    /// layer.eval();
+    /// assert_eq!(layer.forward(&x)?.shape()[..], [4, 3, 5, 5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    BatchNorm(BatchNormLayerOptions), affine: true, track_running_stats: true,
+    no_momentum: "makes them the mean over all batches so far"
 }
 
 impl<const D: usize> BatchNorm<D> {
-    const NAME: &'static str = match D {
-        1 => "BatchNorm1d",
-        2 => "BatchNorm2d",
-        _ => "BatchNorm3d",
-    };
-
-    /// A layer for inputs of `num_features` channels.
-    ///
-    /// # Errors
-    /// [`Error::TooLarge`].
-    pub fn new(scope: &Scope, num_features: usize, options: &BatchNormLayerOptions) -> Result<BatchNorm<D>> {
-        let (weight, bias) = affine(scope, &[num_features], options.affine, options.affine)?;
-        let running = match options.track_running_stats {
-            true => Some(RunningStatistics::new(scope, num_features)?),
-            false => None,
-        };
-        let BatchNormLayerOptions { eps, momentum, .. } = *options;
-        Ok(BatchNorm { weight, bias, running, eps, momentum, mode: Mode::default() })
-    }
-
     /// The weight of this batch in the running statistics.
     fn share_of_batch(&self, running: &RunningStatistics) -> Result<Tensor> {
         match self.mode.share_of_next().or(self.momentum) {
@@ -177,11 +102,11 @@ impl<const D: usize> Module for BatchNorm<D> {
         let training = is_training || self.running.is_none();
         // The operation takes the momentum that may be computed on the device, and not this one.
         let options = BatchNormOptions { training, momentum: 0.0, eps: self.eps };
-        let weight = self.weight.as_ref().map(Parameter::value);
-        let bias = self.bias.as_ref().map(Parameter::value);
+        let [weight, bias] = [&self.weight, &self.bias].map(|affine| affine.as_ref().map(Parameter::value));
         let (mean, var) = self.running.as_ref().map(|running| (&running.mean, &running.var)).unzip();
-        let normalized =
-            |momentum: &Tensor| input.batch_norm_moving(mean, var, weight.as_ref(), bias.as_ref(), &options, momentum);
+        let normalized = |momentum: &Tensor| {
+            input.batch_norm_moving([mean, var], [weight.as_ref(), bias.as_ref()], &options, momentum)
+        };
         let Some(tracked) = tracked else { return normalized(&Tensor::full(input.device(), &[], 0.0f32)?) };
         let output = normalized(&self.share_of_batch(tracked)?)?;
         tracked.num_batches_tracked.count_up();

@@ -76,18 +76,48 @@ fn weight<const D: usize>(
     scope.uniform("weight", &shape, fan_in)
 }
 
-/// The bias that goes with a weight.
-fn bias(scope: &Scope, weight: &Parameter, outputs: usize) -> Result<Parameter> {
-    scope.uniform("bias", &[outputs], weight.value().shape()[1..].iter().product())
+/// The constructors of a layer of filters, whose weight has the channels in an order of its own.
+macro_rules! constructors {
+    ($layer:ident, $options:ident, |$inputs:ident, $outputs:ident| $channels:expr, $(#[$example:meta])*) => {
+        impl<const D: usize> $layer<D> {
+            /// A layer with a bias.
+            ///
+            /// # Errors
+            /// [`Error::Invalid`] where `groups` does not divide both channel counts or the filters would be empty,
+            /// [`Error::TooLarge`].
+            ///
+            $(#[$example])*
+            pub fn new(
+                scope: &Scope,
+                inputs: usize,
+                outputs: usize,
+                kernel_size: impl As<[usize; D]>,
+                options: &$options<D>,
+            ) -> Result<$layer<D>> {
+                let layer = $layer::without_bias(scope, inputs, outputs, kernel_size, options)?;
+                let fan_in = layer.weight.value().shape()[1..].iter().product();
+                Ok($layer { bias: Some(scope.uniform("bias", &[outputs], fan_in)?), ..layer })
+            }
+
+            /// A layer without a bias.
+            ///
+            /// # Errors
+            /// As [`new`](Self::new).
+            pub fn without_bias(
+                scope: &Scope,
+                $inputs: usize,
+                $outputs: usize,
+                kernel_size: impl As<[usize; D]>,
+                options: &$options<D>,
+            ) -> Result<$layer<D>> {
+                let weight = weight(stringify!($layer), scope, $channels, kernel_size.convert(), options.groups)?;
+                Ok($layer::of(weight, None, *options))
+            }
+        }
+    };
 }
 
-impl<const D: usize> Conv<D> {
-    /// A layer with a bias.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where `groups` does not divide both channel counts or the filters would be empty,
-    /// [`Error::TooLarge`].
-    ///
+constructors!(Conv, ConvOptions, |inputs, outputs| [outputs, inputs],
     /// ```
     /// # use wgrad::{Conv2dOptions, Device, Tensor, nn::{Conv2d, Module, Scope}};
     /// # let device = Device::reference();
@@ -96,44 +126,9 @@ impl<const D: usize> Conv<D> {
     /// assert_eq!(layer.forward(&Tensor::ones(&device, &[2, 3, 9, 9])?)?.shape()[..], [2, 8, 7, 7]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn new(
-        scope: &Scope,
-        inputs: usize,
-        outputs: usize,
-        kernel_size: impl As<[usize; D]>,
-        options: &ConvOptions<D>,
-    ) -> Result<Conv<D>> {
-        let layer = Conv::without_bias(scope, inputs, outputs, kernel_size, options)?;
-        Ok(Conv { bias: Some(bias(scope, &layer.weight, outputs)?), ..layer })
-    }
+);
 
-    /// A layer without a bias.
-    ///
-    /// # Errors
-    /// As [`new`](Conv::new).
-    pub fn without_bias(
-        scope: &Scope,
-        inputs: usize,
-        outputs: usize,
-        kernel_size: impl As<[usize; D]>,
-        options: &ConvOptions<D>,
-    ) -> Result<Conv<D>> {
-        let weight = weight("Conv", scope, [outputs, inputs], kernel_size.convert(), options.groups)?;
-        Ok(Conv::of(weight, None, *options))
-    }
-
-    /// A layer of existing parameters.
-    pub(super) fn of(weight: Parameter, bias: Option<Parameter>, options: ConvOptions<D>) -> Conv<D> {
-        Conv { weight, bias, options, grouped: Grouped::new(options.groups), instead: Instead::default() }
-    }
-}
-
-impl<const D: usize> ConvTranspose<D> {
-    /// A layer with a bias.
-    ///
-    /// # Errors
-    /// As [`Conv::new`].
-    ///
+constructors!(ConvTranspose, ConvTransposeOptions, |inputs, outputs| [inputs, outputs],
     /// ```
     /// # use wgrad::{ConvTranspose2dOptions, Device, Tensor, nn::{ConvTranspose2d, Module, Scope}};
     /// # let device = Device::reference();
@@ -143,30 +138,18 @@ impl<const D: usize> ConvTranspose<D> {
     /// assert_eq!(layer.forward(&Tensor::ones(&device, &[2, 8, 5, 5])?)?.shape()[..], [2, 3, 10, 10]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn new(
-        scope: &Scope,
-        inputs: usize,
-        outputs: usize,
-        kernel_size: impl As<[usize; D]>,
-        options: &ConvTransposeOptions<D>,
-    ) -> Result<ConvTranspose<D>> {
-        let layer = ConvTranspose::without_bias(scope, inputs, outputs, kernel_size, options)?;
-        Ok(ConvTranspose { bias: Some(bias(scope, &layer.weight, outputs)?), ..layer })
-    }
+);
 
-    /// A layer without a bias.
-    ///
-    /// # Errors
-    /// As [`Conv::new`].
-    pub fn without_bias(
-        scope: &Scope,
-        inputs: usize,
-        outputs: usize,
-        kernel_size: impl As<[usize; D]>,
-        options: &ConvTransposeOptions<D>,
-    ) -> Result<ConvTranspose<D>> {
-        let weight = weight("ConvTranspose", scope, [inputs, outputs], kernel_size.convert(), options.groups)?;
-        Ok(ConvTranspose { weight, bias: None, options: *options })
+impl<const D: usize> Conv<D> {
+    /// A layer of existing parameters.
+    pub(super) fn of(weight: Parameter, bias: Option<Parameter>, options: ConvOptions<D>) -> Conv<D> {
+        Conv { weight, bias, options, grouped: Grouped::new(options.groups), instead: Instead::default() }
+    }
+}
+
+impl<const D: usize> ConvTranspose<D> {
+    fn of(weight: Parameter, bias: Option<Parameter>, options: ConvTransposeOptions<D>) -> ConvTranspose<D> {
+        ConvTranspose { weight, bias, options }
     }
 }
 

@@ -2,25 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
-use crate::nn::norm::affine;
-use crate::nn::{Mode, Module, RunningStatistics, Scope, parameters};
+use crate::nn::channel_norm::channel_norm;
+use crate::nn::{Mode, Module, parameters};
 use crate::ops::InstanceNormOptions;
-use crate::options::options;
-
-options! {
-    /// Options of [`InstanceNorm1d`], [`InstanceNorm2d`] and [`InstanceNorm3d`]; the defaults are PyTorch's.
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    InstanceNormLayerOptions {
-        /// Added to the variance.
-        eps: f64 = 1e-5,
-        /// Weight of the batch in the running statistics; `None` leaves them unchanged.
-        momentum: Option<f64> = Some(0.1),
-        /// Adds a weight and a bias.
-        affine: bool = false,
-        /// Keeps running statistics, by which evaluation normalizes.
-        track_running_stats: bool = false,
-    }
-}
 
 /// `[N, C, L]` or `[C, L]`; see [`InstanceNorm`].
 pub type InstanceNorm1d = InstanceNorm<1>;
@@ -29,53 +13,22 @@ pub type InstanceNorm2d = InstanceNorm<2>;
 /// `[N, C, D, H, W]` or `[C, D, H, W]`; see [`InstanceNorm`].
 pub type InstanceNorm3d = InstanceNorm<3>;
 
-/// Each channel of each sample normalized over its `D` dimensions of positions (see [`Tensor::instance_norm`]), by its
-/// own mean and variance, or in evaluation by the running ones where they are tracked.
-///
-/// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
-///
-/// ```
-/// # use wgrad::{Device, Tensor, nn::{InstanceNorm2d, InstanceNormLayerOptions, Module, Scope}};
-/// # let device = Device::reference();
-/// let layer = InstanceNorm2d::new(&Scope::new(&device), 3, &InstanceNormLayerOptions::default())?;
-/// assert_eq!(layer.forward(&Tensor::randn(&device, &[3, 5, 5])?)?.shape()[..], [3, 5, 5]);
-/// # Ok::<(), wgrad::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct InstanceNorm<const D: usize> {
-    /// `[C]`.
-    pub weight: Option<Parameter>,
-    /// `[C]`.
-    pub bias: Option<Parameter>,
-    /// The statistics that evaluation normalizes by. The number of batches stays 0, as in PyTorch.
-    pub running: Option<RunningStatistics>,
-    /// Added to the variance.
-    pub eps: f64,
-    /// Weight of the batch in the running statistics; `None` leaves them unchanged.
-    pub momentum: Option<f64>,
-    mode: Mode,
-}
-
-impl<const D: usize> InstanceNorm<D> {
-    const NAME: &'static str = match D {
-        1 => "InstanceNorm1d",
-        2 => "InstanceNorm2d",
-        _ => "InstanceNorm3d",
-    };
-
-    /// A layer for inputs of `num_features` channels; without a weight and running statistics it takes any number.
+channel_norm! {
+    /// Each channel of each sample normalized over its `D` dimensions of positions (see [`Tensor::instance_norm`]), by its
+    /// own mean and variance, or in evaluation by the running ones where they are tracked.
     ///
-    /// # Errors
-    /// [`Error::TooLarge`].
-    pub fn new(scope: &Scope, num_features: usize, options: &InstanceNormLayerOptions) -> Result<InstanceNorm<D>> {
-        let (weight, bias) = affine(scope, &[num_features], options.affine, options.affine)?;
-        let running = match options.track_running_stats {
-            true => Some(RunningStatistics::new(scope, num_features)?),
-            false => None,
-        };
-        let InstanceNormLayerOptions { eps, momentum, .. } = *options;
-        Ok(InstanceNorm { weight, bias, running, eps, momentum, mode: Mode::default() })
-    }
+    /// `weight` `[C]` starts with ones and `bias` `[C]` with zeros, `running_mean` with zeros and `running_var` with ones.
+    ///
+    /// ```
+    /// # use wgrad::{Device, Tensor, nn::{InstanceNorm2d, InstanceNormLayerOptions, Module, Scope}};
+    /// # let device = Device::reference();
+    /// let layer = InstanceNorm2d::new(&Scope::new(&device), 3, &InstanceNormLayerOptions::default())?;
+    /// assert_eq!(layer.forward(&Tensor::randn(&device, &[3, 5, 5])?)?.shape()[..], [3, 5, 5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// Without a weight and running statistics it takes any number of channels. The number of batches stays 0, as in PyTorch.
+    InstanceNorm(InstanceNormLayerOptions), affine: false, track_running_stats: false, no_momentum: "leaves them unchanged"
 }
 
 impl<const D: usize> Module for InstanceNorm<D> {

@@ -4,6 +4,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 pub mod blocks;
+mod channel_norm;
 mod children;
 mod compose;
 mod conv;
@@ -37,7 +38,8 @@ pub use activation::{
     Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold,
 };
 pub use attention::{InProjectionWeight, MultiheadAttention, MultiheadAttentionOptions};
-pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions, RunningStatistics};
+pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormLayerOptions};
+pub use channel_norm::RunningStatistics;
 pub use children::{Child, Held};
 pub use compose::{Identity, Lambda, Residual};
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};

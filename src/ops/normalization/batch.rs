@@ -1,8 +1,8 @@
 //! batch_norm.
 
-use super::{Moments, by_running, channels, running, shifted, single, update};
+use super::{Channels, Moments, update};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, ascribe_to_caller, in_place_of};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::options::options;
 
@@ -53,52 +53,40 @@ impl Tensor {
         options: &BatchNormOptions,
     ) -> Result<Tensor> {
         let momentum = Tensor::filled(self.device(), &[], options.momentum)?;
-        self.batch_norm_moving(running_mean, running_var, weight, bias, options, &momentum)
+        self.batch_norm_moving([running_mean, running_var], [weight, bias], options, &momentum)
     }
 
     /// [`batch_norm`](Tensor::batch_norm) with a momentum that is computed on the device: f32 `[]`.
     #[track_caller]
     pub(crate) fn batch_norm_moving(
         &self,
-        running_mean: Option<&Parameter>,
-        running_var: Option<&Parameter>,
-        weight: Option<&Tensor>,
-        bias: Option<&Tensor>,
+        running: [Option<&Parameter>; 2],
+        affine: [Option<&Tensor>; 2],
         options: &BatchNormOptions,
         momentum: &Tensor,
     ) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        let x = single(OP, self)?;
         let shape = self.shape();
-        if shape.len() < 2 {
-            // PyTorch lets an empty tensor of one dimension through.
-            if shape.len() == 1 && self.numel() == 0 {
-                return self.copy();
-            }
-            return Err(Error::invalid(OP, format!("the input {shape} must have a batch and channels, [N, C, ..]")));
+        // PyTorch lets an empty tensor of one dimension through.
+        if shape.len() == 1 && self.numel() == 0 && self.dtype().is_float() {
+            return self.copy();
         }
-        let mut sizes = vec![1; shape.len()];
-        sizes[1] = shape[1] as isize;
-        let per_channel = |what: &str, values: Option<&Tensor>| channels(OP, what, values, self, &sizes);
-        let (weight, bias) = (per_channel("weight", weight)?, per_channel("bias", bias)?);
-        let statistics = running(OP, running_mean, running_var, self, &sizes)?;
-        let y = if options.training {
-            let count: usize = shape[0] * shape[2..].iter().product::<usize>();
-            if count == 1 {
-                let rule = format!("training takes more than one value for each channel, which {shape} does not have");
-                return Err(Error::invalid(OP, rule));
-            }
-            let dims: Vec<usize> = (0..shape.len()).filter(|&d| d != 1).collect();
-            let moments = Moments::of_batch(self, &x, &dims, count)?;
-            if self.numel() > 0 {
-                update(running_mean, &moments.mean, momentum)?;
-                update(running_var, &moments.unbiased(count)?, momentum)?;
-            }
-            moments.normalized(options.eps, weight.as_ref())?
-        } else {
-            by_running(OP, &x, statistics, options.eps, weight.as_ref())?
-        };
-        Ok(in_place_of(self, shifted(&y, bias.as_ref(), self.dtype())?))
+        let channels = Channels::new(OP, self, affine, running)?;
+        if !options.training {
+            return channels.by_running(options.eps);
+        }
+        let count: usize = shape[0] * shape[2..].iter().product::<usize>();
+        if count == 1 {
+            let rule = format!("training takes more than one value for each channel, which {shape} does not have");
+            return Err(Error::invalid(OP, rule));
+        }
+        let dims: Vec<usize> = (0..shape.len()).filter(|&d| d != 1).collect();
+        let moments = Moments::of_batch(self, &channels.x, &dims, count)?;
+        if self.numel() > 0 {
+            update(running[0], &moments.mean, momentum)?;
+            update(running[1], &moments.unbiased(count)?, momentum)?;
+        }
+        channels.by(&moments, options.eps)
     }
 }
 

@@ -1,8 +1,8 @@
 //! instance_norm.
 
-use super::{Moments, by_running, channels, running, shifted, single, update};
+use super::{Channels, Moments, update};
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, ascribe_to_caller, in_place_of};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller};
 use crate::ops::case::Case;
 use crate::options::options;
 
@@ -53,35 +53,25 @@ impl Tensor {
         options: &InstanceNormOptions,
     ) -> Result<Tensor> {
         let _line = ascribe_to_caller();
-        let x = single(OP, self)?;
-        let [n, c, places @ ..] = &self.shape()[..] else {
-            let rule = format!("the input {} must have a batch and channels, [N, C, ..]", self.shape());
+        let channels = Channels::new(OP, self, [weight, bias], [running_mean, running_var])?;
+        if !options.use_input_stats {
+            return channels.by_running(options.eps);
+        }
+        let shape = self.shape();
+        let count: usize = shape[2..].iter().product();
+        if count == 1 {
+            let rule = format!("one position for each channel of {shape} has no deviation");
             return Err(Error::invalid(OP, rule));
-        };
-        let mut sizes = vec![1; self.rank()];
-        sizes[1] = *c as isize;
-        let weight = channels(OP, "weight", weight, self, &sizes)?;
-        let bias = channels(OP, "bias", bias, self, &sizes)?;
-        let statistics = running(OP, running_mean, running_var, self, &sizes)?;
-        let y = if options.use_input_stats {
-            let count: usize = places.iter().product();
-            if count == 1 {
-                let rule = format!("one position for each channel of {} has no deviation", self.shape());
-                return Err(Error::invalid(OP, rule));
-            }
-            let dims: Vec<usize> = (2..self.rank()).collect();
-            let moments = Moments::new(&x, &dims)?;
-            if self.numel() > 0 && statistics.is_some() {
-                let mean = |each: &Tensor| each.detach().reshape(&[*n as isize, *c as isize])?.mean(0);
-                let momentum = Tensor::filled(self.device(), &[], options.momentum)?;
-                update(running_mean, &mean(&moments.mean)?, &momentum)?;
-                update(running_var, &mean(&moments.unbiased(count)?)?, &momentum)?;
-            }
-            moments.normalized(options.eps, weight.as_ref())?
-        } else {
-            by_running(OP, &x, statistics, options.eps, weight.as_ref())?
-        };
-        Ok(in_place_of(self, shifted(&y, bias.as_ref(), self.dtype())?))
+        }
+        let dims: Vec<usize> = (2..shape.len()).collect();
+        let moments = Moments::new(&channels.x, &dims)?;
+        if self.numel() > 0 && running_mean.is_some() {
+            let mean = |each: &Tensor| each.detach().reshape(&[shape[0] as isize, shape[1] as isize])?.mean(0);
+            let momentum = Tensor::filled(self.device(), &[], options.momentum)?;
+            update(running_mean, &mean(&moments.mean)?, &momentum)?;
+            update(running_var, &mean(&moments.unbiased(count)?)?, &momentum)?;
+        }
+        channels.by(&moments, options.eps)
     }
 }
 

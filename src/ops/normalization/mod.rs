@@ -16,7 +16,7 @@ pub use instance::InstanceNormOptions;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Parameter, Tensor, ascribe_to_caller, no_grad};
+use crate::graph::{Parameter, Tensor, ascribe_to_caller, in_place_of, no_grad};
 use crate::number::nearest;
 use crate::ops::case::Case;
 use standardize::standardize;
@@ -145,42 +145,68 @@ fn channels(
     Ok(Some(single(op, values)?.reshape(shape)?))
 }
 
-/// The running mean and variance, `[C]`, as f32 of `shape`.
-#[track_caller]
-fn running(
+/// An input `[N, C, ..]` whose channels are normalized, in f32 as the values of its channels are.
+struct Channels<'a> {
     op: &'static str,
-    mean: Option<&Parameter>,
-    variance: Option<&Parameter>,
-    input: &Tensor,
-    shape: &[isize],
-) -> Result<Option<(Tensor, Tensor)>> {
-    let _line = ascribe_to_caller();
-    let value = |what: &str, statistic: Option<&Parameter>| {
-        channels(op, what, statistic.map(Parameter::value).as_ref(), input, shape)
-    };
-    match (value("running_mean", mean)?, value("running_var", variance)?) {
-        (Some(mean), Some(variance)) => Ok(Some((mean.detach(), variance.detach()))),
-        (None, None) => Ok(None),
-        _ => Err(Error::invalid(op, "running_mean and running_var must both be given, or neither")),
-    }
+    input: &'a Tensor,
+    x: Tensor,
+    weight: Option<Tensor>,
+    bias: Option<Tensor>,
+    running: Option<[Tensor; 2]>,
 }
 
-/// `(x - mean) / sqrt(variance + eps) * weight` with running statistics.
-#[track_caller]
-fn by_running(
-    op: &'static str,
-    x: &Tensor,
-    statistics: Option<(Tensor, Tensor)>,
-    eps: f64,
-    weight: Option<&Tensor>,
-) -> Result<Tensor> {
-    let _line = ascribe_to_caller();
-    let Some((mean, variance)) = statistics else {
-        return Err(Error::invalid(op, "without the input's statistics it takes running_mean and running_var"));
-    };
-    // One for each element: so it becomes part of the kernel that computes `x`, and not a small one before it.
-    let variance = variance.expand_to(*x.shape(), op)?;
-    scaled(((x - &mean) * (&variance + eps)?.rsqrt()?)?, weight)
+impl<'a> Channels<'a> {
+    /// An input with its weight and bias, and the running mean and variance, each `[C]`.
+    #[track_caller]
+    fn new(
+        op: &'static str,
+        input: &'a Tensor,
+        [weight, bias]: [Option<&Tensor>; 2],
+        running: [Option<&Parameter>; 2],
+    ) -> Result<Channels<'a>> {
+        let _line = ascribe_to_caller();
+        let (x, shape) = (single(op, input)?, input.shape());
+        if shape.len() < 2 {
+            return Err(Error::invalid(op, format!("the input {shape} must have a batch and channels, [N, C, ..]")));
+        }
+        let mut sizes = vec![1; shape.len()];
+        sizes[1] = shape[1] as isize;
+        let value = |what: &str, values: Option<&Tensor>| channels(op, what, values, input, &sizes);
+        let (weight, bias) = (value("weight", weight)?, value("bias", bias)?);
+        let [mean, variance] = running.map(|running| running.map(Parameter::value));
+        let running = match (value("running_mean", mean.as_ref())?, value("running_var", variance.as_ref())?) {
+            (Some(mean), Some(variance)) => Some([mean.detach(), variance.detach()]),
+            (None, None) => None,
+            _ => return Err(Error::invalid(op, "running_mean and running_var must both be given, or neither")),
+        };
+        Ok(Channels { op, input, x, weight, bias, running })
+    }
+
+    /// `(x - mean) / sqrt(variance + eps) * weight + bias` with statistics of the input.
+    #[track_caller]
+    fn by(&self, moments: &Moments, eps: f64) -> Result<Tensor> {
+        self.shifted(&moments.normalized(eps, self.weight.as_ref())?)
+    }
+
+    /// `(x - mean) / sqrt(variance + eps) * weight + bias` with running statistics.
+    #[track_caller]
+    fn by_running(&self, eps: f64) -> Result<Tensor> {
+        let _line = ascribe_to_caller();
+        let Some([mean, variance]) = &self.running else {
+            return Err(Error::invalid(
+                self.op,
+                "without the input's statistics it takes running_mean and running_var",
+            ));
+        };
+        // One for each element: so it becomes part of the kernel that computes `x`, and not a small one before it.
+        let variance = variance.expand_to(*self.x.shape(), self.op)?;
+        self.shifted(&scaled(((&self.x - mean) * (&variance + eps)?.rsqrt()?)?, self.weight.as_ref())?)
+    }
+
+    #[track_caller]
+    fn shifted(&self, y: &Tensor) -> Result<Tensor> {
+        Ok(in_place_of(self.input, shifted(y, self.bias.as_ref(), self.input.dtype())?))
+    }
 }
 
 /// Moves a running statistic towards the batch's: `running (1 - momentum) + batch momentum`.
