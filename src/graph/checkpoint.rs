@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::graph::ascribe;
 use crate::graph::device::Device;
 use crate::graph::node::{Node, Operation, Tensor, next_id, record_again, record_one, with_grad};
-use crate::graph::op::{Class, Op, Vjp, hash_structure};
+use crate::graph::op::{Class, Op, Vjp, hash_structure, shows_first_input};
 use crate::host_tensor::HostTensor;
 use crate::shape::Layout;
 use std::collections::{BTreeMap, HashMap};
@@ -236,15 +236,7 @@ impl Op for Checkpoint {
     }
     /// No kernel depends on the value that is shown.
     fn structure(&self, _: &mut dyn Hasher) {}
-    fn class(&self) -> Class {
-        Class::View
-    }
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![inputs[0]])
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        Ok(inputs[..1].to_vec())
-    }
+    shows_first_input!();
 }
 
 /// Shows its first input to calls that must run after its second is computed. The planner takes a call that reads it for another
@@ -259,15 +251,7 @@ impl Op for Late {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
     }
-    fn class(&self) -> Class {
-        Class::View
-    }
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![inputs[0]])
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        Ok(inputs[..1].to_vec())
-    }
+    shows_first_input!();
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![context.of(0, Ok)?, None])
     }

@@ -33,7 +33,7 @@ pub(crate) use node::{
 };
 pub use node::{Tensor, apply, no_grad};
 pub use op::{Budget, Class, Io, Op, Summing, Vjp};
-pub(crate) use op::{hash_structure, write_operation};
+pub(crate) use op::{hash_structure, shows_first_input, write_operation};
 pub(crate) use pack::{Before, Pack, Segment, whole_of};
 pub use parameter::Parameter;
 pub use print::Graph;

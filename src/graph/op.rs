@@ -152,6 +152,22 @@ pub struct Summing {
     /// The index of the input.
     pub input: usize,
     /// The dimension that remains.
+/// The methods of a view that shows its first input.
+macro_rules! shows_first_input {
+    () => {
+        fn class(&self) -> Class {
+            Class::View
+        }
+        fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
+            Ok(vec![inputs[0]])
+        }
+        fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+            Ok(inputs[..1].to_vec())
+        }
+    };
+}
+pub(crate) use shows_first_input;
+
     pub dim: usize,
     /// The kernels; their stores must be open (`store_output`).
     pub kernels: Kernels,

@@ -2,7 +2,9 @@
 
 use super::Moments;
 use crate::error::Result;
-use crate::graph::{Class, Op, Tensor, Vjp, ascribe_to_caller, grad_enabled, hash_structure, no_grad, record_one};
+use crate::graph::{
+    Class, Op, Tensor, Vjp, ascribe_to_caller, grad_enabled, hash_structure, no_grad, record_one, shows_first_input,
+};
 use crate::host_tensor::HostTensor;
 use crate::shape::Layout;
 use std::hash::Hasher;
@@ -64,15 +66,7 @@ impl Op for Standardize {
     fn structure(&self, state: &mut dyn Hasher) {
         hash_structure(self, state);
     }
-    fn class(&self) -> Class {
-        Class::View
-    }
-    fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
-        Ok(vec![inputs[0]])
-    }
-    fn reference(&self, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
-        Ok(inputs[..1].to_vec())
-    }
+    shows_first_input!();
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let (value, x) = (context.output(0), context.input(1));
         Ok(match self {
