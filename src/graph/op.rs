@@ -138,6 +138,13 @@ pub trait Op: Any + Debug + Send + Sync {
         true
     }
 
+    /// This operation computed the gradient of a rectifier's result `rectified` from `inputs`. Records that of the rectifier's
+    /// input, if there is a cheaper way than masking the former.
+    fn behind_rectifier(&self, inputs: &[Tensor], rectified: &Tensor) -> Result<Option<Tensor>> {
+        let _ = (inputs, rectified);
+        Ok(None)
+    }
+
     /// The vector-Jacobian product, in tensor operations: one gradient for each input, or `None` if the input has none.
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
         let _ = context;
@@ -145,13 +152,6 @@ pub trait Op: Any + Debug + Send + Sync {
     }
 }
 
-/// Kernels of an operation that add up one of its inputs on the side, over all dimensions but one. They store the sums as if
-/// these were elements that follow those of the first output.
-#[derive(Clone, Debug)]
-pub struct Summing {
-    /// The index of the input.
-    pub input: usize,
-    /// The dimension that remains.
 /// The methods of a view that shows its first input.
 macro_rules! shows_first_input {
     () => {
@@ -168,6 +168,13 @@ macro_rules! shows_first_input {
 }
 pub(crate) use shows_first_input;
 
+/// Kernels of an operation that add up one of its inputs on the side, over all dimensions but one. They store the sums as if
+/// these were elements that follow those of the first output.
+#[derive(Clone, Debug)]
+pub struct Summing {
+    /// The index of the input.
+    pub input: usize,
+    /// The dimension that remains.
     pub dim: usize,
     /// The kernels; their stores must be open (`store_output`).
     pub kernels: Kernels,

@@ -6,7 +6,6 @@ use super::{Accepts, Makes, Row, apply};
 use crate::error::Result;
 use crate::graph::{Tensor, Vjp};
 use crate::ops::autocast;
-use crate::ops::pool::behind_rectifier;
 
 pub(super) const ROWS: &[&Row] =
     &[&RELU, &RELU_BACKWARD, &LEAKY_RELU, &ELU, &SIGMOID, &TANH, &SILU, &MISH, &SOFTPLUS, &SOFTSIGN, &GELU];
@@ -37,9 +36,11 @@ static RELU: Row = Row::float(
     |x| if x[0].is_nan() { x[0] } else { x[0].max(0.0) },
     |c| {
         // The result serves as well as the input, and the next layer keeps it anyway. NaN is not below 0, as in PyTorch.
-        Ok(vec![c.of(0, |g| match behind_rectifier(c.output(0), &g)? {
-            Some(gradient) => Ok(gradient),
-            None => c.output(0).relu_backward(&g),
+        let rectified = c.output(0);
+        Ok(vec![c.of(0, |g| {
+            let inputs = g.node.state.lock().inputs.clone();
+            let cheaper = g.node.op.behind_rectifier(&inputs, rectified)?;
+            cheaper.map_or_else(|| rectified.relu_backward(&g), Ok)
         })?])
     },
 )

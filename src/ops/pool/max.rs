@@ -13,7 +13,6 @@ use crate::ops::shared::congruence::Congruence;
 use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
-use std::any::Any;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -160,26 +159,18 @@ impl Op for MaxPool2dBackward {
         })?;
         Ok(vec![gradient, None])
     }
-}
-
-/// The gradient behind a rectifier with the result `rectified`, where `gradient`, which has reached that, comes from
-/// nothing but the largest elements of its windows.
-///
-/// It reaches elements that are such a largest one, and those that are not above 0 are masked: which they are the maxima
-/// tell too, so that the rectifier's result, larger and needed by nobody else, need not be kept for it.
-#[track_caller]
-pub(in crate::ops) fn behind_rectifier(rectified: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-    let op: &dyn Any = &*gradient.node.op;
-    let Some(backward) = op.downcast_ref::<MaxPool2dBackward>() else { return Ok(None) };
-    let inputs = gradient.node.state.lock().inputs.clone();
-    let [grad, index] = &inputs[..] else { return Ok(None) };
-    let is_of_windows = index.node.op.name() == OP
-        && index.node.state.lock().inputs.first().is_some_and(|input| Arc::ptr_eq(&input.node, &rectified.node));
-    if !is_of_windows {
-        return Ok(None);
+    /// The gradient reaches only the largest elements of windows, of which those not above 0 are masked. The maxima serve as that
+    /// mask, so the rectifier's result, which is larger and which nothing else needs, is not kept.
+    fn behind_rectifier(&self, inputs: &[Tensor], rectified: &Tensor) -> Result<Option<Tensor>> {
+        let [grad, index] = inputs else { return Ok(None) };
+        let is_of_windows = index.node.op.name() == OP
+            && index.node.state.lock().inputs.first().is_some_and(|input| Arc::ptr_eq(&input.node, &rectified.node));
+        if !is_of_windows {
+            return Ok(None);
+        }
+        let maxima = Tensor::of(index.node.clone(), 0);
+        record_one(self.clone(), &[&maxima.relu_backward(grad)?, index]).map(Some)
     }
-    let maxima = Tensor::of(index.node.clone(), 0);
-    record_one(backward.clone(), &[&maxima.relu_backward(grad)?, index]).map(Some)
 }
 
 impl Tensor {

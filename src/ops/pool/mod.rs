@@ -15,7 +15,6 @@ mod power;
 mod unpool;
 
 pub use average::{AvgPool1dOptions, AvgPool2dOptions, AvgPool3dOptions, AvgPoolOptions};
-pub(super) use max::behind_rectifier;
 pub use max::{MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptions};
 pub use power::{LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions};
 pub use unpool::{MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
