@@ -114,22 +114,32 @@ impl Tensor {
         distance: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
         options: &TripletMarginWithDistanceOptions,
     ) -> Result<Tensor> {
-        const OP: &str = "triplet_margin_with_distance_loss";
-        let &TripletMarginWithDistanceOptions { margin, swap, reduction } = options;
-        if margin.is_nan() || margin <= 0.0 {
-            return Err(Error::invalid(OP, format!("margin is {margin}; it must be above 0")));
-        }
-        if positive.rank() != self.rank() || negative.rank() != self.rank() {
-            let shapes = format!("{}, {} and {}", self.shape(), positive.shape(), negative.shape());
-            return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
-        }
-        let near = distance(self, positive)?;
-        let mut far = distance(self, negative)?;
-        if swap {
-            far = far.minimum(&distance(positive, negative)?)?;
-        }
-        reduction.of(&hinge(&((&near - &far)? + margin)?)?)
+        triplet("triplet_margin_with_distance_loss", [self, positive, negative], distance, options)
     }
+}
+
+/// The loss of an anchor, a positive and a negative.
+#[track_caller]
+pub(super) fn triplet(
+    op: &'static str,
+    [anchor, positive, negative]: [&Tensor; 3],
+    distance: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+    options: &TripletMarginWithDistanceOptions,
+) -> Result<Tensor> {
+    let &TripletMarginWithDistanceOptions { margin, swap, reduction } = options;
+    if margin.is_nan() || margin <= 0.0 {
+        return Err(Error::invalid(op, format!("margin is {margin}; it must be above 0")));
+    }
+    if positive.rank() != anchor.rank() || negative.rank() != anchor.rank() {
+        let shapes = format!("{}, {} and {}", anchor.shape(), positive.shape(), negative.shape());
+        return Err(Error::invalid(op, format!("{shapes} must have as many dimensions as each other")));
+    }
+    let near = distance(anchor, positive)?;
+    let mut far = distance(anchor, negative)?;
+    if swap {
+        far = far.minimum(&distance(positive, negative)?)?;
+    }
+    reduction.of(&hinge(&((&near - &far)? + margin)?)?)
 }
 
 pub(super) fn cases() -> Vec<Case> {

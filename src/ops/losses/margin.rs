@@ -1,5 +1,6 @@
 //! Losses of order and distance, which are 0 beyond a margin.
 
+use super::distance::{TripletMarginWithDistanceOptions, triplet};
 use super::floats;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
@@ -137,20 +138,9 @@ impl Tensor {
         let _line = ascribe_to_caller();
         floats(OP, &[self, positive, negative])?;
         let &TripletMarginOptions { margin, p, eps, swap, reduction } = options;
-        if margin.is_nan() || margin <= 0.0 {
-            return Err(Error::invalid(OP, format!("margin is {margin}; it must be above 0")));
-        }
-        if positive.rank() != self.rank() || negative.rank() != self.rank() {
-            let shapes = format!("{}, {} and {}", self.shape(), positive.shape(), negative.shape());
-            return Err(Error::invalid(OP, format!("{shapes} must have as many dimensions as each other")));
-        }
         let distance = |a: &Tensor, b: &Tensor| ((a - b)? + eps)?.norm(p, -1);
-        let near = distance(self, positive)?;
-        let mut far = distance(self, negative)?;
-        if swap {
-            far = far.minimum(&distance(positive, negative)?)?;
-        }
-        reduction.of(&hinge(&((&near - &far)? + margin)?)?)
+        let options = TripletMarginWithDistanceOptions { margin, swap, reduction };
+        triplet(OP, [self, positive, negative], distance, &options)
     }
 }
 
