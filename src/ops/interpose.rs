@@ -6,17 +6,14 @@ use crate::ops::Conv2dOptions;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Computes layers with weights instead of their operation; `None` leaves a layer as it is.
-pub(crate) trait Interposer {
-    fn conv2d(
-        &self,
-        input: &Tensor,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        options: &Conv2dOptions,
-    ) -> Result<Option<Tensor>>;
+/// The output of a layer computed by another; `None` leaves the layer as it is.
+pub(crate) type Answer = Result<Option<Tensor>>;
 
-    fn linear(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Tensor>>;
+/// Computes layers with weights instead of their operation.
+pub(crate) trait Interposer {
+    fn conv2d(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Answer;
+
+    fn linear(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Answer;
 }
 
 thread_local! {
@@ -39,7 +36,7 @@ pub(crate) fn interposed<R>(by: Rc<dyn Interposer>, body: impl FnOnce() -> R) ->
 }
 
 /// The interposer's answer, if there is one; it is not asked recursively, nor in a reverse walk.
-pub(in crate::ops) fn ask(question: impl FnOnce(&dyn Interposer) -> Result<Option<Tensor>>) -> Result<Option<Tensor>> {
+pub(in crate::ops) fn ask(question: impl FnOnce(&dyn Interposer) -> Answer) -> Answer {
     if is_walking() {
         return Ok(None);
     }

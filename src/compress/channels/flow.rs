@@ -64,13 +64,13 @@ impl Flow {
                 None => {
                     let inputs: Vec<Tensor> = node.state.lock().inputs.to_vec();
                     let inputs: Vec<(&Layout, &Axes)> =
-                        inputs.iter().map(|input| (input.layout(), &known[&(input.node.id, input.output)])).collect();
+                        inputs.iter().map(|input| (input.layout(), &known[&input.key()])).collect();
                     flow.call(&node, &inputs)?
                 }
             };
             known.extend(outputs.into_iter().enumerate().map(|(output, axes)| ((node.id, output), axes)));
         }
-        for axis in &known[&(output.node.id, output.output)] {
+        for axis in &known[&output.key()] {
             flow.labels.fix(axis);
         }
         Ok(flow)

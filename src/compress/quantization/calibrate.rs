@@ -5,7 +5,7 @@ use super::observer::Range;
 use crate::error::Result;
 use crate::graph::{Tensor, no_grad};
 use crate::nn::Module;
-use crate::ops::interpose::{Interposer, interposed};
+use crate::ops::interpose::{Answer, Interposer, interposed};
 use crate::ops::{Conv2dOptions, QuantizationParameters};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,14 +36,14 @@ pub(super) fn can_be_quantized<'a>(
 }
 
 impl Interposer for Listening {
-    fn conv2d(&self, input: &Tensor, weight: &Tensor, _: Option<&Tensor>, _: &Conv2dOptions) -> Result<Option<Tensor>> {
+    fn conv2d(&self, input: &Tensor, weight: &Tensor, _: Option<&Tensor>, _: &Conv2dOptions) -> Answer {
         if input.rank() == 4 {
             self.hear(input, weight);
         }
         Ok(None)
     }
 
-    fn linear(&self, input: &Tensor, weight: &Tensor, _: Option<&Tensor>) -> Result<Option<Tensor>> {
+    fn linear(&self, input: &Tensor, weight: &Tensor, _: Option<&Tensor>) -> Answer {
         self.hear(input, weight);
         Ok(None)
     }

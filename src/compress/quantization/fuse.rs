@@ -20,7 +20,7 @@ struct Pairs {
 
 impl Probe for Pairs {
     fn enter(&mut self, layer: &Layer<'_>, input: &Tensor) -> Result<()> {
-        if let Some((name, weights)) = self.convolutions.get(&(input.node.id, input.output)) {
+        if let Some((name, weights)) = self.convolutions.get(&input.key()) {
             self.found.push((name.clone(), layer.name.to_string(), weights.clone()));
         }
         Ok(())
@@ -28,8 +28,7 @@ impl Probe for Pairs {
 
     fn leave(&mut self, layer: &Layer<'_>, _: &Tensor, output: &Tensor) -> Result<Option<Tensor>> {
         if matches!(layer.module.type_name().as_str(), "Conv1d" | "Conv2d" | "Conv3d") {
-            let key = (output.node.id, output.output);
-            self.convolutions.insert(key, (layer.name.to_string(), layer.module.own_parameters()));
+            self.convolutions.insert(output.key(), (layer.name.to_string(), layer.module.own_parameters()));
             self.outputs.push(output.clone());
         }
         Ok(None)

@@ -6,7 +6,7 @@ use super::observer::{Observer, Scheme};
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor};
 use crate::nn::{Children, Module};
-use crate::ops::interpose::{Interposer, interposed};
+use crate::ops::interpose::{Answer, Interposer, interposed};
 use crate::ops::{Conv2dOptions, QuantizationParameters, QuantizedTensor};
 use crate::options::options;
 use crate::pattern;
@@ -47,12 +47,12 @@ impl Names {
         let parameters = model.named_parameters();
         let named: Vec<(String, Tensor)> =
             parameters.into_iter().map(|(name, parameter)| (name, parameter.value())).collect();
-        let by_leaf = named.iter().map(|(name, value)| ((value.node.id, value.output), name.clone())).collect();
+        let by_leaf = named.iter().map(|(name, value)| (value.key(), name.clone())).collect();
         Names { by_leaf, _values: named.into_iter().map(|(_, value)| value).collect() }
     }
 
     pub fn get(&self, weight: &Tensor) -> Option<&String> {
-        self.by_leaf.get(&(weight.node.id, weight.output))
+        self.by_leaf.get(&weight.key())
     }
 }
 
@@ -84,17 +84,11 @@ impl Running {
 }
 
 impl Interposer for Running {
-    fn conv2d(
-        &self,
-        input: &Tensor,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        options: &Conv2dOptions,
-    ) -> Result<Option<Tensor>> {
+    fn conv2d(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Answer {
         self.layer(weight).map_or(Ok(None), |layer| layer.conv2d(&input.detach(), bias, options))
     }
 
-    fn linear(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Tensor>> {
+    fn linear(&self, input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Answer {
         self.layer(weight).map_or(Ok(None), |layer| layer.linear(&input.detach(), bias))
     }
 }
