@@ -1,6 +1,7 @@
 //! Channels taken out of a network: as zeros behind masks, or for good.
 
 use super::{Channels, Selection};
+use crate::compress::pruning::{keep, kept};
 use crate::error::Result;
 use crate::graph::{Parameter, Tensor, no_grad};
 use crate::number::nearest;
@@ -15,24 +16,17 @@ impl Channels {
     pub fn mask(&self, selection: &Selection) -> Result<()> {
         for (number, parameter) in self.parameters.iter().enumerate().filter(|(_, parameter)| !parameter.is_buffer()) {
             let axes = selection.places.range((number, 0)..(number + 1, 0));
-            let (shape, dtype, device) = parameter.holds();
-            let mut mask = match parameter.mask() {
-                Some(mask) => mask.value().to_f64()?,
-                None => vec![1.0; shape.numel()],
-            };
-            let mut is_masked = false;
+            if axes.clone().next().is_none() {
+                continue;
+            }
+            let (shape, mut kept) = (parameter.holds().0, kept(parameter)?);
             for (&(_, axis), places) in axes {
-                is_masked = true;
                 let inner: usize = shape[axis + 1..].iter().product();
-                let mut elements = mask.iter_mut().enumerate();
-                elements
-                    .by_ref()
-                    .filter(|(at, _)| places.contains(&(at / inner % shape[axis])))
-                    .for_each(|(_, kept)| *kept = 0.0);
+                kept.iter_mut()
+                    .enumerate()
+                    .for_each(|(at, kept)| *kept &= !places.contains(&(at / inner % shape[axis])));
             }
-            if is_masked {
-                parameter.set_mask(Some(&Tensor::from_f64(&device, &mask, &shape)?.to_dtype(dtype)?))?;
-            }
+            keep(parameter, &kept)?;
         }
         Ok(())
     }

@@ -80,6 +80,12 @@ impl Group {
     }
 }
 
+/// The weight of a batch norm that has one.
+fn norm_weight(module: &dyn Module) -> Option<Parameter> {
+    let is_norm = module.type_name().starts_with("BatchNorm");
+    module.own_parameters().into_iter().find(|parameter| is_norm && !parameter.is_buffer())
+}
+
 impl Channels {
     /// The channels of a module for an input of this shape, of which the first size should be 1. A forward pass is recorded and
     /// not computed.
@@ -107,11 +113,9 @@ impl Channels {
         let number = |parameter: &Parameter| parameters.iter().position(|other| other.is_same(parameter));
         let (mut norms, mut depthwise) = (BTreeSet::new(), Vec::new());
         for (_, module) in model.named_modules() {
+            norms.extend(norm_weight(module).as_ref().and_then(number));
             let weight = module.own_parameters().into_iter().next();
             let Some(number) = weight.as_ref().and_then(number) else { continue };
-            if module.type_name().starts_with("BatchNorm") && !parameters[number].is_buffer() {
-                norms.insert(number);
-            }
             let grouped = module.grouped().filter(|grouped| grouped.groups() > 1);
             depthwise.extend(grouped.filter(|_| parameters[number].holds().0[1] == 1).map(|grouped| (number, grouped)));
         }

@@ -1,5 +1,6 @@
 //! Training that makes channels worthless.
 
+use super::norm_weight;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, no_grad};
 use crate::nn::Module;
@@ -34,10 +35,8 @@ impl Slimming {
         if !(strength.is_finite() && strength >= 0.0) {
             return Err(Error::invalid("slimming", format!("strength is {strength}; it must be at least 0")));
         }
-        let norms = model.named_modules().into_iter().filter(|(_, module)| module.type_name().starts_with("BatchNorm"));
-        let weights: Vec<Parameter> = norms
-            .filter_map(|(_, module)| module.own_parameters().into_iter().find(|parameter| !parameter.is_buffer()))
-            .collect();
+        let modules = model.named_modules().into_iter();
+        let weights: Vec<Parameter> = modules.filter_map(|(_, module)| norm_weight(module)).collect();
         match weights.is_empty() {
             true => Err(Error::invalid("slimming", "the module has no batch norm with a weight")),
             false => Ok(Slimming { weights, strength }),

@@ -2,6 +2,7 @@
 
 use super::huffman::code_lengths;
 use super::kmeans::{KMeans, k_means, linear};
+use crate::compress::pruning::kept;
 use crate::error::{Error, Result};
 use crate::graph::{Parameter, Tensor, no_grad};
 use crate::number::nearest;
@@ -105,14 +106,11 @@ impl Layer {
     fn new(parameter: Parameter, options: &ClusterOptions) -> Result<Layer> {
         let (shape, dtype, device) = parameter.holds();
         let values = parameter.value().to_f64()?;
-        let open: Vec<bool> = match parameter.mask() {
-            Some(mask) => mask.value().to_f64()?.into_iter().map(|kept| kept != 0.0).collect(),
-            None => vec![true; values.len()],
-        };
-        let kept: Vec<f64> = values.iter().zip(&open).filter(|(_, open)| **open).map(|(value, _)| *value).collect();
-        let found = match kept.is_empty() {
+        let open = kept(&parameter)?;
+        let weights: Vec<f64> = values.iter().zip(&open).filter(|(_, open)| **open).map(|(value, _)| *value).collect();
+        let found = match weights.is_empty() {
             true => KMeans { centres: vec![0.0], labels: Vec::new() },
-            false => k_means(&kept, linear(&kept, options.values), options.most_turns)?,
+            false => k_means(&weights, linear(&weights, options.values), options.most_turns)?,
         };
         let mut of_kept = found.labels.into_iter();
         let pruned = found.centres.len();

@@ -15,11 +15,7 @@ pub(super) struct Held<'a> {
 impl<'a> Held<'a> {
     pub fn read(parameter: &'a Parameter) -> Result<Held<'a>> {
         let value = parameter.value();
-        let open = match parameter.mask() {
-            Some(mask) => mask.value().to_f64()?.into_iter().map(|kept| kept != 0.0).collect(),
-            None => vec![true; value.numel()],
-        };
-        Ok(Held { parameter, shape: *value.shape(), values: value.to_f64()?, open })
+        Ok(Held { parameter, shape: *value.shape(), values: value.to_f64()?, open: kept(parameter)? })
     }
 
     /// The channels along a dimension that are not pruned as a whole, each with its elements.
@@ -44,10 +40,23 @@ impl<'a> Held<'a> {
 
     /// Gives the parameter the mask that is held here.
     pub fn prune(&self) -> Result<()> {
-        let (_, dtype, device) = self.parameter.holds();
-        let mask: Vec<f64> = self.open.iter().map(|&open| f64::from(u8::from(open))).collect();
-        self.parameter.set_mask(Some(&Tensor::from_f64(&device, &mask, &self.shape)?.to_dtype(dtype)?))
+        keep(self.parameter, &self.open)
     }
+}
+
+/// True for each element that is not pruned.
+pub(in crate::compress) fn kept(parameter: &Parameter) -> Result<Vec<bool>> {
+    match parameter.mask() {
+        Some(mask) => Ok(mask.value().to_f64()?.into_iter().map(|kept| kept != 0.0).collect()),
+        None => Ok(vec![true; parameter.holds().0.numel()]),
+    }
+}
+
+/// Prunes all elements but those for which `kept` is true.
+pub(in crate::compress) fn keep(parameter: &Parameter, kept: &[bool]) -> Result<()> {
+    let (shape, dtype, device) = parameter.holds();
+    let mask: Vec<f64> = kept.iter().map(|&kept| f64::from(u8::from(kept))).collect();
+    parameter.set_mask(Some(&Tensor::from_f64(&device, &mask, &shape)?.to_dtype(dtype)?))
 }
 
 /// The `count` candidates with the lowest scores; of equal ones the first.

@@ -28,7 +28,7 @@ mod schedule;
 pub use amount::Amount;
 pub(super) use amount::checked;
 pub use callback::Pruning;
-pub(super) use held::{lowest, norm};
+pub(super) use held::{keep, kept, lowest, norm};
 pub use methods::{
     Method, custom_from_mask, global_unstructured, is_pruned, l1_unstructured, ln_structured, mask_zeros, prunable,
     random_structured, random_unstructured, remove, sparsity,
