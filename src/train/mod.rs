@@ -40,5 +40,6 @@ pub(crate) use modes::Modes;
 pub use run::{Phase, Requests, Run, Scalars};
 pub use stepper::Stepper;
 pub use supervised::Supervised;
+pub(crate) use task::answered_by;
 pub use task::{FnTask, Outcome, Task, task};
 pub use trainer::{Every, Fit, Trainer, TrainerOptions};

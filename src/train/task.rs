@@ -73,24 +73,36 @@ pub trait Task {
     }
 }
 
+/// The metrics and predictions of a task that another one answers for it.
+macro_rules! answered_by {
+    ($this:ident => $task:expr) => {
+        fn update(&mut self, outcome: &Outcome, batch: &Self::Batch, phase: Phase) -> Result<()> {
+            let $this = self;
+            $task.update(outcome, batch, phase)
+        }
+        fn compute(&self, phase: Phase) -> Result<Scalars> {
+            let $this = self;
+            $task.compute(phase)
+        }
+        fn reset(&mut self, phase: Phase) -> Result<()> {
+            let $this = self;
+            $task.reset(phase)
+        }
+        fn predict(&self, model: &dyn Module, batch: &Self::Batch) -> Result<Tensor> {
+            let $this = self;
+            $task.predict(model, batch)
+        }
+    };
+}
+pub(crate) use answered_by;
+
 impl<T: Task + ?Sized> Task for Box<T> {
     type Batch = T::Batch;
 
     fn forward(&self, model: &dyn Module, batch: &T::Batch) -> Result<Outcome> {
         (**self).forward(model, batch)
     }
-    fn update(&mut self, outcome: &Outcome, batch: &T::Batch, phase: Phase) -> Result<()> {
-        (**self).update(outcome, batch, phase)
-    }
-    fn compute(&self, phase: Phase) -> Result<Scalars> {
-        (**self).compute(phase)
-    }
-    fn reset(&mut self, phase: Phase) -> Result<()> {
-        (**self).reset(phase)
-    }
-    fn predict(&self, model: &dyn Module, batch: &T::Batch) -> Result<Tensor> {
-        (**self).predict(model, batch)
-    }
+    answered_by!(this => (**this));
     fn state(&mut self) -> Option<&mut dyn State> {
         (**self).state()
     }

@@ -8,7 +8,7 @@ use crate::graph::{Parameter, Tensor, grad_enabled, no_grad};
 use crate::nn::Module;
 use crate::options::options;
 use crate::state::State;
-use crate::train::{Outcome, Phase, Scalars, Supervised, Task};
+use crate::train::{Outcome, Phase, Scalars, Supervised, Task, answered_by};
 
 const OP: &str = "Distillation";
 
@@ -181,21 +181,7 @@ impl Task for Distillation {
         Ok(Outcome { loss, ..outcome })
     }
 
-    fn update(&mut self, outcome: &Outcome, batch: &Batch, phase: Phase) -> Result<()> {
-        self.task.update(outcome, batch, phase)
-    }
-
-    fn compute(&self, phase: Phase) -> Result<Scalars> {
-        self.task.compute(phase)
-    }
-
-    fn reset(&mut self, phase: Phase) -> Result<()> {
-        self.task.reset(phase)
-    }
-
-    fn predict(&self, model: &dyn Module, batch: &Batch) -> Result<Tensor> {
-        self.task.predict(model, batch)
-    }
+    answered_by!(this => this.task);
 
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)

@@ -17,7 +17,7 @@ use crate::graph::{Parameter, Tensor, grad_enabled};
 use crate::nn::Module;
 use crate::robust::{Attack, Classifier, Goal};
 use crate::state::{Numbers, State, is_count, number};
-use crate::train::{Modes, Outcome, Phase, Scalars, Supervised, Task};
+use crate::train::{Modes, Outcome, Phase, Scalars, Supervised, Task, answered_by};
 use std::cell::Cell;
 
 /// A batch of training, as a [`Defence`] sees it.
@@ -150,21 +150,7 @@ impl<D: Defence> Task for RobustTraining<D> {
         self.defence.forward(&pass)
     }
 
-    fn update(&mut self, outcome: &Outcome, batch: &Batch, phase: Phase) -> Result<()> {
-        self.task.update(outcome, batch, phase)
-    }
-
-    fn compute(&self, phase: Phase) -> Result<Scalars> {
-        self.task.compute(phase)
-    }
-
-    fn reset(&mut self, phase: Phase) -> Result<()> {
-        self.task.reset(phase)
-    }
-
-    fn predict(&self, model: &dyn Module, batch: &Batch) -> Result<Tensor> {
-        self.task.predict(model, batch)
-    }
+    answered_by!(this => this.task);
 
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
