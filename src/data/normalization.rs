@@ -114,6 +114,27 @@ impl Normalization {
         &self.std
     }
 
+    /// Images `[.., C, H, W]` between 0 and 1 as a network of this normalization takes them: `(x - mean) / std`.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`] for images of other channels.
+    pub fn normalize(&self, images: &Tensor) -> Result<Tensor> {
+        (images - self.of_channels(images, &self.mean)?)? / self.of_channels(images, &self.std)?
+    }
+
+    /// The images between 0 and 1 that [`normalize`](Normalization::normalize) made these of: `x std + mean`.
+    ///
+    /// # Errors
+    /// [`Error::Broadcast`] for images of other channels.
+    pub fn unnormalize(&self, images: &Tensor) -> Result<Tensor> {
+        (images * self.of_channels(images, &self.std)?)? + self.of_channels(images, &self.mean)?
+    }
+
+    /// Numbers of the channels in a shape that broadcasts with images.
+    fn of_channels(&self, images: &Tensor, values: &[f32]) -> Result<Tensor> {
+        Tensor::from_slice(images.device(), values, &[values.len(), 1, 1])
+    }
+
     pub(super) fn check_channels(&self, channels: usize) -> Result<()> {
         if channels != self.mean.len() {
             let rule = format!("{} means for images of {channels} channels", self.mean.len());

@@ -55,8 +55,7 @@ impl<'a> Classifier<'a> {
     /// # Errors
     /// [`Error::Broadcast`] for images of other channels than the normalization's.
     pub fn normalized(&self, images: &Tensor) -> Result<Tensor> {
-        let Some((mean, std)) = self.moments(images)? else { return Ok(images.clone()) };
-        (images - mean)? / std
+        self.normalization.map_or_else(|| Ok(images.clone()), |by| by.normalize(images))
     }
 
     /// The images between 0 and 1 that belong to an input of the network.
@@ -64,15 +63,7 @@ impl<'a> Classifier<'a> {
     /// # Errors
     /// As [`normalized`](Classifier::normalized).
     pub fn unnormalized(&self, input: &Tensor) -> Result<Tensor> {
-        let Some((mean, std)) = self.moments(input)? else { return Ok(input.clone()) };
-        (input * std)? + mean
-    }
-
-    /// Mean and deviation of each channel, in a shape that broadcasts with images.
-    fn moments(&self, images: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
-        let of_channels = |values: &[f32]| Tensor::from_slice(images.device(), values, &[values.len(), 1, 1]);
-        let of = |by: &Normalization| Ok((of_channels(by.mean())?, of_channels(by.std())?));
-        self.normalization.map(of).transpose()
+        self.normalization.map_or_else(|| Ok(input.clone()), |by| by.unnormalize(input))
     }
 
     /// True for the images whose answer meets the goal, bool `[N]`.

@@ -7,7 +7,6 @@ use crate::graph::{Device, Parameter, Tensor, gradient_of_sum, with_grad};
 use crate::ops::Conv2dOptions;
 use crate::optim::{Adam, AdamOptions, Optimizer};
 use crate::options::options;
-use crate::transforms::functional::normalize;
 
 /// The numbers that gradient ascent changes instead of pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,9 +44,7 @@ const SPECTRUM: f64 = 0.25;
 
 /// Images between 0 and 1 as a network takes them.
 pub(super) fn normalized(images: &Tensor, normalization: Option<&Normalization>) -> Result<Tensor> {
-    let Some(normalization) = normalization else { return Ok(images.clone()) };
-    let exact = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
-    normalize(images, &exact(normalization.mean()), &exact(normalization.std()))
+    normalization.map_or_else(|| Ok(images.clone()), |by| by.normalize(images))
 }
 
 /// Images as functions of a parameter.

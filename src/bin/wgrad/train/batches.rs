@@ -7,9 +7,8 @@ use wgrad::data::{
     SequentialSampler, stack_images,
 };
 use wgrad::train::{Loader, ResidentLoader};
-use wgrad::transforms::functional::normalize;
 use wgrad::transforms::{Compose, Draws, Transform, Views};
-use wgrad::{Device, Result, Tensor};
+use wgrad::{Device, Result};
 
 /// The most bytes of pictures on the device: every adapter binds as many.
 const RESIDENT: usize = 1 << 27;
@@ -54,7 +53,7 @@ impl<'a> Feeder<'a> {
             let items: Vec<usize> = (first..first + batch.labels.numel()).collect();
             let mut views = Views::new(batch.images)?.with_labels(batch.labels.clone())?;
             augment.apply(&mut views, &mut Draws::new(seed, place.epoch, &items))?;
-            Ok(Batch { images: normalized(&views.images()?, &normalization)?, labels: batch.labels })
+            Ok(Batch { images: normalization.normalize(&views.images()?)?, labels: batch.labels })
         })))
     }
 
@@ -63,8 +62,7 @@ impl<'a> Feeder<'a> {
         let store = &self.pictures.val;
         let normalization = self.pictures.normalization.clone();
         let loader = self.load(store, SequentialSampler::new(store.labels().len()), batch_size)?;
-        let normalize =
-            move |batch: Batch, _| Ok(Batch { images: normalized(&batch.images, &normalization)?, ..batch });
+        let normalize = move |batch: Batch, _| Ok(Batch { images: normalization.normalize(&batch.images)?, ..batch });
         Ok(Box::new(loader.map(normalize)))
     }
 
@@ -86,9 +84,4 @@ impl<'a> Feeder<'a> {
             }
         }
     }
-}
-
-fn normalized(images: &Tensor, normalization: &Normalization) -> Result<Tensor> {
-    let numbers = |numbers: &[f32]| numbers.iter().copied().map(f64::from).collect::<Vec<f64>>();
-    normalize(images, &numbers(normalization.mean()), &numbers(normalization.std()))
 }
