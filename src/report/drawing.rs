@@ -115,6 +115,21 @@ impl Drawing {
         self.shapes.push(Shape::Rect { from, to, colour });
     }
 
+    /// Adds the colours of the shares from 0, at the bottom, to 1.
+    pub(super) fn colour_bar(
+        &mut self,
+        (left, top): Point,
+        [width, height]: [f64; 2],
+        steps: usize,
+        colour: impl Fn(f64) -> Colour,
+    ) {
+        for step in 0..steps {
+            let bottom = top + height * (1.0 - step as f64 / steps as f64);
+            let colour = colour(step as f64 / (steps - 1) as f64);
+            self.rect((left, bottom - height / steps as f64), (left + width, bottom), colour);
+        }
+    }
+
     /// Adds a picture of pixels, stretched between two corners.
     pub(super) fn picture(&mut self, from: Point, to: Point, picture: Picture) {
         self.pixels.push(Pixels { from, to, picture });

@@ -154,13 +154,8 @@ impl HeatMapChart {
 
     /// The colours of a map, and its numbers.
     fn bar(&self, drawing: &mut Drawing, (left, top): Point, height: f64, map: &HeatMap) {
-        const STEPS: usize = 56;
         let colours = self.colours_of(map);
-        for step in 0..STEPS {
-            let colour = Colour(colours.colour(step as f64 / (STEPS - 1) as f64).map(byte));
-            let bottom = top + height * (1.0 - step as f64 / STEPS as f64);
-            drawing.rect((left, bottom - height / STEPS as f64), (left + BAR, bottom), colour);
-        }
+        drawing.colour_bar((left, top), [BAR, height], 56, |share| Colour(colours.colour(share).map(byte)));
         let limit = map.limit();
         let ends = if map.is_signed() { (-limit, limit) } else { (limit.min(0.0), limit.max(0.0)) };
         let ticks = match limit == 0.0 {

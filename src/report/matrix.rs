@@ -114,12 +114,7 @@ fn label(drawing: &mut Drawing, (x, y): Point, cell: f64, size: f64, (count, sha
 
 /// The legend of the colours.
 fn scale(drawing: &mut Drawing, left: f64, top: f64, height: f64) {
-    const STEPS: usize = 40;
-    for step in 0..STEPS {
-        let share = step as f64 / (STEPS - 1) as f64;
-        let bottom = top + height * (1.0 - step as f64 / STEPS as f64);
-        drawing.rect((left, bottom - height / STEPS as f64), (left + 12.0, bottom), Colour::share(share));
-    }
+    drawing.colour_bar((left, top), [12.0, height], 40, Colour::share);
     for (share, name) in [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")] {
         let y = top + height * (1.0 - share);
         let inside = y.clamp(top + 5.0, top + height - 5.0);
