@@ -54,64 +54,57 @@ options! {
     }
 }
 
-const fn mbconv(
-    expansion: usize,
-    kernel_size: usize,
-    stride: usize,
-    channels: usize,
-    blocks: usize,
-) -> EfficientNetStage {
-    EfficientNetStage { fused: false, expansion, kernel_size, stride, channels, blocks }
+/// Numbers of a stage: expansion, kernel size, stride, channels, blocks.
+type Row = [usize; 5];
+
+const B: [Row; 7] = [
+    [1, 3, 1, 16, 1],
+    [6, 3, 2, 24, 2],
+    [6, 5, 2, 40, 2],
+    [6, 3, 2, 80, 3],
+    [6, 5, 1, 112, 3],
+    [6, 5, 2, 192, 4],
+    [6, 3, 1, 320, 1],
+];
+
+/// The first three stages of EfficientNetV2 are fused.
+const V2_FUSED: usize = 3;
+
+const V2_S: [Row; 6] =
+    [[1, 3, 1, 24, 2], [4, 3, 2, 48, 4], [4, 3, 2, 64, 4], [4, 3, 2, 128, 6], [6, 3, 1, 160, 9], [6, 3, 2, 256, 15]];
+
+const V2_M: [Row; 7] = [
+    [1, 3, 1, 24, 3],
+    [4, 3, 2, 48, 5],
+    [4, 3, 2, 80, 5],
+    [4, 3, 2, 160, 7],
+    [6, 3, 1, 176, 14],
+    [6, 3, 2, 304, 18],
+    [6, 3, 1, 512, 5],
+];
+
+const V2_L: [Row; 7] = [
+    [1, 3, 1, 32, 4],
+    [4, 3, 2, 64, 7],
+    [4, 3, 2, 96, 7],
+    [4, 3, 2, 192, 10],
+    [6, 3, 1, 224, 19],
+    [6, 3, 2, 384, 25],
+    [6, 3, 1, 640, 7],
+];
+
+/// The stages of some rows, of which the first are fused.
+fn stages(rows: &[Row], fused: usize) -> Vec<EfficientNetStage> {
+    let stage = |(number, &[expansion, kernel_size, stride, channels, blocks]): (usize, &Row)| EfficientNetStage {
+        fused: number < fused,
+        expansion,
+        kernel_size,
+        stride,
+        channels,
+        blocks,
+    };
+    rows.iter().enumerate().map(stage).collect()
 }
-
-const fn fused(
-    expansion: usize,
-    kernel_size: usize,
-    stride: usize,
-    channels: usize,
-    blocks: usize,
-) -> EfficientNetStage {
-    EfficientNetStage { fused: true, expansion, kernel_size, stride, channels, blocks }
-}
-
-const B: [EfficientNetStage; 7] = [
-    mbconv(1, 3, 1, 16, 1),
-    mbconv(6, 3, 2, 24, 2),
-    mbconv(6, 5, 2, 40, 2),
-    mbconv(6, 3, 2, 80, 3),
-    mbconv(6, 5, 1, 112, 3),
-    mbconv(6, 5, 2, 192, 4),
-    mbconv(6, 3, 1, 320, 1),
-];
-
-const V2_S: [EfficientNetStage; 6] = [
-    fused(1, 3, 1, 24, 2),
-    fused(4, 3, 2, 48, 4),
-    fused(4, 3, 2, 64, 4),
-    mbconv(4, 3, 2, 128, 6),
-    mbconv(6, 3, 1, 160, 9),
-    mbconv(6, 3, 2, 256, 15),
-];
-
-const V2_M: [EfficientNetStage; 7] = [
-    fused(1, 3, 1, 24, 3),
-    fused(4, 3, 2, 48, 5),
-    fused(4, 3, 2, 80, 5),
-    mbconv(4, 3, 2, 160, 7),
-    mbconv(6, 3, 1, 176, 14),
-    mbconv(6, 3, 2, 304, 18),
-    mbconv(6, 3, 1, 512, 5),
-];
-
-const V2_L: [EfficientNetStage; 7] = [
-    fused(1, 3, 1, 32, 4),
-    fused(4, 3, 2, 64, 7),
-    fused(4, 3, 2, 96, 7),
-    mbconv(4, 3, 2, 192, 10),
-    mbconv(6, 3, 1, 224, 19),
-    mbconv(6, 3, 2, 384, 25),
-    mbconv(6, 3, 1, 640, 7),
-];
 
 /// The stages of EfficientNet with numbers of channels and blocks multiplied.
 fn scaled(width: f64, depth: f64) -> Vec<EfficientNetStage> {
@@ -120,7 +113,7 @@ fn scaled(width: f64, depth: f64) -> Vec<EfficientNetStage> {
         blocks: nearest((stage.blocks as f64 * depth).ceil()),
         ..stage
     };
-    B.into_iter().map(scale).collect()
+    stages(&B, 0).into_iter().map(scale).collect()
 }
 
 impl EfficientNetOptions {
@@ -130,10 +123,11 @@ impl EfficientNetOptions {
         EfficientNetOptions::default().stem(make_divisible(32.0 * width, 8)).stages(stages).last(last).dropout(dropout)
     }
 
-    fn v2(stages: &[EfficientNetStage], dropout: f64) -> EfficientNetOptions {
+    fn v2(rows: &[Row], dropout: f64) -> EfficientNetOptions {
+        let stages = stages(rows, V2_FUSED);
         EfficientNetOptions::default()
             .stem(stages[0].channels)
-            .stages(stages.to_vec())
+            .stages(stages)
             .norm(BatchNormLayerOptions::default().eps(1e-3))
             .dropout(dropout)
     }

@@ -85,9 +85,9 @@ impl MnasNet {
         let mut width = scaled(16);
         let plain = Conv2dOptions::default();
         let layers = Sequential::new(&scope.at("layers"));
-        let layers = convolved(layers, channels, stem, 3, plain.stride(2).padding(1))?.push(Relu);
-        let layers = convolved(layers, stem, stem, 3, plain.padding(1).groups(stem))?.push(Relu);
-        let mut layers = convolved(layers, stem, width, 1, plain)?;
+        let layers = convolved(layers, [channels, stem], 3, plain.stride(2).padding(1))?.push(Relu);
+        let layers = convolved(layers, [stem; 2], 3, plain.padding(1).groups(stem))?.push(Relu);
+        let mut layers = convolved(layers, [stem, width], 1, plain)?;
         for (outputs, size, stride, expansion, blocks) in STACKS {
             let outputs = scaled(outputs);
             layers = layers.make(|s| {
@@ -96,7 +96,7 @@ impl MnasNet {
             })?;
             width = outputs;
         }
-        let layers = convolved(layers, width, 1280, 1, plain)?.push(Relu);
+        let layers = convolved(layers, [width, 1280], 1, plain)?.push(Relu);
         let classifier = Sequential::new(&scope.at("classifier"))
             .push(Dropout::new(dropout))
             .make(|s| Linear::new(s, 1280, classes))?;
@@ -125,8 +125,7 @@ impl Module for MnasNet {
 /// With a convolution and its norm, whose momentum is that of the paper.
 fn convolved(
     layers: Sequential,
-    inputs: usize,
-    outputs: usize,
+    [inputs, outputs]: [usize; 2],
     size: usize,
     options: Conv2dOptions,
 ) -> Result<Sequential> {
@@ -147,9 +146,9 @@ fn block(
 ) -> Result<Shortcut> {
     let (expanded, plain) = (inputs * expansion, Conv2dOptions::default());
     let depthwise = plain.stride(stride).padding(size / 2).groups(expanded);
-    let layers = convolved(Sequential::new(&scope.at("layers")), inputs, expanded, 1, plain)?.push(Relu);
-    let layers = convolved(layers, expanded, expanded, size, depthwise)?.push(Relu);
-    let layers = convolved(layers, expanded, outputs, 1, plain)?;
+    let layers = convolved(Sequential::new(&scope.at("layers")), [inputs, expanded], 1, plain)?.push(Relu);
+    let layers = convolved(layers, [expanded; 2], size, depthwise)?.push(Relu);
+    let layers = convolved(layers, [expanded, outputs], 1, plain)?;
     let has_shortcut = stride == 1 && inputs == outputs;
     Ok(Shortcut { name: "layers", layers, has_shortcut, stochastic_depth: None })
 }

@@ -46,8 +46,7 @@ pub(super) fn extractor(scope: &Scope, options: &SsdOptions) -> Result<(Box<dyn 
 
 fn convolution(
     layers: Sequential,
-    inputs: usize,
-    outputs: usize,
+    [inputs, outputs]: [usize; 2],
     size: usize,
     options: Conv2dOptions,
 ) -> Result<Sequential> {
@@ -66,7 +65,7 @@ fn features(scope: &Scope, options: &SsdOptions) -> Result<(Sequential, Vec<usiz
         }
         for _ in 0..depth {
             let outputs = options.scaled(width);
-            layers = convolution(layers, inputs, outputs, 3, Conv2dOptions::default().padding(1))?;
+            layers = convolution(layers, [inputs, outputs], 3, Conv2dOptions::default().padding(1))?;
             inputs = outputs;
         }
     }
@@ -80,22 +79,23 @@ fn extra(scope: &Scope, options: &SsdOptions) -> Result<ModuleList> {
     let dense = |scope: &Scope| {
         let pooling = MaxPool2dOptions::default().stride(1).padding(1);
         let layers = Sequential::new(scope).push(MaxPool2d { kernel_size: [3; 2], options: pooling });
-        let layers = convolution(layers, scaled(512), scaled(1024), 3, plain.padding(6).dilation(6))?;
-        let layers = convolution(layers, scaled(1024), scaled(1024), 1, plain)?;
+        let layers = convolution(layers, [scaled(512), scaled(1024)], 3, plain.padding(6).dilation(6))?;
+        let layers = convolution(layers, [scaled(1024); 2], 1, plain)?;
         initial::draw(&layers, xavier, initial::kept)?;
         Ok(layers)
     };
     let first = |scope: &Scope| {
         let mut layers = Sequential::new(scope).push(MaxPool2d::new(2));
         for _ in 0..3 {
-            layers = convolution(layers, scaled(512), scaled(512), 3, padded)?;
+            layers = convolution(layers, [scaled(512); 2], 3, padded)?;
         }
         initial::draw(&layers, initial::kaiming_fan_out, initial::kept)?;
         layers.make(dense)
     };
     let pair = |scope: &Scope, [inputs, between, outputs]: [usize; 3], options: Conv2dOptions| {
-        let layers = convolution(Sequential::new(scope), scaled(inputs), scaled(between), 1, plain)?;
-        let layers = convolution(layers, scaled(between), scaled(outputs), 3, options)?;
+        let [inputs, between, outputs] = [inputs, between, outputs].map(scaled);
+        let layers = convolution(Sequential::new(scope), [inputs, between], 1, plain)?;
+        let layers = convolution(layers, [between, outputs], 3, options)?;
         initial::draw(&layers, xavier, initial::kept)?;
         Ok(layers)
     };
