@@ -1,4 +1,4 @@
-//! Everything that can go wrong, with the numbers needed to put it right.
+//! The errors of the crate, with the numbers needed to correct their causes.
 
 use crate::dtype::DType;
 use crate::shape::Shape;
@@ -10,18 +10,18 @@ use std::time::Duration;
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong: the operation, what was asked and what was allowed.
+/// An error of an operation, a device or a file, with what was asked for and what is allowed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No adapter on this machine, or none that fits the options.
+    /// The machine has no adapter, or none that fits the options.
     #[error(
         "no adapter fits {wanted}; available: {available}. Install a Vulkan driver (Debian: mesa-vulkan-drivers) or use Device::reference()"
     )]
     NoAdapter {
-        /// What was asked for.
+        /// The adapter that was asked for.
         wanted: String,
-        /// What there is.
+        /// The adapters of the machine.
         available: String,
     },
     /// The adapter refused to open a device.
@@ -29,50 +29,48 @@ pub enum Error {
     DeviceRequest {
         /// Adapter name.
         adapter: String,
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
     /// The device is gone; everything on it is lost. Open a new one.
     #[error("device lost: {reason}. Open a new device and load the last checkpoint")]
     DeviceLost {
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
     /// The adapter's memory ran out.
-    #[error("out of device memory: {reason}. Use a smaller batch or drop tensors that are still held")]
+    #[error("out of device memory: {reason}. Use a smaller batch, or drop tensors that you no longer need")]
     OutOfMemory {
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
-    /// wgpu reported an error that no call was waiting for.
+    /// wgpu reported an error outside of any call.
     #[error("device error: {reason}")]
     Device {
-        /// What wgpu said.
+        /// The message of wgpu.
         reason: String,
     },
     /// The device did not finish in time.
-    #[error(
-        "the device did not answer within {waited:?}; raise DeviceOptions::timeout if the work is really that long"
-    )]
+    #[error("the device did not answer within {waited:?}; raise DeviceOptions::timeout if the work takes longer")]
     Timeout {
-        /// How long was waited.
+        /// The time waited.
         waited: Duration,
     },
-    /// A flush failed after a part of it had run. What it was to compute, parameters among it, is neither what it was before
-    /// nor what was recorded; every later use of the device says so until the values are replaced: by
+    /// A flush failed after part of it had run. The values that it was to compute, parameters among them, are neither the old
+    /// ones nor the recorded ones. Every later use of the device returns this error until the values are replaced: by
     /// [`train::load`](crate::train::load), or by the program, which then calls
     /// [`Device::assume_restored`](crate::Device::assume_restored).
     #[error(
-        "the device's state is unknown: a flush failed after a part of it had run ({reason}). Load the last checkpoint, or replace all values and call Device::assume_restored()"
+        "the device's state is unknown: a flush failed after part of it had run ({reason}). Load the last checkpoint, or replace all values and call Device::assume_restored()"
     )]
     StateUnknown {
-        /// The error that the flush met.
+        /// The error of the flush.
         reason: String,
     },
-    /// A module that is to be trained doesn't reach parameters that were made in its scope. A module that
-    /// [`children`](crate::nn::Module::children) forgets is such a one; parameters that were dropped are not missed.
+    /// A module that is to be trained does not reach parameters made in its scope, because
+    /// [`children`](crate::nn::Module::children) leaves out a field, for example. Dropped parameters do not count.
     #[error(
-        "{module} does not reach these parameters of its scope ({} in all): {}. Name the fields that hold them in children() and own_parameters(), give another model a Scope::new of its own, or train a list of parameters",
+        "{module} does not reach {} parameters of its scope: {}. Name the fields that hold them in children() and own_parameters(), give another model a Scope::new of its own, or train a list of parameters",
         parameters.len(), listed(parameters)
     )]
     Unreached {
@@ -81,23 +79,23 @@ pub enum Error {
         /// The names of the parameters.
         parameters: Vec<String>,
     },
-    /// A state that doesn't fit the module it is to be loaded into.
-    #[error("load_state_dict: {keys}. Pass strict = false to load what fits")]
+    /// A state does not fit the module that should load it.
+    #[error("load_state_dict: {keys}. Pass strict = false to load the values that fit")]
     IncompatibleKeys {
-        /// The names that don't fit.
+        /// The names that do not fit.
         keys: Box<IncompatibleKeys>,
     },
-    /// A file of weights that doesn't fit its model; see [`weights::load`](crate::weights::load).
+    /// A file of weights does not fit its model; see [`weights::load`](crate::weights::load).
     #[error(
-        "{}: {keys}. LoadOptions::partial loads what fits, LoadOptions::rename gives names of the file others", path.display()
+        "{}: {keys}. LoadOptions::partial loads the values that fit; LoadOptions::rename renames values of the file", path.display()
     )]
     UnfitWeights {
         /// The file.
         path: PathBuf,
-        /// The names that don't fit.
+        /// The names that do not fit.
         keys: Box<IncompatibleKeys>,
     },
-    /// A tensor past what can be indexed or what the adapter can bind.
+    /// A tensor is larger than indices or the adapter's bindings allow.
     #[error("{op}: {shape} is too large: the limit is {limit} {unit}")]
     TooLarge {
         /// Operation.
@@ -119,7 +117,7 @@ pub enum Error {
         /// Adapter name.
         adapter: String,
     },
-    /// More dimensions than a tensor can have.
+    /// A tensor would have more dimensions than it can.
     #[error("a tensor has at most {limit} dimensions, not {rank}")]
     TooManyDimensions {
         /// Dimensions asked for.
@@ -127,7 +125,7 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// Two shapes that do not broadcast together.
+    /// Two shapes do not broadcast.
     #[error("{op}: {left} and {right} do not broadcast: at dimension {dim} the sizes are {} and {}", sizes.0, sizes.1)]
     Broadcast {
         /// Operation.
@@ -141,7 +139,7 @@ pub enum Error {
         /// The two sizes.
         sizes: (usize, usize),
     },
-    /// A dimension that the tensor does not have.
+    /// The tensor does not have the dimension.
     #[error("{op}: dimension {dim} is out of range for a tensor of {rank} dimensions")]
     DimOutOfRange {
         /// Operation.
@@ -151,7 +149,7 @@ pub enum Error {
         /// The tensor's rank.
         rank: usize,
     },
-    /// A dimension named twice.
+    /// A dimension is named twice.
     #[error("{op}: dimension {dim} appears twice")]
     DimRepeated {
         /// Operation.
@@ -159,7 +157,7 @@ pub enum Error {
         /// The dimension.
         dim: usize,
     },
-    /// Shapes or attributes that break the operation's rule.
+    /// Shapes or attributes break the operation's rule.
     #[error("{op}: {rule}")]
     Invalid {
         /// Operation.
@@ -167,18 +165,18 @@ pub enum Error {
         /// The rule and the numbers that break it.
         rule: String,
     },
-    /// An element type that the operation does not take.
+    /// The operation does not take the element type.
     #[error("{op}: expected {expected}, got {got}")]
     WrongDType {
         /// Operation.
         op: &'static str,
-        /// What it takes.
+        /// The types that it takes.
         expected: &'static str,
-        /// What it got.
+        /// The type that it got.
         got: DType,
     },
-    /// Tensors of two devices in one operation.
-    #[error("{op}: the tensors are on different devices ({left} and {right})")]
+    /// Tensors of two devices meet in one operation.
+    #[error("{op}: the tensors are on different devices, {left} and {right}")]
     DeviceMismatch {
         /// Operation.
         op: &'static str,
@@ -187,7 +185,7 @@ pub enum Error {
         /// Second device.
         right: String,
     },
-    /// An index or label outside its dimension, found on the device.
+    /// The device found an index or label outside of its dimension.
     #[error("{op}: index {index} is out of range for a dimension of size {size}")]
     IndexOutOfRange {
         /// Operation.
@@ -197,8 +195,8 @@ pub enum Error {
         /// The size it indexes.
         size: usize,
     },
-    /// An element below 0, where the operand may have none, found on the device.
-    #[error("{op}: element {element} of {operand} is negative, and must be 0 or more")]
+    /// The device found a negative element in an operand that must not have any.
+    #[error("{op}: element {element} of {operand} is negative; it must be at least 0")]
     Negative {
         /// Operation.
         op: &'static str,
@@ -207,16 +205,16 @@ pub enum Error {
         /// The first such element, in row-major order.
         element: i64,
     },
-    /// A result that is not finite though all its inputs are, or a NaN that the caller handed in: what
-    /// [`Debug::nan`](crate::Debug::nan) looks for.
+    /// A result is not finite although all of its inputs are, or the caller passed in a NaN. [`Debug::nan`](crate::Debug::nan) looks
+    /// for these.
     #[error(
         "{op}: element {element:?} of output {output}, {shape}, is {value} {}; recorded at {recorded_at}",
-        if *leaf { "as it was handed in" } else { "though all inputs are finite" }
+        if *leaf { "in a tensor that you passed in" } else { "although all inputs are finite" }
     )]
     NotFinite {
         /// Operation.
         op: &'static str,
-        /// Which of its outputs.
+        /// The output, counted from 0.
         output: usize,
         /// The output's shape.
         shape: Shape,
@@ -224,13 +222,13 @@ pub enum Error {
         element: Vec<usize>,
         /// The element.
         value: f64,
-        /// Whether it is a value that the caller handed in.
+        /// True if the caller passed the value in.
         leaf: bool,
         /// The line of user code that recorded it.
         recorded_at: &'static Location<'static>,
     },
-    /// A kernel's result that differs from the reference's by more than rounding may do: what
-    /// [`Debug::diff`](crate::Debug::diff) looks for.
+    /// A kernel's result differs from the reference's by more than rounding explains. [`Debug::diff`](crate::Debug::diff) looks for
+    /// such results.
     #[error(
         "{op}: element {element:?} of output {output}, {shape}, is {value} on the device and {expected} on the reference \
          (allowed: {allowed:.1e}), computed as {} from {inputs:?}; recorded at {recorded_at}",
@@ -239,11 +237,11 @@ pub enum Error {
     Differs {
         /// Operation.
         op: &'static str,
-        /// All operations that the kernel computes; more than one where each by itself is right and the fusion wrong.
+        /// All operations that the kernel computes: more than one if each by itself is right and their fusion wrong.
         calls: Vec<&'static str>,
-        /// Shapes of what it was computed from.
+        /// Shapes of the inputs.
         inputs: Vec<Shape>,
-        /// Which of the operation's outputs.
+        /// The operation's output, counted from 0.
         output: usize,
         /// The output's shape.
         shape: Shape,
@@ -253,28 +251,28 @@ pub enum Error {
         value: f64,
         /// The reference's element.
         expected: f64,
-        /// How far they may be apart.
+        /// The largest difference allowed.
         allowed: f64,
         /// The line of user code that recorded it.
         recorded_at: &'static Location<'static>,
     },
-    /// `backward` was called on something that has no gradient.
+    /// `backward` was called on a tensor without a gradient.
     #[error(
-        "{op}: the tensor does not require a gradient: none of the values it was computed from is a parameter or was marked with requires_grad()"
+        "{op}: the tensor does not require a gradient. Compute it from a parameter, or from a tensor marked with requires_grad()"
     )]
     NoGradient {
         /// Operation.
         op: &'static str,
     },
     /// The operation has no derivative.
-    #[error("{op} is not differentiable")]
+    #[error("{op} is not differentiable; call detach() on tensors that need no gradient")]
     NotDifferentiable {
         /// Operation.
         op: &'static str,
     },
-    /// A gradient that is not the slope: see [`gradcheck`](crate::custom::gradcheck).
+    /// A gradient is not the slope; see [`gradcheck`](crate::custom::gradcheck).
     #[error(
-        "gradcheck: the gradient at element {element} of input {input} is {got}, and the slope there {expected}; they may differ by {allowed:e}"
+        "gradcheck: the gradient at element {element} of input {input} is {got}, but the slope by differences is {expected}; at most {allowed:e} apart is allowed"
     )]
     WrongGradient {
         /// The input, counted from 0.
@@ -288,48 +286,50 @@ pub enum Error {
         /// The largest difference allowed.
         allowed: f64,
     },
-    /// `backward` a second time through a graph that the first call released.
-    #[error("{op}: this graph was released by an earlier backward(); use retain_graph to walk it twice")]
+    /// `backward` walked a graph that an earlier call had released.
+    #[error(
+        "{op}: an earlier backward() released this graph; set BackwardOptions::retain_graph there to walk it again"
+    )]
     GraphReleased {
         /// Operation at which the walk stopped.
         op: &'static str,
     },
-    /// A shader that could not be specialised or parsed: a fault of wgrad, not of the caller.
+    /// A shader could not be specialised or parsed, which is a bug of wgrad unless the operation is a custom one.
     #[error("shader {shader}: {reason}")]
     Shader {
         /// Shader stem.
         shader: String,
-        /// What is wrong with it.
+        /// The fault found in it.
         reason: String,
     },
-    /// An invariant of wgrad itself was broken.
+    /// An invariant of wgrad is broken.
     #[error("{op}: internal error: {reason}. Please report this")]
     Internal {
         /// Operation.
         op: &'static str,
-        /// What happened.
+        /// The broken invariant.
         reason: String,
     },
-    /// An item of a data set that could not be fetched.
+    /// An item of a data set could not be fetched.
     #[error("item {index} of the data set: {source}")]
     Item {
-        /// Its number.
+        /// Its index.
         index: usize,
-        /// What went wrong.
+        /// The error of the set.
         source: Box<Error>,
     },
-    /// A file that could not be read or written.
+    /// A file could not be read or written.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault found in it.
         reason: String,
     },
 }
 
 impl Error {
-    /// A broken rule of an operation, with the numbers in the text; operations of one's own return it too.
+    /// The error of a broken rule, with the numbers in the text. Custom operations return it too.
     pub fn invalid(op: &'static str, rule: impl Into<String>) -> Error {
         Error::Invalid { op, rule: rule.into() }
     }
@@ -340,18 +340,18 @@ impl Error {
     }
 }
 
-/// The names by which a state doesn't fit a module; see [`Module::load_state_dict`](crate::nn::Module::load_state_dict).
+/// The names by which a state does not fit a module; see [`Module::load_state_dict`](crate::nn::Module::load_state_dict).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IncompatibleKeys {
     /// Parameters without a value in the state.
     pub missing: Vec<String>,
     /// Values that belong to no parameter.
     pub unexpected: Vec<String>,
-    /// Values that don't fit their parameters.
+    /// Values that do not fit their parameters.
     pub mismatched: Vec<Mismatch>,
 }
 
-/// A value that doesn't fit its parameter: of another shape, or a float for an integer.
+/// A value that does not fit its parameter: it has another shape, or is a float for an integer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The parameter.
@@ -363,7 +363,7 @@ pub struct Mismatch {
 }
 
 impl IncompatibleKeys {
-    /// True where the state fits.
+    /// True if the state fits.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
     }
@@ -388,7 +388,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// The first few names of a list, and how many more there are.
+/// The first few names of a list, and the number of those left out.
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown = names[..names.len().min(SHOWN)].join(", ");
