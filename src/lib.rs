@@ -49,6 +49,8 @@ mod dtype;
 mod error;
 pub mod explain;
 mod file;
+#[cfg(test)]
+mod formulas;
 mod graph;
 mod host_tensor;
 pub mod logs;

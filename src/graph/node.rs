@@ -12,6 +12,8 @@ use crate::graph::op::{Class, Op, write_operation};
 use crate::graph::schedule::Mark;
 use crate::graph::source::source;
 use crate::graph::trace::is_tracing;
+#[cfg(test)]
+use crate::graph::trace::note_class;
 use crate::host_tensor::HostTensor;
 use crate::shape::{Layout, Shape};
 use parking_lot::Mutex;
@@ -342,6 +344,8 @@ fn record_call(device: Option<&Device>, op: Operation, inputs: &[&Tensor], custo
         // The forward pass of this gradient is over: nothing of it need wait for this one.
         device.flush_in_passing();
     }
+    #[cfg(test)]
+    note_class(op.class());
     let state = State { inputs: Few::of(inputs, |&input| input.edge()), ..State::default() };
     let node = Node {
         id: next_id(),

@@ -435,7 +435,7 @@ struct Counted {
     further: [u32; 1],
 }
 
-static COUNTED: Formula = Formula { name: "add", wgsl: "({0} + I(bitcast<i32>({s0})))", library: &[], constant: false };
+static COUNTED: Formula = Formula::new("add", "({0} + I(bitcast<i32>({s0})))");
 
 #[track_caller]
 fn counted(count: &Tensor, further: u32) -> Tensor {

@@ -3,6 +3,8 @@
 //! While a thread traces, its calls are not flushed, parameters keep their values and the random stream does not move. Operations
 //! note facts that a reader of the graph could not tell from their parts.
 
+#[cfg(test)]
+use crate::graph::Class;
 use crate::graph::node::Tensor;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -43,6 +45,9 @@ pub(crate) struct Trace {
     /// Calls by the node of their output.
     pub seen: HashMap<u64, Seen>,
     pub multiply_adds: u64,
+    /// The classes of all calls.
+    #[cfg(test)]
+    pub classes: Vec<Class>,
 }
 
 thread_local! {
@@ -83,6 +88,14 @@ pub(crate) fn with_trace<T>(body: impl FnOnce(&Trace) -> T) -> T {
 pub(crate) fn note_multiply_adds(count: impl FnOnce() -> u64) {
     if is_tracing() {
         TRACE.with_borrow_mut(|trace| trace.multiply_adds = trace.multiply_adds.saturating_add(count()));
+    }
+}
+
+/// Notes a call's class.
+#[cfg(test)]
+pub(super) fn note_class(class: Class) {
+    if is_tracing() {
+        TRACE.with_borrow_mut(|trace| trace.classes.push(class));
     }
 }
 

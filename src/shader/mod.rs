@@ -2,7 +2,9 @@
 //! written out, register tiles taken apart.
 
 mod branches;
+mod cost;
 mod driver_math;
+mod formula;
 mod index_expr;
 mod kernel;
 mod reflect;
@@ -13,8 +15,10 @@ mod unroll;
 mod words;
 
 pub(crate) use driver_math::{is_wrong as has_wrong_math, repair as repair_math};
+pub(crate) use formula::Slot;
+pub use formula::{Combine, Formula, RowFormula};
 pub(crate) use index_expr::index_expr;
-pub use kernel::{Combine, Fault, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};
+pub use kernel::{Fault, Kernel, Kernels, Operand, Word, fold_groups};
 pub(crate) use kernel::{LoadHook, Loads};
 pub(crate) use reflect::{Binding, Module, Role};
 pub(crate) use sizes::{Sizes, size};

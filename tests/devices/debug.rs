@@ -206,16 +206,11 @@ fn a_kernel_that_differs_from_its_reference_is_named() {
 #[derive(Clone, Copy, Debug)]
 struct CountsUses;
 
-static COUNTS_USES: Formula = Formula {
-    name: "counts_uses",
-    wgsl: "counted({0})",
-    library: &["var<private> uses: u32 = 0u;
+static COUNTS_USES: Formula = Formula::new("counts_uses", "counted({0})").library(&["var<private> uses: u32 = 0u;
 fn counted(x: vec4<f32>) -> vec4<f32> {
     uses += 1u;
     return select(x, 2.0 * x, uses > 1u);
-}"],
-    constant: false,
-};
+}"]);
 
 impl Op for CountsUses {
     fn name(&self) -> &'static str {

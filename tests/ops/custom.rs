@@ -75,7 +75,7 @@ const MADE: Made = Made {
     starts: &[],
 };
 
-static SAME: Formula = Formula { name: "same", wgsl: "{0}", library: &[], constant: false };
+static SAME: Formula = Formula::new("same", "{0}");
 
 fn refused(result: Result<Vec<Tensor>>, text: &str) {
     let error = result.expect_err(text);

@@ -102,9 +102,9 @@ const NEEDS_INFINITIES: [(&str, &str); 6] = [
     ),
     ("shaders/lib/error_function_inverse.wgsl", "erf is 1 at infinity alone: made of bits, and handed on as it is"),
     ("shaders/lib/power.wgsl", "0 to a negative power is infinite: made of bits, and handed on as it is"),
-    ("src/ops/attention.rs", "what is masked weighs e^-infinity; masks are added, as in PyTorch"),
+    ("src/ops/sequence/attention.rs", "what is masked weighs e^-infinity; masks are added, as in PyTorch"),
     ("src/ops/detection/nms.rs", "a score of minus infinity stands for no box; scores are compared with it"),
-    ("src/plan/combine.rs", "the largest of nothing, which every number is compared with"),
+    ("src/plan/codegen/reduction.rs", "the largest of nothing, which every number is compared with"),
 ];
 
 #[test]
@@ -240,7 +240,7 @@ fn specialised_modules_translate() {
 #[derive(Clone, Copy, Debug)]
 struct Twice;
 
-static TWICE: Formula = Formula { name: "twice", wgsl: "(F(2.0) * {0})", library: &[], constant: false };
+static TWICE: Formula = Formula::new("twice", "(F(2.0) * {0})");
 
 impl Op for Twice {
     fn name(&self) -> &'static str {

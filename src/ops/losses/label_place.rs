@@ -80,8 +80,7 @@ impl Op for LabelPlace {
 #[derive(Clone, Debug, Hash)]
 struct IsPlace;
 
-static IS_PLACE: Formula =
-    Formula { name: "is_place", wgsl: "(bitcast<I>({i}) == {0})", library: &[], constant: false };
+static IS_PLACE: Formula = Formula::new("is_place", "(bitcast<I>({i}) == {0})");
 
 impl Op for IsPlace {
     fn name(&self) -> &'static str {

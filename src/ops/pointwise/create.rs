@@ -38,7 +38,7 @@ static FULL_U32: Formula = constant("U({s0})");
 static FULL_BOOL: Formula = constant("B({s0} != 0u)");
 
 const fn constant(wgsl: &'static str) -> Formula {
-    Formula { name: "full", wgsl, library: &[], constant: true }
+    Formula::new("full", wgsl).constant()
 }
 
 impl Op for Full {

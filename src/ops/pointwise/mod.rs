@@ -110,7 +110,7 @@ impl Row {
         gradient: Gradient,
     ) -> Row {
         Row {
-            formula: Formula { name, wgsl, library: &[], constant: false },
+            formula: Formula::new(name, wgsl),
             arity,
             accepts: Accepts::Float,
             makes: Makes::Same,
@@ -136,7 +136,7 @@ impl Row {
         reference: fn(&[f64]) -> f64,
     ) -> Row {
         Row {
-            formula: Formula { name, wgsl, library: &[], constant: false },
+            formula: Formula::new(name, wgsl),
             arity,
             accepts,
             makes,

@@ -18,12 +18,8 @@ struct ImageNoise {
     elements: [u32; 1],
 }
 
-static NOISE: Formula = Formula {
-    name: "image_noise",
-    wgsl: "image_noise({0}, {1}, {i} % U({s0}))",
-    library: &[wgsl!("lib/philox"), wgsl!("lib/image_noise")],
-    constant: false,
-};
+static NOISE: Formula = Formula::new("image_noise", "image_noise({0}, {1}, {i} % U({s0}))")
+    .library(&[wgsl!("lib/philox"), wgsl!("lib/image_noise")]);
 
 impl Op for ImageNoise {
     fn name(&self) -> &'static str {

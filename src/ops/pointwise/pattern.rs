@@ -45,7 +45,7 @@ struct Pattern {
 const LIBRARY: &[&str] = &[wgsl!("lib/pattern")];
 
 const fn formula(name: &'static str, wgsl: &'static str) -> Formula {
-    Formula { name, wgsl, library: LIBRARY, constant: false }
+    Formula::new(name, wgsl).library(LIBRARY)
 }
 
 static ARANGE: Formula = formula("arange", "(F(bitcast<f32>({s0})) + F({i}) * bitcast<f32>({s1}))");

@@ -34,24 +34,11 @@ struct Random {
 }
 
 const PHILOX: &[&str] = &[wgsl!("lib/philox")];
-static UNIFORM: Formula = Formula {
-    name: "rand",
-    wgsl: "philox_uniform(philox(quad, {s0}, {s1}, {s2}, {s3}))",
-    library: PHILOX,
-    constant: false,
-};
-static NORMAL: Formula = Formula {
-    name: "randn",
-    wgsl: "philox_normal(philox(quad, {s0}, {s1}, {s2}, {s3}))",
-    library: PHILOX,
-    constant: false,
-};
-static INTEGERS: Formula = Formula {
-    name: "randint",
-    wgsl: "bitcast<I>(U({s4}) + philox_below(philox(quad, {s0}, {s1}, {s2}, {s3}), {s5}))",
-    library: PHILOX,
-    constant: false,
-};
+static UNIFORM: Formula = Formula::new("rand", "philox_uniform(philox(quad, {s0}, {s1}, {s2}, {s3}))").library(PHILOX);
+static NORMAL: Formula = Formula::new("randn", "philox_normal(philox(quad, {s0}, {s1}, {s2}, {s3}))").library(PHILOX);
+static INTEGERS: Formula =
+    Formula::new("randint", "bitcast<I>(U({s4}) + philox_below(philox(quad, {s0}, {s1}, {s2}, {s3}), {s5}))")
+        .library(PHILOX);
 
 impl Op for Random {
     fn name(&self) -> &'static str {
@@ -142,12 +129,11 @@ struct Permutation {
     words: [u32; 2 + ROUNDS],
 }
 
-static PERMUTATION: Formula = Formula {
-    name: "randperm",
-    wgsl: "permuted(quad, {s0}, {s1}, U({s2}, {s3}, {s4}, {s5}), U({s6}, {s7}, {s8}, {s9}), U({s10}, {s11}, {s12}, {s13}))",
-    library: &[wgsl!("lib/permutation")],
-    constant: false,
-};
+static PERMUTATION: Formula = Formula::new(
+    "randperm",
+    "permuted(quad, {s0}, {s1}, U({s2}, {s3}, {s4}, {s5}), U({s6}, {s7}, {s8}, {s9}), U({s10}, {s11}, {s12}, {s13}))",
+)
+.library(&[wgsl!("lib/permutation")]);
 
 /// The finalizer of MurmurHash3 (Appleby, in the public domain): every bit depends on every bit.
 fn mix(mut x: u32) -> u32 {

@@ -25,7 +25,7 @@ pub struct Rule {
 impl Rule {
     /// `wgsl` refers to elements as `{0}`, `{1}`, .. and to numbers as `bitcast<f32>({s0})`, ..
     pub const fn new(name: &'static str, wgsl: &'static str, reference: fn(&[f64], &[f64]) -> f64) -> Rule {
-        Rule { name, formula: Formula { name, wgsl, library: &[], constant: false }, dtype: None, reference }
+        Rule { name, formula: Formula::new(name, wgsl), dtype: None, reference }
     }
 
     /// A rule whose formula calls functions from these texts.
@@ -40,8 +40,9 @@ impl Rule {
     }
 
     /// A rule whose result has this type.
-    pub const fn to(self, dtype: DType) -> Rule {
-        Rule { dtype: Some(dtype), ..self }
+    pub const fn to(mut self, dtype: DType) -> Rule {
+        self.dtype = Some(dtype);
+        self
     }
 
     /// Records the formula of these tensors and numbers. The numbers are data: others need no new plan.

@@ -15,8 +15,7 @@ struct Table {
     words: Vec<u32>,
 }
 
-static TABLE: Formula =
-    Formula { name: "table", wgsl: "F(bitcast<f32>(word({words} + u32({first}))))", library: &[], constant: false };
+static TABLE: Formula = Formula::new("table", "F(bitcast<f32>(word({words} + u32({first}))))");
 
 impl Op for Table {
     fn name(&self) -> &'static str {

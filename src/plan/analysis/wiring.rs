@@ -118,7 +118,7 @@ impl<'a> Wiring<'a> {
     /// The calls that a node takes where it is a constant, and none where not.
     fn constants_of(&self, node: usize) -> Vec<usize> {
         let edges = &self.schedule.edges[node];
-        let is_one_number = |formula: &Formula| formula.constant || !edges.is_empty() && !formula.is_of_places();
+        let is_one_number = |formula: &Formula| formula.constant || !edges.is_empty() && !formula.is_positional();
         if !self.formula(node).is_some_and(is_one_number) {
             return Vec::new();
         }

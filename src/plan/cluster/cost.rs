@@ -53,9 +53,7 @@ impl Legality<'_> {
     fn computed(&self, member: usize) -> u64 {
         let wiring = self.wiring;
         match wiring.schedule.nodes[member].op.class() {
-            Class::Pointwise(formula) => {
-                Formula::operations(formula) * wiring.schedule.nodes[member].outputs[0].shape.numel() as u64
-            }
+            Class::Pointwise(formula) => formula.cost() * wiring.schedule.nodes[member].outputs[0].shape.numel() as u64,
             Class::Rows(_) => wiring.layout(wiring.schedule.edges[member][0]).shape.numel() as u64,
             _ => 0,
         }
@@ -77,7 +75,7 @@ pub(in crate::plan) fn pays_in_loads(
     let mut read: HashSet<(Root, Layout)> = HashSet::new();
     let mut cost = 0;
     for &member in &members {
-        cost += wiring.formula(member).map_or(0, Formula::operations);
+        cost += wiring.formula(member).map_or(0, Formula::cost);
         for &edge in &wiring.schedule.edges[member] {
             let root = wiring.root(edge);
             if wiring.constant(root).is_none() && root.node().is_none_or(|node| !members.contains(&node)) {

@@ -92,7 +92,7 @@ impl Legality<'_> {
                 if (single || !cluster.is_full(wiring, member)) && !formula.is_scalar() {
                     return Err("a formula of four numbers in a kernel of single ones");
                 }
-                if !cluster.is_full(wiring, member) && formula.is_of_places() {
+                if !cluster.is_full(wiring, member) && formula.is_positional() {
                     return Err("a formula of elements' places among rows");
                 }
             }

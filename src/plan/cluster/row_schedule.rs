@@ -4,6 +4,7 @@ use crate::device::Adapter;
 use crate::plan::analysis::domain::{Domain, Wide};
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::{Cluster, Kind};
+use crate::shader::Slot;
 use crate::shape::Layout;
 use std::collections::HashMap;
 
@@ -33,8 +34,12 @@ impl Levels {
             };
             let mut after: Vec<usize> = Vec::new();
             let known = |text: &str, after: &[usize]| {
-                let used = (0..after.len()).filter(|r| text.contains(&format!("{{r{r}}}")));
-                used.map(|r| after[r]).max().unwrap_or(0).max(if text.contains("{0}") { given } else { 0 })
+                let level = |slot| match slot {
+                    Slot::Operand(_) => given,
+                    Slot::Result(result) => after.get(result).copied().unwrap_or(0),
+                    _ => 0,
+                };
+                Slot::all(text).map(level).max().unwrap_or(0)
             };
             for (at, (_, element)) in formula.reductions.iter().enumerate() {
                 let level = known(element, &after) + 1;

@@ -5,10 +5,11 @@ use crate::graph::{Class, Edge};
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::Cluster;
 use crate::plan::codegen::access::{Access, rounded, stored};
-use crate::shader::{Kernel, Kernels, Operand, Word};
+use crate::shader::{Kernel, Kernels, Operand, Slot, Word};
 use crate::shape::Layout;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Kernels, and where their inputs, outputs and data words come from.
 #[derive(Default)]
@@ -211,39 +212,32 @@ impl<'a> Emitter<'a> {
             return Err(internal("a call that is not pointwise"));
         };
         formula.library.iter().for_each(|library| self.library(library));
-        Ok(self.filled(node, formula.wgsl, arguments))
+        Ok(self.filled(node, formula.wgsl, arguments, &[]))
     }
 
-    /// A text with its operands and the call's scalars filled in.
-    pub fn filled(&mut self, node: usize, text: &str, arguments: &[String]) -> String {
-        let mut text = text.replace("{i}", if self.width == 4 { "(U(index) + U(0u, 1u, 2u, 3u))" } else { "index" });
-        for (i, argument) in arguments.iter().enumerate() {
-            text = text.replace(&format!("{{{i}}}"), argument);
-        }
-        if text.contains("{first}") {
-            let vector = if self.width == 4 { ".x" } else { "" };
-            text = text.replace("{first}", &format!("{}{vector}", arguments[0]));
-        }
-        let count = self.wiring.schedule.nodes[node].op.scalars().len();
-        if text.contains("{words}") {
-            let at = self.scalars.iter().position(|&s| s == (node, 0)).unwrap_or_else(|| {
-                self.scalars.extend((0..count).map(|scalar| (node, scalar)));
-                self.scalars.len() - count
-            });
-            text = text.replace("{words}", &format!("{}u", self.inputs.len() + at));
-        }
-        for scalar in 0..count {
-            let placeholder = format!("{{s{scalar}}}");
-            if text.contains(&placeholder) {
-                let at = self.scalars.iter().position(|&s| s == (node, scalar)).unwrap_or_else(|| {
-                    self.scalars.push((node, scalar));
-                    self.scalars.len() - 1
-                });
-                // Scalars follow the offsets.
-                text = text.replace(&placeholder, &format!("word({}u)", self.inputs.len() + at));
-            }
-        }
-        text
+    /// A text with its operands, the call's scalars and the results of its reductions filled in.
+    pub fn filled(&mut self, node: usize, text: &str, arguments: &[String], results: &[String]) -> String {
+        let is_vector = self.width == 4;
+        let scalars = self.wiring.schedule.nodes[node].op.scalars().len();
+        Slot::fill(text, |slot| match slot {
+            Slot::Operand(operand) => arguments.get(operand).cloned(),
+            Slot::First => arguments.first().map(|first| format!("{first}{}", if is_vector { ".x" } else { "" })),
+            Slot::Indices => Some(if is_vector { "(U(index) + U(0u, 1u, 2u, 3u))" } else { "index" }.to_string()),
+            Slot::Scalar(scalar) if scalar < scalars => Some(format!("word({}u)", self.word(node, scalar..scalar + 1))),
+            Slot::Words => Some(format!("{}u", self.word(node, 0..scalars))),
+            Slot::Result(result) => results.get(result).cloned(),
+            Slot::Scalar(_) => None,
+        })
+    }
+
+    /// The place of the first of these scalars of a call among the words, where they follow the offsets.
+    fn word(&mut self, node: usize, scalars: Range<usize>) -> usize {
+        let at = self.scalars.iter().position(|&scalar| scalar == (node, scalars.start)).unwrap_or_else(|| {
+            let at = self.scalars.len();
+            self.scalars.extend(scalars.map(|scalar| (node, scalar)));
+            at
+        });
+        self.inputs.len() + at
     }
 
     /// A line that names the value of a call. All who read the value read that name.

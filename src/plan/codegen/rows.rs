@@ -209,18 +209,14 @@ impl Writer<'_> {
 
     /// The result of a call of rows, of an element where it has one for each.
     fn result(&mut self, member: usize, formula: &RowFormula, element: &str) -> String {
-        let text = self.reduced(member, formula, formula.result);
-        let value = self.emitter.filled(member, &text, &[element.to_string()]);
+        let totals = self.totals(member, formula);
+        let value = self.emitter.filled(member, formula.result, &[element.to_string()], &totals);
         if self.dtype(member) == DType::Bool { format!("({value} != U(0u))") } else { value }
     }
 
-    /// A text with the results of a call's reductions filled in.
-    fn reduced(&self, member: usize, formula: &RowFormula, text: &str) -> String {
-        let mut text = text.to_string();
-        for at in 0..formula.reductions.len() {
-            text = text.replace(&format!("{{r{at}}}"), &self.total(member, at));
-        }
-        text
+    /// The names of what a call's reductions come to.
+    fn totals(&self, member: usize, formula: &RowFormula) -> Vec<String> {
+        (0..formula.reductions.len()).map(|at| self.total(member, at)).collect()
     }
 
     fn accumulators(&self, level: usize) -> Vec<Accumulator> {
@@ -291,8 +287,9 @@ impl Writer<'_> {
         {
             let Some(formula) = wiring.row_formula(member) else { continue };
             let element = self.element(member, 0, &mut loaded, &mut body)?;
-            let text = self.reduced(member, formula, formula.reductions[at].1);
-            let mut value = accumulator.element(self.emitter.filled(member, &text, &[element]));
+            let totals = self.totals(member, formula);
+            let value = self.emitter.filled(member, formula.reductions[at].1, &[element], &totals);
+            let mut value = accumulator.element(value);
             if accumulator.dtype == DType::Bool {
                 value = format!("select(U(0u), U(1u), {value})");
             }
