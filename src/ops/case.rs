@@ -48,9 +48,9 @@ pub struct Case {
     pub differentiable: bool,
     /// True where the gradient is compared with finite differences.
     pub differences: bool,
-    /// Whether the second derivative is, too.
+    /// True where the second derivative is, too.
     pub smooth: bool,
-    /// Whether it runs only on adapters with 16-bit floats.
+    /// True where it runs only on adapters with 16-bit floats.
     pub needs_f16: bool,
 }
 
@@ -81,12 +81,12 @@ impl Case {
         }
     }
 
-    /// Names an argument of the call; the last value of a name counts.
+    /// Adds an argument to the name; it replaces an earlier value of that argument.
     pub(crate) fn with(self, name: &'static str, value: impl Debug) -> Case {
         self.argument(name, &format!("{value:?}"))
     }
 
-    /// Names the options that differ from their defaults.
+    /// Adds the options that differ from their defaults to the name.
     pub(crate) fn options(self, options: &impl Options) -> Case {
         options.changed().iter().fold(self, |case, (name, value)| case.argument(name, value))
     }
@@ -115,8 +115,8 @@ impl Case {
         self.inputs.iter().map(input).chain(arguments).chain(half).collect()
     }
 
-    /// True if `filter` names the case's operation, alone or with some of its parameters in any order: `conv2d`,
-    /// `conv2d[stride=2,groups=4]`. Several filters are separated by semicolons.
+    /// True if `filter` names the case's operation, alone or with some of the case's parameters in any order: `conv2d`,
+    /// `conv2d[stride=2,groups=4]`. Semicolons separate several filters, one of which must hold.
     pub fn matches(&self, filter: &str) -> bool {
         let parameters = self.parameters();
         filter.split(';').any(|filter| {
