@@ -1,8 +1,7 @@
-//! Compiling on several threads for Mesa's llvmpipe, which compiles a pipeline where it is first dispatched, one after the
-//! other.
+//! Compiles on several threads for Mesa's llvmpipe, which compiles a pipeline at its first dispatch, one after the other.
 //!
-//! What it compiled it keeps on disk, where every device finds it. So each thread that compiles opens a device of its own
-//! and dispatches no workgroups there, which compiles the pipeline and runs nothing.
+//! It keeps compiled code on disk, where every device finds it. So each thread that compiles opens a separate device and
+//! dispatches no workgroups there, which compiles the pipeline and runs nothing.
 
 use crate::device::adapter;
 use crate::device::pipeline::{Job, create, layout};
@@ -11,38 +10,37 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 
-/// Pipelines below which devices take longer to open than is spared.
+/// With fewer pipelines, opening devices takes longer than it saves.
 const FEWEST: usize = 4;
 
-/// A parameter's value. Mesa first tries what becomes of a shader with the values of its parameters written in, and
-/// compiles that where little is left. Of loops as long as this everything is left, as with the true values.
+/// A parameter's value. Mesa first tries to inline the values of parameters, and compiles that if little code is left. With loops
+/// this long all code is left, as with the true values.
 const LONG: u32 = 65_537;
 
-/// What reading a module takes, times this, is less than what compiling it takes (7 to 40 times as long), and more than
-/// what it takes to find it on disk (about once as long).
+/// Compiling a module takes more than this many times as long as reading it (7 to 40 times), and finding it on disk less (about
+/// once).
 const COMPILES: u32 = 4;
 
-/// By how many the pipelines found on disk must outnumber those compiled before no more are compiled ahead.
+/// If the pipelines found on disk outnumber those compiled by this many, no more are compiled ahead.
 const FOUND: i64 = 2;
 
-/// Names under which the environment tells Mesa not to keep anything.
+/// Environment variables that tell Mesa not to keep anything.
 const NO_CACHE: [&str; 2] = ["MESA_SHADER_CACHE_DISABLE", "MESA_GLSL_CACHE_DISABLE"];
 
-/// Whether an adapter's driver compiles late and keeps what it compiled.
+/// True if an adapter's driver compiles late and keeps compiled code.
 pub(super) fn helps(adapter: &wgpu::Adapter) -> bool {
     let info = adapter.get_info();
     let keeps = NO_CACHE.iter().all(|name| std::env::var_os(name).is_none());
     info.backend == wgpu::Backend::Vulkan && info.driver == "llvmpipe" && keeps
 }
 
-/// Whether that many pipelines are worth it.
+/// True if this many pipelines are worth it.
 pub(super) fn pays(pipelines: usize) -> bool {
     pipelines >= FEWEST
 }
 
-/// Counts by how many the pipelines that the driver compiled outnumber those that it had on disk. Times tell the ones from
-/// the others, and on a busy machine now and then they are wrong: one that was found is no reason to have the others wait
-/// for one core.
+/// Counts by how many the pipelines that the driver compiled outnumber those that it had on disk. Times distinguish the two, and
+/// on a busy machine they are sometimes wrong: one that was found is no reason to leave the others to one core.
 #[derive(Default)]
 pub(super) struct Tally(AtomicI64);
 
@@ -51,13 +49,13 @@ impl Tally {
         self.0.fetch_add(if was_compiled { 1 } else { -1 }, Ordering::Relaxed);
     }
 
-    /// True where it looks as if the next one is not on disk.
+    /// True if the next one is probably not on disk.
     pub fn goes_on(&self) -> bool {
         self.0.load(Ordering::Relaxed) > -FOUND
     }
 }
 
-/// A device that only compiles. An error is none here: the device that computes meets it again, and reports it.
+/// A device that only compiles. Its errors are ignored: the device that computes meets them again, and reports them.
 pub(super) struct Ahead {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -71,7 +69,7 @@ impl Ahead {
         Some(Ahead { device, queue })
     }
 
-    /// Has the driver compile a pipeline; false where the driver had it on disk.
+    /// Has the driver compile a pipeline; false if the driver had it on disk.
     pub fn compile(&self, job: &Job) -> bool {
         let start = Instant::now();
         let name = job.pipeline.name;
@@ -136,7 +134,7 @@ mod tests {
             output[id.x] = sum;
         }";
 
-    /// In a process of its own: its environment says where Mesa keeps what it compiled.
+    /// In a process of its own, whose environment sets Mesa's cache folder.
     #[test]
     fn compiles_one() {
         if std::env::var_os("WGRAD_TEST_AHEAD").is_none() {
@@ -200,7 +198,7 @@ mod tests {
         assert!(with > without + 1000, "{without} and {with} bytes");
     }
 
-    /// What there is without a pipeline.
+    /// Everything there is without a pipeline.
     #[test]
     fn opens_one() {
         if std::env::var_os("WGRAD_TEST_AHEAD").is_some() {

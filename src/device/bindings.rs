@@ -6,34 +6,34 @@ use crate::error::{Error, Result};
 /// Bind groups kept for one dispatch of a plan: a program whose buffers never repeat must not fill memory with them.
 const MOST_BIND_GROUPS: usize = 8;
 
-/// The bind groups that one dispatch of a plan was run with lately, and the ids of the buffers that they show.
+/// The recent bind groups of one dispatch of a plan, and the ids of their buffers.
 #[derive(Default)]
 pub(crate) struct Bindings {
-    /// The one in use first.
+    /// The current one first.
     groups: Vec<(Vec<u64>, wgpu::BindGroup)>,
 }
 
 impl Bindings {
-    /// Takes up the bind group of these buffers, the device's fault words being 0; false where there is none.
+    /// Makes the bind group of these buffers current, the device's fault words being 0; false if there is none.
     pub fn serve(&mut self, ids: impl Iterator<Item = u64> + Clone) -> bool {
         let at = self.groups.iter().position(|(shown, _)| ids.clone().eq(shown.iter().copied()));
         at.inspect(|&at| self.groups.swap(0, at)).is_some()
     }
 
-    /// The number that is kept.
+    /// The number of bind groups kept.
     pub fn len(&self) -> usize {
         self.groups.len()
     }
 
-    /// The bind group in use.
+    /// The current bind group.
     pub(super) fn group(&self) -> Option<&wgpu::BindGroup> {
         self.groups.first().map(|(_, group)| group)
     }
 }
 
 impl Gpu {
-    /// Makes the bind group that shows these buffers (in the order of [`Pipeline::buffers`], `None` for the fault
-    /// words) and the parameters, from a byte on, to a pipeline, and takes it up.
+    /// Makes the bind group of these buffers (in the order of [`Pipeline::buffers`], `None` for the fault words) and of the
+    /// parameters from a byte on, for a pipeline, and makes it current.
     pub fn bind(
         &self,
         bindings: &mut Bindings,

@@ -10,15 +10,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-/// Where a part of a buffer may begin: WebGPU's default alignment of storage bindings, in bytes.
+/// Alignment of a part of a buffer: WebGPU's default alignment of storage bindings, in bytes.
 pub(crate) const PART_ALIGNMENT: usize = 256;
 
-/// A buffer from the pool, or a part of one; goes back there when the last handle is dropped.
+/// A buffer from the pool, or a part of one; returned when the last handle is dropped.
 pub(crate) struct Buffer {
-    /// Behind a trait object, so that whoever asks whether a tensor may be sent to another thread is not led
-    /// through all of wgpu's types, past the compiler's default recursion limit.
+    /// Behind a trait object, so that checking if a tensor may be sent to another thread does not go through all of wgpu's types,
+    /// past the compiler's default recursion limit.
     inner: Arc<dyn Pooled>,
-    /// First byte, and bytes, that this handle shows.
+    /// First byte, and bytes, of this handle's part.
     start: u64,
     size: u64,
 }
@@ -38,7 +38,7 @@ struct Inner {
     id: u64,
     class: u64,
     pool: Weak<Pool>,
-    /// Handles to it: the pool keeps what they share, so that taking it again allocates nothing.
+    /// Handles to it: the pool keeps the shared part, so that taking it again allocates nothing.
     handles: AtomicUsize,
 }
 
@@ -53,8 +53,8 @@ impl Buffer {
         Buffer { inner, start: 0, size }
     }
 
-    /// A part of what this handle shows: `bytes` from `start` on, which is a multiple of [`PART_ALIGNMENT`]. What lies
-    /// between its end and the next multiple belongs to it too.
+    /// A part of this handle's part: `bytes` from `start` on, which is a multiple of [`PART_ALIGNMENT`]. The bytes between its
+    /// end and the next multiple belong to it too.
     pub fn part(&self, start: usize, bytes: usize) -> Buffer {
         let mut part = self.clone();
         part.start += start as u64;
@@ -62,23 +62,23 @@ impl Buffer {
         part
     }
 
-    /// What the whole buffer counts for in the pool.
+    /// The size of the whole buffer in the pool.
     pub fn class(&self) -> u64 {
         self.inner.inner().class
     }
 
-    /// Bytes before what this handle shows.
+    /// Bytes before this handle's part.
     pub(super) fn start(&self) -> u64 {
         self.start
     }
 
-    /// What this handle shows, for a bind group.
+    /// This handle's part, for a bind group.
     pub(super) fn binding(&self) -> wgpu::BindingResource<'_> {
         let size = wgpu::BufferSize::new(self.size);
         wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: self.raw(), offset: self.start, size })
     }
 
-    /// Tells buffers and their parts apart for as long as the device lives.
+    /// Identifies buffers and their parts as long as the device lives.
     pub fn id(&self) -> u64 {
         self.part_id(0)
     }
@@ -93,7 +93,7 @@ impl Buffer {
         part_id(self.inner.inner().id, self.start + start as u64)
     }
 
-    /// True where this is the only handle.
+    /// True if this is the only handle.
     pub fn is_unshared(&self) -> bool {
         self.inner.inner().handles.load(Ordering::Acquire) == 1
     }
@@ -132,20 +132,20 @@ impl fmt::Debug for Buffer {
 /// A NaN that no arithmetic makes, little endian.
 const POISON: [u8; 4] = 0x7fde_adcd_u32.to_le_bytes();
 
-/// Bytes that may be pooled however little was live: a program of small tensors may have many sizes of them.
+/// Bytes that may be pooled even if little was live: a program of small tensors may have many sizes of them.
 const POOLED_ANYWAY: u64 = 64 << 20;
 
-/// Bytes that may be pooled for each that was live at once lately. One training step leaves as many as it had; two that
-/// take turns, such as training and evaluation, both find theirs.
+/// Bytes that may be pooled for each that was live at once recently. One training step leaves as many as it had; two programs
+/// that take turns, such as training and evaluation, both find theirs.
 const POOLED_SHARE: u64 = 2;
 
-/// Buffers taken in a row of which the most that was live is looked at: many steps of most networks.
+/// Number of taken buffers after which the recent peak starts again: many steps of most networks.
 const LATELY: u32 = 1024;
 
 /// Free buffers by size class, and the counters of all memory.
 ///
-/// Free memory stays in proportion to what was live at once lately; where there is more, the buffer that was free for
-/// longest goes.
+/// Free memory stays in proportion to the recent peak of live memory; beyond that, the buffer that was free for longest is
+/// dropped.
 #[derive(Default)]
 pub(super) struct Pool {
     state: Mutex<State>,
@@ -156,7 +156,7 @@ type Free = (u64, Arc<dyn Pooled>);
 
 #[derive(Default)]
 struct State {
-    /// By class, those freed last behind.
+    /// By class, those freed last at the end.
     free: BTreeMap<u64, Vec<Free>>,
     /// The class of each free buffer by the number of its freeing.
     by_age: BTreeMap<u64, u64>,
@@ -165,7 +165,7 @@ struct State {
     lately: Lately,
 }
 
-/// The most that was live at once among the last [`LATELY`] buffers taken, and among those before.
+/// The most that was live at once while the last [`LATELY`] buffers were taken, and while those before them were.
 #[derive(Default)]
 struct Lately {
     now: u64,
@@ -194,7 +194,7 @@ impl State {
         self.lately.take(self.memory.live);
     }
 
-    /// Puts a buffer among the free ones, and returns those that there are too many of.
+    /// Adds a buffer to the free ones, and returns the superfluous ones.
     fn give_back(&mut self, buffer: Arc<dyn Pooled>) -> Vec<Arc<dyn Pooled>> {
         let class = buffer.inner().class;
         self.memory.live -= class;
@@ -218,12 +218,12 @@ impl State {
     }
 }
 
-/// Gives buffers back to the driver, whatever bind groups still show them.
+/// Gives buffers back to the driver, even if bind groups still refer to them.
 fn destroy(buffers: impl IntoIterator<Item = Arc<dyn Pooled>>) {
     buffers.into_iter().for_each(|buffer| buffer.inner().raw.destroy());
 }
 
-/// What the pool holds, and the most it held.
+/// The memory of the pool, and its peaks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     pub live: u64,
@@ -244,7 +244,7 @@ impl Memory {
     }
 }
 
-/// Sixty-four classes to a doubling: of a large buffer hardly more than a hundredth is unused.
+/// Sixty-four classes to a doubling: hardly more than a hundredth of a large buffer is unused.
 fn size_class(bytes: u64) -> u64 {
     let bytes = bytes.max(256);
     let step = (bytes.next_power_of_two() / 128).max(64);
@@ -252,7 +252,7 @@ fn size_class(bytes: u64) -> u64 {
 }
 
 impl Pool {
-    /// A buffer of at least `bytes`, the one called `preferred` where it is free. Its contents are arbitrary.
+    /// A free buffer of at least `bytes`, the one called `preferred` if it is free. Its contents are arbitrary.
     fn take_free(&self, class: u64, preferred: Option<u64>) -> Option<Buffer> {
         let mut state = self.state.lock();
         let free = state.free.get_mut(&class)?;
@@ -272,7 +272,7 @@ impl Pool {
         self.state.lock().memory
     }
 
-    /// Starts the peaks anew, at what there is.
+    /// Starts the peaks again, at the current values.
     pub fn reset_peaks(&self) {
         let memory = &mut self.state.lock().memory;
         memory.live_peak = memory.live;
@@ -298,7 +298,7 @@ impl super::Gpu {
         Some(buffer)
     }
 
-    /// A buffer of at least `bytes`, from the pool where it has one. Its contents are arbitrary.
+    /// A buffer of at least `bytes`, from the pool if it has one. Its contents are arbitrary.
     pub fn take(&self, bytes: usize) -> Result<Buffer> {
         let class = self.size_class(bytes);
         if let Some(buffer) = self.pool.take_free(class, None) {
@@ -322,7 +322,7 @@ impl super::Gpu {
             })
         };
         let raw = match create() {
-            // What the pool holds for other sizes may be just what is missing.
+            // The pool's memory for other sizes may be just what is missing.
             Err(Error::OutOfMemory { .. }) if self.pool.memory().pooled > 0 => {
                 self.empty_pool();
                 create()?
@@ -340,17 +340,17 @@ impl super::Gpu {
         Ok(buffer)
     }
 
-    /// What a buffer of at least `bytes` counts for in the pool.
+    /// The size in the pool of a buffer of at least `bytes`.
     pub fn size_class(&self, bytes: usize) -> u64 {
         size_class(bytes as u64 + self.guard_bytes())
     }
 
-    /// Bytes that are always free at the end of a buffer, where writing past the end is looked for.
+    /// Bytes that are always free at the end of a buffer, if writes past the end are checked.
     fn guard_bytes(&self) -> u64 {
         if self.poison { 256 } else { 0 }
     }
 
-    /// Fills a buffer with NaN bits where the device was opened so.
+    /// Fills a buffer with NaN bits if the device was opened with that option.
     fn poison(&self, buffer: &Buffer) -> Result<()> {
         if self.poison {
             let words = nearest::<usize>(buffer.raw().size()) / POISON.len();
@@ -359,8 +359,7 @@ impl super::Gpu {
         Ok(())
     }
 
-    /// True where the guard bands of buffers of these sizes, where there are any, are as they were filled. If not, the next
-    /// call tells.
+    /// True if the guard bands of buffers of these sizes, if they have any, are unchanged. If not, the next call reports it.
     pub fn check_guards(&self, buffers: &[Buffer], bytes: &[usize]) {
         if self.poison
             && let Err(error) = self.find_overrun(buffers, bytes)

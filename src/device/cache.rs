@@ -1,10 +1,10 @@
-//! Maps that forget what was not used for longest.
+//! Maps that drop the entries unused for longest.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Values that can be made again, by what they are made from. It grows until it is trimmed.
+/// Values that can be made again, by their key. It grows until it is trimmed.
 pub(crate) struct Cache<K, V> {
     entries: HashMap<K, Entry<V>>,
     /// Uses so far.
@@ -24,7 +24,7 @@ impl<K, V> Default for Cache<K, V> {
 }
 
 impl<K: Eq + Hash, V> Cache<K, V> {
-    /// The value of a key, which is used now.
+    /// The value of a key; counts as a use.
     pub fn get<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
@@ -35,7 +35,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Some(&mut entry.value)
     }
 
-    /// The value of a key, a new one where there is none; it is used now.
+    /// The value of a key, a new one if there is none; counts as a use.
     pub fn entry(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -46,7 +46,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         &mut entry.value
     }
 
-    /// Adds a value, which is used now.
+    /// Adds a value; counts as a use.
     pub fn insert(&mut self, key: K, value: V) {
         self.uses += 1;
         self.entries.insert(key, Entry { value, used: self.uses });
@@ -60,7 +60,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         self.entries.iter().map(|(key, entry)| (key, &entry.value))
     }
 
-    /// The values, those used last first.
+    /// The values, the last used first.
     pub fn latest_first(&self) -> Vec<&V> {
         let mut entries: Vec<&Entry<V>> = self.entries.values().collect();
         entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.used));
@@ -75,7 +75,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         self.entries.clear();
     }
 
-    /// Leaves at most `most` values, besides those that must stay: of the others those go that were not used for longest.
+    /// Leaves at most `most` values, besides those that must stay: of the others those unused for longest are dropped.
     pub fn trim(&mut self, most: usize, may_go: impl Fn(&V) -> bool) {
         let Some(surplus) = self.entries.len().checked_sub(most).filter(|surplus| *surplus > 0) else { return };
         let free = self.entries.values().filter(|entry| may_go(&entry.value));

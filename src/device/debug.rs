@@ -1,9 +1,9 @@
-//! Which checks run with every operation.
+//! The choice of checks that run with every operation.
 
 use crate::error::{Error, Result};
 
 /// Checks after every operation, which name the first that goes wrong; for finding faults, many times slower.
-/// `WGRAD_DEBUG=nan,diff` in the environment adds to them. `docs/DEBUGGING.md` tells more.
+/// `WGRAD_DEBUG=nan,diff` in the environment adds to them. See `docs/DEBUGGING.md`.
 ///
 /// ```
 /// use wgrad::{Debug, Device, DeviceOptions, Error, Tensor};
@@ -17,8 +17,7 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Debug {
-    /// Every call runs by itself, and the first whose result is not finite though all its inputs are is
-    /// [`Error::NotFinite`].
+    /// Every call runs by itself, and the first whose result is not finite although all its inputs are is [`Error::NotFinite`].
     pub nan: bool,
     /// Every kernel is compared with the reference, and the first that differs is [`Error::Differs`].
     pub diff: bool,

@@ -1,37 +1,37 @@
-//! Capabilities that are there and not to be used.
+//! Available capabilities that must not be used.
 
 use crate::error::{Error, Result};
 
-/// Fast paths to leave out, each with a plain twin that runs instead: for tests, and to find out whether a driver (or
-/// this crate) is at fault. `WGRAD_DISABLE=fuse,subgroup` in the environment adds to them; the names are the fields'.
+/// Fast paths to turn off, each replaced by a plain variant: for tests, and to find out if a driver (or this crate) is at fault.
+/// `WGRAD_DISABLE=fuse,subgroup` in the environment adds to them; the names are the fields'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disable {
-    /// Compiling on several threads for a driver that compiles where a pipeline is first dispatched; it compiles one after
-    /// the other then.
+    /// Compiling on several threads for a driver that compiles a pipeline at its first dispatch; without it they are compiled one
+    /// by one.
     pub ahead: bool,
     /// Cooperative matrices.
     pub coopmat: bool,
-    /// 16-bit floats; tensors of them are an error then.
+    /// 16-bit floats; without it tensors of them are an error.
     pub f16: bool,
-    /// Several calls in one kernel; each runs on its own then.
+    /// Several calls in one kernel; without it each runs by itself.
     pub fuse: bool,
-    /// Results in the buffers of what they are computed from.
+    /// Results in the buffers of their operands.
     pub inplace: bool,
-    /// 64-bit integers, as which software adapters load and store pairs of numbers.
+    /// 64-bit integers, by which software adapters load and store pairs of numbers.
     pub int64: bool,
     /// Large values side by side in one buffer.
     pub parts: bool,
     /// Values computed again in the backward pass instead of being kept for it.
     pub rematerialise: bool,
-    /// The kernels for software adapters; those for GPUs run instead.
+    /// The kernels for software adapters; without it those for GPUs run.
     pub software: bool,
     /// Subgroup operations.
     pub subgroup: bool,
-    /// Timestamp queries; profiles time kernels on the host then.
+    /// Timestamp queries; without it profiles time kernels on the host.
     pub timestamps: bool,
-    /// The winners of tuning; the cost model's choice runs instead, and nothing is tuned.
+    /// The winners of tuning; without it the cost model's choice runs, and nothing is tuned.
     pub tuned: bool,
-    /// Winograd's algorithm for 3x3 convolutions; they add up in order then.
+    /// Winograd's algorithm for 3x3 convolutions; without it they add up in order.
     pub winograd: bool,
 }
 

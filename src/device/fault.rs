@@ -5,14 +5,14 @@ use crate::number::nearest;
 use crate::shader::Fault;
 use parking_lot::Mutex;
 
-/// Bytes of the fault words: the code of what met a bad index, one more than the size that it is past, and
-/// the index. `shader::specialise` has what kernels do to them.
+/// Bytes of the fault words: the code of the operation with a bad index, one more than the size that it exceeds, and the index.
+/// `shader::specialise` has the code that writes them.
 pub(super) const FAULT_BYTES: u64 = 4 * FAULT_WORDS as u64;
 const FAULT_WORDS: usize = 3;
 
 pub(super) struct Faults {
     pub buffer: wgpu::Buffer,
-    /// Faults by their codes, of which 0 means that nothing happened.
+    /// Faults by their codes; 0 means none.
     known: Mutex<Vec<Fault>>,
 }
 

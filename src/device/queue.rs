@@ -1,4 +1,4 @@
-//! Encoding dispatches into one pass, submitting, and keeping only a few submissions in flight.
+//! Encodes dispatches into one pass, submits them, and keeps only a few submissions in flight.
 
 use crate::device::{Bindings, Gpu, Pipeline};
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ impl Gpu {
     /// Writes parameters and runs dispatches in order, in as few submissions as the watchdog allows.
     ///
     /// # Errors
-    /// [`Error::StateUnknown`] where some of it was submitted and the rest can't be; after any other nothing was.
+    /// [`Error::StateUnknown`] if some of it was submitted and the rest can't be; after any other error nothing was.
     pub fn submit<'a>(
         &self,
         mut params: Option<(&Uniform, &[u8])>,
@@ -100,7 +100,7 @@ impl Gpu {
         }
     }
 
-    /// How many of these dispatches fit into one submission.
+    /// Number of these dispatches that fit into one submission.
     pub(super) fn fitting<'a>(&self, dispatches: impl Iterator<Item = Dispatch<'a>>) -> usize {
         let limit = if self.adapter.is_cpu { WORK_PER_SUBMIT_CPU } else { WORK_PER_SUBMIT };
         let mut work = 0;
@@ -143,8 +143,8 @@ impl Gpu {
         Ok(())
     }
 
-    /// Waits until only a few submissions are under way. What it meets there has nothing to do with the one that was made
-    /// last, and is told by the next call.
+    /// Waits until only a few submissions are under way. An error here does not concern the last submission, and is returned by
+    /// the next call.
     pub fn throttle(&self) {
         let oldest = {
             let mut queue = self.in_flight.oldest_first.lock();
@@ -168,7 +168,7 @@ impl Gpu {
     }
 }
 
-/// The error of a flush of which some was submitted and the rest wasn't, on account of another.
+/// The error of a flush that was submitted in part, because of another error.
 pub(super) fn cut_short(error: Error) -> Error {
     match error {
         Error::DeviceLost { .. } => error,

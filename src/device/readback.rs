@@ -1,4 +1,4 @@
-//! Reading values back: the only waiting there is.
+//! Reads values back: the only place that waits.
 
 use crate::device::fault::FAULT_BYTES;
 use crate::device::{Buffer, Gpu, queue};
@@ -19,19 +19,19 @@ pub(super) struct Staging {
 /// Staging buffers kept for reuse.
 const MOST_STAGING: usize = 4;
 
-/// Who polls the device until what was submitted is done.
+/// The thread that polls the device until the submitted work is done.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiting {
     /// The calling thread, which has nothing else to do.
     Here,
-    /// A thread of the device's, so that an async caller's executor is free meanwhile.
+    /// A thread of the device, so that an async caller's executor is free meanwhile.
     Elsewhere,
 }
 
-/// A submission that somebody is waiting for.
+/// A submission that a caller is waiting for.
 struct Awaited {
     index: wgpu::SubmissionIndex,
-    /// Told where the waiting fails; where it succeeds the driver's callback tells.
+    /// Gets the error if waiting fails; on success the driver's callback sends.
     sender: Arc<OneshotSender<Result<()>>>,
 }
 
@@ -42,14 +42,14 @@ pub(super) struct Poller {
 }
 
 impl Gpu {
-    /// The first `bytes` of a buffer once everything submitted is done. Reports what went wrong before.
+    /// The first `bytes` of a buffer once everything submitted is done. Reports earlier errors.
     pub async fn read(&self, buffer: &Buffer, bytes: usize, waiting: Waiting) -> Result<Vec<u8>> {
         let mut data = self.read_back(Some((buffer, bytes.next_multiple_of(4) as u64)), waiting).await?;
         data.truncate(bytes);
         Ok(data)
     }
 
-    /// Waits for everything submitted. Reports what went wrong before.
+    /// Waits for everything submitted. Reports earlier errors.
     pub async fn sync(&self, waiting: Waiting) -> Result<()> {
         self.read_back(None, waiting).await.map(drop)
     }
@@ -104,12 +104,12 @@ impl Gpu {
         Ok(data)
     }
 
-    /// Polls the device until a submission is done, which is what makes the callback come.
+    /// Polls the device until a submission is done, which triggers the callback.
     fn poll(&self, awaited: Awaited, waiting: Waiting) {
         match waiting {
             Waiting::Here => poll(&self.device, awaited, self.timeout),
             Waiting::Elsewhere => {
-                // Where there is no thread to be had, the caller waits.
+                // If a thread can't be started, the caller waits.
                 if let Err(awaited) = self.hand_over(awaited) {
                     poll(&self.device, awaited, self.timeout);
                 }
@@ -117,7 +117,7 @@ impl Gpu {
         }
     }
 
-    /// Hands a submission to the polling thread.
+    /// Passes a submission to the polling thread.
     fn hand_over(&self, awaited: Awaited) -> Result<(), Awaited> {
         let mut thread = self.poller.awaited.lock();
         if thread.is_none() {
@@ -142,7 +142,7 @@ impl Gpu {
         self.guarded(|| {
             Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
-                // No larger than a buffer may be; `Adapter::max_binding_bytes` leaves room for the fault words.
+                // No larger than a buffer may be; `Adapter::max_binding_bytes` leaves space for the fault words.
                 size: bytes.max(4096).next_power_of_two().min(self.device.limits().max_buffer_size).max(bytes),
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
@@ -153,7 +153,7 @@ impl Gpu {
 
 fn poll(device: &wgpu::Device, awaited: Awaited, timeout: Duration) {
     if let Err(error) = queue::wait(device, Some(awaited.index), timeout) {
-        // The receiver is gone where the caller gave up waiting.
+        // The receiver is gone if the caller gave up waiting.
         let _ = awaited.sender.send(Err(error));
     }
 }

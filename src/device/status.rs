@@ -1,4 +1,4 @@
-//! What went wrong on a device since anybody looked.
+//! Errors of a device since the last check.
 
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// Installs the handlers on a device of our own, so that nothing wgpu reports can panic.
+    /// Installs the handlers on a device of our own, so that no report of wgpu's can panic.
     pub fn watching(device: &wgpu::Device) -> Arc<Status> {
         let status = Arc::new(Status::default());
         let on_error = status.clone();
@@ -27,12 +27,12 @@ impl Status {
         status
     }
 
-    /// Keeps the first error until somebody looks.
+    /// Keeps the first error until the next check.
     pub fn report(&self, error: Error) {
         self.error.lock().get_or_insert(error);
     }
 
-    /// The device's loss, for ever, or the first error since the last look.
+    /// The device's loss, for ever, or the first error since the last check.
     pub fn check(&self) -> Result<()> {
         if let Some(reason) = &*self.lost.lock() {
             return Err(Error::DeviceLost { reason: reason.clone() });
@@ -50,15 +50,15 @@ fn from_wgpu(error: wgpu::Error) -> Error {
 }
 
 impl super::Gpu {
-    /// Runs `body` and returns what wgpu reported during it as an error. Scopes belong to this thread, so
-    /// this holds on a device shared with an application too, and leaves its handlers alone.
+    /// Runs `body` and returns wgpu's reports meanwhile as an error. Scopes belong to this thread, so this works on a device
+    /// shared with an application too, and leaves its handlers alone.
     pub fn guarded<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let result = self.scoped(body)?;
         self.status.check()?;
         Ok(result)
     }
 
-    /// The same without looking at what went wrong elsewhere: an error means that `body` has failed.
+    /// The same without checking earlier errors: an error means that `body` has failed.
     pub fn scoped<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -71,8 +71,8 @@ impl super::Gpu {
         }
     }
 
-    /// The device's loss where that is behind an error. wgpu tells of it when the device is polled, and until then
-    /// calls fail in ways of their own.
+    /// The device's loss if that caused an error. wgpu reports it when the device is polled, and until then calls fail with other
+    /// errors.
     pub fn or_lost(&self, error: Error) -> Error {
         let _ = self.device.poll(wgpu::PollType::Poll);
         self.status.check().err().unwrap_or(error)
@@ -84,7 +84,7 @@ trait PopNow {
 }
 
 impl PopNow for wgpu::ErrorScopeGuard {
-    /// On native backends the future is ready at once, and needs no waker to be made.
+    /// On native backends the future is ready at once, and needs no waker.
     fn pop_now(self) -> Option<wgpu::Error> {
         let mut popped = pin!(self.pop());
         match popped.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

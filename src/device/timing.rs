@@ -1,4 +1,4 @@
-//! How long each dispatch takes: by timestamp queries, or by running dispatches one by one.
+//! Times each dispatch: by timestamp queries, or by running dispatches one by one.
 
 use crate::device::queue::cut_short;
 use crate::device::{Dispatch, Gpu};
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::number::nearest;
 use std::time::{Duration, Instant};
 
-/// When something started, counted from an instant that the caller names, and how long it took.
+/// A start, counted from an instant of the caller's, and a duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub start: Duration,
@@ -17,9 +17,9 @@ pub(crate) struct Span {
 const MOST_TIMED: usize = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 
 impl Gpu {
-    /// Runs dispatches in order, waits for them and tells for each when it ran, counted from `since`.
+    /// Runs dispatches in order, waits for them and returns the times of each, counted from `since`.
     pub fn submit_timed(&self, dispatches: &[Dispatch<'_>], since: Instant) -> Result<Vec<Span>> {
-        // What was submitted and written before must not count.
+        // Earlier submissions and writes must not count.
         self.status.check()?;
         self.guarded(|| {
             self.queue.submit([]);
@@ -56,7 +56,7 @@ impl Gpu {
         Ok(spans)
     }
 
-    /// Runs each dispatch in a pass of its own: the ticks at which it began and ended, one pair after the other.
+    /// Runs each dispatch in a separate pass: the ticks at which each began and ended, pair after pair.
     fn timestamps(&self, dispatches: &[Dispatch<'_>]) -> Result<Vec<u64>> {
         let count = 2 * nearest::<u32>(dispatches.len());
         let bytes = u64::from(count) * u64::from(wgpu::QUERY_SIZE);
@@ -93,7 +93,7 @@ impl Gpu {
             encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
             encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
             self.queue.submit([encoder.finish()]);
-            // Waiting is what tells of a failure.
+            // Waiting reports a failure.
             staging.slice(..).map_async(wgpu::MapMode::Read, drop);
             Ok(staging)
         })?;

@@ -1,14 +1,14 @@
-//! Bytes on their way to the device.
+//! Uploads bytes to the device.
 
 use crate::device::{Buffer, Gpu};
 use crate::error::Result;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-/// Bytes on their way are in the host's memory until the device has taken them, so storing waits past this many.
+/// Bytes that are being uploaded are in the host's memory until the device has taken them, so storing waits past this many.
 const MOST_ON_THE_WAY: usize = 1 << 24;
 
-/// Calls the function that it is given with one piece of bytes after the other.
+/// Passes the bytes piece by piece to the function that it is given.
 pub(crate) type Fill<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 
 impl Gpu {
@@ -17,7 +17,7 @@ impl Gpu {
         self.write(buffer.raw(), 0, &padded(bytes))
     }
 
-    /// A buffer of bytes that come in pieces, each but the last a multiple of four.
+    /// A buffer of bytes that come in pieces; each but the last is a multiple of four.
     pub fn store(&self, bytes: usize, fill: Fill<'_>) -> Result<Buffer> {
         let buffer = self.take(bytes)?;
         let mut at = 0;
@@ -34,8 +34,8 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// Writes to any buffer. A lost device refuses that too, and on a device shared with an application nobody
-    /// else would keep wgpu from panicking then.
+    /// Writes to any buffer. A lost device refuses that too, and on a device shared with an application nothing else would keep
+    /// wgpu from panicking then.
     pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8]) -> Result<()> {
         self.guarded(|| {
             self.queue.write_buffer(buffer, at, bytes);
@@ -44,7 +44,7 @@ impl Gpu {
     }
 }
 
-/// Bytes with zeros up to the next multiple of four, in which a queue writes.
+/// Bytes with zeros up to the next multiple of four, the granularity of a queue's writes.
 fn padded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if bytes.len().is_multiple_of(4) {
         return Cow::Borrowed(bytes);

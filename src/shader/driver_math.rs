@@ -1,4 +1,4 @@
-//! The one place where a driver's wrong arithmetic is worked around: functions it gets wrong are written out.
+//! The only workaround for a driver's wrong arithmetic: replaces the functions that it gets wrong.
 //!
 //! SwiftShader 5.0 is such a driver. This shader shows it; it stores -0.99605 (sine of -1.483 is -0.99620), -88.03 and
 //! infinity, and 0 for the logarithm of -1:
@@ -12,12 +12,12 @@
 const LIBRARY: &str = wgsl!("lib/driver_math");
 const FUNCTIONS: [&str; 6] = ["exp", "log", "log2", "sin", "cos", "tan"];
 
-/// Whether the adapter of this name needs [`repair`].
+/// True if the adapter of this name needs [`repair`].
 pub(crate) fn is_wrong(adapter: &str) -> bool {
     adapter.contains("SwiftShader")
 }
 
-/// The module with calls of those functions going to the library's, all on vectors of four where it has such, or all on
+/// The module with calls of those functions redirected to the library's, all on vectors of four if it has such, or all on
 /// numbers.
 pub(crate) fn repair(source: &str) -> String {
     let mut text = source.to_string();

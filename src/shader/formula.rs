@@ -83,7 +83,7 @@ impl Formula {
     }
 }
 
-/// How the elements of a row become one.
+/// Combines the elements of a row into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Combine {
     /// Their sum.
@@ -99,11 +99,11 @@ pub enum Combine {
     Exponentials,
 }
 
-/// Reductions along the rows of the one input, and what comes of them, in WGSL: `{0}` is an element, `{r0}`, `{r1}`, ..
+/// Reductions along the rows of the one input, and a formula of their results, in WGSL: `{0}` is an element, `{r0}`, `{r1}`, ..
 /// the results of the reductions; types as in [`Formula`].
 #[derive(Debug)]
 pub struct RowFormula {
-    /// For each reduction how elements are combined, and the expression of an element, which may use earlier results.
+    /// For each reduction its combination of elements, and the expression of an element, which may use earlier results.
     pub reductions: &'static [(Combine, &'static str)],
     /// The expression of the result.
     pub result: &'static str,

@@ -1,10 +1,10 @@
-//! Parses a specialised module once: what it binds, and the module itself for the driver layer.
+//! Parses a specialised module once: its bindings, and the module itself for the driver layer.
 
 use super::branches;
 use crate::error::{Error, Result};
 use naga::{AddressSpace, StorageAccess, TypeInner};
 
-/// How a binding is used.
+/// The use of a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// The parameters.
@@ -20,7 +20,7 @@ pub(crate) struct Binding {
     pub name: String,
     pub number: u32,
     pub role: Role,
-    /// Bytes that it has at least: of an array without a size one element.
+    /// Its least size in bytes: one element for an array without a size.
     pub bytes: u32,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Module {
     pub ir: naga::Module,
     /// By binding number.
     pub bindings: Vec<Binding>,
-    /// The first byte of the sizes among the parameters, where these have some.
+    /// The first byte of the sizes among the parameters, if there are any.
     pub sizes_at: Option<u32>,
 }
 

@@ -1,14 +1,13 @@
-//! Turns arrays in registers into one variable an element.
+//! Turns arrays in registers into one variable per element.
 //!
-//! Once loops are written out, every index of a register tile is a constant. naga reads an array of such elements
-//! slowly: taken apart, LeNet's second convolution is parsed in 2 ms instead of 14, its data gradient in 7 instead
-//! of 26.
+//! Once loops are unrolled, every index of a register tile is a constant. naga reads an array of such elements slowly: split,
+//! LeNet's second convolution is parsed in 2 ms instead of 14, its data gradient in 7 instead of 26.
 
 use crate::shader::unroll::{constants, evaluate};
 use crate::shader::words::words;
 use std::collections::{HashMap, HashSet};
 
-/// The text with every array of a function that is only ever indexed by constants taken apart.
+/// The text with every array of a function that is only indexed by constants split into variables.
 pub(super) fn scalarise(text: &str) -> String {
     let constants = constants(text);
     let mut lengths: HashMap<&str, u64> = HashMap::new();
@@ -80,7 +79,7 @@ fn declaration<'a>(line: &'a str, constants: &HashMap<String, u64>) -> Option<(&
     Some((name, element, evaluate(length, constants)?))
 }
 
-/// The constant index that follows a name, and how much of the text it takes.
+/// The constant index that follows a name, and the length of its text.
 fn element(text: &str, constants: &HashMap<String, u64>) -> Option<(u64, usize)> {
     text.strip_prefix('[')?;
     let mut depth = 0;

@@ -1,15 +1,16 @@
-//! Writes out loops that a driver may not unroll itself, and keeps from drivers what they should not unroll.
+//! Unrolls loops that a driver may not unroll itself, and hides from drivers the trip counts of loops that they should not
+//! unroll.
 //!
-//! In a template, `for (var i = 0u; i < LIMIT; i++) { // unroll` repeats its body with `i` replaced by 0, 1, ..;
-//! `LIMIT` is an expression of numbers and the module's `const` values. naga knows no counted loops, and
-//! registers can't be indexed by a variable, so inner register tiles are unrolled here. `// unroll by COUNT` writes out so
-//! many turns at a time, in a loop where there are more; `COUNT` divides `LIMIT`.
+//! In a template, `for (var i = 0u; i < LIMIT; i++) { // unroll` repeats its body with `i` replaced by 0, 1, ..; `LIMIT` is an
+//! expression of numbers and the module's `const` values. naga knows no counted loops, and registers can't be indexed by a
+//! variable, so inner register tiles are unrolled here. `// unroll by COUNT` unrolls that many iterations at a time, in a loop if
+//! there are more; `COUNT` divides `LIMIT`.
 //!
-//! `for (var i = 0u; i < LIMIT; i++) { // rolled` stays a loop. Mesa from some version after 22.3 on and Microsoft's FXC
-//! write out loops whose number of turns they can tell, and then compile long code several times over: a kernel whose
-//! 84 stores were 14 in a loop took llvmpipe six times as long. So `LIMIT` becomes a number that depends on how many workgroups
-//! there are, which the kernel's `main` calls `groups`; never as many as the largest number. It does not depend on a
-//! parameter: Mesa writes the values of those that limit a loop into the text, and would compile it for each batch size.
+//! `for (var i = 0u; i < LIMIT; i++) { // rolled` stays a loop. Mesa from some version after 22.3 on and Microsoft's FXC unroll
+//! loops whose trip count they can determine, and then compile long code several times over: a kernel whose 84 stores were 14 in
+//! a loop took llvmpipe six times as long. So `LIMIT` becomes a number that depends on the number of workgroups, which the
+//! kernel's `main` calls `groups`; they are never as many as the largest number. It does not depend on a parameter: Mesa inlines
+//! the values of those that limit a loop, and would compile it for each batch size.
 
 use crate::shader::words::with_words;
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 const MARK: &str = "// unroll";
 const ROLLED: &str = "// rolled";
 
-/// The text with every marked loop written out, or kept; `Err` says which limit could not be worked out.
+/// The text with every marked loop unrolled, or kept; `Err` names the limit that could not be evaluated.
 pub(super) fn unroll(text: &str) -> Result<String, String> {
     let constants = constants(text);
     let lines: Vec<&str> = text.lines().collect();
@@ -76,7 +77,7 @@ fn expand(lines: &[&str], constants: &HashMap<String, u64>, out: &mut String) ->
             let of_turn = |word| if word == variable { &*value } else { word };
             let copies: Vec<String> = body.iter().map(|line| with_words(line, of_turn)).collect();
             let copies: Vec<&str> = copies.iter().map(String::as_str).collect();
-            // A scope of its own, so that names declared in the body don't meet.
+            // A separate scope, so that names declared in the body don't clash.
             out.push_str("{\n");
             expand(&copies, constants, out)?;
             out.push_str("}\n");

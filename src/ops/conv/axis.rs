@@ -9,14 +9,14 @@ use crate::shape::Shape;
 /// Positions in a padded input are computed in 32 bits.
 const LARGEST_SIZE: usize = i32::MAX as usize;
 
-/// One dimension of a convolution; a transposed one has its output where `input` stands.
+/// One dimension of a convolution; for a transposed one `input` is the size of its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) struct Axis {
     pub input: usize,
     pub output: usize,
     pub kernel: usize,
     pub stride: usize,
-    /// Zeros before the input and after it. Kernels need only the first: where they end follows from `output`.
+    /// Zeros before the input and after it. Kernels need only the first: the end follows from `output`.
     pub padding: [usize; 2],
     pub dilation: usize,
 }
@@ -27,12 +27,12 @@ impl Axis {
         Axis { input: size, output: size, kernel: 1, stride: 1, padding: [0, 0], dilation: 1 }
     }
 
-    /// The positions of the input that one of the output sees.
+    /// The window through which a position of the output sees the input.
     pub fn window(&self) -> Window {
         Window::new(self.kernel, self.stride, self.padding[0], self.dilation)
     }
 
-    /// The same of a transposed one.
+    /// The same for a transposed convolution.
     pub fn transposed_window(&self) -> Window {
         let (reach, stride) = ((self.kernel - 1) * self.dilation, self.stride as f64);
         let size = (reach as f64 / stride).floor() + 1.0;
@@ -43,7 +43,7 @@ impl Axis {
         *self == Axis::untouched(self.input)
     }
 
-    /// What has no effect must not make another kernel.
+    /// A parameter without effect must not make another kernel.
     fn simplified(mut self) -> Axis {
         if self.output == 1 {
             self.stride = 1;
@@ -62,7 +62,7 @@ pub(super) fn as_three<const D: usize>(axes: [Axis; D]) -> [Axis; 3] {
     three
 }
 
-/// Three dimensions as two, where something happens along two at the most and they are neighbours.
+/// Three dimensions as two, if something happens along at most two of them and they are neighbours.
 pub(super) fn as_two([depth, height, width]: [Axis; 3]) -> Option<[Axis; 2]> {
     let joint = |a: Axis, b: Axis| Axis::untouched(a.input * b.input);
     let pair = if depth.is_untouched() && (depth.input == 1 || height.is_untouched()) {
@@ -75,7 +75,7 @@ pub(super) fn as_two([depth, height, width]: [Axis; 3]) -> Option<[Axis; 2]> {
     pair.iter().all(|axis| axis.input <= LARGEST_SIZE).then_some(pair)
 }
 
-/// Checks ranks and types; `shapes` says what is expected.
+/// Checks ranks and types; `shapes` describes the expected ones.
 pub(super) fn check<const D: usize>(
     op: &'static str,
     shapes: [&str; 2],
@@ -105,7 +105,7 @@ pub(super) fn check<const D: usize>(
     Ok(())
 }
 
-/// Checks what all convolutions have.
+/// Checks the options that all convolutions have.
 fn check_positive<const D: usize>(
     op: &'static str,
     stride: [usize; D],
@@ -120,7 +120,7 @@ fn check_positive<const D: usize>(
 }
 
 impl<const D: usize> ConvOptions<D> {
-    /// The sizes of one call on `[N, C, ..]`, or the rule it breaks.
+    /// The sizes of one call on `[N, C, ..]`, or an error.
     pub(in crate::ops) fn axes(&self, op: &'static str, input: &Shape, weight: &Shape) -> Result<[Axis; D]> {
         let ConvOptions { stride, padding, dilation, groups } = *self;
         let fail = |rule: String| Err(Error::invalid(op, rule));
@@ -174,7 +174,7 @@ impl<const D: usize> ConvOptions<D> {
 }
 
 impl<const D: usize> ConvTransposeOptions<D> {
-    /// The convolution whose input has the size of this one's output on `[N, C, ..]`, or the rule that is broken.
+    /// The convolution whose input has the size of this one's output on `[N, C, ..]`, or an error.
     pub(super) fn axes(&self, op: &'static str, input: &Shape, weight: &Shape) -> Result<[Axis; D]> {
         let ConvTransposeOptions { stride, padding, output_padding, dilation, groups } = *self;
         let fail = |rule: String| Err(Error::invalid(op, rule));
@@ -191,7 +191,7 @@ impl<const D: usize> ConvTransposeOptions<D> {
         if weight[1].checked_mul(groups).is_none() {
             return fail(format!("weight {weight} with {groups} groups makes too many output channels"));
         }
-        // PyTorch asks less of an empty batch.
+        // PyTorch has fewer rules for an empty batch.
         let is_empty = input[0] == 0;
         let mut axes = [Axis::untouched(1); D];
         for (d, axis) in axes.iter_mut().enumerate() {

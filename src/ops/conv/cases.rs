@@ -1,4 +1,4 @@
-//! Convolutions that tests, gradient checks and benchmarks run.
+//! Cases of convolutions for tests, gradient checks and benchmarks.
 
 use super::{Conv1dOptions, Conv2dOptions, Conv3dOptions, Padding};
 use crate::dtype::DType;
@@ -79,7 +79,8 @@ fn two_dimensions() -> Vec<Case> {
         conv([2, 3, 5, 7], [4, 3, 3, 3], plain),
         conv([1, 1, 1, 1], [1, 1, 1, 1], plain),
         conv([2, 8, 4, 5], [12, 8, 1, 1], plain),
-        // Images added up in one product: three at a time and a last one of two, their columns in eights, in fours and one by one.
+        // Images summed in one product: three at a time and a last one of two, with columns in groups of eight, of four and
+        // single.
         conv([35, 40, 3, 5], [36, 40, 1, 1], plain).first_order(),
         conv([3, 32, 4, 4], [9, 32, 1, 1], plain).first_order(),
         conv([34, 33, 2, 3], [70, 33, 1, 1], plain).first_order(),
@@ -126,7 +127,7 @@ fn two_dimensions() -> Vec<Case> {
         conv([1, 3, 32, 32], [8, 3, 7, 7], options([2, 2], [3, 3], [1, 1], 1)),
         conv([1, 5, 17, 19], [7, 5, 3, 5], options([2, 3], [1, 2], [1, 1], 1)),
         conv([3, 7, 11, 13], [37, 7, 3, 3], options([1, 1], [1, 1], [1, 1], 1)),
-        // more taps than are written out, of rows and channels that no block divides, strided and dilated
+        // more taps than are unrolled, of rows and channels that no block divides, strided and dilated
         conv([2, 7, 3, 70], [7, 7, 2, 31], options([1, 3], [1, 4], [1, 2], 1)).first_order(),
         // enough channels for the kernels of large ones; Winograd's transforms lose digits of the gradient
         conv([1, 64, 16, 16], [64, 64, 3, 3], same).tolerance(51.0),
@@ -182,7 +183,7 @@ fn two_dimensions() -> Vec<Case> {
     cases.push(Case::new("conv2d", &[&[1, 1, 1, 2], &[2, 1, 1, 1]], deep).tolerance(720.0).first_order());
     // No channels.
     cases.push(conv([1, 0, 3, 3], [2, 0, 2, 2], plain));
-    // Winograd's tiles past both edges, and rows that are no eights.
+    // Winograd's tiles past both edges, and rows that are not multiples of eight.
     cases.push(conv([2, 64, 15, 22], [64, 64, 3, 3], same).tolerance(66.1).first_order().no_differences());
     cases
 }

@@ -48,7 +48,7 @@ fn planes(input: &Tensor, weight: &Tensor, groups: usize, axes: [super::Axis; 3]
         let weight = weight.reshape_to(Shape::new(&[outputs, per_group, height.kernel, width.kernel])?)?;
         return Convolution::record(Pass::Forward, geometry, &input, &weight);
     }
-    // What each depth of the output sees becomes an image of its own, with a channel for each tap in depth.
+    // The part of the input that each depth of the output sees becomes a separate image, with a channel for each tap in depth.
     let [depth, height, width] = axes;
     let ends = depth.padding.map(|padding| padding as isize);
     let padded = input.pad(&[0, 0, 0, 0, ends[0], ends[1]], PadMode::Constant(0.0))?;
@@ -102,12 +102,12 @@ impl Tensor {
     /// so may their gradients. Measured against f64, their largest error is at most 1/32 and 3/8 of f32's epsilon times the
     /// number of terms of a sum times the largest result; adding up in order errs by up to 1/32. Gradients
     /// of the weight of fewer than 170 terms err by up to 64 times epsilon times the largest result.
-    /// [`Disable::winograd`](crate::Disable::winograd) switches both off. The algorithm adds and subtracts all that a tile
-    /// sees: an infinity or NaN makes NaN of further results, up to 3 places away, and of the gradients of all taps of its
+    /// [`Disable::winograd`](crate::Disable::winograd) turns both off. The algorithm adds and subtracts everything that a tile
+    /// sees: an infinity or NaN makes NaN of further results, up to 3 positions away, and of the gradients of all taps of its
     /// channel.
     ///
-    /// Padding is zeros that are multiplied, as in PyTorch's own kernels: where an infinite weight meets it the result is NaN.
-    /// The gradient of the input is a convolution of padded gradients likewise, where PyTorch's on the CPU is finite.
+    /// Padding is zeros that are multiplied, as in PyTorch's own kernels: if an infinite weight meets it the result is NaN. The
+    /// gradient of the input is likewise a convolution of padded gradients, whereas PyTorch's on the CPU is finite.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them, the

@@ -2,18 +2,17 @@
 
 use crate::options::options;
 
-/// How far a convolution pads its input with zeros.
+/// The zeros around a convolution's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding<const D: usize = 2> {
-    /// Enough that the output has the input's size; where that is an odd number, the extra zero is at the end. The
-    /// stride must be 1.
+    /// Enough that the output has the input's size; an odd zero is added at the end. The stride must be 1.
     Same,
-    /// Not at all.
+    /// No padding.
     #[default]
     Valid,
-    /// By so much at both ends of each dimension.
+    /// This much at both ends of each dimension.
     Explicit([usize; D]),
-    /// A word that names no padding, which no convolution takes.
+    /// A word that names no padding, which every convolution refuses.
     Unknown(&'static str),
 }
 
@@ -29,7 +28,7 @@ options! {
         padding: Padding<D> = Padding::Valid,
         /// Distance between the taps of the kernel.
         dilation: [usize; D] = [1; D],
-        /// Groups of channels that are convolved apart from each other; as many as channels: depthwise.
+        /// Groups of channels that are convolved separately; as many as channels: depthwise.
         groups: usize = 1,
     }
 }
@@ -47,16 +46,16 @@ options! {
     /// PyTorch's names and defaults; a number for each of the `D` dimensions, outermost first.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     ConvTransposeOptions<const D: usize> {
-        /// Distance in the output between the places of two neighbouring inputs.
+        /// Distance in the output between the positions of two neighbouring inputs.
         stride: [usize; D] = [1; D],
         /// Elements left out at each end of the output.
         padding: [usize; D] = [0; D],
-        /// Elements added at the end of the output: the one of the sizes that a strided convolution maps to the input's
-        /// is meant. Less than the stride or the dilation.
+        /// Elements added at the end of the output: selects among the sizes that a strided convolution maps to the input's. Less
+        /// than the stride or the dilation.
         output_padding: [usize; D] = [0; D],
         /// Distance between the taps of the kernel.
         dilation: [usize; D] = [1; D],
-        /// Groups of channels that are convolved apart from each other.
+        /// Groups of channels that are convolved separately.
         groups: usize = 1,
     }
 }

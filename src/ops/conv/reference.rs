@@ -24,7 +24,7 @@ pub(super) fn compute(pass: Pass, g: &Geometry, batch: usize, first: &[f64], sec
     });
 }
 
-/// Outputs `first..end` of a dimension are those whose tap `tap` lies inside the input.
+/// Outputs `first..end` of a dimension are those whose tap `tap` is inside the input.
 fn inside(g: &Geometry, dim: usize, tap: usize) -> (usize, usize) {
     let shift = tap * g.dilation[dim];
     let first = g.padding[dim].saturating_sub(shift).div_ceil(g.stride[dim]);
@@ -32,8 +32,8 @@ fn inside(g: &Geometry, dim: usize, tap: usize) -> (usize, usize) {
     (first, end.min(g.output[dim]))
 }
 
-/// Visits every product of the convolution, in runs along a row: index of the weight, of the first output and
-/// of the first input, and how many; inputs are a stride apart.
+/// Visits every product of the convolution, in runs along a row: index of the weight, of the first output and of the first input,
+/// and their number; inputs are a stride apart.
 fn for_each_run(g: &Geometry, batch: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
     for n in 0..batch {
         for o in 0..g.groups * g.out_per_group {

@@ -1,9 +1,9 @@
-//! How large a register tile each general kernel takes.
+//! Chooses the size of each general kernel's register tile.
 
 use super::{Geometry, Pass};
 use std::ops::RangeInclusive;
 
-/// What kind of adapter a kernel is for.
+/// The kind of adapter that a kernel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// CPU cores with subgroups of 8 lanes or more, which load an eighth of the shared operand each.
@@ -14,7 +14,7 @@ pub(super) enum Target {
     Gpu,
 }
 
-/// The part of a result that one invocation holds in registers, and the rows it adds in one step.
+/// The part of a result that one invocation holds in registers, and the rows that it adds in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tiles {
     pub channels: usize,
@@ -25,17 +25,16 @@ pub(super) struct Tiles {
 /// Columns of the widest tile.
 const WIDEST: usize = 16;
 
-/// More multiply-adds than this written out in a loop's body, and compiling takes longer than it saves:
-/// about 0.6 ms each.
+/// With more unrolled multiply-adds than this in a loop's body, compiling takes longer than it saves: about 0.6 ms each.
 const MOST_MULTIPLY_ADDS: usize = 420;
 
-/// More sums in registers than this spill, and compiling them takes seconds (3x3, stride 2, 64 channels, input
-/// gradient: 16 x 16 compiled in 1.6 s, 16 x 8 in 0.3 s, for 11 and 13 ms).
+/// More sums in registers than this spill, and compiling them takes seconds (3x3, stride 2, 64 channels, input gradient: 16 x 16
+/// compiled in 1.6 s, 16 x 8 in 0.3 s, for 11 and 13 ms).
 const MOST_ACCUMULATORS: usize = 160;
 
-/// Nor may a kernel have more columns, a strip see more of a row, or the text of an input's gradient hold more pairs of
-/// positions and taps, of which a stride lets few meet: past that, taps are taken in blocks (`blocks`), which are as fast
-/// from some 24 columns on.
+/// Nor may a kernel have more columns, a strip see more of a row, or the text of an input's gradient hold more pairs of positions
+/// and taps, few of which meet with a stride: beyond that, taps are taken in blocks (`blocks`), which are as fast from some 24
+/// columns on.
 const MOST_COLUMNS: usize = 24;
 const LONGEST_SEGMENT: usize = 64;
 const MOST_PAIRS: usize = 3000;
@@ -45,24 +44,24 @@ pub(super) fn width(pass: Pass, geometry: &Geometry) -> usize {
     if pass == Pass::BackwardData { geometry.input[1] } else { geometry.output[1] }
 }
 
-/// The widths that share a tile with this one where widths keep changing: up to a power of two, and all that are wider than
-/// any tile. The tile takes up to 1.7 times the time of one for the width alone, and 1.15 times in the mean (by the
-/// prediction below, with 3 to 512 channels).
+/// The widths that share a tile with this one if widths keep changing: up to a power of two, and all that are wider than any
+/// tile. The tile takes up to 1.7 times the time of one for the width alone, and 1.15 times in the mean (by the prediction below,
+/// with 3 to 512 channels).
 pub(super) fn widths_like(width: usize) -> RangeInclusive<usize> {
     let up_to = width.next_power_of_two();
     if up_to > WIDEST { WIDEST + 1..=4 * WIDEST } else { up_to / 2 + 1..=up_to }
 }
 
-/// The tile with the lowest predicted time over all that a kernel of this shape can take in these widths, if one can be
-/// written out.
+/// The tile with the lowest predicted time over all tiles that a kernel of this shape can take in these widths, if one can be
+/// unrolled.
 ///
 /// The prediction was fitted to llvmpipe, where one step of one subgroup takes about
-/// `7.5 loads + 0.5 multiply-adds + 0.8 accumulators + 20` nanoseconds (6 of 7 checked shapes within 20 %): a
-/// load is a loop over the lanes, and every accumulator is blended with the execution mask. A shuffle takes
-/// some 0.4, so that of two tiles with as many loads the wider is faster (LeNet's second layer: 8 x 10 takes
-/// 1.2 ms, 16 x 5 takes 1.6). What tiles hold past the edges costs as much as the rest. A GPU hides loads by
-/// its many invocations and wants more of those, so its tiles are smaller. The batch size plays no part: it
-/// must not change the shader. Nor does the tile change the order of sums, and so no bit of the results.
+/// `7.5 loads + 0.5 multiply-adds + 0.8 accumulators + 20` nanoseconds (6 of 7 checked shapes within 20 %): a load is a loop over
+/// the lanes, and every accumulator is blended with the execution mask. A shuffle takes some 0.4, so that of two tiles with the
+/// same number of loads the wider is faster (LeNet's second layer: 8 x 10 takes 1.2 ms, 16 x 5 takes 1.6). The parts of tiles
+/// past the edges cost as much as the rest. A GPU hides loads by its many invocations and wants more of those, so its tiles are
+/// smaller. The batch size plays no part: it must not change the shader. Nor does the tile change the order of sums, and so no
+/// bit of the results.
 pub(super) fn choose(pass: Pass, geometry: &Geometry, widths: RangeInclusive<usize>, target: Target) -> Option<Tiles> {
     let g = geometry;
     let (kernel, stride) = (g.kernel[1], g.stride[1]);
@@ -108,7 +107,7 @@ pub(super) fn choose(pass: Pass, geometry: &Geometry, widths: RangeInclusive<usi
                     + 20.0;
                 let strips: usize = widths.clone().map(|width| width.div_ceil(x)).sum();
                 let steps = channels.div_ceil(channels_held) * strips;
-                // Of two that take nearly as long the one that compiles faster.
+                // Of two that take nearly the same time, the one that compiles faster.
                 let preference = 1.0 + multiply_adds as f64 / 4000.0;
                 let time = step_time * steps as f64 / step as f64 * preference;
                 if best.is_none_or(|(least, _)| time < least) {

@@ -1,4 +1,4 @@
-//! The transposed convolutions: the gradient of a convolution's input, as operations of their own.
+//! The transposed convolutions: the gradient of a convolution's input, as separate operations.
 
 use super::axis::{as_three, as_two, check};
 use super::{
@@ -13,8 +13,7 @@ use crate::ops::case::Case;
 use crate::ops::shape::unfold::Windows;
 use crate::shape::Shape;
 
-/// The transposed convolution of `D` dimensions that `op` names, of input and weight whose shapes are written as
-/// `shapes`.
+/// The transposed convolution of `D` dimensions that `op` names, of input and weight whose shapes are written as `shapes`.
 #[track_caller]
 fn spread<const D: usize>(
     op: &'static str,
@@ -56,11 +55,11 @@ fn planes(input: &Tensor, weight: &Tensor, groups: usize, axes: [Axis; 3]) -> Re
         return Convolution::record(Pass::BackwardData, geometry, &input, &weight);
     }
     if input.dtype() == DType::F16 {
-        // What the taps in depth give is added up in f32.
+        // The contributions of the taps in depth are added up in f32.
         let (input, weight) = (input.to_dtype(DType::F32)?, weight.to_dtype(DType::F32)?);
         return planes(&input, &weight, groups, axes)?.to_dtype(DType::F16);
     }
-    // Each depth of the input is an image of its own, spread to a channel for each tap in depth.
+    // Each depth of the input is a separate image, spread to a channel for each tap in depth.
     let [depth, height, width] = axes;
     let images = input
         .reshape_to(Shape::new(&[batch, channels, depth.output, height.output, width.output])?)?

@@ -1,4 +1,4 @@
-//! What tests and benchmarks multiply.
+//! Cases of products for tests and benchmarks.
 
 use crate::dtype::DType;
 use crate::ops::case::Case;
@@ -19,7 +19,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         product(&[&[5, 9], &[9, 300]]).first_order(),
         // Vectors of four along every dimension, here and in the gradients.
         product(&[&[21, 12], &[12, 516]]).tolerance(8.5).first_order(),
-        // Eight columns at a time, tiles cut off at every edge.
+        // Eight columns at a time, tiles clipped at every edge.
         product(&[&[37, 14], &[14, 520]]).first_order(),
         product(&[&[2, 37, 15], &[2, 15, 520]]).first_order(),
         // One column of long sums.
@@ -27,8 +27,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         product(&[&[3, 9, 130], &[3, 130, 1]]).first_order(),
         // Panels of two tiles' columns on software adapters, and a last one of one.
         product(&[&[66, 4_000], &[4_000, 150]]).tolerance(19.0).first_order(),
-        // Past the longest loop of some drivers; the halves of the sum are long loops themselves, of equal terms, which all round
-        // the same way.
+        // Longer than the longest loop of some drivers; the halves of the sum are long loops themselves, of equal terms, which
+        // all round the same way.
         Case::new("matmul", &[&[2, 1], &[1, 3]], |x| {
             Ok(vec![x[0].expand(&[2, 140_001])?.matmul(&x[1].expand(&[140_001, 3])?)?])
         })
@@ -43,7 +43,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?.transpose(1, 2)?)?])
         })
         .half(),
-        // What cooperative matrices can take, row by row and transposed.
+        // Products that suit cooperative matrices, row by row and transposed.
         Case::new("matmul", &[&[20, 24], &[24, 40]], |x| {
             Ok(vec![x[0].to_dtype(DType::F16)?.matmul(&x[1].to_dtype(DType::F16)?)?])
         })

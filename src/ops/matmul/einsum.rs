@@ -1,4 +1,4 @@
-//! Sums of products by Einstein's convention: an equation taken apart, and its operands contracted two by two.
+//! Sums of products by Einstein's convention: parses an equation and contracts its operands pair by pair.
 
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ascribe_to_caller};
@@ -16,11 +16,11 @@ type Label = usize;
 /// Letters of both cases.
 const LETTERS: Label = 52;
 
-/// What stands for an operand or for the output.
+/// The subscripts of an operand or of the output.
 #[derive(Default)]
 struct Subscripts {
     labels: Vec<Label>,
-    /// Where among the labels the dimensions of an ellipsis come.
+    /// The position of the ellipsis among the labels.
     ellipsis: Option<usize>,
 }
 
@@ -51,7 +51,7 @@ impl Subscripts {
         Ok(subscripts)
     }
 
-    /// The labels of all dimensions: the ellipsis stands for `length` of them, the last of `longest`.
+    /// The labels of all dimensions: the ellipsis means `length` of them, the last of `longest`.
     fn spelled_out(&self, length: usize, longest: usize) -> Vec<Label> {
         let mut labels = self.labels.clone();
         if let Some(at) = self.ellipsis {
@@ -61,7 +61,7 @@ impl Subscripts {
     }
 }
 
-/// A label as the equation has it.
+/// A label as in the equation.
 fn letter(label: Label) -> String {
     match label {
         0..26 => char::from(b'A' + nearest::<u8>(label)).to_string(),
@@ -70,7 +70,7 @@ fn letter(label: Label) -> String {
     }
 }
 
-/// A tensor whose dimensions have names, each once.
+/// A tensor whose dimensions have distinct names.
 struct Term {
     tensor: Tensor,
     labels: Vec<Label>,
@@ -118,7 +118,7 @@ impl Term {
         self.labels.iter().position(|&l| l == label).map_or(1, |d| self.tensor.shape()[d])
     }
 
-    /// Without its dimensions of size 1 that are larger elsewhere.
+    /// Drops its dimensions of size 1 that are larger elsewhere.
     #[track_caller]
     fn unstretched(self, sizes: &[usize]) -> Result<Term> {
         let kept: Vec<Label> = self.labels.iter().copied().filter(|&l| self.size(l) != 1 || sizes[l] == 1).collect();
@@ -148,14 +148,14 @@ impl Term {
         }
     }
 
-    /// In this order, with dimensions joined to as many as there are groups.
+    /// In this order, with the dimensions of each group merged.
     #[track_caller]
     fn grouped<const N: usize>(&self, groups: [&[Label]; N]) -> Result<Tensor> {
         let sizes = groups.map(|group| group.iter().map(|&label| self.size(label)).product());
         self.ordered(&groups.concat())?.reshape_to(Shape::new(&sizes)?)
     }
 
-    /// The product of two terms, summed over what they share unless it is wanted later.
+    /// The product of two terms, summed over shared dimensions unless these are needed later.
     #[track_caller]
     fn contracted(self, other: Term, wanted: impl Fn(Label) -> bool) -> Result<Term> {
         let left = self.summed(|label| wanted(label) || other.has(label))?;
@@ -182,7 +182,7 @@ impl Term {
     }
 }
 
-/// The size each label stands for in all of the terms: 1 stretches.
+/// The size of each label in all of the terms: 1 broadcasts.
 fn joint_sizes(equation: &str, terms: &[Term]) -> Result<Vec<usize>> {
     let most = terms.iter().flat_map(|term| &term.labels).max().map_or(0, |label| label + 1);
     let mut sizes = vec![1; most];
@@ -204,16 +204,16 @@ fn joint_sizes(equation: &str, terms: &[Term]) -> Result<Vec<usize>> {
 impl Tensor {
     /// A sum of products by Einstein's convention, as PyTorch's `einsum`: `"ij,jk->ik"` is a product of matrices.
     ///
-    /// Each operand has its subscripts, one letter a dimension; the result has those behind the arrow, summed over all
-    /// others. A letter twice in an operand takes its diagonal. `...` stands for any number of dimensions, which
-    /// broadcast; so do dimensions of size 1 under a letter. Without an arrow the result has the dimensions of the
-    /// ellipsis and then the letters that appear once, upper case first, in alphabetical order. Spaces mean nothing.
+    /// Each operand has its subscripts, one letter a dimension; the result has those behind the arrow, summed over all others. A
+    /// letter twice in an operand takes its diagonal. `...` means any number of dimensions, which broadcast; so do dimensions of
+    /// size 1 under a letter. Without an arrow the result has the dimensions of the ellipsis and then the letters that appear
+    /// once, upper case first, in alphabetical order. Spaces are ignored.
     ///
-    /// Operands are contracted from left to right, by products of matrices where there are sums. What is left at each
-    /// step may have six dimensions at the most.
+    /// Operands are contracted from left to right, by products of matrices if there are sums. The result of each step may have at
+    /// most six dimensions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the equation is none or does not fit the operands; [`Error::TooManyDimensions`]; as
+    /// [`Error::Invalid`] if the equation is malformed or does not fit the operands; [`Error::TooManyDimensions`]; as
     /// [`matmul`](Tensor::matmul) and [`mul`](Tensor::mul).
     ///
     /// ```
@@ -241,7 +241,7 @@ impl Tensor {
             return Err(Error::invalid(OP, rule));
         }
         same_type(OP, operands)?;
-        // How many dimensions each ellipsis stands for.
+        // The number of dimensions of each ellipsis.
         let mut lengths = Vec::new();
         for (number, (subscripts, operand)) in inputs.iter().zip(operands).enumerate() {
             let named = subscripts.labels.len();

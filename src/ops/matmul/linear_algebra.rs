@@ -8,7 +8,7 @@ use crate::ops::case::Case;
 use crate::ops::interpose;
 use crate::shape::Shape;
 
-/// The error of operands that don't have these dimensions.
+/// The error if operands don't have these dimensions.
 fn expect(op: &'static str, operands: &[(&str, &Tensor, usize)]) -> Result<()> {
     for (name, tensor, rank) in operands {
         if tensor.rank() != *rank {
@@ -19,7 +19,7 @@ fn expect(op: &'static str, operands: &[(&str, &Tensor, usize)]) -> Result<()> {
     Ok(())
 }
 
-/// The error of sizes that should be the same.
+/// The error if sizes that should be equal are not.
 fn agree(op: &'static str, left: &Tensor, right: &Tensor, sizes: &[(usize, usize)]) -> Result<()> {
     match sizes.iter().find(|(a, b)| a != b) {
         None => Ok(()),
@@ -30,7 +30,7 @@ fn agree(op: &'static str, left: &Tensor, right: &Tensor, sizes: &[(usize, usize
     }
 }
 
-/// Products of several types are nobody's intention: types are not brought to one here, as in PyTorch.
+/// Products of several types are hardly ever intended: as in PyTorch, types are not promoted here.
 pub(in crate::ops) fn same_type(op: &'static str, operands: &[&Tensor]) -> Result<()> {
     match operands.iter().find(|operand| operand.dtype() != operands[0].dtype()) {
         Some(other) => Err(Error::WrongDType { op, expected: "operands of one type", got: other.dtype() }),
@@ -92,7 +92,7 @@ impl Tensor {
 
     /// `beta self + alpha (mat1 x mat2)`: `[M, K] x [K, N] -> [M, N]`, to which this tensor broadcasts.
     ///
-    /// Where `beta` is 0, this tensor counts for nothing, NaN and infinities included.
+    /// If `beta` is 0, this tensor is ignored, NaN and infinities included.
     ///
     /// # Errors
     /// As [`mm`](Tensor::mm); [`Error::Broadcast`] or [`Error::Invalid`] where this tensor does not broadcast.
@@ -118,7 +118,7 @@ impl Tensor {
 
     /// `beta self + alpha (batch1 x batch2)`: `[B, M, K] x [B, K, N] -> [B, M, N]`, to which this tensor broadcasts.
     ///
-    /// Where `beta` is 0, this tensor counts for nothing, NaN and infinities included.
+    /// If `beta` is 0, this tensor is ignored, NaN and infinities included.
     ///
     /// # Errors
     /// As [`bmm`](Tensor::bmm); [`Error::Broadcast`] or [`Error::Invalid`] where this tensor does not broadcast.
@@ -217,9 +217,9 @@ impl Tensor {
         self.unsqueeze(1)? * vec2
     }
 
-    /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]`
-    /// and `bias` `[out]`, or whatever expands to the result. A weight `[in]` makes one output and no dimension of it:
-    /// `[.., in] -> [..]`, without a bias, but for an input `[in]`.
+    /// `self weight^T + bias`, the map of a fully connected layer: `[.., in] -> [.., out]` with `weight` `[out, in]` and `bias`
+    /// `[out]`, or any shape that broadcasts to the result. A weight `[in]` gives one output without a dimension:
+    /// `[.., in] -> [..]`, without a bias, except for an input `[in]`.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the weight or the bias does not fit; as [`matmul`](Tensor::matmul) and
@@ -264,9 +264,9 @@ impl Tensor {
         Ok(in_place_of(self, output))
     }
 
-    /// A form in two inputs for each output, plus a bias:
-    /// `output[.., k] = sum over i, j of self[.., i] weight[k, i, j] other[.., j] + bias[k]`, for `weight`
-    /// `[out, in1, in2]` and `bias` `[out]`.
+    /// A bilinear form for each output, plus a bias:
+    /// `output[.., k] = sum over i, j of self[.., i] weight[k, i, j] other[.., j] + bias[k]`, for `weight` `[out, in1, in2]` and
+    /// `bias` `[out]`.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the shapes don't fit; as [`matmul`](Tensor::matmul).

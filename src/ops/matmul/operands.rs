@@ -1,4 +1,4 @@
-//! How the operands of a product lie in memory, and what loads them so.
+//! The memory layout of a product's operands, and their loads.
 
 use crate::dtype::DType;
 use crate::error::Result;
@@ -10,13 +10,12 @@ pub(super) fn fastest(operand: &Layout) -> usize {
     if operand.strides()[2] == 1 { 2 } else { 1 }
 }
 
-/// Whether quads along dimension `fastest` can be loaded as vectors.
+/// True if quads along dimension `fastest` can be loaded as vectors.
 pub(super) fn has_quads(layout: &Layout, fastest: usize) -> bool {
     layout.offset.is_multiple_of(4) && has_runs(layout, fastest, 4)
 }
 
-/// Whether neighbours along dimension `fastest` are neighbours in memory, and a multiple of `size` of them lies from multiples
-/// of it on.
+/// True if neighbours along dimension `fastest` are neighbours in memory, in aligned groups of `size`.
 pub(super) fn has_runs(layout: &Layout, fastest: usize, size: usize) -> bool {
     let step = |dim: usize| if dim == 0 && layout.shape[0] == 1 { 0 } else { layout.strides()[dim] };
     layout.strides()[fastest] == 1
@@ -24,7 +23,7 @@ pub(super) fn has_runs(layout: &Layout, fastest: usize, size: usize) -> bool {
         && (0..3).all(|dim| dim == fastest || step(dim).is_multiple_of(size))
 }
 
-/// The same for f32 as [`quads`] says it, two numbers of a quad at a time.
+/// The same as [`quads`] for f32, two numbers of a quad at a time.
 pub(super) fn pairs(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Option<String>) {
     if layout.dtype != DType::F32 || !has_quads(layout, fastest) {
         return quads(layout, fastest, binding);
@@ -32,8 +31,7 @@ pub(super) fn pairs(layout: &Layout, fastest: usize, binding: &str) -> (&'static
     ("vec2<u64>", Some(format!("return bitcast<Quad>(four_of_pairs({binding}[first / 4u]));")))
 }
 
-/// The element type of a binding, and the body of the function that loads four neighbours from it where that is one
-/// vector.
+/// The element type of a binding, and the body of the function that loads four neighbours from it if they are one vector.
 pub(super) fn quads(layout: &Layout, fastest: usize, binding: &str) -> (&'static str, Option<String>) {
     if !has_quads(layout, fastest) {
         return (layout.dtype.wgsl(), None);

@@ -1,4 +1,4 @@
-//! Every candidate of a product against the reference, not only the one that is chosen.
+//! Tests every candidate of a product against the reference, not only the chosen one.
 
 use super::Matmul;
 use crate::device::{Adapter, DeviceOptions, Disable, Noop};
@@ -32,7 +32,7 @@ impl Op for Forced {
     }
 }
 
-/// `left` and `right` as they are stored, and how the operands are seen in them.
+/// `left` and `right` as they are stored, and their views as operands.
 struct Operands {
     left: [usize; 3],
     right: [usize; 3],
@@ -42,7 +42,7 @@ struct Operands {
 fn shapes() -> Vec<Operands> {
     let plain = |left, right| Operands { left, right, view: |left, right| Ok((left, right)) };
     vec![
-        // Vectors of four in both operands, tiles cut off at every edge, and none of it.
+        // Vectors of four in both operands, tiles clipped at every edge, and none of it.
         plain([1, 132, 36], [1, 36, 140]),
         plain([2, 67, 37], [2, 37, 71]),
         // Eight columns at a time.
@@ -91,7 +91,7 @@ pub(super) fn numbers(count: usize, seed: u32) -> Vec<f32> {
 }
 
 fn operands(device: &Device, shape: &Operands, dtype: DType) -> Result<(Tensor, Tensor)> {
-    // An infinity at the end shows what lies past the edge and is multiplied all the same.
+    // An infinity at the end reveals loads past the edge that are multiplied.
     let tensor = |sizes: &[usize; 3], seed| {
         let mut values = numbers(sizes.iter().product(), seed);
         *values.last_mut().unwrap() = f32::INFINITY;
@@ -100,7 +100,7 @@ fn operands(device: &Device, shape: &Operands, dtype: DType) -> Result<(Tensor, 
     (shape.view)(tensor(&shape.left, 1)?, tensor(&shape.right, 2)?)
 }
 
-/// True where there are 16-bit floats to test; llvmpipe has them.
+/// True if there are 16-bit floats to test; llvmpipe has them.
 pub(super) fn has_f16(device: &Device) -> bool {
     let has = device.adapter().is_some_and(|adapter| adapter.has_f16);
     assert!(has || !device.name().starts_with("llvmpipe"), "{} has lost its 16-bit floats", device.name());
@@ -166,7 +166,7 @@ fn candidates_for_gpus_agree_with_the_reference_in_f16() {
     all_candidates_agree(Disable { software: true, ..Disable::default() }, DType::F16);
 }
 
-/// The pipeline of the first kernel that is chosen, as far as it depends on the sizes.
+/// The pipeline of the first chosen kernel, as far as it depends on the sizes.
 fn pipeline(left: Layout, right: Layout, adapter: &Adapter) -> String {
     let inputs = [left, right];
     let outputs = Matmul.outputs(&inputs).unwrap();

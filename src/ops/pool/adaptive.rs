@@ -1,4 +1,4 @@
-//! Adaptive pooling: which windows, and in which order dimensions are pooled.
+//! Adaptive pooling: the windows, and the order in which dimensions are pooled.
 //!
 //! Window `i` of `to` over `from` elements is `floor(i from / to) .. ceil((i + 1) from / to)`. The windows that contain
 //! element `l` are `floor(l to / from) .. ceil((l + 1) to / from)`: the same formula with the sizes exchanged.
@@ -14,29 +14,29 @@ use std::ops::Range;
 /// One dimension of a volume, to be pooled by a kernel for windows of unequal sizes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Along {
-    /// What the input is seen as: `[outer, from, inner]`.
+    /// The input as `[outer, from, inner]`.
     pub shape: Shape,
     pub to: usize,
-    /// Outer indices in a row that belong to one volume: positions count through them.
+    /// Consecutive outer indices that belong to one volume: positions count through them.
     pub slices: usize,
 }
 
 /// One step of an adaptive pooling.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
-    /// Equal windows side by side.
+    /// Adjacent windows of equal size.
     Even(Pass),
     Along(Along),
 }
 
-/// Windows longer than this go to the other kernels, whose loops may be of any length: a pool's kernel is written for the
-/// length of its windows, and here that follows from the input's size, which may be another each time.
+/// Longer windows go to the other kernels, whose loops may be of any length: a pool's kernel is specialised for the length of its
+/// windows, and here that follows from the input's size, which may differ each time.
 const LONGEST_EVEN: usize = 2;
 
 /// The kernels divide products of positions and sizes in 32 bits, with two to spare.
 const LARGEST: usize = 1 << 30;
 
-/// The windows of an adaptive pooling, of which the longest stand for all.
+/// The windows of an adaptive pooling, represented by the longest ones.
 pub(super) fn windows<const D: usize>(input: &Tensor, sizes: [usize; D]) -> Vec<Window> {
     let first = input.rank() - D;
     let along = |(d, to): (usize, usize)| {
@@ -57,18 +57,18 @@ pub(super) fn longest(from: usize, to: usize) -> usize {
     from.div_ceil(to) + 1
 }
 
-/// True where products of positions and sizes take more than 32 bits.
+/// True if products of positions and sizes take more than 32 bits.
 pub(super) fn is_wide(from: usize, to: usize) -> bool {
     let overflows = |a: usize, b: usize| a * (b % a) > u32::MAX as usize;
     overflows(from, to) || overflows(to, from)
 }
 
-/// A kernel for so many parts of a result of `[outer, to, inner]`: its grid, and the sizes, which are parameters, so that
-/// one kernel serves all. It loads the first input through `load`.
+/// A kernel for this many parts of a result of `[outer, to, inner]`: its grid, and the sizes, which are parameters, so that one
+/// kernel serves all. It loads the first input through `load`.
 pub(super) fn sized(kernel: Kernel, load: &'static str, input: &Shape, to: usize, parts: usize) -> Kernel {
     let (from, inner) = (input[1], input[2]);
     let count = input[0] * to * inner;
-    // Windows overlap by an element at most, where one size does not divide the other.
+    // Windows overlap by at most one element, if neither size divides the other.
     let overlaps = !from.is_multiple_of(to) && !to.is_multiple_of(from);
     let along = if overlaps { from + to } else { from.max(to) };
     kernel
@@ -79,8 +79,8 @@ pub(super) fn sized(kernel: Kernel, load: &'static str, input: &Shape, to: usize
         .values(&[count, from, to, inner])
 }
 
-/// The batched input of an adaptive pooling and the sizes it is pooled to, `None` being what is there. Dimensions from
-/// `first` on must not be empty.
+/// The batched input of an adaptive pooling and its target sizes, `None` being the input's. Dimensions from `first` on must not
+/// be empty.
 #[track_caller]
 pub(super) fn sizes<const D: usize>(
     op: &'static str,
@@ -108,8 +108,8 @@ pub(super) fn sizes<const D: usize>(
     Ok((batch, sizes))
 }
 
-/// The steps from `[N, C, ..]` to `sizes`, none of which may be zero: innermost first, so that of equal elements the
-/// first in the order of a scan stays. One at least.
+/// The steps from `[N, C, ..]` to `sizes`, none of which may be zero: innermost first, so that of equal elements the first in the
+/// order of a scan is taken. At least one.
 pub(super) fn stages<const D: usize>(op: &'static str, shape: &Shape, sizes: [usize; D]) -> Result<Vec<Stage>> {
     let mut spatial = [1; D];
     spatial.copy_from_slice(&shape[2..]);
@@ -147,7 +147,7 @@ pub(super) fn stages<const D: usize>(op: &'static str, shape: &Shape, sizes: [us
     Ok(stages)
 }
 
-/// What pooling to no element gives: nothing, of the right shape, and zeros for the gradient.
+/// The result of pooling to no elements: empty, of the right shape, and with zeros for the gradient.
 #[track_caller]
 pub(super) fn nothing<const D: usize>(input: &Tensor, batch: &Tensor, sizes: [usize; D]) -> Result<Tensor> {
     super::shaped(&batch.narrow(-1, 0, 0)?, batch, sizes, input)

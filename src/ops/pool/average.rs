@@ -19,15 +19,15 @@ const BACKWARD: &str = wgsl!("pool/avg_pool2d_backward");
 const OP: &str = "avg_pool2d";
 
 options! {
-    /// The attributes of [`Tensor::avg_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
+    /// The attributes of [`Tensor::avg_pool2d`] and its variants, with PyTorch's names and defaults; sizes are in the order of
     /// the dimensions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     AvgPoolOptions<const D: usize> {
-        /// Steps of the window; the window's size where left out.
+        /// Steps of the window; the window's size by default.
         stride: Option<[usize; D]> = None,
         /// Zeros before and after each dimension of the input, at most half the window.
         padding: [usize; D] = [0; D],
-        /// Lets a last window reach past the end of the padded input; what is past it does not count.
+        /// Lets a last window reach past the end of the padded input; the part past it does not count.
         ceil_mode: bool = false,
         /// Counts the zeros of the padding as elements.
         count_include_pad: bool = true,
@@ -55,7 +55,7 @@ struct AvgPool2d {
 }
 
 impl AvgPool2d {
-    /// What the sum over window `at` of a plane is divided by.
+    /// The divisor of the sum over window `at` of a plane.
     fn divisor(&self, at: usize) -> f64 {
         let w = &self.windows;
         if let Some(divisor) = self.divisor_override {
@@ -202,7 +202,7 @@ impl Tensor {
             return Err(Error::invalid(op, "divisor_override must not be zero"));
         }
         let input = batched::<D>(op, self)?;
-        // PyTorch's rule for volumes, whatever the padding and the rounding.
+        // PyTorch's rule for volumes, with any padding and rounding.
         if D == 3 && kernel.iter().zip(&input.shape()[2..]).any(|(kernel, size)| kernel > size) {
             return Err(Error::invalid(
                 op,
@@ -216,7 +216,7 @@ impl Tensor {
         Ok(seen_through(|| axes.map(|axis| axis.seen()).to_vec(), self, output))
     }
 
-    /// The means of passes one after the other, in f32 between them; the last one divides by the divisor.
+    /// The means of consecutive passes, in f32 between them; the last one divides by the divisor.
     #[track_caller]
     pub(super) fn means(
         &self,

@@ -15,7 +15,7 @@ pub(super) struct Axis {
     pub dilation: usize,
 }
 
-/// What the caller asked for, before it meets an input.
+/// The caller's sizes, before they meet an input.
 #[derive(Clone, Copy)]
 pub(super) struct Request<const D: usize> {
     pub kernel: [usize; D],
@@ -29,7 +29,7 @@ pub(super) struct Request<const D: usize> {
 pub(super) const LARGEST_SIZE: usize = i32::MAX as usize;
 
 impl Axis {
-    /// The positions of the input that one of the output sees.
+    /// The window through which a position of the output sees the input.
     pub fn seen(&self) -> Window {
         Window::new(self.kernel, self.stride, self.padding, self.dilation)
     }
@@ -39,21 +39,20 @@ impl Axis {
         Axis { input: size, output: size, kernel: 1, stride: 1, padding: 0, dilation: 1 }
     }
 
-    /// `output` windows side by side over the whole input, which must be a multiple of it.
+    /// `output` adjacent windows over the whole input, which must be a multiple of it.
     pub fn divided(input: usize, output: usize) -> Axis {
         let kernel = input / output;
-        // What has no effect must not make another kernel.
+        // A parameter without effect must not make another kernel.
         let stride = if output == 1 { 1 } else { kernel };
         Axis { input, output, kernel, stride, padding: 0, dilation: 1 }
     }
 
-    /// Whether the output is the input.
+    /// True if the output is the input.
     pub fn is_identity(&self) -> bool {
         self.kernel == 1 && self.output == self.input && self.padding == 0 && self.stride == 1
     }
 
-    /// Whether a window sees nothing but padding. Without dilation half a kernel of padding leaves half a kernel
-    /// inside.
+    /// True if a window sees only padding. Without dilation half a kernel of padding leaves half a kernel inside.
     fn has_blind_window(&self) -> bool {
         let starts = if self.dilation > 1 { self.output } else { 0 };
         let is_inside = |at: usize| at >= self.padding && at < self.padding + self.input;
@@ -65,7 +64,7 @@ impl Axis {
 }
 
 impl<const D: usize> Request<D> {
-    /// The windows over the last dimensions of `input` (`[N, C, ..]`), by PyTorch's rules, or the rule that is broken.
+    /// The windows over the last dimensions of `input` (`[N, C, ..]`), by PyTorch's rules, or an error.
     pub fn axes(&self, op: &'static str, input: &Shape) -> Result<[Axis; D]> {
         let Request { kernel, padding, dilation, ceil_mode, .. } = *self;
         let stride = self.stride.unwrap_or(kernel);
@@ -96,7 +95,7 @@ impl<const D: usize> Request<D> {
                 let room = padded - reach - 1;
                 if ceil_mode { room.div_ceil(stride[d]) } else { room / stride[d] }
             } else if ceil_mode && padded.saturating_add(stride[d]) > reach + 1 {
-                // Division rounds up to no step at all for a window that reaches past the end by less than one.
+                // If a window exceeds the end by less than one, division rounds up to no step at all.
                 0
             } else {
                 return fail(format!(
@@ -112,7 +111,7 @@ impl<const D: usize> Request<D> {
                 input: size,
                 output,
                 kernel: kernel[d],
-                // What has no effect must not make another kernel.
+                // A parameter without effect must not make another kernel.
                 stride: if output == 1 { 1 } else { stride[d] },
                 padding: padding[d],
                 dilation: if kernel[d] == 1 { 1 } else { dilation[d] },

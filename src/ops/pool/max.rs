@@ -22,11 +22,11 @@ const BACKWARD: &str = wgsl!("pool/max_pool2d_backward");
 const OP: &str = "max_pool2d";
 
 options! {
-    /// The attributes of [`Tensor::max_pool2d`] and its kin, with PyTorch's names and defaults; sizes are in the order of
+    /// The attributes of [`Tensor::max_pool2d`] and its variants, with PyTorch's names and defaults; sizes are in the order of
     /// the dimensions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     MaxPoolOptions<const D: usize> {
-        /// Steps of the window; the window's size where left out.
+        /// Steps of the window; the window's size by default.
         stride: Option<[usize; D]> = None,
         /// Minus infinities before and after each dimension of the input, at most half the window.
         padding: [usize; D] = [0; D],
@@ -44,11 +44,11 @@ pub type MaxPool2dOptions = MaxPoolOptions<2>;
 /// The attributes of [`Tensor::max_pool3d`]; triples are (depth, height, width).
 pub type MaxPool3dOptions = MaxPoolOptions<3>;
 
-/// The largest element of each window, and where in its plane it is.
+/// The largest element of each window, and its index in its plane.
 #[derive(Clone, Debug, Hash)]
 struct MaxPool2d {
     windows: Windows,
-    /// Planes in a row that are one volume, in which it is said where.
+    /// Consecutive planes that are one volume, in which indices count.
     slices: usize,
 }
 
@@ -192,7 +192,7 @@ impl Tensor {
         Ok(self.max_pool(kernel_size.convert(), options)?.0)
     }
 
-    /// [`max_pool1d`](Tensor::max_pool1d), and for each output where in its line its element is (i32).
+    /// [`max_pool1d`](Tensor::max_pool1d), and for each output the index of its element in its line (i32).
     ///
     /// # Errors
     /// As `max_pool1d`.
@@ -231,8 +231,8 @@ impl Tensor {
         Ok(self.max_pool(kernel_size.convert(), options)?.0)
     }
 
-    /// [`max_pool2d`](Tensor::max_pool2d), and for each output where its element is: i32, `row * W + column` in the
-    /// input's plane.
+    /// [`max_pool2d`](Tensor::max_pool2d), and for each output the index of its element: i32, `row * W + column` in the input's
+    /// plane.
     ///
     /// # Errors
     /// As `max_pool2d`.
@@ -272,8 +272,8 @@ impl Tensor {
         Ok(self.max_pool(kernel_size.convert(), options)?.0)
     }
 
-    /// [`max_pool3d`](Tensor::max_pool3d), and for each output where its element is: i32,
-    /// `(slice * H + row) * W + column` in the input's volume.
+    /// [`max_pool3d`](Tensor::max_pool3d), and for each output the index of its element: i32, `(slice * H + row) * W + column` in
+    /// the input's volume.
     ///
     /// # Errors
     /// As `max_pool3d`.

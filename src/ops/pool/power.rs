@@ -1,4 +1,4 @@
-//! Power-average pooling: made of average pooling.
+//! Power-average pooling: composed of average pooling.
 
 use super::average::AvgPoolOptions;
 use super::max::MaxPoolOptions;
@@ -12,10 +12,10 @@ use crate::ops::case::Case;
 use crate::options::{As, options};
 
 options! {
-    /// The attributes of [`Tensor::lp_pool2d`] and its kin, with PyTorch's names and defaults.
+    /// The attributes of [`Tensor::lp_pool2d`] and its variants, with PyTorch's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     LpPoolOptions<const D: usize> {
-        /// Steps of the window; the window's size where left out.
+        /// Steps of the window; the window's size by default.
         stride: Option<[usize; D]> = None,
         /// Lets a last window reach past the end of the input.
         ceil_mode: bool = false,
@@ -58,10 +58,10 @@ impl Tensor {
     /// `output[n, c, y, x] = (sum over the window of input^p)^(1/p)`, `p` being `norm_type`
     ///
     /// Input `[N, C, H, W]` or `[C, H, W]`, f32 or f16 (computed in f32); output `[N, C, H', W']` as
-    /// [`avg_pool2d`](Tensor::avg_pool2d)'s. As in PyTorch, a window that reaches past the end in `ceil_mode` counts as
-    /// a whole one with the mean of what it sees, powers are not of magnitudes, so that a negative sum has no root (NaN)
-    /// unless `1 / p` is whole, and where the sum is zero the gradient is zero. An infinite `p` takes the
-    /// largest magnitude, its negative the smallest.
+    /// [`avg_pool2d`](Tensor::avg_pool2d)'s. As in PyTorch, a window that reaches past the end in `ceil_mode` counts as a whole
+    /// one with the mean of the elements that it sees, powers are not of magnitudes, so that a negative sum has no root (NaN)
+    /// unless `1 / p` is whole, and if the sum is zero the gradient is zero. An infinite `p` takes the largest magnitude, its
+    /// negative the smallest.
     ///
     /// # Errors
     /// [`Error::Invalid`] where `norm_type` is zero, and as `avg_pool2d`; [`Error::WrongDType`] for types other than
@@ -134,7 +134,7 @@ impl Tensor {
         let means = AvgPoolOptions::default().stride(stride).ceil_mode(ceil_mode);
         let mean = power(&self.to_dtype(DType::F32)?, norm_type)?.avg_pool(kernel, &means)?;
         let count: f64 = kernel.iter().map(|&size| size as f64).product();
-        // The detour does nothing to the value; where it is zero it keeps the root's infinite slope out of the gradient.
+        // The detour does not change the value; if it is zero it keeps the root's infinite slope out of the gradient.
         let sum = ((mean.sign()? * mean.abs()?.relu()?)? * nearest::<f64>(count))?;
         power(&sum, 1.0 / norm_type)?.to_dtype(self.dtype())
     }

@@ -1,4 +1,4 @@
-//! The inverse of max pooling, with zeros for what it left out.
+//! The inverse of max pooling, with zeros elsewhere.
 
 use super::adaptive::nothing;
 use super::{batched, named, shaped};
@@ -19,15 +19,15 @@ const MARK: &str = wgsl!("pool/max_unpool_mark");
 const PICK: &str = wgsl!("pool/max_unpool");
 
 options! {
-    /// The attributes of [`Tensor::max_unpool2d`] and its kin, with PyTorch's names and defaults.
+    /// The attributes of [`Tensor::max_unpool2d`] and its variants, with PyTorch's names and defaults.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     MaxUnpoolOptions<const D: usize> {
-        /// Steps of the window; the window's size where left out.
+        /// Steps of the window; the window's size by default.
         stride: Option<[usize; D]> = None,
         /// The padding of the pooling.
         padding: [usize; D] = [0; D],
-        /// The sizes of the output, within less than a stride of `(size - 1) stride - 2 padding + kernel`; exactly that
-        /// where left out.
+        /// The sizes of the output, within less than a stride of `(size - 1) stride - 2 padding + kernel`; exactly that by
+        /// default.
         output_size: Option<[usize; D]> = None,
     }
 }
@@ -39,11 +39,10 @@ pub type MaxUnpool2dOptions = MaxUnpoolOptions<2>;
 /// The attributes of [`Tensor::max_unpool3d`].
 pub type MaxUnpool3dOptions = MaxUnpoolOptions<3>;
 
-/// `output[v, index[v, e]] = input[v, e]`, of several the last, and zero elsewhere: `[volumes, elements]` to
-/// `[volumes, size]`.
+/// `output[v, index[v, e]] = input[v, e]`, the last of several, and zero elsewhere: `[volumes, elements]` to `[volumes, size]`.
 #[derive(Clone, Copy, Debug, Hash)]
 struct MaxUnpool {
-    /// What the caller called, for the error.
+    /// The operation that the caller called, for errors.
     asked: &'static str,
     size: usize,
 }
@@ -245,7 +244,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("max_unpool2d", &[&[3, 6, 4, 2]], move |x| back(&x[0].permute([0, 3, 1, 2])?.narrow(0, 1, 2)?))
             .distinct()
             .first_order(),
-        // Indices that come again: the last has the place. Their gradients are PyTorch's, not the slopes.
+        // Repeated indices: the last one wins. Their gradients are PyTorch's, not the slopes.
         Case::new("max_unpool2d", &[&[2, 3, 5], &[2, 3, 5]], move |x| {
             Ok(vec![x[0].max_unpool2d(&x[1], [3, 1], &wide)?])
         })

@@ -1,4 +1,4 @@
-//! Chooses the kernels of calls that have some of their own, such as convolutions and products.
+//! Chooses the kernels of calls that have their own, such as convolutions and products.
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ impl KernelChoice {
         Ok(choice)
     }
 
-    /// The kernels that carry out a cluster's call; those that sum where the cluster has a side sum.
+    /// The kernels that carry out a cluster's call; summing ones if the cluster has a side sum.
     pub fn of(&self, wiring: &Wiring, cluster: &Cluster) -> Option<&Kernels> {
         match cluster.kind {
             Kind::Call(call) if cluster.side_sum(wiring).is_some() => Some(&self.summing[call].as_ref()?.kernels),
@@ -41,7 +41,7 @@ impl KernelChoice {
         }
     }
 
-    /// The input of a call that its summing kernels add up, and the dimension that is left.
+    /// The input of a call that its summing kernels add up, and the dimension that remains.
     pub fn summed(&self, call: usize) -> Option<(usize, usize)> {
         self.summing[call].as_ref().map(|summing| (summing.input, summing.dim))
     }
@@ -77,7 +77,7 @@ impl KernelChoice {
     }
 }
 
-/// The kernels of a call within `budget`, measured ones where the tuner has some.
+/// The kernels of a call within `budget`, measured ones if the tuner has some.
 fn kernels(wiring: &Wiring, call: usize, budget: Budget, gpu: &Gpu, tuner: &Tuner) -> Result<Kernels> {
     let node = &wiring.schedule.nodes[call];
     let inputs = input_layouts(wiring, call);

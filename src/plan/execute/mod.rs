@@ -1,4 +1,4 @@
-//! Plans that run, are timed, and are shown.
+//! Runs, times and prints plans.
 
 pub(super) mod log;
 pub(super) mod print;

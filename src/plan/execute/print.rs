@@ -27,8 +27,8 @@ pub(in crate::plan) fn calls(plan: &Plan, step: &Step) -> String {
     names.join("+")
 }
 
-/// A line a dispatch: the kernel, the calls it computes, its grid and where each binding is; then the slots' sizes and
-/// the notes.
+/// A line a dispatch: the kernel, the calls it computes, its grid and the location of each binding; then the slots' sizes and the
+/// notes.
 pub(in crate::plan) fn text(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(
