@@ -6,18 +6,18 @@
 // of output and input channels, a multiple of 8. One invocation computes the taps of eight pairs.
 //
 // Grid: ceil(pairs / 64) groups, folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 alias Stored = Element;
 alias Transformed = f32;
 alias Quad = vec4<f32>;
 
-// Whether eight neighbours are stored together.
+// True if eight neighbours are stored together.
 const STORE_EIGHTS: bool = false;
 
 struct Params {
-    // Eights of pairs.
+    // Groups of eight pairs.
     eights: u32,
 }
 
@@ -25,7 +25,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-// The eight numbers from `index`, a multiple of eight, on.
+// The eight numbers from `index` on, a multiple of eight.
 fn load_products_eight(index: u32) -> mat2x4<f32> {
     return mat2x4<f32>(
         products[index], products[index + 1u], products[index + 2u], products[index + 3u],
@@ -64,7 +64,7 @@ fn main(
     if (index >= params.eights) {
         return;
     }
-    // Loads and stores are long code: loops load what becomes one column and store one eight, and move the others.
+    // Loads and stores take much code: loops load one column and store one group of eight, and move the others.
     var columns: array<array<f32, 3>, 48>;
     for (var x = 0u; x < 6u; x++) { // rolled
         for (var k = 0u; k < 8u; k++) { // unroll

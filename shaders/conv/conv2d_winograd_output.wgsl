@@ -1,13 +1,13 @@
 // Winograd's convolution of 3 x 3 taps, last step: tiles of the output from the products.
 //
-//   output[FIRST + n, c, tile_y * OUTPUTS + y, tile_x * OUTPUTS + x] = (A m At)[y, x]     with m = products[n, :, c, tile]
+//   output[first_image + n, c, tile_y * OUTPUTS + y, tile_x * OUTPUTS + x] = (A m At)[y, x]     with m = products[n, :, c, tile]
 //
 // of INPUTS x INPUTS numbers, in rows; INPUTS = OUTPUTS + 2, and A is the function `transform` along one dimension. products
 // is f32, of the images `first_image` to `first_image + images`; output is contiguous [N, CHANNELS, HEIGHT, WIDTH].
 // One invocation computes one tile.
 //
 // Grid: ceil(images * CHANNELS * TILES_Y * TILES_X / 64) groups, folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 

@@ -3,11 +3,11 @@
 //
 //   output[first_image + n, c, tile_y * 4 + y, tile_x * 4 + x] = (A m At)[y, x]     with m = products[:, c, n * TILES + tile]
 //
-// of 6 x 6 numbers, in rows; A is the transform of F(4x4, 3x3)'s output. Tiles lie as conv2d_winograd_spread_eights.wgsl
-// has them; an invocation computes a run of eight. output is contiguous [N, channels, height, width].
+// of 6 x 6 numbers, in rows; A is the transform of F(4x4, 3x3)'s output. Tiles are in the order of
+// conv2d_winograd_spread_eights.wgsl; an invocation computes a run of eight. output is contiguous [N, channels, height, width].
 //
 // Grid: ceil(images * channels * runs / 8) groups, folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 alias Stored = Element;
@@ -16,7 +16,7 @@ alias Quad = vec4<f32>;
 
 const RUN_X: u32 = 4u;
 const RUN_Y: u32 = 2u;
-// Whether eight neighbours are stored together: `width` is a multiple of 8 then and RUN_X at least 2.
+// True if eight neighbours are stored together: then `width` is a multiple of 8 and RUN_X at least 2.
 const STORE_EIGHTS: bool = false;
 
 struct Params {
@@ -25,7 +25,7 @@ struct Params {
     images: u32,
     height: u32,
     width: u32,
-    // Runs of a plane across, and all of them.
+    // Runs across a plane, and all runs of it.
     runs_x: u32,
     runs: u32,
 }
@@ -34,7 +34,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> output: array<Stored>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-// The eight numbers from `index`, a multiple of eight, on.
+// The eight numbers from `index` on, a multiple of eight.
 fn load_products_eight(index: u32) -> mat2x4<f32> {
     return mat2x4<f32>(
         products[index], products[index + 1u], products[index + 2u], products[index + 3u],
@@ -81,7 +81,7 @@ fn main(
     let row_length = params.images * params.runs * 8u;
     let start = channel * row_length + 8u * (image * params.runs + run);
 
-    // Loads and stores are long code: loops load what becomes one column and store one row, and move the others.
+    // Loads and stores take much code: loops load one column and store one row, and move the others.
     var columns: array<array<f32, 4>, 48>;
     for (var x = 0u; x < 6u; x++) { // rolled
         for (var k = 0u; k < 8u; k++) { // unroll

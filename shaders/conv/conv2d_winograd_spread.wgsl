@@ -3,18 +3,17 @@
 //   filters[t, o, i] = (G w Gt)[t]       with w the 3 x 3 taps of weight[o, i]
 //   tiles[n, t, c, tile] = (B d Bt)[t]
 //
-// with d the INPUTS x INPUTS numbers of plane input[first_image + n, c] from row tile_y * OUTPUTS - PAD_Y and column
-// tile_x * OUTPUTS - PAD_X on, zeros outside; tiles overlap by 2, INPUTS = OUTPUTS + 2, and t counts the positions of a tile
-// in rows; G and B are the functions `transform_filter` and `transform_input` along one dimension. With ROTATE = true, for
-// the gradient of the input, the taps are turned by half a circle and o and i change places: filters[t, g, i, o]. weight is
-// contiguous [GROUPS * OUT_PER_GROUP, IN_PER_GROUP, 3, 3], input [N, CHANNELS, IN_HEIGHT, IN_WIDTH]; the results are f32.
-// The first `filter_invocations` invocations transform the taps of one o and i each, or nothing; the others one tile each,
-// of the images `first_image` to `first_image + images`. (Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks", 2015.)
+// with d the INPUTS x INPUTS numbers of plane input[first_image + n, c] from row tile_y * OUTPUTS - PAD_Y and column tile_x *
+// OUTPUTS - PAD_X on, zeros outside; tiles overlap by 2, INPUTS = OUTPUTS + 2, and t counts the positions of a tile in rows; G
+// and B are the functions `transform_filter` and `transform_input` along one dimension. With ROTATE = true, for the gradient of
+// the input, the taps are rotated by 180 degrees and o and i are swapped: filters[t, g, i, o]. weight is contiguous [GROUPS *
+// OUT_PER_GROUP, IN_PER_GROUP, 3, 3], input [N, CHANNELS, IN_HEIGHT, IN_WIDTH]; the results are f32. The first
+// `filter_invocations` invocations transform the taps of one o and i each, or do nothing; the others transform one tile each, of
+// the images `first_image` to `first_image + images`. (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
+// 2015.)
 //
-// Grid: filter_invocations / 64 + ceil(images * CHANNELS * TILES_Y * TILES_X / 64) groups, folded past 65,535;
-// filter_invocations is a multiple of 64. Loops marked `// unroll` have constant limits; the specialiser writes their
-// bodies out.
+// Grid: filter_invocations / 64 + ceil(images * CHANNELS * TILES_Y * TILES_X / 64) groups, folded past 65,535; filter_invocations
+// is a multiple of 64. Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 

@@ -2,19 +2,19 @@
 //
 //   tiles[t, c, n * TILES + tile] = (B d Bt)[t]
 //
-// with d the TAKES x TAKES numbers of plane input[first_image + n, c] from row tile_y * 4 - PAD_Y and column
-// tile_x * 4 - PAD_X on, zeros outside, and t counting the 6 x 6 numbers that they become, in rows. With TAKES = 6 B is the
-// transform of F(4x4, 3x3)'s input and tiles overlap by two; with TAKES = 4 it is that of F(3x3, 4x4)'s filter, whose part
-// the gradient of the output plays in that of the weight. input is [N, channels, height, width].
+// with d the TAKES x TAKES numbers of plane input[first_image + n, c] from row tile_y * 4 - PAD_Y and column tile_x * 4 - PAD_X
+// on, zeros outside, and t counting the 6 x 6 transformed numbers, in rows. With TAKES = 6 B is the transform of F(4x4, 3x3)'s
+// input and tiles overlap by two; with TAKES = 4 it is that of F(3x3, 4x4)'s filter, since the gradient of the output is the
+// filter in the gradient of the weight. input is [N, channels, height, width].
 //
-// An adapter of this kind loads and stores for one invocation after the other, one number at a time, and takes no longer for
-// one of 64 bits than for one of 32. So an invocation transforms a run of eight tiles, RUN_X across and RUN_Y down, which are
-// neighbours in the result; TILES is eight times `runs`, tiles past the plane's edges included. With EIGHTS rows are
-// loaded eight numbers at a time too, but for the two next to those: `width` is a multiple of 8 then, RUN_X at least 2, and
-// PAD_X at most 2.
+// An adapter of this kind loads and stores for one invocation after the other, one number at a time, and takes no longer for one
+// of 64 bits than for one of 32. So an invocation transforms a run of eight tiles, RUN_X across and RUN_Y down, which are
+// neighbours in the result; TILES is eight times `runs`, tiles past the plane's edges included. With EIGHTS rows are loaded eight
+// numbers at a time too, except for the two numbers next to those: then `width` is a multiple of 8, RUN_X at least 2, and PAD_X
+// at most 2.
 //
 // Grid: ceil(images * channels * runs / 8) groups, folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 alias Loaded = Element;
@@ -38,7 +38,7 @@ struct Params {
     images: u32,
     height: u32,
     width: u32,
-    // Runs of a plane across, and all of them.
+    // Runs across a plane, and all runs of it.
     runs_x: u32,
     runs: u32,
     // First element of the input in its storage.
@@ -53,7 +53,7 @@ fn load_input(index: u32) -> f32 {
     return f32(input[params.input_offset + index]);
 }
 
-// The eight numbers from `index`, a multiple of eight, on.
+// The eight numbers from `index` on, a multiple of eight.
 fn load_input_eight(index: u32) -> mat2x4<f32> {
     return mat2x4<f32>(
         load_input(index), load_input(index + 1u), load_input(index + 2u), load_input(index + 3u),
@@ -128,7 +128,7 @@ fn main(
     let first_y = run / params.runs_x * RUN_Y * 4u - PAD_Y;
     let plane = ((params.first_image + image) * params.channels + channel) * params.height * params.width;
 
-    // Loads and stores are long code: loops load one row and store one, and move the others.
+    // Loads and stores take much code: loops load one row and store one, and move the others.
     var columns: array<array<f32, 6>, RUN_Y * SEGMENT>;
     for (var r = 0u; r < RUN_Y; r++) { // unroll
         var rows: array<array<f32, SEGMENT>, TAKES>;

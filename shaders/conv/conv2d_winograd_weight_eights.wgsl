@@ -3,12 +3,12 @@
 //   filters[t, pair] = (G w Gt)[t]       with w the 3 x 3 taps of weight[pair]
 //
 // t counts the 6 x 6 numbers, in rows; G is the transform of F(4x4, 3x3)'s taps. With ROTATE = true, for the gradient of the
-// input, the taps are turned by half a circle. weight is contiguous [pairs, 3, 3], pairs being those of output and input
-// channels, a multiple of 8. One invocation transforms the taps of eight pairs, which are neighbours in the result; it loads
-// and stores them eight numbers at a time.
+// input, the taps are rotated by 180 degrees. weight is contiguous [pairs, 3, 3], pairs being those of output and input channels,
+// a multiple of 8. One invocation transforms the taps of eight pairs, which are neighbours in the result; it loads and stores
+// them eight numbers at a time.
 //
 // Grid: ceil(pairs / 64) groups, folded past 65,535.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 alias Loaded = Element;
@@ -18,7 +18,7 @@ alias Quad = vec4<f32>;
 const ROTATE: bool = false;
 
 struct Params {
-    // Eights of pairs.
+    // Groups of eight pairs.
     eights: u32,
     // First element of the weight in its storage.
     weight_offset: u32,
@@ -32,7 +32,7 @@ fn load_weight(index: u32) -> f32 {
     return f32(weight[params.weight_offset + index]);
 }
 
-// The eight numbers from `index`, a multiple of eight, on.
+// The eight numbers from `index` on, a multiple of eight.
 fn load_weight_eight(index: u32) -> mat2x4<f32> {
     return mat2x4<f32>(
         load_weight(index), load_weight(index + 1u), load_weight(index + 2u), load_weight(index + 3u),
@@ -81,7 +81,7 @@ fn main(
             }
         }
     }
-    // Stores are long code: a loop stores one row and moves the others.
+    // Stores take much code: a loop stores one row and moves the others.
     for (var y = 0u; y < 6u; y++) { // rolled
         var rows: array<array<f32, 6>, 8>;
         for (var k = 0u; k < 8u; k++) { // unroll

@@ -2,20 +2,20 @@
 //
 //   output[b, m, n] = sum over k of  left[b, m, k] * right[b, k, n]
 //
-// left is a view of [BATCH, rows, depth], right of [BATCH, depth, columns], read as vectors of four: one of the inner
-// strides is 1, that dimension's size, all other strides and the offset are multiples of 4. output is contiguous
-// [splits, BATCH, rows, columns]: depth may be cut into `splits` parts of `part_depth`, a multiple of TILE_DEPTH,
-// whose sums another kernel adds up. Accumulators are f32.
+// left is a view of [BATCH, rows, depth], right of [BATCH, depth, columns], read as vectors of four: one of the inner strides is
+// 1, that dimension's size, all other strides and the offset are multiples of 4. output is contiguous [splits, BATCH, rows,
+// columns]: depth may be split into `splits` parts of `part_depth`, a multiple of TILE_DEPTH, whose sums another kernel adds up.
+// Accumulators are f32.
 //
-// A workgroup of 2 x 2 subgroups computes TILE_ROWS x TILE_COLUMNS sums, a subgroup FRAGMENTS x FRAGMENTS matrices of
-// 16 x 16. Tiles of both operands lie in workgroup memory as they were loaded, along k or across, with 16 bytes between
-// the lines to spread them over the banks; the next step's are under way into registers meanwhile. The finished sums go
-// through workgroup memory too, so that edges are cut off and every element is stored by itself.
+// A workgroup of 2 x 2 subgroups computes TILE_ROWS x TILE_COLUMNS sums, a subgroup FRAGMENTS x FRAGMENTS matrices of 16 x 16.
+// Tiles of both operands are in workgroup memory as they were loaded, along k or across, with 16 bytes between the lines to
+// spread them over the banks; meanwhile the next step's are being loaded into registers. The finished sums go through workgroup
+// memory too, so that edges are clipped and every element is stored by itself.
 //
 // Needs f16, cooperative matrices of 16 x 16 x 16 (f16 in, f32 accumulate) and subgroups of exactly SUBGROUP
 // invocations.
 // Grid: z = batches * splits; x and y together, y slowest, count the tiles of a product, columns fastest.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 enable wgpu_cooperative_matrix;
 
@@ -36,7 +36,7 @@ const SIDE: u32 = 16u;
 const TILE_DEPTH: u32 = 16u;
 const THREADS: u32 = 4u * SUBGROUP;
 const TILE: u32 = 2u * FRAGMENTS * SIDE;
-// Quads of a line in workgroup memory, of 16 bytes more than it has values: a line is a row or a step of k.
+// Quads of a line in workgroup memory, 16 bytes longer than its values: a line is a row or a step of k.
 const DEPTH_PITCH: u32 = TILE_DEPTH / 4u + 2u;
 const ACROSS_PITCH: u32 = TILE / 4u + 2u;
 const LEFT_PITCH: u32 = select(ACROSS_PITCH, DEPTH_PITCH, LEFT_DEPTH_FASTEST);
@@ -81,7 +81,7 @@ fn store_output(index: u32, value: f32) {
     output[index] = Result(value);
 }
 
-// The part of a tile that an invocation copies as its quad number `i`, and where to.
+// The part of a tile that an invocation copies as its quad number `i`, and its destination.
 fn place(i: u32, is_along_k: bool) -> Place {
     if (is_along_k) {
         return vec2(i % (TILE_DEPTH / 4u) * 4u, i / (TILE_DEPTH / 4u));
@@ -96,7 +96,7 @@ fn line(at: Place, is_along_k: bool) -> u32 {
     return at.x * ACROSS_PITCH + at.y / 4u;
 }
 
-// Indices past the edge are clamped: rows and columns that are read there reach only sums that are not stored.
+// Indices past the edge are clamped: rows and columns read there affect only sums that are not stored.
 fn left_quad(base: u32, at: Place) -> Quad {
     let index = base + min(at.x, params.depth - 1u) * params.left_depth_stride
         + min(at.y, params.rows - 1u) * params.left_row_stride;
@@ -109,7 +109,7 @@ fn right_quad(base: u32, at: Place) -> Quad {
     return right[index / 4u];
 }
 
-// Zeros for what lies past the end of the sum; `along_k` is 1 where the quad runs along k.
+// Zeros for the numbers past the end of the sum; `along_k` is 1 if the quad runs along k.
 fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
     return select(Quad(), quad, vec4(k) + along_k * vec4(0u, 1u, 2u, 3u) < vec4(end));
 }

@@ -2,17 +2,17 @@
 //
 //   output[b, m, n] = sum over k of  left[b, m, k] * right[b, k, n]
 //
-// left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH, COLUMNS]; a stride of a
-// dimension is how many elements its index moves by, so a transposed view needs no copy. output is
-// contiguous [BATCH, ROWS, COLUMNS]. Accumulators are f32; each sum runs over k in increasing order.
+// left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH, COLUMNS]; the stride of a dimension is the number of
+// elements by which its index moves, so a transposed view needs no copy. output is contiguous [BATCH, ROWS, COLUMNS].
+// Accumulators are f32; each sum runs over k in increasing order.
 //
-// One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. For every k it loads TILE_ROWS values
-// of `left` and TILE_COLUMNS of `right`. All invocations of a workgroup share the same rows and own
-// neighbouring columns. STORE_ROWS must divide TILE_ROWS.
+// One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. For every k it loads TILE_ROWS values of `left` and
+// TILE_COLUMNS of `right`. All invocations of a workgroup share the same rows and compute neighbouring columns. STORE_ROWS must
+// divide TILE_ROWS.
 //
 // Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times
 // ceil(rows / TILE_ROWS) down; those past the last store nothing. z = batches.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias Element = f32;
 
@@ -21,7 +21,7 @@ const TILE_COLUMNS: u32 = 8u;
 const DEPTH_STEP: u32 = 2u;
 const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
-// 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
+// 1 if the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
 const ONES: u32 = 0u;
 
 struct Params {
@@ -58,7 +58,7 @@ fn store_output(index: u32, value: f32) {
     output[index] = Element(value);
 }
 
-// Where a product is stored; sums of rows follow the others.
+// The index at which a product is stored; sums of rows follow the others.
 fn place(layer: u32, row: u32, column: u32) -> u32 {
     let width = params.columns - ONES;
     let is_sum = (ONES == 1u) & (column == width);
@@ -76,7 +76,7 @@ fn main(
     let first_row = tile / params.column_tiles * TILE_ROWS;
     let first_column = (tile % params.column_tiles * WORKGROUP + local) * TILE_COLUMNS;
 
-    // Indices past the edge are clamped: the values read there reach only sums that are not stored.
+    // Indices past the edge are clamped: the values read there affect only sums that are not stored.
     var left_index: array<u32, TILE_ROWS>;
     for (var i = 0u; i < TILE_ROWS; i++) { // unroll
         left_index[i] = batch * params.left_batch_stride
@@ -91,7 +91,7 @@ fn main(
     var sum: array<f32, TILE_ROWS * TILE_COLUMNS>;
     for (var k = 0u; k < params.depth; k += DEPTH_STEP) {
         for (var step = 0u; step < DEPTH_STEP; step++) { // unroll
-            // Past the end both factors are 0: what is read there may be no number.
+            // Past the end both factors are 0: the values read there may be NaN or infinite.
             let inside = (step == 0u) | (k + step < params.depth);
             let depth = min(k + step, params.depth - 1u);
             var b: array<f32, TILE_COLUMNS>;
@@ -109,7 +109,7 @@ fn main(
         }
     }
 
-    // Stores are long code: a loop stores STORE_ROWS rows at a time and moves the others down.
+    // Stores take much code: a loop stores STORE_ROWS rows at a time and moves the others down.
     for (var block = 0u; block < TILE_ROWS; block += STORE_ROWS) { // rolled
         for (var i = 0u; i < STORE_ROWS; i++) { // unroll
             let row = first_row + block + i;

@@ -2,29 +2,29 @@
 //
 //   output[b, m, n] = sum over k of  left[b, m, k] * right[b, k, n]
 //
-// or, of every `summed` batches, their sum. left is any strided view of [BATCH, ROWS, DEPTH], right of
-// [BATCH, DEPTH, COLUMNS]; a stride of a dimension is how many elements its index moves by, so a transposed view needs no
-// copy. output is contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are f32; each sum runs over b and k in
-// increasing order.
+// or the sums of those over groups of `summed` batches. left is any strided view of [BATCH, ROWS, DEPTH], right of [BATCH, DEPTH,
+// COLUMNS]; the stride of a dimension is the number of elements by which its index moves, so a transposed view needs no copy.
+// output is contiguous [ceil(BATCH / summed), ROWS, COLUMNS]. Accumulators are f32; each sum runs over b and k in increasing
+// order.
 //
-// One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. All invocations of a workgroup
-// share the same rows and own neighbouring columns. Four steps of k are one of the loop: an invocation loads
-// its own TILE_COLUMNS columns of `right` in blocks of 4 x 4; the rows of `left` are the same for all, so each of the
-// first 8 lanes of a subgroup loads an eighth of them, and subgroupShuffle hands them round.
+// One invocation computes TILE_ROWS x TILE_COLUMNS outputs in registers. All invocations of a workgroup share the same rows and
+// compute neighbouring columns. One iteration of the loop takes four steps of k: an invocation loads its TILE_COLUMNS columns of
+// `right` in blocks of 4 x 4; the rows of `left` are the same for all, so each of the first 8 lanes of a subgroup loads an eighth
+// of them, and subgroupShuffle exchanges them.
 //
-// A load is a loop over the lanes on such an adapter, and of four neighbours costs little more than of one. So a block
-// is loaded as four quads along k (LEFT_DEPTH_FASTEST, RIGHT_DEPTH_FASTEST) or along rows and columns, whichever are
-// neighbours; where the operand can be bound as vectors of four, `load_left` and `load_right` take one of them. Where rows
-// are multiples of eight, `load_right_eight` and `store_output_eight` may take eight neighbours at once.
+// On such an adapter a load is a loop over the lanes, and one of four neighbours costs little more than a single one. So a block
+// is loaded as four quads along k (LEFT_DEPTH_FASTEST, RIGHT_DEPTH_FASTEST) or along rows and columns, whichever are neighbours;
+// if the operand can be bound as vectors of four, `load_left` and `load_right` take one of them. If rows are multiples of eight,
+// `load_right_eight` and `store_output_eight` may take eight neighbours at once.
 //
-// Workgroups go down the rows of a panel of columns before they go on to the next, so that a core's cache holds what they
-// load of `right`.
+// Workgroups go down the rows of a panel of columns before they go on to the next, so that a core's cache holds the part of
+// `right` that they load.
 //
 // Needs subgroups of at least 8 lanes. TILE_ROWS must be a multiple of 32, TILE_COLUMNS of 4, STORE_ROWS must divide
 // TILE_ROWS.
 // Grid: x and y together, y slowest, count ceil(COLUMNS / (WORKGROUP * TILE_COLUMNS)) tiles across times
 // ceil(rows / TILE_ROWS) down; those past the last store nothing. z = ceil(batches / summed).
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias LeftElement = f32;
 alias RightElement = f32;
@@ -40,10 +40,10 @@ const STORE_ROWS: u32 = 2u;
 const WORKGROUP: u32 = 8u;
 const LEFT_DEPTH_FASTEST: bool = true;
 const RIGHT_DEPTH_FASTEST: bool = false;
-// Whether eight columns of `right` are loaded together, and stored.
+// True if eight columns of `right` are loaded together, and stored.
 const RIGHT_EIGHTS: bool = false;
 const STORE_EIGHTS: bool = false;
-// 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
+// 1 if the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
 const ONES: u32 = 0u;
 // Elements of `right` in a panel: a megabyte of f32.
 const PANEL: u32 = 262144u;
@@ -103,13 +103,13 @@ fn store_output_eight(index: u32, low: Quad, high: Quad) {
     store_output(index + 7u, high.w);
 }
 
-// Four places from `first`, past the last one that again: what is read there reaches no sum, or only those that are
-// not stored.
+// Four positions from `first` on; past the last one, that again: the values read there reach no sum, or only those that are not
+// stored.
 fn four(first: u32, count: u32, stride: u32) -> vec4<u32> {
     return min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(count - 1u)) * stride;
 }
 
-// Without what lies past the end of k.
+// The block with zeros past the end of k.
 fn within(block: Block, k: u32) -> Block {
     return Block(
         block[0],
@@ -138,7 +138,7 @@ fn left_block(base: u32, row: u32, k: u32) -> Block {
     ), k);
 }
 
-// With the column of ones, if there is one.
+// The block with the column of ones, if there is one.
 fn with_ones(block: Block, column: u32) -> Block {
     let is_one = vec4<bool>(ONES == 1u) & (vec4(column) + vec4(0u, 1u, 2u, 3u) == vec4(params.columns - 1u));
     let ones = Quad(1.0);
@@ -169,7 +169,7 @@ fn right_block(base: u32, column: u32, k: u32) -> Block {
     ), column), k);
 }
 
-// The eight columns from `column`, past the last eight these again, for four steps of k.
+// The eight columns from `column` on, or the last eight past those, for four steps of k.
 fn right_eights(base: u32, column: u32, k: u32) -> array<mat2x4<f32>, 4> {
     let start = base + min(column, params.columns - ONES - 8u);
     let depths = four(k, params.depth, params.right_depth_stride);
@@ -181,14 +181,14 @@ fn right_eights(base: u32, column: u32, k: u32) -> array<mat2x4<f32>, 4> {
     );
 }
 
-// Where a product is stored; sums of rows follow the others.
+// The index at which a product is stored; sums of rows follow the others.
 fn place(layer: u32, row: u32, column: u32) -> u32 {
     let width = params.columns - ONES;
     let is_sum = (ONES == 1u) & (column == width);
     return layer * params.rows * params.columns + select(row * width + column, params.rows * width + row, is_sum);
 }
 
-// Which tile a workgroup computes, x across and y down, of a grid of tiles.
+// The tile that a workgroup computes, x across and y down, in a grid of tiles.
 fn tile_of(number: u32, grid: vec2<u32>) -> vec2<u32> {
     let widest = clamp(PANEL / (WORKGROUP * TILE_COLUMNS * max(params.depth, 1u)), 1u, grid.x);
     let panel = number / (widest * grid.y);
@@ -213,7 +213,7 @@ fn main(
     let first_column = (tile.x * WORKGROUP + local) * TILE_COLUMNS;
     var left_base = params.left_offset + first_batch * params.left_batch_stride;
     var right_base = params.right_offset + first_batch * params.right_batch_stride;
-    // One loop over batches and k: with one inside the other the sums would be variables of both.
+    // One loop over batches and k: with nested loops the sums would be variables of both.
     let steps = min(params.summed, params.batches - first_batch) * ((params.depth + 3u) / 4u);
     var k = 0u;
 
@@ -282,7 +282,7 @@ fn main(
             }
         }
     } else {
-        // Stores are long code: a loop stores STORE_ROWS rows at a time and moves the others down.
+        // Stores take much code: a loop stores STORE_ROWS rows at a time and moves the others down.
         for (var block = 0u; block < TILE_ROWS; block += STORE_ROWS) { // rolled
             for (var i = 0u; i < STORE_ROWS; i++) { // unroll
                 let row = first_row + block + i;

@@ -2,25 +2,25 @@
 //
 //   output[b, m, n] = sum over k of  left[b, m, k] * right[b, k, n]
 //
-// left is any strided view of [BATCH, rows, depth], right of [BATCH, depth, columns]; a stride of a
-// dimension is how many elements its index moves by, so a transposed view needs no copy. output is
-// contiguous [splits, BATCH, rows, columns]: depth may be cut into `splits` parts of `part_depth`, a multiple of
-// TILE_DEPTH, whose sums another kernel adds up. Accumulators are f32; each sum runs over k in increasing order.
+// left is any strided view of [BATCH, rows, depth], right of [BATCH, depth, columns]; the stride of a dimension is the number of
+// elements by which its index moves, so a transposed view needs no copy. output is contiguous [splits, BATCH, rows, columns]:
+// depth may be split into `splits` parts of `part_depth`, a multiple of TILE_DEPTH, whose sums another kernel adds up.
+// Accumulators are f32; each sum runs over k in increasing order.
 //
-// A workgroup of THREADS_X x THREADS_Y invocations computes TILE_ROWS x TILE_COLUMNS sums. It goes through k in
-// steps of TILE_DEPTH: while all invocations multiply what is in workgroup memory, each already has its quads
-// (four neighbours) of the next step under way into registers. An invocation owns ROW_QUADS quads of rows and
-// COLUMN_QUADS quads of columns, THREADS_Y and THREADS_X quads apart, so that neighbours read neighbouring quads of
-// workgroup memory. Quads run along rows or columns there; those of step k are permuted by an exclusive or, so
-// that quads that were loaded along k are spread over the banks when they are written, too.
+// A workgroup of THREADS_X x THREADS_Y invocations computes TILE_ROWS x TILE_COLUMNS sums. It goes through k in steps of
+// TILE_DEPTH: while all invocations multiply the step in workgroup memory, each is already loading its quads (four neighbours) of
+// the next step into registers. An invocation computes ROW_QUADS quads of rows and COLUMN_QUADS quads of columns, THREADS_Y and
+// THREADS_X quads apart, so that neighbours read neighbouring quads of workgroup memory. Quads run along rows or columns there;
+// those of step k are permuted by an exclusive or, so that quads that were loaded along k are spread over the banks when they are
+// written, too.
 //
-// LEFT_DEPTH_FASTEST and RIGHT_COLUMN_FASTEST say along which dimension a quad is loaded; set them to the
-// dimension whose stride is 1. Where all other strides, the offset and that dimension's size are multiples of 4,
-// the operand can be bound as vectors of four, and `load_left` and `load_right` take one of them.
+// LEFT_DEPTH_FASTEST and RIGHT_COLUMN_FASTEST select the dimension along which a quad is loaded; set them to the dimension whose
+// stride is 1. If all other strides, the offset and that dimension's size are multiples of 4, the operand can be bound as vectors
+// of four, and `load_left` and `load_right` take one of them.
 //
-// THREADS_X and THREADS_Y must be powers of two and at least 8; TILE_ROWS * TILE_DEPTH and TILE_COLUMNS * TILE_DEPTH
-// multiples of four times their product. Grid: z = batches * splits; x and y together, y slowest, count the tiles of a
-// product, columns fastest. Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// THREADS_X and THREADS_Y must be powers of two and at least 8; TILE_ROWS * TILE_DEPTH and TILE_COLUMNS * TILE_DEPTH multiples of
+// four times their product. Grid: z = batches * splits; x and y together, y slowest, count the tiles of a product, columns
+// fastest. Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias LeftElement = f32;
 alias RightElement = f32;
@@ -37,7 +37,7 @@ const TILE_DEPTH: u32 = 16u;
 const LEFT_DEPTH_FASTEST: bool = true;
 const RIGHT_COLUMN_FASTEST: bool = true;
 
-// Elements along k from one to the next of a quad; along rows or columns it is the other of 0 and 1.
+// Distance along k between neighbours of a quad; along rows or columns it is the other of 0 and 1.
 const LEFT_ALONG_K: u32 = select(0u, 1u, LEFT_DEPTH_FASTEST);
 const RIGHT_ALONG_K: u32 = select(1u, 0u, RIGHT_COLUMN_FASTEST);
 const THREADS: u32 = THREADS_X * THREADS_Y;
@@ -48,7 +48,7 @@ const LEFT_PITCH: u32 = TILE_ROWS / 4u;
 const RIGHT_PITCH: u32 = TILE_COLUMNS / 4u;
 const LEFT_LOADS: u32 = LEFT_PITCH * TILE_DEPTH / THREADS;
 const RIGHT_LOADS: u32 = RIGHT_PITCH * TILE_DEPTH / THREADS;
-// 1 where the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
+// 1 if the last column of `right` is not in memory, but all ones: its products are the sums of the rows of `left`.
 const ONES: u32 = 0u;
 
 struct Params {
@@ -107,7 +107,7 @@ fn right_place(i: u32) -> Place {
     return vec2(i % (TILE_DEPTH / 4u) * 4u, i / (TILE_DEPTH / 4u));
 }
 
-// Indices past the edge are clamped: rows and columns that are read there reach only sums that are not stored.
+// Indices past the edge are clamped: rows and columns read there affect only sums that are not stored.
 fn left_index(base: u32, k: u32, row: u32) -> u32 {
     return base + min(row, params.rows - 1u) * params.left_row_stride
         + min(k, params.depth - 1u) * params.left_depth_stride;
@@ -140,17 +140,17 @@ fn right_quad(base: u32, at: Place) -> Quad {
     return select(loaded, Quad(1.0), vec4<bool>(ONES == 1u) & (columns == vec4(params.columns - 1u)));
 }
 
-// Zeros for what lies past the end of the sum; `along_k` is 1 where the quad runs along k.
+// Zeros for the numbers past the end of the sum; `along_k` is 1 if the quad runs along k.
 fn within(quad: Quad, k: u32, along_k: u32, end: u32) -> Quad {
     return select(Quad(), quad, vec4(k) + along_k * vec4(0u, 1u, 2u, 3u) < vec4(end));
 }
 
-// How the quads of step k are permuted: 0, 2, 4 or 6.
+// The permutation of the quads of step k: 0, 2, 4 or 6.
 fn permutation(k: u32) -> u32 {
     return (k / 2u) & 6u;
 }
 
-// Where a product is stored; sums of rows follow the others.
+// The index at which a product is stored; sums of rows follow the others.
 fn place(layer: u32, row: u32, column: u32) -> u32 {
     let width = params.columns - ONES;
     let is_sum = (ONES == 1u) & (column == width);
@@ -177,7 +177,7 @@ fn main(
     let start = split * params.part_depth;
     let end = min(params.depth, start + params.part_depth);
 
-    // Of the quads that this invocation copies: k and row or column within a tile, and where in workgroup memory.
+    // For each quad that this invocation copies: k and row or column within a tile, and the index in workgroup memory.
     var left_at: array<Place, LEFT_LOADS>;
     var left_to: array<u32, LEFT_LOADS>;
     for (var i = 0u; i < LEFT_LOADS; i++) { // unroll
@@ -263,7 +263,7 @@ fn main(
         workgroupBarrier();
     }
 
-    // A loop stores one row and moves the others down, so that the code of stores is there once.
+    // A loop stores one row and moves the others down, so that the code of stores is there only once.
     let layer = split * params.batches + batch;
     for (var i = 0u; i < ROW_QUADS * 4u; i++) {
         let row = first_row + (i / 4u * THREADS_Y + local.y) * 4u + i % 4u;

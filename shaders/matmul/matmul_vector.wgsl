@@ -1,21 +1,21 @@
 // Product of a matrix and a few vectors, for GPUs.
 //
-//   output[b, i, v] = sum over k of  matrix[b, i, k] * vectors[b, v, k]      for v < VECTORS at the most
+//   output[b, i, v] = sum over k of  matrix[b, i, k] * vectors[b, v, k]      for v < VECTORS at most
 //
-// This is left * right where right has few columns (the matrix is left), and, read transposed, where left has few
-// rows (the matrix is right). All operands are strided views; a stride of a dimension is how many elements its
-// index moves by. output is contiguous in whichever of the two orders its strides say. Accumulators are f32.
+// This is left * right if right has few columns (the matrix is left), and, read transposed, if left has few rows (the matrix is
+// right). All operands are strided views; the stride of a dimension is the number of elements by which its index moves. output is
+// contiguous in either of the two orders, according to its strides. Accumulators are f32.
 //
-// A workgroup of DEPTH_THREADS * COUNT_THREADS invocations computes COUNT_THREADS sums a vector where quads (four
-// neighbours) of the matrix are loaded along k, and four times as many where they are loaded along i. Each invocation
-// adds up every DEPTH_THREADS-th quad, in order; then the partial sums are added in a fixed order, by halves.
+// A workgroup of DEPTH_THREADS * COUNT_THREADS invocations computes COUNT_THREADS sums a vector if quads (four neighbours) of the
+// matrix are loaded along k, and four times as many if they are loaded along i. Each invocation adds up every DEPTH_THREADS-th
+// quad, in order; then the partial sums are added in a fixed order, by halves.
 //
-// DEPTH_FASTEST says along which dimension a quad is loaded; set it to the one whose stride is 1. Where all
-// other strides, the offset and that dimension's size are multiples of 4, the matrix can be bound as vectors of
-// four, and `load_matrix` takes one of them. DEPTH_THREADS must be a power of two; the more bytes a workgroup
-// has in flight the better, so each invocation loads STEPS quads at a time.
+// DEPTH_FASTEST selects the dimension along which a quad is loaded; set it to the one whose stride is 1. If all other strides,
+// the offset and that dimension's size are multiples of 4, the matrix can be bound as vectors of four, and `load_matrix` takes
+// one of them. DEPTH_THREADS must be a power of two; the more bytes a workgroup has in flight the better, so each invocation
+// loads STEPS quads at a time.
 // Grid: z = batches; x and y together, y slowest, count the workgroups of a product.
-// Loops marked `// unroll` have constant limits; the specialiser writes their bodies out.
+// Loops marked `// unroll` have constant limits; the specialiser unrolls them.
 
 alias MatrixElement = f32;
 alias VectorElement = f32;
@@ -29,7 +29,7 @@ const STEPS: u32 = 4u;
 const DEPTH_FASTEST: bool = true;
 
 const THREADS: u32 = DEPTH_THREADS * COUNT_THREADS;
-// Elements along k and along i from one to the next of a quad, and those of a quad.
+// Distances along k and along i between neighbours of a quad, and between quads.
 const ALONG_K: u32 = select(0u, 1u, DEPTH_FASTEST);
 const ALONG_I: u32 = 1u - ALONG_K;
 const QUAD_DEPTH: u32 = 1u + 3u * ALONG_K;
@@ -73,7 +73,7 @@ fn store_output(index: u32, value: f32) {
     output[index] = Result(value);
 }
 
-// Indices past the edge are clamped; what is read past the end of k is replaced by zeros.
+// Indices past the edge are clamped; values read past the end of k are replaced by zeros.
 fn matrix_index(base: u32, i: u32, k: u32) -> u32 {
     return base + min(i, params.count - 1u) * params.matrix_count_stride
         + min(k, params.depth - 1u) * params.matrix_depth_stride;
@@ -89,7 +89,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    // Neighbours read neighbours.
+    // Neighbouring invocations read neighbouring elements.
     let depth_thread = select(local / COUNT_THREADS, local % DEPTH_THREADS, DEPTH_FASTEST);
     let count_thread = select(local % COUNT_THREADS, local / DEPTH_THREADS, DEPTH_FASTEST);
     let i = ((group.x + group.y * groups.x) * COUNT_THREADS + count_thread) * QUAD_COUNT;
@@ -112,7 +112,7 @@ fn main(
         }
         for (var step = 0u; step < STEPS; step++) { // unroll
             let k = first_k + step * stride;
-            // A value past the end is multiplied by zero, and may be no number.
+            // A value past the end is multiplied by zero, and may be NaN or infinite.
             let inside = vec4(k) + ALONG_K * vec4(0u, 1u, 2u, 3u) < vec4(params.depth);
             let values = select(Quad(), quad[step], inside);
             for (var v = 0u; v < VECTORS; v++) { // unroll

@@ -1,17 +1,17 @@
 // Adaptive max pooling along one dimension.
 //
 //   output[o, j, i] = max over k in window(j) of input[o, k, i]
-//   index[o, j, i]  = where that is, (o % slices * from + k) * inner + i: of equal ones the first; a NaN wins, of
-//                     several the last, as in PyTorch. slices outer indices in a row are one volume.
+//   index[o, j, i]  = its position, (o % slices * from + k) * inner + i: the first of equal ones; a NaN wins, the
+//                     last of several, as in PyTorch. slices consecutive outer indices are one volume.
 //
 // with window(j) from floor(j from / to) to ceil((j + 1) from / to) - 1. input is contiguous [outer, from, inner] from
 // params.input_offset, output and index [outer, to, inner].
 //
-// One invocation computes one element, of BLOCK elements of the input a turn, so that its loop does not run past 65,535.
+// One invocation computes one element, BLOCK elements of the input an iteration, so that its loop does not run past 65,535.
 
 alias Element = f32;
 
-// Whether products of positions and sizes take more than 32 bits.
+// True if products of positions and sizes take more than 32 bits.
 const WIDE: bool = false;
 const BLOCK: u32 = 1u;
 
@@ -40,7 +40,7 @@ fn scaled(position: u32, from_size: u32, to_size: u32) -> vec2<u32> {
     if (!WIDE) {
         return vec2<u32>(whole + position * rest / to_size, position * rest % to_size);
     }
-    // Bit by bit: twice as much, and once more.
+    // Bit by bit: doubles, and adds one more.
     var quotient = 0u;
     var remainder = 0u;
     for (var bit = 0u; bit < 32u; bit++) {

@@ -5,8 +5,7 @@
 // Positions outside the input count as 0. input is contiguous [planes, IN_HEIGHT, IN_WIDTH] from
 // params.input_offset, output [planes, OUT_HEIGHT, OUT_WIDTH]. The accumulator is f32.
 //
-// One invocation computes one output. A window is summed in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait for
-// each other.
+// One invocation computes one output. A window is summed in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait for each other.
 
 alias Element = f32;
 alias Result = f32;
@@ -21,7 +20,7 @@ const STRIDE_Y: u32 = 2u;
 const STRIDE_X: u32 = 2u;
 const PAD_Y: u32 = 0u;
 const PAD_X: u32 = 0u;
-// Whether positions in the padding count; a divisor other than 0 is used instead of the count.
+// True if positions in the padding count; a divisor other than 0 is used instead of the count.
 const COUNT_PADDING: bool = true;
 const DIVISOR: f32 = 0.0;
 const BLOCK_Y: u32 = 2u;
@@ -38,7 +37,7 @@ struct Params {
 
 fn load_input(index: u32) -> f32 { return f32(input[params.input_offset + index]); }
 
-// What the sum over one window is divided by: its positions in the padded input, or in the input.
+// The divisor of the sum over one window: its positions in the padded input, or in the input.
 fn divisor(y: u32, x: u32) -> f32 {
     if (DIVISOR != 0.0) {
         return DIVISOR;

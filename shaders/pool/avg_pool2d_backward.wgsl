@@ -1,4 +1,4 @@
-// Gradient of 2-D average pooling: an element of the input gets a share of every window that covers it.
+// Gradient of 2-D average pooling: an element of the input gets a part of the gradient of every window that covers it.
 //
 //   output[n, c, y, x] = sum over windows (v, u) that cover (y, x) of grad[n, c, v, u] / divisor(v, u)
 //
@@ -6,8 +6,8 @@
 // The accumulator is f32.
 //
 // One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its strides
-// evenly, so the windows that can cover a cell's elements are the same for all of them: of those that exist at most
-// WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is fixed.
+// evenly, so the windows that can cover a cell's elements are the same for all of them: at most WINDOWS_Y x WINDOWS_X, visited
+// from the last on, in blocks of BLOCK_Y x BLOCK_X. The order of each sum is fixed.
 
 alias Element = f32;
 alias Result = f32;
@@ -22,7 +22,7 @@ const STRIDE_Y: u32 = 2u;
 const STRIDE_X: u32 = 2u;
 const PAD_Y: u32 = 0u;
 const PAD_X: u32 = 0u;
-// Whether positions in the padding count; a divisor other than 0 is used instead of the count.
+// True if positions in the padding count; a divisor other than 0 is used instead of the count.
 const COUNT_PADDING: bool = true;
 const DIVISOR: f32 = 0.0;
 // Windows of one dimension that can cover an element.
@@ -47,7 +47,7 @@ struct Params {
 
 fn load_grad(index: u32) -> f32 { return f32(grad[params.grad_offset + index]); }
 
-// What the sum over one window is divided by: its positions in the padded input, or in the input.
+// The divisor of the sum over one window: its positions in the padded input, or in the input.
 fn divisor(y: u32, x: u32) -> f32 {
     if (DIVISOR != 0.0) {
         return DIVISOR;

@@ -2,15 +2,14 @@
 //
 //   output[n, c, y, x] = max over r, s of input[n, c, y * STRIDE_Y - PAD_Y + r * DILATION_Y,
 //                                                     x * STRIDE_X - PAD_X + s * DILATION_X]
-//   index[n, c, y, x]  = where in the plane that is, row * IN_WIDTH + column: of equal ones the first; a NaN
-//                        wins, of several the last, as in PyTorch. SLICES planes in a row are one volume, in which
+//   index[n, c, y, x]  = its position in the plane, row * IN_WIDTH + column: the first of equal ones; a NaN wins,
+//                        the last of several, as in PyTorch. SLICES consecutive planes are one volume, in which
 //                        positions go on from plane to plane.
 //
 // Positions outside the input take no part; every window has one inside. input is contiguous [planes, IN_HEIGHT,
 // IN_WIDTH] from params.input_offset, output and index [planes, OUT_HEIGHT, OUT_WIDTH].
 //
-// One invocation computes one output. A window is looked at in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait
-// for each other.
+// One invocation computes one output. A window is visited in blocks of BLOCK_Y x BLOCK_X, whose loads don't wait for each other.
 
 alias Element = f32;
 

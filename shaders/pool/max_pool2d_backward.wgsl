@@ -1,16 +1,14 @@
-// Gradient of 2-D max pooling: what goes to an element of the input is the sum over the windows whose maximum it is.
+// Gradient of 2-D max pooling: the gradient of an element of the input is the sum over the windows whose maximum it is.
 //
 //   output[n, c, y, x] = sum over windows (v, u) with index[n, c, v, u] = y * IN_WIDTH + x of grad[n, c, v, u]
 //
-// grad and index are contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from their offsets, output [planes, IN_HEIGHT,
-// IN_WIDTH]. SLICES planes in a row are one volume, in which positions go on from plane to plane. The accumulator is
-// f32.
+// grad and index are contiguous [planes, OUT_HEIGHT, OUT_WIDTH] from their offsets, output [planes, IN_HEIGHT, IN_WIDTH]. SLICES
+// consecutive planes are one volume, in which positions go on from plane to plane. The accumulator is f32.
 //
-// One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its
-// strides evenly, so the windows that can cover a cell's elements are the same for all of them: of those that exist at
-// most WINDOWS_Y x WINDOWS_X, looked at from the last on, in blocks of BLOCK_Y x BLOCK_X. With dilation every STEPth
-// window sees an element: those with window % STEP = position / DIVISOR % STEP * INVERSE % STEP, and a cell is one
-// element. No atomics: the order of each sum is fixed.
+// One invocation computes a cell of CELL_Y x CELL_X elements. Cells are counted in the padded input and divide its strides
+// evenly, so the windows that can cover a cell's elements are the same for all of them: at most WINDOWS_Y x WINDOWS_X, visited
+// from the last on, in blocks of BLOCK_Y x BLOCK_X. With dilation every STEPth window sees an element: those with window % STEP =
+// position / DIVISOR % STEP * INVERSE % STEP, and a cell is one element. No atomics: the order of each sum is fixed.
 
 alias Element = f32;
 
@@ -69,7 +67,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     // The cell's first position in the padded input.
     let row = place / CELLS_X % CELLS_Y * CELL_Y;
     let column = place % CELLS_X * CELL_X;
-    // The last window that may cover the cell, or where there is none, a huge number: unsigned arithmetic wraps.
+    // The last window that may cover the cell, or if there is none, a huge number: unsigned arithmetic wraps.
     let end_y = min(row / STRIDE_Y, OUT_HEIGHT - 1u);
     let end_x = min(column / STRIDE_X, OUT_WIDTH - 1u);
     let last_y = end_y - (end_y + STEP_Y - row / DIVISOR_Y % STEP_Y * INVERSE_Y % STEP_Y) % STEP_Y;

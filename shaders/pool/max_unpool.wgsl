@@ -1,6 +1,6 @@
-// Max unpooling: each place of the output takes the element that won it.
+// Max unpooling: each position of the output takes the element that won it.
 //
-//   output[v, p] = input[v, winner[v, p] - 1], or 0 where winner[v, p] = 0
+//   output[v, p] = input[v, winner[v, p] - 1], or 0 if winner[v, p] = 0
 //
 // input is contiguous [volumes, taken] from params.input_offset, winner and output [volumes, size]. One invocation
 // computes one element.

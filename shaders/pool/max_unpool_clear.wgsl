@@ -1,8 +1,8 @@
-// Before max unpooling: no element has named any place.
+// Before max unpooling: no element has claimed a position yet.
 //
 //   winner[place] = 0
 //
-// One invocation writes one place.
+// One invocation writes one position.
 
 struct Params {
     count: u32,

@@ -1,4 +1,4 @@
-// Max unpooling, which element each place of the output takes: the last that names it, counted from 1.
+// Max unpooling, the choice of the element for each position of the output: the last that names it, counted from 1.
 //
 //   winner[v, p] = largest e + 1 with index[v, e] = p, or 0
 //
@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> winner: array<atomic<u32>>;
 @group(0) @binding(3) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Set by the specialiser where faults are reported.
+// Set by the specialiser if faults are reported.
 fn report(code: u32, size: u32, index: i32) { atomicMax(&fault[0], code); }
 
 @compute @workgroup_size(64)
