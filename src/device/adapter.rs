@@ -295,21 +295,24 @@ pub(super) fn capabilities(
 ) -> Adapter {
     let (info, limits) = (device.adapter_info(), device.limits());
     let has = |feature| device.features().contains(feature);
-    let is_cpu = noop.map_or(info.device_type == wgpu::DeviceType::Cpu, |noop| noop.software) && !disable.software;
+    let is_software = noop.map_or(info.device_type == wgpu::DeviceType::Cpu, |noop| noop.software);
+    let is_cpu = is_software && !disable.software;
     let has_subgroups = has(wgpu::Features::SUBGROUP) && !disable.subgroup;
     let subgroup_size = if has_subgroups { info.subgroup_min_size } else { 1 };
     let has_matrices = match noop {
         Some(noop) => noop.cooperative_matrices,
         None => adapter.is_some_and(has_cooperative_matrices),
     };
+    let profile = if is_cpu {
+        AdapterProfile::software(subgroup_size, has(wgpu::Features::SHADER_INT64) && !disable.int64)
+    } else {
+        AdapterProfile::gpu(subgroup_size)
+    };
+    let name = noop.map_or(info.name, |noop| noop.name.to_string());
     Adapter {
-        name: noop.map_or(info.name, |noop| noop.name.to_string()),
+        profile: profile.driven_by(is_software, &name),
+        name,
         is_cpu,
-        profile: if is_cpu {
-            AdapterProfile::software(subgroup_size, has(wgpu::Features::SHADER_INT64) && !disable.int64)
-        } else {
-            AdapterProfile::gpu(subgroup_size)
-        },
         has_f16: has(wgpu::Features::SHADER_F16) && !disable.f16,
         subgroup_size,
         has_cooperative_matrices: has_matrices && !(disable.coopmat || disable.f16 || disable.subgroup),

@@ -28,6 +28,7 @@ pub use disable::Disable;
 pub use pipeline::DynamicSizes;
 pub(crate) use pipeline::Pipeline;
 pub use profile::AdapterProfile;
+pub(crate) use profile::LONGEST_LOOP;
 pub(crate) use queue::{Dispatch, Uniform};
 pub(crate) use readback::Waiting;
 pub(crate) use upload::Fill;

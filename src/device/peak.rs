@@ -10,11 +10,9 @@ const WORKGROUP: usize = 64;
 /// Operations of one round of one invocation.
 const ROUND: u64 = 128;
 
-/// Rounds are doubled until they take this long: the clock's resolution and the cost of starting are small then.
+/// Rounds are doubled until they take this long, if loops may be as long: the clock's resolution and the cost of starting are
+/// small then.
 const LONG_ENOUGH: Duration = Duration::from_millis(10);
-
-/// A shader's loop runs at most 65,535 times.
-const MOST_ROUNDS: u32 = 1 << 15;
 
 impl Gpu {
     /// Floating-point operations a second of f32 multiply-adds that depend on nothing in memory, the best of a few
@@ -47,7 +45,7 @@ impl Gpu {
             let spans = self.submit_timed(&[dispatch], Instant::now())?;
             let time = spans[0].time;
             best = best.max(work as f64 / time.as_secs_f64().max(1e-9));
-            if time < LONG_ENOUGH && rounds < MOST_ROUNDS {
+            if time < LONG_ENOUGH && 2 * rounds as usize <= self.adapter.profile.longest_loop {
                 rounds *= 2;
             } else {
                 tries += 1;

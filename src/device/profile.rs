@@ -1,5 +1,12 @@
 //! The differences between a GPU and a software adapter, and between GPUs, that decide how kernels are written.
 
+/// Iterations that all loops of one invocation may take together on every adapter, nested or not: Mesa's llvmpipe ends them after
+/// 65,535 and says nothing. The rest is for loops that nobody counts.
+pub(crate) const LONGEST_LOOP: usize = 60_000;
+
+/// Software adapters whose loops have no such bound, by a part of their names.
+const UNBOUNDED: [&str; 2] = ["SwiftShader", "Microsoft Basic Render Driver"];
+
 /// How an adapter wants its kernels.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -24,6 +31,8 @@ pub struct AdapterProfile {
     pub accumulators: usize,
     /// Compiling takes so long that kernels which compile sooner pay though they run longer.
     pub compiles_slowly: bool,
+    /// Iterations that all loops of one invocation may take together, nested or not.
+    pub longest_loop: usize,
 }
 
 impl AdapterProfile {
@@ -39,6 +48,7 @@ impl AdapterProfile {
             multiply_adds: 420,
             accumulators: 160,
             compiles_slowly: false,
+            longest_loop: LONGEST_LOOP,
         }
     }
 
@@ -57,12 +67,24 @@ impl AdapterProfile {
             multiply_adds: 200,
             accumulators: 32,
             compiles_slowly: subgroup_size == 1,
+            longest_loop: usize::MAX,
         }
     }
 
     /// The profile that asks for the plainest kernels, which run on any adapter.
     pub(crate) fn baseline() -> AdapterProfile {
         AdapterProfile::software(1, false)
+    }
+
+    /// The same with the bound on loops that the adapter has. An unknown software adapter counts as Mesa's.
+    pub(super) fn driven_by(self, is_software: bool, name: &str) -> AdapterProfile {
+        let is_bounded = is_software && !UNBOUNDED.iter().any(|free| name.contains(free));
+        AdapterProfile { longest_loop: if is_bounded { LONGEST_LOOP } else { usize::MAX }, ..self }
+    }
+
+    /// Terms of a sum that one invocation adds up; an iteration of its loop may count as several.
+    pub fn longest_sum(&self) -> usize {
+        (self.longest_loop / 4).next_power_of_two()
     }
 
     /// Workgroups of so many invocations that keep the adapter busy.

@@ -339,13 +339,15 @@ impl From<Kernel> for Kernels {
     }
 }
 
+/// Workgroups that WebGPU allows in one dimension of a grid.
+pub(crate) const MOST_GROUPS: usize = 65_535;
+
 /// A grid of at least `invocations` invocations in groups of `size`, folded so that no dimension passes the
 /// 65,535 groups WebGPU allows. The shader's linear index is `group.x + group.y * groups.x` times `size`.
 pub fn fold_groups(invocations: usize, size: usize) -> [u32; 3] {
-    const LIMIT: usize = 65_535;
     let groups = invocations.div_ceil(size).max(1);
     // Debug builds fold grids of three groups already, so that tests run folded ones without millions of elements.
-    let most = if cfg!(debug_assertions) { groups.div_ceil(LIMIT).max(2) } else { LIMIT };
+    let most = if cfg!(debug_assertions) { groups.div_ceil(MOST_GROUPS).max(2) } else { MOST_GROUPS };
     let y = groups.div_ceil(most);
     [nearest::<u32>(groups.div_ceil(y)), nearest::<u32>(y), 1]
 }

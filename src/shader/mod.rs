@@ -19,7 +19,7 @@ pub(crate) use formula::Slot;
 pub use formula::{Combine, Formula, RowFormula};
 pub(crate) use index_expr::index_expr;
 pub use kernel::{Fault, Kernel, Kernels, Operand, Word, fold_groups};
-pub(crate) use kernel::{LoadHook, Loads};
+pub(crate) use kernel::{LoadHook, Loads, MOST_GROUPS};
 pub(crate) use reflect::{Binding, Module, Role};
 pub(crate) use sizes::{Sizes, size};
 pub(crate) use specialise::{specialise, specialise_open};

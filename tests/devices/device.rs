@@ -390,3 +390,19 @@ fn no_room_but_the_device_asks_for_the_kind_of_an_adapter() {
     let wrong: Vec<_> = paths.iter().filter(|path| !is_let(path)).filter(asks).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+/// A product along 40,000 is one kernel, unless the driver would end its loop.
+#[test]
+fn long_sums_are_cut_only_for_a_driver_that_ends_loops() {
+    let launches = |options: Noop| {
+        let device = noop(options);
+        let [left, right] = [[1, 40_000], [40_000, 8]].map(|shape| Tensor::ones(&device, &shape).unwrap());
+        device.sync().unwrap();
+        let before = device.stats().dispatches;
+        left.matmul(&right).unwrap().to_vec::<f32>().unwrap();
+        device.stats().dispatches - before
+    };
+    assert!(launches(Noop::default()) > 1);
+    assert_eq!(launches(Noop { name: "SwiftShader", ..Noop::default() }), 1);
+    assert_eq!(launches(Noop { software: false, subgroup_size: 32, ..Noop::default() }), 1);
+}

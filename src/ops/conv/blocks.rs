@@ -1,8 +1,8 @@
 //! Convolutions that can't be written out: kernels of any width, stride and dilation, some taps of a row at a time.
 
+use super::Pass;
 use super::kernels::{Call, unsigned};
 use super::tiles::Target;
-use super::{LONGEST_SUM, Pass};
 use crate::error::Result;
 use crate::ops::shared::congruence::{Congruence, greatest_common_divisor};
 use crate::ops::shared::partial_sums;
@@ -134,7 +134,7 @@ impl Call<'_> {
         // A span must be worth the store and the reading of its sums.
         let for_groups = self.enough_groups() / (groups * down).max(1);
         let wanted = for_groups.min(self.most_splits()).clamp(1, steps.div_ceil(64).max(1));
-        let span = steps.div_ceil(wanted).clamp(1, LONGEST_SUM);
+        let span = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());
         let splits = steps.div_ceil(span).max(1);
         let visits = across * down * steps;
         let segments = visits * block.segment.length;

@@ -16,7 +16,7 @@ use crate::number::nearest;
 use crate::ops::matmul;
 use crate::ops::shared::congruence::greatest_common_divisor;
 use crate::ops::shared::partial_sums;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
 use crate::shape::Layout;
 
 const FORWARD_SHUFFLE: &str = wgsl!("conv/conv2d_shuffle");
@@ -27,10 +27,6 @@ const FILTER_SHUFFLE: &str = wgsl!("conv/conv2d_backward_filter_shuffle");
 const FILTER_PLAIN: &str = wgsl!("conv/conv2d_backward_filter_plain");
 const DEPTHWISE: &str = wgsl!("conv/conv2d_depthwise");
 const DEPTHWISE_FILTER: &str = wgsl!("conv/conv2d_depthwise_backward_filter");
-
-/// Groups WebGPU allows in one dimension of a grid; also the iterations after which Mesa 22.3's llvmpipe ends
-/// an invocation's loops, silently.
-pub(super) const LIMIT: usize = 65_535;
 
 /// Registers a sliding window may take: more would spill.
 const LARGEST_WINDOW: usize = 160;
@@ -48,7 +44,7 @@ pub(super) struct Call<'a> {
     /// Whether the gradient of the weight has one more column, which sees nothing but ones, so that it is the sum of
     /// `grad` for each channel.
     pub ones: bool,
-    /// Groups in one dimension of a grid, past which it is folded: [`LIMIT`], or less to test that.
+    /// Groups in one dimension of a grid, past which it is folded: [`MOST_GROUPS`], or less to test that.
     pub most_groups: usize,
 }
 
@@ -152,7 +148,12 @@ impl Call<'_> {
     }
 
     pub fn too_large(&self, unit: &'static str) -> Error {
-        Error::TooLarge { op: self.pass.name(), shape: self.output.shape, limit: LIMIT as u64, unit }
+        Error::TooLarge {
+            op: self.pass.name(),
+            shape: self.output.shape,
+            limit: self.adapter.profile.longest_loop as u64,
+            unit,
+        }
     }
 
     /// The kernel on a grid of so many groups across, tiles down and `layers`, which its template calls `name`. They are
@@ -164,8 +165,8 @@ impl Call<'_> {
             return Ok(kernel.grid([x, nearest::<u32>(down), folds * nearest::<u32>(layers)]));
         }
         let groups = across.saturating_mul(down).saturating_mul(layers);
-        if groups > LIMIT * LIMIT {
-            let (op, shape, limit) = (self.pass.name(), self.output.shape, (LIMIT * LIMIT) as u64);
+        if groups > MOST_GROUPS.pow(2) {
+            let (op, shape, limit) = (self.pass.name(), self.output.shape, MOST_GROUPS.pow(2) as u64);
             return Err(Error::TooLarge { op, shape, limit, unit: "workgroups" });
         }
         let body = format!(
@@ -238,7 +239,7 @@ impl Call<'_> {
         let g = self.geometry;
         let kernel = self.strips(["conv2d_shuffle", "conv2d_plain"], [FORWARD_SHUFFLE, FORWARD_PLAIN]);
         let kernel_rows = g.in_per_group * g.kernel[0];
-        if kernel_rows / tiles.step + tiles.channels > LIMIT {
+        if kernel_rows / tiles.step + tiles.channels > self.adapter.profile.longest_loop {
             return Err(self.too_large("kernel rows"));
         }
         let strips = self.batch * g.output[0] * g.output[1].div_ceil(tiles.x);
@@ -265,7 +266,9 @@ impl Call<'_> {
         let kernel =
             self.strips(["conv2d_backward_data_shuffle", "conv2d_backward_data_plain"], [DATA_SHUFFLE, DATA_PLAIN]);
         let [row_step, _] = self.tap_steps();
-        if g.kernel[0].div_ceil(row_step) * (g.out_per_group / tiles.step + 1) + g.kernel[0] + tiles.channels > LIMIT {
+        if g.kernel[0].div_ceil(row_step) * (g.out_per_group / tiles.step + 1) + g.kernel[0] + tiles.channels
+            > self.adapter.profile.longest_loop
+        {
             return Err(self.too_large("output channels times kernel rows"));
         }
         let strips = self.batch * g.input[0].div_ceil(g.stride[0]) * g.input[1].div_ceil(tiles.x);
@@ -317,9 +320,9 @@ impl Call<'_> {
     /// The number of parts in which a kernel of so many groups adds up `spans` of `length` iterations each; `rest` are an
     /// invocation's other iterations.
     fn splits(&self, groups: usize, spans: usize, length: usize, rest: usize) -> Result<usize> {
-        let longest = (LIMIT.saturating_sub(rest) / length.max(1)).max(1);
+        let longest = (self.adapter.profile.longest_loop.saturating_sub(rest) / length.max(1)).max(1);
         let for_groups = (self.enough_groups() / groups.max(1)).min(self.most_splits());
-        if length + rest > LIMIT {
+        if length + rest > self.adapter.profile.longest_loop {
             return Err(self.too_large("steps of a sum"));
         }
         Ok(for_groups.clamp(1, spans.max(1)).max(spans.div_ceil(longest)))
@@ -341,7 +344,7 @@ impl Call<'_> {
     pub fn window(&self) -> Option<usize> {
         let turned = if self.pass == Pass::BackwardData { turned(self.geometry) } else { Some(*self.geometry) };
         let g = &turned?;
-        if self.pass == Pass::BackwardFilter && self.window_steps() > LIMIT {
+        if self.pass == Pass::BackwardFilter && self.window_steps() > self.adapter.profile.longest_loop {
             return None;
         }
         if g.in_per_group != 1 || g.out_per_group != 1 {

@@ -36,7 +36,8 @@ use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structu
 use crate::host_tensor::HostTensor;
 use crate::ops::case::Case;
 use crate::ops::shared::congruence::{self, Congruence};
-use crate::shader::Kernels;
+use crate::ops::shared::partial_sums::longest_sum;
+use crate::shader::{Kernels, MOST_GROUPS};
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
@@ -127,10 +128,6 @@ struct Convolution {
     geometry: Geometry,
 }
 
-/// An invocation's loop over channels and kernel rows must stay well below the 65,535 iterations after which some
-/// drivers end it, and long chains of f32 additions lose precision; longer sums are sums of shorter ones.
-const LONGEST_SUM: usize = 16_384;
-
 impl Convolution {
     #[track_caller]
     fn record(pass: Pass, geometry: Geometry, first: &Tensor, second: &Tensor) -> Result<Tensor> {
@@ -139,7 +136,7 @@ impl Convolution {
             Pass::BackwardData => geometry.out_per_group,
             Pass::BackwardFilter => 1,
         };
-        if channels > 1 && channels * geometry.kernel[0] > LONGEST_SUM {
+        if channels > 1 && channels * geometry.kernel[0] > longest_sum(first) {
             return Convolution::record_parts(pass, geometry, channels, first, second);
         }
         let (batch, positions) = (first.shape()[0], geometry.output[0] * geometry.output[1]);
@@ -186,7 +183,7 @@ impl Convolution {
     fn call<'a>(&self, geometry: &'a Geometry, io: &'a Io, adapter: &'a Adapter) -> Call<'a> {
         let (inputs, output) = ([&io.inputs[0], &io.inputs[1]], &io.outputs[0]);
         let (batch, budget) = (io.inputs[0].shape[0], io.budget);
-        let most_groups = kernels::LIMIT;
+        let most_groups = MOST_GROUPS;
         Call { pass: self.pass, geometry, batch, inputs, output, adapter, budget, ones: false, most_groups }
     }
 

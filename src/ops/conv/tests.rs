@@ -1,6 +1,6 @@
 //! Every way of computing a convolution against the reference, on an adapter.
 
-use super::kernels::{Call, LIMIT};
+use super::kernels::Call;
 use super::tiled::{TILES, product};
 use super::winograd::{ERROR, OUTPUTS};
 use super::{Convolution, Geometry, Pass};
@@ -9,7 +9,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Budget, Io, Op, Tensor, hash_structure, record_one};
 use crate::host_tensor::HostTensor;
-use crate::shader::Kernels;
+use crate::shader::{Kernels, MOST_GROUPS};
 use crate::shape::{Layout, Shape};
 use crate::{Device, DeviceOptions, DynamicSizes, Noop};
 use std::hash::Hasher;
@@ -27,7 +27,7 @@ impl Limits {
     const NONE: Limits = Limits::bytes(u64::MAX);
 
     const fn bytes(bytes: u64) -> Limits {
-        Limits { bytes, groups: LIMIT }
+        Limits { bytes, groups: MOST_GROUPS }
     }
 }
 

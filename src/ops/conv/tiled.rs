@@ -1,6 +1,6 @@
 //! Convolutions for GPUs as matrix products with tiles in workgroup memory (an "implicit GEMM").
 
-use super::kernels::{Call, LIMIT, unsigned};
+use super::kernels::{Call, unsigned};
 use super::{Geometry, Pass};
 use crate::device::Adapter;
 use crate::error::Result;
@@ -158,7 +158,7 @@ impl Call<'_> {
         // A span must be worth the store and the reading of its sums.
         let wanted =
             (self.enough_groups() / (across * down)).min(self.most_splits()).clamp(1, steps.div_ceil(16).max(1));
-        let span_steps = steps.div_ceil(wanted).clamp(1, LIMIT / 4);
+        let span_steps = steps.div_ceil(wanted).clamp(1, self.adapter.profile.longest_sum());
         let splits = steps.div_ceil(span_steps).max(1);
         let kernel = self.of_tiles("conv2d_backward_filter_tiled", FILTER);
         let kernel = tile
@@ -173,6 +173,6 @@ impl Call<'_> {
     }
 
     fn check_steps(&self, steps: usize) -> Result<()> {
-        if steps > LIMIT { Err(self.too_large("steps of a sum")) } else { Ok(()) }
+        if steps > self.adapter.profile.longest_loop { Err(self.too_large("steps of a sum")) } else { Ok(()) }
     }
 }

@@ -9,13 +9,14 @@ mod roi_pool;
 pub use boxes::BoxFormat;
 pub use roi_align::RoiAlignOptions;
 
+use crate::device::{Adapter, LONGEST_LOOP};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::shared::partial_sums::{self, MOST_TURNS};
+use crate::ops::shared::partial_sums;
 use crate::shader::Kernel;
 use crate::shape::{Layout, Shape};
 
@@ -49,12 +50,12 @@ impl Regions {
     /// Columns of an image that one iteration of a kernel's loop takes.
     fn block(&self) -> usize {
         let [height, width] = self.size;
-        if height * (width + 1) > MOST_TURNS { BLOCK } else { 1 }
+        if height * (width + 1) > LONGEST_LOOP { BLOCK } else { 1 }
     }
 
     /// Parts of a gradient that are added up separately, and regions of each.
-    fn parts(&self, regions: usize) -> [usize; 2] {
-        partial_sums::parts(regions, 1 + self.bins[0] * (1 + self.bins[1]))
+    fn parts(&self, regions: usize, adapter: &Adapter) -> [usize; 2] {
+        partial_sums::parts(regions, 1 + self.bins[0] * (1 + self.bins[1]), adapter.profile.longest_loop)
     }
 
     /// A kernel with the constants that all kernels here share.
@@ -94,10 +95,10 @@ fn check_regions(op: &'static str, input: &Tensor, boxes: &Tensor, bins: [usize;
         return Err(Error::invalid(op, rule));
     }
     let turns = |[height, width]: [usize; 2]| height.saturating_mul(width.saturating_add(1));
-    if turns([shape[2], shape[3].div_ceil(BLOCK)]) > MOST_TURNS || turns(bins) > MOST_TURNS {
+    if turns([shape[2], shape[3].div_ceil(BLOCK)]) > LONGEST_LOOP || turns(bins) > LONGEST_LOOP {
         let rule = format!(
-            "{shape} and {bins:?}: images end at some {} pixels, and a region at {MOST_TURNS} bins",
-            BLOCK * MOST_TURNS
+            "{shape} and {bins:?}: images end at some {} pixels, and a region at {LONGEST_LOOP} bins",
+            BLOCK * LONGEST_LOOP
         );
         return Err(Error::invalid(op, rule));
     }

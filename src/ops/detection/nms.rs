@@ -1,7 +1,7 @@
 //! Non-maximum suppression.
 
 use super::check_boxes;
-use crate::device::Adapter;
+use crate::device::{Adapter, LONGEST_LOOP};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, ascribe_to_caller, record};
@@ -9,7 +9,6 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::PadMode;
 use crate::ops::case::Case;
-use crate::ops::shared::partial_sums::MOST_TURNS;
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::Layout;
 use std::cmp::Ordering;
@@ -21,7 +20,7 @@ const RANK: &str = wgsl!("detection/nms_order");
 const SUPPRESS: &str = wgsl!("detection/nms");
 
 /// The kernel that orders the scores compares sixteen in an iteration.
-const MOST_BOXES: usize = 16 * MOST_TURNS;
+const MOST_BOXES: usize = 16 * LONGEST_LOOP;
 
 /// The order of each row's scores, the largest first, and for each box in that order 1 if it is kept, otherwise 0: from boxes
 /// `[N, K, 4]`, scores `[N, K]` and labels `[N, K]`. Only boxes with equal labels suppress each other.
@@ -49,7 +48,7 @@ impl Op for Nms {
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         Ok(vec![Layout::contiguous(inputs[1].shape, DType::I32); 2])
     }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let [rows, count] = [0, 1].map(|d| io.inputs[1].shape[d]);
         let total = rows * count;
         let rank = Kernel::new("nms_order", RANK)
@@ -72,7 +71,7 @@ impl Op for Nms {
                 .work((end - first).saturating_mul(total).saturating_mul(8))
         };
         let each = count.div_ceil(256);
-        let span = (MOST_TURNS / (each + 1)).saturating_sub(1).max(1);
+        let span = (adapter.profile.longest_loop / (each + 1)).saturating_sub(1).max(1);
         let spans = (0..count.max(1)).step_by(span).map(|first| suppress(first, (first + span).min(count)));
         Ok(Kernels { kernels: [rank].into_iter().chain(spans).collect(), ..Kernels::default() })
     }

@@ -4,7 +4,7 @@
 //! forward and backward.
 
 use super::{Regions, check_regions, nothing};
-use crate::device::Adapter;
+use crate::device::{Adapter, LONGEST_LOOP};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, ascribe_to_caller, hash_structure, record_one};
@@ -12,7 +12,7 @@ use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::autocast;
 use crate::ops::case::Case;
-use crate::ops::shared::partial_sums::{self, MOST_TURNS};
+use crate::ops::shared::partial_sums;
 use crate::options::{As, options};
 use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
@@ -134,10 +134,10 @@ impl Op for RoiAlign {
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         Ok(vec![self.regions.layout(self.backward, inputs[1].shape[0], DType::F32)?])
     }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let count = io.outputs[0].shape.numel();
         let (regions, r) = (io.inputs[1].shape[0], &self.regions);
-        let [parts, span] = if self.backward { r.parts(regions) } else { [1, 0] };
+        let [parts, span] = if self.backward { r.parts(regions, adapter) } else { [1, 0] };
         let kernel = if self.backward {
             Kernel::new("roi_align_backward", BACKWARD)
                 .bind("grad", Operand::Input(0))
@@ -232,8 +232,8 @@ impl Tensor {
         }
         let _line = ascribe_to_caller();
         let regions = check_regions(OP, self, boxes, output_size)?;
-        if options.sampling_ratio.is_some_and(|ratio| !(1..=MOST_TURNS).contains(&ratio)) {
-            let rule = format!("a sampling ratio of {:?} is not within 1 and {MOST_TURNS}", options.sampling_ratio);
+        if options.sampling_ratio.is_some_and(|ratio| !(1..=LONGEST_LOOP).contains(&ratio)) {
+            let rule = format!("a sampling ratio of {:?} is not within 1 and {LONGEST_LOOP}", options.sampling_ratio);
             return Err(Error::invalid(OP, rule));
         }
         if let Some(empty) = nothing(self, &regions, boxes)? {

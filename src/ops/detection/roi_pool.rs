@@ -107,9 +107,9 @@ impl Op for RoiPoolBackward {
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         Ok(vec![self.regions.layout(true, inputs[2].shape[0], DType::F32)?])
     }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let (count, regions) = (io.outputs[0].shape.numel(), io.inputs[2].shape[0]);
-        let [parts, span] = self.regions.parts(regions);
+        let [parts, span] = self.regions.parts(regions, adapter);
         let kernel = self
             .regions
             .sized(Kernel::new("roi_pool_backward", BACKWARD))

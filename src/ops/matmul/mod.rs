@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Summing, Tensor, Vjp, ascribe_to_caller, hash_structure, note_multiply_adds, record_one};
 use crate::host_tensor::HostTensor;
 use crate::ops::autocast;
+use crate::ops::shared::partial_sums::longest_sum;
 use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
@@ -37,17 +38,14 @@ pub(super) fn takes_one_more(rows: usize, tile: usize) -> bool {
 #[derive(Clone, Debug, Hash)]
 struct Matmul;
 
-/// A loop of one invocation must stay below the 65,535 iterations after which some drivers end it, and long chains of
-/// f32 additions lose precision; longer products are sums of shorter ones.
-const LONGEST_DEPTH: usize = 16_384;
-
 /// The product of matrices, or of batches of as many.
 #[track_caller]
 fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let _line = ascribe_to_caller();
     let dim = left.rank() - 1;
     let depth = left.shape()[dim];
-    if depth <= LONGEST_DEPTH {
+    let longest = longest_sum(left);
+    if depth <= longest {
         note_multiply_adds(|| (left.numel() * right.shape()[dim]) as u64);
         return record_one(Matmul, &[left, right]);
     }
@@ -55,7 +53,7 @@ fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
         // The parts are added in f32.
         return product(&left.to_dtype(DType::F32)?, &right.to_dtype(DType::F32)?)?.to_dtype(DType::F16);
     }
-    let half = (depth / 2).next_multiple_of(LONGEST_DEPTH).min(depth - 1);
+    let half = (depth / 2).next_multiple_of(longest).min(depth - 1);
     let part = |start, length| product(&left.narrow(dim, start, length)?, &right.narrow(dim - 1, start, length)?);
     part(0, half)?.add(&part(half, depth - half)?)
 }

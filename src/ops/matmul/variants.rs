@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::number::nearest;
 use crate::ops::matmul::takes_one_more;
 use crate::ops::shared::partial_sums;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 
 const EIGHT: &str = wgsl!("lib/eight");
@@ -22,9 +22,6 @@ const PLAIN: &str = wgsl!("matmul/matmul_plain");
 const COOPERATIVE: &str = wgsl!("matmul/matmul_cooperative");
 const TILED: &str = wgsl!("matmul/matmul_tiled");
 const VECTOR: &str = wgsl!("matmul/matmul_vector");
-
-/// Groups WebGPU allows in one dimension of a grid.
-const MOST_GROUPS: usize = 65_535;
 
 /// Workgroups that keep a GPU busy; depth is cut into parts where there are fewer tiles.
 const ENOUGH_GROUPS: usize = 256;

@@ -41,11 +41,11 @@ impl Op for AdaptiveAverage {
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         Ok(vec![Layout::contiguous(self.shape(&inputs[0].shape)?, self.dtype)])
     }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let (shape, count) = (&io.inputs[0].shape, io.outputs[0].shape.numel());
         // The gradient computes each window's length, bit by bit where sizes are large.
         let turns = if self.backward && is_wide(shape[1], self.to) { 1 + 4 * 32 } else { 1 };
-        let [parts, span] = partial_sums::parts(longest(shape[1], self.to), turns);
+        let [parts, span] = partial_sums::parts(longest(shape[1], self.to), turns, adapter.profile.longest_loop);
         let kernel = sized(Kernel::new("adaptive_avg_pool", TEMPLATE), "load_input", shape, self.to, parts)
             .alias("Element", io.inputs[0].dtype.wgsl())
             .constant("BACKWARD", self.backward)

@@ -3,14 +3,14 @@
 use super::adaptive::{Along, Stage, longest, nothing, sized, sizes, stages, window, windows};
 use super::adaptive_average::check_channels;
 use super::{named, positions, shaped};
-use crate::device::Adapter;
+use crate::device::{Adapter, LONGEST_LOOP};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record, record_one, seen_through};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::case::Case;
-use crate::ops::shared::partial_sums::{self, MOST_TURNS};
+use crate::ops::shared::partial_sums;
 use crate::options::As;
 use crate::shader::{Kernel, Kernels, Operand, Word};
 use crate::shape::{Layout, Shape};
@@ -52,8 +52,8 @@ impl Op for AdaptiveMax {
     }
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         let shape = &inputs[0].shape;
-        if longest(shape[1], self.to) > LONGEST_BLOCK * MOST_TURNS {
-            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * MOST_TURNS) as u64, "elements of a window");
+        if longest(shape[1], self.to) > LONGEST_BLOCK * LONGEST_LOOP {
+            let (op, limit, unit) = (self.name(), (LONGEST_BLOCK * LONGEST_LOOP) as u64, "elements of a window");
             return Err(Error::TooLarge { op, shape: *shape, limit, unit });
         }
         let shape = resized(shape, self.to)?;
@@ -62,7 +62,7 @@ impl Op for AdaptiveMax {
     fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
         let shape = &io.inputs[0].shape;
         let longest = longest(shape[1], self.to);
-        let block = if longest > MOST_TURNS { LONGEST_BLOCK } else { 1 };
+        let block = if longest > LONGEST_LOOP { LONGEST_BLOCK } else { 1 };
         Ok(sized(Kernel::new("adaptive_max_pool", FORWARD), "load_input", shape, self.to, 1)
             .constant("BLOCK", format!("{block}u"))
             .alias("Element", io.inputs[0].dtype.wgsl())
@@ -109,9 +109,9 @@ impl Op for AdaptiveMaxBackward {
     fn outputs(&self, inputs: &[Layout]) -> Result<Vec<Layout>> {
         Ok(vec![Layout::contiguous(resized(&inputs[0].shape, self.to)?, inputs[0].dtype)])
     }
-    fn kernels(&self, io: &Io, _: &Adapter) -> Result<Kernels> {
+    fn kernels(&self, io: &Io, adapter: &Adapter) -> Result<Kernels> {
         let (shape, dtype, count) = (&io.inputs[0].shape, io.inputs[0].dtype, io.outputs[0].shape.numel());
-        let [parts, span] = partial_sums::parts(longest(shape[1], self.to), 1);
+        let [parts, span] = partial_sums::parts(longest(shape[1], self.to), 1, adapter.profile.longest_loop);
         let kernel = Kernel::new("adaptive_max_pool_backward", BACKWARD);
         let kernel = sized(kernel, "load_grad", shape, self.to, parts)
             .alias("Element", dtype.wgsl())

@@ -19,12 +19,12 @@ pub use max::{MaxPool1dOptions, MaxPool2dOptions, MaxPool3dOptions, MaxPoolOptio
 pub use power::{LpPool1dOptions, LpPool2dOptions, LpPool3dOptions, LpPoolOptions};
 pub use unpool::{MaxUnpool1dOptions, MaxUnpool2dOptions, MaxUnpool3dOptions, MaxUnpoolOptions};
 
+use crate::device::LONGEST_LOOP;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::case::Case;
 use crate::ops::shared::congruence::Congruence;
-use crate::ops::shared::partial_sums::MOST_TURNS;
 use crate::shader::{Kernel, Operand, fold_groups};
 use crate::shape::{Layout, Shape};
 use axis::Axis;
@@ -68,7 +68,7 @@ impl Windows {
             padding: pair(|a| a.padding),
             dilation: pair(|a| a.dilation),
         };
-        if windows.most_passes().into_iter().any(|passes| passes > MOST_TURNS) {
+        if windows.most_passes().into_iter().any(|passes| passes > LONGEST_LOOP) {
             return Err(Error::invalid(op, format!("kernel size {:?} is too large", windows.kernel)));
         }
         Ok(windows)

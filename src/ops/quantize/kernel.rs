@@ -8,7 +8,7 @@ use crate::graph::{Io, Op};
 use crate::host_tensor::HostTensor;
 use crate::number::nearest;
 use crate::ops::conv::Geometry;
-use crate::shader::{Kernel, Kernels, Operand, Word, fold_groups};
+use crate::shader::{Kernel, Kernels, MOST_GROUPS, Operand, Word, fold_groups};
 use crate::shape::{Layout, Shape};
 use std::hash::{Hash, Hasher};
 
@@ -131,7 +131,7 @@ impl Op for QuantizedConvolution {
         let strips = batch * g.output[0] * g.output[1].div_ceil(tile.columns);
         let down = g.groups * g.out_per_group.div_ceil(tile.channels);
         let groups = strips.div_ceil(workgroup).saturating_mul(down);
-        let most = 65_535usize.pow(2);
+        let most = MOST_GROUPS.pow(2);
         if groups > most {
             return Err(Error::TooLarge { op: OP, shape: io.outputs[0].shape, limit: most as u64, unit: "workgroups" });
         }

@@ -22,16 +22,15 @@ struct ArgReduce {
     dims: Vec<usize>,
 }
 
-/// Elements one invocation compares before the work is split; far below the 65,535 iterations after which some
-/// drivers end a loop.
-const LONGEST_LOOP: usize = 1024;
+/// Elements that one invocation compares before the work is split.
+const MOST_COMPARED: usize = 1024;
 
 /// Invocations that keep an adapter busy; elements are split into chunks if there are fewer outputs than this.
 const ENOUGH_INVOCATIONS: usize = 512;
 
 /// Number of chunks into which each output's elements are split.
 fn chunks(outputs: usize, length: usize) -> usize {
-    let for_loops = length.div_ceil(LONGEST_LOOP);
+    let for_loops = length.div_ceil(MOST_COMPARED);
     let for_invocations = (ENOUGH_INVOCATIONS / outputs.max(1)).min(length / 32);
     for_loops.max(for_invocations).max(1)
 }

@@ -11,8 +11,7 @@ use crate::shader::{Combine, RowFormula};
 use crate::shape::Layout;
 use std::hash::Hasher;
 
-/// Row length above which a row is reduced by kernels that split it: a team of at most 64 works on a row here, and its loops must
-/// stay below the 65,535 iterations after which some drivers end them.
+/// Row length above which a row is reduced by kernels that split it: here one team works on it.
 const LONGEST_ROW: usize = 1 << 20;
 
 /// A row of -inf only subtracts -inf from itself, and gives NaN, as in PyTorch.

@@ -1,7 +1,7 @@
 //! A sparse matrix along one dimension of a tensor: the building block of every interpolation, and its own gradient.
 
 use super::taps::Taps;
-use crate::device::Adapter;
+use crate::device::{Adapter, LONGEST_LOOP};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Io, Op, Tensor, Vjp, hash_structure, record_one};
@@ -27,7 +27,7 @@ impl Resample {
     /// Parts of each row that a kernel adds up separately, and taps of each.
     fn parts(&self) -> [usize; 2] {
         let longest = self.taps.ends.windows(2).map(|ends| ends[1].abs_diff(ends[0]) as usize).max();
-        partial_sums::parts(longest.unwrap_or(0), 1)
+        partial_sums::parts(longest.unwrap_or(0), 1, LONGEST_LOOP)
     }
 }
 

@@ -19,9 +19,9 @@ const TEMPLATE: &str = wgsl!("scan/scan");
 /// Elements per invocation. Longer chunks mean fewer levels, shorter ones more invocations.
 const CHUNK: usize = 128;
 
-/// So many rows keep an adapter busy without being split, unless they are longer than [`LONGEST_LOOP`].
+/// So many rows keep an adapter busy without being split, unless they are longer than [`LONGEST_WHOLE`].
 const ENOUGH_ROWS: usize = 4096;
-const LONGEST_LOOP: usize = 1024;
+const LONGEST_WHOLE: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -52,7 +52,7 @@ struct Level {
 
 impl Level {
     fn chunk(&self) -> usize {
-        let short = self.length <= CHUNK || (self.length <= LONGEST_LOOP && self.rows >= ENOUGH_ROWS);
+        let short = self.length <= CHUNK || (self.length <= LONGEST_WHOLE && self.rows >= ENOUGH_ROWS);
         if short { self.length.max(1) } else { CHUNK }
     }
 

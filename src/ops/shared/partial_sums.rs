@@ -1,6 +1,7 @@
 //! Results that several workgroups add up in parts, and the kernel that adds up the parts.
 
 use crate::dtype::DType;
+use crate::graph::Tensor;
 use crate::shader::{Kernel, Kernels, Operand, fold_groups};
 
 const SUM_ROWS: &str = wgsl!("reduce/sum_rows");
@@ -34,11 +35,14 @@ pub(in crate::ops) fn in_parts(
     Kernels { kernels: vec![kernel, sum], temporaries: vec![4 * parts * columns] }
 }
 
-/// Iterations of all loops of an invocation together: well below the 65,535 after which some drivers end them, nested or not.
-pub(in crate::ops) const MOST_TURNS: usize = 60_000;
-
-/// The number of parts, and of terms of each, for sums of `terms` terms that take `turns` iterations of a kernel's loops each.
-pub(in crate::ops) fn parts(terms: usize, turns: usize) -> [usize; 2] {
-    let span = (MOST_TURNS / turns).max(1);
+/// The number of parts, and of terms of each, for sums of `terms` that take so many `turns` of a kernel's loops each, where
+/// those of an invocation take `longest_loop` together at most.
+pub(in crate::ops) fn parts(terms: usize, turns: usize, longest_loop: usize) -> [usize; 2] {
+    let span = (longest_loop / turns).clamp(1, terms.max(1));
     [terms.div_ceil(span).max(1), span]
+}
+
+/// Terms of a sum that one invocation adds up on the device of `x`; longer sums are recorded as several.
+pub(in crate::ops) fn longest_sum(x: &Tensor) -> usize {
+    x.device().adapter().map_or(usize::MAX, |adapter| adapter.profile.longest_sum())
 }

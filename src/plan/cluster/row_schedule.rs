@@ -1,6 +1,6 @@
 //! Which loop over a row's elements computes what, and who shares the work.
 
-use crate::device::Adapter;
+use crate::device::{Adapter, LONGEST_LOOP};
 use crate::plan::analysis::domain::{Domain, Wide};
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::{Cluster, Kind};
@@ -8,8 +8,8 @@ use crate::shader::Slot;
 use crate::shape::Layout;
 use std::collections::HashMap;
 
-/// Iterations of one invocation's loops together: well below the 65,535 after which some drivers end them.
-const MOST_ITERATIONS: usize = 30_000;
+/// Iterations that the loops of an invocation which has rows for itself take together, on any adapter.
+const MOST_ITERATIONS: usize = LONGEST_LOOP / 2;
 
 /// Which loop computes what. Loops count from 1.
 pub(in crate::plan) struct Levels {

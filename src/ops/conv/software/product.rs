@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::conv::Pass;
-use crate::ops::conv::kernels::{Call, LIMIT};
+use crate::ops::conv::kernels::Call;
 use crate::ops::conv::tiles::Target;
 use crate::ops::matmul::{Product, Variant, exchanged};
 use crate::ops::shared::partial_sums;
@@ -53,12 +53,13 @@ impl Call<'_> {
         let [grad, input] = self.inputs;
         let (left, right) = (view(grad, [rows, depth], [depth, 1])?, view(input, [depth, columns], [1, depth])?);
         let steps = depth.div_ceil(4).max(1);
-        if steps > LIMIT {
+        let longest = self.adapter.profile.longest_loop;
+        if steps > longest {
             return Err(self.too_large("steps of a sum"));
         }
         let groups = rows.div_ceil(32) * columns.div_ceil(2 * FEWEST_COLUMNS);
         let splits = (self.enough_groups() / groups).min(self.most_splits()).clamp(1, self.batch);
-        let summed = self.batch.div_ceil(splits).min(LIMIT / steps);
+        let summed = self.batch.div_ceil(splits).min(longest / steps);
         let layers = self.batch.div_ceil(summed);
         let dtype = if layers == 1 { self.output.dtype } else { DType::F32 };
         let output = Layout::contiguous(Shape::new(&[layers, rows, columns])?, dtype);

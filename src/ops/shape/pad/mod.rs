@@ -21,8 +21,8 @@ const PAD: &str = wgsl!("shape/pad");
 /// Dimensions that one kernel maps.
 const MOST: usize = 3;
 
-/// Most elements that the replicate kernel puts at an end: its adjoint adds up that many in a loop, and one driver ends long
-/// loops after 65,535 iterations. More are joined from copies of the ends.
+/// Most elements that the replicate kernel puts at an end: one invocation of its adjoint adds up that many. More are joined from
+/// copies of the ends.
 const LONGEST: isize = 1024;
 
 /// The values that [`Tensor::pad`] puts around a tensor.
