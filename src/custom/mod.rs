@@ -11,7 +11,7 @@ mod gradcheck;
 
 pub use gradcheck::{GradcheckOptions, gradcheck, gradgradcheck};
 
-pub use crate::device::{Adapter, AdapterProfile};
+pub use crate::device::{Adapter, AdapterProfile, Roofline};
 pub use crate::graph::{Budget, Class, GradientRule, Io, Op, Summing, Vjp, apply, grad_by};
 pub use crate::host_tensor::HostTensor;
 pub use crate::shader::{Combine, Fault, Formula, Kernel, Kernels, Operand, RowFormula, Word, fold_groups};

@@ -297,6 +297,7 @@ pub(super) fn capabilities(
     let has = |feature| device.features().contains(feature);
     let is_software = noop.map_or(info.device_type == wgpu::DeviceType::Cpu, |noop| noop.software);
     let is_cpu = is_software && !disable.software;
+    let is_posing = !is_cpu && info.device_type == wgpu::DeviceType::Cpu;
     let has_subgroups = has(wgpu::Features::SUBGROUP) && !disable.subgroup;
     let subgroup_size = if has_subgroups { info.subgroup_min_size } else { 1 };
     let has_matrices = match noop {
@@ -306,7 +307,9 @@ pub(super) fn capabilities(
     let profile = if is_cpu {
         AdapterProfile::software(subgroup_size, has(wgpu::Features::SHADER_INT64) && !disable.int64)
     } else {
-        AdapterProfile::gpu(subgroup_size)
+        // A software adapter that poses as a GPU poses as a discrete one.
+        let kind = if is_posing { wgpu::DeviceType::DiscreteGpu } else { info.device_type };
+        AdapterProfile::gpu(kind, subgroup_size)
     };
     let name = noop.map_or(info.name, |noop| noop.name.to_string());
     Adapter {

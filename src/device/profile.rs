@@ -1,11 +1,62 @@
 //! The differences between a GPU and a software adapter, and between GPUs, that decide how kernels are written.
 
+use wgpu::DeviceType;
+
 /// Iterations that all loops of one invocation may take together on every adapter, nested or not: Mesa's llvmpipe ends them after
 /// 65,535 and says nothing. The rest is for loops that nobody counts.
 pub(crate) const LONGEST_LOOP: usize = 60_000;
 
 /// Software adapters whose loops have no such bound, by a part of their names.
 const UNBOUNDED: [&str; 2] = ["SwiftShader", "Microsoft Basic Render Driver"];
+
+/// What an adapter does in a second at most, and what starting a kernel takes. Costs are multiples of a multiply-add's time.
+///
+/// The numbers are from a table by the kind of adapter. They are not measured: a plan, and so the last bits of results, must not
+/// change from one run to the next.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Roofline {
+    /// Multiply-adds of f32 a second.
+    pub multiply_adds: f64,
+    /// Bytes a second that memory serves.
+    pub memory_bytes: f64,
+    /// Bytes a second that caches of the first level serve, from which numbers come that were loaded before.
+    pub cache_bytes: f64,
+    /// Seconds that starting a kernel takes.
+    pub launch: f64,
+}
+
+impl Roofline {
+    /// llvmpipe, on two cores. It loads number by number, which takes some 1.3 ns wherever the number is; a rectifier takes less
+    /// than 0.2 and a hyperbolic tangent 0.8 to 2.6.
+    const SOFTWARE: Roofline =
+        Roofline { multiply_adds: 25.6e9, memory_bytes: 3.2e9, cache_bytes: 3.2e9, launch: 2.56e-6 };
+
+    /// Memory that it shares with the CPU.
+    const INTEGRATED: Roofline = Roofline { multiply_adds: 1e12, memory_bytes: 80e9, cache_bytes: 1e12, launch: 10e-6 };
+
+    /// Between navi21 and an H100.
+    const DISCRETE: Roofline =
+        Roofline { multiply_adds: 25e12, memory_bytes: 2.5e12, cache_bytes: 25e12, launch: 4e-6 };
+
+    /// Between the last two.
+    const UNKNOWN: Roofline = Roofline { multiply_adds: 5e12, memory_bytes: 500e9, cache_bytes: 5e12, launch: 5e-6 };
+
+    /// The cost of a number of 32 bits from memory, or to it.
+    pub fn word(&self) -> f64 {
+        4.0 * self.multiply_adds / self.memory_bytes
+    }
+
+    /// The cost of a number of 32 bits that a cache holds.
+    pub fn cached_word(&self) -> f64 {
+        4.0 * self.multiply_adds / self.cache_bytes
+    }
+
+    /// The cost of starting a kernel.
+    pub fn launch(&self) -> f64 {
+        self.launch * self.multiply_adds
+    }
+}
 
 /// How an adapter wants its kernels.
 #[derive(Clone, Debug)]
@@ -33,6 +84,8 @@ pub struct AdapterProfile {
     pub compiles_slowly: bool,
     /// Iterations that all loops of one invocation may take together, nested or not.
     pub longest_loop: usize,
+    /// What the planner compares costs by.
+    pub roofline: Roofline,
 }
 
 impl AdapterProfile {
@@ -49,14 +102,15 @@ impl AdapterProfile {
             accumulators: 160,
             compiles_slowly: false,
             longest_loop: LONGEST_LOOP,
+            roofline: Roofline::SOFTWARE,
         }
     }
 
-    /// A GPU with subgroups of so many invocations. It hides loads by its many invocations, so each holds less.
+    /// A GPU of this kind with subgroups of so many invocations. It hides loads by its many invocations, so each holds less.
     ///
     /// FXC, which DirectX compiles with where there is no DXC, compiles slowly. It has no subgroup operations, and others have
     /// them on nearly all GPUs.
-    pub(super) fn gpu(subgroup_size: u32) -> AdapterProfile {
+    pub(super) fn gpu(kind: DeviceType, subgroup_size: u32) -> AdapterProfile {
         AdapterProfile {
             workgroup: 64,
             invocations_to_fill: 1 << 16,
@@ -68,6 +122,11 @@ impl AdapterProfile {
             accumulators: 32,
             compiles_slowly: subgroup_size == 1,
             longest_loop: usize::MAX,
+            roofline: match kind {
+                DeviceType::DiscreteGpu => Roofline::DISCRETE,
+                DeviceType::IntegratedGpu => Roofline::INTEGRATED,
+                _ => Roofline::UNKNOWN,
+            },
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! A pointwise operation gets into a convolution's load like this: `Passes::cluster` calls `fuse`, which proposes the pair
 //! (`Fusion::join_producers`), asks whether it may be (`Legality::check_loads`) and whether it pays
-//! (`cost::pays_in_loads`). `Passes::emit` then has `fuse_loads::emit` write the body of the template's load hook, and
+//! (`Legality::pays_in_loads`, in `cost`). `Passes::emit` then has `fuse_loads::emit` write the body of the template's load hook, and
 //! `fuse_stores::emit` of its store hook.
 
 use crate::device::Gpu;

@@ -37,15 +37,6 @@ const BATCH: f64 = 32.0;
 /// Workgroups that a large GPU runs side by side.
 const WORKGROUPS: f64 = 256.0;
 
-/// What a load from the first-level cache costs an invocation that does not go through workgroup memory.
-const LOAD: f64 = 4.0;
-
-/// What reading or writing a number of 32 bits costs that no cache holds.
-const WORD: f64 = 40.0;
-
-/// What starting a kernel costs.
-const LAUNCH: f64 = 1e8;
-
 /// Fewer channels of a group than this, and Winograd's tiles are nothing but traffic.
 const FEWEST_CHANNELS: usize = 16;
 
@@ -59,7 +50,7 @@ pub(super) fn methods(call: &Call) -> Vec<Method> {
     let g = call.geometry;
     let mut methods: Vec<(f64, Method)> =
         tiles(call.adapter).iter().map(|tile| (tiled(call.pass, g, tile, BATCH), Method::Tiled(*tile))).collect();
-    methods.push((strips(call.pass, g), general(call)));
+    methods.push((strips(call, g), general(call)));
     let is_off = call.adapter.disable.winograd || has_few_channels(g);
     if let Some(geometry) = winograd::convolution(call.pass, g).filter(|_| !is_off) {
         methods.extend(OUTPUTS.map(|outputs| transformed(call, geometry, outputs)));
@@ -112,9 +103,10 @@ fn tiled(pass: Pass, g: &Geometry, tile: &Tile, images: f64) -> f64 {
 }
 
 /// Multiply-adds and loads; each number loaded serves a few channels or positions.
-fn strips(pass: Pass, g: &Geometry) -> f64 {
-    let [rows, columns, depth] = product(pass, g).map(|size| size as f64);
-    g.groups as f64 * BATCH * rows * columns * depth * (1.0 + LOAD / 4.0 + LOAD / rows.min(8.0))
+fn strips(call: &Call, g: &Geometry) -> f64 {
+    let load = call.adapter.profile.roofline.cached_word();
+    let [rows, columns, depth] = product(call.pass, g).map(|size| size as f64);
+    g.groups as f64 * BATCH * rows * columns * depth * (1.0 + load / 4.0 + load / rows.min(8.0))
 }
 
 /// The products by their best tile, the traffic of what the transforms read and write, and three kernels for each part of the
@@ -135,5 +127,7 @@ fn transformed(call: &Call, geometry: Geometry, outputs: usize) -> (f64, Method)
         + planes(g.out_per_group, g.output)
         + 2.0 * spread_planes(g.in_per_group)
         + 2.0 * spread_planes(g.out_per_group);
-    (products + WORD * words * BATCH + 3.0 * parts * LAUNCH, Method::Winograd { geometry, outputs, tile })
+    let roofline = &call.adapter.profile.roofline;
+    let cost = products + roofline.word() * words * BATCH + 3.0 * parts * roofline.launch();
+    (cost, Method::Winograd { geometry, outputs, tile })
 }

@@ -1,6 +1,7 @@
-//! The cost of clusters in additions: their loads and stores, arithmetic and launches.
+//! The cost of clusters in multiply-adds, by the adapter's roofline: their loads and stores, arithmetic and launches.
 
 use crate::graph::Class;
+use crate::number::nearest;
 use crate::plan::analysis::domain::steps;
 use crate::plan::analysis::wiring::{Root, Wiring};
 use crate::plan::cluster::legality::Legality;
@@ -9,13 +10,7 @@ use crate::shader::Formula;
 use crate::shape::{Layout, Shape};
 use std::collections::HashSet;
 
-/// A launch: some microseconds of the host.
-const LAUNCH: u64 = 1 << 16;
-
-/// What a load costs in additions. On llvmpipe 1.4 ns, a rectifier less than 0.2 and a hyperbolic tangent 0.8 to 2.6.
-const LOAD: u64 = 32;
-
-/// Loads that an element takes more where it is stored: its store, and the load of what it is computed from.
+/// Words that an element moves more where it is stored: its store, and the load of what it is computed from.
 const SAVED: u64 = 2;
 
 /// Computing in its loads may add one part in so many of a kernel's work.
@@ -32,21 +27,58 @@ impl Legality<'_> {
     pub fn cost(&self, cluster: &Cluster) -> u64 {
         let wiring = self.wiring;
         let chosen = self.kernels(cluster);
+        let [word, cached_word, launch] = self.prices();
         let loads = |&(node, argument): &(usize, usize)| {
             let shown = distinct_bytes(wiring.layout(wiring.schedule.edges[node][argument])) as u64 / 4;
             // Kernels may load an element several times.
             let of_call = matches!(cluster.kind, Kind::Call(call) if call == node);
             let loads = chosen.filter(|_| of_call).and_then(|kernels| kernels.open_loads(argument));
-            loads.map_or(shown, |(loads, _)| loads.max(shown))
+            word * shown + cached_word * loads.map_or(0, |(loads, _)| loads.saturating_sub(shown))
         };
         let written =
             cluster.core().flat_map(|index| wiring.outputs(index)).filter(|&root| self.is_wanted(cluster, root));
-        let stores = written.map(|root| wiring.stored(root).bytes() as u64 / 4);
+        let stores = written.map(|root| word * (wiring.stored(root).bytes() as u64 / 4));
         let moved: u64 = cluster.inputs(wiring).iter().map(loads).chain(stores).sum();
         let computed: u64 = cluster.members.iter().map(|&member| self.computed(member)).sum();
         let kernels = chosen.map_or(&[][..], |chosen| &chosen.kernels);
         let work: u64 = kernels.iter().map(|kernel| kernel.work).sum();
-        LAUNCH * kernels.len().max(1) as u64 + LOAD * moved + computed + work
+        launch * kernels.len().max(1) as u64 + moved + computed + work
+    }
+
+    /// True if computing an argument in each of the `loads` of its call's kernels, whose own work is `work`, costs less than
+    /// storing it.
+    pub fn pays_in_loads(&self, cluster: &Cluster, call: usize, argument: usize, (loads, work): (u64, u64)) -> bool {
+        let wiring = self.wiring;
+        let [word, cached_word, _] = self.prices();
+        let Some(result) = wiring.argument(call, argument).node() else { return false };
+        let shape = wiring.schedule.nodes[result].outputs[0].shape;
+        let members = cluster.before(wiring, call, argument);
+        let mut read: HashSet<(Root, Layout)> = HashSet::new();
+        let mut cost = 0;
+        for &member in &members {
+            cost += wiring.formula(member).map_or(0, Formula::cost);
+            for &edge in &wiring.schedule.edges[member] {
+                let root = wiring.root(edge);
+                if wiring.constant(root).is_none() && root.node().is_none_or(|node| !members.contains(&node)) {
+                    read.insert((root, *wiring.layout(edge)));
+                }
+            }
+        }
+        // One load there is anyway, of neighbours as they lie in memory.
+        let is_flat = |layout: &Layout| layout.is_contiguous() && layout.shape.numel() == shape.numel();
+        let is_there = read.iter().any(|(_, layout)| is_flat(layout));
+        cost += cached_word * (read.len() - usize::from(is_there)) as u64;
+        let elements = shape.numel() as u64;
+        let more = loads.saturating_sub(elements);
+        // A weight is loaded more often the larger the batch is, and a shorter last batch should compile nothing.
+        let is_fixed = more == 0 || is_of_batch(wiring, call, argument);
+        is_fixed && more * cost <= SAVED * word * elements || loads * cost <= work / WORK_FRACTION
+    }
+
+    /// The costs of a word that is moved, of one that a cache holds, and of a launch.
+    fn prices(&self) -> [u64; 3] {
+        let roofline = &self.adapter.profile.roofline;
+        [roofline.word(), roofline.cached_word(), roofline.launch()].map(nearest::<u64>)
     }
 
     /// The arithmetic of a call that has no kernels of its own.
@@ -58,40 +90,6 @@ impl Legality<'_> {
             _ => 0,
         }
     }
-}
-
-/// True if computing an argument in each of the `loads` of its call's kernels, whose own work is `work`, costs less than
-/// storing it.
-pub(in crate::plan) fn pays_in_loads(
-    wiring: &Wiring,
-    cluster: &Cluster,
-    call: usize,
-    argument: usize,
-    (loads, work): (u64, u64),
-) -> bool {
-    let Some(result) = wiring.argument(call, argument).node() else { return false };
-    let shape = wiring.schedule.nodes[result].outputs[0].shape;
-    let members = cluster.before(wiring, call, argument);
-    let mut read: HashSet<(Root, Layout)> = HashSet::new();
-    let mut cost = 0;
-    for &member in &members {
-        cost += wiring.formula(member).map_or(0, Formula::cost);
-        for &edge in &wiring.schedule.edges[member] {
-            let root = wiring.root(edge);
-            if wiring.constant(root).is_none() && root.node().is_none_or(|node| !members.contains(&node)) {
-                read.insert((root, *wiring.layout(edge)));
-            }
-        }
-    }
-    // One load there is anyway, of neighbours as they lie in memory.
-    let is_flat = |layout: &Layout| layout.is_contiguous() && layout.shape.numel() == shape.numel();
-    let is_there = read.iter().any(|(_, layout)| is_flat(layout));
-    cost += LOAD * (read.len() - usize::from(is_there)) as u64;
-    let elements = shape.numel() as u64;
-    let more = loads.saturating_sub(elements);
-    // A weight is loaded more often the larger the batch is, and a shorter last batch should compile nothing.
-    let is_fixed = more == 0 || is_of_batch(wiring, call, argument);
-    is_fixed && more * cost <= SAVED * LOAD * elements || loads * cost <= work / WORK_FRACTION
 }
 
 /// True if an argument's outermost size is that of the result or of another argument, so that it is the batch's.

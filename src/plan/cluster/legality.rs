@@ -4,7 +4,6 @@ use crate::device::Adapter;
 use crate::graph::{Class, Edge};
 use crate::plan::analysis::domain::{Domain, Wide, steps_in_memory};
 use crate::plan::analysis::wiring::{Root, Wiring};
-use crate::plan::cluster::cost;
 use crate::plan::cluster::kernel_choice::KernelChoice;
 use crate::plan::cluster::row_schedule;
 use crate::plan::cluster::{Cluster, Kind};
@@ -172,7 +171,7 @@ impl Legality<'_> {
             if unstored.any(|index| self.is_wanted(cluster, Edge::Node { index, output: 0 })) {
                 return Err("it is stored for others anyway");
             }
-            if !cost::pays_in_loads(wiring, cluster, call, argument, loads) {
+            if !self.pays_in_loads(cluster, call, argument, loads) {
                 return Err("loaded too often to be computed again each time");
             }
         }
