@@ -116,8 +116,19 @@ impl Normalization {
 
     /// Images `[.., C, H, W]` between 0 and 1 as a network of this normalization takes them: `(x - mean) / std`.
     ///
+    /// ```
+    /// use wgrad::data::Normalization;
+    /// # use wgrad::{Device, Tensor};
+    /// # let device = Device::reference();
+    /// let normalization = Normalization::new(&[0.5, 0.5, 0.0], &[0.5, 0.25, 1.0])?;
+    /// let images = normalization.normalize(&Tensor::ones(&device, &[1, 3, 1, 1])?)?;
+    /// assert_eq!(images.to_vec::<f32>()?, [1.0, 2.0, 1.0]);
+    /// assert!(normalization.normalize(&Tensor::ones(&device, &[1, 1, 1, 1])?).is_err());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Error::Broadcast`] for images of other channels.
+    /// [`Error::Invalid`] for images of other channels, or without them.
     pub fn normalize(&self, images: &Tensor) -> Result<Tensor> {
         (images - self.of_channels(images, &self.mean)?)? / self.of_channels(images, &self.std)?
     }
@@ -125,13 +136,18 @@ impl Normalization {
     /// The images between 0 and 1 that [`normalize`](Normalization::normalize) made these of: `x std + mean`.
     ///
     /// # Errors
-    /// [`Error::Broadcast`] for images of other channels.
+    /// [`Error::Invalid`] for images of other channels, or without them.
     pub fn unnormalize(&self, images: &Tensor) -> Result<Tensor> {
         (images * self.of_channels(images, &self.std)?)? + self.of_channels(images, &self.mean)?
     }
 
     /// Numbers of the channels in a shape that broadcasts with images.
     fn of_channels(&self, images: &Tensor, values: &[f32]) -> Result<Tensor> {
+        match images.shape()[..] {
+            // One channel would broadcast.
+            [.., channels, _, _] => self.check_channels(channels)?,
+            _ => return Err(Error::invalid("Normalization", format!("{} has no [C, H, W]", images.shape()))),
+        }
         Tensor::from_slice(images.device(), values, &[values.len(), 1, 1])
     }
 

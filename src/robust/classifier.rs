@@ -38,7 +38,7 @@ impl<'a> Classifier<'a> {
     /// The logits of images between 0 and 1.
     ///
     /// # Errors
-    /// Those of the network and of the transforms; [`Error::Broadcast`] for images of other channels than the normalization's.
+    /// Those of the network and of the transforms; [`Error::Invalid`] for images of other channels than the normalization's.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
         let transformed =
             self.transforms.iter().try_fold(images.clone(), |images, transform| transform.apply(&images))?;
@@ -53,7 +53,7 @@ impl<'a> Classifier<'a> {
     /// Images between 0 and 1 as the network takes them.
     ///
     /// # Errors
-    /// [`Error::Broadcast`] for images of other channels than the normalization's.
+    /// [`Error::Invalid`] for images of other channels than the normalization's.
     pub fn normalized(&self, images: &Tensor) -> Result<Tensor> {
         self.normalization.map_or_else(|| Ok(images.clone()), |by| by.normalize(images))
     }
