@@ -9,7 +9,7 @@ export LP_NUM_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Features that aren't built by default and are tested all the same.
 FEATURES = --features cli
 
-# Trains LeNet-5 on MNIST, on the CPU reference where no driver can be had. `make mnist ARGS="--epochs 8"`.
+# Trains LeNet-5 on MNIST, on the CPU reference if no driver is available. `make mnist ARGS="--epochs 8"`.
 mnist: driver
 	cargo run --release --example mnist -- $(ARGS)
 
@@ -22,43 +22,43 @@ train: driver
 gallery: driver
 	cargo run --release $(FEATURES) --example gallery -- $(ARGS)
 
-# Tests neither see nor touch what this machine was tuned to.
+# Keeps this machine's tuned winners out of the tests' reach.
 test test-long test-swiftshader golden-swiftshader mutants: export WGRAD_CACHE_DIR ?= $(CURDIR)/target/winners
 
-# The whole suite; fails where there is no adapter to test on.
+# The whole suite; fails if there is no adapter to test on.
 test:
 	tools/install-driver.sh --require
 	cargo test $(FEATURES)
 
-# The whole suite with what a sample stands for otherwise, and what takes long; every optimizer learns MNIST.
+# The whole suite without sampling, and the long tests; every optimizer learns MNIST.
 test-long: export WGRAD_TEST_ALL = 1
 test-long: test golden-swiftshader
 	cargo run $(FEATURES) --example optimizers
 	for task in capsules crnn detect dqn gan robust segment siamese transfer upscale vae video; do cargo run --release $(FEATURES) --example $$task || exit; done
 
-# What a second driver is likely to break, on SwiftShader where it can be had: the golden cases, or one in SAMPLE of them, and a
-# short training. `make golden-swiftshader REQUIRE=--require` fails where it can't.
+# The tests that a second driver is likely to break, on SwiftShader if it is available: the golden cases, or one in SAMPLE of
+# them, and a short training. `make golden-swiftshader REQUIRE=--require` fails if it is not.
 SAMPLE ?= 1
 golden-swiftshader:
 	manifest=$$(tools/install-swiftshader.sh $(REQUIRE)) && { [ -z "$$manifest" ] || \
 	    VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" WGRAD_TEST_SAMPLE=$(SAMPLE) \
 	    cargo test $(FEATURES) --test training --test ops -- an_epoch_is_learned golden_values_on_the_adapter; }
 
-# The whole suite there.
+# The whole suite on SwiftShader.
 test-swiftshader:
 	manifest=$$(tools/install-swiftshader.sh --require) && VK_DRIVER_FILES="$$manifest" VK_ICD_FILENAMES="$$manifest" cargo test $(FEATURES)
 
-# Plants 200 bugs, one at a time, and says in tools/mutants/report.md which test finds each; goes on where it was ended.
+# Plants 200 bugs, one at a time, and reports in tools/mutants/report.md the test that finds each; resumes an interrupted run.
 # `make mutants ARGS="--seed 2"` plants others, `ARGS=--rest` runs all tests on those that survived.
 mutants: driver
 	python3 tools/mutants/run.py $(ARGS)
 
-# What kernels compute, to the bit, and what the planner makes of networks: the same lines before and after a change that should
-# change neither. `make -s snapshot > before.txt`, `make -s snapshot ARGS=launches`.
+# Hashes of the kernels' results, and launches and memory of the plans of networks: the same lines before and after a change that
+# should change neither. `make -s snapshot > before.txt`, `make -s snapshot ARGS=launches`.
 snapshot: driver
 	cargo run $(FEATURES) --example snapshot -- $(ARGS)
 
-# What CI runs besides the tests; kernels are looked at where there is Mesa's compiler for AMD GPUs.
+# The checks of CI besides the tests; kernels are examined if Mesa's compiler for AMD GPUs is installed.
 check: driver
 	cargo fmt --check
 	cargo clippy --lib -- -D warnings
@@ -66,16 +66,16 @@ check: driver
 	RUSTDOCFLAGS="-D warnings" cargo doc $(FEATURES) --no-deps
 	cargo run $(FEATURES) --example shader-stats
 
-# What Mesa's compiler for AMD GPUs makes of the kernels, without such a GPU; `make shader-stats ARGS=matmul`.
+# Compiles the kernels by Mesa's compiler for AMD GPUs, without such a GPU; `make shader-stats ARGS=matmul`.
 shader-stats:
 	tools/install-driver.sh --require
 	cargo run $(FEATURES) --example shader-stats -- --require $(ARGS)
 
-# What FXC, DXC, Tint and Vulkan's software drivers make of the kernels (tools/portability/README.md); downloads them.
+# Compiles the kernels by FXC, DXC, Tint and Vulkan's software drivers (tools/portability/README.md); downloads these.
 portability:
 	tools/portability/run.sh $(ARGS)
 
-# The same work in wgrad, burn, meganeura and PyTorch, alternating (benches/peers/README.md). PYTHON is one that has torch
+# The same work in wgrad, burn, meganeura and PyTorch, alternating (benches/peers/README.md). PYTHON needs torch
 # (`pip install torch`): `make bench-peers PYTHON=/path/to/python ARGS="--filter matmul --peers burn,pytorch"`.
 PYTHON ?= python3
 bench-peers: driver
