@@ -1,4 +1,4 @@
-//! Finding an adapter and opening it.
+//! Finds an adapter and opens it.
 
 use crate::device::{AdapterProfile, Debug, Disable};
 use crate::error::{Error, Result};
@@ -7,31 +7,31 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the choice of a kernel may depend on.
+/// The properties of an adapter that the choice of a kernel may depend on.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Adapter {
     /// Name, as the driver gives it.
     pub name: String,
-    /// A software adapter. Kernels ask the `profile` instead, which says how they differ there.
+    /// A software adapter. Kernels ask the `profile` instead, which holds the differences.
     pub is_cpu: bool,
-    /// How it wants its kernels.
+    /// The differences that matter to kernels.
     pub profile: AdapterProfile,
     /// 16-bit floats in shaders and storage.
     pub has_f16: bool,
-    /// Fewest invocations of a subgroup; 1 where there are no subgroup operations.
+    /// Fewest invocations of a subgroup; 1 if there are no subgroup operations.
     pub subgroup_size: u32,
-    /// Cooperative matrices of 16 x 16 x 16 with f16 operands and f32 sums, and subgroups of 32 invocations, no other.
+    /// Cooperative matrices of 16 x 16 x 16 with f16 operands and f32 sums, and subgroups of exactly 32 invocations.
     pub has_cooperative_matrices: bool,
     /// Timestamp queries, by which kernels are timed in a profile.
     pub has_timestamps: bool,
     /// Most bytes one binding can show.
     pub max_binding_bytes: u64,
-    /// Most storage buffers that a kernel of fused calls binds: 8 by WebGPU's default, up to 12 where more can be had.
+    /// Most storage buffers that a kernel of fused calls binds: 8 by WebGPU's default, up to 12 if the adapter has them.
     pub max_storage_buffers: usize,
     /// Alignment of dynamic offsets into the parameters, in bytes.
     pub(crate) params_alignment: u32,
-    /// What the planner leaves out.
+    /// Fast paths that the planner leaves out.
     pub(crate) disable: Disable,
 }
 
@@ -82,8 +82,8 @@ pub struct AdapterInfo {
 options! {
     /// Options of a device: its adapter, checks, limits and time-out.
     ///
-    /// Where `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module that is compiled is written there
-    /// first, as `NAME-HASH.wgsl`.
+    /// If `WGRAD_DUMP_SHADERS` in the environment names a folder, every shader module is written there before it is compiled, as
+    /// `NAME-HASH.wgsl`.
     ///
     /// ```
     /// use wgrad::{Device, DeviceOptions};
@@ -93,46 +93,46 @@ options! {
     /// ```
     #[derive(Clone, Debug)]
     DeviceOptions {
-        /// Backends to look at; `WGPU_BACKEND` in the environment where this is `None`.
+        /// Backends to look at; `None` takes `WGPU_BACKEND` from the environment.
         backends: Option<wgpu::Backends> = None,
-        /// A part of the adapter's name, in any case; `WGPU_ADAPTER_NAME` where this is `None`.
+        /// A part of the adapter's name, in any case; `None` takes `WGPU_ADAPTER_NAME`.
         adapter_name: Option<String> = None,
-        /// Who compiles shaders on DX12; `WGPU_DX12_COMPILER` where this is `None`, as `dxc` or `fxc`. Where that is not set either,
-        /// it is DXC if a `dxcompiler.dll` (1.8.2502 or later) lies beside the program or on the `PATH`, else FXC, which comes with
+        /// The compiler of shaders on DX12; `None` takes `WGPU_DX12_COMPILER`, `dxc` or `fxc`. If that is not set either, it is
+        /// DXC if a `dxcompiler.dll` (1.8.2502 or later) is next to the program or on the `PATH`, otherwise FXC, which comes with
         /// Windows. FXC takes seconds for some kernels where DXC takes tenths, and has neither subgroups nor 16-bit floats, so
         /// ship DXC. A DLL somewhere else is `DynamicDxc { dxc_path }`.
         dx12_compiler: Option<wgpu::Dx12Compiler> = None,
-        /// Integrated before discrete (`LowPower`) or after; `WGPU_POWER_PREF` where this is `None`.
+        /// Integrated before discrete (`LowPower`) or after; `None` takes `WGPU_POWER_PREF`.
         power_preference: Option<wgpu::PowerPreference> = None,
-        /// How long a synchronisation point waits for the device before it returns [`Error::Timeout`].
+        /// The time that a synchronisation point waits for the device before it returns [`Error::Timeout`].
         timeout: Duration = Duration::from_secs(600),
-        /// Fast paths to leave out; `WGRAD_DISABLE` in the environment adds to them.
+        /// Fast paths to turn off; `WGRAD_DISABLE` in the environment adds to them.
         disable: Disable = Disable::default(),
         /// Checks that run with every operation; `WGRAD_DEBUG` in the environment adds to them.
         debug: Debug = Debug::default(),
-        /// Tunes whatever is planned first, for ten seconds at most altogether, as [`Device::tune`](crate::Device::tune) does;
-        /// `WGRAD_TUNE=1` in the environment does too.
+        /// Tunes the calls that are planned first, for at most ten seconds in total, as [`Device::tune`](crate::Device::tune)
+        /// does; so does `WGRAD_TUNE=1` in the environment.
         tune: bool = false,
-        /// The folder for the file of tuning's winners; where this is `None`, `WGRAD_CACHE_DIR`, or else wgrad's folder among
-        /// the user's caches.
+        /// The folder for the file of tuning's winners; `None` takes `WGRAD_CACHE_DIR`, or else wgrad's folder in the user's
+        /// cache directory.
         cache_folder: Option<PathBuf> = None,
-        /// The bytes that a plan should take at most, with what it reads: where it takes more, values of the forward pass are
-        /// computed again for the backward pass until it doesn't, whatever that costs. Where this is `None`, that takes at most
-        /// a twentieth of the plan's own time. It is a wish: what cannot be computed again stays.
+        /// The bytes that a plan should take at most, with its inputs: if it takes more, values of the forward pass are computed
+        /// again for the backward pass until it fits, at any cost. With `None`, recomputation takes at most a twentieth of the
+        /// plan's own time. It is a target: values that cannot be computed again stay.
         memory_budget: Option<u64> = None,
         /// Opens wgpu's noop adapter, which allocates and copies and computes nothing: for tests of everything
         /// that is not arithmetic.
         noop: Option<Noop> = None,
-        /// Fills every buffer with NaN bits when it is taken, and looks after each run whether a kernel wrote past
-        /// the end of one, which is [`Error::Internal`]. Slow: for tests of kernels.
+        /// Fills every buffer with NaN bits when it is taken, and checks after each run that no kernel wrote past the end of one,
+        /// which is [`Error::Internal`]. Slow: for tests of kernels.
         poison: bool = false,
     }
 }
 
-/// What the noop adapter claims to be, which decides the variants of kernels.
+/// The properties of the noop adapter, which decide the variants of kernels.
 #[derive(Clone, Debug)]
 pub struct Noop {
-    /// A software adapter, or else a discrete GPU.
+    /// A software adapter, otherwise a discrete GPU.
     pub software: bool,
     /// Invocations of a subgroup; 1 for an adapter without subgroup operations.
     pub subgroup_size: u32,
@@ -142,7 +142,7 @@ pub struct Noop {
     pub cooperative_matrices: bool,
     /// Most bytes of a buffer and of a binding.
     pub max_buffer_bytes: u64,
-    /// The adapter's name, by which drivers with faults are known.
+    /// The adapter's name, by which faulty drivers are recognised.
     pub name: &'static str,
 }
 
@@ -165,7 +165,7 @@ impl Noop {
         features.set(wgpu::Features::SUBGROUP, self.subgroup_size > 1);
         features.set(wgpu::Features::SHADER_F16, self.f16);
         features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, self.cooperative_matrices);
-        // It takes no time.
+        // Kernels take no time on it.
         features.remove(wgpu::Features::TIMESTAMP_QUERY);
         let limits = wgpu::Limits {
             max_buffer_size: self.max_buffer_bytes,
@@ -215,7 +215,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
     found.iter().map(describe).collect()
 }
 
-/// Discrete, integrated, virtual, software; integrated first where low power is preferred.
+/// Discrete, integrated, virtual, software; integrated first if low power is preferred.
 fn rank(kind: wgpu::DeviceType, power: Option<wgpu::PowerPreference>) -> u32 {
     let low = matches!(power, Some(wgpu::PowerPreference::LowPower));
     match kind {
@@ -249,10 +249,10 @@ pub(super) fn choose(options: &DeviceOptions) -> Result<wgpu::Adapter> {
     })
 }
 
-/// Storage buffers that fused calls may bind. The norms of a training step take up to ten; more would take registers.
+/// Storage buffers that fused calls may bind. The norms of a training step take up to ten; more would cost registers.
 const MOST_STORAGE_BUFFERS: u32 = 12;
 
-/// The optional features that kernels have variants for, and those that profiles are taken with.
+/// The optional features for which kernels have variants, and those by which profiles are taken.
 const OPTIONAL: wgpu::Features = wgpu::Features::SHADER_F16
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
@@ -266,8 +266,8 @@ pub(super) fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Qu
         label: Some("wgrad"),
         required_features: adapter.features() & optional,
         required_limits: adapter.limits(),
-        // SAFETY: of the experimental features only cooperative matrices are asked for, and only kernels of our own that
-        // keep within their tiles use them.
+        // SAFETY: of the experimental features only cooperative matrices are requested, and only kernels of our own that stay
+        // within their tiles use them.
         experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
         ..Default::default()
     };
@@ -285,7 +285,7 @@ fn has_cooperative_matrices(adapter: &wgpu::Adapter) -> bool {
         })
 }
 
-/// What kernels may use, and what they should. An application's own device tells nothing of cooperative matrices, and wgpu 30's
+/// The properties that kernels may depend on. An application's own device does not reveal cooperative matrices, and wgpu 30's
 /// noop adapter always reports a software adapter and never lists the cooperative matrices that it takes.
 pub(super) fn capabilities(
     device: &wgpu::Device,
@@ -320,11 +320,11 @@ pub(super) fn capabilities(
         subgroup_size,
         has_cooperative_matrices: has_matrices && !(disable.coopmat || disable.f16 || disable.subgroup),
         has_timestamps: has(wgpu::Features::TIMESTAMP_QUERY) && !disable.timestamps,
-        // What is read back shares a buffer with the fault words.
+        // A value that is read back shares a buffer with the fault words.
         max_binding_bytes: limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size.saturating_sub(super::fault::FAULT_BYTES))
-            // Places of bytes and invocations past the end of a folded grid are u32, and must not wrap.
+            // Byte offsets and invocations past the end of a folded grid are u32, and must not wrap.
             .min((1 << 32) - (1 << 20)),
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage.min(MOST_STORAGE_BUFFERS) as usize,
         params_alignment: limits.min_uniform_buffer_offset_alignment,

@@ -1,5 +1,4 @@
-//! The only room that sees wgpu: adapters, pooled buffers, cached pipelines and bind groups, submission,
-//! reading back.
+//! The only module that sees wgpu: adapters, pooled buffers, cached pipelines and bind groups, submission, reading back.
 
 mod adapter;
 mod ahead;
@@ -44,7 +43,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// An open device: wgpu's device and queue with what is cached on them.
+/// An open device: wgpu's device and queue with their caches.
 pub(crate) struct Gpu {
     adapter: Adapter,
     device: wgpu::Device,
@@ -53,19 +52,19 @@ pub(crate) struct Gpu {
     status: Arc<Status>,
     pool: Arc<Pool>,
     pipelines: Pipelines,
-    /// Opens the devices on which pipelines are compiled ahead, where the driver needs that.
+    /// Opens the devices on which pipelines are compiled ahead, if the driver needs that.
     ahead: Option<wgpu::Adapter>,
     in_flight: InFlight,
     staging: Staging,
-    /// Bytes that were stored since the host last waited for those before.
+    /// Bytes that were stored since the host last waited for earlier ones.
     on_the_way: AtomicUsize,
     poller: Poller,
     faults: Faults,
-    /// What [`Gpu::peak_flops`] measured.
+    /// The result of [`Gpu::peak_flops`].
     peak: OnceLock<Option<f64>>,
-    /// Whether buffers are filled with NaN bits when they are taken, and end in a guard band.
+    /// True if buffers are filled with NaN bits when they are taken, and end in a guard band.
     poison: bool,
-    /// The bytes that a plan should take at most, where the user says.
+    /// The bytes that a plan should take at most, if the user sets them.
     memory_budget: Option<u64>,
 }
 
@@ -84,7 +83,7 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// Shares a device that the application opened and keeps watching itself.
+    /// Shares a device that the application opened and keeps watching.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
         let status = Arc::new(Status::default());
         let capabilities = adapter::capabilities(&device, None, None, Disable::default().with_env()?);
@@ -121,12 +120,12 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// What the choice of kernels depends on.
+    /// The properties on which the choice of kernels depends.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
-    /// The bytes that a plan should take at most, where the user says.
+    /// The bytes that a plan should take at most, if the user sets them.
     pub fn memory_budget(&self) -> Option<u64> {
         self.memory_budget
     }
@@ -136,7 +135,7 @@ impl Gpu {
         &self.device
     }
 
-    /// Whether it computes anything: wgpu's noop adapter does not.
+    /// True if it computes anything: wgpu's noop adapter does not.
     pub fn computes(&self) -> bool {
         self.device.adapter_info().backend != wgpu::Backend::Noop
     }
@@ -148,7 +147,7 @@ impl Gpu {
         [info.name, info.backend.to_str().to_string(), driver.trim().to_string()]
     }
 
-    /// The counters this room keeps.
+    /// The counters of this module.
     pub fn stats(&self) -> Counters {
         let memory = self.pool.memory();
         let (pipelines, bind_groups) = self.pipelines.counters();
@@ -161,7 +160,7 @@ impl Gpu {
         self.pipelines.sources()
     }
 
-    /// Starts the peaks of memory anew.
+    /// Starts the peaks of memory again.
     pub fn reset_peaks(&self) {
         self.pool.reset_peaks();
     }

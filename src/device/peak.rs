@@ -1,4 +1,4 @@
-//! What an adapter could do at most, measured.
+//! Measures an adapter's peak.
 
 use crate::device::{Bindings, Dispatch, Gpu};
 use crate::error::Result;
@@ -15,8 +15,8 @@ const ROUND: u64 = 128;
 const LONG_ENOUGH: Duration = Duration::from_millis(10);
 
 impl Gpu {
-    /// Floating-point operations a second of f32 multiply-adds that depend on nothing in memory, the best of a few
-    /// tries; measured once. `None` on wgpu's noop adapter, which computes nothing.
+    /// Floating-point operations a second of f32 multiply-adds that depend on nothing in memory, the best of a few tries;
+    /// measured once. `None` on wgpu's noop adapter, which computes nothing.
     pub fn peak_flops(&self) -> Result<Option<f64>> {
         if let Some(&peak) = self.peak.get() {
             return Ok(peak);
@@ -26,7 +26,7 @@ impl Gpu {
     }
 
     fn measure_peak(&self) -> Result<f64> {
-        // As many invocations as fill any adapter of the kind.
+        // Enough invocations to fill any adapter of the kind.
         let groups: u32 = if self.adapter.is_cpu { 256 } else { 16_384 };
         let invocations = groups as usize * WORKGROUP;
         let output = self.take(4 * invocations)?;

@@ -58,29 +58,30 @@ impl Roofline {
     }
 }
 
-/// How an adapter wants its kernels.
+/// An adapter's preferences for kernels.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AdapterProfile {
-    /// Invocations of a workgroup that share nothing: one subgroup on CPUs, so that small grids spread over the cores.
+    /// Invocations of a workgroup without shared values: one subgroup on CPUs, so that small grids spread over the cores.
     pub workgroup: usize,
     /// Invocations that keep the adapter busy.
     pub invocations_to_fill: usize,
-    /// Invocations share values through workgroup memory. Software adapters run barriers badly, and want fewer invocations
-    /// with wide tiles in registers.
+    /// True if invocations should share values through workgroup memory. Software adapters run barriers badly, and prefer fewer
+    /// invocations with wide tiles in registers.
     pub workgroup_memory: bool,
-    /// Invocations that each load a part of the values that all of them use, and pass it on by subgroup shuffles; 1 where
-    /// each loads for itself.
+    /// Invocations that each load a part of the values that all of them use, and exchange it by subgroup shuffles; 1 if each
+    /// loads for itself.
     pub sharers: usize,
-    /// Pairs of f32 are loaded and stored as one u64. A software adapter loads number by number, so that takes half the time.
+    /// True if pairs of f32 should be loaded and stored as one u64. A software adapter loads number by number, so this takes half
+    /// the time.
     pub u64_pairs: bool,
-    /// Products of bytes have an instruction; elsewhere multiplying them as f32 is faster.
+    /// True if products of bytes have an instruction; elsewhere multiplying them as f32 is faster.
     pub packed_dot: bool,
-    /// Multiply-adds that a loop's body may hold, written out.
+    /// Most unrolled multiply-adds in a loop's body.
     pub multiply_adds: usize,
-    /// Sums that an invocation may hold in registers.
+    /// Most sums that an invocation may hold in registers.
     pub accumulators: usize,
-    /// Compiling takes so long that kernels which compile sooner pay though they run longer.
+    /// True if compiling takes so long that kernels which compile sooner pay although they run longer.
     pub compiles_slowly: bool,
     /// Iterations that all loops of one invocation may take together, nested or not.
     pub longest_loop: usize,
@@ -89,7 +90,7 @@ pub struct AdapterProfile {
 }
 
 impl AdapterProfile {
-    /// A software adapter with subgroups of so many invocations.
+    /// A software adapter with subgroups of this many invocations.
     pub(super) fn software(subgroup_size: u32, u64_pairs: bool) -> AdapterProfile {
         AdapterProfile {
             workgroup: 8,
@@ -108,8 +109,8 @@ impl AdapterProfile {
 
     /// A GPU of this kind with subgroups of so many invocations. It hides loads by its many invocations, so each holds less.
     ///
-    /// FXC, which DirectX compiles with where there is no DXC, compiles slowly. It has no subgroup operations, and others have
-    /// them on nearly all GPUs.
+    /// FXC, DirectX's compiler if there is no DXC, compiles slowly. It has no subgroup operations, and nearly all GPUs with other
+    /// compilers have them.
     pub(super) fn gpu(kind: DeviceType, subgroup_size: u32) -> AdapterProfile {
         AdapterProfile {
             workgroup: 64,
@@ -130,7 +131,7 @@ impl AdapterProfile {
         }
     }
 
-    /// The profile that asks for the plainest kernels, which run on any adapter.
+    /// The profile that selects the plainest kernels, which run on any adapter.
     pub(crate) fn baseline() -> AdapterProfile {
         AdapterProfile::software(1, false)
     }
@@ -146,7 +147,7 @@ impl AdapterProfile {
         (self.longest_loop / 4).next_power_of_two()
     }
 
-    /// Workgroups of so many invocations that keep the adapter busy.
+    /// Workgroups of this many invocations that keep the adapter busy.
     pub fn groups_to_fill(&self, workgroup: usize) -> usize {
         self.invocations_to_fill.div_ceil(workgroup)
     }

@@ -1,7 +1,6 @@
 //! Matrix products, batched and broadcast as in PyTorch.
 //!
-//! `variants` says which kernels there are and chooses among them. They take any strides, so transposed views need no
-//! copy.
+//! `variants` lists the kernels and chooses among them. They take any strides, so transposed views need no copy.
 
 mod cases;
 pub(super) mod einsum;
@@ -28,7 +27,7 @@ use crate::shader::Kernels;
 use crate::shape::{Layout, Shape};
 use std::hash::Hasher;
 
-/// True if one row more than `rows`, in tiles of so many, costs a kernel next to nothing: the last tile has space left, or
+/// True if one more row than `rows`, in tiles of `tile` rows, costs a kernel next to nothing: the last tile has space left, or
 /// another tile is at most 4 % more.
 pub(super) fn takes_one_more(rows: usize, tile: usize) -> bool {
     !rows.is_multiple_of(tile) || rows / tile >= 25
@@ -38,7 +37,7 @@ pub(super) fn takes_one_more(rows: usize, tile: usize) -> bool {
 #[derive(Clone, Debug, Hash)]
 struct Matmul;
 
-/// The product of matrices, or of batches of as many.
+/// The product of matrices, or of batches of the same size.
 #[track_caller]
 fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let _line = ascribe_to_caller();
@@ -66,12 +65,12 @@ fn shape(left: &Shape, right: &Shape) -> Result<Shape> {
     Shape::new(&sizes)
 }
 
-/// Whether the columns of these matrices lie in memory as rows do elsewhere.
+/// True if the columns of these matrices are contiguous, and not the rows.
 fn is_transposed(matrices: &Tensor) -> bool {
     matches!(matrices.layout().strides(), [.., 1, across] if *across > 1)
 }
 
-/// True where the elements of a row lie side by side, and no two rows are one in memory.
+/// True if the elements of a row are contiguous, and rows don't share memory.
 fn is_dense_in_rows(matrices: &Tensor) -> bool {
     let strides = matrices.layout().strides().iter().zip(&matrices.shape()[..]).rev();
     strides
@@ -88,7 +87,7 @@ fn batched(matrices: &Layout) -> Result<Layout> {
     Ok(*matrices)
 }
 
-/// Hands on the product that a call is.
+/// Passes on the product of a call.
 fn with_product<T>(io: &Io, then: impl FnOnce(&Product) -> Result<T>) -> Result<T> {
     then(&Product::new([&batched(&io.inputs[0])?, &batched(&io.inputs[1])?], &io.outputs[0]))
 }
@@ -137,9 +136,9 @@ impl Op for Matmul {
         Ok(vec![HostTensor::new(shape(&left.shape, &right.shape)?, left.dtype, values)])
     }
     fn vjp(&self, context: &Vjp) -> Result<Vec<Option<Tensor>>> {
-        // The gradient of a transposed view is computed as that of what it shows, which then needs no copy.
+        // The gradient of a transposed view is computed as that of its base, which then needs no copy.
         let (left, right) = (context.input(0), context.input(1));
-        // The right one's, a weight's, is first: the left operand may be forgotten then.
+        // The right one's, a weight's, is first: then the left operand may be dropped.
         let of_right = context.of(1, |g| {
             if is_transposed(right) {
                 product(&g.transpose(-2, -1)?, left)?.transpose(-2, -1)
@@ -205,8 +204,8 @@ impl Tensor {
         }
         let batch = Shape::new(&l[..l.len() - 2])?.broadcast(&Shape::new(&r[..r.len() - 2])?, OP)?;
         let product = if batch.is_empty() || r.len() == 2 && is_dense_in_rows(&left) {
-            // One matrix on the right: the batches of the left are more rows, copied side by side if need be, since the gradient of
-            // a batch of products would be a matrix for each.
+            // One matrix on the right: the batches of the left are more rows, copied into one matrix if need be, since the
+            // gradient of a batch of products would be a matrix for each.
             product(&left.reshape_to(Shape::new(&[l[..l.len() - 1].iter().product(), depth])?)?, &right)?
         } else {
             let joined = |x: &Tensor, inner: [usize; 2]| -> Result<Tensor> {

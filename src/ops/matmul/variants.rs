@@ -1,10 +1,10 @@
 //! The kernels of a matrix product and the choice among them.
 //!
-//! Rows and depth are batch sizes in the layers of a network and in their gradients, and a shorter last batch should
-//! compile no other pipeline than a full one. So columns, strides and types decide, and of the rows only two classes:
-//! one row, and a thousand and more in a large output; a last batch that falls into another class compiles a pipeline
-//! once. How many parts the depth is cut into follows from all sizes, since that is a parameter of the same pipeline;
-//! the sum of the parts is the kernel that also adds up the gradient of a bias.
+//! Rows and depth are batch sizes in the layers of a network and in their gradients, and a shorter last batch should compile no
+//! other pipeline than a full one. So columns, strides and types decide, and of the rows only two classes: one row, and a
+//! thousand and more in a large output; a last batch that falls into another class compiles a pipeline once. The number of parts
+//! of the depth follows from all sizes, since it is a parameter of the same pipeline; the sum of the parts is the kernel that
+//! also adds up the gradient of a bias.
 
 use super::operands::{exchanged, fastest, has_quads, has_runs, pairs, quads, turned};
 use crate::device::Adapter;
@@ -23,7 +23,7 @@ const COOPERATIVE: &str = wgsl!("matmul/matmul_cooperative");
 const TILED: &str = wgsl!("matmul/matmul_tiled");
 const VECTOR: &str = wgsl!("matmul/matmul_vector");
 
-/// Workgroups that keep a GPU busy; depth is cut into parts where there are fewer tiles.
+/// Workgroups that keep a GPU busy; depth is split into parts if there are fewer tiles.
 const ENOUGH_GROUPS: usize = 256;
 
 /// The least depth of a part: a sum of parts costs a store and a load of each.
@@ -32,7 +32,7 @@ const SHORTEST_PART: usize = 256;
 /// Invocations of a workgroup on software adapters, side by side along the columns.
 const WORKGROUP: usize = 8;
 
-/// Columns below which software adapters take small tiles.
+/// With fewer columns, software adapters take small tiles.
 const FEW_COLUMNS: usize = 32;
 
 /// Elements of k between two barriers of a tiled kernel.
@@ -41,10 +41,10 @@ const TILE_DEPTH: usize = 16;
 /// The least depth that occupies the invocations of a workgroup which loads a matrix along k.
 const SHORTEST_ROW: usize = 128;
 
-/// Vectors that are worth their own kernel; more of them are a matrix.
+/// Most vectors that are worth a separate kernel; more of them are a matrix.
 const MOST_VECTORS: usize = 4;
 
-/// Rows and columns of a tile in workgroup memory: what an invocation owns, times the invocations.
+/// Rows and columns of a tile in workgroup memory: the part of an invocation, times the invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) struct Tile {
     threads: usize,
@@ -76,10 +76,10 @@ const SMALL: Tile = Tile::new(8, 1, 1);
 /// A way to compute a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) enum Variant {
-    /// Registers of software adapters, with subgroups of at least 8 lanes; `int64`: pairs of numbers are loaded and stored
-    /// as one.
+    /// Registers of software adapters, with subgroups of at least 8 lanes; `int64`: pairs of numbers are loaded and stored as
+    /// one.
     Shuffle { int64: bool },
-    /// The same of the transposed operands in turn, for one column, which would leave all lanes idle but one.
+    /// The same for the transposed operands in turn, for one column, which would leave all lanes but one idle.
     ShuffleTurned { int64: bool },
     /// Registers of software adapters.
     Plain,
@@ -100,12 +100,12 @@ pub(in crate::ops) struct Product<'a> {
     output: &'a Layout,
     batch: usize,
     rows: usize,
-    /// With that of ones, if there is one.
+    /// Including the column of ones, if there is one.
     columns: usize,
     depth: usize,
-    /// Whether a further column of `right` is all ones, so that its products are the sums of the rows of `left`.
+    /// True if an additional column of `right` is all ones, so that its products are the sums of the rows of `left`.
     ones: bool,
-    /// Whether software adapters take tiles of eight columns, however few there are.
+    /// True if software adapters take tiles of eight columns, however few there are.
     wide: bool,
     /// Batches whose products are added up, on software adapters.
     summed: usize,
@@ -128,7 +128,7 @@ fn hook(kernel: Kernel, name: &'static str, body: Option<String>) -> Kernel {
 }
 
 impl<'a> Product<'a> {
-    /// Of `output` nothing counts but its size and type.
+    /// Only the size and type of `output` matter.
     pub fn new([left, right]: [&'a Layout; 2], output: &'a Layout) -> Product<'a> {
         Product {
             left,
@@ -144,19 +144,19 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// The same with tiles of eight columns on software adapters: for a number of columns that is no matter of a layer's size.
+    /// The same with tiles of eight columns on software adapters: when the column count does not come from the layer.
     pub fn wide(self) -> Product<'a> {
         Product { wide: true, ..self }
     }
 
-    /// With each `batches` products added up: the output is `[ceil(batch / batches), rows, columns]`. Of all variants
+    /// With groups of `batches` products added up: the output is `[ceil(batch / batches), rows, columns]`. Of all variants only
     /// [`Variant::Shuffle`] can do that.
     pub fn summed(self, batches: usize) -> Product<'a> {
         Product { summed: batches, ..self }
     }
 
-    /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles are faster than 32 x 4, most so
-    /// where eight columns lie together, and compile twice as long.
+    /// Rows and columns of a tile in the registers of an invocation. On llvmpipe 32 x 8 tiles are faster than 32 x 4, most so if
+    /// eight columns are contiguous, and compile twice as long.
     fn shuffle_tile(&self) -> [usize; 2] {
         [32, if self.wide || self.columns >= 512 { 8 } else { 4 }]
     }
@@ -165,7 +165,7 @@ impl<'a> Product<'a> {
         if self.columns < FEW_COLUMNS { [8, 4] } else { [16, 8] }
     }
 
-    /// The kernels that add up the rows of `left` too, where that costs next to nothing.
+    /// The kernels that add up the rows of `left` too, if that costs next to nothing.
     pub fn summing(&self, adapter: &Adapter) -> Result<Option<Kernels>> {
         let variant = self.choice(adapter);
         let tile_columns = match variant {
@@ -184,10 +184,10 @@ impl<'a> Product<'a> {
         Product { columns: self.columns + 1, ones: true, ..*self }.kernels(variant).map(Some)
     }
 
-    /// The variant that is fastest as far as sizes and strides tell.
+    /// The fastest variant by sizes and strides.
     pub fn choice(&self, adapter: &Adapter) -> Variant {
         if !adapter.profile.workgroup_memory {
-            // Four times the code, and so the compilation, for lanes of which few columns leave most idle.
+            // Four times the code, and so the compilation, for lanes most of which few columns leave idle.
             let int64 = adapter.profile.u64_pairs;
             return match self.columns {
                 _ if adapter.profile.sharers == 1 => Variant::Plain,
@@ -196,7 +196,7 @@ impl<'a> Product<'a> {
                 _ => Variant::Plain,
             };
         }
-        // A workgroup shares out each row of a matrix that is loaded along k, so short rows leave most of it idle.
+        // A workgroup divides each row of a matrix that is loaded along k, so short rows leave most of it idle.
         let is_deep = |along_k: usize| along_k != 1 || self.depth >= SHORTEST_ROW;
         if self.columns <= MOST_VECTORS && is_deep(self.left.strides()[2]) {
             return Variant::FewColumns;
@@ -204,7 +204,7 @@ impl<'a> Product<'a> {
         if self.rows == 1 && is_deep(self.right.strides()[1]) {
             return Variant::FewRows;
         }
-        // Tiles of 64 x 64 keep more workgroups busy; the larger ones pay where there are enough tiles anyway.
+        // Tiles of 64 x 64 keep more workgroups busy; the larger ones pay if there are enough tiles anyway.
         let is_large = self.rows >= 1024 && self.batch * self.rows * self.columns >= 1 << 21;
         if self.columns > 32 && self.fits_cooperative(adapter) {
             return self.cooperative_variant(if is_large { 4 } else { 2 });
@@ -218,7 +218,7 @@ impl<'a> Product<'a> {
         self.tiled_variant(tile)
     }
 
-    /// All that fit, the choice first.
+    /// All suitable variants, the choice first.
     pub fn variants(&self, adapter: &Adapter) -> Vec<Variant> {
         let choice = self.choice(adapter);
         if !adapter.profile.workgroup_memory {
@@ -265,11 +265,11 @@ impl<'a> Product<'a> {
             && has_quads(self.right, fastest(self.right))
     }
 
-    /// Parts of the depth that keep the adapter busy with tiles of such a size.
+    /// Parts of the depth that keep the adapter busy with tiles of this size.
     fn splits(&self, tile_rows: usize, tile_columns: usize) -> usize {
         let tiles = self.batch * self.rows.div_ceil(tile_rows) * self.columns.div_ceil(tile_columns);
         let wanted = (ENOUGH_GROUPS / tiles.max(1)).clamp(1, (self.depth / SHORTEST_PART).max(1));
-        // As many as there are when each is a whole number of steps.
+        // The number of parts when each is a whole number of steps.
         self.depth.div_ceil(self.part_depth(wanted)).max(1)
     }
 
@@ -321,7 +321,7 @@ impl<'a> Product<'a> {
         2 * layers * self.rows * self.columns * self.depth
     }
 
-    /// One dispatch for all batches, or several where there are more than a grid takes.
+    /// One dispatch for all batches, or several if there are more than a grid takes.
     fn batches(&self, kernel: &Kernel, [x, y]: [usize; 2], splits: usize) -> Vec<Kernel> {
         let most = MOST_GROUPS / splits;
         let all = self.batch.div_ceil(self.summed);
@@ -333,7 +333,7 @@ impl<'a> Product<'a> {
         (0..all).step_by(most).map(dispatch).collect()
     }
 
-    /// Whether a kernel that loads pairs can load eight columns at once.
+    /// True if a kernel that loads pairs can load eight columns at once.
     fn has_eights(&self) -> bool {
         self.shuffle_tile()[1].is_multiple_of(8)
             && self.right.dtype == DType::F32
@@ -341,7 +341,7 @@ impl<'a> Product<'a> {
             && has_runs(self.right, 2, 8)
     }
 
-    /// Whether a kernel that loads pairs can store eight columns at once.
+    /// True if a kernel that loads pairs can store eight columns at once.
     fn stores_eights(&self) -> bool {
         self.shuffle_tile()[1].is_multiple_of(8)
             && self.columns.is_multiple_of(8)
@@ -349,14 +349,14 @@ impl<'a> Product<'a> {
             && !self.ones
     }
 
-    /// Lets a kernel load f32 in pairs, and load and store eight columns at once where they lie so.
+    /// Makes a kernel load f32 in pairs, and load and store eight columns at once if they are contiguous.
     fn in_pairs(&self, mut kernel: Kernel) -> Kernel {
         let (left_fastest, right_fastest) = (fastest(self.left), fastest(self.right));
         let (left_element, load_left) = pairs(self.left, left_fastest, "left");
         let (mut right_element, mut load_right) = pairs(self.right, right_fastest, "right");
         if self.has_eights() {
             right_element = "vec4<u64>";
-            // Of a kernel that loads eights throughout.
+            // For a kernel that loads eight at once throughout.
             load_right = Some("return Quad();".to_string());
             kernel =
                 kernel.constant("RIGHT_EIGHTS", true).hook("load_right_eight", "return floats_of(right[first / 8u]);");
@@ -369,7 +369,7 @@ impl<'a> Product<'a> {
         hook(hook(kernel, "load_left", load_left), "load_right", load_right)
     }
 
-    /// The kernels of software adapters. `sharers` invocations load what they use of `left` together.
+    /// The kernels of software adapters. `sharers` invocations share their loads of `left`.
     fn in_registers(&self, kernel: Kernel, [tile_rows, tile_columns]: [usize; 2], sharers: usize) -> Kernels {
         let (column_tiles, row_tiles) =
             (self.columns.div_ceil(WORKGROUP * tile_columns), self.rows.div_ceil(tile_rows));

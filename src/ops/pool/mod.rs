@@ -1,9 +1,8 @@
 //! Pooling: the windows that all kinds share.
 //!
-//! The kernels pool planes. One dimension is a plane of height 1, and three go one after the other: the planes of
-//! each slice, then the column of slices, which is a plane as high as the volume is deep and as wide as a pooled
-//! slice has elements. Means of means over windows that are boxes, and maxima of maxima in the order of a scan, are
-//! those of the volume.
+//! The kernels pool planes. One dimension is a plane of height 1, and three take two passes: the planes of each slice, then the
+//! column of slices, which is a plane as high as the volume is deep and as wide as a pooled slice has elements. Means of means
+//! over windows that are boxes, and maxima of maxima in the order of a scan, are those of the volume.
 
 mod adaptive;
 mod adaptive_average;
@@ -43,14 +42,14 @@ struct Windows {
 /// One run of a plane kernel.
 #[derive(Clone, Copy, Debug)]
 struct Pass {
-    /// What the input is seen as: `[N, planes, H, W]`.
+    /// The input as `[N, planes, H, W]`.
     shape: Shape,
     windows: Windows,
-    /// Planes in a row that belong to one volume: positions count through them.
+    /// Consecutive planes that belong to one volume: positions count through them.
     slices: usize,
 }
 
-/// Elements of a window that one pass of a kernel's loop takes, in each dimension.
+/// Elements of a window in one pass of a kernel's loop, in each dimension.
 const LARGEST_BLOCK: usize = 8;
 
 /// Elements of a gradient that one invocation computes, in each dimension.
@@ -74,13 +73,13 @@ impl Windows {
         Ok(windows)
     }
 
-    /// The windows that see an element, a dimension: with dilation every `step`th. None where all between the first and
-    /// the last are looked at.
+    /// The windows that see an element, in a dimension: with dilation every `step`th. `None` if all between the first and the
+    /// last are visited.
     fn meeting(&self, dim: usize) -> Option<Congruence> {
         Congruence::new(self.stride[dim], self.dilation[dim]).filter(|meeting| meeting.step > 1)
     }
 
-    /// Windows that are looked at for one element, a dimension: of those that exist.
+    /// Existing windows that are visited for one element, in each dimension.
     fn covering(&self) -> [usize; 2] {
         [0, 1].map(|d| {
             let step = self.meeting(d).map_or(1, |meeting| meeting.step);
@@ -102,8 +101,8 @@ impl Windows {
         Ok(Layout::contiguous(Shape::new(&[shape[0], shape[1], sizes[0], sizes[1]])?, dtype))
     }
 
-    /// A kernel with the constants that all have: sizes, strides, padding, and blocks for loops that long, in each pass of
-    /// which an invocation calls `load` for the first input.
+    /// A kernel with the constants that all have: sizes, strides, padding, and blocks for loops this long; in each pass of them
+    /// an invocation calls `load` for the first input.
     fn sized(&self, mut kernel: Kernel, load: &'static str, loops: [usize; 2], invocations: usize) -> Kernel {
         let blocks = loops.map(|size| size.min(LARGEST_BLOCK));
         let taken = [0, 1].map(|d| loops[d].next_multiple_of(blocks[d]));
@@ -146,11 +145,11 @@ impl Windows {
         }
     }
 
-    /// A gradient kernel, whose invocations compute cells of the input: as large as the stride allows, so that each
-    /// window is loaded once for many elements.
+    /// A gradient kernel, whose invocations compute cells of the input: as large as the stride allows, so that each window is
+    /// loaded once for many elements.
     fn sized_backward(&self, kernel: Kernel, planes: usize) -> Kernel {
         let meetings = [self.meeting(0), self.meeting(1)];
-        // Neighbours are seen by other windows where those lie apart.
+        // Neighbours are seen by different windows if these are apart.
         let side = |d: usize| (1..=LARGEST_CELL).rev().find(|&size| self.stride[d].is_multiple_of(size)).unwrap_or(1);
         let cell = [0, 1].map(|d| if meetings[d].is_some() { 1 } else { side(d) });
         let cells = |d: usize| (self.input[d] + self.padding[d]).div_ceil(cell[d]);
@@ -168,7 +167,7 @@ impl Windows {
     }
 }
 
-/// The passes that pool `[N, C, ..]`, its last dimensions along `axes`: those that change something, and one at least.
+/// The passes that pool `[N, C, ..]`, its last dimensions along `axes`: those that change something, at least one.
 fn passes<const D: usize>(op: &'static str, shape: &Shape, axes: [Axis; D]) -> Result<Vec<Pass>> {
     let [z, y, x] = in_front(axes, Axis::unit(1));
     let (n, c) = (shape[0], shape[1]);
@@ -191,7 +190,7 @@ fn passes<const D: usize>(op: &'static str, shape: &Shape, axes: [Axis; D]) -> R
     })
 }
 
-/// Three of what there are `D` of, with `filler` in front.
+/// `D` values as three, with `filler` in front.
 fn in_front<T: Copy, const D: usize>(of: [T; D], filler: T) -> [T; 3] {
     let mut three = [filler; 3];
     for (to, from) in three.iter_mut().rev().zip(of.iter().rev()) {
@@ -216,7 +215,7 @@ fn named<const D: usize>(names: [&'static str; 3]) -> &'static str {
     names[D.clamp(1, 3) - 1]
 }
 
-/// An input of `D` dimensions besides the channels, with a batch of one where it has no batch.
+/// An input of `D` dimensions besides the channels, with a batch of one if it has no batch.
 #[track_caller]
 fn batched<const D: usize>(op: &'static str, input: &Tensor) -> Result<Tensor> {
     if !input.dtype().is_float() {
@@ -234,7 +233,7 @@ fn batched<const D: usize>(op: &'static str, input: &Tensor) -> Result<Tensor> {
     Err(Error::invalid(op, format!("expected [N, C, {names}] or [C, {names}]; got {}", input.shape())))
 }
 
-/// `[N, C, sizes..]` of a batched input, as the caller's input has it: without the batch where that has none.
+/// `[N, C, sizes..]` of a batched input, in the form of the caller's input: without the batch if that has none.
 #[track_caller]
 fn shaped<const D: usize>(result: &Tensor, batched: &Tensor, sizes: [usize; D], input: &Tensor) -> Result<Tensor> {
     let all: Vec<usize> = batched.shape()[..2].iter().copied().chain(sizes).collect();
