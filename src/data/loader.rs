@@ -114,8 +114,8 @@ where
         self.resume(epoch, 0)
     }
 
-    /// The batches of an epoch from number `batch` on: those that were left when an iterator's
-    /// [`position`](DataLoaderIter::position) was that. What went before is not fetched.
+    /// The batches of an epoch from number `batch` on: those that remained when an iterator's
+    /// [`position`](DataLoaderIter::position) was that. Earlier ones are not fetched.
     ///
     /// # Errors
     /// As [`epoch`](DataLoader::epoch); [`Error::Invalid`] where the epoch has fewer batches.

@@ -3,13 +3,13 @@
 use wgpu::DeviceType;
 
 /// Iterations that all loops of one invocation may take together on every adapter, nested or not: Mesa's llvmpipe ends them after
-/// 65,535 and says nothing. The rest is for loops that nobody counts.
+/// 65,535 without an error. The difference is for loops that are not counted.
 pub(crate) const LONGEST_LOOP: usize = 60_000;
 
-/// Software adapters whose loops have no such bound, by a part of their names.
+/// Software adapters without such a bound on loops, by a part of their names.
 const UNBOUNDED: [&str; 2] = ["SwiftShader", "Microsoft Basic Render Driver"];
 
-/// What an adapter does in a second at most, and what starting a kernel takes. Costs are multiples of a multiply-add's time.
+/// An adapter's peak rates, and the time to start a kernel. Costs are multiples of a multiply-add's time.
 ///
 /// The numbers are from a table by the kind of adapter. They are not measured: a plan, and so the last bits of results, must not
 /// change from one run to the next.
@@ -18,21 +18,21 @@ const UNBOUNDED: [&str; 2] = ["SwiftShader", "Microsoft Basic Render Driver"];
 pub struct Roofline {
     /// Multiply-adds of f32 a second.
     pub multiply_adds: f64,
-    /// Bytes a second that memory serves.
+    /// Bytes a second from memory, or to it.
     pub memory_bytes: f64,
-    /// Bytes a second that caches of the first level serve, from which numbers come that were loaded before.
+    /// Bytes a second from caches of the first level, which hold the numbers loaded before.
     pub cache_bytes: f64,
-    /// Seconds that starting a kernel takes.
+    /// Seconds to start a kernel.
     pub launch: f64,
 }
 
 impl Roofline {
-    /// llvmpipe, on two cores. It loads number by number, which takes some 1.3 ns wherever the number is; a rectifier takes less
+    /// llvmpipe, on two cores. It loads number by number, some 1.3 ns each in any cache or in memory; a rectifier takes less
     /// than 0.2 and a hyperbolic tangent 0.8 to 2.6.
     const SOFTWARE: Roofline =
         Roofline { multiply_adds: 25.6e9, memory_bytes: 3.2e9, cache_bytes: 3.2e9, launch: 2.56e-6 };
 
-    /// Memory that it shares with the CPU.
+    /// A GPU that shares memory with the CPU.
     const INTEGRATED: Roofline = Roofline { multiply_adds: 1e12, memory_bytes: 80e9, cache_bytes: 1e12, launch: 10e-6 };
 
     /// Between navi21 and an H100.
@@ -85,7 +85,7 @@ pub struct AdapterProfile {
     pub compiles_slowly: bool,
     /// Iterations that all loops of one invocation may take together, nested or not.
     pub longest_loop: usize,
-    /// What the planner compares costs by.
+    /// The rates by which the planner compares costs.
     pub roofline: Roofline,
 }
 
@@ -107,7 +107,7 @@ impl AdapterProfile {
         }
     }
 
-    /// A GPU of this kind with subgroups of so many invocations. It hides loads by its many invocations, so each holds less.
+    /// A GPU of this kind with subgroups of this many invocations. It hides loads by its many invocations, so each holds less.
     ///
     /// FXC, DirectX's compiler if there is no DXC, compiles slowly. It has no subgroup operations, and nearly all GPUs with other
     /// compilers have them.

@@ -42,7 +42,7 @@ pub struct HeatMap {
 impl HeatMap {
     /// The maps of attributions `[N, C, H, W]`, as captum's `visualize_image_attr` makes them: added up over channels, one side
     /// taken, and divided by the smallest number that, with all smaller ones, holds `100 - outliers` percent of the sum of
-    /// absolute values. What is larger is cut off there. A map of zeros stays one.
+    /// absolute values. Larger values are clipped to it. A map of zeros stays one.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other shapes, maps without pixels, attributions that are not finite and percentages outside of

@@ -58,8 +58,8 @@ fn unknown(model: &dyn Module, layer: &str) -> Error {
 }
 
 impl Explainer<'_> {
-    /// The output of a layer, by its name in the [`summary`](crate::nn::Module::summary): `layer4`, `features.12`. Of a layer
-    /// that runs several times it is the last one.
+    /// The output of a layer, by its name in the [`summary`](crate::nn::Module::summary): `layer4`, `features.12`. For a layer
+    /// that runs several times it is the last output.
     ///
     /// # Errors
     /// [`Error::Invalid`] where no layer of this name runs; those of the network.

@@ -266,8 +266,8 @@ impl Device {
 
     /// Submits everything recorded and does not wait for it.
     ///
-    /// After an error nothing was submitted, and no value has changed: recorded calls are computed when they are asked for.
-    /// Where that can't be promised, the error is [`Error::StateUnknown`].
+    /// After an error nothing was submitted, and no value has changed: recorded calls are computed when they are needed. If that
+    /// can't be guaranteed, the error is [`Error::StateUnknown`].
     ///
     /// # Errors
     /// Errors of planning and submitting, and earlier errors of the device.

@@ -10,13 +10,13 @@ use std::fmt::Debug;
 /// 2.
 const SOME: f64 = 8.0;
 
-/// The tolerance where results are stored as f16: one that rounds the other way.
+/// The tolerance for results stored as f16: one that rounds the other way.
 const F16: f64 = 8192.0;
 
 /// Computes the case's outputs from its inputs.
 pub type Run = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
 
-/// How an input is filled.
+/// The shape and the contents of an input.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// Sizes.
@@ -44,13 +44,13 @@ pub struct Case {
     /// Allowed difference between device and reference, relative to the largest magnitude of a result or a gradient, in units of
     /// f32's epsilon.
     pub tolerance: f64,
-    /// True where there is a gradient; a device is compared with the reference in it.
+    /// True if there is a gradient, in which devices are compared with the reference.
     pub differentiable: bool,
-    /// True where the gradient is compared with finite differences.
+    /// True if the gradient is compared with finite differences.
     pub differences: bool,
-    /// True where the second derivative is, too.
+    /// True if the second derivative is, too.
     pub smooth: bool,
-    /// True where it runs only on adapters with 16-bit floats.
+    /// True if it runs only on adapters with 16-bit floats.
     pub needs_f16: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Estimates how long a function takes, in additions of single numbers.
+//! Estimates the time of a function, in additions of single numbers.
 
 use naga::front::Typifier;
 use naga::proc::ResolveContext;
@@ -13,7 +13,7 @@ pub(super) const DEAR: u64 = 22;
 /// A division of floats.
 const DIVISION: u64 = 4;
 
-/// Turns of a loop, which nothing tells.
+/// Assumed iterations of a loop, whose number is unknown.
 const TURNS: u64 = 16;
 
 /// The estimate for a function and those that it calls; `None` if its types are wrong.
@@ -71,7 +71,7 @@ impl Costs<'_> {
         numbers * each
     }
 
-    /// How many numbers of which kind an expression gives.
+    /// The number of components of an expression, and their kind.
     fn numbers(&self, handle: Handle<Expression>) -> (u64, ScalarKind) {
         match *self.types.get(handle, &self.module.types) {
             TypeInner::Vector { size, scalar } => (size as u64, scalar.kind),

@@ -5,7 +5,7 @@ use naga::Expression;
 use naga::front::wgsl;
 use std::sync::OnceLock;
 
-/// The dearest formula that is computed again rather than stored.
+/// The cost of the most expensive formula that is computed again and not stored.
 const CHEAP: u64 = 4;
 
 /// A pointwise formula in WGSL.
@@ -22,7 +22,7 @@ pub struct Formula {
     pub wgsl: &'static str,
     /// WGSL functions it calls, complete; from `shaders/lib/`.
     pub library: &'static [&'static str],
-    /// True if every element is the same number, so that it is written into whoever uses it.
+    /// True if every element is the same number, so that it is inlined into its users.
     pub constant: bool,
     facts: OnceLock<Facts>,
 }
@@ -34,7 +34,7 @@ struct Facts {
     cost: u64,
     /// True if it means the same where `F`, `I`, `U` and `B` are single numbers.
     is_scalar: bool,
-    /// True if it depends on where an element stands.
+    /// True if it depends on an element's position.
     is_positional: bool,
 }
 
@@ -51,7 +51,7 @@ impl Formula {
         self
     }
 
-    /// The same, giving one number for all elements.
+    /// The same, with one number for all elements.
     #[must_use]
     pub const fn constant(mut self) -> Formula {
         self.constant = true;
@@ -68,7 +68,7 @@ impl Formula {
         self.facts().is_scalar
     }
 
-    /// True if it depends on where an element stands.
+    /// True if it depends on an element's position.
     pub(crate) fn is_positional(&self) -> bool {
         self.facts().is_positional
     }
@@ -118,7 +118,7 @@ impl RowFormula {
     }
 }
 
-/// A place in a formula's text that its writer fills.
+/// A slot in a formula's text, which its writer fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// `{0}`, `{1}`, ..: an operand.
@@ -129,7 +129,7 @@ pub(crate) enum Slot {
     Indices,
     /// `{s0}`, `{s1}`, ..: a scalar.
     Scalar(usize),
-    /// `{words}`: the place of the first scalar among the words.
+    /// `{words}`: the index of the first scalar among the words.
     Words,
     /// `{r0}`, `{r1}`, ..: the result of a reduction.
     Result(usize),

@@ -36,9 +36,9 @@ options! {
 }
 
 impl LoadOptions {
-    /// Renames the names of the file that match a pattern, before they are looked up in the model. `*` stands for any characters,
-    /// as few as possible, `?` for one; the stars of the new name stand for the matched texts, in order. Of several patterns that
-    /// match, the first counts.
+    /// Renames the names of the file that match a pattern, before they are looked up in the model. `*` matches any characters,
+    /// as few as possible, `?` one; the stars of the new name are replaced by the matched texts, in order. The first of several
+    /// matching patterns counts.
     ///
     /// ```
     /// use wgrad::weights::LoadOptions;

@@ -231,7 +231,7 @@ fn three_tensors_in_the_room_of_two() {
     drop([computed(75).unwrap(), computed(75).unwrap()]);
     let pooled = device.stats().bytes_pooled;
     assert!(pooled >= 150 << 20, "{pooled}");
-    // Of another size, and more than is left.
+    // Another size, and more than is left.
     let large = computed(100).unwrap();
     assert!(device.stats().bytes_pooled < 10 << 20, "{:?}", device.stats());
     // Live memory can't be given back.

@@ -274,7 +274,7 @@ fn the_debugging_modes_raise_no_alarm() {
         return;
     }
     let (nan, diff) = (Debug { nan: true, diff: false }, Debug { nan: false, diff: true });
-    // Of the two with eleven million parameters, each is checked in one way.
+    // The two with eleven million parameters are each checked in one way only.
     let works: [(Network, &[Debug]); 6] = [
         (LENET, &[nan, diff]),
         (CIFAR, &[nan]),

@@ -184,7 +184,7 @@ fn trained(
     lr: f64,
     mut epoch: impl FnMut(&Network, u64, Each<'_>) -> Outcome<Vec<usize>>,
 ) -> Outcome<Quantized<Box<dyn Module>>> {
-    // Of the trained network only the description of the pictures is left.
+    // Only the description of the pictures is taken from the trained network.
     let pictures = network.with_model(Box::new(wgrad::nn::Identity));
     let device = network.device().clone();
     let aware = QuantizationAware::new(network.model, options)?;

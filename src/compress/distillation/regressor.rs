@@ -36,9 +36,9 @@ pub fn hint_loss(regressor: &dyn Module, student: &Tensor, teacher: &Tensor) -> 
     found.mse_loss(&teacher.detach(), Reduction::Mean)
 }
 
-/// A regressor from outputs of the guided layer's shape to those of the hint's, whose batch size does not count. Of maps
-/// `[N, C, H, W]` it is a convolution without padding, whose kernel is as large as its sizes differ, as in FitNets: 1 x 1 for
-/// equal ones. Of features `[N, C]` it is a linear layer.
+/// A regressor from outputs of the guided layer's shape to those of the hint's, whose batch size does not count. For maps
+/// `[N, C, H, W]` it is a convolution without padding, whose kernel bridges the difference of sizes, as in FitNets: 1 x 1 for
+/// equal ones. For features `[N, C]` it is a linear layer.
 ///
 /// # Errors
 /// [`Error::Invalid`] for other shapes, and maps of the student that are smaller than the teacher's; errors of the device.

@@ -36,7 +36,7 @@ impl Probe for Pairs {
 }
 
 /// Folds the factors of a network's batch norms into the convolutions before them, for evaluation, and returns their names, each
-/// convolution's and its norm's. Of a norm only a shift is left: its mean and its bias, with a variance and a weight of 1. So the
+/// convolution's and its norm's. Only a shift remains of a norm: its mean and its bias, with a variance and a weight of 1. So the
 /// network keeps its structure and its outputs, and files of its weights fit any other.
 ///
 /// `weight' = weight * gamma / sqrt(running_var + eps)`, PyTorch's `fuse_conv_bn_weights`, whose bias is the sum of the shifts

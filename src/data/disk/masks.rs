@@ -13,7 +13,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// Images in one folder, and in another, under the same names, masks: PNG files of one channel whose values are class numbers.
-/// Of files with a palette, as Pascal VOC has them, those are the palette's indices.
+/// In files with a palette, such as Pascal VOC's, these are the palette's indices.
 ///
 /// ```no_run
 /// use wgrad::data::{ColorMode, Dataset, MaskFolder};

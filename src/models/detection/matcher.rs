@@ -63,7 +63,7 @@ impl Matcher {
 }
 
 /// The matcher of SSD (Liu et al. 2016), torchvision's `SSDMatcher`: [`Matcher`] with one threshold, and each object keeps the
-/// anchor that fits it best. Where that is one anchor for several objects, the last of them has it.
+/// anchor that fits it best. If several objects share that anchor, the last of them gets it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SsdMatcher {
     threshold: f64,

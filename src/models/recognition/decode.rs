@@ -54,7 +54,7 @@ options! {
     ///
     /// ```text
     /// blank(l)  <- p(blank) (blank(l) + label(l))
-    /// label(l)  <- p(last of l) label(l) + p(last of l) (blank(k) + label(k), or blank(k) alone where k ends alike),  l = k + [last]
+    /// label(l)  <- p(last of l) label(l) + p(last of l) (blank(k) + label(k), or blank(k) if k ends alike),  l = k + [last]
     /// ```
     ///
     /// If the beam is as wide as the number of prefixes, no prefix is dropped and probabilities are exact.
@@ -63,7 +63,7 @@ options! {
     /// # use wgrad::{Device, Tensor};
     /// use wgrad::models::recognition::{CtcBeamSearch, ctc_greedy_decode};
     /// # let device = Device::reference();
-    /// // Two columns: the blank is likelier than label 1 in each, and yet "1 1", "1 -" and "- 1" together are likelier than "- -".
+    /// // The blank is likelier than label 1 in both columns, yet "1 1", "1 -" and "- 1" together are likelier than "- -".
     /// let log_probs = Tensor::from_slice(&device, &[0.6f32, 0.4, 0.6, 0.4], &[2, 1, 2])?.log()?;
     /// assert!(ctc_greedy_decode(&log_probs, None, 0)?[0].is_empty());
     /// let best = CtcBeamSearch::default().decode(&log_probs, None)?.swap_remove(0).swap_remove(0);
@@ -84,7 +84,7 @@ options! {
 
 impl CtcBeamSearch {
     /// The likeliest labels of each sample, by log probabilities `[T, N, C]`, as [`log_softmax`](Tensor::log_softmax) makes them.
-    /// Of sample `n` the first `lengths[n]` columns count, or all. The search runs on the host, in double precision.
+    /// The first `lengths[n]` columns of sample `n` count, or all. The search runs on the host, in double precision.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a beam of 0 and where [`ctc_greedy_decode`] has it; everything that went wrong on the device.

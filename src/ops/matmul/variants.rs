@@ -149,7 +149,7 @@ impl<'a> Product<'a> {
         Product { wide: true, ..self }
     }
 
-    /// With groups of `batches` products added up: the output is `[ceil(batch / batches), rows, columns]`. Of all variants only
+    /// With groups of `batches` products added up: the output is `[ceil(batch / batches), rows, columns]`. Only
     /// [`Variant::Shuffle`] can do that.
     pub fn summed(self, batches: usize) -> Product<'a> {
         Product { summed: batches, ..self }

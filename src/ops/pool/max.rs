@@ -211,7 +211,7 @@ impl Tensor {
     ///
     /// Input `[N, C, H, W]` or `[C, H, W]`, f32 or f16; output `[N, C, H', W']` with
     /// `H' = (H + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down, or up in `ceil_mode`. Padding is
-    /// minus infinity. Of equal elements the first takes the gradient; NaN wins.
+    /// minus infinity. The first of equal elements gets the gradient; NaN wins.
     ///
     /// # Errors
     /// [`Error::Invalid`] where a size, stride or dilation is zero, the padding is more than

@@ -128,8 +128,8 @@ impl Tensor {
     /// `output[n, c, indices[n, c, y, x]] = input[n, c, y, x]`, counted through the plane, and zero elsewhere
     ///
     /// Input `[N, C, H, W]` or `[C, H, W]`, f32 or f16, and `indices` of that shape, i32; output `[N, C, H', W']` with
-    /// `H' = (H - 1) stride - 2 padding + kernel`, or the `output_size`. Where two windows had the same maximum, the
-    /// last element that names a position has it, every time; the gradient of each is that of the position, as in
+    /// `H' = (H - 1) stride - 2 padding + kernel`, or the `output_size`. If two windows had the same maximum, the
+    /// position always gets the last element that names it; the gradient of each is that of the position, as in
     /// PyTorch.
     ///
     /// # Errors

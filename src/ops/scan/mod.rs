@@ -19,7 +19,7 @@ const TEMPLATE: &str = wgsl!("scan/scan");
 /// Elements per invocation. Longer chunks mean fewer levels, shorter ones more invocations.
 const CHUNK: usize = 128;
 
-/// So many rows keep an adapter busy without being split, unless they are longer than [`LONGEST_WHOLE`].
+/// This many rows keep an adapter busy without being split, unless they are longer than [`LONGEST_WHOLE`].
 const ENOUGH_ROWS: usize = 4096;
 const LONGEST_WHOLE: usize = 1024;
 

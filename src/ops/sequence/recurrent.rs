@@ -349,7 +349,7 @@ impl Tensor {
     /// parts `a` of `weight_ih x + bias_ih + weight_hh h + bias_hh`,
     /// `c' = sigmoid(a2) c + sigmoid(a1) tanh(a3)` and `h' = sigmoid(a4) tanh(c')`.
     ///
-    /// As [`gru`](Tensor::gru), with the hidden states `hx` and the cell states `cx`, and both returned. Where hidden
+    /// As [`gru`](Tensor::gru), with the hidden states `hx` and the cell states `cx`, and both returned. If hidden
     /// states are smaller than cell states, each layer's fifth parameter `weight_hr` `[hidden, cell]` projects them.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(in crate::report) struct Answered<'a> {
 }
 
 impl<'a> Answered<'a> {
-    /// Of `read`, which are those of `answers`.
+    /// The content for `read`, the answers of `answers`.
     pub fn new(answers: &'a Answers, read: &[Answer], images: Option<&Images>) -> Result<Answered<'a>> {
         if read.is_empty() {
             return Ok(Answered { classes: answers.classes(), ..Answered::default() });
@@ -45,7 +45,7 @@ impl<'a> Answered<'a> {
         })
     }
 
-    /// All that the page tells of them.
+    /// The sections of the page.
     pub fn sections(&self) -> Result<String> {
         Ok([self.confusion()?, self.by_class(), self.mistakes()].concat())
     }

@@ -46,7 +46,7 @@ pub struct GridWorld {
 }
 
 impl GridWorld {
-    /// A world of rows of cells: `.` is free, `#` a wall, `G` a goal and `P` a pit. Where episodes begin follows from the seed.
+    /// A world of rows of cells: `.` is free, `#` a wall, `G` a goal and `P` a pit. The starts of episodes follow from the seed.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another character, for rows of different lengths, and where no cell is free or none is a goal.

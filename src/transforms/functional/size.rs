@@ -223,7 +223,7 @@ impl Region {
 }
 
 /// The factor by which a filter widens where this many elements become one. The filter reaches 120 elements to each
-/// side at most, since one invocation looks at all of them, in loops that every adapter must carry out.
+/// side at most, since one invocation visits all of them, in loops that every adapter must run in full.
 pub(in crate::transforms) fn widened(scale: f64) -> f64 {
     scale.clamp(1.0, 60.0)
 }
