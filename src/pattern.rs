@@ -37,7 +37,7 @@ fn is_match(pattern: &[char], name: &[char]) -> bool {
 /// order. Each star of `from` matches as little as possible.
 ///
 /// # Errors
-/// [`Error::Invalid`] where `to` has more stars than `from` has wild cards.
+/// [`Error::Invalid`] if `to` has more stars than `from` has wild cards.
 pub(crate) fn rename(from: &str, to: &str, name: &str) -> Option<Result<String>> {
     let (pattern, name): (Vec<char>, Vec<char>) = (from.chars().collect(), name.chars().collect());
     if !is_match(&pattern, &name) {

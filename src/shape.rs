@@ -22,7 +22,7 @@ impl Shape {
     /// A shape from its sizes.
     ///
     /// # Errors
-    /// [`Error::TooManyDimensions`] past six; [`Error::TooLarge`] where the element count overflows.
+    /// [`Error::TooManyDimensions`] past six; [`Error::TooLarge`] if the element count overflows.
     pub fn new(sizes: &[usize]) -> Result<Shape> {
         if sizes.len() > MAX_RANK {
             return Err(Error::TooManyDimensions { rank: sizes.len(), limit: MAX_RANK });

@@ -30,7 +30,7 @@ pub trait State {
     /// Refuses numbers that can't be a state of this kind; by default all.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a list is missing, has another length, or holds a number out of its range.
+    /// [`Error::Invalid`] if a list is missing, has another length, or holds a number out of its range.
     fn check_numbers(&mut self, numbers: &Numbers) -> Result<()> {
         match numbers.keys().next() {
             Some(name) => Err(Error::invalid(self.kind(), format!("it has no number {name}"))),

@@ -30,7 +30,7 @@ options! {
 /// It applies to this thread, may be nested, and can be switched off inside: [`autocast_with`].
 ///
 /// # Errors
-/// Those of `body`; [`Error::Invalid`] for types other than f16. In `body`: [`Error::Unsupported`] where an adapter has no
+/// Those of `body`; [`Error::Invalid`] for types other than f16. In `body`: [`Error::Unsupported`] if an adapter has no
 /// 16-bit floats (see [`AutocastOptions::or_f32`]), [`Error::Invalid`] from
 /// [`binary_cross_entropy`](crate::Tensor::binary_cross_entropy), whose probabilities f16 would have rounded to 0 or 1.
 ///

@@ -115,7 +115,7 @@ impl GradScaler {
     /// A scaler for losses on a device.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is out of its range.
+    /// [`Error::Invalid`] if an option is out of its range.
     #[track_caller]
     pub fn new(device: &Device, options: GradScalerOptions) -> Result<GradScaler> {
         let _line = ascribe_to_caller();
@@ -175,7 +175,7 @@ impl GradScaler {
     /// Updates the scale by the outcome of the steps since the last update. Call it once an iteration, after all steps.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there was no step.
+    /// [`Error::Invalid`] if there was no step.
     #[track_caller]
     pub fn update(&mut self) -> Result<()> {
         let _line = ascribe_to_caller();

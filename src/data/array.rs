@@ -26,7 +26,7 @@ impl<T> Array<T> {
     /// Values of a shape.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the number of values is not that of the shape.
+    /// [`Error::Invalid`] if the number of values is not that of the shape.
     pub fn new(shape: Vec<usize>, values: Vec<T>) -> Result<Array<T>> {
         if product(&shape) != Some(values.len()) {
             return Err(Error::invalid("Array", format!("{} values do not fill {shape:?}", values.len())));

@@ -9,7 +9,7 @@ use crate::number::nearest;
 /// `cross_entropy`. The weights of all items add up to their number.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a label is not a number below `classes`, or a class has no items.
+/// [`Error::Invalid`] if a label is not a number below `classes`, or a class has no items.
 ///
 /// ```
 /// use wgrad::data::class_weights;

@@ -21,7 +21,7 @@ impl<T> ImageBatch<T> {
     /// The images on a device, `[N, C, H, W]` in f32, normalised. They are uploaded as bytes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is not one mean for each channel; as [`Tensor::from_slice`].
+    /// [`Error::Invalid`] if there is not one mean for each channel; as [`Tensor::from_slice`].
     pub fn images_to(&self, device: &Device, normalization: &Normalization) -> Result<Tensor> {
         let shape = self.images.shape();
         normalization.upload(device, self.images.values(), [shape[0], shape[1], shape[2], shape[3]])
@@ -46,7 +46,7 @@ impl ImageBatch<Vec<i32>> {
     /// the image's, else 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a target names no number below `classes`.
+    /// [`Error::Invalid`] if a target names no number below `classes`.
     pub fn multi_hot(&self, classes: usize) -> Result<Array<f32>> {
         let mut values = vec![0.0; self.targets.len() * classes];
         for (at, targets) in self.targets.iter().enumerate() {
@@ -63,7 +63,7 @@ impl ImageBatch<Vec<i32>> {
 /// Samples of images of one size, stacked.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are none, or their sizes differ; [`pad_images`] takes those.
+/// [`Error::Invalid`] if there are none, or their sizes differ; [`pad_images`] takes those.
 pub fn stack_images<T>(samples: Vec<Sample<T>>) -> Result<ImageBatch<T>> {
     let shapes: Vec<[usize; 3]> = samples.iter().map(|sample| sample.image.shape()).collect();
     if let Some(other) = shapes.iter().find(|&&shape| shape != shapes[0]) {
@@ -77,7 +77,7 @@ pub fn stack_images<T>(samples: Vec<Sample<T>>) -> Result<ImageBatch<T>> {
 /// `fill` is the byte of the rest; [`ImageBatch::sizes`] tells the two apart.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are none, or they differ in channels.
+/// [`Error::Invalid`] if there are none, or they differ in channels.
 ///
 /// ```
 /// use wgrad::data::{Image, Sample, pad_images};
@@ -104,7 +104,7 @@ pub fn pad_images<T>(samples: Vec<Sample<T>>, fill: u8) -> Result<ImageBatch<T>>
 /// Masks of one size, of one channel each, as class numbers `[N, H, W]`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are none, their sizes differ, or they have more channels.
+/// [`Error::Invalid`] if there are none, their sizes differ, or they have more channels.
 pub fn stack_masks(masks: &[Image]) -> Result<Array<i32>> {
     let one = |mask: &Image| mask.shape()[0] == 1 && mask.shape() == masks[0].shape();
     if let Some(other) = masks.iter().find(|mask| !one(mask)) {
@@ -121,7 +121,7 @@ pub fn stack_masks(masks: &[Image]) -> Result<Array<i32>> {
 /// Stacks arrays of one shape: `[..]` becomes `[N, ..]`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are none, or their shapes differ; [`pad_arrays`] takes those.
+/// [`Error::Invalid`] if there are none, or their shapes differ; [`pad_arrays`] takes those.
 pub fn stack_arrays<T: Copy>(arrays: Vec<Array<T>>) -> Result<Array<T>> {
     const OP: &str = "stack_arrays";
     let Some(first) = arrays.first() else { return Err(Error::invalid(OP, "there are no arrays")) };
@@ -137,7 +137,7 @@ pub fn stack_arrays<T: Copy>(arrays: Vec<Array<T>>) -> Result<Array<T>> {
 /// the rest.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are none, or they differ in dimensions.
+/// [`Error::Invalid`] if there are none, or they differ in dimensions.
 ///
 /// ```
 /// use wgrad::data::{Array, pad_arrays};

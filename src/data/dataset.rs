@@ -40,7 +40,7 @@ pub trait Dataset {
     /// Errors of the set, such as [`Error::File`]; [`Error::IndexOutOfRange`].
     fn get(&self, index: usize) -> Result<Self::Item>;
 
-    /// True where there are no items.
+    /// True if there are no items.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -84,7 +84,7 @@ pub trait Dataset {
     /// Pairs of the items of two sets with the same number.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the sets differ in length.
+    /// [`Error::Invalid`] if the sets differ in length.
     fn zip<B: Dataset>(self, other: B) -> Result<Zip<Self, B>>
     where
         Self: Sized,

@@ -14,7 +14,7 @@ impl Image {
     /// Pixels of the sizes `[C, H, W]`, channel by channel and row by row.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the number of pixels is not that of the shape.
+    /// [`Error::Invalid`] if the number of pixels is not that of the shape.
     pub fn new(shape: [usize; 3], pixels: Vec<u8>) -> Result<Image> {
         if product(&shape) != Some(pixels.len()) {
             return Err(Error::invalid("Image", format!("{} bytes do not fill {shape:?}", pixels.len())));

@@ -36,7 +36,7 @@ impl ImageStrings {
     /// `count` lines, each with a number of images in `lengths`, in pictures of a height and a width.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is no length, or the longest line does not fit into a picture.
+    /// [`Error::Invalid`] if there is no length, or the longest line does not fit into a picture.
     pub fn new(
         images: Images,
         count: usize,

@@ -65,7 +65,7 @@ impl Images {
     /// Normalised by other numbers: those of the training set, for a test set.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is not one mean for each channel.
+    /// [`Error::Invalid`] if there is not one mean for each channel.
     pub fn with_normalization(mut self, normalization: &Normalization) -> Result<Images> {
         normalization.check_channels(self.shape[0])?;
         self.normalization = normalization.clone();
@@ -101,7 +101,7 @@ impl Images {
     /// The first `count` images, or all where there are fewer.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `count` is 0.
+    /// [`Error::Invalid`] if `count` is 0.
     pub fn limit(&self, count: usize) -> Result<Images> {
         if count == 0 {
             return Err(Error::invalid("limit", "a set needs at least one image"));
@@ -120,7 +120,7 @@ impl Images {
     /// Batches in the order of the files.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
+    /// [`Error::Invalid`] if `batch_size` is 0.
     pub fn batches(&self, device: &Device, batch_size: usize) -> Result<Batches<'_>> {
         self.ordered(device, batch_size, (0..self.len()).collect())
     }
@@ -129,7 +129,7 @@ impl Images {
     /// those before it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
+    /// [`Error::Invalid`] if `batch_size` is 0.
     pub fn shuffled(&self, device: &Device, batch_size: usize, seed: u64, epoch: u64) -> Result<Batches<'_>> {
         self.ordered(device, batch_size, shuffled(self.len(), seed, epoch))
     }

@@ -84,7 +84,7 @@ where
     /// Batches that `collate` makes of the items of `set`; an `Arc` shares a set with other loaders.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the batch size is 0.
+    /// [`Error::Invalid`] if the batch size is 0.
     pub fn new(
         set: D,
         sampler: impl Sampler + 'static,
@@ -105,11 +105,11 @@ where
         if drop_last { count / batch_size } else { count.div_ceil(batch_size) }
     }
 
-    /// The batches of an epoch. A number of the sampler's that the set does not have is [`Error::IndexOutOfRange`] where it is
+    /// The batches of an epoch. A number of the sampler's that the set does not have is [`Error::IndexOutOfRange`] if it is
     /// reached.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the system gives no thread.
+    /// [`Error::Invalid`] if the system gives no thread.
     pub fn epoch(&self, epoch: u64) -> Result<DataLoaderIter<B>> {
         self.resume(epoch, 0)
     }
@@ -118,7 +118,7 @@ where
     /// [`position`](DataLoaderIter::position) was that. Earlier ones are not fetched.
     ///
     /// # Errors
-    /// As [`epoch`](DataLoader::epoch); [`Error::Invalid`] where the epoch has fewer batches.
+    /// As [`epoch`](DataLoader::epoch); [`Error::Invalid`] if the epoch has fewer batches.
     pub fn resume(&self, epoch: u64, batch: usize) -> Result<DataLoaderIter<B>> {
         let (count, options) = (self.batches(), self.options);
         if batch > count {

@@ -48,7 +48,7 @@ impl MovingShapes {
     /// `count` clips of `frames` frames of a height and a width.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are fewer than two frames, or a side is below 16.
+    /// [`Error::Invalid`] if there are fewer than two frames, or a side is below 16.
     pub fn new(count: usize, frames: usize, size: [usize; 2], seed: u64) -> Result<MovingShapes> {
         if frames < 2 || size.iter().any(|&side| side < SMALLEST) {
             let rule = format!(
@@ -123,7 +123,7 @@ impl Path {
         path
     }
 
-    /// True where the middle of a pixel is in the shape at a time from 0 to 1.
+    /// True if the middle of a pixel is in the shape at a time from 0 to 1.
     fn contains(&self, time: f64, pixel: [usize; 2]) -> bool {
         let at = |ends: [f64; 2]| ends[0] + (ends[1] - ends[0]) * time;
         let radius = at(self.radii);

@@ -33,7 +33,7 @@ impl Normalization {
     /// One mean and one deviation for each channel.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they differ in number, or a deviation is not a positive number.
+    /// [`Error::Invalid`] if they differ in number, or a deviation is not a positive number.
     ///
     /// ```
     /// use wgrad::data::Normalization;
@@ -56,7 +56,7 @@ impl Normalization {
     /// pixels, not `N - 1`; a constant channel gets 1.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no pixels, or images differ in channels; those of the set.
+    /// [`Error::Invalid`] if there are no pixels, or images differ in channels; those of the set.
     pub fn of<T, D: Dataset<Item = Sample<T>>>(set: &D) -> Result<Normalization> {
         const OP: &str = "Normalization::of";
         let mut counts: Vec<[u64; 256]> = Vec::new();

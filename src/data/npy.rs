@@ -40,7 +40,7 @@ impl NpyArray {
     /// Reads a `.npy` file of any version, of values of either byte order, in C or Fortran order. The array is in C order.
     ///
     /// # Errors
-    /// [`Error::File`] where it is missing, not such a file, cut off, longer than it says, or of another type: objects,
+    /// [`Error::File`] if it is missing, not such a file, cut off, longer than it says, or of another type: objects,
     /// strings, complex numbers and records among them.
     ///
     /// ```no_run
@@ -72,7 +72,7 @@ impl NpyArray {
     /// The array on a device: floats of 64 bits as f32, truth values as such, integers as i32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an integer does not fit; as [`Tensor::from_slice`].
+    /// [`Error::Invalid`] if an integer does not fit; as [`Tensor::from_slice`].
     #[track_caller]
     pub fn to_tensor(&self, device: &Device) -> Result<Tensor> {
         match self {
@@ -134,7 +134,7 @@ macro_rules! into_array {
             type Error = Error;
 
             /// # Errors
-            /// [`Error::Invalid`] where the array is of another type.
+            /// [`Error::Invalid`] if the array is of another type.
             fn try_from(array: NpyArray) -> Result<Array<$rust>> {
                 match array {
                     NpyArray::$kind(array) => Ok(array),
@@ -213,7 +213,7 @@ impl Header {
         Ok(Header { length: start.len() + digits + length, ..header })
     }
 
-    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order; `None` where it is nothing like that.
+    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order; `None` if it is nothing like that.
     fn parse(text: &str) -> Option<Result<Header, String>> {
         let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim_start();
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);

@@ -27,7 +27,7 @@ impl Npz {
     /// Opens a file and reads its directory.
     ///
     /// # Errors
-    /// [`Error::File`] where it is missing or no ZIP file, or its directory is damaged.
+    /// [`Error::File`] if it is missing or no ZIP file, or its directory is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Npz> {
         let path = path.as_ref().to_path_buf();
         let fault = |reason: String| Error::file(&path, reason);
@@ -50,7 +50,7 @@ impl Npz {
     /// Reads an array.
     ///
     /// # Errors
-    /// [`Error::File`] where there is none of this name, it is damaged, or as for [`NpyArray::read`].
+    /// [`Error::File`] if there is none of this name, it is damaged, or as for [`NpyArray::read`].
     pub fn read(&mut self, name: &str) -> Result<NpyArray> {
         let Some(member) = self.members.iter().find(|member| member.name == name) else {
             let names: Vec<&str> = self.names().collect();

@@ -40,7 +40,7 @@ impl Resident {
     /// Uploads all images.
     ///
     /// # Errors
-    /// [`Error::TooLarge`](crate::Error::TooLarge) where the adapter binds no buffer of their size;
+    /// [`Error::TooLarge`](crate::Error::TooLarge) if the adapter binds no buffer of their size;
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) at the next flush.
     pub fn new(device: &Device, images: &Images) -> Result<Resident> {
         let count = images.len();
@@ -62,8 +62,8 @@ impl Resident {
     /// The batches of an epoch, in the order of a sampler.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where `batch_size` is 0,
-    /// [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) where the sampler names an image that there is not.
+    /// [`Error::Invalid`](crate::Error::Invalid) if `batch_size` is 0,
+    /// [`Error::IndexOutOfRange`](crate::Error::IndexOutOfRange) if the sampler names an image that there is not.
     pub fn batches(&self, batch_size: usize, sampler: &dyn Sampler, epoch: u64) -> Result<Batches<'_>> {
         let (items, order) = self.order("batches", batch_size, sampler, epoch)?;
         Batches::new(Ordered { resident: self, order }, items.len(), batch_size)

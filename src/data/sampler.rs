@@ -12,7 +12,7 @@ pub trait Sampler: Send + Sync {
     /// The numbers of an epoch, in their order.
     fn order(&self, epoch: u64) -> Vec<usize>;
 
-    /// True where an epoch has no numbers.
+    /// True if an epoch has no numbers.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -81,7 +81,7 @@ impl WeightedSampler {
     /// `draws` numbers an epoch; number `i` has the chance `weights[i] / sum(weights)`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a weight is negative or not finite, or all are 0.
+    /// [`Error::Invalid`] if a weight is negative or not finite, or all are 0.
     pub fn new(weights: &[f64], draws: usize, seed: u64) -> Result<WeightedSampler> {
         const OP: &str = "WeightedSampler";
         if let Some(at) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
@@ -103,7 +103,7 @@ impl WeightedSampler {
     /// One draw for each label; in the long run all classes are equally frequent.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no labels.
+    /// [`Error::Invalid`] if there are no labels.
     pub fn class_balanced(labels: &[i32], seed: u64) -> Result<WeightedSampler> {
         let members = members(labels);
         let weights: Vec<f64> = labels.iter().map(|label| 1.0 / members[label].len() as f64).collect();
@@ -175,7 +175,7 @@ impl<S: Sampler> DistributedSampler<S> {
     /// The part of program `rank` of `replicas`. All of them must use the same sampler, with the same seed.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `rank` is not a number below `replicas`.
+    /// [`Error::Invalid`] if `rank` is not a number below `replicas`.
     pub fn new(sampler: S, replicas: usize, rank: usize, drop_last: bool) -> Result<DistributedSampler<S>> {
         if rank >= replicas {
             return Err(Error::invalid("DistributedSampler", format!("rank {rank} of {replicas}")));

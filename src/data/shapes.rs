@@ -60,7 +60,7 @@ impl Shapes {
     /// `count` drawings of a height and a width, of one to three shapes each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a side is below 8.
+    /// [`Error::Invalid`] if a side is below 8.
     pub fn new(count: usize, size: [usize; 2], seed: u64) -> Result<Shapes> {
         if size.iter().any(|&side| side < SMALLEST) {
             let rule = format!("drawings of {} x {}; a side has at least {SMALLEST} pixels", size[0], size[1]);
@@ -72,7 +72,7 @@ impl Shapes {
     /// One to `most` shapes each, or fewer if they don't fit.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `most` is 0.
+    /// [`Error::Invalid`] if `most` is 0.
     pub fn most(self, most: usize) -> Result<Shapes> {
         if most == 0 {
             return Err(Error::invalid("Shapes", "at most 0 shapes; expected at least 1"));
@@ -157,7 +157,7 @@ impl Shape {
         (0..2).any(|d| self.centre[d].abs_diff(other.centre[d]) >= self.radius + other.radius)
     }
 
-    /// True where the middle of a pixel is in the shape. Lengths are counted in half pixels.
+    /// True if the middle of a pixel is in the shape. Lengths are counted in half pixels.
     fn contains(&self, pixel: [usize; 2]) -> bool {
         let radius = 2 * self.radius;
         let [down, right] = [0, 1].map(|d| (2 * pixel[d] + 1).abs_diff(2 * self.centre[d]));

@@ -25,7 +25,7 @@ impl Split {
 /// Draws a fraction of the items for testing: scikit-learn's `train_test_split`. The number of test items is rounded up.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the share is not between 0 and 1, or leaves nothing to train on.
+/// [`Error::Invalid`] if the share is not between 0 and 1, or leaves nothing to train on.
 ///
 /// ```
 /// use wgrad::data::train_test_split;
@@ -46,7 +46,7 @@ pub fn train_test_split(count: usize, test_share: f64, seed: u64) -> Result<Spli
 /// Items left over by rounding come from the classes that lost most to it.
 ///
 /// # Errors
-/// As [`train_test_split`]; [`Error::Invalid`] where a class has a single item, or where there are fewer test items than classes.
+/// As [`train_test_split`]; [`Error::Invalid`] if a class has a single item, or if there are fewer test items than classes.
 pub fn stratified_split(labels: &[i32], test_share: f64, seed: u64) -> Result<Split> {
     const OP: &str = "stratified_split";
     let tested = tested(OP, labels.len(), test_share)?;
@@ -96,7 +96,7 @@ fn apportioned(counts: &[usize], total: usize, words: Words) -> Vec<usize> {
 /// shuffled where there is a seed.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are not 2 to `count` folds.
+/// [`Error::Invalid`] if there are not 2 to `count` folds.
 pub fn k_fold(count: usize, folds: usize, seed: Option<u64>) -> Result<Vec<Split>> {
     check_folds("k_fold", folds, count, "items")?;
     let mut order: Vec<usize> = (0..count).collect();
@@ -117,7 +117,7 @@ pub fn k_fold(count: usize, folds: usize, seed: Option<u64>) -> Result<Vec<Split
 /// a seed, the items of a class go to the folds in their order.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are fewer than 2 folds, or more than each class has items.
+/// [`Error::Invalid`] if there are fewer than 2 folds, or more than each class has items.
 pub fn stratified_k_fold(labels: &[i32], folds: usize, seed: Option<u64>) -> Result<Vec<Split>> {
     let mut classes: Vec<Vec<usize>> = members(labels).into_values().collect();
     let most = classes.iter().map(Vec::len).max().unwrap_or(0);
@@ -142,7 +142,7 @@ pub fn stratified_k_fold(labels: &[i32], folds: usize, seed: Option<u64>) -> Res
 /// groups are dealt out first, each to the fold that is smallest so far.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are not 2 folds, or more than groups.
+/// [`Error::Invalid`] if there are not 2 folds, or more than groups.
 pub fn group_k_fold(groups: &[i32], folds: usize) -> Result<Vec<Split>> {
     let mut of_group: Vec<Vec<usize>> = members(groups).into_values().collect();
     check_folds("group_k_fold", folds, of_group.len(), "groups")?;

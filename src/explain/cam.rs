@@ -82,7 +82,7 @@ impl Explainer<'_> {
     /// `[N, C, h, w]`, scaled to 0 to 1, resized bilinearly and scaled again, as pytorch-grad-cam does.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no layer of this name runs, or its output is not `[N, C, h, w]`; as
+    /// [`Error::Invalid`] if no layer of this name runs, or its output is not `[N, C, h, w]`; as
     /// [`saliency`](Explainer::saliency).
     pub fn cam(&self, images: &Tensor, layer: &str, method: CamMethod) -> Result<Tensor> {
         let [_, _, height, width] = sizes(OP, images)?;

@@ -54,7 +54,7 @@ impl ColourMap {
         }
     }
 
-    /// Red, green and blue from 0 to 1 of a number, which is cut off at 0 and 1; NaN has the colour of 0.
+    /// Red, green and blue from 0 to 1 of a number, which is clipped at 0 and 1; NaN has the colour of 0.
     ///
     /// ```
     /// use wgrad::explain::ColourMap;
@@ -70,7 +70,7 @@ impl ColourMap {
         }
     }
 
-    /// Pictures `[N, 3, H, W]`, 0 to 1, of maps `[N, 1, H, W]` of numbers that are cut off at 0 and 1, in 256 colours: for
+    /// Pictures `[N, 3, H, W]`, 0 to 1, of maps `[N, 1, H, W]` of numbers that are clipped at 0 and 1, in 256 colours: for
     /// [`save_images`](crate::data::save_images).
     ///
     /// # Errors

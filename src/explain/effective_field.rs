@@ -48,7 +48,7 @@ impl EffectiveReceptiveField {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where no layer of this name runs, its output is not `[N, C, h, w]` with positions, or there are no images;
+/// [`Error::Invalid`] if no layer of this name runs, its output is not `[N, C, h, w]` with positions, or there are no images;
 /// those of the network.
 pub fn effective_receptive_field(model: &dyn Module, images: &Tensor, layer: &str) -> Result<EffectiveReceptiveField> {
     const OP: &str = "effective_receptive_field";

@@ -109,7 +109,7 @@ impl HeatMap {
         self.limit
     }
 
-    /// True where numbers are -1 to 1.
+    /// True if numbers are -1 to 1.
     pub fn is_signed(&self) -> bool {
         self.is_signed
     }

@@ -62,7 +62,7 @@ impl Explainer<'_> {
     /// that runs several times it is the last output.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no layer of this name runs; those of the network.
+    /// [`Error::Invalid`] if no layer of this name runs; those of the network.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, explain::Explainer, models::LeNet5, nn::Scope};

@@ -38,7 +38,7 @@ impl LossSurface {
 /// dimension; zeros for weights of at most one dimension: biases and norms stay where they are.
 ///
 /// # Errors
-/// [`Error::Broadcast`] where the direction has not the weights' shape.
+/// [`Error::Broadcast`] if the direction has not the weights' shape.
 pub fn filter_normalized(direction: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if weight.rank() < 2 {
         return weight.zeros_like();

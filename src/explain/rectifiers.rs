@@ -22,7 +22,7 @@ fn deconvolved(op: &dyn Op, call: &Vjp<'_>) -> Result<Option<Vec<Option<Tensor>>
 }
 
 impl Explainer<'_> {
-    /// The gradient with negative parts cut off behind each rectifier (Springenberg et al., "Striving for Simplicity", 2014).
+    /// The gradient with negative parts clipped behind each rectifier (Springenberg et al., "Striving for Simplicity", 2014).
     /// Networks without `relu` give their plain gradient.
     ///
     /// # Errors

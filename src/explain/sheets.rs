@@ -49,7 +49,7 @@ impl Stretch {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where no layer has this name, or it has no weights `[O, I, h, w]`.
+/// [`Error::Invalid`] if no layer has this name, or it has no weights `[O, I, h, w]`.
 pub fn filters(model: &dyn Module, layer: &str, stretch: Stretch) -> Result<Tensor> {
     const OP: &str = "filters";
     let modules = model.named_modules();
@@ -80,7 +80,7 @@ pub fn filters(model: &dyn Module, layer: &str, stretch: Stretch) -> Result<Tens
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where no layer of this name runs, or its output is not `[N, C, h, w]`; those of the network.
+/// [`Error::Invalid`] if no layer of this name runs, or its output is not `[N, C, h, w]`; those of the network.
 pub fn feature_maps(model: &dyn Module, images: &Tensor, layer: &str, stretch: Stretch) -> Result<Tensor> {
     no_grad(|| {
         let maps = output_of(model, &images.detach(), layer)?;

@@ -30,7 +30,7 @@ options! {
 /// derivatives (inside [`no_grad`](crate::no_grad) they have none). Adjoints of a value used twice add up.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a cotangent's shape or type differs from its output's, [`Error::DeviceMismatch`],
+/// [`Error::Invalid`] if a cotangent's shape or type differs from its output's, [`Error::DeviceMismatch`],
 /// [`Error::NotDifferentiable`], [`Error::GraphReleased`].
 ///
 /// ```
@@ -113,7 +113,7 @@ impl Tensor {
     /// Releases the graph, as PyTorch does; see [`backward_with`](Tensor::backward_with) to keep it.
     ///
     /// # Errors
-    /// [`Error::NoGradient`] where nothing requires a gradient, [`Error::Invalid`] where this is not a
+    /// [`Error::NoGradient`] if nothing requires a gradient, [`Error::Invalid`] if this is not a
     /// single element, [`Error::GraphReleased`] on a second call.
     #[track_caller]
     pub fn backward(&self) -> Result<()> {
@@ -123,7 +123,7 @@ impl Tensor {
     /// [`backward`](Tensor::backward) with options.
     ///
     /// # Errors
-    /// As `backward`; [`Error::Invalid`] where the gradient's shape or type is not this tensor's,
+    /// As `backward`; [`Error::Invalid`] if the gradient's shape or type is not this tensor's,
     /// [`Error::DeviceMismatch`].
     #[track_caller]
     pub fn backward_with(&self, options: BackwardOptions) -> Result<()> {

@@ -123,7 +123,7 @@ struct Recorder {
     pending: Vec<Weak<Node>>,
     /// True if a call with a history was recorded since the last flush.
     has_history: bool,
-    /// Bytes that the caller handed in since the last flush.
+    /// Bytes that the caller passed in since the last flush.
     handed_in: usize,
     /// Values that parameters show. The parameters hold them: a device that held its tensors would never be freed.
     effects: Vec<Weak<Node>>,
@@ -383,7 +383,7 @@ impl Device {
         recorder.pending.len() >= recorder.most_calls()
     }
 
-    /// Notes bytes that the caller hands in. If they are many, earlier recorded calls that read such values are flushed first:
+    /// Notes bytes that the caller passes in. If they are many, earlier recorded calls that read such values are flushed first:
     /// they are complete, or else these bytes would have come before them.
     pub(crate) fn hand_in(&self, bytes: usize) {
         if is_tracing() {

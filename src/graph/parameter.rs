@@ -239,7 +239,7 @@ impl Parameter {
     /// Replaces the added-up gradient.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shape or element type differ from the value's, or it is frozen or a buffer;
+    /// [`Error::Invalid`] if shape or element type differ from the value's, or it is frozen or a buffer;
     /// [`Error::DeviceMismatch`].
     pub fn set_grad(&self, gradient: Option<Tensor>) -> Result<()> {
         let Some(gradient) = gradient else {
@@ -267,7 +267,7 @@ impl Parameter {
     /// that know the parameter have to be made anew.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the element type differs, [`Error::DeviceMismatch`].
+    /// [`Error::Invalid`] if the element type differs, [`Error::DeviceMismatch`].
     #[track_caller]
     pub(crate) fn resize(&self, value: &Tensor) -> Result<()> {
         let (shape, dtype, device) = self.holds();
@@ -335,7 +335,7 @@ impl Parameter {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the mask's shape or element type is not the value's, [`Error::DeviceMismatch`].
+    /// [`Error::Invalid`] if the mask's shape or element type is not the value's, [`Error::DeviceMismatch`].
     #[track_caller]
     pub fn set_mask(&self, mask: Option<&Tensor>) -> Result<()> {
         match mask {
@@ -374,7 +374,7 @@ impl Parameter {
     /// Replaces the value at the next flush, except the elements that a mask has pruned.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shape or element type differ, [`Error::DeviceMismatch`].
+    /// [`Error::Invalid`] if shape or element type differ, [`Error::DeviceMismatch`].
     #[track_caller]
     pub fn assign(&self, value: &Tensor) -> Result<()> {
         self.check("assign", value)?;

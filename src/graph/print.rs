@@ -25,7 +25,7 @@ impl Graph {
     /// The recording that reading these tensors would carry out.
     ///
     /// # Errors
-    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch) where they are on several devices.
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch) if they are on several devices.
     pub fn of(tensors: &[&Tensor]) -> Result<Graph> {
         for pair in tensors.windows(2) {
             pair[0].device().check_same("graph", pair[1].device())?;
@@ -43,7 +43,7 @@ impl Graph {
         self.schedule.nodes.len()
     }
 
-    /// True where everything is computed already.
+    /// True if everything is computed already.
     pub fn is_empty(&self) -> bool {
         self.schedule.is_empty()
     }

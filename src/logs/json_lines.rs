@@ -55,7 +55,7 @@ impl JsonLinesLog {
     /// Appends a row.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where a name appears twice, or is `epoch` or `step`;
+    /// [`Error::Invalid`](crate::Error::Invalid) if a name appears twice, or is `epoch` or `step`;
     /// [`Error::File`](crate::Error::File).
     pub fn write(&mut self, row: &Record) -> Result<()> {
         row.check("JsonLinesLog")?;

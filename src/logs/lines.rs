@@ -44,7 +44,7 @@ impl Growing {
     }
 }
 
-/// The whole lines of a file, empty where there is none. A last line without its end is dropped: the program ended
+/// The whole lines of a file, empty if there is none. A last line without its end is dropped: the program ended
 /// while writing it, and a number may have lost digits.
 pub(super) fn read_whole(path: &Path) -> Result<String> {
     let mut bytes = match fs::read(path) {

@@ -44,7 +44,7 @@ impl ConfusionMatrix {
     /// A matrix of zeros.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the options don't fit the task; errors of the device.
+    /// [`Error::Invalid`](crate::Error::Invalid) if the options don't fit the task; errors of the device.
     pub fn new(device: &Device, task: Task, options: &ClassificationOptions) -> Result<ConfusionMatrix> {
         Ok(ConfusionMatrix { tally: Tally::new("ConfusionMatrix", device, task, options, true)?, task })
     }

@@ -80,7 +80,7 @@ impl Curves {
     /// Names the classes or labels in the values reported for each; without names they are numbered.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are more or fewer classes.
+    /// [`Error::Invalid`] if there are more or fewer classes.
     pub fn class_names(mut self, names: &[String]) -> Result<Curves> {
         self.naming.set_classes("Curves", names)?;
         Ok(self)

@@ -87,7 +87,7 @@ impl Metric for MetricCollection {
     /// The values of all metrics in the order they were added.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where two have the same name; those of the metrics.
+    /// [`Error::Invalid`] if two have the same name; those of the metrics.
     fn compute(&self) -> Result<Vec<(String, f64)>> {
         let mut values = Vec::new();
         for metric in &self.metrics {

@@ -126,7 +126,7 @@ impl Score {
         !matches!(self, Score::Accuracy | Score::Specificity | Score::HammingDistance)
     }
 
-    /// True where a macro average over top-k answers leaves out classes that were not there, predicted or not.
+    /// True if a macro average over top-k answers leaves out classes that were not there, predicted or not.
     pub(super) fn minds_top_k(self) -> bool {
         matches!(self, Score::Accuracy | Score::Precision | Score::Recall | Score::NegativePredictiveValue)
     }

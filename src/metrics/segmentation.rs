@@ -123,7 +123,7 @@ impl SegmentationScores {
     /// Names the classes in the values reported for each; without names they are numbered.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are more or fewer classes.
+    /// [`Error::Invalid`] if there are more or fewer classes.
     pub fn class_names(mut self, names: &[String]) -> Result<SegmentationScores> {
         if names.len() != self.classes {
             let rule = format!("{} names for {} classes", names.len(), self.classes);

@@ -47,7 +47,7 @@ impl SequenceScores {
     /// Counts some sequences.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many predictions as targets.
+    /// [`Error::Invalid`] if there are not as many predictions as targets.
     pub fn update<T: PartialEq>(&mut self, preds: &[Vec<T>], target: &[Vec<T>]) -> Result<()> {
         if preds.len() != target.len() {
             let rule = format!("{} predictions for {} targets", preds.len(), target.len());

@@ -34,7 +34,7 @@ impl StatScores {
     /// Counts of nothing yet.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the options don't fit the task; errors of the device.
+    /// [`Error::Invalid`](crate::Error::Invalid) if the options don't fit the task; errors of the device.
     pub fn new(device: &Device, task: Task, options: &ClassificationOptions) -> Result<StatScores> {
         Ok(StatScores { tally: Tally::new("StatScores", device, task, options, false)? })
     }

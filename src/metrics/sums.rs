@@ -52,7 +52,7 @@ impl Sums {
         })
     }
 
-    /// The sums, in double precision, in one readback; `None` where nothing was added.
+    /// The sums, in double precision, in one readback; `None` if nothing was added.
     pub fn read(&self) -> Result<Option<Vec<f64>>> {
         let Some(places) = &self.places else { return Ok(None) };
         let values = places.each_ref().map(Parameter::value);

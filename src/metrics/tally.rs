@@ -137,7 +137,7 @@ macro_rules! tallied {
             /// Names the classes or labels in the values reported for each; without names their numbers stand there.
             ///
             /// # Errors
-            /// [`Error::Invalid`](crate::Error::Invalid) where there are more or fewer classes.
+            /// [`Error::Invalid`](crate::Error::Invalid) if there are more or fewer classes.
             pub fn class_names(mut self, names: &[String]) -> Result<$name> {
                 self.tally.class_names(names)?;
                 Ok(self)

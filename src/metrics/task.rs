@@ -8,10 +8,10 @@ use crate::options::options;
 pub enum Task {
     /// No or yes, 0 or 1. Predictions are truth values, or scores of yes, of the target's shape.
     Binary,
-    /// One of so many classes. A target is `[N, ..]`; predictions are class numbers of its shape, or scores `[N, C, ..]`.
+    /// One of this many classes. A target is `[N, ..]`; predictions are class numbers of its shape, or scores `[N, C, ..]`.
     Multiclass(usize),
-    /// Each of so many labels holds or doesn't. Targets are `[N, L, ..]` of 0 and 1; predictions are truth values, or scores, of
-    /// that shape.
+    /// Each of this many labels holds or doesn't. Targets are `[N, L, ..]` of 0 and 1; predictions are truth values, or scores,
+    /// of that shape.
     Multilabel(usize),
 }
 
@@ -64,7 +64,7 @@ options! {
     ClassificationOptions {
         /// In binary and multilabel tasks a probability above it is a yes.
         threshold: f32 = 0.5,
-        /// In a multiclass task a prediction is right where the true class is among so many with the largest scores; otherwise
+        /// In a multiclass task a prediction is right where the true class is among this many with the largest scores; otherwise
         /// it counts as the class with the largest.
         top_k: usize = 1,
         /// Elements with this target count nowhere.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 pub enum Thresholds {
     /// At each: the whole ranking is kept.
     Exact,
-    /// At so many from 0 to 1 in equal steps.
+    /// At this many from 0 to 1 in equal steps.
     Count(usize),
     /// At these.
     List(Vec<f32>),

@@ -95,7 +95,7 @@ impl CapsNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the images are too small for both convolutions, a number is 0 that counts something, or the
+    /// [`Error::Invalid`] if the images are too small for both convolutions, a number is 0 that counts something, or the
     /// device meets an error.
     ///
     /// ```

@@ -61,7 +61,7 @@ impl ConvNeXt {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where `stochastic_depth` is not from 0 to 1.
+    /// [`Error::Invalid`](crate::Error::Invalid) if `stochastic_depth` is not from 0 to 1.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{ConvNeXt, ConvNeXtOptions}, nn::{Module, Scope}};

@@ -69,7 +69,7 @@ impl DenseNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a number of channels is 0.
+    /// [`Error::Invalid`] if a number of channels is 0.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{DenseNet, DenseNetOptions}, nn::{Module, Scope}};

@@ -205,7 +205,7 @@ impl EfficientNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where `stochastic_depth` is not from 0 to 1, or a stage has a stride of 0.
+    /// [`Error::Invalid`](crate::Error::Invalid) if `stochastic_depth` is not from 0 to 1, or a stage has a stride of 0.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{EfficientNet, EfficientNetOptions}, nn::{Module, Scope}};

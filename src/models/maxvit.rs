@@ -67,7 +67,7 @@ impl MaxVit {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `partition_size` does not divide the size of every stage, or `head_dim` its channels.
+    /// [`Error::Invalid`] if `partition_size` does not divide the size of every stage, or `head_dim` its channels.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{MaxVit, MaxVitOptions}, nn::{Module, Scope}};

@@ -66,7 +66,7 @@ impl MnasNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `alpha` is not a positive number.
+    /// [`Error::Invalid`] if `alpha` is not a positive number.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{MnasNet, MnasNetOptions}, nn::{Module, Scope}};

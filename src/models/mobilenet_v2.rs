@@ -50,7 +50,7 @@ impl MobileNetV2 {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `width_mult` is not a positive number.
+    /// [`Error::Invalid`] if `width_mult` is not a positive number.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{MobileNetV2, MobileNetV2Options}, nn::{Module, Scope}};

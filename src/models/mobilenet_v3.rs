@@ -197,7 +197,7 @@ impl MobileNetV3 {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `width_mult` is not a positive number.
+    /// [`Error::Invalid`] if `width_mult` is not a positive number.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{MobileNetV3, MobileNetV3Options}, nn::{Module, Scope}};

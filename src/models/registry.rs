@@ -290,7 +290,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where there is no such network, it has no such option, or a number doesn't suit it; errors of the device.
+/// [`Error::Invalid`] if there is no such network, it has no such option, or a number doesn't suit it; errors of the device.
 pub fn by_name(name: &str, scope: &Scope, options: &ModelOptions) -> Result<Box<dyn Module>> {
     let Some((name, build)) = NETWORKS.iter().copied().flatten().find(|(known, _)| *known == name) else {
         let common = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();

@@ -73,7 +73,7 @@ impl CifarResNet {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `depth` is not 2 and a multiple of 6.
+    /// [`Error::Invalid`] if `depth` is not 2 and a multiple of 6.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{CifarResNet, CifarResNetOptions}, nn::{Module, Scope}};

@@ -63,7 +63,7 @@ impl ShuffleNetV2 {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a stage has an odd number of channels, or no blocks.
+    /// [`Error::Invalid`] if a stage has an odd number of channels, or no blocks.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{ShuffleNetV2, ShuffleNetV2Options}, nn::{Module, Scope}};

@@ -42,7 +42,7 @@ impl SimpleCnn {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `depth` is 0 or above 16.
+    /// [`Error::Invalid`] if `depth` is 0 or above 16.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{SimpleCnn, SimpleCnnOptions}, nn::{Module, Scope, blocks::Activation}};

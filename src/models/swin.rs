@@ -70,7 +70,7 @@ impl SwinTransformer {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a stage's heads do not divide its channels, or a probability is not from 0 to 1.
+    /// [`Error::Invalid`] if a stage's heads do not divide its channels, or a probability is not from 0 to 1.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{SwinTransformer, SwinTransformerOptions}, nn::{Module, Scope}};

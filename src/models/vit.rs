@@ -81,7 +81,7 @@ impl VisionTransformer {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `patch_size` does not divide `image_size`, or `heads` not `hidden_dim`.
+    /// [`Error::Invalid`] if `patch_size` does not divide `image_size`, or `heads` not `hidden_dim`.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::{VisionTransformer, VisionTransformerOptions}, nn::{Module, Scope}};
@@ -116,7 +116,7 @@ impl VisionTransformer {
     /// The class token after the encoder, `[N, hidden_dim]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the images are not of `image_size`.
+    /// [`Error::Invalid`] if the images are not of `image_size`.
     pub fn class_features(&self, input: &Tensor) -> Result<Tensor> {
         self.encoded(input)?.narrow(1, 0, 1)?.squeeze(1)
     }

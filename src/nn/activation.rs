@@ -106,7 +106,7 @@ adjustable! {
         /// The function is linear above this.
         threshold: f64 = 20.0,
     }
-    /// `x` cut off below `min_val` and above `max_val`.
+    /// `x` clipped below `min_val` and above `max_val`.
     Hardtanh, hardtanh, {
         /// The smallest value.
         min_val: f64 = -1.0,

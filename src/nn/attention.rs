@@ -70,7 +70,7 @@ impl MultiheadAttention {
     /// A layer for elements of size `embed_dim`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `num_heads` does not divide `embed_dim` or either is 0, [`Error::TooLarge`].
+    /// [`Error::Invalid`] if `num_heads` does not divide `embed_dim` or either is 0, [`Error::TooLarge`].
     ///
     /// ```
     /// # use wgrad::nn::{MultiheadAttention, MultiheadAttentionOptions, Scope};

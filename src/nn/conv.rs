@@ -83,7 +83,7 @@ macro_rules! constructors {
             /// A layer with a bias.
             ///
             /// # Errors
-            /// [`Error::Invalid`] where `groups` does not divide both channel counts or the filters would be empty,
+            /// [`Error::Invalid`] if `groups` does not divide both channel counts or the filters would be empty,
             /// [`Error::TooLarge`].
             ///
             $(#[$example])*

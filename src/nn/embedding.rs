@@ -20,7 +20,7 @@ impl Embedding {
     /// A table of `num_embeddings` rows (V) of `embedding_dim` numbers (D).
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `padding_idx` is not a row, [`Error::TooLarge`].
+    /// [`Error::Invalid`] if `padding_idx` is not a row, [`Error::TooLarge`].
     ///
     /// ```
     /// # use wgrad::{Device, EmbeddingOptions, Tensor, nn::{Embedding, Module, Scope}};

@@ -22,7 +22,7 @@ impl Linear {
     /// A layer with a bias.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where `inputs` is 0, [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::Invalid`](crate::Error::Invalid) if `inputs` is 0, [`Error::TooLarge`](crate::Error::TooLarge).
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, nn::{Linear, Module, Scope}};

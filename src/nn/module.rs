@@ -226,7 +226,7 @@ pub trait Module: AsModule + Send + Sync {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no parameter has such a name.
+    /// [`Error::Invalid`] if no parameter has such a name.
     fn freeze(&self, pattern: &str) -> Result<()> {
         require_grad("freeze", &self.parameters(), pattern, false)
     }
@@ -253,7 +253,7 @@ pub trait Module: AsModule + Send + Sync {
     /// once. The values are the current ones: later training does not change them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where two parameters have one name.
+    /// [`Error::Invalid`] if two parameters have one name.
     fn state_dict(&self) -> Result<StateDict> {
         state_dict::of(self.as_module())
     }

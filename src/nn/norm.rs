@@ -110,7 +110,7 @@ impl GroupNorm {
     /// A layer for inputs of `num_channels` channels.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `num_groups` does not divide them; [`Error::TooLarge`].
+    /// [`Error::Invalid`] if `num_groups` does not divide them; [`Error::TooLarge`].
     pub fn new(scope: &Scope, num_groups: usize, num_channels: usize, options: &GroupNormOptions) -> Result<GroupNorm> {
         if num_groups == 0 || !num_channels.is_multiple_of(num_groups) {
             let rule = format!("num_groups {num_groups} must divide num_channels {num_channels}");

@@ -210,7 +210,7 @@ impl Lstm {
     /// A layer whose hidden states are projected to `proj_size`, which is below `hidden`; 0 means no projection.
     ///
     /// # Errors
-    /// As [`Rnn::new`]; [`Error::Invalid`] where `proj_size` is not below `hidden`.
+    /// As [`Rnn::new`]; [`Error::Invalid`] if `proj_size` is not below `hidden`.
     pub fn projected(
         scope: &Scope,
         inputs: usize,
@@ -322,7 +322,7 @@ impl RnnCell {
     /// A cell for inputs of size `inputs` and states of size `hidden`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `hidden` is 0, [`Error::TooLarge`].
+    /// [`Error::Invalid`] if `hidden` is 0, [`Error::TooLarge`].
     pub fn new(scope: &Scope, inputs: usize, hidden: usize, bias: bool, bend: Nonlinearity) -> Result<RnnCell> {
         Ok(RnnCell { weights: CellWeights::new(scope, 1, inputs, hidden, bias)?, nonlinearity: bend })
     }

@@ -48,7 +48,7 @@ impl Scope {
     /// (`kaiming_uniform` with `a = sqrt(5)`) and biases, from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::TooManyDimensions`]; [`Error::Invalid`] where `fan_in` is 0.
+    /// [`Error::TooLarge`], [`Error::TooManyDimensions`]; [`Error::Invalid`] if `fan_in` is 0.
     pub fn uniform(&self, name: &str, shape: &[usize], fan_in: usize) -> Result<Parameter> {
         if fan_in == 0 {
             let rule = format!("{} would have no inputs (shape {shape:?})", self.name_of(name));

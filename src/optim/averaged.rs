@@ -58,7 +58,7 @@ impl<O: Optimizer> Averaged<O> {
     /// Starts with the parameters as the average.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a decay is not from 0 to 1.
+    /// [`Error::Invalid`] if a decay is not from 0 to 1.
     #[track_caller]
     pub fn new(inner: O, averaging: Averaging) -> Result<Averaged<O>> {
         if let Averaging::Ema { decay } = averaging

@@ -32,7 +32,7 @@ impl<A: Algorithm> Engine<A> {
     /// An optimizer for the trained parameters in `parameters`, those of a module or a list, as one group.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are none, two have one name, or an option is out of its range; [`Error::Unreached`] for a
+    /// [`Error::Invalid`] if there are none, two have one name, or an option is out of its range; [`Error::Unreached`] for a
     /// module that does not reach all parameters of its scope.
     #[track_caller]
     pub fn new(parameters: impl IntoParameters, options: A) -> Result<Engine<A>> {
@@ -43,7 +43,7 @@ impl<A: Algorithm> Engine<A> {
     /// An optimizer for groups, each with options of its own. Groups whose options differ only in numbers still take one launch.
     ///
     /// # Errors
-    /// As [`new`](Engine::new); [`Error::Invalid`] where there are no groups, one is empty, or two share a parameter.
+    /// As [`new`](Engine::new); [`Error::Invalid`] if there are no groups, one is empty, or two share a parameter.
     #[track_caller]
     pub fn with_groups(groups: Vec<ParamGroup<A>>) -> Result<Engine<A>> {
         if groups.is_empty() {
@@ -89,7 +89,7 @@ impl<A: Algorithm> Engine<A> {
     /// Limits each element of the gradients to `-clip_value ..= clip_value` before a step, as `clip_grad_value_` does.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the limit is not above 0.
+    /// [`Error::Invalid`] if the limit is not above 0.
     pub fn clip_grad_value(mut self, clip_value: f64) -> Result<Engine<A>> {
         self.clipping.value = Some(Clipping::value(clip_value)?);
         Ok(self)
@@ -99,7 +99,7 @@ impl<A: Algorithm> Engine<A> {
     /// `min(1, max_norm / (norm + 1e-6))`. Nothing is read back; see [`grad_norm`](Engine::grad_norm).
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the limit is not above 0. The step fails with [`Error::DeviceMismatch`] where the parameters
+    /// [`Error::Invalid`] if the limit is not above 0. The step fails with [`Error::DeviceMismatch`] if the parameters
     /// belong to several devices.
     ///
     /// ```
@@ -125,7 +125,7 @@ impl<A: Algorithm> Engine<A> {
     /// 0.01 and 1e-3.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a number is not above 0.
+    /// [`Error::Invalid`] if a number is not above 0.
     pub fn adaptive_clip_grad(mut self, clip_factor: f64, eps: f64) -> Result<Engine<A>> {
         self.clipping.adaptive = Some(Clipping::adaptive(clip_factor, eps)?);
         Ok(self)
@@ -135,7 +135,7 @@ impl<A: Algorithm> Engine<A> {
     /// counted from 0; the paper's `gamma` is 0.55. It comes from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a number is negative.
+    /// [`Error::Invalid`] if a number is negative.
     pub fn grad_noise(mut self, eta: f64, gamma: f64) -> Result<Engine<A>> {
         self.clipping.noise = Some(Clipping::noise(eta, gamma)?);
         Ok(self)
@@ -150,7 +150,7 @@ impl<A: Algorithm> Engine<A> {
     /// The options of a group.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is no such group.
+    /// [`Error::Invalid`] if there is no such group.
     pub fn options(&self, group: usize) -> Result<&A> {
         let rule = || format!("group {group} of {}", self.groups.len());
         Ok(&self.groups.get(group).ok_or_else(|| Error::invalid(A::NAME, rule()))?.options)

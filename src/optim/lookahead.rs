@@ -51,7 +51,7 @@ impl<O: Optimizer> Lookahead<O> {
     /// Starts with the parameters as the slow weights.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `k` is 0 or `alpha` is not from 0 to 1.
+    /// [`Error::Invalid`] if `k` is 0 or `alpha` is not from 0 to 1.
     #[track_caller]
     pub fn new(inner: O, options: LookaheadOptions) -> Result<Lookahead<O>> {
         const OP: &str = "lookahead";

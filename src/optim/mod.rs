@@ -117,7 +117,7 @@ pub trait Optimizer {
     /// As [`step`](Optimizer::step), under a guard: nothing changes if a gradient is not finite.
     ///
     /// # Errors
-    /// As `step`; [`Error::DeviceMismatch`] where the guard belongs to another device than the parameters.
+    /// As `step`; [`Error::DeviceMismatch`] if the guard belongs to another device than the parameters.
     #[track_caller]
     fn step_guarded(&mut self, guard: &mut Guard) -> Result<()> {
         self.step_with(Some(guard))
@@ -144,7 +144,7 @@ pub trait Optimizer {
     /// Sets the steps taken, from a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is not one number a parameter.
+    /// [`Error::Invalid`] if there is not one number a parameter.
     fn set_steps(&mut self, steps: &[u64]) -> Result<()>;
 
     /// Steps that wrappers around the optimizer have counted, the innermost first, for checkpoints.
@@ -163,13 +163,13 @@ pub trait Optimizer {
     /// An option of a group, if the optimizer has it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is no such group.
+    /// [`Error::Invalid`] if there is no such group.
     fn hyper(&self, hyper: Hyper, group: usize) -> Result<Option<f64>>;
 
     /// Sets an option of a group. It is data: another number needs no new plan.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is no such group or option, or the number is out of its range; the old one stays
+    /// [`Error::Invalid`] if there is no such group or option, or the number is out of its range; the old one stays
     /// then.
     fn set_hyper(&mut self, hyper: Hyper, group: usize, value: f64) -> Result<()>;
 

@@ -133,7 +133,7 @@ impl<O: Optimizer> Sam<O> {
     /// Wraps an optimizer.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `rho` is negative or not finite.
+    /// [`Error::Invalid`] if `rho` is negative or not finite.
     pub fn new(inner: O, options: SamOptions) -> Result<Sam<O>> {
         super::options::at_least_zero(OP, "rho", options.rho)?;
         Ok(Sam { inner, options, state: Place::Down, runs: Vec::new() })

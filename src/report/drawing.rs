@@ -151,7 +151,7 @@ impl Drawing {
     /// Draws an SVG, in which texts stay texts.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a text can't be drawn.
+    /// [`Error::Invalid`] if a text can't be drawn.
     pub fn svg(&self) -> Result<String> {
         let mut svg = String::new();
         let backend = SVGBackend::with_string(&mut svg, self.size(SVG_UNITS));
@@ -174,7 +174,7 @@ impl Drawing {
     /// Draws a PNG with this many pixels for each of an SVG: 2 is right for most screens.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the picture would have no pixel, or more than 16,384 in a direction.
+    /// [`Error::Invalid`] if the picture would have no pixel, or more than 16,384 in a direction.
     pub fn png(&self, scale: f64) -> Result<Vec<u8>> {
         let largest = self.width.max(self.height) * scale;
         if largest.is_nan() || self.width.min(self.height) * scale < 1.0 || largest > MOST_PIXELS {

@@ -105,7 +105,7 @@ impl Goal {
         Goal { labels: labels.detach(), is_targeted: true }
     }
 
-    /// True where the labels name the class that is wanted, and not the true one.
+    /// True if the labels name the class that is wanted, and not the true one.
     pub fn is_targeted(&self) -> bool {
         self.is_targeted
     }

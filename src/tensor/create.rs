@@ -12,7 +12,7 @@ use std::hash::Hasher;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// Values handed in by the caller.
+/// Values passed in by the caller.
 #[derive(Debug, Hash)]
 struct Leaf;
 
@@ -38,7 +38,7 @@ impl Tensor {
     /// A tensor from values in row-major order. They are copied, and uploaded at the next flush.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the number of values does not fit the shape, [`Error::TooLarge`],
+    /// [`Error::Invalid`] if the number of values does not fit the shape, [`Error::TooLarge`],
     /// [`Error::TooManyDimensions`].
     ///
     /// ```

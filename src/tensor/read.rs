@@ -9,7 +9,7 @@ impl Tensor {
     /// The values in row-major order. Computes everything they need, and waits for it.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] where `T` is not the tensor's type, and everything that went wrong on the device
+    /// [`Error::WrongDType`] if `T` is not the tensor's type, and everything that went wrong on the device
     /// since the last synchronisation.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         pollster::block_on(self.values(Waiting::Here))
@@ -53,7 +53,7 @@ impl Tensor {
     /// The value of a tensor with one element.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is more than one; otherwise as [`to_vec`](Tensor::to_vec).
+    /// [`Error::Invalid`] if there is more than one; otherwise as [`to_vec`](Tensor::to_vec).
     pub fn item<T: Element>(&self) -> Result<T> {
         pollster::block_on(self.element(Waiting::Here))
     }

@@ -34,11 +34,11 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads the position of a checkpoint's run; `None` where another program wrote the file.
+    /// Reads the position of a checkpoint's run; `None` if another program wrote the file.
     /// [`weights::load`](crate::weights::load) loads a checkpoint's weights alone.
     ///
     /// # Errors
-    /// [`Error::File`] where the file can't be read or is damaged.
+    /// [`Error::File`] if the file can't be read or is damaged.
     pub fn read(path: &Path) -> Result<Option<Position>> {
         let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
         let file = Checkpoint::open(path, &bytes)?;
@@ -219,7 +219,7 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
-    /// True where another program wrote it.
+    /// True if another program wrote it.
     fn is_foreign(&self) -> bool {
         self.about.is_null()
     }
@@ -277,8 +277,8 @@ impl<'a> Checkpoint<'a> {
 /// before.
 ///
 /// # Errors
-/// [`Error::File`] where the file can't be read, is cut off or no checkpoint, was written with other parts,
-/// or a tensor in it is missing, left over, or of another shape; [`Error::Invalid`] where two parameters have one name.
+/// [`Error::File`] if the file can't be read, is cut off or no checkpoint, was written with other parts,
+/// or a tensor in it is missing, left over, or of another shape; [`Error::Invalid`] if two parameters have one name.
 /// Nothing has changed then.
 pub fn load(
     path: &Path,

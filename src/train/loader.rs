@@ -36,7 +36,7 @@ pub trait Loader {
     /// The batches of an epoch from number `batch` on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the epoch has fewer; the loader's own.
+    /// [`Error::Invalid`] if the epoch has fewer; the loader's own.
     fn resume(&self, epoch: u64, batch: usize) -> Result<LoaderIter<'_, Self::Batch>>;
 
     /// Applies a function to each batch, such as one that uploads and transforms it. The function gets the batch's position too.
@@ -239,7 +239,7 @@ impl<'a> ImageLoader<'a> {
     /// In the order of the set.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
+    /// [`Error::Invalid`] if `batch_size` is 0.
     pub fn in_order(images: &'a Images, device: &Device, batch_size: usize) -> Result<ImageLoader<'a>> {
         check_batch_size(batch_size)?;
         Ok(ImageLoader { images, device: device.clone(), batch_size, seed: None })
@@ -248,7 +248,7 @@ impl<'a> ImageLoader<'a> {
     /// In an order that depends on `seed` and the epoch.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
+    /// [`Error::Invalid`] if `batch_size` is 0.
     pub fn shuffled(images: &'a Images, device: &Device, batch_size: usize, seed: u64) -> Result<ImageLoader<'a>> {
         Ok(ImageLoader { seed: Some(seed), ..ImageLoader::in_order(images, device, batch_size)? })
     }
@@ -293,7 +293,7 @@ impl ResidentLoader {
     /// Batches of `batch_size` images; the last one of an epoch may be smaller.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `batch_size` is 0.
+    /// [`Error::Invalid`] if `batch_size` is 0.
     pub fn new(set: Resident, sampler: impl Sampler + 'static, batch_size: usize) -> Result<ResidentLoader> {
         check_batch_size(batch_size)?;
         Ok(ResidentLoader { set, sampler: Box::new(sampler), batch_size })

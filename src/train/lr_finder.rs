@@ -124,7 +124,7 @@ impl LrFinder {
     /// Runs the test. `loss` gives the loss of a batch at each step, as a rule of another batch each time.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is out of its range or all rates of the optimizer are 0; those of `loss` and
+    /// [`Error::Invalid`] if an option is out of its range or all rates of the optimizer are 0; those of `loss` and
     /// of the steps. Model and optimizer are restored in any case.
     pub fn run(
         &self,
@@ -188,7 +188,7 @@ pub struct LrCurve {
     pub losses: Vec<f64>,
     /// The same, smoothed.
     pub smoothed: Vec<f64>,
-    /// True where the test ended because the loss diverged.
+    /// True if the test ended because the loss diverged.
     pub diverged: bool,
 }
 

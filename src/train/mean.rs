@@ -38,7 +38,7 @@ impl RunningMean {
     /// Counts `value` as `weight` values.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where `value` is not a scalar.
+    /// [`Error::Invalid`](crate::Error::Invalid) if `value` is not a scalar.
     pub fn add(&mut self, value: &Tensor, weight: usize) -> Result<()> {
         no_grad(|| self.sum.assign(&(self.sum.value() + value * weight as f64)?))?;
         self.weight += weight as u64;

@@ -223,7 +223,7 @@ impl<'s, 'a, T: Task> Session<'s, 'a, T> {
         checkpoint::save(path, device, self.model, &parts, &at)
     }
 
-    /// Takes one step, with all that belongs to it; false where the loader has no batch for it.
+    /// Takes one step, with all that belongs to it; false if the loader has no batch for it.
     fn step(&mut self, batches: &mut LoaderIter<'_, T::Batch>, pace: &mut Pace) -> Result<bool> {
         let Some((loss, items)) = self.take_step(batches, &mut pace.waited)? else { return Ok(false) };
         pace.step(&self.trainer.device, items)?;

@@ -40,7 +40,7 @@ impl Stepper {
     /// in the types that the model has.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where an option is out of its range.
+    /// [`Error::Invalid`](crate::Error::Invalid) if an option is out of its range.
     pub fn autocast(device: &Device, autocast: AutocastOptions, scaler: GradScalerOptions) -> Result<Stepper> {
         Ok(Stepper { autocast: Some(autocast), scaler: Some(GradScaler::new(device, scaler)?) })
     }

@@ -37,7 +37,7 @@ type Answer = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 pub struct Supervised {
     loss: Loss,
     answer: Answer,
-    /// True where metrics take answers, and not outputs.
+    /// True if metrics take answers, and not outputs.
     measures_answers: bool,
     /// Layers whose outputs have their own loss, with its weight.
     auxiliary: Vec<(String, f64)>,

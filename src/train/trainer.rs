@@ -150,7 +150,7 @@ impl<'a> Trainer<'a> {
     /// A run that has not begun.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is out of its range, [`Error::File`] where the folder can't be made.
+    /// [`Error::Invalid`] if an option is out of its range, [`Error::File`] if the folder can't be made.
     pub fn new(device: &Device, options: TrainerOptions) -> Result<Trainer<'a>> {
         const OP: &str = "Trainer";
         for (name, value) in

@@ -23,7 +23,7 @@ macro_rules! by_chance {
             #[doc = concat!("With a probability; torchvision's default is ", $default, ".")]
             ///
             /// # Errors
-            /// [`Error::Invalid`] where it is not between 0 and 1.
+            /// [`Error::Invalid`] if it is not between 0 and 1.
             pub fn new(p: f64) -> Result<$name> {
                 Ok($name { p: check_probability(stringify!($name), p)? })
             }
@@ -89,7 +89,7 @@ impl RandomSolarize {
     /// 0.5.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the probability is not between 0 and 1, or the threshold is not a number.
+    /// [`Error::Invalid`] if the probability is not between 0 and 1, or the threshold is not a number.
     pub fn new(threshold: f64, p: f64) -> Result<RandomSolarize> {
         const OP: &str = "RandomSolarize";
         if threshold.is_nan() {

@@ -87,7 +87,7 @@ impl Stream {
     /// A beta-distributed number.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a shape is not a positive number.
+    /// [`Error::Invalid`] if a shape is not a positive number.
     pub fn beta(&mut self, alpha: f64, beta: f64) -> Result<f64> {
         let distribution = Beta::new(alpha, beta)
             .map_err(|_| Error::invalid("beta", format!("the shapes {alpha} and {beta} must be positive numbers")))?;

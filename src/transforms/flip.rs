@@ -15,7 +15,7 @@ impl RandomHorizontalFlip {
     /// With a probability; torchvision's default is 0.5.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where it is not between 0 and 1.
+    /// [`Error::Invalid`](crate::Error::Invalid) if it is not between 0 and 1.
     pub fn new(p: f64) -> Result<RandomHorizontalFlip> {
         Ok(RandomHorizontalFlip { p: check_probability("RandomHorizontalFlip", p)? })
     }
@@ -37,7 +37,7 @@ impl RandomVerticalFlip {
     /// With a probability; torchvision's default is 0.5.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where it is not between 0 and 1.
+    /// [`Error::Invalid`](crate::Error::Invalid) if it is not between 0 and 1.
     pub fn new(p: f64) -> Result<RandomVerticalFlip> {
         Ok(RandomVerticalFlip { p: check_probability("RandomVerticalFlip", p)? })
     }

@@ -19,7 +19,7 @@ impl Views {
     /// are not part of it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where sizes are not one for each image, or one is empty or larger than the batch's.
+    /// [`Error::Invalid`] if sizes are not one for each image, or one is empty or larger than the batch's.
     pub fn with_sizes(mut self, sizes: Vec<[usize; 2]>) -> Result<Views> {
         let [height, width] = self.size();
         let fits = |size: &[usize; 2]| (1..=height).contains(&size[0]) && (1..=width).contains(&size[1]);

@@ -81,7 +81,7 @@ impl MixUp {
     /// With the shape of the distribution, 1 by default in torchvision, and the number of classes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `alpha` is not positive, or there are no classes.
+    /// [`Error::Invalid`] if `alpha` is not positive, or there are no classes.
     pub fn new(alpha: f64, num_classes: usize) -> Result<MixUp> {
         Ok(MixUp { mixing: Mixing::new("MixUp", alpha, num_classes)? })
     }

@@ -16,7 +16,7 @@ impl Normalize {
     /// With the mean and the deviation of each channel, or of all.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a deviation is 0, or means and deviations are not equally many.
+    /// [`Error::Invalid`] if a deviation is 0, or means and deviations are not equally many.
     pub fn new(mean: &[f64], std: &[f64]) -> Result<Normalize> {
         if mean.len() != std.len() || std.contains(&0.0) {
             let rule = format!("expected a deviation other than 0 for each mean; got {mean:?} and {std:?}");

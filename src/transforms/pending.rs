@@ -23,7 +23,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// True where it interpolates between elements.
+    /// True if it interpolates between elements.
     fn resamples(&self) -> bool {
         matches!(self, Step::Resize(_) | Step::Warp(..) | Step::Bend(_))
     }
@@ -141,7 +141,7 @@ impl Pending {
         }
     }
 
-    /// True where the images stay as they are.
+    /// True if the images stay as they are.
     pub fn is_nothing(&self, sizes: &[[usize; 2]]) -> bool {
         let stays = |(frame, &size): (&Frame, &[usize; 2])| frame.size == size && frame.map == Projective::IDENTITY;
         self.field.is_none() && self.beyond.is_none() && self.images.iter().zip(sizes).all(stays)
@@ -194,7 +194,7 @@ impl Frame {
         within(region.top, region.height, self.size[0]) && within(region.left, region.width, self.size[1])
     }
 
-    /// True where a step reads outside the frame.
+    /// True if a step reads outside the frame.
     fn is_left_by(&self, step: &Step) -> bool {
         let [height, width] = self.size.map(|size| size as f64);
         match step {

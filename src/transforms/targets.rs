@@ -89,7 +89,7 @@ impl Views {
     /// With masks, `[N, 1, H, W]` in i32: a number for each element. Elements outside of an image become 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they are not as many and as large as the images; [`Error::WrongDType`] for types other than i32.
+    /// [`Error::Invalid`] if they are not as many and as large as the images; [`Error::WrongDType`] for types other than i32.
     pub fn with_masks(mut self, masks: Tensor) -> Result<Views> {
         let [height, width] = self.size();
         if masks.shape()[..] != [self.len(), 1, height, width] || self.is_pending() {

@@ -32,7 +32,7 @@ impl Views {
     /// Images without targets.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they are not `[N, C, H, W]`; [`Error::WrongDType`] for types other than f32 and i32.
+    /// [`Error::Invalid`] if they are not `[N, C, H, W]`; [`Error::WrongDType`] for types other than f32 and i32.
     pub fn new(images: Tensor) -> Result<Views> {
         if images.rank() != 4 {
             return Err(Error::invalid(OP, format!("expected images [N, C, H, W]; got {}", images.shape())));
@@ -69,7 +69,7 @@ impl Views {
         self.images.shape()[0]
     }
 
-    /// True where there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -113,7 +113,7 @@ impl Views {
     /// Replaces the pixels; images keep their number and size.
     ///
     /// # Errors
-    /// Those of `change`; [`Error::Invalid`] where it returns images of another number or size.
+    /// Those of `change`; [`Error::Invalid`] if it returns images of another number or size.
     pub fn change_images(&mut self, change: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
         let before = self.images()?;
         let mut changed = change(&before)?;

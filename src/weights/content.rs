@@ -17,7 +17,7 @@ pub(super) struct Content {
     pub offset: u64,
     /// Elements between neighbours along each dimension; `None` in row-major order.
     pub strides: Option<Vec<usize>>,
-    /// True where the highest byte of each value comes first.
+    /// True if the highest byte of each value comes first.
     pub big_endian: bool,
 }
 
@@ -40,7 +40,7 @@ impl Content {
     /// has `width` bytes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the file can't be read; those of `show`.
+    /// [`Error::Invalid`] if the file can't be read; those of `show`.
     pub fn read(
         &self,
         file: &mut BufReader<File>,

@@ -96,9 +96,9 @@ pub struct Report {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] where the file can't be read, is damaged, or holds numbers that a parameter's type does not have;
-/// [`Error::UnfitWeights`] where it doesn't fit, or with [`partial`](LoadOptions::partial) where nothing does;
-/// [`Error::Invalid`] where two parameters have one name, or two names of the file become one. Nothing has changed then, unless
+/// [`Error::File`] if the file can't be read, is damaged, or holds numbers that a parameter's type does not have;
+/// [`Error::UnfitWeights`] if it doesn't fit, or with [`partial`](LoadOptions::partial) where nothing does;
+/// [`Error::Invalid`] if two parameters have one name, or two names of the file become one. Nothing has changed then, unless
 /// reading fails in the middle of the file.
 pub fn load(path: impl AsRef<Path>, model: &dyn Module, options: &LoadOptions) -> Result<Report> {
     let mut reader = Reader::open(path)?;

@@ -66,7 +66,7 @@ impl Metadata {
     /// Reads the metadata of a file, and no tensor.
     ///
     /// # Errors
-    /// [`Error::File`] where the file can't be read or holds none: then it was written by another program.
+    /// [`Error::File`] if the file can't be read or holds none: then it was written by another program.
     pub fn read(path: impl AsRef<Path>) -> Result<Metadata> {
         let reader = Reader::open(&path)?;
         reader.metadata()?.ok_or_else(|| {

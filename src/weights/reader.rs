@@ -81,7 +81,7 @@ impl Reader {
     /// `state_dict.conv1.weight`.
     ///
     /// # Errors
-    /// [`Error::File`] where it is missing, of another kind or damaged, or its pickle calls what a state dictionary doesn't
+    /// [`Error::File`] if it is missing, of another kind or damaged, or its pickle calls what a state dictionary doesn't
     /// need.
     pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
         let path = path.as_ref().to_path_buf();
@@ -103,7 +103,7 @@ impl Reader {
     /// The file's description of its network, where wgrad wrote it.
     ///
     /// # Errors
-    /// [`Error::File`] where that is not understood.
+    /// [`Error::File`] if that is not understood.
     pub fn metadata(&self) -> Result<Option<Metadata>> {
         let Some(text) = self.about.get(TAG) else { return Ok(None) };
         let fault = |reason: String| Error::file(&self.path, format!("{TAG}: {reason}"));
@@ -120,7 +120,7 @@ impl Reader {
     /// Reads a tensor: floats as f32 or f16, integers as i32 or u32, truth values as such.
     ///
     /// # Errors
-    /// [`Error::File`] where there is none of this name, or it can't be read or holds numbers that the device's type does
+    /// [`Error::File`] if there is none of this name, or it can't be read or holds numbers that the device's type does
     /// not have.
     pub fn read(&mut self, name: &str, device: &Device) -> Result<Tensor> {
         let Some(at) = self.entries.iter().position(|entry| entry.name == name) else {

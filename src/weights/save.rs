@@ -55,7 +55,7 @@ options! {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::Invalid`] where two parameters have one name, the metadata contradicts itself or is for a `.npz`
+/// [`Error::File`]; [`Error::Invalid`] if two parameters have one name, the metadata contradicts itself or is for a `.npz`
 /// file, or `dtype` is not a float; and errors of the device.
 pub fn save(path: impl AsRef<Path>, model: &dyn Module, options: &SaveOptions) -> Result<()> {
     const OP: &str = "weights::save";

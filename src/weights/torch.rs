@@ -18,7 +18,7 @@ const LONGEST_PICKLE: u64 = 1 << 26;
 /// The most dictionaries and lists within one another.
 const DEEPEST: usize = 16;
 
-/// The tensors of a ZIP file that holds a pickle; `None` where it holds none.
+/// The tensors of a ZIP file that holds a pickle; `None` if it holds none.
 pub(super) fn of_zip(file: &mut BufReader<File>, members: &[Member]) -> Result<Option<Vec<Entry>>, String> {
     let Some((folder, pickle)) =
         members.iter().find_map(|member| Some((member.name.strip_suffix("data.pkl")?, member)))

@@ -23,7 +23,7 @@ fn tensor(device: &Device, values: &[f32]) -> Tensor {
     Tensor::from_slice(device, values, &[values.len()]).unwrap()
 }
 
-/// The fields of `NotFinite`: operation, element, value, true if the caller handed it in, line.
+/// The fields of `NotFinite`: operation, element, value, true if the caller passed it in, line.
 fn not_finite(error: Error) -> (&'static str, Vec<usize>, f64, bool, u32) {
     match error {
         Error::NotFinite { op, element, value, leaf, recorded_at, output: 0, .. } => {

@@ -38,7 +38,7 @@ impl Context {
         self.globals.json
     }
 
-    /// True where only the answer is wanted.
+    /// True if only the answer is wanted.
     pub fn is_quiet(&self) -> bool {
         self.globals.quiet
     }

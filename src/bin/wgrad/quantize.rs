@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Quantize linear layers alone, with the range of each batch
     #[arg(long, conflicts_with = "qat")]
     dynamic: bool,
-    /// Train for so many epochs with weights and activations rounded, first
+    /// Train for this many epochs with weights and activations rounded, first
     #[arg(long, value_name = "EPOCHS")]
     qat: Option<u64>,
     /// Learning rate of --qat

@@ -71,7 +71,7 @@ pub fn of_name(name: &str, options: &ModelOptions, batch_size: usize) -> Outcome
     Ok(Summary::new(&*model, &Tensor::zeros(&device, &options.images(batch_size))?)?)
 }
 
-/// True where a network gives logits of classes for an image as a whole.
+/// True if a network gives logits of classes for an image as a whole.
 pub fn is_classifier(summary: &Summary) -> bool {
     summary.rows.first().is_some_and(|whole| whole.output.len() == 2)
 }

@@ -50,7 +50,7 @@ impl Selection {
         self.channels
     }
 
-    /// True where there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.channels == 0
     }
@@ -67,7 +67,7 @@ impl Channels {
     /// Chooses channels. Reads weights from the device.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the amount is not from 0 to 1, or a group should keep nothing; errors of the device.
+    /// [`Error::Invalid`] if the amount is not from 0 to 1, or a group should keep nothing; errors of the device.
     pub fn choose(&self, options: &ChannelOptions) -> Result<Selection> {
         checked(OP, options.amount)?;
         if options.keep == 0 {

@@ -74,7 +74,7 @@ impl Group {
         self.channels.len()
     }
 
-    /// True where it has none.
+    /// True if it has none.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty()
     }

@@ -29,7 +29,7 @@ impl Slimming {
     /// For the batch norms of a module.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it has none with a weight, or the strength is negative or not finite.
+    /// [`Error::Invalid`] if it has none with a weight, or the strength is negative or not finite.
     pub fn new(model: &dyn Module, strength: impl Into<f64>) -> Result<Slimming> {
         let strength = strength.into();
         if !(strength.is_finite() && strength >= 0.0) {

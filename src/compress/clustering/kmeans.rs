@@ -23,7 +23,7 @@ pub struct KMeans {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where there are no centres, or a number is not finite.
+/// [`Error::Invalid`] if there are no centres, or a number is not finite.
 pub fn k_means(values: &[f64], centres: Vec<f64>, most_turns: usize) -> Result<KMeans> {
     if centres.is_empty() || !values.iter().chain(&centres).all(|number| number.is_finite()) {
         return Err(Error::invalid("k_means", "it takes one centre at least, and finite numbers"));

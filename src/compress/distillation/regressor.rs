@@ -9,7 +9,7 @@ use crate::ops::{Conv2dOptions, Reduction};
 /// al., "FitNets: Hints for Thin Deep Nets", 2014, there with a half of the sum). No gradient flows to the teacher.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the regressor's output is not of the teacher's shape; those of the regressor.
+/// [`Error::Invalid`] if the regressor's output is not of the teacher's shape; those of the regressor.
 ///
 /// ```
 /// use wgrad::compress::distillation::{hint_loss, regressor};

@@ -38,7 +38,7 @@ options! {
         rank: Rank = Rank::Energy(0.9),
         /// The way in which convolutions are taken apart. Those of 1 x 1 are products of matrices by either.
         scheme: Scheme = Scheme::Spatial,
-        /// Patterns of the names of weights; all where there are none.
+        /// Patterns of the names of weights; all if there are none.
         only: Vec<String> = Vec::new(),
     }
 }

@@ -98,7 +98,7 @@ pub fn remove(parameter: &Parameter) -> Result<()> {
     parameter.set_mask(None)
 }
 
-/// True where a parameter of the module has a mask.
+/// True if a parameter of the module has a mask.
 pub fn is_pruned(module: &dyn Module) -> bool {
     module.parameters().iter().any(|parameter| parameter.mask().is_some())
 }

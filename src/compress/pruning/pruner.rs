@@ -85,7 +85,7 @@ impl Pruner {
     /// A pruner of some parameters, such as those that [`prunable`](super::prunable) lists.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are none, or one has no such dimension; errors of the device.
+    /// [`Error::Invalid`] if there are none, or one has no such dimension; errors of the device.
     pub fn new(parameters: Vec<Parameter>, options: PrunerOptions) -> Result<Pruner> {
         if parameters.is_empty() {
             return Err(Error::invalid(OP, "there are no parameters to prune"));

@@ -142,7 +142,7 @@ impl<M: Module> QuantizationAware<M> {
     /// The network in bytes, with the ranges that training has found. It is switched to evaluation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it never ran; errors of the device.
+    /// [`Error::Invalid`] if it never ran; errors of the device.
     pub fn convert(self) -> Result<Quantized<M>> {
         self.model.eval();
         let ranges = std::mem::take(&mut *self.ranges.lock());

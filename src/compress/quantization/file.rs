@@ -53,7 +53,7 @@ const INPUT_ZERO_POINT: &str = ".input_zero_point";
 /// ```
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::Invalid`] where two parameters have one name; errors of the device.
+/// [`Error::File`]; [`Error::Invalid`] if two parameters have one name; errors of the device.
 pub fn save<M: Module>(path: impl AsRef<Path>, network: &Quantized<M>, metadata: &Metadata) -> Result<()> {
     let path = path.as_ref();
     let mut entries: BTreeMap<String, (Dtype, Vec<usize>, Entry)> = BTreeMap::new();
@@ -110,7 +110,7 @@ fn floats(numbers: &[f64]) -> Vec<u8> {
 /// True for a file that [`save`] wrote.
 ///
 /// # Errors
-/// [`Error::File`] where it can't be read.
+/// [`Error::File`] if it can't be read.
 pub fn is_quantized(path: impl AsRef<Path>) -> Result<bool> {
     Ok(Reader::open(path)?.about(KEY).is_some())
 }
@@ -119,7 +119,7 @@ pub fn is_quantized(path: impl AsRef<Path>) -> Result<bool> {
 /// the bytes represent.
 ///
 /// # Errors
-/// [`Error::File`] where the file can't be read, was not written by [`save`] or is damaged; errors of the device.
+/// [`Error::File`] if the file can't be read, was not written by [`save`] or is damaged; errors of the device.
 pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<(Quantized<Box<dyn Module>>, Metadata)> {
     let path = path.as_ref();
     let mut reader = Reader::open(path)?;

@@ -93,7 +93,7 @@ impl Interposer for Running {
     }
 }
 
-/// True where a weight's sums fit into i32.
+/// True if a weight's sums fit into i32.
 pub(super) fn fits(weight: &Tensor) -> bool {
     weight.numel() / weight.shape().first().copied().unwrap_or(1).max(1) <= 65_532
 }
@@ -104,7 +104,7 @@ impl<M: Module> Quantized<M> {
     /// The network is switched to evaluation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no batch reaches a layer with weights, or an option is out of its range; those of the batches
+    /// [`Error::Invalid`] if no batch reaches a layer with weights, or an option is out of its range; those of the batches
     /// and of the network.
     pub fn calibrated(
         model: M,
@@ -120,7 +120,7 @@ impl<M: Module> Quantized<M> {
     /// (PyTorch's `quantize_dynamic`). Convolutions stay f32. The network is switched to evaluation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the network has no weight of two dimensions; errors of the device.
+    /// [`Error::Invalid`] if the network has no weight of two dimensions; errors of the device.
     pub fn dynamic(model: M, options: &QuantizationOptions) -> Result<Quantized<M>> {
         model.eval();
         let is_linear = |(name, parameter): &(String, Parameter)| {

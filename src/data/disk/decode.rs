@@ -33,7 +33,7 @@ impl Image {
     /// become colours, and numbers of 16 bits are rounded to bytes.
     ///
     /// # Errors
-    /// [`Error::File`] where it is missing, of another format or damaged, or where it announces more pixels than a file of its
+    /// [`Error::File`] if it is missing, of another format or damaged, or if it announces more pixels than a file of its
     /// size can be trusted to hold.
     ///
     /// ```no_run
@@ -68,7 +68,7 @@ pub struct ImageHeader {
     pub size: [usize; 2],
     /// Channels: 1 (grey) to 4. Palettes count as colours.
     pub channels: usize,
-    /// True where one of the channels is transparency.
+    /// True if one of the channels is transparency.
     pub has_alpha: bool,
     /// Bits of a number: 8, 16 or 32.
     pub bits: usize,

@@ -52,7 +52,7 @@ impl<T: Clone> Dataset for ImageFiles<T> {
     }
 }
 
-/// True where a file is called as an image is.
+/// True if a file is called as an image is.
 pub(super) fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     extension.is_some_and(|extension| ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"].contains(&&*extension))

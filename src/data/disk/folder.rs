@@ -14,7 +14,7 @@ const DEEPEST: usize = 32;
 /// files by folder and name. Folders in a class's folder belong to it.
 ///
 /// # Errors
-/// [`Error::File`] where there are no folders, one can't be read, or one has no images.
+/// [`Error::File`] if there are no folders, one can't be read, or one has no images.
 ///
 /// ```no_run
 /// use wgrad::data::{ColorMode, DataLoader, DataLoaderOptions, RandomSampler, image_folder, stack_images};
@@ -45,7 +45,7 @@ pub fn image_folder(folder: impl AsRef<Path>, mode: ColorMode) -> Result<ImageFi
 /// The image files of a folder and of those in it, by folder and name.
 ///
 /// # Errors
-/// [`Error::File`] where a folder can't be read.
+/// [`Error::File`] if a folder can't be read.
 pub fn images_below(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let folder = folder.as_ref();
     let mut folders = vec![folder.to_path_buf()];

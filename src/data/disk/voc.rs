@@ -19,7 +19,7 @@ struct Annotation {
 /// by name. VOC counts pixels from 1, so that a box around a whole image begins at 1; here it begins at 0.
 ///
 /// # Errors
-/// [`Error::File`] where a folder can't be read, there are no XML files, or one is not of this format.
+/// [`Error::File`] if a folder can't be read, there are no XML files, or one is not of this format.
 ///
 /// ```no_run
 /// use wgrad::data::{ColorMode, voc};

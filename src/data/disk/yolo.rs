@@ -20,7 +20,7 @@ pub struct YoloFolder {
 /// classes are in a file of theirs, one a line.
 ///
 /// # Errors
-/// [`Error::File`], with the line, where a folder or file can't be read, there are no images, or a line is not a box of such a
+/// [`Error::File`], with the line, if a folder or file can't be read, there are no images, or a line is not a box of such a
 /// class.
 ///
 /// ```no_run
@@ -67,7 +67,7 @@ impl YoloFolder {
     /// The boxes of an image in pixels. Only the header of its file is read.
     ///
     /// # Errors
-    /// [`Error::File`] where it can't be; [`Error::IndexOutOfRange`].
+    /// [`Error::File`] if it can't be; [`Error::IndexOutOfRange`].
     pub fn boxes(&self, index: usize) -> Result<Vec<BoundingBox>> {
         crate::data::dataset::check_index("boxes", index, self.len())?;
         Ok(scaled(&self.files.targets()[index], ImageHeader::read(&self.files.paths()[index])?.size))

@@ -51,7 +51,7 @@ pub struct Reconstruction {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`](crate::Error::Invalid) where no layer of this name runs, for images without pixels and negative weights;
+/// [`Error::Invalid`](crate::Error::Invalid) if no layer of this name runs, for images without pixels and negative weights;
 /// those of the network.
 pub fn reconstruct(
     model: &dyn Module,

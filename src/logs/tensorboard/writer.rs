@@ -68,7 +68,7 @@ pub struct SummaryWriter {
 }
 
 impl SummaryWriter {
-    /// Creates an event file in a folder, and the folder where there is none.
+    /// Creates an event file in a folder, and the folder if there is none.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -122,7 +122,7 @@ impl SummaryWriter {
     /// Adds images `[N, C, H, W]` as one picture, in about as many rows as columns.
     ///
     /// # Errors
-    /// As [`add_image`](SummaryWriter::add_image); [`Error::Invalid`] where there is none.
+    /// As [`add_image`](SummaryWriter::add_image); [`Error::Invalid`] if there is none.
     pub fn add_images(&mut self, tag: &str, images: &Tensor, step: u64) -> Result<()> {
         let pictures = Picture::read("add_images", images)?;
         let columns = nearest::<usize>((pictures.len() as f64).sqrt().ceil());

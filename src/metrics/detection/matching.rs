@@ -39,7 +39,7 @@ pub(super) struct Matched {
 }
 
 impl Pairs {
-    /// The first `most` detections; `None` where there is nothing at all.
+    /// The first `most` detections; `None` if there is nothing at all.
     pub fn new(found: Vec<Detection>, truths: Vec<GroundTruth>, most: usize) -> Option<Pairs> {
         if found.is_empty() && truths.is_empty() {
             return None;
@@ -115,7 +115,7 @@ pub(super) struct Curve {
     pub recall: f64,
 }
 
-/// The curve at each threshold, of the first `most` detections of each image; `None` where there was nothing to find.
+/// The curve at each threshold, of the first `most` detections of each image; `None` if there was nothing to find.
 pub(super) fn curves(
     images: &[(&Pairs, Matched)],
     thresholds: usize,

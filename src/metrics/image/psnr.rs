@@ -59,7 +59,7 @@ fn squares(preds: &Tensor, target: &Tensor, range: DataRange) -> Result<Tensor> 
 /// Infinite where predictions and targets are equal.
 ///
 /// # Errors
-/// [`Error::Invalid`] where shapes differ, or for a range or base that is not positive.
+/// [`Error::Invalid`] if shapes differ, or for a range or base that is not positive.
 ///
 /// ```
 /// use wgrad::metrics::{PeakSignalNoiseRatioOptions, peak_signal_noise_ratio};

@@ -117,7 +117,7 @@ pub(super) fn maps(
 /// As in torchmetrics; a Gaussian has a kernel of `2 floor(3.5 sigma + 0.5) + 1` pixels regardless of `kernel_size`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where shapes differ, for images no larger than half the kernel, an even `kernel_size` or a `sigma` of 0.
+/// [`Error::Invalid`] if shapes differ, for images no larger than half the kernel, an even `kernel_size` or a `sigma` of 0.
 ///
 /// ```
 /// use wgrad::metrics::{StructuralSimilarityOptions, structural_similarity};

@@ -16,7 +16,7 @@ impl AnchorGenerator {
     /// Anchors of sizes and aspect ratios for each feature map.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many lists of ratios as of sizes.
+    /// [`Error::Invalid`] if there are not as many lists of ratios as of sizes.
     ///
     /// ```
     /// # use wgrad::{Device, models::detection::AnchorGenerator};
@@ -52,7 +52,7 @@ impl AnchorGenerator {
     /// map's, rounded down. Sizes are (height, width).
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many feature maps as lists of sizes, or one is empty.
+    /// [`Error::Invalid`] if there are not as many feature maps as lists of sizes, or one is empty.
     pub fn anchors(&self, device: &Device, image: [usize; 2], grids: &[[usize; 2]]) -> Result<Tensor> {
         check_grids("AnchorGenerator", self.cells.len(), grids)?;
         let mut anchors = Vec::new();
@@ -120,7 +120,7 @@ impl DefaultBoxGenerator {
     /// All boxes, `[A, 4]`: map by map, row by row, place by place, as corners in pixels. Sizes are (height, width).
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many feature maps as lists of ratios, or one is empty.
+    /// [`Error::Invalid`] if there are not as many feature maps as lists of ratios, or one is empty.
     ///
     /// ```
     /// # use wgrad::{Device, models::detection::DefaultBoxGenerator};

@@ -31,7 +31,7 @@ impl BoxLoss {
     /// The cost of each box, `[N, A]`: from predicted offsets `codes` (`[N, A, 4]`) from anchors, and the true boxes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a last dimension is not 4; [`Error::Broadcast`].
+    /// [`Error::Invalid`] if a last dimension is not 4; [`Error::Broadcast`].
     #[track_caller]
     pub fn of_codes(self, coder: &BoxCoder, codes: &Tensor, anchors: &Tensor, boxes: &Tensor) -> Result<Tensor> {
         let offsets = || coder.encode(boxes, anchors);
@@ -46,7 +46,7 @@ impl BoxLoss {
     /// `distance_box_iou_loss` and `complete_box_iou_loss`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a loss of offsets, and where a last dimension is not 4; [`Error::Broadcast`].
+    /// [`Error::Invalid`] for a loss of offsets, and if a last dimension is not 4; [`Error::Broadcast`].
     #[track_caller]
     pub fn of_boxes(self, predicted: &Tensor, boxes: &Tensor) -> Result<Tensor> {
         let pair = Pair::new(predicted, boxes)?;

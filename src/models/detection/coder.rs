@@ -31,7 +31,7 @@ impl BoxCoder {
     /// Offsets of boxes from anchors, both corners `[.., 4]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4;
+    /// [`Error::Invalid`](crate::Error::Invalid) if the last dimension is not 4;
     /// [`Error::Broadcast`](crate::Error::Broadcast).
     ///
     /// ```
@@ -87,7 +87,7 @@ impl BoxLinearCoder {
     /// Distances of boxes from anchors, both corners `[.., 4]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4;
+    /// [`Error::Invalid`](crate::Error::Invalid) if the last dimension is not 4;
     /// [`Error::Broadcast`](crate::Error::Broadcast).
     #[track_caller]
     pub fn encode(&self, boxes: &Tensor, anchors: &Tensor) -> Result<Tensor> {

@@ -110,7 +110,7 @@ impl DetectionLosses {
     /// A loss by its name.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the detector has no such loss.
+    /// [`Error::Invalid`] if the detector has no such loss.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         let names = || self.iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         let loss = self.iter().find(|(known, _)| *known == name);
@@ -121,7 +121,7 @@ impl DetectionLosses {
     /// The sum of all, which is trained on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are none.
+    /// [`Error::Invalid`] if there are none.
     pub fn total(&self) -> Result<Tensor> {
         let mut losses = self.iter().map(|(_, loss)| loss.clone());
         let first = losses.next().ok_or_else(|| Error::invalid("DetectionLosses", "there are no losses to add up"))?;

@@ -112,7 +112,7 @@ impl FeaturePyramid {
     /// The levels, the finest first, and those on top of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are not as many inputs as the pyramid was made for; those of its layers.
+    /// [`Error::Invalid`] if there are not as many inputs as the pyramid was made for; those of its layers.
     #[track_caller]
     pub fn levels(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         if inputs.len() != self.inner_blocks.len() {

@@ -161,7 +161,7 @@ impl Module for MaskPredictor {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] where the shapes don't fit.
+/// [`Error::Invalid`] if the shapes don't fit.
 pub fn paste_masks_in_image(masks: &Tensor, boxes: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     const PADDING: usize = 1;
     let shape = masks.shape();

@@ -37,7 +37,7 @@ impl Matcher {
     /// such as [`box_iou`](Tensor::box_iou) of objects and anchors, and `is_object`, `[N, M]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the shapes don't fit.
+    /// [`Error::Invalid`] if the shapes don't fit.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::detection::Matcher};

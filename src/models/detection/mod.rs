@@ -68,7 +68,7 @@ pub trait Detector: Module {
     /// The losses of transformed images, with objects in their pixels.
     ///
     /// # Errors
-    /// Those of the layers; [`Error::Invalid`](crate::Error::Invalid) where shapes don't fit.
+    /// Those of the layers; [`Error::Invalid`](crate::Error::Invalid) if shapes don't fit.
     fn losses_of(&self, images: &ImageList, targets: &DetectionTargets) -> Result<DetectionLosses>;
 
     /// The objects in transformed images, in their pixels.
@@ -80,7 +80,7 @@ pub trait Detector: Module {
     /// The losses of a batch.
     ///
     /// # Errors
-    /// Those of the layers; [`Error::Invalid`](crate::Error::Invalid) where shapes don't fit.
+    /// Those of the layers; [`Error::Invalid`](crate::Error::Invalid) if shapes don't fit.
     fn losses(&self, images: &Tensor, targets: &DetectionTargets) -> Result<DetectionLosses> {
         let images = self.transform().batch(images)?;
         self.losses_of(&images, &images.targets(targets)?)

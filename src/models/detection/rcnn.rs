@@ -149,7 +149,7 @@ impl Rcnn {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is no class besides the background; those of the parts.
+    /// [`Error::Invalid`] if there is no class besides the background; those of the parts.
     pub fn new(scope: &Scope, options: &RcnnOptions) -> Result<Rcnn> {
         let RcnnOptions { backbone, classes, transform, rpn, roi } = options;
         if *classes < 2 {

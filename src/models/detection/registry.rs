@@ -35,7 +35,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// A detector by its name, torchvision's constructor, with `classes` classes: the background counts as one in SSD and the R-CNNs.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there is no such detector; errors of the device.
+/// [`Error::Invalid`] if there is no such detector; errors of the device.
 ///
 /// ```
 /// use wgrad::models::detection;

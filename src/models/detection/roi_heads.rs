@@ -61,7 +61,7 @@ pub(super) struct Selected {
     pub labels: Tensor,
     /// `[N, S]`.
     pub is_positive: Tensor,
-    /// False where a place is empty, `[N, S]`.
+    /// False if a place is empty, `[N, S]`.
     pub is_valid: Tensor,
 }
 

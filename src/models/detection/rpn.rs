@@ -107,7 +107,7 @@ pub(super) struct AnchorPredictions {
 pub(super) struct Proposals {
     /// Corners, `[N, P, 4]`.
     pub boxes: Tensor,
-    /// False where there are less, `[N, P]`.
+    /// False if there are less, `[N, P]`.
     pub is_valid: Tensor,
 }
 
@@ -246,7 +246,7 @@ pub(super) fn offset_loss(
     counts.where_(offsets, &truth)?.smooth_l1_loss(&truth, BETA, Reduction::Sum)
 }
 
-/// True where both sides of boxes `[.., 4]` are as long.
+/// True if both sides of boxes `[.., 4]` are as long.
 pub(super) fn has_sides(boxes: &Tensor, length: f64) -> Result<Tensor> {
     (boxes.narrow(-1, 2, 2)? - boxes.narrow(-1, 0, 2)?)?.ge_scalar(length)?.all(-1)
 }

@@ -38,7 +38,7 @@ pub struct Sample {
     pub indices: Tensor,
     /// True for positive ones, `[N, S]`.
     pub is_positive: Tensor,
-    /// True where the place is not empty, `[N, S]`.
+    /// True if the place is not empty, `[N, S]`.
     pub is_valid: Tensor,
 }
 

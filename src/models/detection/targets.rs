@@ -117,7 +117,7 @@ impl DetectionTargets {
         Tensor::cat(&[&self.boxes, &self.labels.to_dtype(DType::F32)?.unsqueeze(2)?], 2)
     }
 
-    /// True where a row holds an object: `[N, M]`.
+    /// True if a row holds an object: `[N, M]`.
     ///
     /// # Errors
     /// Those of the device.

@@ -10,7 +10,7 @@ use crate::train::{Outcome, Phase, RunningMean, Scalars, Task};
 use std::cell::OnceCell;
 
 /// A task of finding objects: the sum of a detector's losses is trained on, and each is logged by its name. Images are
-/// `[N, 3, H, W]` of 0 to 1, and labels rows `[N, M, 5]` of a box and its class, below 0 where there is none. Evaluations count
+/// `[N, 3, H, W]` of 0 to 1, and labels rows `[N, M, 5]` of a box and its class, below 0 if there is none. Evaluations count
 /// detections by [`MeanAveragePrecision`].
 ///
 /// Both passes of an evaluation run in its mode: losses, and then detections.

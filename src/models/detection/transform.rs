@@ -39,7 +39,7 @@ impl ImageTransform {
     /// A transform with these options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a size is 0.
+    /// [`Error::Invalid`] if a size is 0.
     pub fn new(options: ImageTransformOptions) -> Result<ImageTransform> {
         let ImageTransformOptions { min_size, max_size, size_divisible, fixed_size, .. } = options;
         let [height, width] = fixed_size.unwrap_or([1; 2]);
@@ -160,7 +160,7 @@ impl ImageList {
         Ok(Detections { boxes, keypoints: keypoints.transpose()?, ..found.clone() })
     }
 
-    /// Boxes `[N, K, 4]` cut off at the edges of their image, padding left out.
+    /// Boxes `[N, K, 4]` clipped to the edges of their image, padding left out.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another number of images.

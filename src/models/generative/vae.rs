@@ -108,7 +108,7 @@ impl Vae {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no widths, or the images can't be halved as often; errors of the device.
+    /// [`Error::Invalid`] if there are no widths, or the images can't be halved as often; errors of the device.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, models::generative::{Vae, VaeOptions}, nn::{Module, Scope}};

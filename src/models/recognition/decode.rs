@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// finds the classes, of which `T N` numbers are read.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the scores have other than three dimensions or no class for the blank, or lengths are not one for
+/// [`Error::Invalid`] if the scores have other than three dimensions or no class for the blank, or lengths are not one for
 /// each sample, `T` at most; everything that went wrong on the device.
 ///
 /// ```
@@ -87,7 +87,7 @@ impl CtcBeamSearch {
     /// The first `lengths[n]` columns of sample `n` count, or all. The search runs on the host, in double precision.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a beam of 0 and where [`ctc_greedy_decode`] has it; everything that went wrong on the device.
+    /// [`Error::Invalid`] for a beam of 0 and in the cases of [`ctc_greedy_decode`]; errors of the device.
     pub fn decode(&self, log_probs: &Tensor, lengths: Option<&[usize]>) -> Result<Vec<Vec<CtcHypothesis>>> {
         const OP: &str = "CtcBeamSearch";
         if self.beam_width == 0 || self.best == 0 {

@@ -56,7 +56,7 @@ impl QNetwork {
     /// A network with new weights from the device's random stream, for observations of one shape and `actions` actions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where convolutions don't fit the observation, or there are no actions; errors of the device.
+    /// [`Error::Invalid`] if convolutions don't fit the observation, or there are no actions; errors of the device.
     pub fn new(scope: &Scope, observation: &[usize], actions: usize, options: &QNetworkOptions) -> Result<QNetwork> {
         let QNetworkOptions { convolutions: windows, hidden, dueling } = options;
         if actions == 0 {

@@ -73,7 +73,7 @@ impl DeepLabV3 {
     /// A network with new weights from the device's random stream.
     ///
     /// # Errors
-    /// Those of the backbone; [`Error::Invalid`](crate::Error::Invalid) where a rate is 0.
+    /// Those of the backbone; [`Error::Invalid`](crate::Error::Invalid) if a rate is 0.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor, nn::{Module, Scope}};

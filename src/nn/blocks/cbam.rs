@@ -39,7 +39,7 @@ impl ChannelAttention {
     /// A block of new weights; the paper's `reduction` is 16.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `channels / reduction` is 0; [`Error::TooLarge`].
+    /// [`Error::Invalid`] if `channels / reduction` is 0; [`Error::TooLarge`].
     pub fn new(scope: &Scope, channels: usize, reduction: usize) -> Result<ChannelAttention> {
         let squeezed = channels.checked_div(reduction).unwrap_or(0);
         if squeezed == 0 {
@@ -58,7 +58,7 @@ impl SpatialAttention {
     /// A block of new weights; the paper's `kernel_size` is 7.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `kernel_size` is even, so that no padding keeps the size.
+    /// [`Error::Invalid`] if `kernel_size` is even, so that no padding keeps the size.
     pub fn new(scope: &Scope, kernel_size: usize) -> Result<SpatialAttention> {
         if kernel_size.is_multiple_of(2) {
             return Err(Error::invalid("SpatialAttention", format!("kernel_size is {kernel_size}; it must be odd")));

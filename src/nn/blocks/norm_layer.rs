@@ -29,7 +29,7 @@ impl NormLayer {
     /// The layer for inputs of `channels` channels.
     ///
     /// # Errors
-    /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Invalid`](crate::Error::Invalid) where groups do not divide the
+    /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Invalid`](crate::Error::Invalid) if groups do not divide the
     /// channels.
     pub fn layer(&self, scope: &Scope, channels: usize) -> Result<Box<dyn Norm>> {
         Ok(match self {

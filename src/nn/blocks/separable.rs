@@ -137,7 +137,7 @@ impl InvertedResidual {
     /// A block of new weights.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `stride` is 0 or `stochastic_depth` not from 0 to 1; those of
+    /// [`Error::Invalid`] if `stride` is 0 or `stochastic_depth` not from 0 to 1; those of
     /// [`Conv2d::new`](crate::nn::Conv2d::new).
     pub fn new(
         scope: &Scope,

@@ -37,7 +37,7 @@ impl StochasticDepth {
     /// A layer that drops with the probability `p`, in training.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `p` isn't from 0 to 1.
+    /// [`Error::Invalid`] if `p` isn't from 0 to 1.
     pub fn new(p: f64, dropped: StochasticDepthMode) -> Result<StochasticDepth> {
         if !(0.0..=1.0).contains(&p) {
             return Err(Error::invalid("StochasticDepth", format!("p is {p}; it must be from 0 to 1")));

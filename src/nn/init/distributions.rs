@@ -8,7 +8,7 @@ use crate::number::nearest;
 /// Uniform numbers from `low` to `high`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where `low > high` or one isn't finite; [`Error::WrongDType`] for a parameter of integers.
+/// [`Error::Invalid`] if `low > high` or one isn't finite; [`Error::WrongDType`] for a parameter of integers.
 #[track_caller]
 pub fn uniform(parameter: &Parameter, low: f64, high: f64) -> Result<()> {
     if !(low <= high && low.is_finite() && high.is_finite()) {
@@ -20,7 +20,7 @@ pub fn uniform(parameter: &Parameter, low: f64, high: f64) -> Result<()> {
 /// Normal numbers.
 ///
 /// # Errors
-/// [`Error::Invalid`] where `std` is negative or one isn't finite; [`Error::WrongDType`] for a parameter of integers.
+/// [`Error::Invalid`] if `std` is negative or one isn't finite; [`Error::WrongDType`] for a parameter of integers.
 #[track_caller]
 pub fn normal(parameter: &Parameter, mean: f64, std: f64) -> Result<()> {
     spread("std", std)?;
@@ -34,7 +34,7 @@ pub fn normal(parameter: &Parameter, mean: f64, std: f64) -> Result<()> {
 /// `trunc_normal(parameter, 0.0, 0.02, -2.0, 2.0)`; the bounds are numbers and not standard deviations, as in PyTorch.
 ///
 /// # Errors
-/// As [`normal`]; [`Error::Invalid`] where `low >= high`, or no number between them is likelier than one in 10^7.
+/// As [`normal`]; [`Error::Invalid`] if `low >= high`, or no number between them is likelier than one in 10^7.
 #[track_caller]
 pub fn trunc_normal(parameter: &Parameter, mean: f64, std: f64, low: f64, high: f64) -> Result<()> {
     spread("std", std)?;
@@ -61,7 +61,7 @@ pub fn trunc_normal(parameter: &Parameter, mean: f64, std: f64, low: f64, high: 
 /// training deep feedforward neural networks", 2010).
 ///
 /// # Errors
-/// [`Error::Invalid`] for less than two dimensions and where `gain` is negative or not finite.
+/// [`Error::Invalid`] for less than two dimensions and if `gain` is negative or not finite.
 #[track_caller]
 pub fn xavier_uniform(parameter: &Parameter, gain: f64) -> Result<()> {
     let bound = 3f64.sqrt() * xavier(parameter, gain)?;

@@ -71,7 +71,7 @@ impl Nonlinearity {
 /// `in * kernel` and `out * kernel`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the shape has less than two dimensions.
+/// [`Error::Invalid`] if the shape has less than two dimensions.
 ///
 /// ```
 /// assert_eq!(wgrad::nn::init::fans(&[64, 3, 7, 7])?, (147, 3136));

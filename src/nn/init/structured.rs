@@ -28,7 +28,7 @@ pub fn zeros(parameter: &Parameter) -> Result<()> {
 /// "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017).
 ///
 /// # Errors
-/// [`Error::Invalid`] where the branch has no norm with a weight.
+/// [`Error::Invalid`] if the branch has no norm with a weight.
 ///
 /// ```
 /// # use wgrad::{Conv2dOptions, Device, Padding, Tensor};
@@ -83,7 +83,7 @@ pub fn eye(parameter: &Parameter) -> Result<()> {
 /// dimensions.
 ///
 /// # Errors
-/// [`Error::Invalid`] for other numbers of dimensions and where `groups` doesn't divide `out`.
+/// [`Error::Invalid`] for other numbers of dimensions and if `groups` doesn't divide `out`.
 #[track_caller]
 pub fn dirac(parameter: &Parameter, groups: usize) -> Result<()> {
     let shape = parameter.holds().0;
@@ -168,7 +168,7 @@ fn orthonormalise(vectors: &mut [f64], length: usize) {
 /// via Hessian-free optimization", 2010).
 ///
 /// # Errors
-/// [`Error::Invalid`] for other than two dimensions, and where `sparsity` isn't from 0 to 1 or `std` is negative.
+/// [`Error::Invalid`] for other than two dimensions, and if `sparsity` isn't from 0 to 1 or `std` is negative.
 #[track_caller]
 pub fn sparse(parameter: &Parameter, sparsity: f64, std: f64) -> Result<()> {
     spread("std", std)?;

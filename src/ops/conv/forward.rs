@@ -110,7 +110,7 @@ impl Tensor {
     /// gradient of the input is likewise a convolution of padded gradients, whereas PyTorch's on the CPU is finite.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them, the
+    /// [`Error::Invalid`](crate::Error::Invalid) if the channels do not match, `groups` does not divide them, the
     /// kernel is larger than the padded input, or stride, dilation or groups is zero;
     /// [`Error::WrongDType`](crate::Error::WrongDType) for types other than f32 and f16 or a mixture of them;
     /// [`Error::TooLarge`](crate::Error::TooLarge) past the adapter's limits.

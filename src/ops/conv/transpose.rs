@@ -119,7 +119,7 @@ impl Tensor {
     /// `H' = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the channels do not match, `groups` does not divide them,
+    /// [`Error::Invalid`](crate::Error::Invalid) if the channels do not match, `groups` does not divide them,
     /// `output_padding` is too large, or nothing is left of the output; [`Error::WrongDType`](crate::Error::WrongDType)
     /// for types other than f32 and f16 or a mixture of them; [`Error::TooLarge`](crate::Error::TooLarge) past the
     /// adapter's limits.

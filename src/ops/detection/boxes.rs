@@ -72,7 +72,7 @@ impl Tensor {
     /// Areas of boxes, torchvision's `box_area`: `[.., 4]` becomes `[..]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4.
+    /// [`Error::Invalid`](crate::Error::Invalid) if the last dimension is not 4.
     #[track_caller]
     pub fn box_area(&self, fmt: BoxFormat) -> Result<Tensor> {
         let _line = ascribe_to_caller();
@@ -88,7 +88,7 @@ impl Tensor {
     /// `[.., N, M]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where a last dimension is not 4;
+    /// [`Error::Invalid`](crate::Error::Invalid) if a last dimension is not 4;
     /// [`Error::Broadcast`](crate::Error::Broadcast).
     ///
     /// ```
@@ -167,7 +167,7 @@ impl Tensor {
     /// Boxes in another format, torchvision's `box_convert`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4;
+    /// [`Error::Invalid`](crate::Error::Invalid) if the last dimension is not 4;
     /// [`Error::WrongDType`](crate::Error::WrongDType) for bool.
     ///
     /// ```
@@ -200,11 +200,11 @@ impl Tensor {
         Tensor::cat(&[&first, &second], -1)
     }
 
-    /// Boxes (as corners) cut off at the edges of an image of a height and width, torchvision's
+    /// Boxes (as corners) clipped to the edges of an image of a height and width, torchvision's
     /// `clip_boxes_to_image`. The gradient is 0 where one was cut, and at an edge.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the last dimension is not 4.
+    /// [`Error::Invalid`](crate::Error::Invalid) if the last dimension is not 4.
     #[track_caller]
     pub fn clip_boxes_to_image(&self, size: [usize; 2]) -> Result<Tensor> {
         check_boxes("clip_boxes_to_image", self)?;

@@ -40,7 +40,7 @@ impl Tensor {
     /// Gradients of a row picked several times add up, in a fixed order. PyTorch's `max_norm` is not supported.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the weight does not have two dimensions or `padding_idx` is not a row of it;
+    /// [`Error::Invalid`] if the weight does not have two dimensions or `padding_idx` is not a row of it;
     /// [`Error::WrongDType`], [`Error::TooManyDimensions`]. An index out of range makes its row NaN and is
     /// [`Error::IndexOutOfRange`] at the next synchronisation.
     ///

@@ -85,7 +85,7 @@ impl Tensor {
     /// several times add up, in a fixed order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the shapes don't fit, [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out
+    /// [`Error::Invalid`] if the shapes don't fit, [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out
     /// of range makes its element NaN and is [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
     /// ```
@@ -149,7 +149,7 @@ impl Tensor {
     /// times add up, in a fixed order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the index has more dimensions, or is not one element for an input that is a scalar;
+    /// [`Error::Invalid`] if the index has more dimensions, or is not one element for an input that is a scalar;
     /// [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out of range makes its slice NaN and is
     /// [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
@@ -197,7 +197,7 @@ impl Tensor {
     /// It accepts the indices that `argmax` and `argsort` return with the dimension kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the numbers of dimensions differ or are 0, and where the dimension is empty;
+    /// [`Error::Invalid`] if the numbers of dimensions differ or are 0, and if the dimension is empty;
     /// [`Error::Broadcast`]; as [`gather`](Tensor::gather).
     ///
     /// ```

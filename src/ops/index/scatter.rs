@@ -171,7 +171,7 @@ impl Tensor {
     /// its index even if another one won.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the shapes don't fit, [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out
+    /// [`Error::Invalid`] if the shapes don't fit, [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out
     /// of range is [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
     /// ```
@@ -304,7 +304,7 @@ impl Tensor {
     /// `output[i, index[j], k] += alpha source[i, j, k]`, in a fixed order. `index` is i32, of shape `[K]` or a scalar.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `source` does not have the shape of the input with `K` along `dim`, or the index has
+    /// [`Error::Invalid`] if `source` does not have the shape of the input with `K` along `dim`, or the index has
     /// more dimensions; [`Error::WrongDType`], [`Error::DimOutOfRange`]. An index out of range is
     /// [`Error::IndexOutOfRange`] at the next synchronisation.
     ///

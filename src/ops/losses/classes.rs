@@ -194,7 +194,7 @@ impl Tensor {
     /// to the input.
     ///
     /// # Errors
-    /// [`Error::Broadcast`] or [`Error::Invalid`] where it does not, [`Error::WrongDType`].
+    /// [`Error::Broadcast`] or [`Error::Invalid`] if it does not, [`Error::WrongDType`].
     #[track_caller]
     pub fn soft_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
         const OP: &str = "soft_margin_loss";

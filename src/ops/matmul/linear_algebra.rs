@@ -42,7 +42,7 @@ impl Tensor {
     /// The product of two matrices: `[M, K] x [K, N] -> [M, N]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an operand is no matrix or the inner sizes differ; as [`matmul`](Tensor::matmul).
+    /// [`Error::Invalid`] if an operand is no matrix or the inner sizes differ; as [`matmul`](Tensor::matmul).
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -64,7 +64,7 @@ impl Tensor {
     /// The products of two batches of matrices: `[B, M, K] x [B, K, N] -> [B, M, N]`. Nothing broadcasts.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an operand does not have three dimensions, or batches or inner sizes differ; as
+    /// [`Error::Invalid`] if an operand does not have three dimensions, or batches or inner sizes differ; as
     /// [`matmul`](Tensor::matmul).
     ///
     /// ```
@@ -95,7 +95,7 @@ impl Tensor {
     /// If `beta` is 0, this tensor is ignored, NaN and infinities included.
     ///
     /// # Errors
-    /// As [`mm`](Tensor::mm); [`Error::Broadcast`] or [`Error::Invalid`] where this tensor does not broadcast.
+    /// As [`mm`](Tensor::mm); [`Error::Broadcast`] or [`Error::Invalid`] if this tensor does not broadcast.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -121,7 +121,7 @@ impl Tensor {
     /// If `beta` is 0, this tensor is ignored, NaN and infinities included.
     ///
     /// # Errors
-    /// As [`bmm`](Tensor::bmm); [`Error::Broadcast`] or [`Error::Invalid`] where this tensor does not broadcast.
+    /// As [`bmm`](Tensor::bmm); [`Error::Broadcast`] or [`Error::Invalid`] if this tensor does not broadcast.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -154,7 +154,7 @@ impl Tensor {
     /// The product of a matrix and a vector: `[M, K] x [K] -> [M]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the operands have other dimensions or the inner sizes differ; as
+    /// [`Error::Invalid`] if the operands have other dimensions or the inner sizes differ; as
     /// [`matmul`](Tensor::matmul).
     ///
     /// ```
@@ -177,7 +177,7 @@ impl Tensor {
     /// The sum of products of two vectors: `[N] x [N] -> []`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the operands are no vectors or differ in size; [`Error::WrongDType`] for bool and where
+    /// [`Error::Invalid`] if the operands are no vectors or differ in size; [`Error::WrongDType`] for bool and if
     /// types differ.
     ///
     /// ```
@@ -202,7 +202,7 @@ impl Tensor {
     /// All products of elements of two vectors: `output[i, j] = self[i] vec2[j]`, `[N] x [M] -> [N, M]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the operands are no vectors; [`Error::WrongDType`] for bool and where types differ.
+    /// [`Error::Invalid`] if the operands are no vectors; [`Error::WrongDType`] for bool and if types differ.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -222,7 +222,7 @@ impl Tensor {
     /// `[.., in] -> [..]`, without a bias, except for an input `[in]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the weight or the bias does not fit; as [`matmul`](Tensor::matmul) and
+    /// [`Error::Invalid`] if the weight or the bias does not fit; as [`matmul`](Tensor::matmul) and
     /// [`add`](Tensor::add).
     ///
     /// ```
@@ -269,7 +269,7 @@ impl Tensor {
     /// `bias` `[out]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the shapes don't fit; as [`matmul`](Tensor::matmul).
+    /// [`Error::Invalid`] if the shapes don't fit; as [`matmul`](Tensor::matmul).
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

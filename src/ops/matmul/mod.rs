@@ -165,7 +165,7 @@ impl Tensor {
     /// Sums are f32, also of f16, in an order that depends on sizes and adapter alone; the result has the operands' type.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the inner sizes differ or an operand is a scalar, [`Error::Broadcast`] for the
+    /// [`Error::Invalid`] if the inner sizes differ or an operand is a scalar, [`Error::Broadcast`] for the
     /// batch dimensions, [`Error::WrongDType`] for types other than f32 and f16 and for a mixture of them.
     ///
     /// ```

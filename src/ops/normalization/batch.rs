@@ -30,8 +30,8 @@ impl Tensor {
     /// gradient flows into them. Squares are f32: deviations past 1e19 make NaN, as in PyTorch on CUDA.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the
-    /// running statistics is given without the other, or none outside of training, or where training has one value
+    /// [`Error::Invalid`] if the input has less than two dimensions, if a tensor is not `[C]`, if one of the
+    /// running statistics is given without the other, or none outside of training, or if training has one value
     /// for each channel; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```

@@ -12,8 +12,8 @@ impl Tensor {
     /// channel: `[N, C, ..] -> [N, C, ..]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `num_groups` does not divide the channels, where `weight` or `bias` is not `[C]`, where
-    /// the input has less than two dimensions, no channels or no positions, or where there is one value in all for each
+    /// [`Error::Invalid`] if `num_groups` does not divide the channels, if `weight` or `bias` is not `[C]`, if
+    /// the input has less than two dimensions, no channels or no positions, or if there is one value in all for each
     /// group; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```

@@ -30,8 +30,8 @@ impl Tensor {
     /// unbiased variances. Otherwise the running statistics normalize. No gradient flows into them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the input has less than two dimensions, where a tensor is not `[C]`, where one of the
-    /// running statistics is given without the other, or none without `use_input_stats`, or where a channel has one
+    /// [`Error::Invalid`] if the input has less than two dimensions, if a tensor is not `[C]`, if one of the
+    /// running statistics is given without the other, or none without `use_input_stats`, or if a channel has one
     /// position with it; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```

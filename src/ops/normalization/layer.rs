@@ -12,7 +12,7 @@ impl Tensor {
     /// have too: `[.., normalized_shape] -> [.., normalized_shape]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the input does not end in `normalized_shape`, where that is empty, or where `weight` or
+    /// [`Error::Invalid`] if the input does not end in `normalized_shape`, if that is empty, or if `weight` or
     /// `bias` has another shape; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```

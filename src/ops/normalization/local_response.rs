@@ -15,7 +15,7 @@ impl Tensor {
     /// PyTorch's defaults: `alpha` 1e-4, `beta` 0.75, `k` 1.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `size` is 0 or the input has less than three dimensions; [`Error::WrongDType`] for
+    /// [`Error::Invalid`] if `size` is 0 or the input has less than three dimensions; [`Error::WrongDType`] for
     /// types other than floats.
     ///
     /// ```

@@ -13,8 +13,8 @@ impl Tensor {
     /// `[.., normalized_shape] -> [.., normalized_shape]`. Without an `eps` it is f32's epsilon, 1.19e-7.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the input does not end in `normalized_shape`, where that is
-    /// empty, or where `weight` has another shape; [`Error::WrongDType`](crate::Error::WrongDType) for types other than
+    /// [`Error::Invalid`](crate::Error::Invalid) if the input does not end in `normalized_shape`, if that is
+    /// empty, or if `weight` has another shape; [`Error::WrongDType`](crate::Error::WrongDType) for types other than
     /// floats.
     ///
     /// ```

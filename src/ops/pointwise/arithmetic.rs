@@ -386,7 +386,7 @@ impl Tensor {
     /// `min > max` every element is `max`, and NaN if a bound is NaN. A bound with a fraction promotes integers to floats.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`.
+    /// [`Error::Invalid`](crate::Error::Invalid) if both bounds are `None`.
     #[track_caller]
     pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Result<Tensor> {
         if min.is_none() && max.is_none() {
@@ -407,7 +407,7 @@ impl Tensor {
     /// split between the element and the bound.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where both bounds are `None`;
+    /// [`Error::Invalid`](crate::Error::Invalid) if both bounds are `None`;
     /// [`Error::Broadcast`](crate::Error::Broadcast).
     ///
     /// ```

@@ -76,7 +76,7 @@ impl Tensor {
     /// `self + value * tensor1 / tensor2` (PyTorch's default `value` is 1). All three broadcast.
     ///
     /// # Errors
-    /// [`Error::Broadcast`]; [`Error::WrongDType`] where neither `tensor1` nor `tensor2` holds floats.
+    /// [`Error::Broadcast`]; [`Error::WrongDType`] if neither `tensor1` nor `tensor2` holds floats.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

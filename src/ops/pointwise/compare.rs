@@ -41,17 +41,17 @@ static ISINF: Row = question("isinf", "infinite({0})", |x| truth(x[0].is_infinit
 static ISFINITE: Row = question("isfinite", "!(not_a_number({0}) | infinite({0}))", |x| truth(x[0].is_finite()));
 
 binary! { comparable:
-    /// True where the elements are equal.
+    /// True if the elements are equal.
     eq, eq_scalar, EQ;
-    /// True where the elements differ; NaN differs from itself.
+    /// True if the elements differ; NaN differs from itself.
     ne, ne_scalar, NE;
-    /// True where `self < other`.
+    /// True if `self < other`.
     lt, lt_scalar, LT;
-    /// True where `self <= other`.
+    /// True if `self <= other`.
     le, le_scalar, LE;
-    /// True where `self > other`.
+    /// True if `self > other`.
     gt, gt_scalar, GT;
-    /// True where `self >= other`.
+    /// True if `self >= other`.
     ge, ge_scalar, GE;
 }
 
@@ -93,7 +93,7 @@ impl Tensor {
         apply(&LOGICAL_NOT, &[&self.to_dtype(DType::Bool)?])
     }
 
-    /// True where the element is NaN. Integers and truth values are finite.
+    /// True if the element is NaN. Integers and truth values are finite.
     ///
     /// # Errors
     /// None, except those of a flush on the way.
@@ -102,7 +102,7 @@ impl Tensor {
         apply(&ISNAN, &[self])
     }
 
-    /// True where the element is infinite. Integers and truth values are finite.
+    /// True if the element is infinite. Integers and truth values are finite.
     ///
     /// # Errors
     /// None, except those of a flush on the way.
@@ -111,7 +111,7 @@ impl Tensor {
         apply(&ISINF, &[self])
     }
 
-    /// True where the element is neither NaN nor infinite. Integers and truth values are finite.
+    /// True if the element is neither NaN nor infinite. Integers and truth values are finite.
     ///
     /// # Errors
     /// None, except those of a flush on the way.

@@ -238,7 +238,7 @@ impl Tensor {
     /// Numbers from the normal distribution with a mean and a standard deviation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `std` is negative; as [`rand`](Tensor::rand).
+    /// [`Error::Invalid`] if `std` is negative; as [`rand`](Tensor::rand).
     #[track_caller]
     pub fn normal(device: &Device, shape: &[usize], mean: f64, std: f64) -> Result<Tensor> {
         if std < 0.0 {
@@ -251,7 +251,7 @@ impl Tensor {
     /// random word is multiplied by their count, and the upper half is taken.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `high` is not above `low`; as [`rand`](Tensor::rand).
+    /// [`Error::Invalid`] if `high` is not above `low`; as [`rand`](Tensor::rand).
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -345,7 +345,7 @@ impl Tensor {
     /// 1 with the probability `p`, otherwise 0, in this tensor's shape and type (PyTorch's `bernoulli` with `p`). No gradient.
     ///
     /// # Errors
-    /// [`Error::WrongDType`] for types other than floats; [`Error::Invalid`] where `p` is not between 0 and 1.
+    /// [`Error::WrongDType`] for types other than floats; [`Error::Invalid`] if `p` is not between 0 and 1.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

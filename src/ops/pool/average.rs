@@ -160,7 +160,7 @@ impl Tensor {
     /// elements in the window, with those of the padding unless `count_include_pad` is off, or `divisor_override`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a size, stride or the divisor is zero, the padding is more than half of the window, or
+    /// [`Error::Invalid`] if a size, stride or the divisor is zero, the padding is more than half of the window, or
     /// the window is larger than the padded input; [`Error::WrongDType`] for types other than floats.
     ///
     /// ```
@@ -180,7 +180,7 @@ impl Tensor {
     /// `[N, C, D, H, W]` or `[C, D, H, W]`.
     ///
     /// # Errors
-    /// As `avg_pool2d`; [`Error::Invalid`] where the window is larger than the input without its padding.
+    /// As `avg_pool2d`; [`Error::Invalid`] if the window is larger than the input without its padding.
     ///
     /// ```
     /// # use wgrad::{AvgPool3dOptions, Device, Tensor};

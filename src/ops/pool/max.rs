@@ -214,7 +214,7 @@ impl Tensor {
     /// minus infinity. The first of equal elements gets the gradient; NaN wins.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a size, stride or dilation is zero, the padding is more than
+    /// [`Error::Invalid`] if a size, stride or dilation is zero, the padding is more than
     /// half of the window, or the window is larger than the padded input;
     /// [`Error::WrongDType`] for types other than floats.
     ///

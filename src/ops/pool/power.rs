@@ -64,7 +64,7 @@ impl Tensor {
     /// negative the smallest.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `norm_type` is zero, and as `avg_pool2d`; [`Error::WrongDType`] for types other than
+    /// [`Error::Invalid`] if `norm_type` is zero, and as `avg_pool2d`; [`Error::WrongDType`] for types other than
     /// floats.
     ///
     /// ```

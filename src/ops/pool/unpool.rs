@@ -133,7 +133,7 @@ impl Tensor {
     /// PyTorch.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the shapes differ, an output size is negative or too far from the default, or a plane
+    /// [`Error::Invalid`] if the shapes differ, an output size is negative or too far from the default, or a plane
     /// is empty; [`Error::WrongDType`]. An index past the output's plane is [`Error::IndexOutOfRange`] at the next
     /// synchronisation.
     ///

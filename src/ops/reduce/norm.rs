@@ -59,7 +59,7 @@ reduction! {
     ///
     /// # Errors
     /// [`Error::DimOutOfRange`], [`Error::DimRepeated`], [`Error::WrongDType`] for types other than floats;
-    /// [`Error::Invalid`] where `p` is NaN, or infinite over an empty dimension.
+    /// [`Error::Invalid`] if `p` is NaN, or infinite over an empty dimension.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

@@ -148,7 +148,7 @@ impl Tensor {
     /// [`GridSampleMode::Nearest`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the shapes don't fit or the input has no elements along a spatial dimension;
+    /// [`Error::Invalid`] if the shapes don't fit or the input has no elements along a spatial dimension;
     /// [`Error::WrongDType`] for types other than floats, or two types.
     ///
     /// ```

@@ -120,8 +120,8 @@ impl Tensor {
     /// in steps of `1 / s`, unless `recompute_scale_factor` is set.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a mode does not fit the rank or an option does not fit the mode, where not exactly one
-    /// of `size` and `scale_factor` is given, where it does not hold a number for each spatial dimension, and where a
+    /// [`Error::Invalid`] if a mode does not fit the rank or an option does not fit the mode, if not exactly one
+    /// of `size` and `scale_factor` is given, if it does not hold a number for each spatial dimension, and if a
     /// dimension other than the batch is or becomes empty; [`Error::WrongDType`] for types other than floats;
     /// [`Error::TooLarge`].
     ///

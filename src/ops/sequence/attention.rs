@@ -210,7 +210,7 @@ impl Tensor {
     /// gives NaN if weights are needed, otherwise 0, as in PyTorch.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shapes don't fit or the heads don't divide `E`; [`Error::WrongDType`].
+    /// [`Error::Invalid`] if shapes don't fit or the heads don't divide `E`; [`Error::WrongDType`].
     #[track_caller]
     pub fn multi_head_attention_forward(
         &self,

@@ -291,7 +291,7 @@ macro_rules! recurrent {
                 /// `[T, N, directions hidden]` and all states after the sequence.
                 ///
                 /// # Errors
-                /// [`Error::Invalid`] where a shape or the number of parameters does not fit or the sequence is empty;
+                /// [`Error::Invalid`] if a shape or the number of parameters does not fit or the sequence is empty;
                 /// [`Error::WrongDType`].
                 #[track_caller]
                 pub fn $name(
@@ -308,7 +308,7 @@ macro_rules! recurrent {
                 /// both biases or none.
                 ///
                 /// # Errors
-                /// [`Error::Invalid`] where shapes don't fit, [`Error::WrongDType`].
+                /// [`Error::Invalid`] if shapes don't fit, [`Error::WrongDType`].
                 #[track_caller]
                 pub fn $cell(
                     &self,
@@ -384,7 +384,7 @@ impl Tensor {
     /// `[N, hidden]`, or all without `N`. Give both biases or none.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where shapes don't fit, [`Error::WrongDType`].
+    /// [`Error::Invalid`] if shapes don't fit, [`Error::WrongDType`].
     #[track_caller]
     pub fn lstm_cell(
         &self,

@@ -119,8 +119,8 @@ impl Tensor {
     /// the shape of the others, as in PyTorch.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without tensors, of tensors without dimensions and where shapes don't agree;
-    /// [`Error::WrongDType`] where types don't; [`Error::DimOutOfRange`].
+    /// [`Error::Invalid`] without tensors, of tensors without dimensions and if shapes don't agree;
+    /// [`Error::WrongDType`] if types don't; [`Error::DimOutOfRange`].
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -153,7 +153,7 @@ impl Tensor {
     /// `dim = 0`.
     ///
     /// # Errors
-    /// As [`cat`](Tensor::cat); [`Error::Invalid`] where the shapes differ.
+    /// As [`cat`](Tensor::cat); [`Error::Invalid`] if the shapes differ.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -188,7 +188,7 @@ impl Tensor {
     /// `[.., sizes[1], ..]`, .. .
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the sizes don't add up to `n`; [`Error::DimOutOfRange`].
+    /// [`Error::Invalid`] if the sizes don't add up to `n`; [`Error::DimOutOfRange`].
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -218,7 +218,7 @@ impl Tensor {
     /// Parts of `size` along `dim`, as views; the last one may be smaller.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `size` is 0 and the dimension is not empty; [`Error::DimOutOfRange`].
+    /// [`Error::Invalid`] if `size` is 0 and the dimension is not empty; [`Error::DimOutOfRange`].
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -245,7 +245,7 @@ impl Tensor {
     /// 5 elements in 4 chunks are 2, 2 and 1.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `chunks` is 0; [`Error::DimOutOfRange`].
+    /// [`Error::Invalid`] if `chunks` is 0; [`Error::DimOutOfRange`].
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

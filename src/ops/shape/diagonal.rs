@@ -108,7 +108,7 @@ impl Tensor {
     /// dimension (PyTorch's defaults: 0, 0 and 1). Beside the matrix it is empty.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::DimRepeated`] where both dimensions are one.
+    /// [`Error::DimOutOfRange`]; [`Error::DimRepeated`] if both dimensions are one.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

@@ -89,7 +89,7 @@ impl Tensor {
     /// clamped, as in Python.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `step` is 0.
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] if `step` is 0.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -122,7 +122,7 @@ impl Tensor {
     /// `length` elements from `start` along `dim`.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where the range passes the end.
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] if the range passes the end.
     #[track_caller]
     pub fn narrow(&self, dim: impl Dim, start: usize, length: usize) -> Result<Tensor> {
         let at = self.shape().dim("narrow", dim)?;

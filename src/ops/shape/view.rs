@@ -107,7 +107,7 @@ impl Tensor {
     /// A view if the strides allow it, otherwise a copy.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the numbers of elements differ.
+    /// [`Error::Invalid`] if the numbers of elements differ.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -204,7 +204,7 @@ impl Tensor {
     /// Dimensions in another order: dimension `d` of the result is dimension `dims[d]` of this tensor.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where `dims` is not a permutation, [`Error::DimOutOfRange`], [`Error::DimRepeated`].
+    /// [`Error::Invalid`] if `dims` is not a permutation, [`Error::DimOutOfRange`], [`Error::DimRepeated`].
     #[track_caller]
     pub fn permute(&self, dims: impl Dims) -> Result<Tensor> {
         let dims = dims.numbers(self.rank());
@@ -258,7 +258,7 @@ impl Tensor {
     /// Merges dimensions `start` to `end`, both included.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `end` is before `start`.
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] if `end` is before `start`.
     #[track_caller]
     pub fn flatten(&self, start: impl Dim, end: impl Dim) -> Result<Tensor> {
         let (start, end) = (self.shape().dim("flatten", start)?, self.shape().dim("flatten", end)?);
@@ -297,7 +297,7 @@ impl Tensor {
     /// Splits dimension `dim` into the given sizes, whose product is its size; one may be -1 and is computed.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`]; [`Error::Invalid`] without sizes and where they do not fit.
+    /// [`Error::DimOutOfRange`], [`Error::TooManyDimensions`]; [`Error::Invalid`] without sizes and if they do not fit.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -347,7 +347,7 @@ impl Tensor {
     /// Dimensions of size 1 stretched to `shape`, without a copy; -1 keeps a size. New dimensions come first.
     ///
     /// # Errors
-    /// [`Error::Broadcast`] where a size other than 1 would have to change.
+    /// [`Error::Broadcast`] if a size other than 1 would have to change.
     #[track_caller]
     pub fn expand(&self, shape: &[isize]) -> Result<Tensor> {
         if shape.len() < self.rank() {

@@ -167,7 +167,7 @@ impl Tensor {
     /// equal elements, the first ones are taken.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `k` is more than there are; [`Error::WrongDType`] for bool.
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] if `k` is more than there are; [`Error::WrongDType`] for bool.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};
@@ -200,7 +200,7 @@ impl Tensor {
     /// count in their order.
     ///
     /// # Errors
-    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] where `k` is 0 or more than there are; [`Error::WrongDType`] for bool.
+    /// [`Error::DimOutOfRange`]; [`Error::Invalid`] if `k` is 0 or more than there are; [`Error::WrongDType`] for bool.
     ///
     /// ```
     /// # use wgrad::{Device, Tensor};

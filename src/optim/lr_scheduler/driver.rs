@@ -37,7 +37,7 @@ impl LrScheduler {
     /// Takes the optimizer's rates as the base rates, and sets those of step 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option of the schedule is out of its range; the rates stay then.
+    /// [`Error::Invalid`] if an option of the schedule is out of its range; the rates stay then.
     pub fn new(optimizer: &mut dyn Optimizer, schedule: impl LrSchedule + 'static) -> Result<LrScheduler> {
         let schedule: Box<dyn LrSchedule> = Box::new(schedule);
         let mut groups = read(optimizer)?;
@@ -51,7 +51,7 @@ impl LrScheduler {
     /// part from now on, with its rate as its base rate.
     ///
     /// # Errors
-    /// [`Error::Invalid`] past the end of the schedule, and where a rate would be negative or not finite. The rates stay
+    /// [`Error::Invalid`] past the end of the schedule, and if a rate would be negative or not finite. The rates stay
     /// then, and no step is counted.
     pub fn step(&mut self, optimizer: &mut dyn Optimizer) -> Result<()> {
         let mut groups = read(optimizer)?;

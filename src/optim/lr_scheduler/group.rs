@@ -9,7 +9,7 @@ pub struct GroupRates {
     pub base_lr: f64,
     /// The learning rate.
     pub lr: f64,
-    /// The momentum, or Adam's first decay rate; `None` where the optimizer has neither.
+    /// The momentum, or Adam's first decay rate; `None` if the optimizer has neither.
     pub momentum: Option<f64>,
 }
 

@@ -94,7 +94,7 @@ pub trait LrSchedule: Send + Sync {
     /// The rates of a step, from those of the step before; `step` counts from 1.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where the schedule has no such step.
+    /// [`Error::Invalid`](crate::Error::Invalid) if the schedule has no such step.
     fn step(&self, step: u64, groups: &mut [GroupRates]) -> Result<()>;
 
     /// The rates of step 0 in the middle of training, from any rates: called when a [`SequentialLr`] reaches this schedule.

@@ -109,9 +109,9 @@ pub(super) struct Comparison {
     /// The key of the value.
     of: (u64, usize),
     constant: Tensor,
-    /// True where the value is above the constant, or else below.
+    /// True if the value is above the constant, or else below.
     asks_above: bool,
-    /// True where it holds for all values within their bounds, and where it does for some.
+    /// True if it holds for all values within their bounds, and where it does for some.
     always: Tensor,
     ever: Tensor,
 }

@@ -101,7 +101,7 @@ impl<'a> Smoothed<'a> {
     /// The smoothed classifier of a network.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a count is 0, `sigma` not positive, or `alpha` not between 0 and a half.
+    /// [`Error::Invalid`] if a count is 0, `sigma` not positive, or `alpha` not between 0 and a half.
     pub fn new(net: Classifier<'a>, options: &SmoothingOptions) -> Result<Smoothed<'a>> {
         let SmoothingOptions { sigma, selection, estimation, alpha, batch } = *options;
         let is_normal = sigma > 0.0 && sigma.is_finite() && alpha > 0.0 && alpha < 0.5;
@@ -119,7 +119,7 @@ impl<'a> Smoothed<'a> {
     /// tell: the answer is that of `g` with probability `1 - alpha`.
     ///
     /// # Errors
-    /// Those of the network; [`Error::Invalid`] where it doesn't answer with logits `[N, classes]`.
+    /// Those of the network; [`Error::Invalid`] if it doesn't answer with logits `[N, classes]`.
     pub fn predict(&self, images: &Tensor, draws: usize) -> Result<Vec<Option<usize>>> {
         let class = |counts: &Vec<u64>| {
             let first = most_frequent(counts);

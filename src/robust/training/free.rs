@@ -46,7 +46,7 @@ impl Free {
     /// For batches `[N, C, H, W]` of at most `N` images.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where an option is not positive; those of the device.
+    /// [`Error::Invalid`] if an option is not positive; those of the device.
     pub fn new(device: &Device, batch: [usize; 4], options: &FreeOptions) -> Result<Free> {
         check("Free", options.eps, options.step)?;
         Ok(Free { options: *options, change: Parameter::new("change", &Tensor::zeros(device, &batch)?) })

@@ -60,7 +60,7 @@ impl Trades {
     /// Images within the bound, by steps from `start` that raise the divergence.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) where `eps` or `step` is not positive; those of the network.
+    /// [`Error::Invalid`](crate::Error::Invalid) if `eps` or `step` is not positive; those of the network.
     pub fn perturb_from(&self, net: &Classifier<'_>, images: &Tensor, start: &Tensor) -> Result<Tensor> {
         let TradesOptions { eps, step, steps, .. } = self.options;
         check("Trades", eps, step)?;

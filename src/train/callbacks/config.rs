@@ -26,7 +26,7 @@ impl Config {
     /// Adds an entry, or replaces the one of the same name.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the value has no form in JSON.
+    /// [`Error::Invalid`] if the value has no form in JSON.
     pub fn with(mut self, name: &str, value: impl Serialize) -> Result<Config> {
         let unwritable = |error| Error::invalid("Config", format!("{name} can't be written as JSON: {error}"));
         self.more.insert(name.to_string(), serde_json::to_value(value).map_err(unwritable)?);

@@ -13,7 +13,7 @@ const BACKBONE: &str = "backbone";
 /// Transfer from weights that were trained for something else: parts of the model are frozen, and thawed at later epochs.
 ///
 /// A part is a pattern of names, as [`freeze`](Module::freeze) takes it, or `backbone`: the parameters that begin with
-/// `backbone.`, or where there are none, all but those of the layer with the last parameter. Without
+/// `backbone.`, or if there are none, all but those of the layer with the last parameter. Without
 /// [`unfreeze_at`](Finetuning::unfreeze_at) a part stays frozen: the network extracts features, and the rest is trained on them.
 ///
 /// Norms with running statistics stay in evaluation while they are frozen, so that a frozen part gives the same features in every
@@ -60,7 +60,7 @@ impl Finetuning {
     /// The parameters of a part, without buffers: a group for an optimizer, with its own rate.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no parameter belongs to the part.
+    /// [`Error::Invalid`] if no parameter belongs to the part.
     ///
     /// ```
     /// # use wgrad::{Device, models::LeNet5, nn::{Module, Scope}};

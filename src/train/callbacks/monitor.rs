@@ -34,7 +34,7 @@ impl Monitor {
         &self.name
     }
 
-    /// True where a value is better than another; NaN never is.
+    /// True if a value is better than another; NaN never is.
     pub fn is_better(&self, value: f64, than: f64) -> bool {
         match self.goal {
             Plateau::Min => value < than,
@@ -50,7 +50,7 @@ impl Monitor {
         }
     }
 
-    /// A value that is better by so much.
+    /// A value that is better by this much.
     pub(super) fn improved(&self, value: f64, by: f64) -> f64 {
         match self.goal {
             Plateau::Min => value - by,

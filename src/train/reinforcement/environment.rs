@@ -63,7 +63,7 @@ pub trait Environment {
     /// Takes an action.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an action that there is not, and where the episode has ended or none was begun.
+    /// [`Error::Invalid`] for an action that there is not, and if the episode has ended or none was begun.
     fn step(&mut self, action: usize) -> Result<Step>;
 }
 
@@ -130,7 +130,7 @@ impl<E: Environment> VectorEnvironment<E> {
     /// Takes an action in each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is not one action for each; those of the environments.
+    /// [`Error::Invalid`] if there is not one action for each; those of the environments.
     pub fn step(&mut self, actions: &[usize]) -> Result<Experience> {
         if actions.len() != self.environments.len() {
             let rule = format!("{} actions for {} environments", actions.len(), self.environments.len());

@@ -49,7 +49,7 @@ impl GridWorld {
     /// A world of rows of cells: `.` is free, `#` a wall, `G` a goal and `P` a pit. The starts of episodes follow from the seed.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another character, for rows of different lengths, and where no cell is free or none is a goal.
+    /// [`Error::Invalid`] for another character, for rows of different lengths, and if no cell is free or none is a goal.
     pub fn new(map: &[&str], seed: u64) -> Result<GridWorld> {
         let cell = |character: char| match character {
             '.' => Ok(Cell::Free),
@@ -100,7 +100,7 @@ impl GridWorld {
     /// Begins an episode on a cell, by its row and column.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the cell is not free.
+    /// [`Error::Invalid`] if the cell is not free.
     pub fn reset_to(&mut self, cell: [usize; 2]) -> Result<Vec<f32>> {
         let [row, column] = cell;
         if self.cells.get(row).and_then(|row| row.get(column)) != Some(&Cell::Free) {

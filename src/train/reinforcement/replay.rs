@@ -25,7 +25,7 @@ impl Transitions {
     /// Uploads experience with observations of a shape.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the parts of the experience are not of one length.
+    /// [`Error::Invalid`] if the parts of the experience are not of one length.
     pub fn new(device: &Device, experience: &Experience, observation: &[usize]) -> Result<Transitions> {
         let Experience { observations, actions, rewards, next_observations, terminated } = experience;
         let count = actions.len();
@@ -109,7 +109,7 @@ impl ReplayMemory {
         self.len
     }
 
-    /// True where nothing has happened yet.
+    /// True if nothing has happened yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -117,7 +117,7 @@ impl ReplayMemory {
     /// Writes some steps over the oldest rows.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are more steps than rows; as [`Transitions::new`].
+    /// [`Error::Invalid`] if there are more steps than rows; as [`Transitions::new`].
     pub fn push(&mut self, experience: &Experience) -> Result<()> {
         let count = experience.actions.len();
         if count > self.capacity {
@@ -150,7 +150,7 @@ impl ReplayMemory {
     /// A batch of steps, each drawn with equal probability, from the device's random stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the memory is empty.
+    /// [`Error::Invalid`] if the memory is empty.
     pub fn sample(&self, batch: usize) -> Result<Transitions> {
         if self.is_empty() {
             return Err(Error::invalid("ReplayMemory", "it is empty; push steps before drawing from it"));

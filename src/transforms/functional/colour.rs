@@ -233,7 +233,7 @@ pub fn solarize(images: &Tensor, threshold: impl Into<Numbers>) -> Result<Tensor
 /// The channels in another order: output channel `c` is input channel `permutation[c]`.
 ///
 /// # Errors
-/// As [`adjust_brightness`], for any number of channels; [`Error::Invalid`] where `permutation` does not name each of them once.
+/// As [`adjust_brightness`], for any number of channels; [`Error::Invalid`] if `permutation` does not name each of them once.
 ///
 /// ```
 /// use wgrad::transforms::functional::permute_channels;

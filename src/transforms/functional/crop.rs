@@ -41,7 +41,7 @@ impl Region {
 /// A region of each image: one for all, or one for each, all of one size.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the regions' sizes differ, or there is neither one nor one for each image.
+/// [`Error::Invalid`] if the regions' sizes differ, or there is neither one nor one for each image.
 ///
 /// ```
 /// use wgrad::transforms::functional::{Region, crop};
@@ -150,7 +150,7 @@ impl Default for PaddingMode {
 /// Images with a border, whose widths are `[left, top, right, bottom]`.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a reflected border is not smaller than the image, a symmetric one is larger, or fill values
+/// [`Error::Invalid`] if a reflected border is not smaller than the image, a symmetric one is larger, or fill values
 /// are neither one nor one per channel.
 ///
 /// ```
@@ -224,7 +224,7 @@ pub fn vertical_flip(images: &Tensor) -> Result<Tensor> {
 /// The four corners of each image and its middle: upper left, upper right, lower left, lower right, middle.
 ///
 /// # Errors
-/// [`Error::Invalid`] where an image is smaller than `size`.
+/// [`Error::Invalid`] if an image is smaller than `size`.
 ///
 /// ```
 /// use wgrad::transforms::functional::five_crop;

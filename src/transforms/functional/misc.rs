@@ -8,7 +8,7 @@ use crate::graph::Tensor;
 /// `output[n, c] = (images[n, c] - mean[c]) / std[c]`, with a mean and a deviation for each channel, or one for all.
 ///
 /// # Errors
-/// [`Error::Invalid`] where means or deviations are neither one nor one per channel, or a deviation is 0;
+/// [`Error::Invalid`] if means or deviations are neither one nor one per channel, or a deviation is 0;
 /// [`Error::WrongDType`] for types other than f32.
 ///
 /// ```
@@ -107,7 +107,7 @@ impl Rectangle {
 /// not vary.
 ///
 /// # Errors
-/// [`Error::Invalid`] for images that are not `[N, C, H, W]`; [`Error::Broadcast`] where the value does not fit them.
+/// [`Error::Invalid`] for images that are not `[N, C, H, W]`; [`Error::Broadcast`] if the value does not fit them.
 ///
 /// ```
 /// use wgrad::transforms::functional::{Rectangle, erase};

@@ -64,7 +64,7 @@ impl ImageSize {
     /// Height and width of a resized image, by torchvision's rules; `max_size` bounds the longer side.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a size is 0, or `max_size` is not above the shorter side or is given with another rule.
+    /// [`Error::Invalid`] if a size is 0, or `max_size` is not above the shorter side or is given with another rule.
     pub fn of(self, [height, width]: [usize; 2], max_size: Option<usize>) -> Result<[usize; 2]> {
         const OP: &str = "resize";
         let (short, long) = (height.min(width), height.max(width));
@@ -157,7 +157,7 @@ pub fn resize(images: &Tensor, size: impl Into<ImageSize>, options: &ResizeOptio
 /// A region of each image, resized: one region for all images, or one for each.
 ///
 /// # Errors
-/// As [`crop`](super::crop) and [`resize`]; [`Error::Invalid`] where there is neither one region nor one for each image.
+/// As [`crop`](super::crop) and [`resize`]; [`Error::Invalid`] if there is neither one region nor one for each image.
 ///
 /// ```
 /// use wgrad::transforms::functional::{Region, ResizeOptions, resized_crop};

@@ -87,7 +87,7 @@ pub(in crate::transforms) fn spread(op: &'static str, fill: &[f32], channels: us
 /// results are in the upper left corner, with zeros around them.
 ///
 /// # Errors
-/// [`Error::Invalid`] for modes other than nearest and bilinear, and where angles or fill values are too few or too many.
+/// [`Error::Invalid`] for modes other than nearest and bilinear, and if angles or fill values are too few or too many.
 ///
 /// ```
 /// use wgrad::transforms::functional::{RotateOptions, rotate};
@@ -109,7 +109,7 @@ pub fn rotate(images: &Tensor, angles: &[f64], options: &RotateOptions) -> Resul
 /// Images rotated, scaled, sheared and moved, by numbers for all or for each.
 ///
 /// # Errors
-/// As [`rotate`]; [`Error::Invalid`] where a scale is not positive.
+/// As [`rotate`]; [`Error::Invalid`] if a scale is not positive.
 ///
 /// ```
 /// use wgrad::transforms::functional::{AffineNumbers, WarpOptions, affine};

@@ -48,7 +48,7 @@ impl Image {
     /// A region of the image; `fill` is the value past the edges: one number, or one per channel.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where fill values are neither one nor one per channel.
+    /// [`Error::Invalid`] if fill values are neither one nor one per channel.
     ///
     /// ```
     /// use wgrad::data::Image;

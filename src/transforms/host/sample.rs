@@ -32,7 +32,7 @@ pub trait Target: Clone {
     /// Views with the targets of their images.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the targets don't fit the images.
+    /// [`Error::Invalid`] if the targets don't fit the images.
     fn attach(targets: &[Self], views: Views) -> Result<Views>;
 }
 

@@ -61,7 +61,7 @@ impl RandAugment {
     /// From options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the magnitude is not below the number of steps.
+    /// [`Error::Invalid`] if the magnitude is not below the number of steps.
     pub fn new(options: RandAugmentOptions) -> Result<RandAugment> {
         let RandAugmentOptions { num_ops, magnitude, num_magnitude_bins, interpolation, fill } = options;
         if magnitude >= num_magnitude_bins {
@@ -111,7 +111,7 @@ impl TrivialAugmentWide {
     /// From options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there are no steps.
+    /// [`Error::Invalid`] if there are no steps.
     pub fn new(options: TrivialAugmentWideOptions) -> Result<TrivialAugmentWide> {
         let TrivialAugmentWideOptions { num_magnitude_bins, interpolation, fill } = options;
         if num_magnitude_bins == 0 {

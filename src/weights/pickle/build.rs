@@ -123,7 +123,7 @@ impl Machine<'_> {
 }
 
 impl Tensor {
-    /// One past the tensor's last element in its storage; `None` where that overflows.
+    /// One past the tensor's last element in its storage; `None` if that overflows.
     fn end(&self) -> Option<usize> {
         if self.shape.contains(&0) {
             return Some(0);

@@ -119,7 +119,7 @@ impl Tensor {
     /// [`CtcLossOptions::zero_infinity`]. A log probability of minus infinity has a gradient of 0, the limit; PyTorch's is NaN.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a shape or length does not fit, the input is empty, or the blank is not a class;
+    /// [`Error::Invalid`] if a shape or length does not fit, the input is empty, or the blank is not a class;
     /// [`Error::WrongDType`]; [`Error::TooLarge`] for more than 8,191 labels of a sample. Lengths on the device and
     /// labels that don't fit make the loss NaN and are [`Error::IndexOutOfRange`] at the next synchronisation.
     ///
